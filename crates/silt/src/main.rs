@@ -1,0 +1,3 @@
+//! The command `silt`.
+
+fn main() {}

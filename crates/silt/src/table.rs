@@ -1,0 +1,259 @@
+//! A text table for the terminal, and how wide a text stands there.
+
+use std::fmt;
+
+/// Between two columns.
+const GAP: &str = "  ";
+/// Narrower than this no column is cut.
+const NARROWEST: usize = 3;
+
+/// Rows of text under headers: columns of numbers stand right, all others left.
+///
+/// Control characters and marks of writing direction come out escaped, so that text from a file
+/// cannot steer the terminal. Lines end without spaces, and the last one without a newline.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    headers: Vec<String>,
+    rows: Vec<Vec<String>>,
+    width: Option<usize>,
+}
+
+impl Table {
+    /// An empty table.
+    pub(crate) fn new<T: Into<String>>(headers: impl IntoIterator<Item = T>) -> Self {
+        Table { headers: printable(headers), rows: Vec::new(), width: None }
+    }
+
+    /// Cuts the widest columns until a line has at most `width` terminal cells.
+    ///
+    /// Columns are never cut below three cells, so that very many columns may still be wider.
+    pub(crate) fn width(mut self, width: usize) -> Self {
+        self.width = Some(width);
+        self
+    }
+
+    /// Adds a row. Cells that it lacks stay empty; those beyond the headers get an empty header.
+    pub(crate) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) -> &mut Self {
+        self.rows.push(printable(cells));
+        self
+    }
+
+    /// The width of each column.
+    fn widths(&self) -> Vec<usize> {
+        let lines = || std::iter::once(&self.headers).chain(&self.rows);
+        let mut widths = vec![0; lines().map(Vec::len).max().unwrap_or(0)];
+        for line in lines() {
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = cells(cell).max(*width);
+            }
+        }
+        let gaps = GAP.len() * widths.len().saturating_sub(1);
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(gaps));
+        // One limit for all: columns below it keep their width, the others share what is left.
+        let total = |limit: usize| widths.iter().map(|width| *width.min(&limit)).sum::<usize>();
+        let widest = widths.iter().copied().max().unwrap_or(0);
+        if total(widest) <= room {
+            return widths;
+        }
+        let limit = (NARROWEST..widest).rev().find(|limit| total(*limit) <= room);
+        let limit = limit.unwrap_or(NARROWEST);
+        let mut spare = room.saturating_sub(total(limit));
+        for width in widths.iter_mut().filter(|width| **width > limit) {
+            let extra = spare.min(1);
+            spare -= extra;
+            *width = limit + extra;
+        }
+        widths
+    }
+
+    /// Whether each cell of a column that says something is a number.
+    fn is_numeric(&self, column: usize) -> bool {
+        let mut said = self.rows.iter().filter_map(|row| row.get(column)).filter(|cell| {
+            let cell = cell.trim();
+            !cell.is_empty() && cell != "-" && cell != "–"
+        });
+        let first = said.next();
+        first.is_some_and(|cell| is_number(cell)) && said.all(|cell| is_number(cell))
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.widths();
+        let right: Vec<bool> = (0..widths.len()).map(|column| self.is_numeric(column)).collect();
+        let line = |row: &[String]| {
+            let mut line = String::new();
+            for (column, width) in widths.iter().enumerate() {
+                let cell = cut(row.get(column).map_or("", String::as_str), *width);
+                let pad = " ".repeat(width.saturating_sub(cells(&cell)));
+                let gap = if column == 0 { "" } else { GAP };
+                match right[column] {
+                    true => line.extend([gap, &pad, &cell]),
+                    false => line.extend([gap, &cell, &pad]),
+                }
+            }
+            line.truncate(line.trim_end().len());
+            line
+        };
+        let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+        write!(f, "{}\n{}", line(&self.headers), line(&rule))?;
+        self.rows.iter().try_for_each(|row| write!(f, "\n{}", line(row)))
+    }
+}
+
+/// Whether a text reads as a number, perhaps with commas between thousands, a sign and a unit:
+/// `-1,234.5`, `1e-9`, `12 ms`, `3.4 MB`, `87%`, `2.5x`, `NaN`.
+fn is_number(text: &str) -> bool {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| c.is_whitespace() || matches!(c, '%' | 'x' | '×'));
+    let (number, unit) = text.split_at(unit_at.unwrap_or(text.len()));
+    let short = unit.trim().chars().count() <= 5 && !unit.contains(|c: char| c.is_ascii_digit());
+    short && number.replace(',', "").parse::<f64>().is_ok()
+}
+
+fn printable<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
+    texts.into_iter().map(|text| escaped(text.into())).collect()
+}
+
+/// The text with what would steer a terminal escaped: control characters and direction marks.
+pub(crate) fn escaped(text: String) -> String {
+    let steers = |c: char| {
+        let direction = '\u{200e}'..='\u{200f}';
+        let (embedding, isolate) = ('\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}');
+        c.is_control() || [direction, embedding, isolate].iter().any(|range| range.contains(&c))
+    };
+    if !text.contains(steers) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if steers(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+/// The terminal cells that a text takes.
+pub(crate) fn cells(text: &str) -> usize {
+    text.chars().map(cells_of).sum()
+}
+
+/// The text, cut to at most `width` cells; the last one is then `…`.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    let Some(room) = width.checked_sub(1) else { return String::new() };
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += cells_of(*c);
+        used <= room
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// The terminal cells of one character: 0 for marks that join the one before, 2 for the wide
+/// scripts and emoji, otherwise 1.
+///
+/// An approximation by ranges: terminals differ on rare characters and on joined emoji.
+///
+/// # Source
+/// Unicode Standard Annex 11, East Asian Width.
+pub(crate) fn cells_of(c: char) -> usize {
+    match u32::from(c) {
+        0x20..0x300 => 1,
+        0x300..=0x36f | 0x483..=0x489 | 0x591..=0x5bd | 0x610..=0x61a | 0x64b..=0x65f => 0,
+        0x900..=0x902 | 0x93c | 0x941..=0x948 | 0x94d | 0xe31 | 0xe34..=0xe3a | 0xe47..=0xe4e => 0,
+        0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x200b..=0x200f | 0x20d0..=0x20ff => 0,
+        0xfe00..=0xfe0f | 0xfe20..=0xfe2f | 0xfeff | 0x1f3fb..=0x1f3ff => 0,
+        0xe0000..=0xe01ef => 0,
+        0x1100..=0x115f | 0x231a..=0x231b | 0x23e9..=0x23ec | 0x2e80..=0x303e => 2,
+        0x3041..=0xa4cf | 0xa960..=0xa97f | 0xac00..=0xd7a3 | 0xf900..=0xfaff => 2,
+        0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x16fe0..=0x1b2ff => 2,
+        0x2705 | 0x274c | 0x2728 | 0x2753..=0x2755 | 0x2795..=0x2797 | 0x2b50 | 0x2b55 => 2,
+        0x1f004 | 0x1f0cf | 0x1f18e | 0x1f191..=0x1f19a | 0x1f200..=0x1f320 => 2,
+        0x1f32d..=0x1f335 | 0x1f337..=0x1f37c | 0x1f37e..=0x1f393 | 0x1f3a0..=0x1f3ca => 2,
+        0x1f3cf..=0x1f3d3 | 0x1f3e0..=0x1f3f0 | 0x1f3f4 | 0x1f3f8..=0x1f43e | 0x1f440 => 2,
+        0x1f442..=0x1f4fc | 0x1f4ff..=0x1f53d | 0x1f54b..=0x1f567 | 0x1f57a | 0x1f595 => 2,
+        0x1f5a4 | 0x1f5fb..=0x1f64f | 0x1f680..=0x1f6c5 | 0x1f6cc | 0x1f6d0..=0x1f6d7 => 2,
+        0x1f6dc..=0x1f6df | 0x1f6eb..=0x1f6fc | 0x1f7e0..=0x1f7eb | 0x1f90c..=0x1f9ff => 2,
+        0x1fa70..=0x1faff | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: the look, to the character: numbers right, text left, gaps, rule, no trailing space.
+    #[test]
+    fn numbers_stand_right_and_text_left() {
+        let mut table = Table::new(["name", "rows", "size", "note"]);
+        table.row(["people", "4,000", "1.5 MB", "-"]).row(["towns", "-12", "87 kB", "x1"]);
+        table.row(["z", "-", "", ""]);
+        let expected = "name     rows    size  note\n\
+                        ──────  ─────  ──────  ────\n\
+                        people  4,000  1.5 MB  -\n\
+                        towns     -12   87 kB  x1\n\
+                        z           -";
+        assert_eq!(table.to_string(), expected);
+    }
+
+    /// Goal: dates, versions, hashes and words are no numbers; what a report prints is one.
+    #[test]
+    fn numbers_are_told_from_text() {
+        for text in ["0", "-1.5", "1,234,567", "1e-9", "NaN", "12 ms", "87%", "2.5x", "3 days"] {
+            assert!(is_number(text), "{text}");
+        }
+        for text in ["2024-01-05", "1.2.3", "", "-", "a1", "0x1f", "12:30", "1 2", "5 10 15"] {
+            assert!(!is_number(text), "{text}");
+        }
+    }
+
+    /// Goal: a table fits its width, by cutting the widest columns and no narrow one.
+    #[test]
+    fn the_widest_columns_are_cut() {
+        let mut table = Table::new(["id", "first", "second"]).width(30);
+        table.row(["17", &"a".repeat(40), &"b".repeat(50)]);
+        let text = table.to_string();
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, format!("17  {}…  {}…", "a".repeat(11), "b".repeat(11)));
+        assert!(text.lines().all(|line| cells(line) <= 30), "{text}");
+        let mut narrow = Table::new(["abcdef"; 4]).width(0);
+        narrow.row(["abcdef"; 4]);
+        assert!(narrow.to_string().ends_with("ab…  ab…  ab…  ab…"));
+    }
+
+    /// Goal: wide characters take two cells, joined ones none, and columns stay in line.
+    #[test]
+    fn wide_characters_keep_the_columns_in_line() {
+        assert_eq!(["é", "e\u{301}", "日本", "🚰", "Zürich", "…"].map(cells), [1, 1, 4, 2, 6, 1]);
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("日本語", 6), "日本語");
+        assert_eq!(cut("abc", 0), "");
+        let mut table = Table::new(["town", "n"]);
+        table.row(["東京", "1"]).row(["Bern", "22"]);
+        assert!(table.to_string().ends_with("東京   1\nBern  22"), "{table}");
+    }
+
+    /// Goal: text from a file cannot steer the terminal or break a line.
+    #[test]
+    fn control_characters_are_escaped() {
+        let mut table = Table::new(["a\nb"]);
+        table.row(["\u{1b}[31mred\t\u{202e}"]);
+        let text = table.to_string();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.starts_with("a\\nb\n"));
+        assert!(text.ends_with("\\u{1b}[31mred\\t\\u{202e}"), "{text}");
+    }
+
+    /// Goal: rows longer or shorter than the headers, and no rows or headers at all, are printed.
+    #[test]
+    fn ragged_and_empty_tables_are_printed() {
+        assert_eq!(Table::default().to_string(), "\n");
+        assert_eq!(Table::new(["a"]).to_string(), "a\n─");
+        let mut table = Table::new(["a"]);
+        table.row(["1", "two"]).row(Vec::<String>::new());
+        assert_eq!(table.to_string(), "a\n─  ───\n1  two\n");
+    }
+}

@@ -1,0 +1,22 @@
+//! Typed n-dimensional arrays and their bytes: no input, no output, no SQL.
+//!
+//! An [`Array`] is a numpy dtype, a shape and C-ordered bytes; it keeps the byte order it came
+//! with, so that every number returns bit for bit. A [`Codec`] makes the bytes smaller, a
+//! [`Checksum`] names and guards them.
+
+mod ndarray;
+mod checksum;
+mod codec;
+mod csr;
+mod dtype;
+mod element;
+mod pack;
+
+pub use ndarray::Array;
+pub use checksum::Checksum;
+pub(crate) use checksum::{parse_shape, shape_json};
+pub use codec::Codec;
+pub use csr::check_row_ptr;
+pub use dtype::{DType, Kind};
+pub use element::Element;
+pub(crate) use pack::{pack, unpack};

@@ -1,0 +1,147 @@
+//! The one error of the library.
+
+use std::path::PathBuf;
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, named by what the caller can do about it.
+///
+/// `Display` is the whole sentence, and `source()` is empty: command, log and Python print the same
+/// text once. Each variant says the state of the file afterwards.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller broke a documented rule. Nothing was written.
+    #[error("{what}: expected {expected}, got {got}")]
+    Invalid {
+        /// The argument, column or field.
+        what: String,
+        /// The rule.
+        expected: String,
+        /// What came instead.
+        got: String,
+    },
+    /// Nothing has that name. Nothing was changed.
+    #[error("{what} {name:?} is not in {place}")]
+    NotFound {
+        /// The kind of thing: `dataset`, `entity group`, `file`.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The thing is there already and may not be replaced unasked. Nothing was changed.
+    #[error("{what} is already in {place}; {hint}")]
+    Exists {
+        /// The thing, with its key.
+        what: String,
+        /// The file.
+        place: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The file is not ours to write: not SQLite, or the database of another program. It was left untouched.
+    #[error("{path}: {why}; the file was left as it is", path = .path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
+    /// The file was written by a newer Siltstone. It was left untouched.
+    #[error(
+        "{path}: its {store} tables have version {file_version}, and this build knows versions up to \
+         {known_version}; the file was left as it is, open it with a newer siltstone",
+        path = .path.display()
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// The store whose tables are too new.
+        store: String,
+        /// The version in the file.
+        file_version: i64,
+        /// The newest version that this build knows.
+        known_version: i64,
+    },
+    /// What is stored contradicts itself: a checksum, a length, a reference. Nothing was changed.
+    #[error("{place}: {what} is damaged: {why}")]
+    Corrupt {
+        /// The file, or the input.
+        place: String,
+        /// The row, array or page.
+        what: String,
+        /// How it was seen.
+        why: String,
+    },
+    /// Another process held the file for longer than the time-out. The transaction was rolled back.
+    #[error("{path}: another connection held the file for more than {waited_ms} ms while {action}", path = .path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// The time-out in milliseconds.
+        waited_ms: u64,
+        /// What was being done.
+        action: &'static str,
+    },
+    /// The write queue is full and the caller asked not to wait. The job was not accepted.
+    #[error("the write queue holds {capacity} jobs already; the job was not accepted")]
+    QueueFull {
+        /// The capacity in jobs.
+        capacity: usize,
+    },
+    /// The handle was closed, or belongs to another process (a fork). Nothing was written.
+    #[error("{what} {why}")]
+    Closed {
+        /// The handle.
+        what: String,
+        /// Why it cannot be used.
+        why: &'static str,
+    },
+    /// The operating system refused (permission, missing folder, full disk). A transaction that was open was rolled back.
+    #[error("{path}: cannot {action}: {why}", path = .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// The system's reason.
+        why: String,
+    },
+    /// SQLite refused for a reason of its own. The transaction was rolled back.
+    #[error("{path}: {why} (SQLite error {code}) while {action}", path = .path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// SQLite's extended result code.
+        code: i32,
+        /// SQLite's text.
+        why: String,
+    },
+    /// The caller asked to stop. What had been committed stays; the rest was not begun.
+    #[error("interrupted while {action}")]
+    Interrupted {
+        /// What was being done.
+        action: &'static str,
+    },
+}
+
+impl Error {
+    /// An [`Error::Invalid`] from its three parts.
+    pub(crate) fn invalid(
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
+        Error::Invalid { what: what.into(), expected: expected.into(), got: got.into() }
+    }
+
+    /// An [`Error::Io`] for `path`, saying what was being done.
+    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, why: &std::io::Error) -> Self {
+        Error::Io { path: path.into(), action, why: why.to_string() }
+    }
+}

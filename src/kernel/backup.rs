@@ -1,0 +1,252 @@
+//! Copies that were proven: SQLite's online backup to a temporary name, verified, renamed.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Database;
+use super::connect::{self, beside};
+use super::failure::At;
+use super::files::{self, folder_of, sync_folder, temporary_beside};
+use crate::error::{Error, Result};
+
+/// Pages copied at a time, between two calls of the progress function.
+const STEP_PAGES: i32 = 2048;
+
+/// A backup that was made and verified.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct BackupReport {
+    /// The copy.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Tables and their rows, counted in the copy and found equal to the source's snapshot.
+    pub rows: Vec<(String, u64)>,
+    /// Older backups that retention removed after this one was verified.
+    pub removed: Vec<PathBuf>,
+}
+
+impl Database {
+    /// Copies a snapshot of the live file to `target`, which must not exist, and verifies it there
+    /// before it gets its name.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if `target` is there; [`Error::Io`] or [`Error::Corrupt`] if the copy
+    /// cannot be made or proven. In each case no file of that name is left.
+    pub fn backup(&self, target: impl AsRef<Path>) -> Result<BackupReport> {
+        self.backup_with(target.as_ref(), &mut |_, _| Ok(()))
+    }
+
+    /// As [`backup`](Self::backup); `progress` gets pages done and in all, and stops the backup
+    /// by returning an error.
+    ///
+    /// # Errors
+    /// As [`backup`](Self::backup), and the error of `progress`.
+    pub fn backup_with(
+        &self,
+        target: &Path,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<BackupReport> {
+        if target.exists() {
+            return Err(Error::Exists {
+                what: format!("{}", target.display()),
+                place: "the file system".into(),
+                hint: "choose another name for the backup",
+            });
+        }
+        self.with_reader("backing up", |conn| copy(conn, self.path(), target, progress))
+    }
+
+    /// Makes a backup in `folder` under a name of its own, and keeps the newest `keep` of those that
+    /// this database's own record names; no other file is touched.
+    ///
+    /// # Errors
+    /// As [`backup`](Self::backup). Nothing is removed before the new backup is verified.
+    pub fn backup_into(&self, folder: impl AsRef<Path>, keep: usize) -> Result<BackupReport> {
+        let folder = folder.as_ref();
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", &e))?;
+        let folder = folder.canonicalize().map_err(|e| Error::io(folder, "find", &e))?;
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let created_ns = created.as_nanos() as i64;
+        let stem = self.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let target = folder.join(format!("{stem}-{created_ns}.db"));
+        let mut report = self.backup(&target)?;
+        let (name, size) = (target.to_string_lossy().into_owned(), report.size_bytes as i64);
+        let known = self.write(move |tx| {
+            tx.execute("INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3)", (&name, created_ns, size))?;
+            let sql = "SELECT path FROM siltstone_backup ORDER BY created_ns DESC";
+            tx.query(sql, [], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))
+        })?;
+        let here = known.into_iter().filter(|path| path.parent() == Some(&folder));
+        for old in here.skip(keep.max(1)) {
+            match std::fs::remove_file(&old) {
+                Ok(()) => report.removed.push(old.clone()),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::io(&old, "remove the old backup", &e)),
+            }
+            let name = old.to_string_lossy().into_owned();
+            self.write(move |tx| tx.execute("DELETE FROM siltstone_backup WHERE path = ?1", [&name]))?;
+        }
+        Ok(report)
+    }
+}
+
+/// Copies, verifies, renames.
+fn copy(
+    source: &Connection,
+    place: &Path,
+    target: &Path,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<BackupReport> {
+    let temporary = temporary_beside(target);
+    let mut work = || -> Result<BackupReport> {
+        // Inside a read transaction the copy is one snapshot, and no other writer restarts it.
+        source.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
+        let rows = (|| {
+            copy_pages(source, &temporary, progress)?;
+            count_rows(source)
+        })();
+        source.execute_batch("ROLLBACK")?;
+        let rows = rows?;
+        prove(&temporary, &rows)?;
+        let size = || -> std::io::Result<u64> {
+            let file = std::fs::File::open(&temporary)?;
+            file.sync_all()?;
+            Ok(file.metadata()?.len())
+        };
+        let size_bytes = size().map_err(|e| Error::io(&temporary, "sync", &e))?;
+        std::fs::rename(&temporary, target).map_err(|e| Error::io(target, "rename to", &e))?;
+        sync_folder(folder_of(target))?;
+        Ok(BackupReport { path: target.to_owned(), size_bytes, rows, removed: Vec::new() })
+    };
+    let report = work();
+    if report.is_err() {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let _ = std::fs::remove_file(beside(&temporary, suffix)); // most never existed
+        }
+    }
+    report.at(place, "backing up")
+}
+
+fn copy_pages(
+    source: &Connection,
+    target: &Path,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    use rusqlite::backup::{Backup, StepResult};
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut copy = Connection::open_with_flags(target, flags).at(target, "creating the copy")?;
+    let backup = Backup::new(source, &mut copy)?;
+    loop {
+        let step = backup.step(STEP_PAGES).at(target, "writing the copy")?;
+        let done = backup.progress();
+        let all = done.pagecount as u64;
+        progress(all - done.remaining as u64, all)?;
+        match step {
+            StepResult::Done => return Ok(()),
+            StepResult::More => {}
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+fn count_rows(conn: &Connection) -> Result<Vec<(String, u64)>> {
+    let mut statement = conn.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' \
+         ORDER BY name",
+    )?;
+    let names = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let count = |name: String| {
+        let sql = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
+        let rows = conn.query_row(&sql, [], |row| row.get::<_, i64>(0))?;
+        Ok((name, rows as u64))
+    };
+    names.into_iter().map(count).collect()
+}
+
+/// Checks a copy that nobody else knows yet.
+fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
+    let corrupt = |why: String| Error::Corrupt {
+        place: path.display().to_string(),
+        what: "the copy".into(),
+        why,
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let uri = format!("file:{}?immutable=1", path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23"));
+    let conn = Connection::open_with_flags(uri, flags).at(path, "opening the copy")?;
+    let check: String =
+        conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).at(path, "checking the copy")?;
+    if check != "ok" {
+        return Err(corrupt(check));
+    }
+    let found = count_rows(&conn).at(path, "counting the rows of the copy")?;
+    if found != expected {
+        return Err(corrupt(format!("it has rows {found:?} where the source has {expected:?}")));
+    }
+    Ok(())
+}
+
+/// The automatic backup before an old file is changed, as `run.db.before-simulation-v1`.
+pub(super) fn before_migration(conn: &Connection, path: &Path, store: &str, version: i64) -> Result<()> {
+    let target = beside(path, &format!(".before-{store}-v{version}"));
+    if target.exists() {
+        return Ok(()); // an earlier try, or another process, has made it
+    }
+    match copy(conn, path, &target, &mut |_, _| Ok(())) {
+        // Two processes at once: the rename of the second replaces an equal copy.
+        Ok(_) => Ok(()),
+        Err(_) if target.exists() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a backup in the place of `target`, verified first. Without `overwrite` an existing file is
+/// refused; with it the file's whole content is replaced in one transaction, through SQLite, so that
+/// other processes that have it open see either the old or the new.
+///
+/// # Errors
+/// [`Error::Exists`], [`Error::NotOurs`], [`Error::Corrupt`]; `target` is as it was.
+pub fn restore(source: impl AsRef<Path>, target: impl AsRef<Path>, overwrite: bool) -> Result<BackupReport> {
+    let (source, target) = (source.as_ref(), target.as_ref());
+    let from = Database::builder(source).open_read_only()?;
+    let report = from.verify()?;
+    if let Some(finding) = report.findings.first() {
+        return Err(Error::Corrupt {
+            place: source.display().to_string(),
+            what: finding.place.clone(),
+            why: finding.what.clone(),
+        });
+    }
+    if !target.exists() {
+        return from.backup(target);
+    }
+    if !overwrite {
+        return Err(Error::Exists {
+            what: format!("{}", target.display()),
+            place: "the file system".into(),
+            hint: "say that it may be overwritten",
+        });
+    }
+    drop(Database::builder(target).open()?); // refuses what is not ours, settles its log
+    from.with_reader("restoring", |conn| {
+        conn.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
+        let rows = (|| {
+            let rows = count_rows(conn)?;
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let mut copy = Connection::open_with_flags(target, flags)?;
+            copy.busy_timeout(connect::BUSY_TIMEOUT)?;
+            let backup = rusqlite::backup::Backup::new(conn, &mut copy)?;
+            backup.run_to_completion(STEP_PAGES, Duration::from_millis(1), None)?;
+            Ok(rows)
+        })();
+        conn.execute_batch("ROLLBACK")?;
+        rows
+    })
+    .and_then(|rows| {
+        let size = std::fs::metadata(target).map_err(|e| Error::io(target, "look at", &e))?;
+        files::sync_folder(folder_of(target))?;
+        let path = target.to_owned();
+        Ok(BackupReport { path, size_bytes: size.len(), rows, removed: Vec::new() })
+    })
+}

@@ -1,0 +1,223 @@
+//! One SQLite connection, opened and set up.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::failure::At;
+use super::options::Builder;
+use super::schema::{self, Adoption};
+use super::{files, functions, locks};
+use crate::error::{Error, Result};
+
+/// `SILT`, in the file's header.
+pub(super) const APPLICATION_ID: i32 = 0x5349_4c54;
+
+/// How long a statement waits for another connection, the writer's `BEGIN` excepted.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A pause before the next try, longer after more tries and never the same for two processes.
+pub(super) fn pause(tries: u32) {
+    let base_us = 50u64 << tries.min(7); // 50 us to 6.4 ms
+    let jitter = Instant::now().elapsed().as_nanos() as u64
+        ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ u64::from(tries).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    std::thread::sleep(Duration::from_micros(base_us + (jitter >> 7) % base_us));
+}
+
+fn busy(tries: i32) -> bool {
+    thread_local!(static SINCE: Cell<Option<Instant>> = const { Cell::new(None) });
+    if tries == 0 {
+        SINCE.set(Some(Instant::now()));
+    }
+    pause(tries as u32);
+    SINCE.get().is_none_or(|since| since.elapsed() < BUSY_TIMEOUT)
+}
+
+fn prepare(conn: &Connection) -> Result<()> {
+    conn.busy_handler(Some(busy))?;
+    conn.set_prepared_statement_cache_capacity(128);
+    conn.execute_batch(
+        "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; \
+         PRAGMA temp_store=MEMORY;",
+    )?;
+    functions::register(conn)
+}
+
+/// What a file is, by its header and its tables.
+enum Owner {
+    /// New or empty.
+    Nobody,
+    Ours,
+    /// Tables that may be taken over.
+    Adoptable,
+}
+
+fn identify(conn: &Connection, path: &Path, adoption: Option<&Adoption>) -> Result<Owner> {
+    let id: i32 = conn
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .at(path, "reading its header")?;
+    let tables: i64 = conn
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .at(path, "reading its tables")?;
+    match (id, tables) {
+        (APPLICATION_ID, _) => Ok(Owner::Ours),
+        (0, 0) => Ok(Owner::Nobody),
+        (0, _) if adoption.is_some_and(|a| a.tables.iter().all(|t| table_exists(conn, t))) => {
+            Ok(Owner::Adoptable)
+        }
+        (0, _) => Err(Error::NotOurs {
+            path: path.to_owned(),
+            why: "it is an SQLite database of another program".into(),
+        }),
+        (id, _) => Err(Error::NotOurs {
+            path: path.to_owned(),
+            why: format!("it is the database of another application (id {id:#x})"),
+        }),
+    }
+}
+
+fn table_exists(conn: &Connection, name: &str) -> bool {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type IN ('table', 'view')";
+    conn.prepare_cached(sql).and_then(|mut s| s.exists([name])).unwrap_or(false)
+}
+
+/// Opens the writer's connection; creates and marks the file if it is new.
+pub(super) fn writer(options: &Builder) -> Result<Connection> {
+    locks::install();
+    let path = options.path.as_path();
+    if path.is_dir() {
+        return Err(Error::invalid(format!("{}", path.display()), "a file", "a folder"));
+    }
+    let folder = files::folder_of(path);
+    if !folder.exists() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", &e))?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).at(path, "open")?;
+    prepare(&conn).at(path, "open")?;
+    match identify(&conn, path, options.adoption)? {
+        Owner::Ours => {}
+        Owner::Nobody => create(&conn, options).at(path, "create")?,
+        Owner::Adoptable => {
+            let adoption = options.adoption.expect("only an adoption makes a file adoptable");
+            schema::adopt(&conn, path, adoption)?;
+        }
+    }
+    let set = || -> Result<()> {
+        conn.pragma_update(None, "synchronous", "NORMAL")?;
+        conn.pragma_update(None, "cache_size", -options.profile.cache_kib())?;
+        let page_size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = options.profile.wal_bytes() / page_size;
+        conn.pragma_update(None, "wal_autocheckpoint", pages)?;
+        // What grew beyond this is given back at the next reset of the log.
+        conn.pragma_update(None, "journal_size_limit", 4 * options.profile.wal_bytes())?;
+        Ok(())
+    };
+    set().at(path, "open")?;
+    enter_wal(&conn, path)?;
+    Ok(conn)
+}
+
+fn create(conn: &Connection, options: &Builder) -> Result<()> {
+    // These two hold only for a file without pages; of several creators all set the same.
+    conn.pragma_update(None, "page_size", options.page_size)?;
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let mark = || -> Result<()> {
+        conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+        conn.execute_batch(schema::KERNEL_TABLES)?;
+        Ok(conn.execute_batch("COMMIT")?)
+    };
+    mark().inspect_err(|_| {
+        let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to tell
+    })
+}
+
+/// Turns the write-ahead log on. SQLite does not call the busy handler here, so we try again.
+fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
+    let start = Instant::now();
+    for tries in 0.. {
+        let mode = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| {
+            row.get::<_, String>(0)
+        });
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                let why = format!("the file system allows only journal mode {mode:?}");
+                return Err(Error::Io { path: path.to_owned(), action: "turn on the log", why });
+            }
+            Err(e) if !is_busy(&e) || start.elapsed() > BUSY_TIMEOUT => {
+                return Err(e).at(path, "turning on the log");
+            }
+            Err(_) => pause(tries),
+        }
+    }
+    unreachable!("the loop ends by returning")
+}
+
+/// Whether SQLite said that another connection is in the way.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Opens a connection that can only read.
+pub(super) fn reader(path: &Path, cache_kib: i64, adoption: Option<&Adoption>) -> Result<Connection> {
+    locks::install();
+    if path.is_dir() {
+        return Err(Error::invalid(format!("{}", path.display()), "a file", "a folder"));
+    }
+    if !path.exists() {
+        let place = files::folder_of(path).display().to_string();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return Err(Error::NotFound { what: "file", name, place });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).at(path, "open")?;
+    let conn = match conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+        // A log needs its index file: where the folder cannot be written and nobody has left a
+        // log, the file is at rest and can be read as it is.
+        Err(e) if cannot_make_index(&e) && !beside(path, "-wal").exists() => {
+            let uri = format!("file:{}?immutable=1", percent_encode(path));
+            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).at(path, "open")?
+        }
+        _ => conn,
+    };
+    prepare(&conn).at(path, "open")?;
+    conn.pragma_update(None, "query_only", true).at(path, "open")?;
+    conn.pragma_update(None, "cache_size", -cache_kib).at(path, "open")?;
+    match identify(&conn, path, adoption)? {
+        Owner::Nobody => Err(Error::NotOurs { path: path.to_owned(), why: "it is empty".into() }),
+        Owner::Ours | Owner::Adoptable => Ok(conn),
+    }
+}
+
+fn cannot_make_index(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+}
+
+/// `run.db` and `-wal` give `run.db-wal`.
+pub(super) fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn percent_encode(path: &Path) -> String {
+    let mut text = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => text.push(*byte as char),
+            byte => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}

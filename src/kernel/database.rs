@@ -1,0 +1,347 @@
+//! One database file, shared by every handle of the process.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use super::failure::At;
+use super::options::{Builder, Durability};
+use super::schema::{self, Adoption, Lineage};
+use super::stats::{Counters, Stats, add};
+use super::ticket::Ticket;
+use super::tx::{ReadTx, WriteTx};
+use super::writer::Writer;
+use super::{connect, files};
+use crate::error::{Error, Result};
+
+/// Read connections that are kept open for the next reader.
+const IDLE_READERS: usize = 8;
+
+/// A database file. Clones share the writer, the readers and the counters; so does every other
+/// handle of this process to the same file.
+///
+/// Dropping the last handle lets the queue run dry and closes the file. [`close`](Self::close) does
+/// the same and reports errors.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+    durability: Durability,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (path, writable) = (self.path(), self.shared.writer.is_some());
+        f.debug_struct("Database").field("path", &path).field("writable", &writable).finish()
+    }
+}
+
+struct Shared {
+    path: PathBuf,
+    /// The process that opened the file: a fork must not use its connections.
+    pid: u32,
+    writer: Option<Arc<Writer>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    idle: Mutex<Vec<Connection>>,
+    cache_kib: i64,
+    adoption: Option<&'static Adoption>,
+    counters: Arc<Counters>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.pid != std::process::id() {
+            // A fork: the parent's threads are not here, and its connections are not ours to close.
+            std::mem::forget(std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner)));
+            std::mem::forget(self.writer.take());
+            return;
+        }
+        if let Some(writer) = &self.writer {
+            writer.close();
+        }
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!(path = %self.path.display(), "the writer's thread panicked");
+        }
+        self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(writer) = &self.writer {
+            // Costs nothing unless a table has grown much since the last time.
+            let optimized = writer.maintain(|conn| Ok(conn.execute_batch("PRAGMA optimize")?));
+            if let Err(error) = optimized {
+                tracing::warn!(%error, "PRAGMA optimize");
+            }
+        }
+    }
+}
+
+type Registry = Mutex<HashMap<PathBuf, Weak<Shared>>>;
+
+/// The writable databases of this process, by canonical path.
+fn registry() -> MutexGuard<'static, HashMap<PathBuf, Weak<Shared>>> {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn canonical(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).map_err(|e| Error::io(path, "find", &e))
+}
+
+impl Database {
+    /// Begins to open a file; see [`Builder`].
+    ///
+    /// # Example
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("run.db");
+    /// use siltstone::{Database, Durability};
+    /// let db = Database::builder(&path).durability(Durability::Disk).open()?;
+    /// assert!(db.verify()?.is_ok());
+    /// # Ok::<(), siltstone::Error>(())
+    /// ```
+    pub fn builder(path: impl AsRef<Path>) -> Builder {
+        Builder::new(path.as_ref())
+    }
+
+    pub(super) fn open_for_writing(mut options: Builder) -> Result<Self> {
+        let mut open = registry();
+        open.retain(|_, shared| shared.strong_count() > 0);
+        if options.path.exists() {
+            options.path = canonical(&options.path)?;
+            let shared = open.get(&options.path).and_then(Weak::upgrade);
+            if let Some(shared) = shared.filter(|s| s.pid == std::process::id()) {
+                return Ok(Database { shared, durability: options.durability });
+            }
+        }
+        let conn = connect::writer(&options)?;
+        options.path = canonical(&options.path)?;
+        let counters = Arc::new(Counters::default());
+        let writer = Arc::new(Writer::new(conn, &options, counters.clone()));
+        let runner = writer.clone();
+        let thread = std::thread::Builder::new()
+            .name("siltstone-writer".into())
+            .spawn(move || runner.run())
+            .map_err(|e| Error::io(&options.path, "start the writer's thread", &e))?;
+        let shared = Arc::new(Shared {
+            path: options.path.clone(),
+            pid: std::process::id(),
+            writer: Some(writer),
+            thread: Mutex::new(Some(thread)),
+            idle: Mutex::default(),
+            cache_kib: options.profile.cache_kib(),
+            adoption: options.adoption,
+            counters,
+        });
+        open.insert(options.path, Arc::downgrade(&shared));
+        Ok(Database { shared, durability: options.durability })
+    }
+
+    pub(super) fn open_for_reading(options: Builder) -> Result<Self> {
+        let cache_kib = options.profile.cache_kib();
+        let conn = connect::reader(&options.path, cache_kib, options.adoption)?;
+        let shared = Arc::new(Shared {
+            path: canonical(&options.path)?,
+            pid: std::process::id(),
+            writer: None,
+            thread: Mutex::new(None),
+            idle: Mutex::new(vec![conn]),
+            cache_kib,
+            adoption: options.adoption,
+            counters: Arc::default(),
+        });
+        Ok(Database { shared, durability: options.durability })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// What an acknowledged write of this handle survives.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Whether this handle can only read.
+    pub fn is_read_only(&self) -> bool {
+        self.shared.writer.is_none()
+    }
+
+    /// Counters since this process opened the file.
+    pub fn stats(&self) -> Stats {
+        let depth = self.shared.writer.as_ref().map_or(0, |writer| writer.depth());
+        self.shared.counters.snapshot(depth)
+    }
+
+    /// Waits until every write that was accepted is in the file, at the durability of this handle.
+    ///
+    /// # Errors
+    /// The first error of a write that had been acknowledged before its commit
+    /// ([`Durability::Buffered`]); it is told once.
+    pub fn flush(&self) -> Result<()> {
+        let writer = self.writer()?;
+        writer.submit(Durability::Os, |_| Ok(()))?.wait()?;
+        if self.durability == Durability::Disk {
+            self.checkpoint()?;
+        }
+        writer.take_deferred()
+    }
+
+    /// Moves the log into the file and syncs both, as far as readers allow.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk refuses; what was acknowledged is still in the log.
+    pub fn checkpoint(&self) -> Result<()> {
+        let checkpoint = |conn: &Connection| {
+            conn.pragma_update(None, "synchronous", "FULL")?;
+            let moved = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            conn.pragma_update(None, "synchronous", "NORMAL")?;
+            Ok(moved?)
+        };
+        self.writer()?.maintain(checkpoint).at(self.path(), "checkpointing")
+    }
+
+    /// Gives free pages back to the file system; the bytes by which the file shrank.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] or [`Error::Io`]; the file is whole.
+    pub fn vacuum(&self) -> Result<u64> {
+        let vacuum = |conn: &Connection| {
+            let page_size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = |conn: &Connection| -> rusqlite::Result<i64> {
+                conn.pragma_query_value(None, "page_count", |row| row.get(0))
+            };
+            let before = pages(conn)?;
+            // Each step of this statement frees one page.
+            let mut statement = conn.prepare("PRAGMA incremental_vacuum")?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            drop(rows);
+            drop(statement);
+            let freed = (before - pages(conn)?).max(0) * page_size;
+            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            Ok(freed as u64)
+        };
+        self.writer()?.maintain(vacuum).at(self.path(), "vacuuming")
+    }
+
+    /// Lets SQLite refresh its statistics where that pays.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] or [`Error::Io`]; the file is whole.
+    pub fn optimize(&self) -> Result<()> {
+        let optimize = |conn: &Connection| Ok(conn.execute_batch("PRAGMA optimize")?);
+        self.writer()?.maintain(optimize).at(self.path(), "optimizing")
+    }
+
+    /// Flushes and lets this handle go; the last one closes the file.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn close(self) -> Result<()> {
+        if self.shared.writer.is_some() { self.flush() } else { Ok(()) }
+    }
+
+    fn check_process(&self) -> Result<()> {
+        if self.shared.pid == std::process::id() {
+            return Ok(());
+        }
+        let what = format!("the handle to {}", self.path().display());
+        Err(Error::Closed { what, why: "was opened before a fork; open the file again in this process" })
+    }
+
+    pub(super) fn writer(&self) -> Result<&Arc<Writer>> {
+        self.check_process()?;
+        self.shared.writer.as_ref().ok_or_else(|| Error::Closed {
+            what: format!("{}", self.path().display()),
+            why: "was opened for reading only",
+        })
+    }
+
+    /// Runs `work` in a write transaction and waits for the acknowledgement. It may run twice: see
+    /// the writer.
+    pub(crate) fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer()?.write(self.durability, work)
+    }
+
+    /// Queues `work` and returns at once.
+    pub(crate) fn submit<T, F>(&self, work: F) -> Result<Ticket<T>>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer()?.submit(self.durability, work)
+    }
+
+    /// Queues `work`, acknowledged by being queued.
+    pub(crate) fn post<F>(&self, work: F) -> Result<()>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<()> + Send + 'static,
+    {
+        self.writer()?.post(work)
+    }
+
+    /// Runs `work` on one snapshot of the file.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.with_reader("reading", |conn| {
+            conn.prepare_cached("BEGIN")?.execute([])?;
+            let result = work(&ReadTx::new(conn));
+            conn.prepare_cached("ROLLBACK")?.execute([])?; // there is nothing to commit
+            result
+        })
+    }
+
+    /// A pooled read connection, without a transaction.
+    pub(super) fn with_reader<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.check_process()?;
+        let lock = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = lock().pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => {
+                add(&self.shared.counters.readers_opened, 1);
+                connect::reader(self.path(), self.shared.cache_kib, self.shared.adoption)?
+            }
+        };
+        add(&self.shared.counters.reads, 1);
+        let result = work(&conn).at(self.path(), action);
+        if conn.is_autocommit() {
+            let mut idle = lock();
+            if idle.len() < IDLE_READERS {
+                idle.push(conn);
+            }
+        }
+        result
+    }
+
+    /// Brings a store's tables up to date if the file has old ones; refuses newer ones.
+    pub(crate) fn migrate(&self, lineage: &'static Lineage) -> Result<()> {
+        match &self.shared.writer {
+            Some(writer) => writer.maintain(|conn| schema::migrate(conn, self.path(), lineage)),
+            None => self.with_reader("reading its versions", |conn| {
+                // A file of another program has no versions; it was recognised by its tables.
+                let ours = ReadTx::new(conn);
+                if schema::table_exists(&ours, "siltstone_schema")? {
+                    schema::check_not_newer(conn, self.path(), lineage)?;
+                }
+                Ok(())
+            }),
+        }
+    }
+
+    /// The folder that the file is in.
+    pub(crate) fn folder(&self) -> &Path {
+        files::folder_of(self.path())
+    }
+}

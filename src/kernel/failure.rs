@@ -1,0 +1,70 @@
+//! SQLite's result codes as the library's errors.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ffi::ErrorCode;
+
+use crate::error::{Error, Result};
+
+impl From<rusqlite::Error> for Error {
+    /// Without a place: [`At::at`] fills it in on the way out of the kernel.
+    fn from(error: rusqlite::Error) -> Self {
+        let (code, why) = match &error {
+            rusqlite::Error::SqliteFailure(code, text) => {
+                (code.extended_code, text.clone().unwrap_or_else(|| code.to_string()))
+            }
+            rusqlite::Error::SqlInputError { error, msg, .. } => (error.extended_code, msg.clone()),
+            other => (rusqlite::ffi::SQLITE_ERROR, other.to_string()),
+        };
+        Error::Sqlite { path: PathBuf::new(), action: "", code, why }
+    }
+}
+
+/// Says where an error happened.
+pub(super) trait At<T> {
+    /// Fills in the file and the action, and names the kinds of failure that a caller can act on.
+    fn at(self, path: &Path, action: &'static str) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> At<T> for Result<T, E> {
+    fn at(self, path: &Path, action: &'static str) -> Result<T> {
+        self.map_err(|error| match error.into() {
+            Error::Sqlite { path: place, code, why, .. } if place.as_os_str().is_empty() => {
+                place_failure(path, action, code, why)
+            }
+            Error::Corrupt { place, what, why } if place.is_empty() => {
+                Error::Corrupt { place: path.display().to_string(), what, why }
+            }
+            Error::NotFound { what, name, place } if place.is_empty() => {
+                Error::NotFound { what, name, place: path.display().to_string() }
+            }
+            Error::Exists { what, place, hint } if place.is_empty() => {
+                Error::Exists { what, place: path.display().to_string(), hint }
+            }
+            other => other,
+        })
+    }
+}
+
+fn place_failure(path: &Path, action: &'static str, code: i32, why: String) -> Error {
+    let path = path.to_owned();
+    match rusqlite::ffi::Error::new(code).code {
+        ErrorCode::NotADatabase => Error::NotOurs { path, why: "it is not an SQLite database".into() },
+        ErrorCode::DatabaseCorrupt => Error::Corrupt {
+            place: path.display().to_string(),
+            what: "the database".into(),
+            why: format!("{why} while {action}"),
+        },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            Error::Busy { path, waited_ms: super::connect::BUSY_TIMEOUT.as_millis() as u64, action }
+        }
+        ErrorCode::DiskFull => Error::Io { path, action, why: "the disk is full".into() },
+        ErrorCode::CannotOpen
+        | ErrorCode::PermissionDenied
+        | ErrorCode::ReadOnly
+        | ErrorCode::SystemIoFailure
+        | ErrorCode::FileLockingProtocolFailed => Error::Io { path, action, why },
+        ErrorCode::OperationInterrupted => Error::Interrupted { action },
+        _ => Error::Sqlite { path, action, code, why },
+    }
+}

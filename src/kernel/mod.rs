@@ -1,0 +1,34 @@
+//! The one place that knows SQLite and the file system.
+//!
+//! A [`Database`] is one `.db` file. Writes are jobs: whoever holds the writer gathers the waiting
+//! ones into one transaction and acknowledges each after the commit, at the [`Durability`] that it
+//! asked for. Reads take a pooled read-only connection and see one snapshot. Stores hand in their
+//! tables as a [`Lineage`] and speak SQL through [`WriteTx`] and [`ReadTx`].
+
+mod backup;
+mod connect;
+mod database;
+mod failure;
+mod files;
+mod functions;
+mod locks;
+mod options;
+mod query;
+mod schema;
+mod stats;
+mod ticket;
+mod tx;
+mod verify;
+mod writer;
+
+pub use backup::{BackupReport, restore};
+pub use database::Database;
+pub use options::{Builder, Durability, Profile, QueuePolicy};
+pub use query::{Query, Value};
+pub use stats::Stats;
+pub use ticket::Ticket;
+pub use verify::{Finding, VerifyReport};
+
+pub(crate) use schema::{Adoption, Lineage, table_exists};
+pub(crate) use tx::{ReadTx, WriteTx};
+pub(crate) use verify::Verifier;

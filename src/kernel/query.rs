@@ -1,0 +1,97 @@
+//! A user's own SQL, read only.
+
+use rusqlite::types::ValueRef;
+
+use super::Database;
+use crate::error::Result;
+
+/// One value of an SQL result.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// SQL's NULL.
+    Null,
+    /// A 64-bit integer.
+    Integer(i64),
+    /// A 64-bit float.
+    Real(f64),
+    /// Text. Bytes that are not UTF-8 become U+FFFD.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// The rows of an SQL statement.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Query {
+    /// The column names, as SQLite gives them.
+    pub columns: Vec<String>,
+    /// The rows, each as long as `columns`.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl Database {
+    /// Runs one SQL statement on a snapshot and returns its rows. The connection can only read.
+    ///
+    /// Beside SQLite's own functions there are `silt_items(dtype, shape, codec, data)`, an array
+    /// as a JSON list, and `silt_raw(dtype, shape, codec, data)`, its plain bytes.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`](crate::Error::Sqlite) for a statement that SQLite does not take, or one that would write.
+    ///
+    /// # Example
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let db = siltstone::Database::builder(folder.path().join("run.db")).open()?;
+    /// let found = db.sql("SELECT 6 * 7 AS answer")?;
+    /// assert_eq!(found.columns, ["answer"]);
+    /// assert_eq!(found.rows, [[siltstone::Value::Integer(42)]]);
+    /// # Ok::<(), siltstone::Error>(())
+    /// ```
+    pub fn sql(&self, sql: &str) -> Result<Query> {
+        let mut found = Query::default();
+        self.sql_each(sql, |columns, row| {
+            if found.columns.is_empty() {
+                found.columns = columns.to_vec();
+            }
+            found.rows.extend(row);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// As [`sql`](Self::sql), a row at a time: `each` gets the column names and the row, and once
+    /// `None` before the first row.
+    ///
+    /// # Errors
+    /// As [`sql`](Self::sql), and whatever `each` returns.
+    pub fn sql_each(
+        &self,
+        sql: &str,
+        mut each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
+    ) -> Result<()> {
+        self.with_reader("running the query", |conn| {
+            let mut statement = conn.prepare(sql)?;
+            let columns: Vec<String> =
+                statement.column_names().into_iter().map(str::to_owned).collect();
+            each(&columns, None)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let read = |i| row.get_ref(i).map(value);
+                let cells = (0..columns.len()).map(read).collect::<Result<_, _>>()?;
+                each(&columns, Some(cells))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn value(cell: ValueRef<'_>) -> Value {
+    match cell {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(n) => Value::Integer(n),
+        ValueRef::Real(x) => Value::Real(x),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}

@@ -1,0 +1,117 @@
+//! Tables and their versions: one lineage a store.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::backup;
+use super::failure::At;
+use crate::error::{Error, Result};
+
+/// The kernel's own tables, made with the file.
+pub(super) const KERNEL_TABLES: &str = include_str!("schema.sql");
+
+/// Every schema change that a store ever shipped, in order. Append only: never edit, never reorder.
+#[derive(Debug)]
+pub(crate) struct Lineage {
+    /// The store's name in `siltstone_schema`.
+    pub(crate) store: &'static str,
+    /// SQL of version 1, 2, ...
+    pub(crate) steps: &'static [&'static str],
+}
+
+/// Tables of another program that a store takes over in place.
+#[derive(Debug)]
+pub(crate) struct Adoption {
+    /// The store that takes them over, and the version that it then has.
+    pub(crate) lineage: &'static Lineage,
+    /// Tables that must all be there.
+    pub(crate) tables: &'static [&'static str],
+    /// Brings them to version 1 of the lineage.
+    pub(crate) sql: &'static str,
+}
+
+/// The version of a store's tables in this file; 0 if it has none.
+pub(super) fn version(conn: &Connection, store: &str) -> Result<i64> {
+    let sql = "SELECT version FROM siltstone_schema WHERE store = ?1";
+    let found = conn.prepare_cached(sql)?.query_row([store], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(0))
+}
+
+/// Refuses a file whose tables are newer than this build.
+pub(super) fn check_not_newer(conn: &Connection, path: &Path, lineage: &Lineage) -> Result<i64> {
+    let file_version = version(conn, lineage.store).at(path, "reading its versions")?;
+    let known_version = lineage.steps.len() as i64;
+    if file_version > known_version {
+        let (path, store) = (path.to_owned(), lineage.store.to_owned());
+        return Err(Error::TooNew { path, store, file_version, known_version });
+    }
+    Ok(file_version)
+}
+
+/// Applies the steps that are missing, inside the transaction that is open.
+pub(super) fn apply(conn: &Connection, path: &Path, lineage: &Lineage) -> Result<()> {
+    let done = check_not_newer(conn, path, lineage)?;
+    let pending = &lineage.steps[done as usize..];
+    if pending.is_empty() {
+        return Ok(());
+    }
+    for sql in pending {
+        conn.execute_batch(sql)?;
+    }
+    conn.execute(
+        "INSERT INTO siltstone_schema (store, version) VALUES (?1, ?2) \
+         ON CONFLICT (store) DO UPDATE SET version = excluded.version",
+        (lineage.store, lineage.steps.len() as i64),
+    )?;
+    tracing::debug!(store = lineage.store, from = done, to = lineage.steps.len(), "schema");
+    Ok(())
+}
+
+/// Brings an old file up to date when it is opened: backup first, then one transaction. A file
+/// without the store's tables stays without them until the first write.
+pub(super) fn migrate(conn: &Connection, path: &Path, lineage: &Lineage) -> Result<()> {
+    let done = check_not_newer(conn, path, lineage)?;
+    if done == 0 || done == lineage.steps.len() as i64 {
+        return Ok(());
+    }
+    backup::before_migration(conn, path, lineage.store, done)?;
+    in_transaction(conn, || apply(conn, path, lineage)).at(path, "migrating its tables")
+}
+
+/// Takes over another program's tables: backup first, then one transaction.
+pub(super) fn adopt(conn: &Connection, path: &Path, adoption: &Adoption) -> Result<()> {
+    backup::before_migration(conn, path, adoption.lineage.store, 0)?;
+    in_transaction(conn, || {
+        let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if id == super::connect::APPLICATION_ID {
+            return Ok(()); // another process was faster
+        }
+        conn.execute_batch(KERNEL_TABLES)?;
+        conn.execute_batch(adoption.sql)?;
+        conn.execute(
+            "INSERT INTO siltstone_schema (store, version) VALUES (?1, 1)",
+            [adoption.lineage.store],
+        )?;
+        apply(conn, path, adoption.lineage)?;
+        Ok(conn.pragma_update(None, "application_id", super::connect::APPLICATION_ID)?)
+    })
+    .at(path, "taking over its tables")
+}
+
+fn in_transaction(conn: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    match work().and_then(|()| Ok(conn.execute_batch("COMMIT")?)) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to tell
+            Err(error)
+        }
+    }
+}
+
+/// Whether the file has a table or view of that name.
+pub(crate) fn table_exists(conn: &super::ReadTx<'_>, name: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type IN ('table', 'view')";
+    Ok(conn.query_one(sql, [name], |_| Ok(()))?.is_some())
+}

@@ -1,0 +1,132 @@
+//! What a store sees of SQLite: statements inside a transaction that the kernel opened.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::{CachedStatement, Connection, Params, Row};
+
+use super::schema::{self, Lineage};
+use crate::error::Result;
+
+/// What stores remember from one transaction to the next. Forgotten when a transaction is rolled
+/// back or another connection has written.
+#[derive(Default)]
+pub(super) struct Memory(HashMap<TypeId, Box<dyn Any + Send>>);
+
+impl Memory {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Reads of one snapshot.
+pub(crate) struct ReadTx<'c> {
+    conn: &'c Connection,
+}
+
+/// A write transaction; reads through it see its own writes.
+pub(crate) struct WriteTx<'c> {
+    read: ReadTx<'c>,
+    memory: &'c mut Memory,
+    path: &'c Path,
+}
+
+impl<'c> ReadTx<'c> {
+    pub(super) fn new(conn: &'c Connection) -> Self {
+        ReadTx { conn }
+    }
+
+    /// A statement, kept ready for the next time.
+    pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>> {
+        Ok(self.conn.prepare_cached(sql)?)
+    }
+
+    /// The first row, if there is one.
+    pub(crate) fn query_one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query(params)?;
+        rows.next()?.map(read).transpose()
+    }
+
+    /// All rows.
+    pub(crate) fn query<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(read(row)?);
+        }
+        Ok(all)
+    }
+}
+
+impl<'c> std::ops::Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}
+
+impl<'c> WriteTx<'c> {
+    pub(super) fn new(conn: &'c Connection, memory: &'c mut Memory, path: &'c Path) -> Self {
+        WriteTx { read: ReadTx { conn }, memory, path }
+    }
+
+    /// Runs a statement; the number of rows changed.
+    pub(crate) fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
+        Ok(self.prepare(sql)?.execute(params)?)
+    }
+
+    /// Inserts a row; its rowid.
+    pub(crate) fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
+        Ok(self.prepare(sql)?.insert(params)?)
+    }
+
+    /// Makes sure that the store's tables are there, in this transaction.
+    pub(crate) fn ensure(&mut self, lineage: &'static Lineage) -> Result<()> {
+        #[derive(Default)]
+        struct Ensured(Vec<&'static str>);
+        let mut ensured: Ensured = self.take();
+        if !ensured.0.contains(&lineage.store) {
+            schema::apply(self.read.conn, self.path, lineage)?;
+            ensured.0.push(lineage.store);
+        }
+        self.put(ensured);
+        Ok(())
+    }
+
+    /// Takes out what the store remembered; the default if nothing. Give it back with
+    /// [`put`](Self::put), or it is forgotten.
+    pub(crate) fn take<T: Any + Send + Default>(&mut self) -> T {
+        match self.memory.0.remove(&TypeId::of::<T>()) {
+            Some(kept) => *kept.downcast().expect("kept under the id of its own type"),
+            None => T::default(),
+        }
+    }
+
+    /// Remembers something until the next rollback.
+    pub(crate) fn put<T: Any + Send>(&mut self, value: T) {
+        self.memory.0.insert(TypeId::of::<T>(), Box::new(value));
+    }
+
+    /// Forgets everything that any store remembered: for work that removes rows.
+    pub(crate) fn forget(&mut self) {
+        self.memory.forget();
+    }
+}

@@ -1,0 +1,400 @@
+//! The one writer of a file: jobs in, transactions out.
+//!
+//! A caller that waits, and finds nobody writing and nothing queued, runs its job itself: no
+//! other thread has to wake. All other jobs go through the queue to the writer's thread, which
+//! takes what has gathered into one transaction. The jobs run without savepoints first; only if
+//! one fails is the transaction rolled back and each job run again in its own savepoint, so that
+//! the bad one fails alone. So a job may run twice, and must not keep anything from the first time.
+//!
+//! Lock order: `core`, then `queue`.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::connect::{is_busy, pause};
+use super::failure::At;
+use super::options::{Builder, Durability, QueuePolicy};
+use super::stats::{Counters, add};
+use super::ticket::{Slot, Ticket, closed};
+use super::tx::{Memory, WriteTx};
+use crate::error::{Error, Result};
+
+/// The most jobs in one transaction: bounds what a failed group has to run again.
+const GROUP_JOBS: usize = 1024;
+
+pub(super) struct Writer {
+    path: PathBuf,
+    core: Mutex<Core>,
+    queue: Mutex<Queue>,
+    /// Length of the queue, to look at without its lock.
+    depth: AtomicUsize,
+    filled: Condvar,
+    drained: Condvar,
+    capacity: usize,
+    policy: QueuePolicy,
+    counters: Arc<Counters>,
+    /// The first error of a job that had been acknowledged before its commit.
+    deferred: Mutex<Option<Error>>,
+}
+
+struct Core {
+    conn: Connection,
+    memory: Memory,
+    /// Whether `synchronous` is FULL now.
+    full: bool,
+    /// SQLite's count of other connections' commits, as of our last transaction.
+    data_version: i64,
+    busy_timeout: Duration,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Box<dyn Job>>,
+    closed: bool,
+}
+
+trait Job: Send {
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> Result<()>;
+    fn finish(&mut self, outcome: Result<()>);
+    fn durability(&self) -> Durability;
+}
+
+struct Task<F, T> {
+    work: F,
+    value: Option<T>,
+    slot: Option<Arc<Slot<T>>>,
+    durability: Durability,
+    /// Where the error goes of a job that nobody waits for.
+    deferred: Option<Arc<Writer>>,
+}
+
+impl<F, T> Job for Task<F, T>
+where
+    F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)));
+        self.value = Some(result.unwrap_or_else(|_| Err(panicked()))?);
+        Ok(())
+    }
+
+    fn finish(&mut self, outcome: Result<()>) {
+        if let (Some(writer), Err(error)) = (&self.deferred, &outcome) {
+            writer.defer(error.clone());
+        }
+        if let Some(slot) = self.slot.take() {
+            let value = self.value.take();
+            slot.complete(outcome.map(|()| value.expect("a job that ran has a value")));
+        }
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+}
+
+impl<F, T> Drop for Task<F, T> {
+    fn drop(&mut self) {
+        // Nobody waits for ever for a job that was never run.
+        if let Some(slot) = self.slot.take() {
+            slot.complete(Err(closed()));
+        }
+    }
+}
+
+fn panicked() -> Error {
+    Error::Closed { what: "the write".into(), why: "panicked and was rolled back" }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic inside leaves a transaction open at worst, which `begin` rolls back.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    pub(super) fn new(conn: Connection, options: &Builder, counters: Arc<Counters>) -> Self {
+        Writer {
+            path: options.path.clone(),
+            core: Mutex::new(Core {
+                conn,
+                memory: Memory::default(),
+                full: false,
+                data_version: 0,
+                busy_timeout: options.busy_timeout,
+            }),
+            queue: Mutex::default(),
+            depth: AtomicUsize::new(0),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+            capacity: options.queue_jobs,
+            policy: options.queue_policy,
+            counters,
+            deferred: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    /// Runs a job and waits for its acknowledgement.
+    pub(super) fn write<T, F>(self: &Arc<Self>, durability: Durability, mut work: F) -> Result<T>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        if let Ok(mut core) = self.core.try_lock()
+            && self.depth.load(Ordering::Acquire) == 0
+        {
+            add(&self.counters.jobs_accepted, 1);
+            return self.run_alone(&mut core, durability, &mut work);
+        }
+        self.submit(durability, work)?.wait()
+    }
+
+    /// Queues a job.
+    pub(super) fn submit<T, F>(self: &Arc<Self>, durability: Durability, work: F) -> Result<Ticket<T>>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let slot = Slot::new();
+        let task = Task { work, value: None, slot: Some(slot.clone()), durability, deferred: None };
+        self.push(Box::new(task))?;
+        Ok(Ticket { slot })
+    }
+
+    /// Queues a job that is acknowledged already: its error is kept for the next flush.
+    pub(super) fn post<F>(self: &Arc<Self>, work: F) -> Result<()>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<()> + Send + 'static,
+    {
+        let deferred = Some(self.clone());
+        let durability = Durability::Buffered;
+        self.push(Box::new(Task { work, value: None, slot: None, durability, deferred }))
+    }
+
+    fn push(&self, job: Box<dyn Job>) -> Result<()> {
+        let mut queue = lock(&self.queue);
+        while queue.jobs.len() >= self.capacity && !queue.closed {
+            if self.policy == QueuePolicy::Refuse {
+                add(&self.counters.jobs_refused, 1);
+                return Err(Error::QueueFull { capacity: self.capacity });
+            }
+            queue = self.drained.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        if queue.closed {
+            return Err(closed());
+        }
+        queue.jobs.push_back(job);
+        self.depth.store(queue.jobs.len(), Ordering::Release);
+        add(&self.counters.jobs_accepted, 1);
+        drop(queue);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    fn defer(&self, error: Error) {
+        add(&self.counters.buffered_failed, 1);
+        lock(&self.deferred).get_or_insert(error);
+    }
+
+    /// The error of an acknowledged job, told once.
+    pub(super) fn take_deferred(&self) -> Result<()> {
+        lock(&self.deferred).take().map_or(Ok(()), Err)
+    }
+
+    /// The writer's thread: until the queue is closed and empty.
+    pub(super) fn run(&self) {
+        loop {
+            let mut queue = lock(&self.queue);
+            while queue.jobs.is_empty() {
+                if queue.closed {
+                    return;
+                }
+                queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(queue); // lock order: core first
+            let mut core = lock(&self.core);
+            let mut queue = lock(&self.queue);
+            let n = queue.jobs.len().min(GROUP_JOBS);
+            let mut group: Vec<_> = queue.jobs.drain(..n).collect();
+            self.depth.store(queue.jobs.len(), Ordering::Release);
+            drop(queue);
+            self.drained.notify_all();
+            self.run_group(&mut core, &mut group);
+        }
+    }
+
+    /// Lets the queue run dry and ends the thread.
+    pub(super) fn close(&self) {
+        lock(&self.queue).closed = true;
+        self.filled.notify_all();
+        self.drained.notify_all();
+    }
+
+    /// Work on the writer's connection outside any transaction (vacuum, checkpoint).
+    pub(super) fn maintain<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let mut core = lock(&self.core);
+        core.settle_down();
+        work(&core.conn)
+    }
+
+    fn run_alone<T>(
+        &self,
+        core: &mut Core,
+        durability: Durability,
+        work: &mut dyn FnMut(&mut WriteTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut run = |core: &mut Core| -> Result<T> {
+            self.begin(core, durability)?;
+            let mut tx = WriteTx::new(&core.conn, &mut core.memory, &self.path);
+            let value = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
+            let value = value.unwrap_or_else(|_| Err(panicked()))?;
+            self.commit(core, 1)?;
+            Ok(value)
+        };
+        run(core).inspect_err(|_| {
+            core.roll_back();
+            add(&self.counters.jobs_failed, 1);
+        })
+        .at(&self.path, "writing")
+    }
+
+    fn run_group(&self, core: &mut Core, group: &mut [Box<dyn Job>]) {
+        let span = tracing::debug_span!("commit", jobs = group.len());
+        let _entered = span.enter();
+        let outcome = self.try_together(core, group);
+        let Err(error) = outcome else {
+            return group.iter_mut().for_each(|job| job.finish(Ok(())));
+        };
+        core.roll_back();
+        let apart = match error {
+            Failed::Job(_) if group.len() > 1 => self.try_apart(core, group),
+            Failed::Job(error) | Failed::Whole(error) => Err(error),
+        };
+        let all = apart.unwrap_or_else(|error| {
+            core.roll_back();
+            group.iter().map(|_| Err(error.clone())).collect()
+        });
+        for (job, outcome) in group.iter_mut().zip(all) {
+            if outcome.is_err() {
+                add(&self.counters.jobs_failed, 1);
+            }
+            job.finish(outcome.at(&self.path, "writing"));
+        }
+    }
+
+    fn try_together(&self, core: &mut Core, group: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+        let durability = group.iter().map(|job| job.durability()).max().unwrap_or_default();
+        self.begin(core, durability).map_err(Failed::Whole)?;
+        let mut tx = WriteTx::new(&core.conn, &mut core.memory, &self.path);
+        for job in group.iter_mut() {
+            job.run(&mut tx).map_err(Failed::Job)?;
+        }
+        self.commit(core, group.len()).map_err(Failed::Whole)
+    }
+
+    /// Each job in its own savepoint; the outer error is one that meets them all.
+    fn try_apart(&self, core: &mut Core, group: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+        let durability = group.iter().map(|job| job.durability()).max().unwrap_or_default();
+        self.begin(core, durability)?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for job in group.iter_mut() {
+            core.conn.execute_batch("SAVEPOINT job")?;
+            let outcome = job.run(&mut WriteTx::new(&core.conn, &mut core.memory, &self.path));
+            if outcome.is_err() {
+                core.memory.forget();
+                core.conn.execute_batch("ROLLBACK TO job")?;
+            }
+            core.conn.execute_batch("RELEASE job")?;
+            outcomes.push(outcome);
+        }
+        self.commit(core, outcomes.iter().filter(|o| o.is_ok()).count())?;
+        Ok(outcomes)
+    }
+
+    fn begin(&self, core: &mut Core, durability: Durability) -> Result<()> {
+        core.settle_down();
+        let full = durability == Durability::Disk;
+        if core.full != full {
+            core.conn.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
+            core.full = full;
+        }
+        let start = Instant::now();
+        for tries in 0.. {
+            let begun = core.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
+            match begun {
+                Ok(_) => break,
+                Err(e) if !is_busy(&e) => return Err(e.into()),
+                Err(_) if start.elapsed() > core.busy_timeout => {
+                    let waited_ms = core.busy_timeout.as_millis() as u64;
+                    return Err(Error::Busy { path: self.path.clone(), waited_ms, action: "writing" });
+                }
+                Err(_) => {
+                    add(&self.counters.busy_waits, 1);
+                    pause(tries);
+                }
+            }
+        }
+        if !core.memory.is_empty() {
+            let now = data_version(&core.conn)?;
+            if now != core.data_version {
+                core.memory.forget();
+                core.data_version = now;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&self, core: &mut Core, jobs: usize) -> Result<()> {
+        let start = Instant::now();
+        core.conn.prepare_cached("COMMIT")?.execute([])?;
+        add(&self.counters.commit_ns, start.elapsed().as_nanos() as u64);
+        add(&self.counters.transactions, 1);
+        add(&self.counters.jobs_committed, jobs as u64);
+        self.counters.largest_group.fetch_max(jobs as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+enum Failed {
+    /// One job failed: the others may be fine.
+    Job(Error),
+    /// The transaction failed.
+    Whole(Error),
+}
+
+impl Core {
+    /// Undoes a transaction that failed, and forgets what it taught. SQLite may have rolled it back
+    /// already (full disk).
+    fn roll_back(&mut self) {
+        self.memory.forget();
+        self.settle_down();
+    }
+
+    /// Ends a transaction that a panic left open.
+    fn settle_down(&mut self) {
+        if !self.conn.is_autocommit() {
+            self.memory.forget();
+            if let Err(error) = self.conn.execute_batch("ROLLBACK") {
+                tracing::error!(%error, "rollback");
+            }
+        }
+    }
+}
+
+/// Changes when another connection has committed.
+///
+/// # Source
+/// SQLite, `PRAGMA data_version`.
+fn data_version(conn: &Connection) -> Result<i64> {
+    Ok(conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}

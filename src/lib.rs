@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+pub mod array;
+mod error;
+mod kernel;
+pub mod simulation;
+
+pub use array::{Array, Codec, DType};
+pub use error::{Error, Result};
+pub use kernel::{
+    BackupReport, Builder, Database, Durability, Finding, Profile, Query, QueuePolicy, Stats,
+    Ticket, Value, VerifyReport, restore,
+};
+
+/// Each store's own part of [`Database::verify`].
+const VERIFIERS: &[kernel::Verifier] = &[simulation::verify];

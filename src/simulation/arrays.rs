@@ -1,0 +1,180 @@
+//! The table `numpy_array`: each array once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use bytes::Bytes;
+
+use super::tables::Layout;
+use crate::array::{Array, Checksum, Codec, DType, parse_shape, shape_json};
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, WriteTx};
+
+/// How many of the latest distinct things are remembered, at least.
+const REMEMBERED: usize = 32_768;
+
+/// A map that forgets the oldest half when it is full.
+pub(super) struct Recent<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Recent { young: HashMap::new(), old: HashMap::new() }
+    }
+}
+
+impl<K: Hash + Eq + Copy, V: Clone> Recent<K, V> {
+    pub(super) fn get(&mut self, key: &K) -> Option<V> {
+        if let Some(value) = self.young.get(key) {
+            return Some(value.clone());
+        }
+        // What is used stays.
+        let value = self.old.remove(key)?;
+        self.put(*key, value.clone());
+        Some(value)
+    }
+
+    pub(super) fn put(&mut self, key: K, value: V) {
+        if self.young.len() >= REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+}
+
+/// An array on its way into the file.
+pub(super) struct NewArray {
+    pub(super) array: Array,
+    pub(super) checksum: Checksum,
+    dtype: String,
+    shape: String,
+    /// Packed already, by a thread that is not the writer.
+    packed: Option<(Option<&'static str>, Bytes)>,
+}
+
+impl NewArray {
+    pub(super) fn new(array: Array) -> Self {
+        let (dtype, shape) = (array.dtype().to_string(), shape_json(array.shape()));
+        let checksum = Checksum::of_parts(&dtype, &shape, array.data());
+        NewArray { array, checksum, dtype, shape, packed: None }
+    }
+
+    pub(super) fn pack(&mut self, codec: Codec) {
+        let (name, data) = codec.encode(&self.array);
+        self.packed = name.map(|name| (Some(name), Bytes::from(data.into_owned())));
+        if self.packed.is_none() {
+            self.packed = Some((None, self.array.clone().into_data()));
+        }
+    }
+}
+
+/// Ids of arrays that are in the file, by content.
+#[derive(Default)]
+pub(super) struct KnownArrays {
+    ids: Recent<Checksum, i64>,
+    loaded: bool,
+}
+
+impl KnownArrays {
+    /// The id of an equal array, or of a new row. The flag says whether it is new.
+    pub(super) fn store(&mut self, tx: &WriteTx<'_>, new: &NewArray, codec: Codec) -> Result<(i64, bool)> {
+        self.load(tx)?;
+        if let Some(id) = self.ids.get(&new.checksum) {
+            return Ok((id, false));
+        }
+        let packed;
+        let (name, data): (Option<&str>, &[u8]) = match &new.packed {
+            Some((name, data)) => (*name, data),
+            None if codec == Codec::Raw => (None, new.array.data()),
+            None => {
+                packed = codec.encode(&new.array);
+                (packed.0, &packed.1)
+            }
+        };
+        let sql = "INSERT INTO numpy_array (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let id = tx.insert(sql, (&new.dtype, &new.shape, name, new.checksum.to_bytes(), data))?;
+        self.ids.put(new.checksum, id);
+        Ok((id, true))
+    }
+
+    /// After an open the latest arrays of the file are known again.
+    fn load(&mut self, tx: &WriteTx<'_>) -> Result<()> {
+        if self.loaded {
+            return Ok(());
+        }
+        let sql = "SELECT id, checksum FROM numpy_array ORDER BY id DESC LIMIT 4096";
+        tx.query(sql, [], |row| {
+            let checksum: Option<Vec<u8>> = row.get(1)?;
+            if let Some(checksum) = checksum.as_deref().and_then(Checksum::from_bytes) {
+                self.ids.put(checksum, row.get(0)?);
+            }
+            Ok(())
+        })?;
+        self.loaded = true;
+        Ok(())
+    }
+}
+
+/// Reads arrays of one snapshot.
+pub(super) struct ArrayReader<'t, 'c> {
+    tx: &'t ReadTx<'c>,
+    layout: Layout,
+    /// The dtype of the last array: most are alike.
+    last: Option<(String, DType)>,
+    kept: Recent<i64, Array>,
+}
+
+impl<'t, 'c> ArrayReader<'t, 'c> {
+    pub(super) fn new(tx: &'t ReadTx<'c>, layout: Layout) -> Self {
+        ArrayReader { tx, layout, last: None, kept: Recent::default() }
+    }
+
+    /// The array of a row, its checksum compared.
+    pub(super) fn read(&mut self, id: i64) -> Result<Array> {
+        let mut statement = self.tx.prepare(self.layout.array_sql())?;
+        let mut rows = statement.query([id])?;
+        let Some(row) = rows.next()? else {
+            return Err(corrupt(id, "the row is missing"));
+        };
+        let text = |i| -> Result<&str> {
+            row.get_ref(i)?.as_str().map_err(|_| corrupt(id, "dtype and shape must be text"))
+        };
+        let (dtype_text, shape_text) = (text(0)?, text(1)?);
+        let dtype = match &self.last {
+            Some((text, dtype)) if text == dtype_text => *dtype,
+            _ => {
+                let dtype = dtype_text.parse().map_err(|e: Error| corrupt(id, &e.to_string()))?;
+                self.last = Some((dtype_text.to_owned(), dtype));
+                dtype
+            }
+        };
+        let shape = parse_shape(shape_text).map_err(|e| corrupt(id, &e.to_string()))?;
+        let codec = row.get_ref(2)?.as_str_or_null().map_err(|_| corrupt(id, "codec must be text"))?;
+        let data = row.get_ref(4)?.as_blob().map_err(|_| corrupt(id, "data must be a blob"))?;
+        let array =
+            Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(id, &e.to_string()))?;
+        if let Ok(Some(stored)) = row.get_ref(3)?.as_blob_or_null() {
+            let found = Checksum::of_parts(dtype_text, shape_text, array.data());
+            if stored != found.to_bytes() {
+                return Err(corrupt(id, "the checksum differs from the one it was stored with"));
+            }
+        }
+        Ok(array)
+    }
+
+    /// As [`read`](Self::read), for arrays that are likely to be asked for again (ids, row pointers).
+    pub(super) fn read_shared(&mut self, id: i64) -> Result<Array> {
+        if let Some(array) = self.kept.get(&id) {
+            return Ok(array);
+        }
+        let array = self.read(id)?;
+        self.kept.put(id, array.clone());
+        Ok(array)
+    }
+}
+
+fn corrupt(id: i64, why: &str) -> Error {
+    Error::Corrupt { place: String::new(), what: format!("numpy_array row {id}"), why: why.into() }
+}

@@ -1,0 +1,172 @@
+//! Initial datasets: the state before the first update, and files that travel with a run.
+
+use super::arrays::ArrayReader;
+use super::json::{Initial, Schema, parse_initial};
+use super::prepare::{Prepared, prepare};
+use super::read;
+use super::run;
+use super::tables::{LINEAGE, Layout};
+use super::update::{EntityData, Group, Update};
+use super::write::{Known, store_attribute};
+use crate::array::Codec;
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, WriteTx};
+
+/// What an initial dataset is made of, under the documented names.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum InitialData {
+    /// `UNSTRUCTURED`: a JSON text, entities or anything else, kept byte for byte.
+    Json(Vec<u8>),
+    /// `BINARY`: any bytes.
+    Binary(Vec<u8>),
+    /// `ENTITY_BASED`: entity groups as arrays.
+    Entities(EntityData),
+}
+
+impl InitialData {
+    /// The documented name of the format.
+    pub fn format(&self) -> &'static str {
+        match self {
+            InitialData::Json(_) => "UNSTRUCTURED",
+            InitialData::Binary(_) => "BINARY",
+            InitialData::Entities(_) => "ENTITY_BASED",
+        }
+    }
+}
+
+/// An initial dataset ready for the writer.
+pub(super) struct PreparedInitial {
+    name: String,
+    format: &'static str,
+    data: Option<Vec<u8>>,
+    entities: Option<Prepared>,
+}
+
+pub(super) fn prepare_initial(name: &str, data: InitialData) -> Result<PreparedInitial> {
+    let format = data.format();
+    let (data, entities) = match data {
+        InitialData::Json(text) => {
+            if let Err(e) = serde_json::from_slice::<serde::de::IgnoredAny>(&text) {
+                let what = format!("initial dataset {name:?}");
+                return Err(Error::invalid(what, "a JSON text", e.to_string()));
+            }
+            (Some(text), None)
+        }
+        InitialData::Binary(bytes) => (Some(bytes), None),
+        InitialData::Entities(data) => {
+            let update = Update { dataset: name.to_owned(), data, ..Update::default() };
+            (None, Some(prepare(update)?))
+        }
+    };
+    if name.is_empty() || name.contains('\0') {
+        return Err(Error::invalid("dataset name", "some text without NUL", format!("{name:?}")));
+    }
+    Ok(PreparedInitial { name: name.to_owned(), format, data, entities })
+}
+
+/// Stores an initial dataset; its row id. One of the same name is refused or replaced.
+pub(super) fn store(tx: &mut WriteTx<'_>, initial: &PreparedInitial, codec: Codec, replace: bool) -> Result<i64> {
+    tx.ensure(&LINEAGE)?;
+    let PreparedInitial { name, format, data, entities } = initial;
+    let known = "SELECT 1 FROM initial_dataset WHERE dataset_name = ?1";
+    if tx.query_one(known, [name], |_| Ok(()))?.is_some() {
+        if !replace {
+            return Err(Error::Exists {
+                what: format!("the initial dataset {name:?}"),
+                place: String::new(),
+                hint: "ask for it to be replaced",
+            });
+        }
+        tx.execute("DELETE FROM initial_dataset WHERE dataset_name = ?1", [name])?;
+    }
+    // Every key state of the dataset begins with the initial state.
+    tx.execute("DELETE FROM simulation_key_state WHERE dataset_name = ?1", [name])?;
+    tx.execute("UPDATE simulation_run SET value = value + 1 WHERE key = 'key_epoch'", [])?;
+    let sql = "INSERT INTO initial_dataset (dataset_name, format, data) VALUES (?1, ?2, ?3)";
+    let id = tx.insert(sql, (name, format, data))?;
+    if let Some(entities) = entities {
+        let mut known: Known = tx.take();
+        for attribute in &entities.attributes {
+            let attribute = store_attribute(tx, &mut known, attribute, codec)?;
+            let sql = "INSERT INTO initial_dataset_attribute VALUES (?1, ?2)";
+            tx.execute(sql, (id, attribute))?;
+        }
+        tx.put(known);
+    }
+    Ok(id)
+}
+
+fn has_initial(tx: &ReadTx<'_>, layout: Layout) -> Result<bool> {
+    Ok(layout != Layout::Empty && crate::kernel::table_exists(tx, "initial_dataset")?)
+}
+
+/// The names of all initial datasets, in the order they were stored.
+pub(super) fn names(tx: &ReadTx<'_>) -> Result<Vec<String>> {
+    if !has_initial(tx, Layout::of(tx)?)? {
+        return Ok(Vec::new());
+    }
+    tx.query("SELECT dataset_name FROM initial_dataset ORDER BY id", [], |row| Ok(row.get(0)?))
+}
+
+/// One initial dataset.
+pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Option<InitialData>> {
+    if !has_initial(tx, layout)? {
+        return Ok(None);
+    }
+    let sql = "SELECT id, format, data FROM initial_dataset WHERE dataset_name = ?1";
+    let found = tx.query_one(sql, [name], |row| {
+        let id: i64 = row.get(0)?;
+        let format: String = row.get(1)?;
+        // The described system stores JSON as a blob; others may have used text.
+        let data = match row.get_ref(2)? {
+            rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => bytes.to_vec(),
+            _ => Vec::new(),
+        };
+        Ok((id, format, data))
+    })?;
+    let Some((id, format, data)) = found else { return Ok(None) };
+    Ok(Some(match format.as_str() {
+        "UNSTRUCTURED" => InitialData::Json(data),
+        "BINARY" => InitialData::Binary(data),
+        "ENTITY_BASED" => {
+            let rows = read::attribute_rows(tx, &layout.initial_attributes_sql(), id)?;
+            InitialData::Entities(read::groups(&mut ArrayReader::new(tx, layout), rows)?)
+        }
+        other => {
+            return Err(Error::Corrupt {
+                place: String::new(),
+                what: format!("initial dataset {name:?}"),
+                why: format!("its format is {other:?}"),
+            });
+        }
+    }))
+}
+
+/// The schema that the file was given.
+pub(super) fn schema(tx: &ReadTx<'_>, layout: Layout) -> Result<Schema> {
+    if layout != Layout::Ours {
+        return Ok(Schema::default());
+    }
+    match run::get::<String>(tx, "schema")? {
+        Some(text) => Schema::parse(text.as_bytes()),
+        None => Ok(Schema::default()),
+    }
+}
+
+/// The initial state of a dataset, if it is one of entities.
+pub(super) fn entities(tx: &ReadTx<'_>, layout: Layout, dataset: &str) -> Result<EntityData> {
+    match read_one(tx, layout, dataset)? {
+        Some(InitialData::Entities(data)) => Ok(data),
+        Some(InitialData::Json(text)) => match parse_initial(&text, dataset, &schema(tx, layout)?)? {
+            Initial::Entities(initial) => Ok(initial.data),
+            Initial::Unstructured { .. } => Ok(EntityData::new()),
+        },
+        Some(InitialData::Binary(_)) | None => Ok(EntityData::new()),
+    }
+}
+
+/// The initial state of one group.
+pub(super) fn group(tx: &ReadTx<'_>, layout: Layout, dataset: &str, group: &str) -> Result<Option<Group>> {
+    Ok(entities(tx, layout, dataset)?.into_iter().find(|g| g.name == group))
+}

@@ -1,0 +1,43 @@
+//! The described system's JSON files and our [`EntityData`](crate::simulation::EntityData).
+//! Pure: text in, text out, no file is opened.
+//!
+//! An update file is `{"<dataset>":{"<group>":{"id":[..],"<attribute>":[..]}}}`; an initial file
+//! has its groups under `data` and everything else beside it. One column of values becomes one
+//! [`Attribute`](crate::simulation::Attribute):
+//!
+//! | JSON | with a [`Schema`] entry | without |
+//! |---|---|---|
+//! | `true` | bool: `\|i1` (`0` and `1` count as bools) | `\|i1` |
+//! | `1` | int: `<i4`, `<i8` or `<u8`, the first that holds all | the same |
+//! | `1.5` | float: `<f8` | `<f8`, also if only one value has a fraction or exponent |
+//! | `"a"` | str: `<U` of the longest text | the same |
+//! | `[1,2]` a row | `unit_shape` `[2]`: `[n, 2]`; `csr`: ragged | ragged |
+//! | `[[1,2],[3,4]]` a row | `csr` with `unit_shape` `[2]`; or `unit_shape` `[2, 2]` | ragged, unit `[2]` |
+//! | nothing but `null` | the mark of the type | `<f8` of NaN |
+//!
+//! `null` is stored as the documented mark, and a ragged `null` as one unit of marks, so that the
+//! described system's readers see it. A mask is added only where marks would say something wrong:
+//! an integer column that needs eight bytes has no mark, and a value may look like its mark.
+//! `id` is always `<i8`, whatever the schema says.
+//!
+//! Written back, a file has the same bytes: compact, UTF-8, the shortest text that reads as the
+//! same float. What JSON cannot say is lost as the described system loses it: NaN and the
+//! infinities are `null`, and so is a row that a mask calls cleared.
+
+mod column;
+mod datetime;
+mod dump;
+mod file_name;
+mod infer;
+mod initial;
+mod parse;
+mod reading;
+#[cfg(test)]
+mod round_trip;
+mod schema;
+
+pub use dump::{dump_update, row_values};
+pub use file_name::{file_name, parse_file_name};
+pub use initial::{Initial, InitialDataset, parse_initial};
+pub use parse::parse_update;
+pub use schema::{AttributeSpec, PyType, Schema};

@@ -1,0 +1,148 @@
+//! The JSON reader and its errors.
+
+use std::cell::{Cell, RefCell};
+
+use serde::de::DeserializeSeed;
+
+use super::column::Refusal;
+use super::schema::Schema;
+use crate::error::{Error, Result};
+
+/// One text while it is read: where the reader stands, and why it stopped.
+pub(super) struct Reading<'a> {
+    pub(super) text: &'a [u8],
+    file: &'a str,
+    pub(super) schema: &'a Schema,
+    /// Dataset, group and attribute, as far as known.
+    place: RefCell<[String; 3]>,
+    refusal: RefCell<Option<Refusal>>,
+    /// A column, by its place, that seems to hold integers beyond 64 bits.
+    pub(super) suspect: RefCell<Option<String>>,
+    /// How many values the attribute before had.
+    pub(super) rows: Cell<Option<usize>>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(text: &'a [u8], file: &'a str, schema: &'a Schema) -> Self {
+        Reading {
+            text,
+            file,
+            schema,
+            place: RefCell::default(),
+            refusal: RefCell::default(),
+            suspect: RefCell::default(),
+            rows: Cell::default(),
+        }
+    }
+
+    /// Reads the whole text.
+    pub(super) fn read<'de, S: DeserializeSeed<'de>>(&self, seed: S) -> Result<S::Value>
+    where
+        'a: 'de,
+    {
+        let mut reader = serde_json::Deserializer::from_slice(self.text);
+        let value = seed.deserialize(&mut reader).map_err(|e| self.error(&e))?;
+        reader.end().map_err(|e| self.error(&e))?;
+        if let Some(place) = self.suspect.take()
+            && let Some(literal) = huge_integer(self.text)
+        {
+            return Err(Error::invalid(place, "integers from -2^63 to 2^64 - 1", literal));
+        }
+        Ok(value)
+    }
+
+    pub(super) fn enter(&self, depth: usize, name: &str) {
+        let mut place = self.place.borrow_mut();
+        place[depth].clear();
+        place[depth].push_str(name);
+        place[depth + 1..].iter_mut().for_each(String::clear);
+    }
+
+    pub(super) fn place(&self) -> String {
+        let place = self.place.borrow();
+        let known: Vec<&str> =
+            place.iter().map(String::as_str).take_while(|name| !name.is_empty()).collect();
+        if known.is_empty() { self.file.to_owned() } else { known.join("/") }
+    }
+
+    /// Stops the reader; [`Reading::error`] will say why.
+    pub(super) fn refuse<E: serde::de::Error>(&self, refusal: Refusal) -> E {
+        *self.refusal.borrow_mut() = Some(refusal);
+        E::custom("refused")
+    }
+
+    pub(super) fn twice<E: serde::de::Error>(&self, name: &str) -> E {
+        self.refuse(Refusal { expected: "each name once".into(), got: format!("{name:?} twice") })
+    }
+
+    fn error(&self, e: &serde_json::Error) -> Error {
+        let message = e.to_string();
+        let at = format!(" at line {} column {}", e.line(), e.column());
+        let message = message.strip_suffix(&at).unwrap_or(&message);
+        if let Some(Refusal { expected, got }) = self.refusal.take() {
+            return Error::invalid(self.place(), expected, got + &at);
+        }
+        if !e.is_data() {
+            let why = format!("{message}{at}");
+            return Error::Corrupt {
+                place: self.file.to_owned(),
+                what: "the JSON text".into(),
+                why,
+            };
+        }
+        // serde's own words: `invalid type: integer `5`, expected a list`.
+        let (got, expected) =
+            message.rsplit_once(", expected ").unwrap_or((message, "another content"));
+        Error::invalid(self.place(), expected, format!("{got}{at}"))
+    }
+}
+
+/// The first number without fraction and exponent that 64 bits cannot hold, and where it is.
+fn huge_integer(text: &[u8]) -> Option<String> {
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'"' => {
+                at += 1;
+                while at < text.len() && text[at] != b'"' {
+                    at += if text[at] == b'\\' { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let in_number =
+                    |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                let end =
+                    text[at..].iter().position(|b| !in_number(b)).map_or(text.len(), |n| at + n);
+                let literal = std::str::from_utf8(&text[at..end]).unwrap_or_default();
+                if !literal.contains(['.', 'e', 'E'])
+                    && literal.parse::<i64>().is_err()
+                    && literal.parse::<u64>().is_err()
+                {
+                    return Some(format!("{literal:.40} at byte {at}"));
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: only whole numbers beyond 64 bits are found, and not inside strings.
+    #[test]
+    fn huge_integers_are_found() {
+        assert_eq!(
+            huge_integer(br#"["99999999999999999999\"99999999999999999999",1e30,1.0,-5]"#),
+            None
+        );
+        assert_eq!(huge_integer(b"[18446744073709551615,-9223372036854775808]"), None);
+        let found = huge_integer(b"[1,-9223372036854775809]").unwrap();
+        assert_eq!(found, "-9223372036854775809 at byte 3");
+        assert_eq!(huge_integer(b"\"open \\"), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! The thread that builds key states behind the writes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::state::build_keys;
+use crate::kernel::Database;
+
+/// Updates of a dataset after which the builder looks at it.
+const EVERY: u64 = 256;
+
+/// Counts updates, and wakes a thread when a dataset has enough of them.
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    work: Mutex<Work>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Work {
+    since: HashMap<String, u64>,
+    due: Vec<String>,
+    stop: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keeper {
+    pub(super) fn start(db: &Database) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (ours, db) = (shared.clone(), db.clone());
+        let thread = std::thread::Builder::new().name("siltstone-keys".into()).spawn(move || {
+            loop {
+                let mut work = ours.lock();
+                while work.due.is_empty() && !work.stop {
+                    work = ours.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+                }
+                if work.stop {
+                    return;
+                }
+                let dataset = work.due.remove(0);
+                drop(work);
+                if let Err(error) = build_keys(&db, &dataset) {
+                    // A key state only makes a seek shorter: reads are right without it.
+                    tracing::warn!(dataset, %error, "key states");
+                }
+            }
+        })?;
+        Ok(Keeper { shared, thread: Some(thread) })
+    }
+
+    /// Counts updates of a dataset that were handed to the writer.
+    pub(super) fn count(&self, dataset: &str, updates: u64) {
+        let mut work = self.shared.lock();
+        let Some(since) = work.since.get_mut(dataset) else {
+            work.since.insert(dataset.to_owned(), updates);
+            return;
+        };
+        *since += updates;
+        if *since >= EVERY {
+            *since = 0;
+            if !work.due.iter().any(|due| due == dataset) {
+                work.due.push(dataset.to_owned());
+                self.shared.wake.notify_one();
+            }
+        }
+    }
+
+    /// The datasets that were written to.
+    pub(super) fn datasets(&self) -> Vec<String> {
+        self.shared.lock().since.keys().cloned().collect()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the builder of key states panicked");
+        }
+    }
+}

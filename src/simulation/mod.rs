@@ -1,0 +1,34 @@
+//! The simulation store: updates of entity groups as a run writes them, and the state at any time.
+//!
+//! A run has datasets; a dataset has entity groups; a group has entities, named by `id`, and
+//! attributes. An [`Update`] gives new values for some entities at a (timestamp, iteration); the
+//! state at a timestamp is what all updates up to it leave. [`SimulationDatabase`] is the way in.
+
+mod arrays;
+mod database;
+mod import;
+mod initial;
+pub mod json;
+mod keeper;
+mod prepare;
+mod read;
+mod run;
+mod state;
+mod tables;
+mod timeline;
+mod update;
+mod verify;
+mod write;
+
+pub use database::{Options, SimulationDatabase};
+pub use import::{ImportOptions, ImportReport, Malformed, import};
+pub use initial::InitialData;
+pub use run::{Run, Status};
+pub use state::{ColumnState, GroupCursor, GroupState};
+pub use timeline::Timeline;
+pub use update::{
+    Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update,
+};
+pub use write::OnRepeat;
+
+pub(crate) use verify::verify;

@@ -1,0 +1,208 @@
+//! An update checked, hashed and packed before it reaches the writer.
+
+use std::collections::HashSet;
+
+use super::arrays::NewArray;
+use super::update::{Attribute, GIVEN, Update, is_mark};
+use crate::array::{Array, DType, Kind};
+use crate::error::{Error, Result};
+
+/// Names that are keys beside the groups in what the store returns.
+const RESERVED: [&str; 3] = ["timestamp", "iteration", "origin"];
+
+/// An update that can be stored as it is.
+pub(super) struct Prepared {
+    pub(super) timestamp: i64,
+    pub(super) iteration: i64,
+    pub(super) dataset: String,
+    pub(super) origin: Option<String>,
+    pub(super) attributes: Vec<PreparedAttribute>,
+}
+
+pub(super) struct PreparedAttribute {
+    pub(super) group: String,
+    pub(super) name: String,
+    pub(super) data: NewArray,
+    pub(super) row_ptr: Option<NewArray>,
+    pub(super) mask: Option<NewArray>,
+    /// Least and greatest given number.
+    pub(super) range: Option<(f64, f64)>,
+}
+
+impl PreparedAttribute {
+    pub(super) fn arrays_mut(&mut self) -> impl Iterator<Item = &mut NewArray> {
+        [Some(&mut self.data), self.row_ptr.as_mut(), self.mask.as_mut()].into_iter().flatten()
+    }
+}
+
+/// Checks an update.
+///
+/// # Errors
+/// [`Error::Invalid`] naming dataset, group and attribute.
+pub(super) fn prepare(update: Update) -> Result<Prepared> {
+    let Update { timestamp, iteration, dataset, origin, data } = update;
+    check_name("dataset name", &dataset)?;
+    let mut attributes = Vec::with_capacity(data.iter().map(|g| g.attributes.len()).sum());
+    let mut groups = HashSet::new();
+    for group in data {
+        check_name("entity group", &group.name)?;
+        if RESERVED.contains(&group.name.as_str()) {
+            let expected = "a name other than timestamp, iteration and origin";
+            return Err(Error::invalid("entity group", expected, format!("{:?}", group.name)));
+        }
+        if !groups.insert(group.name.clone()) {
+            let got = format!("{:?} twice", group.name);
+            return Err(Error::invalid(dataset, "each entity group once", got));
+        }
+        prepare_group(&dataset, group, &mut attributes)?;
+    }
+    Ok(Prepared { timestamp, iteration, dataset, origin, attributes })
+}
+
+fn prepare_group(
+    dataset: &str,
+    group: super::update::Group,
+    out: &mut Vec<PreparedAttribute>,
+) -> Result<()> {
+    let entities = match group.attributes.iter().find(|(name, _)| name == "id") {
+        Some((_, id)) => Some(check_ids(&format!("{dataset}/{}/id", group.name), id)?),
+        None => None,
+    };
+    let first = out.len();
+    for (name, attribute) in group.attributes {
+        check_name("attribute name", &name)?;
+        if out[first..].iter().any(|earlier| earlier.name == name) {
+            let got = format!("{name:?} twice");
+            return Err(Error::invalid(format!("{dataset}/{}", group.name), "each attribute once", got));
+        }
+        let what = format!("{dataset}/{}/{name}", group.name);
+        attribute.check(&what)?;
+        if let Some(entities) = entities.filter(|n| *n != attribute.entities()) {
+            let expected = format!("{entities} entities as in id");
+            return Err(Error::invalid(what, expected, attribute.entities().to_string()));
+        }
+        let range = range(&attribute);
+        out.push(PreparedAttribute {
+            group: group.name.clone(),
+            name,
+            range,
+            data: NewArray::new(attribute.data),
+            row_ptr: attribute.row_ptr.map(NewArray::new),
+            mask: attribute.mask.map(NewArray::new),
+        });
+    }
+    Ok(())
+}
+
+fn check_name(what: &str, name: &str) -> Result<()> {
+    if name.is_empty() || name.contains('\0') || name.len() > 1024 {
+        let expected = "1 to 1024 bytes of text without NUL";
+        return Err(Error::invalid(what, expected, format!("{name:?}")));
+    }
+    Ok(())
+}
+
+/// The number of entities.
+fn check_ids(what: &str, id: &Attribute) -> Result<usize> {
+    let integers = matches!(id.data.dtype().kind(), Kind::Int | Kind::UInt);
+    if id.row_ptr.is_some() || id.mask.is_some() || id.data.shape().len() != 1 || !integers {
+        let got = format!("{} of shape {:?}", id.data.dtype(), id.data.shape());
+        return Err(Error::invalid(what, "a one-dimensional array of integers", got));
+    }
+    Ok(id.data.rows())
+}
+
+/// Ids of a group as numbers, each once.
+pub(super) fn unique_ids(what: &str, ids: &Array) -> Result<Vec<i64>> {
+    let ids = ids
+        .to_i64s()
+        .ok_or_else(|| Error::invalid(what, "integers of 64 bits with sign", ids.dtype().to_string()))?;
+    if ids.windows(2).all(|pair| pair[0] < pair[1]) {
+        return Ok(ids);
+    }
+    let mut seen = HashSet::with_capacity(ids.len());
+    match ids.iter().find(|id| !seen.insert(**id)) {
+        Some(id) => Err(Error::invalid(what, "each id once", format!("{id} twice"))),
+        None => Ok(ids),
+    }
+}
+
+/// Least and greatest of the given numbers.
+fn range(attribute: &Attribute) -> Option<(f64, f64)> {
+    let data = &attribute.data;
+    let dtype = data.dtype();
+    if !dtype.is_number() || dtype.kind() == Kind::Complex || data.is_empty() {
+        return None;
+    }
+    let given = attribute.mask.as_ref().map(|mask| mask.data());
+    if given.is_none() && dtype == DType::F64 {
+        return range_of_f64(data.data());
+    }
+    let plain = data.to_little_endian();
+    let size = dtype.item_size();
+    let rows = data.rows().max(1);
+    let owner = attribute.row_ptr.as_ref().and_then(Array::to_i64s);
+    let is_given = |row: usize| match (given, &owner) {
+        (None, _) => true,
+        (Some(mask), None) => mask[row] == GIVEN,
+        (Some(mask), Some(ends)) => mask[ends.partition_point(|end| *end <= row as i64) - 1] == GIVEN,
+    };
+    let per_row = (data.len() / rows).max(1);
+    let mut range: Option<(f64, f64)> = None;
+    for (i, item) in plain.data().chunks_exact(size).enumerate() {
+        if (given.is_none() && is_mark(dtype, item)) || !is_given(i / per_row) {
+            continue;
+        }
+        let x = number(dtype, item);
+        if !x.is_nan() {
+            range = Some(range.map_or((x, x), |(low, high)| (low.min(x), high.max(x))));
+        }
+    }
+    range
+}
+
+fn range_of_f64(data: &[u8]) -> Option<(f64, f64)> {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for item in data.chunks_exact(8) {
+        let x = f64::from_le_bytes(item.try_into().expect("eight bytes"));
+        // NaN compares false both times and changes nothing.
+        low = if x < low { x } else { low };
+        high = if x > high { x } else { high };
+    }
+    (low <= high).then_some((low, high))
+}
+
+/// A little-endian real number of any width as `f64`.
+pub(super) fn number(dtype: DType, item: &[u8]) -> f64 {
+    match (dtype.kind(), item) {
+        (Kind::Float, &[a, b]) => half(u16::from_le_bytes([a, b])),
+        (Kind::Float, item) if item.len() == 4 => {
+            f64::from(f32::from_le_bytes(item.try_into().expect("four bytes")))
+        }
+        (Kind::Float, item) => f64::from_le_bytes(item.try_into().expect("eight bytes")),
+        (Kind::UInt, item) if item.len() == 8 => {
+            u64::from_le_bytes(item.try_into().expect("eight bytes")) as f64
+        }
+        (kind, item) => integer(kind, item) as f64,
+    }
+}
+
+/// A little-endian integer of at most eight bytes; `u64` wraps.
+pub(super) fn integer(kind: Kind, item: &[u8]) -> i64 {
+    let negative = kind == Kind::Int && item.last().is_some_and(|byte| byte & 0x80 != 0);
+    let mut bytes = [if negative { 0xff } else { 0 }; 8];
+    bytes[..item.len()].copy_from_slice(item);
+    i64::from_le_bytes(bytes)
+}
+
+/// IEEE 754 binary16.
+fn half(bits: u16) -> f64 {
+    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        0x1f if fraction == 0.0 => f64::INFINITY,
+        0x1f => f64::NAN,
+        e => (1.0 + fraction / 1024.0) * 2f64.powi(e - 15),
+    }
+}

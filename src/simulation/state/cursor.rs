@@ -1,0 +1,316 @@
+//! Moving through time.
+
+use super::group::{Building, GroupState};
+use super::keys::{UPDATES, last_key};
+use crate::array::{Array, parse_shape};
+use crate::error::{Error, Result};
+use crate::kernel::{Database, ReadTx};
+use crate::simulation::arrays::ArrayReader;
+use crate::simulation::initial;
+use crate::simulation::read::{self, AttributeRow, BEGINNING, Head};
+use crate::simulation::tables::Layout;
+use crate::simulation::update::{Attribute, Group};
+
+/// Reads one group's part of updates, in one snapshot.
+pub(crate) struct Travel<'t, 'c> {
+    tx: &'t ReadTx<'c>,
+    layout: Layout,
+    dataset: &'t str,
+    group: &'t str,
+    reader: ArrayReader<'t, 'c>,
+}
+
+impl<'t, 'c> Travel<'t, 'c> {
+    pub(super) fn new(
+        tx: &'t ReadTx<'c>,
+        layout: Layout,
+        dataset: &'t str,
+        group: &'t str,
+    ) -> Result<Self> {
+        Ok(Travel { tx, layout, dataset, group, reader: ArrayReader::new(tx, layout) })
+    }
+
+    /// The state before the first update.
+    pub(super) fn initial(&mut self) -> Result<Building> {
+        let mut state = Building::default();
+        if let Some(group) = initial::group(self.tx, self.layout, self.dataset, self.group)? {
+            state.apply(&group)?;
+        }
+        Ok(state)
+    }
+
+    fn rows(&self, head: &Head) -> Result<Vec<AttributeRow>> {
+        let mut rows = read::attribute_rows(self.tx, self.layout.attributes_sql(), head.id)?;
+        rows.retain(|row| row.group == self.group);
+        Ok(rows)
+    }
+
+    /// Applies one update; the bytes read, `None` if it does not speak of this group.
+    pub(super) fn apply(&mut self, state: &mut Building, head: &Head) -> Result<Option<usize>> {
+        let rows = self.rows(head)?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut groups = read::groups(&mut self.reader, rows)?;
+        let group = groups.pop().expect("rows of one group make one group");
+        state.apply(&group)?;
+        Ok(Some(group.attributes.iter().map(|(_, a)| a.data.data().len()).sum()))
+    }
+
+    /// Adds the ids and the columns that an update brings, without its values.
+    fn announce(&mut self, state: &mut Building, head: &Head) -> Result<()> {
+        for row in self.rows(head)? {
+            if row.name == "id" {
+                let ids = self.reader.read_shared(row.data)?;
+                state.add_ids(&ids.to_i64s().unwrap_or_default());
+            } else {
+                state.add_column(&row.name, &self.shape_of(&row)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An empty attribute with the dtype, value shape and raggedness of a stored one.
+    fn shape_of(&mut self, row: &AttributeRow) -> Result<Attribute> {
+        let sql = "SELECT dtype, shape FROM numpy_array WHERE id = ?1";
+        let found = self.tx.query_one(sql, [row.data], |r| {
+            Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))
+        })?;
+        let corrupt = |why: String| Error::Corrupt {
+            place: String::new(),
+            what: format!("numpy_array row {}", row.data),
+            why,
+        };
+        let (dtype, shape) = found.ok_or_else(|| corrupt("the row is missing".into()))?;
+        let dtype = dtype.parse().map_err(|e: Error| corrupt(e.to_string()))?;
+        let mut shape = parse_shape(&shape).map_err(|e| corrupt(e.to_string()))?;
+        match shape.first_mut() {
+            Some(rows) => *rows = 0,
+            None => return Err(corrupt("it is a single value".into())),
+        }
+        let data = Array::new(dtype, shape, Vec::new())?;
+        let row_ptr = row.row_ptr.map(|_| Array::from_slice(&[0i64]));
+        Ok(Attribute { data, row_ptr, mask: None })
+    }
+
+    /// Every entity and attribute that the group ever has, all undefined: the last key state's, and
+    /// what came after it.
+    fn template(&mut self) -> Result<Building> {
+        let key = match self.layout {
+            Layout::Ours => last_key(self.tx, self.dataset, self.group, i64::MAX)?,
+            _ => None,
+        };
+        let (mut state, after) = match key {
+            Some(key) => {
+                let place = key.place;
+                (key.load(self.tx)?, place)
+            }
+            None => (self.initial()?, BEGINNING),
+        };
+        for column in &mut state.columns {
+            column.defined.fill(false);
+        }
+        for head in read::heads(self.tx, self.dataset, after, i64::MAX)? {
+            self.announce(&mut state, &head)?;
+        }
+        Ok(state)
+    }
+
+    /// The nearest state at or before a timestamp that need not be replayed, and its place.
+    fn start(&mut self, template: &Building, timestamp: i64) -> Result<(Building, (i64, i64))> {
+        let key = match self.layout {
+            Layout::Ours => last_key(self.tx, self.dataset, self.group, timestamp)?,
+            _ => None,
+        };
+        let (known, place) = match key {
+            Some(key) => {
+                let place = key.place;
+                (key.load(self.tx)?, place)
+            }
+            None => (self.initial()?, BEGINNING),
+        };
+        let mut state = template.clone();
+        // The template knows all ids and columns, and holds no values.
+        let group = Group {
+            name: self.group.to_owned(),
+            attributes: std::iter::once(("id".to_owned(), Attribute::new(Array::from_slice(known.ids()))))
+                .chain(known.columns.iter().map(|c| (c.name.clone(), c.to_attribute())))
+                .collect(),
+        };
+        state.apply(&group)?;
+        Ok((state, place))
+    }
+}
+
+/// A place in time in one entity group; moves forwards and backwards.
+///
+/// Holds one state of one group, and no transaction: an update that is written meanwhile is seen by
+/// the next move.
+#[derive(Debug)]
+pub struct GroupCursor {
+    db: Database,
+    dataset: String,
+    group: String,
+    template: Building,
+    state: Building,
+    /// The last update applied.
+    place: (i64, i64),
+    timestamp: i64,
+    /// Updates of the dataset and epoch when the template was made.
+    seen: (i64, i64),
+}
+
+impl GroupCursor {
+    pub(crate) fn open(db: &Database, dataset: &str, group: &str, timestamp: i64) -> Result<Self> {
+        let mut cursor = GroupCursor {
+            db: db.clone(),
+            dataset: dataset.to_owned(),
+            group: group.to_owned(),
+            template: Building::default(),
+            state: Building::default(),
+            place: BEGINNING,
+            timestamp: i64::MIN,
+            seen: (-1, -1),
+        };
+        cursor.move_to(timestamp)?;
+        if cursor.template.ids().is_empty() && cursor.template.columns.is_empty() {
+            return Err(Error::NotFound {
+                what: "entity group",
+                name: format!("{dataset}/{group}"),
+                place: db.path().display().to_string(),
+            });
+        }
+        Ok(cursor)
+    }
+
+    /// The dataset.
+    pub fn dataset(&self) -> &str {
+        &self.dataset
+    }
+
+    /// The entity group.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// Where the cursor stands.
+    pub fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    /// The state where the cursor stands.
+    pub fn state(&self) -> GroupState {
+        self.state.to_state(self.timestamp)
+    }
+
+    /// Moves to a timestamp: the state is that of the last update at or before it. Before the first
+    /// update stands the initial state, after the last one the last.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if rows are damaged; the cursor stays where it was.
+    pub fn move_to(&mut self, timestamp: i64) -> Result<()> {
+        let db = self.db.clone();
+        let (dataset, group) = (self.dataset.clone(), self.group.clone());
+        db.read(|tx| {
+            let layout = Layout::of(tx)?;
+            if layout == Layout::Empty {
+                self.timestamp = timestamp;
+                return Ok(());
+            }
+            let mut travel = Travel::new(tx, layout, &dataset, &group)?;
+            let seen = seen(tx, layout)?;
+            let mut known = None;
+            if seen != self.seen {
+                let template = travel.template()?;
+                known = Some(travel.start(&template, timestamp)?);
+                self.template = template;
+                self.seen = seen;
+            } else if timestamp < self.timestamp
+                || layout == Layout::Ours && is_far(tx, &dataset, self.place, timestamp)?
+            {
+                known = Some(travel.start(&self.template, timestamp)?);
+            }
+            let (mut state, mut place) =
+                known.unwrap_or_else(|| (std::mem::take(&mut self.state), self.place));
+            let mut replay = || -> Result<()> {
+                for head in read::heads(tx, &dataset, place, timestamp)? {
+                    travel.apply(&mut state, &head)?;
+                    place = (head.timestamp, head.iteration);
+                }
+                Ok(())
+            };
+            let replayed = replay();
+            if replayed.is_err() {
+                self.seen = (-1, -1); // the next move starts afresh
+            }
+            (self.state, self.place) = (state, place);
+            replayed?;
+            self.timestamp = timestamp;
+            Ok(())
+        })
+    }
+
+    /// Moves to the next timestamp at which the group changes; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`move_to`](Self::move_to).
+    pub fn next_change(&mut self) -> Result<Option<i64>> {
+        self.step("u.timestamp > ?2", "ASC")
+    }
+
+    /// Moves to the timestamp of the change before the one that the state is of; before the first
+    /// change to -1, or to one before the first if that is earlier; `None` if the cursor is there.
+    ///
+    /// # Errors
+    /// As [`move_to`](Self::move_to).
+    pub fn previous_change(&mut self) -> Result<Option<i64>> {
+        let here = self.find("u.timestamp <= ?2", "DESC", self.timestamp)?;
+        let Some(here) = here else { return Ok(None) };
+        let target = match self.find("u.timestamp < ?2", "DESC", here)? {
+            Some(earlier) => earlier,
+            None => (here - 1).min(-1),
+        };
+        self.move_to(target)?;
+        Ok(Some(target))
+    }
+
+    fn step(&mut self, condition: &str, order: &str) -> Result<Option<i64>> {
+        let found = self.find(condition, order, self.timestamp)?;
+        if let Some(timestamp) = found {
+            self.move_to(timestamp)?;
+        }
+        Ok(found)
+    }
+
+    fn find(&self, condition: &str, order: &str, from: i64) -> Result<Option<i64>> {
+        let sql = format!(
+            "SELECT u.timestamp FROM \"update\" u WHERE u.dataset_name = ?1 AND {condition} AND EXISTS ( \
+             SELECT 1 FROM update_attribute l JOIN attribute_data a ON a.id = l.attribute_data_id \
+             WHERE l.update_id = u.id AND a.entity_group = ?3) ORDER BY u.timestamp {order} LIMIT 1"
+        );
+        self.db.read(|tx| match Layout::of(tx)? {
+            Layout::Empty => Ok(None),
+            _ => tx.query_one(&sql, (&self.dataset, from, &self.group), |row| Ok(row.get(0)?)),
+        })
+    }
+}
+
+/// Changes whenever updates are added or removed.
+fn seen(tx: &ReadTx<'_>, layout: Layout) -> Result<(i64, i64)> {
+    let number = |sql: &str| tx.query_one(sql, [], |row| Ok(row.get(0)?));
+    let last = number("SELECT max(id) FROM \"update\"")?.unwrap_or(0);
+    let epoch = match layout {
+        Layout::Ours => crate::simulation::run::get(tx, "key_epoch")?.unwrap_or(0),
+        _ => 0,
+    };
+    Ok((last, epoch))
+}
+
+/// Whether so many updates lie between that a key state is the shorter way.
+fn is_far(tx: &ReadTx<'_>, dataset: &str, from: (i64, i64), to: i64) -> Result<bool> {
+    let sql = "SELECT 1 FROM \"update\" WHERE dataset_name = ?1 AND timestamp > ?2 AND timestamp <= ?3 \
+        LIMIT 1 OFFSET ?4";
+    let far = (dataset, from.0, to, (UPDATES / 4) as i64);
+    Ok(tx.query_one(sql, far, |_| Ok(()))?.is_some())
+}
+

@@ -1,0 +1,137 @@
+//! What a simulation hands over: updates of entity groups.
+
+use crate::array::{Array, DType, Kind, check_row_ptr};
+use crate::error::{Error, Result};
+
+/// In a mask: the row has a value.
+pub const GIVEN: u8 = 0;
+/// In a mask: the update says nothing of this row; an earlier value stays.
+pub const NOT_GIVEN: u8 = 1;
+/// In a mask: from this update on the row is undefined.
+pub const CLEARED: u8 = 2;
+
+/// The names under which the described system and its users hand over a CSR index.
+pub const ROW_PTR_NAMES: [&str; 4] = ["row_ptr", "indptr", "ind_ptr", "rowptr"];
+
+/// One attribute of an entity group: a value an entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attribute {
+    /// `[rows, ...]`, any dtype. With `row_ptr`: the rows of all entities, one after another.
+    pub data: Array,
+    /// `[entities + 1]`, integers: entity `i` owns the rows `row_ptr[i]..row_ptr[i + 1]` of `data`.
+    pub row_ptr: Option<Array>,
+    /// `[entities]`, `|u1`: [`GIVEN`], [`NOT_GIVEN`] or [`CLEARED`].
+    ///
+    /// Without a mask the documented marks say what is not given: NaN, -2147483648 in an `i4`,
+    /// -128 in an `i1`, `_udf_` in text. A mask takes their place: then each value is itself.
+    pub mask: Option<Array>,
+}
+
+impl Attribute {
+    /// A uniform attribute without a mask.
+    pub fn new(data: Array) -> Self {
+        Attribute { data, row_ptr: None, mask: None }
+    }
+
+    /// A ragged attribute without a mask.
+    pub fn ragged(data: Array, row_ptr: Array) -> Self {
+        Attribute { data, row_ptr: Some(row_ptr), mask: None }
+    }
+
+    /// The same attribute with a mask.
+    pub fn with_mask(self, mask: &[u8]) -> Self {
+        Attribute { mask: Some(Array::from_slice(mask)), ..self }
+    }
+
+    /// The number of entities that the attribute speaks of.
+    pub fn entities(&self) -> usize {
+        match &self.row_ptr {
+            Some(row_ptr) => row_ptr.len().saturating_sub(1),
+            None => self.data.rows(),
+        }
+    }
+
+    /// Checks the shapes against each other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a scalar, a `row_ptr` that does not cut `data`, or a mask of another
+    /// length, dtype or meaning.
+    pub fn check(&self, what: &str) -> Result<()> {
+        if self.data.shape().is_empty() {
+            return Err(Error::invalid(what, "one value an entity", "a single value (0 dimensions)"));
+        }
+        if let Some(row_ptr) = &self.row_ptr {
+            check_row_ptr(what, row_ptr, self.data.rows())?;
+        }
+        if let Some(mask) = &self.mask {
+            let entities = self.entities();
+            if mask.dtype() != DType::U8 || mask.shape() != [entities] {
+                let got = format!("{} of shape {:?}", mask.dtype(), mask.shape());
+                return Err(Error::invalid(format!("{what}.mask"), format!("|u1 of shape [{entities}]"), got));
+            }
+            if let Some(mark) = mask.data().iter().find(|mark| **mark > CLEARED) {
+                return Err(Error::invalid(format!("{what}.mask"), "0, 1 or 2", mark.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One entity group of an update: its attributes, `id` among them, in the order given.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Group {
+    /// The name of the group.
+    pub name: String,
+    /// Attribute name and values. `id` holds the entities that the update speaks of.
+    pub attributes: Vec<(String, Attribute)>,
+}
+
+/// The data of one update: entity groups in the order given.
+pub type EntityData = Vec<Group>;
+
+/// One update of one dataset.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Update {
+    /// The simulation's own time, in the run's own unit.
+    pub timestamp: i64,
+    /// The place among the updates of one timestamp.
+    pub iteration: i64,
+    /// The dataset that changed.
+    pub dataset: String,
+    /// The model that the update came from.
+    pub origin: Option<String>,
+    /// The change.
+    pub data: EntityData,
+}
+
+/// The bytes that mean "not given" in an array without a mask: one item, low byte first.
+///
+/// `None` for a dtype that has no such mark. NaN has many bit patterns: use [`is_mark`] to test.
+pub(crate) fn mark_of(dtype: DType) -> Option<Vec<u8>> {
+    match (dtype.kind(), dtype.item_size()) {
+        (Kind::Float, 2) => Some(0x7e00u16.to_le_bytes().to_vec()),
+        (Kind::Float, 4) => Some(f32::NAN.to_le_bytes().to_vec()),
+        (Kind::Float, 8) => Some(f64::NAN.to_le_bytes().to_vec()),
+        (Kind::Int, 4) => Some(i32::MIN.to_le_bytes().to_vec()),
+        (Kind::Int, 1) => Some(vec![i8::MIN as u8]),
+        (Kind::Str, size) if size >= 20 => {
+            let mut cell = vec![0; size];
+            for (slot, c) in cell.chunks_exact_mut(4).zip("_udf_".chars()) {
+                slot.copy_from_slice(&(c as u32).to_le_bytes());
+            }
+            Some(cell)
+        }
+        _ => None,
+    }
+}
+
+/// Whether one item, low byte first, is the documented mark for "not given".
+pub(crate) fn is_mark(dtype: DType, item: &[u8]) -> bool {
+    match (dtype.kind(), item.len()) {
+        (Kind::Float, 2) => u16::from_le_bytes([item[0], item[1]]) & 0x7fff > 0x7c00,
+        (Kind::Float, 4) => f32::from_le_bytes(item.try_into().expect("four bytes")).is_nan(),
+        (Kind::Float, 8) => f64::from_le_bytes(item.try_into().expect("eight bytes")).is_nan(),
+        (Kind::Int, 4) | (Kind::Int, 1) | (Kind::Str, _) => mark_of(dtype).is_some_and(|m| m == item),
+        _ => false,
+    }
+}

@@ -1,0 +1,159 @@
+//! Updates into rows.
+
+use rusqlite::ErrorCode;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::arrays::{KnownArrays, Recent};
+use super::prepare::{Prepared, PreparedAttribute};
+use super::run;
+use super::tables::LINEAGE;
+use crate::array::Codec;
+use crate::error::{Error, Result};
+use crate::kernel::WriteTx;
+
+/// What happens to an update whose (timestamp, iteration, dataset) is in the file already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnRepeat {
+    /// [`Error::Exists`], and the stored update stays.
+    #[default]
+    Refuse,
+    /// The new update takes the place of the stored one.
+    Replace,
+}
+
+/// What the writer remembers between two transactions.
+#[derive(Default)]
+pub(super) struct Known {
+    arrays: KnownArrays,
+    /// Rows of `attribute_data`, by a hash of group, name and array ids.
+    attributes: Recent<u128, i64>,
+    /// Whether the run is marked as running.
+    running: bool,
+}
+
+/// Stores one update; its row id.
+pub(super) fn store(tx: &mut WriteTx<'_>, update: &Prepared, codec: Codec, repeat: OnRepeat) -> Result<i64> {
+    tx.ensure(&LINEAGE)?;
+    let mut known: Known = tx.take();
+    if !known.running {
+        run::mark_running(tx)?;
+        known.running = true;
+    }
+    let id = insert(tx, &mut known, update, codec, repeat)?;
+    tx.put(known);
+    Ok(id)
+}
+
+fn insert(
+    tx: &WriteTx<'_>,
+    known: &mut Known,
+    update: &Prepared,
+    codec: Codec,
+    repeat: OnRepeat,
+) -> Result<i64> {
+    let Prepared { timestamp, iteration, dataset, origin, attributes } = update;
+    if repeat == OnRepeat::Replace {
+        let sql = "DELETE FROM \"update\" WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
+        tx.execute(sql, (dataset, timestamp, iteration))?;
+    }
+    let sql = "INSERT INTO \"update\" (timestamp, iteration, dataset_name, origin) VALUES (?1, ?2, ?3, ?4)";
+    let inserted = tx.prepare(sql)?.insert((timestamp, iteration, dataset, origin));
+    let id = inserted.map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => Error::Exists {
+            what: format!("the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"),
+            place: String::new(),
+            hint: "give it another iteration, or ask for it to be replaced",
+        },
+        _ => error.into(),
+    })?;
+    for attribute in attributes {
+        let attribute_id = store_attribute(tx, known, attribute, codec)?;
+        let sql = "INSERT INTO update_attribute (update_id, attribute_data_id) VALUES (?1, ?2)";
+        tx.prepare(sql)?.execute((id, attribute_id))?;
+    }
+    Ok(id)
+}
+
+/// The row of an attribute: an equal one if there is one lately, else a new one.
+pub(super) fn store_attribute(
+    tx: &WriteTx<'_>,
+    known: &mut Known,
+    attribute: &PreparedAttribute,
+    codec: Codec,
+) -> Result<i64> {
+    let (data, mut new) = known.arrays.store(tx, &attribute.data, codec)?;
+    let mut side = |array: &Option<super::arrays::NewArray>| -> Result<Option<i64>> {
+        let Some(array) = array else { return Ok(None) };
+        let (id, is_new) = known.arrays.store(tx, array, codec)?;
+        new |= is_new;
+        Ok(Some(id))
+    };
+    let (row_ptr, mask) = (side(&attribute.row_ptr)?, side(&attribute.mask)?);
+    let key = key(attribute, [Some(data), row_ptr, mask]);
+    if !new && let Some(id) = known.attributes.get(&key) {
+        return Ok(id);
+    }
+    let (min, max) = attribute.range.unzip();
+    let sql = "INSERT INTO attribute_data \
+        (entity_group, attribute_name, data_id, indptr_id, mask_id, min_val, max_val) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let row = (&attribute.group, &attribute.name, data, row_ptr, mask, min, max);
+    let id = tx.insert(sql, row)?;
+    known.attributes.put(key, id);
+    Ok(id)
+}
+
+fn key(attribute: &PreparedAttribute, ids: [Option<i64>; 3]) -> u128 {
+    let mut bytes = Vec::with_capacity(64);
+    bytes.extend_from_slice(attribute.group.as_bytes());
+    bytes.push(0); // no name holds one
+    bytes.extend_from_slice(attribute.name.as_bytes());
+    for id in ids {
+        bytes.extend_from_slice(&id.unwrap_or(0).to_le_bytes());
+    }
+    xxh3_128(&bytes)
+}
+
+/// Removes all updates after `timestamp`; how many.
+pub(super) fn remove_after(tx: &mut WriteTx<'_>, timestamp: i64) -> Result<u64> {
+    tx.ensure(&LINEAGE)?;
+    let removed = tx.execute("DELETE FROM \"update\" WHERE timestamp > ?1", [timestamp])?;
+    if removed > 0 {
+        remove_unused(tx)?;
+    }
+    tx.forget();
+    run::mark_running(tx)?;
+    Ok(removed as u64)
+}
+
+/// Removes attributes and arrays that no update and no initial dataset uses; how many arrays.
+pub(super) fn remove_unused(tx: &mut WriteTx<'_>) -> Result<u64> {
+    // The foreign keys look for children of each removed row: with indexes for the time being.
+    let children = [
+        ("update_attribute", "attribute_data_id"),
+        ("initial_dataset_attribute", "attribute_data_id"),
+        ("attribute_data", "data_id"),
+        ("attribute_data", "indptr_id"),
+        ("attribute_data", "mask_id"),
+    ];
+    for (table, column) in children {
+        tx.execute(&format!("CREATE INDEX siltstone_tmp_{table}_{column} ON {table} ({column})"), [])?;
+    }
+    tx.execute(
+        "DELETE FROM attribute_data WHERE id NOT IN (SELECT attribute_data_id FROM update_attribute) \
+         AND id NOT IN (SELECT attribute_data_id FROM initial_dataset_attribute)",
+        [],
+    )?;
+    let removed = tx.execute(
+        "DELETE FROM numpy_array WHERE id NOT IN (SELECT data_id FROM attribute_data) \
+         AND id NOT IN (SELECT indptr_id FROM attribute_data WHERE indptr_id IS NOT NULL) \
+         AND id NOT IN (SELECT mask_id FROM attribute_data WHERE mask_id IS NOT NULL)",
+        [],
+    )?;
+    for (table, column) in children {
+        tx.execute(&format!("DROP INDEX siltstone_tmp_{table}_{column}"), [])?;
+    }
+    tx.forget();
+    Ok(removed as u64)
+}
