@@ -4,6 +4,7 @@ pub mod array;
 mod error;
 mod kernel;
 pub mod simulation;
+pub mod table;
 
 pub use array::{Array, Codec, DType};
 pub use error::{Error, Result};

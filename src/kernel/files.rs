@@ -18,7 +18,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 /// A name beside `path` that nobody else uses.
-pub(super) fn temporary_beside(path: &Path) -> PathBuf {
+pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -26,7 +26,7 @@ pub(super) fn temporary_beside(path: &Path) -> PathBuf {
 }
 
 /// The folder of a path, `.` for a bare name.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

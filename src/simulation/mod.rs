@@ -5,11 +5,14 @@
 //! state at a timestamp is what all updates up to it leave. [`SimulationDatabase`] is the way in.
 
 mod arrays;
+mod arrow;
 mod database;
+mod export;
 mod import;
 mod initial;
 pub mod json;
 mod keeper;
+mod merge;
 mod prepare;
 mod read;
 mod run;
@@ -21,8 +24,10 @@ mod verify;
 mod write;
 
 pub use database::{Options, SimulationDatabase};
+pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Malformed, import};
 pub use initial::InitialData;
+pub use merge::{Conflict, MergeReport, merge};
 pub use run::{Run, Status};
 pub use state::{ColumnState, GroupCursor, GroupState};
 pub use timeline::Timeline;

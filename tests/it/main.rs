@@ -2,3 +2,4 @@
 
 mod shared;
 mod store;
+mod travel;

@@ -11,6 +11,15 @@ use crate::simulation::read::{self, AttributeRow, BEGINNING, Head};
 use crate::simulation::tables::Layout;
 use crate::simulation::update::{Attribute, Group};
 
+/// Where a group's history begins.
+#[derive(Debug, Clone)]
+pub(crate) enum Beginning {
+    /// The initial data in the file.
+    Stored,
+    /// This, in place of the file's own. Key states hold the file's own and are not used then.
+    Given(Option<Group>),
+}
+
 /// Reads one group's part of updates, in one snapshot.
 pub(crate) struct Travel<'t, 'c> {
     tx: &'t ReadTx<'c>,
@@ -18,6 +27,7 @@ pub(crate) struct Travel<'t, 'c> {
     dataset: &'t str,
     group: &'t str,
     reader: ArrayReader<'t, 'c>,
+    beginning: &'t Beginning,
 }
 
 impl<'t, 'c> Travel<'t, 'c> {
@@ -27,13 +37,28 @@ impl<'t, 'c> Travel<'t, 'c> {
         dataset: &'t str,
         group: &'t str,
     ) -> Result<Self> {
-        Ok(Travel { tx, layout, dataset, group, reader: ArrayReader::new(tx, layout) })
+        let (reader, beginning) = (ArrayReader::new(tx, layout), &Beginning::Stored);
+        Ok(Travel { tx, layout, dataset, group, reader, beginning })
+    }
+
+    /// The same with another beginning.
+    pub(super) fn from(self, beginning: &'t Beginning) -> Self {
+        Travel { beginning, ..self }
+    }
+
+    /// Whether the file's key states are of the history that is read.
+    fn has_keys(&self) -> bool {
+        self.layout == Layout::Ours && matches!(self.beginning, Beginning::Stored)
     }
 
     /// The state before the first update.
     pub(super) fn initial(&mut self) -> Result<Building> {
         let mut state = Building::default();
-        if let Some(group) = initial::group(self.tx, self.layout, self.dataset, self.group)? {
+        let group = match self.beginning {
+            Beginning::Given(group) => group.clone(),
+            Beginning::Stored => initial::group(self.tx, self.layout, self.dataset, self.group)?,
+        };
+        if let Some(group) = group {
             state.apply(&group)?;
         }
         Ok(state)
@@ -55,6 +80,25 @@ impl<'t, 'c> Travel<'t, 'c> {
         let group = groups.pop().expect("rows of one group make one group");
         state.apply(&group)?;
         Ok(Some(group.attributes.iter().map(|(_, a)| a.data.data().len()).sum()))
+    }
+
+    /// Applies what one update says of one attribute; whether it says anything of it, `None` if it
+    /// does not speak of this group.
+    pub(super) fn apply_only(
+        &mut self,
+        state: &mut Building,
+        head: &Head,
+        attribute: &str,
+    ) -> Result<Option<bool>> {
+        let mut rows = self.rows(head)?;
+        if rows.iter().all(|row| row.name != attribute) {
+            return Ok((!rows.is_empty()).then_some(false));
+        }
+        rows.retain(|row| row.name == "id" || row.name == attribute);
+        for group in read::groups(&mut self.reader, rows)? {
+            state.apply(&group)?;
+        }
+        Ok(Some(true))
     }
 
     /// Adds the ids and the columns that an update brings, without its values.
@@ -95,10 +139,10 @@ impl<'t, 'c> Travel<'t, 'c> {
 
     /// Every entity and attribute that the group ever has, all undefined: the last key state's, and
     /// what came after it.
-    fn template(&mut self) -> Result<Building> {
-        let key = match self.layout {
-            Layout::Ours => last_key(self.tx, self.dataset, self.group, i64::MAX)?,
-            _ => None,
+    pub(super) fn template(&mut self) -> Result<Building> {
+        let key = match self.has_keys() {
+            true => last_key(self.tx, self.dataset, self.group, i64::MAX)?,
+            false => None,
         };
         let (mut state, after) = match key {
             Some(key) => {
@@ -117,10 +161,10 @@ impl<'t, 'c> Travel<'t, 'c> {
     }
 
     /// The nearest state at or before a timestamp that need not be replayed, and its place.
-    fn start(&mut self, template: &Building, timestamp: i64) -> Result<(Building, (i64, i64))> {
-        let key = match self.layout {
-            Layout::Ours => last_key(self.tx, self.dataset, self.group, timestamp)?,
-            _ => None,
+    pub(super) fn start(&mut self, template: &Building, timestamp: i64) -> Result<(Building, (i64, i64))> {
+        let key = match self.has_keys() {
+            true => last_key(self.tx, self.dataset, self.group, timestamp)?,
+            false => None,
         };
         let (known, place) = match key {
             Some(key) => {
@@ -158,10 +202,22 @@ pub struct GroupCursor {
     timestamp: i64,
     /// Updates of the dataset and epoch when the template was made.
     seen: (i64, i64),
+    beginning: Beginning,
 }
 
 impl GroupCursor {
     pub(crate) fn open(db: &Database, dataset: &str, group: &str, timestamp: i64) -> Result<Self> {
+        Self::open_from(db, dataset, group, timestamp, Beginning::Stored)
+    }
+
+    /// As [`open`](Self::open), with another beginning.
+    pub(crate) fn open_from(
+        db: &Database,
+        dataset: &str,
+        group: &str,
+        timestamp: i64,
+        beginning: Beginning,
+    ) -> Result<Self> {
         let mut cursor = GroupCursor {
             db: db.clone(),
             dataset: dataset.to_owned(),
@@ -171,6 +227,7 @@ impl GroupCursor {
             place: BEGINNING,
             timestamp: i64::MIN,
             seen: (-1, -1),
+            beginning,
         };
         cursor.move_to(timestamp)?;
         if cursor.template.ids().is_empty() && cursor.template.columns.is_empty() {
@@ -217,7 +274,8 @@ impl GroupCursor {
                 self.timestamp = timestamp;
                 return Ok(());
             }
-            let mut travel = Travel::new(tx, layout, &dataset, &group)?;
+            let beginning = self.beginning.clone();
+            let mut travel = Travel::new(tx, layout, &dataset, &group)?.from(&beginning);
             let seen = seen(tx, layout)?;
             let mut known = None;
             if seen != self.seen {
@@ -226,7 +284,7 @@ impl GroupCursor {
                 self.template = template;
                 self.seen = seen;
             } else if timestamp < self.timestamp
-                || layout == Layout::Ours && is_far(tx, &dataset, self.place, timestamp)?
+                || travel.has_keys() && is_far(tx, &dataset, self.place, timestamp)?
             {
                 known = Some(travel.start(&self.template, timestamp)?);
             }

@@ -5,8 +5,12 @@ mod cursor;
 mod group;
 mod keys;
 mod promote;
+mod walk;
 
 pub use cursor::GroupCursor;
 pub use group::{ColumnState, GroupState};
+pub use walk::{AttributeHistory, EntityHistory};
 
+pub(super) use cursor::Beginning;
 pub(super) use keys::build_keys;
+pub(super) use walk::{attribute_history, entity_history, group_timestamps};

@@ -1,0 +1,66 @@
+# `make` lists the targets. `make demo` and `make test` need a Rust tool chain, Python 3.10+ and a C compiler.
+PYTHON ?= python3
+VENV := target/venv
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: ## record a small simulation live, read it while it is written, look into it
+	cargo run --release --quiet -p silt -- demo --dir target/demo --overwrite
+
+.PHONY: test
+test: lint test-rust test-python ## everything that must pass: format, lints, Rust, documentation, examples, Python
+
+.PHONY: lint
+lint: ## formatting and lints, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: test-rust
+test-rust: ## Rust tests, documentation tests and examples
+	cargo test --workspace
+	for example in examples/*.rs; do \
+		cargo run --quiet --example $$(basename $$example .rs) || exit 1; \
+	done
+
+.PHONY: test-python
+test-python: wheel ## the wheel in a fresh virtual environment, its tests and its example
+	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t target/wheels/siltstone-*.whl | head -n 1)[test]"
+	$(VENV)/bin/python -m pytest -q python/tests
+	for example in examples/*.py; do $(VENV)/bin/python $$example || exit 1; done
+
+.PHONY: wheel
+wheel: ## build the Python wheel into target/wheels
+	$(PYTHON) -m venv target/maturin
+	target/maturin/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	rm -f target/wheels/siltstone-*.whl
+	target/maturin/bin/maturin build --quiet --manifest-path python/Cargo.toml --out target/wheels
+
+.PHONY: bench
+bench: ## Siltstone and its peers on the same rows: Rust floors first, then the Python peers
+	cargo run --release -p siltstone-bench
+	$(MAKE) wheel-release
+	rm -rf target/bench-venv && $(PYTHON) -m venv target/bench-venv
+	target/bench-venv/bin/pip install --quiet -r bench/python/requirements.txt \
+		"$$(ls -t target/wheels/siltstone-*.whl | head -n 1)"
+	cd bench/python && ../../target/bench-venv/bin/python run.py
+
+.PHONY: wheel-release
+wheel-release:
+	$(PYTHON) -m venv target/maturin
+	target/maturin/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	rm -f target/wheels/siltstone-*.whl
+	target/maturin/bin/maturin build --release --quiet --manifest-path python/Cargo.toml --out target/wheels
+
+.PHONY: docs
+docs: ## the API documentation and the page of the command line
+	cargo doc --no-deps --workspace
+	cargo run --quiet -p silt -- markdown-help > docs/command-line.md
+
+.PHONY: fuzz
+fuzz: ## fuzz the blob decoder and the JSON reader for a minute each (needs `cargo install cargo-fuzz`)
+	cd fuzz && for target in blob json; do cargo fuzz run -s none $$target -- -max_total_time=60 || exit 1; done

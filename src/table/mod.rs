@@ -1,0 +1,19 @@
+//! Rows and columns out of any store: Arrow is the currency, a file is one of four [`Format`]s.
+//!
+//! [`Batches`] is a table that streams: a schema, and record batches of bounded size. Whoever has
+//! one can [`write`] it to a file, or hand it to any Arrow consumer. This is the only place that
+//! knows Parquet.
+
+mod batches;
+mod cell;
+mod csv;
+mod format;
+mod jsonl;
+mod read;
+mod sql;
+mod write;
+
+pub use batches::Batches;
+pub use format::Format;
+//pub use read::read;
+//pub use write::{WriteOptions, Written, write};
