@@ -1,6 +1,6 @@
-//! `bench`: Siltstone and its floors on the same rows, in one run; `bench write|read|seek`.
+//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek] [PEER]`.
 //!
-//! Medians of five runs, interleaved. What is read back is compared with what was written, bit for
+//! Medians of five runs (`RUNS` in the environment changes that), interleaved. What is read back is compared with what was written, bit for
 //! bit; a race with a difference does not end. The Python peers are in `bench/python`.
 
 mod bare;
@@ -14,7 +14,9 @@ use peer::{Peer, Row};
 use siltstone_peer::Siltstone;
 
 /// Runs of each peer.
-const RUNS: usize = 5;
+fn runs() -> usize {
+    std::env::var("RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(5)
+}
 
 struct Work {
     name: &'static str,
@@ -58,14 +60,15 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn race(work: &Work) {
+fn race(work: &Work, only: &str) {
     let rows = rows(work);
-    let peers: [&dyn Peer; 5] =
+    let all: [&dyn Peer; 5] =
         [&Siltstone::Each, &Siltstone::Tickets, &Siltstone::Batches, &bare::BareSqlite, &bare::PlainFile];
+    let peers: Vec<_> = all.into_iter().filter(|peer| peer.name().contains(only)).collect();
     let mut write = vec![Vec::new(); peers.len()];
     let mut read = vec![Vec::new(); peers.len()];
     let mut size = vec![0; peers.len()];
-    for _ in 0..RUNS {
+    for _ in 0..runs() {
         for (i, peer) in peers.iter().enumerate() {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let path = folder.path().join("bench.db");
@@ -104,7 +107,7 @@ fn race(work: &Work) {
 fn main() {
     let only = std::env::args().nth(1);
     for work in WORKS.iter().filter(|w| only.as_deref().is_none_or(|o| o == w.name)) {
-        race(work);
+        race(work, &std::env::args().nth(2).unwrap_or_default());
     }
     if only.as_deref().is_none_or(|o| o == "seek") {
         seek::run();

@@ -13,6 +13,7 @@ mod element;
 mod pack;
 
 pub use ndarray::Array;
+pub(crate) use ndarray::text_of_cell;
 pub use checksum::Checksum;
 pub(crate) use checksum::{parse_shape, shape_json};
 pub use codec::Codec;

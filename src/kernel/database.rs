@@ -14,7 +14,7 @@ use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
 use super::tx::{ReadTx, WriteTx};
 use super::writer::Writer;
-use super::{connect, files};
+use super::connect;
 use crate::error::{Error, Result};
 
 /// Read connections that are kept open for the next reader.
@@ -338,10 +338,5 @@ impl Database {
                 Ok(())
             }),
         }
-    }
-
-    /// The folder that the file is in.
-    pub(crate) fn folder(&self) -> &Path {
-        files::folder_of(self.path())
     }
 }

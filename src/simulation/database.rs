@@ -306,17 +306,18 @@ impl SimulationDatabase {
             let layout = Layout::of(tx)?;
             let initial = initial::entities(tx, layout, dataset)?;
             let mut groups: Vec<String> = initial.into_iter().map(|group| group.name).collect();
-            let sql = "SELECT a.entity_group, min(u.id) FROM \"update\" u \
-                JOIN update_attribute l ON l.update_id = u.id \
-                JOIN attribute_data a ON a.id = l.attribute_data_id \
-                WHERE u.dataset_name = ?1 GROUP BY 1 ORDER BY 2, 1";
-            for group in tx.query(sql, [dataset], |row| Ok(row.get::<_, String>(0)?))? {
+            for group in updated_groups(tx, dataset)? {
                 if !groups.contains(&group) {
                     groups.push(group);
                 }
             }
             Ok(groups)
         })
+    }
+
+    /// The entity groups that a dataset's updates name, in the order of their first update.
+    pub(super) fn updated_groups(&self, dataset: &str) -> Result<Vec<String>> {
+        self.read_or(Vec::new, |tx| updated_groups(tx, dataset))
     }
 
     /// The state of an entity group at a timestamp: for each entity and attribute the last value
@@ -490,6 +491,14 @@ impl SimulationDatabase {
             _ => read(tx),
         })
     }
+}
+
+fn updated_groups(tx: &crate::kernel::ReadTx<'_>, dataset: &str) -> Result<Vec<String>> {
+    let sql = "SELECT a.entity_group, min(u.id) FROM \"update\" u \
+        JOIN update_attribute l ON l.update_id = u.id \
+        JOIN attribute_data a ON a.id = l.attribute_data_id \
+        WHERE u.dataset_name = ?1 GROUP BY 1 ORDER BY 2, 1";
+    tx.query(sql, [dataset], |row| Ok(row.get(0)?))
 }
 
 /// Whether a checksum was there; it is afterwards.

@@ -9,6 +9,7 @@ use super::database::SimulationDatabase;
 use super::initial::InitialData;
 use super::json::{Schema, parse_file_name, parse_initial, parse_update};
 use super::prepare::Prepared;
+use super::results::FilePattern;
 use super::update::Update;
 use crate::error::{Error, Result};
 
@@ -22,6 +23,8 @@ pub struct ImportOptions {
     pub init_dir: Option<PathBuf>,
     /// Folder of `t<timestamp>_<iteration>_<dataset>.json` files.
     pub updates_dir: Option<PathBuf>,
+    /// The names of update files, if they are not the documented ones.
+    pub update_pattern: Option<FilePattern>,
     /// Attribute types; kept with the file. Without them types are inferred from the values.
     pub schema: Schema,
     /// Threads that parse; 0: as many as there are cores.
@@ -83,7 +86,7 @@ pub fn import(
         import_initial(db, folder, schema, &mut report)?;
     }
     if let Some(folder) = &options.updates_dir {
-        let files = list_updates(db, folder, &mut report)?;
+        let files = list_updates(db, folder, options, &mut report)?;
         import_updates(db, options, files, &mut report, &mut progress)?;
     }
     Ok(report)
@@ -125,11 +128,20 @@ fn import_initial(
 }
 
 /// The update files that are not stored yet, in the order of their timestamps.
-fn list_updates(db: &SimulationDatabase, folder: &Path, report: &mut ImportReport) -> Result<Vec<File>> {
+fn list_updates(
+    db: &SimulationDatabase,
+    folder: &Path,
+    options: &ImportOptions,
+    report: &mut ImportReport,
+) -> Result<Vec<File>> {
+    let parse = |name: &str| match &options.update_pattern {
+        Some(pattern) => pattern.parse(name),
+        None => parse_file_name(name),
+    };
     let stored = db.keys()?;
     let mut files = Vec::new();
     for path in list(folder)? {
-        let key = path.file_name().and_then(|name| name.to_str()).and_then(parse_file_name);
+        let key = path.file_name().and_then(|name| name.to_str()).and_then(parse);
         match key {
             Some(key) if stored.contains(&key) => report.skipped += 1,
             Some(key) => files.push(File { path, key }),

@@ -15,6 +15,7 @@ mod keeper;
 mod merge;
 mod prepare;
 mod read;
+mod results;
 mod run;
 mod state;
 mod tables;
@@ -28,8 +29,12 @@ pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Malformed, import};
 pub use initial::InitialData;
 pub use merge::{Conflict, MergeReport, merge};
+pub use results::{
+    AttributeInfo, EntityKey, FilePattern, Format, KeyValue, ResultDataset, Results, ResultsOptions,
+    Time, detect_format,
+};
 pub use run::{Run, Status};
-pub use state::{ColumnState, GroupCursor, GroupState};
+pub use state::{AttributeHistory, ColumnState, EntityHistory, GroupCursor, GroupState};
 pub use timeline::Timeline;
 pub use update::{
     Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update,

@@ -210,6 +210,7 @@ fn real_results_import_and_import_again() {
         updates_dir: Some(data.join("water_net3/scenarios/net3")),
         schema: Schema::parse(&schema).unwrap(),
         workers: 2,
+        ..ImportOptions::default()
     };
     let report = import(&db, &options, |_, _| Ok(())).unwrap();
     assert_eq!((report.updates, report.initial_datasets, report.malformed.len()), (72, 2, 0));

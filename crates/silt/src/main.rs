@@ -1,3 +1,47 @@
-//! The command `silt`.
+//! The command `silt`: import, look into, query, export, back up and verify.
+//!
+//! Data go to stdout and messages to stderr. Each subcommand has a file: `Args` is what was typed,
+//! `run` is what it means.
 
-fn main() {}
+mod backup;
+mod cli;
+mod completions;
+mod console;
+mod exit;
+mod human;
+mod import;
+mod info;
+mod interrupt;
+mod keys;
+mod markdown_help;
+mod query;
+mod restore;
+mod resume;
+mod rows;
+mod state;
+mod stats;
+mod table;
+mod vacuum;
+mod verify;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let mut console = console::Console::new(&cli.look);
+    let result = cli.command.run(&mut console);
+    // What was written before a failure is shown before the failure is told.
+    let result = console.flush().map_err(exit::Failure::from).and(result);
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if let Some(sentence) = failure.sentence() {
+                console.error(&sentence, failure.code());
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}

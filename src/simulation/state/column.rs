@@ -235,7 +235,7 @@ fn widen_attribute(attribute: &Attribute, to: DType) -> Result<Attribute> {
 
 /// The mask that an attribute's marks amount to: a row is not given if all of it is marks, and, in a
 /// ragged one, if it is a single unit.
-pub(super) fn marks_as_mask(attribute: &Attribute) -> Vec<u8> {
+pub(in crate::simulation) fn marks_as_mask(attribute: &Attribute) -> Vec<u8> {
     let data = attribute.data.to_little_endian();
     let (dtype, row_size) = (data.dtype(), data.row_size());
     let all_marks = |bytes: &[u8]| {

@@ -8,7 +8,7 @@ use crate::simulation::prepare::{integer, number};
 ///
 /// # Errors
 /// [`Error::Invalid`] if there is none: a number and a text, two kinds of time.
-pub(super) fn common(what: &str, a: DType, b: DType) -> Result<DType> {
+pub(in crate::simulation) fn common(what: &str, a: DType, b: DType) -> Result<DType> {
     use Kind::{Bool, Bytes, Complex, Float, Int, Str, UInt};
     let (a, b) = (a.to_little_endian(), b.to_little_endian());
     if a == b {
@@ -37,7 +37,7 @@ pub(super) fn common(what: &str, a: DType, b: DType) -> Result<DType> {
 }
 
 /// One item of dtype `from` appended as dtype `to`; both low byte first, `to` from [`common`].
-pub(super) fn append_as(from: DType, to: DType, item: &[u8], out: &mut Vec<u8>) {
+pub(in crate::simulation) fn append_as(from: DType, to: DType, item: &[u8], out: &mut Vec<u8>) {
     if from == to {
         return out.extend_from_slice(item);
     }

@@ -194,6 +194,7 @@ fn walk(
     };
     // Where the walk stands, and whether the visitor has something new to see there.
     let mut here: Option<(i64, bool)> = None;
+    let mut is_silent = true;
     for head in &heads {
         if let Some((timestamp, changed)) = here
             && timestamp != head.timestamp
@@ -206,11 +207,15 @@ fn walk(
             None => travel.apply(&mut state, head)?.map(|_| true),
         };
         if let Some(changed) = spoke {
+            is_silent = false;
             let before = here.is_some_and(|(_, changed)| changed);
             here = Some((head.timestamp, changed || before));
         }
     }
-    let (timestamp, changed) = here.unwrap_or((0, true));
-    visitor.stand(timestamp, &state, changed);
+    match here {
+        Some((timestamp, changed)) => visitor.stand(timestamp, &state, changed),
+        None if is_silent => visitor.stand(0, &state, true),
+        None => {}
+    }
     Ok(())
 }

@@ -1,0 +1,101 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::console::Console;
+use crate::exit::Outcome;
+use crate::{
+    backup, completions, import, info, keys, markdown_help, query, restore, resume, state, stats,
+    vacuum, verify,
+};
+
+/// The end of `silt --help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; also when the reader of stdout goes away
+  1    done, and something was found: `verify` found damage
+  2    not done: wrong usage, or an error, which is told in a sentence on stderr
+  3    done but for something that was left behind: a malformed file of `import`
+  130  interrupted by Ctrl-C; what had been committed stays
+
+Environment:
+  NO_COLOR  if set to anything, nothing is coloured unless --color=always says so
+  COLUMNS   the width of tables where no terminal tells it";
+
+/// Looks into Siltstone databases, fills them and keeps them safe.
+///
+/// A Siltstone database is one SQLite file that holds what numeric runs produce.
+#[derive(Debug, Parser)]
+#[command(name = "silt", version, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How results and messages look.
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// Print the result as one JSON document on stdout, and an error as one on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print no messages and no progress, only results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Whether to colour what is printed
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    pub(crate) color: When,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Import(import::Args),
+    Info(info::Args),
+    Query(query::Args),
+    State(state::Args),
+    Verify(verify::Args),
+    Stats(stats::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Vacuum(vacuum::Args),
+    Keys(keys::Args),
+    Resume(resume::Args),
+    Completions(completions::Args),
+    /// Print docs/command-line.md
+    #[command(hide = true)]
+    MarkdownHelp,
+}
+
+impl Command {
+    pub(crate) fn run(&self, console: &mut Console) -> Outcome {
+        match self {
+            Command::Import(args) => import::run(args, console),
+            Command::Info(args) => info::run(args, console),
+            Command::Query(args) => query::run(args, console),
+            Command::State(args) => state::run(args, console),
+            Command::Verify(args) => verify::run(args, console),
+            Command::Stats(args) => stats::run(args, console),
+            Command::Backup(args) => backup::run(args, console),
+            Command::Restore(args) => restore::run(args, console),
+            Command::Vacuum(args) => vacuum::run(args, console),
+            Command::Keys(args) => keys::run(args, console),
+            Command::Resume(args) => resume::run(args, console),
+            Command::Completions(args) => completions::run(args, console),
+            Command::MarkdownHelp => markdown_help::run(console),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Where results and messages go, and how wide and colourful they may be.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use crate::cli::{Look, When};
+use crate::table::escaped;
+
+/// Stdout for results, stderr for messages.
+pub(crate) struct Console {
+    /// Results.
+    pub(crate) out: BufWriter<Stdout>,
+    /// Whether the result is one JSON document.
+    pub(crate) json: bool,
+    /// Whether stdout is a terminal.
+    pub(crate) is_terminal: bool,
+    /// Whether stdout may have colours.
+    pub(crate) color: bool,
+    color_messages: bool,
+    quiet: bool,
+}
+
+impl Console {
+    pub(crate) fn new(look: &Look) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = |is_terminal| match look.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => is_terminal && !plain,
+        };
+        let is_terminal = io::stdout().is_terminal();
+        Console {
+            out: BufWriter::new(io::stdout()),
+            json: look.json,
+            is_terminal,
+            color: color(is_terminal),
+            color_messages: color(io::stderr().is_terminal()),
+            quiet: look.quiet,
+        }
+    }
+
+    /// Columns and rows of the terminal; 80 and 24 where nothing tells.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        if let Some((width, height)) = terminal_size::terminal_size() {
+            return (width.0.into(), height.0.into());
+        }
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        let (width, height) = (number("COLUMNS"), number("LINES"));
+        (width.filter(|n| *n > 0).unwrap_or(80), height.filter(|n| *n > 0).unwrap_or(24))
+    }
+
+    /// A line of the result.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
+        writeln!(self.out, "{}", text.as_ref())
+    }
+
+    /// The result as JSON, indented for a person and on one line for a program.
+    pub(crate) fn document(&mut self, value: &Value) -> io::Result<()> {
+        let text = if self.is_terminal { format!("{value:#}") } else { value.to_string() };
+        self.line(text)
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// A message for the person at the terminal.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.tell(&escaped(text.to_owned()));
+        }
+    }
+
+    /// A message that a script should not lose, even when it asked for quiet.
+    pub(crate) fn warn(&self, text: &str) {
+        let text = escaped(text.to_owned());
+        match self.color_messages {
+            true => self.tell(&format!("\u{1b}[33mwarning:\u{1b}[0m {text}")),
+            false => self.tell(&format!("warning: {text}")),
+        }
+    }
+
+    /// The reason of a failure.
+    pub(crate) fn error(&self, sentence: &str, code: u8) {
+        if self.json {
+            return self.tell(&serde_json::json!({ "error": sentence, "exit": code }).to_string());
+        }
+        let text = escaped(sentence.to_owned());
+        match self.color_messages {
+            true => self.tell(&format!("\u{1b}[31merror:\u{1b}[0m {text}")),
+            false => self.tell(&format!("error: {text}")),
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        // There is nobody to tell that stderr is gone.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// A bar on stderr; nothing is drawn unless stderr is a terminal.
+    pub(crate) fn progress(&self, doing: &str, unit: &str) -> ProgressBar {
+        let hidden = self.quiet || self.json;
+        let target =
+            if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let look =
+            format!("{{msg}} {{wide_bar}} {{pos}} of {{len}} {unit}, {{per_sec}}, {{eta}} left");
+        bar.set_style(ProgressStyle::with_template(&look).expect("a fixed template"));
+        bar.set_message(doing.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+}

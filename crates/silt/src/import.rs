@@ -1,0 +1,238 @@
+//! `silt import`: what other programs wrote, into a database.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::json;
+use siltstone::simulation::json::Schema;
+use siltstone::simulation::{
+    ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import,
+};
+use siltstone::{Codec, Durability, Profile};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::{human, interrupt};
+
+/// Take what another program wrote into a database
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Simulation(Simulation),
+}
+
+/// Take a simulation's folders of JSON files into a database
+///
+/// The initial state comes from files named `<dataset>.json`, the updates from files named
+/// `t<timestamp>_<iteration>_<dataset>.json`. A file that is malformed is named on stderr and left
+/// behind, and the rest goes on; the exit code is 3 then. What is in the database already is
+/// skipped, so that an import that was interrupted is taken up by typing it again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt import simulation --init-dir init_data --updates-dir scenarios/net3 \\
+      --scenario scenarios/net3.json -o net3.db")]
+struct Simulation {
+    /// The folder of the initial datasets
+    #[arg(long, value_name = "DIR", required_unless_present = "updates_dir")]
+    init_dir: Option<PathBuf>,
+
+    /// The folder of the updates
+    #[arg(long, value_name = "DIR")]
+    updates_dir: Option<PathBuf>,
+
+    /// The attributes' types, a JSON list; without it types are inferred from the values
+    #[arg(long, value_name = "FILE")]
+    attributes: Option<PathBuf>,
+
+    /// The scenario, a JSON file: its simulation_info says what timestamps mean in calendar time
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+
+    /// How arrays are packed; any program can read raw ones
+    #[arg(long, default_value = "raw", value_parser = codecs())]
+    codec: Codec,
+
+    /// What an acknowledged update survives: nothing, a crash of the process, a loss of power
+    #[arg(long, default_value = "os", value_parser = durabilities())]
+    durability: Durability,
+
+    /// Threads that parse; as many as there are cores unless set
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+
+    /// The database; created if there is none
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+fn codecs() -> impl TypedValueParser<Value = Codec> {
+    PossibleValuesParser::new(Codec::ALL.map(Codec::name)).try_map(|name| name.parse::<Codec>())
+}
+
+fn durabilities() -> impl TypedValueParser<Value = Durability> {
+    PossibleValuesParser::new(["buffered", "os", "disk"]).try_map(|name| name.parse::<Durability>())
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    match &args.what {
+        What::Simulation(args) => simulation(args, console),
+    }
+}
+
+fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    // Everything that was typed is looked at before a file is created.
+    for folder in [&args.init_dir, &args.updates_dir].into_iter().flatten() {
+        if !folder.is_dir() {
+            return Err(Failure::said(format!("{} is not a folder", folder.display())));
+        }
+    }
+    let schema = match &args.attributes {
+        Some(path) => Schema::parse(&read(path)?).map_err(|e| in_file(path, &e))?,
+        None => Schema::default(),
+    };
+    let timeline = args.scenario.as_deref().map(timeline).transpose()?;
+    let options = Options {
+        durability: args.durability,
+        codec: args.codec,
+        profile: Profile::Throughput,
+        ..Options::default()
+    };
+    let start = Instant::now();
+    let db = SimulationDatabase::open_with(&args.output, options)?;
+    if let Some(timeline) = timeline {
+        db.set_timeline(timeline)?;
+    }
+    let options = ImportOptions {
+        init_dir: args.init_dir.clone(),
+        updates_dir: args.updates_dir.clone(),
+        schema,
+        workers: args.workers.map_or(0, usize::from),
+    };
+    let bar = console.progress("importing", "files");
+    let imported = import(&db, &options, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+        interrupt::check("importing")
+    });
+    bar.finish_and_clear();
+    let report = match imported {
+        Ok(report) => report,
+        Err(error) => {
+            // Not closed: an import that stopped is not complete.
+            db.flush()?;
+            console.note("what was imported until now stays; the same command takes it up again");
+            return Err(error.into());
+        }
+    };
+    // An earlier import may have been stopped after its last update.
+    if db.run()?.status == Status::Running {
+        db.mark_ended(None)?;
+    }
+    db.close()?;
+    tell(args, &report, start.elapsed(), console)?;
+    Ok(if report.malformed.is_empty() { Exit::Done } else { Exit::LeftBehind })
+}
+
+fn tell(
+    args: &Simulation,
+    report: &ImportReport,
+    took: std::time::Duration,
+    console: &mut Console,
+) -> Outcome<()> {
+    for file in &report.malformed {
+        console.warn(&format!("{}: left behind: {}", file.path.display(), file.why));
+    }
+    let file_bytes = std::fs::metadata(&args.output).map_or(0, |metadata| metadata.len());
+    if console.json {
+        let malformed: Vec<_> = (report.malformed.iter())
+            .map(|file| json!({ "path": file.path.display().to_string(), "why": file.why }))
+            .collect();
+        console.document(&json!({
+            "path": args.output.display().to_string(),
+            "updates": report.updates,
+            "skipped": report.skipped,
+            "initial_datasets": report.initial_datasets,
+            "bytes": report.bytes,
+            "other_files": report.other_files,
+            "malformed": malformed,
+            "file_bytes": file_bytes,
+            "seconds": took.as_secs_f64(),
+        }))?;
+        return Ok(());
+    }
+    let rate = report.bytes as f64 / took.as_secs_f64().max(1e-9);
+    console.line(format!(
+        "{}: {} and {} from {} of JSON in {} ({}/s), {} now",
+        args.output.display(),
+        human::plural(report.updates, "update"),
+        human::plural(report.initial_datasets, "initial dataset"),
+        human::size(report.bytes),
+        human::duration(took),
+        human::size(rate as u64),
+        human::size(file_bytes),
+    ))?;
+    if report.skipped > 0 {
+        let updates = human::plural(report.skipped, "update");
+        console.line(format!("{updates} skipped: in the database already"))?;
+    }
+    if report.other_files > 0 {
+        let files = human::plural(report.other_files, "other file");
+        console.line(format!("{files} in the folder not read: no updates by their names"))?;
+    }
+    if !report.malformed.is_empty() {
+        let files = human::plural(report.malformed.len() as u64, "malformed file");
+        console.line(format!("{files} left behind, named on stderr"))?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| Failure::said(format!("{}: cannot read: {error}", path.display())))
+}
+
+fn in_file(path: &Path, error: &siltstone::Error) -> Failure {
+    Failure::said(format!("{}: {error}", path.display()))
+}
+
+/// What a scenario file says of its timestamps.
+fn timeline(path: &Path) -> Outcome<Timeline> {
+    let wrong = |why: &str| Failure::said(format!("{}: {why}", path.display()));
+    let scenario: serde_json::Value =
+        serde_json::from_slice(&read(path)?).map_err(|e| wrong(&format!("it is not JSON: {e}")))?;
+    let info = &scenario["simulation_info"];
+    if !info.is_object() {
+        return Err(wrong("it has no simulation_info, an object with a reference_time"));
+    }
+    let reference = &info["reference_time"];
+    let reference = match (reference.as_f64(), reference.as_str()) {
+        (Some(seconds), _) => seconds,
+        // A moment as text: seconds since 1970-01-01 are timestamps of this timeline.
+        (None, Some(text)) => {
+            let unix = Timeline { reference: 0.0, time_scale: 1.0, start_time: 0 };
+            Timeline::parse(Some(&unix), text).map_err(|e| in_file(path, &e))? as f64
+        }
+        (None, None) => {
+            return Err(wrong(
+                "its reference_time is neither seconds since 1970 nor a date and time",
+            ));
+        }
+    };
+    let time_scale = match &info["time_scale"] {
+        serde_json::Value::Null => 1.0,
+        scale => scale.as_f64().ok_or_else(|| wrong("its time_scale is not a number"))?,
+    };
+    let start_time = match &info["start_time"] {
+        serde_json::Value::Null => 0,
+        start => start.as_i64().ok_or_else(|| wrong("its start_time is not an integer"))?,
+    };
+    Ok(Timeline { reference, time_scale, start_time })
+}

@@ -1,0 +1,225 @@
+//! `silt info`: what a file holds.
+
+mod facts;
+
+use std::path::PathBuf;
+
+use facts::{Arrays, Dataset, Facts};
+use serde_json::{Value, json};
+use siltstone::simulation::{SimulationDatabase, Status, Timeline};
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::human;
+use crate::table::Table;
+
+/// Say what a database holds: the run, its datasets, its arrays
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt info run.db
+  silt info run.db --json | jq .run.status")]
+pub(crate) struct Args {
+    /// The database
+    file: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    let db = SimulationDatabase::open_read_only(&args.file)?;
+    let facts = Facts::of(&db)?;
+    if console.json {
+        console.document(&document(args, &facts))?;
+    } else {
+        print(args, &facts, console)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn document(args: &Args, facts: &Facts) -> Value {
+    let datasets: Vec<Value> = facts.datasets.iter().map(dataset_json).collect();
+    let initial: Vec<Value> = (facts.initial.iter())
+        .map(|(name, format, bytes)| json!({ "name": name, "format": format, "bytes": bytes }))
+        .collect();
+    let Arrays { stored, references, referenced_bytes, codecs } = &facts.arrays;
+    let codecs: serde_json::Map<_, _> = (codecs.iter())
+        .map(|(name, held)| {
+            let held =
+                json!({ "arrays": held.count, "bytes": held.bytes, "raw_bytes": held.raw_bytes });
+            (name.clone(), held)
+        })
+        .collect();
+    let run = &facts.run;
+    json!({
+        "path": args.file.display().to_string(),
+        "bytes": facts.file_bytes,
+        "log_bytes": facts.log_bytes,
+        "page_size": facts.page_size,
+        "schema": facts.schema.iter().cloned().collect::<serde_json::Map<_, _>>(),
+        "run": {
+            "status": run.status.to_string(),
+            "started": run.started_ns.map(human::moment_ns),
+            "finished": run.finished_ns.map(human::moment_ns),
+            "error": run.error,
+            "timeline": run.timeline.map(|line| json!({
+                "reference": line.reference,
+                "time_scale": line.time_scale,
+                "start_time": line.start_time,
+            })),
+        },
+        "datasets": datasets,
+        "initial_datasets": initial,
+        "arrays": {
+            "stored": stored.count,
+            "stored_bytes": stored.bytes,
+            "raw_bytes": stored.raw_bytes,
+            "references": references,
+            "referenced_bytes": referenced_bytes,
+            "codecs": codecs,
+        },
+        "key_states": { "count": facts.keys.0, "bytes": facts.keys.1 },
+    })
+}
+
+fn dataset_json(dataset: &Dataset) -> Value {
+    let groups: Vec<Value> = (dataset.groups.iter())
+        .map(|group| json!({ "name": group.name, "updates": group.updates, "attributes": group.attributes }))
+        .collect();
+    json!({
+        "name": dataset.name,
+        "updates": dataset.updates,
+        "timestamps": dataset.timestamps,
+        "first": dataset.first,
+        "last": dataset.last,
+        "groups": groups,
+    })
+}
+
+fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
+    let log = match facts.log_bytes {
+        0 => String::new(),
+        bytes => format!(" and {} of log", human::size(bytes)),
+    };
+    console.line(format!("{}: {}{log}", args.file.display(), human::size(facts.file_bytes)))?;
+    let schema = match facts.schema.is_empty() {
+        true => "of the described system, without tables of ours".to_owned(),
+        false => {
+            let stores = facts.schema.iter().map(|(store, version)| format!("{store} {version}"));
+            stores.collect::<Vec<_>>().join(", ")
+        }
+    };
+    console.line(format!(
+        "  schema      {schema}; pages of {} bytes",
+        human::count(facts.page_size)
+    ))?;
+    print_run(facts, console)?;
+    if !facts.datasets.is_empty() {
+        console.line("")?;
+        console.line(datasets(facts, console).to_string())?;
+    }
+    if !facts.initial.is_empty() {
+        let mut table = Table::new(["initial dataset", "format", "size"]).width(console.size().0);
+        for (name, format, bytes) in &facts.initial {
+            // The rows of an entity-based one are arrays, counted below.
+            let size = if *bytes == 0 { "-".into() } else { human::size(*bytes) };
+            table.row([name.clone(), format.clone(), size]);
+        }
+        console.line("")?;
+        console.line(table.to_string())?;
+    }
+    if facts.arrays.stored.count > 0 {
+        console.line("")?;
+        print_arrays(&facts.arrays, console)?;
+    }
+    let (keys, bytes) = facts.keys;
+    if keys > 0 {
+        console.line(format!("{}, {}", human::plural(keys, "key state"), human::size(bytes)))?;
+    }
+    Ok(())
+}
+
+fn print_run(facts: &Facts, console: &mut Console) -> Outcome<()> {
+    let run = &facts.run;
+    let mut said = run.status.to_string();
+    if run.status == Status::Running {
+        said.push_str(": it goes on, or it was killed");
+    }
+    if let Some(error) = &run.error {
+        said.push_str(&format!(": {}", crate::table::escaped(error.clone())));
+    }
+    if let Some(started) = run.started_ns {
+        said.push_str(&format!(", started {}", human::moment_ns(started)));
+    }
+    if let (Some(started), Some(finished)) = (run.started_ns, run.finished_ns) {
+        let took = std::time::Duration::from_nanos(finished.saturating_sub(started).max(0) as u64);
+        said.push_str(&format!(", took {}", human::duration(took)));
+    }
+    console.line(format!("  run         {said}"))?;
+    if let Some(Timeline { reference, time_scale, .. }) = run.timeline {
+        let reference = human::moment(reference);
+        console.line(format!("  timeline    0 is {reference}, a step is {time_scale} s"))?;
+    }
+    Ok(())
+}
+
+fn datasets(facts: &Facts, console: &Console) -> Table {
+    let headers =
+        ["dataset", "entity group", "updates", "timestamps", "first", "last", "attributes"];
+    let mut table = Table::new(headers).width(console.size().0);
+    let time = |timestamp: i64| match facts.run.timeline {
+        Some(line) => format!("{timestamp} ({})", human::moment(line.seconds_of(timestamp))),
+        None => timestamp.to_string(),
+    };
+    for dataset in &facts.datasets {
+        table.row([
+            dataset.name.clone(),
+            String::new(),
+            human::count(dataset.updates),
+            human::count(dataset.timestamps),
+            time(dataset.first),
+            time(dataset.last),
+        ]);
+        for group in &dataset.groups {
+            table.row([
+                String::new(),
+                group.name.clone(),
+                human::count(group.updates),
+                String::new(),
+                String::new(),
+                String::new(),
+                human::count(group.attributes.len() as u64),
+            ]);
+        }
+    }
+    table
+}
+
+fn print_arrays(arrays: &Arrays, console: &mut Console) -> Outcome<()> {
+    let mut table = Table::new(["arrays", "count", "raw", "stored"]);
+    let Arrays { stored, references, referenced_bytes, codecs } = arrays;
+    let row = |name: &str, count: u64, raw: u64, stored: String| {
+        [name.to_owned(), human::count(count), human::size(raw), stored]
+    };
+    table.row(row("referred to", *references, *referenced_bytes, "-".into()));
+    table.row(row("stored once", stored.count, stored.raw_bytes, human::size(stored.bytes)));
+    for (name, held) in
+        codecs.iter().filter(|_| codecs.len() > 1 || stored.bytes != stored.raw_bytes)
+    {
+        table.row(row(
+            &format!("  as {name}"),
+            held.count,
+            held.raw_bytes,
+            human::size(held.bytes),
+        ));
+    }
+    console.line(table.to_string())?;
+    let share = |saved: u64| 100.0 * saved as f64 / (*referenced_bytes).max(1) as f64;
+    let shared = referenced_bytes.saturating_sub(stored.raw_bytes);
+    let packed = stored.raw_bytes.saturating_sub(stored.bytes);
+    console.line(format!(
+        "equal arrays stored once save {} ({:.0}%), codecs {} ({:.0}%)",
+        human::size(shared),
+        share(shared),
+        human::size(packed),
+        share(packed),
+    ))?;
+    Ok(())
+}

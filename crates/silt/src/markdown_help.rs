@@ -1,0 +1,44 @@
+//! `silt markdown-help`: the page `docs/command-line.md`, made from `--help`.
+
+use clap::{Command, CommandFactory};
+
+use crate::cli::Cli;
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+
+const INTRODUCTION: &str = "\
+# The command `silt`
+
+This page is what `silt help` and `silt help <command>` say; a test holds it to that. To write it again:
+`cargo run -p silt -- markdown-help > docs/command-line.md`.
+
+Results go to stdout and messages to stderr. `--json` turns the result of each command into one JSON
+document, for programs. Commands that only read never change the database.
+";
+
+pub(crate) fn run(console: &mut Console) -> Outcome {
+    // Built, so that each subcommand knows its full name; a width of its own, whatever the terminal.
+    let mut root = Cli::command().term_width(100);
+    root.build();
+    console.line(INTRODUCTION)?;
+    console.line(section(&mut root, "silt"))?;
+    visit(&mut root, "silt", console)?;
+    Ok(Exit::Done)
+}
+
+fn visit(command: &mut Command, name: &str, console: &mut Console) -> Outcome<()> {
+    let shown = |c: &&mut Command| !c.is_hide_set() && c.get_name() != "help";
+    for sub in command.get_subcommands_mut().filter(shown) {
+        let name = format!("{name} {}", sub.get_name());
+        console.line("")?;
+        console.line(section(sub, &name))?;
+        visit(sub, &name, console)?;
+    }
+    Ok(())
+}
+
+fn section(command: &mut Command, name: &str) -> String {
+    let help = command.clone().term_width(100).render_long_help().to_string();
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    format!("## `{name}`\n\n```text\n{}\n```", lines.join("\n"))
+}

@@ -1,0 +1,132 @@
+//! `silt query`: a user's own SQL.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+use siltstone::simulation::SimulationDatabase;
+use siltstone::{Error, Value};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::rows::{Format, Rows};
+
+/// Bytes of a blob that its summary shows.
+const BLOB_BYTES: usize = 12;
+
+/// Run one SQL statement, read only, and print its rows
+///
+/// The table "update" is an SQL keyword and wants quotes. Beside SQLite's functions there are
+/// silt_items(dtype, shape, codec, data), an array as a JSON list, and silt_raw(dtype, shape, codec,
+/// data), its plain bytes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt query run.db 'SELECT dataset_name, count(*) FROM \"update\" GROUP BY 1'
+  silt query run.db 'SELECT id, silt_items(dtype, shape, codec, data) AS items
+      FROM numpy_array LIMIT 5' --format jsonl")]
+pub(crate) struct Args {
+    /// The database
+    file: PathBuf,
+
+    /// The statement; - reads it from stdin
+    sql: String,
+
+    /// How rows are written; a table on a terminal and TSV into a pipe unless set
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+
+    /// Print blobs whole, as hex; else their first bytes and their size
+    #[arg(long)]
+    whole_blobs: bool,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    let db = SimulationDatabase::open_read_only(&args.file)?;
+    let mut sql = args.sql.clone();
+    if sql == "-" {
+        sql.clear();
+        let read = std::io::stdin().read_to_string(&mut sql);
+        read.map_err(|error| Failure::said(format!("stdin: cannot read: {error}")))?;
+    }
+    let format = Format::or_default(args.format, console);
+    let mut out = Out::Waiting(console);
+    let mut failed = None;
+    let asked = db.database().sql_each(&sql, |columns, row| {
+        // The library's callback knows only the library's errors.
+        out.take(format, columns, row, args.whole_blobs).map_err(|error| {
+            failed = Some(error);
+            Error::Interrupted { action: "printing rows" }
+        })
+    });
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    asked?;
+    if let Out::Begun(rows) = out {
+        rows.end()?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The columns are known when the statement is.
+enum Out<'a> {
+    Waiting(&'a mut Console),
+    Begun(Rows<'a>),
+    Nowhere,
+}
+
+impl Out<'_> {
+    fn take(
+        &mut self,
+        format: Format,
+        columns: &[String],
+        row: Option<Vec<Value>>,
+        whole_blobs: bool,
+    ) -> std::io::Result<()> {
+        *self = match std::mem::replace(self, Out::Nowhere) {
+            Out::Waiting(console) => Out::Begun(Rows::begin(console, format, columns.to_vec())?),
+            other => other,
+        };
+        if let (Out::Begun(rows), Some(row)) = (self, row) {
+            rows.row(row.into_iter().map(|value| json(value, whole_blobs)).collect())?;
+        }
+        Ok(())
+    }
+}
+
+fn json(value: Value, whole_blobs: bool) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Integer(n) => n.into(),
+        // JSON has no infinity.
+        Value::Real(x) if !x.is_finite() => x.to_string().into(),
+        Value::Real(x) => x.into(),
+        Value::Text(text) => text.into(),
+        Value::Blob(bytes) => blob(&bytes, whole_blobs).into(),
+        other => format!("{other:?}").into(),
+    }
+}
+
+/// The bytes as an SQL literal, or their beginning and how many they are.
+fn blob(bytes: &[u8], whole: bool) -> String {
+    let shown = if whole { bytes.len() } else { bytes.len().min(BLOB_BYTES) };
+    let hex: String = bytes[..shown].iter().map(|byte| format!("{byte:02x}")).collect();
+    match bytes.len() - shown {
+        0 => format!("x'{hex}'"),
+        _ => format!("x'{hex}…' {} bytes", bytes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a short blob is itself, a long one is summed up, and whole when asked for.
+    #[test]
+    fn blobs_are_summed_up() {
+        assert_eq!(blob(&[], false), "x''");
+        assert_eq!(blob(&[1, 255], false), "x'01ff'");
+        assert_eq!(blob(&[7; 13], false), format!("x'{}…' 13 bytes", "07".repeat(12)));
+        assert_eq!(blob(&[7; 13], true), format!("x'{}'", "07".repeat(13)));
+    }
+}

@@ -1,0 +1,30 @@
+//! `silt restore`: a backup in the place of a file.
+
+use std::path::PathBuf;
+
+use crate::console::Console;
+use crate::exit::Outcome;
+
+/// Put a backup in the place of a database, verified first
+///
+/// An existing target is refused unless --overwrite is given; then its whole content is replaced in one
+/// transaction, so that programs that have it open see either the old or the new.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt restore copy-of-run.db run.db --overwrite")]
+pub(crate) struct Args {
+    /// The backup
+    source: PathBuf,
+
+    /// The database to write
+    target: PathBuf,
+
+    /// Replace the target if there is one
+    #[arg(long)]
+    overwrite: bool,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    let report = siltstone::restore(&args.source, &args.target, args.overwrite)?;
+    crate::backup::tell(&report, "restored and verified", console)
+}

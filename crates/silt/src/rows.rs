@@ -1,0 +1,184 @@
+//! Rows of a result, in the form that the reader wants.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::console::Console;
+use crate::table::Table;
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Columns in line, for the eye
+    Table,
+    /// Values between tabs; \t, \n and \\ stand for tab, newline and backslash
+    Tsv,
+    /// Comma-separated values as in RFC 4180
+    Csv,
+    /// One JSON list of objects
+    Json,
+    /// One JSON object a line
+    Jsonl,
+}
+
+impl Format {
+    /// What was typed, else JSON if all results are, a table on a terminal, and TSV into a pipe.
+    pub(crate) fn or_default(typed: Option<Format>, console: &Console) -> Format {
+        typed.unwrap_or(match (console.json, console.is_terminal) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Table,
+            (false, false) => Format::Tsv,
+        })
+    }
+}
+
+/// Writes rows one after another. A table is written at the end, since its widths are known then.
+pub(crate) struct Rows<'a> {
+    console: &'a mut Console,
+    format: Format,
+    columns: Vec<String>,
+    table: Table,
+    written: u64,
+}
+
+impl<'a> Rows<'a> {
+    /// Writes the header, where the format has one.
+    pub(crate) fn begin(
+        console: &'a mut Console,
+        format: Format,
+        columns: Vec<String>,
+    ) -> io::Result<Self> {
+        let table = Table::new(columns.clone()).width(console.size().0);
+        match format {
+            Format::Csv => write_separated(&mut console.out, ",", columns.iter().map(|c| csv(c)))?,
+            Format::Tsv => write_separated(&mut console.out, "\t", columns.iter().map(|c| tsv(c)))?,
+            Format::Json => write!(console.out, "[")?,
+            Format::Table | Format::Jsonl => {}
+        }
+        // Two columns of one name would be one key of an object.
+        let columns = if matches!(format, Format::Json | Format::Jsonl) {
+            distinct(columns)
+        } else {
+            columns
+        };
+        Ok(Rows { console, format, columns, table, written: 0 })
+    }
+
+    /// Writes one row, a value a column.
+    pub(crate) fn row(&mut self, values: Vec<Value>) -> io::Result<()> {
+        let out = &mut self.console.out;
+        match self.format {
+            Format::Table => drop(self.table.row(values.iter().map(shown))),
+            Format::Csv => write_separated(out, ",", values.iter().map(|v| csv(&text(v))))?,
+            Format::Tsv => write_separated(out, "\t", values.iter().map(|v| tsv(&text(v))))?,
+            Format::Json | Format::Jsonl => {
+                let object: serde_json::Map<_, _> =
+                    self.columns.iter().cloned().zip(values).collect();
+                let object = Value::Object(object);
+                match (self.format, self.written) {
+                    (Format::Jsonl, _) => writeln!(out, "{object}")?,
+                    (_, 0) => write!(out, "\n{object}")?,
+                    _ => write!(out, ",\n{object}")?,
+                }
+            }
+        }
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Writes what comes after the last row; the number of rows.
+    pub(crate) fn end(self) -> io::Result<u64> {
+        match self.format {
+            Format::Table => self.console.line(self.table.to_string())?,
+            Format::Json if self.written == 0 => self.console.line("]")?,
+            Format::Json => self.console.line("\n]")?,
+            _ => {}
+        }
+        Ok(self.written)
+    }
+}
+
+fn distinct(columns: Vec<String>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut name = column.clone();
+        for n in 2.. {
+            if !seen.contains(&name) {
+                break;
+            }
+            name = format!("{column}_{n}");
+        }
+        seen.push(name);
+    }
+    seen
+}
+
+fn write_separated(
+    out: &mut impl Write,
+    separator: &str,
+    cells: impl Iterator<Item = String>,
+) -> io::Result<()> {
+    for (i, cell) in cells.enumerate() {
+        write!(out, "{}{cell}", if i == 0 { "" } else { separator })?;
+    }
+    writeln!(out)
+}
+
+/// A value without quotes; nothing for `null`.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A value in a table, where an empty cell would be taken for an empty text.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        other => text(other),
+    }
+}
+
+fn csv(text: &str) -> String {
+    match text.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
+fn tsv(text: &str) -> String {
+    match text.contains(['\\', '\t', '\n', '\r']) {
+        true => text
+            .replace('\\', "\\\\")
+            .replace('\t', "\\t")
+            .replace('\n', "\\n")
+            .replace('\r', "\\r"),
+        false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: separators, quotes and newlines in a value do not break a line.
+    #[test]
+    fn values_are_quoted() {
+        assert_eq!(
+            ["a", "a,b", "a\"b", "a\nb"].map(csv),
+            ["a", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\""]
+        );
+        assert_eq!(["a,b", "a\tb", "a\\n\nb\r"].map(tsv), ["a,b", "a\\tb", "a\\\\n\\nb\\r"]);
+    }
+
+    /// Goal: no value of an object is lost to another column of the same name.
+    #[test]
+    fn columns_of_one_name_get_numbers() {
+        let names = ["a", "a", "b", "a", "a_2"].map(str::to_owned).to_vec();
+        assert_eq!(distinct(names), ["a", "a_2", "b", "a_3", "a_2_2"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! `silt state`: an entity group at a time.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use siltstone::simulation::json::row_values;
+use siltstone::simulation::{GroupState, SimulationDatabase, Timeline};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::human;
+use crate::rows::{Format, Rows};
+
+/// Print the state of an entity group at a time
+///
+/// For each entity and attribute the last value given at or before the time. Before the first update
+/// that is the initial state, after the last one the last. The cost does not grow with the run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt state run.db transport_network road_segments --at 3600
+  silt state run.db transport_network road_segments --at 2020-01-01T01:00 --attribute speed")]
+pub(crate) struct Args {
+    /// The database
+    file: PathBuf,
+
+    /// The dataset
+    dataset: String,
+
+    /// The entity group
+    group: String,
+
+    /// An integer timestamp, or a date and time where the run has a timeline; the end unless set
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    at: Option<String>,
+
+    /// Print only this attribute; may be given several times
+    #[arg(long, value_name = "NAME")]
+    attribute: Vec<String>,
+
+    /// Print only the first entities
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// How rows are written; a table on a terminal and TSV into a pipe unless set
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    let db = SimulationDatabase::open_read_only(&args.file)?;
+    let timeline = db.run()?.timeline;
+    let timestamp = match &args.at {
+        Some(text) => Timeline::parse(timeline.as_ref(), text)?,
+        None => db.timestamps(&args.dataset)?.last().copied().unwrap_or(-1),
+    };
+    let state = match db.state_at(&args.dataset, &args.group, timestamp) {
+        Err(siltstone::Error::NotFound { .. }) => return Err(not_there(args, &db)?),
+        other => other?,
+    };
+    let chosen = columns(args, &state, &db)?;
+    let entities = state.ids.len().min(args.limit.unwrap_or(usize::MAX));
+    let moment = timeline.map(|line| human::moment(line.seconds_of(timestamp)));
+    if console.json && args.format.is_none() {
+        return document(args, console, &state, chosen, entities, moment);
+    }
+    let when = moment.map_or(String::new(), |moment| format!(" ({moment})"));
+    let shown = match entities < state.ids.len() {
+        true => format!("{} of ", human::count(entities as u64)),
+        false => String::new(),
+    };
+    console.note(&format!(
+        "{} of {} at {timestamp}{when}: {shown}{}",
+        args.group,
+        args.dataset,
+        human::plural(state.ids.len() as u64, "entity"),
+    ));
+    let names = std::iter::once("id".to_owned()).chain(chosen.iter().map(|c| c.0.clone()));
+    let format = Format::or_default(args.format, console);
+    let mut rows = Rows::begin(console, format, names.collect())?;
+    for (i, id) in state.ids.iter().take(entities).enumerate() {
+        let values = chosen.iter().map(|(_, values)| values[i].clone());
+        rows.row(std::iter::once(Value::from(*id)).chain(values).collect())?;
+    }
+    rows.end()?;
+    Ok(Exit::Done)
+}
+
+/// Name and values of the attributes that were asked for, or of all.
+fn columns(
+    args: &Args,
+    state: &GroupState,
+    db: &SimulationDatabase,
+) -> Outcome<Vec<(String, Vec<Value>)>> {
+    let schema = db.schema()?;
+    let names: Vec<&str> = match args.attribute.is_empty() {
+        true => state.columns.iter().map(|column| column.name.as_str()).collect(),
+        false => args.attribute.iter().map(String::as_str).filter(|name| *name != "id").collect(),
+    };
+    let column = |name: &str| {
+        let column = state.column(name).ok_or_else(|| {
+            let known: Vec<&str> = state.columns.iter().map(|c| c.name.as_str()).collect();
+            let group = &args.group;
+            Failure::said(format!(
+                "attribute {name:?} is not in {group}; it has {}",
+                known.join(", ")
+            ))
+        })?;
+        let mut values = match row_values(&column.attribute, schema.get(name))? {
+            Value::Array(values) => values,
+            other => vec![other],
+        };
+        for (i, value) in values.iter_mut().enumerate() {
+            if !column.is_defined(i) {
+                *value = Value::Null;
+            }
+        }
+        Ok((name.to_owned(), values))
+    };
+    names.into_iter().map(column).collect()
+}
+
+fn document(
+    args: &Args,
+    console: &mut Console,
+    state: &GroupState,
+    chosen: Vec<(String, Vec<Value>)>,
+    entities: usize,
+    moment: Option<String>,
+) -> Outcome {
+    let attributes: serde_json::Map<_, _> = (chosen.into_iter())
+        .map(|(name, mut values)| {
+            values.truncate(entities);
+            (name, Value::Array(values))
+        })
+        .collect();
+    console.document(&json!({
+        "dataset": args.dataset,
+        "entity_group": args.group,
+        "timestamp": state.timestamp,
+        "moment": moment,
+        "entities": state.ids.len(),
+        "id": &state.ids[..entities],
+        "attributes": attributes,
+    }))?;
+    Ok(Exit::Done)
+}
+
+/// The sentence for a dataset or group that is not there: it names those that are.
+fn not_there(args: &Args, db: &SimulationDatabase) -> Outcome<Failure> {
+    let mut datasets = db.datasets()?;
+    datasets.extend(db.initial_datasets()?);
+    datasets.sort();
+    datasets.dedup();
+    let file = args.file.display();
+    if !datasets.contains(&args.dataset) {
+        let known = datasets.join(", ");
+        return Ok(Failure::said(format!(
+            "dataset {:?} is not in {file}; it has {known}",
+            args.dataset
+        )));
+    }
+    let known = db.groups(&args.dataset)?.join(", ");
+    let (group, dataset) = (&args.group, &args.dataset);
+    Ok(Failure::said(format!(
+        "entity group {group:?} is not in dataset {dataset} of {file}; it has {known}"
+    )))
+}

@@ -1,0 +1,69 @@
+//! `silt verify`: whether everything in a file is what was written.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use siltstone::simulation::SimulationDatabase;
+use siltstone::{Error, Finding, VerifyReport};
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::human;
+
+/// Check a database: pages, indexes, references, and the checksum of every array
+///
+/// Nothing is changed. The exit code is 0 if all is well and 1 if damage was found; each damaged place
+/// is a line on stdout.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt verify run.db && echo all is well")]
+pub(crate) struct Args {
+    /// The database
+    file: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    let report = match SimulationDatabase::open_read_only(&args.file) {
+        Ok(db) => db.database().verify()?,
+        // Too damaged to be opened is a finding too.
+        Err(Error::Corrupt { what, why, .. }) => {
+            let mut report = VerifyReport::default();
+            report.findings.push(Finding { place: what, what: why });
+            report
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let file = args.file.display();
+    if console.json {
+        let findings: Vec<_> = (report.findings.iter())
+            .map(|finding| json!({ "place": finding.place, "what": finding.what }))
+            .collect();
+        console.document(&json!({
+            "path": file.to_string(),
+            "ok": report.is_ok(),
+            "pages": report.pages,
+            "checksums": report.checksums,
+            "without_checksum": report.without_checksum,
+            "findings": findings,
+        }))?;
+    } else {
+        for finding in &report.findings {
+            let line = format!("{}: {}", finding.place, finding.what);
+            console.line(crate::table::escaped(line))?;
+        }
+        let found = match report.findings.len() {
+            0 => "all is well".to_owned(),
+            n => human::plural(n as u64, "damaged place"),
+        };
+        let without = match report.without_checksum {
+            0 => String::new(),
+            n => format!(", {} without one (of the described system)", human::plural(n, "array")),
+        };
+        console.line(format!(
+            "{file}: {found}; {} and {} checked{without}",
+            human::plural(report.pages, "page"),
+            human::plural(report.checksums, "checksum"),
+        ))?;
+    }
+    Ok(if report.is_ok() { Exit::Done } else { Exit::Finding })
+}

@@ -1,0 +1,99 @@
+//! The one door from Python into the library.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use siltstone::{Error, Result};
+
+use crate::errors::to_py;
+
+/// How often a long call looks whether someone pressed Ctrl-C.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Leaving Python for the library.
+pub(crate) trait Enter {
+    /// Runs `work` with the GIL released.
+    fn enter<T: Send>(self, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>;
+
+    /// As [`enter`](Self::enter), for work that can look for Ctrl-C itself.
+    fn enter_long<T: Send>(
+        self,
+        action: &'static str,
+        work: impl FnOnce(&mut Signals) -> Result<T> + Send,
+    ) -> PyResult<T>;
+
+    /// As [`enter`](Self::enter), for work that only reads and cannot be stopped: Ctrl-C abandons
+    /// it, and a thread brings it to its end.
+    fn enter_abandonable<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> PyResult<T>;
+}
+
+impl Enter for Python<'_> {
+    fn enter<T: Send>(self, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+        self.detach(work).map_err(to_py)
+    }
+
+    fn enter_long<T: Send>(
+        self,
+        action: &'static str,
+        work: impl FnOnce(&mut Signals) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        let mut signals = Signals { action, raised: None, looked: Instant::now() };
+        let result = self.detach(|| work(&mut signals));
+        match (result, signals.raised) {
+            (Err(_), Some(raised)) => Err(raised),
+            (result, _) => result.map_err(to_py),
+        }
+    }
+
+    fn enter_abandonable<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> PyResult<T> {
+        let (sender, receiver) = channel();
+        let start = std::thread::Builder::new().name("siltstone-python".into());
+        // A caller that went away wants no answer.
+        start.spawn(move || drop(sender.send(work())))?;
+        let receiver = std::sync::Mutex::new(receiver);
+        loop {
+            let answer = self.detach(|| {
+                let receiver = receiver.lock().expect("no one panics while holding it");
+                receiver.recv_timeout(LOOK_EVERY)
+            });
+            match answer {
+                Ok(answer) => return answer.map_err(to_py),
+                Err(RecvTimeoutError::Timeout) => self.check_signals()?,
+                Err(RecvTimeoutError::Disconnected) => panic!("the call panicked in its thread"),
+            }
+        }
+    }
+}
+
+/// Lets a long call hear Ctrl-C, and raise what a callback raised.
+pub(crate) struct Signals {
+    action: &'static str,
+    raised: Option<PyErr>,
+    looked: Instant,
+}
+
+impl Signals {
+    /// Runs Python's signal handlers if it is time; an error means that the work must stop.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        self.run(|py| py.check_signals())
+    }
+
+    /// Runs some Python; what it raises stops the work and reaches the caller.
+    pub(crate) fn run(&mut self, work: impl FnOnce(Python<'_>) -> PyResult<()>) -> Result<()> {
+        Python::attach(work).map_err(|raised| {
+            self.raised = Some(raised);
+            Error::Interrupted { action: self.action }
+        })
+    }
+}

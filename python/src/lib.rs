@@ -1,0 +1,40 @@
+//! The Python face of siltstone, thin: classes over the Rust API, one door, one place for errors.
+//! Docstrings, defaults and conversions to other libraries are in `siltstone/*.py`.
+
+mod arrays_in;
+mod arrays_out;
+mod arrow;
+mod cursor;
+mod database;
+mod enter;
+mod entities;
+mod errors;
+mod initial;
+mod query;
+mod report;
+mod ticket;
+mod updates;
+
+/// The compiled half of the package `siltstone`.
+#[pyo3::pymodule]
+mod _siltstone {
+    #[pymodule_export]
+    use super::arrow::{entities_to_arrow, query_to_arrow};
+    #[pymodule_export]
+    use super::cursor::Cursor;
+    #[pymodule_export]
+    use super::database::{SimulationDatabase, restore};
+    #[pymodule_export]
+    use super::query::Query;
+    #[pymodule_export]
+    use super::ticket::Ticket;
+    #[pymodule_export]
+    use super::updates::Updates;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

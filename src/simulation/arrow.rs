@@ -1,1 +1,0 @@
-//! Updates and states as Arrow.

@@ -1,0 +1,153 @@
+//! The database beneath results, and what it does not hold itself.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::temporary::TemporaryFolder;
+use super::ResultsOptions;
+use crate::error::{Error, Result};
+use crate::simulation::database::SimulationDatabase;
+use crate::simulation::initial::InitialData;
+use crate::simulation::json::{Initial, Schema, parse_initial};
+use crate::simulation::state::Beginning;
+use crate::simulation::timeline::Timeline;
+use crate::simulation::update::EntityData;
+
+#[derive(Debug)]
+pub(super) struct Source {
+    // Before the folder that it lies in: it is closed first.
+    pub(super) db: SimulationDatabase,
+    pub(super) schema: Schema,
+    pub(super) timeline: Option<Timeline>,
+    /// The schema in the database, which the state of its own initial data follows.
+    own_schema: Schema,
+    init_dir: Option<PathBuf>,
+    _temporary: Option<TemporaryFolder>,
+}
+
+/// Initial data of one dataset.
+pub(super) enum Opening {
+    /// Nothing says anything of it.
+    None,
+    /// Entities, with everything that stands beside them.
+    Entities(Map<String, Value>, EntityData),
+    /// Something else: time series, bytes.
+    Other,
+}
+
+impl Source {
+    pub(super) fn new(
+        db: SimulationDatabase,
+        options: ResultsOptions,
+        temporary: Option<TemporaryFolder>,
+    ) -> Result<Self> {
+        let own_schema = db.schema()?;
+        let timeline = match options.timeline {
+            Some(timeline) => Some(timeline),
+            None => db.run()?.timeline,
+        };
+        if let Some(folder) = &options.init_dir {
+            std::fs::read_dir(folder).map_err(|e| Error::io(folder, "list", &e))?;
+        }
+        let given = options.schema;
+        let schema = if given.specs().is_empty() { own_schema.clone() } else { given };
+        let init_dir = options.init_dir;
+        Ok(Source { db, schema, timeline, own_schema, init_dir, _temporary: temporary })
+    }
+
+    /// The folder of initial data, if the database has none of its own.
+    fn outside(&self) -> Result<Option<&PathBuf>> {
+        match &self.init_dir {
+            Some(folder) if self.db.initial_datasets()?.is_empty() => Ok(Some(folder)),
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) fn datasets(&self) -> Result<Vec<String>> {
+        let mut names = match self.outside()? {
+            Some(folder) => json_stems(folder)?,
+            None => self.db.initial_datasets()?,
+        };
+        let updated: BTreeSet<String> = self.db.datasets()?.into_iter().collect();
+        let mut kept = Vec::new();
+        for name in names.drain(..) {
+            if updated.contains(&name) || matches!(self.opening(&name)?, Opening::Entities(..)) {
+                kept.push(name);
+            }
+        }
+        kept.extend(updated.into_iter().filter(|name| !kept.contains(name)).collect::<Vec<_>>());
+        Ok(kept)
+    }
+
+    pub(super) fn opening(&self, dataset: &str) -> Result<Opening> {
+        let data = match self.outside()? {
+            Some(folder) => {
+                let path = folder.join(format!("{dataset}.json"));
+                // A dataset's name is no way out of the folder.
+                if !json_stems(folder)?.iter().any(|name| name == dataset) {
+                    return Ok(Opening::None);
+                }
+                let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+                return parse(&text, dataset, &self.schema).map_err(|error| Error::Corrupt {
+                    place: path.display().to_string(),
+                    what: "the file".into(),
+                    why: error.to_string(),
+                });
+            }
+            None => self.db.initial_dataset(dataset)?,
+        };
+        match data {
+            None => Ok(Opening::None),
+            Some(InitialData::Json(text)) => parse(&text, dataset, &self.schema),
+            Some(InitialData::Entities(data)) => Ok(Opening::Entities(Map::new(), data)),
+            Some(InitialData::Binary(_)) => Ok(Opening::Other),
+        }
+    }
+
+    /// Where the history of a group begins.
+    pub(super) fn beginning(&self, dataset: &str, group: &str) -> Result<Beginning> {
+        let is_outside = self.outside()?.is_some();
+        if !is_outside && self.schema == self.own_schema {
+            return Ok(Beginning::Stored);
+        }
+        let of_group = |data: EntityData| data.into_iter().find(|g| g.name == group);
+        let given = match self.opening(dataset)? {
+            Opening::Entities(_, data) => of_group(data),
+            _ => None,
+        };
+        if !is_outside
+            && let Some(InitialData::Json(text)) = self.db.initial_dataset(dataset)?
+            && let Ok(Opening::Entities(_, data)) = parse(&text, dataset, &self.own_schema)
+            && of_group(data) == given
+        {
+            // Both schemas say the same of it, and key states may be used.
+            return Ok(Beginning::Stored);
+        }
+        Ok(Beginning::Given(given))
+    }
+}
+
+fn parse(text: &[u8], dataset: &str, schema: &Schema) -> Result<Opening> {
+    Ok(match parse_initial(text, dataset, schema)? {
+        Initial::Entities(initial) => Opening::Entities(initial.metadata, initial.data),
+        Initial::Unstructured { .. } => Opening::Other,
+    })
+}
+
+/// The names of a folder's JSON files, without the ending, in the order of their bytes.
+fn json_stems(folder: &std::path::Path) -> Result<Vec<String>> {
+    let unlisted = |e: std::io::Error| Error::io(folder, "list", &e);
+    let mut stems = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unlisted)? {
+        let path = entry.map_err(unlisted)?.path();
+        if path.extension().is_some_and(|ending| ending == "json")
+            && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
+        {
+            stems.push(stem.to_owned());
+        }
+    }
+    stems.sort();
+    Ok(stems)
+}

@@ -1,0 +1,75 @@
+//! A folder of our own in the system's temporary one.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+
+/// Removed, with all that is in it, when it is dropped.
+#[derive(Debug)]
+pub(super) struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    /// A new folder that nobody else can enter.
+    pub(super) fn new() -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let parent = std::env::temp_dir();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        // Made only if it is not there, so a name that somebody guessed is stepped over.
+        for _ in 0..100 {
+            let n = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("siltstone-{}-{now:x}-{n}", std::process::id()));
+            match make(&path) {
+                Ok(()) => return Ok(TemporaryFolder(path)),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::io(path, "make the temporary folder", &e)),
+            }
+        }
+        Err(Error::Io {
+            path: parent,
+            action: "make a temporary folder",
+            why: "a hundred names were taken".into(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+#[cfg(unix)]
+fn make(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn make(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(path)
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "a temporary folder stays behind");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: nothing stays behind, and two folders are two.
+    #[test]
+    fn a_folder_goes_with_its_owner() {
+        let (a, b) = (TemporaryFolder::new().unwrap(), TemporaryFolder::new().unwrap());
+        assert_ne!(a.path(), b.path());
+        std::fs::write(a.path().join("x"), "y").unwrap();
+        let path = a.path().to_owned();
+        drop(a);
+        assert!(!path.exists());
+        assert!(b.path().is_dir());
+    }
+}
