@@ -1,10 +1,11 @@
-//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek] [PEER]`.
+//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`.
 //!
 //! Medians of five runs (`RUNS` in the environment changes that), interleaved. What is read back is compared with what was written, bit for
 //! bit; a race with a difference does not end. The Python peers are in `bench/python`.
 
 mod bare;
 mod peer;
+mod real;
 mod seek;
 mod siltstone_peer;
 
@@ -111,5 +112,9 @@ fn main() {
     }
     if only.as_deref().is_none_or(|o| o == "seek") {
         seek::run();
+    }
+    if only.as_deref().is_none_or(|o| o == "real") {
+        real::sizes();
+        real::speed();
     }
 }

@@ -34,7 +34,7 @@ fn copy(what: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<Array> {
         // SAFETY: numpy says that the `size` bytes from `data` on are the items, one after another;
         // the GIL is held until they are copied.
         unsafe {
-            let items = (*array.as_array_ptr()).data.cast::<u8>();
+            let items = (*array.as_array_ptr()).fields.data.cast::<u8>();
             std::ptr::copy_nonoverlapping(items, data.as_mut_ptr(), size);
             data.set_len(size);
         }
@@ -114,7 +114,7 @@ pub(crate) fn to_integer(what: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> 
     if value.is_instance_of::<pyo3::types::PyBool>() {
         return Err(wrong_type(what, expected, value));
     }
-    value.extract().map_err(|error| {
+    value.extract().map_err(|error: PyErr| {
         match error.is_instance_of::<pyo3::exceptions::PyOverflowError>(value.py()) {
             true => invalid(what, expected, value.to_string()),
             false => wrong_type(what, expected, value),

@@ -396,7 +396,7 @@ impl SimulationDatabase {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let schema = schema.map(Schema::parse).transpose().map_err(to_py)?.unwrap_or_default();
-        let options = ImportOptions { init_dir, updates_dir, schema, workers };
+        let options = ImportOptions { init_dir, updates_dir, schema, workers, ..Default::default() };
         let inner = self.get_to_write()?;
         let done = py.enter_long("importing", |signals| {
             simulation::import(&inner, &options, |done, all| {

@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::failure::At;
 use super::options::Builder;
@@ -84,9 +85,22 @@ fn table_exists(conn: &Connection, name: &str) -> bool {
     conn.prepare_cached(sql).and_then(|mut s| s.exists([name])).unwrap_or(false)
 }
 
+/// What holds for our whole copy of SQLite, set before its first connection.
+fn set_up_library() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Nobody reads SQLite's count of its memory, and each allocation would lock for it.
+        // SAFETY: SQLITE_CONFIG_MEMSTATUS takes one int. In a program that has used this copy of
+        // SQLite before us the call changes nothing and says so.
+        let set = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0) };
+        tracing::debug!(set, "sqlite3_config");
+        locks::install();
+    });
+}
+
 /// Opens the writer's connection; creates and marks the file if it is new.
 pub(super) fn writer(options: &Builder) -> Result<Connection> {
-    locks::install();
+    set_up_library();
     let path = options.path.as_path();
     if path.is_dir() {
         return Err(Error::invalid(format!("{}", path.display()), "a file", "a folder"));
@@ -170,7 +184,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 
 /// Opens a connection that can only read.
 pub(super) fn reader(path: &Path, cache_kib: i64, adoption: Option<&Adoption>) -> Result<Connection> {
-    locks::install();
+    set_up_library();
     if path.is_dir() {
         return Err(Error::invalid(format!("{}", path.display()), "a file", "a folder"));
     }

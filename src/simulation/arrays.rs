@@ -1,7 +1,7 @@
 //! The table `numpy_array`: each array once.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use bytes::Bytes;
 
@@ -13,15 +13,35 @@ use crate::kernel::{ReadTx, WriteTx};
 /// How many of the latest distinct things are remembered, at least.
 const REMEMBERED: usize = 32_768;
 
-/// A map that forgets the oldest half when it is full.
+/// Keys are hashes or row numbers already: their last eight bytes serve as they are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        // The table takes its buckets from the low bits and its tags from the high ones.
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut last = [0; 8];
+        let n = bytes.len().min(8);
+        last[..n].copy_from_slice(&bytes[bytes.len() - n..]);
+        self.0 ^= u64::from_le_bytes(last);
+    }
+}
+
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<AsIs>>;
+
+/// A map that forgets the oldest half when it is full. Its keys are hashes or row numbers.
 pub(super) struct Recent<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: Map<K, V>,
+    old: Map<K, V>,
 }
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Recent { young: HashMap::new(), old: HashMap::new() }
+        Recent { young: Map::default(), old: Map::default() }
     }
 }
 

@@ -34,7 +34,9 @@ pub use results::{
     Time, detect_format,
 };
 pub use run::{Run, Status};
-pub use state::{AttributeHistory, ColumnState, EntityHistory, GroupCursor, GroupState};
+pub use state::{
+    AttributeHistory, ColumnState, EntityHistory, GroupCursor, GroupState, Tolerance,
+};
 pub use timeline::Timeline;
 pub use update::{
     Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update,

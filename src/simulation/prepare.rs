@@ -43,16 +43,18 @@ pub(super) fn prepare(update: Update) -> Result<Prepared> {
     let Update { timestamp, iteration, dataset, origin, data } = update;
     check_name("dataset name", &dataset)?;
     let mut attributes = Vec::with_capacity(data.iter().map(|g| g.attributes.len()).sum());
-    let mut groups = HashSet::new();
+    for (at, group) in data.iter().enumerate() {
+        // Groups are few: a look at each pair is less than a set of names.
+        if data[..at].iter().any(|earlier| earlier.name == group.name) {
+            let got = format!("{:?} twice", group.name);
+            return Err(Error::invalid(dataset, "each entity group once", got));
+        }
+    }
     for group in data {
         check_name("entity group", &group.name)?;
         if RESERVED.contains(&group.name.as_str()) {
             let expected = "a name other than timestamp, iteration and origin";
             return Err(Error::invalid("entity group", expected, format!("{:?}", group.name)));
-        }
-        if !groups.insert(group.name.clone()) {
-            let got = format!("{:?} twice", group.name);
-            return Err(Error::invalid(dataset, "each entity group once", got));
         }
         prepare_group(&dataset, group, &mut attributes)?;
     }

@@ -6,14 +6,13 @@
 
 mod batches;
 mod cell;
-mod csv;
 mod format;
-mod jsonl;
 mod read;
 mod sql;
+mod text;
 mod write;
 
 pub use batches::Batches;
 pub use format::Format;
-//pub use read::read;
-//pub use write::{WriteOptions, Written, write};
+pub use read::read;
+pub use write::{WriteOptions, Written, write};

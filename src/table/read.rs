@@ -1,1 +1,55 @@
-//! read
+//! A table from a file that [`write`](super::write) made, or another program.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow_array::RecordBatchReader;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::batches::from_arrow;
+use super::{Batches, Format};
+use crate::error::{Error, Result};
+
+/// Rows of one batch.
+const BATCH_ROWS: usize = 65_536;
+
+/// Opens a Parquet or Arrow file as a table that streams. The format is what the file's ending says.
+///
+/// # Errors
+/// [`Error::Invalid`] for another ending: text does not keep types. [`Error::Io`] if the file cannot
+/// be opened, [`Error::Corrupt`] if it is not what it says.
+pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
+    let path = path.as_ref();
+    let format = Format::of_path(path);
+    let what = path.display().to_string();
+    let file = || File::open(path).map_err(|e| Error::io(path, "open", &e));
+    let damaged = |why: String| Error::Corrupt {
+        place: path.display().to_string(),
+        what: "the table".into(),
+        why,
+    };
+    match format {
+        Some(Format::Parquet) => {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file()?)
+                .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build());
+            Ok(stream(what, reader.map_err(|e| damaged(e.to_string()))?))
+        }
+        Some(Format::Arrow) => {
+            let reader = arrow_ipc::reader::FileReader::try_new_buffered(file()?, None);
+            Ok(stream(what, reader.map_err(|e| damaged(e.to_string()))?))
+        }
+        _ => Err(Error::invalid(what, "a .parquet or .arrow file", "another ending")),
+    }
+}
+
+fn stream(what: String, mut reader: impl RecordBatchReader + Send + 'static) -> Batches {
+    let schema = reader.schema();
+    Batches::new(schema, move || {
+        reader.next().transpose().map_err(|error| match from_arrow(&what, error) {
+            Error::Invalid { got, .. } => {
+                Error::Corrupt { place: what.clone(), what: "the table".into(), why: got }
+            }
+            own => own,
+        })
+    })
+}

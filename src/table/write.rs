@@ -1,1 +1,223 @@
-//! write
+//! A table into a file, whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::batches::from_arrow;
+use super::{Format, cell, text};
+use crate::error::{Error, Result};
+use crate::kernel::{folder_of, sync_folder, temporary_beside};
+
+/// Rows of a Parquet row group: what one reader holds at a time, and what the writer holds until it
+/// is complete.
+const ROW_GROUP_ROWS: usize = 256 << 10;
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    /// The format of the file.
+    pub format: Format,
+    /// Replaces a file of that name.
+    pub overwrite: bool,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Written {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+/// Writes a table to a file: under a temporary name first, and renamed when all of it is on the disk.
+/// A reader sees the whole file or none. One batch (and a Parquet row group) is in memory at a time.
+///
+/// - `batches`: any Arrow reader; [`Batches`](super::Batches) of any store is one.
+/// - `progress`: gets the rows written so far, and stops by returning an error.
+///
+/// # Errors
+/// [`Error::Exists`] for a file that is there, [`Error::Io`] if the disk refuses, [`Error::Invalid`]
+/// for a column that the format cannot hold, and the errors of `batches` and `progress`. The old
+/// file, if any, is untouched then, and the temporary one removed.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let db = siltstone::Database::builder(folder.path().join("run.db")).open()?;
+/// use siltstone::table::{WriteOptions, write};
+///
+/// let answer = db.arrow("SELECT 6 * 7 AS answer, 0.1 AS tenth")?;
+/// let path = folder.path().join("answer.parquet");
+/// let written = write(&path, answer, &WriteOptions::default(), |_| Ok(()))?;
+/// assert_eq!(written.rows, 1);
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub fn write(
+    path: impl AsRef<Path>,
+    batches: impl RecordBatchReader,
+    options: &WriteOptions,
+    mut progress: impl FnMut(u64) -> Result<()>,
+) -> Result<Written> {
+    let path = path.as_ref();
+    check_free(path, options)?;
+    let temporary = temporary_beside(path);
+    let result = write_to(&temporary, path, batches, options.format, &mut progress);
+    let result = result.and_then(|written| {
+        check_free(path, options)?; // it may have come up meanwhile
+        fs::rename(&temporary, path).map_err(|e| Error::io(path, "rename a file to", &e))?;
+        sync_folder(folder_of(path))?;
+        Ok(written)
+    });
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary); // it may never have been made
+    }
+    result
+}
+
+fn check_free(path: &Path, options: &WriteOptions) -> Result<()> {
+    if options.overwrite || fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Err(Error::Exists {
+        what: format!("the file {name:?}"),
+        place: folder_of(path).display().to_string(),
+        hint: "choose another name, or ask for it to be replaced",
+    })
+}
+
+fn write_to(
+    temporary: &Path,
+    path: &Path,
+    batches: impl RecordBatchReader,
+    format: Format,
+    progress: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Written> {
+    let schema = batches.schema();
+    if matches!(format, Format::Csv | Format::Jsonl) {
+        cell::check(&schema)?;
+    }
+    let failed = |error: Failure| error.at(path);
+    let file = File::create_new(temporary).map_err(|e| Error::io(path, "create", &e))?;
+    let mut sink = Sink::new(format, BufWriter::new(file), schema).map_err(failed)?;
+    let mut rows = 0;
+    for batch in batches {
+        let batch = batch.map_err(|error| from_arrow("table", error))?;
+        sink.write(&batch).map_err(failed)?;
+        rows += batch.num_rows() as u64;
+        progress(rows)?;
+    }
+    let file = sink.finish().map_err(failed)?;
+    let sync = file.sync_all().and_then(|()| file.metadata());
+    let bytes = sync.map_err(|e| Error::io(path, "sync", &e))?.len();
+    Ok(Written { rows, bytes })
+}
+
+/// The writer of each format.
+enum Sink {
+    Parquet(ArrowWriter<BufWriter<File>>),
+    Arrow(arrow_ipc::writer::FileWriter<BufWriter<File>>),
+    Csv(BufWriter<File>),
+    Jsonl(BufWriter<File>),
+}
+
+impl Sink {
+    fn new(format: Format, mut file: BufWriter<File>, schema: SchemaRef) -> Result<Self, Failure> {
+        Ok(match format {
+            Format::Parquet => {
+                // Strings repeat and so do many values of a run: dictionaries are on by default.
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+                    .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+                    .set_created_by(format!("siltstone {}", env!("CARGO_PKG_VERSION")))
+                    .build();
+                Sink::Parquet(ArrowWriter::try_new(file, schema, Some(properties))?)
+            }
+            Format::Arrow => {
+                Sink::Arrow(arrow_ipc::writer::FileWriter::try_new(file, &schema)?)
+            }
+            Format::Csv => {
+                text::write_csv_header(&mut file, &schema)?;
+                Sink::Csv(file)
+            }
+            Format::Jsonl => Sink::Jsonl(file),
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        match self {
+            Sink::Parquet(writer) => writer.write(batch)?,
+            Sink::Arrow(writer) => writer.write(batch)?,
+            Sink::Csv(file) => text::write_csv(file, batch)?,
+            Sink::Jsonl(file) => text::write_jsonl(file, batch)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<File, Failure> {
+        let mut file = match self {
+            Sink::Parquet(writer) => writer.into_inner()?,
+            Sink::Arrow(mut writer) => {
+                writer.finish()?;
+                writer.into_inner()?
+            }
+            Sink::Csv(file) | Sink::Jsonl(file) => file,
+        };
+        file.flush()?;
+        file.into_inner().map_err(|e| Failure::Io(e.into_error()))
+    }
+}
+
+/// What a writer says.
+enum Failure {
+    Io(io::Error),
+    Arrow(ArrowError),
+    Parquet(ParquetError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Io(error)
+    }
+}
+
+impl From<ArrowError> for Failure {
+    fn from(error: ArrowError) -> Self {
+        Failure::Arrow(error)
+    }
+}
+
+impl From<ParquetError> for Failure {
+    fn from(error: ParquetError) -> Self {
+        Failure::Parquet(error)
+    }
+}
+
+impl Failure {
+    fn at(self, path: &Path) -> Error {
+        match self {
+            Failure::Io(error) | Failure::Arrow(ArrowError::IoError(_, error)) => {
+                Error::io(path, "write", &error)
+            }
+            Failure::Arrow(error) => from_arrow("table", error),
+            Failure::Parquet(ParquetError::External(inner)) => match inner.downcast::<io::Error>() {
+                Ok(error) => Error::io(path, "write", &error),
+                Err(other) => {
+                    Error::invalid("table", "one that Parquet takes", other.to_string())
+                }
+            },
+            Failure::Parquet(error) => {
+                Error::invalid("table", "one that Parquet takes", error.to_string())
+            }
+        }
+    }
+}

@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
-    backup, completions, import, info, keys, markdown_help, query, restore, resume, state, stats,
-    vacuum, verify,
+    backup, completions, demo, import, info, keys, markdown_help, query, restore, resume, state,
+    stats, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -74,7 +74,10 @@ pub(crate) enum Command {
     Vacuum(vacuum::Args),
     Keys(keys::Args),
     Resume(resume::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
+    #[command(hide = true)]
+    DemoRecord(demo::record::Args),
     /// Print docs/command-line.md
     #[command(hide = true)]
     MarkdownHelp,
@@ -95,6 +98,8 @@ impl Command {
             Command::Keys(args) => keys::run(args, console),
             Command::Resume(args) => resume::run(args, console),
             Command::Completions(args) => completions::run(args, console),
+            Command::Demo(args) => demo::run(args, console),
+            Command::DemoRecord(args) => demo::record::run(args),
             Command::MarkdownHelp => markdown_help::run(console),
         }
     }

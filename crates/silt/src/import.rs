@@ -115,6 +115,7 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
         updates_dir: args.updates_dir.clone(),
         schema,
         workers: args.workers.map_or(0, usize::from),
+        ..ImportOptions::default()
     };
     let bar = console.progress("importing", "files");
     let imported = import(&db, &options, |done, all| {

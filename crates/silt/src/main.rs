@@ -4,9 +4,11 @@
 //! `run` is what it means.
 
 mod backup;
+mod chart;
 mod cli;
 mod completions;
 mod console;
+mod demo;
 mod exit;
 mod human;
 mod import;

@@ -125,11 +125,12 @@ impl Cells {
                     Some(py_type) => py_type == PyType::Bool,
                 };
                 let size = dtype.item_size();
-                let is_bool = |item: &[u8]| {
+                let is_bool = |(i, item): (usize, &[u8])| {
                     (item[0] <= 1 && item[1..].iter().all(|b| *b == 0))
                         || (has_marks && is_mark(dtype, item))
+                        || is_hidden(attribute, i)
                 };
-                if may_be_bool && bytes.data().chunks_exact(size).all(is_bool) {
+                if may_be_bool && bytes.data().chunks_exact(size).enumerate().all(is_bool) {
                     Form::Bool
                 } else if py_type == Some(PyType::Float) {
                     Form::IntAsFloat
@@ -206,6 +207,17 @@ impl Cells {
             },
         }
     }
+}
+
+/// Whether an item belongs to a row that a mask calls undefined: whatever it holds, it says nothing.
+fn is_hidden(attribute: &Attribute, item: usize) -> bool {
+    let Some(mask) = &attribute.mask else { return false };
+    let unit = item / attribute.data.shape()[1..].iter().product::<usize>().max(1);
+    let row = match attribute.row_ptr.as_ref().and_then(Array::to_i64s) {
+        None => unit,
+        Some(ends) => ends.partition_point(|end| *end <= unit as i64) - 1,
+    };
+    mask.data()[row] != GIVEN
 }
 
 fn signed(item: &[u8]) -> i64 {
@@ -349,6 +361,20 @@ mod tests {
         assert_eq!(as_type(Array::from_slice(&[256i32, 0]), PyType::Bool), "[256,0]");
         assert_eq!(as_type(Array::from_slice(&[1i32, i32::MIN]), PyType::Float), "[1.0,null]");
         assert_eq!(as_type(Array::from_slice(&[true, false]), PyType::Int), "[1,0]");
+    }
+
+    /// Goal: what stands in a row that is masked out does not turn bools into numbers.
+    #[test]
+    fn hidden_rows_do_not_decide() {
+        let flags = Attribute::new(Array::from_slice(&[1i8, -128, 0]));
+        assert_eq!(rows(&flags.clone().with_mask(&[GIVEN, CLEARED, GIVEN])), "[true,null,false]");
+        assert_eq!(rows(&flags.with_mask(&[NOT_GIVEN, GIVEN, GIVEN])), "[null,-128,0]");
+        let ragged = Attribute::ragged(
+            Array::from_slice(&[1i8, 0, -128, 0]),
+            Array::from_slice(&[0i64, 2, 2, 3, 4]),
+        );
+        let masked = ragged.with_mask(&[GIVEN, GIVEN, CLEARED, GIVEN]);
+        assert_eq!(rows(&masked), "[[true,false],[],null,[false]]");
     }
 
     /// Goal: with a mask each given value is itself; without, a wholly undefined row is one null.

@@ -249,7 +249,7 @@ fn find(column: &ColumnState, value: &KeyValue) -> Result<Option<usize>> {
             Some(values) => (0..values.len()).filter(is_defined).find(|row| values[*row] == *value),
             None => find_number(data, *value as f64, is_defined),
         },
-        (Kind::Int | Kind::UInt | Kind::Float | Kind::Bool, KeyValue::Int(value)) => {
+        (Kind::Float | Kind::Bool, KeyValue::Int(value)) => {
             find_number(data, *value as f64, is_defined)
         }
         (Kind::Int | Kind::UInt | Kind::Float | Kind::Bool, KeyValue::Float(value)) => {

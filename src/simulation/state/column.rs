@@ -42,6 +42,20 @@ impl Column {
         column
     }
 
+    /// The same column of no entities.
+    pub(super) fn without_rows(&self) -> Self {
+        Column {
+            name: self.name.clone(),
+            dtype: self.dtype,
+            unit: self.unit.clone(),
+            values: match self.values {
+                Values::Uniform(_) => Values::Uniform(Vec::new()),
+                Values::Ragged(_) => Values::Ragged(Vec::new()),
+            },
+            defined: Vec::new(),
+        }
+    }
+
     /// Bytes of one unit.
     pub(super) fn unit_size(&self) -> usize {
         self.unit.iter().product::<usize>() * self.dtype.item_size()
@@ -123,7 +137,7 @@ impl Column {
     }
 
     /// The attribute in a dtype that holds the column's values too; widens the column if need be.
-    fn agree(&mut self, attribute: &Attribute) -> Result<Attribute> {
+    pub(super) fn agree(&mut self, attribute: &Attribute) -> Result<Attribute> {
         let ragged = matches!(self.values, Values::Ragged(_));
         let unit = &attribute.data.shape()[1..];
         if ragged != attribute.row_ptr.is_some() || self.unit != unit {
@@ -145,7 +159,7 @@ impl Column {
         Ok(attribute)
     }
 
-    fn widen(&mut self, to: DType) {
+    pub(super) fn widen(&mut self, to: DType) {
         let from = self.dtype;
         let convert = |bytes: &[u8]| {
             let mut out = Vec::with_capacity(bytes.len() / from.item_size().max(1) * to.item_size());

@@ -35,12 +35,23 @@ impl Building {
         self.last = None;
     }
 
+    /// The places of entities; those that are new get one.
+    pub(super) fn rows_of(&mut self, ids: &[i64]) -> Vec<usize> {
+        if ids == self.ids {
+            return (0..ids.len()).collect();
+        }
+        if ids.iter().any(|id| !self.index.contains_key(id)) {
+            self.add_ids(ids);
+        }
+        ids.iter().map(|id| self.index[id]).collect()
+    }
+
     /// Makes sure that there is a column for an attribute, of a dtype that holds its values.
     pub(super) fn add_column(&mut self, name: &str, attribute: &Attribute) -> Result<()> {
         self.column(name, attribute)?.apply(attribute, &[])
     }
 
-    fn column(&mut self, name: &str, attribute: &Attribute) -> Result<&mut Column> {
+    pub(super) fn column(&mut self, name: &str, attribute: &Attribute) -> Result<&mut Column> {
         let at = self.columns.iter().position(|column| column.name == name);
         let at = at.unwrap_or_else(|| {
             self.columns.push(Column::new(name, attribute, self.ids.len()));

@@ -2,16 +2,19 @@
 
 mod column;
 mod cursor;
+mod diff;
 mod group;
 mod keys;
 mod promote;
 mod walk;
 
 pub use cursor::GroupCursor;
+pub use diff::Tolerance;
 pub use group::{ColumnState, GroupState};
 pub use walk::{AttributeHistory, EntityHistory};
 
 pub(super) use cursor::Beginning;
+pub(super) use diff::TrackedState;
 pub(super) use column::marks_as_mask;
 pub(super) use keys::build_keys;
 pub(super) use promote::{append_as, common};

@@ -134,17 +134,7 @@ struct OneEntity {
 impl Visitor for OneEntity {
     fn begin(&mut self, state: &Building) -> bool {
         self.row = state.ids().iter().position(|id| *id == self.id);
-        let empty = |column: &Column| Column {
-            name: column.name.clone(),
-            dtype: column.dtype,
-            unit: column.unit.clone(),
-            values: match column.values {
-                Values::Uniform(_) => Values::Uniform(Vec::new()),
-                Values::Ragged(_) => Values::Ragged(Vec::new()),
-            },
-            defined: Vec::new(),
-        };
-        self.columns = state.columns.iter().map(empty).collect();
+        self.columns = state.columns.iter().map(Column::without_rows).collect();
         self.row.is_some()
     }
 

@@ -68,7 +68,11 @@ impl Screen {
     }
 
     /// Writes a legend into the first row, as many entries as fit, then `…`.
-    pub(super) fn legend(&mut self, left: usize, entries: impl Iterator<Item = (char, Ink, String)>) {
+    pub(super) fn legend(
+        &mut self,
+        left: usize,
+        entries: impl Iterator<Item = (char, Ink, String)>,
+    ) {
         let mut x = left;
         for (mark, ink, name) in entries {
             let name = escaped(name);

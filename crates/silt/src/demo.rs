@@ -1,0 +1,112 @@
+//! `silt demo`: an epidemic, recorded by one process while another reads it.
+
+pub(crate) mod record;
+
+mod epidemic;
+mod random;
+mod show;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use siltstone::Error;
+use siltstone::simulation::{InitialData, SimulationDatabase};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::interrupt;
+
+/// The dataset of the people and the towns.
+const DATASET: &str = "epidemic";
+/// The initial dataset by which a demo's file is known.
+const ABOUT: &str = "about_this_demo";
+/// Who made the file, in [`ABOUT`].
+const MAKER: &str = "silt demo";
+
+/// Record an epidemic into demo.db, and watch while it is written
+///
+/// One process simulates an epidemic in six towns and records every day of it. This one reads the same
+/// file meanwhile, then sums up, goes back in time to the worst day, draws what happened, and says
+/// what to try next.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt demo --fast")]
+pub(crate) struct Args {
+    /// The folder for demo.db
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+
+    /// How many days to simulate
+    #[arg(long, value_name = "N", default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+
+    /// How many people live in the towns
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    people: u32,
+
+    /// Another number gives another epidemic
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Simulate as fast as the machine can, else at a pace to watch
+    #[arg(long)]
+    fast: bool,
+
+    /// Replace demo.db even if it is something else than an earlier demo
+    #[arg(long)]
+    overwrite: bool,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    // `.` would stand in every command that is shown in the end.
+    let path = match args.dir == Path::new(".") {
+        true => PathBuf::from("demo.db"),
+        false => args.dir.join("demo.db"),
+    };
+    clear(&path, args.overwrite)?;
+    std::fs::create_dir_all(&args.dir).map_err(|error| {
+        Failure::said(format!("{}: cannot create the folder: {error}", args.dir.display()))
+    })?;
+    let start = Instant::now();
+    let watched = watch::watch(args, &path, console)?;
+    let took = start.elapsed();
+    let db = SimulationDatabase::open_read_only(&path)?;
+    show::show(&show::Demo { args, path: &path, db: &db, watched: &watched, took }, console)?;
+    Ok(Exit::Done)
+}
+
+/// Removes the file of an earlier demo; any other is refused, unless the user said otherwise.
+fn clear(path: &Path, overwrite: bool) -> Outcome<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    if !overwrite && !is_demo(path) {
+        return Err(Failure::said(format!(
+            "{} is there and is not an earlier demo; it was left as it is, add --overwrite to \
+             replace it, or --dir for another folder",
+            path.display()
+        )));
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let name = Path::new(&name).display();
+                return Err(Failure::said(format!("{name}: cannot remove: {error}")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_demo(path: &Path) -> bool {
+    let about = || -> Result<Option<InitialData>, Error> {
+        SimulationDatabase::open_read_only(path)?.initial_dataset(ABOUT)
+    };
+    let Ok(Some(InitialData::Json(text))) = about() else { return false };
+    serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|about| about["made_by"] == MAKER)
+}

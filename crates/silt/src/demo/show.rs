@@ -1,0 +1,278 @@
+//! What `silt demo` shows in the end: figures, a day in the past, curves, what to try next.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use siltstone::simulation::SimulationDatabase;
+
+use super::epidemic::LOCKDOWN;
+use super::watch::Watched;
+use super::{Args, DATASET};
+use crate::chart::{self, Canvas, Class};
+use crate::console::Console;
+use crate::exit::{Failure, Outcome};
+use crate::human;
+use crate::table::Table;
+
+/// How the four states are drawn; their numbers are the places.
+const CLASSES: [Class<'static>; 4] = [
+    Class { name: "susceptible", glyph: '.', ink: 36, rank: 0 },
+    Class { name: "exposed", glyph: 'o', ink: 33, rank: 2 },
+    Class { name: "infectious", glyph: '#', ink: 31, rank: 3 },
+    Class { name: "recovered", glyph: '+', ink: 32, rank: 1 },
+];
+/// States that are asked for, to see how long one takes.
+const SEEKS: i64 = 21;
+
+/// A demo that was recorded.
+pub(super) struct Demo<'a> {
+    pub(super) args: &'a Args,
+    pub(super) path: &'a Path,
+    pub(super) db: &'a SimulationDatabase,
+    pub(super) watched: &'a Watched,
+    pub(super) took: Duration,
+}
+
+/// Figures of the whole.
+struct Figures {
+    updates: u64,
+    bytes: u64,
+    seek: Duration,
+    checksums: u64,
+}
+
+pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
+    let figures = figures(demo)?;
+    let worst_day = demo.watched.worst_day();
+    if console.json {
+        let mut looks = demo.watched.looks.clone();
+        let document = json!({
+            "path": demo.path.display().to_string(),
+            "days": demo.args.days,
+            "people": demo.args.people,
+            "updates": figures.updates,
+            "bytes": figures.bytes,
+            "seconds": demo.took.as_secs_f64(),
+            "looks": looks.len(),
+            "look_median_seconds": median(&mut looks).as_secs_f64(),
+            "seek_median_seconds": figures.seek.as_secs_f64(),
+            "checksums": figures.checksums,
+            "worst_day": worst_day,
+            "infectious": demo.watched.infectious(),
+        });
+        console.document(&document)?;
+        return Ok(());
+    }
+    summary(demo, &figures, console)?;
+    let (width, height) = console.size();
+    let canvas = Canvas {
+        width: width.clamp(20, 100),
+        height: height.saturating_sub(4).clamp(14, 30),
+        color: console.color,
+    };
+    picture(demo, worst_day, canvas, console)?;
+    curves(demo, canvas, console)?;
+    next(demo, worst_day, console)
+}
+
+/// The middle one; nothing of none.
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn figures(demo: &Demo<'_>) -> Outcome<Figures> {
+    let days = i64::from(demo.args.days);
+    let mut seeks = Vec::new();
+    for i in 0..SEEKS {
+        // Here and there in the run, so that no seek helps the next.
+        let day = (i * 8 % SEEKS) * days / SEEKS + 1;
+        let start = Instant::now();
+        demo.db.state_at(DATASET, "people", day)?;
+        seeks.push(start.elapsed());
+    }
+    let report = demo.db.database().verify()?;
+    if let Some(finding) = report.findings.first() {
+        return Err(Failure::said(format!("{}: {}", finding.place, finding.what)));
+    }
+    Ok(Figures {
+        updates: demo.db.update_count(None)?,
+        bytes: std::fs::metadata(demo.path).map_or(0, |metadata| metadata.len()),
+        seek: median(&mut seeks),
+        checksums: report.checksums,
+    })
+}
+
+fn summary(demo: &Demo<'_>, figures: &Figures, console: &mut Console) -> Outcome<()> {
+    let mut looks = demo.watched.looks.clone();
+    let (count, middle) = (looks.len() as u64, median(&mut looks));
+    let most = looks.last().copied().unwrap_or_default();
+    let mut table = Table::new(["", ""]);
+    table.row([
+        "recorded".to_owned(),
+        format!(
+            "{} in {}, {}",
+            human::plural(figures.updates, "update"),
+            human::duration(demo.took),
+            human::size(figures.bytes)
+        ),
+    ]);
+    table.row([
+        "read meanwhile".to_owned(),
+        format!(
+            "{} at the growing file: {} each, {} at most",
+            human::plural(count, "look"),
+            human::duration(middle),
+            human::duration(most)
+        ),
+    ]);
+    table.row([
+        "travel in time".to_owned(),
+        format!("all people on any day: {}", human::duration(figures.seek)),
+    ]);
+    table.row([
+        "verified".to_owned(),
+        format!("{}, all well", human::plural(figures.checksums, "checksum")),
+    ]);
+    console.line("")?;
+    // A list without headers: the table's first two lines say nothing.
+    for line in table.to_string().lines().skip(2) {
+        console.line(line)?;
+    }
+    Ok(())
+}
+
+/// The people where they live, as they were on a day.
+fn picture(demo: &Demo<'_>, day: usize, canvas: Canvas, console: &mut Console) -> Outcome<()> {
+    let people = demo.db.state_at(DATASET, "people", day as i64)?;
+    let towns = demo.db.state_at(DATASET, "towns", day as i64)?;
+    let floats = |state: &siltstone::simulation::GroupState, name: &str| {
+        let column = state.column(name).and_then(|column| column.attribute.data.to_vec::<f64>());
+        column.unwrap_or_default()
+    };
+    let states = people.column("state").and_then(|column| column.attribute.data.to_i64s());
+    let places = floats(&people, "x").into_iter().zip(floats(&people, "y"));
+    let points: Vec<(f64, f64, usize)> = places
+        .zip(states.unwrap_or_default())
+        .map(|((x, y), state)| (x, y, state as usize))
+        .collect();
+    let names = towns.column("name").and_then(|column| column.attribute.data.to_strings());
+    let names = names.unwrap_or_default();
+    let labels: Vec<(f64, f64, &str)> = (floats(&towns, "label_x").into_iter())
+        .zip(floats(&towns, "label_y"))
+        .zip(&names)
+        .map(|((x, y), name)| (x, y, name.as_str()))
+        .collect();
+    heading(
+        &format!("Day {day}, {}, the worst: everybody where they live", date(demo, day)?),
+        console,
+    )?;
+    console.line(chart::map(&points, &CLASSES, &labels, canvas))?;
+    Ok(())
+}
+
+fn curves(demo: &Demo<'_>, canvas: Canvas, console: &mut Console) -> Outcome<()> {
+    let watched = demo.watched;
+    let series = [(1, "exposed"), (2, "infectious")].map(|(at, name)| {
+        (name, watched.counts.iter().map(|counts| counts[at]).collect::<Vec<_>>())
+    });
+    let labels: Vec<String> = (0..watched.counts.len()).map(|day| format!("day {day}")).collect();
+    let band = [(LOCKDOWN.start as usize..LOCKDOWN.end as usize, "lockdown")];
+    heading("Two waves, and a lockdown between them: exposed and infectious people", console)?;
+    let canvas = Canvas { height: canvas.height.min(16), ..canvas };
+    console.line(chart::lines(&series, &labels, &band, canvas))?;
+
+    let towns = demo.db.state_at(DATASET, "towns", i64::from(demo.args.days))?;
+    let names = towns.column("name").and_then(|column| column.attribute.data.to_strings());
+    let room = canvas.width.saturating_sub(50).clamp(8, 50);
+    let mut table =
+        Table::new(["town", "at most per 1,000 in 7 days", "on day", "curve"]).width(canvas.width);
+    for (town, name) in names.unwrap_or_default().iter().enumerate() {
+        let curve: Vec<f64> = watched
+            .incidence
+            .iter()
+            .map(|day| day.get(town).copied().unwrap_or(f64::NAN))
+            .collect();
+        let worst = (0..curve.len()).rev().max_by(|a, b| curve[*a].total_cmp(&curve[*b]));
+        let worst = worst.unwrap_or(0);
+        let highest = curve.get(worst).copied().unwrap_or(0.0);
+        table.row([
+            name.clone(),
+            format!("{highest:.1}"),
+            (worst + 1).to_string(),
+            chart::sparkline(&curve, room),
+        ]);
+    }
+    console.line("")?;
+    console.line(table.to_string())?;
+    Ok(())
+}
+
+/// Commands that work on the file just recorded.
+fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()> {
+    let silt = program();
+    let file = quoted(&demo.path.display().to_string());
+    let backups = quoted(&demo.path.with_file_name("backups").display().to_string());
+    heading("What to try next", console)?;
+    let date = date(demo, worst_day)?;
+    for command in [
+        format!("{silt} info {file}"),
+        format!("{silt} state {file} epidemic towns --at {date}"),
+        format!(
+            "{silt} state {file} epidemic people --at {worst_day} --attribute town --attribute load --limit 9"
+        ),
+        format!(
+            "{silt} query {file} 'SELECT origin, count(*), max(timestamp) FROM \"update\" GROUP BY origin'"
+        ),
+        format!("{silt} verify {file}"),
+        format!("{silt} backup {file} --into {backups} --keep 3"),
+    ] {
+        console.line(format!("  {command}"))?;
+    }
+    Ok(())
+}
+
+fn date(demo: &Demo<'_>, day: usize) -> Outcome<String> {
+    let timeline = demo.db.run()?.timeline;
+    let moment = timeline.map(|line| human::moment(line.seconds_of(day as i64)));
+    Ok(moment.map_or_else(|| day.to_string(), |moment| moment.chars().take(10).collect()))
+}
+
+fn heading(text: &str, console: &mut Console) -> Outcome<()> {
+    console.line("")?;
+    match console.color {
+        true => console.line(format!("\u{1b}[1m{text}\u{1b}[0m"))?,
+        false => console.line(text)?,
+    }
+    Ok(())
+}
+
+/// How the user called this program: a bare name is found again, a path too.
+fn program() -> String {
+    let name = std::env::args_os().next().unwrap_or_else(|| "silt".into());
+    quoted(&name.to_string_lossy())
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a path with anything in it is one word for a shell.
+    #[test]
+    fn words_are_quoted() {
+        assert_eq!(quoted("a/demo.db"), "a/demo.db");
+        assert_eq!(quoted("my demo"), "'my demo'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,24 @@
+"""Siltstone records what numeric runs produce: one SQLite file, safe while it is written.
+
+The stores:
+
+- :mod:`siltstone.simulation`: updates of entity groups, and the state at any time.
+"""
+
+from siltstone import errors, simulation
+from siltstone._query import QueryResult
+from siltstone._reports import BackupReport, VerifyReport
+from siltstone._restore import restore
+from siltstone._siltstone import __version__
+from siltstone.errors import SiltstoneError
+
+__all__ = [
+    "BackupReport",
+    "QueryResult",
+    "SiltstoneError",
+    "VerifyReport",
+    "__version__",
+    "errors",
+    "restore",
+    "simulation",
+]

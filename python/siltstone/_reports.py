@@ -1,0 +1,112 @@
+"""What long jobs report, as named tuples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class BackupReport(NamedTuple):
+    """A backup that was made and verified.
+
+    Attributes
+    ----------
+    path : Path
+        The copy.
+    size_bytes : int
+        Its size.
+    rows : dict of str to int
+        Tables and their rows, counted in the copy and found equal to the source's.
+    removed : list of Path
+        Older backups that retention removed after this one was verified.
+    """
+
+    path: Path
+    size_bytes: int
+    rows: dict[str, int]
+    removed: list[Path]
+
+
+class VerifyReport(NamedTuple):
+    """What a verification looked at and found.
+
+    Attributes
+    ----------
+    pages : int
+        Pages of the file.
+    checksums : int
+        Arrays whose checksum was computed again.
+    without_checksum : int
+        Arrays that another program stored, without a checksum.
+    findings : list of (place, what)
+        What is wrong; empty if nothing is.
+    """
+
+    pages: int
+    checksums: int
+    without_checksum: int
+    findings: list[tuple[str, str]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+class Run(NamedTuple):
+    """What the file knows of its run.
+
+    Attributes
+    ----------
+    status : str
+        ``"unknown"``, ``"running"`` (it goes on, or it was killed), ``"complete"`` or ``"failed"``.
+    started_ns, finished_ns : int or None
+        In ns since 1970-01-01 UTC.
+    error : str or None
+        Why it failed.
+    timeline : (reference, time_scale, start_time) or None
+        A timestamp ``t`` means ``reference + t * time_scale`` seconds since 1970-01-01 UTC.
+    """
+
+    status: str
+    started_ns: int | None
+    finished_ns: int | None
+    error: str | None
+    timeline: tuple[float, float, int] | None
+
+
+class ImportReport(NamedTuple):
+    """What an import did.
+
+    Attributes
+    ----------
+    updates, skipped : int
+        Updates stored now, and those that were there already.
+    initial_datasets : int
+        Initial datasets stored now.
+    bytes : int
+        Bytes of JSON read.
+    other_files : int
+        Files whose names are not those of updates; they were not opened.
+    malformed : list of (Path, why)
+        Files that were left behind.
+    """
+
+    updates: int
+    skipped: int
+    initial_datasets: int
+    bytes: int
+    other_files: int
+    malformed: list[tuple[Path, str]]
+
+
+class Metadata(NamedTuple):
+    """The row of the documented table ``metadata``."""
+
+    id: int
+    version: str
+
+
+def make(report: type[Any], fields: dict[str, Any]) -> Any:
+    """A named tuple from its fields by name."""
+    return report(**fields)

@@ -1,0 +1,73 @@
+"""The exceptions of siltstone. All are a :class:`SiltstoneError`; most are a built-in one as well."""
+
+__all__ = [
+    "BusyError",
+    "ClosedError",
+    "CorruptError",
+    "ExistsError",
+    "InvalidError",
+    "InvalidTypeError",
+    "NotFoundError",
+    "NotOursError",
+    "QueueFullError",
+    "SiltstoneError",
+    "SqliteError",
+    "StorageError",
+    "TooNewError",
+]
+
+
+class SiltstoneError(Exception):
+    """Anything that siltstone raises. Its text is a whole sentence."""
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of the text.
+        return str(self.args[0]) if self.args else ""
+
+
+class InvalidError(SiltstoneError, ValueError):
+    """The caller broke a documented rule. Nothing was written."""
+
+
+class InvalidTypeError(InvalidError, TypeError):
+    """A value has a type that cannot be stored there. Nothing was written."""
+
+
+class NotFoundError(SiltstoneError, KeyError):
+    """Nothing has that name. Nothing was changed."""
+
+
+class ExistsError(SiltstoneError, FileExistsError):
+    """The thing is there already and may not be replaced unasked. Nothing was changed."""
+
+
+class NotOursError(SiltstoneError):
+    """The file is not SQLite, or the database of another program. It was left untouched."""
+
+
+class TooNewError(SiltstoneError):
+    """The file was written by a newer siltstone. It was left untouched."""
+
+
+class CorruptError(SiltstoneError):
+    """What is stored contradicts itself: a checksum, a length, a reference. Nothing was changed."""
+
+
+class BusyError(SiltstoneError, TimeoutError):
+    """Another process held the file for longer than the time-out. Nothing was written."""
+
+
+class QueueFullError(SiltstoneError):
+    """The write queue is full and the caller asked not to wait. Nothing was written."""
+
+
+class ClosedError(SiltstoneError):
+    """The handle was closed, or belongs to another process (a fork). Nothing was written."""
+
+
+class StorageError(SiltstoneError, OSError):
+    """The operating system refused: permission, missing folder, full disk. Nothing was written."""
+
+
+class SqliteError(SiltstoneError):
+    """SQLite refused for a reason of its own. Nothing was written."""

@@ -1,0 +1,51 @@
+"""Moving through time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from siltstone import _siltstone
+from siltstone.simulation._state import State
+
+
+class Cursor:
+    """A place in time in one entity group; moves forwards and backwards.
+
+    It holds one state of one group, and no lock on the file: an update that is written meanwhile
+    is seen by the next move. Get one from :meth:`SimulationDatabase.cursor`.
+    """
+
+    def __init__(self, inner: _siltstone.Cursor, dataset: str, group: str) -> None:
+        self._inner = inner
+        self.dataset = dataset
+        self.group = group
+
+    @property
+    def timestamp(self) -> int:
+        """Where the cursor stands."""
+        return self._inner.timestamp
+
+    def state(self) -> State:
+        """The state where the cursor stands."""
+        return State(self._inner.state(), self.dataset, self.group, self.timestamp)
+
+    def move_to(self, timestamp: int) -> State:
+        """Move to a timestamp, and return the state there."""
+        self._inner.move_to(timestamp)
+        return self.state()
+
+    def next(self) -> State | None:
+        """Move to the next timestamp at which the group changes; None if there is none."""
+        return None if self._inner.next_change() is None else self.state()
+
+    def previous(self) -> State | None:
+        """Move to the change before; before the first one to the initial state; None if there."""
+        return None if self._inner.previous_change() is None else self.state()
+
+    def __iter__(self) -> Iterator[State]:
+        """The states at all later changes."""
+        while (state := self.next()) is not None:
+            yield state
+
+    def __repr__(self) -> str:
+        return f"Cursor({self.dataset!r}, {self.group!r}, timestamp={self.timestamp})"

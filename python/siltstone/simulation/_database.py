@@ -1,0 +1,536 @@
+"""The store's handle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from siltstone import _html, _siltstone
+from siltstone._query import QueryResult
+from siltstone._reports import BackupReport, ImportReport, Metadata, Run, VerifyReport, make
+from siltstone.simulation._cursor import Cursor
+from siltstone.simulation._state import State
+from siltstone.simulation._ticket import Ticket
+
+PathLike = str | os.PathLike[str]
+Update = dict[str, Any]
+
+
+class DatasetFormat(str, Enum):
+    """How an initial dataset is kept."""
+
+    ENTITY_BASED = "entity_based"
+    UNSTRUCTURED = "unstructured"
+    BINARY = "binary"
+
+
+#: The name that the described system gives it.
+DatasetFormat_ = DatasetFormat
+
+
+class SimulationDatabase:
+    """A simulation's record in one file: updates of entity groups, and the state at any time.
+
+    Any number of threads may use one handle, and any number of processes one file. It is ready to
+    use at once; a file is created if there is none. As a context manager it marks the run as
+    complete at the end, or as failed if an exception passes.
+
+    Parameters
+    ----------
+    db_path : path
+        The file.
+    durability : {"os", "disk", "buffered"}
+        What an acknowledged update survives: a crash of the process, a loss of power, or nothing
+        (then its error is raised by :meth:`flush` or :meth:`close`).
+    codec : {"raw", "zstd", "lz4", "pco", "auto"}
+        How arrays are packed. ``raw`` can be read by any program.
+    on_repeat : {"refuse", "replace"}
+        What happens to a repeated (timestamp, iteration, dataset).
+    read_only : bool
+        Whether nothing may be created or changed.
+    profile : {"balanced", "throughput", "small"}
+        Page cache and log size.
+
+    Raises
+    ------
+    NotOursError, TooNewError
+        If the file belongs to another program or a newer siltstone; it is left untouched.
+    StorageError
+        If it cannot be opened or created.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "run.db")
+    >>> with SimulationDatabase(path) as db:
+    ...     ids, speeds = {"data": [1, 2, 3]}, {"data": [50.0, 60.0, 40.0]}
+    ...     _ = db.store_update(0, 0, "roads", {"segments": {"id": ids, "speed": speeds}})
+    ...     db.state_at("roads", "segments", 0)["speed"]["data"]
+    array([50., 60., 40.])
+    """
+
+    def __init__(
+        self,
+        db_path: PathLike,
+        *,
+        durability: str = "os",
+        codec: str = "raw",
+        on_repeat: str = "refuse",
+        read_only: bool = False,
+        profile: str = "balanced",
+    ) -> None:
+        self._inner = _siltstone.SimulationDatabase(
+            db_path, durability, codec, on_repeat, read_only, profile
+        )
+
+    # -- life ------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._inner.path)
+
+    @property
+    def db_path(self) -> Path:
+        """The file, under its documented name."""
+        return self.path
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._inner.closed
+
+    @property
+    def durability(self) -> str:
+        """What an acknowledged update survives."""
+        return self._inner.durability
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this handle can only read."""
+        return self._inner.read_only
+
+    def initialize(self) -> None:
+        """Do nothing: the file is ready. The described system needs this call."""
+        self._inner.run()
+
+    def ensure_metadata(self) -> None:
+        """Do nothing: the metadata row is written with the first update."""
+        self._inner.run()
+
+    def get_metadata(self) -> Metadata | None:
+        """The documented metadata row; None before the first write."""
+        tables = self.sql("SELECT 1 FROM sqlite_schema WHERE name = 'metadata'")
+        found = self.sql("SELECT id, version FROM metadata LIMIT 1") if len(tables) else ()
+        return Metadata(*found[0]) if len(found) else None
+
+    def flush(self) -> None:
+        """Wait until every update that was accepted is in the file."""
+        self._inner.flush()
+
+    def close(self) -> None:
+        """Flush, mark the run as complete if this handle wrote to it, and let the file go.
+
+        Closing twice is allowed.
+        """
+        self._inner.close()
+
+    def __enter__(self) -> SimulationDatabase:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._inner.close()
+            return
+        text = f"{kind.__name__}: {error}".rstrip(": ")
+        try:
+            self._inner.close(text)
+        except Exception as second:
+            # The first error is the one to raise; this one must not hide it, nor be hidden.
+            if error is not None and hasattr(error, "add_note"):
+                error.add_note(f"closing the database failed too: {second}")
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def store_update(
+        self,
+        timestamp: int,
+        iteration: int,
+        dataset_name: str,
+        entity_data: Mapping[str, Any],
+        origin: str | None = None,
+    ) -> int:
+        """Store one update and wait until it is acknowledged.
+
+        Parameters
+        ----------
+        timestamp, iteration : int
+            With the dataset name the update's identity; any order. Python or numpy integers.
+        dataset_name : str
+            The dataset that changed.
+        entity_data : dict
+            ``{group: {attribute: {"data": values}}}``, each group with an attribute ``id``:
+
+            - ``data``: ``[n, ...]``, any array-like of fixed width; one row an entity. NaN,
+              -2147483648 in an int32, -128 in an int8 and ``"_udf_"`` in text mean "not given".
+            - ``row_ptr`` (or ``indptr``): ``[n + 1]`` integers, for a ragged attribute: entity
+              ``i`` owns the rows ``row_ptr[i]:row_ptr[i + 1]`` of ``data``.
+            - ``mask``: ``[n]`` bool, true where nothing is given; an earlier value stays. With a
+              mask each value is itself, NaN too. A numpy masked array brings its own.
+            - ``cleared``: ``[n]`` bool, true where the value becomes undefined.
+        origin : str, optional
+            The model that the update came from. A text under ``"origin"`` in `entity_data` is
+            taken if it is not given, so that what was read can be stored again.
+
+        Returns
+        -------
+        int
+            The row id in the table ``"update"``; 0 if `durability` is ``"buffered"``.
+
+        Raises
+        ------
+        InvalidError
+            For data that contradict themselves, naming dataset, group and attribute.
+        ExistsError
+            For a repeated (timestamp, iteration, dataset), unless it is to be replaced.
+        """
+        return self._inner.store_update(timestamp, iteration, dataset_name, entity_data, origin)
+
+    def store_updates(self, updates: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[int]:
+        """Store several updates in one transaction, all or none.
+
+        Parameters
+        ----------
+        updates : iterable
+            Tuples ``(timestamp, iteration, dataset_name, entity_data[, origin])``, or dicts with
+            these keys. A dict without ``entity_data`` has its groups beside the times, as
+            :meth:`get_dataset_updates` returns them.
+
+        Returns
+        -------
+        list of int
+            Their row ids.
+        """
+        return self._inner.store_updates(updates)
+
+    def submit_update(
+        self,
+        timestamp: int,
+        iteration: int,
+        dataset_name: str,
+        entity_data: Mapping[str, Any],
+        origin: str | None = None,
+    ) -> Ticket:
+        """Hand an update to the writer and return at once.
+
+        The arrays are copied before it returns. See :meth:`store_update`; errors of the data are
+        raised here, all others by the ticket.
+        """
+        return Ticket(
+            self._inner.submit_update(timestamp, iteration, dataset_name, entity_data, origin)
+        )
+
+    def resume_from(self, timestamp: int) -> int:
+        """Remove all updates after a timestamp, in one transaction, to restart from a checkpoint.
+
+        Returns
+        -------
+        int
+            How many were removed.
+        """
+        return self._inner.resume_from(timestamp)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def get_datasets(self) -> list[str]:
+        """The names of the datasets that have updates, sorted."""
+        return self._inner.datasets()
+
+    def get_groups(self, dataset_name: str) -> list[str]:
+        """The entity groups of a dataset: those of its initial data, then those of its updates."""
+        return self._inner.groups(dataset_name)
+
+    def get_timestamps(self, dataset_name: str) -> list[int]:
+        """The timestamps at which a dataset has updates, rising; none for an unknown name."""
+        return self._inner.timestamps(dataset_name)
+
+    def get_update_count(self, dataset_name: str | None = None) -> int:
+        """The number of updates of a dataset, or of all."""
+        return self._inner.update_count(dataset_name or None)
+
+    def get_dataset_updates(self, dataset_name: str) -> list[Update]:
+        """All updates of a dataset in the order of (timestamp, iteration).
+
+        Returns
+        -------
+        list of dict
+            ``{"timestamp", "iteration"[, "origin"], group: {attribute: {"data"[, "row_ptr"]
+            [, "mask"][, "cleared"]}}}``: arrays with the dtype, shape and byte order that they were
+            stored with, writeable. Empty for an unknown name.
+        """
+        return self._inner.updates(dataset_name)
+
+    def iter_updates(
+        self, dataset_name: str, start: int | None = None, stop: int | None = None
+    ) -> Iterator[Update]:
+        """As :meth:`get_dataset_updates`, with only some updates in memory at a time.
+
+        Parameters
+        ----------
+        dataset_name : str
+            The dataset.
+        start, stop : int, optional
+            The first and the last timestamp, both included.
+        """
+        return self._inner.iter_updates(dataset_name, start, stop)
+
+    def state_at(self, dataset_name: str, entity_group: str, timestamp: int) -> State:
+        """The state of an entity group at a timestamp.
+
+        For each entity and attribute the last value given at or before it. Before the first update
+        stands the initial state (as at -1), after the last one the last. The cost does not grow
+        with the length of the run.
+
+        Raises
+        ------
+        NotFoundError
+            For a group that the dataset never has.
+        """
+        state = self._inner.state_at(dataset_name, entity_group, timestamp)
+        return State(state, dataset_name, entity_group, int(timestamp))
+
+    def cursor(self, dataset_name: str, entity_group: str, timestamp: int = -1) -> Cursor:
+        """A place in time that moves forwards and backwards. See :meth:`state_at`."""
+        inner = self._inner.cursor(dataset_name, entity_group, timestamp)
+        return Cursor(inner, dataset_name, entity_group)
+
+    def sql(self, query: str) -> QueryResult:
+        """Run one SQL statement on a snapshot; the connection can only read.
+
+        ``update`` is a keyword of SQL: quote the table's name, ``SELECT * FROM "update"``.
+        ``silt_items(dtype, shape, codec, data)`` shows an array as a JSON list.
+        """
+        return QueryResult(self._inner.sql(query))
+
+    # -- initial datasets ------------------------------------------------------------------------
+
+    def store_initial_dataset(
+        self,
+        name: str,
+        data: Mapping[str, Any] | bytes,
+        format: DatasetFormat | str | None = None,
+        *,
+        replace: bool = False,
+    ) -> int:
+        """Store an initial dataset: part of the record, and the state before the first update.
+
+        Parameters
+        ----------
+        name : str
+            The dataset.
+        data : dict or bytes
+            A dict (kept as JSON text, where NaN and the infinities become null; or as arrays if
+            `format` is ``ENTITY_BASED``), or bytes.
+        format : DatasetFormat, optional
+            ``UNSTRUCTURED`` for a dict and ``BINARY`` for bytes unless given. Bytes of a JSON text
+            may be stored as ``UNSTRUCTURED``: they are kept as they are.
+        replace : bool
+            Whether one of the same name may be replaced.
+
+        Returns
+        -------
+        int
+            Its row id.
+        """
+        is_bytes = isinstance(data, (bytes, bytearray, memoryview))
+        if format is None:
+            format = DatasetFormat.BINARY if is_bytes else DatasetFormat.UNSTRUCTURED
+        name_of_format = DatasetFormat(getattr(format, "value", str(format).lower())).name
+        value: Any = bytes(data) if is_bytes else data
+        if name_of_format == "BINARY" and not is_bytes:
+            raise TypeError(f"initial dataset {name!r}: a binary one is of bytes, not {type(data).__name__}")
+        if name_of_format == "UNSTRUCTURED" and not is_bytes:
+            value = _to_json(data)
+        return self._inner.store_initial_dataset(name, name_of_format, value, replace)
+
+    def get_initial_dataset(self, name: str) -> dict[str, Any] | bytes | None:
+        """An initial dataset: a dict, or the bytes of a binary one; None if there is none."""
+        found = self._inner.initial_dataset(name)
+        if found is None:
+            return None
+        format, data = found
+        return json.loads(data) if format == "UNSTRUCTURED" else data
+
+    def get_initial_datasets(self) -> list[str]:
+        """The names of the initial datasets, in the order they were stored."""
+        return self._inner.initial_datasets()
+
+    def get_all_initial_datasets(self) -> dict[str, dict[str, Any] | bytes]:
+        """All initial datasets by name."""
+        return {name: self.get_initial_dataset(name) for name in self.get_initial_datasets()}
+
+    def has_initial_datasets(self) -> bool:
+        """Whether there is any."""
+        return bool(self._inner.initial_datasets())
+
+    # -- the run ---------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> Run:
+        """What the file knows of its run."""
+        return make(Run, self._inner.run())
+
+    @property
+    def status(self) -> str:
+        """``"unknown"``, ``"running"`` (it goes on, or it was killed), ``"complete"``, ``"failed"``."""
+        return self.run.status
+
+    def mark_complete(self) -> None:
+        """Mark the run as complete. The next update marks it as running."""
+        self._inner.mark_ended()
+
+    def mark_failed(self, error: str) -> None:
+        """Mark the run as failed, saying why."""
+        self._inner.mark_ended(error)
+
+    def set_timeline(self, reference: float, time_scale: float = 1.0, start_time: int = 0) -> None:
+        """Say what timestamps mean: ``reference + t * time_scale`` seconds since 1970-01-01 UTC."""
+        self._inner.set_timeline(reference, time_scale, start_time)
+
+    @property
+    def schema(self) -> list[dict[str, Any]]:
+        """The attribute types kept with the file: ``name``, ``py_type``, ``unit_shape``, ``csr``, ``enum_name``."""
+        return json.loads(self._inner.schema())
+
+    @schema.setter
+    def schema(self, schema: Any) -> None:
+        self._inner.set_schema(_schema_json(schema) or b"[]")
+
+    # -- the file --------------------------------------------------------------------------------
+
+    def verify(self) -> VerifyReport:
+        """Check SQLite's pages, the foreign keys, and the checksum of every array."""
+        return make(VerifyReport, self._inner.verify())
+
+    def backup(
+        self, target: PathLike, progress: Callable[[int, int], object] | None = None
+    ) -> BackupReport:
+        """Copy a snapshot of the live file to `target`, verified before it gets its name.
+
+        Parameters
+        ----------
+        target : path
+            A file that must not exist.
+        progress : callable, optional
+            Gets pages done and pages in all; what it raises stops the backup.
+        """
+        return make(BackupReport, self._inner.backup(target, progress))
+
+    def backup_into(self, folder: PathLike, keep: int = 7) -> BackupReport:
+        """Make a backup in `folder` under a name of its own, and keep the newest `keep` of those."""
+        return make(BackupReport, self._inner.backup_into(folder, keep))
+
+    def stats(self) -> dict[str, int]:
+        """Counters since this process opened the file."""
+        return self._inner.stats()
+
+    def vacuum(self) -> int:
+        """Remove arrays that nothing uses and give the space back; the bytes freed."""
+        return self._inner.vacuum()
+
+    def build_key_states(self) -> int:
+        """Build the key states that are missing, so that seeks are short; how many were written."""
+        return self._inner.build_key_states()
+
+    def import_json(
+        self,
+        init_dir: PathLike | None = None,
+        updates_dir: PathLike | None = None,
+        *,
+        schema: Any = None,
+        workers: int = 0,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> ImportReport:
+        """Import folders of the described JSON files.
+
+        A malformed file is named in the report and the rest goes on; what is in the database
+        already is skipped, so that an interrupted import is taken up by calling it again.
+
+        Parameters
+        ----------
+        init_dir, updates_dir : path, optional
+            Folders of ``<dataset>.json`` and of ``t<timestamp>_<iteration>_<dataset>.json``.
+        schema : list of dict, JSON text, or path of a JSON file, optional
+            Attribute types: ``name``, ``py_type``, ``unit_shape``, ``csr``, ``enum_name``. Without
+            them types are inferred from the values.
+        workers : int
+            Threads that parse; 0 for as many as there are cores.
+        progress : callable, optional
+            Gets files done and files in all; what it raises stops the import.
+        """
+        return make(
+            ImportReport,
+            self._inner.import_json(init_dir, updates_dir, _schema_json(schema), workers, progress),
+        )
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"SimulationDatabase({str(self.path)!r}, {state})"
+
+    def _repr_html_(self) -> str:
+        if self.closed:
+            return _html.table(f"{self.path.name}: closed", [], [], 0)
+        names = self.get_datasets()
+        rows = []
+        for name in names:
+            times = self.get_timestamps(name)
+            span = f"{times[0]} to {times[-1]}" if times else ""
+            rows.append((name, self.get_update_count(name), span, ", ".join(self.get_groups(name))))
+        title = f"{self.path.name}: {self.get_update_count():,} updates, {self.status}"
+        return _html.table(title, ["dataset", "updates", "timestamps", "groups"], rows, len(names))
+
+
+def _schema_json(schema: Any) -> bytes | None:
+    """A schema as JSON text, from whatever it is given as."""
+    if schema is None:
+        return None
+    if isinstance(schema, bytes):
+        return schema
+    if isinstance(schema, os.PathLike):
+        return Path(schema).read_bytes()
+    if isinstance(schema, str):
+        is_text = schema.lstrip().startswith("[")
+        return schema.encode() if is_text else Path(schema).read_bytes()
+    return json.dumps(list(schema)).encode()
+
+
+def _to_json(data: Any) -> bytes:
+    """JSON text of a dict that may hold numpy values; NaN and the infinities become null."""
+    text = json.dumps(_plain(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):  # np.float64 too
+        return float(value) if np.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    raise TypeError(f"{type(value).__name__} cannot be stored as JSON")

@@ -1,0 +1,117 @@
+//! CSV and JSON lines.
+
+use std::io::{self, Write};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Schema};
+
+use super::cell::{is_nested, push_json};
+
+/// The first line of a CSV file: the columns' names.
+pub(super) fn write_csv_header(out: &mut impl Write, schema: &Schema) -> io::Result<()> {
+    let mut line = Vec::new();
+    for (i, field) in schema.fields().iter().enumerate() {
+        if i > 0 {
+            line.push(b',');
+        }
+        push_field(&mut line, field.name().as_bytes());
+    }
+    line.push(b'\n');
+    out.write_all(&line)
+}
+
+/// Rows as comma-separated text (RFC 4180, lines end in LF).
+///
+/// Null is an empty field and an empty text is `""`, so that they stay apart. A float is the
+/// shortest text that reads as the same float, or `NaN`, `inf`, `-inf`; a list is its JSON text.
+pub(super) fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut cell = Vec::new();
+    for row in 0..batch.num_rows() {
+        line.clear();
+        for (i, column) in batch.columns().iter().enumerate() {
+            if i > 0 {
+                line.push(b',');
+            }
+            if column.is_null(row) || *column.data_type() == DataType::Null {
+                continue;
+            }
+            match column.data_type() {
+                DataType::Utf8 => {
+                    push_field(&mut line, column.as_string::<i32>().value(row).as_bytes());
+                }
+                DataType::LargeUtf8 => {
+                    push_field(&mut line, column.as_string::<i64>().value(row).as_bytes());
+                }
+                data_type => match special(column, row) {
+                    Some(text) => line.extend_from_slice(text.as_bytes()),
+                    None => {
+                        cell.clear();
+                        push_json(&mut cell, column, row);
+                        // What JSON quotes here (times, bytes) holds nothing that CSV would quote.
+                        let quoted = !is_nested(data_type) && cell.first() == Some(&b'"');
+                        let text = if quoted { &cell[1..cell.len() - 1] } else { &cell[..] };
+                        push_field(&mut line, text);
+                    }
+                },
+            }
+        }
+        line.push(b'\n');
+        out.write_all(&line)?;
+    }
+    Ok(())
+}
+
+/// A float that JSON cannot say.
+fn special(column: &dyn Array, row: usize) -> Option<&'static str> {
+    let value = match column.data_type() {
+        DataType::Float64 => column.as_primitive::<Float64Type>().value(row),
+        DataType::Float32 => f64::from(column.as_primitive::<Float32Type>().value(row)),
+        DataType::Float16 => f64::from(column.as_primitive::<Float16Type>().value(row).to_f32()),
+        _ => return None,
+    };
+    match value {
+        _ if value.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("inf"),
+        f64::NEG_INFINITY => Some("-inf"),
+        _ => None,
+    }
+}
+
+fn push_field(line: &mut Vec<u8>, text: &[u8]) {
+    let is_plain = |byte: &u8| !matches!(byte, b',' | b'"' | b'\n' | b'\r');
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
+    if !text.is_empty() && text.iter().all(is_plain) && !edge(text.first()) && !edge(text.last()) {
+        return line.extend_from_slice(text);
+    }
+    line.push(b'"');
+    for byte in text {
+        line.extend(std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
+    }
+    line.push(b'"');
+}
+
+/// Rows as JSON objects, one a line; a null is written too.
+pub(super) fn write_jsonl(out: &mut impl Write, batch: &RecordBatch) -> io::Result<()> {
+    let schema = batch.schema();
+    let name = |name: &String| serde_json::to_vec(name).expect("a text always serializes");
+    let names: Vec<Vec<u8>> = schema.fields().iter().map(|field| name(field.name())).collect();
+    let mut line = Vec::new();
+    for row in 0..batch.num_rows() {
+        line.clear();
+        line.push(b'{');
+        for (i, column) in batch.columns().iter().enumerate() {
+            if i > 0 {
+                line.push(b',');
+            }
+            line.extend_from_slice(&names[i]);
+            line.push(b':');
+            push_json(&mut line, column, row);
+        }
+        line.extend_from_slice(b"}\n");
+        out.write_all(&line)?;
+    }
+    Ok(())
+}

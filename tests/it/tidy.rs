@@ -1,0 +1,172 @@
+//! The rules of the house, read from the files themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The stores that the design names; those that are built have a folder in `src`.
+const STORES: [&str; 5] = ["simulation", "experiment", "memory", "ticks", "series"];
+/// The rooms beneath the stores.
+const LOWER: [&str; 4] = ["array", "kernel", "table", "error.rs"];
+/// Lines that a file may have.
+const MOST_LINES: usize = 600;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files below a folder of the project that end in one of these ways, what is built or
+/// downloaded left out.
+fn files(folder: &str, endings: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        // A folder that was renamed fails here, and is not silently passed over.
+        for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().expect("our names are ASCII").to_owned();
+            let made = name.starts_with('.') || ["target", "corpus", "artifacts"].contains(&&*name);
+            if path.is_dir() && !made {
+                folders.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root()).unwrap().to_owned(), text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} holds no {endings:?}");
+    found
+}
+
+/// The code of a Rust file: its lines without comments.
+fn code(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether the code names a module or crate: as `name::`, or in a list of imports.
+fn names(code: &str, module: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(module).any(|(at, _)| {
+        let (before, after) = (&code[..at], &code[at + module.len()..]);
+        let listed = before.ends_with("crate::") || before.ends_with("super::super::");
+        !before.ends_with(is_word)
+            && !after.starts_with(is_word)
+            && (after.starts_with("::") || listed)
+    })
+}
+
+fn built_stores() -> Vec<&'static str> {
+    let built = STORES.into_iter().filter(|store| root().join("src").join(store).is_dir());
+    built.collect()
+}
+
+/// Goal: a room that the other rules do not know is noticed, so that none of them rots.
+#[test]
+fn every_room_of_the_library_is_known() {
+    assert!(built_stores().contains(&"simulation"));
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let known = STORES.contains(&&*name) || LOWER.contains(&&*name) || name == "lib.rs";
+        assert!(known, "src/{name} is neither a store nor a room beneath them");
+    }
+}
+
+/// Goal: a store can be read, changed and removed by itself.
+#[test]
+fn stores_never_import_each_other() {
+    for store in built_stores() {
+        for (path, text) in files(&format!("src/{store}"), &[".rs"]) {
+            for other in STORES.iter().filter(|other| **other != store) {
+                assert!(!names(&code(&text), other), "{} names the store {other}", path.display());
+            }
+        }
+    }
+}
+
+/// Goal: imports go down only: error, array, kernel, then table and the stores.
+#[test]
+fn lower_rooms_do_not_know_higher_ones() {
+    let above = [
+        ("src/array", vec!["kernel", "table"]),
+        ("src/kernel", vec!["table"]),
+        ("src/table", vec![]),
+    ];
+    for (folder, mut higher) in above {
+        higher.extend(STORES);
+        for (path, text) in files(folder, &[".rs"]) {
+            for room in &higher {
+                assert!(!names(&code(&text), room), "{} names {room}", path.display());
+            }
+        }
+    }
+}
+
+/// Goal: SQLite's connections stay in the kernel; command and package see the public API alone.
+#[test]
+fn only_the_kernel_names_connections() {
+    for (path, text) in files("src", &[".rs"]) {
+        let named = code(&text).contains("Connection");
+        assert!(!named || path.starts_with("src/kernel"), "{} names it", path.display());
+    }
+    for folder in ["crates", "python"] {
+        for (path, text) in files(folder, &[".rs", "Cargo.toml"]) {
+            assert!(!text.contains("rusqlite"), "{} names rusqlite", path.display());
+        }
+    }
+}
+
+/// Goal: Parquet can be taken out or replaced in one place.
+#[test]
+fn only_the_tables_name_parquet() {
+    for folder in ["src", "crates", "python"] {
+        for (path, text) in files(folder, &[".rs"]) {
+            let named = names(&code(&text), "parquet");
+            assert!(!named || path.starts_with("src/table"), "{} names it", path.display());
+        }
+    }
+}
+
+/// Goal: no file becomes one that nobody reads to the end.
+#[test]
+fn no_file_is_too_long() {
+    for folder in ["src", "crates", "python", "tests", "bench", "examples", "fuzz"] {
+        for (path, text) in files(folder, &[".rs", ".py", ".sql"]) {
+            let lines = text.lines().count();
+            assert!(lines <= MOST_LINES, "{} has {lines} lines: split it", path.display());
+        }
+    }
+}
+
+/// Goal: a reader of the README finds every page, and no link of a page is dead.
+#[test]
+fn every_page_is_linked_and_every_link_leads_somewhere() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let pages = files("docs", &[".md"]);
+    for (path, _) in &pages {
+        let path = path.display();
+        assert!(readme.contains(&format!("]({path})")), "README.md has no link to {path}");
+    }
+    for (path, text) in pages.into_iter().chain([(PathBuf::from("README.md"), readme)]) {
+        let folder = root().join(&path).parent().unwrap().to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let outside = target.contains("://") || target.contains(char::is_whitespace);
+            let found = outside || folder.join(target).exists();
+            assert!(found, "{} links to {target:?}, which is not there", path.display());
+        }
+    }
+}
+
+/// Goal: the project says nothing of the machine that it was written on.
+#[test]
+fn no_file_names_a_place_on_one_machine() {
+    // In pieces, so that this file does not break its own rule.
+    let places = ["work", "root", "home", "Users", "tmp"].map(|name| format!("/{name}/"));
+    let endings = [".rs", ".py", ".pyi", ".toml", ".md", ".sql", ".sh", "Makefile", "LICENSE"];
+    for (path, text) in files(".", &endings) {
+        for place in &places {
+            let line = text.lines().position(|line| line.contains(place));
+            let line = line.map(|n| n + 1);
+            assert!(line.is_none(), "{}, line {line:?} names {place}", path.display());
+        }
+    }
+}
