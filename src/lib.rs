@@ -15,3 +15,8 @@ pub use kernel::{
 
 /// Each store's own part of [`Database::verify`].
 const VERIFIERS: &[kernel::Verifier] = &[simulation::verify];
+
+/// The Rust snippets of the store's page, as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/simulation.md")]
+mod simulation_page {}

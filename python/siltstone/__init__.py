@@ -10,13 +10,16 @@ from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._restore import restore
 from siltstone._siltstone import __version__
+from siltstone._table import Table, Written
 from siltstone.errors import SiltstoneError
 
 __all__ = [
     "BackupReport",
     "QueryResult",
     "SiltstoneError",
+    "Table",
     "VerifyReport",
+    "Written",
     "__version__",
     "errors",
     "restore",

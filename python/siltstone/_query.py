@@ -13,7 +13,7 @@ class QueryResult:
     """Columns and rows of an SQL statement.
 
     It is a sequence of tuples, and a table to whatever takes the Arrow C stream interface: pandas,
-    Polars, DuckDB, PyArrow.
+    Polars, DuckDB, PyArrow. As a table it is read again from the file: the statement runs then.
 
     Attributes
     ----------
@@ -23,8 +23,9 @@ class QueryResult:
         The values: None, int, float, str or bytes.
     """
 
-    def __init__(self, inner: _siltstone.Query) -> None:
+    def __init__(self, inner: _siltstone.Query, table: _siltstone.Table) -> None:
         self._inner = inner
+        self._table = table
 
     @property
     def columns(self) -> list[str]:
@@ -50,7 +51,7 @@ class QueryResult:
         return _html.table("query", self.columns, self.rows, len(self))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return _siltstone.query_to_arrow(self._inner, requested_schema)
+        return self._table.__arrow_c_stream__(requested_schema)
 
     def to_pandas(self) -> Any:
         """The rows as a pandas DataFrame."""

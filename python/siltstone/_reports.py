@@ -100,6 +100,15 @@ class ImportReport(NamedTuple):
     malformed: list[tuple[Path, str]]
 
 
+class SettleReport(NamedTuple):
+    """What settling did: arrays moved, blocks written, and their bytes before and after."""
+
+    arrays: int
+    blocks: int
+    bytes_before: int
+    bytes_after: int
+
+
 class Metadata(NamedTuple):
     """The row of the documented table ``metadata``."""
 

@@ -33,8 +33,11 @@ class InvalidTypeError(InvalidError, TypeError):
     """A value has a type that cannot be stored there. Nothing was written."""
 
 
-class NotFoundError(SiltstoneError, KeyError):
-    """Nothing has that name. Nothing was changed."""
+class NotFoundError(SiltstoneError, KeyError, ValueError):
+    """Nothing has that name. Nothing was changed.
+
+    It is a ``ValueError`` too, since that is what the described system raises.
+    """
 
 
 class ExistsError(SiltstoneError, FileExistsError):

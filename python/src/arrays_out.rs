@@ -99,7 +99,8 @@ impl<'py> Out<'py> {
             let made = Bound::from_owned_ptr_or_err(py, made)?;
             match owner {
                 Err(array) if size > 0 => {
-                    let to = (*made.as_ptr().cast::<npyffi::PyArrayObject>()).fields.data.cast::<u8>();
+                    let to =
+                        (*made.as_ptr().cast::<npyffi::PyArrayObject>()).fields.data.cast::<u8>();
                     std::ptr::copy_nonoverlapping(array.data().as_ptr(), to, size);
                 }
                 Err(_) => {}

@@ -1,102 +1,129 @@
 //! Arrow out, without pyarrow: the C stream interface.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use arrow_array::builder::{BinaryBuilder, Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, Field, Schema};
+use arrow_array::{RecordBatch, RecordBatchReader};
 use pyo3::prelude::*;
-use pyo3_arrow::PyTable;
-use siltstone::Value;
+use pyo3_arrow::PyRecordBatchReader;
+use siltstone::Result;
+use siltstone::simulation::json::Schema;
+use siltstone::simulation::{Attribute, CLEARED, ColumnState, Group, GroupState};
+use siltstone::table::{Batches, Format, WriteOptions, write};
 
-use crate::errors::invalid;
-use crate::query::Query;
+use crate::arrays_in::to_integer;
+use crate::enter::Enter;
+use crate::entities::to_entities;
+use crate::errors::{invalid, to_py};
 
-fn to_error(error: ArrowError) -> PyErr {
-    invalid("Arrow", "values that Arrow can hold", error.to_string())
-}
-
-/// The capsule of an Arrow C stream over one batch.
-fn stream<'py>(
+/// The capsule of an Arrow C stream.
+fn capsule<'py>(
     py: Python<'py>,
-    columns: Vec<(String, ArrayRef)>,
-    rows: usize,
+    batches: Batches,
     requested: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let fields: Vec<Field> =
-        columns.iter().map(|(name, c)| Field::new(name, c.data_type().clone(), true)).collect();
-    let schema = Arc::new(Schema::new(fields));
-    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
-    let columns = columns.into_iter().map(|(_, column)| column).collect();
-    let batch =
-        RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(to_error)?;
-    let table = Bound::new(py, PyTable::try_new(vec![batch], schema)?)?;
-    table.call_method1("__arrow_c_stream__", (requested,))
+    let reader: Box<dyn RecordBatchReader + Send> = Box::new(batches);
+    let reader = Bound::new(py, PyRecordBatchReader::new(reader))?;
+    reader.call_method1("__arrow_c_stream__", (requested,))
 }
 
-/// An SQL result: a column is of integers, floats, text or bytes if all its values are (integers may
-/// be among floats), else of text.
+/// A table that can be streamed any number of times.
+#[pyclass(frozen, module = "siltstone._siltstone")]
+pub(crate) struct Table {
+    make: Box<dyn Fn() -> Result<Batches> + Send + Sync>,
+}
+
+impl Table {
+    pub(crate) fn new(make: impl Fn() -> Result<Batches> + Send + Sync + 'static) -> Self {
+        Table { make: Box::new(make) }
+    }
+}
+
+#[pymethods]
+impl Table {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let batches = py.enter(|| (self.make)())?;
+        capsule(py, batches, requested_schema)
+    }
+
+    /// The names of the columns.
+    fn columns(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let batches = py.enter(|| (self.make)())?;
+        Ok(batches.schema().fields().iter().map(|field| field.name().clone()).collect())
+    }
+
+    /// Writes the table to a file; rows and bytes written.
+    fn write(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        format: Option<&str>,
+        overwrite: bool,
+    ) -> PyResult<(u64, u64)> {
+        let format = match format {
+            Some(name) => name.parse().map_err(to_py)?,
+            None => Format::of_path(&path).ok_or_else(|| {
+                let expected = "a file that ends in .parquet, .arrow, .csv or .jsonl, or a format";
+                invalid("format", expected, path.display().to_string())
+            })?,
+        };
+        let written = py.enter_long("writing the table", |signals| {
+            let options = WriteOptions { format, overwrite };
+            write(&path, (self.make)()?, &options, |_| signals.look())
+        })?;
+        Ok((written.rows, written.bytes))
+    }
+}
+
+/// A state, as a dictionary of attributes, as a table: a row an entity.
 #[pyfunction]
-#[pyo3(signature = (query, requested=None))]
-pub(crate) fn query_to_arrow<'py>(
+#[pyo3(signature = (state, timestamp, schema=None, requested=None))]
+pub(crate) fn state_to_arrow<'py>(
     py: Python<'py>,
-    query: &Query,
+    state: &Bound<'py, PyAny>,
+    timestamp: &Bound<'py, PyAny>,
+    schema: Option<&[u8]>,
     requested: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = &query.inner;
-    let columns = (0..found.columns.len())
-        .map(|i| (found.columns[i].clone(), column(found.rows.iter().map(|row| &row[i]))))
-        .collect();
-    stream(py, columns, found.rows.len(), requested)
+    let schema = schema.map(Schema::parse).transpose().map_err(to_py)?.unwrap_or_default();
+    let state = state_of(state, to_integer("timestamp", timestamp)?)?;
+    let batch: RecordBatch = py.enter(|| state.to_arrow(&schema))?;
+    capsule(py, Batches::from_batches(batch.schema(), vec![batch]), requested)
 }
 
-fn column<'a>(values: impl Iterator<Item = &'a Value> + Clone) -> ArrayRef {
-    let all = |is: fn(&Value) -> bool| values.clone().all(|v| matches!(v, Value::Null) || is(v));
-    if all(|v| matches!(v, Value::Integer(_))) {
-        let mut out = Int64Builder::new();
-        values.for_each(|v| {
-            out.append_option(if let Value::Integer(n) = v { Some(*n) } else { None })
-        });
-        return Arc::new(out.finish());
+/// A state back from the dictionary that it was handed out as.
+fn state_of(state: &Bound<'_, PyAny>, timestamp: i64) -> PyResult<GroupState> {
+    let groups = pyo3::types::PyDict::new(state.py());
+    groups.set_item("state", state)?;
+    let entities = to_entities("", groups.as_any(), &[])?;
+    let Some(Group { attributes, .. }) = entities.data.into_iter().next() else {
+        return Err(invalid("state", "a dict of attributes", "none"));
+    };
+    let (mut ids, mut columns) = (None, Vec::new());
+    for (name, mut attribute) in attributes {
+        if name == "id" {
+            ids = attribute.data.to_i64s();
+            continue;
+        }
+        attribute.check(&name).map_err(to_py)?;
+        // A state knows no "not given": what its mask marks is undefined.
+        let all_undefined = |mask: siltstone::Array| {
+            let marks: Vec<u8> =
+                mask.data().iter().map(|m| if *m == 0 { 0 } else { CLEARED }).collect();
+            siltstone::Array::from_slice(&marks)
+        };
+        attribute = Attribute { mask: attribute.mask.map(all_undefined), ..attribute };
+        columns.push(ColumnState { name, attribute });
     }
-    if all(|v| matches!(v, Value::Integer(_) | Value::Real(_))) {
-        let mut out = Float64Builder::new();
-        values.for_each(|v| {
-            out.append_option(match v {
-                Value::Integer(n) => Some(*n as f64),
-                Value::Real(x) => Some(*x),
-                _ => None,
-            });
-        });
-        return Arc::new(out.finish());
+    let ids = ids.ok_or_else(|| invalid("state", "an attribute id of integers", "none"))?;
+    if let Some(column) = columns.iter().find(|column| column.attribute.entities() != ids.len()) {
+        let expected = format!("{} entities as in id", ids.len());
+        let got = column.attribute.entities().to_string();
+        return Err(invalid(&column.name, &expected, got));
     }
-    if all(|v| matches!(v, Value::Blob(_))) {
-        let mut out = BinaryBuilder::new();
-        values.for_each(|v| out.append_option(if let Value::Blob(b) = v { Some(b) } else { None }));
-        return Arc::new(out.finish());
-    }
-    let mut out = StringBuilder::new();
-    values.for_each(|v| {
-        out.append_option(match v {
-            Value::Integer(n) => Some(n.to_string()),
-            Value::Real(x) => Some(x.to_string()),
-            Value::Text(text) => Some(text.clone()),
-            Value::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            _ => None,
-        });
-    });
-    Arc::new(out.finish())
-}
-
-/// One entity group as a table: a row an entity.
-#[pyfunction]
-#[pyo3(signature = (name, group, requested=None))]
-pub(crate) fn entities_to_arrow<'py>(
-    py: Python<'py>,
-    name: &str,
-    group: &Bound<'py, PyAny>,
-    requested: Option<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let _ = (py, name, group, requested);
-    Err(invalid("Arrow", "a later build", "this one"))
+    Ok(GroupState { timestamp, ids, columns })
 }

@@ -12,6 +12,7 @@ use siltstone::{Durability, Error};
 
 use crate::arrays_in::to_integer;
 use crate::arrays_out::Out;
+use crate::arrow::Table;
 use crate::cursor::Cursor;
 use crate::enter::Enter;
 use crate::entities::{state_to_dict, to_update, update_of, update_to_dict};
@@ -23,6 +24,15 @@ use crate::ticket::Ticket;
 use crate::updates::Updates;
 
 type Inner = simulation::SimulationDatabase;
+
+/// The name of a durability, as it is typed.
+pub(crate) fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Buffered => "buffered",
+        Durability::Disk => "disk",
+        _ => "os",
+    }
+}
 
 /// A handle to a simulation's record.
 #[pyclass(frozen, weakref, module = "siltstone._siltstone")]
@@ -113,11 +123,7 @@ impl SimulationDatabase {
 
     #[getter]
     fn durability(&self) -> PyResult<&'static str> {
-        Ok(match self.get()?.database().durability() {
-            Durability::Buffered => "buffered",
-            Durability::Disk => "disk",
-            _ => "os",
-        })
+        Ok(durability_name(self.get()?.database().durability()))
     }
 
     fn store_update(
@@ -310,6 +316,20 @@ impl SimulationDatabase {
         py.enter(|| inner.build_key_states())
     }
 
+    /// Arrays moved, blocks written, bytes before and after.
+    #[pyo3(signature = (progress=None))]
+    fn settle(
+        &self,
+        py: Python<'_>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(u64, u64, u64, u64)> {
+        let inner = self.get()?;
+        let done = py.enter_long("settling", |signals| {
+            inner.settle(|done, all| signals.tell(progress.as_ref(), done, all))
+        })?;
+        Ok((done.arrays, done.blocks, done.bytes_before, done.bytes_after))
+    }
+
     fn vacuum(&self, py: Python<'_>) -> PyResult<u64> {
         let inner = self.get()?;
         py.enter(|| inner.vacuum())
@@ -353,13 +373,7 @@ impl SimulationDatabase {
     ) -> PyResult<Bound<'py, PyDict>> {
         let inner = self.get()?;
         let made = py.enter_long("backing up", |signals| {
-            inner.database().backup_with(&target, &mut |done, all| {
-                signals.look()?;
-                match &progress {
-                    Some(progress) => signals.run(|py| progress.call1(py, (done, all)).map(drop)),
-                    None => Ok(()),
-                }
-            })
+            inner.database().backup_with(&target, &mut |done, all| signals.tell(progress.as_ref(), done, all))
         })?;
         report::backup(py, &made)
     }
@@ -385,7 +399,38 @@ impl SimulationDatabase {
         Ok(Query { inner })
     }
 
-    #[pyo3(signature = (init_dir, updates_dir, schema, workers, progress=None))]
+    /// The same rows as a table; the statement runs each time that the table is streamed.
+    fn sql_table(&self, sql: String) -> PyResult<Table> {
+        let inner = self.get()?;
+        Ok(Table::new(move || inner.database().arrow(&sql)))
+    }
+
+    fn updates_table(&self, dataset: String, group: String) -> PyResult<Table> {
+        let inner = self.get()?;
+        Ok(Table::new(move || inner.update_batches(&dataset, &group)))
+    }
+
+    /// Without timestamps: at each at which the dataset has updates.
+    fn states_table(
+        &self,
+        dataset: String,
+        group: String,
+        timestamps: Option<Vec<Bound<'_, PyAny>>>,
+    ) -> PyResult<Table> {
+        let integer = |t: &Bound<'_, PyAny>| to_integer("timestamp", t);
+        let timestamps: Option<Vec<i64>> =
+            timestamps.map(|all| all.iter().map(integer).collect()).transpose()?;
+        let inner = self.get()?;
+        Ok(Table::new(move || {
+            let timestamps = match &timestamps {
+                Some(timestamps) => timestamps.clone(),
+                None => inner.timestamps(&dataset)?,
+            };
+            inner.state_batches(&dataset, &group, timestamps)
+        }))
+    }
+
+    #[pyo3(signature = (init_dir, updates_dir, schema, workers, update_pattern=None, progress=None))]
     fn import_json<'py>(
         &self,
         py: Python<'py>,
@@ -393,19 +438,15 @@ impl SimulationDatabase {
         updates_dir: Option<PathBuf>,
         schema: Option<&[u8]>,
         workers: usize,
+        update_pattern: Option<&str>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let schema = schema.map(Schema::parse).transpose().map_err(to_py)?.unwrap_or_default();
-        let options = ImportOptions { init_dir, updates_dir, schema, workers, ..Default::default() };
+        let update_pattern = update_pattern.map(str::parse).transpose().map_err(to_py)?;
+        let options = ImportOptions { init_dir, updates_dir, schema, workers, update_pattern };
         let inner = self.get_to_write()?;
         let done = py.enter_long("importing", |signals| {
-            simulation::import(&inner, &options, |done, all| {
-                signals.look()?;
-                match &progress {
-                    Some(progress) => signals.run(|py| progress.call1(py, (done, all)).map(drop)),
-                    None => Ok(()),
-                }
-            })
+            simulation::import(&inner, &options, |done, all| signals.tell(progress.as_ref(), done, all))
         })?;
         report::import(py, &done)
     }

@@ -89,6 +89,20 @@ impl Signals {
         self.run(|py| py.check_signals())
     }
 
+    /// As [`look`](Self::look), and tells a progress function how far the work is.
+    pub(crate) fn tell(
+        &mut self,
+        progress: Option<&Py<PyAny>>,
+        done: u64,
+        all: u64,
+    ) -> Result<()> {
+        self.look()?;
+        match progress {
+            Some(progress) => self.run(|py| progress.call1(py, (done, all)).map(drop)),
+            None => Ok(()),
+        }
+    }
+
     /// Runs some Python; what it raises stops the work and reaches the caller.
     pub(crate) fn run(&mut self, work: impl FnOnce(Python<'_>) -> PyResult<()>) -> Result<()> {
         Python::attach(work).map_err(|raised| {

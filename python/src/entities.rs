@@ -282,6 +282,14 @@ fn attribute_to_dict<'py>(
     Ok(dict)
 }
 
+/// An attribute of a state; `mask` is true where a row is undefined.
+pub(crate) fn state_column_to_dict<'py>(
+    out: &mut Out<'py>,
+    attribute: Attribute,
+) -> PyResult<Bound<'py, PyDict>> {
+    attribute_to_dict(out, attribute, CLEARED)
+}
+
 /// A state as a dictionary of attributes, `id` first; `mask` is true where a row is undefined.
 pub(crate) fn state_to_dict<'py>(
     py: Python<'py>,

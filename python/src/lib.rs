@@ -4,14 +4,17 @@
 mod arrays_in;
 mod arrays_out;
 mod arrow;
+mod collector;
 mod cursor;
 mod database;
+mod driver;
 mod enter;
 mod entities;
 mod errors;
 mod initial;
 mod query;
 mod report;
+mod results;
 mod ticket;
 mod updates;
 
@@ -19,13 +22,19 @@ mod updates;
 #[pyo3::pymodule]
 mod _siltstone {
     #[pymodule_export]
-    use super::arrow::{entities_to_arrow, query_to_arrow};
+    use super::arrow::{Table, state_to_arrow};
+    #[pymodule_export]
+    use super::collector::{DataCollector, Strategy, settings_from_env, strategy_name};
     #[pymodule_export]
     use super::cursor::Cursor;
     #[pymodule_export]
     use super::database::{SimulationDatabase, restore};
     #[pymodule_export]
+    use super::driver::{Simulation, World};
+    #[pymodule_export]
     use super::query::Query;
+    #[pymodule_export]
+    use super::results::{ResultDataset, Results, detect_results_format};
     #[pymodule_export]
     use super::ticket::Ticket;
     #[pymodule_export]

@@ -17,7 +17,7 @@ enum Answer {
 }
 
 /// The answer to a submitted update.
-#[pyclass(frozen, weakref, subclass, module = "siltstone._siltstone")]
+#[pyclass(frozen, weakref, module = "siltstone._siltstone")]
 pub(crate) struct Ticket {
     answer: Mutex<Answer>,
 }

@@ -11,8 +11,10 @@ mod csr;
 mod dtype;
 mod element;
 mod pack;
+mod place;
 
 pub use ndarray::Array;
+pub(crate) use ndarray::byte_size;
 pub(crate) use ndarray::text_of_cell;
 pub use checksum::Checksum;
 pub(crate) use checksum::{parse_shape, shape_json};
@@ -21,3 +23,4 @@ pub use csr::check_row_ptr;
 pub use dtype::{DType, Kind};
 pub use element::Element;
 pub(crate) use pack::{pack, unpack};
+pub(crate) use place::{BLOCK, Place};

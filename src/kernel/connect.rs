@@ -213,6 +213,18 @@ pub(super) fn reader(path: &Path, cache_kib: i64, adoption: Option<&Adoption>) -
     }
 }
 
+/// Removes the empty log and its index that a connection for reading makes and, having no right to lock
+/// the file, leaves behind. Only the last connection to a file removes them; a log with content stays.
+pub(super) fn tidy(path: &Path) {
+    let log = beside(path, "-wal");
+    if std::fs::metadata(log).is_ok_and(|log| log.len() == 0) {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // Closing does it; where we may not write, the two files stay, which harms nobody.
+        let _ = Connection::open_with_flags(path, flags)
+            .and_then(|conn| conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())));
+    }
+}
+
 fn cannot_make_index(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
     matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))

@@ -74,6 +74,8 @@ impl Drop for Shared {
             if let Err(error) = optimized {
                 tracing::warn!(%error, "PRAGMA optimize");
             }
+        } else {
+            connect::tidy(&self.path);
         }
     }
 }
@@ -226,6 +228,23 @@ impl Database {
             Ok(freed as u64)
         };
         self.writer()?.maintain(vacuum).at(self.path(), "vacuuming")
+    }
+
+    /// Writes the whole file anew, without gaps: for a file of which much was moved or removed. Others
+    /// may read meanwhile, and wait to write; it takes as much disk again while it runs.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] or [`Error::Io`] (the disk is full); the file is as it was.
+    pub fn compact(&self) -> Result<()> {
+        let compact = |conn: &Connection| {
+            // The copy is as large as the file: on the disk, not in memory.
+            conn.execute_batch("PRAGMA temp_store=FILE")?;
+            let compacted = conn.execute_batch("VACUUM");
+            conn.execute_batch("PRAGMA temp_store=MEMORY")?;
+            compacted?;
+            Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+        };
+        self.writer()?.maintain(compact).at(self.path(), "compacting")
     }
 
     /// Lets SQLite refresh its statistics where that pays.

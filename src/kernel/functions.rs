@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 
-use crate::array::{Array, Codec};
-use crate::error::Result;
+use crate::array::{Array, BLOCK, Codec, Place, byte_size, parse_shape};
+use crate::error::{Error, Result};
 
 /// Adds `silt_items` and `silt_raw`, each of (dtype, shape, codec, data).
 pub(super) fn register(conn: &Connection) -> Result<()> {
@@ -24,9 +24,31 @@ fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
     let (dtype, shape): (String, String) = (args.get(0)?, args.get(1)?);
     let codec: Option<String> = args.get(2)?;
     let data = args.get_raw(3).as_blob().unwrap_or_default();
-    let dtype = dtype.parse().map_err(user)?;
-    let shape = crate::array::parse_shape(&shape).map_err(user)?;
-    Codec::decode(codec.as_deref(), dtype, &shape, data).map_err(user)
+    let (dtype, shape) = (dtype.parse().map_err(user)?, parse_shape(&shape).map_err(user)?);
+    if codec.as_deref() != Some(BLOCK) {
+        return Codec::decode(codec.as_deref(), dtype, &shape, data).map_err(user);
+    }
+    let invalid = || user(Error::invalid("data", "the place of an array in a block", "something else"));
+    let place = Place::from_bytes(data).ok_or_else(invalid)?;
+    let block = block_of(args, place.block)?;
+    let from = usize::try_from(place.offset).map_err(|_| invalid())?;
+    let to = byte_size(dtype, &shape).and_then(|size| from.checked_add(size)).ok_or_else(invalid)?;
+    let bytes = block.data().get(from..to).ok_or_else(invalid)?;
+    Array::new(dtype, shape, bytes.to_vec()).map_err(user)
+}
+
+/// A block of the same file.
+fn block_of(args: &Context<'_>, id: i64) -> rusqlite::Result<Array> {
+    let user = |error: crate::Error| rusqlite::Error::UserFunctionError(error.into());
+    // SAFETY: the connection is used in this call and in this thread only.
+    let conn = unsafe { args.get_connection()? };
+    let sql = "SELECT dtype, shape, codec, data FROM array_block WHERE id = ?1";
+    conn.query_row(sql, [id], |row| {
+        let (dtype, shape): (String, String) = (row.get(0)?, row.get(1)?);
+        let (codec, data): (Option<String>, Vec<u8>) = (row.get(2)?, row.get(3)?);
+        let (dtype, shape) = (dtype.parse().map_err(user)?, parse_shape(&shape).map_err(user)?);
+        Codec::decode(codec.as_deref(), dtype, &shape, &data).map_err(user)
+    })
 }
 
 /// The items in C order as one flat JSON list; a dtype that is neither number nor text as hex.

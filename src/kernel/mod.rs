@@ -9,6 +9,8 @@ mod backup;
 mod connect;
 mod database;
 mod failure;
+#[cfg(all(test, unix))]
+mod fault;
 mod files;
 mod functions;
 mod locks;

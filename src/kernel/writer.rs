@@ -46,8 +46,8 @@ pub(super) struct Writer {
 struct Core {
     conn: Connection,
     memory: Memory,
-    /// Whether `synchronous` is FULL now.
-    full: bool,
+    /// Whether `synchronous` is FULL now; `None` after work that may have set it.
+    full: Option<bool>,
     /// SQLite's count of other connections' commits, as of our last transaction.
     data_version: i64,
     busy_timeout: Duration,
@@ -125,7 +125,7 @@ impl Writer {
             core: Mutex::new(Core {
                 conn,
                 memory: Memory::default(),
-                full: false,
+                full: None,
                 data_version: 0,
                 busy_timeout: options.busy_timeout,
             }),
@@ -165,9 +165,27 @@ impl Writer {
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.submit_with(self.policy, durability, work)
+    }
+
+    /// Waits until everything queued before has been written, with room in the queue or without.
+    pub(super) fn drain(self: &Arc<Self>) -> Result<()> {
+        self.submit_with(QueuePolicy::Wait, Durability::Os, |_| Ok(()))?.wait()
+    }
+
+    fn submit_with<T, F>(
+        self: &Arc<Self>,
+        policy: QueuePolicy,
+        durability: Durability,
+        work: F,
+    ) -> Result<Ticket<T>>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
         let slot = Slot::new();
         let task = Task { work, value: None, slot: Some(slot.clone()), durability, deferred: None };
-        self.push(Box::new(task))?;
+        self.push(Box::new(task), policy)?;
         Ok(Ticket { slot })
     }
 
@@ -178,13 +196,13 @@ impl Writer {
     {
         let deferred = Some(self.clone());
         let durability = Durability::Buffered;
-        self.push(Box::new(Task { work, value: None, slot: None, durability, deferred }))
+        self.push(Box::new(Task { work, value: None, slot: None, durability, deferred }), self.policy)
     }
 
-    fn push(&self, job: Box<dyn Job>) -> Result<()> {
+    fn push(&self, job: Box<dyn Job>, policy: QueuePolicy) -> Result<()> {
         let mut queue = lock(&self.queue);
         while queue.jobs.len() >= self.capacity && !queue.closed {
-            if self.policy == QueuePolicy::Refuse {
+            if policy == QueuePolicy::Refuse {
                 add(&self.counters.jobs_refused, 1);
                 return Err(Error::QueueFull { capacity: self.capacity });
             }
@@ -244,6 +262,7 @@ impl Writer {
     pub(super) fn maintain<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let mut core = lock(&self.core);
         core.settle_down();
+        core.full = None;
         work(&core.conn)
     }
 
@@ -324,9 +343,9 @@ impl Writer {
     fn begin(&self, core: &mut Core, durability: Durability) -> Result<()> {
         core.settle_down();
         let full = durability == Durability::Disk;
-        if core.full != full {
+        if core.full != Some(full) {
             core.conn.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
-            core.full = full;
+            core.full = Some(full);
         }
         let start = Instant::now();
         for tries in 0.. {

@@ -1,14 +1,20 @@
 //! The table `numpy_array`: each array once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use bytes::Bytes;
+use rusqlite::Row;
 
 use super::tables::Layout;
-use crate::array::{Array, Checksum, Codec, DType, parse_shape, shape_json};
+use crate::array::{Array, BLOCK, Checksum, Codec, DType, Place, parse_shape, shape_json};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, WriteTx};
+
+pub(super) const BLOCK_SQL: &str = "SELECT dtype, shape, codec, checksum, data FROM array_block WHERE id = ?1";
+
+/// Unpacked blocks that a reader keeps: one an attribute, mostly.
+const KEPT_BLOCKS: usize = 16;
 
 /// How many of the latest distinct things are remembered, at least.
 const REMEMBERED: usize = 32_768;
@@ -144,44 +150,87 @@ pub(super) struct ArrayReader<'t, 'c> {
     /// The dtype of the last array: most are alike.
     last: Option<(String, DType)>,
     kept: Recent<i64, Array>,
+    /// Unpacked blocks, the latest last.
+    blocks: VecDeque<(i64, Bytes)>,
 }
 
 impl<'t, 'c> ArrayReader<'t, 'c> {
     pub(super) fn new(tx: &'t ReadTx<'c>, layout: Layout) -> Self {
-        ArrayReader { tx, layout, last: None, kept: Recent::default() }
+        ArrayReader { tx, layout, last: None, kept: Recent::default(), blocks: VecDeque::new() }
     }
 
     /// The array of a row, its checksum compared.
     pub(super) fn read(&mut self, id: i64) -> Result<Array> {
         let mut statement = self.tx.prepare(self.layout.array_sql())?;
         let mut rows = statement.query([id])?;
-        let Some(row) = rows.next()? else {
-            return Err(corrupt(id, "the row is missing"));
-        };
+        match rows.next()? {
+            Some(row) => self.unpack("numpy_array", id, row),
+            None => Err(corrupt("numpy_array", id, "the row is missing")),
+        }
+    }
+
+    /// The array of a row of dtype, shape, codec, checksum and data.
+    pub(super) fn unpack(&mut self, table: &str, id: i64, row: &Row<'_>) -> Result<Array> {
+        let corrupt = |why: &str| corrupt(table, id, why);
         let text = |i| -> Result<&str> {
-            row.get_ref(i)?.as_str().map_err(|_| corrupt(id, "dtype and shape must be text"))
+            row.get_ref(i)?.as_str().map_err(|_| corrupt("dtype and shape must be text"))
         };
         let (dtype_text, shape_text) = (text(0)?, text(1)?);
         let dtype = match &self.last {
             Some((text, dtype)) if text == dtype_text => *dtype,
             _ => {
-                let dtype = dtype_text.parse().map_err(|e: Error| corrupt(id, &e.to_string()))?;
+                let dtype = dtype_text.parse().map_err(|e: Error| corrupt(&e.to_string()))?;
                 self.last = Some((dtype_text.to_owned(), dtype));
                 dtype
             }
         };
-        let shape = parse_shape(shape_text).map_err(|e| corrupt(id, &e.to_string()))?;
-        let codec = row.get_ref(2)?.as_str_or_null().map_err(|_| corrupt(id, "codec must be text"))?;
-        let data = row.get_ref(4)?.as_blob().map_err(|_| corrupt(id, "data must be a blob"))?;
-        let array =
-            Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(id, &e.to_string()))?;
+        let shape = parse_shape(shape_text).map_err(|e| corrupt(&e.to_string()))?;
+        let codec = row.get_ref(2)?.as_str_or_null().map_err(|_| corrupt("codec must be text"))?;
+        let data = row.get_ref(4)?.as_blob().map_err(|_| corrupt("data must be a blob"))?;
+        let array = match codec {
+            Some(BLOCK) => self.slice(dtype, shape, data).map_err(|e| corrupt(&e.to_string()))?,
+            codec => Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(&e.to_string()))?,
+        };
         if let Ok(Some(stored)) = row.get_ref(3)?.as_blob_or_null() {
             let found = Checksum::of_parts(dtype_text, shape_text, array.data());
             if stored != found.to_bytes() {
-                return Err(corrupt(id, "the checksum differs from the one it was stored with"));
+                return Err(corrupt("the checksum differs from the one it was stored with"));
             }
         }
         Ok(array)
+    }
+
+    /// An array that lies in a block, by its place there.
+    fn slice(&mut self, dtype: DType, shape: Vec<usize>, place: &[u8]) -> Result<Array> {
+        let invalid = |got: String| Error::invalid("its place", "a block and an offset in it", got);
+        let place = Place::from_bytes(place).ok_or_else(|| invalid(format!("{} bytes", place.len())))?;
+        let block = self.block(place.block)?;
+        let size = crate::array::byte_size(dtype, &shape);
+        let from = usize::try_from(place.offset).ok();
+        let range = from.zip(size).and_then(|(from, size)| Some(from..from.checked_add(size)?));
+        match range.filter(|range| range.end <= block.len()) {
+            Some(range) => Array::new(dtype, shape, block.slice(range)),
+            None => Err(invalid(format!("{place:?} of {} bytes", block.len()))),
+        }
+    }
+
+    /// The unpacked bytes of a block; the last few are kept.
+    fn block(&mut self, id: i64) -> Result<Bytes> {
+        if let Some((_, block)) = self.blocks.iter().find(|(known, _)| *known == id) {
+            return Ok(block.clone());
+        }
+        let mut statement = self.tx.prepare(BLOCK_SQL)?;
+        let mut rows = statement.query([id])?;
+        let row = rows.next()?.ok_or_else(|| corrupt("array_block", id, "the row is missing"))?;
+        if row.get_ref(2)?.as_str_or_null() == Ok(Some(BLOCK)) {
+            return Err(corrupt("array_block", id, "it lies in a block itself"));
+        }
+        let block = self.unpack("array_block", id, row)?.into_data();
+        if self.blocks.len() == KEPT_BLOCKS {
+            self.blocks.pop_front();
+        }
+        self.blocks.push_back((id, block.clone()));
+        Ok(block)
     }
 
     /// As [`read`](Self::read), for arrays that are likely to be asked for again (ids, row pointers).
@@ -195,6 +244,6 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
     }
 }
 
-fn corrupt(id: i64, why: &str) -> Error {
-    Error::Corrupt { place: String::new(), what: format!("numpy_array row {id}"), why: why.into() }
+fn corrupt(table: &str, id: i64, why: &str) -> Error {
+    Error::Corrupt { place: String::new(), what: format!("{table} row {id}"), why: why.into() }
 }

@@ -10,6 +10,7 @@ use super::json::Schema;
 use super::keeper::Keeper;
 use super::prepare::{Prepared, prepare, unique_ids};
 use super::run::{self, Run};
+use super::settle::{self, SettleReport};
 use super::state::{GroupCursor, GroupState, build_keys};
 use super::tables::{ADOPTION, LINEAGE, Layout};
 use super::timeline::Timeline;
@@ -437,6 +438,22 @@ impl SimulationDatabase {
         self.db.write(move |tx| write::remove_after(tx, timestamp))
     }
 
+    /// Packs the arrays of each attribute together, some hundred at a time: what is finished takes
+    /// much less, and is read through every call as before, but no longer by a program that knows
+    /// only the documented columns. A file that is written with [`Codec::Auto`] is settled when it
+    /// is closed. `progress` gets blocks done and in all, and stops the work by returning an error.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Corrupt`], and that of `progress`; each block is in the file whole or
+    /// not at all, and nothing is lost.
+    pub fn settle(&self, mut progress: impl FnMut(u64, u64) -> Result<()>) -> Result<SettleReport> {
+        let report = settle::settle(&self.db, &mut progress)?;
+        if report.blocks > 0 {
+            self.db.compact()?; // the rows that moved left their pages half empty
+        }
+        Ok(report)
+    }
+
     /// Removes arrays that nothing uses (a replaced update leaves some) and gives the space back; the
     /// bytes by which the file shrank.
     ///
@@ -472,6 +489,9 @@ impl SimulationDatabase {
             let written = keeper.datasets();
             for dataset in &written {
                 build_keys(&self.db, dataset)?;
+            }
+            if !written.is_empty() && self.options.codec == Codec::Auto {
+                self.settle(|_, _| Ok(()))?;
             }
             if !written.is_empty() && self.run()?.status == run::Status::Running {
                 self.mark_ended(None)?;

@@ -8,7 +8,7 @@ use super::run;
 use super::tables::{LINEAGE, Layout};
 use super::update::{EntityData, Group, Update};
 use super::write::{Known, store_attribute};
-use crate::array::Codec;
+use crate::array::{Array, Codec, DType};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, WriteTx};
 
@@ -83,18 +83,46 @@ pub(super) fn store(tx: &mut WriteTx<'_>, initial: &PreparedInitial, codec: Code
     // Every key state of the dataset begins with the initial state.
     tx.execute("DELETE FROM simulation_key_state WHERE dataset_name = ?1", [name])?;
     tx.execute("UPDATE simulation_run SET value = value + 1 WHERE key = 'key_epoch'", [])?;
-    let sql = "INSERT INTO initial_dataset (dataset_name, format, data) VALUES (?1, ?2, ?3)";
-    let id = tx.insert(sql, (name, format, data))?;
+    let (packing, data) = match data {
+        Some(data) if codec != Codec::Raw => pack(data, codec),
+        _ => (None, data.clone()),
+    };
+    let sql = "INSERT INTO initial_dataset (dataset_name, format, data, codec) VALUES (?1, ?2, ?3, ?4)";
+    let id = tx.insert(sql, (name, format, data, packing))?;
     if let Some(entities) = entities {
         let mut known: Known = tx.take();
-        for attribute in &entities.attributes {
+        for (position, attribute) in entities.attributes.iter().enumerate() {
             let attribute = store_attribute(tx, &mut known, attribute, codec)?;
-            let sql = "INSERT INTO initial_dataset_attribute VALUES (?1, ?2)";
-            tx.execute(sql, (id, attribute))?;
+            let sql = "INSERT INTO initial_dataset_attribute VALUES (?1, ?2, ?3)";
+            tx.execute(sql, (id, attribute, position as i64))?;
         }
         tx.put(known);
     }
     Ok(id)
+}
+
+/// The name of the packing, and the length of the data (8 bytes, low first) before what it made.
+fn pack(data: &[u8], codec: Codec) -> (Option<&'static str>, Option<Vec<u8>>) {
+    let array = Array::from_slice(data);
+    match codec.encode(&array) {
+        (Some(name), packed) => {
+            let length = (data.len() as u64).to_le_bytes();
+            (Some(name), Some([&length[..], &packed].concat()))
+        }
+        (None, _) => (None, Some(data.to_vec())),
+    }
+}
+
+fn unpack(codec: &str, stored: &[u8]) -> Result<Vec<u8>> {
+    let damaged = |why: &str| Error::Corrupt {
+        place: String::new(),
+        what: "an initial dataset".into(),
+        why: why.into(),
+    };
+    let (length, packed) = stored.split_at_checked(8).ok_or_else(|| damaged("it is too short"))?;
+    let length = u64::from_le_bytes(length.try_into().expect("eight bytes"));
+    let length = usize::try_from(length).map_err(|_| damaged("its length is wild"))?;
+    Ok(Codec::decode(Some(codec), DType::U8, &[length], packed)?.into_data().to_vec())
 }
 
 fn has_initial(tx: &ReadTx<'_>, layout: Layout) -> Result<bool> {
@@ -114,7 +142,10 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
     if !has_initial(tx, layout)? {
         return Ok(None);
     }
-    let sql = "SELECT id, format, data FROM initial_dataset WHERE dataset_name = ?1";
+    let sql = match layout {
+        Layout::Ours => "SELECT id, format, data, codec FROM initial_dataset WHERE dataset_name = ?1",
+        _ => "SELECT id, format, data, NULL FROM initial_dataset WHERE dataset_name = ?1",
+    };
     let found = tx.query_one(sql, [name], |row| {
         let id: i64 = row.get(0)?;
         let format: String = row.get(1)?;
@@ -122,6 +153,10 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
         let data = match row.get_ref(2)? {
             rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => bytes.to_vec(),
             _ => Vec::new(),
+        };
+        let data = match row.get::<_, Option<String>>(3)? {
+            Some(codec) => unpack(&codec, &data)?,
+            None => data,
         };
         Ok((id, format, data))
     })?;

@@ -1,8 +1,24 @@
 //! Several databases of one run into one.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use super::arrays::ArrayReader;
+use super::database::{Options, SimulationDatabase};
+use super::json::Schema;
+use super::read;
+use super::run::Status;
+use super::tables::Layout;
+use super::update::{Attribute, Update};
+use super::write::OnRepeat;
+use crate::error::{Error, Result};
+
+/// Updates of one transaction,
+const CHUNK_UPDATES: usize = 256;
+/// or their bytes.
+const CHUNK_BYTES: usize = 32 << 20;
+/// Conflicts that a report names.
+const MAX_CONFLICTS: usize = 1000;
 
 /// Something that two databases say differently. What the target says stays.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -26,20 +42,236 @@ pub struct MergeReport {
     pub initial_datasets: u64,
     /// Updates, initial datasets and settings that the target has with another content.
     pub conflicts: u64,
-    /// The first of them.
+    /// The first thousand of them.
     pub first_conflicts: Vec<Conflict>,
 }
 
-/// Joins simulation databases into one.
+/// Joins databases of one run, written by several processes or machines, into one.
+///
+/// An update is known by (timestamp, iteration, dataset), an initial dataset by its name. What the
+/// target has with the same content is skipped, so that an interrupted merge is taken up by calling it
+/// again. What it has with another content is a conflict: it is reported and never overwritten. The
+/// target is made if it is not there, and marked as complete if every source is and it holds nothing
+/// but their updates.
+///
+/// `progress` gets updates done and in all, and stops the merge by returning an error; what was
+/// stored until then stays.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if a database cannot be read or written; the error of `progress`.
+/// [`Error::Invalid`] for a source that is the target; the errors of opening a source, before
+/// anything is written; [`Error::Io`] if the target cannot be written; the error of `progress`.
 pub fn merge(
     sources: &[impl AsRef<Path>],
     target: impl AsRef<Path>,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<MergeReport> {
-    let _ = (sources.len(), target.as_ref());
-    progress(0, 0)?;
-    Ok(MergeReport::default())
+    let target = target.as_ref();
+    let mut databases = Vec::with_capacity(sources.len());
+    let mut all = 0;
+    for source in sources {
+        let source = source.as_ref();
+        if is_same_file(source, target) {
+            let got = format!("{} as both", source.display());
+            return Err(Error::invalid("merge", "a target that is none of the sources", got));
+        }
+        let db = SimulationDatabase::open_read_only(source)?;
+        all += db.update_count(None)?;
+        databases.push(db);
+    }
+    let options = Options { on_repeat: OnRepeat::Refuse, ..Options::default() };
+    let target = SimulationDatabase::open_with(target, options)?;
+    let mut merge = Merge { target: &target, report: MergeReport::default(), done: 0, all };
+    let mut schema = target.schema()?;
+    let mut places = HashSet::new();
+    for source in &databases {
+        merge.settings(source, &mut schema)?;
+        merge.initial(source)?;
+    }
+    progress(0, all)?;
+    for source in &databases {
+        for dataset in source.datasets()? {
+            merge.updates(source, &dataset, &mut progress)?;
+        }
+        places.extend(source.keys()?);
+    }
+    let report = merge.report;
+    target.flush()?;
+    target.build_key_states()?;
+    let statuses = databases.iter().map(|source| Ok(source.run()?.status));
+    let statuses = statuses.collect::<Result<Vec<_>>>()?;
+    let is_whole = statuses.iter().all(|status| *status == Status::Complete)
+        && target.update_count(None)? == places.len() as u64;
+    if is_whole && !places.is_empty() && target.run()?.status != Status::Complete {
+        target.mark_ended(None)?;
+    }
+    target.database().clone().close()?;
+    Ok(report)
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// A merge on its way.
+struct Merge<'a> {
+    target: &'a SimulationDatabase,
+    report: MergeReport,
+    done: u64,
+    all: u64,
+}
+
+impl Merge<'_> {
+    fn conflict(&mut self, source: &SimulationDatabase, what: String, why: impl Into<String>) {
+        self.report.conflicts += 1;
+        if self.report.first_conflicts.len() < MAX_CONFLICTS {
+            let source = source.database().path().to_owned();
+            self.report.first_conflicts.push(Conflict { source, what, why: why.into() });
+        }
+    }
+
+    /// Attribute types and the timeline.
+    fn settings(&mut self, source: &SimulationDatabase, schema: &mut Schema) -> Result<()> {
+        let known = schema.specs().len();
+        for spec in source.schema()?.specs() {
+            if let Err(error) = schema.insert(spec.clone()) {
+                self.conflict(source, format!("the schema of {:?}", spec.name), error.to_string());
+            }
+        }
+        if schema.specs().len() > known {
+            self.target.set_schema(schema)?;
+        }
+        match (source.run()?.timeline, self.target.run()?.timeline) {
+            (Some(timeline), None) => self.target.set_timeline(timeline)?,
+            (Some(theirs), Some(ours)) if theirs != ours => {
+                let why = format!("the target has {ours:?}, the source {theirs:?}");
+                self.conflict(source, "the timeline".into(), why);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn initial(&mut self, source: &SimulationDatabase) -> Result<()> {
+        for name in source.initial_datasets()? {
+            let Some(theirs) = source.initial_dataset(&name)? else { continue };
+            match self.target.initial_dataset(&name)? {
+                None => {
+                    self.target.store_initial_dataset(&name, theirs, false)?;
+                    self.report.initial_datasets += 1;
+                }
+                Some(ours) if ours == theirs => {}
+                Some(_) => {
+                    let what = format!("the initial dataset {name:?}");
+                    self.conflict(source, what, "the target has another content");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn updates(
+        &mut self,
+        source: &SimulationDatabase,
+        dataset: &str,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        let mut waiting: Vec<Update> = Vec::new();
+        let mut size_bytes = 0;
+        source.for_each_update(dataset, i64::MIN..=i64::MAX, |update| {
+            self.done += 1;
+            match stored(self.target, dataset, update.timestamp, update.iteration)? {
+                Some(ours) => self.compare(source, &ours, &update),
+                None => {
+                    size_bytes += size(&update);
+                    waiting.push(update);
+                }
+            }
+            if waiting.len() >= CHUNK_UPDATES || size_bytes >= CHUNK_BYTES {
+                size_bytes = 0;
+                self.store(std::mem::take(&mut waiting))?;
+            }
+            if self.done.is_multiple_of(CHUNK_UPDATES as u64) {
+                progress(self.done, self.all.max(self.done))?;
+            }
+            Ok(())
+        })?;
+        self.store(waiting)?;
+        progress(self.done, self.all.max(self.done))
+    }
+
+    fn store(&mut self, updates: Vec<Update>) -> Result<()> {
+        if !updates.is_empty() {
+            self.report.updates += self.target.store_updates(updates)?.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, source: &SimulationDatabase, ours: &Update, theirs: &Update) {
+        match difference(ours, theirs) {
+            None => self.report.skipped += 1,
+            Some(why) => {
+                let (timestamp, iteration) = (theirs.timestamp, theirs.iteration);
+                let dataset = &theirs.dataset;
+                let what = format!(
+                    "the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"
+                );
+                self.conflict(source, what, why);
+            }
+        }
+    }
+}
+
+fn size(update: &Update) -> usize {
+    let attributes = update.data.iter().flat_map(|group| &group.attributes);
+    attributes.map(|(_, attribute)| attribute.data.data().len()).sum()
+}
+
+/// The update that the target has under an identity.
+fn stored(
+    db: &SimulationDatabase,
+    dataset: &str,
+    timestamp: i64,
+    iteration: i64,
+) -> Result<Option<Update>> {
+    db.database().read(|tx| {
+        let layout = Layout::of(tx)?;
+        if layout == Layout::Empty {
+            return Ok(None);
+        }
+        let sql = "SELECT id, origin FROM \"update\" \
+            WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
+        let found = tx.query_one(sql, (dataset, timestamp, iteration), |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+        })?;
+        let Some((id, origin)) = found else { return Ok(None) };
+        let rows = read::attribute_rows(tx, layout.attributes_sql(), id)?;
+        let data = read::groups(&mut ArrayReader::new(tx, layout), rows)?;
+        Ok(Some(Update { timestamp, iteration, dataset: dataset.to_owned(), origin, data }))
+    })
+}
+
+/// How two updates differ, whatever the order of their groups and attributes.
+fn difference(ours: &Update, theirs: &Update) -> Option<String> {
+    if ours.origin != theirs.origin {
+        return Some(format!(
+            "its origin is {:?} in the target, here {:?}",
+            ours.origin, theirs.origin
+        ));
+    }
+    let (ours, theirs) = (flat(ours), flat(theirs));
+    let names: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let differs = names.into_iter().find(|name| ours.get(*name) != theirs.get(*name));
+    differs.map(|(group, name)| match (ours.get(&(*group, *name)), theirs.get(&(*group, *name))) {
+        (Some(_), Some(_)) => format!("the values of {group}/{name} differ"),
+        (None, _) => format!("the target has no {group}/{name}"),
+        (_, None) => format!("only the target has {group}/{name}"),
+    })
+}
+
+fn flat(update: &Update) -> BTreeMap<(&str, &str), &Attribute> {
+    let groups = update.data.iter();
+    let attributes = groups.flat_map(|group| {
+        group.attributes.iter().map(|(name, values)| ((&*group.name, &**name), values))
+    });
+    attributes.collect()
 }

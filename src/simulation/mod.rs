@@ -6,6 +6,7 @@
 
 mod arrays;
 mod arrow;
+mod collector;
 mod database;
 mod export;
 mod import;
@@ -17,6 +18,7 @@ mod prepare;
 mod read;
 mod results;
 mod run;
+mod settle;
 mod state;
 mod tables;
 mod timeline;
@@ -24,6 +26,12 @@ mod update;
 mod verify;
 mod write;
 
+pub use collector::{
+    AttributeFilter, CollectorConfig, DataCollector, DatasetFilter, DatasetUpdates, GatherFilter,
+    JsonStrategy, Model, Settings, Simulation, SqliteStrategy, StorageStrategy, StrategyFactory, World,
+    register_strategy, strategy_names,
+};
+pub use arrow::import_tables;
 pub use database::{Options, SimulationDatabase};
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Malformed, import};
@@ -34,6 +42,7 @@ pub use results::{
     Time, detect_format,
 };
 pub use run::{Run, Status};
+pub use settle::SettleReport;
 pub use state::{
     AttributeHistory, ColumnState, EntityHistory, GroupCursor, GroupState, Tolerance,
 };

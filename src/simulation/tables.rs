@@ -62,7 +62,7 @@ impl Layout {
             _ => {
                 "SELECT a.id, a.entity_group, a.attribute_name, a.data_id, a.indptr_id, a.mask_id \
                  FROM update_attribute l JOIN attribute_data a ON a.id = l.attribute_data_id \
-                 WHERE l.update_id = ?1 ORDER BY l.attribute_data_id"
+                 WHERE l.update_id = ?1 ORDER BY l.position, l.attribute_data_id"
             }
         }
     }

@@ -67,10 +67,10 @@ fn insert(
         },
         _ => error.into(),
     })?;
-    for attribute in attributes {
+    for (position, attribute) in attributes.iter().enumerate() {
         let attribute_id = store_attribute(tx, known, attribute, codec)?;
-        let sql = "INSERT INTO update_attribute (update_id, attribute_data_id) VALUES (?1, ?2)";
-        tx.prepare(sql)?.execute((id, attribute_id))?;
+        let sql = "INSERT INTO update_attribute (update_id, attribute_data_id, position) VALUES (?1, ?2, ?3)";
+        tx.execute(sql, (id, attribute_id, position as i64))?;
     }
     Ok(id)
 }
@@ -151,6 +151,7 @@ pub(super) fn remove_unused(tx: &mut WriteTx<'_>) -> Result<u64> {
          AND id NOT IN (SELECT mask_id FROM attribute_data WHERE mask_id IS NOT NULL)",
         [],
     )?;
+    super::settle::remove_unused_blocks(tx)?;
     for (table, column) in children {
         tx.execute(&format!("DROP INDEX siltstone_tmp_{table}_{column}"), [])?;
     }

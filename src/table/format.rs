@@ -59,9 +59,7 @@ impl FromStr for Format {
             "arrow" => Ok(Format::Arrow),
             "csv" => Ok(Format::Csv),
             "jsonl" => Ok(Format::Jsonl),
-            _ => {
-                Err(Error::invalid("format", "parquet, arrow, csv or jsonl", format!("{text:?}")))
-            }
+            _ => Err(Error::invalid("format", "parquet, arrow, csv or jsonl", format!("{text:?}"))),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod batches;
 mod cell;
+mod file_name;
 mod format;
 mod read;
 mod sql;
@@ -13,6 +14,7 @@ mod text;
 mod write;
 
 pub use batches::Batches;
+pub(crate) use file_name::file_name;
 pub use format::Format;
 pub use read::read;
 pub use write::{WriteOptions, Written, write};

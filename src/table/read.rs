@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow_array::RecordBatchReader;
+use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::batches::from_arrow;
@@ -30,22 +31,31 @@ pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
     };
     match format {
         Some(Format::Parquet) => {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file()?)
-                .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build());
-            Ok(stream(what, reader.map_err(|e| damaged(e.to_string()))?))
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file()?)
+                .map_err(|e| damaged(e.to_string()))?;
+            // The reader itself forgets the table's own metadata.
+            let schema = builder.schema().clone();
+            let reader = builder.with_batch_size(BATCH_ROWS).build();
+            Ok(stream(what, schema, reader.map_err(|e| damaged(e.to_string()))?))
         }
         Some(Format::Arrow) => {
-            let reader = arrow_ipc::reader::FileReader::try_new_buffered(file()?, None);
-            Ok(stream(what, reader.map_err(|e| damaged(e.to_string()))?))
+            let reader = arrow_ipc::reader::FileReader::try_new_buffered(file()?, None)
+                .map_err(|e| damaged(e.to_string()))?;
+            Ok(stream(what, reader.schema(), reader))
         }
         _ => Err(Error::invalid(what, "a .parquet or .arrow file", "another ending")),
     }
 }
 
-fn stream(what: String, mut reader: impl RecordBatchReader + Send + 'static) -> Batches {
-    let schema = reader.schema();
-    Batches::new(schema, move || {
-        reader.next().transpose().map_err(|error| match from_arrow(&what, error) {
+fn stream(
+    what: String,
+    schema: SchemaRef,
+    mut reader: impl RecordBatchReader + Send + 'static,
+) -> Batches {
+    Batches::new(schema.clone(), move || {
+        let batch = reader.next().transpose();
+        let batch = batch.and_then(|b| b.map(|b| b.with_schema(schema.clone())).transpose());
+        batch.map_err(|error| match from_arrow(&what, error) {
             Error::Invalid { got, .. } => {
                 Error::Corrupt { place: what.clone(), what: "the table".into(), why: got }
             }

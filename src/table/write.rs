@@ -142,9 +142,7 @@ impl Sink {
                     .build();
                 Sink::Parquet(ArrowWriter::try_new(file, schema, Some(properties))?)
             }
-            Format::Arrow => {
-                Sink::Arrow(arrow_ipc::writer::FileWriter::try_new(file, &schema)?)
-            }
+            Format::Arrow => Sink::Arrow(arrow_ipc::writer::FileWriter::try_new(file, &schema)?),
             Format::Csv => {
                 text::write_csv_header(&mut file, &schema)?;
                 Sink::Csv(file)
@@ -209,12 +207,14 @@ impl Failure {
                 Error::io(path, "write", &error)
             }
             Failure::Arrow(error) => from_arrow("table", error),
-            Failure::Parquet(ParquetError::External(inner)) => match inner.downcast::<io::Error>() {
-                Ok(error) => Error::io(path, "write", &error),
-                Err(other) => {
-                    Error::invalid("table", "one that Parquet takes", other.to_string())
+            Failure::Parquet(ParquetError::External(inner)) => {
+                match inner.downcast::<io::Error>() {
+                    Ok(error) => Error::io(path, "write", &error),
+                    Err(other) => {
+                        Error::invalid("table", "one that Parquet takes", other.to_string())
+                    }
                 }
-            },
+            }
             Failure::Parquet(error) => {
                 Error::invalid("table", "one that Parquet takes", error.to_string())
             }

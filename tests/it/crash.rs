@@ -6,9 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use siltstone::Array;
-use siltstone::simulation::{
-    Attribute, Group, Options, SimulationDatabase, Status, Update,
-};
+use siltstone::simulation::{Attribute, Group, Options, SimulationDatabase, Status, Update};
 
 use crate::child::{self, Random, mission, say};
 
@@ -20,41 +18,44 @@ const GROUP: &str = "roads";
 /// Entities of the group: each update speaks of all.
 const ENTITIES: u64 = 6;
 
+fn update(n: i64, tag: u64) -> Update {
+    update_of(DATASET, n, tag)
+}
+
 /// Update `n` as the writer `tag` makes it: every bit follows from the two.
-pub(crate) fn update(n: i64, tag: u64) -> Update {
+pub(crate) fn update_of(dataset: &str, n: i64, tag: u64) -> Update {
     let mut random = Random(tag ^ (n as u64) << 32);
     let ids: Vec<i64> = (0..ENTITIES as i64).collect();
     let speeds: Vec<f64> = ids.iter().map(|_| f64::from_bits(random.below(1 << 62))).collect();
     let labels: Vec<String> =
         ids.iter().map(|_| "ß".repeat(1 + random.below(9) as usize)).collect();
-    let mut ends = vec![0i64];
-    ids.iter().for_each(|_| ends.push(ends[ends.len() - 1] + random.below(4) as i64));
-    let items: Vec<i64> = (0..ends[ends.len() - 1]).map(|_| random.below(1 << 40) as i64).collect();
     // Now and then more than a page.
-    let wide = 1 + if random.below(8) == 0 { random.below(400) as usize } else { 2 };
-    let table: Vec<f32> =
-        (0..wide * ids.len()).map(|_| random.below(1 << 20) as f32 / 7.0).collect();
-    let table = Array::from_slice(&table).reshape(vec![ids.len(), wide]).unwrap();
+    let most = if random.below(8) == 0 { 600 } else { 4 };
+    let mut ends = vec![0i64];
+    ids.iter().for_each(|_| ends.push(ends[ends.len() - 1] + random.below(most) as i64));
+    let items: Vec<i64> = (0..ends[ends.len() - 1]).map(|_| random.below(1 << 40) as i64).collect();
     let attributes = vec![
         ("id".to_owned(), Attribute::new(Array::from_slice(&ids))),
         ("speed".to_owned(), Attribute::new(Array::from_slice(&speeds))),
         ("label".to_owned(), Attribute::new(Array::from_strs(&labels))),
-        ("items".to_owned(), Attribute::ragged(Array::from_slice(&items), Array::from_slice(&ends))),
-        ("table".to_owned(), Attribute::new(table)),
+        (
+            "items".to_owned(),
+            Attribute::ragged(Array::from_slice(&items), Array::from_slice(&ends)),
+        ),
     ];
     Update {
         timestamp: n,
         iteration: 0,
-        dataset: DATASET.into(),
+        dataset: dataset.into(),
         origin: Some(tag.to_string()),
         data: vec![Group { name: GROUP.into(), attributes }],
     }
 }
 
 /// The update that a stored one claims to be.
-pub(crate) fn expected(stored: &Update) -> Update {
+fn expected(stored: &Update) -> Update {
     let tag = stored.origin.as_deref().and_then(|tag| tag.parse().ok()).expect("a number");
-    update(stored.timestamp, tag)
+    update_of(&stored.dataset, stored.timestamp, tag)
 }
 
 /// Arrays compare by their bytes.
@@ -216,7 +217,8 @@ fn writes_until_it_is_killed() {
             }
             4..7 => {
                 let submit = |n| (n, db.submit(update(n, tag)).unwrap());
-                let tickets: Vec<_> = (next..next + 1 + random.below(20) as i64).map(submit).collect();
+                let tickets: Vec<_> =
+                    (next..next + 1 + random.below(20) as i64).map(submit).collect();
                 for (n, ticket) in tickets {
                     ticket.wait().unwrap();
                     say(format_args!("acked {n} {tag}"));

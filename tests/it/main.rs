@@ -1,9 +1,16 @@
 //! The one integration-test binary: a module a topic.
 
 mod child;
+mod concurrency;
+mod copies;
 mod crash;
+mod export;
 mod facts;
+mod hostile;
+mod results;
 mod shared;
 mod store;
 mod tidy;
 mod travel;
+#[cfg(target_os = "linux")]
+mod two_libraries;

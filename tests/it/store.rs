@@ -228,3 +228,41 @@ fn real_results_import_and_import_again() {
     let Some(InitialData::Json(text)) = db.initial_dataset("net3_network").unwrap() else { panic!() };
     assert_eq!(text, std::fs::read(data.join("water_net3/init_data/net3_network.json")).unwrap());
 }
+
+/// Goal: a settled run is much smaller, reads the same through every call, and goes on.
+#[test]
+fn a_settled_run_reads_the_same_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let db = SimulationDatabase::open(&path).unwrap();
+    let ids: Vec<i64> = (0..50).collect();
+    let store = |times: std::ops::Range<i64>| {
+        for t in times {
+            let values: Vec<f64> = ids.iter().map(|i| ((t * i) % 24) as f64 / 7.0).collect();
+            db.store_update(t, 0, "net", speeds(&ids, &values), None).unwrap();
+        }
+    };
+    store(0..700);
+    let before = db.updates("net").unwrap();
+    db.database().checkpoint().unwrap();
+    let size = std::fs::metadata(&path).unwrap().len();
+    let raw = "SELECT id, silt_items(dtype, shape, codec, data) FROM numpy_array ORDER BY id";
+    let items = db.database().sql(raw).unwrap();
+    let report = db.settle(|_, _| Ok(())).unwrap();
+    assert!(report.arrays >= 24 && report.bytes_after * 2 < report.bytes_before, "{report:?}");
+    assert_eq!(db.updates("net").unwrap(), before);
+    assert_eq!(db.database().sql(raw).unwrap(), items);
+    assert_eq!(speed_at(&db, 13)[10], ((13 * 10) % 24) as f64 / 7.0);
+    let verified = db.database().verify().unwrap();
+    assert!(verified.is_ok() && verified.checksums > report.arrays, "{verified:?}");
+    db.database().checkpoint().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() <= size);
+    store(700..800); // equal arrays are found in their blocks
+    assert_eq!(db.updates("net").unwrap().len(), 800);
+    assert_eq!(db.settle(|_, _| Ok(())).unwrap().arrays, 0);
+    // What nothing uses any more goes, block and all.
+    assert_eq!(db.resume_from(-1).unwrap(), 800);
+    let left = "SELECT (SELECT count(*) FROM numpy_array), (SELECT count(*) FROM array_block)";
+    let none = siltstone::Value::Integer(0);
+    assert_eq!(db.database().sql(left).unwrap().rows, [[none.clone(), none]]);
+}

@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         (None, Some(folder), Some(keep)) => {
             // The database keeps the record of its backups, and so is written.
+            drop(db);
             let db = crate::write::open(&args.file, console)?;
             let report = db.database().backup_into(folder, keep as usize)?;
             db.close()?;

@@ -14,8 +14,8 @@ use crate::table::{cells, escaped};
 /// A colour as the terminal counts them: the parameter of SGR, 0 for the terminal's own.
 pub(crate) type Ink = u8;
 
-/// Inks of the series, in order: cyan, yellow, red, green, magenta, blue.
-const SERIES_INKS: [Ink; 6] = [36, 33, 31, 32, 35, 34];
+/// Inks of the series, in order: yellow, red, cyan, green, magenta, blue.
+const SERIES_INKS: [Ink; 6] = [33, 31, 36, 32, 35, 34];
 /// Marks that tell series apart where there is no colour.
 const SERIES_MARKS: [char; 8] = ['●', '▲', '■', '◆', '○', '△', '□', '◇'];
 /// Columns from one mark of a series to its next.
@@ -517,7 +517,7 @@ mod tests {
         assert!(text.matches('●').count() > 2 && text.matches('▲').count() > 2, "{text}");
         let text = lines(&series, &NO_LABELS, &[], Canvas { color: true, ..canvas(60, 12) });
         assert!(!text.contains('●'));
-        for ink in ["\u{1b}[36m", "\u{1b}[33m", "\u{1b}[90m"] {
+        for ink in ["\u{1b}[33m", "\u{1b}[31m", "\u{1b}[90m"] {
             assert!(text.contains(ink), "{text:?}");
         }
         let ends = |line: &str| line.rfind("\u{1b}[") == line.rfind("\u{1b}[0m");

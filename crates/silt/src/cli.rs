@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
-    backup, completions, demo, import, info, keys, markdown_help, query, restore, resume, state,
-    stats, vacuum, verify,
+    backup, completions, demo, export, import, info, keys, markdown_help, merge, query, restore,
+    resume, state, stats, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -15,14 +15,15 @@ Exit codes:
   0    done; also when the reader of stdout goes away
   1    done, and something was found: `verify` found damage
   2    not done: wrong usage, or an error, which is told in a sentence on stderr
-  3    done but for something that was left behind: a malformed file of `import`
+  3    done but for something that was left behind and named on stderr: a malformed file of
+       `import`, a contradiction of `merge`
   130  interrupted by Ctrl-C; what had been committed stays
 
 Environment:
   NO_COLOR  if set to anything, nothing is coloured unless --color=always says so
-  COLUMNS   the width of tables where no terminal tells it";
+  COLUMNS   the width of tables and pictures where no terminal tells it";
 
-/// Looks into Siltstone databases, fills them and keeps them safe.
+/// Look into Siltstone databases, fill them and keep them safe
 ///
 /// A Siltstone database is one SQLite file that holds what numeric runs produce.
 #[derive(Debug, Parser)]
@@ -36,6 +37,7 @@ pub(crate) struct Cli {
 
 /// How results and messages look.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Look {
     /// Print the result as one JSON document on stdout, and an error as one on stderr
     #[arg(long, global = true)]
@@ -45,7 +47,7 @@ pub(crate) struct Look {
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
-    /// Whether to colour what is printed
+    /// Whether to colour what is printed; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     pub(crate) color: When,
 }
@@ -53,11 +55,8 @@ pub(crate) struct Look {
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
@@ -67,6 +66,8 @@ pub(crate) enum Command {
     Info(info::Args),
     Query(query::Args),
     State(state::Args),
+    Export(export::Args),
+    Merge(merge::Args),
     Verify(verify::Args),
     Stats(stats::Args),
     Backup(backup::Args),
@@ -90,6 +91,8 @@ impl Command {
             Command::Info(args) => info::run(args, console),
             Command::Query(args) => query::run(args, console),
             Command::State(args) => state::run(args, console),
+            Command::Export(args) => export::run(args, console),
+            Command::Merge(args) => merge::run(args, console),
             Command::Verify(args) => verify::run(args, console),
             Command::Stats(args) => stats::run(args, console),
             Command::Backup(args) => backup::run(args, console),

@@ -52,6 +52,15 @@ impl Console {
         (width.filter(|n| *n > 0).unwrap_or(80), height.filter(|n| *n > 0).unwrap_or(24))
     }
 
+    /// The width at which a table is cut: that of the terminal. Into a pipe nothing is cut, unless
+    /// COLUMNS says so.
+    pub(crate) fn table_width(&self) -> usize {
+        match self.is_terminal || std::env::var_os("COLUMNS").is_some() {
+            true => self.size().0,
+            false => usize::MAX,
+        }
+    }
+
     /// A line of the result.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
         writeln!(self.out, "{}", text.as_ref())
@@ -70,7 +79,7 @@ impl Console {
     /// A message for the person at the terminal.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            self.tell(&escaped(text.to_owned()));
+            tell(&escaped(text.to_owned()));
         }
     }
 
@@ -78,26 +87,21 @@ impl Console {
     pub(crate) fn warn(&self, text: &str) {
         let text = escaped(text.to_owned());
         match self.color_messages {
-            true => self.tell(&format!("\u{1b}[33mwarning:\u{1b}[0m {text}")),
-            false => self.tell(&format!("warning: {text}")),
+            true => tell(&format!("\u{1b}[33mwarning:\u{1b}[0m {text}")),
+            false => tell(&format!("warning: {text}")),
         }
     }
 
     /// The reason of a failure.
     pub(crate) fn error(&self, sentence: &str, code: u8) {
         if self.json {
-            return self.tell(&serde_json::json!({ "error": sentence, "exit": code }).to_string());
+            return write_error_json(sentence, code);
         }
         let text = escaped(sentence.to_owned());
         match self.color_messages {
-            true => self.tell(&format!("\u{1b}[31merror:\u{1b}[0m {text}")),
-            false => self.tell(&format!("error: {text}")),
+            true => tell(&format!("\u{1b}[31merror:\u{1b}[0m {text}")),
+            false => tell(&format!("error: {text}")),
         }
-    }
-
-    fn tell(&self, text: &str) {
-        // There is nobody to tell that stderr is gone.
-        let _ = writeln!(io::stderr(), "{text}");
     }
 
     /// A bar on stderr; nothing is drawn unless stderr is a terminal.
@@ -113,4 +117,14 @@ impl Console {
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
+}
+
+/// A failure as one JSON document on stderr.
+pub(crate) fn write_error_json(sentence: &str, code: u8) {
+    tell(&serde_json::json!({ "error": sentence, "exit": code }).to_string());
+}
+
+fn tell(text: &str) {
+    // There is nobody to tell that stderr is gone.
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -72,6 +72,8 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let start = Instant::now();
     let watched = watch::watch(args, &path, console)?;
     let took = start.elapsed();
+    // While there was a reader, the writer could not put its log away.
+    SimulationDatabase::open(&path)?.close()?;
     let db = SimulationDatabase::open_read_only(&path)?;
     show::show(&show::Demo { args, path: &path, db: &db, watched: &watched, took }, console)?;
     Ok(Exit::Done)

@@ -11,7 +11,7 @@ use siltstone::simulation::{SimulationDatabase, Status, Timeline};
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
-use crate::table::Table;
+use crate::table::{Table, cells, escaped};
 
 /// Say what a database holds: the run, its datasets, its arrays
 #[derive(Debug, clap::Args)]
@@ -111,12 +111,12 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
         human::count(facts.page_size)
     ))?;
     print_run(facts, console)?;
-    if !facts.datasets.is_empty() {
-        console.line("")?;
-        console.line(datasets(facts, console).to_string())?;
+    for dataset in &facts.datasets {
+        print_dataset(dataset, facts.run.timeline, console)?;
     }
     if !facts.initial.is_empty() {
-        let mut table = Table::new(["initial dataset", "format", "size"]).width(console.size().0);
+        let mut table =
+            Table::new(["initial dataset", "format", "size"]).width(console.table_width());
         for (name, format, bytes) in &facts.initial {
             // The rows of an entity-based one are arrays, counted below.
             let size = if *bytes == 0 { "-".into() } else { human::size(*bytes) };
@@ -143,7 +143,7 @@ fn print_run(facts: &Facts, console: &mut Console) -> Outcome<()> {
         said.push_str(": it goes on, or it was killed");
     }
     if let Some(error) = &run.error {
-        said.push_str(&format!(": {}", crate::table::escaped(error.clone())));
+        said.push_str(&format!(": {}", escaped(error.clone())));
     }
     if let Some(started) = run.started_ns {
         said.push_str(&format!(", started {}", human::moment_ns(started)));
@@ -160,36 +160,64 @@ fn print_run(facts: &Facts, console: &mut Console) -> Outcome<()> {
     Ok(())
 }
 
-fn datasets(facts: &Facts, console: &Console) -> Table {
-    let headers =
-        ["dataset", "entity group", "updates", "timestamps", "first", "last", "attributes"];
-    let mut table = Table::new(headers).width(console.size().0);
-    let time = |timestamp: i64| match facts.run.timeline {
-        Some(line) => format!("{timestamp} ({})", human::moment(line.seconds_of(timestamp))),
-        None => timestamp.to_string(),
+fn print_dataset(
+    dataset: &Dataset,
+    timeline: Option<Timeline>,
+    console: &mut Console,
+) -> Outcome<()> {
+    let moments = match timeline {
+        Some(line) => {
+            let [first, last] =
+                [dataset.first, dataset.last].map(|at| human::moment(line.seconds_of(at)));
+            format!(" ({first} to {last})")
+        }
+        None => String::new(),
     };
-    for dataset in &facts.datasets {
-        table.row([
-            dataset.name.clone(),
-            String::new(),
-            human::count(dataset.updates),
-            human::count(dataset.timestamps),
-            time(dataset.first),
-            time(dataset.last),
-        ]);
-        for group in &dataset.groups {
-            table.row([
-                String::new(),
-                group.name.clone(),
-                human::count(group.updates),
-                String::new(),
-                String::new(),
-                String::new(),
-                human::count(group.attributes.len() as u64),
-            ]);
+    console.line("")?;
+    console.line(format!(
+        "dataset {}: {} at {}, {} to {}{moments}",
+        escaped(dataset.name.clone()),
+        human::plural(dataset.updates, "update"),
+        human::plural(dataset.timestamps, "timestamp"),
+        dataset.first,
+        dataset.last,
+    ))?;
+    for group in &dataset.groups {
+        let updates = human::plural(group.updates, "update");
+        let attributes: Vec<&String> =
+            group.attributes.iter().filter(|name| *name != "id").collect();
+        let text = match attributes.is_empty() {
+            true => format!("{}: {updates}", group.name),
+            false => {
+                let last = attributes.len() - 1;
+                let words = attributes.iter().enumerate();
+                let words =
+                    words.map(|(i, name)| format!("{name}{}", if i < last { "," } else { "" }));
+                let words: Vec<String> = words.collect();
+                format!("{}: {updates} of {}", group.name, words.join(" "))
+            }
+        };
+        for line in wrapped(&escaped(text), console.table_width().saturating_sub(2)) {
+            console.line(format!("  {line}"))?;
         }
     }
-    table
+    Ok(())
+}
+
+/// The text in lines of at most `width` cells, broken at spaces; all but the first are indented.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if cells(line) + 1 + cells(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) => lines.push(format!("    {word}")),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn print_arrays(arrays: &Arrays, console: &mut Console) -> Outcome<()> {
@@ -222,4 +250,17 @@ fn print_arrays(arrays: &Arrays, console: &mut Console) -> Outcome<()> {
         share(packed),
     ))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: every word is there, no line is too long unless one word is.
+    #[test]
+    fn long_lines_are_broken() {
+        assert_eq!(wrapped("a bb ccc dddd", 6), ["a bb", "    ccc", "    dddd"]);
+        assert_eq!(wrapped("a bb ccc dddd", 12), ["a bb ccc", "    dddd"]);
+        assert_eq!(wrapped("a bb", usize::MAX), ["a bb"]);
+    }
 }

@@ -10,12 +10,14 @@ mod completions;
 mod console;
 mod demo;
 mod exit;
+mod export;
 mod human;
 mod import;
 mod info;
 mod interrupt;
 mod keys;
 mod markdown_help;
+mod merge;
 mod query;
 mod restore;
 mod resume;
@@ -32,7 +34,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     let mut console = console::Console::new(&cli.look);
     let result = cli.command.run(&mut console);
     // What was written before a failure is shown before the failure is told.
@@ -46,4 +51,16 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// Help and version are results; anything else is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    let code = error.exit_code() as u8;
+    if code != 0 && std::env::args_os().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        console::write_error_json(text.trim_start_matches("error: ").trim(), code);
+    } else {
+        let _ = error.print(); // nobody is there to read it
+    }
+    ExitCode::from(code)
 }

@@ -13,8 +13,12 @@ This page is what `silt help` and `silt help <command>` say; a test holds it to 
 `cargo run -p silt -- markdown-help > docs/command-line.md`.
 
 Results go to stdout and messages to stderr. `--json` turns the result of each command into one JSON
-document, for programs. Commands that only read never change the database.
+document, for programs. Commands that only read never change the database. The options of every command
+are told once, under `silt`.
 ";
+
+/// The options of every command, and of help.
+const EVERYWHERE: [&str; 4] = ["json", "quiet", "color", "help"];
 
 pub(crate) fn run(console: &mut Console) -> Outcome {
     // Built, so that each subcommand knows its full name; a width of its own, whatever the terminal.
@@ -38,7 +42,14 @@ fn visit(command: &mut Command, name: &str, console: &mut Console) -> Outcome<()
 }
 
 fn section(command: &mut Command, name: &str) -> String {
-    let help = command.clone().term_width(100).render_long_help().to_string();
+    let mut command = command.clone().term_width(100);
+    if name != "silt" {
+        // They are the same everywhere: told once.
+        for option in EVERYWHERE {
+            command = command.mut_arg(option, |arg| arg.hide(true));
+        }
+    }
+    let help = command.render_long_help().to_string();
     let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
     format!("## `{name}`\n\n```text\n{}\n```", lines.join("\n"))
 }

@@ -1,15 +1,17 @@
 //! `silt query`: a user's own SQL.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use siltstone::simulation::SimulationDatabase;
+use siltstone::table::WriteOptions;
 use siltstone::{Error, Value};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::rows::{Format, Rows};
+use crate::{human, interrupt};
 
 /// Bytes of a blob that its summary shows.
 const BLOB_BYTES: usize = 12;
@@ -23,7 +25,8 @@ const BLOB_BYTES: usize = 12;
 #[command(after_help = "Examples:
   silt query run.db 'SELECT dataset_name, count(*) FROM \"update\" GROUP BY 1'
   silt query run.db 'SELECT id, silt_items(dtype, shape, codec, data) AS items
-      FROM numpy_array LIMIT 5' --format jsonl")]
+      FROM numpy_array LIMIT 5' --format jsonl
+  silt query run.db 'SELECT * FROM \"update\"' --output updates.parquet")]
 pub(crate) struct Args {
     /// The database
     file: PathBuf,
@@ -34,6 +37,14 @@ pub(crate) struct Args {
     /// How rows are written; a table on a terminal and TSV into a pipe unless set
     #[arg(long, short, value_enum)]
     format: Option<Format>,
+
+    /// Write the rows to a file instead; its ending says how: parquet, arrow, csv or jsonl
+    #[arg(long, short, value_name = "FILE", conflicts_with = "format")]
+    output: Option<PathBuf>,
+
+    /// Replace the output file if there is one
+    #[arg(long, requires = "output")]
+    overwrite: bool,
 
     /// Print blobs whole, as hex; else their first bytes and their size
     #[arg(long)]
@@ -47,6 +58,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         sql.clear();
         let read = std::io::stdin().read_to_string(&mut sql);
         read.map_err(|error| Failure::said(format!("stdin: cannot read: {error}")))?;
+    }
+    if let Some(path) = &args.output {
+        return write(args, &db, &sql, path, console);
     }
     let format = Format::or_default(args.format, console);
     let mut out = Out::Waiting(console);
@@ -68,6 +82,35 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// The rows as a table's file.
+fn write(
+    args: &Args,
+    db: &SimulationDatabase,
+    sql: &str,
+    path: &Path,
+    console: &mut Console,
+) -> Outcome {
+    let Some(format) = siltstone::table::Format::of_path(path) else {
+        let file = path.display();
+        return Err(Failure::said(format!(
+            "{file}: its ending is none of parquet, arrow, csv and jsonl"
+        )));
+    };
+    interrupt::listen();
+    let batches = db.database().arrow(sql)?;
+    let options = WriteOptions { format, overwrite: args.overwrite };
+    let written =
+        siltstone::table::write(path, batches, &options, |_| interrupt::check("writing rows"))?;
+    let path = path.display().to_string();
+    if console.json {
+        console.document(&json!({ "path": path, "rows": written.rows, "bytes": written.bytes }))?;
+    } else {
+        let (rows, size) = (human::plural(written.rows, "row"), human::size(written.bytes));
+        console.line(format!("{path}: {rows}, {size}"))?;
+    }
+    Ok(Exit::Done)
+}
+
 /// The columns are known when the statement is.
 enum Out<'a> {
     Waiting(&'a mut Console),
@@ -83,18 +126,22 @@ impl Out<'_> {
         row: Option<Vec<Value>>,
         whole_blobs: bool,
     ) -> std::io::Result<()> {
+        // A statement that gives no rows has no header either.
+        if columns.is_empty() {
+            return Ok(());
+        }
         *self = match std::mem::replace(self, Out::Nowhere) {
             Out::Waiting(console) => Out::Begun(Rows::begin(console, format, columns.to_vec())?),
             other => other,
         };
         if let (Out::Begun(rows), Some(row)) = (self, row) {
-            rows.row(row.into_iter().map(|value| json(value, whole_blobs)).collect())?;
+            rows.row(row.into_iter().map(|value| to_json(value, whole_blobs)).collect())?;
         }
         Ok(())
     }
 }
 
-fn json(value: Value, whole_blobs: bool) -> Json {
+fn to_json(value: Value, whole_blobs: bool) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Integer(n) => n.into(),

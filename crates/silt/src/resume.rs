@@ -47,6 +47,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "{updates} after {timestamp} would be removed for good; add --yes to do so"
         )));
     }
+    drop(known);
     let db = crate::write::open(&args.file, console)?;
     let removed = db.resume_from(timestamp)?;
     db.close()?;

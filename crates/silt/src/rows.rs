@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::console::Console;
-use crate::table::Table;
+use crate::table::{Table, cells, escaped};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,7 +39,8 @@ pub(crate) struct Rows<'a> {
     console: &'a mut Console,
     format: Format,
     columns: Vec<String>,
-    table: Table,
+    /// The cells of a table.
+    cells: Vec<Vec<String>>,
     written: u64,
 }
 
@@ -50,7 +51,6 @@ impl<'a> Rows<'a> {
         format: Format,
         columns: Vec<String>,
     ) -> io::Result<Self> {
-        let table = Table::new(columns.clone()).width(console.size().0);
         match format {
             Format::Csv => write_separated(&mut console.out, ",", columns.iter().map(|c| csv(c)))?,
             Format::Tsv => write_separated(&mut console.out, "\t", columns.iter().map(|c| tsv(c)))?,
@@ -63,14 +63,14 @@ impl<'a> Rows<'a> {
         } else {
             columns
         };
-        Ok(Rows { console, format, columns, table, written: 0 })
+        Ok(Rows { console, format, columns, cells: Vec::new(), written: 0 })
     }
 
     /// Writes one row, a value a column.
     pub(crate) fn row(&mut self, values: Vec<Value>) -> io::Result<()> {
         let out = &mut self.console.out;
         match self.format {
-            Format::Table => drop(self.table.row(values.iter().map(shown))),
+            Format::Table => self.cells.push(values.iter().map(shown).collect()),
             Format::Csv => write_separated(out, ",", values.iter().map(|v| csv(&text(v))))?,
             Format::Tsv => write_separated(out, "\t", values.iter().map(|v| tsv(&text(v))))?,
             Format::Json | Format::Jsonl => {
@@ -91,13 +91,52 @@ impl<'a> Rows<'a> {
     /// Writes what comes after the last row; the number of rows.
     pub(crate) fn end(self) -> io::Result<u64> {
         match self.format {
-            Format::Table => self.console.line(self.table.to_string())?,
+            Format::Table => {
+                let text = tables(&self.columns, &self.cells, self.console.table_width());
+                self.console.line(text)?;
+            }
             Format::Json if self.written == 0 => self.console.line("]")?,
             Format::Json => self.console.line("\n]")?,
             _ => {}
         }
         Ok(self.written)
     }
+}
+
+/// The rows as one table or, where they are wider than the terminal, as several, one below the other:
+/// each begins with the first column, which names the row.
+fn tables(columns: &[String], rows: &[Vec<String>], width: usize) -> String {
+    let wide = |column: usize| {
+        let texts = rows.iter().filter_map(|row| row.get(column)).chain([&columns[column]]);
+        texts.map(|text| cells(&escaped(text.clone()))).max().unwrap_or(0) + 2
+    };
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    let mut room = 0;
+    for column in 1..columns.len() {
+        let needed = wide(column);
+        match blocks.last_mut().filter(|_| needed <= room) {
+            Some(block) => {
+                block.push(column);
+                room -= needed;
+            }
+            None => {
+                blocks.push(vec![0, column]);
+                room = width.saturating_add(2).saturating_sub(wide(0) + needed);
+            }
+        }
+    }
+    if blocks.is_empty() {
+        blocks.push((0..columns.len()).collect());
+    }
+    let table = |block: Vec<usize>| {
+        let mut table =
+            Table::new(block.iter().map(|column| columns[*column].clone())).width(width);
+        for row in rows {
+            table.row(block.iter().map(|column| row[*column].clone()));
+        }
+        table.to_string()
+    };
+    blocks.into_iter().map(table).collect::<Vec<_>>().join("\n\n")
 }
 
 fn distinct(columns: Vec<String>) -> Vec<String> {
@@ -173,6 +212,20 @@ mod tests {
             ["a", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\""]
         );
         assert_eq!(["a,b", "a\tb", "a\\n\nb\r"].map(tsv), ["a,b", "a\\tb", "a\\\\n\\nb\\r"]);
+    }
+
+    /// Goal: a table that is too wide for the terminal loses no column and cuts none.
+    #[test]
+    fn a_wide_table_goes_on_below() {
+        let columns = ["id", "first", "second", "third"].map(str::to_owned);
+        let rows = [["1", "aaaaaaaa", "bbbbbbbb", "cccccccc"].map(str::to_owned).to_vec()];
+        let at = |width| tables(&columns, &rows, width);
+        let first = "id  first     second\n──  ────────  ────────\n 1  aaaaaaaa  bbbbbbbb";
+        assert_eq!(at(22), format!("{first}\n\nid  third\n──  ────────\n 1  cccccccc"));
+        assert_eq!(at(32).lines().count(), 3);
+        assert_eq!(at(5).matches("id").count(), 3, "{}", at(5));
+        assert_eq!(tables(&columns[..1], &[vec!["7".into()]], 1), "id\n──\n 7");
+        assert_eq!(tables(&[], &[vec![]], 10), "\n\n");
     }
 
     /// Goal: no value of an object is lost to another column of the same name.

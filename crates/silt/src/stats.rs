@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     }
     console.line(table.to_string())?;
     let headers = ["table or index", "rows", "pages", "size", "unused", "of all"];
-    let mut table = Table::new(headers).width(console.size().0);
+    let mut table = Table::new(headers).width(console.table_width());
     let all: u64 = parts.iter().map(|part| part.bytes).sum();
     for part in &parts {
         table.row([

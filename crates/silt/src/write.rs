@@ -18,6 +18,8 @@ pub(crate) fn open(path: &Path, console: &Console) -> Outcome<SimulationDatabase
             "{file} is of the described system: tables of ours are added, after a backup beside it"
         ));
     }
+    // A reader keeps the writer from putting its log away.
+    drop(known);
     // Key states are built when they are asked for, not behind these commands.
     let options = Options { no_key_states: true, ..Options::default() };
     Ok(SimulationDatabase::open_with(path, options)?)

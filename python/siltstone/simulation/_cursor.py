@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from siltstone import _siltstone
 from siltstone.simulation._state import State
@@ -15,8 +16,11 @@ class Cursor:
     is seen by the next move. Get one from :meth:`SimulationDatabase.cursor`.
     """
 
-    def __init__(self, inner: _siltstone.Cursor, dataset: str, group: str) -> None:
+    def __init__(
+        self, inner: _siltstone.Cursor, dataset: str, group: str, source: Any = None
+    ) -> None:
         self._inner = inner
+        self._source = source
         self.dataset = dataset
         self.group = group
 
@@ -27,7 +31,8 @@ class Cursor:
 
     def state(self) -> State:
         """The state where the cursor stands."""
-        return State(self._inner.state(), self.dataset, self.group, self.timestamp)
+        state = self._inner.state()
+        return State(state, self.dataset, self.group, self.timestamp, self._source)
 
     def move_to(self, timestamp: int) -> State:
         """Move to a timestamp, and return the state there."""

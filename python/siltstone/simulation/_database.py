@@ -14,7 +14,17 @@ import numpy as np
 
 from siltstone import _html, _siltstone
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, ImportReport, Metadata, Run, VerifyReport, make
+from siltstone._reports import (
+    BackupReport,
+    ImportReport,
+    Metadata,
+    Run,
+    SettleReport,
+    VerifyReport,
+    make,
+)
+from siltstone._table import Table
+from siltstone.simulation._attributes import AttributeSpec, schema_from_json, schema_json
 from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._state import State
 from siltstone.simulation._ticket import Ticket
@@ -309,12 +319,12 @@ class SimulationDatabase:
             For a group that the dataset never has.
         """
         state = self._inner.state_at(dataset_name, entity_group, timestamp)
-        return State(state, dataset_name, entity_group, int(timestamp))
+        return State(state, dataset_name, entity_group, int(timestamp), self._inner)
 
     def cursor(self, dataset_name: str, entity_group: str, timestamp: int = -1) -> Cursor:
         """A place in time that moves forwards and backwards. See :meth:`state_at`."""
         inner = self._inner.cursor(dataset_name, entity_group, timestamp)
-        return Cursor(inner, dataset_name, entity_group)
+        return Cursor(inner, dataset_name, entity_group, self._inner)
 
     def sql(self, query: str) -> QueryResult:
         """Run one SQL statement on a snapshot; the connection can only read.
@@ -322,7 +332,28 @@ class SimulationDatabase:
         ``update`` is a keyword of SQL: quote the table's name, ``SELECT * FROM "update"``.
         ``silt_items(dtype, shape, codec, data)`` shows an array as a JSON list.
         """
-        return QueryResult(self._inner.sql(query))
+        return QueryResult(self._inner.sql(query), self._inner.sql_table(query))
+
+    def updates_table(self, dataset_name: str, entity_group: str) -> Table:
+        """All updates of an entity group as one long table.
+
+        Columns ``timestamp``, ``iteration``, ``id``, and one an attribute, null where the update
+        says nothing of it.
+        """
+        inner = self._inner.updates_table(dataset_name, entity_group)
+        return Table(inner, f"updates of {dataset_name}/{entity_group}")
+
+    def states_table(
+        self, dataset_name: str, entity_group: str, timestamps: Iterable[int] | None = None
+    ) -> Table:
+        """The states of an entity group at some timestamps as one long table.
+
+        Columns ``timestamp``, ``id``, and one an attribute, null where it is undefined. Without
+        `timestamps`: at each at which the dataset has updates.
+        """
+        times = None if timestamps is None else list(timestamps)
+        inner = self._inner.states_table(dataset_name, entity_group, times)
+        return Table(inner, f"states of {dataset_name}/{entity_group}")
 
     # -- initial datasets ------------------------------------------------------------------------
 
@@ -410,13 +441,13 @@ class SimulationDatabase:
         self._inner.set_timeline(reference, time_scale, start_time)
 
     @property
-    def schema(self) -> list[dict[str, Any]]:
-        """The attribute types kept with the file: ``name``, ``py_type``, ``unit_shape``, ``csr``, ``enum_name``."""
-        return json.loads(self._inner.schema())
+    def schema(self) -> list[AttributeSpec]:
+        """The attribute types kept with the file."""
+        return schema_from_json(self._inner.schema())
 
     @schema.setter
     def schema(self, schema: Any) -> None:
-        self._inner.set_schema(_schema_json(schema) or b"[]")
+        self._inner.set_schema(schema_json(schema) or b"[]")
 
     # -- the file --------------------------------------------------------------------------------
 
@@ -446,6 +477,15 @@ class SimulationDatabase:
         """Counters since this process opened the file."""
         return self._inner.stats()
 
+    def settle(self, progress: Callable[[int, int], object] | None = None) -> SettleReport:
+        """Pack the arrays of each attribute together: what is finished takes much less.
+
+        It is read through every call as before, but no longer by a program that knows only the
+        documented columns. A file that is written with ``codec="auto"`` is settled when it is
+        closed. `progress` gets blocks done and in all; what it raises stops the work.
+        """
+        return SettleReport(*self._inner.settle(progress))
+
     def vacuum(self) -> int:
         """Remove arrays that nothing uses and give the space back; the bytes freed."""
         return self._inner.vacuum()
@@ -461,6 +501,7 @@ class SimulationDatabase:
         *,
         schema: Any = None,
         workers: int = 0,
+        update_pattern: str | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> ImportReport:
         """Import folders of the described JSON files.
@@ -472,18 +513,20 @@ class SimulationDatabase:
         ----------
         init_dir, updates_dir : path, optional
             Folders of ``<dataset>.json`` and of ``t<timestamp>_<iteration>_<dataset>.json``.
-        schema : list of dict, JSON text, or path of a JSON file, optional
-            Attribute types: ``name``, ``py_type``, ``unit_shape``, ``csr``, ``enum_name``. Without
-            them types are inferred from the values.
+        schema : list of AttributeSpec or dict, JSON text, or path of a JSON file, optional
+            Attribute types. Without them types are inferred from the values.
         workers : int
             Threads that parse; 0 for as many as there are cores.
+        update_pattern : str, optional
+            A regular expression with the groups ``timestamp``, ``iteration`` and ``dataset``, if the
+            files have other names.
         progress : callable, optional
             Gets files done and files in all; what it raises stops the import.
         """
-        return make(
-            ImportReport,
-            self._inner.import_json(init_dir, updates_dir, _schema_json(schema), workers, progress),
+        report = self._inner.import_json(
+            init_dir, updates_dir, schema_json(schema), workers, update_pattern, progress
         )
+        return make(ImportReport, report)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -500,20 +543,6 @@ class SimulationDatabase:
             rows.append((name, self.get_update_count(name), span, ", ".join(self.get_groups(name))))
         title = f"{self.path.name}: {self.get_update_count():,} updates, {self.status}"
         return _html.table(title, ["dataset", "updates", "timestamps", "groups"], rows, len(names))
-
-
-def _schema_json(schema: Any) -> bytes | None:
-    """A schema as JSON text, from whatever it is given as."""
-    if schema is None:
-        return None
-    if isinstance(schema, bytes):
-        return schema
-    if isinstance(schema, os.PathLike):
-        return Path(schema).read_bytes()
-    if isinstance(schema, str):
-        is_text = schema.lstrip().startswith("[")
-        return schema.encode() if is_text else Path(schema).read_bytes()
-    return json.dumps(list(schema)).encode()
 
 
 def _to_json(data: Any) -> bytes:

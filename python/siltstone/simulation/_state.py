@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from siltstone import _html, _siltstone
+from siltstone.errors import ClosedError
 
 
 class State(dict[str, dict[str, np.ndarray]]):
@@ -25,12 +27,19 @@ class State(dict[str, dict[str, np.ndarray]]):
     """
 
     def __init__(
-        self, data: Mapping[str, Any] = {}, dataset: str = "", group: str = "", timestamp: int = -1
+        self,
+        data: Mapping[str, Any] = {},
+        dataset: str = "",
+        group: str = "",
+        timestamp: int = -1,
+        source: Any = None,
     ) -> None:
         super().__init__(data)
         self.dataset = dataset
         self.group = group
         self.timestamp = timestamp
+        # Whoever knows the attribute types; a state does not keep its file open.
+        self._source = None if source is None else weakref.ref(source)
 
     @property
     def ids(self) -> np.ndarray:
@@ -57,7 +66,16 @@ class State(dict[str, dict[str, np.ndarray]]):
         return [None if missing else value for value, missing in zip(values, mask, strict=True)]
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return _siltstone.entities_to_arrow(self._name(), dict(self), requested_schema)
+        return _siltstone.state_to_arrow(
+            dict(self), self.timestamp, self._schema(), requested_schema
+        )
+
+    def _schema(self) -> bytes | None:
+        source = self._source() if self._source is not None else None
+        try:
+            return None if source is None else source.schema()
+        except ClosedError:
+            return None
 
     def to_pandas(self) -> Any:
         """The state as a pandas DataFrame, a row an entity, indexed by id.
@@ -119,7 +137,8 @@ class State(dict[str, dict[str, np.ndarray]]):
 
     def copy(self) -> State:
         """A shallow copy."""
-        return State(self, self.dataset, self.group, self.timestamp)
+        source = self._source() if self._source is not None else None
+        return State(self, self.dataset, self.group, self.timestamp, source)
 
 
 def _objects(rows: list[Any]) -> np.ndarray:

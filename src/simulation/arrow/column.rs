@@ -72,10 +72,11 @@ impl ColumnPlan {
         let mut plan = ColumnPlan::new(name, data.dtype(), &data.shape()[1..], row_ptr, spec);
         let is_bool = |(i, byte): (usize, &u8)| {
             let per_row = plan.unit.iter().product::<usize>().max(1);
-            *byte <= 1 || match &attribute.mask {
-                None => is_mark(DType::I8, &[*byte]),
-                Some(mask) => plan.row_ptr.is_none() && mask.data()[i / per_row] != GIVEN,
-            }
+            *byte <= 1
+                || match &attribute.mask {
+                    None => is_mark(DType::I8, &[*byte]),
+                    Some(mask) => plan.row_ptr.is_none() && mask.data()[i / per_row] != GIVEN,
+                }
         };
         plan.boolean = plan.may_be_boolean() && data.data().iter().enumerate().all(is_bool);
         plan

@@ -17,11 +17,16 @@
 //! but NaN stays NaN. The dtype and shape are in the metadata of each field.
 
 mod column;
+mod decode;
+mod import;
 mod plan;
 mod states;
+#[cfg(test)]
+mod tests;
 mod updates;
 mod values;
 
+pub use import::import_tables;
 use plan::GroupPlan;
 pub(super) use states::initial;
 

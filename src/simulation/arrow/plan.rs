@@ -45,6 +45,9 @@ impl GroupPlan {
             Ok(())
         })?;
         plan.add_columns(tx, dataset, group, schema)?;
+        for column in plan.columns.iter_mut().filter(|column| column.boolean) {
+            column.boolean = only_bools(tx, layout, dataset, group, &column.attribute)?;
+        }
         if layout == Layout::Ours {
             plan.has_cleared = has_cleared(tx, layout, dataset, group)?;
         }
@@ -90,8 +93,9 @@ impl GroupPlan {
             let row_ptr = row_ptr.map(|dtype| dtype.parse()).transpose().map_err(corrupt)?;
             let unit = shape.get(1..).unwrap_or_default();
             let mut column = ColumnPlan::new(&name, dtype, unit, row_ptr, schema.get(&name));
-            // Only our writer keeps the range; another's file leaves it open.
-            let is_bool = matches!(range, (Some(low), Some(high)) if low >= 0.0 && high <= 1.0);
+            // Where nothing is given there is no range, and none in another program's file.
+            let is_bool =
+                range.0.is_none_or(|low| low >= 0.0) && range.1.is_none_or(|high| high <= 1.0);
             column.boolean = is_bool && column.may_be_boolean();
             Ok(column)
         })?;
@@ -99,7 +103,9 @@ impl GroupPlan {
             if column.attribute == "id" {
                 self.id = match self.id {
                     None => column.stored,
-                    Some(id) => Some(id).filter(|id| Some(*id) == column.stored).or(Some(DType::I64)),
+                    Some(id) => {
+                        Some(id).filter(|id| Some(*id) == column.stored).or(Some(DType::I64))
+                    }
                 };
                 continue;
             }
@@ -109,6 +115,30 @@ impl GroupPlan {
         }
         Ok(())
     }
+}
+
+/// Whether the arrays without a range, of which that does not say it, hold nothing but 0, 1 and the
+/// mark.
+fn only_bools(
+    tx: &ReadTx<'_>,
+    layout: Layout,
+    dataset: &str,
+    group: &str,
+    attribute: &str,
+) -> Result<bool> {
+    let sql = "SELECT DISTINCT a.data_id FROM \"update\" u \
+        JOIN update_attribute l ON l.update_id = u.id \
+        JOIN attribute_data a ON a.id = l.attribute_data_id \
+        WHERE u.dataset_name = ?1 AND a.entity_group = ?2 AND a.attribute_name = ?3 \
+        AND a.min_val IS NULL";
+    let arrays: Vec<i64> = tx.query(sql, (dataset, group, attribute), |row| Ok(row.get(0)?))?;
+    let mut reader = ArrayReader::new(tx, layout);
+    for array in arrays {
+        if reader.read(array)?.data().iter().any(|byte| *byte > 1 && *byte != i8::MIN as u8) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn has_cleared(tx: &ReadTx<'_>, layout: Layout, dataset: &str, group: &str) -> Result<bool> {

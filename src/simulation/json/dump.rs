@@ -125,10 +125,14 @@ impl Cells {
                     Some(py_type) => py_type == PyType::Bool,
                 };
                 let size = dtype.item_size();
+                let ends = match attribute.mask {
+                    Some(_) => attribute.row_ptr.as_ref().and_then(Array::to_i64s),
+                    None => None,
+                };
                 let is_bool = |(i, item): (usize, &[u8])| {
                     (item[0] <= 1 && item[1..].iter().all(|b| *b == 0))
                         || (has_marks && is_mark(dtype, item))
-                        || is_hidden(attribute, i)
+                        || is_hidden(attribute, ends.as_deref(), i)
                 };
                 if may_be_bool && bytes.data().chunks_exact(size).enumerate().all(is_bool) {
                     Form::Bool
@@ -210,10 +214,10 @@ impl Cells {
 }
 
 /// Whether an item belongs to a row that a mask calls undefined: whatever it holds, it says nothing.
-fn is_hidden(attribute: &Attribute, item: usize) -> bool {
+fn is_hidden(attribute: &Attribute, ends: Option<&[i64]>, item: usize) -> bool {
     let Some(mask) = &attribute.mask else { return false };
     let unit = item / attribute.data.shape()[1..].iter().product::<usize>().max(1);
-    let row = match attribute.row_ptr.as_ref().and_then(Array::to_i64s) {
+    let row = match ends {
         None => unit,
         Some(ends) => ends.partition_point(|end| *end <= unit as i64) - 1,
     };

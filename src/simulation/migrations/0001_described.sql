@@ -39,6 +39,7 @@ CREATE TABLE attribute_data (
 CREATE TABLE update_attribute (
     update_id         INTEGER NOT NULL REFERENCES "update" (id) ON DELETE CASCADE,
     attribute_data_id INTEGER NOT NULL REFERENCES attribute_data (id) ON DELETE CASCADE,
+    position          INTEGER NOT NULL DEFAULT 0,  -- ours: the order in which the update named them
     PRIMARY KEY (update_id, attribute_data_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -46,12 +47,14 @@ CREATE TABLE initial_dataset (
     id           INTEGER PRIMARY KEY,
     dataset_name TEXT NOT NULL UNIQUE,
     format       TEXT NOT NULL,             -- UNSTRUCTURED (JSON), BINARY, ENTITY_BASED (rows below)
-    data         BLOB
+    data         BLOB,
+    codec        TEXT                       -- ours: how data is packed, after its length in 8 bytes; NULL: as it is
 ) STRICT;
 
 CREATE TABLE initial_dataset_attribute (
     initial_dataset_id INTEGER NOT NULL REFERENCES initial_dataset (id) ON DELETE CASCADE,
     attribute_data_id  INTEGER NOT NULL REFERENCES attribute_data (id) ON DELETE CASCADE,
+    position           INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (initial_dataset_id, attribute_data_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -6,6 +6,15 @@ CREATE TABLE simulation_run (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO simulation_run (key, value) VALUES ('key_epoch', 0);
 
+CREATE TABLE array_block (                  -- arrays of one dtype, one after another, packed together
+    id       INTEGER PRIMARY KEY,
+    dtype    TEXT NOT NULL,                 -- the columns as in numpy_array
+    shape    TEXT NOT NULL,
+    codec    TEXT,
+    checksum BLOB NOT NULL,
+    data     BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE simulation_key_state (
     id           INTEGER PRIMARY KEY,
     dataset_name TEXT NOT NULL,

@@ -115,7 +115,9 @@ impl ResultDataset {
     /// # Errors
     /// [`Error::Corrupt`] if rows are damaged.
     pub fn attributes(&self, group: &str) -> Result<Vec<AttributeInfo>> {
-        let Some(state) = self.state_at(group, &Time::Timestamp(-1))? else { return Ok(Vec::new()) };
+        let Some(state) = self.state_at(group, &Time::Timestamp(-1))? else {
+            return Ok(Vec::new());
+        };
         Ok(state.columns.iter().map(|column| self.describe(group, column)).collect())
     }
 
@@ -219,9 +221,11 @@ impl ResultDataset {
             EntityKey::Attribute(name, value) => {
                 let state = self.state_at(group, &Time::Timestamp(0))?;
                 let state = state.ok_or_else(|| missing("entity group", group.to_owned()))?;
-                let column = state.column(name).ok_or_else(|| missing("attribute", name.clone()))?;
+                let column =
+                    state.column(name).ok_or_else(|| missing("attribute", name.clone()))?;
                 let row = find(column, value)?;
-                let row = row.ok_or_else(|| missing("entity with", format!("{name} = {value:?}")))?;
+                let row =
+                    row.ok_or_else(|| missing("entity with", format!("{name} = {value:?}")))?;
                 state.ids[row]
             }
         };

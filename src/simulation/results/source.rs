@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::temporary::TemporaryFolder;
 use super::ResultsOptions;
+use super::temporary::TemporaryFolder;
 use crate::error::{Error, Result};
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::initial::InitialData;

@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn each_form_means_the_same() {
         let timeline = Timeline { reference: 1_577_836_800.0, time_scale: 1.0, start_time: 0 };
-        let times = [Time::from(3600), Time::from("2020-01-01T01:00:00"), Time::Moment(1_577_840_400.0)];
+        let times =
+            [Time::from(3600), Time::from("2020-01-01T01:00:00"), Time::Moment(1_577_840_400.0)];
         for time in &times {
             assert_eq!(time.to_timestamp(Some(&timeline)).unwrap(), 3600);
         }

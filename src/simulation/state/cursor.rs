@@ -356,7 +356,7 @@ impl GroupCursor {
 /// Changes whenever updates are added or removed.
 fn seen(tx: &ReadTx<'_>, layout: Layout) -> Result<(i64, i64)> {
     let number = |sql: &str| tx.query_one(sql, [], |row| Ok(row.get(0)?));
-    let last = number("SELECT max(id) FROM \"update\"")?.unwrap_or(0);
+    let last = number("SELECT coalesce(max(id), 0) FROM \"update\"")?.unwrap_or(0);
     let epoch = match layout {
         Layout::Ours => crate::simulation::run::get(tx, "key_epoch")?.unwrap_or(0),
         _ => 0,

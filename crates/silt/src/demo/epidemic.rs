@@ -176,6 +176,7 @@ impl Epidemic {
     }
 
     /// How many are susceptible, exposed, infectious and recovered, in this order.
+    #[cfg(test)]
     pub(crate) fn counts(&self) -> [usize; 4] {
         let mut counts = [0; 4];
         self.people.state.iter().for_each(|state| counts[*state as usize] += 1);

@@ -179,7 +179,7 @@ fn curves(demo: &Demo<'_>, canvas: Canvas, console: &mut Console) -> Outcome<()>
     });
     let labels: Vec<String> = (0..watched.counts.len()).map(|day| format!("day {day}")).collect();
     let band = [(LOCKDOWN.start as usize..LOCKDOWN.end as usize, "lockdown")];
-    heading("Two waves, and a lockdown between them: exposed and infectious people", console)?;
+    heading("How it went: exposed and infectious people, and the lockdown", console)?;
     let canvas = Canvas { height: canvas.height.min(16), ..canvas };
     console.line(chart::lines(&series, &labels, &band, canvas))?;
 

@@ -14,8 +14,9 @@ use crate::exit::{Failure, Outcome};
 use crate::table::cut;
 use crate::{human, interrupt};
 
-/// Between two looks at the file.
+/// Between two looks at the file, and at one that grows as fast as it can.
 const LOOK_EVERY: Duration = Duration::from_millis(80);
+const LOOK_EVERY_FAST: Duration = Duration::from_millis(2);
 /// How long the writer may take to create the file.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause after a simulated day, so that it can be watched: 180 days in nine seconds.
@@ -131,7 +132,7 @@ fn follow(args: &Args, path: &Path, console: &mut Console, writer: &mut Child) -
         match ended {
             Some(true) => return Ok(watched),
             Some(false) => return Err(failure(writer)),
-            None => std::thread::sleep(LOOK_EVERY),
+            None => std::thread::sleep(if args.fast { LOOK_EVERY_FAST } else { LOOK_EVERY }),
         }
         if interrupt::is_set() {
             live.clear(console)?;

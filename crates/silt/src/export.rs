@@ -1,0 +1,110 @@
+//! `silt export`: a run out of the database, as files for other programs.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::json;
+use siltstone::simulation::{Content, ExportFormat, ExportOptions, SimulationDatabase, export};
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::{human, interrupt};
+
+/// Write a run out as JSON files, Parquet, Arrow, CSV or JSON lines
+///
+/// JSON gives the described system's folders back: init_data with the initial datasets as they came,
+/// and updates with a file an update. The other formats give one file a dataset and entity group. A
+/// folder that holds anything is refused unless --overwrite is given; no other file is touched then.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt export run.db --to run-json
+  silt export run.db --to run-parquet --format parquet --what states")]
+pub(crate) struct Args {
+    /// The database
+    file: PathBuf,
+
+    /// The folder; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+
+    /// The form of the files
+    #[arg(long, short, default_value = "json", value_parser = formats())]
+    format: ExportFormat,
+
+    /// The rows of a table; JSON files always hold the updates
+    #[arg(long, value_enum, default_value_t = What::Updates)]
+    what: What,
+
+    /// Only this dataset; may be given several times
+    #[arg(long, value_name = "NAME")]
+    dataset: Vec<String>,
+
+    /// Write into a folder that holds something, and replace files of the same name
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// A row an update and entity: what the update gives
+    Updates,
+    /// A row a timestamp and entity: the state at that time
+    States,
+}
+
+fn formats() -> impl TypedValueParser<Value = ExportFormat> {
+    PossibleValuesParser::new(["json", "parquet", "arrow", "csv", "jsonl"])
+        .try_map(|name| name.parse::<ExportFormat>())
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let start = Instant::now();
+    let db = SimulationDatabase::open_read_only(&args.file)?;
+    let options = ExportOptions {
+        target: args.to.clone(),
+        format: args.format,
+        what: match args.what {
+            What::Updates => Content::Updates,
+            What::States => Content::States,
+        },
+        datasets: args.dataset.clone(),
+        overwrite: args.overwrite,
+    };
+    let bar = console.progress("exporting", "updates");
+    let exported = export(&db, &options, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+        interrupt::check("exporting")
+    });
+    bar.finish_and_clear();
+    let report = exported?;
+    let folder = args.to.display().to_string();
+    if console.json {
+        console.document(&json!({
+            "path": folder,
+            "files": report.files,
+            "bytes": report.bytes,
+            "updates": report.updates,
+            "rows": report.rows,
+            "initial_datasets": report.initial_datasets,
+            "seconds": start.elapsed().as_secs_f64(),
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let rows = match report.rows {
+        0 => String::new(),
+        n => format!(" in {}", human::plural(n, "row")),
+    };
+    console.line(format!(
+        "{folder}: {}{rows} and {} as {} of {} in {}",
+        human::plural(report.updates, "update"),
+        human::plural(report.initial_datasets, "initial dataset"),
+        human::plural(report.files, "file"),
+        human::size(report.bytes),
+        human::duration(start.elapsed()),
+    ))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,82 @@
+//! `silt merge`: several databases of one run into one.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::json;
+use siltstone::simulation::{SimulationDatabase, merge};
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::{human, interrupt};
+
+/// Join several databases into one
+///
+/// What the target has with the same content is skipped, so that a merge that was interrupted is taken
+/// up by typing it again. What the target has with another content stays as it is there: each such
+/// place is named on stderr and left behind, and the exit code is 3 then. The sources are not changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt merge part-1.db part-2.db -o run.db")]
+pub(crate) struct Args {
+    /// The databases to read
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+
+    /// The database to write; created if there is none
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let start = Instant::now();
+    // A mistyped source is found before a target is made.
+    for source in &args.sources {
+        drop(SimulationDatabase::open_read_only(source)?);
+    }
+    let bar = console.progress("merging", "updates");
+    let merged = merge(&args.sources, &args.output, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+        interrupt::check("merging")
+    });
+    bar.finish_and_clear();
+    let report = merged?;
+    for conflict in &report.first_conflicts {
+        let source = conflict.source.display();
+        console.warn(&format!("{source}: {}: left behind: {}", conflict.what, conflict.why));
+    }
+    let more = report.conflicts.saturating_sub(report.first_conflicts.len() as u64);
+    if more > 0 {
+        console.warn(&format!("{} more left behind", human::count(more)));
+    }
+    let path = args.output.display().to_string();
+    if console.json {
+        let conflicts: Vec<_> = (report.first_conflicts.iter())
+            .map(|conflict| {
+                let source = conflict.source.display().to_string();
+                json!({ "source": source, "what": conflict.what, "why": conflict.why })
+            })
+            .collect();
+        console.document(&json!({
+            "path": path,
+            "updates": report.updates,
+            "skipped": report.skipped,
+            "initial_datasets": report.initial_datasets,
+            "conflicts": report.conflicts,
+            "first_conflicts": conflicts,
+            "seconds": start.elapsed().as_secs_f64(),
+        }))?;
+    } else {
+        console.line(format!(
+            "{path}: {} and {} from {} in {}; {} skipped, the same there already",
+            human::plural(report.updates, "update"),
+            human::plural(report.initial_datasets, "initial dataset"),
+            human::plural(args.sources.len() as u64, "database"),
+            human::duration(start.elapsed()),
+            human::count(report.skipped),
+        ))?;
+    }
+    Ok(if report.conflicts == 0 { Exit::Done } else { Exit::LeftBehind })
+}

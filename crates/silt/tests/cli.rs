@@ -1,0 +1,16 @@
+//! The built command, driven as a user does.
+
+#[path = "cli/demo.rs"]
+mod demo;
+#[path = "cli/documentation.rs"]
+mod documentation;
+#[path = "cli/import.rs"]
+mod import;
+#[path = "cli/keep.rs"]
+mod keep;
+#[path = "cli/look.rs"]
+mod look;
+#[path = "cli/real_data.rs"]
+mod real_data;
+#[path = "cli/silt.rs"]
+mod silt;

@@ -1,0 +1,129 @@
+//! `demo`.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::silt::{command, names, silt, small_run};
+
+const SMALL: &str = "demo --fast --days 75 --people 500";
+
+/// Goal: the demo records, reads meanwhile, draws, and leaves one complete database.
+#[test]
+fn the_demo_shows_what_it_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = silt(folder.path(), SMALL).ok();
+    for part in [
+        "Process ",
+        "recorded",
+        "read meanwhile",
+        "# infectious",
+        "Siltmouth",
+        "lockdown",
+        "What to try next",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colour in a pipe:\n{text}");
+    assert_eq!(names(folder.path()), ["demo.db"]);
+    let info = silt(folder.path(), "info demo.db --json").json();
+    assert_eq!(info["run"]["status"], "complete");
+    assert_eq!(info["datasets"][0]["timestamps"], 75);
+}
+
+/// Goal: the commands that the demo names work as they stand, twice.
+#[test]
+#[cfg(unix)]
+fn the_commands_to_try_next_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = silt(folder.path(), &format!("{SMALL} --dir my.data")).ok();
+    let commands: Vec<&str> = (text.lines().skip_while(|line| !line.starts_with("What to try")))
+        .filter_map(|line| line.strip_prefix("  "))
+        .collect();
+    assert!(commands.len() >= 5, "{text}");
+    for line in commands.iter().chain(&commands) {
+        let output =
+            Command::new("sh").args(["-c", line]).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        assert!(!output.stdout.is_empty(), "{line}");
+    }
+}
+
+/// Goal: the same seed gives the same run, whatever the pace; as JSON too.
+#[test]
+fn a_seed_gives_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &str| {
+        silt(folder.path(), &format!("demo --days 12 --people 300 --json {more}")).json()
+    };
+    let (fast, slow) = (run("--fast"), run(""));
+    assert_eq!(fast["infectious"], slow["infectious"]);
+    assert_eq!(fast["infectious"].as_array().unwrap().len(), 13);
+    assert!(slow["looks"].as_u64().unwrap() > 4, "{slow}");
+    assert_ne!(run("--fast --seed 2")["infectious"], fast["infectious"]);
+}
+
+/// Goal: an earlier demo is replaced; any other file only when told.
+#[test]
+fn a_file_that_is_no_demo_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demo.db");
+    fs::rename(small_run(folder.path()), &path).unwrap();
+    for content in [fs::read(&path).unwrap(), b"notes".to_vec(), vec![]] {
+        fs::write(&path, &content).unwrap();
+        let ran = silt(folder.path(), SMALL);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains("not an earlier demo"), "{ran:?}");
+        assert_eq!(fs::read(&path).unwrap(), content);
+    }
+    silt(folder.path(), &format!("{SMALL} --overwrite")).ok();
+    silt(folder.path(), "demo --fast --days 3 --people 50").ok();
+    let info = silt(folder.path(), "info demo.db --json").json();
+    assert_eq!(info["datasets"][0]["timestamps"], 3);
+}
+
+/// Goal: the smallest and odd sizes draw too.
+#[test]
+fn few_people_and_days_are_no_trouble() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in ["--days 1 --people 1", "--days 2 --people 7", "--days 40 --people 3"] {
+        for columns in ["1", "20", "300"] {
+            let mut command = command(folder.path());
+            command.args(["demo", "--fast"]).args(line.split(' ')).env("COLUMNS", columns);
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{line} at {columns}: {said}");
+        }
+    }
+}
+
+/// Goal: Ctrl-C ends both processes; the file says that the run did not end well, and is whole.
+#[test]
+#[cfg(unix)]
+fn an_interrupted_demo_is_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = command(folder.path())
+        .args(["demo", "--people", "200"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let recorded = || silt(folder.path(), "info demo.db --json");
+    let begun = |ran: &crate::silt::Ran| {
+        ran.code == 0 && ran.json()["datasets"][0]["updates"].as_u64() > Some(2)
+    };
+    while !begun(&recorded()) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // Only the process that the user sees: the other one must follow it.
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let info = recorded().json();
+    assert_eq!(info["run"]["status"], json!("failed"));
+    assert!(info["run"]["error"].as_str().unwrap().contains("interrupted"), "{info}");
+    assert!(silt(folder.path(), "verify demo.db").ok().contains("all is well"));
+}

@@ -1,0 +1,282 @@
+//! `info`, `query`, `state`, `verify`, `stats`: commands that only read.
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::silt::{command, names, silt, silt_with, small_run};
+
+/// Goal: what is in the file is told, in words and as JSON.
+#[test]
+fn info_tells_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    let text = silt(folder.path(), "info run.db").ok();
+    for part in [
+        "simulation 1",
+        "complete",
+        "0 is 2020-01-01T00:00:00Z",
+        "dataset transport: 3 updates at 3 timestamps, 0 to 20 (2020-01-01T00:00:00Z to 2020-01-01T20:00:00Z)",
+        "road_segments: 3 updates of speed",
+        "ENTITY_BASED",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    let info = silt(folder.path(), "info run.db --json").json();
+    assert_eq!(info["run"]["status"], "complete");
+    assert_eq!(info["page_size"], 4096);
+    assert_eq!(info["schema"], json!({ "simulation": 1 }));
+    let dataset = &info["datasets"][0];
+    assert_eq!(
+        (&dataset["updates"], &dataset["first"], &dataset["last"]),
+        (&json!(3), &json!(0), &json!(20))
+    );
+    assert_eq!(dataset["groups"][0]["attributes"], json!(["id", "speed"]));
+    // Three ids arrays and one more in the initial dataset, of which two differ; four of speeds.
+    let arrays = &info["arrays"];
+    assert_eq!((&arrays["stored"], &arrays["references"]), (&json!(6), &json!(8)));
+    assert_eq!(arrays["stored_bytes"], 8 * (3 + 1 + 3 + 3 + 1 + 3));
+    assert_eq!(arrays["referenced_bytes"], 2 * 8 * (3 + 3 + 1 + 3));
+    assert_eq!(arrays["codecs"]["raw"]["arrays"], 6);
+}
+
+/// Goal: rows come in each format, values unharmed.
+#[test]
+fn query_has_five_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    let sql = "SELECT 1 AS a, NULL AS b, 'x,\"y\"' || char(9) || 'z' AS c, 0.1 AS d, x'00ff' AS a";
+    let in_format = |format: &str| {
+        silt_with(folder.path(), &format!("query run.db --format {format}"), sql).ok()
+    };
+    assert_eq!(in_format("csv"), "a,b,c,d,a\n1,,\"x,\"\"y\"\"\tz\",0.1,x'00ff'\n");
+    assert_eq!(in_format("tsv"), "a\tb\tc\td\ta\n1\t\tx,\"y\"\\tz\t0.1\tx'00ff'\n");
+    let row = "{\"a\":1,\"b\":null,\"c\":\"x,\\\"y\\\"\\tz\",\"d\":0.1,\"a_2\":\"x'00ff'\"}";
+    assert_eq!(in_format("jsonl"), format!("{row}\n"));
+    assert_eq!(in_format("json"), format!("[\n{row}\n]\n"));
+    assert!(in_format("table").contains("a  b  c"), "{}", in_format("table"));
+    let piped = silt_with(folder.path(), "query run.db", sql).ok();
+    assert_eq!(piped, in_format("tsv"), "a pipe gets TSV");
+    assert_eq!(silt_with(folder.path(), "query run.db --json", sql).ok(), in_format("json"));
+    let none = silt_with(folder.path(), "query run.db --json", "SELECT 1 WHERE 0").ok();
+    assert_eq!(none, "[]\n");
+}
+
+/// Goal: rows go to a file of the form that its ending says, and replace no file unasked.
+#[test]
+fn query_writes_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    let sql = "SELECT timestamp, dataset_name FROM \"update\" ORDER BY 1";
+    silt_with(folder.path(), "query run.db -o out.csv", sql).ok();
+    let text = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    assert_eq!(text, "timestamp,dataset_name\n0,transport\n10,transport\n20,transport\n");
+    silt_with(folder.path(), "query run.db -o out.parquet --quiet", sql).ok();
+    let bytes = std::fs::read(folder.path().join("out.parquet")).unwrap();
+    assert_eq!(&bytes[..4], b"PAR1");
+    assert_eq!(silt_with(folder.path(), "query run.db -o out.csv", "SELECT 1").code, 2);
+    assert_eq!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap(), text);
+    silt_with(folder.path(), "query run.db --overwrite -o out.csv", "SELECT 1 AS x").ok();
+    assert_eq!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap(), "x\n1\n");
+    let ran = silt_with(folder.path(), "query run.db -o out.xls", sql);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("parquet"), "{ran:?}");
+}
+
+/// Goal: SQL that is wrong, or would write, is refused with SQLite's reason and changes nothing.
+#[test]
+fn query_cannot_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small_run(folder.path());
+    let before = std::fs::read(&path).unwrap();
+    for (sql, reason) in [
+        ("DELETE FROM \"update\"", "readonly"),
+        ("CREATE TABLE t (x)", "readonly"),
+        ("SELECT * FROM nothing", "no such table"),
+        ("SELEC 1", "syntax error"),
+    ] {
+        let ran = silt_with(folder.path(), "query run.db", sql);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{sql}: {ran:?}");
+        assert!(ran.err.contains(reason), "{sql}: {ran:?}");
+        let ran = silt_with(folder.path(), "query run.db --json", sql);
+        let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+        assert!(error["error"].as_str().unwrap().contains(reason), "{error}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Goal: a reader of stdout that goes away is no failure, and nothing is said of it.
+#[test]
+fn a_broken_pipe_is_success() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    let sql = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1000000) SELECT x FROM c";
+    for format in ["tsv", "json", "table"] {
+        let mut child = command(folder.path())
+            .args(["query", "run.db", sql, "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{format}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{format}");
+    }
+}
+
+/// Goal: a state is what the last updates left, at any way of naming the time.
+#[test]
+fn state_is_what_the_updates_left() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    let speeds = |time: &str| {
+        let line = format!("state run.db transport road_segments {time} --attribute speed --json");
+        silt(folder.path(), &line).json()["attributes"]["speed"].clone()
+    };
+    assert_eq!(speeds("--at -1"), json!([10.0, null, 30.0]));
+    assert_eq!(speeds("--at 0"), json!([50.0, 60.5, 40.0]));
+    assert_eq!(speeds("--at 19"), json!([50.0, 55.0, 40.0]));
+    assert_eq!(speeds("--at 2020-01-01T10:00"), json!([50.0, 55.0, 40.0]));
+    assert_eq!(speeds("--at 2020-01-01T21:00:00+01:00"), json!([1.0, 2.0, 3.0]));
+    assert_eq!(speeds(""), json!([1.0, 2.0, 3.0]));
+    let ran =
+        silt(folder.path(), "state run.db transport road_segments --at -1 --limit 2 --format csv");
+    assert_eq!(ran.out, "id,speed\n1,10.0\n2,\n");
+    assert!(ran.err.contains("2 of 3 entities"), "{ran:?}");
+    assert_eq!(silt(folder.path(), "state run.db transport road_segments --quiet").err, "");
+}
+
+/// Goal: a name that is not there is answered with those that are.
+#[test]
+fn state_names_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    for (line, known) in [
+        ("state run.db transprot road_segments", "it has transport"),
+        ("state run.db transport roads", "it has road_segments"),
+        ("state run.db transport road_segments --attribute sped", "it has speed"),
+        ("state run.db transport road_segments --at yesterday", "an integer timestamp, or a date"),
+    ] {
+        let ran = silt(folder.path(), line);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains(known), "{line}: {ran:?}");
+    }
+}
+
+/// Goal: damage is found, named, and exit code 1; without damage it is 0.
+#[test]
+fn verify_finds_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small_run(folder.path());
+    assert!(silt(folder.path(), "verify run.db").ok().contains("all is well"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let place = bytes.windows(8).position(|eight| eight == 60.5f64.to_le_bytes());
+    bytes[place.expect("the array is stored raw") + 1] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let ran = silt(folder.path(), "verify run.db");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("numpy_array row") && ran.out.contains("checksum"), "{ran:?}");
+    let ran = silt(folder.path(), "verify run.db --json");
+    assert_eq!((ran.code, &ran.json()["ok"]), (1, &json!(false)));
+    assert_eq!(ran.json()["findings"].as_array().unwrap().len(), 1);
+}
+
+/// Goal: a file that lacks its end is a finding or an error, in a sentence, never a panic.
+#[test]
+fn a_truncated_file_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small_run(folder.path());
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [1, 99, 100, 4095, 4096, 8192, bytes.len() - 4096, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        for line in
+            ["verify run.db", "info run.db", "stats run.db", "state run.db transport road_segments"]
+        {
+            let ran = silt(folder.path(), line);
+            assert!(!ran.err.contains("panicked"), "{length}: {ran:?}");
+            if line.starts_with("verify") {
+                assert!(ran.code == 1 || ran.code == 2, "{length}: {ran:?}");
+            }
+            if ran.code == 2 {
+                assert!(ran.err.starts_with("error: "), "{length}: {ran:?}");
+            }
+        }
+    }
+}
+
+/// Goal: each table's rows and bytes are counted, and the bytes add up to the file's.
+#[test]
+fn stats_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small_run(folder.path());
+    let stats = silt(folder.path(), "stats run.db --json").json();
+    let tables = stats["tables"].as_array().unwrap();
+    let rows =
+        |name: &str| tables.iter().find(|table| table["name"] == name).unwrap()["rows"].clone();
+    assert_eq!((rows("update"), rows("numpy_array")), (json!(3), json!(6)));
+    let bytes: u64 = tables.iter().map(|table| table["bytes"].as_u64().unwrap()).sum();
+    let free = stats["settings"]["freelist_count"].as_u64().unwrap() * 4096;
+    let size = std::fs::metadata(&path).unwrap().len();
+    // One page is the map that incremental vacuum needs.
+    assert!(bytes + free <= size && size <= bytes + free + 4096, "{bytes} + {free}, {size}");
+    assert!(silt(folder.path(), "stats run.db").ok().contains("journal_mode"));
+}
+
+/// Goal: commands that read leave the file's bytes and its folder as they were, and make no file of a
+/// mistyped name.
+#[test]
+fn readers_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small_run(folder.path());
+    let before = std::fs::read(&path).unwrap();
+    for line in [
+        "info",
+        "verify",
+        "stats",
+        "query SELECT/**/1",
+        "state transport road_segments",
+        "resume --from 0",
+    ] {
+        let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+        silt(folder.path(), &format!("{name} run.db {rest}"));
+        assert_eq!(names(folder.path()), ["run.db"], "after {line}");
+        let ran = silt(folder.path(), &format!("{name} typo.db {rest}"));
+        assert_eq!(ran.code, 2, "{line}: {ran:?}");
+        assert!(ran.err.contains("\"typo.db\" is not in"), "{line}: {ran:?}");
+        assert_eq!(names(folder.path()), ["run.db"], "after {line} of a mistyped name");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Goal: a file of another program, a text and a folder are refused in a sentence.
+#[test]
+fn foreign_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("notes.txt"),
+        "not a database, but longer than a header ".repeat(20),
+    )
+    .unwrap();
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    std::fs::write(folder.path().join("empty.db"), "").unwrap();
+    for file in ["notes.txt", "sub", "empty.db"] {
+        for line in ["info FILE", "verify FILE", "vacuum FILE", "keys FILE", "backup FILE copy.db"]
+        {
+            let ran = silt(folder.path(), &line.replace("FILE", file));
+            assert_eq!(ran.code, 2, "{line} {file}: {ran:?}");
+            assert!(ran.err.starts_with("error: ") && ran.err.lines().count() == 1, "{ran:?}");
+        }
+    }
+    assert_eq!(names(folder.path()), ["empty.db", "notes.txt", "sub"]);
+}
+
+/// Goal: no colour reaches a pipe unless it is asked for, nor a terminal's width.
+#[test]
+fn colour_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = silt(folder.path(), "info typo.db").err;
+    assert!(plain.starts_with("error: "), "{plain:?}");
+    let coloured = silt(folder.path(), "info typo.db --color always").err;
+    assert!(coloured.starts_with("\u{1b}[31merror:\u{1b}[0m "), "{coloured:?}");
+}

@@ -1,0 +1,73 @@
+"""What holds for a whole simulation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from siltstone import _siltstone
+from siltstone.simulation._attributes import schema_json, timeline
+
+
+@dataclass
+class Settings:
+    """What holds for a whole simulation, under the documented names.
+
+    Parameters
+    ----------
+    storage : str, optional
+        The storage strategy: ``"file"`` (or ``"disk"``, its old name), ``"sqlite"``, or a
+        registered one. ``"file"`` unless given.
+    storage_dir : path, optional
+        The folder that results go to.
+    data_dir : path, optional
+        The folder of initial data, of which all ``*.json`` are kept with the results. Without it
+        only the `datasets` that are named are taken from the working directory.
+    datasets : list of str
+        The datasets of the run, if not all of the folder.
+    attributes : list of AttributeSpec, or any other form of a schema
+        Attribute types.
+    timeline_info : TimelineInfo, optional
+        What timestamps mean in calendar time, and where they start.
+    end_time : int, optional
+        The last timestamp of a :class:`Simulation`; without it, it runs until no model asks for
+        another time.
+    durability : {"os", "disk", "buffered"}
+        What a stored update survives.
+    """
+
+    storage: str | None = None
+    storage_dir: str | os.PathLike[str] | None = None
+    data_dir: str | os.PathLike[str] | None = None
+    datasets: Sequence[str] = ()
+    attributes: Any = ()
+    timeline_info: Any = None
+    end_time: int | None = None
+    durability: str = "os"
+
+    @classmethod
+    def from_env(cls) -> Settings:
+        """The settings that the environment gives.
+
+        ``SILTSTONE_STORAGE``, ``SILTSTONE_STORAGE_DIR``, ``SILTSTONE_DATA_DIR``,
+        ``SILTSTONE_DURABILITY``, ``SILTSTONE_DATASETS`` (names with commas between).
+        """
+        storage, storage_dir, data_dir, datasets, durability = _siltstone.settings_from_env()
+        return cls(storage, storage_dir, data_dir, datasets, durability=durability)
+
+
+def plain(settings: Settings) -> Any:
+    """Settings as the compiled half takes them."""
+    return SimpleNamespace(
+        storage=settings.storage,
+        storage_dir=settings.storage_dir,
+        data_dir=settings.data_dir,
+        datasets=list(settings.datasets),
+        schema=schema_json(settings.attributes),
+        timeline=timeline(settings.timeline_info),
+        end_time=settings.end_time,
+        durability=settings.durability,
+    )

@@ -1,0 +1,240 @@
+"""Every number comes back bit for bit, whatever its dtype, order, stride and shape."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from siltstone.errors import InvalidError, InvalidTypeError
+from siltstone.simulation import SimulationDatabase
+
+DTYPES = (
+    ["|b1", "|i1", "|u1", "|S1", "|S7"]
+    + [f"{order}{kind}" for order in "<>" for kind in (
+        "i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16", "U1", "U5",
+        "M8[ns]", "M8[D]", "M8[25us]", "m8[s]", "m8[ms]",
+    )]
+)  # fmt: skip
+
+
+def same(a, b):
+    """Equal by bits: NaN is equal to itself, and 0.0 is not -0.0."""
+    return (a.dtype.str, a.shape, a.tobytes()) == (b.dtype.str, b.shape, b.tobytes())
+
+
+def bits(dtype, count, seed=7):
+    """Random bytes as items; valid code points for text."""
+    dtype, random = np.dtype(dtype), np.random.default_rng(seed)
+    if dtype.kind == "b":
+        return random.integers(0, 2, count).astype("?")
+    if dtype.kind == "U":
+        points = random.integers(1, 0xD000, count * dtype.itemsize // 4).astype("<u4")
+        return points.view(f"<U{dtype.itemsize // 4}").astype(dtype)
+    return np.frombuffer(random.bytes(count * dtype.itemsize), dtype)
+
+
+def round_trip(db, array, timestamp=0, **more):
+    ids = np.arange(len(array))
+    data = {"g": {"id": {"data": ids}, "x": {"data": array, **more}}}
+    db.store_update(timestamp, 0, "d", data)
+    (update,) = db.iter_updates("d", timestamp, timestamp)
+    return update["g"]["x"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_and_layout_comes_back_by_bits(db, dtype):
+    """Goal: dtype, shape, byte order and bits of random items, in C order, Fortran order,
+    strided, reversed, sliced from a larger array, and empty."""
+    base = bits(dtype, 4 * 3 * 2).reshape(4, 3, 2)
+    layouts = [
+        base,
+        np.asfortranarray(base),
+        base.transpose(2, 0, 1),
+        base[::2],
+        base[::-1, ::-1],
+        base[1:3, 1:, :1],
+        np.broadcast_to(base[:1], (5, 3, 2)),
+        base[:0],
+        base[:, :0],
+        base.reshape(-1),
+    ]
+    for timestamp, array in enumerate(layouts):
+        back = round_trip(db, array, timestamp)["data"]
+        assert same(np.ascontiguousarray(array), back), (dtype, timestamp)
+        assert back.flags.writeable and back.flags.c_contiguous and back.flags.aligned
+
+
+def test_large_arrays_own_their_memory(db):
+    """Goal: an array over Rust's memory is writeable and outlives everything else."""
+    array = np.random.default_rng(1).random((3000, 7))
+    back = round_trip(db, array)["data"]
+    assert same(array, back)
+    back[0] = 1.0
+    again = db.get_dataset_updates("d")[0]["g"]["x"]["data"]
+    db.close()
+    del db
+    assert same(array, again) and back[0, 0] == 1.0 and back.base is not None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_array_comes_back_by_bits(tmp_path, data):
+    """Goal: whatever hypothesis makes, subnormals, NaN payloads and infinities among it."""
+    kinds = st.one_of(
+        hnp.boolean_dtypes(),
+        hnp.integer_dtypes(),
+        hnp.unsigned_integer_dtypes(),
+        hnp.floating_dtypes(sizes=(16, 32, 64)),
+        hnp.complex_number_dtypes(sizes=(64, 128)),
+        hnp.datetime64_dtypes(),
+        hnp.timedelta64_dtypes(),
+        hnp.byte_string_dtypes(),
+        hnp.unicode_string_dtypes(),
+    )
+    shapes = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
+    array = data.draw(hnp.arrays(kinds, shapes))
+    path = tmp_path / "run.db"
+    path.unlink(missing_ok=True)
+    with SimulationDatabase(path, on_repeat="replace") as db:
+        assert same(np.ascontiguousarray(array), round_trip(db, array)["data"])
+
+
+def test_ragged_arrays_under_every_name_come_back_as_row_ptr(db):
+    """Goal: the four names of the index are taken, and one is given back."""
+    for timestamp, name in enumerate(["row_ptr", "indptr", "ind_ptr", "rowptr"]):
+        data = np.array([[1, 2], [3, 4], [5, 6]], dtype=">f4")
+        index = np.array([0, 2, 2, 3], dtype="u4")
+        update = {"g": {"id": {"data": [7, 8, 9]}, "x": {"data": data, name: index}}}
+        db.store_update(timestamp, 0, "d", update)
+        back = db.get_dataset_updates("d")[-1]["g"]["x"]
+        assert same(back["data"], data) and same(back["row_ptr"], index)
+        assert set(back) == {"data", "row_ptr"}
+
+
+def test_masks_and_masked_arrays(db, group):
+    """Goal: what is not given keeps the earlier value, what is cleared becomes undefined, and both
+    come back as they went in."""
+    db.store_update(0, 0, "d", group(id=[1, 2, 3], x=[1.0, 2.0, 3.0], n=[1, 2, 3]))
+    masked = np.ma.array([10.0, np.nan, 30.0], mask=[True, False, False])
+    update = {
+        "g": {
+            "id": {"data": np.ma.array([1, 2, 3])},
+            "x": {"data": masked},
+            "n": {"data": [0, 0, 9], "mask": [False, True, False], "cleared": [True, False, False]},
+        }
+    }
+    db.store_update(1, 0, "d", update)
+    back = db.get_dataset_updates("d")[1]["g"]
+    assert back["x"]["mask"].tolist() == [True, False, False] and "cleared" not in back["x"]
+    assert back["n"]["mask"].tolist() == [False, True, False]
+    assert back["n"]["cleared"].tolist() == [True, False, False]
+    assert "mask" not in back["id"]
+    state = db.state_at("d", "g", 1)
+    assert state["x"]["data"][0] == 1.0 and np.isnan(state["x"]["data"][1])
+    assert "mask" not in state["x"]  # the NaN was given: a mask makes each value itself
+    assert state["n"]["mask"].tolist() == [True, False, False]
+    assert state["n"]["data"][1:].tolist() == [2, 9]
+    # What was read can be stored again.
+    db.store_update(2, 0, "d", {"g": back})
+    assert db.state_at("d", "g", 2)["n"]["mask"].tolist() == [True, False, False]
+
+
+def test_lists_and_other_array_likes_are_taken(db, group):
+    """Goal: whatever numpy makes an array of is stored as that array."""
+    pandas = pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+    columns = {
+        "id": [1, 2],
+        "text": ["a", "Zürich"],
+        "bools": (True, False),
+        "memory": memoryview(np.array([1.5, 2.5])),
+        "pandas": pandas.Series([1, 2], dtype="int16"),
+        "polars": polars.Series([1.0, 2.0]),
+        "bare": range(2),
+    }
+    data = group(**columns)
+    data["g"]["bare"] = np.arange(2)  # without a dict around it
+    db.store_update(0, 0, "d", data)
+    back = db.get_dataset_updates("d")[0]["g"]
+    for name, values in columns.items():
+        assert back[name]["data"].tolist() == np.asarray(values).tolist(), name
+    assert list(back) == list(columns)
+
+
+BAD = {
+    "None among numbers": [1, None],
+    "numbers beyond 64 bits": [2**70, 1],
+    "objects": np.array([object(), 1], dtype=object),
+    "ragged lists": [[1], [2, 3]],
+    "a structure": np.zeros(2, dtype=[("a", "i4")]),
+    "void": np.zeros(2, dtype="V3"),
+    "long double": np.zeros(2, dtype="longdouble"),
+    "long complex": np.zeros(2, dtype="clongdouble"),
+    "a scalar": 1.5,
+    "a masked part of a row": np.ma.array([[1, 2], [3, 4]], mask=[[True, False], [False, False]]),
+    "another length": [1.0, 2.0, 3.0],
+    "a text": "ab",
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_values_that_cannot_be_stored_are_named(db, group, what):
+    """Goal: a clear ValueError with dataset, group and attribute, and nothing stored."""
+    if what.startswith("long ") and np.dtype("longdouble").itemsize == 8:
+        pytest.skip("long double is a double here")
+    with pytest.raises(ValueError, match="roads/g/x") as raised:
+        db.store_update(0, 0, "roads", group(id=[1, 2], x=BAD[what]))
+    assert isinstance(raised.value, InvalidError)
+    assert db.get_update_count() == 0
+
+
+BAD_PARTS = {
+    "no data": {"row_ptr": [0, 1, 2]},
+    "an unknown key": {"data": [1, 2], "row_pointer": [0, 1, 2]},
+    "two indexes": {"data": [1, 2], "row_ptr": [0, 1, 2], "indptr": [0, 1, 2]},
+    "an index that falls": {"data": [1, 2], "row_ptr": [0, 2, 1]},
+    "an index that ends elsewhere": {"data": [1, 2], "row_ptr": [0, 1, 3]},
+    "an index that starts elsewhere": {"data": [1, 2], "row_ptr": [1, 1, 2]},
+    "an index of floats": {"data": [1, 2], "row_ptr": [0.0, 1.0, 2.0]},
+    "a mask of integers": {"data": [1, 2], "mask": [0, 1]},
+    "a mask of another length": {"data": [1, 2], "mask": [True]},
+    "two masks of other lengths": {"data": [1, 2], "mask": [True, False], "cleared": [True]},
+    "a mask in two dimensions": {"data": [1, 2], "mask": [[True, False]]},
+    "a key that is no text": {1: [1, 2]},
+}
+
+
+@pytest.mark.parametrize("what", BAD_PARTS)
+def test_parts_that_contradict_each_other_are_named(db, what):
+    """Goal: nothing is dropped in silence: a misspelt key, a second index, a wrong mask."""
+    with pytest.raises(ValueError, match="roads/g/x"):
+        db.store_update(0, 0, "roads", {"g": {"id": {"data": [1, 2]}, "x": BAD_PARTS[what]}})
+    assert db.get_update_count() == 0
+
+
+@pytest.mark.parametrize("value", [1.5, 1.0, float("nan"), True, np.True_, "1", None, np.float32(1), [1]])
+def test_timestamps_are_integers(db, value):
+    """Goal: a float, a bool or a text is refused as timestamp, iteration and place in time."""
+    for call in (
+        lambda: db.store_update(value, 0, "d", {}),
+        lambda: db.store_update(0, value, "d", {}),
+        lambda: db.submit_update(value, 0, "d", {}),
+        lambda: db.state_at("d", "g", value),
+        lambda: db.resume_from(value),
+    ):
+        with pytest.raises(TypeError) as raised:
+            call()
+        assert isinstance(raised.value, InvalidTypeError) and isinstance(raised.value, ValueError)
+    with pytest.raises(ValueError, match="64 bits"):
+        db.store_update(2**63, 0, "d", {})
+
+
+def test_numpy_integers_are_timestamps(db, group):
+    """Goal: every numpy integer is the integer that it is, and is stored as one."""
+    for i, kind in enumerate("bhilqBHILQ"):
+        db.store_update(np.dtype(kind).type(i), np.int8(1), "d", group(id=[1]))
+    assert db.get_timestamps("d") == list(range(10))
+    types = db.sql('SELECT DISTINCT typeof(timestamp), typeof(iteration) FROM "update"').rows
+    assert types == [("integer", "integer")]
+    assert db.store_update(-(2**63), 0, "d", {}) and db.store_update(2**63 - 1, 0, "d", {})

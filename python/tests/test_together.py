@@ -1,0 +1,186 @@
+"""Threads, forks, Ctrl-C, and memory."""
+
+import gc
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from siltstone import errors
+from siltstone.simulation import SimulationDatabase
+
+
+def one(t):
+    return {"g": {"id": {"data": [1]}, "x": {"data": [float(t)]}}}
+
+
+def test_eight_threads_share_one_handle(db):
+    """Goal: writers, readers and tickets side by side lose nothing and see whole updates."""
+
+    def write(n):
+        for t in range(100):
+            db.store_update(t, n, "d", one(t))
+            if t % 10 == 0:
+                assert db.submit_update(t, n, "tickets", one(t)).wait() > 0
+
+    def read(n):
+        for _ in range(20):
+            for update in db.get_dataset_updates("d"):
+                assert update["g"]["x"]["data"][0] == update["timestamp"]
+            db.get_timestamps("d")
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work, n) for n in range(6) for work in ([write, read] if n < 2 else [write])]:
+            done.result()
+    assert db.get_update_count("d") == 600 and db.get_update_count("tickets") == 60
+
+
+def test_the_gil_is_released_while_we_work(db):
+    """Goal: another thread counts on while a call waits for a lock on the file."""
+    db.store_update(0, 0, "d", one(0))
+    other = sqlite3.connect(db.path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.4, lambda: other.execute("ROLLBACK")).start()
+    counted, stop = [0], threading.Event()
+
+    def count():
+        while not stop.is_set():
+            counted[0] += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    begun = time.perf_counter()
+    db.store_update(1, 0, "d", one(1))
+    waited = time.perf_counter() - begun
+    stop.set()
+    thread.join()
+    other.close()
+    assert waited > 0.2 and counted[0] > 50
+
+
+def test_one_cursor_and_one_iterator_in_many_threads(db):
+    """Goal: a shared cursor and a shared iterator neither deadlock nor give anything twice."""
+    db.store_updates([(t, 0, "d", one(t)) for t in range(300)])
+    cursor, updates = db.cursor("d", "g"), db.iter_updates("d")
+
+    def work(n):
+        for t in range(n, 100, 7):
+            cursor.move_to(t)
+            assert cursor.timestamp >= 0
+        return [u["timestamp"] for u in updates]
+
+    with ThreadPoolExecutor(6) as pool:
+        seen = [t for part in pool.map(work, range(6)) for t in part]
+    assert sorted(seen) == list(range(300))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_handle_does_not_cross_a_fork(db, path):
+    """Goal: in the child the parent's handle says what is wrong, and a new one works; the parent
+    goes on."""
+    db.store_update(0, 0, "d", one(0))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            try:
+                db.store_update(1, 0, "d", one(1))
+            except errors.ClosedError as error:
+                code = 0 if "fork" in str(error) else 2
+            try:
+                db.get_datasets()
+                code = 3
+            except errors.SiltstoneError:
+                pass
+            with SimulationDatabase(path) as own:
+                own.store_update(2, 0, "d", one(2))
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    db.store_update(3, 0, "d", one(3))
+    assert db.get_timestamps("d") == [0, 2, 3] and db.verify().ok
+
+
+CALLS = {
+    "a ticket": "other.execute('BEGIN IMMEDIATE'); db.submit_update(1, 0, 'd', one).wait()",
+    "sql": "db.sql('WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c')",
+    "many updates": "while True: db.get_dataset_updates('d')",
+    "single writes": "for t in range(10**9): db.store_update(t, 1, 'd', one)",
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_ctrl_c_stops_a_long_call(path, what):
+    """Goal: a KeyboardInterrupt within a second or so, and the file is whole."""
+    program = f"""
+import sqlite3, sys
+from siltstone.simulation import SimulationDatabase
+one = {{"g": {{"id": {{"data": [1]}}, "x": {{"data": [1.0]}}}}}}
+db = SimulationDatabase({str(path)!r})
+db.store_updates([(t, 0, "d", one) for t in range(2000)])
+other = sqlite3.connect({str(path)!r}, isolation_level=None)
+try:
+    print("ready", flush=True)
+    {CALLS[what]}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    other.close()
+    db.close()
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    begun = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "interrupted\n"
+    took = time.perf_counter() - begun
+    if what == "sql":
+        process.kill()  # the abandoned statement never ends by itself
+    else:
+        process.communicate(timeout=30)
+    assert took < 2.0
+    with SimulationDatabase(path) as db:
+        assert db.verify().ok and db.get_update_count() >= 2000
+
+
+def test_a_killed_run_is_seen(path):
+    """Goal: what was acknowledged is there, and the run is not called complete."""
+    program = f"""
+import os
+from siltstone.simulation import SimulationDatabase
+db = SimulationDatabase({str(path)!r})
+for t in range(50):
+    db.store_update(t, 0, "d", {{"g": {{"id": {{"data": [1]}}}}}})
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", program], check=False)
+    with SimulationDatabase(path, read_only=True) as db:
+        assert db.get_update_count() == 50 and db.status == "running"
+
+
+def test_dropped_handles_flush_and_nothing_leaks(path):
+    """Goal: a handle that is dropped lets the queue run dry, and arrays give their memory back."""
+    resource = pytest.importorskip("resource")
+    db = SimulationDatabase(path)
+    x = np.zeros(200_000)
+    tickets = [db.submit_update(t, 0, "d", {"g": {"x": {"data": x + t}}}) for t in range(5)]
+    del db, tickets
+    gc.collect()
+    with SimulationDatabase(path) as db:
+        assert db.get_update_count() == 5
+        before = None
+        for i in range(60):
+            db.get_dataset_updates("d")
+            if i == 20:
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown < 32 * 1024, f"{grown} KiB more"

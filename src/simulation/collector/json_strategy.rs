@@ -1,0 +1,117 @@
+//! A folder of update files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::config::CollectorConfig;
+use super::settings::Settings;
+use super::strategy::StorageStrategy;
+use crate::error::{Error, Result};
+use crate::kernel::{Durability, write_atomically};
+use crate::simulation::json::{Schema, dump_update, file_name, parse_file_name};
+use crate::simulation::update::Update;
+
+/// Writes `t<timestamp>_<iteration>_<dataset>.json` files, each whole or not at all.
+///
+/// What is not an update file is never removed, and a folder that holds other things is refused unless
+/// [`CollectorConfig::allow_foreign`] is set.
+#[derive(Debug)]
+pub struct JsonStrategy {
+    folder: PathBuf,
+    schema: Schema,
+    durable: bool,
+    append: bool,
+    overwrite: bool,
+    allow_foreign: bool,
+}
+
+impl JsonStrategy {
+    /// The strategy for a config and settings.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if neither names a folder.
+    pub fn choose(config: &CollectorConfig, settings: &Settings) -> Result<Self> {
+        Ok(JsonStrategy {
+            folder: config.update_folder(settings)?,
+            schema: settings.schema.clone(),
+            durable: settings.durability == Durability::Disk,
+            append: config.append,
+            overwrite: config.overwrite,
+            allow_foreign: config.allow_foreign,
+        })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The update files in the folder, and the first other thing.
+    fn look(&self) -> Result<(Vec<PathBuf>, Option<String>)> {
+        let unlisted = |e: std::io::Error| Error::io(&self.folder, "list", &e);
+        let (mut updates, mut foreign) = (Vec::new(), None);
+        for entry in fs::read_dir(&self.folder).map_err(unlisted)? {
+            let entry = entry.map_err(unlisted)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_file && (parse_file_name(&name).is_some() || is_unfinished(&name)) {
+                updates.push(entry.path());
+            } else {
+                foreign.get_or_insert(name);
+            }
+        }
+        Ok((updates, foreign))
+    }
+}
+
+/// What a killed run leaves of a file that it was writing.
+fn is_unfinished(name: &str) -> bool {
+    let whole = name.strip_prefix('.').and_then(|name| name.rsplit_once(".partial-"));
+    whole.is_some_and(|(name, _)| parse_file_name(name).is_some())
+}
+
+impl StorageStrategy for JsonStrategy {
+    fn initialize(&self) -> Result<()> {
+        let folder = &self.folder;
+        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", &e))?;
+        let (updates, foreign) = self.look()?;
+        if let Some(name) = foreign.filter(|_| !self.allow_foreign) {
+            return Err(Error::NotOurs {
+                path: folder.join(name),
+                why: "it is no update, and results go to a folder of their own \
+                    (allow_foreign lets them share one)"
+                    .into(),
+            });
+        }
+        if self.overwrite {
+            for path in updates {
+                fs::remove_file(&path).map_err(|e| Error::io(&path, "remove", &e))?;
+            }
+        } else if !self.append && !updates.is_empty() {
+            return Err(Error::Exists {
+                what: format!("a run of {} update files", updates.len()),
+                place: folder.display().to_string(),
+                hint: "ask for append or overwrite, or name another folder",
+            });
+        }
+        Ok(())
+    }
+
+    fn store(&self, update: Update) -> Result<()> {
+        let bytes = dump_update(&update.dataset, &update.data, &self.schema)?;
+        let path =
+            self.folder.join(file_name(update.timestamp, update.iteration, &update.dataset)?);
+        if path.exists() {
+            return Err(Error::Exists {
+                what: format!("the update {}", path.file_name().unwrap_or_default().display()),
+                place: self.folder.display().to_string(),
+                hint: "give it another iteration",
+            });
+        }
+        write_atomically(&path, &bytes, self.durable)
+    }
+
+    fn close(&self, _failure: Option<&Error>) -> Result<()> {
+        Ok(()) // each file is whole already
+    }
+}

@@ -1,0 +1,135 @@
+//! Settling: arrays of one attribute, one after another, packed together.
+//!
+//! A small array has little to squeeze out; the same attribute at many times has much. A settled
+//! array keeps its row, its checksum and its id: only its bytes move into a block.
+
+use super::arrays::ArrayReader;
+use super::tables::{LINEAGE, Layout};
+use crate::array::{Array, BLOCK, Checksum, Codec, DType, Place, shape_json};
+use crate::error::Result;
+use crate::kernel::{Database, ReadTx, WriteTx};
+
+/// Bytes of a block before packing: what has to be unpacked to read one array.
+const BLOCK_BYTES: usize = 256 << 10;
+/// An array above this is large enough to be packed for itself.
+const ARRAY_BYTES: usize = BLOCK_BYTES / 4;
+/// Fewer arrays than this are left as they are.
+const ARRAYS: usize = 4;
+
+/// What settling did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct SettleReport {
+    /// Arrays moved into blocks.
+    pub arrays: u64,
+    /// Blocks written.
+    pub blocks: u64,
+    /// Stored bytes of those arrays before.
+    pub bytes_before: u64,
+    /// Bytes of the blocks, and of what tells where each array lies.
+    pub bytes_after: u64,
+}
+
+/// Arrays of one attribute and dtype that lie in their own rows, in the order of their ids.
+struct Batch {
+    dtype: DType,
+    ids: Vec<i64>,
+}
+
+/// Settles every attribute of a file; `progress` gets blocks done and in all.
+pub(super) fn settle(
+    db: &Database,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<SettleReport> {
+    let batches = db.read(|tx| match Layout::of(tx)? {
+        Layout::Ours => batches(tx),
+        _ => Ok(Vec::new()),
+    })?;
+    let mut report = SettleReport::default();
+    let all = batches.len() as u64;
+    for (done, batch) in batches.into_iter().enumerate() {
+        progress(done as u64, all)?;
+        // One block, one transaction: other writers wait for milliseconds.
+        if let Some((before, after, n)) = db.write(move |tx| settle_batch(tx, &batch))? {
+            report.arrays += n;
+            report.blocks += 1;
+            report.bytes_before += before;
+            report.bytes_after += after;
+        }
+    }
+    progress(all, all)?;
+    Ok(report)
+}
+
+fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
+    let sql = "SELECT a.entity_group, a.attribute_name, n.dtype, n.id, n.shape \
+        FROM numpy_array n JOIN attribute_data a ON a.data_id = n.id \
+        WHERE n.codec IS NOT 'block' GROUP BY n.id ORDER BY 1, 2, 3, 4";
+    type Key = (String, String, String);
+    let mut batches: Vec<(Key, usize, Batch)> = Vec::new();
+    tx.query(sql, [], |row| {
+        let key: Key = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let shape: String = row.get(4)?;
+        let size = key.2.parse().ok().zip(crate::array::parse_shape(&shape).ok());
+        let size = size.and_then(|(dtype, shape): (DType, _)| {
+            Some((dtype, crate::array::byte_size(dtype, &shape)?))
+        });
+        let Some((dtype, size)) = size.filter(|(_, size)| *size <= ARRAY_BYTES) else { return Ok(()) };
+        match batches.last_mut() {
+            Some((last, bytes, batch)) if *last == key && *bytes + size <= BLOCK_BYTES => {
+                *bytes += size;
+                batch.ids.push(row.get(3)?);
+            }
+            _ => batches.push((key, size, Batch { dtype, ids: vec![row.get(3)?] })),
+        }
+        Ok(())
+    })?;
+    Ok(batches.into_iter().map(|(_, _, batch)| batch).filter(|b| b.ids.len() >= ARRAYS).collect())
+}
+
+/// Moves one batch into a block, if that is smaller by a tenth: bytes before, after, and arrays.
+fn settle_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64, u64)>> {
+    tx.ensure(&LINEAGE)?;
+    let mut reader = ArrayReader::new(tx, Layout::Ours);
+    let (mut data, mut places, mut before) = (Vec::new(), Vec::new(), 0);
+    for &id in &batch.ids {
+        // Removed or settled by another process since the batch was made: left out.
+        let sql = "SELECT length(data) FROM numpy_array WHERE id = ?1 AND codec IS NOT 'block'";
+        let Some(stored) = tx.query_one(sql, [id], |row| Ok(row.get::<_, i64>(0)?))? else { continue };
+        before += stored as u64;
+        places.push((id, data.len() as u64));
+        data.extend_from_slice(reader.read(id)?.data());
+    }
+    drop(reader);
+    let items = data.len().checked_div(batch.dtype.item_size()).unwrap_or(0);
+    let block = Array::new(batch.dtype, vec![items], data)?;
+    let (codec, packed) = Codec::Auto.encode(&block);
+    let after = (packed.len() + 16 * places.len()) as u64;
+    if after * 10 > before * 9 {
+        return Ok(None);
+    }
+    let (dtype, shape) = (batch.dtype.to_string(), shape_json(block.shape()));
+    let checksum = Checksum::of(&block).to_bytes();
+    let sql = "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let block = tx.insert(sql, (&dtype, &shape, codec, checksum, &*packed))?;
+    for &(id, offset) in &places {
+        let place = Place { block, offset }.to_bytes();
+        let sql = "UPDATE numpy_array SET codec = ?2, data = ?3 WHERE id = ?1";
+        tx.execute(sql, (id, BLOCK, place))?;
+    }
+    Ok(Some((before, after, places.len() as u64)))
+}
+
+/// Removes blocks in which no array lies any more.
+pub(super) fn remove_unused_blocks(tx: &WriteTx<'_>) -> Result<()> {
+    let sql = "SELECT DISTINCT substr(data, 1, 8) FROM numpy_array WHERE codec = 'block'";
+    let used = tx.query(sql, [], |row| {
+        let bytes: Vec<u8> = row.get(0)?;
+        Ok(bytes.try_into().map(i64::from_le_bytes).unwrap_or(-1))
+    })?;
+    let all = tx.query("SELECT id FROM array_block", [], |row| Ok(row.get::<_, i64>(0)?))?;
+    for id in all.into_iter().filter(|id| !used.contains(id)) {
+        tx.execute("DELETE FROM array_block WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}
