@@ -47,7 +47,9 @@ impl Peer for BareSqlite {
 fn store(conn: &mut Connection, row: &Row) -> rusqlite::Result<()> {
     let tx = conn.transaction()?;
     let update = tx
-        .prepare_cached("INSERT INTO \"update\" (timestamp, iteration, dataset_name) VALUES (?1, 0, 'dataset')")?
+        .prepare_cached(
+            "INSERT INTO \"update\" (timestamp, iteration, dataset_name) VALUES (?1, 0, 'dataset')",
+        )?
         .insert([row.timestamp])?;
     let ids: Vec<u8> = row.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
     let mut attribute = |name: &str, dtype: &str, n: usize, data: &[u8]| -> rusqlite::Result<()> {
@@ -59,7 +61,8 @@ fn store(conn: &mut Connection, row: &Row) -> rusqlite::Result<()> {
                 "INSERT INTO attribute_data (entity_group, attribute_name, data_id) VALUES ('entities', ?1, ?2)",
             )?
             .insert((name, array))?;
-        tx.prepare_cached("INSERT INTO update_attribute VALUES (?1, ?2)")?.execute((update, attribute))?;
+        tx.prepare_cached("INSERT INTO update_attribute VALUES (?1, ?2)")?
+            .execute((update, attribute))?;
         Ok(())
     };
     attribute("id", "<i8", row.ids.len(), &ids)?;

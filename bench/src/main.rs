@@ -51,9 +51,12 @@ fn rows(work: &Work) -> Vec<Row> {
 }
 
 fn same(a: &[Row], b: &[Row]) -> bool {
-    let bits = |row: &Row| -> Vec<u64> { row.attributes.iter().flatten().map(|x| x.to_bits()).collect() };
+    let bits =
+        |row: &Row| -> Vec<u64> { row.attributes.iter().flatten().map(|x| x.to_bits()).collect() };
     a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| a.timestamp == b.timestamp && a.ids == b.ids && bits(a) == bits(b))
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| a.timestamp == b.timestamp && a.ids == b.ids && bits(a) == bits(b))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -63,8 +66,13 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 fn race(work: &Work, only: &str) {
     let rows = rows(work);
-    let all: [&dyn Peer; 5] =
-        [&Siltstone::Each, &Siltstone::Tickets, &Siltstone::Batches, &bare::BareSqlite, &bare::PlainFile];
+    let all: [&dyn Peer; 5] = [
+        &Siltstone::Each,
+        &Siltstone::Tickets,
+        &Siltstone::Batches,
+        &bare::BareSqlite,
+        &bare::PlainFile,
+    ];
     let peers: Vec<_> = all.into_iter().filter(|peer| peer.name().contains(only)).collect();
     let mut write = vec![Vec::new(); peers.len()];
     let mut read = vec![Vec::new(); peers.len()];
@@ -86,8 +94,14 @@ fn race(work: &Work, only: &str) {
     }
     let payload = (work.updates * work.attributes * work.entities * 8) as f64;
     let first = median(write[0].clone());
-    println!("\n{}: {} updates x {} attributes x {} f64", work.name, work.updates, work.attributes, work.entities);
-    println!("{:46} {:>10} {:>12} {:>9} {:>10} {:>12} {:>7}", "", "write ms", "updates/s", "x first", "read ms", "updates/s", "size");
+    println!(
+        "\n{}: {} updates x {} attributes x {} f64",
+        work.name, work.updates, work.attributes, work.entities
+    );
+    println!(
+        "{:46} {:>10} {:>12} {:>9} {:>10} {:>12} {:>7}",
+        "", "write ms", "updates/s", "x first", "read ms", "updates/s", "size"
+    );
     for (i, peer) in peers.iter().enumerate() {
         let took = median(write[i].clone());
         let rate = |t: Duration| work.updates as f64 / t.as_secs_f64();

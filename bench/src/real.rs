@@ -10,9 +10,9 @@ use siltstone::simulation::{ImportOptions, Options, SimulationDatabase, import};
 use crate::siltstone_peer::update;
 
 fn shared() -> PathBuf {
-    std::env::var_os("SILTSTONE_SHARED").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared")
-    })
+    std::env::var_os("SILTSTONE_SHARED")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"))
 }
 
 /// Bytes of attribute values, each as often as an update gives it; ids and row pointers left out.
@@ -36,7 +36,10 @@ pub(crate) fn sizes() {
     };
     let schema = Schema::parse(&schema).expect("the schema parses");
     println!("\nreal results: bytes of the file");
-    println!("{:18} {:8} {:>10} {:>10} {:>10} {:>12} {:>12}", "", "codec", "values", "initial", "file", "file/values", "- initial");
+    println!(
+        "{:18} {:8} {:>10} {:>10} {:>10} {:>12} {:>12}",
+        "", "codec", "values", "initial", "file", "file/values", "- initial"
+    );
     for (folder, scenario) in [("water_net3", "net3"), ("water_net3_week", "net3w")] {
         for codec in Codec::ALL {
             let target = tempfile::tempdir().expect("a temporary folder");
@@ -75,7 +78,8 @@ pub(crate) fn speed() {
     let mut bytes = 0;
     for row in crate::rows(&work) {
         let update = update(&row);
-        let text = dump_update(&update.dataset, &update.data, &Schema::default()).expect("it dumps");
+        let text =
+            dump_update(&update.dataset, &update.data, &Schema::default()).expect("it dumps");
         bytes += text.len();
         write(&json.join(file_name(row.timestamp, 0, "dataset").expect("a short name")), &text);
     }
@@ -84,8 +88,11 @@ pub(crate) fn speed() {
         for run in 0..crate::runs() {
             let path = folder.path().join(format!("import-{workers}-{run}.db"));
             let db = SimulationDatabase::open(&path).expect("a new file opens");
-            let options =
-                ImportOptions { updates_dir: Some(json.clone()), workers, ..ImportOptions::default() };
+            let options = ImportOptions {
+                updates_dir: Some(json.clone()),
+                workers,
+                ..ImportOptions::default()
+            };
             let start = Instant::now();
             let report = import(&db, &options, |_, _| Ok(())).expect("the folder imports");
             db.flush().expect("the file takes what is left");
@@ -95,7 +102,12 @@ pub(crate) fn speed() {
             std::fs::remove_file(&path).expect("the file goes");
         }
         let took = crate::median(times).as_secs_f64();
-        println!("{workers} workers: {:.1} MB in {:.3} s: {:.0} MB/s", bytes as f64 / 1e6, took, bytes as f64 / 1e6 / took);
+        println!(
+            "{workers} workers: {:.1} MB in {:.3} s: {:.0} MB/s",
+            bytes as f64 / 1e6,
+            took,
+            bytes as f64 / 1e6 / took
+        );
     }
 }
 

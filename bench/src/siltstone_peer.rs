@@ -45,8 +45,10 @@ impl Peer for Siltstone {
                 }
             }
             Siltstone::Tickets => {
-                let tickets: Vec<_> =
-                    rows.iter().map(|row| db.submit(update(row)).expect("an update is taken")).collect();
+                let tickets: Vec<_> = rows
+                    .iter()
+                    .map(|row| db.submit(update(row)).expect("an update is taken"))
+                    .collect();
                 tickets.into_iter().for_each(|t| drop(t.wait().expect("an update is stored")));
             }
             Siltstone::Batches => {
@@ -62,12 +64,15 @@ impl Peer for Siltstone {
         let db = SimulationDatabase::open_read_only(path).expect("the file opens");
         let mut rows = Vec::new();
         let each = |update: Update| {
-            let mut attributes = update.data.into_iter().next().expect("one group").attributes.into_iter();
+            let mut attributes =
+                update.data.into_iter().next().expect("one group").attributes.into_iter();
             let (_, ids) = attributes.next().expect("ids come first");
             rows.push(Row {
                 timestamp: update.timestamp,
                 ids: ids.data.to_vec().expect("ids are i64"),
-                attributes: attributes.map(|(_, a)| a.data.to_vec().expect("values are f64")).collect(),
+                attributes: attributes
+                    .map(|(_, a)| a.data.to_vec().expect("values are f64"))
+                    .collect(),
             });
             Ok(())
         };

@@ -72,8 +72,7 @@ class SimulationDatabase:
     def states_table(self, dataset: str, group: str, timestamps: list[Any] | None) -> Table: ...
     def import_json(
         self,
-        init_dir: _Path | None,
-        updates_dir: _Path | None,
+        folders: tuple[_Path | None, _Path | None],
         schema: bytes | None,
         workers: int,
         update_pattern: str | None = None,

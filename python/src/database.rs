@@ -373,7 +373,9 @@ impl SimulationDatabase {
     ) -> PyResult<Bound<'py, PyDict>> {
         let inner = self.get()?;
         let made = py.enter_long("backing up", |signals| {
-            inner.database().backup_with(&target, &mut |done, all| signals.tell(progress.as_ref(), done, all))
+            inner
+                .database()
+                .backup_with(&target, &mut |done, all| signals.tell(progress.as_ref(), done, all))
         })?;
         report::backup(py, &made)
     }
@@ -430,12 +432,11 @@ impl SimulationDatabase {
         }))
     }
 
-    #[pyo3(signature = (init_dir, updates_dir, schema, workers, update_pattern=None, progress=None))]
+    #[pyo3(signature = (folders, schema, workers, update_pattern=None, progress=None))]
     fn import_json<'py>(
         &self,
         py: Python<'py>,
-        init_dir: Option<PathBuf>,
-        updates_dir: Option<PathBuf>,
+        folders: (Option<PathBuf>, Option<PathBuf>),
         schema: Option<&[u8]>,
         workers: usize,
         update_pattern: Option<&str>,
@@ -443,10 +444,13 @@ impl SimulationDatabase {
     ) -> PyResult<Bound<'py, PyDict>> {
         let schema = schema.map(Schema::parse).transpose().map_err(to_py)?.unwrap_or_default();
         let update_pattern = update_pattern.map(str::parse).transpose().map_err(to_py)?;
+        let (init_dir, updates_dir) = folders;
         let options = ImportOptions { init_dir, updates_dir, schema, workers, update_pattern };
         let inner = self.get_to_write()?;
         let done = py.enter_long("importing", |signals| {
-            simulation::import(&inner, &options, |done, all| signals.tell(progress.as_ref(), done, all))
+            simulation::import(&inner, &options, |done, all| {
+                signals.tell(progress.as_ref(), done, all)
+            })
         })?;
         report::import(py, &done)
     }

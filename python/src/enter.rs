@@ -90,12 +90,7 @@ impl Signals {
     }
 
     /// As [`look`](Self::look), and tells a progress function how far the work is.
-    pub(crate) fn tell(
-        &mut self,
-        progress: Option<&Py<PyAny>>,
-        done: u64,
-        all: u64,
-    ) -> Result<()> {
+    pub(crate) fn tell(&mut self, progress: Option<&Py<PyAny>>, done: u64, all: u64) -> Result<()> {
         self.look()?;
         match progress {
             Some(progress) => self.run(|py| progress.call1(py, (done, all)).map(drop)),

@@ -83,10 +83,10 @@ def test_json_files_and_foreign_files(tmp_path):
     with DataCollector(settings=settings) as collector:
         assert isinstance(collector.strategy, FileStorageStrategy)
         collector.new_time(5)
-        collector.update("d", speeds([1, 2], [1.5, np.nan]))
+        collector.update("d", {"g": {**speeds([1, 2], [1.5, np.nan])["g"], "n": {"data": [1, 2]}}})
     (file,) = (tmp_path / "a").iterdir()
     assert file.name == "t5_0_d.json"
-    assert file.read_bytes() == b'{"d":{"g":{"id":[1,2],"speed":[1.5,null]}}}'
+    assert file.read_bytes() == b'{"d":{"g":{"id":[1,2],"speed":[1.5,null],"n":[1,2]}}}'
     (tmp_path / "a" / "thesis.txt").write_text("mine")
     with pytest.raises(errors.NotOursError):
         DataCollector({"overwrite": True}, settings).initialize()

@@ -40,20 +40,21 @@ def test_pandas_keeps_integers_and_says_what_is_undefined(state):
 
 def test_arrow_and_polars_take_a_state(state):
     """Goal: the C stream gives one row an entity, nulls where undefined, lists where ragged."""
-    table = pa.table(state)
+    table = state.to_arrow()
     assert table.column_names == ["id", "f", "i", "b", "s", "p", "l", "t"]
     assert table["i"].to_pylist() == [1, None, 3] and table["f"].to_pylist() == [1.5, None, 2.5]
     assert table["l"].to_pylist() == [[1, 2], [], [3]]
     assert table["p"].to_pylist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
     assert table["s"].to_pylist() == ["Zürich", None, "b"]
+    assert pa.RecordBatchReader.from_stream(state).read_all().equals(table)
     frame = state.to_polars()
     assert frame.shape == (3, 8) and frame["b"].to_list() == [True, False, None]
     assert frame["t"].dtype == pl.Datetime("ms") or frame["t"].dtype.is_temporal()
     changed = state.copy()
     changed["f"] = {"data": np.zeros(3)}
-    assert pa.table(changed)["f"].to_pylist() == [0.0, 0.0, 0.0]  # what is in it is what is shown
+    assert changed.to_arrow()["f"].to_pylist() == [0.0, 0.0, 0.0]  # what is in it is what is shown
     with pytest.raises(ValueError):
-        pa.table(State({"id": {"data": [1, 2]}, "x": {"data": [1.0]}}))
+        State({"id": {"data": [1, 2]}, "x": {"data": [1.0]}}).to_arrow()
 
 
 def test_xarray_names_its_dimensions(state):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from siltstone import errors
-from siltstone.simulation import SimulationDatabase
+from siltstone.simulation import SimulationDatabase, SimulationResults
 
 
 def one(t):
@@ -84,10 +84,14 @@ def test_one_cursor_and_one_iterator_in_many_threads(db):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_handle_does_not_cross_a_fork(db, path):
-    """Goal: in the child the parent's handle says what is wrong, and a new one works; the parent
-    goes on."""
+def test_a_handle_does_not_cross_a_fork(db, path, tmp_path):
+    """Goal: in the child the parent's handles say what is wrong and can be let go, and a new one
+    works; the parent goes on."""
     db.store_update(0, 0, "d", one(0))
+    folder = tmp_path / "updates"
+    folder.mkdir()
+    (folder / "t0_0_a.json").write_text('{"a":{"g":{"id":[1],"x":[1.5]}}}')
+    results, updates = SimulationResults(None, folder), db.iter_updates("d")
     child = os.fork()
     if child == 0:
         code = 1
@@ -101,13 +105,24 @@ def test_a_handle_does_not_cross_a_fork(db, path):
                 code = 3
             except errors.SiltstoneError:
                 pass
+            for close in (db.close, results.close):
+                try:
+                    close()
+                except errors.ClosedError:
+                    pass
+            del updates
+            gc.collect()
             with SimulationDatabase(path) as own:
                 own.store_update(2, 0, "d", one(2))
+        except BaseException:
+            code = 4
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     db.store_update(3, 0, "d", one(3))
     assert db.get_timestamps("d") == [0, 2, 3] and db.verify().ok
+    assert len(list(updates)) == 1
+    assert results.get_dataset("a").slice("g", timestamp=0)["x"]["data"].tolist() == [1.5]
 
 
 CALLS = {

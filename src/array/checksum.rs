@@ -64,7 +64,8 @@ pub(crate) fn shape_json(shape: &[usize]) -> String {
 pub(crate) fn parse_shape(text: &str) -> Result<Vec<usize>> {
     let invalid =
         || Error::invalid("shape", "a JSON list of dimensions, as [100, 5]", format!("{text:?}"));
-    let inner = text.trim().strip_prefix('[').and_then(|t| t.strip_suffix(']')).ok_or_else(invalid)?;
+    let inner =
+        text.trim().strip_prefix('[').and_then(|t| t.strip_suffix(']')).ok_or_else(invalid)?;
     if inner.trim().is_empty() {
         return Ok(Vec::new());
     }

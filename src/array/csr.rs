@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Invalid`] saying which rule is broken and where.
 pub fn check_row_ptr(what: &str, row_ptr: &Array, rows: usize) -> Result<Vec<usize>> {
-    let invalid = |expected: String, got: String| Error::invalid(format!("{what}.row_ptr"), expected, got);
+    let invalid =
+        |expected: String, got: String| Error::invalid(format!("{what}.row_ptr"), expected, got);
     let wrong_type = || {
         let got = format!("{} of shape {:?}", row_ptr.dtype(), row_ptr.shape());
         invalid("a one-dimensional array of integers".into(), got)
@@ -28,7 +29,10 @@ pub fn check_row_ptr(what: &str, row_ptr: &Array, rows: usize) -> Result<Vec<usi
         return Err(invalid("entries that never fall".into(), got));
     }
     if ends.last().map(|end| *end as usize) != Some(rows) {
-        return Err(invalid(format!("{rows} (the rows of data) as its last entry"), format!("{:?}", ends.last())));
+        return Err(invalid(
+            format!("{rows} (the rows of data) as its last entry"),
+            format!("{:?}", ends.last()),
+        ));
     }
     Ok(ends.into_iter().map(|end| end as usize).collect())
 }

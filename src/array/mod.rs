@@ -4,23 +4,23 @@
 //! with, so that every number returns bit for bit. A [`Codec`] makes the bytes smaller, a
 //! [`Checksum`] names and guards them.
 
-mod ndarray;
 mod checksum;
 mod codec;
 mod csr;
 mod dtype;
 mod element;
+mod ndarray;
 mod pack;
 mod place;
 
-pub use ndarray::Array;
-pub(crate) use ndarray::byte_size;
-pub(crate) use ndarray::text_of_cell;
 pub use checksum::Checksum;
 pub(crate) use checksum::{parse_shape, shape_json};
 pub use codec::Codec;
 pub use csr::check_row_ptr;
 pub use dtype::{DType, Kind};
 pub use element::Element;
+pub use ndarray::Array;
+pub(crate) use ndarray::byte_size;
+pub(crate) use ndarray::text_of_cell;
 pub(crate) use pack::{pack, unpack};
 pub(crate) use place::{BLOCK, Place};

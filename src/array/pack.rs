@@ -51,7 +51,9 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<Array>> {
         let dtype: DType = rest.text(n)?.parse()?;
         let dimensions = rest.byte()?;
         let shape = (0..dimensions)
-            .map(|_| usize::try_from(rest.number()?).map_err(|_| damaged("a dimension is too large")))
+            .map(|_| {
+                usize::try_from(rest.number()?).map_err(|_| damaged("a dimension is too large"))
+            })
             .collect::<Result<Vec<_>>>()?;
         let n = rest.byte()?;
         let name = rest.text(n)?;
@@ -70,7 +72,8 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(n).ok_or_else(|| damaged("it ends too early"))?;
+        let (head, rest) =
+            self.0.split_at_checked(n).ok_or_else(|| damaged("it ends too early"))?;
         self.0 = rest;
         Ok(head)
     }

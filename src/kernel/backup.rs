@@ -55,7 +55,9 @@ impl Database {
                 hint: "choose another name for the backup",
             });
         }
-        self.with_reader("backing up", |conn| copy(conn, self.path(), target, progress))
+        self.with_reader("backing up", |conn| {
+            copy(conn, self.path(), target, &|_| Ok(()), progress)
+        })
     }
 
     /// Makes a backup in `folder` under a name of its own, and keeps the newest `keep` of those that
@@ -74,7 +76,10 @@ impl Database {
         let mut report = self.backup(&target)?;
         let (name, size) = (target.to_string_lossy().into_owned(), report.size_bytes as i64);
         let known = self.write(move |tx| {
-            tx.execute("INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3)", (&name, created_ns, size))?;
+            tx.execute(
+                "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3)",
+                (&name, created_ns, size),
+            )?;
             let sql = "SELECT path FROM siltstone_backup ORDER BY created_ns DESC";
             tx.query(sql, [], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))
         })?;
@@ -86,17 +91,20 @@ impl Database {
                 Err(e) => return Err(Error::io(&old, "remove the old backup", &e)),
             }
             let name = old.to_string_lossy().into_owned();
-            self.write(move |tx| tx.execute("DELETE FROM siltstone_backup WHERE path = ?1", [&name]))?;
+            self.write(move |tx| {
+                tx.execute("DELETE FROM siltstone_backup WHERE path = ?1", [&name])
+            })?;
         }
         Ok(report)
     }
 }
 
-/// Copies, verifies, renames.
+/// Copies, verifies, renames; `guard` looks at the snapshot first and may refuse it.
 fn copy(
     source: &Connection,
     place: &Path,
     target: &Path,
+    guard: &dyn Fn(&Connection) -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<BackupReport> {
     let temporary = temporary_beside(target);
@@ -104,6 +112,7 @@ fn copy(
         // Inside a read transaction the copy is one snapshot, and no other writer restarts it.
         source.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
         let rows = (|| {
+            guard(source)?;
             copy_pages(source, &temporary, progress)?;
             count_rows(source)
         })();
@@ -173,10 +182,14 @@ fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
         why,
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let uri = format!("file:{}?immutable=1", path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23"));
+    let uri = format!(
+        "file:{}?immutable=1",
+        path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+    );
     let conn = Connection::open_with_flags(uri, flags).at(path, "opening the copy")?;
-    let check: String =
-        conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).at(path, "checking the copy")?;
+    let check: String = conn
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .at(path, "checking the copy")?;
     if check != "ok" {
         return Err(corrupt(check));
     }
@@ -188,12 +201,28 @@ fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
 }
 
 /// The automatic backup before an old file is changed, as `run.db.before-simulation-v1`.
-pub(super) fn before_migration(conn: &Connection, path: &Path, store: &str, version: i64) -> Result<()> {
+pub(super) fn before_migration(
+    conn: &Connection,
+    path: &Path,
+    store: &str,
+    version: i64,
+) -> Result<()> {
     let target = beside(path, &format!(".before-{store}-v{version}"));
     if target.exists() {
         return Ok(()); // an earlier try, or another process, has made it
     }
-    match copy(conn, path, &target, &mut |_, _| Ok(())) {
+    // Another process may have made the backup and changed the file since we looked: its copy is the
+    // one of the old file, and must stay.
+    let still_old = |conn: &Connection| {
+        let owner = |row: &rusqlite::Row<'_>| row.get::<_, i32>(0);
+        let old = match version {
+            0 => conn.pragma_query_value(None, "application_id", owner)? != connect::APPLICATION_ID,
+            _ => super::schema::version(conn, store)? == version,
+        };
+        let (path, action) = (path.to_owned(), "backing up");
+        if old { Ok(()) } else { Err(Error::Busy { path, waited_ms: 0, action }) }
+    };
+    match copy(conn, path, &target, &still_old, &mut |_, _| Ok(())) {
         // Two processes at once: the rename of the second replaces an equal copy.
         Ok(_) => Ok(()),
         Err(_) if target.exists() => Ok(()),
@@ -207,7 +236,11 @@ pub(super) fn before_migration(conn: &Connection, path: &Path, store: &str, vers
 ///
 /// # Errors
 /// [`Error::Exists`], [`Error::NotOurs`], [`Error::Corrupt`]; `target` is as it was.
-pub fn restore(source: impl AsRef<Path>, target: impl AsRef<Path>, overwrite: bool) -> Result<BackupReport> {
+pub fn restore(
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    overwrite: bool,
+) -> Result<BackupReport> {
     let (source, target) = (source.as_ref(), target.as_ref());
     let from = Database::builder(source).open_read_only()?;
     let report = from.verify()?;

@@ -28,7 +28,20 @@ pub(super) fn pause(tries: u32) {
     std::thread::sleep(Duration::from_micros(base_us + (jitter >> 7) % base_us));
 }
 
+thread_local!(static IMPATIENT: Cell<bool> = const { Cell::new(false) });
+
+/// Runs `work`, in which this thread's statements say at once that another connection is in the way.
+pub(super) fn without_waiting<T>(work: impl FnOnce() -> T) -> T {
+    let before = IMPATIENT.replace(true);
+    let result = work();
+    IMPATIENT.set(before);
+    result
+}
+
 fn busy(tries: i32) -> bool {
+    if IMPATIENT.get() {
+        return false;
+    }
     thread_local!(static SINCE: Cell<Option<Instant>> = const { Cell::new(None) });
     if tries == 0 {
         SINCE.set(Some(Instant::now()));
@@ -57,12 +70,26 @@ enum Owner {
 }
 
 fn identify(conn: &Connection, path: &Path, adoption: Option<&Adoption>) -> Result<Owner> {
-    let id: i32 = conn
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .at(path, "reading its header")?;
-    let tables: i64 = conn
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .at(path, "reading its tables")?;
+    // One snapshot: another process may be creating the file just now.
+    conn.execute_batch("BEGIN").at(path, "reading its header")?;
+    let read = || -> Result<(i32, i64)> {
+        let id = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((id, tables))
+    };
+    let found = read().at(path, "reading its header");
+    let owner = found.and_then(|(id, tables)| owner(conn, path, id, tables, adoption));
+    conn.execute_batch("ROLLBACK").at(path, "reading its header")?;
+    owner
+}
+
+fn owner(
+    conn: &Connection,
+    path: &Path,
+    id: i32,
+    tables: i64,
+    adoption: Option<&Adoption>,
+) -> Result<Owner> {
     match (id, tables) {
         (APPLICATION_ID, _) => Ok(Owner::Ours),
         (0, 0) => Ok(Owner::Nobody),
@@ -132,8 +159,8 @@ pub(super) fn writer(options: &Builder) -> Result<Connection> {
         conn.pragma_update(None, "journal_size_limit", 4 * options.profile.wal_bytes())?;
         Ok(())
     };
+    enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
     set().at(path, "open")?;
-    enter_wal(&conn, path)?;
     Ok(conn)
 }
 
@@ -156,9 +183,8 @@ fn create(conn: &Connection, options: &Builder) -> Result<()> {
 fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
     let start = Instant::now();
     for tries in 0.. {
-        let mode = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| {
-            row.get::<_, String>(0)
-        });
+        let mode = conn
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
         match mode {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(mode) => {
@@ -183,7 +209,11 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// Opens a connection that can only read.
-pub(super) fn reader(path: &Path, cache_kib: i64, adoption: Option<&Adoption>) -> Result<Connection> {
+pub(super) fn reader(
+    path: &Path,
+    cache_kib: i64,
+    adoption: Option<&Adoption>,
+) -> Result<Connection> {
     set_up_library();
     if path.is_dir() {
         return Err(Error::invalid(format!("{}", path.display()), "a file", "a folder"));
@@ -241,7 +271,9 @@ fn percent_encode(path: &Path) -> String {
     let mut text = String::new();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => text.push(*byte as char),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                text.push(*byte as char)
+            }
             byte => text.push_str(&format!("%{byte:02X}")),
         }
     }

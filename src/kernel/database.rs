@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+use super::connect;
 use super::failure::At;
 use super::options::{Builder, Durability};
 use super::schema::{self, Adoption, Lineage};
@@ -14,7 +15,6 @@ use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
 use super::tx::{ReadTx, WriteTx};
 use super::writer::Writer;
-use super::connect;
 use crate::error::{Error, Result};
 
 /// Read connections that are kept open for the next reader.
@@ -54,7 +54,9 @@ impl Drop for Shared {
     fn drop(&mut self) {
         if self.pid != std::process::id() {
             // A fork: the parent's threads are not here, and its connections are not ours to close.
-            std::mem::forget(std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner)));
+            std::mem::forget(std::mem::take(
+                self.idle.get_mut().unwrap_or_else(PoisonError::into_inner),
+            ));
             std::mem::forget(self.writer.take());
             return;
         }
@@ -69,10 +71,12 @@ impl Drop for Shared {
         }
         self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(writer) = &self.writer {
-            // Costs nothing unless a table has grown much since the last time.
-            let optimized = writer.maintain(|conn| Ok(conn.execute_batch("PRAGMA optimize")?));
+            // Costs nothing unless a table has grown much since the last time; if another process
+            // writes just now, it is left for the next close.
+            let optimize = |conn: &Connection| Ok(conn.execute_batch("PRAGMA optimize")?);
+            let optimized = connect::without_waiting(|| writer.maintain(optimize));
             if let Err(error) = optimized {
-                tracing::warn!(%error, "PRAGMA optimize");
+                tracing::debug!(%error, "PRAGMA optimize");
             }
         } else {
             connect::tidy(&self.path);
@@ -185,7 +189,7 @@ impl Database {
     /// ([`Durability::Buffered`]); it is told once.
     pub fn flush(&self) -> Result<()> {
         let writer = self.writer()?;
-        writer.submit(Durability::Os, |_| Ok(()))?.wait()?;
+        writer.drain()?;
         if self.durability == Durability::Disk {
             self.checkpoint()?;
         }
@@ -269,7 +273,10 @@ impl Database {
             return Ok(());
         }
         let what = format!("the handle to {}", self.path().display());
-        Err(Error::Closed { what, why: "was opened before a fork; open the file again in this process" })
+        Err(Error::Closed {
+            what,
+            why: "was opened before a fork; open the file again in this process",
+        })
     }
 
     pub(super) fn writer(&self) -> Result<&Arc<Writer>> {

@@ -49,7 +49,9 @@ impl<T, E: Into<Error>> At<T> for Result<T, E> {
 fn place_failure(path: &Path, action: &'static str, code: i32, why: String) -> Error {
     let path = path.to_owned();
     match rusqlite::ffi::Error::new(code).code {
-        ErrorCode::NotADatabase => Error::NotOurs { path, why: "it is not an SQLite database".into() },
+        ErrorCode::NotADatabase => {
+            Error::NotOurs { path, why: "it is not an SQLite database".into() }
+        }
         ErrorCode::DatabaseCorrupt => Error::Corrupt {
             place: path.display().to_string(),
             what: "the database".into(),

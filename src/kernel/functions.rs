@@ -28,11 +28,13 @@ fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
     if codec.as_deref() != Some(BLOCK) {
         return Codec::decode(codec.as_deref(), dtype, &shape, data).map_err(user);
     }
-    let invalid = || user(Error::invalid("data", "the place of an array in a block", "something else"));
+    let invalid =
+        || user(Error::invalid("data", "the place of an array in a block", "something else"));
     let place = Place::from_bytes(data).ok_or_else(invalid)?;
     let block = block_of(args, place.block)?;
     let from = usize::try_from(place.offset).map_err(|_| invalid())?;
-    let to = byte_size(dtype, &shape).and_then(|size| from.checked_add(size)).ok_or_else(invalid)?;
+    let to =
+        byte_size(dtype, &shape).and_then(|size| from.checked_add(size)).ok_or_else(invalid)?;
     let bytes = block.data().get(from..to).ok_or_else(invalid)?;
     Array::new(dtype, shape, bytes.to_vec()).map_err(user)
 }

@@ -84,7 +84,9 @@ impl FromStr for Profile {
             "balanced" => Ok(Profile::Balanced),
             "throughput" => Ok(Profile::Throughput),
             "small" => Ok(Profile::Small),
-            _ => Err(Error::invalid("profile", "balanced, throughput or small", format!("{text:?}"))),
+            _ => {
+                Err(Error::invalid("profile", "balanced, throughput or small", format!("{text:?}")))
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::connect::{is_busy, pause};
+use super::connect::{is_busy, pause, without_waiting};
 use super::failure::At;
 use super::options::{Builder, Durability, QueuePolicy};
 use super::stats::{Counters, add};
@@ -160,7 +160,11 @@ impl Writer {
     }
 
     /// Queues a job.
-    pub(super) fn submit<T, F>(self: &Arc<Self>, durability: Durability, work: F) -> Result<Ticket<T>>
+    pub(super) fn submit<T, F>(
+        self: &Arc<Self>,
+        durability: Durability,
+        work: F,
+    ) -> Result<Ticket<T>>
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
@@ -196,7 +200,10 @@ impl Writer {
     {
         let deferred = Some(self.clone());
         let durability = Durability::Buffered;
-        self.push(Box::new(Task { work, value: None, slot: None, durability, deferred }), self.policy)
+        self.push(
+            Box::new(Task { work, value: None, slot: None, durability, deferred }),
+            self.policy,
+        )
     }
 
     fn push(&self, job: Box<dyn Job>, policy: QueuePolicy) -> Result<()> {
@@ -280,11 +287,12 @@ impl Writer {
             self.commit(core, 1)?;
             Ok(value)
         };
-        run(core).inspect_err(|_| {
-            core.roll_back();
-            add(&self.counters.jobs_failed, 1);
-        })
-        .at(&self.path, "writing")
+        run(core)
+            .inspect_err(|_| {
+                core.roll_back();
+                add(&self.counters.jobs_failed, 1);
+            })
+            .at(&self.path, "writing")
     }
 
     fn run_group(&self, core: &mut Core, group: &mut [Box<dyn Job>]) {
@@ -349,13 +357,20 @@ impl Writer {
         }
         let start = Instant::now();
         for tries in 0.. {
-            let begun = core.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
+            // The waiting is done here, for as long as the caller chose.
+            let begin =
+                || core.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
+            let begun = without_waiting(begin);
             match begun {
                 Ok(_) => break,
                 Err(e) if !is_busy(&e) => return Err(e.into()),
                 Err(_) if start.elapsed() > core.busy_timeout => {
                     let waited_ms = core.busy_timeout.as_millis() as u64;
-                    return Err(Error::Busy { path: self.path.clone(), waited_ms, action: "writing" });
+                    return Err(Error::Busy {
+                        path: self.path.clone(),
+                        waited_ms,
+                        action: "writing",
+                    });
                 }
                 Err(_) => {
                     add(&self.counters.busy_waits, 1);

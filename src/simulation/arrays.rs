@@ -11,7 +11,8 @@ use crate::array::{Array, BLOCK, Checksum, Codec, DType, Place, parse_shape, sha
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, WriteTx};
 
-pub(super) const BLOCK_SQL: &str = "SELECT dtype, shape, codec, checksum, data FROM array_block WHERE id = ?1";
+pub(super) const BLOCK_SQL: &str =
+    "SELECT dtype, shape, codec, checksum, data FROM array_block WHERE id = ?1";
 
 /// Unpacked blocks that a reader keeps: one an attribute, mostly.
 const KEPT_BLOCKS: usize = 16;
@@ -105,7 +106,12 @@ pub(super) struct KnownArrays {
 
 impl KnownArrays {
     /// The id of an equal array, or of a new row. The flag says whether it is new.
-    pub(super) fn store(&mut self, tx: &WriteTx<'_>, new: &NewArray, codec: Codec) -> Result<(i64, bool)> {
+    pub(super) fn store(
+        &mut self,
+        tx: &WriteTx<'_>,
+        new: &NewArray,
+        codec: Codec,
+    ) -> Result<(i64, bool)> {
         self.load(tx)?;
         if let Some(id) = self.ids.get(&new.checksum) {
             return Ok((id, false));
@@ -189,7 +195,9 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
         let data = row.get_ref(4)?.as_blob().map_err(|_| corrupt("data must be a blob"))?;
         let array = match codec {
             Some(BLOCK) => self.slice(dtype, shape, data).map_err(|e| corrupt(&e.to_string()))?,
-            codec => Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(&e.to_string()))?,
+            codec => {
+                Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(&e.to_string()))?
+            }
         };
         if let Ok(Some(stored)) = row.get_ref(3)?.as_blob_or_null() {
             let found = Checksum::of_parts(dtype_text, shape_text, array.data());
@@ -203,7 +211,8 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
     /// An array that lies in a block, by its place there.
     fn slice(&mut self, dtype: DType, shape: Vec<usize>, place: &[u8]) -> Result<Array> {
         let invalid = |got: String| Error::invalid("its place", "a block and an offset in it", got);
-        let place = Place::from_bytes(place).ok_or_else(|| invalid(format!("{} bytes", place.len())))?;
+        let place =
+            Place::from_bytes(place).ok_or_else(|| invalid(format!("{} bytes", place.len())))?;
         let block = self.block(place.block)?;
         let size = crate::array::byte_size(dtype, &shape);
         let from = usize::try_from(place.offset).ok();

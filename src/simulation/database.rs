@@ -9,6 +9,7 @@ use super::initial::{self, InitialData};
 use super::json::Schema;
 use super::keeper::Keeper;
 use super::prepare::{Prepared, prepare, unique_ids};
+use super::read;
 use super::run::{self, Run};
 use super::settle::{self, SettleReport};
 use super::state::{GroupCursor, GroupState, build_keys};
@@ -16,7 +17,6 @@ use super::tables::{ADOPTION, LINEAGE, Layout};
 use super::timeline::Timeline;
 use super::update::{EntityData, Update};
 use super::write::{self, OnRepeat};
-use super::read;
 use crate::array::{Checksum, Codec};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Durability, Profile, Ticket};
@@ -356,7 +356,12 @@ impl SimulationDatabase {
     /// # Errors
     /// [`Error::Exists`] if there is one of that name and `replace` is false; [`Error::Invalid`] for
     /// a text that is not JSON.
-    pub fn store_initial_dataset(&self, name: &str, data: InitialData, replace: bool) -> Result<i64> {
+    pub fn store_initial_dataset(
+        &self,
+        name: &str,
+        data: InitialData,
+        replace: bool,
+    ) -> Result<i64> {
         let prepared = initial::prepare_initial(name, data)?;
         let codec = self.options.codec;
         self.db.write(move |tx| initial::store(tx, &prepared, codec, replace))

@@ -230,7 +230,11 @@ fn read_chunk(db: &SimulationDatabase, files: &[File], schema: &Schema) -> Chunk
     chunk
 }
 
-fn read_file(db: &SimulationDatabase, file: &File, schema: &Schema) -> Result<(u64, Vec<Prepared>)> {
+fn read_file(
+    db: &SimulationDatabase,
+    file: &File,
+    schema: &Schema,
+) -> Result<(u64, Vec<Prepared>)> {
     let text = std::fs::read(&file.path).map_err(|e| Error::io(&file.path, "read", &e))?;
     let (timestamp, iteration, name) = &file.key;
     let parts = parse_update(&text, name, schema)?;

@@ -66,7 +66,12 @@ pub(super) fn prepare_initial(name: &str, data: InitialData) -> Result<PreparedI
 }
 
 /// Stores an initial dataset; its row id. One of the same name is refused or replaced.
-pub(super) fn store(tx: &mut WriteTx<'_>, initial: &PreparedInitial, codec: Codec, replace: bool) -> Result<i64> {
+pub(super) fn store(
+    tx: &mut WriteTx<'_>,
+    initial: &PreparedInitial,
+    codec: Codec,
+    replace: bool,
+) -> Result<i64> {
     tx.ensure(&LINEAGE)?;
     let PreparedInitial { name, format, data, entities } = initial;
     let known = "SELECT 1 FROM initial_dataset WHERE dataset_name = ?1";
@@ -87,7 +92,8 @@ pub(super) fn store(tx: &mut WriteTx<'_>, initial: &PreparedInitial, codec: Code
         Some(data) if codec != Codec::Raw => pack(data, codec),
         _ => (None, data.clone()),
     };
-    let sql = "INSERT INTO initial_dataset (dataset_name, format, data, codec) VALUES (?1, ?2, ?3, ?4)";
+    let sql =
+        "INSERT INTO initial_dataset (dataset_name, format, data, codec) VALUES (?1, ?2, ?3, ?4)";
     let id = tx.insert(sql, (name, format, data, packing))?;
     if let Some(entities) = entities {
         let mut known: Known = tx.take();
@@ -143,7 +149,9 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
         return Ok(None);
     }
     let sql = match layout {
-        Layout::Ours => "SELECT id, format, data, codec FROM initial_dataset WHERE dataset_name = ?1",
+        Layout::Ours => {
+            "SELECT id, format, data, codec FROM initial_dataset WHERE dataset_name = ?1"
+        }
         _ => "SELECT id, format, data, NULL FROM initial_dataset WHERE dataset_name = ?1",
     };
     let found = tx.query_one(sql, [name], |row| {
@@ -151,7 +159,9 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
         let format: String = row.get(1)?;
         // The described system stores JSON as a blob; others may have used text.
         let data = match row.get_ref(2)? {
-            rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => bytes.to_vec(),
+            rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => {
+                bytes.to_vec()
+            }
             _ => Vec::new(),
         };
         let data = match row.get::<_, Option<String>>(3)? {
@@ -193,7 +203,8 @@ pub(super) fn schema(tx: &ReadTx<'_>, layout: Layout) -> Result<Schema> {
 pub(super) fn entities(tx: &ReadTx<'_>, layout: Layout, dataset: &str) -> Result<EntityData> {
     match read_one(tx, layout, dataset)? {
         Some(InitialData::Entities(data)) => Ok(data),
-        Some(InitialData::Json(text)) => match parse_initial(&text, dataset, &schema(tx, layout)?)? {
+        Some(InitialData::Json(text)) => match parse_initial(&text, dataset, &schema(tx, layout)?)?
+        {
             Initial::Entities(initial) => Ok(initial.data),
             Initial::Unstructured { .. } => Ok(EntityData::new()),
         },
@@ -202,6 +213,11 @@ pub(super) fn entities(tx: &ReadTx<'_>, layout: Layout, dataset: &str) -> Result
 }
 
 /// The initial state of one group.
-pub(super) fn group(tx: &ReadTx<'_>, layout: Layout, dataset: &str, group: &str) -> Result<Option<Group>> {
+pub(super) fn group(
+    tx: &ReadTx<'_>,
+    layout: Layout,
+    dataset: &str,
+    group: &str,
+) -> Result<Option<Group>> {
     Ok(entities(tx, layout, dataset)?.into_iter().find(|g| g.name == group))
 }

@@ -14,6 +14,8 @@ const EVERY: u64 = 256;
 pub(super) struct Keeper {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// The process that the thread is in: a fork has none.
+    pid: u32,
 }
 
 #[derive(Default)]
@@ -39,24 +41,25 @@ impl Keeper {
     pub(super) fn start(db: &Database) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (ours, db) = (shared.clone(), db.clone());
-        let thread = std::thread::Builder::new().name("siltstone-keys".into()).spawn(move || {
-            loop {
-                let mut work = ours.lock();
-                while work.due.is_empty() && !work.stop {
-                    work = ours.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+        let thread =
+            std::thread::Builder::new().name("siltstone-keys".into()).spawn(move || {
+                loop {
+                    let mut work = ours.lock();
+                    while work.due.is_empty() && !work.stop {
+                        work = ours.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+                    }
+                    if work.stop {
+                        return;
+                    }
+                    let dataset = work.due.remove(0);
+                    drop(work);
+                    if let Err(error) = build_keys(&db, &dataset) {
+                        // A key state only makes a seek shorter: reads are right without it.
+                        tracing::warn!(dataset, %error, "key states");
+                    }
                 }
-                if work.stop {
-                    return;
-                }
-                let dataset = work.due.remove(0);
-                drop(work);
-                if let Err(error) = build_keys(&db, &dataset) {
-                    // A key state only makes a seek shorter: reads are right without it.
-                    tracing::warn!(dataset, %error, "key states");
-                }
-            }
-        })?;
-        Ok(Keeper { shared, thread: Some(thread) })
+            })?;
+        Ok(Keeper { shared, thread: Some(thread), pid: std::process::id() })
     }
 
     /// Counts updates of a dataset that were handed to the writer.
@@ -84,6 +87,11 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
+        if self.pid != std::process::id() {
+            // A fork: nobody is there to be waited for, and the lock may be held for ever.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.shared.lock().stop = true;
         self.shared.wake.notify_all();
         if let Some(thread) = self.thread.take()

@@ -26,30 +26,26 @@ mod update;
 mod verify;
 mod write;
 
+pub use arrow::import_tables;
 pub use collector::{
     AttributeFilter, CollectorConfig, DataCollector, DatasetFilter, DatasetUpdates, GatherFilter,
-    JsonStrategy, Model, Settings, Simulation, SqliteStrategy, StorageStrategy, StrategyFactory, World,
-    register_strategy, strategy_names,
+    JsonStrategy, Model, Settings, Simulation, SqliteStrategy, StorageStrategy, StrategyFactory,
+    World, register_strategy, strategy_names,
 };
-pub use arrow::import_tables;
 pub use database::{Options, SimulationDatabase};
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Malformed, import};
 pub use initial::InitialData;
 pub use merge::{Conflict, MergeReport, merge};
 pub use results::{
-    AttributeInfo, EntityKey, FilePattern, Format, KeyValue, ResultDataset, Results, ResultsOptions,
-    Time, detect_format,
+    AttributeInfo, EntityKey, FilePattern, Format, KeyValue, ResultDataset, Results,
+    ResultsOptions, Time, detect_format,
 };
 pub use run::{Run, Status};
 pub use settle::SettleReport;
-pub use state::{
-    AttributeHistory, ColumnState, EntityHistory, GroupCursor, GroupState, Tolerance,
-};
+pub use state::{AttributeHistory, ColumnState, EntityHistory, GroupCursor, GroupState, Tolerance};
 pub use timeline::Timeline;
-pub use update::{
-    Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update,
-};
+pub use update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update};
 pub use write::OnRepeat;
 
 pub(crate) use verify::verify;

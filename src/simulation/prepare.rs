@@ -75,7 +75,11 @@ fn prepare_group(
         check_name("attribute name", &name)?;
         if out[first..].iter().any(|earlier| earlier.name == name) {
             let got = format!("{name:?} twice");
-            return Err(Error::invalid(format!("{dataset}/{}", group.name), "each attribute once", got));
+            return Err(Error::invalid(
+                format!("{dataset}/{}", group.name),
+                "each attribute once",
+                got,
+            ));
         }
         let what = format!("{dataset}/{}/{name}", group.name);
         attribute.check(&what)?;
@@ -116,9 +120,9 @@ fn check_ids(what: &str, id: &Attribute) -> Result<usize> {
 
 /// Ids of a group as numbers, each once.
 pub(super) fn unique_ids(what: &str, ids: &Array) -> Result<Vec<i64>> {
-    let ids = ids
-        .to_i64s()
-        .ok_or_else(|| Error::invalid(what, "integers of 64 bits with sign", ids.dtype().to_string()))?;
+    let ids = ids.to_i64s().ok_or_else(|| {
+        Error::invalid(what, "integers of 64 bits with sign", ids.dtype().to_string())
+    })?;
     if ids.windows(2).all(|pair| pair[0] < pair[1]) {
         return Ok(ids);
     }
@@ -147,7 +151,9 @@ fn range(attribute: &Attribute) -> Option<(f64, f64)> {
     let is_given = |row: usize| match (given, &owner) {
         (None, _) => true,
         (Some(mask), None) => mask[row] == GIVEN,
-        (Some(mask), Some(ends)) => mask[ends.partition_point(|end| *end <= row as i64) - 1] == GIVEN,
+        (Some(mask), Some(ends)) => {
+            mask[ends.partition_point(|end| *end <= row as i64) - 1] == GIVEN
+        }
     };
     let per_row = (data.len() / rows).max(1);
     let mut range: Option<(f64, f64)> = None;

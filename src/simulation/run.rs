@@ -74,7 +74,10 @@ pub(super) fn mark_running(tx: &WriteTx<'_>) -> Result<()> {
     }
     set(tx, "status", "running")?;
     tx.execute("DELETE FROM simulation_run WHERE key IN ('finished_ns', 'error')", [])?;
-    tx.execute("INSERT OR IGNORE INTO simulation_run (key, value) VALUES ('started_ns', ?1)", [now_ns()])?;
+    tx.execute(
+        "INSERT OR IGNORE INTO simulation_run (key, value) VALUES ('started_ns', ?1)",
+        [now_ns()],
+    )?;
     Ok(())
 }
 

@@ -74,7 +74,9 @@ fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
         let size = size.and_then(|(dtype, shape): (DType, _)| {
             Some((dtype, crate::array::byte_size(dtype, &shape)?))
         });
-        let Some((dtype, size)) = size.filter(|(_, size)| *size <= ARRAY_BYTES) else { return Ok(()) };
+        let Some((dtype, size)) = size.filter(|(_, size)| *size <= ARRAY_BYTES) else {
+            return Ok(());
+        };
         match batches.last_mut() {
             Some((last, bytes, batch)) if *last == key && *bytes + size <= BLOCK_BYTES => {
                 *bytes += size;
@@ -95,7 +97,9 @@ fn settle_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64,
     for &id in &batch.ids {
         // Removed or settled by another process since the batch was made: left out.
         let sql = "SELECT length(data) FROM numpy_array WHERE id = ?1 AND codec IS NOT 'block'";
-        let Some(stored) = tx.query_one(sql, [id], |row| Ok(row.get::<_, i64>(0)?))? else { continue };
+        let Some(stored) = tx.query_one(sql, [id], |row| Ok(row.get::<_, i64>(0)?))? else {
+            continue;
+        };
         before += stored as u64;
         places.push((id, data.len() as u64));
         data.extend_from_slice(reader.read(id)?.data());
@@ -110,7 +114,8 @@ fn settle_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64,
     }
     let (dtype, shape) = (batch.dtype.to_string(), shape_json(block.shape()));
     let checksum = Checksum::of(&block).to_bytes();
-    let sql = "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql =
+        "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
     let block = tx.insert(sql, (&dtype, &shape, codec, checksum, &*packed))?;
     for &(id, offset) in &places {
         let place = Place { block, offset }.to_bytes();

@@ -29,7 +29,11 @@ impl Timeline {
     pub fn timestamp_of(&self, seconds: f64) -> Result<i64> {
         let timestamp = (seconds - self.reference) / self.time_scale;
         if !timestamp.is_finite() || self.time_scale <= 0.0 {
-            return Err(Error::invalid("time", "a moment and a positive time scale", seconds.to_string()));
+            return Err(Error::invalid(
+                "time",
+                "a moment and a positive time scale",
+                seconds.to_string(),
+            ));
         }
         // A moment that was computed from a timestamp may miss it by the last bit.
         let nearest = timestamp.round();
@@ -55,7 +59,11 @@ impl Timeline {
         let seconds = iso_seconds(text.trim())
             .ok_or_else(|| Error::invalid("time", expected, format!("{text:?}")))?;
         let timeline = timeline.ok_or_else(|| {
-            Error::invalid("time", "an integer timestamp (the run has no timeline)", format!("{text:?}"))
+            Error::invalid(
+                "time",
+                "an integer timestamp (the run has no timeline)",
+                format!("{text:?}"),
+            )
         })?;
         timeline.timestamp_of(seconds)
     }
@@ -139,7 +147,14 @@ mod tests {
         assert_eq!(parse("2020-01-01T02:00+01:00"), 60);
         assert_eq!(parse("2020-03-01"), 60 * 24 * 60);
         assert!(Timeline::parse(None, "2020-01-01").is_err());
-        for wrong in ["2021-02-29", "yesterday", "2020-13-01", "2020-01-01T25:00", "1.5", "2020-01-01T00:00+1"] {
+        for wrong in [
+            "2021-02-29",
+            "yesterday",
+            "2020-13-01",
+            "2020-01-01T25:00",
+            "1.5",
+            "2020-01-01T00:00+1",
+        ] {
             assert!(Timeline::parse(Some(&timeline), wrong).is_err(), "{wrong} was accepted");
         }
     }

@@ -58,7 +58,11 @@ impl Attribute {
     /// length, dtype or meaning.
     pub fn check(&self, what: &str) -> Result<()> {
         if self.data.shape().is_empty() {
-            return Err(Error::invalid(what, "one value an entity", "a single value (0 dimensions)"));
+            return Err(Error::invalid(
+                what,
+                "one value an entity",
+                "a single value (0 dimensions)",
+            ));
         }
         if let Some(row_ptr) = &self.row_ptr {
             check_row_ptr(what, row_ptr, self.data.rows())?;
@@ -67,7 +71,11 @@ impl Attribute {
             let entities = self.entities();
             if mask.dtype() != DType::U8 || mask.shape() != [entities] {
                 let got = format!("{} of shape {:?}", mask.dtype(), mask.shape());
-                return Err(Error::invalid(format!("{what}.mask"), format!("|u1 of shape [{entities}]"), got));
+                return Err(Error::invalid(
+                    format!("{what}.mask"),
+                    format!("|u1 of shape [{entities}]"),
+                    got,
+                ));
             }
             if let Some(mark) = mask.data().iter().find(|mark| **mark > CLEARED) {
                 return Err(Error::invalid(format!("{what}.mask"), "0, 1 or 2", mark.to_string()));
@@ -131,7 +139,9 @@ pub(crate) fn is_mark(dtype: DType, item: &[u8]) -> bool {
         (Kind::Float, 2) => u16::from_le_bytes([item[0], item[1]]) & 0x7fff > 0x7c00,
         (Kind::Float, 4) => f32::from_le_bytes(item.try_into().expect("four bytes")).is_nan(),
         (Kind::Float, 8) => f64::from_le_bytes(item.try_into().expect("eight bytes")).is_nan(),
-        (Kind::Int, 4) | (Kind::Int, 1) | (Kind::Str, _) => mark_of(dtype).is_some_and(|m| m == item),
+        (Kind::Int, 4) | (Kind::Int, 1) | (Kind::Str, _) => {
+            mark_of(dtype).is_some_and(|m| m == item)
+        }
         _ => false,
     }
 }

@@ -13,16 +13,49 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         return Ok(());
     }
     let layout = Layout::of(tx)?;
+    verify_references(tx, report)?;
     let mut reader = ArrayReader::new(tx, layout);
     verify_table(tx, &mut reader, "numpy_array", layout.array_sql(), report)?;
     if layout == Layout::Ours {
         verify_table(tx, &mut reader, "array_block", BLOCK_SQL, report)?;
         let sql = "SELECT id, state FROM simulation_key_state WHERE same_as IS NULL";
-        for (id, state) in tx.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))? {
+        for (id, state) in
+            tx.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?
+        {
             report.checksums += 1;
             if let Err(error) = crate::array::unpack(&state) {
                 report.find(format!("simulation_key_state row {id}"), error.to_string());
             }
+        }
+    }
+    Ok(())
+}
+
+/// What our own tables cannot hold by their types and foreign keys, and those of the described system
+/// can.
+fn verify_references(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
+    let checks = [
+        (
+            "update",
+            "its timestamp or its iteration is no integer",
+            "SELECT id FROM \"update\" WHERE typeof(timestamp) <> 'integer' OR typeof(iteration) <> 'integer'",
+        ),
+        (
+            "attribute_data",
+            "its group or its name is no text",
+            "SELECT id FROM attribute_data WHERE typeof(entity_group) <> 'text' OR typeof(attribute_name) <> 'text'",
+        ),
+        (
+            "attribute_data",
+            "an array that it refers to is not there",
+            "SELECT id FROM attribute_data WHERE data_id IS NULL \
+             OR data_id NOT IN (SELECT id FROM numpy_array) \
+             OR (indptr_id IS NOT NULL AND indptr_id NOT IN (SELECT id FROM numpy_array))",
+        ),
+    ];
+    for (table, why, sql) in checks {
+        for id in tx.query(sql, [], |row| Ok(row.get::<_, i64>(0)?))? {
+            report.find(format!("{table} row {id}"), why);
         }
     }
     Ok(())
@@ -35,7 +68,9 @@ fn verify_table(
     sql: &str,
     report: &mut VerifyReport,
 ) -> Result<()> {
-    let ids = tx.query(&format!("SELECT id FROM {table} ORDER BY id"), [], |row| Ok(row.get::<_, i64>(0)?))?;
+    let ids = tx.query(&format!("SELECT id FROM {table} ORDER BY id"), [], |row| {
+        Ok(row.get::<_, i64>(0)?)
+    })?;
     let mut statement = tx.prepare(sql)?;
     for id in ids {
         let mut rows = statement.query([id])?;

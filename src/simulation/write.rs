@@ -33,7 +33,12 @@ pub(super) struct Known {
 }
 
 /// Stores one update; its row id.
-pub(super) fn store(tx: &mut WriteTx<'_>, update: &Prepared, codec: Codec, repeat: OnRepeat) -> Result<i64> {
+pub(super) fn store(
+    tx: &mut WriteTx<'_>,
+    update: &Prepared,
+    codec: Codec,
+    repeat: OnRepeat,
+) -> Result<i64> {
     tx.ensure(&LINEAGE)?;
     let mut known: Known = tx.take();
     if !known.running {
@@ -54,14 +59,17 @@ fn insert(
 ) -> Result<i64> {
     let Prepared { timestamp, iteration, dataset, origin, attributes } = update;
     if repeat == OnRepeat::Replace {
-        let sql = "DELETE FROM \"update\" WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
+        let sql =
+            "DELETE FROM \"update\" WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
         tx.execute(sql, (dataset, timestamp, iteration))?;
     }
     let sql = "INSERT INTO \"update\" (timestamp, iteration, dataset_name, origin) VALUES (?1, ?2, ?3, ?4)";
     let inserted = tx.prepare(sql)?.insert((timestamp, iteration, dataset, origin));
     let id = inserted.map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Exists {
-            what: format!("the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"),
+            what: format!(
+                "the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"
+            ),
             place: String::new(),
             hint: "give it another iteration, or ask for it to be replaced",
         },
@@ -138,7 +146,10 @@ pub(super) fn remove_unused(tx: &mut WriteTx<'_>) -> Result<u64> {
         ("attribute_data", "mask_id"),
     ];
     for (table, column) in children {
-        tx.execute(&format!("CREATE INDEX siltstone_tmp_{table}_{column} ON {table} ({column})"), [])?;
+        tx.execute(
+            &format!("CREATE INDEX siltstone_tmp_{table}_{column} ON {table} ({column})"),
+            [],
+        )?;
     }
     tx.execute(
         "DELETE FROM attribute_data WHERE id NOT IN (SELECT attribute_data_id FROM update_attribute) \

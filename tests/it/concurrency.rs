@@ -172,8 +172,7 @@ fn described() -> Option<Vec<PathBuf>> {
         let files = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
         files.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "db")).collect()
     };
-    let found: Vec<_> =
-        std::fs::read_dir(folder).unwrap().flatten().flat_map(of_folder).collect();
+    let found: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().flat_map(of_folder).collect();
     assert!(!found.is_empty());
     Some(found)
 }

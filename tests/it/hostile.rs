@@ -53,7 +53,7 @@ fn foreign_files_are_refused_and_left_as_they_are() {
     assert_refused(&at("folder.db"), |e| matches!(e, Error::Invalid { .. }));
     fs::write(at("text.db"), "timestamp,iteration\n".repeat(500)).unwrap();
     assert_refused(&at("text.db"), |e| matches!(e, Error::NotOurs { .. }));
-    fs::write(at("short.db"), "x").unwrap();
+    fs::write(at("short.db"), "xy").unwrap(); // of one byte SQLite says that it is empty
     assert_refused(&at("short.db"), |e| matches!(e, Error::NotOurs { .. }));
     let missing = SimulationDatabase::open_read_only(at("missing.db"));
     assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
@@ -242,19 +242,34 @@ fn hostile_rows_are_errors_that_name_the_row() {
             array("data = x'0000000000000000ffffffffffffffff0200000000000000' WHERE id = 13"),
             "roads/lists",
         ),
-        (array("shape = '[]', data = x'0000000000000000' WHERE id = 12"), "roads/x"),
-        (array("shape = '[1]', data = x'0000000000000000' WHERE id = 12"), "roads/x"),
+        (array("shape = '[]', data = x'0000000000000000' WHERE id = 12"), "a single value"),
+        (array("shape = '[1]', data = x'0000000000000000' WHERE id = 12"), "roads/"),
         ("DELETE FROM numpy_array WHERE id = 12".into(), "numpy_array row 12"),
-        ("UPDATE attribute_data SET data_id = 'first' WHERE id = 32".into(), "attribute_data row 32"),
+        (
+            "UPDATE attribute_data SET data_id = 'first' WHERE id = 32".into(),
+            "attribute_data row 32",
+        ),
         ("UPDATE attribute_data SET data_id = NULL WHERE id = 32".into(), "attribute_data row 32"),
         ("UPDATE attribute_data SET indptr_id = 1.5 WHERE id = 33".into(), "attribute_data row 33"),
-        ("UPDATE attribute_data SET entity_group = x'00' WHERE id = 32".into(), "attribute_data row 32"),
-        ("UPDATE attribute_data SET attribute_name = NULL WHERE id = 32".into(), "attribute_data row 32"),
+        (
+            "UPDATE attribute_data SET entity_group = x'00' WHERE id = 32".into(),
+            "attribute_data row 32",
+        ),
+        (
+            "UPDATE attribute_data SET attribute_name = NULL WHERE id = 32".into(),
+            "attribute_data row 32",
+        ),
         ("UPDATE \"update\" SET timestamp = 'soon' WHERE id = 21".into(), "update row 21"),
         // What numpy integers become without an adapter.
-        ("UPDATE \"update\" SET timestamp = x'0a00000000000000' WHERE id = 21".into(), "update row 21"),
+        (
+            "UPDATE \"update\" SET timestamp = x'0a00000000000000' WHERE id = 21".into(),
+            "update row 21",
+        ),
         ("UPDATE \"update\" SET timestamp = 0.5 WHERE id = 21".into(), "update row 21"),
-        ("UPDATE \"update\" SET iteration = x'0000000000000000' WHERE id = 21".into(), "update row 21"),
+        (
+            "UPDATE \"update\" SET iteration = x'0000000000000000' WHERE id = 21".into(),
+            "update row 21",
+        ),
         ("UPDATE \"update\" SET iteration = NULL WHERE id = 21".into(), "update row 21"),
         ("UPDATE \"update\" SET origin = x'ff' WHERE id = 21".into(), "update row 21"),
     ];
@@ -273,7 +288,10 @@ fn hostile_rows_are_errors_that_name_the_row() {
         for (way, db) in [("as it is", as_it_is), ("taken over", taken_over)] {
             let mut told = vec![("updates", db.updates("net").map(drop))];
             told.push(("state", db.state_at("net", "roads", 5).map(drop)));
-            if row.starts_with("update row") && !sql.contains("iteration") && !sql.contains("origin") {
+            if row.starts_with("update row")
+                && !sql.contains("iteration")
+                && !sql.contains("origin")
+            {
                 told.push(("timestamps", db.timestamps("net").map(drop)));
             }
             for (call, result) in told {
@@ -283,7 +301,8 @@ fn hostile_rows_are_errors_that_name_the_row() {
                 }
             }
             match db.database().verify() {
-                Ok(report) if !row.starts_with("numpy_array") || !report.is_ok() => {}
+                Ok(report)
+                    if !row.contains(" row ") || sql.contains("origin") || !report.is_ok() => {}
                 other => wrong.push(format!("{sql}: verify {way}: {other:?}")),
             }
         }
@@ -362,7 +381,8 @@ fn what_may_not_be_written_can_be_read() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     let folder = tempfile::tempdir().unwrap();
-    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let set =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     set(folder.path(), 0o755);
     let inner = folder.path().join("inner");
     fs::create_dir(&inner).unwrap();

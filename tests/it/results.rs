@@ -104,6 +104,25 @@ fn a_malformed_file_is_named() {
     assert!(matches!(missing, Error::Io { .. }), "{missing}");
 }
 
+/// Goal: the disk space of an import is given back with it, not when the process ends.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_temporary_database_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("t0_0_net.json"), r#"{"net":{"g":{"id":[1],"x":[0.5]}}}"#)
+        .unwrap();
+    let results = Results::open_json(folder.path(), no_options()).unwrap();
+    let temporary = results.database().database().path().parent().unwrap().to_owned();
+    let held = || {
+        let targets = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let targets = targets.filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets.filter(|target| target.starts_with(&temporary)).collect::<Vec<_>>()
+    };
+    assert!(!held().is_empty());
+    drop(results);
+    assert_eq!(held(), Vec::<std::path::PathBuf>::new());
+}
+
 /// Goal: a pattern of one's own finds the files that it describes.
 #[test]
 fn own_file_names_are_read() {

@@ -80,7 +80,10 @@ fn contradicting_data_are_refused_by_name() {
                 name: "g".into(),
                 attributes: vec![(
                     "c".into(),
-                    Attribute::ragged(Array::from_slice(&[1.0f64]), Array::from_slice(&[0i64, 2, 1])),
+                    Attribute::ragged(
+                        Array::from_slice(&[1.0f64]),
+                        Array::from_slice(&[0i64, 2, 1]),
+                    ),
                 )],
             }],
             "net/g/c.row_ptr",
@@ -105,7 +108,8 @@ fn a_bad_ticket_fails_alone() {
         data: speeds(&[1], &[timestamp as f64]),
         ..Update::default()
     };
-    let times: Vec<i64> = (0..500).flat_map(|t| if t % 7 == 0 { vec![t, t] } else { vec![t] }).collect();
+    let times: Vec<i64> =
+        (0..500).flat_map(|t| if t % 7 == 0 { vec![t, t] } else { vec![t] }).collect();
     let tickets: Vec<_> = times.iter().map(|t| db.submit(update(*t)).unwrap()).collect();
     let failed = tickets.into_iter().filter_map(|t| t.wait().err()).collect::<Vec<_>>();
     assert_eq!(failed.len(), 500usize.div_ceil(7));
@@ -225,7 +229,9 @@ fn real_results_import_and_import_again() {
     assert!((pressure(43201) - 4180.55514).abs() < 1e-5);
     assert!((pressure(83800) - 4600.66445).abs() < 1e-5);
     assert!(pressure(-1).is_nan());
-    let Some(InitialData::Json(text)) = db.initial_dataset("net3_network").unwrap() else { panic!() };
+    let Some(InitialData::Json(text)) = db.initial_dataset("net3_network").unwrap() else {
+        panic!()
+    };
     assert_eq!(text, std::fs::read(data.join("water_net3/init_data/net3_network.json")).unwrap());
 }
 

@@ -35,8 +35,11 @@ fn said() -> impl Strategy<Value = Said> {
 
 fn step() -> impl Strategy<Value = Step> {
     let entities = prop::collection::btree_map(0i64..12, [said(), said(), said()], 0..6);
-    (0i64..60, 0usize..2, entities)
-        .prop_map(|(timestamp, group, entities)| Step { timestamp, group, entities })
+    (0i64..60, 0usize..2, entities).prop_map(|(timestamp, group, entities)| Step {
+        timestamp,
+        group,
+        entities,
+    })
 }
 
 /// A number, a text of varying width, a ragged list.
@@ -118,7 +121,8 @@ fn compare(db: &SimulationDatabase, state: &siltstone::simulation::GroupState, m
         assert_eq!(got, expected[0].map(|v| v as f64 / 8.0), "x of {id}");
         let got = label.is_defined(i).then(|| texts[i].clone());
         assert_eq!(got, expected[1].map(text), "label of {id}");
-        let got = ragged.is_defined(i).then(|| items[ends[i] as usize..ends[i + 1] as usize].to_vec());
+        let got =
+            ragged.is_defined(i).then(|| items[ends[i] as usize..ends[i + 1] as usize].to_vec());
         assert_eq!(got, expected[2].map(list), "list of {id}");
     }
 }
@@ -168,13 +172,16 @@ fn key_states_shorten_seeks_and_late_updates_remove_them() {
     let step = |t: i64| Step {
         timestamp: 2 * t,
         group: (t % 2) as usize,
-        entities: (0..4).map(|i| (t * 7 % 12 + i, [Said::Value(t), Said::Value(t % 50), Said::Value(t)])).collect(),
+        entities: (0..4)
+            .map(|i| (t * 7 % 12 + i, [Said::Value(t), Said::Value(t % 50), Said::Value(t)]))
+            .collect(),
     };
     let mut steps: Vec<(Step, i64)> = (0..3000).map(|t| (step(t), 0)).collect();
     db.store_updates(steps.iter().map(|(step, i)| update(step, *i)).collect()).unwrap();
     db.build_key_states().unwrap();
     let keys = |db: &SimulationDatabase| {
-        let found = db.database().sql("SELECT count(*), max(timestamp) FROM simulation_key_state").unwrap();
+        let found =
+            db.database().sql("SELECT count(*), max(timestamp) FROM simulation_key_state").unwrap();
         format!("{:?}", found.rows[0])
     };
     let before = keys(&db);

@@ -143,7 +143,8 @@ fn our_close_loses_nothing_of_the_other_library() {
     let child = child::start("two_libraries::writes_beside", &path, "");
     for n in 0..150 {
         other.must("BEGIN IMMEDIATE");
-        (0..10).for_each(|i| other.must(&format!("INSERT INTO notes VALUES ({}, 'x')", n * 10 + i)));
+        (0..10)
+            .for_each(|i| other.must(&format!("INSERT INTO notes VALUES ({}, 'x')", n * 10 + i)));
         let reader = SimulationDatabase::open_read_only(&path).unwrap();
         assert_eq!(reader.timestamps("ours").unwrap(), [0]);
         drop(reader);

@@ -32,7 +32,8 @@ pub(crate) struct Args {
     into: Option<PathBuf>,
 
     /// How many backups of this database the folder keeps
-    #[arg(long, value_name = "N", requires = "into", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "into")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
 }
 
@@ -41,13 +42,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let db = SimulationDatabase::open_read_only(&args.file)?;
     let report = match (&args.target, &args.into, args.keep) {
         (Some(target), ..) => {
-            let bar = console.progress("copying", "pages");
-            let report = db.database().backup_with(target, &mut |done, all| {
-                bar.set_length(all);
-                bar.set_position(done);
-                interrupt::check("copying")
-            });
-            bar.finish_and_clear();
+            let mut bar = console.progress("copying", "pages");
+            let report = db.database().backup_with(target, &mut |done, all| bar.at(done, all));
+            bar.end();
             report?
         }
         (None, Some(folder), Some(keep)) => {

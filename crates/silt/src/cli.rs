@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
     backup, completions, demo, export, import, info, keys, markdown_help, merge, query, restore,
-    resume, state, stats, vacuum, verify,
+    resume, settle, state, stats, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -43,7 +43,7 @@ pub(crate) struct Look {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Print no messages and no progress, only results and errors
+    /// Print no messages and no progress, only results, warnings and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Stats(stats::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Settle(settle::Args),
     Vacuum(vacuum::Args),
     Keys(keys::Args),
     Resume(resume::Args),
@@ -97,6 +98,7 @@ impl Command {
             Command::Stats(args) => stats::run(args, console),
             Command::Backup(args) => backup::run(args, console),
             Command::Restore(args) => restore::run(args, console),
+            Command::Settle(args) => settle::run(args, console),
             Command::Vacuum(args) => vacuum::run(args, console),
             Command::Keys(args) => keys::run(args, console),
             Command::Resume(args) => resume::run(args, console),

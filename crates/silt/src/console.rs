@@ -1,12 +1,11 @@
 //! Where results and messages go, and how wide and colourful they may be.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::cli::{Look, When};
+use crate::progress::Progress;
 use crate::table::escaped;
 
 /// Stdout for results, stderr for messages.
@@ -104,18 +103,9 @@ impl Console {
         }
     }
 
-    /// A bar on stderr; nothing is drawn unless stderr is a terminal.
-    pub(crate) fn progress(&self, doing: &str, unit: &str) -> ProgressBar {
-        let hidden = self.quiet || self.json;
-        let target =
-            if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let look =
-            format!("{{msg}} {{wide_bar}} {{pos}} of {{len}} {unit}, {{per_sec}}, {{eta}} left");
-        bar.set_style(ProgressStyle::with_template(&look).expect("a fixed template"));
-        bar.set_message(doing.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
+    /// Progress on stderr; nothing is drawn unless stderr is a terminal.
+    pub(crate) fn progress(&self, doing: &'static str, unit: &'static str) -> Progress {
+        Progress::new(doing, unit, self.quiet || self.json)
     }
 }
 

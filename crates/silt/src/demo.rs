@@ -38,11 +38,13 @@ pub(crate) struct Args {
     dir: PathBuf,
 
     /// How many days to simulate
-    #[arg(long, value_name = "N", default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    #[arg(long, value_name = "N", default_value_t = 180)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
 
     /// How many people live in the towns
-    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    #[arg(long, value_name = "N", default_value_t = 4000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=200_000))]
     people: u32,
 
     /// Another number gives another epidemic

@@ -73,13 +73,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         datasets: args.dataset.clone(),
         overwrite: args.overwrite,
     };
-    let bar = console.progress("exporting", "updates");
-    let exported = export(&db, &options, |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-        interrupt::check("exporting")
-    });
-    bar.finish_and_clear();
+    let mut bar = console.progress("exporting", "updates");
+    let exported = export(&db, &options, |done, all| bar.at(done, all));
+    bar.end();
     let report = exported?;
     let folder = args.to.display().to_string();
     if console.json {

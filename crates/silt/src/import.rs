@@ -117,13 +117,9 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
         workers: args.workers.map_or(0, usize::from),
         ..ImportOptions::default()
     };
-    let bar = console.progress("importing", "files");
-    let imported = import(&db, &options, |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-        interrupt::check("importing")
-    });
-    bar.finish_and_clear();
+    let mut bar = console.progress("importing", "files");
+    let imported = import(&db, &options, |done, all| bar.at(done, all));
+    bar.end();
     let report = match imported {
         Ok(report) => report,
         Err(error) => {
@@ -133,6 +129,12 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
             return Err(error.into());
         }
     };
+    if args.codec == Codec::Auto {
+        let mut bar = console.progress("settling", "blocks");
+        let settled = db.settle(|done, all| bar.at(done, all));
+        bar.end();
+        settled?;
+    }
     // An earlier import may have been stopped after its last update.
     if db.run()?.status == Status::Running {
         db.mark_ended(None)?;

@@ -39,7 +39,7 @@ fn document(args: &Args, facts: &Facts) -> Value {
     let initial: Vec<Value> = (facts.initial.iter())
         .map(|(name, format, bytes)| json!({ "name": name, "format": format, "bytes": bytes }))
         .collect();
-    let Arrays { stored, references, referenced_bytes, codecs } = &facts.arrays;
+    let Arrays { stored, references, referenced_bytes, blocks, codecs } = &facts.arrays;
     let codecs: serde_json::Map<_, _> = (codecs.iter())
         .map(|(name, held)| {
             let held =
@@ -73,6 +73,7 @@ fn document(args: &Args, facts: &Facts) -> Value {
             "raw_bytes": stored.raw_bytes,
             "references": references,
             "referenced_bytes": referenced_bytes,
+            "blocks": blocks,
             "codecs": codecs,
         },
         "key_states": { "count": facts.keys.0, "bytes": facts.keys.1 },
@@ -222,7 +223,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 fn print_arrays(arrays: &Arrays, console: &mut Console) -> Outcome<()> {
     let mut table = Table::new(["arrays", "count", "raw", "stored"]);
-    let Arrays { stored, references, referenced_bytes, codecs } = arrays;
+    let Arrays { stored, references, referenced_bytes, blocks, codecs } = arrays;
     let row = |name: &str, count: u64, raw: u64, stored: String| {
         [name.to_owned(), human::count(count), human::size(raw), stored]
     };
@@ -231,12 +232,11 @@ fn print_arrays(arrays: &Arrays, console: &mut Console) -> Outcome<()> {
     for (name, held) in
         codecs.iter().filter(|_| codecs.len() > 1 || stored.bytes != stored.raw_bytes)
     {
-        table.row(row(
-            &format!("  as {name}"),
-            held.count,
-            held.raw_bytes,
-            human::size(held.bytes),
-        ));
+        let name = match name.as_str() {
+            "block" => format!("  in {}", human::plural(*blocks, "block")),
+            name => format!("  as {name}"),
+        };
+        table.row(row(&name, held.count, held.raw_bytes, human::size(held.bytes)));
     }
     console.line(table.to_string())?;
     let share = |saved: u64| 100.0 * saved as f64 / (*referenced_bytes).max(1) as f64;

@@ -35,13 +35,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     for source in &args.sources {
         drop(SimulationDatabase::open_read_only(source)?);
     }
-    let bar = console.progress("merging", "updates");
-    let merged = merge(&args.sources, &args.output, |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-        interrupt::check("merging")
-    });
-    bar.finish_and_clear();
+    let mut bar = console.progress("merging", "updates");
+    let merged = merge(&args.sources, &args.output, |done, all| bar.at(done, all));
+    bar.end();
     let report = merged?;
     for conflict in &report.first_conflicts {
         let source = conflict.source.display();

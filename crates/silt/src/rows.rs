@@ -223,6 +223,7 @@ mod tests {
         let first = "id  first     second\n──  ────────  ────────\n 1  aaaaaaaa  bbbbbbbb";
         assert_eq!(at(22), format!("{first}\n\nid  third\n──  ────────\n 1  cccccccc"));
         assert_eq!(at(32).lines().count(), 3);
+        assert_eq!(at(21).matches("id").count(), 3, "{}", at(21));
         assert_eq!(at(5).matches("id").count(), 3, "{}", at(5));
         assert_eq!(tables(&columns[..1], &[vec!["7".into()]], 1), "id\n──\n 7");
         assert_eq!(tables(&[], &[vec![]], 10), "\n\n");

@@ -524,7 +524,7 @@ class SimulationDatabase:
             Gets files done and files in all; what it raises stops the import.
         """
         report = self._inner.import_json(
-            init_dir, updates_dir, schema_json(schema), workers, update_pattern, progress
+            (init_dir, updates_dir), schema_json(schema), workers, update_pattern, progress
         )
         return make(ImportReport, report)
 

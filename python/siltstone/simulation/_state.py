@@ -16,7 +16,7 @@ class State(dict[str, dict[str, np.ndarray]]):
     """The state of an entity group: ``{"id": {"data"}, attribute: {"data"[, "row_ptr"][, "mask"]}}``.
 
     ``mask`` is there if any row is undefined, and true for those. It is a plain dict with some
-    conversions, and a table to whatever takes the Arrow C stream interface.
+    conversions, and offers the Arrow C stream interface.
 
     Attributes
     ----------
@@ -89,11 +89,20 @@ class State(dict[str, dict[str, np.ndarray]]):
         columns = {name: _series(self, name) for name in self if name != "id"}
         return pd.DataFrame(columns, index=index)
 
+    def to_arrow(self) -> Any:
+        """The state as a PyArrow table, a row an entity; undefined is null.
+
+        ``pyarrow.table(state)`` would take it for a dict of columns, which it is not.
+        """
+        import pyarrow as pa
+
+        return pa.table(_Stream(self))
+
     def to_polars(self) -> Any:
-        """The state as a Polars DataFrame, a row an entity."""
+        """The state as a Polars DataFrame, a row an entity; undefined is null."""
         import polars as pl
 
-        return pl.DataFrame(self)
+        return pl.DataFrame(_Stream(self))
 
     def to_xarray(self) -> Any:
         """The state as an xarray Dataset over the dimension ``id``.
@@ -139,6 +148,16 @@ class State(dict[str, dict[str, np.ndarray]]):
         """A shallow copy."""
         source = self._source() if self._source is not None else None
         return State(self, self.dataset, self.group, self.timestamp, source)
+
+
+class _Stream:
+    """A state as a table only: other libraries look first whether something is a dict."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._state.__arrow_c_stream__(requested_schema)
 
 
 def _objects(rows: list[Any]) -> np.ndarray:

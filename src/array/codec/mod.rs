@@ -22,8 +22,8 @@ use std::str::FromStr;
 
 use form::Form;
 
-use super::ndarray::byte_size;
 use super::checksum::shape_json;
+use super::ndarray::byte_size;
 use super::{Array, DType};
 use crate::error::{Error, Result};
 

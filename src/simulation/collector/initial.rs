@@ -22,12 +22,7 @@ pub(super) struct InitialFile {
 /// [`Error::Corrupt`] naming a file that is not what its ending says; [`Error::Io`] for a folder that
 /// is not there.
 pub(super) fn load(settings: &Settings) -> Result<Vec<InitialFile>> {
-    let folder = match &settings.data_dir {
-        // The working directory holds anybody's files: nothing is taken from it unasked.
-        None if settings.datasets.is_empty() => return Ok(Vec::new()),
-        None => Path::new("."),
-        Some(folder) => folder,
-    };
+    let Some(folder) = folder(settings) else { return Ok(Vec::new()) };
     let paths = list(folder)?;
     let mut chosen: Vec<(String, &PathBuf)> = Vec::new();
     if settings.datasets.is_empty() {
@@ -46,6 +41,16 @@ pub(super) fn load(settings: &Settings) -> Result<Vec<InitialFile>> {
         chosen.extend(found.map(|path| (name.clone(), path)));
     }
     chosen.into_iter().map(|(name, path)| read(settings, name, path)).collect()
+}
+
+/// Where initial data are looked for, if they are wanted.
+fn folder(settings: &Settings) -> Option<&Path> {
+    match &settings.data_dir {
+        // The working directory holds anybody's files: nothing is taken from it unasked.
+        None if settings.datasets.is_empty() => None,
+        None => Some(Path::new(".")),
+        Some(folder) => Some(folder),
+    }
 }
 
 fn stem(path: &Path) -> String {
@@ -77,4 +82,20 @@ fn read(settings: &Settings, name: String, path: &Path) -> Result<InitialFile> {
             why: error.to_string(),
         })?;
     Ok(InitialFile { name, data: InitialData::Json(bytes), parsed: Some(parsed) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: the working directory is only looked at for datasets that are named.
+    #[test]
+    fn nothing_is_taken_unasked() {
+        let unasked = Settings::default();
+        assert_eq!(folder(&unasked), None);
+        let named = Settings { datasets: vec!["net".into()], ..Settings::default() };
+        assert_eq!(folder(&named), Some(Path::new(".")));
+        let given = Settings { data_dir: Some("data".into()), ..Settings::default() };
+        assert_eq!(folder(&given), Some(Path::new("data")));
+    }
 }

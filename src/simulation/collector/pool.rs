@@ -17,6 +17,8 @@ pub(super) struct Pool {
     sender: Option<SyncSender<Job>>,
     workers: Vec<JoinHandle<()>>,
     errors: Arc<Mutex<Vec<Error>>>,
+    /// The process that the workers are in: a fork has none.
+    pid: u32,
 }
 
 impl Pool {
@@ -24,7 +26,8 @@ impl Pool {
         let (sender, receiver) = sync_channel::<Job>(0);
         let receiver = Arc::new(Mutex::new(receiver));
         let errors = Arc::new(Mutex::new(Vec::new()));
-        let mut pool = Pool { sender: Some(sender), workers: Vec::new(), errors };
+        let pid = std::process::id();
+        let mut pool = Pool { sender: Some(sender), workers: Vec::new(), errors, pid };
         for n in 0..WORKERS {
             let (receiver, errors) = (receiver.clone(), pool.errors.clone());
             let thread = std::thread::Builder::new().name(format!("siltstone-collector-{n}"));
@@ -36,6 +39,13 @@ impl Pool {
 
     /// Hands a job to a worker as soon as one is free.
     pub(super) fn submit(&self, job: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+        if self.pid != std::process::id() {
+            let what = "the data collector".into();
+            return Err(Error::Closed {
+                what,
+                why: "was made before a fork; make one in this process",
+            });
+        }
         let sender = self.sender.as_ref().filter(|sender| sender.send(Box::new(job)).is_ok());
         sender
             .map(drop)
@@ -49,6 +59,10 @@ impl Pool {
 
     /// Waits for every job.
     pub(super) fn drain(&mut self) {
+        if self.pid != std::process::id() {
+            std::mem::forget((self.sender.take(), std::mem::take(&mut self.workers)));
+            return;
+        }
         self.sender = None;
         for worker in self.workers.drain(..) {
             worker.join().expect("a worker catches the panics of its jobs");

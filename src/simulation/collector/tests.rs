@@ -22,10 +22,13 @@ fn values(ids: &[i64], values: &[f64]) -> EntityData {
     vec![Group { name: "g".into(), attributes: vec![id, x] }]
 }
 
+/// What a strategy does beside keeping an update.
+type Act = dyn Fn(&Update) -> Result<()> + Send + Sync;
+
 /// Keeps updates in memory; `act` may fail, wait or panic.
 struct Memory {
     stored: Mutex<Vec<Update>>,
-    act: Box<dyn Fn(&Update) -> Result<()> + Send + Sync>,
+    act: Box<Act>,
     closed_with: Mutex<Option<Option<String>>>,
 }
 

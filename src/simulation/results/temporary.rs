@@ -6,9 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 
-/// Removed, with all that is in it, when it is dropped.
+/// Removed, with all that is in it, when it is dropped by the process that made it: not by a fork.
 #[derive(Debug)]
-pub(super) struct TemporaryFolder(PathBuf);
+pub(super) struct TemporaryFolder {
+    path: PathBuf,
+    /// The process that made it: a fork of it leaves the folder alone.
+    pid: u32,
+}
 
 impl TemporaryFolder {
     /// A new folder that nobody else can enter.
@@ -21,7 +25,7 @@ impl TemporaryFolder {
             let n = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("siltstone-{}-{now:x}-{n}", std::process::id()));
             match make(&path) {
-                Ok(()) => return Ok(TemporaryFolder(path)),
+                Ok(()) => return Ok(TemporaryFolder { path, pid: std::process::id() }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(Error::io(path, "make the temporary folder", &e)),
             }
@@ -34,7 +38,7 @@ impl TemporaryFolder {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
@@ -51,8 +55,11 @@ fn make(path: &Path) -> std::io::Result<()> {
 
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "a temporary folder stays behind");
+        if self.pid != std::process::id() {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "a temporary folder stays behind");
         }
     }
 }

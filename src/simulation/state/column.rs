@@ -89,7 +89,9 @@ impl Column {
         let unit_size = self.unit_size();
         let data = attribute.data.data();
         let all_marks = |bytes: &[u8]| {
-            item_size > 0 && !bytes.is_empty() && bytes.chunks_exact(item_size).all(|i| is_mark(dtype, i))
+            item_size > 0
+                && !bytes.is_empty()
+                && bytes.chunks_exact(item_size).all(|i| is_mark(dtype, i))
         };
         match (&mut self.values, &attribute.row_ptr) {
             (Values::Uniform(values), None) => {
@@ -103,7 +105,8 @@ impl Column {
                 }
                 for (i, &row) in rows.iter().enumerate() {
                     let value = &data[i * unit_size..(i + 1) * unit_size];
-                    let said = mask.map_or_else(|| if all_marks(value) { NOT_GIVEN } else { GIVEN }, |m| m[i]);
+                    let said = mask
+                        .map_or_else(|| if all_marks(value) { NOT_GIVEN } else { GIVEN }, |m| m[i]);
                     match said {
                         GIVEN => {
                             values[row * unit_size..(row + 1) * unit_size].copy_from_slice(value);
@@ -120,7 +123,8 @@ impl Column {
                     let (from, to) = (ends[i] as usize, ends[i + 1] as usize);
                     let value = &data[from * unit_size..to * unit_size];
                     // A ragged null is one unit of marks.
-                    let unmasked = || if to - from == 1 && all_marks(value) { NOT_GIVEN } else { GIVEN };
+                    let unmasked =
+                        || if to - from == 1 && all_marks(value) { NOT_GIVEN } else { GIVEN };
                     match mask.map_or_else(unmasked, |m| m[i]) {
                         GIVEN => {
                             values[row] = value.to_vec();
@@ -162,14 +166,21 @@ impl Column {
     pub(super) fn widen(&mut self, to: DType) {
         let from = self.dtype;
         let convert = |bytes: &[u8]| {
-            let mut out = Vec::with_capacity(bytes.len() / from.item_size().max(1) * to.item_size());
-            bytes.chunks_exact(from.item_size().max(1)).for_each(|item| append_as(from, to, item, &mut out));
+            let mut out =
+                Vec::with_capacity(bytes.len() / from.item_size().max(1) * to.item_size());
+            bytes
+                .chunks_exact(from.item_size().max(1))
+                .for_each(|item| append_as(from, to, item, &mut out));
             out
         };
         match &mut self.values {
             // Zero-width text has no bytes to widen: its rows are empty.
             Values::Uniform(bytes) if from.item_size() == 0 => {
-                *bytes = vec![0; self.defined.len() * self.unit.iter().product::<usize>() * to.item_size()];
+                *bytes =
+                    vec![
+                        0;
+                        self.defined.len() * self.unit.iter().product::<usize>() * to.item_size()
+                    ];
             }
             Values::Uniform(bytes) => *bytes = convert(bytes),
             Values::Ragged(rows) => rows.iter_mut().for_each(|row| *row = convert(row)),
@@ -178,7 +189,7 @@ impl Column {
     }
 
     /// The column as an attribute; undefined rows hold the documented mark, and `mask` tells them
-    /// without doubt. No mask if every row is defined.
+    /// without doubt. No mask if every row is defined and none looks like a mark.
     pub(super) fn to_attribute(&self) -> Attribute {
         let mark = mark_of(self.dtype);
         let fill = |out: &mut Vec<u8>, bytes: usize| match &mark {
@@ -193,7 +204,9 @@ impl Column {
                 let mut out = Vec::with_capacity(bytes.len());
                 for (row, defined) in self.defined.iter().enumerate() {
                     match defined {
-                        true => out.extend_from_slice(&bytes[row * unit_size..(row + 1) * unit_size]),
+                        true => {
+                            out.extend_from_slice(&bytes[row * unit_size..(row + 1) * unit_size])
+                        }
                         false => fill(&mut out, unit_size),
                     }
                 }
@@ -206,7 +219,8 @@ impl Column {
                         true => out.extend_from_slice(row),
                         false => fill(&mut out, unit_size),
                     }
-                    let units = if *defined { row.len().checked_div(unit_size).unwrap_or(0) } else { 1 };
+                    let units =
+                        if *defined { row.len().checked_div(unit_size).unwrap_or(0) } else { 1 };
                     end += units as i64;
                     ends.push(end);
                 }
@@ -216,19 +230,28 @@ impl Column {
         };
         shape.extend(&self.unit);
         let data = Array::new(self.dtype, shape, data).expect("the column's own bytes and shape");
-        let marks = || -> Vec<u8> { self.defined.iter().map(|d| if *d { GIVEN } else { CLEARED }).collect() };
-        let mask = (!self.defined.iter().all(|d| *d)).then(|| Array::from_slice(&marks()));
-        Attribute { data, row_ptr, mask }
+        let marks = || -> Vec<u8> {
+            self.defined.iter().map(|d| if *d { GIVEN } else { CLEARED }).collect()
+        };
+        let attribute = Attribute { data, row_ptr, mask: None };
+        // A value that looks like a mark and is one needs a mask as much as an undefined row.
+        let is_plain = self.defined.iter().all(|d| *d)
+            && !(any_mark(self.dtype, attribute.data.data())
+                && marks_as_mask(&attribute).contains(&NOT_GIVEN));
+        let mask = (!is_plain).then(|| Array::from_slice(&marks()));
+        Attribute { mask, ..attribute }
     }
 }
 
 fn any_mark(dtype: DType, data: &[u8]) -> bool {
     if dtype == DType::F64 {
         // The common case, without a branch an item.
-        let is_nan = |item: &[u8]| f64::from_le_bytes(item.try_into().expect("eight bytes")).is_nan();
+        let is_nan =
+            |item: &[u8]| f64::from_le_bytes(item.try_into().expect("eight bytes")).is_nan();
         return data.chunks_exact(8).fold(false, |any, item| any | is_nan(item));
     }
-    mark_of(dtype).is_some() && data.chunks_exact(dtype.item_size()).any(|item| is_mark(dtype, item))
+    mark_of(dtype).is_some()
+        && data.chunks_exact(dtype.item_size()).any(|item| is_mark(dtype, item))
 }
 
 /// An attribute in a wider dtype. Marks do not survive a change of dtype, so they become a mask.
@@ -241,7 +264,11 @@ fn widen_attribute(attribute: &Attribute, to: DType) -> Result<Attribute> {
     let mut out = Vec::new();
     match from.item_size() {
         0 => out.resize(attribute.data.len() * to.item_size(), 0),
-        size => attribute.data.data().chunks_exact(size).for_each(|item| append_as(from, to, item, &mut out)),
+        size => attribute
+            .data
+            .data()
+            .chunks_exact(size)
+            .for_each(|item| append_as(from, to, item, &mut out)),
     }
     let data = Array::new(to, attribute.data.shape().to_vec(), out)?;
     Ok(Attribute { data, row_ptr: attribute.row_ptr.clone(), mask: Some(mask) })

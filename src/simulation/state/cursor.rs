@@ -118,14 +118,18 @@ impl<'t, 'c> Travel<'t, 'c> {
     fn shape_of(&mut self, row: &AttributeRow) -> Result<Attribute> {
         let sql = "SELECT dtype, shape FROM numpy_array WHERE id = ?1";
         let found = self.tx.query_one(sql, [row.data], |r| {
-            Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))
+            let text = |i| Ok::<_, Error>(r.get_ref(i)?.as_str().map(str::to_owned));
+            Ok((text(0)?, text(1)?))
         })?;
         let corrupt = |why: String| Error::Corrupt {
             place: String::new(),
             what: format!("numpy_array row {}", row.data),
             why,
         };
-        let (dtype, shape) = found.ok_or_else(|| corrupt("the row is missing".into()))?;
+        let (dtype, shape) = match found.ok_or_else(|| corrupt("the row is missing".into()))? {
+            (Ok(dtype), Ok(shape)) => (dtype, shape),
+            _ => return Err(corrupt("dtype and shape must be text".into())),
+        };
         let dtype = dtype.parse().map_err(|e: Error| corrupt(e.to_string()))?;
         let mut shape = parse_shape(&shape).map_err(|e| corrupt(e.to_string()))?;
         match shape.first_mut() {
@@ -161,7 +165,11 @@ impl<'t, 'c> Travel<'t, 'c> {
     }
 
     /// The nearest state at or before a timestamp that need not be replayed, and its place.
-    pub(super) fn start(&mut self, template: &Building, timestamp: i64) -> Result<(Building, (i64, i64))> {
+    pub(super) fn start(
+        &mut self,
+        template: &Building,
+        timestamp: i64,
+    ) -> Result<(Building, (i64, i64))> {
         let key = match self.has_keys() {
             true => last_key(self.tx, self.dataset, self.group, timestamp)?,
             false => None,
@@ -177,9 +185,12 @@ impl<'t, 'c> Travel<'t, 'c> {
         // The template knows all ids and columns, and holds no values.
         let group = Group {
             name: self.group.to_owned(),
-            attributes: std::iter::once(("id".to_owned(), Attribute::new(Array::from_slice(known.ids()))))
-                .chain(known.columns.iter().map(|c| (c.name.clone(), c.to_attribute())))
-                .collect(),
+            attributes: std::iter::once((
+                "id".to_owned(),
+                Attribute::new(Array::from_slice(known.ids())),
+            ))
+            .chain(known.columns.iter().map(|c| (c.name.clone(), c.to_attribute())))
+            .collect(),
         };
         state.apply(&group)?;
         Ok((state, place))
@@ -371,4 +382,3 @@ fn is_far(tx: &ReadTx<'_>, dataset: &str, from: (i64, i64), to: i64) -> Result<b
     let far = (dataset, from.0, to, (UPDATES / 4) as i64);
     Ok(tx.query_one(sql, far, |_| Ok(()))?.is_some())
 }
-

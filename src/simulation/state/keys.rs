@@ -47,7 +47,12 @@ enum Content {
 }
 
 /// The last key state of a group at or before a timestamp.
-pub(super) fn last_key(tx: &ReadTx<'_>, dataset: &str, group: &str, until: i64) -> Result<Option<Key>> {
+pub(super) fn last_key(
+    tx: &ReadTx<'_>,
+    dataset: &str,
+    group: &str,
+    until: i64,
+) -> Result<Option<Key>> {
     let sql = "SELECT id, timestamp, iteration, same_as, columns, state FROM simulation_key_state \
         WHERE dataset_name = ?1 AND entity_group = ?2 AND timestamp <= ?3 \
         ORDER BY timestamp DESC, iteration DESC LIMIT 1";
@@ -68,7 +73,8 @@ impl Key {
             Content::SameAs(id) => {
                 let sql = "SELECT columns, state FROM simulation_key_state WHERE id = ?1 AND same_as IS NULL";
                 let found = tx.query_one(sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                found.ok_or_else(|| damaged(self.id, "the key state that it refers to is missing"))?
+                found
+                    .ok_or_else(|| damaged(self.id, "the key state that it refers to is missing"))?
             }
         };
         decode(&columns, &state).map_err(|error| match error {
@@ -103,14 +109,16 @@ fn encode(state: &Building) -> (String, Vec<u8>) {
             Some(_) => data.len().checked_div(column.unit_size()).unwrap_or(0),
         };
         let shape = std::iter::once(rows).chain(column.unit.iter().copied()).collect();
-        arrays.push(Array::new(column.dtype, shape, data).expect("the column's own bytes and shape"));
+        arrays
+            .push(Array::new(column.dtype, shape, data).expect("the column's own bytes and shape"));
         arrays.extend(ends.map(|ends| Array::from_slice(&ends)));
     }
     (serde_json::Value::Array(names).to_string(), pack(&arrays, Codec::Auto))
 }
 
 fn decode(columns: &str, state: &[u8]) -> Result<Building> {
-    let wrong = |why: &str| Error::Corrupt { place: String::new(), what: String::new(), why: why.into() };
+    let wrong =
+        |why: &str| Error::Corrupt { place: String::new(), what: String::new(), why: why.into() };
     let names: Vec<serde_json::Value> =
         serde_json::from_str(columns).map_err(|e| wrong(&format!("its columns: {e}")))?;
     let mut arrays = unpack(state)?.into_iter();
@@ -200,7 +208,8 @@ pub(crate) fn build_keys(db: &Database, dataset: &str) -> Result<KeyReport> {
 /// Every group that a dataset's updates or initial data name.
 fn groups_of(tx: &ReadTx<'_>, dataset: &str) -> Result<BTreeSet<String>> {
     let known = "SELECT DISTINCT entity_group FROM simulation_key_state WHERE dataset_name = ?1";
-    let mut groups: BTreeSet<String> = tx.query(known, [dataset], |row| Ok(row.get(0)?))?.into_iter().collect();
+    let mut groups: BTreeSet<String> =
+        tx.query(known, [dataset], |row| Ok(row.get(0)?))?.into_iter().collect();
     let sql = "SELECT timestamp, iteration FROM simulation_key_state WHERE dataset_name = ?1 \
         ORDER BY timestamp DESC, iteration DESC LIMIT 1";
     let place = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
@@ -254,7 +263,8 @@ fn next_key(tx: &ReadTx<'_>, dataset: &str, group: &str) -> Result<NextKey> {
         let n = n + 1;
         let due = n >= UPDATES_MOST || n >= UPDATES && bytes >= SHARE * state.size_bytes();
         let place = (head.timestamp, head.iteration);
-        if n >= UPDATES_MOST && !changed
+        if n >= UPDATES_MOST
+            && !changed
             && let Some(id) = source
         {
             return Ok(Some((place, witness, Content::SameAs(id))));

@@ -13,9 +13,9 @@ pub use diff::Tolerance;
 pub use group::{ColumnState, GroupState};
 pub use walk::{AttributeHistory, EntityHistory};
 
+pub(super) use column::marks_as_mask;
 pub(super) use cursor::Beginning;
 pub(super) use diff::TrackedState;
-pub(super) use column::marks_as_mask;
 pub(super) use keys::build_keys;
 pub(super) use promote::{append_as, common};
 pub(super) use walk::{attribute_history, entity_history, group_timestamps};

@@ -213,6 +213,7 @@ fn curves(demo: &Demo<'_>, canvas: Canvas, console: &mut Console) -> Outcome<()>
 fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()> {
     let silt = program();
     let file = quoted(&demo.path.display().to_string());
+    let tables = quoted(&demo.path.with_file_name("tables").display().to_string());
     let backups = quoted(&demo.path.with_file_name("backups").display().to_string());
     heading("What to try next", console)?;
     let date = date(demo, worst_day)?;
@@ -225,6 +226,8 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!(
             "{silt} query {file} 'SELECT origin, count(*), max(timestamp) FROM \"update\" GROUP BY origin'"
         ),
+        format!("{silt} export {file} --to {tables} --format parquet --what states --overwrite"),
+        format!("{silt} settle {file}"),
         format!("{silt} verify {file}"),
         format!("{silt} backup {file} --into {backups} --keep 3"),
     ] {

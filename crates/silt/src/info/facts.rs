@@ -49,6 +49,8 @@ pub(super) struct Arrays {
     pub(super) references: u64,
     /// The raw bytes that would be stored if each reference had an array of its own.
     pub(super) referenced_bytes: u64,
+    /// Blocks in which settled arrays lie together.
+    pub(super) blocks: u64,
     /// By the name of the codec.
     pub(super) codecs: BTreeMap<String, Held>,
 }
@@ -109,7 +111,7 @@ impl Ask<'_> {
 
     /// The first value of the first row; 0 if there is none.
     fn number(&self, sql: &str) -> Result<u64> {
-        Ok(self.rows(sql)?.first().and_then(|row| row.first()).map_or(0, |value| natural(value)))
+        Ok(self.rows(sql)?.first().and_then(|row| row.first()).map_or(0, natural))
     }
 
     /// Whether a table has a column: a file of the described system has fewer.
@@ -198,6 +200,18 @@ impl Ask<'_> {
             arrays.codecs.entry(codec).or_default().add(count, bytes, raw * count);
             arrays.references += references;
             arrays.referenced_bytes += raw * references;
+        }
+        // A settled array's row says only where in a block it lies.
+        if self.has("array_block", "data")? {
+            let rows =
+                self.rows("SELECT count(*), coalesce(sum(length(data)), 0) FROM array_block")?;
+            let (blocks, bytes) =
+                rows.first().map_or((0, 0), |row| (natural(&row[0]), natural(&row[1])));
+            arrays.blocks = blocks;
+            arrays.stored.bytes += bytes;
+            if let Some(held) = arrays.codecs.get_mut("block") {
+                held.bytes += bytes;
+            }
         }
         Ok(arrays)
     }

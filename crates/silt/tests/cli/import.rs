@@ -107,6 +107,10 @@ fn a_scenario_gives_the_timeline() {
 fn each_codec_gives_the_same() {
     let folder = tempfile::tempdir().unwrap();
     json_run(folder.path(), 10);
+    // Large enough to be worth packing.
+    let (ids, flows): (Vec<i64>, Vec<f64>) = (0..500).map(|i| (i, (i / 50) as f64)).unzip();
+    let update = json!({ "net": { "pipes": { "id": ids, "flow": flows } } });
+    fs::write(folder.path().join("updates/t99_0_net.json"), update.to_string()).unwrap();
     for codec in ["raw", "zstd", "lz4", "pco", "auto"] {
         for durability in ["buffered", "os", "disk"] {
             silt(
@@ -114,8 +118,12 @@ fn each_codec_gives_the_same() {
                 &format!("{IMPORT} --codec {codec} --durability {durability} --workers 1"),
             )
             .ok();
-            let state = silt(folder.path(), "state run.db net pipes --at 5 --quiet").ok();
+            let state = silt(folder.path(), "state run.db net pipes --at 5 --limit 2 --quiet").ok();
             assert_eq!(state, "id\tflow\n1\t5.0\n2\t0.25\n", "{codec}, {durability}");
+            let info = silt(folder.path(), "info run.db --json").json();
+            let codecs = info["arrays"]["codecs"].as_object().unwrap();
+            let used = codecs.keys().any(|name| name.starts_with(codec));
+            assert!(used || codec == "auto" && codecs.len() > 1, "{codec}: {codecs:?}");
             fs::remove_file(folder.path().join("run.db")).unwrap();
         }
     }

@@ -92,7 +92,7 @@ fn query_cannot_write() {
     for (sql, reason) in [
         ("DELETE FROM \"update\"", "readonly"),
         ("CREATE TABLE t (x)", "readonly"),
-        ("SELECT * FROM nothing", "no such table"),
+        ("SELECT * FROM nowhere", "no such table"),
         ("SELEC 1", "syntax error"),
     ] {
         let ran = silt_with(folder.path(), "query run.db", sql);

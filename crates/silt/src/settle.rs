@@ -1,0 +1,58 @@
+//! `silt settle`: a finished run, packed.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::{human, interrupt};
+
+/// Pack the arrays of each attribute together: a finished run takes much less
+///
+/// Every command and every call of the library reads them as before; a program that knows only the
+/// documented columns no longer does. Other programs may use the database meanwhile. Typed again, it
+/// goes on where it was interrupted.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt settle run.db")]
+pub(crate) struct Args {
+    /// The database
+    file: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let start = Instant::now();
+    let db = crate::write::open(&args.file, console)?;
+    let mut bar = console.progress("settling", "blocks");
+    let settled = db.settle(|done, all| bar.at(done, all));
+    bar.end();
+    let report = settled?;
+    db.close()?;
+    let bytes = std::fs::metadata(&args.file).map_or(0, |metadata| metadata.len());
+    let path = args.file.display().to_string();
+    if console.json {
+        console.document(&json!({
+            "path": path,
+            "arrays": report.arrays,
+            "blocks": report.blocks,
+            "bytes_before": report.bytes_before,
+            "bytes_after": report.bytes_after,
+            "bytes": bytes,
+            "seconds": start.elapsed().as_secs_f64(),
+        }))?;
+    } else {
+        console.line(format!(
+            "{path}: {} of {} settled into {} of {} in {}, {} now",
+            human::plural(report.arrays, "array"),
+            human::size(report.bytes_before),
+            human::plural(report.blocks, "block"),
+            human::size(report.bytes_after),
+            human::duration(start.elapsed()),
+            human::size(bytes),
+        ))?;
+    }
+    Ok(Exit::Done)
+}
