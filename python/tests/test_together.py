@@ -128,7 +128,6 @@ def test_a_handle_does_not_cross_a_fork(db, path, tmp_path):
 CALLS = {
     "a ticket": "other.execute('BEGIN IMMEDIATE'); db.submit_update(1, 0, 'd', one).wait()",
     "sql": "db.sql('WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c')",
-    "many updates": "while True: db.get_dataset_updates('d')",
     "single writes": "for t in range(10**9): db.store_update(t, 1, 'd', one)",
 }
 
@@ -165,6 +164,28 @@ except KeyboardInterrupt:
     assert took < 2.0
     with SimulationDatabase(path) as db:
         assert db.verify().ok and db.get_update_count() >= 2000
+
+
+def test_ctrl_c_stops_a_long_read(db):
+    """Goal: a signal in the middle of one long call is heard there, and not at its end."""
+    db.store_updates([(t, 0, "d", one(t)) for t in range(30_000)])
+    begun = time.perf_counter()
+    db.get_dataset_updates("d")
+    whole = time.perf_counter() - begun
+
+    def stop(number, frame):
+        raise KeyboardInterrupt("stop")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    begun = time.perf_counter()
+    try:
+        with pytest.raises(KeyboardInterrupt, match="stop"):
+            signal.setitimer(signal.ITIMER_REAL, whole / 10)
+            db.get_dataset_updates("d")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.perf_counter() - begun < whole / 2
 
 
 def test_a_killed_run_is_seen(path):

@@ -58,6 +58,11 @@ impl Drop for TemporaryFolder {
         if self.pid != std::process::id() {
             return;
         }
+        // The kernel keeps descriptors of a closed file for a while: emptied, it fills no disk meanwhile.
+        for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let file = std::fs::OpenOptions::new().write(true).open(entry.path());
+            let _ = file.and_then(|file| file.set_len(0)); // removed below all the same
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "a temporary folder stays behind");
         }

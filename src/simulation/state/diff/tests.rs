@@ -83,6 +83,20 @@ fn types_survive_partial_changes() {
     assert_eq!(column(&short, "s").data.to_strings().unwrap(), ["c"]);
 }
 
+/// Goal: narrow text is made wide enough for the mark, so that a reader without masks sees it.
+#[test]
+fn narrow_text_has_room_for_the_mark() {
+    let data = |count: [f64; 2], text: [&str; 2]| {
+        let count = Attribute::new(Array::from_slice(&count));
+        group(vec![ids(&[1, 2]), ("n", count), ("s", Attribute::new(Array::from_strs(&text)))])
+    };
+    let mut tracked = TrackedState::default();
+    tracked.receive("d", data([1.0, 1.0], ["a", "b"]), None).unwrap();
+    let changes = tracked.receive("d", data([2.0, 1.0], ["a", "c"]), None).unwrap();
+    let s = column(&changes, "s");
+    assert_eq!((s.data.to_strings().unwrap(), &s.mask), (vec!["_udf_".into(), "c".into()], &None));
+}
+
 /// Goal: "becomes undefined" is told once, with a mask.
 #[test]
 fn clearing_is_a_change() {
