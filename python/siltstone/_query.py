@@ -58,9 +58,9 @@ class QueryResult:
         import pandas as pd
 
         rows, columns = self.rows, self.columns
-        return pd.DataFrame(
-            {i: [row[i] for row in rows] for i in range(len(columns))}
-        ).set_axis(columns, axis=1)
+        return pd.DataFrame({i: [row[i] for row in rows] for i in range(len(columns))}).set_axis(
+            columns, axis=1
+        )
 
     def to_polars(self) -> Any:
         """The rows as a Polars DataFrame."""

@@ -41,9 +41,20 @@ def test_updates_can_be_stored_in_any_form(db, path):
         [
             (0, 0, "a", group),
             (1, 0, "a", group, "tuple"),
-            {"timestamp": 2, "iteration": 0, "dataset_name": "a", "entity_data": group, "origin": "d"},
+            {
+                "timestamp": 2,
+                "iteration": 0,
+                "dataset_name": "a",
+                "entity_data": group,
+                "origin": "d",
+            },
             {"timestamp": 3, "iteration": 0, "dataset_name": "a", "origin": "flat", **group},
-            {"timestamp": 4, "iteration": 0, "dataset_name": "a", "entity_data": {**group, "origin": "in"}},
+            {
+                "timestamp": 4,
+                "iteration": 0,
+                "dataset_name": "a",
+                "entity_data": {**group, "origin": "in"},
+            },
         ]
     )
     assert len(set(ids)) == 5
@@ -115,9 +126,13 @@ def test_initial_datasets_are_kept(db):
     plain = {"name": "a", "data": {"g": {"id": [1], "x": [None]}}, "ü": [1.5, True]}
     db.store_initial_dataset("a", plain)
     db.store_initial_dataset("b", b"\x00\xff")
-    db.store_initial_dataset("c", {"g": {"id": {"data": [1]}, "x": {"data": [2.5]}}}, DatasetFormat.ENTITY_BASED)
+    db.store_initial_dataset(
+        "c", {"g": {"id": {"data": [1]}, "x": {"data": [2.5]}}}, DatasetFormat.ENTITY_BASED
+    )
     db.store_initial_dataset("d", b'{"x": 1}', "unstructured")
-    db.store_initial_dataset("e", {"v": np.array([1.0, np.nan]), "i": np.int64(3), "f": float("inf")})
+    db.store_initial_dataset(
+        "e", {"v": np.array([1.0, np.nan]), "i": np.int64(3), "f": float("inf")}
+    )
     assert db.get_initial_datasets() == list("abcde")
     every = db.get_all_initial_datasets()
     assert every["a"] == plain and every["b"] == b"\x00\xff" and every["d"] == {"x": 1}
@@ -213,14 +228,18 @@ def test_every_durability_and_codec(path, durability, codec):
     with SimulationDatabase(path, durability=durability, codec=codec) as db:
         assert db.durability == durability
         for t in range(3):
-            db.store_update(t, 0, "a", {"g": {"id": {"data": np.arange(500)}, "x": {"data": x + t}}})
+            db.store_update(
+                t, 0, "a", {"g": {"id": {"data": np.arange(500)}, "x": {"data": x + t}}}
+            )
         if durability == "buffered":
             db.store_update(0, 0, "a", {})
             with pytest.raises(errors.ExistsError):
                 db.flush()
     with SimulationDatabase(path, read_only=True) as db:
         back = db.get_dataset_updates("a")
-        assert all((u["g"]["x"]["data"] == x + u["timestamp"]).all() for u in back) and len(back) == 3
+        assert (
+            all((u["g"]["x"]["data"] == x + u["timestamp"]).all() for u in back) and len(back) == 3
+        )
         assert db.verify().ok
 
 
@@ -259,7 +278,9 @@ def test_verify_backup_restore(db, path):
     """Goal: a backup of the live file is the same record; damage is found and not restored."""
     fill(db)
     seen = []
-    report = db.backup(path.with_name("copy.db"), progress=lambda done, all: seen.append((done, all)))
+    report = db.backup(
+        path.with_name("copy.db"), progress=lambda done, all: seen.append((done, all))
+    )
     assert report.rows["update"] == 5 and seen and seen[-1][0] == seen[-1][1]
     with pytest.raises(errors.ExistsError):
         db.backup(path.with_name("copy.db"))
@@ -286,7 +307,9 @@ def test_damage_is_a_finding(path):
     with SimulationDatabase(path) as db:
         fill(db, 2)
     with sqlite3.connect(path) as conn:
-        conn.execute("UPDATE numpy_array SET data = x'0000803f00008040' WHERE dtype = '<f4' AND id > 2")
+        conn.execute(
+            "UPDATE numpy_array SET data = x'0000803f00008040' WHERE dtype = '<f4' AND id > 2"
+        )
     conn.close()
     with SimulationDatabase(path) as db:
         assert not db.verify().ok and "numpy_array" in db.verify().findings[0][0]

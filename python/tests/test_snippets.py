@@ -138,11 +138,11 @@ def test_using_the_simulation_database_api():
     assert datasets == ["transport_network"]
 
     # Get timestamps for a dataset
-    timestamps = db.get_timestamps('transport_network')
+    timestamps = db.get_timestamps("transport_network")
     assert timestamps == [0, 10]
 
     # Get all updates for a dataset (in chronological order)
-    updates = db.get_dataset_updates('transport_network')
+    updates = db.get_dataset_updates("transport_network")
     first = updates[0]
     assert (first["timestamp"], first["iteration"]) == (0, 0)
     assert first["road_segments"]["id"]["data"].tolist() == [1, 2, 3]
@@ -150,7 +150,7 @@ def test_using_the_simulation_database_api():
 
     # Get statistics
     total_updates = db.get_update_count()
-    dataset_updates = db.get_update_count('transport_network')
+    dataset_updates = db.get_update_count("transport_network")
     assert total_updates == dataset_updates == 3
 
 
@@ -159,21 +159,21 @@ def test_direct_sql_queries(capsys):
     pytest.importorskip("sqlalchemy")
     from sqlalchemy import create_engine, text
 
-    engine = create_engine('sqlite:///./results/simulation.db')
+    engine = create_engine("sqlite:///./results/simulation.db")
 
     with engine.connect() as conn:
         # Get all timestamps
-        result = conn.execute(
-            text('SELECT DISTINCT timestamp FROM "update" ORDER BY timestamp')
-        )
+        result = conn.execute(text('SELECT DISTINCT timestamp FROM "update" ORDER BY timestamp'))
         timestamps = [row[0] for row in result]
 
         # Count updates per dataset
-        result = conn.execute(text("""
+        result = conn.execute(
+            text("""
             SELECT dataset_name, COUNT(*)
             FROM "update"
             GROUP BY dataset_name
-        """))
+        """)
+        )
         for dataset, count in result:
             print(f"{dataset}: {count} updates")
 
@@ -204,7 +204,11 @@ def test_automatic_format_detection(updates_path):
 
     dataset = results.get_dataset("transport_network")
     assert dataset.slice("road_segments", timestamp=10)["speed"]["data"].tolist() == [50, 55, 45]
-    assert dataset.slice("road_segments", timestamp=-1)["speed"]["mask"].tolist() == [False, False, True]
+    assert dataset.slice("road_segments", timestamp=-1)["speed"]["mask"].tolist() == [
+        False,
+        False,
+        True,
+    ]
     kind = SQLiteSimulationResults if updates_path.endswith(".db") else SimulationResults
     assert type(results) is kind
 

@@ -90,7 +90,7 @@ def test_html_escapes_names(db):
 
 def test_sql_gives_rows_and_tables(db, state):
     """Goal: columns and tuples, and the same rows in pandas, Polars and Arrow."""
-    found = db.sql('SELECT timestamp, origin, 0.5 AS half, x\'00ff\' AS b, NULL AS n FROM "update"')
+    found = db.sql("SELECT timestamp, origin, 0.5 AS half, x'00ff' AS b, NULL AS n FROM \"update\"")
     assert isinstance(found, siltstone.QueryResult)
     assert found.columns == ["timestamp", "origin", "half", "b", "n"]
     assert found.rows == list(found) == [(5, "m", 0.5, b"\x00\xff", None)]
@@ -100,9 +100,11 @@ def test_sql_gives_rows_and_tables(db, state):
     assert pa.table(found)["timestamp"].to_pylist() == [5]
     twice = db.sql("SELECT 1 AS a, 2 AS a").to_pandas()
     assert twice.columns.tolist() == ["a", "a"] and twice.iloc[0].tolist() == [1, 2]
-    items = db.sql("SELECT silt_items(dtype, shape, codec, data) FROM numpy_array WHERE dtype = '>f8'")
+    items = db.sql(
+        "SELECT silt_items(dtype, shape, codec, data) FROM numpy_array WHERE dtype = '>f8'"
+    )
     assert items[0][0].startswith("[1.5")
-    for bad in ("DELETE FROM \"update\"", "SELECT", "SELECT * FROM nothing", "CREATE TABLE x (y)"):
+    for bad in ('DELETE FROM "update"', "SELECT", "SELECT * FROM nothing", "CREATE TABLE x (y)"):
         with pytest.raises(siltstone.SiltstoneError):
             db.sql(bad)
     assert db.get_update_count() == 1

@@ -37,8 +37,9 @@ def test_eight_threads_share_one_handle(db):
             db.get_timestamps("d")
 
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(work, n) for n in range(6) for work in ([write, read] if n < 2 else [write])]:
-            done.result()
+        jobs = [pool.submit(write, n) for n in range(6)] + [pool.submit(read, n) for n in range(2)]
+        for job in jobs:
+            job.result()
     assert db.get_update_count("d") == 600 and db.get_update_count("tickets") == 60
 
 

@@ -1,5 +1,6 @@
 //! Copies that were proven: SQLite's online backup to a temporary name, verified, renamed.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -213,19 +214,20 @@ pub(super) fn before_migration(
     }
     // Another process may have made the backup and changed the file since we looked: its copy is the
     // one of the old file, and must stay.
+    let overtaken = Cell::new(false);
     let still_old = |conn: &Connection| {
         let owner = |row: &rusqlite::Row<'_>| row.get::<_, i32>(0);
         let old = match version {
             0 => conn.pragma_query_value(None, "application_id", owner)? != connect::APPLICATION_ID,
             _ => super::schema::version(conn, store)? == version,
         };
-        let (path, action) = (path.to_owned(), "backing up");
-        if old { Ok(()) } else { Err(Error::Busy { path, waited_ms: 0, action }) }
+        overtaken.set(!old);
+        if old { Ok(()) } else { Err(Error::Interrupted { action: "backing up" }) }
     };
     match copy(conn, path, &target, &still_old, &mut |_, _| Ok(())) {
         // Two processes at once: the rename of the second replaces an equal copy.
         Ok(_) => Ok(()),
-        Err(_) if target.exists() => Ok(()),
+        Err(_) if overtaken.get() || target.exists() => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -282,4 +284,28 @@ pub fn restore(
         let path = target.to_owned();
         Ok(BackupReport { path, size_bytes: size.len(), rows, removed: Vec::new() })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a process that comes too late, when another has backed up and changed the file already,
+    /// does not put a copy of the changed file under the name that promises the old one.
+    #[test]
+    fn a_backup_before_a_migration_is_never_of_the_migrated_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.db");
+        drop(Database::builder(&path).open().unwrap());
+        let conn = Connection::open(&path).unwrap();
+        let sql = "INSERT INTO siltstone_schema VALUES ('simulation', 2)";
+        conn.execute_batch(sql).unwrap();
+        let made = |version| {
+            before_migration(&conn, &path, "simulation", version).unwrap();
+            beside(&path, &format!(".before-simulation-v{version}")).exists()
+        };
+        assert_eq!([made(0), made(1), made(2)], [false, false, true]);
+        let names = std::fs::read_dir(folder.path()).unwrap().flatten();
+        assert!(names.into_iter().all(|e| !e.file_name().to_string_lossy().contains("partial")));
+    }
 }

@@ -247,6 +247,7 @@ fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
             Err(other) => panic!("{other}"),
         }
         n += 1;
+        assert!(n < 20_000, "a queue of 2 jobs refused only {refused} of {n}");
     }
     let accepted: Vec<i64> = taken.iter().map(|(n, _)| *n).collect();
     taken.into_iter().for_each(|(_, ticket)| drop(ticket.wait().unwrap()));

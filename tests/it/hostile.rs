@@ -143,7 +143,7 @@ fn a_flipped_byte_never_changes_a_number_in_silence() {
         let mut random = Random(bytes.len() as u64);
         let damaged = folder.path().join("damaged.db");
         let header = (16..100).step_by(3);
-        let places = (0..470).map(|_| random.below(bytes.len() as u64) as usize);
+        let places = (0..320).map(|_| random.below(bytes.len() as u64) as usize);
         let places: Vec<usize> = header.chain(places).collect();
         for place in places {
             let mut copy = bytes.clone();
@@ -170,7 +170,7 @@ fn a_flipped_byte_never_changes_a_number_in_silence() {
         "{seen} seen by verify, {errors} refused when read; unseen: {unread} that change nothing \
          that is read, {renamed} in names or references"
     );
-    assert!(seen > 500, "verify saw only {seen}");
+    assert!(seen > 350, "verify saw only {seen}");
 }
 
 /// Each array is one that was stored, in whatever update.

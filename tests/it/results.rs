@@ -58,6 +58,9 @@ fn a_path_is_what_is_in_it() {
     fs::write(at("updates/Thumbs.db"), "not a database, but long enough for a header ".repeat(9))
         .unwrap();
     fs::write(at("updates/empty.db"), "").unwrap();
+    // Ours, but without a simulation in it.
+    SimulationDatabase::open(at("updates/of-another-store")).unwrap().close().unwrap();
+    assert!(at("updates/of-another-store").exists());
     assert_eq!(detect_format(at("updates")).unwrap(), Format::Json);
     // A folder with a database in it is one of a database, and the newest counts.
     assert_eq!(detect_format(folder.path()).unwrap(), Format::Sqlite);
@@ -311,7 +314,7 @@ fn slices_agree_with_states() {
     assert_eq!(dataset.state_at("nobody", &Time::from(0)).unwrap(), None);
 
     // A group whose last update is not the dataset's last one.
-    let early = dataset.entity_history("h", &EntityKey::Id(4)).unwrap();
+    let early = dataset.entity_history("h", &EntityKey::Id(1)).unwrap();
     assert_eq!(early.timestamps, [3]);
 
     let found = |key: EntityKey| dataset.entity_history("g", &key).map(|history| history.id);

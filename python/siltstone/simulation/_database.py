@@ -137,9 +137,10 @@ class SimulationDatabase:
 
     def get_metadata(self) -> Metadata | None:
         """The documented metadata row; None before the first write."""
-        tables = self.sql("SELECT 1 FROM sqlite_schema WHERE name = 'metadata'")
-        found = self.sql("SELECT id, version FROM metadata LIMIT 1") if len(tables) else ()
-        return Metadata(*found[0]) if len(found) else None
+        if not self.sql("SELECT 1 FROM sqlite_schema WHERE name = 'metadata'").rows:
+            return None
+        found = self.sql("SELECT id, version FROM metadata LIMIT 1").rows
+        return Metadata(*found[0]) if found else None
 
     def flush(self) -> None:
         """Wait until every update that was accepted is in the file."""
@@ -385,14 +386,16 @@ class SimulationDatabase:
         int
             Its row id.
         """
-        is_bytes = isinstance(data, (bytes, bytearray, memoryview))
+        raw = bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else None
         if format is None:
-            format = DatasetFormat.BINARY if is_bytes else DatasetFormat.UNSTRUCTURED
+            format = DatasetFormat.UNSTRUCTURED if raw is None else DatasetFormat.BINARY
         name_of_format = DatasetFormat(getattr(format, "value", str(format).lower())).name
-        value: Any = bytes(data) if is_bytes else data
-        if name_of_format == "BINARY" and not is_bytes:
-            raise TypeError(f"initial dataset {name!r}: a binary one is of bytes, not {type(data).__name__}")
-        if name_of_format == "UNSTRUCTURED" and not is_bytes:
+        value: Any = data if raw is None else raw
+        if name_of_format == "BINARY" and raw is None:
+            raise TypeError(
+                f"initial dataset {name!r}: a binary one is of bytes, not {type(data).__name__}"
+            )
+        if name_of_format == "UNSTRUCTURED" and raw is None:
             value = _to_json(data)
         return self._inner.store_initial_dataset(name, name_of_format, value, replace)
 
@@ -410,7 +413,8 @@ class SimulationDatabase:
 
     def get_all_initial_datasets(self) -> dict[str, dict[str, Any] | bytes]:
         """All initial datasets by name."""
-        return {name: self.get_initial_dataset(name) for name in self.get_initial_datasets()}
+        found = ((name, self.get_initial_dataset(name)) for name in self.get_initial_datasets())
+        return {name: data for name, data in found if data is not None}
 
     def has_initial_datasets(self) -> bool:
         """Whether there is any."""

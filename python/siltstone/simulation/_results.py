@@ -346,8 +346,11 @@ def get_simulation_results(
         timeline(timeline_info),
         update_pattern,
     )
-    kind = SimulationResults if inner.format == "json" else SQLiteSimulationResults
-    results = kind.__new__(kind)
+    results: SimulationResults | SQLiteSimulationResults
+    if inner.format == "json":
+        results = SimulationResults.__new__(SimulationResults)
+    else:
+        results = SQLiteSimulationResults.__new__(SQLiteSimulationResults)
     results._inner = inner
     results._init_data_dir = None if init_data_dir is None else Path(init_data_dir)
     return results
