@@ -101,7 +101,7 @@ pub enum Error {
         why: &'static str,
     },
     /// The operating system refused (permission, missing folder, full disk). A transaction that was open was rolled back.
-    #[error("{path}: cannot {action}: {why}", path = .path.display())]
+    #[error("{path}: {why} while {action}", path = .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -13,6 +13,9 @@ pub use kernel::{
     Ticket, Value, VerifyReport, restore,
 };
 
+/// Files of other programs that a store reads, and takes over when it writes.
+const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
+
 /// Each store's own part of [`Database::verify`].
 const VERIFIERS: &[kernel::Verifier] = &[simulation::verify];
 

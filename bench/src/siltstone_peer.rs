@@ -49,7 +49,9 @@ impl Peer for Siltstone {
                     .iter()
                     .map(|row| db.submit(update(row)).expect("an update is taken"))
                     .collect();
-                tickets.into_iter().for_each(|t| drop(t.wait().expect("an update is stored")));
+                for ticket in tickets {
+                    ticket.wait().expect("an update is stored");
+                }
             }
             Siltstone::Batches => {
                 for rows in rows.chunks(500) {

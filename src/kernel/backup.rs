@@ -68,8 +68,9 @@ impl Database {
     /// As [`backup`](Self::backup). Nothing is removed before the new backup is verified.
     pub fn backup_into(&self, folder: impl AsRef<Path>, keep: usize) -> Result<BackupReport> {
         let folder = folder.as_ref();
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", &e))?;
-        let folder = folder.canonicalize().map_err(|e| Error::io(folder, "find", &e))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Error::io(folder, "creating the folder", &e))?;
+        let folder = folder.canonicalize().map_err(|e| Error::io(folder, "looking for it", &e))?;
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created_ns = created.as_nanos() as i64;
         let stem = self.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -89,7 +90,7 @@ impl Database {
             match std::fs::remove_file(&old) {
                 Ok(()) => report.removed.push(old.clone()),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io(&old, "remove the old backup", &e)),
+                Err(e) => return Err(Error::io(&old, "removing the old backup", &e)),
             }
             let name = old.to_string_lossy().into_owned();
             self.write(move |tx| {
@@ -125,8 +126,9 @@ fn copy(
             file.sync_all()?;
             Ok(file.metadata()?.len())
         };
-        let size_bytes = size().map_err(|e| Error::io(&temporary, "sync", &e))?;
-        std::fs::rename(&temporary, target).map_err(|e| Error::io(target, "rename to", &e))?;
+        let size_bytes = size().map_err(|e| Error::io(&temporary, "syncing it", &e))?;
+        std::fs::rename(&temporary, target)
+            .map_err(|e| Error::io(target, "renaming a file to it", &e))?;
         sync_folder(folder_of(target))?;
         Ok(BackupReport { path: target.to_owned(), size_bytes, rows, removed: Vec::new() })
     };
@@ -244,7 +246,7 @@ pub fn restore(
     overwrite: bool,
 ) -> Result<BackupReport> {
     let (source, target) = (source.as_ref(), target.as_ref());
-    let from = Database::builder(source).open_read_only()?;
+    let from = Database::builder(source).adopt(crate::ADOPTIONS).open_read_only()?;
     let report = from.verify()?;
     if let Some(finding) = report.findings.first() {
         return Err(Error::Corrupt {
@@ -263,7 +265,7 @@ pub fn restore(
             hint: "say that it may be overwritten",
         });
     }
-    drop(Database::builder(target).open()?); // refuses what is not ours, settles its log
+    drop(Database::builder(target).adopt(crate::ADOPTIONS).open()?); // refuses what is not ours, settles its log
     from.with_reader("restoring", |conn| {
         conn.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
         let rows = (|| {
@@ -279,7 +281,7 @@ pub fn restore(
         rows
     })
     .and_then(|rows| {
-        let size = std::fs::metadata(target).map_err(|e| Error::io(target, "look at", &e))?;
+        let size = std::fs::metadata(target).map_err(|e| Error::io(target, "looking at it", &e))?;
         files::sync_folder(folder_of(target))?;
         let path = target.to_owned();
         Ok(BackupReport { path, size_bytes: size.len(), rows, removed: Vec::new() })

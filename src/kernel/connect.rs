@@ -66,10 +66,10 @@ enum Owner {
     Nobody,
     Ours,
     /// Tables that may be taken over.
-    Adoptable,
+    Adoptable(&'static Adoption),
 }
 
-fn identify(conn: &Connection, path: &Path, adoption: Option<&Adoption>) -> Result<Owner> {
+fn identify(conn: &Connection, path: &Path, adoptions: &[&'static Adoption]) -> Result<Owner> {
     // One snapshot: another process may be creating the file just now.
     conn.execute_batch("BEGIN").at(path, "reading its header")?;
     let read = || -> Result<(i32, i64)> {
@@ -78,7 +78,7 @@ fn identify(conn: &Connection, path: &Path, adoption: Option<&Adoption>) -> Resu
         Ok((id, tables))
     };
     let found = read().at(path, "reading its header");
-    let owner = found.and_then(|(id, tables)| owner(conn, path, id, tables, adoption));
+    let owner = found.and_then(|(id, tables)| owner(conn, path, id, tables, adoptions));
     conn.execute_batch("ROLLBACK").at(path, "reading its header")?;
     owner
 }
@@ -88,18 +88,21 @@ fn owner(
     path: &Path,
     id: i32,
     tables: i64,
-    adoption: Option<&Adoption>,
+    adoptions: &[&'static Adoption],
 ) -> Result<Owner> {
+    let known = |adoption: &&&'static Adoption| {
+        adoption.tables.iter().all(|table| table_exists(conn, table))
+    };
     match (id, tables) {
         (APPLICATION_ID, _) => Ok(Owner::Ours),
         (0, 0) => Ok(Owner::Nobody),
-        (0, _) if adoption.is_some_and(|a| a.tables.iter().all(|t| table_exists(conn, t))) => {
-            Ok(Owner::Adoptable)
-        }
-        (0, _) => Err(Error::NotOurs {
-            path: path.to_owned(),
-            why: "it is an SQLite database of another program".into(),
-        }),
+        (0, _) => match adoptions.iter().find(known) {
+            Some(adoption) => Ok(Owner::Adoptable(adoption)),
+            None => Err(Error::NotOurs {
+                path: path.to_owned(),
+                why: "it is an SQLite database of another program".into(),
+            }),
+        },
         (id, _) => Err(Error::NotOurs {
             path: path.to_owned(),
             why: format!("it is the database of another application (id {id:#x})"),
@@ -134,20 +137,18 @@ pub(super) fn writer(options: &Builder) -> Result<Connection> {
     }
     let folder = files::folder_of(path);
     if !folder.exists() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", &e))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Error::io(folder, "creating the folder", &e))?;
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).at(path, "open")?;
-    prepare(&conn).at(path, "open")?;
-    match identify(&conn, path, options.adoption)? {
+    let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
+    prepare(&conn).at(path, "opening it")?;
+    match identify(&conn, path, options.adoptions)? {
         Owner::Ours => {}
-        Owner::Nobody => create(&conn, options).at(path, "create")?,
-        Owner::Adoptable => {
-            let adoption = options.adoption.expect("only an adoption makes a file adoptable");
-            schema::adopt(&conn, path, adoption)?;
-        }
+        Owner::Nobody => create(&conn, options).at(path, "creating")?,
+        Owner::Adoptable(adoption) => schema::adopt(&conn, path, adoption)?,
     }
     let set = || -> Result<()> {
         conn.pragma_update(None, "synchronous", "NORMAL")?;
@@ -160,7 +161,7 @@ pub(super) fn writer(options: &Builder) -> Result<Connection> {
         Ok(())
     };
     enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
-    set().at(path, "open")?;
+    set().at(path, "opening it")?;
     Ok(conn)
 }
 
@@ -189,7 +190,7 @@ fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(mode) => {
                 let why = format!("the file system allows only journal mode {mode:?}");
-                return Err(Error::Io { path: path.to_owned(), action: "turn on the log", why });
+                return Err(Error::Io { path: path.to_owned(), action: "turning on the log", why });
             }
             Err(e) if !is_busy(&e) || start.elapsed() > BUSY_TIMEOUT => {
                 return Err(e).at(path, "turning on the log");
@@ -212,7 +213,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 pub(super) fn reader(
     path: &Path,
     cache_kib: i64,
-    adoption: Option<&Adoption>,
+    adoptions: &[&'static Adoption],
 ) -> Result<Connection> {
     set_up_library();
     if path.is_dir() {
@@ -224,22 +225,23 @@ pub(super) fn reader(
         return Err(Error::NotFound { what: "file", name, place });
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).at(path, "open")?;
+    let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
     let conn = match conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
         // A log needs its index file: where the folder cannot be written and nobody has left a
         // log, the file is at rest and can be read as it is.
         Err(e) if cannot_make_index(&e) && !beside(path, "-wal").exists() => {
             let uri = format!("file:{}?immutable=1", percent_encode(path));
-            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).at(path, "open")?
+            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+                .at(path, "opening it")?
         }
         _ => conn,
     };
-    prepare(&conn).at(path, "open")?;
-    conn.pragma_update(None, "query_only", true).at(path, "open")?;
-    conn.pragma_update(None, "cache_size", -cache_kib).at(path, "open")?;
-    match identify(&conn, path, adoption)? {
+    prepare(&conn).at(path, "opening it")?;
+    conn.pragma_update(None, "query_only", true).at(path, "opening it")?;
+    conn.pragma_update(None, "cache_size", -cache_kib).at(path, "opening it")?;
+    match identify(&conn, path, adoptions)? {
         Owner::Nobody => Err(Error::NotOurs { path: path.to_owned(), why: "it is empty".into() }),
-        Owner::Ours | Owner::Adoptable => Ok(conn),
+        Owner::Ours | Owner::Adoptable(_) => Ok(conn),
     }
 }
 

@@ -46,7 +46,7 @@ struct Shared {
     thread: Mutex<Option<JoinHandle<()>>>,
     idle: Mutex<Vec<Connection>>,
     cache_kib: i64,
-    adoption: Option<&'static Adoption>,
+    adoptions: &'static [&'static Adoption],
     counters: Arc<Counters>,
 }
 
@@ -93,7 +93,7 @@ fn registry() -> MutexGuard<'static, HashMap<PathBuf, Weak<Shared>>> {
 }
 
 fn canonical(path: &Path) -> Result<PathBuf> {
-    std::fs::canonicalize(path).map_err(|e| Error::io(path, "find", &e))
+    std::fs::canonicalize(path).map_err(|e| Error::io(path, "looking for it", &e))
 }
 
 impl Database {
@@ -130,7 +130,7 @@ impl Database {
         let thread = std::thread::Builder::new()
             .name("siltstone-writer".into())
             .spawn(move || runner.run())
-            .map_err(|e| Error::io(&options.path, "start the writer's thread", &e))?;
+            .map_err(|e| Error::io(&options.path, "starting the writer's thread", &e))?;
         let shared = Arc::new(Shared {
             path: options.path.clone(),
             pid: std::process::id(),
@@ -138,7 +138,7 @@ impl Database {
             thread: Mutex::new(Some(thread)),
             idle: Mutex::default(),
             cache_kib: options.profile.cache_kib(),
-            adoption: options.adoption,
+            adoptions: options.adoptions,
             counters,
         });
         open.insert(options.path, Arc::downgrade(&shared));
@@ -147,7 +147,7 @@ impl Database {
 
     pub(super) fn open_for_reading(options: Builder) -> Result<Self> {
         let cache_kib = options.profile.cache_kib();
-        let conn = connect::reader(&options.path, cache_kib, options.adoption)?;
+        let conn = connect::reader(&options.path, cache_kib, options.adoptions)?;
         let shared = Arc::new(Shared {
             path: canonical(&options.path)?,
             pid: std::process::id(),
@@ -155,7 +155,7 @@ impl Database {
             thread: Mutex::new(None),
             idle: Mutex::new(vec![conn]),
             cache_kib,
-            adoption: options.adoption,
+            adoptions: options.adoptions,
             counters: Arc::default(),
         });
         Ok(Database { shared, durability: options.durability })
@@ -337,7 +337,7 @@ impl Database {
             Some(conn) => conn,
             None => {
                 add(&self.shared.counters.readers_opened, 1);
-                connect::reader(self.path(), self.shared.cache_kib, self.shared.adoption)?
+                connect::reader(self.path(), self.shared.cache_kib, self.shared.adoptions)?
             }
         };
         add(&self.shared.counters.reads, 1);

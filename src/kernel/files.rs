@@ -12,7 +12,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     // Only Unix lets a folder be opened and synced; elsewhere the file system does it by itself.
     if cfg!(unix) {
         let sync = File::open(folder).and_then(|folder| folder.sync_all());
-        sync.map_err(|e| Error::io(folder, "sync the folder", &e))?;
+        sync.map_err(|e| Error::io(folder, "syncing the folder", &e))?;
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Resu
     };
     write().map_err(|e| {
         let _ = fs::remove_file(&temporary); // it may never have been made
-        Error::io(path, "write", &e)
+        Error::io(path, "writing it", &e)
     })?;
     if durable { sync_folder(folder_of(path)) } else { Ok(()) }
 }

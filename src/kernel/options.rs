@@ -101,7 +101,7 @@ pub struct Builder {
     pub(super) queue_jobs: usize,
     pub(super) queue_policy: QueuePolicy,
     pub(super) busy_timeout: Duration,
-    pub(super) adoption: Option<&'static Adoption>,
+    pub(super) adoptions: &'static [&'static Adoption],
 }
 
 impl Builder {
@@ -114,7 +114,7 @@ impl Builder {
             queue_jobs: 10_000,
             queue_policy: QueuePolicy::default(),
             busy_timeout: Duration::from_secs(30),
-            adoption: None,
+            adoptions: &[],
         }
     }
 
@@ -151,8 +151,8 @@ impl Builder {
     }
 
     /// Tables of another program that may be taken over.
-    pub(crate) fn adopt(mut self, adoption: &'static Adoption) -> Self {
-        self.adoption = Some(adoption);
+    pub(crate) fn adopt(mut self, adoptions: &'static [&'static Adoption]) -> Self {
+        self.adoptions = adoptions;
         self
     }
 

@@ -13,7 +13,7 @@ use super::read;
 use super::run::{self, Run};
 use super::settle::{self, SettleReport};
 use super::state::{GroupCursor, GroupState, build_keys};
-use super::tables::{ADOPTION, LINEAGE, Layout};
+use super::tables::{LINEAGE, Layout};
 use super::timeline::Timeline;
 use super::update::{EntityData, Update};
 use super::write::{self, OnRepeat};
@@ -98,7 +98,7 @@ impl SimulationDatabase {
         let db = Database::builder(path)
             .durability(options.durability)
             .profile(options.profile)
-            .adopt(&ADOPTION)
+            .adopt(crate::ADOPTIONS)
             .open()?;
         Self::over(db, options)
     }
@@ -108,7 +108,7 @@ impl SimulationDatabase {
     /// # Errors
     /// As [`Builder::open_read_only`](crate::Builder::open_read_only).
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
-        let db = Database::builder(path).adopt(&ADOPTION).open_read_only()?;
+        let db = Database::builder(path).adopt(crate::ADOPTIONS).open_read_only()?;
         Self::over(db, Options::default())
     }
 
@@ -118,7 +118,7 @@ impl SimulationDatabase {
             None
         } else {
             let start = Keeper::start(&db);
-            Some(Arc::new(start.map_err(|e| Error::io(db.path(), "start a thread for", &e))?))
+            Some(Arc::new(start.map_err(|e| Error::io(db.path(), "starting a thread for it", &e))?))
         };
         Ok(SimulationDatabase { keeper, db, options, checked: Arc::default() })
     }

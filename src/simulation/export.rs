@@ -142,7 +142,7 @@ fn check_target(options: &ExportOptions) -> Result<()> {
     let holds_something = match std::fs::read_dir(target) {
         Ok(mut entries) => entries.next().is_some(),
         Err(e) if e.kind() == ErrorKind::NotFound => false,
-        Err(e) => return Err(Error::io(target, "list", &e)),
+        Err(e) => return Err(Error::io(target, "listing it", &e)),
     };
     if holds_something && !options.overwrite {
         return Err(Error::Exists {
@@ -169,7 +169,8 @@ impl Export<'_> {
         } else {
             self.options.target.join(name)
         };
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make the folder", &e))?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|e| Error::io(&folder, "making the folder", &e))?;
         Ok(folder)
     }
 

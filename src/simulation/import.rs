@@ -93,11 +93,11 @@ pub fn import(
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "list", &e))?;
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "listing it", &e))?;
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<Vec<_>>>()
-        .map_err(|e| Error::io(folder, "list", &e))?;
+        .map_err(|e| Error::io(folder, "listing it", &e))?;
     paths.sort();
     Ok(paths)
 }
@@ -114,7 +114,7 @@ fn import_initial(
         if path.extension().is_none_or(|e| e != "json") || known.contains(name) {
             continue;
         }
-        let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+        let text = std::fs::read(&path).map_err(|e| Error::io(&path, "reading it", &e))?;
         report.bytes += text.len() as u64;
         match parse_initial(&text, name, schema) {
             Ok(_) => {
@@ -235,7 +235,7 @@ fn read_file(
     file: &File,
     schema: &Schema,
 ) -> Result<(u64, Vec<Prepared>)> {
-    let text = std::fs::read(&file.path).map_err(|e| Error::io(&file.path, "read", &e))?;
+    let text = std::fs::read(&file.path).map_err(|e| Error::io(&file.path, "reading it", &e))?;
     let (timestamp, iteration, name) = &file.key;
     let parts = parse_update(&text, name, schema)?;
     let prepare = |(dataset, data)| {

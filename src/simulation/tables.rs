@@ -13,7 +13,7 @@ pub(crate) static LINEAGE: Lineage = Lineage {
 };
 
 /// The described system's file: recognised by its tables, taken over when it is opened for writing.
-pub(super) static ADOPTION: Adoption = Adoption {
+pub(crate) static ADOPTION: Adoption = Adoption {
     lineage: &LINEAGE,
     tables: &["update", "attribute_data", "numpy_array", "update_attribute"],
     sql: concat!(include_str!("migrations/adopt.sql"), include_str!("migrations/0001_own.sql")),

@@ -23,7 +23,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
     let path = path.as_ref();
     let format = Format::of_path(path);
     let what = path.display().to_string();
-    let file = || File::open(path).map_err(|e| Error::io(path, "open", &e));
+    let file = || File::open(path).map_err(|e| Error::io(path, "opening it", &e));
     let damaged = |why: String| Error::Corrupt {
         place: path.display().to_string(),
         what: "the table".into(),

@@ -73,7 +73,7 @@ pub fn write(
     let result = write_to(&temporary, path, batches, options.format, &mut progress);
     let result = result.and_then(|written| {
         check_free(path, options)?; // it may have come up meanwhile
-        fs::rename(&temporary, path).map_err(|e| Error::io(path, "rename a file to", &e))?;
+        fs::rename(&temporary, path).map_err(|e| Error::io(path, "renaming a file to it", &e))?;
         sync_folder(folder_of(path))?;
         Ok(written)
     });
@@ -107,7 +107,7 @@ fn write_to(
         cell::check(&schema)?;
     }
     let failed = |error: Failure| error.at(path);
-    let file = File::create_new(temporary).map_err(|e| Error::io(path, "create", &e))?;
+    let file = File::create_new(temporary).map_err(|e| Error::io(path, "creating", &e))?;
     let mut sink = Sink::new(format, BufWriter::new(file), schema).map_err(failed)?;
     let mut rows = 0;
     for batch in batches {
@@ -118,7 +118,7 @@ fn write_to(
     }
     let file = sink.finish().map_err(failed)?;
     let sync = file.sync_all().and_then(|()| file.metadata());
-    let bytes = sync.map_err(|e| Error::io(path, "sync", &e))?.len();
+    let bytes = sync.map_err(|e| Error::io(path, "syncing it", &e))?.len();
     Ok(Written { rows, bytes })
 }
 
@@ -204,12 +204,12 @@ impl Failure {
     fn at(self, path: &Path) -> Error {
         match self {
             Failure::Io(error) | Failure::Arrow(ArrowError::IoError(_, error)) => {
-                Error::io(path, "write", &error)
+                Error::io(path, "writing it", &error)
             }
             Failure::Arrow(error) => from_arrow("table", error),
             Failure::Parquet(ParquetError::External(inner)) => {
                 match inner.downcast::<io::Error>() {
-                    Ok(error) => Error::io(path, "write", &error),
+                    Ok(error) => Error::io(path, "writing it", &error),
                     Err(other) => {
                         Error::invalid("table", "one that Parquet takes", other.to_string())
                     }

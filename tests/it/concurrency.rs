@@ -161,7 +161,9 @@ fn writes_its_part() {
             db.store(update_of(&dataset, n, tag)).unwrap();
         }
     }
-    tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+    for ticket in tickets {
+        ticket.wait().unwrap();
+    }
     db.close().unwrap();
 }
 
@@ -250,7 +252,9 @@ fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
         assert!(n < 20_000, "a queue of 2 jobs refused only {refused} of {n}");
     }
     let accepted: Vec<i64> = taken.iter().map(|(n, _)| *n).collect();
-    taken.into_iter().for_each(|(_, ticket)| drop(ticket.wait().unwrap()));
+    for (_, ticket) in taken {
+        ticket.wait().unwrap();
+    }
     assert_eq!(db.timestamps("net").unwrap(), accepted);
     assert_eq!(first.stats().jobs_refused, 50);
 }

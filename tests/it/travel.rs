@@ -150,15 +150,15 @@ proptest! {
             })
             .collect();
         db.store_updates(steps.iter().map(|(step, i)| update(step, *i)).collect()).unwrap();
-        for group in 0..2 {
+        for (group, name) in GROUPS.into_iter().enumerate() {
             if model(&steps, group, i64::MAX).is_empty() {
                 continue;
             }
-            let mut cursor = db.cursor("net", GROUPS[group], seeks[0]).unwrap();
+            let mut cursor = db.cursor("net", name, seeks[0]).unwrap();
             for seek in &seeks {
                 cursor.move_to(*seek).unwrap();
                 compare(&db, &cursor.state(), &model(&steps, group, *seek));
-                compare(&db, &db.state_at("net", GROUPS[group], *seek).unwrap(), &model(&steps, group, *seek));
+                compare(&db, &db.state_at("net", name, *seek).unwrap(), &model(&steps, group, *seek));
             }
         }
     }
@@ -187,8 +187,8 @@ fn key_states_shorten_seeks_and_late_updates_remove_them() {
     let before = keys(&db);
     assert!(before.contains("Integer(22)"), "{before}");
     let check = |steps: &[(Step, i64)], times: &[i64]| {
-        for group in 0..2 {
-            let mut cursor = db.cursor("net", GROUPS[group], times[0]).unwrap();
+        for (group, name) in GROUPS.into_iter().enumerate() {
+            let mut cursor = db.cursor("net", name, times[0]).unwrap();
             for time in times {
                 cursor.move_to(*time).unwrap();
                 compare(&db, &cursor.state(), &model(steps, group, *time));

@@ -53,7 +53,7 @@ pub fn import_tables(
     let schema = match std::fs::read(&attributes) {
         Ok(text) => Schema::parse(&text)?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Schema::default(),
-        Err(e) => return Err(Error::io(attributes, "read", &e)),
+        Err(e) => return Err(Error::io(attributes, "reading it", &e)),
     };
     let init_dir = Some(folder.join("init_data")).filter(|folder| folder.is_dir());
     let options = ImportOptions { init_dir, schema, ..ImportOptions::default() };
@@ -72,11 +72,11 @@ pub fn import_tables(
 }
 
 fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "list", &e))?;
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "listing it", &e))?;
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<Vec<_>>>()
-        .map_err(|e| Error::io(folder, "list", &e))?;
+        .map_err(|e| Error::io(folder, "listing it", &e))?;
     paths.retain(|path| matches!(Format::of_path(path), Some(Format::Parquet | Format::Arrow)));
     paths.sort();
     Ok(paths)

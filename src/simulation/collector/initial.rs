@@ -58,7 +58,7 @@ fn stem(path: &Path) -> String {
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unlisted = |e: std::io::Error| Error::io(folder, "list", &e);
+    let unlisted = |e: std::io::Error| Error::io(folder, "listing it", &e);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unlisted)? {
         let path = entry.map_err(unlisted)?.path();
@@ -71,7 +71,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read(settings: &Settings, name: String, path: &Path) -> Result<InitialFile> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading it", &e))?;
     if path.extension().is_none_or(|ending| ending != "json") {
         return Ok(InitialFile { name, data: InitialData::Binary(bytes), parsed: None });
     }

@@ -48,7 +48,7 @@ impl JsonStrategy {
 
     /// The update files in the folder, and the first other thing.
     fn look(&self) -> Result<(Vec<PathBuf>, Option<String>)> {
-        let unlisted = |e: std::io::Error| Error::io(&self.folder, "list", &e);
+        let unlisted = |e: std::io::Error| Error::io(&self.folder, "listing it", &e);
         let (mut updates, mut foreign) = (Vec::new(), None);
         for entry in fs::read_dir(&self.folder).map_err(unlisted)? {
             let entry = entry.map_err(unlisted)?;
@@ -73,7 +73,7 @@ fn is_unfinished(name: &str) -> bool {
 impl StorageStrategy for JsonStrategy {
     fn initialize(&self) -> Result<()> {
         let folder = &self.folder;
-        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", &e))?;
+        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "making the folder", &e))?;
         let (updates, foreign) = self.look()?;
         if let Some(name) = foreign.filter(|_| !self.allow_foreign) {
             return Err(Error::NotOurs {
@@ -85,7 +85,7 @@ impl StorageStrategy for JsonStrategy {
         }
         if self.overwrite {
             for path in updates {
-                fs::remove_file(&path).map_err(|e| Error::io(&path, "remove", &e))?;
+                fs::remove_file(&path).map_err(|e| Error::io(&path, "removing it", &e))?;
             }
         } else if !self.append && !updates.is_empty() {
             return Err(Error::Exists {

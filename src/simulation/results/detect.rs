@@ -53,7 +53,7 @@ pub(super) fn look(path: &Path) -> Result<Found> {
             name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
             place: path.parent().unwrap_or(Path::new("")).display().to_string(),
         },
-        _ => Error::io(path, "look at", &e),
+        _ => Error::io(path, "looking at it", &e),
     })?;
     if metadata.is_dir() {
         let database = newest_database(path)?;
@@ -66,7 +66,7 @@ pub(super) fn look(path: &Path) -> Result<Found> {
 
 /// The newest file of a folder that is a database with a simulation in it.
 fn newest_database(folder: &Path) -> Result<Option<PathBuf>> {
-    let unlisted = |e: &std::io::Error| Error::io(folder, "list", e);
+    let unlisted = |e: &std::io::Error| Error::io(folder, "listing it", e);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| unlisted(&e))? {
         let path = entry.map_err(|e| unlisted(&e))?.path();

@@ -49,7 +49,7 @@ impl Source {
             None => db.run()?.timeline,
         };
         if let Some(folder) = &options.init_dir {
-            std::fs::read_dir(folder).map_err(|e| Error::io(folder, "list", &e))?;
+            std::fs::read_dir(folder).map_err(|e| Error::io(folder, "listing it", &e))?;
         }
         let given = options.schema;
         let schema = if given.specs().is_empty() { own_schema.clone() } else { given };
@@ -89,7 +89,7 @@ impl Source {
                 if !json_stems(folder)?.iter().any(|name| name == dataset) {
                     return Ok(Opening::None);
                 }
-                let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+                let text = std::fs::read(&path).map_err(|e| Error::io(&path, "reading it", &e))?;
                 return parse(&text, dataset, &self.schema).map_err(|error| Error::Corrupt {
                     place: path.display().to_string(),
                     what: "the file".into(),
@@ -138,7 +138,7 @@ fn parse(text: &[u8], dataset: &str, schema: &Schema) -> Result<Opening> {
 
 /// The names of a folder's JSON files, without the ending, in the order of their bytes.
 fn json_stems(folder: &std::path::Path) -> Result<Vec<String>> {
-    let unlisted = |e: std::io::Error| Error::io(folder, "list", &e);
+    let unlisted = |e: std::io::Error| Error::io(folder, "listing it", &e);
     let mut stems = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unlisted)? {
         let path = entry.map_err(unlisted)?.path();

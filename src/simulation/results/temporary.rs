@@ -27,12 +27,12 @@ impl TemporaryFolder {
             match make(&path) {
                 Ok(()) => return Ok(TemporaryFolder { path, pid: std::process::id() }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(Error::io(path, "make the temporary folder", &e)),
+                Err(e) => return Err(Error::io(path, "making the temporary folder", &e)),
             }
         }
         Err(Error::Io {
             path: parent,
-            action: "make a temporary folder",
+            action: "making a temporary folder",
             why: "a hundred names were taken".into(),
         })
     }
