@@ -128,6 +128,17 @@ fn set_up_library() {
     });
 }
 
+/// Refuses a file that the parent of this process had open when it forked.
+fn check_not_inherited(path: &Path) -> Result<()> {
+    if locks::is_inherited(path) {
+        let what = format!("{}", path.display());
+        let why =
+            "was open in the parent when it forked this process; start the process afresh (spawn)";
+        return Err(Error::Closed { what, why });
+    }
+    Ok(())
+}
+
 /// Opens the writer's connection; creates and marks the file if it is new.
 pub(super) fn writer(options: &Builder) -> Result<Connection> {
     set_up_library();
@@ -143,6 +154,7 @@ pub(super) fn writer(options: &Builder) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    check_not_inherited(path)?;
     let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
     prepare(&conn).at(path, "opening it")?;
     match identify(&conn, path, options.adoptions)? {
@@ -224,6 +236,7 @@ pub(super) fn reader(
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Err(Error::NotFound { what: "file", name, place });
     }
+    check_not_inherited(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
     let conn = match conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {

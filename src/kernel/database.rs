@@ -275,7 +275,7 @@ impl Database {
         let what = format!("the handle to {}", self.path().display());
         Err(Error::Closed {
             what,
-            why: "was opened before a fork; open the file again in this process",
+            why: "was opened before a fork; start the process afresh (spawn) and open the file there",
         })
     }
 

@@ -19,7 +19,7 @@ fn folder() -> (TempDir, PathBuf) {
 
 /// The content of row `n`: mostly small, sometimes pages long.
 fn content(n: u64) -> Vec<u8> {
-    let size = if n % 7 == 0 { 9_000 } else { 40 + n as usize * 37 % 900 };
+    let size = if n.is_multiple_of(7) { 9_000 } else { 40 + n as usize * 37 % 900 };
     (0..size as u64).map(|i| (n.wrapping_mul(31) ^ i.wrapping_mul(n + 17) >> 3) as u8).collect()
 }
 

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -201,6 +203,14 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_i
         registry.enter(fd, Some(flags));
     }
     fd
+}
+
+/// Whether the parent had this file open when it forked us. SQLite's own lists then count the
+/// parent's locks as held here, so a connection of ours would write without any.
+pub(crate) fn is_inherited(path: &Path) -> bool {
+    let Ok(found) = std::fs::metadata(path) else { return false };
+    let inode = Inode { device: found.dev(), number: found.ino() };
+    registry().in_use.values().any(|known| known.inherited && known.inode == inode)
 }
 
 /// What a descriptor stands for. An inode number is used again only after every descriptor of

@@ -47,12 +47,18 @@
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[allow(unused_imports, reason = "`counts` is for statistics and tests")]
-pub(crate) use linux::{Counts, IDLE_FILES, counts, install};
+pub(crate) use linux::{Counts, IDLE_FILES, counts, install, is_inherited};
 
 /// Does nothing on this system: our locks are SQLite's own, and a second SQLite library in this
 /// process that closes the file cancels them.
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 pub(crate) fn install() {}
+
+/// Not known on this system: nothing here sees a fork.
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+pub(crate) fn is_inherited(_path: &std::path::Path) -> bool {
+    false
+}
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod linux;
