@@ -52,7 +52,7 @@ fn store(conn: &mut Connection, row: &Row) -> rusqlite::Result<()> {
         )?
         .insert([row.timestamp])?;
     let ids: Vec<u8> = row.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-    let mut attribute = |name: &str, dtype: &str, n: usize, data: &[u8]| -> rusqlite::Result<()> {
+    let attribute = |name: &str, dtype: &str, n: usize, data: &[u8]| -> rusqlite::Result<()> {
         let array = tx
             .prepare_cached("INSERT INTO numpy_array (dtype, shape, data) VALUES (?1, ?2, ?3)")?
             .insert((dtype, format!("[{n}]"), data))?;
