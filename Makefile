@@ -22,8 +22,9 @@ lint: ## formatting and lints, warnings denied
 .PHONY: test-rust
 test-rust: ## Rust tests, documentation tests and examples
 	cargo test --workspace
+	cargo build --quiet --workspace --examples
 	for example in examples/*.rs; do \
-		cargo run --quiet --example $$(basename $$example .rs) || exit 1; \
+		"$${CARGO_TARGET_DIR:-target}/debug/examples/$$(basename $$example .rs)" || exit 1; \
 	done
 
 .PHONY: test-python
