@@ -63,7 +63,9 @@ fn insert(
             "DELETE FROM \"update\" WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
         tx.execute(sql, (dataset, timestamp, iteration))?;
     }
-    let sql = "INSERT INTO \"update\" (timestamp, iteration, dataset_name, origin) VALUES (?1, ?2, ?3, ?4)";
+    // OR FAIL: nothing comes before the row itself, so a statement journal, which the trigger would
+    // ask for, has nothing to undo.
+    let sql = "INSERT OR FAIL INTO \"update\" (timestamp, iteration, dataset_name, origin) VALUES (?1, ?2, ?3, ?4)";
     let inserted = tx.prepare(sql)?.insert((timestamp, iteration, dataset, origin));
     let id = inserted.map_err(|error| match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Exists {
