@@ -2,7 +2,7 @@
 //!
 //! They are built beside the writer, from the rows, and can be removed and built again at any
 //! time. A group gets one after [`UPDATES`] updates of its dataset if the updates since the last one
-//! hold [`SHARE`] times its size, and after [`UPDATES_MOST`] in any case: so they take at most a fifth
+//! hold [`SHARE`] times its size, after [`DENSE_UPDATES`] if they hold [`DENSE_SHARE`] times, and after [`UPDATES_MOST`] in any case: so they take at most a fifth
 //! of the file or one state every 4,096 updates, and a seek replays at most so many. A group that did
 //! not change gets a row that points to the earlier one.
 
@@ -20,6 +20,9 @@ use crate::simulation::tables::Layout;
 
 /// Updates of a dataset between two key states, at least.
 pub(super) const UPDATES: usize = 256;
+/// The same where updates are large: if they hold [`DENSE_SHARE`] times the size of the state.
+const DENSE_UPDATES: usize = 64;
+const DENSE_SHARE: usize = 32;
 /// Updates of a dataset between two key states, at most.
 const UPDATES_MOST: usize = 4096;
 /// Bytes of updates a byte of key state.
@@ -238,7 +241,7 @@ fn next_key(tx: &ReadTx<'_>, dataset: &str, group: &str) -> Result<NextKey> {
     let last = last_key(tx, dataset, group, i64::MAX)?;
     let after = last.as_ref().map_or(BEGINNING, |key| key.place);
     let heads = heads_after(tx, dataset, after)?;
-    if heads.len() < UPDATES {
+    if heads.len() < DENSE_UPDATES {
         return Ok(None);
     }
     let number = |sql: &str| tx.query_one(sql, [], |row| Ok(row.get(0)?));
@@ -261,7 +264,10 @@ fn next_key(tx: &ReadTx<'_>, dataset: &str, group: &str) -> Result<NextKey> {
             (bytes, changed) = (bytes + read, true);
         }
         let n = n + 1;
-        let due = n >= UPDATES_MOST || n >= UPDATES && bytes >= SHARE * state.size_bytes();
+        let holds = |share: usize| bytes >= share * state.size_bytes();
+        let due = n >= UPDATES_MOST
+            || n >= UPDATES && holds(SHARE)
+            || n >= DENSE_UPDATES && holds(DENSE_SHARE);
         let place = (head.timestamp, head.iteration);
         if n >= UPDATES_MOST
             && !changed
