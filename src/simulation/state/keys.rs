@@ -23,6 +23,8 @@ pub(super) const UPDATES: usize = 256;
 /// The same where updates are large: if they hold [`DENSE_SHARE`] times the size of the state.
 const DENSE_UPDATES: usize = 64;
 const DENSE_SHARE: usize = 32;
+/// Smaller states are replayed in no time.
+const DENSE_BYTES: usize = 16 << 10;
 /// Updates of a dataset between two key states, at most.
 const UPDATES_MOST: usize = 4096;
 /// Bytes of updates a byte of key state.
@@ -267,7 +269,7 @@ fn next_key(tx: &ReadTx<'_>, dataset: &str, group: &str) -> Result<NextKey> {
         let holds = |share: usize| bytes >= share * state.size_bytes();
         let due = n >= UPDATES_MOST
             || n >= UPDATES && holds(SHARE)
-            || n >= DENSE_UPDATES && holds(DENSE_SHARE);
+            || n >= DENSE_UPDATES && holds(DENSE_SHARE) && state.size_bytes() >= DENSE_BYTES;
         let place = (head.timestamp, head.iteration);
         if n >= UPDATES_MOST
             && !changed
