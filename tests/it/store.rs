@@ -20,6 +20,11 @@ fn speeds(ids: &[i64], speeds: &[f64]) -> Vec<Group> {
     vec![group("roads", &[("id", Array::from_slice(ids)), ("speed", Array::from_slice(speeds))])]
 }
 
+fn update(timestamp: i64) -> Update {
+    let data = speeds(&[1], &[timestamp as f64]);
+    Update { timestamp, dataset: "net".into(), data, ..Update::default() }
+}
+
 fn speed_at(db: &SimulationDatabase, timestamp: i64) -> Vec<f64> {
     let state = db.state_at("net", "roads", timestamp).unwrap();
     state.column("speed").unwrap().attribute.data.to_vec().unwrap()
@@ -102,12 +107,6 @@ fn contradicting_data_are_refused_by_name() {
 fn a_bad_ticket_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
-    let update = |timestamp: i64| Update {
-        timestamp,
-        dataset: "net".into(),
-        data: speeds(&[1], &[timestamp as f64]),
-        ..Update::default()
-    };
     let times: Vec<i64> =
         (0..500).flat_map(|t| if t % 7 == 0 { vec![t, t] } else { vec![t] }).collect();
     let tickets: Vec<_> = times.iter().map(|t| db.submit(update(*t)).unwrap()).collect();
@@ -123,12 +122,6 @@ fn a_bad_ticket_fails_alone() {
 fn a_batch_is_all_or_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
-    let update = |timestamp: i64| Update {
-        timestamp,
-        dataset: "net".into(),
-        data: speeds(&[1], &[timestamp as f64]),
-        ..Update::default()
-    };
     assert!(db.store_updates(vec![update(1), update(2), update(1)]).is_err());
     assert_eq!(db.update_count(None).unwrap(), 0);
     assert_eq!(db.store_updates(vec![update(1), update(2)]).unwrap().len(), 2);

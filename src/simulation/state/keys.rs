@@ -2,9 +2,10 @@
 //!
 //! They are built beside the writer, from the rows, and can be removed and built again at any
 //! time. A group gets one after [`UPDATES`] updates of its dataset if the updates since the last one
-//! hold [`SHARE`] times its size, after [`DENSE_UPDATES`] if they hold [`DENSE_SHARE`] times, and after [`UPDATES_MOST`] in any case: so they take at most a fifth
-//! of the file or one state every 4,096 updates, and a seek replays at most so many. A group that did
-//! not change gets a row that points to the earlier one.
+//! hold [`SHARE`] times its size, after [`DENSE_UPDATES`] if it is at least [`DENSE_BYTES`] large and they
+//! hold [`DENSE_SHARE`] times, and after [`UPDATES_MOST`] in any case: so they take at most a fifth of
+//! the file or one state every 4,096 updates, and a seek replays at most so many. A group that did not
+//! change gets a row that points to the earlier one.
 
 use std::collections::BTreeSet;
 
