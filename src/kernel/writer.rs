@@ -284,6 +284,7 @@ impl Writer {
             let mut tx = WriteTx::new(&core.conn, &mut core.memory, &self.path);
             let value = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
             let value = value.unwrap_or_else(|_| Err(panicked()))?;
+            drop(tx); // its statements go back before the commit
             self.commit(core, 1)?;
             Ok(value)
         };
@@ -326,6 +327,7 @@ impl Writer {
         for job in group.iter_mut() {
             job.run(&mut tx).map_err(Failed::Job)?;
         }
+        drop(tx);
         self.commit(core, group.len()).map_err(Failed::Whole)
     }
 
