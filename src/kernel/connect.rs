@@ -165,16 +165,20 @@ pub(super) fn writer(options: &Builder) -> Result<Connection> {
     let set = || -> Result<()> {
         conn.pragma_update(None, "synchronous", "NORMAL")?;
         conn.pragma_update(None, "cache_size", -options.profile.cache_kib())?;
-        let page_size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = options.profile.wal_bytes() / page_size;
-        conn.pragma_update(None, "wal_autocheckpoint", pages)?;
-        // What grew beyond this is given back at the next reset of the log.
-        conn.pragma_update(None, "journal_size_limit", 4 * options.profile.wal_bytes())?;
-        Ok(())
+        set_log_size(&conn, options.profile.wal_bytes())
     };
     enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
     set().at(path, "opening it")?;
     Ok(conn)
+}
+
+/// Sets the size of the log at which it is moved into the file.
+pub(super) fn set_log_size(conn: &Connection, bytes: i64) -> Result<()> {
+    let page_size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    conn.pragma_update(None, "wal_autocheckpoint", bytes / page_size)?;
+    // What grew beyond this is given back at the next reset of the log.
+    conn.pragma_update(None, "journal_size_limit", 4 * bytes)?;
+    Ok(())
 }
 
 fn create(conn: &Connection, options: &Builder) -> Result<()> {
@@ -193,7 +197,7 @@ fn create(conn: &Connection, options: &Builder) -> Result<()> {
 }
 
 /// Turns the write-ahead log on. SQLite does not call the busy handler here, so we try again.
-fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
+pub(super) fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
     let start = Instant::now();
     for tries in 0.. {
         let mode = conn

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::connect;
 use super::failure::At;
-use super::options::{Builder, Durability};
+use super::options::{Builder, Durability, Profile};
 use super::schema::{self, Adoption, Lineage};
 use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
@@ -45,7 +45,7 @@ struct Shared {
     writer: Option<Arc<Writer>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     idle: Mutex<Vec<Connection>>,
-    cache_kib: i64,
+    profile: Profile,
     adoptions: &'static [&'static Adoption],
     counters: Arc<Counters>,
 }
@@ -137,7 +137,7 @@ impl Database {
             writer: Some(writer),
             thread: Mutex::new(Some(thread)),
             idle: Mutex::default(),
-            cache_kib: options.profile.cache_kib(),
+            profile: options.profile,
             adoptions: options.adoptions,
             counters,
         });
@@ -146,15 +146,15 @@ impl Database {
     }
 
     pub(super) fn open_for_reading(options: Builder) -> Result<Self> {
-        let cache_kib = options.profile.cache_kib();
-        let conn = connect::reader(&options.path, cache_kib, options.adoptions)?;
+        let profile = options.profile;
+        let conn = connect::reader(&options.path, profile.cache_kib(), options.adoptions)?;
         let shared = Arc::new(Shared {
             path: canonical(&options.path)?,
             pid: std::process::id(),
             writer: None,
             thread: Mutex::new(None),
             idle: Mutex::new(vec![conn]),
-            cache_kib,
+            profile,
             adoptions: options.adoptions,
             counters: Arc::default(),
         });
@@ -268,6 +268,15 @@ impl Database {
         if self.shared.writer.is_some() { self.flush() } else { Ok(()) }
     }
 
+    /// Bytes of log after which it is moved into the file.
+    pub(super) fn wal_bytes(&self) -> i64 {
+        self.shared.profile.wal_bytes()
+    }
+
+    pub(super) fn close_idle_readers(&self) {
+        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn check_process(&self) -> Result<()> {
         if self.shared.pid == std::process::id() {
             return Ok(());
@@ -337,7 +346,11 @@ impl Database {
             Some(conn) => conn,
             None => {
                 add(&self.shared.counters.readers_opened, 1);
-                connect::reader(self.path(), self.shared.cache_kib, self.shared.adoptions)?
+                connect::reader(
+                    self.path(),
+                    self.shared.profile.cache_kib(),
+                    self.shared.adoptions,
+                )?
             }
         };
         add(&self.shared.counters.reads, 1);

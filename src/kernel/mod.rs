@@ -15,6 +15,7 @@ mod files;
 mod functions;
 mod locks;
 mod options;
+mod pages;
 mod query;
 mod schema;
 mod stats;
