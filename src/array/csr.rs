@@ -10,7 +10,11 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Invalid`] saying which rule is broken and where.
-pub fn check_row_ptr(what: &str, row_ptr: &Array, rows: usize) -> Result<Vec<usize>> {
+pub fn check_row_ptr(
+    what: impl std::fmt::Display,
+    row_ptr: &Array,
+    rows: usize,
+) -> Result<Vec<usize>> {
     let invalid =
         |expected: String, got: String| Error::invalid(format!("{what}.row_ptr"), expected, got);
     let wrong_type = || {

@@ -8,11 +8,12 @@ use super::arrays::Recent;
 use super::initial::{self, InitialData};
 use super::json::Schema;
 use super::keeper::Keeper;
+use super::page_size::PageChoice;
 use super::prepare::{Prepared, prepare, unique_ids};
 use super::read;
 use super::run::{self, Run};
 use super::settle::{self, SettleReport};
-use super::state::{GroupCursor, GroupState, build_keys};
+use super::state::{GroupCursor, GroupState, KeyBuilder};
 use super::tables::{LINEAGE, Layout};
 use super::timeline::Timeline;
 use super::update::{EntityData, Update};
@@ -70,6 +71,7 @@ pub struct SimulationDatabase {
     keeper: Option<Arc<Keeper>>,
     db: Database,
     options: Options,
+    pages: Arc<PageChoice>,
     /// Checksums of arrays that this handle has checked or packed already.
     checked: Arc<Mutex<Recent<Checksum, ()>>>,
 }
@@ -120,7 +122,8 @@ impl SimulationDatabase {
             let start = Keeper::start(&db);
             Some(Arc::new(start.map_err(|e| Error::io(db.path(), "starting a thread for it", &e))?))
         };
-        Ok(SimulationDatabase { keeper, db, options, checked: Arc::default() })
+        let (pages, checked) = (Arc::default(), Arc::default());
+        Ok(SimulationDatabase { keeper, db, options, pages, checked })
     }
 
     /// The file beneath: SQL, backup, verification, counters.
@@ -157,6 +160,7 @@ impl SimulationDatabase {
     /// As [`store_update`](Self::store_update).
     pub fn store(&self, update: Update) -> Result<i64> {
         let prepared = self.prepare(update)?;
+        self.pages.look_at(&self.db, std::slice::from_ref(&prepared))?;
         let (codec, repeat) = (self.options.codec, self.options.on_repeat);
         let dataset = self.keeper.is_some().then(|| prepared.dataset.clone());
         let id = if self.db.durability() == Durability::Buffered {
@@ -175,6 +179,7 @@ impl SimulationDatabase {
     /// [`Error::Invalid`] at once; everything else through the ticket.
     pub fn submit(&self, update: Update) -> Result<Ticket<i64>> {
         let prepared = self.prepare(update)?;
+        self.pages.look_at(&self.db, std::slice::from_ref(&prepared))?;
         let (codec, repeat) = (self.options.codec, self.options.on_repeat);
         let dataset = self.keeper.is_some().then(|| prepared.dataset.clone());
         let ticket = self.db.submit(move |tx| write::store(tx, &prepared, codec, repeat))?;
@@ -194,6 +199,7 @@ impl SimulationDatabase {
 
     /// Stores what [`prepare`](Self::prepare) made, in one transaction.
     pub(super) fn store_prepared(&self, prepared: Vec<Prepared>) -> Result<Vec<i64>> {
+        self.pages.look_at(&self.db, &prepared)?;
         let (codec, repeat) = (self.options.codec, self.options.on_repeat);
         let mut counts: Vec<(String, u64)> = Vec::new();
         for update in prepared.iter().filter(|_| self.keeper.is_some()) {
@@ -346,7 +352,7 @@ impl SimulationDatabase {
     pub fn build_key_states(&self) -> Result<u64> {
         let mut written = 0;
         for dataset in self.datasets()? {
-            written += build_keys(&self.db, &dataset)?.written;
+            written += KeyBuilder::default().build(&self.db, &dataset)?.written;
         }
         Ok(written)
     }
@@ -493,7 +499,7 @@ impl SimulationDatabase {
         if let Some(keeper) = &self.keeper {
             let written = keeper.datasets();
             for dataset in &written {
-                build_keys(&self.db, dataset)?;
+                keeper.build(&self.db, dataset)?;
             }
             if !written.is_empty() && self.options.codec == Codec::Auto {
                 self.settle(|_, _| Ok(()))?;

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::arrays::ArrayReader;
 use super::database::{Options, SimulationDatabase};
 use super::json::Schema;
-use super::read;
+use super::read::{UpdateReader, Wanted};
 use super::run::Status;
 use super::tables::Layout;
 use super::update::{Attribute, Update};
@@ -244,8 +243,7 @@ fn stored(
             Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
         })?;
         let Some((id, origin)) = found else { return Ok(None) };
-        let rows = read::attribute_rows(tx, layout.attributes_sql(), id)?;
-        let data = read::groups(&mut ArrayReader::new(tx, layout), rows)?;
+        let data = UpdateReader::new(tx, layout)?.groups(id, Wanted::default())?;
         Ok(Some(Update { timestamp, iteration, dataset: dataset.to_owned(), origin, data }))
     })
 }

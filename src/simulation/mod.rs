@@ -14,6 +14,7 @@ mod initial;
 pub mod json;
 mod keeper;
 mod merge;
+mod page_size;
 mod prepare;
 mod read;
 mod results;

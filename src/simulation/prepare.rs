@@ -67,7 +67,7 @@ fn prepare_group(
     out: &mut Vec<PreparedAttribute>,
 ) -> Result<()> {
     let entities = match group.attributes.iter().find(|(name, _)| name == "id") {
-        Some((_, id)) => Some(check_ids(&format!("{dataset}/{}/id", group.name), id)?),
+        Some((_, id)) => Some(check_ids(dataset, &group.name, id)?),
         None => None,
     };
     let first = out.len();
@@ -81,9 +81,9 @@ fn prepare_group(
                 got,
             ));
         }
-        let what = format!("{dataset}/{}/{name}", group.name);
-        attribute.check(&what)?;
+        attribute.check(format_args!("{dataset}/{}/{name}", group.name))?;
         if let Some(entities) = entities.filter(|n| *n != attribute.entities()) {
+            let what = format!("{dataset}/{}/{name}", group.name);
             let expected = format!("{entities} entities as in id");
             return Err(Error::invalid(what, expected, attribute.entities().to_string()));
         }
@@ -109,9 +109,10 @@ fn check_name(what: &str, name: &str) -> Result<()> {
 }
 
 /// The number of entities.
-fn check_ids(what: &str, id: &Attribute) -> Result<usize> {
+fn check_ids(dataset: &str, group: &str, id: &Attribute) -> Result<usize> {
     let integers = matches!(id.data.dtype().kind(), Kind::Int | Kind::UInt);
     if id.row_ptr.is_some() || id.mask.is_some() || id.data.shape().len() != 1 || !integers {
+        let what = format!("{dataset}/{group}/id");
         let got = format!("{} of shape {:?}", id.data.dtype(), id.data.shape());
         return Err(Error::invalid(what, "a one-dimensional array of integers", got));
     }

@@ -76,7 +76,7 @@ fn verify_table(
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else { continue };
         let guarded = matches!(row.get_ref(3)?, ValueRef::Blob(_));
-        match reader.unpack(table, id, row) {
+        match reader.unpack(table, id, row, 0) {
             Err(Error::Corrupt { what, why, .. }) => report.find(what, why),
             Err(error) => report.find(format!("{table} row {id}"), error.to_string()),
             Ok(_) if guarded => report.checksums += 1,

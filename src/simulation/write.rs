@@ -66,8 +66,8 @@ fn insert(
     // OR FAIL: nothing comes before the row itself, so a statement journal, which the trigger would
     // ask for, has nothing to undo.
     let sql = "INSERT OR FAIL INTO \"update\" (timestamp, iteration, dataset_name, origin) VALUES (?1, ?2, ?3, ?4)";
-    let inserted = tx.prepare(sql)?.insert((timestamp, iteration, dataset, origin));
-    let id = inserted.map_err(|error| match error.sqlite_error_code() {
+    let row = (timestamp, iteration, dataset, origin);
+    let id = tx.insert_or(sql, row, |error| match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Exists {
             what: format!(
                 "the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"
@@ -80,7 +80,7 @@ fn insert(
     for (position, attribute) in attributes.iter().enumerate() {
         let attribute_id = store_attribute(tx, known, attribute, codec)?;
         let sql = "INSERT INTO update_attribute (update_id, attribute_data_id, position) VALUES (?1, ?2, ?3)";
-        tx.execute(sql, (id, attribute_id, position as i64))?;
+        tx.insert(sql, (id, attribute_id, position as i64))?;
     }
     Ok(id)
 }

@@ -1,13 +1,13 @@
 //! Moving through time.
 
 use super::group::{Building, GroupState};
-use super::keys::{UPDATES, last_key};
-use crate::array::{Array, parse_shape};
+use super::key_builder::UPDATES;
+use super::keys::last_key;
+use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
-use crate::simulation::arrays::ArrayReader;
 use crate::simulation::initial;
-use crate::simulation::read::{self, AttributeRow, BEGINNING, Head};
+use crate::simulation::read::{self, BEGINNING, Head, UpdateReader, Wanted};
 use crate::simulation::tables::Layout;
 use crate::simulation::update::{Attribute, Group};
 
@@ -26,7 +26,7 @@ pub(crate) struct Travel<'t, 'c> {
     layout: Layout,
     dataset: &'t str,
     group: &'t str,
-    reader: ArrayReader<'t, 'c>,
+    reader: Option<UpdateReader<'t, 'c>>,
     beginning: &'t Beginning,
 }
 
@@ -36,9 +36,8 @@ impl<'t, 'c> Travel<'t, 'c> {
         layout: Layout,
         dataset: &'t str,
         group: &'t str,
-    ) -> Result<Self> {
-        let (reader, beginning) = (ArrayReader::new(tx, layout), &Beginning::Stored);
-        Ok(Travel { tx, layout, dataset, group, reader, beginning })
+    ) -> Self {
+        Travel { tx, layout, dataset, group, reader: None, beginning: &Beginning::Stored }
     }
 
     /// The same with another beginning.
@@ -64,22 +63,14 @@ impl<'t, 'c> Travel<'t, 'c> {
         Ok(state)
     }
 
-    fn rows(&self, head: &Head) -> Result<Vec<AttributeRow>> {
-        let mut rows = read::attribute_rows(self.tx, self.layout.attributes_sql(), head.id)?;
-        rows.retain(|row| row.group == self.group);
-        Ok(rows)
-    }
-
-    /// Applies one update; the bytes read, `None` if it does not speak of this group.
-    pub(super) fn apply(&mut self, state: &mut Building, head: &Head) -> Result<Option<usize>> {
-        let rows = self.rows(head)?;
-        if rows.is_empty() {
-            return Ok(None);
+    /// Applies one update; whether it speaks of this group.
+    pub(super) fn apply(&mut self, state: &mut Building, head: &Head) -> Result<bool> {
+        let wanted = Wanted { group: Some(self.group), ..Wanted::default() };
+        let group = self.reader()?.groups(head.id, wanted)?.pop();
+        if let Some(group) = &group {
+            state.apply(group)?;
         }
-        let mut groups = read::groups(&mut self.reader, rows)?;
-        let group = groups.pop().expect("rows of one group make one group");
-        state.apply(&group)?;
-        Ok(Some(group.attributes.iter().map(|(_, a)| a.data.data().len()).sum()))
+        Ok(group.is_some())
     }
 
     /// Applies what one update says of one attribute; whether it says anything of it, `None` if it
@@ -90,55 +81,40 @@ impl<'t, 'c> Travel<'t, 'c> {
         head: &Head,
         attribute: &str,
     ) -> Result<Option<bool>> {
-        let mut rows = self.rows(head)?;
-        if rows.iter().all(|row| row.name != attribute) {
-            return Ok((!rows.is_empty()).then_some(false));
+        let only = Some(attribute);
+        let wanted = Wanted { group: Some(self.group), attribute: only, ..Wanted::default() };
+        let Some(mut group) = self.reader()?.groups(head.id, wanted)?.pop() else {
+            return Ok(None);
+        };
+        group.attributes.retain(|(name, _)| name == "id" || name == attribute);
+        if group.attributes.iter().all(|(name, _)| name != attribute) {
+            return Ok(Some(false));
         }
-        rows.retain(|row| row.name == "id" || row.name == attribute);
-        for group in read::groups(&mut self.reader, rows)? {
-            state.apply(&group)?;
-        }
+        state.apply(&group)?;
         Ok(Some(true))
     }
 
-    /// Adds the ids and the columns that an update brings, without its values.
-    fn announce(&mut self, state: &mut Building, head: &Head) -> Result<()> {
-        for row in self.rows(head)? {
-            if row.name == "id" {
-                let ids = self.reader.read_shared(row.data)?;
-                state.add_ids(&ids.to_i64s().unwrap_or_default());
-            } else {
-                state.add_column(&row.name, &self.shape_of(&row)?)?;
+    /// Adds the ids and the columns that updates bring, without their values.
+    fn announce(&mut self, state: &mut Building, heads: &[Head]) -> Result<()> {
+        let wanted = Wanted { group: Some(self.group), forms: true, ..Wanted::default() };
+        let mut last_ids = None;
+        for head in heads {
+            for part in self.reader()?.parts(head.id, wanted)? {
+                if part.name != "id" {
+                    state.add_column(&part.name, &part.attribute)?;
+                } else if last_ids.replace(part.data) != Some(part.data) {
+                    state.add_ids(&part.attribute.data.to_i64s().unwrap_or_default());
+                }
             }
         }
         Ok(())
     }
 
-    /// An empty attribute with the dtype, value shape and raggedness of a stored one.
-    fn shape_of(&mut self, row: &AttributeRow) -> Result<Attribute> {
-        let sql = "SELECT dtype, shape FROM numpy_array WHERE id = ?1";
-        let found = self.tx.query_one(sql, [row.data], |r| {
-            let text = |i| Ok::<_, Error>(r.get_ref(i)?.as_str().map(str::to_owned));
-            Ok((text(0)?, text(1)?))
-        })?;
-        let corrupt = |why: String| Error::Corrupt {
-            place: String::new(),
-            what: format!("numpy_array row {}", row.data),
-            why,
-        };
-        let (dtype, shape) = match found.ok_or_else(|| corrupt("the row is missing".into()))? {
-            (Ok(dtype), Ok(shape)) => (dtype, shape),
-            _ => return Err(corrupt("dtype and shape must be text".into())),
-        };
-        let dtype = dtype.parse().map_err(|e: Error| corrupt(e.to_string()))?;
-        let mut shape = parse_shape(&shape).map_err(|e| corrupt(e.to_string()))?;
-        match shape.first_mut() {
-            Some(rows) => *rows = 0,
-            None => return Err(corrupt("it is a single value".into())),
+    fn reader(&mut self) -> Result<&mut UpdateReader<'t, 'c>> {
+        if self.reader.is_none() {
+            self.reader = Some(UpdateReader::new(self.tx, self.layout)?);
         }
-        let data = Array::new(dtype, shape, Vec::new())?;
-        let row_ptr = row.row_ptr.map(|_| Array::from_slice(&[0i64]));
-        Ok(Attribute { data, row_ptr, mask: None })
+        Ok(self.reader.as_mut().expect("it was made just now"))
     }
 
     /// Every entity and attribute that the group ever has, all undefined: the last key state's, and
@@ -158,9 +134,7 @@ impl<'t, 'c> Travel<'t, 'c> {
         for column in &mut state.columns {
             column.defined.fill(false);
         }
-        for head in read::heads(self.tx, self.dataset, after, i64::MAX)? {
-            self.announce(&mut state, &head)?;
-        }
+        self.announce(&mut state, &read::heads(self.tx, self.dataset, after, i64::MAX)?)?;
         Ok(state)
     }
 
@@ -286,7 +260,7 @@ impl GroupCursor {
                 return Ok(());
             }
             let beginning = self.beginning.clone();
-            let mut travel = Travel::new(tx, layout, &dataset, &group)?.from(&beginning);
+            let mut travel = Travel::new(tx, layout, &dataset, &group).from(&beginning);
             let seen = seen(tx, layout)?;
             let mut known = None;
             if seen != self.seen {
