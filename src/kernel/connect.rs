@@ -139,8 +139,9 @@ fn check_not_inherited(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the writer's connection; creates and marks the file if it is new.
-pub(super) fn writer(options: &Builder) -> Result<Connection> {
+/// Opens the writer's connection; creates and marks the file if it is new. A file of another program
+/// is left as it is, and comes with what would take it over.
+pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static Adoption>)> {
     set_up_library();
     let path = options.path.as_path();
     if path.is_dir() {
@@ -157,19 +158,24 @@ pub(super) fn writer(options: &Builder) -> Result<Connection> {
     check_not_inherited(path)?;
     let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
     prepare(&conn).at(path, "opening it")?;
-    match identify(&conn, path, options.adoptions)? {
-        Owner::Ours => {}
-        Owner::Nobody => create(&conn, options).at(path, "creating")?,
-        Owner::Adoptable(adoption) => schema::adopt(&conn, path, adoption)?,
-    }
+    let adoption = match identify(&conn, path, options.adoptions)? {
+        Owner::Ours => None,
+        Owner::Nobody => {
+            create(&conn, options).at(path, "creating")?;
+            None
+        }
+        Owner::Adoptable(adoption) => Some(adoption),
+    };
     let set = || -> Result<()> {
         conn.pragma_update(None, "synchronous", "NORMAL")?;
         conn.pragma_update(None, "cache_size", -options.profile.cache_kib())?;
         set_log_size(&conn, options.profile.wal_bytes())
     };
-    enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
+    if adoption.is_none() {
+        enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
+    }
     set().at(path, "opening it")?;
-    Ok(conn)
+    Ok((conn, adoption))
 }
 
 /// Sets the size of the log at which it is moved into the file.

@@ -8,6 +8,7 @@
 mod backup;
 mod connect;
 mod database;
+mod deferred;
 mod failure;
 #[cfg(all(test, unix))]
 mod fault;

@@ -70,7 +70,7 @@ impl Database {
         sql: &str,
         mut each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
     ) -> Result<()> {
-        self.with_reader("running the query", |conn| {
+        self.with_own_reader("running the query", |conn| {
             let mut statement = conn.prepare(sql)?;
             let columns: Vec<String> =
                 statement.column_names().into_iter().map(str::to_owned).collect();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::deferred::Answer;
 use crate::error::{Error, Result};
 
 pub(super) struct Slot<T> {
@@ -45,8 +46,15 @@ impl<T> Slot<T> {
     }
 }
 
+impl<T: Send> Answer for Slot<T> {
+    fn is_taken(&self) -> bool {
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*outcome, Outcome::Taken)
+    }
+}
+
 /// A write on its way. [`wait`](Ticket::wait) gives its answer; dropping the ticket does not stop
-/// the write.
+/// the write, and its error is told by the next flush or close of the handle.
 #[must_use = "the write's error is only seen by waiting for it, or by a flush"]
 pub struct Ticket<T> {
     pub(super) slot: Arc<Slot<T>>,
@@ -66,8 +74,7 @@ impl<T> Ticket<T> {
     /// # Errors
     /// As [`wait`](Self::wait), in the outer `Ok`.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T>, Self> {
-        let deadline = Instant::now() + timeout;
-        self.slot.take(Some(deadline)).ok_or(self)
+        self.slot.take(Instant::now().checked_add(timeout)).ok_or(self)
     }
 
     /// Whether the answer is there.

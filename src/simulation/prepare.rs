@@ -27,6 +27,8 @@ pub(super) struct PreparedAttribute {
     pub(super) mask: Option<NewArray>,
     /// Least and greatest given number.
     pub(super) range: Option<(f64, f64)>,
+    /// A hash of the dataset, the names, and what all values of an attribute have in common.
+    pub(super) form: u64,
 }
 
 impl PreparedAttribute {
@@ -88,16 +90,33 @@ fn prepare_group(
             return Err(Error::invalid(what, expected, attribute.entities().to_string()));
         }
         let range = range(&attribute);
+        let form = form((dataset, &group.name, &name), &attribute);
         out.push(PreparedAttribute {
             group: group.name.clone(),
             name,
             range,
+            form,
             data: NewArray::new(attribute.data),
             row_ptr: attribute.row_ptr.map(NewArray::new),
             mask: attribute.mask.map(NewArray::new),
         });
     }
     Ok(())
+}
+
+fn form((dataset, group, name): (&str, &str, &str), attribute: &Attribute) -> u64 {
+    let mut bytes = Vec::with_capacity(96);
+    for text in [dataset, group, name] {
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0); // no name holds one
+    }
+    let dtype = attribute.data.dtype();
+    bytes.extend_from_slice(&[dtype.kind() as u8, attribute.row_ptr.is_some().into()]);
+    bytes.extend_from_slice(&(dtype.item_size() as u64).to_le_bytes());
+    for n in &attribute.data.shape()[1..] {
+        bytes.extend_from_slice(&(*n as u64).to_le_bytes());
+    }
+    xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {

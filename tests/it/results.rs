@@ -354,7 +354,9 @@ fn schema_and_timeline_of_the_caller_hold() {
     .unwrap();
     db.close().unwrap();
     let without = Results::open(&path, no_options()).unwrap().dataset("net").unwrap();
-    assert!(without.state_at("g", &Time::from(60)).is_err(), "lists and points do not go together");
+    let state = without.state_at("g", &Time::from(60)).unwrap().unwrap();
+    let p = rendered(&state.column("p").unwrap().attribute).to_string();
+    assert_eq!(p, "[[0.0,1.0],[5.0,6.0]]", "lists that are points");
     let schema = Schema::parse(
         br#"[{"name":"p","py_type":"float","unit_shape":[2]},{"name":"s","py_type":"int","enum_name":"e"}]"#,
     )

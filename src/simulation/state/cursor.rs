@@ -2,7 +2,7 @@
 
 use super::group::{Building, GroupState};
 use super::key_builder::UPDATES;
-use super::keys::last_key;
+use super::keys::{is_damage, last_key};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
@@ -58,9 +58,40 @@ impl<'t, 'c> Travel<'t, 'c> {
             Beginning::Stored => initial::group(self.tx, self.layout, self.dataset, self.group)?,
         };
         if let Some(group) = group {
-            state.apply(&group)?;
+            state.begin(&group)?;
         }
         Ok(state)
+    }
+
+    /// The last key state at or before a timestamp, and its place; the beginning if there is none.
+    fn last_state(&mut self, until: i64) -> Result<(Building, (i64, i64))> {
+        if self.has_keys()
+            && let Some(key) = last_key(self.tx, self.dataset, self.group, until)?
+        {
+            let place = key.place;
+            match key.load(self.tx) {
+                Ok(state) => return Ok((state, place)),
+                Err(error) if is_damage(&error) => tracing::warn!(%error, "replaying instead"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((self.initial()?, BEGINNING))
+    }
+
+    /// An update that does not go with what came before it, which another program may have written.
+    fn mismatch(&self, head: &Head, error: Error) -> Error {
+        let Head { timestamp, iteration, .. } = head;
+        let (dataset, group) = (self.dataset, self.group);
+        match error {
+            Error::Invalid { what, expected, got } => Error::Corrupt {
+                place: String::new(),
+                what: format!(
+                    "the update of {dataset}/{group} at timestamp {timestamp}, iteration {iteration}"
+                ),
+                why: format!("{what}: expected {expected} as before, got {got}"),
+            },
+            other => other,
+        }
     }
 
     /// Applies one update; whether it speaks of this group.
@@ -68,9 +99,18 @@ impl<'t, 'c> Travel<'t, 'c> {
         let wanted = Wanted { group: Some(self.group), ..Wanted::default() };
         let group = self.reader()?.groups(head.id, wanted)?.pop();
         if let Some(group) = &group {
-            state.apply(group)?;
+            state.apply(group).map_err(|error| self.mismatch(head, error))?;
         }
         Ok(group.is_some())
+    }
+
+    /// Applies all updates after a place and up to a timestamp; moves the place along.
+    fn replay(&mut self, state: &mut Building, place: &mut (i64, i64), until: i64) -> Result<()> {
+        for head in read::heads(self.tx, self.dataset, *place, until)? {
+            self.apply(state, &head)?;
+            *place = (head.timestamp, head.iteration);
+        }
+        Ok(())
     }
 
     /// Applies what one update says of one attribute; whether it says anything of it, `None` if it
@@ -90,7 +130,7 @@ impl<'t, 'c> Travel<'t, 'c> {
         if group.attributes.iter().all(|(name, _)| name != attribute) {
             return Ok(Some(false));
         }
-        state.apply(&group)?;
+        state.apply(&group).map_err(|error| self.mismatch(head, error))?;
         Ok(Some(true))
     }
 
@@ -101,7 +141,8 @@ impl<'t, 'c> Travel<'t, 'c> {
         for head in heads {
             for part in self.reader()?.parts(head.id, wanted)? {
                 if part.name != "id" {
-                    state.add_column(&part.name, &part.attribute)?;
+                    let added = state.add_column(&part.name, &part.attribute);
+                    added.map_err(|error| self.mismatch(head, error))?;
                 } else if last_ids.replace(part.data) != Some(part.data) {
                     state.add_ids(&part.attribute.data.to_i64s().unwrap_or_default());
                 }
@@ -120,17 +161,7 @@ impl<'t, 'c> Travel<'t, 'c> {
     /// Every entity and attribute that the group ever has, all undefined: the last key state's, and
     /// what came after it.
     pub(super) fn template(&mut self) -> Result<Building> {
-        let key = match self.has_keys() {
-            true => last_key(self.tx, self.dataset, self.group, i64::MAX)?,
-            false => None,
-        };
-        let (mut state, after) = match key {
-            Some(key) => {
-                let place = key.place;
-                (key.load(self.tx)?, place)
-            }
-            None => (self.initial()?, BEGINNING),
-        };
+        let (mut state, after) = self.last_state(i64::MAX)?;
         for column in &mut state.columns {
             column.defined.fill(false);
         }
@@ -144,18 +175,14 @@ impl<'t, 'c> Travel<'t, 'c> {
         template: &Building,
         timestamp: i64,
     ) -> Result<(Building, (i64, i64))> {
-        let key = match self.has_keys() {
-            true => last_key(self.tx, self.dataset, self.group, timestamp)?,
-            false => None,
-        };
-        let (known, place) = match key {
-            Some(key) => {
-                let place = key.place;
-                (key.load(self.tx)?, place)
-            }
-            None => (self.initial()?, BEGINNING),
-        };
+        let (mut known, place) = self.last_state(timestamp)?;
         let mut state = template.clone();
+        for column in &mut known.columns {
+            // What is a guess here may be settled later in the run.
+            if let Some(later) = state.columns.iter().find(|later| later.name == column.name) {
+                column.settle(&later.unit);
+            }
+        }
         // The template knows all ids and columns, and holds no values.
         let group = Group {
             name: self.group.to_owned(),
@@ -249,7 +276,8 @@ impl GroupCursor {
     /// update stands the initial state, after the last one the last.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if rows are damaged; the cursor stays where it was.
+    /// [`Error::Corrupt`] if rows are damaged, or an update does not go with those before it; the cursor
+    /// stays where it was.
     pub fn move_to(&mut self, timestamp: i64) -> Result<()> {
         let db = self.db.clone();
         let (dataset, group) = (self.dataset.clone(), self.group.clone());
@@ -263,31 +291,34 @@ impl GroupCursor {
             let mut travel = Travel::new(tx, layout, &dataset, &group).from(&beginning);
             let seen = seen(tx, layout)?;
             let mut known = None;
+            let mut template = None;
             if seen != self.seen {
-                let template = travel.template()?;
-                known = Some(travel.start(&template, timestamp)?);
-                self.template = template;
-                self.seen = seen;
+                let fresh = travel.template()?;
+                known = Some(travel.start(&fresh, timestamp)?);
+                template = Some(fresh);
             } else if timestamp < self.timestamp
                 || travel.has_keys() && is_far(tx, &dataset, self.place, timestamp)?
             {
                 known = Some(travel.start(&self.template, timestamp)?);
             }
+            let is_fresh = known.is_some();
             let (mut state, mut place) =
                 known.unwrap_or_else(|| (std::mem::take(&mut self.state), self.place));
-            let mut replay = || -> Result<()> {
-                for head in read::heads(tx, &dataset, place, timestamp)? {
-                    travel.apply(&mut state, &head)?;
-                    place = (head.timestamp, head.iteration);
-                }
-                Ok(())
-            };
-            let replayed = replay();
+            let replayed = travel.replay(&mut state, &mut place, timestamp);
+            if replayed.is_err() && is_fresh {
+                return replayed; // the state that the cursor had is still there
+            }
             if replayed.is_err() {
-                self.seen = (-1, -1); // the next move starts afresh
+                // Back to where it stood. If that cannot be read any more either, it stands nowhere.
+                self.seen = (-1, -1);
+                (state, place) = travel.start(&self.template, self.timestamp)?;
+                travel.replay(&mut state, &mut place, self.timestamp)?;
             }
             (self.state, self.place) = (state, place);
             replayed?;
+            if let Some(template) = template {
+                (self.template, self.seen) = (template, seen);
+            }
             self.timestamp = timestamp;
             Ok(())
         })
@@ -311,7 +342,7 @@ impl GroupCursor {
         let Some(here) = here else { return Ok(None) };
         let target = match self.find("u.timestamp < ?2", "DESC", here)? {
             Some(earlier) => earlier,
-            None => (here - 1).min(-1),
+            None => here.saturating_sub(1).min(-1),
         };
         self.move_to(target)?;
         Ok(Some(target))

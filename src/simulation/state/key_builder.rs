@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::group::Building;
-use super::keys::{Content, encode, last_key};
+use super::keys::{Content, encode, is_damage, last_key};
 use crate::error::Result;
 use crate::kernel::{Database, ReadTx, WriteTx};
 use crate::simulation::initial;
@@ -63,6 +63,8 @@ struct Pass {
     /// The last update that was applied.
     place: (i64, i64),
     witness: Witness,
+    /// Key states that cannot be used.
+    damaged: Vec<i64>,
 }
 
 /// A group on the way.
@@ -103,8 +105,9 @@ impl Witness {
     }
 }
 
-/// Key states of one place that are to be written.
+/// Key states that are to be removed, or, of one place, to be written.
 struct Due {
+    damaged: Vec<i64>,
     place: (i64, i64),
     witness: Witness,
     states: Vec<(String, Content)>,
@@ -119,6 +122,11 @@ impl KeyBuilder {
         while let Some(due) = db.read(|tx| advance(tx, dataset, &mut pass))? {
             let (name, n) = (dataset.to_owned(), due.states.len() as u64);
             let (place, groups) = (due.place, names(&due));
+            if !due.damaged.is_empty() {
+                pass = None; // from what is left then
+                db.write(move |tx| remove(tx, &due.damaged))?;
+                continue;
+            }
             let Some(ids) = db.write(move |tx| write(tx, &name, &due))? else {
                 report.outdated += n;
                 return Ok(report);
@@ -140,6 +148,15 @@ impl KeyBuilder {
 
 fn names(due: &Due) -> Vec<String> {
     due.states.iter().map(|(group, _)| group.clone()).collect()
+}
+
+/// Removes key states, and those that refer to them.
+fn remove(tx: &WriteTx<'_>, ids: &[i64]) -> Result<()> {
+    for id in ids {
+        tracing::warn!(id, "a damaged key state goes");
+        tx.execute("DELETE FROM simulation_key_state WHERE ?1 IN (id, same_as)", [id])?;
+    }
+    Ok(())
 }
 
 /// Writes what is due, unless it is no longer true; which key states have the contents.
@@ -181,6 +198,11 @@ fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Op
         Some(held) => Pass { witness: Witness::now(tx)?, ..held },
         None => Pass::start(tx, layout, dataset, false)?,
     });
+    if !pass.damaged.is_empty() {
+        let damaged = std::mem::take(&mut pass.damaged);
+        let (place, witness) = (pass.place, pass.witness);
+        return Ok(Some(Due { damaged, place, witness, states: Vec::new() }));
+    }
     let mut reader = UpdateReader::new(tx, layout)?;
     'pass: loop {
         let heads = heads_after(tx, dataset, pass.place)?;
@@ -193,7 +215,8 @@ fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Op
             pass.apply((head.timestamp, head.iteration), &groups);
             let states = pass.due();
             if !states.is_empty() {
-                return Ok(Some(Due { place: pass.place, witness: pass.witness, states }));
+                let (place, witness) = (pass.place, pass.witness);
+                return Ok(Some(Due { damaged: Vec::new(), place, witness, states }));
             }
         }
         if heads.len() < PAGE {
@@ -206,25 +229,29 @@ impl Pass {
     /// Begins at the earliest of the groups' last key states, or at the beginning of the run.
     fn start(tx: &ReadTx<'_>, layout: Layout, dataset: &str, is_whole: bool) -> Result<Self> {
         let witness = Witness::now(tx)?;
-        let mut groups = BTreeMap::new();
+        let (mut groups, mut damaged) = (BTreeMap::new(), Vec::new());
         let known =
             "SELECT DISTINCT entity_group FROM simulation_key_state WHERE dataset_name = ?1";
         for group in tx.query(known, [dataset], |row| Ok(row.get::<_, String>(0)?))? {
             let Some(key) = last_key(tx, dataset, &group, i64::MAX)? else { continue };
-            let place = Some((key.place, key.source()));
-            groups.insert(group, Followed::new(key.load(tx)?, place));
+            let (id, place) = (key.id, Some((key.place, key.source())));
+            match key.load(tx) {
+                Ok(state) => drop(groups.insert(group, Followed::new(state, place))),
+                Err(error) if is_damage(&error) => damaged.push(id),
+                Err(error) => return Err(error),
+            }
         }
         let first = groups.values().filter_map(|group| group.key).map(|(place, _)| place).min();
         for group in initial::entities(tx, layout, dataset)? {
             if let Entry::Vacant(vacant) = groups.entry(group.name.clone()) {
                 let followed = vacant.insert(Followed::new(Building::default(), None));
-                followed.apply(&group);
+                followed.take(|state| state.begin(&group));
             }
         }
         let has_all = groups.values().all(|group| group.key.is_some());
         let first = first.filter(|_| has_all && !is_whole);
         let (is_whole, place) = (first.is_none(), first.unwrap_or(BEGINNING));
-        Ok(Pass { is_whole, groups, updates: 0, place, witness })
+        Ok(Pass { is_whole, groups, updates: 0, place, witness, damaged })
     }
 
     /// Whether a group that shows up only now was spoken of before this pass began.
@@ -281,10 +308,14 @@ impl Followed {
     /// Takes over an update. One that does not go with what came before it leaves the group without
     /// key states from there on: a reader meets the same and says so.
     fn apply(&mut self, group: &Group) {
+        self.take(|state| state.apply(group));
+    }
+
+    fn take(&mut self, apply: impl FnOnce(&mut Building) -> Result<()>) {
         if self.has_state
-            && let Err(error) = self.state.apply(group)
+            && let Err(error) = apply(&mut self.state)
         {
-            tracing::debug!(group = group.name, %error, "no key states");
+            tracing::debug!(%error, "no key states");
             self.has_state = false;
         }
     }

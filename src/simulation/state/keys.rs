@@ -74,13 +74,22 @@ fn damaged(id: i64, why: &str) -> Error {
     Error::Corrupt { place: String::new(), what: format!("key state {id}"), why: why.to_owned() }
 }
 
+/// Whether an error says that a key state is damaged: then it is passed over, as if it were not there.
+pub(super) fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Corrupt { .. })
+}
+
 /// Per column: `defined` (`|b1 [n]`), the values, and for a ragged one the row ends (`<i8 [n + 1]`).
 pub(super) fn encode(state: &Building) -> Content {
     let mut arrays = vec![Array::from_slice(state.ids())];
     let mut names = Vec::new();
     for column in &state.columns {
         let ragged = matches!(column.values, Values::Ragged(_));
-        names.push(serde_json::json!({ "name": column.name, "ragged": ragged }));
+        let mut name = serde_json::json!({ "name": column.name, "ragged": ragged });
+        if column.guessed {
+            name["guessed"] = true.into();
+        }
+        names.push(name);
         arrays.push(Array::from_slice(&column.defined));
         let (data, ends) = match &column.values {
             Values::Uniform(bytes) => (bytes.clone(), None),
@@ -137,7 +146,8 @@ fn decode(columns: &str, state: &[u8]) -> Result<Building> {
         } else {
             return Err(wrong("a column has another length than its ids"));
         };
-        building.columns.push(Column { name, dtype, unit, values, defined });
+        let guessed = column["guessed"] == true;
+        building.columns.push(Column { name, dtype, unit, values, defined, guessed });
     }
     Ok(building)
 }
