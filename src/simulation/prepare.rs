@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::arrays::NewArray;
 use super::update::{Attribute, GIVEN, Update, is_mark};
-use crate::array::{Array, DType, Kind};
+use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
 
 /// Names that are keys beside the groups in what the store returns.
@@ -198,39 +198,4 @@ fn range_of_f64(data: &[u8]) -> Option<(f64, f64)> {
         high = if x > high { x } else { high };
     }
     (low <= high).then_some((low, high))
-}
-
-/// A little-endian real number of any width as `f64`.
-pub(super) fn number(dtype: DType, item: &[u8]) -> f64 {
-    match (dtype.kind(), item) {
-        (Kind::Float, &[a, b]) => half(u16::from_le_bytes([a, b])),
-        (Kind::Float, item) if item.len() == 4 => {
-            f64::from(f32::from_le_bytes(item.try_into().expect("four bytes")))
-        }
-        (Kind::Float, item) => f64::from_le_bytes(item.try_into().expect("eight bytes")),
-        (Kind::UInt, item) if item.len() == 8 => {
-            u64::from_le_bytes(item.try_into().expect("eight bytes")) as f64
-        }
-        (kind, item) => integer(kind, item) as f64,
-    }
-}
-
-/// A little-endian integer of at most eight bytes; `u64` wraps.
-pub(super) fn integer(kind: Kind, item: &[u8]) -> i64 {
-    let negative = kind == Kind::Int && item.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut bytes = [if negative { 0xff } else { 0 }; 8];
-    bytes[..item.len()].copy_from_slice(item);
-    i64::from_le_bytes(bytes)
-}
-
-/// IEEE 754 binary16.
-fn half(bits: u16) -> f64 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-    sign * match exponent {
-        0 => fraction * 2f64.powi(-24),
-        0x1f if fraction == 0.0 => f64::INFINITY,
-        0x1f => f64::NAN,
-        e => (1.0 + fraction / 1024.0) * 2f64.powi(e - 15),
-    }
 }

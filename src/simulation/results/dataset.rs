@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use super::source::{Opening, Source};
 use super::time::Time;
-use crate::array::{Array, DType, Kind};
+use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
-use crate::simulation::prepare::number;
 use crate::simulation::state::{
     AttributeHistory, Beginning, ColumnState, EntityHistory, GroupCursor, GroupState,
     attribute_history, entity_history, group_timestamps,
