@@ -267,3 +267,38 @@ fn a_described_file_is_taken_over_by_the_first_write() {
     assert_eq!(copy.update_count(None).unwrap(), 72);
     assert_eq!(copy.database().sql("PRAGMA application_id").unwrap().rows, [[Value::Integer(0)]]);
 }
+
+/// Goal: what the builder of key states holds from one run to the next is thrown away when something is
+/// written behind it: no key state of a past that is no longer true.
+#[test]
+fn a_late_update_behind_the_builder_is_in_the_next_key_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let db = SimulationDatabase::open(&path).unwrap();
+    let keys = |sql: &str| match db.database().sql(sql).unwrap().rows[0][0] {
+        Value::Integer(n) => n,
+        ref other => panic!("{other:?}"),
+    };
+    let count = "SELECT count(*) FROM simulation_key_state";
+    for t in 0..600 {
+        db.store(update(2 * t, number(t % 3, t as f64))).unwrap();
+    }
+    let start = std::time::Instant::now();
+    while keys(count) == 0 && start.elapsed().as_secs() < 30 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(keys(count) > 0, "the builder works behind the writes");
+    db.store(update(101, number(7, -1.0))).unwrap();
+    for t in 600..1200 {
+        db.store(update(2 * t, number(t % 3, t as f64))).unwrap();
+    }
+    db.close().unwrap();
+    let db = SimulationDatabase::open_read_only(&path).unwrap();
+    for (time, last) in [(2398, 1199), (1300, 650), (700, 350), (101, 50)] {
+        let state = db.state_at("d", "g", time).unwrap();
+        let x = state.column("x").unwrap();
+        let at = |id: i64| x.attribute.data.to_vec::<f64>().unwrap()[state.row_of(id).unwrap()];
+        assert_eq!((at(7), at(last % 3)), (-1.0, last as f64), "at {time}");
+    }
+    assert!(!db.state_at("d", "g", 100).unwrap().column("x").unwrap().is_defined(3));
+}
