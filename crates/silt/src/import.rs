@@ -119,24 +119,25 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
     let mut bar = console.progress("importing", "files");
     let imported = import(&db, &options, |done, all| bar.at(done, all));
     bar.end();
-    let report = match imported {
+    let finished = imported.map_err(Failure::from).and_then(|report| {
+        finish(args, &db, console)?;
+        Ok(report)
+    });
+    let report = match finished {
         Ok(report) => report,
-        Err(error) => {
-            // Not closed: an import that stopped is not complete.
-            if db.flush().is_ok() && db.update_count(None).is_ok_and(|stored| stored > 0) {
-                console.note(match error {
-                    Error::Interrupted { .. } => {
-                        "what was imported until now stays; the same command takes it up again"
-                    }
-                    _ => {
-                        "what was imported until now stays; once the reason is gone, the same \
-                         command takes it up again"
-                    }
-                });
-            }
-            return Err(error.into());
+        Err(failure) => {
+            stopped(&db, &failure, console);
+            return Err(failure);
         }
     };
+    drop(db);
+    tell(args, &report, start.elapsed(), console)?;
+    let is_whole = report.malformed.is_empty() && report.conflicts.is_empty();
+    Ok(if is_whole { Exit::Done } else { Exit::LeftBehind })
+}
+
+/// Makes the file ready, and says last of all that its run is complete.
+fn finish(args: &Simulation, db: &SimulationDatabase, console: &Console) -> Outcome<()> {
     if args.codec == Codec::Auto {
         let mut bar = console.progress("settling", "blocks");
         let settled = db.settle(|done, all| bar.at(done, all));
@@ -145,16 +146,33 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
     }
     // An earlier import may have been stopped after its last update.
     if db.run()?.status == Status::Running {
-        // All that takes room comes before the word that the run is complete.
+        // All that takes room comes first.
         db.flush()?;
         db.build_key_states()?;
         db.database().checkpoint()?;
         db.mark_ended(None)?;
     }
-    db.close()?;
-    tell(args, &report, start.elapsed(), console)?;
-    let is_whole = report.malformed.is_empty() && report.conflicts.is_empty();
-    Ok(if is_whole { Exit::Done } else { Exit::LeftBehind })
+    Ok(db.clone().close()?)
+}
+
+/// After an import that ended with an error. Nothing is closed: it is not complete.
+fn stopped(db: &SimulationDatabase, failure: &Failure, console: &Console) {
+    let is_flushed = db.flush().is_ok();
+    // An earlier import may have said so, of less. On a full disk so small a write may have room.
+    if db.run().is_ok_and(|run| run.status == Status::Complete) {
+        let _ = db.resume_from(i64::MAX); // removes nothing, and the run goes on
+    }
+    if is_flushed && db.update_count(None).is_ok_and(|stored| stored > 0) {
+        console.note(match failure {
+            Failure::Library(Error::Interrupted { .. }) => {
+                "what was imported until now stays; the same command takes it up again"
+            }
+            _ => {
+                "what was imported until now stays; once the reason is gone, the same command \
+                 takes it up again"
+            }
+        });
+    }
 }
 
 fn tell(

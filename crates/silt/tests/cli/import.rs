@@ -316,6 +316,31 @@ fn a_full_disk_leaves_no_complete_run() {
     silt(folder.path(), IMPORT).ok();
 }
 
+/// Goal: a complete run to which a full disk lets nothing be added is not called complete, until the
+/// import is taken up.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_takes_the_word_back_that_a_run_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 100);
+    silt(folder.path(), IMPORT).ok();
+    let status = || silt(folder.path(), "info run.db --json").json()["run"]["status"].clone();
+    assert_eq!(status(), "complete");
+    json_run(folder.path(), 200);
+    let script = "trap '' XFSZ; ulimit -f 40; exec \"$0\" \"$@\"";
+    let mut limited = std::process::Command::new("bash");
+    limited.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_silt")).args(IMPORT.split(' '));
+    let ran: crate::silt::Ran = limited.current_dir(folder.path()).output().unwrap().into();
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let info = silt(folder.path(), "info run.db --json").json();
+    assert_eq!(
+        (&info["run"]["status"], &info["datasets"][0]["updates"]),
+        (&json!("running"), &json!(100))
+    );
+    silt(folder.path(), IMPORT).ok();
+    assert_eq!(status(), "complete");
+}
+
 /// Goal: a disk that is full only when the file is finished leaves no complete run either.
 #[test]
 #[cfg(target_os = "linux")]
