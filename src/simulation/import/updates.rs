@@ -230,3 +230,39 @@ impl Storing<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: an update that another process stores meanwhile is compared, and stops nothing of the rest.
+    #[test]
+    fn what_another_process_stores_meanwhile_is_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+        let schema = Schema::default();
+        let file = |timestamp: i64, value: f64| {
+            let path = folder.path().join(format!("t{timestamp}_0_net.json"));
+            let text = format!(r#"{{"net":{{"g":{{"id":[1],"x":[{value:?}]}}}}}}"#);
+            std::fs::write(&path, text).unwrap();
+            File { path, key: (timestamp, 0, "net".into()) }
+        };
+        let files = [file(0, 0.5), file(1, 1.5), file(2, 2.5)];
+        let chunk = files.iter().map(|file| read_updates(&db, file, &schema, &HashSet::new()));
+        let chunk: Vec<Read<'_>> = chunk.collect();
+        for (at, value) in [(1, 1.5), (2, 9.5)] {
+            let other = file(at + 10, value);
+            let mut update = parse(&other, &schema, &mut 0).unwrap().remove(0);
+            update.timestamp = at;
+            db.store(update).unwrap();
+        }
+        let mut report = ImportReport::default();
+        let taken = HashSet::new();
+        let mut storing = Storing { db: &db, schema: &schema, report: &mut report, taken };
+        storing.chunk(chunk).unwrap();
+        assert_eq!((report.updates, report.skipped, report.conflicts.len()), (1, 1, 1));
+        assert_eq!(report.conflicts[0].source, files[2].path);
+        assert!(report.conflicts[0].why.contains("g/x differ"), "{:?}", report.conflicts);
+        assert_eq!(db.timestamps("net").unwrap(), [0, 1, 2]);
+    }
+}
