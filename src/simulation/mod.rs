@@ -8,6 +8,7 @@ mod arrays;
 mod arrow;
 mod collector;
 mod database;
+mod difference;
 mod export;
 mod import;
 mod initial;
@@ -34,10 +35,11 @@ pub use collector::{
     World, register_strategy, strategy_names,
 };
 pub use database::{Options, SimulationDatabase};
+pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Malformed, import};
 pub use initial::InitialData;
-pub use merge::{Conflict, MergeReport, merge};
+pub use merge::{MergeReport, merge};
 pub use results::{
     AttributeInfo, EntityKey, FilePattern, Format, KeyValue, ResultDataset, Results,
     ResultsOptions, Time, detect_format,
