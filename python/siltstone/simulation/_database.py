@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -24,10 +27,12 @@ from siltstone._reports import (
     make,
 )
 from siltstone._table import Table
+from siltstone.errors import SiltstoneError
 from siltstone.simulation._attributes import AttributeSpec, schema_from_json, schema_json
 from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._state import State
 from siltstone.simulation._ticket import Ticket
+from siltstone.simulation._time import Time, place
 
 PathLike = str | os.PathLike[str]
 Update = dict[str, Any]
@@ -58,7 +63,8 @@ class SimulationDatabase:
         The file.
     durability : {"os", "disk", "buffered"}
         What an acknowledged update survives: a crash of the process, a loss of power, or nothing
-        (then its error is raised by :meth:`flush` or :meth:`close`).
+        (then its error is raised by :meth:`flush` or :meth:`close`, or is a warning if neither is
+        called).
     codec : {"raw", "zstd", "lz4", "pco", "auto"}
         How arrays are packed. ``raw`` can be read by any program.
     on_repeat : {"refuse", "replace"}
@@ -99,6 +105,9 @@ class SimulationDatabase:
         self._inner = _siltstone.SimulationDatabase(
             db_path, durability, codec, on_repeat, read_only, profile
         )
+        if durability == "buffered" and not read_only:
+            self._pid = os.getpid()
+            _buffered.add(self)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -143,15 +152,34 @@ class SimulationDatabase:
         return Metadata(*found[0]) if found else None
 
     def flush(self) -> None:
-        """Wait until every update that was accepted is in the file."""
+        """Wait until every update that was accepted is in the file.
+
+        Ctrl-C gives up the waiting; the updates go on.
+        """
         self._inner.flush()
 
     def close(self) -> None:
         """Flush, mark the run as complete if this handle wrote to it, and let the file go.
 
-        Closing twice is allowed.
+        Closing twice is allowed. Ctrl-C while it waits for another process leaves the handle open:
+        what was queued is still being written. In a forked child there is nothing to close, and
+        nothing is done.
         """
         self._inner.close()
+
+    def _tell_errors(self) -> None:
+        """Warn of an update that failed after it was acknowledged: nobody will ask any more."""
+        if self._pid != os.getpid() or self._inner.closed:
+            return
+        try:
+            self._inner.flush()
+        except SiltstoneError as error:
+            text = f"{self.path}: an acknowledged update was not stored: {error} Close the database"
+            warnings.warn(f"{text} to have this raised.", RuntimeWarning, stacklevel=2)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_pid"):
+            self._tell_errors()
 
     def __enter__(self) -> SimulationDatabase:
         return self
@@ -216,6 +244,11 @@ class SimulationDatabase:
             For data that contradict themselves, naming dataset, group and attribute.
         ExistsError
             For a repeated (timestamp, iteration, dataset), unless it is to be replaced.
+        KeyboardInterrupt
+            Ctrl-C is heard while the call waits for another process or for the writer. The exception
+            has a note (Python 3.11) that says what became of the update: mostly nothing of it is
+            stored; an update that is queued behind those of other threads goes on, and one that
+            was just done stays.
         """
         return self._inner.store_update(timestamp, iteration, dataset_name, entity_data, origin)
 
@@ -248,20 +281,30 @@ class SimulationDatabase:
 
         The arrays are copied before it returns. See :meth:`store_update`; errors of the data are
         raised here, all others by the ticket.
+
+        Up to 10,000 writes wait for the writer. When so many do, this call waits for room: an event
+        loop that may get that far ahead calls it in a thread (``await asyncio.to_thread(
+        db.submit_update, ...)``), or awaits its tickets as it goes. Awaiting a ticket never holds
+        the loop.
         """
         return Ticket(
             self._inner.submit_update(timestamp, iteration, dataset_name, entity_data, origin)
         )
 
-    def resume_from(self, timestamp: int) -> int:
-        """Remove all updates after a timestamp, in one transaction, to restart from a checkpoint.
+    def resume_from(self, timestamp: Time) -> int:
+        """Remove all updates after a time, in one transaction, to restart from a checkpoint.
+
+        Parameters
+        ----------
+        timestamp : int, str, date, datetime or numpy.datetime64
+            As in :meth:`state_at`.
 
         Returns
         -------
         int
             How many were removed.
         """
-        return self._inner.resume_from(timestamp)
+        return self._inner.resume_from(place(timestamp))
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -290,6 +333,12 @@ class SimulationDatabase:
             ``{"timestamp", "iteration"[, "origin"], group: {attribute: {"data"[, "row_ptr"]
             [, "mask"][, "cleared"]}}}``: arrays with the dtype, shape and byte order that they were
             stored with, writeable. Empty for an unknown name.
+
+        Notes
+        -----
+        No two arrays overlap, but those of 4 KiB to 1 MiB lie in common pieces of memory of 8 MiB,
+        which are given back when the last array in them goes: ``copy()`` an array to keep it
+        alone. The arrays of :meth:`iter_updates` have memory of their own.
         """
         return self._inner.updates(dataset_name)
 
@@ -307,24 +356,34 @@ class SimulationDatabase:
         """
         return self._inner.iter_updates(dataset_name, start, stop)
 
-    def state_at(self, dataset_name: str, entity_group: str, timestamp: int) -> State:
-        """The state of an entity group at a timestamp.
+    def state_at(self, dataset_name: str, entity_group: str, timestamp: Time) -> State:
+        """The state of an entity group at a time.
 
         For each entity and attribute the last value given at or before it. Before the first update
         stands the initial state (as at -1), after the last one the last. The cost does not grow
         with the length of the run.
 
+        Parameters
+        ----------
+        dataset_name, entity_group : str
+            The dataset and the group.
+        timestamp : int, str, date, datetime or numpy.datetime64
+            A timestamp of the run. A text is an integer or an ISO 8601 time; that, a date and a
+            datetime (UTC if it has no zone) need a timeline: see :meth:`set_timeline`.
+
         Raises
         ------
         NotFoundError
             For a group that the dataset never has.
+        InvalidError
+            For a time that is none, or a calendar time if the file has no timeline.
         """
-        state = self._inner.state_at(dataset_name, entity_group, timestamp)
-        return State(state, dataset_name, entity_group, int(timestamp), self._inner)
+        at, state = self._inner.state_at(dataset_name, entity_group, place(timestamp))
+        return State(state, dataset_name, entity_group, at, self._inner)
 
-    def cursor(self, dataset_name: str, entity_group: str, timestamp: int = -1) -> Cursor:
+    def cursor(self, dataset_name: str, entity_group: str, timestamp: Time = -1) -> Cursor:
         """A place in time that moves forwards and backwards. See :meth:`state_at`."""
-        inner = self._inner.cursor(dataset_name, entity_group, timestamp)
+        inner = self._inner.cursor(dataset_name, entity_group, place(timestamp))
         return Cursor(inner, dataset_name, entity_group, self._inner)
 
     def sql(self, query: str) -> QueryResult:
@@ -354,7 +413,11 @@ class SimulationDatabase:
         """
         times = None if timestamps is None else list(timestamps)
         inner = self._inner.states_table(dataset_name, entity_group, times)
-        return Table(inner, f"states of {dataset_name}/{entity_group}")
+        return Table(
+            inner,
+            f"states of {dataset_name}/{entity_group}",
+            lambda: len(self.get_timestamps(dataset_name) if times is None else times),
+        )
 
     # -- initial datasets ------------------------------------------------------------------------
 
@@ -547,6 +610,16 @@ class SimulationDatabase:
             rows.append((name, self.get_update_count(name), span, ", ".join(self.get_groups(name))))
         title = f"{self.path.name}: {self.get_update_count():,} updates, {self.status}"
         return _html.table(title, ["dataset", "updates", "timestamps", "groups"], rows, len(names))
+
+
+#: Handles whose errors nobody has asked for yet.
+_buffered: weakref.WeakSet[SimulationDatabase] = weakref.WeakSet()
+
+
+@atexit.register
+def _tell_all_errors() -> None:
+    for db in list(_buffered):
+        db._tell_errors()
 
 
 def _to_json(data: Any) -> bytes:
