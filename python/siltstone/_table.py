@@ -77,7 +77,9 @@ class Table:
         import pyarrow as pa
 
         reader = pa.RecordBatchReader.from_stream(self)
-        rows = chain.from_iterable(zip(*(c.to_pylist() for c in b.slice(0, 11).columns)) for b in reader)
+        rows = chain.from_iterable(
+            zip(*(c.to_pylist() for c in b.slice(0, 11).columns)) for b in reader
+        )
         first = list(islice(rows, _html.MOST_ROWS + 1))
         return _html.table(self._name, reader.schema.names, first, None)
 

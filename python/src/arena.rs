@@ -15,6 +15,9 @@ pub(crate) const SMALLEST: usize = 4096;
 pub(crate) const LARGEST: usize = 1 << 20;
 /// Each array begins at a multiple of this, a line of the cache.
 const ALIGNMENT: usize = 64;
+/// A whole piece begins at a multiple of this, so that it is of huge pages alone; what is before and
+/// behind it is never touched, and so is no memory.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// The bytes that an array takes up in a piece.
 pub(crate) fn room(size: usize) -> usize {
@@ -46,11 +49,11 @@ impl Arena {
         let fits = |piece: &Piece| piece.end - piece.next >= size;
         if !self.piece.as_ref().is_some_and(fits) {
             let size = room(size).max(piece_bytes.min(PIECE_BYTES));
-            self.piece = Some(Piece::new(py, size + ALIGNMENT)?);
+            self.piece = Some(Piece::new(py, size)?);
         }
         let piece = self.piece.as_mut().expect("just made if there was none");
         let owner = piece.array.bind(py).clone();
-        // SAFETY: `next + size` is at most `end`, the length of the array of bytes.
+        // SAFETY: `next + size` is at most `end`, which is inside of the array of bytes.
         let place = unsafe { data_of(&owner).add(piece.next) };
         piece.next = (piece.next + room(size)).min(piece.end);
         Ok((place, owner))
@@ -60,7 +63,8 @@ impl Arena {
 impl Piece {
     fn new(py: Python<'_>, size: usize) -> PyResult<Self> {
         let descr = PyArrayDescr::of::<u8>(py).into_dtype_ptr();
-        let mut dims = [size as npy_intp];
+        let alignment = if size < PIECE_BYTES { ALIGNMENT } else { HUGE_PAGE };
+        let mut dims = [(size + alignment) as npy_intp];
         // SAFETY: a new reference to a dtype, one dimension, and memory that numpy allocates.
         let array = unsafe {
             let made = PY_ARRAY_API.PyArray_NewFromDescr(
@@ -76,8 +80,8 @@ impl Piece {
             );
             Bound::from_owned_ptr_or_err(py, made)?
         };
-        let next = data_of(&array).align_offset(ALIGNMENT);
-        Ok(Piece { array: array.unbind(), next, end: size })
+        let next = data_of(&array).align_offset(alignment);
+        Ok(Piece { array: array.unbind(), next, end: next + size })
     }
 }
 

@@ -282,7 +282,7 @@ def test_arrays_of_one_read_share_pieces_and_never_overlap(db, group):
         assert array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
         if 4096 <= array.nbytes <= 2**20:
             assert array.base.dtype == np.uint8 and array.ctypes.data % 64 == 0
-            assert array.base.nbytes <= 2**23 + 64
+            assert array.base.nbytes <= 2**23 + 2**21
             pieces[id(array.base)] = array.base
         if array.nbytes:
             spans.append((array.ctypes.data, array.ctypes.data + array.nbytes))

@@ -192,7 +192,8 @@ def test_tables_become_datasets_of_xarray(db, state):
     db.store_update(9, 0, "d", {"g": {**more, "z": {"data": np.array([1j, 2 + 1j], dtype="c8")}}})
     data = db.states_table("d", "g", [5, 9, 9]).to_xarray()
     assert dict(data.sizes) == {"timestamp": 3, "id": 4, "p_1": 2}
-    assert data["timestamp"].values.tolist() == [5, 9, 9] and data["id"].values.tolist() == [3, 1, 2, 4]
+    assert data["timestamp"].values.tolist() == [5, 9, 9]
+    assert data["id"].values.tolist() == [3, 1, 2, 4]
     assert data.attrs == {"dataset": "d", "entity_group": "g"}
     for at, time in enumerate([5, 9]):
         one = db.state_at("d", "g", time).to_xarray()
@@ -212,7 +213,8 @@ def test_tables_become_datasets_of_xarray(db, state):
     assert data["z"].values[1, 3] == 2 + 1j and np.isnan(data["z"].values[0, 3])
     assert float(data["f"].sel(timestamp=5, id=2)) == 2.5
     updates = db.updates_table("d", "g").to_xarray()
-    assert dict(updates.sizes) == {"row": 5, "p_1": 2} and updates["id"].values.tolist()[3:] == [2, 4]
+    assert dict(updates.sizes) == {"row": 5, "p_1": 2}
+    assert updates["id"].values.tolist()[3:] == [2, 4]
     assert updates["i"].values[3:].tolist() == [20, 40]
     assert updates["i_undefined"].values.tolist() == [False, True, False, False, False]
     empty = db.states_table("d", "g", []).to_xarray()
