@@ -1,5 +1,7 @@
 """Every number comes back bit for bit, whatever its dtype, order, stride and shape."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -287,7 +289,7 @@ def test_arrays_of_one_read_share_pieces_and_never_overlap(db, group):
         if array.nbytes:
             spans.append((array.ctypes.data, array.ctypes.data + array.nbytes))
     spans.sort()
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     total = sum(a.nbytes for a in arrays if 4096 <= a.nbytes <= 2**20)
     assert 2 <= len(pieces) <= total // 2**22 + 2
     for i, array in enumerate(arrays):

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import numpy as np
 
 from siltstone import _html, _siltstone
 from siltstone._query import QueryResult
@@ -27,27 +21,16 @@ from siltstone._reports import (
     make,
 )
 from siltstone._table import Table
-from siltstone.errors import SiltstoneError
 from siltstone.simulation._attributes import AttributeSpec, schema_from_json, schema_json
 from siltstone.simulation._cursor import Cursor
+from siltstone.simulation._initial import DatasetFormat, to_json
 from siltstone.simulation._state import State
 from siltstone.simulation._ticket import Ticket
 from siltstone.simulation._time import Time, place
+from siltstone.simulation._unasked import UnaskedErrors
 
 PathLike = str | os.PathLike[str]
 Update = dict[str, Any]
-
-
-class DatasetFormat(str, Enum):
-    """How an initial dataset is kept."""
-
-    ENTITY_BASED = "entity_based"
-    UNSTRUCTURED = "unstructured"
-    BINARY = "binary"
-
-
-#: The name that the described system gives it.
-DatasetFormat_ = DatasetFormat
 
 
 class SimulationDatabase:
@@ -106,8 +89,7 @@ class SimulationDatabase:
             db_path, durability, codec, on_repeat, read_only, profile
         )
         if durability == "buffered" and not read_only:
-            self._pid = os.getpid()
-            _buffered.add(self)
+            self._unasked = UnaskedErrors(self._inner)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -167,19 +149,9 @@ class SimulationDatabase:
         """
         self._inner.close()
 
-    def _tell_errors(self) -> None:
-        """Warn of an update that failed after it was acknowledged: nobody will ask any more."""
-        if self._pid != os.getpid() or self._inner.closed:
-            return
-        try:
-            self._inner.flush()
-        except SiltstoneError as error:
-            text = f"{self.path}: an acknowledged update was not stored: {error} Close the database"
-            warnings.warn(f"{text} to have this raised.", RuntimeWarning, stacklevel=2)
-
     def __del__(self) -> None:
-        if hasattr(self, "_pid"):
-            self._tell_errors()
+        if hasattr(self, "_unasked"):
+            self._unasked.tell()
 
     def __enter__(self) -> SimulationDatabase:
         return self
@@ -459,7 +431,7 @@ class SimulationDatabase:
                 f"initial dataset {name!r}: a binary one is of bytes, not {type(data).__name__}"
             )
         if name_of_format == "UNSTRUCTURED" and raw is None:
-            value = _to_json(data)
+            value = to_json(data)
         return self._inner.store_initial_dataset(name, name_of_format, value, replace)
 
     def get_initial_dataset(self, name: str) -> dict[str, Any] | bytes | None:
@@ -610,33 +582,3 @@ class SimulationDatabase:
             rows.append((name, self.get_update_count(name), span, ", ".join(self.get_groups(name))))
         title = f"{self.path.name}: {self.get_update_count():,} updates, {self.status}"
         return _html.table(title, ["dataset", "updates", "timestamps", "groups"], rows, len(names))
-
-
-#: Handles whose errors nobody has asked for yet.
-_buffered: weakref.WeakSet[SimulationDatabase] = weakref.WeakSet()
-
-
-@atexit.register
-def _tell_all_errors() -> None:
-    for db in list(_buffered):
-        db._tell_errors()
-
-
-def _to_json(data: Any) -> bytes:
-    """JSON text of a dict that may hold numpy values; NaN and the infinities become null."""
-    text = json.dumps(_plain(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):  # np.float64 too
-        return float(value) if np.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    raise TypeError(f"{type(value).__name__} cannot be stored as JSON")

@@ -12,7 +12,6 @@ import numpy as np
 from siltstone import _html, _siltstone
 from siltstone.errors import ClosedError
 
-
 Column = dict[str, np.ndarray]
 _MISSING: Any = object()
 
