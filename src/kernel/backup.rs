@@ -155,6 +155,7 @@ fn copy_pages(
         let done = backup.progress();
         let all = done.pagecount as u64;
         progress(all - done.remaining as u64, all)?;
+        super::patience::look("backing up")?;
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
@@ -190,6 +191,7 @@ fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
         path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
     );
     let conn = Connection::open_with_flags(uri, flags).at(path, "opening the copy")?;
+    connect::let_be_given_up(&conn).at(path, "opening the copy")?;
     let check: String = conn
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .at(path, "checking the copy")?;

@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-use super::connect;
 use super::deferred::Deferred;
 use super::failure::At;
 use super::options::{Builder, Durability, Profile};
@@ -16,6 +15,7 @@ use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
 use super::tx::{ReadTx, WriteTx};
 use super::writer::Writer;
+use super::{connect, patience};
 use crate::error::{Error, Result};
 
 /// Read connections that are kept open for the next reader.
@@ -235,7 +235,9 @@ impl Database {
             // Each step of this statement frees one page.
             let mut statement = conn.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
+            while rows.next()?.is_some() {
+                patience::look("vacuuming")?;
+            }
             drop(rows);
             drop(statement);
             let freed = (before - pages(conn)?).max(0) * page_size;

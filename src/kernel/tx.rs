@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
+use super::patience;
 use super::schema::{self, Lineage};
 use crate::error::{Error, Result};
 
@@ -46,6 +47,7 @@ impl<'c> ReadTx<'c> {
 
     /// A statement, kept ready for the next time.
     pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>> {
+        patience::look("working on the file")?;
         Ok(self.conn.prepare_cached(sql)?)
     }
 
@@ -73,6 +75,7 @@ impl<'c> ReadTx<'c> {
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
             all.push(read(row)?);
+            patience::look("reading rows")?;
         }
         Ok(all)
     }

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ pub(super) struct Writer {
     policy: QueuePolicy,
     counters: Arc<Counters>,
     wal_bytes: i64,
+    /// Whether the file is another program's and no write was asked for.
+    untouched: AtomicBool,
 }
 
 struct Core {
@@ -153,6 +155,7 @@ impl Writer {
             policy: options.queue_policy,
             counters,
             wal_bytes: options.profile.wal_bytes(),
+            untouched: AtomicBool::new(adoption.is_some()),
         }
     }
 
@@ -236,6 +239,7 @@ impl Writer {
         if queue.closed {
             return Err(closed());
         }
+        self.untouched.store(false, Ordering::Release);
         queue.jobs.push_back(job);
         self.depth.store(queue.jobs.len(), Ordering::Release);
         add(&self.counters.jobs_accepted, 1);
@@ -287,14 +291,15 @@ impl Writer {
         if self.is_untouched() { Ok(()) } else { self.maintain(work) }
     }
 
-    /// Whether the file is still another program's and nothing is on its way into it.
+    /// Whether the file is still another program's and nothing was on its way into it.
     pub(super) fn is_untouched(&self) -> bool {
-        lock(&self.core).adoption.is_some() && self.depth() == 0
+        self.untouched.load(Ordering::Acquire)
     }
 
     /// Takes over the tables of another program, before the first write.
     fn take_over(&self, core: &mut Core) -> Result<()> {
         let Some(adoption) = core.adoption else { return Ok(()) };
+        self.untouched.store(false, Ordering::Release);
         core.conn.pragma_update(None, "synchronous", "FULL")?;
         core.full = None;
         schema::adopt(&core.conn, &self.path, adoption)?;

@@ -77,10 +77,10 @@ impl Keeper {
     /// Counts updates of a dataset that were handed to the writer.
     pub(super) fn count(&self, dataset: &str, updates: u64) {
         let mut work = self.shared.lock();
-        let Some(since) = work.since.get_mut(dataset) else {
-            work.since.insert(dataset.to_owned(), updates);
-            return;
-        };
+        if !work.since.contains_key(dataset) {
+            work.since.insert(dataset.to_owned(), 0);
+        }
+        let since = work.since.get_mut(dataset).expect("it is there now");
         *since += updates;
         if *since >= EVERY {
             *since = 0;
