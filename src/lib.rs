@@ -5,6 +5,7 @@ mod error;
 mod kernel;
 pub mod simulation;
 pub mod table;
+pub mod ticks;
 
 pub use array::{Array, Codec, DType};
 pub use error::{Error, Result};

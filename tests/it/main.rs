@@ -10,6 +10,7 @@ mod hostile;
 mod results;
 mod shared;
 mod store;
+mod ticks;
 mod tidy;
 mod travel;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,41 @@
+//! The tick store: quotes of symbols as they come in, and their history by day.
+//!
+//! [`TickStore`] takes ticks without waiting for the disk: each goes into the ring of its symbol and
+//! a bounded queue; one thread writes what waits. The history is one SQLite file a UTC day, whose
+//! ticks are rows while the day is young and become column blocks when it is settled. Reads see ring,
+//! queue, rows and blocks as one.
+
+mod bars;
+mod batch;
+mod calendar;
+mod config;
+mod day;
+mod described;
+mod import;
+pub mod json;
+mod json_days;
+mod merge;
+mod packed;
+mod part;
+mod queue;
+mod read;
+mod ring;
+mod settle;
+mod spill;
+mod store;
+mod symbols;
+mod tables;
+mod throttle;
+mod tick;
+mod write;
+mod writer;
+
+pub use bars::{Bar, Timeframe};
+pub use batch::{Names, TickBatch};
+pub use calendar::now_ns;
+pub use config::{Duplicates, QueueFull, StorageBackend, TickStoreConfig};
+pub use import::{ImportOptions, ImportReport, LeftBehind, import};
+pub use settle::SettledDay;
+pub use store::{FlushReport, Outcome, TickStore};
+pub use throttle::Throttle;
+pub use tick::{LastTick, Origin, Tick, Ticks, quality};
