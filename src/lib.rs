@@ -18,7 +18,11 @@ pub use kernel::{
 const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
 
 /// Each store's own part of [`Database::verify`].
-const VERIFIERS: &[kernel::Verifier] = &[simulation::verify];
+const VERIFIERS: &[kernel::Verifier] = &[simulation::verify, ticks::verify];
+
+/// Views that [`Database::sql`] puts over the tables of a file: where there is this table, this view,
+/// made by this statement.
+const VIEWS: &[(&str, &str, &str)] = &[ticks::VIEW];
 
 /// The Rust snippets of the store's page, as documentation tests.
 #[cfg(doctest)]

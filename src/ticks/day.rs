@@ -15,7 +15,7 @@ use crate::kernel::{Database, Durability, Profile};
 const OPEN_WRITERS: usize = 4;
 const OPEN_READERS: usize = 32;
 /// Small pages: a commit touches the last page of each symbol, and blocks waste less of the last one.
-const PAGE_BYTES: u32 = 2048;
+const PAGE_BYTES: u32 = 1024;
 
 /// The day files of a folder: `YYYY/MM/ticks_YYYY-MM-DD.db`.
 #[derive(Debug)]
@@ -37,10 +37,6 @@ impl Days {
     pub(super) fn new(base: &Path, durability: Durability) -> Self {
         let busy_timeout = Duration::from_secs(5);
         Days { base: base.to_owned(), durability, busy_timeout, open: Mutex::default() }
-    }
-
-    pub(super) fn base(&self) -> &Path {
-        &self.base
     }
 
     pub(super) fn path(&self, day: Day) -> PathBuf {
@@ -95,7 +91,11 @@ impl Days {
         if !path.exists() {
             return Ok(None);
         }
-        let db = Database::builder(&path).open_read_only()?;
+        let db = match Database::builder(&path).open_read_only() {
+            // Another process is making it just now: nothing is committed there.
+            Err(Error::NotOurs { why, .. }) if why == "it is empty" => return Ok(None),
+            opened => opened?,
+        };
         db.migrate(&LINEAGE)?;
         let oldest = evict(&mut open.readers, OPEN_READERS);
         open.readers.insert(day, (db.clone(), now));

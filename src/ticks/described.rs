@@ -71,7 +71,8 @@ fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Vec<(Arc<str>, Row)>> {
         let why = "it was written by siltstone already";
         return Err(Error::invalid("the file", "a day file of the described system", why));
     }
-    let sql = "SELECT id, symbol, timestamp, bid, ask, spread, lp_source FROM ticks ORDER BY id";
+    let sql =
+        "SELECT id, symbol, timestamp, bid, ask, spread, lp_source FROM main.ticks ORDER BY id";
     let mut last: Option<Arc<str>> = None;
     tx.query(sql, [], |row| {
         let id: i64 = row.get(0)?;

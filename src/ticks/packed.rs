@@ -9,7 +9,7 @@ use crate::array::block::{self, Block, Column};
 use crate::error::{Error, Result};
 
 /// The most ticks in a block.
-pub(super) const BLOCK_ROWS: usize = 8192;
+pub(super) const BLOCK_ROWS: usize = 4096;
 
 /// Which of the columns ask and spread a block keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +146,11 @@ pub(super) enum Wanted {
     Times,
 }
 
+/// The first and last time that a block says of itself.
+pub(super) fn time_range(data: &[u8]) -> Result<(i64, i64)> {
+    Block::open(data)?.range_i64(0)
+}
+
 /// Appends a block's ticks.
 pub(super) fn unpack(
     data: &[u8],
@@ -259,7 +264,7 @@ mod tests {
             })
             .collect();
         let kept = return_trip(&ticks(&feed, &origins), &origins);
-        assert_eq!(kept.len(), 3, "20,000 ticks in blocks of 8,192 at the most");
+        assert_eq!(kept.len(), 5, "20,000 ticks in blocks of 4,096 at the most");
         assert!(!kept.contains(&Kept::Both));
         let odd: Vec<_> = feed.iter().map(|t| (t.0, t.1, t.2, 7.0, t.4)).collect();
         assert!(return_trip(&ticks(&odd, &origins), &origins).iter().all(|k| *k == Kept::Both));

@@ -35,9 +35,9 @@ const BLOCKS: &str = "SELECT id, kept, data FROM tick_block \
     WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY last_ns, first_ns, id";
 const LAST_BLOCKS: &str = "SELECT id, kept, data FROM tick_block \
     WHERE symbol_id = ?1 AND first_ns <= ?2 ORDER BY last_ns DESC, first_ns DESC, id DESC";
-const HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id FROM tick_hot \
+const HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
     WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3 ORDER BY time_ns, arrival LIMIT ?4";
-const LAST_HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id FROM tick_hot \
+const LAST_HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
     WHERE symbol_id = ?1 AND time_ns <= ?2 ORDER BY time_ns DESC, arrival DESC LIMIT ?3";
 
 impl Part<'_> {
@@ -156,8 +156,14 @@ impl Part<'_> {
     }
 
     fn row(&self, row: &rusqlite::Row<'_>) -> Result<Row> {
-        let (bid, ask) = (row.get(1)?, row.get(2)?);
-        let spread: Option<f64> = row.get(3)?;
+        let (mut bid, mut ask) = (row.get(1)?, row.get(2)?);
+        let mut spread: Option<f64> = row.get(3)?;
+        if let Some(zeros) = row.get::<_, Option<i64>>(5)? {
+            // SQLite stores -0.0 as 0.
+            bid = if zeros & 1 != 0 { -0.0 } else { bid };
+            ask = if zeros & 2 != 0 { -0.0 } else { ask };
+            spread = if zeros & 4 != 0 { Some(-0.0) } else { spread };
+        }
         let id: i64 = row.get(4)?;
         let origin = self.numbers.get(&id).copied().ok_or_else(|| Error::Corrupt {
             place: String::new(),

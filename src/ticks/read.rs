@@ -252,7 +252,7 @@ impl Shared {
                 Ok(false)
             })?;
             let all = only_day && ticks.len() < n;
-            self.symbols.with(&name, &self.config, self.horizon_ns, |symbol| {
+            self.symbols.with(&name, &self.config, self.bars_from_ns(), |symbol| {
                 let mut state = symbol.lock();
                 state.complete = true;
                 state.ring.fill((0..ticks.len()).map(|i| ticks.row(i)), all);

@@ -201,7 +201,7 @@ impl TickStore {
     ) -> Result<Outcome> {
         check_prices(bid, ask, spread)?;
         let shared = &*self.shared;
-        shared.symbols.with(symbol, &shared.config, shared.horizon_ns, |symbol| {
+        shared.symbols.with(symbol, &shared.config, shared.bars_from_ns(), |symbol| {
             let row = Row { time_ns, bid, ask, spread, origin: 0 };
             shared.take(symbol, row, lp)
         })
@@ -315,7 +315,7 @@ impl Shared {
     /// Puts ticks that are written into memory.
     fn remember(&self, part: &Arrived) -> Result<()> {
         let config = &self.config;
-        self.symbols.with(&part.symbol, config, self.horizon_ns, |symbol| {
+        self.symbols.with(&part.symbol, config, self.bars_from_ns(), |symbol| {
             let mut state = symbol.lock();
             state.counts.received += part.rows.len() as u64;
             state.counts.stored += part.rows.len() as u64;
@@ -324,6 +324,11 @@ impl Shared {
             }
             Ok(())
         })
+    }
+
+    /// From where on the bars in memory are complete: nowhere if a rule may take ticks away again.
+    pub(super) fn bars_from_ns(&self) -> i64 {
+        if self.rule(false).keeps_all() { self.horizon_ns } else { i64::MAX }
     }
 
     /// A tick into what memory holds of its symbol.

@@ -78,6 +78,38 @@ pub(super) fn settle(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
     Ok(moved)
 }
 
+/// Keeps the first of `k` neighbouring ticks of each symbol, once a file; how many are removed, or would be.
+pub(super) fn thin(
+    tx: &mut WriteTx<'_>,
+    origins: &Origins,
+    k: usize,
+    dry_run: bool,
+) -> Result<u64> {
+    tx.ensure(&LINEAGE)?;
+    let mut known: Known = tx.take();
+    let mut removed = 0;
+    for (id, symbol) in tables::symbols(tx)? {
+        let mut all = Ticks::new(symbol);
+        let writing = Writing { tx, known: &mut known, origins };
+        writing.read(id, &Span::new(i64::MIN, i64::MAX), &mut all)?;
+        let mut kept = Ticks::new(all.symbol.clone());
+        (0..all.len()).step_by(k).for_each(|i| kept.push(&all.row(i)));
+        kept.origins = all.origins.clone();
+        removed += (all.len() - kept.len()) as u64;
+        if !dry_run {
+            writing.delete_range(id, i64::MIN, i64::MAX)?;
+            writing.store(id, &pack(&kept)?)?;
+        }
+    }
+    if !dry_run {
+        let sql = "INSERT INTO tick_counter VALUES ('thinned', ?1) \
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        tx.execute(sql, [k as i64])?;
+    }
+    tx.put(known);
+    Ok(removed)
+}
+
 struct Writing<'a, 'c> {
     tx: &'a WriteTx<'c>,
     known: &'a mut Known,
@@ -190,14 +222,15 @@ impl Writing<'_, '_> {
     ) -> Result<Added> {
         let created_ms = now_ns().div_euclid(1_000_000);
         let mut statement =
-            self.tx.prepare("INSERT INTO tick_hot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+            self.tx.prepare("INSERT INTO tick_hot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
         let mut added = Added::default();
         for row in rows {
             let origin = ids.get(row.origin, self.tx, self.known)?;
             let derived = (row.ask - row.bid).to_bits() == row.spread.to_bits();
             let spread = (!derived).then_some(row.spread);
             let (time, bid, ask) = (row.time_ns, row.bid, row.ask);
-            statement.execute((id, time, *arrival, bid, ask, spread, origin, created_ms))?;
+            let zeros = negative_zeros(row);
+            statement.execute((id, time, *arrival, bid, ask, spread, origin, created_ms, zeros))?;
             *arrival += 1;
             added.stored += 1;
         }
@@ -309,6 +342,13 @@ impl Writing<'_, '_> {
         out.origins = self.origins.all();
         Ok(())
     }
+}
+
+/// Which of the prices are -0.0; `None` if none is.
+fn negative_zeros(row: &Row) -> Option<i64> {
+    let bit = |x: f64, bit: i64| if x == 0.0 && x.is_sign_negative() { bit } else { 0 };
+    let bits = bit(row.bid, 1) | bit(row.ask, 2) | bit(row.spread, 4);
+    (bits != 0).then_some(bits)
 }
 
 fn tx_pair(

@@ -55,7 +55,6 @@ pub(super) struct Counters {
     pub(super) duplicates: AtomicU64,
     pub(super) replaced: AtomicU64,
     pub(super) refused: AtomicU64,
-    pub(super) dropped: AtomicU64,
     pub(super) spilled: AtomicU64,
     pub(super) recovered: AtomicU64,
     pub(super) lost: AtomicU64,
@@ -127,8 +126,9 @@ pub(super) fn run(shared: &Shared) {
                 json_written = Instant::now();
             }
         }
-        shared.queue.finish();
+        // Before the batch counts as done: so a flush brings back what was spilled before it.
         recover(shared);
+        shared.queue.finish();
     }
     if let Some(json) = &shared.json {
         flush_json(shared, json);

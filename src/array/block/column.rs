@@ -35,6 +35,7 @@ pub(crate) enum Column<'a> {
     /// The number of each row's word, and the words.
     Text(&'a [u32], &'a [&'a str]),
     /// Bytes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "part of the format; ticks have no flags"))]
     U8(&'a [u8]),
 }
 

@@ -21,6 +21,7 @@ CREATE TABLE tick_hot (
     spread     REAL,                    -- NULL: ask - bid, bit for bit
     origin_id  INTEGER NOT NULL,        -- tick_origin.id
     created_ms INTEGER NOT NULL,        -- ms since 1970-01-01 UTC, when it was written
+    zeros      INTEGER,                 -- -0.0, which SQLite stores as 0: 1 bid, 2 ask, 4 spread
     PRIMARY KEY (symbol_id, time_ns, arrival)
 ) STRICT, WITHOUT ROWID;
 -- Settled ticks of one symbol, rising in time. Blocks of one symbol do not overlap.
@@ -80,6 +81,7 @@ CREATE TRIGGER ticks_insert INSTEAD OF INSERT ON ticks BEGIN
     INSERT OR IGNORE INTO tick_origin (lp_source, broker_id, utc_offset_s)
     VALUES (coalesce(NEW.lp_source, ''), coalesce(NEW.broker_id, ''), 0);
     INSERT INTO tick_hot
+        (symbol_id, time_ns, arrival, bid, ask, spread, origin_id, created_ms)
     SELECT s.id, coalesce(NEW.time_ns, NEW.timestamp * 1000000), c.value, NEW.bid, NEW.ask,
            nullif(NEW.spread, NEW.ask - NEW.bid), o.id,
            coalesce(NEW.created_at, CAST(strftime('%s', 'now') AS INTEGER) * 1000)
