@@ -28,3 +28,6 @@ const VIEWS: &[(&str, &str, &str)] = &[ticks::VIEW];
 #[cfg(doctest)]
 #[doc = include_str!("../docs/simulation.md")]
 mod simulation_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/ticks.md")]
+mod ticks_page {}

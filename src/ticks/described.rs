@@ -9,11 +9,9 @@ use std::sync::Arc;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::calendar::Day;
-use super::spill::by_day;
+use super::spill::{ByDay, by_day};
 use super::tables::LINEAGE;
 use super::tick::{Origins, Row, check_prices, check_symbol};
-use super::write::Arrived;
 use crate::error::{Error, Result};
 use crate::kernel::{Adoption, Database, ReadTx, temporary_beside};
 
@@ -22,7 +20,7 @@ static DESCRIBED: Adoption = Adoption { lineage: &LINEAGE, tables: &["ticks"], s
 static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
 
 /// A digest of what was read, and the ticks by day.
-pub(super) type Found = ([u8; 16], Vec<(Day, Vec<Arrived>)>);
+pub(super) type Found = ([u8; 16], ByDay);
 
 /// Reads a day file.
 pub(super) fn read(path: &Path, origins: &Origins) -> Result<Found> {

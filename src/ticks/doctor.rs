@@ -1,6 +1,6 @@
 //! Whether a folder of day files is in order.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::calendar::Day;
 use super::day::{Days, day_of, entries};
@@ -71,7 +71,7 @@ pub fn doctor(base: impl AsRef<Path>) -> Result<DoctorReport> {
 }
 
 /// What is wrong with a file being where it is.
-fn stray(path: &PathBuf, is_known_day: bool) -> Option<&'static str> {
+fn stray(path: &Path, is_known_day: bool) -> Option<&'static str> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let beside =
         |suffix: &str| name.strip_suffix(suffix).is_some_and(|db| path.with_file_name(db).exists());

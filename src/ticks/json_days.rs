@@ -174,14 +174,13 @@ pub(super) fn day_of(path: &Path) -> Option<Day> {
     Day::parse(path.file_name()?.to_str()?.strip_suffix(".json")?)
 }
 
+/// Symbols, each with the place of the first row that is of it.
+pub(super) type Runs = Vec<(Arc<str>, usize)>;
+
 /// The ticks of a file as rows, each with its symbol, which is that of all if there is one.
-pub(super) fn read_rows(
-    path: &Path,
-    text: &[u8],
-    origins: &Origins,
-) -> Result<(Vec<(Arc<str>, usize)>, Vec<Row>)> {
+pub(super) fn read_rows(path: &Path, text: &[u8], origins: &Origins) -> Result<(Runs, Vec<Row>)> {
     let mut rows = Vec::new();
-    let mut symbols: Vec<(Arc<str>, usize)> = Vec::new();
+    let mut symbols = Runs::new();
     let mut last: Option<(String, String, i32, u32)> = None;
     let parsed = json::parse(text, |tick| {
         let one_line = |error: Error| error.to_string();

@@ -128,7 +128,8 @@ impl Queue {
     pub(super) fn take(&self, patience: Duration) -> Option<Arc<Batch>> {
         let mut inner = self.lock();
         loop {
-            let due = inner.since.map(|since| since + patience);
+            // Beyond all time: never by itself.
+            let due = inner.since.and_then(|since| since.checked_add(patience));
             let waiting = inner.rows.len();
             let first = inner.accepted + 1 - waiting as u64;
             let urgent = inner.closed || first <= inner.urgent;

@@ -47,8 +47,11 @@ pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries(folder)?.into_iter().filter(is).collect())
 }
 
+/// Ticks in the order of arrival, by day and symbol.
+pub(super) type ByDay = Vec<(Day, Vec<Arrived>)>;
+
 /// The mark of a spill file, and its ticks by day and symbol.
-pub(super) fn load(path: &Path, origins: &Origins) -> Result<(i64, Vec<(Day, Vec<Arrived>)>)> {
+pub(super) fn load(path: &Path, origins: &Origins) -> Result<(i64, ByDay)> {
     let text = fs::read(path).map_err(|e| Error::io(path, "reading it", &e))?;
     let (symbols, rows) = read_rows(path, &text, origins)?;
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
@@ -68,10 +71,8 @@ pub(super) fn runs<'a>(
 }
 
 /// Ticks in the order of arrival, by day and symbol.
-pub(super) fn by_day<'a>(
-    ticks: impl Iterator<Item = (&'a Arc<str>, Row)>,
-) -> Vec<(Day, Vec<Arrived>)> {
-    let mut days: Vec<(Day, Vec<Arrived>)> = Vec::new();
+pub(super) fn by_day<'a>(ticks: impl Iterator<Item = (&'a Arc<str>, Row)>) -> ByDay {
+    let mut days = ByDay::new();
     // Mostly the next tick is of the same day and symbol, or of one of a few.
     let (mut d, mut s) = (0, 0);
     for (symbol, row) in ticks {

@@ -17,8 +17,8 @@ use super::tick::Origins;
 use super::write::{self, Arrived, DayBatch};
 use crate::error::{Error, Result};
 
-/// Waits before the second and third attempt, and before giving up on the file.
-const BACK_OFF_MS: [u64; 3] = [100, 200, 300];
+/// Waits before the second and the third attempt.
+const BACK_OFF_MS: [u64; 2] = [100, 200];
 /// How long a batch that can neither be written nor spilled waits for the next try.
 const PARKED: Duration = Duration::from_millis(500);
 /// How often JSON files are written, unless somebody asks.
