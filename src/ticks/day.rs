@@ -23,6 +23,7 @@ pub(super) struct Days {
     base: PathBuf,
     durability: Durability,
     busy_timeout: Duration,
+    read_only: bool,
     open: Mutex<Open>,
 }
 
@@ -36,7 +37,13 @@ struct Open {
 impl Days {
     pub(super) fn new(base: &Path, durability: Durability) -> Self {
         let busy_timeout = Duration::from_secs(5);
-        Days { base: base.to_owned(), durability, busy_timeout, open: Mutex::default() }
+        let open = Mutex::default();
+        Days { base: base.to_owned(), durability, busy_timeout, read_only: false, open }
+    }
+
+    /// Files that are read and never written.
+    pub(super) fn read_only(base: &Path) -> Self {
+        Days { read_only: true, ..Days::new(base, Durability::default()) }
     }
 
     pub(super) fn path(&self, day: Day) -> PathBuf {
@@ -51,6 +58,10 @@ impl Days {
 
     /// The day's file for writing; made if there is none.
     pub(super) fn writer(&self, day: Day) -> Result<Database> {
+        if self.read_only {
+            let what = self.base.display().to_string();
+            return Err(Error::Closed { what, why: "was opened for reading only" });
+        }
         let mut open = self.lock();
         open.clock += 1;
         let now = open.clock;

@@ -51,7 +51,7 @@ pub use ohlc::{Fill, OhlcOptions, Price};
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
 pub use scan::{scan_schema, to_arrow};
 pub use settle::SettledDay;
-pub use stats::{QualityCounts, SqliteStats, StorageStats};
+pub use stats::{DayInfo, QualityCounts, SqliteStats, StorageStats};
 pub use store::{FlushReport, Outcome, TickStore};
 pub use throttle::Throttle;
 pub use tick::{LastTick, Origin, Tick, Ticks, quality};

@@ -47,6 +47,16 @@ pub struct RetainedDay {
     pub bytes: u64,
 }
 
+impl RetainedDay {
+    /// What is done, as a word: `delete` or `thin`.
+    pub fn action_name(&self) -> &'static str {
+        match self.action {
+            RetentionAction::Delete => "delete",
+            RetentionAction::Thin => "thin",
+        }
+    }
+}
+
 impl TickStore {
     /// Removes or thins out old days. Today's file is never touched.
     ///

@@ -1,5 +1,6 @@
 //! What the store says of itself, under the documented names of both generations and some more.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::calendar::Day;
@@ -115,6 +116,26 @@ pub struct SqliteStats {
     pub batch_success_rate: Option<f64>,
 }
 
+/// A day file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct DayInfo {
+    /// The day, as `2026-01-19`.
+    pub day: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Ticks that are rows.
+    pub rows: u64,
+    /// Ticks in blocks.
+    pub settled: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Symbols.
+    pub symbols: u64,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
 impl TickStore {
     /// What the store did since it was opened, and the state of the newest day file.
     ///
@@ -167,6 +188,36 @@ impl TickStore {
             },
             sqlite: self.sqlite_stats()?,
         })
+    }
+
+    /// The day files, rising, each with what is in it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn days(&self) -> Result<Vec<DayInfo>> {
+        let Some(days) = &self.shared.days else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for (day, path) in days.files()? {
+            let Some(db) = days.reader(day)? else { continue };
+            let (rows, settled, blocks, symbols) = db.read(|tx| {
+                if !tables::are_there(tx)? {
+                    return Ok((0, 0, 0, 0));
+                }
+                let sql = "SELECT (SELECT count(*) FROM tick_hot), \
+                    (SELECT coalesce(sum(rows), 0) FROM tick_block), \
+                    (SELECT count(*) FROM tick_block), (SELECT count(*) FROM tick_symbol)";
+                let counts = tx.query_one(sql, [], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?;
+                Ok(counts.unwrap_or((0i64, 0i64, 0i64, 0i64)))
+            })?;
+            let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
+            let day = day.to_string();
+            let [rows, settled, blocks, symbols] =
+                [rows, settled, blocks, symbols].map(|n| n as u64);
+            found.push(DayInfo { day, path, rows, settled, blocks, symbols, bytes });
+        }
+        Ok(found)
     }
 
     fn sqlite_stats(&self) -> Result<Option<SqliteStats>> {

@@ -1,5 +1,6 @@
 //! The store's handle.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -135,36 +136,7 @@ impl TickStore {
             .writes_json()
             .then(|| JsonDays::open(&config.json_base_path, durable))
             .transpose()?;
-        let last_day = match &days {
-            Some(days) => days.list()?.last().copied(),
-            None => None,
-        };
-        let horizon_ns = match (&days, last_day) {
-            (Some(_), None) => i64::MIN,
-            (Some(_), Some(day)) => day.last_ns().saturating_add(1),
-            // Which JSON files there are is not asked.
-            (None, _) => i64::MAX,
-        };
-        let seed = [now_ns(), i64::from(std::process::id()), &raw const config as i64];
-        let seed: Vec<u8> = seed.iter().flat_map(|n| n.to_le_bytes()).collect();
-        let shared = Arc::new(Shared {
-            queue: Queue::new(config.queue_size, config.batch_size.min(config.queue_size)),
-            symbols: Symbols::default(),
-            origins: Arc::new(Origins::default()),
-            days,
-            json,
-            writer: (xxh3_64(&seed) >> 1) as i64,
-            horizon_ns,
-            counters: Counters::default(),
-            trouble: Mutex::default(),
-            spilled: AtomicBool::new(false),
-            json_urgent: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            config,
-        });
-        if let Some(day) = last_day {
-            shared.fill_rings(day)?;
-        }
+        let shared = Arc::new(Shared::new(config, days, json)?);
         let runner = shared.clone();
         let thread = std::thread::Builder::new()
             .name("siltstone-ticks".into())
@@ -173,6 +145,28 @@ impl TickStore {
                 Error::io(&shared.config.sqlite_base_path, "starting the writer's thread", &e)
             })?;
         let guard = Guard { shared: shared.clone(), thread: Mutex::new(Some(thread)) };
+        Ok(TickStore { shared, guard: Arc::new(guard) })
+    }
+
+    /// Opens a folder of day files for reading. Nothing is made or changed, and a tick is refused.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such folder; what the disk says.
+    pub fn open_read_only(base: impl AsRef<Path>) -> Result<Self> {
+        let base = base.as_ref();
+        if !base.is_dir() {
+            let place = base.parent().unwrap_or(Path::new(".")).display().to_string();
+            let name = base.display().to_string();
+            return Err(Error::NotFound { what: "folder", name, place });
+        }
+        let config = TickStoreConfig {
+            sqlite_base_path: base.to_owned(),
+            ..TickStoreConfig::production("read-only")
+        };
+        let shared = Arc::new(Shared::new(config, Some(Days::read_only(base)), None)?);
+        shared.queue.end();
+        shared.stopping.store(true, Ordering::Relaxed);
+        let guard = Guard { shared: shared.clone(), thread: Mutex::default() };
         Ok(TickStore { shared, guard: Arc::new(guard) })
     }
 
@@ -282,6 +276,41 @@ impl TickStore {
 }
 
 impl Shared {
+    /// What a store has in memory, with what the newest file holds.
+    fn new(config: TickStoreConfig, days: Option<Days>, json: Option<JsonDays>) -> Result<Self> {
+        let last_day = match &days {
+            Some(days) => days.list()?.last().copied(),
+            None => None,
+        };
+        let horizon_ns = match (&days, last_day) {
+            (Some(_), None) => i64::MIN,
+            (Some(_), Some(day)) => day.last_ns().saturating_add(1),
+            // Which JSON files there are is not asked.
+            (None, _) => i64::MAX,
+        };
+        let seed = [now_ns(), i64::from(std::process::id()), &raw const config as i64];
+        let seed: Vec<u8> = seed.iter().flat_map(|n| n.to_le_bytes()).collect();
+        let shared = Shared {
+            queue: Queue::new(config.queue_size, config.batch_size.min(config.queue_size)),
+            symbols: Symbols::default(),
+            origins: Arc::new(Origins::default()),
+            days,
+            json,
+            writer: (xxh3_64(&seed) >> 1) as i64,
+            horizon_ns,
+            counters: Counters::default(),
+            trouble: Mutex::default(),
+            spilled: AtomicBool::new(false),
+            json_urgent: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            config,
+        };
+        if let Some(day) = last_day {
+            shared.fill_rings(day)?;
+        }
+        Ok(shared)
+    }
+
     /// The hot path, behind the look-up of the symbol.
     fn take(&self, symbol: &Symbol, mut row: Row, lp: &str) -> Result<Outcome> {
         let config = &self.config;

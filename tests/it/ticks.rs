@@ -9,8 +9,11 @@ use siltstone::ticks::{
 
 use crate::shared;
 
-/// The recorded files, each with its symbol and what is known of it.
-fn recorded() -> Option<(PathBuf, Vec<(String, PathBuf, Value)>)> {
+/// A symbol, its file, and what is known of it.
+type Recorded = (String, PathBuf, Value);
+
+/// The folder of the recorded files, and the files.
+fn recorded() -> Option<(PathBuf, Vec<Recorded>)> {
     let folder = shared::folder("data/ticks")?;
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
@@ -102,8 +105,36 @@ fn real_files_return_from_blocks_with_their_bytes() {
     let again = import(&ImportOptions::new(&input, &base), &mut |_, _| Ok(())).unwrap();
     assert_eq!((again.ticks_read, again.ticks_migrated), (67_539, 0));
     check("imported twice");
+    export_and_back(&base, &files, folder.path());
     let path = base.join("2026/01/ticks_2026-01-19.db");
     println!("{} bytes for 67,539 ticks", std::fs::metadata(path).unwrap().len());
+}
+
+/// Through Parquet and back the prices are the same to the last bit.
+fn export_and_back(base: &Path, files: &[Recorded], folder: &Path) {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Float64Type;
+    let store = TickStore::open_read_only(base).unwrap();
+    let path = folder.join("ticks.parquet");
+    let scan = store.scan(None, i64::MIN, i64::MAX).unwrap();
+    let options = siltstone::table::WriteOptions::default();
+    let written = siltstone::table::write(&path, scan, &options, |_| Ok(())).unwrap();
+    assert_eq!(written.rows, 67_539);
+    let mut back = siltstone::table::read(&path).unwrap();
+    let mut bids: Vec<u64> = Vec::new();
+    while let Some(batch) = back.next_batch().unwrap() {
+        let column = batch.column_by_name("bid").unwrap().as_primitive::<Float64Type>();
+        bids.extend(column.values().iter().map(|bid| bid.to_bits()));
+    }
+    let mut expected: Vec<u64> = Vec::new();
+    for (symbol, ..) in files {
+        let ticks = store.get_ticks_in_range(symbol, i64::MIN, i64::MAX).unwrap();
+        expected.extend(ticks.bid.iter().map(|bid| bid.to_bits()));
+    }
+    assert!(bids == expected, "Parquet changed a price");
+    let refused = store.store_tick("EURUSD", 1.0, 2.0, 1.0, "", 0).unwrap_err();
+    assert!(matches!(refused, siltstone::Error::Closed { .. }), "{refused}");
+    assert!(store.settle_all().is_ok(), "there is nothing to settle");
 }
 
 /// Goal: through the hot path, a row at a time, and settled after: the same ticks.
