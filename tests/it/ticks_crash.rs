@@ -142,3 +142,57 @@ fn writes_until_it_is_killed() {
         }
     }
 }
+
+/// Goal: on a disk that is full nothing that was accepted is lost: it is told, kept, and written once when
+/// there is room again.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("db");
+    let said = child::start("ticks_crash::writes_on_a_full_disk", &base, "").finish();
+    println!("{}", said.join("\n"));
+    let found = numbers(&base);
+    assert_eq!(found.len() as u64, FULL_DISK_TICKS);
+}
+
+#[cfg(unix)]
+const FULL_DISK_TICKS: u64 = 1_500;
+
+#[cfg(unix)]
+#[test]
+#[ignore = "run by a_full_disk_loses_nothing"]
+fn writes_on_a_full_disk() {
+    let Some((base, _)) = mission() else { return };
+    let limit = |bytes: libc::rlim_t| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: both calls take a limit of this process; a write beyond it fails, and no signal
+        // ends the process.
+        unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit), 0);
+            limit.rlim_cur = bytes.min(limit.rlim_max);
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+        }
+    };
+    let store = open(&base);
+    let mut refused = 0;
+    for n in 0..FULL_DISK_TICKS {
+        if n == 400 {
+            limit(60 << 10);
+        }
+        let (symbol, time, bid) = tick(n);
+        let _ = store.store_tick(symbol, bid, bid + 0.5, 0.5, "YOFX", time).unwrap();
+        if n % 100 == 99 && store.flush().is_err() {
+            refused += 1;
+        }
+        if n == 999 {
+            limit(libc::RLIM_INFINITY);
+        }
+    }
+    let report = store.flush().unwrap();
+    say(format_args!("{refused} refused, {report:?}"));
+    assert!(refused > 0, "the disk was never full");
+    assert_eq!(report.lost, 0);
+    store.stop().unwrap();
+}
