@@ -186,7 +186,7 @@ fn writes_on_a_full_disk() {
         if n % 100 == 99 && store.flush().is_err() {
             refused += 1;
         }
-        if n == 999 {
+        if n == 599 {
             limit(libc::RLIM_INFINITY);
         }
     }
