@@ -56,6 +56,16 @@ struct Inner {
     ended: bool,
 }
 
+/// What the writer has to do next.
+#[derive(Debug)]
+pub(super) enum Work {
+    Write(Arc<Batch>),
+    /// Nothing came for a while.
+    Idle,
+    /// The queue is closed and empty.
+    End,
+}
+
 /// What became of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pushed {
@@ -124,8 +134,8 @@ impl Queue {
     }
 
     /// The next batch: when it is full, or the oldest has waited for `patience`, or somebody waits for
-    /// a flush. `None` when the queue is closed and empty.
-    pub(super) fn take(&self, patience: Duration) -> Option<Arc<Batch>> {
+    /// a flush. [`Work::Idle`] when nothing came for the time that is given.
+    pub(super) fn take(&self, patience: Duration, idle: Option<Duration>) -> Work {
         let mut inner = self.lock();
         loop {
             // Beyond all time: never by itself.
@@ -142,10 +152,19 @@ impl Queue {
                 self.depth.store(inner.rows.len(), Ordering::Relaxed);
                 drop(inner);
                 self.moved.notify_all();
-                return Some(batch);
+                return Work::Write(batch);
             }
             if waiting == 0 && inner.closed {
-                return None;
+                return Work::End;
+            }
+            if let Some(idle) = idle.filter(|_| waiting == 0) {
+                let waited = self.filled.wait_timeout(inner, idle);
+                let (after, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                inner = after;
+                if timeout.timed_out() && inner.rows.is_empty() && !inner.closed {
+                    return Work::Idle;
+                }
+                continue;
             }
             inner = match due.filter(|_| waiting > 0) {
                 None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
@@ -219,6 +238,14 @@ mod tests {
         Queued { symbol: 0, row: Row { time_ns: n, bid: 0.0, ask: 0.0, spread: 0.0, origin: 0 } }
     }
 
+    fn take(queue: &Queue, patience: Duration) -> Option<Arc<Batch>> {
+        match queue.take(patience, None) {
+            Work::Write(batch) => Some(batch),
+            Work::Idle => panic!("nobody asked for it"),
+            Work::End => None,
+        }
+    }
+
     fn times(pending: &[(u64, Queued)]) -> Vec<(u64, i64)> {
         pending.iter().map(|(n, q)| (*n, q.row.time_ns)).collect()
     }
@@ -244,6 +271,16 @@ mod tests {
         }
     }
 
+    /// Goal: a writer that has something else to do is told when nothing comes.
+    #[test]
+    fn an_idle_writer_is_told() {
+        let queue = Queue::new(2, 1);
+        let idle = Some(Duration::from_millis(1));
+        assert!(matches!(queue.take(Duration::MAX, idle), Work::Idle));
+        queue.push(queued(1), QueueFull::Block).unwrap();
+        assert!(matches!(queue.take(Duration::MAX, idle), Work::Write(_)));
+    }
+
     /// Goal: a blocked caller goes on when the writer has taken something, and a taken tick is still
     /// seen until it is done.
     #[test]
@@ -253,7 +290,7 @@ mod tests {
         queue.push(queued(2), QueueFull::Block).unwrap();
         std::thread::scope(|scope| {
             let blocked = scope.spawn(|| queue.push(queued(3), QueueFull::Block));
-            let batch = queue.take(Duration::ZERO).unwrap();
+            let batch = take(&queue, Duration::ZERO).unwrap();
             assert_eq!((batch.first, batch.rows.len()), (1, 1));
             assert_eq!(blocked.join().unwrap().unwrap(), Pushed::Queued);
         });
@@ -262,11 +299,11 @@ mod tests {
         assert_eq!(times(&queue.pending(|_| true)), [(2, 2), (3, 3)]);
         queue.close();
         assert!(queue.push(queued(4), QueueFull::Block).is_err());
-        assert_eq!(queue.take(Duration::MAX).unwrap().rows.len(), 1);
+        assert_eq!(take(&queue, Duration::MAX).unwrap().rows.len(), 1);
         queue.finish();
-        assert_eq!(queue.take(Duration::MAX).unwrap().rows.len(), 1);
+        assert_eq!(take(&queue, Duration::MAX).unwrap().rows.len(), 1);
         queue.finish();
-        assert!(queue.take(Duration::MAX).is_none());
+        assert!(take(&queue, Duration::MAX).is_none());
         queue.drain();
     }
 }

@@ -342,7 +342,7 @@ impl Shared {
     }
 
     /// Puts ticks that are written into memory.
-    fn remember(&self, part: &Arrived) -> Result<()> {
+    pub(super) fn remember(&self, part: &Arrived) -> Result<()> {
         let config = &self.config;
         self.symbols.with(&part.symbol, config, self.bars_from_ns(), |symbol| {
             let mut state = symbol.lock();

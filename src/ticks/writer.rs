@@ -10,7 +10,7 @@ use super::config::TickStoreConfig;
 use super::day::Days;
 use super::json_days::JsonDays;
 use super::merge::{Added, Rule};
-use super::queue::{Batch, Queue};
+use super::queue::{Batch, Queue, Work};
 use super::spill;
 use super::symbols::Symbols;
 use super::tick::Origins;
@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 const BACK_OFF_MS: [u64; 2] = [100, 200];
 /// How long a batch that can neither be written nor spilled waits for the next try.
 const PARKED: Duration = Duration::from_millis(500);
+/// How often spill files are tried again while nothing comes.
+const RECOVERY: Duration = Duration::from_secs(5);
 /// How often JSON files are written, unless somebody asks.
 const JSON_INTERVAL: Duration = Duration::from_secs(30);
 /// After a stop, so often is a batch tried again before it is given up.
@@ -117,18 +119,32 @@ pub(super) fn run(shared: &Shared) {
     // What an earlier run left behind.
     shared.spilled.store(true, Ordering::Relaxed);
     recover(shared);
-    while let Some(batch) = shared.queue.take(patience) {
-        write_batch(shared, &batch);
+    loop {
+        let json_waits = shared.json.as_ref().is_some_and(|json| !json.is_empty());
+        let idle = match shared.spilled.load(Ordering::Relaxed) {
+            true => Some(patience.min(RECOVERY)),
+            false => json_waits.then(|| JSON_INTERVAL.saturating_sub(json_written.elapsed())),
+        };
+        let is_batch = match shared.queue.take(patience, idle) {
+            Work::Write(batch) => {
+                write_batch(shared, &batch);
+                true
+            }
+            Work::Idle => false,
+            Work::End => break,
+        };
         if let Some(json) = &shared.json {
             let urgent = shared.json_urgent.load(Ordering::Relaxed);
-            if urgent || json_written.elapsed() > JSON_INTERVAL {
+            if urgent || json_written.elapsed() >= JSON_INTERVAL {
                 flush_json(shared, json);
                 json_written = Instant::now();
             }
         }
         // Before the batch counts as done: so a flush brings back what was spilled before it.
         recover(shared);
-        shared.queue.finish();
+        if is_batch {
+            shared.queue.finish();
+        }
     }
     if let Some(json) = &shared.json {
         flush_json(shared, json);
@@ -263,6 +279,8 @@ fn recover(shared: &Shared) {
 
 fn recover_file(shared: &Shared, file: &PathBuf) -> Result<()> {
     let (mark, days) = spill::load(file, &shared.origins)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let own = name.contains(&format!("-{:016x}-", shared.writer as u64));
     for (day, parts) in days {
         let n: u64 = parts.iter().map(|part| part.rows.len() as u64).sum();
         let batch = DayBatch {
@@ -272,8 +290,14 @@ fn recover_file(shared: &Shared, file: &PathBuf) -> Result<()> {
             settled: false,
             source: None,
         };
-        shared.count(shared.write_day(day, Arc::new(batch))?);
+        let batch = Arc::new(batch);
+        let added = shared.write_day(day, batch.clone())?;
+        shared.count(added);
         add(&shared.counters.recovered, n);
+        // What this store took is in its rings; what was there before was read from the disk.
+        if !own && added.stored > 0 {
+            batch.parts.iter().try_for_each(|part| shared.remember(part))?;
+        }
     }
     std::fs::remove_file(file).map_err(|e| Error::io(file, "removing it", &e))
 }

@@ -117,7 +117,9 @@ fn a_spilled_batch_comes_back_once() {
         let _ = put(&store, NOON + 10, 10.0);
         store.flush().unwrap();
         store.stop().unwrap();
-        assert_eq!(bids(&store), (0..11).map(f64::from).collect::<Vec<_>>());
+        let all: Vec<f64> = (0..11).map(f64::from).collect();
+        assert_eq!(bids(&store), all);
+        assert_eq!(store.get_recent_ticks("EURUSD", 11).unwrap().bid, all);
         assert_eq!(store.report().recovered, 10);
         // As after a crash between the commit and the removal of the file.
         std::fs::write(&spilled, copy).unwrap();
