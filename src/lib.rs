@@ -11,7 +11,7 @@ pub use array::{Array, Codec, DType};
 pub use error::{Error, Result};
 pub use kernel::{
     BackupReport, Builder, Database, Durability, Finding, Profile, Query, QueuePolicy, Stats,
-    Ticket, Value, VerifyReport, restore,
+    Ticket, Value, VerifyReport, interruptible, restore,
 };
 
 /// Files of other programs that a store reads, and takes over when it writes.

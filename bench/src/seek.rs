@@ -1,8 +1,9 @@
 //! Opening a run and finding the state in its middle, for runs of three lengths.
 
+use std::path::Path;
 use std::time::Instant;
 
-use siltstone::simulation::SimulationDatabase;
+use siltstone::simulation::{Options, SimulationDatabase};
 
 use crate::peer::Row;
 use crate::siltstone_peer::update;
@@ -23,17 +24,16 @@ pub(crate) fn run() {
     println!(
         "\nopen, then the state at the middle ({CHANGED} of {ENTITIES} entities change an update)"
     );
-    println!("{:>9} {:>12} {:>12} {:>10}", "updates", "open+seek ms", "key states", "db MiB");
+    println!(
+        "{:>9} {:>12} {:>10} {:>10} {:>14} {:>16}",
+        "updates", "open+seek ms", "key states", "db MiB", "of them keys %", "write CPU, x none"
+    );
     for updates in [1_000i64, 10_000, 100_000] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("seek.db");
-        let db = SimulationDatabase::open(&path).expect("a new file opens");
-        let all: Vec<i64> = (0..updates).collect();
-        for times in all.chunks(1_000) {
-            db.store_updates(times.iter().map(|t| update(&row(*t))).collect())
-                .expect("a batch is stored");
-        }
-        db.close().expect("the file closes");
+        let without = Options { no_key_states: true, ..Options::default() };
+        let none_s = write(&folder.path().join("none.db"), updates, without);
+        let keys_s = write(&path, updates, Options::default());
         let middle = updates / 2;
         let mut expected = vec![f64::NAN; ENTITIES];
         for t in 0..=middle {
@@ -58,12 +58,41 @@ pub(crate) fn run() {
         }
         times.sort();
         let db = SimulationDatabase::open_read_only(&path).expect("the file opens");
-        let keys = db.database().sql("SELECT count(*) FROM simulation_key_state").expect("a count");
-        let size = std::fs::metadata(&path).expect("the file is there").len() as f64 / 1048576.0;
+        let number = |sql: &str| match db.database().sql(sql).expect("the query runs").rows[0][0] {
+            siltstone::Value::Integer(n) => n as f64,
+            ref other => panic!("{sql} gave {other:?}"),
+        };
+        let keys = number("SELECT count(*) FROM simulation_key_state");
+        let bytes = number("SELECT coalesce(sum(length(state)), 0) FROM simulation_key_state");
+        let size = std::fs::metadata(&path).expect("the file is there").len() as f64;
         println!(
-            "{updates:>9} {:>12.2} {:>12?} {size:>10.1}",
+            "{updates:>9} {:>12.2} {keys:>10} {:>10.1} {:>14.1} {:>16.2}",
             times[2].as_secs_f64() * 1e3,
-            keys.rows[0][0]
+            size / 1048576.0,
+            100.0 * bytes / size,
+            keys_s / none_s,
         );
     }
+}
+
+/// Writes a run in batches of 100; the CPU time of all threads until it is closed.
+fn write(path: &Path, updates: i64, options: Options) -> f64 {
+    let start = cpu_s();
+    let db = SimulationDatabase::open_with(path, options).expect("a new file opens");
+    let all: Vec<i64> = (0..updates).collect();
+    for times in all.chunks(100) {
+        db.store_updates(times.iter().map(|t| update(&row(*t))).collect())
+            .expect("a batch is stored");
+    }
+    db.close().expect("the file closes");
+    cpu_s() - start
+}
+
+/// CPU seconds of this process, in steps of 10 ms; not a number where there is no `/proc`.
+fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|n| n.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    (ticks(11) + ticks(12)) / 100.0
 }

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from siltstone import _html, _siltstone
+from siltstone import _html, _siltstone, _xarray
 
 
 class QueryResult:
     """Columns and rows of an SQL statement.
 
-    It is a sequence of tuples, and a table to whatever takes the Arrow C stream interface: pandas,
-    Polars, DuckDB, PyArrow. As a table it is read again from the file: the statement runs then.
+    It is a sequence of tuples, and a table to whatever takes the Arrow C stream interface:
+    ``pyarrow.table(found)``, ``polars.DataFrame(found)``, DuckDB. As a table it is read again from the
+    file: the statement runs then. ``pandas.DataFrame(found)`` takes the rows and the names of the
+    columns. Where tables need names of their own, two columns ``a`` are ``a`` and ``a_2``.
 
     Attributes
     ----------
@@ -33,7 +35,12 @@ class QueryResult:
 
     @cached_property
     def rows(self) -> list[tuple[Any, ...]]:
-        return self._inner.rows()
+        rows = self._inner.rows()
+        if not rows:
+            return rows
+        # Fields are what pandas looks for in tuples that have names.
+        row = type("Row", (Row,), {"__slots__": (), "_fields": tuple(unique(self.columns))})
+        return [row(cells) for cells in rows]
 
     def __len__(self) -> int:
         return len(self._inner)
@@ -57,13 +64,39 @@ class QueryResult:
         """The rows as a pandas DataFrame."""
         import pandas as pd
 
-        rows, columns = self.rows, self.columns
-        return pd.DataFrame({i: [row[i] for row in rows] for i in range(len(columns))}).set_axis(
-            columns, axis=1
-        )
+        rows, columns = self.rows, unique(self.columns)
+        return pd.DataFrame({name: [row[i] for row in rows] for i, name in enumerate(columns)})
 
     def to_polars(self) -> Any:
         """The rows as a Polars DataFrame."""
         import polars as pl
 
         return pl.DataFrame(self)
+
+    def to_xarray(self) -> Any:
+        """The rows as an xarray Dataset over the dimension ``row``; needs pyarrow."""
+        import pyarrow as pa
+
+        return _xarray.dataset(pa.RecordBatchReader.from_stream(self))
+
+
+class Row(tuple[Any, ...]):
+    """A row of a result: a tuple, which also knows the names of its columns."""
+
+    __slots__ = ()
+    _fields: tuple[str, ...] = ()
+
+    def __reduce__(self) -> Any:
+        return tuple, (tuple(self),)
+
+
+def unique(names: list[str]) -> list[str]:
+    """Names as a table needs them: later ones of the same name get ``_2``, ``_3`` behind them."""
+    out: list[str] = []
+    for i, name in enumerate(names):
+        free, n = name, 1
+        while free in out or (n > 1 and free in names[i + 1 :]):
+            n += 1
+            free = f"{name}_{n}"
+        out.append(free)
+    return out

@@ -81,7 +81,7 @@ class ImportReport(NamedTuple):
     Attributes
     ----------
     updates, skipped : int
-        Updates stored now, and those that were there already.
+        Updates stored now, and those that were there already with the same content.
     initial_datasets : int
         Initial datasets stored now.
     bytes : int
@@ -90,6 +90,8 @@ class ImportReport(NamedTuple):
         Files whose names are not those of updates; they were not opened.
     malformed : list of (Path, why)
         Files that were left behind.
+    conflicts : list of (Path, what, why)
+        Files that say something else than the database; what it has stays.
     """
 
     updates: int
@@ -98,6 +100,7 @@ class ImportReport(NamedTuple):
     bytes: int
     other_files: int
     malformed: list[tuple[Path, str]]
+    conflicts: list[tuple[Path, str, str]]
 
 
 class SettleReport(NamedTuple):

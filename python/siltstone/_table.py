@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from siltstone import _siltstone
+from siltstone import _html, _siltstone, _xarray
 
 
 class Written(NamedTuple):
@@ -18,13 +20,17 @@ class Written(NamedTuple):
 class Table:
     """A table that streams, batch by batch, to whatever takes the Arrow C stream interface.
 
-    ``pyarrow.table(table)``, ``polars.DataFrame(table)`` and DuckDB take it as it is. It may be
-    streamed any number of times; each time it is read from the file again.
+    ``pyarrow.table(table)``, ``polars.DataFrame(table)``, ``pandas.DataFrame.from_arrow(table)`` and
+    DuckDB take it as it is. It may be streamed any number of times; each time it is read from the
+    file again.
     """
 
-    def __init__(self, inner: _siltstone.Table, name: str) -> None:
+    def __init__(
+        self, inner: _siltstone.Table, name: str, times: Callable[[], int] = lambda: 0
+    ) -> None:
         self._inner = inner
         self._name = name
+        self._times = times
 
     @property
     def columns(self) -> list[str]:
@@ -49,6 +55,33 @@ class Table:
         import polars as pl
 
         return pl.DataFrame(self)
+
+    def to_xarray(self) -> Any:
+        """The table as an xarray Dataset; needs pyarrow.
+
+        States are over the dimensions ``timestamp`` and ``id``, any other table over ``row``.
+        Further dimensions are named ``<column>_1``, ``<column>_2``, ... A ragged attribute is an
+        array of objects, one array each. Undefined is NaN in floats, NaT in times and None in place
+        of a ragged value; other columns with undefined rows have a variable
+        ``<column>_undefined``.
+
+        The table is read batch by batch, and states are filled in as they come. Of another table one
+        column is in memory twice at a time.
+        """
+        import pyarrow as pa
+
+        return _xarray.dataset(pa.RecordBatchReader.from_stream(self), self._times())
+
+    def _repr_html_(self) -> str:
+        """The first rows: only these are read."""
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_stream(self)
+        rows = chain.from_iterable(
+            zip(*(c.to_pylist() for c in b.slice(0, 11).columns)) for b in reader
+        )
+        first = list(islice(rows, _html.MOST_ROWS + 1))
+        return _html.table(self._name, reader.schema.names, first, None)
 
     def write(
         self, path: str | os.PathLike[str], format: str | None = None, *, overwrite: bool = False

@@ -6,6 +6,7 @@ use numpy::npyffi::{self, PY_ARRAY_API, npy_intp};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use siltstone::{Array, DType};
 
 use crate::errors::{invalid, to_py, wrong_type};
@@ -26,6 +27,10 @@ pub(crate) fn to_array(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Array> 
 
 /// A numpy array's items in C order, in the byte order that they have.
 fn copy(what: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<Array> {
+    if array.dtype().kind() == b'O' && holds_only_text(array)? {
+        let text = array.call_method1(intern!(array.py(), "astype"), ("U",))?;
+        return copy(what, text.cast::<PyUntypedArray>()?);
+    }
     let dtype = dtype_of(what, array)?;
     let shape = array.shape().to_vec();
     let size = array.len() * dtype.item_size();
@@ -43,6 +48,22 @@ fn copy(what: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<Array> {
         copy_strided(array, &mut data)?;
     }
     Array::new(dtype, shape, data).map_err(to_py)
+}
+
+/// Whether an array of Python objects is one of texts, each of which fits into numpy's own text: that
+/// knows no NUL at the end.
+fn holds_only_text(array: &Bound<'_, PyUntypedArray>) -> PyResult<bool> {
+    let objects = array.call_method0(intern!(array.py(), "ravel"))?;
+    let mut any = false;
+    for object in objects.call_method0(intern!(array.py(), "tolist"))?.try_iter()? {
+        let object = object?;
+        let Ok(text) = object.cast::<PyString>() else { return Ok(false) };
+        if text.call_method1(intern!(array.py(), "endswith"), ("\0",))?.is_truthy()? {
+            return Ok(false);
+        }
+        any = true;
+    }
+    Ok(any)
 }
 
 /// Lets numpy copy into our memory, whatever the strides.
@@ -84,7 +105,10 @@ fn dtype_of(what: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<DType> {
     };
     text.and_then(|text| text.parse().ok()).ok_or_else(|| {
         let hint = match kind {
-            'O' => " (Python objects: None, numbers beyond 64 bits, or values of several types)",
+            'O' => {
+                " (Python objects: None, numbers beyond 64 bits, or values of several types; where all \
+                 are meant as text, .astype('U') helps)"
+            }
             'T' => " (use .astype('U'))",
             _ => "",
         };

@@ -8,8 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use siltstone::{Array, DType};
 
-/// Below this a copy costs less than an owner of its own.
-const COPY_BELOW_BYTES: usize = 4096;
+use crate::arena::{Arena, LARGEST, SMALLEST};
 
 /// Owns the memory of a numpy array.
 #[pyclass(frozen)]
@@ -23,11 +22,23 @@ pub(crate) struct Out<'py> {
     py: Python<'py>,
     descrs: Vec<(DType, Bound<'py, PyArrayDescr>)>,
     names: std::collections::HashMap<String, Bound<'py, PyString>>,
+    /// Where arrays of middle size go, if many are made at once, and the size of a new piece.
+    arena: Option<(Arena, usize)>,
 }
 
 impl<'py> Out<'py> {
     pub(crate) fn new(py: Python<'py>) -> Self {
-        Out { py, descrs: Vec::new(), names: std::collections::HashMap::new() }
+        Out { py, descrs: Vec::new(), names: std::collections::HashMap::new(), arena: None }
+    }
+
+    /// For many arrays: those of middle size share pieces of memory.
+    pub(crate) fn with_arena(py: Python<'py>, arena: Arena, piece_bytes: usize) -> Self {
+        Out { arena: Some((arena, piece_bytes)), ..Out::new(py) }
+    }
+
+    /// The arena, for the next chunk.
+    pub(crate) fn into_arena(self) -> Arena {
+        self.arena.map(|(arena, _)| arena).unwrap_or_default()
     }
 
     pub(crate) fn py(&self) -> Python<'py> {
@@ -59,60 +70,76 @@ impl<'py> Out<'py> {
         let (dtype, size) = (array.dtype(), array.data().len());
         let descr = self.descr(dtype)?.into_dtype_ptr();
         let mut dims: Vec<npy_intp> = array.shape().iter().map(|n| *n as npy_intp).collect();
-        let ndim = dims.len() as i32;
         if dtype.item_size() == 0 {
             // numpy makes such text one character wide, which must be zero.
             // SAFETY: the arguments are a new reference to a dtype and as many dimensions as said.
             return unsafe {
+                let ndim = dims.len() as i32;
                 let made = PY_ARRAY_API.PyArray_Zeros(py, ndim, dims.as_mut_ptr(), descr, 0);
                 Bound::from_owned_ptr_or_err(py, made)
             };
         }
-        let owner = match size < COPY_BELOW_BYTES {
-            true => Err(array),
-            false => Ok(Vec::<u8>::from(array.into_data())),
-        };
-        let (data, owner) = match owner {
-            Err(array) => (std::ptr::null_mut(), Err(array)),
-            Ok(mut bytes) => {
-                // A vector's memory stays where it is when the vector moves.
-                let data = bytes.as_mut_ptr().cast::<c_void>();
-                (data, Ok(Bound::new(py, Memory { _bytes: bytes })?))
-            }
-        };
+        if size < SMALLEST {
+            // SAFETY: a new reference to a dtype, and memory of numpy's own, of as many bytes as
+            // the array has: an `Array` is checked when it is made.
+            return unsafe {
+                let made = self.over(descr, &mut dims, None)?;
+                if size > 0 {
+                    let to = (*made.as_ptr().cast::<npyffi::PyArrayObject>()).fields.data;
+                    std::ptr::copy_nonoverlapping(array.data().as_ptr(), to.cast(), size);
+                }
+                Ok(made)
+            };
+        }
+        if let Some((arena, piece_bytes)) = self.arena.as_mut().filter(|_| size <= LARGEST) {
+            let (place, owner) = arena.place(py, size, *piece_bytes)?;
+            // SAFETY: the place has `size` bytes, which nothing else reads or writes, and lives as
+            // long as its owner.
+            return unsafe {
+                std::ptr::copy_nonoverlapping(array.data().as_ptr(), place, size);
+                self.over(descr, &mut dims, Some((place, owner)))
+            };
+        }
+        let mut bytes = Vec::<u8>::from(array.into_data());
+        // A vector's memory stays where it is when the vector moves.
+        let data = bytes.as_mut_ptr();
+        let owner = Bound::new(py, Memory { _bytes: bytes })?.into_any();
+        // SAFETY: the vector has as many bytes as dtype and shape ask for; its owner lives as long as
+        // the array, and nothing else reads or writes it.
+        unsafe { self.over(descr, &mut dims, Some((data, owner))) }
+    }
+
+    /// A numpy array over memory that has an owner, or over new memory.
+    ///
+    /// # Safety
+    /// `descr` is a new reference. The memory has as many bytes as dtype and dimensions ask for, lives
+    /// as long as its owner, and belongs to nothing else.
+    unsafe fn over(
+        &self,
+        descr: *mut npyffi::PyArray_Descr,
+        dims: &mut [npy_intp],
+        memory: Option<(*mut u8, Bound<'py, PyAny>)>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (data, owner) = memory.map_or((std::ptr::null_mut(), None), |(d, o)| (d, Some(o)));
         let flags = if data.is_null() { 0 } else { npyffi::NPY_ARRAY_WRITEABLE };
-        // SAFETY: `data` is null (numpy allocates) or the items in C order, as many bytes as dtype
-        // and shape ask for: an `Array` is checked when it is made. In the second case the owner of
-        // the memory becomes the array's base and lives as long; nothing else reads or writes it.
+        // SAFETY: as the caller promises; the owner becomes the array's base.
         unsafe {
             let made = PY_ARRAY_API.PyArray_NewFromDescr(
-                py,
-                npyffi::get_type_object(py, npyffi::NpyTypes::PyArray_Type),
+                self.py,
+                npyffi::get_type_object(self.py, npyffi::NpyTypes::PyArray_Type),
                 descr,
-                ndim,
+                dims.len() as i32,
                 dims.as_mut_ptr(),
                 std::ptr::null_mut(),
-                data,
+                data.cast::<c_void>(),
                 flags,
                 std::ptr::null_mut(),
             );
-            let made = Bound::from_owned_ptr_or_err(py, made)?;
-            match owner {
-                Err(array) if size > 0 => {
-                    let to =
-                        (*made.as_ptr().cast::<npyffi::PyArrayObject>()).fields.data.cast::<u8>();
-                    std::ptr::copy_nonoverlapping(array.data().as_ptr(), to, size);
-                }
-                Err(_) => {}
-                Ok(owner) => {
-                    let set = PY_ARRAY_API.PyArray_SetBaseObject(
-                        py,
-                        made.as_ptr().cast(),
-                        owner.into_ptr(),
-                    );
-                    if set != 0 {
-                        return Err(PyErr::fetch(py));
-                    }
+            let made = Bound::from_owned_ptr_or_err(self.py, made)?;
+            if let Some(owner) = owner {
+                let array = made.as_ptr().cast();
+                if PY_ARRAY_API.PyArray_SetBaseObject(self.py, array, owner.into_ptr()) != 0 {
+                    return Err(PyErr::fetch(self.py));
                 }
             }
             Ok(made)

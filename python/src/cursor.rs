@@ -6,19 +6,20 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use siltstone::simulation::GroupCursor;
 
-use crate::arrays_in::to_integer;
 use crate::enter::Enter;
 use crate::entities::state_to_dict;
+use crate::time::{Calendar, to_time};
 
 /// A place in time in one entity group.
 #[pyclass(frozen, module = "siltstone._siltstone")]
 pub(crate) struct Cursor {
     inner: Mutex<GroupCursor>,
+    calendar: Calendar,
 }
 
 impl Cursor {
-    pub(crate) fn new(inner: GroupCursor) -> Self {
-        Cursor { inner: Mutex::new(inner) }
+    pub(crate) fn new(inner: GroupCursor, calendar: Calendar) -> Self {
+        Cursor { inner: Mutex::new(inner), calendar }
     }
 
     /// Only while detached: another thread may hold it and wait for the GIL.
@@ -40,8 +41,11 @@ impl Cursor {
     }
 
     fn move_to(&self, py: Python<'_>, timestamp: &Bound<'_, PyAny>) -> PyResult<()> {
-        let timestamp = to_integer("timestamp", timestamp)?;
-        py.enter(|| self.lock().move_to(timestamp))
+        let time = to_time(timestamp)?;
+        py.enter(|| {
+            let timestamp = self.calendar.timestamp(&time)?;
+            self.lock().move_to(timestamp)
+        })
     }
 
     fn next_change(&self, py: Python<'_>) -> PyResult<Option<i64>> {

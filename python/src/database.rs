@@ -3,24 +3,26 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use siltstone::simulation::json::Schema;
 use siltstone::simulation::{self, ImportOptions, OnRepeat, Options, Timeline};
-use siltstone::{Durability, Error};
+use siltstone::{Durability, Error, QueuePolicy};
 
 use crate::arrays_in::to_integer;
-use crate::arrays_out::Out;
 use crate::arrow::Table;
+use crate::bulk::Bulk;
 use crate::cursor::Cursor;
 use crate::enter::Enter;
-use crate::entities::{state_to_dict, to_update, update_of, update_to_dict};
-use crate::errors::{invalid, to_py};
+use crate::entities::{state_to_dict, to_update, update_of};
+use crate::errors::{invalid, is_ours, to_py};
 use crate::initial::{from_initial, to_initial};
 use crate::query::Query;
 use crate::report;
 use crate::ticket::Ticket;
+use crate::time::{Calendar, timestamp_in};
 use crate::updates::Updates;
 
 type Inner = simulation::SimulationDatabase;
@@ -40,6 +42,8 @@ pub(crate) struct SimulationDatabase {
     /// `None` once it is closed. Never locked across a call that releases the GIL.
     inner: RwLock<Option<Inner>>,
     path: PathBuf,
+    /// The process that opened the file.
+    pid: u32,
     /// Whether this handle stored anything: only then is the end of the run its to tell.
     wrote: AtomicBool,
 }
@@ -80,8 +84,16 @@ impl SimulationDatabase {
         codec: &str,
         on_repeat: &str,
         read_only: bool,
-        profile: &str,
+        profile_and_queue: (String, usize, String, f64),
     ) -> PyResult<Self> {
+        let (profile, queue_jobs, queue_policy, busy_s) = profile_and_queue;
+        let queue_policy = match &*queue_policy {
+            "wait" => QueuePolicy::Wait,
+            "refuse" => QueuePolicy::Refuse,
+            other => return Err(invalid("queue_policy", "wait or refuse", format!("{other:?}"))),
+        };
+        let busy_timeout = Duration::try_from_secs_f64(busy_s)
+            .map_err(|_| invalid("busy_timeout", "seconds, not negative", busy_s.to_string()))?;
         let on_repeat = match on_repeat {
             "refuse" => OnRepeat::Refuse,
             "replace" => OnRepeat::Replace,
@@ -92,6 +104,8 @@ impl SimulationDatabase {
             codec: codec.parse().map_err(to_py)?,
             profile: profile.parse().map_err(to_py)?,
             on_repeat,
+            queue: Some((queue_jobs, queue_policy)),
+            busy_timeout: Some(busy_timeout),
             ..Options::default()
         };
         let inner = py.enter(|| match read_only {
@@ -102,6 +116,7 @@ impl SimulationDatabase {
         Ok(SimulationDatabase {
             inner: RwLock::new(Some(inner)),
             path,
+            pid: std::process::id(),
             wrote: AtomicBool::new(false),
         })
     }
@@ -185,21 +200,14 @@ impl SimulationDatabase {
 
     fn updates<'py>(&self, py: Python<'py>, dataset: &str) -> PyResult<Bound<'py, PyList>> {
         let inner = self.get()?;
-        let updates = py.enter_long("reading updates", |signals| {
-            let mut all = Vec::new();
+        let mut bulk = Bulk::new(py);
+        let list = py.enter_long("reading updates", |signals| {
             inner.for_each_update(dataset, i64::MIN..=i64::MAX, |update| {
-                signals.look()?;
-                all.push(update);
-                Ok(())
+                bulk.push(update, signals)
             })?;
-            Ok(all)
+            bulk.finish(signals)
         })?;
-        let mut out = Out::new(py);
-        let list = PyList::empty(py);
-        for update in updates {
-            list.append(update_to_dict(&mut out, update)?)?;
-        }
-        Ok(list)
+        Ok(list.into_bound(py))
     }
 
     #[pyo3(signature = (dataset, start=None, stop=None))]
@@ -218,17 +226,18 @@ impl SimulationDatabase {
         Ok(Updates::new(inner, dataset.to_owned(), timestamps))
     }
 
+    /// The timestamp that was meant, and the state.
     fn state_at<'py>(
         &self,
         py: Python<'py>,
         dataset: &str,
         group: &str,
         timestamp: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let timestamp = to_integer("timestamp", timestamp)?;
+    ) -> PyResult<(i64, Bound<'py, PyDict>)> {
         let inner = self.get()?;
+        let timestamp = timestamp_in(&inner, timestamp)?;
         let state = py.enter(|| inner.state_at(dataset, group, timestamp))?;
-        state_to_dict(py, state)
+        Ok((timestamp, state_to_dict(py, state)?))
     }
 
     fn cursor(
@@ -238,9 +247,10 @@ impl SimulationDatabase {
         group: &str,
         timestamp: &Bound<'_, PyAny>,
     ) -> PyResult<Cursor> {
-        let timestamp = to_integer("timestamp", timestamp)?;
         let inner = self.get()?;
-        py.enter(|| inner.cursor(dataset, group, timestamp)).map(Cursor::new)
+        let timestamp = timestamp_in(&inner, timestamp)?;
+        let cursor = py.enter(|| inner.cursor(dataset, group, timestamp))?;
+        Ok(Cursor::new(cursor, Calendar::File(inner)))
     }
 
     fn store_initial_dataset(
@@ -306,8 +316,8 @@ impl SimulationDatabase {
     }
 
     fn resume_from(&self, py: Python<'_>, timestamp: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let timestamp = to_integer("timestamp", timestamp)?;
         let inner = self.get()?;
+        let timestamp = timestamp_in(&inner, timestamp)?;
         py.enter(|| inner.resume_from(timestamp))
     }
 
@@ -343,19 +353,34 @@ impl SimulationDatabase {
         py.enter(|| inner.flush())
     }
 
-    /// Lets the file go; with a text the run failed, if this handle wrote to it.
+    /// Lets the file go; with a text the run failed, if this handle wrote to it. What a signal
+    /// handler raises meanwhile leaves the handle open.
     #[pyo3(signature = (error=None))]
     fn close(&self, py: Python<'_>, error: Option<&str>) -> PyResult<()> {
         let inner = self.inner.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(inner) = inner else { return Ok(()) };
+        if self.pid != std::process::id() {
+            // A fork: there is nothing here to be written, and the parent's file is not ours to close.
+            py.detach(|| drop(inner));
+            return Ok(());
+        }
+        let kept = inner.clone();
         let error = error.filter(|_| self.wrote.load(Ordering::Relaxed));
-        py.enter(|| {
+        let closed = py.enter(|| {
             let marked = match error {
                 Some(error) => inner.mark_ended(Some(error)),
                 None => Ok(()),
             };
             inner.close().and(marked)
-        })
+        });
+        match &closed {
+            Err(raised) if !is_ours(py, raised) => {
+                self.inner.write().unwrap_or_else(PoisonError::into_inner).get_or_insert(kept);
+            }
+            // The last handle closes the file, which may take a while.
+            _ => py.detach(|| drop(kept)),
+        }
+        closed
     }
 
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

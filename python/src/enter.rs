@@ -1,6 +1,7 @@
 //! The one door from Python into the library.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -11,12 +12,48 @@ use crate::errors::to_py;
 /// How often a long call looks whether someone pressed Ctrl-C.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// What a signal handler or a callback raised while the library worked.
+#[derive(Clone, Default)]
+struct Raised(Arc<Mutex<Option<PyErr>>>);
+
+impl Raised {
+    fn put(&self, raised: PyErr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(raised);
+    }
+
+    /// Runs Python's signal handlers: for the library to ask whether to give up.
+    fn stop(&self) -> impl FnMut() -> bool + 'static {
+        let raised = self.clone();
+        // In an interpreter that ends there are no handlers.
+        move || match Python::try_attach(|py| py.check_signals()) {
+            Some(Err(error)) => {
+                raised.put(error);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What was raised goes before the library's own answer, which becomes its note.
+    fn instead<T>(&self, py: Python<'_>, result: Result<T>) -> PyResult<T> {
+        let raised = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(raised) = raised else { return result.map_err(to_py) };
+        let note = match result {
+            Ok(_) => "siltstone: the call had done its work all the same".to_owned(),
+            Err(error) => format!("siltstone: {error}"),
+        };
+        // Python 3.10 has no notes.
+        let _ = raised.value(py).call_method1("add_note", (note,));
+        Err(raised)
+    }
+}
+
 /// Leaving Python for the library.
 pub(crate) trait Enter {
-    /// Runs `work` with the GIL released.
+    /// Runs `work` with the GIL released. Where it waits or reads, Ctrl-C is heard.
     fn enter<T: Send>(self, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>;
 
-    /// As [`enter`](Self::enter), for work that can look for Ctrl-C itself.
+    /// As [`enter`](Self::enter), for work that looks for Ctrl-C itself too, and calls Python.
     fn enter_long<T: Send>(
         self,
         action: &'static str,
@@ -33,7 +70,9 @@ pub(crate) trait Enter {
 
 impl Enter for Python<'_> {
     fn enter<T: Send>(self, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-        self.detach(work).map_err(to_py)
+        let raised = Raised::default();
+        let result = self.detach(|| siltstone::interruptible(raised.stop(), work));
+        raised.instead(self, result)
     }
 
     fn enter_long<T: Send>(
@@ -41,12 +80,10 @@ impl Enter for Python<'_> {
         action: &'static str,
         work: impl FnOnce(&mut Signals) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let mut signals = Signals { action, raised: None, looked: Instant::now() };
-        let result = self.detach(|| work(&mut signals));
-        match (result, signals.raised) {
-            (Err(_), Some(raised)) => Err(raised),
-            (result, _) => result.map_err(to_py),
-        }
+        let raised = Raised::default();
+        let mut signals = Signals { action, raised: raised.clone(), looked: Instant::now() };
+        let result = self.detach(|| siltstone::interruptible(raised.stop(), || work(&mut signals)));
+        raised.instead(self, result)
     }
 
     fn enter_abandonable<T: Send + 'static>(
@@ -75,7 +112,7 @@ impl Enter for Python<'_> {
 /// Lets a long call hear Ctrl-C, and raise what a callback raised.
 pub(crate) struct Signals {
     action: &'static str,
-    raised: Option<PyErr>,
+    raised: Raised,
     looked: Instant,
 }
 
@@ -101,7 +138,7 @@ impl Signals {
     /// Runs some Python; what it raises stops the work and reaches the caller.
     pub(crate) fn run(&mut self, work: impl FnOnce(Python<'_>) -> PyResult<()>) -> Result<()> {
         Python::attach(work).map_err(|raised| {
-            self.raised = Some(raised);
+            self.raised.put(raised);
             Error::Interrupted { action: self.action }
         })
     }

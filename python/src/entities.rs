@@ -57,7 +57,11 @@ fn items<'py>(
     if let Ok(dict) = value.cast::<PyDict>() {
         return Ok(dict.clone());
     }
-    if !value.is_instance_of::<pyo3::types::PyMapping>() {
+    let is_state = || -> PyResult<bool> {
+        let module = value.py().import(intern!(value.py(), "siltstone.simulation"))?;
+        value.is_instance(&module.getattr(intern!(value.py(), "State"))?)
+    };
+    if !value.is_instance_of::<pyo3::types::PyMapping>() && !is_state()? {
         return Err(wrong_type(what, expected, value));
     }
     Ok(value.py().get_type::<PyDict>().call1((value,))?.cast_into()?)
@@ -106,7 +110,11 @@ fn attribute_of(
     mask: Option<&Bound<'_, PyAny>>,
     cleared: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Attribute> {
-    let data = to_array(what, value)?;
+    let mut data = to_array(what, value)?;
+    if name == "id" && data.shape() == [0] && value.cast::<numpy::PyUntypedArray>().is_err() {
+        // An empty list is of floats to numpy.
+        data = Array::from_slice::<i64>(&[]);
+    }
     let row_ptr = row_ptr.map(|ptr| to_array(&format!("{what}.row_ptr"), ptr)).transpose()?;
     let mut not_given = mask.map(|mask| to_bools(&format!("{what}.mask"), mask)).transpose()?;
     if let Some(masked) = masked_rows(what, value)? {

@@ -49,6 +49,12 @@ fn describe(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
+/// Whether an exception is one of the library's, and not one that a signal handler raised.
+pub(crate) fn is_ours(py: Python<'_>, error: &PyErr) -> bool {
+    let base = py.import("siltstone.errors").and_then(|m| m.getattr("SiltstoneError"));
+    base.is_ok_and(|base| error.matches(py, base).unwrap_or(false))
+}
+
 fn raise(class: &str, text: String) -> PyErr {
     Python::attach(|py| {
         let raised = py.import("siltstone.errors").and_then(|m| m.getattr(class)?.call1((text,)));

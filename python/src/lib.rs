@@ -1,9 +1,11 @@
 //! The Python face of siltstone, thin: classes over the Rust API, one door, one place for errors.
 //! Docstrings, defaults and conversions to other libraries are in `siltstone/*.py`.
 
+mod arena;
 mod arrays_in;
 mod arrays_out;
 mod arrow;
+mod bulk;
 mod collector;
 mod cursor;
 mod database;
@@ -16,6 +18,7 @@ mod query;
 mod report;
 mod results;
 mod ticket;
+mod time;
 mod updates;
 
 /// The compiled half of the package `siltstone`.

@@ -64,5 +64,7 @@ pub(crate) fn import<'py>(py: Python<'py>, report: &ImportReport) -> PyResult<Bo
     dict.set_item("other_files", report.other_files)?;
     let malformed = report.malformed.iter().map(|file| (&file.path, file.why.as_str()));
     dict.set_item("malformed", malformed.collect::<Vec<_>>())?;
+    let conflicts = report.conflicts.iter().map(|c| (&c.source, c.what.as_str(), c.why.as_str()));
+    dict.set_item("conflicts", conflicts.collect::<Vec<_>>())?;
     Ok(dict)
 }

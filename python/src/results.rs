@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList};
 use siltstone::simulation::json::Schema;
 use siltstone::simulation::{
     Attribute, ColumnState, EntityKey, KeyValue, ResultDataset as InnerDataset, Results as Inner,
-    ResultsOptions, Time, Timeline,
+    ResultsOptions, Timeline,
 };
 use siltstone::{Array, Error};
 
@@ -18,6 +18,7 @@ use crate::cursor::Cursor;
 use crate::enter::Enter;
 use crate::entities::{state_column_to_dict, state_to_dict};
 use crate::errors::{to_py, wrong_type};
+use crate::time::{Calendar, to_time};
 use crate::updates::Updates;
 
 /// Read access to a recorded run.
@@ -111,7 +112,8 @@ impl Results {
 
     fn dataset(&self, py: Python<'_>, name: &str) -> PyResult<ResultDataset> {
         let inner = self.get()?;
-        py.enter(|| inner.dataset(name)).map(|inner| ResultDataset { inner })
+        let timeline = inner.timeline().copied();
+        py.enter(|| inner.dataset(name)).map(|inner| ResultDataset { inner, timeline })
     }
 
     fn close(&self, py: Python<'_>) {
@@ -124,17 +126,7 @@ impl Results {
 #[pyclass(frozen, module = "siltstone._siltstone")]
 pub(crate) struct ResultDataset {
     inner: InnerDataset,
-}
-
-/// A time as Python says it: an integer, a text, or seconds since 1970 as a float.
-fn to_time(value: &Bound<'_, PyAny>) -> PyResult<Time> {
-    if let Ok(text) = value.extract::<String>() {
-        return Ok(Time::Text(text));
-    }
-    if let Ok(seconds) = value.cast_exact::<pyo3::types::PyFloat>() {
-        return Ok(Time::Moment(seconds.extract()?));
-    }
-    to_integer("timestamp", value).map(Time::Timestamp)
+    timeline: Option<Timeline>,
 }
 
 fn to_key(key: &str, value: &Bound<'_, PyAny>) -> PyResult<EntityKey> {
@@ -192,7 +184,8 @@ impl ResultDataset {
 
     fn cursor(&self, py: Python<'_>, group: &str, time: &Bound<'_, PyAny>) -> PyResult<Cursor> {
         let time = to_time(time)?;
-        py.enter(|| self.inner.cursor(group, &time)).map(Cursor::new)
+        let cursor = py.enter(|| self.inner.cursor(group, &time))?;
+        Ok(Cursor::new(cursor, Calendar::Known(self.timeline)))
     }
 
     /// The timestamp that was meant, and the state.

@@ -1,6 +1,6 @@
 //! A write on its way.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -11,35 +11,61 @@ use crate::errors::to_py;
 
 enum Answer {
     Waiting(siltstone::Ticket<i64>),
+    /// Another thread waits with the ticket in its hands.
+    Elsewhere,
     There(Result<i64>),
-    /// Only while the lock is held.
-    Taken,
 }
 
 /// The answer to a submitted update.
 #[pyclass(frozen, weakref, module = "siltstone._siltstone")]
 pub(crate) struct Ticket {
+    /// Never locked while anyone waits: an event loop may ask whether the answer is there.
     answer: Mutex<Answer>,
+    changed: Condvar,
 }
 
 impl Ticket {
     pub(crate) fn new(ticket: siltstone::Ticket<i64>) -> Self {
-        Ticket { answer: Mutex::new(Answer::Waiting(ticket)) }
+        Ticket { answer: Mutex::new(Answer::Waiting(ticket)), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Answer> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, answer: Answer) {
+        *self.lock() = answer;
+        self.changed.notify_all();
     }
 
     /// Waits a while; the answer stays for the next who asks.
     fn wait_a_while(&self, timeout: Duration) -> Option<Result<i64>> {
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        *answer = match std::mem::replace(&mut *answer, Answer::Taken) {
-            Answer::Waiting(ticket) => match ticket.wait_timeout(timeout) {
-                Ok(result) => Answer::There(result),
-                Err(ticket) => Answer::Waiting(ticket),
-            },
-            other => other,
-        };
-        match &*answer {
-            Answer::There(result) => Some(result.clone()),
-            _ => None,
+        let deadline = Instant::now() + timeout;
+        let mut answer = self.lock();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match std::mem::replace(&mut *answer, Answer::Elsewhere) {
+                Answer::There(result) => {
+                    *answer = Answer::There(result.clone());
+                    return Some(result);
+                }
+                Answer::Waiting(ticket) => {
+                    drop(answer);
+                    match ticket.wait_timeout(left) {
+                        Ok(result) => self.put(Answer::There(result)),
+                        Err(ticket) => {
+                            self.put(Answer::Waiting(ticket));
+                            return None;
+                        }
+                    }
+                    answer = self.lock();
+                }
+                Answer::Elsewhere if left.is_zero() => return None,
+                Answer::Elsewhere => {
+                    let waited = self.changed.wait_timeout(answer, left);
+                    answer = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
         }
     }
 }
@@ -65,10 +91,13 @@ impl Ticket {
         }
     }
 
-    fn done(&self, py: Python<'_>) -> bool {
-        py.detach(|| match &*self.answer.lock().unwrap_or_else(PoisonError::into_inner) {
+    /// At once, whoever waits.
+    fn done(&self) -> bool {
+        match &*self.lock() {
             Answer::Waiting(ticket) => ticket.is_done(),
-            _ => true,
-        })
+            // Whoever has the ticket puts the answer here as soon as it comes.
+            Answer::Elsewhere => false,
+            Answer::There(_) => true,
+        }
     }
 }

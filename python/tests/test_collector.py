@@ -276,3 +276,21 @@ def test_settings_from_the_environment(monkeypatch):
     assert settings.storage == "sqlite" and str(settings.storage_dir) == "results"
     with pytest.raises(TypeError):
         Settings(log_level="debug")
+
+
+def test_an_unknown_strategy_in_the_settings_is_named(tmp_path, strategies):
+    """Goal: told when it is used at the latest, with those there are, whatever the config says."""
+    settings = Settings(storage="zz", storage_dir=tmp_path)
+    uses = (
+        lambda: DataCollector({}, settings),
+        lambda: DataCollector({"storage": "sqlite"}, settings),
+        lambda: DataCollector({"database_path": tmp_path / "a.db"}, settings),
+        lambda: Simulation(settings=settings).add_model("data_collector"),
+        lambda: Simulation(settings=settings).run(),
+    )
+    for use in uses:
+        with pytest.raises(errors.InvalidError, match="'zz': expected one of file, disk, sqlite"):
+            use()
+    assert list(tmp_path.iterdir()) == []
+    strategies.add_storage_strategy("zz", SQLiteStorageStrategy)
+    Simulation(settings=settings).run()

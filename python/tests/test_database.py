@@ -2,12 +2,14 @@
 
 import asyncio
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import siltstone
 from siltstone import errors
+from siltstone.errors import BusyError, InvalidError, QueueFullError
 from siltstone.simulation import DatasetFormat, DatasetFormat_, SimulationDatabase
 
 
@@ -361,3 +363,49 @@ def test_the_tree_of_errors():
     for name, base in expected.items():
         assert issubclass(getattr(errors, name), base)
         assert str(getattr(errors, name)("a whole sentence")) == "a whole sentence"
+
+
+def test_a_full_queue_refuses_as_asked_and_another_process_is_waited_for_as_long_as_asked(tmp_path):
+    """Goal: queue, policy and time-out of the caller hold, and what was accepted is stored."""
+    path = tmp_path / "run.db"
+    options = {"queue_jobs": 4, "queue_policy": "refuse", "busy_timeout": 0.3}
+    with SimulationDatabase(path, **options) as db:
+        db.store_update(0, 0, "d", {"g": {"id": {"data": [1]}}})
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BusyError):
+            db.store_update(1, 0, "d", {"g": {"id": {"data": [1]}}})
+        tickets = []
+        with pytest.raises(QueueFullError):
+            for t in range(2, 100):
+                tickets.append(db.submit_update(t, 0, "d", {"g": {"id": {"data": [1]}}}))
+        other.execute("ROLLBACK")
+        assert len(tickets) >= 4
+        stored = 1
+        for ticket in tickets:
+            try:
+                ticket.wait()
+                stored += 1
+            except BusyError:
+                pass  # its turn came while the other connection wrote
+        assert db.get_update_count() == stored
+    for wrong in ({"queue_policy": "drop"}, {"busy_timeout": -1.0}, {"busy_timeout": float("nan")}):
+        with pytest.raises(InvalidError):
+            SimulationDatabase(tmp_path / "other.db", **wrong)
+
+
+def test_an_import_names_what_differs_from_the_database(tmp_path):
+    """Goal: content that changed since it was imported is told, and what is stored stays."""
+    updates = tmp_path / "updates"
+    updates.mkdir()
+    file = updates / "t0_0_d.json"
+    file.write_text('{"d": {"g": {"id": [1], "x": [1.0]}}}')
+    with SimulationDatabase(tmp_path / "run.db") as db:
+        assert db.import_json(None, updates).updates == 1
+        assert db.import_json(None, updates).skipped == 1
+        file.write_text('{"d": {"g": {"id": [1], "x": [2.0]}}}')
+        report = db.import_json(None, updates)
+        assert (report.updates, report.skipped, len(report.conflicts)) == (0, 0, 1)
+        path, what, why = report.conflicts[0]
+        assert Path(path) == file and "timestamp 0" in what and "x" in why
+        assert db.state_at("d", "g", 0)["x"]["data"].tolist() == [1.0]

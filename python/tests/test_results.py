@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 
 import numpy as np
 import pytest
@@ -157,9 +157,32 @@ def test_times_as_text_and_datetime(path):
         for time in times:
             state = dataset.slice("g", timestamp=time)
             assert state["x"]["data"].tolist() == [1.0] and state.timestamp == 60, time
+            assert dataset.state_at("g", time) == state
+            cursor = dataset.cursor("g", time)
+            assert cursor.timestamp == 60 and cursor.move_to(0) and cursor.move_to(time) == state
+        assert dataset.slice("g", timestamp=date(2020, 1, 1)).timestamp == 0
+        assert dataset.cursor("g").move_to(date(2020, 1, 2)).timestamp == 86_400
     with get_simulation_results(updates_path=path) as results:
         with pytest.raises(InvalidError, match="no timeline"):
             results.get_dataset("d").slice("g", timestamp="2020-01-01")
+    with SimulationDatabase(path) as db:
+        for wrong in ("2020-01-01", datetime(2020, 1, 1), date(2020, 1, 1), np.datetime64("2020")):
+            for call in (db.resume_from, lambda at: db.state_at("d", "g", at)):
+                with pytest.raises(InvalidError, match="no timeline"):
+                    call(wrong)
+        db.set_timeline(1_577_836_800)
+        for time in times:
+            state = db.state_at("d", "g", time)
+            assert state["x"]["data"].tolist() == [1.0] and state.timestamp == 60, time
+            cursor = db.cursor("d", "g", time)
+            assert cursor.timestamp == 60 and cursor.move_to(0) and cursor.move_to(time) == state
+        assert db.state_at("d", "g", date(2020, 1, 1)).timestamp == 0
+        with pytest.raises(InvalidError):
+            db.state_at("d", "g", np.datetime64("NaT"))
+        with pytest.raises(InvalidError):
+            db.state_at("d", "g", "yesterday")
+        assert db.resume_from("2020-01-01T00:01:30") == 1
+        assert db.resume_from(date(2020, 1, 1)) == 1 and db.get_timestamps("d") == [0]
 
 
 def test_the_edge_cases_that_the_described_system_gets_wrong(shared):

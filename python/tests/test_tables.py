@@ -1,5 +1,9 @@
 """States, updates and SQL as tables of other libraries."""
 
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -65,6 +69,48 @@ def test_xarray_names_its_dimensions(state):
     assert float(data["f"].sel(id=2)) == 2.5 and np.isnan(data["f"].sel(id=1))
 
 
+def test_other_libraries_take_a_state_for_a_table(state):
+    """Goal: PyArrow, pandas and Polars take the state itself, and never its names for data."""
+    expected = state.to_arrow()
+    assert pa.table(state).equals(expected)
+    assert pd.DataFrame.from_arrow(state)["f"].fillna(0).tolist() == [1.5, 0.0, 2.5]
+    frame = pl.DataFrame(state)
+    assert frame.columns == expected.column_names and frame["l"].to_list() == [[1, 2], [], [3]]
+    assert pa.RecordBatchReader.from_stream(state).read_all().equals(expected)
+    # What cannot take a table is told so, and does not make one of the names.
+    for wrong in (pd.DataFrame, np.asarray, pd.Series):
+        with pytest.raises(TypeError, match="to_pandas"):
+            wrong(state)
+
+
+def test_a_state_reads_and_changes_as_a_dict(db, state):
+    """Goal: every way to look into a dict, `dict(state)`, equality by bits, and storing it again."""
+    import copy
+    import pickle
+
+    names = ["id", "f", "i", "b", "s", "p", "l", "t"]
+    assert list(state) == list(state.keys()) == list(dict(state)) == list({**state}) == names
+    assert len(state) == 8 and "f" in state and "g" not in state
+    assert state.get("g") is None and state.get("f") is state["f"]
+    assert [name for name, _ in state.items()] == names and len(state.values()) == 8
+    assert reversed(state) is not None and bool(state) and not State()
+    for again in (pickle.loads(pickle.dumps(state)), copy.deepcopy(state), dict(state)):
+        assert again == state and state == again
+    changed = state.copy()
+    changed["p"] = {"data": state["p"]["data"] + 1}
+    assert changed != state and state != {"id": 1} and state != 3
+    del changed["l"]
+    assert changed.pop("t")["data"].dtype == "M8[s]" and changed.pop("t", None) is None
+    changed.update(x={"data": [1, 2, 3]})
+    assert changed.setdefault("x", 1) == {"data": [1, 2, 3]} and "l" not in changed
+    with pytest.raises(KeyError):
+        state["g"]
+    with pytest.raises(TypeError):
+        hash(state)
+    db.store_update(8, 0, "d", {"copy": state.copy()})
+    assert db.state_at("d", "copy", 8).rows("s") == state.rows("s")
+
+
 def test_a_state_is_a_dict_with_words(state):
     """Goal: masked arrays, rows, HTML, pickling and copying."""
     import pickle
@@ -98,8 +144,17 @@ def test_sql_gives_rows_and_tables(db, state):
     assert found.to_pandas()["half"].tolist() == [0.5]
     assert found.to_polars().columns == found.columns
     assert pa.table(found)["timestamp"].to_pylist() == [5]
-    twice = db.sql("SELECT 1 AS a, 2 AS a").to_pandas()
-    assert twice.columns.tolist() == ["a", "a"] and twice.iloc[0].tolist() == [1, 2]
+    assert pd.DataFrame(found).columns.tolist() == found.columns
+    assert pd.DataFrame(found)["origin"].tolist() == ["m"]
+    twice = db.sql("SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a")
+    for frame in (twice.to_pandas(), pd.DataFrame(twice), twice.to_polars().to_pandas()):
+        assert frame.columns.tolist() == ["a", "a_3", "a_2", "a_4"]
+        assert frame.iloc[0].tolist() == [1, 2, 3, 4]
+    assert twice.columns == ["a", "a", "a_2", "a"] and twice.rows == [(1, 2, 3, 4)]
+    none = db.sql("SELECT 1 AS a, 2 AS a WHERE 0")
+    assert none.to_pandas().columns.tolist() == ["a", "a_2"] and none.rows == []
+    assert pickle.loads(pickle.dumps(found.rows)) == found.rows
+    assert found.to_xarray()["half"].dims == ("row",)
     items = db.sql(
         "SELECT silt_items(dtype, shape, codec, data) FROM numpy_array WHERE dtype = '>f8'"
     )
@@ -128,3 +183,104 @@ def test_long_tables_stream(db, tmp_path):
         updates.write(tmp_path / "u.xlsx")
     with pytest.raises(KeyError):
         pa.table(db.updates_table("d", "nothing"))
+
+
+def test_tables_become_datasets_of_xarray(db, state):
+    """Goal: states over timestamp and id, everything else over its rows; each type, and what is
+    undefined, as a single state has it."""
+    more = {"id": {"data": [2, 4]}, "i": {"data": np.array([20, 40])}, "f": {"data": [0.5, 4.5]}}
+    db.store_update(9, 0, "d", {"g": {**more, "z": {"data": np.array([1j, 2 + 1j], dtype="c8")}}})
+    data = db.states_table("d", "g", [5, 9, 9]).to_xarray()
+    assert dict(data.sizes) == {"timestamp": 3, "id": 4, "p_1": 2}
+    assert data["timestamp"].values.tolist() == [5, 9, 9]
+    assert data["id"].values.tolist() == [3, 1, 2, 4]
+    assert data.attrs == {"dataset": "d", "entity_group": "g"}
+    for at, time in enumerate([5, 9]):
+        one = db.state_at("d", "g", time).to_xarray()
+        for name in one.data_vars:
+            if name in ("s", "l") or name not in data:
+                continue  # objects, and values that say themselves what is undefined
+            values, expected = data[name].values[at], one[name].values
+            if name.endswith("_undefined") or f"{name}_undefined" not in one:
+                np.testing.assert_array_equal(values, expected, err_msg=name)
+            else:
+                defined = ~one[f"{name}_undefined"].values
+                np.testing.assert_array_equal(values[defined], expected[defined], err_msg=name)
+    assert data["s"].values[1].tolist() == ["Zürich", "", "b", ""]
+    assert data["s_undefined"].values[1].tolist() == [False, True, False, True]
+    assert data["l"].values[0, 0].tolist() == [1, 2] and data["l"].values[0, 3] is None
+    assert data["i"].dtype == np.int64 and data["t"].dtype.kind == "M"
+    assert data["z"].values[1, 3] == 2 + 1j and np.isnan(data["z"].values[0, 3])
+    assert float(data["f"].sel(timestamp=5, id=2)) == 2.5
+    updates = db.updates_table("d", "g").to_xarray()
+    assert dict(updates.sizes) == {"row": 5, "p_1": 2}
+    assert updates["id"].values.tolist()[3:] == [2, 4]
+    assert updates["i"].values[3:].tolist() == [20, 40]
+    assert updates["i_undefined"].values.tolist() == [False, True, False, False, False]
+    empty = db.states_table("d", "g", []).to_xarray()
+    assert dict(empty.sizes)["timestamp"] == 0 and "f" in empty
+    assert db.sql("SELECT 1 AS a WHERE 0").to_xarray().sizes["row"] == 0
+
+
+def test_many_states_become_a_dataset_with_little_more_memory(path, tmp_path):
+    """Goal: 10,000 entities at 100 times; the memory beside the result is a column or so."""
+    program = f"""
+import resource
+import numpy as np, pyarrow, xarray
+from siltstone.simulation import SimulationDatabase
+n, times, columns = 10_000, 100, 8
+with SimulationDatabase({str(path)!r}) as db:
+    for t in range(times):
+        data = {{f"x{{c}}": {{"data": np.full(n, t + c / 10)}} for c in range(columns)}}
+        db.store_update(t, 0, "d", {{"g": {{"id": {{"data": np.arange(n)}}, **data}}}})
+    db.states_table("d", "g", [0, 1]).to_xarray()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    data = db.states_table("d", "g").to_xarray()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert data["x3"].shape == (times, n) and float(data["x3"].sel(timestamp=50, id=7)) == 50.3
+    print(grown / data.nbytes)
+"""
+    pytest.importorskip("resource")
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert float(ran.stdout) < 1.9, ran.stdout
+
+
+def test_tables_and_datasets_show_themselves(db, state):
+    """Goal: a notebook shows the first rows of a table, and the groups of a dataset."""
+    html = db.updates_table("d", "g")._repr_html_()
+    assert "updates of d/g" in html and "Zürich" in html and "more" not in html
+    ids = np.arange(5000)
+    db.store_update(6, 0, "<d>", {"g": {"id": {"data": ids}, "x": {"data": ids * 1.5}}})
+    html = db.states_table("<d>", "g")._repr_html_()
+    assert html.count("<tr>") == 11 and "and more" in html and "<d>" not in html
+    assert "more" not in db.states_table("<d>", "g", [])._repr_html_()
+    with siltstone.simulation.get_simulation_results(updates_path=db.path) as results:
+        html = results.get_dataset("d")._repr_html_()
+    assert "<td>g</td>" in html and "f, i, b" in html and "timestamps 5 to 5" in html
+
+
+def test_what_the_schema_calls_a_bool_is_one_in_pandas(tmp_path):
+    """Goal: JSON bools, which are stored as bytes, are bools in pandas as they are in Polars, nullable
+    where undefined; bytes that are no bools stay bytes."""
+    from siltstone.simulation import AttributeSpec, SimulationDatabase
+
+    (tmp_path / "t0_0_d.json").write_text(
+        '{"d":{"g":{"id":[1,2,3],"all":[true,false,true],"some":[true,null,false],"n":[1,0,5]}}}'
+    )
+    schema = [AttributeSpec(name, bool) for name in ("all", "some")]
+    with SimulationDatabase(tmp_path / "run.db") as db:
+        db.import_json(updates_dir=tmp_path, schema=schema)
+        state = db.state_at("d", "g", 0)
+        frame, polars = state.to_pandas(), state.to_polars()
+        assert polars["all"].dtype == polars["some"].dtype == pl.Boolean
+        assert frame["all"].dtype == bool and frame["all"].tolist() == [True, False, True]
+        assert str(frame["some"].dtype) == "boolean" and frame["some"].isna().tolist() == [
+            False,
+            True,
+            False,
+        ]
+        assert state["all"]["data"].dtype == np.int8  # the state itself is as it was stored
+        db.store_update(1, 0, "d", {"g": {"id": [1], "all": np.array([7], dtype="i1")}})
+        seven = db.state_at("d", "g", 1)
+        assert seven.to_pandas()["all"].tolist() == seven.to_polars()["all"].to_list() == [7, 0, 1]

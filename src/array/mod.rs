@@ -11,6 +11,7 @@ mod csr;
 mod dtype;
 mod element;
 mod ndarray;
+mod number;
 mod pack;
 mod place;
 
@@ -23,5 +24,6 @@ pub use element::Element;
 pub use ndarray::Array;
 pub(crate) use ndarray::byte_size;
 pub(crate) use ndarray::text_of_cell;
+pub(crate) use number::{integer, number};
 pub(crate) use pack::{pack, unpack};
 pub(crate) use place::{BLOCK, Place};

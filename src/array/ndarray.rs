@@ -195,14 +195,20 @@ pub(crate) fn text_of_cell(cell: &[u8]) -> String {
         .collect()
 }
 
-/// Bytes of an array; `None` if the product leaves `isize`.
+/// The most items, or rows, that an array without bytes may claim.
+const MOST_EMPTY: usize = 1 << 20;
+
+/// Bytes of an array; `None` if the product leaves `isize`, or if there are no bytes and the product of
+/// the dimensions that are not zero is more than [`MOST_EMPTY`]: nothing in a file would answer for it.
 pub(crate) fn byte_size(dtype: DType, shape: &[usize]) -> Option<usize> {
     // A zero anywhere makes the array empty, but numpy bounds the product of the others too.
     let mut lengths = shape.iter().filter(|n| **n > 0);
     lengths
         .try_fold(dtype.item_size().max(1), |size, n| size.checked_mul(*n))
         .filter(|size| *size <= isize::MAX as usize)?;
-    Some(shape.iter().product::<usize>() * dtype.item_size())
+    let size = shape.iter().product::<usize>() * dtype.item_size();
+    let claimed = shape.iter().filter(|n| **n > 0).product::<usize>();
+    (size > 0 || claimed <= MOST_EMPTY).then_some(size)
 }
 
 #[cfg(test)]
@@ -241,5 +247,14 @@ mod tests {
         assert!(Array::new(DType::F64, vec![usize::MAX, 0, 16], vec![]).is_err());
         assert!(Array::new(DType::F64, vec![3], vec![0; 23]).is_err());
         assert!(Array::new(DType::U8, vec![1; 65], vec![0]).is_err());
+        for (dtype, shape) in [
+            ("<f8", vec![0, 100_000_000_000]),
+            ("<f8", vec![1_000_000_000_000, 0]),
+            ("|S0", vec![3, 100_000_000_000]),
+            ("<U0", vec![1_000_000_000_000]),
+        ] {
+            let claimed = Array::new(dtype.parse().unwrap(), shape, vec![]);
+            assert!(claimed.is_err(), "no byte answers for {claimed:?}");
+        }
     }
 }

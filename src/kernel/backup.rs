@@ -155,6 +155,7 @@ fn copy_pages(
         let done = backup.progress();
         let all = done.pagecount as u64;
         progress(all - done.remaining as u64, all)?;
+        super::patience::look("backing up")?;
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
@@ -190,6 +191,7 @@ fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
         path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
     );
     let conn = Connection::open_with_flags(uri, flags).at(path, "opening the copy")?;
+    connect::let_be_given_up(&conn).at(path, "opening the copy")?;
     let check: String = conn
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .at(path, "checking the copy")?;
@@ -210,9 +212,17 @@ pub(super) fn before_migration(
     store: &str,
     version: i64,
 ) -> Result<()> {
-    let target = beside(path, &format!(".before-{store}-v{version}"));
-    if target.exists() {
-        return Ok(()); // an earlier try, or another process, has made it
+    let name = format!(".before-{store}-v{version}");
+    let rows = count_rows(conn).at(path, "backing up")?;
+    let mut target = beside(path, &name);
+    for number in 2.. {
+        if !target.exists() {
+            break;
+        }
+        if is_copy(&target, &rows) {
+            return Ok(()); // an earlier try, or another process, has made it
+        }
+        target = beside(path, &format!("{name}-{number}")); // somebody else's, or of another time
     }
     // Another process may have made the backup and changed the file since we looked: its copy is the
     // one of the old file, and must stay.
@@ -232,6 +242,11 @@ pub(super) fn before_migration(
         Err(_) if overtaken.get() || target.exists() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a file is a whole database with these rows.
+fn is_copy(path: &Path, rows: &[(String, u64)]) -> bool {
+    prove(path, rows).is_ok()
 }
 
 /// Puts a backup in the place of `target`, verified first. Without `overwrite` an existing file is

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::failure::At;
 use super::options::Builder;
 use super::schema::{self, Adoption};
-use super::{files, functions, locks};
+use super::{files, functions, locks, patience};
 use crate::error::{Error, Result};
 
 /// `SILT`, in the file's header.
@@ -19,13 +19,15 @@ pub(super) const APPLICATION_ID: i32 = 0x5349_4c54;
 /// How long a statement waits for another connection, the writer's `BEGIN` excepted.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A pause before the next try, longer after more tries and never the same for two processes.
+/// A pause before the next try, longer after more tries and never the same for two processes. The
+/// caller is asked whether to give up: see [`is_busy`].
 pub(super) fn pause(tries: u32) {
     let base_us = 50u64 << tries.min(7); // 50 us to 6.4 ms
     let jitter = Instant::now().elapsed().as_nanos() as u64
         ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         ^ u64::from(tries).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     std::thread::sleep(Duration::from_micros(base_us + (jitter >> 7) % base_us));
+    patience::stops();
 }
 
 thread_local!(static IMPATIENT: Cell<bool> = const { Cell::new(false) });
@@ -47,7 +49,7 @@ fn busy(tries: i32) -> bool {
         SINCE.set(Some(Instant::now()));
     }
     pause(tries as u32);
-    SINCE.get().is_none_or(|since| since.elapsed() < BUSY_TIMEOUT)
+    !patience::has_stopped() && SINCE.get().is_none_or(|since| since.elapsed() < BUSY_TIMEOUT)
 }
 
 fn prepare(conn: &Connection) -> Result<()> {
@@ -139,8 +141,9 @@ fn check_not_inherited(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the writer's connection; creates and marks the file if it is new.
-pub(super) fn writer(options: &Builder) -> Result<Connection> {
+/// Opens the writer's connection; creates and marks the file if it is new. A file of another program
+/// is left as it is, and comes with what would take it over.
+pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static Adoption>)> {
     set_up_library();
     let path = options.path.as_path();
     if path.is_dir() {
@@ -157,24 +160,33 @@ pub(super) fn writer(options: &Builder) -> Result<Connection> {
     check_not_inherited(path)?;
     let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
     prepare(&conn).at(path, "opening it")?;
-    match identify(&conn, path, options.adoptions)? {
-        Owner::Ours => {}
-        Owner::Nobody => create(&conn, options).at(path, "creating")?,
-        Owner::Adoptable(adoption) => schema::adopt(&conn, path, adoption)?,
-    }
+    let adoption = match identify(&conn, path, options.adoptions)? {
+        Owner::Ours => None,
+        Owner::Nobody => {
+            create(&conn, options).at(path, "creating")?;
+            None
+        }
+        Owner::Adoptable(adoption) => Some(adoption),
+    };
     let set = || -> Result<()> {
         conn.pragma_update(None, "synchronous", "NORMAL")?;
         conn.pragma_update(None, "cache_size", -options.profile.cache_kib())?;
-        let page_size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = options.profile.wal_bytes() / page_size;
-        conn.pragma_update(None, "wal_autocheckpoint", pages)?;
-        // What grew beyond this is given back at the next reset of the log.
-        conn.pragma_update(None, "journal_size_limit", 4 * options.profile.wal_bytes())?;
-        Ok(())
+        set_log_size(&conn, options.profile.wal_bytes())
     };
-    enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
+    if adoption.is_none() {
+        enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
+    }
     set().at(path, "opening it")?;
-    Ok(conn)
+    Ok((conn, adoption))
+}
+
+/// Sets the size of the log at which it is moved into the file.
+pub(super) fn set_log_size(conn: &Connection, bytes: i64) -> Result<()> {
+    let page_size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    conn.pragma_update(None, "wal_autocheckpoint", bytes / page_size)?;
+    // What grew beyond this is given back at the next reset of the log.
+    conn.pragma_update(None, "journal_size_limit", 4 * bytes)?;
+    Ok(())
 }
 
 fn create(conn: &Connection, options: &Builder) -> Result<()> {
@@ -193,7 +205,7 @@ fn create(conn: &Connection, options: &Builder) -> Result<()> {
 }
 
 /// Turns the write-ahead log on. SQLite does not call the busy handler here, so we try again.
-fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
+pub(super) fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
     let start = Instant::now();
     for tries in 0.. {
         let mode = conn
@@ -213,12 +225,12 @@ fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
     unreachable!("the loop ends by returning")
 }
 
-/// Whether SQLite said that another connection is in the way.
+/// Whether SQLite said that another connection is in the way, and the caller still wants to wait.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-    )
+    ) && !patience::has_stopped()
 }
 
 /// Opens a connection that can only read.
@@ -252,10 +264,17 @@ pub(super) fn reader(
     prepare(&conn).at(path, "opening it")?;
     conn.pragma_update(None, "query_only", true).at(path, "opening it")?;
     conn.pragma_update(None, "cache_size", -cache_kib).at(path, "opening it")?;
+    let_be_given_up(&conn).at(path, "opening it")?;
     match identify(&conn, path, adoptions)? {
         Owner::Nobody => Err(Error::NotOurs { path: path.to_owned(), why: "it is empty".into() }),
         Owner::Ours | Owner::Adoptable(_) => Ok(conn),
     }
+}
+
+/// Lets the statements of a connection be given up in their middle. Only for one that reads: SQLite
+/// may ask when a COMMIT has done its work, and would call that interrupted.
+pub(super) fn let_be_given_up(conn: &Connection) -> rusqlite::Result<()> {
+    conn.progress_handler(10_000, Some(patience::stops))
 }
 
 /// Removes the empty log and its index that a connection for reading makes and, having no right to lock

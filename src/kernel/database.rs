@@ -7,14 +7,15 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-use super::connect;
+use super::deferred::Deferred;
 use super::failure::At;
-use super::options::{Builder, Durability};
+use super::options::{Builder, Durability, Profile};
 use super::schema::{self, Adoption, Lineage};
 use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
 use super::tx::{ReadTx, WriteTx};
 use super::writer::Writer;
+use super::{connect, patience};
 use crate::error::{Error, Result};
 
 /// Read connections that are kept open for the next reader.
@@ -29,6 +30,8 @@ const IDLE_READERS: usize = 8;
 pub struct Database {
     shared: Arc<Shared>,
     durability: Durability,
+    /// Errors that this handle and its clones were not told yet.
+    deferred: Arc<Deferred>,
 }
 
 impl std::fmt::Debug for Database {
@@ -45,7 +48,7 @@ struct Shared {
     writer: Option<Arc<Writer>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     idle: Mutex<Vec<Connection>>,
-    cache_kib: i64,
+    profile: Profile,
     adoptions: &'static [&'static Adoption],
     counters: Arc<Counters>,
 }
@@ -74,7 +77,7 @@ impl Drop for Shared {
             // Costs nothing unless a table has grown much since the last time; if another process
             // writes just now, it is left for the next close.
             let optimize = |conn: &Connection| Ok(conn.execute_batch("PRAGMA optimize")?);
-            let optimized = connect::without_waiting(|| writer.maintain(optimize));
+            let optimized = connect::without_waiting(|| writer.look_after(optimize));
             if let Err(error) = optimized {
                 tracing::debug!(%error, "PRAGMA optimize");
             }
@@ -119,7 +122,7 @@ impl Database {
             options.path = canonical(&options.path)?;
             let shared = open.get(&options.path).and_then(Weak::upgrade);
             if let Some(shared) = shared.filter(|s| s.pid == std::process::id()) {
-                return Ok(Database { shared, durability: options.durability });
+                return Ok(Database::over(shared, options.durability));
             }
         }
         let conn = connect::writer(&options)?;
@@ -137,28 +140,32 @@ impl Database {
             writer: Some(writer),
             thread: Mutex::new(Some(thread)),
             idle: Mutex::default(),
-            cache_kib: options.profile.cache_kib(),
+            profile: options.profile,
             adoptions: options.adoptions,
             counters,
         });
         open.insert(options.path, Arc::downgrade(&shared));
-        Ok(Database { shared, durability: options.durability })
+        Ok(Database::over(shared, options.durability))
     }
 
     pub(super) fn open_for_reading(options: Builder) -> Result<Self> {
-        let cache_kib = options.profile.cache_kib();
-        let conn = connect::reader(&options.path, cache_kib, options.adoptions)?;
+        let profile = options.profile;
+        let conn = connect::reader(&options.path, profile.cache_kib(), options.adoptions)?;
         let shared = Arc::new(Shared {
             path: canonical(&options.path)?,
             pid: std::process::id(),
             writer: None,
             thread: Mutex::new(None),
             idle: Mutex::new(vec![conn]),
-            cache_kib,
+            profile,
             adoptions: options.adoptions,
             counters: Arc::default(),
         });
-        Ok(Database { shared, durability: options.durability })
+        Ok(Database::over(shared, options.durability))
+    }
+
+    fn over(shared: Arc<Shared>, durability: Durability) -> Self {
+        Database { shared, durability, deferred: Arc::default() }
     }
 
     /// The file.
@@ -185,15 +192,19 @@ impl Database {
     /// Waits until every write that was accepted is in the file, at the durability of this handle.
     ///
     /// # Errors
-    /// The first error of a write that had been acknowledged before its commit
-    /// ([`Durability::Buffered`]); it is told once.
+    /// The first error of a write of this handle or a clone of it that was not told yet: of one that had
+    /// been acknowledged before its commit ([`Durability::Buffered`]), or whose [`Ticket`] nobody has
+    /// waited for. It is told once.
     pub fn flush(&self) -> Result<()> {
         let writer = self.writer()?;
+        if writer.is_untouched() {
+            return self.deferred.tell();
+        }
         writer.drain()?;
         if self.durability == Durability::Disk {
             self.checkpoint()?;
         }
-        writer.take_deferred()
+        self.deferred.tell()
     }
 
     /// Moves the log into the file and syncs both, as far as readers allow.
@@ -224,7 +235,9 @@ impl Database {
             // Each step of this statement frees one page.
             let mut statement = conn.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
+            while rows.next()?.is_some() {
+                patience::look("vacuuming")?;
+            }
             drop(rows);
             drop(statement);
             let freed = (before - pages(conn)?).max(0) * page_size;
@@ -268,6 +281,15 @@ impl Database {
         if self.shared.writer.is_some() { self.flush() } else { Ok(()) }
     }
 
+    /// Bytes of log after which it is moved into the file.
+    pub(super) fn wal_bytes(&self) -> i64 {
+        self.shared.profile.wal_bytes()
+    }
+
+    pub(super) fn close_idle_readers(&self) {
+        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn check_process(&self) -> Result<()> {
         if self.shared.pid == std::process::id() {
             return Ok(());
@@ -303,7 +325,7 @@ impl Database {
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer()?.submit(self.durability, work)
+        self.writer()?.submit(self.durability, &self.deferred, work)
     }
 
     /// Queues `work`, acknowledged by being queued.
@@ -311,7 +333,7 @@ impl Database {
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<()> + Send + 'static,
     {
-        self.writer()?.post(work)
+        self.writer()?.post(&self.deferred, work)
     }
 
     /// Runs `work` on one snapshot of the file.
@@ -335,10 +357,7 @@ impl Database {
         let idle = lock().pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => {
-                add(&self.shared.counters.readers_opened, 1);
-                connect::reader(self.path(), self.shared.cache_kib, self.shared.adoptions)?
-            }
+            None => self.new_reader()?,
         };
         add(&self.shared.counters.reads, 1);
         let result = work(&conn).at(self.path(), action);
@@ -351,10 +370,28 @@ impl Database {
         result
     }
 
+    /// A read connection that is used once: for statements that may leave something behind.
+    pub(super) fn with_own_reader<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.check_process()?;
+        add(&self.shared.counters.reads, 1);
+        let conn = self.new_reader()?;
+        work(&conn).at(self.path(), action)
+    }
+
+    fn new_reader(&self) -> Result<Connection> {
+        add(&self.shared.counters.readers_opened, 1);
+        let cache_kib = self.shared.profile.cache_kib();
+        connect::reader(self.path(), cache_kib, self.shared.adoptions)
+    }
+
     /// Brings a store's tables up to date if the file has old ones; refuses newer ones.
     pub(crate) fn migrate(&self, lineage: &'static Lineage) -> Result<()> {
         match &self.shared.writer {
-            Some(writer) => writer.maintain(|conn| schema::migrate(conn, self.path(), lineage)),
+            Some(writer) => writer.look_after(|conn| schema::migrate(conn, self.path(), lineage)),
             None => self.with_reader("reading its versions", |conn| {
                 // A file of another program has no versions; it was recognised by its tables.
                 let ours = ReadTx::new(conn);

@@ -57,6 +57,9 @@ fn place_failure(path: &Path, action: &'static str, code: i32, why: String) -> E
             what: "the database".into(),
             why: format!("{why} while {action}"),
         },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked if super::patience::has_stopped() => {
+            Error::Interrupted { action }
+        }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             Error::Busy { path, waited_ms: super::connect::BUSY_TIMEOUT.as_millis() as u64, action }
         }

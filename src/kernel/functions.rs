@@ -3,7 +3,9 @@
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 
-use crate::array::{Array, BLOCK, Codec, Place, byte_size, parse_shape};
+use crate::array::{
+    Array, BLOCK, Codec, DType, Kind, Place, byte_size, integer, number, parse_shape,
+};
 use crate::error::{Error, Result};
 
 /// Adds `silt_items` and `silt_raw`, each of (dtype, shape, codec, data).
@@ -54,26 +56,54 @@ fn block_of(args: &Context<'_>, id: i64) -> rusqlite::Result<Array> {
     })
 }
 
-/// The items in C order as one flat JSON list; a dtype that is neither number nor text as hex.
+/// The items in C order as one flat JSON list: numbers, texts, `true` and `false`, a complex number as
+/// `[real, imaginary]`, times as their count of units. What JSON has no number for (NaN, infinities, NaT)
+/// is `null`.
 fn items_json(array: &Array) -> String {
     use serde_json::Value;
-    let numbers = || -> Option<Vec<Value>> {
-        if let Some(items) = array.to_strings() {
-            return Some(items.into_iter().map(Value::from).collect());
+    if let Some(items) = array.to_strings() {
+        return Value::from(items).to_string();
+    }
+    let plain = array.to_little_endian();
+    let (dtype, size) = (plain.dtype(), plain.dtype().item_size());
+    let float = |size: usize, bytes: &[u8]| number(DType::of(Kind::Float, size as u32), bytes);
+    let item = |bytes: &[u8]| -> Value {
+        match dtype.kind() {
+            Kind::Bool => Value::from(bytes != [0]),
+            Kind::Float => Value::from(number(dtype, bytes)),
+            Kind::Complex => {
+                let (real, imaginary) = bytes.split_at(size / 2);
+                Value::from(vec![float(size / 2, real), float(size / 2, imaginary)])
+            }
+            Kind::UInt => Value::from(integer(Kind::UInt, bytes) as u64),
+            Kind::Int => Value::from(integer(Kind::Int, bytes)),
+            _ => match integer(Kind::Int, bytes) {
+                i64::MIN => Value::Null,
+                count => Value::from(count),
+            },
         }
-        if let Some(items) = array.to_i64s() {
-            return Some(items.into_iter().map(Value::from).collect());
-        }
-        if let Some(items) = array.to_vec::<f32>() {
-            return Some(items.into_iter().map(Value::from).collect());
-        }
-        Some(array.to_vec::<f64>()?.into_iter().map(Value::from).collect())
     };
-    match numbers() {
-        Some(items) => Value::Array(items).to_string(),
-        None => {
-            let hex: String = array.data().iter().map(|b| format!("{b:02x}")).collect();
-            Value::String(hex).to_string()
-        }
+    Value::Array(plain.data().chunks_exact(size.max(1)).map(item).collect()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: an array of any dtype is a JSON list of its items, each exact.
+    #[test]
+    fn every_dtype_has_a_list() {
+        let list = |dtype: &str, bytes: &[u8], n: usize| {
+            items_json(&Array::new(dtype.parse().unwrap(), vec![n], bytes.to_vec()).unwrap())
+        };
+        assert_eq!(list("<f2", &[0x66, 0x2e, 0, 0x40, 0, 0x7e], 3), "[0.0999755859375,2.0,null]");
+        assert_eq!(list("<u8", &[0xff; 8], 1), "[18446744073709551615]");
+        assert_eq!(list(">i2", &[0xff, 0xfe], 1), "[-2]");
+        assert_eq!(list("|b1", &[0, 1], 2), "[false,true]");
+        let both = [1.5f64.to_le_bytes(), (-2.0f64).to_le_bytes()].concat();
+        assert_eq!(list("<c16", &both, 1), "[[1.5,-2.0]]");
+        let times = [7i64.to_le_bytes(), i64::MIN.to_le_bytes()].concat();
+        assert_eq!(list("<M8[ns]", &times, 2), "[7,null]");
+        assert_eq!(list("<U1", &[b'a', 0, 0, 0], 1), "[\"a\"]");
     }
 }

@@ -162,6 +162,11 @@ impl Builder {
     /// [`Error::NotOurs`] and [`Error::TooNew`] leave the file untouched; [`Error::Io`] if it
     /// cannot be opened or created.
     pub fn open(self) -> Result<Database> {
+        if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
+            let got =
+                format!("{:?}: nothing is kept in memory only", self.path.display().to_string());
+            return Err(Error::invalid("path", "the name of a file", got));
+        }
         if !self.page_size.is_power_of_two() || !(512..=65536).contains(&self.page_size) {
             let got = self.page_size.to_string();
             return Err(Error::invalid("page size", "a power of two from 512 to 65536", got));

@@ -73,7 +73,7 @@ impl Database {
         sql: &str,
         mut each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
     ) -> Result<()> {
-        self.with_reader("running the query", |conn| {
+        self.with_own_reader("running the query", |conn| {
             add_views(conn)?;
             let mut statement = conn.prepare(sql)?;
             let columns: Vec<String> =

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::deferred::Answer;
+use super::patience;
 use crate::error::{Error, Result};
 
 pub(super) struct Slot<T> {
@@ -26,7 +28,21 @@ impl<T> Slot<T> {
         self.done.notify_all();
     }
 
+    /// `None` at the deadline, or if the caller gave up the waiting.
     fn take(&self, deadline: Option<Instant>) -> Option<Result<T>> {
+        loop {
+            let slice = patience::is_watched().then(|| Instant::now() + patience::LOOK_EVERY);
+            let until = deadline.into_iter().chain(slice).min();
+            if let Some(result) = self.take_until(until) {
+                return Some(result);
+            }
+            if deadline.is_some_and(|at| at <= Instant::now()) || patience::stops() {
+                return None;
+            }
+        }
+    }
+
+    fn take_until(&self, deadline: Option<Instant>) -> Option<Result<T>> {
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match std::mem::replace(&mut *outcome, Outcome::Taken) {
@@ -45,8 +61,15 @@ impl<T> Slot<T> {
     }
 }
 
+impl<T: Send> Answer for Slot<T> {
+    fn is_taken(&self) -> bool {
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*outcome, Outcome::Taken)
+    }
+}
+
 /// A write on its way. [`wait`](Ticket::wait) gives its answer; dropping the ticket does not stop
-/// the write.
+/// the write, and its error is told by the next flush or close of the handle.
 #[must_use = "the write's error is only seen by waiting for it, or by a flush"]
 pub struct Ticket<T> {
     pub(super) slot: Arc<Slot<T>>,
@@ -56,9 +79,13 @@ impl<T> Ticket<T> {
     /// Waits until the write is acknowledged at its durability.
     ///
     /// # Errors
-    /// Whatever the write met; then nothing of it is in the file.
+    /// Whatever the write met; then nothing of it is in the file. [`Error::Interrupted`] if the waiting
+    /// was given up ([`interruptible`](crate::interruptible)): the write goes on.
     pub fn wait(self) -> Result<T> {
-        self.slot.take(None).expect("without a deadline the answer comes")
+        // Inside a caller's own function this very thread may hold the writer.
+        let nested = patience::is_asking().then(|| Instant::now() + patience::NESTED_WAIT);
+        let given_up = Error::Interrupted { action: "waiting for a queued write, which goes on" };
+        self.slot.take(nested).unwrap_or(Err(given_up))
     }
 
     /// Waits for `timeout` at the most; gives the ticket back if the answer is not there yet.
@@ -66,8 +93,7 @@ impl<T> Ticket<T> {
     /// # Errors
     /// As [`wait`](Self::wait), in the outer `Ok`.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T>, Self> {
-        let deadline = Instant::now() + timeout;
-        self.slot.take(Some(deadline)).ok_or(self)
+        self.slot.take(Instant::now().checked_add(timeout)).ok_or(self)
     }
 
     /// Whether the answer is there.

@@ -1,13 +1,15 @@
 //! What a store sees of SQLite: statements inside a transaction that the kernel opened.
 
 use std::any::{Any, TypeId};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
+use super::patience;
 use super::schema::{self, Lineage};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What stores remember from one transaction to the next. Forgotten when a transaction is rolled
 /// back or another connection has written.
@@ -34,6 +36,8 @@ pub(crate) struct WriteTx<'c> {
     read: ReadTx<'c>,
     memory: &'c mut Memory,
     path: &'c Path,
+    /// The statements of this transaction, found again by where their text lies.
+    ready: RefCell<Vec<(*const str, CachedStatement<'c>)>>,
 }
 
 impl<'c> ReadTx<'c> {
@@ -43,6 +47,7 @@ impl<'c> ReadTx<'c> {
 
     /// A statement, kept ready for the next time.
     pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>> {
+        patience::look("working on the file")?;
         Ok(self.conn.prepare_cached(sql)?)
     }
 
@@ -70,6 +75,7 @@ impl<'c> ReadTx<'c> {
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
             all.push(read(row)?);
+            patience::look("reading rows")?;
         }
         Ok(all)
     }
@@ -85,7 +91,25 @@ impl<'c> std::ops::Deref for WriteTx<'c> {
 
 impl<'c> WriteTx<'c> {
     pub(super) fn new(conn: &'c Connection, memory: &'c mut Memory, path: &'c Path) -> Self {
-        WriteTx { read: ReadTx { conn }, memory, path }
+        WriteTx { read: ReadTx { conn }, memory, path, ready: RefCell::default() }
+    }
+
+    /// Works with a statement that is run again and again: the cache of the connection, which
+    /// compares texts, is asked once a transaction.
+    fn with<T>(
+        &self,
+        sql: &'static str,
+        work: impl FnOnce(&mut CachedStatement<'c>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let mut ready = self.ready.borrow_mut();
+        let at = match ready.iter().position(|(text, _)| std::ptr::eq(*text, sql)) {
+            Some(at) => at,
+            None => {
+                ready.push((sql, self.read.conn.prepare_cached(sql)?));
+                ready.len() - 1
+            }
+        };
+        work(&mut ready[at].1)
     }
 
     /// Runs a statement; the number of rows changed.
@@ -94,8 +118,18 @@ impl<'c> WriteTx<'c> {
     }
 
     /// Inserts a row; its rowid.
-    pub(crate) fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
-        Ok(self.prepare(sql)?.insert(params)?)
+    pub(crate) fn insert(&self, sql: &'static str, params: impl Params) -> Result<i64> {
+        self.insert_or(sql, params, Error::from)
+    }
+
+    /// Inserts a row; its rowid, or what the caller makes of SQLite's error.
+    pub(crate) fn insert_or<E>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        error: impl FnOnce(rusqlite::Error) -> E,
+    ) -> std::result::Result<i64, E> {
+        self.with(sql, |statement| statement.insert(params)).map_err(error)
     }
 
     /// Makes sure that the store's tables are there, in this transaction.

@@ -11,15 +11,17 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::connect::{is_busy, pause, without_waiting};
+use super::connect::{enter_wal, is_busy, pause, set_log_size, without_waiting};
+use super::deferred::{Answer, Deferred};
 use super::failure::At;
 use super::options::{Builder, Durability, QueuePolicy};
+use super::schema::{self, Adoption};
 use super::stats::{Counters, add};
 use super::ticket::{Slot, Ticket, closed};
 use super::tx::{Memory, WriteTx};
@@ -39,8 +41,9 @@ pub(super) struct Writer {
     capacity: usize,
     policy: QueuePolicy,
     counters: Arc<Counters>,
-    /// The first error of a job that had been acknowledged before its commit.
-    deferred: Mutex<Option<Error>>,
+    wal_bytes: i64,
+    /// Whether the file is another program's and no write was asked for.
+    untouched: AtomicBool,
 }
 
 struct Core {
@@ -51,6 +54,8 @@ struct Core {
     /// SQLite's count of other connections' commits, as of our last transaction.
     data_version: i64,
     busy_timeout: Duration,
+    /// Tables of another program that the first write takes over.
+    adoption: Option<&'static Adoption>,
 }
 
 #[derive(Default)]
@@ -63,6 +68,8 @@ trait Job: Send {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> Result<()>;
     fn finish(&mut self, outcome: Result<()>);
     fn durability(&self) -> Durability;
+    /// Whether its caller has gone on already.
+    fn is_acknowledged(&self) -> bool;
 }
 
 struct Task<F, T> {
@@ -70,14 +77,14 @@ struct Task<F, T> {
     value: Option<T>,
     slot: Option<Arc<Slot<T>>>,
     durability: Durability,
-    /// Where the error goes of a job that nobody waits for.
-    deferred: Option<Arc<Writer>>,
+    /// Where the error goes of a job that nobody may wait for.
+    deferred: Option<Arc<Deferred>>,
 }
 
 impl<F, T> Job for Task<F, T>
 where
     F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send,
-    T: Send,
+    T: Send + 'static,
 {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
         let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)));
@@ -86,17 +93,23 @@ where
     }
 
     fn finish(&mut self, outcome: Result<()>) {
-        if let (Some(writer), Err(error)) = (&self.deferred, &outcome) {
-            writer.defer(error.clone());
-        }
-        if let Some(slot) = self.slot.take() {
+        let slot = self.slot.take();
+        let failed = outcome.as_ref().err().cloned();
+        if let Some(slot) = &slot {
             let value = self.value.take();
             slot.complete(outcome.map(|()| value.expect("a job that ran has a value")));
+        }
+        if let (Some(deferred), Some(error)) = (self.deferred.take(), failed) {
+            deferred.keep(error, slot.map(|slot| slot as Arc<dyn Answer>));
         }
     }
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+
+    fn is_acknowledged(&self) -> bool {
+        self.slot.is_none()
     }
 }
 
@@ -119,7 +132,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Writer {
-    pub(super) fn new(conn: Connection, options: &Builder, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        (conn, adoption): (Connection, Option<&'static Adoption>),
+        options: &Builder,
+        counters: Arc<Counters>,
+    ) -> Self {
         Writer {
             path: options.path.clone(),
             core: Mutex::new(Core {
@@ -128,6 +145,7 @@ impl Writer {
                 full: None,
                 data_version: 0,
                 busy_timeout: options.busy_timeout,
+                adoption,
             }),
             queue: Mutex::default(),
             depth: AtomicUsize::new(0),
@@ -136,7 +154,8 @@ impl Writer {
             capacity: options.queue_jobs,
             policy: options.queue_policy,
             counters,
-            deferred: Mutex::new(None),
+            wal_bytes: options.profile.wal_bytes(),
+            untouched: AtomicBool::new(adoption.is_some()),
         }
     }
 
@@ -156,31 +175,33 @@ impl Writer {
             add(&self.counters.jobs_accepted, 1);
             return self.run_alone(&mut core, durability, &mut work);
         }
-        self.submit(durability, work)?.wait()
+        self.submit_with(self.policy, durability, None, work)?.wait()
     }
 
     /// Queues a job.
     pub(super) fn submit<T, F>(
         self: &Arc<Self>,
         durability: Durability,
+        deferred: &Arc<Deferred>,
         work: F,
     ) -> Result<Ticket<T>>
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.submit_with(self.policy, durability, work)
+        self.submit_with(self.policy, durability, Some(deferred.clone()), work)
     }
 
     /// Waits until everything queued before has been written, with room in the queue or without.
     pub(super) fn drain(self: &Arc<Self>) -> Result<()> {
-        self.submit_with(QueuePolicy::Wait, Durability::Os, |_| Ok(()))?.wait()
+        self.submit_with(QueuePolicy::Wait, Durability::Os, None, |_| Ok(()))?.wait()
     }
 
     fn submit_with<T, F>(
         self: &Arc<Self>,
         policy: QueuePolicy,
         durability: Durability,
+        deferred: Option<Arc<Deferred>>,
         work: F,
     ) -> Result<Ticket<T>>
     where
@@ -188,17 +209,17 @@ impl Writer {
         T: Send + 'static,
     {
         let slot = Slot::new();
-        let task = Task { work, value: None, slot: Some(slot.clone()), durability, deferred: None };
+        let task = Task { work, value: None, slot: Some(slot.clone()), durability, deferred };
         self.push(Box::new(task), policy)?;
         Ok(Ticket { slot })
     }
 
     /// Queues a job that is acknowledged already: its error is kept for the next flush.
-    pub(super) fn post<F>(self: &Arc<Self>, work: F) -> Result<()>
+    pub(super) fn post<F>(self: &Arc<Self>, deferred: &Arc<Deferred>, work: F) -> Result<()>
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<()> + Send + 'static,
     {
-        let deferred = Some(self.clone());
+        let deferred = Some(deferred.clone());
         let durability = Durability::Buffered;
         self.push(
             Box::new(Task { work, value: None, slot: None, durability, deferred }),
@@ -218,22 +239,13 @@ impl Writer {
         if queue.closed {
             return Err(closed());
         }
+        self.untouched.store(false, Ordering::Release);
         queue.jobs.push_back(job);
         self.depth.store(queue.jobs.len(), Ordering::Release);
         add(&self.counters.jobs_accepted, 1);
         drop(queue);
         self.filled.notify_one();
         Ok(())
-    }
-
-    fn defer(&self, error: Error) {
-        add(&self.counters.buffered_failed, 1);
-        lock(&self.deferred).get_or_insert(error);
-    }
-
-    /// The error of an acknowledged job, told once.
-    pub(super) fn take_deferred(&self) -> Result<()> {
-        lock(&self.deferred).take().map_or(Ok(()), Err)
     }
 
     /// The writer's thread: until the queue is closed and empty.
@@ -269,8 +281,32 @@ impl Writer {
     pub(super) fn maintain<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let mut core = lock(&self.core);
         core.settle_down();
+        self.take_over(&mut core)?;
         core.full = None;
         work(&core.conn)
+    }
+
+    /// The same for work that leaves a file of another program as it is: it is passed over there.
+    pub(super) fn look_after(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+        if self.is_untouched() { Ok(()) } else { self.maintain(work) }
+    }
+
+    /// Whether the file is still another program's and nothing was on its way into it.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.untouched.load(Ordering::Acquire)
+    }
+
+    /// Takes over the tables of another program, before the first write.
+    fn take_over(&self, core: &mut Core) -> Result<()> {
+        let Some(adoption) = core.adoption else { return Ok(()) };
+        self.untouched.store(false, Ordering::Release);
+        core.conn.pragma_update(None, "synchronous", "FULL")?;
+        core.full = None;
+        schema::adopt(&core.conn, &self.path, adoption)?;
+        enter_wal(&core.conn, &self.path)?;
+        set_log_size(&core.conn, self.wal_bytes)?;
+        core.adoption = None;
+        Ok(())
     }
 
     fn run_alone<T>(
@@ -284,6 +320,7 @@ impl Writer {
             let mut tx = WriteTx::new(&core.conn, &mut core.memory, &self.path);
             let value = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
             let value = value.unwrap_or_else(|_| Err(panicked()))?;
+            drop(tx); // its statements go back before the commit
             self.commit(core, 1)?;
             Ok(value)
         };
@@ -314,6 +351,7 @@ impl Writer {
         for (job, outcome) in group.iter_mut().zip(all) {
             if outcome.is_err() {
                 add(&self.counters.jobs_failed, 1);
+                add(&self.counters.buffered_failed, job.is_acknowledged().into());
             }
             job.finish(outcome.at(&self.path, "writing"));
         }
@@ -326,6 +364,7 @@ impl Writer {
         for job in group.iter_mut() {
             job.run(&mut tx).map_err(Failed::Job)?;
         }
+        drop(tx);
         self.commit(core, group.len()).map_err(Failed::Whole)
     }
 
@@ -350,6 +389,7 @@ impl Writer {
 
     fn begin(&self, core: &mut Core, durability: Durability) -> Result<()> {
         core.settle_down();
+        self.take_over(core)?;
         let full = durability == Durability::Disk;
         if core.full != Some(full) {
             core.conn.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;

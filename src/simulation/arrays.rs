@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use bytes::Bytes;
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
 use super::tables::Layout;
 use crate::array::{Array, BLOCK, Checksum, Codec, DType, Place, parse_shape, shape_json};
@@ -86,6 +87,11 @@ impl NewArray {
         let (dtype, shape) = (array.dtype().to_string(), shape_json(array.shape()));
         let checksum = Checksum::of_parts(&dtype, &shape, array.data());
         NewArray { array, checksum, dtype, shape, packed: None }
+    }
+
+    /// Bytes of its row, nearly.
+    pub(super) fn stored_bytes(&self) -> usize {
+        self.packed.as_ref().map_or(self.array.data().len(), |(_, data)| data.len())
     }
 
     pub(super) fn pack(&mut self, codec: Codec) {
@@ -170,18 +176,65 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
         let mut statement = self.tx.prepare(self.layout.array_sql())?;
         let mut rows = statement.query([id])?;
         match rows.next()? {
-            Some(row) => self.unpack("numpy_array", id, row),
+            Some(row) => self.unpack("numpy_array", id, row, 0),
             None => Err(corrupt("numpy_array", id, "the row is missing")),
         }
     }
 
-    /// The array of a row of dtype, shape, codec, checksum and data.
-    pub(super) fn unpack(&mut self, table: &str, id: i64, row: &Row<'_>) -> Result<Array> {
+    /// The array of a row that has dtype, shape, codec, checksum and data from column `at` on.
+    pub(super) fn unpack(
+        &mut self,
+        table: &str,
+        id: i64,
+        row: &Row<'_>,
+        at: usize,
+    ) -> Result<Array> {
+        let corrupt = |why: &str| corrupt(table, id, why);
+        let (dtype, shape) = self.dtype_and_shape(table, id, row, at)?;
+        let codec =
+            row.get_ref(at + 2)?.as_str_or_null().map_err(|_| corrupt("codec must be text"))?;
+        let data = row.get_ref(at + 4)?.as_blob().map_err(|_| corrupt("data must be a blob"))?;
+        let array = match codec {
+            Some(BLOCK) => self.slice(dtype, shape, data).map_err(|e| corrupt(&e.to_string()))?,
+            codec => {
+                Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(&e.to_string()))?
+            }
+        };
+        if let Ok(Some(stored)) = row.get_ref(at + 3)?.as_blob_or_null() {
+            let text = |i| row.get_ref(i).map(|text| text.as_str().unwrap_or_default());
+            let found = Checksum::of_parts(text(at)?, text(at + 1)?, array.data());
+            if stored != found.to_bytes() {
+                return Err(corrupt("the checksum differs from the one it was stored with"));
+            }
+        }
+        Ok(array)
+    }
+
+    /// An array without rows, of the dtype and the row shape that stand from column `at` on.
+    pub(super) fn form(&mut self, id: i64, row: &Row<'_>, at: usize) -> Result<Array> {
+        let (dtype, mut shape) = self.dtype_and_shape("numpy_array", id, row, at)?;
+        match shape.first_mut() {
+            Some(rows) => *rows = 0,
+            None => return Err(corrupt("numpy_array", id, "it is a single value")),
+        }
+        Array::new(dtype, shape, Vec::new())
+    }
+
+    fn dtype_and_shape(
+        &mut self,
+        table: &str,
+        id: i64,
+        row: &Row<'_>,
+        at: usize,
+    ) -> Result<(DType, Vec<usize>)> {
         let corrupt = |why: &str| corrupt(table, id, why);
         let text = |i| -> Result<&str> {
-            row.get_ref(i)?.as_str().map_err(|_| corrupt("dtype and shape must be text"))
+            match row.get_ref(i)? {
+                ValueRef::Null => Err(corrupt("the row is missing")),
+                value => value.as_str().map_err(|_| corrupt("dtype and shape must be text")),
+            }
         };
-        let (dtype_text, shape_text) = (text(0)?, text(1)?);
+        let dtype_text = text(at)?;
         let dtype = match &self.last {
             Some((text, dtype)) if text == dtype_text => *dtype,
             _ => {
@@ -190,22 +243,8 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
                 dtype
             }
         };
-        let shape = parse_shape(shape_text).map_err(|e| corrupt(&e.to_string()))?;
-        let codec = row.get_ref(2)?.as_str_or_null().map_err(|_| corrupt("codec must be text"))?;
-        let data = row.get_ref(4)?.as_blob().map_err(|_| corrupt("data must be a blob"))?;
-        let array = match codec {
-            Some(BLOCK) => self.slice(dtype, shape, data).map_err(|e| corrupt(&e.to_string()))?,
-            codec => {
-                Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(&e.to_string()))?
-            }
-        };
-        if let Ok(Some(stored)) = row.get_ref(3)?.as_blob_or_null() {
-            let found = Checksum::of_parts(dtype_text, shape_text, array.data());
-            if stored != found.to_bytes() {
-                return Err(corrupt("the checksum differs from the one it was stored with"));
-            }
-        }
-        Ok(array)
+        let shape = parse_shape(text(at + 1)?).map_err(|e| corrupt(&e.to_string()))?;
+        Ok((dtype, shape))
     }
 
     /// An array that lies in a block, by its place there.
@@ -234,7 +273,7 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
         if row.get_ref(2)?.as_str_or_null() == Ok(Some(BLOCK)) {
             return Err(corrupt("array_block", id, "it lies in a block itself"));
         }
-        let block = self.unpack("array_block", id, row)?.into_data();
+        let block = self.unpack("array_block", id, row, 0)?.into_data();
         if self.blocks.len() == KEPT_BLOCKS {
             self.blocks.pop_front();
         }

@@ -2,24 +2,27 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::arrays::Recent;
 use super::initial::{self, InitialData};
 use super::json::Schema;
 use super::keeper::Keeper;
+use super::page_size::PageChoice;
 use super::prepare::{Prepared, prepare, unique_ids};
 use super::read;
 use super::run::{self, Run};
 use super::settle::{self, SettleReport};
-use super::state::{GroupCursor, GroupState, build_keys};
+use super::state::{GroupCursor, GroupState, KeyBuilder};
 use super::tables::{LINEAGE, Layout};
 use super::timeline::Timeline;
 use super::update::{EntityData, Update};
-use super::write::{self, OnRepeat};
+use super::write::{self, OnRepeat, Storing};
 use crate::array::{Checksum, Codec};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, Profile, Ticket};
+use crate::kernel::{Database, Durability, Profile, QueuePolicy, Ticket};
 
 /// How a [`SimulationDatabase`] writes.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +37,11 @@ pub struct Options {
     pub profile: Profile,
     /// Leaves key states to [`SimulationDatabase::build_key_states`].
     pub no_key_states: bool,
+    /// How many writes may wait, and what happens to the next one; 10,000 and
+    /// [`QueuePolicy::Wait`] unless set. The first handle of a process to a file decides.
+    pub queue: Option<(usize, QueuePolicy)>,
+    /// How long a write waits for another process; 30 s unless set. The first handle decides.
+    pub busy_timeout: Option<Duration>,
 }
 
 /// A simulation's record: updates of entity groups, and the state at any time.
@@ -70,8 +78,20 @@ pub struct SimulationDatabase {
     keeper: Option<Arc<Keeper>>,
     db: Database,
     options: Options,
-    /// Checksums of arrays that this handle has checked or packed already.
-    checked: Arc<Mutex<Recent<Checksum, ()>>>,
+    seen: Arc<Seen>,
+}
+
+/// What a handle and its clones know of what they have stored.
+#[derive(Default)]
+struct Seen {
+    pages: PageChoice,
+    /// Checksums of id arrays whose ids differ.
+    unique: Mutex<Recent<Checksum, ()>>,
+    /// Checksums of arrays that were packed.
+    packed: Mutex<Recent<Checksum, ()>>,
+    forms: Arc<Mutex<Recent<u64, ()>>>,
+    /// Whether there were updates.
+    wrote: AtomicBool,
 }
 
 impl std::fmt::Debug for SimulationDatabase {
@@ -82,7 +102,8 @@ impl std::fmt::Debug for SimulationDatabase {
 
 impl SimulationDatabase {
     /// Opens a file for reading and writing, with the default [`Options`]; creates it if there is
-    /// none. A file of the described system is taken over in place, after a backup beside it.
+    /// none. A file of the described system is taken over in place by the first write, after a backup
+    /// beside it; until then it is left as it is.
     ///
     /// # Errors
     /// As [`Builder::open`](crate::Builder::open).
@@ -95,12 +116,17 @@ impl SimulationDatabase {
     /// # Errors
     /// As [`Builder::open`](crate::Builder::open).
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
-        let db = Database::builder(path)
+        let mut builder = Database::builder(path)
             .durability(options.durability)
             .profile(options.profile)
-            .adopt(crate::ADOPTIONS)
-            .open()?;
-        Self::over(db, options)
+            .adopt(crate::ADOPTIONS);
+        if let Some((jobs, policy)) = options.queue {
+            builder = builder.queue(jobs, policy);
+        }
+        if let Some(timeout) = options.busy_timeout {
+            builder = builder.busy_timeout(timeout);
+        }
+        Self::over(builder.open()?, options)
     }
 
     /// Opens an existing file for reading, ours or one of the described system. Nothing is changed.
@@ -120,7 +146,7 @@ impl SimulationDatabase {
             let start = Keeper::start(&db);
             Some(Arc::new(start.map_err(|e| Error::io(db.path(), "starting a thread for it", &e))?))
         };
-        Ok(SimulationDatabase { keeper, db, options, checked: Arc::default() })
+        Ok(SimulationDatabase { keeper, db, options, seen: Arc::default() })
     }
 
     /// The file beneath: SQL, backup, verification, counters.
@@ -157,13 +183,13 @@ impl SimulationDatabase {
     /// As [`store_update`](Self::store_update).
     pub fn store(&self, update: Update) -> Result<i64> {
         let prepared = self.prepare(update)?;
-        let (codec, repeat) = (self.options.codec, self.options.on_repeat);
+        let storing = self.storing(std::slice::from_ref(&prepared))?;
         let dataset = self.keeper.is_some().then(|| prepared.dataset.clone());
         let id = if self.db.durability() == Durability::Buffered {
-            self.db.post(move |tx| write::store(tx, &prepared, codec, repeat).map(drop))?;
+            self.db.post(move |tx| write::store(tx, &prepared, &storing).map(drop))?;
             0
         } else {
-            self.db.write(move |tx| write::store(tx, &prepared, codec, repeat))?
+            self.db.write(move |tx| write::store(tx, &prepared, &storing))?
         };
         self.count(dataset, 1);
         Ok(id)
@@ -175,9 +201,9 @@ impl SimulationDatabase {
     /// [`Error::Invalid`] at once; everything else through the ticket.
     pub fn submit(&self, update: Update) -> Result<Ticket<i64>> {
         let prepared = self.prepare(update)?;
-        let (codec, repeat) = (self.options.codec, self.options.on_repeat);
+        let storing = self.storing(std::slice::from_ref(&prepared))?;
         let dataset = self.keeper.is_some().then(|| prepared.dataset.clone());
-        let ticket = self.db.submit(move |tx| write::store(tx, &prepared, codec, repeat))?;
+        let ticket = self.db.submit(move |tx| write::store(tx, &prepared, &storing))?;
         self.count(dataset, 1);
         Ok(ticket)
     }
@@ -194,7 +220,7 @@ impl SimulationDatabase {
 
     /// Stores what [`prepare`](Self::prepare) made, in one transaction.
     pub(super) fn store_prepared(&self, prepared: Vec<Prepared>) -> Result<Vec<i64>> {
-        let (codec, repeat) = (self.options.codec, self.options.on_repeat);
+        let storing = self.storing(&prepared)?;
         let mut counts: Vec<(String, u64)> = Vec::new();
         for update in prepared.iter().filter(|_| self.keeper.is_some()) {
             match counts.last_mut() {
@@ -203,10 +229,18 @@ impl SimulationDatabase {
             }
         }
         let ids = self.db.write(move |tx| {
-            prepared.iter().map(|update| write::store(tx, update, codec, repeat)).collect()
+            prepared.iter().map(|update| write::store(tx, update, &storing)).collect()
         })?;
         counts.into_iter().for_each(|(name, n)| self.count(Some(name), n));
         Ok(ids)
+    }
+
+    /// How updates are stored that are about to be.
+    fn storing(&self, updates: &[Prepared]) -> Result<Storing> {
+        self.seen.pages.look_at(&self.db, updates)?;
+        self.seen.wrote.store(true, Ordering::Relaxed);
+        let Options { codec, on_repeat: repeat, .. } = self.options;
+        Ok(Storing { codec, repeat, forms: self.seen.forms.clone() })
     }
 
     fn count(&self, dataset: Option<String>, updates: u64) {
@@ -215,20 +249,38 @@ impl SimulationDatabase {
         }
     }
 
+    /// Stores an update without a look at those before it.
+    #[cfg(test)]
+    pub(super) fn store_as_another_program(
+        &self,
+        timestamp: i64,
+        iteration: i64,
+        dataset: &str,
+        data: EntityData,
+    ) {
+        let dataset = dataset.to_owned();
+        let update = Update { timestamp, iteration, dataset, origin: None, data };
+        let prepared = self.prepare(update).unwrap();
+        let known = |form| self.seen.forms.lock().unwrap().put(form, ());
+        prepared.attributes.iter().map(|attribute| attribute.form).for_each(known);
+        self.store_prepared(vec![prepared]).unwrap();
+    }
+
     /// Checks, hashes and packs an update; for any thread.
     pub(super) fn prepare(&self, update: Update) -> Result<Prepared> {
         let mut prepared = prepare(update)?;
-        let lock = || self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let unique = || self.seen.unique.lock().unwrap_or_else(PoisonError::into_inner);
+        let packed = || self.seen.packed.lock().unwrap_or_else(PoisonError::into_inner);
         for attribute in &mut prepared.attributes {
-            if attribute.name == "id" && lock().get(&attribute.data.checksum).is_none() {
+            if attribute.name == "id" && unique().get(&attribute.data.checksum).is_none() {
                 let what = format!("{}/{}/id", prepared.dataset, attribute.group);
                 unique_ids(&what, &attribute.data.array)?;
-                lock().put(attribute.data.checksum, ());
+                unique().put(attribute.data.checksum, ());
             }
             if self.options.codec != Codec::Raw {
                 for array in attribute.arrays_mut() {
                     // Packed here and not by the writer; an array seen before is stored already.
-                    let seen = attribute_seen(&mut lock(), array.checksum);
+                    let seen = was_seen(&mut packed(), array.checksum);
                     if !seen {
                         array.pack(self.options.codec);
                     }
@@ -346,7 +398,7 @@ impl SimulationDatabase {
     pub fn build_key_states(&self) -> Result<u64> {
         let mut written = 0;
         for dataset in self.datasets()? {
-            written += build_keys(&self.db, &dataset)?.written;
+            written += KeyBuilder::default().build(&self.db, &dataset)?.written;
         }
         Ok(written)
     }
@@ -440,7 +492,9 @@ impl SimulationDatabase {
     /// # Errors
     /// [`Error::Io`] or [`Error::Busy`]; then everything is still there.
     pub fn resume_from(&self, timestamp: i64) -> Result<u64> {
-        self.db.write(move |tx| write::remove_after(tx, timestamp))
+        let removed = self.db.write(move |tx| write::remove_after(tx, timestamp));
+        *self.seen.forms.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+        removed
     }
 
     /// Packs the arrays of each attribute together, some hundred at a time: what is finished takes
@@ -491,14 +545,15 @@ impl SimulationDatabase {
         }
         self.db.flush()?;
         if let Some(keeper) = &self.keeper {
-            let written = keeper.datasets();
-            for dataset in &written {
-                build_keys(&self.db, dataset)?;
+            for dataset in keeper.datasets() {
+                keeper.build(&self.db, &dataset)?;
             }
-            if !written.is_empty() && self.options.codec == Codec::Auto {
+        }
+        if self.seen.wrote.load(Ordering::Relaxed) {
+            if self.options.codec == Codec::Auto {
                 self.settle(|_, _| Ok(()))?;
             }
-            if !written.is_empty() && self.run()?.status == run::Status::Running {
+            if self.run()?.status == run::Status::Running {
                 self.mark_ended(None)?;
             }
         }
@@ -527,10 +582,10 @@ fn updated_groups(tx: &crate::kernel::ReadTx<'_>, dataset: &str) -> Result<Vec<S
 }
 
 /// Whether a checksum was there; it is afterwards.
-fn attribute_seen(checked: &mut Recent<Checksum, ()>, checksum: Checksum) -> bool {
-    let seen = checked.get(&checksum).is_some();
+fn was_seen(all: &mut Recent<Checksum, ()>, checksum: Checksum) -> bool {
+    let seen = all.get(&checksum).is_some();
     if !seen {
-        checked.put(checksum, ());
+        all.put(checksum, ());
     }
     seen
 }

@@ -1,5 +1,6 @@
 //! A run out of the database: the described system's folders of JSON files, or one table a group.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use arrow_array::types::Int64Type;
 use arrow_buffer::ScalarBuffer;
 
 use super::database::SimulationDatabase;
+use super::difference::{Identity, in_words};
 use super::initial::InitialData;
 use super::json::{self, Schema};
 use super::tables::Layout;
@@ -66,8 +68,9 @@ pub struct ExportOptions {
     pub what: Content,
     /// Only these datasets; all if empty.
     pub datasets: Vec<String>,
-    /// Writes into a folder that holds something: files of the same name are replaced, no other is
-    /// touched.
+    /// Writes into a folder that holds something: files of the same name are replaced. Of JSON, update
+    /// files of another run are removed (if datasets are named, those of these datasets). No other
+    /// file is touched.
     pub overwrite: bool,
 }
 
@@ -84,6 +87,11 @@ pub struct ExportReport {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Values that JSON cannot say, and that were written as `null`: rows that are cleared,
+    /// infinities, a NaN that is a value.
+    pub lost_values: u64,
+    /// Update files of another run that were removed from the folder.
+    pub removed: u64,
 }
 
 /// Exports a run.
@@ -92,15 +100,17 @@ pub struct ExportReport {
 /// |---|---|
 /// | JSON | `updates/t<timestamp>_<iteration>_<dataset>.json` |
 /// | a table | `<dataset>.<group>.<format>`, and `<dataset>.<group>.initial.<format>` |
-/// | both | `init_data/<dataset>.json` (byte for byte where it came as JSON), `attributes.json` (the schema, if there is one) |
+/// | both | `init_data/<dataset>.json` (byte for byte where it came as JSON), or `<dataset>.bin` for bytes; `attributes.json` (the schema, if there is one) |
 ///
 /// Each file is there whole or not at all. `progress` gets updates (of tables: an update once a
 /// group) done and in all, and stops the export by returning an error; finished files stay.
 ///
 /// # Errors
-/// [`Error::Exists`] for a folder that holds something, [`Error::NotFound`] for a dataset that is not
-/// there, both before anything is written; [`Error::Io`] if the folder cannot be written;
-/// [`Error::Invalid`] for values that the format cannot say.
+/// Before anything is written: [`Error::Exists`] for a folder that holds something,
+/// [`Error::NotFound`] for a dataset that is not there, [`Error::Invalid`] for a name that no file can
+/// have and complex numbers in JSON. [`Error::Io`] if the folder cannot be written, and
+/// [`Error::Invalid`] naming the update for other values that the format cannot say; what this call
+/// had made is removed then, and only files that it had replaced are new.
 pub fn export(
     db: &SimulationDatabase,
     options: &ExportOptions,
@@ -115,22 +125,32 @@ pub fn export(
         return Err(Error::NotFound { what: "dataset", name: name.clone(), place });
     }
     check_target(options)?;
+    check_names(options, &datasets, &initial)?;
     let schema = db.schema()?;
-    let mut export = Export { db, options, schema, report: ExportReport::default() };
-    export.folder("")?;
-    export.attributes()?;
-    for name in &initial {
-        export.initial(name)?;
+    if options.format == ExportFormat::Json {
+        check_complex(db, &datasets)?;
     }
-    match options.format {
-        ExportFormat::Json => export.json(&datasets, &mut progress)?,
-        ExportFormat::Table(format) => {
-            export.initial_tables(&initial, format)?;
-            export.tables(&datasets, format, &mut progress)?;
+    let mut export = Export {
+        db,
+        options,
+        schema,
+        report: ExportReport::default(),
+        made: Vec::new(),
+        update_files: HashSet::new(),
+    };
+    let mut stopped = false;
+    let result = export.all(&datasets, &initial, &mut |done, all| {
+        progress(done, all).inspect_err(|_| stopped = true)
+    });
+    match result {
+        Ok(()) => Ok(export.report),
+        Err(error) => {
+            if !stopped {
+                export.undo();
+            }
+            Err(error)
         }
     }
-    sync_folder(&options.target)?;
-    Ok(export.report)
 }
 
 fn choose(wanted: &[String], all: Vec<String>) -> Vec<String> {
@@ -154,28 +174,125 @@ fn check_target(options: &ExportOptions) -> Result<()> {
     Ok(())
 }
 
+/// Refuses names that are too long for a file.
+fn check_names(options: &ExportOptions, datasets: &[String], initial: &[String]) -> Result<()> {
+    let of_updates = datasets.iter().filter(|_| options.format == ExportFormat::Json);
+    of_updates.chain(initial).try_for_each(|name| json::initial_file_name(name, true).map(drop))
+}
+
+/// Refuses complex numbers in updates: JSON has none.
+fn check_complex(db: &SimulationDatabase, datasets: &[String]) -> Result<()> {
+    let any = "SELECT 1 FROM numpy_array WHERE dtype LIKE '%c%' LIMIT 1";
+    if datasets.is_empty() || db.database().sql(any)?.rows.is_empty() {
+        return Ok(());
+    }
+    db.database().read(|tx| {
+        let sql = "SELECT u.timestamp, u.iteration, u.dataset_name, a.entity_group, \
+            a.attribute_name, n.dtype FROM \"update\" u \
+            JOIN update_attribute l ON l.update_id = u.id \
+            JOIN attribute_data a ON a.id = l.attribute_data_id \
+            JOIN numpy_array n ON n.id = a.data_id WHERE n.dtype LIKE '%c%' \
+            AND u.dataset_name = ?1 ORDER BY u.timestamp, u.iteration LIMIT 1";
+        for dataset in datasets {
+            let found = tx.query_one(sql, [dataset], |row| {
+                let identity: Identity = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let [group, name, dtype] =
+                    [row.get::<_, String>(3)?, row.get(4)?, row.get::<_, String>(5)?];
+                Ok((identity, group, name, dtype))
+            })?;
+            if let Some((identity, group, name, dtype)) = found {
+                let what = format!("{}: {dataset}/{group}/{name}", in_words(&identity));
+                let got = format!("complex numbers ({dtype})");
+                return Err(Error::invalid(what, "values that JSON has", got));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The error, saying where its value comes from.
+fn named(error: Error, place: impl std::fmt::Display) -> Error {
+    match error {
+        Error::Invalid { what, expected, got } => {
+            Error::Invalid { what: format!("{place}: {what}"), expected, got }
+        }
+        other => other,
+    }
+}
+
 /// An export on its way.
 struct Export<'a> {
     db: &'a SimulationDatabase,
     options: &'a ExportOptions,
     schema: Schema,
     report: ExportReport,
+    /// Folders and files that were not there before, in the order in which they were made.
+    made: Vec<PathBuf>,
+    /// The names of update files, if others are to be removed.
+    update_files: HashSet<String>,
 }
 
 impl Export<'_> {
-    fn folder(&self, name: &str) -> Result<PathBuf> {
+    fn all(
+        &mut self,
+        datasets: &[String],
+        initial: &[String],
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        self.folder("")?;
+        self.attributes()?;
+        for name in initial {
+            let place = format!("the initial dataset {name:?}");
+            self.initial(name).map_err(|error| named(error, place))?;
+        }
+        match self.options.format {
+            ExportFormat::Json => self.json(datasets, progress)?,
+            ExportFormat::Table(format) => {
+                self.initial_tables(initial, format)?;
+                self.tables(datasets, format, progress)?;
+            }
+        }
+        sync_folder(&self.options.target)
+    }
+
+    /// Removes what was made, the last first. What else came into a folder meanwhile keeps it there.
+    fn undo(&self) {
+        for path in self.made.iter().rev() {
+            let is_folder = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+            let removed =
+                if is_folder { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
+            if let Err(error) = removed {
+                tracing::debug!(path = %path.display(), %error, "of a failed export it stays");
+            }
+        }
+    }
+
+    fn folder(&mut self, name: &str) -> Result<PathBuf> {
         let folder = if name.is_empty() {
             self.options.target.clone()
         } else {
             self.options.target.join(name)
         };
+        let missing = folder.ancestors().take_while(|above| {
+            !above.as_os_str().is_empty() && std::fs::symlink_metadata(above).is_err()
+        });
+        let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
         std::fs::create_dir_all(&folder)
             .map_err(|e| Error::io(&folder, "making the folder", &e))?;
+        self.made.extend(missing.into_iter().rev());
         Ok(folder)
+    }
+
+    /// Notes a file that is about to be written, and was not there.
+    fn note(&mut self, path: &Path) {
+        if !self.options.overwrite || std::fs::symlink_metadata(path).is_err() {
+            self.made.push(path.to_owned());
+        }
     }
 
     /// One file of bytes, replaced if the options say so.
     fn file(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.note(path);
         write_atomically(path, bytes, false)?;
         self.report.files += 1;
         self.report.bytes += bytes.len() as u64;
@@ -192,21 +309,21 @@ impl Export<'_> {
     fn initial(&mut self, name: &str) -> Result<()> {
         let Some(data) = self.db.initial_dataset(name)? else { return Ok(()) };
         let folder = self.folder("init_data")?;
-        // The name of an update's file, without its beginning: the same characters are escaped.
-        let file = json::file_name(0, 0, name)?;
-        let file = file.strip_prefix("t0_0_").expect("the file name begins with the numbers");
-        let (file, bytes) = match data {
-            InitialData::Json(text) => (file, text),
-            InitialData::Binary(bytes) => (file.trim_end_matches(".json"), bytes),
+        let is_json = !matches!(data, InitialData::Binary(_));
+        let path = folder.join(json::initial_file_name(name, is_json)?);
+        let bytes = match data {
+            InitialData::Json(bytes) | InitialData::Binary(bytes) => bytes,
             InitialData::Entities(data) => {
+                let (data, lost) = json::dump_update_counted("data", &data, &self.schema)?;
+                self.report.lost_values += lost;
                 let name = serde_json::to_string(name).expect("a text always serializes");
                 let mut text = format!("{{\"name\":{name},").into_bytes();
-                text.extend_from_slice(&json::dump_update("data", &data, &self.schema)?[1..]);
-                (file, text)
+                text.extend_from_slice(&data[1..]);
+                text
             }
         };
         self.report.initial_datasets += 1;
-        self.file(&folder.join(file), &bytes)
+        self.file(&path, &bytes)
     }
 
     fn json(
@@ -223,13 +340,43 @@ impl Export<'_> {
         for dataset in datasets {
             self.db.for_each_update(dataset, i64::MIN..=i64::MAX, |update| {
                 let file = json::file_name(update.timestamp, update.iteration, dataset)?;
-                let text = json::dump_update(dataset, &update.data, &self.schema)?;
-                self.file(&folder.join(file), &text)?;
+                let dumped = json::dump_update_counted(dataset, &update.data, &self.schema);
+                let (text, lost) = dumped.map_err(|error| {
+                    let place = (update.timestamp, update.iteration, dataset.clone());
+                    named(error, in_words(&place))
+                })?;
+                self.file(&folder.join(&file), &text)?;
+                if self.options.overwrite {
+                    self.update_files.insert(file);
+                }
+                self.report.lost_values += lost;
                 self.report.updates += 1;
                 progress(self.report.updates, all.max(self.report.updates))
             })?;
         }
+        if self.options.overwrite {
+            self.remove_others(&folder)?;
+        }
         sync_folder(&folder)
+    }
+
+    /// Removes update files that this export did not write: two runs in a folder would be read as one.
+    fn remove_others(&mut self, folder: &Path) -> Result<()> {
+        let unlisted = |e: std::io::Error| Error::io(folder, "listing it", &e);
+        let only = &self.options.datasets;
+        for entry in std::fs::read_dir(folder).map_err(unlisted)? {
+            let entry = entry.map_err(unlisted)?;
+            let name = entry.file_name();
+            let name = name.to_str().filter(|name| !self.update_files.contains(*name));
+            let Some((_, _, dataset)) = name.and_then(json::parse_file_name) else { continue };
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_file && (only.is_empty() || only.contains(&dataset)) {
+                let path = entry.path();
+                std::fs::remove_file(&path).map_err(|e| Error::io(&path, "removing it", &e))?;
+                self.report.removed += 1;
+            }
+        }
+        Ok(())
     }
 
     fn table(
@@ -241,6 +388,7 @@ impl Export<'_> {
     ) -> Result<()> {
         let path = self.options.target.join(table::file_name(keys, format.extension()));
         let options = WriteOptions { format, overwrite: self.options.overwrite };
+        self.note(&path);
         let written = table::write(path, batches, &options, progress)?;
         self.report.files += 1;
         self.report.bytes += written.bytes;

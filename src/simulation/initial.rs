@@ -1,9 +1,8 @@
 //! Initial datasets: the state before the first update, and files that travel with a run.
 
-use super::arrays::ArrayReader;
 use super::json::{Initial, Schema, parse_initial};
 use super::prepare::{Prepared, prepare};
-use super::read;
+use super::read::{UpdateReader, Wanted};
 use super::run;
 use super::tables::{LINEAGE, Layout};
 use super::update::{EntityData, Group, Update};
@@ -175,8 +174,8 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
         "UNSTRUCTURED" => InitialData::Json(data),
         "BINARY" => InitialData::Binary(data),
         "ENTITY_BASED" => {
-            let rows = read::attribute_rows(tx, &layout.initial_attributes_sql(), id)?;
-            InitialData::Entities(read::groups(&mut ArrayReader::new(tx, layout), rows)?)
+            let mut reader = UpdateReader::initial(tx, layout)?;
+            InitialData::Entities(reader.groups(id, Wanted::default())?)
         }
         other => {
             return Err(Error::Corrupt {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::state::build_keys;
+use super::state::KeyBuilder;
+use crate::error::Result;
 use crate::kernel::Database;
 
 /// Updates of a dataset after which the builder looks at it.
@@ -22,6 +23,8 @@ pub(super) struct Keeper {
 struct Shared {
     work: Mutex<Work>,
     wake: Condvar,
+    /// One a dataset; held while it builds.
+    builders: Mutex<HashMap<String, KeyBuilder>>,
 }
 
 #[derive(Default)]
@@ -34,6 +37,15 @@ struct Work {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn build(&self, db: &Database, dataset: &str) -> Result<()> {
+        let mut builders = self.builders.lock().unwrap_or_else(PoisonError::into_inner);
+        let builder = match builders.get_mut(dataset) {
+            Some(builder) => builder,
+            None => builders.entry(dataset.to_owned()).or_default(),
+        };
+        builder.build(db, dataset).map(drop)
     }
 }
 
@@ -53,7 +65,7 @@ impl Keeper {
                     }
                     let dataset = work.due.remove(0);
                     drop(work);
-                    if let Err(error) = build_keys(&db, &dataset) {
+                    if let Err(error) = ours.build(&db, &dataset) {
                         // A key state only makes a seek shorter: reads are right without it.
                         tracing::warn!(dataset, %error, "key states");
                     }
@@ -65,10 +77,10 @@ impl Keeper {
     /// Counts updates of a dataset that were handed to the writer.
     pub(super) fn count(&self, dataset: &str, updates: u64) {
         let mut work = self.shared.lock();
-        let Some(since) = work.since.get_mut(dataset) else {
-            work.since.insert(dataset.to_owned(), updates);
-            return;
-        };
+        if !work.since.contains_key(dataset) {
+            work.since.insert(dataset.to_owned(), 0);
+        }
+        let since = work.since.get_mut(dataset).expect("it is there now");
         *since += updates;
         if *since >= EVERY {
             *since = 0;
@@ -77,6 +89,11 @@ impl Keeper {
                 self.shared.wake.notify_one();
             }
         }
+    }
+
+    /// Builds the key states that a dataset lacks.
+    pub(super) fn build(&self, db: &Database, dataset: &str) -> Result<()> {
+        self.shared.build(db, dataset)
     }
 
     /// The datasets that were written to.

@@ -1,15 +1,14 @@
 //! Several databases of one run into one.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::Path;
 
-use super::arrays::ArrayReader;
 use super::database::{Options, SimulationDatabase};
+use super::difference::{Conflict, difference, in_words, stored};
 use super::json::Schema;
-use super::read;
 use super::run::Status;
-use super::tables::Layout;
-use super::update::{Attribute, Update};
+use super::timeline::Timeline;
+use super::update::Update;
 use super::write::OnRepeat;
 use crate::error::{Error, Result};
 
@@ -19,17 +18,6 @@ const CHUNK_UPDATES: usize = 256;
 const CHUNK_BYTES: usize = 32 << 20;
 /// Conflicts that a report names.
 const MAX_CONFLICTS: usize = 1000;
-
-/// Something that two databases say differently. What the target says stays.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Conflict {
-    /// The database whose word was not taken.
-    pub source: PathBuf,
-    /// The update, initial dataset or setting.
-    pub what: String,
-    /// How it differs.
-    pub why: String,
-}
 
 /// What a merge did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -143,7 +131,8 @@ impl Merge<'_> {
         match (source.run()?.timeline, self.target.run()?.timeline) {
             (Some(timeline), None) => self.target.set_timeline(timeline)?,
             (Some(theirs), Some(ours)) if theirs != ours => {
-                let why = format!("the target has {ours:?}, the source {theirs:?}");
+                let (ours, theirs) = (timeline_in_words(&ours), timeline_in_words(&theirs));
+                let why = format!("the target has {ours}, the source {theirs}");
                 self.conflict(source, "the timeline".into(), why);
             }
             _ => {}
@@ -179,8 +168,12 @@ impl Merge<'_> {
         let mut size_bytes = 0;
         source.for_each_update(dataset, i64::MIN..=i64::MAX, |update| {
             self.done += 1;
-            match stored(self.target, dataset, update.timestamp, update.iteration)? {
-                Some(ours) => self.compare(source, &ours, &update),
+            let identity = (update.timestamp, update.iteration, dataset.to_owned());
+            match stored(self.target, &identity)? {
+                Some(ours) => match difference(&ours, &update) {
+                    None => self.report.skipped += 1,
+                    Some(why) => self.conflict(source, in_words(&identity), why),
+                },
                 None => {
                     size_bytes += size(&update);
                     waiting.push(update);
@@ -205,73 +198,14 @@ impl Merge<'_> {
         }
         Ok(())
     }
+}
 
-    fn compare(&mut self, source: &SimulationDatabase, ours: &Update, theirs: &Update) {
-        match difference(ours, theirs) {
-            None => self.report.skipped += 1,
-            Some(why) => {
-                let (timestamp, iteration) = (theirs.timestamp, theirs.iteration);
-                let dataset = &theirs.dataset;
-                let what = format!(
-                    "the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"
-                );
-                self.conflict(source, what, why);
-            }
-        }
-    }
+fn timeline_in_words(timeline: &Timeline) -> String {
+    let Timeline { reference, time_scale, start_time } = timeline;
+    format!("a reference of {reference} s, steps of {time_scale} s and the start {start_time}")
 }
 
 fn size(update: &Update) -> usize {
     let attributes = update.data.iter().flat_map(|group| &group.attributes);
     attributes.map(|(_, attribute)| attribute.data.data().len()).sum()
-}
-
-/// The update that the target has under an identity.
-fn stored(
-    db: &SimulationDatabase,
-    dataset: &str,
-    timestamp: i64,
-    iteration: i64,
-) -> Result<Option<Update>> {
-    db.database().read(|tx| {
-        let layout = Layout::of(tx)?;
-        if layout == Layout::Empty {
-            return Ok(None);
-        }
-        let sql = "SELECT id, origin FROM \"update\" \
-            WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
-        let found = tx.query_one(sql, (dataset, timestamp, iteration), |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
-        })?;
-        let Some((id, origin)) = found else { return Ok(None) };
-        let rows = read::attribute_rows(tx, layout.attributes_sql(), id)?;
-        let data = read::groups(&mut ArrayReader::new(tx, layout), rows)?;
-        Ok(Some(Update { timestamp, iteration, dataset: dataset.to_owned(), origin, data }))
-    })
-}
-
-/// How two updates differ, whatever the order of their groups and attributes.
-fn difference(ours: &Update, theirs: &Update) -> Option<String> {
-    if ours.origin != theirs.origin {
-        return Some(format!(
-            "its origin is {:?} in the target, here {:?}",
-            ours.origin, theirs.origin
-        ));
-    }
-    let (ours, theirs) = (flat(ours), flat(theirs));
-    let names: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
-    let differs = names.into_iter().find(|name| ours.get(*name) != theirs.get(*name));
-    differs.map(|(group, name)| match (ours.get(&(*group, *name)), theirs.get(&(*group, *name))) {
-        (Some(_), Some(_)) => format!("the values of {group}/{name} differ"),
-        (None, _) => format!("the target has no {group}/{name}"),
-        (_, None) => format!("only the target has {group}/{name}"),
-    })
-}
-
-fn flat(update: &Update) -> BTreeMap<(&str, &str), &Attribute> {
-    let groups = update.data.iter();
-    let attributes = groups.flat_map(|group| {
-        group.attributes.iter().map(|(name, values)| ((&*group.name, &**name), values))
-    });
-    attributes.collect()
 }

@@ -8,12 +8,14 @@ mod arrays;
 mod arrow;
 mod collector;
 mod database;
+mod difference;
 mod export;
 mod import;
 mod initial;
 pub mod json;
 mod keeper;
 mod merge;
+mod page_size;
 mod prepare;
 mod read;
 mod results;
@@ -33,10 +35,11 @@ pub use collector::{
     World, register_strategy, strategy_names,
 };
 pub use database::{Options, SimulationDatabase};
+pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Malformed, import};
 pub use initial::InitialData;
-pub use merge::{Conflict, MergeReport, merge};
+pub use merge::{MergeReport, merge};
 pub use results::{
     AttributeInfo, EntityKey, FilePattern, Format, KeyValue, ResultDataset, Results,
     ResultsOptions, Time, detect_format,

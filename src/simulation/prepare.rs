@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::arrays::NewArray;
 use super::update::{Attribute, GIVEN, Update, is_mark};
-use crate::array::{Array, DType, Kind};
+use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
 
 /// Names that are keys beside the groups in what the store returns.
@@ -27,6 +27,8 @@ pub(super) struct PreparedAttribute {
     pub(super) mask: Option<NewArray>,
     /// Least and greatest given number.
     pub(super) range: Option<(f64, f64)>,
+    /// A hash of the dataset, the names, and what all values of an attribute have in common.
+    pub(super) form: u64,
 }
 
 impl PreparedAttribute {
@@ -67,7 +69,7 @@ fn prepare_group(
     out: &mut Vec<PreparedAttribute>,
 ) -> Result<()> {
     let entities = match group.attributes.iter().find(|(name, _)| name == "id") {
-        Some((_, id)) => Some(check_ids(&format!("{dataset}/{}/id", group.name), id)?),
+        Some((_, id)) => Some(check_ids(dataset, &group.name, id)?),
         None => None,
     };
     let first = out.len();
@@ -81,23 +83,40 @@ fn prepare_group(
                 got,
             ));
         }
-        let what = format!("{dataset}/{}/{name}", group.name);
-        attribute.check(&what)?;
+        attribute.check(format_args!("{dataset}/{}/{name}", group.name))?;
         if let Some(entities) = entities.filter(|n| *n != attribute.entities()) {
+            let what = format!("{dataset}/{}/{name}", group.name);
             let expected = format!("{entities} entities as in id");
             return Err(Error::invalid(what, expected, attribute.entities().to_string()));
         }
         let range = range(&attribute);
+        let form = form((dataset, &group.name, &name), &attribute);
         out.push(PreparedAttribute {
             group: group.name.clone(),
             name,
             range,
+            form,
             data: NewArray::new(attribute.data),
             row_ptr: attribute.row_ptr.map(NewArray::new),
             mask: attribute.mask.map(NewArray::new),
         });
     }
     Ok(())
+}
+
+fn form((dataset, group, name): (&str, &str, &str), attribute: &Attribute) -> u64 {
+    let mut bytes = Vec::with_capacity(96);
+    for text in [dataset, group, name] {
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0); // no name holds one
+    }
+    let dtype = attribute.data.dtype();
+    bytes.extend_from_slice(&[dtype.kind() as u8, attribute.row_ptr.is_some().into()]);
+    bytes.extend_from_slice(&(dtype.item_size() as u64).to_le_bytes());
+    for n in &attribute.data.shape()[1..] {
+        bytes.extend_from_slice(&(*n as u64).to_le_bytes());
+    }
+    xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {
@@ -109,9 +128,10 @@ fn check_name(what: &str, name: &str) -> Result<()> {
 }
 
 /// The number of entities.
-fn check_ids(what: &str, id: &Attribute) -> Result<usize> {
+fn check_ids(dataset: &str, group: &str, id: &Attribute) -> Result<usize> {
     let integers = matches!(id.data.dtype().kind(), Kind::Int | Kind::UInt);
     if id.row_ptr.is_some() || id.mask.is_some() || id.data.shape().len() != 1 || !integers {
+        let what = format!("{dataset}/{group}/id");
         let got = format!("{} of shape {:?}", id.data.dtype(), id.data.shape());
         return Err(Error::invalid(what, "a one-dimensional array of integers", got));
     }
@@ -178,39 +198,4 @@ fn range_of_f64(data: &[u8]) -> Option<(f64, f64)> {
         high = if x > high { x } else { high };
     }
     (low <= high).then_some((low, high))
-}
-
-/// A little-endian real number of any width as `f64`.
-pub(super) fn number(dtype: DType, item: &[u8]) -> f64 {
-    match (dtype.kind(), item) {
-        (Kind::Float, &[a, b]) => half(u16::from_le_bytes([a, b])),
-        (Kind::Float, item) if item.len() == 4 => {
-            f64::from(f32::from_le_bytes(item.try_into().expect("four bytes")))
-        }
-        (Kind::Float, item) => f64::from_le_bytes(item.try_into().expect("eight bytes")),
-        (Kind::UInt, item) if item.len() == 8 => {
-            u64::from_le_bytes(item.try_into().expect("eight bytes")) as f64
-        }
-        (kind, item) => integer(kind, item) as f64,
-    }
-}
-
-/// A little-endian integer of at most eight bytes; `u64` wraps.
-pub(super) fn integer(kind: Kind, item: &[u8]) -> i64 {
-    let negative = kind == Kind::Int && item.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut bytes = [if negative { 0xff } else { 0 }; 8];
-    bytes[..item.len()].copy_from_slice(item);
-    i64::from_le_bytes(bytes)
-}
-
-/// IEEE 754 binary16.
-fn half(bits: u16) -> f64 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-    sign * match exponent {
-        0 => fraction * 2f64.powi(-24),
-        0x1f if fraction == 0.0 => f64::INFINITY,
-        0x1f => f64::NAN,
-        e => (1.0 + fraction / 1024.0) * 2f64.powi(e - 15),
-    }
 }

@@ -1,11 +1,12 @@
 //! Rows back into updates.
 
-use rusqlite::Row;
 use rusqlite::types::FromSql;
+use rusqlite::{CachedStatement, Row};
 
 use super::arrays::ArrayReader;
-use super::tables::Layout;
+use super::tables::{ARRAY_COLUMNS, Layout};
 use super::update::{Attribute, Group, Update};
+use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -16,16 +17,6 @@ pub(super) struct Head {
     pub(super) timestamp: i64,
     pub(super) iteration: i64,
     pub(super) origin: Option<String>,
-}
-
-/// One row of `attribute_data`, as an update refers to it.
-#[derive(Debug, Clone)]
-pub(super) struct AttributeRow {
-    pub(super) group: String,
-    pub(super) name: String,
-    pub(super) data: i64,
-    pub(super) row_ptr: Option<i64>,
-    pub(super) mask: Option<i64>,
 }
 
 pub(super) fn datasets(tx: &ReadTx<'_>) -> Result<Vec<String>> {
@@ -120,49 +111,119 @@ pub(super) fn heads(
 /// Before every update.
 pub(super) const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
 
-/// The attributes that an update, or with `sql` an initial dataset, refers to.
-pub(super) fn attribute_rows(tx: &ReadTx<'_>, sql: &str, id: i64) -> Result<Vec<AttributeRow>> {
-    tx.query(sql, [id], |row| {
-        Ok(AttributeRow {
-            group: cell("attribute_data", row, 1)?,
-            name: cell("attribute_data", row, 2)?,
-            data: cell("attribute_data", row, 3)?,
-            row_ptr: cell("attribute_data", row, 4)?,
-            mask: cell("attribute_data", row, 5)?,
-        })
-    })
+/// Which part of an update is read: all of it by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    /// This group only.
+    pub(super) group: Option<&'a str>,
+    /// The values of this attribute and of `id` only; of the others their form.
+    pub(super) attribute: Option<&'a str>,
+    /// The values of `id` only.
+    pub(super) forms: bool,
 }
 
-pub(super) fn attribute(reader: &mut ArrayReader<'_, '_>, row: &AttributeRow) -> Result<Attribute> {
-    let data =
-        if row.name == "id" { reader.read_shared(row.data)? } else { reader.read(row.data)? };
-    let mut side = |id: Option<i64>| id.map(|id| reader.read_shared(id)).transpose();
-    let attribute = Attribute { data, row_ptr: side(row.row_ptr)?, mask: side(row.mask)? };
-    // Another program may have written anything.
-    attribute.check(&format!("{}/{}", row.group, row.name)).map_err(|error| Error::Corrupt {
-        place: String::new(),
-        what: format!("attribute {}/{}", row.group, row.name),
-        why: error.to_string(),
-    })?;
-    Ok(attribute)
+impl Wanted<'_> {
+    fn values_of(&self, attribute: &str) -> bool {
+        !self.forms && self.attribute.is_none_or(|only| only == attribute)
+    }
 }
 
-/// Rows of attributes as groups, both in the order of the rows.
-pub(super) fn groups(
-    reader: &mut ArrayReader<'_, '_>,
-    rows: Vec<AttributeRow>,
-) -> Result<Vec<Group>> {
+/// One attribute of an update.
+pub(super) struct Part {
+    pub(super) group: String,
+    pub(super) name: String,
+    /// Row of `numpy_array`: equal rows, equal values.
+    pub(super) data: i64,
+    /// The values; where only the form was wanted, an attribute of no entities.
+    pub(super) attribute: Attribute,
+}
+
+/// Reads updates, or initial datasets, of one snapshot: a statement each.
+pub(super) struct UpdateReader<'t, 'c> {
+    arrays: ArrayReader<'t, 'c>,
+    statement: CachedStatement<'c>,
+}
+
+impl<'t, 'c> UpdateReader<'t, 'c> {
+    /// A reader of updates.
+    pub(super) fn new(tx: &'t ReadTx<'c>, layout: Layout) -> Result<Self> {
+        Self::of(tx, layout, ("update_attribute", "update_id"))
+    }
+
+    /// A reader of initial datasets.
+    pub(super) fn initial(tx: &'t ReadTx<'c>, layout: Layout) -> Result<Self> {
+        Self::of(tx, layout, ("initial_dataset_attribute", "initial_dataset_id"))
+    }
+
+    fn of(tx: &'t ReadTx<'c>, layout: Layout, links: (&str, &str)) -> Result<Self> {
+        let statement = tx.prepare(&layout.attributes_sql(links))?;
+        Ok(UpdateReader { arrays: ArrayReader::new(tx, layout), statement })
+    }
+
+    /// The attributes of an update, in the order in which it named them.
+    pub(super) fn parts(&mut self, id: i64, wanted: Wanted<'_>) -> Result<Vec<Part>> {
+        let Wanted { group, attribute, forms } = wanted;
+        let mut rows = self.statement.query((id, group, attribute, forms))?;
+        let mut parts: Vec<(i64, Part)> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let position = cell("attribute_data", row, 1)?;
+            parts.push((position, part(&mut self.arrays, row, wanted)?));
+        }
+        if !parts.is_sorted_by_key(|(position, _)| *position) {
+            parts.sort_by_key(|(position, _)| *position);
+        }
+        Ok(parts.into_iter().map(|(_, part)| part).collect())
+    }
+
+    /// The entity groups of an update, each with its attributes, both in the order of the update.
+    pub(super) fn groups(&mut self, id: i64, wanted: Wanted<'_>) -> Result<Vec<Group>> {
+        Ok(groups(self.parts(id, wanted)?))
+    }
+}
+
+/// A row of [`Layout::attributes_sql`].
+fn part(arrays: &mut ArrayReader<'_, '_>, row: &Row<'_>, wanted: Wanted<'_>) -> Result<Part> {
+    let group: String = cell("attribute_data", row, 2)?;
+    let name: String = cell("attribute_data", row, 3)?;
+    let id: i64 = cell("attribute_data", row, 4)?;
+    let row_ptr: Option<i64> = cell("attribute_data", row, 5)?;
+    let mask: Option<i64> = cell("attribute_data", row, 6)?;
+    let has_values = name == "id" || wanted.values_of(&name);
+    let attribute = if !has_values {
+        let data = arrays.form(id, row, ARRAY_COLUMNS)?;
+        Attribute { data, row_ptr: row_ptr.map(|_| Array::from_slice(&[0i64])), mask: None }
+    } else {
+        // The ids of most updates are those of the update before.
+        let data = match &*name {
+            "id" => arrays.read_shared(id)?,
+            _ => arrays.unpack("numpy_array", id, row, ARRAY_COLUMNS)?,
+        };
+        let mut side = |id: Option<i64>| id.map(|id| arrays.read_shared(id)).transpose();
+        let attribute = Attribute { data, row_ptr: side(row_ptr)?, mask: side(mask)? };
+        // Another program may have written anything.
+        attribute.check("it").map_err(|error| Error::Corrupt {
+            place: String::new(),
+            what: format!("attribute {group}/{name}"),
+            why: error.to_string(),
+        })?;
+        attribute
+    };
+    Ok(Part { group, name, data: id, attribute })
+}
+
+/// Attributes as groups, both in the order of the attributes.
+fn groups(parts: Vec<Part>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for row in rows {
-        let attribute = attribute(reader, &row)?;
-        let at = match groups.iter().position(|group| group.name == row.group) {
+    let n = parts.len();
+    for Part { group, name, attribute, .. } in parts {
+        let at = match groups.iter().rposition(|known| known.name == group) {
             Some(at) => at,
             None => {
-                groups.push(Group { name: row.group, attributes: Vec::new() });
+                groups.push(Group { name: group, attributes: Vec::with_capacity(n) });
                 groups.len() - 1
             }
         };
-        groups[at].attributes.push((row.name, attribute));
+        groups[at].attributes.push((name, attribute));
     }
     // A shared id array was stored first by any update; a reader expects it at the front.
     for group in &mut groups {
@@ -170,7 +231,7 @@ pub(super) fn groups(
             group.attributes[..=at].rotate_right(1);
         }
     }
-    Ok(groups)
+    groups
 }
 
 /// Calls `each` for the updates of a dataset between two timestamps, both inclusive, in order.
@@ -184,16 +245,16 @@ pub(super) fn for_each_update(
     if layout == Layout::Empty {
         return Ok(());
     }
-    let mut reader = ArrayReader::new(tx, layout);
+    let mut reader = UpdateReader::new(tx, layout)?;
     let after = (*range.start(), i64::MIN);
     for head in heads(tx, dataset, after, *range.end())? {
-        let rows = attribute_rows(tx, layout.attributes_sql(), head.id)?;
+        let data = reader.groups(head.id, Wanted::default())?;
         each(Update {
             timestamp: head.timestamp,
             iteration: head.iteration,
             dataset: dataset.to_owned(),
             origin: head.origin,
-            data: groups(&mut reader, rows)?,
+            data,
         })?;
     }
     Ok(())

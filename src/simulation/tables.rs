@@ -51,26 +51,30 @@ impl Layout {
         }
     }
 
-    /// The attributes of an update: id, group, name, data_id, indptr_id, mask_id.
-    pub(super) fn attributes_sql(self) -> &'static str {
-        match self {
-            Layout::Described => {
-                "SELECT a.id, a.entity_group, a.attribute_name, a.data_id, a.indptr_id, NULL \
-                 FROM update_attribute l JOIN attribute_data a ON a.id = l.attribute_data_id \
-                 WHERE l.update_id = ?1 ORDER BY l.attribute_data_id"
-            }
-            _ => {
-                "SELECT a.id, a.entity_group, a.attribute_name, a.data_id, a.indptr_id, a.mask_id \
-                 FROM update_attribute l JOIN attribute_data a ON a.id = l.attribute_data_id \
-                 WHERE l.update_id = ?1 ORDER BY l.position, l.attribute_data_id"
-            }
-        }
-    }
-
-    /// The attributes of an initial dataset, as [`attributes_sql`](Self::attributes_sql).
-    pub(super) fn initial_attributes_sql(self) -> String {
-        let sql = self.attributes_sql();
-        sql.replace("update_attribute l", "initial_dataset_attribute l")
-            .replace("l.update_id", "l.initial_dataset_id")
+    /// The attributes that rows of a table of links, given with the column of their owner, refer to:
+    /// id, position, group, name, data_id, indptr_id, mask_id, and from [`ARRAY_COLUMNS`] the array
+    /// as in [`array_sql`](Self::array_sql). Parameters: the owner; the only group; the only
+    /// attribute whose values are wanted; whether no values are.
+    ///
+    /// The values of `id` are left out, since those of most updates are the same row. A group whose
+    /// name is no text is of every group, so that a reader meets and refuses it.
+    pub(super) fn attributes_sql(self, (table, owner): (&str, &str)) -> String {
+        let (position, mask, packed) = match self {
+            Layout::Described => ("0", "NULL", "NULL, NULL"),
+            _ => ("l.position", "a.mask_id", "n.codec, n.checksum"),
+        };
+        format!(
+            "SELECT a.id, {position}, a.entity_group, a.attribute_name, a.data_id, a.indptr_id, {mask}, \
+             n.dtype, n.shape, {packed}, CASE WHEN a.attribute_name = 'id' OR ?4 \
+             OR a.attribute_name <> ?3 THEN NULL ELSE n.data END \
+             FROM {table} l CROSS JOIN attribute_data a ON a.id = l.attribute_data_id \
+             LEFT JOIN numpy_array n ON n.id = a.data_id \
+             WHERE l.{owner} = ?1 AND (?2 IS NULL OR a.entity_group = ?2 \
+             OR typeof(a.entity_group) <> 'text') \
+             ORDER BY l.attribute_data_id"
+        )
     }
 }
+
+/// Where the columns of the array begin in [`Layout::attributes_sql`].
+pub(super) const ARRAY_COLUMNS: usize = 7;

@@ -56,16 +56,16 @@ impl Attribute {
     /// # Errors
     /// [`Error::Invalid`] for a scalar, a `row_ptr` that does not cut `data`, or a mask of another
     /// length, dtype or meaning.
-    pub fn check(&self, what: &str) -> Result<()> {
+    pub fn check(&self, what: impl std::fmt::Display) -> Result<()> {
         if self.data.shape().is_empty() {
             return Err(Error::invalid(
-                what,
+                what.to_string(),
                 "one value an entity",
                 "a single value (0 dimensions)",
             ));
         }
         if let Some(row_ptr) = &self.row_ptr {
-            check_row_ptr(what, row_ptr, self.data.rows())?;
+            check_row_ptr(&what, row_ptr, self.data.rows())?;
         }
         if let Some(mask) = &self.mask {
             let entities = self.entities();

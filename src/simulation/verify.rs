@@ -18,6 +18,12 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     verify_table(tx, &mut reader, "numpy_array", layout.array_sql(), report)?;
     if layout == Layout::Ours {
         verify_table(tx, &mut reader, "array_block", BLOCK_SQL, report)?;
+        let sql = "SELECT k.id FROM simulation_key_state k WHERE k.same_as IS NOT NULL AND NOT EXISTS \
+            (SELECT 1 FROM simulation_key_state s WHERE s.id = k.same_as AND s.same_as IS NULL)";
+        for id in tx.query(sql, [], |row| Ok(row.get::<_, i64>(0)?))? {
+            let why = "the key state that it refers to is missing";
+            report.find(format!("simulation_key_state row {id}"), why);
+        }
         let sql = "SELECT id, state FROM simulation_key_state WHERE same_as IS NULL";
         for (id, state) in
             tx.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?
@@ -76,7 +82,7 @@ fn verify_table(
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else { continue };
         let guarded = matches!(row.get_ref(3)?, ValueRef::Blob(_));
-        match reader.unpack(table, id, row) {
+        match reader.unpack(table, id, row, 0) {
             Err(Error::Corrupt { what, why, .. }) => report.find(what, why),
             Err(error) => report.find(format!("{table} row {id}"), error.to_string()),
             Ok(_) if guarded => report.checksums += 1,

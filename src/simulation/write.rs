@@ -1,11 +1,14 @@
 //! Updates into rows.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rusqlite::ErrorCode;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::arrays::{KnownArrays, Recent};
 use super::prepare::{Prepared, PreparedAttribute};
 use super::run;
+use super::state::Forms;
 use super::tables::LINEAGE;
 use crate::array::Codec;
 use crate::error::{Error, Result};
@@ -22,30 +25,35 @@ pub enum OnRepeat {
     Replace,
 }
 
+/// How updates are stored.
+#[derive(Clone)]
+pub(super) struct Storing {
+    pub(super) codec: Codec,
+    pub(super) repeat: OnRepeat,
+    /// Forms of attributes that were found to go with those before them.
+    pub(super) forms: Arc<Mutex<Recent<u64, ()>>>,
+}
+
 /// What the writer remembers between two transactions.
 #[derive(Default)]
 pub(super) struct Known {
     arrays: KnownArrays,
     /// Rows of `attribute_data`, by a hash of group, name and array ids.
     attributes: Recent<u128, i64>,
+    forms: Forms,
     /// Whether the run is marked as running.
     running: bool,
 }
 
 /// Stores one update; its row id.
-pub(super) fn store(
-    tx: &mut WriteTx<'_>,
-    update: &Prepared,
-    codec: Codec,
-    repeat: OnRepeat,
-) -> Result<i64> {
+pub(super) fn store(tx: &mut WriteTx<'_>, update: &Prepared, storing: &Storing) -> Result<i64> {
     tx.ensure(&LINEAGE)?;
     let mut known: Known = tx.take();
     if !known.running {
         run::mark_running(tx)?;
         known.running = true;
     }
-    let id = insert(tx, &mut known, update, codec, repeat)?;
+    let id = insert(tx, &mut known, update, storing)?;
     tx.put(known);
     Ok(id)
 }
@@ -54,20 +62,26 @@ fn insert(
     tx: &WriteTx<'_>,
     known: &mut Known,
     update: &Prepared,
-    codec: Codec,
-    repeat: OnRepeat,
+    storing: &Storing,
 ) -> Result<i64> {
     let Prepared { timestamp, iteration, dataset, origin, attributes } = update;
-    if repeat == OnRepeat::Replace {
+    if storing.repeat == OnRepeat::Replace {
+        // A file of the described system may have foreign keys that do not cascade.
+        let links = "DELETE FROM update_attribute WHERE update_id IN (SELECT id FROM \"update\" \
+            WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3)";
+        tx.execute(links, (dataset, timestamp, iteration))?;
         let sql =
             "DELETE FROM \"update\" WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
-        tx.execute(sql, (dataset, timestamp, iteration))?;
+        if tx.execute(sql, (dataset, timestamp, iteration))? > 0 {
+            known.forms = Forms::default();
+        }
     }
+    check_forms(tx, known, update, storing)?;
     // OR FAIL: nothing comes before the row itself, so a statement journal, which the trigger would
     // ask for, has nothing to undo.
     let sql = "INSERT OR FAIL INTO \"update\" (timestamp, iteration, dataset_name, origin) VALUES (?1, ?2, ?3, ?4)";
-    let inserted = tx.prepare(sql)?.insert((timestamp, iteration, dataset, origin));
-    let id = inserted.map_err(|error| match error.sqlite_error_code() {
+    let row = (timestamp, iteration, dataset, origin);
+    let id = tx.insert_or(sql, row, |error| match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Exists {
             what: format!(
                 "the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"
@@ -78,11 +92,34 @@ fn insert(
         _ => error.into(),
     })?;
     for (position, attribute) in attributes.iter().enumerate() {
-        let attribute_id = store_attribute(tx, known, attribute, codec)?;
+        let attribute_id = store_attribute(tx, known, attribute, storing.codec)?;
         let sql = "INSERT INTO update_attribute (update_id, attribute_data_id, position) VALUES (?1, ?2, ?3)";
-        tx.execute(sql, (id, attribute_id, position as i64))?;
+        tx.insert(sql, (id, attribute_id, position as i64))?;
     }
     Ok(id)
+}
+
+/// Checks that the attributes go with those of their names before them.
+fn check_forms(
+    tx: &WriteTx<'_>,
+    known: &mut Known,
+    update: &Prepared,
+    storing: &Storing,
+) -> Result<()> {
+    let forms = || storing.forms.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = |attribute: &&PreparedAttribute, forms: &mut Recent<u64, ()>| {
+        attribute.name != "id" && forms.get(&attribute.form).is_none()
+    };
+    let mut seen = forms();
+    let new: Vec<_> = update.attributes.iter().filter(|a| is_new(a, &mut seen)).collect();
+    drop(seen);
+    for attribute in new {
+        let place = (&*update.dataset, &*attribute.group, &*attribute.name);
+        let is_ragged = attribute.row_ptr.is_some();
+        known.forms.check(tx, place, (&attribute.data.array, is_ragged))?;
+        forms().put(attribute.form, ());
+    }
+    Ok(())
 }
 
 /// The row of an attribute: an equal one if there is one lately, else a new one.
@@ -128,6 +165,9 @@ fn key(attribute: &PreparedAttribute, ids: [Option<i64>; 3]) -> u128 {
 /// Removes all updates after `timestamp`; how many.
 pub(super) fn remove_after(tx: &mut WriteTx<'_>, timestamp: i64) -> Result<u64> {
     tx.ensure(&LINEAGE)?;
+    let links = "DELETE FROM update_attribute WHERE update_id IN \
+        (SELECT id FROM \"update\" WHERE timestamp > ?1)";
+    tx.execute(links, [timestamp])?; // in case the foreign keys do not cascade
     let removed = tx.execute("DELETE FROM \"update\" WHERE timestamp > ?1", [timestamp])?;
     if removed > 0 {
         remove_unused(tx)?;

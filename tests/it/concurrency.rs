@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use siltstone::simulation::{Options, SimulationDatabase, Update};
+use siltstone::simulation::{Options, SimulationDatabase, Timeline, Update};
 use siltstone::{Database, Durability, Error, QueuePolicy, Value};
 
 use crate::child::{self, Child, mission};
@@ -225,6 +225,7 @@ fn opens_and_counts() {
     let Some((path, argument)) = mission() else { return };
     wait_until(argument.split_once(' ').unwrap().1);
     let db = SimulationDatabase::open(&path).unwrap();
+    db.set_timeline(Timeline { reference: 0.0, time_scale: 1.0, start_time: 0 }).unwrap();
     child::say(format_args!("counted {}", db.update_count(None).unwrap()));
 }
 

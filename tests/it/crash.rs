@@ -13,6 +13,8 @@ use crate::child::{self, Random, mission, say};
 const KILLS: usize = 200;
 /// Files that are written in turn, so that none grows too long to be read whole each time.
 const FILES: usize = 20;
+/// Each file's writers take their tags from a range of its own.
+const TAGS_OF_A_FILE: u64 = 1_000_000;
 const DATASET: &str = "net";
 const GROUP: &str = "roads";
 /// Entities of the group: each update speaks of all.
@@ -29,8 +31,9 @@ pub(crate) fn update_of(dataset: &str, n: i64, tag: u64) -> Update {
     let speeds: Vec<f64> = ids.iter().map(|_| f64::from_bits(random.below(1 << 62))).collect();
     let labels: Vec<String> =
         ids.iter().map(|_| "ß".repeat(1 + random.below(9) as usize)).collect();
-    // Now and then more than a page.
-    let most = if random.below(8) == 0 { 600 } else { 4 };
+    // Now and then more than a page; in some files so much that the file gets larger pages.
+    let is_large = tag / TAGS_OF_A_FILE % 4 == 3;
+    let most = if is_large || random.below(8) == 0 { 600 } else { 4 };
     let mut ends = vec![0i64];
     ids.iter().for_each(|_| ends.push(ends[ends.len() - 1] + random.below(most) as i64));
     let items: Vec<i64> = (0..ends[ends.len() - 1]).map(|_| random.below(1 << 40) as i64).collect();
@@ -149,7 +152,7 @@ impl Told {
 }
 
 /// Goal: 200 kills at random instants, in the middle of single updates, tickets, batches, key
-/// states, removals and opening: every acknowledged update is there bit for bit, none is half
+/// states, settling, larger pages, removals and opening: every acknowledged update is there bit for bit, none is half
 /// there, the file verifies, the run counts as running, and the next process goes on writing.
 #[test]
 fn a_kill_at_any_instant_loses_no_acknowledged_update() {
@@ -166,7 +169,7 @@ fn a_kill_at_any_instant_loses_no_acknowledged_update() {
                     let path = folder.join(format!("run-{file}.db"));
                     let mut told = Told::default();
                     for round in 0..KILLS / FILES {
-                        let tag = (file * 1_000_000 + round * 10_000) as u64;
+                        let tag = file as u64 * TAGS_OF_A_FILE + round as u64 * 10_000;
                         acked += kill_once(&path, tag, &mut told, &mut random);
                         kills += 1;
                     }
@@ -209,7 +212,7 @@ fn writes_until_it_is_killed() {
     let mut next = db.update_count(None).unwrap() as i64;
     say(format_args!("open"));
     loop {
-        match random.below(12) {
+        match random.below(14) {
             0..4 => {
                 db.store(update(next, tag)).unwrap();
                 say(format_args!("acked {next} {tag}"));
@@ -235,7 +238,10 @@ fn writes_until_it_is_killed() {
             10 => {
                 db.build_key_states().unwrap();
             }
-            _ if next > 0 => {
+            11 if random.below(3) == 0 => {
+                db.settle(|_, _| Ok(())).unwrap();
+            }
+            12.. if next > 0 => {
                 let kept = next - 1 - random.below(next.min(40) as u64) as i64;
                 say(format_args!("resuming {kept}"));
                 db.resume_from(kept).unwrap();

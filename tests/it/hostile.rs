@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use siltstone::simulation::{Options, SimulationDatabase, Update};
+use siltstone::simulation::{Options, SimulationDatabase, Timeline, Update};
 use siltstone::{Codec, Database, Error, Result};
 
 use crate::child::Random;
@@ -285,6 +285,8 @@ fn hostile_rows_are_errors_that_name_the_row() {
         drop(other);
         let as_it_is = SimulationDatabase::open_read_only(&path).unwrap();
         let taken_over = SimulationDatabase::open(&path).unwrap();
+        let timeline = Timeline { reference: 0.0, time_scale: 1.0, start_time: 0 };
+        taken_over.set_timeline(timeline).unwrap(); // the first write
         for (way, db) in [("as it is", as_it_is), ("taken over", taken_over)] {
             let mut told = vec![("updates", db.updates("net").map(drop))];
             told.push(("state", db.state_at("net", "roads", 5).map(drop)));

@@ -1,5 +1,6 @@
 //! The one integration-test binary: a module a topic.
 
+mod agreement;
 mod child;
 mod concurrency;
 mod copies;

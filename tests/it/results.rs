@@ -354,7 +354,9 @@ fn schema_and_timeline_of_the_caller_hold() {
     .unwrap();
     db.close().unwrap();
     let without = Results::open(&path, no_options()).unwrap().dataset("net").unwrap();
-    assert!(without.state_at("g", &Time::from(60)).is_err(), "lists and points do not go together");
+    let state = without.state_at("g", &Time::from(60)).unwrap().unwrap();
+    let p = rendered(&state.column("p").unwrap().attribute).to_string();
+    assert_eq!(p, "[[0.0,1.0],[5.0,6.0]]", "lists that are points");
     let schema = Schema::parse(
         br#"[{"name":"p","py_type":"float","unit_shape":[2]},{"name":"s","py_type":"int","enum_name":"e"}]"#,
     )
@@ -372,4 +374,65 @@ fn schema_and_timeline_of_the_caller_hold() {
     }
     assert!(dataset.state_at("g", &Time::from("yesterday")).is_err());
     assert_eq!(dataset.attributes("g").unwrap()[1].enum_name.as_deref(), Some("e"));
+}
+
+/// Goal: whatever is wrong with a folder of JSON, it is the folder that is named, and no temporary file.
+#[test]
+fn errors_name_the_folder_that_was_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let update = r#"{"net":{"g":{"id":[1],"x":[0.5]}}}"#;
+    fs::write(folder.path().join("t0_0_net.json"), update).unwrap();
+    let results = Results::open_json(folder.path(), no_options()).unwrap();
+    let net = results.dataset("net").unwrap();
+    let key = EntityKey::Attribute("y".into(), KeyValue::Int(1));
+    let text = EntityKey::Attribute("x".into(), KeyValue::Text("a".into()));
+    let temporary = results.database().database().path().display().to_string();
+    for (error, names_folder) in [
+        (results.dataset("zz").unwrap_err(), true),
+        (net.cursor("zz", &Time::Timestamp(0)).unwrap_err(), true),
+        (net.entity_history("g", &key).unwrap_err(), false),
+        (net.entity_history("g", &text).unwrap_err(), false),
+        (net.entity_history("zz", &EntityKey::Id(1)).unwrap_err(), false),
+    ] {
+        let error = error.to_string();
+        assert!(!error.contains(&temporary) && !error.contains("Text("), "{error}");
+        let place = folder.path().display().to_string();
+        assert_eq!(error.contains(&place), names_folder, "{error}");
+    }
+    // Two files of one update that say different things are no run.
+    fs::write(folder.path().join("t00_0_net.json"), update.replace("0.5", "0.75")).unwrap();
+    let error = Results::open_json(folder.path(), no_options()).unwrap_err().to_string();
+    assert!(error.contains("t0_0_net.json") && error.contains("g/x differ"), "{error}");
+}
+
+/// Goal: what a killed process left in the temporary folder goes with the next folder of JSON.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_killed_process_left_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("t0_0_net.json"), r#"{"net":{"g":{"id":[1],"x":[0.5]}}}"#)
+        .unwrap();
+    let note = folder.path().join("note.txt");
+    let mut child = crate::child::start("results::holds_a_folder_of_json", &note, "");
+    assert!(child.wait_for("opened"));
+    let path = fs::read_to_string(&note).unwrap();
+    let path = Path::new(&path);
+    assert!(path.is_dir());
+    drop(Results::open_json(folder.path(), no_options()).unwrap());
+    assert!(path.is_dir(), "a living process keeps its folder");
+    child.kill();
+    assert!(path.is_dir());
+    drop(Results::open_json(folder.path(), no_options()).unwrap());
+    assert!(!path.exists());
+}
+
+#[test]
+#[ignore = "run by what_a_killed_process_left_is_removed"]
+fn holds_a_folder_of_json() {
+    let Some((path, _)) = crate::child::mission() else { return };
+    let results = Results::open_json(path.parent().unwrap(), no_options()).unwrap();
+    let temporary = results.database().database().path().parent().unwrap().to_owned();
+    fs::write(path, temporary.to_str().unwrap()).unwrap();
+    crate::child::say(format_args!("opened"));
+    std::thread::sleep(std::time::Duration::from_secs(60));
 }

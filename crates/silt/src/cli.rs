@@ -13,10 +13,11 @@ use crate::{
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also when the reader of stdout goes away
-  1    done, and something was found: `verify` found damage, `doctor` anything at all
+  1    done, and something was found: `verify` found damage, `doctor` anything at all, `info`
+       what cannot be read
   2    not done: wrong usage, or an error, which is told in a sentence on stderr
-  3    done but for something that was left behind and named on stderr: a malformed file of
-       `import`, a contradiction of `merge`
+  3    done but for something that was left behind and named on stderr: a malformed file or a
+       conflict of `import`, a contradiction of `merge`
   130  interrupted by Ctrl-C; what had been committed stays
 
 Environment:
@@ -47,7 +48,8 @@ pub(crate) struct Look {
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
-    /// Whether to colour what is printed; auto: on a terminal, unless NO_COLOR is set
+    /// Whether to colour messages, pictures and the headings of tables (bold); auto: on a terminal,
+    /// unless NO_COLOR is set
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     pub(crate) color: When,
 }

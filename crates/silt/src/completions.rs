@@ -2,6 +2,7 @@
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use serde_json::json;
 
 use crate::cli::Cli;
 use crate::console::Console;
@@ -21,6 +22,11 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     // Into memory first: the generator panics where it cannot write.
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "silt", &mut text);
-    std::io::Write::write_all(&mut console.out, &text)?;
+    if console.json {
+        let script = String::from_utf8_lossy(&text);
+        console.document(&json!({ "shell": args.shell.to_string(), "script": script }))?;
+    } else {
+        std::io::Write::write_all(&mut console.out, &text)?;
+    }
     Ok(Exit::Done)
 }

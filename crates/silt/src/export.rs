@@ -15,8 +15,10 @@ use crate::{human, interrupt};
 /// Write a run out as JSON files, Parquet, Arrow, CSV or JSON lines
 ///
 /// JSON gives the described system's folders back: init_data with the initial datasets as they came,
-/// and updates with a file an update. The other formats give one file a dataset and entity group. A
-/// folder that holds anything is refused unless --overwrite is given; no other file is touched then.
+/// and updates with a file an update. Values that JSON cannot say (cleared ones, infinities) become
+/// null; they are counted, and told on stderr. The other formats give one file a dataset and entity
+/// group. A folder that holds anything is refused unless --overwrite is given. An export that fails
+/// removes what it had made.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt export run.db --to run-json
@@ -41,7 +43,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     dataset: Vec<String>,
 
-    /// Write into a folder that holds something, and replace files of the same name
+    /// Write into a folder that holds something: replace files of the same name, and remove update
+    /// files of another run (with --dataset only those of these datasets); no other file is touched
     #[arg(long)]
     overwrite: bool,
 }
@@ -77,6 +80,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let exported = export(&db, &options, |done, all| bar.at(done, all));
     bar.end();
     let report = exported?;
+    if report.lost_values > 0 {
+        console.warn(&format!(
+            "{} that JSON cannot say (cleared, infinite, or a NaN that is meant) became null",
+            human::plural(report.lost_values, "value")
+        ));
+    }
     let folder = args.to.display().to_string();
     if console.json {
         console.document(&json!({
@@ -86,6 +95,8 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "updates": report.updates,
             "rows": report.rows,
             "initial_datasets": report.initial_datasets,
+            "lost_values": report.lost_values,
+            "removed": report.removed,
             "seconds": start.elapsed().as_secs_f64(),
         }))?;
         return Ok(Exit::Done);
@@ -102,5 +113,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         human::size(report.bytes),
         human::duration(start.elapsed()),
     ))?;
+    if report.removed > 0 {
+        let files = human::plural(report.removed, "update file");
+        console.line(format!("{files} of another run removed"))?;
+    }
     Ok(Exit::Done)
 }

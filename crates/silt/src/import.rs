@@ -10,7 +10,7 @@ use siltstone::simulation::json::Schema;
 use siltstone::simulation::{
     ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import,
 };
-use siltstone::{Codec, Durability, Profile};
+use siltstone::{Codec, Durability, Error, Profile};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
@@ -31,10 +31,12 @@ enum What {
 
 /// Take a simulation's folders of JSON files into a database
 ///
-/// The initial state comes from files named `<dataset>.json`, the updates from files named
-/// `t<timestamp>_<iteration>_<dataset>.json`. A file that is malformed is named on stderr and left
-/// behind, and the rest goes on; the exit code is 3 then. What is in the database already is
-/// skipped, so that an import that was interrupted is taken up by typing it again.
+/// The initial state comes from files named `<dataset>.json` (files with another ending are kept as
+/// bytes), the updates from files named `t<timestamp>_<iteration>_<dataset>.json`. A file that is
+/// malformed is named on stderr and left behind, and the rest goes on; the exit code is 3 then. What
+/// is in the database already, or came from an earlier file, is compared: the same is skipped, so
+/// that an import that was interrupted is taken up by typing it again; what differs is a conflict,
+/// named and left behind like a malformed file, and what the database has stays.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt import simulation --init-dir init_data --updates-dir scenarios/net3 \\
@@ -96,10 +98,7 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
             return Err(Failure::said(format!("{} is not a folder", folder.display())));
         }
     }
-    let schema = match &args.attributes {
-        Some(path) => Schema::parse(&read(path)?).map_err(|e| in_file(path, &e))?,
-        None => Schema::default(),
-    };
+    let schema = args.attributes.as_deref().map(schema_of).transpose()?.unwrap_or_default();
     let timeline = args.scenario.as_deref().map(timeline).transpose()?;
     let options = Options {
         durability: args.durability,
@@ -122,15 +121,25 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
     let mut bar = console.progress("importing", "files");
     let imported = import(&db, &options, |done, all| bar.at(done, all));
     bar.end();
-    let report = match imported {
+    let finished = imported.map_err(Failure::from).and_then(|report| {
+        finish(args, &db, console)?;
+        Ok(report)
+    });
+    let report = match finished {
         Ok(report) => report,
-        Err(error) => {
-            // Not closed: an import that stopped is not complete.
-            db.flush()?;
-            console.note("what was imported until now stays; the same command takes it up again");
-            return Err(error.into());
+        Err(failure) => {
+            stopped(&db, &failure, console);
+            return Err(failure);
         }
     };
+    drop(db);
+    tell(args, &report, start.elapsed(), console)?;
+    let is_whole = report.malformed.is_empty() && report.conflicts.is_empty();
+    Ok(if is_whole { Exit::Done } else { Exit::LeftBehind })
+}
+
+/// Makes the file ready, and says last of all that its run is complete.
+fn finish(args: &Simulation, db: &SimulationDatabase, console: &Console) -> Outcome<()> {
     if args.codec == Codec::Auto {
         let mut bar = console.progress("settling", "blocks");
         let settled = db.settle(|done, all| bar.at(done, all));
@@ -139,11 +148,33 @@ fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
     }
     // An earlier import may have been stopped after its last update.
     if db.run()?.status == Status::Running {
+        // All that takes room comes first.
+        db.flush()?;
+        db.build_key_states()?;
+        db.database().checkpoint()?;
         db.mark_ended(None)?;
     }
-    db.close()?;
-    tell(args, &report, start.elapsed(), console)?;
-    Ok(if report.malformed.is_empty() { Exit::Done } else { Exit::LeftBehind })
+    Ok(db.clone().close()?)
+}
+
+/// After an import that ended with an error. Nothing is closed: it is not complete.
+fn stopped(db: &SimulationDatabase, failure: &Failure, console: &Console) {
+    let is_flushed = db.flush().is_ok();
+    // An earlier import may have said so, of less. On a full disk so small a write may have room.
+    if db.run().is_ok_and(|run| run.status == Status::Complete) {
+        let _ = db.resume_from(i64::MAX); // removes nothing, and the run goes on
+    }
+    if is_flushed && db.update_count(None).is_ok_and(|stored| stored > 0) {
+        console.note(match failure {
+            Failure::Library(Error::Interrupted { .. }) => {
+                "what was imported until now stays; the same command takes it up again"
+            }
+            _ => {
+                "what was imported until now stays; once the reason is gone, the same command \
+                 takes it up again"
+            }
+        });
+    }
 }
 
 fn tell(
@@ -155,10 +186,20 @@ fn tell(
     for file in &report.malformed {
         console.warn(&format!("{}: left behind: {}", file.path.display(), file.why));
     }
+    for conflict in &report.conflicts {
+        let source = conflict.source.display();
+        console.warn(&format!("{source}: {}: left behind: {}", conflict.what, conflict.why));
+    }
     let file_bytes = std::fs::metadata(&args.output).map_or(0, |metadata| metadata.len());
     if console.json {
         let malformed: Vec<_> = (report.malformed.iter())
             .map(|file| json!({ "path": file.path.display().to_string(), "why": file.why }))
+            .collect();
+        let conflicts: Vec<_> = (report.conflicts.iter())
+            .map(|conflict| {
+                let path = conflict.source.display().to_string();
+                json!({ "path": path, "what": conflict.what, "why": conflict.why })
+            })
             .collect();
         console.document(&json!({
             "path": args.output.display().to_string(),
@@ -168,6 +209,7 @@ fn tell(
             "bytes": report.bytes,
             "other_files": report.other_files,
             "malformed": malformed,
+            "conflicts": conflicts,
             "file_bytes": file_bytes,
             "seconds": took.as_secs_f64(),
         }))?;
@@ -186,7 +228,7 @@ fn tell(
     ))?;
     if report.skipped > 0 {
         let updates = human::plural(report.skipped, "update");
-        console.line(format!("{updates} skipped: in the database already"))?;
+        console.line(format!("{updates} skipped: the same is in the database already"))?;
     }
     if report.other_files > 0 {
         let files = human::plural(report.other_files, "other file");
@@ -196,7 +238,16 @@ fn tell(
         let files = human::plural(report.malformed.len() as u64, "malformed file");
         console.line(format!("{files} left behind, named on stderr"))?;
     }
+    if !report.conflicts.is_empty() {
+        let conflicts = human::plural(report.conflicts.len() as u64, "conflict");
+        console.line(format!("{conflicts} left behind, named on stderr"))?;
+    }
     Ok(())
+}
+
+/// The attribute types of a file.
+pub(crate) fn schema_of(path: &Path) -> Outcome<Schema> {
+    Schema::parse(&read(path)?).map_err(|e| in_file(path, &e))
 }
 
 fn read(path: &Path) -> Outcome<Vec<u8>> {

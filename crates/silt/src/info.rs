@@ -11,9 +11,12 @@ use siltstone::simulation::{SimulationDatabase, Status, Timeline};
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
-use crate::table::{Table, cells, escaped};
+use crate::table::{Table, bold, cells, escaped};
 
 /// Say what a database holds: the run, its datasets, its arrays
+///
+/// An initial dataset that cannot be read is named on stderr, and all else is told; the exit code is
+/// 1 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt info run.db
@@ -31,7 +34,10 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     } else {
         print(args, &facts, console)?;
     }
-    Ok(Exit::Done)
+    for (name, why) in &facts.unreadable {
+        console.warn(&format!("the initial dataset {name:?} cannot be read: {why}"));
+    }
+    Ok(if facts.unreadable.is_empty() { Exit::Done } else { Exit::Finding })
 }
 
 fn document(args: &Args, facts: &Facts) -> Value {
@@ -39,6 +45,8 @@ fn document(args: &Args, facts: &Facts) -> Value {
     let initial: Vec<Value> = (facts.initial.iter())
         .map(|(name, format, bytes)| json!({ "name": name, "format": format, "bytes": bytes }))
         .collect();
+    let unreadable: Vec<Value> =
+        facts.unreadable.iter().map(|(name, why)| json!({ "name": name, "why": why })).collect();
     let Arrays { stored, references, referenced_bytes, blocks, codecs } = &facts.arrays;
     let codecs: serde_json::Map<_, _> = (codecs.iter())
         .map(|(name, held)| {
@@ -67,6 +75,7 @@ fn document(args: &Args, facts: &Facts) -> Value {
         },
         "datasets": datasets,
         "initial_datasets": initial,
+        "unreadable": unreadable,
         "arrays": {
             "stored": stored.count,
             "stored_bytes": stored.bytes,
@@ -100,9 +109,10 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
         bytes => format!(" and {} of log", human::size(bytes)),
     };
     console.line(format!("{}: {}{log}", args.file.display(), human::size(facts.file_bytes)))?;
-    let schema = match facts.schema.is_empty() {
-        true => "of the described system, without tables of ours".to_owned(),
-        false => {
+    let schema = match (facts.schema.is_empty(), facts.has_updates_table) {
+        (true, true) => "of the described system, without tables of ours".to_owned(),
+        (true, false) => "none yet, the file is empty".to_owned(),
+        (false, _) => {
             let stores = facts.schema.iter().map(|(store, version)| format!("{store} {version}"));
             stores.collect::<Vec<_>>().join(", ")
         }
@@ -118,6 +128,7 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
     if !facts.initial.is_empty() {
         let mut table =
             Table::new(["initial dataset", "format", "size"]).width(console.table_width());
+        table = table.bold_headers(console.color);
         for (name, format, bytes) in &facts.initial {
             // The rows of an entity-based one are arrays, counted below.
             let size = if *bytes == 0 { "-".into() } else { human::size(*bytes) };
@@ -175,9 +186,9 @@ fn print_dataset(
         None => String::new(),
     };
     console.line("")?;
+    let heading = bold(format!("dataset {}", escaped(dataset.name.clone())), console.color);
     console.line(format!(
-        "dataset {}: {} at {}, {} to {}{moments}",
-        escaped(dataset.name.clone()),
+        "{heading}: {} at {}, {} to {}{moments}",
         human::plural(dataset.updates, "update"),
         human::plural(dataset.timestamps, "timestamp"),
         dataset.first,
@@ -222,7 +233,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 fn print_arrays(arrays: &Arrays, console: &mut Console) -> Outcome<()> {
-    let mut table = Table::new(["arrays", "count", "raw", "stored"]);
+    let mut table = Table::new(["arrays", "count", "raw", "stored"]).bold_headers(console.color);
     let Arrays { stored, references, referenced_bytes, blocks, codecs } = arrays;
     let row = |name: &str, count: u64, raw: u64, stored: String| {
         [name.to_owned(), human::count(count), human::size(raw), stored]

@@ -35,12 +35,13 @@ mod write;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     let mut console = console::Console::new(&cli.look);
     let result = cli.command.run(&mut console);
@@ -58,7 +59,15 @@ fn main() -> ExitCode {
 }
 
 /// Help and version are results; anything else is wrong usage.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(mut error: clap::Error) -> ExitCode {
+    // Clap lists the commands that are nobody's business too.
+    if let Some(ContextValue::Strings(names)) = error.remove(ContextKind::ValidSubcommand) {
+        let root = cli::Cli::command();
+        let is_hidden =
+            |name: &String| root.find_subcommand(name).is_some_and(clap::Command::is_hide_set);
+        let names = names.into_iter().filter(|name| !is_hidden(name)).collect();
+        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
+    }
     let code = error.exit_code() as u8;
     if code != 0 && std::env::args_os().any(|arg| arg == "--json") {
         let text = error.render().to_string();

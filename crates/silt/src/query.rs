@@ -59,11 +59,16 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         let read = std::io::stdin().read_to_string(&mut sql);
         read.map_err(|error| Failure::said(format!("stdin: cannot read: {error}")))?;
     }
+    if is_empty(&sql) {
+        return Err(Failure::said(
+            "the statement is empty: expected one SQL statement, as SELECT 1",
+        ));
+    }
     if let Some(path) = &args.output {
         return write(args, &db, &sql, path, console);
     }
     let format = Format::or_default(args.format, console);
-    let mut out = Out::Waiting(console);
+    let mut out = Out::Waiting(console, None);
     let mut failed = None;
     let asked = db.database().sql_each(&sql, |columns, row| {
         // The library's callback knows only the library's errors.
@@ -75,11 +80,42 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     if let Some(error) = failed {
         return Err(error.into());
     }
-    asked?;
-    if let Out::Begun(rows) = out {
-        rows.end()?;
+    asked.map_err(with_hint)?;
+    match out {
+        Out::Begun(rows) => drop(rows.end()?),
+        // No rows: the header says so.
+        Out::Waiting(console, Some(columns)) => drop(Rows::begin(console, format, columns)?.end()?),
+        Out::Waiting(..) | Out::Nowhere => {}
     }
     Ok(Exit::Done)
+}
+
+/// Whether a text holds nothing but spaces, semicolons and comments.
+fn is_empty(sql: &str) -> bool {
+    let mut rest = sql;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+        let behind = |end: &str| rest.find(end).map_or("", |at| &rest[at + end.len()..]);
+        rest = match rest {
+            "" => return true,
+            comment if comment.starts_with("--") => behind("\n"),
+            comment if comment.starts_with("/*") => behind("*/"),
+            _ => return false,
+        };
+    }
+}
+
+/// The error, with what to do about the keyword that is a table's name.
+fn with_hint(error: Error) -> Error {
+    match error {
+        Error::Sqlite { path, action, code, why }
+            if why.to_ascii_lowercase().starts_with("near \"update\": syntax error") =>
+        {
+            let hint = "the table's name is an SQL keyword, write it as \"update\" in quotes";
+            Error::Sqlite { path, action, code, why: format!("{why}; {hint}") }
+        }
+        other => other,
+    }
 }
 
 /// The rows as a table's file.
@@ -97,7 +133,7 @@ fn write(
         )));
     };
     interrupt::listen();
-    let batches = db.database().arrow(sql)?;
+    let batches = db.database().arrow(sql).map_err(with_hint)?;
     let options = WriteOptions { format, overwrite: args.overwrite };
     let written =
         siltstone::table::write(path, batches, &options, |_| interrupt::check("writing rows"))?;
@@ -111,9 +147,10 @@ fn write(
     Ok(Exit::Done)
 }
 
-/// The columns are known when the statement is.
+/// The columns are known when the statement is; they are written with the first row, since until then
+/// it may fail.
 enum Out<'a> {
-    Waiting(&'a mut Console),
+    Waiting(&'a mut Console, Option<Vec<String>>),
     Begun(Rows<'a>),
     Nowhere,
 }
@@ -130,11 +167,17 @@ impl Out<'_> {
         if columns.is_empty() {
             return Ok(());
         }
+        let Some(row) = row else {
+            if let Out::Waiting(_, waiting) = self {
+                *waiting = Some(columns.to_vec());
+            }
+            return Ok(());
+        };
         *self = match std::mem::replace(self, Out::Nowhere) {
-            Out::Waiting(console) => Out::Begun(Rows::begin(console, format, columns.to_vec())?),
+            Out::Waiting(console, _) => Out::Begun(Rows::begin(console, format, columns.to_vec())?),
             other => other,
         };
-        if let (Out::Begun(rows), Some(row)) = (self, row) {
+        if let Out::Begun(rows) = self {
             rows.row(row.into_iter().map(|value| to_json(value, whole_blobs)).collect())?;
         }
         Ok(())

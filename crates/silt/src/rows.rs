@@ -92,7 +92,11 @@ impl<'a> Rows<'a> {
     pub(crate) fn end(self) -> io::Result<u64> {
         match self.format {
             Format::Table => {
-                let text = tables(&self.columns, &self.cells, self.console.table_width());
+                let text = tables(
+                    &self.columns,
+                    &self.cells,
+                    (self.console.table_width(), self.console.color),
+                );
                 self.console.line(text)?;
             }
             Format::Json if self.written == 0 => self.console.line("]")?,
@@ -105,7 +109,7 @@ impl<'a> Rows<'a> {
 
 /// The rows as one table or, where they are wider than the terminal, as several, one below the other:
 /// each begins with the first column, which names the row.
-fn tables(columns: &[String], rows: &[Vec<String>], width: usize) -> String {
+fn tables(columns: &[String], rows: &[Vec<String>], (width, bold): (usize, bool)) -> String {
     let wide = |column: usize| {
         let texts = rows.iter().filter_map(|row| row.get(column)).chain([&columns[column]]);
         texts.map(|text| cells(&escaped(text.clone()))).max().unwrap_or(0) + 2
@@ -131,6 +135,7 @@ fn tables(columns: &[String], rows: &[Vec<String>], width: usize) -> String {
     let table = |block: Vec<usize>| {
         let mut table =
             Table::new(block.iter().map(|column| columns[*column].clone())).width(width);
+        table = table.bold_headers(bold);
         for row in rows {
             table.row(block.iter().map(|column| row[*column].clone()));
         }
@@ -219,14 +224,14 @@ mod tests {
     fn a_wide_table_goes_on_below() {
         let columns = ["id", "first", "second", "third"].map(str::to_owned);
         let rows = [["1", "aaaaaaaa", "bbbbbbbb", "cccccccc"].map(str::to_owned).to_vec()];
-        let at = |width| tables(&columns, &rows, width);
+        let at = |width| tables(&columns, &rows, (width, false));
         let first = "id  first     second\n──  ────────  ────────\n 1  aaaaaaaa  bbbbbbbb";
         assert_eq!(at(22), format!("{first}\n\nid  third\n──  ────────\n 1  cccccccc"));
         assert_eq!(at(32).lines().count(), 3);
         assert_eq!(at(21).matches("id").count(), 3, "{}", at(21));
         assert_eq!(at(5).matches("id").count(), 3, "{}", at(5));
-        assert_eq!(tables(&columns[..1], &[vec!["7".into()]], 1), "id\n──\n 7");
-        assert_eq!(tables(&[], &[vec![]], 10), "\n\n");
+        assert_eq!(tables(&columns[..1], &[vec!["7".into()]], (1, false)), "id\n──\n 7");
+        assert_eq!(tables(&[], &[vec![]], (10, false)), "\n\n");
     }
 
     /// Goal: no value of an object is lost to another column of the same name.

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use siltstone::simulation::json::row_values;
-use siltstone::simulation::{GroupState, SimulationDatabase, Timeline};
+use siltstone::Error;
+use siltstone::simulation::json::{Schema, row_values};
+use siltstone::simulation::{
+    GroupState, Results, ResultsOptions, SimulationDatabase, Time, Timeline,
+};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::human;
+use crate::import::schema_of;
 use crate::rows::{Format, Rows};
 
 /// Print the state of an entity group at a time
@@ -37,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     attribute: Vec<String>,
 
+    /// The attributes' types, a JSON list, in place of those that the file keeps
+    #[arg(long, value_name = "FILE")]
+    attributes: Option<PathBuf>,
+
     /// Print only the first entities
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -53,11 +61,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         Some(text) => Timeline::parse(timeline.as_ref(), text)?,
         None => db.timestamps(&args.dataset)?.last().copied().unwrap_or(-1),
     };
-    let state = match db.state_at(&args.dataset, &args.group, timestamp) {
-        Err(siltstone::Error::NotFound { .. }) => return Err(not_there(args, &db)?),
-        other => other?,
+    let given = args.attributes.as_deref().map(schema_of).transpose()?;
+    let Some(state) = state_at(args, &db, given.clone(), timestamp)? else {
+        return Err(not_there(args, &db)?);
     };
-    let chosen = columns(args, &state, &db)?;
+    let schema = given.map_or_else(|| db.schema(), Ok)?;
+    let chosen = columns(args, &state, &schema)?;
     let entities = state.ids.len().min(args.limit.unwrap_or(usize::MAX));
     let moment = timeline.map(|line| human::moment(line.seconds_of(timestamp)));
     if console.json && args.format.is_none() {
@@ -85,13 +94,29 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Name and values of the attributes that were asked for, or of all.
-fn columns(
+/// The state; `None` if there is no such dataset or group. Types that were given decide how initial
+/// data are read too.
+fn state_at(
     args: &Args,
-    state: &GroupState,
     db: &SimulationDatabase,
-) -> Outcome<Vec<(String, Vec<Value>)>> {
-    let schema = db.schema()?;
+    given: Option<Schema>,
+    timestamp: i64,
+) -> Outcome<Option<GroupState>> {
+    let Some(schema) = given else {
+        return match db.state_at(&args.dataset, &args.group, timestamp) {
+            Err(Error::NotFound { .. }) => Ok(None),
+            other => Ok(Some(other?)),
+        };
+    };
+    let options = ResultsOptions { schema, ..ResultsOptions::default() };
+    match Results::open(&args.file, options)?.dataset(&args.dataset) {
+        Err(Error::NotFound { .. }) => Ok(None),
+        dataset => Ok(dataset?.state_at(&args.group, &Time::Timestamp(timestamp))?),
+    }
+}
+
+/// Name and values of the attributes that were asked for, or of all.
+fn columns(args: &Args, state: &GroupState, schema: &Schema) -> Outcome<Vec<(String, Vec<Value>)>> {
     let names: Vec<&str> = match args.attribute.is_empty() {
         true => state.columns.iter().map(|column| column.name.as_str()).collect(),
         false => args.attribute.iter().map(String::as_str).filter(|name| *name != "id").collect(),
@@ -105,7 +130,16 @@ fn columns(
                 known.join(", ")
             ))
         })?;
-        let mut values = match row_values(&column.attribute, schema.get(name))? {
+        let values = row_values(&column.attribute, schema.get(name)).map_err(|error| {
+            let place = format!("{}/{}/{name}", args.dataset, args.group);
+            match error {
+                Error::Invalid { expected, got, .. } => {
+                    Error::Invalid { what: place, expected, got }
+                }
+                other => other,
+            }
+        });
+        let mut values = match values? {
             Value::Array(values) => values,
             other => vec![other],
         };

@@ -16,12 +16,19 @@ pub(crate) struct Table {
     headers: Vec<String>,
     rows: Vec<Vec<String>>,
     width: Option<usize>,
+    bold: bool,
 }
 
 impl Table {
     /// An empty table.
     pub(crate) fn new<T: Into<String>>(headers: impl IntoIterator<Item = T>) -> Self {
-        Table { headers: printable(headers), rows: Vec::new(), width: None }
+        Table { headers: printable(headers), ..Table::default() }
+    }
+
+    /// Whether the headers are bold.
+    pub(crate) fn bold_headers(mut self, bold: bool) -> Self {
+        self.bold = bold;
+        self
     }
 
     /// Cuts the widest columns until a line has at most `width` terminal cells.
@@ -96,9 +103,14 @@ impl fmt::Display for Table {
             line
         };
         let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-        write!(f, "{}\n{}", line(&self.headers), line(&rule))?;
+        write!(f, "{}\n{}", bold(line(&self.headers), self.bold), line(&rule))?;
         self.rows.iter().try_for_each(|row| write!(f, "\n{}", line(row)))
     }
+}
+
+/// The text, bold if so wished.
+pub(crate) fn bold(text: String, wished: bool) -> String {
+    if wished { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text }
 }
 
 /// Whether a text reads as a number, perhaps with commas between thousands, a sign and a unit:

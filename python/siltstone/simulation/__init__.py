@@ -18,7 +18,8 @@ from siltstone._reports import ImportReport, Metadata, Run
 from siltstone.simulation._attributes import AttributeInfo, AttributeSpec, TimelineInfo
 from siltstone.simulation._collector import DataCollector, Model, Simulation, World
 from siltstone.simulation._cursor import Cursor
-from siltstone.simulation._database import DatasetFormat, DatasetFormat_, SimulationDatabase
+from siltstone.simulation._database import SimulationDatabase
+from siltstone.simulation._initial import DatasetFormat, DatasetFormat_
 from siltstone.simulation._results import (
     ResultDataset,
     SimulationResults,

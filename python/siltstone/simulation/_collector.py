@@ -136,10 +136,16 @@ def _choose(
     logger: logging.Logger,
 ) -> StorageStrategy:
     name = _siltstone.strategy_name(config_json(config), plain(settings))
-    if name not in strategies:
+    # A wrong name in the settings is told also where the config goes before it.
+    _check_known(strategies, settings.storage)
+    _check_known(strategies, name)
+    return strategies[name].choose(config, settings, logger)
+
+
+def _check_known(strategies: Mapping[str, type[StorageStrategy]], name: str | None) -> None:
+    if name is not None and name not in strategies:
         known = ", ".join(strategies)
         raise InvalidError(f"Unsupported storage method {name!r}: expected one of {known}")
-    return strategies[name].choose(config, settings, logger)
 
 
 class World:
@@ -246,5 +252,11 @@ class Simulation:
 
         Everything that was recorded is stored when this returns, also with an error; the recorded
         run is marked as failed then.
+
+        Raises
+        ------
+        InvalidError
+            For a storage strategy in the settings that is not registered.
         """
+        _check_known(DataCollector.strategies, self.settings.storage)
         self._inner.run()

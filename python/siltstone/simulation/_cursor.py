@@ -7,6 +7,7 @@ from typing import Any
 
 from siltstone import _siltstone
 from siltstone.simulation._state import State
+from siltstone.simulation._time import Time, place
 
 
 class Cursor:
@@ -34,9 +35,9 @@ class Cursor:
         state = self._inner.state()
         return State(state, self.dataset, self.group, self.timestamp, self._source)
 
-    def move_to(self, timestamp: int) -> State:
-        """Move to a timestamp, and return the state there."""
-        self._inner.move_to(timestamp)
+    def move_to(self, timestamp: Time) -> State:
+        """Move to a time (an integer, or a calendar time), and return the state there."""
+        self._inner.move_to(place(timestamp))
         return self.state()
 
     def next(self) -> State | None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import numpy as np
 
 from siltstone import _html, _siltstone
 from siltstone._query import QueryResult
@@ -26,23 +23,14 @@ from siltstone._reports import (
 from siltstone._table import Table
 from siltstone.simulation._attributes import AttributeSpec, schema_from_json, schema_json
 from siltstone.simulation._cursor import Cursor
+from siltstone.simulation._initial import DatasetFormat, to_json
 from siltstone.simulation._state import State
 from siltstone.simulation._ticket import Ticket
+from siltstone.simulation._time import Time, place
+from siltstone.simulation._unasked import UnaskedErrors
 
 PathLike = str | os.PathLike[str]
 Update = dict[str, Any]
-
-
-class DatasetFormat(str, Enum):
-    """How an initial dataset is kept."""
-
-    ENTITY_BASED = "entity_based"
-    UNSTRUCTURED = "unstructured"
-    BINARY = "binary"
-
-
-#: The name that the described system gives it.
-DatasetFormat_ = DatasetFormat
 
 
 class SimulationDatabase:
@@ -58,7 +46,8 @@ class SimulationDatabase:
         The file.
     durability : {"os", "disk", "buffered"}
         What an acknowledged update survives: a crash of the process, a loss of power, or nothing
-        (then its error is raised by :meth:`flush` or :meth:`close`).
+        (then its error is raised by :meth:`flush` or :meth:`close`, or is a warning if neither is
+        called).
     codec : {"raw", "zstd", "lz4", "pco", "auto"}
         How arrays are packed. ``raw`` can be read by any program.
     on_repeat : {"refuse", "replace"}
@@ -67,6 +56,14 @@ class SimulationDatabase:
         Whether nothing may be created or changed.
     profile : {"balanced", "throughput", "small"}
         Page cache and log size.
+    queue_jobs : int
+        How many submitted and buffered writes may wait. The first handle of a process to a file
+        decides, here and for the next two.
+    queue_policy : {"wait", "refuse"}
+        What happens to the next one: it waits for room, which holds an event loop as long, or it is
+        a :class:`QueueFullError` at once.
+    busy_timeout : float
+        Seconds that a write waits for another process.
 
     Raises
     ------
@@ -95,10 +92,16 @@ class SimulationDatabase:
         on_repeat: str = "refuse",
         read_only: bool = False,
         profile: str = "balanced",
+        queue_jobs: int = 10_000,
+        queue_policy: str = "wait",
+        busy_timeout: float = 30.0,
     ) -> None:
+        waiting = (queue_jobs, queue_policy, busy_timeout)
         self._inner = _siltstone.SimulationDatabase(
-            db_path, durability, codec, on_repeat, read_only, profile
+            db_path, durability, codec, on_repeat, read_only, (profile, *waiting)
         )
+        if durability == "buffered" and not read_only:
+            self._unasked = UnaskedErrors(self._inner)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -143,15 +146,24 @@ class SimulationDatabase:
         return Metadata(*found[0]) if found else None
 
     def flush(self) -> None:
-        """Wait until every update that was accepted is in the file."""
+        """Wait until every update that was accepted is in the file.
+
+        Ctrl-C gives up the waiting; the updates go on.
+        """
         self._inner.flush()
 
     def close(self) -> None:
         """Flush, mark the run as complete if this handle wrote to it, and let the file go.
 
-        Closing twice is allowed.
+        Closing twice is allowed. Ctrl-C while it waits for another process leaves the handle open:
+        what was queued is still being written. In a forked child there is nothing to close, and
+        nothing is done.
         """
         self._inner.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_unasked"):
+            self._unasked.tell()
 
     def __enter__(self) -> SimulationDatabase:
         return self
@@ -216,6 +228,11 @@ class SimulationDatabase:
             For data that contradict themselves, naming dataset, group and attribute.
         ExistsError
             For a repeated (timestamp, iteration, dataset), unless it is to be replaced.
+        KeyboardInterrupt
+            Ctrl-C is heard while the call waits for another process or for the writer. The exception
+            has a note (Python 3.11) that says what became of the update: mostly nothing of it is
+            stored; an update that is queued behind those of other threads goes on, and one that
+            was just done stays.
         """
         return self._inner.store_update(timestamp, iteration, dataset_name, entity_data, origin)
 
@@ -248,20 +265,30 @@ class SimulationDatabase:
 
         The arrays are copied before it returns. See :meth:`store_update`; errors of the data are
         raised here, all others by the ticket.
+
+        Up to 10,000 writes wait for the writer. When so many do, this call waits for room: an event
+        loop that may get that far ahead calls it in a thread (``await asyncio.to_thread(
+        db.submit_update, ...)``), or awaits its tickets as it goes. Awaiting a ticket never holds
+        the loop.
         """
         return Ticket(
             self._inner.submit_update(timestamp, iteration, dataset_name, entity_data, origin)
         )
 
-    def resume_from(self, timestamp: int) -> int:
-        """Remove all updates after a timestamp, in one transaction, to restart from a checkpoint.
+    def resume_from(self, timestamp: Time) -> int:
+        """Remove all updates after a time, in one transaction, to restart from a checkpoint.
+
+        Parameters
+        ----------
+        timestamp : int, str, date, datetime or numpy.datetime64
+            As in :meth:`state_at`.
 
         Returns
         -------
         int
             How many were removed.
         """
-        return self._inner.resume_from(timestamp)
+        return self._inner.resume_from(place(timestamp))
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -290,6 +317,12 @@ class SimulationDatabase:
             ``{"timestamp", "iteration"[, "origin"], group: {attribute: {"data"[, "row_ptr"]
             [, "mask"][, "cleared"]}}}``: arrays with the dtype, shape and byte order that they were
             stored with, writeable. Empty for an unknown name.
+
+        Notes
+        -----
+        No two arrays overlap, but those of 4 KiB to 1 MiB lie in common pieces of memory of 8 MiB,
+        which are given back when the last array in them goes: ``copy()`` an array to keep it
+        alone. The arrays of :meth:`iter_updates` have memory of their own.
         """
         return self._inner.updates(dataset_name)
 
@@ -307,24 +340,34 @@ class SimulationDatabase:
         """
         return self._inner.iter_updates(dataset_name, start, stop)
 
-    def state_at(self, dataset_name: str, entity_group: str, timestamp: int) -> State:
-        """The state of an entity group at a timestamp.
+    def state_at(self, dataset_name: str, entity_group: str, timestamp: Time) -> State:
+        """The state of an entity group at a time.
 
         For each entity and attribute the last value given at or before it. Before the first update
         stands the initial state (as at -1), after the last one the last. The cost does not grow
         with the length of the run.
 
+        Parameters
+        ----------
+        dataset_name, entity_group : str
+            The dataset and the group.
+        timestamp : int, str, date, datetime or numpy.datetime64
+            A timestamp of the run. A text is an integer or an ISO 8601 time; that, a date and a
+            datetime (UTC if it has no zone) need a timeline: see :meth:`set_timeline`.
+
         Raises
         ------
         NotFoundError
             For a group that the dataset never has.
+        InvalidError
+            For a time that is none, or a calendar time if the file has no timeline.
         """
-        state = self._inner.state_at(dataset_name, entity_group, timestamp)
-        return State(state, dataset_name, entity_group, int(timestamp), self._inner)
+        at, state = self._inner.state_at(dataset_name, entity_group, place(timestamp))
+        return State(state, dataset_name, entity_group, at, self._inner)
 
-    def cursor(self, dataset_name: str, entity_group: str, timestamp: int = -1) -> Cursor:
+    def cursor(self, dataset_name: str, entity_group: str, timestamp: Time = -1) -> Cursor:
         """A place in time that moves forwards and backwards. See :meth:`state_at`."""
-        inner = self._inner.cursor(dataset_name, entity_group, timestamp)
+        inner = self._inner.cursor(dataset_name, entity_group, place(timestamp))
         return Cursor(inner, dataset_name, entity_group, self._inner)
 
     def sql(self, query: str) -> QueryResult:
@@ -354,7 +397,11 @@ class SimulationDatabase:
         """
         times = None if timestamps is None else list(timestamps)
         inner = self._inner.states_table(dataset_name, entity_group, times)
-        return Table(inner, f"states of {dataset_name}/{entity_group}")
+        return Table(
+            inner,
+            f"states of {dataset_name}/{entity_group}",
+            lambda: len(self.get_timestamps(dataset_name) if times is None else times),
+        )
 
     # -- initial datasets ------------------------------------------------------------------------
 
@@ -396,7 +443,7 @@ class SimulationDatabase:
                 f"initial dataset {name!r}: a binary one is of bytes, not {type(data).__name__}"
             )
         if name_of_format == "UNSTRUCTURED" and raw is None:
-            value = _to_json(data)
+            value = to_json(data)
         return self._inner.store_initial_dataset(name, name_of_format, value, replace)
 
     def get_initial_dataset(self, name: str) -> dict[str, Any] | bytes | None:
@@ -510,8 +557,9 @@ class SimulationDatabase:
     ) -> ImportReport:
         """Import folders of the described JSON files.
 
-        A malformed file is named in the report and the rest goes on; what is in the database
-        already is skipped, so that an interrupted import is taken up by calling it again.
+        A malformed file is named in the report and the rest goes on. What is in the database
+        already is compared: the same is skipped, so that an interrupted import is taken up by
+        calling it again, and what differs is named as a conflict and left out.
 
         Parameters
         ----------
@@ -547,23 +595,3 @@ class SimulationDatabase:
             rows.append((name, self.get_update_count(name), span, ", ".join(self.get_groups(name))))
         title = f"{self.path.name}: {self.get_update_count():,} updates, {self.status}"
         return _html.table(title, ["dataset", "updates", "timestamps", "groups"], rows, len(names))
-
-
-def _to_json(data: Any) -> bytes:
-    """JSON text of a dict that may hold numpy values; NaN and the infinities become null."""
-    text = json.dumps(_plain(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):  # np.float64 too
-        return float(value) if np.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    raise TypeError(f"{type(value).__name__} cannot be stored as JSON")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import numpy as np
 
 from siltstone import _html, _siltstone
 from siltstone.simulation._attributes import (
@@ -22,6 +19,7 @@ from siltstone.simulation._attributes import (
 )
 from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._state import State
+from siltstone.simulation._time import Time, place
 
 PathLike = str | os.PathLike[str]
 
@@ -228,20 +226,20 @@ class ResultDataset:
         """
         return self._inner.timestamps(entity_group)
 
-    def cursor(self, entity_group: str, timestamp: Any = -1) -> Cursor:
+    def cursor(self, entity_group: str, timestamp: Time = -1) -> Cursor:
         """A place in time that moves forwards and backwards."""
-        inner = self._inner.cursor(entity_group, _time(timestamp))
+        inner = self._inner.cursor(entity_group, place(timestamp))
         return Cursor(inner, self.name, entity_group, self._results)
 
-    def state_at(self, entity_group: str, timestamp: Any) -> State | None:
+    def state_at(self, entity_group: str, timestamp: Time) -> State | None:
         """The state of a group at a time; None for an unknown group. See :meth:`slice`."""
-        found = self._inner.state_at(entity_group, _time(timestamp))
+        found = self._inner.state_at(entity_group, place(timestamp))
         return found and State(found[1], self.name, entity_group, found[0], self._results)
 
     def slice(
         self,
         entity_group: str,
-        timestamp: Any = None,
+        timestamp: Time | None = None,
         attribute: str | None = None,
         entity_selector: Any = None,
         key: str = "id",
@@ -252,10 +250,11 @@ class ResultDataset:
         ----------
         entity_group : str
             The group.
-        timestamp : int, str or datetime, optional
+        timestamp : int, str, date, datetime or numpy.datetime64, optional
             The state of all attributes then: ``{"id": {"data"}, attribute: {"data"[, "row_ptr"]
             [, "mask"]}}``. -1 is the initial state; after the end stands the last. A text is an
-            integer or an ISO 8601 time; it and a datetime (UTC if it has no zone) need a timeline.
+            integer or an ISO 8601 time; it, a date and a datetime (UTC if it has no zone) need a
+            timeline.
             None is returned for an unknown group.
         attribute : str, optional
             One attribute at each timestamp of the group: ``{"timestamps", "id", "data": [{"data"
@@ -296,17 +295,14 @@ class ResultDataset:
     def __repr__(self) -> str:
         return f"ResultDataset({self.name!r})"
 
-
-def _time(time: Any) -> int | str | float:
-    """A time as the library takes it: an integer, a text, or seconds since 1970 as a float."""
-    if isinstance(time, np.datetime64):
-        return float((time - np.datetime64(0, "s")) / np.timedelta64(1, "s"))
-    if isinstance(time, datetime):
-        zoned = time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
-        return zoned.timestamp()
-    if isinstance(time, float):
-        raise TypeError(f"timestamp: expected an integer, a text or a datetime, got {time!r}")
-    return time
+    def _repr_html_(self) -> str:
+        groups = self.groups
+        times = self.get_timestamps()
+        span = f", timestamps {times[0]} to {times[-1]}" if times else ""
+        rows = (
+            (group, ", ".join(info.name for info in self.attributes(group))) for group in groups
+        )
+        return _html.table(f"{self.name}{span}", ["group", "attributes"], rows, len(groups))
 
 
 def detect_results_format(path: PathLike) -> str:

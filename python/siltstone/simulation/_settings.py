@@ -20,7 +20,8 @@ class Settings:
     ----------
     storage : str, optional
         The storage strategy: ``"file"`` (or ``"disk"``, its old name), ``"sqlite"``, or a
-        registered one. ``"file"`` unless given.
+        registered one. ``"file"`` unless given. A name that is not registered when it is used is
+        an error that lists those that are.
     storage_dir : path, optional
         The folder that results go to.
     data_dir : path, optional

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import weakref
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, NoReturn
 
 import numpy as np
 
 from siltstone import _html, _siltstone
 from siltstone.errors import ClosedError
 
+Column = dict[str, np.ndarray]
+_MISSING: Any = object()
 
-class State(dict[str, dict[str, np.ndarray]]):
+
+class State:
     """The state of an entity group: ``{"id": {"data"}, attribute: {"data"[, "row_ptr"][, "mask"]}}``.
 
-    ``mask`` is there if any row is undefined, and true for those. It is a plain dict with some
-    conversions, and offers the Arrow C stream interface.
+    ``mask`` is there if any row is undefined, and true for those. It reads and changes as a dict
+    does, and ``dict(state)`` makes one of it. To other libraries it is a table, by the Arrow C stream
+    interface: ``pyarrow.table(state)``, ``polars.DataFrame(state)`` and
+    ``pandas.DataFrame.from_arrow(state)`` take it as it is. It is no ``dict`` and no ``Mapping``,
+    since they look for those first and would take the names for the data.
 
     Attributes
     ----------
@@ -28,18 +35,87 @@ class State(dict[str, dict[str, np.ndarray]]):
 
     def __init__(
         self,
-        data: Mapping[str, Any] = {},
+        data: Mapping[str, Any] | State = {},
         dataset: str = "",
         group: str = "",
         timestamp: int = -1,
         source: Any = None,
     ) -> None:
-        super().__init__(data)
+        self._columns: dict[str, Any] = dict(data)
         self.dataset = dataset
         self.group = group
         self.timestamp = timestamp
         # Whoever knows the attribute types; a state does not keep its file open.
         self._source = None if source is None else weakref.ref(source)
+
+    # -- as a dict -------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    def __setitem__(self, name: str, column: Any) -> None:
+        self._columns[name] = column
+
+    def __delitem__(self, name: str) -> None:
+        del self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def keys(self) -> KeysView[str]:
+        """The names: ``id``, then the attributes."""
+        return self._columns.keys()
+
+    def values(self) -> ValuesView[Column]:
+        """The columns."""
+        return self._columns.values()
+
+    def items(self) -> ItemsView[str, Column]:
+        """Names and columns."""
+        return self._columns.items()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A column, or `default` if there is none of that name."""
+        return self._columns.get(name, default)
+
+    def pop(self, name: str, default: Any = _MISSING) -> Any:
+        """Take a column out."""
+        return self._columns.pop(name) if default is _MISSING else self._columns.pop(name, default)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """A column; `default` is put there if there is none of that name."""
+        return self._columns.setdefault(name, default)
+
+    def update(self, *columns: Any, **named: Any) -> None:
+        """Put columns in, as ``dict.update``."""
+        self._columns.update(*columns, **named)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether `other`, a state or a dict, has the same columns, by dtype, shape and bits."""
+        if not isinstance(other, (State, Mapping)):
+            return NotImplemented
+        return self.keys() == other.keys() and all(
+            _same_column(column, other[name]) for name, column in self.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise TypeError(
+            "a state is a table and no array: take state[name]['data'], state.to_pandas() or "
+            "pandas.DataFrame.from_arrow(state)"
+        )
+
+    # -- as a table ------------------------------------------------------------------------------
 
     @property
     def ids(self) -> np.ndarray:
@@ -70,6 +146,20 @@ class State(dict[str, dict[str, np.ndarray]]):
             dict(self), self.timestamp, self._schema(), requested_schema
         )
 
+    def _with_bools(self) -> State:
+        """Bytes of 0 and 1 that the schema calls bools as bools."""
+        specs = json.loads(self._schema() or b"[]")
+        made = self.copy()
+        for name in (spec["name"] for spec in specs if spec["py_type"] == "bool"):
+            column = made.get(name)
+            if column is None or column["data"].dtype != np.int8:
+                continue
+            data, mask = column["data"], column.get("mask")
+            defined = data if mask is None or "row_ptr" in column else data[~mask]
+            if np.isin(defined, (0, 1)).all():
+                made[name] = {**column, "data": data.astype(bool)}
+        return made
+
     def _schema(self) -> bytes | None:
         source = self._source() if self._source is not None else None
         try:
@@ -81,28 +171,27 @@ class State(dict[str, dict[str, np.ndarray]]):
         """The state as a pandas DataFrame, a row an entity, indexed by id.
 
         Integers with undefined rows become pandas' nullable integers; a value that is itself an
-        array (ragged, or of several components) is one object.
+        array (ragged, or of several components) is one object. What the schema calls a bool is one,
+        also if it is stored as 0 and 1.
         """
         import pandas as pd
 
         index = pd.Index(self.ids, name="id")
-        columns = {name: _series(self, name) for name in self if name != "id"}
+        state = self._with_bools()
+        columns = {name: _series(state, name) for name in self if name != "id"}
         return pd.DataFrame(columns, index=index)
 
     def to_arrow(self) -> Any:
-        """The state as a PyArrow table, a row an entity; undefined is null.
-
-        ``pyarrow.table(state)`` would take it for a dict of columns, which it is not.
-        """
+        """The state as a PyArrow table, a row an entity; undefined is null."""
         import pyarrow as pa
 
-        return pa.table(_Stream(self))
+        return pa.table(self)
 
     def to_polars(self) -> Any:
         """The state as a Polars DataFrame, a row an entity; undefined is null."""
         import polars as pl
 
-        return pl.DataFrame(_Stream(self))
+        return pl.DataFrame(self)
 
     def to_xarray(self) -> Any:
         """The state as an xarray Dataset over the dimension ``id``.
@@ -134,7 +223,7 @@ class State(dict[str, dict[str, np.ndarray]]):
         return f"{self.dataset}/{self.group}" if self.group else "state"
 
     def __repr__(self) -> str:
-        return f"State({self._name()} at {self.timestamp}: {super().__repr__()})"
+        return f"State({self._name()} at {self.timestamp}: {self._columns!r})"
 
     def _repr_html_(self) -> str:
         columns = [self.rows(name) for name in self]
@@ -150,14 +239,18 @@ class State(dict[str, dict[str, np.ndarray]]):
         return State(self, self.dataset, self.group, self.timestamp, source)
 
 
-class _Stream:
-    """A state as a table only: other libraries look first whether something is a dict."""
+def _same_column(one: Any, other: Any) -> bool:
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return _same(one, other)
+    return one.keys() == other.keys() and all(_same(part, other[key]) for key, part in one.items())
 
-    def __init__(self, state: State) -> None:
-        self._state = state
 
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._state.__arrow_c_stream__(requested_schema)
+def _same(one: Any, other: Any) -> bool:
+    one, other = np.asarray(one), np.asarray(other)
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    # By bits: a NaN is itself, and 0.0 is not -0.0.
+    return one.tobytes() == other.tobytes() if one.dtype.kind != "O" else bool((one == other).all())
 
 
 def _objects(rows: list[Any]) -> np.ndarray:

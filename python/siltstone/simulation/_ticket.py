@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 from siltstone import _siltstone
+from siltstone.errors import SiltstoneError
+
+#: How often tickets of other files than that of the oldest one are looked at, in seconds.
+_LOOK_EVERY = 0.01
 
 
 class Ticket:
     """The answer to a submitted update: wait for it, or ``await`` it.
 
-    Dropping the ticket does not stop the write.
+    Dropping the ticket does not stop the write. Awaiting it never holds the event loop, and takes none
+    of the loop's own threads, however many tickets are awaited. Neither :meth:`done` waits.
     """
 
     __slots__ = ("_inner",)
@@ -45,10 +52,79 @@ class Ticket:
         return found
 
     def __await__(self) -> Generator[Any, None, int]:
-        if self.done():
-            return self.wait()
-        # A thread waits, so that the loop does not.
-        return (yield from asyncio.to_thread(self.wait).__await__())
+        if not self.done():
+            yield from _waiter.wait(self._inner).__await__()
+        return self.wait()
 
     def __repr__(self) -> str:
         return f"Ticket(done={self.done()})"
+
+
+class _Awaited(NamedTuple):
+    ticket: _siltstone.Ticket
+    loop: asyncio.AbstractEventLoop
+    answered: asyncio.Future[None]
+
+    def tell(self) -> bool:
+        """Wakes the loop if the answer is there; whether there is nothing left to wait for."""
+        if self.answered.done() or self.loop.is_closed():
+            return True
+        if not self.ticket.done():
+            return False
+        try:
+            self.loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop was closed just now
+            pass
+        return True
+
+    def _wake(self) -> None:
+        if not self.answered.done():
+            self.answered.set_result(None)
+
+
+class _Waiter:
+    """One thread that waits for all awaited tickets, while there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._new: list[_Awaited] = []
+        self._running = False
+
+    async def wait(self, ticket: _siltstone.Ticket) -> None:
+        """Wait until the ticket has its answer."""
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+        with self._lock:
+            self._new.append(_Awaited(ticket, loop, answered))
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="siltstone-await").start()
+        await answered
+
+    def _run(self) -> None:
+        waiting: list[_Awaited] = []
+        while True:
+            with self._lock:
+                waiting += self._new
+                self._new.clear()
+                if not waiting:
+                    self._running = False
+                    return
+            # The tickets of a file are answered in order.
+            try:
+                waiting[0].ticket.wait(_LOOK_EVERY)
+            except SiltstoneError:
+                pass  # an answer too: the ticket gives it again to whoever awaits it
+            waiting = [awaited for awaited in waiting if not awaited.tell()]
+
+
+_waiter = _Waiter()
+
+
+def _forget() -> None:
+    global _waiter
+    _waiter = _Waiter()  # the thread is not in the child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

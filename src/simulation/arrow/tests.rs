@@ -33,7 +33,7 @@ fn database(
         let named = attributes.into_iter().map(|(name, values)| (name.to_owned(), values));
         let attributes = std::iter::once(("id".to_owned(), Attribute::new(id))).chain(named);
         let group = Group { name: "g".into(), attributes: attributes.collect() };
-        db.store_update(i as i64, 0, "d", vec![group], None).unwrap();
+        db.store_as_another_program(i as i64, 0, "d", vec![group]);
     }
     db
 }
@@ -185,7 +185,7 @@ fn batches_are_bounded_and_later_updates_left_out() {
     let texts = Attribute::new(Array::from_strs(&["text"]));
     let id = Attribute::new(Array::from_slice(&[1i64]));
     let attributes = vec![("id".to_owned(), id), ("x".to_owned(), texts)];
-    db.store_update(3, 1, "d", vec![Group { name: "g".into(), attributes }], None).unwrap();
+    db.store_as_another_program(3, 1, "d", vec![Group { name: "g".into(), attributes }]);
     let rows: Vec<usize> =
         batches.collect_batches().unwrap().iter().map(|batch| batch.num_rows()).collect();
     assert_eq!(rows, [90_000, 30_000]);

@@ -12,8 +12,7 @@ use super::plan::GroupPlan;
 use super::{BATCH_BYTES, BATCH_ROWS, DATASET, GROUP, KIND};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
-use crate::simulation::arrays::ArrayReader;
-use crate::simulation::read::{self, BEGINNING, Head};
+use crate::simulation::read::{BEGINNING, Head, UpdateReader, Wanted};
 use crate::simulation::tables::Layout;
 use crate::simulation::update::{Attribute, Group};
 use crate::table::Batches;
@@ -85,7 +84,9 @@ impl Updates {
 
     fn fill(&mut self, tx: &ReadTx<'_>, batch: &mut Filling) -> Result<()> {
         let layout = Layout::of(tx)?;
-        let mut reader = ArrayReader::new(tx, layout);
+        let mut reader = UpdateReader::new(tx, layout)?;
+        let group = self.group.clone();
+        let wanted = Wanted { group: Some(&group), ..Wanted::default() };
         loop {
             let heads = self.heads(tx)?;
             if heads.is_empty() {
@@ -94,9 +95,7 @@ impl Updates {
             }
             for head in heads {
                 self.place = (head.timestamp, head.iteration);
-                let mut rows = read::attribute_rows(tx, layout.attributes_sql(), head.id)?;
-                rows.retain(|row| row.group == self.group);
-                for group in read::groups(&mut reader, rows)? {
+                for group in reader.groups(head.id, wanted)? {
                     batch.push(&self.dataset, &head, &group)?;
                 }
                 if batch.rows() >= BATCH_ROWS || batch.size_bytes() >= BATCH_BYTES {

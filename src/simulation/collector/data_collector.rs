@@ -173,10 +173,8 @@ impl DataCollector {
             self.phase = Phase::Closed;
             return Ok(());
         }
-        let flushed = match self.errors().first() {
-            None => self.flush(),
-            Some(error) => Err(error.clone()),
-        };
+        // Whatever a worker met before: what was handed in is stored.
+        let flushed = self.flush();
         self.phase = Phase::Closed;
         if let Some(mut pool) = self.pool.take() {
             pool.drain();
@@ -221,8 +219,13 @@ impl Drop for DataCollector {
     fn drop(&mut self) {
         if self.phase == Phase::Running {
             let flushed = self.flush();
-            drop(self.pool.take());
-            if let Err(error) = flushed {
+            let mut errors = Vec::new();
+            if let Some(mut pool) = self.pool.take() {
+                pool.drain();
+                errors = pool.errors();
+            }
+            // Nobody is there to be told otherwise.
+            for error in errors.into_iter().chain(flushed.err()) {
                 tracing::error!(%error, "a data collector was dropped before it was closed");
             }
         }

@@ -193,6 +193,65 @@ fn an_error_of_a_worker_is_raised_and_the_rest_is_stored() {
     assert!(memory.keys().iter().all(|(time, ..)| *time != 9));
 }
 
+/// Counts what is logged as an error in this thread.
+struct ErrorLog(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for ErrorLog {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Goal: what was gathered of the last timestamp is stored, whatever happened to an earlier one; and a
+/// collector that is dropped tells the log what its workers met.
+#[test]
+fn an_earlier_error_drops_nothing_that_was_gathered() {
+    for close in [true, false] {
+        let go = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let gate = go.clone();
+        let memory = Memory::new(move |update| {
+            while update.timestamp == 0 && !gate.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            refuse(update, 0)
+        });
+        let mut collector = collector(&memory, json!({"aggregate_updates": true}));
+        for time in [0, 1] {
+            collector.new_time(time).unwrap();
+            collector.update("a", values(&[1], &[time as f64]), None).unwrap();
+        }
+        go.store(true, Ordering::SeqCst);
+        while collector.errors().is_empty() {
+            std::thread::yield_now();
+        }
+        let logged = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(ErrorLog(logged.clone()), || {
+            if close {
+                assert!(collector.close().unwrap_err().to_string().contains("room"));
+            }
+            drop(collector);
+        });
+        assert_eq!(memory.keys(), [key(1, 0, "a")], "close: {close}");
+        assert_eq!(logged.load(Ordering::SeqCst), usize::from(!close));
+    }
+}
+
 /// Goal: five workers, never more, and all of them.
 #[test]
 fn five_workers_store_at_once() {

@@ -1,12 +1,14 @@
 //! Attributes written as JSON, the way the described system writes them.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use super::datetime::TimeText;
 use super::schema::{AttributeSpec, PyType, Schema};
 use crate::array::{Array, DType, Kind, check_row_ptr};
 use crate::error::{Error, Result};
-use crate::simulation::update::{Attribute, EntityData, GIVEN, is_mark};
+use crate::simulation::update::{Attribute, CLEARED, EntityData, GIVEN, is_mark};
 
 /// The bytes of an update file: `{"<dataset>":{"<group>":{"id":[..],"<attribute>":[..]}}}`.
 ///
@@ -18,7 +20,19 @@ use crate::simulation::update::{Attribute, EntityData, GIVEN, is_mark};
 /// [`Error::Invalid`], naming dataset, group and attribute, for complex numbers, for bytes that
 /// are no UTF-8 and for shapes that contradict each other.
 pub fn dump_update(dataset: &str, data: &EntityData, schema: &Schema) -> Result<Vec<u8>> {
+    Ok(dump_update_counted(dataset, data, schema)?.0)
+}
+
+/// As [`dump_update`], and how many values JSON cannot say: rows that are cleared, infinities, and
+/// what looks like a mark and is a value. They are written as `null`, which says that nothing is
+/// given.
+pub(crate) fn dump_update_counted(
+    dataset: &str,
+    data: &EntityData,
+    schema: &Schema,
+) -> Result<(Vec<u8>, u64)> {
     let mut out = Vec::new();
+    let mut lost = 0;
     out.push(b'{');
     push_text(&mut out, dataset);
     out.extend_from_slice(b":{");
@@ -31,12 +45,12 @@ pub fn dump_update(dataset: &str, data: &EntityData, schema: &Schema) -> Result<
             push_text(&mut out, name);
             out.push(b':');
             let what = format!("{dataset}/{}/{name}", group.name);
-            push_rows(&mut out, &what, attribute, schema.get(name))?;
+            lost += push_rows(&mut out, &what, attribute, schema.get(name))?;
         }
         out.push(b'}');
     }
     out.extend_from_slice(b"}}");
-    Ok(out)
+    Ok((out, lost))
 }
 
 /// The values of an attribute as a JSON list, one item an entity, as [`dump_update`] writes them.
@@ -49,12 +63,13 @@ pub fn row_values(attribute: &Attribute, spec: Option<&AttributeSpec>) -> Result
     Ok(serde_json::from_slice(&out).expect("what was just written is JSON of few levels"))
 }
 
+/// Writes the list of an attribute's values; how many of them JSON cannot say.
 fn push_rows(
     out: &mut Vec<u8>,
     what: &str,
     attribute: &Attribute,
     spec: Option<&AttributeSpec>,
-) -> Result<()> {
+) -> Result<u64> {
     attribute.check(what)?;
     let cells = Cells::new(what, attribute, spec)?;
     let unit_shape = &attribute.data.shape()[1..];
@@ -69,7 +84,12 @@ fn push_rows(
         comma(out, row);
         let is_given = mask.is_none_or(|mask| mask[row] == GIVEN);
         match &ends {
-            _ if !is_given => out.extend_from_slice(b"null"),
+            _ if !is_given => {
+                if mask.is_some_and(|mask| mask[row] == CLEARED) {
+                    cells.lose();
+                }
+                out.extend_from_slice(b"null");
+            }
             None => cells.push_unit(out, row * per_unit, unit_shape),
             Some(ends) => {
                 let units = ends[row]..ends[row + 1];
@@ -87,7 +107,7 @@ fn push_rows(
         }
     }
     out.push(b']');
-    Ok(())
+    Ok(cells.lost.get())
 }
 
 /// The items of an attribute, with the way to write one.
@@ -98,6 +118,8 @@ struct Cells {
     /// Whether a mark means undefined: with a mask each value is itself.
     has_marks: bool,
     form: Form,
+    /// Values that JSON cannot say.
+    lost: Cell<u64>,
 }
 
 enum Form {
@@ -156,7 +178,12 @@ impl Cells {
                 ));
             }
         };
-        Ok(Cells { bytes, dtype, has_marks, form })
+        Ok(Cells { bytes, dtype, has_marks, form, lost: Cell::new(0) })
+    }
+
+    /// Counts a value that is written as `null` and meant otherwise.
+    fn lose(&self) {
+        self.lost.set(self.lost.get() + 1);
     }
 
     fn item(&self, i: usize) -> &[u8] {
@@ -202,10 +229,19 @@ impl Cells {
                 push_number(out, &(signed(item) as f64))
             }
             Form::IntAsFloat => push_number(out, &(unsigned(item) as f64)),
-            Form::Float => push_number(out, &float(item)),
+            Form::Float => {
+                let value = float(item);
+                if !value.is_finite() {
+                    self.lose();
+                }
+                push_number(out, &value);
+            }
             Form::Text(items) => push_text(out, &items[i]),
             Form::Time(text) => match text.write(signed(item)) {
-                None => out.extend_from_slice(b"null"),
+                None => {
+                    self.lose();
+                    out.extend_from_slice(b"null");
+                }
                 Some(Value::String(text)) => push_text(out, &text),
                 Some(count) => push_number(out, &count),
             },

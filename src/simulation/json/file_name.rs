@@ -44,6 +44,40 @@ fn number(text: &str) -> Option<i64> {
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
+/// The ending of the file of an initial dataset that is bytes.
+pub(crate) const BINARY_ENDING: &str = ".bin";
+
+/// What the name of a file of initial data says.
+pub(crate) struct InitialName {
+    pub(crate) dataset: String,
+    pub(crate) is_json: bool,
+}
+
+/// The name of an initial dataset's file: `<dataset>.json`, or `<dataset>.bin` for bytes, with the
+/// characters escaped as in [`file_name`]. [`parse_initial_file_name`] undoes it.
+///
+/// # Errors
+/// As [`file_name`].
+pub(crate) fn initial_file_name(dataset: &str, is_json: bool) -> Result<String> {
+    let name = file_name(0, 0, dataset)?;
+    let name = name.strip_prefix("t0_0_").and_then(|name| name.strip_suffix(".json"));
+    let name = name.expect("the name of an update's file begins and ends so");
+    Ok(format!("{name}{}", if is_json { ".json" } else { BINARY_ENDING }))
+}
+
+/// The dataset of a file of initial data: its name without the last ending. One that ends in
+/// `.json` is JSON, any other is bytes.
+pub(crate) fn parse_initial_file_name(name: &str) -> InitialName {
+    if let Some(stem) = name.strip_suffix(".json") {
+        return InitialName { dataset: decode(stem), is_json: true };
+    }
+    let stem = match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
+    };
+    InitialName { dataset: decode(stem), is_json: false }
+}
+
 fn encode(name: &str) -> String {
     match name {
         "" | "%" => return if name.is_empty() { "%".into() } else { "%25".into() },
@@ -142,7 +176,33 @@ mod tests {
         }
     }
 
+    /// Goal: a user's own files keep the names that the described system gives them.
+    #[test]
+    fn files_of_initial_data_name_their_datasets() {
+        for (file, dataset, is_json) in [
+            ("net.json", "net", true),
+            ("a.b.json", "a.b", true),
+            ("heights.tif", "heights", false),
+            ("pic.json.bin", "pic.json", false),
+            ("plain", "plain", false),
+            (".hidden.bin", ".hidden", false),
+            ("a%2Fb.json", "a/b", true),
+        ] {
+            let InitialName { dataset: found, is_json: json } = parse_initial_file_name(file);
+            assert_eq!((found.as_str(), json), (dataset, is_json), "{file}");
+        }
+    }
+
     proptest! {
+        /// Goal: the name of any initial dataset survives in its file's name.
+        #[test]
+        fn any_initial_name_survives(dataset in "([%/.025CFE]|\\PC){1,20}", is_json: bool) {
+            let name = initial_file_name(&dataset, is_json)?;
+            prop_assert!(!name.contains('/'));
+            let back = parse_initial_file_name(&name);
+            prop_assert_eq!((back.dataset, back.is_json), (dataset, is_json));
+        }
+
         /// Goal: any name up to the limit survives, and two names never share a file.
         #[test]
         fn any_name_survives(timestamp: i64, iteration: i64, dataset in "([%/.025CFE]|\\PC){0,20}") {

@@ -36,7 +36,11 @@ mod reading;
 mod round_trip;
 mod schema;
 
+pub(super) use dump::dump_update_counted;
 pub use dump::{dump_update, row_values};
+pub(super) use file_name::{
+    BINARY_ENDING, InitialName, initial_file_name, parse_initial_file_name,
+};
 pub use file_name::{file_name, parse_file_name};
 pub use initial::{Initial, InitialDataset, parse_initial};
 pub use parse::parse_update;

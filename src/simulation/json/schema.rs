@@ -106,7 +106,8 @@ impl Schema {
         match self.get(&spec.name) {
             Some(known) if *known == spec => Ok(()),
             Some(known) => {
-                let got = format!("{known:?} and {spec:?}");
+                let said = |spec| serde_json::to_string(spec).expect("plain fields serialize");
+                let got = format!("{} and {}", said(known), said(&spec));
                 Err(Error::invalid(what, "one specification a name", got))
             }
             None => {

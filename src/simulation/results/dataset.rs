@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use super::source::{Opening, Source};
 use super::time::Time;
-use crate::array::{Array, DType, Kind};
+use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
-use crate::simulation::prepare::number;
 use crate::simulation::state::{
     AttributeHistory, Beginning, ColumnState, EntityHistory, GroupCursor, GroupState,
     attribute_history, entity_history, group_timestamps,
@@ -54,6 +53,16 @@ pub enum KeyValue {
     Text(String),
 }
 
+impl std::fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            KeyValue::Int(value) => value.fmt(f),
+            KeyValue::Float(value) => write!(f, "{value:?}"),
+            KeyValue::Text(value) => f.write_str(value),
+        }
+    }
+}
+
 /// One dataset of a recorded run.
 #[derive(Debug, Clone)]
 pub struct ResultDataset {
@@ -64,7 +73,7 @@ pub struct ResultDataset {
 
 impl ResultDataset {
     pub(super) fn open(source: Arc<Source>, name: &str) -> Result<Self> {
-        let opening = source.opening(name)?;
+        let opening = source.named(source.opening(name))?;
         let has_updates = || Ok::<_, Error>(source.db.update_count(Some(name))? > 0);
         let metadata = match opening {
             Opening::Entities(metadata, _) => metadata,
@@ -75,7 +84,7 @@ impl ResultDataset {
                 return Err(Error::invalid(format!("dataset {name:?}"), expected, got));
             }
             Opening::None => {
-                let place = source.db.database().path().display().to_string();
+                let place = source.place().display().to_string();
                 return Err(Error::NotFound { what: "dataset", name: name.to_owned(), place });
             }
         };
@@ -98,11 +107,11 @@ impl ResultDataset {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read.
     pub fn groups(&self) -> Result<Vec<String>> {
-        let mut groups = match self.source.opening(&self.name)? {
+        let mut groups = match self.source.named(self.source.opening(&self.name))? {
             Opening::Entities(_, data) => data.into_iter().map(|group| group.name).collect(),
             _ => Vec::new(),
         };
-        for group in self.source.db.updated_groups(&self.name)? {
+        for group in self.source.named(self.source.db.updated_groups(&self.name))? {
             if !groups.contains(&group) {
                 groups.push(group);
             }
@@ -154,8 +163,10 @@ impl ResultDataset {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read.
     pub fn timestamps(&self, group: Option<&str>) -> Result<Vec<i64>> {
-        let Some(group) = group else { return self.source.db.timestamps(&self.name) };
-        let timestamps = group_timestamps(self.source.db.database(), &self.name, group)?;
+        let db = &self.source.db;
+        let Some(group) = group else { return self.source.named(db.timestamps(&self.name)) };
+        let timestamps = group_timestamps(db.database(), &self.name, group);
+        let timestamps = self.source.named(timestamps)?;
         if timestamps.is_empty() && self.groups()?.iter().any(|known| known == group) {
             return Ok(vec![0]);
         }
@@ -163,7 +174,7 @@ impl ResultDataset {
     }
 
     fn beginning(&self, group: &str) -> Result<Beginning> {
-        self.source.beginning(&self.name, group)
+        self.source.named(self.source.beginning(&self.name, group))
     }
 
     /// A place in time in one group that moves forwards and backwards.
@@ -173,7 +184,9 @@ impl ResultDataset {
     pub fn cursor(&self, group: &str, time: &Time) -> Result<GroupCursor> {
         let timestamp = time.to_timestamp(self.source.timeline.as_ref())?;
         let db = self.source.db.database();
-        GroupCursor::open_from(db, &self.name, group, timestamp, self.beginning(group)?)
+        let beginning = self.beginning(group)?;
+        let cursor = GroupCursor::open_from(db, &self.name, group, timestamp, beginning);
+        self.source.named(cursor)
     }
 
     /// The state of a group at a time: all entities and attributes that it ever has. Before the
@@ -198,7 +211,8 @@ impl ResultDataset {
     pub fn attribute_history(&self, group: &str, attribute: &str) -> Result<AttributeHistory> {
         let beginning = self.beginning(group)?;
         let place = (self.name.as_str(), group);
-        attribute_history(self.source.db.database(), place, &beginning, attribute)
+        let db = self.source.db.database();
+        self.source.named(attribute_history(db, place, &beginning, attribute))
     }
 
     /// All attributes of one entity, at each timestamp of the group.
@@ -216,7 +230,7 @@ impl ResultDataset {
             EntityKey::Id(id) => *id,
             EntityKey::Attribute(name, value) if name == "id" => match value {
                 KeyValue::Int(id) => *id,
-                other => return Err(missing("entity id", format!("{other:?}"))),
+                other => return Err(missing("entity id", other.to_string())),
             },
             EntityKey::Attribute(name, value) => {
                 let state = self.state_at(group, &Time::Timestamp(0))?;
@@ -224,14 +238,14 @@ impl ResultDataset {
                 let column =
                     state.column(name).ok_or_else(|| missing("attribute", name.clone()))?;
                 let row = find(column, value)?;
-                let row =
-                    row.ok_or_else(|| missing("entity with", format!("{name} = {value:?}")))?;
+                let row = row.ok_or_else(|| missing("entity with", format!("{name} = {value}")))?;
                 state.ids[row]
             }
         };
         let beginning = self.beginning(group)?;
         let place = (self.name.as_str(), group);
-        let history = entity_history(self.source.db.database(), place, &beginning, id)?;
+        let history = entity_history(self.source.db.database(), place, &beginning, id);
+        let history = self.source.named(history)?;
         history.ok_or_else(|| missing("entity", id.to_string()))
     }
 }

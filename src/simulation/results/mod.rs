@@ -1,7 +1,8 @@
 //! Recorded runs as they are looked at afterwards, whatever they were recorded in.
 //!
 //! A database is read as it is; folders of JSON are imported into a temporary database first, so
-//! that one engine answers all questions.
+//! that one engine answers all questions. It lies in the system's temporary folder, is removed with
+//! the results, and, if the process was killed, by the next one that opens a folder of JSON.
 
 mod dataset;
 mod detect;
@@ -21,7 +22,7 @@ pub use time::Time;
 use self::source::Source;
 use self::temporary::TemporaryFolder;
 use super::database::SimulationDatabase;
-use super::import::{ImportOptions, import};
+use super::import::{ImportOptions, InitialFiles, import_files};
 use super::json::Schema;
 use super::timeline::Timeline;
 use crate::error::{Error, Result};
@@ -64,31 +65,37 @@ impl Results {
     /// [`Error::Corrupt`] naming the first malformed file; [`Error::Io`] if a folder cannot be
     /// listed or the temporary database not be written.
     pub fn open_json(updates_dir: impl AsRef<Path>, options: ResultsOptions) -> Result<Self> {
+        let updates_dir = updates_dir.as_ref();
         let folder = TemporaryFolder::new()?;
         let db = SimulationDatabase::open(folder.path().join("results.db"))?;
-        let report = import(
+        let report = import_files(
             &db,
             &ImportOptions {
                 init_dir: options.init_dir.clone(),
-                updates_dir: Some(updates_dir.as_ref().to_owned()),
+                updates_dir: Some(updates_dir.to_owned()),
                 schema: options.schema.clone(),
                 update_pattern: options.update_pattern.clone(),
                 ..ImportOptions::default()
             },
+            InitialFiles::OnlyJson,
             |_, _| Ok(()),
         )?;
-        if let Some(first) = report.malformed.first() {
-            let more = report.malformed.len() - 1;
+        let malformed = report.malformed.iter().map(|file| (&file.path, file.why.clone()));
+        let conflicts = report.conflicts.iter();
+        let conflicts =
+            conflicts.map(|twice| (&twice.source, format!("{}: {}", twice.what, twice.why)));
+        let mut wrong = malformed.chain(conflicts);
+        if let Some((path, why)) = wrong.next() {
             return Err(Error::Corrupt {
-                place: first.path.display().to_string(),
-                what: match more {
+                place: path.display().to_string(),
+                what: match wrong.count() {
                     0 => "the file".into(),
-                    _ => format!("the file (and {more} more)"),
+                    more => format!("the file (and {more} more)"),
                 },
-                why: first.why.clone(),
+                why,
             });
         }
-        Self::over(db, options, Format::Json, Some(folder))
+        Self::over(db, options, Format::Json, Some((folder, updates_dir.to_owned())))
     }
 
     /// Opens what a path is: a database, a folder that holds one, or a folder of update files.
@@ -107,7 +114,7 @@ impl Results {
         db: SimulationDatabase,
         options: ResultsOptions,
         format: Format,
-        temporary: Option<TemporaryFolder>,
+        temporary: Option<(TemporaryFolder, PathBuf)>,
     ) -> Result<Self> {
         let source = Arc::new(Source::new(db, options, temporary)?);
         Ok(Results { source, format })
@@ -146,7 +153,7 @@ impl Results {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read.
     pub fn datasets(&self) -> Result<Vec<String>> {
-        self.source.datasets()
+        self.source.named(self.source.datasets())
     }
 
     /// The timestamps at which a dataset has updates, rising; none for an unknown name.
@@ -154,7 +161,7 @@ impl Results {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read.
     pub fn timestamps(&self, dataset: &str) -> Result<Vec<i64>> {
-        self.source.db.timestamps(dataset)
+        self.source.named(self.source.db.timestamps(dataset))
     }
 
     /// One dataset.

@@ -1,7 +1,7 @@
 //! The database beneath results, and what it does not hold itself.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,9 @@ use super::temporary::TemporaryFolder;
 use crate::error::{Error, Result};
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::initial::InitialData;
-use crate::simulation::json::{Initial, Schema, parse_initial};
+use crate::simulation::json::{
+    Initial, InitialName, Schema, parse_initial, parse_initial_file_name,
+};
 use crate::simulation::state::Beginning;
 use crate::simulation::timeline::Timeline;
 use crate::simulation::update::EntityData;
@@ -24,7 +26,8 @@ pub(super) struct Source {
     /// The schema in the database, which the state of its own initial data follows.
     own_schema: Schema,
     init_dir: Option<PathBuf>,
-    _temporary: Option<TemporaryFolder>,
+    /// Where the database lies if it was made of a folder of JSON, and that folder.
+    temporary: Option<(TemporaryFolder, PathBuf)>,
 }
 
 /// Initial data of one dataset.
@@ -41,7 +44,7 @@ impl Source {
     pub(super) fn new(
         db: SimulationDatabase,
         options: ResultsOptions,
-        temporary: Option<TemporaryFolder>,
+        temporary: Option<(TemporaryFolder, PathBuf)>,
     ) -> Result<Self> {
         let own_schema = db.schema()?;
         let timeline = match options.timeline {
@@ -54,7 +57,39 @@ impl Source {
         let given = options.schema;
         let schema = if given.specs().is_empty() { own_schema.clone() } else { given };
         let init_dir = options.init_dir;
-        Ok(Source { db, schema, timeline, own_schema, init_dir, _temporary: temporary })
+        Ok(Source { db, schema, timeline, own_schema, init_dir, temporary })
+    }
+
+    /// The path that the user gave.
+    pub(super) fn place(&self) -> &Path {
+        match &self.temporary {
+            Some((_, folder)) => folder,
+            None => self.db.database().path(),
+        }
+    }
+
+    /// The result, its error naming the folder that the user gave and not the temporary database.
+    pub(super) fn named<T>(&self, result: Result<T>) -> Result<T> {
+        let Some((_, folder)) = &self.temporary else { return result };
+        let ours = self.db.database().path();
+        let renamed = |place: String| {
+            place.replace(&*ours.display().to_string(), &folder.display().to_string())
+        };
+        let moved = |path: PathBuf| if path == ours { folder.clone() } else { path };
+        result.map_err(|error| match error {
+            Error::NotFound { what, name, place } => {
+                Error::NotFound { what, name, place: renamed(place) }
+            }
+            Error::Corrupt { place, what, why } => {
+                Error::Corrupt { place: renamed(place), what, why }
+            }
+            Error::Io { path, action, why } => Error::Io { path: moved(path), action, why },
+            Error::Sqlite { path, action, code, why } => {
+                Error::Sqlite { path: moved(path), action, code, why }
+            }
+            Error::Closed { what, why } => Error::Closed { what: renamed(what), why },
+            other => other,
+        })
     }
 
     /// The folder of initial data, if the database has none of its own.
@@ -67,7 +102,7 @@ impl Source {
 
     pub(super) fn datasets(&self) -> Result<Vec<String>> {
         let mut names = match self.outside()? {
-            Some(folder) => json_stems(folder)?,
+            Some(folder) => json_files(folder)?.into_iter().map(|(name, _)| name).collect(),
             None => self.db.initial_datasets()?,
         };
         let updated: BTreeSet<String> = self.db.datasets()?.into_iter().collect();
@@ -84,11 +119,9 @@ impl Source {
     pub(super) fn opening(&self, dataset: &str) -> Result<Opening> {
         let data = match self.outside()? {
             Some(folder) => {
-                let path = folder.join(format!("{dataset}.json"));
-                // A dataset's name is no way out of the folder.
-                if !json_stems(folder)?.iter().any(|name| name == dataset) {
-                    return Ok(Opening::None);
-                }
+                // Looked for in the list: a dataset's name is no way out of the folder.
+                let found = json_files(folder)?.into_iter().find(|(name, _)| name == dataset);
+                let Some((_, path)) = found else { return Ok(Opening::None) };
                 let text = std::fs::read(&path).map_err(|e| Error::io(&path, "reading it", &e))?;
                 return parse(&text, dataset, &self.schema).map_err(|error| Error::Corrupt {
                     place: path.display().to_string(),
@@ -136,18 +169,17 @@ fn parse(text: &[u8], dataset: &str, schema: &Schema) -> Result<Opening> {
     })
 }
 
-/// The names of a folder's JSON files, without the ending, in the order of their bytes.
-fn json_stems(folder: &std::path::Path) -> Result<Vec<String>> {
+/// The datasets of a folder's JSON files and the files, in the order of the names' bytes.
+fn json_files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let unlisted = |e: std::io::Error| Error::io(folder, "listing it", &e);
-    let mut stems = Vec::new();
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unlisted)? {
         let path = entry.map_err(unlisted)?.path();
-        if path.extension().is_some_and(|ending| ending == "json")
-            && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
-        {
-            stems.push(stem.to_owned());
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(InitialName { dataset, is_json: true }) = name.map(parse_initial_file_name) {
+            files.push((dataset, path));
         }
     }
-    stems.sort();
-    Ok(stems)
+    files.sort();
+    Ok(files)
 }

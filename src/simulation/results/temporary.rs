@@ -1,10 +1,18 @@
 //! A folder of our own in the system's temporary one.
+//!
+//! A database is opened by its name time and again, for each reader, so the name has to stay while it
+//! is used. A process that is killed leaves its folder: the next one removes it.
+
+mod owner;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
+
+/// How the names of our folders begin.
+const PREFIX: &str = "siltstone-";
 
 /// Removed, with all that is in it, when it is dropped by the process that made it: not by a fork.
 #[derive(Debug)]
@@ -15,17 +23,26 @@ pub(super) struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
-    /// A new folder that nobody else can enter.
+    /// A new folder that nobody else can enter. Those that killed processes left are removed.
     pub(super) fn new() -> Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let parent = std::env::temp_dir();
+        let folder = Self::within(parent.clone())?;
+        owner::remove_abandoned(&parent, &folder.path);
+        Ok(folder)
+    }
+
+    fn within(parent: PathBuf) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
         // Made only if it is not there, so a name that somebody guessed is stepped over.
         for _ in 0..100 {
             let n = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = parent.join(format!("siltstone-{}-{now:x}-{n}", std::process::id()));
+            let path = parent.join(format!("{PREFIX}{}-{now:x}-{n}", std::process::id()));
             match make(&path) {
-                Ok(()) => return Ok(TemporaryFolder { path, pid: std::process::id() }),
+                Ok(()) => {
+                    owner::sign(&path);
+                    return Ok(TemporaryFolder { path, pid: std::process::id() });
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(Error::io(path, "making the temporary folder", &e)),
             }

@@ -14,6 +14,9 @@ pub(super) struct Column {
     pub(super) unit: Vec<usize>,
     pub(super) values: Values,
     pub(super) defined: Vec<bool>,
+    /// Whether the rows are ragged only because JSON says lists of lists for points too: an update
+    /// that gives rows of one shape settles it.
+    pub(super) guessed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +40,7 @@ impl Column {
                 Some(_) => Values::Ragged(Vec::new()),
             },
             defined: Vec::new(),
+            guessed: false,
         };
         column.grow(entities);
         column
@@ -53,7 +57,26 @@ impl Column {
                 Values::Ragged(_) => Values::Ragged(Vec::new()),
             },
             defined: Vec::new(),
+            guessed: self.guessed,
         }
+    }
+
+    /// Whether this is a guess that rows of shape `unit` prove wrong; they become so then.
+    pub(super) fn settle(&mut self, unit: &[usize]) -> bool {
+        let (&[width], true, Values::Ragged(rows)) = (unit, self.guessed, &self.values) else {
+            return false;
+        };
+        let size = width * self.dtype.item_size();
+        let fits = |(row, defined): (&Vec<u8>, &bool)| !defined || row.len() == size;
+        if !self.unit.is_empty() || !rows.iter().zip(&self.defined).all(fits) {
+            return false;
+        }
+        let mut bytes = Vec::with_capacity(rows.len() * size);
+        for row in rows {
+            bytes.extend(row.iter().copied().chain(std::iter::repeat(0)).take(size));
+        }
+        (self.values, self.unit, self.guessed) = (Values::Uniform(bytes), unit.to_vec(), false);
+        true
     }
 
     /// Bytes of one unit.
@@ -144,6 +167,7 @@ impl Column {
     pub(super) fn agree(&mut self, attribute: &Attribute) -> Result<Attribute> {
         let ragged = matches!(self.values, Values::Ragged(_));
         let unit = &attribute.data.shape()[1..];
+        let ragged = ragged && (attribute.row_ptr.is_some() || !self.settle(unit));
         if ragged != attribute.row_ptr.is_some() || self.unit != unit {
             let say = |ragged: bool, unit: &[usize]| {
                 format!("{} values of shape {unit:?}", if ragged { "ragged" } else { "uniform" })

@@ -1,13 +1,13 @@
 //! Moving through time.
 
 use super::group::{Building, GroupState};
-use super::keys::{UPDATES, last_key};
-use crate::array::{Array, parse_shape};
+use super::key_builder::UPDATES;
+use super::keys::{is_damage, last_key};
+use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
-use crate::simulation::arrays::ArrayReader;
 use crate::simulation::initial;
-use crate::simulation::read::{self, AttributeRow, BEGINNING, Head};
+use crate::simulation::read::{self, BEGINNING, Head, UpdateReader, Wanted};
 use crate::simulation::tables::Layout;
 use crate::simulation::update::{Attribute, Group};
 
@@ -26,7 +26,7 @@ pub(crate) struct Travel<'t, 'c> {
     layout: Layout,
     dataset: &'t str,
     group: &'t str,
-    reader: ArrayReader<'t, 'c>,
+    reader: Option<UpdateReader<'t, 'c>>,
     beginning: &'t Beginning,
 }
 
@@ -36,9 +36,8 @@ impl<'t, 'c> Travel<'t, 'c> {
         layout: Layout,
         dataset: &'t str,
         group: &'t str,
-    ) -> Result<Self> {
-        let (reader, beginning) = (ArrayReader::new(tx, layout), &Beginning::Stored);
-        Ok(Travel { tx, layout, dataset, group, reader, beginning })
+    ) -> Self {
+        Travel { tx, layout, dataset, group, reader: None, beginning: &Beginning::Stored }
     }
 
     /// The same with another beginning.
@@ -59,27 +58,59 @@ impl<'t, 'c> Travel<'t, 'c> {
             Beginning::Stored => initial::group(self.tx, self.layout, self.dataset, self.group)?,
         };
         if let Some(group) = group {
-            state.apply(&group)?;
+            state.begin(&group)?;
         }
         Ok(state)
     }
 
-    fn rows(&self, head: &Head) -> Result<Vec<AttributeRow>> {
-        let mut rows = read::attribute_rows(self.tx, self.layout.attributes_sql(), head.id)?;
-        rows.retain(|row| row.group == self.group);
-        Ok(rows)
+    /// The last key state at or before a timestamp, and its place; the beginning if there is none.
+    fn last_state(&mut self, until: i64) -> Result<(Building, (i64, i64))> {
+        if self.has_keys()
+            && let Some(key) = last_key(self.tx, self.dataset, self.group, until)?
+        {
+            let place = key.place;
+            match key.load(self.tx) {
+                Ok(state) => return Ok((state, place)),
+                Err(error) if is_damage(&error) => tracing::warn!(%error, "replaying instead"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((self.initial()?, BEGINNING))
     }
 
-    /// Applies one update; the bytes read, `None` if it does not speak of this group.
-    pub(super) fn apply(&mut self, state: &mut Building, head: &Head) -> Result<Option<usize>> {
-        let rows = self.rows(head)?;
-        if rows.is_empty() {
-            return Ok(None);
+    /// An update that does not go with what came before it, which another program may have written.
+    fn mismatch(&self, head: &Head, error: Error) -> Error {
+        let Head { timestamp, iteration, .. } = head;
+        let (dataset, group) = (self.dataset, self.group);
+        match error {
+            Error::Invalid { what, expected, got } => Error::Corrupt {
+                place: String::new(),
+                what: format!(
+                    "the update of {dataset}/{group} at timestamp {timestamp}, iteration {iteration}"
+                ),
+                why: format!("{what}: expected {expected} as before, got {got}"),
+            },
+            other => other,
         }
-        let mut groups = read::groups(&mut self.reader, rows)?;
-        let group = groups.pop().expect("rows of one group make one group");
-        state.apply(&group)?;
-        Ok(Some(group.attributes.iter().map(|(_, a)| a.data.data().len()).sum()))
+    }
+
+    /// Applies one update; whether it speaks of this group.
+    pub(super) fn apply(&mut self, state: &mut Building, head: &Head) -> Result<bool> {
+        let wanted = Wanted { group: Some(self.group), ..Wanted::default() };
+        let group = self.reader()?.groups(head.id, wanted)?.pop();
+        if let Some(group) = &group {
+            state.apply(group).map_err(|error| self.mismatch(head, error))?;
+        }
+        Ok(group.is_some())
+    }
+
+    /// Applies all updates after a place and up to a timestamp; moves the place along.
+    fn replay(&mut self, state: &mut Building, place: &mut (i64, i64), until: i64) -> Result<()> {
+        for head in read::heads(self.tx, self.dataset, *place, until)? {
+            self.apply(state, &head)?;
+            *place = (head.timestamp, head.iteration);
+        }
+        Ok(())
     }
 
     /// Applies what one update says of one attribute; whether it says anything of it, `None` if it
@@ -90,77 +121,51 @@ impl<'t, 'c> Travel<'t, 'c> {
         head: &Head,
         attribute: &str,
     ) -> Result<Option<bool>> {
-        let mut rows = self.rows(head)?;
-        if rows.iter().all(|row| row.name != attribute) {
-            return Ok((!rows.is_empty()).then_some(false));
+        let only = Some(attribute);
+        let wanted = Wanted { group: Some(self.group), attribute: only, ..Wanted::default() };
+        let Some(mut group) = self.reader()?.groups(head.id, wanted)?.pop() else {
+            return Ok(None);
+        };
+        group.attributes.retain(|(name, _)| name == "id" || name == attribute);
+        if group.attributes.iter().all(|(name, _)| name != attribute) {
+            return Ok(Some(false));
         }
-        rows.retain(|row| row.name == "id" || row.name == attribute);
-        for group in read::groups(&mut self.reader, rows)? {
-            state.apply(&group)?;
-        }
+        state.apply(&group).map_err(|error| self.mismatch(head, error))?;
         Ok(Some(true))
     }
 
-    /// Adds the ids and the columns that an update brings, without its values.
-    fn announce(&mut self, state: &mut Building, head: &Head) -> Result<()> {
-        for row in self.rows(head)? {
-            if row.name == "id" {
-                let ids = self.reader.read_shared(row.data)?;
-                state.add_ids(&ids.to_i64s().unwrap_or_default());
-            } else {
-                state.add_column(&row.name, &self.shape_of(&row)?)?;
+    /// Adds the ids and the columns that updates bring, without their values.
+    fn announce(&mut self, state: &mut Building, heads: &[Head]) -> Result<()> {
+        let wanted = Wanted { group: Some(self.group), forms: true, ..Wanted::default() };
+        let mut last_ids = None;
+        for head in heads {
+            for part in self.reader()?.parts(head.id, wanted)? {
+                if part.name != "id" {
+                    let added = state.add_column(&part.name, &part.attribute);
+                    added.map_err(|error| self.mismatch(head, error))?;
+                } else if last_ids.replace(part.data) != Some(part.data) {
+                    state.add_ids(&part.attribute.data.to_i64s().unwrap_or_default());
+                }
             }
         }
         Ok(())
     }
 
-    /// An empty attribute with the dtype, value shape and raggedness of a stored one.
-    fn shape_of(&mut self, row: &AttributeRow) -> Result<Attribute> {
-        let sql = "SELECT dtype, shape FROM numpy_array WHERE id = ?1";
-        let found = self.tx.query_one(sql, [row.data], |r| {
-            let text = |i| Ok::<_, Error>(r.get_ref(i)?.as_str().map(str::to_owned));
-            Ok((text(0)?, text(1)?))
-        })?;
-        let corrupt = |why: String| Error::Corrupt {
-            place: String::new(),
-            what: format!("numpy_array row {}", row.data),
-            why,
-        };
-        let (dtype, shape) = match found.ok_or_else(|| corrupt("the row is missing".into()))? {
-            (Ok(dtype), Ok(shape)) => (dtype, shape),
-            _ => return Err(corrupt("dtype and shape must be text".into())),
-        };
-        let dtype = dtype.parse().map_err(|e: Error| corrupt(e.to_string()))?;
-        let mut shape = parse_shape(&shape).map_err(|e| corrupt(e.to_string()))?;
-        match shape.first_mut() {
-            Some(rows) => *rows = 0,
-            None => return Err(corrupt("it is a single value".into())),
+    fn reader(&mut self) -> Result<&mut UpdateReader<'t, 'c>> {
+        if self.reader.is_none() {
+            self.reader = Some(UpdateReader::new(self.tx, self.layout)?);
         }
-        let data = Array::new(dtype, shape, Vec::new())?;
-        let row_ptr = row.row_ptr.map(|_| Array::from_slice(&[0i64]));
-        Ok(Attribute { data, row_ptr, mask: None })
+        Ok(self.reader.as_mut().expect("it was made just now"))
     }
 
     /// Every entity and attribute that the group ever has, all undefined: the last key state's, and
     /// what came after it.
     pub(super) fn template(&mut self) -> Result<Building> {
-        let key = match self.has_keys() {
-            true => last_key(self.tx, self.dataset, self.group, i64::MAX)?,
-            false => None,
-        };
-        let (mut state, after) = match key {
-            Some(key) => {
-                let place = key.place;
-                (key.load(self.tx)?, place)
-            }
-            None => (self.initial()?, BEGINNING),
-        };
+        let (mut state, after) = self.last_state(i64::MAX)?;
         for column in &mut state.columns {
             column.defined.fill(false);
         }
-        for head in read::heads(self.tx, self.dataset, after, i64::MAX)? {
-            self.announce(&mut state, &head)?;
-        }
+        self.announce(&mut state, &read::heads(self.tx, self.dataset, after, i64::MAX)?)?;
         Ok(state)
     }
 
@@ -170,18 +175,14 @@ impl<'t, 'c> Travel<'t, 'c> {
         template: &Building,
         timestamp: i64,
     ) -> Result<(Building, (i64, i64))> {
-        let key = match self.has_keys() {
-            true => last_key(self.tx, self.dataset, self.group, timestamp)?,
-            false => None,
-        };
-        let (known, place) = match key {
-            Some(key) => {
-                let place = key.place;
-                (key.load(self.tx)?, place)
-            }
-            None => (self.initial()?, BEGINNING),
-        };
+        let (mut known, place) = self.last_state(timestamp)?;
         let mut state = template.clone();
+        for column in &mut known.columns {
+            // What is a guess here may be settled later in the run.
+            if let Some(later) = state.columns.iter().find(|later| later.name == column.name) {
+                column.settle(&later.unit);
+            }
+        }
         // The template knows all ids and columns, and holds no values.
         let group = Group {
             name: self.group.to_owned(),
@@ -275,7 +276,8 @@ impl GroupCursor {
     /// update stands the initial state, after the last one the last.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if rows are damaged; the cursor stays where it was.
+    /// [`Error::Corrupt`] if rows are damaged, or an update does not go with those before it; the cursor
+    /// stays where it was.
     pub fn move_to(&mut self, timestamp: i64) -> Result<()> {
         let db = self.db.clone();
         let (dataset, group) = (self.dataset.clone(), self.group.clone());
@@ -286,34 +288,37 @@ impl GroupCursor {
                 return Ok(());
             }
             let beginning = self.beginning.clone();
-            let mut travel = Travel::new(tx, layout, &dataset, &group)?.from(&beginning);
+            let mut travel = Travel::new(tx, layout, &dataset, &group).from(&beginning);
             let seen = seen(tx, layout)?;
             let mut known = None;
+            let mut template = None;
             if seen != self.seen {
-                let template = travel.template()?;
-                known = Some(travel.start(&template, timestamp)?);
-                self.template = template;
-                self.seen = seen;
+                let fresh = travel.template()?;
+                known = Some(travel.start(&fresh, timestamp)?);
+                template = Some(fresh);
             } else if timestamp < self.timestamp
                 || travel.has_keys() && is_far(tx, &dataset, self.place, timestamp)?
             {
                 known = Some(travel.start(&self.template, timestamp)?);
             }
+            let is_fresh = known.is_some();
             let (mut state, mut place) =
                 known.unwrap_or_else(|| (std::mem::take(&mut self.state), self.place));
-            let mut replay = || -> Result<()> {
-                for head in read::heads(tx, &dataset, place, timestamp)? {
-                    travel.apply(&mut state, &head)?;
-                    place = (head.timestamp, head.iteration);
-                }
-                Ok(())
-            };
-            let replayed = replay();
+            let replayed = travel.replay(&mut state, &mut place, timestamp);
+            if replayed.is_err() && is_fresh {
+                return replayed; // the state that the cursor had is still there
+            }
             if replayed.is_err() {
-                self.seen = (-1, -1); // the next move starts afresh
+                // Back to where it stood. If that cannot be read any more either, it stands nowhere.
+                self.seen = (-1, -1);
+                (state, place) = travel.start(&self.template, self.timestamp)?;
+                travel.replay(&mut state, &mut place, self.timestamp)?;
             }
             (self.state, self.place) = (state, place);
             replayed?;
+            if let Some(template) = template {
+                (self.template, self.seen) = (template, seen);
+            }
             self.timestamp = timestamp;
             Ok(())
         })
@@ -337,7 +342,7 @@ impl GroupCursor {
         let Some(here) = here else { return Ok(None) };
         let target = match self.find("u.timestamp < ?2", "DESC", here)? {
             Some(earlier) => earlier,
-            None => (here - 1).min(-1),
+            None => here.saturating_sub(1).min(-1),
         };
         self.move_to(target)?;
         Ok(Some(target))

@@ -3,9 +3,9 @@
 use super::column::{Column, Values, marks_as_mask};
 use super::group::{Building, GroupState};
 use super::promote::append_as;
-use crate::array::{Array, DType, Kind};
+use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
-use crate::simulation::prepare::{number, unique_ids};
+use crate::simulation::prepare::unique_ids;
 use crate::simulation::update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, mark_of};
 
 /// How far a float may be from the stored one and still count as unchanged.

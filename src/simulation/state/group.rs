@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::column::Column;
+use super::column::{Column, Values};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::simulation::update::{Attribute, Group};
@@ -91,6 +91,15 @@ impl Building {
             }
         }
         self.last = Some((ids.data.clone(), rows));
+        Ok(())
+    }
+
+    /// Takes over the initial data, of which some shapes may be guesses.
+    pub(super) fn begin(&mut self, group: &Group) -> Result<()> {
+        self.apply(group)?;
+        for column in &mut self.columns {
+            column.guessed = matches!(column.values, Values::Ragged(_));
+        }
         Ok(())
     }
 

@@ -3,7 +3,9 @@
 mod column;
 mod cursor;
 mod diff;
+mod forms;
 mod group;
+mod key_builder;
 mod keys;
 mod promote;
 mod walk;
@@ -16,6 +18,7 @@ pub use walk::{AttributeHistory, EntityHistory};
 pub(super) use column::marks_as_mask;
 pub(super) use cursor::Beginning;
 pub(super) use diff::TrackedState;
-pub(super) use keys::build_keys;
+pub(super) use forms::Forms;
+pub(super) use key_builder::KeyBuilder;
 pub(super) use promote::{append_as, common};
 pub(super) use walk::{attribute_history, entity_history, group_timestamps};

@@ -1,8 +1,7 @@
 //! Two dtypes of one attribute: the dtype that holds both.
 
-use crate::array::{DType, Kind};
+use crate::array::{DType, Kind, integer, number};
 use crate::error::{Error, Result};
-use crate::simulation::prepare::{integer, number};
 
 /// The dtype that holds every value of both, low byte first.
 ///

@@ -168,7 +168,7 @@ fn walk(
     visitor: &mut dyn Visitor,
 ) -> Result<()> {
     let layout = Layout::of(tx)?;
-    let mut travel = Travel::new(tx, layout, dataset, group)?.from(beginning);
+    let mut travel = Travel::new(tx, layout, dataset, group).from(beginning);
     let (mut state, after) = if layout == Layout::Empty {
         (travel.initial()?, BEGINNING)
     } else {
@@ -194,7 +194,7 @@ fn walk(
         }
         let spoke = match visitor.only() {
             Some(attribute) => travel.apply_only(&mut state, head, attribute)?,
-            None => travel.apply(&mut state, head)?.map(|_| true),
+            None => travel.apply(&mut state, head)?.then_some(true),
         };
         if let Some(changed) = spoke {
             is_silent = false;

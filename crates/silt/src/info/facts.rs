@@ -16,6 +16,10 @@ pub(super) struct Facts {
     pub(super) schema: Vec<(String, Json)>,
     pub(super) run: Run,
     pub(super) datasets: Vec<Dataset>,
+    /// Initial datasets that cannot be read, and why.
+    pub(super) unreadable: Vec<(String, String)>,
+    /// Whether there is a table of updates, ours or the described system's.
+    pub(super) has_updates_table: bool,
     /// Name, format and bytes.
     pub(super) initial: Vec<(String, String, u64)>,
     pub(super) arrays: Arrays,
@@ -85,13 +89,17 @@ impl Facts {
             false => Vec::new(),
         };
         let has_updates = ask.has("update", "dataset_name")?;
+        let mut unreadable = Vec::new();
+        let datasets = if has_updates { ask.datasets(&mut unreadable)? } else { Vec::new() };
         Ok(Facts {
             file_bytes: bytes(path),
             log_bytes: bytes(log.as_ref()),
             page_size: ask.number("PRAGMA page_size")?,
             schema: schema.iter().map(|row| (text(&row[0]), whole(&row[1]).into())).collect(),
             run: db.run()?,
-            datasets: if has_updates { ask.datasets()? } else { Vec::new() },
+            datasets,
+            unreadable,
+            has_updates_table: has_updates,
             initial: ask.initial()?,
             arrays: if has_updates { ask.arrays()? } else { Arrays::default() },
             keys: ask.keys()?,
@@ -121,7 +129,7 @@ impl Ask<'_> {
         Ok(self.number(&sql)? > 0)
     }
 
-    fn datasets(&self) -> Result<Vec<Dataset>> {
+    fn datasets(&self, unreadable: &mut Vec<(String, String)>) -> Result<Vec<Dataset>> {
         let sql = "SELECT dataset_name, count(*), count(DISTINCT timestamp), min(timestamp), max(timestamp) \
             FROM \"update\" GROUP BY 1 ORDER BY 1";
         let mut datasets: Vec<Dataset> = (self.rows(sql)?.iter())
@@ -146,7 +154,15 @@ impl Ask<'_> {
             group.attributes.push(text(&row[2]));
         }
         for dataset in &mut datasets {
-            for name in self.db.groups(&dataset.name)? {
+            let names = self.db.groups(&dataset.name).unwrap_or_else(|error| {
+                unreadable.push((dataset.name.clone(), error.to_string()));
+                // Those of the updates are known all the same.
+                let of_dataset = groups.keys().filter(|(name, _)| *name == dataset.name);
+                let mut names: Vec<String> = of_dataset.map(|(_, group)| group.clone()).collect();
+                names.sort();
+                names
+            });
+            for name in names {
                 let group = groups.remove(&(dataset.name.clone(), name.clone()));
                 dataset.groups.push(Group { name, ..group.unwrap_or_default() });
             }

@@ -97,3 +97,25 @@ fn wrong_usage_is_two() {
     assert!(silt(folder.path(), "help info").ok().contains("Usage: silt info"));
     assert_eq!(crate::silt::names(folder.path()), [""; 0], "wrong usage made a file");
 }
+
+/// Goal: what is said of a missing command names those that are for users, as help does.
+#[test]
+fn hidden_commands_stay_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in ["--json", "--quiet", "--json import"] {
+        let ran = silt(folder.path(), line);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(!ran.err.contains("demo-record") && !ran.err.contains("markdown-help"), "{ran:?}");
+    }
+    let ran = silt(folder.path(), "--json");
+    let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    assert!(error["error"].as_str().unwrap().contains("import, info"), "{error}");
+}
+
+/// Goal: `--json` makes one document of the result of every command, completions too.
+#[test]
+fn completions_as_json_are_a_document() {
+    let plain = silt(Path::new("."), "completions bash").ok();
+    let document = silt(Path::new("."), "completions bash --json").json();
+    assert_eq!(document, serde_json::json!({ "shell": "bash", "script": plain }));
+}

@@ -157,6 +157,7 @@ fn an_interrupted_import_is_taken_up() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("interrupted while importing"), "{said}");
+    assert!(said.contains("the same command takes it up again"), "{said}");
     let done = stored().unwrap();
     assert!(done < files as u64, "the import was too fast to be interrupted");
     let info = silt(folder.path(), "info run.db --json").json();
@@ -168,4 +169,214 @@ fn an_interrupted_import_is_taken_up() {
     );
     let info = silt(folder.path(), "info run.db --json").json();
     assert_eq!(info["run"]["status"], "complete");
+}
+
+fn flow(time: usize, value: f64) -> (String, String) {
+    let update = json!({ "net": { "pipes": { "id": [1, 2], "flow": [value, 0.25] } } });
+    (format!("updates/t{time}_0_net.json"), update.to_string())
+}
+
+/// Goal: a second file of one update is skipped if it says the same and named if it does not; either
+/// way all else is imported, and typing it again says the same.
+#[test]
+fn a_second_file_of_an_update_stops_nothing() {
+    for same in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        json_run(folder.path(), 40);
+        // The first of the two by its name is the one that is taken.
+        let (_, text) = flow(5, if same { 5.0 } else { 7.5 });
+        fs::write(folder.path().join("updates/t05_0_net.json"), text).unwrap();
+        for (updates, skipped) in [(40, 1), (0, 41)] {
+            let ran = silt(folder.path(), &format!("{IMPORT} --json"));
+            assert_eq!(ran.code, if same { 0 } else { 3 }, "{ran:?}");
+            let report = ran.json();
+            let skipped = if same { skipped } else { skipped - 1 };
+            assert_eq!(
+                (&report["updates"], &report["skipped"]),
+                (&json!(updates), &json!(skipped))
+            );
+            let conflicts = report["conflicts"].as_array().unwrap();
+            assert_eq!((conflicts.len(), same), (usize::from(!same), same), "{report}");
+            if !same {
+                assert_eq!(conflicts[0]["path"], "updates/t5_0_net.json");
+                let said =
+                    "t5_0_net.json: the update at timestamp 5, iteration 0 of dataset \"net\"";
+                assert!(ran.err.contains(said) && ran.err.contains("pipes/flow"), "{ran:?}");
+            }
+        }
+        let state = silt(folder.path(), "state run.db net pipes --at 5 --quiet").ok();
+        let value = if same { "5.0" } else { "7.5" };
+        assert_eq!(state, format!("id\tflow\n1\t{value}\n2\t0.25\n"));
+    }
+}
+
+/// Goal: a file whose dataset is not the one of its name is known again too.
+#[test]
+fn an_inner_name_of_its_own_is_known_again() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 3);
+    fs::write(folder.path().join("updates/t9_0_other.json"), flow(9, 9.0).1).unwrap();
+    for (updates, skipped) in [(4, 0), (0, 4)] {
+        let ran = silt(folder.path(), &format!("{IMPORT} --json"));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let report = ran.json();
+        assert_eq!((&report["updates"], &report["skipped"]), (&json!(updates), &json!(skipped)));
+    }
+}
+
+/// Goal: content that changed since it was imported is told, and what is stored stays.
+#[test]
+fn changed_content_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 3);
+    silt(folder.path(), IMPORT).ok();
+    let (name, text) = flow(1, 1.0);
+    // The same in other words is the same.
+    fs::write(folder.path().join(&name), text.replace(',', " , ")).unwrap();
+    let initial = fs::read_to_string(folder.path().join("init/net.json")).unwrap();
+    fs::write(folder.path().join("init/net.json"), initial.replace(':', ": ")).unwrap();
+    let ran = silt(folder.path(), IMPORT);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    fs::write(folder.path().join(&name), flow(1, 1.5).1).unwrap();
+    fs::write(folder.path().join("init/net.json"), initial.replace("0.5", "0.75")).unwrap();
+    let ran = silt(folder.path(), IMPORT);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("t1_0_net.json") && ran.err.contains("init/net.json"), "{ran:?}");
+    assert!(ran.out.contains("2 conflicts left behind"), "{ran:?}");
+    let at =
+        |time: &str| silt(folder.path(), &format!("state run.db net pipes --at {time} --quiet"));
+    assert!(at("1").ok().contains("1\t1.0"));
+    assert!(at("-1").ok().contains("1\t0.5"));
+}
+
+/// Goal: the types that the file keeps are those of a later import that gives none.
+#[test]
+fn kept_types_are_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 3);
+    let point = json!({ "net": { "pipes": { "id": [1], "at": [[1, 2]] } } });
+    fs::write(folder.path().join("updates/t9_0_net.json"), point.to_string()).unwrap();
+    let types = json!([{ "name": "at", "py_type": "float", "unit_shape": [2] }]);
+    fs::write(folder.path().join("types.json"), types.to_string()).unwrap();
+    silt(folder.path(), &format!("{IMPORT} --attributes types.json")).ok();
+    let report = silt(folder.path(), &format!("{IMPORT} --json")).json();
+    assert_eq!((&report["skipped"], &report["conflicts"]), (&json!(4), &json!([])));
+}
+
+/// Goal: a folder or a link to nowhere with the name of a dataset or an update is named, and stops
+/// nothing.
+#[test]
+#[cfg(unix)]
+fn what_is_no_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 3);
+    fs::create_dir(folder.path().join("init/sub.json")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("init/gone.json")).unwrap();
+    fs::create_dir(folder.path().join("updates/t7_0_net.json")).unwrap();
+    let pipe = folder.path().join("updates/t8_0_net.json");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let ran = silt(folder.path(), IMPORT);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    for name in ["sub.json", "gone.json", "t7_0_net.json", "t8_0_net.json"] {
+        assert!(ran.err.contains(name), "{name}: {ran:?}");
+    }
+    assert!(ran.out.contains("3 updates and 1 initial dataset"), "{ran:?}");
+    assert!(ran.out.contains("4 malformed files left behind"), "{ran:?}");
+}
+
+/// Goal: an import that a full disk ended is not complete, and what it says of taking it up is true.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_no_complete_run() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 400);
+    let mut refused = 0;
+    // Files may not grow beyond so many kilobytes.
+    for kilobytes in [4, 20, 40, 60, 80, 100, 120, 140, 160, 200, 260] {
+        let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
+        let mut limited = std::process::Command::new("bash");
+        limited.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_silt")).args(IMPORT.split(' '));
+        let ran: crate::silt::Ran = limited.current_dir(folder.path()).output().unwrap().into();
+        if ran.code == 0 {
+            continue;
+        }
+        refused += 1;
+        let info = silt(folder.path(), "info run.db --json");
+        if info.code == 0 {
+            let info = info.json();
+            assert_ne!(info["run"]["status"], "complete", "{kilobytes}: {ran:?}\n{info}");
+            let stored = info["datasets"][0]["updates"].as_u64().unwrap_or(0);
+            assert_eq!(ran.err.contains("stays"), stored > 0, "{kilobytes}: {ran:?}");
+        }
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(folder.path().join(format!("run.db{end}")));
+        }
+    }
+    assert!(refused > 3, "{refused}");
+    silt(folder.path(), IMPORT).ok();
+}
+
+/// Goal: a complete run to which a full disk lets nothing be added is not called complete, until the
+/// import is taken up.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_takes_the_word_back_that_a_run_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 100);
+    silt(folder.path(), IMPORT).ok();
+    let status = || silt(folder.path(), "info run.db --json").json()["run"]["status"].clone();
+    assert_eq!(status(), "complete");
+    json_run(folder.path(), 200);
+    let script = "trap '' XFSZ; ulimit -f 40; exec \"$0\" \"$@\"";
+    let mut limited = std::process::Command::new("bash");
+    limited.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_silt")).args(IMPORT.split(' '));
+    let ran: crate::silt::Ran = limited.current_dir(folder.path()).output().unwrap().into();
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let info = silt(folder.path(), "info run.db --json").json();
+    assert_eq!(
+        (&info["run"]["status"], &info["datasets"][0]["updates"]),
+        (&json!("running"), &json!(100))
+    );
+    silt(folder.path(), IMPORT).ok();
+    assert_eq!(status(), "complete");
+}
+
+/// Goal: a disk that is full only when the file is finished leaves no complete run either.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_is_full_at_the_end_leaves_no_complete_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(&disk);
+    if !mount.output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: a small file system cannot be mounted here");
+        return;
+    }
+    json_run(folder.path(), 0);
+    let line = IMPORT.replace("run.db", "disk/run.db");
+    let mut failed = Vec::new();
+    for n in 0..60 {
+        for i in n * 10..(n + 1) * 10 {
+            let flows: Vec<f64> = (0..300).map(|k| (i * 1000 + k) as f64 + 0.5).collect();
+            let ids: Vec<i64> = (0..300).collect();
+            let update = json!({ "net": { "pipes": { "id": ids, "flow": flows } } });
+            let name = format!("updates/t{i}_0_net.json");
+            fs::write(folder.path().join(name), update.to_string()).unwrap();
+        }
+        let ran = silt(folder.path(), &line);
+        let info = silt(folder.path(), "info disk/run.db --json");
+        let status = if info.code < 2 { info.json()["run"]["status"].clone() } else { json!(null) };
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(disk.join(format!("run.db{end}")));
+        }
+        if ran.code != 0 {
+            failed.push((n, status, ran));
+        }
+    }
+    let _ = std::process::Command::new("umount").arg("-l").arg(&disk).output();
+    assert!(failed.len() > 3, "{failed:?}");
+    let wrong: Vec<_> = failed.iter().filter(|(_, status, _)| status == "complete").collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -1,7 +1,8 @@
 //! `backup`, `restore`, `vacuum`, `keys`, `resume`, `export`, `merge`: commands that write.
 
 use serde_json::json;
-use siltstone::simulation::SimulationDatabase;
+use siltstone::Array;
+use siltstone::simulation::{Attribute, CLEARED, GIVEN, Group, InitialData, SimulationDatabase};
 
 use crate::silt::{names, roads, silt, silt_with, small_run};
 
@@ -181,4 +182,155 @@ fn parts_are_merged() {
     assert!(ran.err.contains("c.db") && ran.err.contains("left behind"), "{ran:?}");
     let state = silt(folder.path(), "state all.db transport road_segments --at 5 --quiet").ok();
     assert_eq!(state, "id\tspeed\n1\t2.0\n");
+}
+
+fn with(attribute: Attribute) -> Vec<Group> {
+    let ids: Vec<i64> = (0..attribute.entities() as i64).collect();
+    let attributes =
+        vec![("id".to_owned(), Attribute::new(Array::from_slice(&ids))), ("x".into(), attribute)];
+    vec![Group { name: "g".into(), attributes }]
+}
+
+/// Goal: what JSON cannot say is counted and told; a run without it is silent.
+#[test]
+fn what_json_cannot_say_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let values = Attribute::new(Array::from_slice(&[f64::INFINITY, 1.0, f64::NAN]));
+    db.store_update(0, 0, "net", with(values.clone()), None).unwrap();
+    let masked = values.with_mask(&[CLEARED, GIVEN, GIVEN]);
+    db.store_update(1, 0, "net", with(masked), None).unwrap();
+    db.close().unwrap();
+    let ran = silt(folder.path(), "export run.db --to out --json");
+    // An infinity; a cleared value and a NaN that is meant.
+    assert_eq!((ran.code, &ran.json()["lost_values"]), (0, &json!(3)), "{ran:?}");
+    assert!(ran.err.starts_with("warning: ") && ran.err.contains("3 values"), "{ran:?}");
+    small_run(folder.path());
+    let ran = silt(folder.path(), "export run.db --dataset transport --to again --json");
+    assert_eq!((ran.err.as_str(), &ran.json()["lost_values"]), ("", &json!(0)));
+}
+
+/// Goal: an export that cannot be finished says where it stopped, and leaves nothing of itself.
+#[test]
+fn a_failed_export_leaves_nothing() {
+    let long = "n".repeat(201);
+    let complex = || {
+        let dtype = "<c8".parse().unwrap();
+        with(Attribute::new(Array::new(dtype, vec![1], vec![0u8; 8]).unwrap()))
+    };
+    let bytes = || {
+        let dtype = "|S1".parse().unwrap();
+        with(Attribute::new(Array::new(dtype, vec![1], vec![0xff]).unwrap()))
+    };
+    for (dataset, data, parts) in [
+        (long.as_str(), roads(&[1], &[1.0]), vec!["at most 200 bytes"]),
+        ("z", complex(), vec!["timestamp 7, iteration 1", "z/g/x", "complex"]),
+        ("z", bytes(), vec!["timestamp 7, iteration 1", "z/g/x", "UTF-8"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+        db.store_update(0, 0, "a", roads(&[1], &[1.0]), None).unwrap();
+        db.store_initial_dataset("a", InitialData::Json(b"{}".to_vec()), false).unwrap();
+        db.store_update(7, 1, dataset, data, None).unwrap();
+        db.close().unwrap();
+        let ran = silt(folder.path(), "export run.db --to deep/out");
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(parts.iter().all(|part| ran.err.contains(part)), "{ran:?}");
+        assert_eq!(names(folder.path()), ["run.db"], "{ran:?}");
+        // A folder that was there stays, with what was in it.
+        std::fs::create_dir(folder.path().join("out")).unwrap();
+        std::fs::write(folder.path().join("out/mine.txt"), "mine").unwrap();
+        assert_eq!(silt(folder.path(), "export run.db --to out --overwrite").code, 2);
+        assert_eq!(names(&folder.path().join("out")), ["mine.txt"]);
+    }
+}
+
+/// Goal: initial data of every kind and name leave and come back as they were.
+#[test]
+fn initial_data_of_every_kind_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let json = |text: &str| InitialData::Json(text.as_bytes().to_vec());
+    let binary = |bytes: &[u8]| InitialData::Binary(bytes.to_vec());
+    let all = [
+        ("pic.json", binary(&[1, 2])),
+        ("pic", json("{\"name\":\"pic\"}")),
+        ("heights.tif", binary(b"{\"a\":1}")),
+        (".hidden", binary(&[])),
+        ("a/b", json("{\"a\":[1]}")),
+        ("a/c", binary(&[0xff])),
+        ("raw.bin", binary(&[3])),
+        ("list.json", json("{}")),
+    ];
+    for (name, data) in &all {
+        db.store_initial_dataset(name, data.clone(), false).unwrap();
+    }
+    db.close().unwrap();
+    silt(folder.path(), "export run.db --to out").ok();
+    // A user's own files, as the described system names them.
+    std::fs::write(folder.path().join("out/init_data/tape.csv"), "1,2").unwrap();
+    std::fs::write(folder.path().join("out/init_data/plain"), "text").unwrap();
+    std::fs::write(folder.path().join("out/init_data/.DS_Store"), "no dataset").unwrap();
+    silt(folder.path(), "import simulation --init-dir out/init_data -o again.db").ok();
+    let db = SimulationDatabase::open_read_only(folder.path().join("again.db")).unwrap();
+    for (name, data) in &all {
+        assert_eq!(db.initial_dataset(name).unwrap().as_ref(), Some(data), "{name}");
+    }
+    assert_eq!(db.initial_dataset("tape").unwrap(), Some(binary(b"1,2")));
+    assert_eq!(db.initial_dataset("plain").unwrap(), Some(binary(b"text")));
+    assert_eq!(db.initial_datasets().unwrap().len(), all.len() + 2);
+}
+
+/// Goal: an export over another run leaves none of its updates, and touches nothing else.
+#[test]
+fn an_export_over_another_run_is_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, dataset, times) in
+        [("old.db", "a", 0..9), ("new.db", "a", 0..3), ("b.db", "b", 5..7)]
+    {
+        let db = SimulationDatabase::open(folder.path().join(file)).unwrap();
+        for time in times {
+            db.store_update(time, 0, dataset, roads(&[1], &[1.0]), None).unwrap();
+        }
+        db.close().unwrap();
+    }
+    let updates = folder.path().join("out/updates");
+    silt(folder.path(), "export old.db --to out").ok();
+    std::fs::write(updates.join("t1_notes.txt"), "mine").unwrap();
+    std::fs::write(updates.join("net.json"), "mine").unwrap();
+    std::fs::create_dir(updates.join("t77_0_a.json")).unwrap();
+    let ran = silt(folder.path(), "export new.db --to out --overwrite");
+    assert!(ran.out.contains("6 update files of another run removed"), "{ran:?}");
+    let kept =
+        ["net.json", "t0_0_a.json", "t1_0_a.json", "t1_notes.txt", "t2_0_a.json", "t77_0_a.json"];
+    assert_eq!(names(&updates), kept);
+    // One dataset that is asked for by name says nothing of the others.
+    let report = silt(folder.path(), "export b.db --to out --overwrite --dataset b --json").json();
+    assert_eq!((&report["removed"], names(&updates).len()), (&json!(0), 8));
+    let report = silt(folder.path(), "export b.db --to out --overwrite --json").json();
+    assert_eq!((&report["removed"], names(&updates).len()), (&json!(3), 5));
+}
+
+/// Goal: what a merge says of a contradiction is for people.
+#[test]
+fn a_contradiction_is_told_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, origin, hour) in [("a.db", None, 3600.0), ("b.db", Some("m2"), 60.0)] {
+        let db = SimulationDatabase::open(folder.path().join(name)).unwrap();
+        db.store_update(0, 0, "transport", roads(&[1], &[1.0]), origin).unwrap();
+        let timeline =
+            siltstone::simulation::Timeline { reference: 0.0, time_scale: hour, start_time: 0 };
+        db.set_timeline(timeline).unwrap();
+        let py_type = if origin.is_none() { "int" } else { "float" };
+        let schema = format!(r#"[{{"name":"speed","py_type":"{py_type}"}}]"#);
+        let schema = siltstone::simulation::json::Schema::parse(schema.as_bytes()).unwrap();
+        db.set_schema(&schema).unwrap();
+        db.close().unwrap();
+    }
+    let ran = silt(folder.path(), "merge a.db b.db -o all.db");
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("its origin is \"m2\" here, the target has none"), "{ran:?}");
+    for debug in ["Some(", "None", "Timeline {", "AttributeSpec", "PyType"] {
+        assert!(!ran.err.contains(debug), "{debug}: {ran:?}");
+    }
 }

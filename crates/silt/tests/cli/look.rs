@@ -280,3 +280,133 @@ fn colour_is_asked_for() {
     let coloured = silt(folder.path(), "info typo.db --color always").err;
     assert!(coloured.starts_with("\u{1b}[31merror:\u{1b}[0m "), "{coloured:?}");
 }
+
+/// Goal: one bad initial dataset is named and hides nothing else.
+#[test]
+fn a_bad_initial_dataset_hides_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small_run(folder.path());
+    let db = siltstone::simulation::SimulationDatabase::open(&path).unwrap();
+    let bad = siltstone::simulation::InitialData::Json(b"{\"data\":{\"g\":{\"x\":[1]}}}".to_vec());
+    db.store_initial_dataset("transport", bad, true).unwrap();
+    db.store_update(0, 0, "other", crate::silt::roads(&[1], &[1.0]), None).unwrap();
+    db.close().unwrap();
+    let ran = silt(folder.path(), "info run.db");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("initial dataset \"transport\"") && ran.err.contains("g"), "{ran:?}");
+    for part in
+        ["dataset transport: 3 updates", "road_segments: 3 updates", "dataset other", "arrays"]
+    {
+        assert!(ran.out.contains(part), "{part}: {ran:?}");
+    }
+    let info = silt(folder.path(), "info run.db --json").json();
+    assert_eq!(info["unreadable"][0]["name"], "transport", "{info:#}");
+}
+
+/// Goal: a file of ours in which nothing is yet is called empty, and not somebody else's.
+#[test]
+fn an_empty_file_is_called_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = siltstone::simulation::SimulationDatabase::open(folder.path().join("new.db")).unwrap();
+    db.close().unwrap();
+    let text = silt(folder.path(), "info new.db").ok();
+    assert!(text.contains("empty") && !text.contains("described"), "{text}");
+}
+
+/// Goal: SQL that cannot work is answered with what to do, and prints nothing before it fails.
+#[test]
+fn query_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    for sql in ["", "  ", ";", " -- a comment", "/* a comment */ ;"] {
+        for more in ["", " --output out.csv"] {
+            let mut command = command(folder.path());
+            let command = command.args(["query", "run.db", sql]).args(more.split_whitespace());
+            let ran: crate::silt::Ran = command.output().unwrap().into();
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{sql:?}: {ran:?}");
+            assert!(ran.err.contains("the statement is empty"), "{sql:?}: {ran:?}");
+        }
+    }
+    for sql in ["SELECT * FROM update", "SELECT count(*) FROM UPDATE WHERE 1"] {
+        let ran = silt_with(folder.path(), "query run.db", sql);
+        assert!(ran.code == 2 && ran.err.contains("write it as \"update\""), "{ran:?}");
+    }
+    let ran = silt_with(folder.path(), "query run.db", "SELECT * FROM nowhere");
+    assert!(!ran.err.contains("write it as"), "{ran:?}");
+    for format in ["tsv", "csv", "json", "jsonl", "table"] {
+        let sql = "SELECT abs(-9223372036854775807 - 1) AS x";
+        let ran = silt_with(folder.path(), &format!("query run.db --format {format}"), sql);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{format}: {ran:?}");
+        let none = silt_with(
+            folder.path(),
+            &format!("query run.db --format {format}"),
+            "SELECT 1 AS x WHERE 0",
+        );
+        let expected = match format {
+            "tsv" | "csv" => "x\n",
+            "json" => "[]\n",
+            "jsonl" => "",
+            _ => "x\n─\n",
+        };
+        assert_eq!((none.code, none.out.as_str()), (0, expected), "{format}");
+    }
+}
+
+/// Goal: types that the file does not keep can be given when a state is looked at.
+#[test]
+fn a_state_takes_attribute_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = siltstone::simulation::SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let text = r#"{"name":"net","data":{"g":{"id":[1],"on":[1],"n":[2]}}}"#;
+    let initial = siltstone::simulation::InitialData::Json(text.into());
+    db.store_initial_dataset("net", initial, false).unwrap();
+    db.close().unwrap();
+    let types = r#"[{"name":"on","py_type":"bool"},{"name":"n","py_type":"float"}]"#;
+    std::fs::write(folder.path().join("types.json"), types).unwrap();
+    let state = |more: &str| silt(folder.path(), &format!("state run.db net g --quiet{more}"));
+    assert_eq!(state("").ok(), "id\ton\tn\n1\t1\t2\n");
+    assert_eq!(state(" --attributes types.json").ok(), "id\ton\tn\n1\ttrue\t2.0\n");
+    assert_eq!(state(" --attributes types.json --at -1").ok(), "id\ton\tn\n1\ttrue\t2.0\n");
+    std::fs::write(folder.path().join("bad.json"), "[1]").unwrap();
+    for (file, part) in
+        [("bad.json", "bad.json: attribute schema"), ("no.json", "no.json: cannot read")]
+    {
+        let ran = state(&format!(" --attributes {file}"));
+        assert!(ran.code == 2 && ran.err.contains(part), "{ran:?}");
+    }
+}
+
+/// Goal: a value that cannot be shown is named with its attribute.
+#[test]
+fn an_attribute_that_cannot_be_shown_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = siltstone::simulation::SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let complex = siltstone::Array::new("<c8".parse().unwrap(), vec![1], vec![0; 8]).unwrap();
+    let mut data = crate::silt::roads(&[1], &[1.0]);
+    data[0].attributes.push(("wave".into(), siltstone::simulation::Attribute::new(complex)));
+    db.store_update(0, 0, "net", data, None).unwrap();
+    db.close().unwrap();
+    let ran = silt(folder.path(), "state run.db net road_segments");
+    assert!(ran.code == 2 && ran.err.contains("net/road_segments/wave"), "{ran:?}");
+}
+
+/// Goal: headings are bold where colour is wanted, and only they: without the marks it is the same text.
+#[test]
+fn headings_are_coloured() {
+    let folder = tempfile::tempdir().unwrap();
+    small_run(folder.path());
+    for line in [
+        "info run.db",
+        "state run.db transport road_segments --format table",
+        "query run.db SELECT/**/1/**/AS/**/one --format table",
+    ] {
+        let plain = silt(folder.path(), line).ok();
+        let coloured = silt(folder.path(), &format!("{line} --color always")).ok();
+        assert!(!plain.contains('\u{1b}'), "{plain}");
+        assert!(coloured.contains("\u{1b}[1m"), "{line}: {coloured}");
+        assert_eq!(coloured.replace("\u{1b}[1m", "").replace("\u{1b}[0m", ""), plain);
+    }
+    let rows =
+        silt(folder.path(), "state run.db transport road_segments --format csv --color always");
+    assert!(!rows.out.contains('\u{1b}'), "{rows:?}");
+}

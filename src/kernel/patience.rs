@@ -1,0 +1,174 @@
+//! Calls that can be given up while they wait or read.
+//!
+//! A program that hears signals in one thread only (Python) runs a call through [`interruptible`].
+//! Wherever the call waits in its own thread, for another process's lock or for the writer, and
+//! between the rows that it reads, the program's function is asked whether to stop. Other threads,
+//! the writer's among them, are never stopped.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// How often the function is asked at the most.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a call made by the function itself waits for the writer, which this very thread may be.
+pub(super) const NESTED_WAIT: Duration = Duration::from_secs(5);
+
+struct Watch {
+    stop: Box<dyn FnMut() -> bool>,
+    looked: Instant,
+    stopped: bool,
+}
+
+thread_local! {
+    static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Puts the watch of an outer call back, also after a panic.
+struct Outer(Option<Watch>);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        WATCH.set(self.0.take());
+    }
+}
+
+/// Runs `work`; while it waits or reads in this thread, `stop` is asked about twenty times a second
+/// whether to give up. Then `work` ends with [`Error::Interrupted`](crate::Error::Interrupted), and
+/// nothing of its transaction is in the file. Only a write that is queued behind others goes on, and
+/// the error says so. `stop` must not write to the same file.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// static PRESSED: AtomicBool = AtomicBool::new(false); // set by a signal handler
+/// # let path = folder.path().join("run.db");
+/// let db = siltstone::Database::builder(&path).open()?;
+/// siltstone::interruptible(|| PRESSED.load(Ordering::Relaxed), || db.flush())?;
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub fn interruptible<T>(stop: impl FnMut() -> bool + 'static, work: impl FnOnce() -> T) -> T {
+    let watch = Watch { stop: Box::new(stop), looked: Instant::now(), stopped: false };
+    let _outer = Outer(WATCH.replace(Some(watch)));
+    work()
+}
+
+/// Whether the call of this thread can be given up.
+pub(super) fn is_watched() -> bool {
+    WATCH.with_borrow(Option::is_some)
+}
+
+/// Whether this thread is inside the function that is asked.
+pub(super) fn is_asking() -> bool {
+    ASKING.get()
+}
+
+/// Asks if it is time to; whether the call of this thread is to be given up.
+pub(super) fn stops() -> bool {
+    let due = |watch: &Watch| !watch.stopped && watch.looked.elapsed() >= LOOK_EVERY;
+    if WATCH.with_borrow(|watch| watch.as_ref().is_some_and(due)) {
+        ask();
+    }
+    has_stopped()
+}
+
+/// Whether the call of this thread was given up.
+pub(super) fn has_stopped() -> bool {
+    WATCH.with_borrow(|watch| watch.as_ref().is_some_and(|watch| watch.stopped))
+}
+
+fn ask() {
+    // Taken out: the function may call the library again, which is not watched then.
+    let Some(mut watch) = WATCH.take() else { return };
+    ASKING.set(true);
+    watch.stopped = (watch.stop)();
+    ASKING.set(false);
+    watch.looked = Instant::now();
+    WATCH.set(Some(watch));
+}
+
+/// [`stops`] as an error.
+pub(super) fn look(action: &'static str) -> Result<()> {
+    if stops() { Err(Error::Interrupted { action }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Database;
+    use std::thread;
+
+    fn give_up_after(ms: u64) -> impl FnMut() -> bool + 'static {
+        let start = Instant::now();
+        move || start.elapsed() >= Duration::from_millis(ms)
+    }
+
+    /// Goal: a write that waits for another connection ends soon after it is asked to, writes
+    /// nothing, and the next one works.
+    #[test]
+    fn a_write_that_waits_for_another_process_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.db");
+        let db = Database::builder(&path).open().unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let write = |db: &Database| {
+            db.write(|tx| tx.execute("INSERT INTO siltstone_backup VALUES ('x', 1, 1)", []))
+        };
+        let start = Instant::now();
+        let given_up = interruptible(give_up_after(100), || write(&db));
+        assert_eq!(given_up.unwrap_err().to_string(), "interrupted while writing");
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(db.sql("SELECT * FROM siltstone_backup").unwrap().rows.len(), 0);
+        assert_eq!(write(&db).unwrap(), 1);
+    }
+
+    /// Goal: a write that waits behind another one in the queue gives up the waiting only.
+    #[test]
+    fn a_queued_write_goes_on_without_its_caller() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::builder(folder.path().join("run.db")).open().unwrap();
+        let slow = db.submit(|_| {
+            thread::sleep(Duration::from_millis(600));
+            Ok(())
+        });
+        thread::sleep(Duration::from_millis(50));
+        let waiting = interruptible(give_up_after(100), || {
+            db.write(|tx| tx.execute("INSERT INTO siltstone_backup VALUES ('x', 1, 1)", []))
+        });
+        let Err(Error::Interrupted { action }) = waiting else { panic!("{waiting:?}") };
+        assert!(action.contains("goes on"), "{action}");
+        slow.unwrap().wait().unwrap();
+        db.flush().unwrap();
+        let rows = db.sql("SELECT path FROM siltstone_backup").unwrap().rows;
+        assert_eq!(rows.len(), 1);
+    }
+
+    /// Goal: one long statement of a reader is given up in its middle; calls inside the function that is
+    /// asked are not watched.
+    #[test]
+    fn a_long_statement_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::builder(folder.path().join("run.db")).open().unwrap();
+        let inner = db.clone();
+        let mut asked = 0;
+        let stop = move || {
+            asked += 1;
+            assert!(is_asking() && !is_watched());
+            inner.sql("SELECT 1").unwrap();
+            asked > 1
+        };
+        let endless =
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
+        let start = Instant::now();
+        let given_up = interruptible(stop, || db.sql(endless));
+        assert_eq!(given_up.unwrap_err().to_string(), "interrupted while running the query");
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        assert!(!is_watched() && !is_asking() && !stops());
+    }
+}

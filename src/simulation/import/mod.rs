@@ -1,0 +1,134 @@
+//! The described system's folders of JSON files into a database.
+
+mod initial;
+mod ordered;
+mod updates;
+
+use std::path::{Path, PathBuf};
+
+use self::initial::import_initial;
+use self::updates::import_updates;
+use super::database::SimulationDatabase;
+use super::difference::Conflict;
+use super::json::Schema;
+use super::results::FilePattern;
+use crate::error::{Error, Result};
+
+/// What to import, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Folder of the initial state: `<dataset>.json` files, kept byte for byte, and files with any
+    /// other ending, or none, kept as bytes.
+    pub init_dir: Option<PathBuf>,
+    /// Folder of `t<timestamp>_<iteration>_<dataset>.json` files.
+    pub updates_dir: Option<PathBuf>,
+    /// The names of update files, if they are not the documented ones.
+    pub update_pattern: Option<FilePattern>,
+    /// Attribute types; kept with the file. Without them those that are kept already are used, and
+    /// else types are inferred from the values.
+    pub schema: Schema,
+    /// Threads that parse; 0: as many as there are cores.
+    pub workers: usize,
+}
+
+/// A file that could not be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Malformed {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it, and where.
+    pub why: String,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ImportReport {
+    /// Updates stored now.
+    pub updates: u64,
+    /// Updates that were in the database already, or came earlier, with the same content.
+    pub skipped: u64,
+    /// Initial datasets stored now.
+    pub initial_datasets: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Files in the updates folder whose names are not those of updates; they were not opened.
+    pub other_files: u64,
+    /// Files that were left behind.
+    pub malformed: Vec<Malformed>,
+    /// Updates and initial datasets that the database has, or got from an earlier file, with another
+    /// content; that stays. The source is the file.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Which files of initial data are imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InitialFiles {
+    All,
+    OnlyJson,
+}
+
+/// Imports initial data and updates.
+///
+/// A file that is malformed is named in the report, and the rest goes on. What the database has
+/// already, or an earlier file gave, is compared: with the same content it is skipped, so that an
+/// interrupted import is taken up by calling it again; with another content it is a conflict, named
+/// in the report, and never overwritten, whatever [`OnRepeat`](super::OnRepeat) says. Two updates
+/// are the same if JSON says the same of them, and so are two texts of one JSON value.
+///
+/// `progress` gets files done and in all, and stops the import by returning an error; what was
+/// stored until then stays.
+///
+/// # Errors
+/// [`Error::Io`] if a folder cannot be listed or the database not be written; the error of
+/// `progress`.
+pub fn import(
+    db: &SimulationDatabase,
+    options: &ImportOptions,
+    progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<ImportReport> {
+    import_files(db, options, InitialFiles::All, progress)
+}
+
+/// As [`import`], of some of the initial data.
+pub(super) fn import_files(
+    db: &SimulationDatabase,
+    options: &ImportOptions,
+    initial: InitialFiles,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<ImportReport> {
+    let mut report = ImportReport::default();
+    let kept;
+    let schema = if options.schema.specs().is_empty() {
+        kept = db.schema()?;
+        &kept
+    } else {
+        db.set_schema(&options.schema)?;
+        &options.schema
+    };
+    if let Some(folder) = &options.init_dir {
+        import_initial(db, (folder, initial), schema, &mut report)?;
+    }
+    if let Some(folder) = &options.updates_dir {
+        import_updates(db, folder, options, (schema, &mut report), &mut progress)?;
+    }
+    Ok(report)
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "listing it", &e))?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<Vec<_>>>()
+        .map_err(|e| Error::io(folder, "listing it", &e))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The bytes of a file, or why they cannot be had. A pipe is refused: nobody may ever write into it.
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable = |e: std::io::Error| format!("it cannot be read: {e}");
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("it is no file".into());
+    }
+    std::fs::read(path).map_err(unreadable)
+}

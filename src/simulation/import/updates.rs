@@ -1,0 +1,268 @@
+//! The files of updates.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::ordered::in_order;
+use super::{ImportOptions, ImportReport, Malformed, list, read_file};
+use crate::error::{Error, Result};
+use crate::simulation::database::SimulationDatabase;
+use crate::simulation::difference::{Conflict, Identity, difference_as_json, in_words, stored};
+use crate::simulation::json::{Schema, parse_file_name, parse_update};
+use crate::simulation::prepare::Prepared;
+use crate::simulation::update::Update;
+
+/// Files that one worker takes at a time, and that one transaction stores.
+const CHUNK_FILES: usize = 32;
+
+struct File {
+    path: PathBuf,
+    key: Identity,
+}
+
+/// What a worker made of a file: its updates, or why there are none.
+struct Read<'a> {
+    file: &'a File,
+    bytes: u64,
+    updates: Result<Vec<Found>, String>,
+}
+
+/// One update of a file.
+enum Found {
+    /// To be stored.
+    New(Prepared),
+    /// In the database, with the same content or another.
+    Known(Identity, Option<String>),
+}
+
+/// Imports the updates of a folder in the order of their timestamps.
+pub(super) fn import_updates(
+    db: &SimulationDatabase,
+    folder: &std::path::Path,
+    options: &ImportOptions,
+    (schema, report): (&Schema, &mut ImportReport),
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    let files = list_updates(folder, options, report)?;
+    let workers = match options.workers {
+        0 => std::thread::available_parallelism().map_or(2, |n| n.get()),
+        n => n,
+    };
+    let known = db.keys()?;
+    let chunks: Vec<&[File]> = files.chunks(CHUNK_FILES).collect();
+    let all = files.len() as u64;
+    let mut done = 0;
+    let mut storing = Storing { db, schema, report, taken: HashSet::new() };
+    progress(0, all)?;
+    in_order(
+        &chunks,
+        workers,
+        |chunk| {
+            let files: &[File] = chunk;
+            files.iter().map(|file| read_updates(db, file, schema, &known)).collect::<Vec<_>>()
+        },
+        |chunk| {
+            done += chunk.len() as u64;
+            storing.chunk(chunk)?;
+            progress(done, all)
+        },
+    )
+}
+
+fn list_updates(
+    folder: &std::path::Path,
+    options: &ImportOptions,
+    report: &mut ImportReport,
+) -> Result<Vec<File>> {
+    let parse = |name: &str| match &options.update_pattern {
+        Some(pattern) => pattern.parse(name),
+        None => parse_file_name(name),
+    };
+    let mut files = Vec::new();
+    for path in list(folder)? {
+        match path.file_name().and_then(|name| name.to_str()).and_then(parse) {
+            Some(key) => files.push(File { path, key }),
+            None => report.other_files += 1,
+        }
+    }
+    files.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(files)
+}
+
+fn read_updates<'a>(
+    db: &SimulationDatabase,
+    file: &'a File,
+    schema: &Schema,
+    known: &HashSet<Identity>,
+) -> Read<'a> {
+    let mut bytes = 0;
+    let mut read = || -> Result<Vec<Found>, String> {
+        let mut found = Vec::new();
+        for update in parse(file, schema, &mut bytes)? {
+            let identity = identity(&update);
+            found.push(if known.contains(&identity) {
+                let why = compare(db, &identity, &update, schema);
+                Found::Known(identity, why.flatten())
+            } else {
+                Found::New(db.prepare(update).map_err(|error| error.to_string())?)
+            });
+        }
+        Ok(found)
+    };
+    let updates = read();
+    Read { file, bytes, updates }
+}
+
+/// The updates of a file, or why it holds none.
+fn parse(file: &File, schema: &Schema, bytes: &mut u64) -> Result<Vec<Update>, String> {
+    let text = read_file(&file.path)?;
+    let (timestamp, iteration, name) = &file.key;
+    let parts = parse_update(&text, name, schema).map_err(|error| error.to_string())?;
+    *bytes = text.len() as u64;
+    let update = |(dataset, data)| {
+        let (timestamp, iteration) = (*timestamp, *iteration);
+        Update { timestamp, iteration, dataset, origin: None, data }
+    };
+    Ok(parts.into_iter().map(update).collect())
+}
+
+fn identity(update: &Update) -> Identity {
+    (update.timestamp, update.iteration, update.dataset.clone())
+}
+
+/// How an update differs from what is stored under its identity; the outer `None` if nothing is.
+///
+/// A stored one that cannot be read is told as a difference: the rest of the import goes on.
+fn compare(
+    db: &SimulationDatabase,
+    identity: &Identity,
+    update: &Update,
+    schema: &Schema,
+) -> Option<Option<String>> {
+    match stored(db, identity) {
+        Ok(stored) => stored.map(|stored| difference_as_json(&stored.data, &update.data, schema)),
+        Err(error) => Some(Some(format!("the stored one cannot be read: {error}"))),
+    }
+}
+
+/// The end of an import's line: what the workers made is stored here.
+struct Storing<'a> {
+    db: &'a SimulationDatabase,
+    schema: &'a Schema,
+    report: &'a mut ImportReport,
+    /// What came earlier in this import.
+    taken: HashSet<Identity>,
+}
+
+impl Storing<'_> {
+    fn chunk(&mut self, chunk: Vec<Read<'_>>) -> Result<()> {
+        let (mut batch, mut owners, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+        for Read { file, bytes, updates } in chunk {
+            self.report.bytes += bytes;
+            let updates = match updates {
+                Ok(updates) => updates,
+                Err(why) => {
+                    self.report.malformed.push(Malformed { path: file.path.clone(), why });
+                    continue;
+                }
+            };
+            for found in updates {
+                match found {
+                    Found::Known(identity, why) => self.known(file, &identity, why),
+                    Found::New(update) => {
+                        let place = (update.timestamp, update.iteration, update.dataset.clone());
+                        if self.taken.insert(place.clone()) {
+                            batch.push(update);
+                            owners.push((file, place));
+                        } else {
+                            repeated.push((file, place));
+                        }
+                    }
+                }
+            }
+        }
+        if !batch.is_empty() {
+            match self.db.store_prepared(batch) {
+                Ok(stored) => self.report.updates += stored.len() as u64,
+                // Somebody else stored one of them meanwhile, and so nothing of the batch is: singly.
+                Err(Error::Exists { .. }) => {
+                    owners.into_iter().try_for_each(|(file, place)| self.again(file, &place))?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        repeated.into_iter().try_for_each(|(file, place)| self.again(file, &place))
+    }
+
+    /// An update whose identity is stored already.
+    fn known(&mut self, file: &File, identity: &Identity, why: Option<String>) {
+        match why {
+            None => self.report.skipped += 1,
+            Some(why) => {
+                let (source, what) = (file.path.clone(), in_words(identity));
+                self.report.conflicts.push(Conflict { source, what, why });
+            }
+        }
+    }
+
+    /// Reads one update of a file once more, and compares it with what is stored by now, or stores it.
+    fn again(&mut self, file: &File, place: &Identity) -> Result<()> {
+        let update = parse(file, self.schema, &mut 0)
+            .and_then(|updates| {
+                let found = updates.into_iter().find(|update| identity(update) == *place);
+                found.ok_or_else(|| "it changed while it was imported".to_owned())
+            })
+            .map_err(|why| Malformed { path: file.path.clone(), why });
+        let update = match update {
+            Ok(update) => update,
+            Err(malformed) => {
+                self.report.malformed.push(malformed);
+                return Ok(());
+            }
+        };
+        match compare(self.db, place, &update, self.schema) {
+            Some(why) => self.known(file, place, why),
+            None => {
+                self.db.store(update)?;
+                self.report.updates += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: an update that another process stores meanwhile is compared, and stops nothing of the rest.
+    #[test]
+    fn what_another_process_stores_meanwhile_is_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+        let schema = Schema::default();
+        let file = |timestamp: i64, value: f64| {
+            let path = folder.path().join(format!("t{timestamp}_0_net.json"));
+            let text = format!(r#"{{"net":{{"g":{{"id":[1],"x":[{value:?}]}}}}}}"#);
+            std::fs::write(&path, text).unwrap();
+            File { path, key: (timestamp, 0, "net".into()) }
+        };
+        let files = [file(0, 0.5), file(1, 1.5), file(2, 2.5)];
+        let chunk = files.iter().map(|file| read_updates(&db, file, &schema, &HashSet::new()));
+        let chunk: Vec<Read<'_>> = chunk.collect();
+        for (at, value) in [(1, 1.5), (2, 9.5)] {
+            let other = file(at + 10, value);
+            let mut update = parse(&other, &schema, &mut 0).unwrap().remove(0);
+            update.timestamp = at;
+            db.store(update).unwrap();
+        }
+        let mut report = ImportReport::default();
+        let taken = HashSet::new();
+        let mut storing = Storing { db: &db, schema: &schema, report: &mut report, taken };
+        storing.chunk(chunk).unwrap();
+        assert_eq!((report.updates, report.skipped, report.conflicts.len()), (1, 1, 1));
+        assert_eq!(report.conflicts[0].source, files[2].path);
+        assert!(report.conflicts[0].why.contains("g/x differ"), "{:?}", report.conflicts);
+        assert_eq!(db.timestamps("net").unwrap(), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,56 @@
+//! The forms of a group's attributes, held against those of an update before it is stored.
+
+use std::collections::HashMap;
+
+use super::cursor::Travel;
+use super::group::Building;
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::kernel::ReadTx;
+use crate::simulation::tables::Layout;
+use crate::simulation::update::Attribute;
+
+/// What the groups of a file hold so far: shape of a value, ragged or not, kind of dtype.
+#[derive(Default)]
+pub(in crate::simulation) struct Forms(HashMap<(String, String), Option<Building>>);
+
+impl Forms {
+    /// Checks that an attribute goes with those of that name before it: otherwise its group would have
+    /// no state any more.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the attribute.
+    pub(in crate::simulation) fn check(
+        &mut self,
+        tx: &ReadTx<'_>,
+        (dataset, group, name): (&str, &str, &str),
+        (data, is_ragged): (&Array, bool),
+    ) -> Result<()> {
+        let place = (dataset.to_owned(), group.to_owned());
+        let known = match self.0.get_mut(&place) {
+            Some(known) => known,
+            None => {
+                // A group that has no state already is left to its reader.
+                let template = Travel::new(tx, Layout::Ours, dataset, group).template();
+                self.0.entry(place).or_insert(template.ok())
+            }
+        };
+        let mut shape = data.shape().to_vec();
+        if let Some(rows) = shape.first_mut() {
+            *rows = 0;
+        }
+        let (Some(known), Ok(data)) = (known, Array::new(data.dtype(), shape, Vec::new())) else {
+            return Ok(());
+        };
+        let row_ptr = is_ragged.then(|| Array::from_slice(&[0i64]));
+        let form = Attribute { data, row_ptr, mask: None };
+        known.add_column(name, &form).map_err(|error| match error {
+            Error::Invalid { expected, got, .. } => Error::Invalid {
+                what: format!("{dataset}/{group}/{name}"),
+                expected: format!("{expected} as before"),
+                got,
+            },
+            other => other,
+        })
+    }
+}
