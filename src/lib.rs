@@ -5,6 +5,7 @@ mod error;
 mod kernel;
 pub mod simulation;
 pub mod table;
+pub mod ticks;
 
 pub use array::{Array, Codec, DType};
 pub use error::{Error, Result};
@@ -17,9 +18,16 @@ pub use kernel::{
 const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
 
 /// Each store's own part of [`Database::verify`].
-const VERIFIERS: &[kernel::Verifier] = &[simulation::verify];
+const VERIFIERS: &[kernel::Verifier] = &[simulation::verify, ticks::verify];
+
+/// Views that [`Database::sql`] puts over the tables of a file: where there is this table, this view,
+/// made by this statement.
+const VIEWS: &[(&str, &str, &str)] = &[ticks::VIEW];
 
 /// The Rust snippets of the store's page, as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/simulation.md")]
 mod simulation_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/ticks.md")]
+mod ticks_page {}

@@ -4,6 +4,7 @@
 //! with, so that every number returns bit for bit. A [`Codec`] makes the bytes smaller, a
 //! [`Checksum`] names and guards them.
 
+pub(crate) mod block;
 mod checksum;
 mod codec;
 mod csr;

@@ -17,6 +17,7 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         let array = array_of(args)?;
         Ok(items_json(&array))
     })?;
+    super::block_rows::register(conn)?;
     conn.create_scalar_function("silt_raw", 4, flags, |args| Ok(array_of(args)?.data().to_vec()))?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A user's own SQL, read only.
 
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::Database;
@@ -33,8 +34,10 @@ pub struct Query {
 impl Database {
     /// Runs one SQL statement on a snapshot and returns its rows. The connection can only read.
     ///
-    /// Beside SQLite's own functions there are `silt_items(dtype, shape, codec, data)`, an array
-    /// as a JSON list, and `silt_raw(dtype, shape, codec, data)`, its plain bytes.
+    /// A documented table of which settled rows have gone into blocks gives all rows here. Beside
+    /// SQLite's own functions there are `silt_items(dtype, shape, codec, data)`, an array
+    /// as a JSON list, `silt_raw(dtype, shape, codec, data)`, its plain bytes, and the table
+    /// `silt_block(data)`, the rows of a column block.
     ///
     /// # Errors
     /// [`Error::Sqlite`](crate::Error::Sqlite) for a statement that SQLite does not take, or one that would write.
@@ -71,6 +74,7 @@ impl Database {
         mut each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
     ) -> Result<()> {
         self.with_own_reader("running the query", |conn| {
+            add_views(conn)?;
             let mut statement = conn.prepare(sql)?;
             let columns: Vec<String> =
                 statement.column_names().into_iter().map(str::to_owned).collect();
@@ -84,6 +88,23 @@ impl Database {
             Ok(())
         })
     }
+}
+
+/// Puts the stores' views over their tables, in this connection alone.
+fn add_views(conn: &Connection) -> Result<()> {
+    for (table, view, sql) in crate::VIEWS {
+        let there = |sql: &str, name| conn.prepare_cached(sql).and_then(|mut s| s.exists([name]));
+        if !there("SELECT 1 FROM main.sqlite_schema WHERE name = ?1", table)?
+            || there("SELECT 1 FROM temp.sqlite_schema WHERE name = ?1", view)?
+        {
+            continue;
+        }
+        conn.pragma_update(None, "query_only", false)?;
+        let made = conn.execute_batch(sql);
+        conn.pragma_update(None, "query_only", true)?;
+        made?;
+    }
+    Ok(())
 }
 
 fn value(cell: ValueRef<'_>) -> Value {

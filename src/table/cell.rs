@@ -30,9 +30,9 @@ pub(super) fn check(schema: &Schema) -> Result<()> {
 
 fn has_text(data_type: &DataType) -> bool {
     use DataType::{
-        Binary, Boolean, Duration, FixedSizeBinary, FixedSizeList, Float16, Float32, Float64, Int8,
-        Int16, Int32, Int64, LargeBinary, LargeList, LargeUtf8, List, Null, Struct, Timestamp,
-        UInt8, UInt16, UInt32, UInt64, Utf8,
+        Binary, Boolean, Dictionary, Duration, FixedSizeBinary, FixedSizeList, Float16, Float32,
+        Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeList, LargeUtf8, List, Null, Struct,
+        Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8,
     };
     match data_type {
         Null | Boolean | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 => true,
@@ -40,7 +40,16 @@ fn has_text(data_type: &DataType) -> bool {
         FixedSizeBinary(_) | Timestamp(..) | Duration(_) => true,
         List(item) | LargeList(item) | FixedSizeList(item, _) => has_text(item.data_type()),
         Struct(fields) => fields.iter().all(|field| has_text(field.data_type())),
+        Dictionary(key, value) => **key == Int32 && has_text(value),
         _ => false,
+    }
+}
+
+/// Where a cell's value is: of a dictionary that is among its words.
+pub(super) fn looked_up(column: &dyn Array, row: usize) -> (&dyn Array, usize) {
+    match column.as_dictionary_opt::<Int32Type>() {
+        Some(words) if !words.is_null(row) => (words.values(), words.keys().value(row) as usize),
+        _ => (column, row),
     }
 }
 
@@ -54,6 +63,7 @@ pub(super) fn is_nested(data_type: &DataType) -> bool {
 /// infinities as `null`, bytes in hexadecimal, a timestamp in ISO 8601 (UTC), a duration as its
 /// count of units.
 pub(super) fn push_json(out: &mut Vec<u8>, column: &dyn Array, row: usize) {
+    let (column, row) = looked_up(column, row);
     if column.is_null(row) || *column.data_type() == DataType::Null {
         return out.extend_from_slice(b"null");
     }

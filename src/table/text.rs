@@ -7,7 +7,7 @@ use arrow_array::types::{Float16Type, Float32Type, Float64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema};
 
-use super::cell::{is_nested, push_json};
+use super::cell::{is_nested, looked_up, push_json};
 
 /// The first line of a CSV file: the columns' names.
 pub(super) fn write_csv_header(out: &mut impl Write, schema: &Schema) -> io::Result<()> {
@@ -35,6 +35,7 @@ pub(super) fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> io::Result
             if i > 0 {
                 line.push(b',');
             }
+            let (column, row) = looked_up(column, row);
             if column.is_null(row) || *column.data_type() == DataType::Null {
                 continue;
             }

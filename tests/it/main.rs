@@ -11,6 +11,10 @@ mod hostile;
 mod results;
 mod shared;
 mod store;
+mod ticks;
+mod ticks_crash;
+mod ticks_life;
+mod ticks_model;
 mod tidy;
 mod travel;
 #[cfg(target_os = "linux")]

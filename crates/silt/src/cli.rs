@@ -5,15 +5,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
-    backup, completions, demo, export, import, info, keys, markdown_help, merge, query, restore,
-    resume, settle, state, stats, vacuum, verify,
+    backup, completions, demo, doctor, export, import, info, keys, markdown_help, merge, query,
+    restore, resume, settle, state, stats, ticks, vacuum, verify,
 };
 
 /// The end of `silt --help`.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also when the reader of stdout goes away
-  1    done, and something was found: `verify` found damage, `info` what cannot be read
+  1    done, and something was found: `verify` found damage, `doctor` anything at all, `info`
+       what cannot be read
   2    not done: wrong usage, or an error, which is told in a sentence on stderr
   3    done but for something that was left behind and named on stderr: a malformed file or a
        conflict of `import`, a contradiction of `merge`
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Vacuum(vacuum::Args),
     Keys(keys::Args),
     Resume(resume::Args),
+    Ticks(ticks::Args),
+    Doctor(doctor::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -103,6 +106,8 @@ impl Command {
             Command::Vacuum(args) => vacuum::run(args, console),
             Command::Keys(args) => keys::run(args, console),
             Command::Resume(args) => resume::run(args, console),
+            Command::Ticks(args) => ticks::run(args, console),
+            Command::Doctor(args) => doctor::run(args, console),
             Command::Completions(args) => completions::run(args, console),
             Command::Demo(args) => demo::run(args, console),
             Command::DemoRecord(args) => demo::record::run(args),

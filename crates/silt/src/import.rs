@@ -26,6 +26,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Simulation(Simulation),
+    Ticks(crate::ticks::import::Args),
 }
 
 /// Take a simulation's folders of JSON files into a database
@@ -85,6 +86,7 @@ fn durabilities() -> impl TypedValueParser<Value = Durability> {
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     match &args.what {
         What::Simulation(args) => simulation(args, console),
+        What::Ticks(args) => crate::ticks::import::run(args, console),
     }
 }
 

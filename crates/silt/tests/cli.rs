@@ -14,3 +14,5 @@ mod look;
 mod real_data;
 #[path = "cli/silt.rs"]
 mod silt;
+#[path = "cli/ticks.rs"]
+mod ticks;

@@ -21,6 +21,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use form::Form;
+pub(super) use numbers::{FORMAT, check_chunk};
 
 use super::checksum::shape_json;
 use super::ndarray::byte_size;

@@ -17,7 +17,7 @@ const CHUNK_NUMBERS: usize = 1 << 18;
 /// at most, and takes 8 bytes at least, a type, a count of three bytes and four of metadata.
 pub(super) const MAX_RATIO: usize = CHUNK_NUMBERS;
 /// The major version of the format that is written, and the only one that is read.
-const FORMAT: u8 = 4;
+pub(in crate::array) const FORMAT: u8 = 4;
 /// The largest lookback window that is written, as a power of two. The reader's own limit is 2^24
 /// numbers, which a hostile header of a few bytes would make it allocate.
 const MAX_WINDOW_LOG: u64 = 15;
@@ -127,7 +127,7 @@ fn decompress<T: Element + Number>(size: usize, stored: &[u8]) -> Result<Vec<u8>
 ///
 /// # Source
 /// How pco 1.1 reads `metadata::Mode` and `metadata::DeltaEncoding`, format 4.
-fn check_chunk(chunk: &[u8], number_size: usize) -> Result<(), String> {
+pub(in crate::array) fn check_chunk(chunk: &[u8], number_size: usize) -> Result<(), String> {
     let meta = chunk.get(4..).unwrap_or(&[]);
     let bits = |at: usize, n: usize| {
         let bit = |i: usize| meta.get(i / 8).map_or(0, |byte| u64::from(byte >> (i % 8) & 1));

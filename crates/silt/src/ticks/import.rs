@@ -1,0 +1,118 @@
+//! `silt import ticks`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::json;
+use siltstone::ticks::{Duplicates, ImportOptions, import};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::{human, interrupt};
+
+/// Take a tree of ticks into day files: JSON files, and day files of the described system
+///
+/// Read are `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
+/// depth. Days that are over go straight into column blocks. A file that is malformed is named on
+/// stderr, with the byte, and left behind, and the rest goes on; the exit code is 3 then. What is there
+/// already is not stored again, so that an import that was interrupted is taken up by typing it again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt import ticks --input-dir data/ticks --output-dir data/ticks/db")]
+pub(crate) struct Args {
+    /// The folder to read
+    #[arg(long, value_name = "DIR", default_value = "data/ticks")]
+    input_dir: PathBuf,
+
+    /// The folder of the day files
+    #[arg(long, value_name = "DIR", default_value = "data/ticks/db")]
+    output_dir: PathBuf,
+
+    /// Ticks in one transaction of a day that is not over yet
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
+
+    /// What happens to a symbol and time that is there already
+    #[arg(long, default_value = "keep_all", value_parser = rules())]
+    duplicates: Duplicates,
+
+    /// Times within so many nanoseconds count as one time; a million is the described key
+    #[arg(long, value_name = "NS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+    duplicate_key: i64,
+
+    /// Read and count only
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Threads; as many as there are cores unless set
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+}
+
+fn rules() -> impl TypedValueParser<Value = Duplicates> {
+    PossibleValuesParser::new(["keep_all", "first", "last", "exact_row", "error"])
+        .try_map(|name| name.parse::<Duplicates>())
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    if !args.input_dir.is_dir() {
+        return Err(Failure::said(format!("{} is not a folder", args.input_dir.display())));
+    }
+    let options = ImportOptions {
+        dry_run: args.dry_run,
+        batch_size: args.batch_size as usize,
+        duplicates: args.duplicates,
+        duplicate_key_ns: args.duplicate_key,
+        threads: args.workers.map_or(0, usize::from),
+        ..ImportOptions::new(&args.input_dir, &args.output_dir)
+    };
+    let start = Instant::now();
+    let mut bar = console.progress("importing", "files");
+    let imported = import(&options, &mut |done, all| bar.at(done, all));
+    bar.end();
+    let report = imported.inspect_err(|_| {
+        console.note("what was imported until now stays; the same command takes it up again");
+    })?;
+    for left in &report.left_behind {
+        console.warn(&format!("{}: left behind: {}", left.file.display(), left.why));
+    }
+    let took = start.elapsed();
+    if console.json {
+        let left: Vec<_> = (report.left_behind.iter())
+            .map(|left| json!({ "path": left.file.display().to_string(), "why": left.why }))
+            .collect();
+        console.document(&json!({
+            "path": args.output_dir.display().to_string(),
+            "dry_run": args.dry_run,
+            "files": report.files,
+            "files_done": report.files_done,
+            "ticks_read": report.ticks_read,
+            "ticks_migrated": report.ticks_migrated,
+            "ticks_skipped": report.ticks_skipped,
+            "left_behind": left,
+            "seconds": took.as_secs_f64(),
+        }))?;
+    } else {
+        let rate = report.ticks_read as f64 / took.as_secs_f64().max(1e-9);
+        console.line(format!(
+            "{}: {} of {} {} in {} ({}/s)",
+            args.output_dir.display(),
+            human::plural(report.ticks_migrated, "tick"),
+            human::plural(report.files_done, "file"),
+            if args.dry_run { "would be imported" } else { "imported" },
+            human::duration(took),
+            human::count(rate as u64),
+        ))?;
+        if report.ticks_skipped > 0 {
+            let ticks = human::plural(report.ticks_skipped, "tick");
+            console.line(format!("{ticks} skipped: there already, or left out by the rule"))?;
+        }
+        if !report.is_complete() {
+            let files = human::plural(report.left_behind.len() as u64, "file");
+            console.line(format!("{files} left behind, named on stderr"))?;
+        }
+    }
+    Ok(if report.is_complete() { Exit::Done } else { Exit::LeftBehind })
+}

@@ -1,0 +1,147 @@
+//! Keeping a folder of ticks small.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use siltstone::ticks::{RetentionAction, RetentionPolicy, SettledDay, TickStore, TickStoreConfig};
+
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::{human, interrupt};
+
+fn open(folder: &Path, settle_after_days: u32) -> Outcome<TickStore> {
+    if !folder.is_dir() {
+        return Err(Failure::said(format!("{} is not a folder", folder.display())));
+    }
+    let config = TickStoreConfig {
+        sqlite_base_path: folder.to_owned(),
+        settle_after_days,
+        ..TickStoreConfig::production("silt")
+    };
+    Ok(TickStore::new(config)?)
+}
+
+/// Turn the rows of days that are over into column blocks, in the same files
+///
+/// Each day is one transaction: it is settled or it is not. Every command and every call of the
+/// library reads it as before, and late ticks may come; a program that knows only the documented table
+/// no longer sees the settled ones.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt ticks settle data/ticks/db
+  silt ticks settle data/ticks/db --day 2026-01-19")]
+pub(super) struct Settle {
+    /// The folder of the day files
+    folder: PathBuf,
+
+    /// Only this day
+    #[arg(long, value_name = "DATE", conflicts_with = "after_days")]
+    day: Option<String>,
+
+    /// Days that have been over for so many days; 0: every day but today
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    after_days: u32,
+}
+
+pub(super) fn settle(args: &Settle, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let store = open(&args.folder, args.after_days)?;
+    let settled = match &args.day {
+        Some(day) => vec![store.settle(day)?],
+        None => store.settle_finished()?,
+    };
+    store.stop()?;
+    let sum = |of: fn(&SettledDay) -> u64| settled.iter().map(of).sum::<u64>();
+    let (ticks, before, after) =
+        (sum(|day| day.ticks), sum(|day| day.bytes_before), sum(|day| day.bytes_after));
+    if console.json {
+        let days: Vec<_> = (settled.iter())
+            .map(|day| {
+                json!({ "day": day.day, "path": day.path.display().to_string(), "ticks": day.ticks,
+                    "bytes_before": day.bytes_before, "bytes_after": day.bytes_after })
+            })
+            .collect();
+        console.document(&json!({
+            "path": args.folder.display().to_string(),
+            "days": days,
+            "ticks": ticks,
+            "bytes_before": before,
+            "bytes_after": after,
+        }))?;
+    } else {
+        console.line(format!(
+            "{}: {} of {} settled, {} are {} now",
+            args.folder.display(),
+            human::plural(ticks, "tick"),
+            human::plural(settled.len() as u64, "day"),
+            human::size(before),
+            human::size(after),
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Remove days that are old, or keep one of so many of their ticks
+///
+/// Nothing is done unless --yes is given: what would be done is printed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt ticks retain data/ticks/db --delete-after 180 --thin-after 30 --keep-one-of 10 --yes")]
+pub(super) struct Retain {
+    /// The folder of the day files
+    folder: PathBuf,
+
+    /// Remove days that have been over for more than N days
+    #[arg(long, value_name = "N")]
+    delete_after: Option<u32>,
+
+    /// Thin out days that have been over for more than N days
+    #[arg(long, value_name = "N", requires = "keep_one_of")]
+    thin_after: Option<u32>,
+
+    /// Of so many neighbouring ticks keep the first
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
+    keep_one_of: Option<u32>,
+
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn retain(args: &Retain, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let store = open(&args.folder, 7)?;
+    let policy = RetentionPolicy {
+        delete_after_days: args.delete_after,
+        thin_after_days: args.thin_after,
+        keep_one_of: args.keep_one_of.unwrap_or(0),
+        dry_run: !args.yes,
+    };
+    let days = store.retain(&policy)?;
+    store.stop()?;
+    if console.json {
+        let listed: Vec<_> = (days.iter())
+            .map(|day| {
+                json!({ "day": day.day, "action": day.action_name(), "ticks": day.ticks,
+                    "removed": day.removed, "bytes": day.bytes })
+            })
+            .collect();
+        let path = args.folder.display().to_string();
+        console.document(&json!({ "path": path, "done": args.yes, "days": listed }))?;
+        return Ok(Exit::Done);
+    }
+    for day in &days {
+        let of = human::plural(day.ticks, "tick");
+        let what = match (day.action, args.yes) {
+            (RetentionAction::Delete, true) => "removed",
+            (RetentionAction::Delete, false) => "would be removed",
+            (_, true) => "thinned out",
+            (_, false) => "would be thinned out",
+        };
+        console.line(format!("{}: {what}, {} of {of} go", day.day, human::count(day.removed)))?;
+    }
+    if !args.yes {
+        console.note("nothing was done; --yes does it");
+    }
+    Ok(Exit::Done)
+}

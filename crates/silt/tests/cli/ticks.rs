@@ -1,0 +1,86 @@
+//! `import ticks`, `ticks` and `doctor`.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::silt::{silt, silt_with};
+
+const IMPORT: &str = "import ticks --input-dir in --output-dir db";
+
+/// Three ticks of EURUSD on 2026-01-19, the last two of one time, and a file that is none.
+fn files(folder: &Path) {
+    let input = folder.join("in/EURUSD");
+    std::fs::create_dir_all(&input).unwrap();
+    let tick = |bid: f64, second: u32| {
+        format!(
+            r#"{{"broker_id":"b","symbol":"EURUSD","bid":{bid},"ask":{},"spread":0.5,"timestamp":"2026-01-19T12:00:{second:02}Z","lp":"YOFX"}}"#,
+            bid + 0.5
+        )
+    };
+    let text = format!("[{},{},{}]", tick(1.0, 0), tick(2.0, 30), tick(3.0, 30));
+    std::fs::write(input.join("2026-01-19.json"), text).unwrap();
+    std::fs::write(input.join("2026-01-20.json"), "[{]").unwrap();
+}
+
+/// Goal: a tree is imported, the file that is malformed is named and left behind; the days, ticks and
+/// bars can be looked at; an import can be typed again.
+#[test]
+fn a_tree_is_imported_and_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    files(folder.path());
+    let dry = silt(folder.path(), &format!("{IMPORT} --dry-run --json"));
+    assert_eq!((dry.code, &dry.json()["ticks_read"]), (3, &json!(3)));
+    assert!(!folder.path().join("db").exists());
+    let ran = silt(folder.path(), IMPORT);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("2026-01-20.json") && ran.err.contains("byte 2"), "{ran:?}");
+    let again = silt(folder.path(), &format!("{IMPORT} --json")).json();
+    assert_eq!((&again["ticks_migrated"], &again["ticks_skipped"]), (&json!(0), &json!(3)));
+
+    let days = silt(folder.path(), "ticks stats db --json").json();
+    assert_eq!((&days[0]["day"], &days[0]["settled"]), (&json!("2026-01-19"), &json!(3)));
+    let recent = silt(folder.path(), "ticks recent db EURUSD -n 2").ok();
+    assert_eq!(recent.lines().nth(2).unwrap(), "1768824030000000000\t3.0\t3.5\t0.5\tYOFX");
+    let bars = silt(folder.path(), "ticks ohlc db EURUSD --price bid --json").json();
+    assert_eq!((&bars[0]["high"], &bars[0]["volume"]), (&json!(3.0), &json!(3)));
+    let sql = "SELECT symbol, count(*), min(timestamp) FROM ticks GROUP BY symbol";
+    let rows = silt_with(folder.path(), "query db/2026/01/ticks_2026-01-19.db", sql).ok();
+    assert_eq!(rows.lines().nth(1).unwrap(), "EURUSD\t3\t1768824000000");
+    for ending in ["parquet", "csv", "jsonl", "arrow"] {
+        let said = silt(folder.path(), &format!("ticks export db --to t.{ending}")).ok();
+        assert!(said.contains("3 ticks"), "{said}");
+    }
+    let csv = std::fs::read_to_string(folder.path().join("t.csv")).unwrap();
+    assert!(csv.lines().nth(1).unwrap().starts_with("EURUSD,"), "{csv}");
+    assert_eq!(silt(folder.path(), "ticks export db --to t.xls").code, 2);
+    assert_eq!(silt(folder.path(), "ticks recent db ../x").code, 2);
+}
+
+/// Goal: days are settled, and removed only if --yes is given; the doctor's exit code says whether
+/// anything was found.
+#[test]
+fn days_are_kept_small_and_examined() {
+    let folder = tempfile::tempdir().unwrap();
+    files(folder.path());
+    silt(folder.path(), IMPORT);
+    let day = folder.path().join("db/2026/01/ticks_2026-01-19.db");
+    let settled = silt(folder.path(), "ticks settle db --json").json();
+    assert_eq!(settled["ticks"], 0, "the import had settled it");
+    assert_eq!(silt(folder.path(), "ticks settle db --day 2026-01-18").code, 2);
+    assert!(
+        silt(folder.path(), "doctor db").ok().contains("all is well; 1 day, 3 ticks and 1 block")
+    );
+    let plan = silt(folder.path(), "ticks retain db --thin-after 1 --keep-one-of 2").ok();
+    assert!(plan.contains("would be thinned out, 1 of 3 ticks go"), "{plan}");
+    let done = silt(folder.path(), "ticks retain db --thin-after 1 --keep-one-of 2 --yes --json");
+    assert_eq!(done.json()["days"][0]["removed"], 1);
+    silt(folder.path(), "ticks retain db --delete-after 1").ok();
+    assert!(day.exists(), "without --yes nothing is done");
+    std::fs::write(folder.path().join("db/ticks_2026-01-19.db"), "").unwrap();
+    let found = silt(folder.path(), "doctor db --json");
+    assert_eq!((found.code, &found.json()["ok"]), (1, &json!(false)));
+    silt(folder.path(), "ticks retain db --delete-after 1 --yes").ok();
+    assert!(!day.exists());
+    assert_eq!(silt(folder.path(), "doctor nowhere").code, 2);
+}

@@ -1,0 +1,117 @@
+//! One column of numbers to bytes and back.
+
+use pco::data_types::Number;
+use pco::standalone::{DecompressorItem, FileDecompressor, simple_compress};
+use pco::{ChunkConfig, PagingSpec};
+
+use super::{Form, MAX_ROWS};
+use crate::array::Element;
+use crate::array::codec::{FORMAT, check_chunk};
+
+/// The form of a column of numbers and its bytes: the smallest of constant, pco and raw.
+pub(super) fn encode<T: Element + Number>(
+    items: &[T],
+    same: impl Fn(T, T) -> bool,
+) -> (Form, Vec<u8>) {
+    let mut raw = Vec::new();
+    if items.iter().all(|item| same(*item, items[0])) {
+        T::write_le(&items[..1], &mut raw);
+        return (Form::Constant, raw);
+    }
+    let config = ChunkConfig::default()
+        .with_enable_8_bit(true)
+        .with_paging_spec(PagingSpec::EqualPagesUpTo(MAX_ROWS));
+    if let Ok(packed) = simple_compress(items, &config)
+        && packed.len() < size_of_val(items)
+    {
+        return (Form::Pco, packed);
+    }
+    T::write_le(items, &mut raw);
+    (Form::Raw, raw)
+}
+
+/// Appends the `n` numbers of a column, or says what is wrong.
+pub(super) fn decode<T: Element + Number>(
+    form: Form,
+    stored: &[u8],
+    n: usize,
+    out: &mut Vec<T>,
+) -> Result<(), String> {
+    match form {
+        Form::Raw => {
+            exactly(stored, n * size_of::<T>())?;
+            grow(out, n)?;
+            out.extend(stored.chunks_exact(size_of::<T>()).map(T::read_le));
+            Ok(())
+        }
+        Form::Constant => {
+            exactly(stored, size_of::<T>())?;
+            grow(out, n)?;
+            out.resize(out.len() + n, T::read_le(stored));
+            Ok(())
+        }
+        Form::Pco => unpack(stored, n, out),
+        Form::Zstd => {
+            let bytes = decompress(stored, n * size_of::<T>())?;
+            decode(Form::Raw, &bytes, n, out)
+        }
+    }
+}
+
+fn unpack<T: Element + Number>(stored: &[u8], n: usize, out: &mut Vec<T>) -> Result<(), String> {
+    let damaged = |why| format!("the Pcodec file does not decode: {why}");
+    let (file, rest) = FileDecompressor::new(stored).map_err(damaged)?;
+    if file.format_version().major != FORMAT {
+        return Err(format!("its Pcodec format {} is not ours", file.format_version()));
+    }
+    check_chunk(rest, size_of::<T>())?;
+    let DecompressorItem::Chunk(mut chunk) =
+        file.chunk_decompressor::<T, _>(rest).map_err(damaged)?
+    else {
+        return Err("the Pcodec file holds nothing".into());
+    };
+    if chunk.n() != n {
+        return Err(format!("it holds {} numbers where {n} belong", chunk.n()));
+    }
+    grow(out, n)?;
+    let start = out.len();
+    out.resize(start + n, T::default());
+    let progress = chunk.read(&mut out[start..]).map_err(damaged)?;
+    if progress.n_processed != n || !progress.finished {
+        return Err(format!("it decodes to {} numbers where {n} belong", progress.n_processed));
+    }
+    match file.chunk_decompressor::<T, _>(chunk.into_src()).map_err(damaged)? {
+        DecompressorItem::EndOfData([]) => Ok(()),
+        _ => Err("bytes are left over after its numbers".into()),
+    }
+}
+
+/// One Zstandard frame of exactly `size` bytes.
+pub(super) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, String> {
+    let known = zstd::zstd_safe::get_frame_content_size(stored).ok().flatten();
+    if known != Some(size as u64) {
+        return Err(format!("it is not a Zstandard frame of {size} bytes"));
+    }
+    // One byte of a frame stands for 32 KiB at most: see the codecs of arrays.
+    if size / (32 << 10) > stored.len() {
+        return Err(format!("{} bytes cannot hold {size}", stored.len()));
+    }
+    let bytes = zstd::bulk::decompress(stored, size);
+    let bytes = bytes.map_err(|why| format!("the Zstandard frame does not decode: {why}"))?;
+    exactly(&bytes, size)?;
+    Ok(bytes)
+}
+
+fn exactly(bytes: &[u8], size: usize) -> Result<(), String> {
+    if bytes.len() == size {
+        return Ok(());
+    }
+    Err(format!("there are {} bytes where {size} belong", bytes.len()))
+}
+
+fn grow<T>(out: &mut Vec<T>, n: usize) -> Result<(), String> {
+    if out.capacity() - out.len() >= n {
+        return Ok(());
+    }
+    out.try_reserve(n).map_err(|_| format!("there is no memory for its {n} numbers"))
+}

@@ -1,0 +1,117 @@
+//! Days and dates, in UTC and the Gregorian calendar; no leap seconds.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) const SECOND_NS: i64 = 1_000_000_000;
+pub(super) const DAY_NS: i64 = 86_400 * SECOND_NS;
+const ERA_DAYS: i64 = 146_097;
+/// Days from the first of March of the year 0 to 1970-01-01.
+const EPOCH: i64 = 719_468;
+
+/// A day, counted from 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Day(pub(super) i64);
+
+impl Day {
+    pub(super) fn of(time_ns: i64) -> Self {
+        Day(time_ns.div_euclid(DAY_NS))
+    }
+
+    /// The first nanosecond that a time can have on this day.
+    pub(super) fn first_ns(self) -> i64 {
+        self.0.saturating_mul(DAY_NS)
+    }
+
+    /// The last one.
+    pub(super) fn last_ns(self) -> i64 {
+        self.first_ns().saturating_add(DAY_NS - 1)
+    }
+
+    pub(super) fn today() -> Self {
+        Day::of(now_ns())
+    }
+
+    /// Year, month and day of the month.
+    ///
+    /// Counted in eras of 400 years that begin on a first of March, so that the leap day comes last.
+    pub(super) fn date(self) -> (i64, u32, u32) {
+        let since = self.0 + EPOCH;
+        let (era, day) = (since.div_euclid(ERA_DAYS), since.rem_euclid(ERA_DAYS));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let from_march = (5 * day + 2) / 153;
+        let day_of_month = day - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        (year + 400 * era + i64::from(month <= 2), month as u32, day_of_month as u32)
+    }
+
+    /// The day of a date; `None` if there is none such.
+    pub(super) fn of_date(year: i64, month: u32, day: u32) -> Option<Self> {
+        if !(1..=12).contains(&month) || !(0..=9999).contains(&year) {
+            return None;
+        }
+        let (from_march, year) = if month > 2 { (month - 3, year) } else { (month + 9, year - 1) };
+        let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
+        let days = 365 * year + year / 4 - year / 100 + (153 * i64::from(from_march) + 2) / 5;
+        let found = Day(era * ERA_DAYS + days + i64::from(day) - 1 - EPOCH);
+        (found.date().2 == day && found.date().1 == month).then_some(found)
+    }
+
+    /// Reads `2026-01-19`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let digits = |range: std::ops::Range<usize>| {
+            bytes[range]
+                .iter()
+                .try_fold(0i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
+        };
+        if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+            return None;
+        }
+        Day::of_date(digits(0..4)?, digits(5..7)? as u32, digits(8..10)? as u32)
+    }
+}
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (year, month, day) = self.date();
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// Now, in ns since 1970-01-01 UTC.
+pub fn now_ns() -> i64 {
+    let (sign, time) = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => (1, after),
+        Err(before) => (-1, before.duration()),
+    };
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX) * sign
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: dates and days are inverse to each other, and what is no date is refused.
+    #[test]
+    fn dates_return() {
+        for (text, day) in [
+            ("1970-01-01", 0),
+            ("1969-12-31", -1),
+            ("2000-02-29", 11_016),
+            ("2026-01-19", 20_472),
+            ("1677-09-21", -106_752),
+        ] {
+            assert_eq!(Day::parse(text), Some(Day(day)), "{text}");
+            assert_eq!(Day(day).to_string(), text);
+        }
+        for bad in
+            ["2026-02-29", "2026-13-01", "2026-00-01", "2026-1-19", "20260119xx", "2026-01-32"]
+        {
+            assert_eq!(Day::parse(bad), None, "{bad}");
+        }
+        (-40_000..40_000).for_each(|n| assert_eq!(Day::parse(&Day(n).to_string()), Some(Day(n))));
+        assert_eq!(Day::of(-1), Day(-1));
+        assert_eq!(Day(-1).last_ns(), -1);
+    }
+}

@@ -1,0 +1,191 @@
+//! The file of a day, and the files of all days.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::calendar::Day;
+use super::tables::LINEAGE;
+use crate::error::{Error, Result};
+use crate::kernel::{Database, Durability, Profile};
+
+/// Day files that stay open for writing, and for reading.
+const OPEN_WRITERS: usize = 4;
+const OPEN_READERS: usize = 32;
+/// Small pages: a commit touches the last page of each symbol, and blocks waste less of the last one.
+const PAGE_BYTES: u32 = 1024;
+
+/// The day files of a folder: `YYYY/MM/ticks_YYYY-MM-DD.db`.
+#[derive(Debug)]
+pub(super) struct Days {
+    base: PathBuf,
+    durability: Durability,
+    busy_timeout: Duration,
+    read_only: bool,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    writers: HashMap<Day, (Database, u64)>,
+    readers: HashMap<Day, (Database, u64)>,
+    clock: u64,
+}
+
+impl Days {
+    pub(super) fn new(base: &Path, durability: Durability) -> Self {
+        let busy_timeout = Duration::from_secs(5);
+        let open = Mutex::default();
+        Days { base: base.to_owned(), durability, busy_timeout, read_only: false, open }
+    }
+
+    /// Files that are read and never written.
+    pub(super) fn read_only(base: &Path) -> Self {
+        Days { read_only: true, ..Days::new(base, Durability::default()) }
+    }
+
+    pub(super) fn path(&self, day: Day) -> PathBuf {
+        let (year, month, _) = day.date();
+        let month = format!("{year:04}/{month:02}");
+        self.base.join(month).join(format!("ticks_{day}.db"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The day's file for writing; made if there is none.
+    pub(super) fn writer(&self, day: Day) -> Result<Database> {
+        if self.read_only {
+            let what = self.base.display().to_string();
+            return Err(Error::Closed { what, why: "was opened for reading only" });
+        }
+        let mut open = self.lock();
+        open.clock += 1;
+        let now = open.clock;
+        if let Some((db, used)) = open.writers.get_mut(&day) {
+            *used = now;
+            return Ok(db.clone());
+        }
+        let db = Database::builder(self.path(day))
+            .durability(self.durability)
+            .profile(Profile::Balanced)
+            .page_size(PAGE_BYTES)
+            .busy_timeout(self.busy_timeout)
+            .open()?;
+        db.migrate(&LINEAGE)?;
+        open.readers.remove(&day);
+        let oldest = evict(&mut open.writers, OPEN_WRITERS);
+        open.writers.insert(day, (db.clone(), now));
+        drop(open); // closing the oldest may take a while
+        drop(oldest);
+        Ok(db)
+    }
+
+    /// The day's file for reading; `None` if there is none.
+    pub(super) fn reader(&self, day: Day) -> Result<Option<Database>> {
+        let mut open = self.lock();
+        open.clock += 1;
+        let now = open.clock;
+        let known = open.writers.get_mut(&day);
+        if let Some((db, used)) = known {
+            *used = now;
+            return Ok(Some(db.clone()));
+        }
+        if let Some((db, used)) = open.readers.get_mut(&day) {
+            *used = now;
+            return Ok(Some(db.clone()));
+        }
+        let path = self.path(day);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let db = match Database::builder(&path).open_read_only() {
+            // Another process is making it just now: nothing is committed there.
+            Err(Error::NotOurs { why, .. }) if why == "it is empty" => return Ok(None),
+            opened => opened?,
+        };
+        db.migrate(&LINEAGE)?;
+        let oldest = evict(&mut open.readers, OPEN_READERS);
+        open.readers.insert(day, (db.clone(), now));
+        drop(open);
+        drop(oldest);
+        Ok(Some(db))
+    }
+
+    /// Lets the handles to a day go.
+    pub(super) fn close(&self, day: Day) {
+        let mut open = self.lock();
+        let gone = (open.writers.remove(&day), open.readers.remove(&day));
+        drop(open);
+        drop(gone);
+    }
+
+    /// Lets all handles go.
+    pub(super) fn close_all(&self) {
+        let gone = std::mem::take(&mut *self.lock());
+        drop(gone);
+    }
+
+    /// The days that have a file, rising.
+    pub(super) fn list(&self) -> Result<Vec<Day>> {
+        Ok(self.files()?.into_keys().collect())
+    }
+
+    /// The day files by day.
+    pub(super) fn files(&self) -> Result<BTreeMap<Day, PathBuf>> {
+        let mut found = BTreeMap::new();
+        for year in numbered(&self.base, 4)? {
+            for month in numbered(&year, 2)? {
+                for path in entries(&month)? {
+                    if let Some(day) = day_of(&path).filter(|day| self.path(*day) == path) {
+                        found.insert(day, path);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Takes out what was used longest ago, to make room for one more.
+fn evict(open: &mut HashMap<Day, (Database, u64)>, most: usize) -> Option<(Database, u64)> {
+    if open.len() < most {
+        return None;
+    }
+    let oldest = open.iter().min_by_key(|(_, (_, used))| *used).map(|(day, _)| *day)?;
+    open.remove(&oldest)
+}
+
+/// The day that a file name says.
+pub(super) fn day_of(path: &Path) -> Option<Day> {
+    let name = path.file_name()?.to_str()?;
+    Day::parse(name.strip_prefix("ticks_")?.strip_suffix(".db")?)
+}
+
+/// The entries of a folder in the order of their names; none if it is not there.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = match fs::read_dir(folder) {
+        Ok(list) => list,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(folder, "listing the folder", &error)),
+    };
+    let mut found = Vec::new();
+    for entry in list {
+        let entry = entry.map_err(|e| Error::io(folder, "listing the folder", &e))?;
+        found.push(entry.path());
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The folders whose names are so many digits.
+fn numbered(folder: &Path, digits: usize) -> Result<Vec<PathBuf>> {
+    let is = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.len() == digits && name.bytes().all(|b| b.is_ascii_digit()) && path.is_dir()
+    };
+    Ok(entries(folder)?.into_iter().filter(is).collect())
+}

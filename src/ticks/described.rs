@@ -1,0 +1,107 @@
+//! Day files of the described system, of both its generations, packed by zstd or not. They are read and
+//! never written.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::spill::{ByDay, by_day};
+use super::tables::LINEAGE;
+use super::tick::{Origins, Row, check_prices, check_symbol};
+use crate::error::{Error, Result};
+use crate::kernel::{Adoption, Database, ReadTx, temporary_beside};
+
+/// How the described file is known. It is opened for reading alone, so that nothing is taken over.
+static DESCRIBED: Adoption = Adoption { lineage: &LINEAGE, tables: &["ticks"], sql: "" };
+static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
+
+/// A digest of what was read, and the ticks by day.
+pub(super) type Found = ([u8; 16], ByDay);
+
+/// Reads a day file.
+pub(super) fn read(path: &Path, origins: &Origins) -> Result<Found> {
+    if path.extension().is_none_or(|extension| extension != "zst") {
+        return read_open(path, path, origins);
+    }
+    let unpacked = temporary_beside(&std::env::temp_dir().join("siltstone-ticks.db"));
+    let unpack = || -> io::Result<()> {
+        let mut reader = zstd::stream::Decoder::new(File::open(path)?)?;
+        io::copy(&mut reader, &mut File::create_new(&unpacked)?).map(drop)
+    };
+    let found = unpack()
+        .map_err(|e| Error::io(path, "unpacking it", &e))
+        .and_then(|()| read_open(&unpacked, path, origins));
+    let _ = fs::remove_file(&unpacked); // it may never have been made
+    found
+}
+
+fn read_open(path: &Path, name: &Path, origins: &Origins) -> Result<Found> {
+    let db = Database::builder(path).adopt(ADOPTIONS).open_read_only()?;
+    let rows = db.read(|tx| rows(tx, origins)).map_err(|error| match error {
+        Error::Corrupt { what, why, .. } => {
+            Error::Corrupt { place: name.display().to_string(), what, why }
+        }
+        other => other,
+    })?;
+    let mut digest = Xxh3::new();
+    for (symbol, row) in &rows {
+        digest.update(symbol.as_bytes());
+        digest.update(&row.time_ns.to_le_bytes());
+        [row.bid, row.ask, row.spread].iter().for_each(|x| digest.update(&x.to_le_bytes()));
+    }
+    let days = by_day(rows.iter().map(|(symbol, row)| (symbol, *row)));
+    Ok((digest.digest128().to_be_bytes(), days))
+}
+
+fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Vec<(Arc<str>, Row)>> {
+    let damaged = |id: i64, why: String| Error::Corrupt {
+        place: String::new(),
+        what: format!("ticks row {id}"),
+        why,
+    };
+    // Ours have the time in ns too.
+    let ours = crate::kernel::table_exists(tx, "tick_hot")?;
+    if ours {
+        let why = "it was written by siltstone already";
+        return Err(Error::invalid("the file", "a day file of the described system", why));
+    }
+    let sql =
+        "SELECT id, symbol, timestamp, bid, ask, spread, lp_source FROM main.ticks ORDER BY id";
+    let mut last: Option<Arc<str>> = None;
+    tx.query(sql, [], |row| {
+        let id: i64 = row.get(0)?;
+        let text = |column: usize| match row.get_ref(column) {
+            Ok(ValueRef::Text(text)) => Ok(String::from_utf8_lossy(text).into_owned()),
+            Ok(ValueRef::Null) if column == 6 => Ok(String::new()),
+            _ => Err(damaged(id, format!("column {column} is no text"))),
+        };
+        let real = |column: usize| match row.get_ref(column) {
+            Ok(ValueRef::Real(x)) => Ok(x),
+            Ok(ValueRef::Integer(n)) => Ok(n as f64),
+            _ => Err(damaged(id, format!("column {column} is no number"))),
+        };
+        let symbol = text(1)?;
+        let symbol = match &last {
+            Some(known) if **known == *symbol => known.clone(),
+            _ => {
+                check_symbol(&symbol).map_err(|error| damaged(id, error.to_string()))?;
+                symbol.into()
+            }
+        };
+        last = Some(symbol.clone());
+        let ValueRef::Integer(ms) = row.get_ref(2)? else {
+            return Err(damaged(id, "its timestamp is no integer".into()));
+        };
+        let time_ns = ms
+            .checked_mul(1_000_000)
+            .ok_or_else(|| damaged(id, format!("its timestamp {ms} is beyond all time")))?;
+        let (bid, ask, spread) = (real(3)?, real(4)?, real(5)?);
+        check_prices(bid, ask, spread).map_err(|error| damaged(id, error.to_string()))?;
+        let origin = origins.number(&text(6)?, "", 0)?;
+        Ok((symbol, Row { time_ns, bid, ask, spread, origin }))
+    })
+}

@@ -1,0 +1,135 @@
+//! Whether a folder of day files is in order.
+
+use std::path::Path;
+
+use super::calendar::Day;
+use super::day::{Days, day_of, entries};
+use super::tables;
+use crate::error::{Error, Result};
+use crate::kernel::{Database, Durability, Finding, ReadTx, VerifyReport};
+
+/// What the doctor looked at and found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct DoctorReport {
+    /// Day files.
+    pub files: u64,
+    /// Ticks in them.
+    pub ticks: u64,
+    /// Blocks whose checksum was computed again.
+    pub blocks: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl DoctorReport {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn find(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        self.findings.push(Finding { place: place.into(), what: what.into() });
+    }
+}
+
+/// Examines a folder of day files: each file's structure, the checksum, count, order and times of each
+/// block, ticks of another day than the file's, what was left behind by something that was killed,
+/// and ticks that wait in spill files. Nothing is changed.
+///
+/// # Errors
+/// [`Error::NotFound`] without such a folder; [`Error::Io`] if it cannot be listed. What is wrong is
+/// a finding.
+pub fn doctor(base: impl AsRef<Path>) -> Result<DoctorReport> {
+    let base = base.as_ref();
+    if !base.is_dir() {
+        let place = base.parent().unwrap_or(Path::new(".")).display().to_string();
+        return Err(Error::NotFound { what: "folder", name: base.display().to_string(), place });
+    }
+    let mut report = DoctorReport::default();
+    let known = Days::new(base, Durability::Os).files()?;
+    for (day, path) in &known {
+        report.files += 1;
+        let name = path.display().to_string();
+        if let Err(error) = examine(*day, path, &mut report) {
+            report.find(name, error.to_string());
+        }
+    }
+    let mut folders = vec![base.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in entries(&folder)? {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Some(what) =
+                stray(&path, day_of(&path).is_some_and(|day| known.get(&day) == Some(&path)))
+            {
+                report.find(path.display().to_string(), what);
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// What is wrong with a file being where it is.
+fn stray(path: &Path, is_known_day: bool) -> Option<&'static str> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let beside =
+        |suffix: &str| name.strip_suffix(suffix).is_some_and(|db| path.with_file_name(db).exists());
+    if name.contains(".partial-") {
+        return Some("it is the half of a file whose writer was killed; remove it");
+    }
+    if name.starts_with("spill-") {
+        return Some("its ticks could not be written; they are when a store is opened here");
+    }
+    if name.ends_with("-wal") || name.ends_with("-shm") {
+        let owned = beside("-wal") || beside("-shm");
+        return (!owned).then_some("the database that it belongs to is not there");
+    }
+    if day_of(path).is_some() && !is_known_day {
+        return Some("it is not in the folder of its year and month, so that nobody reads it");
+    }
+    None
+}
+
+fn examine(day: Day, path: &Path, report: &mut DoctorReport) -> Result<()> {
+    let name = path.display().to_string();
+    let db = Database::builder(path).open_read_only()?;
+    db.migrate(&tables::LINEAGE)?;
+    let VerifyReport { checksums, findings, .. } = db.verify()?;
+    report.blocks += checksums;
+    let sound = findings.is_empty();
+    for finding in findings {
+        report.find(format!("{name}: {}", finding.place), finding.what);
+    }
+    if sound {
+        let ticks = db.read(|tx| look(tx, day, &name, report))?;
+        report.ticks += ticks;
+    }
+    Ok(())
+}
+
+fn look(tx: &ReadTx<'_>, day: Day, name: &str, report: &mut DoctorReport) -> Result<u64> {
+    if !tables::are_there(tx)? {
+        return Ok(0);
+    }
+    let range = (day.first_ns(), day.last_ns());
+    let count = |sql: &str, params: &[i64]| -> Result<i64> {
+        let n = tx.query_one(sql, rusqlite::params_from_iter(params), |row| Ok(row.get(0)?))?;
+        Ok(n.unwrap_or(0))
+    };
+    let outside = "SELECT (SELECT count(*) FROM tick_hot WHERE time_ns NOT BETWEEN ?1 AND ?2) \
+        + (SELECT count(*) FROM tick_block WHERE first_ns < ?1 OR last_ns > ?2)";
+    let outside = count(outside, &[range.0, range.1])?;
+    if outside > 0 {
+        report.find(name, format!("{outside} rows or blocks have times of another day"));
+    }
+    let ahead = "SELECT count(*) FROM tick_hot h, tick_counter c \
+        WHERE c.name = 'next_arrival' AND h.arrival >= c.value";
+    let ahead = count(ahead, &[])?;
+    if ahead > 0 {
+        report.find(name, format!("{ahead} rows have an arrival that was not given yet"));
+    }
+    let ticks = "SELECT (SELECT count(*) FROM tick_hot) \
+        + (SELECT coalesce(sum(rows), 0) FROM tick_block)";
+    Ok(count(ticks, &[])? as u64)
+}

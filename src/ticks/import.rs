@@ -1,0 +1,287 @@
+//! Import of what the described system wrote: its JSON tree and its day files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::batch::pack_parts;
+use super::calendar::Day;
+use super::config::Duplicates;
+use super::day::{Days, day_of, entries};
+use super::described;
+use super::json_days::read_rows;
+use super::merge::{Added, Rule};
+use super::spill::{by_day, runs};
+use super::tick::Origins;
+use super::write::{self, Arrived, DayBatch, Source};
+use crate::error::{Error, Result};
+use crate::kernel::Durability;
+
+/// How deep folders are searched.
+const MAX_DEPTH: usize = 8;
+/// Ticks of one symbol from so many on go into blocks; fewer stay rows while the day is young.
+const PACK: usize = 1;
+
+/// What is imported, and how.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// Folder with `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` or `ticks_YYYY-MM-DD.db.zst`, at any
+    /// depth.
+    pub input_dir: PathBuf,
+    /// Folder of the day files.
+    pub output_dir: PathBuf,
+    /// Reads and counts only.
+    pub dry_run: bool,
+    /// Ticks written in one transaction of a day that is not over yet; 1,000. A day that is over goes
+    /// into blocks, a file in one transaction.
+    pub batch_size: usize,
+    /// What happens to a symbol and time that is there already. With
+    /// [`Duplicates::KeepAll`] a tick that is there already, equal in everything, is not
+    /// stored again: an import can be repeated.
+    pub duplicates: Duplicates,
+    /// As [`TickStoreConfig::duplicate_key_ns`](super::TickStoreConfig::duplicate_key_ns).
+    pub duplicate_key_ns: i64,
+    /// What an imported file survives.
+    pub durability: Durability,
+    /// Threads; 0: as many as there are processors.
+    pub threads: usize,
+}
+
+impl ImportOptions {
+    /// From one folder into another, with the defaults.
+    pub fn new(input_dir: impl Into<PathBuf>, output_dir: impl Into<PathBuf>) -> Self {
+        ImportOptions {
+            input_dir: input_dir.into(),
+            output_dir: output_dir.into(),
+            dry_run: false,
+            batch_size: 1_000,
+            duplicates: Duplicates::KeepAll,
+            duplicate_key_ns: 1,
+            durability: Durability::Disk,
+            threads: 0,
+        }
+    }
+
+    fn rule(&self) -> Rule {
+        match self.duplicates {
+            Duplicates::KeepAll => Rule::Missing,
+            duplicates => {
+                let strict = duplicates == Duplicates::Error;
+                Rule::Policy { duplicates, key_ns: self.duplicate_key_ns, strict }
+            }
+        }
+    }
+}
+
+/// A file that was left behind.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LeftBehind {
+    /// The file.
+    pub file: PathBuf,
+    /// Why, with the byte where it is a JSON file.
+    pub why: String,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct ImportReport {
+    /// Files found.
+    pub files: u64,
+    /// Of these, read and stored, or already stored.
+    pub files_done: u64,
+    /// Ticks read.
+    pub ticks_read: u64,
+    /// Ticks stored.
+    pub ticks_migrated: u64,
+    /// Ticks that were there, or left out by the rule for duplicates.
+    pub ticks_skipped: u64,
+    /// Files that could not be read or stored; the rest was.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+impl ImportReport {
+    /// Whether everything was imported.
+    pub fn is_complete(&self) -> bool {
+        self.left_behind.is_empty()
+    }
+}
+
+/// Imports a folder. Safe to repeat and to interrupt: each file and day is stored in one transaction,
+/// with a note of it, and what is there is not stored twice. A file that is malformed is named,
+/// with the byte, and the others are imported.
+///
+/// - `progress`: gets files done and in all; its error stops the import after the files at work.
+///
+/// # Errors
+/// [`Error::NotFound`] without such a folder, and that of `progress`. What is wrong with one file is in
+/// [`ImportReport::left_behind`].
+pub fn import(
+    options: &ImportOptions,
+    progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
+) -> Result<ImportReport> {
+    if !options.input_dir.is_dir() {
+        let place = options.input_dir.parent().unwrap_or(Path::new(".")).display().to_string();
+        let name = options.input_dir.display().to_string();
+        return Err(Error::NotFound { what: "folder", name, place });
+    }
+    let files = find(options)?;
+    let importer = Importer {
+        options,
+        days: Days::new(&options.output_dir, options.durability),
+        origins: Arc::default(),
+    };
+    let report = ImportReport { files: files.len() as u64, ..ImportReport::default() };
+    let (next, shared) = (AtomicUsize::new(0), Mutex::new((report, progress, Ok(()))));
+    let work = || {
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = importer.file(file);
+            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let (report, progress, stop) = &mut *shared;
+            match outcome {
+                Ok((read, added)) => {
+                    report.files_done += 1;
+                    report.ticks_read += read;
+                    report.ticks_migrated += added.stored;
+                    report.ticks_skipped += read - added.stored.min(read);
+                }
+                Err(error) => {
+                    let (file, why) = (file.clone(), error.to_string());
+                    report.left_behind.push(LeftBehind { file, why });
+                }
+            }
+            let done = report.files_done + report.left_behind.len() as u64;
+            if stop.is_ok() {
+                *stop = progress(done, report.files);
+            }
+            if stop.is_err() {
+                return;
+            }
+        }
+    };
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    };
+    std::thread::scope(|scope| {
+        (1..threads.min(files.len())).for_each(|_| {
+            scope.spawn(work);
+        });
+        work();
+    });
+    let (mut report, _, stop) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    stop?;
+    report.left_behind.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(report)
+}
+
+/// The files to import, in the order of their names; not those that the import itself writes.
+fn find(options: &ImportOptions) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![(options.input_dir.clone(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        for path in entries(&folder)? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                if depth < MAX_DEPTH && path != options.output_dir && name != "spill" {
+                    folders.push((path, depth + 1));
+                }
+            } else if name.ends_with(".json")
+                && Day::parse(name.trim_end_matches(".json")).is_some()
+                || day_of(&path).is_some()
+                || name.strip_suffix(".zst").is_some_and(|name| day_of(Path::new(name)).is_some())
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+struct Importer<'a> {
+    options: &'a ImportOptions,
+    days: Days,
+    origins: Arc<Origins>,
+}
+
+impl Importer<'_> {
+    /// Imports one file: how many ticks it has, and what became of them.
+    fn file(&self, path: &Path) -> Result<(u64, Added)> {
+        let (digest, days) = if path.extension().is_some_and(|e| e == "json") {
+            let text = fs::read(path).map_err(|e| Error::io(path, "reading it", &e))?;
+            let (symbols, rows) = read_rows(path, &text, &self.origins)?;
+            (xxh3_128(&text).to_be_bytes(), by_day(runs(&symbols, &rows)))
+        } else {
+            described::read(path, &self.origins)?
+        };
+        let read = days.iter().flat_map(|(_, parts)| parts).map(|p| p.rows.len() as u64).sum();
+        let mut added = Added::default();
+        if self.options.dry_run {
+            added.stored = read;
+            return Ok((read, added));
+        }
+        let source = path.strip_prefix(&self.options.input_dir).unwrap_or(path);
+        for (day, parts) in days {
+            added += self.day(day, parts, source, digest)?;
+        }
+        Ok((read, added))
+    }
+
+    fn day(
+        &self,
+        day: Day,
+        mut parts: Vec<Arrived>,
+        source: &Path,
+        digest: [u8; 16],
+    ) -> Result<Added> {
+        let rule = self.options.rule();
+        let settled = day < Day::today();
+        let target = self.days.path(day);
+        let source = Source {
+            file: source.display().to_string(),
+            target: target.display().to_string(),
+            digest,
+        };
+        if settled {
+            // What the rule leaves out is only known beside what is there.
+            if matches!(rule, Rule::Missing) {
+                pack_parts(&mut parts, &self.origins, PACK, 1)?;
+            }
+            let batch = DayBatch { parts, rule, mark: None, settled, source: Some(source) };
+            return self.write(day, batch);
+        }
+        let mut added = Added::default();
+        let chunks: Vec<Arrived> = parts
+            .iter()
+            .flat_map(|part| {
+                part.rows.chunks(self.options.batch_size.max(1)).map(|rows| Arrived {
+                    symbol: part.symbol.clone(),
+                    rows: rows.to_vec(),
+                    packed: None,
+                })
+            })
+            .collect();
+        let last = chunks.len().saturating_sub(1);
+        for (i, part) in chunks.into_iter().enumerate() {
+            // The note comes with the last batch: what was interrupted is looked at again.
+            let source = (i == last).then(|| source.clone());
+            let batch = DayBatch { parts: vec![part], rule, mark: None, settled, source };
+            added += self.write(day, batch)?;
+        }
+        Ok(added)
+    }
+
+    fn write(&self, day: Day, batch: DayBatch) -> Result<Added> {
+        let db = self.days.writer(day)?;
+        let origins = self.origins.clone();
+        let batch = Arc::new(batch);
+        db.write(move |tx| write::write(tx, &batch, &origins))
+    }
+}

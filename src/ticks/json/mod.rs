@@ -1,0 +1,13 @@
+//! The described system's JSON files: one array, one line, a tick an object.
+//!
+//! What is written has the bytes that the described system would have written, and what it wrote
+//! comes back exactly. The text of a file is never trusted: an error says at which byte it went wrong.
+
+mod number;
+mod parse;
+mod write;
+
+pub use parse::{JsonError, JsonTick, parse};
+pub use write::write_ticks;
+
+pub(super) use write::write_tick;

@@ -1,0 +1,261 @@
+//! The JSON files of a store: `BASE/SYMBOL/YYYY-MM-DD.json`, by the tick's own UTC day.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::calendar::Day;
+use super::day::entries;
+use super::json;
+use super::tick::{Origins, Row, Tick, Ticks, check_prices, check_symbol};
+use crate::error::{Error, Result};
+use crate::kernel::write_atomically;
+
+/// The folder of JSON files, and what waits to be written there.
+#[derive(Debug)]
+pub(super) struct JsonDays {
+    base: PathBuf,
+    durable: bool,
+    waiting: Mutex<Waiting>,
+    /// Held as long as the store lives: two writers would lose each other's ticks.
+    _lock: File,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    rows: BTreeMap<(Arc<str>, Day), Vec<Row>>,
+    /// The ordinal of the last tick that came here.
+    mark: u64,
+}
+
+impl JsonDays {
+    pub(super) fn open(base: &Path, durable: bool) -> Result<Self> {
+        fs::create_dir_all(base).map_err(|e| Error::io(base, "creating the folder", &e))?;
+        let path = base.join(".lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(|e| Error::io(&path, "opening it", &e))?;
+        lock_whole(&lock, &path)?;
+        let waiting = Mutex::default();
+        Ok(JsonDays { base: base.to_owned(), durable, waiting, _lock: lock })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn path(&self, symbol: &str, day: Day) -> PathBuf {
+        self.base.join(folder_name(symbol)).join(format!("{day}.json"))
+    }
+
+    /// Takes ticks, to be written with the next flush.
+    pub(super) fn add(&self, rows: Vec<(Arc<str>, Row)>, last: u64) {
+        let mut waiting = self.lock();
+        for (symbol, row) in rows {
+            waiting.rows.entry((symbol, Day::of(row.time_ns))).or_default().push(row);
+        }
+        waiting.mark = waiting.mark.max(last);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().rows.is_empty()
+    }
+
+    /// Writes what waits; what cannot be written goes on waiting.
+    ///
+    /// # Errors
+    /// The first error; the other files are written.
+    pub(super) fn flush(&self, origins: &Origins) -> Result<u64> {
+        let mut waiting = self.lock();
+        let (mut written, mut outcome) = (0, Ok(()));
+        let all = origins.all();
+        waiting.rows.retain(|(symbol, day), rows| {
+            let ticks = rows.iter().map(|row| tick(symbol, row, &all[row.origin as usize]));
+            match self.append(&self.path(symbol, *day), ticks) {
+                Ok(()) => {
+                    written += rows.len() as u64;
+                    false
+                }
+                Err(error) => {
+                    if outcome.is_ok() {
+                        outcome = Err(error);
+                    }
+                    true
+                }
+            }
+        });
+        outcome.map(|()| written)
+    }
+
+    /// Adds ticks to a file; a file that is not such a list is left as it is.
+    fn append<'a>(&self, path: &Path, ticks: impl Iterator<Item = Tick<'a>>) -> Result<()> {
+        let mut text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => b"[]".to_vec(),
+            Err(error) => return Err(Error::io(path, "reading it", &error)),
+        };
+        while text.last().is_some_and(u8::is_ascii_whitespace) {
+            text.pop();
+        }
+        let inner = text.trim_ascii_start();
+        if inner.first() != Some(&b'[') || text.pop() != Some(b']') {
+            return Err(malformed(path, text.len(), "it is not a whole list of ticks"));
+        }
+        let mut first = text.trim_ascii().len() == 1;
+        for tick in ticks {
+            if !std::mem::take(&mut first) {
+                text.push(b',');
+            }
+            json::write_tick(&mut text, &tick);
+        }
+        text.push(b']');
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
+        }
+        write_atomically(path, &text, self.durable)
+    }
+
+    /// The ticks of a symbol and day, in the order of their arrival, and up to which ordinal.
+    pub(super) fn read(
+        &self,
+        symbol: &str,
+        day: Day,
+        origins: &Origins,
+    ) -> Result<(Vec<Row>, u64)> {
+        let waiting = self.lock();
+        let path = self.path(symbol, day);
+        let mut rows = match fs::read(&path) {
+            Ok(text) => read_rows(&path, &text, origins)?.1,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Error::io(&path, "reading it", &error)),
+        };
+        if let Some(more) = waiting.rows.get(&(symbol.into(), day)) {
+            rows.extend_from_slice(more);
+        }
+        Ok((rows, waiting.mark))
+    }
+
+    /// The days that a symbol has files or waiting ticks of, rising.
+    pub(super) fn days(&self, symbol: &str) -> Result<Vec<Day>> {
+        let mut days: Vec<Day> = entries(&self.base.join(folder_name(symbol)))?
+            .iter()
+            .filter_map(|p| day_of(p))
+            .collect();
+        let waiting = self.lock();
+        days.extend(waiting.rows.keys().filter(|(s, _)| **s == *symbol).map(|(_, day)| *day));
+        days.sort();
+        days.dedup();
+        Ok(days)
+    }
+
+    /// The symbols that have a folder with day files.
+    pub(super) fn symbols(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for folder in entries(&self.base)?.into_iter().filter(|folder| folder.is_dir()) {
+            let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let symbol = name.replace("%2F", "/");
+            if check_symbol(&symbol).is_ok()
+                && entries(&folder)?.iter().any(|p| day_of(p).is_some())
+            {
+                found.push(symbol);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The folder of a symbol: a symbol has letters only that a name may have, the slash excepted.
+fn folder_name(symbol: &str) -> String {
+    symbol.replace('/', "%2F")
+}
+
+/// The day that the name of a JSON file says.
+pub(super) fn day_of(path: &Path) -> Option<Day> {
+    Day::parse(path.file_name()?.to_str()?.strip_suffix(".json")?)
+}
+
+/// Symbols, each with the place of the first row that is of it.
+pub(super) type Runs = Vec<(Arc<str>, usize)>;
+
+/// The ticks of a file as rows, each with its symbol, which is that of all if there is one.
+pub(super) fn read_rows(path: &Path, text: &[u8], origins: &Origins) -> Result<(Runs, Vec<Row>)> {
+    let mut rows = Vec::new();
+    let mut symbols = Runs::new();
+    let mut last: Option<(String, String, i32, u32)> = None;
+    let parsed = json::parse(text, |tick| {
+        let one_line = |error: Error| error.to_string();
+        check_prices(tick.bid, tick.ask, tick.spread).map_err(one_line)?;
+        if symbols.last().is_none_or(|(symbol, _)| **symbol != *tick.symbol) {
+            check_symbol(&tick.symbol).map_err(one_line)?;
+            symbols.push((tick.symbol.as_ref().into(), rows.len()));
+        }
+        let key = (&*tick.lp, &*tick.broker_id, tick.utc_offset_s);
+        let origin = match &last {
+            Some((lp, broker, offset, number)) if (&**lp, &**broker, *offset) == key => *number,
+            _ => {
+                let number = origins.number(key.0, key.1, key.2).map_err(one_line)?;
+                last = Some((key.0.to_owned(), key.1.to_owned(), key.2, number));
+                number
+            }
+        };
+        let (time_ns, bid, ask, spread) = (tick.time_ns, tick.bid, tick.ask, tick.spread);
+        rows.push(Row { time_ns, bid, ask, spread, origin });
+        Ok(())
+    });
+    parsed.map_err(|error| malformed(path, error.offset, &error.why))?;
+    Ok((symbols, rows))
+}
+
+fn malformed(path: &Path, offset: usize, why: &str) -> Error {
+    Error::Corrupt {
+        place: path.display().to_string(),
+        what: "the JSON file".into(),
+        why: format!("at byte {offset}: {why}"),
+    }
+}
+
+/// A row with its words.
+pub(super) fn tick<'a>(symbol: &'a str, row: &Row, origin: &'a super::Origin) -> Tick<'a> {
+    Tick {
+        symbol,
+        time_ns: row.time_ns,
+        bid: row.bid,
+        ask: row.ask,
+        spread: row.spread,
+        lp: &origin.lp,
+        broker_id: &origin.broker_id,
+        utc_offset_s: origin.utc_offset_s,
+    }
+}
+
+/// Rows in the order of arrival as ticks rising in time, within a range.
+pub(super) fn sorted(symbol: &Arc<str>, mut rows: Vec<Row>, from_ns: i64, to_ns: i64) -> Ticks {
+    rows.retain(|row| (from_ns..=to_ns).contains(&row.time_ns));
+    rows.sort_by_key(|row| row.time_ns);
+    let mut ticks = Ticks::new(symbol.clone());
+    rows.iter().for_each(|row| ticks.push(row));
+    ticks
+}
+
+#[cfg(unix)]
+fn lock_whole(file: &File, path: &Path) -> Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open as long as `file` is.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    if error.kind() == std::io::ErrorKind::WouldBlock {
+        return Err(Error::Busy {
+            path: path.to_owned(),
+            waited_ms: 0,
+            action: "taking the folder of JSON files, which one store at a time may write",
+        });
+    }
+    Err(Error::io(path, "locking it", &error))
+}
+
+#[cfg(not(unix))]
+fn lock_whole(_: &File, _: &Path) -> Result<()> {
+    Ok(()) // documented: elsewhere the caller sees to it that there is one writer
+}

@@ -1,0 +1,19 @@
+CREATE TEMP VIEW ticks AS
+SELECT id, symbol, timestamp, bid, ask, spread, lp_source, created_at, time_ns, broker_id, arrival
+FROM main.ticks
+UNION ALL
+SELECT -(k.id * 1048576 + b.row)                                          AS id,
+       s.symbol                                                           AS symbol,
+       (b.c0 - (b.c0 % 1000000 + 1000000) % 1000000) / 1000000            AS timestamp,
+       b.c1                                                               AS bid,
+       CASE k.kept WHEN 'spread' THEN b.c1 + b.c2 ELSE b.c2 END           AS ask,
+       CASE k.kept WHEN 'ask' THEN b.c2 - b.c1
+                   WHEN 'spread' THEN b.c2 ELSE b.c3 END                  AS spread,
+       json_extract(CASE k.kept WHEN 'both' THEN b.c4 ELSE b.c3 END, '$[0]') AS lp_source,
+       NULL                                                               AS created_at,
+       b.c0                                                               AS time_ns,
+       json_extract(CASE k.kept WHEN 'both' THEN b.c4 ELSE b.c3 END, '$[1]') AS broker_id,
+       NULL                                                               AS arrival
+FROM main.tick_block k
+JOIN main.tick_symbol s ON s.id = k.symbol_id
+JOIN silt_block(k.data) b;

@@ -1,0 +1,64 @@
+//! The tick store: quotes of symbols as they come in, and their history by day.
+//!
+//! [`TickStore`] takes ticks without waiting for the disk: each goes into the ring of its symbol and
+//! a bounded queue; one thread writes what waits. The history is one SQLite file a UTC day, whose
+//! ticks are rows while the day is young and become column blocks when it is settled. Reads see ring,
+//! queue, rows and blocks as one.
+
+mod arrow_in;
+mod arrow_out;
+mod asof;
+mod bars;
+mod batch;
+mod calendar;
+mod config;
+mod day;
+mod described;
+mod doctor;
+mod gaps;
+mod import;
+pub mod json;
+mod json_days;
+mod merge;
+mod ohlc;
+mod packed;
+mod part;
+mod queue;
+mod read;
+mod replay;
+mod retention;
+mod ring;
+mod scan;
+mod settle;
+mod spill;
+mod stats;
+mod store;
+mod symbols;
+mod tables;
+mod throttle;
+mod tick;
+mod verify;
+mod write;
+mod writer;
+
+pub use arrow_in::ArrowDefaults;
+pub use arrow_out::{bars_to_arrow, gaps_to_arrow};
+pub use asof::{AsOf, Direction};
+pub use bars::{Bar, Timeframe};
+pub use batch::{Names, TickBatch};
+pub use calendar::now_ns;
+pub use config::{Duplicates, QueueFull, StorageBackend, TickStoreConfig};
+pub use doctor::{DoctorReport, doctor};
+pub use gaps::Gap;
+pub use import::{ImportOptions, ImportReport, LeftBehind, import};
+pub use ohlc::{Fill, OhlcOptions, Price};
+pub use replay::Replay;
+pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
+pub use scan::{into_arrow, scan_schema, to_arrow};
+pub use settle::SettledDay;
+pub use stats::{DayInfo, QualityCounts, SqliteStats, StorageStats};
+pub use store::{FlushReport, Outcome, TickStore};
+pub use throttle::Throttle;
+pub use tick::{LastTick, Origin, Tick, Ticks, quality};
+
+pub(crate) use verify::{VIEW, verify};

@@ -1,0 +1,185 @@
+//! Bars from the history.
+
+use super::bars::{Bar, Timeframe, bucket};
+use super::packed::Wanted;
+use super::store::TickStore;
+use crate::error::{Error, Result};
+
+/// Which price a bar is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Price {
+    /// Half of bid + ask.
+    #[default]
+    Mid,
+    /// The bid.
+    Bid,
+    /// The ask.
+    Ask,
+}
+
+impl std::str::FromStr for Price {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "mid" => Ok(Price::Mid),
+            "bid" => Ok(Price::Bid),
+            "ask" => Ok(Price::Ask),
+            _ => Err(Error::invalid("price", "mid, bid or ask", format!("{text:?}"))),
+        }
+    }
+}
+
+/// What stands where no tick was, between the first bar and the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Fill {
+    /// No bar.
+    #[default]
+    None,
+    /// A bar of volume 0 at the close before.
+    Previous,
+    /// A bar of volume 0 without prices (NaN).
+    Empty,
+}
+
+impl std::str::FromStr for Fill {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Fill::None),
+            "previous" => Ok(Fill::Previous),
+            "empty" => Ok(Fill::Empty),
+            _ => Err(Error::invalid("fill", "none, previous or empty", format!("{text:?}"))),
+        }
+    }
+}
+
+/// How bars are made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OhlcOptions {
+    /// Which price.
+    pub price: Price,
+    /// A time at which a bar begins; 1970-01-01 UTC unless set.
+    pub origin_ns: i64,
+    /// What stands where no tick was.
+    pub fill: Fill,
+}
+
+/// The most bars that one call fills in.
+const MAX_FILLED: usize = 50_000_000;
+
+/// Bars of ticks that come rising in time.
+struct Bars {
+    interval_ns: i64,
+    options: OhlcOptions,
+    /// Behind the bar that is being made.
+    end_ns: i64,
+    bars: Vec<Bar>,
+}
+
+impl Bars {
+    fn add(&mut self, times: &[i64], bid: &[f64], ask: &[f64]) -> Result<()> {
+        for ((time, bid), ask) in times.iter().zip(bid).zip(ask) {
+            let price = match self.options.price {
+                Price::Mid => (bid + ask) / 2.0,
+                Price::Bid => *bid,
+                Price::Ask => *ask,
+            };
+            match self.bars.last_mut() {
+                Some(bar) if *time < self.end_ns => {
+                    bar.high = bar.high.max(price);
+                    bar.low = bar.low.min(price);
+                    bar.close = price;
+                    bar.volume += 1;
+                }
+                _ => self.begin(*time, price)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, time_ns: i64, price: f64) -> Result<()> {
+        let begin = bucket(time_ns, self.interval_ns, self.options.origin_ns);
+        if let Some(last) = self.bars.last().copied().filter(|_| self.options.fill != Fill::None) {
+            let price = if self.options.fill == Fill::Previous { last.close } else { f64::NAN };
+            let mut at = last.time_ns;
+            while let Some(next) = at.checked_add(self.interval_ns).filter(|next| *next < begin) {
+                if self.bars.len() == MAX_FILLED {
+                    let got = "a gap that asks for more".to_owned();
+                    return Err(Error::invalid("fill", format!("at most {MAX_FILLED} bars"), got));
+                }
+                at = next;
+                let (open, high, low, close) = (price, price, price, price);
+                self.bars.push(Bar { time_ns: at, open, high, low, close, volume: 0 });
+            }
+        }
+        self.end_ns = begin.saturating_add(self.interval_ns);
+        let (open, high, low, close) = (price, price, price, price);
+        self.bars.push(Bar { time_ns: begin, open, high, low, close, volume: 1 });
+        Ok(())
+    }
+}
+
+impl TickStore {
+    /// Bars of a symbol from the ticks of a range, both ends inclusive; rising, late ticks in their
+    /// place.
+    ///
+    /// - `interval_ns`: length of a bar, 1 or more.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an interval below 1; as
+    /// [`get_ticks_in_range`](Self::get_ticks_in_range).
+    pub fn ohlc(
+        &self,
+        symbol: &str,
+        interval_ns: i64,
+        from_ns: i64,
+        to_ns: i64,
+        options: OhlcOptions,
+    ) -> Result<Vec<Bar>> {
+        if interval_ns < 1 {
+            return Err(Error::invalid("interval", "1 ns or more", interval_ns.to_string()));
+        }
+        let mut bars = Bars { interval_ns, options, end_ns: i64::MIN, bars: Vec::new() };
+        let target = self.shared.target(symbol)?;
+        self.shared.for_each(&target, from_ns, to_ns, Wanted::Prices, |ticks| {
+            bars.add(&ticks.time_ns, &ticks.bid, &ticks.ask)?;
+            Ok(true)
+        })?;
+        Ok(bars.bars)
+    }
+
+    /// The last `limit` bars of a symbol by the mid price, rising, the open one too: from memory, if it
+    /// reaches back so far, else from the history.
+    ///
+    /// # Errors
+    /// As [`ohlc`](Self::ohlc).
+    pub fn get_ohlc(&self, symbol: &str, timeframe: Timeframe, limit: usize) -> Result<Vec<Bar>> {
+        let target = self.shared.target(symbol)?;
+        let known = self.shared.symbols.get(symbol);
+        let in_memory = known.and_then(|known| known.lock().minutes.last(timeframe, limit));
+        if let Some(bars) = in_memory {
+            return Ok(bars);
+        }
+        // Back from the last tick, day by day, until there are enough.
+        let mut found: Vec<Bar> = Vec::new();
+        let mut to_ns = i64::MAX;
+        while found.len() < limit {
+            let last = self.shared.last(&target, 1, to_ns)?;
+            let Some(last_ns) = last.time_ns.last().copied() else { break };
+            let from_ns = bucket(last_ns, Timeframe::D1.ns(), 0);
+            let mut bars =
+                self.ohlc(symbol, timeframe.ns(), from_ns, to_ns, OhlcOptions::default())?;
+            bars.append(&mut found);
+            found = bars;
+            match from_ns.checked_sub(1) {
+                Some(before) => to_ns = before,
+                None => break,
+            }
+        }
+        Ok(found.split_off(found.len().saturating_sub(limit)))
+    }
+}

@@ -1,0 +1,291 @@
+//! Ticks of one symbol as a column block, and back.
+//!
+//! Columns: `time_ns` i64, `bid` f64, then `ask` or `spread` (whichever is smaller and gives the other
+//! bit for bit; both where neither does), then the origin as text, a JSON list
+//! `[source, broker, offset from UTC in s]`.
+
+use super::tick::{Origin, Origins, Ticks};
+use crate::array::block::{self, Block, Column};
+use crate::error::{Error, Result};
+
+/// The most ticks in a block.
+pub(super) const BLOCK_ROWS: usize = 4096;
+
+/// Which of the columns ask and spread a block keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    Ask,
+    Spread,
+    Both,
+}
+
+impl Kept {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kept::Ask => "ask",
+            Kept::Spread => "spread",
+            Kept::Both => "both",
+        }
+    }
+
+    pub(super) fn of(name: &str) -> Result<Self> {
+        match name {
+            "ask" => Ok(Kept::Ask),
+            "spread" => Ok(Kept::Spread),
+            "both" => Ok(Kept::Both),
+            other => Err(damaged(format!("it keeps {other:?}"))),
+        }
+    }
+
+    /// The column of the origin.
+    fn origin_column(self) -> usize {
+        if self == Kept::Both { 4 } else { 3 }
+    }
+}
+
+/// A block to be stored.
+pub(super) struct Packed {
+    pub(super) first_ns: i64,
+    pub(super) last_ns: i64,
+    pub(super) rows: usize,
+    pub(super) min_bid: f64,
+    pub(super) max_bid: f64,
+    pub(super) kept: Kept,
+    pub(super) data: Vec<u8>,
+}
+
+impl Packed {
+    /// The block's own checksum, which lies at its end.
+    pub(super) fn checksum(&self) -> &[u8] {
+        &self.data[self.data.len() - 16..]
+    }
+}
+
+/// Packs ticks, rising in time, into blocks of about equal size.
+pub(super) fn pack(ticks: &Ticks) -> Result<Vec<Packed>> {
+    let n = ticks.len();
+    let blocks = n.div_ceil(BLOCK_ROWS);
+    let words: Vec<String> = ticks.origins.iter().map(word).collect();
+    let mut choice = None;
+    (0..blocks)
+        .map(|i| pack_one(ticks, i * n / blocks..(i + 1) * n / blocks, &words, &mut choice))
+        .collect()
+}
+
+fn pack_one(
+    ticks: &Ticks,
+    range: std::ops::Range<usize>,
+    words: &[String],
+    choice: &mut Option<Kept>,
+) -> Result<Packed> {
+    let (time, bid) = (&ticks.time_ns[range.clone()], &ticks.bid[range.clone()]);
+    let (ask, spread) = (&ticks.ask[range.clone()], &ticks.spread[range.clone()]);
+    let mut codes = Vec::with_capacity(time.len());
+    let mut used: Vec<(u32, &str)> = Vec::new();
+    for origin in &ticks.origin[range] {
+        let code = used.iter().position(|(known, _)| known == origin).unwrap_or_else(|| {
+            used.push((*origin, &words[*origin as usize]));
+            used.len() - 1
+        });
+        codes.push(code as u32);
+    }
+    let words: Vec<&str> = used.iter().map(|(_, word)| *word).collect();
+    let origin = Column::Text(&codes, &words);
+    let encode = |kept: Kept| match kept {
+        Kept::Ask => {
+            block::encode(&[Column::I64(time), Column::F64(bid), Column::F64(ask), origin])
+        }
+        Kept::Spread => {
+            block::encode(&[Column::I64(time), Column::F64(bid), Column::F64(spread), origin])
+        }
+        Kept::Both => block::encode(&[
+            Column::I64(time),
+            Column::F64(bid),
+            Column::F64(ask),
+            Column::F64(spread),
+            origin,
+        ]),
+    };
+    let by_ask = same(spread, ask.iter().zip(bid).map(|(ask, bid)| ask - bid));
+    let by_spread = same(ask, bid.iter().zip(spread).map(|(bid, spread)| bid + spread));
+    let (kept, data) = match (by_ask, by_spread, *choice) {
+        (false, false, _) => (Kept::Both, encode(Kept::Both)?),
+        (true, false, _) => (Kept::Ask, encode(Kept::Ask)?),
+        (false, true, _) => (Kept::Spread, encode(Kept::Spread)?),
+        // What was smaller in the block before is tried alone.
+        (true, true, Some(kept)) => (kept, encode(kept)?),
+        (true, true, None) => {
+            let (a, s) = (encode(Kept::Ask)?, encode(Kept::Spread)?);
+            let best = if a.len() <= s.len() { (Kept::Ask, a) } else { (Kept::Spread, s) };
+            *choice = Some(best.0);
+            best
+        }
+    };
+    let bids = || bid.iter().copied();
+    Ok(Packed {
+        first_ns: time[0],
+        last_ns: time[time.len() - 1],
+        rows: time.len(),
+        min_bid: bids().fold(f64::INFINITY, f64::min),
+        max_bid: bids().fold(f64::NEG_INFINITY, f64::max),
+        kept,
+        data,
+    })
+}
+
+fn same(given: &[f64], rebuilt: impl Iterator<Item = f64>) -> bool {
+    given.iter().zip(rebuilt).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// Which columns a reader wants beside the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    All,
+    /// Time and prices; spread and origin stay empty.
+    Prices,
+    Times,
+}
+
+/// The first and last time that a block says of itself.
+pub(super) fn time_range(data: &[u8]) -> Result<(i64, i64)> {
+    Block::open(data)?.range_i64(0)
+}
+
+/// Appends a block's ticks.
+pub(super) fn unpack(
+    data: &[u8],
+    kept: Kept,
+    wanted: Wanted,
+    origins: &Origins,
+    out: &mut Ticks,
+) -> Result<()> {
+    let block = Block::open(data)?;
+    let start = out.len();
+    block.read_i64(0, &mut out.time_ns)?;
+    if !out.time_ns[start..].is_sorted() {
+        return Err(damaged("its times do not rise".into()));
+    }
+    if wanted == Wanted::Times {
+        return Ok(());
+    }
+    block.read_f64(1, &mut out.bid)?;
+    match kept {
+        Kept::Ask | Kept::Both => block.read_f64(2, &mut out.ask)?,
+        Kept::Spread => {
+            let from = out.spread.len();
+            block.read_f64(2, &mut out.spread)?;
+            let sums = out.bid[start..].iter().zip(&out.spread[from..]).map(|(b, s)| b + s);
+            out.ask.extend(sums);
+            if wanted == Wanted::Prices {
+                out.spread.truncate(from);
+            }
+        }
+    }
+    if wanted == Wanted::Prices {
+        return Ok(());
+    }
+    match kept {
+        Kept::Ask => {
+            let differences = out.ask[start..].iter().zip(&out.bid[start..]).map(|(a, b)| a - b);
+            out.spread.extend(differences);
+        }
+        Kept::Both => block.read_f64(3, &mut out.spread)?,
+        Kept::Spread => {}
+    }
+    let text = block.text(kept.origin_column())?;
+    let numbers = text.words.iter().map(|word| {
+        let origin = origin_of(word)?;
+        origins.number(&origin.lp, &origin.broker_id, origin.utc_offset_s)
+    });
+    let numbers = numbers.collect::<Result<Vec<u32>>>()?;
+    out.origin.extend(text.codes.iter().map(|code| numbers[*code as usize]));
+    Ok(())
+}
+
+fn word(origin: &Origin) -> String {
+    serde_json::json!([origin.lp, origin.broker_id, origin.utc_offset_s]).to_string()
+}
+
+fn origin_of(word: &str) -> Result<Origin> {
+    let parsed: Result<(String, String, i32), _> = serde_json::from_str(word);
+    let (lp, broker_id, utc_offset_s) =
+        parsed.map_err(|_| damaged(format!("an origin is {word:?}")))?;
+    Ok(Origin { lp, broker_id, utc_offset_s })
+}
+
+fn damaged(why: String) -> Error {
+    Error::Corrupt { place: String::new(), what: "a block of ticks".into(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bits(x: &[f64]) -> Vec<u64> {
+        x.iter().map(|x| x.to_bits()).collect()
+    }
+
+    fn ticks(rows: &[(i64, f64, f64, f64, u32)], origins: &Origins) -> Ticks {
+        let mut ticks = Ticks::new("EURUSD".into());
+        for (time, bid, ask, spread, origin) in rows {
+            let name = format!("LP \"{origin}\"");
+            let origin = origins.number(&name, "b", 60 * *origin as i32).unwrap();
+            let (bid, ask, spread) = (*bid, *ask, *spread);
+            ticks.push(&super::super::tick::Row { time_ns: *time, bid, ask, spread, origin });
+        }
+        ticks.origins = origins.all();
+        ticks
+    }
+
+    fn return_trip(ticks: &Ticks, origins: &Origins) -> Vec<Kept> {
+        let packed = pack(ticks).unwrap();
+        let mut back = Ticks::new("EURUSD".into());
+        for block in &packed {
+            unpack(&block.data, block.kept, Wanted::All, origins, &mut back).unwrap();
+        }
+        assert_eq!(back.time_ns, ticks.time_ns);
+        assert_eq!(bits(&back.bid), bits(&ticks.bid));
+        assert_eq!(bits(&back.ask), bits(&ticks.ask));
+        assert_eq!(bits(&back.spread), bits(&ticks.spread));
+        assert_eq!(back.origin, ticks.origin);
+        packed.iter().map(|block| block.kept).collect()
+    }
+
+    /// Goal: the column that is left out is rebuilt bit for bit, and where that cannot be both are kept.
+    #[test]
+    fn what_is_left_out_is_rebuilt() {
+        let origins = Origins::default();
+        let feed: Vec<_> = (0..20_000i64)
+            .map(|i| {
+                let (bid, ask) = ((108_500 + i % 17) as f64 / 1e5, (108_510 + i % 5) as f64 / 1e5);
+                (i / 4, bid, ask, ask - bid, (i % 3) as u32)
+            })
+            .collect();
+        let kept = return_trip(&ticks(&feed, &origins), &origins);
+        assert_eq!(kept.len(), 5, "20,000 ticks in blocks of 4,096 at the most");
+        assert!(!kept.contains(&Kept::Both));
+        let odd: Vec<_> = feed.iter().map(|t| (t.0, t.1, t.2, 7.0, t.4)).collect();
+        assert!(return_trip(&ticks(&odd, &origins), &origins).iter().all(|k| *k == Kept::Both));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Goal: any ticks return bit for bit.
+        #[test]
+        fn ticks_return(
+            mut rows in prop::collection::vec(
+                (any::<i64>(), any::<f64>(), any::<f64>(), any::<f64>(), 0u32..3), 1..200),
+            spread_is_difference in any::<bool>(),
+        ) {
+            rows.sort_by_key(|row| row.0);
+            if spread_is_difference {
+                rows.iter_mut().for_each(|row| row.3 = row.2 - row.1);
+            }
+            let origins = Origins::default();
+            return_trip(&ticks(&rows, &origins), &origins);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The ticks of one symbol in one file: blocks and hot rows as one, in a snapshot.
+
+use std::collections::HashMap;
+
+use super::packed::{Kept, Wanted, unpack};
+use super::tick::{Origins, Row, Ticks};
+use crate::error::{Error, Result};
+use crate::kernel::ReadTx;
+
+/// Which ticks: times from `from_ns` to `to_ns`, both inclusive, without the first `skip`, and at most
+/// `limit` of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) from_ns: i64,
+    pub(super) to_ns: i64,
+    pub(super) skip: usize,
+    pub(super) limit: usize,
+    pub(super) wanted: Wanted,
+}
+
+impl Span {
+    pub(super) fn new(from_ns: i64, to_ns: i64) -> Self {
+        Span { from_ns, to_ns, skip: 0, limit: usize::MAX, wanted: Wanted::All }
+    }
+}
+
+/// A file's symbol, and what its origins are in this store.
+pub(super) struct Part<'a> {
+    pub(super) id: i64,
+    pub(super) origins: &'a Origins,
+    pub(super) numbers: &'a HashMap<i64, u32>,
+}
+
+const BLOCKS: &str = "SELECT id, kept, data FROM tick_block \
+    WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY last_ns, first_ns, id";
+const LAST_BLOCKS: &str = "SELECT id, kept, data FROM tick_block \
+    WHERE symbol_id = ?1 AND first_ns <= ?2 ORDER BY last_ns DESC, first_ns DESC, id DESC";
+const HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
+    WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3 ORDER BY time_ns, arrival LIMIT ?4";
+const LAST_HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
+    WHERE symbol_id = ?1 AND time_ns <= ?2 ORDER BY time_ns DESC, arrival DESC LIMIT ?3";
+
+impl Part<'_> {
+    /// Appends the ticks of a span, rising; whether there are more behind the limit.
+    pub(super) fn read(&self, tx: &ReadTx<'_>, span: &Span, out: &mut Ticks) -> Result<bool> {
+        let most = span.skip.saturating_add(span.limit);
+        let hot_most = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let mut hot = tx.prepare(HOT)?;
+        let mut hot = hot.query((self.id, span.from_ns, span.to_ns, hot_most))?;
+        let mut late = hot.next()?.map(|row| self.row(row)).transpose()?;
+        let mut blocks = tx.prepare(BLOCKS)?;
+        let mut blocks = blocks.query((self.id, span.from_ns, span.to_ns))?;
+        let start = out.len();
+        let mut block = Ticks::new(out.symbol.clone());
+        let mut more = false;
+        'blocks: while let Some(row) = blocks.next()? {
+            block.clear();
+            self.unpack(row, span.wanted, &mut block)?;
+            let mut i = block.time_ns.partition_point(|time| *time < span.from_ns);
+            let end = block.time_ns.partition_point(|time| *time <= span.to_ns);
+            while i < end {
+                let room = most - (out.len() - start);
+                if room == 0 {
+                    more = true;
+                    break 'blocks;
+                }
+                let to = match &late {
+                    None => end,
+                    Some(late) => {
+                        i + block.time_ns[i..end].partition_point(|time| *time <= late.time_ns)
+                    }
+                };
+                let to = to.min(i.saturating_add(room));
+                out.extend(&block, i..to, span.wanted);
+                i = to;
+                if let Some(row) = late.as_ref().filter(|late| {
+                    i < end && late.time_ns < block.time_ns[i] && out.len() - start < most
+                }) {
+                    out.push_wanted(row, span.wanted);
+                    late = hot.next()?.map(|row| self.row(row)).transpose()?;
+                }
+            }
+        }
+        while let Some(row) = late.filter(|_| !more) {
+            if out.len() - start == most {
+                more = true;
+                break;
+            }
+            out.push_wanted(&row, span.wanted);
+            late = hot.next()?.map(|row| self.row(row)).transpose()?;
+        }
+        // What is skipped lies at the very beginning, and is the same in every snapshot.
+        let skip = span.skip.min(out.len() - start);
+        if skip > 0 {
+            assert_eq!(start, 0, "only the first part of a read is continued");
+            out.remove_first(skip);
+        }
+        Ok(more)
+    }
+
+    /// The last `n` ticks up to a time, rising.
+    pub(super) fn last(
+        &self,
+        tx: &ReadTx<'_>,
+        n: usize,
+        to_ns: i64,
+        out: &mut Ticks,
+    ) -> Result<()> {
+        let mut hot = Vec::new();
+        let limit = i64::try_from(n).unwrap_or(i64::MAX);
+        let mut statement = tx.prepare(LAST_HOT)?;
+        let mut rows = statement.query((self.id, to_ns, limit))?;
+        while let Some(row) = rows.next()? {
+            hot.push(self.row(row)?);
+        }
+        hot.reverse();
+        let mut found: Vec<Ticks> = Vec::new();
+        let mut count = 0;
+        let mut statement = tx.prepare(LAST_BLOCKS)?;
+        let mut rows = statement.query((self.id, to_ns))?;
+        while count < n
+            && let Some(row) = rows.next()?
+        {
+            let mut block = Ticks::new(out.symbol.clone());
+            self.unpack(row, Wanted::All, &mut block)?;
+            count += block.time_ns.partition_point(|time| *time <= to_ns);
+            found.push(block);
+        }
+        let mut late = hot.into_iter().peekable();
+        for block in found.iter().rev() {
+            let end = block.time_ns.partition_point(|time| *time <= to_ns);
+            let mut i = 0;
+            while i < end {
+                let limit = late.peek().map_or(i64::MAX, |late| late.time_ns);
+                let to = i + block.time_ns[i..end].partition_point(|time| *time <= limit);
+                out.extend(block, i..to, Wanted::All);
+                i = to;
+                if i < end
+                    && let Some(row) = late.next()
+                {
+                    out.push(&row);
+                }
+            }
+        }
+        late.for_each(|row| out.push(&row));
+        out.keep_last(n);
+        Ok(())
+    }
+
+    fn unpack(&self, row: &rusqlite::Row<'_>, wanted: Wanted, out: &mut Ticks) -> Result<()> {
+        let data = row.get_ref(2)?.as_blob().unwrap_or_default();
+        let kept = row.get_ref(1)?.as_str().unwrap_or_default();
+        let unpacked =
+            Kept::of(kept).and_then(|kept| unpack(data, kept, wanted, self.origins, out));
+        unpacked.map_err(|error| in_block(error, row.get(0).unwrap_or_default()))
+    }
+
+    fn row(&self, row: &rusqlite::Row<'_>) -> Result<Row> {
+        let (mut bid, mut ask) = (row.get(1)?, row.get(2)?);
+        let mut spread: Option<f64> = row.get(3)?;
+        if let Some(zeros) = row.get::<_, Option<i64>>(5)? {
+            // SQLite stores -0.0 as 0.
+            bid = if zeros & 1 != 0 { -0.0 } else { bid };
+            ask = if zeros & 2 != 0 { -0.0 } else { ask };
+            spread = if zeros & 4 != 0 { Some(-0.0) } else { spread };
+        }
+        let id: i64 = row.get(4)?;
+        let origin = self.numbers.get(&id).copied().ok_or_else(|| Error::Corrupt {
+            place: String::new(),
+            what: "table tick_hot".into(),
+            why: format!("a row refers to row {id} of tick_origin, which is not there"),
+        })?;
+        Ok(Row { time_ns: row.get(0)?, bid, ask, spread: spread.unwrap_or(ask - bid), origin })
+    }
+}
+
+/// Says which block was damaged.
+pub(super) fn in_block(error: Error, id: i64) -> Error {
+    match error {
+        Error::Corrupt { place, why, .. } => {
+            Error::Corrupt { place, what: format!("tick_block row {id}"), why }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,335 @@
+//! Reads: ring, queue, day files and blocks as one.
+
+use std::sync::Arc;
+
+use super::calendar::Day;
+use super::json_days;
+use super::merge::merge;
+use super::packed::Wanted;
+use super::part::{Part, Span};
+use super::store::TickStore;
+use super::symbols::Symbol;
+use super::tables;
+use super::tick::{LastTick, Row, Ticks, check_symbol};
+use super::writer::Shared;
+use crate::error::Result;
+use crate::kernel::ReadTx;
+
+/// Days in a range up to which each is looked for by name; beyond, the folders are listed.
+const FEW_DAYS: i64 = 40;
+/// Ticks in one step of a read that goes on in steps.
+const STEP: usize = 64 << 10;
+
+/// What is looked for: a symbol, whether memory knows it or not.
+pub(super) struct Target {
+    pub(super) name: Arc<str>,
+    symbol: Option<Arc<Symbol>>,
+}
+
+/// Where a read in steps goes on: at this time, after so many ticks of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) time_ns: i64,
+    pub(super) skip: usize,
+}
+
+impl Shared {
+    pub(super) fn target(&self, symbol: &str) -> Result<Target> {
+        check_symbol(symbol)?;
+        let symbol_known = self.symbols.get(symbol);
+        let name = symbol_known.as_ref().map_or_else(|| symbol.into(), |known| known.name.clone());
+        Ok(Target { name, symbol: symbol_known })
+    }
+
+    fn pending(&self, target: &Target, day: Day) -> Vec<(u64, Row)> {
+        let Some(symbol) = &target.symbol else { return Vec::new() };
+        let number = symbol.number;
+        let wanted = self
+            .queue
+            .pending(|queued| queued.symbol == number && Day::of(queued.row.time_ns) == day);
+        wanted.into_iter().map(|(ordinal, queued)| (ordinal, queued.row)).collect()
+    }
+
+    /// The ticks of one day within a span, and whether there are more behind its limit.
+    pub(super) fn read_day(&self, target: &Target, day: Day, span: Span) -> Result<(Ticks, bool)> {
+        // What waits comes first: what is committed in between is then seen twice, and told apart.
+        let mut pending = self.pending(target, day);
+        let (from_ns, to_ns) = (span.from_ns.max(day.first_ns()), span.to_ns.min(day.last_ns()));
+        pending.retain(|(_, row)| (from_ns..=to_ns).contains(&row.time_ns));
+        let wanted = if pending.is_empty() { span.wanted } else { Wanted::All };
+        let skip = if from_ns == span.from_ns { span.skip } else { 0 };
+        let span = Span { from_ns, to_ns, skip, wanted, ..span };
+        let mut ticks = Ticks::new(target.name.clone());
+        let (mut more, mark) =
+            self.on_disk(target, day, &mut ticks, |part, tx, out| part.read(tx, &span, out))?;
+        if self.days.is_none() {
+            let keep = ticks.time_ns.partition_point(|time| *time <= to_ns);
+            let first = ticks.time_ns.partition_point(|time| *time < from_ns);
+            let mut within = Ticks::new(target.name.clone());
+            within.extend(&ticks, first..keep, Wanted::All);
+            within.remove_first(span.skip);
+            ticks = within;
+            more = false;
+        }
+        let end = if more { ticks.time_ns.last().copied().unwrap_or(i64::MIN) } else { i64::MAX };
+        let rows: Vec<Row> = pending
+            .into_iter()
+            .filter(|(ordinal, row)| *ordinal > mark && row.time_ns < end)
+            .map(|(_, row)| row)
+            .collect();
+        if !rows.is_empty() {
+            ticks = merge(&ticks, &rows, self.rule(false))?.ticks;
+        }
+        Ok((ticks, more))
+    }
+
+    /// Runs `work` on what the disk has of a day, and says up to which ordinal that is.
+    fn on_disk(
+        &self,
+        target: &Target,
+        day: Day,
+        out: &mut Ticks,
+        work: impl FnOnce(&Part<'_>, &ReadTx<'_>, &mut Ticks) -> Result<bool>,
+    ) -> Result<(bool, u64)> {
+        let Some(days) = &self.days else {
+            let Some(json) = &self.json else { return Ok((false, 0)) };
+            let (rows, mark) = json.read(&target.name, day, &self.origins)?;
+            *out = json_days::sorted(&target.name, rows, i64::MIN, i64::MAX);
+            return Ok((false, mark));
+        };
+        let Some(db) = days.reader(day)? else { return Ok((false, 0)) };
+        db.read(|tx| {
+            if !tables::are_there(tx)? {
+                return Ok((false, 0));
+            }
+            let mark = tables::mark(tx, self.writer)?;
+            let Some(id) = tables::symbol_id(tx, &target.name)? else { return Ok((false, mark)) };
+            let numbers = tables::origins(tx, &self.origins)?;
+            let part = Part { id, origins: &self.origins, numbers: &numbers };
+            Ok((work(&part, tx, out)?, mark))
+        })
+    }
+
+    /// The days of a range that may hold ticks, rising.
+    pub(super) fn days_between(
+        &self,
+        target: &Target,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> Result<Vec<Day>> {
+        if from_ns > to_ns {
+            return Ok(Vec::new());
+        }
+        let (first, last) = (Day::of(from_ns), Day::of(to_ns));
+        if last.0 - first.0 <= FEW_DAYS {
+            return Ok((first.0..=last.0).map(Day).collect());
+        }
+        let mut days = match (&self.days, &self.json) {
+            (Some(days), _) => days.list()?,
+            (None, Some(json)) => json.days(&target.name)?,
+            (None, None) => Vec::new(),
+        };
+        if let Some(symbol) = &target.symbol {
+            let number = symbol.number;
+            let waiting = self.queue.pending(|queued| queued.symbol == number);
+            days.extend(waiting.iter().map(|(_, queued)| Day::of(queued.row.time_ns)));
+            days.sort_unstable();
+            days.dedup();
+        }
+        days.retain(|day| (first..=last).contains(day));
+        Ok(days)
+    }
+
+    /// Calls `each` for the ticks of a range, rising, some ten thousand at a time; `each` says whether it
+    /// wants more.
+    pub(super) fn for_each(
+        &self,
+        target: &Target,
+        from_ns: i64,
+        to_ns: i64,
+        wanted: Wanted,
+        mut each: impl FnMut(&Ticks) -> Result<bool>,
+    ) -> Result<()> {
+        for day in self.days_between(target, from_ns, to_ns)? {
+            let mut place = Some(Place { time_ns: from_ns.max(day.first_ns()), skip: 0 });
+            while let Some(at) = place {
+                let (ticks, next) = self.step(target, day, at, to_ns, wanted)?;
+                if !ticks.is_empty() && !each(&ticks)? {
+                    return Ok(());
+                }
+                place = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next ticks of a day, and where to go on.
+    pub(super) fn step(
+        &self,
+        target: &Target,
+        day: Day,
+        at: Place,
+        to_ns: i64,
+        wanted: Wanted,
+    ) -> Result<(Ticks, Option<Place>)> {
+        let span = Span { from_ns: at.time_ns, to_ns, skip: at.skip, limit: STEP, wanted };
+        let (ticks, more) = self.read_day(target, day, span)?;
+        let next = ticks.time_ns.last().filter(|_| more).map(|last| {
+            let first = ticks.time_ns.partition_point(|time| time < last);
+            let before = if first == 0 && *last == at.time_ns { at.skip } else { 0 };
+            Place { time_ns: *last, skip: before + ticks.len() - first }
+        });
+        Ok((ticks, next))
+    }
+
+    pub(super) fn range(&self, target: &Target, from_ns: i64, to_ns: i64) -> Result<Ticks> {
+        let mut all = Ticks::new(target.name.clone());
+        for day in self.days_between(target, from_ns, to_ns)? {
+            let (ticks, _) = self.read_day(target, day, Span::new(from_ns, to_ns))?;
+            if all.is_empty() {
+                all = ticks;
+            } else {
+                all.extend(&ticks, 0..ticks.len(), Wanted::All);
+            }
+        }
+        all.origins = self.origins.all();
+        Ok(all)
+    }
+
+    /// The last `n` ticks up to a time, from queue and disk.
+    pub(super) fn last(&self, target: &Target, n: usize, to_ns: i64) -> Result<Ticks> {
+        let mut parts: Vec<Ticks> = Vec::new();
+        let mut count = 0;
+        for day in self.days_between(target, i64::MIN, to_ns)?.into_iter().rev() {
+            if count >= n {
+                break;
+            }
+            let mut pending = self.pending(target, day);
+            pending.retain(|(_, row)| row.time_ns <= to_ns);
+            let mut ticks = Ticks::new(target.name.clone());
+            let (_, mark) = self.on_disk(target, day, &mut ticks, |part, tx, out| {
+                part.last(tx, n - count, to_ns, out)?;
+                Ok(false)
+            })?;
+            if self.days.is_none() {
+                let end = ticks.time_ns.partition_point(|time| *time <= to_ns);
+                let mut within = Ticks::new(target.name.clone());
+                within.extend(&ticks, 0..end, Wanted::All);
+                ticks = within;
+            }
+            let rows: Vec<Row> =
+                pending.into_iter().filter(|p| p.0 > mark).map(|(_, row)| row).collect();
+            if !rows.is_empty() {
+                ticks = merge(&ticks, &rows, self.rule(false))?.ticks;
+            }
+            count += ticks.len();
+            parts.push(ticks);
+        }
+        let mut all = Ticks::new(target.name.clone());
+        for part in parts.iter().rev() {
+            all.extend(part, 0..part.len(), Wanted::All);
+        }
+        all.keep_last(n);
+        all.origins = self.origins.all();
+        Ok(all)
+    }
+
+    /// What was stored last, into the rings, when the store is opened.
+    pub(super) fn fill_rings(&self, day: Day) -> Result<()> {
+        /// Ticks of each symbol that are read back.
+        const FILL: usize = 1_000;
+        let Some(days) = &self.days else { return Ok(()) };
+        let only_day = days.list()?.len() == 1;
+        let Some(db) = days.reader(day)? else { return Ok(()) };
+        let symbols = db
+            .read(|tx| if tables::are_there(tx)? { tables::symbols(tx) } else { Ok(Vec::new()) })?;
+        let n = FILL.min(self.config.max_ticks_per_symbol);
+        for (_, name) in symbols {
+            let target = Target { name: name.clone(), symbol: None };
+            let mut ticks = Ticks::new(name.clone());
+            self.on_disk(&target, day, &mut ticks, |part, tx, out| {
+                part.last(tx, n, i64::MAX, out)?;
+                Ok(false)
+            })?;
+            let all = only_day && ticks.len() < n;
+            self.symbols.with(&name, &self.config, self.bars_from_ns(), |symbol| {
+                let mut state = symbol.lock();
+                state.complete = true;
+                state.ring.fill((0..ticks.len()).map(|i| ticks.row(i)), all);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl TickStore {
+    /// The last `n` ticks of a symbol, rising in time; fewer if there are fewer, none for an unknown
+    /// symbol. From memory, if it holds them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a symbol that is none; what the disk says.
+    pub fn get_recent_ticks(&self, symbol: &str, n: usize) -> Result<Ticks> {
+        let shared = &*self.shared;
+        let target = shared.target(symbol)?;
+        if let Some(symbol) = &target.symbol {
+            let state = symbol.lock();
+            let enough = state
+                .ring
+                .time_from_end(n)
+                .is_some_and(|time| state.complete || time >= shared.horizon_ns);
+            if enough {
+                let mut ticks = Ticks::new(target.name.clone());
+                state.ring.last(n).for_each(|row| ticks.push(row));
+                drop(state);
+                ticks.origins = shared.origins.all();
+                return Ok(ticks);
+            }
+        }
+        shared.last(&target, n, i64::MAX)
+    }
+
+    /// The last tick of a symbol.
+    ///
+    /// # Errors
+    /// As [`get_recent_ticks`](Self::get_recent_ticks).
+    pub fn last(&self, symbol: &str) -> Result<Option<LastTick>> {
+        let ticks = self.get_recent_ticks(symbol, 1)?;
+        Ok(ticks.last().map(|tick| LastTick::of(&tick)))
+    }
+
+    /// The ticks of a symbol from one time to another, both inclusive, rising, over as many days as there
+    /// are.
+    ///
+    /// # Errors
+    /// As [`get_recent_ticks`](Self::get_recent_ticks), and
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if a block is damaged.
+    pub fn get_ticks_in_range(&self, symbol: &str, from_ns: i64, to_ns: i64) -> Result<Ticks> {
+        let shared = &*self.shared;
+        shared.range(&shared.target(symbol)?, from_ns, to_ns)
+    }
+
+    /// All symbols that have ticks, in memory or on the disk, in the order of their bytes.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn symbols(&self) -> Result<Vec<String>> {
+        let shared = &*self.shared;
+        let mut found: Vec<String> =
+            shared.symbols.all().iter().map(|symbol| symbol.name.to_string()).collect();
+        if let Some(days) = &shared.days {
+            for day in days.list()? {
+                let Some(db) = days.reader(day)? else { continue };
+                let there = db.read(|tx| {
+                    if tables::are_there(tx)? { tables::symbols(tx) } else { Ok(Vec::new()) }
+                })?;
+                found.extend(there.into_iter().map(|(_, symbol)| symbol.to_string()));
+            }
+        } else if let Some(json) = &shared.json {
+            found.extend(json.symbols()?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+}

@@ -1,0 +1,97 @@
+//! Batches that could not be written: kept in files of their own until they can be.
+//!
+//! A spill file is a JSON file of ticks. Its name is the mark under which its ticks are written, so
+//! that a crash between the commit and the removal of the file writes nothing twice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::calendar::Day;
+use super::day::entries;
+use super::json;
+use super::json_days::{read_rows, tick};
+use super::tick::{Origin, Origins, Row};
+use super::write::Arrived;
+use crate::error::{Error, Result};
+use crate::kernel::write_atomically;
+
+/// Writes ticks of one day to a new spill file.
+pub(super) fn save(
+    folder: &Path,
+    writer: i64,
+    day: Day,
+    parts: &[Arrived],
+    origins: &[Origin],
+) -> Result<PathBuf> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!("spill-{day}-{:016x}-{n}.json", writer as u64));
+    let ticks = parts.iter().flat_map(|part| {
+        part.rows.iter().map(|row| tick(&part.symbol, row, &origins[row.origin as usize]))
+    });
+    write_atomically(&path, &json::write_ticks(ticks), true)?;
+    Ok(path)
+}
+
+/// The spill files of a folder.
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let is = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("spill-") && name.ends_with(".json")
+    };
+    Ok(entries(folder)?.into_iter().filter(is).collect())
+}
+
+/// Ticks in the order of arrival, by day and symbol.
+pub(super) type ByDay = Vec<(Day, Vec<Arrived>)>;
+
+/// The mark of a spill file, and its ticks by day and symbol.
+pub(super) fn load(path: &Path, origins: &Origins) -> Result<(i64, ByDay)> {
+    let text = fs::read(path).map_err(|e| Error::io(path, "reading it", &e))?;
+    let (symbols, rows) = read_rows(path, &text, origins)?;
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let mark = (xxh3_64(name) >> 1) as i64;
+    Ok((mark, by_day(runs(&symbols, &rows))))
+}
+
+/// Each row with its symbol.
+pub(super) fn runs<'a>(
+    symbols: &'a [(Arc<str>, usize)],
+    rows: &'a [Row],
+) -> impl Iterator<Item = (&'a Arc<str>, Row)> {
+    symbols.iter().enumerate().flat_map(move |(i, (symbol, start))| {
+        let end = symbols.get(i + 1).map_or(rows.len(), |next| next.1);
+        rows[*start..end].iter().map(move |row| (symbol, *row))
+    })
+}
+
+/// Ticks in the order of arrival, by day and symbol.
+pub(super) fn by_day<'a>(ticks: impl Iterator<Item = (&'a Arc<str>, Row)>) -> ByDay {
+    let mut days = ByDay::new();
+    // Mostly the next tick is of the same day and symbol, or of one of a few.
+    let (mut d, mut s) = (0, 0);
+    for (symbol, row) in ticks {
+        let day = Day::of(row.time_ns);
+        if days.get(d).is_none_or(|(known, _)| *known != day) {
+            d = days.iter().position(|(known, _)| *known == day).unwrap_or_else(|| {
+                days.push((day, Vec::new()));
+                days.len() - 1
+            });
+        }
+        let parts = &mut days[d].1;
+        let is = |part: &Arrived| Arc::ptr_eq(&part.symbol, symbol) || part.symbol == *symbol;
+        if !parts.get(s).is_some_and(is) {
+            s = parts.iter().position(is).unwrap_or_else(|| {
+                parts.push(Arrived { symbol: symbol.clone(), rows: Vec::new(), packed: None });
+                parts.len() - 1
+            });
+        }
+        parts[s].rows.push(row);
+    }
+    days
+}

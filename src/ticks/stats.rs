@@ -1,0 +1,271 @@
+//! What the store says of itself, under the documented names of both generations and some more.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use super::calendar::Day;
+use super::config::StorageBackend;
+use super::store::TickStore;
+use super::symbols::Counts;
+use super::tables;
+use super::writer::get;
+use crate::error::Result;
+
+/// What the store did and holds. The names of `backend` to `use_json_legacy` and those in `sqlite` are
+/// documented.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct StorageStats {
+    /// Where ticks are kept.
+    pub backend: StorageBackend,
+    /// Ticks that came.
+    pub ticks_received: u64,
+    /// Ticks that were taken.
+    pub ticks_stored: u64,
+    /// Ticks that the throttle left out.
+    pub ticks_throttled: u64,
+    /// Whether JSON files are written.
+    pub use_json_legacy: bool,
+    /// Ticks of which the queue had no room.
+    pub ticks_dropped: u64,
+    /// Ticks in JSON files.
+    pub json_ticks_written: u64,
+    /// Ticks that the rule for duplicates left out.
+    pub duplicates: u64,
+    /// Stored ticks that later ones replaced.
+    pub replaced: u64,
+    /// Ticks that the rule for duplicates refused.
+    pub refused: u64,
+    /// Ticks that went into spill files.
+    pub spilled: u64,
+    /// Of these, written since.
+    pub recovered: u64,
+    /// For how many ms the oldest tick that is not written has been waiting.
+    pub oldest_uncommitted_ms: Option<u64>,
+    /// Symbols in memory.
+    pub symbols: u64,
+    /// Bytes of the rings.
+    pub ring_bytes: u64,
+    /// Ticks in the rings.
+    pub ring_ticks: u64,
+    /// Odd quotes that were stored.
+    pub quality: QualityCounts,
+    /// The day files, where there are any.
+    pub sqlite: Option<SqliteStats>,
+}
+
+/// Quotes that are odd, by what is odd about them; see [`quality`](super::quality).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct QualityCounts {
+    /// The bid is zero or less.
+    pub bid_not_positive: u64,
+    /// The ask is zero or less.
+    pub ask_not_positive: u64,
+    /// The ask is below the bid.
+    pub crossed: u64,
+    /// Bid and ask are equal.
+    pub locked: u64,
+    /// The spread is negative.
+    pub spread_negative: u64,
+    /// The spread is above a tenth of the bid.
+    pub spread_wide: u64,
+    /// The spread is not ask - bid.
+    pub spread_differs: u64,
+}
+
+/// The day files. The names are those of the described system's two generations.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct SqliteStats {
+    /// Ticks written.
+    pub ticks_written: u64,
+    /// Ticks left out as duplicates.
+    pub ticks_skipped: u64,
+    /// Errors of the writer.
+    pub write_errors: u64,
+    /// Ticks that wait to be written.
+    pub queue_size: u64,
+    /// How many may.
+    pub queue_capacity: u64,
+    /// Times that the writer went on to another day.
+    pub db_rotations: u64,
+    /// The file that was written last, or the newest.
+    pub current_db_path: Option<String>,
+    /// Its day.
+    pub current_date: Option<String>,
+    /// The same file.
+    pub db_path: Option<String>,
+    /// Its size.
+    pub db_size_bytes: u64,
+    /// Its size in MiB.
+    pub db_size_mb: f64,
+    /// Ticks in it, rows and blocks.
+    pub total_ticks: u64,
+    /// Symbols in it.
+    pub symbol_count: u64,
+    /// Batches written.
+    pub batches_written: u64,
+    /// Batches that could not be written after all attempts.
+    pub batch_failures: u64,
+    /// Ticks that were neither written nor spilled.
+    pub ticks_lost: u64,
+    /// Attempts after the first.
+    pub retries_total: u64,
+    /// Share of batches that were written, in percent; absent before the first.
+    pub batch_success_rate: Option<f64>,
+}
+
+/// A day file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct DayInfo {
+    /// The day, as `2026-01-19`.
+    pub day: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Ticks that are rows.
+    pub rows: u64,
+    /// Ticks in blocks.
+    pub settled: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Symbols.
+    pub symbols: u64,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+impl TickStore {
+    /// What the store did since it was opened, and the state of the newest day file.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn stats(&self) -> Result<StorageStats> {
+        let shared = &*self.shared;
+        let mut sum = Counts::default();
+        let (mut ring_bytes, mut ring_ticks) = (0, 0);
+        let symbols = shared.symbols.all();
+        for symbol in &symbols {
+            let state = symbol.lock();
+            sum.received += state.counts.received;
+            sum.stored += state.counts.stored;
+            sum.throttled += state.counts.throttled;
+            sum.dropped += state.counts.dropped;
+            for (total, n) in sum.odd.iter_mut().zip(state.counts.odd) {
+                *total += n;
+            }
+            ring_bytes += state.ring.size_bytes() as u64;
+            ring_ticks += state.ring.len() as u64;
+        }
+        let [bid, ask, crossed, locked, negative, wide, differs] = sum.odd;
+        let counters = &shared.counters;
+        Ok(StorageStats {
+            backend: shared.config.backend,
+            ticks_received: sum.received,
+            ticks_stored: sum.stored,
+            ticks_throttled: sum.throttled,
+            use_json_legacy: shared.config.writes_json(),
+            ticks_dropped: sum.dropped,
+            json_ticks_written: get(&counters.json_written),
+            duplicates: get(&counters.duplicates),
+            replaced: get(&counters.replaced),
+            refused: get(&counters.refused),
+            spilled: get(&counters.spilled),
+            recovered: get(&counters.recovered),
+            oldest_uncommitted_ms: shared.queue.oldest_waits().map(|w| w.as_millis() as u64),
+            symbols: symbols.len() as u64,
+            ring_bytes,
+            ring_ticks,
+            quality: QualityCounts {
+                bid_not_positive: bid,
+                ask_not_positive: ask,
+                crossed,
+                locked,
+                spread_negative: negative,
+                spread_wide: wide,
+                spread_differs: differs,
+            },
+            sqlite: self.sqlite_stats()?,
+        })
+    }
+
+    /// The day files, rising, each with what is in it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn days(&self) -> Result<Vec<DayInfo>> {
+        let Some(days) = &self.shared.days else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for (day, path) in days.files()? {
+            let Some(db) = days.reader(day)? else { continue };
+            let (rows, settled, blocks, symbols) = db.read(|tx| {
+                if !tables::are_there(tx)? {
+                    return Ok((0, 0, 0, 0));
+                }
+                let sql = "SELECT (SELECT count(*) FROM tick_hot), \
+                    (SELECT coalesce(sum(rows), 0) FROM tick_block), \
+                    (SELECT count(*) FROM tick_block), (SELECT count(*) FROM tick_symbol)";
+                let counts = tx.query_one(sql, [], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?;
+                Ok(counts.unwrap_or((0i64, 0i64, 0i64, 0i64)))
+            })?;
+            let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
+            let day = day.to_string();
+            let [rows, settled, blocks, symbols] =
+                [rows, settled, blocks, symbols].map(|n| n as u64);
+            found.push(DayInfo { day, path, rows, settled, blocks, symbols, bytes });
+        }
+        Ok(found)
+    }
+
+    fn sqlite_stats(&self) -> Result<Option<SqliteStats>> {
+        let shared = &*self.shared;
+        let Some(days) = &shared.days else { return Ok(None) };
+        let counters = &shared.counters;
+        let written_last = match get(&counters.rotations) {
+            0 => days.list()?.last().copied(),
+            _ => Some(Day(counters.current_day.load(Ordering::Relaxed) as i64)),
+        };
+        let (mut total_ticks, mut symbol_count, mut size) = (0, 0, 0);
+        if let Some(day) = written_last
+            && let Some(db) = days.reader(day)?
+        {
+            size = std::fs::metadata(days.path(day)).map_or(0, |file| file.len());
+            (total_ticks, symbol_count) = db.read(|tx| {
+                if !tables::are_there(tx)? {
+                    return Ok((0, 0));
+                }
+                let sql = "SELECT (SELECT count(*) FROM tick_hot) \
+                    + (SELECT coalesce(sum(rows), 0) FROM tick_block), \
+                    (SELECT count(*) FROM tick_symbol)";
+                let counts = tx.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok(counts.unwrap_or((0i64, 0i64)))
+            })?;
+        }
+        let path = written_last.map(|day| days.path(day).display().to_string());
+        let (written, failed) = (get(&counters.batches), get(&counters.batch_failures));
+        let tried = written + failed;
+        Ok(Some(SqliteStats {
+            ticks_written: get(&counters.written),
+            ticks_skipped: get(&counters.duplicates),
+            write_errors: get(&counters.write_errors),
+            queue_size: shared.queue.depth() as u64,
+            queue_capacity: shared.config.queue_size as u64,
+            db_rotations: get(&counters.rotations),
+            current_db_path: path.clone(),
+            current_date: written_last.map(|day| day.to_string()),
+            db_path: path,
+            db_size_bytes: size,
+            db_size_mb: size as f64 / f64::from(1 << 20),
+            total_ticks: total_ticks as u64,
+            symbol_count: symbol_count as u64,
+            batches_written: written,
+            batch_failures: failed,
+            ticks_lost: get(&counters.lost),
+            retries_total: get(&counters.retries),
+            batch_success_rate: (tried > 0).then(|| 100.0 * written as f64 / tried as f64),
+        }))
+    }
+}

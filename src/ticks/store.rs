@@ -1,0 +1,398 @@
+//! The store's handle.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::batch::{TickBatch, pack_bulk};
+use super::calendar::now_ns;
+use super::config::TickStoreConfig;
+use super::day::Days;
+use super::json_days::JsonDays;
+use super::queue::{Pushed, Queue, Queued, closed};
+use super::symbols::{State, Symbol, Symbols};
+use super::throttle::Throttle;
+use super::tick::{Origins, Row, check_prices, quality};
+use super::write::{Arrived, DayBatch};
+use super::writer::{self, Counters, Shared, add, get};
+use crate::error::{Error, Result};
+use crate::kernel::Durability;
+
+/// What became of a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a tick may have been left out"]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is in the ring and waits to be written.
+    Stored,
+    /// It was left out by the throttle and is nowhere.
+    Throttled,
+    /// It is in the ring, but the queue was full and it will not be written.
+    Dropped,
+}
+
+/// What has been written since the store was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Ticks in day files.
+    pub written: u64,
+    /// Ticks in JSON files.
+    pub json_written: u64,
+    /// Left out by the rule for duplicates.
+    pub duplicates: u64,
+    /// Stored ones that a later one replaced.
+    pub replaced: u64,
+    /// Refused by the rule for duplicates.
+    pub refused: u64,
+    /// Not written since the queue was full.
+    pub dropped: u64,
+    /// In spill files, to be written later.
+    pub spilled: u64,
+    /// Of these, written since.
+    pub recovered: u64,
+    /// Neither written nor spilled when the store was stopped.
+    pub lost: u64,
+}
+
+/// A store of ticks: a hot path that does not wait for the disk, and a history in day files.
+///
+/// Clones share everything, and any number of threads may use them. When the last one is dropped
+/// the queue runs dry first; [`stop`](Self::stop) does the same and reports errors.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// use siltstone::ticks::{Outcome, TickStore, TickStoreConfig, now_ns};
+///
+/// let store = TickStore::new(TickStoreConfig {
+///     sqlite_base_path: folder.path().join("db"),
+///     ..TickStoreConfig::production("BROKER-001")
+/// })?;
+/// let outcome = store.store_tick("EURUSD", 1.0850, 1.0852, 0.0002, "YOFX", now_ns())?;
+/// assert_eq!(outcome, Outcome::Stored);
+/// assert_eq!(store.flush()?.written, 1);
+/// assert_eq!(store.get_recent_ticks("EURUSD", 100)?.last().unwrap().bid, 1.0850);
+/// store.stop()?;
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TickStore {
+    pub(super) shared: Arc<Shared>,
+    guard: Arc<Guard>,
+}
+
+/// Ends the writer when the last handle goes.
+#[derive(Debug)]
+struct Guard {
+    shared: Arc<Shared>,
+    /// The process that the writer runs in: in a fork of it there is none.
+    pid: u32,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Guard {
+    fn new(shared: Arc<Shared>, thread: Option<JoinHandle<()>>) -> Arc<Self> {
+        Arc::new(Guard { shared, pid: std::process::id(), thread: Mutex::new(thread) })
+    }
+
+    fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.queue.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            self.shared.queue.end();
+            self.shared.defer(Error::Closed {
+                what: "the tick store's writer".into(),
+                why: "panicked; what waited in the queue is not written",
+            });
+        }
+        if let Some(days) = &self.shared.days {
+            days.close_all();
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.pid != std::process::id() {
+            return;
+        }
+        self.stop();
+        if let Err(error) = self.shared.take_trouble() {
+            tracing::error!(%error, "the tick store was dropped with an error that nobody asked for");
+        }
+    }
+}
+
+impl TickStore {
+    /// Opens a store; folders and files are made when something is written.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a configuration that contradicts itself, [`Error::Busy`] if another
+    /// store writes the JSON files of that folder, and what the disk says.
+    pub fn new(config: TickStoreConfig) -> Result<Self> {
+        config.check()?;
+        let days =
+            config.writes_sqlite().then(|| Days::new(&config.sqlite_base_path, config.durability));
+        let durable = config.durability == Durability::Disk;
+        let json = config
+            .writes_json()
+            .then(|| JsonDays::open(&config.json_base_path, durable))
+            .transpose()?;
+        let shared = Arc::new(Shared::new(config, days, json)?);
+        let runner = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("siltstone-ticks".into())
+            .spawn(move || writer::run(&runner))
+            .map_err(|e| {
+                Error::io(&shared.config.sqlite_base_path, "starting the writer's thread", &e)
+            })?;
+        Ok(TickStore { guard: Guard::new(shared.clone(), Some(thread)), shared })
+    }
+
+    /// Opens a folder of day files for reading. Nothing is made or changed, and a tick is refused.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such folder; what the disk says.
+    pub fn open_read_only(base: impl AsRef<Path>) -> Result<Self> {
+        let base = base.as_ref();
+        if !base.is_dir() {
+            let place = base.parent().unwrap_or(Path::new(".")).display().to_string();
+            let name = base.display().to_string();
+            return Err(Error::NotFound { what: "folder", name, place });
+        }
+        let config = TickStoreConfig {
+            sqlite_base_path: base.to_owned(),
+            ..TickStoreConfig::production("read-only")
+        };
+        let shared = Arc::new(Shared::new(config, Some(Days::read_only(base)), None)?);
+        shared.queue.end();
+        shared.stopping.store(true, Ordering::Relaxed);
+        Ok(TickStore { guard: Guard::new(shared.clone(), None), shared })
+    }
+
+    /// How the store was set up.
+    pub fn config(&self) -> &TickStoreConfig {
+        &self.shared.config
+    }
+
+    /// Takes one tick: into the ring of its symbol, and into the queue. Never waits for the disk,
+    /// unless the store was told to ([`QueueFull::Block`](super::QueueFull::Block)).
+    ///
+    /// - `time_ns`: ns since 1970-01-01 UTC, any order.
+    /// - `bid`, `ask`, `spread`: finite; zeros and crossed prices are quotes, and counted as odd.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a symbol that is none and for NaN or infinity; [`Error::QueueFull`]
+    /// with [`QueueFull::Error`](super::QueueFull::Error); [`Error::Closed`] after a stop. The tick is nowhere then.
+    pub fn store_tick(
+        &self,
+        symbol: &str,
+        bid: f64,
+        ask: f64,
+        spread: f64,
+        lp: &str,
+        time_ns: i64,
+    ) -> Result<Outcome> {
+        check_prices(bid, ask, spread)?;
+        let shared = &*self.shared;
+        shared.symbols.with(symbol, &shared.config, shared.bars_from_ns(), |symbol| {
+            let row = Row { time_ns, bid, ask, spread, origin: 0 };
+            shared.take(symbol, row, lp)
+        })
+    }
+
+    /// Takes many ticks and returns when they are written, at the durability of the store: all of a
+    /// day in one transaction, after what was queued before. A part of 2,048 ticks or more of one symbol and
+    /// day goes into blocks at once. The throttle is not asked.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] before anything is written; [`Error::Exists`] with
+    /// [`Duplicates::Error`](super::Duplicates::Error); what the disk says. Days that were written
+    /// before the error stay; the rest is not in the store.
+    pub fn store_ticks(&self, batch: &TickBatch<'_>) -> Result<FlushReport> {
+        batch.check()?;
+        let shared = &*self.shared;
+        if shared.stopping.load(Ordering::Relaxed) {
+            return Err(closed());
+        }
+        if shared.queue.depth() > 0 || shared.queue.oldest_waits().is_some() {
+            shared.queue.drain();
+        }
+        let mut day_parts = batch.parts(shared)?;
+        if shared.days.is_some() {
+            for (day, parts) in &mut day_parts {
+                pack_bulk(parts, shared)?;
+                let mut parts = parts.clone();
+                parts.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+                let rule = shared.rule(true);
+                let batch = DayBatch { parts, rule, mark: None, settled: false, source: None };
+                shared.count(shared.write_day(*day, Arc::new(batch))?);
+                add(&shared.counters.batches, 1);
+            }
+        }
+        let parts = || day_parts.iter().flat_map(|(_, parts)| parts);
+        if let Some(json) = &shared.json {
+            let rows = parts().flat_map(|p| p.rows.iter().map(|row| (p.symbol.clone(), *row)));
+            json.add(rows.collect(), 0);
+            let written = json.flush(&shared.origins)?;
+            add(&shared.counters.json_written, written);
+        }
+        parts().try_for_each(|part| shared.remember(part))?;
+        Ok(shared.report())
+    }
+
+    /// Waits until everything that was accepted before is written, at the durability of the store.
+    ///
+    /// # Errors
+    /// The first thing that went wrong since the last call, told once: ticks that were spilled,
+    /// refused or lost are counted in [`report`](Self::report).
+    pub fn flush(&self) -> Result<FlushReport> {
+        let shared = &*self.shared;
+        shared.json_urgent.store(true, Ordering::Relaxed);
+        shared.queue.drain();
+        shared.json_urgent.store(false, Ordering::Relaxed);
+        if let Some(json) = shared.json.as_ref().filter(|json| !json.is_empty()) {
+            writer::flush_json(shared, json);
+        }
+        shared.take_trouble()?;
+        Ok(shared.report())
+    }
+
+    /// What has been written since the store was opened.
+    pub fn report(&self) -> FlushReport {
+        self.shared.report()
+    }
+
+    /// Writes everything that was accepted and ends the writer. Reads go on; ticks are refused from
+    /// now on. A second call does nothing.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn stop(&self) -> Result<FlushReport> {
+        self.guard.stop();
+        self.shared.take_trouble()?;
+        Ok(self.shared.report())
+    }
+}
+
+impl Shared {
+    /// What a store has in memory, with what the newest file holds.
+    fn new(config: TickStoreConfig, days: Option<Days>, json: Option<JsonDays>) -> Result<Self> {
+        let last_day = match &days {
+            Some(days) => days.list()?.last().copied(),
+            None => None,
+        };
+        let horizon_ns = match (&days, last_day) {
+            (Some(_), None) => i64::MIN,
+            (Some(_), Some(day)) => day.last_ns().saturating_add(1),
+            // Which JSON files there are is not asked.
+            (None, _) => i64::MAX,
+        };
+        let seed = [now_ns(), i64::from(std::process::id()), &raw const config as i64];
+        let seed: Vec<u8> = seed.iter().flat_map(|n| n.to_le_bytes()).collect();
+        let shared = Shared {
+            queue: Queue::new(config.queue_size, config.batch_size.min(config.queue_size)),
+            symbols: Symbols::default(),
+            origins: Arc::new(Origins::default()),
+            days,
+            json,
+            writer: (xxh3_64(&seed) >> 1) as i64,
+            horizon_ns,
+            counters: Counters::default(),
+            trouble: Mutex::default(),
+            spilled: AtomicBool::new(false),
+            json_urgent: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            config,
+        };
+        if let Some(day) = last_day {
+            shared.fill_rings(day)?;
+        }
+        Ok(shared)
+    }
+
+    /// The hot path, behind the look-up of the symbol.
+    fn take(&self, symbol: &Symbol, mut row: Row, lp: &str) -> Result<Outcome> {
+        let config = &self.config;
+        let mut state = symbol.lock();
+        state.counts.received += 1;
+        if config.throttle != Throttle::Off
+            && state.last.leaves_out(config.throttle, row.bid, row.ask)
+        {
+            state.counts.throttled += 1;
+            return Ok(Outcome::Throttled);
+        }
+        row.origin = match state.source(lp) {
+            Some(number) => number,
+            None => {
+                let number = self.origins.number(lp, &config.broker_id, config.utc_offset_s)?;
+                state.remember_source(lp, number);
+                number
+            }
+        };
+        let pushed = self.queue.push(Queued { symbol: symbol.number, row }, config.queue_full)?;
+        state.counts.stored += 1;
+        self.keep(&mut state, &row);
+        if pushed == Pushed::Queued {
+            return Ok(Outcome::Stored);
+        }
+        state.counts.dropped += 1;
+        let newest = pushed == Pushed::DroppedNewest;
+        Ok(if newest { Outcome::Dropped } else { Outcome::Stored })
+    }
+
+    /// Puts ticks that are written into memory.
+    pub(super) fn remember(&self, part: &Arrived) -> Result<()> {
+        let config = &self.config;
+        self.symbols.with(&part.symbol, config, self.bars_from_ns(), |symbol| {
+            let mut state = symbol.lock();
+            state.counts.received += part.rows.len() as u64;
+            state.counts.stored += part.rows.len() as u64;
+            for row in &part.rows {
+                self.keep(&mut state, row);
+            }
+            Ok(())
+        })
+    }
+
+    /// From where on the bars in memory are complete: nowhere if a rule may take ticks away again.
+    pub(super) fn bars_from_ns(&self) -> i64 {
+        if self.rule(false).keeps_all() { self.horizon_ns } else { i64::MAX }
+    }
+
+    /// A tick into what memory holds of its symbol.
+    fn keep(&self, state: &mut State, row: &Row) {
+        state.last.store(row.bid, row.ask);
+        let odd = quality(row.bid, row.ask, row.spread);
+        if odd != 0 {
+            for (bit, count) in state.counts.odd.iter_mut().enumerate() {
+                *count += u64::from(odd >> bit & 1);
+            }
+        }
+        state.ring.push(*row, self.config.duplicates, self.config.duplicate_key_ns);
+        state.minutes.add(row.time_ns, (row.bid + row.ask) / 2.0);
+    }
+
+    pub(super) fn report(&self) -> FlushReport {
+        let counters = &self.counters;
+        let dropped: u64 = self.symbols.all().iter().map(|s| s.lock().counts.dropped).sum();
+        FlushReport {
+            written: get(&counters.written),
+            json_written: get(&counters.json_written),
+            duplicates: get(&counters.duplicates),
+            replaced: get(&counters.replaced),
+            refused: get(&counters.refused),
+            dropped,
+            spilled: get(&counters.spilled),
+            recovered: get(&counters.recovered),
+            lost: get(&counters.lost),
+        }
+    }
+}

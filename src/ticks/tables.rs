@@ -1,0 +1,134 @@
+//! The tables of a day file, and what its writer remembers of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::tick::{Origin, Origins};
+use crate::error::{Error, Result};
+use crate::kernel::{Lineage, ReadTx, WriteTx, table_exists};
+
+/// All versions of the store's tables.
+pub(crate) static LINEAGE: Lineage =
+    Lineage { store: "ticks", steps: &[include_str!("migrations/0001_ticks.sql")] };
+
+/// Whether the file has the store's tables yet.
+pub(super) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
+    table_exists(tx, "tick_hot")
+}
+
+/// The id of a symbol; `None` if the file has no tick of it.
+pub(super) fn symbol_id(tx: &ReadTx<'_>, symbol: &str) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM tick_symbol WHERE symbol = ?1";
+    tx.query_one(sql, [symbol], |row| Ok(row.get(0)?))
+}
+
+/// All symbols of the file, with their ids.
+pub(super) fn symbols(tx: &ReadTx<'_>) -> Result<Vec<(i64, Arc<str>)>> {
+    tx.query("SELECT id, symbol FROM tick_symbol ORDER BY symbol", [], |row| {
+        let symbol: String = row.get(1)?;
+        super::tick::check_symbol(&symbol).map_err(|error| Error::Corrupt {
+            place: String::new(),
+            what: "table tick_symbol".into(),
+            why: error.to_string(),
+        })?;
+        Ok((row.get(0)?, symbol.into()))
+    })
+}
+
+/// The file's origins by their id, as numbers of the store.
+pub(super) fn origins(tx: &ReadTx<'_>, known: &Origins) -> Result<HashMap<i64, u32>> {
+    let sql = "SELECT id, lp_source, broker_id, utc_offset_s FROM tick_origin";
+    let rows = tx.query(sql, [], |row| {
+        let (lp, broker): (String, String) = (row.get(1)?, row.get(2)?);
+        Ok((row.get(0)?, known.number(&lp, &broker, row.get(3)?)?))
+    })?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Up to which of its ticks a writer has committed in this file.
+pub(super) fn mark(tx: &ReadTx<'_>, writer: i64) -> Result<u64> {
+    let sql = "SELECT ordinal FROM tick_mark WHERE writer = ?1";
+    let mark = tx.query_one(sql, [writer], |row| Ok(row.get::<_, i64>(0)?))?;
+    Ok(mark.unwrap_or(0) as u64)
+}
+
+/// What the writer remembers of a file between two transactions.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) symbols: HashMap<Arc<str>, SymbolKnown>,
+    origins: HashMap<Origin, i64>,
+    next_arrival: Option<i64>,
+}
+
+/// What it remembers of a symbol.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SymbolKnown {
+    pub(super) id: i64,
+    /// The greatest time stored, `i64::MIN` if there is none.
+    pub(super) last_ns: i64,
+}
+
+impl Known {
+    pub(super) fn symbol(&mut self, tx: &WriteTx<'_>, symbol: &Arc<str>) -> Result<SymbolKnown> {
+        if let Some(known) = self.symbols.get(symbol) {
+            return Ok(*known);
+        }
+        let id = match symbol_id(tx, symbol)? {
+            Some(id) => id,
+            None => tx.insert("INSERT INTO tick_symbol (symbol) VALUES (?1)", [&**symbol])?,
+        };
+        let sql = "SELECT max((SELECT coalesce(max(time_ns), ?2) FROM tick_hot WHERE symbol_id = ?1), \
+            (SELECT coalesce(max(last_ns), ?2) FROM tick_block WHERE symbol_id = ?1))";
+        let last_ns = tx.query_one(sql, (id, i64::MIN), |row| Ok(row.get(0)?))?;
+        let known = SymbolKnown { id, last_ns: last_ns.unwrap_or(i64::MIN) };
+        self.symbols.insert(symbol.clone(), known);
+        Ok(known)
+    }
+
+    pub(super) fn origin(&mut self, tx: &WriteTx<'_>, origin: &Origin) -> Result<i64> {
+        if let Some(id) = self.origins.get(origin) {
+            return Ok(*id);
+        }
+        let key = (&origin.lp, &origin.broker_id, origin.utc_offset_s);
+        let sql = "SELECT id FROM tick_origin \
+            WHERE lp_source = ?1 AND broker_id = ?2 AND utc_offset_s = ?3";
+        let id = match tx.query_one(sql, key, |row| Ok(row.get(0)?))? {
+            Some(id) => id,
+            None => tx.insert(
+                "INSERT INTO tick_origin (lp_source, broker_id, utc_offset_s) VALUES (?1, ?2, ?3)",
+                key,
+            )?,
+        };
+        self.origins.insert(origin.clone(), id);
+        Ok(id)
+    }
+
+    /// The arrival number of the next tick.
+    pub(super) fn next_arrival(&mut self, tx: &WriteTx<'_>) -> Result<i64> {
+        if let Some(next) = self.next_arrival {
+            return Ok(next);
+        }
+        let sql = "SELECT value FROM tick_counter WHERE name = 'next_arrival'";
+        let next = tx.query_one(sql, [], |row| Ok(row.get(0)?))?;
+        next.ok_or_else(|| Error::Corrupt {
+            place: String::new(),
+            what: "table tick_counter".into(),
+            why: "it has no row next_arrival".into(),
+        })
+    }
+
+    pub(super) fn set_next_arrival(&mut self, tx: &WriteTx<'_>, next: i64) -> Result<()> {
+        if self.next_arrival != Some(next) {
+            tx.execute("UPDATE tick_counter SET value = ?1 WHERE name = 'next_arrival'", [next])?;
+            self.next_arrival = Some(next);
+        }
+        Ok(())
+    }
+}
+
+/// Says in the file up to which of its ticks a writer has committed here.
+pub(super) fn set_mark(tx: &WriteTx<'_>, writer: i64, ordinal: u64) -> Result<()> {
+    let sql = "INSERT INTO tick_mark (writer, ordinal) VALUES (?1, ?2) \
+        ON CONFLICT (writer) DO UPDATE SET ordinal = max(ordinal, excluded.ordinal)";
+    tx.execute(sql, (writer, ordinal as i64)).map(drop)
+}

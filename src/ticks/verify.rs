@@ -1,0 +1,71 @@
+//! The store's own checks of one file.
+
+use super::packed::{self, Kept, Wanted, unpack};
+use super::tables;
+use super::tick::{Origins, Ticks};
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, VerifyReport};
+
+/// Where there are blocks, the documented table with their rows too.
+pub(crate) const VIEW: (&str, &str, &str) =
+    ("tick_block", "ticks", include_str!("migrations/settled_view.sql"));
+
+/// Unpacks every block, and compares it with what its row says; looks for rows that refer to nothing.
+pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
+    if !tables::are_there(tx)? {
+        return Ok(());
+    }
+    let dangling = [
+        ("tick_hot", "a symbol", "symbol_id", "tick_symbol"),
+        ("tick_hot", "an origin", "origin_id", "tick_origin"),
+        ("tick_block", "a symbol", "symbol_id", "tick_symbol"),
+    ];
+    for (table, what, column, parent) in dangling {
+        let sql =
+            format!("SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT id FROM {parent})");
+        let n = tx.query_one(&sql, [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
+        if n > 0 {
+            report.find(table, format!("{n} rows refer to {what} that is not there"));
+        }
+    }
+    let sql = "SELECT id, symbol_id, first_ns, last_ns, rows, kept, checksum, data FROM tick_block \
+        ORDER BY symbol_id, last_ns, first_ns, id";
+    let origins = Origins::default();
+    let (mut before, mut ticks) = (None::<(i64, i64)>, Ticks::new("".into()));
+    let mut statement = tx.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let place = format!("tick_block row {}", row.get::<_, i64>(0)?);
+        let (symbol, first, last): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        let (count, kept): (i64, String) = (row.get(4)?, row.get(5)?);
+        let sum = row.get_ref(6)?.as_blob().unwrap_or_default();
+        let data = row.get_ref(7)?.as_blob().unwrap_or_default();
+        report.checksums += 1;
+        ticks.clear();
+        let unpacked =
+            Kept::of(&kept).and_then(|kept| unpack(data, kept, Wanted::All, &origins, &mut ticks));
+        if let Err(error) = unpacked {
+            let why = match error {
+                Error::Corrupt { why, .. } => why,
+                other => other.to_string(),
+            };
+            report.find(place, why);
+            continue;
+        }
+        if !data.ends_with(sum) || sum.len() != 16 {
+            report.find(&place, "its checksum is not that of its block");
+        }
+        if packed::time_range(data).ok() != Some((first, last)) {
+            report.find(&place, "its times are not the range that its block says");
+        }
+        let ends = ticks.time_ns.first().copied().zip(ticks.time_ns.last().copied());
+        if ticks.len() as i64 != count || ends != Some((first, last)) {
+            report.find(&place, "its count or its times are not those of its block");
+        }
+        if before.is_some_and(|(other, end)| other == symbol && end > first) {
+            report.find(&place, "it begins before the block before it ends");
+        }
+        before = Some((symbol, last));
+    }
+    Ok(())
+}

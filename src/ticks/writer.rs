@@ -1,0 +1,303 @@
+//! The thread that writes what waits in the queue.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::calendar::Day;
+use super::config::TickStoreConfig;
+use super::day::Days;
+use super::json_days::JsonDays;
+use super::merge::{Added, Rule};
+use super::queue::{Batch, Queue, Work};
+use super::spill;
+use super::symbols::Symbols;
+use super::tick::Origins;
+use super::write::{self, Arrived, DayBatch};
+use crate::error::{Error, Result};
+
+/// Waits before the second and the third attempt.
+const BACK_OFF_MS: [u64; 2] = [100, 200];
+/// How long a batch that can neither be written nor spilled waits for the next try.
+const PARKED: Duration = Duration::from_millis(500);
+/// How often spill files are tried again while nothing comes.
+const RECOVERY: Duration = Duration::from_secs(5);
+/// How often JSON files are written, unless somebody asks.
+const JSON_INTERVAL: Duration = Duration::from_secs(30);
+/// After a stop, so often is a batch tried again before it is given up.
+const LAST_TRIES: u32 = 3;
+
+/// What the store and its writer share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: TickStoreConfig,
+    pub(super) symbols: Symbols,
+    pub(super) origins: Arc<Origins>,
+    pub(super) queue: Queue,
+    pub(super) days: Option<Days>,
+    pub(super) json: Option<JsonDays>,
+    /// Names this store's ticks in the marks of day files.
+    pub(super) writer: i64,
+    /// No file held a tick from here on when the store was opened.
+    pub(super) horizon_ns: i64,
+    pub(super) counters: Counters,
+    /// The first thing that went wrong since somebody was told.
+    pub(super) trouble: Mutex<Option<Error>>,
+    pub(super) spilled: AtomicBool,
+    pub(super) json_urgent: AtomicBool,
+    pub(super) stopping: AtomicBool,
+}
+
+/// What the writer did.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) written: AtomicU64,
+    pub(super) json_written: AtomicU64,
+    pub(super) duplicates: AtomicU64,
+    pub(super) replaced: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) spilled: AtomicU64,
+    pub(super) recovered: AtomicU64,
+    pub(super) lost: AtomicU64,
+    pub(super) batches: AtomicU64,
+    pub(super) batch_failures: AtomicU64,
+    pub(super) write_errors: AtomicU64,
+    pub(super) retries: AtomicU64,
+    pub(super) rotations: AtomicU64,
+    pub(super) current_day: AtomicU64,
+}
+
+pub(super) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+pub(super) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Shared {
+    pub(super) fn rule(&self, strict: bool) -> Rule {
+        let (duplicates, key_ns) = (self.config.duplicates, self.config.duplicate_key_ns);
+        Rule::Policy { duplicates, key_ns, strict }
+    }
+
+    /// Keeps the first error until somebody is told.
+    pub(super) fn defer(&self, error: Error) {
+        tracing::error!(%error, "the tick store's writer");
+        add(&self.counters.write_errors, 1);
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    pub(super) fn take_trouble(&self) -> Result<()> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn count(&self, added: Added) {
+        add(&self.counters.written, added.stored);
+        add(&self.counters.duplicates, added.dropped);
+        add(&self.counters.replaced, added.replaced);
+        add(&self.counters.refused, added.refused);
+    }
+
+    /// Writes one day's ticks in one transaction, at the store's durability.
+    pub(super) fn write_day(&self, day: Day, batch: Arc<DayBatch>) -> Result<Added> {
+        let days = self.days.as_ref().expect("only a store with day files writes them");
+        let db = days.writer(day)?;
+        let origins = self.origins.clone();
+        let added = db.write(move |tx| write::write(tx, &batch, &origins))?;
+        let before = self.counters.current_day.swap(day.0 as u64, Ordering::Relaxed);
+        add(&self.counters.rotations, u64::from(before != day.0 as u64));
+        Ok(added)
+    }
+}
+
+/// The writer's thread: until the queue is closed and empty.
+pub(super) fn run(shared: &Shared) {
+    let mut json_written = Instant::now();
+    let patience = shared.config.flush_interval;
+    // What an earlier run left behind.
+    shared.spilled.store(true, Ordering::Relaxed);
+    recover(shared);
+    loop {
+        let json_waits = shared.json.as_ref().is_some_and(|json| !json.is_empty());
+        let idle = match shared.spilled.load(Ordering::Relaxed) {
+            true => Some(patience.min(RECOVERY)),
+            false => json_waits.then(|| JSON_INTERVAL.saturating_sub(json_written.elapsed())),
+        };
+        let is_batch = match shared.queue.take(patience, idle) {
+            Work::Write(batch) => {
+                write_batch(shared, &batch);
+                true
+            }
+            Work::Idle => false,
+            Work::End => break,
+        };
+        if let Some(json) = &shared.json {
+            let urgent = shared.json_urgent.load(Ordering::Relaxed);
+            if urgent || json_written.elapsed() >= JSON_INTERVAL {
+                flush_json(shared, json);
+                json_written = Instant::now();
+            }
+        }
+        // Before the batch counts as done: so a flush brings back what was spilled before it.
+        recover(shared);
+        if is_batch {
+            shared.queue.finish();
+        }
+    }
+    if let Some(json) = &shared.json {
+        flush_json(shared, json);
+    }
+    shared.queue.end();
+}
+
+pub(super) fn flush_json(shared: &Shared, json: &JsonDays) {
+    match json.flush(&shared.origins) {
+        Ok(n) => add(&shared.counters.json_written, n),
+        Err(error) => shared.defer(error),
+    }
+}
+
+fn write_batch(shared: &Shared, batch: &Batch) {
+    let symbols = shared.symbols.all();
+    let name = |number: u32| &symbols[number as usize].name;
+    let last = batch.first + batch.rows.len() as u64 - 1;
+    if shared.days.is_some() {
+        let ticks = batch.rows.iter().map(|queued| (name(queued.symbol), queued.row));
+        for (day, mut parts) in spill::by_day(ticks) {
+            // In the order of the table: neighbours in it are written one after another.
+            if shared.config.duplicate_key_ns == 1 {
+                // Else the order of arrival decides between ticks of different times.
+                parts.iter_mut().for_each(|part| part.rows.sort_by_key(|row| row.time_ns));
+            }
+            parts.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+            write_or_spill(shared, day, parts, last);
+        }
+    }
+    if let Some(json) = &shared.json {
+        let rows = batch.rows.iter().map(|queued| (name(queued.symbol).clone(), queued.row));
+        json.add(rows.collect(), last);
+    }
+}
+
+/// Whether another try may go better.
+fn may_pass(error: &Error) -> bool {
+    matches!(error, Error::Busy { .. } | Error::Io { .. } | Error::Interrupted { .. })
+}
+
+fn write_or_spill(shared: &Shared, day: Day, parts: Vec<Arrived>, last: u64) {
+    let n: u64 = parts.iter().map(|part| part.rows.len() as u64).sum();
+    let batch = Arc::new(DayBatch {
+        parts,
+        rule: shared.rule(false),
+        mark: Some((shared.writer, last)),
+        settled: false,
+        source: None,
+    });
+    let mut last_tries = 0;
+    loop {
+        let error = match try_write(shared, day, &batch) {
+            Ok(added) => {
+                add(&shared.counters.batches, 1);
+                shared.count(added);
+                if added.refused > 0 {
+                    shared.defer(refused(day, added.refused));
+                }
+                return;
+            }
+            Err(error) => error,
+        };
+        add(&shared.counters.batch_failures, 1);
+        let folder = shared.config.spill_folder();
+        let all = shared.origins.all();
+        match spill::save(&folder, shared.writer, day, &batch.parts, &all) {
+            Ok(path) => {
+                tracing::warn!(path = %path.display(), ticks = n, "ticks were spilled");
+                add(&shared.counters.spilled, n);
+                shared.spilled.store(true, Ordering::Relaxed);
+                shared.defer(error);
+                return;
+            }
+            Err(spill_error) => shared.defer(spill_error),
+        }
+        // Nowhere to put it: it stays here, and the queue fills behind it.
+        if shared.stopping.load(Ordering::Relaxed) {
+            last_tries += 1;
+            if last_tries > LAST_TRIES {
+                add(&shared.counters.lost, n);
+                shared.defer(error);
+                return;
+            }
+        }
+        std::thread::sleep(PARKED);
+    }
+}
+
+fn try_write(shared: &Shared, day: Day, batch: &Arc<DayBatch>) -> Result<Added> {
+    let mut tries = BACK_OFF_MS.iter();
+    loop {
+        match shared.write_day(day, batch.clone()) {
+            Err(error) if may_pass(&error) => {
+                let Some(wait) = tries.next() else { return Err(error) };
+                tracing::warn!(%error, "a batch of ticks is tried again");
+                add(&shared.counters.retries, 1);
+                std::thread::sleep(Duration::from_millis(*wait));
+            }
+            done => return done,
+        }
+    }
+}
+
+fn refused(day: Day, n: u64) -> Error {
+    Error::Exists {
+        what: format!("{n} ticks at a symbol and time that were stored before"),
+        place: format!("the day {day}"),
+        hint: "they were refused, as configured",
+    }
+}
+
+/// Writes the ticks of spill files where they belong, and removes the files.
+fn recover(shared: &Shared) {
+    if shared.days.is_none() || !shared.spilled.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    match spill::list(&shared.config.spill_folder()) {
+        Ok(files) => {
+            for file in files {
+                if let Err(error) = recover_file(shared, &file) {
+                    // The next batch that goes well tries again.
+                    tracing::warn!(%error, file = %file.display(), "a spill file stays");
+                    shared.spilled.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+        Err(error) => shared.defer(error),
+    }
+}
+
+fn recover_file(shared: &Shared, file: &PathBuf) -> Result<()> {
+    let (mark, days) = spill::load(file, &shared.origins)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let own = name.contains(&format!("-{:016x}-", shared.writer as u64));
+    for (day, parts) in days {
+        let n: u64 = parts.iter().map(|part| part.rows.len() as u64).sum();
+        let batch = DayBatch {
+            parts,
+            rule: shared.rule(false),
+            mark: Some((mark, 1)),
+            settled: false,
+            source: None,
+        };
+        let batch = Arc::new(batch);
+        let added = shared.write_day(day, batch.clone())?;
+        shared.count(added);
+        add(&shared.counters.recovered, n);
+        // What this store took is in its rings; what was there before was read from the disk.
+        if !own && added.stored > 0 {
+            batch.parts.iter().try_for_each(|part| shared.remember(part))?;
+        }
+    }
+    std::fs::remove_file(file).map_err(|e| Error::io(file, "removing it", &e))
+}
