@@ -1,8 +1,9 @@
-//! `silt demo`: an epidemic, recorded by one process while another reads it.
+//! `silt demo`: an epidemic, recorded by one process while another reads it; then the day of a market.
 
 pub(crate) mod record;
 
 mod epidemic;
+mod market;
 mod random;
 mod show;
 mod watch;
@@ -24,16 +25,17 @@ const ABOUT: &str = "about_this_demo";
 /// Who made the file, in [`ABOUT`].
 const MAKER: &str = "silt demo";
 
-/// Record an epidemic into demo.db, and watch while it is written
+/// Record an epidemic and a market, and look while they are written
 ///
 /// One process simulates an epidemic in six towns and records every day of it. This one reads the same
-/// file meanwhile, then sums up, goes back in time to the worst day, draws what happened, and says
-/// what to try next.
+/// file meanwhile, then sums up, goes back in time to the worst day and draws what happened. Then it
+/// takes the quotes of a market's day into demo-ticks, tick by tick, and draws their bars. In the end it
+/// says what to try next.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt demo --fast")]
 pub(crate) struct Args {
-    /// The folder for demo.db
+    /// The folder for demo.db and demo-ticks
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
 
@@ -55,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long)]
     fast: bool,
 
-    /// Replace demo.db even if it is something else than an earlier demo
+    /// Replace demo.db and the day in demo-ticks even if they are something else than an earlier demo
     #[arg(long)]
     overwrite: bool,
 }
@@ -68,6 +70,8 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         false => args.dir.join("demo.db"),
     };
     clear(&path, args.overwrite)?;
+    let ticks = market::folder_beside(&path);
+    market::clear(&ticks, args.overwrite)?;
     std::fs::create_dir_all(&args.dir).map_err(|error| {
         Failure::said(format!("{}: cannot create the folder: {error}", args.dir.display()))
     })?;
@@ -77,7 +81,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     // While there was a reader, the writer could not put its log away.
     SimulationDatabase::open(&path)?.close()?;
     let db = SimulationDatabase::open_read_only(&path)?;
-    show::show(&show::Demo { args, path: &path, db: &db, watched: &watched, took }, console)?;
+    let market = market::record(ticks, args.seed)?;
+    let (path, db, watched, market) = (&path, &db, &watched, &market);
+    show::show(&show::Demo { args, path, db, watched, took, market }, console)?;
     Ok(Exit::Done)
 }
 
@@ -93,6 +99,11 @@ fn clear(path: &Path, overwrite: bool) -> Outcome<()> {
             path.display()
         )));
     }
+    remove_database(path)
+}
+
+/// Removes a database with its log.
+fn remove_database(path: &Path) -> Outcome<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -1,7 +1,8 @@
 //! Building key states behind the writes.
 //!
 //! A group gets one after [`UPDATES`] updates of its dataset if the updates since the last one
-//! hold [`SHARE`] times its size, after [`DENSE_UPDATES`] if they hold [`DENSE_SHARE`] times, and after [`UPDATES_MOST`] in any case: so they take at most a fifth of
+//! hold [`SHARE`] times its size, after [`DENSE_UPDATES`] if it is at least [`DENSE_BYTES`] large and they
+//! hold [`DENSE_SHARE`] times, and after [`UPDATES_MOST`] in any case: so they take at most a fifth of
 //! the file or one state every 4,096 updates, and a seek replays at most so many. A group that did not
 //! change gets a row that points to the earlier one.
 //!
@@ -23,9 +24,11 @@ use crate::simulation::update::Group;
 
 /// Updates of a dataset between two key states, at least.
 pub(super) const UPDATES: usize = 256;
-/// The same where updates are large beside the state: if they hold [`DENSE_SHARE`] times its size.
+/// The same where updates are large: if they hold [`DENSE_SHARE`] times the size of the state.
 const DENSE_UPDATES: usize = 64;
 const DENSE_SHARE: usize = 32;
+/// Smaller states are replayed in no time, and more of them would cost small updates a fifth of their rate.
+const DENSE_BYTES: usize = 16 << 10;
 /// Updates of a dataset between two key states, at most.
 const UPDATES_MOST: usize = 4096;
 /// Bytes of updates a byte of key state.
@@ -326,7 +329,7 @@ impl Followed {
         let holds = |share: usize| self.bytes >= share * size;
         n >= UPDATES_MOST
             || n >= UPDATES && holds(SHARE)
-            || n >= DENSE_UPDATES && holds(DENSE_SHARE)
+            || n >= DENSE_UPDATES && holds(DENSE_SHARE) && size >= DENSE_BYTES
     }
 
     fn content(&self) -> Content {

@@ -7,6 +7,7 @@ use serde_json::json;
 use siltstone::simulation::SimulationDatabase;
 
 use super::epidemic::LOCKDOWN;
+use super::market::{Market, SYMBOL};
 use super::watch::Watched;
 use super::{Args, DATASET};
 use crate::chart::{self, Canvas, Class};
@@ -32,6 +33,7 @@ pub(super) struct Demo<'a> {
     pub(super) db: &'a SimulationDatabase,
     pub(super) watched: &'a Watched,
     pub(super) took: Duration,
+    pub(super) market: &'a Market,
 }
 
 /// Figures of the whole.
@@ -60,6 +62,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
             "checksums": figures.checksums,
             "worst_day": worst_day,
             "infectious": demo.watched.infectious(),
+            "ticks": demo.market.document(),
         });
         console.document(&document)?;
         return Ok(());
@@ -73,6 +76,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
     };
     picture(demo, worst_day, canvas, console)?;
     curves(demo, canvas, console)?;
+    market(demo.market, canvas, console)?;
     next(demo, worst_day, console)
 }
 
@@ -209,11 +213,63 @@ fn curves(demo: &Demo<'_>, canvas: Canvas, console: &mut Console) -> Outcome<()>
     Ok(())
 }
 
+/// The market's day: figures, and the prices at the end of each bar.
+fn market(market: &Market, canvas: Canvas, console: &mut Console) -> Outcome<()> {
+    heading("A market: four levels of four pairs, several quotes at one time, some late", console)?;
+    let mut table = Table::new(["", ""]);
+    table.row([
+        "ticks".to_owned(),
+        format!(
+            "{} in {}, {} of them late, one call each: {}/s into the file, none lost",
+            human::count(market.ticks),
+            human::duration(market.took),
+            human::count(market.late),
+            human::count(market.rate() as u64),
+        ),
+    ]);
+    table.row([
+        "settled".to_owned(),
+        format!(
+            "{} to {}: {:.1} to {:.2} bytes a tick, every bit kept",
+            human::size(market.bytes_hot),
+            human::size(market.bytes_settled),
+            market.per_tick(market.bytes_hot),
+            market.per_tick(market.bytes_settled),
+        ),
+    ]);
+    table.row([
+        "bars".to_owned(),
+        format!(
+            "{} of five minutes out of the settled ticks: {}",
+            market.bars.len(),
+            human::duration(market.bars_took)
+        ),
+    ]);
+    for line in table.to_string().lines().skip(2) {
+        console.line(line)?;
+    }
+    console.line("")?;
+    let series = [
+        ("high", market.bars.iter().map(|bar| bar.high).collect::<Vec<_>>()),
+        ("low", market.bars.iter().map(|bar| bar.low).collect()),
+    ];
+    let label = |bar: &siltstone::ticks::Bar| {
+        let text = human::moment_ns(bar.time_ns);
+        text.get(11..16).unwrap_or(&text).to_owned()
+    };
+    let labels: Vec<String> = market.bars.iter().map(label).collect();
+    console.line(format!("{SYMBOL}, the middle of bid and ask"))?;
+    let canvas = Canvas { height: canvas.height.min(14), ..canvas };
+    console.line(chart::lines(&series, &labels, &[], canvas))?;
+    Ok(())
+}
+
 /// Commands that work on the file just recorded.
 fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()> {
     let silt = program();
     let file = quoted(&demo.path.display().to_string());
     let tables = quoted(&demo.path.with_file_name("tables").display().to_string());
+    let ticks = quoted(&demo.market.folder.display().to_string());
     let backups = quoted(&demo.path.with_file_name("backups").display().to_string());
     heading("What to try next", console)?;
     let date = date(demo, worst_day)?;
@@ -230,6 +286,8 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!("{silt} settle {file}"),
         format!("{silt} verify {file}"),
         format!("{silt} backup {file} --into {backups} --keep 3"),
+        format!("{silt} ticks ohlc {ticks} {SYMBOL} --interval 900"),
+        format!("{silt} doctor {ticks}"),
     ] {
         console.line(format!("  {command}"))?;
     }

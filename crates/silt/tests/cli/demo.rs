@@ -21,12 +21,14 @@ fn the_demo_shows_what_it_recorded() {
         "# infectious",
         "Siltmouth",
         "lockdown",
+        "bytes a tick",
+        "EURUSD",
         "What to try next",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "colour in a pipe:\n{text}");
-    assert_eq!(names(folder.path()), ["demo.db"]);
+    assert_eq!(names(folder.path()), ["demo-ticks", "demo.db"]);
     let info = silt(folder.path(), "info demo.db --json").json();
     assert_eq!(info["run"]["status"], "complete");
     assert_eq!(info["datasets"][0]["timestamps"], 75);
