@@ -150,6 +150,7 @@ def test_all_forms_of_a_time_are_one_time(store):
     [
         datetime(2026, 1, 19),
         np.datetime64("NaT"),
+        np.datetime64("NaT", "ns"),
         np.datetime64("3000-01-01"),
         datetime(3000, 1, 1, tzinfo=timezone.utc),
         date(1500, 1, 1),
@@ -261,7 +262,7 @@ def test_columns_are_taken_from_numpy(store):
     store.store_ticks("D", [], [], [])
     for bad in (
         {"time": [0.5], "bid": [1.0], "ask": [1.0]},
-        {"time": [1], "bid": ["1.0"], "ask": [1.0]},
+        {"time": [1], "bid": ["1"], "ask": [1.0]},
         {"time": [1, 2], "bid": [1.0], "ask": [1.0]},
         {"time": [[1]], "bid": [1.0], "ask": [1.0]},
         {"time": [1], "bid": [1.0], "ask": [1.0], "lp": [None]},
@@ -271,6 +272,8 @@ def test_columns_are_taken_from_numpy(store):
         with pytest.raises(InvalidError):
             store.store_ticks("E", **bad)
     assert "E" not in store.symbols()
+    with pytest.raises(InvalidError, match="NaT"):
+        store.store_ticks("E", np.array(["NaT"], dtype="M8[s]"), [1.0], [1.0])
 
 
 def test_columns_are_taken_from_tables(store, make, tmp_path):
@@ -408,6 +411,7 @@ def test_asof_joins_tables(minutes):
     joined = minutes.asof(frame)
     assert joined["bid_tick"].tolist() == [2.0, 7.0, 3.0] and joined.index.tolist() == [5, 6, 7]
     assert joined["lp"].tolist() == ["x", "y", "x"] and joined["bid"].tolist() == [0.0] * 3
+    assert minutes.asof(pd.DataFrame(trades)).index.tolist() == [0, 1, 2]
     assert minutes.asof(frame, "B")["bid_tick"].tolist() == [7.0, 7.0, 7.0]
     with pytest.raises(InvalidError, match="when"):
         minutes.asof(frame, on="when")

@@ -38,9 +38,7 @@ def table(
         rows = rows.append_column(free, found[name])
     kind = type(left).__module__.partition(".")[0]
     if kind == "pandas":
-        out = rows.to_pandas()
-        out.index = left.index
-        return out
+        return rows.to_pandas()  # its index is in the table's metadata
     if kind == "polars":
         import polars as pl
 

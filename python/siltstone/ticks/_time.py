@@ -18,6 +18,8 @@ Length = int | np.integer[Any] | timedelta | np.timedelta64
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
+NS = np.dtype("M8[ns]")
+#: What 64 bits hold. numpy calls the first one NaT.
 FIRST, LAST = -(2**63), 2**63 - 1
 
 
@@ -31,6 +33,8 @@ def within(ns: int, time: Any, what: str = "time") -> int:
 def nanoseconds(time: Any) -> int:
     """A time as ns since 1970 UTC. A datetime without a zone is refused: whose clock was it?"""
     if isinstance(time, np.datetime64):
+        if time.dtype == NS and (ns := int(time.view(np.int64))) != FIRST:
+            return ns
         return int(nanoseconds_array(np.asarray(time).reshape(1))[0])
     if isinstance(time, datetime):
         if time.tzinfo is None:
