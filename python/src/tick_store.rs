@@ -384,7 +384,11 @@ impl Drop for TickStore {
         // The last handle waits for the queue to run dry: other threads of Python go on meanwhile.
         if self.forks == FORKS.load(Ordering::Relaxed) {
             let inner = self.inner.clone();
-            Python::try_attach(|py| py.detach(|| drop(inner.stop())));
+            Python::try_attach(|py| {
+                if let Err(error) = py.detach(|| inner.stop()) {
+                    to_py(error).write_unraisable(py, None);
+                }
+            });
         }
     }
 }

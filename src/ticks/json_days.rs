@@ -19,7 +19,7 @@ pub(super) struct JsonDays {
     durable: bool,
     waiting: Mutex<Waiting>,
     /// Held as long as the store lives: two writers would lose each other's ticks.
-    _lock: File,
+    lock: File,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl JsonDays {
         let lock = lock.map_err(|e| Error::io(&path, "opening it", &e))?;
         lock_whole(&lock, &path)?;
         let waiting = Mutex::default();
-        Ok(JsonDays { base: base.to_owned(), durable, waiting, _lock: lock })
+        Ok(JsonDays { base: base.to_owned(), durable, waiting, lock })
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -59,6 +59,14 @@ impl JsonDays {
 
     pub(super) fn is_empty(&self) -> bool {
         self.lock().rows.is_empty()
+    }
+
+    /// Lets another store have the folder, unless something waits that only this one can write.
+    pub(super) fn release(&self) {
+        let waiting = self.lock();
+        if waiting.rows.is_empty() {
+            unlock(&self.lock);
+        }
     }
 
     /// Writes what waits; what cannot be written goes on waiting.
@@ -259,3 +267,14 @@ fn lock_whole(file: &File, path: &Path) -> Result<()> {
 fn lock_whole(_: &File, _: &Path) -> Result<()> {
     Ok(()) // documented: elsewhere the caller sees to it that there is one writer
 }
+
+/// Not by closing it: a forked process may have it open too.
+#[cfg(unix)]
+fn unlock(file: &File) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open as long as `file` is.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
+#[cfg(not(unix))]
+fn unlock(_: &File) {}

@@ -115,6 +115,9 @@ impl Guard {
         if let Some(days) = &self.shared.days {
             days.close_all();
         }
+        if let Some(json) = &self.shared.json {
+            json.release();
+        }
     }
 }
 
@@ -271,7 +274,7 @@ impl TickStore {
     }
 
     /// Writes everything that was accepted and ends the writer. Reads go on; ticks are refused from
-    /// now on. A second call does nothing.
+    /// now on, and another store may write the JSON files. A second call does nothing.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
