@@ -3,9 +3,10 @@
 The stores:
 
 - :mod:`siltstone.simulation`: updates of entity groups, and the state at any time.
+- :mod:`siltstone.ticks`: quotes of symbols as they come in, and their history by day.
 """
 
-from siltstone import errors, simulation
+from siltstone import errors, simulation, ticks
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._restore import restore
@@ -24,4 +25,5 @@ __all__ = [
     "errors",
     "restore",
     "simulation",
+    "ticks",
 ]

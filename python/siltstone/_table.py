@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -39,6 +39,12 @@ class Table:
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._inner.__arrow_c_stream__(requested_schema)
+
+    def batches(self) -> Iterator[Any]:
+        """One PyArrow record batch after another: only one is in memory at a time."""
+        import pyarrow as pa
+
+        return iter(pa.RecordBatchReader.from_stream(self))
 
     def to_arrow(self) -> Any:
         """The table as a PyArrow table."""

@@ -16,7 +16,7 @@ use crate::entities::to_entities;
 use crate::errors::{invalid, to_py};
 
 /// The capsule of an Arrow C stream.
-fn capsule<'py>(
+pub(crate) fn capsule<'py>(
     py: Python<'py>,
     batches: Batches,
     requested: Option<Bound<'py, PyAny>>,

@@ -7,6 +7,7 @@ mod arrays_out;
 mod arrow;
 mod bulk;
 mod collector;
+mod columns;
 mod cursor;
 mod database;
 mod driver;
@@ -17,6 +18,9 @@ mod initial;
 mod query;
 mod report;
 mod results;
+mod tick_replay;
+mod tick_store;
+mod tick_time;
 mod ticket;
 mod time;
 mod updates;
@@ -29,6 +33,8 @@ mod _siltstone {
     #[pymodule_export]
     use super::collector::{DataCollector, Strategy, settings_from_env, strategy_name};
     #[pymodule_export]
+    use super::columns::Columns;
+    #[pymodule_export]
     use super::cursor::Cursor;
     #[pymodule_export]
     use super::database::{SimulationDatabase, restore};
@@ -38,6 +44,12 @@ mod _siltstone {
     use super::query::Query;
     #[pymodule_export]
     use super::results::{ResultDataset, Results, detect_results_format};
+    #[pymodule_export]
+    use super::tick_replay::Replay;
+    #[pymodule_export]
+    use super::tick_store::{
+        TickStore, forked, ticks_doctor, ticks_import, ticks_now_ns, ticks_quality, ticks_to_ns,
+    };
     #[pymodule_export]
     use super::ticket::Ticket;
     #[pymodule_export]

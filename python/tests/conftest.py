@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from siltstone.simulation import SimulationDatabase
+from siltstone.ticks import TickStore, TickStoreConfig
 
 
 @pytest.fixture
@@ -37,3 +38,30 @@ def group():
         return {name: {key: {"data": values} for key, values in columns.items()}}
 
     return make
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A folder for day files, which is not there yet."""
+    return tmp_path / "db"
+
+
+@pytest.fixture
+def make(base):
+    """Makes stores of ticks; they are stopped at the end."""
+    stores = []
+
+    def make(**options):
+        options = {"sqlite_base_path": base} | options
+        stores.append(TickStore(TickStoreConfig.production("BROKER-001", **options)))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.stop()
+
+
+@pytest.fixture
+def store(make):
+    """A store of ticks."""
+    return make()

@@ -37,6 +37,7 @@ pub use ticket::Ticket;
 pub use verify::{Finding, VerifyReport};
 
 pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomically};
+pub(crate) use patience::pause;
 pub(crate) use schema::{Adoption, Lineage, table_exists};
 pub(crate) use tx::{ReadTx, WriteTx};
 pub(crate) use verify::Verifier;

@@ -96,6 +96,19 @@ pub(super) fn look(action: &'static str) -> Result<()> {
     if stops() { Err(Error::Interrupted { action }) } else { Ok(()) }
 }
 
+/// Sleeps, unless the call of this thread is given up.
+pub(crate) fn pause(duration: Duration, action: &'static str) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        look(action)?;
+        let left = duration.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(if is_watched() { left.min(LOOK_EVERY) } else { left });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -83,7 +83,7 @@ fn to_arrow(error: Error) -> ArrowError {
 }
 
 /// Arrow's error as ours: our own comes back as it was.
-pub(super) fn from_arrow(what: &str, error: ArrowError) -> Error {
+pub(crate) fn from_arrow(what: &str, error: ArrowError) -> Error {
     match error {
         ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
             Ok(own) => *own,

@@ -14,6 +14,7 @@ mod text;
 mod write;
 
 pub use batches::Batches;
+pub(crate) use batches::from_arrow;
 pub(crate) use file_name::file_name;
 pub use format::Format;
 pub use read::read;

@@ -5,6 +5,8 @@
 //! ticks are rows while the day is young and become column blocks when it is settled. Reads see ring,
 //! queue, rows and blocks as one.
 
+mod arrow_in;
+mod arrow_out;
 mod asof;
 mod bars;
 mod batch;
@@ -39,6 +41,8 @@ mod verify;
 mod write;
 mod writer;
 
+pub use arrow_in::ArrowDefaults;
+pub use arrow_out::{bars_to_arrow, gaps_to_arrow};
 pub use asof::{AsOf, Direction};
 pub use bars::{Bar, Timeframe};
 pub use batch::{Names, TickBatch};
@@ -48,8 +52,9 @@ pub use doctor::{DoctorReport, doctor};
 pub use gaps::Gap;
 pub use import::{ImportOptions, ImportReport, LeftBehind, import};
 pub use ohlc::{Fill, OhlcOptions, Price};
+pub use replay::Replay;
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
-pub use scan::{scan_schema, to_arrow};
+pub use scan::{into_arrow, scan_schema, to_arrow};
 pub use settle::SettledDay;
 pub use stats::{DayInfo, QualityCounts, SqliteStats, StorageStats};
 pub use store::{FlushReport, Outcome, TickStore};

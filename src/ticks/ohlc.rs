@@ -44,6 +44,19 @@ pub enum Fill {
     Empty,
 }
 
+impl std::str::FromStr for Fill {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Fill::None),
+            "previous" => Ok(Fill::Previous),
+            "empty" => Ok(Fill::Empty),
+            _ => Err(Error::invalid("fill", "none, previous or empty", format!("{text:?}"))),
+        }
+    }
+}
+
 /// How bars are made.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OhlcOptions {

@@ -12,7 +12,7 @@ use super::calendar::Day;
 use super::packed::Wanted;
 use super::read::{Place, Target};
 use super::store::TickStore;
-use super::tick::Ticks;
+use super::tick::{Origin, Ticks};
 use crate::error::{Error, Result};
 use crate::table::Batches;
 
@@ -38,26 +38,51 @@ pub fn scan_schema() -> SchemaRef {
 /// # Errors
 /// [`Error::Invalid`] if Arrow does not take it, which more than 2^31 ticks would be.
 pub fn to_arrow(ticks: &Ticks) -> Result<RecordBatch> {
+    into_arrow(ticks.clone())
+}
+
+/// As [`to_arrow`], without copying the numbers.
+///
+/// # Errors
+/// As [`to_arrow`].
+pub fn into_arrow(ticks: Ticks) -> Result<RecordBatch> {
     let n = ticks.len();
     let words = |keys: Int32Array, words: Vec<&str>| -> Result<ArrayRef> {
         let words = Arc::new(StringArray::from(words));
         let array = DictionaryArray::<Int32Type>::try_new(keys, words).map_err(not_arrow)?;
         Ok(Arc::new(array))
     };
-    let origins = || Int32Array::from_iter_values(ticks.origin.iter().map(|n| *n as i32));
+    // A dictionary has each word once: pandas takes no other.
+    let of_origins = |word: fn(&Origin) -> &str| {
+        let mut different: Vec<&str> = Vec::new();
+        let place = |origin| {
+            let word = word(origin);
+            let known = different.iter().position(|known| *known == word);
+            known.unwrap_or_else(|| {
+                different.push(word);
+                different.len() - 1
+            }) as i32
+        };
+        let places: Vec<i32> = ticks.origins().iter().map(place).collect();
+        let keys = ticks.origin.iter().map(|n| places[*n as usize]);
+        words(Int32Array::from_iter_values(keys), different)
+    };
+    let symbol = words(Int32Array::from(vec![0; n]), vec![ticks.symbol()])?;
+    let lp = of_origins(|origin| &origin.lp)?;
+    let broker_id = of_origins(|origin| &origin.broker_id)?;
     let columns: Vec<ArrayRef> = vec![
-        words(Int32Array::from(vec![0; n]), vec![ticks.symbol()])?,
-        Arc::new(TimestampNanosecondArray::from(ticks.time_ns.clone()).with_timezone("UTC")),
-        Arc::new(Float64Array::from(ticks.bid.clone())),
-        Arc::new(Float64Array::from(ticks.ask.clone())),
-        Arc::new(Float64Array::from(ticks.spread.clone())),
-        words(origins(), ticks.origins().iter().map(|origin| &*origin.lp).collect())?,
-        words(origins(), ticks.origins().iter().map(|origin| &*origin.broker_id).collect())?,
+        symbol,
+        Arc::new(TimestampNanosecondArray::from(ticks.time_ns).with_timezone("UTC")),
+        Arc::new(Float64Array::from(ticks.bid)),
+        Arc::new(Float64Array::from(ticks.ask)),
+        Arc::new(Float64Array::from(ticks.spread)),
+        lp,
+        broker_id,
     ];
     RecordBatch::try_new(scan_schema(), columns).map_err(not_arrow)
 }
 
-fn not_arrow(error: arrow_schema::ArrowError) -> Error {
+pub(super) fn not_arrow(error: arrow_schema::ArrowError) -> Error {
     Error::invalid("the ticks", "a table that Arrow takes", error.to_string())
 }
 
@@ -119,8 +144,33 @@ impl TickStore {
         symbols.iter().try_for_each(|symbol| super::tick::check_symbol(symbol))?;
         symbols.reverse();
         let mut scan = Scan { store: self.clone(), symbols, at: None, from_ns, to_ns };
-        Ok(Batches::new(scan_schema(), move || {
-            scan.next()?.map(|ticks| to_arrow(&ticks)).transpose()
-        }))
+        Ok(Batches::new(scan_schema(), move || scan.next()?.map(into_arrow).transpose()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: sources that differ only in what the column does not show are one word of it.
+    #[test]
+    fn dictionaries_have_each_word_once() {
+        let origin =
+            |lp: &str, utc_offset_s| Origin { lp: lp.into(), broker_id: "b".into(), utc_offset_s };
+        let mut ticks = Ticks::new("EURUSD".into());
+        ticks.origins = Arc::new(vec![origin("A", 0), origin("B", 0), origin("A", 60)]);
+        for n in [2, 1, 0] {
+            let row =
+                super::super::tick::Row { time_ns: 0, bid: 1.0, ask: 1.0, spread: 0.0, origin: n };
+            ticks.push(&row);
+        }
+        let batch = to_arrow(&ticks).unwrap();
+        let of = |name: &str| {
+            let column = batch.column_by_name(name).unwrap();
+            let column = column.as_any().downcast_ref::<DictionaryArray<Int32Type>>().unwrap();
+            (column.keys().values().to_vec(), column.values().len())
+        };
+        assert_eq!(of("lp"), (vec![0, 1, 0], 2));
+        assert_eq!(of("broker_id"), (vec![0, 0, 0], 1));
     }
 }

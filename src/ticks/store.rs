@@ -89,10 +89,16 @@ pub struct TickStore {
 #[derive(Debug)]
 struct Guard {
     shared: Arc<Shared>,
+    /// The process that the writer runs in: in a fork of it there is none.
+    pid: u32,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Guard {
+    fn new(shared: Arc<Shared>, thread: Option<JoinHandle<()>>) -> Arc<Self> {
+        Arc::new(Guard { shared, pid: std::process::id(), thread: Mutex::new(thread) })
+    }
+
     fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.queue.close();
@@ -114,6 +120,9 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if self.pid != std::process::id() {
+            return;
+        }
         self.stop();
         if let Err(error) = self.shared.take_trouble() {
             tracing::error!(%error, "the tick store was dropped with an error that nobody asked for");
@@ -144,8 +153,7 @@ impl TickStore {
             .map_err(|e| {
                 Error::io(&shared.config.sqlite_base_path, "starting the writer's thread", &e)
             })?;
-        let guard = Guard { shared: shared.clone(), thread: Mutex::new(Some(thread)) };
-        Ok(TickStore { shared, guard: Arc::new(guard) })
+        Ok(TickStore { guard: Guard::new(shared.clone(), Some(thread)), shared })
     }
 
     /// Opens a folder of day files for reading. Nothing is made or changed, and a tick is refused.
@@ -166,8 +174,7 @@ impl TickStore {
         let shared = Arc::new(Shared::new(config, Some(Days::read_only(base)), None)?);
         shared.queue.end();
         shared.stopping.store(true, Ordering::Relaxed);
-        let guard = Guard { shared: shared.clone(), thread: Mutex::default() };
-        Ok(TickStore { shared, guard: Arc::new(guard) })
+        Ok(TickStore { guard: Guard::new(shared.clone(), None), shared })
     }
 
     /// How the store was set up.

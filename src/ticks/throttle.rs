@@ -1,5 +1,7 @@
 //! Leaving out ticks that hardly differ from the last one.
 
+use crate::error::{Error, Result};
+
 /// Which ticks are left out. They touch nothing: no ring, no bar, no file; only a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
@@ -13,6 +15,19 @@ pub enum Throttle {
     Bid,
     /// As `Bid`, and the ask must not have moved more either.
     BidAndAsk,
+}
+
+impl std::str::FromStr for Throttle {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "off" => Ok(Throttle::Off),
+            "bid" => Ok(Throttle::Bid),
+            "bid_and_ask" => Ok(Throttle::BidAndAsk),
+            _ => Err(Error::invalid("throttle", "off, bid or bid_and_ask", format!("{text:?}"))),
+        }
+    }
 }
 
 /// The share of the price below which a change is none.
