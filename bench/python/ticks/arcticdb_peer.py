@@ -48,10 +48,19 @@ class Arcticdb:
         parts = []
         for symbol in self.data.symbols:
             query = arcticdb.QueryBuilder()
-            query = query.apply("mid", (query["bid"] + query["ask"]) / 2.0).resample("1min").agg({
-                "o": ("mid", "first"), "h": ("mid", "max"), "l": ("mid", "min"),
-                "c": ("mid", "last"), "n": ("mid", "count"),
-            })
+            query = (
+                query.apply("mid", (query["bid"] + query["ask"]) / 2.0)
+                .resample("1min")
+                .agg(
+                    {
+                        "o": ("mid", "first"),
+                        "h": ("mid", "max"),
+                        "l": ("mid", "min"),
+                        "c": ("mid", "last"),
+                        "n": ("mid", "count"),
+                    }
+                )
+            )
             parts.append(self.lib.read(symbol, query_builder=query).data)
         got = pd.concat(parts)
         return lambda: (got.index.astype("int64"), *(got[c] for c in "ohlcn"))

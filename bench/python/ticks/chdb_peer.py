@@ -23,10 +23,15 @@ class Chdb:
 
     def _write(self, rows):
         names = pa.DictionaryArray.from_arrays(pa.array(rows.symbol), pa.array(self.data.symbols))
-        batch = pa.table({
-            "symbol": names.cast(pa.string()), "ts": rows.time_ns // 1_000_000, "bid": rows.bid,
-            "ask": rows.ask, "spread": rows.ask - rows.bid,
-        })
+        batch = pa.table(  # noqa: F841, found by its name
+            {
+                "symbol": names.cast(pa.string()),
+                "ts": rows.time_ns // 1_000_000,
+                "bid": rows.bid,
+                "ask": rows.ask,
+                "spread": rows.ask - rows.bid,
+            }
+        )
         self.db.query(f"INSERT INTO t.ticks SELECT *, '{self.data.lp}' FROM Python(batch)")
 
     def ingest(self, batches):
@@ -42,12 +47,16 @@ class Chdb:
         return lambda: (column("ts") * 1_000_000, column("bid"), column("ask"))
 
     def last(self, symbol, n):
-        return self._ticks(f"SELECT ts, bid, ask, spread, lp FROM t.ticks WHERE symbol = '{symbol}'"
-                           f" ORDER BY ts DESC LIMIT {n}")
+        return self._ticks(
+            f"SELECT ts, bid, ask, spread, lp FROM t.ticks WHERE symbol = '{symbol}'"
+            f" ORDER BY ts DESC LIMIT {n}"
+        )
 
     def range(self, symbol, from_ns, to_ns):
-        return self._ticks(f"SELECT ts, bid, ask, spread, lp FROM t.ticks WHERE symbol = '{symbol}' AND"
-                           f" ts BETWEEN {from_ns // 1_000_000} AND {to_ns // 1_000_000} ORDER BY ts")
+        return self._ticks(
+            f"SELECT ts, bid, ask, spread, lp FROM t.ticks WHERE symbol = '{symbol}' AND"
+            f" ts BETWEEN {from_ns // 1_000_000} AND {to_ns // 1_000_000} ORDER BY ts"
+        )
 
     def bars(self):
         got = self.db.query(BARS, "ArrowTable")

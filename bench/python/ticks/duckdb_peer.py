@@ -20,11 +20,16 @@ class Duckdb:
 
     def _write(self, rows):
         names = pa.DictionaryArray.from_arrays(pa.array(rows.symbol), pa.array(self.data.symbols))
-        batch = pa.table({
-            "symbol": names.cast(pa.string()), "ts": rows.time_ns // 1_000_000, "bid": rows.bid,
-            "ask": rows.ask, "spread": rows.ask - rows.bid,
-            "lp": pa.array([self.data.lp]).take(pa.array([0] * len(rows.bid))),
-        })
+        batch = pa.table(
+            {
+                "symbol": names.cast(pa.string()),
+                "ts": rows.time_ns // 1_000_000,
+                "bid": rows.bid,
+                "ask": rows.ask,
+                "spread": rows.ask - rows.bid,
+                "lp": pa.array([self.data.lp]).take(pa.array([0] * len(rows.bid))),
+            }
+        )
         self.db.register("batch", batch)
         self.db.execute("INSERT INTO ticks SELECT * FROM batch")
         self.db.unregister("batch")
@@ -42,13 +47,17 @@ class Duckdb:
         return lambda: (got["ts"] * 1_000_000, got["bid"], got["ask"])
 
     def last(self, symbol, n):
-        return self._ticks("SELECT ts, bid, ask, spread, lp FROM ticks WHERE symbol = ?"
-                           " ORDER BY ts DESC LIMIT ?", [symbol, n])
+        return self._ticks(
+            "SELECT ts, bid, ask, spread, lp FROM ticks WHERE symbol = ? ORDER BY ts DESC LIMIT ?",
+            [symbol, n],
+        )
 
     def range(self, symbol, from_ns, to_ns):
-        return self._ticks("SELECT ts, bid, ask, spread, lp FROM ticks WHERE symbol = ?"
-                           " AND ts BETWEEN ? AND ? ORDER BY ts",
-                           [symbol, from_ns // 1_000_000, to_ns // 1_000_000])
+        return self._ticks(
+            "SELECT ts, bid, ask, spread, lp FROM ticks WHERE symbol = ?"
+            " AND ts BETWEEN ? AND ? ORDER BY ts",
+            [symbol, from_ns // 1_000_000, to_ns // 1_000_000],
+        )
 
     def bars(self):
         got = list(self.db.execute(BARS).fetchnumpy().values())

@@ -13,10 +13,15 @@ class Polars:
 
     def _frame(self, rows):
         names = pl.Series(self.data.symbols)
-        return pl.DataFrame({
-            "symbol": names.gather(rows.symbol), "ts": rows.time_ns // 1_000_000, "bid": rows.bid,
-            "ask": rows.ask, "spread": rows.ask - rows.bid,
-        }).with_columns(lp=pl.lit(self.data.lp))
+        return pl.DataFrame(
+            {
+                "symbol": names.gather(rows.symbol),
+                "ts": rows.time_ns // 1_000_000,
+                "bid": rows.bid,
+                "ask": rows.ask,
+                "spread": rows.ask - rows.bid,
+            }
+        ).with_columns(lp=pl.lit(self.data.lp))
 
     def _write(self, frame):
         path = self.folder / f"{self.n:06}.tmp"

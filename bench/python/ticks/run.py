@@ -20,8 +20,8 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))
 
-import machine  # noqa: E402
-from worker import MISSING, PEERS  # noqa: E402
+import machine
+from worker import MISSING, PEERS
 
 US = "siltstone"
 SMALL = 50_000
@@ -80,9 +80,7 @@ def main():
         for run in range(options.repeat):
             for peer in peers:
                 folder = scratch / f"{peer}-{run}"
-                results[peer]["ingest"].append(
-                    child(options, "ingest", peer, data, folder, SMALL)
-                )
+                results[peer]["ingest"].append(child(options, "ingest", peer, data, folder, SMALL))
         for peer in peers:
             results[peer]["bulk"] = child(options, "bulk", peer, data, scratch / peer, 0)
         for _ in range(options.repeat):
@@ -90,7 +88,7 @@ def main():
                 measures = child(options, "query", peer, data, scratch / peer, 5)
                 results[peer]["query"].append(measures)
     same(results)
-    table(results, about, len(record["data"]["symbols"]) and record["data"]["rows"])
+    table(results, about, record["data"]["rows"], record["data"]["days"])
     record |= {"peers": about, "results": results}
     print(f"kept as {keep(record, options)}")
 
@@ -103,12 +101,12 @@ def same(results):
             sys.exit(f"{question}: the answers differ: {answers}")
 
 
-def table(results, about, rows):
+def table(results, about, rows, days):
     """One line a measure and peer, with the ratio to Siltstone: above 1, Siltstone is ahead."""
-    days = 5
     measures = {
-        "ingest, batches of 500, disk, ticks/s": lambda r: -SMALL
-        / median(m["wall_s"] for m in r["ingest"]),
+        "ingest, batches of 500, disk, ticks/s": lambda r: (
+            -SMALL / median(m["wall_s"] for m in r["ingest"])
+        ),
         "bulk import of a day, ticks/s": lambda r: -rows / days / median(r["bulk"]["wall_s"]),
         "bytes a tick after small batches": lambda r: r["ingest"][-1]["bytes"] / SMALL,
         "bytes a tick, settled": lambda r: r["bulk"]["bytes"] / rows,

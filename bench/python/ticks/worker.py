@@ -13,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 
-
 from data import DAY_NS, Data, answer, bars
 
 BATCH = 500
