@@ -49,6 +49,7 @@ bench: ## Siltstone and its peers on the same rows: Rust floors first, then the 
 	target/bench-venv/bin/pip install --quiet -r bench/python/requirements.txt \
 		"$$(ls -t target/wheels/siltstone-*.whl | head -n 1)"
 	cd bench/python && ../../target/bench-venv/bin/python run.py
+	cd bench/python && ../../target/bench-venv/bin/python ticks/run.py --rust ../../target/release/siltstone-bench
 
 .PHONY: wheel-release
 wheel-release:

@@ -6,7 +6,8 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("siltstone", "numpy", "SQLAlchemy", "orjson", "h5py", "zarr")
+TICKS = ("duckdb", "pyarrow", "polars", "arcticdb", "chdb", "pandas")
+PACKAGES = ("siltstone", "numpy", "SQLAlchemy", "orjson", "h5py", "zarr", *TICKS)
 
 
 def facts(scratch: Path) -> dict:

@@ -1,4 +1,5 @@
-//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`.
+//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`, and
+//! `siltstone-bench ticks [call|ingest|json|hot|bulk]`.
 //!
 //! Medians of five runs (`RUNS` in the environment changes that), interleaved. What is read back is compared with what was written, bit for
 //! bit; a race with a difference does not end. The Python peers are in `bench/python`.
@@ -8,6 +9,7 @@ mod peer;
 mod real;
 mod seek;
 mod siltstone_peer;
+mod ticks;
 
 use std::time::{Duration, Instant};
 
@@ -121,6 +123,15 @@ fn race(work: &Work, only: &str) {
 
 fn main() {
     let only = std::env::args().nth(1);
+    let rest: Vec<String> = std::env::args().skip(2).collect();
+    match only.as_deref() {
+        Some("ticks-data") => {
+            let folder = rest.first().expect("ticks-data FOLDER");
+            return ticks::data::write(&ticks::data::rows(), folder.as_ref());
+        }
+        Some("ticks-worker") => return ticks::worker::run(&rest),
+        _ => {}
+    }
     for work in WORKS.iter().filter(|w| only.as_deref().is_none_or(|o| o == w.name)) {
         race(work, &std::env::args().nth(2).unwrap_or_default());
     }
@@ -130,5 +141,8 @@ fn main() {
     if only.as_deref().is_none_or(|o| o == "real") {
         real::sizes();
         real::speed();
+    }
+    if only.as_deref().is_none_or(|o| o == "ticks") {
+        ticks::run(rest.first().map(String::as_str));
     }
 }

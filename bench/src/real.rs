@@ -9,7 +9,7 @@ use siltstone::simulation::{ImportOptions, Options, SimulationDatabase, import};
 
 use crate::siltstone_peer::update;
 
-fn shared() -> PathBuf {
+pub(crate) fn shared() -> PathBuf {
     std::env::var_os("SILTSTONE_SHARED")
         .map(PathBuf::from)
         .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"))

@@ -89,7 +89,7 @@ fn write(path: &Path, updates: i64, options: Options) -> f64 {
 }
 
 /// CPU seconds of this process, in steps of 10 ms; not a number where there is no `/proc`.
-fn cpu_s() -> f64 {
+pub(crate) fn cpu_s() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> =
         stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 
 /// The most ticks in a block.
 pub(super) const BLOCK_ROWS: usize = 4096;
+/// Ticks in the last block where there are many: what is asked for most are the last ones, and a block is
+/// unpacked as a whole.
+const TAIL_ROWS: usize = 512;
 
 /// Which of the columns ask and spread a block keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +64,18 @@ impl Packed {
     }
 }
 
-/// Packs ticks, rising in time, into blocks of about equal size.
+/// Packs ticks, rising in time, into blocks of about equal size; of many, the last ones into a
+/// short block of their own.
 pub(super) fn pack(ticks: &Ticks) -> Result<Vec<Packed>> {
-    let n = ticks.len();
+    let tail = if ticks.len() > 2 * BLOCK_ROWS { TAIL_ROWS } else { 0 };
+    let n = ticks.len() - tail;
     let blocks = n.div_ceil(BLOCK_ROWS);
     let words: Vec<String> = ticks.origins.iter().map(word).collect();
     let mut choice = None;
     (0..blocks)
-        .map(|i| pack_one(ticks, i * n / blocks..(i + 1) * n / blocks, &words, &mut choice))
+        .map(|i| i * n / blocks..(i + 1) * n / blocks)
+        .chain((tail > 0).then_some(n..n + tail))
+        .map(|range| pack_one(ticks, range, &words, &mut choice))
         .collect()
 }
 
@@ -264,7 +271,7 @@ mod tests {
             })
             .collect();
         let kept = return_trip(&ticks(&feed, &origins), &origins);
-        assert_eq!(kept.len(), 5, "20,000 ticks in blocks of 4,096 at the most");
+        assert_eq!(kept.len(), 6, "20,000 ticks in blocks of 4,096 at the most, and the last ones");
         assert!(!kept.contains(&Kept::Both));
         let odd: Vec<_> = feed.iter().map(|t| (t.0, t.1, t.2, 7.0, t.4)).collect();
         assert!(return_trip(&ticks(&odd, &origins), &origins).iter().all(|k| *k == Kept::Both));
