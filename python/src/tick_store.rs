@@ -48,6 +48,7 @@ pub(crate) struct Config {
     duplicates: String,
     duplicate_key_ns: i64,
     settle_after_days: u32,
+    settle_every: Option<f64>,
     spill_path: Option<PathBuf>,
     max_bars_per_symbol: usize,
 }
@@ -57,6 +58,11 @@ impl Config {
         let flush_interval = Duration::try_from_secs_f64(self.flush_interval).map_err(|_| {
             invalid("flush_interval", "seconds, not negative", self.flush_interval.to_string())
         })?;
+        let every = |s: f64| {
+            Duration::try_from_secs_f64(s)
+                .map_err(|_| invalid("settle_every", "seconds, not negative", s.to_string()))
+        };
+        let settle_every = self.settle_every.map(every).transpose()?;
         Ok(TickStoreConfig {
             broker_id: self.broker_id,
             max_ticks_per_symbol: self.max_ticks_per_symbol,
@@ -74,6 +80,7 @@ impl Config {
             duplicates: self.duplicates.parse().map_err(to_py)?,
             duplicate_key_ns: self.duplicate_key_ns,
             settle_after_days: self.settle_after_days,
+            settle_every,
             spill_path: self.spill_path,
             max_bars_per_symbol: self.max_bars_per_symbol,
         })

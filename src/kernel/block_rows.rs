@@ -1,15 +1,20 @@
 //! `silt_block(data)`: a column block as rows, in our connections.
 //!
-//! A table-valued function with the columns `row` (0, 1, ...) and `c0` to `c7`. It reads nothing but
-//! its argument, so a view may use it.
+//! A table-valued function with the columns `row` (0, 1, ...), `c0` to `c7` and `ms`, which is `c0`
+//! in millionths, rounded down: ns as ms. It reads nothing but its arguments, so a view may use it.
+//!
+//! `silt_block(data, first, last)` says that `c0` lies within these two. A block that cannot have
+//! what the query asks of `c0` or `ms` is then not unpacked; and of one that can, only the columns that
+//! the query uses.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
+use rusqlite::types::Value;
 use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection,
-    VTabCursor,
+    Context, Filters, IndexConstraint, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig,
+    VTabConnection, VTabCursor,
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
@@ -17,7 +22,12 @@ use crate::array::block::{Block, Kind, Words};
 
 /// Columns of a block that can be seen.
 const COLUMNS: usize = 8;
-const ARGUMENT: c_int = 1 + COLUMNS as c_int;
+/// The places of the columns behind them.
+const MS: c_int = 1 + COLUMNS as c_int;
+const DATA: c_int = MS + 1;
+const FIRST: c_int = MS + 2;
+const LAST: c_int = MS + 3;
+const MILLION: i128 = 1_000_000;
 
 /// Adds the function to a connection.
 pub(super) fn register(conn: &Connection) -> Result<()> {
@@ -45,20 +55,32 @@ unsafe impl<'vtab> VTab<'vtab> for Rows {
         _: &[&[u8]],
     ) -> Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::Innocuous)?;
-        let schema = c"CREATE TABLE x(row, c0, c1, c2, c3, c4, c5, c6, c7, data HIDDEN)";
+        let schema = c"CREATE TABLE x(row, c0, c1, c2, c3, c4, c5, c6, c7, ms, \
+            data HIDDEN, first HIDDEN, last HIDDEN)";
         Ok((Cow::Borrowed(schema), Rows { base: ffi::sqlite3_vtab::default() }))
     }
 
+    /// The plan is a text: the columns that are used, as a number, and then for each argument of
+    /// [`Cursor::filter`] two letters, which column it is about and how it is compared.
     fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
-        let argument = info.constraints().position(|constraint| {
-            constraint.column() == ARGUMENT
-                && constraint.is_usable()
-                && constraint.operator() == IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
-        });
-        let Some(argument) = argument else { return Ok(false) };
-        let mut usage = info.constraint_usage(argument);
-        usage.set_argv_index(1);
-        usage.set_omit(true);
+        let found: Vec<(char, char)> = info.constraints().map(letters).collect();
+        if !found.contains(&('d', '=')) {
+            return Ok(false);
+        }
+        let mut plan = info.col_used().to_string();
+        let mut argument = 0;
+        for (i, (column, comparison)) in found.into_iter().enumerate() {
+            if column == ' ' {
+                continue;
+            }
+            argument += 1;
+            let mut usage = info.constraint_usage(i);
+            usage.set_argv_index(argument);
+            // What is asked of the rows is looked at once more by SQLite; the arguments have no rows.
+            usage.set_omit(matches!(column, 'd' | 'f' | 'l'));
+            plan.extend([column, comparison]);
+        }
+        info.set_idx_str(&plan);
         info.set_estimated_cost(4_096.0);
         info.set_estimated_rows(4_096);
         Ok(true)
@@ -66,6 +88,60 @@ unsafe impl<'vtab> VTab<'vtab> for Rows {
 
     fn open(&mut self) -> Result<Cursor<'_>> {
         Ok(Cursor::default())
+    }
+}
+
+/// What a constraint is about and how it compares; spaces for one that is of no use.
+fn letters(constraint: IndexConstraint<'_>) -> (char, char) {
+    use IndexConstraintOp as Op;
+    let column = match constraint.column() {
+        1 => 'c',
+        MS => 'm',
+        DATA => 'd',
+        FIRST => 'f',
+        LAST => 'l',
+        _ => ' ',
+    };
+    let comparison = match constraint.operator() {
+        Op::SQLITE_INDEX_CONSTRAINT_EQ => '=',
+        Op::SQLITE_INDEX_CONSTRAINT_GT if matches!(column, 'c' | 'm') => '>',
+        Op::SQLITE_INDEX_CONSTRAINT_GE if matches!(column, 'c' | 'm') => ']',
+        Op::SQLITE_INDEX_CONSTRAINT_LT if matches!(column, 'c' | 'm') => '<',
+        Op::SQLITE_INDEX_CONSTRAINT_LE if matches!(column, 'c' | 'm') => '[',
+        _ => ' ',
+    };
+    if constraint.is_usable() && comparison != ' ' { (column, comparison) } else { (' ', ' ') }
+}
+
+/// The values that `c0` may have.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    least: i128,
+    greatest: i128,
+}
+
+impl Range {
+    /// Narrows it by a comparison with `c0` (`unit` 1) or with `ms` (a million). What is no number is
+    /// left to SQLite, which compares everything once more.
+    fn narrow(&mut self, unit: i128, comparison: u8, value: &Value) {
+        // A number between two integers: the one below and the one above.
+        let (below, above) = match value {
+            Value::Integer(n) => (i128::from(*n), i128::from(*n)),
+            Value::Real(x) => (x.floor() as i128, x.ceil() as i128),
+            _ => return,
+        };
+        let first = |n: i128| n.saturating_mul(unit);
+        let last = |n: i128| n.saturating_mul(unit).saturating_add(unit - 1);
+        if matches!(comparison, b'=' | b'>' | b']') {
+            self.least = self.least.max(first(below));
+        }
+        if matches!(comparison, b'=' | b'<' | b'[') {
+            self.greatest = self.greatest.min(last(above));
+        }
+    }
+
+    fn meets(&self, first: i64, last: i64) -> bool {
+        self.least <= i128::from(last) && self.greatest >= i128::from(first)
     }
 }
 
@@ -85,16 +161,38 @@ enum Items {
     Reals(Vec<f64>),
     Bytes(Vec<u8>),
     Texts(Words),
+    /// The query does not look at it.
+    Unused,
 }
 
 // SAFETY: `repr(C)`, and SQLite's part comes first.
 unsafe impl VTabCursor for Cursor<'_> {
-    fn filter(&mut self, _: c_int, _: Option<&str>, args: &Filters<'_>) -> Result<()> {
-        let data: Option<Vec<u8>> = args.get(0)?;
+    fn filter(&mut self, _: c_int, plan: Option<&str>, args: &Filters<'_>) -> Result<()> {
         (self.columns, self.rows, self.row) = (Vec::new(), 0, 0);
-        let Some(data) = data else { return Ok(()) };
-        let (columns, rows) = unpack(&data).map_err(|e| Error::UserFunctionError(e.into()))?;
-        (self.columns, self.rows) = (columns, rows);
+        let plan = plan.unwrap_or_default();
+        let digits = plan.bytes().take_while(u8::is_ascii_digit).count();
+        let used = plan[..digits].parse().unwrap_or(u64::MAX);
+        let mut range = Range { least: i128::MIN, greatest: i128::MAX };
+        let (mut data, mut first, mut last) = (None, None, None);
+        for (i, letters) in plan.as_bytes()[digits..].chunks_exact(2).enumerate() {
+            match letters[0] {
+                b'd' => data = Some(i),
+                b'f' => first = args.get(i)?,
+                b'l' => last = args.get(i)?,
+                b'c' => range.narrow(1, letters[1], &args.get(i)?),
+                _ => range.narrow(MILLION, letters[1], &args.get(i)?),
+            }
+        }
+        if let (Some(first), Some(last)) = (first, last)
+            && !range.meets(first, last)
+        {
+            return Ok(());
+        }
+        let Some(data) = data.map(|i| args.get::<Option<Vec<u8>>>(i)).transpose()?.flatten() else {
+            return Ok(());
+        };
+        let unpacked = unpack(&data, used).map_err(|e| Error::UserFunctionError(e.into()))?;
+        (self.columns, self.rows) = unpacked;
         Ok(())
     }
 
@@ -111,6 +209,12 @@ unsafe impl VTabCursor for Cursor<'_> {
         if i == 0 {
             return context.set_result(&(self.row as i64));
         }
+        if i == MS {
+            let Some(Items::Integers(items)) = self.columns.first() else {
+                return context.set_result(&rusqlite::types::Null);
+            };
+            return context.set_result(&items[self.row].div_euclid(MILLION as i64));
+        }
         match self.columns.get(i as usize - 1) {
             Some(Items::Integers(items)) => context.set_result(&items[self.row]),
             Some(Items::Reals(items)) => context.set_result(&items[self.row]),
@@ -118,7 +222,7 @@ unsafe impl VTabCursor for Cursor<'_> {
             Some(Items::Texts(text)) => {
                 context.set_result(&text.words[text.codes[self.row] as usize])
             }
-            None => context.set_result(&rusqlite::types::Null),
+            Some(Items::Unused) | None => context.set_result(&rusqlite::types::Null),
         }
     }
 
@@ -127,11 +231,14 @@ unsafe impl VTabCursor for Cursor<'_> {
     }
 }
 
-fn unpack(data: &[u8]) -> crate::Result<(Vec<Items>, usize)> {
+/// Unpacks the columns that are used: one bit each, of those that [`Rows`] has.
+fn unpack(data: &[u8], used: u64) -> crate::Result<(Vec<Items>, usize)> {
     let block = Block::open(data)?;
     let kinds: Vec<Kind> = block.kinds().take(COLUMNS).collect();
     let columns = kinds.into_iter().enumerate().map(|(i, kind)| {
+        let is_used = used >> (i + 1) & 1 != 0 || (i == 0 && used >> MS & 1 != 0);
         Ok(match kind {
+            _ if !is_used => Items::Unused,
             Kind::I64 => {
                 let mut items = Vec::new();
                 block.read_i64(i, &mut items)?;

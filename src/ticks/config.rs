@@ -152,9 +152,12 @@ pub struct TickStoreConfig {
     pub duplicates: Duplicates,
     /// Times within one such span count as one time for `duplicates`; 1 ns.
     pub duplicate_key_ns: i64,
-    /// A day is settled by [`TickStore::settle_finished`](super::TickStore::settle_finished) when it
-    /// has been over for so many days; 7.
+    /// A day is settled when it has been over for so many days, by the store itself or by
+    /// [`TickStore::settle_finished`](super::TickStore::settle_finished); 7.
     pub settle_after_days: u32,
+    /// How often the store itself looks for days that have been over for so long, and settles them, in
+    /// a thread of its own; 10 minutes, for the first time after one. `None`: never.
+    pub settle_every: Option<Duration>,
     /// Where batches go that cannot be written; a folder `spill` in the folder of the files.
     pub spill_path: Option<PathBuf>,
     /// One-minute bars of a symbol kept in memory; 10,080, a week.
@@ -180,6 +183,7 @@ impl Default for TickStoreConfig {
             duplicates: Duplicates::default(),
             duplicate_key_ns: 1,
             settle_after_days: 7,
+            settle_every: Some(Duration::from_secs(600)),
             spill_path: None,
             max_bars_per_symbol: 7 * 24 * 60,
         }
@@ -226,6 +230,12 @@ impl TickStoreConfig {
     pub(super) fn spill_folder(&self) -> PathBuf {
         let base = if self.writes_sqlite() { &self.sqlite_base_path } else { &self.json_base_path };
         self.spill_path.clone().unwrap_or_else(|| base.join("spill"))
+    }
+
+    /// Where ticks go that JSON files did not take.
+    pub(super) fn json_spill_folder(&self) -> PathBuf {
+        let own = self.spill_path.as_ref().map(|path| path.join("json"));
+        own.unwrap_or_else(|| self.json_base_path.join("spill-json"))
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -159,6 +159,13 @@ fn evict(open: &mut HashMap<Day, (Database, u64)>, most: usize) -> Option<(Datab
     open.remove(&oldest)
 }
 
+/// There is no such folder.
+pub(super) fn no_folder(folder: &Path) -> Error {
+    let place = folder.parent().filter(|place| !place.as_os_str().is_empty());
+    let place = place.unwrap_or(Path::new(".")).display().to_string();
+    Error::NotFound { what: "folder", name: folder.display().to_string(), place }
+}
+
 /// The day that a file name says.
 pub(super) fn day_of(path: &Path) -> Option<Day> {
     let name = path.file_name()?.to_str()?;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::calendar::Day;
-use super::day::{Days, day_of, entries};
+use super::day::{Days, day_of, entries, no_folder};
 use super::tables;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernel::{Database, Durability, Finding, ReadTx, VerifyReport};
 
 /// What the doctor looked at and found.
@@ -33,8 +33,8 @@ impl DoctorReport {
     }
 }
 
-/// Examines a folder of day files: each file's structure, the checksum, count, order and times of each
-/// block, ticks of another day than the file's, what was left behind by something that was killed,
+/// Examines a folder of day files: each file's structure, the checksum, count, order, times and prices
+/// of each block, the number of ticks against that which was stored, ticks of another day than the file's, what was left behind by something that was killed,
 /// and ticks that wait in spill files. Nothing is changed.
 ///
 /// # Errors
@@ -43,13 +43,15 @@ impl DoctorReport {
 pub fn doctor(base: impl AsRef<Path>) -> Result<DoctorReport> {
     let base = base.as_ref();
     if !base.is_dir() {
-        let place = base.parent().unwrap_or(Path::new(".")).display().to_string();
-        return Err(Error::NotFound { what: "folder", name: base.display().to_string(), place });
+        return Err(no_folder(base));
     }
     let mut report = DoctorReport::default();
     let known = Days::new(base, Durability::Os).files()?;
     for (day, path) in &known {
         report.files += 1;
+        if is_untouched(path) {
+            continue;
+        }
         let name = path.display().to_string();
         if let Err(error) = examine(*day, path, &mut report) {
             report.find(name, error.to_string());
@@ -89,6 +91,14 @@ fn stray(path: &Path, is_known_day: bool) -> Option<&'static str> {
         return Some("it is not in the folder of its year and month, so that nobody reads it");
     }
     None
+}
+
+/// Whether a file was made and its writer killed before it wrote: nothing was acknowledged.
+fn is_untouched(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    size(path) == 0 && size(Path::new(&log)) == 0
 }
 
 fn examine(day: Day, path: &Path, report: &mut DoctorReport) -> Result<()> {
@@ -131,5 +141,14 @@ fn look(tx: &ReadTx<'_>, day: Day, name: &str, report: &mut DoctorReport) -> Res
     }
     let ticks = "SELECT (SELECT count(*) FROM tick_hot) \
         + (SELECT coalesce(sum(rows), 0) FROM tick_block)";
-    Ok(count(ticks, &[])? as u64)
+    let ticks = count(ticks, &[])?;
+    let sql = "SELECT value FROM tick_counter WHERE name = 'ticks'";
+    match tx.query_one(sql, [], |row| Ok(row.get::<_, i64>(0)?))? {
+        Some(noted) if noted != ticks => {
+            report.find(name, format!("it has {ticks} ticks where {noted} were stored"));
+        }
+        Some(_) => {}
+        None => report.find(name, "it does not say how many ticks were stored"),
+    }
+    Ok(ticks as u64)
 }

@@ -10,12 +10,12 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::batch::pack_parts;
 use super::calendar::Day;
 use super::config::Duplicates;
-use super::day::{Days, day_of, entries};
+use super::day::{Days, day_of, entries, no_folder};
 use super::described;
 use super::json_days::read_rows;
 use super::merge::{Added, Rule};
 use super::spill::{by_day, runs};
-use super::tick::Origins;
+use super::tick::{Origins, Row};
 use super::write::{self, Arrived, DayBatch, Source};
 use crate::error::{Error, Result};
 use crate::kernel::Durability;
@@ -124,9 +124,7 @@ pub fn import(
     progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
 ) -> Result<ImportReport> {
     if !options.input_dir.is_dir() {
-        let place = options.input_dir.parent().unwrap_or(Path::new(".")).display().to_string();
-        let name = options.input_dir.display().to_string();
-        return Err(Error::NotFound { what: "folder", name, place });
+        return Err(no_folder(&options.input_dir));
     }
     let files = find(options)?;
     let importer = Importer {
@@ -258,16 +256,8 @@ impl Importer<'_> {
             return self.write(day, batch);
         }
         let mut added = Added::default();
-        let chunks: Vec<Arrived> = parts
-            .iter()
-            .flat_map(|part| {
-                part.rows.chunks(self.options.batch_size.max(1)).map(|rows| Arrived {
-                    symbol: part.symbol.clone(),
-                    rows: rows.to_vec(),
-                    packed: None,
-                })
-            })
-            .collect();
+        let chunks: Vec<Arrived> =
+            parts.iter().flat_map(|part| chunks(part, rule, self.options.batch_size)).collect();
         let last = chunks.len().saturating_sub(1);
         for (i, part) in chunks.into_iter().enumerate() {
             // The note comes with the last batch: what was interrupted is looked at again.
@@ -284,4 +274,22 @@ impl Importer<'_> {
         let batch = Arc::new(batch);
         db.write(move |tx| write::write(tx, &batch, &origins))
     }
+}
+
+/// A part in pieces of about so many rows. What the rule compares with each other, ticks of one time,
+/// stays in one piece: a piece is compared with what the file has, and so with the pieces before.
+fn chunks(part: &Arrived, rule: Rule, most: usize) -> Vec<Arrived> {
+    let key = |row: &Row| rule.key(row.time_ns);
+    let mut rows = part.rows.clone();
+    rows.sort_by_key(key); // stable: within a key the order of arrival stays
+    let (mut chunks, mut rest) = (Vec::new(), &rows[..]);
+    while !rest.is_empty() {
+        let n = most.clamp(1, rest.len());
+        let same = rest[n..].iter().take_while(|row| key(row) == key(&rest[n - 1])).count();
+        let (piece, others) = rest.split_at(n + same);
+        let (symbol, rows) = (part.symbol.clone(), piece.to_vec());
+        chunks.push(Arrived { symbol, rows, packed: None });
+        rest = others;
+    }
+    chunks
 }

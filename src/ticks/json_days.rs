@@ -95,6 +95,37 @@ impl JsonDays {
         outcome.map(|()| written)
     }
 
+    /// Writes ticks at once, unless the file has just these, one after another: then they were written
+    /// before. How many were written.
+    pub(super) fn append_once(
+        &self,
+        symbol: &str,
+        day: Day,
+        rows: &[Row],
+        origins: &Origins,
+    ) -> Result<u64> {
+        let _waiting = self.lock(); // one writer at a time
+        let path = self.path(symbol, day);
+        let there = match fs::read(&path) {
+            Ok(text) => read_rows(&path, &text, origins)?.1,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Error::io(&path, "reading it", &error)),
+        };
+        let same = |window: &[Row]| window.iter().zip(rows).all(|(a, b)| a.is_same(b));
+        if rows.is_empty() || there.windows(rows.len()).any(same) {
+            return Ok(0);
+        }
+        let all = origins.all();
+        self.append(&path, rows.iter().map(|row| tick(symbol, row, &all[row.origin as usize])))?;
+        Ok(rows.len() as u64)
+    }
+
+    /// Takes out what waits.
+    pub(super) fn take_waiting(&self) -> Vec<(Arc<str>, Day, Vec<Row>)> {
+        let waiting = std::mem::take(&mut self.lock().rows);
+        waiting.into_iter().map(|((symbol, day), rows)| (symbol, day, rows)).collect()
+    }
+
     /// Adds ticks to a file; a file that is not such a list is left as it is.
     fn append<'a>(&self, path: &Path, ticks: impl Iterator<Item = Tick<'a>>) -> Result<()> {
         let mut text = match fs::read(path) {

@@ -50,6 +50,8 @@ pub(super) struct Added {
     pub(super) dropped: u64,
     /// Stored ones that gave way.
     pub(super) replaced: u64,
+    /// Of the replaced ones, those that were in the file.
+    pub(super) removed: u64,
     /// Refused, where the rule is to refuse and nobody waits for the answer.
     pub(super) refused: u64,
 }
@@ -59,6 +61,7 @@ impl std::ops::AddAssign for Added {
         self.stored += other.stored;
         self.dropped += other.dropped;
         self.replaced += other.replaced;
+        self.removed += other.removed;
         self.refused += other.refused;
     }
 }
@@ -134,6 +137,7 @@ fn take_group(
             Rule::Policy { duplicates: Duplicates::KeepAll, .. } => taken.push(n),
             Rule::Policy { duplicates: Duplicates::Last, .. } => {
                 out.added.replaced += (kept.len() + taken.len()) as u64;
+                out.added.removed += kept.len() as u64;
                 kept.end = kept.start;
                 taken = vec![n];
             }

@@ -23,6 +23,7 @@ mod merge;
 mod ohlc;
 mod packed;
 mod part;
+mod plan;
 mod queue;
 mod read;
 mod replay;

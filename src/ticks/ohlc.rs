@@ -75,8 +75,8 @@ const MAX_FILLED: usize = 50_000_000;
 struct Bars {
     interval_ns: i64,
     options: OhlcOptions,
-    /// Behind the bar that is being made.
-    end_ns: i64,
+    /// The last time that the bar which is being made may have.
+    last_ns: i64,
     bars: Vec<Bar>,
 }
 
@@ -89,7 +89,7 @@ impl Bars {
                 Price::Ask => *ask,
             };
             match self.bars.last_mut() {
-                Some(bar) if *time < self.end_ns => {
+                Some(bar) if *time <= self.last_ns => {
                     bar.high = bar.high.max(price);
                     bar.low = bar.low.min(price);
                     bar.close = price;
@@ -116,7 +116,7 @@ impl Bars {
                 self.bars.push(Bar { time_ns: at, open, high, low, close, volume: 0 });
             }
         }
-        self.end_ns = begin.saturating_add(self.interval_ns);
+        self.last_ns = begin.saturating_add(self.interval_ns - 1);
         let (open, high, low, close) = (price, price, price, price);
         self.bars.push(Bar { time_ns: begin, open, high, low, close, volume: 1 });
         Ok(())
@@ -143,7 +143,7 @@ impl TickStore {
         if interval_ns < 1 {
             return Err(Error::invalid("interval", "1 ns or more", interval_ns.to_string()));
         }
-        let mut bars = Bars { interval_ns, options, end_ns: i64::MIN, bars: Vec::new() };
+        let mut bars = Bars { interval_ns, options, last_ns: i64::MIN, bars: Vec::new() };
         let target = self.shared.target(symbol)?;
         self.shared.for_each(&target, from_ns, to_ns, Wanted::Prices, |ticks| {
             bars.add(&ticks.time_ns, &ticks.bid, &ticks.ask)?;

@@ -72,6 +72,8 @@ pub(super) enum Pushed {
     Queued,
     DroppedNewest,
     DroppedOldest,
+    /// There is no room, and the caller is to wait for it: with nothing locked.
+    Full,
 }
 
 impl Queue {
@@ -110,9 +112,7 @@ impl Queue {
                     inner.rows.pop_front();
                     pushed = Pushed::DroppedOldest;
                 }
-                QueueFull::Block => {
-                    inner = self.moved.wait(inner).unwrap_or_else(PoisonError::into_inner);
-                }
+                QueueFull::Block => return Ok(Pushed::Full),
             }
         }
         if inner.closed {
@@ -131,6 +131,15 @@ impl Queue {
             self.filled.notify_one();
         }
         Ok(pushed)
+    }
+
+    /// Waits until there is room, or the queue is closed. The caller must hold no lock that the writer
+    /// takes: while it waits, only the writer makes room.
+    pub(super) fn wait_for_room(&self) {
+        let mut inner = self.lock();
+        while inner.rows.len() >= self.capacity && !inner.closed {
+            inner = self.moved.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// The next batch: when it is full, or the oldest has waited for `patience`, or somebody waits for
@@ -289,7 +298,11 @@ mod tests {
         queue.push(queued(1), QueueFull::Block).unwrap();
         queue.push(queued(2), QueueFull::Block).unwrap();
         std::thread::scope(|scope| {
-            let blocked = scope.spawn(|| queue.push(queued(3), QueueFull::Block));
+            assert_eq!(queue.push(queued(3), QueueFull::Block).unwrap(), Pushed::Full);
+            let blocked = scope.spawn(|| {
+                queue.wait_for_room();
+                queue.push(queued(3), QueueFull::Block)
+            });
             let batch = take(&queue, Duration::ZERO).unwrap();
             assert_eq!((batch.first, batch.rows.len()), (1, 1));
             assert_eq!(blocked.join().unwrap().unwrap(), Pushed::Queued);

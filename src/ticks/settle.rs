@@ -1,13 +1,72 @@
 //! Settling: the rows of a day into column blocks, in one transaction, inside the same file.
+//!
+//! Blocks are packed from a snapshot, with nothing locked; the transaction compares and exchanges.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use super::calendar::Day;
+use super::plan::{self, Plan};
 use super::store::TickStore;
 use super::tables;
 use super::write;
-use super::writer::Shared;
+use super::writer::{Shared, add};
 use crate::error::{Error, Result};
+use crate::kernel::Database;
+
+/// How long after the opening the store looks for days to settle for the first time.
+const FIRST_LOOK: Duration = Duration::from_secs(60);
+/// So often is a day packed again whose rows were taken away meanwhile; then it is packed locked.
+const TRIES: usize = 3;
+
+/// Where a thread waits that is to end at any time.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Pause {
+    /// Waits for so long; true as soon as it has ended.
+    fn wait(&self, most: Duration) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(ended, most, |ended| !*ended);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn end(&self) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Sizes and times of a day's file and its log: the same ones, and nothing was written.
+type Stamp = [Option<(u64, SystemTime)>; 2];
+
+fn stamp(path: &Path) -> Stamp {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    [path, Path::new(&log)].map(|path| {
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.len(), file.modified().ok()?))
+    })
+}
+
+/// The thread that settles days which have been over for long enough, until the store is stopped.
+pub(super) fn run(shared: &Shared) {
+    let every = shared.config.settle_every.unwrap_or(Duration::MAX);
+    let mut wait = every.min(FIRST_LOOK);
+    let mut seen = HashMap::new();
+    while !shared.pause.wait(wait) {
+        wait = every;
+        if let Err(error) = shared.look_for_finished(&mut seen) {
+            tracing::warn!(%error, "days could not be settled; they are tried again");
+            add(&shared.counters.settle_errors, 1);
+        }
+    }
+}
 
 /// What settling did to one day.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -48,8 +107,7 @@ impl TickStore {
     /// # Errors
     /// As [`settle`](Self::settle); the days before are settled.
     pub fn settle_finished(&self) -> Result<Vec<SettledDay>> {
-        let days = i64::from(self.config().settle_after_days);
-        self.settle_until(Day(Day::today().0 - days))
+        self.settle_until(self.shared.finished())
     }
 
     /// Settles every day that has rows, today too.
@@ -66,12 +124,7 @@ impl TickStore {
         let Some(days) = &shared.days else { return Ok(Vec::new()) };
         let mut settled = Vec::new();
         for day in days.list()?.into_iter().filter(|day| *day < end) {
-            let Some(db) = days.reader(day)? else { continue };
-            let rows = db.read(|tx| {
-                let sql = "SELECT 1 FROM tick_hot LIMIT 1";
-                Ok(tables::are_there(tx)? && tx.query_one(sql, [], |_| Ok(()))?.is_some())
-            })?;
-            if rows {
+            if shared.has_rows(day)? {
                 settled.extend(shared.settle_day(day)?);
             }
         }
@@ -80,6 +133,48 @@ impl TickStore {
 }
 
 impl Shared {
+    /// Days before this one have been over for long enough.
+    fn finished(&self) -> Day {
+        Day(Day::today().0 - i64::from(self.config.settle_after_days))
+    }
+
+    fn has_rows(&self, day: Day) -> Result<bool> {
+        let Some(days) = &self.days else { return Ok(false) };
+        let Some(db) = days.reader(day)? else { return Ok(false) };
+        db.read(|tx| {
+            let sql = "SELECT 1 FROM tick_hot LIMIT 1";
+            Ok(tables::are_there(tx)? && tx.query_one(sql, [], |_| Ok(()))?.is_some())
+        })
+    }
+
+    /// Settles what has been over for long enough; a file that has not changed since it was seen
+    /// without rows is not opened. One day's error does not keep the others.
+    fn look_for_finished(&self, seen: &mut HashMap<Day, Stamp>) -> Result<()> {
+        let Some(days) = &self.days else { return Ok(()) };
+        let end = self.finished();
+        let mut outcome = Ok(());
+        for (day, path) in days.files()?.into_iter().filter(|(day, _)| *day < end) {
+            if self.pause.wait(Duration::ZERO) {
+                break;
+            }
+            let before = stamp(&path);
+            if seen.get(&day) == Some(&before) {
+                continue;
+            }
+            let settled = self
+                .has_rows(day)
+                .and_then(|rows| if rows { self.settle_day(day).map(|_| true) } else { Ok(false) });
+            match settled {
+                Ok(true) => add(&self.counters.days_settled, 1),
+                Ok(false) => {
+                    seen.insert(day, before);
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome
+    }
+
     fn settle_day(&self, day: Day) -> Result<Option<SettledDay>> {
         let Some(days) = &self.days else { return Ok(None) };
         let path = days.path(day);
@@ -91,8 +186,7 @@ impl Shared {
         // What is in the log counts: else a file would seem to grow.
         db.checkpoint()?;
         let bytes_before = size();
-        let origins = self.origins.clone();
-        let ticks = db.write(move |tx| write::settle(tx, &origins))?;
+        let ticks = self.settle_rows(&db)?;
         db.vacuum()?;
         Ok(Some(SettledDay {
             day: day.to_string(),
@@ -101,5 +195,88 @@ impl Shared {
             bytes_before,
             bytes_after: size(),
         }))
+    }
+
+    fn settle_rows(&self, db: &Database) -> Result<u64> {
+        for _ in 0..TRIES {
+            let plans = self.plans(db)?;
+            if plans.is_empty() {
+                return Ok(0);
+            }
+            if let Some(moved) = db.write(move |tx| plan::apply(tx, &plans))? {
+                return Ok(moved);
+            }
+        }
+        let origins = self.origins.clone();
+        db.write(move |tx| write::settle(tx, &origins))
+    }
+
+    /// What settling would do to each symbol of a file.
+    fn plans(&self, db: &Database) -> Result<Arc<Vec<Plan>>> {
+        let symbols = db
+            .read(|tx| if tables::are_there(tx)? { tables::symbols(tx) } else { Ok(Vec::new()) })?;
+        let mut plans = Vec::new();
+        for (id, symbol) in symbols {
+            if let Some(found) = db.read(|tx| plan::find(tx, id, &symbol, &self.origins))? {
+                plans.push(found.pack()?);
+            }
+        }
+        Ok(Arc::new(plans))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Duplicates, TickStoreConfig};
+    use super::*;
+
+    const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
+
+    fn put(store: &TickStore, time: i64, bid: f64) {
+        let _ = store.store_tick("EURUSD", bid, bid + 0.5, 0.5, "YOFX", time).unwrap();
+        store.flush().unwrap();
+    }
+
+    fn bids(store: &TickStore) -> Vec<f64> {
+        store.get_ticks_in_range("EURUSD", NOON, NOON + 100).unwrap().bid
+    }
+
+    fn rows(db: &Database) -> i64 {
+        let count = "SELECT count(*) FROM tick_hot";
+        db.read(|tx| tx.query_one(count, [], |row| Ok(row.get(0)?))).unwrap().unwrap()
+    }
+
+    /// Goal: what comes between the packing and the exchange stays a row, in its place; what was taken
+    /// away or settled meanwhile makes the plan void, and nothing is done.
+    #[test]
+    fn a_plan_takes_what_it_saw_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = TickStore::new(TickStoreConfig {
+            sqlite_base_path: folder.path().into(),
+            duplicates: Duplicates::Last,
+            ..TickStoreConfig::production("b")
+        })
+        .unwrap();
+        (0..4).for_each(|n| put(&store, NOON + 2 * n, n as f64));
+        let db = store.shared.days.as_ref().unwrap().writer(Day::of(NOON)).unwrap();
+        let apply = |plans: Arc<Vec<Plan>>| db.write(move |tx| plan::apply(tx, &plans)).unwrap();
+        let plans = store.shared.plans(&db).unwrap();
+        put(&store, NOON + 1, 9.0);
+        assert_eq!(apply(plans.clone()), Some(4));
+        assert_eq!((rows(&db), bids(&store)), (1, vec![0.0, 9.0, 1.0, 2.0, 3.0]));
+        assert_eq!(apply(plans), None, "its rows are gone");
+        let plans = store.shared.plans(&db).unwrap();
+        put(&store, NOON + 1, 8.0);
+        assert_eq!(apply(plans), None, "its row was replaced");
+        put(&store, NOON + 20, 4.0);
+        let plans = store.shared.plans(&db).unwrap();
+        assert_eq!(plans.len(), 1);
+        put(&store, NOON + 4, 7.0);
+        assert_eq!(apply(plans), None, "a block that it joins was written anew");
+        assert_eq!(bids(&store), [0.0, 8.0, 1.0, 7.0, 3.0, 4.0]);
+        store.settle_all().unwrap();
+        assert_eq!((rows(&db), bids(&store)), (0, vec![0.0, 8.0, 1.0, 7.0, 3.0, 4.0]));
+        store.stop().unwrap();
+        assert!(super::super::doctor(folder.path()).unwrap().is_ok());
     }
 }

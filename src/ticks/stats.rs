@@ -1,6 +1,7 @@
 //! What the store says of itself, under the documented names of both generations and some more.
 
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::calendar::Day;
@@ -40,6 +41,10 @@ pub struct StorageStats {
     pub spilled: u64,
     /// Of these, written since.
     pub recovered: u64,
+    /// Days that the store settled by itself.
+    pub days_settled: u64,
+    /// Times that it could not.
+    pub settle_errors: u64,
     /// For how many ms the oldest tick that is not written has been waiting.
     pub oldest_uncommitted_ms: Option<u64>,
     /// Symbols in memory.
@@ -112,6 +117,10 @@ pub struct SqliteStats {
     pub ticks_lost: u64,
     /// Attempts after the first.
     pub retries_total: u64,
+    /// Why a batch was last not written after all attempts; absent if none was.
+    pub last_batch_error: Option<String>,
+    /// When that was, in ms since 1970-01-01 UTC.
+    pub last_batch_error_time: Option<i64>,
     /// Share of batches that were written, in percent; absent before the first.
     pub batch_success_rate: Option<f64>,
 }
@@ -173,6 +182,8 @@ impl TickStore {
             refused: get(&counters.refused),
             spilled: get(&counters.spilled),
             recovered: get(&counters.recovered),
+            days_settled: get(&counters.days_settled),
+            settle_errors: get(&counters.settle_errors),
             oldest_uncommitted_ms: shared.queue.oldest_waits().map(|w| w.as_millis() as u64),
             symbols: symbols.len() as u64,
             ring_bytes,
@@ -247,6 +258,8 @@ impl TickStore {
         let path = written_last.map(|day| days.path(day).display().to_string());
         let (written, failed) = (get(&counters.batches), get(&counters.batch_failures));
         let tried = written + failed;
+        let last_failure =
+            shared.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Some(SqliteStats {
             ticks_written: get(&counters.written),
             ticks_skipped: get(&counters.duplicates),
@@ -265,6 +278,8 @@ impl TickStore {
             batch_failures: failed,
             ticks_lost: get(&counters.lost),
             retries_total: get(&counters.retries),
+            last_batch_error: last_failure.as_ref().map(|(why, _)| why.clone()),
+            last_batch_error_time: last_failure.map(|(_, when)| when),
             batch_success_rate: (tried > 0).then(|| 100.0 * written as f64 / tried as f64),
         }))
     }

@@ -8,11 +8,12 @@ use std::thread::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::{TickBatch, pack_bulk};
-use super::calendar::now_ns;
+use super::calendar::{Day, now_ns};
 use super::config::TickStoreConfig;
-use super::day::Days;
+use super::day::{Days, no_folder};
 use super::json_days::JsonDays;
 use super::queue::{Pushed, Queue, Queued, closed};
+use super::settle::{self, Pause};
 use super::symbols::{State, Symbol, Symbols};
 use super::throttle::Throttle;
 use super::tick::{Origins, Row, check_prices, quality};
@@ -92,16 +93,26 @@ struct Guard {
     /// The process that the writer runs in: in a fork of it there is none.
     pid: u32,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Settles days that are over.
+    settler: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Guard {
     fn new(shared: Arc<Shared>, thread: Option<JoinHandle<()>>) -> Arc<Self> {
-        Arc::new(Guard { shared, pid: std::process::id(), thread: Mutex::new(thread) })
+        let (thread, settler) = (Mutex::new(thread), Mutex::default());
+        Arc::new(Guard { shared, pid: std::process::id(), thread, settler })
     }
 
     fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.pause.end();
         self.shared.queue.close();
+        let settler = self.settler.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(settler) = settler
+            && settler.join().is_err()
+        {
+            tracing::error!("the thread that settles days panicked");
+        }
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
@@ -133,6 +144,17 @@ impl Drop for Guard {
     }
 }
 
+/// Starts one of the store's threads.
+fn start(
+    shared: &Arc<Shared>,
+    name: &str,
+    work: impl FnOnce(&Shared) + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let own = shared.clone();
+    let started = std::thread::Builder::new().name(name.into()).spawn(move || work(&own));
+    started.map_err(|e| Error::io(&shared.config.sqlite_base_path, "starting a thread", &e))
+}
+
 impl TickStore {
     /// Opens a store; folders and files are made when something is written.
     ///
@@ -149,14 +171,15 @@ impl TickStore {
             .then(|| JsonDays::open(&config.json_base_path, durable))
             .transpose()?;
         let shared = Arc::new(Shared::new(config, days, json)?);
-        let runner = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("siltstone-ticks".into())
-            .spawn(move || writer::run(&runner))
-            .map_err(|e| {
-                Error::io(&shared.config.sqlite_base_path, "starting the writer's thread", &e)
-            })?;
-        Ok(TickStore { guard: Guard::new(shared.clone(), Some(thread)), shared })
+        writer::recover_json(&shared);
+        // Ends the first thread if the second does not start.
+        let guard =
+            Guard::new(shared.clone(), Some(start(&shared, "siltstone-ticks", writer::run)?));
+        if shared.days.is_some() && shared.config.settle_every.is_some() {
+            let settler = start(&shared, "siltstone-settle", settle::run)?;
+            *guard.settler.lock().unwrap_or_else(PoisonError::into_inner) = Some(settler);
+        }
+        Ok(TickStore { shared, guard })
     }
 
     /// Opens a folder of day files for reading. Nothing is made or changed, and a tick is refused.
@@ -166,9 +189,7 @@ impl TickStore {
     pub fn open_read_only(base: impl AsRef<Path>) -> Result<Self> {
         let base = base.as_ref();
         if !base.is_dir() {
-            let place = base.parent().unwrap_or(Path::new(".")).display().to_string();
-            let name = base.display().to_string();
-            return Err(Error::NotFound { what: "folder", name, place });
+            return Err(no_folder(base));
         }
         let config = TickStoreConfig {
             sqlite_base_path: base.to_owned(),
@@ -218,7 +239,8 @@ impl TickStore {
     /// # Errors
     /// [`Error::Invalid`] before anything is written; [`Error::Exists`] with
     /// [`Duplicates::Error`](super::Duplicates::Error); what the disk says. Days that were written
-    /// before the error stay; the rest is not in the store.
+    /// before the error stay; the rest is not in the store. What a JSON file did not take waits in
+    /// memory and is tried again.
     pub fn store_ticks(&self, batch: &TickBatch<'_>) -> Result<FlushReport> {
         batch.check()?;
         let shared = &*self.shared;
@@ -229,25 +251,15 @@ impl TickStore {
             shared.queue.drain();
         }
         let mut day_parts = batch.parts(shared)?;
-        if shared.days.is_some() {
-            for (day, parts) in &mut day_parts {
-                pack_bulk(parts, shared)?;
-                let mut parts = parts.clone();
-                parts.sort_by(|a, b| a.symbol.cmp(&b.symbol));
-                let rule = shared.rule(true);
-                let batch = DayBatch { parts, rule, mark: None, settled: false, source: None };
-                shared.count(shared.write_day(*day, Arc::new(batch))?);
-                add(&shared.counters.batches, 1);
+        let days = day_parts.iter_mut();
+        let mut outcome = { days }.try_for_each(|(day, parts)| shared.store_day(*day, parts));
+        if let Some(json) = &shared.json {
+            match json.flush(&shared.origins) {
+                Ok(written) => add(&shared.counters.json_written, written),
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        let parts = || day_parts.iter().flat_map(|(_, parts)| parts);
-        if let Some(json) = &shared.json {
-            let rows = parts().flat_map(|p| p.rows.iter().map(|row| (p.symbol.clone(), *row)));
-            json.add(rows.collect(), 0);
-            let written = json.flush(&shared.origins)?;
-            add(&shared.counters.json_written, written);
-        }
-        parts().try_for_each(|part| shared.remember(part))?;
+        outcome?;
         Ok(shared.report())
     }
 
@@ -313,6 +325,8 @@ impl Shared {
             spilled: AtomicBool::new(false),
             json_urgent: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            pause: Pause::default(),
+            last_failure: Mutex::default(),
             config,
         };
         if let Some(day) = last_day {
@@ -321,16 +335,53 @@ impl Shared {
         Ok(shared)
     }
 
+    /// One day's part of a batch: written, and then in memory too, whatever becomes of other days.
+    fn store_day(&self, day: Day, parts: &mut [Arrived]) -> Result<()> {
+        if self.days.is_some() {
+            pack_bulk(parts, self)?;
+            let mut parts = parts.to_vec();
+            parts.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+            let rule = self.rule(true);
+            let batch = DayBatch { parts, rule, mark: None, settled: false, source: None };
+            self.count(self.write_day(day, Arc::new(batch))?);
+            add(&self.counters.batches, 1);
+        }
+        if let Some(json) = &self.json {
+            let rows = parts.iter().flat_map(|p| p.rows.iter().map(|row| (p.symbol.clone(), *row)));
+            json.add(rows.collect(), 0);
+        }
+        parts.iter().try_for_each(|part| self.remember(part))
+    }
+
     /// The hot path, behind the look-up of the symbol.
-    fn take(&self, symbol: &Symbol, mut row: Row, lp: &str) -> Result<Outcome> {
+    fn take(&self, symbol: &Symbol, row: Row, lp: &str) -> Result<Outcome> {
+        let mut is_new = true;
+        loop {
+            if let Some(outcome) = self.try_take(symbol, row, lp, is_new)? {
+                return Ok(outcome);
+            }
+            // The symbol is not locked: readers and the writer get at it.
+            self.queue.wait_for_room();
+            is_new = false;
+        }
+    }
+
+    /// `None` if there is no room in the queue, and the caller is to wait for it.
+    fn try_take(
+        &self,
+        symbol: &Symbol,
+        mut row: Row,
+        lp: &str,
+        is_new: bool,
+    ) -> Result<Option<Outcome>> {
         let config = &self.config;
         let mut state = symbol.lock();
-        state.counts.received += 1;
+        state.counts.received += u64::from(is_new);
         if config.throttle != Throttle::Off
             && state.last.leaves_out(config.throttle, row.bid, row.ask)
         {
             state.counts.throttled += 1;
-            return Ok(Outcome::Throttled);
+            return Ok(Some(Outcome::Throttled));
         }
         row.origin = match state.source(lp) {
             Some(number) => number,
@@ -341,14 +392,14 @@ impl Shared {
             }
         };
         let pushed = self.queue.push(Queued { symbol: symbol.number, row }, config.queue_full)?;
+        if pushed == Pushed::Full {
+            return Ok(None);
+        }
         state.counts.stored += 1;
         self.keep(&mut state, &row);
-        if pushed == Pushed::Queued {
-            return Ok(Outcome::Stored);
-        }
-        state.counts.dropped += 1;
+        state.counts.dropped += u64::from(pushed != Pushed::Queued);
         let newest = pushed == Pushed::DroppedNewest;
-        Ok(if newest { Outcome::Dropped } else { Outcome::Stored })
+        Ok(Some(if newest { Outcome::Dropped } else { Outcome::Stored }))
     }
 
     /// Puts ticks that are written into memory.

@@ -126,6 +126,14 @@ impl Known {
     }
 }
 
+/// Changes the number of ticks that should be there.
+pub(super) fn count(tx: &WriteTx<'_>, more: i64) -> Result<()> {
+    if more != 0 {
+        tx.execute("UPDATE tick_counter SET value = value + ?1 WHERE name = 'ticks'", [more])?;
+    }
+    Ok(())
+}
+
 /// Says in the file up to which of its ticks a writer has committed here.
 pub(super) fn set_mark(tx: &WriteTx<'_>, writer: i64, ordinal: u64) -> Result<()> {
     let sql = "INSERT INTO tick_mark (writer, ordinal) VALUES (?1, ?2) \

@@ -28,7 +28,8 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
             report.find(table, format!("{n} rows refer to {what} that is not there"));
         }
     }
-    let sql = "SELECT id, symbol_id, first_ns, last_ns, rows, kept, checksum, data FROM tick_block \
+    let sql = "SELECT id, symbol_id, first_ns, last_ns, rows, kept, checksum, data, min_bid, max_bid \
+        FROM tick_block \
         ORDER BY symbol_id, last_ns, first_ns, id";
     let origins = Origins::default();
     let (mut before, mut ticks) = (None::<(i64, i64)>, Ticks::new("".into()));
@@ -61,6 +62,12 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         let ends = ticks.time_ns.first().copied().zip(ticks.time_ns.last().copied());
         if ticks.len() as i64 != count || ends != Some((first, last)) {
             report.find(&place, "its count or its times are not those of its block");
+        }
+        let bids = || ticks.bid.iter().copied();
+        let range =
+            bids().fold((f64::INFINITY, f64::NEG_INFINITY), |r, bid| (r.0.min(bid), r.1.max(bid)));
+        if (row.get::<_, f64>(8)?, row.get::<_, f64>(9)?) != range {
+            report.find(&place, "its bids are not the range that its row says");
         }
         if before.is_some_and(|(other, end)| other == symbol && end > first) {
             report.find(&place, "it begins before the block before it ends");

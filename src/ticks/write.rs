@@ -10,7 +10,7 @@ use super::part::{Part, Span};
 use super::tables::{self, Known, LINEAGE, SymbolKnown};
 use super::tick::{Origin, Origins, Row, Ticks};
 use crate::error::Result;
-use crate::kernel::WriteTx;
+use crate::kernel::{ReadTx, WriteTx};
 
 /// So many ticks of one symbol at once are packed at once.
 pub(super) const BULK_ROWS: usize = 2048;
@@ -60,7 +60,7 @@ pub(super) fn write(tx: &mut WriteTx<'_>, batch: &DayBatch, origins: &Origins) -
     Ok(added)
 }
 
-/// Moves all hot ticks into blocks; how many.
+/// Moves all hot ticks into blocks, and packs them inside the transaction; how many.
 pub(super) fn settle(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
     tx.ensure(&LINEAGE)?;
     let sql = "SELECT s.symbol FROM tick_symbol s \
@@ -98,10 +98,11 @@ pub(super) fn thin(
         removed += (all.len() - kept.len()) as u64;
         if !dry_run {
             writing.delete_range(id, i64::MIN, i64::MAX)?;
-            writing.store(id, &pack(&kept)?)?;
+            store_blocks(writing.tx, id, &pack(&kept)?)?;
         }
     }
     if !dry_run {
+        tables::count(tx, -(removed as i64))?;
         let sql = "INSERT INTO tick_counter VALUES ('thinned', ?1) \
             ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         tx.execute(sql, [k as i64])?;
@@ -146,6 +147,7 @@ impl Writing<'_, '_> {
             }
         }
         self.known.set_next_arrival(self.tx, arrival)?;
+        tables::count(self.tx, added.stored as i64 - added.removed as i64)?;
         Ok(added)
     }
 
@@ -243,7 +245,7 @@ impl Writing<'_, '_> {
         if let (Some(first), Some(blocks)) = (first, part.packed.as_deref())
             && rule.key(first.first_ns) > rule.key(symbol.last_ns)
         {
-            self.store(symbol.id, blocks)?;
+            store_blocks(self.tx, symbol.id, blocks)?;
             return Ok(Added { stored: part.rows.len() as u64, ..Added::default() });
         }
         Ok(self.rewrite(&part.symbol, symbol, &part.rows, rule)?.0)
@@ -272,9 +274,8 @@ impl Writing<'_, '_> {
         let ranges = [hot_range.flatten(), new_range];
         let range = ranges.into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let Some((from, to)) = range else { return Ok((Added::default(), 0)) };
-        let from = self.join_short_block(id, from)?;
         // Blocks first: they were stored before the hot rows that lie at the same times.
-        let (from, to) = self.whole_blocks(id, from, to)?;
+        let (from, to) = whole_blocks(self.tx, id, join_short_block(self.tx, id, from)?, to)?;
         part.read(self.tx, &Span::new(from, to), &mut hot)?;
         hot.origins = self.origins.all();
         let moved = self.delete_range(id, from, to)?;
@@ -283,34 +284,8 @@ impl Writing<'_, '_> {
         } else {
             merge(&hot, new, rule)?
         };
-        self.store(id, &pack(&merged.ticks)?)?;
+        store_blocks(self.tx, id, &pack(&merged.ticks)?)?;
         Ok((merged.added, moved))
-    }
-
-    /// The block before, if it is short: so that late ticks do not leave many small blocks.
-    fn join_short_block(&self, id: i64, from: i64) -> Result<i64> {
-        let sql = "SELECT first_ns, rows FROM tick_block \
-            WHERE symbol_id = ?1 AND last_ns < ?2 ORDER BY last_ns DESC, first_ns DESC LIMIT 1";
-        let before = tx_pair(self.tx, sql, (id, from))?;
-        Ok(match before {
-            Some((first, rows)) if rows < BLOCK_ROWS as i64 / 2 => first,
-            _ => from,
-        })
-    }
-
-    /// A range made so wide that it cuts no block.
-    fn whole_blocks(&self, id: i64, mut from: i64, mut to: i64) -> Result<(i64, i64)> {
-        let sql = "SELECT coalesce(min(first_ns), ?2), coalesce(max(last_ns), ?3) FROM tick_block \
-            WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3";
-        loop {
-            let met = tx_pair(self.tx, sql, (id, from, to))?.unwrap_or((from, to));
-            let wider = (met.0.min(from), met.1.max(to));
-            // Again, since blocks may share a time at their borders.
-            if wider == (from, to) {
-                return Ok(wider);
-            }
-            (from, to) = wider;
-        }
     }
 
     /// Removes the blocks that meet a range, and all hot rows; how many of these.
@@ -319,20 +294,6 @@ impl Writing<'_, '_> {
             "DELETE FROM tick_block WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3";
         self.tx.execute(sql, (id, from, to))?;
         Ok(self.tx.execute("DELETE FROM tick_hot WHERE symbol_id = ?1", [id])? as u64)
-    }
-
-    fn store(&self, id: i64, blocks: &[Packed]) -> Result<()> {
-        let sql = "INSERT INTO tick_block \
-            (symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, checksum, data) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        for block in blocks {
-            let (first, last, rows) = (block.first_ns, block.last_ns, block.rows as i64);
-            let (kept, sum) = (block.kept.name(), block.checksum());
-            let (min_bid, max_bid) = (block.min_bid, block.max_bid);
-            self.tx
-                .insert(sql, (id, first, last, rows, min_bid, max_bid, kept, sum, &block.data))?;
-        }
-        Ok(())
     }
 
     fn read(&self, id: i64, span: &Span, out: &mut Ticks) -> Result<()> {
@@ -351,8 +312,53 @@ fn negative_zeros(row: &Row) -> Option<i64> {
     (bits != 0).then_some(bits)
 }
 
+/// Inserts blocks.
+pub(super) fn store_blocks(tx: &WriteTx<'_>, id: i64, blocks: &[Packed]) -> Result<()> {
+    let sql = "INSERT INTO tick_block \
+        (symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, checksum, data) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    for block in blocks {
+        let (first, last, rows) = (block.first_ns, block.last_ns, block.rows as i64);
+        let (kept, sum) = (block.kept.name(), block.checksum());
+        let (min_bid, max_bid) = (block.min_bid, block.max_bid);
+        tx.insert(sql, (id, first, last, rows, min_bid, max_bid, kept, sum, &block.data))?;
+    }
+    Ok(())
+}
+
+/// The block before, if it is short: so that late ticks do not leave many small blocks.
+pub(super) fn join_short_block(tx: &ReadTx<'_>, id: i64, from: i64) -> Result<i64> {
+    let sql = "SELECT first_ns, rows FROM tick_block \
+        WHERE symbol_id = ?1 AND last_ns < ?2 ORDER BY last_ns DESC, first_ns DESC LIMIT 1";
+    let before = tx_pair(tx, sql, (id, from))?;
+    Ok(match before {
+        Some((first, rows)) if rows < BLOCK_ROWS as i64 / 2 => first,
+        _ => from,
+    })
+}
+
+/// A range made so wide that it cuts no block.
+pub(super) fn whole_blocks(
+    tx: &ReadTx<'_>,
+    id: i64,
+    mut from: i64,
+    mut to: i64,
+) -> Result<(i64, i64)> {
+    let sql = "SELECT coalesce(min(first_ns), ?2), coalesce(max(last_ns), ?3) FROM tick_block \
+        WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3";
+    loop {
+        let met = tx_pair(tx, sql, (id, from, to))?.unwrap_or((from, to));
+        let wider = (met.0.min(from), met.1.max(to));
+        // Again, since blocks may share a time at their borders.
+        if wider == (from, to) {
+            return Ok(wider);
+        }
+        (from, to) = wider;
+    }
+}
+
 fn tx_pair(
-    tx: &WriteTx<'_>,
+    tx: &ReadTx<'_>,
     sql: &str,
     params: impl rusqlite::Params,
 ) -> Result<Option<(i64, i64)>> {

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::calendar::Day;
+use super::calendar::{Day, now_ns};
 use super::config::TickStoreConfig;
 use super::day::Days;
 use super::json_days::JsonDays;
 use super::merge::{Added, Rule};
 use super::queue::{Batch, Queue, Work};
+use super::settle::Pause;
 use super::spill;
 use super::symbols::Symbols;
 use super::tick::Origins;
@@ -47,6 +48,10 @@ pub(super) struct Shared {
     pub(super) spilled: AtomicBool,
     pub(super) json_urgent: AtomicBool,
     pub(super) stopping: AtomicBool,
+    /// Where the thread that settles days waits.
+    pub(super) pause: Pause,
+    /// The last batch that could not be written: why, and when, in ms since 1970-01-01 UTC.
+    pub(super) last_failure: Mutex<Option<(String, i64)>>,
 }
 
 /// What the writer did.
@@ -66,6 +71,8 @@ pub(super) struct Counters {
     pub(super) retries: AtomicU64,
     pub(super) rotations: AtomicU64,
     pub(super) current_day: AtomicU64,
+    pub(super) days_settled: AtomicU64,
+    pub(super) settle_errors: AtomicU64,
 }
 
 pub(super) fn add(counter: &AtomicU64, n: u64) {
@@ -148,8 +155,57 @@ pub(super) fn run(shared: &Shared) {
     }
     if let Some(json) = &shared.json {
         flush_json(shared, json);
+        spill_json(shared, json);
     }
     shared.queue.end();
+}
+
+/// What JSON files did not take until the end: into spill files of its own.
+fn spill_json(shared: &Shared, json: &JsonDays) {
+    let folder = shared.config.json_spill_folder();
+    for (symbol, day, rows) in json.take_waiting() {
+        let n = rows.len() as u64;
+        let part = [Arrived { symbol, rows, packed: None }];
+        let mut tries = 0..LAST_TRIES;
+        loop {
+            let all = shared.origins.all();
+            match spill::save(&folder, shared.writer, day, &part, &all) {
+                Ok(path) => {
+                    tracing::warn!(path = %path.display(), ticks = n, "ticks were spilled");
+                    add(&shared.counters.spilled, n);
+                    break;
+                }
+                Err(error) => shared.defer(error),
+            }
+            if tries.next().is_none() {
+                add(&shared.counters.lost, n);
+                break;
+            }
+            std::thread::sleep(PARKED);
+        }
+    }
+}
+
+/// Brings back what an earlier store could not write into JSON files. What cannot be written now
+/// stays where it is.
+pub(super) fn recover_json(shared: &Shared) {
+    let Some(json) = &shared.json else { return };
+    let files = spill::list(&shared.config.json_spill_folder()).unwrap_or_default();
+    for file in files {
+        let recovered = spill::load(&file, &shared.origins).and_then(|(_, days)| {
+            for (day, parts) in days {
+                for part in parts {
+                    let n = json.append_once(&part.symbol, day, &part.rows, &shared.origins)?;
+                    add(&shared.counters.json_written, n);
+                    add(&shared.counters.recovered, n);
+                }
+            }
+            std::fs::remove_file(&file).map_err(|e| Error::io(&file, "removing it", &e))
+        });
+        if let Err(error) = recovered {
+            tracing::warn!(%error, file = %file.display(), "a spill file stays");
+        }
+    }
 }
 
 pub(super) fn flush_json(shared: &Shared, json: &JsonDays) {
@@ -209,6 +265,8 @@ fn write_or_spill(shared: &Shared, day: Day, parts: Vec<Arrived>, last: u64) {
             Err(error) => error,
         };
         add(&shared.counters.batch_failures, 1);
+        let failure = (error.to_string(), now_ns().div_euclid(1_000_000));
+        *shared.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         let folder = shared.config.spill_folder();
         let all = shared.origins.all();
         match spill::save(&folder, shared.writer, day, &batch.parts, &all) {

@@ -13,6 +13,7 @@ mod shared;
 mod store;
 mod ticks;
 mod ticks_crash;
+mod ticks_hard;
 mod ticks_life;
 mod ticks_model;
 mod tidy;

@@ -43,12 +43,12 @@ CREATE TABLE tick_mark (
     writer  INTEGER NOT NULL PRIMARY KEY,
     ordinal INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
--- next_arrival: of tick_hot.
+-- next_arrival: of tick_hot. ticks: how many there are, rows and in blocks.
 CREATE TABLE tick_counter (
     name  TEXT    NOT NULL PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO tick_counter VALUES ('next_arrival', 1);
+INSERT INTO tick_counter VALUES ('next_arrival', 1), ('ticks', 0);
 -- What was imported, under the described names; digest is ours.
 CREATE TABLE migration_log (
     id             INTEGER PRIMARY KEY,
@@ -75,19 +75,38 @@ SELECT h.arrival                          AS id,
 FROM tick_hot h
 JOIN tick_symbol s ON s.id = h.symbol_id
 JOIN tick_origin o ON o.id = h.origin_id;
--- The described way to add a tick.
+-- The described way to add a tick. What the store would refuse is refused.
 CREATE TRIGGER ticks_insert INSTEAD OF INSERT ON ticks BEGIN
+    SELECT RAISE(ABORT, 'symbol: expected 1 to 64 letters, digits and ._-/#&+=@^$:!~, no part of which begins with a dot')
+    WHERE NEW.symbol IS NULL
+       OR length(CAST(NEW.symbol AS BLOB)) NOT BETWEEN 1 AND 64
+       OR instr(CAST(NEW.symbol AS BLOB), x'00') > 0
+       OR NEW.symbol GLOB '*[^A-Za-z0-9._/#&+=@^$:!~-]*'
+       OR '/' || NEW.symbol || '/' GLOB '*//*'
+       OR '/' || NEW.symbol GLOB '*/.*';
+    SELECT RAISE(ABORT, 'timestamp: expected a whole number of ms since 1970-01-01 UTC, from 1677 to 2262')
+    WHERE NEW.time_ns IS NULL
+      AND (NEW.timestamp IS NULL
+           OR CAST(NEW.timestamp AS INTEGER) <> CAST(NEW.timestamp AS NUMERIC)
+           OR CAST(NEW.timestamp AS INTEGER) NOT BETWEEN -9223372036854 AND 9223372036854);
+    SELECT RAISE(ABORT, 'bid, ask, spread: expected finite numbers')
+    WHERE NEW.bid IS NULL OR NEW.ask IS NULL
+       OR abs(NEW.bid) > 1.7976931348623157e308 OR abs(NEW.ask) > 1.7976931348623157e308
+       OR abs(coalesce(NEW.spread, NEW.ask - NEW.bid)) > 1.7976931348623157e308;
+    SELECT RAISE(ABORT, 'lp_source, broker_id: expected at most 64 bytes')
+    WHERE length(CAST(coalesce(NEW.lp_source, '') AS BLOB)) > 64
+       OR length(CAST(coalesce(NEW.broker_id, '') AS BLOB)) > 64;
     INSERT OR IGNORE INTO tick_symbol (symbol) VALUES (NEW.symbol);
     INSERT OR IGNORE INTO tick_origin (lp_source, broker_id, utc_offset_s)
     VALUES (coalesce(NEW.lp_source, ''), coalesce(NEW.broker_id, ''), 0);
     INSERT INTO tick_hot
         (symbol_id, time_ns, arrival, bid, ask, spread, origin_id, created_ms)
-    SELECT s.id, coalesce(NEW.time_ns, NEW.timestamp * 1000000), c.value, NEW.bid, NEW.ask,
+    SELECT s.id, coalesce(NEW.time_ns, CAST(NEW.timestamp AS INTEGER) * 1000000), c.value, NEW.bid, NEW.ask,
            nullif(NEW.spread, NEW.ask - NEW.bid), o.id,
            coalesce(NEW.created_at, CAST(strftime('%s', 'now') AS INTEGER) * 1000)
     FROM tick_symbol s, tick_origin o, tick_counter c
     WHERE s.symbol = NEW.symbol AND o.lp_source = coalesce(NEW.lp_source, '')
       AND o.broker_id = coalesce(NEW.broker_id, '') AND o.utc_offset_s = 0
       AND c.name = 'next_arrival';
-    UPDATE tick_counter SET value = value + 1 WHERE name = 'next_arrival';
+    UPDATE tick_counter SET value = value + 1 WHERE name IN ('next_arrival', 'ticks');
 END;

@@ -4,7 +4,7 @@ FROM main.ticks
 UNION ALL
 SELECT -(k.id * 1048576 + b.row)                                          AS id,
        s.symbol                                                           AS symbol,
-       (b.c0 - (b.c0 % 1000000 + 1000000) % 1000000) / 1000000            AS timestamp,
+       b.ms                                                               AS timestamp,
        b.c1                                                               AS bid,
        CASE k.kept WHEN 'spread' THEN b.c1 + b.c2 ELSE b.c2 END           AS ask,
        CASE k.kept WHEN 'ask' THEN b.c2 - b.c1
@@ -16,4 +16,4 @@ SELECT -(k.id * 1048576 + b.row)                                          AS id,
        NULL                                                               AS arrival
 FROM main.tick_block k
 JOIN main.tick_symbol s ON s.id = k.symbol_id
-JOIN silt_block(k.data) b;
+JOIN silt_block(k.data, k.first_ns, k.last_ns) b;

@@ -16,6 +16,7 @@ fn open(folder: &Path, settle_after_days: u32) -> Outcome<TickStore> {
     let config = TickStoreConfig {
         sqlite_base_path: folder.to_owned(),
         settle_after_days,
+        settle_every: None, // a command does what it is told, and no more
         ..TickStoreConfig::production("silt")
     };
     Ok(TickStore::new(config)?)
