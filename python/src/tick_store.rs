@@ -165,6 +165,7 @@ impl TickStore {
 
     /// The hot path: keeps the GIL unless it may have to wait.
     #[pyo3(signature = (symbol, bid, ask, spread=None, lp="", time=None))]
+    #[allow(clippy::too_many_arguments, reason = "the arguments are those of the Python method")]
     fn store_tick<'py>(
         &self,
         py: Python<'py>,
@@ -291,6 +292,7 @@ impl TickStore {
         }))
     }
 
+    #[allow(clippy::too_many_arguments, reason = "the arguments are those of the Python method")]
     fn ohlc(
         &self,
         py: Python<'_>,
