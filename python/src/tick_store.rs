@@ -96,6 +96,9 @@ fn to_json(report: &impl serde::Serialize) -> Result<String> {
     })
 }
 
+/// Time in ns, bid, ask, spread and source.
+type Quote = (i64, f64, f64, f64, String);
+
 /// A name for all, or by number.
 #[derive(FromPyObject)]
 enum Named {
@@ -265,7 +268,7 @@ impl TickStore {
     }
 
     /// Time, bid, ask, spread and source of the last tick.
-    fn last(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<(i64, f64, f64, f64, String)>> {
+    fn last(&self, py: Python<'_>, symbol: &str) -> PyResult<Option<Quote>> {
         let inner = self.get()?;
         let last = py.enter(|| inner.last(symbol))?;
         Ok(last.map(|tick| (tick.time_ns, tick.bid, tick.ask, tick.spread, tick.lp)))
