@@ -97,7 +97,8 @@ impl Witness {
     }
 
     fn holds(self, tx: &ReadTx<'_>, dataset: &str, place: (i64, i64)) -> Result<bool> {
-        let sql = "SELECT 1 FROM \"update\" WHERE id > ?1 AND dataset_name = ?2 \
+        // By id, of which few are new: the index of the dataset would go through all that is older.
+        let sql = "SELECT 1 FROM \"update\" WHERE id > ?1 AND +dataset_name = ?2 \
             AND (timestamp < ?3 OR timestamp = ?3 AND iteration <= ?4) LIMIT 1";
         let before = (self.last_update, dataset, place.0, place.1);
         Ok(run::get(tx, "key_epoch")?.unwrap_or(0) == self.epoch
