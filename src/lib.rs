@@ -3,6 +3,7 @@
 pub mod array;
 mod error;
 mod kernel;
+pub mod series;
 pub mod simulation;
 pub mod table;
 pub mod ticks;

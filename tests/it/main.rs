@@ -9,6 +9,7 @@ mod export;
 mod facts;
 mod hostile;
 mod results;
+mod series;
 mod shared;
 mod store;
 mod ticks;

@@ -1,0 +1,253 @@
+//! What every place that keeps series can do.
+
+use arrow_schema::DataType;
+
+use super::data::{Head, Metadata, Series, schema};
+use super::index::{IndexMetadata, IndexRange, IndexValue};
+use crate::error::{Error, Result};
+use crate::table::Batches;
+
+/// One change of what a backend keeps; see [`StorageBackend::commit`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A series and its metadata, in the place of what has this key.
+    Save {
+        /// Its key.
+        key: String,
+        /// Its points.
+        series: Series,
+        /// What the user keeps beside it.
+        metadata: Metadata,
+    },
+    /// Points behind those that are there; a series that is not there begins with them.
+    Append {
+        /// The key of the series.
+        key: String,
+        /// The points, of the types that the series has.
+        series: Series,
+    },
+    /// Other metadata for a series that stays as it is.
+    SetMetadata {
+        /// The key of the series.
+        key: String,
+        /// What the user keeps beside it from now on.
+        metadata: Metadata,
+    },
+    /// A series is no longer there.
+    Delete {
+        /// Its key.
+        key: String,
+    },
+    /// A series gets another key, under which there is none yet.
+    Rename {
+        /// Its key.
+        from: String,
+        /// The key it gets.
+        to: String,
+    },
+    /// A series is there once more, under a key that is not in use yet.
+    Copy {
+        /// Its key.
+        from: String,
+        /// The key of the copy.
+        to: String,
+    },
+    /// A record: JSON by name, beside the series and not one of them. `None` removes it.
+    Record {
+        /// Its name.
+        name: String,
+        /// What it holds.
+        record: Option<Metadata>,
+    },
+}
+
+/// What is known of a stored series without its points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesInfo {
+    /// Its key.
+    pub key: String,
+    /// The number of points.
+    pub length: u64,
+    /// The Arrow type of the index.
+    pub index_type: DataType,
+    /// The Arrow type of the values.
+    pub value_type: DataType,
+    /// The least and the greatest value of the index; `None` if there is none.
+    pub extent: Option<(IndexValue, IndexValue)>,
+    /// Whether no index value is less than the one before it.
+    pub is_sorted: bool,
+    /// What the user keeps beside it.
+    pub metadata: Metadata,
+    /// Name, dtype, what is known of the index.
+    pub(crate) head: Head,
+}
+
+impl SeriesInfo {
+    /// The name of the series.
+    pub fn name(&self) -> Option<&str> {
+        self.head.name.as_deref()
+    }
+
+    /// The dtype of the values, as the user's library wrote it.
+    pub fn dtype(&self) -> Option<&str> {
+        self.head.dtype.as_deref()
+    }
+
+    /// What is known of the index.
+    pub fn index_metadata(&self) -> &IndexMetadata {
+        &self.head.index
+    }
+
+    /// The columns of its Arrow batches.
+    pub fn schema(&self) -> arrow_schema::SchemaRef {
+        schema(&self.head, &self.index_type, &self.value_type)
+    }
+
+    /// What is known of a series that is in memory.
+    pub fn of(key: &str, series: &Series, metadata: &Metadata) -> Result<Self> {
+        let places = super::index::IndexValues::of(series.index())?;
+        Ok(SeriesInfo {
+            key: key.to_owned(),
+            length: series.len() as u64,
+            index_type: series.index().data_type().clone(),
+            value_type: series.values().data_type().clone(),
+            extent: places.extent(),
+            is_sorted: places.is_sorted(),
+            metadata: metadata.clone(),
+            head: series.head().clone(),
+        })
+    }
+}
+
+/// A place that keeps series by key.
+///
+/// A key is any text: it is data and never a path. The points of a series keep the order in which they were
+/// given, equal and falling index values too. A backend implements the seven calls without a body; everything
+/// else stands on them, and a backend that can do better does.
+///
+/// # Errors
+/// [`Error::NotFound`] for a key or record that is not there; [`Error::Invalid`] for points that cannot be
+/// kept. After an error everything is as it was before the call.
+///
+/// # Example
+/// ```
+/// use siltstone::series::{MemoryBackend, Series, StorageBackend};
+/// let backend = MemoryBackend::new();
+/// let series = Series::from_times_ns(&[0, 1_000_000_000], &[20.5, 21.0])?;
+/// backend.save("plant/line#1/RAW#1", &series, &Default::default())?;
+/// assert_eq!(backend.load("plant/line#1/RAW#1")?.0, series);
+/// assert_eq!(backend.list_keys("plant/")?, ["plant/line#1/RAW#1"]);
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub trait StorageBackend: Send + Sync {
+    /// Its kind: `memory`, `parquet`, `sqlite`, `postgresql`, or a user's own.
+    fn backend_type(&self) -> &'static str;
+
+    /// Where it is, for a message; without a secret.
+    fn place(&self) -> String;
+
+    /// Carries out all of these changes, in their order, or none of them.
+    fn commit(&self, changes: &[Change]) -> Result<()>;
+
+    /// The keys that begin with `prefix`, sorted by their bytes.
+    fn list_keys(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// What is known of a series, without its points.
+    fn info(&self, key: &str) -> Result<SeriesInfo>;
+
+    /// The points of a series whose index lies in the range, in their order, as Arrow batches of bounded size.
+    /// The schema is [`SeriesInfo::schema`]'s, and there is at least that much when there are no points.
+    fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches>;
+
+    /// A record, if it is there.
+    fn record(&self, name: &str) -> Result<Option<Metadata>>;
+
+    /// The names of the records that begin with `prefix`, sorted by their bytes.
+    fn list_records(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// Saves a series and its metadata in the place of what has this key.
+    fn save(&self, key: &str, series: &Series, metadata: &Metadata) -> Result<()> {
+        let (key, series, metadata) = (key.to_owned(), series.clone(), metadata.clone());
+        self.commit(&[Change::Save { key, series, metadata }])
+    }
+
+    /// A series and its metadata.
+    fn load(&self, key: &str) -> Result<(Series, Metadata)> {
+        // The points first: if the series is replaced in between, the metadata are looked at again.
+        let series = self.load_range(key, &IndexRange::all())?;
+        Ok((series, self.info(key)?.metadata))
+    }
+
+    /// The points of a series whose index lies in the range.
+    fn load_range(&self, key: &str, range: &IndexRange) -> Result<Series> {
+        let batches = self.scan(key, range)?;
+        let schema = batches.schema().clone();
+        let batches = batches.collect_batches()?;
+        let whole = arrow_select::concat::concat_batches(&schema, &batches)
+            .map_err(|e| crate::table::from_arrow("a series", e))?;
+        Series::from_batch(&whole)
+    }
+
+    /// Puts points behind those of a series; it begins with them if it is not there. The number of points that
+    /// were added.
+    fn append(&self, key: &str, series: &Series) -> Result<u64> {
+        self.commit(&[Change::Append { key: key.to_owned(), series: series.clone() }])?;
+        Ok(series.len() as u64)
+    }
+
+    /// Removes a series.
+    fn delete(&self, key: &str) -> Result<()> {
+        self.commit(&[Change::Delete { key: key.to_owned() }])
+    }
+
+    /// Whether there is a series of that key.
+    fn exists(&self, key: &str) -> Result<bool> {
+        match self.info(key) {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a series another key, which must not be in use.
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.commit(&[Change::Rename { from: from.to_owned(), to: to.to_owned() }])
+    }
+
+    /// Keeps a series once more, under a key that must not be in use.
+    fn copy(&self, from: &str, to: &str) -> Result<()> {
+        self.commit(&[Change::Copy { from: from.to_owned(), to: to.to_owned() }])
+    }
+
+    /// What the user keeps beside a series.
+    fn metadata(&self, key: &str) -> Result<Metadata> {
+        Ok(self.info(key)?.metadata)
+    }
+
+    /// Several series, in the order of the keys.
+    fn load_many(&self, keys: &[&str]) -> Result<Vec<(Series, Metadata)>> {
+        keys.iter().map(|key| self.load(key)).collect()
+    }
+
+    /// Removes every series and record of this backend, and nothing else.
+    fn clear(&self) -> Result<()> {
+        let deletes = self.list_keys("")?.into_iter().map(|key| Change::Delete { key });
+        let records = self.list_records("")?.into_iter();
+        let records = records.map(|name| Change::Record { name, record: None });
+        self.commit(&deletes.chain(records).collect::<Vec<_>>())
+    }
+}
+
+/// The error for a key that is not there.
+pub(crate) fn not_found(key: &str, place: impl Into<String>) -> Error {
+    Error::NotFound { what: "the series", name: key.to_owned(), place: place.into() }
+}
+
+/// The error for a key that is in use.
+pub(crate) fn in_use(key: &str, place: impl Into<String>) -> Error {
+    Error::Exists {
+        what: format!("the series {key:?}"),
+        place: place.into(),
+        hint: "delete it first, or take another key",
+    }
+}
