@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use numpy::npyffi::{self, PY_ARRAY_API, npy_intp};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -19,6 +20,10 @@ pub(crate) fn to_array(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Array> 
     let py = value.py();
     let made = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (value,));
     let made = made.map_err(|error| {
+        // What is no Exception, as a KeyboardInterrupt, is not about the values.
+        if !error.is_instance_of::<PyException>(py) {
+            return error;
+        }
         let got = error.value(py).to_string();
         invalid(what, "values that numpy makes one array of", got)
     })?;
