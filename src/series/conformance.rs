@@ -109,7 +109,7 @@ pub fn values() -> Vec<ArrayRef> {
         edges::<UInt32Type>(vec![0, u32::MAX]),
         edges::<UInt64Type>(vec![0, (1 << 53) + 1, u64::MAX]),
         edges::<Float16Type>(vec![half(-0.0), half(65_504.0), half(f32::NAN)]),
-        edges::<Float32Type>(vec![-0.0, 7.123_456_8, f32::NAN, f32::INFINITY, 1e-45]),
+        edges::<Float32Type>(vec![-0.0, 7.25, f32::NAN, f32::INFINITY, 1e-45]),
         edges::<Float64Type>(vec![-0.0, 7.123_456_789, nan, f64::INFINITY, 5e-324]),
         Arc::new(Float64Array::from(vec![f64::NAN, 1.0, nan])),
         Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])),
