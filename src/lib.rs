@@ -19,7 +19,7 @@ pub use kernel::{
 const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
 
 /// Each store's own part of [`Database::verify`].
-const VERIFIERS: &[kernel::Verifier] = &[simulation::verify, ticks::verify];
+const VERIFIERS: &[kernel::Verifier] = &[simulation::verify, ticks::verify, series::verify];
 
 /// Views that [`Database::sql`] puts over the tables of a file: where there is this table, this view,
 /// made by this statement.

@@ -8,8 +8,11 @@ pub mod conformance;
 mod data;
 mod index;
 mod memory;
+mod sqlite;
 
 pub use backend::{Change, SeriesInfo, StorageBackend};
 pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use memory::MemoryBackend;
+pub use sqlite::SqliteBackend;
+pub(crate) use sqlite::verify;

@@ -27,6 +27,7 @@
 //! `u32` bytes of the stored dictionary, the dictionary, `u8` form of the numbers (0, 1 or 3), and
 //! the numbers as a u32 column. Every number comes back bit for bit.
 
+pub(crate) mod buffers;
 mod column;
 mod numbers;
 mod read;
@@ -55,6 +56,8 @@ enum Form {
     Pco = 1,
     Zstd = 2,
     Constant = 3,
+    /// Only of [`buffers`].
+    Arithmetic = 4,
 }
 
 impl Form {
@@ -64,6 +67,7 @@ impl Form {
             1 => Ok(Form::Pco),
             2 => Ok(Form::Zstd),
             3 => Ok(Form::Constant),
+            4 => Ok(Form::Arithmetic),
             other => Err(format!("form {other} is not one that this build knows")),
         }
     }

@@ -51,6 +51,7 @@ pub(super) fn decode<T: Element + Number>(
             Ok(())
         }
         Form::Pco => unpack(stored, n, out),
+        Form::Arithmetic => Err("these numbers cannot be of the arithmetic form".into()),
         Form::Zstd => {
             let bytes = decompress(stored, n * size_of::<T>())?;
             decode(Form::Raw, &bytes, n, out)

@@ -1,0 +1,155 @@
+//! Series in an SQLite file: blocks of points that grow by the logarithmic method.
+
+mod packed;
+mod read;
+mod verify;
+mod write;
+
+use std::path::Path;
+
+use super::backend::{Change, SeriesInfo, StorageBackend};
+use super::data::{Metadata, Series};
+use super::index::IndexRange;
+use crate::error::Result;
+use crate::kernel::{Database, Lineage, ReadTx, table_exists};
+use crate::table::Batches;
+pub(crate) use verify::verify;
+
+/// The versions of the store's tables.
+static LINEAGE: Lineage =
+    Lineage { store: "series", steps: &[include_str!("migrations/0001_series.sql")] };
+
+/// The most points of a block.
+const BLOCK_ROWS: usize = 1 << 16;
+
+/// Series in a Siltstone file. Clones share the file; other processes may read and write it meanwhile.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// use siltstone::series::{Series, SqliteBackend, StorageBackend};
+/// let backend = SqliteBackend::open(folder.path().join("plant.db"))?;
+/// backend.save("line#1", &Series::from_times_ns(&[0], &[20.5])?, &Default::default())?;
+/// backend.append("line#1", &Series::from_times_ns(&[1_000_000_000], &[21.0])?)?;
+/// assert_eq!(backend.load("line#1")?.0.len(), 2);
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SqliteBackend {
+    db: Database,
+}
+
+impl SqliteBackend {
+    /// Opens a file, or makes it.
+    ///
+    /// # Errors
+    /// As [`Builder::open`](crate::Builder::open).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::over(Database::builder(path).open()?)
+    }
+
+    /// The series of a file that is open; its durability is that of the handle.
+    ///
+    /// # Errors
+    /// [`Error::TooNew`](crate::Error::TooNew) if a newer Siltstone wrote its series; it is left as it is.
+    pub fn over(db: Database) -> Result<Self> {
+        db.migrate(&LINEAGE)?;
+        Ok(SqliteBackend { db })
+    }
+
+    /// The file.
+    pub fn database(&self) -> &Database {
+        &self.db
+    }
+
+    /// Packs the points of one series, or of all, as small as they get: in one transaction a series. The
+    /// number of blocks that were written.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) for a key that is not there; what had been settled stays so.
+    pub fn settle(&self, key: Option<&str>) -> Result<u64> {
+        let keys = match key {
+            Some(key) => vec![key.to_owned()],
+            None => self.list_keys("")?,
+        };
+        let (mut blocks, place) = (0, self.place());
+        for name in keys {
+            let place = place.clone();
+            let only = key.is_some();
+            blocks += self.db.write(move |tx| {
+                tx.ensure(&LINEAGE)?;
+                match write::settle(tx, &name, &place) {
+                    // Of all of them: it was removed meanwhile.
+                    Err(crate::Error::NotFound { .. }) if !only => Ok(0),
+                    other => other,
+                }
+            })?;
+        }
+        Ok(blocks)
+    }
+
+    fn read<T: Default>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.db.read(|tx| if are_there(tx)? { work(tx) } else { Ok(T::default()) })
+    }
+}
+
+fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
+    table_exists(tx, "series_block")
+}
+
+impl StorageBackend for SqliteBackend {
+    fn backend_type(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn place(&self) -> String {
+        self.db.path().display().to_string()
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<()> {
+        let (changes, place) = (changes.to_vec(), self.place());
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.db.write(move |tx| {
+            tx.ensure(&LINEAGE)?;
+            changes.iter().try_for_each(|change| write::apply(tx, change, &place))
+        })
+    }
+
+    fn list_keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let sql = "SELECT key FROM series WHERE key >= ?1 ORDER BY key";
+        self.read(|tx| read::names(tx, sql, prefix))
+    }
+
+    fn info(&self, key: &str) -> Result<SeriesInfo> {
+        self.db.read(|tx| Ok(read::find(tx, key, &self.place())?.info))
+    }
+
+    fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
+        read::scan(self, key, range)
+    }
+
+    fn load(&self, key: &str) -> Result<(Series, Metadata)> {
+        self.db.read(|tx| read::load(tx, key, &IndexRange::all(), &self.place()))
+    }
+
+    fn load_range(&self, key: &str, range: &IndexRange) -> Result<Series> {
+        Ok(self.db.read(|tx| read::load(tx, key, range, &self.place()))?.0)
+    }
+
+    fn load_many(&self, keys: &[&str]) -> Result<Vec<(Series, Metadata)>> {
+        let (all, place) = (IndexRange::all(), self.place());
+        self.db.read(|tx| keys.iter().map(|key| read::load(tx, key, &all, &place)).collect())
+    }
+
+    fn record(&self, name: &str) -> Result<Option<Metadata>> {
+        let sql = "SELECT record FROM series_record WHERE name = ?1";
+        self.read(|tx| tx.query_one(sql, [name], |row| read::json(&row.get::<_, String>(0)?)))
+    }
+
+    fn list_records(&self, prefix: &str) -> Result<Vec<String>> {
+        let sql = "SELECT name FROM series_record WHERE name >= ?1 ORDER BY name";
+        self.read(|tx| read::names(tx, sql, prefix))
+    }
+}
