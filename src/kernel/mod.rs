@@ -13,6 +13,7 @@ mod deferred;
 mod failure;
 #[cfg(all(test, unix))]
 mod fault;
+mod file_lock;
 mod files;
 mod functions;
 mod locks;
@@ -36,6 +37,7 @@ pub use stats::Stats;
 pub use ticket::Ticket;
 pub use verify::{Finding, VerifyReport};
 
+pub(crate) use file_lock::FileLock;
 pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomically};
 pub(crate) use patience::pause;
 pub(crate) use schema::{Adoption, Lineage, table_exists};

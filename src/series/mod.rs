@@ -8,11 +8,15 @@ pub mod conformance;
 mod data;
 mod index;
 mod memory;
+mod parquet;
 mod sqlite;
+mod url;
 
 pub use backend::{Change, SeriesInfo, StorageBackend};
 pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use memory::MemoryBackend;
+pub use parquet::ParquetBackend;
 pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::verify;
+pub use url::open;

@@ -10,6 +10,7 @@ mod facts;
 mod hostile;
 mod results;
 mod series;
+mod series_parquet;
 mod shared;
 mod store;
 mod ticks;

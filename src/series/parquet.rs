@@ -1,0 +1,428 @@
+//! Series in a folder of Parquet files, for every program that reads Parquet.
+//!
+//! ```text
+//! DIR/silt-HASH-UNIQUE.parquet   a series: index and value, its key, names and metadata inside
+//! DIR/silt-series.json           which file holds which key, and the records
+//! DIR/silt-series.lock           held by whoever writes
+//! ```
+//!
+//! A file is never changed once it has its name. A commit writes new files and then the list, by a rename: a reader,
+//! or a crash, sees the list before or after, and so all changes of a commit or none. Files that no list names
+//! any more are removed after it, or by the next commit if the process died in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+
+use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found};
+use super::data::{Metadata, SCHEMA_KEY, Series};
+use super::index::{IndexRange, IndexValue};
+use crate::error::{Error, Result};
+use crate::kernel::{FileLock, sync_folder, write_atomically};
+use crate::table::{self, Batches, Format, WriteOptions};
+
+const LIST: &str = "silt-series.json";
+const LOCK: &str = "silt-series.lock";
+const VERSION: u32 = 1;
+/// Rows of a row group: what a scan holds at a time.
+const ROWS: usize = 65_536;
+/// How often a reader looks for a file anew that a writer has replaced in between.
+const TRIES: usize = 16;
+/// The key of a file's metadata under which our [`Inside`] is.
+const INSIDE: &str = "siltstone.stored";
+
+/// Series in a folder of Parquet files. Several processes may read and write it.
+///
+/// An append writes the file of its series anew: for many small ones take
+/// [`SqliteBackend`](super::SqliteBackend). Each commit writes the list of keys anew: a hundred bytes a series.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// use siltstone::series::{ParquetBackend, Series, StorageBackend};
+/// let backend = ParquetBackend::open(folder.path().join("plant"))?;
+/// backend.save("../line#1", &Series::from_times_ns(&[0], &[20.5])?, &Default::default())?;
+/// assert_eq!(backend.list_keys("")?, ["../line#1"]); // a key is data, and never a path
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ParquetBackend {
+    folder: PathBuf,
+}
+
+/// Which file holds which key, and the records.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct List {
+    version: u32,
+    series: BTreeMap<String, String>,
+    #[serde(default)]
+    records: BTreeMap<String, Metadata>,
+}
+
+/// What a file says of its series beside Arrow's schema.
+#[derive(Debug, Serialize, Deserialize)]
+struct Inside {
+    key: String,
+    length: u64,
+    is_sorted: bool,
+    extent: Option<(Place, Place)>,
+    metadata: Metadata,
+}
+
+/// An index value as JSON keeps it: a float by its bits, for JSON has no infinity.
+#[derive(Debug, Serialize, Deserialize)]
+enum Place {
+    #[serde(rename = "int")]
+    Int(i64),
+    #[serde(rename = "float_bits")]
+    Float(u64),
+    #[serde(rename = "text")]
+    Text(String),
+}
+
+impl From<IndexValue> for Place {
+    fn from(value: IndexValue) -> Self {
+        match value {
+            IndexValue::Int(n) => Place::Int(n),
+            IndexValue::Float(x) => Place::Float(x.to_bits()),
+            IndexValue::Text(text) => Place::Text(text),
+        }
+    }
+}
+
+impl From<Place> for IndexValue {
+    fn from(value: Place) -> Self {
+        match value {
+            Place::Int(n) => IndexValue::Int(n),
+            Place::Float(bits) => IndexValue::Float(f64::from_bits(bits)),
+            Place::Text(text) => IndexValue::Text(text),
+        }
+    }
+}
+
+/// A commit that is being made.
+struct Commit<'a> {
+    backend: &'a ParquetBackend,
+    list: List,
+    /// Files that the commit wrote.
+    written: Vec<String>,
+}
+
+impl ParquetBackend {
+    /// Series in a folder, which is made if it is not there. Files of others in it are left alone.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be made; [`Error::TooNew`] or [`Error::Corrupt`] for a list that this
+    /// build cannot read. Nothing is changed.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref().to_owned();
+        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "making the folder", &e))?;
+        let backend = ParquetBackend { folder };
+        backend.list()?;
+        Ok(backend)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn list(&self) -> Result<List> {
+        let path = self.folder.join(LIST);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(List::default()),
+            Err(e) => return Err(Error::io(&path, "reading it", &e)),
+        };
+        let damaged = |why: String| Error::Corrupt {
+            place: path.display().to_string(),
+            what: "the list of series".into(),
+            why,
+        };
+        let list: List = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+        if list.version > VERSION {
+            let (file_version, known_version) = (i64::from(list.version), i64::from(VERSION));
+            return Err(Error::TooNew {
+                path,
+                store: "series".into(),
+                file_version,
+                known_version,
+            });
+        }
+        match list.series.values().find(|name| !is_ours(name)) {
+            // A name from a file is not trusted to stay inside of the folder.
+            Some(name) => Err(damaged(format!("{name:?} is not the name of a file of ours"))),
+            None => Ok(list),
+        }
+    }
+
+    /// The file of a series, open: its points, and what it says of itself.
+    fn file(&self, key: &str) -> Result<(Batches, SeriesInfo)> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let list = self.list()?;
+            let name = list.series.get(key).ok_or_else(|| not_found(key, self.place()))?;
+            let path = self.folder.join(name);
+            match table::read(&path) {
+                Ok(batches) => {
+                    let info = inside(&path, key, batches.schema())?;
+                    return Ok((batches, info));
+                }
+                // A writer may have replaced it after the list was read.
+                Err(error) if !path.exists() => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| not_found(key, self.place())))
+    }
+}
+
+impl Commit<'_> {
+    fn apply(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Save { key, series, metadata } => self.put(key, series, metadata),
+            Change::Append { key, series } => match self.list.series.contains_key(key) {
+                true => {
+                    let (own, metadata) = self.get(key)?;
+                    self.put(key, &own.concat(series)?, &metadata)
+                }
+                false => self.put(key, series, &Metadata::new()),
+            },
+            Change::SetMetadata { key, metadata } => {
+                let (series, _) = self.get(key)?;
+                self.put(key, &series, metadata)
+            }
+            Change::Delete { key } => self.remove(key),
+            Change::Rename { from, to } => {
+                self.copy(from, to)?;
+                self.remove(from)
+            }
+            Change::Copy { from, to } => self.copy(from, to),
+            Change::Record { name, record: Some(record) } => {
+                self.list.records.insert(name.clone(), record.clone());
+                Ok(())
+            }
+            Change::Record { name, record: None } => {
+                self.list.records.remove(name);
+                Ok(())
+            }
+        }
+    }
+
+    fn get(&self, key: &str) -> Result<(Series, Metadata)> {
+        let place = || self.backend.place();
+        let name = self.list.series.get(key).ok_or_else(|| not_found(key, place()))?;
+        let path = self.backend.folder.join(name);
+        let batches = table::read(&path)?;
+        let info = inside(&path, key, batches.schema())?;
+        Ok((series(&info, batches)?, info.metadata))
+    }
+
+    fn copy(&mut self, from: &str, to: &str) -> Result<()> {
+        let (series, metadata) = self.get(from)?;
+        if self.list.series.contains_key(to) {
+            return Err(in_use(to, self.backend.place()));
+        }
+        self.put(to, &series, &metadata)
+    }
+
+    fn remove(&mut self, key: &str) -> Result<()> {
+        let removed = self.list.series.remove(key);
+        removed.map(drop).ok_or_else(|| not_found(key, self.backend.place()))
+    }
+
+    fn put(&mut self, key: &str, series: &Series, metadata: &Metadata) -> Result<()> {
+        let name = new_name(key);
+        let path = self.backend.folder.join(&name);
+        let info = SeriesInfo::of(key, series, metadata)?;
+        let extent = info.extent.map(|(least, greatest)| (least.into(), greatest.into()));
+        let (length, is_sorted) = (info.length, info.is_sorted);
+        let inside =
+            Inside { key: key.to_owned(), length, is_sorted, extent, metadata: metadata.clone() };
+        let inside = serde_json::to_string(&inside)
+            .map_err(|e| Error::invalid("the metadata", "JSON", e.to_string()))?;
+        let own = series.schema();
+        let mut known = own.metadata().clone();
+        known.insert(INSIDE.to_owned(), inside);
+        let schema = Arc::new(Schema::new_with_metadata(own.fields().clone(), known));
+        let batch = series.to_batch().with_schema(schema.clone());
+        let batch = batch.map_err(|e| table::from_arrow("a series", e))?;
+        let mut start = 0;
+        let batches = Batches::new(schema, move || {
+            let rows = ROWS.min(batch.num_rows() - start);
+            start += rows;
+            Ok((rows > 0).then(|| batch.slice(start - rows, rows)))
+        });
+        let options = WriteOptions { format: Format::Parquet, overwrite: false };
+        self.written.push(name.clone());
+        table::write(&path, batches, &options, |_| Ok(()))?;
+        self.list.series.insert(key.to_owned(), name);
+        Ok(())
+    }
+
+    /// Removes files of ours that this list does not name: of an earlier state, or of a process that died.
+    fn tidy(&self) {
+        let named: BTreeSet<&str> = self.list.series.values().map(String::as_str).collect();
+        let Ok(entries) = fs::read_dir(&self.backend.folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| is_ours(name) && !named.contains(name))
+                && let Err(error) = fs::remove_file(entry.path())
+            {
+                // It takes room and nothing else; the next commit tries again.
+                tracing::warn!(path = %entry.path().display(), %error, "a file that is not needed");
+            }
+        }
+    }
+}
+
+/// A new name for the file of a key. The hash only tells which files belong together when one looks.
+fn new_name(key: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let hash = xxhash_rust::xxh3::xxh3_64(key.as_bytes());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0xffff;
+    let unique = now as u64 ^ u64::from(std::process::id()).rotate_left(40);
+    format!("silt-{hash:016x}-{unique:016x}{count:04x}.parquet")
+}
+
+/// Whether a file has a name that [`new_name`] gives.
+fn is_ours(name: &str) -> bool {
+    let middle = name.strip_prefix("silt-").and_then(|name| name.strip_suffix(".parquet"));
+    middle.is_some_and(|middle| {
+        middle.len() == 37
+            && middle.bytes().enumerate().all(|(i, byte)| match i {
+                16 => byte == b'-',
+                _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+            })
+    })
+}
+
+/// What a file says of its series.
+fn inside(path: &Path, key: &str, schema: &SchemaRef) -> Result<SeriesInfo> {
+    let damaged = |why: String| Error::Corrupt {
+        place: path.display().to_string(),
+        what: format!("the series {key:?}"),
+        why,
+    };
+    let json = |name: &str| {
+        let json = schema.metadata().get(name);
+        json.ok_or_else(|| damaged(format!("there is no {name:?} in the file")))
+    };
+    let inside: Inside = serde_json::from_str(json(INSIDE)?).map_err(|e| damaged(e.to_string()))?;
+    let head = serde_json::from_str(json(SCHEMA_KEY)?).map_err(|e| damaged(e.to_string()))?;
+    if inside.key != key || schema.fields().len() != 2 {
+        return Err(damaged(format!("the file holds {:?}", inside.key)));
+    }
+    Ok(SeriesInfo {
+        key: inside.key,
+        length: inside.length,
+        index_type: schema.field(0).data_type().clone(),
+        value_type: schema.field(1).data_type().clone(),
+        extent: inside.extent.map(|(least, greatest)| (least.into(), greatest.into())),
+        is_sorted: inside.is_sorted,
+        metadata: inside.metadata,
+        head,
+    })
+}
+
+/// The points of a file.
+fn series(info: &SeriesInfo, batches: Batches) -> Result<Series> {
+    let schema = info.schema();
+    let batches = batches.collect_batches()?;
+    let plain: Result<Vec<RecordBatch>> = batches.iter().map(|b| dressed(b, &schema)).collect();
+    let whole = arrow_select::concat::concat_batches(&schema, &plain?);
+    Series::from_batch(&whole.map_err(|e| table::from_arrow("a series", e))?)
+}
+
+/// A batch of a file with the schema of the series alone.
+fn dressed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let dressed = RecordBatch::try_new(schema.clone(), batch.columns().to_vec());
+    dressed.map_err(|e| table::from_arrow("a series", e))
+}
+
+impl StorageBackend for ParquetBackend {
+    fn backend_type(&self) -> &'static str {
+        "parquet"
+    }
+
+    fn place(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let _lock =
+            FileLock::take(&self.folder.join(LOCK), "waiting for another writer of series")?;
+        let mut commit = Commit { backend: self, list: self.list()?, written: Vec::new() };
+        commit.list.version = VERSION;
+        let list = changes.iter().try_for_each(|change| commit.apply(change)).and_then(|()| {
+            serde_json::to_vec(&commit.list)
+                .map_err(|e| Error::invalid("the records", "JSON", e.to_string()))
+        });
+        // The files are on the disk, names too, before the list that names them is.
+        let list = list.and_then(|list| {
+            sync_folder(&self.folder)?;
+            write_atomically(&self.folder.join(LIST), &list, true)
+        });
+        if let Err(error) = list {
+            for name in &commit.written {
+                let _ = fs::remove_file(self.folder.join(name)); // or the next commit does it
+            }
+            return Err(error);
+        }
+        commit.tidy();
+        Ok(())
+    }
+
+    fn list_keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let list = self.list()?;
+        Ok(list.series.into_keys().filter(|key| key.starts_with(prefix)).collect())
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.list()?.series.contains_key(key))
+    }
+
+    fn info(&self, key: &str) -> Result<SeriesInfo> {
+        Ok(self.file(key)?.1)
+    }
+
+    fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
+        let (mut batches, info) = self.file(key)?;
+        let range = range.for_type(&info.index_type)?;
+        let schema = info.schema();
+        Ok(Batches::new(schema.clone(), move || {
+            while let Some(batch) = batches.next_batch()? {
+                let points = Series::from_batch(&dressed(&batch, &schema)?)?.range(&range)?;
+                if !points.is_empty() {
+                    return Ok(Some(points.to_batch()));
+                }
+            }
+            Ok(None)
+        }))
+    }
+
+    fn load(&self, key: &str) -> Result<(Series, Metadata)> {
+        let (batches, info) = self.file(key)?;
+        Ok((series(&info, batches)?, info.metadata))
+    }
+
+    fn record(&self, name: &str) -> Result<Option<Metadata>> {
+        Ok(self.list()?.records.remove(name))
+    }
+
+    fn list_records(&self, prefix: &str) -> Result<Vec<String>> {
+        let list = self.list()?;
+        Ok(list.records.into_keys().filter(|name| name.starts_with(prefix)).collect())
+    }
+}
