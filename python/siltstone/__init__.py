@@ -4,9 +4,10 @@ The stores:
 
 - :mod:`siltstone.simulation`: updates of entity groups, and the state at any time.
 - :mod:`siltstone.ticks`: quotes of symbols as they come in, and their history by day.
+- :mod:`siltstone.series`: time series behind one protocol, in memory and in files.
 """
 
-from siltstone import errors, simulation, ticks
+from siltstone import errors, series, simulation, ticks
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._restore import restore
@@ -24,6 +25,7 @@ __all__ = [
     "__version__",
     "errors",
     "restore",
+    "series",
     "simulation",
     "ticks",
 ]

@@ -18,6 +18,8 @@ mod initial;
 mod query;
 mod report;
 mod results;
+mod series_columns;
+mod series_store;
 mod tick_replay;
 mod tick_store;
 mod tick_time;
@@ -44,6 +46,8 @@ mod _siltstone {
     use super::query::Query;
     #[pymodule_export]
     use super::results::{ResultDataset, Results, detect_results_format};
+    #[pymodule_export]
+    use super::series_store::SeriesStore;
     #[pymodule_export]
     use super::tick_replay::Replay;
     #[pymodule_export]

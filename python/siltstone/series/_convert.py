@@ -1,0 +1,274 @@
+"""A pandas Series as the columns of the library, and back, without a loss."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siltstone.errors import CorruptError, InvalidError, InvalidTypeError
+from siltstone.series._metadata import zone_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: A type, its data, and for each row whether it is there (all, if None).
+Column = tuple[str, Any, "np.ndarray | None"]
+#: Name, dtype, what is known of the index as JSON, index, values.
+Parts = tuple["str | None", "str | None", str, Column, Column]
+
+
+def from_pandas(series: pd.Series) -> Parts:
+    """The parts of a series; it is not changed."""
+    import pandas as pd
+
+    if not isinstance(series, pd.Series):
+        raise InvalidTypeError(f"the data: expected a pandas Series, got {type(series).__name__}")
+    known, index = _from_index(series.index)
+    dtype, values = _from_values(series)
+    return _name("the name of a series", series.name), dtype, json.dumps(known), index, values
+
+
+def to_pandas(parts: Parts) -> pd.Series:
+    """The series of these parts."""
+    import pandas as pd
+
+    name, dtype, known, index, values = parts
+    index = _to_index(json.loads(known), index)
+    return pd.Series(_to_values(dtype, values), index=index, name=name, copy=False)
+
+
+def _name(what: str, name: Any) -> str | None:
+    if name is None or isinstance(name, str):
+        return name
+    raise InvalidTypeError(f"{what}: expected a text or None, got {name!r}")
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(array)
+    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian):
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return array.reshape(-1).view(np.uint8)
+
+
+# The index
+
+
+def _from_index(index: pd.Index) -> tuple[dict[str, Any], Column]:
+    import pandas as pd
+
+    known: dict[str, Any] = {
+        "type": type(index).__name__,
+        "name": _name("the name of the index", index.name),
+        "dtype": str(index.dtype),
+    }
+    if isinstance(index, (pd.MultiIndex, pd.IntervalIndex)):
+        raise InvalidTypeError(
+            f"the index: expected one of times, time spans, numbers or texts, got {type(index).__name__}"
+        )
+    if isinstance(index, pd.CategoricalIndex):
+        return known, _from_categories(index, known)
+    if isinstance(index, pd.RangeIndex):
+        known.update(start=index.start, end=index.stop, step=index.step)
+        return known, ("int64", _bytes(np.arange(index.start, index.stop, index.step, "i8")), None)
+    if index.hasnans:
+        raise InvalidError("the index: expected a value for each point, got missing ones")
+    if isinstance(index, pd.PeriodIndex):
+        known["frequency"] = index.freqstr
+        return known, ("int64", _bytes(index.asi8), None)
+    if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
+        known["frequency"] = index.freqstr
+        kind = "timestamp" if isinstance(index, pd.DatetimeIndex) else "duration"
+        text = f"{kind}:{index.unit}"
+        if kind == "timestamp" and index.tz is not None:
+            known["time_zone"] = zone_name(index.tz)
+            text += ":" + known["time_zone"]
+        return known, (text, _bytes(index.asi8), None)
+    if index.dtype.kind in "iuf" and isinstance(index.dtype, np.dtype):
+        if index.dtype == np.uint64:
+            raise InvalidTypeError("the index: expected integers of 64 bits with sign, got uint64")
+        return known, (index.dtype.name, _bytes(index.to_numpy()), None)
+    if index.dtype == bool:
+        return known, ("uint8", _bytes(index.to_numpy().astype("u1")), None)
+    texts = index.tolist()
+    if all(isinstance(text, str) for text in texts):
+        return known, ("text", [str(text) for text in texts], None)
+    raise InvalidTypeError(
+        f"the index: expected one of times, time spans, numbers or texts, got {index.dtype} "
+        "with values of several types"
+    )
+
+
+def _from_categories(index: pd.CategoricalIndex, known: dict[str, Any]) -> Column:
+    known["categories"] = _categories("the index", index.categories)
+    known["ordered"] = bool(index.ordered)
+    known["closed"] = str(index.categories.dtype)
+    if (index.codes < 0).any():
+        raise InvalidError("the index: expected a value for each point, got missing ones")
+    return ("int32", _bytes(index.codes.astype("i4")), None)
+
+
+def _categories(what: str, categories: pd.Index) -> list[Any]:
+    listed = categories.tolist()
+    plain = all(type(item) in (str, int, float, bool) for item in listed)
+    if not plain or any(item != item or item in (np.inf, -np.inf) for item in listed):
+        raise InvalidTypeError(f"{what}: expected categories that are texts or finite numbers")
+    return listed
+
+
+def _to_index(known: dict[str, Any], column: Column) -> pd.Index:
+    import pandas as pd
+
+    text, data, _ = column
+    name, kind, frequency = known.get("name"), known.get("type"), known.get("frequency")
+    head, _, rest = text.partition(":")
+    if head == "text":
+        # An empty list would say nothing of its type.
+        return pd.Index(np.array(data, dtype=object), dtype=known.get("dtype") or None, name=name)
+    if head == "timestamp":
+        unit, _, zone = rest.partition(":")
+        index = pd.DatetimeIndex(data.view(f"M8[{unit}]"), name=name)
+        if zone:
+            index = index.tz_localize("UTC").tz_convert(zone)
+        return _with_frequency(index, frequency)
+    if head == "duration":
+        return _with_frequency(pd.TimedeltaIndex(data.view(f"m8[{rest}]"), name=name), frequency)
+    numbers = data.view(head)
+    if kind == "RangeIndex" and None not in (known["start"], known["end"], known["step"]):
+        index = pd.RangeIndex(known["start"], known["end"], known["step"], name=name)
+        if len(index) == len(numbers) and (not len(index) or index[0] == numbers[0]):
+            return index
+    if kind == "PeriodIndex" and frequency:
+        return pd.PeriodIndex.from_ordinals(numbers, freq=frequency, name=name)
+    if kind == "CategoricalIndex" and known.get("categories") is not None:
+        categories = pd.Index(known["categories"], dtype=known.get("closed") or None)
+        codes, ordered = numbers.astype("i8"), bool(known.get("ordered"))
+        made = pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
+        return pd.CategoricalIndex(made, name=name)
+    if known.get("dtype") == "bool":
+        numbers = numbers.astype(bool)
+    return pd.Index(numbers, name=name)
+
+
+def _with_frequency(index: Any, frequency: str | None) -> Any:
+    """The index as it is; its frequency is a hint, taken only where the values agree with it."""
+    if frequency:
+        try:
+            index.freq = frequency
+        except ValueError:
+            pass  # another version of pandas wrote it, or points were appended
+    return index
+
+
+# The values
+
+
+def _from_values(series: pd.Series) -> tuple[str | None, Column]:
+    import pandas as pd
+
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        codes = series.cat.codes.to_numpy()
+        known = {
+            "categories": _categories("the values", dtype.categories),
+            "dtype": str(dtype.categories.dtype),
+            "ordered": bool(dtype.ordered),
+        }
+        return "category:" + json.dumps(known), ("int32", _bytes(codes.astype("i4")), codes >= 0)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        zone = zone_name(dtype.tz)
+        plain = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        return None, _times(f"timestamp:{dtype.unit}:{zone}", plain)
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return _from_numpy(series.to_numpy())
+    if isinstance(dtype, pd.StringDtype) or dtype == object:
+        return str(dtype), _texts(series)
+    masked = getattr(dtype, "numpy_dtype", None)
+    if isinstance(masked, np.dtype) and masked.kind in "biuf" and not isinstance(dtype, pd.ArrowDtype):
+        missing = series.isna().to_numpy()
+        values = series.to_numpy(masked, na_value=masked.type(0))
+        return str(dtype), (masked.name, _bytes(values), ~missing if missing.any() else None)
+    raise InvalidTypeError(
+        f"the values: expected numbers, booleans, texts, bytes, times, time spans or categories, got {dtype}"
+    )
+
+
+def _from_numpy(values: np.ndarray) -> tuple[str | None, Column]:
+    dtype = values.dtype
+    if dtype.kind in "mM":
+        unit = np.datetime_data(dtype)[0]
+        return None, _times(f"{'timestamp' if dtype.kind == 'M' else 'duration'}:{unit}", values)
+    if dtype.kind == "c":
+        return dtype.name, (f"fixed:{dtype.itemsize}", _bytes(values), None)
+    if dtype.kind in "biuf" and dtype.itemsize <= 8:
+        return None, (dtype.name, _bytes(values), None)
+    raise InvalidTypeError(f"the values: expected numbers of up to 64 bits, got {dtype}")
+
+
+def _times(text: str, values: np.ndarray) -> Column:
+    missing = np.isnat(values)
+    return text, _bytes(values.view("i8")), ~missing if missing.any() else None
+
+
+def _texts(series: pd.Series) -> Column:
+    missing = series.isna().to_numpy()
+    items = [None if gone else item for item, gone in zip(series.tolist(), missing, strict=True)]
+    there = [item for item in items if item is not None]
+    if all(isinstance(item, str) for item in there):
+        return "text", items, None
+    if all(type(item) is bytes for item in there):
+        return "binary", items, None
+    kinds = sorted({type(item).__name__ for item in there})
+    raise InvalidTypeError(
+        f"the values: expected Python objects that are all texts or all bytes, got {', '.join(kinds)}"
+    )
+
+
+def _to_values(dtype: str | None, column: Column) -> Any:
+    import pandas as pd
+
+    text, data, valid = column
+    head, _, rest = text.partition(":")
+    if head in ("text", "binary"):
+        return pd.array(data, dtype=dtype) if dtype not in (None, "object") else _objects(data)
+    if head == "fixed":
+        if dtype not in ("complex64", "complex128") or int(rest) != np.dtype(dtype).itemsize:
+            raise CorruptError(f"the values: expected complex numbers, got {dtype} of {rest} bytes")
+        return data.view(dtype)
+    if head in ("timestamp", "duration"):
+        return _to_times(head, rest, data, valid)
+    values = data.view(head)
+    if dtype is not None and dtype.startswith("category:"):
+        known = json.loads(dtype.partition(":")[2])
+        categories = pd.Index(known["categories"], dtype=known["dtype"])
+        codes = values.astype("i8") if valid is None else np.where(valid, values, -1)
+        return pd.Categorical.from_codes(codes, categories=categories, ordered=known["ordered"])
+    if dtype is not None or valid is not None:
+        # Missing is not NaN: a type that knows both.
+        mask = np.zeros(len(values), bool) if valid is None else ~valid
+        if values.dtype.kind == "b":
+            return pd.arrays.BooleanArray(values, mask)
+        if values.dtype == np.float16:
+            values = values.astype("f4")
+        floats = values.dtype.kind == "f"
+        return (pd.arrays.FloatingArray if floats else pd.arrays.IntegerArray)(values, mask)
+    return values
+
+
+def _objects(data: list[Any]) -> np.ndarray:
+    made = np.empty(len(data), object)
+    made[:] = data
+    return made
+
+
+def _to_times(head: str, rest: str, data: np.ndarray, valid: np.ndarray | None) -> Any:
+    import pandas as pd
+
+    unit, _, zone = rest.partition(":")
+    values = data.view(f"{'M8' if head == 'timestamp' else 'm8'}[{unit}]")
+    if valid is not None:
+        values = np.where(valid, values, values.dtype.type("NaT", unit))
+    if not zone:
+        return values
+    return pd.DatetimeIndex(values).tz_localize("UTC").tz_convert(zone)

@@ -1,0 +1,70 @@
+"""The ends of a range, as values of an index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from siltstone.errors import InvalidError, InvalidTypeError
+
+_CLOSED = {"both": (True, True), "left": (True, False), "right": (False, True), "neither": (False, False)}
+_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+#: Whether the end belongs to the range, and the value.
+End = tuple[bool, Any] | None
+
+
+def bounds(info: tuple[Any, ...], start: Any, end: Any, closed: str) -> tuple[End, End]:
+    """Both ends for a series of which this is known."""
+    if closed not in _CLOSED:
+        raise InvalidError(f"closed: expected one of {', '.join(_CLOSED)}, got {closed!r}")
+    low, high = _CLOSED[closed]
+    return _end("start", info[1], start, low, up=True), _end("end", info[1], end, high, up=False)
+
+
+def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
+    if value is None:
+        return None
+    head, _, rest = index_type.partition(":")
+    unit, _, zone = rest.partition(":")
+    if head not in ("timestamp", "duration"):
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            return closed, value
+        raise InvalidTypeError(f"{what}: expected a number or a text, got {value!r}")
+    exact = _instant_ns(what, value, zone) if head == "timestamp" else _span_ns(what, value)
+    size = _NS[unit]
+    if exact % size == 0:
+        return closed, exact // size
+    # Between two values of the index: the nearest one inside of the range.
+    return True, -(-exact // size) if up else exact // size
+
+
+def _instant_ns(what: str, value: Any, zone: str) -> int:
+    import pandas as pd
+
+    try:
+        stamp = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidError(f"{what}: expected a time, got {value!r} ({error})") from error
+    if stamp is pd.NaT:
+        raise InvalidError(f"{what}: expected a time, got {value!r}")
+    if zone and stamp.tz is None:
+        stamp = stamp.tz_localize(zone)
+    elif not zone and stamp.tz is not None:
+        raise InvalidError(f"{what}: expected a time without a zone, as the index, got {value!r}")
+    return int(stamp._value) * _NS[stamp.unit]
+
+
+def _span_ns(what: str, value: Any) -> int:
+    import pandas as pd
+
+    try:
+        span = pd.Timedelta(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidError(f"{what}: expected a time span, got {value!r} ({error})") from error
+    if span is pd.NaT:
+        raise InvalidError(f"{what}: expected a time span, got {value!r}")
+    return int(span._value) * _NS[span.unit]

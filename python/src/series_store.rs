@@ -1,0 +1,237 @@
+//! Series by key: any backend of the library.
+
+use std::ops::Bound as End;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use siltstone::series::{
+    Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
+    StorageBackend,
+};
+
+use crate::arrow::Table;
+use crate::enter::Enter;
+use crate::errors::{invalid, to_py};
+use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
+
+/// Name, dtype, what is known of the index as JSON, index, values.
+type Parts<'py> = (Option<String>, Option<String>, String, Column<'py>, Column<'py>);
+
+/// An end of a range: whether it belongs to the range, and the value.
+type Bound1 = Option<(bool, Value)>;
+
+/// Length, types of index and values, least and greatest index value, sorted, name, dtype, index, metadata.
+type Info = (
+    u64,
+    String,
+    String,
+    Option<(Value, Value)>,
+    bool,
+    Option<String>,
+    Option<String>,
+    String,
+    String,
+);
+
+/// An index value.
+#[derive(FromPyObject, IntoPyObject)]
+enum Value {
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// A backend: see the library.
+#[pyclass(frozen, module = "siltstone._siltstone")]
+pub(crate) struct SeriesStore {
+    inner: Arc<dyn StorageBackend>,
+    /// The same backend, if it is a file that can be settled.
+    file: Option<SqliteBackend>,
+}
+
+#[pymethods]
+impl SeriesStore {
+    #[staticmethod]
+    fn open(py: Python<'_>, url: String) -> PyResult<Self> {
+        let inner = py.enter(|| siltstone::series::open(&url))?;
+        Ok(SeriesStore { inner: inner.into(), file: None })
+    }
+
+    /// A file of which more is asked than of any backend.
+    #[staticmethod]
+    fn open_file(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Self> {
+        let file = py.enter(|| SqliteBackend::open(path))?;
+        Ok(SeriesStore { inner: Arc::new(file.clone()), file: Some(file) })
+    }
+
+    fn backend_type(&self) -> &'static str {
+        self.inner.backend_type()
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    fn save(&self, py: Python<'_>, key: &str, series: Parts<'_>, metadata: &str) -> PyResult<()> {
+        let (series, metadata) = (to_series(series)?, to_metadata(metadata)?);
+        py.enter(|| self.inner.save(key, &series, &metadata))
+    }
+
+    fn save_many(
+        &self,
+        py: Python<'_>,
+        items: Vec<(String, Parts<'_>, String)>,
+        records: Vec<(String, Option<String>)>,
+        deletes: Vec<String>,
+    ) -> PyResult<()> {
+        let deletes = deletes.into_iter().map(|key| Ok(Change::Delete { key }));
+        let saves = items.into_iter().map(|(key, series, metadata)| {
+            let (series, metadata) = (to_series(series)?, to_metadata(&metadata)?);
+            Ok(Change::Save { key, series, metadata })
+        });
+        let records = records.into_iter().map(|(name, record)| {
+            let record = record.as_deref().map(to_metadata).transpose()?;
+            Ok(Change::Record { name, record })
+        });
+        let changes: PyResult<Vec<Change>> = deletes.chain(saves).chain(records).collect();
+        let changes = changes?;
+        py.enter(|| self.inner.commit(&changes))
+    }
+
+    fn append(&self, py: Python<'_>, key: &str, series: Parts<'_>) -> PyResult<u64> {
+        let series = to_series(series)?;
+        py.enter(|| self.inner.append(key, &series))
+    }
+
+    fn set_metadata(&self, py: Python<'_>, key: String, metadata: &str) -> PyResult<()> {
+        let metadata = to_metadata(metadata)?;
+        py.enter(|| self.inner.commit(&[Change::SetMetadata { key, metadata }]))
+    }
+
+    fn load<'py>(&self, py: Python<'py>, key: &str) -> PyResult<(Parts<'py>, String)> {
+        let (series, metadata) = py.enter(|| self.inner.load(key))?;
+        Ok((from_series(py, &series)?, to_json(&metadata)))
+    }
+
+    fn load_many<'py>(
+        &self,
+        py: Python<'py>,
+        keys: Vec<String>,
+    ) -> PyResult<Vec<(Parts<'py>, String)>> {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let loaded = py.enter(|| self.inner.load_many(&keys))?;
+        let loaded = loaded.iter();
+        loaded.map(|(series, kept)| Ok((from_series(py, series)?, to_json(kept)))).collect()
+    }
+
+    fn load_range<'py>(
+        &self,
+        py: Python<'py>,
+        key: &str,
+        from: Bound1,
+        to: Bound1,
+    ) -> PyResult<Parts<'py>> {
+        let range = IndexRange { from: end(from), to: end(to) };
+        from_series(py, &py.enter(|| self.inner.load_range(key, &range))?)
+    }
+
+    /// The points of a range, as a table that streams.
+    fn scan(&self, key: String, from: Bound1, to: Bound1) -> Table {
+        let (inner, range) = (self.inner.clone(), IndexRange { from: end(from), to: end(to) });
+        Table::new(move || inner.scan(&key, &range))
+    }
+
+    fn info(&self, py: Python<'_>, key: &str) -> PyResult<Info> {
+        let info: SeriesInfo = py.enter(|| self.inner.info(key))?;
+        let (name, dtype) = (info.name().map(str::to_owned), info.dtype().map(str::to_owned));
+        let index = serde_json::to_string(info.index_metadata()).expect("names are JSON");
+        let extent = info.extent.map(|(least, greatest)| (value(least), value(greatest)));
+        let types = (name_of(&info.index_type), name_of(&info.value_type));
+        let kept = to_json(&info.metadata);
+        Ok((info.length, types.0, types.1, extent, info.is_sorted, name, dtype, index, kept))
+    }
+
+    fn delete(&self, py: Python<'_>, key: &str) -> PyResult<()> {
+        py.enter(|| self.inner.delete(key))
+    }
+
+    fn exists(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
+        py.enter(|| self.inner.exists(key))
+    }
+
+    fn list_keys(&self, py: Python<'_>, prefix: &str) -> PyResult<Vec<String>> {
+        py.enter(|| self.inner.list_keys(prefix))
+    }
+
+    fn rename(&self, py: Python<'_>, from: &str, to: &str) -> PyResult<()> {
+        py.enter(|| self.inner.rename(from, to))
+    }
+
+    fn copy(&self, py: Python<'_>, from: &str, to: &str) -> PyResult<()> {
+        py.enter(|| self.inner.copy(from, to))
+    }
+
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        py.enter(|| self.inner.clear())
+    }
+
+    fn record(&self, py: Python<'_>, name: &str) -> PyResult<Option<String>> {
+        Ok(py.enter(|| self.inner.record(name))?.as_ref().map(to_json))
+    }
+
+    fn list_records(&self, py: Python<'_>, prefix: &str) -> PyResult<Vec<String>> {
+        py.enter(|| self.inner.list_records(prefix))
+    }
+
+    /// Packs the points of one series, or of all; `None` for a backend that has nothing to pack.
+    fn settle(&self, py: Python<'_>, key: Option<String>) -> PyResult<Option<u64>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        py.enter(|| file.settle(key.as_deref())).map(Some)
+    }
+}
+
+fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Series> {
+    let known: IndexMetadata = serde_json::from_str(&index_json)
+        .map_err(|e| invalid("what is known of the index", "its JSON", e.to_string()))?;
+    let (index, values) = (to_arrow("the index", &index)?, to_arrow("the values", &values)?);
+    let series = Series::new(index, values).map_err(to_py)?;
+    Ok(series.with_name_or_none(name).with_dtype(dtype).with_index_metadata(known))
+}
+
+fn from_series<'py>(py: Python<'py>, series: &Series) -> PyResult<Parts<'py>> {
+    let index = serde_json::to_string(series.index_metadata()).expect("names are JSON");
+    let (name, dtype) = (series.name().map(str::to_owned), series.dtype().map(str::to_owned));
+    Ok((name, dtype, index, from_arrow(py, series.index())?, from_arrow(py, series.values())?))
+}
+
+fn to_metadata(json: &str) -> PyResult<Metadata> {
+    serde_json::from_str(json).map_err(|e| invalid("the metadata", "JSON", e.to_string()))
+}
+
+fn to_json(metadata: &Metadata) -> String {
+    serde_json::to_string(metadata).expect("it came from JSON")
+}
+
+fn end(bound: Bound1) -> End<IndexValue> {
+    match bound {
+        None => End::Unbounded,
+        Some((true, value)) => End::Included(index_value(value)),
+        Some((false, value)) => End::Excluded(index_value(value)),
+    }
+}
+
+fn index_value(value: Value) -> IndexValue {
+    match value {
+        Value::Int(n) => IndexValue::Int(n),
+        Value::Float(x) => IndexValue::Float(x),
+        Value::Text(text) => IndexValue::Text(text),
+    }
+}
+
+fn value(value: IndexValue) -> Value {
+    match value {
+        IndexValue::Int(n) => Value::Int(n),
+        IndexValue::Float(x) => Value::Float(x),
+        IndexValue::Text(text) => Value::Text(text),
+    }
+}
