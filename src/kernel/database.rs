@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::deferred::Deferred;
 use super::failure::At;
+use super::files::identity;
 use super::options::{Builder, Durability, Profile};
 use super::schema::{self, Adoption, Lineage};
 use super::stats::{Counters, Stats, add};
@@ -43,6 +44,8 @@ impl std::fmt::Debug for Database {
 
 struct Shared {
     path: PathBuf,
+    /// The file that was opened.
+    file: Option<(u64, u64)>,
     /// The process that opened the file: a fork must not use its connections.
     pid: u32,
     writer: Option<Arc<Writer>>,
@@ -121,7 +124,11 @@ impl Database {
         if options.path.exists() {
             options.path = canonical(&options.path)?;
             let shared = open.get(&options.path).and_then(Weak::upgrade);
-            if let Some(shared) = shared.filter(|s| s.pid == std::process::id()) {
+            let is_that_file = |s: &Arc<Shared>| {
+                s.pid == std::process::id()
+                    && s.writer.as_ref().is_some_and(|writer| writer.is_at_its_path())
+            };
+            if let Some(shared) = shared.filter(is_that_file) {
                 return Ok(Database::over(shared, options.durability));
             }
         }
@@ -135,6 +142,7 @@ impl Database {
             .spawn(move || runner.run())
             .map_err(|e| Error::io(&options.path, "starting the writer's thread", &e))?;
         let shared = Arc::new(Shared {
+            file: identity(&options.path),
             path: options.path.clone(),
             pid: std::process::id(),
             writer: Some(writer),
@@ -151,8 +159,10 @@ impl Database {
     pub(super) fn open_for_reading(options: Builder) -> Result<Self> {
         let profile = options.profile;
         let conn = connect::reader(&options.path, profile.cache_kib(), options.adoptions)?;
+        let path = canonical(&options.path)?;
         let shared = Arc::new(Shared {
-            path: canonical(&options.path)?,
+            file: identity(&path),
+            path,
             pid: std::process::id(),
             writer: None,
             thread: Mutex::new(None),
@@ -171,6 +181,11 @@ impl Database {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// Whether the path still names the file that was opened: if not, a write is refused.
+    pub(crate) fn is_at_its_path(&self) -> bool {
+        identity(&self.shared.path) == self.shared.file
     }
 
     /// What an acknowledged write of this handle survives.

@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use super::connect::{enter_wal, is_busy, pause, set_log_size, without_waiting};
 use super::deferred::{Answer, Deferred};
 use super::failure::At;
+use super::files::identity;
 use super::options::{Builder, Durability, QueuePolicy};
 use super::schema::{self, Adoption};
 use super::stats::{Counters, add};
@@ -32,6 +33,8 @@ const GROUP_JOBS: usize = 1024;
 
 pub(super) struct Writer {
     path: PathBuf,
+    /// The file that was opened, whatever becomes of its name.
+    file: Option<(u64, u64)>,
     core: Mutex<Core>,
     queue: Mutex<Queue>,
     /// Length of the queue, to look at without its lock.
@@ -122,6 +125,9 @@ impl<F, T> Drop for Task<F, T> {
     }
 }
 
+const MOVED: &str =
+    "was removed or replaced since it was opened; nothing was written: open it anew";
+
 fn panicked() -> Error {
     Error::Closed { what: "the write".into(), why: "panicked and was rolled back" }
 }
@@ -139,6 +145,7 @@ impl Writer {
     ) -> Self {
         Writer {
             path: options.path.clone(),
+            file: identity(&options.path),
             core: Mutex::new(Core {
                 conn,
                 memory: Memory::default(),
@@ -157,6 +164,11 @@ impl Writer {
             wal_bytes: options.profile.wal_bytes(),
             untouched: AtomicBool::new(adoption.is_some()),
         }
+    }
+
+    /// Whether the file still has its name. What is written to one that was removed is lost.
+    pub(super) fn is_at_its_path(&self) -> bool {
+        identity(&self.path) == self.file
     }
 
     pub(super) fn depth(&self) -> usize {
@@ -417,6 +429,12 @@ impl Writer {
                     pause(tries);
                 }
             }
+        }
+        // With the file locked: who removes a file that others may have open does it in a transaction too.
+        if !self.is_at_its_path() {
+            core.roll_back();
+            let what = self.path.display().to_string();
+            return Err(Error::Closed { what, why: MOVED });
         }
         if !core.memory.is_empty() {
             let now = data_version(&core.conn)?;

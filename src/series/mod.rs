@@ -6,17 +6,17 @@
 mod backend;
 pub mod conformance;
 mod data;
+mod in_memory;
 mod index;
-mod memory;
-mod parquet;
+mod parquet_folder;
 mod sqlite;
 mod url;
 
 pub use backend::{Change, SeriesInfo, StorageBackend};
 pub use data::{Metadata, SCHEMA_KEY, Series};
+pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
-pub use memory::MemoryBackend;
-pub use parquet::ParquetBackend;
+pub use parquet_folder::ParquetBackend;
 pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::verify;
 pub use url::open;

@@ -1,8 +1,8 @@
 //! A backend by its address.
 
 use super::backend::StorageBackend;
-use super::memory::MemoryBackend;
-use super::parquet::ParquetBackend;
+use super::in_memory::MemoryBackend;
+use super::parquet_folder::ParquetBackend;
 use super::sqlite::SqliteBackend;
 use crate::error::{Error, Result};
 

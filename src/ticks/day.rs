@@ -9,11 +9,13 @@ use std::time::Duration;
 use super::calendar::Day;
 use super::tables::LINEAGE;
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, Profile};
+use crate::kernel::{Database, Durability, FileLock, Profile};
 
 /// Day files that stay open for writing, and for reading.
 const OPEN_WRITERS: usize = 4;
 const OPEN_READERS: usize = 32;
+/// Held while a day's file is made or removed.
+const LOCK: &str = ".days.lock";
 /// Small pages: a commit touches the last page of each symbol, and blocks waste less of the last one.
 const PAGE_BYTES: u32 = 1024;
 
@@ -65,10 +67,13 @@ impl Days {
         let mut open = self.lock();
         open.clock += 1;
         let now = open.clock;
-        if let Some((db, used)) = open.writers.get_mut(&day) {
+        let known = open.writers.get_mut(&day).filter(|(db, _)| db.is_at_its_path());
+        if let Some((db, used)) = known {
             *used = now;
             return Ok(db.clone());
         }
+        // Not while another process removes a day, file by file.
+        let _lock = self.lock_files()?;
         let db = Database::builder(self.path(day))
             .durability(self.durability)
             .profile(Profile::Balanced)
@@ -78,10 +83,44 @@ impl Days {
         db.migrate(&LINEAGE)?;
         open.readers.remove(&day);
         let oldest = evict(&mut open.writers, OPEN_WRITERS);
-        open.writers.insert(day, (db.clone(), now));
+        let removed = open.writers.insert(day, (db.clone(), now));
         drop(open); // closing the oldest may take a while
-        drop(oldest);
+        drop((oldest, removed));
         Ok(db)
+    }
+
+    /// Held by whoever makes or removes a day's file.
+    fn lock_files(&self) -> Result<FileLock> {
+        fs::create_dir_all(&self.base)
+            .map_err(|e| Error::io(&self.base, "creating the folder", &e))?;
+        FileLock::take(&self.base.join(LOCK), "waiting for a day to be made or removed")
+    }
+
+    /// Removes a day's file. Whoever has it open, here or in another process, sees that before his next
+    /// write: the file goes while its writers are locked out, and they look for it once they are in.
+    pub(super) fn remove(&self, day: Day) -> Result<()> {
+        let path = self.path(day);
+        let db = self.writer(day)?;
+        let lock = self.lock_files()?;
+        let removed = db.write(move |_| {
+            for suffix in ["", "-wal", "-shm"] {
+                let mut name = path.clone().into_os_string();
+                name.push(suffix);
+                match fs::remove_file(&name) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::io(&path, "removing it", &e));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        });
+        // Somebody else may have removed it just before.
+        let removed = if db.is_at_its_path() { removed } else { Ok(()) };
+        drop(lock); // before our own handles are asked for: who holds them may wait for the lock
+        drop(db);
+        self.close(day);
+        removed
     }
 
     /// The day's file for reading; `None` if there is none.
@@ -89,12 +128,13 @@ impl Days {
         let mut open = self.lock();
         open.clock += 1;
         let now = open.clock;
-        let known = open.writers.get_mut(&day);
+        let known = open.writers.get_mut(&day).filter(|(db, _)| db.is_at_its_path());
         if let Some((db, used)) = known {
             *used = now;
             return Ok(Some(db.clone()));
         }
-        if let Some((db, used)) = open.readers.get_mut(&day) {
+        let known = open.readers.get_mut(&day).filter(|(db, _)| db.is_at_its_path());
+        if let Some((db, used)) = known {
             *used = now;
             return Ok(Some(db.clone()));
         }
@@ -109,9 +149,9 @@ impl Days {
         };
         db.migrate(&LINEAGE)?;
         let oldest = evict(&mut open.readers, OPEN_READERS);
-        open.readers.insert(day, (db.clone(), now));
+        let removed = open.readers.insert(day, (db.clone(), now));
         drop(open);
-        drop(oldest);
+        drop((oldest, removed));
         Ok(Some(db))
     }
 

@@ -83,7 +83,7 @@ impl TickStore {
             let name = day.to_string();
             if is_over(policy.delete_after_days) {
                 if !policy.dry_run {
-                    self.delete_day(day)?;
+                    days.remove(day)?;
                 }
                 let action = RetentionAction::Delete;
                 done.push(RetainedDay { day: name, action, ticks, removed: ticks, bytes });
@@ -120,24 +120,5 @@ impl TickStore {
             let (ticks, thinned) = counts.unwrap_or((0, 0));
             Ok((ticks as u64, thinned as u64))
         })
-    }
-
-    fn delete_day(&self, day: Day) -> Result<()> {
-        let days = self.shared.days.as_ref().expect("only a store with day files is asked");
-        let path = days.path(day);
-        // With the log in it, so that nothing of it stays behind.
-        days.writer(day)?.checkpoint()?;
-        days.close(day);
-        for suffix in ["", "-wal", "-shm"] {
-            let mut name = path.clone().into_os_string();
-            name.push(suffix);
-            match fs::remove_file(&name) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io(&path, "removing it", &e));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }

@@ -110,9 +110,15 @@ impl Shared {
     /// Writes one day's ticks in one transaction, at the store's durability.
     pub(super) fn write_day(&self, day: Day, batch: Arc<DayBatch>) -> Result<Added> {
         let days = self.days.as_ref().expect("only a store with day files writes them");
-        let db = days.writer(day)?;
-        let origins = self.origins.clone();
-        let added = db.write(move |tx| write::write(tx, &batch, &origins))?;
+        let added = loop {
+            let db = days.writer(day)?;
+            let (origins, batch) = (self.origins.clone(), batch.clone());
+            match db.write(move |tx| write::write(tx, &batch, &origins)) {
+                // Somebody removed the day: it begins anew, with these.
+                Err(Error::Closed { .. }) if !db.is_at_its_path() => continue,
+                written => break written?,
+            }
+        };
         let before = self.counters.current_day.swap(day.0 as u64, Ordering::Relaxed);
         add(&self.counters.rotations, u64::from(before != day.0 as u64));
         Ok(added)

@@ -284,3 +284,28 @@ fn a_buffered_write_that_fails_is_told_by_flush_and_by_close() {
     assert!(matches!(told, Err(Error::Exists { .. })), "{told:?}");
     assert_eq!(open().timestamps("net").unwrap(), [0, 1, 2, 3]);
 }
+
+/// Goal: a file that was removed or replaced while it was open takes no write that nobody would find; opened anew,
+/// it is another file.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_gone_takes_no_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let db = siltstone::series::SqliteBackend::open(&path).unwrap();
+    let point = siltstone::series::Series::from_times_ns(&[1], &[1.0]).unwrap();
+    let save = |db: &siltstone::series::SqliteBackend, key: &str| {
+        siltstone::series::StorageBackend::save(db, key, &point, &Default::default())
+    };
+    save(&db, "a").unwrap();
+    for end in ["", "-wal", "-shm"] {
+        std::fs::remove_file(folder.path().join(format!("run.db{end}"))).unwrap();
+    }
+    let error = save(&db, "b").unwrap_err();
+    assert!(matches!(error, siltstone::Error::Closed { .. }), "{error}");
+    assert!(error.to_string().contains("run.db"), "{error}");
+    let anew = siltstone::series::SqliteBackend::open(&path).unwrap();
+    save(&anew, "c").unwrap();
+    assert!(save(&db, "d").is_err(), "the old handle is of another file");
+    assert_eq!(siltstone::series::StorageBackend::list_keys(&anew, "").unwrap(), ["c"]);
+}

@@ -375,6 +375,27 @@ fn retention_removes_and_thins_old_days() {
     assert_eq!(bids(&store), [7.0, 0.0, 10.0, 20.0], "a day that was removed can be written anew");
 }
 
+/// Goal: a day that one store removes while another has it open takes the other's late ticks anew: none is written
+/// to the file that is gone.
+#[test]
+fn a_late_tick_survives_the_retention_of_another_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = TickStore::new(config(folder.path())).unwrap();
+    put(&live, NOON, 1.0);
+    live.flush().unwrap();
+    let other = TickStore::new(config(folder.path())).unwrap();
+    let policy = RetentionPolicy { delete_after_days: Some(1), ..RetentionPolicy::default() };
+    assert_eq!(other.retain(&policy).unwrap()[0].removed, 1);
+    put(&live, NOON + 1, 2.0);
+    put(&live, NOON + 2, 3.0);
+    assert_eq!(live.flush().unwrap().written, 3);
+    assert_eq!(bids(&other), [2.0, 3.0]);
+    live.stop().unwrap();
+    other.stop().unwrap();
+    let again = TickStore::new(config(folder.path())).unwrap();
+    assert_eq!(bids(&again), [2.0, 3.0]);
+}
+
 /// Goal: the throttle leaves ticks out of everything and counts them; the documented keys are there.
 #[test]
 fn throttled_ticks_are_counted_and_nowhere() {
