@@ -32,3 +32,6 @@ mod simulation_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/ticks.md")]
 mod ticks_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/series.md")]
+mod series_page {}

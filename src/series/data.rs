@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, TimestampNanosecondArray,
 };
@@ -137,6 +139,17 @@ impl Series {
     /// The values.
     pub fn values(&self) -> &ArrayRef {
         &self.values
+    }
+
+    /// The values as floats, a missing one as NaN: for a picture, or arithmetic that takes them so. `None` for values
+    /// that are no numbers.
+    pub fn to_f64s(&self) -> Option<Vec<f64>> {
+        let is_number =
+            self.values.data_type().is_numeric() || self.values.data_type() == &DataType::Boolean;
+        let floats =
+            arrow_cast::cast(&self.values, &DataType::Float64).ok().filter(|_| is_number)?;
+        let floats = floats.as_primitive::<Float64Type>();
+        Some(floats.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
     }
 
     /// What is known of the index.

@@ -51,16 +51,22 @@ fn two_writers_and_a_reader_get_along() {
     let folder = tempfile::tempdir().unwrap();
     ParquetBackend::open(&folder).unwrap().save("k", &points(0, 0.0), &Metadata::new()).unwrap();
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let backend = ParquetBackend::open(&folder).unwrap();
-                for _ in 0..20 {
-                    backend.append("k", &points(3, 1.0)).unwrap();
-                }
-            });
-        }
+        let write = || {
+            let backend = ParquetBackend::open(&folder).unwrap();
+            for _ in 0..20 {
+                backend.append("k", &points(3, 1.0)).unwrap();
+            }
+        };
+        let writers = [scope.spawn(write), scope.spawn(write)];
         let backend = ParquetBackend::open(&folder).unwrap();
-        while backend.load("k").unwrap().0.len() < 120 {}
+        let mut seen = 0;
+        while !writers.iter().all(|writer| writer.is_finished()) {
+            let now = backend.load("k").unwrap().0.len();
+            assert!(now >= seen && now.is_multiple_of(3), "{now} after {seen}");
+            seen = now;
+        }
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        assert_eq!(backend.load("k").unwrap().0.len(), 120);
     });
 }
 

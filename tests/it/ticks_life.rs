@@ -381,13 +381,13 @@ fn retention_removes_and_thins_old_days() {
 fn a_late_tick_survives_the_retention_of_another_store() {
     let folder = tempfile::tempdir().unwrap();
     let live = TickStore::new(config(folder.path())).unwrap();
-    put(&live, NOON, 1.0);
+    assert_eq!(put(&live, NOON, 1.0), Outcome::Stored);
     live.flush().unwrap();
     let other = TickStore::new(config(folder.path())).unwrap();
     let policy = RetentionPolicy { delete_after_days: Some(1), ..RetentionPolicy::default() };
     assert_eq!(other.retain(&policy).unwrap()[0].removed, 1);
-    put(&live, NOON + 1, 2.0);
-    put(&live, NOON + 2, 3.0);
+    assert_eq!(put(&live, NOON + 1, 2.0), Outcome::Stored);
+    assert_eq!(put(&live, NOON + 2, 3.0), Outcome::Stored);
     assert_eq!(live.flush().unwrap().written, 3);
     assert_eq!(bids(&other), [2.0, 3.0]);
     live.stop().unwrap();

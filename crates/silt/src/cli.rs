@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
     backup, completions, demo, doctor, export, import, info, keys, markdown_help, merge, query,
-    restore, resume, settle, state, stats, ticks, vacuum, verify,
+    restore, resume, series, settle, state, stats, ticks, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Keys(keys::Args),
     Resume(resume::Args),
     Ticks(ticks::Args),
+    Series(series::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -107,6 +108,7 @@ impl Command {
             Command::Keys(args) => keys::run(args, console),
             Command::Resume(args) => resume::run(args, console),
             Command::Ticks(args) => ticks::run(args, console),
+            Command::Series(args) => series::run(args, console),
             Command::Doctor(args) => doctor::run(args, console),
             Command::Completions(args) => completions::run(args, console),
             Command::Demo(args) => demo::run(args, console),

@@ -24,6 +24,7 @@ mod query;
 mod restore;
 mod resume;
 mod rows;
+mod series;
 mod settle;
 mod state;
 mod stats;

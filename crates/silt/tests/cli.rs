@@ -12,6 +12,8 @@ mod keep;
 mod look;
 #[path = "cli/real_data.rs"]
 mod real_data;
+#[path = "cli/series.rs"]
+mod series;
 #[path = "cli/silt.rs"]
 mod silt;
 #[path = "cli/ticks.rs"]

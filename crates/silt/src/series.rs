@@ -1,0 +1,352 @@
+//! `silt series`: look into a store of series, take one out, pack it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use siltstone::Database;
+use siltstone::series::{
+    self, IndexRange, IndexValue, Series, SeriesInfo, SqliteBackend, StorageBackend,
+};
+use siltstone::table::{self, WriteOptions};
+
+use crate::chart::{Canvas, lines};
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::rows::{Format, Rows};
+use crate::{human, interrupt};
+
+/// Look into a store of series, draw them, export and pack them
+///
+/// A store is a file, or an address: sqlite:FILE, parquet:DIR.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt series ls plant.db --prefix line
+  silt series plot parquet:plant line#1/RAW#1
+  silt series export plant.db line#1/RAW#1 -o raw.parquet")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Ls(Ls),
+    Show(Show),
+    Plot(Plot),
+    Export(Export),
+    Settle(Settle),
+    Rm(Rm),
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    match &args.what {
+        What::Ls(args) => ls(args, console),
+        What::Show(args) => show(args, console),
+        What::Plot(args) => plot(args, console),
+        What::Export(args) => export(args, console),
+        What::Settle(args) => settle(args, console),
+        What::Rm(args) => rm(args, console),
+    }
+}
+
+/// The path of a file that an address names; `None` for another kind of store.
+fn file_of(store: &str) -> Option<&Path> {
+    let path = match store.split_once(':') {
+        Some(("sqlite", path)) => path.strip_prefix("///").unwrap_or(path),
+        Some(("memory" | "parquet", _)) => return None,
+        // Another scheme, which may hold a secret: no path, and to be refused without repeating it.
+        Some((_, rest)) if rest.starts_with("//") => return None,
+        _ => store,
+    };
+    Some(Path::new(path))
+}
+
+/// A store to look at: nothing is made or changed.
+fn open_to_look(store: &str) -> Outcome<Box<dyn StorageBackend>> {
+    if let Some(path) = file_of(store) {
+        let db = Database::builder(path).open_read_only()?;
+        return Ok(Box::new(SqliteBackend::over(db)?));
+    }
+    let folder =
+        store.strip_prefix("parquet:").map(|path| path.strip_prefix("///").unwrap_or(path));
+    if let Some(folder) = folder.filter(|folder| !Path::new(folder).is_dir()) {
+        return Err(Failure::said(format!("{folder} is not a folder")));
+    }
+    Ok(series::open(store)?)
+}
+
+/// A file to change; one that is there.
+fn open_to_change(store: &str) -> Outcome<Box<dyn StorageBackend>> {
+    drop(open_to_look(store)?);
+    match file_of(store) {
+        Some(path) => Ok(Box::new(SqliteBackend::open(path)?)),
+        None => Ok(series::open(store)?),
+    }
+}
+
+/// An index value as it is written: a time as UTC where its unit allows.
+fn place(info: &SeriesInfo, value: &IndexValue) -> Value {
+    let unit_ns = match info.index_type.to_string() {
+        name if name.starts_with("Timestamp(s") => 1_000_000_000,
+        name if name.starts_with("Timestamp(ms") => 1_000_000,
+        name if name.starts_with("Timestamp(µs") => 1_000,
+        name if name.starts_with("Timestamp(ns") => 1,
+        _ => 0,
+    };
+    match value {
+        IndexValue::Int(n) => match n.checked_mul(unit_ns).filter(|_| unit_ns > 0) {
+            Some(ns) => json!(human::moment_ns(ns)),
+            None => json!(n),
+        },
+        IndexValue::Float(x) => json!(x),
+        IndexValue::Text(text) => json!(text),
+    }
+}
+
+fn ends(info: &SeriesInfo) -> (Value, Value) {
+    match &info.extent {
+        Some((least, greatest)) => (place(info, least), place(info, greatest)),
+        None => (Value::Null, Value::Null),
+    }
+}
+
+/// List the series of a store: points, types, from where to where
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt series ls plant.db --prefix line#1/")]
+struct Ls {
+    /// The store
+    store: String,
+
+    /// Only keys that begin so
+    #[arg(long, default_value = "", hide_default_value = true)]
+    prefix: String,
+
+    /// The form of the rows
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+}
+
+fn ls(args: &Ls, console: &mut Console) -> Outcome {
+    let backend = open_to_look(&args.store)?;
+    let columns = ["key", "points", "index", "values", "first", "last"];
+    let format = Format::or_default(args.format, console);
+    let mut rows = Rows::begin(console, format, columns.map(str::to_owned).to_vec())?;
+    for key in backend.list_keys(&args.prefix)? {
+        let info = match backend.info(&key) {
+            Err(siltstone::Error::NotFound { .. }) => continue, // removed meanwhile
+            info => info?,
+        };
+        let (first, last) = ends(&info);
+        let types = [info.index_type.to_string(), info.value_type.to_string()];
+        let [index, values] = types.map(Value::String);
+        rows.row(vec![json!(key), json!(info.length), index, values, first, last])?;
+    }
+    rows.end()?;
+    Ok(Exit::Done)
+}
+
+/// Tell what is known of a series: types, extent, names, metadata
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt series show plant.db line#1/RAW#1")]
+struct Show {
+    /// The store
+    store: String,
+
+    /// The key of the series
+    key: String,
+}
+
+fn show(args: &Show, console: &mut Console) -> Outcome {
+    let backend = open_to_look(&args.store)?;
+    let info = backend.info(&args.key)?;
+    let (first, last) = ends(&info);
+    let known = json!({
+        "key": info.key,
+        "points": info.length,
+        "index": info.index_type.to_string(),
+        "values": info.value_type.to_string(),
+        "first": first,
+        "last": last,
+        "sorted": info.is_sorted,
+        "name": info.name(),
+        "dtype": info.dtype(),
+        "index_metadata": info.index_metadata(),
+        "metadata": info.metadata,
+    });
+    if console.json {
+        console.document(&known)?;
+        return Ok(Exit::Done);
+    }
+    for (name, value) in known.as_object().into_iter().flatten() {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        console.line(format!("{name:<16}{}", text.escape_debug()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Draw series in the terminal
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt series plot plant.db line#1/RAW#1 line#1/RESAMPLED#1")]
+struct Plot {
+    /// The store
+    store: String,
+
+    /// The keys of the series
+    #[arg(required = true)]
+    keys: Vec<String>,
+}
+
+fn plot(args: &Plot, console: &mut Console) -> Outcome {
+    let backend = open_to_look(&args.store)?;
+    let (width, height) = console.size();
+    let canvas = Canvas { width, height: height.clamp(8, 24), color: console.color };
+    let mut drawn = Vec::new();
+    let mut labels = Vec::new();
+    for key in &args.keys {
+        let series = backend.load_range(key, &IndexRange::all())?;
+        let values = series.to_f64s().ok_or_else(|| {
+            Failure::said(format!("{key:?}: {} cannot be drawn", series.values().data_type()))
+        })?;
+        if labels.is_empty() {
+            labels = axis(&backend.info(key)?, &series)?;
+        }
+        drawn.push((key.clone(), values));
+    }
+    if console.json {
+        let drawn = drawn.iter().map(|(key, values)| json!({ "key": key, "values": values }));
+        console.document(&json!({ "series": drawn.collect::<Vec<_>>() }))?;
+        return Ok(Exit::Done);
+    }
+    console.line(lines(&drawn, &labels, &[], canvas))?;
+    Ok(Exit::Done)
+}
+
+/// Where the first, the middle and the last point of a series stand.
+fn axis(info: &SeriesInfo, series: &Series) -> Outcome<Vec<String>> {
+    let n = series.len();
+    let rows = match n {
+        0 => return Ok(Vec::new()),
+        n => [0, n / 2, n - 1],
+    };
+    let mut labels = Vec::new();
+    for row in rows {
+        let point = series.slice(row, 1);
+        let point = SeriesInfo::of(&info.key, &point, &info.metadata)?;
+        labels.push(match ends(&point).0 {
+            Value::String(text) => text,
+            other => other.to_string(),
+        });
+    }
+    Ok(labels)
+}
+
+/// Write a series to a Parquet, Arrow, CSV or JSON-lines file
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt series export plant.db line#1/RAW#1 -o raw.parquet")]
+struct Export {
+    /// The store
+    store: String,
+
+    /// The key of the series
+    key: String,
+
+    /// The file; its ending says the form: .parquet, .arrow, .csv, .jsonl
+    #[arg(long = "output", short, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Replace the file if it is there
+    #[arg(long)]
+    overwrite: bool,
+}
+
+fn export(args: &Export, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let Some(format) = table::Format::of_path(&args.output) else {
+        let path = args.output.display();
+        return Err(Failure::said(format!("{path}: expected .parquet, .arrow, .csv or .jsonl")));
+    };
+    let backend = open_to_look(&args.store)?;
+    let all = backend.info(&args.key)?.length;
+    let batches = backend.scan(&args.key, &IndexRange::all())?;
+    let options = WriteOptions { format, overwrite: args.overwrite };
+    let mut bar = console.progress("exporting", "points");
+    let written = table::write(&args.output, batches, &options, |done| bar.at(done, all));
+    bar.end();
+    let written = written?;
+    let path = args.output.display().to_string();
+    if console.json {
+        console
+            .document(&json!({ "path": path, "points": written.rows, "bytes": written.bytes }))?;
+    } else {
+        let points = human::plural(written.rows, "point");
+        console.line(format!("{path}: {points}, {}", human::size(written.bytes)))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Pack the points of a file as small as they get
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt series settle plant.db")]
+struct Settle {
+    /// The file
+    store: String,
+
+    /// Only this series
+    key: Option<String>,
+}
+
+fn settle(args: &Settle, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    drop(open_to_look(&args.store)?);
+    let Some(path) = file_of(&args.store) else {
+        return Err(Failure::said("only a file has something to settle".to_owned()));
+    };
+    let size = || std::fs::metadata(path).map_or(0, |file| file.len());
+    let backend = SqliteBackend::open(path)?;
+    let before = size();
+    let blocks = backend.settle(args.key.as_deref())?;
+    backend.database().vacuum()?;
+    let after = size();
+    let path = path.display().to_string();
+    if console.json {
+        let sizes = json!({ "path": path, "blocks": blocks, "before": before, "after": after });
+        console.document(&sizes)?;
+    } else {
+        let (before, after) = (human::size(before), human::size(after));
+        let blocks = human::plural(blocks, "block");
+        console.line(format!("{path}: {blocks} written, {before} became {after}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Remove a series
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt series rm plant.db line#1/RAW#1")]
+struct Rm {
+    /// The store
+    store: String,
+
+    /// The key of the series
+    key: String,
+}
+
+fn rm(args: &Rm, console: &mut Console) -> Outcome {
+    open_to_change(&args.store)?.delete(&args.key)?;
+    if console.json {
+        console.document(&json!({ "removed": args.key }))?;
+    } else {
+        console.line(format!("{:?} removed", args.key))?;
+    }
+    Ok(Exit::Done)
+}
