@@ -447,3 +447,23 @@ fn the_last_failure_is_in_the_stats() {
     let age_ms = now_ns() / 1_000_000 - stats["last_batch_error_time"].as_i64().unwrap();
     assert!((0..60_000).contains(&age_ms), "{age_ms}");
 }
+
+/// Goal: a file whose maker was killed in the middle of its first transaction, as its journal tells, is no finding
+/// either once that was rolled back.
+#[test]
+fn a_day_file_that_is_rolled_back_to_nothing_is_no_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = block(folder.path(), FILE);
+    // An empty database of one page: what a rollback to the beginning can leave.
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch("CREATE TABLE x(y); DROP TABLE x").unwrap();
+    drop(conn);
+    assert!(std::fs::metadata(&path).unwrap().len() > 0);
+    let report = doctor(folder.path().join("db")).unwrap();
+    assert!(report.is_ok(), "{:?}", report.findings);
+    let store = TickStore::new(config(folder.path())).unwrap();
+    assert_eq!(put(&store, NOON, 1.0), Outcome::Stored);
+    store.stop().unwrap();
+    let report = doctor(folder.path().join("db")).unwrap();
+    assert!(report.is_ok() && report.ticks == 1, "{report:?}");
+}

@@ -1,9 +1,10 @@
 //! `silt doctor`: whether a folder of ticks is in order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use siltstone::ticks::doctor;
+use siltstone::ticks::{TickStore, doctor};
+use siltstone::{Finding, Result};
 
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
@@ -16,14 +17,37 @@ use crate::human;
 /// if all is well and 1 if anything was found; each thing is a line on stdout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt doctor data/ticks/db && echo all is well")]
+  silt doctor data/ticks/db --gaps 3600 && echo all is well")]
 pub(crate) struct Args {
     /// The folder of the day files
     folder: PathBuf,
+
+    /// Find times of more than so many seconds without a tick of a symbol too; whoever records a market that
+    /// closes for the night wants more than a night
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    gaps: Option<u32>,
+}
+
+/// The gaps of every symbol that are longer than so many seconds.
+fn gaps(folder: &Path, seconds: u32) -> Result<Vec<Finding>> {
+    let store = TickStore::open_read_only(folder)?;
+    let longest_ns = i64::from(seconds) * 1_000_000_000;
+    let mut findings = Vec::new();
+    for symbol in store.symbols()? {
+        for gap in store.gaps(&symbol, longest_ns, i64::MIN, i64::MAX)? {
+            let [from, to] = [gap.from_ns, gap.to_ns].map(human::moment_ns);
+            let what = format!("no tick from {from} to {to}");
+            findings.push(Finding { place: symbol.clone(), what });
+        }
+    }
+    Ok(findings)
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
-    let report = doctor(&args.folder)?;
+    let mut report = doctor(&args.folder)?;
+    if let Some(seconds) = args.gaps {
+        report.findings.extend(gaps(&args.folder, seconds)?);
+    }
     if console.json {
         let findings: Vec<_> = (report.findings.iter())
             .map(|finding| json!({ "place": finding.place, "what": finding.what }))

@@ -8,8 +8,8 @@ use arrow_schema::{DataType, TimeUnit};
 use crate::array::block::buffers::{Buffer, Effort, Items, decode, encode};
 use crate::error::{Error, Result};
 
-/// The most items of a buffer: the bytes of the texts of one block.
-const MOST_ITEMS: usize = i32::MAX as usize;
+/// The most bytes of the texts of one block.
+const MOST_BYTES: usize = i32::MAX as usize;
 
 /// Packs an array: its bits of validity if any is missing, and the buffers that Arrow gives its type.
 pub(super) fn pack(array: &ArrayRef, effort: Effort) -> Result<Vec<u8>> {
@@ -63,8 +63,11 @@ pub(super) fn pack(array: &ArrayRef, effort: Effort) -> Result<Vec<u8>> {
 
 /// The array of this type and length that lies in the bytes.
 pub(super) fn unpack(bytes: &[u8], kind: &DataType, n: usize) -> Result<ArrayRef> {
-    let mut items = decode(bytes, MOST_ITEMS)?;
-    let expected = if matches!(kind, DataType::Utf8 | DataType::Binary) { 2 } else { 1 };
+    let is_text = matches!(kind, DataType::Utf8 | DataType::Binary);
+    // What a few bytes may claim to be: only texts can be longer than their points are many.
+    let most = if is_text { MOST_BYTES } else { rows_of(kind, n).max(n.div_ceil(8)) };
+    let mut items = decode(bytes, most)?;
+    let expected = if is_text { 2 } else { 1 };
     let nulls = if items.len() == expected + 1 {
         let Items::U8(valid) = items.remove(0) else {
             return Err(damaged("its bits of validity are not bytes".into()));
@@ -211,4 +214,20 @@ fn unknown(kind: &str) -> Error {
 
 pub(super) fn damaged(why: String) -> Error {
     Error::Corrupt { place: String::new(), what: "a stored series".into(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a few bytes that claim to be many numbers are refused before there is memory for them.
+    #[test]
+    fn a_block_cannot_claim_more_than_its_points() {
+        let many = encode(&[Buffer::I64(&vec![7; 1 << 20])], Effort::Hot).unwrap();
+        assert!(many.len() < 100, "it is one number, so many times");
+        let error = unpack(&many, &DataType::Int64, 10).unwrap_err();
+        assert!(error.to_string().contains("10 are the most"), "{error}");
+        assert!(unpack(&many, &DataType::Float64, 1 << 20).is_err(), "of another type");
+        assert_eq!(unpack(&many, &DataType::Int64, 1 << 20).unwrap().len(), 1 << 20);
+    }
 }

@@ -69,6 +69,10 @@ pub(super) struct Recent {
 pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     let store = TickStore::open_read_only(&args.folder)?;
     let ticks = store.get_recent_ticks(&args.symbol, args.count)?;
+    if ticks.is_empty() && !store.symbols()?.contains(&args.symbol) {
+        let folder = args.folder.display();
+        return Err(Failure::said(format!("symbol {:?} is not in {folder}", args.symbol)));
+    }
     let columns = ["time_ns", "bid", "ask", "spread", "lp"].map(str::to_owned).to_vec();
     let format = Format::or_default(args.format, console);
     let mut rows = Rows::begin(console, format, columns)?;

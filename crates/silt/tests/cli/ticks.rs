@@ -84,3 +84,21 @@ fn days_are_kept_small_and_examined() {
     assert!(!day.exists());
     assert_eq!(silt(folder.path(), "doctor nowhere").code, 2);
 }
+
+/// Goal: the doctor finds a time without ticks if it is asked to, and a symbol that is not there is an error.
+#[test]
+fn gaps_and_unknown_symbols_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    files(folder.path());
+    assert_eq!(silt(folder.path(), IMPORT).code, 3);
+    assert_eq!(silt(folder.path(), "doctor db --gaps 30").code, 0, "none is longer");
+    let ran = silt(folder.path(), "doctor db --gaps 29");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.out.contains("EURUSD: no tick from 2026-01-19T12:00:00Z to 2026-01-19T12:00:30Z"),
+        "{ran:?}"
+    );
+    assert_eq!(silt(folder.path(), "ticks recent db EURUSD").code, 0);
+    let unknown = silt(folder.path(), "ticks recent db NONE");
+    assert!(unknown.code == 2 && unknown.err.contains("NONE"), "{unknown:?}");
+}

@@ -1,0 +1,171 @@
+//! Series in an SQLite file: against memory as the model, in any order of calls, settled at any moment.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, StringArray};
+use proptest::prelude::*;
+use siltstone::Error;
+use siltstone::series::{
+    Change, IndexRange, MemoryBackend, Metadata, Series, SqliteBackend, StorageBackend,
+};
+
+const KEYS: [&str; 3] = ["a", "a/b", ""];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Commit(Vec<Change>),
+    Settle(Option<usize>),
+    Reopen,
+}
+
+/// A series that regular, random and falling indexes, texts and missing values occur in.
+fn points() -> impl Strategy<Value = Series> {
+    let numbers = prop::collection::vec((-50_i64..50, prop::option::of(any::<f64>())), 0..40);
+    (numbers, any::<bool>()).prop_map(|(rows, is_text)| {
+        let (times, numbers): (Vec<i64>, Vec<Option<f64>>) = rows.into_iter().unzip();
+        let index: ArrayRef = Arc::new(arrow_array::TimestampNanosecondArray::from(times));
+        let values: ArrayRef = match is_text {
+            true => {
+                Arc::new(numbers.iter().map(|x| x.map(|x| x.to_string())).collect::<StringArray>())
+            }
+            false => Arc::new(Float64Array::from(numbers)),
+        };
+        Series::new(index, values).unwrap()
+    })
+}
+
+fn key() -> impl Strategy<Value = String> {
+    prop::sample::select(&KEYS[..]).prop_map(str::to_owned)
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        3 => (key(), points()).prop_map(|(key, series)| {
+            let metadata = Metadata::from_iter([("n".to_owned(), series.len().into())]);
+            Change::Save { key, series, metadata }
+        }),
+        6 => (key(), points()).prop_map(|(key, series)| Change::Append { key, series }),
+        1 => key().prop_map(|key| Change::Delete { key }),
+        1 => (key(), key()).prop_map(|(from, to)| Change::Rename { from, to }),
+        1 => (key(), key()).prop_map(|(from, to)| Change::Copy { from, to }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => prop::collection::vec(change(), 1..4).prop_map(Step::Commit),
+        1 => prop::option::of(0..KEYS.len()).prop_map(Step::Settle),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// The kind of an answer: texts name places, which differ.
+fn kind(answer: Result<(), Error>) -> &'static str {
+    match answer {
+        Ok(()) => "done",
+        Err(Error::Invalid { .. }) => "invalid",
+        Err(Error::NotFound { .. }) => "not found",
+        Err(Error::Exists { .. }) => "exists",
+        Err(other) => panic!("{other}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Goal: whatever is committed, settled and opened anew, the file holds what memory holds, whole and by range.
+    #[test]
+    fn a_file_holds_what_memory_holds(steps in prop::collection::vec(step(), 1..14)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("series.db");
+        let (mut file, memory) = (SqliteBackend::open(&path).unwrap(), MemoryBackend::new());
+        for step in steps {
+            match step {
+                Step::Commit(changes) => {
+                    prop_assert_eq!(kind(file.commit(&changes)), kind(memory.commit(&changes)));
+                }
+                Step::Settle(None) => {
+                    file.settle(None).unwrap();
+                }
+                Step::Settle(Some(key)) => {
+                    let settled = file.settle(Some(KEYS[key])).map(drop);
+                    let is_there = memory.exists(KEYS[key]).unwrap();
+                    prop_assert_eq!(kind(settled), if is_there { "done" } else { "not found" });
+                }
+                Step::Reopen => {
+                    drop(file);
+                    file = SqliteBackend::open(&path).unwrap();
+                }
+            }
+        }
+        prop_assert_eq!(file.list_keys("").unwrap(), memory.list_keys("").unwrap());
+        for key in memory.list_keys("").unwrap() {
+            prop_assert_eq!(file.load(&key).unwrap(), memory.load(&key).unwrap());
+            prop_assert_eq!(file.info(&key).unwrap(), memory.info(&key).unwrap());
+            let range = IndexRange::half_open(-10, 20);
+            prop_assert_eq!(
+                file.load_range(&key, &range).unwrap(), memory.load_range(&key, &range).unwrap()
+            );
+        }
+        let report = file.database().verify().unwrap();
+        prop_assert!(report.is_ok(), "{:?}", report.findings);
+    }
+}
+
+/// Goal: a thousand appends leave few blocks, a settled file is smaller, and both read as what was put in.
+#[test]
+fn many_appends_leave_few_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("series.db");
+    let backend = SqliteBackend::open(&path).unwrap();
+    let mut all = (Vec::new(), Vec::new());
+    for n in 0..1_000_i64 {
+        let times: Vec<i64> = (0..100).map(|i| (n * 100 + i) * 1_000_000_000).collect();
+        let values: Vec<f64> =
+            times.iter().map(|t| (t / 1_000_000_000 % 977) as f64 / 8.0).collect();
+        backend.append("k", &Series::from_times_ns(&times, &values).unwrap()).unwrap();
+        all.0.extend(times);
+        all.1.extend(values);
+    }
+    let whole = Series::from_times_ns(&all.0, &all.1).unwrap();
+    let count = || {
+        let sql = "SELECT count(*), sum(length(index_data) + length(value_data)) FROM series_block";
+        let rows = backend.database().sql(sql).unwrap().rows;
+        let number = |i: usize| match rows[0][i] {
+            siltstone::Value::Integer(n) => n,
+            ref other => panic!("{other:?}"),
+        };
+        (number(0), number(1))
+    };
+    let (blocks, bytes) = count();
+    assert!(blocks <= 20, "{blocks} blocks");
+    assert_eq!(backend.load("k").unwrap().0, whole);
+    backend.settle(None).unwrap();
+    let (settled_blocks, settled_bytes) = count();
+    assert_eq!(settled_blocks, 2, "100,000 points of 65,536 a block");
+    assert!(settled_bytes * 3 < bytes, "{settled_bytes} of {bytes}");
+    assert_eq!(backend.load("k").unwrap().0, whole);
+    assert_eq!(backend.settle(None).unwrap(), 0, "what is settled is left alone");
+}
+
+/// Goal: a damaged block is named and the other series can be read.
+#[test]
+fn a_damaged_block_is_named_and_the_rest_is_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("series.db");
+    let point = Series::from_times_ns(&[1, 2, 5], &[1.0, 2.0, 3.0]).unwrap();
+    let backend = SqliteBackend::open(&path).unwrap();
+    backend.save("bad", &point, &Metadata::new()).unwrap();
+    backend.save("good", &point, &Metadata::new()).unwrap();
+    backend.database().clone().close().unwrap();
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let sql =
+        "UPDATE series_block SET value_data = zeroblob(length(value_data)) WHERE series_id = 1";
+    assert_eq!(conn.execute(sql, []).unwrap(), 1);
+    drop(conn);
+    let error = backend.load("bad").unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert!(error.to_string().contains("\"bad\""), "{error}");
+    assert_eq!(backend.load("good").unwrap().0, point);
+    assert!(!backend.database().verify().unwrap().is_ok());
+}
