@@ -5,14 +5,17 @@
 
 mod backend;
 pub mod conformance;
+mod container;
 mod data;
 mod in_memory;
 mod index;
 mod parquet_folder;
 mod sqlite;
+pub mod tree;
 mod url;
 
 pub use backend::{Change, SeriesInfo, StorageBackend};
+pub use container::SeriesContainer;
 pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};

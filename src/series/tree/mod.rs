@@ -1,0 +1,20 @@
+//! Datasets of signals of series: what was measured, what was done to it, and where it comes from.
+//!
+//! A [`Dataset`](DatasetRecord) holds signals; a signal holds series of one quantity: as measured (`flow#1_RAW#1`), and what was
+//! made of it (`flow#1_RESAMPLED#1`). Each series has the history of steps that led to it.
+
+mod names;
+mod record;
+mod step;
+
+pub use names::{
+    escape, key_of, last_number, numbers, of_key, parse_series_name, series_name, signal_name,
+    split_number, unescape, within,
+};
+pub use record::{
+    DataProvenance, DatasetRecord, SeriesRecord, SignalRecord, dataset_record, function_record,
+    pack, signal_record, unpack,
+};
+pub use step::{
+    Dependency, FunctionInfo, ProcessingStep, ProcessingType, dependencies, history, now,
+};
