@@ -12,6 +12,7 @@ mod results;
 mod series;
 mod series_parquet;
 mod series_sqlite;
+mod series_tree;
 mod shared;
 mod store;
 mod ticks;

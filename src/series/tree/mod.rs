@@ -1,12 +1,16 @@
 //! Datasets of signals of series: what was measured, what was done to it, and where it comes from.
 //!
-//! A [`Dataset`](DatasetRecord) holds signals; a signal holds series of one quantity: as measured (`flow#1_RAW#1`), and what was
+//! A [`Dataset`] holds signals; a signal holds series of one quantity: as measured (`flow#1_RAW#1`), and what was
 //! made of it (`flow#1_RESAMPLED#1`). Each series has the history of steps that led to it.
 
+mod dataset;
 mod names;
 mod record;
+mod signal;
 mod step;
+mod time_series;
 
+pub use dataset::{Dataset, Input, NewSignal};
 pub use names::{
     escape, key_of, last_number, numbers, of_key, parse_series_name, series_name, signal_name,
     split_number, unescape, within,
@@ -15,6 +19,8 @@ pub use record::{
     DataProvenance, DatasetRecord, SeriesRecord, SignalRecord, dataset_record, function_record,
     pack, signal_record, unpack,
 };
+pub use signal::{Made, Output, Signal};
 pub use step::{
     Dependency, FunctionInfo, ProcessingStep, ProcessingType, dependencies, history, now,
 };
+pub use time_series::TimeSeries;
