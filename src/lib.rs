@@ -23,7 +23,7 @@ const VERIFIERS: &[kernel::Verifier] = &[simulation::verify, ticks::verify, seri
 
 /// Views that [`Database::sql`] puts over the tables of a file: where there is this table, this view,
 /// made by this statement.
-const VIEWS: &[(&str, &str, &str)] = &[ticks::VIEW];
+const VIEWS: &[(&str, &str, &str)] = &[ticks::VIEW, series::VIEW];
 
 /// The Rust snippets of the store's page, as documentation tests.
 #[cfg(doctest)]

@@ -1,5 +1,5 @@
 //! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`, and
-//! `siltstone-bench ticks [call|ingest|json|hot|bulk]`.
+//! `siltstone-bench ticks [call|ingest|json|hot|bulk]`, and `siltstone-bench series [one|append|many]`.
 //!
 //! Medians of five runs (`RUNS` in the environment changes that), interleaved. What is read back is compared with what was written, bit for
 //! bit; a race with a difference does not end. The Python peers are in `bench/python`.
@@ -8,6 +8,7 @@ mod bare;
 mod peer;
 mod real;
 mod seek;
+mod series;
 mod siltstone_peer;
 mod ticks;
 
@@ -144,5 +145,8 @@ fn main() {
     }
     if only.as_deref().is_none_or(|o| o == "ticks") {
         ticks::run(rest.first().map(String::as_str));
+    }
+    if only.as_deref().is_none_or(|o| o == "series") {
+        series::run(rest.first().map(String::as_str));
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Bound as End;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use siltstone::Database;
 use siltstone::series::{
     Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
     StorageBackend,
@@ -12,6 +13,7 @@ use siltstone::series::{
 use crate::arrow::Table;
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py};
+use crate::query::Query;
 use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
 
 /// Name, dtype, what is known of the index as JSON, index, values.
@@ -187,6 +189,25 @@ impl SeriesStore {
     fn settle(&self, py: Python<'_>, key: Option<String>) -> PyResult<Option<u64>> {
         let Some(file) = &self.file else { return Ok(None) };
         py.enter(|| file.settle(key.as_deref())).map(Some)
+    }
+
+    fn sql(&self, py: Python<'_>, sql: String) -> PyResult<Query> {
+        let database = self.database()?;
+        let inner = py.enter_abandonable(move || database.sql(&sql))?;
+        Ok(Query { inner })
+    }
+
+    /// The same rows as a table; the statement runs each time that the table is streamed.
+    fn sql_table(&self, sql: String) -> PyResult<Table> {
+        let database = self.database()?;
+        Ok(Table::new(move || database.arrow(&sql)))
+    }
+}
+
+impl SeriesStore {
+    fn database(&self) -> PyResult<Database> {
+        let file = self.file.as_ref().map(|file| file.database().clone());
+        file.ok_or_else(|| invalid("SQL", "a backend in an SQLite file", self.inner.backend_type()))
     }
 }
 

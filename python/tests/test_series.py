@@ -378,6 +378,30 @@ def test_a_container_knows_without_loading_and_does_not_forget_unsaved_points(ba
         SeriesContainer(backend)
 
 
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Paris", "America/St_Johns"])
+def test_sql_sees_the_texts_that_pandas_gives(tmp_path, zone):
+    """Goal: an index value is what ``str()`` gives, and a number is the number."""
+    backend = SQLDatabaseAdapter(f"sqlite:{tmp_path}/s.db")
+    times = pd.DatetimeIndex(
+        ["1899-12-31", "1969-12-31 23:59:59.999999999", "2013-01-01 00:00:00.5", "2026-10-25 00:30"],
+        tz="UTC",
+    ).tz_convert(zone)
+    values = pd.Series([1.5, np.nan, -2.0, 0.1], times)
+    backend.save(values, "a", {"unit": "m"})
+    spans = pd.TimedeltaIndex(["1 days", "-1 ns", "12 days 03:04:05.000006"])
+    backend.save(pd.Series(["x", "", None], spans), "b", {})
+    sql = "SELECT index_value, value FROM time_series_data WHERE key = {!r} ORDER BY idx"
+    rows = backend.sql(sql.format("a")).rows
+    wanted = [(str(time), None if np.isnan(x) else x) for time, x in values.items()]
+    assert [tuple(row) for row in rows] == wanted
+    rows = backend.sql(sql.format("b")).rows
+    assert [tuple(row) for row in rows] == list(zip(map(str, spans), ["x", "", None], strict=True))
+    late = "SELECT count(*) FROM time_series_data WHERE key = 'a' AND index_value >= '2013-01-01'"
+    assert backend.sql(late)[0][0] == 2
+    with pytest.raises(errors.InvalidError, match="an SQLite file"):
+        series.open("memory:").sql("SELECT 1")
+
+
 def test_polars_keeps_the_index(tmp_path):
     """Goal: a Polars Series comes back as one, and a pandas index is not lost on the way."""
     backend = PolarsAdapter(tmp_path)

@@ -18,6 +18,7 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         Ok(items_json(&array))
     })?;
     super::block_rows::register(conn)?;
+    super::point_rows::register(conn)?;
     conn.create_scalar_function("silt_raw", 4, flags, |args| Ok(array_of(args)?.data().to_vec()))?;
     Ok(())
 }

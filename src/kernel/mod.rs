@@ -20,6 +20,7 @@ mod locks;
 mod options;
 mod pages;
 mod patience;
+mod point_rows;
 mod query;
 mod schema;
 mod stats;

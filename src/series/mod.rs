@@ -21,5 +21,5 @@ pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use parquet_folder::ParquetBackend;
 pub use sqlite::SqliteBackend;
-pub(crate) use sqlite::verify;
+pub(crate) use sqlite::{VIEW, verify};
 pub use url::open;

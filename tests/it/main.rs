@@ -11,6 +11,7 @@ mod hostile;
 mod results;
 mod series;
 mod series_parquet;
+mod series_sql;
 mod series_sqlite;
 mod series_tree;
 mod shared;

@@ -9,6 +9,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from siltstone import _siltstone
+from siltstone._query import QueryResult
 from siltstone._table import Table
 from siltstone.errors import InvalidTypeError
 from siltstone.series import _convert, _metadata
@@ -264,6 +265,22 @@ class Backend:
         Only an SQLite file has something to pack; elsewhere it is 0.
         """
         return self._inner.settle(key) or 0
+
+    def sql(self, query: str) -> QueryResult:
+        """Run one SQL statement on a snapshot of an SQLite file; the connection can only read.
+
+        Parameters
+        ----------
+        query : str
+            It may use the documented tables ``time_series_data(key, index_value, value)`` and
+            ``time_series_metadata(key, metadata_json)``.
+
+        Raises
+        ------
+        InvalidError
+            For a backend that is no SQLite file.
+        """
+        return QueryResult(self._inner.sql(query), self._inner.sql_table(query))
 
     def _parts(self, data: Any) -> _convert.Parts:
         return _convert.from_pandas(data)

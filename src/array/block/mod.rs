@@ -27,6 +27,7 @@
 //! `u32` bytes of the stored dictionary, the dictionary, `u8` form of the numbers (0, 1 or 3), and
 //! the numbers as a u32 column. Every number comes back bit for bit.
 
+pub(crate) mod arrays;
 pub(crate) mod buffers;
 mod column;
 mod numbers;

@@ -1,6 +1,5 @@
 //! Series in an SQLite file: blocks of points that grow by the logarithmic method.
 
-mod packed;
 mod read;
 mod verify;
 mod write;
@@ -18,6 +17,10 @@ pub(crate) use verify::verify;
 /// The versions of the store's tables.
 static LINEAGE: Lineage =
     Lineage { store: "series", steps: &[include_str!("migrations/0001_series.sql")] };
+
+/// The documented table of points, over the blocks.
+pub(crate) const VIEW: (&str, &str, &str) =
+    ("series_block", "time_series_data", include_str!("migrations/points_view.sql"));
 
 /// The most points of a block.
 const BLOCK_ROWS: usize = 1 << 16;

@@ -7,8 +7,8 @@ use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow_schema::{DataType, SchemaRef};
 use rusqlite::types::{Value, ValueRef};
 
-use super::packed::{damaged, type_of, unpack};
 use super::{BLOCK_ROWS, SqliteBackend, are_there};
+use crate::array::block::arrays::{damaged, type_of, unpack};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 use crate::series::backend::{SeriesInfo, not_found};

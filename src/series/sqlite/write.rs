@@ -1,8 +1,8 @@
 //! Changes into the tables, in the transaction of their commit.
 
 use super::BLOCK_ROWS;
-use super::packed::{damaged, pack, type_name};
 use super::read::{block, find, load, orderable};
+use crate::array::block::arrays::{damaged, pack, type_name};
 use crate::array::block::buffers::Effort;
 use crate::error::Result;
 use crate::kernel::WriteTx;

@@ -5,14 +5,14 @@ use arrow_buffer::{BooleanBuffer, Buffer as Bytes, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, TimeUnit};
 
-use crate::array::block::buffers::{Buffer, Effort, Items, decode, encode};
+use super::buffers::{Buffer, Effort, Items, decode, encode};
 use crate::error::{Error, Result};
 
 /// The most bytes of the texts of one block.
 const MOST_BYTES: usize = i32::MAX as usize;
 
 /// Packs an array: its bits of validity if any is missing, and the buffers that Arrow gives its type.
-pub(super) fn pack(array: &ArrayRef, effort: Effort) -> Result<Vec<u8>> {
+pub(crate) fn pack(array: &ArrayRef, effort: Effort) -> Result<Vec<u8>> {
     use DataType as T;
     let data = array.to_data();
     let (from, n) = (data.offset(), data.len());
@@ -62,7 +62,7 @@ pub(super) fn pack(array: &ArrayRef, effort: Effort) -> Result<Vec<u8>> {
 }
 
 /// The array of this type and length that lies in the bytes.
-pub(super) fn unpack(bytes: &[u8], kind: &DataType, n: usize) -> Result<ArrayRef> {
+pub(crate) fn unpack(bytes: &[u8], kind: &DataType, n: usize) -> Result<ArrayRef> {
     let is_text = matches!(kind, DataType::Utf8 | DataType::Binary);
     // What a few bytes may claim to be: only texts can be longer than their points are many.
     let most = if is_text { MOST_BYTES } else { rows_of(kind, n).max(n.div_ceil(8)) };
@@ -168,7 +168,7 @@ const PLAIN: &[(&str, DataType)] = &[
 ];
 
 /// The name of a type in the file.
-pub(super) fn type_name(kind: &DataType) -> Result<String> {
+pub(crate) fn type_name(kind: &DataType) -> Result<String> {
     if let DataType::FixedSizeBinary(size) = kind {
         return Ok(format!("bytes[{size}]"));
     }
@@ -185,7 +185,7 @@ pub(super) fn type_name(kind: &DataType) -> Result<String> {
 }
 
 /// The type of a name in the file.
-pub(super) fn type_of(name: &str) -> Result<DataType> {
+pub(crate) fn type_of(name: &str) -> Result<DataType> {
     if let Some((_, kind)) = PLAIN.iter().find(|(known, _)| *known == name) {
         return Ok(kind.clone());
     }
@@ -212,7 +212,7 @@ fn unknown(kind: &str) -> Error {
     Error::invalid("a series", "types that a series can have", kind)
 }
 
-pub(super) fn damaged(why: String) -> Error {
+pub(crate) fn damaged(why: String) -> Error {
     Error::Corrupt { place: String::new(), what: "a stored series".into(), why }
 }
 
