@@ -122,6 +122,17 @@ pub enum Error {
         /// SQLite's text.
         why: String,
     },
+    /// A server refused, could not be reached, or went away. The transaction was rolled back; if it went away while it
+    /// was told to commit, all of it may have been carried out.
+    #[error("{place}: {why} while {action}")]
+    Server {
+        /// The server, without a secret.
+        place: String,
+        /// What was being done.
+        action: &'static str,
+        /// Its reason, or that of the connection.
+        why: String,
+    },
     /// The caller asked to stop. What had been committed stays; the rest was not begun.
     #[error("interrupted while {action}")]
     Interrupted {

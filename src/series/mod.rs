@@ -10,6 +10,8 @@ mod data;
 mod in_memory;
 mod index;
 mod parquet_folder;
+#[cfg(feature = "postgresql")]
+mod postgresql;
 mod sqlite;
 pub mod tree;
 mod url;
@@ -20,6 +22,8 @@ pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use parquet_folder::ParquetBackend;
+#[cfg(feature = "postgresql")]
+pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::{VIEW, verify};
 pub use url::open;

@@ -6,7 +6,8 @@ use super::parquet_folder::ParquetBackend;
 use super::sqlite::SqliteBackend;
 use crate::error::{Error, Result};
 
-/// Opens the backend of an address: `memory:`, `parquet:DIR`, or `sqlite:FILE` (`sqlite:///FILE` too).
+/// Opens the backend of an address: `memory:`, `parquet:DIR`, `sqlite:FILE` (`sqlite:///FILE` too), or
+/// `postgresql://...` with the feature of that name.
 ///
 /// # Errors
 /// [`Error::Invalid`] for another scheme; what the backend says. A secret in an address is never repeated.
@@ -24,7 +25,7 @@ pub fn open(url: &str) -> Result<Box<dyn StorageBackend>> {
     let unknown = |got: &str| {
         Error::invalid(
             "the address of a series store",
-            "memory:, parquet:DIR or sqlite:FILE",
+            "memory:, parquet:DIR, sqlite:FILE or postgresql://...",
             got.to_owned(),
         )
     };
@@ -38,6 +39,10 @@ pub fn open(url: &str) -> Result<Box<dyn StorageBackend>> {
         "parquet" | "sqlite" if path.is_empty() => Err(unknown("an address without a path")),
         "parquet" => Ok(Box::new(ParquetBackend::open(path)?)),
         "sqlite" => Ok(Box::new(SqliteBackend::open(path)?)),
+        #[cfg(feature = "postgresql")]
+        _ if matches!(scheme.split('+').next(), Some("postgresql" | "postgres")) => {
+            Ok(Box::new(super::postgresql::PostgresBackend::open(url)?))
+        }
         other => Err(unknown(&format!("the scheme {other:?}"))),
     }
 }

@@ -8,9 +8,13 @@ mod crash;
 mod export;
 mod facts;
 mod hostile;
+#[cfg(all(unix, feature = "postgresql"))]
+mod postgres_server;
 mod results;
 mod series;
 mod series_parquet;
+#[cfg(all(unix, feature = "postgresql"))]
+mod series_postgres;
 mod series_sql;
 mod series_sqlite;
 mod series_tree;
