@@ -9,6 +9,7 @@ mod data;
 mod in_memory;
 mod index;
 mod parquet_folder;
+pub mod process;
 mod sqlite;
 mod url;
 

@@ -11,6 +11,7 @@ mod hostile;
 mod results;
 mod series;
 mod series_parquet;
+mod series_process;
 mod series_sqlite;
 mod shared;
 mod store;
