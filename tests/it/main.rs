@@ -12,6 +12,7 @@ mod results;
 mod series;
 mod series_parquet;
 mod series_process;
+mod series_rules;
 mod series_sqlite;
 mod shared;
 mod store;

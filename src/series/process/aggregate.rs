@@ -63,14 +63,18 @@ impl Aggregation {
         matches!(self, Self::Min | Self::Max | Self::First | Self::Last)
     }
 
-    /// One value for each run of values; run `i` is `bounds[i]..bounds[i + 1]`. What has no value is null.
+    /// One value for each run of values; run `i` is of the rows before `ends[i]` that are of no run before it. What has no value is null.
     pub(super) fn of(
         self,
         values: &ArrayRef,
         dtype: Option<&str>,
-        bounds: &[usize],
+        ends: &[i64],
     ) -> Result<ArrayRef> {
-        let runs = bounds.windows(2).map(|ends| ends[0]..ends[1]);
+        let runs = ends.iter().scan(0, |start, end| {
+            let run = *start..*end as usize;
+            *start = run.end;
+            Some(run)
+        });
         let there = present(values);
         let is_there = |row: &usize| there.as_ref().is_none_or(|there| there.is_valid(*row));
         match self {

@@ -5,8 +5,8 @@ use super::frequency::{Dates, Frequency};
 use super::time_index::TimeIndex;
 use crate::error::{Error, Result};
 
-/// The most bins of a result: 268 million, 4 GiB of index and values.
-const MOST_BINS: i128 = 1 << 28;
+/// The most bins of a result: 134 million, four years of seconds, 2 GiB of index and values.
+const MOST_BINS: i128 = 1 << 27;
 
 /// Bins without a gap between them, each with its name.
 pub(super) struct Bins {

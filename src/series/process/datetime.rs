@@ -73,7 +73,7 @@ impl Zone {
     pub(super) fn to_instant(&self, wall: i64) -> Result<i64> {
         let Some(zone) = &self.0 else { return Ok(wall) };
         let shown = zone.to_ambiguous_timestamp(datetime(wall)?);
-        let first = shown.clone().earlier().map_err(|_| out_of_range(wall))?;
+        let first = shown.earlier().map_err(|_| out_of_range(wall))?;
         let instant = match shown.offset() {
             // No clock shows it: the change of the clocks, which follows the time that it would have been.
             AmbiguousOffset::Gap { .. } => {
@@ -221,10 +221,10 @@ impl Cursor<'_> {
             }
         }
         let mut fraction = (0, 0);
-        if given == 3
-            && self.take(&['T', 't', ' '])
-            && self.0.starts_with(|c: char| c.is_ascii_digit())
-        {
+        let is_digit = |c: char| c.is_ascii_digit();
+        // Behind a space may be a time or an offset.
+        let spaced = self.0.strip_prefix(' ').is_some_and(|rest| rest.starts_with(is_digit));
+        if given == 3 && (self.take(&['T', 't']) || (spaced && self.take(&[' ']))) {
             parts[3] = self.digits(2)?;
             given = 4;
             while given < 6 && self.take(&[':']) {

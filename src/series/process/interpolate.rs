@@ -94,18 +94,17 @@ fn fill(numbers: &mut [f64], at: &dyn Fn(usize) -> i64) {
         let (from, to) = (numbers[left], numbers[right]);
         let distance = |a: usize, b: usize| (i128::from(at(b)) - i128::from(at(a))) as f64;
         let slope = (to - from) / distance(left, right);
-        for row in left + 1..right {
-            numbers[row] = match () {
-                // Of equal times the later one is the nearer.
-                () if at(row) == at(right) => to,
-                () if at(row) == at(left) => from,
-                () => {
-                    let value = slope * distance(left, row) + from;
-                    let value =
-                        if value.is_nan() { to - slope * distance(row, right) } else { value };
-                    if value.is_nan() && from == to { from } else { value }
-                }
-            };
+        for (row, number) in numbers.iter_mut().enumerate().take(right).skip(left + 1) {
+            if at(row) == at(right) || at(row) == at(left) {
+                *number = if at(row) == at(right) { to } else { from };
+                continue;
+            }
+            // An infinite neighbour makes no line: the value is seen from the other side.
+            let mut value = slope * distance(left, row) + from;
+            if value.is_nan() {
+                value = to - slope * distance(row, right);
+            }
+            *number = if value.is_nan() && from == to { from } else { value };
         }
         left = right;
     }

@@ -25,7 +25,7 @@ use crate::table::from_arrow;
 /// [`Error::InvalidIndex`](crate::Error::InvalidIndex) for an index of something else than times or spans;
 /// [`Error::InvalidType`](crate::Error::InvalidType) for values that are no numbers;
 /// [`Error::Invalid`](crate::Error::Invalid) for a frequency finer than the unit of the index, of no fixed length for time spans,
-/// or that makes more than 2^28 bins.
+/// or that makes more than 2^27 bins.
 ///
 /// # Example
 /// ```
@@ -52,19 +52,19 @@ pub fn resample(series: &Series, frequency: &Frequency, how: Aggregation) -> Res
         (Some(first), Some(last)) => Bins::new(&index, *first, *last, frequency)?,
         _ => Bins { labels: Vec::new(), ends: Vec::new() },
     };
-    let mut bounds = Vec::with_capacity(bins.ends.len() + 1);
+    // Where a bin ends in time becomes where it ends in rows, in the same memory.
+    let mut ends = bins.ends;
     let mut row = 0;
-    bounds.push(0);
-    for (i, end) in bins.ends.iter().enumerate() {
-        let is_last = i + 1 == bins.ends.len();
-        while row < times.len() && (times[row] < *end || is_last) {
+    let last = ends.len().saturating_sub(1);
+    for (i, end) in ends.iter_mut().enumerate() {
+        while row < times.len() && (times[row] < *end || i == last) {
             row += 1;
         }
-        bounds.push(row);
+        *end = row as i64;
     }
-    drop(bins.ends);
-    let result = how.of(&values, series.dtype(), &bounds)?;
-    drop(bounds);
+    drop(times);
+    let result = how.of(&values, series.dtype(), &ends)?;
+    drop(ends);
     let knows_missing = series.values().null_count() > 0 || series.dtype().is_some();
     let result = if knows_missing { result } else { with_nan(result) };
     let dtype = if how.selects() {
