@@ -6,6 +6,7 @@ __all__ = [
     "CorruptError",
     "ExistsError",
     "InvalidError",
+    "InvalidIndexError",
     "InvalidTypeError",
     "NotFoundError",
     "NotOursError",
@@ -27,6 +28,10 @@ class SiltstoneError(Exception):
 
 class InvalidError(SiltstoneError, ValueError):
     """The caller broke a documented rule. Nothing was written."""
+
+
+class InvalidIndexError(InvalidError, IndexError):
+    """The index of a series is of a kind that the call cannot take. Nothing was written."""
 
 
 class InvalidTypeError(InvalidError, TypeError):
@@ -70,6 +75,12 @@ class ClosedError(SiltstoneError):
 
 class StorageError(SiltstoneError, OSError):
     """The operating system refused: permission, missing folder, full disk. Nothing was written."""
+
+
+class ServerError(SiltstoneError, OSError):
+    """A server refused, could not be reached, or went away. Nothing was written, unless it went away while it was
+    told to commit: then all of it may have been.
+    """
 
 
 class SqliteError(SiltstoneError):

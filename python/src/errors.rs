@@ -8,6 +8,8 @@ use siltstone::Error;
 pub(crate) fn to_py(error: Error) -> PyErr {
     let class = match &error {
         Error::Invalid { .. } => "InvalidError",
+        Error::InvalidIndex { .. } => "InvalidIndexError",
+        Error::InvalidType { .. } => "InvalidTypeError",
         Error::NotFound { .. } => "NotFoundError",
         Error::Exists { .. } => "ExistsError",
         Error::NotOurs { .. } => "NotOursError",
@@ -17,6 +19,7 @@ pub(crate) fn to_py(error: Error) -> PyErr {
         Error::QueueFull { .. } => "QueueFullError",
         Error::Closed { .. } => "ClosedError",
         Error::Io { .. } => "StorageError",
+        Error::Server { .. } => "ServerError",
         Error::Sqlite { .. } => "SqliteError",
         Error::Interrupted { .. } => return PyKeyboardInterrupt::new_err(error.to_string()),
         _ => "SiltstoneError",
