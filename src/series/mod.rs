@@ -14,6 +14,7 @@ mod parquet_folder;
 mod postgresql;
 pub mod process;
 mod sqlite;
+mod transfer;
 pub mod tree;
 mod url;
 
@@ -27,4 +28,5 @@ pub use parquet_folder::ParquetBackend;
 pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::{VIEW, verify};
+pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
 pub use url::open;

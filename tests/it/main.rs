@@ -15,10 +15,11 @@ mod series;
 mod series_parquet;
 #[cfg(all(unix, feature = "postgresql"))]
 mod series_postgres;
-mod series_sql;
 mod series_process;
 mod series_rules;
+mod series_sql;
 mod series_sqlite;
+mod series_transfer;
 mod series_tree;
 mod shared;
 mod store;
