@@ -20,6 +20,7 @@ mod report;
 mod results;
 mod series_columns;
 mod series_store;
+mod series_tree;
 mod tick_replay;
 mod tick_store;
 mod tick_time;
@@ -48,6 +49,12 @@ mod _siltstone {
     use super::results::{ResultDataset, Results, detect_results_format};
     #[pymodule_export]
     use super::series_store::SeriesStore;
+    #[pymodule_export]
+    use super::series_tree::{
+        series_dependencies, series_history, series_key, series_now, series_numbers, series_of_key,
+        series_parse, series_record_name, series_split, series_unescape, series_within,
+        signal_name,
+    };
     #[pymodule_export]
     use super::tick_replay::Replay;
     #[pymodule_export]

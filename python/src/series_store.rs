@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use siltstone::Database;
 use siltstone::series::{
     Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
-    StorageBackend,
+    StorageBackend, tree,
 };
 
 use crate::arrow::Table;
@@ -18,6 +18,9 @@ use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
 
 /// Name, dtype, what is known of the index as JSON, index, values.
 type Parts<'py> = (Option<String>, Option<String>, String, Column<'py>, Column<'py>);
+
+/// What happens, a key, a text, a series: see [`SeriesStore::commit`].
+type TreeChange<'py> = (String, String, Option<String>, Option<Parts<'py>>);
 
 /// An end of a range: whether it belongs to the range, and the value.
 type Bound1 = Option<(bool, Value)>;
@@ -79,25 +82,59 @@ impl SeriesStore {
         py.enter(|| self.inner.save(key, &series, &metadata))
     }
 
-    fn save_many(
-        &self,
-        py: Python<'_>,
-        items: Vec<(String, Parts<'_>, String)>,
-        records: Vec<(String, Option<String>)>,
-        deletes: Vec<String>,
-    ) -> PyResult<()> {
-        let deletes = deletes.into_iter().map(|key| Ok(Change::Delete { key }));
+    fn save_many(&self, py: Python<'_>, items: Vec<(String, Parts<'_>, String)>) -> PyResult<()> {
         let saves = items.into_iter().map(|(key, series, metadata)| {
             let (series, metadata) = (to_series(series)?, to_metadata(&metadata)?);
             Ok(Change::Save { key, series, metadata })
         });
-        let records = records.into_iter().map(|(name, record)| {
-            let record = record.as_deref().map(to_metadata).transpose()?;
-            Ok(Change::Record { name, record })
-        });
-        let changes: PyResult<Vec<Change>> = deletes.chain(saves).chain(records).collect();
-        let changes = changes?;
+        let changes = saves.collect::<PyResult<Vec<Change>>>()?;
         py.enter(|| self.inner.commit(&changes))
+    }
+
+    /// What changed of a dataset, in one commit: `(what, key, text, series)` with
+    /// `delete KEY`, `move KEY -> TEXT`, `new` and `save` of a series whose record is TEXT, `describe` with that alone, and
+    /// `record KEY` with TEXT, or without it to remove the record.
+    fn commit(&self, py: Python<'_>, changes: Vec<TreeChange<'_>>) -> PyResult<()> {
+        let (mut all, mut moves, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for (what, key, text, series) in changes {
+            let series = series.map(to_series).transpose()?;
+            match (what.as_str(), text, series) {
+                ("delete", None, None) => all.push(Change::Delete { key }),
+                ("move", Some(to), None) => moves.push((key, to)),
+                ("record", text, None) => {
+                    let record = text.as_deref().map(to_metadata).transpose()?;
+                    rest.push(Change::Record { name: key, record });
+                }
+                ("new" | "save" | "describe", Some(text), series) => {
+                    let (metadata, sources) = tree::pack(&to_record(&text)?);
+                    match series {
+                        Some(series) if what == "new" => {
+                            rest.extend(tree::save_new(key, series, metadata));
+                        }
+                        Some(series) => rest.push(Change::Save { key, series, metadata }),
+                        None => rest.push(Change::SetMetadata { key, metadata }),
+                    }
+                    rest.extend(
+                        sources
+                            .into_iter()
+                            .map(|(name, record)| Change::Record { name, record: Some(record) }),
+                    );
+                }
+                _ => return Err(invalid("a change", "one that is known", what)),
+            }
+        }
+        all.extend(tree::renames(&moves));
+        all.append(&mut rest);
+        py.enter(|| self.inner.commit(&all))
+    }
+
+    /// What is known of a series of a dataset, with the source texts of its steps, as JSON.
+    fn series_record(&self, py: Python<'_>, key: &str) -> PyResult<String> {
+        let record = py.enter(|| {
+            let metadata = self.inner.metadata(key)?;
+            tree::unpack(metadata, key, &mut |name| self.inner.record(name))
+        })?;
+        Ok(serde_json::to_string(&record).expect("names and numbers are JSON"))
     }
 
     fn append(&self, py: Python<'_>, key: &str, series: Parts<'_>) -> PyResult<u64> {
@@ -227,6 +264,11 @@ fn from_series<'py>(py: Python<'py>, series: &Series) -> PyResult<Parts<'py>> {
 
 fn to_metadata(json: &str) -> PyResult<Metadata> {
     serde_json::from_str(json).map_err(|e| invalid("the metadata", "JSON", e.to_string()))
+}
+
+fn to_record(json: &str) -> PyResult<tree::SeriesRecord> {
+    serde_json::from_str(json)
+        .map_err(|e| invalid("what is known of a series", "a record", e.to_string()))
 }
 
 fn to_json(metadata: &Metadata) -> String {

@@ -240,7 +240,7 @@ class Backend:
         """
         items = [(k, s, {}) for k, s in series.items()] if isinstance(series, Mapping) else series
         packed = [(k, self._parts(s), _metadata.encode(m or {})) for k, s, m in items]
-        self._inner.save_many(packed, [], [])
+        self._inner.save_many(packed)
 
     def load_many(self, keys: Iterable[str]) -> dict[str, tuple[Any, Metadata]]:
         """Several series and their metadata, by key."""

@@ -17,7 +17,7 @@ pub use names::{
 };
 pub use record::{
     DataProvenance, DatasetRecord, SeriesRecord, SignalRecord, dataset_record, function_record,
-    pack, signal_record, unpack,
+    pack, renames, save_new, signal_record, unpack,
 };
 pub use signal::{Made, Output, Signal};
 pub use step::{

@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use super::names::escape;
 use super::step::{ProcessingStep, now};
 use crate::error::{Error, Result};
-use crate::series::data::Metadata;
+use crate::series::backend::Change;
+use crate::series::data::{Metadata, Series};
 
 /// What is known of a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -146,6 +147,22 @@ pub fn signal_record(dataset: &str, signal: &str) -> String {
 /// The name of the record of a function's source text.
 pub fn function_record(sha256: &str) -> String {
     format!("function/{sha256}")
+}
+
+/// The changes that save a series under a key that must be free: one that another process took meanwhile is
+/// not written over.
+pub fn save_new(key: String, series: Series, metadata: Metadata) -> [Change; 2] {
+    let free = format!("{key}\u{0}new");
+    [Change::Save { key: free.clone(), series, metadata }, Change::Rename { from: free, to: key }]
+}
+
+/// The changes that give series other keys, from and to: one may get the key that another one leaves.
+pub fn renames(moves: &[(String, String)]) -> Vec<Change> {
+    // By way of names that nobody has.
+    let aside = |key: &str| format!("{key}\u{0}moved");
+    let away = moves.iter().map(|(from, _)| (from.clone(), aside(from)));
+    let back = moves.iter().map(|(from, to)| (aside(from), to.clone()));
+    away.chain(back).map(|(from, to)| Change::Rename { from, to }).collect()
 }
 
 const SOURCE: &str = "source_code";

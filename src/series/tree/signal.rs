@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::names::{
     key_of, last_number, numbers, of_key, series_name, signal_name, split_number, within,
 };
-use super::record::{SeriesRecord, SignalRecord, from_json, pack, signal_record, to_json, unpack};
+use super::record::{
+    SeriesRecord, SignalRecord, from_json, pack, renames, save_new, signal_record, to_json, unpack,
+};
 use super::step::{Dependency, ProcessingStep, dependencies, history, now};
 use super::time_series::TimeSeries;
 use crate::error::{Error, Result};
@@ -412,23 +414,13 @@ impl Signal {
             sources.extend(texts);
             match unsaved {
                 Some(series) if is_new => {
-                    // A key that another process took meanwhile is not written over.
-                    let free = format!("{key}\u{0}new");
-                    rest.push(Change::Save { key: free.clone(), series, metadata });
-                    rest.push(Change::Rename { from: free, to: key });
+                    rest.extend(save_new(key, series, metadata));
                 }
                 Some(series) => rest.push(Change::Save { key, series, metadata }),
                 None => rest.push(Change::SetMetadata { key, metadata }),
             }
         }
-        // By way of names that nobody has: one series may get the key that another one leaves.
-        let aside = |key: &str| format!("{key}\u{0}moved");
-        changes.extend(moves.iter().map(|(from, _)| {
-            let to = aside(from);
-            Change::Rename { from: from.clone(), to }
-        }));
-        changes
-            .extend(moves.into_iter().map(|(from, to)| Change::Rename { from: aside(&from), to }));
+        changes.extend(renames(&moves));
         changes.append(&mut rest);
         let old = self.stored.as_ref().filter(|old| old.name != self.record.name);
         changes.extend(old.map(|old| Change::Record {
