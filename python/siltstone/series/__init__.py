@@ -29,21 +29,61 @@ from siltstone.series._backends import (
 )
 from siltstone.series._config import StorageConfig, create_backend
 from siltstone.series._container import SeriesContainer
+from siltstone.series._dataset import Dataset, DatasetTransformFunctionProtocol, datasets
+from siltstone.series._steps import (
+    DataProvenance,
+    FunctionInfo,
+    IndexMetadata,
+    Parameters,
+    ProcessingConfig,
+    ProcessingStep,
+    ProcessingType,
+)
+from siltstone.series._tree import Signal, SignalTransformFunctionProtocol, TimeSeries
+from siltstone.series.processing_steps import (
+    average_signals,
+    linear_interpolation,
+    normalize_index_to_numeric_delta,
+    predict_from_previous_point,
+    replace_ranges,
+    resample,
+    subset,
+)
 
 __all__ = [
     "Backend",
+    "DataProvenance",
+    "Dataset",
+    "DatasetTransformFunctionProtocol",
+    "FunctionInfo",
+    "IndexMetadata",
     "PandasDiskAdapter",
     "PandasInMemoryAdapter",
     "PandasMemoryAdapter",
     "PandasOnDiskAdapter",
+    "Parameters",
     "PolarsAdapter",
+    "ProcessingConfig",
+    "ProcessingStep",
+    "ProcessingType",
     "SQLAdapter",
     "SQLDatabaseAdapter",
     "SQLiteAdapter",
     "SeriesContainer",
     "SeriesInfo",
+    "Signal",
+    "SignalTransformFunctionProtocol",
     "StorageBackend",
     "StorageConfig",
+    "TimeSeries",
+    "average_signals",
     "create_backend",
+    "datasets",
+    "linear_interpolation",
+    "normalize_index_to_numeric_delta",
     "open",
+    "predict_from_previous_point",
+    "replace_ranges",
+    "resample",
+    "subset",
 ]

@@ -1,0 +1,489 @@
+"""Datasets: signals that belong together."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from typing import Any, Protocol
+
+from siltstone import _siltstone
+from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
+from siltstone.series import _display, _metadata
+from siltstone.series._backends import (
+    Backend,
+    PandasInMemoryAdapter,
+    PandasOnDiskAdapter,
+    PolarsAdapter,
+    SQLDatabaseAdapter,
+)
+from siltstone.series._place import Change, Place
+from siltstone.series._steps import now, steps_json, steps_of
+from siltstone.series._tree import Signal, TimeSeries, _copy, _iso, _names, _time, _with_source, dependencies
+
+
+class DatasetTransformFunctionProtocol(Protocol):
+    """A function over series of several signals."""
+
+    def __call__(
+        self, input_signals: list[Signal], input_series_names: list[str], *args: Any, **kwargs: Any
+    ) -> list[Signal]:
+        """The signals it makes."""
+
+
+class Dataset:
+    """Signals that belong together, in memory or in a backend.
+
+    With a backend each change is written at once, and only what changed: what a function made and the step that
+    says so in one commit. Points are loaded when they are touched.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    description, owner, purpose, project : str, optional
+        What is known of it.
+    signals : dict or list of Signal, optional
+        Its first signals.
+    backend : StorageBackend, optional
+        Where it is kept. If that has a dataset of the name already, open it by :meth:`open`.
+
+    Raises
+    ------
+    siltstone.errors.ExistsError
+        If the backend has a dataset of this name.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from siltstone import series
+    >>> backend = series.open("memory:")
+    >>> plant = series.Dataset(name="plant", backend=backend)
+    >>> flow = plant.add(series.Signal(pd.Series([1.0, 2.0]), name="flow", units="m3/h"))
+    >>> series.Dataset.open(backend, "plant").signals["flow#1"].units
+    'm3/h'
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str | None = None,
+        owner: str | None = None,
+        signals: Mapping[str, Signal] | Iterable[Signal] = (),
+        purpose: str | None = None,
+        project: str | None = None,
+        *,
+        created_on: dt.datetime | None = None,
+        last_updated: dt.datetime | None = None,
+        backend: Any = None,
+        **more: Any,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise InvalidError(f"the name of a dataset: expected a text that is not empty, got {name!r}")
+        self._name = name
+        self.description, self.owner = description, owner
+        self.purpose, self.project = purpose, project
+        self.created_on = now() if created_on is None else created_on
+        self.last_updated = self.created_on if last_updated is None else last_updated
+        self.more = more
+        self.signals: dict[str, Signal] = {}
+        self._place: Place | None = None
+        self._auto_save = True
+        #: What the place knows of it.
+        self._known: str | None = None
+        for signal in signals.values() if isinstance(signals, Mapping) else signals:
+            self.add(signal)
+        if backend is not None:
+            self.set_backend(backend)
+
+    @classmethod
+    def open(cls, backend: Any, name: str) -> Dataset:
+        """The dataset of this name that a backend has: all that is known of it, and no point yet.
+
+        Raises
+        ------
+        KeyError
+            If there is none (:class:`siltstone.errors.NotFoundError`).
+        """
+        place = Place(backend, name)
+        record = place.record()
+        found: dict[str, list[tuple[str, str]]] = {signal: [] for signal in place.signals()}
+        for key, signal, full in place.series():
+            found.setdefault(signal, []).append((key, full))
+        if record is None and not found:
+            raise NotFoundError(f"the dataset {name!r} is not in {backend!r}")
+        record = record or {}
+        record.pop("name", None)
+        made = cls(
+            name,
+            created_on=_time(record.pop("created_on", None)),
+            last_updated=_time(record.pop("last_updated", None)),
+            **{field: record.pop(field, None) for field in ("description", "owner", "purpose", "project")},
+        )
+        made.more, made._place = record, place
+        signals = [Signal._open(place, signal, keys) for signal, keys in found.items()]
+        signals.sort(key=lambda signal: (_iso(signal.created_on), signal.name))
+        made.signals = {signal.name: signal for signal in signals}
+        if place.record() is not None:
+            made._known = made._record()
+        return made
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def all_signals(self) -> list[str]:
+        """The names of its signals, in the order in which they were made."""
+        return list(self.signals)
+
+    def __getitem__(self, name: str) -> Signal:
+        try:
+            return self.signals[name]
+        except KeyError:
+            raise NotFoundError(f"the signal {name!r} is not in the dataset {self.name!r}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.signals
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    def __iter__(self) -> Any:
+        return iter(self.signals.values())
+
+    # Changes
+
+    def add(self, signal: Signal) -> str:
+        """Add a signal with its series, under the next number of its name; its name.
+
+        The signal is the dataset's from now on.
+
+        Raises
+        ------
+        siltstone.errors.SiltstoneError
+            What the backend says; then the dataset is as it was.
+        """
+        if not isinstance(signal, Signal):
+            raise InvalidTypeError(f"a signal: expected a Signal, got {type(signal).__name__}")
+        if any(signal is own for own in self):
+            raise InvalidError(f"the signal {signal.name!r} is in the dataset {self.name!r} already")
+        base = _siltstone.series_split(signal.name)[0]
+        number = _siltstone.series_numbers([base], self._taken(), False)[0]
+        with _Undo(self, signal):
+            signal._move_to(self._place, self._auto_save)
+            signal._follow(signal._renamed(f"{base}#{number}"))
+            self.signals[signal.name] = signal
+            self._changed()
+        return signal.name
+
+    def remove(self, signal_name: str) -> None:
+        """Remove a signal and its series. What was made of them keeps their names in its history."""
+        signal = self[signal_name]
+        with _Undo(self, signal):
+            del self.signals[signal_name]
+            self.last_updated = now()
+            if self._place is not None and self._auto_save:
+                self._save_after(signal._removal())
+            signal._move_to(None, True) if self._place is None else None
+
+    def rename(self, signal_name: str, new: str) -> str:
+        """Give a signal another name; the names of its series follow, in every history too. Its new name.
+
+        Raises
+        ------
+        siltstone.errors.ExistsError
+            If another signal has the name.
+        """
+        signal, name = self[signal_name], _siltstone.signal_name(new)
+        if name in self.signals:
+            raise ExistsError(f"the signal {name!r} is already in the dataset {self.name!r}; take another name")
+        with _Undo(self, *self):
+            renames = signal._renamed(name)
+            for one in self:
+                one._follow(renames)
+            self.signals = {one.name: one for one in self}
+            self._changed()
+        return name
+
+    def process(
+        self,
+        input_time_series_names: Iterable[str],
+        transform_function: Callable[..., list[Signal]],
+        *args: Any,
+        output_signal_names: Iterable[str] | None = None,
+        output_ts_names: Iterable[str] | None = None,
+        overwrite: bool = False,
+        **kwargs: Any,
+    ) -> Dataset:
+        """Run a function over series of several signals, and add the signals it makes.
+
+        Parameters
+        ----------
+        input_time_series_names : list of str
+            Full names.
+        transform_function : callable
+            ``function(signals, names, *args, **kwargs)`` gets for each name a signal of that one series, a copy
+            that it may change, and gives a list of signals; the last step of their series names what was
+            done.
+        output_signal_names, output_ts_names : list of str, optional
+            What the new signals and their series are called; one for each signal.
+        overwrite : bool
+            Whether they take the place of the latest signals of their name.
+
+        Returns
+        -------
+        Dataset
+            This one.
+
+        Raises
+        ------
+        KeyError
+            For a series that is not there.
+        ValueError
+            For names that do not fit. After any error dataset and backend are as they were.
+        """
+        names = _names(input_time_series_names)
+        given = [self._series(name) for name in names]
+        made = transform_function([_one(*pair) for pair in given], names, *args, **kwargs)
+        for what, wanted in (("signal", output_signal_names), ("ts", output_ts_names)):
+            if wanted is not None:
+                wanted = _names(wanted)
+                if len(wanted) != len(made) or any(not name or "_" in name for name in wanted):
+                    raise InvalidError(
+                        f"output_{what}_names: expected {len(made)} texts without an underscore, got {wanted}"
+                    )
+        wanted = None if output_signal_names is None else _names(output_signal_names)
+        ts_names = None if output_ts_names is None else _names(output_ts_names)
+        histories = [(one.name, steps_json(one.processing_steps)) for _, one in given]
+        bases = [_siltstone.series_split(wanted[i] if wanted else one.name)[0] for i, one in enumerate(made)]
+        numbers = _siltstone.series_numbers(bases, self._taken(), overwrite)
+        with _Undo(self, *made):
+            removals: list[Change] = []
+            for i, signal in enumerate(made):
+                signal._follow(signal._renamed(f"{bases[i]}#{numbers[i]}"))
+                for series in signal:
+                    steps = _with_source(series.processing_steps, transform_function)
+                    new = _siltstone.series_history(histories, steps_json(steps), series.name)
+                    series.processing_steps = steps_of(new)
+                if ts_names is not None:
+                    _name_series(signal, ts_names[i])
+                old = self.signals.get(signal.name)
+                if old is not None and self._place is not None:
+                    removals += old._removal()
+                signal._place, signal._auto_save = self._place, self._auto_save
+                self.signals[signal.name] = signal
+            self.last_updated = now()
+            if self._auto_save:
+                self._save_after(removals)
+        if self._auto_save and self._place is not None and self._place.keeps_elsewhere:
+            for signal in made:
+                signal.unload()
+        return self
+
+    def _series(self, name: str) -> tuple[Signal, TimeSeries]:
+        for signal in self:
+            if name in signal.time_series:
+                return signal, signal.time_series[name]
+        raise NotFoundError(f"the series {name!r} is not in the dataset {self.name!r}")
+
+    def _taken(self) -> list[str]:
+        """The names of its signals, and of those that other processes added meanwhile."""
+        return [*self.signals, *(self._place.signals() if self._place is not None else [])]
+
+    # Storage
+
+    def set_backend(self, backend: Any, auto_save: bool = True) -> None:
+        """Keep the dataset in this backend from now on.
+
+        Parameters
+        ----------
+        backend : StorageBackend
+            Where.
+        auto_save : bool
+            Whether all of it is written now, and each change from now on; else :meth:`save_all` writes.
+
+        Raises
+        ------
+        siltstone.errors.ExistsError
+            If the backend has a dataset of this name.
+        """
+        place = Place(backend, self.name)
+        if place.record() is not None:
+            raise ExistsError(
+                f"the dataset {self.name!r} is already in {backend!r}; open it, or take another name"
+            )
+        with _Undo(self, *self):
+            for signal in self:
+                signal._move_to(place, auto_save)
+            self._place, self._auto_save, self._known = place, auto_save, None
+            if auto_save:
+                self.save_all()
+
+    def use_memory_storage(self, auto_save: bool = True) -> Dataset:
+        """Keep it in a backend in memory."""
+        self.set_backend(PandasInMemoryAdapter(), auto_save)
+        return self
+
+    def use_disk_storage(self, path: str | PathLike[str], auto_save: bool = True) -> Dataset:
+        """Keep it in a folder of Parquet files."""
+        self.set_backend(PandasOnDiskAdapter(path), auto_save)
+        return self
+
+    def use_polars_storage(self, path: str | PathLike[str], auto_save: bool = True) -> Dataset:
+        """Keep it in a folder of Parquet files, for Polars."""
+        self.set_backend(PolarsAdapter(path), auto_save)
+        return self
+
+    def use_sql_storage(self, connection_string: str, auto_save: bool = True) -> Dataset:
+        """Keep it in a database."""
+        self.set_backend(SQLDatabaseAdapter(connection_string), auto_save)
+        return self
+
+    def save_all(self) -> None:
+        """Write what is not written yet, in one commit.
+
+        Raises
+        ------
+        siltstone.errors.InvalidError
+            Without a backend.
+        """
+        if self._place is None:
+            raise InvalidError(f"the dataset {self.name!r}: expected one with a backend, got one in memory")
+        self._save_after([])
+
+    def load_all(self) -> None:
+        """Load the points of all series that are not in memory."""
+        for signal in self:
+            for series in signal:
+                _ = series.series
+
+    def unload(self) -> None:
+        """Forget the points of all series that are saved."""
+        for signal in self:
+            signal.unload()
+
+    def _changed(self) -> None:
+        self.last_updated = now()
+        if self._auto_save and self._place is not None:
+            self._save_after([])
+
+    def _save_after(self, changes: list[Change]) -> None:
+        if self._place is None:
+            return
+        for signal in self:
+            changes = changes + signal._changes()
+        record = self._record()
+        if record != self._known:
+            changes.append(("record", _siltstone.series_record_name(self.name), record, None))
+        self._place.commit(changes)
+        for signal in self:
+            signal._saved()
+        self._known = record
+
+    def _record(self) -> str:
+        return _metadata.encode(
+            {
+                "name": self.name,
+                "description": self.description,
+                "owner": self.owner,
+                "purpose": self.purpose,
+                "project": self.project,
+                "created_on": _iso(self.created_on),
+                "last_updated": _iso(self.last_updated),
+                **self.more,
+            }
+        )
+
+    # Looking at it
+
+    def metadata_dict(self) -> dict[str, Any]:
+        """All that is known of it, of its signals and their series, but the points."""
+        signals = {name: signal.metadata_dict() for name, signal in self.signals.items()}
+        return {**_metadata.decode(self._record()), "signals": signals}
+
+    def build_dependency_graph(self, ts_name: str) -> list[dict[str, str]]:
+        """What a series was made of: edges ``step``, ``type``, ``origin``, ``destination``."""
+        return dependencies(self._series(ts_name)[1])
+
+    def build_full_dependency_graph(self) -> list[dict[str, str]]:
+        """What every series was made of: edges, each once."""
+        edges: list[dict[str, str]] = []
+        for signal in self:
+            for series in signal:
+                edges += [edge for edge in dependencies(series) if edge not in edges]
+        return edges
+
+    def to_pandas(self) -> Any:
+        """All series side by side, joined by their index."""
+        import pandas as pd
+
+        frames = [signal.to_pandas() for signal in self if len(signal)]
+        return pd.concat(frames, axis=1) if frames else pd.DataFrame()
+
+    def to_xarray(self) -> Any:
+        """All series as an xarray Dataset, joined along their index; NetCDF is one call from there."""
+        import xarray as xr
+
+        known = {"description": self.description, "owner": self.owner, "purpose": self.purpose}
+        attrs = {name: text for name, text in known.items() if text is not None}
+        merged = xr.merge([signal.to_xarray() for signal in self if len(signal)], combine_attrs="drop")
+        return merged.assign_attrs(dataset=self.name, **attrs)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dataset):
+            return NotImplemented
+        return self._record() == other._record() and self.signals == other.signals
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self)} signals)"
+
+    def _repr_html_(self) -> str:
+        return _display.dataset(self)
+
+
+class _Undo:
+    """Leaves a dataset, and signals that are new to it, as they were if what is done to them fails."""
+
+    def __init__(self, dataset: Dataset, *signals: Signal) -> None:
+        from siltstone.series._tree import _Undo as UndoSignal
+
+        self._dataset = dataset
+        self._before = {**dataset.__dict__, "signals": dict(dataset.signals)}
+        self._signals = [UndoSignal(signal) for signal in [*dataset, *signals]]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, *rest: Any) -> None:
+        if kind is not None:
+            for signal in self._signals:
+                signal.__exit__(kind, *rest)
+            self._dataset.__dict__.update(self._before)
+
+
+def _one(signal: Signal, series: TimeSeries) -> Signal:
+    """A signal of one series, for a function that may change it."""
+    made = Signal(
+        name=signal.name, units=signal.units, provenance=signal.provenance.model_dump(), **signal.more
+    )
+    copy = TimeSeries(_copy(series), series.processing_steps, metadata_id=series.metadata_id)
+    made.time_series = {series.name: copy}
+    return made
+
+
+def _name_series(signal: Signal, name: str) -> None:
+    """Gives the series of a new signal this base, numbered in their order."""
+    base = _siltstone.series_split(name)[0]
+    names = enumerate(list(signal.time_series), start=1)
+    signal._follow([(full, Signal.make_ts_name(signal.name, base, i)) for i, full in names])
+
+
+def datasets(backend: Backend) -> list[str]:
+    """The names of the datasets that a backend has, sorted."""
+    prefix = "dataset/"
+    names = backend._inner.list_records(prefix)
+    return sorted(_siltstone.series_unescape(name[len(prefix) :]) for name in names)

@@ -1,0 +1,95 @@
+"""Where a dataset is kept: a backend, ours or a user's own, as signals and datasets use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from siltstone import _siltstone
+from siltstone.series import _convert, _metadata
+from siltstone.series._backends import Backend, PolarsAdapter, SeriesInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What happens, a key, a text, a series: see `SeriesStore.commit`.
+Change = tuple[str, str, "str | None", "pd.Series | None"]
+
+
+class Place:
+    """A dataset's name in a backend."""
+
+    def __init__(self, backend: Any, dataset: str) -> None:
+        self.backend = backend
+        self.dataset = dataset
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the backend commits several changes at once, and keeps records."""
+        return isinstance(self.backend, Backend)
+
+    @property
+    def keeps_elsewhere(self) -> bool:
+        """Whether points that are saved need not stay in memory."""
+        return self.is_ours and self.backend.get_backend_type() != "memory"
+
+    def key(self, signal: str, series: str) -> str:
+        """The key of a series."""
+        return _siltstone.series_key(self.dataset, signal, series)
+
+    def commit(self, changes: list[Change]) -> None:
+        """Carry out all changes or none; with a backend of the user's own, one after another."""
+        if not changes:
+            return
+        if self.is_ours:
+            packed = [(w, k, t, None if s is None else _convert.from_pandas(s)) for w, k, t, s in changes]
+            self.backend._inner.commit(packed)
+            return
+        for what, key, text, series in changes:
+            if what == "delete":
+                self.backend.delete(key)
+            elif what == "move":
+                moved, metadata = self.backend.load(key)
+                self.backend.save(moved, text, metadata)
+                self.backend.delete(key)
+            elif what == "describe":
+                self.backend.save(self.backend.load(key)[0], key, _metadata.decode(text))
+            elif what in ("new", "save"):
+                self.backend.save(self.backend.from_pandas(series), key, _metadata.decode(text))
+
+    def load(self, key: str) -> pd.Series:
+        """The points of a series, with their index."""
+        if isinstance(self.backend, PolarsAdapter):
+            return self.backend.load_pandas(key)[0]  # what it loads otherwise has no index
+        return self.backend.to_pandas(self.backend.load(key)[0])
+
+    def info(self, key: str) -> SeriesInfo | None:
+        """What is known of a series without its points, if the backend tells it."""
+        return self.backend.info(key) if self.is_ours else None
+
+    def series_record(self, key: str) -> dict[str, Any]:
+        """What is known of a series."""
+        if self.is_ours:
+            return _metadata.decode(self.backend._inner.series_record(key))
+        return dict(self.backend.load(key)[1])
+
+    def record(self, signal: str | None = None) -> dict[str, Any] | None:
+        """The record of the dataset, or of a signal of it."""
+        if not self.is_ours:
+            return None
+        text = self.backend._inner.record(_siltstone.series_record_name(self.dataset, signal))
+        return None if text is None else _metadata.decode(text)
+
+    def signals(self) -> list[str]:
+        """The names of the signals that have a record."""
+        if not self.is_ours:
+            return []
+        prefix = _siltstone.series_record_name(self.dataset, "")
+        names = self.backend._inner.list_records(prefix)
+        return [_siltstone.series_unescape(name[len(prefix) :]) for name in names]
+
+    def series(self) -> list[tuple[str, str, str]]:
+        """Key, signal and full name of every series of the dataset."""
+        prefix = _siltstone.series_key(self.dataset, "", "")[:-1]
+        keys = self.backend.list_keys(prefix) if self.is_ours else self.backend.list_keys()
+        found = [(key, _siltstone.series_of_key(self.dataset, key)) for key in keys]
+        return [(key, *names) for key, names in found if names is not None]

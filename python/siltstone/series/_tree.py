@@ -1,0 +1,827 @@
+"""Series with their history, and the signals that they belong to."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from siltstone import _siltstone
+from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
+from siltstone.series import _display, _metadata
+from siltstone.series._place import Change, Place
+from siltstone.series._steps import (
+    DataProvenance,
+    FunctionInfo,
+    IndexMetadata,
+    ProcessingStep,
+    now,
+    steps_json,
+    steps_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: How often a name that another process took meanwhile is chosen anew.
+TRIES = 100
+
+
+class SignalTransformFunctionProtocol(Protocol):
+    """A function over series of one signal."""
+
+    def __call__(
+        self, input_series: list[pd.Series], *args: Any, **kwargs: Any
+    ) -> list[tuple[pd.Series, list[ProcessingStep]]]:
+        """The series it makes, each with what was done."""
+
+
+class TimeSeries:
+    """A series and its history. The points are loaded when they are touched.
+
+    Parameters
+    ----------
+    series : pandas.Series
+        The points; they are not changed, and not copied.
+    processing_steps : list of ProcessingStep, optional
+        What was done to it.
+    metadata_id : str, optional
+        The number of this description in a system of the user's.
+    created_on : datetime, optional
+        When it was made; now, if it is not said.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from siltstone.series import TimeSeries
+    >>> series = TimeSeries(series=pd.Series([1.0, 2.0], name="RAW"))
+    >>> len(series), series.name
+    (2, 'RAW')
+    """
+
+    def __init__(
+        self,
+        series: pd.Series | None = None,
+        processing_steps: list[ProcessingStep] | None = None,
+        *,
+        metadata_id: str | None = None,
+        created_on: dt.datetime | None = None,
+        **more: Any,
+    ) -> None:
+        import pandas as pd
+
+        if series is not None and not isinstance(series, pd.Series):
+            raise InvalidTypeError(f"the series: expected a pandas Series, got {type(series).__name__}")
+        self.processing_steps = list(processing_steps or [])
+        self.metadata_id = metadata_id
+        self.created_on = now() if created_on is None else created_on
+        self.more = more
+        made = pd.Series(dtype="float64") if series is None else series
+        self._series: pd.Series | None = made
+        self._name: str | None = made.name if isinstance(made.name, str) else None
+        self._place: tuple[Place, str] | None = None
+        self._unsaved = True
+        #: What the place knows of it, as JSON.
+        self._known: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The full name, once it belongs to a signal."""
+        return self._name
+
+    @property
+    def series(self) -> pd.Series:
+        """The points, loaded if they are not in memory; a Series of its own name."""
+        if self._series is None:
+            place, key = self._stored()
+            self._series = place.load(key)
+        if self._series.name != self._name:
+            self._series = self._series.rename(self._name)
+        return self._series
+
+    @series.setter
+    def series(self, series: pd.Series) -> None:
+        self._series, self._unsaved = series, True
+
+    def _stored(self) -> tuple[Place, str]:
+        if self._place is None:
+            raise InvalidError(f"the series {self._name!r}: expected one with a backend, got one in memory")
+        return self._place
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the points are in memory."""
+        return self._series is not None
+
+    def __len__(self) -> int:
+        if self._series is None:
+            place, key = self._stored()
+            info = place.info(key)
+            if info is not None:
+                return info.length
+        return len(self.series)
+
+    @property
+    def range(self) -> tuple[Any, Any]:
+        """The least and the greatest value of the index, without loading; both None if there is no point."""
+        if self._series is None:
+            place, key = self._stored()
+            info = place.info(key)
+            if info is not None:
+                return info.first, info.last
+        index = self.series.index
+        return (index.min(), index.max()) if len(index) else (None, None)
+
+    @property
+    def index_metadata(self) -> IndexMetadata:
+        """What is known of the index."""
+        if self._series is None:
+            place, key = self._stored()
+            info = place.info(key)
+            if info is not None:
+                return IndexMetadata.model_validate(info.index)
+        return IndexMetadata.extract_index_metadata(self.series.index)
+
+    @property
+    def values_dtype(self) -> str:
+        """The dtype of the values, as pandas writes it."""
+        return str(self.series.dtype)
+
+    def unload(self) -> None:
+        """Forget the points; they are loaded again when they are touched.
+
+        Raises
+        ------
+        siltstone.errors.InvalidError
+            If no backend has them.
+        """
+        if self._unsaved:
+            raise InvalidError(f"the series {self._name!r}: expected saved points, got unsaved ones")
+        self._series = None
+
+    def load_range(self, start: Any = None, end: Any = None, closed: str = "both") -> pd.Series:
+        """The points between two values of the index; of a series that is not in memory, no other is read."""
+        if self._series is None:
+            place, key = self._stored()
+            if place.is_ours:
+                from siltstone.series._backends import Backend
+
+                return Backend.load_range(place.backend, key, start, end, closed)
+        from siltstone.series._backends import Backend
+
+        memory = Backend("memory:")
+        memory.save(self.series, "series")
+        return memory.load_range("series", start, end, closed)
+
+    def remove_duplicated_steps(self) -> None:
+        """Leave each step in the history once."""
+        kept: list[ProcessingStep] = []
+        for step in self.processing_steps:
+            if step not in kept:
+                kept.append(step)
+        self.processing_steps = kept
+
+    def metadata_dict(self) -> dict[str, Any]:
+        """All that is known of it but its points."""
+        return {
+            "processing_steps": [step.model_dump() for step in self.processing_steps],
+            "metadata_id": self.metadata_id,
+            "created_on": _iso(self.created_on),
+            **self.more,
+        }
+
+    def _record(self) -> str:
+        return _metadata.encode(self.metadata_dict())
+
+    @classmethod
+    def _open(cls, place: Place, key: str, name: str) -> TimeSeries:
+        record = place.series_record(key)
+        steps = record.pop("processing_steps", [])
+        made = cls(
+            processing_steps=[ProcessingStep.model_validate(step) for step in steps],
+            metadata_id=record.pop("metadata_id", None),
+            created_on=_time(record.pop("created_on", None)),
+        )
+        made.more = record
+        made._name, made._series, made._unsaved = name, None, False
+        made._place, made._known = (place, key), made._record()
+        return made
+
+    def model_dump_json(self) -> str:
+        """All of it as JSON, points too: :meth:`model_validate_json` gives it back equal."""
+        from siltstone.series._convert import from_pandas
+
+        name, dtype, index, column, values = from_pandas(self.series)
+        parts = {"name": name, "dtype": dtype, "index": index, "columns": [column, values]}
+        return _metadata.encode({**self.metadata_dict(), "series": parts})
+
+    @classmethod
+    def model_validate_json(cls, text: str) -> TimeSeries:
+        """The series of a JSON text of :meth:`model_dump_json`."""
+        from siltstone.series._convert import to_pandas
+
+        record = _metadata.decode(text)
+        parts = record.pop("series")
+        series = to_pandas((parts["name"], parts["dtype"], parts["index"], *map(tuple, parts["columns"])))
+        steps = [ProcessingStep.model_validate(step) for step in record.pop("processing_steps")]
+        made = cls(series, steps, metadata_id=record.pop("metadata_id", None))
+        made.created_on = _time(record.pop("created_on", None))
+        made.more = record
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TimeSeries):
+            return NotImplemented
+        if self.metadata_dict() != other.metadata_dict():
+            return False
+        return _same(self.series, other.series)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        state = f"{len(self)} points" if self.is_loaded else "not loaded"
+        return f"TimeSeries({self._name!r}, {state}, {len(self.processing_steps)} steps)"
+
+    def to_pandas(self) -> pd.Series:
+        """The points as pandas holds them."""
+        return self.series
+
+    def to_arrow(self) -> Any:
+        """Index and values as a PyArrow table."""
+        import pyarrow as pa
+
+        from siltstone.series._backends import Backend
+
+        if self._series is None and self._stored()[0].is_ours:
+            place, key = self._stored()
+            return pa.table(Backend.scan(place.backend, key))
+        memory = Backend("memory:")
+        memory.save(self.series, "series")
+        return pa.table(memory.scan("series"))
+
+    def to_polars(self) -> Any:
+        """Index and values as a Polars DataFrame."""
+        import polars as pl
+
+        return pl.from_arrow(self.to_arrow())
+
+    def to_xarray(self) -> Any:
+        """The series as an xarray DataArray along its index."""
+        import xarray as xr
+
+        series = self.series
+        dim = series.index.name or "index"
+        return xr.DataArray(series.to_numpy(), coords={dim: series.index}, dims=[dim], name=series.name)
+
+    def _repr_html_(self) -> str:
+        return _display.time_series(self)
+
+
+class Signal:
+    """The series of one quantity: as measured, and what was made of them.
+
+    Parameters
+    ----------
+    input_data : pandas.Series, pandas.DataFrame, TimeSeries, list or dict of them, optional
+        Its first series, named by their names, or ``RAW``.
+    name : str
+        Its name; without a number it gets the number 1.
+    units : str
+        The unit of its values.
+    provenance : DataProvenance, optional
+        Where they come from.
+    backend : StorageBackend, optional
+        Where it is kept, if it belongs to no dataset: as one of the dataset ``default``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from siltstone.series import Signal, resample
+    >>> times = pd.date_range("2026-01-01", periods=48, freq="h")
+    >>> flow = Signal(pd.Series(1.5, times), name="flow", units="m3/h")
+    >>> flow.process(["flow#1_RAW#1"], resample, "D").all_time_series
+    ['flow#1_RAW#1', 'flow#1_RESAMPLED#1']
+    """
+
+    def __init__(
+        self,
+        input_data: Any = None,
+        name: str = "signal",
+        units: str = "unit",
+        provenance: DataProvenance | Mapping[str, Any] | None = None,
+        *,
+        created_on: dt.datetime | None = None,
+        last_updated: dt.datetime | None = None,
+        time_series: Mapping[str, TimeSeries] | None = None,
+        backend: Any = None,
+        **more: Any,
+    ) -> None:
+        self._name = _siltstone.signal_name(name)
+        self.units = units
+        if isinstance(provenance, Mapping):
+            provenance = DataProvenance.model_validate(dict(provenance))
+        self.provenance = DataProvenance() if provenance is None else provenance
+        self.created_on = now() if created_on is None else created_on
+        self.last_updated = self.created_on if last_updated is None else last_updated
+        self.more = more
+        self.time_series: dict[str, TimeSeries] = {}
+        self._place: Place | None = None
+        self._auto_save = True
+        self._removed: list[str] = []
+        #: What the place knows of it, and under which name.
+        self._known: tuple[str, str] | None = None
+        for given in [*_given(input_data), *(time_series or {}).values()]:
+            self._put([given], [self._base_of(given)], False, save=False)
+        if backend is not None:
+            self.set_backend(backend)
+
+    # Names
+
+    @property
+    def name(self) -> str:
+        """Its name, with its number."""
+        return self._name
+
+    @property
+    def all_time_series(self) -> list[str]:
+        """The full names of its series, in the order in which they were made."""
+        return list(self.time_series)
+
+    def __getitem__(self, name: str) -> TimeSeries:
+        within = _siltstone.series_within(self.name, name)
+        for full, series in self.time_series.items():
+            if _siltstone.series_within(self.name, full) == within:
+                return series
+        raise NotFoundError(f"the series {name!r} is not in the signal {self.name!r}")
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            self[name]
+        except NotFoundError:
+            return False
+        return True
+
+    def __len__(self) -> int:
+        return len(self.time_series)
+
+    def __iter__(self) -> Any:
+        return iter(self.time_series.values())
+
+    @staticmethod
+    def extract_ts_base_and_number(name: str) -> tuple[str, str, int]:
+        """Signal, base and number of the full name of a series.
+
+        >>> from siltstone.series import Signal
+        >>> Signal.extract_ts_base_and_number("flow#1_by_hand#2")
+        ('flow#1', 'by_hand', 2)
+        """
+        return _siltstone.series_parse(name)
+
+    @staticmethod
+    def make_ts_name(signal: str, base: str, number: int = 1) -> str:
+        """The full name of a series."""
+        return f"{signal}_{base}#{number}"
+
+    def _base_of(self, series: TimeSeries) -> str:
+        name = series.name or "RAW"
+        return _siltstone.series_split(_siltstone.series_within(self.name, name))[0]
+
+    # Changes
+
+    def add(self, series: TimeSeries | pd.Series) -> str:
+        """Add a series, under the next number of its name; the full name.
+
+        Raises
+        ------
+        siltstone.errors.SiltstoneError
+            What the backend says; then the signal is as it was.
+        """
+        (made,) = _given(series)
+        return self._put([made], [self._base_of(made)], False)[0]
+
+    def remove(self, ts_name: str) -> None:
+        """Remove a series. What was made of it keeps its name in its history."""
+        gone = self[ts_name]
+        with _Undo(self):
+            del self.time_series[gone.name]
+            if gone._known is not None and gone._place is not None:
+                self._removed.append(gone._place[1])
+            self._changed()
+
+    def rename(self, new: str) -> None:
+        """Give a signal that belongs to no dataset another name; the names of its series follow.
+
+        One of a dataset is renamed by :meth:`Dataset.rename`, since others were made of it.
+        """
+        if self._place is not None and self._place.dataset != "default":
+            raise InvalidError(
+                f"the signal {self.name!r}: expected one of no dataset; rename it by Dataset.rename()"
+            )
+        with _Undo(self):
+            self._follow(self._renamed(_siltstone.signal_name(new)))
+            self._changed()
+
+    def process(
+        self,
+        input_time_series_names: Iterable[str],
+        transform_function: Callable[..., list[tuple[pd.Series, list[ProcessingStep]]]],
+        *args: Any,
+        output_names: Iterable[str] | None = None,
+        overwrite: bool = False,
+        **kwargs: Any,
+    ) -> Signal:
+        """Run a function over some of the series, and keep those it makes, each with its history.
+
+        With a backend, result and step are written in one commit, and nothing else is.
+
+        Parameters
+        ----------
+        input_time_series_names : list of str
+            Full names.
+        transform_function : callable
+            ``function(series, *args, **kwargs)`` gets a list of pandas Series of these names, copies that it may
+            change, and gives a list of pairs ``(series, steps)``. If a step names its inputs, the series was
+            made of those; else of all.
+        output_names : list of str, optional
+            What the new series are called, in place of the suffix of their last step.
+        overwrite : bool
+            Whether they take the place of the latest series of their name.
+
+        Returns
+        -------
+        Signal
+            This one.
+
+        Raises
+        ------
+        KeyError
+            For a series that is not there.
+        ValueError
+            For names that do not fit. After any error signal and backend are as they were.
+        """
+        given = [self[name] for name in _names(input_time_series_names)]
+        made = transform_function([_copy(series) for series in given], *args, **kwargs)
+        outputs, histories = [], [(series.name, steps_json(series.processing_steps)) for series in given]
+        bases = self._bases(made, output_names)
+        for series, steps in made:
+            outputs.append(TimeSeries(series, _with_source(steps, transform_function)))
+        self._put(outputs, bases, overwrite, histories)
+        return self
+
+    def _bases(self, made: Any, output_names: Iterable[str] | None) -> list[str]:
+        names = None if output_names is None else _names(output_names)
+        if names is not None and len(names) != len(made):
+            raise InvalidError(f"output_names: expected {len(made)}, one for each series, got {len(names)}")
+        bases = []
+        for i, (series, steps) in enumerate(made):
+            if names is not None:
+                if not names[i] or "_" in names[i]:
+                    raise InvalidError(
+                        f"output_names: expected texts without an underscore, got {names[i]!r}"
+                    )
+                name = names[i]
+            else:
+                named = series.name if isinstance(series.name, str) else "PROCESSED"
+                name = (steps[-1].suffix if steps else "") or _siltstone.series_within(self.name, named)
+            bases.append(_siltstone.series_split(name)[0])
+        return bases
+
+    def _put(
+        self,
+        made: list[TimeSeries],
+        bases: list[str],
+        replace: bool,
+        histories: list[tuple[str, str]] | None = None,
+        save: bool = True,
+    ) -> list[str]:
+        with _Undo(self):
+            own = [_siltstone.series_within(self.name, name) for name in self.time_series]
+            names = []
+            for series, base, number in zip(
+                made, bases, _siltstone.series_numbers(bases, own, replace), strict=True
+            ):
+                full = self.make_ts_name(self.name, base, number)
+                series._name = full
+                if histories is not None:
+                    steps = steps_json(series.processing_steps)
+                    series.processing_steps = steps_of(_siltstone.series_history(histories, steps, full))
+                old = self.time_series.get(full)
+                if old is not None:
+                    series._place, series._known = old._place, old._known
+                self.time_series[full] = series
+                names.append(full)
+            self.last_updated = now()
+            if not save or not self._auto_save or self._place is None:
+                return names
+            for _ in range(TRIES):
+                try:
+                    self.save_all()
+                    break
+                except ExistsError:
+                    names = self._renumber(names)
+            else:
+                raise ExistsError(f"the names {names}: other processes take them at the same time")
+        if self._place is not None and self._place.keeps_elsewhere:
+            for name in names:
+                self.time_series[name].unload()
+        return names
+
+    def _renumber(self, names: list[str]) -> list[str]:
+        """Other numbers for new series whose names another process took meanwhile."""
+        assert self._place is not None
+        taken = [full for _, signal, full in self._place.series() if signal == self.name]
+        renamed = []
+        for name in names:
+            series = self.time_series[name]
+            if series._known is None:
+                within = [_siltstone.series_within(self.name, full) for full in taken]
+                base = _siltstone.series_split(_siltstone.series_within(self.name, name))[0]
+                full = self.make_ts_name(
+                    self.name, base, _siltstone.series_numbers([base], within, False)[0]
+                )
+                taken.append(full)
+                self._follow([(name, full)])
+            renamed.append(series.name)
+        return renamed
+
+    def _renamed(self, name: str) -> list[tuple[str, str]]:
+        old, self._name = self._name, name
+        self.last_updated = now()
+        return [(full, f"{name}_{_siltstone.series_within(old, full)}") for full in self.time_series]
+
+    def _follow(self, renames: list[tuple[str, str]]) -> None:
+        """New names of series in the place of old ones, in the histories too."""
+        new = dict(renames)
+        for series in self.time_series.values():
+            series._name = new.get(series._name, series._name)
+            series.processing_steps = [
+                dataclasses.replace(
+                    step,
+                    input_series_names=[new.get(name, name) for name in step.input_series_names],
+                    output_series_name=new.get(step.output_series_name, step.output_series_name),
+                )
+                for step in series.processing_steps
+            ]
+        self.time_series = {series.name: series for series in self.time_series.values()}
+
+    # Storage
+
+    def set_backend(self, backend: Any, auto_save: bool = True) -> None:
+        """Keep the signal in this backend, as one of the dataset ``default``."""
+        self._move_to(Place(backend, "default"), auto_save)
+        if auto_save:
+            self.save_all()
+
+    def _move_to(self, place: Place | None, auto_save: bool) -> None:
+        if self._place is not None:
+            for series in self.time_series.values():
+                series.series = series.series  # the points go along
+                series._place = series._known = None
+        self._place, self._auto_save, self._known, self._removed = place, auto_save, None, []
+
+    def _changed(self) -> None:
+        self.last_updated = now()
+        if self._auto_save:
+            self.save_all()
+
+    def save_all(self) -> None:
+        """Write what is not written yet, in one commit. Without a backend there is nothing to do."""
+        if self._place is not None:
+            self._place.commit(self._changes())
+            self._saved()
+
+    def _record(self) -> str:
+        return _metadata.encode(
+            {
+                "name": self.name,
+                "units": self.units,
+                "provenance": self.provenance.model_dump(),
+                "created_on": _iso(self.created_on),
+                "last_updated": _iso(self.last_updated),
+                **self.more,
+            }
+        )
+
+    def _changes(self) -> list[Change]:
+        place = self._place
+        assert place is not None
+        changes: list[Change] = [("delete", key, None, None) for key in self._removed]
+        for series in self.time_series.values():
+            key = place.key(self.name, series.name)
+            if series._known is not None and series._place[1] != key:
+                changes.append(("move", series._place[1], key, None))
+            record = series._record()
+            if series._unsaved:
+                changes.append(("new" if series._known is None else "save", key, record, series.series))
+            elif record != series._known:
+                changes.append(("describe", key, record, None))
+        record = self._record()
+        if self._known is not None and self._known[0] != self.name:
+            changes.append(("record", _siltstone.series_record_name(place.dataset, self._known[0]), None, None))
+        if self._known != (self.name, record):
+            changes.append(("record", _siltstone.series_record_name(place.dataset, self.name), record, None))
+        return changes
+
+    def _saved(self) -> None:
+        assert self._place is not None
+        for series in self.time_series.values():
+            series._place = (self._place, self._place.key(self.name, series.name))
+            series._unsaved, series._known = False, series._record()
+        self._removed, self._known = [], (self.name, self._record())
+
+    def _removal(self) -> list[Change]:
+        assert self._place is not None
+        stored = [s._place[1] for s in self.time_series.values() if s._known is not None]
+        changes: list[Change] = [("delete", key, None, None) for key in [*stored, *self._removed]]
+        if self._known is not None:
+            name = _siltstone.series_record_name(self._place.dataset, self._known[0])
+            changes.append(("record", name, None, None))
+        return changes
+
+    @classmethod
+    def _open(cls, place: Place, name: str, keys: list[tuple[str, str]]) -> Signal:
+        record = place.record(name) or {}
+        made = cls(
+            name=name,
+            units=record.pop("units", "unit"),
+            provenance=record.pop("provenance", {}),
+            created_on=_time(record.pop("created_on", None)),
+            last_updated=_time(record.pop("last_updated", None)),
+        )
+        record.pop("name", None)
+        made.more = record
+        made._place = place
+        series = [TimeSeries._open(place, key, full) for key, full in keys]
+        series.sort(key=lambda one: (_iso(one.created_on), one.name))
+        made.time_series = {one.name: one for one in series}
+        if place.record(name) is not None:
+            made._known = (name, made._record())
+        return made
+
+    def unload(self) -> None:
+        """Forget the points of all series that are saved."""
+        for series in self.time_series.values():
+            series.unload()
+
+    # Looking at it
+
+    def metadata_dict(self) -> dict[str, Any]:
+        """All that is known of it and of its series, but the points."""
+        return {
+            **_metadata.decode(self._record()),
+            "time_series": {name: one.metadata_dict() for name, one in self.time_series.items()},
+        }
+
+    def build_dependency_graph(self, ts_name: str) -> list[dict[str, str]]:
+        """What a series was made of: edges ``step``, ``type``, ``origin``, ``destination``."""
+        return dependencies(self[ts_name])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Its series side by side, joined by their index."""
+        import pandas as pd
+
+        return pd.concat([one.series for one in self], axis=1) if self.time_series else pd.DataFrame()
+
+    def to_polars(self) -> dict[str, Any]:
+        """A Polars DataFrame for each series, by its full name."""
+        return {name: one.to_polars() for name, one in self.time_series.items()}
+
+    def to_arrow(self) -> dict[str, Any]:
+        """A PyArrow table for each series, by its full name."""
+        return {name: one.to_arrow() for name, one in self.time_series.items()}
+
+    def to_xarray(self) -> Any:
+        """Its series as an xarray Dataset, joined along their index, with the units as attributes."""
+        import xarray as xr
+
+        arrays = {}
+        for name, one in self.time_series.items():
+            series = one.series.rename_axis("index")
+            arrays[name] = xr.DataArray.from_series(series).assign_attrs(units=self.units)
+        return xr.Dataset(arrays, attrs={"signal": self.name, "units": self.units})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Signal):
+            return NotImplemented
+        return self._record() == other._record() and self.time_series == other.time_series
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Signal({self.name!r}, units={self.units!r}, {len(self)} series)"
+
+    def _repr_html_(self) -> str:
+        return _display.signal(self)
+
+
+class _Undo:
+    """Leaves a signal as it was if what is done to it fails."""
+
+    def __init__(self, signal: Signal) -> None:
+        self._signal = signal
+        self._before = dict(signal.__dict__)
+        self._before["time_series"] = dict(signal.time_series)
+        self._before["_removed"] = list(signal._removed)
+        self._series = [
+            (one, {**one.__dict__, "processing_steps": list(one.processing_steps)}) for one in signal
+        ]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind is not None:
+            self._signal.__dict__.update(self._before)
+            for one, before in self._series:
+                one.__dict__.update(before)
+
+
+def dependencies(series: TimeSeries) -> list[dict[str, str]]:
+    """The edges of the graph of what a series was made of."""
+    return json.loads(
+        _siltstone.series_dependencies(series.name or "", steps_json(series.processing_steps))
+    )
+
+
+def _given(data: Any) -> list[TimeSeries]:
+    import pandas as pd
+
+    if data is None:
+        return []
+    if isinstance(data, TimeSeries):
+        made = TimeSeries(data.series, data.processing_steps, metadata_id=data.metadata_id)
+        made.created_on, made.more = data.created_on, dict(data.more)
+        return [made]
+    if isinstance(data, pd.Series):
+        return [TimeSeries(data)]
+    if isinstance(data, pd.DataFrame):
+        return [TimeSeries(data[name].rename(str(name))) for name in data.columns]
+    if isinstance(data, Mapping):
+        return [_named(one, str(name)) for name, item in data.items() for one in _given(item)]
+    if isinstance(data, (list, tuple)):
+        return [one for item in data for one in _given(item)]
+    raise InvalidTypeError(
+        "the data of a signal: expected a pandas Series or DataFrame, a TimeSeries, or a list or dictionary "
+        f"of them, got {type(data).__name__}"
+    )
+
+
+def _named(series: TimeSeries, name: str) -> TimeSeries:
+    series._name = name
+    return series
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise InvalidTypeError(f"the names: expected a list of names, got the text {names!r}")
+    return list(names)
+
+
+def _copy(series: TimeSeries) -> pd.Series:
+    """The points for a function, which may change them; what was not in memory does not stay there."""
+    was_loaded = series.is_loaded
+    points = series.series
+    if was_loaded:
+        return points.copy()
+    series.unload()
+    return points
+
+
+def _with_source(steps: Iterable[ProcessingStep], function: Any) -> list[ProcessingStep]:
+    """Steps that name no function get the one that was run."""
+    steps = list(steps)
+    for step in steps:
+        if not isinstance(step, ProcessingStep):
+            raise InvalidTypeError(f"a step: expected a ProcessingStep, got {type(step).__name__}")
+        if step.function_info == FunctionInfo():
+            step.function_info = FunctionInfo.of(function)
+    return steps
+
+
+def _iso(time: Any) -> str:
+    return time.isoformat() if isinstance(time, dt.datetime) else str(time or "")
+
+
+def _time(text: Any) -> Any:
+    if not isinstance(text, str):
+        return now() if text is None else text
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def _same(one: pd.Series, other: pd.Series) -> bool:
+    from siltstone.series._convert import from_pandas
+
+    def parts(series: pd.Series) -> Any:
+        name, dtype, index, *columns = from_pandas(series)
+        plain = [
+            [kind, data if isinstance(data, list) else data.tobytes(), None if ok is None else ok.tobytes()]
+            for kind, data, ok in columns
+        ]
+        return [name, dtype, index, plain]
+
+    return parts(one) == parts(other)

@@ -1,0 +1,1 @@
+"""Functions over series of several signals."""
