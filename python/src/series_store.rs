@@ -15,7 +15,7 @@ use crate::errors::{invalid, to_py};
 use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
 
 /// Name, dtype, what is known of the index as JSON, index, values.
-type Parts<'py> = (Option<String>, Option<String>, String, Column<'py>, Column<'py>);
+pub(crate) type Parts<'py> = (Option<String>, Option<String>, String, Column<'py>, Column<'py>);
 
 /// An end of a range: whether it belongs to the range, and the value.
 type Bound1 = Option<(bool, Value)>;
@@ -35,7 +35,7 @@ type Info = (
 
 /// An index value.
 #[derive(FromPyObject, IntoPyObject)]
-enum Value {
+pub(crate) enum Value {
     Int(i64),
     Float(f64),
     Text(String),
@@ -190,7 +190,7 @@ impl SeriesStore {
     }
 }
 
-fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Series> {
+pub(crate) fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Series> {
     let known: IndexMetadata = serde_json::from_str(&index_json)
         .map_err(|e| invalid("what is known of the index", "its JSON", e.to_string()))?;
     let (index, values) = (to_arrow("the index", &index)?, to_arrow("the values", &values)?);
@@ -198,7 +198,7 @@ fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Se
     Ok(series.with_name_or_none(name).with_dtype(dtype).with_index_metadata(known))
 }
 
-fn from_series<'py>(py: Python<'py>, series: &Series) -> PyResult<Parts<'py>> {
+pub(crate) fn from_series<'py>(py: Python<'py>, series: &Series) -> PyResult<Parts<'py>> {
     let index = serde_json::to_string(series.index_metadata()).expect("names are JSON");
     let (name, dtype) = (series.name().map(str::to_owned), series.dtype().map(str::to_owned));
     Ok((name, dtype, index, from_arrow(py, series.index())?, from_arrow(py, series.values())?))
@@ -220,7 +220,7 @@ fn end(bound: Bound1) -> End<IndexValue> {
     }
 }
 
-fn index_value(value: Value) -> IndexValue {
+pub(crate) fn index_value(value: Value) -> IndexValue {
     match value {
         Value::Int(n) => IndexValue::Int(n),
         Value::Float(x) => IndexValue::Float(x),
