@@ -19,6 +19,7 @@ mod query;
 mod report;
 mod results;
 mod series_columns;
+mod series_process;
 mod series_store;
 mod series_tree;
 mod tick_replay;
@@ -47,6 +48,11 @@ mod _siltstone {
     use super::query::Query;
     #[pymodule_export]
     use super::results::{ResultDataset, Results, detect_results_format};
+    #[pymodule_export]
+    use super::series_process::{
+        series_average, series_interpolate, series_normalize_index, series_predict,
+        series_replace_ranges, series_resample, series_subset, series_subset_rank,
+    };
     #[pymodule_export]
     use super::series_store::SeriesStore;
     #[pymodule_export]

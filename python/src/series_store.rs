@@ -17,7 +17,7 @@ use crate::query::Query;
 use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
 
 /// Name, dtype, what is known of the index as JSON, index, values.
-type Parts<'py> = (Option<String>, Option<String>, String, Column<'py>, Column<'py>);
+pub(crate) type Parts<'py> = (Option<String>, Option<String>, String, Column<'py>, Column<'py>);
 
 /// What happens, a key, a text, a series: see [`SeriesStore::commit`].
 type TreeChange<'py> = (String, String, Option<String>, Option<Parts<'py>>);
@@ -40,7 +40,7 @@ type Info = (
 
 /// An index value.
 #[derive(FromPyObject, IntoPyObject)]
-enum Value {
+pub(crate) enum Value {
     Int(i64),
     Float(f64),
     Text(String),
@@ -248,7 +248,7 @@ impl SeriesStore {
     }
 }
 
-fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Series> {
+pub(crate) fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Series> {
     let known: IndexMetadata = serde_json::from_str(&index_json)
         .map_err(|e| invalid("what is known of the index", "its JSON", e.to_string()))?;
     let (index, values) = (to_arrow("the index", &index)?, to_arrow("the values", &values)?);
@@ -256,7 +256,7 @@ fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Se
     Ok(series.with_name_or_none(name).with_dtype(dtype).with_index_metadata(known))
 }
 
-fn from_series<'py>(py: Python<'py>, series: &Series) -> PyResult<Parts<'py>> {
+pub(crate) fn from_series<'py>(py: Python<'py>, series: &Series) -> PyResult<Parts<'py>> {
     let index = serde_json::to_string(series.index_metadata()).expect("names are JSON");
     let (name, dtype) = (series.name().map(str::to_owned), series.dtype().map(str::to_owned));
     Ok((name, dtype, index, from_arrow(py, series.index())?, from_arrow(py, series.values())?))
@@ -283,7 +283,7 @@ fn end(bound: Bound1) -> End<IndexValue> {
     }
 }
 
-fn index_value(value: Value) -> IndexValue {
+pub(crate) fn index_value(value: Value) -> IndexValue {
     match value {
         Value::Int(n) => IndexValue::Int(n),
         Value::Float(x) => IndexValue::Float(x),

@@ -23,6 +23,17 @@ def bounds(info: tuple[Any, ...], start: Any, end: Any, closed: str) -> tuple[En
     return _end("start", info[1], start, low, up=True), _end("end", info[1], end, high, up=False)
 
 
+def label(what: str, index_type: str, value: Any, up: bool) -> Any:
+    """One end of a range that includes it, for an index of this type.
+
+    A text for a time or a time span names all that begins with it, and stays what it is.
+    """
+    if isinstance(value, str):
+        return str(value)
+    end = _end(what, index_type, value, True, up)
+    return None if end is None else end[1]
+
+
 def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
     if value is None:
         return None

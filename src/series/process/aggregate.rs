@@ -15,7 +15,7 @@ use crate::table::from_arrow;
 /// What a bin becomes. Missing values are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Aggregation {
-    /// The mean, by compensated summation; of nothing it is missing.
+    /// The mean, a 64-bit float, by compensated summation; of nothing it is missing.
     #[default]
     Mean,
     /// The sum, floats by compensated summation, integers exactly; of nothing it is 0.
@@ -30,7 +30,7 @@ pub enum Aggregation {
     Last,
     /// How many values there are.
     Count,
-    /// The value in the middle, or the mean of the two there.
+    /// The value in the middle, or the mean of the two there; as wide as the floats, or a 64-bit float.
     Median,
 }
 
@@ -115,10 +115,13 @@ impl Aggregation {
                     as_wide(values.data_type(), sums.collect())
                 }
             },
-            Self::Mean | Self::Median => {
-                let one = if self == Self::Mean { mean } else { median };
+            Self::Mean => {
                 let numbers = Numbers::of(values, dtype)?.into_f64s(there.as_ref());
-                as_wide(values.data_type(), runs.map(|run| one(&numbers[run])).collect())
+                Ok(Arc::new(runs.map(|run| mean(&numbers[run])).collect::<Float64Array>()))
+            }
+            Self::Median => {
+                let numbers = Numbers::of(values, dtype)?.into_f64s(there.as_ref());
+                as_wide(values.data_type(), runs.map(|run| median(&numbers[run])).collect())
             }
         }
     }

@@ -203,6 +203,11 @@ impl Cursor<'_> {
         Some(number)
     }
 
+    /// Takes one digit, or two.
+    fn one_or_two(&mut self) -> Option<i64> {
+        self.digits(2).or_else(|| self.digits(1))
+    }
+
     /// Begin and end in ns of local time, and the offset in seconds.
     fn period(mut self) -> Option<(i128, i128, Option<i32>)> {
         let year = self.digits(4)?;
@@ -216,7 +221,7 @@ impl Cursor<'_> {
             given = 3;
         } else if let Some(mark) = mark {
             while given < 3 && self.take(&[mark]) {
-                parts[given] = self.digits(2)?;
+                parts[given] = self.one_or_two()?;
                 given += 1;
             }
         }
@@ -225,7 +230,7 @@ impl Cursor<'_> {
         // Behind a space may be a time or an offset.
         let spaced = self.0.strip_prefix(' ').is_some_and(|rest| rest.starts_with(is_digit));
         if given == 3 && (self.take(&['T', 't']) || (spaced && self.take(&[' ']))) {
-            parts[3] = self.digits(2)?;
+            parts[3] = self.one_or_two()?;
             given = 4;
             while given < 6 && self.take(&[':']) {
                 parts[given] = self.digits(2)?;
@@ -324,6 +329,8 @@ mod tests {
             ("20100313", day),
             ("2010-03-13Z", day),
             ("2010/03/13", day),
+            ("2010-3-13", day),
+            ("2010-03-13 5:30", 60 * NS),
             ("2010-03-13T05", 3600 * NS),
             ("2010-03-13 05:30", 60 * NS),
             ("2010-03-13 05:30:01", NS),
@@ -340,7 +347,7 @@ mod tests {
             "2010-13",
             "2010-02-30",
             "2010-03-13 24:00",
-            "2010-03-13 5",
+            "2010-03-13 5:3",
             "2010-03-13 05:30:01.",
             "2010-03-13 05:30 +1",
             "2010-03-13 05:30 Paris",

@@ -18,8 +18,8 @@ use crate::table::from_arrow;
 /// and what is named by its last day (`ME`, `QE`, `YE`) hold that day. A bin without a value is missing. The order of the
 /// points does not matter, except that [`Aggregation::First`] is the first of equal times.
 ///
-/// The result has the name of the series, its index the name, zone and unit of the old one and this frequency. Means are
-/// as wide as the floats they are made of, computed with 64 bits; means of integers and booleans are 64-bit floats.
+/// The result has the name of the series, its index the name, zone and unit of the old one and this frequency.
+/// [`Aggregation`] says of which type its values are.
 ///
 /// # Errors
 /// [`Error::InvalidIndex`](crate::Error::InvalidIndex) for an index of something else than times or spans;

@@ -108,7 +108,7 @@ fn span(series: &Series, label: &IndexValue) -> Result<(Bound<IndexValue>, Bound
         Some(zone) => Period::parse(text)?.fits(zone)?.instants(zone)?,
         None => {
             let begin = parse_timespan(text)?;
-            (begin.into(), i128::from(begin) + resolution_ns(begin))
+            (begin.into(), i128::from(begin) + resolution_ns(text, begin))
         }
     };
     // The first value of the index that is not before the ns.

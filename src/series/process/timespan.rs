@@ -52,11 +52,26 @@ fn with_seconds(part: &str) -> String {
     }
 }
 
-/// How long the span is that ends at its last part: a day for `2 days`, an hour for `2 days 05:00:00`.
-pub(super) fn resolution_ns(span_ns: i64) -> i128 {
-    let span = i128::from(span_ns);
-    let units = [DAY_NS, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000];
-    units.into_iter().find(|unit| span % unit == 0).unwrap_or(1)
+/// How long what a text names is: a day for `2 days`, an hour for `36h`, a second for `2 days 05:00:00`.
+pub(super) fn resolution_ns(text: &str, span_ns: i64) -> i128 {
+    const UNITS: [i128; 7] =
+        [DAY_NS, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1];
+    let lower = text.to_lowercase();
+    let last_word = lower.split(|c: char| !c.is_alphabetic()).rfind(|word| !word.is_empty());
+    let place = match (lower.matches(':').count(), last_word.unwrap_or_default()) {
+        (1, _) => 2,
+        (2, _) => 3,
+        (_, word) if word.starts_with(['d', 'w']) => 0,
+        (_, word) if word.starts_with('h') => 1,
+        (_, word) if word.starts_with("ms") || word.starts_with("mil") => 4,
+        (_, word) if word.starts_with("mic") || word.starts_with(['u', 'µ', 'μ']) => 5,
+        (_, word) if word.starts_with('m') => 2,
+        (_, word) if word.starts_with('s') => 3,
+        _ => 6,
+    };
+    // A part of a unit, as in 1.5h, is said in smaller ones.
+    let fits = |unit: &&i128| i128::from(span_ns) % **unit == 0;
+    UNITS[place..].iter().find(fits).copied().unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -86,7 +101,26 @@ mod tests {
         for text in ["", "1", "1 month", "2 years", "soon", "300000 days 300000 days"] {
             assert!(parse_timespan(text).is_err(), "{text}");
         }
-        assert_eq!(resolution_ns(25 * hour), i128::from(hour));
-        assert_eq!(resolution_ns(24 * hour), DAY_NS);
+    }
+    /// Goal: a text names what lasts as long as its last unit.
+    #[test]
+    fn a_text_names_what_lasts_as_long_as_its_last_unit() {
+        let second = 1_000_000_000;
+        for (text, ns) in [
+            ("2 days", DAY_NS),
+            ("P2D", DAY_NS),
+            ("48h", 3_600 * second),
+            ("1.5h", 60 * second),
+            ("1 days 05:00", 60 * second),
+            ("1 days 05:00:00", second),
+            ("-1 days +05:00:00.25", 1_000_000),
+            ("PT5M", 60 * second),
+            ("5 min", 60 * second),
+            ("5 ms", 1_000_000),
+            ("5 µs", 1_000),
+            ("5ns", 1),
+        ] {
+            assert_eq!(resolution_ns(text, parse_timespan(text).unwrap()), ns, "{text}");
+        }
     }
 }
