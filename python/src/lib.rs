@@ -54,7 +54,7 @@ mod _siltstone {
         series_replace_ranges, series_resample, series_subset, series_subset_rank,
     };
     #[pymodule_export]
-    use super::series_store::SeriesStore;
+    use super::series_store::{SeriesStore, series_transfer};
     #[pymodule_export]
     use super::series_tree::{
         series_dependencies, series_history, series_key, series_now, series_numbers, series_of_key,

@@ -4,10 +4,11 @@ use std::ops::Bound as End;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use siltstone::Database;
 use siltstone::series::{
     Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
-    StorageBackend, tree,
+    StorageBackend, TransferOptions, tree,
 };
 
 use crate::arrow::Table;
@@ -128,6 +129,12 @@ impl SeriesStore {
         py.enter(|| self.inner.commit(&all))
     }
 
+    /// The number of points of a series, and a hash of all that it is, in hexadecimal.
+    fn checksum(&self, py: Python<'_>, key: &str) -> PyResult<(u64, String)> {
+        let sum = py.enter(|| siltstone::series::checksum(self.inner.as_ref(), key))?;
+        Ok((sum.points, format!("{:032x}", sum.hash)))
+    }
+
     /// What is known of a series of a dataset, with the source texts of its steps, as JSON.
     fn series_record(&self, py: Python<'_>, key: &str) -> PyResult<String> {
         let record = py.enter(|| {
@@ -239,6 +246,45 @@ impl SeriesStore {
         let database = self.database()?;
         Ok(Table::new(move || database.arrow(&sql)))
     }
+}
+
+/// Copies series from one store into another. `progress` is told the points that are done, of how many.
+#[pyfunction]
+pub(crate) fn series_transfer<'py>(
+    py: Python<'py>,
+    source: &SeriesStore,
+    target: &SeriesStore,
+    prefix: String,
+    overwrite: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let options = TransferOptions { prefix, overwrite, ..TransferOptions::default() };
+    let mut raised = None;
+    let done = py.detach(|| {
+        let step = |done: u64, all: u64| {
+            let told = Python::attach(|py| {
+                py.check_signals()?;
+                progress.as_ref().map_or(Ok(()), |told| told.call1(py, (done, all)).map(drop))
+            });
+            told.map_err(|error| {
+                raised = Some(error);
+                siltstone::Error::Interrupted { action: "copying series" }
+            })
+        };
+        siltstone::series::transfer(source.inner.as_ref(), target.inner.as_ref(), &options, step)
+    });
+    if let Some(error) = raised {
+        return Err(error);
+    }
+    let report = done.map_err(to_py)?;
+    let counts = PyDict::new(py);
+    counts.set_item("series", report.series)?;
+    counts.set_item("points", report.points)?;
+    counts.set_item("skipped", report.skipped)?;
+    counts.set_item("records", report.records)?;
+    counts.set_item("conflicts", report.conflicts)?;
+    counts.set_item("first_conflicts", report.first_conflicts)?;
+    Ok(counts)
 }
 
 impl SeriesStore {

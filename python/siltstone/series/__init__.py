@@ -1,4 +1,4 @@
-"""Time series behind one protocol: in memory, in Parquet files, in an SQLite file.
+"""Time series behind one protocol: in memory, in Parquet files, in an SQLite file, in PostgreSQL.
 
 A backend keeps series by key, with metadata, and gives them back equal by bits.
 
@@ -26,6 +26,7 @@ from siltstone.series._backends import (
     SQLiteAdapter,
     StorageBackend,
     open,
+    transfer,
 )
 from siltstone.series._config import StorageConfig, create_backend
 from siltstone.series._container import SeriesContainer
@@ -86,4 +87,5 @@ __all__ = [
     "replace_ranges",
     "resample",
     "subset",
+    "transfer",
 ]

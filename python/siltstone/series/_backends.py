@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -69,7 +69,7 @@ class SeriesInfo(NamedTuple):
 
 
 class Backend:
-    """Series by key, in memory, in a folder of Parquet files, or in an SQLite file.
+    """Series by key: in memory, in a folder of Parquet files, in an SQLite file, in a PostgreSQL server.
 
     A key is any text: it is data and never a path. Values, index and metadata come back equal, by bits; the
     metadata that you hand in are not changed. What cannot come back equal is refused by :meth:`save`.
@@ -77,7 +77,8 @@ class Backend:
     Parameters
     ----------
     url : str
-        ``memory:``, ``parquet:DIR``, ``sqlite:FILE``; SQLAlchemy's ``sqlite:///FILE`` too.
+        ``memory:``, ``parquet:DIR``, ``sqlite:FILE`` (SQLAlchemy's ``sqlite:///FILE`` too), or
+        ``postgresql://USER:PASSWORD@HOST/DATABASE``, whose password is never shown.
 
     Examples
     --------
@@ -108,7 +109,7 @@ class Backend:
         return isinstance(key, str) and self.exists(key)
 
     def get_backend_type(self) -> str:
-        """``memory``, ``parquet`` or ``sqlite``."""
+        """``memory``, ``parquet``, ``sqlite`` or ``postgresql``."""
         return self._inner.backend_type()
 
     # The described calls
@@ -219,6 +220,10 @@ class Backend:
             json.loads(index),
             _metadata.decode(metadata),
         )
+
+    def checksum(self, key: str) -> tuple[int, str]:
+        """The number of points, and a hash of all that the series is: the same in every backend."""
+        return self._inner.checksum(key)
 
     def metadata(self, key: str) -> Metadata:
         """The metadata of a series, without its points."""
@@ -379,7 +384,8 @@ class SQLDatabaseAdapter(Backend):
     Parameters
     ----------
     connection_string : str, optional
-        ``sqlite:FILE``, or ``sqlite:///FILE`` as SQLAlchemy writes it. A new temporary file if it is None.
+        ``sqlite:FILE``, or ``sqlite:///FILE`` and ``postgresql+DRIVER://...`` as SQLAlchemy writes them. A new
+        temporary file if it is None.
     """
 
     def __init__(self, connection_string: str | None = None) -> None:
@@ -397,5 +403,45 @@ SQLiteAdapter = SQLDatabaseAdapter
 
 
 def open(url: str) -> Backend:
-    """The backend of an address: ``memory:``, ``parquet:DIR`` or ``sqlite:FILE``."""
+    """The backend of an address: ``memory:``, ``parquet:DIR``, ``sqlite:FILE`` or ``postgresql://...``."""
     return Backend(url)
+
+
+def transfer(
+    source: Backend,
+    target: Backend,
+    prefix: str = "",
+    overwrite: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, Any]:
+    """Copy series, and the datasets they belong to, from one backend into another.
+
+    Each series is written, read back, compared by count and checksum, and only then gets its key. What the target
+    has already, equal in everything, is passed over: call it again to go on after an interruption.
+
+    Parameters
+    ----------
+    source, target : Backend
+        From where to where.
+    prefix : str
+        Only series whose keys begin so.
+    overwrite : bool
+        Whether a series of that key at the target that is another one is replaced, or stays.
+    progress : callable, optional
+        Told ``(done, all)`` points; what it raises ends the copy.
+
+    Returns
+    -------
+    dict
+        ``series``, ``points``, ``skipped``, ``records``, ``conflicts``, ``first_conflicts``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from siltstone import series
+    >>> here, there = series.open("memory:"), series.open("memory:")
+    >>> here.save(pd.Series([1.0, 2.0]), "a")
+    >>> series.transfer(here, there)["points"]
+    2
+    """
+    return _siltstone.series_transfer(source._inner, target._inner, prefix, overwrite, progress)

@@ -36,7 +36,10 @@ def to_pandas(parts: Parts) -> pd.Series:
 
     name, dtype, known, index, values = parts
     index = _to_index(json.loads(known), index)
-    return pd.Series(_to_values(dtype, values), index=index, name=name, copy=False)
+    made = _to_values(dtype, values)
+    # Of Python objects pandas 3 would make texts.
+    kind = object if getattr(made, "dtype", None) == object else None
+    return pd.Series(made, index=index, name=name, dtype=kind, copy=False)
 
 
 def _name(what: str, name: Any) -> str | None:

@@ -428,8 +428,8 @@ class Dataset:
 
         known = {"description": self.description, "owner": self.owner, "purpose": self.purpose}
         attrs = {name: text for name, text in known.items() if text is not None}
-        merged = xr.merge([signal.to_xarray() for signal in self if len(signal)], combine_attrs="drop")
-        return merged.assign_attrs(dataset=self.name, **attrs)
+        merged = xr.merge([signal.to_xarray() for signal in self if len(signal)], combine_attrs="drop_conflicts")
+        return merged.drop_attrs(deep=False).assign_attrs(dataset=self.name, **attrs)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dataset):
