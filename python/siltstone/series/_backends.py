@@ -244,6 +244,8 @@ class Backend:
 
     def load_many(self, keys: Iterable[str]) -> dict[str, tuple[Any, Metadata]]:
         """Several series and their metadata, by key."""
+        if isinstance(keys, str):
+            raise InvalidTypeError(f"the keys: expected several, got one text, {keys!r}")
         keys = list(keys)
         loaded = self._inner.load_many(keys)
         return {

@@ -139,7 +139,7 @@ fn put(tx: &WriteTx<'_>, id: i64, first: i64, series: &Series, effort: Effort) -
 
 fn append(tx: &WriteTx<'_>, found: super::read::Found, series: &Series) -> Result<()> {
     let info = found.info;
-    check_joins(&info.index_type, &info.value_type, series)?;
+    check_joins(&info.head, &info.index_type, &info.value_type, series)?;
     let added = SeriesInfo::of(&info.key, series, &Metadata::new())?;
     let begins = (!series.is_empty()).then(|| series.slice(0, 1));
     let begins = begins.map(|one| IndexValues::of(one.index()).map(|v| v.get(0))).transpose()?;
