@@ -1,6 +1,7 @@
 """The series store and the less common types of pandas; appended points that mean something else."""
 
 import datetime as dt
+import pickle
 import time
 
 import numpy as np
@@ -149,3 +150,17 @@ def test_one_text_is_not_taken_for_many_keys(backend):
     backend.save(pd.Series([1.0]), "k", {})
     with pytest.raises(InvalidTypeError, match="several"):
         backend.load_many("k")
+
+
+def test_a_backend_goes_to_another_process(tmp_path):
+    """Goal: a pickled backend opens the same place again; what is in memory is refused by name."""
+    for made in (
+        series.open(f"sqlite:{tmp_path}/s.db"),
+        series.PandasOnDiskAdapter(tmp_path / "folder"),
+        series.SQLDatabaseAdapter(),
+    ):
+        made.save(pd.Series([1.0]), "k", {})
+        again = pickle.loads(pickle.dumps(made))
+        assert type(again) is type(made) and again.list_keys() == ["k"]
+    with pytest.raises(InvalidTypeError, match="pickle"):
+        pickle.dumps(series.open("memory:"))

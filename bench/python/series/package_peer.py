@@ -3,7 +3,7 @@
 import postgresql
 from peer import Peer
 
-from siltstone import series
+from siltstone import Database, series
 
 
 class _Package(Peer):
@@ -42,7 +42,14 @@ class Sqlite(_Package):
     survives = "process"
 
     def _address(self, folder):
-        return f"sqlite:{folder / 'series.db'}"
+        self.file = folder / "series.db"
+        return f"sqlite:{self.file}"
+
+    def settle(self):
+        super().settle()
+        # Smaller blocks leave free pages, which the file keeps until it is told to give them back.
+        with Database(self.file) as database:
+            database.vacuum()
 
 
 class Parquet(_Package):
