@@ -1,9 +1,12 @@
 """Siltstone's own package, by address."""
 
+import sqlite3
+from contextlib import closing
+
 import postgresql
 from peer import Peer
 
-from siltstone import Database, series
+from siltstone import series
 
 
 class _Package(Peer):
@@ -47,9 +50,10 @@ class Sqlite(_Package):
 
     def settle(self):
         super().settle()
-        # Smaller blocks leave free pages, which the file keeps until it is told to give them back.
-        with Database(self.file) as database:
-            database.vacuum()
+        # Smaller blocks leave free pages, which the file keeps until it is told to give them back
+        # (`silt vacuum`; the package has no call for it).
+        with closing(sqlite3.connect(self.file)) as file:
+            file.execute("VACUUM")
 
 
 class Parquet(_Package):
