@@ -190,7 +190,8 @@ fn append(tx: &WriteTx<'_>, found: super::read::Found, series: &Series) -> Resul
         let found = tx.query_one(data, [id], read)?;
         let (index, values) = found.ok_or_else(|| damaged("a block is gone".into()))?;
         let (index, values) = block(&info, rows, &index, &values)?;
-        points = Series::new(index, values)?.concat(&points)?;
+        // What the numbers stand for was compared above.
+        points = Series::new(index, values)?.with_head(info.head.clone()).concat(&points)?;
         tx.execute("DELETE FROM series_block WHERE id = ?1", [id])?;
         first = start;
     }
