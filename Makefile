@@ -50,6 +50,7 @@ bench: ## Siltstone and its peers on the same rows: Rust floors first, then the 
 		"$$(ls -t target/wheels/siltstone-*.whl | head -n 1)"
 	cd bench/python && ../../target/bench-venv/bin/python run.py
 	cd bench/python && ../../target/bench-venv/bin/python ticks/run.py --rust ../../target/release/siltstone-bench
+	cd bench/python && ../../target/bench-venv/bin/python series/run.py
 
 .PHONY: wheel-release
 wheel-release:

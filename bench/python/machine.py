@@ -7,7 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 TICKS = ("duckdb", "pyarrow", "polars", "arcticdb", "chdb", "pandas")
-PACKAGES = ("siltstone", "numpy", "SQLAlchemy", "orjson", "h5py", "zarr", *TICKS)
+SERIES = ("PyYAML", "psycopg")
+PACKAGES = ("siltstone", "numpy", "SQLAlchemy", "orjson", "h5py", "zarr", *TICKS, *SERIES)
 
 
 def facts(scratch: Path) -> dict:

@@ -365,6 +365,31 @@ fn append_of_other_types(backend: &dyn StorageBackend) {
     let times = Series::from_times_ns(&[1], &[1.0]).unwrap();
     assert!(matches!(backend.append("k", &times), Err(Error::Invalid { .. })));
     is_there(backend, "k", &series);
+
+    // Numbers of one type that stand for something else.
+    let categories = |names| IndexMetadata { categories: Some(names), ..IndexMetadata::default() };
+    let period = |of: &str| {
+        let (kind, dtype) = ("PeriodIndex".into(), Some(format!("period[{of}]")));
+        IndexMetadata { kind, dtype, ..IndexMetadata::default() }
+    };
+    let coded = |dtype: &str| series.clone().with_dtype(Some(format!("category:{dtype}")));
+    for (kept, other) in [
+        (coded("[0, 1]"), coded("[1, 0]")),
+        (coded("[0, 1]"), series.clone()),
+        (indexed(categories(vec![json!("a")])), indexed(categories(vec![json!("b")]))),
+        (indexed(period("M")), indexed(period("D"))),
+        (indexed(period("M")), series.clone()),
+    ] {
+        comes_back(backend, "c", &kept);
+        let refused = backend.append("c", &other);
+        assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+        is_there(backend, "c", &kept);
+        assert_eq!(backend.append("c", &kept).unwrap(), 1);
+    }
+}
+
+fn indexed(metadata: IndexMetadata) -> Series {
+    numbers(&[1], &[1.0]).with_index_metadata(metadata)
 }
 
 fn save_replaces(backend: &dyn StorageBackend) {

@@ -212,7 +212,7 @@ impl Series {
 
     /// Refuses points that cannot stand behind these.
     pub(crate) fn check_joins(&self, other: &Self) -> Result<()> {
-        check_joins(self.index.data_type(), self.values.data_type(), other)
+        check_joins(&self.head, self.index.data_type(), self.values.data_type(), other)
     }
 
     /// The columns of its Arrow batch, `index` and `value` unless they have names, with everything else that
@@ -268,6 +268,11 @@ impl PartialEq for Series {
 }
 
 impl Head {
+    /// What the values stand for, if they are numbers of categories.
+    fn code(&self) -> Option<String> {
+        self.dtype.clone().filter(|dtype| dtype.starts_with("category:"))
+    }
+
     /// What is still known after points were added.
     pub(crate) fn appended(mut self) -> Self {
         self.index.frequency = None;
@@ -276,14 +281,30 @@ impl Head {
     }
 }
 
-/// Refuses points whose types are not those of the series that they are to follow.
-pub(crate) fn check_joins(index: &DataType, values: &DataType, other: &Series) -> Result<()> {
+/// Refuses points whose types are not those of the series that they are to follow, and numbers that stand for
+/// something else: a category of another list, a period of another length.
+pub(crate) fn check_joins(
+    head: &Head,
+    index: &DataType,
+    values: &DataType,
+    other: &Series,
+) -> Result<()> {
+    let (what_index, what_values) = ("the index of the points to append", "the values to append");
     for (what, own, others) in [
-        ("the index of the points to append", index, other.index.data_type()),
-        ("the values to append", values, other.values.data_type()),
+        (what_index, index, other.index.data_type()),
+        (what_values, values, other.values.data_type()),
     ] {
         if own != others {
             return Err(Error::invalid(what, own.to_string(), others.to_string()));
+        }
+    }
+    for (what, own, others) in [
+        (what_index, head.index.code(), other.head.index.code()),
+        (what_values, head.code(), other.head.code()),
+    ] {
+        if own != others {
+            let named = |code: Option<String>| code.unwrap_or_else(|| "plain values".into());
+            return Err(Error::invalid(what, named(own), named(others)));
         }
     }
     Ok(())

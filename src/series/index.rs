@@ -199,6 +199,19 @@ pub struct IndexMetadata {
     pub dtype: Option<String>,
 }
 
+impl IndexMetadata {
+    /// What the numbers of the index stand for, if not for themselves: categories, periods, booleans.
+    pub(crate) fn code(&self) -> Option<String> {
+        if let Some(categories) = &self.categories {
+            let order = if self.ordered == Some(true) { "ordered " } else { "" };
+            let categories = serde_json::Value::Array(categories.clone());
+            return Some(format!("{order}categories {categories}"));
+        }
+        let coded = self.kind == "PeriodIndex" || self.dtype.as_deref() == Some("bool");
+        self.dtype.clone().filter(|_| coded)
+    }
+}
+
 /// How the values of an index compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {

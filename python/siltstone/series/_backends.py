@@ -92,6 +92,7 @@ class Backend:
     """
 
     def __init__(self, url: str) -> None:
+        self._url = url
         scheme, _, path = url.partition(":")
         path = path.removeprefix("///")
         if scheme == "sqlite" and path not in ("", "//", ":memory:"):
@@ -101,6 +102,12 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner.place()!r})"
+
+    def __reduce__(self) -> Any:
+        # Another process opens the same place; an address with a secret is pickled with it.
+        if self.get_backend_type() == "memory":
+            raise InvalidTypeError("pickle: expected a backend that another process can open, got one in memory")
+        return _open_again, (type(self), self._url, self.__dict__.get("base_path"))
 
     def __len__(self) -> int:
         return len(self.list_keys())
@@ -249,6 +256,8 @@ class Backend:
 
     def load_many(self, keys: Iterable[str]) -> dict[str, tuple[Any, Metadata]]:
         """Several series and their metadata, by key."""
+        if isinstance(keys, str):
+            raise InvalidTypeError(f"the keys: expected several, got one text, {keys!r}")
         keys = list(keys)
         loaded = self._inner.load_many(keys)
         return {
@@ -393,6 +402,14 @@ class SQLDatabaseAdapter(Backend):
             folder = tempfile.mkdtemp(prefix="siltstone-series-")
             connection_string = f"sqlite:{folder}/series.db"
         super().__init__(connection_string)
+
+
+def _open_again(kind: type[Backend], url: str, base_path: str | None) -> Backend:
+    made = kind.__new__(kind)
+    Backend.__init__(made, url)
+    if base_path is not None:
+        made.base_path = base_path  # type: ignore[attr-defined]
+    return made
 
 
 #: The names that the running system has.

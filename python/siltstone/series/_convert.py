@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siltstone.errors import CorruptError, InvalidError, InvalidTypeError
+from siltstone.series import _arrow_dtypes
 from siltstone.series._metadata import zone_name
 
 if TYPE_CHECKING:
@@ -55,6 +56,33 @@ def _bytes(array: np.ndarray) -> np.ndarray:
     return array.reshape(-1).view(np.uint8)
 
 
+#: The dtypes of pandas that know missing values; an index of them has none.
+_NULLABLE = {f"{u}Int{bits}" for u in ("", "U") for bits in (8, 16, 32, 64)} | {"Float32", "Float64", "boolean"}
+
+
+def _text_dtype(dtype: Any) -> str:
+    """The name of a dtype of texts, with its storage where pandas' own name leaves it out."""
+    storage = getattr(dtype, "storage", None)
+    return str(dtype) if storage is None else f"{dtype}[{storage}]"
+
+
+def _dtype_of_text(name: str | None) -> Any:
+    """The dtype of such a name, one of an older name, or one of another pandas."""
+    import pandas as pd
+
+    head, _, storage = (name or "").partition("[")
+    if head not in ("string", "str"):
+        return name or None
+    if not storage:
+        return head
+    try:
+        if head == "string":
+            return pd.StringDtype(storage[:-1])
+        return pd.StringDtype(storage[:-1], na_value=np.nan)
+    except (ImportError, TypeError, ValueError):
+        return "string"  # without pyarrow, or from a later pandas: the same texts
+
+
 # The index
 
 
@@ -88,18 +116,26 @@ def _from_index(index: pd.Index) -> tuple[dict[str, Any], Column]:
             known["time_zone"] = zone_name(index.tz)
             text += ":" + known["time_zone"]
         return known, (text, _bytes(index.asi8), None)
-    if index.dtype.kind in "iuf" and isinstance(index.dtype, np.dtype):
-        if index.dtype == np.uint64:
-            raise InvalidTypeError("the index: expected integers of 64 bits with sign, got uint64")
-        return known, (index.dtype.name, _bytes(index.to_numpy()), None)
-    if index.dtype == bool:
-        return known, ("uint8", _bytes(index.to_numpy().astype("u1")), None)
+    plain = getattr(index.dtype, "numpy_dtype", index.dtype)
+    if isinstance(plain, np.dtype) and plain.kind in "iuf" and not isinstance(index.dtype, pd.ArrowDtype):
+        if plain == np.uint64:
+            raise InvalidTypeError(f"the index: expected integers of 64 bits with sign, got {index.dtype}")
+        return known, (plain.name, _bytes(index.to_numpy(plain)), None)
+    if isinstance(index.dtype, pd.ArrowDtype):
+        # Its type is in the dtype of the index.
+        known["dtype"], text, data, _ = _arrow_dtypes.from_arrow("the index", index.array)
+        if text in ("binary", "bool", "float16"):
+            raise InvalidTypeError(f"the index: expected times, time spans, numbers or texts, got {index.dtype}")
+        return known, (text, data if text == "text" else _bytes(data), None)
+    if index.dtype == bool or str(index.dtype) == "boolean":
+        return known, ("uint8", _bytes(index.to_numpy(bool).astype("u1")), None)
     texts = index.tolist()
     if all(isinstance(text, str) for text in texts):
+        known["dtype"] = _text_dtype(index.dtype)
         return known, ("text", [str(text) for text in texts], None)
+    kinds = ", ".join(sorted({type(text).__name__ for text in texts}))
     raise InvalidTypeError(
-        f"the index: expected one of times, time spans, numbers or texts, got {index.dtype} "
-        "with values of several types"
+        f"the index: expected one of times, time spans, numbers or texts, got {index.dtype} of {kinds}"
     )
 
 
@@ -125,10 +161,15 @@ def _to_index(known: dict[str, Any], column: Column) -> pd.Index:
 
     text, data, _ = column
     name, kind, frequency = known.get("name"), known.get("type"), known.get("frequency")
+    dtype = known.get("dtype") or ""
     head, _, rest = text.partition(":")
+    if dtype.startswith(_arrow_dtypes.PREFIX):
+        if head != "text":
+            data = data.view("i8" if rest else head)
+        return pd.Index(_arrow_dtypes.to_arrow(dtype, text, data, None), name=name)
     if head == "text":
         # An empty list would say nothing of its type.
-        return pd.Index(np.array(data, dtype=object), dtype=known.get("dtype") or None, name=name)
+        return pd.Index(np.array(data, dtype=object), dtype=_dtype_of_text(dtype), name=name)
     if head == "timestamp":
         unit, _, zone = rest.partition(":")
         index = pd.DatetimeIndex(data.view(f"M8[{unit}]"), name=name)
@@ -142,16 +183,17 @@ def _to_index(known: dict[str, Any], column: Column) -> pd.Index:
         index = pd.RangeIndex(known["start"], known["end"], known["step"], name=name)
         if len(index) == len(numbers) and (not len(index) or index[0] == numbers[0]):
             return index
-    if kind == "PeriodIndex" and frequency:
-        return pd.PeriodIndex.from_ordinals(numbers, freq=frequency, name=name)
+    if kind == "PeriodIndex" and dtype.startswith("period["):
+        # The frequency is a hint, which appended points take away; the dtype is what the numbers mean.
+        return pd.PeriodIndex.from_ordinals(numbers, freq=dtype[len("period[") : -1], name=name)
     if kind == "CategoricalIndex" and known.get("categories") is not None:
         categories = pd.Index(known["categories"], dtype=known.get("closed") or None)
         codes, ordered = numbers.astype("i8"), bool(known.get("ordered"))
         made = pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
         return pd.CategoricalIndex(made, name=name)
-    if known.get("dtype") == "bool":
+    if dtype in ("bool", "boolean"):
         numbers = numbers.astype(bool)
-    return pd.Index(numbers, name=name)
+    return pd.Index(numbers, dtype=dtype if dtype in _NULLABLE else None, name=name)
 
 
 def _with_frequency(index: Any, frequency: str | None) -> Any:
@@ -185,10 +227,13 @@ def _from_values(series: pd.Series) -> tuple[str | None, Column]:
         return None, _times(f"timestamp:{dtype.unit}:{zone}", plain)
     if isinstance(dtype, np.dtype) and dtype.kind != "O":
         return _from_numpy(series.to_numpy())
+    if isinstance(dtype, pd.ArrowDtype):
+        kept, text, data, valid = _arrow_dtypes.from_arrow("the values", series.array)
+        return kept, (text, data if text in ("text", "binary") else _bytes(data), valid)
     if isinstance(dtype, pd.StringDtype) or dtype == object:
-        return str(dtype), _texts(series)
+        return _text_dtype(dtype), _texts(series)
     masked = getattr(dtype, "numpy_dtype", None)
-    if isinstance(masked, np.dtype) and masked.kind in "biuf" and not isinstance(dtype, pd.ArrowDtype):
+    if isinstance(masked, np.dtype) and masked.kind in "biuf":
         missing = series.isna().to_numpy()
         values = series.to_numpy(masked, na_value=masked.type(0))
         return str(dtype), (masked.name, _bytes(values), ~missing if missing.any() else None)
@@ -233,8 +278,12 @@ def _to_values(dtype: str | None, column: Column) -> Any:
 
     text, data, valid = column
     head, _, rest = text.partition(":")
+    if dtype is not None and dtype.startswith(_arrow_dtypes.PREFIX):
+        if head not in ("text", "binary"):
+            data = data.view("i8" if rest else head)
+        return _arrow_dtypes.to_arrow(dtype, text, data, valid)
     if head in ("text", "binary"):
-        return pd.array(data, dtype=dtype) if dtype not in (None, "object") else _objects(data)
+        return pd.array(data, dtype=_dtype_of_text(dtype)) if dtype not in (None, "object") else _objects(data)
     if head == "fixed":
         if dtype not in ("complex64", "complex128") or int(rest) != np.dtype(dtype).itemsize:
             raise CorruptError(f"the values: expected complex numbers, got {dtype} of {rest} bytes")

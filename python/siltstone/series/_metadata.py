@@ -159,13 +159,17 @@ _RICH = {
 }
 
 
+#: Days on which a zone without a name must have one offset: `tzlocal()` of a place with summer time has two.
+_DAYS = [dt.datetime(year, month, 1) for year in (1900, 1945, 1980, 2013, 2026) for month in (1, 7)]
+
+
 def zone_name(zone: dt.tzinfo) -> str:
     """The name of a time zone: of the zone database, or an offset as ``+05:30``."""
     name = getattr(zone, "key", None) or getattr(zone, "zone", None)
     if name:
         return str(name)
-    offset = zone.utcoffset(None)
-    if offset is None:
+    offset = zone.utcoffset(_DAYS[0])
+    if offset is None or any(zone.utcoffset(day) != offset for day in _DAYS):
         raise InvalidTypeError(f"a time zone: expected one with a name or a fixed offset, got {zone}")
     if not offset:
         return "UTC"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from siltstone.errors import InvalidError, InvalidTypeError
 
 _CLOSED = {"both": (True, True), "left": (True, False), "right": (False, True), "neither": (False, False)}
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+_MOST = 2**63
 
 #: Whether the end belongs to the range, and the value.
 End = tuple[bool, Any] | None
@@ -43,14 +46,27 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            return closed, value
+            is_whole = "int" in index_type and not isinstance(value, str) and value == value
+            return _whole(value, closed, up) if is_whole else (closed, value)
         raise InvalidTypeError(f"{what}: expected a number or a text, got {value!r}")
     exact = _instant_ns(what, value, zone) if head == "timestamp" else _span_ns(what, value)
     size = _NS[unit]
     if exact % size == 0:
-        return closed, exact // size
+        return _whole(exact // size, closed, up)
     # Between two values of the index: the nearest one inside of the range.
-    return True, -(-exact // size) if up else exact // size
+    return _whole(-(-exact // size) if up else exact // size, True, up)
+
+
+def _whole(value: float, closed: bool, up: bool) -> End:
+    """An end as an integer of 64 bits that bounds the same integers."""
+    if not -_MOST <= value < _MOST:
+        # Beyond every value: all of them are within, or none, which no open end can say.
+        if (value < 0) == up:
+            return None
+        return (False, _MOST - 1) if up else (False, -_MOST)
+    if value != int(value):
+        return True, math.ceil(value) if up else math.floor(value)
+    return closed, int(value)
 
 
 def _instant_ns(what: str, value: Any, zone: str) -> int:

@@ -163,7 +163,7 @@ fn put(client: &mut Client, id: i64, first: i64, series: &Series) -> Result<(), 
 
 fn append(client: &mut Client, found: Found, series: &Series) -> Result<(), Failure> {
     let info = found.info;
-    check_joins(&info.index_type, &info.value_type, series)?;
+    check_joins(&info.head, &info.index_type, &info.value_type, series)?;
     let added = SeriesInfo::of(&info.key, series, &Metadata::new())?;
     let first = (!series.is_empty()).then(|| series.slice(0, 1));
     let first = first.map(|one| IndexValues::of(one.index()).map(|v| v.get(0))).transpose()?;

@@ -139,7 +139,7 @@ fn put(tx: &WriteTx<'_>, id: i64, first: i64, series: &Series, effort: Effort) -
 
 fn append(tx: &WriteTx<'_>, found: super::read::Found, series: &Series) -> Result<()> {
     let info = found.info;
-    check_joins(&info.index_type, &info.value_type, series)?;
+    check_joins(&info.head, &info.index_type, &info.value_type, series)?;
     let added = SeriesInfo::of(&info.key, series, &Metadata::new())?;
     let begins = (!series.is_empty()).then(|| series.slice(0, 1));
     let begins = begins.map(|one| IndexValues::of(one.index()).map(|v| v.get(0))).transpose()?;
@@ -190,7 +190,8 @@ fn append(tx: &WriteTx<'_>, found: super::read::Found, series: &Series) -> Resul
         let found = tx.query_one(data, [id], read)?;
         let (index, values) = found.ok_or_else(|| damaged("a block is gone".into()))?;
         let (index, values) = block(&info, rows, &index, &values)?;
-        points = Series::new(index, values)?.concat(&points)?;
+        // What the numbers stand for was compared above.
+        points = Series::new(index, values)?.with_head(info.head.clone()).concat(&points)?;
         tx.execute("DELETE FROM series_block WHERE id = ?1", [id])?;
         first = start;
     }

@@ -1,0 +1,79 @@
+"""Siltstone's own package, by address."""
+
+import sqlite3
+from contextlib import closing
+
+import postgresql
+from peer import Peer
+
+from siltstone import series
+
+
+class _Package(Peer):
+    def _address(self, folder):
+        raise NotImplementedError
+
+    def __init__(self, folder):
+        self.backend = series.open(self._address(folder))
+
+    def save(self, key, one):
+        self.backend.save(one, key, {"unit": "C"})
+
+    def load(self, key):
+        return self.backend.load(key)[0]
+
+    def range(self, key, start, end):
+        return self.backend.load_range(key, start, end)
+
+    def append(self, key, one):
+        self.backend.append(key, one)
+
+    def save_many(self, many):
+        self.backend.save_many((key, one, {"unit": "C"}) for key, one in many.items())
+
+    def load_many(self, keys):
+        return {key: one for key, (one, _) in self.backend.load_many(keys).items()}
+
+    def keys(self):
+        return self.backend.list_keys()
+
+    def settle(self):
+        self.backend.settle()
+
+
+class Sqlite(_Package):
+    survives = "process"
+
+    def _address(self, folder):
+        self.file = folder / "series.db"
+        return f"sqlite:{self.file}"
+
+    def settle(self):
+        super().settle()
+        # Smaller blocks leave free pages, which the file keeps until it is told to give them back
+        # (`silt vacuum`; the package has no call for it).
+        with closing(sqlite3.connect(self.file)) as file:
+            file.execute("VACUUM")
+
+
+class Parquet(_Package):
+    survives = "disk"
+
+    def _address(self, folder):
+        return f"parquet:{folder / 'series'}"
+
+
+class Memory(_Package):
+    survives = "-"
+    in_memory = True
+
+    def _address(self, _folder):
+        return "memory:"
+
+
+class Postgresql(_Package):
+    survives = "disk"
+    prepare = staticmethod(postgresql.prepare)
+
+    def _address(self, folder):
+        return postgresql.address(folder)
