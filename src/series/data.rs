@@ -176,6 +176,9 @@ impl Series {
         }
         let range = range.for_type(self.index.data_type())?;
         let places = IndexValues::of(&self.index)?;
+        if let Some(rows) = places.rows_of(&range) {
+            return Ok(self.slice(rows.start, rows.len()));
+        }
         let keep: BooleanArray =
             (0..places.len()).map(|row| Some(range.contains(&places.get(row)))).collect();
         let filter = |array: &ArrayRef| {

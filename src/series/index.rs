@@ -8,6 +8,7 @@ use arrow_array::types::{
     UInt8Type, UInt16Type, UInt32Type,
 };
 use arrow_array::{Array, ArrayRef};
+use arrow_buffer::ScalarBuffer;
 use arrow_cast::cast;
 use arrow_schema::DataType;
 use serde::{Deserialize, Serialize};
@@ -247,9 +248,9 @@ impl Shape {
 #[derive(Debug, Clone)]
 pub(crate) enum IndexValues {
     /// Times, spans and integers.
-    Int(Vec<i64>),
+    Int(ScalarBuffer<i64>),
     /// Floats.
-    Float(Vec<f64>),
+    Float(ScalarBuffer<f64>),
     /// Texts.
     Text(arrow_array::StringArray),
 }
@@ -276,16 +277,16 @@ impl IndexValues {
             T::UInt8 => wide::<UInt8Type>(index),
             T::UInt16 => wide::<UInt16Type>(index),
             T::UInt32 => wide::<UInt32Type>(index),
-            T::Int64 => wide::<Int64Type>(index),
+            T::Int64 => IndexValues::Int(index.as_primitive::<Int64Type>().values().clone()),
             T::Timestamp(..) | T::Duration(_) => {
                 let plain = cast(index, &T::Int64).map_err(|e| from_cast(index, &e))?;
-                wide::<Int64Type>(&plain)
+                IndexValues::Int(plain.as_primitive::<Int64Type>().values().clone())
             }
             T::Float32 => {
                 let items = index.as_primitive::<Float32Type>().values().iter();
                 IndexValues::Float(items.map(|item| f64::from(*item)).collect())
             }
-            T::Float64 => IndexValues::Float(index.as_primitive::<Float64Type>().values().to_vec()),
+            T::Float64 => IndexValues::Float(index.as_primitive::<Float64Type>().values().clone()),
             T::Utf8 => IndexValues::Text(index.as_string::<i32>().clone()),
             other => {
                 Shape::of(other)?;
@@ -314,6 +315,9 @@ impl IndexValues {
 
     /// The least and the greatest; `None` if there is none (or nothing but NaN).
     pub(crate) fn extent(&self) -> Option<(IndexValue, IndexValue)> {
+        if self.len() > 0 && self.is_sorted() && !self.is_nan(0) {
+            return Some((self.get(0), self.get(self.len() - 1)));
+        }
         match self {
             IndexValues::Int(items) => {
                 Some((IndexValue::Int(*items.iter().min()?), IndexValue::Int(*items.iter().max()?)))
@@ -332,11 +336,43 @@ impl IndexValues {
         }
     }
 
+    fn is_nan(&self, row: usize) -> bool {
+        matches!(self, IndexValues::Float(items) if items[row].is_nan())
+    }
+
+    /// The rows that lie in a range, if the values are sorted: they follow each other then.
+    pub(crate) fn rows_of(&self, range: &IndexRange) -> Option<std::ops::Range<usize>> {
+        if !self.is_sorted() || (self.len() > 0 && self.is_nan(0)) {
+            return None; // what cannot be compared lies in no range
+        }
+        let first = self.partition(|value| match &range.from {
+            Bound::Unbounded => false,
+            Bound::Included(from) => value < from,
+            Bound::Excluded(from) => value <= from,
+        });
+        let end = self.partition(|value| match &range.to {
+            Bound::Unbounded => true,
+            Bound::Included(to) => value <= to,
+            Bound::Excluded(to) => value < to,
+        });
+        Some(first..end.max(first))
+    }
+
+    /// The first row of which this does not hold, where it holds of all before and of none behind.
+    fn partition(&self, holds: impl Fn(&IndexValue) -> bool) -> usize {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if holds(&self.get(middle)) { from = middle + 1 } else { to = middle }
+        }
+        from
+    }
+
     /// Whether no value is less than the one before it.
     pub(crate) fn is_sorted(&self) -> bool {
         match self {
-            IndexValues::Int(items) => items.is_sorted(),
-            IndexValues::Float(items) => items.is_sorted(),
+            IndexValues::Int(items) => items.windows(2).all(|pair| pair[0] <= pair[1]),
+            IndexValues::Float(items) => items.windows(2).all(|pair| pair[0] <= pair[1]),
             IndexValues::Text(items) => {
                 (1..items.len()).all(|i| items.value(i - 1) <= items.value(i))
             }

@@ -142,7 +142,7 @@ fn many_appends_leave_few_blocks() {
     assert_eq!(backend.load("k").unwrap().0, whole);
     backend.settle(None).unwrap();
     let (settled_blocks, settled_bytes) = count();
-    assert_eq!(settled_blocks, 2, "100,000 points of 65,536 a block");
+    assert_eq!(settled_blocks, 7, "100,000 points of 16,384 a block");
     assert!(settled_bytes * 3 < bytes, "{settled_bytes} of {bytes}");
     assert_eq!(backend.load("k").unwrap().0, whole);
     assert_eq!(backend.settle(None).unwrap(), 0, "what is settled is left alone");

@@ -9,7 +9,7 @@
 //! u16      zero
 //!          for each buffer, 12 bytes:
 //! u8         type: 1 u8, 2 u16, 3 u32, 4 u64, 5 i8, 6 i16, 7 i32, 8 i64, 9 f32, 10 f64
-//! u8         form: 0 raw, 1 pco, 2 zstd, 3 constant, 4 arithmetic
+//! u8         form: 0 raw, 1 pco, 2 zstd, 3 constant, 4 arithmetic, 5 deltas, 6 decimal
 //! u16        zero
 //! u32        number of items
 //! u32        bytes of its data
@@ -17,10 +17,12 @@
 //! 16 bytes XXH3-128 of everything before, high byte first
 //! ```
 //!
-//! The forms are those of a column block; arithmetic data are the first number and the step, whose
-//! sums wrap around. A buffer without items has no data.
+//! The forms up to constant are those of a column block. Of i64 alone: arithmetic data are the first number and
+//! the step, whose sums wrap around; [`deltas`](super::deltas). Of f64 alone: [`decimal`](super::decimal). A
+//! buffer without items has no data. Of bytes, there are at most 65,536 and 32,768 more for each byte of data.
 
-use super::{CHECKSUM, Form, checksum, numbers};
+use super::item::Item;
+use super::{CHECKSUM, Form, checksum};
 use crate::error::{Error, Result};
 
 const MAGIC: [u8; 4] = *b"SBUF";
@@ -34,14 +36,14 @@ const MAX_BYTES: usize = 1 << 30;
 /// How much work is done for fewer bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// What costs next to nothing: constant and regular numbers are seen, others stay as they are.
+    /// What costs less than the bytes that it saves would.
     Hot,
     /// The smallest form.
     Settled,
 }
 
 macro_rules! buffers {
-    ($($name:ident $t:ty = $byte:literal, $same:expr;)*) => {
+    ($($name:ident $t:ty = $byte:literal;)*) => {
         /// A buffer to write.
         #[derive(Debug, Clone, Copy)]
         pub(crate) enum Buffer<'a> {
@@ -51,7 +53,7 @@ macro_rules! buffers {
             )*
         }
 
-        /// A buffer that was read.
+        /// Buffers that were read, one behind the other.
         #[derive(Debug, Clone, PartialEq)]
         pub(crate) enum Items {
             $(
@@ -66,77 +68,60 @@ macro_rules! buffers {
             }
 
             fn write(&self, effort: Effort, out: &mut Vec<u8>) -> Form {
-                match self { $(Buffer::$name(items) => write(items, effort, $same, out),)* }
+                match self {
+                    $(Buffer::$name([]) => Form::Raw,)*
+                    $(Buffer::$name(items) => Item::pack(items, effort, out),)*
+                }
             }
         }
 
-        fn read(kind: u8, form: Form, n: usize, data: &[u8]) -> Result<Items, String> {
-            match kind {
-                $($byte => {
-                    if n.saturating_mul(size_of::<$t>()) > MAX_BYTES {
-                        return Err(format!("a buffer claims {n} items"));
-                    }
-                    let mut items = Vec::<$t>::new();
-                    if n > 0 || !data.is_empty() {
-                        numbers::decode(form, data, n, &mut items)?;
-                    }
-                    Ok(Items::$name(items))
-                })*
-                other => Err(format!("buffer type {other} is not one that this build knows")),
+        impl Items {
+            /// How many there are.
+            pub(crate) fn len(&self) -> usize {
+                match self { $(Items::$name(items) => items.len(),)* }
+            }
+
+            /// Makes room for so many more, if there is memory: where there is none, whoever fills it says so.
+            pub(crate) fn reserve(&mut self, n: usize) {
+                let _ = match self { $(Items::$name(items) => items.try_reserve_exact(n),)* };
+            }
+
+            /// Their bytes in memory.
+            pub(crate) fn into_bytes(self) -> arrow_buffer::Buffer {
+                match self { $(Items::$name(items) => arrow_buffer::Buffer::from_vec(items),)* }
+            }
+        }
+
+        impl Stored<'_> {
+            fn append(&self, out: &mut Items) -> Result<(), String> {
+                match out {
+                    $(Items::$name(items) if self.kind == $byte => {
+                        if self.n.saturating_mul(size_of::<$t>()) > MAX_BYTES {
+                            return Err(format!("a buffer claims {} items", self.n));
+                        }
+                        if self.n == 0 && self.data.is_empty() {
+                            return Ok(());
+                        }
+                        Item::read(self.form, self.data, self.n, items)
+                    })*
+                    _ => Err(format!("a buffer is not of the type that is due, but {}", self.kind)),
+                }
             }
         }
     };
 }
 
 buffers! {
-    U8 u8 = 1, |a, b| a == b;
-    U16 u16 = 2, |a, b| a == b;
-    U32 u32 = 3, |a, b| a == b;
-    U64 u64 = 4, |a, b| a == b;
-    I8 i8 = 5, |a, b| a == b;
-    I16 i16 = 6, |a, b| a == b;
-    I32 i32 = 7, |a, b| a == b;
-    I64 i64 = 8, |a, b| a == b;
-    F32 f32 = 9, |a: f32, b: f32| a.to_bits() == b.to_bits();
-    F64 f64 = 10, |a: f64, b: f64| a.to_bits() == b.to_bits();
-}
-
-fn write<T: crate::array::Element + pco::data_types::Number>(
-    items: &[T],
-    effort: Effort,
-    same: impl Fn(T, T) -> bool,
-    out: &mut Vec<u8>,
-) -> Form {
-    let Some(first) = items.first() else { return Form::Raw };
-    if effort == Effort::Settled {
-        let (form, bytes) = numbers::encode(items, same);
-        if form != Form::Constant && size_of::<T>() == 1 {
-            let mut raw = Vec::new();
-            T::write_le(items, &mut raw);
-            if let Ok(packed) = zstd::bulk::compress(&raw, 3)
-                && packed.len() < bytes.len()
-            {
-                out.extend_from_slice(&packed);
-                return Form::Zstd;
-            }
-        }
-        out.extend_from_slice(&bytes);
-        return form;
-    }
-    if items.iter().all(|item| same(*item, *first)) {
-        T::write_le(&items[..1], out);
-        return Form::Constant;
-    }
-    T::write_le(items, out);
-    Form::Raw
-}
-
-/// The first number and the step, if the numbers rise or fall by the same step.
-fn arithmetic(items: &[i64]) -> Option<(i64, i64)> {
-    let [first, second, ..] = *items else { return None };
-    let step = second.wrapping_sub(first);
-    let regular = items.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
-    (regular && step != 0).then_some((first, step))
+    U8 u8 = 1;
+    U16 u16 = 2;
+    U32 u32 = 3;
+    U64 u64 = 4;
+    I8 i8 = 5;
+    I16 i16 = 6;
+    I32 i32 = 7;
+    I64 i64 = 8;
+    F32 f32 = 9;
+    F64 f64 = 10;
 }
 
 /// The bytes of these buffers.
@@ -151,22 +136,13 @@ pub(crate) fn encode(buffers: &[Buffer<'_>], effort: Effort) -> Result<Vec<u8>> 
         let expected = format!("{MAX_BYTES} bytes at most");
         return Err(Error::invalid("a block of a series", expected, (n * size).to_string()));
     }
-    let hint = if effort == Effort::Hot { total } else { total / 4 };
-    let mut out = Vec::with_capacity(HEAD + buffers.len() * ENTRY + hint + CHECKSUM);
+    let mut out = Vec::with_capacity(HEAD + buffers.len() * ENTRY + total / 4 + CHECKSUM);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[VERSION, buffers.len() as u8, 0, 0]);
     out.resize(HEAD + buffers.len() * ENTRY, 0);
     for (i, (buffer, (kind, n, _))) in buffers.iter().zip(shapes).enumerate() {
         let start = out.len();
-        let regular = if let Buffer::I64(items) = buffer { arithmetic(items) } else { None };
-        let form = match regular {
-            Some((first, step)) => {
-                out.extend_from_slice(&first.to_le_bytes());
-                out.extend_from_slice(&step.to_le_bytes());
-                Form::Arithmetic
-            }
-            None => buffer.write(effort, &mut out),
-        };
+        let form = buffer.write(effort, &mut out);
         let size = (out.len() - start) as u32;
         let entry = &mut out[HEAD + i * ENTRY..][..ENTRY];
         (entry[0], entry[1]) = (kind, form as u8);
@@ -178,19 +154,43 @@ pub(crate) fn encode(buffers: &[Buffer<'_>], effort: Effort) -> Result<Vec<u8>> 
     Ok(out)
 }
 
-/// The buffers of these bytes, none of them longer than `most` items.
+/// A buffer in the bytes of a blob.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored<'a> {
+    kind: u8,
+    form: Form,
+    n: usize,
+    data: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// The number of its items, as it claims.
+    pub(crate) fn len(&self) -> usize {
+        self.n
+    }
+
+    /// Puts its items behind those that are there, whose type they must have.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for bytes that no encoder of ours made; `out` may have grown.
+    pub(crate) fn read(&self, out: &mut Items) -> Result<()> {
+        self.append(out).map_err(damaged)
+    }
+}
+
+/// The buffers in these bytes, of which the checksum is right.
 ///
 /// # Errors
 /// [`Error::Corrupt`] for bytes that no encoder of ours made.
-pub(crate) fn decode(bytes: &[u8], most: usize) -> Result<Vec<Items>> {
-    parse(bytes, most).map_err(|why| Error::Corrupt {
-        place: String::new(),
-        what: "a block of a series".into(),
-        why,
-    })
+pub(crate) fn open(bytes: &[u8]) -> Result<Vec<Stored<'_>>> {
+    parse(bytes).map_err(damaged)
 }
 
-fn parse(bytes: &[u8], most: usize) -> Result<Vec<Items>, String> {
+fn damaged(why: String) -> Error {
+    Error::Corrupt { place: String::new(), what: "a block of a series".into(), why }
+}
+
+fn parse(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {
     let short = || format!("it has only {} bytes", bytes.len());
     let body = bytes.len().checked_sub(CHECKSUM).ok_or_else(short)?;
     let (body, sum) = bytes.split_at(body);
@@ -216,26 +216,12 @@ fn parse(bytes: &[u8], most: usize) -> Result<Vec<Items>, String> {
             .split_at_checked(size)
             .ok_or_else(|| format!("a buffer of {size} bytes goes beyond its end"))?;
         data = others;
-        if n > most {
-            return Err(format!("a buffer claims {n} items where {most} are the most"));
-        }
-        buffers.push(match (entry[0], Form::of(entry[1])?) {
-            (8, Form::Arithmetic) => Items::I64(regular(own, n)?),
-            (kind, form) => read(kind, form, n, own)?,
-        });
+        buffers.push(Stored { kind: entry[0], form: Form::of(entry[1])?, n, data: own });
     }
     if !data.is_empty() {
         return Err(format!("{} bytes are left over", data.len()));
     }
     Ok(buffers)
-}
-
-fn regular(data: &[u8], n: usize) -> Result<Vec<i64>, String> {
-    let (first, step) = data.split_at_checked(8).ok_or("a regular buffer ends too early")?;
-    let step: [u8; 8] = step.try_into().map_err(|_| "a regular buffer is not 16 bytes long")?;
-    let first = i64::from_le_bytes(first.try_into().expect("eight bytes"));
-    let step = i64::from_le_bytes(step);
-    Ok((0..n as i64).map(|i| first.wrapping_add(step.wrapping_mul(i))).collect())
 }
 
 #[cfg(test)]
@@ -246,24 +232,59 @@ mod tests {
     #[test]
     fn changed_bytes_never_panic() {
         let times: Vec<i64> = (0..300).map(|i| i * 7).collect();
+        let uneven: Vec<i64> = times.iter().map(|i| i * i).collect();
         let floats: Vec<f64> = (0..300).map(|i| f64::from(i) / 8.0).collect();
-        for effort in [Effort::Hot, Effort::Settled] {
-            let buffers = [Buffer::U8(&[1, 2, 3]), Buffer::I64(&times), Buffer::F64(&floats)];
-            let bytes = encode(&buffers, effort).unwrap();
-            let back = decode(&bytes, 300).unwrap();
-            assert_eq!(back[1..], [Items::I64(times.clone()), Items::F64(floats.clone())]);
-            assert!(decode(&bytes, 299).is_err());
+        let cents: Vec<f64> = (0..300)
+            .map(|i| if i % 11 == 0 { f64::NAN } else { f64::from(i * 7 % 113) / 100.0 })
+            .collect();
+        let numbers = [
+            [Buffer::I64(&times), Buffer::F64(&floats)],
+            [Buffer::I64(&uneven), Buffer::F64(&cents)],
+        ];
+        for (effort, [integers, reals]) in [Effort::Hot, Effort::Settled]
+            .into_iter()
+            .flat_map(|effort| numbers.map(|numbers| (effort, numbers)))
+        {
+            let bytes = encode(&[Buffer::U8(&[1, 2, 3]), integers, reals], effort).unwrap();
+            let read = |bytes: &[u8]| -> Result<[Items; 3]> {
+                let mut all = [Items::U8(vec![]), Items::I64(vec![]), Items::F64(vec![])];
+                let stored = open(bytes)?;
+                stored.iter().zip(&mut all).try_for_each(|(stored, out)| stored.read(out))?;
+                Ok(all)
+            };
+            let [_, back, reals_back] = read(&bytes).unwrap();
+            let Buffer::I64(integers) = integers else { unreachable!("it was made above") };
+            assert_eq!(back, Items::I64(integers.to_vec()));
+            let (Buffer::F64(reals), Items::F64(back)) = (reals, reals_back) else {
+                unreachable!("it was made above")
+            };
+            let bits = |reals: &[f64]| reals.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&back), bits(reals));
             for at in 0..bytes.len() - CHECKSUM {
                 for bit in 0..8 {
                     let mut bad = bytes.clone();
                     bad[at] ^= 1 << bit;
-                    assert!(decode(&bad, 300).is_err(), "byte {at}");
+                    assert!(open(&bad).is_err(), "byte {at}");
                     let body = bad.len() - CHECKSUM;
                     let sum = checksum(&bad[..body]);
                     bad[body..].copy_from_slice(&sum);
-                    let _ = decode(&bad, 300);
+                    let _ = read(&bad);
                 }
             }
+        }
+    }
+
+    /// Goal: a few bytes cannot claim to be very many.
+    #[test]
+    fn few_bytes_are_not_many() {
+        let texts = encode(&[Buffer::U8(&vec![b'a'; 1 << 20])], Effort::Settled).unwrap();
+        let mut back = Items::U8(vec![]);
+        open(&texts).unwrap()[0].read(&mut back).unwrap();
+        assert_eq!(back.len(), 1 << 20);
+        for form in [Form::Constant, Form::Zstd] {
+            let stored = Stored { kind: 1, form, n: MAX_BYTES, data: &texts[20..21] };
+            let error = stored.read(&mut back).unwrap_err();
+            assert!(error.to_string().contains("cannot hold"), "{error}");
         }
     }
 }

@@ -30,6 +30,9 @@
 pub(crate) mod arrays;
 pub(crate) mod buffers;
 mod column;
+mod decimal;
+mod deltas;
+mod item;
 mod numbers;
 mod read;
 #[cfg(test)]
@@ -57,8 +60,12 @@ enum Form {
     Pco = 1,
     Zstd = 2,
     Constant = 3,
-    /// Only of [`buffers`].
+    /// Only of [`buffers`], as those below.
     Arithmetic = 4,
+    /// See [`deltas`].
+    Deltas = 5,
+    /// See [`decimal`].
+    Decimal = 6,
 }
 
 impl Form {
@@ -69,6 +76,8 @@ impl Form {
             2 => Ok(Form::Zstd),
             3 => Ok(Form::Constant),
             4 => Ok(Form::Arithmetic),
+            5 => Ok(Form::Deltas),
+            6 => Ok(Form::Decimal),
             other => Err(format!("form {other} is not one that this build knows")),
         }
     }

@@ -51,7 +51,9 @@ pub(super) fn decode<T: Element + Number>(
             Ok(())
         }
         Form::Pco => unpack(stored, n, out),
-        Form::Arithmetic => Err("these numbers cannot be of the arithmetic form".into()),
+        Form::Arithmetic | Form::Deltas | Form::Decimal => {
+            Err(format!("these numbers cannot be of the form {form:?}"))
+        }
         Form::Zstd => {
             let bytes = decompress(stored, n * size_of::<T>())?;
             decode(Form::Raw, &bytes, n, out)
@@ -110,7 +112,7 @@ fn exactly(bytes: &[u8], size: usize) -> Result<(), String> {
     Err(format!("there are {} bytes where {size} belong", bytes.len()))
 }
 
-fn grow<T>(out: &mut Vec<T>, n: usize) -> Result<(), String> {
+pub(super) fn grow<T>(out: &mut Vec<T>, n: usize) -> Result<(), String> {
     if out.capacity() - out.len() >= n {
         return Ok(());
     }

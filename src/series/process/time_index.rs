@@ -36,7 +36,7 @@ impl TimeIndex {
         let IndexValues::Int(values) = IndexValues::of(series.index())? else {
             unreachable!("times and spans are integers")
         };
-        Ok(TimeIndex { zone, unit, values })
+        Ok(TimeIndex { zone, unit, values: values.to_vec() })
     }
 
     pub(super) fn per_second(&self) -> i64 {

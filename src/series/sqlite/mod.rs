@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::kernel::{Database, Lineage, ReadTx, table_exists};
 use crate::table::Batches;
 pub(crate) use verify::verify;
+use write::Prepared;
 
 /// The versions of the store's tables.
 static LINEAGE: Lineage =
@@ -23,7 +24,7 @@ pub(crate) const VIEW: (&str, &str, &str) =
     ("series_block", "time_series_data", include_str!("migrations/points_view.sql"));
 
 /// The most points of a block.
-const BLOCK_ROWS: usize = 1 << 16;
+const BLOCK_ROWS: usize = 1 << 14;
 
 /// Series in a Siltstone file. Clones share the file; other processes may read and write it meanwhile.
 ///
@@ -65,8 +66,8 @@ impl SqliteBackend {
         &self.db
     }
 
-    /// Packs the points of one series, or of all, as small as they get: in one transaction a series. The
-    /// number of blocks that were written.
+    /// Packs the points of one series, or of all, as small as they get, some blocks in a transaction. The number
+    /// of blocks that were written.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) for a key that is not there; what had been settled stays so.
@@ -75,18 +76,26 @@ impl SqliteBackend {
             Some(key) => vec![key.to_owned()],
             None => self.list_keys("")?,
         };
-        let (mut blocks, place) = (0, self.place());
+        let mut blocks = 0;
         for name in keys {
-            let place = place.clone();
-            let only = key.is_some();
-            blocks += self.db.write(move |tx| {
-                tx.ensure(&LINEAGE)?;
-                match write::settle(tx, &name, &place) {
-                    // Of all of them: it was removed meanwhile.
-                    Err(crate::Error::NotFound { .. }) if !only => Ok(0),
-                    other => other,
+            let mut until = i64::MAX;
+            loop {
+                let (name, place, only) = (name.clone(), self.place(), key.is_some());
+                let (some, length) = self.db.write(move |tx| {
+                    tx.ensure(&LINEAGE)?;
+                    match write::settle(tx, &name, until, &place) {
+                        // Of all of them: it was removed meanwhile.
+                        Err(crate::Error::NotFound { .. }) if !only => Ok((0, 0)),
+                        other => other,
+                    }
+                })?;
+                if some == 0 {
+                    break;
                 }
-            })?;
+                // Points that are appended meanwhile are left for the next time.
+                until = until.min(length);
+                blocks += some;
+            }
         }
         Ok(blocks)
     }
@@ -110,10 +119,11 @@ impl StorageBackend for SqliteBackend {
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {
-        let (changes, place) = (changes.to_vec(), self.place());
         if changes.is_empty() {
             return Ok(());
         }
+        let changes = changes.iter().map(Prepared::of).collect::<Result<Vec<_>>>()?;
+        let place = self.place();
         self.db.write(move |tx| {
             tx.ensure(&LINEAGE)?;
             changes.iter().try_for_each(|change| write::apply(tx, change, &place))

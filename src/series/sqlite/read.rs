@@ -3,18 +3,18 @@
 use std::ops::Bound;
 use std::sync::mpsc::sync_channel;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use rusqlite::types::{Value, ValueRef};
 
 use super::{BLOCK_ROWS, SqliteBackend, are_there};
-use crate::array::block::arrays::{damaged, type_of, unpack};
+use crate::array::block::arrays::{Column, damaged, type_of};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 use crate::series::backend::{SeriesInfo, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValue};
-use crate::table::{Batches, from_arrow};
+use crate::table::Batches;
 
 /// A row of the table of series.
 pub(super) struct Found {
@@ -28,6 +28,8 @@ const FIND: &str = "SELECT id, length, index_type, value_type, least, greatest, 
 /// The blob columns are the last ones: a block that is passed over is not read.
 const BLOCKS: &str = "SELECT rows, index_data, value_data FROM series_block WHERE series_id = ?1 \
     AND (?2 IS NULL OR greatest >= ?2) AND (?3 IS NULL OR least <= ?3) ORDER BY first_row";
+const ALL_BLOCKS: &str = "SELECT rows, index_data, value_data FROM series_block \
+    WHERE series_id = ?1 ORDER BY first_row";
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| damaged(format!("its JSON does not parse: {e}")))
@@ -92,41 +94,72 @@ pub(super) fn find(tx: &ReadTx<'_>, key: &str, place: &str) -> Result<Found> {
     found.ok_or_else(|| not_found(key, place))
 }
 
-/// The index and the values of a block.
-pub(super) fn block(
-    info: &SeriesInfo,
-    rows: i64,
-    index: &[u8],
-    values: &[u8],
-) -> Result<(ArrayRef, ArrayRef)> {
+/// The number of points of a block, as its row says it.
+pub(super) fn count(rows: i64) -> Result<usize> {
     let n = usize::try_from(rows).ok().filter(|n| (1..=BLOCK_ROWS).contains(n));
-    let n = n.ok_or_else(|| damaged(format!("a block claims {rows} points")))?;
-    Ok((unpack(index, &info.index_type, n)?, unpack(values, &info.value_type, n)?))
+    n.ok_or_else(|| damaged(format!("a block claims {rows} points")))
 }
 
+/// An index and values that grow block by block.
+pub(super) struct Points {
+    index: Column,
+    values: Column,
+}
+
+impl Points {
+    pub(super) fn new(info: &SeriesInfo) -> Result<Self> {
+        Ok(Points { index: Column::new(&info.index_type)?, values: Column::new(&info.value_type)? })
+    }
+
+    fn reserve(&mut self, n: usize) {
+        self.index.reserve(n);
+        self.values.reserve(n);
+    }
+
+    /// Puts a block behind those that are there.
+    pub(super) fn append(
+        &mut self,
+        rows: i64,
+        index: ValueRef<'_>,
+        values: ValueRef<'_>,
+    ) -> Result<()> {
+        let n = count(rows)?;
+        let (Ok(index), Ok(values)) = (index.as_blob(), values.as_blob()) else {
+            return Err(damaged("a block is not a blob".into()));
+        };
+        self.index.append(index, n)?;
+        self.values.append(values, n)
+    }
+
+    pub(super) fn finish(self, info: &SeriesInfo) -> Result<Series> {
+        let series = Series::new(self.index.finish()?, self.values.finish()?)?;
+        Ok(series.with_head(info.head.clone()))
+    }
+}
+
+/// The number of points of a block, its index and its values; whether to go on.
+type Take<'a> = dyn FnMut(i64, ValueRef<'_>, ValueRef<'_>) -> Result<bool> + 'a;
+
+/// Goes through the blocks that can have points of the range.
 fn each_block(
     tx: &ReadTx<'_>,
     found: &Found,
     range: &IndexRange,
-    mut take: impl FnMut(Series) -> Result<bool>,
+    take: &mut Take<'_>,
 ) -> Result<()> {
-    let range = range.for_type(&found.info.index_type)?;
     let end = |bound: &Bound<IndexValue>| match bound {
         Bound::Unbounded => Value::Null,
         Bound::Included(value) | Bound::Excluded(value) => orderable(Some(value)),
     };
-    let mut statement = tx.prepare(BLOCKS)?;
-    let mut rows = statement.query((found.id, end(&range.from), end(&range.to)))?;
-    let blob = |value: ValueRef<'_>| value.as_blob().map(<[u8]>::to_vec);
+    let all = range.is_all();
+    let mut statement = tx.prepare(if all { ALL_BLOCKS } else { BLOCKS })?;
+    let mut rows = match all {
+        true => statement.query([found.id])?,
+        false => statement.query((found.id, end(&range.from), end(&range.to)))?,
+    };
     while let Some(row) = rows.next()? {
-        let (index, values) = (blob(row.get_ref(1)?), blob(row.get_ref(2)?));
-        let (Ok(index), Ok(values)) = (index, values) else {
-            return Err(damaged("a block is not a blob".into()));
-        };
-        let (index, values) = block(&found.info, row.get(0)?, &index, &values)
-            .map_err(|error| named(error, &found.info.key))?;
-        let series = Series::new(index, values)?.with_head(found.info.head.clone());
-        if !take(series.range(&range)?)? {
+        let more = take(row.get(0)?, row.get_ref(1)?, row.get_ref(2)?);
+        if !more.map_err(|error| named(error, &found.info.key))? {
             break;
         }
     }
@@ -143,13 +176,6 @@ fn named(error: Error, key: &str) -> Error {
     }
 }
 
-fn joined(arrays: &[&dyn Array], kind: &DataType) -> Result<ArrayRef> {
-    if arrays.is_empty() {
-        return Ok(new_empty_array(kind));
-    }
-    arrow_select::concat::concat(arrays).map_err(|e| from_arrow("a series", e))
-}
-
 pub(super) fn load(
     tx: &ReadTx<'_>,
     key: &str,
@@ -157,21 +183,27 @@ pub(super) fn load(
     place: &str,
 ) -> Result<(Series, Metadata)> {
     let found = find(tx, key, place)?;
-    let mut parts: Vec<Series> = Vec::new();
-    each_block(tx, &found, range, |part| {
-        parts.push(part);
-        Ok(true)
+    let range = range.for_type(&found.info.index_type)?;
+    let mut points = Points::new(&found.info)?;
+    if range.is_all() {
+        // What the blocks can hold bounds what the row of the series claims.
+        let sql = "SELECT count(*) FROM series_block WHERE series_id = ?1";
+        let blocks: i64 = tx.query_one(sql, [found.id], |row| Ok(row.get(0)?))?.unwrap_or(0);
+        let most = (blocks as u64).saturating_mul(BLOCK_ROWS as u64).min(found.info.length);
+        points.reserve(usize::try_from(most).unwrap_or(0));
+    }
+    let mut count = 0;
+    each_block(tx, &found, &range, &mut |rows, index, values| {
+        count += rows as u64;
+        points.append(rows, index, values).map(|()| true)
     })?;
     let info = found.info;
-    let count: u64 = parts.iter().map(|part| part.len() as u64).sum();
     if range.is_all() && count != info.length {
         let why = format!("its blocks hold {count} points, and it has {}", info.length);
         return Err(named(damaged(why), key));
     }
-    let index: Vec<&dyn Array> = parts.iter().map(|part| part.index().as_ref()).collect();
-    let values: Vec<&dyn Array> = parts.iter().map(|part| part.values().as_ref()).collect();
-    let (index, values) = (joined(&index, &info.index_type)?, joined(&values, &info.value_type)?);
-    Ok((Series::new(index, values)?.with_head(info.head), info.metadata))
+    let series = points.finish(&info).map_err(|error| named(error, key))?;
+    Ok((series.range(&range)?, info.metadata))
 }
 
 enum Message {
@@ -187,11 +219,14 @@ pub(super) fn scan(backend: &SqliteBackend, key: &str, range: &IndexRange) -> Re
     let work = move || {
         let done = db.read(|tx| {
             let found = find(tx, &key, &place)?;
-            range.for_type(&found.info.index_type)?;
+            let range = range.for_type(&found.info.index_type)?;
             if send.send(Ok(Message::Schema(found.info.schema()))).is_err() {
                 return Ok(());
             }
-            each_block(tx, &found, &range, |part| {
+            each_block(tx, &found, &range, &mut |rows, index, values| {
+                let mut points = Points::new(&found.info)?;
+                points.append(rows, index, values)?;
+                let part = points.finish(&found.info)?.range(&range)?;
                 Ok(part.is_empty() || send.send(Ok(Message::Batch(part.to_batch()))).is_ok())
             })
         });

@@ -1,7 +1,7 @@
 //! The store's own checks of a file.
 
 use super::are_there;
-use super::read::{block, find, orderable};
+use super::read::{Points, find, orderable};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
 use crate::series::index::IndexValues;
@@ -29,15 +29,16 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         while let Some(row) = rows.next()? {
             let place = format!("series_block row {} of {key:?}", row.get::<_, i64>(0)?);
             let (first, count): (i64, i64) = (row.get(1)?, row.get(2)?);
-            let (index, values): (Vec<u8>, Vec<u8>) = (row.get(5)?, row.get(6)?);
             report.checksums += 2;
             if first != next {
                 report.find(&place, format!("it begins at point {first} where {next} is due"));
             }
             next = first.saturating_add(count);
-            match block(&found.info, count, &index, &values) {
-                Ok((index, _)) => {
-                    let (least, greatest) = IndexValues::of(&index)?.extent().unzip();
+            let mut points = Points::new(&found.info)?;
+            let read = points.append(count, row.get_ref(5)?, row.get_ref(6)?);
+            match read.and_then(|()| points.finish(&found.info)) {
+                Ok(block) => {
+                    let (least, greatest) = IndexValues::of(block.index())?.extent().unzip();
                     let says: [rusqlite::types::Value; 2] = [row.get(3)?, row.get(4)?];
                     if says != [orderable(least.as_ref()), orderable(greatest.as_ref())] {
                         report.find(&place, "its index is not the range that its row says");

@@ -1,24 +1,54 @@
 //! Changes into the tables, in the transaction of their commit.
 
+use rusqlite::types::Value;
+
 use super::BLOCK_ROWS;
-use super::read::{block, find, load, orderable};
-use crate::array::block::arrays::{damaged, pack, type_name};
+use super::read::{Points, count, find, orderable};
+use crate::array::block::arrays::{damaged, fit, pack, type_name};
 use crate::array::block::buffers::Effort;
 use crate::error::Result;
 use crate::kernel::WriteTx;
 use crate::series::backend::{Change, SeriesInfo, in_use, not_found};
 use crate::series::data::{Metadata, Series, check_joins};
-use crate::series::index::{IndexRange, IndexValue, IndexValues};
+use crate::series::index::{IndexValue, IndexValues};
 
-pub(super) fn apply(tx: &WriteTx<'_>, change: &Change, place: &str) -> Result<()> {
-    match change {
+/// The fewest blocks for which a thread is worth its start, and the most threads.
+const BLOCKS_A_THREAD: usize = 4;
+const MOST_THREADS: usize = 4;
+/// The most blocks that are settled in one transaction.
+const BLOCKS_AT_ONCE: usize = 64;
+
+/// A change, and the blocks of those of its points that need nothing of the file: packed before the writer has
+/// the file.
+pub(super) struct Prepared {
+    change: Change,
+    blocks: Vec<Block>,
+}
+
+impl Prepared {
+    pub(super) fn of(change: &Change) -> Result<Self> {
+        let blocks = match change {
+            Change::Save { series, .. } => blocks(series, Effort::Hot)?,
+            // No other block is joined with so many.
+            Change::Append { series, .. } if series.len() >= BLOCK_ROWS => {
+                blocks(series, Effort::Hot)?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Prepared { change: change.clone(), blocks })
+    }
+}
+
+pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, place: &str) -> Result<()> {
+    let blocks = &prepared.blocks;
+    match &prepared.change {
         Change::Save { key, series, metadata } => {
             remove(tx, key)?;
-            insert(tx, key, series, metadata)
+            insert(tx, key, series, metadata, blocks)
         }
         Change::Append { key, series } => match find(tx, key, place) {
-            Err(crate::Error::NotFound { .. }) => insert(tx, key, series, &Metadata::new()),
-            found => append(tx, found?, series),
+            Err(crate::Error::NotFound { .. }) => insert(tx, key, series, &Metadata::new(), blocks),
+            found => append(tx, found?, series, blocks),
         },
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE series SET metadata = ?2 WHERE key = ?1";
@@ -88,7 +118,13 @@ fn last(series: &Series) -> Result<Option<IndexValue>> {
     Ok(Some(IndexValues::of(end.index())?.get(0)))
 }
 
-fn insert(tx: &WriteTx<'_>, key: &str, series: &Series, metadata: &Metadata) -> Result<()> {
+fn insert(
+    tx: &WriteTx<'_>,
+    key: &str,
+    series: &Series,
+    metadata: &Metadata,
+    blocks: &[Block],
+) -> Result<()> {
     let info = SeriesInfo::of(key, series, metadata)?;
     let sql = "INSERT INTO series (key, length, index_type, value_type, least, greatest, last, \
         is_sorted, head, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -108,39 +144,98 @@ fn insert(tx: &WriteTx<'_>, key: &str, series: &Series, metadata: &Metadata) -> 
             to_json(metadata),
         ),
     )?;
-    put(tx, id, 0, series, Effort::Hot).map(drop)
+    if blocks.is_empty() {
+        return put(tx, id, 0, &self::blocks(series, Effort::Hot)?);
+    }
+    put(tx, id, 0, blocks)
 }
 
-/// Writes points as blocks from this row on; how many blocks.
-fn put(tx: &WriteTx<'_>, id: i64, first: i64, series: &Series, effort: Effort) -> Result<u64> {
+/// Points that follow each other, packed.
+pub(super) struct Block {
+    /// Of the points that were packed together.
+    first: usize,
+    rows: usize,
+    least: Value,
+    greatest: Value,
+    effort: Effort,
+    index: Vec<u8>,
+    values: Vec<u8>,
+}
+
+impl Block {
+    fn of(series: &Series, first: usize, rows: usize, effort: Effort) -> Result<Self> {
+        let part = series.slice(first, rows);
+        let (least, greatest) = IndexValues::of(part.index())?.extent().unzip();
+        let (least, greatest) = (orderable(least.as_ref()), orderable(greatest.as_ref()));
+        let (index, values) = (pack(part.index(), effort)?, pack(part.values(), effort)?);
+        Ok(Block { first, rows, least, greatest, effort, index, values })
+    }
+}
+
+/// The blocks of these points; many are packed by several threads.
+fn blocks(series: &Series, effort: Effort) -> Result<Vec<Block>> {
+    let mut parts = Vec::with_capacity(series.len() / BLOCK_ROWS + 1);
+    let mut first = 0;
+    while first < series.len() {
+        let rest = series.slice(first, series.len() - first);
+        let rows = fit(rest.index(), fit(rest.values(), BLOCK_ROWS));
+        parts.push((first, rows));
+        first += rows;
+    }
+    let pack = |parts: &[(usize, usize)]| -> Result<Vec<Block>> {
+        parts.iter().map(|(first, rows)| Block::of(series, *first, *rows, effort)).collect()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(parts.len() / BLOCKS_A_THREAD).clamp(1, MOST_THREADS);
+    if threads == 1 {
+        return pack(&parts);
+    }
+    std::thread::scope(|scope| {
+        let pack = &pack;
+        let work = parts.chunks(parts.len().div_ceil(threads));
+        let work: Vec<_> = work.map(|parts| scope.spawn(move || pack(parts))).collect();
+        let mut all = Vec::with_capacity(parts.len());
+        for thread in work {
+            match thread.join() {
+                Ok(blocks) => all.extend(blocks?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(all)
+    })
+}
+
+/// Writes blocks, of which the first point has this number in its series.
+fn put(tx: &WriteTx<'_>, id: i64, first: i64, blocks: &[Block]) -> Result<()> {
     let sql = "INSERT INTO series_block (series_id, first_row, rows, least, greatest, settled, \
         index_data, value_data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let mut blocks = 0;
-    for start in (0..series.len()).step_by(BLOCK_ROWS) {
-        let part = series.slice(start, BLOCK_ROWS.min(series.len() - start));
-        let (least, greatest) = IndexValues::of(part.index())?.extent().unzip();
+    for block in blocks {
         tx.insert(
             sql,
             (
                 id,
-                first + start as i64,
-                part.len() as i64,
-                orderable(least.as_ref()),
-                orderable(greatest.as_ref()),
-                effort == Effort::Settled,
-                pack(part.index(), effort)?,
-                pack(part.values(), effort)?,
+                first + block.first as i64,
+                block.rows as i64,
+                &block.least,
+                &block.greatest,
+                block.effort == Effort::Settled,
+                &block.index,
+                &block.values,
             ),
         )?;
-        blocks += 1;
     }
-    Ok(blocks)
+    Ok(())
 }
 
-fn append(tx: &WriteTx<'_>, found: super::read::Found, series: &Series) -> Result<()> {
+fn append(
+    tx: &WriteTx<'_>,
+    found: super::read::Found,
+    series: &Series,
+    blocks: &[Block],
+) -> Result<()> {
     let info = found.info;
     check_joins(&info.head, &info.index_type, &info.value_type, series)?;
-    let added = SeriesInfo::of(&info.key, series, &Metadata::new())?;
+    let mut added = SeriesInfo::of(&info.key, series, &Metadata::new())?;
     let begins = (!series.is_empty()).then(|| series.slice(0, 1));
     let begins = begins.map(|one| IndexValues::of(one.index()).map(|v| v.get(0))).transpose()?;
     let follows = match (&found.last, &begins) {
@@ -148,7 +243,7 @@ fn append(tx: &WriteTx<'_>, found: super::read::Found, series: &Series) -> Resul
         (None, Some(_)) => info.length == 0, // behind NaN nothing is in order
         (Some(last), Some(first)) => last <= first,
     };
-    let extent = match (info.extent, added.extent) {
+    let extent = match (info.extent, added.extent.take()) {
         (Some((a, b)), Some((c, d))) => {
             Some((if c < a { c } else { a }, if d > b { d } else { b }))
         }
@@ -173,39 +268,84 @@ fn append(tx: &WriteTx<'_>, found: super::read::Found, series: &Series) -> Resul
     if series.is_empty() {
         return Ok(());
     }
-    let (mut first, mut points) = (info.length as i64, series.clone());
-    let tail = "SELECT id, first_row, rows FROM series_block WHERE series_id = ?1 \
-        ORDER BY first_row DESC LIMIT 1";
-    let data = "SELECT index_data, value_data FROM series_block WHERE id = ?1";
-    let info = SeriesInfo { extent: None, ..added };
-    loop {
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let Some((id, start, rows)) = tx.query_one(tail, [found.id], read)? else { break };
-        let (id, rows): (i64, i64) = (id, rows);
-        if rows > points.len() as i64 || rows + points.len() as i64 > BLOCK_ROWS as i64 {
-            break;
-        }
-        let read =
-            |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
-        let found = tx.query_one(data, [id], read)?;
-        let (index, values) = found.ok_or_else(|| damaged("a block is gone".into()))?;
-        let (index, values) = block(&info, rows, &index, &values)?;
-        // What the numbers stand for was compared above.
-        points = Series::new(index, values)?.with_head(info.head.clone()).concat(&points)?;
-        tx.execute("DELETE FROM series_block WHERE id = ?1", [id])?;
-        first = start;
+    if !blocks.is_empty() {
+        return put(tx, found.id, info.length as i64, blocks);
     }
-    put(tx, found.id, first, &points, Effort::Hot).map(drop)
+    let info = SeriesInfo { length: info.length, ..added };
+    join_and_put(tx, found.id, &info, series)
 }
 
-/// Writes the blocks of a series anew, as small as they get, unless they are; how many were written.
-pub(super) fn settle(tx: &WriteTx<'_>, key: &str, place: &str) -> Result<u64> {
-    let found = find(tx, key, place)?;
-    let hot = "SELECT 1 FROM series_block WHERE series_id = ?1 AND settled = 0";
-    if tx.query_one(hot, [found.id], |_| Ok(()))?.is_none() {
-        return Ok(0);
+/// Writes points behind those of a series, as one block with the last ones while they are no larger.
+fn join_and_put(tx: &WriteTx<'_>, id: i64, info: &SeriesInfo, series: &Series) -> Result<()> {
+    let tail = "SELECT id, first_row, rows FROM series_block WHERE series_id = ?1 \
+        AND first_row < ?2 ORDER BY first_row DESC LIMIT 1";
+    let (mut first, mut rows, mut joined) = (info.length as i64, series.len(), Vec::new());
+    loop {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let Some((block, start, own)) = tx.query_one(tail, (id, first), read)? else { break };
+        let own = count(own)?;
+        if own > rows || own + rows > BLOCK_ROWS {
+            break;
+        }
+        joined.push(block);
+        (first, rows) = (start, rows + own);
     }
-    let (series, _) = load(tx, key, &IndexRange::all(), place)?;
-    tx.execute("DELETE FROM series_block WHERE series_id = ?1", [found.id])?;
-    put(tx, found.id, 0, &series, Effort::Settled)
+    if joined.is_empty() {
+        return put(tx, id, first, &blocks(series, Effort::Hot)?);
+    }
+    let mut points = Points::new(info)?;
+    for block in joined.iter().rev() {
+        take(tx, *block, &mut points)?;
+    }
+    let points = points.finish(info)?.concat(series)?;
+    put(tx, id, first, &blocks(&points, Effort::Hot)?)
+}
+
+/// Moves the points of a block out of the file.
+fn take(tx: &WriteTx<'_>, block: i64, points: &mut Points) -> Result<()> {
+    let data = "SELECT rows, index_data, value_data FROM series_block WHERE id = ?1";
+    let read =
+        |row: &rusqlite::Row<'_>| points.append(row.get(0)?, row.get_ref(1)?, row.get_ref(2)?);
+    tx.query_one(data, [block], read)?.ok_or_else(|| damaged("a block is gone".into()))?;
+    tx.execute("DELETE FROM series_block WHERE id = ?1", [block]).map(drop)
+}
+
+/// Packs some blocks of a series that are not, and begin before the point `until`, as small as they get. How many
+/// were written, 0 at the end, and the length of the series.
+///
+/// What is settled stays, except that a small block is joined with those behind it.
+pub(super) fn settle(tx: &WriteTx<'_>, key: &str, until: i64, place: &str) -> Result<(u64, i64)> {
+    let found = find(tx, key, place)?;
+    let length = found.info.length as i64;
+    let first_hot = "SELECT min(first_row) FROM series_block WHERE series_id = ?1 \
+        AND settled = 0 AND first_row < ?2";
+    let read = |row: &rusqlite::Row<'_>| Ok(row.get::<_, Option<i64>>(0)?);
+    let Some(hot) = tx.query_one(first_hot, (found.id, until), read)?.flatten() else {
+        return Ok((0, length));
+    };
+    let before = "SELECT first_row, rows FROM series_block WHERE series_id = ?1 \
+        AND first_row < ?2 ORDER BY first_row DESC LIMIT 1";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, count(row.get(1)?)?));
+    let joins = tx.query_one(before, (found.id, hot), read)?;
+    let joins = joins.filter(|(_, rows)| *rows < BLOCK_ROWS / 2);
+    let next = "SELECT id, first_row, rows, settled FROM series_block WHERE series_id = ?1 \
+        AND first_row >= ?2 ORDER BY first_row LIMIT ?3";
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, count(row.get(2)?)?, row.get(3)?))
+    };
+    let from = joins.map_or(hot, |(first, _)| first);
+    let some = tx.query(next, (found.id, from, BLOCKS_AT_ONCE as i64), read)?;
+    let mut points = Points::new(&found.info)?;
+    let mut rows = 0;
+    for (block, first, own, is_settled) in some {
+        let is_whole: bool = is_settled && first > hot && own >= BLOCK_ROWS / 2;
+        if is_whole || rows >= BLOCKS_AT_ONCE * BLOCK_ROWS {
+            break;
+        }
+        take(tx, block, &mut points)?;
+        rows += own;
+    }
+    let blocks = blocks(&points.finish(&found.info)?, Effort::Settled)?;
+    put(tx, found.id, from, &blocks)?;
+    Ok((blocks.len() as u64, length))
 }
