@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde::{Deserialize, Serialize};
 use siltstone::Database;
 use siltstone::series::{
     Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
@@ -25,6 +26,15 @@ type TreeChange<'py> = (String, String, Option<String>, Option<Parts<'py>>);
 
 /// An end of a range: whether it belongs to the range, and the value.
 type Bound1 = Option<(bool, Value)>;
+
+/// What is known of a series beside its name: of its index, and its attributes.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    #[serde(flatten)]
+    index: IndexMetadata,
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    attributes: Metadata,
+}
 
 /// Length, types of index and values, least and greatest index value, sorted, name, dtype, index, metadata.
 type Info = (
@@ -295,15 +305,17 @@ impl SeriesStore {
 }
 
 pub(crate) fn to_series((name, dtype, index_json, index, values): Parts<'_>) -> PyResult<Series> {
-    let known: IndexMetadata = serde_json::from_str(&index_json)
+    let known: Known = serde_json::from_str(&index_json)
         .map_err(|e| invalid("what is known of the index", "its JSON", e.to_string()))?;
     let (index, values) = (to_arrow("the index", &index)?, to_arrow("the values", &values)?);
     let series = Series::new(index, values).map_err(to_py)?;
-    Ok(series.with_name_or_none(name).with_dtype(dtype).with_index_metadata(known))
+    let series = series.with_name_or_none(name).with_dtype(dtype);
+    Ok(series.with_index_metadata(known.index).with_attributes(known.attributes))
 }
 
 pub(crate) fn from_series<'py>(py: Python<'py>, series: &Series) -> PyResult<Parts<'py>> {
-    let index = serde_json::to_string(series.index_metadata()).expect("names are JSON");
+    let (index, attributes) = (series.index_metadata().clone(), series.attributes().clone());
+    let index = serde_json::to_string(&Known { index, attributes }).expect("names are JSON");
     let (name, dtype) = (series.name().map(str::to_owned), series.dtype().map(str::to_owned));
     Ok((name, dtype, index, from_arrow(py, series.index())?, from_arrow(py, series.values())?))
 }

@@ -492,3 +492,23 @@ for n in range(40):
         assert backend.load(name)[0].tolist() == list(map(float, range(40)))
     both = backend.load("both")[0].to_numpy().reshape(-1, 3)
     assert len(both) == 80 and (both == both[:, :1]).all() and both.sum() == 40 * 3 * 3
+
+
+def test_attributes_come_back(backend):
+    """Goal: what pandas keeps with a series is kept with it; what cannot come back is refused before any write."""
+    one = pd.Series([1.0, 2.0], name="flow")
+    one.attrs = {"units": "m3/h", "at": pd.Timestamp("2026-01-01"), "deep": {"pair": (1, 2)}}
+    backend.save(one, "k", {})
+    found = backend.to_pandas(backend.load("k")[0])
+    if backend.get_backend_type() == "parquet" and type(backend).__name__ == "PolarsAdapter":
+        found = backend.load_pandas("k")[0]
+    assert found.attrs == one.attrs
+    endless = {}
+    endless["again"] = endless
+    for bad in ({"x": object()}, endless):
+        one.attrs = bad
+        with pytest.raises(ValueError, match="attrs|metadata"):
+            backend.save(one, "k", {})
+        with pytest.raises(ValueError, match="metadata"):
+            backend.save(pd.Series([1.0]), "k", bad)
+    assert backend.load_many(["k"]).keys() == {"k"}

@@ -190,7 +190,9 @@ fn names_come_back(backend: &dyn StorageBackend) {
         step: Some(-3),
         dtype: Some("int64".into()),
     };
+    let attributes = metadata(json!({"units": "m", "deep": {"a": [1, null, "\u{0}"]}}));
     let series = numbers(&[1, 2], &[0.5, f64::NAN]).with_index_metadata(known);
+    let series = series.with_attributes(attributes);
     comes_back(backend, "unnamed", &series);
     comes_back(backend, "named", &series.clone().with_name("line/NH4 'quoted' \u{e9}"));
     comes_back(backend, "no letters", &series.clone().with_name(""));

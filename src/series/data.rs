@@ -54,6 +54,9 @@ pub(crate) struct Head {
     pub(crate) dtype: Option<String>,
     /// What is known of the index.
     pub(crate) index: IndexMetadata,
+    /// What the user's library keeps with the values: `attrs` of pandas.
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    pub(crate) attributes: Metadata,
 }
 
 impl Series {
@@ -111,6 +114,12 @@ impl Series {
         self
     }
 
+    /// The same series with these attributes: what the user's library keeps with it, such as `attrs` of pandas.
+    pub fn with_attributes(mut self, attributes: Metadata) -> Self {
+        self.head.attributes = attributes;
+        self
+    }
+
     /// The number of points.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -129,6 +138,11 @@ impl Series {
     /// The dtype of the values, as the user's library wrote it; `None` where Arrow's type says all.
     pub fn dtype(&self) -> Option<&str> {
         self.head.dtype.as_deref()
+    }
+
+    /// What the user's library keeps with it.
+    pub fn attributes(&self) -> &Metadata {
+        &self.head.attributes
     }
 
     /// The index.
@@ -253,7 +267,7 @@ impl Series {
                     Some(schema.field(i).name().clone()).filter(|name| name != unnamed)
                 };
                 let index = IndexMetadata { name: name(0, "index"), ..IndexMetadata::default() };
-                Head { name: name(1, "value"), dtype: None, index }
+                Head { name: name(1, "value"), index, ..Head::default() }
             }
         };
         let series = Series::new(batch.column(0).clone(), batch.column(1).clone())?;

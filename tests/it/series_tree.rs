@@ -314,3 +314,48 @@ proptest! {
         prop_assert_eq!(backend.list_records("signal/").unwrap().len(), again.signals().len());
     }
 }
+
+/// Goal: the functions of the library say what they did, over one signal and over several.
+#[test]
+fn functions_say_what_they_did() {
+    use siltstone::series::process::{By, Replacement};
+    use siltstone::series::tree::functions;
+    let mut plant = Dataset::new("d").unwrap();
+    for name in ["A", "B"] {
+        let name = plant.add(Signal::new(name, "m").unwrap()).unwrap();
+        plant.signal_mut(&name).unwrap().add(points(8)).unwrap();
+    }
+    let a = plant.signal_mut("A#1").unwrap();
+    let (raw, next) = (["RAW#1"], Output::next());
+    let ranges = vec![(Some(1_000_000_000.into()), Some(3_000_000_000.into()))];
+    let missing = functions::replace_ranges(ranges, "a fault", Replacement::Missing);
+    a.process(&raw, missing, &next).unwrap();
+    a.process(&["REPLACED-RANGES#1"], functions::linear_interpolation(By::Time), &next).unwrap();
+    a.process(&raw, functions::resample("4s", "sum"), &next).unwrap();
+    a.process(&raw, functions::subset(Some("1970-01-01 00:00:06".into()), None), &next).unwrap();
+    a.process(&raw, functions::subset_rank(Some(-3), None), &next).unwrap();
+    a.process(&raw, functions::normalize_index("s", None), &next).unwrap();
+    a.process(&raw, functions::predict_from_previous_point(), &next).unwrap();
+    let lengths: Vec<(&str, u64)> =
+        a.series().iter().map(|ts| (ts.name(), ts.len().unwrap())).collect();
+    let expected = [
+        ("A#1_RAW#1", 8),
+        ("A#1_REPLACED-RANGES#1", 8),
+        ("A#1_LIN-INT#1", 8),
+        ("A#1_RESAMPLED#1", 2),
+        ("A#1_SLICE#1", 2),
+        ("A#1_SLICE#2", 3),
+        ("A#1_NORM#1", 8),
+        ("A#1_PREV-PRED#1", 8),
+    ];
+    assert_eq!(lengths, expected);
+    let (filled, raw) = (a.get("LIN-INT#1").unwrap(), a.get("RAW#1").unwrap());
+    assert_eq!(filled.series().unwrap().to_f64s(), raw.series().unwrap().to_f64s());
+    assert_eq!(a.get("RESAMPLED#1").unwrap().steps()[0].parameters.as_ref().unwrap()["how"], "sum");
+    assert_eq!(a.get("PREV-PRED#1").unwrap().steps()[0].step_distance, 1);
+    let made = plant.process(&["A#1_RAW#1", "B#1_RAW#1"], functions::average, &Output::next());
+    assert_eq!(made.unwrap(), ["AVERAGE#1"]);
+    plant.signal_mut("B#1").unwrap().edit(|record| record.units = "ft".into());
+    let error = plant.process(&["A#1_RAW#1", "B#1_RAW#1"], functions::average, &Output::next());
+    assert!(error.unwrap_err().to_string().contains("m and ft"));
+}

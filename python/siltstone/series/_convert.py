@@ -9,7 +9,7 @@ import numpy as np
 
 from siltstone.errors import CorruptError, InvalidError, InvalidTypeError
 from siltstone.series import _arrow_dtypes
-from siltstone.series._metadata import zone_name
+from siltstone.series._metadata import decode, encode, zone_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,8 @@ def from_pandas(series: pd.Series) -> Parts:
         raise InvalidTypeError(f"the data: expected a pandas Series, got {type(series).__name__}")
     known, index = _from_index(series.index)
     dtype, values = _from_values(series)
+    if series.attrs:
+        known["attributes"] = json.loads(encode(series.attrs, "attrs"))
     return _name("the name of a series", series.name), dtype, json.dumps(known), index, values
 
 
@@ -36,11 +38,16 @@ def to_pandas(parts: Parts) -> pd.Series:
     import pandas as pd
 
     name, dtype, known, index, values = parts
-    index = _to_index(json.loads(known), index)
+    known = json.loads(known)
+    attributes = known.pop("attributes", None)
+    index = _to_index(known, index)
     made = _to_values(dtype, values)
     # Of Python objects pandas 3 would make texts.
     kind = object if getattr(made, "dtype", None) == object else None
-    return pd.Series(made, index=index, name=name, dtype=kind, copy=False)
+    series = pd.Series(made, index=index, name=name, dtype=kind, copy=False)
+    if attributes:
+        series.attrs = decode(json.dumps(attributes))
+    return series
 
 
 def _name(what: str, name: Any) -> str | None:

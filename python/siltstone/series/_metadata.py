@@ -11,18 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from siltstone.errors import CorruptError, InvalidTypeError
+from siltstone.errors import CorruptError, InvalidError, InvalidTypeError
 
 _TAG = "$silt"
 
 
-def encode(metadata: dict[str, Any]) -> str:
+def encode(metadata: dict[str, Any], what: str = "metadata") -> str:
     """The JSON text of a dictionary; the dictionary is not changed."""
     if not isinstance(metadata, dict):
         raise InvalidTypeError(
             f"the metadata: expected a dictionary, got {type(metadata).__name__}"
         )
-    return json.dumps(_plain(metadata, "metadata"), ensure_ascii=False, allow_nan=False)
+    try:
+        return json.dumps(_plain(metadata, what), ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise InvalidError(
+            f"the {what}: expected lists and dictionaries within reason, got endless ones"
+        ) from None
 
 
 def decode(text: str) -> dict[str, Any]:

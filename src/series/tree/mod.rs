@@ -4,6 +4,7 @@
 //! made of it (`flow#1_RESAMPLED#1`). Each series has the history of steps that led to it.
 
 mod dataset;
+pub mod functions;
 mod names;
 mod record;
 mod signal;
