@@ -12,7 +12,14 @@ demo: ## record a small simulation live, read it while it is written, look into 
 	cargo run --release --quiet -p silt -- demo --dir target/demo --overwrite
 
 .PHONY: test
-test: lint test-rust test-python ## everything that must pass: format, lints, Rust, documentation, examples, Python
+test: lint postgresql test-rust test-python ## everything that must pass: format, lints, Rust, documentation, examples, Python
+
+.PHONY: postgresql
+postgresql: ## the PostgreSQL server that tests start for themselves: from the system's packages, if it is missing and root asks
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
+	} || echo "PostgreSQL is not installed: the tests that need it are passed over"
 
 .PHONY: lint
 lint: ## formatting and lints, warnings denied

@@ -1,9 +1,11 @@
-//! `silt demo`: an epidemic, recorded by one process while another reads it; then the day of a market.
+//! `silt demo`: an epidemic, recorded by one process while another reads it; the day of a market; a sensor's
+//! fortnight.
 
 pub(crate) mod record;
 
 mod epidemic;
 mod market;
+mod plant;
 mod random;
 mod show;
 mod watch;
@@ -25,12 +27,13 @@ const ABOUT: &str = "about_this_demo";
 /// Who made the file, in [`ABOUT`].
 const MAKER: &str = "silt demo";
 
-/// Record an epidemic and a market, and look while they are written
+/// Record an epidemic, a market and a sensor, and look while they are written
 ///
 /// One process simulates an epidemic in six towns and records every day of it. This one reads the same
 /// file meanwhile, then sums up, goes back in time to the worst day and draws what happened. Then it
-/// takes the quotes of a market's day into demo-ticks, tick by tick, and draws their bars. In the end it
-/// says what to try next.
+/// takes the quotes of a market's day into demo-ticks, tick by tick, and draws their bars; and a sensor's
+/// two weeks into demo.db, repairs a fault, and draws what was measured and what came out. In the end it says what to
+/// try next.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt demo --fast")]
@@ -80,10 +83,11 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let took = start.elapsed();
     // While there was a reader, the writer could not put its log away.
     SimulationDatabase::open(&path)?.close()?;
-    let db = SimulationDatabase::open_read_only(&path)?;
     let market = market::record(ticks, args.seed)?;
-    let (path, db, watched, market) = (&path, &db, &watched, &market);
-    show::show(&show::Demo { args, path, db, watched, took, market }, console)?;
+    let plant = plant::record(&path, args.seed)?;
+    let db = SimulationDatabase::open_read_only(&path)?;
+    let (path, db, watched, market, plant) = (&path, &db, &watched, &market, &plant);
+    show::show(&show::Demo { args, path, db, watched, took, market, plant }, console)?;
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@ use siltstone::simulation::SimulationDatabase;
 
 use super::epidemic::LOCKDOWN;
 use super::market::{Market, SYMBOL};
+use super::plant::Plant;
 use super::watch::Watched;
 use super::{Args, DATASET};
 use crate::chart::{self, Canvas, Class};
@@ -34,6 +35,7 @@ pub(super) struct Demo<'a> {
     pub(super) watched: &'a Watched,
     pub(super) took: Duration,
     pub(super) market: &'a Market,
+    pub(super) plant: &'a Plant,
 }
 
 /// Figures of the whole.
@@ -63,6 +65,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
             "worst_day": worst_day,
             "infectious": demo.watched.infectious(),
             "ticks": demo.market.document(),
+            "series": demo.plant.document(),
         });
         console.document(&document)?;
         return Ok(());
@@ -77,6 +80,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
     picture(demo, worst_day, canvas, console)?;
     curves(demo, canvas, console)?;
     market(demo.market, canvas, console)?;
+    plant(demo.plant, canvas, console)?;
     next(demo, worst_day, console)
 }
 
@@ -264,6 +268,47 @@ fn market(market: &Market, canvas: Canvas, console: &mut Console) -> Outcome<()>
     Ok(())
 }
 
+/// What a sensor measured, what was done to it, and what came out.
+fn plant(plant: &Plant, canvas: Canvas, console: &mut Console) -> Outcome<()> {
+    heading(
+        "A treatment plant: ammonium at the inlet, and a day on which the sensor was stuck",
+        console,
+    )?;
+    let mut table = Table::new(["", ""]);
+    table.row([
+        "recorded".to_owned(),
+        format!(
+            "{} in {}, an append a day, each safe when it returned",
+            human::plural(plant.points, "point"),
+            human::duration(plant.took)
+        ),
+    ]);
+    table.row([
+        "processed".to_owned(),
+        format!(
+            "{} series in {}, each with its history in the same commit",
+            plant.keys.len() - 1,
+            human::duration(plant.processed)
+        ),
+    ]);
+    table.row(["settled".to_owned(), format!("{:.2} bytes a point", plant.bytes_per_point)]);
+    for line in table.to_string().lines().skip(2) {
+        console.line(line)?;
+    }
+    for step in &plant.steps {
+        console.line(format!("  {step}"))?;
+    }
+    console.line("")?;
+    let [measured, repaired] = plant.hourly.clone();
+    let labels: Vec<String> =
+        (0..measured.len()).map(|hour| format!("day {}", hour / 24 + 1)).collect();
+    let series = [("as measured", measured), ("repaired", repaired)];
+    let canvas = Canvas { height: canvas.height.min(14), ..canvas };
+    let band = [(plant.fault.clone(), "stuck")];
+    console.line(chart::lines(&series, &labels, &band, canvas))?;
+    Ok(())
+}
+
 /// Commands that work on the file just recorded.
 fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()> {
     let silt = program();
@@ -288,6 +333,8 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!("{silt} backup {file} --into {backups} --keep 3"),
         format!("{silt} ticks ohlc {ticks} {SYMBOL} --interval 900"),
         format!("{silt} doctor {ticks}"),
+        format!("{silt} series ls {file}"),
+        format!("{silt} series plot {file} {}", quoted(&demo.plant.keys[0])),
     ] {
         console.line(format!("  {command}"))?;
     }

@@ -23,6 +23,8 @@ fn the_demo_shows_what_it_recorded() {
         "lockdown",
         "bytes a tick",
         "EURUSD",
+        "ammonium#1_RESAMPLED#2",
+        "bytes a point",
         "What to try next",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
