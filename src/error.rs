@@ -22,6 +22,26 @@ pub enum Error {
         /// What came instead.
         got: String,
     },
+    /// The index of a series is of a kind that the call cannot take. Nothing was written.
+    #[error("{what}: expected {expected}, got {got}")]
+    InvalidIndex {
+        /// The call, or the series.
+        what: String,
+        /// The kinds of index that it takes.
+        expected: String,
+        /// The index that came instead.
+        got: String,
+    },
+    /// A value or an index has a type that means nothing there. Nothing was written.
+    #[error("{what}: expected {expected}, got {got}")]
+    InvalidType {
+        /// The argument, or the part of a series.
+        what: String,
+        /// The types that it may have.
+        expected: String,
+        /// The type that came instead.
+        got: String,
+    },
     /// Nothing has that name. Nothing was changed.
     #[error("{what} {name:?} is not in {place}")]
     NotFound {
@@ -149,6 +169,24 @@ impl Error {
         got: impl Into<String>,
     ) -> Self {
         Error::Invalid { what: what.into(), expected: expected.into(), got: got.into() }
+    }
+
+    /// An [`Error::InvalidIndex`] from its three parts.
+    pub(crate) fn invalid_index(
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
+        Error::InvalidIndex { what: what.into(), expected: expected.into(), got: got.into() }
+    }
+
+    /// An [`Error::InvalidType`] from its three parts.
+    pub(crate) fn invalid_type(
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
+        Error::InvalidType { what: what.into(), expected: expected.into(), got: got.into() }
     }
 
     /// An [`Error::Io`] for `path`, saying what was being done.

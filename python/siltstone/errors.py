@@ -6,6 +6,7 @@ __all__ = [
     "CorruptError",
     "ExistsError",
     "InvalidError",
+    "InvalidIndexError",
     "InvalidTypeError",
     "NotFoundError",
     "NotOursError",
@@ -27,6 +28,10 @@ class SiltstoneError(Exception):
 
 class InvalidError(SiltstoneError, ValueError):
     """The caller broke a documented rule. Nothing was written."""
+
+
+class InvalidIndexError(InvalidError, IndexError):
+    """The index of a series is of a kind that the call cannot take. Nothing was written."""
 
 
 class InvalidTypeError(InvalidError, TypeError):

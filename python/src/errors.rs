@@ -8,6 +8,8 @@ use siltstone::Error;
 pub(crate) fn to_py(error: Error) -> PyErr {
     let class = match &error {
         Error::Invalid { .. } => "InvalidError",
+        Error::InvalidIndex { .. } => "InvalidIndexError",
+        Error::InvalidType { .. } => "InvalidTypeError",
         Error::NotFound { .. } => "NotFoundError",
         Error::Exists { .. } => "ExistsError",
         Error::NotOurs { .. } => "NotOursError",

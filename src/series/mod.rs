@@ -12,6 +12,7 @@ mod index;
 mod parquet_folder;
 #[cfg(feature = "postgresql")]
 mod postgresql;
+pub mod process;
 mod sqlite;
 pub mod tree;
 mod url;

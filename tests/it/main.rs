@@ -16,6 +16,8 @@ mod series_parquet;
 #[cfg(all(unix, feature = "postgresql"))]
 mod series_postgres;
 mod series_sql;
+mod series_process;
+mod series_rules;
 mod series_sqlite;
 mod series_tree;
 mod shared;

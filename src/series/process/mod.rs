@@ -1,0 +1,37 @@
+//! Functions of series: each takes a series and gives a new one, and keeps nothing.
+//!
+//! - A missing value is an Arrow null or NaN: both are left out of every sum and filled by every interpolation.
+//!   Where a result has no value, it is NaN; or null, if the series had nulls or a dtype that knows them.
+//! - Times are compared by their index values: order and duplicates are as [`Series`] keeps them.
+//! - Local time (days, weeks, months, partial dates) is that of the zone of the index, by the time zone
+//!   database that is built in. Where the clocks go back, a local time that comes twice means the first; where they go
+//!   forward, a local time that does not come means the instant of the change.
+
+mod aggregate;
+mod average;
+mod bins;
+mod datetime;
+mod frequency;
+mod interpolate;
+mod normalize;
+mod predict;
+mod replace;
+mod resample;
+mod subset;
+mod time_index;
+mod timespan;
+
+pub use aggregate::Aggregation;
+pub use average::average;
+pub use datetime::parse_time;
+pub use frequency::Frequency;
+pub use interpolate::{By, interpolate};
+pub use normalize::normalize_index;
+pub use predict::predict_from_previous_point;
+pub use replace::{Replacement, replace_ranges};
+pub use resample::resample;
+pub use subset::{label_range, subset, subset_rank};
+pub use timespan::parse_timespan;
+
+use super::data::Series;
+use super::index::{IndexRange, IndexValue, IndexValues};
