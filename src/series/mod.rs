@@ -7,6 +7,7 @@ mod backend;
 pub mod conformance;
 mod container;
 mod data;
+pub mod described;
 mod in_memory;
 mod index;
 mod parquet_folder;
@@ -14,6 +15,7 @@ mod parquet_folder;
 mod postgresql;
 pub mod process;
 mod sqlite;
+mod text;
 pub mod tree;
 mod url;
 
