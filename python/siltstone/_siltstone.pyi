@@ -215,6 +215,14 @@ _SeriesParts = tuple[str | None, str | None, str, _SeriesColumn, _SeriesColumn]
 _SeriesEnd = tuple[bool, int | float | str] | None
 
 @final
+def series_import(
+    store: SeriesStore, path: _Path, name: str | None, flags: tuple[bool, bool]
+) -> str: ...
+def series_write_described(
+    store: SeriesStore, dataset: str, path: _Path, overwrite: bool
+) -> int: ...
+
+
 class SeriesStore:
     @staticmethod
     def open(url: str) -> SeriesStore: ...

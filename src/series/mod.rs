@@ -11,6 +11,7 @@ pub mod described;
 mod in_memory;
 mod index;
 mod parquet_folder;
+mod points;
 #[cfg(feature = "postgresql")]
 mod postgresql;
 pub mod process;
@@ -25,6 +26,7 @@ pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use parquet_folder::ParquetBackend;
+pub use points::{Appended, Overlap, PointsOptions, append_points, read_points};
 #[cfg(feature = "postgresql")]
 pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;

@@ -16,9 +16,9 @@ mod series_described;
 mod series_parquet;
 #[cfg(all(unix, feature = "postgresql"))]
 mod series_postgres;
-mod series_sql;
 mod series_process;
 mod series_rules;
+mod series_sql;
 mod series_sqlite;
 mod series_tree;
 mod shared;

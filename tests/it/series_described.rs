@@ -144,10 +144,13 @@ fn a_hostile_zip_reads_nothing_else() {
 
     let trap = here.join("trap");
     let code = format!("x: !!python/object/apply:os.mkdir ['{}']\n", trap.display());
-    write_zip(&path, &[
-        ("A#1_metadata.yaml", &(known.clone() + &code)),
-        ("A#1_data/A#1_RAW#1.csv", "t,v\n1,1\n2,x\n"),
-    ]);
+    write_zip(
+        &path,
+        &[
+            ("A#1_metadata.yaml", &(known.clone() + &code)),
+            ("A#1_data/A#1_RAW#1.csv", "t,v\n1,1\n2,x\n"),
+        ],
+    );
     let found = described::read(&path, Limits::default()).unwrap();
     assert!(found.left_behind[0].why.contains("line 3"), "{found:?}");
     assert!(found.notes[0].contains("os.mkdir") && !trap.exists(), "{found:?}");

@@ -29,6 +29,7 @@ from siltstone.series._backends import (
 )
 from siltstone.series._config import StorageConfig, create_backend
 from siltstone.series._container import SeriesContainer
+from siltstone.series._described import export_dataset, import_dataset
 
 __all__ = [
     "Backend",
@@ -45,5 +46,7 @@ __all__ = [
     "StorageBackend",
     "StorageConfig",
     "create_backend",
+    "export_dataset",
+    "import_dataset",
     "open",
 ]

@@ -17,11 +17,8 @@ use crate::series::sqlite::LINEAGE;
 use crate::series::text::{Column, Field, index_by};
 
 /// How the described file is known. It is opened for reading alone, so that nothing is taken over.
-static DESCRIBED: Adoption = Adoption {
-    lineage: &LINEAGE,
-    tables: &["time_series_data", "time_series_metadata"],
-    sql: "",
-};
+static DESCRIBED: Adoption =
+    Adoption { lineage: &LINEAGE, tables: &["time_series_data", "time_series_metadata"], sql: "" };
 static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
 
 /// Reads what is there.
@@ -33,11 +30,10 @@ pub(super) fn read(path: &Path) -> Result<Described> {
             let expected = "a store of the described system";
             return Err(Error::invalid(path.display().to_string(), expected, why));
         }
-        let columns: Vec<String> = tx.query(
-            "SELECT name FROM pragma_table_info('time_series_data')",
-            [],
-            |row| Ok(row.get(0)?),
-        )?;
+        let columns: Vec<String> =
+            tx.query("SELECT name FROM pragma_table_info('time_series_data')", [], |row| {
+                Ok(row.get(0)?)
+            })?;
         // Without numbers the points are in the order in which they were put in.
         let order = if columns.iter().any(|name| name == "idx") { "idx" } else { "rowid" };
         let keys: Vec<String> = tx.query(
@@ -57,7 +53,8 @@ pub(super) fn read(path: &Path) -> Result<Described> {
 }
 
 fn one(tx: &ReadTx<'_>, key: &str, order: &str, notes: &mut Vec<String>) -> Result<LooseSeries> {
-    let has_name = "SELECT 1 FROM pragma_table_info('time_series_metadata') WHERE name = 'series_name'";
+    let has_name =
+        "SELECT 1 FROM pragma_table_info('time_series_metadata') WHERE name = 'series_name'";
     let has_name = tx.query_one(has_name, [], |_| Ok(()))?.is_some();
     let name = if has_name { "series_name" } else { "NULL" };
     let sql = format!("SELECT metadata_json, {name} FROM main.time_series_metadata WHERE key = ?1");

@@ -91,7 +91,9 @@ pub fn import(
         let (metadata, sources) = pack(&record);
         let record = |(name, record)| Change::Record { name, record: Some(record) };
         changes.extend(sources.into_iter().map(record));
-        report.notes.push(format!("{key:?} is kept under that key: nothing tells its dataset and signal"));
+        report
+            .notes
+            .push(format!("{key:?} is kept under that key: nothing tells its dataset and signal"));
         changes.push(Change::Save { key, series, metadata });
     }
     let mut new = Vec::new();

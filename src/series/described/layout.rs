@@ -37,7 +37,8 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
         found.datasets.push(dataset);
     }
     if found.datasets.is_empty() && found.left_behind.is_empty() {
-        let expected = "a dataset or signal of the described system: NAME_metadata.yaml and NAME_data/";
+        let expected =
+            "a dataset or signal of the described system: NAME_metadata.yaml and NAME_data/";
         let place = files.place().display().to_string();
         return Err(Error::invalid(place, expected, "no such file"));
     }
@@ -84,7 +85,8 @@ fn dataset(
         };
         known.entry("name").or_insert_with(|| name.clone().into());
         // The folder has the name that the signal has among the signals.
-        let folders = [format!("{folder}{}_data/", file_name(&name)), format!("{folder}{name}_data/")];
+        let folders =
+            [format!("{folder}{}_data/", file_name(&name)), format!("{folder}{name}_data/")];
         let [safe, plain] = folders;
         let there = files.names().iter().any(|file| file.starts_with(&safe));
         signals.extend(signal(files, known, if there { &safe } else { &plain }, found));

@@ -8,14 +8,13 @@
 //!
 //! Nothing is unpacked to the disk, nothing that a file names is opened or run, and no file is changed.
 
-mod database;mod files;
+mod database;
+mod files;
 mod import;
 mod layout;
 mod parquet;
-
 mod record;
 mod write;
-
 mod yaml;
 
 use std::path::Path;
@@ -23,7 +22,6 @@ use std::path::Path;
 pub use files::Limits;
 pub use import::{ImportOptions, ImportReport, import};
 pub use write::{WriteDatasetOptions, write_dataset};
-
 
 use super::backend::Change;
 use super::data::{Metadata, Series};
@@ -159,7 +157,11 @@ impl DescribedDataset {
     pub fn into_changes(mut self, name: Option<&str>) -> Result<Vec<Change>> {
         let name = name.filter(|name| !name.is_empty()).unwrap_or(&self.record.name).to_owned();
         if name.is_empty() {
-            return Err(Error::invalid("the name of the dataset", "a text that is not empty", "\"\""));
+            return Err(Error::invalid(
+                "the name of the dataset",
+                "a text that is not empty",
+                "\"\"",
+            ));
         }
         self.record.name.clone_from(&name);
         let (mut changes, mut records) = (Vec::new(), Vec::<(String, Metadata)>::new());
@@ -201,8 +203,11 @@ fn place_series(found: &mut Described, dataset: &str, (key, series): (String, De
     let at = signals.iter().position(|known| known.record.name == signal);
     let at = at.unwrap_or_else(|| {
         // The store keeps no unit; the described system calls an unknown one so.
-        let record =
-            SignalRecord { name: signal.to_owned(), units: "unit".into(), ..SignalRecord::default() };
+        let record = SignalRecord {
+            name: signal.to_owned(),
+            units: "unit".into(),
+            ..SignalRecord::default()
+        };
         signals.push(DescribedSignal { record, series: Vec::new() });
         signals.len() - 1
     });

@@ -33,7 +33,11 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
     Ok(found)
 }
 
-fn one(files: &mut Files, (name, stem): (&str, &str), found: &mut Described) -> Result<LooseSeries> {
+fn one(
+    files: &mut Files,
+    (name, stem): (&str, &str),
+    found: &mut Described,
+) -> Result<LooseSeries> {
     let meta = format!("{stem}_meta.yaml");
     let known = match files.text(&meta)? {
         Some(text) => yaml::read(&text, &meta, &mut found.notes)?,
@@ -167,11 +171,17 @@ pub(super) fn as_dtype(
     // Where pandas has NaN, its files have a missing value.
     let values: ArrayRef = match (kind.missing, &kind.data_type) {
         (Missing::Nan, DataType::Float64) => Arc::new(
-            values.as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN))
+            values
+                .as_primitive::<Float64Type>()
+                .iter()
+                .map(|v| v.unwrap_or(f64::NAN))
                 .collect::<arrow_array::Float64Array>(),
         ),
         (Missing::Nan, DataType::Float32) => Arc::new(
-            values.as_primitive::<Float32Type>().iter().map(|v| v.unwrap_or(f32::NAN))
+            values
+                .as_primitive::<Float32Type>()
+                .iter()
+                .map(|v| v.unwrap_or(f32::NAN))
                 .collect::<arrow_array::Float32Array>(),
         ),
         (Missing::Refused, _) if values.null_count() > 0 => {

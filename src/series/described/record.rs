@@ -70,7 +70,8 @@ pub(super) struct Beside {
 
 /// Reads it. A step of a kind that nobody knows is one of another kind.
 pub(super) fn beside(mut value: Metadata, what: &str) -> Result<Beside> {
-    for step in value.get_mut("processing_steps").and_then(Value::as_array_mut).into_iter().flatten()
+    for step in
+        value.get_mut("processing_steps").and_then(Value::as_array_mut).into_iter().flatten()
     {
         let Some(step) = step.as_object_mut() else { continue };
         as_texts(step);
@@ -91,13 +92,12 @@ pub(super) fn beside(mut value: Metadata, what: &str) -> Result<Beside> {
         _ => None,
     };
     let index = match value.remove("index_metadata") {
-        Some(index @ Value::Object(_)) => {
-            serde_json::from_value::<IndexMetadata>(strip(index)).map_err(|e| Error::Corrupt {
+        Some(index @ Value::Object(_)) => serde_json::from_value::<IndexMetadata>(strip(index))
+            .map_err(|e| Error::Corrupt {
                 place: what.to_owned(),
                 what: "the metadata of the index".into(),
                 why: e.to_string(),
-            })?
-        }
+            })?,
         _ => IndexMetadata::default(),
     };
     let index = IndexMetadata { time_zone: index.time_zone.as_deref().map(zone_name), ..index };

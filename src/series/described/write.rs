@@ -74,7 +74,8 @@ pub fn write_dataset(
 
 fn write(backend: &dyn StorageBackend, dataset: &str, sink: &mut Sink) -> Result<Written> {
     let record = backend.record(&dataset_record(dataset))?;
-    let keys = backend.list_keys(&format!("{}/", escape(dataset)))?;
+    let mut keys = backend.list_keys(&format!("{}/", escape(dataset)))?;
+    keys.retain(|key| of_key(dataset, key).is_some());
     let mut known = match (record, keys.is_empty()) {
         (Some(record), _) => record,
         (None, false) => json_of(&crate::series::tree::DatasetRecord::new(dataset)),
@@ -86,7 +87,7 @@ fn write(backend: &dyn StorageBackend, dataset: &str, sink: &mut Sink) -> Result
     let stem = file_name(dataset);
     let prefix = format!("signal/{}/", escape(dataset));
     let mut signals = Metadata::new();
-    let mut blank = |signals: &mut Metadata, name: &str| -> Result<()> {
+    let blank = |signals: &mut Metadata, name: &str| -> Result<()> {
         if !signals.contains_key(name) {
             let record = backend.record(&signal_record(dataset, name))?;
             let own = || json_of(&crate::series::tree::SignalRecord::new(name, "unit"));
@@ -162,7 +163,11 @@ fn csv(series: &Series, name: &str) -> Result<String> {
     let mut out = format!("{},{}\n", field(header[0]), quoted(header[1]));
     for (index, value) in index.iter().zip(&values) {
         let index = index.as_deref().unwrap_or_default();
-        out.push_str(&format!("{},{}\n", quoted(index), value.as_deref().map_or(String::new(), quoted)));
+        out.push_str(&format!(
+            "{},{}\n",
+            quoted(index),
+            value.as_deref().map_or(String::new(), quoted)
+        ));
     }
     Ok(out)
 }

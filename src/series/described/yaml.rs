@@ -139,7 +139,9 @@ impl<'a> Reader<'a> {
             None | Some("seq" | "map" | "omap" | "python/list" | "python/dict") => value,
             Some("python/tuple") => json!({"$silt": "tuple", "value": value}),
             Some("python/object/apply:numpy.dtype") => dtype(&value).unwrap_or(value),
-            Some(name) if name.starts_with("python/object/apply:numpy") && name.ends_with(".scalar") => {
+            Some(name)
+                if name.starts_with("python/object/apply:numpy") && name.ends_with(".scalar") =>
+            {
                 match (&value[0], &value[1]["value"]) {
                     (Value::String(dtype), Value::String(bytes)) => {
                         json!({"$silt": "scalar", "value": [dtype, [], bytes]})
@@ -191,7 +193,9 @@ fn mapping(pairs: Vec<(Value, Value)>) -> Value {
 fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return true.into(),
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            return true.into();
+        }
         "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
             return false.into();
         }

@@ -40,11 +40,15 @@ pub(in crate::series) fn index_by(
         "RangeIndex" | "Int64Index" => Kind::new(DataType::Int64, Missing::Refused),
         "Float64Index" => Kind::new(DataType::Float64, Missing::Nan),
         "CategoricalIndex" => return categories(column, known, place),
-        "" => return Ok(detect_index(column, known.time_zone.clone().as_deref(), place)?.with(known)),
+        "" => {
+            return Ok(detect_index(column, known.time_zone.clone().as_deref(), place)?.with(known));
+        }
         // Periods and intervals are kept as the texts that they are.
         "PeriodIndex" | "IntervalIndex" | "MultiIndex" => Kind::new(DataType::Utf8, Missing::Null),
         _ => match Kind::of_dtype(&dtype) {
-            Some(kind) if kind.data_type == DataType::Boolean => return booleans(column, known, place),
+            Some(kind) if kind.data_type == DataType::Boolean => {
+                return booleans(column, known, place);
+            }
             Some(kind) if kind.dtype.as_deref() != Some("category") => kind,
             _ => Kind::new(DataType::Utf8, Missing::Null),
         },
@@ -92,9 +96,11 @@ fn categories(
         let code = code.ok_or_else(|| {
             super::bad_line(place, *line, "one of the categories of the index", &field.text)
         })?;
-        codes.push(i32::try_from(code).map_err(|_| {
-            Error::invalid(place, "fewer than 2^31 categories", code.to_string())
-        })?);
+        codes.push(
+            i32::try_from(code).map_err(|_| {
+                Error::invalid(place, "fewer than 2^31 categories", code.to_string())
+            })?,
+        );
     }
     let of_texts = known.categories.iter().flatten().all(Value::is_string);
     known.closed = known.closed.or_else(|| of_texts.then(|| "object".to_owned()));
@@ -130,7 +136,8 @@ pub(in crate::series) fn detect_index(
         }
     }
     let made = |kind: &str, array: ArrayRef, zone: Option<String>| {
-        let known = IndexMetadata { kind: kind.into(), time_zone: zone, ..IndexMetadata::default() };
+        let known =
+            IndexMetadata { kind: kind.into(), time_zone: zone, ..IndexMetadata::default() };
         Ok(Detected { array, known })
     };
     let head = Column {
@@ -156,9 +163,8 @@ pub(in crate::series) fn detect_index(
         let array = Kind::new(unit, Missing::Refused).read(column, place)?.0;
         return made("DatetimeIndex", array, zone);
     }
-    let is_span = |field: &super::Field<'_>| {
-        crate::series::process::parse_timespan(&field.text).is_ok()
-    };
+    let is_span =
+        |field: &super::Field<'_>| crate::series::process::parse_timespan(&field.text).is_ok();
     if !head.fields.is_empty() && head.fields.iter().all(is_span) {
         let span = Kind::new(DataType::Duration(TimeUnit::Nanosecond), Missing::Refused);
         return made("TimedeltaIndex", span.read(column, place)?.0, None);
@@ -178,7 +184,8 @@ pub(in crate::series) fn zone_name(name: &str) -> String {
     if ["utc", "tzutc()", "datetime.timezone.utc", "Etc/UTC"].contains(&name) {
         return "UTC".into();
     }
-    if let Some(minutes) = name.strip_prefix("pytz.FixedOffset(").and_then(|s| s.strip_suffix(')')) {
+    if let Some(minutes) = name.strip_prefix("pytz.FixedOffset(").and_then(|s| s.strip_suffix(')'))
+    {
         if let Ok(minutes) = minutes.parse::<i32>() {
             let sign = if minutes < 0 { '-' } else { '+' };
             return format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
@@ -192,7 +199,8 @@ pub(in crate::series) fn zone_name(name: &str) -> String {
 
 /// Texts as categories, in the order of their bytes: the dtype that says them, and the code of each.
 pub(in crate::series) fn category_dtype(texts: &[Option<&str>]) -> (String, Vec<Option<i32>>) {
-    let sorted: Vec<&str> = texts.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let sorted: Vec<&str> =
+        texts.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let known = json!({"categories": sorted, "dtype": "object", "ordered": false});
     let code = |text: &str| sorted.binary_search(&text).ok().and_then(|at| i32::try_from(at).ok());
     let codes = texts.iter().map(|text| text.and_then(code)).collect();

@@ -8,7 +8,7 @@ mod index;
 mod scan;
 
 pub(super) use column::{Column, Kind, Missing, detect, per_second};
-pub(super) use index::{category_dtype, index_by, zone_name};
+pub(super) use index::{category_dtype, detect_index, index_by, zone_name};
 pub(super) use scan::{Field, Row, Rows, find_separator};
 
 use crate::error::Error;

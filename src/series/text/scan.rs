@@ -138,7 +138,8 @@ mod tests {
 
     fn read(text: &str, separator: char) -> Vec<(u64, Vec<String>)> {
         let plain = |row: Row<'_>| {
-            let show = |f: Field<'_>| if f.quoted { format!("<{}>", f.text) } else { f.text.into() };
+            let show =
+                |f: Field<'_>| if f.quoted { format!("<{}>", f.text) } else { f.text.into() };
             (row.line, row.fields.into_iter().map(show).collect())
         };
         Rows::new(text, separator).map(plain).collect()
