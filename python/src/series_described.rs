@@ -17,8 +17,9 @@ pub(crate) fn series_import(
     store: &SeriesStore,
     path: PathBuf,
     name: Option<String>,
-    (overwrite, strict): (bool, bool),
+    flags: (bool, bool),
 ) -> PyResult<String> {
+    let (overwrite, strict) = flags;
     let options = ImportOptions { name, overwrite, strict, limits: Limits::default() };
     let report = py.enter(|| import(store.backend(), &path, &options, |_, _| Ok(())))?;
     Ok(serde_json::to_string(&report).expect("a report is JSON"))
