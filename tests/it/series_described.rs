@@ -63,10 +63,18 @@ fn each_described_store_is_imported_as_it_was() {
         let backend = MemoryBackend::new();
         let report = import(&backend, &path);
         let counted = (report.series, report.points, report.unchanged);
-        assert_eq!(counted, (5, 2284 * 2 + 100 + 8759 + 365, 0), "{store}: {report:?}");
+        // Its database holds three of the five.
+        let is_sql = store.ends_with(".db");
+        let seattle = if is_sql { (0, 0) } else { (2, 8759 + 365) };
+        let all = 3 + seattle.0;
+        assert_eq!(counted, (all, 2284 * 2 + 100 + seattle.1, 0), "{store}: {report:?}");
         assert!(report.left_behind.is_empty() && report.conflicts.is_empty(), "{report:?}");
         assert_eq!(report.datasets, ["acc"]);
+        let missing = |key: &str| is_sql && key.contains("seattle");
         for (key, index, values) in expected(&folder) {
+            if missing(key) {
+                continue;
+            }
             let (series, metadata) = backend.load(key).unwrap();
             assert_eq!(hashes(&series), (index, values), "{store}: {key}");
             let steps = metadata["processing_steps"].as_array().unwrap();
@@ -78,7 +86,7 @@ fn each_described_store_is_imported_as_it_was() {
             assert!(weekly.is_none() || known.frequency.as_deref() == weekly, "{store}: {key}");
         }
         let again = import(&backend, &path);
-        assert_eq!((again.series, again.unchanged), (0, 5), "{store}: {again:?}");
+        assert_eq!((again.series, again.unchanged), (0, all), "{store}: {again:?}");
         assert!(again.conflicts.is_empty(), "{store}: {again:?}");
     }
 }

@@ -26,6 +26,9 @@ pub(in crate::series) enum Missing {
     Refused,
 }
 
+/// What a text says, in ns.
+type ReadNs<'a> = dyn Fn(&str) -> Result<i128> + 'a;
+
 /// What the texts of a column are: an Arrow type, and the dtype where the type does not tell it.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::series) struct Kind {
@@ -168,7 +171,7 @@ impl Kind {
         &self,
         column: &Column<'_>,
         place: &str,
-        (expected, ns, unit): (&str, &dyn Fn(&str) -> Result<i128>, TimeUnit),
+        (expected, ns, unit): (&str, &ReadNs<'_>, TimeUnit),
     ) -> Result<Vec<Option<i64>>> {
         let size = 1_000_000_000 / i128::from(per_second(unit));
         let read = |text: &str| -> Option<i64> {

@@ -184,12 +184,11 @@ pub(in crate::series) fn zone_name(name: &str) -> String {
     if ["utc", "tzutc()", "datetime.timezone.utc", "Etc/UTC"].contains(&name) {
         return "UTC".into();
     }
-    if let Some(minutes) = name.strip_prefix("pytz.FixedOffset(").and_then(|s| s.strip_suffix(')'))
-    {
-        if let Ok(minutes) = minutes.parse::<i32>() {
-            let sign = if minutes < 0 { '-' } else { '+' };
-            return format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
-        }
+    let minutes = name.strip_prefix("pytz.FixedOffset(").and_then(|rest| rest.strip_suffix(')'));
+    if let Some(minutes) = minutes.and_then(|minutes| minutes.parse::<i32>().ok()) {
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let minutes = minutes.unsigned_abs();
+        return format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60);
     }
     match name.strip_prefix("UTC") {
         Some(offset) if offset.starts_with(['+', '-']) => offset.to_owned(),
