@@ -77,5 +77,11 @@ class StorageError(SiltstoneError, OSError):
     """The operating system refused: permission, missing folder, full disk. Nothing was written."""
 
 
+class ServerError(SiltstoneError, OSError):
+    """A server refused, could not be reached, or went away. Nothing was written, unless it went away while it was
+    told to commit: then all of it may have been.
+    """
+
+
 class SqliteError(SiltstoneError):
     """SQLite refused for a reason of its own. Nothing was written."""

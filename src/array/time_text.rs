@@ -80,7 +80,7 @@ fn civil(second: i64) -> Option<DateTime> {
 }
 
 fn offset_s(zone: &TimeZone, second: i64) -> i64 {
-    let time = Timestamp::from_second(second).unwrap_or_else(|_| match second {
+    let time = Timestamp::from_second(second).unwrap_or(match second {
         ..0 => Timestamp::MIN,
         _ => Timestamp::MAX,
     });

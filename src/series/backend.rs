@@ -33,6 +33,14 @@ pub enum Change {
         /// What the user keeps beside it from now on.
         metadata: Metadata,
     },
+    /// What is known of the index of a series that stays as it is: a frequency that still holds after points were
+    /// appended.
+    SetIndexMetadata {
+        /// The key of the series.
+        key: String,
+        /// What is known from now on.
+        index: IndexMetadata,
+    },
     /// A series is no longer there.
     Delete {
         /// Its key.

@@ -212,7 +212,11 @@ fn metadata_come_back(backend: &dyn StorageBackend) {
     let other = metadata(json!({"other": 1}));
     let set = Change::SetMetadata { key: "k".into(), metadata: other.clone() };
     backend.commit(&[set]).unwrap();
-    assert_eq!(backend.load("k").unwrap(), (series, other));
+    assert_eq!(backend.load("k").unwrap(), (series.clone(), other.clone()));
+    let index = IndexMetadata { frequency: Some("2s".into()), ..IndexMetadata::default() };
+    let set = Change::SetIndexMetadata { key: "k".into(), index: index.clone() };
+    backend.commit(&[set]).unwrap();
+    assert_eq!(backend.load("k").unwrap(), (series.with_index_metadata(index), other));
 }
 
 fn any_text_is_a_key(backend: &dyn StorageBackend) {
@@ -437,6 +441,9 @@ fn not_found(backend: &dyn StorageBackend) {
     missing(backend.copy("x/y", "z").unwrap_err());
     missing(backend.load_range("x/y", &IndexRange::all()).unwrap_err());
     missing(backend.scan("x/y", &IndexRange::all()).unwrap_err());
+    let index = IndexMetadata::default();
+    let set = Change::SetIndexMetadata { key: "x/y".into(), index };
+    assert!(matches!(backend.commit(&[set]), Err(Error::NotFound { .. })));
     let set = Change::SetMetadata { key: "x/y".into(), metadata: Metadata::new() };
     missing(backend.commit(&[set]).unwrap_err());
     assert!(!backend.exists("x/y").unwrap());

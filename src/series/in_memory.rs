@@ -49,6 +49,11 @@ impl Kept {
             Change::SetMetadata { key, metadata } => {
                 self.series.get_mut(&key).ok_or_else(|| not_found(&key, PLACE))?.1 = metadata;
             }
+            Change::SetIndexMetadata { key, index } => {
+                let (series, _) =
+                    self.series.get_mut(&key).ok_or_else(|| not_found(&key, PLACE))?;
+                *series = series.clone().with_index_metadata(index);
+            }
             Change::Delete { key } => {
                 self.series.remove(&key).ok_or_else(|| not_found(&key, PLACE))?;
             }

@@ -17,6 +17,7 @@ mod postgresql;
 pub mod process;
 mod sqlite;
 mod text;
+mod transfer;
 pub mod tree;
 mod url;
 
@@ -31,4 +32,5 @@ pub use points::{Appended, Overlap, PointsOptions, append_points, read_points};
 pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::{VIEW, verify};
+pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
 pub use url::open;

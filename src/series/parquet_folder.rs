@@ -199,6 +199,10 @@ impl Commit<'_> {
                 let (series, _) = self.get(key)?;
                 self.put(key, &series, metadata)
             }
+            Change::SetIndexMetadata { key, index } => {
+                let (series, metadata) = self.get(key)?;
+                self.put(key, &series.with_index_metadata(index.clone()), &metadata)
+            }
             Change::Delete { key } => self.remove(key),
             Change::Rename { from, to } => {
                 self.copy(from, to)?;

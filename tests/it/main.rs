@@ -20,6 +20,7 @@ mod series_process;
 mod series_rules;
 mod series_sql;
 mod series_sqlite;
+mod series_transfer;
 mod series_tree;
 mod shared;
 mod store;

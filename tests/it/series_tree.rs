@@ -45,8 +45,11 @@ fn backends(folder: &std::path::Path) -> Vec<Arc<dyn StorageBackend>> {
     ]
 }
 
-/// What a dataset is, to compare: everything but the points, and the points.
-fn content(dataset: &Dataset) -> Vec<(SignalRecord, Vec<(String, String, Series)>)> {
+/// A series to compare: its name, what is known of it, its points.
+type Content = (String, String, Series);
+
+/// What a dataset is, to compare.
+fn content(dataset: &Dataset) -> Vec<(SignalRecord, Vec<Content>)> {
     let series = |signal: &Signal| {
         let one = |ts: &siltstone::series::tree::TimeSeries| {
             (ts.name().to_owned(), format!("{:?}", ts.record()), ts.series().unwrap())
@@ -74,7 +77,7 @@ fn a_dataset_is_rebuilt_from_its_backend() {
         assert_eq!(made, ["NH4/N#1_HALF#1", "NH4/N#1_HALF#2"]);
         let made = signal.process(&[&made[0]], half, &Output::named(&["QUARTER"])).unwrap();
         assert_eq!(made, ["NH4/N#1_QUARTER#1"]);
-        plant.process(&[&inputs[1], &made[0]], first, &Output::next()).unwrap();
+        plant.process(&[inputs[1], &made[0]], first, &Output::next()).unwrap();
         plant.save().unwrap();
 
         let again = Dataset::open(backend.clone(), "plant/1").unwrap();

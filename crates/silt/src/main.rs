@@ -25,6 +25,7 @@ mod restore;
 mod resume;
 mod rows;
 mod series;
+mod series_copy;
 mod settle;
 mod state;
 mod stats;

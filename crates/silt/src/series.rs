@@ -21,7 +21,7 @@ use crate::{human, interrupt};
 
 /// Look into a store of series, draw them, export and pack them
 ///
-/// A store is a file, or an address: sqlite:FILE, parquet:DIR.
+/// A store is a file, or an address: sqlite:FILE, parquet:DIR, postgresql://HOST/DATABASE.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt series ls plant.db --prefix line
@@ -39,6 +39,7 @@ enum What {
     Plot(Plot),
     Export(Export),
     Import(import::Import),
+    Copy(crate::series_copy::Copy),
     Settle(Settle),
     Rm(Rm),
 }
@@ -50,13 +51,14 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Plot(args) => plot(args, console),
         What::Export(args) => export(args, console),
         What::Import(args) => import::run(args, console),
+        What::Copy(args) => crate::series_copy::run(args, console),
         What::Settle(args) => settle(args, console),
         What::Rm(args) => rm(args, console),
     }
 }
 
 /// The path of a file that an address names; `None` for another kind of store.
-fn file_of(store: &str) -> Option<&Path> {
+pub(crate) fn file_of(store: &str) -> Option<&Path> {
     let path = match store.split_once(':') {
         Some(("sqlite", path)) => path.strip_prefix("///").unwrap_or(path),
         Some(("memory" | "parquet", _)) => return None,
@@ -68,7 +70,7 @@ fn file_of(store: &str) -> Option<&Path> {
 }
 
 /// A store to look at: nothing is made or changed.
-fn open_to_look(store: &str) -> Outcome<Box<dyn StorageBackend>> {
+pub(crate) fn open_to_look(store: &str) -> Outcome<Box<dyn StorageBackend>> {
     if let Some(path) = file_of(store) {
         let db = Database::builder(path).open_read_only()?;
         return Ok(Box::new(SqliteBackend::over(db)?));

@@ -54,7 +54,7 @@ impl Extent {
     pub(super) fn new(extent: Option<(IndexValue, IndexValue)>, last: Option<IndexValue>) -> Self {
         let (least, greatest) = extent.unzip();
         // Behind NaN nothing is in order.
-        let last = last.filter(|last| last == last);
+        let last = last.filter(|last| !matches!(last, IndexValue::Float(x) if x.is_nan()));
         let value = |value: Option<IndexValue>| {
             value.map(|value| match value {
                 IndexValue::Int(n) => Value::Int(n),
@@ -188,11 +188,10 @@ fn rows(client: &mut Client, found: &Found, range: &IndexRange) -> Result<String
             Bound::Included(IndexValue::Int(n)) | Bound::Excluded(IndexValue::Int(n)) => {
                 condition += &format!(" AND index_int {comparison} ({n})");
             }
-            Bound::Included(IndexValue::Float(x)) | Bound::Excluded(IndexValue::Float(x)) => {
-                if x.is_finite() {
-                    condition +=
-                        &format!(" AND index_float {comparison} ({x:e})::double precision");
-                }
+            Bound::Included(IndexValue::Float(x)) | Bound::Excluded(IndexValue::Float(x))
+                if x.is_finite() =>
+            {
+                condition += &format!(" AND index_float {comparison} ({x:e})::double precision");
             }
             _ => {}
         }

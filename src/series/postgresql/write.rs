@@ -33,6 +33,13 @@ pub(super) fn apply(client: &mut Client, change: &Change, place: &str) -> Result
             let changed = client.execute(sql, &[&digest(key), &json(metadata)])?;
             there(changed, key, place)
         }
+        Change::SetIndexMetadata { key, index } => {
+            let mut found = must_find(client, key, place)?;
+            found.info.head.index = index.clone();
+            let sql = "UPDATE siltstone_series SET head = $2 WHERE id = $1";
+            client.execute(sql, &[&found.id, &json(&found.info.head)])?;
+            Ok(())
+        }
         Change::Delete { key } => {
             let removed = remove(client, key)?;
             there(removed, key, place)

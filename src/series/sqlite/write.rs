@@ -24,6 +24,12 @@ pub(super) fn apply(tx: &WriteTx<'_>, change: &Change, place: &str) -> Result<()
             let sql = "UPDATE series SET metadata = ?2 WHERE key = ?1";
             there(tx.execute(sql, (key, to_json(metadata)))?, key, place)
         }
+        Change::SetIndexMetadata { key, index } => {
+            let mut found = find(tx, key, place)?;
+            found.info.head.index = index.clone();
+            let sql = "UPDATE series SET head = ?2 WHERE id = ?1";
+            tx.execute(sql, (found.id, to_json(&found.info.head))).map(drop)
+        }
         Change::Delete { key } => there(remove(tx, key)?, key, place),
         Change::Rename { from, to } => {
             let found = find(tx, from, place)?;

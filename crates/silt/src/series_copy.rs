@@ -1,0 +1,88 @@
+//! `silt series copy`: series from one store into another.
+
+use std::time::Instant;
+
+use serde_json::json;
+use siltstone::series::{self, SqliteBackend, StorageBackend, TransferOptions};
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::series::{file_of, open_to_look};
+use crate::{human, interrupt};
+
+/// Copy series, and the datasets they belong to, from one store into another
+///
+/// Each series is written, read back, compared by count and checksum, and only then gets its key. What the
+/// target has already, equal in everything, is passed over: a copy that was interrupted is taken up by typing it
+/// again. A series that is another one at the target stays as it is there, is named on stderr, and the exit
+/// code is 3 then.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt series copy --from sqlite:plant.db --to 'postgresql://me@server/plant?sslmode=verify-full'
+  silt series copy --from plant.db --to parquet:plant line#1/")]
+pub(crate) struct Copy {
+    /// The store to read
+    #[arg(long, value_name = "STORE")]
+    from: String,
+
+    /// The store to write; made if there is none
+    #[arg(long, value_name = "STORE")]
+    to: String,
+
+    /// Only series whose keys begin so
+    #[arg(default_value = "", hide_default_value = true)]
+    prefix: String,
+
+    /// Replace series of the target that are others
+    #[arg(long)]
+    overwrite: bool,
+}
+
+pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let start = Instant::now();
+    let source = open_to_look(&args.from)?;
+    let target: Box<dyn StorageBackend> = match file_of(&args.to) {
+        Some(path) => Box::new(SqliteBackend::open(path)?),
+        None => series::open(&args.to)?,
+    };
+    let (prefix, overwrite) = (args.prefix.clone(), args.overwrite);
+    let options = TransferOptions { prefix, overwrite, ..TransferOptions::default() };
+    let mut bar = console.progress("copying", "points");
+    let done =
+        series::transfer(source.as_ref(), target.as_ref(), &options, |done, all| bar.at(done, all));
+    bar.end();
+    let report = done?;
+    for key in &report.first_conflicts {
+        console.warn(&format!("{key:?}: left behind: it is another one at the target"));
+    }
+    let more = report.conflicts.saturating_sub(report.first_conflicts.len() as u64);
+    if more > 0 {
+        console.warn(&format!("{} more left behind", human::count(more)));
+    }
+    let place = target.place();
+    let seconds = start.elapsed();
+    if console.json {
+        console.document(&json!({
+            "from": source.place(),
+            "to": place,
+            "series": report.series,
+            "points": report.points,
+            "records": report.records,
+            "skipped": report.skipped,
+            "conflicts": report.conflicts,
+            "first_conflicts": report.first_conflicts,
+            "seconds": seconds.as_secs_f64(),
+        }))?;
+    } else {
+        console.line(format!(
+            "{}: {} series of {} copied and compared in {}; {} skipped, the same there already",
+            place,
+            human::count(report.series),
+            human::plural(report.points, "point"),
+            human::duration(seconds),
+            human::count(report.skipped),
+        ))?;
+    }
+    Ok(if report.conflicts == 0 { Exit::Done } else { Exit::LeftBehind })
+}
