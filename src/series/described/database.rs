@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Float64Array, StringArray};
 use rusqlite::types::ValueRef;
 use serde_json::Value;
 
-use super::parquet::as_dtype;
+use super::folder::as_dtype;
 use super::record::{Beside, beside, keep};
 use super::{Described, DescribedSeries, LooseSeries, place_series};
 use crate::error::{Error, Result};

@@ -10,9 +10,9 @@
 
 mod database;
 mod files;
+mod folder;
 mod import;
 mod layout;
-mod parquet;
 mod record;
 mod write;
 mod yaml;
@@ -113,7 +113,7 @@ pub fn read(path: impl AsRef<Path>, limits: Limits) -> Result<Described> {
     }
     let files = files::Files::open(path, limits)?;
     if kind.is_dir() && files.names().iter().any(|name| name.ends_with(".parquet")) {
-        return parquet::read(files);
+        return folder::read(files);
     }
     layout::read(files)
 }
