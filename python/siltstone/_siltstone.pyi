@@ -222,7 +222,6 @@ def series_write_described(
     store: SeriesStore, dataset: str, path: _Path, overwrite: bool
 ) -> int: ...
 
-
 class SeriesStore:
     @staticmethod
     def open(url: str) -> SeriesStore: ...

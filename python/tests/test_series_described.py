@@ -35,7 +35,9 @@ def signal(folder: Path) -> Path:
     return folder
 
 
-def test_a_described_signal_is_imported_and_exported_as_foreign_readers_take_it(tmp_path: Path) -> None:
+def test_a_described_signal_is_imported_and_exported_as_foreign_readers_take_it(
+    tmp_path: Path,
+) -> None:
     """Goal: PyYAML and pandas read of an exported zip what the described system would look for."""
     backend = series.open("memory:")
     report = import_dataset(signal(tmp_path / "in"), backend, "plant")
@@ -52,9 +54,13 @@ def test_a_described_signal_is_imported_and_exported_as_foreign_readers_take_it(
     assert known["signals"]["A#1"] == alone
     assert (alone["units"], alone["provenance"]["location"]) == ("mg/l", "yes")
     listed = alone["time_series"]["A#1_RAW#1"]
-    assert listed["values_dtype"] == "float64" and listed["index_metadata"]["type"] == "DatetimeIndex"
+    assert (
+        listed["values_dtype"] == "float64" and listed["index_metadata"]["type"] == "DatetimeIndex"
+    )
     index = pd.to_datetime(read.index, utc=True).tz_convert("Europe/Paris")
     assert (index == kept.index).all()
-    pd.testing.assert_series_equal(read["A#1_RAW#1"].reset_index(drop=True), kept.reset_index(drop=True), check_names=False)
+    pd.testing.assert_series_equal(
+        read["A#1_RAW#1"].reset_index(drop=True), kept.reset_index(drop=True), check_names=False
+    )
     again = import_dataset(tmp_path / "plant.zip", backend)
     assert (again["series"], again["unchanged"], again["conflicts"]) == (0, 1, [])
