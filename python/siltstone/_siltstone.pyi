@@ -251,6 +251,13 @@ def series_transfer(
 ) -> dict[str, Any]: ...
 
 @final
+def series_import(
+    store: SeriesStore, path: _Path, name: str | None, flags: tuple[bool, bool]
+) -> str: ...
+def series_write_described(
+    store: SeriesStore, dataset: str, path: _Path, overwrite: bool
+) -> int: ...
+
 class SeriesStore:
     @staticmethod
     def open(url: str) -> SeriesStore: ...

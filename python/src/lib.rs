@@ -19,6 +19,7 @@ mod query;
 mod report;
 mod results;
 mod series_columns;
+mod series_described;
 mod series_process;
 mod series_store;
 mod series_tree;
@@ -48,6 +49,8 @@ mod _siltstone {
     use super::query::Query;
     #[pymodule_export]
     use super::results::{ResultDataset, Results, detect_results_format};
+    #[pymodule_export]
+    use super::series_described::{series_import, series_write_described};
     #[pymodule_export]
     use super::series_process::{
         series_average, series_interpolate, series_normalize_index, series_predict,

@@ -65,6 +65,13 @@ pub(crate) struct SeriesStore {
     file: Option<SqliteBackend>,
 }
 
+impl SeriesStore {
+    /// The backend of the library.
+    pub(crate) fn backend(&self) -> &dyn StorageBackend {
+        self.inner.as_ref()
+    }
+}
+
 #[pymethods]
 impl SeriesStore {
     #[staticmethod]

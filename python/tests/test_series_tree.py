@@ -544,3 +544,28 @@ def test_a_record_keeps_every_field():
     for kind in (DataProvenance, FunctionInfo, ProcessingStep):
         names = {field.name for field in dataclasses.fields(kind)} - {"more", "output_series_name", "source_code"}
         assert names <= set(kind().model_dump())
+
+
+def test_a_dataset_is_saved_and_loaded_in_the_described_layout(shared, tmp_path):
+    """Goal: in memory or in a backend, there and back; what the described system wrote; nothing else is touched."""
+    acc = Dataset.load(shared / "data/series/described_store/acc.zip")
+    assert acc.name == "acc" and acc.owner == "o" and len(acc["co2#1"]["LIN-INT#1"]) == 2284
+    assert acc["co2#1"]["LIN-INT#1"].processing_steps[0].input_series_names == ["co2#1_RAW#1"]
+    assert "def linear_interpolation" in acc["co2#1"]["LIN-INT#1"].processing_steps[0].function_info.source_code
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "plant.yaml").write_text("mine")
+    dataset = plant(series.open(f"sqlite:{tmp_path}/a.db"))
+    dataset["flow#1"].process(["flow#1_RAW#1"], resample, "D")
+    memory = Dataset(name="plant2", owner="me")
+    memory.add(Signal(points(), name="flow", units="m3/h"))
+    for one in (dataset, memory, acc):
+        assert one.save(tmp_path) is one
+        again = Dataset.load(tmp_path / f"{one.name}.zip")
+        assert again.metadata_dict() == one.metadata_dict()
+        for signal in one:
+            for series_ in signal:
+                same = again[signal.name][series_.name].series
+                pd.testing.assert_series_equal(same, series_.series, check_freq=False, check_index_type=False)
+        with pytest.raises(errors.ExistsError):
+            one.save(tmp_path)
+    assert (tmp_path / "plant.yaml").read_text() == "mine" and (tmp_path / "tmp").is_dir()

@@ -7,13 +7,16 @@ mod backend;
 pub mod conformance;
 mod container;
 mod data;
+pub mod described;
 mod in_memory;
 mod index;
 mod parquet_folder;
+mod points;
 #[cfg(feature = "postgresql")]
 mod postgresql;
 pub mod process;
 mod sqlite;
+mod text;
 mod transfer;
 pub mod tree;
 mod url;
@@ -24,6 +27,7 @@ pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use parquet_folder::ParquetBackend;
+pub use points::{Appended, Overlap, PointsOptions, append_points, read_points};
 #[cfg(feature = "postgresql")]
 pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;

@@ -12,6 +12,7 @@ mod hostile;
 mod postgres_server;
 mod results;
 mod series;
+mod series_described;
 mod series_parquet;
 #[cfg(all(unix, feature = "postgresql"))]
 mod series_postgres;

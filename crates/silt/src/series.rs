@@ -1,14 +1,17 @@
-//! `silt series`: look into a store of series, take one out, pack it.
+//! `silt series`: look into a store of series, put points in, take them out, pack it.
+
+mod import;
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 use siltstone::Database;
+use siltstone::series::described::{WriteDatasetOptions, write_dataset};
 use siltstone::series::{
     self, IndexRange, IndexValue, Series, SeriesInfo, SqliteBackend, StorageBackend,
 };
-use siltstone::table::{self, WriteOptions};
+use siltstone::table::{self, WriteOptions, Written};
 
 use crate::chart::{Canvas, lines};
 use crate::console::Console;
@@ -35,6 +38,7 @@ enum What {
     Show(Show),
     Plot(Plot),
     Export(Export),
+    Import(import::Import),
     Copy(crate::series_copy::Copy),
     Settle(Settle),
     Rm(Rm),
@@ -46,6 +50,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Show(args) => show(args, console),
         What::Plot(args) => plot(args, console),
         What::Export(args) => export(args, console),
+        What::Import(args) => import::run(args, console),
         What::Copy(args) => crate::series_copy::run(args, console),
         What::Settle(args) => settle(args, console),
         What::Rm(args) => rm(args, console),
@@ -250,18 +255,26 @@ fn axis(info: &SeriesInfo, series: &Series) -> Outcome<Vec<String>> {
     Ok(labels)
 }
 
-/// Write a series to a Parquet, Arrow, CSV or JSON-lines file
+/// Write a series to a Parquet, Arrow, CSV or JSON-lines file, or a dataset to a zip or folder
+///
+/// A dataset is written in the layout that the described system reads: YAML, and a CSV file a series.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt series export plant.db line#1/RAW#1 -o raw.parquet")]
+#[command(after_help = "Examples:
+  silt series export plant.db line#1/RAW#1 -o raw.parquet
+  silt series export plant.db --dataset plant -o plant.zip")]
 struct Export {
     /// The store
     store: String,
 
     /// The key of the series
-    key: String,
+    #[arg(required_unless_present = "dataset", conflicts_with = "dataset")]
+    key: Option<String>,
 
-    /// The file; its ending says the form: .parquet, .arrow, .csv, .jsonl
+    /// The name of a dataset, to write all of it
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+
+    /// The file; its ending says the form: .parquet, .arrow, .csv, .jsonl; for a dataset .zip, or a folder
     #[arg(long = "output", short, value_name = "FILE")]
     output: PathBuf,
 
@@ -272,18 +285,31 @@ struct Export {
 
 fn export(args: &Export, console: &mut Console) -> Outcome {
     interrupt::listen();
+    let key = match (&args.key, &args.dataset) {
+        (Some(key), _) => key,
+        (None, dataset) => return export_dataset(dataset.as_deref().unwrap_or(""), args, console),
+    };
     let Some(format) = table::Format::of_path(&args.output) else {
         let path = args.output.display();
         return Err(Failure::said(format!("{path}: expected .parquet, .arrow, .csv or .jsonl")));
     };
     let backend = open_to_look(&args.store)?;
-    let all = backend.info(&args.key)?.length;
-    let batches = backend.scan(&args.key, &IndexRange::all())?;
+    let all = backend.info(key)?.length;
+    let batches = backend.scan(key, &IndexRange::all())?;
     let options = WriteOptions { format, overwrite: args.overwrite };
     let mut bar = console.progress("exporting", "points");
     let written = table::write(&args.output, batches, &options, |done| bar.at(done, all));
     bar.end();
-    let written = written?;
+    told(args, written?, console)
+}
+
+fn export_dataset(dataset: &str, args: &Export, console: &mut Console) -> Outcome {
+    let backend = open_to_look(&args.store)?;
+    let options = WriteDatasetOptions { overwrite: args.overwrite };
+    told(args, write_dataset(backend.as_ref(), dataset, &args.output, &options)?, console)
+}
+
+fn told(args: &Export, written: Written, console: &mut Console) -> Outcome {
     let path = args.output.display().to_string();
     if console.json {
         console

@@ -31,6 +31,7 @@ from siltstone.series._backends import (
 from siltstone.series._config import StorageConfig, create_backend
 from siltstone.series._container import SeriesContainer
 from siltstone.series._dataset import Dataset, DatasetTransformFunctionProtocol, datasets
+from siltstone.series._described import export_dataset, import_dataset
 from siltstone.series._steps import (
     DataProvenance,
     FunctionInfo,
@@ -80,6 +81,8 @@ __all__ = [
     "average_signals",
     "create_backend",
     "datasets",
+    "export_dataset",
+    "import_dataset",
     "linear_interpolation",
     "normalize_index_to_numeric_delta",
     "open",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any, Protocol
 
 from siltstone import _siltstone
@@ -340,6 +342,80 @@ class Dataset:
         """Keep it in a database."""
         self.set_backend(SQLDatabaseAdapter(connection_string), auto_save)
         return self
+
+    def save(self, directory: str | PathLike[str], overwrite: bool = False) -> Dataset:
+        """Write it in the layout that the described system reads: ``NAME.zip`` in this folder.
+
+        Parameters
+        ----------
+        directory : path
+            The folder; made if it is not there. Nothing else in it is touched.
+        overwrite : bool
+            Whether a zip of that name is replaced; all of it or nothing.
+
+        Raises
+        ------
+        siltstone.errors.ExistsError
+            If there is one, and it may not be replaced.
+        """
+        from siltstone.series._described import export_dataset
+
+        if "/" in self.name or os.sep in self.name or self.name in (".", ".."):
+            raise InvalidError(f"the name of a file: expected one without a separator, got {self.name!r}")
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        backend = self._place.backend if self._place is not None and self._place.is_ours else None
+        if backend is None:
+            backend = PandasInMemoryAdapter()
+            self._copy_to(backend)
+        elif self._auto_save:
+            self.save_all()
+        export_dataset(backend, self.name, folder / f"{self.name}.zip", overwrite=overwrite)
+        return self
+
+    @classmethod
+    def load(cls, source_path: str | PathLike[str], dataset_name: str | None = None) -> Dataset:
+        """A dataset of a zip or a folder that the described system wrote, or :meth:`save`; in memory.
+
+        Parameters
+        ----------
+        source_path : path
+            The zip or folder; nothing is unpacked, and nothing beside it is touched.
+        dataset_name : str, optional
+            Its name there; needed if there are several.
+
+        Raises
+        ------
+        siltstone.errors.InvalidError
+            If some of it cannot be read.
+        """
+        from siltstone.series._described import import_dataset
+
+        backend = PandasInMemoryAdapter()
+        report = import_dataset(source_path, backend, strict=True)
+        names = report["datasets"]
+        if dataset_name is None:
+            if len(names) != 1:
+                raise InvalidError(f"dataset_name: expected one of {names}, got none")
+            dataset_name = names[0]
+        return cls.open(backend, dataset_name)
+
+    def _copy_to(self, backend: Any) -> None:
+        """Writes all of it into an empty backend, which it does not belong to afterwards."""
+        copy = Dataset(self.name)
+        copy.__dict__.update({**self.__dict__, "signals": {}, "_place": None, "_known": None})
+        for signal in self:
+            own = Signal(name=signal.name)
+            own.__dict__.update({**signal.__dict__, "_place": None, "_known": None, "_removed": []})
+            own.time_series = {}
+            for name, series in signal.time_series.items():
+                twin = TimeSeries(series.series)
+                twin.__dict__.update(
+                    {**series.__dict__, "_series": series.series, "_place": None, "_known": None, "_unsaved": True}
+                )
+                own.time_series[name] = twin
+            copy.signals[own.name] = own
+        copy.set_backend(backend)
 
     def save_all(self) -> None:
         """Write what is not written yet, in one commit.

@@ -309,6 +309,40 @@ fn bounds(parts: [i64; 6], given: usize, (ns, last_place): (i64, i64)) -> Option
     Some((begin, begin + length))
 }
 
+/// The times of one zone, as texts: what files hold.
+#[derive(Debug, Clone, Default)]
+pub(in crate::series) struct Clock(Zone);
+
+impl Clock {
+    /// Of this zone; without one, times that know of no zone.
+    pub(in crate::series) fn of(zone: Option<&str>) -> Result<Self> {
+        Ok(Clock(zone.map(Zone::parse).transpose()?.unwrap_or_default()))
+    }
+
+    /// What a text says, in ns since 1970 UTC. A text without an offset is local time of the zone.
+    pub(in crate::series) fn read_ns(&self, text: &str) -> Result<i128> {
+        Ok(Period::parse(text)?.instants(&self.0)?.0)
+    }
+
+    /// `2010-03-13 05:00:00.25-08:00`, of a number of such parts of a second since 1970 UTC; the offset where there is
+    /// a zone.
+    pub(in crate::series) fn write(&self, value: i64, per_second: i64) -> Result<String> {
+        let (second, part) = (value.div_euclid(per_second), value.rem_euclid(per_second));
+        let wall = self.0.to_wall(second)?;
+        let mut text = datetime(wall)?.strftime("%Y-%m-%d %H:%M:%S").to_string();
+        if part != 0 {
+            let digits = per_second.ilog10() as usize;
+            text.push_str(&format!(".{part:0digits$}"));
+        }
+        if !self.0.is_none() {
+            let minutes = (wall - second) / 60;
+            let sign = if minutes < 0 { '-' } else { '+' };
+            text.push_str(&format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60));
+        }
+        Ok(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,7 @@ mod timespan;
 
 pub use aggregate::Aggregation;
 pub use average::average;
+pub(super) use datetime::Clock;
 pub use datetime::parse_time;
 pub use frequency::Frequency;
 pub use interpolate::{By, interpolate};

@@ -74,3 +74,66 @@ fn a_store_is_kept() {
     let secret = silt(here, "series ls ftp://me:hunter2@host/");
     assert!(secret.code == 2 && !secret.err.contains("hunter2"), "{secret:?}");
 }
+
+/// Goal: a dataset is exported as the described system reads it, and imported from there; monthly files of a logger are
+/// put behind each other by a rule, and a bad row is named by its line.
+#[test]
+fn points_are_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    write("jan.csv", "time;flow;note\n2010-01-01 00:00;1,5;a\n2010-01-01 01:00;;\"\"\n");
+    let told =
+        silt(here, "series import jan.csv --to sqlite:p.db --tz Europe/Berlin --json").json();
+    assert_eq!(told["files"][0]["series"][0]["key"], json!("jan/flow"), "{told}");
+    let shown = silt(here, "series show p.db jan/flow --json").json();
+    assert_eq!((&shown["points"], &shown["first"]), (&json!(2), &json!("2009-12-31T23:00:00Z")));
+    assert_eq!(silt(here, "series import jan.csv --to sqlite:p.db").code, 2, "it is there");
+
+    let import = "--to sqlite:p.db --key flow --append";
+    write("a.csv", "t,v\n2010-01-01,1\n2010-01-02,2\n");
+    write("b.csv", "t,v\n2010-01-02,20\n2010-01-03,30\n");
+    silt(here, &format!("series import a.csv {import}")).ok();
+    let refused = silt(here, &format!("series import b.csv {import}"));
+    assert!(refused.code == 2 && refused.err.contains("not"), "{refused:?}");
+    let told = silt(here, &format!("series import b.csv {import} --overlap skip --json")).json();
+    let series = &told["files"][0]["series"][0];
+    assert_eq!((&series["points"], &series["skipped"]), (&json!(1), &json!(1)), "{told}");
+    assert_eq!(series["values"], json!("Int64"), "integers stay integers");
+    let told = silt(here, &format!("series import b.csv {import} --overlap replace --json")).json();
+    assert_eq!(told["files"][0]["series"][0]["replaced"], json!(2), "{told}");
+    write("c.csv", "t,v\n2010-01-04,1\n2010-01-05,2,3\n");
+    let bad = silt(here, &format!("series import c.csv {import}"));
+    assert!(bad.code == 2 && bad.err.contains("line 3"), "{bad:?}");
+
+    let none = silt(here, "series export p.db --dataset jan -o jan.zip");
+    assert!(
+        none.code == 2 && !here.join("jan.zip").exists(),
+        "its keys are no dataset's: {none:?}"
+    );
+    let none = silt(here, "series import none.zip --to sqlite:q.db");
+    assert!(none.code == 2 && none.err.contains("none.zip"), "{none:?}");
+}
+
+/// Goal: what the described system wrote is imported by one command, and once more without a change.
+#[test]
+fn a_described_zip_is_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let yaml = "name: A#1\nunits: m\ntime_series:\n  A#1_RAW#1:\n    index_metadata: {type: Index, dtype: int64, \
+                name: year}\n    processing_steps: []\n    values_dtype: float64\n";
+    std::fs::create_dir_all(here.join("s/A#1_data")).unwrap();
+    std::fs::write(here.join("s/A#1_metadata.yaml"), yaml).unwrap();
+    std::fs::write(here.join("s/A#1_data/A#1_RAW#1.csv"), "year,A#1_RAW#1\n1871,1.5\n1872,\n")
+        .unwrap();
+    let import = "series import s --to sqlite:p.db --dataset plant --json";
+    let told = silt(here, import).json();
+    assert_eq!((&told["files"][0]["series"], &told["files"][0]["points"]), (&json!(1), &json!(2)));
+    assert_eq!(silt(here, import).json()["files"][0]["unchanged"], json!(1));
+    silt(here, "series export p.db --dataset plant -o out.zip").ok();
+    let again = silt(here, "series import out.zip --to sqlite:q.db --json").json();
+    assert_eq!(again["files"][0]["points"], json!(2), "{again}");
+    std::fs::write(here.join("s/A#1_data/A#1_RAW#1.csv"), "year,A#1_RAW#1\n1871,x\n").unwrap();
+    let bad = silt(here, "series import s --to sqlite:r.db --dataset plant");
+    assert!(bad.code == 3 && bad.out.contains("line 2"), "{bad:?}");
+}

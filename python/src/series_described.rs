@@ -1,0 +1,39 @@
+//! What the described system wrote, into a backend, and a dataset in its layout.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use siltstone::series::described::{
+    ImportOptions, Limits, WriteDatasetOptions, import, write_dataset,
+};
+
+use crate::enter::Enter;
+use crate::series_store::SeriesStore;
+
+/// Imports a zip, a folder or a database; the report as JSON.
+#[pyfunction]
+pub(crate) fn series_import(
+    py: Python<'_>,
+    store: &SeriesStore,
+    path: PathBuf,
+    name: Option<String>,
+    flags: (bool, bool),
+) -> PyResult<String> {
+    let (overwrite, strict) = flags;
+    let options = ImportOptions { name, overwrite, strict, limits: Limits::default() };
+    let report = py.enter(|| import(store.backend(), &path, &options, |_, _| Ok(())))?;
+    Ok(serde_json::to_string(&report).expect("a report is JSON"))
+}
+
+/// Writes a dataset as a zip or folder; the number of its points.
+#[pyfunction]
+pub(crate) fn series_write_described(
+    py: Python<'_>,
+    store: &SeriesStore,
+    dataset: &str,
+    path: PathBuf,
+    overwrite: bool,
+) -> PyResult<u64> {
+    let options = WriteDatasetOptions { overwrite };
+    Ok(py.enter(|| write_dataset(store.backend(), dataset, &path, &options))?.rows)
+}

@@ -1,0 +1,150 @@
+//! The store in SQLite that the described system wrote, of both its shapes: points with and without a number.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, StringArray};
+use rusqlite::types::ValueRef;
+use serde_json::Value;
+
+use super::folder::as_dtype;
+use super::record::{Beside, beside, keep};
+use super::{Described, DescribedSeries, LooseSeries, place_series};
+use crate::error::{Error, Result};
+use crate::kernel::{Adoption, Database, ReadTx};
+use crate::series::data::Series;
+use crate::series::sqlite::LINEAGE;
+use crate::series::text::{Column, Field, index_by};
+
+/// How the described file is known. It is opened for reading alone, so that nothing is taken over.
+static DESCRIBED: Adoption =
+    Adoption { lineage: &LINEAGE, tables: &["time_series_data", "time_series_metadata"], sql: "" };
+static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
+
+/// Reads what is there.
+pub(super) fn read(path: &Path) -> Result<Described> {
+    let db = Database::builder(path).adopt(ADOPTIONS).open_read_only()?;
+    db.read(|tx| {
+        if crate::kernel::table_exists(tx, "siltstone_schema")? {
+            let why = "it was written by siltstone already";
+            let expected = "a store of the described system";
+            return Err(Error::invalid(path.display().to_string(), expected, why));
+        }
+        let columns: Vec<String> =
+            tx.query("SELECT name FROM pragma_table_info('time_series_data')", [], |row| {
+                Ok(row.get(0)?)
+            })?;
+        // Without numbers the points are in the order in which they were put in.
+        let order = if columns.iter().any(|name| name == "idx") { "idx" } else { "rowid" };
+        let keys: Vec<String> = tx.query(
+            "SELECT key FROM main.time_series_metadata UNION SELECT key FROM main.time_series_data",
+            [],
+            |row| Ok(row.get(0)?),
+        )?;
+        let mut found = Described::default();
+        for key in keys {
+            let read = one(tx, &key, order, &mut found.notes);
+            if let Some(loose) = keep(&key, read, &mut found.left_behind) {
+                place(&mut found, loose);
+            }
+        }
+        Ok(found)
+    })
+}
+
+fn one(tx: &ReadTx<'_>, key: &str, order: &str, notes: &mut Vec<String>) -> Result<LooseSeries> {
+    let has_name =
+        "SELECT 1 FROM pragma_table_info('time_series_metadata') WHERE name = 'series_name'";
+    let has_name = tx.query_one(has_name, [], |_| Ok(()))?.is_some();
+    let name = if has_name { "series_name" } else { "NULL" };
+    let sql = format!("SELECT metadata_json, {name} FROM main.time_series_metadata WHERE key = ?1");
+    let row = tx.query_one(&sql, [key], |row| {
+        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+    })?;
+    let (json, name) = row.unwrap_or_default();
+    let known = match json.as_deref().map(serde_json::from_str::<Value>) {
+        Some(Ok(Value::Object(known))) => beside(known, key)?,
+        Some(_) => return Err(Error::invalid(key, "metadata that are JSON", "another text")),
+        None => {
+            notes.push(format!("{key:?} has no metadata beside it"));
+            Beside::default()
+        }
+    };
+    let (mut index, mut values) = (Column::default(), Values::default());
+    let sql = format!(
+        "SELECT index_value, value FROM main.time_series_data WHERE key = ?1 ORDER BY {order}"
+    );
+    let mut line = 0;
+    tx.query(&sql, [key], |row| {
+        line += 1;
+        let text = match row.get_ref(0)? {
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            ValueRef::Integer(n) => n.to_string(),
+            ValueRef::Real(x) => format!("{x:?}"),
+            _ => return Err(Error::invalid(key, "an index of texts", format!("row {line}"))),
+        };
+        index.fields.push(Field { text: text.into(), quoted: false });
+        index.lines.push(line);
+        values.push(row.get_ref(1)?);
+        Ok(())
+    })?;
+    let (index, metadata) = index_by(&index, known.index, key)?;
+    let (values, dtype) = as_dtype(values.finish(), known.values_dtype.as_deref())?;
+    let series = Series::new(index, values)?.with_index_metadata(metadata).with_dtype(dtype);
+    let series = series.with_name_or_none(name.filter(|name| !name.is_empty() && name != "None"));
+    Ok(LooseSeries { key: key.to_owned(), series, record: known.record })
+}
+
+/// Values as SQLite has them: numbers, or texts as soon as there is one.
+#[derive(Default)]
+struct Values {
+    numbers: Vec<Option<f64>>,
+    texts: Vec<Option<String>>,
+    is_text: bool,
+}
+
+impl Values {
+    fn push(&mut self, value: ValueRef<'_>) {
+        let (number, text) = match value {
+            ValueRef::Integer(n) => (Some(n as f64), Some(n.to_string())),
+            ValueRef::Real(x) => (Some(x), Some(format!("{x:?}"))),
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                self.is_text = true;
+                (None, Some(String::from_utf8_lossy(bytes).into_owned()))
+            }
+            ValueRef::Null => (None, None),
+        };
+        self.numbers.push(number);
+        self.texts.push(text);
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self.is_text {
+            true => Arc::new(StringArray::from(self.texts)),
+            false => Arc::new(Float64Array::from(self.numbers)),
+        }
+    }
+}
+
+/// Finds the dataset and the signal in a key: `DATASET/SIGNAL/BASE#N`, any of which may hold a `/` of its own.
+fn place(found: &mut Described, loose: LooseSeries) {
+    let LooseSeries { key, series, record } = loose;
+    let own = series.name().unwrap_or_default();
+    let mut parts = None;
+    for (at, _) in key.match_indices('/') {
+        let (dataset, rest) = (&key[..at], &key[at + 1..]);
+        for (middle, _) in rest.match_indices('/') {
+            let name = format!("{}_{}", &rest[..middle], &rest[middle + 1..]);
+            if name == own || (own.is_empty() && key.matches('/').count() == 2) {
+                parts = Some((dataset.to_owned(), name));
+            }
+        }
+    }
+    match parts {
+        Some((dataset, name)) => {
+            let series = series.with_name(&name);
+            place_series(found, &dataset, (key, DescribedSeries { name, series, record }));
+        }
+        None => found.loose.push(LooseSeries { key, series, record }),
+    }
+}

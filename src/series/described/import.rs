@@ -1,0 +1,174 @@
+//! What the described system wrote into a backend.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Described, LeftBehind, Limits, LooseSeries, read};
+use crate::error::{Error, Result};
+use crate::series::backend::{Change, StorageBackend};
+use crate::series::tree::pack;
+
+/// Points of one commit, about.
+const COMMIT_POINTS: usize = 4 << 20;
+/// The most series of one commit.
+const COMMIT_SERIES: usize = 1_000;
+
+/// What to import, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// The name of the dataset, if not its own; for a file of one dataset.
+    pub name: Option<String>,
+    /// Replaces what is there with another content.
+    pub overwrite: bool,
+    /// Stops, before anything is kept, at the first thing that cannot be read or would replace something.
+    pub strict: bool,
+    /// How much is taken in.
+    pub limits: Limits,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// The datasets, by the names that they have now.
+    pub datasets: Vec<String>,
+    /// Series that were kept.
+    pub series: u64,
+    /// Their points.
+    pub points: u64,
+    /// Series that were there already, with the same content.
+    pub unchanged: u64,
+    /// What is there with another content, and stays.
+    pub conflicts: Vec<LeftBehind>,
+    /// What could not be read.
+    pub left_behind: Vec<LeftBehind>,
+    /// What was read as well as it can be, and is not wholly what it was.
+    pub notes: Vec<String>,
+}
+
+/// Imports what the described system wrote: a zip, a folder or a database. To import it once more changes nothing.
+///
+/// The records of a dataset come last, so that one that is named has all its series. `progress` gets series done and
+/// in all, and stops the import by returning an error; what was kept until then stays.
+///
+/// # Errors
+/// As [`read`]; what the backend says; if it is strict, [`Error::Invalid`] or [`Error::Exists`] for the first thing that
+/// would be left behind.
+///
+/// # Example
+/// ```no_run
+/// use siltstone::series::{MemoryBackend, described};
+/// let backend = MemoryBackend::new();
+/// let report = described::import(&backend, "acc.zip", &Default::default(), |_, _| Ok(()))?;
+/// println!("{} series, {} points", report.series, report.points);
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub fn import(
+    backend: &dyn StorageBackend,
+    path: impl AsRef<Path>,
+    options: &ImportOptions,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<ImportReport> {
+    let path = path.as_ref();
+    let found = read(path, options.limits)?;
+    if let (true, Some(LeftBehind { what, why })) = (options.strict, found.left_behind.first()) {
+        return Err(Error::invalid(what, "what can be read", why));
+    }
+    let Described { datasets, loose, left_behind, notes } = found;
+    if options.name.is_some() && datasets.len() > 1 {
+        let got = format!("{} of them", datasets.len());
+        return Err(Error::invalid(path.display().to_string(), "one dataset to name", got));
+    }
+    let mut report = ImportReport { left_behind, notes, ..ImportReport::default() };
+    let mut changes = Vec::new();
+    for dataset in datasets {
+        let own = Some(dataset.record.name.as_str()).filter(|name| !name.is_empty());
+        let name = options.name.as_deref().or(own).unwrap_or("default").to_owned();
+        changes.extend(dataset.into_changes(Some(&name))?);
+        report.datasets.push(name);
+    }
+    for LooseSeries { key, series, record } in loose {
+        let (metadata, sources) = pack(&record);
+        let record = |(name, record)| Change::Record { name, record: Some(record) };
+        changes.extend(sources.into_iter().map(record));
+        report
+            .notes
+            .push(format!("{key:?} is kept under that key: nothing tells its dataset and signal"));
+        changes.push(Change::Save { key, series, metadata });
+    }
+    let mut new = Vec::new();
+    for change in changes {
+        if is_new(backend, &change, options, &mut report)? {
+            new.push(change);
+        }
+    }
+    commit(backend, new, &mut report, &mut progress)?;
+    Ok(report)
+}
+
+/// Whether a change has anything to do.
+fn is_new(
+    backend: &dyn StorageBackend,
+    change: &Change,
+    options: &ImportOptions,
+    report: &mut ImportReport,
+) -> Result<bool> {
+    let (what, same) = match change {
+        Change::Save { key, series, metadata } => {
+            if !backend.exists(key)? {
+                return Ok(true);
+            }
+            let (own, known) = backend.load(key)?;
+            let same = own == *series && known == *metadata;
+            report.unchanged += u64::from(same);
+            (format!("the series {key:?}"), same)
+        }
+        Change::Record { name, record } => match backend.record(name)? {
+            None => return Ok(true),
+            own => (format!("the record {name:?}"), own == *record),
+        },
+        _ => return Ok(true),
+    };
+    if same || options.overwrite {
+        return Ok(!same);
+    }
+    if options.strict {
+        let hint = "ask for it to be replaced, or take another name";
+        return Err(Error::Exists { what, place: backend.place(), hint });
+    }
+    report.conflicts.push(LeftBehind::new(what, "another content is kept under that name"));
+    Ok(false)
+}
+
+/// Carries out the changes in commits of bounded size, the series before the records.
+fn commit(
+    backend: &dyn StorageBackend,
+    changes: Vec<Change>,
+    report: &mut ImportReport,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    let (series, records): (Vec<_>, Vec<_>) =
+        changes.into_iter().partition(|change| matches!(change, Change::Save { .. }));
+    let all = series.len() as u64;
+    let (mut batch, mut points, mut done) = (Vec::new(), 0, 0);
+    for change in series {
+        if let Change::Save { series, .. } = &change {
+            points += series.len();
+            report.points += series.len() as u64;
+        }
+        batch.push(change);
+        if points >= COMMIT_POINTS || batch.len() >= COMMIT_SERIES {
+            backend.commit(&batch)?;
+            done += batch.len() as u64;
+            batch.clear();
+            points = 0;
+            progress(done, all)?;
+        }
+    }
+    batch.extend(records);
+    if !batch.is_empty() {
+        backend.commit(&batch)?;
+    }
+    report.series = all;
+    progress(all, all)
+}

@@ -1,0 +1,306 @@
+//! A dataset of a backend in the layout that the described system reads.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int32Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::cast;
+use arrow_schema::{DataType, TimeUnit};
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+
+use super::layout::file_name;
+use super::{json_of, yaml};
+use crate::error::{Error, Result};
+use crate::kernel::{folder_of, sync_folder, temporary_beside};
+use crate::series::backend::StorageBackend;
+use crate::series::data::{Metadata, Series};
+use crate::series::process::Clock;
+use crate::series::text::per_second;
+use crate::series::tree::{dataset_record, escape, of_key, signal_record, unpack};
+use crate::table::Written;
+
+/// How a dataset is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteDatasetOptions {
+    /// Replaces a zip of that name. A folder is never replaced.
+    pub overwrite: bool,
+}
+
+/// Writes a dataset in the described layout: a zip if the path ends in `.zip`, else a folder.
+///
+/// It is written under another name and renamed when all of it is on the disk, so that there is the whole or nothing.
+/// Names that a file cannot have are written with `%XX`; floats are written so that they are read as the same.
+/// The rows and bytes that are returned are the points and the bytes of the CSV files.
+///
+/// # Errors
+/// [`Error::NotFound`] for a dataset that is not there; [`Error::Exists`] for a path that is; [`Error::Invalid`] for
+/// values that text cannot hold; [`Error::Io`] if the disk refuses. Nothing is left behind then.
+pub fn write_dataset(
+    backend: &dyn StorageBackend,
+    dataset: &str,
+    path: impl AsRef<Path>,
+    options: &WriteDatasetOptions,
+) -> Result<Written> {
+    let path = path.as_ref();
+    let is_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
+    let check_free = || match fs::symlink_metadata(path) {
+        Ok(there) if !(options.overwrite && is_zip && there.is_file()) => Err(Error::Exists {
+            what: format!("{:?}", path.file_name().unwrap_or_default()),
+            place: folder_of(path).display().to_string(),
+            hint: "choose another name, or ask for a zip to be replaced",
+        }),
+        _ => Ok(()),
+    };
+    check_free()?;
+    let temporary = temporary_beside(path);
+    let result = Sink::create(&temporary, is_zip).and_then(|mut sink| {
+        let written = write(backend, dataset, &mut sink)?;
+        sink.finish(&temporary)?;
+        check_free()?; // it may have come up meanwhile
+        fs::rename(&temporary, path).map_err(|e| Error::io(path, "renaming to it", &e))?;
+        sync_folder(folder_of(path))?;
+        Ok(written)
+    });
+    if result.is_err() {
+        // Our own, of a name that nobody else has; it may never have been made.
+        let _ = if is_zip { fs::remove_file(&temporary) } else { fs::remove_dir_all(&temporary) };
+    }
+    result
+}
+
+fn write(backend: &dyn StorageBackend, dataset: &str, sink: &mut Sink) -> Result<Written> {
+    let record = backend.record(&dataset_record(dataset))?;
+    let mut keys = backend.list_keys(&format!("{}/", escape(dataset)))?;
+    keys.retain(|key| of_key(dataset, key).is_some());
+    let mut known = match (record, keys.is_empty()) {
+        (Some(record), _) => record,
+        (None, false) => json_of(&crate::series::tree::DatasetRecord::new(dataset)),
+        (None, true) => {
+            let (name, place) = (dataset.to_owned(), backend.place());
+            return Err(Error::NotFound { what: "the dataset", name, place });
+        }
+    };
+    let stem = file_name(dataset);
+    let prefix = format!("signal/{}/", escape(dataset));
+    let mut signals = Metadata::new();
+    let blank = |signals: &mut Metadata, name: &str| -> Result<()> {
+        if !signals.contains_key(name) {
+            let record = backend.record(&signal_record(dataset, name))?;
+            let own = || json_of(&crate::series::tree::SignalRecord::new(name, "unit"));
+            let mut record = record.unwrap_or_else(own);
+            record.insert("time_series".into(), json!({}));
+            signals.insert(name.to_owned(), Value::Object(record));
+        }
+        Ok(())
+    };
+    for name in backend.list_records(&prefix)? {
+        blank(&mut signals, &crate::series::tree::unescape(&name[prefix.len()..]))?;
+    }
+    let mut written = Written::default();
+    for key in keys {
+        let Some((signal, name)) = of_key(dataset, &key) else { continue };
+        blank(&mut signals, &signal)?;
+        let (series, metadata) = backend.load(&key)?;
+        let text = csv(&series, &name)?;
+        written.rows += series.len() as u64;
+        written.bytes += text.len() as u64;
+        let folder = format!("{stem}_data/{}_data", file_name(&signal));
+        sink.file(&format!("{folder}/{}.csv", file_name(&name)), text.as_bytes())?;
+        let record = unpack(metadata, &key, &mut |name| backend.record(name))?;
+        let mut known = json_of(&record);
+        let index = serde_json::to_value(series.index_metadata()).unwrap_or_default();
+        known.insert("index_metadata".into(), index);
+        known.insert("values_dtype".into(), dtype_of(&series).into());
+        signals[&signal]["time_series"][&name] = Value::Object(known);
+    }
+    for (name, signal) in &signals {
+        let file = format!("{stem}_data/{}_metadata.yaml", file_name(name));
+        sink.file(&file, yaml::write(signal).as_bytes())?;
+    }
+    known.insert("signals".into(), Value::Object(signals));
+    let text = yaml::write(&Value::Object(known));
+    sink.file(&format!("{stem}_metadata.yaml"), text.as_bytes())?;
+    Ok(written)
+}
+
+/// The dtype of the values as pandas writes it.
+fn dtype_of(series: &Series) -> String {
+    if let Some(dtype) = series.dtype() {
+        let category = dtype.starts_with("category:");
+        return if category { "category".into() } else { dtype.to_owned() };
+    }
+    let unit = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    };
+    match series.values().data_type() {
+        DataType::Boolean if series.values().null_count() > 0 => "boolean".into(),
+        DataType::Boolean => "bool".into(),
+        DataType::Utf8 => "object".into(),
+        DataType::Timestamp(u, None) => format!("datetime64[{}]", unit(u)),
+        DataType::Timestamp(u, Some(zone)) => format!("datetime64[{}, {zone}]", unit(u)),
+        DataType::Duration(u) => format!("timedelta64[{}]", unit(u)),
+        // A missing number that is not NaN: a dtype that knows both.
+        number if series.values().null_count() > 0 => number.to_string(),
+        number => number.to_string().to_ascii_lowercase(),
+    }
+}
+
+/// Index and values as CSV below a header.
+fn csv(series: &Series, name: &str) -> Result<String> {
+    let index = labels(series.index(), series)?;
+    let values = match series.dtype().and_then(|dtype| dtype.strip_prefix("category:")) {
+        Some(known) => named(series.values(), serde_json::from_str(known).unwrap_or_default()),
+        None => texts(series.values())?,
+    };
+    let header = [series.index_metadata().name.as_deref().unwrap_or(""), name];
+    let mut out = format!("{},{}\n", field(header[0]), quoted(header[1]));
+    for (index, value) in index.iter().zip(&values) {
+        let index = index.as_deref().unwrap_or_default();
+        out.push_str(&format!(
+            "{},{}\n",
+            quoted(index),
+            value.as_deref().map_or(String::new(), quoted)
+        ));
+    }
+    Ok(out)
+}
+
+/// A field; an empty one says nothing.
+fn field(text: &str) -> String {
+    if text.is_empty() { String::new() } else { quoted(text) }
+}
+
+/// A field that is there: in quotes where a reader would take it for something else.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty() && !text.contains([',', '"', '\n', '\r', ';', '\t', '|']);
+    if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+}
+
+fn labels(index: &ArrayRef, series: &Series) -> Result<Vec<Option<String>>> {
+    let known = series.index_metadata();
+    if known.kind == "CategoricalIndex" && known.categories.is_some() {
+        return Ok(named(index, json!({ "categories": known.categories })));
+    }
+    if known.dtype.as_deref() == Some("bool") {
+        return texts(&cast(index, &DataType::Boolean).map_err(|e| failed(&e))?);
+    }
+    texts(index)
+}
+
+/// Codes as the categories that they stand for.
+fn named(codes: &ArrayRef, known: Value) -> Vec<Option<String>> {
+    let Some(codes) = codes.as_primitive_opt::<Int32Type>() else { return Vec::new() };
+    let name = |code: i32| {
+        let value = &known["categories"][usize::try_from(code).ok()?];
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    codes.iter().map(|code| code.and_then(name)).collect()
+}
+
+/// Values as texts that are read as the same; `None` for a missing one, and for NaN.
+fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>> {
+    let i64s = || cast(array, &DataType::Int64).map_err(|e| failed(&e));
+    match array.data_type() {
+        DataType::Float64 => {
+            let items = array.as_primitive::<Float64Type>().iter();
+            Ok(items.map(|x| x.filter(|x| !x.is_nan()).map(|x| format!("{x:?}"))).collect())
+        }
+        DataType::Float32 => {
+            let items = array.as_primitive::<Float32Type>().iter();
+            Ok(items.map(|x| x.filter(|x| !x.is_nan()).map(|x| format!("{x:?}"))).collect())
+        }
+        DataType::Boolean => {
+            let items = array.as_boolean().iter();
+            Ok(items.map(|bit| bit.map(|bit| if bit { "True" } else { "False" }.into())).collect())
+        }
+        DataType::Timestamp(unit, zone) => {
+            let (clock, whole) = (Clock::of(zone.as_deref())?, i64s()?);
+            let items = whole.as_primitive::<arrow_array::types::Int64Type>().iter();
+            items.map(|t| t.map(|t| clock.write(t, per_second(*unit))).transpose()).collect()
+        }
+        DataType::Duration(unit) => {
+            let (whole, size) = (i64s()?, 1_000_000_000 / i128::from(per_second(*unit)));
+            let items = whole.as_primitive::<arrow_array::types::Int64Type>().iter();
+            Ok(items.map(|t| t.map(|t| span(i128::from(t) * size))).collect())
+        }
+        DataType::Binary | DataType::FixedSizeBinary(_) => {
+            let expected = "numbers, booleans, texts, times or time spans";
+            Err(Error::invalid("the values", expected, array.data_type().to_string()))
+        }
+        _ => {
+            let texts = cast(array, &DataType::Utf8).map_err(|e| failed(&e))?;
+            Ok(texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
+        }
+    }
+}
+
+/// A span as pandas writes it: `-1 days +22:00:00.5`.
+fn span(ns: i128) -> String {
+    let day = 86_400_000_000_000;
+    let (days, rest) = (ns.div_euclid(day), ns.rem_euclid(day));
+    let (seconds, part) = (rest / 1_000_000_000, rest % 1_000_000_000);
+    let sign = if days < 0 { "+" } else { "" };
+    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let part = if part == 0 { String::new() } else { format!(".{part:09}") };
+    format!("{days} days {sign}{clock}{part}")
+}
+
+fn failed(error: &arrow_schema::ArrowError) -> Error {
+    Error::invalid("a series", "values that have a text", error.to_string())
+}
+
+/// Where the files go.
+enum Sink {
+    Zip(Box<zip::ZipWriter<File>>),
+    Folder(std::path::PathBuf),
+}
+
+impl Sink {
+    fn create(path: &Path, is_zip: bool) -> Result<Self> {
+        let creating = |e| Error::io(path, "creating it", &e);
+        if is_zip {
+            let file = File::create_new(path).map_err(creating)?;
+            return Ok(Sink::Zip(Box::new(zip::ZipWriter::new(file))));
+        }
+        fs::create_dir(path).map_err(creating)?;
+        Ok(Sink::Folder(path.to_owned()))
+    }
+
+    fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        match self {
+            Sink::Zip(zip) => {
+                let options = SimpleFileOptions::default()
+                    .compression_method(zip::CompressionMethod::Deflated)
+                    .large_file(bytes.len() as u64 >= u64::from(u32::MAX) / 2);
+                let begun = zip.start_file(name, options).map_err(std::io::Error::from);
+                begun.and_then(|()| zip.write_all(bytes))
+            }
+            Sink::Folder(folder) => {
+                let path = folder.join(name); // of parts that are safe names
+                fs::create_dir_all(folder_of(&path)).and_then(|()| {
+                    let mut file = File::create_new(&path)?;
+                    file.write_all(bytes)?;
+                    file.sync_all()
+                })
+            }
+        }
+        .map_err(|e| Error::io(name, "writing it", &e))
+    }
+
+    fn finish(self, path: &Path) -> Result<()> {
+        match self {
+            Sink::Zip(zip) => {
+                let file = zip.finish().map_err(std::io::Error::from);
+                file.and_then(|file| file.sync_all()).map_err(|e| Error::io(path, "syncing it", &e))
+            }
+            Sink::Folder(folder) => sync_folder(&folder),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Files of points that a user's logger wrote: CSV, Parquet or Arrow, a column an index and each other a series.
+
+use std::path::Path;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_cast::cast;
+use arrow_schema::DataType;
+
+use super::backend::{Change, StorageBackend};
+use super::data::{Metadata, Series};
+use super::index::{IndexMetadata, IndexValues};
+use super::text::{Column, Rows, bad_line, detect, detect_index, find_separator};
+use crate::error::{Error, Result};
+use crate::table::{self, Format, from_arrow};
+
+/// The most bytes of a text that is read.
+const MAX_TEXT_BYTES: u64 = 4 << 30;
+
+/// How a file of points is read.
+#[derive(Debug, Clone, Default)]
+pub struct PointsOptions {
+    /// The column of the index; the first one if nobody says.
+    pub index: Option<String>,
+    /// The zone of times that say no offset.
+    pub time_zone: Option<String>,
+    /// What stands between the fields of a text; found if nobody says.
+    pub separator: Option<char>,
+}
+
+/// What becomes of points that are not later than the last one that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlap {
+    /// Nothing is kept, and it is said.
+    #[default]
+    Refuse,
+    /// They are passed over, and counted.
+    Skip,
+    /// They take the place of the points from the first new one on.
+    Replace,
+}
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Appended {
+    /// Points that were added.
+    pub points: u64,
+    /// Points of the file that were passed over.
+    pub skipped: u64,
+    /// Points that gave way to new ones.
+    pub replaced: u64,
+}
+
+/// Reads the series of a file: one for each column beside the index, named by its column.
+///
+/// The types of a text are found from its fields: integers stay integers, then floats, booleans, and else
+/// texts; an index may be of numbers, times, time spans or texts.
+///
+/// # Errors
+/// [`Error::Invalid`] for a row that does not fit, naming its line, and for an index column that is not there;
+/// [`Error::Corrupt`] for a file that is damaged.
+///
+/// # Example
+/// ```
+/// use siltstone::series::read_points;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("log.csv");
+/// std::fs::write(&path, "time;flow\n2010-01-01 00:00;1,5\n2010-01-01 01:00;\n")?;
+/// let series = read_points(&path, &Default::default())?;
+/// assert_eq!((series[0].name(), series[0].len()), (Some("flow"), 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read_points(path: impl AsRef<Path>, options: &PointsOptions) -> Result<Vec<Series>> {
+    let path = path.as_ref();
+    match Format::of_path(path) {
+        Some(Format::Parquet | Format::Arrow) => of_table(path, options),
+        _ => of_text(path, options),
+    }
+}
+
+fn of_text(path: &Path, options: &PointsOptions) -> Result<Vec<Series>> {
+    use std::io::Read;
+    let place = path.display().to_string();
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, "opening it", &e))?;
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|e| Error::io(path, "reading it", &e))?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        return Err(Error::invalid(place, format!("at most {MAX_TEXT_BYTES} bytes"), "more"));
+    }
+    let text = String::from_utf8(bytes).map_err(|e| {
+        Error::invalid(
+            &place,
+            "a text in UTF-8",
+            format!("another byte at {}", e.utf8_error().valid_up_to()),
+        )
+    })?;
+    let separator = options.separator.or_else(|| find_separator(&text)).unwrap_or(',');
+    let mut rows = Rows::new(&text, separator);
+    let header = rows.next().ok_or_else(|| Error::invalid(&place, "a header", "no line"))?;
+    let names: Vec<String> = header.fields.iter().map(|f| f.text.trim().to_owned()).collect();
+    let at = index_of(&names, options, &place)?;
+    let mut columns = vec![Column::default(); names.len()];
+    for row in rows {
+        if row.fields.len() != names.len() {
+            let (expected, got) = (format!("{} fields", names.len()), row.fields.len().to_string());
+            return Err(bad_line(&place, row.line, &expected, &got));
+        }
+        for (column, field) in columns.iter_mut().zip(row.fields) {
+            column.fields.push(field);
+            column.lines.push(row.line);
+        }
+    }
+    let zone = options.time_zone.as_deref();
+    let known = IndexMetadata { name: Some(names[at].clone()), ..IndexMetadata::default() };
+    let known = IndexMetadata { name: known.name.filter(|name| !name.is_empty()), ..known };
+    let (index, known) = detect_index(&columns[at], zone, &place)?.with(known);
+    let mut all = Vec::new();
+    for (i, column) in columns.iter().enumerate().filter(|(i, _)| *i != at) {
+        let (values, dtype) = detect(column, separator != ',').read(column, &place)?;
+        let series = Series::new(index.clone(), values)?.with_dtype(dtype);
+        all.push(series.with_index_metadata(known.clone()).with_name(&names[i]));
+    }
+    Ok(all)
+}
+
+fn index_of(names: &[String], options: &PointsOptions, place: &str) -> Result<usize> {
+    for name in names {
+        if names.iter().filter(|other| *other == name).count() > 1 {
+            return Err(Error::invalid(
+                place,
+                "columns of different names",
+                format!("{name:?} twice"),
+            ));
+        }
+    }
+    if names.len() < 2 {
+        return Err(Error::invalid(
+            place,
+            "an index and at least one column of values",
+            "one column",
+        ));
+    }
+    match &options.index {
+        None => Ok(0),
+        Some(index) => names.iter().position(|name| name == index).ok_or_else(|| {
+            Error::invalid(place, format!("a column {index:?}"), format!("columns {names:?}"))
+        }),
+    }
+}
+
+fn of_table(path: &Path, options: &PointsOptions) -> Result<Vec<Series>> {
+    let place = path.display().to_string();
+    let table = table::read(path)?;
+    let schema = table.schema().clone();
+    let batches = table.collect_batches()?;
+    let whole = arrow_select::concat::concat_batches(&schema, &batches)
+        .map_err(|e| from_arrow(&place, e))?;
+    if whole.num_columns() == 2 && options.index.is_none() {
+        return Ok(vec![Series::from_batch(&whole)?]);
+    }
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let at = index_of(&names, options, &place)?;
+    let plain = |array: &ArrayRef| -> Result<ArrayRef> {
+        match array.data_type() {
+            DataType::Dictionary(..) | DataType::LargeUtf8 | DataType::Utf8View => {
+                cast(array, &DataType::Utf8).map_err(|e| from_arrow(&place, e))
+            }
+            _ => Ok(array.clone()),
+        }
+    };
+    let index = plain(whole.column(at))?;
+    let known = IndexMetadata { name: Some(names[at].clone()), ..IndexMetadata::default() };
+    let mut all = Vec::new();
+    for (i, column) in whole.columns().iter().enumerate().filter(|(i, _)| *i != at) {
+        let series = Series::new(index.clone(), plain(column)?)?;
+        all.push(series.with_index_metadata(known.clone()).with_name(&names[i]));
+    }
+    Ok(all)
+}
+
+/// Puts the points of a file behind those of a series, which begins with them if it is not there. The index of both
+/// has to rise.
+///
+/// # Errors
+/// [`Error::Invalid`] for points of another type, an index that falls, or points that are not later than the last
+/// one if that is refused. Nothing is kept then.
+pub fn append_points(
+    backend: &dyn StorageBackend,
+    key: &str,
+    series: &Series,
+    overlap: Overlap,
+) -> Result<Appended> {
+    let places = IndexValues::of(series.index())?;
+    let all = series.len() as u64;
+    let info = match backend.info(key) {
+        Err(Error::NotFound { .. }) => {
+            let (series, metadata) = (series.clone(), Metadata::new());
+            backend.commit(&[Change::Save { key: key.to_owned(), series, metadata }])?;
+            return Ok(Appended { points: all, ..Appended::default() });
+        }
+        info => info?,
+    };
+    let series = like(series, &info.value_type)?;
+    let Some((_, last)) = &info.extent else {
+        backend.append(key, &series)?;
+        return Ok(Appended { points: all, ..Appended::default() });
+    };
+    if !places.is_sorted() || !info.is_sorted {
+        let expected = "an index that rises, in the file and in the series";
+        return Err(Error::invalid(format!("the series {key:?}"), expected, "one that falls"));
+    }
+    let later: BooleanArray = (0..places.len()).map(|row| Some(places.get(row) > *last)).collect();
+    let new = later.true_count() as u64;
+    if new == all {
+        backend.append(key, &series)?;
+        return Ok(Appended { points: all, ..Appended::default() });
+    }
+    match overlap {
+        Overlap::Refuse => {
+            let got = format!("{} that are not", all - new);
+            let expected = "points later than the last one";
+            Err(Error::invalid(format!("the series {key:?}"), expected, got))
+        }
+        Overlap::Skip => {
+            backend.append(key, &series.slice((all - new) as usize, new as usize))?;
+            Ok(Appended { points: new, skipped: all - new, replaced: 0 })
+        }
+        Overlap::Replace => {
+            let (own, metadata) = backend.load(key)?;
+            let first = places.get(0);
+            let own_places = IndexValues::of(own.index())?;
+            let stay = (0..own_places.len()).take_while(|row| own_places.get(*row) < first).count();
+            let replaced = (own.len() - stay) as u64;
+            let series = own.slice(0, stay).concat(&series)?;
+            backend.commit(&[Change::Save { key: key.to_owned(), series, metadata }])?;
+            Ok(Appended { points: all, skipped: 0, replaced })
+        }
+    }
+}
+
+/// Points with values of the type that a series has, where nothing is lost: a month of whole numbers for a series of
+/// floats.
+fn like(series: &Series, to: &DataType) -> Result<Series> {
+    let own = series.values().data_type();
+    let whole = own == &DataType::Int64 && to == &DataType::Float64;
+    let empty = own == &DataType::Float64
+        && series
+            .values()
+            .as_primitive_opt::<arrow_array::types::Float64Type>()
+            .is_some_and(|values| values.iter().flatten().all(f64::is_nan))
+        && to.is_numeric();
+    if own == to || !(whole || empty) {
+        return Ok(series.clone());
+    }
+    let values: ArrayRef = match whole {
+        true => cast(series.values(), to).map_err(|e| from_arrow("the values", e))?,
+        false => arrow_array::new_null_array(to, series.len()),
+    };
+    let made = Series::new(series.index().clone(), values)?;
+    Ok(made.with_head(series.head().clone()))
+}
