@@ -35,3 +35,6 @@ mod ticks_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/series.md")]
 mod series_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/series-datasets.md")]
+mod series_datasets_page {}

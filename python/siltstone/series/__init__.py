@@ -41,7 +41,8 @@ from siltstone.series._steps import (
     ProcessingStep,
     ProcessingType,
 )
-from siltstone.series._tree import Signal, SignalTransformFunctionProtocol, TimeSeries
+from siltstone.series._signal import Signal, SignalTransformFunctionProtocol
+from siltstone.series._time_series import TimeSeries
 from siltstone.series.processing_steps import (
     average_signals,
     linear_interpolation,

@@ -21,7 +21,8 @@ from siltstone.series._backends import (
 )
 from siltstone.series._place import Change, Place
 from siltstone.series._steps import now, steps_json, steps_of
-from siltstone.series._tree import Signal, TimeSeries, _copy, _iso, _names, _time, _with_source, dependencies
+from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, points_for
+from siltstone.series._signal import Signal, Undo, names_of, with_source
 
 
 class DatasetTransformFunctionProtocol(Protocol):
@@ -118,13 +119,13 @@ class Dataset:
         record.pop("name", None)
         made = cls(
             name,
-            created_on=_time(record.pop("created_on", None)),
-            last_updated=_time(record.pop("last_updated", None)),
+            created_on=parse_time(record.pop("created_on", None)),
+            last_updated=parse_time(record.pop("last_updated", None)),
             **{field: record.pop(field, None) for field in ("description", "owner", "purpose", "project")},
         )
         made.more, made._place = record, place
         signals = [Signal._open(place, signal, keys) for signal, keys in found.items()]
-        signals.sort(key=lambda signal: (_iso(signal.created_on), signal.name))
+        signals.sort(key=lambda signal: (iso(signal.created_on), signal.name))
         made.signals = {signal.name: signal for signal in signals}
         if place.record() is not None:
             made._known = made._record()
@@ -246,18 +247,18 @@ class Dataset:
         ValueError
             For names that do not fit. After any error dataset and backend are as they were.
         """
-        names = _names(input_time_series_names)
+        names = names_of(input_time_series_names)
         given = [self._series(name) for name in names]
         made = transform_function([_one(*pair) for pair in given], names, *args, **kwargs)
         for what, wanted in (("signal", output_signal_names), ("ts", output_ts_names)):
             if wanted is not None:
-                wanted = _names(wanted)
+                wanted = names_of(wanted)
                 if len(wanted) != len(made) or any(not name or "_" in name for name in wanted):
                     raise InvalidError(
                         f"output_{what}_names: expected {len(made)} texts without an underscore, got {wanted}"
                     )
-        wanted = None if output_signal_names is None else _names(output_signal_names)
-        ts_names = None if output_ts_names is None else _names(output_ts_names)
+        wanted = None if output_signal_names is None else names_of(output_signal_names)
+        ts_names = None if output_ts_names is None else names_of(output_ts_names)
         histories = [(one.name, steps_json(one.processing_steps)) for _, one in given]
         bases = [_siltstone.series_split(wanted[i] if wanted else one.name)[0] for i, one in enumerate(made)]
         numbers = _siltstone.series_numbers(bases, self._taken(), overwrite)
@@ -266,7 +267,7 @@ class Dataset:
             for i, signal in enumerate(made):
                 signal._follow(signal._renamed(f"{bases[i]}#{numbers[i]}"))
                 for series in signal:
-                    steps = _with_source(series.processing_steps, transform_function)
+                    steps = with_source(series.processing_steps, transform_function)
                     new = _siltstone.series_history(histories, steps_json(steps), series.name)
                     series.processing_steps = steps_of(new)
                 if ts_names is not None:
@@ -466,8 +467,8 @@ class Dataset:
                 "owner": self.owner,
                 "purpose": self.purpose,
                 "project": self.project,
-                "created_on": _iso(self.created_on),
-                "last_updated": _iso(self.last_updated),
+                "created_on": iso(self.created_on),
+                "last_updated": iso(self.last_updated),
                 **self.more,
             }
         )
@@ -525,11 +526,9 @@ class _Undo:
     """Leaves a dataset, and signals that are new to it, as they were if what is done to them fails."""
 
     def __init__(self, dataset: Dataset, *signals: Signal) -> None:
-        from siltstone.series._tree import _Undo as UndoSignal
-
         self._dataset = dataset
         self._before = {**dataset.__dict__, "signals": dict(dataset.signals)}
-        self._signals = [UndoSignal(signal) for signal in [*dataset, *signals]]
+        self._signals = [Undo(signal) for signal in [*dataset, *signals]]
 
     def __enter__(self) -> None:
         pass
@@ -546,7 +545,7 @@ def _one(signal: Signal, series: TimeSeries) -> Signal:
     made = Signal(
         name=signal.name, units=signal.units, provenance=signal.provenance.model_dump(), **signal.more
     )
-    copy = TimeSeries(_copy(series), series.processing_steps, metadata_id=series.metadata_id)
+    copy = TimeSeries(points_for(series), series.processing_steps, metadata_id=series.metadata_id)
     made.time_series = {series.name: copy}
     return made
 

@@ -9,7 +9,8 @@ from siltstone import _html
 
 if TYPE_CHECKING:
     from siltstone.series._dataset import Dataset
-    from siltstone.series._tree import Signal, TimeSeries
+    from siltstone.series._signal import Signal
+    from siltstone.series._time_series import TimeSeries
 
 #: Points of a picture.
 POINTS = 200

@@ -14,7 +14,8 @@ from siltstone.series._steps import (
     ProcessingStep,
     ProcessingType,
 )
-from siltstone.series._tree import Signal, TimeSeries
+from siltstone.series._time_series import TimeSeries
+from siltstone.series._signal import Signal
 from siltstone.series.processing_steps._step import AUTHOR, REFERENCE, VERSION
 
 

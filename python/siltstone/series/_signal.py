@@ -1,10 +1,9 @@
-"""Series with their history, and the signals that they belong to."""
+"""The series of one quantity, and what was made of them."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,12 +14,12 @@ from siltstone.series._place import Change, Place
 from siltstone.series._steps import (
     DataProvenance,
     FunctionInfo,
-    IndexMetadata,
     ProcessingStep,
     now,
     steps_json,
     steps_of,
 )
+from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, points_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,247 +35,6 @@ class SignalTransformFunctionProtocol(Protocol):
         self, input_series: list[pd.Series], *args: Any, **kwargs: Any
     ) -> list[tuple[pd.Series, list[ProcessingStep]]]:
         """The series it makes, each with what was done."""
-
-
-class TimeSeries:
-    """A series and its history. The points are loaded when they are touched.
-
-    Parameters
-    ----------
-    series : pandas.Series
-        The points; they are not changed, and not copied.
-    processing_steps : list of ProcessingStep, optional
-        What was done to it.
-    metadata_id : str, optional
-        The number of this description in a system of the user's.
-    created_on : datetime, optional
-        When it was made; now, if it is not said.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from siltstone.series import TimeSeries
-    >>> series = TimeSeries(series=pd.Series([1.0, 2.0], name="RAW"))
-    >>> len(series), series.name
-    (2, 'RAW')
-    """
-
-    def __init__(
-        self,
-        series: pd.Series | None = None,
-        processing_steps: list[ProcessingStep] | None = None,
-        *,
-        metadata_id: str | None = None,
-        created_on: dt.datetime | None = None,
-        **more: Any,
-    ) -> None:
-        import pandas as pd
-
-        if series is not None and not isinstance(series, pd.Series):
-            raise InvalidTypeError(f"the series: expected a pandas Series, got {type(series).__name__}")
-        self.processing_steps = list(processing_steps or [])
-        self.metadata_id = metadata_id
-        self.created_on = now() if created_on is None else created_on
-        self.more = more
-        made = pd.Series(dtype="float64") if series is None else series
-        self._series: pd.Series | None = made
-        self._name: str | None = made.name if isinstance(made.name, str) else None
-        self._place: tuple[Place, str] | None = None
-        self._unsaved = True
-        #: What the place knows of it, as JSON.
-        self._known: str | None = None
-
-    @property
-    def name(self) -> str | None:
-        """The full name, once it belongs to a signal."""
-        return self._name
-
-    @property
-    def series(self) -> pd.Series:
-        """The points, loaded if they are not in memory; a Series of its own name."""
-        if self._series is None:
-            place, key = self._stored()
-            self._series = place.load(key)
-        if self._series.name != self._name:
-            self._series = self._series.rename(self._name)
-        return self._series
-
-    @series.setter
-    def series(self, series: pd.Series) -> None:
-        self._series, self._unsaved = series, True
-
-    def _stored(self) -> tuple[Place, str]:
-        if self._place is None:
-            raise InvalidError(f"the series {self._name!r}: expected one with a backend, got one in memory")
-        return self._place
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the points are in memory."""
-        return self._series is not None
-
-    def __len__(self) -> int:
-        if self._series is None:
-            place, key = self._stored()
-            info = place.info(key)
-            if info is not None:
-                return info.length
-        return len(self.series)
-
-    @property
-    def range(self) -> tuple[Any, Any]:
-        """The least and the greatest value of the index, without loading; both None if there is no point."""
-        if self._series is None:
-            place, key = self._stored()
-            info = place.info(key)
-            if info is not None:
-                return info.first, info.last
-        index = self.series.index
-        return (index.min(), index.max()) if len(index) else (None, None)
-
-    @property
-    def index_metadata(self) -> IndexMetadata:
-        """What is known of the index."""
-        if self._series is None:
-            place, key = self._stored()
-            info = place.info(key)
-            if info is not None:
-                return IndexMetadata.model_validate(info.index)
-        return IndexMetadata.extract_index_metadata(self.series.index)
-
-    @property
-    def values_dtype(self) -> str:
-        """The dtype of the values, as pandas writes it."""
-        return str(self.series.dtype)
-
-    def unload(self) -> None:
-        """Forget the points; they are loaded again when they are touched.
-
-        Raises
-        ------
-        siltstone.errors.InvalidError
-            If no backend has them.
-        """
-        if self._unsaved:
-            raise InvalidError(f"the series {self._name!r}: expected saved points, got unsaved ones")
-        self._series = None
-
-    def load_range(self, start: Any = None, end: Any = None, closed: str = "both") -> pd.Series:
-        """The points between two values of the index; of a series that is not in memory, no other is read."""
-        if self._series is None:
-            place, key = self._stored()
-            if place.is_ours:
-                from siltstone.series._backends import Backend
-
-                return Backend.load_range(place.backend, key, start, end, closed)
-        from siltstone.series._backends import Backend
-
-        memory = Backend("memory:")
-        memory.save(self.series, "series")
-        return memory.load_range("series", start, end, closed)
-
-    def remove_duplicated_steps(self) -> None:
-        """Leave each step in the history once."""
-        kept: list[ProcessingStep] = []
-        for step in self.processing_steps:
-            if step not in kept:
-                kept.append(step)
-        self.processing_steps = kept
-
-    def metadata_dict(self) -> dict[str, Any]:
-        """All that is known of it but its points."""
-        return {
-            "processing_steps": [step.model_dump() for step in self.processing_steps],
-            "metadata_id": self.metadata_id,
-            "created_on": _iso(self.created_on),
-            **self.more,
-        }
-
-    def _record(self) -> str:
-        return _metadata.encode(self.metadata_dict())
-
-    @classmethod
-    def _open(cls, place: Place, key: str, name: str) -> TimeSeries:
-        record = place.series_record(key)
-        steps = record.pop("processing_steps", [])
-        made = cls(
-            processing_steps=[ProcessingStep.model_validate(step) for step in steps],
-            metadata_id=record.pop("metadata_id", None),
-            created_on=_time(record.pop("created_on", None)),
-        )
-        made.more = record
-        made._name, made._series, made._unsaved = name, None, False
-        made._place, made._known = (place, key), made._record()
-        return made
-
-    def model_dump_json(self) -> str:
-        """All of it as JSON, points too: :meth:`model_validate_json` gives it back equal."""
-        from siltstone.series._convert import from_pandas
-
-        name, dtype, index, column, values = from_pandas(self.series)
-        parts = {"name": name, "dtype": dtype, "index": index, "columns": [column, values]}
-        return _metadata.encode({**self.metadata_dict(), "series": parts})
-
-    @classmethod
-    def model_validate_json(cls, text: str) -> TimeSeries:
-        """The series of a JSON text of :meth:`model_dump_json`."""
-        from siltstone.series._convert import to_pandas
-
-        record = _metadata.decode(text)
-        parts = record.pop("series")
-        series = to_pandas((parts["name"], parts["dtype"], parts["index"], *map(tuple, parts["columns"])))
-        steps = [ProcessingStep.model_validate(step) for step in record.pop("processing_steps")]
-        made = cls(series, steps, metadata_id=record.pop("metadata_id", None))
-        made.created_on = _time(record.pop("created_on", None))
-        made.more = record
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, TimeSeries):
-            return NotImplemented
-        if self.metadata_dict() != other.metadata_dict():
-            return False
-        return _same(self.series, other.series)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        state = f"{len(self)} points" if self.is_loaded else "not loaded"
-        return f"TimeSeries({self._name!r}, {state}, {len(self.processing_steps)} steps)"
-
-    def to_pandas(self) -> pd.Series:
-        """The points as pandas holds them."""
-        return self.series
-
-    def to_arrow(self) -> Any:
-        """Index and values as a PyArrow table."""
-        import pyarrow as pa
-
-        from siltstone.series._backends import Backend
-
-        if self._series is None and self._stored()[0].is_ours:
-            place, key = self._stored()
-            return pa.table(Backend.scan(place.backend, key))
-        memory = Backend("memory:")
-        memory.save(self.series, "series")
-        return pa.table(memory.scan("series"))
-
-    def to_polars(self) -> Any:
-        """Index and values as a Polars DataFrame."""
-        import polars as pl
-
-        return pl.from_arrow(self.to_arrow())
-
-    def to_xarray(self) -> Any:
-        """The series as an xarray DataArray along its index."""
-        import xarray as xr
-
-        series = self.series
-        dim = series.index.name or "index"
-        return xr.DataArray(series.to_numpy(), coords={dim: series.index}, dims=[dim], name=series.name)
-
-    def _repr_html_(self) -> str:
-        return _display.time_series(self)
 
 
 class Signal:
@@ -404,7 +162,7 @@ class Signal:
     def remove(self, ts_name: str) -> None:
         """Remove a series. What was made of it keeps its name in its history."""
         gone = self[ts_name]
-        with _Undo(self):
+        with Undo(self):
             del self.time_series[gone.name]
             if gone._known is not None and gone._place is not None:
                 self._removed.append(gone._place[1])
@@ -419,7 +177,7 @@ class Signal:
             raise InvalidError(
                 f"the signal {self.name!r}: expected one of no dataset; rename it by Dataset.rename()"
             )
-        with _Undo(self):
+        with Undo(self):
             self._follow(self._renamed(_siltstone.signal_name(new)))
             self._changed()
 
@@ -461,17 +219,17 @@ class Signal:
         ValueError
             For names that do not fit. After any error signal and backend are as they were.
         """
-        given = [self[name] for name in _names(input_time_series_names)]
-        made = transform_function([_copy(series) for series in given], *args, **kwargs)
+        given = [self[name] for name in names_of(input_time_series_names)]
+        made = transform_function([points_for(series) for series in given], *args, **kwargs)
         outputs, histories = [], [(series.name, steps_json(series.processing_steps)) for series in given]
         bases = self._bases(made, output_names)
         for series, steps in made:
-            outputs.append(TimeSeries(series, _with_source(steps, transform_function)))
+            outputs.append(TimeSeries(series, with_source(steps, transform_function)))
         self._put(outputs, bases, overwrite, histories)
         return self
 
     def _bases(self, made: Any, output_names: Iterable[str] | None) -> list[str]:
-        names = None if output_names is None else _names(output_names)
+        names = None if output_names is None else names_of(output_names)
         if names is not None and len(names) != len(made):
             raise InvalidError(f"output_names: expected {len(made)}, one for each series, got {len(names)}")
         bases = []
@@ -496,7 +254,7 @@ class Signal:
         histories: list[tuple[str, str]] | None = None,
         save: bool = True,
     ) -> list[str]:
-        with _Undo(self):
+        with Undo(self):
             own = [_siltstone.series_within(self.name, name) for name in self.time_series]
             names = []
             for series, base, number in zip(
@@ -598,8 +356,8 @@ class Signal:
                 "name": self.name,
                 "units": self.units,
                 "provenance": self.provenance.model_dump(),
-                "created_on": _iso(self.created_on),
-                "last_updated": _iso(self.last_updated),
+                "created_on": iso(self.created_on),
+                "last_updated": iso(self.last_updated),
                 **self.more,
             }
         )
@@ -647,14 +405,14 @@ class Signal:
             name=name,
             units=record.pop("units", "unit"),
             provenance=record.pop("provenance", {}),
-            created_on=_time(record.pop("created_on", None)),
-            last_updated=_time(record.pop("last_updated", None)),
+            created_on=parse_time(record.pop("created_on", None)),
+            last_updated=parse_time(record.pop("last_updated", None)),
         )
         record.pop("name", None)
         made.more = record
         made._place = place
         series = [TimeSeries._open(place, key, full) for key, full in keys]
-        series.sort(key=lambda one: (_iso(one.created_on), one.name))
+        series.sort(key=lambda one: (iso(one.created_on), one.name))
         made.time_series = {one.name: one for one in series}
         if place.record(name) is not None:
             made._known = (name, made._record())
@@ -716,7 +474,7 @@ class Signal:
         return _display.signal(self)
 
 
-class _Undo:
+class Undo:
     """Leaves a signal as it was if what is done to it fails."""
 
     def __init__(self, signal: Signal) -> None:
@@ -736,13 +494,6 @@ class _Undo:
             self._signal.__dict__.update(self._before)
             for one, before in self._series:
                 one.__dict__.update(before)
-
-
-def dependencies(series: TimeSeries) -> list[dict[str, str]]:
-    """The edges of the graph of what a series was made of."""
-    return json.loads(
-        _siltstone.series_dependencies(series.name or "", steps_json(series.processing_steps))
-    )
 
 
 def _given(data: Any) -> list[TimeSeries]:
@@ -773,23 +524,14 @@ def _named(series: TimeSeries, name: str) -> TimeSeries:
     return series
 
 
-def _names(names: Iterable[str]) -> list[str]:
+def names_of(names: Iterable[str]) -> list[str]:
+    """A list of names; a text is none."""
     if isinstance(names, str):
         raise InvalidTypeError(f"the names: expected a list of names, got the text {names!r}")
     return list(names)
 
 
-def _copy(series: TimeSeries) -> pd.Series:
-    """The points for a function, which may change them; what was not in memory does not stay there."""
-    was_loaded = series.is_loaded
-    points = series.series
-    if was_loaded:
-        return points.copy()
-    series.unload()
-    return points
-
-
-def _with_source(steps: Iterable[ProcessingStep], function: Any) -> list[ProcessingStep]:
+def with_source(steps: Iterable[ProcessingStep], function: Any) -> list[ProcessingStep]:
     """Steps that name no function get the one that was run."""
     steps = list(steps)
     for step in steps:
@@ -798,30 +540,3 @@ def _with_source(steps: Iterable[ProcessingStep], function: Any) -> list[Process
         if step.function_info == FunctionInfo():
             step.function_info = FunctionInfo.of(function)
     return steps
-
-
-def _iso(time: Any) -> str:
-    return time.isoformat() if isinstance(time, dt.datetime) else str(time or "")
-
-
-def _time(text: Any) -> Any:
-    if not isinstance(text, str):
-        return now() if text is None else text
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
-        return text
-
-
-def _same(one: pd.Series, other: pd.Series) -> bool:
-    from siltstone.series._convert import from_pandas
-
-    def parts(series: pd.Series) -> Any:
-        name, dtype, index, *columns = from_pandas(series)
-        plain = [
-            [kind, data if isinstance(data, list) else data.tobytes(), None if ok is None else ok.tobytes()]
-            for kind, data, ok in columns
-        ]
-        return [name, dtype, index, plain]
-
-    return parts(one) == parts(other)
