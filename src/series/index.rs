@@ -388,6 +388,28 @@ fn from_cast(index: &ArrayRef, error: &arrow_schema::ArrowError) -> Error {
 mod tests {
     use super::*;
 
+    /// Goal: the rows of sorted values are those that the range contains, one by one, NaN and -0.0 among the ends.
+    #[test]
+    fn rows_of_sorted_values_are_those_that_it_contains() {
+        let ends = [f64::NEG_INFINITY, -0.0, 0.0, 1.5, 3.0, f64::INFINITY, f64::NAN];
+        let ends: Vec<Bound<IndexValue>> = ends
+            .into_iter()
+            .flat_map(|x| [Bound::Included(x.into()), Bound::Excluded(x.into())])
+            .chain([Bound::Unbounded])
+            .collect();
+        for items in [vec![-1.0, -0.0, 0.0, 1.5, 1.5, 3.0], vec![f64::NAN], vec![]] {
+            let values = IndexValues::Float(items.clone().into());
+            for (from, to) in ends.iter().flat_map(|a| ends.iter().map(move |b| (a, b))) {
+                let range = IndexRange { from: from.clone(), to: to.clone() };
+                let wanted: Vec<usize> =
+                    (0..items.len()).filter(|row| range.contains(&values.get(*row))).collect();
+                if let Some(rows) = values.rows_of(&range) {
+                    assert_eq!(rows.collect::<Vec<_>>(), wanted, "{range:?} of {items:?}");
+                }
+            }
+        }
+    }
+
     /// Goal: a range knows its ends, and an integer end serves a float index.
     #[test]
     fn a_range_knows_its_ends() {

@@ -169,3 +169,100 @@ fn a_damaged_block_is_named_and_the_rest_is_readable() {
     assert_eq!(backend.load("good").unwrap().0, point);
     assert!(!backend.database().verify().unwrap().is_ok());
 }
+
+/// Goal: settling once more packs what came since, and leaves alone what was packed.
+#[test]
+fn settling_goes_on_where_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = SqliteBackend::open(folder.path().join("series.db")).unwrap();
+    let points = |from: i64, n: i64| {
+        let times: Vec<i64> = (from..from + n).collect();
+        let values: Vec<f64> = times.iter().map(|t| (*t as f64).sin()).collect();
+        Series::from_times_ns(&times, &values).unwrap()
+    };
+    let blocks = || {
+        let sql = "SELECT id, rows, settled FROM series_block ORDER BY first_row";
+        backend.database().sql(sql).unwrap().rows
+    };
+    backend.save("k", &points(0, 40_000), &Metadata::new()).unwrap();
+    assert_eq!(backend.settle(None).unwrap(), 3);
+    let first = blocks();
+    let mut length = 40_000;
+    for n in [10, 7_000, 12_000] {
+        backend.append("k", &points(length, n)).unwrap();
+        length += n;
+        assert!((1..=2).contains(&backend.settle(None).unwrap()));
+        assert_eq!(backend.load("k").unwrap().0, points(0, length));
+    }
+    let last = blocks();
+    assert_eq!(first[..2], last[..2], "the whole ones stay");
+    assert!(last.len() <= 5, "{last:?}");
+    assert!(backend.database().verify().unwrap().is_ok());
+}
+
+/// Goal: whoever scans sees the series as it was when he began, whatever is done to it meanwhile.
+#[test]
+fn a_scan_sees_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = SqliteBackend::open(folder.path().join("series.db")).unwrap();
+    let times: Vec<i64> = (0..100_000).collect();
+    let before = Series::from_times_ns(&times, &vec![1.5; times.len()]).unwrap();
+    backend.save("k", &before, &Metadata::new()).unwrap();
+    let mut batches = backend.scan("k", &IndexRange::all()).unwrap();
+    let mut parts = vec![batches.next_batch().unwrap().unwrap()];
+    backend.append("k", &Series::from_times_ns(&[7], &[2.0]).unwrap()).unwrap();
+    backend.settle(None).unwrap();
+    parts.push(batches.next_batch().unwrap().unwrap());
+    backend.delete("k").unwrap();
+    while let Some(batch) = batches.next_batch().unwrap() {
+        parts.push(batch);
+    }
+    let whole = arrow_select::concat::concat_batches(&parts[0].schema(), &parts).unwrap();
+    assert_eq!(Series::from_batch(&whole).unwrap(), before);
+}
+
+/// Goal: appends of two while a third settles, copies and renames lose no point and no order.
+#[test]
+fn appends_settling_and_renames_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("series.db");
+    let open = || SqliteBackend::open(&path).unwrap();
+    const CALLS: i64 = 60;
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for writer in 0..2_i64 {
+            let (open, done) = (&open, &done);
+            scope.spawn(move || {
+                let backend = open();
+                for n in 0..CALLS {
+                    let times = [2 * n * 1_000 + writer, (2 * n + 1) * 1_000 + writer];
+                    let points = Series::from_times_ns(&times, &[0.1, 0.2]).unwrap();
+                    backend.append("both", &points).unwrap();
+                    backend.append(&format!("own {writer}"), &points).unwrap();
+                }
+                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            });
+        }
+        let backend = open();
+        while done.load(std::sync::atomic::Ordering::SeqCst) < 2 {
+            backend.settle(None).unwrap();
+            // Between two commits everything is whole.
+            let _ = backend.copy("both", "copy");
+            let _ = backend.rename("copy", "moved");
+            if let Ok((moved, _)) = backend.load("moved") {
+                assert!(moved.len().is_multiple_of(2));
+                backend.delete("moved").unwrap();
+            }
+        }
+    });
+    let backend = open();
+    let both = backend.load("both").unwrap().0;
+    assert_eq!(both.len(), 4 * CALLS as usize);
+    for writer in 0..2 {
+        let times: Vec<i64> = (0..2 * CALLS).map(|n| n * 1_000 + writer).collect();
+        let own = backend.load(&format!("own {writer}")).unwrap().0;
+        let wanted = Series::from_times_ns(&times, &vec![0.1; times.len()]).unwrap();
+        assert_eq!(own.index(), wanted.index(), "in the order of the calls");
+    }
+    assert!(backend.database().verify().unwrap().is_ok());
+}
