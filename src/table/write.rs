@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
@@ -106,9 +107,15 @@ fn write_to(
     if matches!(format, Format::Csv | Format::Jsonl) {
         cell::check(&schema)?;
     }
-    let failed = |error: Failure| error.at(path);
     let file = File::create_new(temporary).map_err(|e| Error::io(path, "creating", &e))?;
-    let mut sink = Sink::new(format, BufWriter::new(file), schema).map_err(failed)?;
+    let refused = Arc::new(Mutex::new(None));
+    // What the system refused comes out of a writer as an error of its format.
+    let failed = |error: Failure| {
+        let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        refused.map_or(error, Failure::Io).at(path)
+    };
+    let file = BufWriter::new(Watched { file, refused: refused.clone() });
+    let mut sink = Sink::new(format, file, schema).map_err(failed)?;
     let mut rows = 0;
     for batch in batches {
         let batch = batch.map_err(|error| from_arrow("table", error))?;
@@ -122,16 +129,47 @@ fn write_to(
     Ok(Written { rows, bytes })
 }
 
+/// A file that remembers why it refused to be written.
+struct Watched {
+    file: File,
+    refused: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Watched {
+    fn watch<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|error| {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.get_or_insert_with(|| io::Error::new(error.kind(), error.to_string()));
+        })
+    }
+}
+
+impl Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let done = self.file.write(bytes);
+        self.watch(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = self.file.flush();
+        self.watch(done)
+    }
+}
+
 /// The writer of each format.
 enum Sink {
-    Parquet(ArrowWriter<BufWriter<File>>),
-    Arrow(arrow_ipc::writer::FileWriter<BufWriter<File>>),
-    Csv(BufWriter<File>),
-    Jsonl(BufWriter<File>),
+    Parquet(ArrowWriter<BufWriter<Watched>>),
+    Arrow(arrow_ipc::writer::FileWriter<BufWriter<Watched>>),
+    Csv(BufWriter<Watched>),
+    Jsonl(BufWriter<Watched>),
 }
 
 impl Sink {
-    fn new(format: Format, mut file: BufWriter<File>, schema: SchemaRef) -> Result<Self, Failure> {
+    fn new(
+        format: Format,
+        mut file: BufWriter<Watched>,
+        schema: SchemaRef,
+    ) -> Result<Self, Failure> {
         Ok(match format {
             Format::Parquet => {
                 // Strings repeat and so do many values of a run: dictionaries are on by default.
@@ -171,7 +209,7 @@ impl Sink {
             Sink::Csv(file) | Sink::Jsonl(file) => file,
         };
         file.flush()?;
-        file.into_inner().map_err(|e| Failure::Io(e.into_error()))
+        Ok(file.into_inner().map_err(|e| Failure::Io(e.into_error()))?.file)
     }
 }
 
@@ -203,18 +241,8 @@ impl From<ParquetError> for Failure {
 impl Failure {
     fn at(self, path: &Path) -> Error {
         match self {
-            Failure::Io(error) | Failure::Arrow(ArrowError::IoError(_, error)) => {
-                Error::io(path, "writing it", &error)
-            }
+            Failure::Io(error) => Error::io(path, "writing it", &error),
             Failure::Arrow(error) => from_arrow("table", error),
-            Failure::Parquet(ParquetError::External(inner)) => {
-                match inner.downcast::<io::Error>() {
-                    Ok(error) => Error::io(path, "writing it", &error),
-                    Err(other) => {
-                        Error::invalid("table", "one that Parquet takes", other.to_string())
-                    }
-                }
-            }
             Failure::Parquet(error) => {
                 Error::invalid("table", "one that Parquet takes", error.to_string())
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use siltstone::simulation::{Options, SimulationDatabase, Timeline, Update};
 use siltstone::{Codec, Database, Error, Result};
@@ -318,7 +318,7 @@ fn hostile_rows_are_errors_that_name_the_row() {
 #[cfg(target_os = "linux")]
 fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(_mounted) = Mounted::small(folder.path()) else { return };
+    let Some(_mounted) = crate::shared::Mounted::small(folder.path()) else { return };
     let path = folder.path().join("run.db");
     let db = SimulationDatabase::open(&path).unwrap();
     let ballast = folder.path().join("ballast");
@@ -348,31 +348,6 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     updates.iter().for_each(assert_same);
     assert!(updates.iter().map(|u| u.timestamp).eq(acked));
     assert!(db.database().verify().unwrap().is_ok());
-}
-
-/// A small file system in memory; gone when dropped.
-#[cfg(target_os = "linux")]
-struct Mounted(PathBuf);
-
-#[cfg(target_os = "linux")]
-impl Mounted {
-    /// `None`, said in a line, where this process may not mount.
-    fn small(at: &Path) -> Option<Self> {
-        let mut mount = std::process::Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(at);
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        if !mounted {
-            eprintln!("skipped: a small file system cannot be mounted here");
-        }
-        mounted.then(|| Mounted(at.to_owned()))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).output();
-    }
 }
 
 /// Goal: a file or folder that may not be written can be read, and opening it for writing is an

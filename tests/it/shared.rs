@@ -14,3 +14,28 @@ pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     eprintln!("skipped: {} is not there (SILTSTONE_SHARED says where to look)", folder.display());
     None
 }
+
+/// A small file system in memory; gone when dropped.
+#[cfg(target_os = "linux")]
+pub(crate) struct Mounted(std::path::PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Mounted {
+    /// `None`, said in a line, where this process may not mount.
+    pub(crate) fn small(at: &std::path::Path) -> Option<Self> {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(at);
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("skipped: a small file system cannot be mounted here");
+        }
+        mounted.then(|| Mounted(at.to_owned()))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
