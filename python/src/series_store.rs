@@ -252,6 +252,13 @@ impl SeriesStore {
         py.enter(|| file.settle(key.as_deref())).map(Some)
     }
 
+    /// Gives free pages back; the bytes, or `None` for a backend that has none.
+    fn vacuum(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let database = file.database().clone();
+        py.enter_abandonable(move || database.vacuum()).map(Some)
+    }
+
     fn sql(&self, py: Python<'_>, sql: String) -> PyResult<Query> {
         let database = self.database()?;
         let inner = py.enter_abandonable(move || database.sql(&sql))?;

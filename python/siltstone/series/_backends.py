@@ -280,6 +280,10 @@ class Backend:
         """
         return self._inner.settle(key) or 0
 
+    def vacuum(self) -> int:
+        """Give the room of what was removed or settled back to the file system; the bytes. Only a file has some."""
+        return self._inner.vacuum() or 0
+
     def sql(self, query: str) -> QueryResult:
         """Run one SQL statement on a snapshot of an SQLite file; the connection can only read.
 

@@ -222,8 +222,15 @@ fn json_of(record: &impl serde::Serialize) -> Metadata {
     }
 }
 
+/// A file is known by its ending, where that says it: to look into a database that another library of this process
+/// has open would cancel its locks when the look ends.
 fn is_sqlite(path: &Path) -> Result<bool> {
     use std::io::Read;
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("db" | "sqlite" | "sqlite3") => return Ok(true),
+        Some("zip") => return Ok(false),
+        _ => {}
+    }
     let mut head = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| Error::io(path, "opening it", &e))?;
     file.take(16).read_to_end(&mut head).map_err(|e| Error::io(path, "reading it", &e))?;

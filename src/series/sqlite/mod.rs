@@ -66,8 +66,8 @@ impl SqliteBackend {
         &self.db
     }
 
-    /// Packs the points of one series, or of all, as small as they get, some blocks in a transaction. The number
-    /// of blocks that were written.
+    /// Packs the points of one series, or of all, as small as they get: some blocks in a transaction. The number
+    /// of blocks that were written. [`Database::vacuum`] gives the room back.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) for a key that is not there; what had been settled stays so.
