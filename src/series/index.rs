@@ -345,6 +345,15 @@ impl IndexValues {
         if !self.is_sorted() || (self.len() > 0 && self.is_nan(0)) {
             return None; // what cannot be compared lies in no range
         }
+        let is_nan = |end: &Bound<IndexValue>| match end {
+            Bound::Included(IndexValue::Float(x)) | Bound::Excluded(IndexValue::Float(x)) => {
+                x.is_nan()
+            }
+            _ => false,
+        };
+        if is_nan(&range.from) || is_nan(&range.to) {
+            return Some(0..0);
+        }
         let first = self.partition(|value| match &range.from {
             Bound::Unbounded => false,
             Bound::Included(from) => value < from,

@@ -20,6 +20,7 @@ mod text;
 mod transfer;
 pub mod tree;
 mod url;
+mod wide;
 
 pub use backend::{Change, SeriesInfo, StorageBackend};
 pub use container::SeriesContainer;
@@ -34,3 +35,4 @@ pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::{VIEW, verify};
 pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
 pub use url::open;
+pub use wide::{WideColumn, wide};

@@ -2,6 +2,7 @@
 //! the tests.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -33,12 +34,13 @@ const SCRIPT: &str = r#"
 pub(crate) struct Server {
     folder: PathBuf,
     bin: PathBuf,
+    port: u16,
     words: Mutex<ChildStdin>,
     _shell: Child,
 }
 
 /// The server that the tests share, if there is a package.
-static SHARED: LazyLock<Option<Server>> = LazyLock::new(|| Server::start(""));
+static SHARED: LazyLock<Option<Server>> = LazyLock::new(|| Server::start("", &[]));
 
 /// The shared server; says so once if there is none.
 pub(crate) fn shared() -> Option<&'static Server> {
@@ -71,24 +73,38 @@ fn other_user() -> Option<(u32, u32)> {
 }
 
 impl Server {
-    /// Starts a server with these options more; `None`, and a line that says so, if it is not installed.
-    pub(crate) fn start(options: &str) -> Option<Self> {
+    /// Starts a server with these options more, and these files above its folder of data; `None`, and a line that
+    /// says so, if it is not installed.
+    pub(crate) fn start(options: &str, files: &[(&str, &str)]) -> Option<Self> {
+        Self::start_on(5432, options, files)
+    }
+
+    /// The same, for one that listens on this port.
+    pub(crate) fn start_on(port: u16, options: &str, files: &[(&str, &str)]) -> Option<Self> {
         let Some(bin) = programs() else {
             println!("no PostgreSQL is installed: its tests are passed over (make postgresql)");
             return None;
         };
         // A name of its own for each; short, for the path of a socket is.
         let folder = tempfile::Builder::new().prefix("silt-pg").tempdir().unwrap().keep();
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+            let only_ours = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(folder.join(name), only_ours).unwrap();
+        }
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(SCRIPT).current_dir("/").stdin(Stdio::piped());
         shell.env("BIN", &bin).env("DIR", &folder).env("OPTIONS", options);
         if let Some((user, group)) = other_user() {
-            std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
+            let own =
+                |path: &Path| std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
+            own(&folder);
+            files.iter().for_each(|(name, _)| own(&folder.join(name)));
             shell.uid(user).gid(group);
         }
         let mut shell = shell.spawn().unwrap();
         let words = Mutex::new(shell.stdin.take().unwrap());
-        let server = Server { folder, bin, words, _shell: shell };
+        let server = Server { folder, bin, port, words, _shell: shell };
         server.wait();
         Some(server)
     }
@@ -109,7 +125,8 @@ impl Server {
     pub(crate) fn url(&self, schema: &str) -> String {
         let host = self.folder.display();
         format!(
-            "postgresql://siltstone:hunter2@/postgres?host={host}&options=-csearch_path%3D{schema}"
+            "postgresql://siltstone:hunter2@/postgres?host={host}&port={}&options=-csearch_path%3D{schema}",
+            self.port
         )
     }
 

@@ -129,7 +129,7 @@ fn several_clients_write_one_series() {
 /// Goal: a server that dies in mid-copy and returns has the old or the new series, and the backend goes on.
 #[test]
 fn a_server_that_dies_has_the_old_or_the_new() {
-    let Some(server) = Server::start("") else { return };
+    let Some(server) = Server::start("", &[]) else { return };
     let backend = server.backend("crash");
     let mut now = 0.0;
     backend.save("a", &points(50_000, now), &Default::default()).unwrap();
@@ -206,6 +206,62 @@ fn a_range_reads_its_rows_only() {
     server.sql(&format!("DELETE FROM {schema}.siltstone_point WHERE row = 10000"));
     let error = backend.load_range("a", &range).unwrap_err();
     assert!(error.to_string().contains("rows of it are missing"), "{error}");
+}
+
+/// Goal: each `sslmode` looks at the server's certificate as libpq says, and an error tells what is wrong with it and
+/// no password.
+#[test]
+fn tls_is_what_the_address_says() {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let root = |name: &str| {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), Issuer::new(params, key))
+    };
+    let ((trusted, issuer), (stranger, _)) = (root("a root"), root("another root"));
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.signed_by(&key, &issuer).unwrap().pem();
+    // A port that is free now; nobody else of this machine is likely to take it in between.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let options = format!(
+        "-c ssl=on -c ssl_cert_file=../server.crt -c ssl_key_file=../server.key \
+         -c listen_addresses=127.0.0.1 -c port={port}"
+    );
+    let files = [("server.crt", own.as_str()), ("server.key", &key.serialize_pem())];
+    let Some(_server) = Server::start_on(port, &options, &files) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, pem: &str| {
+        std::fs::write(folder.path().join(name), pem).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let (trusted, stranger) = (file("trusted.pem", &trusted), file("stranger.pem", &stranger));
+    let open = |host: &str, tls: &str| {
+        let url = format!("postgresql://siltstone:hunter2@{host}:{port}/postgres?{tls}");
+        PostgresBackend::open(&url).map(|backend| backend.list_keys("").unwrap())
+    };
+    for (host, tls) in [
+        ("localhost", "sslmode=disable".to_owned()),
+        ("localhost", "sslmode=prefer".to_owned()),
+        ("127.0.0.1", "sslmode=require".to_owned()),
+        ("localhost", format!("sslmode=verify-full&sslrootcert={trusted}")),
+        ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={trusted}")),
+        ("127.0.0.1", format!("sslmode=require&sslrootcert={trusted}")),
+    ] {
+        open(host, &tls).unwrap_or_else(|e| panic!("{host} {tls}: {e}"));
+    }
+    for (host, tls) in [
+        ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={trusted}")),
+        ("localhost", format!("sslmode=verify-full&sslrootcert={stranger}")),
+        ("localhost", format!("sslmode=verify-ca&sslrootcert={stranger}")),
+        ("localhost", format!("sslmode=require&sslrootcert={stranger}")),
+        ("localhost", "sslmode=verify-full".to_owned()),
+    ] {
+        let error = open(host, &tls).err().unwrap_or_else(|| panic!("{host} {tls} opens"));
+        let text = error.to_string();
+        assert!(text.contains("certificate") && !text.contains("hunter2"), "{tls}: {text}");
+    }
 }
 
 #[derive(Debug, Clone)]

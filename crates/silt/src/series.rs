@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use siltstone::Database;
 use siltstone::series::described::{WriteDatasetOptions, write_dataset};
 use siltstone::series::{
-    self, IndexRange, IndexValue, Series, SeriesInfo, SqliteBackend, StorageBackend,
+    self, IndexRange, IndexValue, Series, SeriesInfo, SqliteBackend, StorageBackend, WideColumn,
 };
 use siltstone::table::{self, WriteOptions, Written};
 
@@ -255,20 +255,27 @@ fn axis(info: &SeriesInfo, series: &Series) -> Outcome<Vec<String>> {
     Ok(labels)
 }
 
-/// Write a series to a Parquet, Arrow, CSV or JSON-lines file, or a dataset to a zip or folder
+/// Write series to a Parquet, Arrow, CSV or JSON-lines file, or a dataset to a zip or folder
 ///
+/// Several series stand side by side, joined by their index, a column each, with their units in the metadata of the
+/// Arrow fields.
 /// A dataset is written in the layout that the described system reads: YAML, and a CSV file a series.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt series export plant.db line#1/RAW#1 -o raw.parquet
+  silt series export plant.db --prefix plant/ -o wide.parquet
   silt series export plant.db --dataset plant -o plant.zip")]
 struct Export {
     /// The store
     store: String,
 
-    /// The key of the series
-    #[arg(required_unless_present = "dataset", conflicts_with = "dataset")]
-    key: Option<String>,
+    /// The keys of the series
+    #[arg(required_unless_present_any = ["dataset", "prefix"], conflicts_with = "dataset")]
+    keys: Vec<String>,
+
+    /// All series whose keys begin so, side by side
+    #[arg(long, conflicts_with_all = ["dataset", "keys"])]
+    prefix: Option<String>,
 
     /// The name of a dataset, to write all of it
     #[arg(long, value_name = "NAME")]
@@ -285,22 +292,51 @@ struct Export {
 
 fn export(args: &Export, console: &mut Console) -> Outcome {
     interrupt::listen();
-    let key = match (&args.key, &args.dataset) {
-        (Some(key), _) => key,
-        (None, dataset) => return export_dataset(dataset.as_deref().unwrap_or(""), args, console),
-    };
+    if let Some(dataset) = &args.dataset {
+        return export_dataset(dataset, args, console);
+    }
     let Some(format) = table::Format::of_path(&args.output) else {
         let path = args.output.display();
         return Err(Failure::said(format!("{path}: expected .parquet, .arrow, .csv or .jsonl")));
     };
     let backend = open_to_look(&args.store)?;
-    let all = backend.info(key)?.length;
-    let batches = backend.scan(key, &IndexRange::all())?;
+    let (all, batches) = match &args.keys[..] {
+        [key] => (backend.info(key)?.length, backend.scan(key, &IndexRange::all())?),
+        keys => side_by_side(backend.as_ref(), keys, args.prefix.as_deref())?,
+    };
     let options = WriteOptions { format, overwrite: args.overwrite };
     let mut bar = console.progress("exporting", "points");
     let written = table::write(&args.output, batches, &options, |done| bar.at(done, all));
     bar.end();
     told(args, written?, console)
+}
+
+/// Series side by side; their units are what their metadata, or those of their signal, say.
+fn side_by_side(
+    backend: &dyn StorageBackend,
+    keys: &[String],
+    prefix: Option<&str>,
+) -> Outcome<(u64, table::Batches)> {
+    let keys = match prefix {
+        Some(prefix) => backend.list_keys(prefix)?,
+        None => keys.to_vec(),
+    };
+    let mut columns = Vec::with_capacity(keys.len());
+    for key in keys {
+        let (series, metadata) = backend.load(&key)?;
+        let signal = key.rsplit_once('/').map(|(signal, _)| format!("signal/{signal}"));
+        let record = signal.map(|name| backend.record(&name)).transpose()?.flatten();
+        let known = ["units", "unit"].iter().find_map(|name| metadata.get(*name));
+        let units = known.or(record.as_ref().and_then(|record| record.get("units")));
+        let attributes = units.and_then(Value::as_str).map(|units| ("units".into(), units.into()));
+        columns.push(WideColumn {
+            name: key,
+            series,
+            attributes: attributes.into_iter().collect(),
+        });
+    }
+    let wide = series::wide(&columns)?;
+    Ok((wide.num_rows() as u64, table::Batches::from_batches(wide.schema(), vec![wide])))
 }
 
 fn export_dataset(dataset: &str, args: &Export, console: &mut Console) -> Outcome {

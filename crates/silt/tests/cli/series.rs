@@ -137,3 +137,36 @@ fn a_described_zip_is_imported() {
     let bad = silt(here, "series import s --to sqlite:r.db --dataset plant");
     assert!(bad.code == 3 && bad.out.contains("line 2"), "{bad:?}");
 }
+
+/// Goal: series stand side by side in one file, with their units; a copy is compared, passed over the next time, and what
+/// is another one stays and is named.
+#[test]
+fn series_are_joined_and_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let store = open(here, "sqlite");
+    fill(store.as_ref());
+    let told = silt(here, "series export store --prefix= -o wide.csv --json").json();
+    assert_eq!(told["points"], 60);
+    let text = std::fs::read_to_string(here.join("wide.csv")).unwrap();
+    assert!(text.starts_with("index,a/RAW#1,b\n"), "{text}");
+    assert_eq!(text.lines().count(), 61);
+    silt(here, "series export store a/RAW#1 b -o wide.parquet").ok();
+    let read = siltstone::table::read(here.join("wide.parquet")).unwrap();
+    assert_eq!(read.schema().field(2).metadata()["units"], "mg/l");
+
+    let told = silt(here, "series copy --from store --to parquet:folder --json").json();
+    assert_eq!((&told["series"], &told["points"]), (&json!(2), &json!(120)));
+    let told = silt(here, "series copy --from parquet:folder --to sqlite:back.db --json").json();
+    assert_eq!((&told["series"], &told["skipped"]), (&json!(2), &json!(0)));
+    let told = silt(here, "series copy --from store --to back.db --json").json();
+    assert_eq!((&told["series"], &told["skipped"]), (&json!(0), &json!(2)));
+    store.append("b", &Series::from_times_ns(&[1], &[1.0]).unwrap()).unwrap();
+    let ran = silt(here, "series copy --from store --to back.db");
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("\"b\": left behind"), "{ran:?}");
+    silt(here, "series copy --from store --to back.db --overwrite b").ok();
+    assert_eq!(silt(here, "series show back.db b --json").json()["points"], 61);
+    let ran = silt(here, "series copy --from store --to postgresql://me:hunter2@localhost:1/db");
+    assert!(ran.code == 2 && !ran.err.contains("hunter2"), "{ran:?}");
+}
