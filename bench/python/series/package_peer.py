@@ -1,8 +1,5 @@
 """Siltstone's own package, by address."""
 
-import sqlite3
-from contextlib import closing
-
 import postgresql
 from peer import Peer
 
@@ -45,15 +42,11 @@ class Sqlite(_Package):
     survives = "process"
 
     def _address(self, folder):
-        self.file = folder / "series.db"
-        return f"sqlite:{self.file}"
+        return f"sqlite:{folder / 'series.db'}"
 
     def settle(self):
         super().settle()
-        # Smaller blocks leave free pages, which the file keeps until it is told to give them back
-        # (`silt vacuum`; the package has no call for it).
-        with closing(sqlite3.connect(self.file)) as file:
-            file.execute("VACUUM")
+        self.backend.vacuum()
 
 
 class Parquet(_Package):
