@@ -2,8 +2,8 @@
 
 use arrow_schema::DataType;
 
-use super::data::{Head, Metadata, Series, schema};
-use super::index::{IndexMetadata, IndexRange, IndexValue};
+use super::data::{Head, Metadata, Series, check_joins, schema};
+use super::index::{IndexMetadata, IndexRange, IndexValue, IndexValues};
 use crate::error::{Error, Result};
 use crate::table::Batches;
 
@@ -111,6 +111,37 @@ impl SeriesInfo {
         schema(&self.head, &self.index_type, &self.value_type)
     }
 
+    /// What is known once these points stand behind its own, and the index value of the last one; `last` is that of
+    /// the last one so far, if there is one that others can follow.
+    pub(crate) fn extended(
+        &self,
+        last: Option<IndexValue>,
+        points: &Series,
+    ) -> Result<(Self, Option<IndexValue>)> {
+        check_joins(&self.head, &self.index_type, &self.value_type, points)?;
+        let added = SeriesInfo::of(&self.key, points, &Metadata::new())?;
+        let follows = match (&last, place_of_row(points, 0)?) {
+            (_, None) => true,
+            (None, Some(_)) => self.length == 0, // behind NaN nothing is in order
+            (Some(last), Some(first)) => *last <= first,
+        };
+        let extent = match (self.extent.clone(), added.extent) {
+            (Some((a, b)), Some((c, d))) => {
+                Some((if c < a { c } else { a }, if d > b { d } else { b }))
+            }
+            (own, other) => own.or(other),
+        };
+        let last = if points.is_empty() { last } else { last_place(points)? };
+        let info = SeriesInfo {
+            length: self.length + added.length,
+            extent,
+            is_sorted: self.is_sorted && added.is_sorted && follows,
+            head: self.head.clone().appended(),
+            ..self.clone()
+        };
+        Ok((info, last))
+    }
+
     /// What is known of a series that is in memory.
     pub fn of(key: &str, series: &Series, metadata: &Metadata) -> Result<Self> {
         let places = super::index::IndexValues::of(series.index())?;
@@ -125,6 +156,19 @@ impl SeriesInfo {
             head: series.head().clone(),
         })
     }
+}
+
+/// The index value of a row, if there is such a row.
+fn place_of_row(series: &Series, row: usize) -> Result<Option<IndexValue>> {
+    if row >= series.len() {
+        return Ok(None);
+    }
+    Ok(Some(IndexValues::of(series.slice(row, 1).index())?.get(0)))
+}
+
+/// The index value of the last point.
+pub(crate) fn last_place(series: &Series) -> Result<Option<IndexValue>> {
+    place_of_row(series, series.len().wrapping_sub(1))
 }
 
 /// A place that keeps series by key.

@@ -9,9 +9,8 @@ use super::read::{Extent, Found, find};
 use super::{Failure, text};
 use crate::array::block::arrays::type_name;
 use crate::error::Result;
-use crate::series::backend::{Change, SeriesInfo, in_use, not_found};
-use crate::series::data::{Metadata, Series, check_joins};
-use crate::series::index::{IndexValue, IndexValues};
+use crate::series::backend::{Change, SeriesInfo, in_use, last_place, not_found};
+use crate::series::data::{Metadata, Series};
 
 /// What the unique index holds of a key: a text of any length has none.
 pub(super) fn digest(key: &str) -> Vec<u8> {
@@ -112,14 +111,6 @@ fn remove(client: &mut Client, key: &str) -> Result<u64, Failure> {
     Ok(rows.len() as u64)
 }
 
-fn last(series: &Series) -> Result<Option<IndexValue>> {
-    if series.is_empty() {
-        return Ok(None);
-    }
-    let end = series.slice(series.len() - 1, 1);
-    Ok(Some(IndexValues::of(end.index())?.get(0)))
-}
-
 fn insert(
     client: &mut Client,
     key: &str,
@@ -127,7 +118,7 @@ fn insert(
     metadata: &Metadata,
 ) -> Result<(), Failure> {
     let info = SeriesInfo::of(key, series, metadata)?;
-    let extent = Extent::new(info.extent.clone(), last(series)?);
+    let extent = Extent::new(info.extent.clone(), last_place(series)?);
     let sql = "INSERT INTO siltstone_series (digest, key, length, index_type, value_type, extent, \
         is_sorted, head, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id";
     let row = client.query_one(
@@ -162,23 +153,8 @@ fn put(client: &mut Client, id: i64, first: i64, series: &Series) -> Result<(), 
 }
 
 fn append(client: &mut Client, found: Found, series: &Series) -> Result<(), Failure> {
-    let info = found.info;
-    check_joins(&info.head, &info.index_type, &info.value_type, series)?;
-    let added = SeriesInfo::of(&info.key, series, &Metadata::new())?;
-    let first = (!series.is_empty()).then(|| series.slice(0, 1));
-    let first = first.map(|one| IndexValues::of(one.index()).map(|v| v.get(0))).transpose()?;
-    let follows = match (&found.last, &first) {
-        (_, None) => true,
-        (None, Some(_)) => info.length == 0,
-        (Some(last), Some(first)) => last <= first,
-    };
-    let extent = match (info.extent, added.extent) {
-        (Some((a, b)), Some((c, d))) => {
-            Some((if c < a { c } else { a }, if d > b { d } else { b }))
-        }
-        (own, other) => own.or(other),
-    };
-    let last = if series.is_empty() { found.last } else { last(series)? };
+    let first = found.info.length as i64;
+    let (info, last) = found.info.extended(found.last, series)?;
     let sql = "UPDATE siltstone_series SET length = length + $2, extent = $3, is_sorted = $4, \
         head = $5 WHERE id = $1";
     client.execute(
@@ -186,10 +162,10 @@ fn append(client: &mut Client, found: Found, series: &Series) -> Result<(), Fail
         &[
             &found.id,
             &(series.len() as i64),
-            &json(&Extent::new(extent, last)),
-            &(info.is_sorted && added.is_sorted && follows),
-            &json(&info.head.appended()),
+            &json(&Extent::new(info.extent, last)),
+            &info.is_sorted,
+            &json(&info.head),
         ],
     )?;
-    put(client, found.id, info.length as i64, series)
+    put(client, found.id, first, series)
 }

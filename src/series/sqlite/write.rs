@@ -8,9 +8,9 @@ use crate::array::block::arrays::{damaged, fit, pack, type_name};
 use crate::array::block::buffers::Effort;
 use crate::error::Result;
 use crate::kernel::WriteTx;
-use crate::series::backend::{Change, SeriesInfo, in_use, not_found};
-use crate::series::data::{Metadata, Series, check_joins};
-use crate::series::index::{IndexValue, IndexValues};
+use crate::series::backend::{Change, SeriesInfo, in_use, last_place, not_found};
+use crate::series::data::{Metadata, Series};
+use crate::series::index::IndexValues;
 
 /// The fewest blocks for which a thread is worth its start, and the most threads.
 const BLOCKS_A_THREAD: usize = 4;
@@ -110,14 +110,6 @@ fn remove(tx: &WriteTx<'_>, key: &str) -> Result<usize> {
     tx.execute("DELETE FROM series WHERE key = ?1", [key])
 }
 
-fn last(series: &Series) -> Result<Option<IndexValue>> {
-    if series.is_empty() {
-        return Ok(None);
-    }
-    let end = series.slice(series.len() - 1, 1);
-    Ok(Some(IndexValues::of(end.index())?.get(0)))
-}
-
 fn insert(
     tx: &WriteTx<'_>,
     key: &str,
@@ -138,7 +130,7 @@ fn insert(
             type_name(&info.value_type)?,
             orderable(least.as_ref()),
             orderable(greatest.as_ref()),
-            orderable(last(series)?.as_ref()),
+            orderable(last_place(series)?.as_ref()),
             info.is_sorted,
             to_json(&info.head),
             to_json(metadata),
@@ -233,24 +225,8 @@ fn append(
     series: &Series,
     blocks: &[Block],
 ) -> Result<()> {
-    let info = found.info;
-    check_joins(&info.head, &info.index_type, &info.value_type, series)?;
-    let mut added = SeriesInfo::of(&info.key, series, &Metadata::new())?;
-    let begins = (!series.is_empty()).then(|| series.slice(0, 1));
-    let begins = begins.map(|one| IndexValues::of(one.index()).map(|v| v.get(0))).transpose()?;
-    let follows = match (&found.last, &begins) {
-        (_, None) => true,
-        (None, Some(_)) => info.length == 0, // behind NaN nothing is in order
-        (Some(last), Some(first)) => last <= first,
-    };
-    let extent = match (info.extent, added.extent.take()) {
-        (Some((a, b)), Some((c, d))) => {
-            Some((if c < a { c } else { a }, if d > b { d } else { b }))
-        }
-        (own, other) => own.or(other),
-    };
-    let (least, greatest) = extent.unzip();
-    let last = if series.is_empty() { found.last } else { last(series)? };
+    let (info, last) = found.info.extended(found.last, series)?;
+    let (least, greatest) = info.extent.clone().unzip();
     let sql = "UPDATE series SET length = length + ?2, least = ?3, greatest = ?4, last = ?5, \
         is_sorted = ?6, head = ?7 WHERE id = ?1";
     tx.execute(
@@ -261,18 +237,18 @@ fn append(
             orderable(least.as_ref()),
             orderable(greatest.as_ref()),
             orderable(last.as_ref()),
-            info.is_sorted && added.is_sorted && follows,
-            to_json(&info.head.clone().appended()),
+            info.is_sorted,
+            to_json(&info.head),
         ),
     )?;
     if series.is_empty() {
         return Ok(());
     }
+    let before = SeriesInfo { length: info.length - series.len() as u64, extent: None, ..info };
     if !blocks.is_empty() {
-        return put(tx, found.id, info.length as i64, blocks);
+        return put(tx, found.id, before.length as i64, blocks);
     }
-    let info = SeriesInfo { length: info.length, ..added };
-    join_and_put(tx, found.id, &info, series)
+    join_and_put(tx, found.id, &before, series)
 }
 
 /// Writes points behind those of a series, as one block with the last ones while they are no larger.
