@@ -135,3 +135,10 @@ def test_threads_share_a_backend(url):
         thread.join()
     assert sorted(backend.load("both")[0]) == sorted([float(i) for i in range(4)] * 20)
     assert backend.list_keys("of ") == [f"of {float(i)}" for i in range(4)]
+
+
+def test_operations_on_real_data_give_the_described_results(url, shared):
+    """Goal: each operation of the shared data, in a server."""
+    from test_series_tree import run_operations
+
+    run_operations(series.open(url), shared)

@@ -121,3 +121,61 @@ def test_a_time_series_has_a_series_property(measured):
     assert one.series.tolist() == measured.tolist()
     one.series = measured * 2
     assert one.series.iloc[-1] == 94.0
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk", "sql"])
+def test_the_adapters_pass_the_suite_for_a_backend_of_ones_own(kind, tmp_path):
+    """Goal: ours do what the suite asks of a user's; one that does not is told which rule it breaks."""
+    from itertools import count
+
+    from siltstone.series import conformance
+
+    made = count()
+    folders = {
+        "memory": PandasInMemoryAdapter,
+        "disk": lambda: PandasOnDiskAdapter(tmp_path / f"d{next(made)}"),
+        "sql": lambda: SQLDatabaseAdapter(f"sqlite:{tmp_path}/{next(made)}.db"),
+    }
+    assert conformance.check(folders[kind]) == len(conformance.RULES)
+
+
+def test_a_backend_that_breaks_a_rule_is_told():
+    """Goal: names made of keys, live objects, forgotten metadata: each is found."""
+    from siltstone.series import conformance
+
+    class Mine(dict):
+        def save(self, data, key, metadata):
+            self[key] = (data, metadata)
+
+        def load(self, key):
+            return self[key]
+
+        def delete(self, key):
+            del self[key]
+
+        def exists(self, key):
+            return key in self
+
+        def list_keys(self):
+            return list(self)
+
+        def to_pandas(self, data):
+            return data
+
+        def from_pandas(self, series):
+            return series
+
+    class Flat(Mine):
+        def save(self, data, key, metadata):
+            super().save(data.copy(), key.replace("/", "_"), dict(metadata))
+
+        def load(self, key):
+            return super().load(key.replace("/", "_"))
+
+    class Forgets(Mine):
+        def save(self, data, key, metadata):
+            super().save(data.copy(), key, {})
+
+    for backend, rule in ((Mine, "what_is_handed_in_stays"), (Flat, "any_text_is_a_key"), (Forgets, "everything")):
+        with pytest.raises(AssertionError, match=rule):
+            conformance.check(backend)

@@ -4,7 +4,7 @@ mod facts;
 
 use std::path::PathBuf;
 
-use facts::{Arrays, Dataset, Facts};
+use facts::{Arrays, Dataset, Facts, Series};
 use serde_json::{Value, json};
 use siltstone::simulation::{SimulationDatabase, Status, Timeline};
 
@@ -86,6 +86,14 @@ fn document(args: &Args, facts: &Facts) -> Value {
             "codecs": codecs,
         },
         "key_states": { "count": facts.keys.0, "bytes": facts.keys.1 },
+        "series": {
+            "count": facts.series.count,
+            "points": facts.series.points,
+            "blocks": facts.series.blocks,
+            "settled_blocks": facts.series.settled,
+            "bytes": facts.series.bytes,
+            "datasets": facts.series.datasets,
+        },
     })
 }
 
@@ -144,6 +152,25 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
     let (keys, bytes) = facts.keys;
     if keys > 0 {
         console.line(format!("{}, {}", human::plural(keys, "key state"), human::size(bytes)))?;
+    }
+    if facts.series.count > 0 {
+        print_series(&facts.series, console)?;
+    }
+    Ok(())
+}
+
+fn print_series(series: &Series, console: &mut Console) -> Outcome<()> {
+    console.line("")?;
+    let heading = bold(format!("series {}", human::count(series.count)), console.color);
+    console.line(format!(
+        "{heading}: {} in {} ({} settled), {}",
+        human::plural(series.points, "point"),
+        human::plural(series.blocks, "block"),
+        human::count(series.settled),
+        human::size(series.bytes),
+    ))?;
+    for name in &series.datasets {
+        console.line(format!("  dataset {}", escaped(name.clone())))?;
     }
     Ok(())
 }

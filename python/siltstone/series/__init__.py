@@ -13,6 +13,7 @@ Examples
 [2.0, 4.0]
 """
 
+from siltstone.series import conformance
 from siltstone.series._backends import (
     Backend,
     PandasDiskAdapter,
@@ -80,6 +81,7 @@ __all__ = [
     "StorageConfig",
     "TimeSeries",
     "average_signals",
+    "conformance",
     "create_backend",
     "datasets",
     "export_dataset",

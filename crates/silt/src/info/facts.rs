@@ -25,6 +25,20 @@ pub(super) struct Facts {
     pub(super) arrays: Arrays,
     /// How many, and their bytes.
     pub(super) keys: (u64, u64),
+    pub(super) series: Series,
+}
+
+/// The series of a file.
+#[derive(Default)]
+pub(super) struct Series {
+    pub(super) count: u64,
+    pub(super) points: u64,
+    pub(super) blocks: u64,
+    /// Blocks that are packed as small as they get.
+    pub(super) settled: u64,
+    pub(super) bytes: u64,
+    /// The names of their datasets.
+    pub(super) datasets: Vec<String>,
 }
 
 /// A dataset that has updates.
@@ -103,6 +117,7 @@ impl Facts {
             initial: ask.initial()?,
             arrays: if has_updates { ask.arrays()? } else { Arrays::default() },
             keys: ask.keys()?,
+            series: ask.series()?,
         })
     }
 }
@@ -168,6 +183,26 @@ impl Ask<'_> {
             }
         }
         Ok(datasets)
+    }
+
+    fn series(&self) -> Result<Series> {
+        if !self.has("series_block", "settled")? {
+            return Ok(Series::default());
+        }
+        let known = self.rows("SELECT count(*), coalesce(sum(length), 0) FROM series")?;
+        let blocks = "SELECT count(*), coalesce(sum(settled), 0), \
+            coalesce(sum(length(index_data) + length(value_data)), 0) FROM series_block";
+        let blocks = self.rows(blocks)?;
+        let names = "SELECT json_extract(record, '$.name') FROM series_record \
+            WHERE name GLOB 'dataset/*' ORDER BY 1";
+        Ok(Series {
+            count: natural(&known[0][0]),
+            points: natural(&known[0][1]),
+            blocks: natural(&blocks[0][0]),
+            settled: natural(&blocks[0][1]),
+            bytes: natural(&blocks[0][2]),
+            datasets: self.rows(names)?.iter().map(|row| text(&row[0])).collect(),
+        })
     }
 
     fn initial(&self) -> Result<Vec<(String, String, u64)>> {

@@ -34,6 +34,10 @@ fn the_demo_shows_what_it_recorded() {
     let info = silt(folder.path(), "info demo.db --json").json();
     assert_eq!(info["run"]["status"], "complete");
     assert_eq!(info["datasets"][0]["timestamps"], 75);
+    assert_eq!(
+        (&info["series"]["count"], &info["series"]["datasets"]),
+        (&json!(5), &json!(["demo plant"]))
+    );
 }
 
 /// Goal: the commands that the demo names work as they stand, twice.
