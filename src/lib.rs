@@ -2,6 +2,7 @@
 
 pub mod array;
 mod error;
+pub mod experiment;
 mod kernel;
 pub mod series;
 pub mod simulation;
@@ -21,9 +22,9 @@ const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
 /// Each store's own part of [`Database::verify`].
 const VERIFIERS: &[kernel::Verifier] = &[simulation::verify, ticks::verify, series::verify];
 
-/// Views that [`Database::sql`] puts over the tables of a file: where there is this table, this view,
-/// made by this statement.
-const VIEWS: &[(&str, &str, &str)] = &[ticks::VIEW, series::VIEW];
+/// The views that [`Database::sql`] puts over the tables of a file.
+const VIEWS: &[fn(&kernel::ReadTx<'_>) -> Result<Vec<kernel::View>>] =
+    &[ticks::views, series::views, experiment::views];
 
 /// The Rust snippets of the store's page, as documentation tests.
 #[cfg(doctest)]

@@ -193,6 +193,11 @@ impl Database {
         self.durability
     }
 
+    /// The same file, with another durability.
+    pub(crate) fn with_durability(&self, durability: Durability) -> Self {
+        Database { durability, ..self.clone() }
+    }
+
     /// Whether this handle can only read.
     pub fn is_read_only(&self) -> bool {
         self.shared.writer.is_none()

@@ -22,6 +22,7 @@ mod pages;
 mod patience;
 mod point_rows;
 mod query;
+mod record_rows;
 mod schema;
 mod stats;
 mod ticket;
@@ -40,7 +41,8 @@ pub use verify::{Finding, VerifyReport};
 
 pub(crate) use file_lock::FileLock;
 pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomically};
-pub(crate) use patience::pause;
+pub(crate) use patience::{look, pause, undisturbed};
+pub(crate) use query::{View, static_view};
 pub(crate) use schema::{Adoption, Lineage, table_exists};
 pub(crate) use tx::{ReadTx, WriteTx};
 pub(crate) use verify::Verifier;

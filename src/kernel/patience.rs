@@ -57,6 +57,12 @@ pub fn interruptible<T>(stop: impl FnMut() -> bool + 'static, work: impl FnOnce(
     work()
 }
 
+/// Runs `work`, which cannot be given up: for what must be known to be done or not.
+pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    let _outer = Outer(WATCH.take());
+    work()
+}
+
 /// Whether the call of this thread can be given up.
 pub(super) fn is_watched() -> bool {
     WATCH.with_borrow(Option::is_some)
@@ -92,7 +98,7 @@ fn ask() {
 }
 
 /// [`stops`] as an error.
-pub(super) fn look(action: &'static str) -> Result<()> {
+pub(crate) fn look(action: &'static str) -> Result<()> {
     if stops() { Err(Error::Interrupted { action }) } else { Ok(()) }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::Database;
+use super::{Database, ReadTx, table_exists};
 use crate::error::Result;
 
 /// One value of an SQL result.
@@ -90,19 +90,34 @@ impl Database {
     }
 }
 
+/// A view of a connection of ours: its name, and the statement that makes it.
+pub(crate) type View = (String, String);
+
+/// A view that a file gets if it has this table.
+pub(crate) fn static_view(
+    tx: &ReadTx<'_>,
+    table: &str,
+    view: &str,
+    sql: &str,
+) -> Result<Vec<View>> {
+    let there = table_exists(tx, table)?;
+    Ok(if there { vec![(view.to_owned(), sql.to_owned())] } else { Vec::new() })
+}
+
 /// Puts the stores' views over their tables, in this connection alone.
 fn add_views(conn: &Connection) -> Result<()> {
-    for (table, view, sql) in crate::VIEWS {
-        let there = |sql: &str, name| conn.prepare_cached(sql).and_then(|mut s| s.exists([name]));
-        if !there("SELECT 1 FROM main.sqlite_schema WHERE name = ?1", table)?
-            || there("SELECT 1 FROM temp.sqlite_schema WHERE name = ?1", view)?
-        {
-            continue;
+    let tx = ReadTx::new(conn);
+    for views in crate::VIEWS {
+        for (view, sql) in views(&tx)? {
+            let there = "SELECT 1 FROM temp.sqlite_schema WHERE name = ?1";
+            if conn.prepare_cached(there)?.exists([view])? {
+                continue;
+            }
+            conn.pragma_update(None, "query_only", false)?;
+            let made = conn.execute_batch(&sql);
+            conn.pragma_update(None, "query_only", true)?;
+            made?;
         }
-        conn.pragma_update(None, "query_only", false)?;
-        let made = conn.execute_batch(sql);
-        conn.pragma_update(None, "query_only", true)?;
-        made?;
     }
     Ok(())
 }

@@ -62,4 +62,4 @@ pub use store::{FlushReport, Outcome, TickStore};
 pub use throttle::Throttle;
 pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
-pub(crate) use verify::{VIEW, verify};
+pub(crate) use verify::{verify, views};

@@ -4,11 +4,12 @@ use super::packed::{self, Kept, Wanted, unpack};
 use super::tables;
 use super::tick::{Origins, Ticks};
 use crate::error::{Error, Result};
-use crate::kernel::{ReadTx, VerifyReport};
+use crate::kernel::{ReadTx, VerifyReport, View, static_view};
 
 /// Where there are blocks, the documented table with their rows too.
-pub(crate) const VIEW: (&str, &str, &str) =
-    ("tick_block", "ticks", include_str!("migrations/settled_view.sql"));
+pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
+    static_view(tx, "tick_block", "ticks", include_str!("migrations/settled_view.sql"))
+}
 
 /// Unpacks every block, and compares it with what its row says; looks for rows that refer to nothing.
 pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {

@@ -5,6 +5,7 @@ mod child;
 mod concurrency;
 mod copies;
 mod crash;
+mod experiment;
 mod export;
 mod facts;
 mod hostile;

@@ -10,7 +10,7 @@ use super::backend::{Change, SeriesInfo, StorageBackend};
 use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::Result;
-use crate::kernel::{Database, Lineage, ReadTx, table_exists};
+use crate::kernel::{Database, Lineage, ReadTx, View, static_view, table_exists};
 use crate::table::Batches;
 pub(crate) use verify::verify;
 use write::Prepared;
@@ -20,8 +20,9 @@ pub(super) static LINEAGE: Lineage =
     Lineage { store: "series", steps: &[include_str!("migrations/0001_series.sql")] };
 
 /// The documented table of points, over the blocks.
-pub(crate) const VIEW: (&str, &str, &str) =
-    ("series_block", "time_series_data", include_str!("migrations/points_view.sql"));
+pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
+    static_view(tx, "series_block", "time_series_data", include_str!("migrations/points_view.sql"))
+}
 
 /// The most points of a block.
 const BLOCK_ROWS: usize = 1 << 14;

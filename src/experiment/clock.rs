@@ -1,0 +1,23 @@
+//! The time, as the documented tables have it: a text in UTC.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow_schema::TimeUnit;
+
+use crate::array::TimeText;
+
+/// ms since 1970-01-01 UTC.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// `2026-01-19 12:00:00.250000`.
+pub(super) fn now_text() -> String {
+    text_of_ms(now_ms())
+}
+
+/// A time as such a text.
+pub(super) fn text_of_ms(ms: i64) -> String {
+    TimeText::new(TimeUnit::Microsecond, None).text(ms.saturating_mul(1_000))
+}

@@ -1,0 +1,349 @@
+//! One simulation that is being logged.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+
+use super::buffer::TableBuffer;
+use super::cell::Cell;
+use super::config::LoggingConfig;
+use super::database::{Handle, Tables};
+use super::id::check_step;
+use super::names::Names;
+use super::record_table::{self, RecordTable};
+use super::schema::RecordSchema;
+use super::{arrow_in, write};
+use crate::error::{Error, Result};
+use crate::kernel::{Database, Durability, undisturbed};
+
+/// A simulation that is being logged. Clones and threads share it; rows wait in memory, by columns, until they are
+/// written in one transaction. The last clone writes what waits when it goes out of scope.
+#[derive(Debug, Clone)]
+pub struct SimulationContext {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) handle: Arc<Handle>,
+    /// The file, with the durability of this simulation.
+    db: Database,
+    /// The number of the simulation in the file.
+    pub(super) id: i64,
+    pub(super) simulation_id: String,
+    config: LoggingConfig,
+    state: Mutex<State>,
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) names: Names,
+    pub(super) tables: Vec<TableBuffer>,
+    /// Steps whose states wait.
+    pub(super) logged_steps: Vec<i64>,
+    /// The next step of a metric that is logged without one.
+    pub(super) next_steps: HashMap<String, i64>,
+    pub(super) rows: usize,
+    /// Since when the oldest row waits.
+    since: Option<Instant>,
+}
+
+impl State {
+    /// The place of a table among the buffers.
+    pub(super) fn table(&self, name: &str) -> Option<usize> {
+        self.tables.iter().position(|buffer| buffer.table.schema.name == name)
+    }
+
+    pub(super) fn table_or_error(&self, name: &str) -> Result<usize> {
+        self.table(name).ok_or_else(|| Error::NotFound {
+            what: "table",
+            name: name.to_owned(),
+            place: "the tables of records; define_table makes one".into(),
+        })
+    }
+
+    /// Appends a row.
+    pub(super) fn push(&mut self, table: usize, step: i64, cells: &[Cell<'_>]) -> Result<()> {
+        self.tables[table].push(step, cells, &mut self.names)?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Appends the rows of a batch.
+    pub(super) fn push_batch(
+        &mut self,
+        table: usize,
+        step: Option<i64>,
+        batch: &RecordBatch,
+    ) -> Result<()> {
+        arrow_in::push(&mut self.tables[table], &mut self.names, step, batch)?;
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    /// Runs `work`, and takes back what it appended if it fails.
+    pub(super) fn all_or_nothing(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let before: Vec<usize> = self.tables.iter().map(TableBuffer::rows).collect();
+        let result = work(self);
+        if result.is_err() {
+            for (buffer, rows) in self.tables.iter_mut().zip(before) {
+                buffer.truncate(rows);
+            }
+            self.rows = self.tables.iter().map(TableBuffer::rows).sum();
+        }
+        result
+    }
+
+    fn clear(&mut self) {
+        self.tables.iter_mut().for_each(|buffer| buffer.truncate(0));
+        self.logged_steps.clear();
+        (self.rows, self.since) = (0, None);
+    }
+
+    fn bytes(&self) -> usize {
+        self.tables.iter().map(TableBuffer::bytes).sum()
+    }
+}
+
+impl SimulationContext {
+    pub(super) fn new(
+        handle: Arc<Handle>,
+        id: i64,
+        simulation_id: &str,
+        config: LoggingConfig,
+        tables: Tables,
+    ) -> Self {
+        let state = State {
+            tables: tables.into_iter().map(TableBuffer::new).collect(),
+            ..State::default()
+        };
+        let db = handle.core.db.with_durability(config.durability);
+        let simulation_id = simulation_id.to_owned();
+        let inner = Inner { handle, db, id, simulation_id, config, state: Mutex::new(state) };
+        SimulationContext { inner: Arc::new(inner) }
+    }
+
+    pub(super) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
+    /// The id of the simulation.
+    pub fn simulation_id(&self) -> &str {
+        &self.inner.simulation_id
+    }
+
+    /// The database that it is in.
+    pub fn database(&self) -> super::ExperimentDatabase {
+        super::ExperimentDatabase { handle: Arc::clone(&self.inner.handle) }
+    }
+
+    /// When its rows go into the file.
+    pub fn logging(&self) -> &LoggingConfig {
+        &self.inner.config
+    }
+
+    /// Rows that wait in memory, and the bytes that they take.
+    pub fn buffered(&self) -> (usize, usize) {
+        let state = self.inner.lock();
+        (state.rows, state.bytes())
+    }
+
+    /// Writes what waits, in one transaction.
+    ///
+    /// # Errors
+    /// Those of the file: [`Error::Busy`], [`Error::Io`] on a full disk. The rows are still in memory then, and the next
+    /// flush tries again.
+    pub fn flush_all_buffers(&self) -> Result<()> {
+        self.inner.flush()
+    }
+
+    /// Writes what waits if it has waited for the commit interval or is as much as the buffer size.
+    ///
+    /// # Errors
+    /// As [`flush_all_buffers`](Self::flush_all_buffers).
+    pub fn flush_if_needed(&self) -> Result<()> {
+        self.inner.flush_if_due()
+    }
+
+    /// Makes a table of records in the file, unless it is there. All simulations of the file share it.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is one of that name with other columns, or of another kind.
+    ///
+    /// # Example
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # use siltstone::experiment::{Cell, ExperimentDatabase, RecordSchema, Selection};
+    /// let db = ExperimentDatabase::open(folder.path().join("heat.db"), "heat")?;
+    /// let sim = db.create_simulation_context("sim_0", Default::default())?;
+    /// sim.define_table(&RecordSchema::new("temperature", &[("x", "float64"), ("celsius", "float64")])?)?;
+    /// sim.log("temperature", 0, &[("x", Cell::Float(0.5)), ("celsius", Cell::Float(21.25))])?;
+    /// assert_eq!(sim.read("temperature", &Selection::all())?.collect_batches()?[0].num_rows(), 1);
+    /// # Ok::<(), siltstone::Error>(())
+    /// ```
+    pub fn define_table(&self, schema: &RecordSchema) -> Result<()> {
+        let mut state = self.inner.lock();
+        if let Some(place) = state.table(&schema.name)
+            && state.tables[place].table.schema == *schema
+        {
+            return Ok(());
+        }
+        let own = schema.clone();
+        let table = self.inner.db.write(move |tx| {
+            super::database::prepare(tx)?;
+            record_table::define(tx, &own)
+        })?;
+        state.tables.push(TableBuffer::new(table));
+        Ok(())
+    }
+
+    /// Logs one record: a value for each column that has one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a table or column that is not there; [`Error::Invalid`] and [`Error::InvalidType`] for a
+    /// value that does not fit, and a step below 0. Nothing of the record is kept then.
+    pub fn log(&self, table: &str, step: i64, values: &[(&str, Cell<'_>)]) -> Result<()> {
+        check_step(step)?;
+        self.inner.push_one(|state| {
+            let place = state.table_or_error(table)?;
+            let cells = by_column(&state.tables[place].table, values)?;
+            state.push(place, step, &cells)
+        })
+    }
+
+    /// Logs many records of one table: a row each. Without a step, the batch has it as a column of its name.
+    ///
+    /// # Errors
+    /// As [`log`](Self::log), for the first record that does not fit; then none is kept.
+    pub fn log_batch(&self, table: &str, step: Option<i64>, batch: &RecordBatch) -> Result<()> {
+        step.map_or(Ok(()), check_step)?;
+        self.inner.push(|state| {
+            let place = state.table_or_error(table)?;
+            state.push_batch(place, step, batch)
+        })
+    }
+
+    /// The tables of records that it can log to.
+    pub fn tables(&self) -> Vec<RecordSchema> {
+        self.inner.lock().tables.iter().map(|buffer| buffer.table.schema.clone()).collect()
+    }
+}
+
+/// The cells in the order of the columns.
+fn by_column<'a>(table: &RecordTable, values: &[(&str, Cell<'a>)]) -> Result<Vec<Cell<'a>>> {
+    let schema = &table.schema;
+    let mut cells = vec![Cell::Null; schema.columns.len()];
+    for (name, cell) in values {
+        let place = schema.position(name).ok_or_else(|| {
+            let names: Vec<&str> =
+                schema.columns.iter().map(|column| column.name.as_str()).collect();
+            Error::invalid(
+                format!("a column of {}", schema.name),
+                names.join(", "),
+                format!("{name:?}"),
+            )
+        })?;
+        cells[place] = *cell;
+    }
+    Ok(cells)
+}
+
+impl Inner {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn db(&self) -> &Database {
+        &self.db
+    }
+
+    /// Appends rows, all or none, and writes what waits once there are enough.
+    pub(super) fn push(&self, work: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
+        self.push_one(|state| state.all_or_nothing(work))
+    }
+
+    /// As [`push`](Self::push), of one row: `work` appends it or fails.
+    pub(super) fn push_one(&self, work: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
+        let mut state = self.lock();
+        work(&mut state)?;
+        state.since.get_or_insert_with(Instant::now);
+        if state.rows >= self.config.buffer_size {
+            self.flush_locked(&mut state)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the rows of a step, all or none; they are committed when it returns unless rows may wait.
+    pub(super) fn push_step(
+        &self,
+        step: i64,
+        work: impl FnOnce(&mut State) -> Result<()>,
+    ) -> Result<()> {
+        let mut state = self.lock();
+        let waits = state.logged_steps.contains(&step);
+        if waits {
+            // What waits of this step goes only if the new one is right.
+            self.flush_locked(&mut state)?;
+        }
+        state.all_or_nothing(work)?;
+        state.logged_steps.push(step);
+        state.since.get_or_insert_with(Instant::now);
+        if self.config.durability != Durability::Buffered || self.is_due(&state) {
+            self.flush_locked(&mut state)?;
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, state: &State) -> bool {
+        state.rows >= self.config.buffer_size
+            || state.since.is_some_and(|since| since.elapsed() >= self.config.commit_interval)
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        self.flush_locked(&mut self.lock())
+    }
+
+    pub(super) fn flush_if_due(&self) -> Result<()> {
+        let mut state = self.lock();
+        if self.is_due(&state) { self.flush_locked(&mut state) } else { Ok(()) }
+    }
+
+    /// Writes what waits. What is in memory is let go only after the commit.
+    pub(super) fn flush_locked(&self, state: &mut State) -> Result<()> {
+        if state.rows == 0 {
+            return Ok(());
+        }
+        self.handle.core.process(self.id)?;
+        let (id, shared) = (self.id, Arc::new(Mutex::new(std::mem::take(state))));
+        let writing = Arc::clone(&shared);
+        let lock = |shared: &Mutex<State>| {
+            std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        // Whether it was written must be known: a caller that gives up waiting would keep rows that are written later.
+        let written = undisturbed(|| {
+            self.db.write(move |tx| {
+                let state = writing.lock().unwrap_or_else(PoisonError::into_inner);
+                write::write(tx, id, &state.names, &state.tables, &state.logged_steps)
+            })
+        });
+        *state = lock(&shared);
+        state.names.stored(written?);
+        state.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.flush() {
+            let rows = self.lock().rows;
+            tracing::error!(%error, rows, simulation = self.simulation_id, "rows were lost: they could not be written");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What becomes of simulations and agents: statuses, deaths, later steps, all of it.
+
+use serde_json::{Map, Value};
+
+use super::builtin::SIMULATION_CONFIG;
+use super::cell::Cell;
+use super::clock::now_text;
+use super::context::SimulationContext;
+use super::database::{ExperimentDatabase, simulation};
+use super::log::HealthIncident;
+use super::record_table::{self, hot};
+use super::stored::blocks;
+use super::summary::Summary;
+use super::{builtin, json, names, process, settle, write};
+use crate::array::shape_json;
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, WriteTx};
+
+/// Statuses after which nothing more is expected of a simulation.
+const FINAL: [&str; 5] = ["completed", "failed", "crashed", "stopped", "cancelled"];
+
+/// Removes what was logged of this and later steps.
+pub(super) fn truncate(tx: &WriteTx<'_>, simulation: i64, from_step: i64) -> Result<()> {
+    super::id::check_step(from_step)?;
+    for table in record_table::tables(tx)? {
+        if table.schema.step.is_some() {
+            write::remove_steps(tx, simulation, &table, from_step, i64::MAX)?;
+        }
+    }
+    // Agents that died later live again.
+    let sql = "UPDATE agents_hot SET death_time = NULL WHERE simulation = ?1 AND death_time >= ?2";
+    tx.execute(sql, (simulation, from_step))?;
+    let sql = "DELETE FROM simulation_array WHERE simulation = ?1 AND step >= ?2";
+    tx.execute(sql, (simulation, from_step))?;
+    Ok(())
+}
+
+/// Removes a simulation with all of its records; how many.
+pub(super) fn delete(tx: &WriteTx<'_>, id: i64) -> Result<u64> {
+    let mut rows = 0;
+    for table in record_table::tables(tx)? {
+        for block in blocks(tx, id, &table, i64::MIN, i64::MAX)? {
+            rows += block.rows as u64;
+            settle::remove_block(tx, block)?;
+        }
+        let sql = format!("DELETE FROM {} WHERE simulation = ?1", hot(&table.schema.name));
+        rows += tx.execute(&sql, [id])? as u64;
+    }
+    for table in ["record_summary", "simulation_name", "simulation_array"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE simulation = ?1"), [id])?;
+    }
+    tx.execute("DELETE FROM simulations WHERE id = ?1", [id])?;
+    Ok(rows)
+}
+
+fn check_status(status: &str) -> Result<()> {
+    if !status.is_empty() && status.len() <= 50 {
+        return Ok(());
+    }
+    Err(Error::invalid("status", "a text of 1 to 50 bytes", format!("{status:?}")))
+}
+
+fn set_status(
+    tx: &ReadTx<'_>,
+    name: &str,
+    status: &str,
+    summary: Option<&str>,
+    error: Option<&str>,
+) -> Result<()> {
+    let id = simulation(tx, name)?;
+    let is_final = FINAL.contains(&status);
+    let safe = process::safe_step(tx, id)?.filter(|_| is_final);
+    let sql = "UPDATE simulations SET status = ?2, results_summary = coalesce(?3, results_summary), \
+        end_time = CASE WHEN ?4 THEN ?5 ELSE end_time END, error = ?6, \
+        safe_step = coalesce(?7, safe_step), process_id = CASE WHEN ?4 THEN NULL ELSE process_id END \
+        WHERE id = ?1";
+    tx.prepare(sql)?.execute((id, status, summary, is_final, now_text(), error, safe))?;
+    Ok(())
+}
+
+impl ExperimentDatabase {
+    /// Says what became of a simulation. With `completed`, `failed`, `crashed`, `stopped` or `cancelled` it has ended now;
+    /// what waits in its buffers is written first. Without a summary the one that is there stays.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such simulation; [`Error::Invalid`] for a summary that is not a JSON object.
+    pub fn update_simulation_status(
+        &self,
+        simulation_id: &str,
+        status: &str,
+        results_summary: Option<&str>,
+    ) -> Result<()> {
+        self.end(simulation_id, status, results_summary, None)
+    }
+
+    pub(super) fn end(
+        &self,
+        simulation_id: &str,
+        status: &str,
+        summary: Option<&str>,
+        error: Option<&str>,
+    ) -> Result<()> {
+        check_status(status)?;
+        summary.map(|text| json::object("results_summary", text)).transpose()?;
+        self.handle.core.flush_simulation(simulation_id)?;
+        let [name, status] = [simulation_id.to_owned(), status.to_owned()];
+        let [summary, error] = [summary, error].map(|text| text.map(str::to_owned));
+        self.database().write(move |tx| {
+            super::database::prepare(tx)?;
+            set_status(tx, &name, &status, summary.as_deref(), error.as_deref())
+        })
+    }
+
+    /// Says what became of the experiment. Without a summary the one that is there stays.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] without an experiment, or for a summary that is not a JSON object.
+    pub fn update_experiment_status(
+        &self,
+        status: &str,
+        results_summary: Option<&str>,
+    ) -> Result<()> {
+        check_status(status)?;
+        results_summary.map(|text| json::object("results_summary", text)).transpose()?;
+        let Some(id) = self.experiment_id().map(str::to_owned) else {
+            return Err(Error::invalid("the experiment", "one that was opened by its id", "none"));
+        };
+        let (status, summary) = (status.to_owned(), results_summary.map(str::to_owned));
+        self.database().write(move |tx| {
+            super::database::prepare(tx)?;
+            let sql = "UPDATE experiments SET status = ?2, last_updated = ?3, \
+                results_summary = coalesce(?4, results_summary) WHERE experiment_id = ?1";
+            tx.execute(sql, (&id, &status, now_text(), &summary))?;
+            Ok(())
+        })
+    }
+
+    /// Removes a simulation with all of its records, in one transaction; how many. [`Database::vacuum`] gives the room
+    /// back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such simulation; [`Error::Exists`] if it is running.
+    ///
+    /// [`Database::vacuum`]: crate::Database::vacuum
+    pub fn delete_simulation(&self, simulation_id: &str) -> Result<u64> {
+        let name = simulation_id.to_owned();
+        self.database().write(move |tx| {
+            super::database::prepare(tx)?;
+            let id = simulation(tx, &name)?;
+            let sql = "SELECT 1 FROM simulations WHERE id = ?1 AND status = 'running' AND process_id IS NOT NULL";
+            if tx.query_one(sql, [id], |_| Ok(()))?.is_some() {
+                return Err(Error::Exists {
+                    what: format!("simulation {name:?}, running,"),
+                    place: String::new(),
+                    hint: "give it a final status before it is deleted",
+                });
+            }
+            delete(tx, id)
+        })
+    }
+
+    /// Packs the big tables of a simulation into column blocks, in one transaction; the number of records. They are read
+    /// as before. [`Database::vacuum`] gives the room back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such simulation.
+    ///
+    /// [`Database::vacuum`]: crate::Database::vacuum
+    pub fn settle(&self, simulation_id: &str) -> Result<u64> {
+        self.handle.core.flush_simulation(simulation_id)?;
+        let name = simulation_id.to_owned();
+        self.database().write(move |tx| {
+            super::database::prepare(tx)?;
+            let id = simulation(tx, &name)?;
+            let mut rows = 0;
+            for table in record_table::tables(tx)? {
+                rows += settle::settle(tx, id, &table)?;
+            }
+            Ok(rows)
+        })
+    }
+}
+
+impl SimulationContext {
+    /// Marks the simulation as `completed`; what waits is written first.
+    ///
+    /// # Errors
+    /// As [`ExperimentDatabase::update_simulation_status`].
+    pub fn complete(&self) -> Result<()> {
+        self.database().end(self.simulation_id(), "completed", None, None)
+    }
+
+    /// Marks the simulation as `failed`, with the reason; what waits is written first.
+    ///
+    /// # Errors
+    /// As [`ExperimentDatabase::update_simulation_status`].
+    pub fn fail(&self, error: &str) -> Result<()> {
+        self.database().end(self.simulation_id(), "failed", None, Some(error))
+    }
+
+    /// Adds parameters that were not known when it was made.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for anything but a JSON object; [`Error::Exists`] for a parameter that has another value.
+    pub fn log_params(&self, parameters: &str) -> Result<()> {
+        let new = json::object("parameters", parameters)?;
+        let id = self.inner.id;
+        self.inner.db().write(move |tx| {
+            let sql = "SELECT parameters FROM simulations WHERE id = ?1";
+            let text: Option<String> = tx.query_one(sql, [id], |row| Ok(row.get(0)?))?;
+            let mut all: Map<String, Value> = json::stored_object(text.as_deref());
+            for (name, value) in &new {
+                if all.get(name).is_some_and(|known| known != value) {
+                    return Err(Error::Exists {
+                        what: format!("parameter {name:?} with the value {}", all[name]),
+                        place: String::new(),
+                        hint: "a parameter keeps its value; log what changes as a metric",
+                    });
+                }
+                all.insert(name.clone(), value.clone());
+            }
+            let text = Value::Object(all).to_string();
+            tx.execute("UPDATE simulations SET parameters = ?2 WHERE id = ?1", (id, text))?;
+            Ok(())
+        })
+    }
+
+    /// Keeps an array under a name and a step; logged again, it replaces.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is empty or too long, and a step below 0.
+    pub fn log_array(&self, name: &str, step: i64, array: &crate::Array) -> Result<()> {
+        super::id::check_id("the name of an array", name)?;
+        super::id::check_step(step)?;
+        let (codec, data) = crate::Codec::Auto.encode(array);
+        let (name, id, data) = (name.to_owned(), self.inner.id, data.into_owned());
+        let checksum = crate::array::Checksum::of(array).to_bytes();
+        let (dtype, shape) = (array.dtype().to_string(), shape_json(array.shape()));
+        self.inner.db().write(move |tx| {
+            let sql = "INSERT OR REPLACE INTO simulation_array \
+                (simulation, name, step, dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            tx.execute(sql, (id, &name, step, &dtype, &shape, codec, &checksum[..], &data))?;
+            Ok(())
+        })
+    }
+
+    /// Says that an agent has died, and logs why.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an agent that was not registered; nothing is written.
+    pub fn update_agent_death(&self, agent_id: &str, death_time: i64, cause: &str) -> Result<()> {
+        super::id::check_step(death_time)?;
+        self.flush_all_buffers()?;
+        let (id, agent) = (self.inner.id, agent_id.to_owned());
+        self.inner.db().write(move |tx| {
+            let not_found = || Error::NotFound {
+                what: "agent",
+                name: agent.clone(),
+                place: "the agents of the simulation".into(),
+            };
+            let row = names::find(tx, id, &agent)?.ok_or_else(not_found)?;
+            let sql = "UPDATE agents_hot SET death_time = ?3 WHERE simulation = ?1 AND row = ?2";
+            if tx.execute(sql, (id, row, death_time))? == 0 {
+                return Err(not_found());
+            }
+            Ok(())
+        })?;
+        self.log_health_incident(&HealthIncident {
+            step_number: death_time,
+            agent_id,
+            health_before: 0.0,
+            health_after: 0.0,
+            cause,
+            details: Some("{\"final_state\": \"dead\"}"),
+        })
+    }
+
+    /// Logs the state of one agent at a step: some of the columns of `agent_states`; its age is the step unless it is
+    /// given.
+    ///
+    /// # Errors
+    /// As [`log`](Self::log).
+    pub fn update_agent_state(
+        &self,
+        agent_id: &str,
+        step: i64,
+        values: &[(&str, Cell<'_>)],
+    ) -> Result<()> {
+        let mut all = vec![("agent_id", Cell::Text(agent_id)), ("age", Cell::Int(step))];
+        all.extend_from_slice(values);
+        self.log("agent_states", step, &all)
+    }
+
+    /// The configuration that was kept last, as JSON text.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn configuration(&self) -> Result<Option<String>> {
+        self.flush_all_buffers()?;
+        let id = self.inner.id;
+        let table = &builtin::all()[SIMULATION_CONFIG].name;
+        let sql = format!(
+            "SELECT config_data FROM {} WHERE simulation = ?1 ORDER BY row DESC LIMIT 1",
+            hot(table)
+        );
+        self.inner.db().read(|tx| tx.query_one(&sql, [id], |row| Ok(row.get(0)?)))
+    }
+
+    /// How many records of a table the simulation has, those that wait among them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such table.
+    pub fn row_count(&self, table: &str) -> Result<u64> {
+        self.flush_all_buffers()?;
+        let id = self.inner.id;
+        self.inner.db().read(|tx| {
+            let not_found =
+                || Error::NotFound { what: "table", name: table.to_owned(), place: String::new() };
+            let table = record_table::find(tx, table)?.ok_or_else(not_found)?;
+            Ok(u64::try_from(Summary::load(tx, id, &table)?.rows).unwrap_or(0))
+        })
+    }
+}

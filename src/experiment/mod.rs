@@ -1,0 +1,58 @@
+//! The experiment store: many simulations in one file, compared in one query.
+//!
+//! An [`ExperimentDatabase`] holds simulations; a [`SimulationContext`] logs one. What it logs are records: rows of a
+//! table, each of a simulation and, as a rule, a step. The documented tables of agents are built in, others are
+//! [defined](SimulationContext::define_table). Rows wait in memory by columns, and are plain SQLite rows behind views of
+//! the documented names once they are written; those of a simulation that has ended [settle](ExperimentDatabase::settle)
+//! into column blocks.
+
+mod arrow_in;
+mod buffer;
+mod builtin;
+mod cell;
+mod clock;
+mod config;
+mod context;
+mod database;
+mod edit;
+mod id;
+mod json;
+mod log;
+mod names;
+mod process;
+mod provenance;
+mod read;
+mod record_table;
+mod records;
+mod schema;
+mod settle;
+mod stored;
+mod summary;
+mod write;
+
+use crate::error::Result;
+use crate::kernel::{Lineage, ReadTx, View};
+
+pub use cell::Cell;
+pub use config::LoggingConfig;
+pub use context::SimulationContext;
+pub use database::{ExperimentDatabase, SimulationOptions};
+pub use log::{Agent, AgentAction, AgentRow, AgentState, HealthIncident, ResourceRow, StepTables};
+pub use read::Selection;
+pub use schema::{ColumnType, RecordSchema};
+
+/// The versions of the store's tables.
+static LINEAGE: Lineage =
+    Lineage { store: "experiment", steps: &[include_str!("migrations/0001_experiment.sql")] };
+
+/// The documented tables over blocks and rows, where there are blocks.
+pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
+    let mut views = Vec::new();
+    for table in record_table::tables(tx)? {
+        let sql = "SELECT 1 FROM record_block WHERE record_table = ?1 LIMIT 1";
+        if tx.query_one(sql, [table.id], |_| Ok(()))?.is_some() {
+            views.push((table.schema.name.clone(), table.settled_view()));
+        }
+    }
+    Ok(views)
+}

@@ -1,0 +1,208 @@
+//! A table of records in the file: its SQL.
+
+use std::sync::Arc;
+
+use super::schema::{RecordSchema, Shape, Storage};
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, WriteTx, table_exists};
+
+/// A table of records that the file has.
+#[derive(Debug)]
+pub(super) struct RecordTable {
+    pub(super) id: i64,
+    pub(super) schema: RecordSchema,
+    /// Inserts or replaces a row: simulation, step, row, the stored columns, `exact`.
+    pub(super) insert: String,
+}
+
+impl RecordTable {
+    fn new(id: i64, schema: RecordSchema) -> Arc<Self> {
+        let columns = stored_columns(&schema);
+        let marks = vec!["?"; columns.len() + 4].join(", ");
+        let hot = hot(&schema.name);
+        let insert = format!(
+            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact) VALUES ({marks})",
+            columns.join(", ")
+        );
+        Arc::new(RecordTable { id, schema, insert })
+    }
+
+    /// The letter of each stored column in a block, for `silt_record`.
+    pub(super) fn letters(&self) -> String {
+        let letter = |storage| match storage {
+            Storage::Int | Storage::Name => 'i',
+            Storage::Float => 'f',
+            Storage::Text => 't',
+        };
+        self.schema.stored().map(|(_, column)| letter(column.kind.storage())).collect()
+    }
+
+    /// The view of its name over blocks and rows, for our own connections.
+    pub(super) fn settled_view(&self) -> String {
+        let columns = stored_columns(&self.schema);
+        let parts: Vec<String> =
+            columns.iter().enumerate().map(|(i, name)| format!("r.c{i} AS {name}")).collect();
+        let block = format!(
+            "SELECT b.simulation AS simulation, r.step AS step, r.row AS row, {} \
+             FROM main.record_block b JOIN silt_record(b.id, b.rows, '{}', b.first_step, b.last_step) r \
+             WHERE b.record_table = {}",
+            parts.join(", "),
+            self.letters(),
+            self.id
+        );
+        let name = quoted(&self.schema.name);
+        let rows = view_rows(&self.schema, &format!("main.{}", hot(&self.schema.name)), "main.");
+        let blocks = view_rows(&self.schema, &format!("({block})"), "main.");
+        format!("CREATE TEMP VIEW {name} AS {rows} UNION ALL {blocks}")
+    }
+}
+
+/// The name of the table that holds the rows, as SQL.
+pub(super) fn hot(name: &str) -> String {
+    quoted(&format!("{name}_hot"))
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn stored_columns(schema: &RecordSchema) -> Vec<String> {
+    schema.stored().map(|(_, column)| quoted(&column.name)).collect()
+}
+
+pub(super) fn order(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Many | Shape::Keyed | Shape::Single => "step, row",
+        Shape::Series => "row, step",
+        Shape::Unique => "row",
+    }
+}
+
+/// What makes the rows' table and its view.
+fn definition(schema: &RecordSchema) -> String {
+    let mut table = format!(
+        "CREATE TABLE {} (simulation INTEGER NOT NULL, step INTEGER NOT NULL, row INTEGER NOT NULL",
+        hot(&schema.name)
+    );
+    for (_, column) in schema.stored() {
+        let kind = match column.kind.storage() {
+            Storage::Int | Storage::Name => "INTEGER",
+            Storage::Float => "REAL",
+            Storage::Text => "TEXT",
+        };
+        table.push_str(&format!(", {} {kind}", quoted(&column.name)));
+    }
+    let order = order(schema.shape);
+    let rows = view_rows(schema, &hot(&schema.name), "");
+    format!(
+        "{table}, exact BLOB, PRIMARY KEY (simulation, {order})) STRICT, WITHOUT ROWID;\n\
+         CREATE VIEW {} AS {rows};",
+        quoted(&schema.name)
+    )
+}
+
+/// The rows as a reader sees them; `main` is what stands before the name of a table of the file.
+fn view_rows(schema: &RecordSchema, from: &str, main: &str) -> String {
+    let name_of = |place: &str| {
+        let names = format!("{main}simulation_name n");
+        format!(
+            "(SELECT n.name FROM {names} WHERE n.simulation = h.simulation AND n.id = h.{place})"
+        )
+    };
+    let mut columns = Vec::new();
+    if let Some(id) = &schema.id {
+        let value = match schema.key {
+            Some(_) => format!("s.simulation_id || ':' || {} || '-' || h.step", name_of("row")),
+            None => "((h.simulation - 1) << 40) + h.row".to_owned(),
+        };
+        columns.push(format!("{value} AS {}", quoted(id)));
+    }
+    columns.push("s.simulation_id AS simulation_id".to_owned());
+    if let Some(step) = &schema.step {
+        columns.push(format!("h.step AS {}", quoted(step)));
+    }
+    for (i, column) in schema.columns.iter().enumerate() {
+        let name = quoted(&column.name);
+        let place = if Some(i) == schema.key { "row".to_owned() } else { name.clone() };
+        columns.push(match column.kind.storage() {
+            Storage::Name => format!("{} AS {name}", name_of(&place)),
+            _ => format!("h.{place} AS {name}"),
+        });
+    }
+    let columns = columns.join(", ");
+    format!("SELECT {columns} FROM {from} h JOIN {main}simulations s ON s.id = h.simulation")
+}
+
+/// The tables of records of the file, in the order in which they came.
+pub(super) fn tables(tx: &ReadTx<'_>) -> Result<Vec<Arc<RecordTable>>> {
+    if !table_exists(tx, "record_table")? {
+        return Ok(Vec::new());
+    }
+    tx.query("SELECT id, definition FROM record_table ORDER BY id", [], |row| {
+        let schema = parse(&row.get::<_, String>(1)?)?;
+        Ok(RecordTable::new(row.get(0)?, schema))
+    })
+}
+
+/// The table of a name.
+pub(super) fn find(tx: &ReadTx<'_>, name: &str) -> Result<Option<Arc<RecordTable>>> {
+    if !table_exists(tx, "record_table")? {
+        return Ok(None);
+    }
+    let sql = "SELECT id, definition FROM record_table WHERE name = ?1";
+    tx.query_one(sql, [name], |row| {
+        Ok(RecordTable::new(row.get(0)?, parse(&row.get::<_, String>(1)?)?))
+    })
+}
+
+/// A definition of the file: names in it become SQL, so they are looked at as those of a user are.
+fn parse(text: &str) -> Result<RecordSchema> {
+    let damaged = |why: String| Error::Corrupt {
+        place: String::new(),
+        what: "the definition of a table of records".into(),
+        why,
+    };
+    let schema: RecordSchema = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    let names =
+        schema.columns.iter().map(|column| &column.name).chain(&schema.step).chain(&schema.id);
+    for name in names.chain([&schema.name]) {
+        super::id::check_name("a name", name).map_err(|e| damaged(e.to_string()))?;
+    }
+    if schema.key.is_some_and(|key| key >= schema.columns.len()) || schema.columns.len() > 64 {
+        return Err(damaged("its key or its columns do not fit".into()));
+    }
+    Ok(schema)
+}
+
+/// The table of this schema, made if it is not there.
+///
+/// # Errors
+/// [`Error::Exists`] if there is one of other columns, or something else has the name.
+pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<RecordTable>> {
+    if let Some(found) = find(tx, &schema.name)? {
+        if found.schema == *schema {
+            return Ok(found);
+        }
+        return Err(Error::Exists {
+            what: format!("table {:?} with other columns", schema.name),
+            place: String::new(),
+            hint: "give it another name, or the columns that it has",
+        });
+    }
+    for name in [&schema.name, &format!("{}_hot", schema.name)] {
+        if table_exists(tx, name)? {
+            return Err(Error::Exists {
+                what: format!("a table {name:?} of another kind"),
+                place: String::new(),
+                hint: "give it another name",
+            });
+        }
+    }
+    for statement in definition(schema).split_inclusive(';') {
+        tx.execute(statement.trim(), [])?;
+    }
+    let text = serde_json::to_string(schema).expect("a schema is JSON");
+    let sql = "INSERT INTO record_table (name, definition) VALUES (?1, ?2)";
+    let id = tx.insert(sql, [&schema.name, &text])?;
+    Ok(RecordTable::new(id, schema.clone()))
+}

@@ -1,0 +1,94 @@
+//! Rows into blocks, and back.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef};
+
+use super::record_table::{RecordTable, hot};
+use super::stored::{
+    BLOCK_COLUMNS, BlockPlace, StoredRows, Wanted, blocks, damaged, each_hot, read_block,
+};
+use crate::array::block::arrays;
+use crate::array::block::buffers::Effort;
+use crate::error::Result;
+use crate::kernel::WriteTx;
+
+/// The most rows of a block.
+const BLOCK_ROWS: usize = 1 << 14;
+
+/// Packs the rows of a simulation in one table; how many.
+pub(super) fn settle(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) -> Result<u64> {
+    if !table.schema.settles() {
+        return Ok(0);
+    }
+    let mut settled = 0;
+    each_hot(tx, simulation, table, &Wanted::all(table), BLOCK_ROWS, |mut rows| {
+        settled += rows.len() as u64;
+        while rows.len() > 0 {
+            let texts = rows.columns.iter().flatten();
+            let n = texts.map(|array| arrays::fit(array, BLOCK_ROWS)).min().unwrap_or(BLOCK_ROWS);
+            let n = n.min(rows.len());
+            insert_block(tx, simulation, table, &rows.slice(0, n))?;
+            rows = rows.slice(n, rows.len() - n);
+        }
+        Ok(())
+    })?;
+    if settled > 0 {
+        let sql = format!("DELETE FROM {} WHERE simulation = ?1", hot(&table.schema.name));
+        tx.execute(&sql, [simulation])?;
+    }
+    Ok(settled)
+}
+
+fn insert_block(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    rows: &StoredRows,
+) -> Result<()> {
+    let (first, last) = (rows.steps.values().iter().min(), rows.steps.values().iter().max());
+    let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows) \
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    let id = tx.insert(sql, (simulation, table.id, first, last, rows.len() as i64))?;
+    let steps: ArrayRef = Arc::new(rows.steps.clone());
+    let numbers: ArrayRef = Arc::new(rows.rows.clone());
+    let columns = [&steps, &numbers].into_iter().chain(rows.columns.iter().flatten());
+    for (position, column) in columns.enumerate() {
+        let data = arrays::pack(column, Effort::Settled)?;
+        let sql = "INSERT INTO record_column (id, data) VALUES (?1, ?2)";
+        tx.execute(sql, (id * BLOCK_COLUMNS + position as i64, data))?;
+    }
+    Ok(())
+}
+
+/// Makes rows of the blocks that meet these steps.
+pub(super) fn thaw(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    first: i64,
+    last: i64,
+) -> Result<()> {
+    let wanted = Wanted::all(table).columns;
+    for block in blocks(tx, simulation, table, first, last)? {
+        let rows = read_block(tx, table, block, &wanted)?;
+        if rows.columns.iter().flatten().any(|column| column.len() != rows.len()) {
+            return Err(damaged(format!(
+                "the columns of block {} are of different lengths",
+                block.id
+            )));
+        }
+        rows.insert(tx, simulation, table)?;
+        remove_block(tx, block)?;
+    }
+    Ok(())
+}
+
+/// Removes a block.
+pub(super) fn remove_block(tx: &WriteTx<'_>, block: BlockPlace) -> Result<()> {
+    let first = block.id * BLOCK_COLUMNS;
+    let sql = "DELETE FROM record_column WHERE id BETWEEN ?1 AND ?2";
+    tx.execute(sql, (first, first + BLOCK_COLUMNS - 1))?;
+    tx.execute("DELETE FROM record_block WHERE id = ?1", [block.id])?;
+    Ok(())
+}

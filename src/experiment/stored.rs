@@ -1,0 +1,391 @@
+//! Rows as they lie in the file: names and keys are numbers, integers have 64 bits.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Int64Array, StringArray};
+use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
+use rusqlite::types::{Null, ValueRef};
+
+use super::buffer::{ColumnBuffer, Items};
+use super::record_table::{RecordTable, hot, order, quoted};
+use super::schema::{Column, Storage};
+use crate::array::block::arrays;
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, WriteTx, look};
+
+/// The items of a stored column, of whoever has them.
+pub(super) enum StoredColumn<'a> {
+    Int(&'a [i64], Missing<'a>),
+    Float(&'a [f64], Missing<'a>),
+    /// Numbers in memory, and what they are in the file.
+    Name(&'a [u32], &'a [i64], Missing<'a>),
+    /// Where each ends, and all of them.
+    Text(&'a [usize], &'a str, Missing<'a>),
+    Texts(&'a StringArray),
+}
+
+/// Which items are missing.
+#[derive(Clone, Copy)]
+pub(super) enum Missing<'a> {
+    None,
+    Flags(&'a [bool]),
+    Nulls(&'a NullBuffer),
+}
+
+impl Missing<'_> {
+    fn has(&self, row: usize) -> bool {
+        match self {
+            Missing::None => false,
+            Missing::Flags(flags) => flags[row],
+            Missing::Nulls(nulls) => nulls.is_null(row),
+        }
+    }
+}
+
+impl<'a> StoredColumn<'a> {
+    pub(super) fn of_buffer(column: &'a ColumnBuffer, stored: &'a [i64]) -> Self {
+        let missing = column.missing.as_deref().map_or(Missing::None, Missing::Flags);
+        match &column.items {
+            Items::Int(items) => StoredColumn::Int(items, missing),
+            Items::Float(items) => StoredColumn::Float(items, missing),
+            Items::Name(items) => StoredColumn::Name(items, stored, missing),
+            Items::Text(ends, text) => StoredColumn::Text(ends, text, missing),
+        }
+    }
+
+    pub(super) fn of_array(array: &'a ArrayRef) -> Self {
+        let missing = array.nulls().map_or(Missing::None, Missing::Nulls);
+        match array.data_type() {
+            DataType::Int64 => {
+                StoredColumn::Int(array.as_primitive::<Int64Type>().values(), missing)
+            }
+            DataType::Float64 => {
+                StoredColumn::Float(array.as_primitive::<Float64Type>().values(), missing)
+            }
+            _ => StoredColumn::Texts(array.as_string::<i32>()),
+        }
+    }
+}
+
+/// Inserts or replaces rows: step, row, and the place among the items of the columns.
+pub(super) fn insert_rows(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    columns: &[StoredColumn<'_>],
+    order: impl Iterator<Item = (i64, i64, usize)>,
+) -> Result<()> {
+    let mut statement = tx.prepare(&table.insert)?;
+    let exact_at = columns.len() + 4;
+    let mut exact = Vec::new();
+    statement.raw_bind_parameter(1, simulation)?;
+    statement.raw_bind_parameter(exact_at, Null)?;
+    for (step, row, i) in order {
+        statement.raw_bind_parameter(2, step)?;
+        statement.raw_bind_parameter(3, row)?;
+        for (place, column) in columns.iter().enumerate() {
+            let at = place + 4;
+            match column {
+                StoredColumn::Int(_, missing)
+                | StoredColumn::Float(_, missing)
+                | StoredColumn::Name(_, _, missing)
+                | StoredColumn::Text(_, _, missing)
+                    if missing.has(i) =>
+                {
+                    statement.raw_bind_parameter(at, Null)?;
+                }
+                StoredColumn::Int(items, _) => statement.raw_bind_parameter(at, items[i])?,
+                StoredColumn::Float(items, _) => {
+                    let x = items[i];
+                    statement.raw_bind_parameter(at, x)?;
+                    if x.is_nan() || (x == 0.0 && x.is_sign_negative()) {
+                        exact.push(place as u8);
+                        exact.extend_from_slice(&x.to_bits().to_le_bytes());
+                    }
+                }
+                StoredColumn::Name(items, stored, _) => {
+                    statement.raw_bind_parameter(at, stored[items[i] as usize])?;
+                }
+                StoredColumn::Text(ends, text, _) => {
+                    let from = if i == 0 { 0 } else { ends[i - 1] };
+                    statement.raw_bind_parameter(at, &text[from..ends[i]])?;
+                }
+                StoredColumn::Texts(texts) => match texts.is_null(i) {
+                    true => statement.raw_bind_parameter(at, Null)?,
+                    false => statement.raw_bind_parameter(at, texts.value(i))?,
+                },
+            }
+        }
+        if exact.is_empty() {
+            statement.raw_execute()?;
+        } else {
+            statement.raw_bind_parameter(exact_at, &exact[..])?;
+            statement.raw_execute()?;
+            statement.raw_bind_parameter(exact_at, Null)?;
+            exact.clear();
+        }
+    }
+    Ok(())
+}
+
+/// Rows that were read: steps, rows, and those stored columns that were asked for.
+#[derive(Debug, Clone)]
+pub(super) struct StoredRows {
+    pub(super) steps: Int64Array,
+    pub(super) rows: Int64Array,
+    pub(super) columns: Vec<Option<ArrayRef>>,
+}
+
+impl StoredRows {
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    pub(super) fn slice(&self, from: usize, n: usize) -> Self {
+        StoredRows {
+            steps: self.steps.slice(from, n),
+            rows: self.rows.slice(from, n),
+            columns: self.columns.iter().map(|c| c.as_ref().map(|c| c.slice(from, n))).collect(),
+        }
+    }
+
+    /// One after the other.
+    pub(super) fn concat(parts: &[StoredRows]) -> Result<Self> {
+        let concat = |arrays: Vec<&dyn Array>| {
+            arrow_select::concat::concat(&arrays)
+                .map_err(|e| Error::invalid("rows", "as many as Arrow takes", e.to_string()))
+        };
+        let int = |array: ArrayRef| array.as_primitive::<Int64Type>().clone();
+        let columns = (0..parts[0].columns.len()).map(|i| {
+            let arrays =
+                parts.iter().filter_map(|part| part.columns[i].as_deref()).collect::<Vec<_>>();
+            if arrays.is_empty() { Ok(None) } else { concat(arrays).map(Some) }
+        });
+        Ok(StoredRows {
+            steps: int(concat(parts.iter().map(|part| &part.steps as &dyn Array).collect())?),
+            rows: int(concat(parts.iter().map(|part| &part.rows as &dyn Array).collect())?),
+            columns: columns.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Inserts all of them; every stored column is there.
+    pub(super) fn insert(
+        &self,
+        tx: &WriteTx<'_>,
+        simulation: i64,
+        table: &RecordTable,
+    ) -> Result<()> {
+        let columns: Vec<StoredColumn<'_>> =
+            self.columns.iter().flatten().map(StoredColumn::of_array).collect();
+        let order = (0..self.len()).map(|i| (self.steps.value(i), self.rows.value(i), i));
+        insert_rows(tx, simulation, table, &columns, order)
+    }
+}
+
+/// Which rows of a simulation and which columns are read.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) first: i64,
+    pub(super) last: i64,
+    /// By the stored columns.
+    pub(super) columns: Vec<bool>,
+}
+
+impl Wanted {
+    pub(super) fn all(table: &RecordTable) -> Self {
+        Wanted { first: 0, last: i64::MAX, columns: vec![true; table.schema.stored().count()] }
+    }
+}
+
+/// Grows by cells of the file.
+enum Builder {
+    Int(Int64Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+}
+
+impl Builder {
+    fn new(column: &Column) -> Self {
+        match column.kind.storage() {
+            Storage::Int | Storage::Name => Builder::Int(Int64Builder::new()),
+            Storage::Float => Builder::Float(Float64Builder::new()),
+            Storage::Text => Builder::Text(StringBuilder::new()),
+        }
+    }
+
+    fn push(&mut self, cell: ValueRef<'_>, exact: Option<f64>) -> Result<()> {
+        match (self, cell) {
+            (Builder::Float(items), _) if exact.is_some() => items.append_option(exact),
+            (Builder::Int(items), ValueRef::Integer(n)) => items.append_value(n),
+            (Builder::Int(items), ValueRef::Null) => items.append_null(),
+            (Builder::Float(items), ValueRef::Real(x)) => items.append_value(x),
+            (Builder::Float(items), ValueRef::Integer(n)) => items.append_value(n as f64),
+            (Builder::Float(items), ValueRef::Null) => items.append_null(),
+            (Builder::Text(items), ValueRef::Text(text)) => {
+                let text = std::str::from_utf8(text).map_err(|e| damaged(e.to_string()))?;
+                items.append_value(text);
+            }
+            (Builder::Text(items), ValueRef::Null) => items.append_null(),
+            (_, other) => {
+                return Err(damaged(format!("a {} where it cannot be", other.data_type())));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Builder::Int(mut items) => Arc::new(items.finish()),
+            Builder::Float(mut items) => Arc::new(items.finish()),
+            Builder::Text(mut items) => Arc::new(items.finish()),
+        }
+    }
+}
+
+/// The rows that are not in blocks, so many at a time at the most.
+pub(super) fn each_hot(
+    tx: &ReadTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    wanted: &Wanted,
+    most: usize,
+    mut each: impl FnMut(StoredRows) -> Result<()>,
+) -> Result<()> {
+    let stored: Vec<&Column> = table.schema.stored().map(|(_, column)| column).collect();
+    let chosen: Vec<usize> = (0..stored.len()).filter(|i| wanted.columns[*i]).collect();
+    let mut sql = "SELECT step, row, exact".to_owned();
+    for i in &chosen {
+        sql.push_str(", ");
+        sql.push_str(&quoted(&stored[*i].name));
+    }
+    sql.push_str(&format!(
+        " FROM {} WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY {}",
+        hot(&table.schema.name),
+        order(table.schema.shape)
+    ));
+    let mut statement = tx.prepare(&sql)?;
+    let mut found = statement.query((simulation, wanted.first, wanted.last))?;
+    loop {
+        let (mut steps, mut rows) = (Vec::new(), Vec::new());
+        let mut builders: Vec<Builder> = chosen.iter().map(|i| Builder::new(stored[*i])).collect();
+        let mut is_over = false;
+        while steps.len() < most {
+            let Some(row) = found.next()? else {
+                is_over = true;
+                break;
+            };
+            steps.push(row.get::<_, i64>(0)?);
+            rows.push(row.get::<_, i64>(1)?);
+            let exact = row.get_ref(2)?.as_blob_or_null().ok().flatten().unwrap_or_default();
+            for ((place, builder), i) in builders.iter_mut().enumerate().zip(&chosen) {
+                builder.push(row.get_ref(place + 3)?, bits_of(exact, *i))?;
+            }
+        }
+        look("reading records")?;
+        if !steps.is_empty() {
+            let mut columns = vec![None; stored.len()];
+            for (i, builder) in chosen.iter().zip(builders) {
+                columns[*i] = Some(builder.finish());
+            }
+            each(StoredRows { steps: steps.into(), rows: rows.into(), columns })?;
+        }
+        if is_over {
+            return Ok(());
+        }
+    }
+}
+
+/// What `exact` says of a stored column: nine bytes for each float that SQLite cannot hold, its place and its bits.
+fn bits_of(exact: &[u8], column: usize) -> Option<f64> {
+    if exact.is_empty() {
+        return None;
+    }
+    let part = exact.chunks_exact(9).find(|part| usize::from(part[0]) == column)?;
+    Some(f64::from_bits(u64::from_le_bytes(part[1..].try_into().expect("eight bytes"))))
+}
+
+/// The types of the arrays in the blocks of a table.
+pub(super) fn block_type(column: &Column) -> DataType {
+    match column.kind.storage() {
+        Storage::Int | Storage::Name => DataType::Int64,
+        Storage::Float => DataType::Float64,
+        Storage::Text => DataType::Utf8,
+    }
+}
+
+/// Blobs of a block at the most.
+pub(super) const BLOCK_COLUMNS: i64 = 128;
+
+/// A block of a simulation and table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BlockPlace {
+    pub(super) id: i64,
+    pub(super) rows: usize,
+}
+
+/// The blocks that meet these steps, in their order.
+pub(super) fn blocks(
+    tx: &ReadTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    first: i64,
+    last: i64,
+) -> Result<Vec<BlockPlace>> {
+    let sql = "SELECT id, rows FROM record_block WHERE simulation = ?1 AND record_table = ?2 \
+        AND first_step <= ?4 AND last_step >= ?3 ORDER BY first_step, id";
+    tx.query(sql, (simulation, table.id, first, last), |row| {
+        let rows: i64 = row.get(1)?;
+        let rows = usize::try_from(rows).ok().filter(|rows| *rows <= 1 << 20);
+        let rows = rows.ok_or_else(|| damaged("a block claims too many rows".into()))?;
+        Ok(BlockPlace { id: row.get(0)?, rows })
+    })
+}
+
+/// The rows of a block.
+pub(super) fn read_block(
+    tx: &ReadTx<'_>,
+    table: &RecordTable,
+    block: BlockPlace,
+    wanted: &[bool],
+) -> Result<StoredRows> {
+    let read = |position: usize, kind: &DataType| {
+        let sql = "SELECT data FROM record_column WHERE id = ?1";
+        let id = block.id * BLOCK_COLUMNS + position as i64;
+        let found = tx.query_one(sql, [id], |row| {
+            let bytes = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
+            arrays::unpack(bytes, kind, block.rows)
+        });
+        match found {
+            Ok(Some(array)) => Ok(array),
+            Ok(None) => {
+                Err(damaged(format!("column {position} of block {} is not there", block.id)))
+            }
+            Err(Error::Corrupt { place, why, .. }) => {
+                let what =
+                    format!("column {position} of block {} of {:?}", block.id, table.schema.name);
+                Err(Error::Corrupt { place, what, why })
+            }
+            Err(other) => Err(other),
+        }
+    };
+    let int = |array: ArrayRef| array.as_primitive::<Int64Type>().clone();
+    let columns = table.schema.stored().enumerate().map(|(place, (_, column))| {
+        if !wanted[place] {
+            return Ok(None);
+        }
+        read(place + 2, &block_type(column)).map(Some)
+    });
+    Ok(StoredRows {
+        steps: int(read(0, &DataType::Int64)?),
+        rows: int(read(1, &DataType::Int64)?),
+        columns: columns.collect::<Result<_>>()?,
+    })
+}
+
+pub(super) fn damaged(why: String) -> Error {
+    Error::Corrupt { place: String::new(), what: "a table of records".into(), why }
+}

@@ -1,0 +1,152 @@
+//! Buffered rows into the file, in the transaction of the caller.
+
+use super::buffer::TableBuffer;
+use super::names::Names;
+use super::record_table::{RecordTable, hot};
+use super::schema::Shape;
+use super::stored::{StoredColumn, insert_rows};
+use super::summary::Summary;
+use super::{builtin, settle};
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, WriteTx};
+
+/// Writes the rows of a simulation, and replaces the states of the steps that were logged before. The numbers that
+/// its names have in the file.
+pub(super) fn write(
+    tx: &mut WriteTx<'_>,
+    simulation: i64,
+    names: &Names,
+    tables: &[TableBuffer],
+    logged_steps: &[i64],
+) -> Result<Vec<i64>> {
+    tx.ensure(&super::LINEAGE)?;
+    let exists = "SELECT 1 FROM simulations WHERE id = ?1";
+    if tx.query_one(exists, [simulation], |_| Ok(()))?.is_none() {
+        return Err(Error::Closed {
+            what: "the simulation of this context".into(),
+            why: "was deleted; its rows are still in memory",
+        });
+    }
+    let stored = names.store(tx, simulation)?;
+    clear_logged(tx, simulation, logged_steps)?;
+    for buffer in tables.iter().filter(|buffer| buffer.rows() > 0) {
+        insert(tx, simulation, buffer, &stored)?;
+    }
+    Ok(stored)
+}
+
+/// Removes the states of steps that are logged once more.
+fn clear_logged(tx: &WriteTx<'_>, simulation: i64, steps: &[i64]) -> Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let schemas = builtin::all();
+    let table = |number: usize| super::record_table::find(tx, &schemas[number].name);
+    let Some(own) = table(builtin::SIMULATION_STEPS)? else { return Ok(()) };
+    let last = Summary::load(tx, simulation, &own)?.last_step;
+    for step in steps.iter().filter(|step| Some(**step) <= last) {
+        settle::thaw(tx, simulation, &own, *step, *step)?;
+        let sql = "SELECT 1 FROM simulation_steps_hot WHERE simulation = ?1 AND step = ?2";
+        if tx.query_one(sql, (simulation, step), |_| Ok(()))?.is_none() {
+            continue;
+        }
+        for number in [builtin::AGENT_STATES, builtin::RESOURCE_STATES] {
+            if let Some(table) = table(number)? {
+                remove_steps(tx, simulation, &table, *step, *step)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes the rows of these steps; how many.
+pub(super) fn remove_steps(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    first: i64,
+    last: i64,
+) -> Result<i64> {
+    settle::thaw(tx, simulation, table, first, last)?;
+    let sql = format!(
+        "DELETE FROM {} WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3",
+        hot(&table.schema.name)
+    );
+    let removed = tx.execute(&sql, (simulation, first, last))? as i64;
+    if removed > 0 {
+        let mut summary = Summary::load(tx, simulation, table)?;
+        summary.rows -= removed;
+        summary.sums = None;
+        if summary.last_step.is_some_and(|known| (first..=last).contains(&known)) {
+            summary.last_step = last_step(tx, simulation, table)?;
+        }
+        summary.store(tx, simulation, table)?;
+    }
+    Ok(removed)
+}
+
+/// The last step that a table has rows of.
+fn last_step(tx: &ReadTx<'_>, simulation: i64, table: &RecordTable) -> Result<Option<i64>> {
+    let hot = hot(&table.schema.name);
+    let sql = format!(
+        "SELECT max(step) FROM (SELECT max(step) AS step FROM {hot} WHERE simulation = ?1 UNION ALL \
+         SELECT max(last_step) FROM record_block WHERE simulation = ?1 AND record_table = ?2)"
+    );
+    Ok(tx.query_one(&sql, (simulation, table.id), |row| Ok(row.get(0)?))?.flatten())
+}
+
+/// Inserts the rows of one table.
+pub(super) fn insert(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    buffer: &TableBuffer,
+    stored: &[i64],
+) -> Result<()> {
+    let table = &buffer.table;
+    let mut summary = Summary::load(tx, simulation, table)?;
+    let order = buffer.ordered(stored, summary.next_row);
+    let first = order.iter().map(|(step, ..)| *step).min().expect("there are rows");
+    let last = order.iter().map(|(step, ..)| *step).max().expect("there are rows");
+    let is_new = match table.schema.shape {
+        Shape::Many => true,
+        Shape::Unique => summary.rows == 0,
+        _ => summary.last_step.is_none_or(|known| first > known),
+    };
+    if is_new {
+        summary.add(buffer, &order);
+    } else {
+        settle::thaw(tx, simulation, table, first, i64::MAX)?;
+        summary.rows -= remove_same(tx, simulation, table, &order)?;
+        summary.sums = None;
+    }
+    let columns: Vec<StoredColumn<'_>> = (table.schema.stored())
+        .map(|(i, _)| StoredColumn::of_buffer(&buffer.columns[i], stored))
+        .collect();
+    insert_rows(tx, simulation, table, &columns, order.iter().copied())?;
+    summary.next_row += buffer.rows() as i64;
+    summary.rows += order.len() as i64;
+    summary.last_step = summary.last_step.max(Some(last));
+    summary.store(tx, simulation, table)
+}
+
+/// Removes what these rows replace; how many.
+fn remove_same(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    order: &[(i64, i64, usize)],
+) -> Result<i64> {
+    let hot = hot(&table.schema.name);
+    let is_unique = table.schema.shape == Shape::Unique;
+    let and_step = if is_unique { "" } else { " AND step = ?3" };
+    let sql = format!("DELETE FROM {hot} WHERE simulation = ?1 AND row = ?2{and_step}");
+    let mut statement = tx.prepare(&sql)?;
+    let mut removed = 0;
+    for (step, row, _) in order {
+        removed += match is_unique {
+            true => statement.execute((simulation, row))?,
+            false => statement.execute((simulation, row, step))?,
+        };
+    }
+    Ok(removed as i64)
+}
