@@ -5,9 +5,10 @@ The stores:
 - :mod:`siltstone.simulation`: updates of entity groups, and the state at any time.
 - :mod:`siltstone.ticks`: quotes of symbols as they come in, and their history by day.
 - :mod:`siltstone.series`: time series behind one protocol, in memory and in files.
+- :mod:`siltstone.experiment`: many simulations in one file, compared in one query.
 """
 
-from siltstone import errors, series, simulation, ticks
+from siltstone import errors, experiment, series, simulation, ticks
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._restore import restore
@@ -24,6 +25,7 @@ __all__ = [
     "Written",
     "__version__",
     "errors",
+    "experiment",
     "restore",
     "series",
     "simulation",

@@ -14,8 +14,11 @@ mod driver;
 mod enter;
 mod entities;
 mod errors;
+mod experiment_database;
+mod experiment_logger;
 mod initial;
 mod query;
+mod record_cells;
 mod report;
 mod results;
 mod series_columns;
@@ -45,6 +48,10 @@ mod _siltstone {
     use super::database::{SimulationDatabase, restore};
     #[pymodule_export]
     use super::driver::{Simulation, World};
+    #[pymodule_export]
+    use super::experiment_database::ExperimentDatabase;
+    #[pymodule_export]
+    use super::experiment_logger::DataLogger;
     #[pymodule_export]
     use super::query::Query;
     #[pymodule_export]

@@ -1,0 +1,395 @@
+"""Many simulations in one file."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import platform
+import sys
+import warnings
+import weakref
+from collections.abc import Mapping
+from importlib import metadata
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from siltstone import _siltstone
+from siltstone._query import QueryResult
+from siltstone._reports import BackupReport, VerifyReport
+from siltstone._table import Table
+from siltstone.errors import InvalidError, SiltstoneError
+from siltstone.experiment._config import DataLoggingConfig, Settings, settings
+from siltstone.experiment._simulation import Simulation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PathLike = str | os.PathLike[str]
+
+#: What is written when the interpreter ends.
+_open: weakref.WeakSet[_siltstone.ExperimentDatabase] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for inner in list(_open):
+        try:
+            inner.close()
+        except SiltstoneError as error:
+            warnings.warn(f"{inner.path}: {error}", RuntimeWarning, stacklevel=1)
+
+
+class ExperimentDatabase:
+    """A file of experiments and simulations. Threads share it; other processes may write to the file too.
+
+    Leaving its ``with`` block, or the end of the interpreter, writes what waits. After a fork the child opens the file
+    anew.
+
+    Parameters
+    ----------
+    db_path : path
+        The file. It is made, with its folder, if it is not there.
+    experiment_id : str, optional
+        The experiment that is joined, or made if it is not there. Without one, simulations belong to none.
+    config : dict or object, optional
+        May name a profile, ``db_pragma_profile``: ``"balanced"``, ``"performance"``, ``"safety"`` or ``"memory"``.
+    read_only : bool
+        Whether nothing may be made or changed.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "sweep.db")
+    >>> with ExperimentDatabase(path, "exp_001") as db:
+    ...     for run in range(3):
+    ...         with db.create_simulation_context(f"sim_{run}", {"rate": run / 10}) as sim:
+    ...             for step in range(10):
+    ...                 sim.log_step(step, metrics={"total_agents": 100 + run * step})
+    ...     ids = db.get_simulation_ids()
+    >>> ids
+    ['sim_0', 'sim_1', 'sim_2']
+    """
+
+    def __init__(
+        self,
+        db_path: PathLike,
+        experiment_id: str | None = None,
+        config: Any = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._settings: Settings = settings(config)
+        self._inner = _siltstone.ExperimentDatabase(
+            db_path,
+            experiment_id,
+            self._settings.profile,
+            self._settings.busy_timeout,
+            read_only,
+        )
+        self.experiment_id = experiment_id
+        self.config = config
+        self._sessions: Any = None
+        if not read_only:
+            _open.add(self._inner)
+
+    @property
+    def db_path(self) -> str:
+        """The file."""
+        return str(self._inner.path)
+
+    # -- simulations -----------------------------------------------------------------------------
+
+    def create_simulation_context(
+        self,
+        simulation_id: str,
+        parameters: Mapping[str, Any] | None = None,
+        logging_config: DataLoggingConfig | None = None,
+        *,
+        durability: str | None = None,
+        provenance: bool = True,
+    ) -> SimulationContext:
+        """Make a simulation, with the status ``running``.
+
+        Parameters
+        ----------
+        simulation_id : str
+            Its id, of its own in the file: 1 to 255 characters.
+        parameters : dict
+            Its parameters.
+        logging_config : DataLoggingConfig, optional
+            When its rows go into the file.
+        durability : {"os", "disk", "buffered"}, optional
+            That of ``logging_config``, unless given.
+        provenance : bool
+            Whether command line, machine, versions of packages and the state of the code under git are written down.
+            Nothing of the environment is, and options that are named like secrets are hidden.
+
+        Returns
+        -------
+        SimulationContext
+            What logs it. As a context manager it marks the simulation ``completed`` at the end, or ``failed`` with the
+            text of the exception.
+
+        Raises
+        ------
+        ExistsError
+            If there is a simulation of that id; :meth:`resume` goes on with it.
+        """
+        logging = self._logging(logging_config, durability)
+        facts = json.dumps(_facts() if provenance else {})
+        logger = self._inner.create(simulation_id, parameters, facts, provenance, *logging)
+        return SimulationContext(self, logger)
+
+    def resume(
+        self,
+        simulation_id: str,
+        from_step: int | None = None,
+        logging_config: DataLoggingConfig | None = None,
+        *,
+        durability: str | None = None,
+    ) -> SimulationContext:
+        """Go on with a simulation, whatever its status; it is ``running`` again.
+
+        Parameters
+        ----------
+        simulation_id : str
+            One that is there.
+        from_step : int, optional
+            What was logged of this and later steps is removed, in one transaction.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such simulation.
+        ExistsError
+            If a living process has it open.
+        """
+        logging = self._logging(logging_config, durability)
+        return SimulationContext(self, self._inner.resume(simulation_id, from_step, *logging))
+
+    def _logging(
+        self, config: DataLoggingConfig | None, durability: str | None
+    ) -> tuple[int, float, str]:
+        if config is None:
+            config = DataLoggingConfig(durability=self._settings.durability)
+        return config.buffer_size, config.commit_interval, durability or config.durability
+
+    def get_simulation_ids(self) -> list[str]:
+        """The ids of the simulations of this experiment, in the order in which they were made."""
+        return self._inner.simulation_ids()
+
+    def update_simulation_status(
+        self,
+        simulation_id: str,
+        status: str,
+        results_summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say what became of a simulation; what waits in its buffers is written first.
+
+        With ``"completed"``, ``"failed"``, ``"crashed"``, ``"stopped"`` or ``"cancelled"`` it has ended now. Without a
+        summary the one that is there stays.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such simulation.
+        """
+        self._inner.update_simulation_status(simulation_id, status, results_summary)
+
+    def update_experiment_status(
+        self, status: str, results_summary: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say what became of the experiment. Without a summary the one that is there stays."""
+        self._inner.update_experiment_status(status, results_summary)
+
+    def delete_simulation(self, simulation_id: str) -> int:
+        """Remove a simulation with all of its records, in one transaction; how many. :meth:`vacuum` gives the room back."""
+        return self._inner.delete_simulation(simulation_id)
+
+    def settle(self, simulation_id: str) -> int:
+        """Pack the big tables of a simulation into column blocks, in one transaction; the number of records.
+
+        They are read as before, by every call and by :meth:`query`. :meth:`vacuum` gives the room back.
+        """
+        return self._inner.settle(simulation_id)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def records(
+        self,
+        simulation_id: str,
+        table: str,
+        *,
+        steps: tuple[int, int] | None = None,
+        columns: list[str] | None = None,
+        key: str | None = None,
+    ) -> Table:
+        """Records of one simulation, with ``to_pandas``, ``to_polars``, ``to_arrow`` and the Arrow C stream.
+
+        Parameters
+        ----------
+        simulation_id : str
+            The simulation.
+        table : str
+            ``"agent_states"``, ``"simulation_steps"``, ``"simulation_metrics"``, ... or one that was defined.
+        steps : (first, last), optional
+            Those of these steps, the last among them.
+        columns : list of str, optional
+            These columns, behind the step.
+        key : str, optional
+            Those of one agent, of one metric, or of whatever else is the key of the table.
+        """
+        inner = self._inner.records(simulation_id, table, steps, columns, key)
+        return Table(inner, f"{table} of {simulation_id}")
+
+    def agent_states(
+        self,
+        simulation_id: str,
+        *,
+        steps: tuple[int, int] | None = None,
+        agent_id: str | None = None,
+    ) -> Table:
+        """The states of the agents of a simulation."""
+        return self.records(simulation_id, "agent_states", steps=steps, key=agent_id)
+
+    def simulation_steps(self, simulation_id: str) -> Table:
+        """The numbers of each step of a simulation."""
+        return self.records(simulation_id, "simulation_steps")
+
+    def array(
+        self, simulation_id: str, name: str, step: int | None = None
+    ) -> np.ndarray[Any, Any]:
+        """An array that a simulation kept; without a step, the last one of the name."""
+        return self._inner.array(simulation_id, name, step)[1]
+
+    def query(self, sql: str) -> QueryResult:
+        """Rows of an SQL statement that reads: the documented tables, settled simulations among them."""
+        return QueryResult(*self._inner.sql(sql))
+
+    @property
+    def Session(self) -> Any:  # noqa: N802 - the documented name
+        """Makes SQLAlchemy sessions that read the file; what waits is written first. Needs ``siltstone[sqlalchemy]``."""
+        from siltstone.experiment import models
+
+        if not self._inner.is_open:
+            raise InvalidError(f"{self.db_path}: expected an open database, got a closed one")
+        if self._sessions is None:
+            self._sessions = models.session_factory(self.db_path)
+        self.flush_all_buffers()
+        return self._sessions
+
+    # -- the file --------------------------------------------------------------------------------
+
+    def flush_all_buffers(self) -> None:
+        """Write what waits in the buffers of all simulations that are open here."""
+        self._inner.flush_all_buffers()
+
+    def vacuum(self) -> int:
+        """Give the room of removed and settled rows back to the file system; the bytes."""
+        return self._inner.vacuum()
+
+    def verify(self) -> VerifyReport:
+        """Check the pages, the references and the checksum of every block and array."""
+        return VerifyReport(**self._inner.verify())
+
+    def backup_into(self, folder: PathLike, keep: int = 5) -> BackupReport:
+        """Copy the file into a folder, verified; the oldest of more than ``keep`` copies made so go."""
+        return BackupReport(**self._inner.backup_into(folder, keep))
+
+    def close(self) -> None:
+        """Write what waits, and let the file go. Simulations that still run here are ``stopped``."""
+        if self._sessions is not None:
+            self._sessions.kw["bind"].dispose()
+            self._sessions = None
+        self._inner.close()
+        _open.discard(self._inner)
+
+    def __enter__(self) -> ExperimentDatabase:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.db_path!r}, {self.experiment_id!r})"
+
+
+class SimulationContext(Simulation):
+    """One simulation of a database: made by :meth:`ExperimentDatabase.create_simulation_context`.
+
+    Attributes
+    ----------
+    parent_db : ExperimentDatabase
+        The database.
+    """
+
+    def __init__(self, parent_db: ExperimentDatabase, logger: _siltstone.DataLogger) -> None:
+        self._database = self.parent_db = parent_db
+        self._logger = logger
+        # The hot calls go past Python.
+        self.log_step = logger.log_step  # type: ignore[method-assign]
+        self.log_agent_action = logger.log_agent_action  # type: ignore[method-assign]
+        self.log_metric = logger.log_metric  # type: ignore[method-assign]
+
+    @property
+    def simulation_id(self) -> str:
+        return self._logger.simulation_id
+
+    @property
+    def logger(self) -> _siltstone.DataLogger:
+        return self._logger
+
+    @property
+    def Session(self) -> Any:  # noqa: N802 - the documented name
+        """As that of the database."""
+        return self.parent_db.Session
+
+    def query(self, sql: str) -> QueryResult:
+        """As :meth:`ExperimentDatabase.query`: rows of all simulations."""
+        return self.parent_db.query(sql)
+
+    def complete(self, results_summary: Mapping[str, Any] | None = None) -> None:
+        """Mark the simulation ``completed``; what waits is written first."""
+        self.parent_db.update_simulation_status(self.simulation_id, "completed", results_summary)
+
+    def fail(self, error: str) -> None:
+        """Mark the simulation ``failed``, with the reason; what waits is written first."""
+        self._logger.fail(error)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.flush_all_buffers()
+
+    def __enter__(self) -> SimulationContext:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._logger.complete()
+        else:
+            self._logger.fail(f"{type(error).__name__}: {error}")
+
+    def __repr__(self) -> str:
+        return f"SimulationContext({self.simulation_id!r}, {self.parent_db!r})"
+
+
+def _facts() -> dict[str, Any]:
+    """What the interpreter knows of the run."""
+    packages = {}
+    for name in ("siltstone", "numpy"):
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"command_line": sys.argv, "python": platform.python_version(), "packages": packages}

@@ -1,0 +1,340 @@
+//! Python's values as cells of records, JSON, and columns.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow_array::{
+    Array as _, ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array,
+    Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray,
+    UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+};
+use arrow_schema::{Field, Schema};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3_arrow::input::AnyRecordBatch;
+use siltstone::DType;
+use siltstone::experiment::Cell;
+
+use crate::arrays_in::to_array;
+use crate::errors::{invalid, to_py, wrong_type};
+
+/// A value whose text, if it is one, is Python's own or a JSON text made of it.
+pub(crate) enum Held<'py> {
+    Null,
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Text(Bound<'py, PyString>),
+    Json(String),
+}
+
+impl Held<'_> {
+    pub(crate) fn cell(&self) -> PyResult<Cell<'_>> {
+        Ok(match self {
+            Held::Null => Cell::Null,
+            Held::Int(n) => Cell::Int(*n),
+            Held::Float(x) => Cell::Float(*x),
+            Held::Bool(b) => Cell::Bool(*b),
+            Held::Text(text) => Cell::Text(text.to_str()?),
+            Held::Json(text) => Cell::Text(text),
+        })
+    }
+}
+
+/// Any value of a record: a scalar of Python or numpy, or something that becomes JSON.
+pub(crate) fn held<'py>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
+    Ok(match cell(what, value) {
+        Ok(Cell::Null) => Held::Null,
+        Ok(Cell::Int(n)) => Held::Int(n),
+        Ok(Cell::Float(x)) => Held::Float(x),
+        Ok(Cell::Bool(b)) => Held::Bool(b),
+        Ok(Cell::Text(_)) => Held::Text(value.cast::<PyString>()?.clone()),
+        Err(error) => {
+            let is_nested = value.is_instance_of::<PyDict>()
+                || value.is_instance_of::<PyList>()
+                || value.is_instance_of::<PyTuple>();
+            if !is_nested {
+                return Err(error);
+            }
+            Held::Json(to_json(what, value)?)
+        }
+    })
+}
+
+/// A scalar; a text is borrowed from Python.
+pub(crate) fn cell<'a>(what: &str, value: &'a Bound<'_, PyAny>) -> PyResult<Cell<'a>> {
+    if let Ok(x) = value.cast_exact::<PyFloat>() {
+        return Ok(Cell::Float(x.value()));
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(Cell::Text(text.to_str()?));
+    }
+    if let Ok(b) = value.cast::<PyBool>() {
+        return Ok(Cell::Bool(b.is_true()));
+    }
+    if value.is_none() {
+        return Ok(Cell::Null);
+    }
+    if value.is_instance_of::<PyInt>() {
+        let too_wide = |_| invalid(what, "an integer of 64 bits", value.to_string());
+        return Ok(Cell::Int(value.extract().map_err(too_wide)?));
+    }
+    if value.is_instance_of::<PyFloat>() {
+        return Ok(Cell::Float(value.extract()?));
+    }
+    other_cell(what, value)
+}
+
+/// numpy's scalars, and arrays without dimensions, as what they are in Python.
+#[cold]
+fn other_cell<'a>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Cell<'a>> {
+    let py = value.py();
+    let misfit = || wrong_type(what, "a number, a text, True, False or None", value);
+    let has_dtype = value.hasattr(intern!(py, "dtype"))?;
+    if !has_dtype || !value.getattr(intern!(py, "shape"))?.is_empty()? {
+        return Err(misfit());
+    }
+    let kind: String =
+        value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
+    Ok(match kind.as_str() {
+        "b" => Cell::Bool(value.is_truthy()?),
+        "i" | "u" => {
+            let too_wide = |_| invalid(what, "an integer of 64 bits", value.to_string());
+            Cell::Int(value.call_method0(intern!(py, "item"))?.extract().map_err(too_wide)?)
+        }
+        "f" => Cell::Float(value.call_method0(intern!(py, "item"))?.extract()?),
+        "M" => Cell::Int(
+            value
+                .call_method1(intern!(py, "astype"), ("datetime64[ns]",))?
+                .call_method1(intern!(py, "astype"), ("int64",))?
+                .extract()?,
+        ),
+        _ => return Err(misfit()),
+    })
+}
+
+/// An id: a text, or an integer as its digits.
+pub(crate) fn id<'a>(
+    what: &str,
+    value: &'a Bound<'_, PyAny>,
+    digits: &'a mut String,
+) -> PyResult<&'a str> {
+    match cell(what, value)? {
+        Cell::Text(text) => Ok(text),
+        Cell::Int(n) => {
+            *digits = n.to_string();
+            Ok(digits)
+        }
+        _ => Err(wrong_type(what, "a text or an integer", value)),
+    }
+}
+
+/// The value as JSON, NaN and infinities as Python's own `json` writes them. numpy's scalars are numbers, its arrays
+/// lists.
+pub(crate) fn to_json(what: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut out = String::new();
+    write_json(what, value, &mut out, 0)?;
+    Ok(out)
+}
+
+fn write_json(
+    what: &str,
+    value: &Bound<'_, PyAny>,
+    out: &mut String,
+    depth: usize,
+) -> PyResult<()> {
+    const DEEPEST: usize = 100;
+    if depth > DEEPEST {
+        return Err(invalid(what, "values at most 100 deep", "deeper ones"));
+    }
+    let list = |items: Bound<'_, PyAny>, out: &mut String| -> PyResult<()> {
+        out.push('[');
+        for (i, item) in items.try_iter()?.enumerate() {
+            out.push_str(if i == 0 { "" } else { ", " });
+            write_json(what, &item?, out, depth + 1)?;
+        }
+        out.push(']');
+        Ok(())
+    };
+    if let Ok(map) = value.cast::<PyDict>() {
+        return write_items(what, map.iter(), out, depth);
+    }
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        return list(value.clone(), out);
+    }
+    match cell(what, value) {
+        Ok(Cell::Null) => out.push_str("null"),
+        Ok(Cell::Bool(b)) => out.push_str(if b { "true" } else { "false" }),
+        Ok(Cell::Int(n)) => write!(out, "{n}").expect("a String takes any text"),
+        Ok(Cell::Float(x)) if x.is_nan() => out.push_str("NaN"),
+        Ok(Cell::Float(x)) if x.is_infinite() => {
+            out.push_str(if x > 0.0 { "Infinity" } else { "-Infinity" });
+        }
+        Ok(Cell::Float(x)) => out.push_str(&serde_json::to_string(&x).expect("a finite float")),
+        Ok(Cell::Text(text)) => {
+            out.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+        }
+        Err(error) => {
+            let py = value.py();
+            if value.hasattr(intern!(py, "tolist"))? {
+                let items = value.call_method0(intern!(py, "tolist"))?;
+                return write_json(what, &items, out, depth + 1);
+            }
+            if let Ok(map) = value.cast::<PyMapping>() {
+                let items = map.items()?;
+                let pairs =
+                    items.iter().map(|pair| pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>());
+                return write_items(
+                    what,
+                    pairs.collect::<PyResult<Vec<_>>>()?.into_iter(),
+                    out,
+                    depth,
+                );
+            }
+            if value.hasattr(intern!(py, "isoformat"))? {
+                let text: String = value.call_method0(intern!(py, "isoformat"))?.extract()?;
+                out.push_str(&serde_json::to_string(&text).expect("a text is JSON"));
+                return Ok(());
+            }
+            let is_set =
+                value.hasattr(intern!(py, "__iter__"))? && value.hasattr(intern!(py, "__len__"))?;
+            if is_set && !value.is_instance_of::<pyo3::types::PyBytes>() {
+                return list(value.clone(), out);
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn write_items<'py>(
+    what: &str,
+    items: impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+    out: &mut String,
+    depth: usize,
+) -> PyResult<()> {
+    out.push('{');
+    for (i, (key, item)) in items.enumerate() {
+        out.push_str(if i == 0 { "" } else { ", " });
+        let key = match key.cast::<PyString>() {
+            Ok(text) => text.to_str()?.to_owned(),
+            Err(_) => key.str()?.to_str()?.to_owned(),
+        };
+        out.push_str(&serde_json::to_string(&key).expect("a text is JSON"));
+        out.push_str(": ");
+        write_json(what, &item, out, depth + 1)?;
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Records by columns: a dict of arrays and lists, or anything that hands out Arrow.
+pub(crate) fn batch(what: &str, value: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+    let py = value.py();
+    if !value.is_instance_of::<PyDict>() {
+        let is_arrow = value.hasattr(intern!(py, "__arrow_c_stream__"))?
+            || value.hasattr(intern!(py, "__arrow_c_array__"))?;
+        if !is_arrow {
+            return Err(wrong_type(what, "a dict of columns, or an Arrow table", value));
+        }
+        let reader = value.extract::<AnyRecordBatch>()?.into_reader()?;
+        let schema = reader.schema();
+        let wrong =
+            |error: arrow_schema::ArrowError| invalid(what, "an Arrow table", error.to_string());
+        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        return arrow_select::concat::concat_batches(&schema, &batches).map_err(wrong);
+    }
+    let columns = value.cast::<PyDict>()?;
+    let (mut fields, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
+    for (name, values) in columns.iter() {
+        let name: String = name.extract()?;
+        let array = column(&format!("{name} of {what}"), &values)?;
+        fields.push(Field::new(name, array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let rows = arrays.first().map_or(0, |array| array.len());
+    if let Some(place) = arrays.iter().position(|array| array.len() != rows) {
+        let what = format!("{} of {what}", fields[place].name());
+        let expected = format!("{rows} values, as many as {} has", fields[0].name());
+        return Err(invalid(&what, &expected, arrays[place].len().to_string()));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|error| invalid(what, "columns of one length", error.to_string()))
+}
+
+/// A column: an array of one dimension, or a list.
+fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
+    if let Ok(items) = values.cast::<PyList>() {
+        let is_text = |item: &Bound<'_, PyAny>| item.is_instance_of::<PyString>() || item.is_none();
+        if items.iter().all(|item| is_text(&item)) && !items.is_empty() {
+            let texts = items.iter().map(|item| match item.cast::<PyString>() {
+                Ok(text) => Ok(Some(text.to_str()?.to_owned())),
+                Err(_) => Ok(None),
+            });
+            return Ok(Arc::new(StringArray::from(texts.collect::<PyResult<Vec<_>>>()?)));
+        }
+        if items.iter().any(|item| item.is_none()) {
+            return with_gaps(what, items);
+        }
+    }
+    let array = to_array(what, values)?;
+    if array.shape().len() != 1 {
+        return Err(invalid(what, "one dimension", format!("the shape {:?}", array.shape())));
+    }
+    let array = array.to_little_endian();
+    let dtype = array.dtype();
+    macro_rules! numbers {
+        ($($name:literal $t:ty => $made:ident;)*) => {
+            $(if dtype == $name.parse::<DType>().map_err(to_py)? {
+                let items: Vec<$t> = array.to_vec().expect("it is of this dtype");
+                return Ok(Arc::new($made::from(items)));
+            })*
+        };
+    }
+    numbers! {
+        "<f8" f64 => Float64Array;
+        "<i8" i64 => Int64Array;
+        "<f4" f32 => Float32Array;
+        "|b1" bool => BooleanArray;
+        "<i4" i32 => Int32Array;
+        "<i2" i16 => Int16Array;
+        "|i1" i8 => Int8Array;
+        "<u8" u64 => UInt64Array;
+        "<u4" u32 => UInt32Array;
+        "<u2" u16 => UInt16Array;
+        "|u1" u8 => UInt8Array;
+    }
+    if dtype.to_string().starts_with("<M8[") {
+        let ns =
+            values.call_method1("astype", ("datetime64[ns]",))?.call_method1("view", ("int64",))?;
+        let items: Vec<i64> = ns.extract()?;
+        return Ok(Arc::new(TimestampNanosecondArray::from(items)));
+    }
+    if let Some(texts) = array.to_strings() {
+        return Ok(Arc::new(StringArray::from(texts)));
+    }
+    let expected = "numbers, texts, times, True and False";
+    Err(invalid(what, expected, format!("an array of {dtype}")))
+}
+
+/// A list of numbers some of which are None.
+fn with_gaps(what: &str, items: &Bound<'_, PyList>) -> PyResult<ArrayRef> {
+    let cells = items.iter().map(|item| held(what, &item)).collect::<PyResult<Vec<_>>>()?;
+    if cells.iter().all(|cell| matches!(cell, Held::Null | Held::Int(_) | Held::Bool(_))) {
+        let numbers = cells.iter().map(|cell| match cell {
+            Held::Int(n) => Some(*n),
+            Held::Bool(b) => Some(i64::from(*b)),
+            _ => None,
+        });
+        return Ok(Arc::new(Int64Array::from(numbers.collect::<Vec<_>>())));
+    }
+    let numbers = cells.iter().map(|cell| match cell {
+        Held::Null => Ok(None),
+        Held::Int(n) => Ok(Some(*n as f64)),
+        Held::Float(x) => Ok(Some(*x)),
+        _ => Err(invalid(what, "numbers, or texts, and None", "a mixture")),
+    });
+    Ok(Arc::new(Float64Array::from(numbers.collect::<PyResult<Vec<_>>>()?)))
+}
