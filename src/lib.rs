@@ -20,7 +20,8 @@ pub use kernel::{
 const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
 
 /// Each store's own part of [`Database::verify`].
-const VERIFIERS: &[kernel::Verifier] = &[simulation::verify, ticks::verify, series::verify];
+const VERIFIERS: &[kernel::Verifier] =
+    &[simulation::verify, ticks::verify, series::verify, experiment::verify];
 
 /// The views that [`Database::sql`] puts over the tables of a file.
 const VIEWS: &[fn(&kernel::ReadTx<'_>) -> Result<Vec<kernel::View>>] =

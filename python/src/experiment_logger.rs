@@ -25,7 +25,7 @@ pub(crate) fn logging(
         invalid("commit_interval", "seconds, more than 0", commit_interval.to_string())
     })?;
     let durability = durability.parse().map_err(to_py)?;
-    Ok(LoggingConfig { buffer_size, commit_interval, durability })
+    Ok(LoggingConfig { buffer_size, commit_interval, durability, ..LoggingConfig::default() })
 }
 
 /// Logs one simulation. Any number of threads may use it.

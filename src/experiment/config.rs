@@ -10,6 +10,8 @@ use crate::kernel::Durability;
 pub struct LoggingConfig {
     /// So many rows at the latest are written, in one transaction; 1,000 unless set.
     pub buffer_size: usize,
+    /// Once they take so many bytes in memory they are written; no such rule unless set.
+    pub buffer_bytes: Option<usize>,
     /// After so long at the latest they are written; 30 s unless set.
     pub commit_interval: Duration,
     /// What a step survives once [`log_step`](super::SimulationContext::log_step) has returned. `os` (unless set) and
@@ -21,6 +23,7 @@ impl Default for LoggingConfig {
     fn default() -> Self {
         LoggingConfig {
             buffer_size: 1_000,
+            buffer_bytes: None,
             commit_interval: Duration::from_secs(30),
             durability: Durability::Os,
         }

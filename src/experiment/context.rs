@@ -273,10 +273,16 @@ impl Inner {
         let mut state = self.lock();
         work(&mut state)?;
         state.since.get_or_insert_with(Instant::now);
-        if state.rows >= self.config.buffer_size {
+        if state.rows >= self.config.buffer_size || self.is_too_large(&state) {
             self.flush_locked(&mut state)?;
         }
         Ok(())
+    }
+
+    /// Looks at the bytes only now and then.
+    fn is_too_large(&self, state: &State) -> bool {
+        let limit = self.config.buffer_bytes.filter(|_| state.rows % 64 == 0);
+        limit.is_some_and(|limit| state.bytes() > limit)
     }
 
     /// Appends the rows of a step, all or none; they are committed when it returns unless rows may wait.
@@ -302,6 +308,7 @@ impl Inner {
 
     fn is_due(&self, state: &State) -> bool {
         state.rows >= self.config.buffer_size
+            || self.config.buffer_bytes.is_some_and(|limit| state.bytes() > limit)
             || state.since.is_some_and(|since| since.elapsed() >= self.config.commit_interval)
     }
 

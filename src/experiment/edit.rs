@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, WriteTx};
 
 /// Statuses after which nothing more is expected of a simulation.
-const FINAL: [&str; 5] = ["completed", "failed", "crashed", "stopped", "cancelled"];
+pub(super) const FINAL: [&str; 5] = ["completed", "failed", "crashed", "stopped", "cancelled"];
 
 /// Removes what was logged of this and later steps.
 pub(super) fn truncate(tx: &WriteTx<'_>, simulation: i64, from_step: i64) -> Result<()> {

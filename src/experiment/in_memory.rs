@@ -1,0 +1,112 @@
+//! A simulation that is in memory until it is kept.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::config::LoggingConfig;
+use super::context::SimulationContext;
+use super::database::{ExperimentDatabase, SimulationOptions};
+use super::merge::{MergeReport, copy};
+use crate::error::{Error, Result};
+use crate::kernel::{Database, Durability};
+
+/// Without a limit, rows spill once they take so much.
+const DEFAULT_LIMIT: usize = 1 << 30;
+
+/// One simulation, whose rows stay in memory until they are kept in a file. What would go beyond the limit spills into a
+/// file of its own in the system's folder for temporary files, and so does everything when it is read: no row is lost to
+/// the limit. Nothing survives the process unless it is [kept](Self::persist_to_disk).
+#[derive(Debug)]
+pub struct InMemorySimulationDatabase {
+    context: SimulationContext,
+    limit: usize,
+    /// Goes with it.
+    _folder: TemporaryFolder,
+}
+
+#[derive(Debug)]
+struct TemporaryFolder(std::path::PathBuf);
+
+impl TemporaryFolder {
+    fn new() -> Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("siltstone-{}-{number}-{}", std::process::id(), super::clock::now_ms());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)
+            .map_err(|e| Error::io(&path, "making a temporary folder", &e))?;
+        Ok(TemporaryFolder(path))
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, folder = %self.0.display(), "a temporary folder stays");
+        }
+    }
+}
+
+impl InMemorySimulationDatabase {
+    /// A simulation in memory, which takes `limit` bytes of it at the most (1 GiB unless given).
+    ///
+    /// # Errors
+    /// As [`ExperimentDatabase::create_simulation_context`]; [`Error::Io`] without a folder for temporary files.
+    pub fn new(
+        simulation_id: &str,
+        limit: Option<usize>,
+        options: SimulationOptions,
+    ) -> Result<Self> {
+        let folder = TemporaryFolder::new()?;
+        let db =
+            Database::builder(folder.0.join("spill.db")).durability(Durability::Buffered).open()?;
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        let logging = LoggingConfig {
+            buffer_size: usize::MAX,
+            buffer_bytes: Some(limit / 2),
+            commit_interval: Duration::MAX,
+            durability: Durability::Buffered,
+        };
+        let db = ExperimentDatabase::over(db, None)?;
+        let context = db.create_simulation_context(simulation_id, options.logging(logging))?;
+        Ok(InMemorySimulationDatabase { context, limit, _folder: folder })
+    }
+
+    /// What logs it.
+    pub fn context(&self) -> &SimulationContext {
+        &self.context
+    }
+
+    /// The bytes that its rows take in memory, and those that they may take.
+    pub fn memory(&self) -> (usize, usize) {
+        (self.context.buffered().1, self.limit)
+    }
+
+    /// Keeps the simulation in a file, new or shared with others, in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the file has another simulation of that id; nothing of it is written. Those of the file.
+    pub fn persist_to_disk(&self, path: impl AsRef<Path>) -> Result<MergeReport> {
+        let name = self.context.simulation_id();
+        let own = self.context.database();
+        let sql = "SELECT status FROM simulations";
+        let status =
+            own.database().read(|tx| tx.query_one(sql, [], |row| Ok(row.get::<_, String>(0)?)))?;
+        if status.as_deref() == Some("running") {
+            own.end(name, "completed", None, None)?;
+        }
+        self.context.flush_all_buffers()?;
+        let target = Database::builder(path).open()?;
+        let mut report = MergeReport::default();
+        copy(own.database(), name, &target, &mut report)?;
+        match report.conflicts.first() {
+            Some(conflict) => Err(Error::Exists {
+                what: format!("simulation {name:?} ({})", conflict.why),
+                place: target.path().display().to_string(),
+                hint: "keep this one in another file",
+            }),
+            None => Ok(report),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The simulations of a file: which there are, and which of them are meant.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::database::{ExperimentDatabase, simulation};
+use super::json::stored_object;
+use super::process;
+use crate::error::{Error, Result};
+use crate::kernel::ReadTx;
+
+/// The most parameters that a filter can name.
+const MOST_NAMES: usize = 400;
+
+/// Simulations of a file.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Which<'a> {
+    /// All of the experiment, or of the file if it was opened without one.
+    #[default]
+    All,
+    /// These, in this order.
+    Ids(&'a [&'a str]),
+    /// Those for which SQL's `WHERE` over the columns of `simulations`, `params.<name>` and `results.<name>` holds; a name
+    /// that is none of another can stand for itself.
+    Filter(&'a str),
+}
+
+/// What is known of a simulation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SimulationInfo {
+    /// Its id.
+    pub simulation_id: String,
+    /// The experiment that it belongs to.
+    pub experiment_id: Option<String>,
+    /// `running`, `completed`, `failed`, `crashed`, `stopped`, or what it was given.
+    pub status: String,
+    /// When it began, a text in UTC.
+    pub start_time: Option<String>,
+    /// When it ended.
+    pub end_time: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Its parameters.
+    pub parameters: Map<String, Value>,
+    /// What came of it.
+    pub results_summary: Map<String, Value>,
+    /// What it was: command, machine, code.
+    pub provenance: Map<String, Value>,
+    /// The last step of which all is in the file.
+    pub last_step: Option<i64>,
+    /// Its records in the file.
+    pub rows: u64,
+}
+
+impl ExperimentDatabase {
+    /// The simulations that are meant, in the order in which they were made.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an id that is not there; [`Error::Invalid`] for a filter that SQLite does not take.
+    ///
+    /// # Example
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # use siltstone::experiment::{ExperimentDatabase, SimulationOptions, Which};
+    /// # let db = ExperimentDatabase::open(folder.path().join("sweep.db"), "exp_001")?;
+    /// for rate in [0.1, 0.5] {
+    ///     let options = SimulationOptions::default().parameters(&serde_json::json!({"rate": rate}))?;
+    ///     db.create_simulation_context(&format!("sim_{rate}"), options)?.complete()?;
+    /// }
+    /// let found = db.simulations(Which::Filter("params.rate > 0.2 AND status = 'completed'"))?;
+    /// assert_eq!(found[0].simulation_id, "sim_0.5");
+    /// # Ok::<(), siltstone::Error>(())
+    /// ```
+    pub fn simulations(&self, which: Which<'_>) -> Result<Vec<SimulationInfo>> {
+        self.read(|tx| self.chosen(tx, which)?.into_iter().map(|(id, _)| info(tx, id)).collect())
+    }
+
+    /// The numbers and names of the simulations that are meant.
+    pub(super) fn chosen(&self, tx: &ReadTx<'_>, which: Which<'_>) -> Result<Vec<(i64, String)>> {
+        let experiment = self.experiment_id();
+        match which {
+            Which::All => {
+                let sql = "SELECT id, simulation_id FROM simulations \
+                    WHERE ?1 IS NULL OR experiment_id = ?1 ORDER BY id";
+                tx.query(sql, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))
+            }
+            Which::Ids(names) => {
+                names.iter().map(|name| Ok((simulation(tx, name)?, (*name).to_owned()))).collect()
+            }
+            Which::Filter(filter) => filtered(tx, experiment, filter),
+        }
+    }
+}
+
+fn info(tx: &ReadTx<'_>, id: i64) -> Result<SimulationInfo> {
+    let sql = "SELECT simulation_id, experiment_id, status, start_time, end_time, error, parameters, \
+        results_summary, provenance, (SELECT sum(rows) FROM record_summary WHERE simulation = ?1) \
+        FROM simulations WHERE id = ?1";
+    let last_step = process::safe_step(tx, id)?;
+    let found = tx.query_one(sql, [id], |row| {
+        let object = |i| Ok::<_, Error>(stored_object(row.get::<_, Option<String>>(i)?.as_deref()));
+        Ok(SimulationInfo {
+            simulation_id: row.get(0)?,
+            experiment_id: row.get(1)?,
+            status: row.get(2)?,
+            start_time: row.get(3)?,
+            end_time: row.get(4)?,
+            error: row.get(5)?,
+            parameters: object(6)?,
+            results_summary: object(7)?,
+            provenance: object(8)?,
+            last_step,
+            rows: row.get::<_, Option<i64>>(9)?.unwrap_or(0).max(0) as u64,
+        })
+    })?;
+    found.ok_or_else(|| Error::NotFound {
+        what: "simulation",
+        name: id.to_string(),
+        place: String::new(),
+    })
+}
+
+fn filtered(tx: &ReadTx<'_>, experiment: Option<&str>, filter: &str) -> Result<Vec<(i64, String)>> {
+    let [params, results] = ["parameters", "results_summary"].map(|column| part(tx, column));
+    let sql = format!(
+        "SELECT s.id, s.simulation_id FROM simulations s \
+         JOIN ({}) AS params ON params.\"silt id\" = s.id JOIN ({}) AS results ON results.\"silt id\" = s.id \
+         WHERE (?1 IS NULL OR s.experiment_id = ?1) AND ({filter}\n) ORDER BY s.id",
+        params?, results?
+    );
+    let found = tx.query(&sql, [experiment], |row| Ok((row.get(0)?, row.get(1)?)));
+    found.map_err(|error| match error {
+        Error::Sqlite { why, .. } => {
+            let expected =
+                "SQL's WHERE over the columns of simulations, params.<name> and results.<name>";
+            Error::invalid("the filter", expected, format!("{filter:?}: {why}"))
+        }
+        other => other,
+    })
+}
+
+/// A table of a column a name of the objects in a column of `simulations`.
+fn part(tx: &ReadTx<'_>, column: &str) -> Result<String> {
+    let sql = format!(
+        "SELECT DISTINCT j.key FROM simulations s, json_each(s.{column}) j \
+         WHERE json_valid(s.{column}, 2) AND typeof(j.key) = 'text' ORDER BY 1 LIMIT {MOST_NAMES}"
+    );
+    let names: Vec<String> = tx.query(&sql, [], |row| Ok(row.get(0)?))?;
+    let mut taken = HashSet::from(["silt id".to_owned()]);
+    let mut columns = "SELECT p.id AS \"silt id\"".to_owned();
+    for name in names.iter().filter(|name| taken.insert(name.to_lowercase())) {
+        let (text, quoted) = (name.replace('\'', "''"), name.replace('"', "\"\""));
+        columns.push_str(&format!(
+            ", (SELECT j.value FROM json_each(p.{column}) j WHERE j.key = '{text}') AS \"{quoted}\""
+        ));
+    }
+    Ok(format!("{columns} FROM simulations p"))
+}

@@ -1,0 +1,124 @@
+//! The store's own checks of a file.
+
+use arrow_array::Array;
+
+use super::record_table::{self, RecordTable, hot};
+use super::records::stored_array;
+use super::schema::Storage;
+use super::stored::{Wanted, blocks, read_block};
+use super::summary::Summary;
+use crate::error::{Error, Result};
+use crate::kernel::{ReadTx, VerifyReport};
+
+/// Unpacks every block and array, looks for rows that refer to nothing, and counts.
+pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
+    let tables = record_table::tables(tx)?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let simulations: Vec<(i64, String)> =
+        tx.query("SELECT id, simulation_id FROM simulations ORDER BY id", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    for table in &tables {
+        let hot = hot(&table.schema.name);
+        let sql = format!(
+            "SELECT count(*) FROM {hot} WHERE simulation NOT IN (SELECT id FROM simulations)"
+        );
+        let strangers: i64 = tx.query_one(&sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+        if strangers > 0 {
+            report.find(
+                hot.clone(),
+                format!("{strangers} rows are of a simulation that is not there"),
+            );
+        }
+        names(tx, table, report)?;
+        for (id, name) in &simulations {
+            count(tx, table, *id, name, report)?;
+        }
+    }
+    let sql =
+        "SELECT step, dtype, shape, codec, checksum, data, name, simulation FROM simulation_array";
+    let mut statement = tx.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        report.checksums += 1;
+        match stored_array(row) {
+            Ok(_) => {}
+            Err(Error::Corrupt { why, .. } | Error::Invalid { got: why, .. }) => {
+                let name: String = row.get(6)?;
+                report.find(format!("array {name:?} of simulation {}", row.get::<_, i64>(7)?), why);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}
+
+/// Names that rows speak of and that are not there.
+fn names(tx: &ReadTx<'_>, table: &RecordTable, report: &mut VerifyReport) -> Result<()> {
+    for (i, column) in table.schema.columns.iter().enumerate() {
+        if column.kind.storage() != Storage::Name {
+            continue;
+        }
+        let place = if Some(i) == table.schema.key {
+            "row".to_owned()
+        } else {
+            record_table::quoted(&column.name)
+        };
+        let sql = format!(
+            "SELECT count(*) FROM {} h WHERE h.{place} IS NOT NULL AND NOT EXISTS \
+             (SELECT 1 FROM simulation_name n WHERE n.simulation = h.simulation AND n.id = h.{place})",
+            hot(&table.schema.name)
+        );
+        let missing: i64 = tx.query_one(&sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+        if missing > 0 {
+            report.find(
+                &table.schema.name,
+                format!("{missing} rows have a {} that has no name", column.name),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether there are as many rows as the file says, in rows and blocks.
+fn count(
+    tx: &ReadTx<'_>,
+    table: &RecordTable,
+    id: i64,
+    name: &str,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let summary = Summary::load(tx, id, table)?;
+    let sql = format!("SELECT count(*) FROM {} WHERE simulation = ?1", hot(&table.schema.name));
+    let mut rows: i64 = tx.query_one(&sql, [id], |row| Ok(row.get(0)?))?.unwrap_or(0);
+    let wanted = Wanted::all(table).columns;
+    for block in blocks(tx, id, table, i64::MIN, i64::MAX)? {
+        rows += block.rows as i64;
+        report.checksums += 2 + wanted.len() as u64;
+        let place = format!("block {} of {:?} of simulation {name:?}", block.id, table.schema.name);
+        match read_block(tx, table, block, &wanted) {
+            Ok(found) => {
+                let sql = "SELECT first_step, last_step FROM record_block WHERE id = ?1";
+                let says = tx.query_one(sql, [block.id], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+                })?;
+                let steps = found.steps.values();
+                let is = steps.iter().min().copied().zip(steps.iter().max().copied());
+                if says != is
+                    || found.columns.iter().flatten().any(|column| column.len() != found.len())
+                {
+                    report.find(place, "its steps are not those that its row says");
+                }
+            }
+            Err(Error::Corrupt { why, .. }) => report.find(place, why),
+            Err(other) => return Err(other),
+        }
+    }
+    if rows != summary.rows {
+        let place = format!("{:?} of simulation {name:?}", table.schema.name);
+        report.find(place, format!("{rows} rows are there, and {} should be", summary.rows));
+    }
+    Ok(())
+}
