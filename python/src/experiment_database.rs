@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use siltstone::experiment::{self, Selection, SimulationOptions};
+use siltstone::experiment::{self, At, ExportOptions, Retention, Selection, SimulationOptions};
+use siltstone::table::Format;
 use siltstone::{Database, Error};
 
 use crate::arrays_out::Out;
@@ -13,6 +14,7 @@ use crate::arrow::Table;
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py};
 use crate::experiment_logger::{DataLogger, logging};
+use crate::experiment_reads::{Chosen, json, which};
 use crate::query::Query;
 use crate::record_cells::to_json;
 use crate::report;
@@ -29,6 +31,11 @@ pub(crate) struct ExperimentDatabase {
 }
 
 impl ExperimentDatabase {
+    pub(crate) fn over(inner: Inner) -> Self {
+        let path = inner.database().path().to_owned();
+        ExperimentDatabase { inner: RwLock::new(Some(inner)), path, pid: std::process::id() }
+    }
+
     pub(crate) fn get(&self) -> PyResult<Inner> {
         let what = || format!("the handle to {}", self.path.display());
         if self.pid != std::process::id() {
@@ -73,8 +80,7 @@ impl ExperimentDatabase {
             let db = if read_only { builder.open_read_only() } else { builder.open() }?;
             Inner::over(db, experiment_id)
         })?;
-        let path = inner.database().path().to_owned();
-        Ok(ExperimentDatabase { inner: RwLock::new(Some(inner)), path, pid: std::process::id() })
+        Ok(ExperimentDatabase::over(inner))
     }
 
     #[getter]
@@ -257,5 +263,105 @@ impl ExperimentDatabase {
             py.detach(|| drop(inner));
         }
         closed.map_err(to_py)
+    }
+
+    fn simulations(&self, py: Python<'_>, chosen: Option<Chosen>) -> PyResult<String> {
+        let inner = self.get()?;
+        py.enter(|| json(&which(chosen.as_ref(), |w| inner.simulations(w))?))
+    }
+
+    fn compare(&self, chosen: Option<Chosen>, metrics: Vec<(String, String)>) -> PyResult<Table> {
+        let inner = self.get()?;
+        let metrics = metrics
+            .into_iter()
+            .map(|(name, at)| Ok((name, at.parse::<At>()?)))
+            .collect::<siltstone::Result<Vec<_>>>()
+            .map_err(to_py)?;
+        Ok(Table::new(move || {
+            let metrics: Vec<(&str, At)> =
+                metrics.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+            which(chosen.as_ref(), |w| inner.compare(w, &metrics))
+        }))
+    }
+
+    fn pivot(&self, chosen: Option<Chosen>, metric: String) -> PyResult<Table> {
+        let inner = self.get()?;
+        Ok(Table::new(move || which(chosen.as_ref(), |w| inner.pivot(w, &metric))))
+    }
+
+    fn parameters(&self, chosen: Option<Chosen>, only_differing: bool) -> PyResult<Table> {
+        let inner = self.get()?;
+        Ok(Table::new(move || which(chosen.as_ref(), |w| inner.parameters(w, only_differing))))
+    }
+
+    fn difference(&self, first: String, second: String) -> PyResult<Table> {
+        let inner = self.get()?;
+        Ok(Table::new(move || inner.difference(&first, &second)))
+    }
+
+    fn metric(
+        &self,
+        py: Python<'_>,
+        simulation_id: &str,
+        metric: &str,
+    ) -> PyResult<Vec<(i64, f64)>> {
+        let inner = self.get()?;
+        py.enter(|| inner.metric(simulation_id, metric))
+    }
+
+    fn metric_names(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Vec<String>> {
+        let inner = self.get()?;
+        py.enter(|| inner.metric_names(simulation_id))
+    }
+
+    fn sizes(&self, py: Python<'_>) -> PyResult<String> {
+        let inner = self.get()?;
+        py.enter(|| json(&inner.sizes()?))
+    }
+
+    fn retain(
+        &self,
+        py: Python<'_>,
+        keep_last: Option<usize>,
+        keep_for: Option<f64>,
+        filter: Option<String>,
+        dry_run: bool,
+    ) -> PyResult<Vec<String>> {
+        let inner = self.get()?;
+        let seconds = |s: f64| {
+            Duration::try_from_secs_f64(s)
+                .map_err(|_| invalid("keep_for", "seconds, not negative", s.to_string()))
+        };
+        let retention =
+            Retention { keep_last, keep_for: keep_for.map(seconds).transpose()?, filter };
+        py.enter(|| inner.retain(&retention, dry_run))
+    }
+
+    fn split(&self, py: Python<'_>, chosen: Option<Chosen>, target: PathBuf) -> PyResult<String> {
+        let inner = self.get()?;
+        py.enter(|| json(&which(chosen.as_ref(), |w| inner.split(w, &target))?))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "an options object of Python, taken apart")]
+    fn export(
+        &self,
+        py: Python<'_>,
+        chosen: Option<Chosen>,
+        folder: PathBuf,
+        format: &str,
+        tables: Vec<String>,
+        steps: Option<(i64, i64)>,
+        overwrite: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<String> {
+        let inner = self.get()?;
+        let format: Format = format.parse().map_err(to_py)?;
+        let selection =
+            steps.map_or(Selection::all(), |(first, last)| Selection::all().steps(first..=last));
+        let options = ExportOptions { format, tables, selection, overwrite };
+        py.enter_long("exporting", |signals| {
+            let mut tell = |done, all| signals.tell(progress.as_ref(), done, all);
+            json(&which(chosen.as_ref(), |w| inner.export(w, &folder, &options, &mut tell))?)
+        })
     }
 }

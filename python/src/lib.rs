@@ -16,6 +16,7 @@ mod entities;
 mod errors;
 mod experiment_database;
 mod experiment_logger;
+mod experiment_reads;
 mod initial;
 mod query;
 mod record_cells;
@@ -52,6 +53,8 @@ mod _siltstone {
     use super::experiment_database::ExperimentDatabase;
     #[pymodule_export]
     use super::experiment_logger::DataLogger;
+    #[pymodule_export]
+    use super::experiment_reads::{InMemorySimulation, experiment_import, experiment_merge};
     #[pymodule_export]
     use super::query::Query;
     #[pymodule_export]

@@ -11,18 +11,19 @@ use crate::kernel::{ReadTx, WriteTx, table_exists};
 pub(super) struct RecordTable {
     pub(super) id: i64,
     pub(super) schema: RecordSchema,
-    /// Inserts or replaces a row: simulation, step, row, the stored columns, `exact`.
+    /// Inserts or replaces the rows of `silt_feed`: simulation, step, row, the stored columns, `exact`.
     pub(super) insert: String,
 }
 
 impl RecordTable {
     fn new(id: i64, schema: RecordSchema) -> Arc<Self> {
         let columns = stored_columns(&schema);
-        let marks = vec!["?"; columns.len() + 4].join(", ");
+        let cells: Vec<String> = (0..columns.len() + 4).map(|i| format!("c{i}")).collect();
         let hot = hot(&schema.name);
         let insert = format!(
-            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact) VALUES ({marks})",
-            columns.join(", ")
+            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact) SELECT {} FROM silt_feed",
+            columns.join(", "),
+            cells.join(", ")
         );
         Arc::new(RecordTable { id, schema, insert })
     }

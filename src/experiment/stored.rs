@@ -9,13 +9,14 @@ use arrow_array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use rusqlite::types::{Null, ValueRef};
+use rusqlite::vtab::Context;
 
 use super::buffer::{ColumnBuffer, Items};
 use super::record_table::{RecordTable, hot, order, quoted};
 use super::schema::{Column, Storage};
 use crate::array::block::arrays;
 use crate::error::{Error, Result};
-use crate::kernel::{ReadTx, WriteTx, look};
+use crate::kernel::{Feed, ReadTx, WriteTx, look};
 
 /// The items of a stored column, of whoever has them.
 pub(super) enum StoredColumn<'a> {
@@ -71,64 +72,87 @@ impl<'a> StoredColumn<'a> {
     }
 }
 
+/// Rows to insert: step, row, and the place among the items of the columns.
+struct Rows<'a> {
+    simulation: i64,
+    columns: &'a [StoredColumn<'a>],
+    order: &'a [(i64, i64, usize)],
+}
+
+impl Feed for Rows<'_> {
+    fn rows(&self) -> usize {
+        self.order.len()
+    }
+
+    fn give(&self, row: usize, column: usize, to: &mut Context) -> rusqlite::Result<()> {
+        let (step, number, i) = self.order[row];
+        match column {
+            0 => to.set_result(&self.simulation),
+            1 => to.set_result(&step),
+            2 => to.set_result(&number),
+            _ => match self.columns.get(column - 3) {
+                Some(column) => column.give(i, to),
+                None => self.exact(i, to),
+            },
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// Nine bytes for each float that SQLite cannot hold: the place of its column, and its bits.
+    fn exact(&self, i: usize, to: &mut Context) -> rusqlite::Result<()> {
+        let mut exact = Vec::new();
+        for (place, column) in self.columns.iter().enumerate() {
+            if let StoredColumn::Float(items, missing) = column
+                && is_odd(items[i])
+                && !missing.has(i)
+            {
+                exact.push(place as u8);
+                exact.extend_from_slice(&items[i].to_bits().to_le_bytes());
+            }
+        }
+        if exact.is_empty() { to.set_result(&Null) } else { to.set_result(&exact) }
+    }
+}
+
+/// Whether SQLite does not give a float back as it is: NaN becomes NULL, and -0.0 becomes 0.
+fn is_odd(x: f64) -> bool {
+    x.is_nan() || (x == 0.0 && x.is_sign_negative())
+}
+
+impl StoredColumn<'_> {
+    fn give(&self, i: usize, to: &mut Context) -> rusqlite::Result<()> {
+        match self {
+            StoredColumn::Int(_, missing)
+            | StoredColumn::Float(_, missing)
+            | StoredColumn::Name(_, _, missing)
+            | StoredColumn::Text(_, _, missing)
+                if missing.has(i) =>
+            {
+                to.set_result(&Null)
+            }
+            StoredColumn::Int(items, _) => to.set_result(&items[i]),
+            StoredColumn::Float(items, _) => to.set_result(&items[i]),
+            StoredColumn::Name(items, stored, _) => to.set_result(&stored[items[i] as usize]),
+            StoredColumn::Text(ends, text, _) => {
+                let from = if i == 0 { 0 } else { ends[i - 1] };
+                to.set_result(&&text[from..ends[i]])
+            }
+            StoredColumn::Texts(texts) if texts.is_null(i) => to.set_result(&Null),
+            StoredColumn::Texts(texts) => to.set_result(&texts.value(i)),
+        }
+    }
+}
+
 /// Inserts or replaces rows: step, row, and the place among the items of the columns.
 pub(super) fn insert_rows(
     tx: &WriteTx<'_>,
     simulation: i64,
     table: &RecordTable,
     columns: &[StoredColumn<'_>],
-    order: impl Iterator<Item = (i64, i64, usize)>,
+    order: &[(i64, i64, usize)],
 ) -> Result<()> {
-    let mut statement = tx.prepare(&table.insert)?;
-    let exact_at = columns.len() + 4;
-    let mut exact = Vec::new();
-    statement.raw_bind_parameter(1, simulation)?;
-    statement.raw_bind_parameter(exact_at, Null)?;
-    for (step, row, i) in order {
-        statement.raw_bind_parameter(2, step)?;
-        statement.raw_bind_parameter(3, row)?;
-        for (place, column) in columns.iter().enumerate() {
-            let at = place + 4;
-            match column {
-                StoredColumn::Int(_, missing)
-                | StoredColumn::Float(_, missing)
-                | StoredColumn::Name(_, _, missing)
-                | StoredColumn::Text(_, _, missing)
-                    if missing.has(i) =>
-                {
-                    statement.raw_bind_parameter(at, Null)?;
-                }
-                StoredColumn::Int(items, _) => statement.raw_bind_parameter(at, items[i])?,
-                StoredColumn::Float(items, _) => {
-                    let x = items[i];
-                    statement.raw_bind_parameter(at, x)?;
-                    if x.is_nan() || (x == 0.0 && x.is_sign_negative()) {
-                        exact.push(place as u8);
-                        exact.extend_from_slice(&x.to_bits().to_le_bytes());
-                    }
-                }
-                StoredColumn::Name(items, stored, _) => {
-                    statement.raw_bind_parameter(at, stored[items[i] as usize])?;
-                }
-                StoredColumn::Text(ends, text, _) => {
-                    let from = if i == 0 { 0 } else { ends[i - 1] };
-                    statement.raw_bind_parameter(at, &text[from..ends[i]])?;
-                }
-                StoredColumn::Texts(texts) => match texts.is_null(i) {
-                    true => statement.raw_bind_parameter(at, Null)?,
-                    false => statement.raw_bind_parameter(at, texts.value(i))?,
-                },
-            }
-        }
-        if exact.is_empty() {
-            statement.raw_execute()?;
-        } else {
-            statement.raw_bind_parameter(exact_at, &exact[..])?;
-            statement.raw_execute()?;
-            statement.raw_bind_parameter(exact_at, Null)?;
-            exact.clear();
-        }
-    }
+    tx.insert_all(&table.insert, &Rows { simulation, columns, order })?;
     Ok(())
 }
 
@@ -181,8 +205,9 @@ impl StoredRows {
     ) -> Result<()> {
         let columns: Vec<StoredColumn<'_>> =
             self.columns.iter().flatten().map(StoredColumn::of_array).collect();
-        let order = (0..self.len()).map(|i| (self.steps.value(i), self.rows.value(i), i));
-        insert_rows(tx, simulation, table, &columns, order)
+        let order: Vec<(i64, i64, usize)> =
+            (0..self.len()).map(|i| (self.steps.value(i), self.rows.value(i), i)).collect();
+        insert_rows(tx, simulation, table, &columns, &order)
     }
 }
 

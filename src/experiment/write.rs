@@ -122,7 +122,7 @@ pub(super) fn insert(
     let columns: Vec<StoredColumn<'_>> = (table.schema.stored())
         .map(|(i, _)| StoredColumn::of_buffer(&buffer.columns[i], stored))
         .collect();
-    insert_rows(tx, simulation, table, &columns, order.iter().copied())?;
+    insert_rows(tx, simulation, table, &columns, &order)?;
     summary.next_row += buffer.rows() as i64;
     summary.rows += order.len() as i64;
     summary.last_step = summary.last_step.max(Some(last));

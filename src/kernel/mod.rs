@@ -13,6 +13,7 @@ mod deferred;
 mod failure;
 #[cfg(all(test, unix))]
 mod fault;
+mod feed;
 mod file_lock;
 mod files;
 mod functions;
@@ -39,6 +40,7 @@ pub use stats::Stats;
 pub use ticket::Ticket;
 pub use verify::{Finding, VerifyReport};
 
+pub(crate) use feed::Feed;
 pub(crate) use file_lock::FileLock;
 pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomically};
 pub(crate) use patience::{look, pause, undisturbed};

@@ -6,6 +6,7 @@ mod concurrency;
 mod copies;
 mod crash;
 mod experiment;
+mod experiment_life;
 mod export;
 mod facts;
 mod hostile;

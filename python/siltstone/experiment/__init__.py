@@ -2,13 +2,46 @@
 
 - :class:`ExperimentDatabase`: a file of experiments and simulations.
 - :class:`SimulationContext`: one simulation of it, which logs.
+- :class:`SimulationDatabase`: one simulation in a file of its own.
+- :class:`InMemorySimulationDatabase`: one simulation in memory, until it is kept.
+- :mod:`siltstone.experiment.models`: SQLAlchemy models of the documented tables.
 """
 
 from siltstone.experiment._config import DataLoggingConfig
 from siltstone.experiment._database import ExperimentDatabase, SimulationContext
+from siltstone.experiment._export import export_data, validate_export_format
+from siltstone.experiment._files import import_described, merge
+from siltstone.experiment._reports import (
+    Exported,
+    ImportReport,
+    LeftBehind,
+    MergeConflict,
+    MergeReport,
+    SimulationInfo,
+    TableSize,
+)
+from siltstone.experiment._single import (
+    InMemorySimulationDatabase,
+    Persisted,
+    SimulationDatabase,
+)
 
 __all__ = [
     "DataLoggingConfig",
     "ExperimentDatabase",
+    "Exported",
+    "ImportReport",
+    "InMemorySimulationDatabase",
+    "LeftBehind",
+    "MergeConflict",
+    "MergeReport",
+    "Persisted",
     "SimulationContext",
+    "SimulationDatabase",
+    "SimulationInfo",
+    "TableSize",
+    "export_data",
+    "import_described",
+    "merge",
+    "validate_export_format",
 ]

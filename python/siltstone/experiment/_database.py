@@ -9,7 +9,7 @@ import platform
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,21 @@ from siltstone._reports import BackupReport, VerifyReport
 from siltstone._table import Table
 from siltstone.errors import InvalidError, SiltstoneError
 from siltstone.experiment._config import DataLoggingConfig, Settings, settings
+from siltstone.experiment._reports import (
+    Exported,
+    MergeReport,
+    SimulationInfo,
+    TableSize,
+    merge_report,
+)
 from siltstone.experiment._simulation import Simulation
 
 if TYPE_CHECKING:
     import numpy as np
 
 PathLike = str | os.PathLike[str]
+#: Ids, a filter, or nothing for all.
+Which = str | Sequence[str] | None
 
 #: What is written when the interpreter ends.
 _open: weakref.WeakSet[_siltstone.ExperimentDatabase] = weakref.WeakSet()
@@ -92,6 +101,14 @@ class ExperimentDatabase:
         self._sessions: Any = None
         if not read_only:
             _open.add(self._inner)
+
+    @classmethod
+    def _over(cls, inner: _siltstone.ExperimentDatabase) -> ExperimentDatabase:
+        """Of a file that is open."""
+        db = cls.__new__(cls)
+        db._settings, db._inner, db._sessions = Settings(), inner, None
+        db.experiment_id = db.config = None
+        return db
 
     @property
     def db_path(self) -> str:
@@ -279,11 +296,151 @@ class ExperimentDatabase:
         self.flush_all_buffers()
         return self._sessions
 
+    # -- comparison ------------------------------------------------------------------------------
+
+    def simulations(self, simulation_ids: Which = None) -> list[SimulationInfo]:
+        """What is known of simulations.
+
+        Parameters
+        ----------
+        simulation_ids : str, or list of str, optional
+            A list of ids; or SQL's ``WHERE`` over the columns of ``simulations``, over ``params.<name>`` and over
+            ``results.<name>``, where a name that is none of another can stand for itself:
+            ``"params.rate > 0.1 AND status = 'completed'"``. All of the experiment unless given.
+
+        Raises
+        ------
+        NotFoundError
+            For an id that is not there.
+        InvalidError
+            For a filter that SQLite does not take.
+        """
+        return [SimulationInfo(**found) for found in json.loads(self._inner.simulations(_which(simulation_ids)))]
+
+    def compare(
+        self,
+        simulation_ids: Which = None,
+        metric: str | Sequence[str] = "total_agents",
+        at: str | int = "final",
+    ) -> Table:
+        """A row a simulation, a column a metric.
+
+        Sums are kept as rows are written, so that a mean over millions of rows reads none of them.
+
+        Parameters
+        ----------
+        simulation_ids : str, or list of str, optional
+            As of :meth:`simulations`.
+        metric : str, or list of str
+            A column of ``simulation_steps``, the name of a logged metric, or ``"table.column"``, as
+            ``"agent_states.total_reward"``.
+        at : {"final", "mean", "min", "max", "sum", "count"}, or int
+            ``"final"``: at the last step. A number: at that step. Where a step has many values, their mean. NaN is left
+            out of everything but a single value.
+
+        Returns
+        -------
+        Table
+            ``simulation_id``, and a column of float64 for each metric; null where a simulation has no value.
+        """
+        names = [metric] if isinstance(metric, str) else list(metric)
+        ats = [(name, str(at)) for name in names]
+        return Table(self._inner.compare(_which(simulation_ids), ats), f"{', '.join(names)} at {at}")
+
+    def pivot(self, simulation_ids: Which = None, metric: str = "total_agents") -> Table:
+        """A row a step, a column a simulation: the values of a metric."""
+        return Table(self._inner.pivot(_which(simulation_ids), metric), metric)
+
+    def parameters(self, simulation_ids: Which = None, *, only_differing: bool = False) -> Table:
+        """A row a simulation, a column a parameter: all of them, or those in which the simulations differ."""
+        return Table(self._inner.parameters(_which(simulation_ids), only_differing), "parameters")
+
+    def difference(self, first: str, second: str) -> Table:
+        """Two simulations: a row a metric, its mean and last value in both, and the second less the first."""
+        return Table(self._inner.difference(first, second), f"{second} less {first}")
+
+    def metric(self, simulation_id: str, metric: str) -> list[tuple[int, float]]:
+        """The values of a metric of one simulation: ``(step, value)``."""
+        return self._inner.metric(simulation_id, metric)
+
+    def metric_names(self, simulation_id: str) -> list[str]:
+        """The names of the metrics that a simulation has."""
+        return self._inner.metric_names(simulation_id)
+
     # -- the file --------------------------------------------------------------------------------
 
     def flush_all_buffers(self) -> None:
         """Write what waits in the buffers of all simulations that are open here."""
         self._inner.flush_all_buffers()
+
+    def sizes(self) -> list[TableSize]:
+        """The room that each simulation takes in each table, the most first."""
+        return [TableSize(**size) for size in json.loads(self._inner.sizes())]
+
+    def retain(
+        self,
+        *,
+        keep_last: int | None = None,
+        keep_for: float | None = None,
+        where: str | None = None,
+        dry_run: bool = False,
+    ) -> list[str]:
+        """Remove simulations that have ended; the ids of those that went, or would go.
+
+        Parameters
+        ----------
+        keep_last : int, optional
+            The latest so many stay.
+        keep_for : float, optional
+            Those that ended less than so many seconds ago stay.
+        where : str, optional
+            Only these may go: a filter as of :meth:`simulations`.
+        dry_run : bool
+            Whether nothing is removed.
+        """
+        return self._inner.retain(keep_last, keep_for, where, dry_run)
+
+    def split(self, target: PathLike, simulation_ids: Which = None) -> MergeReport:
+        """Copy simulations into another file, as :func:`merge` does."""
+        return merge_report(self._inner.split(_which(simulation_ids), target))
+
+    def export(
+        self,
+        folder: PathLike,
+        simulation_ids: Which = None,
+        *,
+        format: str = "parquet",
+        tables: Sequence[str] = (),
+        steps: tuple[int, int] | None = None,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Exported]:
+        """Write the records of simulations into a folder, a file a table and simulation.
+
+        The files are ``<table>/experiment_id=<id>/simulation_id=<id>/part-0.parquet``: engines that know such folders
+        read a table of them with both ids as columns.
+
+        Parameters
+        ----------
+        folder : path
+            The folder.
+        simulation_ids : str, or list of str, optional
+            As of :meth:`simulations`.
+        format : {"parquet", "arrow", "csv", "jsonl"}
+            What the files are.
+        tables : list of str
+            These tables; all that have records unless given.
+        steps : (first, last), optional
+            Records of these steps.
+        overwrite : bool
+            Whether files that are there may be replaced.
+        progress : callable, optional
+            Gets the files that are done, and their number.
+        """
+        written = self._inner.export(
+            _which(simulation_ids), folder, format, list(tables), steps, overwrite, progress
+        )
+        return [Exported(**file) for file in json.loads(written)]
 
     def vacuum(self) -> int:
         """Give the room of removed and settled rows back to the file system; the bytes."""
@@ -382,6 +539,11 @@ class SimulationContext(Simulation):
 
     def __repr__(self) -> str:
         return f"SimulationContext({self.simulation_id!r}, {self.parent_db!r})"
+
+
+def _which(simulation_ids: Which) -> str | list[str] | None:
+    is_one = simulation_ids is None or isinstance(simulation_ids, str)
+    return simulation_ids if is_one else list(simulation_ids)  # type: ignore[return-value, arg-type]
 
 
 def _facts() -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""What the experiment store reports, as named tuples."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+
+class SimulationInfo(NamedTuple):
+    """What is known of a simulation.
+
+    Attributes
+    ----------
+    simulation_id : str
+        Its id.
+    experiment_id : str or None
+        The experiment that it belongs to.
+    status : str
+        ``"running"``, ``"completed"``, ``"failed"``, ``"crashed"``, ``"stopped"``, or what it was given.
+    start_time, end_time : str or None
+        In UTC, as ``2026-01-19 12:00:00.250000``.
+    error : str or None
+        Why it failed.
+    parameters, results_summary : dict
+        What it was given, and what came of it.
+    provenance : dict
+        Command line, machine, versions of packages, the state of the code.
+    last_step : int or None
+        The last step of which all is in the file.
+    rows : int
+        Its records in the file.
+    """
+
+    simulation_id: str
+    experiment_id: str | None
+    status: str
+    start_time: str | None
+    end_time: str | None
+    error: str | None
+    parameters: dict[str, Any]
+    results_summary: dict[str, Any]
+    provenance: dict[str, Any]
+    last_step: int | None
+    rows: int
+
+
+class TableSize(NamedTuple):
+    """The room that the records of a simulation take in a table; bytes of rows are by their share of the table."""
+
+    simulation_id: str
+    table: str
+    rows: int
+    settled_rows: int
+    bytes: int
+
+
+class Exported(NamedTuple):
+    """A file that was written."""
+
+    path: str
+    table: str
+    simulation_id: str
+    rows: int
+    bytes: int
+
+
+class MergeConflict(NamedTuple):
+    """A simulation that could not be merged, and why."""
+
+    source: str
+    simulation_id: str
+    why: str
+
+
+class MergeReport(NamedTuple):
+    """What a merge did.
+
+    Attributes
+    ----------
+    copied : list of str
+        Simulations that were copied.
+    skipped : list of str
+        Simulations that were there already, equal in every record.
+    conflicts : list of MergeConflict
+        Simulations that were left out: what is there was not changed.
+    rows : int
+        Records that were copied.
+    """
+
+    copied: list[str]
+    skipped: list[str]
+    conflicts: list[MergeConflict]
+    rows: int
+
+
+def merge_report(text: str) -> MergeReport:
+    """The report of a JSON text."""
+    found = json.loads(text)
+    conflicts = [MergeConflict(**conflict) for conflict in found.pop("conflicts")]
+    return MergeReport(conflicts=conflicts, **found)
+
+
+class LeftBehind(NamedTuple):
+    """Rows that an import did not take, and what is wrong with the last of them."""
+
+    source: str
+    table: str
+    rows: int
+    why: str
+
+
+class ImportReport(NamedTuple):
+    """What an import did.
+
+    Attributes
+    ----------
+    simulations : list of str
+        Simulations that were taken over.
+    skipped : list of str
+        Simulations that were there already.
+    rows : dict of str to int
+        Records that were taken over, by table.
+    left_behind : list of LeftBehind
+        Rows that were not.
+    """
+
+    simulations: list[str]
+    skipped: list[str]
+    rows: dict[str, int]
+    left_behind: list[LeftBehind]
+
+
+def import_report(found: dict[str, Any]) -> ImportReport:
+    """The report of a JSON object."""
+    left_behind = [LeftBehind(**left) for left in found["left_behind"]]
+    return ImportReport(found["simulations"], found["skipped"], dict(found["rows"]), left_behind)

@@ -1,0 +1,346 @@
+"""One simulation by itself: in a file of its own, or in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import warnings
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from siltstone import _siltstone
+from siltstone._query import QueryResult
+from siltstone.errors import ExistsError, InvalidError
+from siltstone.experiment._config import DataLoggingConfig, settings
+from siltstone.experiment._database import ExperimentDatabase, PathLike, _facts
+from siltstone.experiment._export import export_data
+from siltstone.experiment._simulation import Simulation
+
+
+class SimulationDatabase(Simulation):
+    """One simulation in a file of its own.
+
+    The file is the same as that of :class:`ExperimentDatabase`, with a simulation that belongs to no experiment. It is
+    made, or gone on with, by the first call that logs; until then nothing is changed.
+
+    Parameters
+    ----------
+    db_path : path
+        The file.
+    config : dict or object, optional
+        As of :class:`ExperimentDatabase`.
+    simulation_id : str, optional
+        Which simulation. Without one it is the only one of the file, or a new one with the name of the file.
+    parameters : dict, optional
+        Its parameters, if it is made.
+    logging_config : DataLoggingConfig, optional
+        When its rows go into the file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with SimulationDatabase(os.path.join(tempfile.mkdtemp(), "run.db"), simulation_id="run") as db:
+    ...     db.logger.log_step(0, [("a", 0.0, 1.0, 5.0, 90.0, 100.0, 0, False, 0.5, 0)], [], {"total_agents": 1})
+    ...     db.get_table_row_count("agent_states")
+    1
+    """
+
+    def __init__(
+        self,
+        db_path: PathLike,
+        config: Any = None,
+        simulation_id: str | None = None,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        logging_config: DataLoggingConfig | None = None,
+    ) -> None:
+        self._database = ExperimentDatabase(db_path, None, config)
+        self._parameters = parameters
+        self._logging_config = logging_config
+        self._logger: _siltstone.DataLogger | None = None
+        self._lock = threading.Lock()
+        ids = self._database.get_simulation_ids()
+        if simulation_id is None:
+            if len(ids) > 1:
+                self._database.close()
+                expected = f"one of {', '.join(ids[:10])}"
+                raise InvalidError(f"simulation_id: expected {expected}, got none")
+            simulation_id = ids[0] if ids else Path(db_path).stem
+        self._simulation_id = simulation_id
+        self.config = config
+
+    @property
+    def db_path(self) -> str:
+        """The file."""
+        return self._database.db_path
+
+    @property
+    def simulation_id(self) -> str:
+        return self._simulation_id
+
+    @property
+    def logger(self) -> _siltstone.DataLogger:
+        if self._logger is None:
+            with self._lock:
+                if self._logger is None:
+                    self._logger = self._begin()
+        return self._logger
+
+    def _begin(self) -> _siltstone.DataLogger:
+        options: dict[str, Any] = {"logging_config": self._logging_config}
+        if self._simulation_id in self._database.get_simulation_ids():
+            return self._database.resume(self._simulation_id, **options).logger
+        make = self._database.create_simulation_context
+        return make(self._simulation_id, self._parameters, **options).logger
+
+    @property
+    def Session(self) -> Any:  # noqa: N802 - the documented name
+        """As that of :class:`ExperimentDatabase`."""
+        return self._database.Session
+
+    def query(self, sql: str) -> QueryResult:
+        """Rows of an SQL statement that reads."""
+        return self._database.query(sql)
+
+    def add_simulation_record(
+        self,
+        simulation_id: str,
+        start_time: datetime | None = None,
+        status: str = "running",
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make the simulation; one that is there already stays as it is.
+
+        The time is that of the call, in UTC: ``start_time`` is kept among the facts of the run.
+        """
+        if simulation_id in self._database.get_simulation_ids():
+            return
+        facts = _facts()
+        if start_time is not None:
+            facts["start_time"] = start_time.astimezone(timezone.utc).isoformat()
+        context = self._database.create_simulation_context(
+            simulation_id, parameters, self._logging_config
+        )
+        if simulation_id == self._simulation_id:
+            self._logger = context.logger
+        if status != "running":
+            self._database.update_simulation_status(simulation_id, status)
+
+    def update_simulation_status(
+        self, status: str, results_summary: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say what became of the simulation; what waits is written first."""
+        self.logger  # noqa: B018 - makes it
+        self._database.update_simulation_status(self._simulation_id, status, results_summary)
+
+    def export_data(
+        self,
+        filepath: PathLike,
+        format: str = "csv",
+        data_types: list[str] | None = None,
+        start_step: int | None = None,
+        end_step: int | None = None,
+        include_metadata: bool = True,
+    ) -> list[Path]:
+        """Write tables of the simulation to files; see :func:`export_data`."""
+        return export_data(
+            self._database,
+            self._simulation_id,
+            filepath,
+            format,
+            data_types,
+            start_step,
+            end_step,
+            include_metadata,
+        )
+
+    def get_current_pragmas(self) -> dict[str, Any]:
+        """SQLite's settings of the file, as its readers have them."""
+        names = ["journal_mode", "page_size", "cache_size", "foreign_keys", "synchronous", "auto_vacuum"]
+        return {name: self.query(f"PRAGMA {name}").rows[0][0] for name in names}
+
+    def settle(self) -> int:
+        """As :meth:`ExperimentDatabase.settle`."""
+        return self._database.settle(self._simulation_id)
+
+    def vacuum(self) -> int:
+        """As :meth:`ExperimentDatabase.vacuum`."""
+        return self._database.vacuum()
+
+    def close(self) -> None:
+        """Write what waits, and let the file go."""
+        self._database.close()
+
+    #: The described name of the same.
+    cleanup = close
+
+    def __enter__(self) -> SimulationDatabase:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._logger is not None:
+            if error is None:
+                self._logger.complete()
+            else:
+                self._logger.fail(f"{type(error).__name__}: {error}")
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.db_path!r}, {self._simulation_id!r})"
+
+
+class Persisted(NamedTuple):
+    """What was kept.
+
+    Attributes
+    ----------
+    simulation_id : str
+        The simulation.
+    rows_copied : int
+        Its records.
+    skipped : bool
+        Whether the file had it already, equal in every record.
+    """
+
+    simulation_id: str
+    rows_copied: int
+    skipped: bool
+
+
+class InMemorySimulationDatabase(Simulation):
+    """One simulation whose rows stay in memory until they are kept in a file.
+
+    What would go beyond the limit spills into a file in the system's folder for temporary files, and so does
+    everything when it is read: no row is lost to the limit. Nothing survives the process unless it is kept.
+
+    Parameters
+    ----------
+    memory_limit_mb : float, optional
+        The memory that rows may take, in MiB; 1024 unless given.
+    config : dict or object, optional
+        Taken as :class:`ExperimentDatabase` takes it, and used when it is kept.
+    simulation_id : str
+        Its id.
+    parameters : dict, optional
+        Its parameters.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> db = InMemorySimulationDatabase(memory_limit_mb=100, simulation_id="sim_000")
+    >>> for step in range(3):
+    ...     db.logger.log_step(step, [], [], {"total_agents": 10 + step})
+    >>> db.persist_to_disk(os.path.join(tempfile.mkdtemp(), "exp_001.db")).rows_copied
+    3
+    >>> db.close()
+    """
+
+    def __init__(
+        self,
+        memory_limit_mb: float | None = None,
+        config: Any = None,
+        simulation_id: str = "simulation",
+        *,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        settings(config)  # what it would say when it is kept is said now
+        if memory_limit_mb is not None and not memory_limit_mb > 0:
+            raise InvalidError(f"memory_limit_mb: expected more than 0, got {memory_limit_mb!r}")
+        limit = None if memory_limit_mb is None else int(memory_limit_mb * (1 << 20))
+        self._inner = _siltstone.InMemorySimulation(
+            simulation_id, limit, parameters, json.dumps(_facts())
+        )
+        self._logger = self._inner.logger()
+        self.config = config
+        self._reader: ExperimentDatabase | None = None
+
+    @property
+    def simulation_id(self) -> str:
+        return self._logger.simulation_id
+
+    @property
+    def logger(self) -> _siltstone.DataLogger:
+        return self._logger
+
+    @property
+    def _database(self) -> ExperimentDatabase:  # type: ignore[override]
+        if self._reader is None:
+            self._reader = ExperimentDatabase._over(self._inner.database())
+        return self._reader
+
+    @property
+    def Session(self) -> Any:  # noqa: N802 - the documented name
+        """As that of :class:`ExperimentDatabase`."""
+        return self._database.Session
+
+    def query(self, sql: str) -> QueryResult:
+        """Rows of an SQL statement that reads."""
+        return self._database.query(sql)
+
+    def add_simulation_record(
+        self,
+        simulation_id: str,
+        start_time: datetime | None = None,
+        status: str = "running",
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The simulation is there from the beginning; parameters are added to it."""
+        if simulation_id != self.simulation_id:
+            got = f"{simulation_id!r}"
+            raise InvalidError(f"simulation_id: expected {self.simulation_id!r}, got {got}")
+        if parameters:
+            self.log_params(parameters)
+
+    def get_memory_usage(self) -> dict[str, float]:
+        """MiB that its rows take now, those that they may take, and the share in percent."""
+        current, limit = (n / (1 << 20) for n in self._inner.memory())
+        return {"current_mb": current, "limit_mb": limit, "usage_percent": 100 * current / limit}
+
+    def persist_to_disk(
+        self, db_path: PathLike, tables: list[str] | None = None, show_progress: bool = False
+    ) -> Persisted:
+        """Keep the simulation in a file, new or shared with others, in one transaction.
+
+        Parameters
+        ----------
+        db_path : path
+            The file.
+        tables : None
+            All tables are kept: some of them would be another simulation under the same id.
+        show_progress : bool
+            Taken for the sake of the described call; it is one short transaction.
+
+        Raises
+        ------
+        ExistsError
+            If the file has another simulation of that id; nothing is written then.
+        """
+        if tables is not None:
+            warnings.warn("all tables are kept, not only some", UserWarning, stacklevel=2)
+        folder = os.path.dirname(os.path.abspath(db_path))
+        os.makedirs(folder, exist_ok=True)
+        report = json.loads(self._inner.persist_to_disk(db_path))
+        if report["conflicts"]:
+            raise ExistsError(report["conflicts"][0]["why"])
+        return Persisted(self.simulation_id, report["rows"], bool(report["skipped"]))
+
+    def close(self) -> None:
+        """Let it go. What was not kept is gone with the last one that holds it."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def __enter__(self) -> InMemorySimulationDatabase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
