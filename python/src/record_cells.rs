@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::{
     Array as _, ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array,
     Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray,
@@ -171,10 +172,8 @@ fn write_json(
         Ok(Cell::Float(x)) if x.is_infinite() => {
             out.push_str(if x > 0.0 { "Infinity" } else { "-Infinity" });
         }
-        Ok(Cell::Float(x)) => out.push_str(&serde_json::to_string(&x).expect("a finite float")),
-        Ok(Cell::Text(text)) => {
-            out.push_str(&serde_json::to_string(text).expect("a text is JSON"));
-        }
+        Ok(Cell::Float(x)) => write!(out, "{x:?}").expect("a String takes any text"),
+        Ok(Cell::Text(text)) => write_text(text, out),
         Err(error) => {
             let py = value.py();
             if value.hasattr(intern!(py, "tolist"))? {
@@ -194,7 +193,7 @@ fn write_json(
             }
             if value.hasattr(intern!(py, "isoformat"))? {
                 let text: String = value.call_method0(intern!(py, "isoformat"))?.extract()?;
-                out.push_str(&serde_json::to_string(&text).expect("a text is JSON"));
+                write_text(&text, out);
                 return Ok(());
             }
             let is_set =
@@ -208,6 +207,16 @@ fn write_json(
     Ok(())
 }
 
+fn write_text(text: &str, out: &mut String) {
+    if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        out.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+}
+
 fn write_items<'py>(
     what: &str,
     items: impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
@@ -217,11 +226,10 @@ fn write_items<'py>(
     out.push('{');
     for (i, (key, item)) in items.enumerate() {
         out.push_str(if i == 0 { "" } else { ", " });
-        let key = match key.cast::<PyString>() {
-            Ok(text) => text.to_str()?.to_owned(),
-            Err(_) => key.str()?.to_str()?.to_owned(),
-        };
-        out.push_str(&serde_json::to_string(&key).expect("a text is JSON"));
+        match key.cast::<PyString>() {
+            Ok(text) => write_text(text.to_str()?, out),
+            Err(_) => write_text(key.str()?.to_str()?, out),
+        }
         out.push_str(": ");
         write_json(what, &item, out, depth + 1)?;
     }
@@ -269,11 +277,14 @@ fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     if let Ok(items) = values.cast::<PyList>() {
         let is_text = |item: &Bound<'_, PyAny>| item.is_instance_of::<PyString>() || item.is_none();
         if items.iter().all(|item| is_text(&item)) && !items.is_empty() {
-            let texts = items.iter().map(|item| match item.cast::<PyString>() {
-                Ok(text) => Ok(Some(text.to_str()?.to_owned())),
-                Err(_) => Ok(None),
-            });
-            return Ok(Arc::new(StringArray::from(texts.collect::<PyResult<Vec<_>>>()?)));
+            let mut texts = StringBuilder::with_capacity(items.len(), items.len() * 8);
+            for item in items.iter() {
+                match item.cast::<PyString>() {
+                    Ok(text) => texts.append_value(text.to_str()?),
+                    Err(_) => texts.append_null(),
+                }
+            }
+            return Ok(Arc::new(texts.finish()));
         }
         if items.iter().any(|item| item.is_none()) {
             return with_gaps(what, items);

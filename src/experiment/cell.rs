@@ -77,7 +77,9 @@ pub(super) fn fit<'a>(table: &str, column: &Column, cell: Cell<'a>) -> Result<Fi
         (Storage::Float, Cell::Bool(b)) => Some(Fitted::Float(f64::from(u8::from(b)))),
         (Storage::Text, Cell::Text(text)) => Some(Fitted::Text(text)),
         (Storage::Name, Cell::Text(text)) => {
-            super::id::check_id(&format!("{} of {table}", column.name), text)?;
+            if !super::id::is_id(text) {
+                super::id::check_id(&format!("{} of {table}", column.name), text)?;
+            }
             Some(Fitted::Text(text))
         }
         (Storage::Name, Cell::Int(n)) => Some(Fitted::Number(n)),

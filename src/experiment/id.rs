@@ -5,6 +5,13 @@ use crate::error::{Error, Result};
 /// The most characters of an id.
 const MOST: usize = 255;
 
+/// Whether it can be an id.
+pub(super) fn is_id(id: &str) -> bool {
+    !id.is_empty()
+        && (id.len() <= MOST || id.chars().count() <= MOST)
+        && !id.as_bytes().contains(&0)
+}
+
 /// Checks the id of an experiment, a simulation, an agent, a resource.
 pub(super) fn check_id(what: &str, id: &str) -> Result<()> {
     let got = if id.is_empty() {

@@ -28,7 +28,7 @@ pub(super) fn write(
         });
     }
     let stored = names.store(tx, simulation)?;
-    clear_logged(tx, simulation, logged_steps)?;
+    clear_logged(tx, simulation, logged_steps, tables)?;
     for buffer in tables.iter().filter(|buffer| buffer.rows() > 0) {
         insert(tx, simulation, buffer, &stored)?;
     }
@@ -36,24 +36,25 @@ pub(super) fn write(
 }
 
 /// Removes the states of steps that are logged once more.
-fn clear_logged(tx: &WriteTx<'_>, simulation: i64, steps: &[i64]) -> Result<()> {
+fn clear_logged(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    steps: &[i64],
+    tables: &[TableBuffer],
+) -> Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
-    let schemas = builtin::all();
-    let table = |number: usize| super::record_table::find(tx, &schemas[number].name);
-    let Some(own) = table(builtin::SIMULATION_STEPS)? else { return Ok(()) };
-    let last = Summary::load(tx, simulation, &own)?.last_step;
+    let own = &tables[builtin::SIMULATION_STEPS].table;
+    let last = Summary::load(tx, simulation, own)?.last_step;
     for step in steps.iter().filter(|step| Some(**step) <= last) {
-        settle::thaw(tx, simulation, &own, *step, *step)?;
+        settle::thaw(tx, simulation, own, *step, *step)?;
         let sql = "SELECT 1 FROM simulation_steps_hot WHERE simulation = ?1 AND step = ?2";
         if tx.query_one(sql, (simulation, step), |_| Ok(()))?.is_none() {
             continue;
         }
         for number in [builtin::AGENT_STATES, builtin::RESOURCE_STATES] {
-            if let Some(table) = table(number)? {
-                remove_steps(tx, simulation, &table, *step, *step)?;
-            }
+            remove_steps(tx, simulation, &tables[number].table, *step, *step)?;
         }
     }
     Ok(())
