@@ -24,8 +24,7 @@ const VERIFIERS: &[kernel::Verifier] =
     &[simulation::verify, ticks::verify, series::verify, experiment::verify];
 
 /// The views that [`Database::sql`] puts over the tables of a file.
-const VIEWS: &[fn(&kernel::ReadTx<'_>) -> Result<Vec<kernel::View>>] =
-    &[ticks::views, series::views, experiment::views];
+const VIEWS: &[kernel::Views] = &[ticks::views, series::views, experiment::views];
 
 /// The Rust snippets of the store's page, as documentation tests.
 #[cfg(doctest)]

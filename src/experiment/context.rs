@@ -281,7 +281,7 @@ impl Inner {
 
     /// Looks at the bytes only now and then.
     fn is_too_large(&self, state: &State) -> bool {
-        let limit = self.config.buffer_bytes.filter(|_| state.rows % 64 == 0);
+        let limit = self.config.buffer_bytes.filter(|_| state.rows.is_multiple_of(64));
         limit.is_some_and(|limit| state.bytes() > limit)
     }
 

@@ -290,7 +290,7 @@ impl ExperimentDatabase {
         simulation_id: &str,
         logging: LoggingConfig,
     ) -> Result<SimulationContext> {
-        let tables = self.database().read(|tx| record_table::tables(tx))?;
+        let tables = self.database().read(record_table::tables)?;
         let context =
             SimulationContext::new(Arc::clone(&self.handle), id, simulation_id, logging, tables);
         let mut contexts = lock(&self.handle.core.contexts);

@@ -44,7 +44,7 @@ pub(crate) use feed::Feed;
 pub(crate) use file_lock::FileLock;
 pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomically};
 pub(crate) use patience::{look, pause, undisturbed};
-pub(crate) use query::{View, static_view};
+pub(crate) use query::{View, Views, static_view};
 pub(crate) use schema::{Adoption, Lineage, table_exists};
 pub(crate) use tx::{ReadTx, WriteTx};
 pub(crate) use verify::Verifier;

@@ -93,6 +93,9 @@ impl Database {
 /// A view of a connection of ours: its name, and the statement that makes it.
 pub(crate) type View = (String, String);
 
+/// The views that a store has for a file.
+pub(crate) type Views = fn(&ReadTx<'_>) -> Result<Vec<View>>;
+
 /// A view that a file gets if it has this table.
 pub(crate) fn static_view(
     tx: &ReadTx<'_>,
