@@ -18,4 +18,5 @@ pub(crate) use batches::from_arrow;
 pub(crate) use file_name::file_name;
 pub use format::Format;
 pub use read::read;
+pub use text::rows;
 pub use write::{WriteOptions, Written, write};

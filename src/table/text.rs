@@ -4,10 +4,11 @@ use std::io::{self, Write};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type};
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
 
 use super::cell::{is_nested, looked_up, push_json};
+use crate::error::{Error, Result};
 
 /// The first line of a CSV file: the columns' names.
 pub(super) fn write_csv_header(out: &mut impl Write, schema: &Schema) -> io::Result<()> {
@@ -92,6 +93,25 @@ fn push_field(line: &mut Vec<u8>, text: &[u8]) {
         line.extend(std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
     }
     line.push(b'"');
+}
+
+/// The rows of a batch as JSON values, one a column: for whoever shows or sends a few of them. NaN and infinities
+/// are null, as in JSON lines.
+///
+/// # Errors
+/// [`Error::Invalid`] for a column of a type that text cannot hold.
+pub fn rows(batch: &RecordBatch) -> Result<Vec<Vec<serde_json::Value>>> {
+    super::cell::check(batch.schema_ref())?;
+    let mut text = Vec::new();
+    let mut value = |column: &ArrayRef, row| {
+        text.clear();
+        push_json(&mut text, column, row);
+        serde_json::from_slice(&text)
+            .map_err(|error| Error::invalid("a cell", "what JSON can say", error.to_string()))
+    };
+    (0..batch.num_rows())
+        .map(|row| batch.columns().iter().map(|column| value(column, row)).collect())
+        .collect()
 }
 
 /// Rows as JSON objects, one a line; a null is written too.

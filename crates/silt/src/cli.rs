@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
     backup, completions, demo, doctor, export, import, info, keys, markdown_help, merge, query,
-    restore, resume, series, settle, state, stats, ticks, vacuum, verify,
+    restore, resume, runs, series, settle, state, stats, ticks, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -68,8 +68,13 @@ pub(crate) enum Command {
     Info(info::Args),
     Query(query::Args),
     State(state::Args),
+    Runs(runs::Args),
+    Compare(runs::Compare),
+    Show(runs::Show),
     Export(export::Args),
     Merge(merge::Args),
+    Split(runs::Split),
+    Delete(runs::Delete),
     Verify(verify::Args),
     Stats(stats::Args),
     Backup(backup::Args),
@@ -98,7 +103,12 @@ impl Command {
             Command::Query(args) => query::run(args, console),
             Command::State(args) => state::run(args, console),
             Command::Export(args) => export::run(args, console),
+            Command::Runs(args) => runs::run(args, console),
+            Command::Compare(args) => runs::compare(args, console),
+            Command::Show(args) => runs::show(args, console),
             Command::Merge(args) => merge::run(args, console),
+            Command::Split(args) => runs::split(args, console),
+            Command::Delete(args) => runs::delete(args, console),
             Command::Verify(args) => verify::run(args, console),
             Command::Stats(args) => stats::run(args, console),
             Command::Backup(args) => backup::run(args, console),

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use siltstone::simulation::{Content, ExportFormat, ExportOptions, SimulationDatabase, export};
+use siltstone::table::Format;
 
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
@@ -17,12 +18,14 @@ use crate::{human, interrupt};
 /// JSON gives the described system's folders back: init_data with the initial datasets as they came,
 /// and updates with a file an update. Values that JSON cannot say (cleared ones, infinities) become
 /// null; they are counted, and told on stderr. The other formats give one file a dataset and entity
-/// group. A folder that holds anything is refused unless --overwrite is given. An export that fails
+/// group. Of experiments: a file a table and simulation, in folders that engines read as one table of both ids,
+/// as Parquet unless --format says arrow, csv or jsonl. A folder that holds anything is refused unless --overwrite is given. An export that fails
 /// removes what it had made.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt export run.db --to run-json
-  silt export run.db --to run-parquet --format parquet --what states")]
+  silt export run.db --to run-parquet --format parquet --what states
+  silt export sweep.db --to sweep --table agent_states")]
 pub(crate) struct Args {
     /// The database
     file: PathBuf,
@@ -42,6 +45,14 @@ pub(crate) struct Args {
     /// Only this dataset; may be given several times
     #[arg(long, value_name = "NAME")]
     dataset: Vec<String>,
+
+    /// Of experiments, only this simulation; may be given several times
+    #[arg(long, value_name = "ID")]
+    simulation: Vec<String>,
+
+    /// Of experiments, only this table; may be given several times
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
 
     /// Write into a folder that holds something: replace files of the same name, and remove update
     /// files of another run (with --dataset only those of these datasets); no other file is touched
@@ -64,6 +75,14 @@ fn formats() -> impl TypedValueParser<Value = ExportFormat> {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
+    if crate::runs::has_simulations(&args.file)? {
+        let format = match args.format {
+            ExportFormat::Table(format) => format,
+            ExportFormat::Json => Format::Parquet,
+        };
+        let how = (format, &args.table[..], args.overwrite);
+        return crate::runs::export(&args.file, &args.simulation, &args.to, how, console);
+    }
     let start = Instant::now();
     let db = SimulationDatabase::open_read_only(&args.file)?;
     let options = ExportOptions {

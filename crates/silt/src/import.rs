@@ -27,6 +27,7 @@ pub(crate) struct Args {
 enum What {
     Simulation(Simulation),
     Ticks(crate::ticks::import::Args),
+    Experiment(crate::runs::Import),
 }
 
 /// Take a simulation's folders of JSON files into a database
@@ -87,6 +88,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     match &args.what {
         What::Simulation(args) => simulation(args, console),
         What::Ticks(args) => crate::ticks::import::run(args, console),
+        What::Experiment(args) => crate::runs::import(args, console),
     }
 }
 

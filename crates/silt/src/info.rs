@@ -1,5 +1,6 @@
 //! `silt info`: what a file holds.
 
+mod experiments;
 mod facts;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::exit::{Exit, Outcome};
 use crate::human;
 use crate::table::{Table, bold, cells, escaped};
 
-/// Say what a database holds: the run, its datasets, its arrays
+/// Say what a database holds: the run, its datasets and arrays, series, simulations and their size
 ///
 /// An initial dataset that cannot be read is named on stderr, and all else is told; the exit code is
 /// 1 then.
@@ -85,6 +86,7 @@ fn document(args: &Args, facts: &Facts) -> Value {
             "blocks": blocks,
             "codecs": codecs,
         },
+        "experiments": experiments::document(&facts.experiments),
         "key_states": { "count": facts.keys.0, "bytes": facts.keys.1 },
         "series": {
             "count": facts.series.count,
@@ -156,7 +158,7 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
     if facts.series.count > 0 {
         print_series(&facts.series, console)?;
     }
-    Ok(())
+    experiments::print(&facts.experiments, console)
 }
 
 fn print_series(series: &Series, console: &mut Console) -> Outcome<()> {

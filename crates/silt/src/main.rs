@@ -24,6 +24,7 @@ mod query;
 mod restore;
 mod resume;
 mod rows;
+mod runs;
 mod series;
 mod series_copy;
 mod settle;

@@ -1,4 +1,4 @@
-//! `silt merge`: several databases of one run into one.
+//! `silt merge`: several databases into one.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,12 +12,14 @@ use crate::{human, interrupt};
 
 /// Join several databases into one
 ///
+/// Databases of one run give its updates, databases of experiments their simulations.
 /// What the target has with the same content is skipped, so that a merge that was interrupted is taken
 /// up by typing it again. What the target has with another content stays as it is there: each such
 /// place is named on stderr and left behind, and the exit code is 3 then. The sources are not changed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt merge part-1.db part-2.db -o run.db")]
+#[command(after_help = "Examples:
+  silt merge part-1.db part-2.db -o run.db
+  silt merge machine-1.db machine-2.db -o sweep.db")]
 pub(crate) struct Args {
     /// The databases to read
     #[arg(required = true, value_name = "SOURCE")]
@@ -31,6 +33,21 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
     let start = Instant::now();
+    let mut experiments = 0;
+    for source in &args.sources {
+        experiments += usize::from(crate::runs::has_simulations(source)?);
+    }
+    match experiments {
+        0 => {}
+        n if n == args.sources.len() => {
+            return crate::runs::merge(&args.sources, &args.output, console);
+        }
+        _ => {
+            let sentence =
+                "some of the sources hold experiments and some do not: merge each kind by itself";
+            return Err(crate::exit::Failure::said(sentence));
+        }
+    }
     // A mistyped source is found before a target is made.
     for source in &args.sources {
         drop(SimulationDatabase::open_read_only(source)?);

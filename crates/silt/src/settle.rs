@@ -9,21 +9,29 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::{human, interrupt};
 
-/// Pack the arrays of each attribute together: a finished run takes much less
+/// Pack the arrays of a finished run, or the tables of simulations: they take much less
 ///
 /// Every command and every call of the library reads them as before; a program that knows only the
 /// documented columns no longer does. Other programs may use the database meanwhile. Typed again, it
 /// goes on where it was interrupted.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt settle run.db")]
+#[command(after_help = "Examples:
+  silt settle run.db
+  silt settle sweep.db --simulation sim_003")]
 pub(crate) struct Args {
     /// The database
     file: PathBuf,
+
+    /// Of experiments, only this simulation; may be given several times. All that have ended unless set
+    #[arg(long, value_name = "ID")]
+    simulation: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
+    if crate::runs::has_simulations(&args.file)? {
+        return crate::runs::settle(&args.file, &args.simulation, console);
+    }
     let start = Instant::now();
     let db = crate::write::open(&args.file, console)?;
     let mut bar = console.progress("settling", "blocks");

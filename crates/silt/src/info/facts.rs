@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value as Json;
+use siltstone::experiment::ExperimentDatabase;
 use siltstone::simulation::{Run, SimulationDatabase};
 use siltstone::{DType, Result, Value};
 
@@ -26,6 +27,20 @@ pub(super) struct Facts {
     /// How many, and their bytes.
     pub(super) keys: (u64, u64),
     pub(super) series: Series,
+    pub(super) experiments: Experiments,
+}
+
+/// The simulations of the experiment store.
+#[derive(Default)]
+pub(super) struct Experiments {
+    /// Ids and statuses of experiments.
+    pub(super) experiments: Vec<(String, String)>,
+    /// How many simulations have a status.
+    pub(super) statuses: Vec<(String, u64)>,
+    /// The room that they take in each table, by simulation.
+    pub(super) sizes: Vec<siltstone::experiment::TableSize>,
+    /// Bytes that a vacuum would give back.
+    pub(super) free_bytes: u64,
 }
 
 /// The series of a file.
@@ -118,6 +133,7 @@ impl Facts {
             arrays: if has_updates { ask.arrays()? } else { Arrays::default() },
             keys: ask.keys()?,
             series: ask.series()?,
+            experiments: ask.experiments()?,
         })
     }
 }
@@ -183,6 +199,23 @@ impl Ask<'_> {
             }
         }
         Ok(datasets)
+    }
+
+    fn experiments(&self) -> Result<Experiments> {
+        if !self.has("record_table", "definition")? {
+            return Ok(Experiments::default());
+        }
+        let db = ExperimentDatabase::open_read_only(self.db.database().path())?;
+        let pairs = |sql| -> Result<Vec<Vec<Value>>> { self.rows(sql) };
+        let experiments = pairs("SELECT experiment_id, status FROM experiments ORDER BY rowid")?;
+        let statuses =
+            pairs("SELECT status, count(*) FROM simulations GROUP BY 1 ORDER BY 2 DESC, 1")?;
+        Ok(Experiments {
+            experiments: experiments.iter().map(|row| (text(&row[0]), text(&row[1]))).collect(),
+            statuses: statuses.iter().map(|row| (text(&row[0]), natural(&row[1]))).collect(),
+            sizes: db.sizes()?,
+            free_bytes: self.number("PRAGMA freelist_count")? * self.number("PRAGMA page_size")?,
+        })
     }
 
     fn series(&self) -> Result<Series> {

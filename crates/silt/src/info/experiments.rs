@@ -1,0 +1,87 @@
+//! What `silt info` tells of experiments.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use siltstone::experiment::TableSize;
+
+use super::facts::Experiments;
+use crate::console::Console;
+use crate::exit::Outcome;
+use crate::human;
+use crate::table::{Table, bold, escaped};
+
+/// The simulations that are told; the rest are summed up.
+const MOST: usize = 12;
+/// So much free room is worth a vacuum.
+const WORTH_A_VACUUM: u64 = 1 << 20;
+
+pub(super) fn document(experiments: &Experiments) -> Value {
+    let named: Vec<Value> = (experiments.experiments.iter())
+        .map(|(id, status)| json!({ "experiment_id": id, "status": status }))
+        .collect();
+    let statuses: serde_json::Map<_, _> =
+        experiments.statuses.iter().map(|(status, n)| (status.clone(), json!(n))).collect();
+    json!({
+        "experiments": named,
+        "simulations": statuses,
+        "tables": experiments.sizes,
+        "free_bytes": experiments.free_bytes,
+    })
+}
+
+pub(super) fn print(experiments: &Experiments, console: &mut Console) -> Outcome<()> {
+    if experiments.statuses.is_empty() {
+        return Ok(());
+    }
+    console.line("")?;
+    let all = experiments.statuses.iter().map(|(_, n)| n).sum();
+    let statuses: Vec<String> = (experiments.statuses.iter())
+        .map(|(status, n)| format!("{} {}", human::count(*n), escaped(status.clone())))
+        .collect();
+    let heading = bold(format!("simulations {}", human::count(all)), console.color);
+    console.line(format!("{heading}: {}", statuses.join(", ")))?;
+    for (id, status) in &experiments.experiments {
+        console.line(format!(
+            "  experiment {}: {}",
+            escaped(id.clone()),
+            escaped(status.clone())
+        ))?;
+    }
+    for (title, key) in [
+        ("table", (|size: &TableSize| size.table.clone()) as fn(&TableSize) -> String),
+        ("simulation", |size: &TableSize| size.simulation_id.clone()),
+    ] {
+        let mut sums: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+        for size in &experiments.sizes {
+            let sum = sums.entry(key(size)).or_default();
+            for (sum, n) in sum.iter_mut().zip([size.rows, size.settled_rows, size.bytes]) {
+                *sum += n;
+            }
+        }
+        let mut sums: Vec<(String, [u64; 3])> = sums.into_iter().collect();
+        sums.sort_by_key(|(_, [.., bytes])| std::cmp::Reverse(*bytes));
+        let mut table = Table::new([title, "rows", "settled", "size"]).width(console.table_width());
+        table = table.bold_headers(console.color);
+        let cells = |name: String, [rows, settled, bytes]: [u64; 3]| {
+            [name, human::count(rows), human::count(settled), human::size(bytes)]
+        };
+        let rest = sums.split_off(sums.len().min(MOST));
+        for (name, sum) in sums {
+            table.row(cells(name, sum));
+        }
+        if !rest.is_empty() {
+            let sum = rest
+                .iter()
+                .fold([0; 3], |sum, (_, own)| [sum[0] + own[0], sum[1] + own[1], sum[2] + own[2]]);
+            table.row(cells(format!("{} more", rest.len()), sum));
+        }
+        console.line("")?;
+        console.line(table.to_string())?;
+    }
+    if experiments.free_bytes >= WORTH_A_VACUUM {
+        let free = human::size(experiments.free_bytes);
+        console.note(&format!("{free} of the file are free: `silt vacuum` gives them back"));
+    }
+    Ok(())
+}

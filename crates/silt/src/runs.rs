@@ -1,0 +1,176 @@
+//! Simulations of the experiment store: a list of them, one of them, and what becomes of them.
+
+mod change;
+mod compare;
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use siltstone::experiment::{ExperimentDatabase, Which};
+use siltstone::{Error, Value as Sql};
+
+pub(crate) use change::{Delete, Import, Split, delete, export, import, merge, settle, split};
+pub(crate) use compare::{Compare, compare};
+pub(crate) use show::{Show, show};
+
+use crate::chart::sparkline;
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::rows::{Format, Rows};
+
+/// Cells of a sparkline.
+const SPARK: usize = 16;
+
+/// List the simulations of a database: status, steps, parameters, a metric as a sparkline
+///
+/// Parameters that are the same in all of them are left out; `silt show` has them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt runs sweep.db
+  silt runs sweep.db --where \"params.rate > 0.1 AND status = 'completed'\" --metric loss")]
+pub(crate) struct Args {
+    /// The database
+    file: PathBuf,
+
+    /// SQL's WHERE over the columns of simulations, params.<name> and results.<name>
+    #[arg(long = "where", value_name = "FILTER")]
+    filter: Option<String>,
+
+    /// A metric to draw, and its last value; total_agents, or the first there is, unless set
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
+
+    /// The form of the rows
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+}
+
+/// Which simulations are meant: by a filter, by their ids, or all.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Chosen {
+    /// The ids of the simulations; all unless given
+    #[arg(value_name = "SIMULATION")]
+    ids: Vec<String>,
+
+    /// SQL's WHERE over the columns of simulations, params.<name> and results.<name>, in place of ids
+    #[arg(long = "where", value_name = "FILTER", conflicts_with = "ids")]
+    filter: Option<String>,
+}
+
+impl Chosen {
+    fn with<T>(&self, work: impl FnOnce(Which<'_>) -> T) -> T {
+        match (&self.filter, &self.ids[..]) {
+            (Some(filter), _) => work(Which::Filter(filter)),
+            (None, []) => work(Which::All),
+            (None, ids) => work(Which::Ids(&ids.iter().map(String::as_str).collect::<Vec<_>>())),
+        }
+    }
+
+    fn is_all(&self) -> bool {
+        self.filter.is_none() && self.ids.is_empty()
+    }
+}
+
+/// A database to look at: nothing is made or changed.
+pub(crate) fn open(path: &Path) -> Outcome<ExperimentDatabase> {
+    Ok(ExperimentDatabase::open_read_only(path)?)
+}
+
+/// A database to change; one that is there.
+fn open_to_change(path: &Path) -> Outcome<ExperimentDatabase> {
+    drop(open(path)?);
+    let db = siltstone::Database::builder(path).open()?;
+    Ok(ExperimentDatabase::over(db, None)?)
+}
+
+/// Whether a file has simulations of the experiment store.
+pub(crate) fn has_simulations(path: &Path) -> Outcome<bool> {
+    let db = siltstone::Database::builder(path).open_read_only();
+    let db = match db {
+        Ok(db) => db,
+        // A file of the described simulation system, which only its own store opens.
+        Err(Error::NotOurs { .. }) => return Ok(false),
+        Err(other) => return Err(other.into()),
+    };
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'record_table'";
+    Ok(db.sql(sql)?.rows == [[Sql::Integer(1)]])
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    let db = open(&args.file)?;
+    let which = args.filter.as_deref().map_or(Which::All, Which::Filter);
+    let simulations = db.simulations(which)?;
+    if console.json {
+        console.document(&json!({ "simulations": simulations }))?;
+        return Ok(Exit::Done);
+    }
+    let metric = match &args.metric {
+        Some(name) => Some(name.clone()),
+        None => first_metric(&db, simulations.first().map(|s| s.simulation_id.as_str()))?,
+    };
+    let mut names: Vec<&String> = Vec::new();
+    for name in simulations.iter().flat_map(|s| s.parameters.keys()) {
+        let first = simulations[0].parameters.get(name);
+        let differs = simulations.iter().any(|s| s.parameters.get(name) != first);
+        if (differs || simulations.len() == 1) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.retain(|name| simulations.iter().all(|s| s.parameters.get(*name).is_none_or(is_short)));
+    names.truncate(8);
+    let mut columns: Vec<String> =
+        ["simulation", "status", "steps", "rows"].map(str::to_owned).to_vec();
+    columns.extend(names.iter().map(|name| (*name).clone()));
+    if let Some(metric) = &metric {
+        columns.extend([metric.clone(), String::new()]);
+    }
+    columns.push("started".into());
+    let format = Format::or_default(args.format, console);
+    let mut rows = Rows::begin(console, format, columns)?;
+    for simulation in &simulations {
+        let mut row = vec![
+            json!(simulation.simulation_id),
+            json!(simulation.status),
+            simulation.last_step.map_or(Value::Null, |step| json!(step + 1)),
+            json!(simulation.rows),
+        ];
+        row.extend(
+            names
+                .iter()
+                .map(|name| simulation.parameters.get(*name).cloned().unwrap_or(Value::Null)),
+        );
+        if let Some(metric) = &metric {
+            let values: Vec<f64> =
+                db.metric(&simulation.simulation_id, metric)?.into_iter().map(|(_, x)| x).collect();
+            row.push(values.last().map_or(Value::Null, |x| number(*x)));
+            row.push(json!(sparkline(&values, SPARK)));
+        }
+        let started = simulation.start_time.as_deref().map(|text| text.get(..19).unwrap_or(text));
+        row.push(json!(started));
+        rows.row(row)?;
+    }
+    rows.end()?;
+    Ok(Exit::Done)
+}
+
+/// The metric that is drawn where none is named.
+fn first_metric(db: &ExperimentDatabase, simulation: Option<&str>) -> Outcome<Option<String>> {
+    let Some(simulation) = simulation else { return Ok(None) };
+    let names = db.metric_names(simulation)?;
+    let preferred = names.iter().position(|name| name == "total_agents");
+    let own = names.iter().position(|name| name != "resources_consumed");
+    Ok(preferred.or(own).map(|place| names[place].clone()))
+}
+
+fn is_short(value: &Value) -> bool {
+    !value.is_object() && !value.is_array() && value.to_string().len() <= 24
+}
+
+/// A number of at most six digits behind the point; JSON has no NaN.
+fn number(x: f64) -> Value {
+    match x.is_finite() {
+        true => json!((x * 1e6).round() / 1e6),
+        false => json!(x.to_string()),
+    }
+}

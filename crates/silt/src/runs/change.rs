@@ -1,0 +1,296 @@
+//! What becomes of simulations: taken over, merged, split, settled, exported, deleted.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use siltstone::Database;
+use siltstone::experiment::{self, ExportOptions, MergeReport, Retention, Selection, Which};
+use siltstone::table::Format;
+
+use super::{Chosen, open, open_to_change};
+use crate::console::Console;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::{human, interrupt};
+
+/// Take databases of the described agent simulations into one
+///
+/// A simulation that is there already is passed over. Rows that cannot be taken are counted and the reason of the
+/// last is named on stderr; the exit code is 3 then. The sources are not changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt import experiment old-1.db old-2.db -o sweep.db")]
+pub(crate) struct Import {
+    /// The databases to read
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+
+    /// The database; created if there is none
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let start = Instant::now();
+    let missing = args.sources.iter().find(|source| !source.is_file());
+    if let Some(missing) = missing {
+        return Err(Failure::said(format!("{} is not a file", missing.display())));
+    }
+    let target = Database::builder(&args.output).open()?;
+    let mut bar = console.progress("importing", "databases");
+    let mut reports = Vec::new();
+    for (done, source) in args.sources.iter().enumerate() {
+        bar.at(done as u64, args.sources.len() as u64)?;
+        reports.push(experiment::import(source, &target)?);
+    }
+    bar.end();
+    let left: Vec<_> = reports.iter().flat_map(|report| &report.left_behind).collect();
+    for left in &left {
+        console.warn(&format!(
+            "{}: {} of {} left behind: {}",
+            left.source.display(),
+            human::plural(left.rows, "row"),
+            left.table,
+            left.why
+        ));
+    }
+    let path = args.output.display().to_string();
+    if console.json {
+        console.document(&json!({ "path": path, "sources": reports }))?;
+    } else {
+        let rows: u64 = reports.iter().flat_map(|report| &report.rows).map(|(_, n)| n).sum();
+        let n = |names: fn(&experiment::ImportReport) -> usize| {
+            reports.iter().map(names).sum::<usize>() as u64
+        };
+        console.line(format!(
+            "{path}: {} of {} in {}; {} skipped, there already",
+            human::plural(n(|report| report.simulations.len()), "simulation"),
+            human::plural(rows, "row"),
+            human::duration(start.elapsed()),
+            human::count(n(|report| report.skipped.len())),
+        ))?;
+    }
+    Ok(if left.is_empty() { Exit::Done } else { Exit::LeftBehind })
+}
+
+/// The simulations of some databases into one.
+pub(crate) fn merge(sources: &[PathBuf], output: &Path, console: &mut Console) -> Outcome {
+    let start = Instant::now();
+    let mut bar = console.progress("merging", "simulations");
+    let merged = experiment::merge(sources, output, &mut |done, all| bar.at(done, all));
+    bar.end();
+    told(&merged?, output, start, console)
+}
+
+/// Copy simulations into another database
+///
+/// What the target has already, equal in every record, is skipped; what differs is named on stderr and left alone, and the
+/// exit code is 3 then. The source is not changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt split sweep.db --where \"experiment_id = 'exp_001'\" -o exp_001.db")]
+pub(crate) struct Split {
+    /// The database to read
+    file: PathBuf,
+
+    #[command(flatten)]
+    chosen: Chosen,
+
+    /// The database to write; created if there is none
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(crate) fn split(args: &Split, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let start = Instant::now();
+    let db = open(&args.file)?;
+    let report = args.chosen.with(|which| db.split(which, &args.output))?;
+    told(&report, &args.output, start, console)
+}
+
+fn told(report: &MergeReport, output: &Path, start: Instant, console: &mut Console) -> Outcome {
+    for conflict in &report.conflicts {
+        let source = conflict.source.display();
+        console
+            .warn(&format!("{source}: {}: left behind: {}", conflict.simulation_id, conflict.why));
+    }
+    let path = output.display().to_string();
+    if console.json {
+        console.document(&json!({
+            "path": path,
+            "copied": report.copied,
+            "skipped": report.skipped,
+            "conflicts": report.conflicts,
+            "rows": report.rows,
+            "seconds": start.elapsed().as_secs_f64(),
+        }))?;
+    } else {
+        console.line(format!(
+            "{path}: {} of {} in {}; {} skipped, the same there already",
+            human::plural(report.copied.len() as u64, "simulation"),
+            human::plural(report.rows, "row"),
+            human::duration(start.elapsed()),
+            human::count(report.skipped.len() as u64),
+        ))?;
+    }
+    Ok(if report.conflicts.is_empty() { Exit::Done } else { Exit::LeftBehind })
+}
+
+/// Packs the tables of simulations that have ended; of these, or of all if there are none.
+pub(crate) fn settle(file: &Path, simulations: &[String], console: &mut Console) -> Outcome {
+    let start = Instant::now();
+    let size = || std::fs::metadata(file).map_or(0, |file| file.len());
+    let before = size();
+    let db = open_to_change(file)?;
+    let names = match simulations {
+        [] => {
+            let ended = db.simulations(Which::Filter("status <> 'running'"))?;
+            ended.into_iter().map(|simulation| simulation.simulation_id).collect()
+        }
+        names => names.to_vec(),
+    };
+    let mut bar = console.progress("settling", "simulations");
+    let mut rows = 0;
+    for (done, name) in names.iter().enumerate() {
+        bar.at(done as u64, names.len() as u64)?;
+        rows += db.settle(name)?;
+    }
+    bar.end();
+    db.database().vacuum()?;
+    db.close()?;
+    let after = size();
+    let path = file.display().to_string();
+    if console.json {
+        console.document(&json!({
+            "path": path,
+            "simulations": names,
+            "rows": rows,
+            "before": before,
+            "after": after,
+            "seconds": start.elapsed().as_secs_f64(),
+        }))?;
+    } else {
+        console.line(format!(
+            "{path}: {} of {} settled in {}, {} became {}",
+            human::plural(rows, "row"),
+            human::plural(names.len() as u64, "simulation"),
+            human::duration(start.elapsed()),
+            human::size(before),
+            human::size(after),
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The records of simulations as files in folders.
+pub(crate) fn export(
+    file: &Path,
+    simulations: &[String],
+    to: &Path,
+    (format, tables, overwrite): (Format, &[String], bool),
+    console: &mut Console,
+) -> Outcome {
+    let start = Instant::now();
+    let options =
+        ExportOptions { format, tables: tables.to_vec(), selection: Selection::all(), overwrite };
+    let db = open(file)?;
+    let ids: Vec<&str> = simulations.iter().map(String::as_str).collect();
+    let which = if ids.is_empty() { Which::All } else { Which::Ids(&ids) };
+    let mut bar = console.progress("exporting", "files");
+    let files = db.export(which, to, &options, &mut |done, all| bar.at(done, all));
+    bar.end();
+    let files = files?;
+    let path = to.display().to_string();
+    if console.json {
+        console.document(&json!({ "path": path, "files": files }))?;
+    } else {
+        console.line(format!(
+            "{path}: {} in {} of {} in {}",
+            human::plural(files.iter().map(|file| file.rows).sum(), "row"),
+            human::plural(files.len() as u64, "file"),
+            human::size(files.iter().map(|file| file.bytes).sum()),
+            human::duration(start.elapsed()),
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Delete simulations: these, or those that have ended and need not be kept
+///
+/// A simulation that runs stays. The room goes back to the file system.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt delete sweep.db sim_003
+  silt delete sweep.db --where \"status = 'crashed'\" --dry-run
+  silt delete sweep.db --keep-last 100 --keep-days 30")]
+pub(crate) struct Delete {
+    /// The database
+    file: PathBuf,
+
+    #[command(flatten)]
+    chosen: Chosen,
+
+    /// Of those that have ended, the latest N stay
+    #[arg(long, value_name = "N", conflicts_with = "ids")]
+    keep_last: Option<usize>,
+
+    /// Those that ended within so many days stay
+    #[arg(long, value_name = "DAYS", conflicts_with = "ids")]
+    keep_days: Option<u32>,
+
+    /// Only say which would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    if args.chosen.is_all() && args.keep_last.is_none() && args.keep_days.is_none() {
+        return Err(Failure::said("say which: ids, --where, --keep-last or --keep-days"));
+    }
+    let size = || std::fs::metadata(&args.file).map_or(0, |file| file.len());
+    let before = size();
+    let db = if args.dry_run { open(&args.file)? } else { open_to_change(&args.file)? };
+    let names = if args.chosen.ids.is_empty() {
+        let retention = Retention {
+            keep_last: args.keep_last,
+            keep_for: args.keep_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+            filter: args.chosen.filter.clone(),
+        };
+        db.retain(&retention, args.dry_run)?
+    } else {
+        args.chosen.with(|which| db.simulations(which))?; // all are there, or none goes
+        if !args.dry_run {
+            for name in &args.chosen.ids {
+                db.delete_simulation(name)?;
+            }
+        }
+        args.chosen.ids.clone()
+    };
+    if !args.dry_run {
+        db.database().vacuum()?;
+    }
+    let after = size();
+    if console.json {
+        console.document(&json!({
+            "deleted": names, "dry_run": args.dry_run, "before": before, "after": after,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    for name in &names {
+        console.line(crate::table::escaped(name.clone()))?;
+    }
+    let simulations = human::plural(names.len() as u64, "simulation");
+    if args.dry_run {
+        console.note(&format!("{simulations} would go"));
+    } else {
+        console.note(&format!(
+            "{simulations} deleted, {} became {}",
+            human::size(before),
+            human::size(after)
+        ));
+    }
+    Ok(Exit::Done)
+}
