@@ -31,6 +31,9 @@ const VIEWS: &[kernel::Views] = &[ticks::views, series::views, experiment::views
 #[doc = include_str!("../docs/simulation.md")]
 mod simulation_page {}
 #[cfg(doctest)]
+#[doc = include_str!("../docs/experiment.md")]
+mod experiment_page {}
+#[cfg(doctest)]
 #[doc = include_str!("../docs/ticks.md")]
 mod ticks_page {}
 #[cfg(doctest)]

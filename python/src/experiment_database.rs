@@ -135,6 +135,11 @@ impl ExperimentDatabase {
         py.enter(|| inner.resume(simulation_id, from_step, logging)).map(DataLogger::new)
     }
 
+    fn settle_when_completed(&self, yes: bool) -> PyResult<()> {
+        self.get()?.settle_when_completed(yes);
+        Ok(())
+    }
+
     fn simulation_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let inner = self.get()?;
         py.enter(|| inner.simulation_ids())

@@ -1,6 +1,7 @@
 //! A file of experiments and their simulations.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -61,6 +62,7 @@ pub(super) struct Core {
     /// The number of this process in the file, once it has a simulation.
     process: Mutex<Option<i64>>,
     contexts: Mutex<Vec<Weak<Inner>>>,
+    pub(super) settles: AtomicBool,
 }
 
 /// How a simulation is made.
@@ -150,6 +152,7 @@ impl ExperimentDatabase {
             experiment_id: id.clone(),
             process: Mutex::new(None),
             contexts: Mutex::default(),
+            settles: AtomicBool::new(false),
         });
         let (mut stop, mut ticker) = (None, None);
         if !core.db.is_read_only() {
@@ -189,6 +192,12 @@ impl ExperimentDatabase {
     /// The file.
     pub fn database(&self) -> &Database {
         &self.handle.core.db
+    }
+
+    /// Whether a simulation that is marked as `completed` here is [settled](Self::settle) at once; not unless this says
+    /// so.
+    pub fn settle_when_completed(&self, yes: bool) {
+        self.handle.core.settles.store(yes, Ordering::Relaxed);
     }
 
     /// The experiment that simulations which are made here belong to.

@@ -1,5 +1,7 @@
 //! What becomes of simulations and agents: statuses, deaths, later steps, all of it.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Map, Value};
 
 use super::builtin::SIMULATION_CONFIG;
@@ -105,10 +107,12 @@ impl ExperimentDatabase {
         self.handle.core.flush_simulation(simulation_id)?;
         let [name, status] = [simulation_id.to_owned(), status.to_owned()];
         let [summary, error] = [summary, error].map(|text| text.map(str::to_owned));
+        let settles = self.handle.core.settles.load(Ordering::Relaxed) && status == "completed";
         self.database().write(move |tx| {
             super::database::prepare(tx)?;
             set_status(tx, &name, &status, summary.as_deref(), error.as_deref())
-        })
+        })?;
+        if settles { self.settle(simulation_id).map(drop) } else { Ok(()) }
     }
 
     /// Says what became of the experiment. Without a summary the one that is there stays.

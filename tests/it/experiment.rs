@@ -155,3 +155,19 @@ fn every_float_comes_back() {
     db.settle("s").unwrap();
     assert_eq!(bits(), expected);
 }
+
+/// Goal: a metric that is logged again at a step replaces the one that is settled, and only that.
+#[test]
+fn a_settled_metric_is_replaced() {
+    let folder = folder();
+    let db = ExperimentDatabase::open(folder.path().join("sweep.db"), "exp").unwrap();
+    let sim = db.create_simulation_context("s", Default::default()).unwrap();
+    for step in 0..4 {
+        sim.log_metrics(&[("loss", step as f64), ("mood", 0.5)], Some(step)).unwrap();
+    }
+    assert_eq!(db.settle("s").unwrap(), 8);
+    sim.log_metric("loss", 9.0, Some(2)).unwrap();
+    assert_eq!(db.metric("s", "loss").unwrap(), [(0, 0.0), (1, 1.0), (2, 9.0), (3, 3.0)]);
+    assert_eq!(sim.row_count("simulation_metrics").unwrap(), 8);
+    assert_eq!(db.database().verify().unwrap().findings, []);
+}

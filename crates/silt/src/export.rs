@@ -75,7 +75,9 @@ fn formats() -> impl TypedValueParser<Value = ExportFormat> {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
-    if crate::runs::has_simulations(&args.file)? {
+    let of_experiments = !args.simulation.is_empty() || !args.table.is_empty();
+    let has_simulations = crate::runs::has_simulations(&args.file)?;
+    if has_simulations && (of_experiments || !crate::runs::has_updates(&args.file)?) {
         let format = match args.format {
             ExportFormat::Table(format) => format,
             ExportFormat::Json => Format::Parquet,

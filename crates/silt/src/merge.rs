@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let start = Instant::now();
     let mut experiments = 0;
     for source in &args.sources {
-        experiments += usize::from(crate::runs::has_simulations(source)?);
+        let has_simulations = crate::runs::has_simulations(source)?;
+        experiments += usize::from(has_simulations && !crate::runs::has_updates(source)?);
     }
     match experiments {
         0 => {}

@@ -97,6 +97,13 @@ pub(crate) fn has_simulations(path: &Path) -> Outcome<bool> {
     Ok(db.sql(sql)?.rows == [[Sql::Integer(1)]])
 }
 
+/// Whether a file has updates of a simulation run too.
+pub(crate) fn has_updates(path: &Path) -> Outcome<bool> {
+    let db = siltstone::Database::builder(path).open_read_only()?;
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'update_attribute'";
+    Ok(db.sql(sql)?.rows == [[Sql::Integer(1)]])
+}
+
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let db = open(&args.file)?;
     let which = args.filter.as_deref().map_or(Which::All, Which::Filter);

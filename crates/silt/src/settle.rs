@@ -22,14 +22,16 @@ pub(crate) struct Args {
     /// The database
     file: PathBuf,
 
-    /// Of experiments, only this simulation; may be given several times. All that have ended unless set
+    /// Of experiments, only this simulation; may be given several times. All that have ended unless set, where the
+    /// database holds no run beside them
     #[arg(long, value_name = "ID")]
     simulation: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
-    if crate::runs::has_simulations(&args.file)? {
+    let has_simulations = crate::runs::has_simulations(&args.file)?;
+    if has_simulations && (!args.simulation.is_empty() || !crate::runs::has_updates(&args.file)?) {
         return crate::runs::settle(&args.file, &args.simulation, console);
     }
     let start = Instant::now();

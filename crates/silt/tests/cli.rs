@@ -12,6 +12,8 @@ mod keep;
 mod look;
 #[path = "cli/real_data.rs"]
 mod real_data;
+#[path = "cli/runs.rs"]
+mod runs;
 #[path = "cli/series.rs"]
 mod series;
 #[path = "cli/silt.rs"]

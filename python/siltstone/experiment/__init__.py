@@ -25,6 +25,12 @@ from siltstone.experiment._single import (
     Persisted,
     SimulationDatabase,
 )
+from siltstone.experiment._validate import (
+    ValidationReport,
+    ValidationResult,
+    compare_simulations,
+    validate_simulation_database,
+)
 
 __all__ = [
     "DataLoggingConfig",
@@ -40,8 +46,12 @@ __all__ = [
     "SimulationDatabase",
     "SimulationInfo",
     "TableSize",
+    "ValidationReport",
+    "ValidationResult",
+    "compare_simulations",
     "export_data",
     "import_described",
     "merge",
     "validate_export_format",
+    "validate_simulation_database",
 ]

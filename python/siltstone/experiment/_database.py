@@ -65,6 +65,8 @@ class ExperimentDatabase:
         May name a profile, ``db_pragma_profile``: ``"balanced"``, ``"performance"``, ``"safety"`` or ``"memory"``.
     read_only : bool
         Whether nothing may be made or changed.
+    settle_when_completed : bool
+        Whether a simulation that is marked ``completed`` here is settled at once; see :meth:`settle`.
 
     Examples
     --------
@@ -87,6 +89,7 @@ class ExperimentDatabase:
         config: Any = None,
         *,
         read_only: bool = False,
+        settle_when_completed: bool = False,
     ) -> None:
         self._settings: Settings = settings(config)
         self._inner = _siltstone.ExperimentDatabase(
@@ -99,6 +102,8 @@ class ExperimentDatabase:
         self.experiment_id = experiment_id
         self.config = config
         self._sessions: Any = None
+        if settle_when_completed:
+            self._inner.settle_when_completed(True)
         if not read_only:
             _open.add(self._inner)
 

@@ -9,6 +9,7 @@ use siltstone::simulation::SimulationDatabase;
 use super::epidemic::LOCKDOWN;
 use super::market::{Market, SYMBOL};
 use super::plant::Plant;
+use super::sweep::Sweep;
 use super::watch::Watched;
 use super::{Args, DATASET};
 use crate::chart::{self, Canvas, Class};
@@ -36,6 +37,7 @@ pub(super) struct Demo<'a> {
     pub(super) took: Duration,
     pub(super) market: &'a Market,
     pub(super) plant: &'a Plant,
+    pub(super) sweep: &'a Sweep,
 }
 
 /// Figures of the whole.
@@ -66,6 +68,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
             "infectious": demo.watched.infectious(),
             "ticks": demo.market.document(),
             "series": demo.plant.document(),
+            "sweep": demo.sweep.document(),
         });
         console.document(&document)?;
         return Ok(());
@@ -81,6 +84,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
     curves(demo, canvas, console)?;
     market(demo.market, canvas, console)?;
     plant(demo.plant, canvas, console)?;
+    sweep(demo.sweep, canvas, console)?;
     next(demo, worst_day, console)
 }
 
@@ -310,11 +314,55 @@ fn plant(plant: &Plant, canvas: Canvas, console: &mut Console) -> Outcome<()> {
 }
 
 /// Commands that work on the file just recorded.
+/// A sweep: figures, and its simulations beside each other.
+fn sweep(sweep: &Sweep, canvas: Canvas, console: &mut Console) -> Outcome<()> {
+    heading("A sweep: foragers on a meadow that grows back at six speeds", console)?;
+    let mut table = Table::new(["", ""]);
+    let simulations = human::plural(sweep.runs.len() as u64, "simulation");
+    let rate = sweep.rows as f64 / sweep.took.as_secs_f64().max(1e-9);
+    table.row([
+        "recorded".to_owned(),
+        format!(
+            "{} of {simulations} in {} by two threads, each step safe when it returned: {}/s",
+            human::plural(sweep.rows, "row"),
+            human::duration(sweep.took),
+            human::count(rate as u64),
+        ),
+    ]);
+    table.row([
+        "compared".to_owned(),
+        format!("{simulations} by two metrics in {}", human::duration(sweep.compared)),
+    ]);
+    let [hot, settled] = sweep.bytes;
+    table.row([
+        "settled".to_owned(),
+        format!("{hot:.0} to {settled:.1} bytes a state of an agent, every bit kept"),
+    ]);
+    for line in table.to_string().lines().skip(2) {
+        console.line(line)?;
+    }
+    let room = canvas.width.saturating_sub(56).clamp(12, 40);
+    let mut table = Table::new(["simulation", "growth", "population", "mean reward", ""]);
+    for (name, growth, population, reward, series) in &sweep.runs {
+        table.row([
+            name.clone(),
+            growth.to_string(),
+            population.to_string(),
+            format!("{reward:.2}"),
+            chart::sparkline(series, room),
+        ]);
+    }
+    console.line("")?;
+    console.line(table.to_string())?;
+    Ok(())
+}
+
 fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()> {
     let silt = program();
     let file = quoted(&demo.path.display().to_string());
     let tables = quoted(&demo.path.with_file_name("tables").display().to_string());
     let ticks = quoted(&demo.market.folder.display().to_string());
+    let sweep = quoted(&demo.sweep.file.display().to_string());
     let backups = quoted(&demo.path.with_file_name("backups").display().to_string());
     heading("What to try next", console)?;
     let date = date(demo, worst_day)?;
@@ -333,6 +381,9 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!("{silt} backup {file} --into {backups} --keep 3"),
         format!("{silt} ticks ohlc {ticks} {SYMBOL} --interval 900"),
         format!("{silt} doctor {ticks}"),
+        format!("{silt} runs {sweep} --where 'params.growth >= 0.06'"),
+        format!("{silt} compare {sweep} foragers_0 foragers_5"),
+        format!("{silt} show {sweep} foragers_3"),
         format!("{silt} series ls {file}"),
         format!("{silt} series plot {file} {}", quoted(&demo.plant.keys[0])),
     ] {

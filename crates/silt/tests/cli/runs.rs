@@ -1,0 +1,136 @@
+//! `runs`, `compare`, `show`, `split`, `delete`, and what takes experiments beside runs.
+
+use std::path::Path;
+
+use serde_json::json;
+use siltstone::experiment::{Cell, ExperimentDatabase, SimulationOptions};
+
+use crate::silt::{silt, silt_with};
+
+/// A sweep of three simulations, the last of which failed.
+fn sweep(folder: &Path, name: &str, experiment: &str) {
+    let db = ExperimentDatabase::open(folder.join(name), experiment).unwrap();
+    for run in 0..3 {
+        let parameters = json!({"rate": f64::from(run) / 10.0, "kind": "walk"});
+        let options = SimulationOptions::default().parameters(&parameters).unwrap();
+        let sim = db.create_simulation_context(&format!("{experiment}_{run}"), options).unwrap();
+        let none: [[Cell<'_>; 4]; 0] = [];
+        for step in 0..20 {
+            let mut agent = [Cell::Null; 10];
+            (agent[0], agent[8]) = (Cell::Text("a"), Cell::Float(f64::from(run)));
+            let total = Cell::Int(10 + step * i64::from(run));
+            sim.log_step(step, [agent], none, &[("total_agents", total)]).unwrap();
+        }
+        if run == 2 { sim.fail("it \u{1b}[31mbroke") } else { sim.complete() }.unwrap();
+    }
+}
+
+/// Goal: simulations are listed, compared and shown, for the eye and as JSON; names from a file do not steer the terminal.
+#[test]
+fn simulations_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sweep(here, "a.db", "exp");
+    let text = silt(here, "runs a.db --format table").ok();
+    for part in ["exp_0", "failed", "rate", "total_agents", "48", "█"] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    assert!(!text.contains("walk"), "what is the same in all is left out\n{text}");
+    let found = silt(here, "runs a.db --json --where params.rate>0.05").json();
+    assert_eq!(found["simulations"].as_array().unwrap().len(), 2);
+    assert_eq!(found["simulations"][1]["parameters"]["rate"], json!(0.2));
+    let compared = silt(
+        here,
+        "compare a.db --metric total_agents --metric agent_states.total_reward --at mean --json",
+    );
+    let expected = json!({"simulation_id": "exp_1", "rate": 0.1, "total_agents": 19.5, "agent_states.total_reward": 1.0});
+    assert_eq!(compared.json()[1], expected);
+    let less = silt(here, "compare a.db exp_0 exp_2 --json").json();
+    assert_eq!(
+        (&less[0]["metric"], &less[0]["final_difference"]),
+        (&json!("total_agents"), &json!(38.0))
+    );
+    let text = silt(here, "show a.db exp_2").ok();
+    assert!(
+        text.contains("failed") && text.contains("rate = 0.2") && text.contains("agent_states"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let shown = silt(here, "show a.db exp_2 --json").json();
+    assert_eq!(shown["metrics"]["total_agents"]["values"][19], json!(48.0));
+    let info = silt(here, "info a.db --json").json();
+    assert_eq!(info["experiments"]["simulations"], json!({"completed": 2, "failed": 1}));
+    let missing = silt(here, "show a.db nobody");
+    assert_eq!(missing.code, 2, "{missing:?}");
+    let wrong = silt(here, "runs a.db --where speed>1");
+    assert!(wrong.code == 2 && wrong.err.contains("no such column: speed"), "{wrong:?}");
+    let at = silt(here, "compare a.db --at middle");
+    assert!(at.code == 2 && at.err.contains("final, mean"), "{at:?}");
+}
+
+/// Goal: files are merged, split, settled, exported and cleaned up; a conflict is told by the exit code.
+#[test]
+fn simulations_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sweep(here, "a.db", "exp");
+    sweep(here, "b.db", "other");
+    let merged = silt(here, "merge a.db b.db -o all.db --json").json();
+    assert_eq!(merged["copied"].as_array().unwrap().len(), 6);
+    assert_eq!(
+        silt(here, "merge a.db b.db -o all.db --json").json()["skipped"].as_array().unwrap().len(),
+        6
+    );
+    let settled = silt(here, "settle all.db --simulation exp_1 --json").json();
+    assert_eq!((&settled["rows"], &settled["simulations"]), (&json!(40), &json!(["exp_1"])));
+    assert_eq!(silt(here, "settle all.db --json").json()["rows"], json!(200));
+    silt(here, "verify all.db").ok();
+    let rows =
+        silt_with(here, "query all.db --json", "SELECT count(*) AS n FROM agent_states").json();
+    assert_eq!(rows, json!([{"n": 120}]));
+    silt(here, "split all.db other_0 other_1 -o part.db").ok();
+    assert_eq!(
+        silt(here, "runs part.db --json").json()["simulations"].as_array().unwrap().len(),
+        2
+    );
+    let files =
+        silt(here, "export all.db --to out --table agent_states --simulation exp_0 --json").json();
+    assert_eq!(files["files"].as_array().unwrap().len(), 1);
+    assert!(
+        here.join("out/agent_states/experiment_id=exp/simulation_id=exp_0/part-0.parquet")
+            .is_file()
+    );
+    let dry = silt(here, "delete all.db --where status='failed' --dry-run --json").json();
+    assert_eq!(dry["deleted"], json!(["exp_2", "other_2"]));
+    silt(here, "delete all.db exp_0").ok();
+    assert_eq!(silt(here, "delete all.db").code, 2, "nothing says which");
+    assert_eq!(silt(here, "delete all.db exp_1 nobody").code, 2);
+    assert_eq!(silt(here, "runs all.db --json").json()["simulations"].as_array().unwrap().len(), 5);
+    // Another simulation under a name that is there.
+    sweep(here, "c.db", "other");
+    let conflict = silt(here, "merge c.db -o all.db");
+    assert!(conflict.code == 3 && conflict.err.contains("other_0"), "{conflict:?}");
+}
+
+/// Goal: a database of the described system becomes one of ours by a command.
+#[test]
+fn a_described_database_is_imported() {
+    let shared = std::env::var_os("SILTSTONE_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        std::path::PathBuf::from,
+    );
+    let source = shared.join("data/experiment/agents.db");
+    if !source.is_file() {
+        eprintln!("skipped: {} is not there", source.display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    std::os::unix::fs::symlink(&source, here.join("old.db")).unwrap();
+    let report = silt(here, "import experiment old.db -o new.db --json").json();
+    assert_eq!(report["sources"][0]["simulations"], json!(["sim_000", "sim_001", "sim_002"]));
+    assert!(silt(here, "import experiment old.db -o new.db").ok().contains("3 skipped"));
+    assert_eq!(silt(here, "import experiment none.db -o new.db").code, 2);
+    let final_agents = silt(here, "compare new.db --metric total_agents --json").json();
+    assert_eq!(final_agents[2]["total_agents"], json!(5.0));
+}
