@@ -24,11 +24,23 @@ Examples
 from __future__ import annotations
 
 import os
+import sqlite3
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import JSON, Boolean, DateTime, Float, ForeignKey, Integer, String, create_engine
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    DateTime,
+    Float,
+    ForeignKey,
+    Integer,
+    String,
+    create_engine,
+    inspect,
+)
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, relationship, sessionmaker
+from sqlalchemy.pool import QueuePool
 
 __all__ = [
     "ActionModel",
@@ -50,8 +62,13 @@ class Base(DeclarativeBase):
     """What all models share."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The columns and their values."""
-        return {column.key: getattr(self, column.key) for column in self.__mapper__.column_attrs}
+        """The documented columns and their values; those that are ours are among them once they were read."""
+        unread = inspect(self).unloaded
+        return {
+            column.key: getattr(self, column.key)
+            for column in self.__mapper__.column_attrs
+            if not (column.deferred and column.key in unread)
+        }
 
     def __repr__(self) -> str:
         key = ", ".join(repr(getattr(self, column.key)) for column in self.__mapper__.primary_key)
@@ -68,6 +85,11 @@ def _float() -> Any:
 
 def _int(**options: Any) -> Any:
     return mapped_column(Integer, **options)
+
+
+def _ours(kind: Any) -> Any:
+    """A column that is not documented. It is read when it is asked for: files of the described system lack it."""
+    return mapped_column(kind, deferred=True)
 
 
 def _simulation(**options: Any) -> Any:
@@ -110,10 +132,14 @@ class Simulation(Base):
     parameters = mapped_column(JSON)
     results_summary = mapped_column(JSON)
     simulation_db_path = _text(255)
-    error = _text(4096)
-    safe_step = _int()
-    provenance = mapped_column(JSON)
+    error = _ours(String(4096))
+    safe_step = _ours(Integer)
+    provenance = _ours(JSON)
     experiment = relationship("ExperimentModel", back_populates="simulations")
+    agents = relationship("AgentModel", viewonly=True, order_by="AgentModel.agent_id")
+    steps = relationship(
+        "SimulationStepModel", viewonly=True, order_by="SimulationStepModel.step_number"
+    )
 
 
 class AgentModel(Base):
@@ -133,6 +159,13 @@ class AgentModel(Base):
     genome_id = _text(64)
     generation = _int()
     action_weights = mapped_column(JSON)
+    states = relationship(
+        "AgentStateModel",
+        primaryjoin="and_(AgentModel.simulation_id == foreign(AgentStateModel.simulation_id), "
+        "AgentModel.agent_id == foreign(AgentStateModel.agent_id))",
+        viewonly=True,
+        order_by="AgentStateModel.step_number",
+    )
 
 
 class AgentStateModel(Base):
@@ -192,7 +225,7 @@ class SimulationStepModel(Base):
     genetic_diversity = _float()
     dominant_genome_ratio = _float()
     resources_consumed = _float()
-    other_metrics = mapped_column(JSON)
+    other_metrics = _ours(JSON)
 
 
 class ActionModel(Base):
@@ -232,8 +265,8 @@ class SimulationConfig(Base):
 
     __tablename__ = "simulation_config"
 
-    config_id = _int(primary_key=True)
     simulation_id = _simulation()
+    config_id = _int(primary_key=True)
     timestamp = _int()
     config_data = _text(4096)
 
@@ -263,5 +296,10 @@ def session_factory(path: str | os.PathLike[str]) -> sessionmaker[Session]:
     sessionmaker
         Call it for a session. ``factory.kw["bind"].dispose()`` lets the file go.
     """
-    uri = f"file:{quote(os.path.abspath(path))}?mode=ro&uri=true"
-    return sessionmaker(bind=create_engine(f"sqlite:///{uri}"))
+    uri = f"file:{quote(os.path.abspath(path))}?mode=ro"
+
+    # An address of SQLAlchemy's takes a "?" of the path for the begin of options.
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+    return sessionmaker(bind=create_engine("sqlite://", creator=connect, poolclass=QueuePool))
