@@ -69,6 +69,9 @@ class Peer:
         """Pack what can be packed."""
         raise NotImplementedError("it has nothing to settle")
 
+    def hurry(self) -> None:
+        """What is logged from now on need not be safe before the store is closed; nothing of it is timed."""
+
     def end(self) -> None:
         """The simulation that was begun is over."""
 

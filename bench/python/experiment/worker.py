@@ -189,6 +189,7 @@ class Phases:
         """What `read` and `compare` read; made once."""
         count, agents, steps = data.SHAPES[shape]
         peer, clock = self.make(self.at(shape)), Clock()
+        peer.hurry()
         for n in range(count):
             peer.begin(data.name(n), data.agents(n, agents))
             peer.log_steps(data.steps(n, agents, steps))
@@ -228,7 +229,9 @@ class Phases:
     def processes(self, _kind):
         """Writers that are begun together, each in a simulation of its own."""
         folder = self.at("processes")
-        self.make(folder).close()
+        peer = self.make(folder)
+        peer.log_steps([])  # of one that logs no steps this tells why
+        peer.close()
         command = [sys.executable, __file__, "writer", self.name, folder]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         writers = [
