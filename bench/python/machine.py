@@ -8,7 +8,8 @@ from pathlib import Path
 
 TICKS = ("duckdb", "pyarrow", "polars", "arcticdb", "chdb", "pandas")
 SERIES = ("PyYAML", "psycopg")
-PACKAGES = ("siltstone", "numpy", "SQLAlchemy", "orjson", "h5py", "zarr", *TICKS, *SERIES)
+EXPERIMENT = ("mlflow-skinny",)
+PACKAGES = ("siltstone", "numpy", "SQLAlchemy", "orjson", "h5py", "zarr", *TICKS, *SERIES, *EXPERIMENT)
 
 
 def facts(scratch: Path) -> dict:

@@ -1,0 +1,193 @@
+"""The experiment store beside its peers from Python: `python experiment/run.py --help`.
+
+Every phase of every repetition runs in a fresh process, the peers taking turns. What comes back must be what was
+logged: another answer is no figure but an error. A phase that takes twenty seconds is not repeated, and a peer that
+cannot do a work says why. The page cache is warm.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from itertools import chain, count
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(1, str(HERE.parent))
+
+import machine
+from data import SHAPES
+from peer import PEERS
+from worker import MISSING
+
+US = "siltstone"
+SLOW_S = 20.0
+FILL = tuple(f"fill:{shape}" for shape in SHAPES)
+# What a phase must find made anew: the folders that it logs to.
+ANEW = {"steps": "steps", "columns": "columns", "real": "real", "memory": "memory"}
+ANEW |= {"processes": "processes"}
+ANEW |= {f"{what}:{kind}": f"{what} {kind}" for what, kind in (
+    ("actions", "details"), ("actions", "plain"), ("metrics", "each"), ("metrics", "many"))}  # fmt: skip
+PHASES = (
+    "steps",
+    "settle",
+    *(phase for phase in ANEW if phase != "steps"),
+    *FILL,
+    "read:10",
+    *(f"compare:{shape}" for shape in SHAPES),
+)
+TITLES = {
+    "steps": "log_step, 100 agents x 1,000 steps, tuples",
+    "columns": "log_step, 100 agents x 1,000 steps, arrays",
+    "real": "log_step, the described system's own three simulations",
+    "actions plain": "log_agent_action, 100,000 one by one",
+    "actions details": "log_agent_action with details, 100,000 one by one",
+    "memory run": "in memory, 100 agents x 1,000 steps",
+    "memory persist": "and kept in a file",
+    "read": "agent_states of one of 10 simulations to pandas",
+    "compare 10 small": "final population and mean reward of each of 10, a tenth of the rows",
+    "compare 10": "final population and mean reward of each of 10",
+    "compare 1000": "final population and mean reward of each of 1,000",
+    "processes": "4 processes, one database, 100 agents x 200 steps each",
+    "metrics many": "10,000 metrics, the way for many",
+    "metrics each": "10,000 metrics, each safe when its call is done",
+}
+SIZED = {
+    "steps": "bytes a row as logged, random floats",
+    "settled": "bytes a row settled, random floats",
+    "real": "bytes a row as logged, real states",
+    "real settled": "bytes a row settled, real states",
+    "actions details": "bytes an action with details",
+    "actions plain": "bytes an action",
+}
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Measure the experiment store and its peers.")
+    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
+    parser.add_argument("--phase", nargs="+", choices=PHASES, default=PHASES, metavar="PHASE")
+    parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
+    parser.add_argument("--minutes", type=float, help="begin no repetition after that time")
+    parser.add_argument("--real", type=Path, help="a database that the described system wrote")
+    parser.add_argument("--name", default="experiment-python", help="RESULTS/<date>-NAME.json")
+    parser.add_argument("--results", type=Path, default=HERE.parent.parent / "results")
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))
+    return parser.parse_args()
+
+
+def child(phase, peer, folder, real):
+    """Run one phase in a process of its own; None if the peer is not installed."""
+    command = [sys.executable, HERE / "worker.py", phase, peer, folder, *([real] if real else [])]
+    environment = os.environ | ENVIRONMENT
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode == MISSING:
+        print(f"left out: {peer}: {done.stderr.strip()}", file=sys.stderr)
+        return None
+    if done.returncode != 0:
+        sys.exit(f"{peer}, {phase}: {done.stdout.strip()} {done.stderr.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def repetition(peer, options, result, over, scratch):
+    """All phases once, but those that are known to be slow, to fail, or to need no second time."""
+    folder = scratch / peer
+    folder.mkdir(exist_ok=True)
+    for phase in options.phase:
+        if phase in over:
+            continue
+        if phase in ANEW:
+            shutil.rmtree(folder / ANEW[phase], ignore_errors=True)
+        measures = child(phase, peer, folder, options.real)
+        for kind in ("error", "cannot"):
+            if (text := measures.pop(kind, None)) is not None:
+                result.setdefault(f"{kind}s", {})[phase] = text
+                over.add(phase)
+        for work, measure in measures.items():
+            result.setdefault(work, []).append(measure)
+        slow = sum(measure["wall_s"] for measure in measures.values()) > SLOW_S
+        # What was settled is settled: it is measured once for each time that it is logged.
+        if slow or phase in FILL or (phase == "settle" and "steps" in over):
+            over.add(phase)
+
+
+def main():
+    options = arguments()
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+        scratch = Path(scratch)
+        record = {"machine": machine.facts(scratch)}
+        about = {}
+        for peer in options.only:
+            if told := child("about", peer, scratch, None):
+                about[peer] = told
+        results, over = {peer: {} for peer in about}, {peer: set() for peer in about}
+        began = time.monotonic()
+        for run in range(options.repeat):
+            if options.minutes and time.monotonic() - began > 60 * options.minutes:
+                break
+            for peer in about:
+                repetition(peer, options, results[peer], over[peer], scratch)
+            print(f"repetition {run + 1} of {options.repeat} is done", file=sys.stderr)
+    record |= {"repeat": options.repeat, "peers": about, "results": results}
+    table(record)
+    print(f"kept as {keep(record, options)}")
+    if results.get(US, {}).get("errors"):
+        sys.exit("Siltstone failed: see above.")
+
+
+def table(record):
+    """One line a work and peer; CPU and wall in ms, rows a second of both, the ratios to Siltstone's."""
+    results = record["results"]
+    for work, title in TITLES.items():
+        print(f"\n{title}")
+        for peer, told in record["peers"].items():
+            if found := results[peer].get(work):
+                print(line(peer, told, found, results.get(US, {}).get(work)))
+    for work, title in SIZED.items():
+        print(f"\n{title}")
+        for peer in record["peers"]:
+            if found := results[peer].get(work):
+                print(f"  {peer:20} {median(m['bytes'] / m['rows'] for m in found):10.1f}")
+    print()
+    for peer, told in record["peers"].items():
+        if told["unfair"]:
+            print(f"* {peer}: {told['unfair']}.")
+        for phase, error in results[peer].get("errors", {}).items():
+            print(f"! {peer}, {phase}: {error}")
+
+
+def line(peer, told, found, ours):
+    def of(key, measures=found):
+        return median(measure[key] for measure in measures)
+
+    rows = of("rows")
+    text = f"  {peer + ' *' * bool(told['unfair']):20}"
+    for label, key in (("CPU", "cpu_s"), ("wall", "wall_s")):
+        ratio = f"{of(key) / of(key, ours):8.2f}x" if ours else f"{'-':>9}"
+        text += f"  {label} {1e3 * of(key):11,.2f} ms {rows / of(key):12,.0f}/s {ratio}"
+    text += f"  +{of('memory_mb'):,.0f} MB  n={len(found)}  survives {told['survives']}"
+    if "slowest_s" in found[0]:
+        text += f"  slowest step {1e3 * of('slowest_s'):,.1f} ms"
+    return text
+
+
+def keep(record, options):
+    """Write the record beside the earlier ones, with a number if its name is taken."""
+    options.results.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    stem = f"{now:%Y-%m-%d}-{options.name}"
+    names = (f"{stem}{number}.json" for number in chain([""], (f"-{n}" for n in count(2))))
+    file = next(file for file in map(options.results.joinpath, names) if not file.exists())
+    with file.open("x") as out:
+        json.dump({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"} | record, out, indent=1)
+    return file
+
+
+if __name__ == "__main__":
+    main()
