@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::clock::now_text;
 use super::config::LoggingConfig;
 use super::context::SimulationContext;
 use super::database::{ExperimentDatabase, SimulationOptions};
-use super::merge::{MergeReport, copy};
+use super::merge::{MergeReport, copy, copy_waiting};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Durability};
 
@@ -94,11 +95,18 @@ impl InMemorySimulationDatabase {
         let status =
             own.database().read(|tx| tx.query_one(sql, [], |row| Ok(row.get::<_, String>(0)?)))?;
         if status.as_deref() == Some("running") {
-            own.end(name, "completed", None, None)?;
+            let sql =
+                "UPDATE simulations SET status = 'completed', end_time = ?1, process_id = NULL";
+            own.database().write(move |tx| tx.execute(sql, [now_text()]))?;
         }
-        self.context.flush_all_buffers()?;
         let target = Database::builder(path).open()?;
         let mut report = MergeReport::default();
+        if let Some(rows) = copy_waiting(&self.context.inner, &target)? {
+            report.copied.push(name.to_owned());
+            report.rows = rows;
+            return Ok(report);
+        }
+        self.context.flush_all_buffers()?;
         copy(own.database(), name, &target, &mut report)?;
         match report.conflicts.first() {
             Some(conflict) => Err(Error::Exists {

@@ -1,6 +1,7 @@
 //! Simulations from file to file.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
@@ -10,15 +11,16 @@ use rusqlite::types::Value as Sql;
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::context::Inner;
 use super::database::{ExperimentDatabase, prepare, simulation};
 use super::read::each_stored;
 use super::record_table;
 use super::runs::Which;
 use super::stored::{StoredRows, Wanted};
 use super::summary::Summary;
-use super::{names, process};
+use super::{names, process, write};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, ReadTx, WriteTx};
+use crate::kernel::{Database, ReadTx, WriteTx, undisturbed};
 
 /// What a merge did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -134,6 +136,40 @@ pub(super) fn copy(
     Ok(())
 }
 
+/// Writes the rows that wait in memory into another file, where that is all of the simulation and the file has none of
+/// its id: how many; else `None`, and nothing is written. They wait as before.
+pub(super) fn copy_waiting(context: &Inner, to: &Database) -> Result<Option<u64>> {
+    let own = context.db().clone();
+    let mut state = context.lock();
+    let sql =
+        "SELECT (SELECT count(*) FROM record_summary) + (SELECT count(*) FROM simulation_array)";
+    let written = own.read(|tx| tx.query_one(sql, [], |row| Ok(row.get::<_, i64>(0)?)))?;
+    if written != Some(0) {
+        return Ok(None);
+    }
+    let shared = Arc::new(Mutex::new(std::mem::take(&mut *state)));
+    let (writing, id, name) = (Arc::clone(&shared), context.id, context.simulation_id.clone());
+    let copied = undisturbed(|| {
+        to.write(move |tx| {
+            prepare(tx)?;
+            if simulation(tx, &name).is_ok() {
+                return Ok(None);
+            }
+            own.read(|from| copy_simulation(from, tx, id, None))?;
+            let new = simulation(tx, &name)?;
+            let state = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let stored = state.names.store(tx, new)?;
+            for buffer in state.tables.iter().filter(|buffer| buffer.rows() > 0) {
+                let table = record_table::define(tx, &buffer.table.schema)?;
+                write::insert(tx, new, &table, buffer, &stored)?;
+            }
+            Ok(Some(state.rows as u64))
+        })
+    });
+    *state = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
+    copied
+}
+
 /// The records that were copied; `None` if the simulation is there and equal.
 fn copy_in(from: &ReadTx<'_>, tx: &mut WriteTx<'_>, name: &str) -> Result<Option<u64>> {
     let id = simulation(from, name)?;
@@ -157,23 +193,8 @@ fn copy_in(from: &ReadTx<'_>, tx: &mut WriteTx<'_>, name: &str) -> Result<Option
             hint: "it was left as it is; delete or rename one of the two",
         });
     }
-    copy_row(
-        from,
-        tx,
-        "experiments",
-        "experiment_id IN (SELECT experiment_id FROM simulations WHERE id = ?1)",
-        id,
-        &[],
-    )?;
     let crashed = is_dead.then(|| Sql::Text("crashed".into()));
-    copy_row(
-        from,
-        tx,
-        "simulations",
-        "id = ?1",
-        id,
-        &[("id", Some(Sql::Null)), ("process_id", Some(Sql::Null)), ("status", crashed)],
-    )?;
+    copy_simulation(from, tx, id, crashed)?;
     let new = simulation(tx, name)?;
     copy_row(
         from,
@@ -206,6 +227,19 @@ fn copy_in(from: &ReadTx<'_>, tx: &mut WriteTx<'_>, name: &str) -> Result<Option
         summary.store(tx, new, &own)?;
     }
     Ok(Some(rows))
+}
+
+/// Copies what is known of a simulation, and its experiment.
+fn copy_simulation(
+    from: &ReadTx<'_>,
+    tx: &WriteTx<'_>,
+    id: i64,
+    status: Option<Sql>,
+) -> Result<()> {
+    let of_it = "experiment_id IN (SELECT experiment_id FROM simulations WHERE id = ?1)";
+    copy_row(from, tx, "experiments", of_it, id, &[])?;
+    let own = [("id", Some(Sql::Null)), ("process_id", Some(Sql::Null)), ("status", status)];
+    copy_row(from, tx, "simulations", "id = ?1", id, &own)
 }
 
 /// Copies rows of a table of both files, with some columns set to something else.
@@ -271,8 +305,7 @@ fn digest(tx: &ReadTx<'_>, id: i64) -> Result<u128> {
         let mut rows = 0;
         each_stored(tx, id, &table, &Wanted::all(&table), None, |part: StoredRows| {
             rows += part.len();
-            let [steps, numbers]: [ArrayRef; 2] =
-                [std::sync::Arc::new(part.steps), std::sync::Arc::new(part.rows)];
+            let [steps, numbers]: [ArrayRef; 2] = [Arc::new(part.steps), Arc::new(part.rows)];
             let arrays = [&steps, &numbers].into_iter().chain(part.columns.iter().flatten());
             columns.iter_mut().zip(arrays).for_each(|(digest, array)| add(digest, array));
             Ok(())

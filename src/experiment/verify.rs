@@ -1,11 +1,15 @@
 //! The store's own checks of a file.
 
-use arrow_array::Array;
+use std::collections::HashMap;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, Int64Array};
 
 use super::record_table::{self, RecordTable, hot};
 use super::records::stored_array;
 use super::schema::Storage;
-use super::stored::{Wanted, blocks, read_block};
+use super::stored::{StoredRows, Wanted, blocks, read_block};
 use super::summary::Summary;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
@@ -94,12 +98,21 @@ fn count(
     let sql = format!("SELECT count(*) FROM {} WHERE simulation = ?1", hot(&table.schema.name));
     let mut rows: i64 = tx.query_one(&sql, [id], |row| Ok(row.get(0)?))?.unwrap_or(0);
     let wanted = Wanted::all(table).columns;
+    let mut known = None;
     for block in blocks(tx, id, table, i64::MIN, i64::MAX)? {
         rows += block.rows as i64;
         report.checksums += 2 + wanted.len() as u64;
         let place = format!("block {} of {:?} of simulation {name:?}", block.id, table.schema.name);
         match read_block(tx, table, block, &wanted) {
             Ok(found) => {
+                let known = match &mut known {
+                    Some(known) => known,
+                    None => known.insert(super::names::load(tx, id)?),
+                };
+                let nameless = nameless(table, &found, known);
+                if nameless > 0 {
+                    report.find(&place, format!("{nameless} of its items have no name"));
+                }
                 let sql = "SELECT first_step, last_step FROM record_block WHERE id = ?1";
                 let says = tx.query_one(sql, [block.id], |row| {
                     Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
@@ -121,4 +134,16 @@ fn count(
         report.find(place, format!("{rows} rows are there, and {} should be", summary.rows));
     }
     Ok(())
+}
+
+/// How many numbers of names in a block are those of no name.
+fn nameless(table: &RecordTable, rows: &StoredRows, known: &HashMap<i64, String>) -> usize {
+    let is_name = |i: usize| table.schema.columns[i].kind.storage() == Storage::Name;
+    let missing = |numbers: &Int64Array| {
+        numbers.iter().flatten().filter(|number| !known.contains_key(number)).count()
+    };
+    let keys = table.schema.key.filter(|key| is_name(*key)).map_or(0, |_| missing(&rows.rows));
+    let columns = table.schema.stored().zip(&rows.columns).filter(|((i, _), _)| is_name(*i));
+    let columns = columns.filter_map(|(_, column)| column.as_ref());
+    keys + columns.map(|column| missing(column.as_primitive::<Int64Type>())).sum::<usize>()
 }

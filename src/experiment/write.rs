@@ -30,7 +30,7 @@ pub(super) fn write(
     let stored = names.store(tx, simulation)?;
     clear_logged(tx, simulation, logged_steps, tables)?;
     for buffer in tables.iter().filter(|buffer| buffer.rows() > 0) {
-        insert(tx, simulation, buffer, &stored)?;
+        insert(tx, simulation, &buffer.table, buffer, &stored)?;
     }
     Ok(stored)
 }
@@ -96,14 +96,14 @@ fn last_step(tx: &ReadTx<'_>, simulation: i64, table: &RecordTable) -> Result<Op
     Ok(tx.query_one(&sql, (simulation, table.id), |row| Ok(row.get(0)?))?.flatten())
 }
 
-/// Inserts the rows of one table.
+/// Inserts the rows of one table, of this file or of another that has the table too.
 pub(super) fn insert(
     tx: &WriteTx<'_>,
     simulation: i64,
+    table: &RecordTable,
     buffer: &TableBuffer,
     stored: &[i64],
 ) -> Result<()> {
-    let table = &buffer.table;
     let mut summary = Summary::load(tx, simulation, table)?;
     let order = buffer.ordered(stored, summary.next_row);
     let first = order.iter().map(|(step, ..)| *step).min().expect("there are rows");

@@ -22,7 +22,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A pause before the next try, longer after more tries and never the same for two processes. The
 /// caller is asked whether to give up: see [`is_busy`].
 pub(super) fn pause(tries: u32) {
-    let base_us = 50u64 << tries.min(7); // 50 us to 6.4 ms
+    // From 50 us to 6.4 ms, twice as long after two tries: a write takes a tenth of a millisecond as a rule, and
+    // whoever waits for long is passed by all who have just come.
+    let base_us = 50u64 << (tries / 2).min(7);
     let jitter = Instant::now().elapsed().as_nanos() as u64
         ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         ^ u64::from(tries).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -413,3 +413,19 @@ fn simulations_are_exported_by_folders() {
         Err(Error::Exists { .. })
     ));
 }
+
+/// Goal: the last step that is safe is one that was logged as a step, not one of which only a metric is there.
+#[test]
+fn a_metric_alone_makes_no_step_safe() {
+    let folder = temporary();
+    let db = sweep(&folder.path().join("a.db"), "exp", 1);
+    let sim = db.resume("exp_0", None, LoggingConfig::default()).unwrap();
+    sim.log_metric("loss", 0.5, Some(50)).unwrap();
+    sim.flush_all_buffers().unwrap();
+    let last = |name: &str| db.simulations(Which::Ids(&[name])).unwrap()[0].last_step;
+    assert_eq!(last("exp_0"), Some(9));
+    let only = db.create_simulation_context("metrics", Default::default()).unwrap();
+    only.log_metric("loss", 0.5, Some(7)).unwrap();
+    only.flush_all_buffers().unwrap();
+    assert_eq!(last("metrics"), Some(7), "where there are no steps, it is that of all records");
+}
