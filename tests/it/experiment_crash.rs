@@ -253,19 +253,19 @@ fn files_that_do_not_fit_are_refused() {
             .records("s", "agent_states", &Selection::all())
             .is_err()
     );
-    let lost = copy("lost.db");
-    edit(
-        &lost,
-        "DELETE FROM record_block WHERE id = 1; DELETE FROM simulation_name WHERE name = '3'",
-    );
-    assert!(
-        ExperimentDatabase::open_read_only(&lost)
-            .unwrap()
-            .database()
-            .verify()
-            .unwrap()
-            .findings
-            .len()
-            >= 2
-    );
+    for (n, loss) in [
+        "DELETE FROM record_block WHERE id = 1",
+        "DELETE FROM simulation_name WHERE name = '3'",
+        "DELETE FROM record_column WHERE id = 130",
+        "UPDATE record_block SET last_step = 3 WHERE id = 1",
+        "UPDATE record_summary SET rows = 7 WHERE rows = 50",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let lost = copy(&format!("lost_{n}.db"));
+        edit(&lost, loss);
+        let found = ExperimentDatabase::open_read_only(&lost).unwrap().database().verify().unwrap();
+        assert!(!found.is_ok(), "{loss}");
+    }
 }
