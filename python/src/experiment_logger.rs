@@ -13,7 +13,11 @@ use siltstone::experiment::{
 use crate::arrays_in::to_array;
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py, wrong_type};
-use crate::record_cells::{Held, batch, cell, held, id, to_json};
+use crate::experiment_rows::{
+    AGENT, RESOURCE, cells, cells_of, is_table, items, metrics, number, position, step, tuples,
+    with_field,
+};
+use crate::record_cells::{batch, id, to_json};
 
 /// When rows go into the file, as Python has it.
 pub(crate) fn logging(
@@ -58,91 +62,6 @@ impl Drop for DataLogger {
             std::mem::forget(self.inner.clone());
         }
     }
-}
-
-/// Rows as tuples of `N`.
-fn tuples<'py, const N: usize>(
-    what: &str,
-    rows: &Bound<'py, PyAny>,
-    columns: [&str; N],
-) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-    let mut out = Vec::with_capacity(rows.len().unwrap_or(0));
-    for row in rows.try_iter()? {
-        let row = row?;
-        let tuple = match row.cast_into_exact::<PyTuple>() {
-            Ok(tuple) => tuple,
-            Err(other) => {
-                let row = other.into_inner();
-                let items = row.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>);
-                PyTuple::new(rows.py(), items.map_err(|_| wrong_type(what, "tuples", &row))?)?
-            }
-        };
-        if tuple.len() != N {
-            let expected = format!("{N} values a row: {}", columns.join(", "));
-            return Err(invalid(what, &expected, tuple.len().to_string()));
-        }
-        out.push(tuple);
-    }
-    Ok(out)
-}
-
-/// The items of rows, which hold them.
-fn items<'a, 'py, const N: usize>(
-    rows: &'a [Bound<'py, PyTuple>],
-) -> PyResult<Vec<[Borrowed<'a, 'py, PyAny>; N]>> {
-    let item = |row: &'a Bound<'py, PyTuple>, i| row.get_borrowed_item(i);
-    let array = |row| -> PyResult<[_; N]> {
-        let mut items = [item(row, 0)?; N];
-        for (i, place) in items.iter_mut().enumerate().skip(1) {
-            *place = item(row, i)?;
-        }
-        Ok(items)
-    };
-    rows.iter().map(array).collect()
-}
-
-fn cells<'a, const N: usize>(
-    columns: [&str; N],
-    items: &'a [[Borrowed<'_, '_, PyAny>; N]],
-) -> PyResult<Vec<[Cell<'a>; N]>> {
-    let row = |items: &'a [Borrowed<'_, '_, PyAny>; N]| {
-        let mut out = [Cell::Null; N];
-        for ((out, item), column) in out.iter_mut().zip(items).zip(columns) {
-            *out = cell(column, item)?;
-        }
-        Ok(out)
-    };
-    items.iter().map(row).collect()
-}
-
-const AGENT: [&str; 10] = [
-    "agent_id",
-    "position_x",
-    "position_y",
-    "resource_level",
-    "current_health",
-    "starting_health",
-    "starvation_counter",
-    "is_defending",
-    "total_reward",
-    "age",
-];
-const RESOURCE: [&str; 4] = ["resource_id", "amount", "position_x", "position_y"];
-
-/// The metrics of a step: names and values.
-fn metrics<'py>(metrics: Option<&Bound<'py, PyDict>>) -> PyResult<Vec<(String, Held<'py>)>> {
-    let Some(metrics) = metrics else { return Ok(Vec::new()) };
-    let mut out = Vec::with_capacity(metrics.len());
-    for (name, value) in metrics.iter() {
-        let name: String = name.extract()?;
-        let value = held(&name, &value)?;
-        out.push((name, value));
-    }
-    Ok(out)
-}
-
-fn is_table(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(value.is_instance_of::<PyDict>() || value.hasattr("__arrow_c_stream__")?)
 }
 
 #[pymethods]
@@ -201,7 +120,7 @@ impl DataLogger {
         agent_id: &Bound<'_, PyAny>,
         birth_time: i64,
         agent_type: &str,
-        position: (f64, f64),
+        position: &Bound<'_, PyAny>,
         initial_resources: f64,
         starting_health: f64,
         genome_id: Option<&Bound<'_, PyAny>>,
@@ -215,7 +134,7 @@ impl DataLogger {
             agent_id: id("agent_id", agent_id, own)?,
             birth_time,
             agent_type,
-            position,
+            position: self::position(position)?,
             initial_resources,
             starting_health,
             genome_id: genome_id.map(|g| id("genome_id", g, genome)).transpose()?,
@@ -261,7 +180,7 @@ impl DataLogger {
                 text(field("agent_id")?, "agent_id")?,
                 field("birth_time")?.extract::<i64>()?,
                 text(field("agent_type")?, "agent_type")?,
-                field("position")?.extract::<(f64, f64)>()?,
+                self::position(&field("position")?)?,
                 field("initial_resources")?.extract::<f64>()?,
                 field("starting_health")?.extract::<f64>()?,
                 (genome, generation, weights),
@@ -375,9 +294,9 @@ impl DataLogger {
         py: Python<'_>,
         resource_id: &Bound<'_, PyAny>,
         initial_amount: f64,
-        position: (f64, f64),
+        position: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let sim = self.get()?;
+        let (sim, position) = (self.get()?, self::position(position)?);
         let mut digits = String::new();
         let resource = id("resource_id", resource_id, &mut digits)?;
         py.detach(|| sim.log_resource(resource, initial_amount, position)).map_err(to_py)
@@ -582,40 +501,4 @@ impl DataLogger {
         let sim = self.get()?;
         py.detach(|| sim.fail(error)).map_err(to_py)
     }
-}
-
-fn cells_of<'a>(values: &'a [(String, Held<'_>)]) -> PyResult<Vec<(&'a str, Cell<'a>)>> {
-    values.iter().map(|(name, value)| Ok((name.as_str(), value.cell()?))).collect()
-}
-
-/// A number, or nothing.
-fn number(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
-    Ok(match cell(what, value)? {
-        Cell::Null => None,
-        Cell::Float(x) => Some(x),
-        Cell::Int(n) => Some(n as f64),
-        Cell::Bool(b) => Some(f64::from(u8::from(b))),
-        Cell::Text(_) => return Err(wrong_type(what, "a number", value)),
-    })
-}
-
-fn step(value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    match cell("step_number", value)? {
-        Cell::Int(n) => Ok(n),
-        Cell::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Ok(x as i64),
-        _ => Err(wrong_type("step_number", "an integer", value)),
-    }
-}
-
-/// A JSON object with one more field; a text that is no object is kept in the field `details`.
-fn with_field(details: Option<String>, name: &str, value: &str) -> PyResult<String> {
-    let inner = match &details {
-        None => String::new(),
-        Some(text) => match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
-            Some(inner) => inner.to_owned(),
-            None => format!("\"details\": {text}"),
-        },
-    };
-    let comma = if inner.is_empty() { "" } else { ", " };
-    Ok(format!("{{{inner}{comma}\"{name}\": {value}}}"))
 }

@@ -17,6 +17,7 @@ mod errors;
 mod experiment_database;
 mod experiment_logger;
 mod experiment_reads;
+mod experiment_rows;
 mod initial;
 mod query;
 mod record_cells;

@@ -161,7 +161,11 @@ def test_a_step_that_is_logged_again_replaces_and_equal_ids_of_two_simulations_a
 
 
 def test_an_agent_dies_and_its_state_is_changed(db, sim):
-    sim.log_agent("a", 0, "system", (0.0, 0.0), 5.0, 100.0)
+    sim.log_agent("a", 0, "system", np.array([1.0, 2.0, 3.0]), np.float32(5.0), 100)
+    sim.log_resource("r", 1, [3, 4])
+    assert db.query("SELECT position_y FROM agents UNION ALL SELECT position_y FROM resource_states").rows == [(2.0,), (4.0,)]
+    with pytest.raises(SiltstoneError, match="position"):
+        sim.log_agent("a", 0, "system", (1.0,), 5.0, 100.0)
     sim.update_agent_death("a", 12, "combat")
     sim.update_agent_state("a", 3, {"position": (4.0, 5.0), "current_health": 7.0})
     sim.flush_all_buffers()
@@ -305,6 +309,64 @@ def test_what_a_run_was_is_known_without_its_secrets(tmp_path):
         assert f'"{key}"' in facts
 
 
+def test_the_state_of_the_code_is_known(tmp_path):
+    def git(*args):
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        return subprocess.run(["git", *identity, *args], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    try:
+        git("init", "-q")
+    except FileNotFoundError:
+        pytest.skip("there is no git")
+    (tmp_path / "model.py").write_text("x = 1")
+    git("add", "model.py")
+    git("commit", "-q", "-m", "first")
+    text = """
+        import os, sys
+        os.chdir(sys.argv[1])
+        from siltstone.experiment import ExperimentDatabase
+        with ExperimentDatabase("a.db") as db:
+            db.create_simulation_context(sys.argv[2])
+            code = db.simulations([sys.argv[2]])[0].provenance["code"]
+            print(code["commit"], code["clean"])
+    """
+    commit = git("rev-parse", "HEAD").strip()
+    assert script(text, tmp_path, "a").communicate()[0] == f"{commit} True\n"
+    (tmp_path / "model.py").write_text("x = 2")
+    assert script(text, tmp_path, "b").communicate()[0] == f"{commit} False\n"
+
+
+def test_a_validation_is_about_one_simulation(tmp_path):
+    from siltstone.experiment import compare_simulations, validate_simulation_database
+
+    with ExperimentDatabase(tmp_path / "a.db", "e") as db:
+        for name in ("whole", "holed"):
+            with db.create_simulation_context(name, {"name": name}) as sim:
+                sim.log_agent("a", 0, "system", (0.0, 0.0), 5.0, 100.0)
+                for step in range(6):
+                    if name == "whole" or step not in (2, 3):
+                        sim.log_step(step, [agent("a", step)], [], {"total_agents": 1 if name == "whole" else 7})
+        less = compare_simulations(db, "whole", "holed")
+        assert less["metrics"]["total_agents"]["mean_difference"] == 6
+        assert less["parameters"] == {"name": ("whole", "holed")}
+    assert validate_simulation_database(tmp_path / "a.db", "whole").is_clean
+    report = validate_simulation_database(tmp_path / "a.db", "holed")
+    assert [r.name for r in report.results if not r.passed] == ["population_consistency", "step_continuity"]
+    assert (report.error_count, report.warning_count) == (0, 2)
+    assert "first holed, 1" in report.get_summary()
+    assert not validate_simulation_database(tmp_path / "a.db").is_clean
+    with pytest.raises(NotFoundError):
+        validate_simulation_database(tmp_path / "a.db", "nobody")
+
+
+def test_a_completed_simulation_settles_if_asked(tmp_path):
+    with ExperimentDatabase(tmp_path / "a.db", "e", settle_when_completed=True) as db:
+        with db.create_simulation_context("s") as sim:
+            sim.log_step(0, [agent("a")])
+        assert db.query("SELECT count(*) FROM agent_states_hot").rows == [(0,)]
+        assert len(sim.agent_states().to_pandas()) == 1
+
+
 # -- several processes -------------------------------------------------------------------------------
 
 WRITER = """
@@ -436,6 +498,45 @@ def test_a_database_of_the_described_system_is_taken_over(tmp_path, shared):
             sql = f"SELECT {', '.join(columns)} FROM {table}"
             assert sorted(db.query(sql).rows, key=repr) == sorted(old.execute(sql).fetchall(), key=repr), table
     assert import_described([source], tmp_path / "new.db")[0].skipped == ["sim_000", "sim_001", "sim_002"]
+
+
+def test_plain_sqlite_reads_the_documented_tables(tmp_path, shared):
+    import json
+
+    expected = json.loads((shared / "data" / "experiment" / "expected.json").read_text())
+    import_described([shared / "data" / "experiment" / "agents.db"], tmp_path / "new.db")
+    with sqlite3.connect(tmp_path / "new.db") as plain:
+        for name, facts in expected["simulations"].items():
+
+            def one(sql, name=name):
+                return plain.execute(sql, {"sim": name}).fetchone()
+
+            for table, rows in facts["rows"].items():
+                assert one(f"SELECT count(*) FROM {table} WHERE simulation_id = :sim") == (rows,)
+            states = facts["states_agg"]
+            found = one(
+                "SELECT avg(current_health), min(resource_level), max(resource_level), sum(total_reward), max(age) "
+                "FROM agent_states WHERE simulation_id = :sim"
+            )
+            named = ("avg_current_health", "min_resource_level", "max_resource_level", "sum_total_reward", "max_age")
+            assert found == pytest.approx([states[name] for name in named])
+            last = one(
+                "SELECT total_agents, agent_type_counts FROM simulation_steps WHERE simulation_id = :sim "
+                "ORDER BY step_number DESC LIMIT 1"
+            )
+            assert last == (facts["final_step"]["total_agents"], facts["final_step"]["agent_type_counts"])
+            kinds = plain.execute(
+                "SELECT action_type, count(*) FROM agent_actions WHERE simulation_id = ? GROUP BY 1", (name,)
+            )
+            assert dict(kinds) == facts["actions_by_type"]
+            causes = plain.execute(
+                "SELECT cause, count(*) FROM health_incidents WHERE simulation_id = ? GROUP BY 1", (name,)
+            )
+            assert dict(causes) == facts["health_causes"]
+        plan = plain.execute(
+            "EXPLAIN QUERY PLAN SELECT * FROM agent_states WHERE simulation_id = 'sim_001' AND step_number = 5"
+        ).fetchall()
+        assert any("SEARCH h USING PRIMARY KEY (simulation=? AND step=?)" in row[-1] for row in plan), plan
 
 
 def test_files_are_merged_split_and_exported(sweep, tmp_path):

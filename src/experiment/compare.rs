@@ -230,8 +230,7 @@ fn metric_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
     // Those of blocks have no index by name.
     if let Some(table) = record_table::find(tx, "simulation_metrics")? {
         let mut numbers = BTreeSet::new();
-        let columns = vec![false; table.schema.stored().count()];
-        let wanted = super::stored::Wanted { first: 0, last: i64::MAX, columns: columns.clone() };
+        let wanted = super::stored::Wanted::places(&table);
         for block in super::stored::blocks(tx, simulation, &table, 0, i64::MAX)? {
             let rows = super::stored::read_block(tx, &table, block, &wanted.columns)?;
             numbers.extend(rows.rows.values().iter().copied());

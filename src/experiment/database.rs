@@ -270,6 +270,7 @@ impl ExperimentDatabase {
         let known = *lock(&self.handle.core.process);
         let (id, process) = self.database().write(move |tx| {
             prepare(tx)?;
+            process::mark_dead(tx)?;
             let id = simulation(tx, &name)?;
             let sql = "SELECT process_id FROM simulations WHERE id = ?1 AND status = 'running'";
             let holder: Option<i64> = tx.query_one(sql, [id], |row| Ok(row.get(0)?))?.flatten();

@@ -150,6 +150,7 @@ impl ExperimentDatabase {
         let name = simulation_id.to_owned();
         self.database().write(move |tx| {
             super::database::prepare(tx)?;
+            process::mark_dead(tx)?;
             let id = simulation(tx, &name)?;
             let sql = "SELECT 1 FROM simulations WHERE id = ?1 AND status = 'running' AND process_id IS NOT NULL";
             if tx.query_one(sql, [id], |_| Ok(()))?.is_some() {

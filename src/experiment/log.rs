@@ -403,9 +403,8 @@ fn last_step(
     key: i64,
 ) -> Result<Option<i64>> {
     let mut last = None;
-    let columns = vec![false; table.schema.stored().count()];
-    let wanted = Wanted { first: 0, last: i64::MAX, columns };
-    read::each_stored(tx, simulation, table, &wanted, Some(key), |rows: StoredRows| {
+    let wanted = Wanted { key: Some(key), ..Wanted::places(table) };
+    read::each_stored(tx, simulation, table, &wanted, |rows: StoredRows| {
         last = last.max(rows.steps.values().iter().copied().max());
         Ok(())
     })?;

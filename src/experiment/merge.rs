@@ -220,7 +220,7 @@ fn copy_in(from: &ReadTx<'_>, tx: &mut WriteTx<'_>, name: &str) -> Result<Option
         }
         let own = record_table::define(tx, &table.schema)?;
         let writer: &WriteTx<'_> = tx;
-        each_stored(from, id, &table, &Wanted::all(&table), None, |part: StoredRows| {
+        each_stored(from, id, &table, &Wanted::all(&table), |part: StoredRows| {
             rows += part.len() as u64;
             part.insert(writer, new, &own)
         })?;
@@ -303,7 +303,7 @@ fn digest(tx: &ReadTx<'_>, id: i64) -> Result<u128> {
     for table in tables {
         let mut columns: Vec<Xxh3> = vec![Xxh3::new(); table.schema.stored().count() + 2];
         let mut rows = 0;
-        each_stored(tx, id, &table, &Wanted::all(&table), None, |part: StoredRows| {
+        each_stored(tx, id, &table, &Wanted::all(&table), |part: StoredRows| {
             rows += part.len();
             let [steps, numbers]: [ArrayRef; 2] = [Arc::new(part.steps), Arc::new(part.rows)];
             let arrays = [&steps, &numbers].into_iter().chain(part.columns.iter().flatten());

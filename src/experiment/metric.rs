@@ -8,9 +8,9 @@ use arrow_array::types::{Float64Type, Int64Type};
 
 use super::names;
 use super::read::each_stored;
-use super::record_table::{self, RecordTable};
+use super::record_table::{self, RecordTable, hot};
 use super::schema::Storage;
-use super::stored::{StoredRows, Wanted};
+use super::stored::{StoredRows, Wanted, blocks};
 use super::summary::{Sum, Summary};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
@@ -141,7 +141,16 @@ impl Source {
                 Some(step) => self.at_step(tx, simulation, step),
                 None => Ok(None),
             },
-            Source::Metric(..) => Ok(self.series(tx, simulation)?.last().map(|(_, value)| *value)),
+            Source::Metric(table, name) => {
+                let Some(key) = names::find(tx, simulation, name)? else { return Ok(None) };
+                if !blocks(tx, simulation, table, 0, i64::MAX)?.is_empty() {
+                    return Ok(self.series(tx, simulation)?.last().map(|(_, value)| *value));
+                }
+                let hot = hot(&table.schema.name);
+                let sql = format!("SELECT max(step) FROM {hot} WHERE simulation = ?1 AND row = ?2");
+                let last = tx.query_one(&sql, (simulation, key), |row| Ok(row.get(0)?))?.flatten();
+                last.map_or(Ok(None), |step| self.at_step(tx, simulation, step))
+            }
         }
     }
 
@@ -205,12 +214,11 @@ impl Source {
                 None => return Ok(()),
             },
         };
-        let mut columns = vec![false; table.schema.stored().count()];
-        columns[place] = true;
-        let wanted = Wanted { first, last, columns };
+        let mut wanted = Wanted { first, last, key, ..Wanted::places(table) };
+        wanted.columns[place] = true;
         let is_int =
             table.schema.stored().nth(place).map(|(_, c)| c.kind.storage()) == Some(Storage::Int);
-        each_stored(tx, simulation, table, &wanted, key, |rows: StoredRows| {
+        each_stored(tx, simulation, table, &wanted, |rows: StoredRows| {
             let column = rows.columns[place].as_ref().expect("it was asked for");
             for i in (0..rows.len()).filter(|i| column.is_valid(*i)) {
                 let value = match is_int {

@@ -11,9 +11,9 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::names;
-use super::record_table::RecordTable;
+use super::record_table::{RecordTable, hot};
 use super::schema::{ColumnType, Shape, Storage};
-use super::stored::{StoredRows, Wanted, blocks, damaged, each_hot, read_block};
+use super::stored::{BlockPlace, StoredRows, Wanted, blocks, damaged, each_hot, read_block};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -66,8 +66,6 @@ struct Plan {
     columns: Vec<usize>,
     wanted: Wanted,
     schema: SchemaRef,
-    /// The number of the key in the file, if one is asked for.
-    key: Option<i64>,
 }
 
 fn plan(
@@ -109,9 +107,10 @@ fn plan(
     let wanted = Wanted {
         first: selection.first.unwrap_or(0),
         last: selection.last.unwrap_or(i64::MAX),
+        key,
         columns: stored,
     };
-    Ok(Some(Plan { schema: arrow_schema(table, &columns), columns, wanted, key }))
+    Ok(Some(Plan { schema: arrow_schema(table, &columns), columns, wanted }))
 }
 
 fn arrow_schema(table: &RecordTable, columns: &[usize]) -> SchemaRef {
@@ -140,7 +139,7 @@ pub(super) fn each_batch(
             true => names::load(tx, simulation)?,
             false => HashMap::new(),
         };
-    each_stored(tx, simulation, table, &plan.wanted, plan.key, |rows| {
+    each_stored(tx, simulation, table, &plan.wanted, |rows| {
         for from in (0..rows.len()).step_by(BATCH_ROWS) {
             let part = rows.slice(from, BATCH_ROWS.min(rows.len() - from));
             each(to_batch(table, &plan, &part, &names)?)?;
@@ -150,52 +149,35 @@ pub(super) fn each_batch(
     Ok(plan.schema)
 }
 
-/// Stored rows of blocks and of the hot table in their order.
+/// Stored rows of blocks and of the hot table in their order. They are in memory all at once only if blocks and rows have
+/// to be put in order.
 pub(super) fn each_stored(
     tx: &ReadTx<'_>,
     simulation: i64,
     table: &RecordTable,
     wanted: &Wanted,
-    key: Option<i64>,
     mut each: impl FnMut(StoredRows) -> Result<()>,
 ) -> Result<()> {
     let places = blocks(tx, simulation, table, wanted.first, wanted.last)?;
-    if places.is_empty() {
-        return each_hot(tx, simulation, table, wanted, BATCH_ROWS, |rows| {
-            each(only(rows, wanted, key)?)
-        });
-    }
-    let mut last: Option<(i64, i64)> = None;
-    let mut parts = Vec::new();
-    let mut is_sorted = table.schema.shape != Shape::Series;
-    let mut look_at = |rows: &StoredRows| {
-        let place = |i: usize| (rows.steps.value(i), rows.rows.value(i));
-        if rows.len() > 0 {
-            is_sorted &= last.is_none_or(|last| last < place(0));
-            last = Some(place(rows.len() - 1));
-        }
-    };
-    for block in places {
+    let read = |block: BlockPlace| {
         let rows = read_block(tx, table, block, &wanted.columns)?;
         if rows.columns.iter().flatten().any(|column| column.len() != rows.len()) {
-            return Err(damaged(format!(
-                "the columns of block {} are of different lengths",
-                block.id
-            )));
+            let why = format!("the columns of block {} are of different lengths", block.id);
+            return Err(damaged(why));
         }
-        let rows = only(rows, wanted, key)?;
-        look_at(&rows);
-        parts.push(rows);
+        only(rows, wanted)
+    };
+    if follow(tx, simulation, table, &places)? {
+        for block in places {
+            each(read(block)?)?;
+        }
+        return each_hot(tx, simulation, table, wanted, BATCH_ROWS, each);
     }
+    let mut parts = places.into_iter().map(read).collect::<Result<Vec<_>>>()?;
     each_hot(tx, simulation, table, wanted, BATCH_ROWS, |rows| {
-        let rows = only(rows, wanted, key)?;
-        look_at(&rows);
         parts.push(rows);
         Ok(())
     })?;
-    if is_sorted {
-        return parts.into_iter().try_for_each(each);
-    }
     let rows = StoredRows::concat(&parts)?;
     let mut order: Vec<u64> = (0..rows.len() as u64).collect();
     let (steps, numbers) = (rows.steps.values(), rows.rows.values());
@@ -206,11 +188,27 @@ pub(super) fn each_stored(
     each(take(&rows, &UInt64Array::from(order))?)
 }
 
+/// Whether these blocks follow one another, and rows follow the blocks.
+fn follow(
+    tx: &ReadTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    places: &[BlockPlace],
+) -> Result<bool> {
+    let Some(last) = places.last() else { return Ok(true) };
+    if table.schema.shape == Shape::Series || !places.is_sorted_by(|a, b| a.steps.1 <= b.steps.0) {
+        return Ok(false);
+    }
+    let hot = hot(&table.schema.name);
+    let sql = format!("SELECT 1 FROM {hot} WHERE simulation = ?1 AND step <= ?2 LIMIT 1");
+    Ok(tx.query_one(&sql, (simulation, last.steps.1), |_| Ok(()))?.is_none())
+}
+
 /// The rows that are asked for.
-fn only(rows: StoredRows, wanted: &Wanted, key: Option<i64>) -> Result<StoredRows> {
+fn only(rows: StoredRows, wanted: &Wanted) -> Result<StoredRows> {
     let fits = |i: usize| {
         (wanted.first..=wanted.last).contains(&rows.steps.value(i))
-            && key.is_none_or(|key| key == rows.rows.value(i))
+            && wanted.key.is_none_or(|key| key == rows.rows.value(i))
     };
     let chosen: Vec<u64> = (0..rows.len()).filter(|i| fits(*i)).map(|i| i as u64).collect();
     if chosen.len() == rows.len() { Ok(rows) } else { take(&rows, &UInt64Array::from(chosen)) }

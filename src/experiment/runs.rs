@@ -74,7 +74,18 @@ impl ExperimentDatabase {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn simulations(&self, which: Which<'_>) -> Result<Vec<SimulationInfo>> {
-        self.read(|tx| self.chosen(tx, which)?.into_iter().map(|(id, _)| info(tx, id)).collect())
+        self.read(|tx| {
+            // Whoever can write marks them; who only reads sees it too.
+            let dead: HashSet<i64> = process::dead(tx)?.into_iter().map(|(id, ..)| id).collect();
+            let told = |id| -> Result<SimulationInfo> {
+                let mut info = info(tx, id)?;
+                if dead.contains(&id) {
+                    info.status = "crashed".into();
+                }
+                Ok(info)
+            };
+            self.chosen(tx, which)?.into_iter().map(|(id, _)| told(id)).collect()
+        })
     }
 
     /// The numbers and names of the simulations that are meant.

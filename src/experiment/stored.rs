@@ -216,13 +216,21 @@ impl StoredRows {
 pub(super) struct Wanted {
     pub(super) first: i64,
     pub(super) last: i64,
+    /// The key, if only its rows are read.
+    pub(super) key: Option<i64>,
     /// By the stored columns.
     pub(super) columns: Vec<bool>,
 }
 
 impl Wanted {
     pub(super) fn all(table: &RecordTable) -> Self {
-        Wanted { first: 0, last: i64::MAX, columns: vec![true; table.schema.stored().count()] }
+        Wanted { columns: vec![true; table.schema.stored().count()], ..Wanted::places(table) }
+    }
+
+    /// Steps and rows alone.
+    pub(super) fn places(table: &RecordTable) -> Self {
+        let columns = vec![false; table.schema.stored().count()];
+        Wanted { first: 0, last: i64::MAX, key: None, columns }
     }
 }
 
@@ -288,12 +296,16 @@ pub(super) fn each_hot(
         sql.push_str(&quoted(&stored[*i].name));
     }
     sql.push_str(&format!(
-        " FROM {} WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY {}",
+        " FROM {} WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3{} ORDER BY {}",
         hot(&table.schema.name),
+        if wanted.key.is_some() { " AND row = ?4" } else { "" },
         order(table.schema.shape)
     ));
     let mut statement = tx.prepare(&sql)?;
-    let mut found = statement.query((simulation, wanted.first, wanted.last))?;
+    let mut found = match wanted.key {
+        Some(key) => statement.query((simulation, wanted.first, wanted.last, key))?,
+        None => statement.query((simulation, wanted.first, wanted.last))?,
+    };
     loop {
         let (mut steps, mut rows) = (Vec::new(), Vec::new());
         let mut builders: Vec<Builder> = chosen.iter().map(|i| Builder::new(stored[*i])).collect();
@@ -349,6 +361,8 @@ pub(super) const BLOCK_COLUMNS: i64 = 128;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BlockPlace {
     pub(super) id: i64,
+    /// Its first and last step.
+    pub(super) steps: (i64, i64),
     pub(super) rows: usize,
 }
 
@@ -360,13 +374,13 @@ pub(super) fn blocks(
     first: i64,
     last: i64,
 ) -> Result<Vec<BlockPlace>> {
-    let sql = "SELECT id, rows FROM record_block WHERE simulation = ?1 AND record_table = ?2 \
+    let sql = "SELECT id, rows, first_step, last_step FROM record_block WHERE simulation = ?1 AND record_table = ?2 \
         AND first_step <= ?4 AND last_step >= ?3 ORDER BY first_step, id";
     tx.query(sql, (simulation, table.id, first, last), |row| {
         let rows: i64 = row.get(1)?;
         let rows = usize::try_from(rows).ok().filter(|rows| *rows <= 1 << 20);
         let rows = rows.ok_or_else(|| damaged("a block claims too many rows".into()))?;
-        Ok(BlockPlace { id: row.get(0)?, rows })
+        Ok(BlockPlace { id: row.get(0)?, steps: (row.get(2)?, row.get(3)?), rows })
     })
 }
 

@@ -24,8 +24,8 @@ from siltstone.experiment._simulation import Simulation
 class SimulationDatabase(Simulation):
     """One simulation in a file of its own.
 
-    The file is the same as that of :class:`ExperimentDatabase`, with a simulation that belongs to no experiment. It is
-    made, or gone on with, by the first call that logs; until then nothing is changed.
+    The file is the same as that of :class:`ExperimentDatabase`, with a simulation that belongs to no experiment. The
+    simulation is made, or gone on with, by the first call that logs.
 
     Parameters
     ----------
