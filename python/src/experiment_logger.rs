@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
 use siltstone::Error;
 use siltstone::experiment::{
-    Agent, AgentAction, AgentRow, Cell, HealthIncident, LoggingConfig, RecordSchema, ResourceRow,
+    Agent, AgentAction, AgentRow, HealthIncident, LoggingConfig, RecordSchema, ResourceRow,
     SimulationContext, StepTables,
 };
 

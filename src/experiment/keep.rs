@@ -55,14 +55,14 @@ impl ExperimentDatabase {
                     if summary.rows == 0 {
                         continue;
                     }
-                    let sql = "SELECT coalesce(sum(b.rows), 0), coalesce(sum((SELECT sum(length(c.data)) \
-                        FROM record_column c WHERE c.id BETWEEN b.id * 128 AND b.id * 128 + 127)), 0) \
+                    let sql = "SELECT coalesce(sum(b.rows), 0), coalesce(sum(length(b.data)), 0) \
                         FROM record_block b WHERE b.simulation = ?1 AND b.record_table = ?2";
                     let settled: (i64, i64) = tx
                         .query_one(sql, (id, table.id), |row| Ok((row.get(0)?, row.get(1)?)))?
                         .unwrap_or_default();
                     let hot = (summary.rows - settled.0).max(0);
-                    let share = if rows > 0 { bytes as f64 * hot as f64 / rows as f64 } else { 0.0 };
+                    let share =
+                        if rows > 0 { bytes as f64 * hot as f64 / rows as f64 } else { 0.0 };
                     sizes.push(TableSize {
                         simulation_id: name.clone(),
                         table: table.schema.name.clone(),

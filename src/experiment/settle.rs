@@ -5,11 +5,9 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef};
 
 use super::record_table::{RecordTable, hot};
-use super::stored::{
-    BLOCK_COLUMNS, BlockPlace, StoredRows, Wanted, blocks, damaged, each_hot, read_block,
-};
-use crate::array::block::arrays;
+use super::stored::{BlockPlace, StoredRows, Wanted, blocks, damaged, each_hot, read_block};
 use crate::array::block::buffers::Effort;
+use crate::array::block::{arrays, columns};
 use crate::error::Result;
 use crate::kernel::WriteTx;
 
@@ -47,17 +45,14 @@ fn insert_block(
     rows: &StoredRows,
 ) -> Result<()> {
     let (first, last) = (rows.steps.values().iter().min(), rows.steps.values().iter().max());
-    let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows) \
-        VALUES (?1, ?2, ?3, ?4, ?5)";
-    let id = tx.insert(sql, (simulation, table.id, first, last, rows.len() as i64))?;
     let steps: ArrayRef = Arc::new(rows.steps.clone());
     let numbers: ArrayRef = Arc::new(rows.rows.clone());
     let columns = [&steps, &numbers].into_iter().chain(rows.columns.iter().flatten());
-    for (position, column) in columns.enumerate() {
-        let data = arrays::pack(column, Effort::Settled)?;
-        let sql = "INSERT INTO record_column (id, data) VALUES (?1, ?2)";
-        tx.execute(sql, (id * BLOCK_COLUMNS + position as i64, data))?;
-    }
+    let columns = columns.map(|column| arrays::pack(column, Effort::Settled));
+    let data = columns::join(&columns.collect::<Result<Vec<_>>>()?);
+    let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    tx.insert(sql, (simulation, table.id, first, last, rows.len() as i64, data))?;
     Ok(())
 }
 
@@ -86,9 +81,6 @@ pub(super) fn thaw(
 
 /// Removes a block.
 pub(super) fn remove_block(tx: &WriteTx<'_>, block: BlockPlace) -> Result<()> {
-    let first = block.id * BLOCK_COLUMNS;
-    let sql = "DELETE FROM record_column WHERE id BETWEEN ?1 AND ?2";
-    tx.execute(sql, (first, first + BLOCK_COLUMNS - 1))?;
     tx.execute("DELETE FROM record_block WHERE id = ?1", [block.id])?;
     Ok(())
 }

@@ -8,15 +8,16 @@ use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
+use rusqlite::functions::Context;
 use rusqlite::types::{Null, ValueRef};
-use rusqlite::vtab::Context;
+use rusqlite::vtab::Context as Cell;
 
 use super::buffer::{ColumnBuffer, Items};
 use super::record_table::{RecordTable, hot, order, quoted};
 use super::schema::{Column, Storage};
-use crate::array::block::arrays;
+use crate::array::block::{arrays, columns};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, WriteTx, look};
+use crate::kernel::{Feed, ReadTx, Sink, WriteTx, look};
 
 /// The items of a stored column, of whoever has them.
 pub(super) enum StoredColumn<'a> {
@@ -84,7 +85,7 @@ impl Feed for Rows<'_> {
         self.order.len()
     }
 
-    fn give(&self, row: usize, column: usize, to: &mut Context) -> rusqlite::Result<()> {
+    fn give(&self, row: usize, column: usize, to: &mut Cell) -> rusqlite::Result<()> {
         let (step, number, i) = self.order[row];
         match column {
             0 => to.set_result(&self.simulation),
@@ -100,7 +101,7 @@ impl Feed for Rows<'_> {
 
 impl Rows<'_> {
     /// Nine bytes for each float that SQLite cannot hold: the place of its column, and its bits.
-    fn exact(&self, i: usize, to: &mut Context) -> rusqlite::Result<()> {
+    fn exact(&self, i: usize, to: &mut Cell) -> rusqlite::Result<()> {
         let mut exact = Vec::new();
         for (place, column) in self.columns.iter().enumerate() {
             if let StoredColumn::Float(items, missing) = column
@@ -121,7 +122,7 @@ fn is_odd(x: f64) -> bool {
 }
 
 impl StoredColumn<'_> {
-    fn give(&self, i: usize, to: &mut Context) -> rusqlite::Result<()> {
+    fn give(&self, i: usize, to: &mut Cell) -> rusqlite::Result<()> {
         match self {
             StoredColumn::Int(_, missing)
             | StoredColumn::Float(_, missing)
@@ -286,53 +287,77 @@ pub(super) fn each_hot(
     table: &RecordTable,
     wanted: &Wanted,
     most: usize,
-    mut each: impl FnMut(StoredRows) -> Result<()>,
+    each: impl FnMut(StoredRows) -> Result<()>,
 ) -> Result<()> {
     let stored: Vec<&Column> = table.schema.stored().map(|(_, column)| column).collect();
     let chosen: Vec<usize> = (0..stored.len()).filter(|i| wanted.columns[*i]).collect();
-    let mut sql = "SELECT step, row, exact".to_owned();
+    let mut columns = "step, row, exact".to_owned();
     for i in &chosen {
-        sql.push_str(", ");
-        sql.push_str(&quoted(&stored[*i].name));
+        columns.push_str(", ");
+        columns.push_str(&quoted(&stored[*i].name));
     }
-    sql.push_str(&format!(
-        " FROM {} WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3{} ORDER BY {}",
+    // The rows lie in this order; a subquery may not put them in another.
+    let sql = format!(
+        "SELECT silt_take({columns}) FROM (SELECT {columns} FROM {} \
+         WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3{} ORDER BY {} LIMIT -1)",
         hot(&table.schema.name),
         if wanted.key.is_some() { " AND row = ?4" } else { "" },
         order(table.schema.shape)
-    ));
-    let mut statement = tx.prepare(&sql)?;
-    let mut found = match wanted.key {
-        Some(key) => statement.query((simulation, wanted.first, wanted.last, key))?,
-        None => statement.query((simulation, wanted.first, wanted.last))?,
-    };
-    loop {
-        let (mut steps, mut rows) = (Vec::new(), Vec::new());
-        let mut builders: Vec<Builder> = chosen.iter().map(|i| Builder::new(stored[*i])).collect();
-        let mut is_over = false;
-        while steps.len() < most {
-            let Some(row) = found.next()? else {
-                is_over = true;
-                break;
-            };
-            steps.push(row.get::<_, i64>(0)?);
-            rows.push(row.get::<_, i64>(1)?);
-            let exact = row.get_ref(2)?.as_blob_or_null().ok().flatten().unwrap_or_default();
-            for ((place, builder), i) in builders.iter_mut().enumerate().zip(&chosen) {
-                builder.push(row.get_ref(place + 3)?, bits_of(exact, *i))?;
-            }
+    );
+    let builders = chosen.iter().map(|i| Builder::new(stored[*i])).collect();
+    let mut taken =
+        Taken { each, most, stored, chosen, steps: Vec::new(), rows: Vec::new(), builders };
+    match wanted.key {
+        Some(key) => {
+            tx.take_rows(&sql, (simulation, wanted.first, wanted.last, key), &mut taken)?;
         }
+        None => tx.take_rows(&sql, (simulation, wanted.first, wanted.last), &mut taken)?,
+    }
+    taken.give()
+}
+
+/// Rows as SQLite gives them: step, row, `exact`, and the chosen columns.
+struct Taken<'a, F> {
+    each: F,
+    most: usize,
+    stored: Vec<&'a Column>,
+    /// The places of the chosen columns among the stored ones.
+    chosen: Vec<usize>,
+    steps: Vec<i64>,
+    rows: Vec<i64>,
+    builders: Vec<Builder>,
+}
+
+impl<F: FnMut(StoredRows) -> Result<()>> Taken<'_, F> {
+    /// Hands out what there is.
+    fn give(&mut self) -> Result<()> {
         look("reading records")?;
-        if !steps.is_empty() {
-            let mut columns = vec![None; stored.len()];
-            for (i, builder) in chosen.iter().zip(builders) {
-                columns[*i] = Some(builder.finish());
-            }
-            each(StoredRows { steps: steps.into(), rows: rows.into(), columns })?;
-        }
-        if is_over {
+        if self.steps.is_empty() {
             return Ok(());
         }
+        let fresh = self.chosen.iter().map(|i| Builder::new(self.stored[*i])).collect();
+        let mut columns = vec![None; self.stored.len()];
+        for (i, builder) in self.chosen.iter().zip(std::mem::replace(&mut self.builders, fresh)) {
+            columns[*i] = Some(builder.finish());
+        }
+        let (steps, rows) = (std::mem::take(&mut self.steps), std::mem::take(&mut self.rows));
+        (self.each)(StoredRows { steps: steps.into(), rows: rows.into(), columns })
+    }
+}
+
+impl<F: FnMut(StoredRows) -> Result<()>> Sink for Taken<'_, F> {
+    fn take(&mut self, row: &Context<'_>) -> Result<()> {
+        let (ValueRef::Integer(step), ValueRef::Integer(number)) = (row.get_raw(0), row.get_raw(1))
+        else {
+            return Err(damaged("a row without a step".into()));
+        };
+        let exact = row.get_raw(2).as_blob_or_null().ok().flatten().unwrap_or_default();
+        self.steps.push(step);
+        self.rows.push(number);
+        for (place, (builder, i)) in self.builders.iter_mut().zip(&self.chosen).enumerate() {
+            builder.push(row.get_raw(place + 3), bits_of(exact, *i))?;
+        }
+        if self.steps.len() == self.most { self.give() } else { Ok(()) }
     }
 }
 
@@ -353,9 +378,6 @@ pub(super) fn block_type(column: &Column) -> DataType {
         Storage::Text => DataType::Utf8,
     }
 }
-
-/// Blobs of a block at the most.
-pub(super) const BLOCK_COLUMNS: i64 = 128;
 
 /// A block of a simulation and table.
 #[derive(Debug, Clone, Copy)]
@@ -391,25 +413,22 @@ pub(super) fn read_block(
     block: BlockPlace,
     wanted: &[bool],
 ) -> Result<StoredRows> {
+    let mut statement = tx.prepare("SELECT data FROM record_block WHERE id = ?1")?;
+    let mut found = statement.query([block.id])?;
+    let no_block = || damaged(format!("block {} is not there", block.id));
+    let row = found.next()?.ok_or_else(no_block)?;
+    let data = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
     let read = |position: usize, kind: &DataType| {
-        let sql = "SELECT data FROM record_column WHERE id = ?1";
-        let id = block.id * BLOCK_COLUMNS + position as i64;
-        let found = tx.query_one(sql, [id], |row| {
-            let bytes = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
-            arrays::unpack(bytes, kind, block.rows)
-        });
-        match found {
-            Ok(Some(array)) => Ok(array),
-            Ok(None) => {
-                Err(damaged(format!("column {position} of block {} is not there", block.id)))
+        let unpacked = columns::column(data, position)
+            .and_then(|bytes| arrays::unpack(bytes, kind, block.rows));
+        unpacked.map_err(|error| match error {
+            Error::Corrupt { place, why, .. } => {
+                let table = &table.schema.name;
+                let what = format!("column {position} of block {} of {table:?}", block.id);
+                Error::Corrupt { place, what, why }
             }
-            Err(Error::Corrupt { place, why, .. }) => {
-                let what =
-                    format!("column {position} of block {} of {:?}", block.id, table.schema.name);
-                Err(Error::Corrupt { place, what, why })
-            }
-            Err(other) => Err(other),
-        }
+            other => other,
+        })
     };
     let int = |array: ArrayRef| array.as_primitive::<Int64Type>().clone();
     let columns = table.schema.stored().enumerate().map(|(place, (_, column))| {

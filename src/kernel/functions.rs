@@ -21,6 +21,7 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     super::point_rows::register(conn)?;
     super::record_rows::register(conn)?;
     super::feed::register(conn)?;
+    super::sink::register(conn)?;
     conn.create_scalar_function("silt_raw", 4, flags, |args| Ok(array_of(args)?.data().to_vec()))?;
     Ok(())
 }

@@ -25,6 +25,7 @@ mod point_rows;
 mod query;
 mod record_rows;
 mod schema;
+mod sink;
 mod stats;
 mod ticket;
 mod tx;
@@ -46,5 +47,6 @@ pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomicall
 pub(crate) use patience::{look, pause, undisturbed};
 pub(crate) use query::{View, Views, static_view};
 pub(crate) use schema::{Adoption, Lineage, table_exists};
+pub(crate) use sink::Sink;
 pub(crate) use tx::{ReadTx, WriteTx};
 pub(crate) use verify::Verifier;

@@ -1,7 +1,7 @@
 //! `silt_record(block, rows, kinds, first, last)`: a block of records as rows, in our connections.
 //!
 //! A table-valued function with the columns `step`, `row` and `c0` to `c63`. Its arguments are columns of `record_block`,
-//! and a letter for each column, `i`, `f` or `t`. It reads the blobs of those columns alone that the query uses,
+//! and a letter for each column, `i`, `f` or `t`. It unpacks those columns alone that the query uses,
 //! and none if first and last step leave no room for what the query asks of `step`.
 
 use std::borrow::Cow;
@@ -20,16 +20,15 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Error, Result, ffi};
 
 use crate::array::block::arrays::unpack;
+use crate::array::block::columns;
 
 /// The most rows that a block can claim.
 const MAX_ROWS: i64 = 1 << 20;
 /// Columns of records that can be seen.
 const COLUMNS: usize = 64;
-/// Blobs of a block: step and row come before the columns.
-const BLOBS: i64 = 128;
 const ARGUMENTS: usize = 5;
 const FIRST_ARGUMENT: c_int = 2 + COLUMNS as c_int;
-const DATA: &str = "SELECT data FROM main.record_column WHERE id = ?1";
+const DATA: &str = "SELECT data FROM main.record_block WHERE id = ?1";
 
 /// Adds the function to a connection.
 pub(super) fn register(conn: &Connection) -> Result<()> {
@@ -168,18 +167,18 @@ unsafe impl VTabCursor for Cursor<'_> {
         // SAFETY: SQLite calls us within a call of this connection.
         let conn = unsafe { Connection::from_handle(self.db)? };
         let mut statement = conn.prepare(DATA)?;
+        let mut found = statement.query([block])?;
+        let Some(row) = found.next()? else { return Ok(()) };
+        let data = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
         for (place, kind) in "ii".chars().chain(kinds.chars()).take(2 + COLUMNS).enumerate() {
             // The last bit stands for all columns behind it.
             if used >> place.min(63) & 1 == 0 {
                 self.columns.push(Items::Unused);
                 continue;
             }
-            let id = block.saturating_mul(BLOBS).saturating_add(place as i64);
-            let mut found = statement.query([id])?;
-            let Some(row) = found.next()? else { return Ok(()) };
-            let bytes = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
-            let user = |error: crate::Error| Error::UserFunctionError(named(error, id).into());
-            self.columns.push(Items::of(bytes, kind, rows).map_err(user)?);
+            let items = columns::column(data, place).and_then(|bytes| Items::of(bytes, kind, rows));
+            let user = |error: crate::Error| Error::UserFunctionError(named(error, block).into());
+            self.columns.push(items.map_err(user)?);
         }
         self.rows = rows;
         Ok(())
@@ -247,7 +246,7 @@ fn leaves_room(comparison: u8, value: &Value, first: i64, last: i64) -> bool {
 fn named(error: crate::Error, id: i64) -> crate::Error {
     match error {
         crate::Error::Corrupt { place, why, .. } => {
-            let what = format!("the column of records in row {id} of record_column");
+            let what = format!("the block of records in row {id} of record_block");
             crate::Error::Corrupt { place, what, why }
         }
         other => other,

@@ -229,8 +229,9 @@ fn files_that_do_not_fit_are_refused() {
     let damaged = copy("damaged.db");
     edit(
         &damaged,
-        "UPDATE record_column SET data = CAST(substr(data, 1, 30) || x'FF' || substr(data, 32) AS BLOB) \
-        WHERE id % 128 = 9",
+        "UPDATE record_block SET data = CAST(substr(data, 1, length(data) - 40) || x'FF' || \
+        substr(data, length(data) - 38) AS BLOB) \
+        WHERE record_table = (SELECT id FROM record_table WHERE name = 'agent_states')",
     );
     let bad = ExperimentDatabase::open_read_only(&damaged).unwrap();
     let read = bad.records("s", "agent_states", &Selection::all());
@@ -240,7 +241,7 @@ fn files_that_do_not_fit_are_refused() {
     );
     let found = bad.database().verify().unwrap();
     assert!(found.findings.iter().any(|f| f.place.contains("\"agent_states\"")), "{found:?}");
-    assert!(bad.database().sql("SELECT sum(is_defending) FROM agent_states").is_err());
+    assert!(bad.database().sql("SELECT sum(age) FROM agent_states").is_err());
     let hostile = copy("hostile.db");
     edit(
         &hostile,
@@ -256,7 +257,7 @@ fn files_that_do_not_fit_are_refused() {
     for (n, loss) in [
         "DELETE FROM record_block WHERE id = 1",
         "DELETE FROM simulation_name WHERE name = '3'",
-        "DELETE FROM record_column WHERE id = 130",
+        "UPDATE record_block SET data = substr(data, 1, 60) WHERE id = 2",
         "UPDATE record_block SET last_step = 3 WHERE id = 1",
         "UPDATE record_summary SET rows = 7 WHERE rows = 50",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import json
 import os
 import platform
@@ -137,7 +138,7 @@ class ExperimentDatabase:
         ----------
         simulation_id : str
             Its id, of its own in the file: 1 to 255 characters.
-        parameters : dict
+        parameters : dict, dataclass, or object with to_dict
             Its parameters.
         logging_config : DataLoggingConfig, optional
             When its rows go into the file.
@@ -160,7 +161,8 @@ class ExperimentDatabase:
         """
         logging = self._logging(logging_config, durability)
         facts = json.dumps(_facts() if provenance else {})
-        logger = self._inner.create(simulation_id, parameters, facts, provenance, *logging)
+        plain = as_dict(parameters)
+        logger = self._inner.create(simulation_id, plain, facts, provenance, *logging)
         return SimulationContext(self, logger)
 
     def resume(
@@ -544,6 +546,14 @@ class SimulationContext(Simulation):
 
     def __repr__(self) -> str:
         return f"SimulationContext({self.simulation_id!r}, {self.parent_db!r})"
+
+
+def as_dict(parameters: Any) -> Any:
+    """Parameters as a dict, where they are a dataclass or know their own."""
+    if dataclasses.is_dataclass(parameters) and not isinstance(parameters, type):
+        return dataclasses.asdict(parameters)
+    own = getattr(parameters, "to_dict", None) or getattr(parameters, "model_dump", None)
+    return own() if callable(own) else parameters
 
 
 def _which(simulation_ids: Which) -> str | list[str] | None:

@@ -16,7 +16,7 @@ from siltstone import _siltstone
 from siltstone._query import QueryResult
 from siltstone.errors import ExistsError, InvalidError
 from siltstone.experiment._config import DataLoggingConfig, settings
-from siltstone.experiment._database import ExperimentDatabase, PathLike, _facts
+from siltstone.experiment._database import ExperimentDatabase, PathLike, _facts, as_dict
 from siltstone.experiment._export import export_data
 from siltstone.experiment._simulation import Simulation
 
@@ -257,7 +257,7 @@ class InMemorySimulationDatabase(Simulation):
             raise InvalidError(f"memory_limit_mb: expected more than 0, got {memory_limit_mb!r}")
         limit = None if memory_limit_mb is None else int(memory_limit_mb * (1 << 20))
         self._inner = _siltstone.InMemorySimulation(
-            simulation_id, limit, parameters, json.dumps(_facts())
+            simulation_id, limit, as_dict(parameters), json.dumps(_facts())
         )
         self._logger = self._inner.logger()
         self.config = config

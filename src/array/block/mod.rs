@@ -30,6 +30,7 @@
 pub(crate) mod arrays;
 pub(crate) mod buffers;
 mod column;
+pub(crate) mod columns;
 mod decimal;
 mod deltas;
 mod item;

@@ -69,21 +69,17 @@ CREATE TABLE record_summary (
     PRIMARY KEY (simulation, record_table)
 ) STRICT, WITHOUT ROWID;
 
--- Settled records: some thousand of one simulation and table, in their order, a blob a column.
+-- Settled records: some thousand of one simulation and table, in their order; `data` has a blob a column.
 CREATE TABLE record_block (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     simulation INTEGER NOT NULL,
     record_table INTEGER NOT NULL,
     first_step INTEGER NOT NULL,
     last_step INTEGER NOT NULL,
-    rows INTEGER NOT NULL
-) STRICT;
-CREATE INDEX record_block_place ON record_block (simulation, record_table, first_step);
-
-CREATE TABLE record_column (
-    id INTEGER PRIMARY KEY,
+    rows INTEGER NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
+CREATE INDEX record_block_place ON record_block (simulation, record_table, first_step);
 
 -- Arrays that a simulation logged, in the form of the arrays of Siltstone.
 CREATE TABLE simulation_array (
