@@ -18,11 +18,11 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 use rusqlite::types::{Null, Value};
 use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp as Op, IndexInfo, Module, VTab, VTabConfig, VTabConnection,
-    VTabCursor,
+    Context, Filters, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
+use super::block_plan;
 use crate::array::block::arrays::{type_of, unpack};
 use crate::array::{TimeText, span_text};
 
@@ -69,39 +69,8 @@ unsafe impl<'vtab> VTab<'vtab> for Points {
         Ok((Cow::Borrowed(schema), Points { base: ffi::sqlite3_vtab::default(), db }))
     }
 
-    /// The plan is a text: the columns that are used, as a number, and then for each argument of
-    /// [`Cursor::filter`] a letter, which of the arguments it is or how it compares with `index_value`.
     fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
-        let mut letters: Vec<Option<char>> = Vec::new();
-        for (i, constraint) in info.constraints().enumerate() {
-            let letter = match (constraint.column(), constraint.operator()) {
-                _ if !constraint.is_usable() => None,
-                (INDEX_VALUE, op) => comparison(op).filter(|_| info.collation(i) == Ok("BINARY")),
-                (column, Op::SQLITE_INDEX_CONSTRAINT_EQ) if column >= FIRST_ARGUMENT => {
-                    char::from_digit((column - FIRST_ARGUMENT) as u32, 10)
-                }
-                _ => None,
-            };
-            letters.push(letter);
-        }
-        if (0..ARGUMENTS as u32).any(|i| !letters.contains(&char::from_digit(i, 10))) {
-            return Ok(false);
-        }
-        let mut plan = info.col_used().to_string();
-        plan.push(' ');
-        for (i, letter) in letters.into_iter().enumerate() {
-            let Some(letter) = letter else { continue };
-            let argument = plan.bytes().skip_while(|byte| *byte != b' ').count();
-            let mut usage = info.constraint_usage(i);
-            usage.set_argv_index(argument as c_int);
-            // What is asked of the rows is looked at once more by SQLite; the arguments have no rows.
-            usage.set_omit(letter.is_ascii_digit());
-            plan.push(letter);
-        }
-        info.set_idx_str(&plan);
-        info.set_estimated_cost(16_384.0);
-        info.set_estimated_rows(16_384);
-        Ok(true)
+        block_plan::plan(info, INDEX_VALUE, FIRST_ARGUMENT, ARGUMENTS as u32)
     }
 
     fn open(&mut self) -> Result<Cursor<'_>> {
@@ -114,15 +83,6 @@ unsafe impl<'vtab> VTab<'vtab> for Points {
             row: 0,
             table: PhantomData,
         })
-    }
-}
-
-fn comparison(op: Op) -> Option<char> {
-    match op {
-        Op::SQLITE_INDEX_CONSTRAINT_EQ => Some('='),
-        Op::SQLITE_INDEX_CONSTRAINT_GT | Op::SQLITE_INDEX_CONSTRAINT_GE => Some('>'),
-        Op::SQLITE_INDEX_CONSTRAINT_LT | Op::SQLITE_INDEX_CONSTRAINT_LE => Some('<'),
-        _ => None,
     }
 }
 

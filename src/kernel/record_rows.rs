@@ -14,11 +14,11 @@ use arrow_array::{Array, Float64Array, Int64Array, StringArray};
 use arrow_schema::DataType;
 use rusqlite::types::{Null, Value};
 use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp as Op, IndexInfo, Module, VTab, VTabConfig, VTabConnection,
-    VTabCursor,
+    Context, Filters, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
+use super::block_plan;
 use crate::array::block::arrays::unpack;
 use crate::array::block::columns;
 
@@ -26,6 +26,7 @@ use crate::array::block::columns;
 const MAX_ROWS: i64 = 1 << 20;
 /// Columns of records that can be seen.
 const COLUMNS: usize = 64;
+const STEP: c_int = 0;
 const ARGUMENTS: usize = 5;
 const FIRST_ARGUMENT: c_int = 2 + COLUMNS as c_int;
 const DATA: &str = "SELECT data FROM main.record_block WHERE id = ?1";
@@ -69,40 +70,8 @@ unsafe impl<'vtab> VTab<'vtab> for Records {
         Ok((Cow::Owned(schema), Records { base: ffi::sqlite3_vtab::default(), db }))
     }
 
-    /// The plan is a text: the columns that are used, as a number, and then for each argument of
-    /// [`Cursor::filter`] a letter, which of the arguments it is or how it compares with `step`.
     fn best_index(&self, info: &mut IndexInfo) -> Result<bool> {
-        let letter = |column: c_int, op: Op| match (column, op) {
-            (0, Op::SQLITE_INDEX_CONSTRAINT_EQ) => Some('='),
-            (0, Op::SQLITE_INDEX_CONSTRAINT_GT | Op::SQLITE_INDEX_CONSTRAINT_GE) => Some('>'),
-            (0, Op::SQLITE_INDEX_CONSTRAINT_LT | Op::SQLITE_INDEX_CONSTRAINT_LE) => Some('<'),
-            (column, Op::SQLITE_INDEX_CONSTRAINT_EQ) if column >= FIRST_ARGUMENT => {
-                char::from_digit((column - FIRST_ARGUMENT) as u32, 10)
-            }
-            _ => None,
-        };
-        let letters: Vec<Option<char>> = info
-            .constraints()
-            .map(|c| letter(c.column(), c.operator()).filter(|_| c.is_usable()))
-            .collect();
-        if (0..ARGUMENTS as u32).any(|i| !letters.contains(&char::from_digit(i, 10))) {
-            return Ok(false);
-        }
-        let mut plan = format!("{} ", info.col_used());
-        let before = plan.len();
-        for (i, letter) in letters.into_iter().enumerate() {
-            let Some(letter) = letter else { continue };
-            plan.push(letter);
-            let argument = plan.len() - before;
-            let mut usage = info.constraint_usage(i);
-            usage.set_argv_index(argument as c_int);
-            // What is asked of the rows is looked at once more by SQLite; the arguments have no rows.
-            usage.set_omit(letter.is_ascii_digit());
-        }
-        info.set_idx_str(&plan);
-        info.set_estimated_cost(16_384.0);
-        info.set_estimated_rows(16_384);
-        Ok(true)
+        block_plan::plan(info, STEP, FIRST_ARGUMENT, ARGUMENTS as u32)
     }
 
     fn open(&mut self) -> Result<Cursor<'_>> {

@@ -28,7 +28,7 @@ from siltstone.experiment._reports import (
     TableSize,
     merge_report,
 )
-from siltstone.experiment._simulation import Simulation
+from siltstone.experiment._simulation import Simulation, end
 
 if TYPE_CHECKING:
     import numpy as np
@@ -509,15 +509,6 @@ class SimulationContext(Simulation):
     def logger(self) -> _siltstone.DataLogger:
         return self._logger
 
-    @property
-    def Session(self) -> Any:  # noqa: N802 - the documented name
-        """As that of the database."""
-        return self.parent_db.Session
-
-    def query(self, sql: str) -> QueryResult:
-        """As :meth:`ExperimentDatabase.query`: rows of all simulations."""
-        return self.parent_db.query(sql)
-
     def complete(self, results_summary: Mapping[str, Any] | None = None) -> None:
         """Mark the simulation ``completed``; what waits is written first."""
         self.parent_db.update_simulation_status(self.simulation_id, "completed", results_summary)
@@ -539,10 +530,7 @@ class SimulationContext(Simulation):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self._logger.complete()
-        else:
-            self._logger.fail(f"{type(error).__name__}: {error}")
+        end(self._logger, error)
 
     def __repr__(self) -> str:
         return f"SimulationContext({self.simulation_id!r}, {self.parent_db!r})"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from siltstone import _siltstone
+from siltstone._query import QueryResult
 from siltstone._table import Table
 from siltstone.errors import InvalidError
 
@@ -262,9 +263,26 @@ class Simulation:
         """The states of its agents."""
         return self.records("agent_states", steps=steps, key=agent_id)
 
+    def query(self, sql: str) -> QueryResult:
+        """Rows of an SQL statement that reads, of all simulations of the file; see :meth:`ExperimentDatabase.query`."""
+        return self._database.query(sql)
+
+    @property
+    def Session(self) -> Any:  # noqa: N802 - the documented name
+        """Makes SQLAlchemy sessions that read the file; see :attr:`ExperimentDatabase.Session`."""
+        return self._database.Session
+
     def get_table_row_count(self, table: str) -> int:
         """How many records of a table it has, those that wait among them."""
         return self.logger.get_table_row_count(table)
+
+
+def end(logger: _siltstone.DataLogger, error: BaseException | None) -> None:
+    """What the end of a ``with`` block says of a simulation: completed, or failed with the exception's text."""
+    if error is None:
+        logger.complete()
+    else:
+        logger.fail(f"{type(error).__name__}: {error}")
 
 
 def _is_column(value: Any) -> bool:

@@ -13,12 +13,11 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from siltstone import _siltstone
-from siltstone._query import QueryResult
 from siltstone.errors import ExistsError, InvalidError
 from siltstone.experiment._config import DataLoggingConfig, settings
 from siltstone.experiment._database import ExperimentDatabase, PathLike, _facts, as_dict
 from siltstone.experiment._export import export_data
-from siltstone.experiment._simulation import Simulation
+from siltstone.experiment._simulation import Simulation, end
 
 
 class SimulationDatabase(Simulation):
@@ -96,15 +95,6 @@ class SimulationDatabase(Simulation):
             return self._database.resume(self._simulation_id, **options).logger
         make = self._database.create_simulation_context
         return make(self._simulation_id, self._parameters, **options).logger
-
-    @property
-    def Session(self) -> Any:  # noqa: N802 - the documented name
-        """As that of :class:`ExperimentDatabase`."""
-        return self._database.Session
-
-    def query(self, sql: str) -> QueryResult:
-        """Rows of an SQL statement that reads."""
-        return self._database.query(sql)
 
     def add_simulation_record(
         self,
@@ -188,10 +178,7 @@ class SimulationDatabase(Simulation):
         trace: TracebackType | None,
     ) -> None:
         if self._logger is not None:
-            if error is None:
-                self._logger.complete()
-            else:
-                self._logger.fail(f"{type(error).__name__}: {error}")
+            end(self._logger, error)
         self.close()
 
     def __repr__(self) -> str:
@@ -276,15 +263,6 @@ class InMemorySimulationDatabase(Simulation):
         if self._reader is None:
             self._reader = ExperimentDatabase._over(self._inner.database())
         return self._reader
-
-    @property
-    def Session(self) -> Any:  # noqa: N802 - the documented name
-        """As that of :class:`ExperimentDatabase`."""
-        return self._database.Session
-
-    def query(self, sql: str) -> QueryResult:
-        """Rows of an SQL statement that reads."""
-        return self._database.query(sql)
 
     def add_simulation_record(
         self,
