@@ -318,7 +318,7 @@ impl ExperimentDatabase {
     }
 
     /// Flushes, and marks simulations that are still `running` here as `stopped`. Contexts that are still held can
-    /// go on: the next row makes their simulation `running` again.
+    /// go on: the first of them that writes makes its simulation `running` again, the others stay `stopped`.
     ///
     /// # Errors
     /// As [`flush_all_buffers`](Self::flush_all_buffers).
