@@ -171,3 +171,29 @@ fn a_settled_metric_is_replaced() {
     assert_eq!(sim.row_count("simulation_metrics").unwrap(), 8);
     assert_eq!(db.database().verify().unwrap().findings, []);
 }
+
+/// Goal: actions of one step stay in the order in which they came, whichever blocks they are in.
+#[test]
+fn blocks_that_share_a_step_keep_its_order() {
+    let folder = folder();
+    let db = ExperimentDatabase::open(folder.path().join("sweep.db"), "exp").unwrap();
+    let sim = db.create_simulation_context("s", Default::default()).unwrap();
+    let act = |step_number, agent_id| {
+        let action =
+            AgentAction { step_number, agent_id, action_type: "move", ..AgentAction::default() };
+        sim.log_agent_action(&action).unwrap();
+    };
+    act(6, "first");
+    db.settle("s").unwrap();
+    act(0, "early");
+    act(6, "second");
+    db.settle("s").unwrap();
+    act(6, "third");
+    let batches = sim.read("agent_actions", &Selection::all()).unwrap().collect_batches().unwrap();
+    let names: Vec<&str> = (batches.iter())
+        .flat_map(|batch| {
+            batch.column_by_name("agent_id").unwrap().as_string::<i32>().iter().flatten()
+        })
+        .collect();
+    assert_eq!(names, ["early", "first", "second", "third"]);
+}
