@@ -4,6 +4,7 @@ pub mod array;
 mod error;
 pub mod experiment;
 mod kernel;
+pub mod memory;
 pub mod series;
 pub mod simulation;
 pub mod table;
@@ -12,8 +13,8 @@ pub mod ticks;
 pub use array::{Array, Codec, DType};
 pub use error::{Error, Result};
 pub use kernel::{
-    BackupReport, Builder, Database, Durability, Finding, Profile, Query, QueuePolicy, Stats,
-    Ticket, Value, VerifyReport, interruptible, restore,
+    BackupReport, Builder, Database, Durability, Executed, Finding, Profile, Query, QueuePolicy,
+    Stats, Ticket, Value, VerifyReport, interruptible, restore,
 };
 
 /// Files of other programs that a store reads, and takes over when it writes.
@@ -21,7 +22,7 @@ const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
 
 /// Each store's own part of [`Database::verify`].
 const VERIFIERS: &[kernel::Verifier] =
-    &[simulation::verify, ticks::verify, series::verify, experiment::verify];
+    &[simulation::verify, ticks::verify, series::verify, experiment::verify, memory::verify];
 
 /// The views that [`Database::sql`] puts over the tables of a file.
 const VIEWS: &[kernel::Views] = &[ticks::views, series::views, experiment::views];

@@ -8,12 +8,12 @@ use arrow_schema::{DataType, Field, Schema};
 use serde_json::{Map, Value};
 
 use super::database::{ExperimentDatabase, simulation};
-use super::json::stored_object;
 use super::metric::{At, Source};
 use super::record_table;
 use super::runs::Which;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
+use crate::kernel::json::stored_object;
 use crate::table::Batches;
 
 /// A name, and its values as a column.

@@ -14,8 +14,9 @@ use super::config::LoggingConfig;
 use super::context::{Inner, SimulationContext};
 use super::id::check_id;
 use super::record_table::{self, RecordTable};
-use super::{LINEAGE, builtin, json, process, provenance};
+use super::{LINEAGE, builtin, process, provenance};
 use crate::error::{Error, Result};
+use crate::kernel::json;
 use crate::kernel::{Database, WriteTx};
 
 /// How often it is looked whether rows have waited long enough.

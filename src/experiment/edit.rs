@@ -13,9 +13,10 @@ use super::log::HealthIncident;
 use super::record_table::{self, hot};
 use super::stored::blocks;
 use super::summary::Summary;
-use super::{builtin, json, names, process, settle, write};
+use super::{builtin, names, process, settle, write};
 use crate::array::shape_json;
 use crate::error::{Error, Result};
+use crate::kernel::json;
 use crate::kernel::{ReadTx, WriteTx};
 
 /// Statuses after which nothing more is expected of a simulation.

@@ -14,8 +14,9 @@ use super::id::check_id;
 use super::names::Names;
 use super::record_table;
 use super::schema::Storage;
-use super::{LINEAGE, json, write};
+use super::{LINEAGE, write};
 use crate::error::{Error, Result};
+use crate::kernel::json;
 use crate::kernel::{Adoption, Database, ReadTx, WriteTx, look, table_exists};
 
 /// How such a file is known. It is opened for reading alone: nothing is taken over.

@@ -334,7 +334,7 @@ impl SimulationContext {
     /// # Errors
     /// [`Error::Invalid`] if it is none.
     pub fn save_configuration(&self, config: &str) -> Result<()> {
-        super::json::object("the configuration", config)?;
+        crate::kernel::json::object("the configuration", config)?;
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let cells = [Cell::Int(seconds as i64), Cell::Text(config)];
         self.inner.push_one(|state| state.push(builtin::SIMULATION_CONFIG, 0, &cells))?;
@@ -429,7 +429,7 @@ fn push_metrics(state: &mut State, step: i64, metrics: &[(&str, Cell<'_>)]) -> R
                 state.push(builtin::METRICS, step, &row)?;
             }
             (_, Cell::Text(text)) => {
-                let value = super::json::parse(text).unwrap_or_else(|_| text.into());
+                let value = crate::kernel::json::parse(text).unwrap_or_else(|_| text.into());
                 other.insert((*name).to_owned(), value);
             }
             (_, Cell::Null) => {

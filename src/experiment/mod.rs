@@ -20,7 +20,6 @@ mod export;
 mod id;
 mod import;
 mod in_memory;
-mod json;
 mod keep;
 mod log;
 mod merge;

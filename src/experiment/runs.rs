@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::database::{ExperimentDatabase, simulation};
-use super::json::stored_object;
 use super::process;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
+use crate::kernel::json::stored_object;
 
 /// The most parameters that a filter can name.
 const MOST_NAMES: usize = 400;

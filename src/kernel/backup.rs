@@ -50,14 +50,10 @@ impl Database {
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<BackupReport> {
         if target.exists() {
-            return Err(Error::Exists {
-                what: format!("{}", target.display()),
-                place: "the file system".into(),
-                hint: "choose another name for the backup",
-            });
+            return Err(is_there(target));
         }
         self.with_reader("backing up", |conn| {
-            copy(conn, self.path(), target, &|_| Ok(()), progress)
+            copy(conn, self.path(), (target, false), &|_| Ok(()), progress)
         })
     }
 
@@ -75,20 +71,46 @@ impl Database {
         let created_ns = created.as_nanos() as i64;
         let stem = self.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let target = folder.join(format!("{stem}-{created_ns}.db"));
-        let mut report = self.backup(&target)?;
-        let (name, size) = (target.to_string_lossy().into_owned(), report.size_bytes as i64);
-        let known = self.write(move |tx| {
-            tx.execute(
-                "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3)",
-                (&name, created_ns, size),
-            )?;
-            let sql = "SELECT path FROM siltstone_backup ORDER BY created_ns DESC";
-            tx.query(sql, [], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))
+        let here = |path: &Path| path.parent() == Some(&folder);
+        self.backup_recorded(&target, false, Some(keep), &here)
+    }
+
+    /// As [`backup`](Self::backup), written down in the database; of those that are written down and count, the newest `keep`
+    /// stay. With `replace`, a file that is written down may have the name already.
+    pub(crate) fn backup_recorded(
+        &self,
+        target: &Path,
+        replace: bool,
+        keep: Option<usize>,
+        counts: &dyn Fn(&Path) -> bool,
+    ) -> Result<BackupReport> {
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let created_ns = created.as_nanos() as i64;
+        let may_replace = replace && self.recorded_backups()?.iter().any(|known| known.0 == target);
+        if target.exists() && !may_replace {
+            return Err(is_there(target));
+        }
+        let mut report = self.with_reader("backing up", |conn| {
+            copy(conn, self.path(), (target, may_replace), &|_| Ok(()), &mut |_, _| Ok(()))
         })?;
-        let here = known.into_iter().filter(|path| path.parent() == Some(&folder));
-        for old in here.skip(keep.max(1)) {
-            match std::fs::remove_file(&old) {
-                Ok(()) => report.removed.push(old.clone()),
+        let (name, size) = (target.to_string_lossy().into_owned(), report.size_bytes as i64);
+        self.write(move |tx| {
+            let sql = "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3)";
+            tx.execute(sql, (&name, created_ns, size))
+        })?;
+        let Some(keep) = keep else { return Ok(report) };
+        let known = self.recorded_backups()?.into_iter().filter(|(path, ..)| counts(path));
+        for (old, _, size) in known.skip(keep.max(1)) {
+            match std::fs::metadata(&old) {
+                // Somebody has written to it: it is no backup any more.
+                Ok(file) if file.len() != size => {
+                    tracing::warn!(path = %old.display(), "a backup has changed and is left");
+                }
+                Ok(_) => {
+                    std::fs::remove_file(&old)
+                        .map_err(|e| Error::io(&old, "removing the old backup", &e))?;
+                    report.removed.push(old.clone());
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(Error::io(&old, "removing the old backup", &e)),
             }
@@ -99,13 +121,32 @@ impl Database {
         }
         Ok(report)
     }
+
+    /// The backups that are written down, the newest first: path, nanoseconds since 1970-01-01 UTC, and size in bytes.
+    pub(crate) fn recorded_backups(&self) -> Result<Vec<(PathBuf, i64, u64)>> {
+        let sql = "SELECT path, created_ns, size_bytes FROM siltstone_backup ORDER BY created_ns DESC, path";
+        self.read(|tx| {
+            tx.query(sql, [], |row| {
+                let path = PathBuf::from(row.get::<_, String>(0)?);
+                Ok((path, row.get(1)?, row.get::<_, i64>(2)? as u64))
+            })
+        })
+    }
+}
+
+fn is_there(target: &Path) -> Error {
+    Error::Exists {
+        what: format!("{}", target.display()),
+        place: "the file system".into(),
+        hint: "choose another name for the backup",
+    }
 }
 
 /// Copies, verifies, renames; `guard` looks at the snapshot first and may refuse it.
 fn copy(
     source: &Connection,
     place: &Path,
-    target: &Path,
+    (target, replace): (&Path, bool),
     guard: &dyn Fn(&Connection) -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<BackupReport> {
@@ -127,8 +168,7 @@ fn copy(
             Ok(file.metadata()?.len())
         };
         let size_bytes = size().map_err(|e| Error::io(&temporary, "syncing it", &e))?;
-        std::fs::rename(&temporary, target)
-            .map_err(|e| Error::io(target, "renaming a file to it", &e))?;
+        give_name(&temporary, target, replace)?;
         sync_folder(folder_of(target))?;
         Ok(BackupReport { path: target.to_owned(), size_bytes, rows, removed: Vec::new() })
     };
@@ -139,6 +179,24 @@ fn copy(
         }
     }
     report.at(place, "backing up")
+}
+
+/// Gives a finished file its name, which nobody else may have taken meanwhile.
+fn give_name(temporary: &Path, target: &Path, replace: bool) -> Result<()> {
+    if !replace {
+        match std::fs::hard_link(temporary, target) {
+            Ok(()) => {
+                let removed = std::fs::remove_file(temporary);
+                return removed.map_err(|e| Error::io(temporary, "removing its first name", &e));
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(is_there(target));
+            }
+            // A file system without second names.
+            Err(_) => {}
+        }
+    }
+    std::fs::rename(temporary, target).map_err(|e| Error::io(target, "renaming a file to it", &e))
 }
 
 fn copy_pages(
@@ -236,8 +294,8 @@ pub(super) fn before_migration(
         overtaken.set(!old);
         if old { Ok(()) } else { Err(Error::Interrupted { action: "backing up" }) }
     };
-    match copy(conn, path, &target, &still_old, &mut |_, _| Ok(())) {
-        // Two processes at once: the rename of the second replaces an equal copy.
+    match copy(conn, path, (&target, false), &still_old, &mut |_, _| Ok(())) {
+        // Two processes at once: the second finds the name taken by an equal copy.
         Ok(_) => Ok(()),
         Err(_) if overtaken.get() || target.exists() => Ok(()),
         Err(error) => Err(error),

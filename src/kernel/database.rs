@@ -16,7 +16,7 @@ use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
 use super::tx::{ReadTx, WriteTx};
 use super::writer::Writer;
-use super::{connect, patience};
+use super::{connect, patience, transaction};
 use crate::error::{Error, Result};
 
 /// Read connections that are kept open for the next reader.
@@ -358,6 +358,11 @@ impl Database {
 
     /// Runs `work` on one snapshot of the file.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        if let Ok(writer) = self.writer()
+            && transaction::is_open(writer)
+        {
+            return transaction::read(writer, work).expect("it is open");
+        }
         self.with_reader("reading", |conn| {
             conn.prepare_cached("BEGIN")?.execute([])?;
             let result = work(&ReadTx::new(conn));

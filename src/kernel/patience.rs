@@ -65,7 +65,7 @@ pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
 
 /// Whether the call of this thread can be given up.
 pub(super) fn is_watched() -> bool {
-    WATCH.with_borrow(Option::is_some)
+    watch(Option::is_some)
 }
 
 /// Whether this thread is inside the function that is asked.
@@ -76,7 +76,7 @@ pub(super) fn is_asking() -> bool {
 /// Asks if it is time to; whether the call of this thread is to be given up.
 pub(super) fn stops() -> bool {
     let due = |watch: &Watch| !watch.stopped && watch.looked.elapsed() >= LOOK_EVERY;
-    if WATCH.with_borrow(|watch| watch.as_ref().is_some_and(due)) {
+    if watch(|watch| watch.as_ref().is_some_and(due)) {
         ask();
     }
     has_stopped()
@@ -84,7 +84,12 @@ pub(super) fn stops() -> bool {
 
 /// Whether the call of this thread was given up.
 pub(super) fn has_stopped() -> bool {
-    WATCH.with_borrow(|watch| watch.as_ref().is_some_and(|watch| watch.stopped))
+    watch(|watch| watch.as_ref().is_some_and(|watch| watch.stopped))
+}
+
+/// Looks at the watch; a thread that ends has none any more, and may still have files to close.
+fn watch(look: impl FnOnce(&Option<Watch>) -> bool) -> bool {
+    WATCH.try_with(|watch| look(&watch.borrow())).unwrap_or(false)
 }
 
 fn ask() {

@@ -125,7 +125,7 @@ fn add_views(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn value(cell: ValueRef<'_>) -> Value {
+pub(super) fn value(cell: ValueRef<'_>) -> Value {
     match cell {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(n) => Value::Integer(n),

@@ -94,6 +94,11 @@ impl<'c> WriteTx<'c> {
         WriteTx { read: ReadTx { conn }, memory, path, ready: RefCell::default() }
     }
 
+    /// The connection, for the kernel.
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.read.conn
+    }
+
     /// Works with a statement that is run again and again: the cache of the connection, which
     /// compares texts, is asked once a transaction.
     fn with<T>(

@@ -19,12 +19,14 @@ use rusqlite::Connection;
 
 use super::connect::{enter_wal, is_busy, pause, set_log_size, without_waiting};
 use super::deferred::{Answer, Deferred};
+use super::desk::Desk;
 use super::failure::At;
 use super::files::identity;
 use super::options::{Builder, Durability, QueuePolicy};
 use super::schema::{self, Adoption};
 use super::stats::{Counters, add};
 use super::ticket::{Slot, Ticket, closed};
+use super::transaction;
 use super::tx::{Memory, WriteTx};
 use crate::error::{Error, Result};
 
@@ -32,10 +34,10 @@ use crate::error::{Error, Result};
 const GROUP_JOBS: usize = 1024;
 
 pub(super) struct Writer {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The file that was opened, whatever becomes of its name.
     file: Option<(u64, u64)>,
-    core: Mutex<Core>,
+    pub(super) core: Desk<Core>,
     queue: Mutex<Queue>,
     /// Length of the queue, to look at without its lock.
     depth: AtomicUsize,
@@ -49,9 +51,9 @@ pub(super) struct Writer {
     untouched: AtomicBool,
 }
 
-struct Core {
-    conn: Connection,
-    memory: Memory,
+pub(super) struct Core {
+    pub(super) conn: Connection,
+    pub(super) memory: Memory,
     /// Whether `synchronous` is FULL now; `None` after work that may have set it.
     full: Option<bool>,
     /// SQLite's count of other connections' commits, as of our last transaction.
@@ -128,7 +130,7 @@ impl<F, T> Drop for Task<F, T> {
 const MOVED: &str =
     "was removed or replaced since it was opened; nothing was written: open it anew";
 
-fn panicked() -> Error {
+pub(super) fn panicked() -> Error {
     Error::Closed { what: "the write".into(), why: "panicked and was rolled back" }
 }
 
@@ -146,7 +148,7 @@ impl Writer {
         Writer {
             path: options.path.clone(),
             file: identity(&options.path),
-            core: Mutex::new(Core {
+            core: Desk::new(Core {
                 conn,
                 memory: Memory::default(),
                 full: None,
@@ -181,7 +183,10 @@ impl Writer {
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        if let Ok(mut core) = self.core.try_lock()
+        if let Some(done) = transaction::write(self, &mut work) {
+            return done;
+        }
+        if let Some(mut core) = self.core.try_take()
             && self.depth.load(Ordering::Acquire) == 0
         {
             add(&self.counters.jobs_accepted, 1);
@@ -201,11 +206,15 @@ impl Writer {
         F: FnMut(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        if transaction::is_open(self) {
+            return self.write(durability, work).map(Ticket::answered);
+        }
         self.submit_with(self.policy, durability, Some(deferred.clone()), work)
     }
 
     /// Waits until everything queued before has been written, with room in the queue or without.
     pub(super) fn drain(self: &Arc<Self>) -> Result<()> {
+        self.check_no_transaction()?;
         self.submit_with(QueuePolicy::Wait, Durability::Os, None, |_| Ok(()))?.wait()
     }
 
@@ -231,6 +240,9 @@ impl Writer {
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<()> + Send + 'static,
     {
+        if transaction::is_open(self) {
+            return self.write(Durability::Buffered, work);
+        }
         let deferred = Some(deferred.clone());
         let durability = Durability::Buffered;
         self.push(
@@ -271,7 +283,7 @@ impl Writer {
                 queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             drop(queue); // lock order: core first
-            let mut core = lock(&self.core);
+            let Ok(mut core) = self.core.take("writing") else { continue };
             let mut queue = lock(&self.queue);
             let n = queue.jobs.len().min(GROUP_JOBS);
             let mut group: Vec<_> = queue.jobs.drain(..n).collect();
@@ -290,8 +302,12 @@ impl Writer {
     }
 
     /// Work on the writer's connection outside any transaction (vacuum, checkpoint).
-    pub(super) fn maintain<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut core = lock(&self.core);
+    pub(super) fn maintain<T>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.check_no_transaction()?;
+        let mut core = self.core.take("waiting for another thread's write")?;
         core.settle_down();
         self.take_over(&mut core)?;
         core.full = None;
@@ -299,8 +315,20 @@ impl Writer {
     }
 
     /// The same for work that leaves a file of another program as it is: it is passed over there.
-    pub(super) fn look_after(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+    pub(super) fn look_after(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> Result<()>,
+    ) -> Result<()> {
         if self.is_untouched() { Ok(()) } else { self.maintain(work) }
+    }
+
+    /// Refuses what cannot be done while this thread has a transaction open.
+    fn check_no_transaction(self: &Arc<Self>) -> Result<()> {
+        let why = "cannot be done inside a transaction; end it first";
+        match transaction::is_open(self) {
+            true => Err(Error::Closed { what: "this".into(), why }),
+            false => Ok(()),
+        }
     }
 
     /// Whether the file is still another program's and nothing was on its way into it.
@@ -399,7 +427,7 @@ impl Writer {
         Ok(outcomes)
     }
 
-    fn begin(&self, core: &mut Core, durability: Durability) -> Result<()> {
+    pub(super) fn begin(&self, core: &mut Core, durability: Durability) -> Result<()> {
         core.settle_down();
         self.take_over(core)?;
         let full = durability == Durability::Disk;
@@ -446,7 +474,7 @@ impl Writer {
         Ok(())
     }
 
-    fn commit(&self, core: &mut Core, jobs: usize) -> Result<()> {
+    pub(super) fn commit(&self, core: &mut Core, jobs: usize) -> Result<()> {
         let start = Instant::now();
         core.conn.prepare_cached("COMMIT")?.execute([])?;
         add(&self.counters.commit_ns, start.elapsed().as_nanos() as u64);
@@ -467,7 +495,7 @@ enum Failed {
 impl Core {
     /// Undoes a transaction that failed, and forgets what it taught. SQLite may have rolled it back
     /// already (full disk).
-    fn roll_back(&mut self) {
+    pub(super) fn roll_back(&mut self) {
         self.memory.forget();
         self.settle_down();
     }

@@ -12,6 +12,7 @@ mod experiment_model;
 mod export;
 mod facts;
 mod hostile;
+mod memory;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;
 mod results;

@@ -1,11 +1,11 @@
-//! JSON texts of parameters and results, as Python writes them: `NaN` and `Infinity` are in there too.
+//! JSON texts of what users tell beside their rows, as Python writes them: `NaN` and `Infinity` are in there too.
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
 /// Reads a JSON text; numbers that JSON does not have become the texts `NaN`, `Infinity` and `-Infinity`.
-pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
+pub(crate) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text).or_else(|error| {
         let quoted = quote_bare(text);
         if quoted == text { Err(error) } else { serde_json::from_str(&quoted) }
@@ -13,7 +13,7 @@ pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
 }
 
 /// The text of an object, looked at.
-pub(super) fn object(what: &str, text: &str) -> Result<Map<String, Value>> {
+pub(crate) fn object(what: &str, text: &str) -> Result<Map<String, Value>> {
     match parse(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(Error::invalid(what, "a JSON object", short(&other.to_string()))),
@@ -22,7 +22,7 @@ pub(super) fn object(what: &str, text: &str) -> Result<Map<String, Value>> {
 }
 
 /// What the file has; an empty object where it is none.
-pub(super) fn stored_object(text: Option<&str>) -> Map<String, Value> {
+pub(crate) fn stored_object(text: Option<&str>) -> Map<String, Value> {
     match text.and_then(|text| parse(text).ok()) {
         Some(Value::Object(object)) => object,
         _ => Map::new(),

@@ -1,0 +1,195 @@
+//! Relationships by likeness, of all concepts with all.
+
+use std::collections::HashSet;
+
+use rusqlite::vtab::Context;
+
+use super::store::{MemoryStore, finite};
+use super::vectors::Group;
+use crate::error::{Error, Result};
+use crate::kernel::{Feed, look};
+
+/// Which concepts become related.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphOptions {
+    /// Those that are more alike than this.
+    pub threshold: Option<f64>,
+    /// Of each concept, at most so many others, the likest.
+    pub k: Option<usize>,
+    /// The type of the relationships.
+    pub relationship_type: String,
+    /// Whether likeness is the cosine; otherwise it is the product, as the vectors are.
+    pub normalize: bool,
+    /// Whether relationships of the type that are there already go first.
+    pub replace: bool,
+}
+
+impl Default for GraphOptions {
+    fn default() -> Self {
+        GraphOptions {
+            threshold: None,
+            k: None,
+            relationship_type: "similar_to".into(),
+            normalize: true,
+            replace: false,
+        }
+    }
+}
+
+/// What was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct GraphReport {
+    /// Concepts that were compared.
+    pub concepts: u64,
+    /// Relationships that were written.
+    pub relationships: u64,
+    /// Relationships of the type that were removed first.
+    pub removed: u64,
+}
+
+/// The most relationships of one call: they are held in memory until they are written.
+const MOST_EDGES: usize = 1 << 24;
+/// Rows that are multiplied with all others at once.
+const BLOCK_ROWS: usize = 256;
+
+struct Edges {
+    kind: String,
+    all: Vec<(i64, i64, f32)>,
+}
+
+impl Feed for Edges {
+    fn rows(&self) -> usize {
+        self.all.len()
+    }
+
+    fn give(&self, row: usize, column: usize, to: &mut Context) -> rusqlite::Result<()> {
+        let (source, target, strength) = &self.all[row];
+        match column {
+            0 => to.set_result(source),
+            1 => to.set_result(target),
+            2 => to.set_result(&self.kind),
+            _ => to.set_result(&f64::from(*strength)),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// Relates each concept with others that are like it, by their embeddings, in one transaction. Likeness is computed in
+    /// single precision, of all pairs of the same number of dimensions, in both directions; a concept is not related to
+    /// itself. Relationships that are there already get the new strength, unlike [`GraphOptions::replace`], which removes
+    /// those of the type first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] without a threshold and a `k`, for an empty type, and for more than 16,777,216 relationships: then
+    /// nothing is written.
+    pub fn build_similarity_graph(&self, options: &GraphOptions) -> Result<GraphReport> {
+        if options.threshold.is_none() && options.k.is_none() {
+            return Err(Error::invalid("a similarity graph", "a threshold or k", "neither"));
+        }
+        if options.relationship_type.is_empty() {
+            return Err(Error::invalid("relationship_type", "a text", "an empty one"));
+        }
+        let least = finite("threshold", options.threshold.unwrap_or(f64::MIN))? as f32;
+        let (concepts, all) = self.shared.concepts.with(self, &(), |_, vectors| {
+            let mut edges = Vec::new();
+            let mut concepts = 0;
+            for group in vectors.groups.values() {
+                concepts += group.ids.len() as u64;
+                relate(group, least, options, &mut edges)?;
+            }
+            Ok((concepts, edges))
+        })?;
+        let mut edges = Edges { kind: options.relationship_type.clone(), all };
+        let replace = options.replace;
+        self.write(move |tx| {
+            // Concepts may have gone since.
+            let there = tx.query("SELECT id FROM concepts", [], |row| Ok(row.get::<_, i64>(0)?))?;
+            let there: HashSet<i64> = there.into_iter().collect();
+            edges.all.retain(|(a, b, _)| there.contains(a) && there.contains(b));
+            let delete = "DELETE FROM concept_relationships WHERE relationship_type = ?1";
+            let removed = if replace { tx.execute(delete, [&edges.kind])? as u64 } else { 0 };
+            tx.insert_all(
+                "INSERT INTO concept_relationships (source_concept_id, target_concept_id, relationship_type, strength) \
+                 SELECT c0, c1, c2, c3 FROM silt_feed WHERE true \
+                 ON CONFLICT (source_concept_id, target_concept_id, relationship_type) \
+                 DO UPDATE SET strength = excluded.strength",
+                &edges,
+            )?;
+            Ok(GraphReport { concepts, relationships: edges.all.len() as u64, removed })
+        })
+    }
+}
+
+/// The edges of a group, by source and target.
+fn relate(
+    group: &Group,
+    least: f32,
+    options: &GraphOptions,
+    edges: &mut Vec<(i64, i64, f32)>,
+) -> Result<()> {
+    let (n, dimension) = (group.ids.len(), group.dimension);
+    // By id, so that what is written lies in the order of the index.
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|at| group.ids[*at]);
+    let mut rows = Vec::with_capacity(n * dimension);
+    for at in &order {
+        let length = super::search::length(&wide(group.row(*at)));
+        let by = if options.normalize && length > 0.0 { 1.0 / length } else { 1.0 };
+        rows.extend(group.row(*at).iter().map(|x| (f64::from(*x) * by) as f32));
+    }
+    let mut products = vec![0f32; BLOCK_ROWS.min(n) * n];
+    let mut near: Vec<(usize, f32)> = Vec::new();
+    for start in (0..n).step_by(BLOCK_ROWS) {
+        look("comparing concepts")?;
+        let height = BLOCK_ROWS.min(n - start);
+        // SAFETY: the pointers are to `height` and `n` rows of `dimension` numbers and to room for `height` times `n`, one
+        // row after another, as the strides say.
+        unsafe {
+            matrixmultiply::sgemm(
+                height,
+                dimension,
+                n,
+                1.0,
+                rows[start * dimension..].as_ptr(),
+                dimension as isize,
+                1,
+                rows.as_ptr(),
+                1,
+                dimension as isize,
+                0.0,
+                products.as_mut_ptr(),
+                n as isize,
+                1,
+            );
+        }
+        for (i, likeness) in products.chunks_exact(n).take(height).enumerate() {
+            let source = start + i;
+            near.clear();
+            let others = likeness.iter().enumerate();
+            near.extend(others.filter(|(j, x)| *j != source && **x > least).map(|(j, x)| (j, *x)));
+            if let Some(k) = options.k
+                && near.len() > k
+            {
+                near.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                near.truncate(k);
+                near.sort_unstable_by_key(|(j, _)| *j);
+            }
+            if edges.len() + near.len() > MOST_EDGES {
+                let expected = format!("at most {MOST_EDGES} relationships");
+                return Err(Error::invalid(
+                    "a similarity graph",
+                    expected,
+                    "more; give a higher threshold, or k",
+                ));
+            }
+            let id = |place: usize| group.ids[order[place]];
+            edges.extend(near.iter().map(|(j, x)| (id(source), id(*j), *x)));
+        }
+    }
+    Ok(())
+}
+
+fn wide(row: &[f32]) -> Vec<f64> {
+    row.iter().map(|x| f64::from(*x)).collect()
+}

@@ -1,0 +1,251 @@
+//! Databases that the described system wrote, whose payloads are pickles.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Row;
+use serde::Serialize;
+
+use super::payload::Payload;
+use super::store::{MemoryStore, json_text, number};
+use super::{LINEAGE, pickle, vector};
+use crate::error::{Error, Result};
+use crate::kernel::{Adoption, Database, ReadTx, WriteTx, table_exists};
+
+/// How such a file is known. It is opened for reading alone: nothing is taken over.
+static DESCRIBED: Adoption = Adoption {
+    lineage: &LINEAGE,
+    tables: &["episodes", "concepts", "learning_events", "concept_relationships"],
+    sql: "",
+};
+static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct ImportReport {
+    /// Episodes that were taken over.
+    pub episodes: u64,
+    /// Concepts that were taken over.
+    pub concepts: u64,
+    /// Learning events that were taken over.
+    pub learning_events: u64,
+    /// Relationships that were taken over.
+    pub concept_relationships: u64,
+    /// Rows that were refused.
+    pub refused: Vec<Refused>,
+}
+
+/// A row that was not taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The file.
+    pub source: PathBuf,
+    /// The table.
+    pub table: String,
+    /// The row's id.
+    pub id: i64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A table as it is read and written: the columns, and which of them is a pickle.
+struct Table {
+    name: &'static str,
+    columns: &'static [&'static str],
+    pickle: Option<usize>,
+    json: Option<usize>,
+    numbers: &'static [usize],
+}
+
+const TABLES: [Table; 4] = [
+    Table {
+        name: "episodes",
+        columns: &[
+            "id",
+            "timestamp",
+            "experience_data",
+            "performance_score",
+            "context_hash",
+            "metadata",
+            "created_at",
+        ],
+        pickle: Some(2),
+        json: Some(5),
+        numbers: &[1, 3],
+    },
+    Table {
+        name: "concepts",
+        columns: &[
+            "id",
+            "name",
+            "embedding",
+            "creation_time",
+            "access_count",
+            "last_accessed",
+            "metadata",
+        ],
+        pickle: Some(2),
+        json: Some(6),
+        numbers: &[3],
+    },
+    Table {
+        name: "learning_events",
+        columns: &[
+            "id",
+            "task_type",
+            "performance_delta",
+            "strategy_used",
+            "timestamp",
+            "parameters",
+        ],
+        pickle: None,
+        json: Some(5),
+        numbers: &[2, 4],
+    },
+    Table {
+        name: "concept_relationships",
+        columns: &[
+            "id",
+            "source_concept_id",
+            "target_concept_id",
+            "relationship_type",
+            "strength",
+            "created_at",
+        ],
+        pickle: None,
+        json: None,
+        numbers: &[4],
+    },
+];
+
+impl Table {
+    /// The values of a row as they are to be stored, or why it cannot be.
+    fn convert(&self, row: &Row<'_>) -> Result<Vec<rusqlite::types::Value>, String> {
+        use rusqlite::types::Value;
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (i, column) in self.columns.iter().enumerate() {
+            let value: Value = row.get(i).map_err(|e| e.to_string())?;
+            let value = match value {
+                Value::Blob(bytes) if self.pickle == Some(i) => {
+                    let payload = pickle::read(&bytes)?;
+                    let encoded = match (self.name, payload) {
+                        ("concepts", Payload::Array(array)) => vector::encode("embedding", array),
+                        ("concepts", _) => {
+                            Err(Error::invalid("embedding", "an array", "another value"))
+                        }
+                        (_, payload) => payload.encode(),
+                    };
+                    Value::Blob(encoded.map_err(|e| e.to_string())?)
+                }
+                value if self.numbers.contains(&i) => {
+                    let x = match value {
+                        Value::Real(x) => x,
+                        Value::Integer(n) => n as f64,
+                        Value::Blob(bytes) => scalar(&bytes).ok_or_else(|| {
+                            format!("its {column} is {} bytes where a number belongs", bytes.len())
+                        })?,
+                        _ => return Err(format!("its {column} is no number")),
+                    };
+                    Value::Real(number(column, x).map_err(|e| e.to_string())?)
+                }
+                Value::Text(text) if self.json == Some(i) => {
+                    Value::Text(json_text(column, Some(text)).map_err(|e| e.to_string())?)
+                }
+                Value::Null if self.json == Some(i) => Value::Text("{}".into()),
+                value => value,
+            };
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn take_over(
+        &self,
+        tx: &WriteTx<'_>,
+        from: &ReadTx<'_>,
+        source: &Path,
+        refused: &mut Vec<Refused>,
+    ) -> Result<u64> {
+        let columns = self.columns.join(", ");
+        let places = vec!["?"; self.columns.len()].join(", ");
+        let insert = format!("INSERT INTO {} ({columns}) VALUES ({places})", self.name);
+        let mut taken = 0;
+        let mut refuse = |id, why| {
+            let (source, table) = (source.to_owned(), self.name.to_owned());
+            refused.push(Refused { source, table, id, why });
+        };
+        let sql = format!("SELECT {columns} FROM {} ORDER BY id", self.name);
+        let mut statement = from.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            let values = match self.convert(row) {
+                Ok(values) => values,
+                Err(why) => {
+                    refuse(id, why);
+                    continue;
+                }
+            };
+            if self.name == "concept_relationships" {
+                let ends = [values[1].clone(), values[2].clone()];
+                let there = "SELECT (?1 IN (SELECT id FROM concepts)) AND (?2 IN (SELECT id FROM concepts))";
+                let there = tx.query_one(there, rusqlite::params_from_iter(&ends), |row| {
+                    Ok(row.get::<_, Option<bool>>(0)?)
+                })?;
+                if there.flatten() != Some(true) {
+                    refuse(id, "it leads from or to a concept that is not there".into());
+                    continue;
+                }
+            }
+            tx.execute(&insert, rusqlite::params_from_iter(&values))?;
+            taken += 1;
+        }
+        Ok(taken)
+    }
+}
+
+/// The described system stores numpy's scalars as their bytes.
+fn scalar(bytes: &[u8]) -> Option<f64> {
+    match bytes.len() {
+        4 => Some(f64::from(f32::from_le_bytes(bytes.try_into().expect("four bytes")))),
+        _ => None, // of eight bytes nobody can say whether they are an integer or a float
+    }
+}
+
+impl MemoryStore {
+    /// Takes over all that a database of the described system has, with its ids, in one transaction. Payloads are decoded by a
+    /// reader of pickles that knows arrays and plain containers, runs nothing, and refuses all else by name; a row that is
+    /// refused is reported, and the others are taken. The source is only read.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there are memories already; [`Error::NotOurs`] for a file that is none of the described system;
+    /// [`Error::Invalid`] for one of Siltstone. Nothing is written.
+    pub fn import(&self, source: impl AsRef<Path>) -> Result<ImportReport> {
+        let path = source.as_ref().to_owned();
+        let from = Database::builder(&path).adopt(ADOPTIONS).open_read_only()?;
+        self.write(move |tx| {
+            let there = "SELECT 1 WHERE EXISTS (SELECT 1 FROM episodes) OR EXISTS (SELECT 1 FROM concepts) \
+                OR EXISTS (SELECT 1 FROM learning_events)";
+            if tx.query_one(there, [], |_| Ok(()))?.is_some() {
+                return Err(Error::Exists {
+                    what: "a memory".into(),
+                    place: String::new(),
+                    hint: "import into a new file",
+                });
+            }
+            from.read(|from| {
+                if table_exists(from, "siltstone_schema")? {
+                    let expected = "a database of the described system";
+                    return Err(Error::invalid(path.display().to_string(), expected, "one of siltstone"));
+                }
+                let mut refused = Vec::new();
+                let mut counts = [0; 4];
+                for (table, count) in TABLES.iter().zip(&mut counts) {
+                    *count = table.take_over(tx, from, &path, &mut refused)?;
+                }
+                let [episodes, concepts, learning_events, concept_relationships] = counts;
+                Ok(ImportReport { episodes, concepts, learning_events, concept_relationships, refused })
+            })
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! The memory store: what an agent has experienced, what it knows, and what helped it to learn.
+//!
+//! A [`MemoryStore`] holds episodes (an experience, a score, a context), concepts (a name, an embedding, relationships) and
+//! learning events (a strategy, and by how much it helped). Experiences and embeddings are [`Payload`]s: arrays and nests of
+//! them, with a checksum, and never code. Beside the documented calls there is [search](MemoryStore::search_similar) by
+//! vector, [recall](MemoryStore::recall) by age, score and likeness, and [replay](MemoryStore::sample_episodes).
+
+mod backup;
+mod changes;
+mod concept;
+mod draws;
+mod episode;
+mod filter;
+mod graph;
+mod import;
+mod keep;
+mod learning;
+mod payload;
+mod pickle;
+mod recall;
+mod relationship;
+mod replay;
+mod scan;
+mod search;
+mod store;
+mod vector;
+mod vectors;
+mod verify;
+
+use crate::kernel::Lineage;
+
+pub use concept::{Concept, ConceptUpdate, NewConcept};
+pub use episode::{Episode, EpisodeUpdate, NewEpisode};
+pub use filter::{Comparison, Filter};
+pub use graph::{GraphOptions, GraphReport};
+pub use import::{ImportReport, Refused};
+pub use keep::{Evict, Limit, Pruned};
+pub use learning::{LearningEvent, LearningEventUpdate, NewLearningEvent, Strategy};
+pub use payload::Payload;
+pub use recall::{RecallOptions, RecallWeights, Recollection};
+pub use relationship::{Direction, NewRelationship, Relationship};
+pub use replay::{Sample, SampleMode, SampleOptions};
+pub use search::{Hit, Metric, SearchOptions};
+pub use store::{MemoryStats, MemoryStore};
+pub(crate) use verify::verify;
+
+/// The versions of the store's tables.
+static LINEAGE: Lineage =
+    Lineage { store: "memory", steps: &[include_str!("migrations/0001_memory.sql")] };

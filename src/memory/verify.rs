@@ -1,0 +1,63 @@
+//! The store's own checks of a file.
+
+use super::payload::{Look, look};
+use super::store::are_there;
+use super::vector;
+use crate::error::Result;
+use crate::kernel::{ReadTx, VerifyReport};
+
+/// Computes the checksum of every payload again, and looks for rows that refer to nothing.
+pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
+    if !are_there(tx)? {
+        return Ok(());
+    }
+    for (table, id, column, is_vector) in [
+        ("episodes", "id", "experience_data", false),
+        ("concepts", "id", "embedding", true),
+        ("episode_embeddings", "episode_id", "embedding", true),
+    ] {
+        let sql = format!("SELECT {id}, {column} FROM {table}");
+        let mut statement = tx.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let place =
+                || -> Result<String> { Ok(format!("{table} row {}", row.get::<_, i64>(0)?)) };
+            let Ok(bytes) = row.get_ref(1)?.as_bytes() else {
+                report.find(place()?, format!("its {column} is no bytes"));
+                continue;
+            };
+            report.checksums += 1;
+            match look(bytes) {
+                Look::Damaged => report.find(
+                    place()?,
+                    format!("the checksum of its {column} differs from the one it was stored with"),
+                ),
+                Look::Pickle => {
+                    report.checksums -= 1;
+                    report.without_checksum += 1;
+                }
+                Look::Sound if is_vector => {
+                    if let Err(error) =
+                        vector::decode(bytes).and_then(|v| vector::check(column, &v))
+                    {
+                        report.find(place()?, error.to_string());
+                    }
+                }
+                Look::Sound => {}
+            }
+            crate::kernel::look("verifying")?;
+        }
+    }
+    for (table, column, parent) in [
+        ("episode_embeddings", "episode_id", "episodes"),
+        ("episode_priorities", "episode_id", "episodes"),
+    ] {
+        let sql =
+            format!("SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT id FROM {parent})");
+        let strangers: i64 = tx.query_one(&sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+        if strangers > 0 {
+            report.find(table, format!("{strangers} rows are of no row of {parent}"));
+        }
+    }
+    Ok(())
+}
