@@ -6,9 +6,10 @@ The stores:
 - :mod:`siltstone.ticks`: quotes of symbols as they come in, and their history by day.
 - :mod:`siltstone.series`: time series behind one protocol, in memory and in files.
 - :mod:`siltstone.experiment`: many simulations in one file, compared in one query.
+- :mod:`siltstone.memory`: episodes, concepts and learning events of an agent; search, recall, replay.
 """
 
-from siltstone import errors, experiment, series, simulation, ticks
+from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._restore import restore
@@ -26,6 +27,7 @@ __all__ = [
     "__version__",
     "errors",
     "experiment",
+    "memory",
     "restore",
     "series",
     "simulation",

@@ -19,6 +19,10 @@ mod experiment_logger;
 mod experiment_reads;
 mod experiment_rows;
 mod initial;
+mod memory_recall;
+mod memory_rows;
+mod memory_store;
+mod memory_values;
 mod query;
 mod record_cells;
 mod report;
@@ -56,6 +60,12 @@ mod _siltstone {
     use super::experiment_logger::DataLogger;
     #[pymodule_export]
     use super::experiment_reads::{InMemorySimulation, experiment_import, experiment_merge};
+    #[pymodule_export]
+    use super::memory_recall::MemoryRecall;
+    #[pymodule_export]
+    use super::memory_store::MemoryStore;
+    #[pymodule_export]
+    use super::memory_values::{memory_decode, memory_encode};
     #[pymodule_export]
     use super::query::Query;
     #[pymodule_export]

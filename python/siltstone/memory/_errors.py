@@ -1,0 +1,46 @@
+"""The documented exception, which each of siltstone's own is here as well."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from siltstone import errors
+from siltstone.errors import SiltstoneError
+
+_Call = TypeVar("_Call", bound=Callable[..., Any])
+
+
+class SQLiteStorageError(SiltstoneError):
+    """Anything that the memory store refuses. Nothing was written.
+
+    It is also the class of :mod:`siltstone.errors` that says what is wrong: a ``BusyError``, an ``InvalidError`` (and so a
+    ``ValueError``), and so on.
+    """
+
+
+def _both(name: str) -> type[SQLiteStorageError]:
+    kind = getattr(errors, name)
+    return type(name, (SQLiteStorageError, kind), {"__doc__": kind.__doc__, "__module__": __name__})
+
+
+_BOTH = {
+    getattr(errors, name): _both(name) for name in errors.__all__ if name != "SiltstoneError"
+}
+_BOTH[SiltstoneError] = SQLiteStorageError
+
+
+def told(call: _Call) -> _Call:
+    """Lets a call raise :class:`SQLiteStorageError` alone."""
+
+    @functools.wraps(call)
+    def telling(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except SQLiteStorageError:
+            raise
+        except SiltstoneError as error:
+            raise _BOTH.get(type(error), SQLiteStorageError)(str(error)) from error
+
+    return telling  # type: ignore[return-value]

@@ -1,0 +1,361 @@
+"""The memory store from Python."""
+
+import os
+import pickle
+import sqlite3
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from siltstone import errors
+from siltstone.memory import SQLiteStorage, SQLiteStorageError
+
+
+@pytest.fixture
+def store(tmp_path):
+    with SQLiteStorage(tmp_path / "agent.db") as store:
+        yield store
+
+
+def test_payloads_come_back_as_they_were(store):
+    """Goal: arrays with their dtype, and every plain value, bit for bit."""
+    values = {
+        "f4": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+        "big": np.array([1, -2], dtype=">i4"),
+        "text": np.array(["a", "bcd"]),
+        "when": np.array(["2026-01-01"], dtype="datetime64[ns]"),
+        "complex": np.array(1 + 2j),
+        "empty": np.zeros((0, 3)),
+        "nested": [1, 2.5, None, True, b"\x00", ("x", -(2**63)), {"a": {3: "three"}}],
+        "scalar": np.float32(0.5),
+        "count": np.int16(7),
+        "masked": np.ma.masked_array([1.0, 2.0], [False, False]),
+    }
+    back = store.retrieve_episode(store.store_episode(values, 0.5, "c")).data
+    for name in ("f4", "big", "text", "when", "complex", "empty"):
+        assert back[name].dtype.str == values[name].dtype.str
+        assert np.array_equal(back[name], values[name])
+    assert back["nested"] == values["nested"]
+    assert back["scalar"] == 0.5 and type(back["scalar"]) is float
+    assert back["count"] == 7 and type(back["count"]) is int
+    assert back["masked"].tolist() == [1.0, 2.0]
+    assert np.array_equal(store._deserialize_array(store._serialize_array(np.eye(2))), np.eye(2))
+
+
+BAD_EPISODES = [
+    ({"a": {1, 2}}, 0.5, "c", "experience_data['a']"),
+    ([object()], 0.5, "c", "experience_data[0]"),
+    (np.array([object()]), 0.5, "c", "dtype"),
+    (np.ma.masked_array([1.0, 2.0], [True, False]), 0.5, "c", "masked"),
+    (np.zeros(2, dtype=[("a", "f8")]), 0.5, "c", "dtype"),
+    (2**63, 0.5, "c", "64 bits"),
+    ({(1, 2): 3}, 0.5, "c", "key"),
+    (lambda: 0, 0.5, "c", "function"),
+    ([1], float("nan"), "c", "NaN"),
+    ([1], "0.5", "c", "a number"),
+    ([1], None, "c", "a number"),
+    ([1], 0.5, 3, "a text"),
+    ([1], 0.5, "\ud800", "text"),
+]
+
+
+@pytest.mark.parametrize(("data", "score", "context", "named"), BAD_EPISODES)
+def test_what_cannot_be_stored_is_named(store, data, score, context, named):
+    """Goal: a clear error of the documented class, and nothing written."""
+    with pytest.raises(SQLiteStorageError, match=named.replace("[", r"\[")) as caught:
+        store.store_episode(data, score, context)
+    assert isinstance(caught.value, errors.InvalidError)
+    assert store.get_database_stats()["episodes_count"] == 0
+
+
+def test_bad_concepts_and_edges_are_named(store):
+    """Goal: embeddings, ids and strengths are looked at before anything is written."""
+    for embedding in (np.eye(2), "hello", [], [1.0, float("nan")], None, np.array(["a"])):
+        with pytest.raises(SQLiteStorageError):
+            store.store_concept("a", embedding)
+    a, b = store.store_concepts([{"name": n, "embedding": [1.0, 2.0]} for n in "ab"])
+    for source, target, strength in ((a, 99, 1.0), (a, b, float("inf")), (a, 2**63, 1.0)):
+        with pytest.raises(SQLiteStorageError):
+            store.add_concept_relationship(source, target, "x", strength)
+    with pytest.raises(SQLiteStorageError, match="0 to 1"):
+        store.add_concept_relationship(a, b, "x", 1.5, strict=True)
+    assert store.add_concept_relationship(a, b, "x", np.float32(0.5))
+    assert store.get_concept_relationships(a) == [(b, "x", 0.5)]
+    assert store.get_concept_relationships(b, incoming=True) == [(a, "x", 0.5)]
+    with pytest.raises(SQLiteStorageError, match="2 dimensions"):
+        store.search_similar([1.0, 2.0, 3.0])
+    with pytest.raises(SQLiteStorageError):
+        store.retrieve_episode("1")
+
+
+def test_numpy_scalars_are_numbers_in_the_file(store, tmp_path):
+    """Goal: a score of numpy's passes filters as the number that it is."""
+    store.store_episode([1], np.float32(0.25), "c", timestamp=np.int64(7))
+    store.store_episode([1], np.bool_(True), "c", metadata={"x": np.float32(0.5), "y": np.arange(2)})
+    assert len(store.get_episodes_by_context("c", min_score=0.5)) == 1
+    with sqlite3.connect(tmp_path / "agent.db") as plain:
+        kinds = plain.execute("SELECT typeof(performance_score), metadata FROM episodes").fetchall()
+    assert kinds == [("real", "{}"), ("real", '{"x": 0.5, "y": [0, 1]}')]
+
+
+def test_transactions_nest(store):
+    """Goal: a block is all or nothing, a block in it can fail alone, and SQL is part of it."""
+    with pytest.raises(KeyboardInterrupt), store.transaction():
+        store.store_episode([1], 0.5, "c")
+        raise KeyboardInterrupt
+    assert store.get_episodes_by_context("c") == []
+    with store.transaction() as conn:
+        store.store_episode([1], 0.1, "c")
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            store.store_episode([1], 0.2, "c")
+            1 / 0
+        with store.transaction():
+            store.store_episode([1], 0.3, "c")
+        assert conn.execute("SELECT count(*) FROM episodes WHERE context_hash = ?", ("c",)).fetchone() == (2,)
+        with pytest.raises(SQLiteStorageError):
+            conn.execute("COMMIT")
+        with pytest.raises(SQLiteStorageError):
+            store.vacuum_database()
+        seen = []
+        reader = threading.Thread(target=lambda: seen.append(store.get_episodes_by_context("c")))
+        reader.start()
+        reader.join()
+    assert seen == [[]]
+    assert [e.performance_score for e in store.get_episodes_by_context("c")] == [0.3, 0.1]
+
+
+def test_search_is_exact(store):
+    """Goal: the nearest by each metric are numpy's, with filters, and after changes by other connections."""
+    chance = np.random.default_rng(1)
+    vectors = chance.normal(size=(300, 33))
+    store.store_concepts(
+        {"name": str(i), "embedding": v, "metadata": {"i": i, "odd": bool(i % 2)}, "creation_time": i}
+        for i, v in enumerate(vectors)
+    )
+    query = chance.normal(size=33)
+
+    def check(vectors, allowed=slice(None), **options):
+        cosine = vectors @ query / np.linalg.norm(vectors, axis=1) / np.linalg.norm(query)
+        scores = {
+            "cosine": cosine,
+            "dot": vectors @ query,
+            "l2": -np.linalg.norm(vectors - query, axis=1),
+        }
+        for metric, score in scores.items():
+            rows = np.arange(len(vectors))[allowed]
+            best = rows[np.argsort(-score[rows], kind="stable")][:10]
+            hits = store.search_similar(query, 10, metric, **options)
+            assert [hit.item.name for hit in hits] == [str(i) for i in best]
+            sign = -1 if metric == "l2" else 1
+            assert np.allclose([hit.score for hit in hits], sign * score[best], rtol=1e-12)
+
+    check(vectors)
+    check(vectors, slice(1, None, 2), where={"odd": True})
+    check(vectors, slice(100, 120), since=100, until=120)
+    check(vectors, slice(250, 300), where={"i": {"gte": 250}})
+    vectors[7] = query * 2
+    with SQLiteStorage(store.db_path) as other:
+        other.store_concept("7", vectors[7], {"i": 7})
+    check(vectors)
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.delete_concepts(range(1, 200))
+        assert store.search_similar(query, 1)[0].item.name != "7"
+        1 / 0
+    check(vectors)
+
+
+def test_recall_gives_its_terms(store):
+    """Goal: the sum is that of its terms, and an old episode that fits is found."""
+    now = 1_000_000.0
+    for age, score, vector in ((0, 0.1, [1.0, 0]), (100, 0.9, [0, 1.0]), (10_000, 0.2, [0.6, 0.8])):
+        store.store_episode([age], score, "c", now - age, embedding=vector)
+    found = store.recall([0.6, 0.8], 3, {"recency": 1, "importance": 0.5}, half_life=100, now=now)
+    for r in found:
+        age = now - r.episode.timestamp
+        assert r.recency == pytest.approx(0.5 ** (age / 100))
+        assert r.importance == r.episode.performance_score
+        assert r.score == pytest.approx(r.recency + 0.5 * r.importance + r.relevance)
+    assert [r.score for r in found] == sorted((r.score for r in found), reverse=True)
+    fits = store.recall([0.6, 0.8], 1, {"recency": 0, "importance": 0})
+    assert fits[0].relevance == pytest.approx(1) and fits[0].episode.data == [10_000]
+
+
+def test_replay_draws_by_priority(store):
+    """Goal: draws follow the priorities, weights take their bias back, and a seed gives the same again."""
+    ids = store.store_episodes(
+        {"experience_data": [i], "performance_score": 0.5, "context_hash": "ab"[i % 2]} for i in range(20)
+    )
+    store.update_priorities(ids, [float(i) for i in range(20)])
+    sample = store.sample_episodes(2000, alpha=1.0, beta=1.0, seed=1)
+    counts = np.bincount([e.id for e in sample.episodes], minlength=ids[-1] + 1)[ids[0] :]
+    assert np.all(np.abs(counts - 2000 * np.arange(20) / 190) <= 2)
+    assert sample.weights.max() <= 1.0 and sample.probabilities.min() > 0
+    assert np.allclose(sample.weights * sample.probabilities, sample.weights[0] * sample.probabilities[0])
+    again = store.sample_episodes(2000, alpha=1.0, beta=1.0, seed=1)
+    assert [e.id for e in again.episodes] == [e.id for e in sample.episodes]
+    uniform = store.sample_episodes(100, seed=2, context="a", mode="uniform")
+    assert sorted(e.id for e in uniform.episodes) == ids[::2]
+    first = store.sample_episodes(15, mode="fifo", reader="x").episodes
+    rest = store.sample_episodes(15, mode="fifo", reader="x").episodes
+    assert [e.id for e in first + rest] == ids
+    store.rewind("x")
+    assert store.sample_episodes(1, mode="fifo", reader="x").episodes[0].id == ids[0]
+    store.delete_episodes(ids[:19])
+    assert {e.id for e in store.sample_episodes(5).episodes} == {ids[19]}
+    with pytest.raises(SQLiteStorageError, match="episode"):
+        store.update_priorities([ids[19], 99], [1.0, 1.0])
+
+
+def test_limits_keep_a_context_small(store):
+    """Goal: capacity and age hold as episodes come, and a dry run says what would go without removing it."""
+
+    def put(context, n, age=0.0):
+        return store.store_episodes(
+            {
+                "experience_data": [i],
+                "performance_score": 0.5,
+                "context_hash": context,
+                "timestamp": time.time() - age + i * 1e-3,
+            }
+            for i in range(n)
+        )
+
+    put("old", 3, age=1000)
+    ids = put("many", 10)
+    store.set_limit("many", capacity=4)
+    store.set_limit(max_age=500)
+    would = store.prune(dry_run=True)
+    assert [(p.context_hash, p.expired, p.evicted, p.kept) for p in would] == [
+        ("old", 3, 0, 0),
+        ("many", 0, 6, 4),
+    ]
+    assert store.get_database_stats()["episodes_count"] == 13
+    ids += put("many", 1, age=-10)
+    assert [e.id for e in store.get_episodes_by_context("many")] == ids[:-5:-1]
+    store.prune()
+    assert store.get_database_stats()["episodes_count"] == 4
+    assert store.limits()["many"]["capacity"] == 4
+    store.set_limit("many")
+    put("many", 10)
+    assert len(store.get_episodes_by_context("many")) == 14
+
+
+def test_backups_are_kept_and_restored(tmp_path):
+    """Goal: backups of one second have names of their own, only own ones go, and one can be put back."""
+    store = SQLiteStorage(tmp_path / "run.db", backup_interval=1, max_backups=2)
+    other = SQLiteStorage(tmp_path / "run_backup_plan.db")
+    store.store_episode([1], 0.5, "c")
+    made = [store.create_backup() for _ in range(4)]
+    assert len(set(made)) == 4
+    left = sorted(tmp_path.glob("run_backup_*.db"))
+    assert left == sorted([*made[2:], tmp_path / "run_backup_plan.db"])
+    with pytest.raises(SQLiteStorageError, match="already"):
+        store.create_backup(tmp_path / "run_backup_plan.db")
+    named = store.create_backup(tmp_path / "mine.db")
+    store.store_episode([2], 0.5, "c")
+    assert store.create_backup(tmp_path / "mine.db") == named
+    store.delete_episodes([1, 2])
+    store.restore_backup(named)
+    assert len(store.get_episodes_by_context("c")) == 2
+    with SQLiteStorage(made[3]) as copy:
+        assert copy.get_database_stats()["episodes_count"] == 1
+    store._last_backup = time.time() - 2
+    assert store.auto_backup_if_needed() is not None
+    assert store.auto_backup_if_needed() is None
+    store.close()
+    store.close()
+    with pytest.raises(errors.ClosedError):
+        store.store_episode([1], 0.5, "c")
+    other.close()
+
+
+def test_the_described_system_s_databases_are_taken_over(store, tmp_path):
+    """Goal: pickles of arrays and plain containers are read, anything else is refused by name, and nothing runs."""
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    schema = """
+        CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL NOT NULL, experience_data BLOB NOT NULL,
+            performance_score REAL NOT NULL, context_hash TEXT NOT NULL, metadata TEXT DEFAULT '{}',
+            created_at REAL DEFAULT (julianday('now')));
+        CREATE TABLE concepts (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, embedding BLOB NOT NULL,
+            creation_time REAL NOT NULL, access_count INTEGER DEFAULT 0, last_accessed REAL DEFAULT 0,
+            metadata TEXT DEFAULT '{}');
+        CREATE TABLE learning_events (id INTEGER PRIMARY KEY AUTOINCREMENT, task_type TEXT NOT NULL,
+            performance_delta REAL NOT NULL, strategy_used TEXT NOT NULL, timestamp REAL NOT NULL,
+            parameters TEXT DEFAULT '{}');
+        CREATE TABLE concept_relationships (id INTEGER PRIMARY KEY AUTOINCREMENT, source_concept_id INTEGER NOT NULL,
+            target_concept_id INTEGER NOT NULL, relationship_type TEXT NOT NULL, strength REAL DEFAULT 1.0,
+            created_at REAL DEFAULT (julianday('now')));
+    """
+    plain = sqlite3.connect(tmp_path / "godly.db")
+    plain.executescript(schema)
+    payloads = [{"observation": np.eye(3), "action": "go", "reward": np.float32(1.5)}, np.arange(4.0), Evil(), {1, 2}]
+    for i, payload in enumerate(payloads):
+        row = (float(i), pickle.dumps(payload, 4), 0.5, "c", '{"i": %d}' % i)
+        plain.execute(
+            "INSERT INTO episodes (timestamp, experience_data, performance_score, context_hash, metadata) "
+            "VALUES (?, ?, ?, ?, ?)",
+            row,
+        )
+    for name in ("a", "b"):
+        embedding = pickle.dumps(np.random.rand(8).astype(np.float32), 4)
+        plain.execute("INSERT INTO concepts (name, embedding, creation_time, access_count) VALUES (?, ?, 1, 3)", (name, embedding))
+    for target in (2, 99):
+        plain.execute(
+            "INSERT INTO concept_relationships (source_concept_id, target_concept_id, relationship_type) VALUES (1, ?, 's')",
+            (target,),
+        )
+    plain.execute("INSERT INTO learning_events (task_type, performance_delta, strategy_used, timestamp) VALUES ('t', 0.5, 's', 1)")
+    plain.commit()
+    plain.close()
+    report = store.import_database(tmp_path / "godly.db")
+    assert report[:4] == (2, 2, 1, 1)
+    whys = {(table, id): why for table, id, why in report.refused}
+    assert set(whys) == {("episodes", 3), ("episodes", 4), ("concept_relationships", 2)}
+    assert "system" in whys["episodes", 3] and not (tmp_path / "ran").exists()
+    first = store.retrieve_episode(1)
+    assert np.array_equal(first.data["observation"], np.eye(3)) and first.data["reward"] == 1.5
+    assert first.metadata == {"i": 0}
+    assert store.retrieve_concept(2).access_count == 3
+    assert store.retrieve_concept(2).vector.dtype == np.float32
+    with pytest.raises(errors.ExistsError):
+        store.import_database(tmp_path / "godly.db")
+
+
+def test_files_that_are_not_ours(tmp_path):
+    """Goal: an empty file is a new one; what is no database, or a newer one, is left as it is."""
+    (tmp_path / "empty.db").touch()
+    with SQLiteStorage(tmp_path / "empty.db") as store:
+        store.store_episode([1], 0.5, "c")
+    (tmp_path / "text.db").write_text("this is not a database at all, but it is long enough" * 20)
+    with pytest.raises(SQLiteStorageError):
+        SQLiteStorage(tmp_path / "text.db")
+    with sqlite3.connect(tmp_path / "empty.db") as plain:
+        plain.execute("UPDATE siltstone_schema SET version = 99 WHERE store = 'memory'")
+    with pytest.raises(errors.TooNewError, match="99"):
+        SQLiteStorage(tmp_path / "empty.db")
+
+
+def test_threads_share_a_store(store):
+    """Goal: ids are unique, every acknowledged row is there, and every access is counted once."""
+    store.store_concept("shared", [1.0])
+    ids, counts = [], []
+
+    def work(thread):
+        for i in range(50):
+            ids.append(store.store_episode([thread, i], 0.5, "c"))
+            counts.append(store.retrieve_concept_by_name("shared").access_count)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(ids)) == 400 and sorted(counts) == list(range(1, 401))
+    assert len(store.get_episodes_by_context("c", limit=-1)) == 400
+    assert store.verify().ok
