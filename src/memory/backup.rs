@@ -40,7 +40,16 @@ impl MemoryStore {
             path.parent() == Some(&folder) && name.starts_with(&prefix)
         };
         let seconds = now() as u64;
-        for number in 0.. {
+        // No name of this second is given twice, also if retention has removed the file.
+        let number_of = |path: &PathBuf| -> Option<u64> {
+            let stem = path.file_stem()?.to_string_lossy().into_owned();
+            match stem.strip_prefix(&prefix)?.strip_prefix(&seconds.to_string())? {
+                "" => Some(0),
+                rest => rest.strip_prefix('_')?.parse().ok(),
+            }
+        };
+        let first = self.backups()?.iter().filter_map(number_of).max().map_or(0, |last| last + 1);
+        for number in first.. {
             let name = match number {
                 0 => format!("{prefix}{seconds}.db"),
                 number => format!("{prefix}{seconds}_{number}.db"),

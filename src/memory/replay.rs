@@ -184,14 +184,16 @@ impl MemoryStore {
             episode::COLUMNS
         );
         let episodes = self.write(move |tx| {
-            let name = format!("{reader}\0{}", context.as_deref().unwrap_or_default());
-            let last = "SELECT last_id FROM memory_replay WHERE name = ?1";
-            let last = tx.query_one(last, [&name], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
+            let place = context.as_ref().map_or(String::new(), |context| format!("c{context}"));
+            let last = "SELECT last_id FROM memory_replay WHERE reader = ?1 AND context = ?2";
+            let last = tx
+                .query_one(last, (&reader, &place), |row| Ok(row.get::<_, i64>(0)?))?
+                .unwrap_or(0);
             let episodes = tx.query(&sql, (last, &context, sql_limit(n)), episode::read)?;
             if let Some(newest) = episodes.last() {
                 tx.execute(
-                    "INSERT OR REPLACE INTO memory_replay VALUES (?1, ?2)",
-                    (&name, newest.id),
+                    "INSERT OR REPLACE INTO memory_replay VALUES (?1, ?2, ?3)",
+                    (&reader, &place, newest.id),
                 )?;
             }
             Ok(episodes)
@@ -205,10 +207,9 @@ impl MemoryStore {
     /// # Errors
     /// As any write.
     pub fn rewind(&self, reader: &str) -> Result<()> {
-        let prefix = format!("{reader}\0");
+        let reader = reader.to_owned();
         self.write(move |tx| {
-            let sql = "DELETE FROM memory_replay WHERE substr(name, 1, length(?1)) = ?1";
-            tx.execute(sql, [&prefix]).map(drop)
+            tx.execute("DELETE FROM memory_replay WHERE reader = ?1", [&reader]).map(drop)
         })
     }
 

@@ -63,10 +63,12 @@ CREATE TABLE episode_priorities (
     priority REAL NOT NULL
 );
 
--- How far a reader in order has come.
+-- How far a reader in order has come; `context` is a c and the context, or empty for all.
 CREATE TABLE memory_replay (
-    name TEXT PRIMARY KEY NOT NULL,
-    last_id INTEGER NOT NULL
+    reader TEXT NOT NULL,
+    context TEXT NOT NULL,
+    last_id INTEGER NOT NULL,
+    PRIMARY KEY (reader, context)
 ) STRICT, WITHOUT ROWID;
 
 -- How much of a context is kept; without a context: of each that has no row of its own.
