@@ -58,6 +58,7 @@ bench: ## Siltstone and its peers on the same rows: Rust floors first, then the 
 	cd bench/python && ../../target/bench-venv/bin/python run.py
 	cd bench/python && ../../target/bench-venv/bin/python ticks/run.py --rust ../../target/release/siltstone-bench
 	cd bench/python && ../../target/bench-venv/bin/python series/run.py
+	cd bench/python && ../../target/bench-venv/bin/python memory/run.py
 	cd bench/python && ../../target/bench-venv/bin/python experiment/run.py $(if $(EXPERIMENT_REAL),--real $(abspath $(EXPERIMENT_REAL)))
 
 .PHONY: wheel-release

@@ -35,6 +35,9 @@ mod simulation_page {}
 #[doc = include_str!("../docs/experiment.md")]
 mod experiment_page {}
 #[cfg(doctest)]
+#[doc = include_str!("../docs/memory.md")]
+mod memory_page {}
+#[cfg(doctest)]
 #[doc = include_str!("../docs/ticks.md")]
 mod ticks_page {}
 #[cfg(doctest)]
