@@ -28,6 +28,7 @@ enum What {
     Simulation(Simulation),
     Ticks(crate::ticks::import::Args),
     Experiment(crate::runs::Import),
+    Memory(crate::memory::Import),
 }
 
 /// Take a simulation's folders of JSON files into a database
@@ -89,6 +90,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Simulation(args) => simulation(args, console),
         What::Ticks(args) => crate::ticks::import::run(args, console),
         What::Experiment(args) => crate::runs::import(args, console),
+        What::Memory(args) => crate::memory::import(args, console),
     }
 }
 

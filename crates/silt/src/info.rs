@@ -86,6 +86,7 @@ fn document(args: &Args, facts: &Facts) -> Value {
             "blocks": blocks,
             "codecs": codecs,
         },
+        "memory": facts.memory,
         "experiments": experiments::document(&facts.experiments),
         "key_states": { "count": facts.keys.0, "bytes": facts.keys.1 },
         "series": {
@@ -158,6 +159,7 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
     if facts.series.count > 0 {
         print_series(&facts.series, console)?;
     }
+    crate::memory::print(&facts.memory, console)?;
     experiments::print(&facts.experiments, console)
 }
 

@@ -18,6 +18,7 @@ mod info;
 mod interrupt;
 mod keys;
 mod markdown_help;
+mod memory;
 mod merge;
 mod progress;
 mod query;

@@ -10,6 +10,8 @@ mod import;
 mod keep;
 #[path = "cli/look.rs"]
 mod look;
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/real_data.rs"]
 mod real_data;
 #[path = "cli/runs.rs"]

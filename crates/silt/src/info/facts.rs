@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value as Json;
 use siltstone::experiment::ExperimentDatabase;
+use siltstone::memory::{MemoryStats, MemoryStore};
 use siltstone::simulation::{Run, SimulationDatabase};
 use siltstone::{DType, Result, Value};
 
@@ -27,6 +28,7 @@ pub(super) struct Facts {
     /// How many, and their bytes.
     pub(super) keys: (u64, u64),
     pub(super) series: Series,
+    pub(super) memory: MemoryStats,
     pub(super) experiments: Experiments,
 }
 
@@ -133,6 +135,7 @@ impl Facts {
             arrays: if has_updates { ask.arrays()? } else { Arrays::default() },
             keys: ask.keys()?,
             series: ask.series()?,
+            memory: ask.memory()?,
             experiments: ask.experiments()?,
         })
     }
@@ -144,6 +147,14 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
+    fn memory(&self) -> Result<MemoryStats> {
+        // Another program's tables may have the same names.
+        match self.has("memory_change", "seq")? {
+            true => MemoryStore::over(self.db.database().clone())?.stats(),
+            false => Ok(MemoryStats::default()),
+        }
+    }
+
     fn rows(&self, sql: &str) -> Result<Vec<Vec<Value>>> {
         Ok(self.db.database().sql(sql)?.rows)
     }
