@@ -256,9 +256,11 @@ def test_backups_are_kept_and_restored(tmp_path):
     named = store.create_backup(tmp_path / "mine.db")
     store.store_episode([2], 0.5, "c")
     assert store.create_backup(tmp_path / "mine.db") == named
-    store.delete_episodes([1, 2])
+    store.store_episode([3], 0.5, "c")
+    assert len(store.sample_episodes(9, mode="uniform").episodes) == 3
     store.restore_backup(named)
     assert len(store.get_episodes_by_context("c")) == 2
+    assert len(store.sample_episodes(9, mode="uniform").episodes) == 2
     with SQLiteStorage(made[3]) as copy:
         assert copy.get_database_stats()["episodes_count"] == 1
     store._last_backup = time.time() - 2

@@ -114,6 +114,9 @@ impl MemoryStore {
     pub fn restore_backup(&self, backup: impl AsRef<Path>) -> Result<BackupReport> {
         self.db.flush()?;
         let report = restore(backup, self.db.path(), true)?;
+        self.shared.concepts.forget();
+        self.shared.episodes.forget();
+        self.shared.draws.forget();
         self.db.migrate(&super::LINEAGE)?;
         Ok(report)
     }

@@ -82,6 +82,11 @@ impl<C: Copied> Default for Held<C> {
 const TRIES: usize = 3;
 
 impl<C: Copied> Held<C> {
+    /// Lets the copy go: for a file whose whole content has become another one.
+    pub(super) fn forget(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Works with a copy of what a snapshot of the file has, and with that snapshot.
     pub(super) fn with<T: Default>(
         &self,
