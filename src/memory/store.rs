@@ -169,10 +169,8 @@ impl MemoryStore {
     }
 }
 
-/// Bytes of an experience from which larger pages pay.
-///
-/// # Source
-/// Measured with `bench`: an experience of 340,000 bytes is stored in two thirds of the time in pages of 16,384 bytes.
+/// Bytes of an experience from which larger pages are chosen, as the simulation store does for its arrays: an experience
+/// of so many lies in a chain of pages, and each is written by a call of its own.
 const LARGE_EXPERIENCE: usize = 64 << 10;
 const LARGE_PAGE_BYTES: u32 = 16384;
 
