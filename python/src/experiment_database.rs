@@ -1,13 +1,12 @@
 //! The experiment store's handle.
 
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use siltstone::Database;
 use siltstone::experiment::{self, At, ExportOptions, Retention, Selection, SimulationOptions};
 use siltstone::table::Format;
-use siltstone::{Database, Error};
 
 use crate::arrays_out::Out;
 use crate::arrow::Table;
@@ -15,6 +14,7 @@ use crate::enter::Enter;
 use crate::errors::{invalid, to_py};
 use crate::experiment_logger::{DataLogger, logging};
 use crate::experiment_reads::{Chosen, json, which};
+use crate::handle::Handle;
 use crate::query::Query;
 use crate::record_cells::to_json;
 use crate::report;
@@ -24,39 +24,17 @@ type Inner = experiment::ExperimentDatabase;
 /// A handle to experiments and simulations.
 #[pyclass(frozen, weakref, module = "siltstone._siltstone")]
 pub(crate) struct ExperimentDatabase {
-    /// `None` once it is closed.
-    inner: RwLock<Option<Inner>>,
-    path: PathBuf,
-    pid: u32,
+    handle: Handle<Inner>,
 }
 
 impl ExperimentDatabase {
     pub(crate) fn over(inner: Inner) -> Self {
         let path = inner.database().path().to_owned();
-        ExperimentDatabase { inner: RwLock::new(Some(inner)), path, pid: std::process::id() }
+        ExperimentDatabase { handle: Handle::new(inner, path) }
     }
 
     pub(crate) fn get(&self) -> PyResult<Inner> {
-        let what = || format!("the handle to {}", self.path.display());
-        if self.pid != std::process::id() {
-            let why = "belongs to the process that this one was forked from; open the file here";
-            return Err(to_py(Error::Closed { what: what(), why }));
-        }
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let closed =
-            || to_py(Error::Closed { what: what(), why: "is closed; open the file again" });
-        inner.clone().ok_or_else(closed)
-    }
-}
-
-impl Drop for ExperimentDatabase {
-    fn drop(&mut self) {
-        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if self.pid != std::process::id() {
-            std::mem::forget(inner);
-        } else if inner.is_some() {
-            Python::try_attach(|py| py.detach(|| drop(inner)));
-        }
+        self.handle.get()
     }
 }
 
@@ -85,13 +63,12 @@ impl ExperimentDatabase {
 
     #[getter]
     fn path(&self) -> &PathBuf {
-        &self.path
+        &self.handle.path
     }
 
     #[getter]
     fn is_open(&self) -> bool {
-        self.pid == std::process::id()
-            && self.inner.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.handle.is_open()
     }
 
     #[allow(clippy::too_many_arguments, reason = "an options object of Python, taken apart")]
@@ -255,15 +232,11 @@ impl ExperimentDatabase {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        if self.pid != std::process::id() {
-            return Ok(());
-        }
-        let inner = self.inner.write().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(inner) = inner else { return Ok(()) };
+        let Some(inner) = self.handle.take() else { return Ok(()) };
         let closed = py.detach(|| inner.close());
         if closed.is_err() {
             // What waits is still in memory: the handle stays open, to be closed again.
-            *self.inner.write().unwrap_or_else(PoisonError::into_inner) = Some(inner);
+            self.handle.put_back(inner);
         } else {
             py.detach(|| drop(inner));
         }

@@ -18,6 +18,7 @@ mod experiment_database;
 mod experiment_logger;
 mod experiment_reads;
 mod experiment_rows;
+mod handle;
 mod initial;
 mod memory_recall;
 mod memory_rows;

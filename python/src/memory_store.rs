@@ -1,20 +1,20 @@
 //! `MemoryStore`: rows come and go as tuples; `siltstone/memory` makes its classes of them.
 
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
+use siltstone::Database;
 use siltstone::memory::{
     ConceptUpdate, Direction, EpisodeUpdate, LearningEventUpdate, MemoryStore as Inner,
 };
-use siltstone::{Database, Error};
 
 use crate::arrays_in::to_integer;
 use crate::arrow::Table;
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py};
+use crate::handle::Handle;
 use crate::memory_rows::{
     Any, Fields, Maybe, NewEpisodeParts, concept, episode, event, integers, list, new_concept,
     new_edge, new_episode, new_event, number, text, to_value,
@@ -27,33 +27,12 @@ use crate::report;
 /// A file of memories.
 #[pyclass(frozen, module = "siltstone._siltstone")]
 pub(crate) struct MemoryStore {
-    inner: RwLock<Option<Inner>>,
-    path: PathBuf,
-    pid: u32,
+    handle: Handle<Inner>,
 }
 
 impl MemoryStore {
     pub(crate) fn get(&self) -> PyResult<Inner> {
-        let what = || format!("the handle to {}", self.path.display());
-        if self.pid != std::process::id() {
-            let why = "belongs to the process that this one was forked from; open the file here";
-            return Err(to_py(Error::Closed { what: what(), why }));
-        }
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let closed =
-            || to_py(Error::Closed { what: what(), why: "is closed; open the file again" });
-        inner.clone().ok_or_else(closed)
-    }
-}
-
-impl Drop for MemoryStore {
-    fn drop(&mut self) {
-        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if self.pid != std::process::id() {
-            std::mem::forget(inner);
-        } else if inner.is_some() {
-            Python::try_attach(|py| py.detach(|| drop(inner)));
-        }
+        self.handle.get()
     }
 }
 
@@ -82,34 +61,34 @@ impl MemoryStore {
             Ok(inner)
         })?;
         let path = inner.database().path().to_owned();
-        Ok(MemoryStore { inner: RwLock::new(Some(inner)), path, pid: std::process::id() })
+        Ok(MemoryStore { handle: Handle::new(inner, path) })
     }
 
     #[getter]
     fn path(&self) -> &PathBuf {
-        &self.path
+        &self.handle.path
     }
 
     #[getter]
     fn is_open(&self) -> bool {
-        self.pid == std::process::id()
-            && self.inner.read().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.handle.is_open()
     }
 
     /// Writes what waits and lets the file go. What this thread has open is rolled back.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let inner = self.inner.write().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(inner) = inner else { return Ok(()) };
-        if self.pid != std::process::id() {
-            std::mem::forget(inner);
-            return Ok(());
-        }
+        let Some(inner) = self.handle.take() else { return Ok(()) };
         py.enter(move || {
             while inner.database().is_in_transaction() {
                 inner.database().roll_back()?;
             }
             if inner.database().is_read_only() { Ok(()) } else { inner.database().flush() }
         })
+    }
+
+    /// Whether this thread has a transaction open.
+    #[getter]
+    fn in_transaction(&self) -> PyResult<bool> {
+        Ok(self.get()?.database().is_in_transaction())
     }
 
     fn begin(&self, py: Python<'_>) -> PyResult<()> {

@@ -166,6 +166,66 @@ def test_search_is_exact(store):
     check(vectors)
 
 
+def test_search_is_exact_for_numbers_of_any_size(store):
+    """Goal: embeddings beyond single precision, near to nothing or of widely different sizes lose no place."""
+    chance = np.random.default_rng(3)
+    sizes = 10.0 ** chance.integers(-150, 150, size=(120, 1))
+    vectors = np.concatenate([chance.normal(size=(120, 9)) * sizes, chance.normal(size=(40, 9)), np.zeros((1, 9))])
+    store.store_concepts({"name": str(i), "embedding": v} for i, v in enumerate(vectors))
+    for query in (chance.normal(size=9), chance.normal(size=9) * 1e-140, chance.normal(size=9) * 1e140):
+        unit = vectors[:-1] / np.linalg.norm(vectors[:-1] / np.abs(vectors[:-1]).max(1, keepdims=True), axis=1, keepdims=True)
+        unit /= np.abs(vectors[:-1]).max(1, keepdims=True)
+        largest = np.abs(query).max()
+        cosine = unit @ (query / largest / np.linalg.norm(query / largest))
+        hits = store.search_similar(query, 10)
+        assert [hit.item.name for hit in hits] == [str(i) for i in np.argsort(-cosine, kind="stable")[:10]]
+        assert np.allclose([hit.score for hit in hits], np.sort(cosine)[::-1][:10], rtol=1e-12)
+    query = chance.normal(size=9)
+    with np.errstate(over="ignore"):
+        distance = np.linalg.norm(vectors - query, axis=1)
+    hits = store.search_similar(query, 10, "l2")
+    assert [hit.item.name for hit in hits] == [str(i) for i in np.argsort(distance, kind="stable")[:10]]
+    assert store.search_similar(query, 0) == []
+
+
+def test_a_graph_relates_what_numpy_does(store):
+    """Goal: edges are those of the matrix of likenesses, by threshold and by number, and a graph can be built anew."""
+    chance = np.random.default_rng(5)
+    vectors = chance.normal(size=(8, 24))[chance.integers(8, size=300)] + chance.normal(size=(300, 24)) / 2
+    ids = store.store_concepts({"name": str(i), "embedding": v} for i, v in enumerate(vectors))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    likeness = unit @ unit.T
+    np.fill_diagonal(likeness, -2)
+
+    def edges(kind):
+        rows = store.sql(
+            f"SELECT source_concept_id, target_concept_id, strength FROM concept_relationships WHERE relationship_type = '{kind}'"
+        ).rows
+        return {(a - ids[0], b - ids[0]): strength for a, b, strength in rows}
+
+    built = store.build_similarity_graph(threshold=0.7)
+    want = {(a, b): likeness[a, b] for a, b in zip(*np.nonzero(likeness > 0.7), strict=True)}
+    found = edges("similar_to")
+    assert built == (300, len(want), 0) and len(want) > 1000
+    assert found.keys() == want.keys()
+    assert all(abs(found[edge] - want[edge]) < 1e-6 for edge in want)
+    store.build_similarity_graph(k=3, relationship_type="near", normalize=True)
+    nearest = np.argsort(-likeness, axis=1)[:, :3]
+    assert edges("near").keys() == {(a, b) for a in range(300) for b in nearest[a]}
+    again = store.build_similarity_graph(threshold=0.8, replace=True)
+    assert again.removed == len(want) and len(edges("similar_to")) == again.relationships
+    store.build_similarity_graph(k=1, relationship_type="product", normalize=False)
+    products = vectors @ vectors.T
+    np.fill_diagonal(products, -1e9)
+    assert edges("product").keys() == {(a, b) for a, b in enumerate(products.argmax(axis=1))}
+    store.store_concept("large", vectors[0] * 1e30)
+    with pytest.raises(SQLiteStorageError, match="single precision"):
+        store.build_similarity_graph(k=1, normalize=False)
+    for options in ({}, {"k": 1, "relationship_type": ""}):
+        with pytest.raises(SQLiteStorageError):
+            store.build_similarity_graph(**options)
+
+
 def test_recall_gives_its_terms(store):
     """Goal: the sum is that of its terms, and an old episode that fits is found."""
     now = 1_000_000.0

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use rusqlite::vtab::Context;
 
 use super::store::{MemoryStore, finite};
-use super::vectors::Group;
+use super::vectors::{Group, Vectors};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, look};
+use crate::kernel::{Feed, ReadTx, look};
 
 /// Which concepts become related.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,12 +91,12 @@ impl MemoryStore {
             return Err(Error::invalid("relationship_type", "a text", "an empty one"));
         }
         let least = finite("threshold", options.threshold.unwrap_or(f64::MIN))? as f32;
-        let (concepts, all) = self.shared.concepts.with(self, &(), |_, vectors| {
+        let (concepts, all) = self.shared.concepts.with(self, &(), |tx, vectors| {
             let mut edges = Vec::new();
             let mut concepts = 0;
             for group in vectors.groups.values() {
                 concepts += group.ids.len() as u64;
-                relate(group, least, options, &mut edges)?;
+                relate(tx, group, least, options, &mut edges)?;
             }
             Ok((concepts, edges))
         })?;
@@ -123,6 +123,7 @@ impl MemoryStore {
 
 /// The edges of a group, by source and target.
 fn relate(
+    tx: &ReadTx<'_>,
     group: &Group,
     least: f32,
     options: &GraphOptions,
@@ -134,9 +135,10 @@ fn relate(
     order.sort_by_key(|at| group.ids[*at]);
     let mut rows = Vec::with_capacity(n * dimension);
     for at in &order {
-        let length = super::search::length(&wide(group.row(*at)));
-        let by = if options.normalize && length > 0.0 { 1.0 / length } else { 1.0 };
-        rows.extend(group.row(*at).iter().map(|x| (f64::from(*x) * by) as f32));
+        let row = Vectors::<false>::numbers(tx, group, *at)?;
+        let length = super::vector::length(&row);
+        let by = if options.normalize && length > 0.0 { length } else { 1.0 };
+        rows.extend(row.iter().map(|x| (x / by) as f32));
     }
     let mut products = vec![0f32; BLOCK_ROWS.min(n) * n];
     let mut near: Vec<(usize, f32)> = Vec::new();
@@ -166,6 +168,11 @@ fn relate(
         for (i, likeness) in products.chunks_exact(n).take(height).enumerate() {
             let source = start + i;
             near.clear();
+            if likeness.iter().any(|x| !x.is_finite()) {
+                let expected =
+                    "products that single precision can hold; normalize, or scale the embeddings";
+                return Err(Error::invalid("a similarity graph", expected, "larger ones"));
+            }
             let others = likeness.iter().enumerate();
             near.extend(others.filter(|(j, x)| *j != source && **x > least).map(|(j, x)| (j, *x)));
             if let Some(k) = options.k
@@ -188,8 +195,4 @@ fn relate(
         }
     }
     Ok(())
-}
-
-fn wide(row: &[f32]) -> Vec<f64> {
-    row.iter().map(|x| f64::from(*x)).collect()
 }

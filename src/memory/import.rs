@@ -206,9 +206,15 @@ impl Table {
 
 /// The described system stores numpy's scalars as their bytes.
 fn scalar(bytes: &[u8]) -> Option<f64> {
-    match bytes.len() {
-        4 => Some(f64::from(f32::from_le_bytes(bytes.try_into().expect("four bytes")))),
-        _ => None, // of eight bytes nobody can say whether they are an integer or a float
+    match *bytes {
+        [byte] => Some(f64::from(byte)), // a truth value
+        [a, b, c, d] => {
+            let x = f32::from_le_bytes([a, b, c, d]);
+            // An integer of 32 bits would be a float of no size that anybody scores with.
+            (x == 0.0 || (1e-30..1e30).contains(&x.abs())).then_some(f64::from(x))
+        }
+        // numpy's float of 64 bits is Python's own, and comes as a number.
+        _ => Some(i64::from_le_bytes(bytes.try_into().ok()?) as f64),
     }
 }
 

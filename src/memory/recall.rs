@@ -2,8 +2,9 @@
 
 use super::episode::{self, Episode};
 use super::filter::Filter;
-use super::search::{SearchOptions, allowed, cosine, cosine_slope, length, query_of};
+use super::search::{SearchOptions, allowed, cosine, cosine_slope, query_of};
 use super::store::{MemoryStore, finite, now};
+use super::vector;
 use super::vectors::{Group, Measure, Vectors};
 use crate::array::Array;
 use crate::error::{Error, Result};
@@ -102,7 +103,7 @@ impl Measure for Mind<'_> {
     }
 
     fn exact(&self, group: &Group, at: usize, row: &[f64]) -> f64 {
-        self.offset(group, at) + self.weights.relevance * cosine(self.query, self.length, row)
+        self.offset(group, at) + self.weights.relevance * cosine(self.query, row)
     }
 }
 
@@ -135,7 +136,7 @@ impl MemoryStore {
         let now = finite("now", options.now.unwrap_or_else(now))?;
         let mind = Mind {
             query: &query,
-            length: length(&query),
+            length: vector::length(&query),
             weights: options.weights,
             half_life: options.half_life,
             now,
@@ -161,7 +162,7 @@ impl MemoryStore {
                 all.push(Recollection {
                     recency: mind.recency(group.times[at]),
                     importance: episode.performance_score,
-                    relevance: cosine(&query, mind.length, &row),
+                    relevance: cosine(&query, &row),
                     episode,
                     score,
                 });

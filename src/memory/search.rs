@@ -6,7 +6,7 @@ use super::concept::{self, Concept};
 use super::episode::{self, Episode};
 use super::filter::Filter;
 use super::store::MemoryStore;
-use super::vector;
+use super::vector::{self, length};
 use super::vectors::{Group, Measure, Vectors};
 use crate::array::Array;
 use crate::error::{Error, Result};
@@ -68,18 +68,18 @@ pub(super) fn query_of(vector: &Array) -> Result<Vec<f64>> {
     Ok(vector::numbers(vector))
 }
 
-pub(super) fn length(vector: &[f64]) -> f64 {
-    vector.iter().map(|x| x * x).sum::<f64>().sqrt()
-}
-
-pub(super) fn product(a: &[f64], b: &[f64]) -> f64 {
+fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// The cosine, and 0 where there is no angle.
-pub(super) fn cosine(query: &[f64], query_length: f64, row: &[f64]) -> f64 {
-    let lengths = query_length * length(row);
-    if lengths > 0.0 { product(query, row) / lengths } else { 0.0 }
+pub(super) fn cosine(query: &[f64], row: &[f64]) -> f64 {
+    let (of_query, of_row) = (length(query), length(row));
+    if of_query == 0.0 || of_row == 0.0 {
+        return 0.0;
+    }
+    // Each by its own length, so that no product leaves what a float can hold.
+    query.iter().zip(row).map(|(a, b)| (a / of_query) * (b / of_row)).sum()
 }
 
 struct Likeness<'a> {
@@ -103,7 +103,7 @@ impl Measure for Likeness<'_> {
 
     fn exact(&self, _: &Group, _: usize, row: &[f64]) -> f64 {
         match self.metric {
-            Metric::Cosine => cosine(self.query, self.length, row),
+            Metric::Cosine => cosine(self.query, row),
             Metric::Dot => product(self.query, row),
             Metric::L2 => {
                 -self.query.iter().zip(row).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()

@@ -27,6 +27,15 @@ pub(super) fn check(what: &str, vector: &Array) -> Result<()> {
     }
 }
 
+/// The length of a vector, whatever the size of its numbers.
+pub(super) fn length(vector: &[f64]) -> f64 {
+    let largest = vector.iter().fold(0f64, |largest, x| largest.max(x.abs()));
+    if largest == 0.0 {
+        return 0.0;
+    }
+    largest * vector.iter().map(|x| (x / largest).powi(2)).sum::<f64>().sqrt()
+}
+
 /// The items of an array of real numbers.
 pub(super) fn numbers(vector: &Array) -> Vec<f64> {
     if let Some(items) = vector.to_vec::<f64>() {

@@ -29,7 +29,7 @@ pub(super) struct Group {
     pub(super) data: Vec<f32>,
     /// Whether that is all of it.
     pub(super) is_single: Vec<bool>,
-    /// Lengths, in single precision.
+    /// Lengths.
     pub(super) lengths: Vec<f32>,
     /// The vectors with 8 bits an item.
     pub(super) coded: Vec<i8>,
@@ -49,15 +49,20 @@ const SINGLE: f64 = 1.2e-7;
 impl Group {
     fn push(&mut self, id: i64, is_single: bool, known: (f64, f64, u32, &str)) {
         let row = &self.data[self.data.len() - self.dimension..];
-        let mut square = Vec::with_capacity(1);
-        scan::products(row, row, &mut square);
-        let length = square[0].sqrt();
-        let (step, lost) = scan::code(row, &mut self.coded);
+        let length = scan::square(row).sqrt() as f32;
+        let (step, mut lost) = scan::code(row, &mut self.coded);
+        if !is_single {
+            // Beyond these, single precision does not say what the numbers are.
+            lost = match (1e-15..1e15).contains(&length) {
+                true => lost + length * SINGLE as f32,
+                false => f32::INFINITY,
+            };
+        }
         self.ids.push(id);
         self.is_single.push(is_single);
         self.lengths.push(length);
         self.steps.push(step);
-        self.lost.push(lost + if is_single { 0.0 } else { length * SINGLE as f32 });
+        self.lost.push(lost);
         self.times.push(known.0);
         self.scores.push(known.1);
         self.contexts.push(known.2);
@@ -204,7 +209,10 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         allowed: Option<&[usize]>,
         measure: &impl Measure,
     ) -> Result<Vec<(usize, f64)>> {
-        let length = query.iter().map(|x| x * x).sum::<f64>().sqrt();
+        if k == 0 {
+            return Ok(Vec::new());
+        }
+        let length = vector::length(query);
         let (coded, step) = scan::code_query(query);
         let query_lost = step * 0.5 * (query.len() as f64).sqrt();
         let rows = match allowed {
@@ -229,8 +237,12 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
             let ranged = rows.into_iter().map(|at| {
                 let pairs = group.row(at).iter().zip(query);
                 let product = pairs.map(|(x, y)| f64::from(*x) * y).sum();
-                let lost = if group.is_single[at] { 1e-13 } else { SINGLE };
-                let wrong = lost * f64::from(group.lengths[at]) * length;
+                let length_of = f64::from(group.lengths[at]);
+                let wrong = match (group.is_single[at], group.lost[at].is_finite()) {
+                    (true, _) => length_of * length * 1e-12,
+                    (false, true) => length_of * length * SINGLE,
+                    (false, false) => f64::INFINITY,
+                };
                 (at, range(measure, group, at, product, wrong))
             });
             candidates(ranged, k)
@@ -247,19 +259,22 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
     }
 }
 
-/// Between what a measure lies.
+/// Between what a measure lies; anywhere, if it cannot be said.
 fn range(measure: &impl Measure, group: &Group, at: usize, product: f64, wrong: f64) -> (f64, f64) {
     let (slope, offset, offset_wrong) = measure.linear(group, at);
     let middle = slope * product + offset;
     let wrong = slope.abs() * (wrong + product.abs() * LINEAR) + offset_wrong;
-    (middle - wrong, middle + wrong)
+    match middle.is_finite() && wrong.is_finite() {
+        true => (middle - wrong, middle + wrong),
+        false => (f64::NEG_INFINITY, f64::INFINITY),
+    }
 }
 
 /// The rows that may be among the `k` nearest.
 fn candidates(ranges: impl Iterator<Item = (usize, (f64, f64))>, k: usize) -> Vec<usize> {
     let ranges: Vec<(usize, (f64, f64))> = ranges.collect();
-    if ranges.len() <= k || k == 0 {
-        return ranges.into_iter().take(if k == 0 { 0 } else { usize::MAX }).map(|r| r.0).collect();
+    if ranges.len() <= k {
+        return ranges.into_iter().map(|(at, _)| at).collect();
     }
     let mut least: Vec<f64> = ranges.iter().map(|(_, (least, _))| *least).collect();
     let (_, bar, _) = least.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));

@@ -511,16 +511,11 @@ class SQLiteStorage(Recalling):
             return
         try:
             if not self._read_only:
-                self._inner_roll_back()
+                while self._inner.in_transaction:
+                    self._inner.roll_back()
                 self.auto_backup_if_needed()
         finally:
             self._inner.close()
-
-    def _inner_roll_back(self) -> None:
-        """Rolls back what this thread has open."""
-        with contextlib.suppress(SiltstoneError):
-            while True:
-                self._inner.roll_back()
 
     def __enter__(self) -> SQLiteStorage:
         return self
