@@ -1,7 +1,9 @@
 //! Rows of the memory store: Python's arguments, and tuples for `siltstone/memory`.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
+};
 use siltstone::Value;
 use siltstone::memory::{
     Concept, Episode, Filter, LearningEvent, NewConcept, NewEpisode, NewLearningEvent,
@@ -199,12 +201,11 @@ pub(crate) fn to_value(what: &str, value: &Any<'_>) -> PyResult<Value> {
     if value.is_none() {
         return Ok(Value::Null);
     }
-    if value.is_instance_of::<PyBool>() || value.is_instance_of::<PyInt>() {
-        return match value.is_truthy()? && value.is_instance_of::<PyBool>() {
-            true => Ok(Value::Integer(1)),
-            false if value.is_instance_of::<PyBool>() => Ok(Value::Integer(0)),
-            false => to_integer(what, value).map(Value::Integer),
-        };
+    if let Ok(yes) = value.cast::<PyBool>() {
+        return Ok(Value::Integer(yes.is_true().into()));
+    }
+    if value.is_instance_of::<PyInt>() {
+        return to_integer(what, value).map(Value::Integer);
     }
     if value.is_instance_of::<PyFloat>() {
         return to_number(what, value).map(Value::Real);
@@ -215,12 +216,16 @@ pub(crate) fn to_value(what: &str, value: &Any<'_>) -> PyResult<Value> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Value::Blob(bytes.as_bytes().to_vec()));
     }
-    if value.hasattr("item")? {
-        return to_value(what, &value.call_method0("item")?);
-    }
-    if value.hasattr("__buffer__")? || value.hasattr("tobytes")? || value.hasattr("decode")? {
+    if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
         let bytes = value.py().get_type::<PyBytes>().call1((value,))?;
         return to_value(what, &bytes);
+    }
+    if value.hasattr("item")? {
+        let item = value.call_method0("item")?;
+        // Some of numpy's scalars have nothing simpler to give.
+        if !item.get_type().is(value.get_type()) {
+            return to_value(what, &item);
+        }
     }
     Err(wrong_type(what, "None, a number, a text or bytes", value))
 }

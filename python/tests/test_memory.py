@@ -116,6 +116,12 @@ def test_transactions_nest(store):
         assert conn.execute("SELECT count(*) FROM episodes WHERE context_hash = ?", ("c",)).fetchone() == (2,)
         with pytest.raises(SQLiteStorageError):
             conn.execute("COMMIT")
+        values = (None, True, np.int64(2), np.float32(0.5), "é", bytearray(b"a"), memoryview(b"b"))
+        asked = conn.execute("SELECT ?, ?, ?, ?, ?, ?, ?", values)
+        assert asked.fetchall() == [(None, 1, 2, 0.5, "é", b"a", b"b")] and len(asked.description) == 7
+        for value in (np.longdouble(1), object(), 2**63):
+            with pytest.raises(SQLiteStorageError):
+                conn.execute("SELECT ?", (value,))
         with pytest.raises(SQLiteStorageError):
             store.vacuum_database()
         seen = []
@@ -264,6 +270,8 @@ def test_replay_draws_by_priority(store):
     assert store.sample_episodes(1, mode="fifo", reader="x").episodes[0].id == ids[0]
     store.delete_episodes(ids[:19])
     assert {e.id for e in store.sample_episodes(5).episodes} == {ids[19]}
+    with pytest.raises(SQLiteStorageError, match="16777216"):
+        store.sample_episodes(10**12)
     with pytest.raises(SQLiteStorageError, match="episode"):
         store.update_priorities([ids[19], 99], [1.0, 1.0])
 

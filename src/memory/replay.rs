@@ -10,6 +10,9 @@ use super::store::{MemoryStore, finite, sql_limit};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
+/// The most episodes that are drawn by priority at once.
+const MOST_DRAWS: usize = 1 << 24;
+
 /// How episodes are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -117,7 +120,7 @@ impl MemoryStore {
     /// give fewer if there are no more.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an alpha or beta that is negative or not finite, and if no episode can be drawn by priority,
+    /// [`Error::Invalid`] for more than 16,777,216 draws by priority, an alpha or beta that is negative or not finite, and if no episode can be drawn by priority,
     /// as there is none or all have 0; [`Error::Corrupt`] if an experience is not what was stored.
     ///
     /// # Source
@@ -141,12 +144,15 @@ impl MemoryStore {
                 return Err(Error::invalid(what, "a number that is not negative", x.to_string()));
             }
         }
+        if n > MOST_DRAWS && options.mode == SampleMode::Prioritized {
+            return Err(Error::invalid("n", format!("at most {MOST_DRAWS}"), n.to_string()));
+        }
         if options.mode == SampleMode::Fifo {
             return self.next_in_order(n, options);
         }
         let alpha = if options.mode == SampleMode::Uniform { 0.0 } else { options.alpha };
         let of = DrawsOf { context_hash: options.context_hash.clone(), alpha };
-        self.shared.draws.with(self, &of, |tx, draws| {
+        let sample = self.shared.draws.with(self, &of, |tx, draws| {
             let mut chance = Chance::new(options.seed);
             let mut sample = Sample::default();
             if options.mode == SampleMode::Uniform {
@@ -157,9 +163,12 @@ impl MemoryStore {
                 return Ok(sample);
             }
             let total = draws.total();
-            if n > 0 && (total <= 0.0 || !total.is_finite()) {
-                let got = format!("{} episodes of {total} together", draws.len());
-                return Err(Error::invalid("a draw", "episodes with a priority above 0", got));
+            if !total.is_finite() {
+                let got = "larger ones";
+                return Err(Error::invalid("priorities", "such as add up to a number", got));
+            }
+            if n == 0 || total <= 0.0 {
+                return Ok(sample);
             }
             let largest = draws.least() / total * draws.len() as f64;
             let mut ids = Vec::with_capacity(n);
@@ -174,7 +183,11 @@ impl MemoryStore {
             }
             sample.episodes = fetch(tx, &ids)?;
             Ok(sample)
-        })
+        })?;
+        if options.mode == SampleMode::Prioritized && n > 0 && sample.episodes.is_empty() {
+            return Err(Error::invalid("a draw", "an episode with a priority above 0", "none"));
+        }
+        Ok(sample)
     }
 
     fn next_in_order(&self, n: usize, options: &SampleOptions) -> Result<Sample> {

@@ -13,6 +13,8 @@ mod export;
 mod facts;
 mod hostile;
 mod memory;
+mod memory_crash;
+mod memory_model;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;
 mod results;
