@@ -3,6 +3,7 @@
 //! Triggers note in `memory_change` which rows have changed, whoever changes them; a copy in memory reads on from the entry
 //! that it has seen last.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
@@ -62,14 +63,22 @@ pub(super) trait Copied: Sized + Clone {
     /// Takes over rows that have changed.
     fn follow(&mut self, tx: &ReadTx<'_>, key: &Self::Key, changed: &BTreeSet<i64>) -> Result<()>;
 
-    /// Whether there is nothing new that no entry names.
-    fn has_all(&self, _: &ReadTx<'_>) -> Result<bool> {
-        Ok(true)
+    /// How the copy stands to a snapshot with the same last entry, by what no entry names: less if it lacks something, greater
+    /// if it has seen more.
+    fn stand(&self, _: &ReadTx<'_>) -> Result<Ordering> {
+        Ok(Ordering::Equal)
     }
 }
 
 /// A copy, what it was made for, and how far it has read.
-pub(super) struct Held<C: Copied>(RwLock<Option<(C::Key, Head, C)>>);
+struct Seen<C: Copied> {
+    key: C::Key,
+    head: Head,
+    copy: C,
+}
+
+/// Copies of a file, one for each thing that they are made for, the one that was made last at the end.
+pub(super) struct Held<C: Copied>(RwLock<Vec<Seen<C>>>);
 
 impl<C: Copied> Default for Held<C> {
     fn default() -> Self {
@@ -77,14 +86,17 @@ impl<C: Copied> Default for Held<C> {
     }
 }
 
+/// The most copies of a kind.
+const MOST: usize = 8;
+
 /// How often a copy that has seen more than the snapshot is met by a newer snapshot: then it is of a file whose history
 /// has become another one, and read anew.
 const TRIES: usize = 3;
 
 impl<C: Copied> Held<C> {
-    /// Lets the copy go: for a file whose whole content has become another one.
+    /// Lets the copies go: for a file whose whole content has become another one.
     pub(super) fn forget(&self) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Works with a copy of what a snapshot of the file has, and with that snapshot.
@@ -116,34 +128,41 @@ impl<C: Copied> Held<C> {
         work: &mut dyn FnMut(&ReadTx<'_>, &C) -> Result<T>,
     ) -> Result<Option<T>> {
         let now = head(tx)?;
-        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let known = held.as_ref().filter(|(made_for, ..)| made_for == key);
-        if let Some((_, seen, copy)) = known
-            && *seen == now
-            && copy.has_all(tx)?
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let seen = all.iter().find(|seen| seen.key == *key);
+        if let Some(seen) = seen
+            && seen.head == now
+            && seen.copy.stand(tx)?.is_eq()
         {
-            return work(tx, copy).map(Some);
+            return work(tx, &seen.copy).map(Some);
         }
         if store.database().is_in_transaction() {
             // What this thread has not committed must not be seen by others.
-            let known = known.map(|(_, seen, copy)| (*seen, copy.clone()));
-            drop(held);
+            let known = seen.map(|seen| (seen.head, seen.copy.clone()));
+            drop(all);
             return work(tx, &fresh(tx, key, known)?).map(Some);
         }
-        drop(held);
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let beyond = |seen: &Head| seen.seq > now.seq && tries < TRIES;
-        let known = match held.take() {
-            Some((made_for, seen, copy)) if made_for == *key && beyond(&seen) => {
-                *held = Some((made_for, seen, copy));
-                return Ok(None);
+        drop(all);
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let known = match all.iter().position(|seen| seen.key == *key) {
+            None => None,
+            Some(at) => {
+                let Seen { head, copy, .. } = &all[at];
+                let beyond = head.seq > now.seq || *head == now && copy.stand(tx)?.is_gt();
+                if beyond && tries < TRIES {
+                    return Ok(None);
+                }
+                // Until it is put back, so that what fails half way is not kept.
+                let seen = all.remove(at);
+                (!beyond).then_some((seen.head, seen.copy))
             }
-            Some((made_for, seen, copy)) if made_for == *key => Some((seen, copy)),
-            _ => None,
         };
         let copy = fresh(tx, key, known)?;
-        let (_, _, copy) = held.insert((key.clone(), now, copy));
-        work(tx, copy).map(Some)
+        if all.len() == MOST {
+            all.remove(0);
+        }
+        all.push(Seen { key: key.clone(), head: now, copy });
+        work(tx, &all[all.len() - 1].copy).map(Some)
     }
 }
 

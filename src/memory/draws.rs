@@ -1,5 +1,6 @@
 //! Episodes in memory as they are drawn from: each with the mass that its priority gives it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::changes::{Copied, Kind};
@@ -169,8 +170,8 @@ impl Copied for Draws {
         Ok(())
     }
 
-    fn has_all(&self, tx: &ReadTx<'_>) -> Result<bool> {
-        Ok(last_id(tx)? <= self.last_id)
+    fn stand(&self, tx: &ReadTx<'_>) -> Result<Ordering> {
+        Ok(self.last_id.cmp(&last_id(tx)?))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Episodes drawn again, to learn from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 
@@ -270,9 +270,14 @@ fn choose(mut ids: Vec<i64>, n: usize, chance: &mut Chance) -> Vec<i64> {
 /// The episodes of ids, each read once.
 fn fetch(tx: &ReadTx<'_>, ids: &[i64]) -> Result<Vec<Episode>> {
     let sql = format!("SELECT {} FROM episodes WHERE id = ?1", episode::COLUMNS);
-    let mut known = std::collections::HashMap::new();
+    let mut known = HashMap::new();
     for id in ids.iter().collect::<BTreeSet<_>>() {
-        known.insert(*id, tx.query_one(&sql, [id], episode::read)?);
+        let episode = tx.query_one(&sql, [id], episode::read)?.ok_or_else(|| Error::Corrupt {
+            place: String::new(),
+            what: format!("what is held in memory of episode {id}"),
+            why: "the file does not have it".into(),
+        })?;
+        known.insert(*id, episode);
     }
-    Ok(ids.iter().filter_map(|id| known[id].clone()).collect())
+    Ok(ids.iter().map(|id| known[id].clone()).collect())
 }

@@ -1,10 +1,11 @@
 //! The memory store: the documented calls, from Rust.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use siltstone::memory::{
     ConceptUpdate, Direction, EpisodeUpdate, MemoryStore, NewConcept, NewEpisode, NewLearningEvent,
-    NewRelationship, Payload,
+    NewRelationship, Payload, SampleOptions,
 };
 use siltstone::{Array, Database, Error, Value};
 
@@ -220,6 +221,9 @@ fn transactions_hold_what_is_called_in_them() {
         assert!(part.is_err());
         db.transaction(|| put(&store, 0.3))?;
         assert!(put(&store, f64::NAN).is_err());
+        let a = store.store_concept(NewConcept::new("a", numbers(2)))?;
+        let edges = vec![edge(a, a, "x", 1.0), edge(a, 77, "x", 1.0)];
+        assert!(store.add_concept_relationships(edges).is_err());
         let vacuumed = db.vacuum().unwrap_err();
         assert!(vacuumed.to_string().contains("inside a transaction"), "{vacuumed}");
         Ok(())
@@ -232,6 +236,12 @@ fn transactions_hold_what_is_called_in_them() {
         .map(|e| e.performance_score)
         .collect();
     assert_eq!(scores, [0.3, 0.1]);
+    let stats = store.stats().unwrap();
+    assert_eq!(
+        (stats.concepts, stats.concept_relationships),
+        (1, 0),
+        "a call that fails leaves nothing"
+    );
     assert!(!db.is_in_transaction() && db.commit().is_err() && db.roll_back().is_err());
     let panicked = std::panic::catch_unwind(|| {
         db.transaction(|| -> Result<(), Error> {
@@ -447,4 +457,69 @@ fn a_flipped_byte_is_found() {
             && store.episodes_by_context("c", 1, None).is_err()
     );
     assert_eq!(store.database().verify().unwrap().findings.len(), 3);
+}
+
+/// Goal: a handle whose file is put back to an earlier state by others, and goes on from there, searches what the file has
+/// and not what it had.
+#[test]
+fn a_search_follows_a_file_that_was_put_back() {
+    let (folder, store) = store();
+    let path = folder.path().join("agent.db");
+    let put = |x: f64, y: f64| {
+        store.store_concept(NewConcept::new("a", Array::from_slice(&[x, y]))).unwrap();
+    };
+    let likeness = || {
+        let hits = store.search_similar(&Array::from_slice(&[1.0, 0.0]), 1, &Default::default());
+        hits.unwrap()[0].score
+    };
+    put(1.0, 0.0);
+    let backup = folder.path().join("backup.db");
+    store.database().backup(&backup).unwrap();
+    put(0.0, 1.0);
+    assert_eq!(likeness(), 0.0);
+    siltstone::restore(&backup, &path, true).unwrap();
+    assert_eq!(likeness(), 1.0);
+    put(0.0, 1.0);
+    assert_eq!(likeness(), 0.0);
+    siltstone::restore(&backup, &path, true).unwrap();
+    // As many changes as the handle has seen, and other ones.
+    put(-1.0, 0.0);
+    assert_eq!(likeness(), -1.0);
+}
+
+/// Goal: draws while others store and remove are of episodes that are there, as many as were asked for.
+#[test]
+fn draws_keep_up_with_writers() {
+    let (_folder, store) = store();
+    let new = |i: i64| NewEpisode::new(i, 0.5, ["a", "b"][i as usize % 2]);
+    store.store_episodes((0..20).map(new).collect()).unwrap();
+    let writing = AtomicUsize::new(2);
+    std::thread::scope(|s| {
+        for writer in 0..2 {
+            let (store, writing) = (&store, &writing);
+            s.spawn(move || {
+                for i in 0..150 {
+                    let id = store.store_episode(new(i)).unwrap();
+                    match i % 3 {
+                        0 if writer == 0 => drop(store.delete_episodes(&[id]).unwrap()),
+                        1 => store.update_priorities(&[id], &[i as f64]).unwrap(),
+                        _ => {}
+                    }
+                }
+                writing.fetch_sub(1, Ordering::Release);
+            });
+        }
+        for context in [None, Some("a"), Some("b")] {
+            let (store, writing) = (&store, &writing);
+            s.spawn(move || {
+                let context_hash = context.map(str::to_owned);
+                let options = SampleOptions { context_hash, ..SampleOptions::default() };
+                while writing.load(Ordering::Acquire) > 0 {
+                    let drawn = store.sample_episodes(8, &options).unwrap().episodes;
+                    assert_eq!(drawn.len(), 8);
+                    assert!(drawn.iter().all(|e| context.is_none_or(|c| c == e.context_hash)));
+                }
+            });
+        }
+    });
 }
