@@ -415,6 +415,17 @@ def test_pages_and_tables_are_safe():
     assert dataset.to_xarray()["<i>x</i>#1_<b>#1"].attrs == {"units": "<u>"}
 
 
+def test_what_was_replaced_was_made_last(backend):
+    """Goal: series stand in the order in which they were made, opened anew or not."""
+    dataset = Dataset(name="d", backend=backend)
+    signal = dataset.signals[dataset.add(Signal(points(), name="A", units="m"))]
+    signal.process(["RAW#1"], halve)
+    signal.add(points(3))
+    made = signal.process(["RAW#1"], halve, overwrite=True).all_time_series
+    assert made == Dataset.open(backend, "d").signals["A#1"].all_time_series
+    assert made[1] == "A#1_RAW#2"
+
+
 ACTS = st.lists(
     st.tuples(
         st.sampled_from("add series process join rename remove drop open".split()),
@@ -457,15 +468,11 @@ def test_a_dataset_of_a_file_is_one_of_memory(acts, tmp_path_factory):
         return signal.process([name], halve, overwrite=b == 0).all_time_series
 
     def shape(dataset):
-        return {s.name: {one.name: [len(one), len(one.processing_steps)] for one in s} for s in dataset}
+        return [(s.name, [(one.name, len(one), len(one.processing_steps)) for one in s]) for s in dataset]
 
     for what, a, b in acts:
         if what == "open":
             both[1] = Dataset.open(backend, "d")
-            both[0].signals = {name: both[0].signals[name] for name in both[1].signals}
-            for signal in both[0]:
-                order = both[1][signal.name].time_series
-                signal.time_series = {name: signal.time_series[name] for name in order}
         results = []
         for dataset in both:
             try:

@@ -272,7 +272,7 @@ class Dataset:
                     series.processing_steps = steps_of(new)
                 if ts_names is not None:
                     _name_series(signal, ts_names[i])
-                old = self.signals.get(signal.name)
+                old = self.signals.pop(signal.name, None)
                 if old is not None and self._place is not None:
                     removals += old._removal()
                 signal._place, signal._auto_save = self._place, self._auto_save

@@ -265,7 +265,8 @@ class Signal:
                 if histories is not None:
                     steps = steps_json(series.processing_steps)
                     series.processing_steps = steps_of(_siltstone.series_history(histories, steps, full))
-                old = self.time_series.get(full)
+                # It is made now: it stands behind the others, as after opening anew.
+                old = self.time_series.pop(full, None)
                 if old is not None:
                     series._place, series._known = old._place, old._known
                 self.time_series[full] = series

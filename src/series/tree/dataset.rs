@@ -125,13 +125,13 @@ impl Dataset {
             });
         }
         let opened = signals.iter().map(|(signal, keys)| Signal::open(&home, signal, keys));
-        let mut signals: Vec<Signal> = opened.collect::<Result<_>>()?;
-        signals
-            .sort_by_key(|signal| (signal.record().created_on.clone(), signal.name().to_owned()));
+        let signals: Vec<Signal> = opened.collect::<Result<_>>()?;
         let record = stored
             .clone()
             .unwrap_or_else(|| DatasetRecord { name: name.to_owned(), ..DatasetRecord::default() });
-        Ok(Dataset { record, signals, stored, home: Some(home) })
+        let mut dataset = Dataset { record, signals, stored, home: Some(home) };
+        dataset.sort();
+        Ok(dataset)
     }
 
     /// The names of the datasets that a backend has, sorted.
@@ -248,7 +248,14 @@ impl Dataset {
     fn change<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let before = self.clone();
         self.record.last_updated = now();
-        work(self).inspect_err(|_| *self = before)
+        let done = work(self).inspect_err(|_| *self = before)?;
+        self.sort();
+        Ok(done)
+    }
+
+    /// Brings its signals into the order in which they were made, which is that of a dataset opened anew.
+    fn sort(&mut self) {
+        self.signals.sort_by(|a, b| a.made().cmp(&b.made()));
     }
 
     /// The names of its signals, and of those that other processes added meanwhile.

@@ -271,6 +271,7 @@ impl Signal {
                 }
                 names.push(full);
             }
+            self.sort();
             self.record.last_updated = now();
             if self.home.is_none() {
                 return Ok(names);
@@ -378,6 +379,17 @@ impl Signal {
                 ts.rename(from, to);
             }
         }
+        self.sort();
+    }
+
+    /// Brings its series into the order in which they were made, which is that of a signal opened anew.
+    fn sort(&mut self) {
+        self.series.sort_by(|a, b| a.made().cmp(&b.made()));
+    }
+
+    /// When it was made, to sort by; the name tells two of one instant apart.
+    pub(super) fn made(&self) -> (&str, &str) {
+        (&self.record.created_on, &self.record.name)
     }
 
     /// The same signal, without what is known of where it is stored: of another dataset.
@@ -483,8 +495,9 @@ impl Signal {
             let container = SeriesContainer::of(backend.clone(), key.as_str());
             series.push(TimeSeries::stored(full.clone(), container, record, key.clone()));
         }
-        let order = |ts: &TimeSeries| (ts.record().created_on.clone(), ts.name().to_owned());
-        series.sort_by_key(order);
-        Ok(Signal { record, series, stored, removed: Vec::new(), home: Some(home.clone()) })
+        let home = Some(home.clone());
+        let mut signal = Signal { record, series, stored, removed: Vec::new(), home };
+        signal.sort();
+        Ok(signal)
     }
 }

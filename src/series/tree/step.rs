@@ -1,5 +1,7 @@
 //! What was done to a series: processing steps, and the history that they make.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use serde::{Deserialize, Serialize};
 
 use crate::series::data::Metadata;
@@ -134,9 +136,15 @@ impl ProcessingStep {
     }
 }
 
-/// The time now: ISO 8601 with microseconds, of UTC.
+/// The time now: ISO 8601 with microseconds, of UTC. No two calls of a process get the same, and each is later
+/// than the one before, so what was made can be brought into its order by it.
 pub fn now() -> String {
-    let now = jiff::Timestamp::now();
+    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
+    let clock = jiff::Timestamp::now().as_microsecond();
+    let next = |last: i64| clock.max(last.saturating_add(1));
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+    let last = last.unwrap_or_else(|last| last);
+    let now = jiff::Timestamp::from_microsecond(next(last)).unwrap_or(jiff::Timestamp::MAX);
     now.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
 }
 

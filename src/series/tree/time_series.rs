@@ -114,6 +114,11 @@ impl TimeSeries {
         Ok(series)
     }
 
+    /// When it was made, to sort by; the name tells two of one instant apart.
+    pub(super) fn made(&self) -> (&str, &str) {
+        (&self.record.created_on, &self.name)
+    }
+
     /// Takes points and record of another one; the key stays.
     pub(super) fn replace(&mut self, other: TimeSeries) {
         (self.record, self.container) = (other.record, other.container);
