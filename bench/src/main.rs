@@ -1,12 +1,13 @@
 //! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`, and
 //! `siltstone-bench ticks [call|ingest|json|hot|bulk]`, `siltstone-bench series [one|append|many]`, and
-//! `siltstone-bench experiment [log|read|memory]`.
+//! `siltstone-bench experiment [log|read|memory]`, `siltstone-bench memory [store|read|search|graph]`.
 //!
 //! Medians of five runs (`RUNS` in the environment changes that), interleaved. What is read back is compared with what was written, bit for
 //! bit; a race with a difference does not end. The Python peers are in `bench/python`.
 
 mod bare;
 mod experiment;
+mod memory;
 mod peer;
 mod real;
 mod seek;
@@ -153,5 +154,8 @@ fn main() {
     }
     if only.as_deref().is_none_or(|o| o == "experiment") {
         experiment::run(rest.first().map(String::as_str));
+    }
+    if only.as_deref().is_none_or(|o| o == "memory") {
+        memory::run(rest.first().map(String::as_str));
     }
 }
