@@ -137,6 +137,29 @@ impl<'c> WriteTx<'c> {
         self.with(sql, |statement| statement.insert(params)).map_err(error)
     }
 
+    /// Does something to a table whose indexes are made anew after it: for so many rows that this is less work than to put
+    /// each into every index.
+    pub(crate) fn without_indexes<T>(
+        &self,
+        table: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let sql = "SELECT name, sql FROM sqlite_schema \
+            WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY rowid";
+        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let indexes = self.query(sql, [table], read)?;
+        for (name, _) in &indexes {
+            self.connection()
+                .execute(&format!("DROP INDEX \"{}\"", name.replace('"', "\"\"")), [])?;
+        }
+        let done = work()?;
+        for (_, sql) in &indexes {
+            self.connection().execute(sql, [])?;
+            patience::look("making an index")?;
+        }
+        Ok(done)
+    }
+
     /// Makes sure that the store's tables are there, in this transaction.
     pub(crate) fn ensure(&mut self, lineage: &'static Lineage) -> Result<()> {
         #[derive(Default)]

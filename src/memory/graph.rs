@@ -53,6 +53,15 @@ const MOST_EDGES: usize = 1 << 24;
 /// Rows that are multiplied with all others at once.
 const BLOCK_ROWS: usize = 256;
 
+/// So many relationships, and at least as many as there may be, are written without the indexes, which are made anew.
+const MANY_EDGES: usize = 20_000;
+
+const INSERT: &str = "INSERT INTO concept_relationships \
+    (source_concept_id, target_concept_id, relationship_type, strength) \
+    SELECT c0, c1, c2, c3 FROM silt_feed WHERE true \
+    ON CONFLICT (source_concept_id, target_concept_id, relationship_type) \
+    DO UPDATE SET strength = excluded.strength";
+
 struct Edges {
     kind: String,
     all: Vec<(i64, i64, f32)>,
@@ -109,13 +118,13 @@ impl MemoryStore {
             edges.all.retain(|(a, b, _)| there.contains(a) && there.contains(b));
             let delete = "DELETE FROM concept_relationships WHERE relationship_type = ?1";
             let removed = if replace { tx.execute(delete, [&edges.kind])? as u64 } else { 0 };
-            tx.insert_all(
-                "INSERT INTO concept_relationships (source_concept_id, target_concept_id, relationship_type, strength) \
-                 SELECT c0, c1, c2, c3 FROM silt_feed WHERE true \
-                 ON CONFLICT (source_concept_id, target_concept_id, relationship_type) \
-                 DO UPDATE SET strength = excluded.strength",
-                &edges,
-            )?;
+            let insert = || tx.insert_all(INSERT, &edges).map(drop);
+            let last = "SELECT coalesce(max(id), 0) FROM concept_relationships";
+            let most = tx.query_one(last, [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
+            match edges.all.len() >= MANY_EDGES.max(most as usize) {
+                true => tx.without_indexes("concept_relationships", insert)?,
+                false => insert()?,
+            }
             Ok(GraphReport { concepts, relationships: edges.all.len() as u64, removed })
         })
     }

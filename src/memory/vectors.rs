@@ -43,11 +43,27 @@ pub(super) struct Group {
     pub(super) metadata: Vec<Box<str>>,
 }
 
+/// A row of the file.
+struct Parsed {
+    id: i64,
+    /// In single precision, and whether that is all of it.
+    items: Vec<f32>,
+    is_single: bool,
+    time: f64,
+    score: f64,
+    context: Box<str>,
+    metadata: Box<str>,
+}
+
+/// Rows that are handed over at once, and how often before the reader waits.
+const HANDED: usize = 256;
+const WAITING: usize = 8;
+
 /// The part of a sum that single precision may lose, whatever the number of dimensions.
 const SINGLE: f64 = 1.2e-7;
 
 impl Group {
-    fn push(&mut self, id: i64, is_single: bool, known: (f64, f64, u32, &str)) {
+    fn push(&mut self, id: i64, is_single: bool, known: (f64, f64, u32, Box<str>)) {
         let row = &self.data[self.data.len() - self.dimension..];
         let length = scan::square(row).sqrt() as f32;
         let (step, mut lost) = scan::code(row, &mut self.coded);
@@ -66,7 +82,7 @@ impl Group {
         self.times.push(known.0);
         self.scores.push(known.1);
         self.contexts.push(known.2);
-        self.metadata.push(known.3.into());
+        self.metadata.push(known.3);
     }
 
     fn remove(&mut self, at: usize) {
@@ -130,7 +146,8 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         Err(Error::invalid("vector", expected, query.len().to_string()))
     }
 
-    fn add(&mut self, row: &Row<'_>) -> Result<()> {
+    /// What a row says.
+    fn parse(row: &Row<'_>) -> Result<Parsed> {
         let id: i64 = row.get(0)?;
         let bytes = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
         let table = if EPISODES { "episode_embeddings" } else { "concepts" };
@@ -140,35 +157,42 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
             }
             other => other,
         };
-        let (dimension, is_single) = match vector::single(bytes) {
+        let (items, is_single) = match vector::single(bytes) {
             Some(items) => {
-                let dimension = items.len() / 4;
-                let group = self.groups.entry(dimension).or_default();
                 let number = |b: &[u8]| f32::from_le_bytes(b.try_into().expect("four bytes"));
-                group.data.extend(items.chunks_exact(4).map(number));
-                (dimension, true)
+                (items.chunks_exact(4).map(number).collect::<Vec<f32>>(), true)
             }
             None => {
                 let items = vector::numbers(&vector::decode(bytes).map_err(named)?);
                 let is_single = items.iter().all(|x| f64::from(*x as f32) == *x);
-                let group = self.groups.entry(items.len()).or_default();
-                group.data.extend(items.iter().map(|x| *x as f32));
-                (items.len(), is_single)
+                (items.into_iter().map(|x| x as f32).collect(), is_single)
             }
         };
         let context = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
-        let next = self.contexts.len() as u32;
-        let context = match self.contexts.get(context) {
-            Some(number) => *number,
-            None => *self.contexts.entry(context.to_owned()).or_insert(next),
-        };
         let metadata = row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-        let known = (row.get(2)?, row.get(3)?, context, metadata.unwrap_or("{}"));
-        let group = self.groups.get_mut(&dimension).expect("it was just put there");
+        Ok(Parsed {
+            id,
+            items,
+            is_single,
+            time: row.get(2)?,
+            score: row.get(3)?,
+            context: context.into(),
+            metadata: metadata.unwrap_or("{}").into(),
+        })
+    }
+
+    fn add(&mut self, row: Parsed) {
+        let next = self.contexts.len() as u32;
+        let context = match self.contexts.get(&*row.context) {
+            Some(number) => *number,
+            None => *self.contexts.entry(row.context.into()).or_insert(next),
+        };
+        let dimension = row.items.len();
+        let group = self.groups.entry(dimension).or_default();
         group.dimension = dimension;
-        group.push(id, is_single, known);
-        self.places.insert(id, (dimension, group.ids.len() - 1));
-        Ok(())
+        group.data.extend_from_slice(&row.items);
+        group.push(row.id, row.is_single, (row.time, row.score, context, row.metadata));
+        self.places.insert(row.id, (dimension, group.ids.len() - 1));
     }
 
     fn remove(&mut self, id: i64) {
@@ -287,21 +311,42 @@ impl<const EPISODES: bool> Copied for Vectors<EPISODES> {
     type Key = ();
 
     fn load(tx: &ReadTx<'_>, (): &()) -> Result<Self> {
-        let mut all = Vectors::default();
-        let mut statement = tx.prepare(Self::SELECT)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            all.add(row)?;
-            crate::kernel::look("reading vectors")?;
-        }
-        Ok(all)
+        // To read them and to prepare them takes about as long: each in a thread of its own.
+        let (hand, handed) = std::sync::mpsc::sync_channel::<Vec<Parsed>>(WAITING);
+        std::thread::scope(|scope| {
+            let prepared = scope.spawn(move || {
+                let mut all = Vectors::default();
+                handed.iter().flatten().for_each(|row| all.add(row));
+                all
+            });
+            let read = || -> Result<()> {
+                let mut statement = tx.prepare(Self::SELECT)?;
+                let mut rows = statement.query([])?;
+                let mut part = Vec::with_capacity(HANDED);
+                while let Some(row) = rows.next()? {
+                    part.push(Self::parse(row)?);
+                    if part.len() == HANDED {
+                        crate::kernel::look("reading vectors")?;
+                        let full = std::mem::replace(&mut part, Vec::with_capacity(HANDED));
+                        hand.send(full).expect("the other thread takes all");
+                    }
+                }
+                hand.send(part).expect("the other thread takes all");
+                Ok(())
+            };
+            let outcome = read();
+            drop(hand); // ends the other thread
+            let all = prepared.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            outcome.map(|()| all)
+        })
     }
 
     fn follow(&mut self, tx: &ReadTx<'_>, (): &(), changed: &BTreeSet<i64>) -> Result<()> {
         let sql = format!("{} WHERE {} = ?1", Self::SELECT, Self::ID);
         for id in changed {
             self.remove(*id);
-            tx.query_one(&sql, [id], |row| self.add(row))?;
+            let row = tx.query_one(&sql, [id], Self::parse)?;
+            row.into_iter().for_each(|row| self.add(row));
             crate::kernel::look("reading vectors")?;
         }
         Ok(())
@@ -318,7 +363,7 @@ mod tests {
         let mut group = Group { dimension: 2, ..Group::default() };
         for id in 0..4i64 {
             group.data.extend([id as f32, 1.0]);
-            group.push(id, true, (id as f64, 0.5, id as u32, "{}"));
+            group.push(id, true, (id as f64, 0.5, id as u32, "{}".into()));
         }
         group.remove(1);
         assert_eq!(group.ids, [0, 3, 2]);
