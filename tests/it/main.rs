@@ -14,6 +14,7 @@ mod facts;
 mod hostile;
 mod memory;
 mod memory_crash;
+mod memory_life;
 mod memory_model;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;

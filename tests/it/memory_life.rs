@@ -1,0 +1,173 @@
+//! Memories on a full disk, taken over from elsewhere, and related all with all.
+
+use siltstone::memory::{GraphOptions, MemoryStore, NewConcept, NewEpisode};
+use siltstone::{Array, Error};
+
+/// The tables of the described system, with one episode a row: a pickle of `bytes` bytes.
+fn described(path: &std::path::Path, episodes: usize, bytes: usize) {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.execute_batch(
+        "CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL NOT NULL, experience_data BLOB NOT NULL, \
+         performance_score REAL NOT NULL, context_hash TEXT NOT NULL, metadata TEXT DEFAULT '{}', \
+         created_at REAL DEFAULT (julianday('now'))); \
+         CREATE TABLE concepts (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, embedding BLOB NOT NULL, \
+         creation_time REAL NOT NULL, access_count INTEGER DEFAULT 0, last_accessed REAL DEFAULT 0, metadata TEXT DEFAULT '{}'); \
+         CREATE TABLE learning_events (id INTEGER PRIMARY KEY AUTOINCREMENT, task_type TEXT NOT NULL, performance_delta REAL NOT NULL, \
+         strategy_used TEXT NOT NULL, timestamp REAL NOT NULL, parameters TEXT DEFAULT '{}'); \
+         CREATE TABLE concept_relationships (id INTEGER PRIMARY KEY AUTOINCREMENT, source_concept_id INTEGER NOT NULL, \
+         target_concept_id INTEGER NOT NULL, relationship_type TEXT NOT NULL, strength REAL DEFAULT 1.0, \
+         created_at REAL DEFAULT (julianday('now')));",
+    )
+    .unwrap();
+    // The bytes of Python's `pickle.dumps(bytes(n), 3)`.
+    let mut pickle = vec![0x80, 3, b'B'];
+    pickle.extend((bytes as u32).to_le_bytes());
+    pickle.extend(vec![7; bytes]);
+    pickle.push(b'.');
+    let sql = "INSERT INTO episodes (timestamp, experience_data, performance_score, context_hash) VALUES (?1, ?2, 0.5, 'maze')";
+    let mut insert = conn.prepare(sql).unwrap();
+    for i in 0..episodes {
+        insert.execute((i as f64, &pickle)).unwrap();
+    }
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Goal: on a full disk a batch, a backup, an import and a graph are errors of the system that leave no half of themselves,
+/// neither rows nor files; once there is room, all of them are done.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_nothing_half_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_mounted) = crate::shared::Mounted::small(folder.path()) else { return };
+    let (outside, path) = (tempfile::tempdir().unwrap(), folder.path().join("agent.db"));
+    let source = outside.path().join("godly.db");
+    let ballast = folder.path().join("ballast");
+    let store = MemoryStore::open(&path).unwrap();
+    let taken = MemoryStore::open(folder.path().join("taken.db")).unwrap();
+    taken.create_tables().unwrap();
+    described(&source, 40, 10_000);
+    let (near, far) = (Array::from_slice(&[1.0, 0.1]), Array::from_slice(&[0.0, 1.0]));
+    let concept = |i: usize| {
+        let vector = if i.is_multiple_of(2) { &near } else { &far };
+        NewConcept::new(format!("c{i}"), vector.clone())
+    };
+    store.store_concepts((0..40).map(concept).collect()).unwrap();
+    store.database().checkpoint().unwrap();
+    taken.database().checkpoint().unwrap();
+    let filled = |left: usize| {
+        let _ = std::fs::remove_file(&ballast);
+        let free = 2 << 20;
+        let used: u64 = (names(folder.path()).iter())
+            .map(|name| std::fs::metadata(folder.path().join(name)).unwrap().len())
+            .sum();
+        let _ = std::fs::write(&ballast, vec![1; free - used as usize - left]);
+    };
+    let is_full = |error: &Error| {
+        let text = error.to_string();
+        matches!(error, Error::Io { .. }) && (text.contains("full") || text.contains("space"))
+    };
+
+    filled(60_000);
+    let error = taken.import(&source).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    assert_eq!(taken.stats().unwrap().episodes, 0);
+    let batch = || (0..50).map(|i| NewEpisode::new(vec_of(i), 0.5, "maze")).collect::<Vec<_>>();
+    filled(60_000);
+    let error = store.store_episodes(batch()).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    assert_eq!(store.stats().unwrap().episodes, 0);
+    let all = GraphOptions { threshold: Some(-2.0), ..GraphOptions::default() };
+    filled(60_000);
+    let error = store.build_similarity_graph(&all).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    assert_eq!(store.stats().unwrap().concept_relationships, 0);
+    filled(20_000);
+    let before = (names(folder.path()), store.last_backup().unwrap());
+    let error = store.create_backup(None, 3).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    let error = store.backup_if_due(0.0, 3).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    assert_eq!((names(folder.path()), store.last_backup().unwrap()), before);
+    assert_eq!(store.backups().unwrap().len(), 0);
+
+    std::fs::remove_file(&ballast).unwrap();
+    assert!(store.backup_if_due(0.0, 3).unwrap().is_some(), "the next call tries again");
+    assert_eq!(taken.import(&source).unwrap().episodes, 40);
+    store.store_episodes(batch()).unwrap();
+    assert_eq!(store.build_similarity_graph(&all).unwrap().relationships, 1_560);
+    assert_eq!(store.stats().unwrap().episodes, 50);
+    for store in [store, taken] {
+        assert!(store.database().verify().unwrap().is_ok());
+    }
+}
+
+fn vec_of(i: i64) -> Array {
+    Array::from_slice(&vec![i as f64; 500])
+}
+
+/// Goal: a database of the described system comes whole, once; one of ours is refused and left as it is.
+#[test]
+fn a_described_database_is_taken_over_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("godly.db");
+    let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
+    described(&source, 3, 40);
+    let before = std::fs::read(&source).unwrap();
+    let report = store.import(&source).unwrap();
+    assert_eq!((report.episodes, report.concepts, report.refused.len()), (3, 0, 0));
+    let found = store.episodes_by_context("maze", 10, None).unwrap();
+    let times: Vec<f64> = found.iter().map(|episode| episode.timestamp).collect();
+    assert_eq!(times, [2.0, 1.0, 0.0]);
+    assert_eq!(found[0].data().unwrap(), siltstone::memory::Payload::Bytes(vec![7; 40].into()));
+    let error = store.import(&source).unwrap_err();
+    assert!(matches!(error, Error::Exists { .. }), "{error}");
+    assert_eq!(std::fs::read(&source).unwrap(), before);
+    let other = MemoryStore::open(folder.path().join("other.db")).unwrap();
+    let error = other.import(folder.path().join("agent.db")).unwrap_err();
+    assert!(error.to_string().contains("a database of the described system"), "{error}");
+    assert_eq!(other.stats().unwrap().episodes, 0);
+}
+
+/// Goal: a graph with more relationships than were there, which is written without the indexes, has them all again, serves
+/// queries by them, and is what the same relationships one by one are; undone, it leaves everything as it was.
+#[test]
+fn a_large_graph_has_its_indexes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
+    let vector = |i: i64| Array::from_slice(&[(i % 7) as f32 + 1.0, (i % 11) as f32, i as f32]);
+    let concepts = (0..160).map(|i| NewConcept::new(format!("c{i}"), vector(i))).collect();
+    let ids = store.store_concepts(concepts).unwrap();
+    let indexes = || {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name";
+        store.database().sql(sql).unwrap().rows
+    };
+    let before = indexes();
+    let all = GraphOptions { threshold: Some(-2.0), ..GraphOptions::default() };
+    let undone: Result<(), Error> = store.database().transaction(|| {
+        assert_eq!(store.build_similarity_graph(&all)?.relationships, 160 * 159);
+        Err(Error::Interrupted { action: "thinking" })
+    });
+    assert!(undone.is_err());
+    assert_eq!((indexes(), store.stats().unwrap().concept_relationships), (before.clone(), 0));
+
+    for round in 0..2 {
+        assert_eq!(store.build_similarity_graph(&all).unwrap().relationships, 160 * 159);
+        assert_eq!(indexes(), before, "round {round}");
+        assert_eq!(store.stats().unwrap().concept_relationships, 160 * 159);
+    }
+    let plan = "EXPLAIN QUERY PLAN SELECT target_concept_id FROM concept_relationships \
+        WHERE source_concept_id = 1 ORDER BY strength DESC, target_concept_id, relationship_type";
+    let plan = format!("{:?}", store.database().sql(plan).unwrap().rows);
+    assert!(plan.contains("COVERING INDEX idx_concept_relationships_source"), "{plan}");
+    let found = store.concept_relationships(ids[3], None, Default::default()).unwrap();
+    assert_eq!(found.len(), 159);
+    assert!(found.is_sorted_by(|a, b| a.strength >= b.strength));
+    assert!(store.database().verify().unwrap().is_ok());
+}
