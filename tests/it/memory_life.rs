@@ -112,16 +112,30 @@ fn vec_of(i: i64) -> Array {
     Array::from_slice(&vec![i as f64; 500])
 }
 
-/// Goal: a database of the described system comes whole, once; one of ours is refused and left as it is.
+/// Goal: a database of the described system comes whole, once, but for rows that cannot be, each of which is named; one of ours
+/// is refused and left as it is.
 #[test]
 fn a_described_database_is_taken_over_once() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("godly.db");
     let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
     described(&source, 3, 40);
+    let conn = rusqlite::Connection::open(&source).unwrap();
+    conn.execute_batch(
+        "INSERT INTO episodes (timestamp, experience_data, performance_score, context_hash) VALUES \
+         (9.0, CAST('none' AS BLOB), 0.5, 'maze'), (9.0, CAST('cposix\nsystem\n.' AS BLOB), 0.5, 'maze'); \
+         INSERT INTO concept_relationships (source_concept_id, target_concept_id, relationship_type) VALUES (1, 2, 'x')",
+    )
+    .unwrap();
+    drop(conn);
     let before = std::fs::read(&source).unwrap();
     let report = store.import(&source).unwrap();
-    assert_eq!((report.episodes, report.concepts, report.refused.len()), (3, 0, 0));
+    assert_eq!((report.episodes, report.concepts, report.refused.len()), (3, 0, 3));
+    let refused: Vec<(&str, i64)> =
+        report.refused.iter().map(|row| (row.table.as_str(), row.id)).collect();
+    assert_eq!(refused, [("episodes", 4), ("episodes", 5), ("concept_relationships", 1)]);
+    assert!(report.refused[1].why.contains("system"), "{}", report.refused[1].why);
+    assert_eq!(store.stats().unwrap().concept_relationships, 0);
     let found = store.episodes_by_context("maze", 10, None).unwrap();
     let times: Vec<f64> = found.iter().map(|episode| episode.timestamp).collect();
     assert_eq!(times, [2.0, 1.0, 0.0]);

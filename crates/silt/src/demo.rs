@@ -1,8 +1,9 @@
 //! `silt demo`: an epidemic, recorded by one process while another reads it; the day of a market; a sensor's
-//! fortnight; a sweep of simulations.
+//! fortnight; a sweep of simulations; what an agent remembers.
 
 pub(crate) mod record;
 
+mod agent;
 mod epidemic;
 mod market;
 mod plant;
@@ -28,18 +29,19 @@ const ABOUT: &str = "about_this_demo";
 /// Who made the file, in [`ABOUT`].
 const MAKER: &str = "silt demo";
 
-/// Record an epidemic, a market, a sensor and a sweep, and look while they are written
+/// Record an epidemic, a market, a sensor, a sweep and an agent's memories, and look while they are written
 ///
 /// One process simulates an epidemic in six towns and records every day of it. This one reads the same
 /// file meanwhile, then sums up, goes back in time to the worst day and draws what happened. Then it
 /// takes the quotes of a market's day into demo-ticks, tick by tick, and draws their bars; and a sensor's
 /// two weeks into demo.db, repairs a fault, and draws what was measured and what came out; and a sweep of six simulations
-/// into demo-sweep.db, and compares them. In the end it says what to try next.
+/// into demo-sweep.db, and compares them; and what an agent sees in the rooms of a house into demo-agent.db, where it finds
+/// out by a dim view in which room it is. In the end it says what to try next.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt demo --fast")]
 pub(crate) struct Args {
-    /// The folder for demo.db, demo-sweep.db and demo-ticks
+    /// The folder for demo.db, demo-agent.db, demo-sweep.db and demo-ticks
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
 
@@ -61,7 +63,7 @@ pub(crate) struct Args {
     #[arg(long)]
     fast: bool,
 
-    /// Replace demo.db, demo-sweep.db and the day in demo-ticks even if they are something else than an earlier demo
+    /// Replace demo.db, demo-agent.db, demo-sweep.db and the day in demo-ticks even if they are something else than an earlier demo
     #[arg(long)]
     overwrite: bool,
 }
@@ -78,6 +80,8 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     market::clear(&ticks, args.overwrite)?;
     let sweep = sweep::file_beside(&path);
     sweep::clear(&sweep, args.overwrite)?;
+    let agent = agent::file_beside(&path);
+    agent::clear(&agent, args.overwrite)?;
     std::fs::create_dir_all(&args.dir).map_err(|error| {
         Failure::said(format!("{}: cannot create the folder: {error}", args.dir.display()))
     })?;
@@ -89,10 +93,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let market = market::record(ticks, args.seed)?;
     let plant = plant::record(&path, args.seed)?;
     let sweep = sweep::record(sweep, args.seed)?;
+    let agent = agent::record(agent, args.seed)?;
     let db = SimulationDatabase::open_read_only(&path)?;
     let (path, db, watched, market) = (&path, &db, &watched, &market);
-    let (plant, sweep) = (&plant, &sweep);
-    show::show(&show::Demo { args, path, db, watched, took, market, plant, sweep }, console)?;
+    let (plant, sweep, agent) = (&plant, &sweep, &agent);
+    let demo = show::Demo { args, path, db, watched, took, market, plant, sweep, agent };
+    show::show(&demo, console)?;
     Ok(Exit::Done)
 }
 

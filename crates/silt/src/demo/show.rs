@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use siltstone::simulation::SimulationDatabase;
 
+use super::agent::Agent;
 use super::epidemic::LOCKDOWN;
 use super::market::{Market, SYMBOL};
 use super::plant::Plant;
@@ -38,6 +39,7 @@ pub(super) struct Demo<'a> {
     pub(super) market: &'a Market,
     pub(super) plant: &'a Plant,
     pub(super) sweep: &'a Sweep,
+    pub(super) agent: &'a Agent,
 }
 
 /// Figures of the whole.
@@ -69,6 +71,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
             "ticks": demo.market.document(),
             "series": demo.plant.document(),
             "sweep": demo.sweep.document(),
+            "memory": demo.agent.document(),
         });
         console.document(&document)?;
         return Ok(());
@@ -85,6 +88,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
     market(demo.market, canvas, console)?;
     plant(demo.plant, canvas, console)?;
     sweep(demo.sweep, canvas, console)?;
+    agent(demo.agent, console)?;
     next(demo, worst_day, console)
 }
 
@@ -313,7 +317,6 @@ fn plant(plant: &Plant, canvas: Canvas, console: &mut Console) -> Outcome<()> {
     Ok(())
 }
 
-/// Commands that work on the file just recorded.
 /// A sweep: figures, and its simulations beside each other.
 fn sweep(sweep: &Sweep, canvas: Canvas, console: &mut Console) -> Outcome<()> {
     heading("A sweep: foragers on a meadow that grows back at six speeds", console)?;
@@ -357,12 +360,62 @@ fn sweep(sweep: &Sweep, canvas: Canvas, console: &mut Console) -> Outcome<()> {
     Ok(())
 }
 
+/// An agent: figures, and what it recalls.
+fn agent(agent: &Agent, console: &mut Console) -> Outcome<()> {
+    heading("An agent: it remembers the rooms of a house", console)?;
+    let mut table = Table::new(["", ""]);
+    let each = agent.took / (agent.episodes.max(1) as u32);
+    table.row([
+        "remembered".to_owned(),
+        format!(
+            "{} with what was seen, each safe when it returned: {} each",
+            human::plural(agent.episodes, "episode"),
+            human::duration(each),
+        ),
+    ]);
+    table.row([
+        "lost".to_owned(),
+        format!(
+            "{} of {} times the five nearest memories of a dim view say which room it is; a search takes {}",
+            agent.right,
+            agent.tries,
+            human::duration(agent.searched),
+        ),
+    ]);
+    table.row([
+        "related".to_owned(),
+        format!(
+            "each room with the three likest: {}",
+            human::plural(agent.relationships, "relationship")
+        ),
+    ]);
+    for line in table.to_string().lines().skip(2) {
+        console.line(line)?;
+    }
+    let mut table = Table::new([
+        &*format!("recalled in room {}", agent.room),
+        "score",
+        "recency",
+        "importance",
+        "relevance",
+    ]);
+    for (room, score, terms) in &agent.recalled {
+        let [recency, importance, relevance] = terms.map(|x| format!("{x:.2}"));
+        table.row([format!("room {room}"), format!("{score:.2}"), recency, importance, relevance]);
+    }
+    console.line("")?;
+    console.line(table.to_string())?;
+    Ok(())
+}
+
+/// Commands that work on the files just recorded.
 fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()> {
     let silt = program();
     let file = quoted(&demo.path.display().to_string());
     let tables = quoted(&demo.path.with_file_name("tables").display().to_string());
     let ticks = quoted(&demo.market.folder.display().to_string());
     let sweep = quoted(&demo.sweep.file.display().to_string());
+    let agent = quoted(&demo.agent.file.display().to_string());
     let backups = quoted(&demo.path.with_file_name("backups").display().to_string());
     heading("What to try next", console)?;
     let date = date(demo, worst_day)?;
@@ -384,6 +437,10 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!("{silt} runs {sweep} --where 'params.growth >= 0.06'"),
         format!("{silt} compare {sweep} foragers_0 foragers_5"),
         format!("{silt} show {sweep} foragers_3"),
+        format!("{silt} info {agent}"),
+        format!(
+            "{silt} query {agent} 'SELECT metadata, count(*), max(performance_score) FROM episodes GROUP BY 1 ORDER BY 3 DESC LIMIT 5'"
+        ),
         format!("{silt} series ls {file}"),
         format!("{silt} series plot {file} {}", quoted(&demo.plant.keys[0])),
     ] {

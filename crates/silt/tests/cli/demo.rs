@@ -27,12 +27,14 @@ fn the_demo_shows_what_it_recorded() {
         "bytes a point",
         "foragers_5",
         "bytes a state",
+        "five nearest memories",
+        "relevance",
         "What to try next",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "colour in a pipe:\n{text}");
-    assert_eq!(names(folder.path()), ["demo-sweep.db", "demo-ticks", "demo.db"]);
+    assert_eq!(names(folder.path()), ["demo-agent.db", "demo-sweep.db", "demo-ticks", "demo.db"]);
     let info = silt(folder.path(), "info demo.db --json").json();
     assert_eq!(info["run"]["status"], "complete");
     assert_eq!(info["datasets"][0]["timestamps"], 75);
