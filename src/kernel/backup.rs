@@ -97,6 +97,11 @@ impl Database {
         self.write(move |tx| {
             let sql = "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3)";
             tx.execute(sql, (&name, created_ns, size))
+        })
+        .inspect_err(|_| {
+            if !may_replace {
+                let _ = std::fs::remove_file(target); // the first error is the one to tell
+            }
         })?;
         let Some(keep) = keep else { return Ok(report) };
         let known = self.recorded_backups()?.into_iter().filter(|(path, ..)| counts(path));

@@ -140,6 +140,7 @@ impl MemoryStore {
     /// object: nothing is written.
     pub fn store_concept(&self, concept: NewConcept) -> Result<i64> {
         let concept = Prepared::of(concept)?;
+        self.choose_pages_for_vectors(concept.embedding.len(), 1)?;
         self.write(move |tx| concept.upsert(tx))
     }
 
@@ -149,6 +150,9 @@ impl MemoryStore {
     /// As [`store_concept`](Self::store_concept).
     pub fn store_concepts(&self, concepts: Vec<NewConcept>) -> Result<Vec<i64>> {
         let concepts = concepts.into_iter().map(Prepared::of).collect::<Result<Vec<_>>>()?;
+        if let Some(first) = concepts.first() {
+            self.choose_pages_for_vectors(first.embedding.len(), concepts.len())?;
+        }
         self.write(move |tx| concepts.iter().map(|concept| concept.upsert(tx)).collect())
     }
 

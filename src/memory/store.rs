@@ -172,13 +172,27 @@ impl MemoryStore {
 /// Bytes of an experience from which larger pages are chosen, as the simulation store does for its arrays: an experience
 /// of so many lies in a chain of pages, and each is written by a call of its own.
 const LARGE_EXPERIENCE: usize = 64 << 10;
+/// Bytes of a vector of which a small page holds three at most, and much of it is left empty.
+const LARGE_VECTOR: usize = 1300;
+/// Bytes of vectors in one call from which they are a collection, to be read as a whole: one concept a call, which writes each
+/// page that it touches, wants small pages.
+const MANY_VECTORS: usize = 1 << 20;
 const LARGE_PAGE_BYTES: u32 = 16384;
 
 impl MemoryStore {
     /// Gives a file that is still small large pages, if the first experiences that a handle stores are large.
     pub(super) fn choose_pages(&self, experience_bytes: usize) -> Result<()> {
+        self.enlarge_pages_if(experience_bytes >= LARGE_EXPERIENCE)
+    }
+
+    /// The same, if the first call stores a collection of large vectors.
+    pub(super) fn choose_pages_for_vectors(&self, bytes: usize, count: usize) -> Result<()> {
+        self.enlarge_pages_if(bytes >= LARGE_VECTOR && bytes.saturating_mul(count) >= MANY_VECTORS)
+    }
+
+    fn enlarge_pages_if(&self, is_large: bool) -> Result<()> {
         if self.shared.pages.swap(true, Ordering::Relaxed)
-            || experience_bytes < LARGE_EXPERIENCE
+            || !is_large
             || self.db.is_read_only()
             || self.db.is_in_transaction()
         {

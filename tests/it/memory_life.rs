@@ -1,6 +1,8 @@
 //! Memories on a full disk, taken over from elsewhere, and related all with all.
 
-use siltstone::memory::{GraphOptions, MemoryStore, NewConcept, NewEpisode};
+use siltstone::memory::{
+    GraphOptions, Limit, MemoryStore, NewConcept, NewEpisode, RecallOptions, RecallWeights,
+};
 use siltstone::{Array, Error};
 
 /// The tables of the described system, with one episode a row: a pickle of `bytes` bytes.
@@ -184,4 +186,67 @@ fn a_large_graph_has_its_indexes_again() {
     assert_eq!(found.len(), 159);
     assert!(found.is_sorted_by(|a, b| a.strength >= b.strength));
     assert!(store.database().verify().unwrap().is_ok());
+}
+
+/// Goal: what comes to mind is ranked by a half-life, the score and the cosine, each as its weight says.
+#[test]
+fn recall_adds_its_terms() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
+    let now = 1_000_000.0;
+    for (age, score, vector) in
+        [(0.0, 0.1, [1.0, 0.0]), (100.0, 0.9, [0.0, 1.0]), (200.0, 0.2, [0.6, 0.8])]
+    {
+        let vector = Array::from_slice(&vector);
+        let episode = NewEpisode::new(age, score, "c").timestamp(now - age).embedding(vector);
+        store.store_episode(episode).unwrap();
+    }
+    let weights = RecallWeights { recency: 2.0, importance: 1.0, relevance: 0.5 };
+    let options =
+        RecallOptions { weights, half_life: 100.0, now: Some(now), ..RecallOptions::default() };
+    let found = store.recall(&Array::from_slice(&[1.0, 0.0]), 3, &options).unwrap();
+    let terms: Vec<[f64; 3]> =
+        found.iter().map(|one| [one.recency, one.importance, one.relevance]).collect();
+    assert_eq!(terms, [[1.0, 0.1, 1.0], [0.5, 0.9, 0.0], [0.25, 0.2, 0.6]]);
+    for one in &found {
+        let sum = 2.0 * one.recency + one.importance + 0.5 * one.relevance;
+        assert!((one.score - sum).abs() < 1e-12, "{} {sum}", one.score);
+    }
+}
+
+/// Goal: a dry run says what would go, and nothing goes; the run itself removes just that.
+#[test]
+fn a_dry_run_removes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
+    let episode = |i: i64| NewEpisode::new(vec_of(i), 0.5, "maze").timestamp(i as f64);
+    store.store_episodes((0..20).map(episode).collect()).unwrap();
+    let limit = Limit { capacity: Some(15), ..Limit::default() };
+    let would = store.prune_to(Some("maze"), limit, true).unwrap();
+    assert_eq!((would[0].evicted, would[0].kept, would[0].expired), (5, 15, 0));
+    assert_eq!(store.stats().unwrap().episodes, 20);
+    assert_eq!(store.prune_to(Some("maze"), limit, false).unwrap(), would);
+    let left = store.episodes_by_context("maze", 100, None).unwrap();
+    assert_eq!(left.iter().map(|one| one.timestamp).min_by(f64::total_cmp), Some(5.0));
+}
+
+/// Goal: a collection of large vectors in one call gets pages that hold them well; concepts one by one keep small pages.
+#[test]
+fn a_collection_gets_large_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let vector = Array::from_slice(&vec![0.5f32; 512]);
+    let concept = |i: usize| NewConcept::new(format!("c{i}"), vector.clone());
+    let collection = MemoryStore::open(folder.path().join("collection.db")).unwrap();
+    collection.store_concepts((0..600).map(concept).collect()).unwrap();
+    let stats = collection.stats().unwrap();
+    assert_eq!((stats.page_size, stats.concepts), (16384, 600));
+    assert!(stats.total_pages * stats.page_size < 600 * 3_000, "{stats:?}");
+    let single = MemoryStore::open(folder.path().join("single.db")).unwrap();
+    single.store_concept(concept(0)).unwrap();
+    single.store_concepts((1..600).map(concept).collect()).unwrap();
+    assert_eq!(single.stats().unwrap().page_size, 4096);
+    for store in [collection, single] {
+        assert_eq!(store.search_similar(&vector, 3, &Default::default()).unwrap().len(), 3);
+        assert!(store.database().verify().unwrap().is_ok());
+    }
 }

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::{Cut, Disk, Fault, Operation};
 use crate::Error;
-use crate::kernel::{Database, Durability, Profile};
+use crate::kernel::schema::Lineage;
+use crate::kernel::{Database, Durability, Profile, Value};
 
 /// A folder of the disk's own, below one that is removed in the end.
 fn folder() -> (TempDir, PathBuf) {
@@ -213,4 +214,142 @@ fn a_full_disk_answers_every_ticket() {
         assert_eq!(rows(&db).unwrap(), there, "after {after}");
         assert!(disk.failed() > 0);
     }
+}
+
+const FIRST: &str = "CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)";
+static OLD: Lineage = Lineage { store: "travel", steps: &[FIRST] };
+static NEW: Lineage = Lineage {
+    store: "travel",
+    steps: &[
+        FIRST,
+        "ALTER TABLE t ADD COLUMN twice; UPDATE t SET twice = 2 * n; CREATE TABLE u AS SELECT n FROM t;",
+    ],
+};
+
+/// The version of the tables, and whether all that makes it one is there, and nothing of another.
+fn version(db: &Database) -> i64 {
+    let one = |sql: &str| db.sql(sql).unwrap().rows[0][0].clone();
+    let version = one("SELECT version FROM siltstone_schema WHERE store = 'travel'");
+    let parts = "SELECT (SELECT count(*) FROM sqlite_schema WHERE name = 'u') + \
+        (SELECT count(*) FROM pragma_table_info('t') WHERE name = 'twice')";
+    match version {
+        Value::Integer(1) => assert_eq!(one(parts), Value::Integer(0), "half a migration"),
+        _ => {
+            let whole =
+                "SELECT (SELECT count(*) FROM t WHERE twice = 2 * n) + (SELECT count(*) FROM u)";
+            assert_eq!((one(parts), one(whole)), (Value::Integer(2), Value::Integer(80)));
+        }
+    }
+    let Value::Integer(version) = version else { panic!("{version:?}") };
+    version
+}
+
+/// Goal: wherever a migration ends, by a loss of power or a failing disk, the file has the old tables or the new ones, with
+/// every row, and the next opening brings it to the new ones.
+#[test]
+fn a_migration_is_whole_or_not_there() {
+    let old = |folder: &Path| {
+        let path = folder.join("x.db");
+        let db = Database::builder(&path).durability(Durability::Disk).open().unwrap();
+        db.write(|tx| tx.ensure(&OLD)).unwrap();
+        (0..40).for_each(|n| store(&db, n).unwrap());
+        path
+    };
+    let migrate = |path: &Path| {
+        let db = Database::builder(path).durability(Durability::Disk).open()?;
+        db.migrate(&NEW).map(|()| db)
+    };
+    let mut seen = [0; 3];
+    for seed in 0..4 {
+        let (_outer, folder) = folder();
+        let disk = Disk::watch(&folder, seed);
+        let path = old(&folder);
+        disk.cut_every(1);
+        drop(migrate(&path).unwrap());
+        disk.cut_every(0);
+        for cut in disk.take_cuts() {
+            let path = cut.folder.join("x.db");
+            let db = Database::builder(&path).open().unwrap();
+            assert_eq!(rows(&db).unwrap().len(), 40);
+            seen[version(&db) as usize] += 1;
+            drop(db);
+            let db = migrate(&path).unwrap();
+            assert_eq!((version(&db), rows(&db).unwrap().len()), (2, 40));
+            assert!(db.verify().unwrap().is_ok());
+        }
+    }
+    println!("{seen:?} of each version");
+    assert!(seen[1] > 5 && seen[2] > 0, "{seen:?} of each version: too few");
+    let mut failed = 0;
+    for after in 0..40 {
+        for (operation, code) in
+            [(Operation::Write, SQLITE_FULL), (Operation::Sync, SQLITE_IOERR_FSYNC)]
+        {
+            let (_outer, folder) = folder();
+            let disk = Disk::watch(&folder, 0);
+            let path = old(&folder);
+            disk.set_fault(Some(Fault { operation, after, times: 3, code }));
+            let migrated = migrate(&path).map(drop);
+            disk.set_fault(None);
+            failed += u64::from(migrated.is_err());
+            let db = Database::builder(&path).open().unwrap();
+            assert_eq!(rows(&db).unwrap().len(), 40);
+            assert!(version(&db) == 2 || migrated.is_err(), "{operation:?} after {after}");
+            drop(db);
+            assert_eq!(version(&migrate(&path).unwrap()), 2);
+        }
+    }
+    println!("{failed} migrations failed");
+    assert!(failed > 20, "only {failed} migrations failed");
+}
+
+/// Goal: a backup that fails leaves neither file nor record of itself, and the one before it whole; the next one is made.
+#[test]
+fn a_backup_that_fails_leaves_the_one_before() {
+    let mut failed = 0;
+    for (operation, code) in [
+        (Operation::Write, SQLITE_FULL),
+        (Operation::Write, SQLITE_IOERR_WRITE),
+        (Operation::Sync, SQLITE_IOERR_FSYNC),
+        (Operation::Read, SQLITE_IOERR_READ),
+    ] {
+        for after in 0..20 {
+            let (_outer, folder) = folder();
+            let disk = Disk::watch(&folder, 0);
+            let db = Database::builder(folder.join("x.db")).profile(Profile::Small).open().unwrap();
+            (0..20).for_each(|n| store(&db, n).unwrap());
+            let before = db.backup_into(&folder, 3).unwrap().path;
+            (20..40).for_each(|n| store(&db, n).unwrap());
+            let names = || -> Vec<String> {
+                let entries = std::fs::read_dir(&folder).unwrap().flatten();
+                let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+                let mut names: Vec<_> = names.filter(|name| name.starts_with("x-")).collect();
+                names.sort();
+                names
+            };
+            let there = names();
+            disk.set_fault(Some(Fault { operation, after, times: 3, code }));
+            let made = db.backup_into(&folder, 3);
+            disk.set_fault(None);
+            match &made {
+                Ok(report) => {
+                    let copy = Database::builder(&report.path).open_read_only().unwrap();
+                    assert_eq!(rows(&copy).unwrap().len(), 40);
+                }
+                Err(_) => {
+                    failed += 1;
+                    assert_eq!(names(), there, "{operation:?} {code} after {after}");
+                    assert_eq!(db.recorded_backups().unwrap().len(), 1);
+                }
+            }
+            let copy = Database::builder(&before).open_read_only().unwrap();
+            assert_eq!(rows(&copy).unwrap().len(), 20);
+            assert!(copy.verify().unwrap().is_ok());
+            let next = db.backup_into(&folder, 3).unwrap();
+            assert!(next.path.exists());
+            assert_eq!(db.recorded_backups().unwrap().len(), 2 + usize::from(made.is_ok()));
+        }
+    }
+    println!("{failed} backups failed");
+    assert!(failed > 30, "only {failed} backups failed");
 }
