@@ -61,7 +61,8 @@ impl Database {
     /// this database's own record names; no other file is touched.
     ///
     /// # Errors
-    /// As [`backup`](Self::backup). Nothing is removed before the new backup is verified.
+    /// As [`backup`](Self::backup): then there is neither file nor record of it. Nothing is removed before the new backup is
+    /// verified; if an old one cannot be removed, the new one is there and written down.
     pub fn backup_into(&self, folder: impl AsRef<Path>, keep: usize) -> Result<BackupReport> {
         let folder = folder.as_ref();
         std::fs::create_dir_all(folder)

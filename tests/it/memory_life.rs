@@ -237,10 +237,10 @@ fn a_collection_gets_large_pages() {
     let vector = Array::from_slice(&vec![0.5f32; 512]);
     let concept = |i: usize| NewConcept::new(format!("c{i}"), vector.clone());
     let collection = MemoryStore::open(folder.path().join("collection.db")).unwrap();
-    collection.store_concepts((0..600).map(concept).collect()).unwrap();
+    collection.store_concepts((0..2000).map(concept).collect()).unwrap();
     let stats = collection.stats().unwrap();
-    assert_eq!((stats.page_size, stats.concepts), (16384, 600));
-    assert!(stats.total_pages * stats.page_size < 600 * 3_000, "{stats:?}");
+    assert_eq!((stats.page_size, stats.concepts), (16384, 2000));
+    assert!(stats.total_pages * stats.page_size < 2000 * 2_700, "{stats:?}");
     let single = MemoryStore::open(folder.path().join("single.db")).unwrap();
     single.store_concept(concept(0)).unwrap();
     single.store_concepts((1..600).map(concept).collect()).unwrap();
