@@ -75,13 +75,13 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         true => PathBuf::from("demo.db"),
         false => args.dir.join("demo.db"),
     };
-    clear(&path, args.overwrite)?;
+    clear(&path, args.overwrite, is_demo)?;
     let ticks = market::folder_beside(&path);
     market::clear(&ticks, args.overwrite)?;
-    let sweep = sweep::file_beside(&path);
-    sweep::clear(&sweep, args.overwrite)?;
-    let agent = agent::file_beside(&path);
-    agent::clear(&agent, args.overwrite)?;
+    let sweep = beside(&path, "sweep");
+    clear(&sweep, args.overwrite, sweep::is_demo)?;
+    let agent = beside(&path, "agent");
+    clear(&agent, args.overwrite, agent::is_demo)?;
     std::fs::create_dir_all(&args.dir).map_err(|error| {
         Failure::said(format!("{}: cannot create the folder: {error}", args.dir.display()))
     })?;
@@ -102,8 +102,14 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// A file beside the run's, with so much more in its name.
+fn beside(path: &Path, more: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{more}.db"))
+}
+
 /// Removes the file of an earlier demo; any other is refused, unless the user said otherwise.
-fn clear(path: &Path, overwrite: bool) -> Outcome<()> {
+fn clear(path: &Path, overwrite: bool, is_demo: impl FnOnce(&Path) -> bool) -> Outcome<()> {
     if !path.exists() {
         return Ok(());
     }
@@ -115,6 +121,11 @@ fn clear(path: &Path, overwrite: bool) -> Outcome<()> {
         )));
     }
     remove_database(path)
+}
+
+/// Whether an SQL query counts nothing.
+fn counts_none(db: &siltstone::Database, sql: &str) -> siltstone::Result<bool> {
+    Ok(db.sql(sql)?.rows == [[siltstone::Value::Integer(0)]])
 }
 
 /// Removes a database with its log.

@@ -11,9 +11,9 @@ use siltstone::memory::{
     SearchOptions,
 };
 
+use super::counts_none;
 use super::random::Random;
-use super::remove_database;
-use crate::exit::{Failure, Outcome};
+use crate::exit::Outcome;
 
 /// Rooms in a row, and rows.
 const HOUSE: (usize, usize) = (8, 5);
@@ -40,32 +40,12 @@ pub(super) struct Agent {
     pub(super) recalled: Vec<(i64, f64, [f64; 3])>,
 }
 
-/// Where the memories go.
-pub(super) fn file_beside(path: &Path) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-agent.db"))
-}
-
-/// Removes the memories of an earlier demo; any other file is refused, unless the user said otherwise.
-pub(super) fn clear(file: &Path, overwrite: bool) -> Outcome<()> {
-    if !file.exists() {
-        return Ok(());
-    }
-    let is_ours = || {
-        let store = MemoryStore::open_read_only(file)?;
-        let sql = "SELECT count(*) FROM episodes WHERE context_hash <> 'demo house'";
-        Ok::<_, siltstone::Error>(
-            store.database().sql(sql)?.rows == [[siltstone::Value::Integer(0)]],
-        )
-    };
-    if !overwrite && !is_ours().unwrap_or(false) {
-        return Err(Failure::said(format!(
-            "{} is there and is not an earlier demo; it was left as it is, add --overwrite to \
-             replace it, or --dir for another folder",
-            file.display()
-        )));
-    }
-    remove_database(file)
+/// Whether a file is the memories of an earlier demo, and nothing else.
+pub(super) fn is_demo(file: &Path) -> bool {
+    let sql = "SELECT count(*) FROM episodes WHERE context_hash <> 'demo house'";
+    MemoryStore::open_read_only(file)
+        .and_then(|db| counts_none(db.database(), sql))
+        .unwrap_or(false)
 }
 
 /// Walks, remembers, and is put somewhere.

@@ -11,9 +11,9 @@ use siltstone::experiment::{
     Which,
 };
 
+use super::counts_none;
 use super::random::Random;
-use super::remove_database;
-use crate::exit::{Failure, Outcome};
+use crate::exit::Outcome;
 
 /// How much of the meadow's food grows back in a step.
 const GROWTH: [f64; 6] = [0.02, 0.04, 0.06, 0.08, 0.10, 0.12];
@@ -35,30 +35,12 @@ pub(super) struct Sweep {
     pub(super) bytes: [f64; 2],
 }
 
-/// Where the sweep goes.
-pub(super) fn file_beside(path: &Path) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-sweep.db"))
-}
-
-/// Removes the sweep of an earlier demo; any other file is refused, unless the user said otherwise.
-pub(super) fn clear(file: &Path, overwrite: bool) -> Outcome<()> {
-    if !file.exists() {
-        return Ok(());
-    }
-    let is_ours = || {
-        let db = ExperimentDatabase::open_read_only(file)?;
-        let sql = "SELECT count(*) FROM experiments WHERE experiment_id <> 'demo foragers'";
-        Ok::<_, siltstone::Error>(db.database().sql(sql)?.rows == [[siltstone::Value::Integer(0)]])
-    };
-    if !overwrite && !is_ours().unwrap_or(false) {
-        return Err(Failure::said(format!(
-            "{} is there and is not an earlier demo; it was left as it is, add --overwrite to \
-             replace it, or --dir for another folder",
-            file.display()
-        )));
-    }
-    remove_database(file)
+/// Whether a file is the sweep of an earlier demo, and nothing else.
+pub(super) fn is_demo(file: &Path) -> bool {
+    let sql = "SELECT count(*) FROM experiments WHERE experiment_id <> 'demo foragers'";
+    ExperimentDatabase::open_read_only(file)
+        .and_then(|db| counts_none(db.database(), sql))
+        .unwrap_or(false)
 }
 
 /// Records the sweep, compares, and settles it.
