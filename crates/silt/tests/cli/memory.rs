@@ -24,3 +24,49 @@ fn a_memory_is_told_and_kept() {
     let again = MemoryStore::open_read_only(here.join("again.db")).unwrap();
     assert_eq!(again.stats().unwrap().episodes, 1);
 }
+
+/// Goal: a database of the described system is taken over by a command, which names what it leaves behind and says so by its
+/// exit code; a second time is refused, and so is what is no file.
+#[test]
+fn a_described_memory_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    // Locks change their kind when the library is first used in a process: before the other connection has some.
+    drop(MemoryStore::open(here.join("first.db")).unwrap());
+    let conn = rusqlite::Connection::open(here.join("godly.db")).unwrap();
+    // Pickles of 1.5, of a call that runs a program, and of nothing.
+    conn.execute_batch(
+        "CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL, experience_data BLOB, \
+         performance_score REAL, context_hash TEXT, metadata TEXT, created_at REAL); \
+         CREATE TABLE concepts (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, embedding BLOB, creation_time REAL, \
+         access_count INTEGER, last_accessed REAL, metadata TEXT); \
+         CREATE TABLE learning_events (id INTEGER PRIMARY KEY AUTOINCREMENT, task_type TEXT, performance_delta REAL, \
+         strategy_used TEXT, timestamp REAL, parameters TEXT); \
+         CREATE TABLE concept_relationships (id INTEGER PRIMARY KEY AUTOINCREMENT, source_concept_id INTEGER, \
+         target_concept_id INTEGER, relationship_type TEXT, strength REAL, created_at REAL); \
+         INSERT INTO episodes VALUES (7, 1.0, x'8003473FF80000000000002E', 0.5, 'maze', '{}', 1.0), \
+         (8, 2.0, x'63706F7369780A73797374656D0A2E', 0.5, 'maze', '{}', 1.0); \
+         INSERT INTO learning_events VALUES (1, 'maze', 0.5, 'left', 1.0, '{}');",
+    )
+    .unwrap();
+    drop(conn);
+    let ran = silt(here, "import memory godly.db -o agent.db");
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("episodes row 8 refused") && ran.err.contains("system"), "{ran:?}");
+    assert!(ran.out.contains("1 episode, 0 concepts, 1 learning event"), "{ran:?}");
+    assert!(ran.out.contains("1 refused"), "{ran:?}");
+    let store = MemoryStore::open_read_only(here.join("agent.db")).unwrap();
+    let found = store.retrieve_episode(7).unwrap().expect("it keeps its id");
+    assert_eq!(found.data().unwrap(), siltstone::memory::Payload::Float(1.5));
+    drop(store);
+    let ran = silt(here, "import memory godly.db -o again.db --json").json();
+    assert_eq!(
+        (&ran["report"]["episodes"], &ran["report"]["refused"][0]["id"]),
+        (&1.into(), &8.into())
+    );
+    for line in ["import memory godly.db -o agent.db", "import memory nothing.db -o new.db"] {
+        let ran = silt(here, line);
+        assert!(ran.code != 0 && ran.out.is_empty() && !ran.err.is_empty(), "{line}: {ran:?}");
+    }
+    assert!(!here.join("new.db").exists());
+}
