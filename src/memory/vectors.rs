@@ -55,8 +55,9 @@ struct Parsed {
     metadata: Box<str>,
 }
 
-/// Rows that are handed over at once, and how often before the reader waits.
+/// Rows, or numbers of them, that are handed over at once, and how often before the reader waits.
 const HANDED: usize = 256;
+const HANDED_NUMBERS: usize = 1 << 18;
 const WAITING: usize = 8;
 
 /// The part of a sum that single precision may lose, whatever the number of dimensions.
@@ -322,12 +323,15 @@ impl<const EPISODES: bool> Copied for Vectors<EPISODES> {
             let read = || -> Result<()> {
                 let mut statement = tx.prepare(Self::SELECT)?;
                 let mut rows = statement.query([])?;
-                let mut part = Vec::with_capacity(HANDED);
+                let (mut part, mut numbers) = (Vec::with_capacity(HANDED), 0);
                 while let Some(row) = rows.next()? {
-                    part.push(Self::parse(row)?);
-                    if part.len() == HANDED {
+                    let row = Self::parse(row)?;
+                    numbers += row.items.len();
+                    part.push(row);
+                    if part.len() == HANDED || numbers >= HANDED_NUMBERS {
                         crate::kernel::look("reading vectors")?;
                         let full = std::mem::replace(&mut part, Vec::with_capacity(HANDED));
+                        numbers = 0;
                         hand.send(full).expect("the other thread takes all");
                     }
                 }
