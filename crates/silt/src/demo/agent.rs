@@ -42,7 +42,9 @@ pub(super) struct Agent {
 
 /// Whether a file is the memories of an earlier demo, and nothing else.
 pub(super) fn is_demo(file: &Path) -> bool {
-    let sql = "SELECT count(*) FROM episodes WHERE context_hash <> 'demo house'";
+    let sql = "SELECT (SELECT count(*) FROM episodes WHERE context_hash <> 'demo house') \
+        + (SELECT count(*) FROM concepts WHERE name NOT LIKE 'room %') \
+        + (SELECT count(*) FROM learning_events)";
     MemoryStore::open_read_only(file)
         .and_then(|db| counts_none(db.database(), sql))
         .unwrap_or(false)
@@ -92,7 +94,7 @@ pub(super) fn record(file: PathBuf, seed: u64) -> Outcome<Agent> {
         for hit in &near {
             votes[room_of(&hit.item.data()?) as usize] += 1;
         }
-        right += usize::from((0..rooms).all(|other| votes[other] <= votes[room]));
+        right += usize::from((0..rooms).all(|other| other == room || votes[other] < votes[room]));
     }
     times.sort();
 

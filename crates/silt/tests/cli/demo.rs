@@ -139,3 +139,18 @@ fn an_interrupted_demo_is_marked() {
     assert!(info["run"]["error"].as_str().unwrap().contains("interrupted"), "{info}");
     assert!(silt(folder.path(), "verify demo.db").ok().contains("all is well"));
 }
+
+/// Goal: memories of somebody else under the demo's name are left as they are, also such as have no episode.
+#[test]
+fn memories_of_others_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo-agent.db");
+    let store = siltstone::memory::MemoryStore::open(&file).unwrap();
+    let vector = siltstone::Array::from_slice(&[1.0]);
+    store.store_concept(siltstone::memory::NewConcept::new("mine", vector)).unwrap();
+    drop(store);
+    let ran = silt(folder.path(), SMALL);
+    assert!(ran.code != 0 && ran.err.contains("demo-agent.db"), "{ran:?}");
+    let store = siltstone::memory::MemoryStore::open_read_only(&file).unwrap();
+    assert_eq!(store.stats().unwrap().concepts, 1);
+}

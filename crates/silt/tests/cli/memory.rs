@@ -34,7 +34,7 @@ fn a_described_memory_is_taken_over() {
     // Locks change their kind when the library is first used in a process: before the other connection has some.
     drop(MemoryStore::open(here.join("first.db")).unwrap());
     let conn = rusqlite::Connection::open(here.join("godly.db")).unwrap();
-    // Pickles of 1.5, of a call that runs a program, and of nothing.
+    // Pickles of 1.5, and of a function that runs a program.
     conn.execute_batch(
         "CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL, experience_data BLOB, \
          performance_score REAL, context_hash TEXT, metadata TEXT, created_at REAL); \
