@@ -54,13 +54,16 @@ fn arrays(count: usize, length: usize) -> Vec<Array> {
     (0..count).map(array).collect()
 }
 
-/// The median time of `work`, each time in a new folder.
-fn measure(mut work: impl FnMut(&Path) -> Duration) -> Duration {
-    let times = (0..crate::runs()).map(|_| {
-        let folder = tempfile::tempdir().expect("a folder");
-        work(&folder.path().join("a.db"))
-    });
-    median(times.collect())
+/// The median times of some works, which take turns, each time in a new folder.
+fn measure<const N: usize>(mut works: [&mut dyn FnMut(&Path) -> Duration; N]) -> [Duration; N] {
+    let mut times = [const { Vec::new() }; N];
+    for _ in 0..crate::runs() {
+        for (work, times) in works.iter_mut().zip(&mut times) {
+            let folder = tempfile::tempdir().expect("a folder");
+            times.push(work(&folder.path().join("a.db")));
+        }
+    }
+    times.map(median)
 }
 
 fn open(path: &Path) -> MemoryStore {
@@ -98,11 +101,19 @@ fn insert_bare(conn: &Connection, i: usize, bytes: &[u8]) {
     statement.execute((i as f64, bytes, i as f64 * 0.001)).expect("a row");
 }
 
+fn check_bare(conn: &Connection, count: usize, last: &[u8]) {
+    let sql =
+        "SELECT count(*), (SELECT experience_data FROM episodes ORDER BY id DESC) FROM episodes";
+    let found =
+        conn.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
+    assert_eq!(found.expect("a row"), (count as i64, last.to_vec()));
+}
+
 fn store() {
     let all = arrays(EPISODES, NUMBERS);
     let last = Payload::from(all[EPISODES - 1].clone());
     let each = |time: Duration, count: usize| time.as_secs_f64() * 1e6 / count as f64;
-    let ours = measure(|path| {
+    let mut ours = |path: &Path| {
         let store = open(path);
         let start = Instant::now();
         for (i, array) in all.iter().enumerate() {
@@ -111,8 +122,8 @@ fn store() {
         let took = start.elapsed();
         check(&store, EPISODES, &last);
         took
-    });
-    let batch = measure(|path| {
+    };
+    let mut batch = |path: &Path| {
         let store = open(path);
         let start = Instant::now();
         let new = all.iter().enumerate().map(|(i, array)| episode(array.clone(), i)).collect();
@@ -120,22 +131,28 @@ fn store() {
         let took = start.elapsed();
         check(&store, EPISODES, &last);
         took
-    });
+    };
     let bytes: Vec<Vec<u8>> = all.iter().map(|a| a.data().to_vec()).collect();
-    let floor = measure(|path| {
+    let mut floor = |path: &Path| {
         let conn = bare(path);
         let start = Instant::now();
         bytes.iter().enumerate().for_each(|(i, bytes)| insert_bare(&conn, i, bytes));
-        start.elapsed()
-    });
-    let floor_batch = measure(|path| {
+        let took = start.elapsed();
+        check_bare(&conn, EPISODES, &bytes[EPISODES - 1]);
+        took
+    };
+    let mut floor_batch = |path: &Path| {
         let mut conn = bare(path);
         let start = Instant::now();
         let tx = conn.transaction().expect("a transaction");
         bytes.iter().enumerate().for_each(|(i, bytes)| insert_bare(&tx, i, bytes));
         tx.commit().expect("a commit");
-        start.elapsed()
-    });
+        let took = start.elapsed();
+        check_bare(&conn, EPISODES, &bytes[EPISODES - 1]);
+        took
+    };
+    let [ours, batch, floor, floor_batch] =
+        measure([&mut ours, &mut batch, &mut floor, &mut floor_batch]);
     println!(
         "an episode of {NUMBERS} float64: {:.1} us a call each, {:.1} in one call; floor {:.1} and {:.1}",
         each(ours, EPISODES),
@@ -143,15 +160,18 @@ fn store() {
         each(floor, EPISODES),
         each(floor_batch, EPISODES),
     );
-    let images = arrays(8, 2 * 84 * 84 * 3);
+    let images = arrays(16, 84 * 84 * 3);
+    let pairs: Vec<Vec<u8>> =
+        images.chunks(2).map(|pair| [pair[0].data(), pair[1].data()].concat()).collect();
     let dict = |i: usize| {
-        let image = &images[i % images.len()];
+        let pair = &images[i % 8 * 2..][..2];
         Payload::map([
-            ("observation", Payload::from(image.clone())),
+            ("observation", Payload::from(pair[0].clone())),
+            ("next", Payload::from(pair[1].clone())),
             ("step", Payload::from(i as i64)),
         ])
     };
-    let dicts = measure(|path| {
+    let mut dicts = |path: &Path| {
         let store = open(path);
         let start = Instant::now();
         for i in 0..DICTS {
@@ -160,13 +180,16 @@ fn store() {
         let took = start.elapsed();
         check(&store, DICTS, &dict(DICTS - 1));
         took
-    });
-    let floor = measure(|path| {
+    };
+    let mut floor = |path: &Path| {
         let conn = bare(path);
         let start = Instant::now();
-        (0..DICTS).for_each(|i| insert_bare(&conn, i, images[i % images.len()].data()));
-        start.elapsed()
-    });
+        (0..DICTS).for_each(|i| insert_bare(&conn, i, &pairs[i % pairs.len()]));
+        let took = start.elapsed();
+        check_bare(&conn, DICTS, &pairs[(DICTS - 1) % pairs.len()]);
+        took
+    };
+    let [dicts, floor] = measure([&mut dicts, &mut floor]);
     println!(
         "a dictionary of two 84x84x3 float64: {:.0} us; floor {:.0}",
         each(dicts, DICTS),
@@ -263,7 +286,7 @@ fn graph() {
     let vectors = vectors(1_000);
     for (title, threshold) in [("edges above 0.1", 0.1), ("all edges", -2.0)] {
         let mut edges = 0;
-        let took = measure(|path| {
+        let mut work = |path: &Path| {
             let store = open(path);
             concepts(&store, &vectors);
             let options = GraphOptions { threshold: Some(threshold), ..GraphOptions::default() };
@@ -273,7 +296,8 @@ fn graph() {
             edges = report.relationships;
             assert_eq!(store.stats().expect("numbers").concept_relationships, edges);
             took
-        });
+        };
+        let [took] = measure([&mut work]);
         println!(
             "the graph of 1,000 x {DIMENSION}, {title}: {edges} in {:.3} s",
             took.as_secs_f64()
