@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::failure::At;
 use super::options::Builder;
 use super::schema::{self, Adoption};
-use super::{files, functions, locks, patience};
+use super::{files, functions, locks, patience, reading};
 use crate::error::{Error, Result};
 
 /// `SILT`, in the file's header.
@@ -148,9 +148,7 @@ fn check_not_inherited(path: &Path) -> Result<()> {
 pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static Adoption>)> {
     set_up_library();
     let path = options.path.as_path();
-    if path.is_dir() {
-        return Err(Error::invalid(format!("{}", path.display()), "a file", "a folder"));
-    }
+    reading::check_is_database_file(path)?;
     let folder = files::folder_of(path);
     if !folder.exists() {
         std::fs::create_dir_all(folder)
@@ -242,9 +240,7 @@ pub(super) fn reader(
     adoptions: &[&'static Adoption],
 ) -> Result<Connection> {
     set_up_library();
-    if path.is_dir() {
-        return Err(Error::invalid(format!("{}", path.display()), "a file", "a folder"));
-    }
+    reading::check_is_database_file(path)?;
     if !path.exists() {
         let place = files::folder_of(path).display().to_string();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

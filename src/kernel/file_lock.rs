@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::patience;
+use super::{check_is_file, patience};
 use crate::error::{Error, Result};
 
 /// How long another process is waited for.
@@ -23,6 +23,7 @@ impl FileLock {
     /// # Errors
     /// [`Error::Busy`] after 30 s; [`Error::Io`] if the file cannot be made.
     pub(crate) fn take(path: &Path, action: &'static str) -> Result<Self> {
+        check_is_file(path)?;
         let mut options = File::options();
         let file = options.create(true).truncate(false).write(true).open(path);
         let file = file.map_err(|e| Error::io(path, "opening its lock", &e))?;

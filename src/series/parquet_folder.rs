@@ -25,7 +25,7 @@ use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found};
 use super::data::{Metadata, SCHEMA_KEY, Series};
 use super::index::{IndexRange, IndexValue};
 use crate::error::{Error, Result};
-use crate::kernel::{FileLock, sync_folder, write_atomically};
+use crate::kernel::{FileLock, read_if_there, sync_folder, write_atomically};
 use crate::table::{self, Batches, Format, WriteOptions};
 
 const LIST: &str = "silt-series.json";
@@ -136,11 +136,7 @@ impl ParquetBackend {
 
     fn list(&self) -> Result<List> {
         let path = self.folder.join(LIST);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(List::default()),
-            Err(e) => return Err(Error::io(&path, "reading it", &e)),
-        };
+        let Some(text) = read_if_there(&path)? else { return Ok(List::default()) };
         let damaged = |why: String| Error::Corrupt {
             place: path.display().to_string(),
             what: "the list of series".into(),

@@ -12,6 +12,7 @@ use super::data::{Metadata, Series};
 use super::index::{IndexMetadata, IndexValues};
 use super::text::{Column, Rows, bad_line, detect, detect_index, find_separator};
 use crate::error::{Error, Result};
+use crate::kernel::open_file;
 use crate::table::{self, Format, from_arrow};
 
 /// The most bytes of a text that is read.
@@ -81,7 +82,7 @@ pub fn read_points(path: impl AsRef<Path>, options: &PointsOptions) -> Result<Ve
 fn of_text(path: &Path, options: &PointsOptions) -> Result<Vec<Series>> {
     use std::io::Read;
     let place = path.display().to_string();
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, "opening it", &e))?;
+    let file = open_file(path)?;
     let mut bytes = Vec::new();
     let read = file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|e| Error::io(path, "reading it", &e))?;

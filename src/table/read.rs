@@ -1,6 +1,5 @@
 //! A table from a file that [`write`](super::write) made, or another program.
 
-use std::fs::File;
 use std::path::Path;
 
 use arrow_array::RecordBatchReader;
@@ -10,6 +9,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::batches::from_arrow;
 use super::{Batches, Format};
 use crate::error::{Error, Result};
+use crate::kernel::open_file;
 
 /// Rows of one batch.
 const BATCH_ROWS: usize = 65_536;
@@ -23,7 +23,6 @@ pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
     let path = path.as_ref();
     let format = Format::of_path(path);
     let what = path.display().to_string();
-    let file = || File::open(path).map_err(|e| Error::io(path, "opening it", &e));
     let damaged = |why: String| Error::Corrupt {
         place: path.display().to_string(),
         what: "the table".into(),
@@ -31,7 +30,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
     };
     match format {
         Some(Format::Parquet) => {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(file()?)
+            let builder = ParquetRecordBatchReaderBuilder::try_new(open_file(path)?)
                 .map_err(|e| damaged(e.to_string()))?;
             // The reader itself forgets the table's own metadata.
             let schema = builder.schema().clone();
@@ -39,7 +38,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
             Ok(stream(what, schema, reader.map_err(|e| damaged(e.to_string()))?))
         }
         Some(Format::Arrow) => {
-            let reader = arrow_ipc::reader::FileReader::try_new_buffered(file()?, None)
+            let reader = arrow_ipc::reader::FileReader::try_new_buffered(open_file(path)?, None)
                 .map_err(|e| damaged(e.to_string()))?;
             Ok(stream(what, reader.schema(), reader))
         }

@@ -13,7 +13,7 @@ use super::spill::{ByDay, by_day};
 use super::tables::LINEAGE;
 use super::tick::{Origins, Row, check_prices, check_symbol};
 use crate::error::{Error, Result};
-use crate::kernel::{Adoption, Database, ReadTx, temporary_beside};
+use crate::kernel::{Adoption, Database, ReadTx, open_file, temporary_beside};
 
 /// How the described file is known. It is opened for reading alone, so that nothing is taken over.
 static DESCRIBED: Adoption = Adoption { lineage: &LINEAGE, tables: &["ticks"], sql: "" };
@@ -28,8 +28,9 @@ pub(super) fn read(path: &Path, origins: &Origins) -> Result<Found> {
         return read_open(path, path, origins);
     }
     let unpacked = temporary_beside(&std::env::temp_dir().join("siltstone-ticks.db"));
+    let packed = open_file(path)?;
     let unpack = || -> io::Result<()> {
-        let mut reader = zstd::stream::Decoder::new(File::open(path)?)?;
+        let mut reader = zstd::stream::Decoder::new(packed)?;
         io::copy(&mut reader, &mut File::create_new(&unpacked)?).map(drop)
     };
     let found = unpack()

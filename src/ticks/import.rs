@@ -1,6 +1,5 @@
 //! Import of what the described system wrote: its JSON tree and its day files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +16,8 @@ use super::merge::{Added, Rule};
 use super::spill::{by_day, runs};
 use super::tick::{Origins, Row};
 use super::write::{self, Arrived, DayBatch, Source};
-use crate::error::{Error, Result};
-use crate::kernel::Durability;
+use crate::error::Result;
+use crate::kernel::{Durability, read_file};
 
 /// How deep folders are searched.
 const MAX_DEPTH: usize = 8;
@@ -213,7 +212,7 @@ impl Importer<'_> {
     /// Imports one file: how many ticks it has, and what became of them.
     fn file(&self, path: &Path) -> Result<(u64, Added)> {
         let (digest, days) = if path.extension().is_some_and(|e| e == "json") {
-            let text = fs::read(path).map_err(|e| Error::io(path, "reading it", &e))?;
+            let text = read_file(path)?;
             let (symbols, rows) = read_rows(path, &text, &self.origins)?;
             (xxh3_128(&text).to_be_bytes(), by_day(runs(&symbols, &rows)))
         } else {

@@ -10,7 +10,7 @@ use super::day::entries;
 use super::json;
 use super::tick::{Origins, Row, Tick, Ticks, check_prices, check_symbol};
 use crate::error::{Error, Result};
-use crate::kernel::write_atomically;
+use crate::kernel::{check_is_file, read_if_there, write_atomically};
 
 /// The folder of JSON files, and what waits to be written there.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ impl JsonDays {
     pub(super) fn open(base: &Path, durable: bool) -> Result<Self> {
         fs::create_dir_all(base).map_err(|e| Error::io(base, "creating the folder", &e))?;
         let path = base.join(".lock");
+        check_is_file(&path)?;
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|e| Error::io(&path, "opening it", &e))?;
         lock_whole(&lock, &path)?;
@@ -106,10 +107,9 @@ impl JsonDays {
     ) -> Result<u64> {
         let _waiting = self.lock(); // one writer at a time
         let path = self.path(symbol, day);
-        let there = match fs::read(&path) {
-            Ok(text) => read_rows(&path, &text, origins)?.1,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(Error::io(&path, "reading it", &error)),
+        let there = match read_if_there(&path)? {
+            Some(text) => read_rows(&path, &text, origins)?.1,
+            None => Vec::new(),
         };
         let same = |window: &[Row]| window.iter().zip(rows).all(|(a, b)| a.is_same(b));
         if rows.is_empty() || there.windows(rows.len()).any(same) {
@@ -128,11 +128,7 @@ impl JsonDays {
 
     /// Adds ticks to a file; a file that is not such a list is left as it is.
     fn append<'a>(&self, path: &Path, ticks: impl Iterator<Item = Tick<'a>>) -> Result<()> {
-        let mut text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => b"[]".to_vec(),
-            Err(error) => return Err(Error::io(path, "reading it", &error)),
-        };
+        let mut text = read_if_there(path)?.unwrap_or_else(|| b"[]".to_vec());
         while text.last().is_some_and(u8::is_ascii_whitespace) {
             text.pop();
         }
@@ -163,10 +159,9 @@ impl JsonDays {
     ) -> Result<(Vec<Row>, u64)> {
         let waiting = self.lock();
         let path = self.path(symbol, day);
-        let mut rows = match fs::read(&path) {
-            Ok(text) => read_rows(&path, &text, origins)?.1,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(Error::io(&path, "reading it", &error)),
+        let mut rows = match read_if_there(&path)? {
+            Some(text) => read_rows(&path, &text, origins)?.1,
+            None => Vec::new(),
         };
         if let Some(more) = waiting.rows.get(&(symbol.into(), day)) {
             rows.extend_from_slice(more);

@@ -17,7 +17,7 @@ use super::json_days::{read_rows, tick};
 use super::tick::{Origin, Origins, Row};
 use super::write::Arrived;
 use crate::error::{Error, Result};
-use crate::kernel::write_atomically;
+use crate::kernel::{read_file, write_atomically};
 
 /// Writes ticks of one day to a new spill file.
 pub(super) fn save(
@@ -52,7 +52,7 @@ pub(super) type ByDay = Vec<(Day, Vec<Arrived>)>;
 
 /// The mark of a spill file, and its ticks by day and symbol.
 pub(super) fn load(path: &Path, origins: &Origins) -> Result<(i64, ByDay)> {
-    let text = fs::read(path).map_err(|e| Error::io(path, "reading it", &e))?;
+    let text = read_file(path)?;
     let (symbols, rows) = read_rows(path, &text, origins)?;
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let mark = (xxh3_64(name) >> 1) as i64;

@@ -16,6 +16,8 @@ mod memory;
 mod memory_crash;
 mod memory_life;
 mod memory_model;
+#[cfg(unix)]
+mod not_files;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;
 mod results;

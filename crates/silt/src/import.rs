@@ -255,6 +255,10 @@ pub(crate) fn schema_of(path: &Path) -> Outcome<Schema> {
 }
 
 fn read(path: &Path) -> Outcome<Vec<u8>> {
+    // A pipe that nobody writes into would never end.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(Failure::said(format!("{} is not a file", path.display())));
+    }
     std::fs::read(path)
         .map_err(|error| Failure::said(format!("{}: cannot read: {error}", path.display())))
 }

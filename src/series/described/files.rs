@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
 use crate::error::{Error, Result};
+use crate::kernel::open_file;
 
 /// How deep the layout goes: `DATASET_data/SIGNAL_data/SERIES.csv`.
 const MAX_DEPTH: usize = 3;
@@ -52,7 +53,7 @@ impl Files {
             list(path, "", (MAX_DEPTH, limits.files), &mut found)?;
             Source::Folder(found)
         } else {
-            let file = File::open(path).map_err(|e| Error::io(path, "opening it", &e))?;
+            let file = open_file(path)?;
             let damaged = |why: String| damaged(path, "the zip", why);
             let archive =
                 ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(e.to_string()))?;
@@ -94,7 +95,7 @@ impl Files {
         match &mut self.source {
             Source::Folder(names) => {
                 let Some(path) = names.get(name) else { return Ok(None) };
-                let file = File::open(path).map_err(|e| Error::io(path, "opening it", &e))?;
+                let file = open_file(path)?;
                 let read = file.take(limit + 1).read_to_end(&mut bytes);
                 read.map_err(|e| Error::io(path, "reading it", &e))?;
             }

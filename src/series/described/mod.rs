@@ -28,6 +28,7 @@ use super::data::{Metadata, Series};
 use super::tree::{DatasetRecord, SeriesRecord, SignalRecord};
 use super::tree::{dataset_record, key_of, pack, signal_record};
 use crate::error::{Error, Result};
+use crate::kernel::open_file;
 
 /// A dataset that the described system wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -232,7 +233,7 @@ fn is_sqlite(path: &Path) -> Result<bool> {
         _ => {}
     }
     let mut head = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, "opening it", &e))?;
+    let file = open_file(path)?;
     file.take(16).read_to_end(&mut head).map_err(|e| Error::io(path, "reading it", &e))?;
     Ok(head == b"SQLite format 3\0")
 }

@@ -13,6 +13,7 @@ use super::plan::OWN;
 use super::{DATASET, GROUP, KIND};
 use crate::array::DType;
 use crate::error::{Error, Result};
+use crate::kernel::read_if_there;
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::import::{ImportOptions, ImportReport, import};
 use crate::simulation::json::Schema;
@@ -50,10 +51,9 @@ pub fn import_tables(
         return Err(Error::invalid(folder.display().to_string(), expected, "none"));
     }
     let attributes = folder.join("attributes.json");
-    let schema = match std::fs::read(&attributes) {
-        Ok(text) => Schema::parse(&text)?,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Schema::default(),
-        Err(e) => return Err(Error::io(attributes, "reading it", &e)),
+    let schema = match read_if_there(&attributes)? {
+        Some(text) => Schema::parse(&text)?,
+        None => Schema::default(),
     };
     let init_dir = Some(folder.join("init_data")).filter(|folder| folder.is_dir());
     let options = ImportOptions { init_dir, schema, ..ImportOptions::default() };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::settings::Settings;
 use crate::error::{Error, Result};
+use crate::kernel::read_file;
 use crate::simulation::initial::InitialData;
 use crate::simulation::json::{Initial, parse_initial};
 
@@ -71,7 +72,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read(settings: &Settings, name: String, path: &Path) -> Result<InitialFile> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading it", &e))?;
+    let bytes = read_file(path)?;
     if path.extension().is_none_or(|ending| ending != "json") {
         return Ok(InitialFile { name, data: InitialData::Binary(bytes), parsed: None });
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::ResultsOptions;
 use super::temporary::TemporaryFolder;
 use crate::error::{Error, Result};
+use crate::kernel::read_file;
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::initial::InitialData;
 use crate::simulation::json::{
@@ -122,7 +123,7 @@ impl Source {
                 // Looked for in the list: a dataset's name is no way out of the folder.
                 let found = json_files(folder)?.into_iter().find(|(name, _)| name == dataset);
                 let Some((_, path)) = found else { return Ok(Opening::None) };
-                let text = std::fs::read(&path).map_err(|e| Error::io(&path, "reading it", &e))?;
+                let text = read_file(&path)?;
                 return parse(&text, dataset, &self.schema).map_err(|error| Error::Corrupt {
                     place: path.display().to_string(),
                     what: "the file".into(),

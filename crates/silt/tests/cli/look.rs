@@ -410,3 +410,46 @@ fn headings_are_coloured() {
         silt(folder.path(), "state run.db transport road_segments --format csv --color always");
     assert!(!rows.out.contains('\u{1b}'), "{rows:?}");
 }
+
+/// Goal: no command waits for somebody who writes into a pipe that lies in a file's place; each says what it is.
+#[test]
+#[cfg(unix)]
+fn no_command_waits_for_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["x.db", "x.csv", "x.zip"] {
+        let made = std::process::Command::new("mkfifo").arg(folder.path().join(name)).status();
+        assert!(made.unwrap().success());
+    }
+    small_run(folder.path());
+    for line in [
+        "info x.db",
+        "verify x.db",
+        "query x.db SELECT",
+        "merge -o merged.db x.db run.db",
+        "restore x.db new.db",
+        "backup x.db copy.db",
+        "series import x.csv --to sqlite:series.db",
+        "series import x.zip --to sqlite:series.db",
+        "import experiment x.db -o sweep.db",
+        "import simulation --updates-dir . --attributes x.csv -o new.db",
+    ] {
+        let mut command = command(folder.path());
+        command.args(line.split_whitespace()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let begun = std::time::Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begun.elapsed().as_secs() > 60 {
+                child.kill().unwrap();
+                panic!("{line}: it waits");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let ended = child.wait_with_output().unwrap();
+        let error = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{line}: {error}");
+        assert!(
+            error.contains("a pipe (FIFO)") || error.contains("is not a file"),
+            "{line}: {error}"
+        );
+    }
+}
