@@ -364,7 +364,7 @@ fn own_process(tx: &WriteTx<'_>, known: Option<i64>) -> Result<i64> {
             return Ok(known);
         }
     }
-    process::Process::own().register(tx)
+    process::register(tx)
 }
 
 /// The number of a simulation.

@@ -2,43 +2,22 @@
 
 use super::clock::{now_ms, text_of_ms};
 use crate::error::Result;
-use crate::kernel::{ReadTx, WriteTx};
+use crate::kernel::{Process, ReadTx, WriteTx, host};
 
-/// A process on another machine that was not heard of for so long is taken to be dead.
+/// A process that cannot be seen from here and was not heard of for so long is taken to be dead.
 const LEASE_MS: i64 = 60_000;
 
-/// A process, told from all others of its machine, also from a later one with its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Process {
-    pub(super) host: String,
-    /// The machine since it was started, and the set of process numbers.
-    pub(super) place: String,
-    pub(super) pid: i64,
-    /// When it was started, in the clock of the machine; 0 where that is not known.
-    pub(super) started: i64,
+/// Whether a process lives: what can be seen of it decides, else its last sign of life.
+fn is_alive(process: &Process, heartbeat_ms: i64) -> bool {
+    process.lives().unwrap_or_else(|| now_ms().saturating_sub(heartbeat_ms) < LEASE_MS)
 }
 
-impl Process {
-    /// This one.
-    pub(super) fn own() -> Self {
-        let pid = i64::from(std::process::id());
-        Process { host: host(), place: place(), pid, started: started(pid).unwrap_or(0) }
-    }
-
-    /// Whether it lives, as far as can be seen from here.
-    fn is_alive(&self, heartbeat_ms: i64) -> bool {
-        if self.place != place() || self.place.is_empty() {
-            return now_ms().saturating_sub(heartbeat_ms) < LEASE_MS;
-        }
-        is_running(self.pid) && (self.started == 0 || started(self.pid) == Some(self.started))
-    }
-
-    /// Writes it down; its number in the file.
-    pub(super) fn register(&self, tx: &WriteTx<'_>) -> Result<i64> {
-        let sql = "INSERT INTO experiment_process (host, place, pid, started, heartbeat_ms) \
-            VALUES (?1, ?2, ?3, ?4, ?5)";
-        tx.insert(sql, (&self.host, &self.place, self.pid, self.started, now_ms()))
-    }
+/// Writes this process down; its number in the file.
+pub(super) fn register(tx: &WriteTx<'_>) -> Result<i64> {
+    let Process { place, pid, started } = Process::own();
+    let sql = "INSERT INTO experiment_process (host, place, pid, started, heartbeat_ms) \
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    tx.insert(sql, (host(), place, pid, started, now_ms()))
 }
 
 /// Says that a process lives.
@@ -60,22 +39,13 @@ pub(super) fn close(tx: &WriteTx<'_>, id: i64) -> Result<()> {
 
 /// Simulations that run in the file's eyes though their process has died: id, name, last sign of life.
 pub(super) fn dead(tx: &ReadTx<'_>) -> Result<Vec<(i64, String, i64)>> {
-    let sql = "SELECT s.id, s.simulation_id, p.heartbeat_ms, p.host, p.place, p.pid, p.started, p.closed_ms \
+    let sql = "SELECT s.id, s.simulation_id, p.heartbeat_ms, p.place, p.pid, p.started, p.closed_ms \
         FROM simulations s JOIN experiment_process p ON p.id = s.process_id WHERE s.status = 'running'";
     let found = tx.query(sql, [], |row| {
-        let process = Process {
-            host: row.get(3)?,
-            place: row.get(4)?,
-            pid: row.get(5)?,
-            started: row.get(6)?,
-        };
-        let closed: Option<i64> = row.get(7)?;
-        Ok((
-            row.get(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            closed.is_none() && process.is_alive(row.get(2)?),
-        ))
+        let process = Process { place: row.get(3)?, pid: row.get(4)?, started: row.get(5)? };
+        let (heartbeat_ms, closed): (i64, Option<i64>) = (row.get(2)?, row.get(6)?);
+        let alive = closed.is_none() && is_alive(&process, heartbeat_ms);
+        Ok((row.get(0)?, row.get(1)?, heartbeat_ms, alive))
     })?;
     Ok(found
         .into_iter()
@@ -109,63 +79,4 @@ pub(super) fn safe_step(tx: &ReadTx<'_>, simulation: i64) -> Result<Option<i64>>
         FROM record_summary r JOIN record_table t ON t.id = r.record_table \
         WHERE r.simulation = ?1 AND t.name NOT IN ('agents', 'simulation_config')";
     Ok(tx.query_one(sql, [simulation], |row| Ok(row.get(0)?))?.flatten())
-}
-
-fn host() -> String {
-    #[cfg(unix)]
-    {
-        let mut name = [0u8; 256];
-        // SAFETY: the buffer is as long as is said, and what is written ends with a NUL within it.
-        let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } != 0;
-        if !failed {
-            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-            return String::from_utf8_lossy(&name[..end]).into_owned();
-        }
-    }
-    String::new()
-}
-
-#[cfg(target_os = "linux")]
-fn place() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let numbers = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    format!("{} {}", boot.trim(), numbers.display())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn place() -> String {
-    host()
-}
-
-/// The tick of the machine's clock at which a process was started: the 22nd field, counted from behind the name.
-#[cfg(target_os = "linux")]
-fn started(pid: i64) -> Option<i64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn started(_: i64) -> Option<i64> {
-    None
-}
-
-#[cfg(target_os = "linux")]
-fn is_running(pid: i64) -> bool {
-    let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // One that has ended and that nobody has asked for yet writes no more.
-    let state = text.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
-    !matches!(state, Some("Z" | "X"))
-}
-
-#[cfg(all(unix, not(target_os = "linux")))]
-fn is_running(pid: i64) -> bool {
-    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
-    // SAFETY: the signal 0 is sent to nobody; it only asks.
-    let sent = unsafe { libc::kill(pid, 0) } == 0;
-    sent || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
-}
-
-#[cfg(not(unix))]
-fn is_running(_: i64) -> bool {
-    true // only its heartbeat can tell
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
-use super::process::Process;
+use crate::kernel::host;
 
 /// What stands where a secret was.
 const HIDDEN: &str = "***";
@@ -25,13 +25,12 @@ const SECRET: [&str; 9] = [
 
 /// What can be known by itself; `own` are facts of the caller, and come before those found here.
 pub(super) fn collect(own: Map<String, Value>) -> Map<String, Value> {
-    let process = Process::own();
     let mut facts = Map::new();
     let args: Vec<String> =
         std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     facts.insert("command_line".into(), json!(args));
-    facts.insert("host".into(), json!(process.host));
-    facts.insert("pid".into(), json!(process.pid));
+    facts.insert("host".into(), json!(host()));
+    facts.insert("pid".into(), json!(std::process::id()));
     facts.insert(
         "platform".into(),
         json!(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),

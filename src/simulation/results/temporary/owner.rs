@@ -3,14 +3,17 @@
 use std::path::Path;
 
 use super::PREFIX;
+use crate::kernel::Process;
 
 /// The file that names the owner.
 const FILE: &str = "owner";
 
 /// Notes that a folder is this process's.
 pub(super) fn sign(folder: &Path) {
-    if let Some(text) = signature(std::process::id())
-        && let Err(error) = std::fs::write(folder.join(FILE), text)
+    let own = Process::own();
+    // Where its start is not known, a later process of its number would be taken for it.
+    if own.started > 0
+        && let Err(error) = std::fs::write(folder.join(FILE), text_of(&own))
     {
         // Nobody removes it then if this process is killed.
         tracing::debug!(path = %folder.display(), %error, "a temporary folder is not signed");
@@ -45,35 +48,22 @@ fn is_same_users(_: &Path, _: &Path) -> bool {
     false
 }
 
-/// Whether the folder is signed by a process that could be seen from here, and is not there.
+/// Whether the folder is signed by a process that could be seen from here, and is not there: of another machine or
+/// container nobody here can say whether it lives.
 fn is_abandoned(folder: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(folder.join(FILE)) else { return false };
-    let pid = text.lines().last().and_then(|line| line.split(' ').next()?.parse::<u32>().ok());
-    let (Some(pid), Some(space)) = (pid, space()) else { return false };
-    // Of another machine or container nobody here can say whether it lives.
-    text.starts_with(&space) && signature(pid).is_none_or(|now| now != text)
+    let text = std::fs::read_to_string(folder.join(FILE));
+    text.ok().as_deref().and_then(owner).and_then(|owner| owner.lives()) == Some(false)
 }
 
-/// What tells a process from all others: where its number counts, the number, and when it began.
-fn signature(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, may hold anything; the start is the 20th field behind it.
-    let (_, behind) = stat.rsplit_once(')')?;
-    let mut fields = behind.split_whitespace();
-    // A zombie holds nothing any more.
-    let is_gone = matches!(fields.next()?, "Z" | "X");
-    let start = fields.nth(18)?;
-    (!is_gone).then(|| space().map(|space| format!("{space}{pid} {start}\n")))?
+/// A line for the place of a process, and one for its number and its start.
+fn text_of(process: &Process) -> String {
+    format!("{}\n{} {}\n", process.place, process.pid, process.started)
 }
 
-/// The system's start and the space of process numbers, a line each.
-///
-/// # Source
-/// proc_sys_kernel(5), namespaces(7).
-fn space() -> Option<String> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let numbers = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{}\n{}\n", boot.trim(), numbers.display()))
+fn owner(text: &str) -> Option<Process> {
+    let (place, numbers) = text.trim_end().split_once('\n')?;
+    let (pid, started) = numbers.split_once(' ')?;
+    Some(Process { place: place.into(), pid: pid.parse().ok()?, started: started.parse().ok()? })
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -92,12 +82,13 @@ mod tests {
             path
         };
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let signature = |pid| Some(text_of(&Process::of(pid)));
         let of_child = signature(child.id());
         let alive = folder("siltstone-alive", of_child.clone());
         let ours = folder("siltstone-ours", signature(std::process::id()));
         let unsigned = folder("siltstone-unsigned", None);
         let foreign = folder("other", of_child.clone());
-        let elsewhere = folder("siltstone-elsewhere", Some("boot\npid:[1]\n1 1\n".into()));
+        let elsewhere = folder("siltstone-elsewhere", Some("boot pid:[1]\n1 1\n".into()));
         let link = parent.path().join("siltstone-link");
         std::os::unix::fs::symlink(&foreign, &link).unwrap();
         remove_abandoned(parent.path(), &ours);
