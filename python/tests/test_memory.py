@@ -334,6 +334,11 @@ def test_backups_are_kept_and_restored(tmp_path):
     store._last_backup = time.time() - 2
     assert store.auto_backup_if_needed() is not None
     assert store.auto_backup_if_needed() is None
+    store._last_backup = time.time() + 86_400  # the clock was set back
+    made = store.auto_backup_if_needed()
+    assert made.exists()
+    assert store.backups()[0] == made
+    assert store.auto_backup_if_needed() is None
     store.close()
     store.close()
     with pytest.raises(errors.ClosedError):

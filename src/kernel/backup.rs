@@ -2,14 +2,15 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::Database;
+use super::backup_records::Kept;
 use super::connect::{self, beside};
 use super::failure::At;
 use super::files::{self, folder_of, sync_folder, temporary_beside};
+use super::{Database, reading};
 use crate::error::{Error, Result};
 
 /// Pages copied at a time, between two calls of the progress function.
@@ -57,90 +58,18 @@ impl Database {
         })
     }
 
-    /// Makes a backup in `folder` under a name of its own, and keeps the newest `keep` of those that
-    /// this database's own record names; no other file is touched.
-    ///
-    /// # Errors
-    /// As [`backup`](Self::backup): then there is neither file nor record of it. Nothing is removed before the new backup is
-    /// verified; if an old one cannot be removed, the new one is there and written down.
-    pub fn backup_into(&self, folder: impl AsRef<Path>, keep: usize) -> Result<BackupReport> {
-        let folder = folder.as_ref();
-        std::fs::create_dir_all(folder)
-            .map_err(|e| Error::io(folder, "creating the folder", &e))?;
-        let folder = folder.canonicalize().map_err(|e| Error::io(folder, "looking for it", &e))?;
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let created_ns = created.as_nanos() as i64;
-        let stem = self.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let target = folder.join(format!("{stem}-{created_ns}.db"));
-        let here = |path: &Path| path.parent() == Some(&folder);
-        self.backup_recorded(&target, false, Some(keep), &here)
-    }
-
-    /// As [`backup`](Self::backup), written down in the database; of those that are written down and count, the newest `keep`
-    /// stay. With `replace`, a file that is written down may have the name already.
-    pub(crate) fn backup_recorded(
-        &self,
-        target: &Path,
-        replace: bool,
-        keep: Option<usize>,
-        counts: &dyn Fn(&Path) -> bool,
-    ) -> Result<BackupReport> {
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let created_ns = created.as_nanos() as i64;
-        let may_replace = replace && self.recorded_backups()?.iter().any(|known| known.0 == target);
-        if target.exists() && !may_replace {
+    /// As [`backup`](Self::backup); with `replace`, a file may have the name already.
+    pub(super) fn backup_as(&self, target: &Path, replace: bool) -> Result<BackupReport> {
+        if !replace && target.exists() {
             return Err(is_there(target));
         }
-        let mut report = self.with_reader("backing up", |conn| {
-            copy(conn, self.path(), (target, may_replace), &|_| Ok(()), &mut |_, _| Ok(()))
-        })?;
-        let (name, size) = (target.to_string_lossy().into_owned(), report.size_bytes as i64);
-        self.write(move |tx| {
-            let sql = "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3)";
-            tx.execute(sql, (&name, created_ns, size))
-        })
-        .inspect_err(|_| {
-            if !may_replace {
-                let _ = std::fs::remove_file(target); // the first error is the one to tell
-            }
-        })?;
-        let Some(keep) = keep else { return Ok(report) };
-        let known = self.recorded_backups()?.into_iter().filter(|(path, ..)| counts(path));
-        for (old, _, size) in known.skip(keep.max(1)) {
-            match std::fs::metadata(&old) {
-                // Somebody has written to it: it is no backup any more.
-                Ok(file) if file.len() != size => {
-                    tracing::warn!(path = %old.display(), "a backup has changed and is left");
-                }
-                Ok(_) => {
-                    std::fs::remove_file(&old)
-                        .map_err(|e| Error::io(&old, "removing the old backup", &e))?;
-                    report.removed.push(old.clone());
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io(&old, "removing the old backup", &e)),
-            }
-            let name = old.to_string_lossy().into_owned();
-            self.write(move |tx| {
-                tx.execute("DELETE FROM siltstone_backup WHERE path = ?1", [&name])
-            })?;
-        }
-        Ok(report)
-    }
-
-    /// The backups that are written down, the newest first: path, nanoseconds since 1970-01-01 UTC, and size in bytes.
-    pub(crate) fn recorded_backups(&self) -> Result<Vec<(PathBuf, i64, u64)>> {
-        let sql = "SELECT path, created_ns, size_bytes FROM siltstone_backup ORDER BY created_ns DESC, path";
-        self.read(|tx| {
-            tx.query(sql, [], |row| {
-                let path = PathBuf::from(row.get::<_, String>(0)?);
-                Ok((path, row.get(1)?, row.get::<_, i64>(2)? as u64))
-            })
+        self.with_reader("backing up", |conn| {
+            copy(conn, self.path(), (target, replace), &|_| Ok(()), &mut |_, _| Ok(()))
         })
     }
 }
 
-fn is_there(target: &Path) -> Error {
+pub(super) fn is_there(target: &Path) -> Error {
     Error::Exists {
         what: format!("{}", target.display()),
         place: "the file system".into(),
@@ -249,13 +178,7 @@ fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
         what: "the copy".into(),
         why,
     };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let uri = format!(
-        "file:{}?immutable=1",
-        path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
-    );
-    let conn = Connection::open_with_flags(uri, flags).at(path, "opening the copy")?;
-    connect::let_be_given_up(&conn).at(path, "opening the copy")?;
+    let conn = open_at_rest(path)?;
     let check: String = conn
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .at(path, "checking the copy")?;
@@ -267,6 +190,17 @@ fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
         return Err(corrupt(format!("it has rows {found:?} where the source has {expected:?}")));
     }
     Ok(())
+}
+
+/// Opens a copy that nobody writes, for reading alone: nothing is made beside it.
+pub(super) fn open_at_rest(path: &Path) -> Result<Connection> {
+    reading::check_is_file(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let uri = format!("file:{}?immutable=1", connect::percent_encode(path));
+    let conn = Connection::open_with_flags(uri, flags).at(path, "opening the copy")?;
+    conn.pragma_update(None, "trusted_schema", false).at(path, "opening the copy")?;
+    connect::let_be_given_up(&conn).at(path, "opening the copy")?;
+    Ok(conn)
 }
 
 /// The automatic backup before an old file is changed, as `run.db.before-simulation-v1`.
@@ -315,7 +249,8 @@ fn is_copy(path: &Path, rows: &[(String, u64)]) -> bool {
 
 /// Puts a backup in the place of `target`, verified first. Without `overwrite` an existing file is
 /// refused; with it the file's whole content is replaced in one transaction, through SQLite, so that
-/// other processes that have it open see either the old or the new.
+/// other processes that have it open see either the old or the new. The file stays the one that it was, with the backups that
+/// were made of it; a new one is a file of its own and has none.
 ///
 /// # Errors
 /// [`Error::Exists`], [`Error::NotOurs`], [`Error::Corrupt`]; `target` is as it was.
@@ -344,7 +279,8 @@ pub fn restore(
             hint: "say that it may be overwritten",
         });
     }
-    drop(Database::builder(target).adopt(crate::ADOPTIONS).open()?); // refuses what is not ours, settles its log
+    // Refuses what is not ours, and settles its log.
+    let kept = Kept::of(&Database::builder(target).adopt(crate::ADOPTIONS).open()?)?;
     from.with_reader("restoring", |conn| {
         conn.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
         let rows = (|| {
@@ -354,6 +290,14 @@ pub fn restore(
             copy.busy_timeout(connect::BUSY_TIMEOUT)?;
             let backup = rusqlite::backup::Backup::new(conn, &mut copy)?;
             backup.run_to_completion(STEP_PAGES, Duration::from_millis(1), None)?;
+            drop(backup);
+            // The content has come. Without its records the file is taken for a copy, and no backup is removed.
+            if let Some(kept) = &kept
+                && connect::is_ours(&copy)?
+                && let Err(error) = kept.put_back(&copy)
+            {
+                tracing::warn!(path = %target.display(), %error, "the file has forgotten its backups");
+            }
             Ok(rows)
         })();
         conn.execute_batch("ROLLBACK")?;

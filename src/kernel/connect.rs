@@ -73,6 +73,12 @@ enum Owner {
     Adoptable(&'static Adoption),
 }
 
+/// Whether a file has our mark.
+pub(super) fn is_ours(conn: &Connection) -> Result<bool> {
+    let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(id == APPLICATION_ID)
+}
+
 fn identify(conn: &Connection, path: &Path, adoptions: &[&'static Adoption]) -> Result<Owner> {
     // One snapshot: another process may be creating the file just now.
     conn.execute_batch("BEGIN").at(path, "reading its header")?;
@@ -299,7 +305,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
     name.into()
 }
 
-fn percent_encode(path: &Path) -> String {
+pub(super) fn percent_encode(path: &Path) -> String {
     let mut text = String::new();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {

@@ -6,6 +6,7 @@
 //! tables as a [`Lineage`] and speak SQL through [`WriteTx`] and [`ReadTx`].
 
 mod backup;
+mod backup_records;
 mod block_plan;
 mod block_rows;
 mod connect;

@@ -141,14 +141,14 @@ mod tests {
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let write = |db: &Database| {
-            db.write(|tx| tx.execute("INSERT INTO siltstone_backup VALUES ('x', 1, 1)", []))
+            db.write(|tx| tx.execute("INSERT INTO siltstone_schema VALUES ('x', 1)", []))
         };
         let start = Instant::now();
         let given_up = interruptible(give_up_after(100), || write(&db));
         assert_eq!(given_up.unwrap_err().to_string(), "interrupted while writing");
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         other.execute_batch("ROLLBACK").unwrap();
-        assert_eq!(db.sql("SELECT * FROM siltstone_backup").unwrap().rows.len(), 0);
+        assert_eq!(db.sql("SELECT * FROM siltstone_schema").unwrap().rows.len(), 0);
         assert_eq!(write(&db).unwrap(), 1);
     }
 
@@ -163,13 +163,13 @@ mod tests {
         });
         thread::sleep(Duration::from_millis(50));
         let waiting = interruptible(give_up_after(100), || {
-            db.write(|tx| tx.execute("INSERT INTO siltstone_backup VALUES ('x', 1, 1)", []))
+            db.write(|tx| tx.execute("INSERT INTO siltstone_schema VALUES ('x', 1)", []))
         });
         let Err(Error::Interrupted { action }) = waiting else { panic!("{waiting:?}") };
         assert!(action.contains("goes on"), "{action}");
         slow.unwrap().wait().unwrap();
         db.flush().unwrap();
-        let rows = db.sql("SELECT path FROM siltstone_backup").unwrap().rows;
+        let rows = db.sql("SELECT store FROM siltstone_schema").unwrap().rows;
         assert_eq!(rows.len(), 1);
     }
 

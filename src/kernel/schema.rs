@@ -83,8 +83,7 @@ pub(super) fn migrate(conn: &Connection, path: &Path, lineage: &Lineage) -> Resu
 pub(super) fn adopt(conn: &Connection, path: &Path, adoption: &Adoption) -> Result<()> {
     backup::before_migration(conn, path, adoption.lineage.store, 0)?;
     in_transaction(conn, || {
-        let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        if id == super::connect::APPLICATION_ID {
+        if super::connect::is_ours(conn)? {
             return Ok(()); // another process was faster
         }
         conn.execute_batch(KERNEL_TABLES)?;
@@ -99,7 +98,18 @@ pub(super) fn adopt(conn: &Connection, path: &Path, adoption: &Adoption) -> Resu
     .at(path, "taking over its tables")
 }
 
-fn in_transaction(conn: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Brings the table of backups to its form of today, inside the transaction that is open.
+pub(super) fn ensure_backup_table(conn: &Connection) -> Result<()> {
+    let known = "SELECT 1 FROM sqlite_schema WHERE name = 'siltstone_file' AND type = 'table'";
+    if conn.prepare_cached(known)?.exists([])? {
+        return Ok(());
+    }
+    conn.execute_batch("ALTER TABLE siltstone_backup RENAME TO siltstone_backup_by_path")?;
+    conn.execute_batch(KERNEL_TABLES)?;
+    Ok(conn.execute_batch(include_str!("backup_table.sql"))?)
+}
+
+pub(super) fn in_transaction(conn: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
     match work().and_then(|()| Ok(conn.execute_batch("COMMIT")?)) {
         Ok(()) => Ok(()),

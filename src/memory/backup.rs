@@ -10,8 +10,8 @@ impl MemoryStore {
     /// Copies the file as it is now, verified before the copy has its name, and writes the copy down in the file.
     ///
     /// Without a target it is `<stem>_backup_<seconds>.db` beside the file, with `_1` and so on after it if the second has
-    /// one already; of these the newest `max_backups` stay, and no other file is touched. A target is not counted; one that
-    /// is there is replaced if it was made by this store, and refused otherwise.
+    /// one already; of these the `max_backups` that were made last stay, and no other file is touched. A target is not
+    /// counted; one that is there is replaced if it is a backup of this store, as it was made, and refused otherwise.
     ///
     /// # Errors
     /// [`Error::Exists`], and as [`Database::backup`](crate::Database::backup); [`Error::Invalid`] if `max_backups` is 0.
@@ -29,16 +29,13 @@ impl MemoryStore {
             let name = target.file_name().ok_or_else(|| {
                 Error::invalid("backup_path", "the name of a file", target.display().to_string())
             })?;
-            return self.db.backup_recorded(&folder.join(name), true, None, &|_| false);
+            return self.db.backup_recorded(&folder.join(name), true, None);
         }
         let path = self.db.path();
         let folder = folder_of(path).to_owned();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let prefix = format!("{stem}_backup_");
-        let counts = |path: &Path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            path.parent() == Some(&folder) && name.starts_with(&prefix)
-        };
+        let counts = |name: &str| name.starts_with(&prefix);
         let seconds = now() as u64;
         // No name of this second is given twice, also if retention has removed the file.
         let number_of = |path: &PathBuf| -> Option<u64> {
@@ -54,7 +51,7 @@ impl MemoryStore {
                 0 => format!("{prefix}{seconds}.db"),
                 number => format!("{prefix}{seconds}_{number}.db"),
             };
-            match self.db.backup_recorded(&folder.join(name), false, Some(max_backups), &counts) {
+            match self.db.backup_recorded(&folder.join(name), false, Some((max_backups, &counts))) {
                 Err(Error::Exists { .. }) => {}
                 done => return done,
             }
@@ -75,7 +72,8 @@ impl MemoryStore {
         Ok(last.unwrap_or_else(now))
     }
 
-    /// Makes a backup if the last one is `interval` seconds old. Of several that ask at once, one makes it.
+    /// Makes a backup if the last one is `interval` seconds old, or lies more than that in the future: then the clock was
+    /// set back. Of several that ask at once, one makes it.
     ///
     /// # Errors
     /// As [`create_backup`](Self::create_backup); the next call tries again.
@@ -83,8 +81,10 @@ impl MemoryStore {
         finite("backup_interval", interval)?;
         let begun = self.write(move |tx| {
             let now = now();
-            let sql = "UPDATE memory_info SET backup_begun = ?1 WHERE ?1 - max(created, backup_begun, \
-                coalesce((SELECT max(created_ns) / 1e9 FROM siltstone_backup), 0.0)) >= ?2";
+            let sql = "UPDATE memory_info SET backup_begun = ?1 WHERE NOT EXISTS (SELECT 1 FROM \
+                (SELECT created AS time FROM memory_info UNION ALL SELECT backup_begun FROM memory_info \
+                 UNION ALL SELECT created_ns / 1e9 FROM siltstone_backup) \
+                WHERE time > ?1 - ?2 AND time <= ?1 + ?2)";
             Ok(tx.execute(sql, (now, interval))? == 1)
         })?;
         if !begun {
@@ -97,12 +97,13 @@ impl MemoryStore {
         made.map(Some)
     }
 
-    /// The backups that this file has written down, the newest first, whether they are still there or not.
+    /// The backups that this file has written down, the newest first, whether they are still there or not. A copy of the
+    /// file has none: those are the other's.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read.
     pub fn backups(&self) -> Result<Vec<PathBuf>> {
-        Ok(self.db.recorded_backups()?.into_iter().map(|(path, ..)| path).collect())
+        self.db.recorded_backups()
     }
 
     /// Puts a backup, verified first, in the place of all that the file has, in one transaction: other handles and

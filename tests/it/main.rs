@@ -1,6 +1,8 @@
 //! The one integration-test binary: a module a topic.
 
 mod agreement;
+#[cfg(unix)]
+mod backups;
 mod child;
 mod concurrency;
 mod copies;

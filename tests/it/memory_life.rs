@@ -86,7 +86,7 @@ fn a_full_disk_leaves_nothing_half_done() {
     assert!(is_full(&error), "{error:?}");
     assert_eq!(store.stats().unwrap().episodes, 0);
     let all = GraphOptions { threshold: Some(-2.0), ..GraphOptions::default() };
-    filled(60_000);
+    filled(40_000);
     let error = store.build_similarity_graph(&all).unwrap_err();
     assert!(is_full(&error), "{error:?}");
     assert_eq!(store.stats().unwrap().concept_relationships, 0);

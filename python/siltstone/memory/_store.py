@@ -432,8 +432,9 @@ class SQLiteStorage(Recalling):
         Parameters
         ----------
         backup_path : path, optional
-            Its name. One that is there is replaced if this store has made it, and refused otherwise. Without it the copy is
-            ``<stem>_backup_<seconds>.db`` beside the file, and the newest `max_backups` of these stay.
+            Its name. One that is there is replaced if it is a backup of this store, as it was made, and refused otherwise.
+            Without it the copy is ``<stem>_backup_<seconds>.db`` beside the file, and the `max_backups` of these that were
+            made last stay.
         """
         return Path(self._inner.create_backup(backup_path, self.max_backups)["path"])
 
@@ -451,7 +452,8 @@ class SQLiteStorage(Recalling):
         """Make a backup if the last one is `backup_interval` seconds old; its path, or ``None``. Of several that ask at
         once, one makes it."""
         if self._last is not None:
-            if time.time() - self._last < self.backup_interval:
+            # Farther in the future it is of a clock that was set back.
+            if abs(time.time() - self._last) < self.backup_interval:
                 return None
             made = self.create_backup()
             self._last = None
@@ -460,7 +462,8 @@ class SQLiteStorage(Recalling):
 
     @told
     def backups(self) -> list[Path]:
-        """The backups that the file has written down, the newest first, whether they are still there or not."""
+        """The backups that the file has written down, the newest first, whether they are still there or not. A copy of the
+        file has none: those are the other's."""
         return [Path(path) for path in self._inner.backups()]
 
     @told

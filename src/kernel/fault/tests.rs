@@ -345,7 +345,7 @@ fn a_backup_that_fails_leaves_the_one_before() {
                     // One that was written down is made: what failed then was the look for those that are too many.
                     let known = db.recorded_backups().unwrap();
                     late += known.len() - 1;
-                    if let [(new, ..), _] = known.as_slice() {
+                    if let [new, _] = known.as_slice() {
                         let copy = Database::builder(new).open_read_only().unwrap();
                         assert_eq!(rows(&copy).unwrap().len(), 40);
                     } else {

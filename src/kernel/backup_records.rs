@@ -1,0 +1,289 @@
+//! Backups that a file has written down, in their order, and those of them that may go.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::backup::{self, BackupReport};
+use super::connect::{self, beside};
+use super::failure::At;
+use super::{Database, patience, reading, schema};
+use crate::error::{Error, Result};
+
+/// Which of the backups in a folder retention keeps: the newest so many of those whose names count.
+pub(crate) type Keep<'a> = (usize, &'a dyn Fn(&str) -> bool);
+
+/// A backup as the file has it written down.
+struct Record {
+    number: i64,
+    folder: String,
+    name: String,
+    size_bytes: i64,
+    checksum: Option<Vec<u8>>,
+}
+
+/// What lies where a backup was put.
+enum Found {
+    /// The backup, as it was made.
+    Whole,
+    /// Something else, or a backup that was written to.
+    Other,
+    /// Somebody has it open, or has left a log.
+    InUse,
+    Nothing,
+}
+
+impl Database {
+    /// Makes a backup in `folder` under a name of its own, and keeps the newest `keep` of those that this very file has
+    /// written down, in the order in which they were made. A backup that was written to since, or that is not of this
+    /// file, is left; so is each other file.
+    ///
+    /// # Errors
+    /// As [`backup`](Self::backup): then there is neither file nor record of it. Nothing is removed before the new backup is
+    /// verified; if an old one cannot be removed, the new one is there and written down.
+    pub fn backup_into(&self, folder: impl AsRef<Path>, keep: usize) -> Result<BackupReport> {
+        let folder = folder.as_ref();
+        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
+        let folder = folder.canonicalize().map_err(|e| Error::io(folder, "looking for it", &e))?;
+        let stem = self.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut created_ns = now_ns();
+        loop {
+            let target = folder.join(format!("{stem}-{created_ns}.db"));
+            match self.backup_recorded(&target, false, Some((keep, &|_| true))) {
+                Err(Error::Exists { .. }) => created_ns += 1, // the clock was set back
+                done => return done,
+            }
+        }
+    }
+
+    /// As [`backup`](Self::backup), written down in the database; with `keep`, those that do not stay are removed. With
+    /// `replace`, the file that has the name already may be one that is written down.
+    pub(crate) fn backup_recorded(
+        &self,
+        target: &Path,
+        replace: bool,
+        keep: Option<Keep<'_>>,
+    ) -> Result<BackupReport> {
+        if !replace && target.exists() {
+            return Err(backup::is_there(target));
+        }
+        let (uuid, number) = self.begin_backup()?;
+        let [folder, name] = [target.parent(), target.file_name().map(Path::new)]
+            .map(|part| part.unwrap_or(Path::new("")).to_string_lossy().into_owned());
+        let known = self.records()?.into_iter().find(|r| r.folder == folder && r.name == name);
+        let may_replace = replace
+            && match known {
+                Some(record) => matches!(record.look(target, &uuid)?, Found::Whole),
+                None => false,
+            };
+        let mut report = self.backup_as(target, may_replace)?;
+        let (size_bytes, in_folder) = (report.size_bytes as i64, folder.clone());
+        let record = || {
+            let checksum = checksum(target)?;
+            self.write(move |tx| {
+                let sql = "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+                tx.execute(sql, (number, &folder, &name, now_ns(), size_bytes, &checksum))
+            })
+        };
+        record().inspect_err(|_| {
+            if !may_replace {
+                let _ = fs::remove_file(target); // the first error is the one to tell
+            }
+        })?;
+        let Some((keep, counts)) = keep else { return Ok(report) };
+        // One with a higher number is another process's, and newer.
+        let is_older = |r: &Record| r.number < number && r.folder == in_folder && counts(&r.name);
+        for old in self.records()?.into_iter().filter(is_older).skip(keep.max(1) - 1) {
+            report.removed.extend(self.remove_backup(&old, target, &uuid)?);
+        }
+        Ok(report)
+    }
+
+    /// Removes an old backup that lies beside the new one; its path if it was there, and as it was made.
+    fn remove_backup(&self, old: &Record, new: &Path, uuid: &[u8]) -> Result<Option<PathBuf>> {
+        // A record may come from anywhere: its name is no way out of the folder.
+        let is_bare = Path::new(&old.name).file_name().is_some_and(|name| name == &*old.name);
+        let path = new.with_file_name(if is_bare { &old.name } else { "" });
+        let found = if is_bare { old.look(&path, uuid)? } else { Found::Other };
+        match found {
+            Found::Whole => fs::remove_file(&path)
+                .map_err(|e| Error::io(&path, "removing the old backup", &e))?,
+            Found::Nothing => {}
+            Found::Other => {
+                let name = &old.name;
+                tracing::warn!(
+                    name,
+                    "not a backup of this file, or one that has changed: it is left"
+                );
+            }
+            Found::InUse => {
+                tracing::warn!(path = %path.display(), "a backup is in use, and left until it is not");
+                return Ok(None);
+            }
+        }
+        let number = old.number;
+        self.write(move |tx| {
+            tx.execute("DELETE FROM siltstone_backup WHERE number = ?1", [number])
+        })?;
+        Ok(matches!(found, Found::Whole).then_some(path))
+    }
+
+    /// The uuid of this file and the number of a backup that begins. If the file is a copy of the one that its tables speak
+    /// of, it gets a uuid of its own, and knows no backups: those are the other's.
+    fn begin_backup(&self) -> Result<(Vec<u8>, i64)> {
+        let identity = identity(self.path());
+        self.write(move |tx| {
+            schema::ensure_backup_table(tx.connection())?;
+            let other = "DELETE FROM siltstone_file WHERE ?1 IS NULL OR identity IS NOT ?1";
+            if tx.execute(other, [&identity])? > 0 {
+                tx.execute("DELETE FROM siltstone_backup", [])?;
+            }
+            let new = "INSERT INTO siltstone_file SELECT randomblob(16), ?1, \
+                coalesce((SELECT max(number) FROM siltstone_backup), 0) \
+                WHERE NOT EXISTS (SELECT 1 FROM siltstone_file)";
+            tx.execute(new, [&identity])?;
+            let next = "UPDATE siltstone_file SET backups = backups + 1 RETURNING uuid, backups";
+            let next = tx.query_one(next, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(next.expect("the row was made above"))
+        })
+    }
+
+    /// The backups that this file has written down, the newest first.
+    pub(crate) fn recorded_backups(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.records()?.iter().map(|r| Path::new(&r.folder).join(&r.name)).collect())
+    }
+
+    fn records(&self) -> Result<Vec<Record>> {
+        let identity = identity(self.path());
+        let sql = "SELECT number, folder, name, size_bytes, checksum FROM siltstone_backup \
+            WHERE EXISTS (SELECT 1 FROM siltstone_file WHERE identity = ?1) ORDER BY number DESC";
+        self.read(|tx| {
+            if !schema::table_exists(tx, "siltstone_file")? {
+                return Ok(Vec::new());
+            }
+            tx.query(sql, [&identity], |row| {
+                Ok(Record {
+                    number: row.get(0)?,
+                    folder: row.get(1)?,
+                    name: row.get(2)?,
+                    size_bytes: row.get(3)?,
+                    checksum: row.get(4)?,
+                })
+            })
+        })
+    }
+}
+
+impl Record {
+    /// What is there in its place, by its content.
+    fn look(&self, path: &Path, uuid: &[u8]) -> Result<Found> {
+        let there = match fs::symlink_metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            there => there.map_err(|e| Error::io(path, "looking at it", &e))?,
+        };
+        if !there.is_file() || there.len() as i64 != self.size_bytes {
+            return Ok(Found::Other);
+        }
+        connect::tidy(path);
+        if beside(path, "-wal").exists() {
+            return Ok(Found::InUse);
+        }
+        let is_it = Some(checksum(path)?) == self.checksum && is_of(path, uuid, self.number)?;
+        Ok(if is_it { Found::Whole } else { Found::Other })
+    }
+}
+
+/// Whether a file is a database that a file of this uuid was when it had begun so many backups.
+fn is_of(path: &Path, uuid: &[u8], number: i64) -> Result<bool> {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    let conn = backup::open_at_rest(path)?;
+    let sql = "SELECT 1 FROM pragma_application_id, siltstone_file \
+        WHERE application_id = ?1 AND uuid = ?2 AND backups >= ?3";
+    match conn.prepare(sql).and_then(|mut s| s.exists((connect::APPLICATION_ID, uuid, number))) {
+        Ok(found) => Ok(found),
+        // It is no database, or has no such table.
+        Err(e)
+            if matches!(e.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt | Unknown)) =>
+        {
+            Ok(false)
+        }
+        Err(e) => Err(e).at(path, "looking at a backup"),
+    }
+}
+
+/// XXH3 of all of a file.
+fn checksum(path: &Path) -> Result<Vec<u8>> {
+    let mut file = reading::open_file(path)?;
+    let (mut hash, mut bytes) = (Xxh3::new(), vec![0; 1 << 20]);
+    loop {
+        patience::look("backing up")?;
+        match file.read(&mut bytes).map_err(|e| Error::io(path, "reading it", &e))? {
+            0 => return Ok(hash.digest128().to_be_bytes().to_vec()),
+            n => hash.update(&bytes[..n]),
+        }
+    }
+}
+
+/// What tells a file from its copies, for as long as it exists and whatever it is called: the number that the file
+/// system gave it, and when it was made, or on which device. `None` where that is not known.
+fn identity(path: &Path) -> Option<String> {
+    let file = fs::metadata(path).ok()?;
+    let born = file.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some(match born {
+            Some(born) => format!("{} born {}", file.ino(), born.as_nanos()),
+            None => format!("{} on {}", file.ino(), file.dev()),
+        })
+    }
+    #[cfg(not(unix))]
+    born.map(|born| format!("born {}", born.as_nanos()))
+}
+
+fn now_ns() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i64
+}
+
+/// Which file it is and its backups, while its content is replaced.
+pub(super) struct Kept([Vec<Vec<Value>>; 2]);
+
+const KEPT: [&str; 2] = ["siltstone_file", "siltstone_backup"];
+
+impl Kept {
+    /// `None` if the file has no tables of that.
+    pub(super) fn of(db: &Database) -> Result<Option<Self>> {
+        db.read(|tx| {
+            if !schema::table_exists(tx, KEPT[0])? {
+                return Ok(None);
+            }
+            let rows = |table| {
+                tx.query(&format!("SELECT * FROM {table}"), [], |row| {
+                    (0..row.as_ref().column_count()).map(|at| Ok(row.get(at)?)).collect()
+                })
+            };
+            Ok(Some(Kept([rows(KEPT[0])?, rows(KEPT[1])?])))
+        })
+    }
+
+    /// Puts both back, in place of those that came with the content.
+    pub(super) fn put_back(&self, conn: &Connection) -> Result<()> {
+        schema::in_transaction(conn, || {
+            schema::ensure_backup_table(conn)?;
+            for (table, rows) in KEPT.iter().zip(&self.0) {
+                conn.execute(&format!("DELETE FROM {table}"), [])?;
+                for row in rows {
+                    let places = vec!["?"; row.len()].join(", ");
+                    let sql = format!("INSERT INTO {table} VALUES ({places})");
+                    conn.execute(&sql, params_from_iter(row))?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
