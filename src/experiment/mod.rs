@@ -17,6 +17,7 @@ mod context;
 mod database;
 mod edit;
 mod export;
+mod git;
 mod id;
 mod import;
 mod in_memory;

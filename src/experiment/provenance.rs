@@ -1,11 +1,11 @@
 //! What a run was: the command, the machine, the code. Nothing of the environment is taken.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
+use super::git;
 use crate::kernel::host;
 
 /// What stands where a secret was.
@@ -82,30 +82,18 @@ fn without_password(arg: &str) -> String {
     }
 }
 
-/// The state of the code in a folder, as git knows it; null if it is not under git. Asked once a folder and process.
+/// The state of the code in a folder, from the files of git; null if it is not under git. Looked at once a folder and process.
 fn code(folder: &Path) -> Value {
     static KNOWN: Mutex<Option<(std::path::PathBuf, Value)>> = Mutex::new(None);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     match &*known {
         Some((of, value)) if of == folder => value.clone(),
         _ => {
-            let value = ask_git(folder);
+            let value = json!(git::state(folder));
             *known = Some((folder.to_owned(), value.clone()));
             value
         }
     }
-}
-
-fn ask_git(folder: &Path) -> Value {
-    let git = |args: &[&str]| {
-        let mut command = Command::new("git");
-        command.arg("-C").arg(folder).args(args).env("GIT_OPTIONAL_LOCKS", "0");
-        let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let Some(commit) = git(&["rev-parse", "HEAD"]) else { return Value::Null };
-    let clean = git(&["status", "--porcelain", "--untracked-files=no"]).map(|text| text.is_empty());
-    json!({"commit": commit, "clean": clean, "branch": git(&["rev-parse", "--abbrev-ref", "HEAD"])})
 }
 
 #[cfg(test)]

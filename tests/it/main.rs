@@ -9,6 +9,7 @@ mod copies;
 mod crash;
 mod experiment;
 mod experiment_crash;
+mod experiment_git;
 mod experiment_life;
 mod experiment_model;
 mod export;
