@@ -189,6 +189,24 @@ impl Error {
         Error::InvalidType { what: what.into(), expected: expected.into(), got: got.into() }
     }
 
+    /// Whether the reason lies in what is read, a file or folder of several, so that the others may be fine: it cannot be
+    /// opened, is damaged, or holds what is refused. A target that cannot be written, or an interruption, is another matter.
+    pub fn concerns(&self, input: &std::path::Path) -> bool {
+        match self {
+            Error::Invalid { .. }
+            | Error::InvalidIndex { .. }
+            | Error::InvalidType { .. }
+            | Error::NotFound { .. }
+            | Error::Exists { .. }
+            | Error::Corrupt { .. } => true,
+            Error::NotOurs { path, .. }
+            | Error::TooNew { path, .. }
+            | Error::Io { path, .. }
+            | Error::Sqlite { path, .. } => path.starts_with(input),
+            _ => false,
+        }
+    }
+
     /// An [`Error::Io`] for `path`, saying what was being done.
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, why: &std::io::Error) -> Self {
         Error::Io { path: path.into(), action, why: why.to_string() }

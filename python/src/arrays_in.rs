@@ -30,6 +30,15 @@ pub(crate) fn to_array(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Array> 
     copy(what, made.cast::<PyUntypedArray>()?)
 }
 
+/// As [`to_array`], of an array that is stored as one value: one that is too large is refused before it is copied.
+pub(crate) fn to_stored_array(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Array> {
+    if let Ok(array) = value.cast::<PyUntypedArray>() {
+        let bytes = array.len().saturating_mul(array.dtype().itemsize());
+        Array::check_stored(what, bytes).map_err(to_py)?;
+    }
+    to_array(what, value)
+}
+
 /// A numpy array's items in C order, in the byte order that they have.
 fn copy(what: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<Array> {
     if array.dtype().kind() == b'O' && holds_only_text(array)? {

@@ -9,7 +9,7 @@ use siltstone::simulation::{
     ROW_PTR_NAMES, Update,
 };
 
-use crate::arrays_in::{to_array, to_bools, to_integer};
+use crate::arrays_in::{to_bools, to_integer, to_stored_array};
 use crate::arrays_out::Out;
 use crate::errors::{invalid, wrong_type};
 
@@ -110,12 +110,13 @@ fn attribute_of(
     mask: Option<&Bound<'_, PyAny>>,
     cleared: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Attribute> {
-    let mut data = to_array(what, value)?;
+    let mut data = to_stored_array(what, value)?;
     if name == "id" && data.shape() == [0] && value.cast::<numpy::PyUntypedArray>().is_err() {
         // An empty list is of floats to numpy.
         data = Array::from_slice::<i64>(&[]);
     }
-    let row_ptr = row_ptr.map(|ptr| to_array(&format!("{what}.row_ptr"), ptr)).transpose()?;
+    let row_ptr =
+        row_ptr.map(|ptr| to_stored_array(&format!("{what}.row_ptr"), ptr)).transpose()?;
     let mut not_given = mask.map(|mask| to_bools(&format!("{what}.mask"), mask)).transpose()?;
     if let Some(masked) = masked_rows(what, value)? {
         let rule = "a mask beside the data, not inside it as well";
@@ -164,7 +165,7 @@ fn masked_rows(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<bool
         return Ok(None);
     }
     let ma = py.import(intern!(py, "numpy.ma"))?;
-    let mask = to_array(what, &ma.call_method1(intern!(py, "getmaskarray"), (value,))?)?;
+    let mask = to_stored_array(what, &ma.call_method1(intern!(py, "getmaskarray"), (value,))?)?;
     let (rows, size) = (mask.rows(), mask.row_size());
     let mut masked = Vec::with_capacity(rows);
     for row in 0..rows {

@@ -10,7 +10,7 @@ use siltstone::experiment::{
     SimulationContext, StepTables,
 };
 
-use crate::arrays_in::to_array;
+use crate::arrays_in::to_stored_array;
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py, wrong_type};
 use crate::experiment_rows::{
@@ -419,7 +419,7 @@ impl DataLogger {
         array: &Bound<'_, PyAny>,
         step: i64,
     ) -> PyResult<()> {
-        let (sim, array) = (self.get()?, to_array(name, array)?);
+        let (sim, array) = (self.get()?, to_stored_array(name, array)?);
         py.enter(|| sim.log_array(name, step, &array))
     }
 

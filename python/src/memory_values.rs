@@ -9,7 +9,7 @@ use pyo3::types::{
 use siltstone::Array;
 use siltstone::memory::Payload;
 
-use crate::arrays_in::{to_array, to_integer};
+use crate::arrays_in::{to_integer, to_stored_array};
 use crate::arrays_out::Out;
 use crate::errors::{invalid, to_py, wrong_type};
 
@@ -105,7 +105,7 @@ pub(crate) fn to_vector(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Array>
             return Err(invalid(what, "an array without a mask (.filled(..) makes one)", got));
         }
     }
-    to_array(what, value)
+    to_stored_array(what, value)
 }
 
 /// A number of Python or numpy; no text.

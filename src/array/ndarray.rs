@@ -27,6 +27,23 @@ impl Array {
     /// The most dimensions that an array may have, numpy's own limit.
     pub const MAX_DIMENSIONS: usize = 64;
 
+    /// The most bytes of an array that is stored as one value: SQLite's 10^9 of a row, less room for the names beside it.
+    /// However well it would pack: what packs well today may not tomorrow.
+    pub const MAX_STORED_BYTES: usize = 1_000_000_000 - (64 << 10);
+
+    /// Refuses a size that cannot be stored as one value. `what` is named in the error.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for more than [`MAX_STORED_BYTES`](Self::MAX_STORED_BYTES).
+    pub fn check_stored(what: impl std::fmt::Display, bytes: usize) -> Result<()> {
+        if bytes <= Self::MAX_STORED_BYTES {
+            return Ok(());
+        }
+        let most = Self::MAX_STORED_BYTES;
+        let expected = format!("at most {most} bytes, as SQLite has one value; store it in parts");
+        Err(Error::invalid(what.to_string(), expected, format!("{bytes} bytes")))
+    }
+
     /// An array from its parts.
     ///
     /// - `data`: the items in C order, in the byte order of `dtype`.

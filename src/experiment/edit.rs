@@ -234,10 +234,13 @@ impl SimulationContext {
     /// Keeps an array under a name and a step; logged again, it replaces.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is empty or too long, and a step below 0.
+    /// [`Error::Invalid`] for a name that is empty or too long, a step below 0, and an array of more than
+    /// [`MAX_STORED_BYTES`](crate::Array::MAX_STORED_BYTES).
     pub fn log_array(&self, name: &str, step: i64, array: &crate::Array) -> Result<()> {
         super::id::check_id("the name of an array", name)?;
         super::id::check_step(step)?;
+        let place = format!("the array {name:?} of simulation {:?}", self.simulation_id());
+        crate::Array::check_stored(place, array.data().len())?;
         let (codec, data) = crate::Codec::Auto.encode(array);
         let (name, id, data) = (name.to_owned(), self.inner.id, data.into_owned());
         let checksum = crate::array::Checksum::of(array).to_bytes();

@@ -9,6 +9,17 @@ use crate::error::{Error, Result};
 impl From<rusqlite::Error> for Error {
     /// Without a place: [`At::at`] fills it in on the way out of the kernel.
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error as Sqlite;
+        if matches!(
+            error,
+            Sqlite::InvalidColumnType(..)
+                | Sqlite::FromSqlConversionFailure(..)
+                | Sqlite::IntegralValueOutOfRange(..)
+        ) {
+            // A file whose tables check no types.
+            let (what, why) = ("a stored value".into(), error.to_string());
+            return Error::Corrupt { place: String::new(), what, why };
+        }
         let (code, why) = match &error {
             rusqlite::Error::SqliteFailure(code, text) => {
                 (code.extended_code, text.clone().unwrap_or_else(|| code.to_string()))
@@ -62,6 +73,10 @@ fn place_failure(path: &Path, action: &'static str, code: i32, why: String) -> E
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             Error::Busy { path, waited_ms: super::connect::BUSY_TIMEOUT.as_millis() as u64, action }
+        }
+        ErrorCode::TooBig => {
+            let expected = "at most 10^9 bytes, as SQLite has one row";
+            Error::invalid(format!("a value for {}", path.display()), expected, "more")
         }
         ErrorCode::DiskFull => Error::Io { path, action, why: "the disk is full".into() },
         ErrorCode::CannotOpen

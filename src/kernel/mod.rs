@@ -55,7 +55,7 @@ pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomicall
 pub(crate) use patience::{look, pause, undisturbed};
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};
-pub(crate) use reading::{check_is_file, open_file, read_file, read_if_there};
+pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
 pub(crate) use schema::{Adoption, Lineage, table_exists};
 pub(crate) use sink::Sink;
 pub(crate) use tx::{ReadTx, WriteTx};

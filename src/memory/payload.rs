@@ -23,6 +23,8 @@ const MAGIC: [u8; 4] = *b"SMP\x01";
 const CHECKSUM_BYTES: usize = 16;
 /// How deep values may lie in one another.
 const MOST_DEPTH: usize = 64;
+/// The most values of one payload. An array counts as one, however many items it has.
+pub(super) const MOST_VALUES: usize = 4 << 20;
 
 /// A value of an experience: an array, a number, a text, bytes, or a nest of them.
 ///
@@ -90,10 +92,12 @@ impl Payload {
     /// The bytes that stand in the file: the layout of this module's documentation, checksum included.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a key that is an array or a nest, more than 64 levels, or more than 2^32 - 1 values in
-    /// one list.
+    /// [`Error::Invalid`] for a key that is an array or a nest, more than 64 levels, more than 2^22 values, or
+    /// more bytes than [`Array::MAX_STORED_BYTES`].
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let mut encoder = Encoder::new(self.size_hint());
+        let size = self.size_hint();
+        Array::check_stored("a payload", size)?;
+        let mut encoder = Encoder::new(size);
         encoder.value(self, 0)?;
         Ok(encoder.finish())
     }
@@ -105,7 +109,7 @@ impl Payload {
     pub fn decode(bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
         let body = checked(&bytes)?;
-        let mut decoder = Decoder { all: bytes.slice(..body), at: MAGIC.len() };
+        let mut decoder = Decoder { all: bytes.slice(..body), at: MAGIC.len(), left: MOST_VALUES };
         let value = decoder.value(0)?;
         if decoder.at == body { Ok(value) } else { Err(damaged("bytes are left over")) }
     }
@@ -212,13 +216,15 @@ fn damaged(why: &str) -> Error {
 /// Writes a payload piece by piece.
 struct Encoder {
     out: Vec<u8>,
+    /// How many values may still come.
+    left: usize,
 }
 
 impl Encoder {
     fn new(size: usize) -> Self {
         let mut out = Vec::with_capacity(MAGIC.len() + size + CHECKSUM_BYTES);
         out.extend_from_slice(&MAGIC);
-        Encoder { out }
+        Encoder { out, left: MOST_VALUES }
     }
 
     fn value(&mut self, value: &Payload, depth: usize) -> Result<()> {
@@ -230,6 +236,12 @@ impl Encoder {
                 "deeper ones, or one that holds itself",
             ));
         }
+        let left = self.left.checked_sub(1).ok_or_else(|| {
+            let expected =
+                format!("at most {MOST_VALUES} values; many numbers belong into an array");
+            Error::invalid("a payload", expected, "more")
+        });
+        self.left = left?;
         match value {
             Payload::Nothing => self.out.push(0),
             Payload::Bool(yes) => self.out.push(1 + u8::from(*yes)),
@@ -305,6 +317,8 @@ impl Encoder {
 struct Decoder {
     all: Bytes,
     at: usize,
+    /// How many values may still come: each takes many times the byte that it may be in the file.
+    left: usize,
 }
 
 impl Decoder {
@@ -312,6 +326,7 @@ impl Decoder {
         if depth > MOST_DEPTH {
             return Err(damaged("its values lie too deep in one another"));
         }
+        self.left = self.left.checked_sub(1).ok_or_else(|| damaged("it has too many values"))?;
         Ok(match self.byte()? {
             0 => Payload::Nothing,
             1 => Payload::Bool(false),
@@ -392,6 +407,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::array::DType;
 
     fn nest() -> Payload {
         let array = |dtype: &str, shape: Vec<usize>, data: Vec<u8>| {
@@ -469,6 +485,27 @@ mod tests {
             let error = Payload::decode(sealed(body)).unwrap_err();
             assert!(matches!(error, Error::Corrupt { .. }), "{error}");
         }
+    }
+
+    /// Goal: values of one byte each do not become more memory than the limit, and are not written beyond it either; an
+    /// array counts as one value; what one row cannot hold is refused before it is packed.
+    #[test]
+    fn values_and_bytes_have_limits() {
+        let mut encoder = Encoder::new(0);
+        let many = MOST_VALUES as u32;
+        encoder.out.extend_from_slice(&[&[7u8][..], &many.to_le_bytes()].concat());
+        encoder.out.resize(encoder.out.len() + MOST_VALUES, 0);
+        let error = Payload::decode(encoder.finish()).unwrap_err().to_string();
+        assert!(error.contains("too many values"), "{error}");
+        let many = Payload::List(vec![Payload::Nothing; MOST_VALUES]);
+        let error = many.encode().unwrap_err().to_string();
+        assert!(error.contains("at most 4194304 values"), "{error}");
+        drop(many);
+        let items = vec![0u8; MOST_VALUES + 1];
+        assert!(Payload::Array(Array::from_slice(&items)).encode().is_ok());
+        let zeros = Array::new(DType::U8, vec![1_000_000_000], vec![0; 1_000_000_000]).unwrap();
+        let error = Payload::List(vec![Payload::Array(zeros)]).encode().unwrap_err().to_string();
+        assert!(error.contains("a payload: expected at most 999934464 bytes"), "{error}");
     }
 
     /// Goal: a pickle is named as what it is, and never run.

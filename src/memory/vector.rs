@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 
 /// Checks an embedding, and encodes it.
 pub(super) fn encode(what: &str, vector: Array) -> Result<Vec<u8>> {
+    Array::check_stored(what, vector.data().len())?;
     check(what, &vector)?;
     Payload::Array(vector).encode()
 }

@@ -26,11 +26,13 @@ use super::data::{Metadata, SCHEMA_KEY, Series};
 use super::index::{IndexRange, IndexValue};
 use crate::error::{Error, Result};
 use crate::kernel::{FileLock, read_if_there, sync_folder, write_atomically};
-use crate::table::{self, Batches, Format, WriteOptions};
+use crate::table::{self, Batches, WriteOptions};
 
 const LIST: &str = "silt-series.json";
 const LOCK: &str = "silt-series.lock";
 const VERSION: u32 = 1;
+/// The most bytes of the list.
+const MAX_LIST_BYTES: u64 = 1 << 30;
 /// Rows of a row group: what a scan holds at a time.
 const ROWS: usize = 65_536;
 /// How often a reader looks for a file anew that a writer has replaced in between.
@@ -136,7 +138,7 @@ impl ParquetBackend {
 
     fn list(&self) -> Result<List> {
         let path = self.folder.join(LIST);
-        let Some(text) = read_if_there(&path)? else { return Ok(List::default()) };
+        let Some(text) = read_if_there(&path, MAX_LIST_BYTES)? else { return Ok(List::default()) };
         let damaged = |why: String| Error::Corrupt {
             place: path.display().to_string(),
             what: "the list of series".into(),
@@ -260,7 +262,7 @@ impl Commit<'_> {
             start += rows;
             Ok((rows > 0).then(|| batch.slice(start - rows, rows)))
         });
-        let options = WriteOptions { format: Format::Parquet, overwrite: false };
+        let options = WriteOptions::default();
         self.written.push(name.clone());
         table::write(&path, batches, &options, |_| Ok(()))?;
         self.list.series.insert(key.to_owned(), name);

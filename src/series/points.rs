@@ -10,9 +10,9 @@ use arrow_schema::DataType;
 use super::backend::{Change, StorageBackend};
 use super::data::{Metadata, Series};
 use super::index::{IndexMetadata, IndexValues};
-use super::text::{Column, Rows, bad_line, detect, detect_index, find_separator};
+use super::text::{IndexLook, Kind, Look, Room, Rows, find_separator, next_piece};
 use crate::error::{Error, Result};
-use crate::kernel::open_file;
+use crate::kernel::read_whole;
 use crate::table::{self, Format, from_arrow};
 
 /// The most bytes of a text that is read.
@@ -80,16 +80,8 @@ pub fn read_points(path: impl AsRef<Path>, options: &PointsOptions) -> Result<Ve
 }
 
 fn of_text(path: &Path, options: &PointsOptions) -> Result<Vec<Series>> {
-    use std::io::Read;
     let place = path.display().to_string();
-    let file = open_file(path)?;
-    let mut bytes = Vec::new();
-    let read = file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|e| Error::io(path, "reading it", &e))?;
-    if bytes.len() as u64 > MAX_TEXT_BYTES {
-        return Err(Error::invalid(place, format!("at most {MAX_TEXT_BYTES} bytes"), "more"));
-    }
-    let text = String::from_utf8(bytes).map_err(|e| {
+    let text = String::from_utf8(read_whole(path, MAX_TEXT_BYTES)?).map_err(|e| {
         Error::invalid(
             &place,
             "a text in UTF-8",
@@ -101,28 +93,54 @@ fn of_text(path: &Path, options: &PointsOptions) -> Result<Vec<Series>> {
     let header = rows.next().ok_or_else(|| Error::invalid(&place, "a header", "no line"))?;
     let names: Vec<String> = header.fields.iter().map(|f| f.text.trim().to_owned()).collect();
     let at = index_of(&names, options, &place)?;
-    let mut columns = vec![Column::default(); names.len()];
-    for row in rows {
-        if row.fields.len() != names.len() {
-            let (expected, got) = (format!("{} fields", names.len()), row.fields.len().to_string());
-            return Err(bad_line(&place, row.line, &expected, &got));
-        }
-        for (column, field) in columns.iter_mut().zip(row.fields) {
-            column.fields.push(field);
-            column.lines.push(row.line);
-        }
-    }
-    let zone = options.time_zone.as_deref();
-    let known = IndexMetadata { name: Some(names[at].clone()), ..IndexMetadata::default() };
-    let known = IndexMetadata { name: known.name.filter(|name| !name.is_empty()), ..known };
-    let (index, known) = detect_index(&columns[at], zone, &place)?.with(known);
+    let (index, known, values) = read_columns(rows, (&names, at), (separator, options), &place)?;
     let mut all = Vec::new();
-    for (i, column) in columns.iter().enumerate().filter(|(i, _)| *i != at) {
-        let (values, dtype) = detect(column, separator != ',').read(column, &place)?;
+    for ((values, dtype), name) in values.into_iter().zip(others(&names, at)) {
         let series = Series::new(index.clone(), values)?.with_dtype(dtype);
-        all.push(series.with_index_metadata(known.clone()).with_name(&names[i]));
+        all.push(series.with_index_metadata(known.clone()).with_name(name));
     }
     Ok(all)
+}
+
+/// All but the one that is the index.
+fn others<T>(all: &[T], index: usize) -> impl Iterator<Item = &T> {
+    all.iter().enumerate().filter(move |(i, _)| *i != index).map(|(_, item)| item)
+}
+
+type Columns = (ArrayRef, IndexMetadata, Vec<(ArrayRef, Option<String>)>);
+
+/// The index, and the values of each other column. The records are gone through twice: first what the columns are, then
+/// what they hold, some records at a time.
+fn read_columns(
+    rows: Rows<'_>,
+    (names, at): (&[String], usize),
+    (separator, options): (char, &PointsOptions),
+    place: &str,
+) -> Result<Columns> {
+    let mut index = IndexLook::new(options.time_zone.as_deref());
+    let mut looks = vec![Look::new(separator != ','); names.len() - 1];
+    let mut first = rows.clone();
+    while let Some(columns) = next_piece(&mut first, names.len(), place)? {
+        index.add(&columns[at], place)?;
+        looks.iter_mut().zip(others(&columns, at)).for_each(|(look, column)| look.add(column));
+    }
+    let name = Some(names[at].clone()).filter(|name| !name.is_empty());
+    let (kind, known) = index.kind(IndexMetadata { name, ..IndexMetadata::default() })?;
+    let kinds: Vec<Kind> = looks.iter().map(Look::kind).collect();
+    let (mut room, mut rows) = (Room::of(place), rows);
+    let (mut index, mut values) = (Vec::new(), vec![Vec::new(); kinds.len()]);
+    while let Some(columns) = next_piece(&mut rows, names.len(), place)? {
+        index.push(kind.read_piece(&columns[at], place)?);
+        room.take(&index[index.len() - 1])?;
+        for ((kind, pieces), column) in kinds.iter().zip(&mut values).zip(others(&columns, at)) {
+            let piece = kind.read_piece(column, place)?;
+            room.take(&piece)?;
+            pieces.push(piece);
+        }
+    }
+    let index = kind.join(index, place)?.0;
+    let values = kinds.iter().zip(values).map(|(kind, pieces)| kind.join(pieces, place));
+    Ok((index, known, values.collect::<Result<_>>()?))
 }
 
 fn index_of(names: &[String], options: &PointsOptions, place: &str) -> Result<usize> {
@@ -152,11 +170,8 @@ fn index_of(names: &[String], options: &PointsOptions, place: &str) -> Result<us
 
 fn of_table(path: &Path, options: &PointsOptions) -> Result<Vec<Series>> {
     let place = path.display().to_string();
-    let table = table::read(path)?;
-    let schema = table.schema().clone();
-    let batches = table.collect_batches()?;
-    let whole = arrow_select::concat::concat_batches(&schema, &batches)
-        .map_err(|e| from_arrow(&place, e))?;
+    let whole = table::read_whole(path)?;
+    let schema = whole.schema();
     if whole.num_columns() == 2 && options.index.is_none() {
         return Ok(vec![Series::from_batch(&whole)?]);
     }

@@ -44,6 +44,9 @@ pub(super) struct PreparedInitial {
 
 pub(super) fn prepare_initial(name: &str, data: InitialData) -> Result<PreparedInitial> {
     let format = data.format();
+    if let InitialData::Json(bytes) | InitialData::Binary(bytes) = &data {
+        Array::check_stored(format_args!("initial dataset {name:?}"), bytes.len())?;
+    }
     let (data, entities) = match data {
         InitialData::Json(text) => {
             if let Err(e) = serde_json::from_slice::<serde::de::IgnoredAny>(&text) {

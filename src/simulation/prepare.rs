@@ -83,6 +83,10 @@ fn prepare_group(
                 got,
             ));
         }
+        for (part, array) in attribute.arrays() {
+            let place = format!("{dataset}/{}/{name}{part}", group.name);
+            Array::check_stored(place, array.data().len())?;
+        }
         attribute.check(format_args!("{dataset}/{}/{name}", group.name))?;
         if let Some(entities) = entities.filter(|n| *n != attribute.entities()) {
             let what = format!("{dataset}/{}/{name}", group.name);
@@ -198,4 +202,38 @@ fn range_of_f64(data: &[u8]) -> Option<(f64, f64)> {
         high = if x > high { x } else { high };
     }
     (low <= high).then_some((low, high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::update::Group;
+
+    /// Goal: an array that SQLite takes in no row is refused at once, by its dataset, group and attribute, whichever part of
+    /// the attribute it is; nothing is hashed, packed or copied before.
+    #[test]
+    fn an_array_that_no_row_holds_is_refused_by_name() {
+        let too_many = 1_000_000_000;
+        // Zeros that nobody touches take no memory.
+        let zeros = || Array::new(DType::U8, vec![too_many], vec![0; too_many]).unwrap();
+        let attributes = [
+            ("", Attribute::new(zeros())),
+            (".row_ptr", Attribute::new(Array::from_slice(&[0.5]))),
+            (".mask", Attribute::new(Array::from_slice(&[0.5]))),
+        ];
+        for (part, mut attribute) in attributes {
+            match part {
+                ".row_ptr" => attribute.row_ptr = Some(zeros()),
+                ".mask" => attribute.mask = Some(zeros()),
+                _ => {}
+            }
+            let group = Group { name: "roads".into(), attributes: vec![("x".into(), attribute)] };
+            let update = Update { dataset: "net".into(), data: vec![group], ..Update::default() };
+            let start = std::time::Instant::now();
+            let Err(error) = prepare(update) else { panic!("{part} was taken") };
+            assert!(error.to_string().starts_with(&format!("net/roads/x{part}: ")), "{error}");
+            assert!(error.to_string().contains("999934464 bytes, as SQLite"), "{error}");
+            assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+        }
+    }
 }

@@ -51,6 +51,16 @@ impl Attribute {
         }
     }
 
+    /// Its arrays, each with the part that it is: nothing for the data, `.row_ptr` and `.mask`.
+    pub(super) fn arrays(&self) -> impl Iterator<Item = (&'static str, &Array)> {
+        let parts = [
+            ("", Some(&self.data)),
+            (".row_ptr", self.row_ptr.as_ref()),
+            (".mask", self.mask.as_ref()),
+        ];
+        parts.into_iter().filter_map(|(part, array)| Some((part, array?)))
+    }
+
     /// Checks the shapes against each other.
     ///
     /// # Errors

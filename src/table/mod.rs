@@ -11,6 +11,7 @@ mod format;
 mod read;
 mod sql;
 mod text;
+mod whole;
 mod write;
 
 pub use batches::Batches;
@@ -18,5 +19,6 @@ pub(crate) use batches::from_arrow;
 pub(crate) use file_name::file_name;
 pub use format::Format;
 pub use read::read;
-pub use text::rows;
+pub use text::{rows, without_formula};
+pub(crate) use whole::read_whole;
 pub use write::{WriteOptions, Written, write};

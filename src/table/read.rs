@@ -1,5 +1,6 @@
 //! A table from a file that [`write`](super::write) made, or another program.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use arrow_array::RecordBatchReader;
@@ -12,7 +13,11 @@ use crate::error::{Error, Result};
 use crate::kernel::open_file;
 
 /// Rows of one batch.
-const BATCH_ROWS: usize = 65_536;
+pub(super) const BATCH_ROWS: usize = 65_536;
+/// The bytes around the footer of an Arrow file: its length before the last six.
+const ARROW_TAIL: u64 = 10;
+/// The most bytes of such a footer.
+const MOST_FOOTER: u64 = 256 << 20;
 
 /// Opens a Parquet or Arrow file as a table that streams. The format is what the file's ending says.
 ///
@@ -21,29 +26,58 @@ const BATCH_ROWS: usize = 65_536;
 /// be opened, [`Error::Corrupt`] if it is not what it says.
 pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
     let path = path.as_ref();
-    let format = Format::of_path(path);
     let what = path.display().to_string();
-    let damaged = |why: String| Error::Corrupt {
-        place: path.display().to_string(),
-        what: "the table".into(),
-        why,
-    };
-    match format {
+    match Format::of_path(path) {
         Some(Format::Parquet) => {
             let builder = ParquetRecordBatchReaderBuilder::try_new(open_file(path)?)
-                .map_err(|e| damaged(e.to_string()))?;
+                .map_err(|e| damaged(path, e.to_string()))?;
             // The reader itself forgets the table's own metadata.
             let schema = builder.schema().clone();
             let reader = builder.with_batch_size(BATCH_ROWS).build();
-            Ok(stream(what, schema, reader.map_err(|e| damaged(e.to_string()))?))
+            Ok(stream(what, schema, reader.map_err(|e| damaged(path, e.to_string()))?))
         }
         Some(Format::Arrow) => {
+            check_blocks(path)?;
             let reader = arrow_ipc::reader::FileReader::try_new_buffered(open_file(path)?, None)
-                .map_err(|e| damaged(e.to_string()))?;
+                .map_err(|e| damaged(path, e.to_string()))?;
             Ok(stream(what, reader.schema(), reader))
         }
         _ => Err(Error::invalid(what, "a .parquet or .arrow file", "another ending")),
     }
+}
+
+pub(super) fn damaged(path: &Path, why: impl Into<String>) -> Error {
+    Error::Corrupt { place: path.display().to_string(), what: "the table".into(), why: why.into() }
+}
+
+/// Looks whether the parts of an Arrow file lie in it: the reader takes memory for what the footer claims.
+fn check_blocks(path: &Path) -> Result<()> {
+    let mut file = open_file(path)?;
+    let bytes = file.metadata().map_err(|e| Error::io(path, "opening it", &e))?.len();
+    let mut read = |from: u64, most: u64| {
+        let mut part = Vec::new();
+        file.seek(SeekFrom::Start(from))
+            .and_then(|_| file.by_ref().take(most).read_to_end(&mut part))
+            .map_err(|e| Error::io(path, "reading it", &e))?;
+        Ok::<_, Error>(part)
+    };
+    let short = || damaged(path, "it ends too early");
+    let end = bytes.checked_sub(ARROW_TAIL).ok_or_else(short)?;
+    let tail = read(end, ARROW_TAIL)?;
+    let length = tail.first_chunk().map(|n| u64::from(u32::from_le_bytes(*n)));
+    let length = length.filter(|n| tail.ends_with(b"ARROW1") && *n <= MOST_FOOTER);
+    let length = length.ok_or_else(|| damaged(path, "it does not end as an Arrow file does"))?;
+    let footer = read(end.checked_sub(length).ok_or_else(short)?, length)?;
+    let footer = arrow_ipc::root_as_footer(&footer).map_err(|e| damaged(path, e.to_string()))?;
+    let blocks = footer.recordBatches().into_iter().chain(footer.dictionaries()).flatten();
+    for block in blocks {
+        let sizes = [block.offset(), i64::from(block.metaDataLength()), block.bodyLength()];
+        let whole = sizes.iter().try_fold(0u64, |sum, n| sum.checked_add(u64::try_from(*n).ok()?));
+        if sizes[1] < 8 || whole.is_none_or(|whole| whole > bytes) {
+            return Err(damaged(path, "a part of it is said to lie outside of it"));
+        }
+    }
+    Ok(())
 }
 
 fn stream(

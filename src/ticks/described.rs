@@ -2,7 +2,7 @@
 //! never written.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use super::tick::{Origins, Row, check_prices, check_symbol};
 use crate::error::{Error, Result};
 use crate::kernel::{Adoption, Database, ReadTx, open_file, temporary_beside};
 
+/// The most bytes of a day file, unpacked. All its ticks are in memory at once.
+const MAX_DAY_BYTES: u64 = 4 << 30;
+
 /// How the described file is known. It is opened for reading alone, so that nothing is taken over.
 static DESCRIBED: Adoption = Adoption { lineage: &LINEAGE, tables: &["ticks"], sql: "" };
 static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
@@ -24,23 +27,32 @@ pub(super) type Found = ([u8; 16], ByDay);
 
 /// Reads a day file.
 pub(super) fn read(path: &Path, origins: &Origins) -> Result<Found> {
+    read_within(path, origins, MAX_DAY_BYTES)
+}
+
+fn read_within(path: &Path, origins: &Origins, most: u64) -> Result<Found> {
     if path.extension().is_none_or(|extension| extension != "zst") {
-        return read_open(path, path, origins);
+        return read_open(path, path, origins, most);
     }
     let unpacked = temporary_beside(&std::env::temp_dir().join("siltstone-ticks.db"));
     let packed = open_file(path)?;
-    let unpack = || -> io::Result<()> {
-        let mut reader = zstd::stream::Decoder::new(packed)?;
-        io::copy(&mut reader, &mut File::create_new(&unpacked)?).map(drop)
+    let unpack = || -> io::Result<u64> {
+        let mut reader = zstd::stream::Decoder::new(packed)?.take(most + 1);
+        io::copy(&mut reader, &mut File::create_new(&unpacked)?)
     };
     let found = unpack()
         .map_err(|e| Error::io(path, "unpacking it", &e))
-        .and_then(|()| read_open(&unpacked, path, origins));
+        .and_then(|_| read_open(&unpacked, path, origins, most));
     let _ = fs::remove_file(&unpacked); // it may never have been made
     found
 }
 
-fn read_open(path: &Path, name: &Path, origins: &Origins) -> Result<Found> {
+fn read_open(path: &Path, name: &Path, origins: &Origins, most: u64) -> Result<Found> {
+    let bytes = fs::metadata(path).map_err(|e| Error::io(name, "opening it", &e))?.len();
+    if bytes > most {
+        let expected = format!("at most {most} bytes, unpacked");
+        return Err(Error::invalid(name.display().to_string(), expected, "more"));
+    }
     let db = Database::builder(path).adopt(ADOPTIONS).open_read_only()?;
     let rows = db.read(|tx| rows(tx, origins)).map_err(|error| match error {
         Error::Corrupt { what, why, .. } => {
@@ -105,4 +117,31 @@ fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Vec<(Arc<str>, Row)>> {
         let origin = origins.number(&text(6)?, "", 0)?;
         Ok((symbol, Row { time_ns, bid, ask, spread, origin }))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a packed file that would fill the disk is refused when it has unpacked to the limit, and nothing of it stays.
+    #[test]
+    fn a_packed_bomb_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticks_2024-01-02.db.zst");
+        let packed = zstd::encode_all(&vec![0; 8 << 20][..], 3).unwrap();
+        assert!(packed.len() < 4_096, "{}", packed.len());
+        fs::write(&path, packed).unwrap();
+        let left = || {
+            let there = fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+            let own = format!(".siltstone-ticks.db.partial-{}-", std::process::id());
+            there.filter(|e| e.file_name().to_string_lossy().starts_with(&own)).count()
+        };
+        let before = left();
+        let error = read_within(&path, &Origins::default(), 1 << 20).unwrap_err();
+        assert!(
+            error.to_string().contains("ticks_2024-01-02.db.zst: expected at most 1048576"),
+            "{error}"
+        );
+        assert!(left() <= before);
+    }
 }

@@ -11,13 +11,13 @@ use super::calendar::Day;
 use super::config::Duplicates;
 use super::day::{Days, day_of, entries, no_folder};
 use super::described;
-use super::json_days::read_rows;
+use super::json_days::{MAX_JSON_BYTES, read_rows};
 use super::merge::{Added, Rule};
 use super::spill::{by_day, runs};
 use super::tick::{Origins, Row};
 use super::write::{self, Arrived, DayBatch, Source};
 use crate::error::Result;
-use crate::kernel::{Durability, read_file};
+use crate::kernel::{Durability, read_whole};
 
 /// How deep folders are searched.
 const MAX_DEPTH: usize = 8;
@@ -212,7 +212,7 @@ impl Importer<'_> {
     /// Imports one file: how many ticks it has, and what became of them.
     fn file(&self, path: &Path) -> Result<(u64, Added)> {
         let (digest, days) = if path.extension().is_some_and(|e| e == "json") {
-            let text = read_file(path)?;
+            let text = read_whole(path, MAX_JSON_BYTES)?;
             let (symbols, rows) = read_rows(path, &text, &self.origins)?;
             (xxh3_128(&text).to_be_bytes(), by_day(runs(&symbols, &rows)))
         } else {

@@ -12,6 +12,9 @@ use super::tick::{Origins, Row, Tick, Ticks, check_prices, check_symbol};
 use crate::error::{Error, Result};
 use crate::kernel::{check_is_file, read_if_there, write_atomically};
 
+/// The most bytes of a JSON file of ticks.
+pub(super) const MAX_JSON_BYTES: u64 = 2 << 30;
+
 /// The folder of JSON files, and what waits to be written there.
 #[derive(Debug)]
 pub(super) struct JsonDays {
@@ -107,7 +110,7 @@ impl JsonDays {
     ) -> Result<u64> {
         let _waiting = self.lock(); // one writer at a time
         let path = self.path(symbol, day);
-        let there = match read_if_there(&path)? {
+        let there = match read_if_there(&path, MAX_JSON_BYTES)? {
             Some(text) => read_rows(&path, &text, origins)?.1,
             None => Vec::new(),
         };
@@ -128,7 +131,8 @@ impl JsonDays {
 
     /// Adds ticks to a file; a file that is not such a list is left as it is.
     fn append<'a>(&self, path: &Path, ticks: impl Iterator<Item = Tick<'a>>) -> Result<()> {
-        let mut text = read_if_there(path)?.unwrap_or_else(|| b"[]".to_vec());
+        let text = read_if_there(path, MAX_JSON_BYTES)?;
+        let mut text = text.unwrap_or_else(|| b"[]".to_vec());
         while text.last().is_some_and(u8::is_ascii_whitespace) {
             text.pop();
         }
@@ -159,7 +163,7 @@ impl JsonDays {
     ) -> Result<(Vec<Row>, u64)> {
         let waiting = self.lock();
         let path = self.path(symbol, day);
-        let mut rows = match read_if_there(&path)? {
+        let mut rows = match read_if_there(&path, MAX_JSON_BYTES)? {
             Some(text) => read_rows(&path, &text, origins)?.1,
             None => Vec::new(),
         };

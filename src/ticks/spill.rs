@@ -13,11 +13,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::calendar::Day;
 use super::day::entries;
 use super::json;
-use super::json_days::{read_rows, tick};
+use super::json_days::{MAX_JSON_BYTES, read_rows, tick};
 use super::tick::{Origin, Origins, Row};
 use super::write::Arrived;
 use crate::error::{Error, Result};
-use crate::kernel::{read_file, write_atomically};
+use crate::kernel::{read_whole, write_atomically};
 
 /// Writes ticks of one day to a new spill file.
 pub(super) fn save(
@@ -52,7 +52,7 @@ pub(super) type ByDay = Vec<(Day, Vec<Arrived>)>;
 
 /// The mark of a spill file, and its ticks by day and symbol.
 pub(super) fn load(path: &Path, origins: &Origins) -> Result<(i64, ByDay)> {
-    let text = read_file(path)?;
+    let text = read_whole(path, MAX_JSON_BYTES)?;
     let (symbols, rows) = read_rows(path, &text, origins)?;
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let mark = (xxh3_64(name) >> 1) as i64;

@@ -210,7 +210,7 @@ fn bits(stored: &Stored<'_>, n: usize) -> Result<Vec<u8>> {
 pub(crate) fn fit(array: &ArrayRef, most: usize) -> usize {
     let n = array.len().min(most);
     match array.data_type() {
-        DataType::FixedSizeBinary(size) => n.min((MOST_TEXT / *size as usize).max(1)),
+        DataType::FixedSizeBinary(size) => n.min((MOST_TEXT / (*size).max(1) as usize).max(1)),
         DataType::Utf8 => fit_texts(array.as_string::<i32>().value_offsets(), n),
         DataType::Binary => fit_texts(array.as_binary::<i32>().value_offsets(), n),
         _ => n,

@@ -23,6 +23,7 @@
 
 use super::item::Item;
 use super::{CHECKSUM, Form, checksum};
+use crate::array::Array;
 use crate::error::{Error, Result};
 
 const MAGIC: [u8; 4] = *b"SBUF";
@@ -127,15 +128,12 @@ buffers! {
 /// The bytes of these buffers.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a buffer of more than 1 GiB.
+/// [`Error::Invalid`] for more than [`Array::MAX_STORED_BYTES`].
 pub(crate) fn encode(buffers: &[Buffer<'_>], effort: Effort) -> Result<Vec<u8>> {
     assert!(buffers.len() <= MAX_BUFFERS, "a column has three buffers at most");
     let shapes: Vec<_> = buffers.iter().map(Buffer::shape).collect();
     let total: usize = shapes.iter().map(|(_, n, size)| n * size).sum();
-    if let Some((_, n, size)) = shapes.iter().find(|(_, n, size)| n * size > MAX_BYTES) {
-        let expected = format!("{MAX_BYTES} bytes at most");
-        return Err(Error::invalid("a block of a series", expected, (n * size).to_string()));
-    }
+    Array::check_stored("a block of a series", total)?;
     let mut out = Vec::with_capacity(HEAD + buffers.len() * ENTRY + total / 4 + CHECKSUM);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[VERSION, buffers.len() as u8, 0, 0]);

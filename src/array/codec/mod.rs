@@ -62,8 +62,9 @@ impl Codec {
     /// Every codec, in the order of the documentation.
     pub const ALL: [Codec; 5] = [Codec::Raw, Codec::Zstd, Codec::Lz4, Codec::Pco, Codec::Auto];
 
-    /// The largest array that is decoded, in bytes: 1 TiB. A shape that asks for more is damage.
-    pub const MAX_BYTES: u64 = 1 << 40;
+    /// The largest array that is decoded, in bytes: what SQLite takes as one row. A shape that asks for more is
+    /// damage, however few bytes are stored.
+    pub const MAX_BYTES: u64 = 1_000_000_000;
 
     /// The name, as it is typed: `raw`, `zstd`, `lz4`, `pco`, `auto`.
     pub fn name(self) -> &'static str {
@@ -183,7 +184,7 @@ fn decoded_size(dtype: DType, shape: &[usize]) -> Result<usize> {
         return Err(corrupt(what(), format!("its shape has {} dimensions", shape.len())));
     }
     byte_size(dtype, shape).filter(|size| *size as u64 <= Codec::MAX_BYTES).ok_or_else(|| {
-        corrupt(what(), format!("its shape {} asks for more than 1 TiB", shape_json(shape)))
+        corrupt(what(), format!("its shape {} asks for more than 10^9 bytes", shape_json(shape)))
     })
 }
 

@@ -27,13 +27,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::payload::Payload;
+use super::payload::{MOST_VALUES, Payload};
 use crate::array::{Array, DType};
 use machine::Machine;
 use unfold::Unfolding;
-
-/// The most values that one pickle may make.
-const MOST_VALUES: usize = 16 << 20;
 
 const ENDS_EARLY: &str = "it ends too early";
 const UNSOUND: &str = "its operations do not fit together";

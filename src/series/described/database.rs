@@ -16,6 +16,11 @@ use crate::series::data::Series;
 use crate::series::sqlite::LINEAGE;
 use crate::series::text::{Column, Field, index_by};
 
+/// The most points of a series, which are held as texts: some 4 GiB.
+const MOST_POINTS: u64 = 32 << 20;
+/// The most bytes of a text of metadata.
+const MOST_METADATA: usize = 16 << 20;
+
 /// How the described file is known. It is opened for reading alone, so that nothing is taken over.
 static DESCRIBED: Adoption =
     Adoption { lineage: &LINEAGE, tables: &["time_series_data", "time_series_metadata"], sql: "" };
@@ -62,6 +67,13 @@ fn one(tx: &ReadTx<'_>, key: &str, order: &str, notes: &mut Vec<String>) -> Resu
         Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
     })?;
     let (json, name) = row.unwrap_or_default();
+    if json.as_ref().is_some_and(|json| json.len() > MOST_METADATA) {
+        return Err(Error::invalid(
+            key,
+            format!("metadata of at most {MOST_METADATA} bytes"),
+            "more",
+        ));
+    }
     let known = match json.as_deref().map(serde_json::from_str::<Value>) {
         Some(Ok(Value::Object(known))) => beside(known, key)?,
         Some(_) => return Err(Error::invalid(key, "metadata that are JSON", "another text")),
@@ -77,6 +89,9 @@ fn one(tx: &ReadTx<'_>, key: &str, order: &str, notes: &mut Vec<String>) -> Resu
     let mut line = 0;
     tx.query(&sql, [key], |row| {
         line += 1;
+        if line > MOST_POINTS {
+            return Err(Error::invalid(key, format!("at most {MOST_POINTS} points"), "more"));
+        }
         let text = match row.get_ref(0)? {
             ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
             ValueRef::Integer(n) => n.to_string(),

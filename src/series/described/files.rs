@@ -13,6 +13,9 @@ use crate::kernel::open_file;
 /// How deep the layout goes: `DATASET_data/SIGNAL_data/SERIES.csv`.
 const MAX_DEPTH: usize = 3;
 
+/// The most bytes of a file of metadata.
+const METADATA_BYTES: u64 = 64 << 20;
+
 /// How much a reader takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -82,13 +85,26 @@ impl Files {
         }
     }
 
+    /// The text of a file of metadata, which become many times their text.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text).
+    pub(super) fn metadata(&mut self, name: &str) -> Result<Option<String>> {
+        self.text_within(name, METADATA_BYTES)
+    }
+
     /// The text of a file; `None` if there is none of that name.
     ///
     /// # Errors
     /// [`Error::Invalid`] for one that is greater than the limits, whatever size it claims; [`Error::Corrupt`] for one
     /// that is damaged or no UTF-8.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>> {
-        let limit = self.limits.file_bytes.min(self.limits.total_bytes - self.read_bytes);
+        self.text_within(name, self.limits.file_bytes)
+    }
+
+    fn text_within(&mut self, name: &str, most: u64) -> Result<Option<String>> {
+        let Limits { file_bytes, total_bytes, .. } = self.limits;
+        let limit = most.min(file_bytes).min(total_bytes - self.read_bytes);
         let place = self.place.join(Path::new(name).file_name().unwrap_or_default());
         let greater = || too_much(&place, format!("at most {limit} bytes"));
         let mut bytes = Vec::new();

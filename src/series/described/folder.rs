@@ -39,7 +39,7 @@ fn one(
     found: &mut Described,
 ) -> Result<LooseSeries> {
     let meta = format!("{stem}_meta.yaml");
-    let known = match files.text(&meta)? {
+    let known = match files.metadata(&meta)? {
         Some(text) => yaml::read(&text, &meta, &mut found.notes)?,
         None => Value::Null,
     };
@@ -50,11 +50,7 @@ fn one(
             Beside::default()
         }
     };
-    let table = table::read(files.place().join(name))?;
-    let schema = table.schema().clone();
-    let batches = table.collect_batches()?;
-    let whole = arrow_select::concat::concat_batches(&schema, &batches)
-        .map_err(|e| from_arrow("a series", e))?;
+    let whole = table::read_whole(files.place().join(name))?;
     let (index, known_index, values, column) = columns(&whole, &known, name)?;
     let (values, dtype) = as_dtype(values, known.values_dtype.as_deref())?;
     let series = Series::new(index, values)?.with_index_metadata(known_index).with_dtype(dtype);

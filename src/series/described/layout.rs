@@ -8,7 +8,9 @@ use super::{Described, DescribedDataset, DescribedSeries, DescribedSignal, LeftB
 use crate::error::{Error, Result};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexMetadata;
-use crate::series::text::{Column, Field, Kind, Row, Rows, detect, find_separator, index_by};
+use crate::series::text::{
+    Column, IndexLook, Kind, Look, Room, Row, Rows, find_separator, index_by, join, next_piece,
+};
 use crate::series::tree::{DatasetRecord, SignalRecord, parse_series_name};
 
 const YAML: &str = "_metadata.yaml";
@@ -18,13 +20,22 @@ const MAX_HEADER: usize = 8;
 /// Reads what is there.
 pub(super) fn read(mut files: Files) -> Result<Described> {
     let mut found = Described::default();
+    let mut first = None;
     let names = files.names();
     let tops = names.iter().filter(|name| !name.contains('/') && name.ends_with(YAML));
     for top in tops.cloned().collect::<Vec<_>>() {
         let stem = top.trim_end_matches(YAML);
-        let Some(Value::Object(known)) = document(&mut files, &top, &mut found)? else {
-            found.left_behind.push(LeftBehind::new(&top, "it holds no metadata"));
-            continue;
+        let known = match document(&mut files, &top, &mut found) {
+            Ok(Some(Value::Object(known))) => known,
+            Ok(_) => {
+                found.left_behind.push(LeftBehind::new(&top, "it holds no metadata"));
+                continue;
+            }
+            Err(error) => {
+                found.left_behind.push(LeftBehind::new(&top, &error));
+                first.get_or_insert(error);
+                continue;
+            }
         };
         let folder = format!("{stem}_data/");
         let dataset = match known.contains_key("time_series") {
@@ -32,9 +43,16 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
                 signals: signal(&mut files, known, &folder, &mut found).into_iter().collect(),
                 ..DescribedDataset::default()
             },
-            false => dataset(&mut files, (stem, known), &folder, &mut found)?,
+            false => {
+                let read = dataset(&mut files, (stem, known), &folder, &mut found);
+                let Some(dataset) = keep(&top, read, &mut found.left_behind) else { continue };
+                dataset
+            }
         };
         found.datasets.push(dataset);
+    }
+    if let (true, Some(error)) = (found.datasets.is_empty(), first) {
+        return Err(error);
     }
     if found.datasets.is_empty() && found.left_behind.is_empty() {
         let expected =
@@ -46,7 +64,7 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
 }
 
 fn document(files: &mut Files, name: &str, found: &mut Described) -> Result<Option<Value>> {
-    let text = files.text(name)?;
+    let text = files.metadata(name)?;
     text.map(|text| yaml::read(&text, name, &mut found.notes)).transpose()
 }
 
@@ -66,7 +84,8 @@ fn dataset(
         let Some(own) = own.filter(|own| !own.contains('/') && !listed.contains_key(*own)) else {
             continue;
         };
-        if let Some(value @ Value::Object(_)) = document(files, &name, found)? {
+        let read = document(files, &name, found);
+        if let Some(Some(value @ Value::Object(_))) = keep(&name, read, &mut found.left_behind) {
             let is_listed = listed.values().any(|known| known["name"] == value["name"]);
             if !is_listed {
                 listed.insert(own.to_owned(), value);
@@ -157,7 +176,6 @@ fn of_csv(
     let separator = find_separator(text).unwrap_or(',');
     let mut rows = Rows::new(text, separator).peekable();
     let header = rows.next();
-    let (mut index, mut values) = (Column::default(), Column::default());
     let is_data = |row: &Row<'_>| {
         let Some(first) = row.fields.first() else { return false };
         let one = Column { fields: vec![first.clone()], lines: vec![row.line] };
@@ -171,23 +189,51 @@ fn of_csv(
         }
         rows.next();
     }
-    for row in rows {
-        let line = row.line;
-        let Ok([first, second]) = <[Field<'_>; 2]>::try_from(row.fields) else {
-            return Err(super::super::text::bad_line(place, line, "two fields", "another number"));
-        };
-        index.fields.push(first);
-        index.lines.push(line);
-        values.fields.push(second);
-        values.lines.push(line);
-    }
     let mut known = known.clone();
     if known.name.is_none() && known.kind.is_empty() {
         let name = header.and_then(|row| row.fields.into_iter().next());
         known.name = name.map(|field| field.text.into_owned()).filter(|name| !name.is_empty());
     }
-    let (index, known) = index_by(&index, known, place)?;
-    let kind = dtype.and_then(Kind::of_dtype).unwrap_or_else(|| detect(&values, separator == ';'));
-    let (values, dtype) = kind.read(&values, place)?;
-    Ok(Series::new(index, values)?.with_index_metadata(known).with_dtype(dtype))
+    // Where nobody says what they are, the fields are looked at before they are read.
+    let mut kind = dtype.and_then(Kind::of_dtype);
+    let mut index_kind = None;
+    if kind.is_none() || known.kind.is_empty() {
+        let mut look = Look::new(separator == ';');
+        let mut index = IndexLook::new(known.time_zone.as_deref());
+        let mut first = rows.clone();
+        while let Some(columns) = next_piece(&mut first, 2, place)? {
+            look.add(&columns[1]);
+            if known.kind.is_empty() {
+                index.add(&columns[0], place)?;
+            }
+        }
+        kind.get_or_insert_with(|| look.kind());
+        if known.kind.is_empty() {
+            let (found, with) = index.kind(known.clone())?;
+            (index_kind, known) = (Some(found), with);
+        }
+    }
+    let kind = kind.expect("it was said, or found just now");
+    let (mut index, mut values) = (Vec::new(), Vec::new());
+    let (mut room, mut known_index) = (Room::of(place), known.clone());
+    let mut read_index = |column: &Column<'_>| match &index_kind {
+        Some(kind) => kind.read_piece(column, place),
+        None => {
+            let (array, with) = index_by(column, known.clone(), place)?;
+            known_index = with;
+            Ok(array)
+        }
+    };
+    while let Some(columns) = next_piece(&mut rows, 2, place)? {
+        index.push(read_index(&columns[0])?);
+        values.push(kind.read_piece(&columns[1], place)?);
+        room.take(&index[index.len() - 1])?;
+        room.take(&values[values.len() - 1])?;
+    }
+    if index.is_empty() {
+        index.push(read_index(&Column::default())?);
+    }
+    let index = join(&index, place)?;
+    let (values, dtype) = kind.join(values, place)?;
+    Ok(Series::new(index, values)?.with_index_metadata(known_index).with_dtype(dtype))
 }

@@ -13,18 +13,25 @@ use crate::error::{Error, Result};
 
 /// Deeper than any metadata; a text that nests deeper is refused.
 const MAX_DEPTH: usize = 64;
-/// The most values of one document, those that an alias repeats counted each time.
-const MAX_VALUES: usize = 50_000_000;
+/// What a value takes in memory beside its text, as a key too.
+const VALUE_BYTES: usize = 96;
+/// The bytes in memory that any document may become, those that an alias repeats counted each time;
+const SOME_BYTES: usize = 64 << 20;
+/// so many more for each byte of its text;
+const BYTES_A_BYTE: usize = 64;
+/// and no document more than these.
+const MOST_BYTES: usize = 1 << 30;
 
 /// Reads a document. `notes` gets the names of tags that were not read.
 ///
 /// # Errors
-/// [`Error::Corrupt`] for a text that is no YAML, nests too deep or repeats too much.
+/// [`Error::Corrupt`] for a text that is no YAML, nests too deep or would become too much.
 pub(super) fn read(text: &str, place: &str, notes: &mut Vec<String>) -> Result<Value> {
+    let bytes = text.len().saturating_mul(BYTES_A_BYTE).saturating_add(SOME_BYTES);
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
-        left: MAX_VALUES,
+        left: bytes.min(MOST_BYTES),
         place,
         notes,
     };
@@ -39,8 +46,9 @@ pub(super) fn read(text: &str, place: &str, notes: &mut Vec<String>) -> Result<V
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
-    /// What an anchor stands for, and how many values it is.
+    /// What an anchor stands for, and the bytes that it takes.
     anchors: HashMap<usize, (Value, usize)>,
+    /// The bytes that may still be taken.
     left: usize,
     place: &'a str,
     notes: &'a mut Vec<String>,
@@ -59,32 +67,42 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn spend(&mut self, values: usize) -> Result<()> {
-        let left = self.left.checked_sub(values);
-        self.left = left.ok_or_else(|| self.damaged("it holds too many values"))?;
+    fn spend(&mut self, bytes: usize) -> Result<()> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| self.damaged("it would become too large in memory"))?;
         Ok(())
     }
 
-    /// A value, and how many values it is made of.
+    /// The bytes of the object around a value that JSON does not have.
+    fn spend_wrapped(&mut self, is_wrapped: bool) -> Result<usize> {
+        let bytes = if is_wrapped { 5 * VALUE_BYTES } else { 0 };
+        self.spend(bytes)?;
+        Ok(bytes)
+    }
+
+    /// A value, and the bytes that it takes.
     fn node(&mut self, event: Event<'a>, depth: usize) -> Result<(Value, usize)> {
         if depth > MAX_DEPTH {
             return Err(self.damaged("it nests too deep"));
         }
-        self.spend(1)?;
+        self.spend(VALUE_BYTES)?;
         let (anchor, value, size) = match event {
             Event::Alias(anchor) => {
-                let known = self.anchors.get(&anchor).cloned();
-                let (value, size) = known.ok_or_else(|| self.damaged("an alias of nothing"))?;
+                let known = self.anchors.get(&anchor).map(|(_, size)| *size);
+                let size = known.ok_or_else(|| self.damaged("an alias of nothing"))?;
                 self.spend(size)?;
-                return Ok((value, size));
+                return Ok((self.anchors[&anchor].0.clone(), size));
             }
             Event::Scalar(text, style, anchor, tag) => {
+                self.spend(text.len())?;
                 let tag = tag.as_deref().map(tag_name);
                 let plain = style == ScalarStyle::Plain;
-                (anchor, self.scalar(&text, plain, tag.as_deref()), 1)
+                let value = self.scalar(&text, plain, tag.as_deref());
+                let wrapped = self.spend_wrapped(value.is_object())?;
+                (anchor, value, VALUE_BYTES + text.len() + wrapped)
             }
             Event::SequenceStart(anchor, tag) => {
-                let (mut items, mut size) = (Vec::new(), 1);
+                let (mut items, mut size) = (Vec::new(), VALUE_BYTES);
                 loop {
                     match self.next()? {
                         Event::SequenceEnd => break,
@@ -96,10 +114,11 @@ impl<'a> Reader<'a> {
                     }
                 }
                 let value = Value::Array(items);
+                size += self.spend_wrapped(tag.is_some())?;
                 (anchor, self.tagged(value, tag.as_deref().map(tag_name)), size)
             }
             Event::MappingStart(anchor, tag) => {
-                let (mut pairs, mut size) = (Vec::new(), 1);
+                let (mut pairs, mut size) = (Vec::new(), VALUE_BYTES);
                 loop {
                     let key = match self.next()? {
                         Event::MappingEnd => break,
@@ -110,11 +129,16 @@ impl<'a> Reader<'a> {
                     size += key.1 + value.1;
                     pairs.push((key.0, value.0));
                 }
+                let is_plain = pairs.iter().all(|(key, _)| key.is_string());
+                let lists = if is_plain { 0 } else { pairs.len() * VALUE_BYTES };
+                self.spend(lists)?;
+                size += lists + self.spend_wrapped(tag.is_some() || !is_plain)?;
                 (anchor, self.tagged(mapping(pairs), tag.as_deref().map(tag_name)), size)
             }
             _ => return Err(self.damaged("a value is missing")),
         };
         if anchor > 0 {
+            self.spend(size)?; // it is kept twice
             self.anchors.insert(anchor, (value.clone(), size));
         }
         Ok((value, size))
@@ -401,6 +425,28 @@ mod tests {
             let refused = read(text, "a test", &mut Vec::new());
             assert!(matches!(refused, Err(Error::Corrupt { .. })), "{:.40}: {refused:?}", text);
         }
+    }
+
+    /// Goal: a short text that repeats itself is refused by what it would take, before it takes it; one that repeats little,
+    /// or is long by itself, is read.
+    #[test]
+    fn what_a_text_may_become_is_counted_in_bytes() {
+        let word = "w".repeat(500);
+        let mut bomb = format!("a0: &a0 [{word}, {word}]\n");
+        for i in 1..6 {
+            bomb.push_str(&format!(
+                "a{i}: &a{i} [{}]\n",
+                vec![format!("*a{}", i - 1); 10].join(", ")
+            ));
+        }
+        assert!(bomb.len() < 2_000);
+        let refused = read(&bomb, "a test", &mut Vec::new()).unwrap_err();
+        assert!(refused.to_string().contains("too large in memory"), "{refused}");
+        let steps = "steps: &s [a, b, {c: d}]\n".to_owned();
+        let series: String = (0..1_000).map(|i| format!("s{i}: *s\n")).collect();
+        assert_eq!(parse(&(steps + &series)).0["s999"][2]["c"], "d");
+        let long = "- 1\n".repeat(1_000_000);
+        assert_eq!(parse(&long).0[999_999], 1);
     }
 
     /// Goal: what is written is read as the same, whatever the texts look like.

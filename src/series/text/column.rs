@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
 use arrow_schema::{DataType, TimeUnit};
@@ -98,6 +99,41 @@ impl Kind {
         column: &Column<'_>,
         place: &str,
     ) -> Result<(ArrayRef, Option<String>)> {
+        self.join(vec![self.read_piece(column, place)?], place)
+    }
+
+    /// The array of pieces that were read one after another, and the dtype of its values.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for more than one array holds.
+    pub(in crate::series) fn join(
+        &self,
+        pieces: Vec<ArrayRef>,
+        place: &str,
+    ) -> Result<(ArrayRef, Option<String>)> {
+        let array = match &pieces[..] {
+            [] => self.read_piece(&Column::default(), place)?,
+            _ => join(&pieces, place)?,
+        };
+        drop(pieces);
+        if self.dtype.as_deref() == Some("category") {
+            let texts: Vec<Option<&str>> = array.as_string::<i32>().iter().collect();
+            let (dtype, codes) = category_dtype(&texts);
+            let codes = PrimitiveArray::<Int32Type>::from(codes);
+            return Ok((Arc::new(codes), Some(dtype)));
+        }
+        Ok((array, self.dtype.clone()))
+    }
+
+    /// The array of some of the texts of a column; for categories the texts, which are numbered when all are known.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(in crate::series) fn read_piece(
+        &self,
+        column: &Column<'_>,
+        place: &str,
+    ) -> Result<ArrayRef> {
         use DataType as T;
         let array: ArrayRef = match &self.data_type {
             T::Float64 => self.numbers::<Float64Type>(column, place, "a number")?,
@@ -131,19 +167,13 @@ impl Kind {
                 let items = self.times(column, place, ("a time span", &ns, *unit))?;
                 durations(*unit, items)
             }
-            T::Utf8 if self.dtype.as_deref() == Some("category") => {
-                let texts: Vec<Option<&str>> = texts_of(column);
-                let (dtype, codes) = category_dtype(&texts);
-                let codes = PrimitiveArray::<Int32Type>::from(codes);
-                return Ok((Arc::new(codes), Some(dtype)));
-            }
             T::Utf8 => Arc::new(StringArray::from(texts_of(column))),
             other => {
                 let expected = "numbers, booleans, texts, times or time spans";
                 return Err(Error::invalid(place, expected, other.to_string()));
             }
         };
-        Ok((array, self.dtype.clone()))
+        Ok(array)
     }
 
     fn numbers<T: ArrowPrimitiveType>(
@@ -252,40 +282,84 @@ fn boolean(text: &str) -> Option<bool> {
     is("false").then_some(false)
 }
 
+/// Arrays behind each other.
+pub(in crate::series) fn join(pieces: &[ArrayRef], place: &str) -> Result<ArrayRef> {
+    let pieces: Vec<&dyn arrow_array::Array> = pieces.iter().map(AsRef::as_ref).collect();
+    arrow_select::concat::concat(&pieces).map_err(|e| crate::table::from_arrow(place, e))
+}
+
 /// What the texts of a column look like: integers stay integers, then floats, booleans, and else texts.
 pub(in crate::series) fn detect(column: &Column<'_>, decimal_comma: bool) -> Kind {
-    let present = || {
-        let texts = column.fields.iter().map(|field| (field.quoted, field.text.trim()));
-        texts.filter(|(quoted, text)| *quoted || !is_missing(text))
-    };
-    let all = |test: &dyn Fn(&str) -> bool| present().all(|(quoted, text)| !quoted && test(text));
-    let some_missing = column.fields.iter().any(|field| is_missing(field.text.trim()));
-    let missing = if some_missing { Missing::Null } else { Missing::Refused };
-    // `007` is a number of something, and would not come back as it was written.
-    let plain = |text: &str| {
-        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-        !(digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit())
-    };
-    let number = |text: &str| {
-        let point = text.replacen(',', ".", usize::from(decimal_comma));
-        plain(text) && point.parse::<f64>().is_ok()
-    };
-    if present().next().is_none() {
-        return Kind::new(DataType::Float64, Missing::Nan);
+    let mut look = Look::new(decimal_comma);
+    look.add(column);
+    look.kind()
+}
+
+/// What the texts of a column look like, as far as they were looked at.
+#[derive(Debug, Clone)]
+pub(in crate::series) struct Look {
+    decimal_comma: bool,
+    any: bool,
+    some_missing: bool,
+    i64s: bool,
+    u64s: bool,
+    numbers: bool,
+    booleans: bool,
+}
+
+impl Look {
+    /// Of no text yet.
+    pub(in crate::series) fn new(decimal_comma: bool) -> Self {
+        Look {
+            decimal_comma,
+            any: false,
+            some_missing: false,
+            i64s: true,
+            u64s: true,
+            numbers: true,
+            booleans: true,
+        }
     }
-    if all(&|text| plain(text) && text.parse::<i64>().is_ok()) {
-        return Kind::new(DataType::Int64, missing);
+
+    /// Looks at some more.
+    pub(in crate::series) fn add(&mut self, column: &Column<'_>) {
+        for field in &column.fields {
+            let text = field.text.trim();
+            self.some_missing |= is_missing(text);
+            if !field.quoted && is_missing(text) {
+                continue;
+            }
+            self.any = true;
+            // `007` is a number of something, and would not come back as it was written.
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            let digits = digits.as_bytes();
+            let is_plain = !(digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit());
+            let is_plain = is_plain && !field.quoted;
+            self.i64s = self.i64s && is_plain && text.parse::<i64>().is_ok();
+            self.u64s = self.u64s && is_plain && text.parse::<u64>().is_ok();
+            self.numbers = self.numbers && is_plain && {
+                let point = text.replacen(',', ".", usize::from(self.decimal_comma));
+                point.parse::<f64>().is_ok()
+            };
+            self.booleans = self.booleans && !field.quoted && boolean(text).is_some();
+        }
     }
-    if all(&|text| plain(text) && text.parse::<u64>().is_ok()) {
-        return Kind::new(DataType::UInt64, missing);
+
+    /// What they are.
+    pub(in crate::series) fn kind(&self) -> Kind {
+        let missing = if self.some_missing { Missing::Null } else { Missing::Refused };
+        let decimal_comma = self.decimal_comma;
+        match self {
+            Look { any: false, .. } => Kind::new(DataType::Float64, Missing::Nan),
+            Look { i64s: true, .. } => Kind::new(DataType::Int64, missing),
+            Look { u64s: true, .. } => Kind::new(DataType::UInt64, missing),
+            Look { numbers: true, .. } => {
+                Kind { decimal_comma, ..Kind::new(DataType::Float64, Missing::Nan) }
+            }
+            Look { booleans: true, .. } => Kind::new(DataType::Boolean, missing),
+            _ => Kind::new(DataType::Utf8, Missing::Null),
+        }
     }
-    if all(&number) {
-        return Kind { decimal_comma, ..Kind::new(DataType::Float64, Missing::Nan) };
-    }
-    if all(&|text| boolean(text).is_some()) {
-        return Kind::new(DataType::Boolean, missing);
-    }
-    Kind::new(DataType::Utf8, Missing::Null)
 }
 
 /// The parts of a second that a unit counts.

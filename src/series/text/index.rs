@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int32Array, StringArray, UInt8Array};
 use arrow_schema::{DataType, TimeUnit};
 use serde_json::{Value, json};
 
-use super::column::{Column, Kind, Missing, detect, texts_of};
+use super::column::{Column, Kind, Look, Missing, detect};
 use crate::error::{Error, Result};
 use crate::series::index::IndexMetadata;
 
@@ -41,7 +41,10 @@ pub(in crate::series) fn index_by(
         "Float64Index" => Kind::new(DataType::Float64, Missing::Nan),
         "CategoricalIndex" => return categories(column, known, place),
         "" => {
-            return Ok(detect_index(column, known.time_zone.clone().as_deref(), place)?.with(known));
+            let mut look = IndexLook::new(known.time_zone.as_deref());
+            look.add(column, place)?;
+            let (kind, known) = look.kind(known)?;
+            return Ok((kind.read(column, place)?.0, known));
         }
         // Periods and intervals are kept as the texts that they are.
         "PeriodIndex" | "IntervalIndex" | "MultiIndex" => Kind::new(DataType::Utf8, Missing::Null),
@@ -107,69 +110,75 @@ fn categories(
     Ok((Arc::new(Int32Array::from(codes)), known))
 }
 
-/// An index of what its texts look like.
-pub(in crate::series) struct Detected {
-    array: ArrayRef,
-    known: IndexMetadata,
+/// The texts of an index that decide whether it is one of times.
+const HEAD: usize = 20;
+
+/// What the texts of an index look like, as far as they were looked at: integers, floats, times (of a zone where they say no
+/// offset), time spans, texts.
+pub(in crate::series) struct IndexLook<'a> {
+    zone: Option<String>,
+    head: Column<'a>,
+    all: Look,
 }
 
-impl Detected {
-    /// The index, and its metadata with what was known before.
-    pub(in crate::series) fn with(self, known: IndexMetadata) -> (ArrayRef, IndexMetadata) {
-        let name = known.name.or(self.known.name);
-        (self.array, IndexMetadata { name, ..self.known })
+impl<'a> IndexLook<'a> {
+    /// Of no text yet.
+    pub(in crate::series) fn new(zone: Option<&str>) -> Self {
+        let zone = zone.map(str::to_owned);
+        IndexLook { zone, head: Column::default(), all: Look::new(false) }
     }
-}
 
-/// The index that texts look like: integers, floats, times (of this zone where they say no offset), time spans, texts.
-///
-/// # Errors
-/// [`Error::Invalid`] for a missing index value, naming its line; for a text that is no time where the first texts are.
-pub(in crate::series) fn detect_index(
-    column: &Column<'_>,
-    zone: Option<&str>,
-    place: &str,
-) -> Result<Detected> {
-    for (field, line) in column.fields.iter().zip(&column.lines) {
-        if field.is_missing() {
-            return Err(super::bad_line(place, *line, "a value of the index", ""));
+    /// Looks at some more.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a missing index value, naming its line.
+    pub(in crate::series) fn add(&mut self, column: &Column<'a>, place: &str) -> Result<()> {
+        for (field, line) in column.fields.iter().zip(&column.lines) {
+            if field.is_missing() {
+                return Err(super::bad_line(place, *line, "a value of the index", ""));
+            }
+            if self.head.fields.len() < HEAD {
+                self.head.fields.push(field.clone());
+                self.head.lines.push(*line);
+            }
         }
+        self.all.add(column);
+        Ok(())
     }
-    let made = |kind: &str, array: ArrayRef, zone: Option<String>| {
-        let known =
-            IndexMetadata { kind: kind.into(), time_zone: zone, ..IndexMetadata::default() };
-        Ok(Detected { array, known })
-    };
-    let head = Column {
-        fields: column.fields.iter().take(20).cloned().collect(),
-        lines: column.lines.iter().take(20).copied().collect(),
-    };
-    let kind = detect(&head, false);
-    if zone.is_none() && matches!(kind.data_type, DataType::Int64 | DataType::Float64) {
+
+    /// What they are, and the metadata of such an index, with what was known before.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a zone that nobody knows.
+    pub(in crate::series) fn kind(&self, known: IndexMetadata) -> Result<(Kind, IndexMetadata)> {
+        let made = |kind: &str, read: Kind, zone: Option<String>| {
+            let found =
+                IndexMetadata { kind: kind.into(), time_zone: zone, ..IndexMetadata::default() };
+            Ok((read, IndexMetadata { name: known.name.clone(), ..found }))
+        };
+        let number = |kind: &Kind| matches!(kind.data_type, DataType::Int64 | DataType::Float64);
         // A later text may be of another kind: `1`, `2`, `2.5`.
-        let kind = detect(column, false);
-        if matches!(kind.data_type, DataType::Int64 | DataType::Float64) {
-            return made("Index", kind.read(column, place)?.0, None);
+        if self.zone.is_none() && number(&detect(&self.head, false)) && number(&self.all.kind()) {
+            return made("Index", self.all.kind(), None);
         }
+        let clock = crate::series::process::Clock::of(self.zone.as_deref())?;
+        let head = &self.head.fields;
+        let all = |test: &dyn Fn(&str) -> bool| {
+            !head.is_empty() && head.iter().all(|field| test(&field.text))
+        };
+        if all(&|text| clock.read_ns(text).is_ok()) {
+            // Each says its own offset, or it is of the zone that was given.
+            let own = || all(&has_offset).then(|| "UTC".to_owned());
+            let zone = self.zone.clone().or_else(own);
+            let unit = DataType::Timestamp(TimeUnit::Nanosecond, zone.as_deref().map(Arc::from));
+            return made("DatetimeIndex", Kind::new(unit, Missing::Refused), zone);
+        }
+        if all(&|text| crate::series::process::parse_timespan(text).is_ok()) {
+            let span = DataType::Duration(TimeUnit::Nanosecond);
+            return made("TimedeltaIndex", Kind::new(span, Missing::Refused), None);
+        }
+        made("Index", Kind::new(DataType::Utf8, Missing::Null), None)
     }
-    let clock = crate::series::process::Clock::of(zone)?;
-    let is_time = |field: &super::Field<'_>| clock.read_ns(&field.text).is_ok();
-    if !head.fields.is_empty() && head.fields.iter().all(is_time) {
-        let offset = |field: &super::Field<'_>| has_offset(&field.text);
-        let zone = zone.map(str::to_owned).or_else(|| {
-            head.fields.iter().all(offset).then(|| "UTC".to_owned()) // each says its own
-        });
-        let unit = DataType::Timestamp(TimeUnit::Nanosecond, zone.as_deref().map(Arc::from));
-        let array = Kind::new(unit, Missing::Refused).read(column, place)?.0;
-        return made("DatetimeIndex", array, zone);
-    }
-    let is_span =
-        |field: &super::Field<'_>| crate::series::process::parse_timespan(&field.text).is_ok();
-    if !head.fields.is_empty() && head.fields.iter().all(is_span) {
-        let span = Kind::new(DataType::Duration(TimeUnit::Nanosecond), Missing::Refused);
-        return made("TimedeltaIndex", span.read(column, place)?.0, None);
-    }
-    made("Index", Arc::new(StringArray::from(texts_of(column))), None)
 }
 
 /// Whether a time says its offset from UTC.

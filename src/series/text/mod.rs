@@ -7,11 +7,41 @@ mod column;
 mod index;
 mod scan;
 
-pub(super) use column::{Column, Kind, Missing, detect, per_second};
-pub(super) use index::{category_dtype, detect_index, index_by, zone_name};
-pub(super) use scan::{Field, Row, Rows, find_separator};
+pub(super) use column::{Column, Kind, Look, Missing, join, per_second};
+pub(super) use index::{IndexLook, category_dtype, index_by, zone_name};
+pub(super) use scan::{Field, Row, Rows, find_separator, next_piece};
 
-use crate::error::Error;
+use arrow_array::ArrayRef;
+
+use crate::error::{Error, Result};
+
+/// The most bytes that the series of one text take in memory.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// What the series of a text may still take.
+pub(super) struct Room<'a> {
+    place: &'a str,
+    left: u64,
+}
+
+impl<'a> Room<'a> {
+    pub(super) fn of(place: &'a str) -> Self {
+        Room { place, left: MOST_BYTES }
+    }
+
+    /// Counts an array.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is too much.
+    pub(super) fn take(&mut self, array: &ArrayRef) -> Result<()> {
+        let left = self.left.checked_sub(array.get_array_memory_size() as u64);
+        self.left = left.ok_or_else(|| {
+            let expected = format!("series of at most {MOST_BYTES} bytes in memory");
+            Error::invalid(self.place, expected, "more")
+        })?;
+        Ok(())
+    }
+}
 
 /// What a line of a text is, for a message.
 pub(super) fn bad_line(place: &str, line: u64, expected: &str, got: &str) -> Error {

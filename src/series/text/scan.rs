@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::column::Column;
+use crate::error::Result;
+
 /// A field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::series) struct Field<'a> {
@@ -119,6 +122,32 @@ impl<'a> Iterator for Rows<'a> {
             }
         }
     }
+}
+
+/// The most records whose fields are held as texts at a time: each takes many times what it becomes.
+const PIECE_ROWS: usize = 65_536;
+
+/// The columns of the next records, `width` fields each; `None` behind the last.
+///
+/// # Errors
+/// [`Error::Invalid`], naming `place` and the line, for a record of another number of fields.
+pub(in crate::series) fn next_piece<'a>(
+    rows: &mut impl Iterator<Item = Row<'a>>,
+    width: usize,
+    place: &str,
+) -> Result<Option<Vec<Column<'a>>>> {
+    let mut columns = vec![Column::default(); width];
+    for row in rows.take(PIECE_ROWS) {
+        if row.fields.len() != width {
+            let (expected, got) = (format!("{width} fields"), row.fields.len().to_string());
+            return Err(super::bad_line(place, row.line, &expected, &got));
+        }
+        for (column, field) in columns.iter_mut().zip(row.fields) {
+            column.fields.push(field);
+            column.lines.push(row.line);
+        }
+    }
+    Ok(columns.first().is_some_and(|column| !column.lines.is_empty()).then_some(columns))
 }
 
 /// The separator of a text: the one by which its first records have the same number of fields, two or more.

@@ -15,7 +15,7 @@ use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::read_if_there;
 use crate::simulation::database::SimulationDatabase;
-use crate::simulation::import::{ImportOptions, ImportReport, import};
+use crate::simulation::import::{ImportOptions, ImportReport, Malformed, import};
 use crate::simulation::json::Schema;
 use crate::simulation::update::{Attribute, Group, Update};
 use crate::table::{self, Batches, Format};
@@ -31,7 +31,9 @@ const CHUNK_UPDATES: usize = 256;
 ///
 /// # Errors
 /// [`Error::Invalid`] for a folder without such tables, or a table without the metadata that say
-/// what it holds; [`Error::Corrupt`] for a damaged file; [`Error::Io`]. What was stored stays.
+/// what it holds; [`Error::Corrupt`] for a damaged file; [`Error::Io`]: all tables are opened before anything is stored,
+/// since an update is in several. A dataset whose tables turn out to be damaged further on is named in the report, and the
+/// others go on.
 pub fn import_tables(
     db: &SimulationDatabase,
     folder: impl AsRef<Path>,
@@ -51,7 +53,7 @@ pub fn import_tables(
         return Err(Error::invalid(folder.display().to_string(), expected, "none"));
     }
     let attributes = folder.join("attributes.json");
-    let schema = match read_if_there(&attributes)? {
+    let schema = match read_if_there(&attributes, Schema::MAX_BYTES)? {
         Some(text) => Schema::parse(&text)?,
         None => Schema::default(),
     };
@@ -62,9 +64,16 @@ pub fn import_tables(
     let mut done = 0;
     progress(0, all)?;
     for (dataset, mut tables) in datasets {
-        import_dataset(db, &dataset, &mut tables, &stored, &mut report, &mut || {
-            progress(done, all)
-        })?;
+        let mut beat = || progress(done, all);
+        let read = import_dataset(db, &dataset, &mut tables, &stored, &mut report, &mut beat);
+        if let Err(error) = read {
+            if !error.concerns(folder) {
+                return Err(error);
+            }
+            // What was stored of it stays; the other datasets go on.
+            let why = format!("the rest of dataset {dataset:?}: {error}");
+            report.malformed.push(Malformed { path: folder.to_owned(), why });
+        }
         done += tables.len() as u64;
         progress(done, all)?;
     }

@@ -72,7 +72,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read(settings: &Settings, name: String, path: &Path) -> Result<InitialFile> {
-    let bytes = read_file(path)?;
+    let bytes = crate::kernel::read_whole(path, crate::Array::MAX_STORED_BYTES as u64)?;
     if path.extension().is_none_or(|ending| ending != "json") {
         return Ok(InitialFile { name, data: InitialData::Binary(bytes), parsed: None });
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{ImportReport, InitialFiles, Malformed, list, read_file};
+use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::difference::{Conflict, difference_as_json};
@@ -10,9 +11,6 @@ use crate::simulation::initial::InitialData;
 use crate::simulation::json::{
     BINARY_ENDING, Initial, InitialName, Schema, parse_initial, parse_initial_file_name,
 };
-
-/// The most bytes that SQLite takes as one value.
-const MAX_BYTES: usize = 1_000_000_000;
 
 /// Imports the datasets of a folder: `<dataset>.json`, and files with any other ending as bytes.
 pub(super) fn import_initial(
@@ -74,10 +72,7 @@ fn read_initial(
     is_json: bool,
     schema: &Schema,
 ) -> Result<InitialData, String> {
-    let bytes = read_file(path)?;
-    if bytes.len() >= MAX_BYTES {
-        return Err(format!("it has {} bytes, and less than {MAX_BYTES} can be kept", bytes.len()));
-    }
+    let bytes = read_file(path, Array::MAX_STORED_BYTES as u64)?;
     if !is_json {
         return Ok(InitialData::Binary(bytes));
     }

@@ -13,6 +13,7 @@ use super::difference::Conflict;
 use super::json::Schema;
 use super::results::FilePattern;
 use crate::error::{Error, Result};
+use crate::kernel::read_whole;
 
 /// What to import, and how.
 #[derive(Debug, Clone, Default)]
@@ -124,11 +125,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The bytes of a file, or why they cannot be had. A pipe is refused: nobody may ever write into it.
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let unreadable = |e: std::io::Error| format!("it cannot be read: {e}");
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("it is no file".into());
-    }
-    std::fs::read(path).map_err(unreadable)
+/// The bytes of a file, or why they cannot be had.
+fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    read_whole(path, most).map_err(|error| error.to_string())
 }

@@ -12,12 +12,17 @@ use crate::simulation::json::{Schema, parse_file_name, parse_update};
 use crate::simulation::prepare::Prepared;
 use crate::simulation::update::Update;
 
-/// Files that one worker takes at a time, and that one transaction stores.
+/// Files that one worker takes at a time, and that one transaction stores;
 const CHUNK_FILES: usize = 32;
+/// fewer of large ones: their bytes.
+const CHUNK_BYTES: u64 = 32 << 20;
+/// The most bytes of one file.
+pub(in crate::simulation) const MAX_UPDATE_BYTES: u64 = 256 << 20;
 
 struct File {
     path: PathBuf,
     key: Identity,
+    bytes: u64,
 }
 
 /// What a worker made of a file: its updates, or why there are none.
@@ -49,7 +54,7 @@ pub(super) fn import_updates(
         n => n,
     };
     let known = db.keys()?;
-    let chunks: Vec<&[File]> = files.chunks(CHUNK_FILES).collect();
+    let chunks = chunks(&files);
     let all = files.len() as u64;
     let mut done = 0;
     let mut storing = Storing { db, schema, report, taken: HashSet::new() };
@@ -69,6 +74,23 @@ pub(super) fn import_updates(
     )
 }
 
+/// Files that are read, and stored, together.
+fn chunks(files: &[File]) -> Vec<&[File]> {
+    let (mut chunks, mut rest) = (Vec::new(), files);
+    while !rest.is_empty() {
+        let mut bytes = 0u64;
+        let fits = |file: &&File| {
+            bytes = bytes.saturating_add(file.bytes);
+            bytes <= CHUNK_BYTES
+        };
+        let n = rest.iter().take(CHUNK_FILES).take_while(fits).count().max(1);
+        let (chunk, others) = rest.split_at(n);
+        chunks.push(chunk);
+        rest = others;
+    }
+    chunks
+}
+
 fn list_updates(
     folder: &std::path::Path,
     options: &ImportOptions,
@@ -81,7 +103,11 @@ fn list_updates(
     let mut files = Vec::new();
     for path in list(folder)? {
         match path.file_name().and_then(|name| name.to_str()).and_then(parse) {
-            Some(key) => files.push(File { path, key }),
+            Some(key) => {
+                // One that cannot be looked at is named when it is read.
+                let bytes = std::fs::metadata(&path).map_or(0, |known| known.len());
+                files.push(File { path, key, bytes });
+            }
             None => report.other_files += 1,
         }
     }
@@ -115,7 +141,7 @@ fn read_updates<'a>(
 
 /// The updates of a file, or why it holds none.
 fn parse(file: &File, schema: &Schema, bytes: &mut u64) -> Result<Vec<Update>, String> {
-    let text = read_file(&file.path)?;
+    let text = read_file(&file.path, MAX_UPDATE_BYTES)?;
     let (timestamp, iteration, name) = &file.key;
     let parts = parse_update(&text, name, schema).map_err(|error| error.to_string())?;
     *bytes = text.len() as u64;
@@ -184,8 +210,9 @@ impl Storing<'_> {
         if !batch.is_empty() {
             match self.db.store_prepared(batch) {
                 Ok(stored) => self.report.updates += stored.len() as u64,
-                // Somebody else stored one of them meanwhile, and so nothing of the batch is: singly.
-                Err(Error::Exists { .. }) => {
+                // Somebody else stored one of them meanwhile, or one is of another form than those before it (ragged
+                // where they are not). Nothing of the batch is stored: singly, so that the others are.
+                Err(Error::Exists { .. } | Error::Invalid { .. }) => {
                     owners.into_iter().try_for_each(|(file, place)| self.again(file, &place))?;
                 }
                 Err(error) => return Err(error),
@@ -222,10 +249,14 @@ impl Storing<'_> {
         };
         match compare(self.db, place, &update, self.schema) {
             Some(why) => self.known(file, place, why),
-            None => {
-                self.db.store(update)?;
-                self.report.updates += 1;
-            }
+            None => match self.db.store(update) {
+                Ok(_) => self.report.updates += 1,
+                Err(error @ Error::Invalid { .. }) => {
+                    let (path, why) = (file.path.clone(), error.to_string());
+                    self.report.malformed.push(Malformed { path, why });
+                }
+                Err(error) => return Err(error),
+            },
         }
         Ok(())
     }
@@ -245,7 +276,7 @@ mod tests {
             let path = folder.path().join(format!("t{timestamp}_0_net.json"));
             let text = format!(r#"{{"net":{{"g":{{"id":[1],"x":[{value:?}]}}}}}}"#);
             std::fs::write(&path, text).unwrap();
-            File { path, key: (timestamp, 0, "net".into()) }
+            File { path, key: (timestamp, 0, "net".into()), bytes: 0 }
         };
         let files = [file(0, 0.5), file(1, 1.5), file(2, 2.5)];
         let chunk = files.iter().map(|file| read_updates(&db, file, &schema, &HashSet::new()));
@@ -264,5 +295,38 @@ mod tests {
         assert_eq!(report.conflicts[0].source, files[2].path);
         assert!(report.conflicts[0].why.contains("g/x differ"), "{:?}", report.conflicts);
         assert_eq!(db.timestamps("net").unwrap(), [0, 1, 2]);
+    }
+
+    /// Goal: one file whose attribute is ragged where those of all others are not is named, and the others are imported, be
+    /// they read together with it or not.
+    #[test]
+    fn one_odd_file_stops_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let updates = folder.path().join("updates");
+        std::fs::create_dir(&updates).unwrap();
+        for timestamp in 0..100 {
+            let x = if timestamp == 47 { "[[1.5, 2.5]]" } else { "[1.5]" };
+            let text = format!(r#"{{"net":{{"g":{{"id":[1],"x":{x}}}}}}}"#);
+            std::fs::write(updates.join(format!("t{timestamp}_0_net.json")), text).unwrap();
+        }
+        let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+        let options = ImportOptions { updates_dir: Some(updates), ..ImportOptions::default() };
+        let report = super::super::import(&db, &options, |_, _| Ok(())).unwrap();
+        assert_eq!((report.updates, report.malformed.len()), (99, 1), "{report:?}");
+        let odd = &report.malformed[0];
+        assert!(odd.path.ends_with("t47_0_net.json") && odd.why.contains("net/g/x"), "{odd:?}");
+        assert_eq!(db.timestamps("net").unwrap().len(), 99);
+        let again = super::super::import(&db, &options, |_, _| Ok(())).unwrap();
+        assert_eq!((again.updates, again.skipped, again.malformed.len()), (0, 99, 1), "{again:?}");
+    }
+
+    /// Goal: large files are read and stored by themselves, small ones together: what waits is bounded by its bytes.
+    #[test]
+    fn large_files_are_not_gathered() {
+        let file = |bytes| File { path: PathBuf::new(), key: (0, 0, String::new()), bytes };
+        let files: Vec<File> =
+            [1 << 10; 40].into_iter().chain([20 << 20, 20 << 20, 100 << 20, 1]).map(file).collect();
+        let counts: Vec<usize> = chunks(&files).iter().map(|chunk| chunk.len()).collect();
+        assert_eq!(counts, [32, 9, 1, 1, 1]);
     }
 }

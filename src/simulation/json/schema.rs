@@ -59,12 +59,20 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// The most bytes of a JSON list of specifications: 64 MiB.
+    pub const MAX_BYTES: u64 = 64 << 20;
+
     /// Reads the JSON list of specifications.
     ///
     /// # Errors
+    /// [`Error::Invalid`] for a text of more than [`MAX_BYTES`](Self::MAX_BYTES).
     /// [`Error::Corrupt`] if the text is no JSON, [`Error::Invalid`] for another content, two
     /// specifications of one name or a unit shape with a zero.
     pub fn parse(text: &[u8]) -> Result<Self> {
+        if text.len() as u64 > Self::MAX_BYTES {
+            let expected = format!("at most {} bytes", Self::MAX_BYTES);
+            return Err(Error::invalid("attribute schema", expected, text.len().to_string()));
+        }
         let specs: Vec<AttributeSpec> = serde_json::from_slice(text).map_err(|e| {
             if e.is_data() {
                 let expected = "a list of {name, py_type, unit_shape, csr, enum_name}";

@@ -123,7 +123,7 @@ impl Source {
                 // Looked for in the list: a dataset's name is no way out of the folder.
                 let found = json_files(folder)?.into_iter().find(|(name, _)| name == dataset);
                 let Some((_, path)) = found else { return Ok(Opening::None) };
-                let text = read_file(&path)?;
+                let text = crate::kernel::read_whole(&path, crate::Array::MAX_STORED_BYTES as u64)?;
                 return parse(&text, dataset, &self.schema).map_err(|error| Error::Corrupt {
                     place: path.display().to_string(),
                     what: "the file".into(),
