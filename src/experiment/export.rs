@@ -23,6 +23,8 @@ pub struct ExportOptions {
     pub selection: Selection,
     /// Whether files that are there may be replaced.
     pub overwrite: bool,
+    /// As [`WriteOptions::escape_formulas`](crate::table::WriteOptions::escape_formulas).
+    pub escape_formulas: bool,
 }
 
 /// A file that was written.
@@ -97,7 +99,11 @@ impl ExperimentDatabase {
                 .map_err(|e| Error::io(&place, "creating the folder", &e))?;
             let path = place.join(format!("part-0.{}", options.format.extension()));
             let records = self.records(name, table, &options.selection)?;
-            let how = WriteOptions { format: options.format, overwrite: options.overwrite };
+            let how = WriteOptions {
+                format: options.format,
+                overwrite: options.overwrite,
+                escape_formulas: options.escape_formulas,
+            };
             let done = write(&path, records, &how, |_| Ok(()))?;
             written.push(Exported {
                 path,

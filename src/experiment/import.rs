@@ -56,7 +56,16 @@ pub struct LeftBehind {
     pub why: String,
 }
 
-/// Takes over the simulations of a database that the described system wrote; each in one transaction. A file of one
+impl LeftBehind {
+    /// A simulation of which nothing was taken.
+    fn simulation(source: &Path, name: &str, error: &Error) -> Self {
+        let (source, table) = (source.to_owned(), "simulations".to_owned());
+        LeftBehind { source, table, rows: 1, why: format!("simulation {name:?}: {error}") }
+    }
+}
+
+/// Takes over the simulations of a database that the described system wrote; each in one transaction. One that cannot be
+/// read is named in the report, and the others go on. A file of one
 /// simulation whose rows name none gives it the id of the only row of `simulations`, or that of the file.
 ///
 /// # Errors
@@ -80,7 +89,10 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
     let mut report = ImportReport::default();
     let only = names.len() == 1;
     for name in names {
-        check_id("simulation_id", &name)?;
+        if let Err(error) = check_id("simulation_id", &name) {
+            report.left_behind.push(LeftBehind::simulation(path, &name, &error));
+            continue;
+        }
         let (from, own, file) = (source.clone(), name.clone(), path.to_owned());
         let found = target.write(move |tx| {
             prepare(tx)?;
@@ -88,7 +100,15 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
                 return Ok(None);
             }
             from.read(|from| one(from, tx, &own, only, &file)).map(Some)
-        })?;
+        });
+        let found = match found {
+            // Nothing of it was kept; the others go on.
+            Err(error) if error.concerns(path) => {
+                report.left_behind.push(LeftBehind::simulation(path, &name, &error));
+                continue;
+            }
+            found => found?,
+        };
         match found {
             None => report.skipped.push(name),
             Some((rows, left_behind)) => {

@@ -35,12 +35,19 @@ pub struct MergeReport {
     pub rows: u64,
 }
 
+impl MergeReport {
+    fn left_out(&mut self, source: &Path, simulation: &str, why: &dyn std::fmt::Display) {
+        let (source, simulation_id) = (source.to_owned(), simulation.to_owned());
+        self.conflicts.push(MergeConflict { source, simulation_id, why: why.to_string() });
+    }
+}
+
 /// A simulation that could not be merged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MergeConflict {
     /// The file that it is in.
     pub source: PathBuf,
-    /// Its id.
+    /// Its id; empty if the file could not be read at all.
     pub simulation_id: String,
     /// What is in the way.
     pub why: String,
@@ -48,10 +55,12 @@ pub struct MergeConflict {
 
 /// Copies all simulations of some files into one, which is made if it is not there. A simulation is one transaction. One
 /// that is there already is passed over if it is equal, and else reported and left alone; so to merge twice is to merge
-/// once. `tell` gets the number of simulations that are done, and of all.
+/// once. A file or a simulation that cannot be read is reported too, and the others go on. `tell` gets the number of
+/// simulations that are done, and of all.
 ///
 /// # Errors
-/// The first file that cannot be read, or a target that cannot be written; what was copied stays.
+/// [`Error::NotFound`] for a file that is not there, before the target is made; the error of the first file if none can be
+/// read; a target that cannot be written: what was copied stays.
 ///
 /// # Example
 /// ```
@@ -72,13 +81,31 @@ pub fn merge(
     target: impl AsRef<Path>,
     tell: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<MergeReport> {
-    let open = |path: &dyn AsRef<Path>| ExperimentDatabase::open_read_only(path.as_ref());
-    let sources = sources.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
-    let all = sources.iter().map(ExperimentDatabase::simulation_ids).collect::<Result<Vec<_>>>()?;
-    let target = Database::builder(target).open()?;
-    let n = all.iter().map(|names| names.len() as u64).sum();
+    let open = |path: &Path| -> Result<_> {
+        let source = ExperimentDatabase::open_read_only(path)?;
+        let names = source.simulation_ids()?;
+        Ok((source, names))
+    };
     let (mut report, mut done) = (MergeReport::default(), 0);
-    for (source, names) in sources.iter().zip(all) {
+    let (mut readable, mut first) = (Vec::new(), None);
+    for source in sources {
+        let path: &Path = source.as_ref();
+        match open(path) {
+            Ok(source) => readable.push(source),
+            Err(error @ Error::NotFound { .. }) => return Err(error),
+            Err(error) if error.concerns(path) => {
+                report.left_out(path, "", &error);
+                first.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let (true, Some(error)) = (readable.is_empty(), first) {
+        return Err(error);
+    }
+    let target = Database::builder(target).open()?;
+    let n = readable.iter().map(|(_, names)| names.len() as u64).sum();
+    for (source, names) in readable {
         for name in names {
             copy(source.database(), &name, &target, &mut report)?;
             done += 1;
@@ -126,11 +153,10 @@ pub(super) fn copy(
             report.rows += rows;
         }
         Ok(None) => report.skipped.push(name.to_owned()),
-        Err(Error::Exists { what, hint, .. }) => report.conflicts.push(MergeConflict {
-            source: from.path().to_owned(),
-            simulation_id: name.to_owned(),
-            why: format!("{what} is there already; {hint}"),
-        }),
+        Err(Error::Exists { what, hint, .. }) => {
+            report.left_out(from.path(), name, &format!("{what} is there already; {hint}"));
+        }
+        Err(error) if error.concerns(from.path()) => report.left_out(from.path(), name, &error),
         Err(other) => return Err(other),
     }
     Ok(())

@@ -197,8 +197,16 @@ impl Table {
                     continue;
                 }
             }
-            tx.execute(&insert, rusqlite::params_from_iter(&values))?;
-            taken += 1;
+            match tx.execute(&insert, rusqlite::params_from_iter(&values)) {
+                Ok(_) => taken += 1,
+                // A name twice, or none, in a file whose tables check nothing: this statement alone is undone.
+                Err(Error::Sqlite { code, why, .. })
+                    if code & 0xff == rusqlite::ffi::SQLITE_CONSTRAINT =>
+                {
+                    refuse(id, why);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(taken)
     }

@@ -28,7 +28,8 @@ pub struct MergeReport {
     pub skipped: u64,
     /// Initial datasets stored now.
     pub initial_datasets: u64,
-    /// Updates, initial datasets and settings that the target has with another content.
+    /// Updates, initial datasets and settings that the target has with another content, and files that could not be
+    /// read.
     pub conflicts: u64,
     /// The first thousand of them.
     pub first_conflicts: Vec<Conflict>,
@@ -46,8 +47,8 @@ pub struct MergeReport {
 /// stored until then stays.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a source that is the target; the errors of opening a source, before
-/// anything is written; [`Error::Io`] if the target cannot be written; the error of `progress`.
+/// [`Error::Invalid`] for a source that is the target, [`Error::NotFound`] for one that is not there, and the error of the
+/// first if none can be read, before anything is written: else what cannot be read is a conflict. [`Error::Io`] if the target cannot be written; the error of `progress`.
 pub fn merge(
     sources: &[impl AsRef<Path>],
     target: impl AsRef<Path>,
@@ -55,39 +56,59 @@ pub fn merge(
 ) -> Result<MergeReport> {
     let target = target.as_ref();
     let mut databases = Vec::with_capacity(sources.len());
-    let mut all = 0;
+    let (mut all, mut unread) = (0, Vec::new());
     for source in sources {
         let source = source.as_ref();
         if is_same_file(source, target) {
             let got = format!("{} as both", source.display());
             return Err(Error::invalid("merge", "a target that is none of the sources", got));
         }
-        let db = SimulationDatabase::open_read_only(source)?;
-        all += db.update_count(None)?;
-        databases.push(db);
+        let opened = SimulationDatabase::open_read_only(source)
+            .and_then(|db| Ok((db.update_count(None)?, db)));
+        match opened {
+            Ok((updates, db)) => {
+                all += updates;
+                databases.push(db);
+            }
+            Err(error) if error.concerns(source) && !matches!(error, Error::NotFound { .. }) => {
+                unread.push((source, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if databases.is_empty() && !unread.is_empty() {
+        return Err(unread.remove(0).1);
     }
     let options = Options { on_repeat: OnRepeat::Refuse, ..Options::default() };
     let target = SimulationDatabase::open_with(target, options)?;
-    let mut merge = Merge { target: &target, report: MergeReport::default(), done: 0, all };
+    let mut merge =
+        Merge { target: &target, report: MergeReport::default(), done: 0, all, is_read: true };
+    for (source, error) in &unread {
+        merge.conflict(source, "the file".into(), error.to_string());
+    }
     let mut schema = target.schema()?;
     let mut places = HashSet::new();
     for source in &databases {
-        merge.settings(source, &mut schema)?;
-        merge.initial(source)?;
+        let read = merge.settings(source, &mut schema).and_then(|()| merge.initial(source));
+        merge.or_left_behind(source, read)?;
     }
     progress(0, all)?;
     for source in &databases {
-        for dataset in source.datasets()? {
-            merge.updates(source, &dataset, &mut progress)?;
-        }
-        places.extend(source.keys()?);
+        let read = source.datasets().and_then(|datasets| {
+            datasets.iter().try_for_each(|name| merge.updates(source, name, &mut progress))?;
+            places.extend(source.keys()?);
+            Ok(())
+        });
+        merge.or_left_behind(source, read)?;
     }
+    let is_read = unread.is_empty() && merge.is_read;
     let report = merge.report;
     target.flush()?;
     target.build_key_states()?;
-    let statuses = databases.iter().map(|source| Ok(source.run()?.status));
+    let statuses = databases.iter().filter(|_| is_read).map(|source| Ok(source.run()?.status));
     let statuses = statuses.collect::<Result<Vec<_>>>()?;
-    let is_whole = statuses.iter().all(|status| *status == Status::Complete)
+    let is_whole = is_read
+        && statuses.iter().all(|status| *status == Status::Complete)
         && target.update_count(None)? == places.len() as u64;
     if is_whole && !places.is_empty() && target.run()?.status != Status::Complete {
         target.mark_ended(None)?;
@@ -106,14 +127,29 @@ struct Merge<'a> {
     report: MergeReport,
     done: u64,
     all: u64,
+    /// Whether every source was read to its end.
+    is_read: bool,
 }
 
 impl Merge<'_> {
-    fn conflict(&mut self, source: &SimulationDatabase, what: String, why: impl Into<String>) {
+    fn conflict(&mut self, source: &Path, what: String, why: impl Into<String>) {
         self.report.conflicts += 1;
         if self.report.first_conflicts.len() < MAX_CONFLICTS {
-            let source = source.database().path().to_owned();
+            let source = source.to_owned();
             self.report.first_conflicts.push(Conflict { source, what, why: why.into() });
+        }
+    }
+
+    /// The rest of a source that is damaged is named; the other sources go on.
+    fn or_left_behind(&mut self, source: &SimulationDatabase, read: Result<()>) -> Result<()> {
+        let path = source.database().path();
+        match read {
+            Err(error) if error.concerns(path) => {
+                self.is_read = false;
+                self.conflict(path, "the rest of the file".into(), error.to_string());
+                Ok(())
+            }
+            read => read,
         }
     }
 
@@ -122,7 +158,11 @@ impl Merge<'_> {
         let known = schema.specs().len();
         for spec in source.schema()?.specs() {
             if let Err(error) = schema.insert(spec.clone()) {
-                self.conflict(source, format!("the schema of {:?}", spec.name), error.to_string());
+                self.conflict(
+                    source.database().path(),
+                    format!("the schema of {:?}", spec.name),
+                    error.to_string(),
+                );
             }
         }
         if schema.specs().len() > known {
@@ -133,7 +173,7 @@ impl Merge<'_> {
             (Some(theirs), Some(ours)) if theirs != ours => {
                 let (ours, theirs) = (timeline_in_words(&ours), timeline_in_words(&theirs));
                 let why = format!("the target has {ours}, the source {theirs}");
-                self.conflict(source, "the timeline".into(), why);
+                self.conflict(source.database().path(), "the timeline".into(), why);
             }
             _ => {}
         }
@@ -151,7 +191,7 @@ impl Merge<'_> {
                 Some(ours) if ours == theirs => {}
                 Some(_) => {
                     let what = format!("the initial dataset {name:?}");
-                    self.conflict(source, what, "the target has another content");
+                    self.conflict(source.database().path(), what, "the target has another content");
                 }
             }
         }
@@ -166,13 +206,13 @@ impl Merge<'_> {
     ) -> Result<()> {
         let mut waiting: Vec<Update> = Vec::new();
         let mut size_bytes = 0;
-        source.for_each_update(dataset, i64::MIN..=i64::MAX, |update| {
+        let read = source.for_each_update(dataset, i64::MIN..=i64::MAX, |update| {
             self.done += 1;
             let identity = (update.timestamp, update.iteration, dataset.to_owned());
             match stored(self.target, &identity)? {
                 Some(ours) => match difference(&ours, &update) {
                     None => self.report.skipped += 1,
-                    Some(why) => self.conflict(source, in_words(&identity), why),
+                    Some(why) => self.conflict(source.database().path(), in_words(&identity), why),
                 },
                 None => {
                     size_bytes += size(&update);
@@ -187,8 +227,10 @@ impl Merge<'_> {
                 progress(self.done, self.all.max(self.done))?;
             }
             Ok(())
-        })?;
+        });
+        // What was read before an error is whole.
         self.store(waiting)?;
+        read?;
         progress(self.done, self.all.max(self.done))
     }
 

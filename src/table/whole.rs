@@ -2,7 +2,6 @@
 //!
 //! A few bytes of Parquet stand for as many rows as somebody likes: what they would take is counted before it is taken.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use super::Format;
 use super::batches::from_arrow;
 use super::read::{BATCH_ROWS, damaged, read};
 use crate::error::{Error, Result};
+use crate::kernel::open_file;
 
 /// The bytes in memory that the table of any file may become;
 const SOME_BYTES: u64 = 256 << 20;
@@ -164,6 +164,8 @@ fn unfolded(dictionary: &dyn AnyDictionaryArray) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use arrow_array::{Float64Array, Int64Array, StringArray};
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_writer::ArrowWriterOptions;

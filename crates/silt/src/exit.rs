@@ -1,7 +1,10 @@
 //! How the command ends.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use crate::console::Console;
 
 /// What a subcommand returns.
 pub(crate) type Outcome<T = Exit> = std::result::Result<T, Failure>;
@@ -61,6 +64,45 @@ impl Failure {
             Failure::Output(error) => Some(format!("stdout: cannot write: {error}")),
             Failure::Said(sentence) => Some(sentence.clone()),
         }
+    }
+}
+
+/// Several inputs, of which one that cannot be taken is named and left behind, and the rest goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    taken: usize,
+    left: Vec<(PathBuf, siltstone::Error)>,
+}
+
+impl Inputs {
+    /// What an input gave; nothing if it is left behind.
+    ///
+    /// # Errors
+    /// What is no matter of this input alone.
+    pub(crate) fn take<T>(&mut self, input: &Path, given: Outcome<T>) -> Outcome<Option<T>> {
+        match given {
+            Ok(given) => {
+                self.taken += 1;
+                Ok(Some(given))
+            }
+            Err(Failure::Library(error)) if error.concerns(input) => {
+                self.left.push((input.to_owned(), error));
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Names those that were left behind; whether there are some.
+    ///
+    /// # Errors
+    /// The first reason, if all were: nothing was done.
+    pub(crate) fn end(mut self, console: &Console) -> Outcome<bool> {
+        let first = (self.taken == 0 && !self.left.is_empty()).then(|| self.left.remove(0).1);
+        for (input, error) in &self.left {
+            console.warn(&format!("{}: left behind: {error}", input.display()));
+        }
+        first.map_or(Ok(!self.left.is_empty()), |error| Err(Failure::Library(error)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `silt import`: what other programs wrote, into a database.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -254,13 +255,23 @@ pub(crate) fn schema_of(path: &Path) -> Outcome<Schema> {
     Schema::parse(&read(path)?).map_err(|e| in_file(path, &e))
 }
 
+/// The bytes of a file of a few words.
 fn read(path: &Path) -> Outcome<Vec<u8>> {
     // A pipe that nobody writes into would never end.
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(Failure::said(format!("{} is not a file", path.display())));
     }
-    std::fs::read(path)
-        .map_err(|error| Failure::said(format!("{}: cannot read: {error}", path.display())))
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(Schema::MAX_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(n) if n as u64 <= Schema::MAX_BYTES => Ok(bytes),
+        Ok(_) => {
+            let most = Schema::MAX_BYTES;
+            Err(Failure::said(format!("{}: it has more than {most} bytes", path.display())))
+        }
+        Err(error) => Err(Failure::said(format!("{}: cannot read: {error}", path.display()))),
+    }
 }
 
 fn in_file(path: &Path, error: &siltstone::Error) -> Failure {

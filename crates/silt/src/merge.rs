@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::json;
-use siltstone::simulation::{SimulationDatabase, merge};
+use siltstone::Error;
+use siltstone::simulation::merge;
 
 use crate::console::Console;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
 /// Join several databases into one
@@ -15,7 +16,8 @@ use crate::{human, interrupt};
 /// Databases of one run give its updates, databases of experiments their simulations.
 /// What the target has with the same content is skipped, so that a merge that was interrupted is taken
 /// up by typing it again. What the target has with another content stays as it is there: each such
-/// place is named on stderr and left behind, and the exit code is 3 then. The sources are not changed.
+/// place is named on stderr and left behind, as is a source that cannot be read, and the exit code is 3 then.
+/// The sources are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt merge part-1.db part-2.db -o run.db
@@ -34,24 +36,31 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
     let start = Instant::now();
     let mut experiments = 0;
+    let mut known = args.sources.len();
     for source in &args.sources {
-        let has_simulations = crate::runs::has_simulations(source)?;
-        experiments += usize::from(has_simulations && !crate::runs::has_updates(source)?);
+        let is_of_experiments = crate::runs::has_simulations(source)
+            .and_then(|yes| Ok(yes && !crate::runs::has_updates(source)?));
+        match is_of_experiments {
+            Ok(yes) => experiments += usize::from(yes),
+            // What cannot be read is named by the merge, and the others go on; a mistyped name stops it.
+            Err(Failure::Library(error))
+                if error.concerns(source) && !matches!(error, Error::NotFound { .. }) =>
+            {
+                known -= 1;
+            }
+            Err(other) => return Err(other),
+        }
     }
     match experiments {
         0 => {}
-        n if n == args.sources.len() => {
+        n if n == known => {
             return crate::runs::merge(&args.sources, &args.output, console);
         }
         _ => {
             let sentence =
                 "some of the sources hold experiments and some do not: merge each kind by itself";
-            return Err(crate::exit::Failure::said(sentence));
+            return Err(Failure::said(sentence));
         }
-    }
-    // A mistyped source is found before a target is made.
-    for source in &args.sources {
-        drop(SimulationDatabase::open_read_only(source)?);
     }
     let mut bar = console.progress("merging", "updates");
     let merged = merge(&args.sources, &args.output, |done, all| bar.at(done, all));

@@ -12,6 +12,8 @@ mod keep;
 mod look;
 #[path = "cli/memory.rs"]
 mod memory;
+#[path = "cli/odd.rs"]
+mod odd;
 #[path = "cli/real_data.rs"]
 mod real_data;
 #[path = "cli/runs.rs"]
@@ -20,5 +22,7 @@ mod runs;
 mod series;
 #[path = "cli/silt.rs"]
 mod silt;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/ticks.rs"]
 mod ticks;

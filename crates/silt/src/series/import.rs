@@ -4,18 +4,20 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::json;
+use siltstone::Error;
 use siltstone::series::described::{self, ImportOptions};
 use siltstone::series::{self, Overlap, PointsOptions, StorageBackend};
 
 use super::file_of;
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Inputs, Outcome};
 use crate::{human, interrupt};
 
 /// Import points: CSV, Parquet and Arrow files, and what the described system wrote
 ///
 /// A zip, a folder or a database of the described system is imported with its signals and histories, and importing it
-/// once more changes nothing. Of a table the first column is the index, and each other one a series.
+/// once more changes nothing. Of a table the first column is the index, and each other one a series. Of several files, one that
+/// cannot be taken is named on stderr and left behind, and the rest goes on; the exit code is 3 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt series import acc.zip --to sqlite:plant.db
@@ -83,16 +85,18 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
         Some(path) => Box::new(series::SqliteBackend::open(path)?),
         None => series::open(&args.to)?,
     };
-    let mut exit = Exit::Done;
+    let (mut exit, mut inputs) = (Exit::Done, Inputs::default());
     let mut all = Vec::new();
     for file in &args.files {
         let ending = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         let table = ["csv", "tsv", "txt", "parquet", "pq", "arrow", "feather", "ipc"];
         let is_table = file.is_file() && table.contains(&ending.as_str());
-        let (lines, done, left) = match is_table {
-            true => points(args, file, backend.as_ref())?,
-            false => described(args, file, (backend.as_ref(), console))?,
+        let given = match is_table {
+            true => points(args, file, backend.as_ref()),
+            false => described(args, file, (backend.as_ref(), console)),
         };
+        let given = if args.strict { Some(given?) } else { inputs.take(file, given)? };
+        let Some((lines, done, left)) = given else { continue };
         if left {
             exit = Exit::LeftBehind;
         }
@@ -104,10 +108,11 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
             }
         }
     }
+    let is_partial = inputs.end(console)?;
     if console.json {
         console.document(&json!({ "files": all }))?;
     }
-    Ok(exit)
+    Ok(if is_partial { Exit::LeftBehind } else { exit })
 }
 
 /// Lines, the JSON of the same, and whether something was left behind.
@@ -170,10 +175,9 @@ fn points(args: &Import, file: &std::path::Path, backend: &dyn StorageBackend) -
     if !args.append && !args.overwrite {
         for (key, _) in &keyed {
             if backend.exists(key)? {
-                let place = backend.place();
-                return Err(Failure::said(format!(
-                    "{key:?} is already in {place}; ask for --append or --overwrite, or take another key"
-                )));
+                let hint = "ask for --append or --overwrite, or take another key";
+                let (what, place) = (format!("the series {key:?}"), backend.place());
+                return Err(Error::Exists { what, place, hint }.into());
             }
         }
     }
