@@ -90,7 +90,12 @@ class Table:
         return _html.table(self._name, reader.schema.names, first, None)
 
     def write(
-        self, path: str | os.PathLike[str], format: str | None = None, *, overwrite: bool = False
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,
+        *,
+        overwrite: bool = False,
+        escape_formulas: bool = False,
     ) -> Written:
         """Write the table to a file, which appears when it is whole.
 
@@ -102,8 +107,11 @@ class Table:
             What the file's ending says, unless given.
         overwrite : bool
             Whether a file of that name may be replaced.
+        escape_formulas : bool
+            In CSV, puts a ``'`` before texts that a spreadsheet would run as formulas (``=``, ``+``, ``-``, ``@``).
+            They do not come back as they were; numbers do.
         """
-        return Written(*self._inner.write(path, format, overwrite))
+        return Written(*self._inner.write(path, format, overwrite, escape_formulas))
 
     def __repr__(self) -> str:
         return f"Table({self._name}: {', '.join(self.columns)})"

@@ -63,6 +63,7 @@ impl Table {
         path: PathBuf,
         format: Option<&str>,
         overwrite: bool,
+        escape_formulas: bool,
     ) -> PyResult<(u64, u64)> {
         let format = match format {
             Some(name) => name.parse().map_err(to_py)?,
@@ -72,7 +73,7 @@ impl Table {
             })?,
         };
         let written = py.enter_long("writing the table", |signals| {
-            let options = WriteOptions { format, overwrite };
+            let options = WriteOptions { format, overwrite, escape_formulas };
             write(&path, (self.make)()?, &options, |_| signals.look())
         })?;
         Ok((written.rows, written.bytes))

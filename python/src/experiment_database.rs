@@ -336,7 +336,8 @@ impl ExperimentDatabase {
         let format: Format = format.parse().map_err(to_py)?;
         let selection =
             steps.map_or(Selection::all(), |(first, last)| Selection::all().steps(first..=last));
-        let options = ExportOptions { format, tables, selection, overwrite };
+        let options =
+            ExportOptions { format, tables, selection, overwrite, escape_formulas: false };
         py.enter_long("exporting", |signals| {
             let mut tell = |done, all| signals.tell(progress.as_ref(), done, all);
             json(&which(chosen.as_ref(), |w| inner.export(w, &folder, &options, &mut tell))?)

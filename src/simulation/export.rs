@@ -72,6 +72,8 @@ pub struct ExportOptions {
     /// files of another run are removed (if datasets are named, those of these datasets). No other
     /// file is touched.
     pub overwrite: bool,
+    /// As [`WriteOptions::escape_formulas`](crate::table::WriteOptions::escape_formulas).
+    pub escape_formulas: bool,
 }
 
 /// What an export did.
@@ -387,7 +389,8 @@ impl Export<'_> {
         progress: impl FnMut(u64) -> Result<()>,
     ) -> Result<()> {
         let path = self.options.target.join(table::file_name(keys, format.extension()));
-        let options = WriteOptions { format, overwrite: self.options.overwrite };
+        let ExportOptions { overwrite, escape_formulas, .. } = *self.options;
+        let options = WriteOptions { format, overwrite, escape_formulas };
         self.note(&path);
         let written = table::write(path, batches, &options, progress)?;
         self.report.files += 1;

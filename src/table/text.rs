@@ -1,5 +1,6 @@
 //! CSV and JSON lines.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use arrow_array::cast::AsArray;
@@ -10,14 +11,41 @@ use arrow_schema::{DataType, Schema};
 use super::cell::{is_nested, looked_up, push_json};
 use crate::error::{Error, Result};
 
+/// A text as a spreadsheet takes it for a text: what it would run as a formula gets a `'` before it.
+///
+/// A formula begins with `=`, `+`, `-`, `@`, a tab or a line end. A text that is a plain number stays as it is.
+pub fn without_formula(text: &str) -> Cow<'_, str> {
+    let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if runs && text.parse::<f64>().is_err() { format!("'{text}").into() } else { text.into() }
+}
+
+/// Texts as they are written: as they are, or so that no spreadsheet runs them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Texts {
+    pub(super) without_formulas: bool,
+}
+
+impl Texts {
+    fn push(self, line: &mut Vec<u8>, text: &str) {
+        match self.without_formulas {
+            true => push_field(line, without_formula(text).as_bytes()),
+            false => push_field(line, text.as_bytes()),
+        }
+    }
+}
+
 /// The first line of a CSV file: the columns' names.
-pub(super) fn write_csv_header(out: &mut impl Write, schema: &Schema) -> io::Result<()> {
+pub(super) fn write_csv_header(
+    out: &mut impl Write,
+    schema: &Schema,
+    texts: Texts,
+) -> io::Result<()> {
     let mut line = Vec::new();
     for (i, field) in schema.fields().iter().enumerate() {
         if i > 0 {
             line.push(b',');
         }
-        push_field(&mut line, field.name().as_bytes());
+        texts.push(&mut line, field.name());
     }
     line.push(b'\n');
     out.write_all(&line)
@@ -27,7 +55,7 @@ pub(super) fn write_csv_header(out: &mut impl Write, schema: &Schema) -> io::Res
 ///
 /// Null is an empty field and an empty text is `""`, so that they stay apart. A float is the
 /// shortest text that reads as the same float, or `NaN`, `inf`, `-inf`; a list is its JSON text.
-pub(super) fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> io::Result<()> {
+pub(super) fn write_csv(out: &mut impl Write, batch: &RecordBatch, texts: Texts) -> io::Result<()> {
     let mut line = Vec::new();
     let mut cell = Vec::new();
     for row in 0..batch.num_rows() {
@@ -41,12 +69,8 @@ pub(super) fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> io::Result
                 continue;
             }
             match column.data_type() {
-                DataType::Utf8 => {
-                    push_field(&mut line, column.as_string::<i32>().value(row).as_bytes());
-                }
-                DataType::LargeUtf8 => {
-                    push_field(&mut line, column.as_string::<i64>().value(row).as_bytes());
-                }
+                DataType::Utf8 => texts.push(&mut line, column.as_string::<i32>().value(row)),
+                DataType::LargeUtf8 => texts.push(&mut line, column.as_string::<i64>().value(row)),
                 data_type => match special(column, row) {
                     Some(text) => line.extend_from_slice(text.as_bytes()),
                     None => {
@@ -135,4 +159,22 @@ pub(super) fn write_jsonl(out: &mut impl Write, batch: &RecordBatch) -> io::Resu
         out.write_all(&line)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what a spreadsheet would run is a text to it, and nothing else is touched: no number, also where it is a text.
+    #[test]
+    fn formulas_become_texts() {
+        for text in
+            ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1", "-", "+49 30"]
+        {
+            assert_eq!(without_formula(text), format!("'{text}"));
+        }
+        for text in ["", "a=1", "-1.5", "+3", "-1e-7", "-inf", "2020-01-01", " =1", "'=1", "é"] {
+            assert_eq!(without_formula(text), text);
+        }
+    }
 }

@@ -13,7 +13,8 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::batches::from_arrow;
-use super::{Format, cell, text};
+use super::text::{self, Texts};
+use super::{Format, cell};
 use crate::error::{Error, Result};
 use crate::kernel::{folder_of, sync_folder, temporary_beside};
 
@@ -28,6 +29,9 @@ pub struct WriteOptions {
     pub format: Format,
     /// Replaces a file of that name.
     pub overwrite: bool,
+    /// In CSV, puts a `'` before texts that a spreadsheet would run as formulas ([`without_formula`](super::without_formula)).
+    /// They do not come back as they were; numbers do.
+    pub escape_formulas: bool,
 }
 
 /// What was written.
@@ -71,7 +75,7 @@ pub fn write(
     let path = path.as_ref();
     check_free(path, options)?;
     let temporary = temporary_beside(path);
-    let result = write_to(&temporary, path, batches, options.format, &mut progress);
+    let result = write_to(&temporary, path, batches, options, &mut progress);
     let result = result.and_then(|written| {
         check_free(path, options)?; // it may have come up meanwhile
         fs::rename(&temporary, path).map_err(|e| Error::io(path, "renaming a file to it", &e))?;
@@ -100,10 +104,10 @@ fn write_to(
     temporary: &Path,
     path: &Path,
     batches: impl RecordBatchReader,
-    format: Format,
+    options: &WriteOptions,
     progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Written> {
-    let schema = batches.schema();
+    let (schema, format) = (batches.schema(), options.format);
     if matches!(format, Format::Csv | Format::Jsonl) {
         cell::check(&schema)?;
     }
@@ -115,7 +119,7 @@ fn write_to(
         refused.map_or(error, Failure::Io).at(path)
     };
     let file = BufWriter::new(Watched { file, refused: refused.clone() });
-    let mut sink = Sink::new(format, file, schema).map_err(failed)?;
+    let mut sink = Sink::new(options, file, schema).map_err(failed)?;
     let mut rows = 0;
     for batch in batches {
         let batch = batch.map_err(|error| from_arrow("table", error))?;
@@ -160,17 +164,17 @@ impl Write for Watched {
 enum Sink {
     Parquet(ArrowWriter<BufWriter<Watched>>),
     Arrow(arrow_ipc::writer::FileWriter<BufWriter<Watched>>),
-    Csv(BufWriter<Watched>),
+    Csv(BufWriter<Watched>, Texts),
     Jsonl(BufWriter<Watched>),
 }
 
 impl Sink {
     fn new(
-        format: Format,
+        options: &WriteOptions,
         mut file: BufWriter<Watched>,
         schema: SchemaRef,
     ) -> Result<Self, Failure> {
-        Ok(match format {
+        Ok(match options.format {
             Format::Parquet => {
                 // Strings repeat and so do many values of a run: dictionaries are on by default.
                 let properties = WriterProperties::builder()
@@ -182,8 +186,9 @@ impl Sink {
             }
             Format::Arrow => Sink::Arrow(arrow_ipc::writer::FileWriter::try_new(file, &schema)?),
             Format::Csv => {
-                text::write_csv_header(&mut file, &schema)?;
-                Sink::Csv(file)
+                let texts = Texts { without_formulas: options.escape_formulas };
+                text::write_csv_header(&mut file, &schema, texts)?;
+                Sink::Csv(file, texts)
             }
             Format::Jsonl => Sink::Jsonl(file),
         })
@@ -193,7 +198,7 @@ impl Sink {
         match self {
             Sink::Parquet(writer) => writer.write(batch)?,
             Sink::Arrow(writer) => writer.write(batch)?,
-            Sink::Csv(file) => text::write_csv(file, batch)?,
+            Sink::Csv(file, texts) => text::write_csv(file, batch, *texts)?,
             Sink::Jsonl(file) => text::write_jsonl(file, batch)?,
         }
         Ok(())
@@ -206,7 +211,7 @@ impl Sink {
                 writer.finish()?;
                 writer.into_inner()?
             }
-            Sink::Csv(file) | Sink::Jsonl(file) => file,
+            Sink::Csv(file, _) | Sink::Jsonl(file) => file,
         };
         file.flush()?;
         Ok(file.into_inner().map_err(|e| Failure::Io(e.into_error()))?.file)

@@ -401,6 +401,7 @@ fn simulations_are_exported_by_folders() {
         tables: vec!["agent_states".into(), "simulation_steps".into()],
         selection: Selection::all().steps(5..=9),
         overwrite: false,
+        escape_formulas: false,
     };
     let files = db.export(Which::All, &out, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!(files.len(), 4);

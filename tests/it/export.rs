@@ -270,7 +270,7 @@ fn text_tables_are_exact() {
     let sql = "SELECT 0.1 AS x, '' AS \"te,xt\", x'00ff' AS b, 1 AS i UNION ALL \
         SELECT 1e-300, 'a \"q\"\n', NULL, NULL UNION ALL SELECT 9e999, ' pad', NULL, -5";
     let path = folder.path().join("out.csv");
-    let options = WriteOptions { format: Format::Csv, overwrite: false };
+    let options = WriteOptions { format: Format::Csv, ..WriteOptions::default() };
     let written = table::write(&path, db.arrow(sql).unwrap(), &options, |_| Ok(())).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     let expected =
@@ -280,7 +280,7 @@ fn text_tables_are_exact() {
     let error = table::write(&path, db.arrow(sql).unwrap(), &options, |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains("the file \"out.csv\" is already in"), "{error}");
     let path = folder.path().join("out.jsonl");
-    let options = WriteOptions { format: Format::Jsonl, overwrite: false };
+    let options = WriteOptions { format: Format::Jsonl, ..WriteOptions::default() };
     table::write(&path, db.arrow(sql).unwrap(), &options, |_| Ok(())).unwrap();
     let first = fs::read_to_string(&path).unwrap();
     assert!(first.starts_with("{\"x\":0.1,\"te,xt\":\"\",\"b\":\"00ff\",\"i\":1}\n"), "{first}");

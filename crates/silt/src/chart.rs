@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use screen::Screen;
 
-use crate::table::{cells, escaped};
+use crate::table::cells;
+use crate::terminal::escaped;
 
 /// A colour as the terminal counts them: the parameter of SGR, 0 for the terminal's own.
 pub(crate) type Ink = u8;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::{Look, When};
 use crate::progress::Progress;
-use crate::table::escaped;
+use crate::terminal::{self, escaped};
 
 /// Stdout for results, stderr for messages.
 pub(crate) struct Console {
@@ -60,15 +60,14 @@ impl Console {
         }
     }
 
-    /// A line of the result.
+    /// A line of the result, or several.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(self.out, "{}", text.as_ref())
+        writeln!(self.out, "{}", terminal::line(text.as_ref()))
     }
 
     /// The result as JSON, indented for a person and on one line for a program.
     pub(crate) fn document(&mut self, value: &Value) -> io::Result<()> {
-        let text = if self.is_terminal { format!("{value:#}") } else { value.to_string() };
-        self.line(text)
+        writeln!(self.out, "{}", terminal::json(value, self.is_terminal))
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
@@ -111,7 +110,7 @@ impl Console {
 
 /// A failure as one JSON document on stderr.
 pub(crate) fn write_error_json(sentence: &str, code: u8) {
-    tell(&serde_json::json!({ "error": sentence, "exit": code }).to_string());
+    tell(&terminal::json(&serde_json::json!({ "error": sentence, "exit": code }), false));
 }
 
 fn tell(text: &str) {

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     } else {
         for finding in &report.findings {
             let line = format!("{}: {}", finding.place, finding.what);
-            console.line(crate::table::escaped(line))?;
+            console.line(crate::terminal::escaped(line))?;
         }
         let found = match report.findings.len() {
             0 => "all is well".to_owned(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
+use siltstone::experiment::{ExportOptions as ExperimentOptions, Selection};
 use siltstone::simulation::{Content, ExportFormat, ExportOptions, SimulationDatabase, export};
 use siltstone::table::Format;
 
@@ -54,6 +55,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
 
+    /// In CSV, put a ' before texts that a spreadsheet would run as formulas (= + - @); numbers stay
+    #[arg(long)]
+    escape_formulas: bool,
+
     /// Write into a folder that holds something: replace files of the same name, and remove update
     /// files of another run (with --dataset only those of these datasets); no other file is touched
     #[arg(long)]
@@ -78,12 +83,17 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let of_experiments = !args.simulation.is_empty() || !args.table.is_empty();
     let has_simulations = crate::runs::has_simulations(&args.file)?;
     if has_simulations && (of_experiments || !crate::runs::has_updates(&args.file)?) {
-        let format = match args.format {
-            ExportFormat::Table(format) => format,
-            ExportFormat::Json => Format::Parquet,
+        let options = ExperimentOptions {
+            format: match args.format {
+                ExportFormat::Table(format) => format,
+                ExportFormat::Json => Format::Parquet,
+            },
+            tables: args.table.clone(),
+            selection: Selection::all(),
+            overwrite: args.overwrite,
+            escape_formulas: args.escape_formulas,
         };
-        let how = (format, &args.table[..], args.overwrite);
-        return crate::runs::export(&args.file, &args.simulation, &args.to, how, console);
+        return crate::runs::export(&args.file, &args.simulation, &args.to, &options, console);
     }
     let start = Instant::now();
     let db = SimulationDatabase::open_read_only(&args.file)?;
@@ -96,6 +106,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         },
         datasets: args.dataset.clone(),
         overwrite: args.overwrite,
+        escape_formulas: args.escape_formulas,
     };
     let mut bar = console.progress("exporting", "updates");
     let exported = export(&db, &options, |done, all| bar.at(done, all));

@@ -12,7 +12,8 @@ use siltstone::simulation::{SimulationDatabase, Status, Timeline};
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
-use crate::table::{Table, bold, cells, escaped};
+use crate::table::{Table, bold, cells};
+use crate::terminal::escaped;
 
 /// Say what a database holds: the run, its datasets and arrays, series, simulations and their size
 ///

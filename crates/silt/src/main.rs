@@ -32,11 +32,13 @@ mod settle;
 mod state;
 mod stats;
 mod table;
+mod terminal;
 mod ticks;
 mod vacuum;
 mod verify;
 mod write;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
@@ -76,6 +78,9 @@ fn usage(mut error: clap::Error) -> ExitCode {
     if code != 0 && std::env::args_os().any(|arg| arg == "--json") {
         let text = error.render().to_string();
         console::write_error_json(text.trim_start_matches("error: ").trim(), code);
+    } else if code != 0 {
+        // What was typed may be the name of a file, which anybody chose.
+        let _ = write!(std::io::stderr(), "{}", terminal::line(&error.render().to_string()));
     } else {
         let _ = error.print(); // nobody is there to read it
     }

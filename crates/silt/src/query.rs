@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 use siltstone::simulation::SimulationDatabase;
-use siltstone::table::WriteOptions;
+use siltstone::table::{WriteOptions, without_formula};
 use siltstone::{Error, Value};
 
 use crate::console::Console;
@@ -46,6 +46,10 @@ pub(crate) struct Args {
     #[arg(long, requires = "output")]
     overwrite: bool,
 
+    /// In CSV and TSV, put a ' before texts that a spreadsheet would run as formulas (= + - @); numbers stay
+    #[arg(long)]
+    escape_formulas: bool,
+
     /// Print blobs whole, as hex; else their first bytes and their size
     #[arg(long)]
     whole_blobs: bool,
@@ -68,11 +72,17 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         return write(args, &db, &sql, path, console);
     }
     let format = Format::or_default(args.format, console);
+    let form = Form {
+        format,
+        whole_blobs: args.whole_blobs,
+        // JSON is no spreadsheet's.
+        escape_formulas: args.escape_formulas && matches!(format, Format::Csv | Format::Tsv),
+    };
     let mut out = Out::Waiting(console, None);
     let mut failed = None;
     let asked = db.database().sql_each(&sql, |columns, row| {
         // The library's callback knows only the library's errors.
-        out.take(format, columns, row, args.whole_blobs).map_err(|error| {
+        out.take(form, columns, row).map_err(|error| {
             failed = Some(error);
             Error::Interrupted { action: "printing rows" }
         })
@@ -84,7 +94,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     match out {
         Out::Begun(rows) => drop(rows.end()?),
         // No rows: the header says so.
-        Out::Waiting(console, Some(columns)) => drop(Rows::begin(console, format, columns)?.end()?),
+        Out::Waiting(console, Some(columns)) => {
+            Rows::begin(console, format, form.names(columns))?.end()?;
+        }
         Out::Waiting(..) | Out::Nowhere => {}
     }
     Ok(Exit::Done)
@@ -134,7 +146,8 @@ fn write(
     };
     interrupt::listen();
     let batches = db.database().arrow(sql).map_err(with_hint)?;
-    let options = WriteOptions { format, overwrite: args.overwrite };
+    let options =
+        WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
     let written =
         siltstone::table::write(path, batches, &options, |_| interrupt::check("writing rows"))?;
     let path = path.display().to_string();
@@ -145,6 +158,30 @@ fn write(
         console.line(format!("{path}: {rows}, {size}"))?;
     }
     Ok(Exit::Done)
+}
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    format: Format,
+    whole_blobs: bool,
+    escape_formulas: bool,
+}
+
+impl Form {
+    fn names(self, names: Vec<String>) -> Vec<String> {
+        match self.escape_formulas {
+            true => names.iter().map(|name| without_formula(name).into_owned()).collect(),
+            false => names,
+        }
+    }
+
+    fn cell(self, value: Value) -> Json {
+        match value {
+            Value::Text(text) if self.escape_formulas => without_formula(&text).into(),
+            value => to_json(value, self.whole_blobs),
+        }
+    }
 }
 
 /// The columns are known when the statement is; they are written with the first row, since until then
@@ -158,10 +195,9 @@ enum Out<'a> {
 impl Out<'_> {
     fn take(
         &mut self,
-        format: Format,
+        form: Form,
         columns: &[String],
         row: Option<Vec<Value>>,
-        whole_blobs: bool,
     ) -> std::io::Result<()> {
         // A statement that gives no rows has no header either.
         if columns.is_empty() {
@@ -174,11 +210,13 @@ impl Out<'_> {
             return Ok(());
         };
         *self = match std::mem::replace(self, Out::Nowhere) {
-            Out::Waiting(console, _) => Out::Begun(Rows::begin(console, format, columns.to_vec())?),
+            Out::Waiting(console, _) => {
+                Out::Begun(Rows::begin(console, form.format, form.names(columns.to_vec()))?)
+            }
             other => other,
         };
         if let Out::Begun(rows) = self {
-            rows.row(row.into_iter().map(|value| to_json(value, whole_blobs)).collect())?;
+            rows.row(row.into_iter().map(|value| form.cell(value)).collect())?;
         }
         Ok(())
     }

@@ -6,7 +6,8 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::console::Console;
-use crate::table::{Table, cells, escaped};
+use crate::table::{Table, cells};
+use crate::terminal::{self, escaped};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,8 +53,7 @@ impl<'a> Rows<'a> {
         columns: Vec<String>,
     ) -> io::Result<Self> {
         match format {
-            Format::Csv => write_separated(&mut console.out, ",", columns.iter().map(|c| csv(c)))?,
-            Format::Tsv => write_separated(&mut console.out, "\t", columns.iter().map(|c| tsv(c)))?,
+            Format::Csv | Format::Tsv => write_separated(console, format, columns.clone())?,
             Format::Json => write!(console.out, "[")?,
             Format::Table | Format::Jsonl => {}
         }
@@ -68,15 +68,16 @@ impl<'a> Rows<'a> {
 
     /// Writes one row, a value a column.
     pub(crate) fn row(&mut self, values: Vec<Value>) -> io::Result<()> {
-        let out = &mut self.console.out;
         match self.format {
             Format::Table => self.cells.push(values.iter().map(shown).collect()),
-            Format::Csv => write_separated(out, ",", values.iter().map(|v| csv(&text(v))))?,
-            Format::Tsv => write_separated(out, "\t", values.iter().map(|v| tsv(&text(v))))?,
+            Format::Csv | Format::Tsv => {
+                write_separated(self.console, self.format, values.iter().map(text))?;
+            }
             Format::Json | Format::Jsonl => {
                 let object: serde_json::Map<_, _> =
                     self.columns.iter().cloned().zip(values).collect();
-                let object = Value::Object(object);
+                let object = terminal::json(&Value::Object(object), false);
+                let out = &mut self.console.out;
                 match (self.format, self.written) {
                     (Format::Jsonl, _) => writeln!(out, "{object}")?,
                     (_, 0) => write!(out, "\n{object}")?,
@@ -159,15 +160,19 @@ fn distinct(columns: Vec<String>) -> Vec<String> {
     seen
 }
 
+/// A line of CSV or TSV. A terminal gets no cell that would steer it; a file or pipe gets each as it is.
 fn write_separated(
-    out: &mut impl Write,
-    separator: &str,
-    cells: impl Iterator<Item = String>,
+    console: &mut Console,
+    format: Format,
+    cells: impl IntoIterator<Item = String>,
 ) -> io::Result<()> {
-    for (i, cell) in cells.enumerate() {
-        write!(out, "{}{cell}", if i == 0 { "" } else { separator })?;
+    let separator = if format == Format::Csv { "," } else { "\t" };
+    for (i, cell) in cells.into_iter().enumerate() {
+        let cell = if format == Format::Csv { csv(&cell) } else { tsv(&cell) };
+        let cell = if console.is_terminal { escaped(cell) } else { cell };
+        write!(console.out, "{}{cell}", if i == 0 { "" } else { separator })?;
     }
-    writeln!(out)
+    writeln!(console.out)
 }
 
 /// A value without quotes; nothing for `null`.

@@ -285,6 +285,10 @@ struct Export {
     #[arg(long = "output", short, value_name = "FILE")]
     output: PathBuf,
 
+    /// In CSV, put a ' before texts that a spreadsheet would run as formulas (= + - @); numbers stay
+    #[arg(long)]
+    escape_formulas: bool,
+
     /// Replace the file if it is there
     #[arg(long)]
     overwrite: bool,
@@ -304,7 +308,8 @@ fn export(args: &Export, console: &mut Console) -> Outcome {
         [key] => (backend.info(key)?.length, backend.scan(key, &IndexRange::all())?),
         keys => side_by_side(backend.as_ref(), keys, args.prefix.as_deref())?,
     };
-    let options = WriteOptions { format, overwrite: args.overwrite };
+    let options =
+        WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
     let mut bar = console.progress("exporting", "points");
     let written = table::write(&args.output, batches, &options, |done| bar.at(done, all));
     bar.end();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::terminal::escaped;
+
 /// Between two columns.
 const GAP: &str = "  ";
 /// Narrower than this no column is cut.
@@ -125,23 +127,6 @@ fn is_number(text: &str) -> bool {
 
 fn printable<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
     texts.into_iter().map(|text| escaped(text.into())).collect()
-}
-
-/// The text with what would steer a terminal escaped: control characters and direction marks.
-pub(crate) fn escaped(text: String) -> String {
-    let steers = |c: char| {
-        let direction = '\u{200e}'..='\u{200f}';
-        let (embedding, isolate) = ('\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}');
-        c.is_control() || [direction, embedding, isolate].iter().any(|range| range.contains(&c))
-    };
-    if !text.contains(steers) {
-        return text;
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if steers(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
 }
 
 /// The terminal cells that a text takes.

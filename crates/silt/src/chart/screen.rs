@@ -1,7 +1,8 @@
 //! A rectangle of terminal cells: characters, braille dots and text, each with an ink.
 
 use super::{Canvas, Ink};
-use crate::table::{cells, cells_of, escaped};
+use crate::table::{cells, cells_of};
+use crate::terminal::escaped;
 
 /// The canvas with its characters, each with an ink.
 pub(super) struct Screen {

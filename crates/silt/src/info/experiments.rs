@@ -9,7 +9,8 @@ use super::facts::Experiments;
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::human;
-use crate::table::{Table, bold, escaped};
+use crate::table::{Table, bold};
+use crate::terminal::escaped;
 
 /// The simulations that are told; the rest are summed up.
 const MOST: usize = 12;

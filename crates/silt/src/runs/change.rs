@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use siltstone::Database;
-use siltstone::experiment::{self, ExportOptions, MergeReport, Retention, Selection, Which};
-use siltstone::table::Format;
+use siltstone::experiment::{self, ExportOptions, MergeReport, Retention, Which};
 
 use super::{Chosen, open, open_to_change};
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Inputs, Outcome};
 use crate::{human, interrupt};
 
 /// Take databases of the described agent simulations into one
 ///
-/// A simulation that is there already is passed over. Rows that cannot be taken are counted and the reason of the
-/// last is named on stderr; the exit code is 3 then. The sources are not changed.
+/// A simulation that is there already is passed over. A database or a simulation that cannot be read is named on stderr and
+/// left behind, rows that cannot be taken are counted with the reason of the last, and the rest goes on; the exit code is 3
+/// then. The sources are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt import experiment old-1.db old-2.db -o sweep.db")]
@@ -39,12 +39,14 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     }
     let target = Database::builder(&args.output).open()?;
     let mut bar = console.progress("importing", "databases");
-    let mut reports = Vec::new();
+    let (mut reports, mut inputs) = (Vec::new(), Inputs::default());
     for (done, source) in args.sources.iter().enumerate() {
         bar.at(done as u64, args.sources.len() as u64)?;
-        reports.push(experiment::import(source, &target)?);
+        let given = experiment::import(source, &target).map_err(Failure::from);
+        reports.extend(inputs.take(source, given)?);
     }
     bar.end();
+    let is_partial = inputs.end(console)?;
     let left: Vec<_> = reports.iter().flat_map(|report| &report.left_behind).collect();
     for left in &left {
         console.warn(&format!(
@@ -71,7 +73,7 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
             human::count(n(|report| report.skipped.len())),
         ))?;
     }
-    Ok(if left.is_empty() { Exit::Done } else { Exit::LeftBehind })
+    Ok(if left.is_empty() && !is_partial { Exit::Done } else { Exit::LeftBehind })
 }
 
 /// The simulations of some databases into one.
@@ -189,17 +191,15 @@ pub(crate) fn export(
     file: &Path,
     simulations: &[String],
     to: &Path,
-    (format, tables, overwrite): (Format, &[String], bool),
+    options: &ExportOptions,
     console: &mut Console,
 ) -> Outcome {
     let start = Instant::now();
-    let options =
-        ExportOptions { format, tables: tables.to_vec(), selection: Selection::all(), overwrite };
     let db = open(file)?;
     let ids: Vec<&str> = simulations.iter().map(String::as_str).collect();
     let which = if ids.is_empty() { Which::All } else { Which::Ids(&ids) };
     let mut bar = console.progress("exporting", "files");
-    let files = db.export(which, to, &options, &mut |done, all| bar.at(done, all));
+    let files = db.export(which, to, options, &mut |done, all| bar.at(done, all));
     bar.end();
     let files = files?;
     let path = to.display().to_string();
@@ -280,7 +280,7 @@ pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {
         return Ok(Exit::Done);
     }
     for name in &names {
-        console.line(crate::table::escaped(name.clone()))?;
+        console.line(crate::terminal::escaped(name.clone()))?;
     }
     let simulations = human::plural(names.len() as u64, "simulation");
     if args.dry_run {

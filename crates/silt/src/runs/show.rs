@@ -10,7 +10,8 @@ use crate::chart::sparkline;
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
-use crate::table::{Table, bold, escaped};
+use crate::table::{Table, bold};
+use crate::terminal::escaped;
 
 /// Show one simulation: what it was, its parameters, its metrics as sparklines, its tables
 #[derive(Debug, clap::Args)]

@@ -174,6 +174,10 @@ pub(super) struct Export {
     #[arg(long, value_name = "NS", default_value_t = i64::MAX, hide_default_value = true, allow_negative_numbers = true)]
     until: i64,
 
+    /// In CSV, put a ' before texts that a spreadsheet would run as formulas (= + - @); numbers stay
+    #[arg(long)]
+    escape_formulas: bool,
+
     /// Replace a file of that name
     #[arg(long)]
     overwrite: bool,
@@ -190,7 +194,8 @@ pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {
     let symbols: Vec<&str> = args.symbol.iter().map(String::as_str).collect();
     let symbols = (!symbols.is_empty()).then_some(&symbols[..]);
     let batches = store.scan(symbols, args.from, args.until)?;
-    let options = WriteOptions { format, overwrite: args.overwrite };
+    let options =
+        WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
     let written =
         table::write(&args.to, batches, &options, |_| interrupt::check("exporting the ticks"))?;
     let path = args.to.display().to_string();
