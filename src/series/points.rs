@@ -276,3 +276,37 @@ fn like(series: &Series, to: &DataType) -> Result<Series> {
     let made = Series::new(series.index().clone(), values)?;
     Ok(made.with_head(series.head().clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a text of several pieces is read as one: a late field decides the type of a column, a bad one is named by its
+    /// line, and the index is whole.
+    #[test]
+    fn a_long_text_is_read_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.csv");
+        let rows = 150_000;
+        let read = |last: &str| {
+            let mut text = String::from("t,a,b,c\n");
+            for i in 0..rows {
+                text.push_str(&format!("{i},{i},{},\"w{}\"\n", i % 7, i % 3));
+            }
+            std::fs::write(&path, text + last).unwrap();
+            read_points(&path, &PointsOptions::default())
+        };
+        let all = read(&format!("{rows},1.5,,last\n")).unwrap();
+        let types: Vec<String> = all.iter().map(|s| s.values().data_type().to_string()).collect();
+        assert_eq!(types, ["Float64", "Int64", "Utf8"]);
+        assert_eq!(all[0].len(), rows + 1);
+        assert_eq!(all[1].values().null_count(), 1);
+        let index = all[2].index().as_primitive::<arrow_array::types::Int64Type>();
+        assert!(index.values().iter().copied().eq(0..=rows as i64));
+        let texts = all[2].values().as_string::<i32>();
+        assert_eq!((texts.value(65_536), texts.value(rows)), ("w1", "last"));
+        let error = read(&format!("{rows},1,2\n")).unwrap_err().to_string();
+        assert!(error.contains(&format!("line {}", rows + 2)), "{error}");
+        assert_eq!(read("5.5,1,2,x\n").unwrap()[0].index().data_type(), &DataType::Float64);
+    }
+}
