@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use siltstone::Error;
-use siltstone::simulation::merge;
+use siltstone::simulation::{SimulationDatabase, merge};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
@@ -38,8 +38,10 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let mut experiments = 0;
     let mut known = args.sources.len();
     for source in &args.sources {
-        let is_of_experiments = crate::runs::has_simulations(source)
-            .and_then(|yes| Ok(yes && !crate::runs::has_updates(source)?));
+        let is_of_experiments = crate::runs::has_simulations(source).and_then(|yes| match yes {
+            true => Ok(!crate::runs::has_updates(source)?),
+            false => Ok(SimulationDatabase::open_read_only(source).map(|_| false)?),
+        });
         match is_of_experiments {
             Ok(yes) => experiments += usize::from(yes),
             // What cannot be read is named by the merge, and the others go on; a mistyped name stops it.
