@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const FILE: &str = "SILTSTONE_TEST_FILE";
@@ -63,7 +63,14 @@ impl Child {
     }
 
     /// Waits until it has ended by itself, successfully; what it had said since the last look.
-    pub(crate) fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(self) -> Vec<String> {
+        let (said, status) = self.end();
+        assert!(status.success(), "the child failed: {said:?}");
+        said
+    }
+
+    /// Waits until it has ended, however; what it had said since the last look.
+    pub(crate) fn end(mut self) -> (Vec<String>, ExitStatus) {
         let said = self.rest();
         let start = Instant::now();
         let status = loop {
@@ -73,8 +80,7 @@ impl Child {
             }
             std::thread::sleep(Duration::from_millis(1));
         };
-        assert!(status.success(), "the child failed: {said:?}");
-        said
+        (said, status)
     }
 
     fn rest(&mut self) -> Vec<String> {

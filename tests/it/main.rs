@@ -37,6 +37,8 @@ mod series_transfer;
 mod series_tree;
 mod shared;
 mod store;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod syscalls;
 mod ticks;
 mod ticks_crash;
 mod ticks_hard;
