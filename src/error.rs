@@ -130,6 +130,19 @@ pub enum Error {
         /// The system's reason.
         why: String,
     },
+    /// What was asked for is done and readers see it, but the system could not say that it is on the disk. It stays;
+    /// whoever does it again does it twice.
+    #[error(
+        "{path}: it is written and stays, but syncing its folder failed ({why}): whether it survives a loss of power \
+         is not known",
+        path = .path.display()
+    )]
+    DurabilityUnknown {
+        /// The file or folder that was written.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
     /// SQLite refused for a reason of its own. The transaction was rolled back.
     #[error("{path}: {why} (SQLite error {code}) while {action}", path = .path.display())]
     Sqlite {

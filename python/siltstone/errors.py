@@ -4,6 +4,7 @@ __all__ = [
     "BusyError",
     "ClosedError",
     "CorruptError",
+    "DurabilityUnknownError",
     "ExistsError",
     "InvalidError",
     "InvalidIndexError",
@@ -11,6 +12,7 @@ __all__ = [
     "NotFoundError",
     "NotOursError",
     "QueueFullError",
+    "ServerError",
     "SiltstoneError",
     "SqliteError",
     "StorageError",
@@ -75,6 +77,12 @@ class ClosedError(SiltstoneError):
 
 class StorageError(SiltstoneError, OSError):
     """The operating system refused: permission, missing folder, full disk. Nothing was written."""
+
+
+class DurabilityUnknownError(SiltstoneError, OSError):
+    """What was asked for is done and readers see it, but syncing its folder failed: whether it survives a loss of
+    power is not known. It is no :class:`StorageError`: whoever does it again does it twice.
+    """
 
 
 class ServerError(SiltstoneError, OSError):

@@ -19,6 +19,7 @@ pub(crate) fn to_py(error: Error) -> PyErr {
         Error::QueueFull { .. } => "QueueFullError",
         Error::Closed { .. } => "ClosedError",
         Error::Io { .. } => "StorageError",
+        Error::DurabilityUnknown { .. } => "DurabilityUnknownError",
         Error::Server { .. } => "ServerError",
         Error::Sqlite { .. } => "SqliteError",
         Error::Interrupted { .. } => return PyKeyboardInterrupt::new_err(error.to_string()),

@@ -18,6 +18,7 @@ mod experiment_database;
 mod experiment_logger;
 mod experiment_reads;
 mod experiment_rows;
+mod files;
 mod handle;
 mod initial;
 mod memory_recall;
@@ -61,6 +62,8 @@ mod _siltstone {
     use super::experiment_logger::DataLogger;
     #[pymodule_export]
     use super::experiment_reads::{InMemorySimulation, experiment_import, experiment_merge};
+    #[pymodule_export]
+    use super::files::write_file;
     #[pymodule_export]
     use super::memory_recall::MemoryRecall;
     #[pymodule_export]

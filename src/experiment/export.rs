@@ -1,5 +1,6 @@
 //! Simulations as files of tables, in folders that other engines understand.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -10,7 +11,8 @@ use super::record_table;
 use super::runs::Which;
 use super::summary::Summary;
 use crate::error::{Error, Result};
-use crate::table::{Format, WriteOptions, write};
+use crate::kernel::{create_folder, sync_names_in};
+use crate::table::{Format, WriteOptions, write_unsynced};
 
 /// How simulations are exported.
 #[derive(Debug, Clone)]
@@ -50,7 +52,7 @@ impl ExperimentDatabase {
     ///
     /// # Errors
     /// [`Error::Exists`] for a file that is there already; [`Error::NotFound`] for a table that is not. Each file is whole
-    /// or not there.
+    /// or not there. [`Error::DurabilityUnknown`]: all of them are there.
     pub fn export(
         &self,
         which: Which<'_>,
@@ -87,7 +89,7 @@ impl ExperimentDatabase {
             }
             Ok(plan)
         })?;
-        let mut written = Vec::new();
+        let (mut written, mut places) = (Vec::new(), BTreeSet::new());
         for (table, experiment, name) in &plan {
             tell(written.len() as u64, plan.len() as u64)?;
             let place = folder
@@ -95,8 +97,7 @@ impl ExperimentDatabase {
                 .join(table)
                 .join(format!("experiment_id={}", encoded(experiment)))
                 .join(format!("simulation_id={}", encoded(name)));
-            std::fs::create_dir_all(&place)
-                .map_err(|e| Error::io(&place, "creating the folder", &e))?;
+            create_folder(&place, true)?;
             let path = place.join(format!("part-0.{}", options.format.extension()));
             let records = self.records(name, table, &options.selection)?;
             let how = WriteOptions {
@@ -104,7 +105,8 @@ impl ExperimentDatabase {
                 overwrite: options.overwrite,
                 escape_formulas: options.escape_formulas,
             };
-            let done = write(&path, records, &how, |_| Ok(()))?;
+            let done = write_unsynced(&path, records, &how, &mut |_| Ok(()))?;
+            places.insert(place);
             written.push(Exported {
                 path,
                 table: table.clone(),
@@ -113,6 +115,7 @@ impl ExperimentDatabase {
                 bytes: done.bytes,
             });
         }
+        sync_names_in(&places)?;
         tell(plan.len() as u64, plan.len() as u64)?;
         Ok(written)
     }

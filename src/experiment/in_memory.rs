@@ -1,7 +1,6 @@
 //! A simulation that is in memory until it is kept.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::clock::now_text;
@@ -10,7 +9,7 @@ use super::context::SimulationContext;
 use super::database::{ExperimentDatabase, SimulationOptions};
 use super::merge::{MergeReport, copy, copy_waiting};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability};
+use crate::kernel::{Database, Durability, Temporary};
 
 /// Without a limit, rows spill once they take so much.
 const DEFAULT_LIMIT: usize = 1 << 30;
@@ -23,30 +22,7 @@ pub struct InMemorySimulationDatabase {
     context: SimulationContext,
     limit: usize,
     /// Goes with it.
-    _folder: TemporaryFolder,
-}
-
-#[derive(Debug)]
-struct TemporaryFolder(std::path::PathBuf);
-
-impl TemporaryFolder {
-    fn new() -> Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("siltstone-{}-{number}-{}", std::process::id(), super::clock::now_ms());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path)
-            .map_err(|e| Error::io(&path, "making a temporary folder", &e))?;
-        Ok(TemporaryFolder(path))
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, folder = %self.0.display(), "a temporary folder stays");
-        }
-    }
+    _folder: Temporary,
 }
 
 impl InMemorySimulationDatabase {
@@ -59,9 +35,10 @@ impl InMemorySimulationDatabase {
         limit: Option<usize>,
         options: SimulationOptions,
     ) -> Result<Self> {
-        let folder = TemporaryFolder::new()?;
-        let db =
-            Database::builder(folder.0.join("spill.db")).durability(Durability::Buffered).open()?;
+        let folder = Temporary::private_folder()?;
+        let db = Database::builder(folder.path().join("spill.db"))
+            .durability(Durability::Buffered)
+            .open()?;
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         let logging = LoggingConfig {
             buffer_size: usize::MAX,

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::backup_records::Kept;
 use super::connect::{self, beside};
 use super::failure::At;
-use super::files::{self, folder_of, sync_folder, temporary_beside};
+use super::files::{folder_of, sync_folder, sync_name};
+use super::temporary::{Temporary, remove_leftovers};
 use super::{Database, reading};
 use crate::error::{Error, Result};
 
@@ -35,7 +36,8 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Exists`] if `target` is there; [`Error::Io`] or [`Error::Corrupt`] if the copy
-    /// cannot be made or proven. In each case no file of that name is left.
+    /// cannot be made or proven. In each case no file of that name is left. [`Error::DurabilityUnknown`]: the copy is
+    /// there and proven.
     pub fn backup(&self, target: impl AsRef<Path>) -> Result<BackupReport> {
         self.backup_with(target.as_ref(), &mut |_, _| Ok(()))
     }
@@ -53,12 +55,14 @@ impl Database {
         if target.exists() {
             return Err(is_there(target));
         }
-        self.with_reader("backing up", |conn| {
+        let report = self.with_reader("backing up", |conn| {
             copy(conn, self.path(), (target, false), &|_| Ok(()), progress)
-        })
+        })?;
+        sync_name(target)?;
+        Ok(report)
     }
 
-    /// As [`backup`](Self::backup); with `replace`, a file may have the name already.
+    /// As [`backup`](Self::backup); with `replace`, a file may have the name already. The name is the caller's to sync.
     pub(super) fn backup_as(&self, target: &Path, replace: bool) -> Result<BackupReport> {
         if !replace && target.exists() {
             return Err(is_there(target));
@@ -77,7 +81,8 @@ pub(super) fn is_there(target: &Path) -> Error {
     }
 }
 
-/// Copies, verifies, renames; `guard` looks at the snapshot first and may refuse it.
+/// Copies, verifies, gives it its name, which is the caller's to sync; `guard` looks at the snapshot first and may
+/// refuse it.
 fn copy(
     source: &Connection,
     place: &Path,
@@ -85,53 +90,31 @@ fn copy(
     guard: &dyn Fn(&Connection) -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<BackupReport> {
-    let temporary = temporary_beside(target);
     let mut work = || -> Result<BackupReport> {
+        remove_leftovers(folder_of(target));
+        let temporary = Temporary::file(target)?;
         // Inside a read transaction the copy is one snapshot, and no other writer restarts it.
         source.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
         let rows = (|| {
             guard(source)?;
-            copy_pages(source, &temporary, progress)?;
+            copy_pages(source, temporary.path(), progress)?;
             count_rows(source)
         })();
         source.execute_batch("ROLLBACK")?;
         let rows = rows?;
-        prove(&temporary, &rows)?;
-        let size = || -> std::io::Result<u64> {
-            let file = std::fs::File::open(&temporary)?;
-            file.sync_all()?;
-            Ok(file.metadata()?.len())
-        };
-        let size_bytes = size().map_err(|e| Error::io(&temporary, "syncing it", &e))?;
-        give_name(&temporary, target, replace)?;
-        sync_folder(folder_of(target))?;
-        Ok(BackupReport { path: target.to_owned(), size_bytes, rows, removed: Vec::new() })
+        prove(temporary.path(), &rows)?;
+        let file = temporary.handle();
+        let size = file.sync_all().and_then(|()| file.metadata());
+        let size = size.map_err(|e| Error::io(temporary.path(), "syncing it", &e))?;
+        if replace {
+            temporary.rename(target)?;
+        } else if !temporary.rename_new(target)? {
+            return Err(is_there(target));
+        }
+        let (path, size_bytes) = (target.to_owned(), size.len());
+        Ok(BackupReport { path, size_bytes, rows, removed: Vec::new() })
     };
-    let report = work();
-    if report.is_err() {
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            let _ = std::fs::remove_file(beside(&temporary, suffix)); // most never existed
-        }
-    }
-    report.at(place, "backing up")
-}
-
-/// Gives a finished file its name, which nobody else may have taken meanwhile.
-fn give_name(temporary: &Path, target: &Path, replace: bool) -> Result<()> {
-    if !replace {
-        match std::fs::hard_link(temporary, target) {
-            Ok(()) => {
-                let removed = std::fs::remove_file(temporary);
-                return removed.map_err(|e| Error::io(temporary, "removing its first name", &e));
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(is_there(target));
-            }
-            // A file system without second names.
-            Err(_) => {}
-        }
-    }
-    std::fs::rename(temporary, target).map_err(|e| Error::io(target, "renaming a file to it", &e))
+    work().at(place, "backing up")
 }
 
 fn copy_pages(
@@ -140,8 +123,12 @@ fn copy_pages(
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
     use rusqlite::backup::{Backup, StepResult};
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let mut copy = Connection::open_with_flags(target, flags).at(target, "creating the copy")?;
+    // It is there already, and no link: SQLite refuses one anywhere in the path.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let folder = folder_of(target);
+    let folder = folder.canonicalize().map_err(|e| Error::io(folder, "looking for it", &e))?;
+    let place = folder.join(target.file_name().unwrap_or_default());
+    let mut copy = Connection::open_with_flags(place, flags).at(target, "creating the copy")?;
     let backup = Backup::new(source, &mut copy)?;
     loop {
         let step = backup.step(STEP_PAGES).at(target, "writing the copy")?;
@@ -218,7 +205,7 @@ pub(super) fn before_migration(
             break;
         }
         if is_copy(&target, &rows) {
-            return Ok(()); // an earlier try, or another process, has made it
+            return sync_folder(folder_of(&target)); // an earlier try, or another process, has made it
         }
         target = beside(path, &format!("{name}-{number}")); // somebody else's, or of another time
     }
@@ -235,8 +222,9 @@ pub(super) fn before_migration(
         if old { Ok(()) } else { Err(Error::Interrupted { action: "backing up" }) }
     };
     match copy(conn, path, (&target, false), &still_old, &mut |_, _| Ok(())) {
+        // Before the file is changed, the copy's name is on the disk.
+        Ok(_) => sync_folder(folder_of(&target)),
         // Two processes at once: the second finds the name taken by an equal copy.
-        Ok(_) => Ok(()),
         Err(_) if overtaken.get() || target.exists() => Ok(()),
         Err(error) => Err(error),
     }
@@ -304,8 +292,8 @@ pub fn restore(
         rows
     })
     .and_then(|rows| {
+        sync_name(target)?;
         let size = std::fs::metadata(target).map_err(|e| Error::io(target, "looking at it", &e))?;
-        files::sync_folder(folder_of(target))?;
         let path = target.to_owned();
         Ok(BackupReport { path, size_bytes: size.len(), rows, removed: Vec::new() })
     })

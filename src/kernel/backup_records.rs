@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::backup::{self, BackupReport};
 use super::connect::{self, beside};
 use super::failure::At;
+use super::files::{create_folder, sync_name};
 use super::{Database, patience, reading, schema};
 use crate::error::{Error, Result};
 
@@ -45,10 +46,11 @@ impl Database {
     ///
     /// # Errors
     /// As [`backup`](Self::backup): then there is neither file nor record of it. Nothing is removed before the new backup is
-    /// verified; if an old one cannot be removed, the new one is there and written down.
+    /// verified; if an old one cannot be removed, the new one is there and written down, and so it is with
+    /// [`Error::DurabilityUnknown`], which removes none.
     pub fn backup_into(&self, folder: impl AsRef<Path>, keep: usize) -> Result<BackupReport> {
         let folder = folder.as_ref();
-        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
+        create_folder(folder, true)?;
         let folder = folder.canonicalize().map_err(|e| Error::io(folder, "looking for it", &e))?;
         let stem = self.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mut created_ns = now_ns();
@@ -95,6 +97,7 @@ impl Database {
                 let _ = fs::remove_file(target); // the first error is the one to tell
             }
         })?;
+        sync_name(target)?;
         let Some((keep, counts)) = keep else { return Ok(report) };
         // One with a higher number is another process's, and newer.
         let is_older = |r: &Record| r.number < number && r.folder == in_folder && counts(&r.name);

@@ -156,10 +156,7 @@ pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static A
     let path = options.path.as_path();
     reading::check_is_database_file(path)?;
     let folder = files::folder_of(path);
-    if !folder.exists() {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| Error::io(folder, "creating the folder", &e))?;
-    }
+    files::create_folder(folder, true)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

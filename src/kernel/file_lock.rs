@@ -24,9 +24,7 @@ impl FileLock {
     /// [`Error::Busy`] after 30 s; [`Error::Io`] if the file cannot be made.
     pub(crate) fn take(path: &Path, action: &'static str) -> Result<Self> {
         check_is_file(path)?;
-        let mut options = File::options();
-        let file = options.create(true).truncate(false).write(true).open(path);
-        let file = file.map_err(|e| Error::io(path, "opening its lock", &e))?;
+        let file = open_lock(path).map_err(|e| Error::io(path, "opening its lock", &e))?;
         let begun = Instant::now();
         while !try_lock(&file).map_err(|e| Error::io(path, "locking it", &e))? {
             if begun.elapsed() >= PATIENCE {
@@ -39,6 +37,19 @@ impl FileLock {
     }
 }
 
+/// Opens a file that is there to be locked; it is made if it is not there. A planted link is not followed, and a pipe
+/// not waited for.
+pub(crate) fn open_lock(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    }
+    options.open(path)
+}
+
 impl Drop for FileLock {
     fn drop(&mut self) {
         unlock(&self.file);
@@ -46,7 +57,7 @@ impl Drop for FileLock {
 }
 
 #[cfg(unix)]
-fn try_lock(file: &File) -> std::io::Result<bool> {
+pub(super) fn try_lock(file: &File) -> std::io::Result<bool> {
     use std::os::fd::AsRawFd;
     // SAFETY: the descriptor is open as long as `file` is.
     if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
@@ -65,7 +76,7 @@ fn unlock(file: &File) {
 }
 
 #[cfg(not(unix))]
-fn try_lock(_: &File) -> std::io::Result<bool> {
+pub(super) fn try_lock(_: &File) -> std::io::Result<bool> {
     Ok(true)
 }
 

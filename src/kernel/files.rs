@@ -1,43 +1,64 @@
-//! Files beside the database: written whole or not at all.
+//! Files beside the database: whole or not at all, and an error that says which.
+//!
+//! Until a file has its name nothing has happened, and an error means that. From then on it is there and readers
+//! see it: what fails later is [`Error::DurabilityUnknown`], and nobody may act as if the file were not there.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::temporary::Temporary;
 use crate::error::{Error, Result};
 
 /// Which file a path names now: the same number for the same file, whatever its name. `None` if there is none, and
 /// where files have no numbers.
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().and_then(|file| numbers(&file))
+}
+
+/// What tells a file from all others of this machine.
+pub(super) fn numbers(file: &fs::Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+        Some((file.dev(), file.ino()))
     }
     #[cfg(not(unix))]
     {
-        let _ = path;
+        let _ = file;
         None
     }
 }
 
-/// Makes a rename or a new file of `folder` survive a loss of power.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+fn sync(folder: &Path) -> io::Result<()> {
     // Only Unix lets a folder be opened and synced; elsewhere the file system does it by itself.
-    if cfg!(unix) {
-        let sync = File::open(folder).and_then(|folder| folder.sync_all());
-        sync.map_err(|e| Error::io(folder, "syncing the folder", &e))?;
-    }
-    Ok(())
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// A name beside `path` that nobody else uses.
-pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.partial-{}-{n}", std::process::id()))
+/// Makes the names in `folder` survive a loss of power, before something is done that depends on them.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    sync(folder).map_err(|e| Error::io(folder, "syncing the folder", &e))
+}
+
+/// Makes the name that `path` was just given survive a loss of power.
+///
+/// # Errors
+/// [`Error::DurabilityUnknown`]: what has the name is there, and stays.
+pub(crate) fn sync_name(path: &Path) -> Result<()> {
+    let unknown = |e: io::Error| Error::DurabilityUnknown { path: path.into(), why: e.to_string() };
+    sync(folder_of(path)).map_err(unknown)
+}
+
+/// As [`sync_name`], for all that was just written into folders.
+pub(crate) fn sync_names_in<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    folders.into_iter().try_for_each(|folder| {
+        let unknown =
+            |e: io::Error| Error::DurabilityUnknown { path: folder.clone(), why: e.to_string() };
+        sync(folder).map_err(unknown)
+    })
 }
 
 /// The folder of a path, `.` for a bare name.
@@ -48,26 +69,54 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Makes a folder, and those above it that are missing; with `durable` their names are on the disk.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn create_folder(folder: &Path, durable: bool) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
+    missing.iter().filter(|_| durable).try_for_each(|made| sync_folder(folder_of(made)))
+}
+
 /// Writes a file under a temporary name and renames it: a reader sees the old file or the new one,
 /// never a part.
 ///
 /// With `durable` the bytes are on the disk before the name is, else the operating system has them.
 ///
 /// # Errors
-/// [`Error::Io`]; the old file, if any, is untouched and the temporary one removed.
+/// [`Error::Io`]; the old file, if any, is untouched and the temporary one removed. [`Error::DurabilityUnknown`]: the
+/// new file is there.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    let temporary = temporary_beside(path);
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create_new(&temporary)?;
+    let temporary = Temporary::file(path)?;
+    let write = || -> io::Result<()> {
+        let mut file = temporary.handle();
         file.write_all(bytes)?;
-        if durable {
-            file.sync_all()?;
-        }
-        fs::rename(&temporary, path)
+        if durable { file.sync_all() } else { Ok(()) }
     };
-    write().map_err(|e| {
-        let _ = fs::remove_file(&temporary); // it may never have been made
-        Error::io(path, "writing it", &e)
-    })?;
-    if durable { sync_folder(folder_of(path)) } else { Ok(()) }
+    write().map_err(|e| Error::io(path, "writing it", &e))?;
+    temporary.rename(path)?;
+    if durable { sync_name(path) } else { Ok(()) }
+}
+
+/// Writes a file, in the place of one that has its name. It is on the disk before it has the name: a reader, or a
+/// crash, sees the old file or the new one, never a part.
+///
+/// # Errors
+/// [`Error::Io`]: the old file, if any, is untouched. [`Error::DurabilityUnknown`]: the new file is there.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("notes.json");
+/// siltstone::write_file(&path, b"{}")?;
+/// assert_eq!(std::fs::read(path)?, b"{}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    write_atomically(path.as_ref(), bytes, true)
 }

@@ -33,6 +33,7 @@ mod record_rows;
 mod schema;
 mod sink;
 mod stats;
+mod temporary;
 mod ticket;
 mod transaction;
 mod tx;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use backup::{BackupReport, restore};
 pub use database::Database;
+pub use files::write_file;
 pub use options::{Builder, Durability, Profile, QueuePolicy};
 pub use patience::interruptible;
 pub use query::{Query, Value};
@@ -50,13 +52,16 @@ pub use transaction::Executed;
 pub use verify::{Finding, VerifyReport};
 
 pub(crate) use feed::Feed;
-pub(crate) use file_lock::FileLock;
-pub(crate) use files::{folder_of, sync_folder, temporary_beside, write_atomically};
+pub(crate) use file_lock::{FileLock, open_lock};
+pub(crate) use files::{
+    create_folder, folder_of, sync_folder, sync_name, sync_names_in, write_atomically,
+};
 pub(crate) use patience::{look, pause, undisturbed};
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
 pub(crate) use schema::{Adoption, Lineage, table_exists};
 pub(crate) use sink::Sink;
+pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
 pub(crate) use tx::{ReadTx, WriteTx};
 pub(crate) use verify::Verifier;

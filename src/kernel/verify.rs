@@ -16,11 +16,11 @@ pub struct Finding {
 /// What a verification looked at and found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct VerifyReport {
-    /// Pages of the file.
+    /// Pages of the file; 0 if it is none of SQLite's.
     pub pages: u64,
-    /// Arrays and blocks whose checksum was computed again.
+    /// Arrays, blocks and Parquet files whose checksum was computed again.
     pub checksums: u64,
-    /// Arrays that were stored without a checksum, by another program.
+    /// Those that were stored without a checksum, by another program or an earlier version.
     pub without_checksum: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::store::{MemoryStore, finite, now};
 use crate::error::{Error, Result};
-use crate::kernel::{BackupReport, folder_of, restore};
+use crate::kernel::{BackupReport, create_folder, folder_of, restore};
 
 impl MemoryStore {
     /// Copies the file as it is now, verified before the copy has its name, and writes the copy down in the file.
@@ -22,8 +22,7 @@ impl MemoryStore {
         self.create_tables()?;
         if let Some(target) = target {
             let folder = folder_of(target);
-            std::fs::create_dir_all(folder)
-                .map_err(|e| Error::io(folder, "creating the folder", &e))?;
+            create_folder(folder, true)?;
             let folder =
                 folder.canonicalize().map_err(|e| Error::io(folder, "looking for it", &e))?;
             let name = target.file_name().ok_or_else(|| {

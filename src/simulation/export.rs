@@ -1,6 +1,6 @@
 //! A run out of the database: the described system's folders of JSON files, or one table a group.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -19,7 +19,7 @@ use super::tables::Layout;
 use super::update::EntityData;
 use super::{arrow, initial};
 use crate::error::{Error, Result};
-use crate::kernel::{sync_folder, write_atomically};
+use crate::kernel::{create_folder, sync_names_in, write_atomically};
 use crate::table::{self, Batches, Format, WriteOptions};
 
 /// The form in which a run leaves.
@@ -112,7 +112,8 @@ pub struct ExportReport {
 /// [`Error::NotFound`] for a dataset that is not there, [`Error::Invalid`] for a name that no file can
 /// have and complex numbers in JSON. [`Error::Io`] if the folder cannot be written, and
 /// [`Error::Invalid`] naming the update for other values that the format cannot say; what this call
-/// had made is removed then, and only files that it had replaced are new.
+/// had made is removed then, and only files that it had replaced are new. [`Error::DurabilityUnknown`]: all of it is
+/// there.
 pub fn export(
     db: &SimulationDatabase,
     options: &ExportOptions,
@@ -138,6 +139,7 @@ pub fn export(
         schema,
         report: ExportReport::default(),
         made: Vec::new(),
+        folders: BTreeSet::new(),
         update_files: HashSet::new(),
     };
     let mut stopped = false;
@@ -145,7 +147,10 @@ pub fn export(
         progress(done, all).inspect_err(|_| stopped = true)
     });
     match result {
-        Ok(()) => Ok(export.report),
+        Ok(()) => {
+            sync_names_in(&export.folders)?;
+            Ok(export.report)
+        }
         Err(error) => {
             if !stopped {
                 export.undo();
@@ -230,6 +235,8 @@ struct Export<'a> {
     report: ExportReport,
     /// Folders and files that were not there before, in the order in which they were made.
     made: Vec<PathBuf>,
+    /// Folders that files were written into.
+    folders: BTreeSet<PathBuf>,
     /// The names of update files, if others are to be removed.
     update_files: HashSet<String>,
 }
@@ -248,13 +255,12 @@ impl Export<'_> {
             self.initial(name).map_err(|error| named(error, place))?;
         }
         match self.options.format {
-            ExportFormat::Json => self.json(datasets, progress)?,
+            ExportFormat::Json => self.json(datasets, progress),
             ExportFormat::Table(format) => {
                 self.initial_tables(initial, format)?;
-                self.tables(datasets, format, progress)?;
+                self.tables(datasets, format, progress)
             }
         }
-        sync_folder(&self.options.target)
     }
 
     /// Removes what was made, the last first. What else came into a folder meanwhile keeps it there.
@@ -279,9 +285,9 @@ impl Export<'_> {
             !above.as_os_str().is_empty() && std::fs::symlink_metadata(above).is_err()
         });
         let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
-        std::fs::create_dir_all(&folder)
-            .map_err(|e| Error::io(&folder, "making the folder", &e))?;
+        create_folder(&folder, true)?;
         self.made.extend(missing.into_iter().rev());
+        self.folders.insert(folder.clone());
         Ok(folder)
     }
 
@@ -356,10 +362,7 @@ impl Export<'_> {
                 progress(self.report.updates, all.max(self.report.updates))
             })?;
         }
-        if self.options.overwrite {
-            self.remove_others(&folder)?;
-        }
-        sync_folder(&folder)
+        if self.options.overwrite { self.remove_others(&folder) } else { Ok(()) }
     }
 
     /// Removes update files that this export did not write: two runs in a folder would be read as one.
@@ -386,13 +389,13 @@ impl Export<'_> {
         keys: &[&str],
         batches: Batches,
         format: Format,
-        progress: impl FnMut(u64) -> Result<()>,
+        mut progress: impl FnMut(u64) -> Result<()>,
     ) -> Result<()> {
         let path = self.options.target.join(table::file_name(keys, format.extension()));
         let ExportOptions { overwrite, escape_formulas, .. } = *self.options;
         let options = WriteOptions { format, overwrite, escape_formulas };
         self.note(&path);
-        let written = table::write(path, batches, &options, progress)?;
+        let written = table::write_unsynced(&path, batches, &options, &mut progress)?;
         self.report.files += 1;
         self.report.bytes += written.bytes;
         self.report.rows += written.rows;

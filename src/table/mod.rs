@@ -19,6 +19,8 @@ pub(crate) use batches::from_arrow;
 pub(crate) use file_name::file_name;
 pub use format::Format;
 pub use read::read;
+pub(crate) use read::{parquet_footer, read_parquet, read_parquet_footer, schema_of_footer};
 pub use text::{rows, without_formula};
 pub(crate) use whole::read_whole;
 pub use write::{WriteOptions, Written, write};
+pub(crate) use write::{to_parquet, write_unsynced};

@@ -2,10 +2,16 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow_array::RecordBatchReader;
 use arrow_schema::SchemaRef;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::reader::ChunkReader;
 
 use super::batches::from_arrow;
 use super::{Batches, Format};
@@ -28,14 +34,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
     let path = path.as_ref();
     let what = path.display().to_string();
     match Format::of_path(path) {
-        Some(Format::Parquet) => {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(open_file(path)?)
-                .map_err(|e| damaged(path, e.to_string()))?;
-            // The reader itself forgets the table's own metadata.
-            let schema = builder.schema().clone();
-            let reader = builder.with_batch_size(BATCH_ROWS).build();
-            Ok(stream(what, schema, reader.map_err(|e| damaged(path, e.to_string()))?))
-        }
+        Some(Format::Parquet) => parquet(path, open_file(path)?),
         Some(Format::Arrow) => {
             check_blocks(path)?;
             let reader = arrow_ipc::reader::FileReader::try_new_buffered(open_file(path)?, None)
@@ -78,6 +77,68 @@ fn check_blocks(path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The table of a Parquet file that is in memory; `path` is where it came from.
+pub(crate) fn read_parquet(path: &Path, bytes: Vec<u8>) -> Result<Batches> {
+    parquet(path, Bytes::from(bytes))
+}
+
+fn parquet(path: &Path, file: impl ChunkReader + 'static) -> Result<Batches> {
+    let damaged = |e: parquet::errors::ParquetError| damaged(path, e.to_string());
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    // The reader itself forgets the table's own metadata.
+    let schema = builder.schema().clone();
+    let reader = builder.with_batch_size(BATCH_ROWS).build();
+    Ok(stream(path.display().to_string(), schema, reader.map_err(damaged)?))
+}
+
+/// What ends a Parquet file: the length of the metadata before it, and `PAR1`.
+const TAIL: usize = 8;
+
+/// How many bytes the footer has, by the tail of a file.
+fn footer_size(tail: &[u8]) -> Option<usize> {
+    let size: [u8; 4] = tail.strip_suffix(b"PAR1")?.last_chunk().copied()?;
+    (u32::from_le_bytes(size) as usize).checked_add(TAIL)
+}
+
+/// The footer of a Parquet file that is in memory.
+pub(crate) fn parquet_footer(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(bytes.len().checked_sub(footer_size(bytes)?)?..)
+}
+
+/// The footer of a Parquet file, without the rest of it.
+pub(crate) fn read_parquet_footer(path: &Path) -> Result<Vec<u8>> {
+    let mut file = open_file(path)?;
+    let mut read = || -> std::io::Result<Option<Vec<u8>>> {
+        let length = file.metadata()?.len();
+        let mut tail = [0; TAIL];
+        if length < TAIL as u64 {
+            return Ok(None);
+        }
+        file.seek(SeekFrom::End(-(TAIL as i64)))?;
+        file.read_exact(&mut tail)?;
+        // Not more than there is, whatever the tail says.
+        let Some(size) = footer_size(&tail).filter(|size| *size as u64 <= length) else {
+            return Ok(None);
+        };
+        let mut footer = vec![0; size];
+        file.seek(SeekFrom::End(-(size as i64)))?;
+        file.read_exact(&mut footer)?;
+        Ok(Some(footer))
+    };
+    let footer = read().map_err(|e| Error::io(path, "reading it", &e))?;
+    footer.ok_or_else(|| damaged(path, "it has not the end of a Parquet file"))
+}
+
+/// The columns of a Parquet file, by its footer.
+pub(crate) fn schema_of_footer(path: &Path, footer: &[u8]) -> Result<SchemaRef> {
+    let metadata = &footer[..footer.len().saturating_sub(TAIL)];
+    let metadata = ParquetMetaDataReader::decode_metadata(metadata);
+    let known = metadata.and_then(|known| {
+        ArrowReaderMetadata::try_new(Arc::new(known), ArrowReaderOptions::default())
+    });
+    Ok(known.map_err(|e| damaged(path, e.to_string()))?.schema().clone())
 }
 
 fn stream(

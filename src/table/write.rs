@@ -1,6 +1,6 @@
 //! A table into a file, whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,9 +14,9 @@ use parquet::file::properties::WriterProperties;
 
 use super::batches::from_arrow;
 use super::text::{self, Texts};
-use super::{Format, cell};
+use super::{Batches, Format, cell};
 use crate::error::{Error, Result};
-use crate::kernel::{folder_of, sync_folder, temporary_beside};
+use crate::kernel::{Temporary, folder_of, sync_name};
 
 /// Rows of a Parquet row group: what one reader holds at a time, and what the writer holds until it
 /// is complete.
@@ -52,7 +52,7 @@ pub struct Written {
 /// # Errors
 /// [`Error::Exists`] for a file that is there, [`Error::Io`] if the disk refuses, [`Error::Invalid`]
 /// for a column that the format cannot hold, and the errors of `batches` and `progress`. The old
-/// file, if any, is untouched then, and the temporary one removed.
+/// file, if any, is untouched then, and the temporary one removed. [`Error::DurabilityUnknown`]: the new file is there.
 ///
 /// # Example
 /// ```
@@ -73,35 +73,40 @@ pub fn write(
     mut progress: impl FnMut(u64) -> Result<()>,
 ) -> Result<Written> {
     let path = path.as_ref();
-    check_free(path, options)?;
-    let temporary = temporary_beside(path);
-    let result = write_to(&temporary, path, batches, options, &mut progress);
-    let result = result.and_then(|written| {
-        check_free(path, options)?; // it may have come up meanwhile
-        fs::rename(&temporary, path).map_err(|e| Error::io(path, "renaming a file to it", &e))?;
-        sync_folder(folder_of(path))?;
-        Ok(written)
-    });
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary); // it may never have been made
-    }
-    result
+    let written = write_unsynced(path, batches, options, &mut progress)?;
+    sync_name(path)?;
+    Ok(written)
 }
 
-fn check_free(path: &Path, options: &WriteOptions) -> Result<()> {
-    if options.overwrite || fs::symlink_metadata(path).is_err() {
-        return Ok(());
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Err(Error::Exists {
-        what: format!("the file {name:?}"),
+/// As [`write`]; the file's name is the caller's to sync.
+pub(crate) fn write_unsynced(
+    path: &Path,
+    batches: impl RecordBatchReader,
+    options: &WriteOptions,
+    progress: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Written> {
+    let exists = || Error::Exists {
+        what: format!("the file {:?}", path.file_name().unwrap_or_default().to_string_lossy()),
         place: folder_of(path).display().to_string(),
         hint: "choose another name, or ask for it to be replaced",
-    })
+    };
+    if !options.overwrite && path.symlink_metadata().is_ok() {
+        return Err(exists());
+    }
+    let temporary = Temporary::file(path)?;
+    let file = temporary.handle().try_clone();
+    let file = file.map_err(|e| Error::io(path, "creating it", &e))?;
+    let written = write_to(file, path, batches, options, progress)?;
+    if options.overwrite {
+        temporary.rename(path)?;
+    } else if !temporary.rename_new(path)? {
+        return Err(exists()); // it has come up meanwhile
+    }
+    Ok(written)
 }
 
 fn write_to(
-    temporary: &Path,
+    file: File,
     path: &Path,
     batches: impl RecordBatchReader,
     options: &WriteOptions,
@@ -111,7 +116,6 @@ fn write_to(
     if matches!(format, Format::Csv | Format::Jsonl) {
         cell::check(&schema)?;
     }
-    let file = File::create_new(temporary).map_err(|e| Error::io(path, "creating", &e))?;
     let refused = Arc::new(Mutex::new(None));
     // What the system refused comes out of a writer as an error of its format.
     let failed = |error: Failure| {
@@ -128,6 +132,7 @@ fn write_to(
         progress(rows)?;
     }
     let file = sink.finish().map_err(failed)?;
+    let file = file.into_inner().map_err(|e| failed(Failure::Io(e.into_error())))?.file;
     let sync = file.sync_all().and_then(|()| file.metadata());
     let bytes = sync.map_err(|e| Error::io(path, "syncing it", &e))?.len();
     Ok(Written { rows, bytes })
@@ -160,20 +165,28 @@ impl Write for Watched {
     }
 }
 
-/// The writer of each format.
-enum Sink {
-    Parquet(ArrowWriter<BufWriter<Watched>>),
-    Arrow(arrow_ipc::writer::FileWriter<BufWriter<Watched>>),
-    Csv(BufWriter<Watched>, Texts),
-    Jsonl(BufWriter<Watched>),
+/// A table as the bytes of a Parquet file.
+pub(crate) fn to_parquet(batches: Batches) -> Result<Vec<u8>> {
+    let failed = |error: Failure| error.at(Path::new("the table"));
+    let schema = batches.schema().clone();
+    let mut sink = Sink::new(&WriteOptions::default(), Vec::new(), schema).map_err(failed)?;
+    for batch in batches {
+        let batch = batch.map_err(|error| from_arrow("table", error))?;
+        sink.write(&batch).map_err(failed)?;
+    }
+    sink.finish().map_err(failed)
 }
 
-impl Sink {
-    fn new(
-        options: &WriteOptions,
-        mut file: BufWriter<Watched>,
-        schema: SchemaRef,
-    ) -> Result<Self, Failure> {
+/// The writer of each format.
+enum Sink<W: Write + Send> {
+    Parquet(ArrowWriter<W>),
+    Arrow(arrow_ipc::writer::FileWriter<W>),
+    Csv(W, Texts),
+    Jsonl(W),
+}
+
+impl<W: Write + Send> Sink<W> {
+    fn new(options: &WriteOptions, mut file: W, schema: SchemaRef) -> Result<Self, Failure> {
         Ok(match options.format {
             Format::Parquet => {
                 // Strings repeat and so do many values of a run: dictionaries are on by default.
@@ -204,7 +217,7 @@ impl Sink {
         Ok(())
     }
 
-    fn finish(self) -> Result<File, Failure> {
+    fn finish(self) -> Result<W, Failure> {
         let mut file = match self {
             Sink::Parquet(writer) => writer.into_inner()?,
             Sink::Arrow(mut writer) => {
@@ -214,7 +227,7 @@ impl Sink {
             Sink::Csv(file, _) | Sink::Jsonl(file) => file,
         };
         file.flush()?;
-        Ok(file.into_inner().map_err(|e| Failure::Io(e.into_error()))?.file)
+        Ok(file)
     }
 }
 

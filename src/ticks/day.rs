@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::calendar::Day;
 use super::tables::LINEAGE;
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, FileLock, Profile};
+use crate::kernel::{Database, Durability, FileLock, Profile, create_folder};
 
 /// Day files that stay open for writing, and for reading.
 const OPEN_WRITERS: usize = 4;
@@ -91,8 +91,7 @@ impl Days {
 
     /// Held by whoever makes or removes a day's file.
     fn lock_files(&self) -> Result<FileLock> {
-        fs::create_dir_all(&self.base)
-            .map_err(|e| Error::io(&self.base, "creating the folder", &e))?;
+        create_folder(&self.base, true)?;
         FileLock::take(&self.base.join(LOCK), "waiting for a day to be made or removed")
     }
 

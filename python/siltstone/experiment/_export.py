@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siltstone.errors import InvalidError
+from siltstone import _siltstone
+from siltstone.errors import DurabilityUnknownError, InvalidError
 
 if TYPE_CHECKING:
     from siltstone.experiment._database import ExperimentDatabase
@@ -70,7 +73,12 @@ def export_data(
     Returns
     -------
     list of Path
-        The files.
+        The files, each of them whole.
+
+    Raises
+    ------
+    DurabilityUnknownError
+        All of them are there; that a folder could not be synced is told.
     """
     format = validate_export_format(format)
     names = list(DATA_TYPES) if data_types is None else data_types
@@ -85,27 +93,50 @@ def export_data(
     tables = {name: db.records(simulation_id, DATA_TYPES[name], steps=steps) for name in names}
     metadata = db.simulations([simulation_id])[0]._asdict() if include_metadata else None
     files: list[Path] = []
+    writes: list[Callable[[], object]] = []
+
+    def add(ending: str, content: Callable[[], bytes]) -> None:
+        path = base.with_name(f"{base.name}{ending}")
+        files.append(path)
+        writes.append(lambda: _siltstone.write_file(path, content()))
+
     if format in ("csv", "parquet"):
         for name, table in tables.items():
-            files.append(base.with_name(f"{base.name}_{name}.{_ENDINGS[format]}"))
-            table.write(files[-1], format, overwrite=True)
+            path = base.with_name(f"{base.name}_{name}.{_ENDINGS[format]}")
+            files.append(path)
+            writes.append(lambda path=path, table=table: table.write(path, format, overwrite=True))
         if metadata is not None:
-            files.append(base.with_name(f"{base.name}_metadata.json"))
-            files[-1].write_text(json.dumps(metadata, indent=2), encoding="utf-8")
-        return files
-    files.append(base.with_name(f"{base.name}.{_ENDINGS[format]}"))
-    if format == "json":
-        whole: dict[str, Any] = {name: table.to_arrow().to_pylist() for name, table in tables.items()}
-        if metadata is not None:
-            whole["metadata"] = metadata
-        files[0].write_text(json.dumps(whole), encoding="utf-8")
-        return files
+            add("_metadata.json", lambda: json.dumps(metadata, indent=2).encode())
+    elif format == "json":
+        add(".json", lambda: _json(tables, metadata))
+    else:
+        add(".xlsx", lambda: _excel(tables, metadata))
+    unsure = None
+    for write in writes:
+        try:
+            write()
+        except DurabilityUnknownError as error:  # the file is there: the rest goes on
+            unsure = unsure or error
+    if unsure is not None:
+        raise unsure
+    return files
+
+
+def _json(tables: dict[str, Any], metadata: dict[str, Any] | None) -> bytes:
+    whole: dict[str, Any] = {name: table.to_arrow().to_pylist() for name, table in tables.items()}
+    if metadata is not None:
+        whole["metadata"] = metadata
+    return json.dumps(whole).encode()
+
+
+def _excel(tables: dict[str, Any], metadata: dict[str, Any] | None) -> bytes:
     import pandas as pd
 
-    with pd.ExcelWriter(files[0]) as writer:
+    content = io.BytesIO()
+    with pd.ExcelWriter(content) as writer:
         for name, table in tables.items():
             table.to_pandas().to_excel(writer, sheet_name=name, index=False)
         if metadata is not None:
             rows = {key: json.dumps(value) for key, value in metadata.items()}
             pd.Series(rows, name="value").to_excel(writer, sheet_name="metadata")
-    return files
+    return content.getvalue()

@@ -15,7 +15,7 @@ use zip::write::SimpleFileOptions;
 use super::layout::file_name;
 use super::{json_of, yaml};
 use crate::error::{Error, Result};
-use crate::kernel::{folder_of, sync_folder, temporary_beside};
+use crate::kernel::{Temporary, folder_of, sync_folder, sync_name};
 use crate::series::backend::StorageBackend;
 use crate::series::data::{Metadata, Series};
 use crate::series::process::Clock;
@@ -39,6 +39,7 @@ pub struct WriteDatasetOptions {
 /// # Errors
 /// [`Error::NotFound`] for a dataset that is not there; [`Error::Exists`] for a path that is; [`Error::Invalid`] for
 /// values that text cannot hold; [`Error::Io`] if the disk refuses. Nothing is left behind then.
+/// [`Error::DurabilityUnknown`]: the dataset is there.
 pub fn write_dataset(
     backend: &dyn StorageBackend,
     dataset: &str,
@@ -47,29 +48,33 @@ pub fn write_dataset(
 ) -> Result<Written> {
     let path = path.as_ref();
     let is_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
-    let check_free = || match fs::symlink_metadata(path) {
-        Ok(there) if !(options.overwrite && is_zip && there.is_file()) => Err(Error::Exists {
-            what: format!("{:?}", path.file_name().unwrap_or_default()),
-            place: folder_of(path).display().to_string(),
-            hint: "choose another name, or ask for a zip to be replaced",
-        }),
-        _ => Ok(()),
+    let exists = || Error::Exists {
+        what: format!("{:?}", path.file_name().unwrap_or_default()),
+        place: folder_of(path).display().to_string(),
+        hint: "choose another name, or ask for a zip to be replaced",
     };
-    check_free()?;
-    let temporary = temporary_beside(path);
-    let result = Sink::create(&temporary, is_zip).and_then(|mut sink| {
-        let written = write(backend, dataset, &mut sink)?;
-        sink.finish(&temporary)?;
-        check_free()?; // it may have come up meanwhile
-        fs::rename(&temporary, path).map_err(|e| Error::io(path, "renaming to it", &e))?;
-        sync_folder(folder_of(path))?;
-        Ok(written)
-    });
-    if result.is_err() {
-        // Our own, of a name that nobody else has; it may never have been made.
-        let _ = if is_zip { fs::remove_file(&temporary) } else { fs::remove_dir_all(&temporary) };
+    let is_free = || match fs::symlink_metadata(path) {
+        Ok(there) => options.overwrite && is_zip && there.is_file(),
+        Err(_) => true,
+    };
+    if !is_free() {
+        return Err(exists());
     }
-    result
+    let temporary = if is_zip { Temporary::file(path) } else { Temporary::folder(path) }?;
+    let mut sink = Sink::create(&temporary, is_zip)?;
+    let written = write(backend, dataset, &mut sink)?;
+    sink.finish(temporary.path())?;
+    if is_zip && !options.overwrite {
+        if !temporary.rename_new(path)? {
+            return Err(exists()); // it has come up meanwhile
+        }
+    } else if is_free() {
+        temporary.rename(path)?;
+    } else {
+        return Err(exists());
+    }
+    sync_name(path)?;
+    Ok(written)
 }
 
 fn write(backend: &dyn StorageBackend, dataset: &str, sink: &mut Sink) -> Result<Written> {
@@ -263,14 +268,14 @@ enum Sink {
 }
 
 impl Sink {
-    fn create(path: &Path, is_zip: bool) -> Result<Self> {
-        let creating = |e| Error::io(path, "creating it", &e);
-        if is_zip {
-            let file = File::create_new(path).map_err(creating)?;
-            return Ok(Sink::Zip(Box::new(zip::ZipWriter::new(file))));
+    fn create(temporary: &Temporary, is_zip: bool) -> Result<Self> {
+        let path = temporary.path();
+        if !is_zip {
+            return Ok(Sink::Folder(path.to_owned()));
         }
-        fs::create_dir(path).map_err(creating)?;
-        Ok(Sink::Folder(path.to_owned()))
+        let file = temporary.handle().try_clone();
+        let file = file.map_err(|e| Error::io(path, "creating it", &e))?;
+        Ok(Sink::Zip(Box::new(zip::ZipWriter::new(file))))
     }
 
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -300,7 +305,19 @@ impl Sink {
                 let file = zip.finish().map_err(std::io::Error::from);
                 file.and_then(|file| file.sync_all()).map_err(|e| Error::io(path, "syncing it", &e))
             }
-            Sink::Folder(folder) => sync_folder(&folder),
+            Sink::Folder(folder) => sync_folders(&folder),
         }
     }
+}
+
+/// A folder and those in it, all of our own making.
+fn sync_folders(folder: &Path) -> Result<()> {
+    let listing = |e| Error::io(folder, "listing it", &e);
+    for entry in fs::read_dir(folder).map_err(listing)? {
+        let path = entry.map_err(listing)?.path();
+        if path.is_dir() {
+            sync_folders(&path)?;
+        }
+    }
+    sync_folder(folder)
 }

@@ -7,7 +7,7 @@ use super::config::CollectorConfig;
 use super::settings::Settings;
 use super::strategy::StorageStrategy;
 use crate::error::{Error, Result};
-use crate::kernel::{Durability, write_atomically};
+use crate::kernel::{Durability, create_folder, is_temporary, remove_leftovers, write_atomically};
 use crate::simulation::json::{Schema, dump_update, file_name, parse_file_name};
 use crate::simulation::update::Update;
 
@@ -54,9 +54,9 @@ impl JsonStrategy {
             let entry = entry.map_err(unlisted)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if is_file && (parse_file_name(&name).is_some() || is_unfinished(&name)) {
+            if is_file && parse_file_name(&name).is_some() {
                 updates.push(entry.path());
-            } else {
+            } else if !is_temporary(&name) {
                 foreign.get_or_insert(name);
             }
         }
@@ -64,16 +64,11 @@ impl JsonStrategy {
     }
 }
 
-/// What a killed run leaves of a file that it was writing.
-fn is_unfinished(name: &str) -> bool {
-    let whole = name.strip_prefix('.').and_then(|name| name.rsplit_once(".partial-"));
-    whole.is_some_and(|(name, _)| parse_file_name(name).is_some())
-}
-
 impl StorageStrategy for JsonStrategy {
     fn initialize(&self) -> Result<()> {
         let folder = &self.folder;
-        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "making the folder", &e))?;
+        create_folder(folder, self.durable)?;
+        remove_leftovers(folder);
         let (updates, foreign) = self.look()?;
         if let Some(name) = foreign.filter(|_| !self.allow_foreign) {
             return Err(Error::NotOurs {

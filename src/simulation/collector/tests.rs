@@ -332,7 +332,7 @@ fn json_files_keep_to_themselves() {
     assert!(matches!(run(json!({})), Err(Error::Exists { .. })));
     assert!(matches!(run(json!({"append": true})), Err(Error::Exists { .. })), "the same identity");
     fs::write(results.join("t7_0_old.json"), "{}").unwrap();
-    fs::write(results.join(".t8_0_old.json.partial-1-1"), "{").unwrap();
+    fs::write(results.join(".t8_0_old.json.partial-0123456789abcdef"), "{").unwrap();
     run(json!({"overwrite": true})).unwrap();
     assert_eq!(names(&results), ["t0_0_a.b.json"]);
     for foreign in ["thesis.txt", "plant.json", "sub"] {

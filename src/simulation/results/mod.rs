@@ -8,7 +8,6 @@ mod dataset;
 mod detect;
 mod pattern;
 mod source;
-mod temporary;
 mod time;
 
 use std::path::{Path, PathBuf};
@@ -20,12 +19,12 @@ pub use pattern::FilePattern;
 pub use time::Time;
 
 use self::source::Source;
-use self::temporary::TemporaryFolder;
 use super::database::SimulationDatabase;
 use super::import::{ImportOptions, InitialFiles, import_files};
 use super::json::Schema;
 use super::timeline::Timeline;
 use crate::error::{Error, Result};
+use crate::kernel::Temporary;
 
 /// What a recorded run does not say itself.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +65,7 @@ impl Results {
     /// listed or the temporary database not be written.
     pub fn open_json(updates_dir: impl AsRef<Path>, options: ResultsOptions) -> Result<Self> {
         let updates_dir = updates_dir.as_ref();
-        let folder = TemporaryFolder::new()?;
+        let folder = Temporary::private_folder()?;
         let db = SimulationDatabase::open(folder.path().join("results.db"))?;
         let report = import_files(
             &db,
@@ -114,7 +113,7 @@ impl Results {
         db: SimulationDatabase,
         options: ResultsOptions,
         format: Format,
-        temporary: Option<(TemporaryFolder, PathBuf)>,
+        temporary: Option<(Temporary, PathBuf)>,
     ) -> Result<Self> {
         let source = Arc::new(Source::new(db, options, temporary)?);
         Ok(Results { source, format })

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::ResultsOptions;
-use super::temporary::TemporaryFolder;
 use crate::error::{Error, Result};
-use crate::kernel::read_file;
+use crate::kernel::Temporary;
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::initial::InitialData;
 use crate::simulation::json::{
@@ -28,7 +27,7 @@ pub(super) struct Source {
     own_schema: Schema,
     init_dir: Option<PathBuf>,
     /// Where the database lies if it was made of a folder of JSON, and that folder.
-    temporary: Option<(TemporaryFolder, PathBuf)>,
+    temporary: Option<(Temporary, PathBuf)>,
 }
 
 /// Initial data of one dataset.
@@ -45,7 +44,7 @@ impl Source {
     pub(super) fn new(
         db: SimulationDatabase,
         options: ResultsOptions,
-        temporary: Option<(TemporaryFolder, PathBuf)>,
+        temporary: Option<(Temporary, PathBuf)>,
     ) -> Result<Self> {
         let own_schema = db.schema()?;
         let timeline = match options.timeline {
