@@ -33,11 +33,11 @@ class VerifyReport(NamedTuple):
     Attributes
     ----------
     pages : int
-        Pages of the file.
+        Pages of the file; 0 if it is none of SQLite's.
     checksums : int
-        Arrays whose checksum was computed again.
+        Arrays, blocks and Parquet files whose checksum was computed again.
     without_checksum : int
-        Arrays that another program stored, without a checksum.
+        Those that were stored without a checksum, by another program or an earlier version.
     findings : list of (place, what)
         What is wrong; empty if nothing is.
     """

@@ -16,6 +16,7 @@ use crate::arrow::Table;
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py};
 use crate::query::Query;
+use crate::report;
 use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
 
 /// Name, dtype, what is known of the index as JSON, index, values.
@@ -85,6 +86,12 @@ impl SeriesStore {
     fn open_file(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Self> {
         let file = py.enter(|| SqliteBackend::open(path))?;
         Ok(SeriesStore { inner: Arc::new(file.clone()), file: Some(file) })
+    }
+
+    fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let inner = self.inner.clone();
+        let found = py.enter_abandonable(move || inner.verify())?;
+        report::verify(py, &found)
     }
 
     fn backend_type(&self) -> &'static str {

@@ -5,6 +5,7 @@ use arrow_schema::DataType;
 use super::data::{Head, Metadata, Series, check_joins, schema};
 use super::index::{IndexMetadata, IndexRange, IndexValue, IndexValues};
 use crate::error::{Error, Result};
+use crate::kernel::VerifyReport;
 use crate::table::Batches;
 
 /// One change of what a backend keeps; see [`StorageBackend::commit`].
@@ -281,6 +282,18 @@ pub trait StorageBackend: Send + Sync {
         keys.iter().map(|key| self.load(key)).collect()
     }
 
+    /// Checks what is stored against the checksums that it was stored with; a backend without any reads all of it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read; damage is a finding, not an error.
+    fn verify(&self) -> Result<VerifyReport> {
+        let mut report = VerifyReport::default();
+        for key in self.list_keys("")? {
+            note_damage(&mut report, self.load(&key).map(drop))?;
+        }
+        Ok(report)
+    }
+
     /// Removes every series and record of this backend, and nothing else.
     fn clear(&self) -> Result<()> {
         let deletes = self.list_keys("")?.into_iter().map(|key| Change::Delete { key });
@@ -288,6 +301,16 @@ pub trait StorageBackend: Send + Sync {
         let records = records.map(|name| Change::Record { name, record: None });
         self.commit(&deletes.chain(records).collect::<Vec<_>>())
     }
+}
+
+/// Notes the damage that a read met; a series that was removed meanwhile has none.
+pub(crate) fn note_damage(report: &mut VerifyReport, read: Result<()>) -> Result<()> {
+    match read {
+        Err(Error::Corrupt { place, what, why }) => report.find(place, format!("{what}: {why}")),
+        Err(Error::NotFound { .. }) => {}
+        other => return other,
+    }
+    Ok(())
 }
 
 /// The error for a key that is not there.

@@ -2,37 +2,38 @@
 //!
 //! ```text
 //! DIR/silt-HASH-UNIQUE.parquet   a series: index and value, its key, names and metadata inside
-//! DIR/silt-series.json           which file holds which key, and the records
+//! DIR/silt-series.json           which file holds which key, the hashes of the files, and the records
 //! DIR/silt-series.lock           held by whoever writes
 //! ```
 //!
 //! A file is never changed once it has its name. A commit writes new files and then the list, by a rename: a reader,
 //! or a crash, sees the list before or after, and so all changes of a commit or none. Files that no list names
-//! any more are removed after it, or by the next commit if the process died in between.
+//! any more are removed after it, or by the next commit if the process died in between. A read takes a file's bytes
+//! for what was written only if they have the hash that the list says, and the list only with its own at its end.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+mod list;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found};
+use self::list::{Entry, List, is_ours, new_name};
+use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found, note_damage};
 use super::data::{Metadata, SCHEMA_KEY, Series};
 use super::index::{IndexRange, IndexValue};
 use crate::error::{Error, Result};
-use crate::kernel::{FileLock, read_if_there, sync_folder, write_atomically};
-use crate::table::{self, Batches, WriteOptions};
+use crate::kernel::{FileLock, VerifyReport, create_folder, look, read_whole, sync_folder, write_atomically};
+use crate::table::{self, Batches};
 
-const LIST: &str = "silt-series.json";
 const LOCK: &str = "silt-series.lock";
-const VERSION: u32 = 1;
-/// The most bytes of the list.
-const MAX_LIST_BYTES: u64 = 1 << 30;
+/// The most bytes of the file of a series, which is read whole.
+const MAX_FILE_BYTES: u64 = 8 << 30;
 /// Rows of a row group: what a scan holds at a time.
 const ROWS: usize = 65_536;
 /// How often a reader looks for a file anew that a writer has replaced in between.
@@ -43,7 +44,8 @@ const INSIDE: &str = "siltstone.stored";
 /// Series in a folder of Parquet files. Several processes may read and write it.
 ///
 /// An append writes the file of its series anew: for many small ones take
-/// [`SqliteBackend`](super::SqliteBackend). Each commit writes the list of keys anew: a hundred bytes a series.
+/// [`SqliteBackend`](super::SqliteBackend). Each commit writes the list of keys anew: two hundred bytes a series.
+/// A read holds the file of its series in memory.
 ///
 /// # Example
 /// ```
@@ -57,15 +59,6 @@ const INSIDE: &str = "siltstone.stored";
 #[derive(Debug, Clone)]
 pub struct ParquetBackend {
     folder: PathBuf,
-}
-
-/// Which file holds which key, and the records.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct List {
-    version: u32,
-    series: BTreeMap<String, String>,
-    #[serde(default)]
-    records: BTreeMap<String, Metadata>,
 }
 
 /// What a file says of its series beside Arrow's schema.
@@ -125,10 +118,15 @@ impl ParquetBackend {
     /// build cannot read. Nothing is changed.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref().to_owned();
-        fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "making the folder", &e))?;
+        create_folder(&folder, true)?;
         let backend = ParquetBackend { folder };
         backend.list()?;
         Ok(backend)
+    }
+
+    /// Whether a folder holds series of ours.
+    pub fn is_at(folder: impl AsRef<Path>) -> bool {
+        folder.as_ref().join(list::NAME).is_file()
     }
 
     /// The folder.
@@ -137,48 +135,50 @@ impl ParquetBackend {
     }
 
     fn list(&self) -> Result<List> {
-        let path = self.folder.join(LIST);
-        let Some(text) = read_if_there(&path, MAX_LIST_BYTES)? else { return Ok(List::default()) };
-        let damaged = |why: String| Error::Corrupt {
-            place: path.display().to_string(),
-            what: "the list of series".into(),
-            why,
-        };
-        let list: List = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
-        if list.version > VERSION {
-            let (file_version, known_version) = (i64::from(list.version), i64::from(VERSION));
-            return Err(Error::TooNew {
-                path,
-                store: "series".into(),
-                file_version,
-                known_version,
-            });
-        }
-        match list.series.values().find(|name| !is_ours(name)) {
-            // A name from a file is not trusted to stay inside of the folder.
-            Some(name) => Err(damaged(format!("{name:?} is not the name of a file of ours"))),
-            None => Ok(list),
-        }
+        List::read(&self.folder)
     }
 
-    /// The file of a series, open: its points, and what it says of itself.
-    fn file(&self, key: &str) -> Result<(Batches, SeriesInfo)> {
-        let mut last = None;
+    /// What `read` makes of the file of a series.
+    fn file<T>(&self, key: &str, read: impl Fn(&Path, &Entry) -> Result<T>) -> Result<T> {
         for _ in 0..TRIES {
             let list = self.list()?;
-            let name = list.series.get(key).ok_or_else(|| not_found(key, self.place()))?;
-            let path = self.folder.join(name);
-            match table::read(&path) {
-                Ok(batches) => {
-                    let info = inside(&path, key, batches.schema())?;
-                    return Ok((batches, info));
-                }
+            let entry = list.series.get(key).ok_or_else(|| not_found(key, self.place()))?;
+            let path = self.folder.join(entry.file());
+            match read(&path, entry) {
                 // A writer may have replaced it after the list was read.
-                Err(error) if !path.exists() => last = Some(error),
-                Err(error) => return Err(error),
+                Err(_) if !path.exists() => {}
+                done => return done,
             }
         }
-        Err(last.unwrap_or_else(|| not_found(key, self.place())))
+        Err(damaged(&self.folder, key, "the file that the list names is not there"))
+    }
+}
+
+/// The points of a file, and what it says of itself.
+fn open(path: &Path, entry: &Entry, key: &str) -> Result<(Batches, SeriesInfo)> {
+    let bytes = read_whole(path, MAX_FILE_BYTES)?;
+    if !entry.is_whole(&bytes) {
+        return Err(damaged(path, key, "its hash is not the one that the list says"));
+    }
+    let batches = table::read_parquet(path, bytes)?;
+    let info = inside(path, key, batches.schema())?;
+    Ok((batches, info))
+}
+
+/// What a file says of itself, from its footer alone.
+fn look_into(path: &Path, entry: &Entry, key: &str) -> Result<SeriesInfo> {
+    let footer = table::read_parquet_footer(path)?;
+    if !entry.is_footer(&footer) {
+        return Err(damaged(path, key, "the hash of its footer is not the one that the list says"));
+    }
+    inside(path, key, &table::schema_of_footer(path, &footer)?)
+}
+
+fn damaged(place: &Path, key: &str, why: impl Into<String>) -> Error {
+    Error::Corrupt {
+        place: place.display().to_string(),
+        what: format!("the series {key:?}"),
+        why: why.into(),
     }
 }
 
@@ -220,10 +220,8 @@ impl Commit<'_> {
 
     fn get(&self, key: &str) -> Result<(Series, Metadata)> {
         let place = || self.backend.place();
-        let name = self.list.series.get(key).ok_or_else(|| not_found(key, place()))?;
-        let path = self.backend.folder.join(name);
-        let batches = table::read(&path)?;
-        let info = inside(&path, key, batches.schema())?;
+        let entry = self.list.series.get(key).ok_or_else(|| not_found(key, place()))?;
+        let (batches, info) = open(&self.backend.folder.join(entry.file()), entry, key)?;
         Ok((series(&info, batches)?, info.metadata))
     }
 
@@ -262,16 +260,21 @@ impl Commit<'_> {
             start += rows;
             Ok((rows > 0).then(|| batch.slice(start - rows, rows)))
         });
-        let options = WriteOptions::default();
+        let bytes = table::to_parquet(batches)?;
         self.written.push(name.clone());
-        table::write(&path, batches, &options, |_| Ok(()))?;
-        self.list.series.insert(key.to_owned(), name);
+        // Nobody reads it before the list names it.
+        let written = File::create_new(&path).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()
+        });
+        written.map_err(|e| Error::io(&path, "writing it", &e))?;
+        self.list.series.insert(key.to_owned(), Entry::new(name, &bytes));
         Ok(())
     }
 
     /// Removes files of ours that this list does not name: of an earlier state, or of a process that died.
     fn tidy(&self) {
-        let named: BTreeSet<&str> = self.list.series.values().map(String::as_str).collect();
+        let named: BTreeSet<&str> = self.list.series.values().map(Entry::file).collect();
         let Ok(entries) = fs::read_dir(&self.backend.folder) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
@@ -285,35 +288,9 @@ impl Commit<'_> {
     }
 }
 
-/// A new name for the file of a key. The hash only tells which files belong together when one looks.
-fn new_name(key: &str) -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let hash = xxhash_rust::xxh3::xxh3_64(key.as_bytes());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
-    let count = COUNT.fetch_add(1, Ordering::Relaxed) & 0xffff;
-    let unique = now as u64 ^ u64::from(std::process::id()).rotate_left(40);
-    format!("silt-{hash:016x}-{unique:016x}{count:04x}.parquet")
-}
-
-/// Whether a file has a name that [`new_name`] gives.
-fn is_ours(name: &str) -> bool {
-    let middle = name.strip_prefix("silt-").and_then(|name| name.strip_suffix(".parquet"));
-    middle.is_some_and(|middle| {
-        middle.len() == 37
-            && middle.bytes().enumerate().all(|(i, byte)| match i {
-                16 => byte == b'-',
-                _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-            })
-    })
-}
-
 /// What a file says of its series.
 fn inside(path: &Path, key: &str, schema: &SchemaRef) -> Result<SeriesInfo> {
-    let damaged = |why: String| Error::Corrupt {
-        place: path.display().to_string(),
-        what: format!("the series {key:?}"),
-        why,
-    };
+    let damaged = |why: String| damaged(path, key, why);
     let json = |name: &str| {
         let json = schema.metadata().get(name);
         json.ok_or_else(|| damaged(format!("there is no {name:?} in the file")))
@@ -366,24 +343,24 @@ impl StorageBackend for ParquetBackend {
         let _lock =
             FileLock::take(&self.folder.join(LOCK), "waiting for another writer of series")?;
         let mut commit = Commit { backend: self, list: self.list()?, written: Vec::new() };
-        commit.list.version = VERSION;
-        let list = changes.iter().try_for_each(|change| commit.apply(change)).and_then(|()| {
-            serde_json::to_vec(&commit.list)
-                .map_err(|e| Error::invalid("the records", "JSON", e.to_string()))
-        });
+        let list = changes.iter().try_for_each(|change| commit.apply(change));
         // The files are on the disk, names too, before the list that names them is.
-        let list = list.and_then(|list| {
+        let outcome = list.and_then(|()| commit.list.to_bytes()).and_then(|list| {
             sync_folder(&self.folder)?;
-            write_atomically(&self.folder.join(LIST), &list, true)
+            write_atomically(&self.folder.join(list::NAME), &list, true)
         });
-        if let Err(error) = list {
-            for name in &commit.written {
-                let _ = fs::remove_file(self.folder.join(name)); // or the next commit does it
+        match &outcome {
+            Ok(()) => commit.tidy(),
+            // A loss of power may bring the old list back: both its files and the new ones stay until a commit
+            // that is sure.
+            Err(Error::DurabilityUnknown { .. }) => {}
+            Err(_) => {
+                for name in &commit.written {
+                    let _ = fs::remove_file(self.folder.join(name)); // or the next commit does it
+                }
             }
-            return Err(error);
         }
-        commit.tidy();
-        Ok(())
+        outcome
     }
 
     fn list_keys(&self, prefix: &str) -> Result<Vec<String>> {
@@ -396,11 +373,11 @@ impl StorageBackend for ParquetBackend {
     }
 
     fn info(&self, key: &str) -> Result<SeriesInfo> {
-        Ok(self.file(key)?.1)
+        self.file(key, |path, entry| look_into(path, entry, key))
     }
 
     fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
-        let (mut batches, info) = self.file(key)?;
+        let (mut batches, info) = self.file(key, |path, entry| open(path, entry, key))?;
         let range = range.for_type(&info.index_type)?;
         let schema = info.schema();
         Ok(Batches::new(schema.clone(), move || {
@@ -415,8 +392,27 @@ impl StorageBackend for ParquetBackend {
     }
 
     fn load(&self, key: &str) -> Result<(Series, Metadata)> {
-        let (batches, info) = self.file(key)?;
+        let (batches, info) = self.file(key, |path, entry| open(path, entry, key))?;
         Ok((series(&info, batches)?, info.metadata))
+    }
+
+    fn verify(&self) -> Result<VerifyReport> {
+        let mut report = VerifyReport::default();
+        let list = match self.list() {
+            Ok(list) => list,
+            Err(error) => return note_damage(&mut report, Err(error)).map(|()| report),
+        };
+        for (key, entry) in &list.series {
+            look("verifying")?;
+            note_damage(&mut report, self.load(key).map(drop))?;
+            let count = if entry.is_hashed() {
+                &mut report.checksums
+            } else {
+                &mut report.without_checksum
+            };
+            *count += 1;
+        }
+        Ok(report)
     }
 
     fn record(&self, name: &str) -> Result<Option<Metadata>> {

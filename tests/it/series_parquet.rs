@@ -3,8 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use siltstone::Error;
-use siltstone::series::{Change, Metadata, ParquetBackend, Series, StorageBackend, conformance};
+use siltstone::series::{
+    Change, Metadata, ParquetBackend, Series, SeriesInfo, StorageBackend, conformance,
+};
+use siltstone::{Error, Result};
+
+use crate::child::Random;
 
 fn points(n: i64, value: f64) -> Series {
     let times: Vec<i64> = (0..n).map(|i| i * 1_000_000_000).collect();
@@ -140,4 +144,99 @@ fn nothing_half_written_stays() {
     assert_eq!(backend.list_keys("").unwrap(), ["a"]);
     backend.commit(&[save("b")]).unwrap();
     assert!(!orphan.exists());
+}
+
+/// All that a folder says.
+type Said = (Vec<String>, Vec<(Series, Metadata)>, Vec<SeriesInfo>, Option<Metadata>);
+
+fn read_all(folder: &Path) -> Result<Said> {
+    let backend = ParquetBackend::open(folder)?;
+    let keys = backend.list_keys("")?;
+    let series = keys.iter().map(|key| backend.load(key)).collect::<Result<_>>()?;
+    let infos = keys.iter().map(|key| backend.info(key)).collect::<Result<_>>()?;
+    Ok((keys, series, infos, backend.record("r")?))
+}
+
+fn folder_of_series(folder: &Path) {
+    let backend = ParquetBackend::open(folder).unwrap();
+    let mut random = Random(1);
+    let values: Vec<f64> = (0..400).map(|_| random.below(1 << 40) as f64 / 3.0).collect();
+    let times: Vec<i64> = (0..400).map(|n| n * 1_000_000_000).collect();
+    let metadata: Metadata = serde_json::from_str(r#"{"unit":"C","n":[1,2.5]}"#).unwrap();
+    let odd = Series::from_times_ns(&times, &values).unwrap().with_name("odd");
+    backend.save("odd", &odd, &metadata).unwrap();
+    backend.save("even", &points(3_000, 0.5), &Metadata::new()).unwrap();
+    backend.commit(&[Change::Record { name: "r".into(), record: Some(metadata) }]).unwrap();
+}
+
+/// Flips in a run of the test.
+const FLIPS: u64 = 3_000;
+
+/// Goal: whatever bit of a folder's files is another one, a read says what was written or fails, and `verify` finds it.
+#[test]
+fn no_flipped_bit_of_a_folder_gives_other_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    folder_of_series(folder.path());
+    let written = read_all(folder.path()).unwrap();
+    let verify = || ParquetBackend::open(&folder).and_then(|backend| backend.verify());
+    let report = verify().unwrap();
+    assert_eq!((report.checksums, report.without_checksum, report.is_ok()), (2, 0, true));
+    let mut all = files(folder.path());
+    all.push(folder.path().join("silt-series.json"));
+    let mut random = Random(7);
+    let mut refused = 0;
+    for n in 0..FLIPS {
+        let path = &all[n as usize % all.len()];
+        let bytes = fs::read(path).unwrap();
+        let (at, bit) = (random.below(bytes.len() as u64) as usize, random.below(8));
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        fs::write(path, flipped).unwrap();
+        let place = || format!("bit {bit} of byte {at} of {}", path.display());
+        match read_all(folder.path()) {
+            Ok(read) => assert_eq!(read, written, "{}", place()),
+            Err(Error::Corrupt { .. }) => refused += 1,
+            Err(other) => panic!("{}: {other}", place()),
+        }
+        assert!(!verify().is_ok_and(|report| report.is_ok()), "{} is not found", place());
+        fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(refused, FLIPS);
+    assert_eq!(read_all(folder.path()).unwrap(), written);
+}
+
+/// Goal: a folder of the first version, which had no hashes, is read as it is; what is written anew has one.
+#[test]
+fn a_folder_without_hashes_is_read_and_gets_them_file_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    folder_of_series(folder.path());
+    let written = read_all(folder.path()).unwrap();
+    let list = folder.path().join("silt-series.json");
+    let mut old: serde_json::Value = serde_json::from_slice(&fs::read(&list).unwrap()).unwrap();
+    old["version"] = 1.into();
+    old.as_object_mut().unwrap().remove("hash");
+    for entry in old["series"].as_object_mut().unwrap().values_mut() {
+        *entry = entry["file"].take();
+    }
+    fs::write(&list, old.to_string()).unwrap();
+    assert_eq!(read_all(folder.path()).unwrap(), written);
+    let backend = ParquetBackend::open(&folder).unwrap();
+    let counts = || {
+        let report = backend.verify().unwrap();
+        (report.checksums, report.without_checksum, report.findings)
+    };
+    assert_eq!(counts(), (0, 2, vec![]));
+    backend.append("even", &points(1, 9.0)).unwrap();
+    assert_eq!(counts(), (1, 1, vec![]));
+    assert_eq!(backend.load("odd").unwrap(), written.1[1]);
+}
+
+/// Goal: `verify` names a file that is gone, and goes on with the others.
+#[test]
+fn a_missing_file_is_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    folder_of_series(folder.path());
+    fs::remove_file(&files(folder.path())[0]).unwrap();
+    let report = ParquetBackend::open(&folder).unwrap().verify().unwrap();
+    assert_eq!((report.checksums, report.findings.len()), (2, 1), "{:?}", report.findings);
 }

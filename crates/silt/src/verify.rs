@@ -1,8 +1,9 @@
 //! `silt verify`: whether everything in a file is what was written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use siltstone::series::{ParquetBackend, StorageBackend};
 use siltstone::simulation::SimulationDatabase;
 use siltstone::{Error, Finding, VerifyReport};
 
@@ -12,19 +13,26 @@ use crate::human;
 
 /// Check a database: pages, indexes, references, and the checksum of every array
 ///
-/// Nothing is changed. The exit code is 0 if all is well and 1 if damage was found; each damaged place
+/// A folder of series in Parquet files is checked by the hash of each file. Nothing is changed. The exit code is 0 if all is well and 1 if damage was found; each damaged place
 /// is a line on stdout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt verify run.db && echo all is well")]
 pub(crate) struct Args {
-    /// The database
+    /// The database, or a folder of series in Parquet files
     file: PathBuf,
 }
 
+fn examine(path: &Path) -> siltstone::Result<VerifyReport> {
+    if ParquetBackend::is_at(path) {
+        return ParquetBackend::open(path)?.verify();
+    }
+    SimulationDatabase::open_read_only(path)?.database().verify()
+}
+
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
-    let report = match SimulationDatabase::open_read_only(&args.file) {
-        Ok(db) => db.database().verify()?,
+    let report = match examine(&args.file) {
+        Ok(report) => report,
         // Too damaged to be opened is a finding too.
         Err(Error::Corrupt { what, why, .. }) => {
             let mut report = VerifyReport::default();
@@ -57,7 +65,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         };
         let without = match report.without_checksum {
             0 => String::new(),
-            n => format!(", {} without one (of the described system)", human::plural(n, "array")),
+            n => format!(", {n} stored without one"),
         };
         console.line(format!(
             "{file}: {found}; {} and {} checked{without}",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from siltstone import _siltstone
+from siltstone import _reports, _siltstone
 from siltstone._query import QueryResult
 from siltstone._table import Table
 from siltstone.errors import InvalidTypeError
@@ -283,6 +283,14 @@ class Backend:
     def vacuum(self) -> int:
         """Give the room of what was removed or settled back to the file system; the bytes. Only a file has some."""
         return self._inner.vacuum() or 0
+
+    def verify(self) -> _reports.VerifyReport:
+        """Check what is stored against the checksums that it was stored with; a backend without any reads all of it.
+
+        A folder of Parquet files has the hash of each file: ``checksums`` counts them, ``without_checksum`` the files that
+        a version without hashes wrote.
+        """
+        return _reports.make(_reports.VerifyReport, self._inner.verify())
 
     def sql(self, query: str) -> QueryResult:
         """Run one SQL statement on a snapshot of an SQLite file; the connection can only read.

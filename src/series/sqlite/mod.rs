@@ -10,7 +10,7 @@ use super::backend::{Change, SeriesInfo, StorageBackend};
 use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::Result;
-use crate::kernel::{Database, Lineage, ReadTx, View, static_view, table_exists};
+use crate::kernel::{Database, Lineage, ReadTx, VerifyReport, View, static_view, table_exists};
 use crate::table::Batches;
 pub(crate) use verify::verify;
 use write::Prepared;
@@ -165,5 +165,9 @@ impl StorageBackend for SqliteBackend {
     fn list_records(&self, prefix: &str) -> Result<Vec<String>> {
         let sql = "SELECT name FROM series_record WHERE name >= ?1 ORDER BY name";
         self.read(|tx| read::names(tx, sql, prefix))
+    }
+
+    fn verify(&self) -> Result<VerifyReport> {
+        self.db.verify()
     }
 }
