@@ -10,7 +10,7 @@ use super::day::entries;
 use super::json;
 use super::tick::{Origins, Row, Tick, Ticks, check_prices, check_symbol};
 use crate::error::{Error, Result};
-use crate::kernel::{check_is_file, read_if_there, write_atomically};
+use crate::kernel::{check_is_file, create_folder, open_lock, read_if_there, write_atomically};
 
 /// The most bytes of a JSON file of ticks.
 pub(super) const MAX_JSON_BYTES: u64 = 2 << 30;
@@ -34,10 +34,10 @@ struct Waiting {
 
 impl JsonDays {
     pub(super) fn open(base: &Path, durable: bool) -> Result<Self> {
-        fs::create_dir_all(base).map_err(|e| Error::io(base, "creating the folder", &e))?;
+        create_folder(base, durable)?;
         let path = base.join(".lock");
         check_is_file(&path)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = open_lock(&path);
         let lock = lock.map_err(|e| Error::io(&path, "opening it", &e))?;
         lock_whole(&lock, &path)?;
         let waiting = Mutex::default();
@@ -73,54 +73,59 @@ impl JsonDays {
         }
     }
 
-    /// Writes what waits; what cannot be written goes on waiting.
+    /// Writes what waits; what cannot be written goes on waiting. How many were written.
     ///
     /// # Errors
     /// The first error; the other files are written.
-    pub(super) fn flush(&self, origins: &Origins) -> Result<u64> {
+    pub(super) fn flush(&self, origins: &Origins) -> (u64, Result<()>) {
         let mut waiting = self.lock();
         let (mut written, mut outcome) = (0, Ok(()));
         let all = origins.all();
         waiting.rows.retain(|(symbol, day), rows| {
             let ticks = rows.iter().map(|row| tick(symbol, row, &all[row.origin as usize]));
-            match self.append(&self.path(symbol, *day), ticks) {
-                Ok(()) => {
-                    written += rows.len() as u64;
-                    false
-                }
-                Err(error) => {
-                    if outcome.is_ok() {
-                        outcome = Err(error);
-                    }
-                    true
-                }
+            let appended = self.append(&self.path(symbol, *day), ticks);
+            // They are in the file: written again they would be there twice.
+            let is_there = matches!(appended, Ok(()) | Err(Error::DurabilityUnknown { .. }));
+            if is_there {
+                written += rows.len() as u64;
             }
+            outcome = std::mem::replace(&mut outcome, Ok(())).and(appended);
+            !is_there
         });
-        outcome.map(|()| written)
+        (written, outcome)
     }
 
-    /// Writes ticks at once, unless the file has just these, one after another: then they were written
-    /// before. How many were written.
-    pub(super) fn append_once(
+    /// How many ticks the file of a symbol and day has, and whether these are in it from the place `at` on.
+    pub(super) fn has_at(
         &self,
         symbol: &str,
         day: Day,
+        at: Option<usize>,
         rows: &[Row],
         origins: &Origins,
-    ) -> Result<u64> {
-        let _waiting = self.lock(); // one writer at a time
+    ) -> Result<(usize, bool)> {
         let path = self.path(symbol, day);
         let there = match read_if_there(&path, MAX_JSON_BYTES)? {
             Some(text) => read_rows(&path, &text, origins)?.1,
             None => Vec::new(),
         };
-        let same = |window: &[Row]| window.iter().zip(rows).all(|(a, b)| a.is_same(b));
-        if rows.is_empty() || there.windows(rows.len()).any(same) {
-            return Ok(0);
-        }
+        let found = at.and_then(|at| there.get(at..at.checked_add(rows.len())?));
+        let same = |found: &[Row]| found.iter().zip(rows).all(|(a, b)| a.is_same(b));
+        Ok((there.len(), found.is_some_and(same)))
+    }
+
+    /// Writes ticks at once, behind those that are there.
+    pub(super) fn append_now(
+        &self,
+        symbol: &str,
+        day: Day,
+        rows: &[Row],
+        origins: &Origins,
+    ) -> Result<()> {
+        let _waiting = self.lock(); // one writer at a time
         let all = origins.all();
-        self.append(&path, rows.iter().map(|row| tick(symbol, row, &all[row.origin as usize])))?;
-        Ok(rows.len() as u64)
+        let ticks = rows.iter().map(|row| tick(symbol, row, &all[row.origin as usize]));
+        self.append(&self.path(symbol, day), ticks)
     }
 
     /// Takes out what waits.
@@ -149,7 +154,7 @@ impl JsonDays {
         }
         text.push(b']');
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
+            create_folder(folder, self.durable)?;
         }
         write_atomically(path, &text, self.durable)
     }

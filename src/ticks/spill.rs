@@ -1,7 +1,8 @@
 //! Batches that could not be written: kept in files of their own until they can be.
 //!
 //! A spill file is a JSON file of ticks. Its name is the mark under which its ticks are written, so
-//! that a crash between the commit and the removal of the file writes nothing twice.
+//! that a crash between the commit and the removal of the file writes nothing twice. Ticks that go into a JSON file
+//! have no such mark: before they do, the name of the spill file says behind how many ticks they are going to be.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,9 @@ use super::json_days::{MAX_JSON_BYTES, read_rows, tick};
 use super::tick::{Origin, Origins, Row};
 use super::write::Arrived;
 use crate::error::{Error, Result};
-use crate::kernel::{read_whole, write_atomically};
+use crate::kernel::{create_folder, read_whole, sync_folder, write_atomically};
+
+const AT: &str = ".at-";
 
 /// Writes ticks of one day to a new spill file.
 pub(super) fn save(
@@ -28,14 +31,40 @@ pub(super) fn save(
     origins: &[Origin],
 ) -> Result<PathBuf> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
+    create_folder(folder, true)?;
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = folder.join(format!("spill-{day}-{:016x}-{n}.json", writer as u64));
     let ticks = parts.iter().flat_map(|part| {
         part.rows.iter().map(|row| tick(&part.symbol, row, &origins[row.origin as usize]))
     });
-    write_atomically(&path, &json::write_ticks(ticks), true)?;
+    match write_atomically(&path, &json::write_ticks(ticks), true) {
+        // It is there. That these ticks are not where they belong is told in any case.
+        Err(error @ Error::DurabilityUnknown { .. }) => tracing::warn!(%error, "a spill file"),
+        written => written?,
+    }
     Ok(path)
+}
+
+/// Behind how many ticks of a JSON file those of a spill file are, or were going to be.
+pub(super) fn position(file: &Path) -> Option<usize> {
+    file.file_stem()?.to_str()?.rsplit_once(AT)?.1.parse().ok()
+}
+
+/// Lets the name of a spill file say so, or say nothing.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn set_position(file: &Path, position: Option<usize>) -> Result<PathBuf> {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = stem.rsplit_once(AT).map_or(&*stem, |(stem, _)| stem);
+    let name = match position {
+        Some(position) => format!("{stem}{AT}{position}.json"),
+        None => format!("{stem}.json"),
+    };
+    let named = file.with_file_name(name);
+    fs::rename(file, &named).map_err(|e| Error::io(file, "renaming it", &e))?;
+    sync_folder(file.parent().unwrap_or(file))?;
+    Ok(named)
 }
 
 /// The spill files of a folder.

@@ -254,10 +254,9 @@ impl TickStore {
         let days = day_parts.iter_mut();
         let mut outcome = { days }.try_for_each(|(day, parts)| shared.store_day(*day, parts));
         if let Some(json) = &shared.json {
-            match json.flush(&shared.origins) {
-                Ok(written) => add(&shared.counters.json_written, written),
-                Err(error) => outcome = outcome.and(Err(error)),
-            }
+            let (written, flushed) = json.flush(&shared.origins);
+            add(&shared.counters.json_written, written);
+            outcome = outcome.and(flushed);
         }
         outcome?;
         Ok(shared.report())

@@ -1,6 +1,6 @@
 //! The thread that writes what waits in the queue.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -198,26 +198,47 @@ pub(super) fn recover_json(shared: &Shared) {
     let Some(json) = &shared.json else { return };
     let files = spill::list(&shared.config.json_spill_folder()).unwrap_or_default();
     for file in files {
-        let recovered = spill::load(&file, &shared.origins).and_then(|(_, days)| {
-            for (day, parts) in days {
-                for part in parts {
-                    let n = json.append_once(&part.symbol, day, &part.rows, &shared.origins)?;
-                    add(&shared.counters.json_written, n);
-                    add(&shared.counters.recovered, n);
-                }
-            }
-            std::fs::remove_file(&file).map_err(|e| Error::io(&file, "removing it", &e))
-        });
-        if let Err(error) = recovered {
+        if let Err(error) = recover_json_file(shared, json, &file) {
             tracing::warn!(%error, file = %file.display(), "a spill file stays");
         }
     }
 }
 
+fn recover_json_file(shared: &Shared, json: &JsonDays, file: &Path) -> Result<()> {
+    let origins = &shared.origins;
+    let (_, mut days) = spill::load(file, origins)?;
+    let one = days.pop().filter(|(_, parts)| days.is_empty() && parts.len() == 1);
+    let Some((day, Arrived { symbol, rows, .. })) =
+        one.and_then(|(d, p)| Some((d, p.into_iter().next()?)))
+    else {
+        return Err(Error::Corrupt {
+            place: file.display().to_string(),
+            what: "the spill file".into(),
+            why: "its ticks are not of one symbol and day".into(),
+        });
+    };
+    let (length, is_there) = json.has_at(&symbol, day, spill::position(file), &rows, origins)?;
+    let mut file = file.to_owned();
+    // Else a crash, or an error, came between the writing and the removal of the file.
+    if !is_there {
+        file = spill::set_position(&file, Some(length))?;
+        let appended = json.append_now(&symbol, day, &rows, origins);
+        if matches!(appended, Ok(()) | Err(Error::DurabilityUnknown { .. })) {
+            add(&shared.counters.json_written, rows.len() as u64);
+            add(&shared.counters.recovered, rows.len() as u64);
+        } else {
+            spill::set_position(&file, None)?; // other ticks may come to that position now
+        }
+        appended?;
+    }
+    std::fs::remove_file(&file).map_err(|e| Error::io(&file, "removing it", &e))
+}
+
 pub(super) fn flush_json(shared: &Shared, json: &JsonDays) {
-    match json.flush(&shared.origins) {
-        Ok(n) => add(&shared.counters.json_written, n),
-        Err(error) => shared.defer(error),
+    let (written, outcome) = json.flush(&shared.origins);
+    add(&shared.counters.json_written, written);
+    if let Err(error) = outcome {
+        shared.defer(error);
     }
 }
 

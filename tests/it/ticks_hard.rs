@@ -174,12 +174,32 @@ fn json_ticks_outlive_a_stop_on_a_broken_disk() {
         store.stop().unwrap();
         drop(store);
         assert!(!spilled.exists());
-        // As after a crash between the writing and the removal of the file.
-        std::fs::write(&spilled, &copy).unwrap();
+        // As after a crash between the writing and the removal of the file, whose name says where it was written.
+        std::fs::write(spilled.with_extension("at-0.json"), &copy).unwrap();
         let store = TickStore::new(json_config(folder.path())).unwrap();
         assert_eq!(put(&store, NOON + 3, 3.0), Outcome::Stored);
         store.stop().unwrap();
     }
+}
+
+/// Goal: a spilled tick that is equal to a stored one is kept and counted, as it would have been without the spill.
+#[test]
+fn a_spilled_json_tick_that_is_equal_to_a_stored_one_is_kept_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let day = folder.path().join("json/EURUSD");
+    let store = TickStore::new(json_config(folder.path())).unwrap();
+    assert_eq!(put(&store, NOON, 1.0), Outcome::Stored);
+    store.flush().unwrap();
+    std::fs::rename(&day, day.with_extension("away")).unwrap();
+    block(folder.path(), "json/EURUSD");
+    assert_eq!(put(&store, NOON, 1.0), Outcome::Stored);
+    assert!(store.stop().is_err());
+    drop(store);
+    std::fs::remove_file(&day).unwrap();
+    std::fs::rename(day.with_extension("away"), &day).unwrap();
+    let store = TickStore::new(json_config(folder.path())).unwrap();
+    assert_eq!((store.report().recovered, store.report().json_written), (1, 1));
+    assert_eq!(bids(&store), [1.0, 1.0]);
 }
 
 /// Goal: a file that was made and never written, as a kill leaves it, is no finding and no obstacle.
