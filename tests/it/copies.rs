@@ -21,6 +21,30 @@ fn write_updates(db: &SimulationDatabase, numbers: std::ops::Range<i64>) {
     db.store_updates(numbers.map(|n| update_of("net", n, 5)).collect()).unwrap();
 }
 
+/// Goal: a link, or a file, that somebody planted under a name that a temporary file could have is neither followed nor in the
+/// way, also if the process has the number of the one that left it.
+#[cfg(unix)]
+#[test]
+fn a_planted_temporary_name_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "mine").unwrap();
+    let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    write_updates(&db, 0..3);
+    let own = std::process::id();
+    for n in 0..1000 {
+        let planted = folder.path().join(format!(".copy.db.partial-{own}-{n}"));
+        match n % 2 {
+            0 => std::os::unix::fs::symlink(&victim, planted).unwrap(),
+            _ => fs::write(planted, "left").unwrap(),
+        }
+    }
+    let copy = folder.path().join("copy.db");
+    db.database().backup(&copy).unwrap();
+    assert_eq!(timestamps(&copy), [0, 1, 2]);
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+}
+
 /// Goal: backups made while the file is written are each one snapshot, whole, with what was
 /// acknowledged before they began, and leave nothing else behind.
 #[test]

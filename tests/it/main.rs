@@ -14,6 +14,8 @@ mod experiment_life;
 mod experiment_model;
 mod export;
 mod facts;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod file_faults;
 mod hostile;
 mod memory;
 mod memory_crash;
