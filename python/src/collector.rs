@@ -218,6 +218,7 @@ pub(crate) struct DataCollector {
     /// `None` only while it is dropped.
     inner: Mutex<Option<Inner>>,
     raised: Raised,
+    pid: u32,
 }
 
 impl DataCollector {
@@ -227,6 +228,11 @@ impl DataCollector {
         py: Python<'_>,
         work: impl FnOnce(&mut Inner) -> siltstone::Result<T> + Send,
     ) -> PyResult<T> {
+        if self.pid != std::process::id() {
+            // Another thread may have held the lock at the fork.
+            let why = "was made before a fork; make one in this process";
+            return Err(to_py(Error::Closed { what: "the data collector".into(), why }));
+        }
         let result = py.enter(|| {
             let mut inner: MutexGuard<'_, _> =
                 self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -256,7 +262,7 @@ impl DataCollector {
     fn new(strategy: &Bound<'_, PyAny>, config: &str) -> PyResult<Self> {
         let raised = Raised::default();
         let inner = Mutex::new(Some(make_collector(strategy, config, &raised)?));
-        Ok(DataCollector { inner, raised })
+        Ok(DataCollector { inner, raised, pid: std::process::id() })
     }
 
     fn initialize(&self, py: Python<'_>) -> PyResult<()> {

@@ -147,7 +147,7 @@ impl ExperimentDatabase {
 
     fn flush_all_buffers(&self, py: Python<'_>) -> PyResult<()> {
         let inner = self.get()?;
-        py.detach(|| inner.flush_all_buffers()).map_err(to_py)
+        py.enter(|| inner.flush_all_buffers())
     }
 
     fn delete_simulation(&self, py: Python<'_>, simulation_id: &str) -> PyResult<u64> {
@@ -199,7 +199,7 @@ impl ExperimentDatabase {
 
     fn sql(&self, py: Python<'_>, sql: String) -> PyResult<(Query, Table)> {
         let inner = self.get()?;
-        py.detach(|| inner.flush_all_buffers()).map_err(to_py)?;
+        py.enter(|| inner.flush_all_buffers())?;
         let (own, text) = (inner.clone(), sql.clone());
         let found = py.enter_abandonable(move || own.database().sql(&text))?;
         let table = Table::new(move || inner.database().arrow(&sql));
@@ -233,14 +233,14 @@ impl ExperimentDatabase {
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let Some(inner) = self.handle.take() else { return Ok(()) };
-        let closed = py.detach(|| inner.close());
+        let closed = py.enter(|| inner.close());
         if closed.is_err() {
             // What waits is still in memory: the handle stays open, to be closed again.
             self.handle.put_back(inner);
         } else {
             py.detach(|| drop(inner));
         }
-        closed.map_err(to_py)
+        closed
     }
 
     fn simulations(&self, py: Python<'_>, chosen: Option<Chosen>) -> PyResult<String> {

@@ -95,7 +95,7 @@ impl DataLogger {
                 .map(|rows| batch("resource_states", rows))
                 .transpose()?;
             let tables = StepTables { agents: agents.as_ref(), resources: resources.as_ref() };
-            return py.detach(|| sim.log_step_tables(step, tables, &numbers)).map_err(to_py);
+            return py.enter(|| sim.log_step_tables(step, tables, &numbers));
         }
         let agents = match agent_states {
             Some(rows) => tuples("agent_states", rows, AGENT)?,
@@ -108,7 +108,7 @@ impl DataLogger {
         let (agents, resources) = (items(&agents)?, items(&resources)?);
         let agents: Vec<AgentRow<'_>> = cells(AGENT, &agents)?;
         let resources: Vec<ResourceRow<'_>> = cells(RESOURCE, &resources)?;
-        py.detach(|| sim.log_step(step, agents, resources, &numbers)).map_err(to_py)
+        py.enter(|| sim.log_step(step, agents, resources, &numbers))
     }
 
     #[pyo3(signature = (agent_id, birth_time, agent_type, position, initial_resources, starting_health,
@@ -142,8 +142,8 @@ impl DataLogger {
             action_weights: weights.as_deref(),
         };
         let sim = self.get()?;
-        py.detach(|| sim.log_agent(&agent)).map_err(to_py)?;
-        py.detach(|| sim.flush_all_buffers()).map_err(to_py)
+        py.enter(|| sim.log_agent(&agent))?;
+        py.enter(|| sim.flush_all_buffers())
     }
 
     fn log_agents_batch(&self, py: Python<'_>, agents: Vec<Bound<'_, PyDict>>) -> PyResult<()> {
@@ -210,8 +210,7 @@ impl DataLogger {
                 },
             )
             .collect();
-        py.detach(|| sim.log_agents_batch(&agents).and_then(|()| sim.flush_all_buffers()))
-            .map_err(to_py)
+        py.enter(|| sim.log_agents_batch(&agents).and_then(|()| sim.flush_all_buffers()))
     }
 
     #[pyo3(signature = (step_number, agent_id, action_type, action_target_id=None, reward=None, details=None,
@@ -257,7 +256,7 @@ impl DataLogger {
             module_type,
             module_id: module_id.map(|m| id("module_id", m, module)).transpose()?,
         };
-        py.detach(|| sim.log_agent_action(&action)).map_err(to_py)
+        py.enter(|| sim.log_agent_action(&action))
     }
 
     #[pyo3(signature = (step_number, agent_id, module_type, module_id, action_taken, action_taken_mapped,
@@ -299,7 +298,7 @@ impl DataLogger {
         let (sim, position) = (self.get()?, self::position(position)?);
         let mut digits = String::new();
         let resource = id("resource_id", resource_id, &mut digits)?;
-        py.detach(|| sim.log_resource(resource, initial_amount, position)).map_err(to_py)
+        py.enter(|| sim.log_resource(resource, initial_amount, position))
     }
 
     #[pyo3(signature = (step_number, agent_id, health_before, health_after, cause, details=None))]
@@ -325,7 +324,7 @@ impl DataLogger {
             cause,
             details: details.as_deref(),
         };
-        py.detach(|| sim.log_health_incident(&incident)).map_err(to_py)
+        py.enter(|| sim.log_health_incident(&incident))
     }
 
     fn update_agent_death(
@@ -338,7 +337,7 @@ impl DataLogger {
         let sim = self.get()?;
         let mut digits = String::new();
         let (agent, time) = (id("agent_id", agent_id, &mut digits)?, step(death_time)?);
-        py.detach(|| sim.update_agent_death(agent, time, cause)).map_err(to_py)
+        py.enter(|| sim.update_agent_death(agent, time, cause))
     }
 
     fn update_agent_state(
@@ -353,12 +352,12 @@ impl DataLogger {
         let (agent, step) = (id("agent_id", agent_id, &mut digits)?, step(step_number)?);
         let values = metrics(Some(values))?;
         let values = cells_of(&values)?;
-        py.detach(|| sim.update_agent_state(agent, step, &values)).map_err(to_py)
+        py.enter(|| sim.update_agent_state(agent, step, &values))
     }
 
     fn save_configuration(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
         let (sim, text) = (self.get()?, to_json("the configuration", config)?);
-        py.detach(|| sim.save_configuration(&text)).map_err(to_py)
+        py.enter(|| sim.save_configuration(&text))
     }
 
     fn get_configuration(&self, py: Python<'_>) -> PyResult<Option<String>> {
@@ -383,7 +382,7 @@ impl DataLogger {
         let missing = || wrong_type("value", "a number", value);
         let value = number(name, value)?.ok_or_else(missing)?;
         let step = step.map(self::step).transpose()?;
-        py.detach(|| sim.log_metric(name, value, step)).map_err(to_py)
+        py.enter(|| sim.log_metric(name, value, step))
     }
 
     #[pyo3(signature = (metrics, step=None))]
@@ -403,7 +402,7 @@ impl DataLogger {
         }
         let step = step.map(self::step).transpose()?;
         let values: Vec<(&str, f64)> = values.iter().map(|(name, x)| (name.as_str(), *x)).collect();
-        py.detach(|| sim.log_metrics(&values, step)).map_err(to_py)
+        py.enter(|| sim.log_metrics(&values, step))
     }
 
     fn log_params(&self, py: Python<'_>, params: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -449,7 +448,7 @@ impl DataLogger {
         let sim = self.get()?;
         let values = metrics(Some(values))?;
         let (values, step) = (cells_of(&values)?, step(step_number)?);
-        py.detach(|| sim.log(table, step, &values)).map_err(to_py)
+        py.enter(|| sim.log(table, step, &values))
     }
 
     fn log_rows(
@@ -461,17 +460,17 @@ impl DataLogger {
     ) -> PyResult<()> {
         let sim = self.get()?;
         let (rows, step) = (batch(table, rows)?, step_number.map(step).transpose()?);
-        py.detach(|| sim.log_batch(table, step, &rows)).map_err(to_py)
+        py.enter(|| sim.log_batch(table, step, &rows))
     }
 
     fn flush_all_buffers(&self, py: Python<'_>) -> PyResult<()> {
         let sim = self.get()?;
-        py.detach(|| sim.flush_all_buffers()).map_err(to_py)
+        py.enter(|| sim.flush_all_buffers())
     }
 
     fn flush_if_needed(&self, py: Python<'_>) -> PyResult<()> {
         let sim = self.get()?;
-        py.detach(|| sim.flush_if_needed()).map_err(to_py)
+        py.enter(|| sim.flush_if_needed())
     }
 
     fn flush_action_buffer(&self, py: Python<'_>) -> PyResult<()> {
@@ -494,11 +493,11 @@ impl DataLogger {
 
     fn complete(&self, py: Python<'_>) -> PyResult<()> {
         let sim = self.get()?;
-        py.detach(|| sim.complete()).map_err(to_py)
+        py.enter(|| sim.complete())
     }
 
     fn fail(&self, py: Python<'_>, error: &str) -> PyResult<()> {
         let sim = self.get()?;
-        py.detach(|| sim.fail(error)).map_err(to_py)
+        py.enter(|| sim.fail(error))
     }
 }

@@ -24,6 +24,7 @@ mod initial;
 mod memory_recall;
 mod memory_rows;
 mod memory_store;
+mod memory_transaction;
 mod memory_values;
 mod query;
 mod record_cells;
@@ -39,6 +40,7 @@ mod tick_store;
 mod tick_time;
 mod ticket;
 mod time;
+mod undo;
 mod updates;
 
 /// The compiled half of the package `siltstone`.
@@ -69,6 +71,8 @@ mod _siltstone {
     #[pymodule_export]
     use super::memory_store::MemoryStore;
     #[pymodule_export]
+    use super::memory_transaction::MemoryTransaction;
+    #[pymodule_export]
     use super::memory_values::{memory_decode, memory_encode};
     #[pymodule_export]
     use super::query::Query;
@@ -97,6 +101,8 @@ mod _siltstone {
     };
     #[pymodule_export]
     use super::ticket::Ticket;
+    #[pymodule_export]
+    use super::undo::Undo;
     #[pymodule_export]
     use super::updates::Updates;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use siltstone::Database;
 use siltstone::memory::{
     ConceptUpdate, Direction, EpisodeUpdate, LearningEventUpdate, MemoryStore as Inner,
 };
+use siltstone::{Database, Error};
 
 use crate::arrays_in::to_integer;
 use crate::arrow::Table;
@@ -74,14 +74,18 @@ impl MemoryStore {
         self.handle.is_open()
     }
 
-    /// Writes what waits and lets the file go. What this thread has open is rolled back.
+    /// Writes what waits and lets the file go. What this thread has open is rolled back, which is an error.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let Some(inner) = self.handle.take() else { return Ok(()) };
         py.enter(move || {
-            while inner.database().is_in_transaction() {
-                inner.database().roll_back()?;
-            }
-            if inner.database().is_read_only() { Ok(()) } else { inner.database().flush() }
+            let db = inner.database();
+            let why =
+                "was open when the file was closed; all that was written in it was rolled back";
+            let open = match db.end_transaction() {
+                true => Err(Error::Closed { what: "a transaction".into(), why }),
+                false => Ok(()),
+            };
+            if db.is_read_only() { open } else { db.flush().and(open) }
         })
     }
 
@@ -89,21 +93,6 @@ impl MemoryStore {
     #[getter]
     fn in_transaction(&self) -> PyResult<bool> {
         Ok(self.get()?.database().is_in_transaction())
-    }
-
-    fn begin(&self, py: Python<'_>) -> PyResult<()> {
-        let inner = self.get()?;
-        py.enter(|| inner.database().begin())
-    }
-
-    fn commit(&self, py: Python<'_>) -> PyResult<()> {
-        let inner = self.get()?;
-        py.enter(|| inner.database().commit())
-    }
-
-    fn roll_back(&self, py: Python<'_>) -> PyResult<()> {
-        let inner = self.get()?;
-        py.enter(|| inner.database().roll_back())
     }
 
     /// The rows of a statement in the open transaction, how many it changed, and the last id.

@@ -18,6 +18,7 @@ use crate::errors::{invalid, to_py};
 use crate::query::Query;
 use crate::report;
 use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
+use crate::undo::{Kept, Undo, give};
 
 /// Name, dtype, what is known of the index as JSON, index, values.
 pub(crate) type Parts<'py> = (Option<String>, Option<String>, String, Column<'py>, Column<'py>);
@@ -118,8 +119,15 @@ impl SeriesStore {
 
     /// What changed of a dataset, in one commit: `(what, key, text, series)` with
     /// `delete KEY`, `move KEY -> TEXT`, `new` and `save` of a series whose record is TEXT, `describe` with that alone, and
-    /// `record KEY` with TEXT, or without it to remove the record.
-    fn commit(&self, py: Python<'_>, changes: Vec<TreeChange<'_>>) -> PyResult<()> {
+    /// `record KEY` with TEXT, or without it to remove the record. Once it is done, objects get the attributes that they
+    /// are to have then, and `attempt` undoes nothing any more.
+    fn commit(
+        &self,
+        py: Python<'_>,
+        changes: Vec<TreeChange<'_>>,
+        after: Vec<Kept>,
+        attempt: Option<Py<Undo>>,
+    ) -> PyResult<()> {
         let (mut all, mut moves, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for (what, key, text, series) in changes {
             let series = series.map(to_series).transpose()?;
@@ -150,7 +158,19 @@ impl SeriesStore {
         }
         all.extend(tree::renames(&moves));
         all.append(&mut rest);
-        py.enter(|| self.inner.commit(&all))
+        let mut is_done = all.is_empty();
+        let done = match is_done {
+            true => Ok(()),
+            // It may raise what a signal handler has raised, and have done its work all the same.
+            false => py.enter(|| self.inner.commit(&all).inspect(|()| is_done = true)),
+        };
+        if is_done {
+            if let Some(attempt) = attempt {
+                attempt.get().stay();
+            }
+            give(py, &after)?;
+        }
+        done
     }
 
     /// The number of points of a series, and a hash of all that it is, in hexadecimal.

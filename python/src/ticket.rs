@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use siltstone::Result;
+use siltstone::{Error, Result};
 
 use crate::enter::LOOK_EVERY;
 use crate::errors::to_py;
@@ -22,11 +22,30 @@ pub(crate) struct Ticket {
     /// Never locked while anyone waits: an event loop may ask whether the answer is there.
     answer: Mutex<Answer>,
     changed: Condvar,
+    /// The process whose writer answers: in a fork of it there is none, and nobody who waits with the ticket.
+    pid: u32,
 }
 
 impl Ticket {
     pub(crate) fn new(ticket: siltstone::Ticket<i64>) -> Self {
-        Ticket { answer: Mutex::new(Answer::Waiting(ticket)), changed: Condvar::new() }
+        let (answer, changed) = (Mutex::new(Answer::Waiting(ticket)), Condvar::new());
+        Ticket { answer, changed, pid: std::process::id() }
+    }
+
+    /// In a fork only what was there before it is an answer.
+    fn check_process(&self) -> PyResult<()> {
+        if self.pid == std::process::id() {
+            return Ok(());
+        }
+        // Whoever held the lock at the fork is not here to let it go.
+        match self.answer.try_lock().as_deref() {
+            Ok(Answer::There(_)) => Ok(()),
+            Ok(Answer::Waiting(ticket)) if ticket.is_done() => Ok(()),
+            _ => Err(to_py(Error::Closed {
+                what: "a write on its way".into(),
+                why: "belongs to the process that this one was forked from",
+            })),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Answer> {
@@ -74,6 +93,7 @@ impl Ticket {
 impl Ticket {
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<i64>> {
+        self.check_process()?;
         // A time-out that no clock reaches is none.
         let deadline = timeout
             .and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
@@ -93,6 +113,9 @@ impl Ticket {
 
     /// At once, whoever waits.
     fn done(&self) -> bool {
+        if self.pid != std::process::id() {
+            return self.check_process().is_ok();
+        }
         match &*self.lock() {
             Answer::Waiting(ticket) => ticket.is_done(),
             // Whoever has the ticket puts the answer here as soon as it comes.

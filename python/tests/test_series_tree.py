@@ -123,9 +123,9 @@ def test_result_and_step_are_written_at_once_and_nothing_else(tmp_path):
         def __getattr__(self, name):
             return getattr(inner, name)
 
-        def commit(self, changes):
+        def commit(self, changes, *rest):
             written.append([what for what, *_ in changes])
-            inner.commit(changes)
+            inner.commit(changes, *rest)
 
     backend._inner = Spy()
     for _ in range(50):

@@ -186,7 +186,7 @@ def test_bad_input_is_refused_before_it_is_stored(store, base):
         store.store_tick(None, 1.0, 1.0, 0.0, "", 0)
     with pytest.raises(TypeError):
         store.store_tick("A", "1.0", 1.0, 0.0, "", 0)
-    assert store.flush().written == 0 and not base.exists()
+    assert store.flush().written == 0 and not any(base.iterdir())
     store.store_tick("A", 2.0, 1.0, -1.0, "", 0)
     odd = store.stats()["quality"]
     assert (odd["crossed"], odd["spread_negative"], odd["locked"]) == (1, 1, 0)

@@ -16,7 +16,7 @@ use super::record_table::{self, RecordTable};
 use super::schema::RecordSchema;
 use super::{arrow_in, write};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, undisturbed};
+use crate::kernel::{Database, Durability, lock};
 
 /// A simulation that is being logged. Clones and threads share it; rows wait in memory, by columns, until they are
 /// written in one transaction. The last clone writes what waits when it goes out of scope.
@@ -188,7 +188,7 @@ impl SimulationContext {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn define_table(&self, schema: &RecordSchema) -> Result<()> {
-        let mut state = self.inner.lock();
+        let mut state = self.inner.lock_to_write()?;
         if let Some(place) = state.table(&schema.name)
             && state.tables[place].table.schema == *schema
         {
@@ -259,6 +259,11 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same for a call that can be given up: another thread holds it while it waits for the file.
+    fn lock_to_write(&self) -> Result<MutexGuard<'_, State>> {
+        lock(&self.state, "waiting for another thread's rows to be written")
+    }
+
     pub(super) fn db(&self) -> &Database {
         &self.db
     }
@@ -270,7 +275,7 @@ impl Inner {
 
     /// As [`push`](Self::push), of one row: `work` appends it or fails.
     pub(super) fn push_one(&self, work: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_write()?;
         work(&mut state)?;
         state.since.get_or_insert_with(Instant::now);
         if state.rows >= self.config.buffer_size || self.is_too_large(&state) {
@@ -291,7 +296,7 @@ impl Inner {
         step: i64,
         work: impl FnOnce(&mut State) -> Result<()>,
     ) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_write()?;
         let waits = state.logged_steps.contains(&step);
         if waits {
             // What waits of this step goes only if the new one is right.
@@ -313,11 +318,12 @@ impl Inner {
     }
 
     pub(super) fn flush(&self) -> Result<()> {
-        self.flush_locked(&mut self.lock())
+        let mut state = self.lock_to_write()?;
+        self.flush_locked(&mut state)
     }
 
     pub(super) fn flush_if_due(&self) -> Result<()> {
-        let mut state = self.lock();
+        let mut state = self.lock_to_write()?;
         if self.is_due(&state) { self.flush_locked(&mut state) } else { Ok(()) }
     }
 
@@ -329,17 +335,14 @@ impl Inner {
         self.handle.core.process(self.id)?;
         let (id, shared) = (self.id, Arc::new(Mutex::new(std::mem::take(state))));
         let writing = Arc::clone(&shared);
-        let lock = |shared: &Mutex<State>| {
+        let take_back = |shared: &Mutex<State>| {
             std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner))
         };
-        // Whether it was written must be known: a caller that gives up waiting would keep rows that are written later.
-        let written = undisturbed(|| {
-            self.db.write(move |tx| {
-                let state = writing.lock().unwrap_or_else(PoisonError::into_inner);
-                write::write(tx, id, &state.names, &state.tables, &state.logged_steps)
-            })
+        let written = self.db.write(move |tx| {
+            let state = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            write::write(tx, id, &state.names, &state.tables, &state.logged_steps)
         });
-        *state = lock(&shared);
+        *state = take_back(&shared);
         state.names.stored(written?);
         state.clear();
         Ok(())

@@ -409,10 +409,12 @@ impl Core {
     }
 
     fn let_go(&self) -> Result<()> {
-        match lock(&self.process).take() {
-            Some(id) => self.db.write(move |tx| process::close(tx, id)),
-            None => Ok(()),
+        let mut process = lock(&self.process);
+        if let Some(id) = *process {
+            self.db.write(move |tx| process::close(tx, id))?;
+            *process = None;
         }
+        Ok(())
     }
 
     /// Makes a simulation that goes on after [`ExperimentDatabase::close`] run again.

@@ -20,7 +20,7 @@ use super::stored::{StoredRows, Wanted};
 use super::summary::Summary;
 use super::{names, process, write};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, ReadTx, WriteTx, undisturbed};
+use crate::kernel::{Database, ReadTx, WriteTx};
 
 /// What a merge did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -175,22 +175,20 @@ pub(super) fn copy_waiting(context: &Inner, to: &Database) -> Result<Option<u64>
     }
     let shared = Arc::new(Mutex::new(std::mem::take(&mut *state)));
     let (writing, id, name) = (Arc::clone(&shared), context.id, context.simulation_id.clone());
-    let copied = undisturbed(|| {
-        to.write(move |tx| {
-            prepare(tx)?;
-            if simulation(tx, &name).is_ok() {
-                return Ok(None);
-            }
-            own.read(|from| copy_simulation(from, tx, id, None))?;
-            let new = simulation(tx, &name)?;
-            let state = writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let stored = state.names.store(tx, new)?;
-            for buffer in state.tables.iter().filter(|buffer| buffer.rows() > 0) {
-                let table = record_table::define(tx, &buffer.table.schema)?;
-                write::insert(tx, new, &table, buffer, &stored)?;
-            }
-            Ok(Some(state.rows as u64))
-        })
+    let copied = to.write(move |tx| {
+        prepare(tx)?;
+        if simulation(tx, &name).is_ok() {
+            return Ok(None);
+        }
+        own.read(|from| copy_simulation(from, tx, id, None))?;
+        let new = simulation(tx, &name)?;
+        let state = writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = state.names.store(tx, new)?;
+        for buffer in state.tables.iter().filter(|buffer| buffer.rows() > 0) {
+            let table = record_table::define(tx, &buffer.table.schema)?;
+            write::insert(tx, new, &table, buffer, &stored)?;
+        }
+        Ok(Some(state.rows as u64))
     });
     *state = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
     copied

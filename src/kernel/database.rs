@@ -183,9 +183,13 @@ impl Database {
         &self.shared.path
     }
 
-    /// Whether the path still names the file that was opened: if not, a write is refused.
+    /// Whether the path still names the file that was opened, with its log: if not, a write is refused.
     pub(crate) fn is_at_its_path(&self) -> bool {
-        identity(&self.shared.path) == self.shared.file
+        identity(&self.shared.path) == self.shared.file && !self.is_cut_off()
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.shared.writer.as_ref().is_some_and(|writer| writer.is_cut_off())
     }
 
     /// What an acknowledged write of this handle survives.
@@ -310,8 +314,18 @@ impl Database {
         self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Whether it was opened here, and not before a fork.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.shared.pid == std::process::id()
+    }
+
+    /// Has the next flush or close of this handle tell an error.
+    pub(super) fn tell_later(&self, error: Error) {
+        self.deferred.keep(error, None);
+    }
+
     fn check_process(&self) -> Result<()> {
-        if self.shared.pid == std::process::id() {
+        if self.is_of_this_process() {
             return Ok(());
         }
         let what = format!("the handle to {}", self.path().display());
@@ -358,10 +372,8 @@ impl Database {
 
     /// Runs `work` on one snapshot of the file.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        if let Ok(writer) = self.writer()
-            && transaction::is_open(writer)
-        {
-            return transaction::read(writer, work).expect("it is open");
+        if let Some(held) = self.writer().ok().and_then(transaction::open) {
+            return held.read(work);
         }
         self.with_reader("reading", |conn| {
             conn.prepare_cached("BEGIN")?.execute([])?;
@@ -379,6 +391,9 @@ impl Database {
     ) -> Result<T> {
         self.check_process()?;
         let lock = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_cut_off() {
+            lock().clear(); // they have the old log
+        }
         let idle = lock().pop();
         let conn = match idle {
             Some(conn) => conn,
@@ -386,7 +401,7 @@ impl Database {
         };
         add(&self.shared.counters.reads, 1);
         let result = work(&conn).at(self.path(), action);
-        if conn.is_autocommit() {
+        if conn.is_autocommit() && !self.is_cut_off() {
             let mut idle = lock();
             if idle.len() < IDLE_READERS {
                 idle.push(conn);

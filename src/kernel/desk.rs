@@ -3,14 +3,26 @@
 //! As a mutex, but what was taken can be kept from one call to the next, and the waiting can be given up.
 
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::patience;
 use crate::error::{Error, Result};
 
 pub(super) struct Desk<T> {
-    thing: Mutex<Option<Box<T>>>,
+    place: Mutex<Place<T>>,
     back: Condvar,
+    /// Of what an error tells.
+    path: PathBuf,
+    /// How long a thing that was kept is waited for.
+    timeout: Duration,
+}
+
+struct Place<T> {
+    thing: Option<Box<T>>,
+    /// Whether who has it keeps it from one call to the next: for as long as a caller's program pleases.
+    is_kept: bool,
 }
 
 /// The thing, until it is dropped.
@@ -20,50 +32,53 @@ pub(super) struct Taken<'a, T> {
 }
 
 impl<T> Desk<T> {
-    pub(super) fn new(thing: T) -> Self {
-        Desk { thing: Mutex::new(Some(Box::new(thing))), back: Condvar::new() }
+    pub(super) fn new(thing: T, path: PathBuf, timeout: Duration) -> Self {
+        let place = Mutex::new(Place { thing: Some(Box::new(thing)), is_kept: false });
+        Desk { place, back: Condvar::new(), path, timeout }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<T>>> {
-        self.thing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Place<T>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The thing, if nobody has it.
     pub(super) fn try_take(&self) -> Option<Taken<'_, T>> {
-        let thing = self.thing.try_lock().ok()?.take()?;
+        let thing = self.place.try_lock().ok()?.thing.take()?;
         Some(Taken { desk: self, thing: Some(thing) })
     }
 
-    /// Waits for the thing.
+    /// Waits for the thing: for the end of a call that works with it, and for as long as the time-out is if somebody keeps
+    /// it longer.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if the caller gives up the waiting.
+    /// [`Error::Interrupted`] if the caller gives up the waiting; [`Error::Busy`].
     pub(super) fn take(&self, action: &'static str) -> Result<Taken<'_, T>> {
-        let mut place = self.lock();
+        let begun = Instant::now();
         loop {
-            if let Some(thing) = place.take() {
+            let mut place = self.lock();
+            if place.thing.is_none() {
+                let slice = patience::LOOK_EVERY;
+                let waited = self.back.wait_timeout(place, slice);
+                place = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            if let Some(thing) = place.thing.take() {
                 return Ok(Taken { desk: self, thing: Some(thing) });
             }
-            if patience::is_watched() {
-                let slice = patience::LOOK_EVERY;
-                place =
-                    self.back.wait_timeout(place, slice).unwrap_or_else(PoisonError::into_inner).0;
-                if place.is_none() {
-                    drop(place); // the function that is asked may come here itself
-                    if patience::stops() {
-                        return Err(Error::Interrupted { action });
-                    }
-                    place = self.lock();
-                }
-            } else {
-                place = self.back.wait(place).unwrap_or_else(PoisonError::into_inner);
+            let is_late = place.is_kept && begun.elapsed() >= self.timeout;
+            drop(place); // the function that is asked may come here itself
+            if patience::stops() {
+                return Err(Error::Interrupted { action });
+            }
+            if is_late {
+                let waited_ms = self.timeout.as_millis() as u64;
+                return Err(Error::Busy { path: self.path.clone(), waited_ms, action });
             }
         }
     }
 
     /// Brings back what was [kept](Taken::keep).
     pub(super) fn bring_back(&self, thing: Box<T>) {
-        *self.lock() = Some(thing);
+        *self.lock() = Place { thing: Some(thing), is_kept: false };
         self.back.notify_one();
     }
 }
@@ -71,6 +86,7 @@ impl<T> Desk<T> {
 impl<T> Taken<'_, T> {
     /// Keeps the thing for longer.
     pub(super) fn keep(mut self) -> Box<T> {
+        self.desk.lock().is_kept = true;
         self.thing.take().expect("it is there until it is kept")
     }
 }

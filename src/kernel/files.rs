@@ -61,6 +61,18 @@ pub(crate) fn sync_names_in<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) 
     })
 }
 
+/// Makes a folder if it is not there, and sees whether a file can be written in it.
+///
+/// # Errors
+/// [`Error::Io`]: it has no room, or is not ours to write.
+pub(crate) fn check_writable(folder: &Path) -> Result<()> {
+    create_folder(folder, true)?;
+    let probe = Temporary::file(&folder.join("probe"))?;
+    // An empty file takes no room.
+    let written = probe.handle().write_all(&[0; 4096]);
+    written.map_err(|e| Error::io(folder, "trying whether it can be written", &e))
+}
+
 /// The folder of a path, `.` for a bare name.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {

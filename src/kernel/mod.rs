@@ -48,15 +48,18 @@ pub use patience::interruptible;
 pub use query::{Query, Value};
 pub use stats::Stats;
 pub use ticket::Ticket;
-pub use transaction::Executed;
+pub use transaction::{Executed, Transaction};
 pub use verify::{Finding, VerifyReport};
 
 pub(crate) use feed::Feed;
 pub(crate) use file_lock::{FileLock, open_lock};
 pub(crate) use files::{
-    create_folder, folder_of, sync_folder, sync_name, sync_names_in, write_atomically,
+    check_writable, create_folder, folder_of, sync_folder, sync_name, sync_names_in,
+    write_atomically,
 };
-pub(crate) use patience::{look, pause, undisturbed};
+#[cfg(feature = "postgresql")]
+pub(crate) use patience::cancellable;
+pub(crate) use patience::{LOOK_EVERY, join, lock, look, pause, receive, undisturbed};
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};

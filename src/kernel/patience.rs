@@ -6,12 +6,15 @@
 //! the writer's among them, are never stopped.
 
 use std::cell::{Cell, RefCell};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
 /// How often the function is asked at the most.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How long a call made by the function itself waits for the writer, which this very thread may be.
 pub(super) const NESTED_WAIT: Duration = Duration::from_secs(5);
@@ -38,7 +41,7 @@ impl Drop for Outer {
 
 /// Runs `work`; while it waits or reads in this thread, `stop` is asked about twenty times a second
 /// whether to give up. Then `work` ends with [`Error::Interrupted`](crate::Error::Interrupted), and
-/// nothing of its transaction is in the file. Only a write that is queued behind others goes on, and
+/// nothing of its transaction is in the file. Only the write of a [`Ticket`](crate::Ticket) goes on, and
 /// the error says so. `stop` must not write to the same file.
 ///
 /// # Example
@@ -120,6 +123,88 @@ pub(crate) fn pause(duration: Duration, action: &'static str) -> Result<()> {
     }
 }
 
+/// A pause that grows: for what has no end to be waited for.
+struct Nap(u32);
+
+impl Nap {
+    /// From a turn of other threads to 5 ms.
+    fn take(&mut self, action: &'static str) -> Result<()> {
+        self.0 += 1;
+        match self.0 {
+            ..100 => std::thread::yield_now(),
+            n => std::thread::sleep(
+                Duration::from_micros(u64::from(n - 99).pow(2)).min(Duration::from_millis(5)),
+            ),
+        }
+        look(action)
+    }
+}
+
+/// Locks what another thread may hold while it waits for the disk or for another process.
+pub(crate) fn lock<'a, T>(mutex: &'a Mutex<T>, action: &'static str) -> Result<MutexGuard<'a, T>> {
+    if !is_watched() {
+        return Ok(mutex.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    let mut nap = Nap(0);
+    loop {
+        match mutex.try_lock() {
+            Ok(locked) => return Ok(locked),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => nap.take(action)?,
+        }
+    }
+}
+
+/// Waits for a thread to end, once; one that is not waited for to its end can be waited for again. The inner error is what it
+/// panicked with.
+pub(crate) fn join<T>(
+    thread: &mut Option<JoinHandle<T>>,
+    action: &'static str,
+) -> Result<Option<std::thread::Result<T>>> {
+    let mut nap = Nap(0);
+    while is_watched() && thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+        nap.take(action)?;
+    }
+    Ok(thread.take().map(JoinHandle::join))
+}
+
+/// Runs `work`, which waits for another machine and cannot be asked: in a thread of its own, if the call can be given up.
+/// Then `cancel` is called until it has ended. What came of it, and whether it was given up.
+#[cfg(feature = "postgresql")]
+pub(crate) fn cancellable<T: Send>(
+    cancel: impl Fn(),
+    work: impl FnOnce() -> T + Send,
+) -> (T, bool) {
+    if !is_watched() {
+        return (work(), false);
+    }
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(work);
+        let mut nap = Nap(0);
+        let mut given_up = false;
+        while !thread.is_finished() {
+            if nap.take("").is_err() {
+                given_up = true;
+                cancel();
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+        let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (done, given_up)
+    })
+}
+
+/// What another thread sends next; `None` if it has ended.
+pub(crate) fn receive<T>(from: &Receiver<T>, action: &'static str) -> Result<Option<T>> {
+    loop {
+        match from.recv_timeout(LOOK_EVERY) {
+            Ok(sent) => return Ok(Some(sent)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => look(action)?,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,9 +237,9 @@ mod tests {
         assert_eq!(write(&db).unwrap(), 1);
     }
 
-    /// Goal: a write that waits behind another one in the queue gives up the waiting only.
+    /// Goal: a write that waits behind another one in the queue is withdrawn, and a ticket's goes on.
     #[test]
-    fn a_queued_write_goes_on_without_its_caller() {
+    fn a_queued_write_is_withdrawn_with_its_caller() {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::builder(folder.path().join("run.db")).open().unwrap();
         let slow = db.submit(|_| {
@@ -162,15 +247,19 @@ mod tests {
             Ok(())
         });
         thread::sleep(Duration::from_millis(50));
+        let insert = "INSERT INTO siltstone_schema VALUES (?1, 1)";
         let waiting = interruptible(give_up_after(100), || {
-            db.write(|tx| tx.execute("INSERT INTO siltstone_schema VALUES ('x', 1)", []))
+            db.write(move |tx| tx.execute(insert, ["withdrawn"]))
         });
+        let Err(Error::Interrupted { action: "writing" }) = waiting else { panic!("{waiting:?}") };
+        let ticket = db.submit(move |tx| tx.execute(insert, ["goes on"])).unwrap();
+        let waiting = interruptible(give_up_after(100), || ticket.wait());
         let Err(Error::Interrupted { action }) = waiting else { panic!("{waiting:?}") };
         assert!(action.contains("goes on"), "{action}");
         slow.unwrap().wait().unwrap();
         db.flush().unwrap();
         let rows = db.sql("SELECT store FROM siltstone_schema").unwrap().rows;
-        assert_eq!(rows.len(), 1);
+        assert_eq!(rows, [[crate::Value::Text("goes on".into())]]);
     }
 
     /// Goal: one long statement of a reader is given up in its middle; calls inside the function that is

@@ -1,6 +1,6 @@
 //! The answer to a write that was handed in without waiting.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deferred::Answer;
@@ -10,26 +10,76 @@ use crate::error::{Error, Result};
 pub(super) struct Slot<T> {
     outcome: Mutex<Outcome<T>>,
     done: Condvar,
+    /// The process whose writer answers: in a fork of it there is none.
+    pid: u32,
 }
 
 enum Outcome<T> {
     Waiting,
+    /// The writer is at it: it can no longer be withdrawn.
+    Begun,
     Done(Result<T>),
     Taken,
+    /// Its caller gave it up before the writer came to it.
+    Withdrawn,
 }
 
 impl<T> Slot<T> {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Slot { outcome: Mutex::new(Outcome::Waiting), done: Condvar::new() })
+        let (outcome, done) = (Mutex::new(Outcome::Waiting), Condvar::new());
+        Arc::new(Slot { outcome, done, pid: std::process::id() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outcome<T>> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn complete(&self, result: Result<T>) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Outcome::Done(result);
+        let mut outcome = self.lock();
+        if !matches!(*outcome, Outcome::Withdrawn) {
+            *outcome = Outcome::Done(result);
+        }
+        drop(outcome);
         self.done.notify_all();
+    }
+
+    /// The writer comes to it; false if it was withdrawn.
+    pub(super) fn begin(&self) -> bool {
+        let mut outcome = self.lock();
+        if matches!(*outcome, Outcome::Waiting) {
+            *outcome = Outcome::Begun;
+        }
+        !matches!(*outcome, Outcome::Withdrawn)
+    }
+
+    /// Sees to it that it is never done; false if the writer was faster.
+    fn withdraw(&self) -> bool {
+        let mut outcome = self.lock();
+        if matches!(*outcome, Outcome::Waiting) {
+            *outcome = Outcome::Withdrawn;
+        }
+        matches!(*outcome, Outcome::Withdrawn)
+    }
+
+    /// The answer in a process that was forked from the one that gives it: what was there at the fork.
+    fn take_in_fork(&self) -> Result<T> {
+        let forked = Error::Closed {
+            what: "a write on its way".into(),
+            why: "belongs to the process that this one was forked from",
+        };
+        // Whoever held the lock at the fork is not here to let it go.
+        let Ok(mut outcome) = self.outcome.try_lock() else { return Err(forked) };
+        match std::mem::replace(&mut *outcome, Outcome::Taken) {
+            Outcome::Done(result) => result,
+            _ => Err(forked),
+        }
     }
 
     /// `None` at the deadline, or if the caller gave up the waiting.
     fn take(&self, deadline: Option<Instant>) -> Option<Result<T>> {
+        if self.pid != std::process::id() {
+            return Some(self.take_in_fork());
+        }
         loop {
             let slice = patience::is_watched().then(|| Instant::now() + patience::LOOK_EVERY);
             let until = deadline.into_iter().chain(slice).min();
@@ -43,12 +93,12 @@ impl<T> Slot<T> {
     }
 
     fn take_until(&self, deadline: Option<Instant>) -> Option<Result<T>> {
-        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = self.lock();
         loop {
             match std::mem::replace(&mut *outcome, Outcome::Taken) {
                 Outcome::Done(result) => return Some(result),
                 Outcome::Taken => unreachable!("a ticket is consumed by the call that takes it"),
-                Outcome::Waiting => *outcome = Outcome::Waiting,
+                waiting => *outcome = waiting,
             }
             outcome = match deadline {
                 None => self.done.wait(outcome).unwrap_or_else(PoisonError::into_inner),
@@ -63,8 +113,7 @@ impl<T> Slot<T> {
 
 impl<T: Send> Answer for Slot<T> {
     fn is_taken(&self) -> bool {
-        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(*outcome, Outcome::Taken)
+        matches!(*self.lock(), Outcome::Taken)
     }
 }
 
@@ -95,6 +144,17 @@ impl<T> Ticket<T> {
         self.slot.take(nested).unwrap_or(Err(given_up))
     }
 
+    /// As [`wait`](Self::wait), for a write that is not to be done if its caller gives up the waiting: it is withdrawn, or
+    /// waited for when the writer has begun it.
+    pub(super) fn wait_or_withdraw(self, action: &'static str) -> Result<T> {
+        let nested = patience::is_asking().then(|| Instant::now() + patience::NESTED_WAIT);
+        match self.slot.take(nested) {
+            Some(answer) => answer,
+            None if self.slot.withdraw() => Err(Error::Interrupted { action }),
+            None => patience::undisturbed(|| self.slot.take(None)).expect("nobody gives it up"),
+        }
+    }
+
     /// Waits for `timeout` at the most; gives the ticket back if the answer is not there yet.
     ///
     /// # Errors
@@ -105,8 +165,11 @@ impl<T> Ticket<T> {
 
     /// Whether the answer is there.
     pub fn is_done(&self) -> bool {
-        let outcome = self.slot.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        !matches!(*outcome, Outcome::Waiting)
+        let is_done = |outcome: &Outcome<T>| matches!(outcome, Outcome::Done(_) | Outcome::Taken);
+        if self.slot.pid != std::process::id() {
+            return self.slot.outcome.try_lock().is_ok_and(|outcome| is_done(&outcome));
+        }
+        is_done(&self.slot.lock())
     }
 }
 

@@ -1,11 +1,13 @@
 //! A write transaction that stays open from call to call.
 //!
-//! It belongs to the thread that began it: until it ends, whatever that thread writes to the file or reads of it, through
-//! any handle, is part of it. Other threads read what was committed, and their writes wait.
+//! It is of the thread that began it: until it ends, whatever that thread writes to the file or reads of it, through
+//! any handle, is part of it. Other threads read what was committed, and their writes wait. It belongs to a
+//! [`Transaction`]: whatever becomes of its owner, it ends with that.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
@@ -17,73 +19,133 @@ use super::writer::{Core, Writer, panicked};
 use super::{Database, patience};
 use crate::error::{Error, Result};
 
-/// What a thread has open, a file each.
-struct Held {
+/// What a thread has open of a file. Who owns a part of it has it too, and may end it from another thread.
+pub(super) struct Held {
     /// Keeps the file open.
     db: Database,
     writer: Arc<Writer>,
-    /// `None` while a call works with it.
+    seat: Mutex<Seat>,
+}
+
+#[derive(Default)]
+struct Seat {
+    /// `None` while a call works with it, and when it was broken off.
     core: Option<Box<Core>>,
-    /// Savepoints in it.
-    depth: usize,
+    /// What was begun and not ended, the outermost first.
+    parts: Vec<Part>,
+    /// Why all of it was rolled back, while it is still open to those who own it.
+    broken: Option<&'static str>,
+}
+
+struct Part {
+    id: u64,
+    /// Rows that its connection had changed before.
+    changes: u64,
 }
 
 thread_local! {
-    static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Drop for Held {
+/// A thread's own hold, which ends with the thread.
+struct Own(Arc<Held>);
+
+impl Drop for Own {
     fn drop(&mut self) {
-        if let Some(mut core) = self.core.take() {
-            core.roll_back();
-            self.writer.core.bring_back(core);
-        }
+        self.0.end();
     }
 }
 
-/// Whether this thread has a transaction of this file open.
-pub(super) fn is_open(writer: &Arc<Writer>) -> bool {
-    // A thread that ends has none any more, and may still have files to close.
-    let is_open = |all: &RefCell<Vec<Held>>| {
-        all.borrow().iter().any(|held| Arc::ptr_eq(&held.writer, writer))
-    };
-    HELD.try_with(is_open).unwrap_or(false)
+impl Held {
+    fn lock(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_open(&self) -> bool {
+        !self.lock().parts.is_empty()
+    }
+
+    /// Rolls back what was not committed, and gives the writer back: at once, or when the call that works with it has
+    /// ended. Calls are refused until its owners have ended it: they would be writes of their own.
+    fn break_off(&self, why: &'static str) {
+        let mut seat = self.lock();
+        seat.broken.get_or_insert(why);
+        if let Some(mut core) = seat.core.take() {
+            if self.db.is_of_this_process() {
+                core.roll_back();
+                self.writer.core.bring_back(core);
+            } else {
+                std::mem::forget(core); // it is the parent's
+            }
+        }
+    }
+
+    /// Ends all parts; what was not committed is rolled back.
+    fn end(&self) {
+        self.lock().parts.clear();
+        self.break_off(NOT_OPEN);
+    }
+
+    /// Works with it, if it is open.
+    fn with<T>(&self, work: impl FnOnce(&mut Core) -> Result<T>) -> Result<T> {
+        let mut seat = self.lock();
+        if seat.parts.is_empty() {
+            return Err(none_open());
+        }
+        let Some(core) = seat.core.take() else {
+            let busy = "is being used by the call that this one was made in";
+            return Err(closed(seat.broken.unwrap_or(busy)));
+        };
+        drop(seat);
+        let mut lent = Lent { held: self, core: Some(core) };
+        let core = lent.core.as_mut().expect("it was just put there");
+        if core.conn.is_autocommit() {
+            let why = "was rolled back when a write in it failed; nothing of it is in the file";
+            return Err(closed(why));
+        }
+        work(core).at(&self.writer.path, "writing")
+    }
+
+    /// Reads in it.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.with(|core| work(&ReadTx::new(&core.conn)))
+    }
 }
 
 /// Puts the core back, also after a panic.
 struct Lent<'a> {
-    writer: &'a Arc<Writer>,
+    held: &'a Held,
     core: Option<Box<Core>>,
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        HELD.with_borrow_mut(|all| {
-            let held = all.iter_mut().find(|held| Arc::ptr_eq(&held.writer, self.writer));
-            held.expect("it stays while it is worked with").core = self.core.take();
-        });
+        let mut seat = self.held.lock();
+        seat.core = self.core.take();
+        if let Some(why) = seat.broken {
+            drop(seat);
+            self.held.break_off(why);
+        }
     }
 }
 
-/// Works with the open transaction of this thread; `None` if there is none.
-fn with<T>(writer: &Arc<Writer>, work: impl FnOnce(&mut Core) -> Result<T>) -> Option<Result<T>> {
-    let core = HELD.try_with(|all| {
+/// What this thread has open of a file.
+pub(super) fn open(writer: &Arc<Writer>) -> Option<Arc<Held>> {
+    // A thread that ends has none any more, and may still have files to close.
+    let found = HELD.try_with(|all| {
         let mut all = all.borrow_mut();
-        let held = all.iter_mut().find(|held| Arc::ptr_eq(&held.writer, writer))?;
-        Some(held.core.take())
+        let at = all.iter().position(|own| Arc::ptr_eq(&own.0.writer, writer))?;
+        match all[at].0.is_open() {
+            true => Some(Ok(all[at].0.clone())),
+            false => Some(Err(all.swap_remove(at))), // its owner has ended it; let go outside
+        }
     });
-    let core = core.ok().flatten()?;
-    let Some(core) = core else {
-        let why = "is being used by the call that this one was made in";
-        return Some(Err(Error::Closed { what: "the transaction".into(), why }));
-    };
-    let mut lent = Lent { writer, core: Some(core) };
-    let core = lent.core.as_mut().expect("it was just put there");
-    if core.conn.is_autocommit() {
-        let why = "was rolled back when a write in it failed; nothing of it is in the file";
-        return Some(Err(Error::Closed { what: "the transaction".into(), why }));
-    }
-    Some(work(core).at(&writer.path, "writing"))
+    found.ok().flatten()?.ok()
+}
+
+/// Whether this thread has a transaction of this file open.
+pub(super) fn is_open(writer: &Arc<Writer>) -> bool {
+    open(writer).is_some()
 }
 
 /// Runs a job in the open transaction of this thread, in a savepoint of its own: if it fails, the rest of the
@@ -92,7 +154,7 @@ pub(super) fn write<T>(
     writer: &Arc<Writer>,
     work: impl FnOnce(&mut WriteTx<'_>) -> Result<T>,
 ) -> Option<Result<T>> {
-    with(writer, |core| {
+    let write = |core: &mut Core| {
         run(&core.conn, "SAVEPOINT job")?;
         let mut tx = WriteTx::new(&core.conn, &mut core.memory, &writer.path);
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
@@ -107,15 +169,8 @@ pub(super) fn write<T>(
         }
         run(&core.conn, "RELEASE job")?;
         result
-    })
-}
-
-/// Reads in the open transaction of this thread.
-pub(super) fn read<T>(
-    writer: &Arc<Writer>,
-    work: impl FnOnce(&ReadTx<'_>) -> Result<T>,
-) -> Option<Result<T>> {
-    with(writer, |core| work(&ReadTx::new(&core.conn)))
+    };
+    Some(open(writer)?.with(write))
 }
 
 fn run(conn: &Connection, sql: &str) -> Result<()> {
@@ -156,26 +211,36 @@ impl Database {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn transaction<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.begin()?;
-        let mut open = Open { db: self, done: false };
-        let value = work()?;
-        open.done = true;
-        self.commit()?;
-        Ok(value)
+        let transaction = self.begin()?;
+        match work() {
+            Ok(value) => transaction.commit().map(|()| value),
+            Err(error) => {
+                if let Err(second) = transaction.roll_back() {
+                    tracing::error!(error = %second, "rolling back a transaction");
+                }
+                Err(error)
+            }
+        }
     }
 
-    /// Begins a transaction of this thread, or a savepoint in the one that is open: for callers that cannot hand in a
-    /// closure to [`transaction`](Self::transaction). A thread that ends rolls back what it has open.
+    /// Begins a transaction of this thread, or a part of the one that is open: for callers that cannot hand in a closure to
+    /// [`transaction`](Self::transaction). It belongs to what is returned.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process writes for too long; [`Error::Closed`] for a file that was opened for reading.
-    pub fn begin(&self) -> Result<()> {
+    /// [`Error::Busy`] if another process, or another thread's transaction, holds the file for too long; [`Error::Closed`]
+    /// for a file that was opened for reading.
+    pub fn begin(&self) -> Result<Transaction> {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
         let writer = self.writer()?.clone();
-        let deeper = with(&writer, |core| run(&core.conn, "SAVEPOINT part"));
-        if let Some(begun) = deeper {
-            begun?;
-            depth(&writer, |depth| *depth += 1);
-            return Ok(());
+        if let Some(held) = open(&writer) {
+            let savepoint = format!("SAVEPOINT part{}", held.lock().parts.len());
+            let changes = held.with(|core| {
+                run(&core.conn, &savepoint)?;
+                Ok(core.conn.total_changes())
+            })?;
+            held.lock().parts.push(Part { id, changes });
+            return Ok(Transaction { held, id });
         }
         let mut core = writer.core.take("waiting for another thread's transaction")?;
         let begun = writer.begin(&mut core, self.durability());
@@ -183,49 +248,17 @@ impl Database {
             core.roll_back();
         }
         begun.at(self.path(), "beginning a transaction")?;
-        let core = Some(core.keep());
-        let held = Held { db: self.clone(), writer, core, depth: 0 };
-        HELD.with_borrow_mut(|all| all.push(held));
-        Ok(())
+        let parts = vec![Part { id, changes: core.conn.total_changes() }];
+        let seat = Mutex::new(Seat { core: Some(core.keep()), parts, broken: None });
+        let held = Arc::new(Held { db: self.clone(), writer, seat });
+        HELD.with_borrow_mut(|all| all.push(Own(held.clone())));
+        Ok(Transaction { held, id })
     }
 
-    /// Commits what [`begin`](Self::begin) began last.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] if this thread has none open; otherwise as any write, and all of it is rolled back.
-    pub fn commit(&self) -> Result<()> {
-        let writer = self.writer()?.clone();
-        if deepest(&writer)? > 0 {
-            let released = with(&writer, |core| run(&core.conn, "RELEASE part"));
-            depth(&writer, |depth| *depth -= 1);
-            return released.unwrap_or_else(|| Err(none_open()));
-        }
-        let committed = with(&writer, |core| writer.commit(core, 1));
-        end(&writer); // rolls back what is left of one that failed
-        committed.unwrap_or_else(|| Err(none_open()))
-    }
-
-    /// Undoes what was written since [`begin`](Self::begin) was called last.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] if this thread has none open.
-    pub fn roll_back(&self) -> Result<()> {
-        let writer = self.writer()?.clone();
-        if deepest(&writer)? == 0 {
-            end(&writer);
-            return Ok(());
-        }
-        depth(&writer, |depth| *depth -= 1);
-        let undone = with(&writer, |core| {
-            core.memory.forget();
-            run(&core.conn, "ROLLBACK TO part")?;
-            run(&core.conn, "RELEASE part")
-        });
-        match undone {
-            // SQLite has rolled all of it back already.
-            Some(Err(Error::Closed { .. })) | None => Ok(()),
-            Some(undone) => undone,
-        }
+    /// Rolls back what this thread has open, whoever it belongs to; whether there was anything.
+    pub fn end_transaction(&self) -> bool {
+        let open = self.writer().ok().and_then(open);
+        open.map(|held| end(&held)).is_some()
     }
 
     /// Whether this thread has a transaction open.
@@ -301,46 +334,128 @@ impl ToSql for Value {
     }
 }
 
-/// Rolls back a part that was not brought to its end.
-struct Open<'a> {
-    db: &'a Database,
-    done: bool,
+/// Owns a transaction, or a part of one. What is dropped is rolled back.
+#[must_use = "a transaction that nobody has is rolled back"]
+pub struct Transaction {
+    held: Arc<Held>,
+    id: u64,
 }
 
-impl Drop for Open<'_> {
+impl Transaction {
+    /// Commits it; a part is committed with the whole.
+    ///
+    /// # Errors
+    /// As any write, and [`Error::Closed`] if it was ended otherwise, or has a part that was not: nothing of it is in the
+    /// file then.
+    pub fn commit(self) -> Result<()> {
+        let (depth, above) = self.place().ok_or_else(none_open)?;
+        if above > 0 {
+            self.undo()?;
+            return Err(closed("has a part that was not ended; all of it was rolled back"));
+        }
+        if depth > 0 {
+            let released = self.held.with(|core| run(&core.conn, &format!("RELEASE part{depth}")));
+            self.held.lock().parts.truncate(depth);
+            return released;
+        }
+        let committed = self.held.with(|core| self.held.writer.commit(core, 1));
+        end(&self.held); // rolls back what is left of one that failed
+        committed
+    }
+
+    /// Undoes what was written since it was begun.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if it was ended otherwise.
+    pub fn roll_back(self) -> Result<()> {
+        self.undo()
+    }
+
+    /// For one whose owner went away and ended it in neither way, and left it to what cleans up. Whoever wrote meanwhile did
+    /// not know that it was open. So all of the transaction is rolled back, the parts around this one too; and if
+    /// something was written, the next [`flush`](Database::flush) or [`close`](Database::close) says so.
+    pub fn forsake(self) {
+        let Some((depth, _)) = self.place() else { return };
+        let before = self.held.lock().parts[depth].changes;
+        let written = self.held.with(|core| Ok(core.conn.total_changes() - before));
+        match depth {
+            0 => end(&self.held),
+            _ => {
+                self.held.lock().parts.truncate(depth);
+                self.held.break_off(FORSAKEN);
+            }
+        }
+        if !matches!(written, Ok(0)) {
+            self.held.db.tell_later(closed(FORSAKEN));
+        }
+    }
+
+    /// Its place among the open parts, and how many are above it; `None` if it has ended.
+    fn place(&self) -> Option<(usize, usize)> {
+        let seat = self.held.lock();
+        let depth = seat.parts.iter().position(|part| part.id == self.id)?;
+        Some((depth, seat.parts.len() - depth - 1))
+    }
+
+    fn undo(&self) -> Result<()> {
+        let (depth, _) = self.place().ok_or_else(none_open)?;
+        if depth == 0 {
+            end(&self.held);
+            return Ok(());
+        }
+        let undone = self.held.with(|core| {
+            core.memory.forget();
+            run(&core.conn, &format!("ROLLBACK TO part{depth}"))?;
+            run(&core.conn, &format!("RELEASE part{depth}"))
+        });
+        self.held.lock().parts.truncate(depth);
+        match undone {
+            // All of it was rolled back already, or is being used in another thread.
+            Err(Error::Closed { why, .. }) => self.held.break_off(why),
+            Err(error) => {
+                self.held.break_off("was rolled back when a part of it could not be undone");
+                return Err(error);
+            }
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
     fn drop(&mut self) {
-        if !self.done
-            && let Err(error) = self.db.roll_back()
+        if self.place().is_some()
+            && let Err(error) = self.undo()
         {
             tracing::error!(%error, "rolling back a transaction");
         }
     }
 }
 
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("is_open", &self.place().is_some()).finish()
+    }
+}
+
+const NOT_OPEN: &str = "is not open in this thread";
+const FORSAKEN: &str =
+    "was left in its middle and never ended; all that was written in it was rolled back";
+
+fn closed(why: &'static str) -> Error {
+    Error::Closed { what: "the transaction".into(), why }
+}
+
 fn none_open() -> Error {
-    Error::Closed { what: "the transaction".into(), why: "is not open in this thread" }
+    closed(NOT_OPEN)
 }
 
-fn deepest(writer: &Arc<Writer>) -> Result<usize> {
-    depth(writer, |depth| *depth).ok_or_else(none_open)
-}
-
-fn depth<T>(writer: &Arc<Writer>, work: impl FnOnce(&mut usize) -> T) -> Option<T> {
-    HELD.with_borrow_mut(|all| {
-        let held = all.iter_mut().find(|held| Arc::ptr_eq(&held.writer, writer))?;
-        Some(work(&mut held.depth))
-    })
-}
-
-/// Lets go of the transaction; what was not committed is rolled back.
-fn end(writer: &Arc<Writer>) {
-    let held = HELD.with_borrow_mut(|all| {
-        let at = all.iter().position(|held| Arc::ptr_eq(&held.writer, writer))?;
+/// Ends it, and lets it go if it is of this thread: the last handle of a file waits for the writer that it has.
+fn end(held: &Arc<Held>) {
+    held.end();
+    let _own = HELD.try_with(|all| {
+        let mut all = all.borrow_mut();
+        let at = all.iter().position(|own| Arc::ptr_eq(&own.0, held))?;
         Some(all.swap_remove(at))
     });
-    if let Some(held) = held {
-        let db = held.db.clone();
-        drop(held); // gives the writer back, which the last handle of a file waits for
-        drop(db);
-    }
 }

@@ -10,14 +10,15 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
-use super::connect::{enter_wal, is_busy, pause, set_log_size, without_waiting};
+use super::connect::{beside, enter_wal, is_busy, pause, set_log_size, without_waiting};
 use super::deferred::{Answer, Deferred};
 use super::desk::Desk;
 use super::failure::At;
@@ -26,8 +27,8 @@ use super::options::{Builder, Durability, QueuePolicy};
 use super::schema::{self, Adoption};
 use super::stats::{Counters, add};
 use super::ticket::{Slot, Ticket, closed};
-use super::transaction;
 use super::tx::{Memory, WriteTx};
+use super::{patience, transaction};
 use crate::error::{Error, Result};
 
 /// The most jobs in one transaction: bounds what a failed group has to run again.
@@ -37,6 +38,8 @@ pub(super) struct Writer {
     pub(super) path: PathBuf,
     /// The file that was opened, whatever becomes of its name.
     file: Option<(u64, u64)>,
+    /// That its log was removed or replaced: this connection has the old one, and must not write.
+    cut_off: OnceLock<&'static str>,
     pub(super) core: Desk<Core>,
     queue: Mutex<Queue>,
     /// Length of the queue, to look at without its lock.
@@ -56,6 +59,8 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     /// Whether `synchronous` is FULL now; `None` after work that may have set it.
     full: Option<bool>,
+    /// The log and its index that the connection has open, once it has them.
+    log: Option<Log>,
     /// SQLite's count of other connections' commits, as of our last transaction.
     data_version: i64,
     busy_timeout: Duration,
@@ -92,6 +97,9 @@ where
     T: Send + 'static,
 {
     fn run(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
+        if self.slot.as_ref().is_some_and(|slot| !slot.begin()) {
+            return Ok(());
+        }
         let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)));
         self.value = Some(result.unwrap_or_else(|_| Err(panicked()))?);
         Ok(())
@@ -102,7 +110,7 @@ where
         let failed = outcome.as_ref().err().cloned();
         if let Some(slot) = &slot {
             let value = self.value.take();
-            slot.complete(outcome.map(|()| value.expect("a job that ran has a value")));
+            slot.complete(outcome.and_then(|()| value.ok_or_else(closed))); // it has none if it was withdrawn
         }
         if let (Some(deferred), Some(error)) = (self.deferred.take(), failed) {
             deferred.keep(error, slot.map(|slot| slot as Arc<dyn Answer>));
@@ -129,6 +137,19 @@ impl<F, T> Drop for Task<F, T> {
 
 const MOVED: &str =
     "was removed or replaced since it was opened; nothing was written: open it anew";
+const LOG_MOVED: &str = "had its log (-wal) removed since it was opened; nothing was written, and what was acknowledged \
+    before was moved into the file: open it anew";
+const LOG_LOST: &str = "had its log (-wal, -shm) removed or replaced since it was opened; nothing is written, and what was \
+    acknowledged before may be lost: open it anew and verify it";
+
+/// The log of a database and the index of that, which both lie beside it.
+type Log = [Option<(u64, u64)>; 2];
+
+/// Which files these are now; `None` without a log.
+fn log_of(path: &Path) -> Option<Log> {
+    let log = ["-wal", "-shm"].map(|suffix| identity(&beside(path, suffix)));
+    log[0].is_some().then_some(log)
+}
 
 pub(super) fn panicked() -> Error {
     Error::Closed { what: "the write".into(), why: "panicked and was rolled back" }
@@ -148,14 +169,20 @@ impl Writer {
         Writer {
             path: options.path.clone(),
             file: identity(&options.path),
-            core: Desk::new(Core {
-                conn,
-                memory: Memory::default(),
-                full: None,
-                data_version: 0,
-                busy_timeout: options.busy_timeout,
-                adoption,
-            }),
+            cut_off: OnceLock::new(),
+            core: Desk::new(
+                Core {
+                    conn,
+                    memory: Memory::default(),
+                    full: None,
+                    log: log_of(&options.path),
+                    data_version: 0,
+                    busy_timeout: options.busy_timeout,
+                    adoption,
+                },
+                options.path.clone(),
+                options.busy_timeout,
+            ),
             queue: Mutex::default(),
             depth: AtomicUsize::new(0),
             filled: Condvar::new(),
@@ -168,9 +195,35 @@ impl Writer {
         }
     }
 
-    /// Whether the file still has its name. What is written to one that was removed is lost.
+    /// Whether the file still has its name, and its log. What is written to one that was removed is lost.
     pub(super) fn is_at_its_path(&self) -> bool {
-        identity(&self.path) == self.file
+        identity(&self.path) == self.file && !self.is_cut_off()
+    }
+
+    /// Whether its log was found to be another one.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off.get().is_some()
+    }
+
+    /// Refuses to write into a log that lost its name: whoever opens the file next does not see it. What is in it already is
+    /// moved into the file, which needs no name.
+    fn check_log(&self, core: &mut Core) -> Result<()> {
+        let now = log_of(&self.path);
+        if core.log.is_none() || now == core.log {
+            core.log = now;
+            return Ok(());
+        }
+        core.roll_back();
+        core.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let why = *self.cut_off.get_or_init(|| {
+            // A log that others have begun has other pages at the same places, and is counted in the same index.
+            let is_alone = now.is_none();
+            match is_alone && without_waiting(|| move_log(&core.conn)).unwrap_or(false) {
+                true => LOG_MOVED,
+                false => LOG_LOST,
+            }
+        });
+        Err(Error::Closed { what: self.path.display().to_string(), why })
     }
 
     pub(super) fn depth(&self) -> usize {
@@ -192,7 +245,7 @@ impl Writer {
             add(&self.counters.jobs_accepted, 1);
             return self.run_alone(&mut core, durability, &mut work);
         }
-        self.submit_with(self.policy, durability, None, work)?.wait()
+        self.submit_with(self.policy, durability, None, work)?.wait_or_withdraw("writing")
     }
 
     /// Queues a job.
@@ -258,7 +311,10 @@ impl Writer {
                 add(&self.counters.jobs_refused, 1);
                 return Err(Error::QueueFull { capacity: self.capacity });
             }
-            queue = self.drained.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.drained.wait_timeout(queue, patience::LOOK_EVERY);
+            drop(waited); // the function that is asked may come here itself
+            patience::look("waiting for room in the queue")?;
+            queue = lock(&self.queue);
         }
         if queue.closed {
             return Err(closed());
@@ -283,7 +339,13 @@ impl Writer {
                 queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             drop(queue); // lock order: core first
-            let Ok(mut core) = self.core.take("writing") else { continue };
+            let mut core = match self.core.take("writing") {
+                Ok(core) => core,
+                Err(error) => {
+                    self.refuse_waiting(&error);
+                    continue;
+                }
+            };
             let mut queue = lock(&self.queue);
             let n = queue.jobs.len().min(GROUP_JOBS);
             let mut group: Vec<_> = queue.jobs.drain(..n).collect();
@@ -291,6 +353,21 @@ impl Writer {
             drop(queue);
             self.drained.notify_all();
             self.run_group(&mut core, &mut group);
+        }
+    }
+
+    /// A thread keeps a transaction open: who waits for an answer gets it. What is acknowledged already stays.
+    fn refuse_waiting(&self, error: &Error) {
+        let mut queue = lock(&self.queue);
+        let jobs = std::mem::take(&mut queue.jobs).into_iter();
+        let (acknowledged, waiting): (Vec<_>, Vec<_>) = jobs.partition(|job| job.is_acknowledged());
+        queue.jobs = acknowledged.into();
+        self.depth.store(queue.jobs.len(), Ordering::Release);
+        drop(queue);
+        self.drained.notify_all();
+        for mut job in waiting {
+            add(&self.counters.jobs_failed, 1);
+            job.finish(Err(error.clone()));
         }
     }
 
@@ -311,7 +388,10 @@ impl Writer {
         core.settle_down();
         self.take_over(&mut core)?;
         core.full = None;
-        work(&core.conn)
+        self.check_log(&mut core)?;
+        let done = work(&core.conn);
+        core.log = log_of(&self.path); // it may have begun another one
+        done
     }
 
     /// The same for work that leaves a file of another program as it is: it is passed over there.
@@ -459,11 +539,12 @@ impl Writer {
             }
         }
         // With the file locked: who removes a file that others may have open does it in a transaction too.
-        if !self.is_at_its_path() {
+        if identity(&self.path) != self.file {
             core.roll_back();
             let what = self.path.display().to_string();
             return Err(Error::Closed { what, why: MOVED });
         }
+        self.check_log(core)?;
         if !core.memory.is_empty() {
             let now = data_version(&core.conn)?;
             if now != core.data_version {
@@ -509,6 +590,14 @@ impl Core {
             }
         }
     }
+}
+
+/// Moves what is in the log into the file; whether that was all.
+fn move_log(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        let (busy, frames, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(busy == 0 && frames == moved)
+    })
 }
 
 /// Changes when another connection has committed.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::calendar::Day;
 use super::tables::LINEAGE;
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, FileLock, Profile, create_folder};
+use crate::kernel::{Database, Durability, FileLock, Profile, create_folder, lock};
 
 /// Day files that stay open for writing, and for reading.
 const OPEN_WRITERS: usize = 4;
@@ -54,8 +54,9 @@ impl Days {
         self.base.join(month).join(format!("ticks_{day}.db"))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Another thread holds it while it waits for another process to make or remove a day.
+    fn lock(&self) -> Result<MutexGuard<'_, Open>> {
+        lock(&self.open, "waiting for a day file to be opened")
     }
 
     /// The day's file for writing; made if there is none.
@@ -64,7 +65,7 @@ impl Days {
             let what = self.base.display().to_string();
             return Err(Error::Closed { what, why: "was opened for reading only" });
         }
-        let mut open = self.lock();
+        let mut open = self.lock()?;
         open.clock += 1;
         let now = open.clock;
         let known = open.writers.get_mut(&day).filter(|(db, _)| db.is_at_its_path());
@@ -124,7 +125,7 @@ impl Days {
 
     /// The day's file for reading; `None` if there is none.
     pub(super) fn reader(&self, day: Day) -> Result<Option<Database>> {
-        let mut open = self.lock();
+        let mut open = self.lock()?;
         open.clock += 1;
         let now = open.clock;
         let known = open.writers.get_mut(&day).filter(|(db, _)| db.is_at_its_path());
@@ -156,7 +157,7 @@ impl Days {
 
     /// Lets the handles to a day go.
     pub(super) fn close(&self, day: Day) {
-        let mut open = self.lock();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = (open.writers.remove(&day), open.readers.remove(&day));
         drop(open);
         drop(gone);
@@ -164,7 +165,7 @@ impl Days {
 
     /// Lets all handles go.
     pub(super) fn close_all(&self) {
-        let gone = std::mem::take(&mut *self.lock());
+        let gone = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         drop(gone);
     }
 

@@ -10,7 +10,9 @@ use super::day::entries;
 use super::json;
 use super::tick::{Origins, Row, Tick, Ticks, check_prices, check_symbol};
 use crate::error::{Error, Result};
-use crate::kernel::{check_is_file, create_folder, open_lock, read_if_there, write_atomically};
+use crate::kernel::{
+    check_is_file, check_writable, create_folder, open_lock, read_if_there, write_atomically,
+};
 
 /// The most bytes of a JSON file of ticks.
 pub(super) const MAX_JSON_BYTES: u64 = 2 << 30;
@@ -34,7 +36,7 @@ struct Waiting {
 
 impl JsonDays {
     pub(super) fn open(base: &Path, durable: bool) -> Result<Self> {
-        create_folder(base, durable)?;
+        check_writable(base)?;
         let path = base.join(".lock");
         check_is_file(&path)?;
         let lock = open_lock(&path);

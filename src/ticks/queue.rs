@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::config::QueueFull;
 use super::tick::Row;
 use crate::error::{Error, Result};
+use crate::kernel::{LOOK_EVERY, look};
 
 /// A tick that waits.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,8 @@ pub(super) struct Queue {
     depth: AtomicUsize,
     capacity: usize,
     batch: usize,
+    /// The process that the writer is in: a fork of it has none.
+    pid: u32,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +54,11 @@ struct Inner {
     since: Option<Instant>,
     /// Somebody waits until everything up to here is done.
     urgent: u64,
+    /// How often somebody asked for that.
+    asked: u64,
+    /// How often what was taken could be put nowhere, and why it could not the last time.
+    failures: u64,
+    failure: Option<Error>,
     closed: bool,
     /// The writer has ended.
     ended: bool,
@@ -85,6 +93,7 @@ impl Queue {
             depth: AtomicUsize::new(0),
             capacity,
             batch,
+            pid: std::process::id(),
         }
     }
 
@@ -135,11 +144,47 @@ impl Queue {
 
     /// Waits until there is room, or the queue is closed. The caller must hold no lock that the writer
     /// takes: while it waits, only the writer makes room.
-    pub(super) fn wait_for_room(&self) {
-        let mut inner = self.lock();
-        while inner.rows.len() >= self.capacity && !inner.closed {
-            inner = self.moved.wait(inner).unwrap_or_else(PoisonError::into_inner);
+    ///
+    /// # Errors
+    /// Why the writer cannot make room, once it has tried; [`Error::Interrupted`].
+    pub(super) fn wait_for_room(&self) -> Result<()> {
+        let done = |inner: &Inner| inner.rows.len() < self.capacity || inner.closed;
+        self.wait(self.lock(), done, "waiting for room in the queue of ticks")
+    }
+
+    /// Waits for the writer, which ends when it can put what it took nowhere: the caller is told why, and what was accepted
+    /// stays.
+    fn wait<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+        done: impl Fn(&Inner) -> bool,
+        action: &'static str,
+    ) -> Result<()> {
+        if self.pid != std::process::id() {
+            return Err(forked());
         }
+        let before = inner.failures;
+        while !done(&inner) {
+            if let Some(failure) = inner.failure.as_ref().filter(|_| inner.failures > before) {
+                return Err(failure.clone());
+            }
+            let waited = self.moved.wait_timeout(inner, LOOK_EVERY);
+            drop(waited); // the function that is asked may come here itself
+            look(action)?;
+            inner = self.lock();
+        }
+        Ok(())
+    }
+
+    /// The writer can put what it took nowhere, for this reason: it waits for a while, or until somebody asks for a flush.
+    pub(super) fn park(&self, failure: Error, most: Duration) {
+        let mut inner = self.lock();
+        inner.failures += 1;
+        inner.failure = Some(failure);
+        self.moved.notify_all();
+        let asked = inner.asked;
+        let is_calm = |inner: &mut Inner| inner.asked == asked && !inner.closed;
+        drop(self.filled.wait_timeout_while(inner, most, is_calm));
     }
 
     /// The next batch: when it is full, or the oldest has waited for `patience`, or somebody waits for
@@ -188,26 +233,28 @@ impl Queue {
     /// The writer is done with the batch that it took.
     pub(super) fn finish(&self) {
         let mut inner = self.lock();
-        inner.taken = None;
+        (inner.taken, inner.failure) = (None, None);
         inner.since = (!inner.rows.is_empty()).then(Instant::now);
         drop(inner);
         self.moved.notify_all();
     }
 
     /// Waits until everything accepted so far is done.
-    pub(super) fn drain(&self) {
+    ///
+    /// # Errors
+    /// Why it can be put nowhere, once that was tried anew; it is kept, and tried again. [`Error::Interrupted`].
+    pub(super) fn drain(&self) -> Result<()> {
         let mut inner = self.lock();
         let target = inner.accepted;
         inner.urgent = inner.urgent.max(target);
+        inner.asked += 1;
         self.filled.notify_one();
-        loop {
+        let done = |inner: &Inner| {
             let waiting = inner.accepted - inner.rows.len() as u64;
             let done = inner.taken.as_ref().map_or(waiting, |batch| batch.first - 1);
-            if done >= target || inner.ended {
-                return;
-            }
-            inner = self.moved.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
+            done >= target || inner.ended
+        };
+        self.wait(inner, done, "waiting for ticks to be written, which goes on")
     }
 
     /// No tick is accepted any more; the writer ends when the queue is empty.
@@ -233,6 +280,11 @@ impl Queue {
         let all = taken.chain((first..).zip(&inner.rows));
         all.filter(|(_, queued)| wanted(queued)).map(|(n, queued)| (n, *queued)).collect()
     }
+}
+
+pub(super) fn forked() -> Error {
+    let why = "belongs to the process that this one was forked from; open one here";
+    Error::Closed { what: "the tick store".into(), why }
 }
 
 pub(super) fn closed() -> Error {
@@ -300,7 +352,7 @@ mod tests {
         std::thread::scope(|scope| {
             assert_eq!(queue.push(queued(3), QueueFull::Block).unwrap(), Pushed::Full);
             let blocked = scope.spawn(|| {
-                queue.wait_for_room();
+                queue.wait_for_room().unwrap();
                 queue.push(queued(3), QueueFull::Block)
             });
             let batch = take(&queue, Duration::ZERO).unwrap();
@@ -317,6 +369,40 @@ mod tests {
         assert_eq!(take(&queue, Duration::MAX).unwrap().rows.len(), 1);
         queue.finish();
         assert!(take(&queue, Duration::MAX).is_none());
-        queue.drain();
+        queue.drain().unwrap();
+    }
+
+    /// Goal: what can be put nowhere is told to who waits for a flush or for room, once it was tried since they came; it stays,
+    /// and whoever asks again wakes the writer.
+    #[test]
+    fn what_can_be_put_nowhere_is_told_and_kept() {
+        let queue = Queue::new(1, 1);
+        queue.push(queued(1), QueueFull::Block).unwrap();
+        let fail = |most| queue.park(Error::QueueFull { capacity: 77 }, most);
+        take(&queue, Duration::ZERO).unwrap();
+        queue.push(queued(2), QueueFull::Block).unwrap();
+        fail(Duration::ZERO);
+        let waits: [fn(&Queue) -> Result<()>; 2] = [Queue::drain, Queue::wait_for_room];
+        std::thread::scope(|scope| {
+            for wait in &waits {
+                let waiting = scope.spawn(|| wait(&queue));
+                std::thread::sleep(Duration::from_millis(200));
+                assert!(!waiting.is_finished(), "it was not tried since");
+                fail(Duration::ZERO);
+                let told = waiting.join().unwrap().unwrap_err();
+                assert!(matches!(told, Error::QueueFull { capacity: 77 }), "{told}");
+            }
+            let parked = scope.spawn(|| fail(Duration::from_secs(600)));
+            while queue.lock().failures < 4 {
+                std::thread::yield_now();
+            }
+            let waiting = scope.spawn(|| queue.drain());
+            parked.join().unwrap();
+            assert_eq!(times(&queue.pending(|_| true)), [(1, 1), (2, 2)]);
+            queue.finish();
+            take(&queue, Duration::MAX).unwrap();
+            queue.finish();
+            waiting.join().unwrap().unwrap();
+        });
     }
 }

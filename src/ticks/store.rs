@@ -12,7 +12,7 @@ use super::calendar::{Day, now_ns};
 use super::config::TickStoreConfig;
 use super::day::{Days, no_folder};
 use super::json_days::JsonDays;
-use super::queue::{Pushed, Queue, Queued, closed};
+use super::queue::{Pushed, Queue, Queued, closed, forked};
 use super::settle::{self, Pause};
 use super::symbols::{State, Symbol, Symbols};
 use super::throttle::Throttle;
@@ -20,7 +20,7 @@ use super::tick::{Origins, Row, check_prices, quality};
 use super::write::{Arrived, DayBatch};
 use super::writer::{self, Counters, Shared, add, get};
 use crate::error::{Error, Result};
-use crate::kernel::Durability;
+use crate::kernel::{Durability, check_writable, join, lock, undisturbed};
 
 /// What became of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,20 +103,22 @@ impl Guard {
         Arc::new(Guard { shared, pid: std::process::id(), thread, settler })
     }
 
-    fn stop(&self) {
+    /// What is given up is waited for by the next call.
+    fn stop(&self) -> Result<()> {
+        if self.pid != std::process::id() {
+            return Err(forked());
+        }
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.pause.end();
         self.shared.queue.close();
-        let settler = self.settler.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(settler) = settler
-            && settler.join().is_err()
-        {
+        let action = "waiting for a day to be settled; the store is stopped, and stops further";
+        let mut settler = lock(&self.settler, action)?;
+        if let Some(Err(_)) = join(&mut settler, action)? {
             tracing::error!("the thread that settles days panicked");
         }
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
+        let action = "waiting for ticks to be written, which goes on; the store is stopped";
+        let mut thread = lock(&self.thread, action)?;
+        if let Some(Err(_)) = join(&mut thread, action)? {
             self.shared.queue.end();
             self.shared.defer(Error::Closed {
                 what: "the tick store's writer".into(),
@@ -129,6 +131,7 @@ impl Guard {
         if let Some(json) = &self.shared.json {
             json.release();
         }
+        Ok(())
     }
 }
 
@@ -137,8 +140,7 @@ impl Drop for Guard {
         if self.pid != std::process::id() {
             return;
         }
-        self.stop();
-        if let Err(error) = self.shared.take_trouble() {
+        if let Err(error) = undisturbed(|| self.stop()).and_then(|()| self.shared.take_trouble()) {
             tracing::error!(%error, "the tick store was dropped with an error that nobody asked for");
         }
     }
@@ -156,13 +158,17 @@ fn start(
 }
 
 impl TickStore {
-    /// Opens a store; folders and files are made when something is written.
+    /// Opens a store. Its folder is made, and tried with a file that is removed again; day files are made when something is
+    /// written.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a configuration that contradicts itself, [`Error::Busy`] if another
-    /// store writes the JSON files of that folder, and what the disk says.
+    /// store writes the JSON files of that folder, and [`Error::Io`] for a folder that cannot be written.
     pub fn new(config: TickStoreConfig) -> Result<Self> {
         config.check()?;
+        if config.writes_sqlite() {
+            check_writable(&config.sqlite_base_path)?;
+        }
         let days =
             config.writes_sqlite().then(|| Days::new(&config.sqlite_base_path, config.durability));
         let durable = config.durability == Durability::Disk;
@@ -248,7 +254,7 @@ impl TickStore {
             return Err(closed());
         }
         if shared.queue.depth() > 0 || shared.queue.oldest_waits().is_some() {
-            shared.queue.drain();
+            shared.queue.drain()?;
         }
         let mut day_parts = batch.parts(shared)?;
         let days = day_parts.iter_mut();
@@ -266,15 +272,17 @@ impl TickStore {
     ///
     /// # Errors
     /// The first thing that went wrong since the last call, told once: ticks that were spilled,
-    /// refused or lost are counted in [`report`](Self::report).
+    /// refused or lost are counted in [`report`](Self::report). Ticks that can be put nowhere just now (a full disk): they
+    /// wait in memory, and the next call tries again. [`Error::Interrupted`]: the writing goes on.
     pub fn flush(&self) -> Result<FlushReport> {
         let shared = &*self.shared;
         shared.json_urgent.store(true, Ordering::Relaxed);
-        shared.queue.drain();
+        let drained = shared.queue.drain();
         shared.json_urgent.store(false, Ordering::Relaxed);
         if let Some(json) = shared.json.as_ref().filter(|json| !json.is_empty()) {
             writer::flush_json(shared, json);
         }
+        drained?;
         shared.take_trouble()?;
         Ok(shared.report())
     }
@@ -288,9 +296,10 @@ impl TickStore {
     /// now on, and another store may write the JSON files. A second call does nothing.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush).
+    /// As [`flush`](Self::flush); what can be put nowhere is lost, and counted. After [`Error::Interrupted`] the next call
+    /// waits for the end.
     pub fn stop(&self) -> Result<FlushReport> {
-        self.guard.stop();
+        self.guard.stop()?;
         self.shared.take_trouble()?;
         Ok(self.shared.report())
     }
@@ -360,7 +369,7 @@ impl Shared {
                 return Ok(outcome);
             }
             // The symbol is not locked: readers and the writer get at it.
-            self.queue.wait_for_room();
+            self.queue.wait_for_room()?;
             is_new = false;
         }
     }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 
 /// Waits before the second and the third attempt.
 const BACK_OFF_MS: [u64; 2] = [100, 200];
-/// How long a batch that can neither be written nor spilled waits for the next try.
+/// How long a batch that can neither be written nor spilled waits for the next try, unless somebody asks for it.
 const PARKED: Duration = Duration::from_millis(500);
 /// How often spill files are tried again while nothing comes.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -172,7 +172,7 @@ fn spill_json(shared: &Shared, json: &JsonDays) {
     for (symbol, day, rows) in json.take_waiting() {
         let n = rows.len() as u64;
         let part = [Arrived { symbol, rows, packed: None }];
-        let mut tries = 0..LAST_TRIES;
+        let mut tries = last_tries(shared);
         loop {
             let all = shared.origins.all();
             match spill::save(&folder, shared.writer, day, &part, &all) {
@@ -242,6 +242,11 @@ pub(super) fn flush_json(shared: &Shared, json: &JsonDays) {
     }
 }
 
+/// How often something is tried again after a stop: what comes after a loss is not waited for.
+fn last_tries(shared: &Shared) -> std::ops::Range<u32> {
+    0..if get(&shared.counters.lost) == 0 { LAST_TRIES } else { 0 }
+}
+
 fn write_batch(shared: &Shared, batch: &Batch) {
     let symbols = shared.symbols.all();
     let name = |number: u32| &symbols[number as usize].name;
@@ -278,7 +283,7 @@ fn write_or_spill(shared: &Shared, day: Day, parts: Vec<Arrived>, last: u64) {
         settled: false,
         source: None,
     });
-    let mut last_tries = 0;
+    let mut tries = last_tries(shared);
     loop {
         let error = match try_write(shared, day, &batch) {
             Ok(added) => {
@@ -304,18 +309,18 @@ fn write_or_spill(shared: &Shared, day: Day, parts: Vec<Arrived>, last: u64) {
                 shared.defer(error);
                 return;
             }
-            Err(spill_error) => shared.defer(spill_error),
-        }
-        // Nowhere to put it: it stays here, and the queue fills behind it.
-        if shared.stopping.load(Ordering::Relaxed) {
-            last_tries += 1;
-            if last_tries > LAST_TRIES {
-                add(&shared.counters.lost, n);
-                shared.defer(error);
-                return;
+            Err(spill_error) => {
+                tracing::error!(%error, %spill_error, "ticks can neither be written nor spilled");
+                add(&shared.counters.write_errors, 1);
             }
         }
-        std::thread::sleep(PARKED);
+        // Nowhere to put it: it stays here, and the queue fills behind it.
+        if shared.stopping.load(Ordering::Relaxed) && tries.next().is_none() {
+            add(&shared.counters.lost, n);
+            shared.defer(error);
+            return;
+        }
+        shared.queue.park(error, PARKED);
     }
 }
 

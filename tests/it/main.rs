@@ -50,3 +50,4 @@ mod tidy;
 mod travel;
 #[cfg(target_os = "linux")]
 mod two_libraries;
+mod waits;

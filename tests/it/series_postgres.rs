@@ -169,6 +169,31 @@ fn a_server_that_dies_has_the_old_or_the_new() {
     assert_eq!(was_refused, 4);
 }
 
+/// Goal: a call that waits for another session is given up soon; nothing of it is there, and the next one goes well.
+#[test]
+fn a_call_that_waits_for_another_session_is_given_up() {
+    let Some(server) = shared() else { return };
+    let schema = schema();
+    let backend = server.backend(&schema);
+    backend.save("a", &points(3, 1.0), &Default::default()).unwrap();
+    let lock = "BEGIN; LOCK TABLE siltstone_series; SELECT pg_sleep(6); COMMIT";
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| server.sql(&format!("SET search_path = {schema}; {lock}")));
+        std::thread::sleep(Duration::from_secs(2));
+        let start = std::time::Instant::now();
+        let stop = move || start.elapsed() > Duration::from_millis(200);
+        let saved = siltstone::interruptible(stop, || {
+            backend.save("b", &points(3, 2.0), &Default::default())
+        });
+        assert!(matches!(saved, Err(Error::Interrupted { .. })), "{saved:?}");
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        other.join().unwrap();
+    });
+    assert_eq!(backend.list_keys("").unwrap(), ["a"]);
+    backend.save("b", &points(3, 2.0), &Default::default()).unwrap();
+    assert_eq!(backend.load("b").unwrap().0, points(3, 2.0));
+}
+
 /// Goal: an address that is wrong says what is wrong, and never its password.
 #[test]
 fn a_wrong_address_keeps_its_secret() {

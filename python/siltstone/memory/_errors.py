@@ -31,6 +31,13 @@ _BOTH = {
 _BOTH[SiltstoneError] = SQLiteStorageError
 
 
+def documented(error: Exception) -> Exception:
+    """The exception that tells of an error: the documented one for one of ours."""
+    if isinstance(error, SQLiteStorageError) or not isinstance(error, SiltstoneError):
+        return error
+    return _BOTH.get(type(error), SQLiteStorageError)(str(error))
+
+
 def told(call: _Call) -> _Call:
     """Lets a call raise :class:`SQLiteStorageError` alone."""
 
@@ -41,6 +48,6 @@ def told(call: _Call) -> _Call:
         except SQLiteStorageError:
             raise
         except SiltstoneError as error:
-            raise _BOTH.get(type(error), SQLiteStorageError)(str(error)) from error
+            raise documented(error) from error
 
     return telling  # type: ignore[return-value]

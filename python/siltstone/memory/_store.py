@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from siltstone._reports import BackupReport, VerifyReport, make
 from siltstone.errors import SiltstoneError
 from siltstone.memory import _records
 from siltstone.memory._connection import Connection
-from siltstone.memory._errors import told
+from siltstone.memory._errors import documented, told
 from siltstone.memory._recall import Recalling
 from siltstone.memory._records import Concept, Episode, ImportReport, LearningEvent
 
@@ -101,17 +101,16 @@ class SQLiteStorage(Recalling):
 
     # -- transactions ----------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> AbstractContextManager[Connection]:
         """Make one transaction of all that is called in the block, in this thread: all of it is in the file, or nothing.
 
         A block inside another one can fail by itself. Other threads and processes see nothing of it before its end, and
-        their writes wait for it.
+        their writes wait for it. A block that Ctrl-C ends is rolled back, at whatever instant it comes.
 
-        Yields
-        ------
-        Connection
-            With ``execute`` and ``executemany``, for SQL of your own on the documented tables.
+        Returns
+        -------
+        context manager
+            Gives a ``Connection`` with ``execute`` and ``executemany``, for SQL of your own on the documented tables.
 
         Examples
         --------
@@ -123,14 +122,7 @@ class SQLiteStorage(Recalling):
         >>> store.retrieve_episode(id).performance_score, changed
         (0.75, 1)
         """
-        told(self._inner.begin)()
-        try:
-            yield Connection(self._inner)
-        except BaseException:
-            if self._inner.is_open:
-                told(self._inner.roll_back)()
-            raise
-        told(self._inner.commit)()
+        return _siltstone.MemoryTransaction(self._inner, Connection(self._inner), documented)
 
     _transaction = transaction
 
@@ -509,13 +501,17 @@ class SQLiteStorage(Recalling):
 
     @told
     def close(self) -> None:
-        """Make a backup if one is due, and let the file go. Closing again does nothing."""
+        """Make a backup if one is due, and let the file go. Closing again does nothing.
+
+        Raises
+        ------
+        SQLiteStorageError
+            If a transaction is open, or one was left in its middle: what was written in it is rolled back.
+        """
         if not self._inner.is_open:
             return
         try:
-            if not self._read_only:
-                while self._inner.in_transaction:
-                    self._inner.roll_back()
+            if not self._read_only and not self._inner.in_transaction:
                 self.auto_backup_if_needed()
         finally:
             self._inner.close()
@@ -529,7 +525,15 @@ class SQLiteStorage(Recalling):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+            return
+        try:
+            self.close()
+        except SiltstoneError as second:
+            # The first error is the one to raise; this one must not hide it, nor be hidden.
+            if hasattr(error, "add_note"):
+                error.add_note(f"closing the file failed too: {second}")
 
     def __repr__(self) -> str:
         return f"SQLiteStorage({str(self.db_path)!r})"

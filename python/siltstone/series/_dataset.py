@@ -22,7 +22,7 @@ from siltstone.series._backends import (
 from siltstone.series._place import Change, Place
 from siltstone.series._steps import now, steps_json, steps_of
 from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, points_for
-from siltstone.series._signal import Signal, Undo, names_of, with_source
+from siltstone.series._signal import Signal, kept, names_of, with_source
 
 
 class DatasetTransformFunctionProtocol(Protocol):
@@ -174,21 +174,21 @@ class Dataset:
             raise InvalidError(f"the signal {signal.name!r} is in the dataset {self.name!r} already")
         base = _siltstone.series_split(signal.name)[0]
         number = _siltstone.series_numbers([base], self._taken(), False)[0]
-        with _Undo(self, signal):
+        with _undo(self, signal) as attempt:
             signal._move_to(self._place, self._auto_save)
             signal._follow(signal._renamed(f"{base}#{number}"))
             self.signals[signal.name] = signal
-            self._changed()
+            self._changed(attempt)
         return signal.name
 
     def remove(self, signal_name: str) -> None:
         """Remove a signal and its series. What was made of them keeps their names in its history."""
         signal = self[signal_name]
-        with _Undo(self, signal):
+        with _undo(self, signal) as attempt:
             del self.signals[signal_name]
             self.last_updated = now()
             if self._place is not None and self._auto_save:
-                self._save_after(signal._removal())
+                self._save_after(signal._removal(), attempt)
             signal._move_to(None, True) if self._place is None else None
 
     def rename(self, signal_name: str, new: str) -> str:
@@ -202,12 +202,12 @@ class Dataset:
         signal, name = self[signal_name], _siltstone.signal_name(new)
         if name in self.signals:
             raise ExistsError(f"the signal {name!r} is already in the dataset {self.name!r}; take another name")
-        with _Undo(self, *self):
+        with _undo(self, *self) as attempt:
             renames = signal._renamed(name)
             for one in self:
                 one._follow(renames)
             self.signals = {one.name: one for one in self}
-            self._changed()
+            self._changed(attempt)
         return name
 
     def process(
@@ -262,7 +262,7 @@ class Dataset:
         histories = [(one.name, steps_json(one.processing_steps)) for _, one in given]
         bases = [_siltstone.series_split(wanted[i] if wanted else one.name)[0] for i, one in enumerate(made)]
         numbers = _siltstone.series_numbers(bases, self._taken(), overwrite)
-        with _Undo(self, *made):
+        with _undo(self, *made) as attempt:
             removals: list[Change] = []
             for i, signal in enumerate(made):
                 signal._follow(signal._renamed(f"{bases[i]}#{numbers[i]}"))
@@ -279,7 +279,7 @@ class Dataset:
                 self.signals[signal.name] = signal
             self.last_updated = now()
             if self._auto_save:
-                self._save_after(removals)
+                self._save_after(removals, attempt)
         if self._auto_save and self._place is not None and self._place.keeps_elsewhere:
             for signal in made:
                 signal.unload()
@@ -317,12 +317,12 @@ class Dataset:
             raise ExistsError(
                 f"the dataset {self.name!r} is already in {backend!r}; open it, or take another name"
             )
-        with _Undo(self, *self):
+        with _undo(self, *self) as attempt:
             for signal in self:
                 signal._move_to(place, auto_save)
             self._place, self._auto_save, self._known = place, auto_save, None
             if auto_save:
-                self.save_all()
+                self._save_after([], attempt)
 
     def use_memory_storage(self, auto_save: bool = True) -> Dataset:
         """Keep it in a backend in memory."""
@@ -428,7 +428,7 @@ class Dataset:
         """
         if self._place is None:
             raise InvalidError(f"the dataset {self.name!r}: expected one with a backend, got one in memory")
-        self._save_after([])
+        self._save_after([], None)
 
     def load_all(self) -> None:
         """Load the points of all series that are not in memory."""
@@ -441,12 +441,12 @@ class Dataset:
         for signal in self:
             signal.unload()
 
-    def _changed(self) -> None:
+    def _changed(self, attempt: _siltstone.Undo) -> None:
         self.last_updated = now()
         if self._auto_save and self._place is not None:
-            self._save_after([])
+            self._save_after([], attempt)
 
-    def _save_after(self, changes: list[Change]) -> None:
+    def _save_after(self, changes: list[Change], attempt: _siltstone.Undo | None) -> None:
         if self._place is None:
             return
         for signal in self:
@@ -454,10 +454,8 @@ class Dataset:
         record = self._record()
         if record != self._known:
             changes.append(("record", _siltstone.series_record_name(self.name), record, None))
-        self._place.commit(changes)
-        for signal in self:
-            signal._saved()
-        self._known = record
+        after = [one for signal in self for one in signal._after()]
+        self._place.commit(changes, [*after, (self.__dict__, {"_known": record})], attempt)
 
     def _record(self) -> str:
         return _metadata.encode(
@@ -522,22 +520,10 @@ class Dataset:
         return _display.dataset(self)
 
 
-class _Undo:
-    """Leaves a dataset, and signals that are new to it, as they were if what is done to them fails."""
-
-    def __init__(self, dataset: Dataset, *signals: Signal) -> None:
-        self._dataset = dataset
-        self._before = {**dataset.__dict__, "signals": dict(dataset.signals)}
-        self._signals = [Undo(signal) for signal in [*dataset, *signals]]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, *rest: Any) -> None:
-        if kind is not None:
-            for signal in self._signals:
-                signal.__exit__(kind, *rest)
-            self._dataset.__dict__.update(self._before)
+def _undo(dataset: Dataset, *signals: Signal) -> _siltstone.Undo:
+    """A ``with`` block that leaves a dataset, and signals that are new to it, as they were if it fails."""
+    before = {**dataset.__dict__, "signals": dict(dataset.signals)}
+    return _siltstone.Undo([*kept([*dataset, *signals]), (dataset.__dict__, before)])
 
 
 def _one(signal: Signal, series: TimeSeries) -> Signal:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: What happens, a key, a text, a series: see `SeriesStore.commit`.
 Change = tuple[str, str, "str | None", "pd.Series | None"]
 
+#: The attributes of an object, and what they become.
+Kept = tuple[dict[str, Any], dict[str, Any]]
+
 
 class Place:
     """A dataset's name in a backend."""
@@ -36,13 +39,14 @@ class Place:
         """The key of a series."""
         return _siltstone.series_key(self.dataset, signal, series)
 
-    def commit(self, changes: list[Change]) -> None:
-        """Carry out all changes or none; with a backend of the user's own, one after another."""
-        if not changes:
-            return
+    def commit(self, changes: list[Change], after: list[Kept], attempt: _siltstone.Undo | None) -> None:
+        """Carry out all changes or none; with a backend of the user's own, one after another.
+
+        With them objects get the attributes of `after`, and nothing is undone: in the very call that writes, so that an
+        interrupt leaves what is known and what is written as one."""
         if self.is_ours:
             packed = [(w, k, t, None if s is None else _convert.from_pandas(s)) for w, k, t, s in changes]
-            self.backend._inner.commit(packed)
+            self.backend._inner.commit(packed, after, attempt)
             return
         for what, key, text, series in changes:
             if what == "delete":
@@ -55,6 +59,8 @@ class Place:
                 self.backend.save(self.backend.load(key)[0], key, _metadata.decode(text))
             elif what in ("new", "save"):
                 self.backend.save(self.backend.from_pandas(series), key, _metadata.decode(text))
+        for now, known in after:
+            now.update(known)
 
     def load(self, key: str) -> pd.Series:
         """The points of a series, with their index."""

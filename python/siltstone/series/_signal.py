@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
 from siltstone.series import _display, _metadata
-from siltstone.series._place import Change, Place
+from siltstone.series._place import Change, Kept, Place
 from siltstone.series._steps import (
     DataProvenance,
     FunctionInfo,
@@ -162,11 +162,11 @@ class Signal:
     def remove(self, ts_name: str) -> None:
         """Remove a series. What was made of it keeps its name in its history."""
         gone = self[ts_name]
-        with Undo(self):
+        with undo(self) as attempt:
             del self.time_series[gone.name]
             if gone._known is not None and gone._place is not None:
                 self._removed.append(gone._place[1])
-            self._changed()
+            self._changed(attempt)
 
     def rename(self, new: str) -> None:
         """Give a signal that belongs to no dataset another name; the names of its series follow.
@@ -177,9 +177,9 @@ class Signal:
             raise InvalidError(
                 f"the signal {self.name!r}: expected one of no dataset; rename it by Dataset.rename()"
             )
-        with Undo(self):
+        with undo(self) as attempt:
             self._follow(self._renamed(_siltstone.signal_name(new)))
-            self._changed()
+            self._changed(attempt)
 
     def process(
         self,
@@ -254,7 +254,7 @@ class Signal:
         histories: list[tuple[str, str]] | None = None,
         save: bool = True,
     ) -> list[str]:
-        with Undo(self):
+        with undo(self) as attempt:
             own = [_siltstone.series_within(self.name, name) for name in self.time_series]
             names = []
             for series, base, number in zip(
@@ -276,7 +276,7 @@ class Signal:
                 return names
             for _ in range(TRIES):
                 try:
-                    self.save_all()
+                    self._save(attempt)
                     break
                 except ExistsError:
                     names = self._renumber(names)
@@ -340,16 +340,18 @@ class Signal:
                 series._place = series._known = None
         self._place, self._auto_save, self._known, self._removed = place, auto_save, None, []
 
-    def _changed(self) -> None:
+    def _changed(self, attempt: _siltstone.Undo) -> None:
         self.last_updated = now()
         if self._auto_save:
-            self.save_all()
+            self._save(attempt)
 
     def save_all(self) -> None:
         """Write what is not written yet, in one commit. Without a backend there is nothing to do."""
+        self._save(None)
+
+    def _save(self, attempt: _siltstone.Undo | None) -> None:
         if self._place is not None:
-            self._place.commit(self._changes())
-            self._saved()
+            self._place.commit(self._changes(), self._after(), attempt)
 
     def _record(self) -> str:
         return _metadata.encode(
@@ -383,12 +385,15 @@ class Signal:
             changes.append(("record", _siltstone.series_record_name(place.dataset, self.name), record, None))
         return changes
 
-    def _saved(self) -> None:
+    def _after(self) -> list[Kept]:
+        """What it and its series know when they are written."""
         assert self._place is not None
+        after: list[Kept] = [(self.__dict__, {"_removed": [], "_known": (self.name, self._record())})]
         for series in self.time_series.values():
-            series._place = (self._place, self._place.key(self.name, series.name))
-            series._unsaved, series._known = False, series._record()
-        self._removed, self._known = [], (self.name, self._record())
+            place = (self._place, self._place.key(self.name, series.name))
+            known = {"_place": place, "_unsaved": False, "_known": series._record()}
+            after.append((series.__dict__, known))
+        return after
 
     def _removal(self) -> list[Change]:
         assert self._place is not None
@@ -475,26 +480,21 @@ class Signal:
         return _display.signal(self)
 
 
-class Undo:
-    """Leaves a signal as it was if what is done to it fails."""
+def undo(*signals: Signal) -> _siltstone.Undo:
+    """A ``with`` block that leaves signals as they were if it fails."""
+    return _siltstone.Undo(kept(signals))
 
-    def __init__(self, signal: Signal) -> None:
-        self._signal = signal
-        self._before = dict(signal.__dict__)
-        self._before["time_series"] = dict(signal.time_series)
-        self._before["_removed"] = list(signal._removed)
-        self._series = [
-            (one, {**one.__dict__, "processing_steps": list(one.processing_steps)}) for one in signal
-        ]
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        if kind is not None:
-            self._signal.__dict__.update(self._before)
-            for one, before in self._series:
-                one.__dict__.update(before)
+def kept(signals: Iterable[Signal]) -> list[Kept]:
+    """The attributes of signals and their series, and what they are now."""
+    found: list[Kept] = []
+    for signal in signals:
+        own = {"time_series": dict(signal.time_series), "_removed": list(signal._removed)}
+        found.append((signal.__dict__, {**signal.__dict__, **own}))
+        for one in signal:
+            steps = {"processing_steps": list(one.processing_steps)}
+            found.append((one.__dict__, {**one.__dict__, **steps}))
+    return found
 
 
 def _given(data: Any) -> list[TimeSeries]:

@@ -88,7 +88,7 @@ class _Waiter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._new: list[_Awaited] = []
-        self._running = False
+        self._thread: threading.Thread | None = None
 
     async def wait(self, ticket: _siltstone.Ticket) -> None:
         """Wait until the ticket has its answer."""
@@ -96,9 +96,10 @@ class _Waiter:
         answered = loop.create_future()
         with self._lock:
             self._new.append(_Awaited(ticket, loop, answered))
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="siltstone-await").start()
+            # What an interrupt keeps from being started is started by the next; two of them share the work.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="siltstone-await")
+                self._thread.start()
         await answered
 
     def _run(self) -> None:
@@ -108,7 +109,7 @@ class _Waiter:
                 waiting += self._new
                 self._new.clear()
                 if not waiting:
-                    self._running = False
+                    self._thread = None
                     return
             # The tickets of a file are answered in order.
             try:

@@ -248,8 +248,9 @@ class TickStore:
 
         A second call does nothing. See :meth:`flush` for errors.
         """
+        report = flush_report(self._inner.stop())
         _open.discard(self)
-        return flush_report(self._inner.stop())
+        return report
 
     def __enter__(self) -> TickStore:
         return self

@@ -1,6 +1,7 @@
 //! The address of a server: how it is reached, with TLS or without, and how it is named without its secrets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postgres::config::{Host, SslMode};
 use postgres::{Client, Config};
@@ -11,6 +12,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, Result};
+use crate::kernel::receive;
+
+/// How long a server that does not answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a server is reached. It has no `Debug`: it may hold a password.
 pub(super) struct Address {
@@ -64,6 +69,7 @@ impl Address {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host(std::env::var("PGHOST").as_deref().unwrap_or("localhost"));
         }
+        set_bounds(&mut config);
         let connector = tls.connector(&mut config)?;
         let hosts = config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) => name.clone(),
@@ -82,8 +88,38 @@ impl Address {
         &self.place
     }
 
-    pub(super) fn connect(&self) -> std::result::Result<Client, postgres::Error> {
-        self.config.connect(self.tls.clone())
+    /// Connects, in a thread that ends by itself if the caller gives up.
+    pub(super) fn connect(
+        &self,
+        action: &'static str,
+    ) -> Result<std::result::Result<Client, postgres::Error>> {
+        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let (send, from) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new().name("siltstone-connect".into());
+        let connect = move || drop(send.send(config.connect(tls))); // a caller that went away wants none
+        thread.spawn(connect).map_err(|e| Error::io("", "starting a thread that connects", &e))?;
+        let ended = || Error::Closed { what: "the connecting".into(), why: "ended without a word" };
+        receive(&from, action)?.ok_or_else(ended)
+    }
+
+    /// What breaks off the statement that a connection runs now.
+    pub(super) fn canceller(&self, client: &Client) -> impl Fn() + use<> {
+        let (token, tls) = (client.cancel_token(), self.tls.clone());
+        move || {
+            // The server may have ended it just now.
+            if let Err(error) = token.cancel_query(tls.clone()) {
+                tracing::debug!(%error, "breaking off a statement");
+            }
+        }
+    }
+}
+
+/// Bounds for what has none in the address: a server that is not there, or went away without a word.
+fn set_bounds(config: &mut Config) {
+    config.connect_timeout(config.get_connect_timeout().copied().unwrap_or(PATIENCE));
+    config.tcp_user_timeout(config.get_tcp_user_timeout().copied().unwrap_or(PATIENCE));
+    if config.get_keepalives_idle() > PATIENCE {
+        config.keepalives_idle(PATIENCE).keepalives_interval(PATIENCE / 3).keepalives_retries(3);
     }
 }
 

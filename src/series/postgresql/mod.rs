@@ -68,20 +68,20 @@ impl PostgresBackend {
         Ok(backend)
     }
 
-    fn run<T>(
+    fn run<T: Send>(
         &self,
         access: Access,
         action: &'static str,
-        work: impl FnMut(&mut Client, &str) -> Result<T, Failure>,
+        work: impl FnMut(&mut Client, &str) -> Result<T, Failure> + Send,
     ) -> Result<T> {
         self.pool.run(access, action, work)
     }
 
     /// Reads, if there are tables.
-    fn read<T: Default>(
+    fn read<T: Default + Send>(
         &self,
         action: &'static str,
-        mut work: impl FnMut(&mut Client, &str) -> Result<T, Failure>,
+        mut work: impl FnMut(&mut Client, &str) -> Result<T, Failure> + Send,
     ) -> Result<T> {
         self.run(Access::Read, action, |client, place| {
             if self.are_made.load(Ordering::Acquire) || are_made(client, place)? {

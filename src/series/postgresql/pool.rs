@@ -9,6 +9,7 @@ use postgres::error::SqlState;
 use super::Failure;
 use super::address::Address;
 use crate::error::{Error, Result};
+use crate::kernel::{cancellable, pause};
 
 /// Connections that are kept while nobody uses them.
 const MOST_IDLE: usize = 8;
@@ -58,7 +59,7 @@ impl Pool {
     }
 
     fn connect(&self, action: &'static str) -> Result<Client> {
-        self.address.connect().map_err(|e| self.said(Failure::Server(e), action))
+        self.address.connect(action)?.map_err(|e| self.said(Failure::Server(e), action))
     }
 
     /// A connection on which a transaction was begun. One that was kept may be gone by now.
@@ -67,11 +68,16 @@ impl Pool {
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         };
+        // A lock that another session never lets go is not waited for without an end.
+        let begin = format!(
+            "{begin}; SELECT set_config('lock_timeout', '30s', true) \
+             WHERE current_setting('lock_timeout') = '0'"
+        );
         loop {
             let kept = self.idle().clients.pop();
             let is_kept = kept.is_some();
             let mut client = kept.map_or_else(|| self.connect(action), Ok)?;
-            match client.batch_execute(begin) {
+            match client.batch_execute(&begin) {
                 Ok(()) => return Ok(client),
                 Err(_) if is_kept => {}
                 Err(error) => return Err(self.said(Failure::Server(error), action)),
@@ -81,17 +87,21 @@ impl Pool {
 
     /// Does a piece of work in one transaction: all of it, or nothing. The work is done again if the server broke it
     /// off for the sake of another one.
-    pub(super) fn run<T>(
+    ///
+    /// A caller that gives up has the server break it off.
+    pub(super) fn run<T: Send>(
         &self,
         access: Access,
         action: &'static str,
-        mut work: impl FnMut(&mut Client, &str) -> Result<T, Failure>,
+        mut work: impl FnMut(&mut Client, &str) -> Result<T, Failure> + Send,
     ) -> Result<T> {
         let mut tries = 0;
         loop {
             let mut client = self.begin(access, action)?;
-            let done = work(&mut client, self.place());
-            let done = done.and_then(|done| Ok((done, client.batch_execute("COMMIT")?)));
+            let (done, given_up) = cancellable(self.address.canceller(&client), || {
+                let done = work(&mut client, self.place());
+                done.and_then(|done| Ok((done, client.batch_execute("COMMIT")?)))
+            });
             let failure = match done {
                 Ok((done, ())) => {
                     self.keep(client);
@@ -102,13 +112,16 @@ impl Pool {
             if client.batch_execute("ROLLBACK").is_ok() {
                 self.keep(client);
             }
+            if given_up {
+                return Err(Error::Interrupted { action });
+            }
             tries += 1;
             if !is_passing(&failure) || tries == TRIES {
                 return Err(self.said(failure, action));
             }
             // Whoever came first is given time to end.
             let wait = u64::from(tries) * 5 + u64::from(std::process::id() % 7);
-            std::thread::sleep(Duration::from_millis(wait));
+            pause(Duration::from_millis(wait), action)?;
         }
     }
 

@@ -14,6 +14,7 @@ use super::write::digest;
 use super::{Failure, PostgresBackend, are_made, text};
 use crate::array::block::arrays::type_of;
 use crate::error::{Error, Result};
+use crate::kernel::receive;
 use crate::series::backend::{SeriesInfo, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValue};
@@ -261,7 +262,7 @@ enum Message {
 
 /// A thread reads on one snapshot, a batch ahead of whoever takes them; it ends with them.
 pub(super) fn scan(backend: &PostgresBackend, key: &str, range: &IndexRange) -> Result<Batches> {
-    let (send, receive) = sync_channel::<Result<Message>>(1);
+    let (send, from) = sync_channel::<Result<Message>>(1);
     let (backend, key, range) = (backend.clone(), key.to_owned(), range.clone());
     let work = move || {
         let done = backend.run(Access::Read, "scanning a series", |client, place| {
@@ -282,13 +283,13 @@ pub(super) fn scan(backend: &PostgresBackend, key: &str, range: &IndexRange) -> 
     let ended = || Error::Closed { what: "the scan".into(), why: "ended without a word" };
     let thread = std::thread::Builder::new().name("siltstone-scan".into());
     thread.spawn(work).map_err(|e| Error::io("", "starting the thread of a scan", &e))?;
-    let Message::Schema(schema) = receive.recv().map_err(|_| ended())?? else {
+    let next = move || -> Result<_> { receive(&from, "scanning a series")?.transpose() };
+    let Some(Message::Schema(schema)) = next()? else {
         return Err(ended());
     };
-    Ok(Batches::new(schema, move || match receive.recv() {
-        Ok(Ok(Message::Batch(batch))) => Ok(Some(batch)),
-        Ok(Ok(Message::Schema(_))) => Err(ended()),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Ok(None),
+    Ok(Batches::new(schema, move || match next()? {
+        Some(Message::Batch(batch)) => Ok(Some(batch)),
+        Some(Message::Schema(_)) => Err(ended()),
+        None => Ok(None),
     }))
 }

@@ -10,7 +10,7 @@ use rusqlite::types::{Value, ValueRef};
 use super::{BLOCK_ROWS, SqliteBackend, are_there};
 use crate::array::block::arrays::{Column, damaged, type_of};
 use crate::error::{Error, Result};
-use crate::kernel::ReadTx;
+use crate::kernel::{ReadTx, receive};
 use crate::series::backend::{SeriesInfo, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValue};
@@ -213,7 +213,7 @@ enum Message {
 
 /// A thread reads on one snapshot, a block ahead of whoever takes the batches; it ends with them.
 pub(super) fn scan(backend: &SqliteBackend, key: &str, range: &IndexRange) -> Result<Batches> {
-    let (send, receive) = sync_channel::<Result<Message>>(1);
+    let (send, from) = sync_channel::<Result<Message>>(1);
     let (db, place) = (backend.db.clone(), backend.db.path().display().to_string());
     let (key, range) = (key.to_owned(), range.clone());
     let work = move || {
@@ -239,13 +239,13 @@ pub(super) fn scan(backend: &SqliteBackend, key: &str, range: &IndexRange) -> Re
         .spawn(work)
         .map_err(|e| Error::io(backend.db.path(), "starting the thread of a scan", &e))?;
     let ended = || Error::Closed { what: "the scan".into(), why: "ended without a word" };
-    let Message::Schema(schema) = receive.recv().map_err(|_| ended())?? else {
+    let next = move || -> Result<_> { receive(&from, "scanning a series")?.transpose() };
+    let Some(Message::Schema(schema)) = next()? else {
         return Err(ended());
     };
-    Ok(Batches::new(schema, move || match receive.recv() {
-        Ok(Ok(Message::Batch(batch))) => Ok(Some(batch)),
-        Ok(Ok(Message::Schema(_))) => Err(ended()),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Ok(None),
+    Ok(Batches::new(schema, move || match next()? {
+        Some(Message::Batch(batch)) => Ok(Some(batch)),
+        Some(Message::Schema(_)) => Err(ended()),
+        None => Ok(None),
     }))
 }

@@ -1,5 +1,6 @@
 //! Takes updates as they come and stores what changed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::config::CollectorConfig;
@@ -7,6 +8,7 @@ use super::pool::Pool;
 use super::settings::Settings;
 use super::strategy::{self, StorageStrategy};
 use crate::error::{Error, Result};
+use crate::kernel::undisturbed;
 use crate::simulation::state::TrackedState;
 use crate::simulation::update::{EntityData, Update};
 
@@ -27,6 +29,8 @@ pub struct DataCollector {
     timestamp: Option<i64>,
     iteration: i64,
     pool: Option<Pool>,
+    /// What is to be handed to it.
+    unsent: VecDeque<Update>,
     errors: Vec<Error>,
     phase: Phase,
 }
@@ -68,6 +72,7 @@ impl DataCollector {
             timestamp: None,
             iteration: 0,
             pool: None,
+            unsent: VecDeque::new(),
             errors: Vec::new(),
             phase: Phase::New,
         }
@@ -158,7 +163,7 @@ impl DataCollector {
     ///
     /// # Errors
     /// The first error of a worker, the last write included, or what could not be ended. Every other
-    /// update is stored then.
+    /// update is stored then. After [`Error::Interrupted`] it is still open: the next call goes on.
     pub fn close(&mut self) -> Result<()> {
         self.close_after(None)
     }
@@ -175,13 +180,19 @@ impl DataCollector {
         }
         // Whatever a worker met before: what was handed in is stored.
         let flushed = self.flush();
-        self.phase = Phase::Closed;
-        if let Some(mut pool) = self.pool.take() {
-            pool.drain();
+        if let Err(Error::Interrupted { .. }) = flushed {
+            return flushed;
+        }
+        if let Some(pool) = &mut self.pool {
+            pool.drain()?;
             self.errors = pool.errors();
         }
         let error = self.errors.first().cloned().or(flushed.err());
         let ended = self.strategy.close(failure.or(error.as_ref()));
+        if let Err(Error::Interrupted { .. }) = ended {
+            return ended;
+        }
+        (self.phase, self.pool) = (Phase::Closed, None);
         error.map_or(ended, Err)
     }
 
@@ -191,18 +202,33 @@ impl DataCollector {
             let (dataset, tracked) = &mut self.tracked[at];
             let dataset = dataset.clone();
             let changes = tracked.end_span(self.config.tolerance);
-            self.store(dataset, changes, None)?;
+            self.put(dataset, changes, None);
         }
-        Ok(())
+        self.send()
     }
 
     fn store(&mut self, dataset: String, data: EntityData, origin: Option<String>) -> Result<()> {
-        let (Some(timestamp), false) = (self.timestamp, data.is_empty()) else { return Ok(()) };
-        let update = Update { timestamp, iteration: self.iteration, dataset, origin, data };
+        self.put(dataset, data, origin);
+        self.send()
+    }
+
+    /// What is known of the state has it from now on: it must be stored, whatever interrupts the call.
+    fn put(&mut self, dataset: String, data: EntityData, origin: Option<String>) {
+        let (Some(timestamp), false) = (self.timestamp, data.is_empty()) else { return };
+        let iteration = self.iteration;
+        self.unsent.push_back(Update { timestamp, iteration, dataset, origin, data });
         self.iteration += 1;
-        let strategy = self.strategy.clone();
-        let pool = self.pool.as_ref().ok_or_else(|| closed("was not initialized"))?;
-        pool.submit(move || strategy.store(update))
+    }
+
+    /// Hands what was put to the workers; what is not taken goes with the next call.
+    fn send(&mut self) -> Result<()> {
+        let pool = self.pool.as_mut().ok_or_else(|| closed("was not initialized"))?;
+        while !self.unsent.is_empty() {
+            pool.wait_for_worker()?;
+            let (update, strategy) = (self.unsent.pop_front(), self.strategy.clone());
+            pool.submit(move || update.map_or(Ok(()), |update| strategy.store(update)));
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -218,14 +244,12 @@ impl Drop for DataCollector {
     /// What was handed in is stored, but the run is not marked as ended: nobody said so.
     fn drop(&mut self) {
         if self.phase == Phase::Running {
-            let flushed = self.flush();
-            let mut errors = Vec::new();
-            if let Some(mut pool) = self.pool.take() {
-                pool.drain();
-                errors = pool.errors();
-            }
-            // Nobody is there to be told otherwise.
-            for error in errors.into_iter().chain(flushed.err()) {
+            // Nobody is there to be told otherwise, or to wait for it once more.
+            let ended = undisturbed(|| {
+                let flushed = self.flush();
+                self.pool.as_mut().map_or(Ok(()), Pool::drain).and(flushed)
+            });
+            for error in self.errors().into_iter().chain(ended.err()) {
                 tracing::error!(%error, "a data collector was dropped before it was closed");
             }
         }

@@ -111,12 +111,16 @@ impl StorageStrategy for SqliteStrategy {
     }
 
     fn close(&self, failure: Option<&Error>) -> Result<()> {
-        let Some(db) = self.db().take() else { return Ok(()) };
+        let Some(db) = self.db().clone() else { return Ok(()) };
         let flushed = db.flush();
+        if let Err(Error::Interrupted { .. }) = flushed {
+            return flushed; // nothing has ended: it can be closed again
+        }
         match failure.map(Error::to_string).or(flushed.err().map(|e| e.to_string())) {
             Some(why) => db.mark_ended(Some(&why))?,
             None => db.mark_ended(None)?,
         }
+        drop(self.db().take());
         db.close()
     }
 }
