@@ -22,6 +22,7 @@ mod files;
 mod functions;
 pub(crate) mod json;
 mod locks;
+mod log_files;
 mod options;
 mod pages;
 mod patience;

@@ -10,19 +10,19 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 
-use super::connect::{beside, enter_wal, is_busy, pause, set_log_size, without_waiting};
+use super::connect::{enter_wal, is_busy, pause, set_log_size, without_waiting};
 use super::deferred::{Answer, Deferred};
 use super::desk::Desk;
 use super::failure::At;
 use super::files::identity;
+use super::log_files::{Log, log_of};
 use super::options::{Builder, Durability, QueuePolicy};
 use super::schema::{self, Adoption};
 use super::stats::{Counters, add};
@@ -39,7 +39,7 @@ pub(super) struct Writer {
     /// The file that was opened, whatever becomes of its name.
     file: Option<(u64, u64)>,
     /// That its log was removed or replaced: this connection has the old one, and must not write.
-    cut_off: OnceLock<&'static str>,
+    pub(super) cut_off: OnceLock<&'static str>,
     pub(super) core: Desk<Core>,
     queue: Mutex<Queue>,
     /// Length of the queue, to look at without its lock.
@@ -60,7 +60,7 @@ pub(super) struct Core {
     /// Whether `synchronous` is FULL now; `None` after work that may have set it.
     full: Option<bool>,
     /// The log and its index that the connection has open, once it has them.
-    log: Option<Log>,
+    pub(super) log: Option<Log>,
     /// SQLite's count of other connections' commits, as of our last transaction.
     data_version: i64,
     busy_timeout: Duration,
@@ -137,20 +137,6 @@ impl<F, T> Drop for Task<F, T> {
 
 const MOVED: &str =
     "was removed or replaced since it was opened; nothing was written: open it anew";
-const LOG_MOVED: &str = "had its log (-wal) removed since it was opened; nothing was written, and what was acknowledged \
-    before was moved into the file: open it anew";
-const LOG_LOST: &str = "had its log (-wal, -shm) removed or replaced since it was opened; nothing is written, and what was \
-    acknowledged before may be lost: open it anew and verify it";
-
-/// The log of a database and the index of that, which both lie beside it.
-type Log = [Option<(u64, u64)>; 2];
-
-/// Which files these are now; `None` without a log.
-fn log_of(path: &Path) -> Option<Log> {
-    let log = ["-wal", "-shm"].map(|suffix| identity(&beside(path, suffix)));
-    log[0].is_some().then_some(log)
-}
-
 pub(super) fn panicked() -> Error {
     Error::Closed { what: "the write".into(), why: "panicked and was rolled back" }
 }
@@ -203,27 +189,6 @@ impl Writer {
     /// Whether its log was found to be another one.
     pub(super) fn is_cut_off(&self) -> bool {
         self.cut_off.get().is_some()
-    }
-
-    /// Refuses to write into a log that lost its name: whoever opens the file next does not see it. What is in it already is
-    /// moved into the file, which needs no name.
-    fn check_log(&self, core: &mut Core) -> Result<()> {
-        let now = log_of(&self.path);
-        if core.log.is_none() || now == core.log {
-            core.log = now;
-            return Ok(());
-        }
-        core.roll_back();
-        core.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        let why = *self.cut_off.get_or_init(|| {
-            // A log that others have begun has other pages at the same places, and is counted in the same index.
-            let is_alone = now.is_none();
-            match is_alone && without_waiting(|| move_log(&core.conn)).unwrap_or(false) {
-                true => LOG_MOVED,
-                false => LOG_LOST,
-            }
-        });
-        Err(Error::Closed { what: self.path.display().to_string(), why })
     }
 
     pub(super) fn depth(&self) -> usize {
@@ -590,14 +555,6 @@ impl Core {
             }
         }
     }
-}
-
-/// Moves what is in the log into the file; whether that was all.
-fn move_log(conn: &Connection) -> rusqlite::Result<bool> {
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        let (busy, frames, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(busy == 0 && frames == moved)
-    })
 }
 
 /// Changes when another connection has committed.
