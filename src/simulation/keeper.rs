@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use super::state::KeyBuilder;
 use crate::error::Result;
-use crate::kernel::Database;
+use crate::kernel::{Database, lock};
 
 /// Updates of a dataset after which the builder looks at it.
 const EVERY: u64 = 256;
@@ -40,7 +40,7 @@ impl Shared {
     }
 
     fn build(&self, db: &Database, dataset: &str) -> Result<()> {
-        let mut builders = self.builders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut builders = lock(&self.builders, "waiting for key states that are being built")?;
         let builder = match builders.get_mut(dataset) {
             Some(builder) => builder,
             None => builders.entry(dataset.to_owned()).or_default(),

@@ -230,9 +230,8 @@ class SimulationDatabase:
             For a repeated (timestamp, iteration, dataset), unless it is to be replaced.
         KeyboardInterrupt
             Ctrl-C is heard while the call waits for another process or for the writer. The exception
-            has a note (Python 3.11) that says what became of the update: mostly nothing of it is
-            stored; an update that is queued behind those of other threads goes on, and one that
-            was just done stays.
+            has a note (Python 3.11) that says what became of the update: nothing of it is stored,
+            unless it was just done.
         """
         return self._inner.store_update(timestamp, iteration, dataset_name, entity_data, origin)
 

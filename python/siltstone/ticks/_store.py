@@ -235,7 +235,8 @@ class TickStore:
         ------
         SiltstoneError
             The first thing that went wrong since the last call, told once: ticks that were spilled,
-            refused or lost are counted in :meth:`report`.
+            refused or lost are counted in :meth:`report`. Each time, why ticks can be put nowhere just
+            now (a full disk): they wait in memory, and are written once when there is room.
         """
         return flush_report(self._inner.flush())
 

@@ -6,6 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
+use crate::kernel::receive;
 
 /// Results that a worker may be ahead of the one that is due, for each worker.
 const AHEAD: usize = 2;
@@ -43,7 +44,8 @@ pub(super) fn in_order<T: Sync, R: Send>(
         let _guard = StopAtEnd(&gate);
         let mut waiting = BTreeMap::new();
         let mut due = 0;
-        for (at, result) in receiver {
+        let receiver = receiver; // let go before the workers are waited for
+        while let Some((at, result)) = receive(&receiver, "importing")? {
             waiting.insert(at, result);
             while let Some(result) = waiting.remove(&due) {
                 take(result)?;
