@@ -209,7 +209,8 @@ fn is_of(path: &Path, uuid: &[u8], number: i64) -> Result<bool> {
         WHERE application_id = ?1 AND uuid = ?2 AND backups >= ?3";
     match conn.prepare(sql).and_then(|mut s| s.exists((connect::APPLICATION_ID, uuid, number))) {
         Ok(found) => Ok(found),
-        // It is no database, or has no such table.
+        // It has no such table, or is no database.
+        Err(rusqlite::Error::SqlInputError { .. }) => Ok(false),
         Err(e)
             if matches!(e.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt | Unknown)) =>
         {

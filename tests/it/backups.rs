@@ -154,6 +154,7 @@ fn a_hostile_file_names_backups_and_nothing_goes() {
     fs::write(at("backups/notes.txt"), "notes").unwrap();
     fs::write(at("secret.txt"), "secret").unwrap();
     std::os::unix::fs::symlink(at("secret.txt"), at("backups/link")).unwrap();
+    edit(&at("backups/other.db"), "CREATE TABLE t (x); PRAGMA application_id = 0x53494c54");
     let db = Database::builder(&path).open().unwrap();
     made(&db, &at("backups"), 9);
     let absolute = at("secret.txt").display().to_string();
@@ -165,6 +166,7 @@ fn a_hostile_file_names_backups_and_nothing_goes() {
         "notes.txt".into(),
         "link".into(),
         "victim.db".into(),
+        "other.db".into(),
         "..".into(),
         String::new(),
         bare(&database),
@@ -182,7 +184,8 @@ fn a_hostile_file_names_backups_and_nothing_goes() {
     conn.execute_batch("UPDATE siltstone_file SET backups = 2000").unwrap();
     let (_, removed) = made(&db, &at("backups"), 1);
     assert!(removed.len() <= 1, "{removed:?}");
-    for name in ["secret.txt", "victim.db", "backups/notes.txt", "backups/link"] {
+    for name in ["secret.txt", "victim.db", "backups/notes.txt", "backups/link", "backups/other.db"]
+    {
         assert!(at(name).exists(), "{name} is gone");
     }
     assert!(at("backups/victim.db").exists() && database.exists());
