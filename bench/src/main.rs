@@ -1,4 +1,5 @@
-//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`, and
+//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`,
+//! `siltstone-bench long [UPDATES]`, and
 //! `siltstone-bench ticks [call|ingest|json|hot|bulk]`, `siltstone-bench series [one|append|many]`, and
 //! `siltstone-bench experiment [log|read|memory]`, `siltstone-bench memory [store|read|search|graph]`.
 //!
@@ -7,6 +8,7 @@
 
 mod bare;
 mod experiment;
+mod long;
 mod memory;
 mod peer;
 mod real;
@@ -141,6 +143,9 @@ fn main() {
     }
     if only.as_deref().is_none_or(|o| o == "seek") {
         seek::run();
+    }
+    if only.as_deref().is_none_or(|o| o == "long") {
+        long::run(rest.first().and_then(|n| n.parse().ok()).unwrap_or(1_000_000));
     }
     if only.as_deref().is_none_or(|o| o == "real") {
         real::sizes();

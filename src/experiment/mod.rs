@@ -59,8 +59,13 @@ pub use schema::{ColumnType, RecordSchema};
 pub(crate) use verify::verify;
 
 /// The versions of the store's tables.
-static LINEAGE: Lineage =
-    Lineage { store: "experiment", steps: &[include_str!("migrations/0001_experiment.sql")] };
+static LINEAGE: Lineage = Lineage {
+    store: "experiment",
+    steps: &[
+        include_str!("migrations/0001_experiment.sql"),
+        include_str!("migrations/0002_block_table.sql"),
+    ],
+};
 
 /// The documented tables over blocks and rows, where there are blocks.
 pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {

@@ -122,7 +122,7 @@ impl Draws {
     }
 }
 
-fn last_id(tx: &ReadTx<'_>) -> Result<i64> {
+pub(super) fn last_id(tx: &ReadTx<'_>) -> Result<i64> {
     let sql = "SELECT coalesce(max(id), 0) FROM episodes";
     Ok(tx.query_one(sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0))
 }

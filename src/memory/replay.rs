@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 
-use super::draws::DrawsOf;
+use super::draws::{self, DrawsOf};
 use super::episode::{self, Episode, priority};
 use super::store::{MemoryStore, finite, sql_limit};
 use crate::error::{Error, Result};
@@ -203,10 +203,16 @@ impl MemoryStore {
                 .query_one(last, (&reader, &place), |row| Ok(row.get::<_, i64>(0)?))?
                 .unwrap_or(0);
             let episodes = tx.query(&sql, (last, &context, sql_limit(n)), episode::read)?;
-            if let Some(newest) = episodes.last() {
+            // Where fewer were found there are no more: a reader of a rare context need not pass over the others again.
+            let read_to = match episodes.last() {
+                Some(newest) if episodes.len() >= n => newest.id,
+                _ if n == 0 => last,
+                _ => draws::last_id(tx)?.max(last),
+            };
+            if read_to != last {
                 tx.execute(
                     "INSERT OR REPLACE INTO memory_replay VALUES (?1, ?2, ?3)",
-                    (&reader, &place, newest.id),
+                    (&reader, &place, read_to),
                 )?;
             }
             Ok(episodes)

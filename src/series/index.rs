@@ -85,6 +85,15 @@ impl IndexRange {
         self.from == Bound::Unbounded && self.to == Bound::Unbounded
     }
 
+    /// Whether a value of an index lies behind its end, so that no greater one can lie in it.
+    pub(crate) fn is_behind(&self, value: &IndexValue) -> bool {
+        match &self.to {
+            Bound::Unbounded => false,
+            Bound::Included(most) => value > most,
+            Bound::Excluded(most) => value >= most,
+        }
+    }
+
     /// Whether this value of an index lies in it. What cannot be compared does not.
     pub fn contains(&self, value: &IndexValue) -> bool {
         let from = match &self.from {

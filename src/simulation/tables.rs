@@ -6,10 +6,13 @@ use crate::kernel::{Adoption, Lineage, ReadTx, table_exists};
 /// All versions of the store's tables.
 pub(crate) static LINEAGE: Lineage = Lineage {
     store: "simulation",
-    steps: &[concat!(
-        include_str!("migrations/0001_described.sql"),
-        include_str!("migrations/0001_own.sql")
-    )],
+    steps: &[
+        concat!(
+            include_str!("migrations/0001_described.sql"),
+            include_str!("migrations/0001_own.sql")
+        ),
+        include_str!("migrations/0002_key_order.sql"),
+    ],
 };
 
 /// The described system's file: recognised by its tables, taken over when it is opened for writing.

@@ -17,6 +17,7 @@ mod facts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod file_faults;
 mod hostile;
+mod hot_paths;
 mod memory;
 mod memory_crash;
 mod memory_life;

@@ -16,8 +16,13 @@ pub(crate) use verify::verify;
 use write::Prepared;
 
 /// The versions of the store's tables.
-pub(super) static LINEAGE: Lineage =
-    Lineage { store: "series", steps: &[include_str!("migrations/0001_series.sql")] };
+pub(super) static LINEAGE: Lineage = Lineage {
+    store: "series",
+    steps: &[
+        include_str!("migrations/0001_series.sql"),
+        include_str!("migrations/0002_block_order.sql"),
+    ],
+};
 
 /// The documented table of points, over the blocks.
 pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {

@@ -28,8 +28,11 @@ const FIND: &str = "SELECT id, length, index_type, value_type, least, greatest, 
 /// The blob columns are the last ones: a block that is passed over is not read.
 const BLOCKS: &str = "SELECT rows, index_data, value_data FROM series_block WHERE series_id = ?1 \
     AND (?2 IS NULL OR greatest >= ?2) AND (?3 IS NULL OR least <= ?3) ORDER BY first_row";
-const ALL_BLOCKS: &str = "SELECT rows, index_data, value_data FROM series_block \
+const ALL_BLOCKS: &str = "SELECT rows, index_data, value_data, least FROM series_block \
     WHERE series_id = ?1 ORDER BY first_row";
+/// Of a sorted series, in whose order the ends of its blocks rise too.
+const SORTED_BLOCKS: &str = "SELECT rows, index_data, value_data, least FROM series_block \
+    WHERE series_id = ?1 AND greatest >= ?2 ORDER BY greatest, first_row";
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| damaged(format!("its JSON does not parse: {e}")))
@@ -151,13 +154,26 @@ fn each_block(
         Bound::Unbounded => Value::Null,
         Bound::Included(value) | Bound::Excluded(value) => orderable(Some(value)),
     };
-    let all = range.is_all();
-    let mut statement = tx.prepare(if all { ALL_BLOCKS } else { BLOCKS })?;
-    let mut rows = match all {
-        true => statement.query([found.id])?,
-        false => statement.query((found.id, end(&range.from), end(&range.to)))?,
+    let is_sorted = found.info.is_sorted;
+    let from_begin = range.from == Bound::Unbounded && (is_sorted || range.is_all());
+    let sql = match (from_begin, is_sorted) {
+        (true, _) => ALL_BLOCKS,
+        (false, true) => SORTED_BLOCKS,
+        (false, false) => BLOCKS,
+    };
+    let mut statement = tx.prepare(sql)?;
+    let mut rows = match (from_begin, is_sorted) {
+        (true, _) => statement.query([found.id])?,
+        (false, true) => statement.query((found.id, end(&range.from)))?,
+        (false, false) => statement.query((found.id, end(&range.from), end(&range.to)))?,
     };
     while let Some(row) = rows.next()? {
+        if is_sorted
+            && let Some(least) = place_of(row.get_ref(3)?)?
+            && range.is_behind(&least)
+        {
+            break;
+        }
         let more = take(row.get(0)?, row.get_ref(1)?, row.get_ref(2)?);
         if !more.map_err(|error| named(error, &found.info.key))? {
             break;

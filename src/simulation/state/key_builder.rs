@@ -231,9 +231,15 @@ impl Pass {
     fn start(tx: &ReadTx<'_>, layout: Layout, dataset: &str, is_whole: bool) -> Result<Self> {
         let witness = Witness::now(tx)?;
         let (mut groups, mut damaged) = (BTreeMap::new(), Vec::new());
-        let known =
-            "SELECT DISTINCT entity_group FROM simulation_key_state WHERE dataset_name = ?1";
-        for group in tx.query(known, [dataset], |row| Ok(row.get::<_, String>(0)?))? {
+        // From one group to the next, however many key states each has.
+        let next = "SELECT min(entity_group) FROM simulation_key_state \
+            WHERE dataset_name = ?1 AND entity_group > ?2";
+        let mut last = String::new();
+        while let Some(group) = tx
+            .query_one(next, (dataset, &last), |row| Ok(row.get::<_, Option<String>>(0)?))?
+            .flatten()
+        {
+            last.clone_from(&group);
             let Some(key) = last_key(tx, dataset, &group, i64::MAX)? else { continue };
             let (id, place) = (key.id, Some((key.place, key.source())));
             match key.load(tx) {
