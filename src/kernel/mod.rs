@@ -5,6 +5,7 @@
 //! asked for. Reads take a pooled read-only connection and see one snapshot. Stores hand in their
 //! tables as a [`Lineage`] and speak SQL through [`WriteTx`] and [`ReadTx`].
 
+mod authorize;
 mod backup;
 mod backup_records;
 mod block_plan;

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
+use super::authorize::OnlyReads;
 use super::{Database, ReadTx, table_exists};
 use crate::error::Result;
 
@@ -40,7 +41,9 @@ impl Database {
     /// rows of a column block, and the documented table `time_series_data`, the points of series.
     ///
     /// # Errors
-    /// [`Error::Sqlite`](crate::Error::Sqlite) for a statement that SQLite does not take, or one that would write.
+    /// [`Error::Sqlite`](crate::Error::Sqlite) for a statement that SQLite does not take;
+    /// [`Error::Invalid`](crate::Error::Invalid) for one that would do more than read: write, open another file
+    /// (`ATTACH`, `VACUUM`), set something (`PRAGMA name = value`) or load code. Pragmas that report stay.
     ///
     /// # Example
     /// ```
@@ -75,17 +78,22 @@ impl Database {
     ) -> Result<()> {
         self.with_own_reader("running the query", |conn| {
             add_views(conn)?;
-            let mut statement = conn.prepare(sql)?;
-            let columns: Vec<String> =
-                statement.column_names().into_iter().map(str::to_owned).collect();
-            each(&columns, None)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let read = |i| row.get_ref(i).map(value);
-                let cells = (0..columns.len()).map(read).collect::<Result<_, _>>()?;
-                each(&columns, Some(cells))?;
-            }
-            Ok(())
+            let only_reads = OnlyReads::of(conn)?;
+            let mut run = || {
+                let mut statement = conn.prepare(sql)?;
+                only_reads.check(&statement, sql)?;
+                let columns: Vec<String> =
+                    statement.column_names().into_iter().map(str::to_owned).collect();
+                each(&columns, None)?;
+                let mut rows = statement.query([])?;
+                while let Some(row) = rows.next()? {
+                    let read = |i| row.get_ref(i).map(value);
+                    let cells = (0..columns.len()).map(read).collect::<Result<_, _>>()?;
+                    each(&columns, Some(cells))?;
+                }
+                Ok(())
+            };
+            run().map_err(|error| only_reads.explain(error))
         })
     }
 }

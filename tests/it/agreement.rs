@@ -139,7 +139,7 @@ fn sql_leaves_nothing_behind() {
     let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
     db.store(update(0, number(1, 0.0))).unwrap();
     let sql = |sql: &str| db.database().sql(sql);
-    sql("PRAGMA query_only=0").unwrap();
+    assert!(sql("PRAGMA query_only=0").is_err());
     let faked = sql("CREATE TEMP TABLE \"update\" AS SELECT 9 AS id, 'zz' AS dataset_name");
     drop(faked); // refused or forgotten
     assert_eq!(db.datasets().unwrap(), ["d"]);
