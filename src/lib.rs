@@ -20,6 +20,18 @@ pub use kernel::{
 /// Files of other programs that a store reads, and takes over when it writes.
 const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
 
+/// The versions of each store's tables.
+const LINEAGES: &[&kernel::Lineage] = &[
+    &simulation::LINEAGE,
+    &ticks::LINEAGE,
+    &series::LINEAGE,
+    &experiment::LINEAGE,
+    &memory::LINEAGE,
+];
+
+/// What stores make in a file beyond their versions.
+const DEFINITIONS: &[kernel::Definitions] = &[experiment::definitions];
+
 /// Each store's own part of [`Database::verify`].
 const VERIFIERS: &[kernel::Verifier] =
     &[simulation::verify, ticks::verify, series::verify, experiment::verify, memory::verify];

@@ -54,12 +54,13 @@ pub use log::{Agent, AgentAction, AgentRow, AgentState, HealthIncident, Resource
 pub use merge::{MergeConflict, MergeReport, merge};
 pub use metric::At;
 pub use read::Selection;
+pub(crate) use record_table::definitions;
 pub use runs::{SimulationInfo, Which};
 pub use schema::{ColumnType, RecordSchema};
 pub(crate) use verify::verify;
 
 /// The versions of the store's tables.
-static LINEAGE: Lineage = Lineage {
+pub(crate) static LINEAGE: Lineage = Lineage {
     store: "experiment",
     steps: &[
         include_str!("migrations/0001_experiment.sql"),

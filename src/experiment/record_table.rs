@@ -134,6 +134,11 @@ fn view_rows(schema: &RecordSchema, from: &str, main: &str) -> String {
     format!("SELECT {columns} FROM {from} h JOIN {main}simulations s ON s.id = h.simulation")
 }
 
+/// The statements that made the tables of records of the file.
+pub(crate) fn definitions(tx: &ReadTx<'_>) -> Result<Vec<String>> {
+    Ok(tables(tx)?.iter().map(|table| definition(&table.schema)).collect())
+}
+
 /// The tables of records of the file, in the order in which they came.
 pub(super) fn tables(tx: &ReadTx<'_>) -> Result<Vec<Arc<RecordTable>>> {
     if !table_exists(tx, "record_table")? {

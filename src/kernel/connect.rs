@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::failure::At;
 use super::options::Builder;
 use super::schema::{self, Adoption};
-use super::{files, functions, locks, patience, reading};
+use super::{files, foreign, functions, locks, patience, reading};
 use crate::error::{Error, Result};
 
 /// `SILT`, in the file's header.
@@ -164,7 +164,11 @@ pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static A
     let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
     prepare(&conn).at(path, "opening it")?;
     let adoption = match identify(&conn, path, options.adoptions)? {
-        Owner::Ours => None,
+        Owner::Ours => {
+            foreign::check_versions(&conn, path)?;
+            foreign::refuse_triggers(&conn, path)?;
+            None
+        }
         Owner::Nobody => {
             create(&conn, options).at(path, "creating")?;
             None
@@ -268,7 +272,8 @@ pub(super) fn reader(
     let_be_given_up(&conn).at(path, "opening it")?;
     match identify(&conn, path, adoptions)? {
         Owner::Nobody => Err(Error::NotOurs { path: path.to_owned(), why: "it is empty".into() }),
-        Owner::Ours | Owner::Adoptable(_) => Ok(conn),
+        Owner::Ours => foreign::check_versions(&conn, path).map(|()| conn),
+        Owner::Adoptable(_) => Ok(conn),
     }
 }
 

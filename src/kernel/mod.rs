@@ -20,6 +20,7 @@ mod fault;
 mod feed;
 mod file_lock;
 mod files;
+mod foreign;
 mod functions;
 pub(crate) mod json;
 mod locks;
@@ -59,6 +60,7 @@ pub(crate) use files::{
     check_writable, create_folder, folder_of, sync_folder, sync_name, sync_names_in,
     write_atomically,
 };
+pub(crate) use foreign::Definitions;
 #[cfg(feature = "postgresql")]
 pub(crate) use patience::cancellable;
 pub(crate) use patience::{LOOK_EVERY, join, lock, look, pause, receive, undisturbed};

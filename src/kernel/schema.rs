@@ -93,6 +93,7 @@ pub(super) fn adopt(conn: &Connection, path: &Path, adoption: &Adoption) -> Resu
             [adoption.lineage.store],
         )?;
         apply(conn, path, adoption.lineage)?;
+        super::foreign::refuse_triggers(conn, path)?;
         Ok(conn.pragma_update(None, "application_id", super::connect::APPLICATION_ID)?)
     })
     .at(path, "taking over its tables")

@@ -45,5 +45,5 @@ pub use store::{MemoryStats, MemoryStore};
 pub(crate) use verify::verify;
 
 /// The versions of the store's tables.
-static LINEAGE: Lineage =
+pub(crate) static LINEAGE: Lineage =
     Lineage { store: "memory", steps: &[include_str!("migrations/0001_memory.sql")] };

@@ -32,7 +32,7 @@ pub use points::{Appended, Overlap, PointsOptions, append_points, read_points};
 #[cfg(feature = "postgresql")]
 pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;
-pub(crate) use sqlite::{verify, views};
+pub(crate) use sqlite::{LINEAGE, verify, views};
 pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
 pub use url::open;
 pub use wide::{WideColumn, wide};

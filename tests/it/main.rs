@@ -16,6 +16,7 @@ mod export;
 mod facts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod file_faults;
+mod foreign;
 mod hostile;
 mod hot_paths;
 mod memory;

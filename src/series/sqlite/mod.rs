@@ -16,7 +16,7 @@ pub(crate) use verify::verify;
 use write::Prepared;
 
 /// The versions of the store's tables.
-pub(super) static LINEAGE: Lineage = Lineage {
+pub(crate) static LINEAGE: Lineage = Lineage {
     store: "series",
     steps: &[
         include_str!("migrations/0001_series.sql"),

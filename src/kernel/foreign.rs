@@ -1,0 +1,246 @@
+//! What stands in a file's schema that Siltstone did not make: read as text, and never run.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use rusqlite::Connection;
+
+use super::failure::At;
+use super::schema::{KERNEL_TABLES, version};
+use super::{Finding, ReadTx};
+use crate::error::{Error, Result};
+
+/// The statements that made what a store made beyond its migrations: tables of the user's naming, and their views.
+pub(crate) type Definitions = fn(&ReadTx<'_>) -> Result<Vec<String>>;
+
+/// A row of `sqlite_schema`; names in lower case, as SQLite compares them.
+struct Item {
+    kind: String,
+    name: String,
+    table: String,
+    words: Vec<String>,
+}
+
+/// The schema of a connection, by name.
+type Schema = HashMap<String, Item>;
+
+/// What the schema of a file is found to be, before any row is read.
+#[derive(Default)]
+pub(super) struct Compared {
+    pub(super) findings: Vec<Finding>,
+    /// Whether every table of ours is a table of ours.
+    pub(super) is_ours: bool,
+    /// Tables that would make SQLite compute what others wrote.
+    pub(super) computing: Vec<String>,
+}
+
+fn schema(conn: &Connection) -> Result<Schema> {
+    items(conn, "true")
+}
+
+/// The part of the schema for which a condition holds.
+fn items(conn: &Connection, condition: &str) -> Result<Schema> {
+    let sql = format!("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE {condition}");
+    let mut statement = conn.prepare(&sql)?;
+    let rows = statement.query_map([], |row| {
+        let lower = |i| row.get::<_, String>(i).map(|name| name.to_ascii_lowercase());
+        let sql: Option<String> = row.get(3)?;
+        let words = words(sql.as_deref().unwrap_or_default());
+        Ok(Item { kind: row.get(0)?, name: lower(1)?, table: lower(2)?, words })
+    })?;
+    let items = rows.collect::<Result<Vec<_>, _>>()?;
+    Ok(items.into_iter().map(|item| (item.name.clone(), item)).collect())
+}
+
+/// The words of a statement without its comments: what is not quoted in upper case.
+fn words(sql: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = sql.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let behind = |end: &str, from: usize| {
+            rest[from..].find(end).map_or(rest.len(), |at| from + at + end.len())
+        };
+        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let length = match first {
+            '-' if rest.starts_with("--") => behind("\n", 2),
+            '/' if rest.starts_with("/*") => behind("*/", 2),
+            '\'' | '"' | '`' => behind(&first.to_string(), 1),
+            '[' => behind("]", 1),
+            c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            c => c.len_utf8(),
+        };
+        let word = &rest[..length];
+        if is_word(first) {
+            words.push(word.to_uppercase());
+        } else if !word.starts_with("--") && !word.starts_with("/*") {
+            words.push(word.to_owned());
+        }
+        rest = rest[length..].trim_start();
+    }
+    words
+}
+
+impl Item {
+    /// Whether SQLite computes something when it checks or reads the rows: a generated column, a CHECK, the code
+    /// of a virtual table.
+    fn computes(&self) -> bool {
+        let has = |word: &str| self.words.iter().any(|known| known == word);
+        self.kind == "table" && (has("CHECK") || has("AS") || has("VIRTUAL"))
+    }
+}
+
+/// What the migrations make, up to the versions of the file or the newest.
+fn made(versions: impl Fn(&str) -> Result<usize>) -> Result<Connection> {
+    let conn = Connection::open_in_memory()?;
+    conn.execute_batch(KERNEL_TABLES)?;
+    for lineage in crate::LINEAGES {
+        let version = versions(lineage.store)?.min(lineage.steps.len());
+        lineage.steps[..version].iter().try_for_each(|sql| conn.execute_batch(sql))?;
+    }
+    Ok(conn)
+}
+
+/// What Siltstone makes in a file of these versions, the stores' own definitions included. Of a file of another
+/// program, which has no versions: the tables that it has by the names of ours.
+fn expected(conn: &Connection, found: &Schema) -> Result<Schema> {
+    if !has_versions(found) {
+        let mut tables = schema(&made(|_| Ok(usize::MAX))?)?;
+        tables.retain(|name, item| item.kind == "table" && found.contains_key(name));
+        return Ok(tables);
+    }
+    let ours = made(|store| Ok(version(conn, store)?.max(0) as usize))?;
+    if findings(&schema(&ours)?, found).1 {
+        for definitions in crate::DEFINITIONS {
+            definitions(&ReadTx::new(conn))?.iter().try_for_each(|sql| ours.execute_batch(sql))?;
+        }
+    }
+    schema(&ours)
+}
+
+/// Whether the versions can be read: from a table that computes nothing.
+fn has_versions(found: &Schema) -> bool {
+    let versions = found.get("siltstone_schema");
+    versions.is_some_and(|item| item.kind == "table" && !item.computes())
+}
+
+/// What differs, and whether every table of ours is one.
+fn findings(expected: &Schema, found: &Schema) -> (Vec<Finding>, bool) {
+    let (mut findings, mut is_ours) = (Vec::new(), true);
+    let mut find = |item: &Item, what: String| {
+        findings.push(Finding { place: format!("{} {}", item.kind, item.name), what });
+    };
+    for item in expected.values() {
+        let is_table = item.kind == "table";
+        match found.get(&item.name) {
+            // An index that SQLite makes of a constraint; a table of the kernel that is younger than the file.
+            None if item.words.is_empty() || is_kernel(&item.name) => {}
+            None => {
+                is_ours &= !is_table;
+                find(item, "is not there".into());
+            }
+            Some(there) if there.kind != item.kind => {
+                is_ours &= !is_table;
+                find(there, format!("is in the place of a {} of Siltstone", item.kind));
+            }
+            Some(there) if there.words == item.words => {}
+            Some(there) if !is_table => find(there, "is not the one that Siltstone makes".into()),
+            Some(there) if there.computes() => {
+                is_ours = false;
+                find(there, "has a generated column or a CHECK that is not Siltstone's".into());
+            }
+            // A table of another program that was upgraded in place, or one that has more columns.
+            Some(_) => {}
+        }
+    }
+    for item in found.values().filter(|item| !expected.contains_key(&item.name)) {
+        if item.kind == "trigger" && expected.contains_key(&item.table) {
+            find(item, format!("on {} is not Siltstone's; it runs with each write", item.table));
+        }
+    }
+    findings.sort_by(|a, b| a.place.cmp(&b.place));
+    (findings, is_ours)
+}
+
+fn is_kernel(name: &str) -> bool {
+    name.starts_with("siltstone_")
+}
+
+/// Compares the schema of a file with what Siltstone makes.
+pub(super) fn compare(conn: &Connection) -> Result<Compared> {
+    let found = schema(conn)?;
+    let expected = expected(conn, &found)?;
+    let (findings, is_ours) = findings(&expected, &found);
+    let is_known =
+        |item: &Item| expected.get(&item.name).is_some_and(|ours| ours.words == item.words);
+    let computing = found.values().filter(|item| item.computes() && !is_known(item));
+    let computing = computing.map(|item| item.name.clone()).collect();
+    Ok(Compared { findings, is_ours, computing })
+}
+
+/// Refuses a file whose versions would come from something that others made.
+pub(super) fn check_versions(conn: &Connection, path: &Path) -> Result<()> {
+    let found = items(conn, "name = 'siltstone_schema'").at(path, "reading its schema")?;
+    if has_versions(&found) {
+        return Ok(());
+    }
+    let why = "its siltstone_schema is not the table that Siltstone makes".into();
+    Err(Error::NotOurs { path: path.to_owned(), why })
+}
+
+/// Refuses a file in which triggers that are not ours would run with our writes.
+pub(super) fn refuse_triggers(conn: &Connection, path: &Path) -> Result<()> {
+    let mut unknown = items(conn, "type = 'trigger'").at(path, "reading its schema")?;
+    unknown.retain(|_, item| !known_triggers().contains(&item.words));
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let expected = schema(conn).and_then(|found| expected(conn, &found));
+    let expected = expected.at(path, "reading its schema")?;
+    match unknown.values().find(|item| expected.contains_key(&item.table)) {
+        None => Ok(()),
+        Some(Item { name, table, .. }) => {
+            let why = format!(
+                "the trigger {name:?} on {table:?} is not Siltstone's and would run with each write; drop it, or open \
+                 the file for reading"
+            );
+            Err(Error::NotOurs { path: path.to_owned(), why })
+        }
+    }
+}
+
+/// The triggers of every version of every store.
+fn known_triggers() -> &'static HashSet<Vec<String>> {
+    static KNOWN: OnceLock<HashSet<Vec<String>>> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        let most = crate::LINEAGES.iter().map(|lineage| lineage.steps.len()).max().unwrap_or(0);
+        let triggers = |version: usize| {
+            let made = made(|_| Ok(version)).and_then(|conn| schema(&conn));
+            made.expect("the migrations of this build run").into_values()
+        };
+        let all = (1..=most).flat_map(triggers);
+        all.filter(|item| item.kind == "trigger").map(|item| item.words).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: comments and spaces make no difference, what is quoted does, and a quoted word computes nothing.
+    #[test]
+    fn statements_are_compared_by_their_words() {
+        let ours = words("CREATE TABLE t (a INTEGER, -- the first\n \"as\" TEXT /* as\n is */)");
+        assert_eq!(ours, words("create table t(a integer,\"as\" text)"));
+        assert_ne!(ours, words("CREATE TABLE t (a INTEGER, \"AS\" TEXT)"));
+        let computes = |sql: &str| {
+            let (kind, name) = ("table".to_owned(), String::new());
+            Item { kind, name, table: String::new(), words: words(sql) }.computes()
+        };
+        assert!(!computes("CREATE TABLE t (\"as\" TEXT DEFAULT 'check it')"));
+        assert!(computes("CREATE TABLE t (a, b AS (a + 1))"));
+        assert!(computes("CREATE TABLE t (a CHECK (a > 1))"));
+        assert!(computes("CREATE VIRTUAL TABLE t USING fts5(a)"));
+        assert!(words("'never ends").len() == 1 && words("/* never ends").is_empty());
+    }
+}
