@@ -220,6 +220,24 @@ impl Error {
         }
     }
 
+    /// What reading `path` failed with: the system's refusal, where there was one, or else damage to `what`.
+    pub(crate) fn reading(
+        path: &std::path::Path,
+        what: &str,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<std::io::Error>();
+            if let Some(refused) = io.filter(|io| io.raw_os_error().is_some()) {
+                return Error::io(path, "reading it", refused);
+            }
+            cause = error.source();
+        }
+        let (place, what) = (path.display().to_string(), what.to_owned());
+        Error::Corrupt { place, what, why: error.to_string() }
+    }
+
     /// An [`Error::Io`] for `path`, saying what was being done.
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, why: &std::io::Error) -> Self {
         Error::Io { path: path.into(), action, why: why.to_string() }

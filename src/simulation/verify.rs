@@ -84,6 +84,13 @@ fn verify_table(
         let guarded = matches!(row.get_ref(3)?, ValueRef::Blob(_));
         match reader.unpack(table, id, row, 0) {
             Err(Error::Corrupt { what, why, .. }) => report.find(what, why),
+            // A read that failed, or was interrupted, says nothing of the row.
+            Err(error @ (Error::Io { .. } | Error::Busy { .. } | Error::Interrupted { .. })) => {
+                return Err(error);
+            }
+            Err(error @ Error::Sqlite { code, .. }) if code != rusqlite::ffi::SQLITE_ERROR => {
+                return Err(error);
+            }
             Err(error) => report.find(format!("{table} row {id}"), error.to_string()),
             Ok(_) if guarded => report.checksums += 1,
             Ok(_) => report.without_checksum += 1,

@@ -9,6 +9,7 @@ mod cell;
 mod file_name;
 mod format;
 mod read;
+mod source;
 mod sql;
 mod text;
 mod whole;

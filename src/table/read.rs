@@ -1,7 +1,7 @@
 //! A table from a file that [`write`](super::write) made, or another program.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatchReader;
@@ -14,6 +14,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::reader::ChunkReader;
 
 use super::batches::from_arrow;
+use super::source::{Refused, Source};
 use super::{Batches, Format};
 use crate::error::{Error, Result};
 use crate::kernel::open_file;
@@ -33,13 +34,18 @@ const MOST_FOOTER: u64 = 256 << 20;
 pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
     let path = path.as_ref();
     let what = path.display().to_string();
+    let refused = Refused::default();
     match Format::of_path(path) {
-        Some(Format::Parquet) => parquet(path, open_file(path)?),
+        Some(Format::Parquet) => {
+            let file = Source::open(path, &refused)?;
+            parquet(path, file, refused)
+        }
         Some(Format::Arrow) => {
             check_blocks(path)?;
-            let reader = arrow_ipc::reader::FileReader::try_new_buffered(open_file(path)?, None)
-                .map_err(|e| damaged(path, e.to_string()))?;
-            Ok(stream(what, reader.schema(), reader))
+            let file = Source::open(path, &refused)?;
+            let reader = arrow_ipc::reader::FileReader::try_new_buffered(file, None)
+                .map_err(|e| refused.explain(path, damaged(path, e.to_string())))?;
+            Ok(stream((path.to_owned(), refused), reader.schema(), reader))
         }
         _ => Err(Error::invalid(what, "a .parquet or .arrow file", "another ending")),
     }
@@ -81,16 +87,18 @@ fn check_blocks(path: &Path) -> Result<()> {
 
 /// The table of a Parquet file that is in memory; `path` is where it came from.
 pub(crate) fn read_parquet(path: &Path, bytes: Vec<u8>) -> Result<Batches> {
-    parquet(path, Bytes::from(bytes))
+    parquet(path, Bytes::from(bytes), Refused::default())
 }
 
-fn parquet(path: &Path, file: impl ChunkReader + 'static) -> Result<Batches> {
-    let damaged = |e: parquet::errors::ParquetError| damaged(path, e.to_string());
+fn parquet(path: &Path, file: impl ChunkReader + 'static, refused: Refused) -> Result<Batches> {
+    let damaged =
+        |e: parquet::errors::ParquetError| refused.explain(path, damaged(path, e.to_string()));
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
     // The reader itself forgets the table's own metadata.
     let schema = builder.schema().clone();
     let reader = builder.with_batch_size(BATCH_ROWS).build();
-    Ok(stream(path.display().to_string(), schema, reader.map_err(damaged)?))
+    let reader = reader.map_err(damaged)?;
+    Ok(stream((path.to_owned(), refused), schema, reader))
 }
 
 /// What ends a Parquet file: the length of the metadata before it, and `PAR1`.
@@ -142,16 +150,18 @@ pub(crate) fn schema_of_footer(path: &Path, footer: &[u8]) -> Result<SchemaRef> 
 }
 
 fn stream(
-    what: String,
+    (path, refused): (PathBuf, Refused),
     schema: SchemaRef,
     mut reader: impl RecordBatchReader + Send + 'static,
 ) -> Batches {
+    let what = path.display().to_string();
     Batches::new(schema.clone(), move || {
         let batch = reader.next().transpose();
         let batch = batch.and_then(|b| b.map(|b| b.with_schema(schema.clone())).transpose());
         batch.map_err(|error| match from_arrow(&what, error) {
             Error::Invalid { got, .. } => {
-                Error::Corrupt { place: what.clone(), what: "the table".into(), why: got }
+                let (place, what) = (what.clone(), "the table".into());
+                refused.explain(&path, Error::Corrupt { place, what, why: got })
             }
             own => own,
         })

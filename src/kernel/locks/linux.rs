@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use libc::{O_CLOEXEC, flock};
 use rusqlite::ffi;
 
+use super::reads;
+
 /// Files that nobody has open any more and whose descriptors are kept all the same.
 pub(crate) const IDLE_FILES: usize = 64;
 /// Idle files looked at per opened or closed file: bounds the cost of a call.
@@ -76,11 +78,15 @@ fn replace_system_calls() -> bool {
     type Call = unsafe extern "C" fn();
     // SAFETY: SQLite calls each function with the arguments of the system call it stands for;
     // `fcntl` is called as variadic, which on 64-bit Linux passes three words as usual.
-    let calls: [(&CStr, Call); 3] = unsafe {
+    let calls: [(&CStr, Call); 4] = unsafe {
         [
             (c"fcntl", std::mem::transmute::<unsafe extern "C" fn(_, _, _) -> _, Call>(fcntl)),
             (c"close", std::mem::transmute::<unsafe extern "C" fn(_) -> _, Call>(close)),
             (c"open", std::mem::transmute::<unsafe extern "C" fn(_, _, _) -> _, Call>(open)),
+            (
+                c"pread",
+                std::mem::transmute::<unsafe extern "C" fn(_, _, _, _) -> _, Call>(reads::pread),
+            ),
         ]
     };
     // SAFETY: the VFS lives for ever once SQLite is initialized, which the look-up sees to; the
@@ -555,12 +561,12 @@ fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn last_error() -> c_int {
+pub(super) fn last_error() -> c_int {
     // SAFETY: the C library's own variable of this thread.
     unsafe { *libc::__errno_location() }
 }
 
-fn set_error(error: c_int) {
+pub(super) fn set_error(error: c_int) {
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = error }
 }

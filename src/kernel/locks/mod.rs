@@ -3,7 +3,7 @@
 //! A Python process often holds two SQLite libraries: ours, and that of `import sqlite3`. POSIX
 //! locks belong to the process and the inode: when either library closes any descriptor of a file,
 //! the locks of both are gone, a second process may write at the same time, and acknowledged rows
-//! vanish. [`install`] replaces three system calls of our copy's `unix` VFS:
+//! vanish. [`install`] replaces these system calls of our copy's `unix` VFS:
 //!
 //! - `fcntl`: a POSIX lock becomes an open-file-description lock, which no `close` elsewhere
 //!   cancels. SQLite counts locks per inode and may release through one descriptor what it took
@@ -15,6 +15,8 @@
 //!   the `-shm` file to it.
 //! - `open`: a parked descriptor of the same inode and access mode is handed out again, so the
 //!   parked ones of a file never exceed the most that were ever open at once.
+//! - `pread`: not for the locks. A read that fails is told as such, where SQLite would call the file
+//!   damaged.
 //!
 //! **Lock holder.** A description of its own (`/proc/self/fd/N` opened again, with the access of
 //! the descriptor that locks first); without `/proc` a duplicate of that descriptor. It is not
@@ -62,6 +64,8 @@ pub(crate) fn is_inherited(_path: &std::path::Path) -> bool {
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod linux;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod reads;
 
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod tests;

@@ -1,5 +1,6 @@
 //! Two libraries, threads, re-created files and forks.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
 use std::path::Path;
@@ -7,6 +8,21 @@ use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
+
+thread_local! {
+    /// Reads of this thread until one fails; 0 for none.
+    static UNTIL_FAILURE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the read that is about to be made fails.
+pub(super) fn fails_now() -> bool {
+    let left = UNTIL_FAILURE.get();
+    UNTIL_FAILURE.set(left.saturating_sub(1));
+    if left == 1 {
+        super::linux::set_error(libc::EIO);
+    }
+    left == 1
+}
 
 type Open = unsafe extern "C" fn(*const c_char, *mut *mut c_void) -> c_int;
 type Exec =
@@ -299,4 +315,37 @@ fn fork_in_a_process_of_its_own() {
     // SAFETY: ends the process that has just told its number, and sleeps.
     unsafe { libc::kill(i32::from_ne_bytes(grandchild), libc::SIGKILL) };
     assert!(free, "a grandchild keeps a dead process's lock");
+}
+
+/// Goal: a read that fails once, whichever it is, is told as a failed read and never as damage, and the next one goes well.
+#[test]
+fn a_read_that_fails_in_passing_is_no_damage() {
+    use crate::{Database, Error, Value};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let db = Database::builder(&path).open().unwrap();
+    let fill = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 2000) \
+        INSERT INTO t SELECT n, hex(randomblob(100)) FROM n";
+    db.write(move |tx| {
+        tx.execute("CREATE TABLE t(n INTEGER PRIMARY KEY, x TEXT)", [])?;
+        tx.execute(fill, [])
+    })
+    .unwrap();
+    db.close().unwrap();
+    let db = Database::builder(&path).open_read_only().unwrap();
+    let sum = || Ok(db.sql("SELECT sum(n) FROM t WHERE length(x) = 200")?.rows.remove(0).remove(0));
+    let mut failed = 0;
+    for at in 1..60 {
+        UNTIL_FAILURE.set(at);
+        let found: crate::Result<Value> = sum();
+        let verified = db.verify();
+        UNTIL_FAILURE.set(0);
+        for error in [found.err(), verified.as_ref().err().cloned()].into_iter().flatten() {
+            assert!(matches!(error, Error::Io { .. }), "read {at}: {error}");
+            failed += 1;
+        }
+        assert!(verified.map_or(true, |report| report.is_ok()), "read {at} is told as damage");
+        assert_eq!(sum().unwrap(), Value::Integer(2_001_000));
+    }
+    assert!(failed > 20, "{failed} reads failed");
 }

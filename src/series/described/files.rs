@@ -56,16 +56,14 @@ impl Files {
             list(path, "", (MAX_DEPTH, limits.files), &mut found)?;
             Source::Folder(found)
         } else {
-            let file = open_file(path)?;
-            let damaged = |why: String| damaged(path, "the zip", why);
-            let archive =
-                ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(e.to_string()))?;
+            let archive = ZipArchive::new(BufReader::new(open_file(path)?))
+                .map_err(|e| Error::reading(path, "the zip", &e))?;
             if archive.len() > limits.files {
                 return Err(too_much(path, format!("at most {} files", limits.files)));
             }
             let mut names = BTreeMap::new();
             for (at, name) in archive.file_names().enumerate() {
-                let name = name.map_err(|e| damaged(e.to_string()))?.into_owned();
+                let name = name.map_err(|e| Error::reading(path, "the zip", &e))?.into_owned();
                 names.insert(name, at);
             }
             Source::Zip(Box::new(archive), names)
@@ -118,13 +116,13 @@ impl Files {
             Source::Zip(archive, names) => {
                 let Some(at) = names.get(name) else { return Ok(None) };
                 let entry = archive.by_index(*at);
-                let mut entry = entry.map_err(|e| damaged(&place, "the entry", e.to_string()))?;
+                let mut entry = entry.map_err(|e| Error::reading(&place, "the entry", &e))?;
                 if entry.size() > limit {
                     return Err(greater());
                 }
                 // What it claims is not believed: the reader stops where the limit is.
                 let read = (&mut entry).take(limit + 1).read_to_end(&mut bytes);
-                read.map_err(|e| damaged(&place, "the entry", e.to_string()))?;
+                read.map_err(|e| Error::reading(&place, "the entry", &e))?;
             }
         }
         if bytes.len() as u64 > limit {
