@@ -299,6 +299,12 @@ impl SeriesStore {
     }
 }
 
+/// An address without the passwords in it.
+#[pyfunction]
+pub(crate) fn series_without_password(url: &str) -> String {
+    siltstone::series::without_password(url)
+}
+
 /// Copies series from one store into another. `progress` is told the points that are done, of how many.
 #[pyfunction]
 pub(crate) fn series_transfer<'py>(

@@ -1,6 +1,7 @@
 """Series in a PostgreSQL server: a real one, started here from the system's package."""
 
 import os
+import pickle
 import pwd
 import shutil
 import subprocess
@@ -117,6 +118,17 @@ def test_no_secret_is_shown(url):
     with pytest.raises(errors.InvalidError) as error:
         series.open("postgresql://me:hunter2@localhost:1/db?sslmode=maybe")
     assert "hunter2" not in " ".join([*shown, str(error.value)])
+
+
+def test_no_secret_is_kept(url):
+    """Goal: a backend keeps and pickles no password; one that is opened anew takes it from the environment."""
+    backend = series.open(url)
+    pickled = pickle.dumps(backend)
+    kept = [str(vars(backend)).encode(), pickled]
+    assert all(b"hunter2" not in text for text in kept) and b"siltstone" in pickled
+    backend.save(pd.Series([1.0]), "a")
+    again = pickle.loads(pickled)
+    assert list(again.load("a")[0]) == [1.0]
 
 
 def test_threads_share_a_backend(url):

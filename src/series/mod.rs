@@ -34,5 +34,7 @@ pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::{LINEAGE, verify, views};
 pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
-pub use url::open;
+#[cfg(feature = "postgresql")]
+pub use url::open_asking;
+pub use url::{open, without_password};
 pub use wide::{WideColumn, wide};

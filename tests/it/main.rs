@@ -26,6 +26,8 @@ mod memory_model;
 #[cfg(unix)]
 mod not_files;
 #[cfg(all(unix, feature = "postgresql"))]
+mod postgres_password;
+#[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;
 mod results;
 mod series;

@@ -20,6 +20,7 @@ mod keys;
 mod markdown_help;
 mod memory;
 mod merge;
+mod password;
 mod progress;
 mod query;
 mod restore;

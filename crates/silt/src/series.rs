@@ -80,7 +80,17 @@ pub(crate) fn open_to_look(store: &str) -> Outcome<Box<dyn StorageBackend>> {
     if let Some(folder) = folder.filter(|folder| !Path::new(folder).is_dir()) {
         return Err(Failure::said(format!("{folder} is not a folder")));
     }
-    Ok(series::open(store)?)
+    open(store)
+}
+
+/// The store of an address. For the password of a server that wants one, and of which none is known, the person at the
+/// terminal is asked.
+pub(crate) fn open(store: &str) -> Outcome<Box<dyn StorageBackend>> {
+    use std::io::IsTerminal;
+    if !std::io::stdin().is_terminal() {
+        return Ok(series::open(store)?);
+    }
+    Ok(series::open_asking(store, crate::password::ask)?)
 }
 
 /// A file to change; one that is there.
@@ -88,7 +98,7 @@ fn open_to_change(store: &str) -> Outcome<Box<dyn StorageBackend>> {
     drop(open_to_look(store)?);
     match file_of(store) {
         Some(path) => Ok(Box::new(SqliteBackend::open(path)?)),
-        None => Ok(series::open(store)?),
+        None => open(store),
     }
 }
 

@@ -7,7 +7,7 @@ use siltstone::series::{self, SqliteBackend, StorageBackend, TransferOptions};
 
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
-use crate::series::{file_of, open_to_look};
+use crate::series::{file_of, open, open_to_look};
 use crate::{human, interrupt};
 
 /// Copy series, and the datasets they belong to, from one store into another
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
     let source = open_to_look(&args.from)?;
     let target: Box<dyn StorageBackend> = match file_of(&args.to) {
         Some(path) => Box::new(SqliteBackend::open(path)?),
-        None => series::open(&args.to)?,
+        None => open(&args.to)?,
     };
     let (prefix, overwrite) = (args.prefix.clone(), args.overwrite);
     let options = TransferOptions { prefix, overwrite, ..TransferOptions::default() };

@@ -78,7 +78,8 @@ class Backend:
     ----------
     url : str
         ``memory:``, ``parquet:DIR``, ``sqlite:FILE`` (SQLAlchemy's ``sqlite:///FILE`` too), or
-        ``postgresql://USER:PASSWORD@HOST/DATABASE``, whose password is never shown.
+        ``postgresql://USER@HOST/DATABASE``. The password is taken from ``PGPASSWORD`` or ``~/.pgpass``, as libpq does;
+        one in the address (``USER:PASSWORD@``) is used, and neither shown, kept nor pickled.
 
     Examples
     --------
@@ -92,19 +93,19 @@ class Backend:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
         scheme, _, path = url.partition(":")
         path = path.removeprefix("///")
         if scheme == "sqlite" and path not in ("", "//", ":memory:"):
             self._inner = _siltstone.SeriesStore.open_file(path)
         else:
             self._inner = _siltstone.SeriesStore.open(url)
+        self._url = _siltstone.series_without_password(url)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner.place()!r})"
 
     def __reduce__(self) -> Any:
-        # Another process opens the same place; an address with a secret is pickled with it.
+        # Another process opens the same place; the password of a server it takes from its own environment or file.
         if self.get_backend_type() == "memory":
             raise InvalidTypeError("pickle: expected a backend that another process can open, got one in memory")
         return _open_again, (type(self), self._url, self.__dict__.get("base_path"))

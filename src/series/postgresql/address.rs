@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::password;
 use crate::error::{Error, Result};
 use crate::kernel::receive;
 
@@ -22,6 +23,8 @@ pub(super) struct Address {
     config: Config,
     tls: MakeRustlsConnect,
     place: String,
+    /// Why a file of passwords was not read.
+    passed_over: Option<String>,
 }
 
 /// The parameters that are ours to read, since the client knows no verification.
@@ -46,11 +49,13 @@ impl Address {
         }
         let (bare, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut tls = Tls::default();
+        let mut passfile = None;
         let mut others = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => tls.mode = Some(value.to_owned()),
                 Some(("sslrootcert", value)) => tls.root = Some(unescape(value)?),
+                Some(("passfile", value)) => passfile = Some(unescape(value)?),
                 _ => others.push(pair),
             }
         }
@@ -70,6 +75,15 @@ impl Address {
             config.host(std::env::var("PGHOST").as_deref().unwrap_or("localhost"));
         }
         set_bounds(&mut config);
+        let mut passed_over = None;
+        if config.get_password().is_none() {
+            let variable = |name: &str| std::env::var(name).ok();
+            let found = password::find(&config, passfile.as_deref(), &variable);
+            if let Some(password) = found.password {
+                config.password(password);
+            }
+            passed_over = found.passed_over;
+        }
         let connector = tls.connector(&mut config)?;
         let hosts = config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) => name.clone(),
@@ -80,12 +94,23 @@ impl Address {
         let (hosts, ports): (Vec<_>, Vec<_>) = (hosts.collect(), ports.collect());
         let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
         let place = format!("postgresql://{}{}/{database}", hosts.join(","), ports.join(","));
-        Ok(Address { config, tls: connector, place })
+        Ok(Address { config, tls: connector, place, passed_over })
     }
 
     /// Host, port and database: no user, no password, no parameter.
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Why a file that may have had the password was passed over.
+    pub(super) fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
+    }
+
+    /// The same server, with a password.
+    pub(super) fn with_password(mut self, password: &str) -> Self {
+        self.config.password(password);
+        self
     }
 
     /// Connects, in a thread that ends by itself if the caller gives up.

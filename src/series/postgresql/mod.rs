@@ -2,6 +2,7 @@
 
 mod address;
 mod copy;
+mod password;
 mod pool;
 mod read;
 mod text;
@@ -33,7 +34,7 @@ const LOCK: i64 = 0x5349_4c54_5345_5249;
 /// # Example
 /// ```no_run
 /// use siltstone::series::{PostgresBackend, Series, StorageBackend};
-/// let backend = PostgresBackend::open("postgresql://me:secret@server/plant?sslmode=verify-full")?;
+/// let backend = PostgresBackend::open("postgresql://me@server/plant?sslmode=verify-full")?;
 /// backend.save("line#1", &Series::from_times_ns(&[0], &[20.5])?, &Default::default())?;
 /// assert_eq!(backend.place(), "postgresql://server/plant");
 /// # Ok::<(), siltstone::Error>(())
@@ -53,16 +54,31 @@ impl std::fmt::Debug for PostgresBackend {
 impl PostgresBackend {
     /// Connects to a server.
     ///
-    /// The address is libpq's: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE`, with `host=/FOLDER` for a
+    /// The address is libpq's: `postgresql://USER@HOST:PORT/DATABASE?PARAMETER=VALUE`, with `host=/FOLDER` for a
     /// socket, `sslmode` (`disable`, `prefer`, `require`, `verify-ca`, `verify-full`), `sslrootcert` (a file, or
     /// `system`), `connect_timeout` and others. SQLAlchemy's `postgresql+DRIVER://` is read too.
+    ///
+    /// The password need not be in it (as `USER:PASSWORD@`): without one, `PGPASSWORD` is taken, or the entry that fits
+    /// of the file that `passfile` or `PGPASSFILE` names, or of `~/.pgpass`. A file that others may read is passed over.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an address that cannot be read, [`Error::Server`] if the server does not answer or refuses,
     /// [`Error::TooNew`] if a newer Siltstone made its tables. None of them repeats a password.
     pub fn open(url: &str) -> Result<Self> {
-        let pool = Arc::new(Pool::new(Address::parse(url)?));
-        let backend = PostgresBackend { pool, are_made: Arc::default() };
+        Self::over(Pool::new(Address::parse(url)?))
+    }
+
+    /// As [`open`](Self::open); a server that wants a password that is nowhere gets what `ask` returns, which is told
+    /// the server without a secret.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and those of `ask`.
+    pub fn open_asking(url: &str, mut ask: impl FnMut(&str) -> Result<String>) -> Result<Self> {
+        Self::over(Pool::asking(Address::parse(url)?, &mut ask)?)
+    }
+
+    fn over(pool: Pool) -> Result<Self> {
+        let backend = PostgresBackend { pool: Arc::new(pool), are_made: Arc::default() };
         let are_made = backend.run(Access::Read, "looking at its tables", are_made)?;
         backend.are_made.store(are_made, Ordering::Release);
         Ok(backend)

@@ -16,6 +16,9 @@ const MOST_IDLE: usize = 8;
 /// How often a transaction that the server broke off, for the sake of another one, is tried.
 const TRIES: u32 = 20;
 
+/// How the client says that the server wants a password and it has none.
+const MISSING: &str = "password missing";
+
 /// What a transaction does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -59,7 +62,37 @@ impl Pool {
     }
 
     fn connect(&self, action: &'static str) -> Result<Client> {
-        self.address.connect(action)?.map_err(|e| self.said(Failure::Server(e), action))
+        self.address.connect(action)?.map_err(|error| match self.said(Failure::Server(error), action) {
+            Error::Server { place, action, why } if why.contains("password") => {
+                let hint = match self.address.passed_over() {
+                    Some(passed_over) => format!("; {passed_over}"),
+                    None if why.contains(MISSING) => "; PGPASSWORD or ~/.pgpass can give it".into(),
+                    None => String::new(),
+                };
+                Error::Server { place, action, why: why + &hint }
+            }
+            other => other,
+        })
+    }
+
+    /// Connects; a server that wants a password of which none is known gets that which `ask` gives.
+    pub(super) fn asking(
+        address: Address,
+        ask: &mut dyn FnMut(&str) -> Result<String>,
+    ) -> Result<Self> {
+        let address = match address.connect("connecting")? {
+            Ok(client) => {
+                let pool = Pool::new(address);
+                pool.keep(client);
+                return Ok(pool);
+            }
+            Err(error) if reason(&error).contains(MISSING) => {
+                let password = ask(address.place())?;
+                address.with_password(&password)
+            }
+            Err(_) => address, // whoever uses the pool tries again, and reports it
+        };
+        Ok(Pool::new(address))
     }
 
     /// A connection on which a transaction was begun. One that was kept may be gone by now.

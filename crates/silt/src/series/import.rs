@@ -83,7 +83,7 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
     interrupt::listen();
     let backend: Box<dyn StorageBackend> = match file_of(&args.to) {
         Some(path) => Box::new(series::SqliteBackend::open(path)?),
-        None => series::open(&args.to)?,
+        None => super::open(&args.to)?,
     };
     let (mut exit, mut inputs) = (Exit::Done, Inputs::default());
     let mut all = Vec::new();
