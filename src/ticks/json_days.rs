@@ -1,7 +1,7 @@
 //! The JSON files of a store: `BASE/SYMBOL/YYYY-MM-DD.json`, by the tick's own UTC day.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

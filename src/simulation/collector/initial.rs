@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::settings::Settings;
 use crate::error::{Error, Result};
-use crate::kernel::read_file;
 use crate::simulation::initial::InitialData;
 use crate::simulation::json::{Initial, parse_initial};
 
