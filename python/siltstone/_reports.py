@@ -35,9 +35,11 @@ class VerifyReport(NamedTuple):
     pages : int
         Pages of the file; 0 if it is none of SQLite's.
     checksums : int
-        Arrays, blocks and Parquet files whose checksum was computed again.
+        Arrays, blocks, rows and Parquet files whose checksum was computed again.
     without_checksum : int
-        Those that were stored without a checksum, by another program or an earlier version.
+        Arrays, blocks and files that were stored without a checksum, by another program or an earlier version.
+    rows_without_checksum : int
+        Rows that another program wrote or changed: they carry no checksum.
     findings : list of (place, what)
         What is wrong; empty if nothing is.
     """
@@ -45,6 +47,7 @@ class VerifyReport(NamedTuple):
     pages: int
     checksums: int
     without_checksum: int
+    rows_without_checksum: int
     findings: list[tuple[str, str]]
 
     @property

@@ -248,6 +248,7 @@ impl ExperimentDatabase {
                 sql,
                 (&name, &experiment, now_text(), &parameters, &path, &facts, process),
             )?;
+            tx.seal("simulations", "id = ?1", [id])?;
             Ok((id, process))
         })?;
         *lock(&self.handle.core.process) = Some(process);
@@ -289,6 +290,7 @@ impl ExperimentDatabase {
             let sql = "UPDATE simulations SET status = 'running', end_time = NULL, error = NULL, \
                 safe_step = NULL, process_id = ?2 WHERE id = ?1";
             tx.execute(sql, (id, process))?;
+            tx.seal("simulations", "id = ?1", [id])?;
             Ok((id, process))
         })?;
         *lock(&self.handle.core.process) = Some(process);
@@ -352,7 +354,9 @@ fn join(tx: &WriteTx<'_>, id: &str) -> Result<()> {
     let now = now_text();
     let sql = "INSERT INTO experiments (experiment_id, name, description, creation_date, last_updated, status) \
         VALUES (?1, ?2, '', ?3, ?3, 'running') ON CONFLICT DO NOTHING";
-    tx.execute(sql, (id, format!("Experiment {id}"), now))?;
+    if tx.execute(sql, (id, format!("Experiment {id}"), now))? > 0 {
+        tx.seal("experiments", "experiment_id = ?1", [id])?;
+    }
     Ok(())
 }
 
@@ -428,6 +432,7 @@ impl Core {
             let sql = "UPDATE simulations SET status = 'running', end_time = NULL, process_id = ?2 \
                 WHERE id = ?1 AND status = 'stopped'";
             tx.execute(sql, (simulation, id))?;
+            tx.seal("simulations", "id = ?1", [simulation])?;
             Ok(id)
         })?;
         *known = Some(id);

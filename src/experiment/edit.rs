@@ -16,8 +16,8 @@ use super::summary::Summary;
 use super::{builtin, names, process, settle, write};
 use crate::array::shape_json;
 use crate::error::{Error, Result};
+use crate::kernel::WriteTx;
 use crate::kernel::json;
-use crate::kernel::{ReadTx, WriteTx};
 
 /// Statuses after which nothing more is expected of a simulation.
 pub(super) const FINAL: [&str; 5] = ["completed", "failed", "crashed", "stopped", "cancelled"];
@@ -33,6 +33,7 @@ pub(super) fn truncate(tx: &WriteTx<'_>, simulation: i64, from_step: i64) -> Res
     // Agents that died later live again.
     let sql = "UPDATE agents_hot SET death_time = NULL WHERE simulation = ?1 AND death_time >= ?2";
     tx.execute(sql, (simulation, from_step))?;
+    tx.seal("agents_hot", "simulation = ?1 AND row_sum IS NULL", [simulation])?;
     let sql = "DELETE FROM simulation_array WHERE simulation = ?1 AND step >= ?2";
     tx.execute(sql, (simulation, from_step))?;
     Ok(())
@@ -64,7 +65,7 @@ fn check_status(status: &str) -> Result<()> {
 }
 
 fn set_status(
-    tx: &ReadTx<'_>,
+    tx: &WriteTx<'_>,
     name: &str,
     status: &str,
     summary: Option<&str>,
@@ -77,8 +78,8 @@ fn set_status(
         end_time = CASE WHEN ?4 THEN ?5 ELSE end_time END, error = ?6, \
         safe_step = coalesce(?7, safe_step), process_id = CASE WHEN ?4 THEN NULL ELSE process_id END \
         WHERE id = ?1";
-    tx.prepare(sql)?.execute((id, status, summary, is_final, now_text(), error, safe))?;
-    Ok(())
+    tx.execute(sql, (id, status, summary, is_final, now_text(), error, safe))?;
+    tx.seal("simulations", "id = ?1", [id]).map(drop)
 }
 
 impl ExperimentDatabase {
@@ -136,7 +137,7 @@ impl ExperimentDatabase {
             let sql = "UPDATE experiments SET status = ?2, last_updated = ?3, \
                 results_summary = coalesce(?4, results_summary) WHERE experiment_id = ?1";
             tx.execute(sql, (&id, &status, now_text(), &summary))?;
-            Ok(())
+            tx.seal("experiments", "experiment_id = ?1", [&id]).map(drop)
         })
     }
 
@@ -227,7 +228,7 @@ impl SimulationContext {
             }
             let text = Value::Object(all).to_string();
             tx.execute("UPDATE simulations SET parameters = ?2 WHERE id = ?1", (id, text))?;
-            Ok(())
+            tx.seal("simulations", "id = ?1", [id]).map(drop)
         })
     }
 
@@ -247,7 +248,8 @@ impl SimulationContext {
         let (dtype, shape) = (array.dtype().to_string(), shape_json(array.shape()));
         self.inner.db().write(move |tx| {
             let sql = "INSERT OR REPLACE INTO simulation_array \
-                (simulation, name, step, dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                (simulation, name, step, dtype, shape, codec, checksum, data, row_sum) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))";
             tx.execute(sql, (id, &name, step, &dtype, &shape, codec, &checksum[..], &data))?;
             Ok(())
         })
@@ -272,7 +274,7 @@ impl SimulationContext {
             if tx.execute(sql, (id, row, death_time))? == 0 {
                 return Err(not_found());
             }
-            Ok(())
+            tx.seal("agents_hot", "simulation = ?1 AND row = ?2", (id, row)).map(drop)
         })?;
         self.log_health_incident(&HealthIncident {
             step_number: death_time,

@@ -252,13 +252,14 @@ fn make(from: &ReadTx<'_>, tx: &WriteTx<'_>, name: &str) -> Result<i64> {
                 "INSERT OR IGNORE INTO experiments ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
             );
             tx.execute(&sql, rusqlite::params_from_iter(row))?;
+            tx.seal("experiments", "experiment_id = ?1", [experiment])?;
         }
     }
     let parameters = take("parameters").filter(|text| json::parse(text).is_ok());
     let sql = "INSERT INTO simulations (simulation_id, experiment_id, start_time, end_time, status, parameters, \
         results_summary, simulation_db_path) \
         VALUES (?1, (SELECT experiment_id FROM experiments WHERE experiment_id = ?2), ?3, ?4, ?5, ?6, ?7, ?8)";
-    tx.insert(
+    let id = tx.insert(
         sql,
         (
             name,
@@ -270,7 +271,9 @@ fn make(from: &ReadTx<'_>, tx: &WriteTx<'_>, name: &str) -> Result<i64> {
             take("results_summary"),
             take("simulation_db_path").unwrap_or_default(),
         ),
-    )
+    )?;
+    tx.seal("simulations", "id = ?1", [id])?;
+    Ok(id)
 }
 
 /// A value of a file that checks no types.

@@ -74,7 +74,10 @@ impl InMemorySimulationDatabase {
         if status.as_deref() == Some("running") {
             let sql =
                 "UPDATE simulations SET status = 'completed', end_time = ?1, process_id = NULL";
-            own.database().write(move |tx| tx.execute(sql, [now_text()]))?;
+            own.database().write(move |tx| {
+                tx.execute(sql, [now_text()])?;
+                tx.seal("simulations", "true", [])
+            })?;
         }
         let target = Database::builder(path).open()?;
         let mut report = MergeReport::default();

@@ -275,10 +275,11 @@ fn copy_row(
     id: i64,
     set: &[(&str, Option<Sql>)],
 ) -> Result<()> {
-    let columns: Vec<String> =
-        tx.query(&format!("SELECT name FROM pragma_table_info('{table}')"), [], |row| {
-            Ok(row.get(0)?)
-        })?;
+    let columns: Vec<String> = tx.query(
+        &format!("SELECT name FROM pragma_table_info('{table}') WHERE name <> 'row_sum'"),
+        [],
+        |row| Ok(row.get(0)?),
+    )?;
     let marks = vec!["?"; columns.len()].join(", ");
     let insert = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({marks})", columns.join(", "));
     let select = format!("SELECT {} FROM {table} WHERE {which}", columns.join(", "));
@@ -293,7 +294,7 @@ fn copy_row(
         let values = values.collect::<Result<Vec<_>, _>>()?;
         tx.execute(&insert, rusqlite::params_from_iter(values))?;
     }
-    Ok(())
+    tx.seal(table, "row_sum IS NULL", []).map(drop)
 }
 
 /// What a simulation is: two with the same digest are equal in every record, settled or not.

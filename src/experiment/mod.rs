@@ -65,6 +65,17 @@ pub(crate) static LINEAGE: Lineage = Lineage {
     steps: &[
         include_str!("migrations/0001_experiment.sql"),
         include_str!("migrations/0002_block_table.sql"),
+        "-- 3: rows have checksums",
+    ],
+    summed: &[
+        "experiments",
+        "simulations",
+        "simulation_name",
+        "record_table",
+        "record_summary",
+        "record_block(simulation, record_table, first_step, last_step, rows)",
+        "simulation_array(simulation, name, step, dtype, shape, codec, checksum)",
+        "SELECT name || '_hot' FROM record_table",
     ],
 };
 

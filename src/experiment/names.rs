@@ -51,8 +51,8 @@ impl Names {
                 Some(id) => id,
                 None => {
                     last += 1;
-                    let sql =
-                        "INSERT INTO simulation_name (simulation, id, name) VALUES (?1, ?2, ?3)";
+                    let sql = "INSERT INTO simulation_name (simulation, id, name, row_sum) \
+                        VALUES (?1, ?2, ?3, silt_row_sum(?1, ?2, ?3))";
                     tx.execute(sql, (simulation, last, name))?;
                     last
                 }

@@ -33,8 +33,10 @@ pub(super) fn close(tx: &WriteTx<'_>, id: i64) -> Result<()> {
     tx.execute("UPDATE experiment_process SET closed_ms = ?2 WHERE id = ?1", (id, now))?;
     let sql = "UPDATE simulations SET status = 'stopped', end_time = ?2, process_id = NULL \
         WHERE process_id = ?1 AND status = 'running'";
-    tx.execute(sql, (id, text_of_ms(now)))?;
-    Ok(())
+    match tx.execute(sql, (id, text_of_ms(now)))? {
+        0 => Ok(()),
+        _ => tx.seal("simulations", "row_sum IS NULL", []).map(drop),
+    }
 }
 
 /// Simulations that run in the file's eyes though their process has died: id, name, last sign of life.
@@ -68,6 +70,7 @@ pub(super) fn mark_dead(tx: &WriteTx<'_>) -> Result<Vec<String>> {
         let sql = "UPDATE simulations SET status = 'crashed', end_time = ?2, error = ?3, safe_step = ?4, \
             process_id = NULL WHERE id = ?1";
         tx.execute(sql, (id, text_of_ms(heartbeat_ms), error, safe))?;
+        tx.seal("simulations", "id = ?1", [id])?;
         names.push(name);
     }
     Ok(names)

@@ -11,17 +11,17 @@ use crate::kernel::{ReadTx, WriteTx, table_exists};
 pub(super) struct RecordTable {
     pub(super) id: i64,
     pub(super) schema: RecordSchema,
-    /// Inserts or replaces the rows of `silt_feed`: simulation, step, row, the stored columns, `exact`.
+    /// Inserts or replaces the rows of `silt_feed`: simulation, step, row, the stored columns, `exact`, the row's checksum.
     pub(super) insert: String,
 }
 
 impl RecordTable {
     fn new(id: i64, schema: RecordSchema) -> Arc<Self> {
         let columns = stored_columns(&schema);
-        let cells: Vec<String> = (0..columns.len() + 4).map(|i| format!("c{i}")).collect();
+        let cells: Vec<String> = (0..columns.len() + 5).map(|i| format!("c{i}")).collect();
         let hot = hot(&schema.name);
         let insert = format!(
-            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact) SELECT {} FROM silt_feed",
+            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact, row_sum) SELECT {} FROM silt_feed",
             columns.join(", "),
             cells.join(", ")
         );
@@ -207,8 +207,9 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
     for statement in definition(schema).split_inclusive(';') {
         tx.execute(statement.trim(), [])?;
     }
+    tx.cover(&format!("{}_hot", schema.name))?;
     let text = serde_json::to_string(schema).expect("a schema is JSON");
-    let sql = "INSERT INTO record_table (name, definition) VALUES (?1, ?2)";
+    let sql = "INSERT INTO record_table (name, definition, row_sum) VALUES (?1, ?2, silt_row_sum(?1, ?2))";
     let id = tx.insert(sql, [&schema.name, &text])?;
     Ok(RecordTable::new(id, schema.clone()))
 }

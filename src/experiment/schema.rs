@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 /// The most columns that a table of records can have.
 const MOST_COLUMNS: usize = 60;
 /// Names of columns that every table has.
-const TAKEN: [&str; 6] = ["simulation", "simulation_id", "step", "step_number", "row", "exact"];
+const TAKEN: [&str; 7] =
+    ["simulation", "simulation_id", "step", "step_number", "row", "exact", "row_sum"];
 
 /// The type of a column of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

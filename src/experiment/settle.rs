@@ -50,8 +50,8 @@ fn insert_block(
     let columns = [&steps, &numbers].into_iter().chain(rows.columns.iter().flatten());
     let columns = columns.map(|column| arrays::pack(column, Effort::Settled));
     let data = columns::join(&columns.collect::<Result<Vec<_>>>()?);
-    let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data, row_sum) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5))";
     tx.insert(sql, (simulation, table.id, first, last, rows.len() as i64, data))?;
     Ok(())
 }

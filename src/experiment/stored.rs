@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, Int64Array, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use rusqlite::functions::Context;
-use rusqlite::types::{Null, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::vtab::Context as Cell;
 
 use super::buffer::{ColumnBuffer, Items};
@@ -17,7 +17,7 @@ use super::record_table::{RecordTable, hot, order, quoted};
 use super::schema::{Column, Storage};
 use crate::array::block::{arrays, columns};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, Sink, WriteTx, look};
+use crate::kernel::{Feed, ReadTx, RowSum, Sink, WriteTx, look};
 
 /// The items of a stored column, of whoever has them.
 pub(super) enum StoredColumn<'a> {
@@ -92,8 +92,9 @@ impl Feed for Rows<'_> {
             1 => to.set_result(&step),
             2 => to.set_result(&number),
             _ => match self.columns.get(column - 3) {
-                Some(column) => column.give(i, to),
-                None => self.exact(i, to),
+                Some(column) => to.set_result(&ToSqlOutput::Borrowed(column.value(i))),
+                None if column - 3 == self.columns.len() => to.set_result(&self.exact(i)),
+                None => to.set_result(&self.sum(step, number, i)),
             },
         }
     }
@@ -101,7 +102,7 @@ impl Feed for Rows<'_> {
 
 impl Rows<'_> {
     /// Nine bytes for each float that SQLite cannot hold: the place of its column, and its bits.
-    fn exact(&self, i: usize, to: &mut Cell) -> rusqlite::Result<()> {
+    fn exact(&self, i: usize) -> Option<Vec<u8>> {
         let mut exact = Vec::new();
         for (place, column) in self.columns.iter().enumerate() {
             if let StoredColumn::Float(items, missing) = column
@@ -112,7 +113,17 @@ impl Rows<'_> {
                 exact.extend_from_slice(&items[i].to_bits().to_le_bytes());
             }
         }
-        if exact.is_empty() { to.set_result(&Null) } else { to.set_result(&exact) }
+        (!exact.is_empty()).then_some(exact)
+    }
+
+    /// The checksum of the row, in the order of the table's columns.
+    fn sum(&self, step: i64, number: i64, i: usize) -> i64 {
+        let place = [self.simulation, step, number];
+        let sum =
+            place.into_iter().fold(RowSum::default(), |sum, n| sum.with(ValueRef::Integer(n)));
+        let sum = self.columns.iter().fold(sum, |sum, column| sum.with(column.value(i)));
+        let exact = self.exact(i);
+        sum.with(exact.as_deref().map_or(ValueRef::Null, ValueRef::Blob)).finish()
     }
 }
 
@@ -122,7 +133,7 @@ fn is_odd(x: f64) -> bool {
 }
 
 impl StoredColumn<'_> {
-    fn give(&self, i: usize, to: &mut Cell) -> rusqlite::Result<()> {
+    fn value(&self, i: usize) -> ValueRef<'_> {
         match self {
             StoredColumn::Int(_, missing)
             | StoredColumn::Float(_, missing)
@@ -130,17 +141,17 @@ impl StoredColumn<'_> {
             | StoredColumn::Text(_, _, missing)
                 if missing.has(i) =>
             {
-                to.set_result(&Null)
+                ValueRef::Null
             }
-            StoredColumn::Int(items, _) => to.set_result(&items[i]),
-            StoredColumn::Float(items, _) => to.set_result(&items[i]),
-            StoredColumn::Name(items, stored, _) => to.set_result(&stored[items[i] as usize]),
+            StoredColumn::Int(items, _) => ValueRef::Integer(items[i]),
+            StoredColumn::Float(items, _) => ValueRef::Real(items[i]),
+            StoredColumn::Name(items, stored, _) => ValueRef::Integer(stored[items[i] as usize]),
             StoredColumn::Text(ends, text, _) => {
                 let from = if i == 0 { 0 } else { ends[i - 1] };
-                to.set_result(&&text[from..ends[i]])
+                ValueRef::Text(&text.as_bytes()[from..ends[i]])
             }
-            StoredColumn::Texts(texts) if texts.is_null(i) => to.set_result(&Null),
-            StoredColumn::Texts(texts) => to.set_result(&texts.value(i)),
+            StoredColumn::Texts(texts) if texts.is_null(i) => ValueRef::Null,
+            StoredColumn::Texts(texts) => ValueRef::Text(texts.value(i).as_bytes()),
         }
     }
 }
@@ -396,9 +407,12 @@ pub(super) fn blocks(
     first: i64,
     last: i64,
 ) -> Result<Vec<BlockPlace>> {
-    let sql = "SELECT id, rows, first_step, last_step FROM record_block WHERE simulation = ?1 AND record_table = ?2 \
-        AND first_step <= ?4 AND last_step >= ?3 ORDER BY first_step, id";
-    tx.query(sql, (simulation, table.id, first, last), |row| {
+    let sql = format!(
+        "SELECT id, rows, first_step, last_step FROM record_block b WHERE simulation = ?1 AND record_table = ?2 \
+         AND first_step <= ?4 AND CASE WHEN {} THEN last_step >= ?3 END ORDER BY first_step, id",
+        tx.whole("record_block", "b")?
+    );
+    tx.query(&sql, (simulation, table.id, first, last), |row| {
         let rows: i64 = row.get(1)?;
         let rows = usize::try_from(rows).ok().filter(|rows| *rows <= 1 << 20);
         let rows = rows.ok_or_else(|| damaged("a block claims too many rows".into()))?;

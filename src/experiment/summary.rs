@@ -86,7 +86,8 @@ impl Summary {
             sums.iter().flat_map(numbers).flat_map(f64::to_le_bytes).collect::<Vec<u8>>()
         });
         let sql = "INSERT OR REPLACE INTO record_summary \
-            (simulation, record_table, next_row, rows, last_step, sums) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            (simulation, record_table, next_row, rows, last_step, sums, row_sum) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6))";
         tx.execute(sql, (simulation, table.id, self.next_row, self.rows, self.last_step, sums))?;
         Ok(())
     }

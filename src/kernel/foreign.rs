@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::failure::At;
 use super::schema::{KERNEL_TABLES, version};
-use super::{Finding, ReadTx};
+use super::{Finding, ReadTx, row_sum};
 use crate::error::{Error, Result};
 
 /// The statements that made what a store made beyond its migrations: tables of the user's naming, and their views.
@@ -46,11 +46,26 @@ fn items(conn: &Connection, condition: &str) -> Result<Schema> {
     let rows = statement.query_map([], |row| {
         let lower = |i| row.get::<_, String>(i).map(|name| name.to_ascii_lowercase());
         let sql: Option<String> = row.get(3)?;
-        let words = words(sql.as_deref().unwrap_or_default());
+        let words = without_sum(words(sql.as_deref().unwrap_or_default()));
         Ok(Item { kind: row.get(0)?, name: lower(1)?, table: lower(2)?, words })
     })?;
-    let items = rows.collect::<Result<Vec<_>, _>>()?;
+    let mut items = rows.collect::<Result<Vec<_>, _>>()?;
+    for at in (0..items.len()).rev() {
+        // Made by the program, from the columns of the table.
+        if items[at].kind == "trigger" && row_sum::is_own_trigger(conn, &items[at].name)? {
+            items.remove(at);
+        }
+    }
     Ok(items.into_iter().map(|item| (item.name.clone(), item)).collect())
+}
+
+/// A table as it was made: without the column of [row sums](super::row_sum), which comes later.
+fn without_sum(mut words: Vec<String>) -> Vec<String> {
+    let added = [",", "ROW_SUM", "INTEGER"];
+    if let Some(at) = words.windows(added.len()).position(|found| found == added) {
+        words.drain(at..at + added.len());
+    }
+    words
 }
 
 /// The words of a statement without its comments: what is not quoted in upper case.

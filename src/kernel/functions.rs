@@ -22,6 +22,7 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     super::record_rows::register(conn)?;
     super::feed::register(conn)?;
     super::sink::register(conn)?;
+    super::row_sum::register(conn)?;
     conn.create_scalar_function("silt_raw", 4, flags, |args| Ok(array_of(args)?.data().to_vec()))?;
     Ok(())
 }

@@ -18,6 +18,8 @@ pub(crate) struct Lineage {
     pub(crate) store: &'static str,
     /// SQL of version 1, 2, ...
     pub(crate) steps: &'static [&'static str],
+    /// Tables whose rows carry a [checksum](super::row_sum): each by its name, `name(column, column)`, or a query for names.
+    pub(crate) summed: &'static [&'static str],
 }
 
 /// Tables of another program that a store takes over in place.
@@ -59,6 +61,7 @@ pub(super) fn apply(conn: &Connection, path: &Path, lineage: &Lineage) -> Result
     for sql in pending {
         conn.execute_batch(sql)?;
     }
+    super::row_sum::cover_all(conn, lineage.summed)?;
     conn.execute(
         "INSERT INTO siltstone_schema (store, version) VALUES (?1, ?2) \
          ON CONFLICT (store) DO UPDATE SET version = excluded.version",

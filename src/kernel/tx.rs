@@ -45,6 +45,11 @@ impl<'c> ReadTx<'c> {
         ReadTx { conn }
     }
 
+    /// The connection, for the kernel.
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.conn
+    }
+
     /// A statement, kept ready for the next time.
     pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>> {
         patience::look("working on the file")?;
@@ -92,11 +97,6 @@ impl<'c> std::ops::Deref for WriteTx<'c> {
 impl<'c> WriteTx<'c> {
     pub(super) fn new(conn: &'c Connection, memory: &'c mut Memory, path: &'c Path) -> Self {
         WriteTx { read: ReadTx { conn }, memory, path, ready: RefCell::default() }
-    }
-
-    /// The connection, for the kernel.
-    pub(super) fn connection(&self) -> &'c Connection {
-        self.read.conn
     }
 
     /// Works with a statement that is run again and again: the cache of the connection, which

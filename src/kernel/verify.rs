@@ -20,10 +20,12 @@ pub struct Finding {
 pub struct VerifyReport {
     /// Pages of the file; 0 if it is none of SQLite's.
     pub pages: u64,
-    /// Arrays, blocks and Parquet files whose checksum was computed again.
+    /// Arrays, blocks, rows and Parquet files whose checksum was computed again.
     pub checksums: u64,
     /// Those that were stored without a checksum, by another program or an earlier version.
     pub without_checksum: u64,
+    /// Rows that another program wrote or changed: they carry no checksum.
+    pub rows_without_checksum: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -73,8 +75,11 @@ impl Database {
         .at(self.path(), "verifying")
         .or_else(|error| damage_is_a_finding(error, &mut report))?;
         if is_sound {
-            self.read(|tx| verifiers.iter().try_for_each(|verify| verify(tx, &mut report)))
-                .or_else(|error| damage_is_a_finding(error, &mut report))?;
+            self.read(|tx| {
+                super::row_sum::verify(tx, &mut report)?;
+                verifiers.iter().try_for_each(|verify| verify(tx, &mut report))
+            })
+            .or_else(|error| damage_is_a_finding(error, &mut report))?;
         }
         Ok(report)
     }

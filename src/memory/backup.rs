@@ -80,7 +80,8 @@ impl MemoryStore {
         finite("backup_interval", interval)?;
         let begun = self.write(move |tx| {
             let now = now();
-            let sql = "UPDATE memory_info SET backup_begun = ?1 WHERE NOT EXISTS (SELECT 1 FROM \
+            let sql = "UPDATE memory_info SET backup_begun = ?1, \
+                row_sum = silt_row_sum(created, ?1) WHERE NOT EXISTS (SELECT 1 FROM \
                 (SELECT created AS time FROM memory_info UNION ALL SELECT backup_begun FROM memory_info \
                  UNION ALL SELECT created_ns / 1e9 FROM siltstone_backup) \
                 WHERE time > ?1 - ?2 AND time <= ?1 + ?2)";
@@ -91,7 +92,10 @@ impl MemoryStore {
         }
         let made = self.create_backup(None, max_backups);
         if made.is_err() {
-            self.write(|tx| tx.execute("UPDATE memory_info SET backup_begun = 0", []))?;
+            self.write(|tx| {
+                tx.execute("UPDATE memory_info SET backup_begun = 0", [])?;
+                tx.seal("memory_info", "true", [])
+            })?;
         }
         made.map(Some)
     }

@@ -98,8 +98,8 @@ impl Prepared {
 
     fn upsert(&self, tx: &WriteTx<'_>) -> Result<i64> {
         // Without it, an id would be used up for each concept that is there.
-        let update = "UPDATE concepts SET embedding = ?2, metadata = ?3, last_accessed = ?4 WHERE name = ?1 \
-            RETURNING id";
+        let update = "UPDATE concepts SET embedding = ?2, metadata = ?3, last_accessed = ?4, \
+            row_sum = silt_row_sum(name, creation_time, access_count, ?4, ?3) WHERE name = ?1 RETURNING id";
         let known =
             tx.query_one(update, (&self.name, &self.embedding, &self.metadata, now()), |row| {
                 Ok(row.get(0)?)
@@ -108,7 +108,8 @@ impl Prepared {
             return Ok(id);
         }
         tx.insert(
-            "INSERT INTO concepts (name, embedding, creation_time, metadata) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO concepts (name, embedding, creation_time, metadata, row_sum) \
+             VALUES (?1, ?2, ?3, ?4, silt_row_sum(?1, ?3, 0, 0, ?4))",
             (&self.name, &self.embedding, self.creation_time, &self.metadata),
         )
     }
@@ -175,8 +176,9 @@ impl MemoryStore {
             return self.read(|tx| tx.query_one(&sql, [name], read));
         }
         let sql = format!(
-            "UPDATE concepts SET access_count = coalesce(access_count, 0) + 1, last_accessed = ?2 WHERE name = ?1 \
-             RETURNING {COLUMNS}"
+            "UPDATE concepts SET access_count = coalesce(access_count, 0) + 1, last_accessed = ?2, row_sum = \
+             silt_row_sum(name, creation_time, coalesce(access_count, 0) + 1, ?2, metadata) \
+             WHERE name = ?1 RETURNING {COLUMNS}"
         );
         let name = name.to_owned();
         self.write(move |tx| tx.query_one(&sql, (&name, now()), read))
@@ -224,6 +226,7 @@ impl MemoryStore {
                  metadata = coalesce(?4, metadata) WHERE id = ?1",
                 (id, &name, &embedding, &metadata),
             )?;
+            tx.seal("concepts", "id = ?1", [id])?;
             Ok(changed == 1)
         })
     }

@@ -138,8 +138,9 @@ impl Prepared {
 
     fn insert(&self, tx: &WriteTx<'_>) -> Result<i64> {
         let id = tx.insert(
-            "INSERT INTO episodes (timestamp, experience_data, performance_score, context_hash, metadata) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO episodes (timestamp, experience_data, performance_score, context_hash, metadata, \
+             created_at, row_sum) VALUES (?1, ?2, ?3, ?4, ?5, julianday('now'), \
+             silt_row_sum(?1, ?3, ?4, ?5, julianday('now')))",
             (
                 self.timestamp,
                 &self.experience,
@@ -149,10 +150,12 @@ impl Prepared {
             ),
         )?;
         if let Some(embedding) = &self.embedding {
-            tx.insert("INSERT INTO episode_embeddings VALUES (?1, ?2)", (id, embedding))?;
+            let sql = "INSERT INTO episode_embeddings VALUES (?1, ?2, silt_row_sum(?1))";
+            tx.insert(sql, (id, embedding))?;
         }
         if let Some(priority) = self.priority {
-            tx.insert("INSERT INTO episode_priorities VALUES (?1, ?2)", (id, priority))?;
+            let sql = "INSERT INTO episode_priorities VALUES (?1, ?2, silt_row_sum(?1, ?2))";
+            tx.insert(sql, (id, priority))?;
         }
         Ok(id)
     }
@@ -286,10 +289,11 @@ impl MemoryStore {
                  context_hash = coalesce(?5, context_hash), metadata = coalesce(?6, metadata) WHERE id = ?1",
                 (id, timestamp, &experience, score, &context, &metadata),
             )?;
+            tx.seal("episodes", "id = ?1", [id])?;
             if let (1, Some(embedding)) = (changed, &embedding) {
                 tx.execute(
-                    "INSERT INTO episode_embeddings VALUES (?1, ?2) \
-                     ON CONFLICT (episode_id) DO UPDATE SET embedding = excluded.embedding",
+                    "INSERT INTO episode_embeddings VALUES (?1, ?2, silt_row_sum(?1)) ON CONFLICT (episode_id) \
+                     DO UPDATE SET embedding = excluded.embedding, row_sum = excluded.row_sum",
                     (id, embedding),
                 )?;
             }

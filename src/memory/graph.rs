@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use rusqlite::types::ValueRef;
 use rusqlite::vtab::Context;
 
-use super::store::{MemoryStore, finite};
+use super::store::{MemoryStore, finite, now};
 use super::vectors::{Group, Vectors};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, look};
+use crate::kernel::{Feed, ReadTx, RowSum, look};
 
 /// Which concepts become related.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,14 +58,16 @@ const BLOCK_ROWS: usize = 256;
 const MANY_EDGES: usize = 20_000;
 
 const INSERT: &str = "INSERT INTO concept_relationships \
-    (source_concept_id, target_concept_id, relationship_type, strength) \
-    SELECT c0, c1, c2, c3 FROM silt_feed WHERE true \
-    ON CONFLICT (source_concept_id, target_concept_id, relationship_type) \
-    DO UPDATE SET strength = excluded.strength";
+    (source_concept_id, target_concept_id, relationship_type, strength, created_at, row_sum) \
+    SELECT c0, c1, c2, c3, c4, c5 FROM silt_feed WHERE true \
+    ON CONFLICT (source_concept_id, target_concept_id, relationship_type) DO UPDATE SET strength = excluded.strength, \
+    row_sum = silt_row_sum(source_concept_id, target_concept_id, relationship_type, excluded.strength, created_at)";
 
 struct Edges {
     kind: String,
     all: Vec<(i64, i64, f32)>,
+    /// When, as a Julian day, as SQLite's own default would have it.
+    created_at: f64,
 }
 
 impl Feed for Edges {
@@ -78,7 +81,17 @@ impl Feed for Edges {
             0 => to.set_result(source),
             1 => to.set_result(target),
             2 => to.set_result(&self.kind),
-            _ => to.set_result(&f64::from(*strength)),
+            3 => to.set_result(&f64::from(*strength)),
+            4 => to.set_result(&self.created_at),
+            _ => {
+                let sum = RowSum::default()
+                    .with(ValueRef::Integer(*source))
+                    .with(ValueRef::Integer(*target))
+                    .with(ValueRef::Text(self.kind.as_bytes()))
+                    .with(ValueRef::Real((*strength).into()))
+                    .with(ValueRef::Real(self.created_at));
+                to.set_result(&sum.finish())
+            }
         }
     }
 }
@@ -109,7 +122,8 @@ impl MemoryStore {
             }
             Ok((concepts, edges))
         })?;
-        let mut edges = Edges { kind: options.relationship_type.clone(), all };
+        let created_at = now() / 86_400.0 + 2_440_587.5;
+        let mut edges = Edges { kind: options.relationship_type.clone(), all, created_at };
         let replace = options.replace;
         self.write(move |tx| {
             // Concepts may have gone since.

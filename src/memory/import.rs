@@ -208,6 +208,7 @@ impl Table {
                 Err(error) => return Err(error),
             }
         }
+        tx.seal(self.name, "row_sum IS NULL", [])?;
         Ok(taken)
     }
 }

@@ -269,7 +269,7 @@ impl MemoryStore {
             if let Some(limit) = limit {
                 let capacity = limit.capacity.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
                 tx.execute(
-                    "INSERT INTO memory_limit VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT INTO memory_limit VALUES (?1, ?2, ?3, ?4, silt_row_sum(?1, ?2, ?3, ?4))",
                     (&context, limit.max_age, capacity, limit.evict.name()),
                 )?;
             }

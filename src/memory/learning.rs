@@ -107,8 +107,8 @@ impl Prepared {
 
     fn insert(&self, tx: &WriteTx<'_>) -> Result<i64> {
         tx.insert(
-            "INSERT INTO learning_events (task_type, performance_delta, strategy_used, timestamp, parameters) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO learning_events (task_type, performance_delta, strategy_used, timestamp, parameters, \
+             row_sum) VALUES (?1, ?2, ?3, ?4, ?5, silt_row_sum(?1, ?2, ?3, ?4, ?5))",
             (
                 &self.task_type,
                 self.performance_delta,
@@ -214,6 +214,7 @@ impl MemoryStore {
                  strategy_used = coalesce(?3, strategy_used), parameters = coalesce(?4, parameters) WHERE id = ?1",
                 (id, delta, &strategy, &parameters),
             )?;
+            tx.seal("learning_events", "id = ?1", [id])?;
             Ok(changed == 1)
         })
     }

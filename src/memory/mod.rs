@@ -45,5 +45,22 @@ pub use store::{MemoryStats, MemoryStore};
 pub(crate) use verify::verify;
 
 /// The versions of the store's tables.
-pub(crate) static LINEAGE: Lineage =
-    Lineage { store: "memory", steps: &[include_str!("migrations/0001_memory.sql")] };
+pub(crate) static LINEAGE: Lineage = Lineage {
+    store: "memory",
+    steps: &[
+        include_str!("migrations/0001_memory.sql"),
+        include_str!("migrations/0002_row_sums.sql"),
+    ],
+    summed: &[
+        // Payloads have checksums of their own.
+        "episodes(timestamp, performance_score, context_hash, metadata, created_at)",
+        "concepts(name, creation_time, access_count, last_accessed, metadata)",
+        "learning_events",
+        "concept_relationships",
+        "episode_embeddings(episode_id)",
+        "episode_priorities(episode_id, priority)",
+        "memory_replay",
+        "memory_limit",
+        "memory_info",
+    ],
+};

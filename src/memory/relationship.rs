@@ -40,8 +40,10 @@ pub struct NewRelationship {
 }
 
 pub(super) const UPSERT: &str = "INSERT INTO concept_relationships (source_concept_id, target_concept_id, \
-    relationship_type, strength) VALUES (?1, ?2, ?3, ?4) \
-    ON CONFLICT (source_concept_id, target_concept_id, relationship_type) DO UPDATE SET strength = excluded.strength";
+    relationship_type, strength, created_at, row_sum) \
+    VALUES (?1, ?2, ?3, ?4, julianday('now'), silt_row_sum(?1, ?2, ?3, ?4, julianday('now'))) \
+    ON CONFLICT (source_concept_id, target_concept_id, relationship_type) DO UPDATE SET strength = excluded.strength, \
+    row_sum = silt_row_sum(source_concept_id, target_concept_id, relationship_type, excluded.strength, created_at)";
 
 impl NewRelationship {
     fn check(&self) -> Result<()> {

@@ -211,7 +211,7 @@ impl MemoryStore {
             };
             if read_to != last {
                 tx.execute(
-                    "INSERT OR REPLACE INTO memory_replay VALUES (?1, ?2, ?3)",
+                    "INSERT OR REPLACE INTO memory_replay VALUES (?1, ?2, ?3, silt_row_sum(?1, ?2, ?3))",
                     (&reader, &place, read_to),
                 )?;
             }
@@ -252,8 +252,8 @@ impl MemoryStore {
                     return Err(Error::NotFound { what: "episode", name, place: String::new() });
                 }
                 tx.execute(
-                    "INSERT INTO episode_priorities VALUES (?1, ?2) \
-                     ON CONFLICT (episode_id) DO UPDATE SET priority = excluded.priority",
+                    "INSERT INTO episode_priorities VALUES (?1, ?2, silt_row_sum(?1, ?2)) ON CONFLICT (episode_id) \
+                     DO UPDATE SET priority = excluded.priority, row_sum = excluded.row_sum",
                     (id, priority),
                 )?;
             }

@@ -89,19 +89,21 @@ pub(super) fn store(
     }
     // Every key state of the dataset begins with the initial state.
     tx.execute("DELETE FROM simulation_key_state WHERE dataset_name = ?1", [name])?;
-    tx.execute("UPDATE simulation_run SET value = value + 1 WHERE key = 'key_epoch'", [])?;
+    super::run::next_epoch(tx)?;
     let (packing, data) = match data {
         Some(data) if codec != Codec::Raw => pack(data, codec),
         _ => (None, data.clone()),
     };
-    let sql =
-        "INSERT INTO initial_dataset (dataset_name, format, data, codec) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT INTO initial_dataset (dataset_name, format, data, codec, row_sum) \
+         VALUES (?1, ?2, ?3, ?4, silt_row_sum(?1, ?2, ?3, ?4))";
     let id = tx.insert(sql, (name, format, data, packing))?;
     if let Some(entities) = entities {
         let mut known: Known = tx.take();
         for (position, attribute) in entities.attributes.iter().enumerate() {
             let attribute = store_attribute(tx, &mut known, attribute, codec)?;
-            let sql = "INSERT INTO initial_dataset_attribute VALUES (?1, ?2, ?3)";
+            let sql = "INSERT INTO initial_dataset_attribute \
+                (initial_dataset_id, attribute_data_id, position, row_sum) \
+                VALUES (?1, ?2, ?3, silt_row_sum(?1, ?2, ?3))";
             tx.execute(sql, (id, attribute, position as i64))?;
         }
         tx.put(known);

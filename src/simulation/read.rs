@@ -156,7 +156,7 @@ impl<'t, 'c> UpdateReader<'t, 'c> {
     }
 
     fn of(tx: &'t ReadTx<'c>, layout: Layout, links: (&str, &str)) -> Result<Self> {
-        let statement = tx.prepare(&layout.attributes_sql(links))?;
+        let statement = tx.prepare(&layout.attributes_sql(tx, links)?)?;
         Ok(UpdateReader { arrays: ArrayReader::new(tx, layout), statement })
     }
 

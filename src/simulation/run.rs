@@ -57,14 +57,21 @@ fn now_ns() -> i64 {
 }
 
 pub(super) fn set(tx: &WriteTx<'_>, key: &str, value: impl ToSql) -> Result<()> {
-    let sql = "INSERT INTO simulation_run (key, value) VALUES (?1, ?2) \
-        ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    let sql = "INSERT INTO simulation_run (key, value, row_sum) VALUES (?1, ?2, silt_row_sum(?1, ?2)) \
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value, row_sum = excluded.row_sum";
     tx.execute(sql, (key, value)).map(drop)
 }
 
 pub(super) fn get<T: FromSql>(tx: &ReadTx<'_>, key: &str) -> Result<Option<T>> {
     let sql = "SELECT value FROM simulation_run WHERE key = ?1";
     tx.query_one(sql, [key], |row| Ok(row.get(0)?))
+}
+
+/// Says that what was held of the run's states is no longer true.
+pub(super) fn next_epoch(tx: &WriteTx<'_>) -> Result<()> {
+    let sql = "UPDATE simulation_run SET value = value + 1, row_sum = silt_row_sum(key, value + 1) \
+        WHERE key = 'key_epoch'";
+    tx.execute(sql, []).map(drop)
 }
 
 /// The run goes on: what an earlier end said holds no longer.
@@ -75,7 +82,8 @@ pub(super) fn mark_running(tx: &WriteTx<'_>) -> Result<()> {
     set(tx, "status", "running")?;
     tx.execute("DELETE FROM simulation_run WHERE key IN ('finished_ns', 'error')", [])?;
     tx.execute(
-        "INSERT OR IGNORE INTO simulation_run (key, value) VALUES ('started_ns', ?1)",
+        "INSERT OR IGNORE INTO simulation_run (key, value, row_sum) \
+         VALUES ('started_ns', ?1, silt_row_sum('started_ns', ?1))",
         [now_ns()],
     )?;
     Ok(())

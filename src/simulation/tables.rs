@@ -12,6 +12,16 @@ pub(crate) static LINEAGE: Lineage = Lineage {
             include_str!("migrations/0001_own.sql")
         ),
         include_str!("migrations/0002_key_order.sql"),
+        include_str!("migrations/0003_row_sums.sql"),
+    ],
+    summed: &[
+        "update(timestamp, iteration, dataset_name, origin)",
+        "attribute_data(entity_group, attribute_name, data_id, indptr_id, mask_id, min_val, max_val)",
+        "update_attribute(update_id, attribute_data_id, position)",
+        "initial_dataset(dataset_name, format, data, codec)",
+        "initial_dataset_attribute(initial_dataset_id, attribute_data_id, position)",
+        "simulation_run",
+        "simulation_key_state(dataset_name, entity_group, timestamp, iteration, same_as, columns)",
     ],
 };
 
@@ -61,21 +71,27 @@ impl Layout {
     ///
     /// The values of `id` are left out, since those of most updates are the same row. A group whose
     /// name is no text is of every group, so that a reader meets and refuses it.
-    pub(super) fn attributes_sql(self, (table, owner): (&str, &str)) -> String {
+    pub(super) fn attributes_sql(
+        self,
+        tx: &ReadTx<'_>,
+        (table, owner): (&str, &str),
+    ) -> Result<String> {
         let (position, mask, packed) = match self {
             Layout::Described => ("0", "NULL", "NULL, NULL"),
             _ => ("l.position", "a.mask_id", "n.codec, n.checksum"),
         };
-        format!(
+        // An array is guarded by its checksum, and that it is the one which was meant by those of these rows.
+        let (link, attribute) = (tx.whole(table, "l")?, tx.whole("attribute_data", "a")?);
+        Ok(format!(
             "SELECT a.id, {position}, a.entity_group, a.attribute_name, a.data_id, a.indptr_id, {mask}, \
              n.dtype, n.shape, {packed}, CASE WHEN a.attribute_name = 'id' OR ?4 \
              OR a.attribute_name <> ?3 THEN NULL ELSE n.data END \
              FROM {table} l CROSS JOIN attribute_data a ON a.id = l.attribute_data_id \
              LEFT JOIN numpy_array n ON n.id = a.data_id \
              WHERE l.{owner} = ?1 AND (?2 IS NULL OR a.entity_group = ?2 \
-             OR typeof(a.entity_group) <> 'text') \
+             OR typeof(a.entity_group) <> 'text') AND {link} AND {attribute} \
              ORDER BY l.attribute_data_id"
-        )
+        ))
     }
 }
 

@@ -74,12 +74,14 @@ fn insert(
             "DELETE FROM \"update\" WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3";
         if tx.execute(sql, (dataset, timestamp, iteration))? > 0 {
             known.forms = Forms::default();
+            tx.seal("simulation_run", "row_sum IS NULL", [])?; // the trigger has counted
         }
     }
     check_forms(tx, known, update, storing)?;
     // OR FAIL: nothing comes before the row itself, so a statement journal, which the trigger would
     // ask for, has nothing to undo.
-    let sql = "INSERT OR FAIL INTO \"update\" (timestamp, iteration, dataset_name, origin) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT OR FAIL INTO \"update\" (timestamp, iteration, dataset_name, origin, row_sum) \
+        VALUES (?1, ?2, ?3, ?4, silt_row_sum(?1, ?2, ?3, ?4))";
     let row = (timestamp, iteration, dataset, origin);
     let id = tx.insert_or(sql, row, |error| match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Exists {
@@ -93,7 +95,8 @@ fn insert(
     })?;
     for (position, attribute) in attributes.iter().enumerate() {
         let attribute_id = store_attribute(tx, known, attribute, storing.codec)?;
-        let sql = "INSERT INTO update_attribute (update_id, attribute_data_id, position) VALUES (?1, ?2, ?3)";
+        let sql = "INSERT INTO update_attribute (update_id, attribute_data_id, position, row_sum) \
+            VALUES (?1, ?2, ?3, silt_row_sum(?1, ?2, ?3))";
         tx.insert(sql, (id, attribute_id, position as i64))?;
     }
     Ok(id)
@@ -143,8 +146,8 @@ pub(super) fn store_attribute(
     }
     let (min, max) = attribute.range.unzip();
     let sql = "INSERT INTO attribute_data \
-        (entity_group, attribute_name, data_id, indptr_id, mask_id, min_val, max_val) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        (entity_group, attribute_name, data_id, indptr_id, mask_id, min_val, max_val, row_sum) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))";
     let row = (&attribute.group, &attribute.name, data, row_ptr, mask, min, max);
     let id = tx.insert(sql, row)?;
     known.attributes.put(key, id);
@@ -171,6 +174,7 @@ pub(super) fn remove_after(tx: &mut WriteTx<'_>, timestamp: i64) -> Result<u64> 
     let removed = tx.execute("DELETE FROM \"update\" WHERE timestamp > ?1", [timestamp])?;
     if removed > 0 {
         remove_unused(tx)?;
+        tx.seal("simulation_run", "row_sum IS NULL", [])?; // the trigger has counted
     }
     tx.forget();
     run::mark_running(tx)?;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rusqlite::CachedStatement;
+
 use super::packed::{Kept, Wanted, unpack};
 use super::tick::{Origins, Row, Ticks};
 use crate::error::{Error, Result};
@@ -31,14 +33,20 @@ pub(super) struct Part<'a> {
     pub(super) numbers: &'a HashMap<i64, u32>,
 }
 
-const BLOCKS: &str = "SELECT id, kept, data FROM tick_block \
-    WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY last_ns, first_ns, id";
-const LAST_BLOCKS: &str = "SELECT id, kept, data FROM tick_block \
-    WHERE symbol_id = ?1 AND first_ns <= ?2 ORDER BY last_ns DESC, first_ns DESC, id DESC";
+const BLOCKS: &str =
+    "symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY last_ns, first_ns, id";
+const LAST_BLOCKS: &str =
+    "symbol_id = ?1 AND first_ns <= ?2 ORDER BY last_ns DESC, first_ns DESC, id DESC";
 const HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
     WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3 ORDER BY time_ns, arrival LIMIT ?4";
 const LAST_HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
     WHERE symbol_id = ?1 AND time_ns <= ?2 ORDER BY time_ns DESC, arrival DESC LIMIT ?3";
+
+/// Blocks that meet a condition; it fails at a row which is damaged.
+fn prepare_blocks<'c>(tx: &ReadTx<'c>, which: &str) -> Result<CachedStatement<'c>> {
+    let whole = tx.whole("tick_block", "b")?;
+    tx.prepare(&format!("SELECT id, kept, data FROM tick_block b WHERE {whole} AND {which}"))
+}
 
 impl Part<'_> {
     /// Appends the ticks of a span, rising; whether there are more behind the limit.
@@ -48,7 +56,7 @@ impl Part<'_> {
         let mut hot = tx.prepare(HOT)?;
         let mut hot = hot.query((self.id, span.from_ns, span.to_ns, hot_most))?;
         let mut late = hot.next()?.map(|row| self.row(row)).transpose()?;
-        let mut blocks = tx.prepare(BLOCKS)?;
+        let mut blocks = prepare_blocks(tx, BLOCKS)?;
         let mut blocks = blocks.query((self.id, span.from_ns, span.to_ns))?;
         let start = out.len();
         let mut block = Ticks::new(out.symbol.clone());
@@ -116,7 +124,7 @@ impl Part<'_> {
         hot.reverse();
         let mut found: Vec<Ticks> = Vec::new();
         let mut count = 0;
-        let mut statement = tx.prepare(LAST_BLOCKS)?;
+        let mut statement = prepare_blocks(tx, LAST_BLOCKS)?;
         let mut rows = statement.query((self.id, to_ns))?;
         while count < n
             && let Some(row) = rows.next()?

@@ -8,8 +8,17 @@ use crate::error::{Error, Result};
 use crate::kernel::{Lineage, ReadTx, WriteTx, table_exists};
 
 /// All versions of the store's tables.
-pub(crate) static LINEAGE: Lineage =
-    Lineage { store: "ticks", steps: &[include_str!("migrations/0001_ticks.sql")] };
+pub(crate) static LINEAGE: Lineage = Lineage {
+    store: "ticks",
+    steps: &[include_str!("migrations/0001_ticks.sql"), "-- 2: rows have checksums"],
+    summed: &[
+        "tick_symbol",
+        "tick_origin",
+        "tick_hot",
+        "tick_block(symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, checksum)",
+        "tick_counter",
+    ],
+};
 
 /// Whether the file has the store's tables yet.
 pub(super) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
@@ -75,7 +84,10 @@ impl Known {
         }
         let id = match symbol_id(tx, symbol)? {
             Some(id) => id,
-            None => tx.insert("INSERT INTO tick_symbol (symbol) VALUES (?1)", [&**symbol])?,
+            None => {
+                let sql = "INSERT INTO tick_symbol (symbol, row_sum) VALUES (?1, silt_row_sum(?1))";
+                tx.insert(sql, [&**symbol])?
+            }
         };
         let sql = "SELECT max((SELECT coalesce(max(time_ns), ?2) FROM tick_hot WHERE symbol_id = ?1), \
             (SELECT coalesce(max(last_ns), ?2) FROM tick_block WHERE symbol_id = ?1))";
@@ -95,7 +107,8 @@ impl Known {
         let id = match tx.query_one(sql, key, |row| Ok(row.get(0)?))? {
             Some(id) => id,
             None => tx.insert(
-                "INSERT INTO tick_origin (lp_source, broker_id, utc_offset_s) VALUES (?1, ?2, ?3)",
+                "INSERT INTO tick_origin (lp_source, broker_id, utc_offset_s, row_sum) \
+                 VALUES (?1, ?2, ?3, silt_row_sum(?1, ?2, ?3))",
                 key,
             )?,
         };
@@ -119,7 +132,9 @@ impl Known {
 
     pub(super) fn set_next_arrival(&mut self, tx: &WriteTx<'_>, next: i64) -> Result<()> {
         if self.next_arrival != Some(next) {
-            tx.execute("UPDATE tick_counter SET value = ?1 WHERE name = 'next_arrival'", [next])?;
+            let sql = "UPDATE tick_counter SET value = ?1, row_sum = silt_row_sum(name, ?1) \
+                WHERE name = 'next_arrival'";
+            tx.execute(sql, [next])?;
             self.next_arrival = Some(next);
         }
         Ok(())
@@ -129,7 +144,9 @@ impl Known {
 /// Changes the number of ticks that should be there.
 pub(super) fn count(tx: &WriteTx<'_>, more: i64) -> Result<()> {
     if more != 0 {
-        tx.execute("UPDATE tick_counter SET value = value + ?1 WHERE name = 'ticks'", [more])?;
+        let sql = "UPDATE tick_counter SET value = value + ?1, row_sum = silt_row_sum(name, value + ?1) \
+            WHERE name = 'ticks'";
+        tx.execute(sql, [more])?;
     }
     Ok(())
 }

@@ -103,8 +103,8 @@ pub(super) fn thin(
     }
     if !dry_run {
         tables::count(tx, -(removed as i64))?;
-        let sql = "INSERT INTO tick_counter VALUES ('thinned', ?1) \
-            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        let sql = "INSERT INTO tick_counter VALUES ('thinned', ?1, silt_row_sum('thinned', ?1)) \
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value, row_sum = excluded.row_sum";
         tx.execute(sql, [k as i64])?;
     }
     tx.put(known);
@@ -223,8 +223,10 @@ impl Writing<'_, '_> {
         arrival: &mut i64,
     ) -> Result<Added> {
         let created_ms = now_ns().div_euclid(1_000_000);
-        let mut statement =
-            self.tx.prepare("INSERT INTO tick_hot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+        let mut statement = self.tx.prepare(
+            "INSERT INTO tick_hot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))",
+        )?;
         let mut added = Added::default();
         for row in rows {
             let origin = ids.get(row.origin, self.tx, self.known)?;
@@ -315,8 +317,8 @@ fn negative_zeros(row: &Row) -> Option<i64> {
 /// Inserts blocks.
 pub(super) fn store_blocks(tx: &WriteTx<'_>, id: i64, blocks: &[Packed]) -> Result<()> {
     let sql = "INSERT INTO tick_block \
-        (symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, checksum, data) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        (symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, checksum, data, row_sum) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8))";
     for block in blocks {
         let (first, last, rows) = (block.first_ns, block.last_ns, block.rows as i64);
         let (kept, sum) = (block.kept.name(), block.checksum());

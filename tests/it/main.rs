@@ -30,6 +30,7 @@ mod postgres_password;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;
 mod results;
+mod row_sums;
 mod series;
 mod series_described;
 mod series_parquet;

@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "pages": report.pages,
             "checksums": report.checksums,
             "without_checksum": report.without_checksum,
+            "rows_without_checksum": report.rows_without_checksum,
             "findings": findings,
         }))?;
     } else {
@@ -63,9 +64,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             0 => "all is well".to_owned(),
             n => human::plural(n as u64, "damaged place"),
         };
-        let without = match report.without_checksum {
-            0 => String::new(),
-            n => format!(", {n} stored without one"),
+        let counts = [(report.without_checksum, "array"), (report.rows_without_checksum, "row")];
+        let counts = counts.into_iter().filter(|(n, _)| *n > 0);
+        let counts: Vec<_> = counts.map(|(n, what)| human::plural(n, what)).collect();
+        let without = match counts.is_empty() {
+            true => String::new(),
+            false => format!(", {} stored without one", counts.join(" and ")),
         };
         console.line(format!(
             "{file}: {found}; {} and {} checked{without}",

@@ -217,13 +217,14 @@ fn a_full_disk_answers_every_ticket() {
 }
 
 const FIRST: &str = "CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)";
-static OLD: Lineage = Lineage { store: "travel", steps: &[FIRST] };
+static OLD: Lineage = Lineage { store: "travel", steps: &[FIRST], summed: &[] };
 static NEW: Lineage = Lineage {
     store: "travel",
     steps: &[
         FIRST,
         "ALTER TABLE t ADD COLUMN twice; UPDATE t SET twice = 2 * n; CREATE TABLE u AS SELECT n FROM t;",
     ],
+    summed: &[],
 };
 
 /// The version of the tables, and whether all that makes it one is there, and nothing of another.

@@ -21,6 +21,12 @@ pub(crate) static LINEAGE: Lineage = Lineage {
     steps: &[
         include_str!("migrations/0001_series.sql"),
         include_str!("migrations/0002_block_order.sql"),
+        "-- 3: rows have checksums",
+    ],
+    summed: &[
+        "series",
+        "series_block(series_id, first_row, rows, least, greatest, settled)",
+        "series_record",
     ],
 };
 

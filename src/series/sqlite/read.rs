@@ -24,15 +24,27 @@ pub(super) struct Found {
 }
 
 const FIND: &str = "SELECT id, length, index_type, value_type, least, greatest, last, is_sorted, \
-    head, metadata FROM series WHERE key = ?1";
-/// The blob columns are the last ones: a block that is passed over is not read.
-const BLOCKS: &str = "SELECT rows, index_data, value_data FROM series_block WHERE series_id = ?1 \
-    AND (?2 IS NULL OR greatest >= ?2) AND (?3 IS NULL OR least <= ?3) ORDER BY first_row";
-const ALL_BLOCKS: &str = "SELECT rows, index_data, value_data, least FROM series_block \
-    WHERE series_id = ?1 ORDER BY first_row";
-/// Of a sorted series, in whose order the ends of its blocks rise too.
-const SORTED_BLOCKS: &str = "SELECT rows, index_data, value_data, least FROM series_block \
-    WHERE series_id = ?1 AND greatest >= ?2 ORDER BY greatest, first_row";
+    head, metadata FROM series s WHERE key = ?1";
+/// The blob columns are the last ones but one: a block that is passed over is not read. A row is checked before what it
+/// says is believed.
+const BLOCKS: &str =
+    "SELECT rows, index_data, value_data, least FROM series_block b WHERE series_id = ?1 AND ";
+const IN_RANGE: &str = "(?2 IS NULL OR greatest >= ?2) AND (?3 IS NULL OR least <= ?3)";
+
+/// The statement for all blocks of a series; for those of a range of one that is sorted, in whose order the ends of its
+/// blocks rise too; or of one that is not.
+fn blocks_sql(tx: &ReadTx<'_>, from_begin: bool, is_sorted: bool) -> Result<String> {
+    let whole = tx.whole("series_block", "b")?;
+    Ok(match (from_begin, is_sorted) {
+        (true, _) => format!("{BLOCKS}{whole} ORDER BY first_row"),
+        (false, true) => {
+            format!("{BLOCKS}greatest >= ?2 AND {whole} ORDER BY greatest, first_row")
+        }
+        (false, false) => {
+            format!("{BLOCKS}CASE WHEN {whole} THEN {IN_RANGE} END ORDER BY first_row")
+        }
+    })
+}
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| damaged(format!("its JSON does not parse: {e}")))
@@ -79,7 +91,8 @@ pub(super) fn find(tx: &ReadTx<'_>, key: &str, place: &str) -> Result<Found> {
     if !are_there(tx)? {
         return Err(not_found(key, place));
     }
-    let found = tx.query_one(FIND, [key], |row| {
+    let sql = format!("{FIND} AND {}", tx.whole("series", "s")?);
+    let found = tx.query_one(&sql, [key], |row| {
         let extent = place_of(row.get_ref(4)?)?.zip(place_of(row.get_ref(5)?)?);
         let length = u64::try_from(row.get::<_, i64>(1)?).map_err(|e| damaged(e.to_string()))?;
         let info = SeriesInfo {
@@ -156,12 +169,7 @@ fn each_block(
     };
     let is_sorted = found.info.is_sorted;
     let from_begin = range.from == Bound::Unbounded && (is_sorted || range.is_all());
-    let sql = match (from_begin, is_sorted) {
-        (true, _) => ALL_BLOCKS,
-        (false, true) => SORTED_BLOCKS,
-        (false, false) => BLOCKS,
-    };
-    let mut statement = tx.prepare(sql)?;
+    let mut statement = tx.prepare(&blocks_sql(tx, from_begin, is_sorted)?)?;
     let mut rows = match (from_begin, is_sorted) {
         (true, _) => statement.query([found.id])?,
         (false, true) => statement.query((found.id, end(&range.from)))?,

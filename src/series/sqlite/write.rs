@@ -52,34 +52,40 @@ pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, place: &str) -> Resul
         },
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE series SET metadata = ?2 WHERE key = ?1";
-            there(tx.execute(sql, (key, to_json(metadata)))?, key, place)
+            there(tx.execute(sql, (key, to_json(metadata)))?, key, place)?;
+            tx.seal("series", "key = ?1", [key]).map(drop)
         }
         Change::SetIndexMetadata { key, index } => {
             let mut found = find(tx, key, place)?;
             found.info.head.index = index.clone();
             let sql = "UPDATE series SET head = ?2 WHERE id = ?1";
-            tx.execute(sql, (found.id, to_json(&found.info.head))).map(drop)
+            tx.execute(sql, (found.id, to_json(&found.info.head)))?;
+            tx.seal("series", "id = ?1", [found.id]).map(drop)
         }
         Change::Delete { key } => there(remove(tx, key)?, key, place),
         Change::Rename { from, to } => {
             let found = find(tx, from, place)?;
             is_free(tx, to, place)?;
-            tx.execute("UPDATE series SET key = ?2 WHERE id = ?1", (found.id, to)).map(drop)
+            tx.execute("UPDATE series SET key = ?2 WHERE id = ?1", (found.id, to))?;
+            tx.seal("series", "id = ?1", [found.id]).map(drop)
         }
         Change::Copy { from, to } => {
             let found = find(tx, from, place)?;
             is_free(tx, to, place)?;
             let series = "INSERT INTO series (key, length, index_type, value_type, least, greatest, \
-                last, is_sorted, head, metadata) SELECT ?2, length, index_type, value_type, least, \
-                greatest, last, is_sorted, head, metadata FROM series WHERE id = ?1";
+                last, is_sorted, head, metadata, row_sum) SELECT ?2, length, index_type, value_type, least, \
+                greatest, last, is_sorted, head, metadata, silt_row_sum(?2, length, index_type, value_type, \
+                least, greatest, last, is_sorted, head, metadata) FROM series WHERE id = ?1";
             let id = tx.insert(series, (found.id, to))?;
             let blocks = "INSERT INTO series_block (series_id, first_row, rows, least, greatest, \
-                settled, index_data, value_data) SELECT ?2, first_row, rows, least, greatest, \
-                settled, index_data, value_data FROM series_block WHERE series_id = ?1";
+                settled, index_data, value_data, row_sum) SELECT ?2, first_row, rows, least, greatest, \
+                settled, index_data, value_data, silt_row_sum(?2, first_row, rows, least, greatest, \
+                settled) FROM series_block WHERE series_id = ?1";
             tx.execute(blocks, (found.id, id)).map(drop)
         }
         Change::Record { name, record: Some(record) } => {
-            let sql = "INSERT OR REPLACE INTO series_record (name, record) VALUES (?1, ?2)";
+            let sql = "INSERT OR REPLACE INTO series_record (name, record, row_sum) \
+                VALUES (?1, ?2, silt_row_sum(?1, ?2))";
             tx.execute(sql, (name, to_json(record))).map(drop)
         }
         Change::Record { name, record: None } => {
@@ -119,7 +125,8 @@ fn insert(
 ) -> Result<()> {
     let info = SeriesInfo::of(key, series, metadata)?;
     let sql = "INSERT INTO series (key, length, index_type, value_type, least, greatest, last, \
-        is_sorted, head, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        is_sorted, head, metadata, row_sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+        silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10))";
     let (least, greatest) = info.extent.unzip();
     let id = tx.insert(
         sql,
@@ -200,7 +207,8 @@ fn blocks(series: &Series, effort: Effort) -> Result<Vec<Block>> {
 /// Writes blocks, of which the first point has this number in its series.
 fn put(tx: &WriteTx<'_>, id: i64, first: i64, blocks: &[Block]) -> Result<()> {
     let sql = "INSERT INTO series_block (series_id, first_row, rows, least, greatest, settled, \
-        index_data, value_data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        index_data, value_data, row_sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
+        silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6))";
     for block in blocks {
         tx.insert(
             sql,
@@ -228,7 +236,8 @@ fn append(
     let (info, last) = found.info.extended(found.last, series)?;
     let (least, greatest) = info.extent.clone().unzip();
     let sql = "UPDATE series SET length = length + ?2, least = ?3, greatest = ?4, last = ?5, \
-        is_sorted = ?6, head = ?7 WHERE id = ?1";
+        is_sorted = ?6, head = ?7, row_sum = silt_row_sum(key, length + ?2, index_type, value_type, \
+        ?3, ?4, ?5, ?6, ?7, metadata) WHERE id = ?1";
     tx.execute(
         sql,
         (

@@ -61,8 +61,7 @@ impl SqliteStrategy {
             db.database().write(|tx| {
                 // Key states hold the initial state, and one that is being built must not be kept.
                 tx.execute("DELETE FROM simulation_key_state", [])?;
-                let next = "UPDATE simulation_run SET value = value + 1 WHERE key = 'key_epoch'";
-                tx.execute(next, [])?;
+                crate::simulation::run::next_epoch(tx)?;
                 tx.execute("DELETE FROM initial_dataset", []).map(drop)
             })?;
         }

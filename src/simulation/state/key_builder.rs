@@ -172,8 +172,8 @@ fn write(tx: &WriteTx<'_>, dataset: &str, due: &Due) -> Result<Option<Vec<i64>>>
             Content::State { columns, state } => (None, Some(columns), Some(state)),
         };
         let sql = "INSERT OR IGNORE INTO simulation_key_state \
-            (dataset_name, entity_group, timestamp, iteration, same_as, columns, state) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            (dataset_name, entity_group, timestamp, iteration, same_as, columns, state, row_sum) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6))";
         tx.execute(sql, (dataset, group, timestamp, iteration, same_as, columns, state))?;
         // Another process may have been first.
         let sql = "SELECT coalesce(same_as, id) FROM simulation_key_state WHERE dataset_name = ?1 \

@@ -31,10 +31,13 @@ pub(super) fn last_key(
     group: &str,
     until: i64,
 ) -> Result<Option<Key>> {
-    let sql = "SELECT id, timestamp, iteration, same_as, columns, state FROM simulation_key_state \
-        WHERE dataset_name = ?1 AND entity_group = ?2 AND timestamp <= ?3 \
-        ORDER BY timestamp DESC, iteration DESC LIMIT 1";
-    tx.query_one(sql, (dataset, group, until), |row| {
+    let sql = format!(
+        "SELECT id, timestamp, iteration, same_as, columns, state FROM simulation_key_state k \
+         WHERE dataset_name = ?1 AND entity_group = ?2 AND timestamp <= ?3 AND {} \
+         ORDER BY timestamp DESC, iteration DESC LIMIT 1",
+        tx.is_whole("simulation_key_state", "k")?
+    );
+    tx.query_one(&sql, (dataset, group, until), |row| {
         let content = match row.get(3)? {
             Some(same) => Content::SameAs(same),
             None => Content::State { columns: row.get(4)?, state: row.get(5)? },
@@ -57,8 +60,11 @@ impl Key {
         let (columns, state): (String, Vec<u8>) = match self.content {
             Content::State { columns, state } => (columns, state),
             Content::SameAs(id) => {
-                let sql = "SELECT columns, state FROM simulation_key_state WHERE id = ?1 AND same_as IS NULL";
-                let found = tx.query_one(sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let sql = format!(
+                    "SELECT columns, state FROM simulation_key_state k WHERE id = ?1 AND same_as IS NULL AND {}",
+                    tx.is_whole("simulation_key_state", "k")?
+                );
+                let found = tx.query_one(&sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 found
                     .ok_or_else(|| damaged(self.id, "the key state that it refers to is missing"))?
             }

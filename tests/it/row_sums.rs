@@ -1,0 +1,341 @@
+//! Checksums of rows: our own rows have one, whatever call wrote or changed them; rows that another program wrote have none
+//! and are no damage; a changed byte is.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::Connection;
+use siltstone::experiment::{
+    Agent, Cell, ExperimentDatabase, LoggingConfig, RecordSchema, SimulationOptions, Which,
+};
+use siltstone::memory::{
+    ConceptUpdate, EpisodeUpdate, Evict, GraphOptions, LearningEventUpdate, Limit, MemoryStore,
+    NewConcept, NewEpisode, NewLearningEvent, NewRelationship, SampleMode, SampleOptions,
+};
+use siltstone::series::{Metadata, Series, SqliteBackend, StorageBackend};
+use siltstone::simulation::{Attribute, Group, InitialData, SimulationDatabase};
+use siltstone::ticks::{TickStore, TickStoreConfig};
+use siltstone::{Array, Database, Error, VerifyReport};
+
+fn simulation(folder: &Path) -> PathBuf {
+    let path = folder.join("run.db");
+    let db = SimulationDatabase::open(&path).unwrap();
+    let column = |name: &str, array| (name.to_owned(), Attribute::new(array));
+    let roads = |speed: f64| {
+        let ids = column("id", Array::from_slice(&[1i64, 2]));
+        let speeds = column("speed", Array::from_slice(&[speed, -0.0]));
+        vec![Group { name: "roads".into(), attributes: vec![ids, speeds] }]
+    };
+    let text = br#"{"name": "network", "data": {"roads": {"id": [1, 2]}}}"#;
+    for _ in 0..2 {
+        db.store_initial_dataset("network", InitialData::Json(text.to_vec()), true).unwrap();
+    }
+    for time in 0..200 {
+        db.store_update(time, 0, "network", roads(time as f64), Some("model")).unwrap();
+    }
+    db.build_key_states().unwrap();
+    assert_eq!(db.resume_from(150).unwrap(), 49);
+    db.store_update(151, 0, "network", roads(0.5), None).unwrap();
+    db.close().unwrap();
+    path
+}
+
+fn experiment(folder: &Path) -> PathBuf {
+    let path = folder.join("sweep.db");
+    let db = ExperimentDatabase::open(&path, "sweep").unwrap();
+    for name in ["a", "b"] {
+        let options = SimulationOptions::default().provenance(false);
+        let simulation = db.create_simulation_context(name, options).unwrap();
+        simulation.log_params(r#"{"rate": 0.5}"#).unwrap();
+        let columns = [("place", "category"), ("x", "float64"), ("text", "text")];
+        simulation.define_table(&RecordSchema::new("weather", &columns).unwrap()).unwrap();
+        let agent = Agent { agent_id: "one", agent_type: "hare", ..Agent::default() };
+        simulation.log_agent(&agent).unwrap();
+        for step in 0..30 {
+            let mut row = [Cell::Null; 10];
+            // What SQLite does not give back as it is: NaN, -0.0.
+            let odd = [f64::NAN, -0.0, step as f64][step as usize % 3];
+            (row[0], row[7], row[8]) = (Cell::Text("one"), Cell::Bool(true), Cell::Float(odd));
+            let none: [[Cell<'_>; 4]; 0] = [];
+            let metrics = [("mood", Cell::Float(0.25)), ("total_agents", Cell::Int(1))];
+            simulation.log_step(step, [row], none, &metrics).unwrap();
+            let values = [("place", Cell::Text("hill")), ("x", Cell::Float(odd))];
+            simulation.log("weather", step, &values).unwrap();
+        }
+        simulation.log_array("field", 3, &Array::from_slice(&[1.0, 2.0])).unwrap();
+        simulation.update_agent_death("one", 29, "age").unwrap();
+        simulation.complete().unwrap();
+    }
+    db.settle("b").unwrap();
+    let again = db.resume("a", Some(20), LoggingConfig::default()).unwrap();
+    drop(again);
+    db.update_experiment_status("done", None).unwrap();
+    db.close().unwrap();
+    path
+}
+
+fn memory(folder: &Path) -> PathBuf {
+    let path = folder.join("agent.db");
+    let store = MemoryStore::open(&path).unwrap();
+    let limit = Limit { max_age: None, capacity: Some(40), evict: Evict::Oldest };
+    store.set_limit(Some("maze"), Some(limit)).unwrap();
+    let mut ids = Vec::new();
+    for n in 0..50 {
+        let vector = Array::from_slice(&[n as f64, 1.0]);
+        let episode = NewEpisode::new(vector.clone(), 0.5, "maze").embedding(vector).priority(2.0);
+        ids.push(store.store_episode(episode).unwrap());
+        let concept = NewConcept::new(format!("c{n}"), Array::from_slice(&[n as f32, 1.0]));
+        store.store_concept(concept).unwrap();
+    }
+    let id = ids[49];
+    let embedding = Some(Array::from_slice(&[1.0, 5.0]));
+    let update = EpisodeUpdate { performance_score: Some(0.75), embedding, ..Default::default() };
+    assert!(store.update_episode(id, update).unwrap());
+    store.update_priorities(&[id, ids[48]], &[0.1, -0.0]).unwrap();
+    let fifo = SampleOptions { mode: SampleMode::Fifo, ..SampleOptions::default() };
+    store.sample_episodes(3, &fifo).unwrap();
+    store.store_concept(NewConcept::new("c3", Array::from_slice(&[7f32, 1.0]))).unwrap();
+    let found = store.retrieve_concept_by_name("c4").unwrap().unwrap();
+    let update = ConceptUpdate { name: Some("new".into()), ..Default::default() };
+    assert!(store.update_concept(found.id, update).unwrap());
+    for strength in [0.5, 0.25] {
+        let relationship_type = "near".to_owned();
+        let relationship =
+            NewRelationship { source_id: 1, target_id: 2, relationship_type, strength };
+        store.add_concept_relationship(relationship).unwrap();
+    }
+    for k in [2, 3] {
+        let options = GraphOptions { k: Some(k), ..GraphOptions::default() };
+        store.build_similarity_graph(&options).unwrap();
+    }
+    let event = store.store_learning_event(NewLearningEvent::new("walk", 0.5, "try")).unwrap();
+    let update = LearningEventUpdate { performance_delta: Some(1.0), ..Default::default() };
+    assert!(store.update_learning_event(event, update).unwrap());
+    store.backup_if_due(0.0, 1).unwrap();
+    store.database().flush().unwrap();
+    path
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64
+}
+
+fn config(base: &Path) -> TickStoreConfig {
+    let sqlite_base_path = base.to_owned();
+    TickStoreConfig { sqlite_base_path, settle_every: None, ..TickStoreConfig::production("b") }
+}
+
+fn ticks(folder: &Path) -> PathBuf {
+    let base = folder.join("ticks");
+    let store = TickStore::new(config(&base)).unwrap();
+    // Of today: the rows of other days are compacted at the end.
+    let now = now();
+    let put = |from: i64, to: i64| {
+        for n in from..to {
+            let bid = [1.5, -0.0, 2.25][n as usize % 3];
+            let time = now + n * 1_000;
+            let _ = store.store_tick("EURUSD", bid, bid + 0.5, 0.5, "LP", time).unwrap();
+        }
+        store.flush().unwrap();
+    };
+    put(0, 500);
+    store.settle_all().unwrap();
+    put(500, 700);
+    store.stop().unwrap();
+    let files = walk(&base);
+    files.into_iter().find(|path| path.extension().is_some_and(|end| end == "db")).unwrap()
+}
+
+fn series(folder: &Path) -> PathBuf {
+    let path = folder.join("plant.db");
+    let backend = SqliteBackend::open(&path).unwrap();
+    let times = |from: i64| (from..from + 500).map(|n| n * 1_000_000_000).collect::<Vec<_>>();
+    let values: Vec<f64> = (0..500).map(f64::from).collect();
+    let first = Series::from_times_ns(&times(0), &values).unwrap();
+    backend.save("flow", &first, &Metadata::new()).unwrap();
+    backend.append("flow", &Series::from_times_ns(&times(500), &values).unwrap()).unwrap();
+    backend.copy("flow", "copy").unwrap();
+    backend.rename("copy", "other").unwrap();
+    backend.settle(Some("flow")).unwrap();
+    backend.append("flow", &Series::from_times_ns(&times(1000), &values).unwrap()).unwrap();
+    backend.database().flush().unwrap();
+    path
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// A file of each store, made by its own calls.
+fn files(folder: &Path) -> [PathBuf; 5] {
+    [simulation(folder), experiment(folder), memory(folder), ticks(folder), series(folder)]
+}
+
+fn verify(path: &Path) -> VerifyReport {
+    Database::builder(path).open_read_only().unwrap().verify().unwrap()
+}
+
+/// The tables with sums, each with a column that its sum covers and another value of its type, as SQL.
+fn covered(conn: &Connection) -> Vec<(String, String, String)> {
+    let sql = "SELECT t.tbl_name, t.sql, c.type FROM sqlite_schema t, pragma_table_info(t.tbl_name) c \
+        WHERE t.type = 'trigger' AND t.name = t.tbl_name || '_row_changed' \
+        AND instr(t.sql, '\"' || c.name || '\" ON ') > 0";
+    let mut statement = conn.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let (sql, kind): (String, String) = (row.get(1)?, row.get(2)?);
+        let list = sql.split_once(" AFTER UPDATE OF ").unwrap().1.split_once(" ON ").unwrap().0;
+        let column = list.rsplit(", ").next().unwrap().to_owned();
+        let other = match &*kind {
+            "TEXT" => format!("coalesce({column}, '') || 'x'"),
+            "BLOB" => format!("CAST(coalesce({column}, x'') || 'x' AS BLOB)"),
+            _ => format!("coalesce({column}, 0) + 1"),
+        };
+        Ok((row.get(0)?, column, other))
+    });
+    rows.unwrap().map(|row| row.unwrap()).collect()
+}
+
+/// Goal: whatever call of ours wrote or changed a row, the row has its sum.
+#[test]
+fn every_row_of_ours_has_its_checksum() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in files(folder.path()) {
+        let report = verify(&path);
+        assert!(report.is_ok(), "{}: {:?}", path.display(), report.findings);
+        let conn = Connection::open(&path).unwrap();
+        for (table, ..) in covered(&conn) {
+            let sql = format!("SELECT count(*), count(row_sum) FROM \"{table}\"");
+            let (rows, sums): (i64, i64) =
+                conn.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            assert_eq!(sums, rows, "{table} of {}", path.display());
+        }
+        assert!(report.checksums > 10 && report.rows_without_checksum == 0, "{report:?}");
+    }
+}
+
+/// Goal: plain SQLite changes a row of any table, and it is a row without a sum, not damage; a row that says something else
+/// than its sum is found in each table.
+#[test]
+fn a_change_by_another_program_is_told_from_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tables = 0;
+    for path in files(folder.path()) {
+        let conn = Connection::open(&path).unwrap();
+        for (table, column, other) in covered(&conn) {
+            let copy = folder.path().join(format!("{table}.db"));
+            conn.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+            let conn = Connection::open(&copy).unwrap();
+            let pragmas = "PRAGMA foreign_keys=OFF; PRAGMA ignore_check_constraints=ON";
+            conn.execute_batch(pragmas).unwrap();
+            let key = match conn.prepare(&format!("SELECT rowid FROM \"{table}\"")) {
+                Ok(_) => format!("rowid = (SELECT max(rowid) FROM \"{table}\")"),
+                Err(_) => format!("{column} IS (SELECT {column} FROM \"{table}\" LIMIT 1)"),
+            };
+            let own = conn
+                .execute(&format!("UPDATE \"{table}\" SET {column} = {column} WHERE {key}"), []);
+            let rows = own.unwrap() as u64;
+            let report = verify(&copy);
+            // Our own trigger counts a change of an update, whatever changed.
+            let counted = u64::from(table == "update");
+            let found = (report.rows_without_checksum, report.findings.len());
+            assert_eq!(found, (counted, 0), "{table}");
+            // As a flipped bit has it.
+            let flip = format!("UPDATE \"{table}\" SET row_sum = row_sum + 1 WHERE {key}");
+            conn.execute(&flip, []).unwrap();
+            let found = verify(&copy).findings;
+            let named =
+                found.iter().filter(|finding| finding.place.starts_with(&format!("{table} row")));
+            assert_eq!(named.count() as u64, rows.min(20), "{table}: {found:?}");
+            let change = format!("UPDATE \"{table}\" SET {column} = {other} WHERE {key}");
+            conn.execute(&change, []).unwrap();
+            let report = verify(&copy);
+            let named = report
+                .findings
+                .iter()
+                .filter(|finding| finding.what.starts_with("it does not have"));
+            assert_eq!(named.count(), 0, "{table}: {:?}", report.findings);
+            assert!(report.rows_without_checksum >= rows, "{table}");
+            tables += usize::from(rows > 0);
+        }
+    }
+    assert!(tables > 25, "{tables}");
+}
+
+/// Goal: a file of before the sums is read as it is, and gets them with its first write, after a backup.
+#[test]
+fn an_old_file_is_read_and_gets_its_checksums() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in files(folder.path()) {
+        let conn = Connection::open(&path).unwrap();
+        for (table, ..) in covered(&conn) {
+            let sql = format!(
+                "DROP TRIGGER \"{table}_row_changed\"; ALTER TABLE \"{table}\" DROP COLUMN row_sum;"
+            );
+            conn.execute_batch(&sql).unwrap();
+        }
+        conn.execute("UPDATE siltstone_schema SET version = 1", []).unwrap();
+        assert!(verify(&path).is_ok());
+        drop(conn);
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        match &*name {
+            "run.db" => {
+                let db = SimulationDatabase::open_read_only(&path).unwrap();
+                assert_eq!(db.updates("network").unwrap().len(), 152);
+                db.state_at("network", "roads", 100).unwrap();
+                SimulationDatabase::open(&path).unwrap().close().unwrap();
+            }
+            "sweep.db" => {
+                let db = ExperimentDatabase::open_read_only(&path).unwrap();
+                assert_eq!(db.simulations(Which::Filter("1")).unwrap().len(), 2);
+                ExperimentDatabase::open(&path, "sweep").unwrap().close().unwrap();
+            }
+            "agent.db" => drop(MemoryStore::open(&path).unwrap()),
+            "plant.db" => {
+                let backend = SqliteBackend::open(&path).unwrap();
+                assert_eq!(backend.load("flow").unwrap().0.len(), 1500);
+            }
+            _ => {
+                let store = TickStore::new(config(&folder.path().join("ticks"))).unwrap();
+                let all = store.get_ticks_in_range("EURUSD", i64::MIN, i64::MAX).unwrap();
+                assert_eq!(all.len(), 700);
+                let _ = store.store_tick("EURUSD", 1.0, 2.0, 1.0, "LP", now()).unwrap();
+                store.stop().unwrap();
+            }
+        }
+        let report = verify(&path);
+        assert!(report.is_ok(), "{name}: {:?}", report.findings);
+        assert_eq!(report.rows_without_checksum, 0, "{name}");
+        assert!(!covered(&Connection::open(&path).unwrap()).is_empty(), "{name}");
+        let backups = walk(folder.path()).into_iter().filter(|other| {
+            other.file_name().unwrap().to_string_lossy().starts_with(&format!("{name}.before-"))
+        });
+        assert_eq!(backups.count(), 1, "{name}");
+    }
+}
+
+/// Goal: a link that leads to another array, a block of another series: an error, and no other numbers.
+#[test]
+fn a_read_refuses_a_row_that_leads_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = simulation(folder.path());
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA foreign_keys=OFF").unwrap();
+    let swap = "UPDATE attribute_data SET data_id = data_id + 1, row_sum = row_sum + 1 WHERE attribute_name = 'speed'";
+    assert!(conn.execute(swap, []).unwrap() > 0);
+    let db = SimulationDatabase::open_read_only(&path).unwrap();
+    let error = db.updates("network").unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { why, .. } if why.contains("checksum")), "{error}");
+    let path = series(folder.path());
+    let conn = Connection::open(&path).unwrap();
+    let swap = "UPDATE series_block SET least = 5, greatest = 6, row_sum = row_sum + 1 WHERE id = \
+        (SELECT min(id) FROM series_block)";
+    assert_eq!(conn.execute(swap, []).unwrap(), 1);
+    let backend = SqliteBackend::open(&path).unwrap();
+    let error = backend.load("flow").and(backend.load("other")).unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { .. }), "{error}");
+}
