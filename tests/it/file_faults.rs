@@ -365,7 +365,7 @@ fn write_tables(folder: &Path, done: &dyn Fn(usize, Result<()>)) {
     for (n, format) in formats.into_iter().enumerate() {
         let batches = plant().scan("plant/flow#1/RAW#1", &IndexRange::all()).unwrap();
         let path = folder.join(format!("table.{}", format.extension()));
-        let options = WriteOptions { format, overwrite: n % 2 == 0 };
+        let options = WriteOptions { format, overwrite: n % 2 == 0, ..WriteOptions::default() };
         done(n, table::write(path, batches, &options, |_| Ok(())).map(drop));
     }
     let zip = WriteDatasetOptions { overwrite: true };

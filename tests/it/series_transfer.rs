@@ -19,6 +19,7 @@ fn go_on(_: u64, _: u64) -> Result<()> {
 }
 
 fn targets(folder: &std::path::Path) -> Vec<Box<dyn StorageBackend>> {
+    #[cfg_attr(not(feature = "postgresql"), expect(unused_mut))]
     let mut all: Vec<Box<dyn StorageBackend>> = vec![
         Box::new(MemoryBackend::new()),
         Box::new(ParquetBackend::open(folder.join("parquet")).unwrap()),
