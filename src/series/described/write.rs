@@ -34,7 +34,7 @@ pub struct WriteDatasetOptions {
 ///
 /// It is written under another name and renamed when all of it is on the disk, so that there is the whole or nothing.
 /// Names that a file cannot have are written with `%XX`; floats are written so that they are read as the same.
-/// The rows and bytes that are returned are the points and the bytes of the CSV files.
+/// The rows and bytes that are returned are the points and the bytes of the CSV files. A zip is made in memory.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a dataset that is not there; [`Error::Exists`] for a path that is; [`Error::Invalid`] for
@@ -61,9 +61,9 @@ pub fn write_dataset(
         return Err(exists());
     }
     let temporary = if is_zip { Temporary::file(path) } else { Temporary::folder(path) }?;
-    let mut sink = Sink::create(&temporary, is_zip)?;
+    let mut sink = Sink::new(&temporary, is_zip);
     let written = write(backend, dataset, &mut sink)?;
-    sink.finish(temporary.path())?;
+    sink.finish(&temporary)?;
     if is_zip && !options.overwrite {
         if !temporary.rename_new(path)? {
             return Err(exists()); // it has come up meanwhile
@@ -263,19 +263,17 @@ fn failed(error: &arrow_schema::ArrowError) -> Error {
 
 /// Where the files go.
 enum Sink {
-    Zip(Box<zip::ZipWriter<File>>),
+    /// In memory: a writer of a zip that its file refuses writes on when it is dropped, and may panic.
+    Zip(Box<zip::ZipWriter<std::io::Cursor<Vec<u8>>>>),
     Folder(std::path::PathBuf),
 }
 
 impl Sink {
-    fn create(temporary: &Temporary, is_zip: bool) -> Result<Self> {
-        let path = temporary.path();
-        if !is_zip {
-            return Ok(Sink::Folder(path.to_owned()));
+    fn new(temporary: &Temporary, is_zip: bool) -> Self {
+        match is_zip {
+            true => Sink::Zip(Box::new(zip::ZipWriter::new(std::io::Cursor::new(Vec::new())))),
+            false => Sink::Folder(temporary.path().to_owned()),
         }
-        let file = temporary.handle().try_clone();
-        let file = file.map_err(|e| Error::io(path, "creating it", &e))?;
-        Ok(Sink::Zip(Box::new(zip::ZipWriter::new(file))))
     }
 
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -299,11 +297,16 @@ impl Sink {
         .map_err(|e| Error::io(name, "writing it", &e))
     }
 
-    fn finish(self, path: &Path) -> Result<()> {
+    fn finish(self, temporary: &Temporary) -> Result<()> {
         match self {
             Sink::Zip(zip) => {
-                let file = zip.finish().map_err(std::io::Error::from);
-                file.and_then(|file| file.sync_all()).map_err(|e| Error::io(path, "syncing it", &e))
+                let write = || -> std::io::Result<()> {
+                    let bytes = zip.finish()?.into_inner();
+                    let mut file = temporary.handle();
+                    file.write_all(&bytes)?;
+                    file.sync_all()
+                };
+                write().map_err(|e| Error::io(temporary.path(), "writing it", &e))
             }
             Sink::Folder(folder) => sync_folders(&folder),
         }
