@@ -87,7 +87,7 @@ impl MemoryTransaction {
     ) -> PyResult<bool> {
         let Some(transaction) = self.lock().take() else { return Ok(false) };
         // A generator that is let go in its middle: nobody hears of it.
-        let is_left = kind.is(&py.get_type::<PyGeneratorExit>());
+        let is_left = kind.is(py.get_type::<PyGeneratorExit>());
         let is_well = kind.is_none();
         let ended = py.detach(|| match (is_left, is_well) {
             (true, _) => {
