@@ -233,7 +233,7 @@ fn of_csv(
     if index.is_empty() {
         index.push(read_index(&Column::default())?);
     }
-    let index = join(&index, place)?;
+    let index = join(&std::mem::take(&mut index), place)?;
     let (values, dtype) = kind.join(values, place)?;
     Ok(Series::new(index, values)?.with_index_metadata(known_index).with_dtype(dtype))
 }
