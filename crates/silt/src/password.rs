@@ -1,6 +1,6 @@
 //! A password from the person at the terminal, not shown while it is typed.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use siltstone::{Error, Result};
 
@@ -18,7 +18,7 @@ pub(crate) fn ask(server: &str) -> Result<String> {
 }
 
 /// What is typed up to the end of the line; `None` for Ctrl-C, Ctrl-D or the end of the input.
-fn typed(input: impl Read) -> io::Result<Option<String>> {
+fn typed(input: impl BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     for byte in input.bytes() {
         match byte? {
