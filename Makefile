@@ -35,11 +35,30 @@ test-rust: ## Rust tests, documentation tests and examples
 	done
 
 .PHONY: test-python
-test-python: wheel ## the wheel in a fresh virtual environment, its tests and its example
-	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t target/wheels/siltstone-*.whl | head -n 1)[test]"
+test-python: venv ## the wheel in a fresh virtual environment, its tests and its example
 	$(VENV)/bin/python -m pytest -q python/tests
 	for example in examples/*.py; do $(VENV)/bin/python $$example || exit 1; done
+
+.PHONY: venv
+venv: wheel
+	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t target/wheels/siltstone-*.whl | head -n 1)[test]"
+
+# STORES and TROUBLES (commas between) choose, SEED and ROUNDS repeat; a choice leaves out losses of power and Python.
+MINUTES ?= 60
+INTERRUPTS := $(wildcard python/tests/test_interrupts.py)
+CHOICE := $(STORES)$(TROUBLES)$(ROUNDS)
+.PHONY: torture
+torture: $(if $(CHOICE),,$(if $(INTERRUPTS),venv)) ## kills, failing calls, full disks, flips ... for MINUTES (60), losses of power, interrupts
+	SILTSTONE_TORTURE_MINUTES=$(MINUTES) SILTSTONE_TORTURE_STORES=$(STORES) SILTSTONE_TORTURE_TROUBLES=$(TROUBLES) \
+		SILTSTONE_TORTURE_SEED=$(SEED) SILTSTONE_TORTURE_ROUNDS=$(ROUNDS) \
+		cargo test -p siltstone --test it torture::tortures_every_store -- --exact --ignored --nocapture
+ifeq ($(CHOICE),)
+	SILTSTONE_FAULT_SEEDS=$${SILTSTONE_FAULT_SEEDS:-60} cargo test -p siltstone --lib loss_of_power -- --nocapture
+ifneq ($(INTERRUPTS),)
+	SILTSTONE_INTERRUPT_ROUNDS=$${SILTSTONE_INTERRUPT_ROUNDS:-20000} $(VENV)/bin/python -m pytest -q $(INTERRUPTS)
+endif
+endif
 
 .PHONY: wheel
 wheel: ## build the Python wheel into target/wheels

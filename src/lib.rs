@@ -5,6 +5,8 @@ mod error;
 pub mod experiment;
 mod kernel;
 pub mod memory;
+#[cfg(all(test, unix))]
+mod power_loss;
 pub mod series;
 pub mod simulation;
 pub mod table;

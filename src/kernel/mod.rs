@@ -16,7 +16,7 @@ mod deferred;
 mod desk;
 mod failure;
 #[cfg(all(test, unix))]
-mod fault;
+pub(crate) mod fault;
 mod feed;
 mod file_lock;
 mod files;

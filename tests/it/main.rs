@@ -52,6 +52,8 @@ mod ticks_hard;
 mod ticks_life;
 mod ticks_model;
 mod tidy;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod torture;
 mod travel;
 #[cfg(target_os = "linux")]
 mod two_libraries;

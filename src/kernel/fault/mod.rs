@@ -43,8 +43,14 @@ enum Operation {
     Delete,
 }
 
+/// How many seeds the losses of power are tried with; `SILTSTONE_FAULT_SEEDS` asks for more.
+pub(crate) fn seeds() -> u64 {
+    let asked = std::env::var("SILTSTONE_FAULT_SEEDS").ok();
+    asked.map_or(6, |text| text.parse().expect("SILTSTONE_FAULT_SEEDS is a number"))
+}
+
 /// A folder whose writes are watched, and may fail.
-struct Disk {
+pub(crate) struct Disk {
     folder: PathBuf,
     /// Writes that the test was told are stored.
     acknowledged: AtomicU64,
@@ -64,9 +70,9 @@ struct State {
 }
 
 /// The disk after a loss of power.
-struct Cut {
-    folder: PathBuf,
-    acknowledged: u64,
+pub(crate) struct Cut {
+    pub(crate) folder: PathBuf,
+    pub(crate) acknowledged: u64,
 }
 
 /// Operations that fail from one moment on.
@@ -162,7 +168,7 @@ impl State {
 
 impl Disk {
     /// Watches a folder; its files so far are on the disk.
-    fn watch(folder: &Path, seed: u64) -> Arc<Self> {
+    pub(crate) fn watch(folder: &Path, seed: u64) -> Arc<Self> {
         install();
         let folder = folder.canonicalize().expect("the test's own folder");
         let state = State { random: seed, ..State::default() };
@@ -178,17 +184,17 @@ impl Disk {
     }
 
     /// One operation in `every` is followed by a loss of power.
-    fn cut_every(&self, every: u64) {
+    pub(crate) fn cut_every(&self, every: u64) {
         self.state().cut_every = every;
     }
 
     /// Says that `n` writes were acknowledged.
-    fn acknowledge(&self, n: u64) {
+    pub(crate) fn acknowledge(&self, n: u64) {
         self.acknowledged.store(n, Ordering::SeqCst);
     }
 
     /// The cuts so far.
-    fn take_cuts(&self) -> Vec<Cut> {
+    pub(crate) fn take_cuts(&self) -> Vec<Cut> {
         std::mem::take(&mut self.state().cuts)
     }
 

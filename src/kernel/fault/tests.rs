@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_READ, SQLITE_IOERR_WRITE};
 use tempfile::TempDir;
 
-use super::{Cut, Disk, Fault, Operation};
+use super::{Cut, Disk, Fault, Operation, seeds};
 use crate::Error;
 use crate::kernel::schema::Lineage;
 use crate::kernel::{Database, Durability, Profile, Value};
@@ -99,7 +99,7 @@ fn survivors(cut: &Cut, seed: u64) -> u64 {
 #[test]
 fn a_loss_of_power_costs_no_write_that_was_acknowledged_at_disk() {
     let mut cuts = 0;
-    for seed in 0..6 {
+    for seed in 0..seeds() {
         let (_outer, folder) = folder();
         for cut in write_with_cuts(&folder, Durability::Disk, seed) {
             let left = survivors(&cut, seed);
@@ -117,7 +117,7 @@ fn a_loss_of_power_costs_no_write_that_was_acknowledged_at_disk() {
 #[test]
 fn a_loss_of_power_at_os_leaves_the_first_writes_and_a_whole_file() {
     let (mut cuts, mut lost) = (0, 0);
-    for seed in 0..6 {
+    for seed in 0..seeds() {
         let (_outer, folder) = folder();
         for cut in write_with_cuts(&folder, Durability::Os, seed) {
             lost += u64::from(survivors(&cut, seed) < cut.acknowledged);
