@@ -161,7 +161,7 @@ pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static A
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     check_not_inherited(path)?;
-    let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
+    let conn = open_for_writing(path, flags).at(path, "opening it")?;
     prepare(&conn).at(path, "opening it")?;
     let adoption = match identify(&conn, path, options.adoptions)? {
         Owner::Ours => {
@@ -185,6 +185,17 @@ pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static A
     }
     set().at(path, "opening it")?;
     Ok((conn, adoption))
+}
+
+/// What SQLite cannot open for writing it opens for reading, and says so with each write. If that was a passing error, the
+/// next try goes well.
+fn open_for_writing(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let conn = Connection::open_with_flags(path, flags)?;
+    if !conn.is_readonly("main")? {
+        return Ok(conn);
+    }
+    drop(conn);
+    Ok(Connection::open_with_flags(path, flags)?)
 }
 
 /// Sets the size of the log at which it is moved into the file.
@@ -256,10 +267,16 @@ pub(super) fn reader(
     check_not_inherited(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
-    let conn = match conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+    let mut looked = look(&conn);
+    if looked.as_ref().is_err_and(waits_for_rollback) {
+        roll_back(path).at(path, "rolling back what a process had begun that died")?;
+        looked = look(&conn);
+    }
+    let is_left = |suffix| beside(path, suffix).exists();
+    let conn = match looked {
         // A log needs its index file: where the folder cannot be written and nobody has left a
-        // log, the file is at rest and can be read as it is.
-        Err(e) if cannot_make_index(&e) && !beside(path, "-wal").exists() => {
+        // log or a journal, the file is at rest and can be read as it is.
+        Err(e) if cannot_make_index(&e) && !is_left("-wal") && !is_left("-journal") => {
             let uri = format!("file:{}?immutable=1", percent_encode(path));
             Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
                 .at(path, "opening it")?
@@ -298,6 +315,23 @@ pub(super) fn tidy(path: &Path) {
 fn cannot_make_index(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
     matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+}
+
+fn look(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// Whether a journal lies there with which the file must be put right before it is read.
+fn waits_for_rollback(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|e| e.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
+}
+
+/// Takes back what a process had begun that died: only a connection that may write can.
+fn roll_back(path: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    look(&conn)
 }
 
 /// `run.db` and `-wal` give `run.db-wal`.

@@ -253,3 +253,28 @@ fn writes_until_it_is_killed() {
         }
     }
 }
+
+/// Goal: what a process leaves that was killed in the middle of a transaction with a journal (a file that is being made, or
+/// gets larger pages) is rolled back also for one that only reads, and never read as it lies there.
+#[test]
+fn a_reader_rolls_back_what_a_killed_process_had_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("a.db"), folder.path().join("copy.db"));
+    drop(siltstone::Database::builder(&path).open().unwrap());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let table = "PRAGMA journal_mode = DELETE; CREATE TABLE t (x BLOB); INSERT INTO t \
+        SELECT zeroblob(3000) FROM (VALUES (1), (2), (3), (4)), (VALUES (1), (2), (3), (4))";
+    other.execute_batch(table).unwrap();
+    // So few pages in memory that the file is changed before the commit.
+    other.execute_batch("PRAGMA cache_size = 2; BEGIN; UPDATE t SET x = randomblob(3000)").unwrap();
+    for suffix in ["", "-journal"] {
+        let name = |path: &Path| std::path::PathBuf::from(format!("{}{suffix}", path.display()));
+        std::fs::copy(name(&path), name(&copy)).unwrap();
+    }
+    drop(other);
+    let db = siltstone::Database::builder(&copy).open_read_only().unwrap();
+    let sql = "SELECT count(*), sum(x = zeroblob(3000)) FROM t";
+    let all = siltstone::Value::Integer(16);
+    assert_eq!(db.sql(sql).unwrap().rows, [[all.clone(), all]]);
+    assert!(!folder.path().join("copy.db-journal").exists());
+}
