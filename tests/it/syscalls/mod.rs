@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use trap::{FAIL, FAIL_FROM, KILL_AFTER, KILL_BEFORE, SHORT};
-pub(crate) use trap::{arm, heal, struck};
+pub(crate) use trap::{arm, end_if_it_hangs, heal, struck};
 
 use crate::child::{self, Child};
 
@@ -36,7 +36,7 @@ const FOLDER: &str = "SILTSTONE_TEST_FOLDER";
 const TRACE: &str = "SILTSTONE_TEST_TRACE";
 
 /// How long an armed child may take.
-const PATIENCE_S: u32 = 60;
+const PATIENCE_S: u32 = 30;
 
 /// What happens to the call that the plan numbers; the errors are `errno`s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -62,6 +62,12 @@ const CALLS: &[(i64, &str, At, Option<At>)] = &[
     (libc::SYS_mkdirat, "mkdir", At::Below(0, 1), None),
 ];
 
+/// Ends the process if it takes too long: it hangs.
+pub(crate) fn end_if_it_hangs() {
+    // SAFETY: the signal that comes then ends the process.
+    unsafe { libc::alarm(PATIENCE_S) };
+}
+
 /// From here on each call counts. Does nothing in a child that was started without this module.
 pub(crate) fn arm() {
     let Ok(plan) = std::env::var(PLAN) else { return };
@@ -75,10 +81,10 @@ pub(crate) fn arm() {
     let trace = std::env::var_os(TRACE).expect("a file to write the calls into");
     let trace = OpenOptions::new().append(true).open(trace).unwrap();
     TRACED.store(trace.into_raw_fd().into(), SeqCst);
+    end_if_it_hangs();
     // SAFETY: the handler has the signature that SA_SIGINFO asks for and does only what a handler may; the filter is a
     // valid program that outlives the call.
     unsafe {
-        libc::alarm(PATIENCE_S);
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_call as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;

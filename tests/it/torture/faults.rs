@@ -101,24 +101,26 @@ fn after(subject: &dyn Subject, folder: &Path, mut known: Known, run: &Run) -> R
 
 /// A store that was asked for `disk` has synced the bytes and the name of each file when it acknowledges.
 pub(super) fn unsynced(round: &Round<'_>) {
-    for items in [0, 5] {
+    // With upkeep the log may have bytes of a compaction, which nobody was told of: the log is left out then.
+    for (items, count, is_tended) in [(0, 3, false), (4, 3, false), (0, ITEMS, true)] {
         let folder = tempfile::tempdir().unwrap();
         let known = template(round.subject, folder.path(), items);
         let first = known.next(0);
         let durability = Durability::Disk;
-        let mission = Mission { arms_early: true, durability, ..Mission::new(first, ITEMS) };
+        let mission = Mission { arms_early: true, durability, ..Mission::new(first, count) };
         let argument = mission.argument(round.subject);
         let run = syscalls::run(WORKS, folder.path(), &argument, 0, syscalls::Trouble::Nothing);
         let is_told = |line: &str| acknowledged(line).is_some() || line.contains("backup ");
         let matters = |path: &Path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            !name.ends_with("-shm") && !name.ends_with("lock")
+            let is_left_out = name.ends_with("-shm") || name.ends_with("lock");
+            !is_left_out && !(is_tended && name.ends_with("-wal"))
         };
         let mut outcome = after(round.subject, folder.path(), known, &run);
         if let Some(first) = run.unsynced(is_told, matters).first() {
             outcome = outcome.and(Err(first.clone()));
         }
-        round.tried(format!("{items} items"), outcome);
+        round.tried(format!("{items} items and {count} more"), outcome);
     }
 }
 

@@ -89,8 +89,7 @@ fn look(round: &Round<'_>, folder: &Path) -> Result<(), String> {
 #[ignore = "run by the tests of the module above"]
 fn looks() {
     let Some((folder, argument)) = mission() else { return };
-    // SAFETY: ends the process if it hangs.
-    unsafe { libc::alarm(60) };
+    crate::syscalls::end_if_it_hangs();
     let (subject, mission): (&dyn Subject, _) = Mission::parse(&argument);
     match subject.verify(&folder) {
         Ok(findings) if findings.is_empty() => say(format_args!("verify says well")),

@@ -171,9 +171,23 @@ impl Trouble {
 /// Faults that an item of the issue lists and that are not mended yet: subject, trouble, part of what is said, item. A loss
 /// that is named here is printed and does not count.
 const KNOWN: &[(&str, Trouble, &str, u32)] = &[
-    ("memory", Trouble::Clocks, "backup", 3),
+    ("simulation-json", Trouble::Unsynced, "the folder of", 2),
+    ("ticks", Trouble::Unsynced, "the folder of", 2),
+    ("ticks-json", Trouble::Unsynced, "the folder of", 2),
+    ("series-parquet", Trouble::Unsynced, "the folder of", 2),
+    ("simulation-json", Trouble::Errors, "is already in", 2),
+    ("simulation-json", Trouble::Strace, "is already in", 2),
+    ("memory", Trouble::Errors, "backups are there", 2),
+    ("ticks-json", Trouble::Errors, "is there twice", 2),
+    ("ticks-json", Trouble::Strace, "is there twice", 2),
+    ("ticks", Trouble::FullDisk, "signal: 14", 4),
+    ("ticks", Trouble::Errors, "signal: 14", 4),
+    ("series-parquet", Trouble::Errors, "No such file", 2),
+    ("series-parquet", Trouble::Errors, "is there twice", 2),
+    ("series-parquet", Trouble::Strace, "No such file", 2),
     ("simulation", Trouble::Clocks, "backup", 3),
     ("experiment", Trouble::Clocks, "backup", 3),
+    ("memory", Trouble::Clocks, "backup", 3),
     ("series", Trouble::Clocks, "backup", 3),
     ("series-parquet", Trouble::Flips, "array", 7),
 ];
@@ -336,6 +350,7 @@ fn works() {
         syscalls::heal();
         let _ = std::fs::remove_file(&ballast); // mostly it is not there
     };
+    syscalls::end_if_it_hangs();
     if mission.special == Special::Signals {
         kills::send_signals();
     }
@@ -377,6 +392,9 @@ fn works() {
     say(format_args!("done"));
 }
 
+/// Cases of a round; the short tests try the first of them.
+const CASES: usize = 24;
+
 fn setting(name: &str) -> Option<String> {
     std::env::var(format!("SILTSTONE_TORTURE_{name}")).ok().filter(|text| !text.is_empty())
 }
@@ -412,7 +430,7 @@ fn tortures_every_store() {
                         return;
                     }
                     let (subject, trouble) = pairs[pair];
-                    trouble.round(subject, first + round, 12, &report);
+                    trouble.round(subject, first + round, CASES, &report);
                 }
             });
         }
@@ -422,6 +440,7 @@ fn tortures_every_store() {
 
 /// A few cases of a trouble for every store.
 fn briefly(troubles: &[Trouble], cases: usize) {
+    assert!(cases <= CASES, "so that a loss can be seen again");
     let report = Report::default();
     for subject in SUBJECTS {
         troubles.iter().for_each(|trouble| trouble.round(subject, 0, cases, &report));
