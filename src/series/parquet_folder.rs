@@ -28,7 +28,9 @@ use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found, note
 use super::data::{Metadata, SCHEMA_KEY, Series};
 use super::index::{IndexRange, IndexValue};
 use crate::error::{Error, Result};
-use crate::kernel::{FileLock, VerifyReport, create_folder, look, read_whole, sync_folder, write_atomically};
+use crate::kernel::{
+    FileLock, VerifyReport, create_folder, look, read_whole, sync_folder, write_atomically,
+};
 use crate::table::{self, Batches};
 
 const LOCK: &str = "silt-series.lock";

@@ -62,16 +62,20 @@ impl Pool {
     }
 
     fn connect(&self, action: &'static str) -> Result<Client> {
-        self.address.connect(action)?.map_err(|error| match self.said(Failure::Server(error), action) {
-            Error::Server { place, action, why } if why.contains("password") => {
-                let hint = match self.address.passed_over() {
-                    Some(passed_over) => format!("; {passed_over}"),
-                    None if why.contains(MISSING) => "; PGPASSWORD or ~/.pgpass can give it".into(),
-                    None => String::new(),
-                };
-                Error::Server { place, action, why: why + &hint }
+        self.address.connect(action)?.map_err(|error| {
+            match self.said(Failure::Server(error), action) {
+                Error::Server { place, action, why } if why.contains("password") => {
+                    let hint = match self.address.passed_over() {
+                        Some(passed_over) => format!("; {passed_over}"),
+                        None if why.contains(MISSING) => {
+                            "; PGPASSWORD or ~/.pgpass can give it".into()
+                        }
+                        None => String::new(),
+                    };
+                    Error::Server { place, action, why: why + &hint }
+                }
+                other => other,
             }
-            other => other,
         })
     }
 

@@ -168,30 +168,6 @@ impl Trouble {
     }
 }
 
-/// Faults that an item of the issue lists and that are not mended yet: subject, trouble, part of what is said, item. A loss
-/// that is named here is printed and does not count.
-const KNOWN: &[(&str, Trouble, &str, u32)] = &[
-    ("simulation-json", Trouble::Unsynced, "the folder of", 2),
-    ("ticks", Trouble::Unsynced, "the folder of", 2),
-    ("ticks-json", Trouble::Unsynced, "the folder of", 2),
-    ("series-parquet", Trouble::Unsynced, "the folder of", 2),
-    ("simulation-json", Trouble::Errors, "is already in", 2),
-    ("simulation-json", Trouble::Strace, "is already in", 2),
-    ("memory", Trouble::Errors, "backups are there", 2),
-    ("ticks-json", Trouble::Errors, "is there twice", 2),
-    ("ticks-json", Trouble::Strace, "is there twice", 2),
-    ("ticks", Trouble::FullDisk, "signal: 14", 4),
-    ("ticks", Trouble::Errors, "signal: 14", 4),
-    ("series-parquet", Trouble::Errors, "No such file", 2),
-    ("series-parquet", Trouble::Errors, "is there twice", 2),
-    ("series-parquet", Trouble::Strace, "No such file", 2),
-    ("simulation", Trouble::Clocks, "backup", 3),
-    ("experiment", Trouble::Clocks, "backup", 3),
-    ("memory", Trouble::Clocks, "backup", 3),
-    ("series", Trouble::Clocks, "backup", 3),
-    ("series-parquet", Trouble::Flips, "array", 7),
-];
-
 /// Some cases of one trouble for one store.
 struct Round<'a> {
     subject: &'static dyn Subject,
@@ -329,7 +305,7 @@ fn insist(what: &str, work: &mut dyn FnMut(usize) -> Result<(), Error>, heal: &d
         match work(tries) {
             Ok(()) => return,
             // Its name has lost a sync, which only a loss of power would show.
-            Err(error) if error.to_string().contains("it is written and stays") => return,
+            Err(Error::DurabilityUnknown { .. }) => return,
             Err(error) => say(format_args!("failed {what}: {error}")),
         }
         if tries + 1 == TRIES {

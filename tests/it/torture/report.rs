@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::{KNOWN, Round, SUBJECTS, Trouble};
+use super::{Round, SUBJECTS, Trouble};
 
 /// Counts cases and losses, of each store and trouble.
 #[derive(Default)]
@@ -13,7 +13,6 @@ pub(super) struct Report(Mutex<BTreeMap<(&'static str, Trouble), Tally>>);
 struct Tally {
     tried: u64,
     losses: u64,
-    known: u64,
     /// What is measured and not judged.
     figures: BTreeMap<&'static str, u64>,
 }
@@ -27,21 +26,13 @@ impl Report {
     /// A case, and what is odd about it, with how to see it again.
     pub(super) fn tried(&self, round: &Round<'_>, outcome: Result<(), String>) {
         let (subject, trouble) = (round.subject.name(), round.trouble);
-        let known = outcome.as_ref().err().and_then(|odd| {
-            let is = |known: &&(&str, Trouble, &str, u32)| {
-                known.0 == subject && known.1 == trouble && odd.contains(known.2)
-            };
-            KNOWN.iter().find(is)
-        });
         self.tally(round, |tally| {
             tally.tried += 1;
-            tally.known += u64::from(known.is_some());
-            tally.losses += u64::from(outcome.is_err() && known.is_none());
+            tally.losses += u64::from(outcome.is_err());
         });
         let Err(odd) = outcome else { return };
-        let word = known.map_or("LOSS".to_owned(), |known| format!("known, item {}", known.3));
         println!(
-            "{word}: {subject}, {trouble:?}: {odd}\n    again: make torture ROUNDS=1 SEED={} \
+            "LOSS: {subject}, {trouble:?}: {odd}\n    again: make torture ROUNDS=1 SEED={} \
              STORES={subject} TROUBLES={trouble:?}",
             round.seed
         );
@@ -63,10 +54,7 @@ impl Report {
             text += &format!("\n{:16}", subject.name());
             for trouble in &troubles {
                 let cell = tallies.get(&(subject.name(), *trouble));
-                let cell = cell.map_or("-".to_owned(), |t| match t.known {
-                    0 => format!("{}/{}", t.tried, t.losses),
-                    known => format!("{}/{}+{known}", t.tried, t.losses),
-                });
+                let cell = cell.map_or("-".to_owned(), |t| format!("{}/{}", t.tried, t.losses));
                 text += &format!(" {cell:>12}");
             }
         }
