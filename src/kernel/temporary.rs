@@ -38,6 +38,7 @@ pub(crate) struct Temporary {
     handle: File,
     pid: u32,
     has_name: bool,
+    is_emptied: bool,
 }
 
 impl Temporary {
@@ -87,7 +88,8 @@ impl Temporary {
             match make(&path) {
                 Ok(handle) if is_claimed(&handle, &path) => {
                     let pid = std::process::id();
-                    return Ok(Temporary { path, handle, pid, has_name: false });
+                    let (has_name, is_emptied) = (false, false);
+                    return Ok(Temporary { path, handle, pid, has_name, is_emptied });
                 }
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -95,6 +97,14 @@ impl Temporary {
             }
         }
         Err(failed(io::Error::other("a hundred random names were taken")))
+    }
+
+    /// Lets the files of a folder be emptied before it is removed: the kernel keeps descriptors of a closed database for a
+    /// while, and so they fill no disk meanwhile. Only where no handle outlives the folder: what has a file mapped dies
+    /// of it.
+    pub(crate) fn emptied(mut self) -> Self {
+        self.is_emptied = true;
+        self
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -151,9 +161,15 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if !self.has_name && self.pid == std::process::id() {
-            remove(&self.path, &self.handle);
+        if self.has_name || self.pid != std::process::id() {
+            return;
         }
+        let entries = self.is_emptied.then(|| fs::read_dir(&self.path));
+        for entry in entries.into_iter().flatten().flatten().flatten() {
+            let file = open(OpenOptions::new().write(true), &entry.path());
+            let _ = file.and_then(|file| file.set_len(0)); // removed below all the same
+        }
+        remove(&self.path, &self.handle);
     }
 }
 
@@ -245,11 +261,6 @@ fn is_same_users(_: &fs::Metadata) -> bool {
 
 fn remove(path: &Path, handle: &File) {
     let removed = if handle.metadata().is_ok_and(|found| found.is_dir()) {
-        // The kernel keeps descriptors of a closed file for a while: emptied, it fills no disk meanwhile.
-        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            let file = open(OpenOptions::new().write(true), &entry.path());
-            let _ = file.and_then(|file| file.set_len(0)); // removed below all the same
-        }
         fs::remove_dir_all(path)
     } else {
         for suffix in SUFFIXES {

@@ -65,7 +65,7 @@ impl Results {
     /// listed or the temporary database not be written.
     pub fn open_json(updates_dir: impl AsRef<Path>, options: ResultsOptions) -> Result<Self> {
         let updates_dir = updates_dir.as_ref();
-        let folder = Temporary::private_folder()?;
+        let folder = Temporary::private_folder()?.emptied();
         let db = SimulationDatabase::open(folder.path().join("results.db"))?;
         let report = import_files(
             &db,
