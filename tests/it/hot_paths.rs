@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rusqlite::ffi;
+use siltstone::Array;
 use siltstone::experiment::{ExperimentDatabase, Selection, SimulationContext};
 use siltstone::memory::{
     Direction, Limit, MemoryStore, NewConcept, NewEpisode, NewLearningEvent, NewRelationship,
@@ -15,7 +16,6 @@ use siltstone::memory::{
 use siltstone::series::{IndexRange, Series, SqliteBackend, StorageBackend};
 use siltstone::simulation::{Attribute, EntityData, Group, Options, SimulationDatabase, Update};
 use siltstone::ticks::{Direction as Toward, TickBatch, TickStore, TickStoreConfig};
-use siltstone::{Array, Value};
 
 /// What a statement took over all its runs.
 #[derive(Debug, Clone, Copy, Default)]
@@ -156,14 +156,18 @@ fn scans(conn: &rusqlite::Connection, sql: &str) -> Vec<String> {
     let Ok(mut plan) = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")) else {
         return Vec::new();
     };
-    let lines = plan.query_map([], |row| row.get::<_, String>(3)).unwrap().flatten();
+    let mut lines = Vec::new();
+    let mut rows = plan.raw_query(); // without parameters: it is not run
+    while let Some(row) = rows.next().unwrap() {
+        lines.push(row.get::<_, String>(3).unwrap());
+    }
     let small = |line: &str| {
         SMALL.iter().any(|name| line.split(' ').nth(1) == Some(name))
             || line.contains("simulations_open")
     }; // those that run
     let costly =
         |line: &String| line.starts_with("SCAN") && !small(line) || line.contains("TEMP B-TREE");
-    lines.filter(costly).map(|line| format!("{line} | {sql}")).collect()
+    lines.into_iter().filter(costly).map(|line| format!("{line} | {sql}")).collect()
 }
 
 /// Updates of one segment, of which there are 100.
@@ -298,7 +302,7 @@ fn an_experiment_does_not_slow_down() {
                 log(&first, 10 * n as i64 + step..10 * n as i64 + step + 1);
             }
             db.metric("sim 1", "loss").unwrap();
-            let steps = Selection::all().steps(5..=7);
+            let steps = Selection::all().steps(5..=7).key("loss");
             first.read("simulation_metrics", &steps).unwrap().collect_batches().unwrap();
             sim.complete().unwrap();
             db.database()
@@ -377,8 +381,6 @@ fn a_series_does_not_slow_down() {
             backend.delete("s00002").unwrap();
             backend.rename("s00003", "t3").unwrap();
             assert_eq!(backend.list_keys("s0001").unwrap().len(), 10);
-            let sql = "SELECT value FROM time_series_data WHERE key = 'long' AND idx = 7";
-            assert_eq!(backend.database().sql(sql).unwrap().rows, [[Value::Real(1.5)]]);
         });
         (path.to_owned(), costs)
     });
