@@ -18,7 +18,7 @@ const MONTH: &str = "2026/01";
 const NOON: i64 = 1_768_824_000_000_000_000;
 
 /// Writes items into a folder that loses power now and then, and counts those that `read` finds in what each cut left.
-fn survives(below: &str, write: &dyn Fn(&Path, &dyn Fn(u64)), read: &dyn Fn(&Path) -> u64) {
+fn survives(below: &str, write: impl Fn(&Path, &dyn Fn(u64)), read: impl Fn(&Path) -> u64) {
     // A third of the kernel's own: each makes a store of many tables.
     let (seeds, mut cuts) = (seeds().div_ceil(3), 0);
     for seed in 0..seeds {
@@ -87,7 +87,7 @@ fn a_loss_of_power_costs_no_update() {
             }
         }
     };
-    survives("", &write, &|folder| {
+    survives("", write, |folder| {
         let db = SimulationDatabase::open_with(folder.join("a.db"), options()).unwrap();
         verified(db.database());
         let is_empty = db.datasets().unwrap().is_empty();
@@ -114,7 +114,7 @@ fn a_loss_of_power_costs_no_step() {
             }
         }
     };
-    survives("", &write, &|folder| {
+    survives("", write, |folder| {
         let db = ExperimentDatabase::over(open(folder), Some("e")).unwrap();
         verified(db.database());
         let safe = db.simulations(Which::Filter("1")).unwrap();
@@ -133,7 +133,7 @@ fn a_loss_of_power_costs_no_episode() {
             acknowledge(item);
         }
     };
-    survives("", &write, &|folder| {
+    survives("", write, |folder| {
         let store = MemoryStore::over(open(folder)).unwrap();
         verified(store.database());
         let mut found = store.episodes_by_context("c", 1 << 40, None).unwrap();
@@ -158,7 +158,7 @@ fn a_loss_of_power_costs_no_point() {
             }
         }
     };
-    survives("", &write, &|folder| {
+    survives("", write, |folder| {
         let backend = SqliteBackend::over(open(folder)).unwrap();
         verified(backend.database());
         let values = match backend.exists("k").unwrap() {
@@ -195,7 +195,7 @@ fn a_loss_of_power_costs_no_tick() {
         }
         store.stop().unwrap();
     };
-    survives(MONTH, &write, &|folder| {
+    survives(MONTH, write, |folder| {
         let store = open(folder);
         let ticks = store.get_ticks_in_range("EURUSD", i64::MIN, i64::MAX).unwrap();
         let bids: Vec<f64> = ticks.iter().map(|tick| tick.bid).collect();

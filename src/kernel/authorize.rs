@@ -136,8 +136,8 @@ fn refusal(action: &AuthAction<'_>) -> Option<String> {
         AuthAction::Pragma { pragma_name, pragma_value } => {
             let is = |name: &&str| pragma_name.eq_ignore_ascii_case(name);
             match pragma_value {
-                _ if REPORTS.iter().any(|name| is(name)) => None,
-                None if SETTINGS.iter().any(|name| is(name)) => None,
+                _ if REPORTS.iter().any(is) => None,
+                None if SETTINGS.iter().any(is) => None,
                 None => Some(format!("PRAGMA {pragma_name}, which is not known to only report")),
                 Some(value) => {
                     Some(format!("PRAGMA {pragma_name} = {value}, which sets something"))

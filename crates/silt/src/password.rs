@@ -1,6 +1,6 @@
 //! A password from the person at the terminal, not shown while it is typed.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Write};
 
 use siltstone::{Error, Result};
 
@@ -9,7 +9,7 @@ use siltstone::{Error, Result};
 /// # Errors
 /// [`Error::Interrupted`] for Ctrl-C, or the end of the input.
 pub(crate) fn ask(server: &str) -> Result<String> {
-    eprint!("Password for {}: ", crate::table::escaped(server.to_owned()));
+    eprint!("Password for {}: ", crate::terminal::escaped(server.to_owned()));
     let _ = io::stderr().flush(); // stderr that is gone is no reason not to read
     let typed = hidden(|| typed(io::stdin().lock()));
     eprintln!();

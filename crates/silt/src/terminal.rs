@@ -48,7 +48,7 @@ pub(crate) fn line(text: &str) -> String {
 fn ink(text: &str) -> Option<usize> {
     let code = text.strip_prefix("\u{1b}[")?;
     let end = code.find('m')?;
-    let known = matches!(code[..end].as_bytes(), [b'0' | b'1'] | [b'3', b'1'..=b'6'] | b"90");
+    let known = matches!(&code.as_bytes()[..end], [b'0' | b'1'] | [b'3', b'1'..=b'6'] | b"90");
     known.then_some("\u{1b}[".len() + end + 1)
 }
 

@@ -114,7 +114,7 @@ pub(super) fn unsynced(round: &Round<'_>) {
         let matters = |path: &Path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let is_left_out = name.ends_with("-shm") || name.ends_with("lock");
-            !is_left_out && !(is_tended && name.ends_with("-wal"))
+            !(is_left_out || is_tended && name.ends_with("-wal"))
         };
         let mut outcome = after(round.subject, folder.path(), known, &run);
         if let Some(first) = run.unsynced(is_told, matters).first() {
