@@ -408,7 +408,7 @@ pub(super) fn blocks(
     last: i64,
 ) -> Result<Vec<BlockPlace>> {
     let sql = format!(
-        "SELECT id, rows, first_step, last_step FROM record_block b WHERE simulation = ?1 AND record_table = ?2 \
+        "SELECT id, rows, first_step, last_step FROM record_block b WHERE simulation IS ?1 AND record_table IS ?2 \
          AND first_step <= ?4 AND CASE WHEN {} THEN last_step >= ?3 END ORDER BY first_step, id",
         tx.whole("record_block", "b")?
     );

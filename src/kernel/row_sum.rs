@@ -307,6 +307,9 @@ pub(super) fn cover_all(conn: &Connection, summed: &[&str]) -> Result<()> {
 impl ReadTx<'_> {
     /// A condition on the rows of `table`, which the statement calls `name`: true, but that the statement fails at a row
     /// which does not have its sum. In a file whose tables have none yet it is true of every row.
+    ///
+    /// The statement must ask for values by `IS`: of an `=`, SQLite puts the value in the place of the column in every other
+    /// condition, and may look at this one first.
     pub(crate) fn whole(&self, table: &str, name: &str) -> Result<String> {
         let Some(covered) = Covered::read(self.connection(), table)? else { return Ok("1".into()) };
         Ok(format!("silt_whole({name}.{COLUMN}, {})", covered.of(name)))

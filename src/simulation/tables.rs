@@ -88,7 +88,7 @@ impl Layout {
              OR a.attribute_name <> ?3 THEN NULL ELSE n.data END \
              FROM {table} l CROSS JOIN attribute_data a ON a.id = l.attribute_data_id \
              LEFT JOIN numpy_array n ON n.id = a.data_id \
-             WHERE l.{owner} = ?1 AND (?2 IS NULL OR a.entity_group = ?2 \
+             WHERE l.{owner} IS ?1 AND (?2 IS NULL OR a.entity_group = ?2 \
              OR typeof(a.entity_group) <> 'text') AND {link} AND {attribute} \
              ORDER BY l.attribute_data_id"
         ))

@@ -34,9 +34,9 @@ pub(super) struct Part<'a> {
 }
 
 const BLOCKS: &str =
-    "symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY last_ns, first_ns, id";
+    "symbol_id IS ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY last_ns, first_ns, id";
 const LAST_BLOCKS: &str =
-    "symbol_id = ?1 AND first_ns <= ?2 ORDER BY last_ns DESC, first_ns DESC, id DESC";
+    "symbol_id IS ?1 AND first_ns <= ?2 ORDER BY last_ns DESC, first_ns DESC, id DESC";
 const HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
     WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3 ORDER BY time_ns, arrival LIMIT ?4";
 const LAST_HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \

@@ -352,18 +352,13 @@ fn recover(shared: &Shared) {
     if shared.days.is_none() || !shared.spilled.swap(false, Ordering::Relaxed) {
         return;
     }
-    match spill::list(&shared.config.spill_folder()) {
-        Ok(files) => {
-            for file in files {
-                if let Err(error) = recover_file(shared, &file) {
-                    // The next batch that goes well tries again.
-                    tracing::warn!(%error, file = %file.display(), "a spill file stays");
-                    shared.spilled.store(true, Ordering::Relaxed);
-                    return;
-                }
-            }
-        }
-        Err(error) => shared.defer(error),
+    let folder = shared.config.spill_folder();
+    let recovered = spill::list(&folder)
+        .and_then(|files| files.iter().try_for_each(|file| recover_file(shared, file)));
+    if let Err(error) = recovered {
+        // The next batch that goes well tries again.
+        tracing::warn!(%error, folder = %folder.display(), "spill files stay");
+        shared.spilled.store(true, Ordering::Relaxed);
     }
 }
 

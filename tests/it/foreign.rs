@@ -212,8 +212,8 @@ fn a_users_sql_only_reads() {
         files.filter(|name| !name.to_string_lossy().starts_with("run.db")).collect();
     assert!(files.is_empty(), "{files:?}");
     for (sql, rows) in [
-        ("PRAGMA table_info(\"update\")", 5),
-        ("SELECT * FROM pragma_table_info('update')", 5),
+        ("PRAGMA table_info(\"update\")", 6),
+        ("SELECT * FROM pragma_table_info('update')", 6),
         ("PRAGMA integrity_check", 1),
         ("PRAGMA integrity_check(\"update\")", 1),
         ("PRAGMA foreign_key_check", 0),

@@ -48,7 +48,7 @@ fn no_reader_waits_for_a_pipe() {
         "json/.lock",
         "tables/x.parquet",
         "tables/attributes.json",
-        "days/ticks_2026-01-19.db",
+        "days/2026/01/ticks_2026-01-19.db",
     ];
     pipes.iter().for_each(|name| make_pipe(&at(name)));
     let db = at("x.db");

@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 use siltstone::experiment::{
-    Agent, Cell, ExperimentDatabase, LoggingConfig, RecordSchema, SimulationOptions, Which,
+    Agent, Cell, ExperimentDatabase, LoggingConfig, RecordSchema, Selection, SimulationOptions,
+    Which,
 };
 use siltstone::memory::{
     ConceptUpdate, EpisodeUpdate, Evict, GraphOptions, LearningEventUpdate, Limit, MemoryStore,
@@ -14,7 +15,7 @@ use siltstone::memory::{
 };
 use siltstone::series::{Metadata, Series, SqliteBackend, StorageBackend};
 use siltstone::simulation::{Attribute, Group, InitialData, SimulationDatabase};
-use siltstone::ticks::{TickStore, TickStoreConfig};
+use siltstone::ticks::{Names, TickBatch, TickStore, TickStoreConfig};
 use siltstone::{Array, Database, Error, VerifyReport};
 
 fn simulation(folder: &Path) -> PathBuf {
@@ -251,6 +252,9 @@ fn a_change_by_another_program_is_told_from_damage() {
             let named =
                 found.iter().filter(|finding| finding.place.starts_with(&format!("{table} row")));
             assert_eq!(named.count() as u64, rows.min(20), "{table}: {found:?}");
+            if table == "record_table" {
+                continue; // a definition that is none is a finding of its own
+            }
             let change = format!("UPDATE \"{table}\" SET {column} = {other} WHERE {key}");
             conn.execute(&change, []).unwrap();
             let report = verify(&copy);
@@ -278,8 +282,7 @@ fn an_old_file_is_read_and_gets_its_checksums() {
             );
             conn.execute_batch(&sql).unwrap();
         }
-        conn.execute("UPDATE siltstone_schema SET version = 1", []).unwrap();
-        assert!(verify(&path).is_ok());
+        conn.execute("UPDATE siltstone_schema SET version = version - 1", []).unwrap();
         drop(conn);
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         match &*name {
@@ -338,4 +341,33 @@ fn a_read_refuses_a_row_that_leads_elsewhere() {
     let backend = SqliteBackend::open(&path).unwrap();
     let error = backend.load("flow").and(backend.load("other")).unwrap_err();
     assert!(matches!(&error, Error::Corrupt { .. }), "{error}");
+}
+
+/// Goal: the check of a row is one of that row, whichever the planner looks at first: SQLite puts the value of an `=` in the
+/// place of a column, and looks at rows of others where there is no index worth its while.
+#[test]
+fn a_read_of_one_symbol_takes_no_offence_at_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("ticks");
+    let put = |store: &TickStore, symbol: &str, n: i64| {
+        let times: Vec<i64> = (0..n).map(|i| now() + i).collect();
+        let bid = vec![0.5; times.len()];
+        let batch =
+            TickBatch { symbol: Names::One(symbol), ..TickBatch::new("", &times, &bid, &bid) };
+        store.store_ticks(&batch).unwrap();
+    };
+    let store = TickStore::new(config(&base)).unwrap();
+    put(&store, "GBP/JPY", 2_100);
+    put(&store, "EURUSD", 1);
+    store.stop().unwrap();
+    let store = TickStore::new(config(&base)).unwrap();
+    for (symbol, n) in [("GBP/JPY", 2_100), ("EURUSD", 1)] {
+        let found = store.get_ticks_in_range(symbol, i64::MIN, i64::MAX).unwrap();
+        assert_eq!(found.len(), n, "{symbol}");
+    }
+    let path = experiment(folder.path());
+    let db = ExperimentDatabase::open(&path, "sweep").unwrap();
+    for name in ["a", "b"] {
+        db.records(name, "agent_states", &Selection::all()).unwrap().collect_batches().unwrap();
+    }
 }

@@ -24,11 +24,11 @@ pub(super) struct Found {
 }
 
 const FIND: &str = "SELECT id, length, index_type, value_type, least, greatest, last, is_sorted, \
-    head, metadata FROM series s WHERE key = ?1";
+    head, metadata FROM series s WHERE key IS ?1";
 /// The blob columns are the last ones but one: a block that is passed over is not read. A row is checked before what it
 /// says is believed.
 const BLOCKS: &str =
-    "SELECT rows, index_data, value_data, least FROM series_block b WHERE series_id = ?1 AND ";
+    "SELECT rows, index_data, value_data, least FROM series_block b WHERE series_id IS ?1 AND ";
 const IN_RANGE: &str = "(?2 IS NULL OR greatest >= ?2) AND (?3 IS NULL OR least <= ?3)";
 
 /// The statement for all blocks of a series; for those of a range of one that is sorted, in whose order the ends of its

@@ -33,7 +33,7 @@ pub(super) fn last_key(
 ) -> Result<Option<Key>> {
     let sql = format!(
         "SELECT id, timestamp, iteration, same_as, columns, state FROM simulation_key_state k \
-         WHERE dataset_name = ?1 AND entity_group = ?2 AND timestamp <= ?3 AND {} \
+         WHERE dataset_name IS ?1 AND entity_group IS ?2 AND timestamp <= ?3 AND {} \
          ORDER BY timestamp DESC, iteration DESC LIMIT 1",
         tx.is_whole("simulation_key_state", "k")?
     );
