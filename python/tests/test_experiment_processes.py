@@ -137,5 +137,5 @@ def test_the_state_of_the_code_is_known(tmp_path):
     """
     commit = git("rev-parse", "HEAD").strip()
     assert script(text, tmp_path, "a").communicate()[0] == f"{commit} True\n"
-    (tmp_path / "model.py").write_text("x = 2")
+    (tmp_path / "model.py").write_text("x = 22")
     assert script(text, tmp_path, "b").communicate()[0] == f"{commit} False\n"

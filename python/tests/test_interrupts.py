@@ -54,9 +54,11 @@ class Interrupter:
     def run(self, work, most=0.004):
         """Repeats `work`; ends at a random instant of it."""
         try:
-            self.armed = True
-            signals.setitimer(signals.ITIMER_REAL, self.random.uniform(1e-5, most))
             while True:
+                # Python drops what is raised in a finalizer: then it is raised once more.
+                if not self.armed:
+                    self.armed = True
+                    signals.setitimer(signals.ITIMER_REAL, self.random.uniform(1e-5, most))
                 work()
         except Interrupt:
             pass
