@@ -25,7 +25,7 @@ def test_an_array_that_no_row_holds_is_refused_before_it_is_copied(tmp_path):
     with SimulationDatabase(tmp_path / "run.db") as db:
         with pytest.raises(InvalidError, match="roads/x.*999934464 bytes"):
             db.store_update(0, 0, "net", {"roads": {"id": {"data": [1]}, "x": {"data": zeros}}})
-        assert db.timestamps("net") == []
+        assert db.get_timestamps("net") == []
     with ExperimentDatabase(tmp_path / "sweep.db", "exp") as db:
         sim = db.create_simulation_context("one")
         with pytest.raises(InvalidError, match="weights.*999934464 bytes"):
