@@ -114,8 +114,11 @@ impl Database {
         let path = new.with_file_name(if is_bare { &old.name } else { "" });
         let found = if is_bare { old.look(&path, uuid)? } else { Found::Other };
         match found {
-            Found::Whole => fs::remove_file(&path)
-                .map_err(|e| Error::io(&path, "removing the old backup", &e))?,
+            Found::Whole => match fs::remove_file(&path) {
+                // Another process has just done it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|e| Error::io(&path, "removing the old backup", &e))?,
+            },
             Found::Nothing => {}
             Found::Other => {
                 let name = &old.name;

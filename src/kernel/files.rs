@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::temporary::Temporary;
+use super::temporary::{Temporary, remove_leftovers};
 use crate::error::{Error, Result};
 
 /// Which file a path names now: the same number for the same file, whatever its name. `None` if there is none, and
@@ -67,6 +67,7 @@ pub(crate) fn sync_names_in<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) 
 /// [`Error::Io`]: it has no room, or is not ours to write.
 pub(crate) fn check_writable(folder: &Path) -> Result<()> {
     create_folder(folder, true)?;
+    remove_leftovers(folder);
     let probe = Temporary::file(&folder.join("probe"))?;
     // An empty file takes no room.
     let written = probe.handle().write_all(&[0; 4096]);

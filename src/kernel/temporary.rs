@@ -93,6 +93,8 @@ impl Temporary {
                 }
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                // Somebody took it for nobody's before it could be opened.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && folder.is_dir() => {}
                 Err(e) => return Err(failed(e)),
             }
         }

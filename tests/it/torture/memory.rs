@@ -77,11 +77,11 @@ impl Subject for Episodes {
                 .map_err(|error| Odd::wrong("row", error.to_string()))?;
             let number = |name: &str| known[name].as_u64().unwrap_or(u64::MAX >> 8);
             let (item, row) = (number("item"), number("row"));
+            rows.check("row", (item, row), episode.performance_score, value_of(item, row))?;
             if episode.data()? != Payload::from(vector(item, row)) {
                 let what = format!("the experience of row {row} of item {item}");
                 return Err(Odd::wrong("array", what));
             }
-            rows.check("row", (item, row), episode.performance_score, value_of(item, row))?;
         }
         Ok(Found { items: rows.items(rows_of)?, packed_rows: 0 })
     }
