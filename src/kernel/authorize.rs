@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Statement};
 
+use super::schema;
 use crate::error::{Error, Result};
 
 /// Pragmas that report something, also of the table, index or number behind them.
@@ -79,6 +80,7 @@ pub(super) struct OnlyReads(Arc<Mutex<Asked>>);
 impl OnlyReads {
     /// From here on the connection opens no other file, sets nothing and loads no code.
     pub(super) fn of(conn: &Connection) -> Result<Self> {
+        schema::check_names(conn)?;
         let asked = Arc::new(Mutex::new(Asked::default()));
         let own = asked.clone();
         conn.authorizer(Some(move |context: AuthContext<'_>| {

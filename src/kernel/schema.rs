@@ -1,7 +1,9 @@
 //! Tables and their versions: one lineage a store.
 
 use std::path::Path;
+use std::str::from_utf8;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::backup;
@@ -31,6 +33,25 @@ pub(crate) struct Adoption {
     pub(crate) tables: &'static [&'static str],
     /// Brings them to version 1 of the lineage.
     pub(crate) sql: &'static str,
+}
+
+/// Refuses names that are not UTF-8: SQLite takes them, and nothing that is made of a `SELECT *` could say them.
+pub(super) fn check_names(conn: &Connection) -> Result<()> {
+    let mut statement = conn.prepare("SELECT type, name, sql FROM sqlite_schema")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let texts = [row.get_ref(1)?, row.get_ref(2)?];
+        if texts.iter().any(|text| matches!(text, ValueRef::Text(text) if from_utf8(text).is_err()))
+        {
+            let name = row.get_ref(1)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
+            return Err(Error::Corrupt {
+                place: String::new(),
+                what: format!("the schema of {:?}", String::from_utf8_lossy(name)),
+                why: "it is not valid UTF-8".into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The version of a store's tables in this file; 0 if it has none.

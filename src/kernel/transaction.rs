@@ -300,6 +300,7 @@ impl WriteTx<'_> {
         + 'static,
     ) -> Result<Executed> {
         let conn = self.connection();
+        super::schema::check_names(conn)?;
         conn.authorizer(Some(allow))?;
         let prepared = conn.prepare(sql);
         conn.authorizer(

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::failure::At;
-use super::{Database, ReadTx, foreign};
+use super::{Database, ReadTx, foreign, schema};
 use crate::error::Result;
 
 /// One thing that is wrong.
@@ -62,6 +62,7 @@ impl Database {
         self.with_reader("verifying", |conn| {
             let pages: i64 = conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
             report.pages = pages as u64;
+            schema::check_names(conn)?;
             let compared = foreign::compare(conn)?;
             report.findings = compared.findings;
             let foreign = report.findings.len();

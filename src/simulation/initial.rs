@@ -152,13 +152,12 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
     if !has_initial(tx, layout)? {
         return Ok(None);
     }
-    let sql = match layout {
-        Layout::Ours => {
-            "SELECT id, format, data, codec FROM initial_dataset WHERE dataset_name = ?1"
-        }
-        _ => "SELECT id, format, data, NULL FROM initial_dataset WHERE dataset_name = ?1",
-    };
-    let found = tx.query_one(sql, [name], |row| {
+    let codec = if layout == Layout::Ours { "codec" } else { "NULL" };
+    let whole = tx.whole("initial_dataset", "i")?;
+    let sql = format!(
+        "SELECT id, format, data, {codec} FROM initial_dataset i WHERE i.dataset_name IS ?1 AND {whole}"
+    );
+    let found = tx.query_one(&sql, [name], |row| {
         let id: i64 = row.get(0)?;
         let format: String = row.get(1)?;
         // The described system stores JSON as a blob; others may have used text.

@@ -79,33 +79,46 @@ fn first(row: &rusqlite::Row<'_>) -> Result<i64> {
     Ok(row.get(0)?)
 }
 
-/// Updates after one place and up to a timestamp, in order. `from` is exclusive.
-pub(super) fn heads(
-    tx: &ReadTx<'_>,
-    dataset: &str,
-    after: (i64, i64),
-    until: i64,
-) -> Result<Vec<Head>> {
-    let read = |row: &Row<'_>| {
+/// Which updates of a dataset are read: all of them by default.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// Timestamp and iteration; the updates after them.
+    pub(super) after: (i64, i64),
+    /// The last timestamp.
+    pub(super) until: i64,
+    /// The last row.
+    pub(super) last_id: i64,
+    /// The most updates.
+    pub(super) limit: i64,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Span { after: BEGINNING, until: i64::MAX, last_id: i64::MAX, limit: i64::MAX }
+    }
+}
+
+/// Updates of a dataset, in order.
+pub(super) fn heads(tx: &ReadTx<'_>, dataset: &str, span: Span) -> Result<Vec<Head>> {
+    let Span { after, until, last_id, limit } = span;
+    // What is no integer comes before or after all integers: not to be left out in silence, it is in
+    // the ranges without such an end.
+    let from = match after {
+        BEGINNING => "?2 IS NOT NULL AND ?3 IS NOT NULL",
+        _ => "u.timestamp >= ?2 AND (u.timestamp > ?2 OR u.iteration > ?3)",
+    };
+    let until_sql = if until == i64::MAX { "?4 IS NOT NULL" } else { "u.timestamp <= ?4" };
+    let sql = format!(
+        "SELECT u.id, u.timestamp, u.iteration, u.origin FROM \"update\" u WHERE u.dataset_name IS ?1 \
+         AND {from} AND {until_sql} AND +u.id <= ?5 AND {} ORDER BY u.timestamp, u.iteration LIMIT ?6",
+        tx.whole("update", "u")?
+    );
+    let params = (dataset, after.0, after.1, until, last_id, limit);
+    tx.query(&sql, params, |row| {
         let time = |i| cell("update", row, i);
         let origin = cell("update", row, 3)?;
         Ok(Head { id: row.get(0)?, timestamp: time(1)?, iteration: time(2)?, origin })
-    };
-    // What is no integer comes before or after all integers: not to be left out in silence, it is in
-    // the ranges without such an end.
-    let head = "SELECT id, timestamp, iteration, origin FROM \"update\" WHERE dataset_name = ?1";
-    let from = "AND timestamp >= ?2 AND (timestamp > ?2 OR iteration > ?3)";
-    let order = "ORDER BY timestamp, iteration";
-    match (after, until) {
-        (BEGINNING, i64::MAX) => tx.query(&format!("{head} {order}"), [dataset], read),
-        (after, i64::MAX) => {
-            tx.query(&format!("{head} {from} {order}"), (dataset, after.0, after.1), read)
-        }
-        (after, until) => {
-            let sql = format!("{head} {from} AND timestamp <= ?4 {order}");
-            tx.query(&sql, (dataset, after.0, after.1, until), read)
-        }
-    }
+    })
 }
 
 /// Before every update.
@@ -246,8 +259,8 @@ pub(super) fn for_each_update(
         return Ok(());
     }
     let mut reader = UpdateReader::new(tx, layout)?;
-    let after = (*range.start(), i64::MIN);
-    for head in heads(tx, dataset, after, *range.end())? {
+    let span = Span { after: (*range.start(), i64::MIN), until: *range.end(), ..Span::default() };
+    for head in heads(tx, dataset, span)? {
         let data = reader.groups(head.id, Wanted::default())?;
         each(Update {
             timestamp: head.timestamp,

@@ -27,13 +27,16 @@ pub(super) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
 
 /// The id of a symbol; `None` if the file has no tick of it.
 pub(super) fn symbol_id(tx: &ReadTx<'_>, symbol: &str) -> Result<Option<i64>> {
-    let sql = "SELECT id FROM tick_symbol WHERE symbol = ?1";
-    tx.query_one(sql, [symbol], |row| Ok(row.get(0)?))
+    let whole = tx.whole("tick_symbol", "s")?;
+    let sql = format!("SELECT id FROM tick_symbol s WHERE s.symbol IS ?1 AND {whole}");
+    tx.query_one(&sql, [symbol], |row| Ok(row.get(0)?))
 }
 
 /// All symbols of the file, with their ids.
 pub(super) fn symbols(tx: &ReadTx<'_>) -> Result<Vec<(i64, Arc<str>)>> {
-    tx.query("SELECT id, symbol FROM tick_symbol ORDER BY symbol", [], |row| {
+    let whole = tx.whole("tick_symbol", "s")?;
+    let sql = format!("SELECT id, symbol FROM tick_symbol s WHERE {whole} ORDER BY symbol");
+    tx.query(&sql, [], |row| {
         let symbol: String = row.get(1)?;
         super::tick::check_symbol(&symbol).map_err(|error| Error::Corrupt {
             place: String::new(),
@@ -46,8 +49,10 @@ pub(super) fn symbols(tx: &ReadTx<'_>) -> Result<Vec<(i64, Arc<str>)>> {
 
 /// The file's origins by their id, as numbers of the store.
 pub(super) fn origins(tx: &ReadTx<'_>, known: &Origins) -> Result<HashMap<i64, u32>> {
-    let sql = "SELECT id, lp_source, broker_id, utc_offset_s FROM tick_origin";
-    let rows = tx.query(sql, [], |row| {
+    let whole = tx.whole("tick_origin", "o")?;
+    let sql =
+        format!("SELECT id, lp_source, broker_id, utc_offset_s FROM tick_origin o WHERE {whole}");
+    let rows = tx.query(&sql, [], |row| {
         let (lp, broker): (String, String) = (row.get(1)?, row.get(2)?);
         Ok((row.get(0)?, known.number(&lp, &broker, row.get(3)?)?))
     })?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use siltstone::simulation::{Options, SimulationDatabase, Timeline, Update};
-use siltstone::{Database, Durability, Error, QueuePolicy, Value};
+use siltstone::simulation::{Attribute, Group, Options, SimulationDatabase, Timeline, Update};
+use siltstone::{Array, Database, Durability, Error, Profile, QueuePolicy, Value};
 
 use crate::child::{self, Child, mission};
 use crate::crash::{assert_same, update_of};
@@ -308,4 +308,43 @@ fn a_file_that_is_gone_takes_no_writes() {
     save(&anew, "c").unwrap();
     assert!(save(&db, "d").is_err(), "the old handle is of another file");
     assert_eq!(siltstone::series::StorageBackend::list_keys(&anew, "").unwrap(), ["c"]);
+}
+
+/// Goal: a read that stays in one snapshot keeps the log from being reset; when it has ended the log gets small again.
+#[test]
+fn the_log_grows_behind_a_long_read_and_shrinks_after_it() {
+    /// What the log of this profile keeps when it is reset.
+    const LOG: u64 = 16 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let options = Options { profile: Profile::Small, ..Options::default() };
+    let db = SimulationDatabase::open_with(&path, options).unwrap();
+    let values: Vec<f64> = (0..20_000).map(f64::from).collect();
+    let put = |from: i64, to: i64| {
+        for time in from..to {
+            // Numbers that nothing packs, else there is little to write.
+            let mixed: Vec<f64> = values.iter().map(|x| (x * 7.3 + time as f64).sin()).collect();
+            let of = |name: &str, array| (name.to_owned(), Attribute::new(array));
+            let ids: Vec<i64> = (0..20_000).collect();
+            let attributes =
+                vec![of("id", Array::from_slice(&ids)), of("x", Array::from_slice(&mixed))];
+            db.store_update(time, 0, "net", vec![Group { name: "g".into(), attributes }], None)
+                .unwrap();
+        }
+    };
+    let log = || std::fs::metadata(path.with_file_name("run.db-wal")).unwrap().len();
+    put(0, 2);
+    let mut seen = 0;
+    db.for_each_update("net", i64::MIN..=i64::MAX, |_| {
+        if seen == 0 {
+            put(2, 402);
+        }
+        seen += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen, 2, "the snapshot is that of before");
+    let behind = log();
+    put(402, 480);
+    assert!(behind > 2 * LOG && log() <= LOG + LOG / 4, "{behind}, then {}", log());
 }

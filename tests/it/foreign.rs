@@ -234,3 +234,18 @@ fn a_users_sql_only_reads() {
         );
     }
 }
+
+/// Goal: a name that is not UTF-8, which SQLite takes and no text can say, is an error and a finding.
+#[test]
+fn a_name_that_is_not_text_is_refused() {
+    let (_folder, path) = memories();
+    by_others(&path, "PRAGMA journal_mode=DELETE; CREATE TABLE odd (abcdq INTEGER)");
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|part| part == b"abcdq").unwrap();
+    let bytes = [&bytes[..at], b"ab\xffdq", &bytes[at + 5..]].concat();
+    std::fs::write(&path, bytes).unwrap();
+    assert_found(&path, &["it is not valid UTF-8"]);
+    let db = Database::builder(&path).open_read_only().unwrap();
+    let error = db.sql("SELECT * FROM odd").unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { why, .. } if why.contains("UTF-8")), "{error}");
+}

@@ -343,6 +343,61 @@ fn a_read_refuses_a_row_that_leads_elsewhere() {
     assert!(matches!(&error, Error::Corrupt { .. }), "{error}");
 }
 
+/// Makes the index of a table lead to its other rows: from the first key to the last row, and back.
+fn twist(path: &Path, table: &str, key: &str) {
+    let conn = Connection::open(path).unwrap();
+    conn.execute_batch(&format!(
+        "CREATE TABLE twisted_{table} (id INTEGER PRIMARY KEY, {key}, UNIQUE ({key})); \
+         INSERT INTO twisted_{table} SELECT (SELECT min(id) + max(id) FROM \"{table}\") - id, {key} FROM \"{table}\"; \
+         PRAGMA writable_schema=ON; \
+         UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = \
+         'sqlite_autoindex_twisted_{table}_1') WHERE name = 'sqlite_autoindex_{table}_1';"
+    ))
+    .unwrap();
+}
+
+fn is_refused<T: std::fmt::Debug>(what: &str, read: siltstone::Result<T>) {
+    match read {
+        Err(Error::Corrupt { why, .. }) => assert!(why.contains("checksum"), "{what}: {why}"),
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+/// Goal: where a damaged index leads to another row, a read of arrays or blocks is an error, and no other numbers.
+#[test]
+fn a_read_refuses_an_index_that_leads_to_another_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = simulation(folder.path());
+    let db = SimulationDatabase::open(&path).unwrap();
+    db.store_initial_dataset("other", InitialData::Json(b"{}".to_vec()), true).unwrap();
+    db.close().unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("DELETE FROM simulation_key_state; PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+    drop(conn);
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    twist(&copy, "initial_dataset", "dataset_name");
+    let db = SimulationDatabase::open_read_only(&copy).unwrap();
+    is_refused("initial datasets", db.initial_dataset("network"));
+    twist(&path, "update", "dataset_name, timestamp, iteration");
+    let db = SimulationDatabase::open_read_only(&path).unwrap();
+    is_refused("updates", db.updates("network"));
+    is_refused("a state", db.state_at("network", "roads", 20));
+    let batches = db.update_batches("network", "roads");
+    is_refused("Arrow", batches.and_then(|batches| batches.collect_batches()));
+
+    let path = ticks(folder.path());
+    let base = folder.path().join("ticks");
+    let store = TickStore::new(config(&base)).unwrap();
+    let _ = store.store_tick("GBPUSD", 9.0, 9.5, 0.5, "LP", now()).unwrap();
+    store.stop().unwrap();
+    twist(&path, "tick_symbol", "symbol");
+    let store = TickStore::new(config(&base));
+    let read = store.and_then(|store| store.get_ticks_in_range("EURUSD", i64::MIN, i64::MAX));
+    is_refused("ticks", read);
+}
+
 /// Goal: the check of a row is one of that row, whichever the planner looks at first: SQLite puts the value of an `=` in the
 /// place of a column, and looks at rows of others where there is no index worth its while.
 #[test]

@@ -172,6 +172,47 @@ fn the_end_of_a_run_is_on_record() {
     assert_eq!(db.run().unwrap().status, Status::Complete);
 }
 
+/// Goal: of several handles on one run the first that closes completes it, and the next write of another goes on with it.
+#[test]
+fn the_first_handle_that_closes_completes_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let [first, second] = [(); 2].map(|()| SimulationDatabase::open(&path).unwrap());
+    first.store_update(0, 0, "net", speeds(&[1], &[1.0]), None).unwrap();
+    second.store_update(1, 0, "net", speeds(&[1], &[1.0]), None).unwrap();
+    first.close().unwrap();
+    assert_eq!(second.run().unwrap().status, Status::Complete);
+    second.store_update(2, 0, "net", speeds(&[1], &[1.0]), None).unwrap();
+    assert_eq!(second.run().unwrap().status, Status::Running);
+    second.close().unwrap();
+    let db = SimulationDatabase::open_read_only(&path).unwrap();
+    assert_eq!(db.run().unwrap().status, Status::Complete);
+}
+
+/// Goal: whole numbers that are later given as floats are floats in a state, to 53 bits, and exact in the updates.
+#[test]
+fn whole_numbers_that_become_floats_stay_exact_in_the_updates() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let count = |array: Array| {
+        let ids = ("id".to_owned(), Attribute::new(Array::from_slice(&[1i64, 2])));
+        let attributes = vec![ids, ("count".to_owned(), Attribute::new(array))];
+        vec![Group { name: "roads".into(), attributes }]
+    };
+    let large = (1i64 << 53) + 1;
+    db.store_update(0, 0, "net", count(Array::from_slice(&[large, 3])), None).unwrap();
+    db.store_update(1, 0, "net", count(Array::from_slice(&[0.5, 0.25])), None).unwrap();
+    let values = |time| {
+        let state = db.state_at("net", "roads", time).unwrap();
+        state.column("count").unwrap().attribute.data.to_vec::<f64>().unwrap()
+    };
+    assert_eq!(values(0), [(1i64 << 53) as f64, 3.0]);
+    assert_eq!(values(1), [0.5, 0.25]);
+    let updates = db.updates("net").unwrap();
+    let (_, stored) = &updates[0].data[0].attributes[1];
+    assert_eq!(stored.data.to_vec::<i64>().unwrap(), [large, 3]);
+}
+
 /// Goal: each codec and each durability stores the same run.
 #[test]
 fn every_codec_and_durability_keeps_the_run() {
@@ -242,6 +283,7 @@ fn a_settled_run_reads_the_same_and_goes_on() {
         }
     };
     store(0..700);
+    db.build_key_states().unwrap();
     let before = db.updates("net").unwrap();
     db.database().checkpoint().unwrap();
     let size = std::fs::metadata(&path).unwrap().len();

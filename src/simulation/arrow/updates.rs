@@ -12,7 +12,7 @@ use super::plan::GroupPlan;
 use super::{BATCH_BYTES, BATCH_ROWS, DATASET, GROUP, KIND};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
-use crate::simulation::read::{BEGINNING, Head, UpdateReader, Wanted};
+use crate::simulation::read::{self, BEGINNING, Head, Span, UpdateReader, Wanted};
 use crate::simulation::tables::Layout;
 use crate::simulation::update::{Attribute, Group};
 use crate::table::Batches;
@@ -88,7 +88,9 @@ impl Updates {
         let group = self.group.clone();
         let wanted = Wanted { group: Some(&group), ..Wanted::default() };
         loop {
-            let heads = self.heads(tx)?;
+            let span =
+                Span { after: self.place, last_id: self.plan.last, limit: PAGE, ..Span::default() };
+            let heads = read::heads(tx, &self.dataset, span)?;
             if heads.is_empty() {
                 self.done = true;
                 return Ok(());
@@ -103,20 +105,6 @@ impl Updates {
                 }
             }
         }
-    }
-
-    fn heads(&self, tx: &ReadTx<'_>) -> Result<Vec<Head>> {
-        let sql = "SELECT id, timestamp, iteration, origin FROM \"update\" WHERE dataset_name = ?1 \
-            AND (timestamp, iteration) > (?2, ?3) AND id <= ?4 ORDER BY timestamp, iteration LIMIT ?5";
-        let (timestamp, iteration) = self.place;
-        tx.query(sql, (&self.dataset, timestamp, iteration, self.plan.last, PAGE), |row| {
-            Ok(Head {
-                id: row.get(0)?,
-                timestamp: row.get(1)?,
-                iteration: row.get(2)?,
-                origin: row.get(3)?,
-            })
-        })
     }
 }
 

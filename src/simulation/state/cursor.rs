@@ -7,7 +7,7 @@ use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
 use crate::simulation::initial;
-use crate::simulation::read::{self, BEGINNING, Head, UpdateReader, Wanted};
+use crate::simulation::read::{self, BEGINNING, Head, Span, UpdateReader, Wanted};
 use crate::simulation::tables::Layout;
 use crate::simulation::update::{Attribute, Group};
 
@@ -106,7 +106,8 @@ impl<'t, 'c> Travel<'t, 'c> {
 
     /// Applies all updates after a place and up to a timestamp; moves the place along.
     fn replay(&mut self, state: &mut Building, place: &mut (i64, i64), until: i64) -> Result<()> {
-        for head in read::heads(self.tx, self.dataset, *place, until)? {
+        let span = Span { after: *place, until, ..Span::default() };
+        for head in read::heads(self.tx, self.dataset, span)? {
             self.apply(state, &head)?;
             *place = (head.timestamp, head.iteration);
         }
@@ -165,7 +166,8 @@ impl<'t, 'c> Travel<'t, 'c> {
         for column in &mut state.columns {
             column.defined.fill(false);
         }
-        self.announce(&mut state, &read::heads(self.tx, self.dataset, after, i64::MAX)?)?;
+        let span = Span { after, ..Span::default() };
+        self.announce(&mut state, &read::heads(self.tx, self.dataset, span)?)?;
         Ok(state)
     }
 

@@ -17,7 +17,7 @@ use super::keys::{Content, encode, is_damage, last_key};
 use crate::error::Result;
 use crate::kernel::{Database, ReadTx, WriteTx};
 use crate::simulation::initial;
-use crate::simulation::read::{BEGINNING, Head, UpdateReader, Wanted};
+use crate::simulation::read::{self, BEGINNING, Span, UpdateReader, Wanted};
 use crate::simulation::run;
 use crate::simulation::tables::Layout;
 use crate::simulation::update::Group;
@@ -206,7 +206,8 @@ fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Op
     }
     let mut reader = UpdateReader::new(tx, layout)?;
     'pass: loop {
-        let heads = heads_after(tx, dataset, pass.place)?;
+        let span = Span { after: pass.place, limit: PAGE as i64, ..Span::default() };
+        let heads = read::heads(tx, dataset, span)?;
         for head in &heads {
             let groups = reader.groups(head.id, Wanted::default())?;
             if pass.has_missed(tx, dataset, &groups)? {
@@ -345,13 +346,4 @@ impl Followed {
             _ => encode(&self.state),
         }
     }
-}
-
-fn heads_after(tx: &ReadTx<'_>, dataset: &str, after: (i64, i64)) -> Result<Vec<Head>> {
-    let sql = "SELECT id, timestamp, iteration FROM \"update\" WHERE dataset_name = ?1 \
-        AND timestamp >= ?2 AND (timestamp > ?2 OR iteration > ?3) \
-        ORDER BY timestamp, iteration LIMIT ?4";
-    tx.query(sql, (dataset, after.0, after.1, PAGE as i64), |row| {
-        Ok(Head { id: row.get(0)?, timestamp: row.get(1)?, iteration: row.get(2)?, origin: None })
-    })
 }

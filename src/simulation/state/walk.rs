@@ -5,7 +5,7 @@ use super::cursor::{Beginning, Travel};
 use super::group::{Building, ColumnState};
 use crate::error::Result;
 use crate::kernel::{Database, ReadTx};
-use crate::simulation::read::{self, BEGINNING};
+use crate::simulation::read::{self, BEGINNING, Span};
 use crate::simulation::tables::Layout;
 use crate::simulation::update::Attribute;
 
@@ -180,7 +180,7 @@ fn walk(
     }
     let heads = match layout {
         Layout::Empty => Vec::new(),
-        _ => read::heads(tx, dataset, after, i64::MAX)?,
+        _ => read::heads(tx, dataset, Span { after, ..Span::default() })?,
     };
     // Where the walk stands, and whether the visitor has something new to see there.
     let mut here: Option<(i64, bool)> = None;

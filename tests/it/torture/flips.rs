@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use siltstone::Database;
 
 use super::check::copy_folder;
@@ -106,11 +106,14 @@ fn tables(path: &Path) -> rusqlite::Result<Vec<(String, String)>> {
     let checked = names.into_iter().filter(|name| !UNCHECKED.contains(&&**name));
     let values = |table: &str| -> rusqlite::Result<u64> {
         let mut statement = db.prepare(&format!("SELECT * FROM \"{table}\" NOT INDEXED"))?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns = statement.column_count();
+        // A flipped name may be no text any more, which `column_names` does not survive.
+        let sum = "SELECT cid FROM pragma_table_info(?1) WHERE name = 'row_sum'";
+        let sum: Option<u32> = db.query_row(sum, [table], |row| row.get(0)).optional()?;
         let mut rows = statement.query([])?;
         let mut hash = DefaultHasher::new();
         while let Some(row) = rows.next()? {
-            for (i, _) in names.iter().enumerate().filter(|(_, name)| *name != "row_sum") {
+            for i in (0..columns).filter(|i| sum != Some(*i as u32)) {
                 format!("{:?}", row.get_ref(i)?).hash(&mut hash);
             }
         }
