@@ -86,7 +86,9 @@ mod _siltstone {
         series_replace_ranges, series_resample, series_subset, series_subset_rank,
     };
     #[pymodule_export]
-    use super::series_store::{SeriesStore, series_transfer, series_without_password};
+    use super::series_store::{
+        SeriesStore, series_label, series_transfer, series_without_password,
+    };
     #[pymodule_export]
     use super::series_tree::{
         series_dependencies, series_history, series_key, series_now, series_numbers, series_of_key,

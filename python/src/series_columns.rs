@@ -113,7 +113,7 @@ pub(crate) fn from_arrow<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Col
 }
 
 /// `float64`, `text`, `fixed:16`, `timestamp:ns`, `timestamp:ns:Europe/Paris`, `duration:ms`, ...
-fn type_of(name: &str) -> Option<DataType> {
+pub(crate) fn type_of(name: &str) -> Option<DataType> {
     let (head, rest) = name.split_once(':').unwrap_or((name, ""));
     Some(match head {
         "bool" => DataType::Boolean,

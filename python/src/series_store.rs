@@ -1,12 +1,18 @@
 //! Series by key: any backend of the library.
 
+use std::collections::HashMap;
+use std::ffi::CString;
 use std::ops::Bound as End;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::new_empty_array;
+use arrow_schema::DataType;
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::{Deserialize, Serialize};
 use siltstone::Database;
+use siltstone::series::process::label_range;
 use siltstone::series::{
     Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
     StorageBackend, TransferOptions, tree,
@@ -17,7 +23,7 @@ use crate::enter::Enter;
 use crate::errors::{invalid, to_py};
 use crate::query::Query;
 use crate::report;
-use crate::series_columns::{Column, from_arrow, name_of, to_arrow};
+use crate::series_columns::{Column, from_arrow, name_of, to_arrow, type_of};
 use crate::undo::{Kept, Undo, give};
 
 /// Name, dtype, what is known of the index as JSON, index, values.
@@ -65,7 +71,15 @@ pub(crate) struct SeriesStore {
     inner: Arc<dyn StorageBackend>,
     /// The same backend, if it is a file that can be settled.
     file: Option<SqliteBackend>,
+    /// The types of series that points were appended to: such points widen nothing.
+    types: Mutex<HashMap<String, Types>>,
 }
+
+/// The types of index and values.
+type Types = (DataType, DataType);
+
+/// Series whose types are remembered.
+const MOST_TYPES: usize = 10_000;
 
 impl SeriesStore {
     /// The backend of the library.
@@ -79,14 +93,15 @@ impl SeriesStore {
     #[staticmethod]
     fn open(py: Python<'_>, url: String) -> PyResult<Self> {
         let inner = py.enter(|| siltstone::series::open(&url))?;
-        Ok(SeriesStore { inner: inner.into(), file: None })
+        Ok(SeriesStore { inner: inner.into(), file: None, types: Mutex::default() })
     }
 
     /// A file of which more is asked than of any backend.
     #[staticmethod]
     fn open_file(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Self> {
         let file = py.enter(|| SqliteBackend::open(path))?;
-        Ok(SeriesStore { inner: Arc::new(file.clone()), file: Some(file) })
+        let inner = Arc::new(file.clone());
+        Ok(SeriesStore { inner, file: Some(file), types: Mutex::default() })
     }
 
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -190,7 +205,38 @@ impl SeriesStore {
 
     fn append(&self, py: Python<'_>, key: &str, series: Parts<'_>) -> PyResult<u64> {
         let series = to_series(series)?;
-        py.enter(|| self.inner.append(key, &series))
+        let own = (series.index().data_type().clone(), series.values().data_type().clone());
+        let types = || self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        if types().get(key) == Some(&own) {
+            return py.enter(|| self.inner.append(key, &series));
+        }
+        let (before, appended, after) = py.enter(|| {
+            let stored = || match self.inner.info(key) {
+                Ok(info) => Ok(Some((info.index_type, info.value_type))),
+                Err(siltstone::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            };
+            let before = stored()?;
+            let appended = self.inner.append(key, &series)?;
+            Ok((before, appended, stored()?))
+        })?;
+        if let (Some(before), Some(after)) = (&before, &after) {
+            for (what, was, is) in [("index", &before.0, &after.0), ("values", &before.1, &after.1)]
+            {
+                if was != is {
+                    let (was, is) = (name_of(was), name_of(is));
+                    let text = format!("the series {key:?} is widened: {what} {was} to {is}");
+                    let text = CString::new(text.replace('\0', "")).expect("without NUL");
+                    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 2)?;
+                }
+            }
+        }
+        let mut types = types();
+        if types.len() >= MOST_TYPES {
+            types.clear();
+        }
+        types.extend(after.map(|after| (key.to_owned(), after)));
+        Ok(appended)
     }
 
     fn set_metadata(&self, py: Python<'_>, key: String, metadata: &str) -> PyResult<()> {
@@ -296,6 +342,22 @@ impl SeriesStore {
     fn sql_table(&self, sql: String) -> PyResult<Table> {
         let database = self.database()?;
         Ok(Table::new(move || database.arrow(&sql)))
+    }
+}
+
+/// Where what a text names begins, and where it is over, as values of an index of this type of times or time spans.
+#[pyfunction]
+pub(crate) fn series_label(index_type: &str, text: &str) -> PyResult<(i64, i64)> {
+    let wrong = || invalid("the index", "one of times or time spans", index_type);
+    let index = new_empty_array(&type_of(index_type).ok_or_else(wrong)?);
+    let series = Series::new(index, new_empty_array(&DataType::Int64)).map_err(to_py)?;
+    let label = IndexValue::Text(text.to_owned());
+    let range = label_range(&series, Some(&label), Some(&label)).map_err(to_py)?;
+    match (range.from, range.to) {
+        (End::Included(IndexValue::Int(begin)), End::Excluded(IndexValue::Int(over))) => {
+            Ok((begin, over))
+        }
+        _ => Err(wrong()),
     }
 }
 

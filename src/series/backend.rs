@@ -24,7 +24,7 @@ pub enum Change {
     Append {
         /// The key of the series.
         key: String,
-        /// The points, of the types that the series has.
+        /// The points. Those of another type are converted, or the series is widened, as by [`Series::concat`].
         series: Series,
     },
     /// Other metadata for a series that stays as it is.

@@ -40,7 +40,8 @@ const RULES: &[Rule] = &[
     ("points keep their order", points_keep_their_order),
     ("a range is what its ends say", ranges),
     ("appended points stand behind the others", append),
-    ("points of other types are not appended", append_of_other_types),
+    ("points that no type holds together with the others are not appended", append_of_other_types),
+    ("points of other types are appended without a loss", append_widens),
     ("a save replaces", save_replaces),
     ("a commit is all or nothing", all_or_nothing),
     ("the changes of a commit see each other", changes_in_order),
@@ -358,12 +359,18 @@ fn append(backend: &dyn StorageBackend) {
 }
 
 fn append_of_other_types(backend: &dyn StorageBackend) {
-    let series = numbers(&[1], &[1.0]);
+    let others: [ArrayRef; 3] = [
+        Arc::new(StringArray::from(vec!["1"])),
+        Arc::new(BooleanArray::from(vec![true])),
+        Arc::new(Int64Array::from(vec![(1 << 53) + 1])), // no float is equal to it, and no integer to the float
+    ];
+    let series = numbers(&[1], &[1.5]);
     comes_back(backend, "k", &series);
-    let values: ArrayRef = Arc::new(PrimitiveArray::<Int64Type>::from(vec![1]));
-    let other = Series::new(series.index().clone(), values).unwrap();
-    let refused = backend.append("k", &other);
-    assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+    for values in others {
+        let other = Series::new(series.index().clone(), values).unwrap();
+        let refused = backend.append("k", &other);
+        assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+    }
     let times = Series::from_times_ns(&[1], &[1.0]).unwrap();
     assert!(matches!(backend.append("k", &times), Err(Error::Invalid { .. })));
     is_there(backend, "k", &series);
@@ -388,6 +395,66 @@ fn append_of_other_types(backend: &dyn StorageBackend) {
         is_there(backend, "c", &kept);
         assert_eq!(backend.append("c", &kept).unwrap(), 1);
     }
+}
+
+fn append_widens(backend: &dyn StorageBackend) {
+    let times = |unit: i64, text: &str| -> (ArrayRef, ArrayRef) {
+        let values: ArrayRef = match text {
+            "whole" => Arc::new(Int64Array::from(vec![1, 2])),
+            "floats" => Arc::new(Float64Array::from(vec![0.5, f64::NAN])),
+            "large" => Arc::new(Int64Array::from(vec![(1 << 53) + 1, 0])),
+            "bytes" => Arc::new(Int8Array::from(vec![-1, 1])),
+            "missing" => Arc::new(StringArray::from(vec![None::<&str>, None])),
+            _ => Arc::new(StringArray::from(vec!["a", "b"])),
+        };
+        let times = [1_700_000_000 * unit, 1_700_000_001 * unit];
+        let index: ArrayRef = match unit {
+            1 => Arc::new(TimestampSecondArray::from(times.to_vec())),
+            1_000_000 => Arc::new(TimestampMicrosecondArray::from(times.to_vec())),
+            _ => Arc::new(TimestampNanosecondArray::from(vec![times[0], times[1] + 1])),
+        };
+        (index, values)
+    };
+    let (s, us, ns) = (1, 1_000_000, 1_000_000_000);
+    for (i, (kept, added)) in [
+        (times(us, "floats"), times(ns, "floats")),
+        (times(ns, "floats"), times(us, "whole")),
+        (times(us, "whole"), times(s, "floats")),
+        (times(s, "missing"), times(us, "whole")),
+        (times(us, "texts"), times(us, "missing")),
+        (times(us, "bytes"), times(us, "large")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let key = format!("w{i}");
+        let (kept, added) =
+            (Series::new(kept.0, kept.1).unwrap(), Series::new(added.0, added.1).unwrap());
+        let kept_metadata = metadata(json!({"kept": i}));
+        backend.save(&key, &kept, &kept_metadata).unwrap();
+        assert_eq!(backend.append(&key, &added).unwrap(), 2);
+        is_there(backend, &key, &kept.concat(&added).unwrap());
+        assert_eq!(backend.metadata(&key).unwrap(), kept_metadata);
+        // And more than a block of them.
+        let many = Int64Array::from_iter_values(0..40_000);
+        let index = TimestampNanosecondArray::from_iter_values((0..40_000).map(|n| n * 7));
+        let many = Series::new(Arc::new(index), Arc::new(many)).unwrap();
+        let own = backend.load(&key).unwrap().0;
+        match own.concat(&many) {
+            Ok(whole) => {
+                backend.append(&key, &many).unwrap();
+                is_there(backend, &key, &whole);
+            }
+            Err(_) => assert!(backend.append(&key, &many).is_err(), "{key}"),
+        }
+    }
+    // A series without points gets the types of its first ones.
+    let empty = numbers(&[], &[]).with_name("empty");
+    backend.save("empty", &empty, &Metadata::new()).unwrap();
+    let (index, values) = times(us, "texts");
+    let points = Series::new(index, values).unwrap().with_name("points");
+    backend.append("empty", &points).unwrap();
+    is_there(backend, "empty", &points.with_name("empty"));
 }
 
 fn indexed(metadata: IndexMetadata) -> Series {

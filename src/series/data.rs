@@ -214,17 +214,20 @@ impl Series {
     /// This series with the points of another one behind its own. Name, dtype and what is known of the index
     /// stay its own, except that a frequency or an extent of a range is no longer known.
     ///
+    /// Points of another type are converted, or both get a wider type, where every value stays equal.
+    ///
     /// # Errors
-    /// [`Error::Invalid`] if the types of index or values differ.
+    /// [`Error::Invalid`] if no type holds both without loss.
     pub fn concat(&self, other: &Self) -> Result<Self> {
-        self.check_joins(other)?;
+        let (own, other) = self.widened(other)?;
+        own.check_joins(&other)?;
         let join = |a: &ArrayRef, b: &ArrayRef| {
             arrow_select::concat::concat(&[a.as_ref(), b.as_ref()])
                 .map_err(|e| from_arrow("a series", e))
         };
-        let index = join(&self.index, &other.index)?;
-        let values = join(&self.values, &other.values)?;
-        Ok(Series { index, values, head: self.head.clone().appended() })
+        let index = join(&own.index, &other.index)?;
+        let values = join(&own.values, &other.values)?;
+        Ok(Series { index, values, head: own.head.appended() })
     }
 
     /// Refuses points that cannot stand behind these.
@@ -298,6 +301,10 @@ impl Head {
     }
 }
 
+/// What an error calls the index and the values of points that do not join a series.
+pub(crate) const WHAT_INDEX: &str = "the index of the points to append";
+pub(crate) const WHAT_VALUES: &str = "the values to append";
+
 /// Refuses points whose types are not those of the series that they are to follow, and numbers that stand for
 /// something else: a category of another list, a period of another length.
 pub(crate) fn check_joins(
@@ -306,18 +313,22 @@ pub(crate) fn check_joins(
     values: &DataType,
     other: &Series,
 ) -> Result<()> {
-    let (what_index, what_values) = ("the index of the points to append", "the values to append");
     for (what, own, others) in [
-        (what_index, index, other.index.data_type()),
-        (what_values, values, other.values.data_type()),
+        (WHAT_INDEX, index, other.index.data_type()),
+        (WHAT_VALUES, values, other.values.data_type()),
     ] {
         if own != others {
             return Err(Error::invalid(what, own.to_string(), others.to_string()));
         }
     }
+    check_codes(head, &other.head)
+}
+
+/// Refuses numbers that stand for something else than those that they are to follow.
+pub(crate) fn check_codes(head: &Head, other: &Head) -> Result<()> {
     for (what, own, others) in [
-        (what_index, head.index.code(), other.head.index.code()),
-        (what_values, head.code(), other.head.code()),
+        (WHAT_INDEX, head.index.code(), other.index.code()),
+        (WHAT_VALUES, head.code(), other.code()),
     ] {
         if own != others {
             let named = |code: Option<String>| code.unwrap_or_else(|| "plain values".into());

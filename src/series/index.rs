@@ -377,7 +377,7 @@ impl IndexValues {
     }
 
     /// The first row of which this does not hold, where it holds of all before and of none behind.
-    fn partition(&self, holds: impl Fn(&IndexValue) -> bool) -> usize {
+    pub(crate) fn partition(&self, holds: impl Fn(&IndexValue) -> bool) -> usize {
         let (mut from, mut to) = (0, self.len());
         while from < to {
             let middle = from + (to - from) / 2;

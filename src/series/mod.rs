@@ -3,6 +3,7 @@
 //! A [`Series`] is an index, values and what is known of both. A [`StorageBackend`] keeps series by key, and
 //! gives them back equal by bits and by metadata, whichever backend it is.
 
+mod append;
 mod backend;
 pub mod conformance;
 mod container;
@@ -21,14 +22,16 @@ mod transfer;
 pub mod tree;
 mod url;
 mod wide;
+mod widen;
 
+pub use append::{Appended, Overlap, append_points};
 pub use backend::{Change, SeriesInfo, StorageBackend};
 pub use container::SeriesContainer;
 pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use parquet_folder::ParquetBackend;
-pub use points::{Appended, Overlap, PointsOptions, append_points, read_points};
+pub use points::{PointsOptions, read_points};
 #[cfg(feature = "postgresql")]
 pub use postgresql::PostgresBackend;
 pub use sqlite::SqliteBackend;

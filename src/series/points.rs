@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_array::ArrayRef;
 use arrow_cast::cast;
 use arrow_schema::DataType;
 
-use super::backend::{Change, StorageBackend};
-use super::data::{Metadata, Series};
-use super::index::{IndexMetadata, IndexValues};
+use super::data::Series;
+use super::index::IndexMetadata;
 use super::text::{IndexLook, Kind, Look, Room, Rows, find_separator, next_piece};
 use crate::error::{Error, Result};
 use crate::kernel::read_whole;
@@ -27,29 +25,6 @@ pub struct PointsOptions {
     pub time_zone: Option<String>,
     /// What stands between the fields of a text; found if nobody says.
     pub separator: Option<char>,
-}
-
-/// What becomes of points that are not later than the last one that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overlap {
-    /// Nothing is kept, and it is said.
-    #[default]
-    Refuse,
-    /// They are passed over, and counted.
-    Skip,
-    /// They take the place of the points from the first new one on.
-    Replace,
-}
-
-/// What an append did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Appended {
-    /// Points that were added.
-    pub points: u64,
-    /// Points of the file that were passed over.
-    pub skipped: u64,
-    /// Points that gave way to new ones.
-    pub replaced: u64,
 }
 
 /// Reads the series of a file: one for each column beside the index, named by its column.
@@ -195,90 +170,11 @@ fn of_table(path: &Path, options: &PointsOptions) -> Result<Vec<Series>> {
     Ok(all)
 }
 
-/// Puts the points of a file behind those of a series, which begins with them if it is not there. The index of both
-/// has to rise.
-///
-/// # Errors
-/// [`Error::Invalid`] for points of another type, an index that falls, or points that are not later than the last
-/// one if that is refused. Nothing is kept then.
-pub fn append_points(
-    backend: &dyn StorageBackend,
-    key: &str,
-    series: &Series,
-    overlap: Overlap,
-) -> Result<Appended> {
-    let places = IndexValues::of(series.index())?;
-    let all = series.len() as u64;
-    let info = match backend.info(key) {
-        Err(Error::NotFound { .. }) => {
-            let (series, metadata) = (series.clone(), Metadata::new());
-            backend.commit(&[Change::Save { key: key.to_owned(), series, metadata }])?;
-            return Ok(Appended { points: all, ..Appended::default() });
-        }
-        info => info?,
-    };
-    let series = like(series, &info.value_type)?;
-    let Some((_, last)) = &info.extent else {
-        backend.append(key, &series)?;
-        return Ok(Appended { points: all, ..Appended::default() });
-    };
-    if !places.is_sorted() || !info.is_sorted {
-        let expected = "an index that rises, in the file and in the series";
-        return Err(Error::invalid(format!("the series {key:?}"), expected, "one that falls"));
-    }
-    let later: BooleanArray = (0..places.len()).map(|row| Some(places.get(row) > *last)).collect();
-    let new = later.true_count() as u64;
-    if new == all {
-        backend.append(key, &series)?;
-        return Ok(Appended { points: all, ..Appended::default() });
-    }
-    match overlap {
-        Overlap::Refuse => {
-            let got = format!("{} that are not", all - new);
-            let expected = "points later than the last one";
-            Err(Error::invalid(format!("the series {key:?}"), expected, got))
-        }
-        Overlap::Skip => {
-            backend.append(key, &series.slice((all - new) as usize, new as usize))?;
-            Ok(Appended { points: new, skipped: all - new, replaced: 0 })
-        }
-        Overlap::Replace => {
-            let (own, metadata) = backend.load(key)?;
-            let first = places.get(0);
-            let own_places = IndexValues::of(own.index())?;
-            let stay = (0..own_places.len()).take_while(|row| own_places.get(*row) < first).count();
-            let replaced = (own.len() - stay) as u64;
-            let series = own.slice(0, stay).concat(&series)?;
-            backend.commit(&[Change::Save { key: key.to_owned(), series, metadata }])?;
-            Ok(Appended { points: all, skipped: 0, replaced })
-        }
-    }
-}
-
-/// Points with values of the type that a series has, where nothing is lost: a month of whole numbers for a series of
-/// floats.
-fn like(series: &Series, to: &DataType) -> Result<Series> {
-    let own = series.values().data_type();
-    let whole = own == &DataType::Int64 && to == &DataType::Float64;
-    let empty = own == &DataType::Float64
-        && series
-            .values()
-            .as_primitive_opt::<arrow_array::types::Float64Type>()
-            .is_some_and(|values| values.iter().flatten().all(f64::is_nan))
-        && to.is_numeric();
-    if own == to || !(whole || empty) {
-        return Ok(series.clone());
-    }
-    let values: ArrayRef = match whole {
-        true => cast(series.values(), to).map_err(|e| from_arrow("the values", e))?,
-        false => arrow_array::new_null_array(to, series.len()),
-    };
-    let made = Series::new(series.index().clone(), values)?;
-    Ok(made.with_head(series.head().clone()))
-}
-
 #[cfg(test)]
 mod tests {
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+
     use super::*;
 
     /// Goal: a text of several pieces is read as one: a late field decides the type of a column, a bad one is named by its

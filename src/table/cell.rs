@@ -125,30 +125,52 @@ fn push_number(out: &mut Vec<u8>, column: &dyn Array, row: usize) {
         DataType::Float16 => push(out, &column.as_primitive::<Float16Type>().value(row).to_f32()),
         DataType::Float32 => number!(Float32Type),
         DataType::Float64 => number!(Float64Type),
-        DataType::Duration(TimeUnit::Second) => number!(DurationSecondType),
-        DataType::Duration(TimeUnit::Millisecond) => number!(DurationMillisecondType),
-        DataType::Duration(TimeUnit::Microsecond) => number!(DurationMicrosecondType),
-        DataType::Duration(TimeUnit::Nanosecond) => number!(DurationNanosecondType),
-        DataType::Timestamp(unit, _) => match unit {
-            TimeUnit::Second => push_time::<TimestampSecondType>(out, column, row),
-            TimeUnit::Millisecond => push_time::<TimestampMillisecondType>(out, column, row),
-            TimeUnit::Microsecond => push_time::<TimestampMicrosecondType>(out, column, row),
-            TimeUnit::Nanosecond => push_time::<TimestampNanosecondType>(out, column, row),
+        DataType::Duration(unit) => match unit {
+            TimeUnit::Second => push_span::<DurationSecondType>(out, column, row, "s"),
+            TimeUnit::Millisecond => push_span::<DurationMillisecondType>(out, column, row, "ms"),
+            TimeUnit::Microsecond => push_span::<DurationMicrosecondType>(out, column, row, "us"),
+            TimeUnit::Nanosecond => push_span::<DurationNanosecondType>(out, column, row, "ns"),
         },
+        DataType::Timestamp(unit, zone) => {
+            let zone = if zone.is_some() { "Z" } else { "" };
+            match unit {
+                TimeUnit::Second => push_time::<TimestampSecondType>(out, column, row, zone),
+                TimeUnit::Millisecond => {
+                    push_time::<TimestampMillisecondType>(out, column, row, zone)
+                }
+                TimeUnit::Microsecond => {
+                    push_time::<TimestampMicrosecondType>(out, column, row, zone)
+                }
+                TimeUnit::Nanosecond => {
+                    push_time::<TimestampNanosecondType>(out, column, row, zone)
+                }
+            }
+        }
         other => unreachable!("the schema was checked, and {other} is not in it"),
     }
 }
 
-/// A time beyond the calendar is its count of units.
+/// A length of time with its unit: `1500ms`.
+fn push_span<T: ArrowPrimitiveType<Native = i64>>(
+    out: &mut Vec<u8>,
+    column: &dyn Array,
+    row: usize,
+    unit: &str,
+) {
+    push(out, &format!("{}{unit}", column.as_primitive::<T>().value(row)));
+}
+
+/// A time of a zone is one of UTC, and says so. One beyond the calendar is its count of units.
 fn push_time<T: ArrowPrimitiveType<Native = i64>>(
     out: &mut Vec<u8>,
     column: &dyn Array,
     row: usize,
+    zone: &str,
 ) {
     let count = column.as_primitive::<T>().value(row);
     match as_datetime::<T>(count) {
         // Its debug form is ISO 8601 with a T, its display form has a space.
-        Some(time) => push(out, &format!("{time:?}")),
+        Some(time) => push(out, &format!("{time:?}{zone}")),
         None => push(out, &count),
     }
 }

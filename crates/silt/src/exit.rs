@@ -67,6 +67,13 @@ impl Failure {
     }
 }
 
+/// A file that is left behind, and why; the file is named once.
+pub(crate) fn left_behind(path: &Path, why: &str) -> String {
+    let path = path.display().to_string();
+    let why = why.strip_prefix(&format!("{path}: ")).unwrap_or(why);
+    format!("{path}: left behind: {why}")
+}
+
 /// Several inputs, of which one that cannot be taken is named and left behind, and the rest goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
@@ -100,7 +107,7 @@ impl Inputs {
     pub(crate) fn end(mut self, console: &Console) -> Outcome<bool> {
         let first = (self.taken == 0 && !self.left.is_empty()).then(|| self.left.remove(0).1);
         for (input, error) in &self.left {
-            console.warn(&format!("{}: left behind: {error}", input.display()));
+            console.warn(&left_behind(input, &error.to_string()));
         }
         first.map_or(Ok(!self.left.is_empty()), |error| Err(Failure::Library(error)))
     }

@@ -14,7 +14,8 @@ use siltstone::simulation::{
 use siltstone::{Codec, Durability, Error, Profile};
 
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, left_behind};
+use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Take what another program wrote into a database
@@ -97,6 +98,13 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
 
 fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
     interrupt::listen();
+    let target = Target::of(&args.output);
+    let imported = import_simulation(args, console);
+    target.end(&["update", "initial_dataset"]);
+    imported
+}
+
+fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
     // Everything that was typed is looked at before a file is created.
     for folder in [&args.init_dir, &args.updates_dir].into_iter().flatten() {
         if !folder.is_dir() {
@@ -189,7 +197,7 @@ fn tell(
     console: &mut Console,
 ) -> Outcome<()> {
     for file in &report.malformed {
-        console.warn(&format!("{}: left behind: {}", file.path.display(), file.why));
+        console.warn(&left_behind(&file.path, &file.why));
     }
     for conflict in &report.conflicts {
         let source = conflict.source.display();

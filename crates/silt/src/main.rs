@@ -33,6 +33,7 @@ mod settle;
 mod state;
 mod stats;
 mod table;
+mod target;
 mod terminal;
 mod ticks;
 mod vacuum;

@@ -102,8 +102,9 @@ fn open_to_change(store: &str) -> Outcome<Box<dyn StorageBackend>> {
     }
 }
 
-/// An index value as it is written: a time as UTC where its unit allows.
+/// An index value as it is written: a time where its unit allows, of UTC if its zone is known.
 fn place(info: &SeriesInfo, value: &IndexValue) -> Value {
+    let has_zone = info.index_type.to_string().contains(',');
     let unit_ns = match info.index_type.to_string() {
         name if name.starts_with("Timestamp(s") => 1_000_000_000,
         name if name.starts_with("Timestamp(ms") => 1_000_000,
@@ -113,7 +114,10 @@ fn place(info: &SeriesInfo, value: &IndexValue) -> Value {
     };
     match value {
         IndexValue::Int(n) => match n.checked_mul(unit_ns).filter(|_| unit_ns > 0) {
-            Some(ns) => json!(human::moment_ns(ns)),
+            Some(ns) => {
+                let text = human::moment_ns(ns);
+                json!(if has_zone { &*text } else { text.trim_end_matches('Z') })
+            }
             None => json!(n),
         },
         IndexValue::Float(x) => json!(x),

@@ -182,10 +182,13 @@ class Backend:
     def append(self, key: str, data: Any) -> int:
         """Put points behind those of a series, which begins with them if it is not there; how many.
 
+        Points of another type are converted where every value stays equal (whole numbers to floats, times of
+        microseconds to nanoseconds). Else the series gets a type that holds both, which a ``UserWarning`` tells.
+
         Raises
         ------
         siltstone.errors.InvalidError
-            If the types of index or values are not those of the series. Nothing is changed.
+            If no type holds the points and those of the series without loss. Nothing is changed.
         """
         return self._inner.append(key, self._parts(data))
 
@@ -196,8 +199,9 @@ class Backend:
         ----------
         start, end : optional
             Values of the index: for times a text, a datetime, a :class:`pandas.Timestamp` or a
-            :class:`numpy.datetime64`; without a time zone they are in that of the index. A text names an
-            instant: ``"2013-01"`` is the first of January.
+            :class:`numpy.datetime64`; without a time zone they are in that of the index. A text names all that
+            begins with it, as in :func:`subset` and the ``.loc`` of pandas: ``"2013-01"`` is the whole January.
+            Of a local hour that comes twice it is the first.
         closed : {"both", "left", "right", "neither"}
             Which ends belong to the range.
         """

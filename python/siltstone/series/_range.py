@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from siltstone import _siltstone
 from siltstone.errors import InvalidError, InvalidTypeError
 
 _CLOSED = {"both": (True, True), "left": (True, False), "right": (False, True), "neither": (False, False)}
@@ -49,12 +50,24 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
             is_whole = "int" in index_type and not isinstance(value, str) and value == value
             return _whole(value, closed, up) if is_whole else (closed, value)
         raise InvalidTypeError(f"{what}: expected a number or a text, got {value!r}")
+    if isinstance(value, str):
+        begin, over = _named(what, index_type, value)
+        # An end that does not belong to the range leaves out all that it names.
+        return up, begin if up == closed else over
     exact = _instant_ns(what, value, zone) if head == "timestamp" else _span_ns(what, value)
     size = _NS[unit]
     if exact % size == 0:
         return _whole(exact // size, closed, up)
     # Between two values of the index: the nearest one inside of the range.
     return _whole(-(-exact // size) if up else exact // size, True, up)
+
+
+def _named(what: str, index_type: str, text: str) -> tuple[int, int]:
+    """Where what a text names begins, and where it is over: ``2024-01-31`` is the whole day."""
+    try:
+        return _siltstone.series_label(index_type, text)
+    except InvalidError as error:
+        raise InvalidError(f"{what}: {error}") from error
 
 
 def _whole(value: float, closed: bool, up: bool) -> End:
@@ -79,7 +92,11 @@ def _instant_ns(what: str, value: Any, zone: str) -> int:
     if stamp is pd.NaT:
         raise InvalidError(f"{what}: expected a time, got {value!r}")
     if zone and stamp.tz is None:
-        stamp = stamp.tz_localize(zone)
+        try:
+            stamp = stamp.tz_localize(zone)
+        except ValueError as error:
+            hint = f"a time that clocks of {zone} show once, or one with an offset"
+            raise InvalidError(f"{what}: expected {hint}, got {value!r}") from error
     elif not zone and stamp.tz is not None:
         raise InvalidError(f"{what}: expected a time without a zone, as the index, got {value!r}")
     return int(stamp._value) * _NS[stamp.unit]

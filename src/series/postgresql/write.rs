@@ -5,12 +5,13 @@ use sha2::{Digest, Sha256};
 use postgres::Client;
 
 use super::copy::{self, Kind};
-use super::read::{Extent, Found, find};
+use super::read::{Extent, Found, find, load};
 use super::{Failure, text};
 use crate::array::block::arrays::type_name;
 use crate::error::Result;
 use crate::series::backend::{Change, SeriesInfo, in_use, last_place, not_found};
 use crate::series::data::{Metadata, Series};
+use crate::series::index::IndexRange;
 
 /// What the unique index holds of a key: a text of any length has none.
 pub(super) fn digest(key: &str) -> Vec<u8> {
@@ -25,7 +26,16 @@ pub(super) fn apply(client: &mut Client, change: &Change, place: &str) -> Result
         }
         Change::Append { key, series } => match find(client, key, true)? {
             None => insert(client, key, series, &Metadata::new()),
-            Some(found) => append(client, found, series),
+            Some(found) => match found.info.fit(series)? {
+                Some(points) => append(client, found, &points),
+                None => {
+                    let stored = load(client, key, &IndexRange::all())?;
+                    let (own, metadata) = stored.ok_or_else(|| not_found(key, place))?;
+                    let whole = own.concat(series)?;
+                    remove(client, key)?;
+                    insert(client, key, &whole, &metadata)
+                }
+            },
         },
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE siltstone_series SET metadata = $2 WHERE digest = $1";

@@ -3,14 +3,14 @@
 use rusqlite::types::Value;
 
 use super::BLOCK_ROWS;
-use super::read::{Points, count, find, orderable};
+use super::read::{Points, count, find, load, orderable};
 use crate::array::block::arrays::{damaged, fit, pack, type_name};
 use crate::array::block::buffers::Effort;
 use crate::error::Result;
 use crate::kernel::WriteTx;
 use crate::series::backend::{Change, SeriesInfo, in_use, last_place, not_found};
 use crate::series::data::{Metadata, Series};
-use crate::series::index::IndexValues;
+use crate::series::index::{IndexRange, IndexValues};
 
 /// The fewest blocks for which a thread is worth its start, and the most threads.
 const BLOCKS_A_THREAD: usize = 4;
@@ -48,7 +48,19 @@ pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, place: &str) -> Resul
         }
         Change::Append { key, series } => match find(tx, key, place) {
             Err(crate::Error::NotFound { .. }) => insert(tx, key, series, &Metadata::new(), blocks),
-            found => append(tx, found?, series, blocks),
+            found => {
+                let found = found?;
+                match found.info.fit(series)? {
+                    Some(_) if found.info.has_types_of(series) => append(tx, found, series, blocks),
+                    Some(points) => append(tx, found, &points, &[]),
+                    None => {
+                        let (own, metadata) = load(tx, key, &IndexRange::all(), place)?;
+                        let whole = own.concat(series)?;
+                        remove(tx, key)?;
+                        insert(tx, key, &whole, &metadata, &[])
+                    }
+                }
+            }
         },
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE series SET metadata = ?2 WHERE key = ?1";

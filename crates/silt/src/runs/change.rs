@@ -10,6 +10,7 @@ use siltstone::experiment::{self, ExportOptions, MergeReport, Retention, Which};
 use super::{Chosen, open, open_to_change};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
+use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Take databases of the described agent simulations into one
@@ -37,15 +38,11 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     if let Some(missing) = missing {
         return Err(Failure::said(format!("{} is not a file", missing.display())));
     }
-    let target = Database::builder(&args.output).open()?;
-    let mut bar = console.progress("importing", "databases");
+    let made = Target::of(&args.output);
     let (mut reports, mut inputs) = (Vec::new(), Inputs::default());
-    for (done, source) in args.sources.iter().enumerate() {
-        bar.at(done as u64, args.sources.len() as u64)?;
-        let given = experiment::import(source, &target).map_err(Failure::from);
-        reports.extend(inputs.take(source, given)?);
-    }
-    bar.end();
+    let imported = import_all(args, (&mut reports, &mut inputs), console);
+    made.end(&["simulations"]);
+    imported?;
     let is_partial = inputs.end(console)?;
     let left: Vec<_> = reports.iter().flat_map(|report| &report.left_behind).collect();
     for left in &left {
@@ -74,6 +71,22 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
         ))?;
     }
     Ok(if left.is_empty() && !is_partial { Exit::Done } else { Exit::LeftBehind })
+}
+
+fn import_all(
+    args: &Import,
+    (reports, inputs): (&mut Vec<experiment::ImportReport>, &mut Inputs),
+    console: &Console,
+) -> Outcome<()> {
+    let target = Database::builder(&args.output).open()?;
+    let mut bar = console.progress("importing", "databases");
+    for (done, source) in args.sources.iter().enumerate() {
+        bar.at(done as u64, args.sources.len() as u64)?;
+        let given = experiment::import(source, &target).map_err(Failure::from);
+        reports.extend(inputs.take(source, given)?);
+    }
+    bar.end();
+    Ok(())
 }
 
 /// The simulations of some databases into one.

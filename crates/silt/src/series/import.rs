@@ -1,5 +1,6 @@
 //! `silt series import`: points of files into a store.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -11,6 +12,7 @@ use siltstone::series::{self, Overlap, PointsOptions, StorageBackend};
 use super::file_of;
 use crate::console::Console;
 use crate::exit::{Exit, Inputs, Outcome};
+use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Import points: CSV, Parquet and Arrow files, and what the described system wrote
@@ -32,7 +34,7 @@ pub(crate) struct Import {
     #[arg(long, value_name = "STORE")]
     to: String,
 
-    /// The key of the series; of several columns, each has its name behind it: KEY/COLUMN
+    /// The key of the series; of several columns, each has its name behind it: KEY/COLUMN. Several files are one series
     #[arg(long)]
     key: Option<String>,
 
@@ -56,7 +58,7 @@ pub(crate) struct Import {
     #[arg(long)]
     append: bool,
 
-    /// What becomes of points that are not later than the last one that is there
+    /// How to treat points that overlap stored ones
     #[arg(long, value_enum, default_value_t = Rule::Refuse, requires = "append")]
     overlap: Rule,
 
@@ -73,26 +75,43 @@ pub(crate) struct Import {
 enum Rule {
     /// Nothing is kept
     Refuse,
-    /// They are passed over, and counted
+    /// Skip points that are not later than the last stored one
     Skip,
-    /// They take the place of the points from the first new one on
+    /// Replace the stored points from the first new one to the last
     Replace,
+}
+
+impl From<Rule> for Overlap {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::Refuse => Overlap::Refuse,
+            Rule::Skip => Overlap::Skip,
+            Rule::Replace => Overlap::Replace,
+        }
+    }
 }
 
 pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
     interrupt::listen();
+    let target = file_of(&args.to).map(Target::of);
+    let imported = import_files(args, console);
+    target.into_iter().for_each(|target| target.end(&["series", "series_record"]));
+    imported
+}
+
+fn import_files(args: &Import, console: &mut Console) -> Outcome {
     let backend: Box<dyn StorageBackend> = match file_of(&args.to) {
         Some(path) => Box::new(series::SqliteBackend::open(path)?),
         None => super::open(&args.to)?,
     };
     let (mut exit, mut inputs) = (Exit::Done, Inputs::default());
-    let mut all = Vec::new();
+    let (mut all, mut written) = (Vec::new(), BTreeSet::new());
     for file in &args.files {
         let ending = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         let table = ["csv", "tsv", "txt", "parquet", "pq", "arrow", "feather", "ipc"];
         let is_table = file.is_file() && table.contains(&ending.as_str());
         let given = match is_table {
-            true => points(args, file, backend.as_ref()),
+            true => points(args, file, (backend.as_ref(), &mut written)),
             false => described(args, file, (backend.as_ref(), console)),
         };
         let given = if args.strict { Some(given?) } else { inputs.take(file, given)? };
@@ -150,7 +169,11 @@ fn described(
     Ok((lines, told, left))
 }
 
-fn points(args: &Import, file: &std::path::Path, backend: &dyn StorageBackend) -> Outcome<Told> {
+fn points(
+    args: &Import,
+    file: &std::path::Path,
+    (backend, written): (&dyn StorageBackend, &mut BTreeSet<String>),
+) -> Outcome<Told> {
     let options = PointsOptions {
         index: args.index.clone(),
         time_zone: args.tz.clone(),
@@ -159,45 +182,51 @@ fn points(args: &Import, file: &std::path::Path, backend: &dyn StorageBackend) -
     let read = series::read_points(file, &options)?;
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("points");
     let base = args.key.as_deref().or(args.dataset.as_deref()).unwrap_or(stem);
-    let overlap = match args.overlap {
-        Rule::Refuse => Overlap::Refuse,
-        Rule::Skip => Overlap::Skip,
-        Rule::Replace => Overlap::Replace,
-    };
     let (mut lines, mut told) = (Vec::new(), Vec::new());
-    let keyed: Vec<(String, &series::Series)> = read
+    let keyed: Vec<(String, series::Series)> = read
         .iter()
+        .cloned()
         .map(|series| match (read.len(), args.key.is_some()) {
             (1, true) => (base.to_owned(), series),
             _ => (format!("{base}/{}", series.name().unwrap_or("value")), series),
         })
         .collect();
-    if !args.append && !args.overwrite {
-        for (key, _) in &keyed {
-            if backend.exists(key)? {
-                let hint = "ask for --append or --overwrite, or take another key";
-                let (what, place) = (format!("the series {key:?}"), backend.place());
-                return Err(Error::Exists { what, place, hint }.into());
-            }
-        }
-    }
+    let mut all = Vec::new();
     for (key, series) in keyed {
-        interrupt::check("importing")?;
-        let done = if args.append {
-            series::append_points(backend, &key, series, overlap)?
+        let overlap = if args.append {
+            args.overlap.into()
+        } else if args.key.is_some() && written.contains(&key) {
+            // Several files to one key are one series.
+            Overlap::Refuse
+        } else if args.overwrite && !written.contains(&key) {
+            Overlap::Overwrite
+        } else if backend.exists(&key)? {
+            let hint = match written.contains(&key) {
+                true => "an earlier file has the same name; ask for --append, or take a --key",
+                false => "ask for --append or --overwrite, or take another key",
+            };
+            let (what, place) = (format!("the series {key:?}"), backend.place());
+            return Err(Error::Exists { what, place, hint }.into());
         } else {
-            backend.save(&key, series, &Default::default())?;
-            series::Appended { points: series.len() as u64, ..Default::default() }
+            Overlap::Refuse
         };
+        all.push((key, series, overlap));
+    }
+    interrupt::check("importing")?;
+    let appended = series::append_points(backend, &all)?;
+    for ((key, series, _), done) in all.into_iter().zip(appended) {
         let points = human::plural(done.points, "point");
         let more = match (done.skipped, done.replaced) {
             (0, 0) => String::new(),
-            (skipped, 0) => format!(", {} passed over", human::count(skipped)),
+            (skipped, 0) => format!(", {} skipped", human::count(skipped)),
             (_, replaced) => format!(", {} replaced", human::count(replaced)),
         };
         lines.push(format!("{key}: {points}{more}"));
+        lines.extend(done.widened.iter().map(|types| format!("{key}: widened: {types}")));
         told.push(json!({ "key": key, "points": done.points, "skipped": done.skipped,
-            "replaced": done.replaced, "values": series.values().data_type().to_string() }));
+            "replaced": done.replaced, "values": series.values().data_type().to_string(),
+            "widened": done.widened }));
+        written.insert(key);
     }
     Ok((lines, json!({ "file": file.display().to_string(), "series": told }), false))
 }

@@ -33,7 +33,7 @@ fn a_store_is_looked_at() {
             listed,
             json!([{
                 "key": "a/RAW#1", "points": 60, "index": "Timestamp(ns)", "values": "Float64",
-                "first": "1970-01-01T00:00:00Z", "last": "1970-01-01T00:59:00Z",
+                "first": "1970-01-01T00:00:00", "last": "1970-01-01T00:59:00",
             }])
         );
         let shown = silt(here, &format!("series show {scheme}:store b --json")).json();
@@ -113,6 +113,144 @@ fn points_are_imported() {
     );
     let none = silt(here, "series import none.zip --to sqlite:q.db");
     assert!(none.code == 2 && none.err.contains("none.zip"), "{none:?}");
+}
+
+/// The index and the values of a series of an exported file.
+fn lines(here: &Path, key: &str) -> Vec<String> {
+    silt(here, &format!("series export p.db {key} -o out.csv --overwrite")).ok();
+    let text = std::fs::read_to_string(here.join("out.csv")).unwrap();
+    text.lines().skip(1).map(str::to_owned).collect()
+}
+
+/// Goal: several files to one key are one series, whatever was there before; two files that only share a name are not.
+#[test]
+fn several_files_to_one_key_are_one_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    std::fs::create_dir(here.join("b")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    write("mar.csv", "t,v\n2010-03-01,3\n");
+    write("apr.csv", "t,v\n2010-04-01,4\n");
+    write("b/mar.csv", "t,v\n2010-05-01,5\n");
+    for more in ["", "--overwrite", "--overwrite"] {
+        silt(here, &format!("series import mar.csv apr.csv --to sqlite:p.db --key m {more}")).ok();
+        assert_eq!(lines(here, "m"), ["2010-03-01T00:00:00,3", "2010-04-01T00:00:00,4"]);
+    }
+    // In the wrong order the second is refused, and named.
+    let ran = silt(here, "series import apr.csv mar.csv --to sqlite:p.db --key m --overwrite");
+    assert!(ran.code == 3 && ran.err.contains("mar.csv"), "{ran:?}");
+    let ran = silt(here, "series import mar.csv b/mar.csv --to sqlite:p.db --overwrite");
+    assert!(ran.code == 3 && ran.err.contains("--append"), "{ran:?}");
+    assert_eq!(lines(here, "mar/v"), ["2010-03-01T00:00:00,3"]);
+}
+
+/// Goal: a corrected month replaces that month and nothing else.
+#[test]
+fn a_corrected_month_replaces_that_month() {
+    for store in ["sqlite:p.db", "parquet:p"] {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+        write(
+            "base.csv",
+            "t,v\n2010-01-01,1\n2010-02-01,2\n2010-02-02,3\n2010-03-01,4\n2010-04-01,5\n",
+        );
+        write("feb.csv", "t,v\n2010-02-01,20\n2010-02-02,30\n2010-02-03,31\n");
+        let import = |file: &str| {
+            let line = format!(
+                "series import {file} --to {store} --key k --append --overlap replace --json"
+            );
+            silt(here, &line).json()["files"][0]["series"][0]["replaced"].clone()
+        };
+        assert_eq!((import("base.csv"), import("feb.csv")), (json!(0), json!(2)));
+        let (series, _) = series::open(&store.replace(':', &format!(":{}/", here.display())))
+            .unwrap()
+            .load("k")
+            .unwrap();
+        assert_eq!(series.to_f64s().unwrap(), [1.0, 20.0, 30.0, 31.0, 4.0, 5.0]);
+    }
+}
+
+/// Goal: a file is imported wholly or not at all, decimals after whole numbers widen the series and it is said, and an
+/// import that failed can be typed again.
+#[test]
+fn a_file_is_imported_wholly_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    let import = "--to sqlite:p.db --key k --append";
+    write("jan.csv", "t,level,temp,note\n2010-01-01,1,2,a\n2010-01-02,2,3,b\n");
+    silt(here, &format!("series import jan.csv {import}")).ok();
+    write("feb.csv", "t,level,temp,note\n2010-02-01,4,2.5,1\n2010-02-02,5,3.5,2\n");
+    let ran = silt(here, &format!("series import feb.csv {import}"));
+    assert!(ran.code == 2 && ran.err.contains("Utf8"), "numbers are no notes: {ran:?}");
+    for key in ["k/level", "k/temp", "k/note"] {
+        assert_eq!(lines(here, key).len(), 2, "{key}");
+    }
+    write("feb.csv", "t,level,temp,note\n2010-02-01,4,2.5,c\n2010-02-02,5,3.5,d\n");
+    let told = silt(here, &format!("series import feb.csv {import}")).ok();
+    assert!(told.contains("k/temp: widened: values Int64 to Float64"), "{told}");
+    assert_eq!(told.matches("widened").count(), 1, "{told}");
+    assert_eq!(lines(here, "k/temp")[0], "2010-01-01T00:00:00,2.0");
+    assert_eq!(lines(here, "k/level")[3], "2010-02-02T00:00:00,5");
+    let again = silt(here, &format!("series import feb.csv {import} --overlap skip --json")).json();
+    for series in again["files"][0]["series"].as_array().unwrap() {
+        assert_eq!((&series["points"], &series["skipped"]), (&json!(0), &json!(2)), "{again}");
+    }
+}
+
+/// Goal: times of a zone and time spans leave as text that says so, and come back as the same instants and lengths; a time
+/// without a zone has none in a list either.
+#[test]
+fn zones_and_spans_come_back() {
+    use arrow_array::{DurationMillisecondArray, Float64Array, TimestampMicrosecondArray};
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let store = open(here, "sqlite");
+    let times = vec![1_729_980_000_000_000, 1_729_987_200_500_000];
+    let values = || std::sync::Arc::new(Float64Array::from(vec![1.0, 2.0]));
+    let zoned = TimestampMicrosecondArray::from(times.clone()).with_timezone("Europe/Berlin");
+    let naive = TimestampMicrosecondArray::from(times);
+    let spans = DurationMillisecondArray::from(vec![-1_500, 90_000]);
+    let save = |key: &str, index: arrow_array::ArrayRef| {
+        store.save(key, &Series::new(index, values()).unwrap(), &Default::default()).unwrap();
+    };
+    save("zoned", std::sync::Arc::new(zoned));
+    save("naive", std::sync::Arc::new(naive));
+    save("spans", std::sync::Arc::new(spans));
+    for (key, first) in
+        [("zoned", "2024-10-26T22:00:00Z"), ("naive", "2024-10-26T22:00:00"), ("spans", "-1500ms")]
+    {
+        for ending in ["csv", "jsonl"] {
+            silt(here, &format!("series export store {key} -o {key}.{ending}")).ok();
+            let text = std::fs::read_to_string(here.join(format!("{key}.{ending}"))).unwrap();
+            let quote = if ending == "csv" { "\n" } else { "\"" };
+            let end = if ending == "csv" { "," } else { "\"" };
+            assert!(text.contains(&format!("{quote}{first}{end}")), "{text}");
+        }
+        let zone = if key == "zoned" { "--tz Europe/Berlin" } else { "" };
+        silt(here, &format!("series import {key}.csv --to store --key back {zone} --overwrite"))
+            .ok();
+        let (own, back) = (store.load(key).unwrap().0, store.load("back").unwrap().0);
+        // In nanoseconds, as a text does not say its unit: equal once they are joined.
+        assert_eq!(own.concat(&back).unwrap().len(), 4, "{key}");
+        let ends = |key: &str| store.info(key).unwrap().extent.unwrap();
+        let factor = if key == "spans" { 1_000_000 } else { 1_000 };
+        let wide = |value: series::IndexValue| match value {
+            series::IndexValue::Int(n) => n,
+            other => panic!("{other:?}"),
+        };
+        let (own, back) = (ends(key), ends("back"));
+        assert_eq!(wide(own.0) * factor, wide(back.0), "{key}");
+        assert_eq!(wide(own.1) * factor, wide(back.1), "{key}");
+    }
+    let listed = silt(here, "series ls store --json").json();
+    let first = |key: &str| {
+        let all = listed.as_array().unwrap();
+        all.iter().find(|row| row["key"] == key).unwrap()["first"].clone()
+    };
+    assert_eq!(first("zoned"), json!("2024-10-26T22:00:00Z"));
+    assert_eq!(first("naive"), json!("2024-10-26T22:00:00"));
 }
 
 /// Goal: what the described system wrote is imported by one command, and once more without a change.

@@ -1,0 +1,154 @@
+//! Points of files that go to those of stored series, a file in one commit.
+
+use arrow_array::BooleanArray;
+
+use super::backend::{Change, SeriesInfo, StorageBackend};
+use super::data::{Metadata, Series};
+use super::index::IndexValues;
+use crate::error::{Error, Result};
+
+/// How to treat stored points where new ones come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlap {
+    /// New points that are not later than the last stored one are refused.
+    #[default]
+    Refuse,
+    /// New points that are not later than the last stored one are skipped, and counted.
+    Skip,
+    /// The stored points from the first new one to the last are replaced; those before and after stay.
+    Replace,
+    /// All stored points are replaced, and the metadata with them.
+    Overwrite,
+}
+
+/// What an append did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Appended {
+    /// Points that were added.
+    pub points: u64,
+    /// Points of the file that were skipped.
+    pub skipped: u64,
+    /// Stored points that were replaced.
+    pub replaced: u64,
+    /// The types that the stored series got to hold the new points without loss: `values Int64 to Float64`.
+    pub widened: Option<String>,
+}
+
+/// Puts points to those of series: all of them in one commit, or nothing. A series begins with its points if it is not
+/// there. The index of both has to rise.
+///
+/// Points of another type than the stored ones are converted where every value stays equal (a time of whole seconds
+/// to nanoseconds, a whole number to a float), and else the series is widened, if a type holds both without loss.
+///
+/// # Errors
+/// [`Error::Invalid`] for points that no type holds together with the stored ones, an index that falls, or points that
+/// are not later than the last one if that is refused.
+///
+/// # Example
+/// ```
+/// use siltstone::series::{MemoryBackend, Overlap, Series, StorageBackend, append_points};
+/// let backend = MemoryBackend::new();
+/// backend.save("flow", &Series::from_times_ns(&[0, 10, 20], &[1.0, 2.0, 3.0])?, &Default::default())?;
+/// let corrected = Series::from_times_ns(&[10], &[2.5])?;
+/// append_points(&backend, &[("flow".into(), corrected, Overlap::Replace)])?;
+/// assert_eq!(backend.load("flow")?.0, Series::from_times_ns(&[0, 10, 20], &[1.0, 2.5, 3.0])?);
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub fn append_points(
+    backend: &dyn StorageBackend,
+    points: &[(String, Series, Overlap)],
+) -> Result<Vec<Appended>> {
+    let (mut changes, mut all) = (Vec::new(), Vec::new());
+    for (key, series, overlap) in points {
+        let (change, appended) = plan(backend, key, series, *overlap)?;
+        changes.push(change);
+        all.push(appended);
+    }
+    backend.commit(&changes)?;
+    Ok(all)
+}
+
+fn plan(
+    backend: &dyn StorageBackend,
+    key: &str,
+    series: &Series,
+    overlap: Overlap,
+) -> Result<(Change, Appended)> {
+    let save = |series, metadata| Change::Save { key: key.to_owned(), series, metadata };
+    let mut done = Appended { points: series.len() as u64, ..Appended::default() };
+    let stored = match backend.info(key) {
+        _ if overlap == Overlap::Overwrite => None,
+        Err(Error::NotFound { .. }) => None,
+        info => Some(info?),
+    };
+    let Some(info) = stored else { return Ok((save(series.clone(), Metadata::new()), done)) };
+    // The stored points are loaded only if they change.
+    let (points, loaded) = match info.fit(series)? {
+        Some(points) => (points, None),
+        None => {
+            let (own, metadata) = backend.load(key)?;
+            let (own, points) = own.widened(series)?;
+            done.widened = widening(&info, &own);
+            (points, Some((own, metadata)))
+        }
+    };
+    let info = match &loaded {
+        Some((own, metadata)) => SeriesInfo::of(key, own, metadata)?,
+        None => info,
+    };
+    let places = IndexValues::of(points.index())?;
+    let mut new = points.clone();
+    if let (Some((_, last)), false) = (&info.extent, points.is_empty()) {
+        let expected = "an index that rises, in the file and in the series";
+        if !places.is_sorted() || !info.is_sorted {
+            return Err(Error::invalid(format!("the series {key:?}"), expected, "one that falls"));
+        }
+        let later: BooleanArray =
+            (0..places.len()).map(|row| Some(places.get(row) > *last)).collect();
+        let later = later.true_count();
+        let early = points.len() - later;
+        match overlap {
+            _ if early == 0 => {}
+            Overlap::Skip => {
+                new = points.slice(early, later);
+                (done.points, done.skipped) = (later as u64, early as u64);
+            }
+            Overlap::Replace => {
+                let (own, metadata) = loaded.map_or_else(|| backend.load(key), Ok)?;
+                let (merged, replaced) = replace(&own, &points)?;
+                done.replaced = replaced as u64;
+                return Ok((save(merged, metadata), done));
+            }
+            Overlap::Refuse | Overlap::Overwrite => {
+                let expected = "points later than the last one";
+                let got = format!("{early} that are not");
+                return Err(Error::invalid(format!("the series {key:?}"), expected, got));
+            }
+        }
+    }
+    Ok(match loaded {
+        Some((own, metadata)) => (save(own.concat(&new)?, metadata), done),
+        None => (Change::Append { key: key.to_owned(), series: new }, done),
+    })
+}
+
+/// The series with these points in the place of its own from the first of them to the last, and how many gave way.
+fn replace(own: &Series, points: &Series) -> Result<(Series, usize)> {
+    let (own_places, places) = (IndexValues::of(own.index())?, IndexValues::of(points.index())?);
+    let (first, last) = (places.get(0), places.get(places.len() - 1));
+    let before = own_places.partition(|value| *value < first);
+    let until = own_places.partition(|value| *value <= last);
+    let after = own.slice(until, own.len() - until);
+    Ok((own.slice(0, before).concat(points)?.concat(&after)?, until - before))
+}
+
+/// The types of a series that are not what they were.
+fn widening(info: &SeriesInfo, own: &Series) -> Option<String> {
+    let pairs = [
+        ("index", &info.index_type, own.index().data_type()),
+        ("values", &info.value_type, own.values().data_type()),
+    ];
+    let told = pairs.iter().filter(|(_, was, is)| was != is);
+    let told: Vec<String> = told.map(|(what, was, is)| format!("{what} {was} to {is}")).collect();
+    Some(told.join(", ")).filter(|told| !told.is_empty())
+}
