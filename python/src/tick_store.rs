@@ -1,15 +1,17 @@
 //! The tick store's handle.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use numpy::PyReadonlyArray1;
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3_arrow::input::AnyRecordBatch;
 use siltstone::ticks::{
     ArrowDefaults, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, RetentionPolicy,
     TickBatch, TickStoreConfig, Timeframe, bars_to_arrow, gaps_to_arrow, into_arrow, now_ns,
+    suspect_unit,
 };
 use siltstone::{Error, Result, ticks};
 
@@ -130,14 +132,28 @@ pub(crate) struct TickStore {
     forks: u32,
     /// Whether a tick may have to wait for room.
     waits: bool,
+    /// Whether it was said that times do not seem to be ns.
+    suspected: AtomicBool,
     /// What `store_tick` returns: stored, throttled, dropped.
     outcomes: [Py<PyAny>; 3],
 }
 
 impl TickStore {
+    /// Warns once of times that do not seem to be ns.
+    fn suspect(&self, py: Python<'_>, time_ns: i64) -> PyResult<()> {
+        let Some(unit) = suspect_unit(time_ns) else { return Ok(()) };
+        if self.suspected.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let text = format!("time: {time_ns} seems to be in {unit} since 1970; it is taken for ns");
+        let text = std::ffi::CString::new(text).expect("digits and letters");
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
+    }
+
     fn new_over(inner: ticks::TickStore, outcomes: [Py<PyAny>; 3]) -> Self {
         let waits = inner.config().queue_full == QueueFull::Block;
-        TickStore { inner, forks: FORKS.load(Ordering::Relaxed), waits, outcomes }
+        let (forks, suspected) = (FORKS.load(Ordering::Relaxed), AtomicBool::new(false));
+        TickStore { inner, forks, waits, suspected, outcomes }
     }
 
     fn get(&self) -> PyResult<&ticks::TickStore> {
@@ -183,6 +199,7 @@ impl TickStore {
             Some(time) => to_ns(time)?,
             None => now_ns(),
         };
+        self.suspect(py, time_ns)?;
         let spread = spread.unwrap_or(ask - bid);
         let inner = self.get()?;
         let store = || inner.store_tick(symbol, bid, ask, spread, lp, time_ns);
@@ -207,6 +224,7 @@ impl TickStore {
         let copy = |array: &PyReadonlyArray1<'_, f64>| array.as_array().to_vec();
         let (bid, ask) = (copy(&prices.0), copy(&prices.1));
         let (time_ns, spread) = (time_ns.as_array().to_vec(), spread.as_ref().map(copy));
+        time_ns.first().map_or(Ok(()), |time| self.suspect(py, *time))?;
         let (symbols, sources) = (symbol.words(), lp.words());
         let batch = TickBatch {
             symbol: symbol.names(&symbols),

@@ -88,6 +88,27 @@ pub fn now_ns() -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX) * sign
 }
 
+/// The unit that a time was probably given in, if it is not ns: seconds, milliseconds or microseconds since 1970 of the
+/// years 2001 to 2128, taken for ns, lie in the first weeks of 1970.
+///
+/// # Example
+/// ```
+/// use siltstone::ticks::suspect_unit;
+/// assert_eq!(suspect_unit(1_709_287_200_123), Some("ms"));
+/// assert_eq!(suspect_unit(1_709_287_200_123_000_000), None);
+/// ```
+pub fn suspect_unit(time_ns: i64) -> Option<&'static str> {
+    if time_ns >= SUSPECT_SECONDS.end * 1_000_000 {
+        return None;
+    }
+    let units = [("s", 1), ("ms", 1_000), ("us", 1_000_000)];
+    let unit = units.iter().find(|(_, n)| SUSPECT_SECONDS.contains(&(time_ns / n)));
+    unit.map(|(unit, _)| *unit)
+}
+
+/// The years 2001 to 2128, in seconds since 1970.
+const SUSPECT_SECONDS: std::ops::Range<i64> = 1_000_000_000..5_000_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,8 +22,8 @@ const MAX_DAY_BYTES: u64 = 4 << 30;
 static DESCRIBED: Adoption = Adoption { lineage: &LINEAGE, tables: &["ticks"], sql: "" };
 static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
 
-/// A digest of what was read, and the ticks by day.
-pub(super) type Found = ([u8; 16], ByDay);
+/// A digest of what was read, the ticks by day, and why rows were skipped, each by its id.
+pub(super) type Found = ([u8; 16], ByDay, Vec<String>);
 
 /// Reads a day file.
 pub(super) fn read(path: &Path, origins: &Origins) -> Result<Found> {
@@ -52,7 +52,7 @@ fn read_open(path: &Path, name: &Path, origins: &Origins, most: u64) -> Result<F
         return Err(Error::invalid(name.display().to_string(), expected, "more"));
     }
     let db = Database::builder(path).adopt(ADOPTIONS).open_read_only()?;
-    let rows = db.read(|tx| rows(tx, origins)).map_err(|error| match error {
+    let (rows, bad) = db.read(|tx| rows(tx, origins)).map_err(|error| match error {
         Error::Corrupt { what, why, .. } => {
             Error::Corrupt { place: name.display().to_string(), what, why }
         }
@@ -65,15 +65,13 @@ fn read_open(path: &Path, name: &Path, origins: &Origins, most: u64) -> Result<F
         [row.bid, row.ask, row.spread].iter().for_each(|x| digest.update(&x.to_le_bytes()));
     }
     let days = by_day(rows.iter().map(|(symbol, row)| (symbol, *row)));
-    Ok((digest.digest128().to_be_bytes(), days))
+    Ok((digest.digest128().to_be_bytes(), days, bad))
 }
 
-fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Vec<(Arc<str>, Row)>> {
-    let damaged = |id: i64, why: String| Error::Corrupt {
-        place: String::new(),
-        what: format!("ticks row {id}"),
-        why,
-    };
+/// The rows with their symbols, and why some were skipped.
+type Rows = (Vec<(Arc<str>, Row)>, Vec<String>);
+
+fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Rows> {
     // Ours have the time in ns too.
     let ours = crate::kernel::table_exists(tx, "tick_hot")?;
     if ours {
@@ -82,39 +80,56 @@ fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Vec<(Arc<str>, Row)>> {
     }
     let sql =
         "SELECT id, symbol, timestamp, bid, ask, spread, lp_source FROM main.ticks ORDER BY id";
-    let mut last: Option<Arc<str>> = None;
-    tx.query(sql, [], |row| {
+    let (mut last, mut bad) = (None, Vec::new());
+    let rows = tx.query(sql, [], |row| {
         let id: i64 = row.get(0)?;
-        let text = |column: usize| match row.get_ref(column) {
-            Ok(ValueRef::Text(text)) => Ok(String::from_utf8_lossy(text).into_owned()),
-            Ok(ValueRef::Null) if column == 6 => Ok(String::new()),
-            _ => Err(damaged(id, format!("column {column} is no text"))),
-        };
-        let real = |column: usize| match row.get_ref(column) {
-            Ok(ValueRef::Real(x)) => Ok(x),
-            Ok(ValueRef::Integer(n)) => Ok(n as f64),
-            _ => Err(damaged(id, format!("column {column} is no number"))),
-        };
-        let symbol = text(1)?;
-        let symbol = match &last {
-            Some(known) if **known == *symbol => known.clone(),
-            _ => {
-                check_symbol(&symbol).map_err(|error| damaged(id, error.to_string()))?;
-                symbol.into()
+        match tick(row, &mut last) {
+            Ok((symbol, mut row, source)) => {
+                row.origin = origins.number(&source, "", 0)?;
+                Ok(Some((symbol, row)))
             }
-        };
-        last = Some(symbol.clone());
-        let ValueRef::Integer(ms) = row.get_ref(2)? else {
-            return Err(damaged(id, "its timestamp is no integer".into()));
-        };
-        let time_ns = ms
-            .checked_mul(1_000_000)
-            .ok_or_else(|| damaged(id, format!("its timestamp {ms} is beyond all time")))?;
-        let (bid, ask, spread) = (real(3)?, real(4)?, real(5)?);
-        check_prices(bid, ask, spread).map_err(|error| damaged(id, error.to_string()))?;
-        let origin = origins.number(&text(6)?, "", 0)?;
-        Ok((symbol, Row { time_ns, bid, ask, spread, origin }))
-    })
+            Err(why) => {
+                bad.push(format!("row {id}: {why}"));
+                Ok(None)
+            }
+        }
+    })?;
+    Ok((rows.into_iter().flatten().collect(), bad))
+}
+
+/// A tick without its origin, and the source that it names; or why it is none.
+fn tick(
+    row: &rusqlite::Row<'_>,
+    last: &mut Option<Arc<str>>,
+) -> Result<(Arc<str>, Row, String), String> {
+    let names = ["id", "symbol", "timestamp", "bid", "ask", "spread", "lp_source"];
+    let text = |column: usize| match row.get_ref(column) {
+        Ok(ValueRef::Text(text)) => Ok(String::from_utf8_lossy(text).into_owned()),
+        Ok(ValueRef::Null) if column == 6 => Ok(String::new()),
+        _ => Err(format!("{} is no text", names[column])),
+    };
+    let real = |column: usize| match row.get_ref(column) {
+        Ok(ValueRef::Real(x)) => Ok(x),
+        Ok(ValueRef::Integer(n)) => Ok(n as f64),
+        _ => Err(format!("{} is no number", names[column])),
+    };
+    let symbol = text(1)?;
+    let symbol = match last {
+        Some(known) if **known == *symbol => known.clone(),
+        _ => {
+            check_symbol(&symbol).map_err(|error| error.to_string())?;
+            Arc::from(symbol)
+        }
+    };
+    *last = Some(symbol.clone());
+    let Ok(ValueRef::Integer(ms)) = row.get_ref(2) else {
+        return Err("timestamp is no integer".into());
+    };
+    let time_ns = ms.checked_mul(1_000_000);
+    let time_ns = time_ns.ok_or_else(|| format!("timestamp {ms} is beyond all time"))?;
+    let (bid, ask, spread) = (real(3)?, real(4)?, real(5)?);
+    check_prices(bid, ask, spread).map_err(|error| error.to_string())?;
+    Ok((symbol, Row { time_ns, bid, ask, spread, origin: 0 }, text(6)?))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::calendar::Day;
+use super::calendar::{Day, suspect_unit};
 use super::day::{Days, day_of, entries, no_folder};
 use super::tables;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ impl DoctorReport {
 }
 
 /// Examines a folder of day files: each file's structure, the checksum, count, order, times and prices
-/// of each block, the number of ticks against that which was stored, ticks of another day than the file's, what was left behind by something that was killed,
+/// of each block, the number of ticks against that which was stored, ticks of another day than the file's, times that seem to be in another unit than ns, what was left behind by something that was killed,
 /// and ticks that wait in spill files. Nothing is changed.
 ///
 /// # Errors
@@ -134,6 +134,13 @@ fn look(tx: &ReadTx<'_>, day: Day, name: &str, report: &mut DoctorReport) -> Res
     let outside = count(outside, &[range.0, range.1])?;
     if outside > 0 {
         report.find(name, format!("{outside} rows or blocks have times of another day"));
+    }
+    let first = "SELECT min(t) FROM (SELECT min(time_ns) AS t FROM tick_hot \
+        UNION ALL SELECT min(first_ns) FROM tick_block)";
+    let first = tx.query_one(first, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten();
+    if let Some(unit) = first.and_then(suspect_unit) {
+        report
+            .find(name, format!("its times seem to be in {unit} since 1970, and were given as ns"));
     }
     let ahead = "SELECT count(*) FROM tick_hot h, tick_counter c \
         WHERE c.name = 'next_arrival' AND h.arrival >= c.value";

@@ -11,16 +11,19 @@ use super::calendar::Day;
 use super::config::Duplicates;
 use super::day::{Days, day_of, entries, no_folder};
 use super::described;
-use super::json_days::{MAX_JSON_BYTES, read_rows};
+use super::json::JsonError;
+use super::json_days::{MAX_JSON_BYTES, read_good_rows};
 use super::merge::{Added, Rule};
 use super::spill::{by_day, runs};
 use super::tick::{Origins, Row};
 use super::write::{self, Arrived, DayBatch, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::{Durability, read_whole};
 
 /// How deep folders are searched.
 const MAX_DEPTH: usize = 8;
+/// Bad ticks of a file that are named.
+const BAD_NAMED: usize = 3;
 /// Ticks of one symbol from so many on go into blocks; fewer stay rows while the day is young.
 const PACK: usize = 1;
 
@@ -75,7 +78,7 @@ impl ImportOptions {
     }
 }
 
-/// A file that was left behind.
+/// A file that was left behind, or some ticks of it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LeftBehind {
     /// The file.
@@ -98,7 +101,9 @@ pub struct ImportReport {
     pub ticks_migrated: u64,
     /// Ticks that were there, or left out by the rule for duplicates.
     pub ticks_skipped: u64,
-    /// Files that could not be read or stored; the rest was.
+    /// Ticks that could not be read; the others of their files were.
+    pub ticks_bad: u64,
+    /// Files that could not be read or stored, wholly or in part; the rest was.
     pub left_behind: Vec<LeftBehind>,
 }
 
@@ -110,13 +115,13 @@ impl ImportReport {
 }
 
 /// Imports a folder. Safe to repeat and to interrupt: each file and day is stored in one transaction,
-/// with a note of it, and what is there is not stored twice. A file that is malformed is named,
-/// with the byte, and the others are imported.
+/// with a note of it, and what is there is not stored twice. A tick that is malformed is skipped by itself: its file is
+/// named, with the byte or row, and the rest is imported.
 ///
 /// - `progress`: gets files done and in all; its error stops the import after the files at work.
 ///
 /// # Errors
-/// [`Error::NotFound`] without such a folder, and that of `progress`. What is wrong with one file is in
+/// [`Error::NotFound`] without such a folder, [`Error::Invalid`] if no file in it is one of ticks, and that of `progress`. What is wrong with one file is in
 /// [`ImportReport::left_behind`].
 pub fn import(
     options: &ImportOptions,
@@ -125,34 +130,50 @@ pub fn import(
     if !options.input_dir.is_dir() {
         return Err(no_folder(&options.input_dir));
     }
-    let files = find(options)?;
+    let (files, others) = find(options)?;
+    if files.is_empty() {
+        let expected = "SYMBOL/YYYY-MM-DD.json, ticks_YYYY-MM-DD.db or ticks_YYYY-MM-DD.db.zst";
+        let got = match others.first() {
+            None => "no file".to_owned(),
+            Some(first) => format!("{} others, {} among them", others.len(), first.display()),
+        };
+        return Err(Error::invalid(options.input_dir.display().to_string(), expected, got));
+    }
     let importer = Importer {
         options,
         days: Days::new(&options.output_dir, options.durability),
         origins: Arc::default(),
     };
     let report = ImportReport { files: files.len() as u64, ..ImportReport::default() };
-    let (next, shared) = (AtomicUsize::new(0), Mutex::new((report, progress, Ok(()))));
+    let (next, shared) = (AtomicUsize::new(0), Mutex::new((report, 0, progress, Ok(()))));
     let work = || {
         while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             let outcome = importer.file(file);
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let (report, progress, stop) = &mut *shared;
+            let (report, done, progress, stop) = &mut *shared;
             match outcome {
-                Ok((read, added)) => {
+                Ok(Imported { read, added, bad }) => {
                     report.files_done += 1;
                     report.ticks_read += read;
                     report.ticks_migrated += added.stored;
                     report.ticks_skipped += read - added.stored.min(read);
+                    report.ticks_bad += bad.len() as u64;
+                    if !bad.is_empty() {
+                        let why = bad_ticks(&bad, read);
+                        report.left_behind.push(LeftBehind { file: file.clone(), why });
+                    }
                 }
                 Err(error) => {
-                    let (file, why) = (file.clone(), error.to_string());
+                    let why = error.to_string();
+                    // The file is named beside it.
+                    let own = why.strip_prefix(&format!("{}: ", file.display())).map(str::to_owned);
+                    let (file, why) = (file.clone(), own.unwrap_or(why));
                     report.left_behind.push(LeftBehind { file, why });
                 }
             }
-            let done = report.files_done + report.left_behind.len() as u64;
+            *done += 1;
             if stop.is_ok() {
-                *stop = progress(done, report.files);
+                *stop = progress(*done, report.files);
             }
             if stop.is_err() {
                 return;
@@ -169,15 +190,23 @@ pub fn import(
         });
         work();
     });
-    let (mut report, _, stop) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut report, _, _, stop) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     stop?;
     report.left_behind.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(report)
 }
 
-/// The files to import, in the order of their names; not those that the import itself writes.
-fn find(options: &ImportOptions) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// How many ticks are skipped, and why the first ones are.
+fn bad_ticks(bad: &[String], good: u64) -> String {
+    let named = bad[..bad.len().min(BAD_NAMED)].join("; ");
+    let more = if bad.len() > BAD_NAMED { "; ..." } else { "" };
+    format!("{} of {} ticks cannot be read: {named}{more}", bad.len(), good + bad.len() as u64)
+}
+
+/// The files to import, in the order of their names, and what other files there are; not those that the import itself
+/// writes.
+fn find(options: &ImportOptions) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     let mut folders = vec![(options.input_dir.clone(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         for path in entries(&folder)? {
@@ -195,11 +224,21 @@ fn find(options: &ImportOptions) -> Result<Vec<PathBuf>> {
                 || name.strip_suffix(".zst").is_some_and(|name| day_of(Path::new(name)).is_some())
             {
                 found.push(path);
+            } else {
+                others.push(path);
             }
         }
     }
     found.sort();
-    Ok(found)
+    others.sort();
+    Ok((found, others))
+}
+
+/// What became of a file: how many ticks were read, what was stored, and why others could not be read.
+struct Imported {
+    read: u64,
+    added: Added,
+    bad: Vec<String>,
 }
 
 struct Importer<'a> {
@@ -209,12 +248,17 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    /// Imports one file: how many ticks it has, and what became of them.
-    fn file(&self, path: &Path) -> Result<(u64, Added)> {
-        let (digest, days) = if path.extension().is_some_and(|e| e == "json") {
+    /// Imports one file.
+    fn file(&self, path: &Path) -> Result<Imported> {
+        let (digest, days, bad) = if path.extension().is_some_and(|e| e == "json") {
             let text = read_whole(path, MAX_JSON_BYTES)?;
-            let (symbols, rows) = read_rows(path, &text, &self.origins)?;
-            (xxh3_128(&text).to_be_bytes(), by_day(runs(&symbols, &rows)))
+            let mut bad = Vec::new();
+            let skip = |error: JsonError| {
+                bad.push(error.to_string());
+                Ok(())
+            };
+            let (symbols, rows) = read_good_rows(path, &text, &self.origins, skip)?;
+            (xxh3_128(&text).to_be_bytes(), by_day(runs(&symbols, &rows)), bad)
         } else {
             described::read(path, &self.origins)?
         };
@@ -222,13 +266,13 @@ impl Importer<'_> {
         let mut added = Added::default();
         if self.options.dry_run {
             added.stored = read;
-            return Ok((read, added));
+            return Ok(Imported { read, added, bad });
         }
         let source = path.strip_prefix(&self.options.input_dir).unwrap_or(path);
         for (day, parts) in days {
             added += self.day(day, parts, source, digest)?;
         }
-        Ok((read, added))
+        Ok(Imported { read, added, bad })
     }
 
     fn day(

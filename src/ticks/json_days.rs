@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::calendar::Day;
 use super::day::entries;
-use super::json;
+use super::json::{self, JsonError, JsonTick};
 use super::tick::{Origins, Row, Tick, Ticks, check_prices, check_symbol};
 use crate::error::{Error, Result};
 use crate::kernel::{
@@ -222,12 +222,22 @@ pub(super) fn day_of(path: &Path) -> Option<Day> {
 /// Symbols, each with the place of the first row that is of it.
 pub(super) type Runs = Vec<(Arc<str>, usize)>;
 
-/// The ticks of a file as rows, each with its symbol, which is that of all if there is one.
+/// The ticks of a file as rows, each with its symbol.
 pub(super) fn read_rows(path: &Path, text: &[u8], origins: &Origins) -> Result<(Runs, Vec<Row>)> {
+    read_good_rows(path, text, origins, Err)
+}
+
+/// As [`read_rows`], where `bad` is told of a tick that does not fit.
+pub(super) fn read_good_rows(
+    path: &Path,
+    text: &[u8],
+    origins: &Origins,
+    bad: impl FnMut(JsonError) -> Result<(), JsonError>,
+) -> Result<(Runs, Vec<Row>)> {
     let mut rows = Vec::new();
     let mut symbols = Runs::new();
     let mut last: Option<(String, String, i32, u32)> = None;
-    let parsed = json::parse(text, |tick| {
+    let each = |tick: JsonTick<'_>| {
         let one_line = |error: Error| error.to_string();
         check_prices(tick.bid, tick.ask, tick.spread).map_err(one_line)?;
         if symbols.last().is_none_or(|(symbol, _)| **symbol != *tick.symbol) {
@@ -246,7 +256,8 @@ pub(super) fn read_rows(path: &Path, text: &[u8], origins: &Origins) -> Result<(
         let (time_ns, bid, ask, spread) = (tick.time_ns, tick.bid, tick.ask, tick.spread);
         rows.push(Row { time_ns, bid, ask, spread, origin });
         Ok(())
-    });
+    };
+    let parsed = json::parse_rows(text, each, bad);
     parsed.map_err(|error| malformed(path, error.offset, &error.why))?;
     Ok((symbols, rows))
 }

@@ -47,7 +47,7 @@ pub use arrow_out::{bars_to_arrow, gaps_to_arrow};
 pub use asof::{AsOf, Direction};
 pub use bars::{Bar, Timeframe};
 pub use batch::{Names, TickBatch};
-pub use calendar::now_ns;
+pub use calendar::{now_ns, suspect_unit};
 pub use config::{Duplicates, QueueFull, StorageBackend, TickStoreConfig};
 pub use doctor::{DoctorReport, doctor};
 pub use gaps::Gap;

@@ -1,17 +1,18 @@
 //! Reads: ring, queue, day files and blocks as one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::calendar::Day;
 use super::json_days;
-use super::merge::merge;
+use super::merge::{Rule, merge};
 use super::packed::Wanted;
 use super::part::{Part, Span};
 use super::store::TickStore;
 use super::symbols::Symbol;
 use super::tables;
 use super::tick::{LastTick, Row, Ticks, check_symbol};
-use super::writer::Shared;
+use super::writer::{Shared, get};
 use crate::error::Result;
 use crate::kernel::ReadTx;
 
@@ -50,15 +51,36 @@ impl Shared {
         wanted.into_iter().map(|(ordinal, queued)| (ordinal, queued.row)).collect()
     }
 
+    /// Whether rings may hold ticks that are neither on the disk nor in the queue: dropped, lost or spilled ones.
+    fn rings_hold_more(&self) -> bool {
+        let counters = &self.counters;
+        self.dropped.load(Ordering::Relaxed)
+            || get(&counters.lost) > 0
+            || get(&counters.spilled) > get(&counters.recovered)
+    }
+
+    /// The ticks of a symbol in its ring, of a span, if reads need them: every read is to see what the ring holds.
+    fn in_ring(&self, target: &Target, from_ns: i64, to_ns: i64) -> Vec<Row> {
+        let Some(symbol) = target.symbol.as_ref().filter(|_| self.rings_hold_more()) else {
+            return Vec::new();
+        };
+        symbol.lock().ring.between(from_ns, to_ns).copied().collect()
+    }
+
     /// The ticks of one day within a span, and whether there are more behind its limit.
     pub(super) fn read_day(&self, target: &Target, day: Day, span: Span) -> Result<(Ticks, bool)> {
         // What waits comes first: what is committed in between is then seen twice, and told apart.
         let mut pending = self.pending(target, day);
         let (from_ns, to_ns) = (span.from_ns.max(day.first_ns()), span.to_ns.min(day.last_ns()));
         pending.retain(|(_, row)| (from_ns..=to_ns).contains(&row.time_ns));
-        let wanted = if pending.is_empty() { span.wanted } else { Wanted::All };
+        let ring = self.in_ring(target, from_ns, to_ns);
+        let is_plain = pending.is_empty() && ring.is_empty();
+        let wanted = if is_plain { span.wanted } else { Wanted::All };
         let skip = if from_ns == span.from_ns { span.skip } else { 0 };
-        let span = Span { from_ns, to_ns, skip, wanted, ..span };
+        // What the ring holds is compared with all of its times.
+        let skip_late = if ring.is_empty() { 0 } else { skip };
+        let (skip, limit) = (skip - skip_late, span.limit.saturating_add(skip_late));
+        let span = Span { from_ns, to_ns, skip, limit, wanted };
         let mut ticks = Ticks::new(target.name.clone());
         let (mut more, mark) =
             self.on_disk(target, day, &mut ticks, |part, tx, out| part.read(tx, &span, out))?;
@@ -79,6 +101,13 @@ impl Shared {
             .collect();
         if !rows.is_empty() {
             ticks = merge(&ticks, &rows, self.rule(false))?.ticks;
+        }
+        if !ring.is_empty() {
+            let ring: Vec<Row> = ring.into_iter().filter(|row| row.time_ns < end).collect();
+            let missing = merge(&ticks, &ring, Rule::Missing)?.taken;
+            let missing: Vec<Row> = missing.into_iter().map(|i| ring[i]).collect();
+            ticks = merge(&ticks, &missing, self.rule(false))?.ticks;
+            ticks.remove_first(skip_late);
         }
         Ok((ticks, more))
     }
@@ -133,6 +162,8 @@ impl Shared {
             let number = symbol.number;
             let waiting = self.queue.pending(|queued| queued.symbol == number);
             days.extend(waiting.iter().map(|(_, queued)| Day::of(queued.row.time_ns)));
+            let ring = self.in_ring(target, from_ns, to_ns);
+            days.extend(ring.iter().map(|row| Day::of(row.time_ns)));
             days.sort_unstable();
             days.dedup();
         }
@@ -196,8 +227,26 @@ impl Shared {
         Ok(all)
     }
 
-    /// The last `n` ticks up to a time, from queue and disk.
+    /// The last `n` ticks up to a time.
     pub(super) fn last(&self, target: &Target, n: usize, to_ns: i64) -> Result<Ticks> {
+        let first = target.symbol.as_ref().filter(|_| self.rings_hold_more());
+        let first = first.and_then(|symbol| symbol.lock().ring.first_ns());
+        let Some(first) = first.filter(|first| *first <= to_ns) else {
+            return self.last_stored(target, n, to_ns);
+        };
+        let mut high = self.range(target, first, to_ns)?;
+        if high.len() >= n || first == i64::MIN {
+            high.keep_last(n);
+            return Ok(high);
+        }
+        let mut all = self.last_stored(target, n - high.len(), first - 1)?;
+        all.extend(&high, 0..high.len(), Wanted::All);
+        all.origins = self.origins.all();
+        Ok(all)
+    }
+
+    /// The last `n` ticks up to a time, from queue and disk.
+    fn last_stored(&self, target: &Target, n: usize, to_ns: i64) -> Result<Ticks> {
         let mut parts: Vec<Ticks> = Vec::new();
         let mut count = 0;
         for day in self.days_between(target, i64::MIN, to_ns)?.into_iter().rev() {

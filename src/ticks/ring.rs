@@ -75,6 +75,18 @@ impl Ring {
         self.rows.get(i).map(|row| row.time_ns)
     }
 
+    /// The time of the first.
+    pub(super) fn first_ns(&self) -> Option<i64> {
+        self.rows.front().map(|row| row.time_ns)
+    }
+
+    /// Those from one time to another, both inclusive, rising.
+    pub(super) fn between(&self, from_ns: i64, to_ns: i64) -> impl Iterator<Item = &Row> {
+        let first = self.rows.partition_point(|row| row.time_ns < from_ns);
+        let end = self.rows.partition_point(|row| row.time_ns <= to_ns);
+        self.rows.range(first..end.max(first))
+    }
+
     /// The last `n`, rising.
     pub(super) fn last(&self, n: usize) -> impl Iterator<Item = &Row> {
         self.rows.range(self.rows.len().saturating_sub(n)..)

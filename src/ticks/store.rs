@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::{TickBatch, pack_bulk};
-use super::calendar::{Day, now_ns};
+use super::calendar::{Day, now_ns, suspect_unit};
 use super::config::TickStoreConfig;
 use super::day::{Days, no_folder};
 use super::json_days::JsonDays;
@@ -31,7 +31,7 @@ pub enum Outcome {
     Stored,
     /// It was left out by the throttle and is nowhere.
     Throttled,
-    /// It is in the ring, but the queue was full and it will not be written.
+    /// The queue was full and it will not be written. Reads see it as long as it is in the ring.
     Dropped,
 }
 
@@ -215,7 +215,8 @@ impl TickStore {
     /// Takes one tick: into the ring of its symbol, and into the queue. Never waits for the disk,
     /// unless the store was told to ([`QueueFull::Block`](super::QueueFull::Block)).
     ///
-    /// - `time_ns`: ns since 1970-01-01 UTC, any order.
+    /// - `time_ns`: ns since 1970-01-01 UTC, any order; of one that seems to be in another unit
+    ///   ([`suspect_unit`](super::suspect_unit)) the log warns, once a store.
     /// - `bid`, `ask`, `spread`: finite; zeros and crossed prices are quotes, and counted as odd.
     ///
     /// # Errors
@@ -232,6 +233,7 @@ impl TickStore {
     ) -> Result<Outcome> {
         check_prices(bid, ask, spread)?;
         let shared = &*self.shared;
+        shared.suspect(time_ns);
         shared.symbols.with(symbol, &shared.config, shared.bars_from_ns(), |symbol| {
             let row = Row { time_ns, bid, ask, spread, origin: 0 };
             shared.take(symbol, row, lp)
@@ -250,6 +252,7 @@ impl TickStore {
     pub fn store_ticks(&self, batch: &TickBatch<'_>) -> Result<FlushReport> {
         batch.check()?;
         let shared = &*self.shared;
+        batch.time_ns.first().into_iter().for_each(|time| shared.suspect(*time));
         if shared.stopping.load(Ordering::Relaxed) {
             return Err(closed());
         }
@@ -331,6 +334,8 @@ impl Shared {
             counters: Counters::default(),
             trouble: Mutex::default(),
             spilled: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
+            suspected: AtomicBool::new(false),
             json_urgent: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             pause: Pause::default(),
@@ -341,6 +346,16 @@ impl Shared {
             shared.fill_rings(day)?;
         }
         Ok(shared)
+    }
+
+    /// Warns once of times that do not seem to be ns. They are kept as they are.
+    fn suspect(&self, time_ns: i64) {
+        if let Some(unit) = suspect_unit(time_ns)
+            && !self.suspected.swap(true, Ordering::Relaxed)
+        {
+            let (day, path) = (Day::of(time_ns), self.config.sqlite_base_path.display());
+            tracing::warn!(time_ns, %day, %path, "a time that seems to be in {unit}, not in ns");
+        }
     }
 
     /// One day's part of a batch: written, and then in memory too, whatever becomes of other days.
@@ -405,7 +420,10 @@ impl Shared {
         }
         state.counts.stored += 1;
         self.keep(&mut state, &row);
-        state.counts.dropped += u64::from(pushed != Pushed::Queued);
+        if pushed != Pushed::Queued {
+            state.counts.dropped += 1;
+            self.dropped.store(true, Ordering::Relaxed);
+        }
         let newest = pushed == Pushed::DroppedNewest;
         Ok(Some(if newest { Outcome::Dropped } else { Outcome::Stored }))
     }

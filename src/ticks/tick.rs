@@ -261,16 +261,34 @@ impl Origins {
 
 /// Refuses a symbol that is none, and one that could become a path.
 ///
-/// A symbol has 1 to 64 ASCII letters, digits and `. _ - / # & + = @ ^ $ : ! ~`; between slashes there
-/// is something, and it does not begin with a dot.
+/// A symbol has 1 to 64 letters and digits of any language, spaces and `. _ - / # & + = @ ^ $ : ! ~`; between slashes
+/// there is something, it does not begin with a dot, and begins and ends with no space.
 pub(super) fn check_symbol(symbol: &str) -> Result<()> {
-    let letters = |b: u8| b.is_ascii_alphanumeric() || b"._-/#&+=@^$:!~".contains(&b);
-    let parts = || symbol.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-    if (1..=64).contains(&symbol.len()) && symbol.bytes().all(letters) && parts() {
+    let fits =
+        |part: &str| !part.is_empty() && !part.starts_with(['.', ' ']) && !part.ends_with(' ');
+    // A letter of four bytes is one of 64, and a name of a file has 255 bytes.
+    let is_short = symbol.len() <= 64 || symbol.len() <= 240 && symbol.chars().count() <= 64;
+    if is_short && symbol.chars().all(is_of_symbol) && symbol.split('/').all(fits) {
         return Ok(());
     }
-    let expected = "1 to 64 letters, digits and ._-/#&+=@^$:!~, no part of which begins with a dot";
-    Err(Error::invalid("symbol", expected, format!("{symbol:?}")))
+    let expected = "1 to 64 letters, digits, spaces and ._-/#&+=@^$:!~, no part of which begins with a dot, or \
+        begins or ends with a space";
+    let got = match symbol.chars().count() {
+        0..=80 => format!("{symbol:?}"),
+        n => format!("{:?}... of {n} letters", symbol.chars().take(40).collect::<String>()),
+    };
+    Err(Error::invalid("symbol", expected, got))
+}
+
+fn is_of_symbol(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || " ._-/#&+=@^$:!~".contains(c);
+    }
+    // Marks belong to letters; what is seen nowhere, or turns the direction, would make two symbols look alike.
+    let is_unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..);
+    !c.is_control() && !c.is_whitespace() && !is_unseen
 }
 
 /// Refuses numbers that no quote has. Zeros, negative and crossed prices are quotes.
@@ -309,14 +327,35 @@ mod tests {
     /// Goal: what looks like a way out of the folder is no symbol.
     #[test]
     fn symbols_that_could_be_paths_are_refused() {
-        for good in ["EURUSD", "EUR/USD", "BRK.B", "ES=F", "a"] {
+        let wide = "日".repeat(64);
+        for good in
+            ["EURUSD", "EUR/USD", "BRK.B", "ES=F", "a", "6E 12-24", "BRK B", "ä", "हिन्दी", &wide]
+        {
             check_symbol(good).unwrap();
         }
-        let long = "x".repeat(65);
-        for bad in ["", "../../escape", "..", ".", "/etc", "a//b", "a/.b", "a/", "a b", "ä", &long]
+        let (long, vast) = ("x".repeat(65), "x".repeat(5_000));
+        let more = ["a\nb", "a\u{200b}b", "a\u{202e}b", "a\u{a0}b", "a\\b", "a*", "a\u{7f}"];
+        for bad in [
+            "",
+            "../../escape",
+            "..",
+            ".",
+            "/etc",
+            "a//b",
+            "a/.b",
+            "a/",
+            " a",
+            "a ",
+            "a / b",
+            &long,
+            &vast,
+        ]
+        .into_iter()
+        .chain(more)
         {
             let error = check_symbol(bad).unwrap_err();
             assert!(matches!(error, Error::Invalid { .. }), "{bad:?}");
+            assert!(error.to_string().len() < 300, "{error}");
         }
     }
 

@@ -46,6 +46,10 @@ pub(super) struct Shared {
     /// The first thing that went wrong since somebody was told.
     pub(super) trouble: Mutex<Option<Error>>,
     pub(super) spilled: AtomicBool,
+    /// Some ticks are in rings, and will not be written.
+    pub(super) dropped: AtomicBool,
+    /// Whether it was said that times do not seem to be ns.
+    pub(super) suspected: AtomicBool,
     pub(super) json_urgent: AtomicBool,
     pub(super) stopping: AtomicBool,
     /// Where the thread that settles days waits.
@@ -131,7 +135,8 @@ pub(super) fn run(shared: &Shared) {
     let patience = shared.config.flush_interval;
     // What an earlier run left behind.
     shared.spilled.store(true, Ordering::Relaxed);
-    recover(shared);
+    let mut failures = 0;
+    recover(shared, &mut failures);
     loop {
         let json_waits = shared.json.as_ref().is_some_and(|json| !json.is_empty());
         let idle = match shared.spilled.load(Ordering::Relaxed) {
@@ -154,7 +159,7 @@ pub(super) fn run(shared: &Shared) {
             }
         }
         // Before the batch counts as done: so a flush brings back what was spilled before it.
-        recover(shared);
+        recover(shared, &mut failures);
         if is_batch {
             shared.queue.finish();
         }
@@ -347,18 +352,25 @@ fn refused(day: Day, n: u64) -> Error {
     }
 }
 
-/// Writes the ticks of spill files where they belong, and removes the files.
-fn recover(shared: &Shared) {
+/// Writes the ticks of spill files where they belong, and removes the files. What fails is tried again, and reported if
+/// it fails then too: `failures` counts them.
+fn recover(shared: &Shared, failures: &mut u32) {
     if shared.days.is_none() || !shared.spilled.swap(false, Ordering::Relaxed) {
         return;
     }
     let folder = shared.config.spill_folder();
     let recovered = spill::list(&folder)
         .and_then(|files| files.iter().try_for_each(|file| recover_file(shared, file)));
-    if let Err(error) = recovered {
-        // The next batch that goes well tries again.
-        tracing::warn!(%error, folder = %folder.display(), "spill files stay");
-        shared.spilled.store(true, Ordering::Relaxed);
+    match recovered {
+        Ok(()) => *failures = 0,
+        Err(error) => {
+            tracing::warn!(%error, folder = %folder.display(), "spill files stay");
+            shared.spilled.store(true, Ordering::Relaxed);
+            *failures += 1;
+            if *failures == 2 {
+                shared.defer(error);
+            }
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use siltstone::ticks::{
-    Duplicates, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, RetentionPolicy,
-    StorageBackend, Throttle, TickBatch, TickStore, TickStoreConfig, Timeframe, doctor, import,
+    Direction, Duplicates, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull,
+    RetentionPolicy, StorageBackend, Throttle, Tick, TickBatch, TickStore, TickStoreConfig,
+    Timeframe, doctor, import,
 };
 use siltstone::{Database, Error, Value};
 
@@ -83,9 +84,90 @@ fn a_full_queue_is_told_and_counted() {
     std::fs::remove_file(&blocker).unwrap();
     let flushed = (0..3).find_map(|_| store.flush().ok()); // a try that fails just now is told
     assert_eq!(flushed.unwrap().written, 100 - dropped);
-    assert_eq!(bids(&store).len() as u64, 100 - dropped);
+    assert_eq!(bids(&store).len(), 100, "as long as the ring holds them");
     store.stop().unwrap();
     assert!(matches!(store.store_tick("EURUSD", 1.0, 2.0, 1.0, "", 0), Err(Error::Closed { .. })));
+}
+
+/// Goal: the more ticks are asked for, the more come, and they end with the same one, though most of what the ring holds was
+/// dropped or spilled; the last tick, ranges and joins agree with them.
+#[test]
+fn more_recent_ticks_are_no_older_ones() {
+    // A batch that is spilled was tried for a while.
+    for (queue_full, batch_size, most) in [
+        (QueueFull::DropNewest, 50, 5_000),
+        (QueueFull::DropOldest, 50, 5_000),
+        (QueueFull::Block, 200, 800),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let spills = queue_full == QueueFull::Block;
+        let store = TickStore::new(TickStoreConfig {
+            queue_size: batch_size,
+            batch_size,
+            queue_full,
+            max_ticks_per_symbol: 300,
+            ..config(folder.path())
+        })
+        .unwrap();
+        // Old ones are written; of the new ones most are dropped, or spilled.
+        (0..40).for_each(|n| _ = put(&store, NOON - 100 + n, n as f64));
+        assert_eq!(store.flush().unwrap().written, 40);
+        if spills {
+            // A day of its own, whose folder cannot be made.
+            std::fs::write(folder.path().join("db/2027"), "").unwrap();
+        }
+        let from = if spills { NOON + 365 * 86_400_000_000_000 } else { NOON };
+        // Several of one time, so that a read in the middle of them is told apart.
+        let time = |n: i64| from + n / 3;
+        (0..most).for_each(|n| _ = put(&store, time(n), n as f64));
+        let _ = store.flush();
+        let last = store.last("EURUSD").unwrap().unwrap();
+        assert_eq!(last.bid, most as f64 - 1.0);
+        let all = store.get_recent_ticks("EURUSD", 10_000).unwrap();
+        assert!(all.len() >= 340, "{}", all.len());
+        assert!(all.time_ns.is_sorted());
+        for n in [1, 2, 299, 300, 301, 302, 339, 340] {
+            let some = store.get_recent_ticks("EURUSD", n).unwrap();
+            assert_eq!(some.bid, all.bid[all.len() - n..], "{queue_full:?} {n}");
+        }
+        assert_eq!(bids(&store), all.bid, "{queue_full:?}");
+        let mut stepped = Vec::new();
+        let each = |tick: Tick<'_>| {
+            stepped.push(tick.bid);
+            ControlFlow::Continue(())
+        };
+        store.replay(&["EURUSD"], i64::MIN, i64::MAX, 0.0, each).unwrap();
+        assert_eq!(stepped, all.bid, "{queue_full:?}");
+        let asof = store.asof("EURUSD", &[i64::MAX], None, Direction::Backward).unwrap();
+        assert_eq!(asof.ticks.bid, [last.bid]);
+        drop(store.stop());
+    }
+}
+
+/// Goal: a folder of spilled ticks that cannot be listed is reported by a flush once it fails for longer than one retry.
+#[test]
+fn a_spill_folder_that_cannot_be_listed_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let spill = folder.path().join("spill");
+    std::fs::write(&spill, "").unwrap();
+    let store = TickStore::new(TickStoreConfig {
+        spill_path: Some(spill.clone()),
+        batch_size: 1,
+        ..config(folder.path())
+    })
+    .unwrap();
+    let _ = put(&store, NOON, 1.0);
+    let told = (1..5).find_map(|n| {
+        let _ = put(&store, NOON + n, 1.0);
+        store.flush().err()
+    });
+    let Some(Error::Io { path, .. }) = told else { panic!("{told:?}") };
+    assert_eq!(path, spill);
+    std::fs::remove_file(&spill).unwrap();
+    let _ = put(&store, NOON + 9, 1.0);
+    let _ = store.flush(); // what was seen before it was gone
+    store.flush().unwrap();
+    store.stop().unwrap();
 }
 
 /// Goal: a batch that cannot be written is kept in a spill file, told once, and written once when the

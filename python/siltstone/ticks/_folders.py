@@ -25,8 +25,8 @@ def import_ticks(
 ) -> TickImportReport:
     """Import what the described system wrote: its JSON tree and its day files, ``.zst`` too.
 
-    It can be interrupted and repeated: what is there already is not stored again. A malformed file is
-    named in the report, with the byte, and the rest goes on. Not for a folder that a store in this
+    It can be interrupted and repeated: what is there already is not stored again. A malformed tick is
+    skipped by itself: its file is named in the report, with the byte or row, and the rest goes on. Not for a folder that a store in this
     process has open: it would not know.
 
     Parameters
@@ -51,6 +51,8 @@ def import_ticks(
     ------
     NotFoundError
         If there is no such folder.
+    InvalidError
+        If no file in it is one of ticks.
     """
     return import_report(
         _siltstone.ticks_import(

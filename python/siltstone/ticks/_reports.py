@@ -131,8 +131,10 @@ class TickImportReport(NamedTuple):
         Files found; of these, read and stored, or already stored.
     ticks_read, ticks_migrated, ticks_skipped : int
         Ticks read; stored; there already, or left out by the rule for duplicates.
+    ticks_bad : int
+        Ticks that could not be read; the others of their files were.
     left_behind : list of (Path, why)
-        Files that could not be read or stored, with the byte where it is a JSON file.
+        Files that could not be read or stored, wholly or in part, with the byte or row.
     """
 
     files: int
@@ -140,6 +142,7 @@ class TickImportReport(NamedTuple):
     ticks_read: int
     ticks_migrated: int
     ticks_skipped: int
+    ticks_bad: int
     left_behind: list[tuple[Path, str]]
 
     @property

@@ -144,7 +144,8 @@ class TickStore:
         Parameters
         ----------
         symbol : str
-            1 to 64 letters, digits and ``._-/#&+=@^$:!~``, no part of which begins with a dot.
+            1 to 64 letters and digits of any language, spaces and ``._-/#&+=@^$:!~``; no part of it begins with a
+            dot, or begins or ends with a space.
         bid, ask : float
             Finite. Zeros and crossed prices are quotes, and counted as odd.
         spread : float, optional
@@ -153,7 +154,7 @@ class TickStore:
             The source (liquidity provider).
         time : int, datetime, date, numpy.datetime64 or str, optional
             ns since 1970 UTC (the fastest); a datetime with a zone; UTC. Now, unless given. Any
-            order.
+            order. Of an integer that seems to be in s, ms or us a ``RuntimeWarning`` tells, once a store.
 
         Returns
         -------

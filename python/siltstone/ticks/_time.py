@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -19,6 +20,8 @@ Length = int | np.integer[Any] | timedelta | np.timedelta64
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
 NS = np.dtype("M8[ns]")
+#: A time with a part of a second, of which a datetime would cut the nanoseconds off.
+FRACTION = re.compile(r"(.*\d\d:?\d\d:?\d\d)[.,](\d{1,9})((?:Z|[+-].*)?)", re.ASCII)
 #: What 64 bits hold. numpy calls the first one NaT.
 FIRST, LAST = -(2**63), 2**63 - 1
 
@@ -49,7 +52,11 @@ def nanoseconds(time: Any) -> int:
     if isinstance(time, (int, np.integer)) and not isinstance(time, bool):
         return within(int(time), time)
     if isinstance(time, str):
-        return nanoseconds(from_text(time))
+        known = FRACTION.fullmatch(time)
+        if known is None:
+            return nanoseconds(from_text(time))
+        whole, fraction, rest = known.groups()
+        return within(nanoseconds(from_text(whole + rest)) + int(fraction.ljust(9, "0")), time)
     expected = "ns since 1970, a datetime with a zone, a date or a numpy.datetime64"
     raise InvalidTypeError(f"time: expected {expected}, got {time!r} ({type(time).__name__})")
 

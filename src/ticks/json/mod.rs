@@ -7,7 +7,7 @@ mod number;
 mod parse;
 mod write;
 
-pub use parse::{JsonError, JsonTick, parse};
+pub use parse::{JsonError, JsonTick, parse, parse_rows};
 pub use write::write_ticks;
 
 pub(super) use write::write_tick;

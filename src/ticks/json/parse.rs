@@ -49,7 +49,19 @@ impl std::fmt::Display for JsonError {
 /// [`JsonError`] for the first byte that does not fit, or what `each` says of a tick, at its begin.
 pub fn parse<'a>(
     text: &'a [u8],
+    each: impl FnMut(JsonTick<'a>) -> Result<(), String>,
+) -> Result<usize, JsonError> {
+    parse_rows(text, each, Err)
+}
+
+/// As [`parse`], where `bad` is told of a tick that does not fit, and says whether the rest is read.
+///
+/// # Errors
+/// What `bad` returns, and [`JsonError`] for what is no list of ticks.
+pub fn parse_rows<'a>(
+    text: &'a [u8],
     mut each: impl FnMut(JsonTick<'a>) -> Result<(), String>,
+    mut bad: impl FnMut(JsonError) -> Result<(), JsonError>,
 ) -> Result<usize, JsonError> {
     let mut reader = Reader { text, at: 0 };
     let mut n = 0;
@@ -58,9 +70,17 @@ pub fn parse<'a>(
         loop {
             reader.space();
             let begin = reader.at;
-            let tick = reader.tick()?;
-            each(tick).map_err(|why| JsonError { offset: begin, why })?;
-            n += 1;
+            let tick = reader.tick();
+            match tick.and_then(|tick| each(tick).map_err(|why| JsonError { offset: begin, why })) {
+                Ok(()) => n += 1,
+                Err(error) => {
+                    bad(error)?;
+                    reader.at = begin;
+                    if !reader.pass_over() {
+                        return Ok(n);
+                    }
+                }
+            }
             if !reader.next_is(b',') {
                 reader.expect(b']', "a comma or the end of the list")?;
                 break;
@@ -108,6 +128,26 @@ impl<'a> Reader<'a> {
         let is = self.text.get(self.at) == Some(&byte);
         self.at += usize::from(is);
         is
+    }
+
+    /// Passes over what stands for a tick, to the comma or the end of the list behind it; whether there is one.
+    fn pass_over(&mut self) -> bool {
+        let (mut depth, mut is_text) = (0_usize, false);
+        while let Some(byte) = self.text.get(self.at) {
+            match byte {
+                b'\\' if is_text => self.at += 1,
+                b'"' => is_text = !is_text,
+                // No string holds one: it has lost its end, and the tick ends with the line.
+                b'\n' if is_text => (is_text, depth) = (false, 0),
+                _ if is_text => {}
+                b',' | b']' if depth == 0 => return true,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.at += 1;
+        }
+        false
     }
 
     fn expect(&mut self, byte: u8, what: &str) -> Result<(), JsonError> {
@@ -287,6 +327,38 @@ mod tests {
         let tick = all(other.as_bytes()).unwrap().remove(0);
         assert_eq!((&*tick.lp, tick.spread, tick.time_ns), ("aß\"", 1.0, 0));
         assert!(all(b"[]").unwrap().is_empty());
+    }
+
+    /// Goal: ticks that do not fit are named by their byte, and the others are read.
+    #[test]
+    fn bad_ticks_are_named_and_the_others_read() {
+        let good = &ONE[1..ONE.len() - 1];
+        let bid = |text: &str| good.replace("1.085,", &format!("{text},"));
+        let whole = |bad: &str| format!("[{good},{bad},{good}]");
+        for (text, ticks) in [
+            (whole("{}"), 2),
+            (whole(&bid("NaN")), 2),
+            (whole(&bid("")), 2),
+            (whole(&bid("\"1.0]}\"")), 2),
+            (whole(&bid("[1,{\"a\":2}]")), 2),
+            (whole("null"), 2),
+            (whole("[1,2]"), 2),
+            (whole(&good.replace("2026-01", "2026-13")), 2),
+            (format!("[{good},\n{}\n,{good}]", bid("\"open")), 2),
+            (format!("[{good},{}", &good[..60]), 1),
+        ] {
+            let (mut read, mut bad) = (0, Vec::new());
+            let each = |_: JsonTick<'_>| {
+                read += 1;
+                Ok(())
+            };
+            let n = parse_rows(text.as_bytes(), each, |error| {
+                bad.push(error);
+                Ok(())
+            });
+            assert_eq!((n.unwrap(), read, bad.len()), (ticks, ticks, 1), "{text}");
+            assert!(bad[0].offset > good.len(), "{bad:?}");
+        }
     }
 
     /// Goal: an error names the byte.

@@ -5,17 +5,18 @@ use std::time::Instant;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
+use siltstone::Error;
 use siltstone::ticks::{Duplicates, ImportOptions, import};
 
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, Outcome, left_behind};
 use crate::{human, interrupt};
 
 /// Take a tree of ticks into day files: JSON files, and day files of the described system
 ///
 /// Read are `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
-/// depth. Days that are over go straight into column blocks. A file that is malformed is named on
-/// stderr, with the byte, and left behind, and the rest goes on; the exit code is 3 then. What is there
+/// depth. Days that are over go straight into column blocks. A tick that is malformed is skipped by itself, its file named
+/// on stderr with the byte or row, and the rest goes on; the exit code is 3 then. A folder without such a file is an error. What is there
 /// already is not stored again, so that an import that was interrupted is taken up by typing it again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
@@ -72,11 +73,14 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let mut bar = console.progress("importing", "files");
     let imported = import(&options, &mut |done, all| bar.at(done, all));
     bar.end();
-    let report = imported.inspect_err(|_| {
+    let report = imported.inspect_err(|error| {
+        if matches!(error, Error::Invalid { .. }) {
+            return; // nothing was there to import
+        }
         console.note("what was imported until now stays; the same command takes it up again");
     })?;
     for left in &report.left_behind {
-        console.warn(&format!("{}: left behind: {}", left.file.display(), left.why));
+        console.warn(&left_behind(&left.file, &left.why));
     }
     let took = start.elapsed();
     if console.json {
@@ -91,6 +95,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "ticks_read": report.ticks_read,
             "ticks_migrated": report.ticks_migrated,
             "ticks_skipped": report.ticks_skipped,
+            "ticks_bad": report.ticks_bad,
             "left_behind": left,
             "seconds": took.as_secs_f64(),
         }))?;
@@ -111,7 +116,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         if !report.is_complete() {
             let files = human::plural(report.left_behind.len() as u64, "file");
-            console.line(format!("{files} left behind, named on stderr"))?;
+            let ticks = match report.ticks_bad {
+                0 => String::new(),
+                n => format!(", {} skipped", human::plural(n, "bad tick")),
+            };
+            console
+                .line(format!("{files} left behind, wholly or in part, named on stderr{ticks}"))?;
         }
     }
     Ok(if report.is_complete() { Exit::Done } else { Exit::LeftBehind })

@@ -57,6 +57,68 @@ fn a_tree_is_imported_and_looked_at() {
     assert_eq!(silt(folder.path(), "ticks recent db ../x").code, 2);
 }
 
+/// Goal: one bad tick is skipped by itself, of a JSON file and of a database; it is counted, its file is named once, and
+/// symbols of other letters and with spaces are symbols.
+#[test]
+fn a_bad_tick_is_skipped_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    files(here);
+    let good = std::fs::read_to_string(here.join("in/EURUSD/2026-01-19.json")).unwrap();
+    let ticks = good.trim_matches(['[', ']']);
+    let named = |symbol: &str| ticks.replace("EURUSD", symbol);
+    let text = format!(
+        "[{},{},{},{}]",
+        named("6E 12-24"),
+        ticks.replace("\"bid\":2", "\"bid\":NaN"),
+        named("日経 225"),
+        named(&"X".repeat(5_000))
+    );
+    std::fs::write(here.join("in/EURUSD/2026-01-20.json"), text).unwrap();
+    let sql = "CREATE TABLE ticks (id INTEGER PRIMARY KEY, symbol TEXT, timestamp INTEGER, bid REAL, ask REAL, \
+        spread REAL, lp_source TEXT); INSERT INTO ticks VALUES (1, 'BRK B', 1768824000000, 1.0, 1.5, 0.5, 'a'), \
+        (2, 'BRK B', 1768824000001, 'x', 1.5, 0.5, 'a'), (3, 'BRK B', 1768824000002, 1.0, 1.5, 0.5, NULL)";
+    let db = rusqlite::Connection::open(here.join("in/ticks_2026-01-19.db")).unwrap();
+    db.execute_batch(sql).unwrap();
+    drop(db);
+    let ran = silt(here, &format!("{IMPORT} --json"));
+    let report = ran.json();
+    assert_eq!((ran.code, &report["files_done"]), (3, &json!(3)), "{ran:?}");
+    assert_eq!(
+        (&report["ticks_migrated"], &report["ticks_bad"]),
+        (&json!(11), &json!(5)),
+        "{ran:?}"
+    );
+    for part in ["4 of 12 ticks cannot be read: byte", "1 of 3 ticks cannot be read: row 2: bid"] {
+        let lines: Vec<&str> = ran.err.lines().filter(|line| line.contains(part)).collect();
+        let [line] = lines[..] else { panic!("{part}: {}", ran.err) };
+        assert!(line.len() < 700 && line.matches("in/").count() == 1, "{line}");
+    }
+    let days = silt(here, "ticks recent db").err;
+    assert!(!days.is_empty());
+    let recent = silt_with(here, "ticks recent db", "BRK B").ok();
+    assert_eq!(recent.lines().count(), 3, "{recent}");
+    assert_eq!(silt_with(here, "ticks recent db", "日経 225").ok().lines().count(), 4);
+}
+
+/// Goal: a folder without a file that is known is an error that names one, and leaves nothing.
+#[test]
+fn a_folder_without_ticks_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    for got in ["no file", "EURUSD.csv"] {
+        let ran = silt(folder.path(), IMPORT);
+        assert!(ran.code == 2 && ran.err.contains(got), "{ran:?}");
+        assert!(
+            ran.err.contains("SYMBOL/YYYY-MM-DD.json") && ran.err.lines().count() == 1,
+            "{ran:?}"
+        );
+        std::fs::write(folder.path().join("in/EURUSD.csv"), "20240101 000000000,1.1,1.2,0\n")
+            .unwrap();
+    }
+    assert!(!folder.path().join("db").exists());
+}
+
 /// Goal: days are settled, and removed only if --yes is given; the doctor's exit code says whether
 /// anything was found.
 #[test]
