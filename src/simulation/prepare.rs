@@ -1,6 +1,7 @@
 //! An update checked, hashed and packed before it reaches the writer.
 
 use std::collections::HashSet;
+use std::io::Write;
 
 use super::arrays::NewArray;
 use super::update::{Attribute, GIVEN, Update, is_mark};
@@ -29,6 +30,8 @@ pub(super) struct PreparedAttribute {
     pub(super) range: Option<(f64, f64)>,
     /// A hash of the dataset, the names, and what all values of an attribute have in common.
     pub(super) form: u64,
+    /// Whether its group has ids.
+    pub(super) has_ids: bool,
 }
 
 impl PreparedAttribute {
@@ -68,9 +71,10 @@ fn prepare_group(
     group: super::update::Group,
     out: &mut Vec<PreparedAttribute>,
 ) -> Result<()> {
-    let entities = match group.attributes.iter().find(|(name, _)| name == "id") {
-        Some((_, id)) => Some(check_ids(dataset, &group.name, id)?),
-        None => None,
+    // Without ids the entities are known by their positions: one value of each attribute for each of them.
+    let (has_ids, entities) = match group.attributes.iter().find(|(name, _)| name == "id") {
+        Some((_, id)) => (true, Some(check_ids(dataset, &group.name, id)?)),
+        None => (false, group.attributes.first().map(|(_, first)| first.entities())),
     };
     let first = out.len();
     for (name, attribute) in group.attributes {
@@ -90,16 +94,20 @@ fn prepare_group(
         attribute.check(format_args!("{dataset}/{}/{name}", group.name))?;
         if let Some(entities) = entities.filter(|n| *n != attribute.entities()) {
             let what = format!("{dataset}/{}/{name}", group.name);
-            let expected = format!("{entities} entities as in id");
+            let like =
+                if has_ids { "id" } else { "the attribute before it, where no id says which" };
+            let expected = format!("{entities} entities as in {like}");
             return Err(Error::invalid(what, expected, attribute.entities().to_string()));
         }
+        let attribute = attribute.marked()?;
         let range = range(&attribute);
-        let form = form((dataset, &group.name, &name), &attribute);
+        let form = form((dataset, &group.name, &name), &attribute, has_ids);
         out.push(PreparedAttribute {
             group: group.name.clone(),
             name,
             range,
             form,
+            has_ids,
             data: NewArray::new(attribute.data),
             row_ptr: attribute.row_ptr.map(NewArray::new),
             mask: attribute.mask.map(NewArray::new),
@@ -108,15 +116,16 @@ fn prepare_group(
     Ok(())
 }
 
-fn form((dataset, group, name): (&str, &str, &str), attribute: &Attribute) -> u64 {
+fn form((dataset, group, name): (&str, &str, &str), attribute: &Attribute, has_ids: bool) -> u64 {
     let mut bytes = Vec::with_capacity(96);
     for text in [dataset, group, name] {
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(0); // no name holds one
     }
-    let dtype = attribute.data.dtype();
-    bytes.extend_from_slice(&[dtype.kind() as u8, attribute.row_ptr.is_some().into()]);
-    bytes.extend_from_slice(&(dtype.item_size() as u64).to_le_bytes());
+    bytes.extend_from_slice(&[has_ids.into(), attribute.row_ptr.is_some().into()]);
+    // With the unit of a time.
+    let dtype = attribute.data.dtype().to_little_endian();
+    write!(bytes, "{dtype}\0").expect("a vector takes all");
     for n in &attribute.data.shape()[1..] {
         bytes.extend_from_slice(&(*n as u64).to_le_bytes());
     }

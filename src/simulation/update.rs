@@ -51,6 +51,61 @@ impl Attribute {
         }
     }
 
+    /// The same attribute with the mark of its dtype in the rows that its mask hides, so that whoever reads the data
+    /// without the mask sees them undefined. Texts are widened if the mark needs it.
+    pub(super) fn marked(self) -> Result<Self> {
+        let Some(mask) = self.mask.as_ref().filter(|mask| mask.data().iter().any(|m| *m != GIVEN))
+        else {
+            return Ok(self);
+        };
+        let own = self.data.dtype();
+        let dtype = match (own.kind(), own.item_size()) {
+            (Kind::Str, size) if size < MARK_TEXT_BYTES => {
+                DType::of(Kind::Str, MARK_TEXT_BYTES as u32)
+            }
+            _ => own.to_little_endian(),
+        };
+        let Some(mark) = mark_of(dtype) else { return Ok(self) };
+        let plain = self.data.to_little_endian();
+        let (own_size, size) = (own.item_size(), dtype.item_size());
+        let units = plain.data().len().checked_div(own_size * plain.rows()).unwrap_or_else(|| {
+            self.data.shape()[1..].iter().product::<usize>() // of texts without a letter
+        });
+        let mut data = Vec::with_capacity(plain.rows() * units * size);
+        let row = |out: &mut Vec<u8>, row: usize| {
+            for item in 0..units {
+                let at = (row * units + item) * own_size;
+                out.extend_from_slice(&plain.data()[at..at + own_size]);
+                out.resize(out.len() + size - own_size, 0);
+            }
+        };
+        let marks = |out: &mut Vec<u8>| (0..units).for_each(|_| out.extend_from_slice(&mark));
+        let mut rows = 0;
+        let ends = self.row_ptr.as_ref().and_then(Array::to_i64s);
+        let mut new_ends = vec![0_i64];
+        for (entity, mark) in mask.data().iter().enumerate() {
+            let of = match &ends {
+                Some(ends) => ends[entity] as usize..ends[entity + 1] as usize,
+                None => entity..entity + 1,
+            };
+            if *mark == GIVEN {
+                rows += of.len();
+                of.for_each(|at| row(&mut data, at));
+            } else {
+                rows += 1; // one unit of marks is how a list is undefined
+                marks(&mut data);
+            }
+            new_ends.push(rows as i64);
+        }
+        let mut shape = plain.shape().to_vec();
+        shape[0] = rows;
+        let row_ptr = match (self.row_ptr, ends) {
+            (Some(_), Some(ends)) if ends != new_ends => Some(Array::from_slice(&new_ends)),
+            (row_ptr, _) => row_ptr,
+        };
+        Ok(Attribute { data: Array::new(dtype, shape, data)?, row_ptr, mask: self.mask })
+    }
+
     /// Its arrays, each with the part that it is: nothing for the data, `.row_ptr` and `.mask`.
     pub(super) fn arrays(&self) -> impl Iterator<Item = (&'static str, &Array)> {
         let parts = [
@@ -100,8 +155,22 @@ impl Attribute {
 pub struct Group {
     /// The name of the group.
     pub name: String,
-    /// Attribute name and values. `id` holds the entities that the update speaks of.
+    /// Attribute name and values. `id` holds the entities that the update speaks of. Without `id` they are known by
+    /// their positions: the first value is that of entity 0.
     pub attributes: Vec<(String, Attribute)>,
+}
+
+impl Group {
+    /// The entities that the group speaks of, as an array: its `id`, or the positions of a group without.
+    pub(super) fn ids(&self) -> Array {
+        match self.attributes.iter().find(|(name, _)| name == "id") {
+            Some((_, ids)) => ids.data.clone(),
+            None => {
+                let entities = self.attributes.first().map_or(0, |(_, first)| first.entities());
+                Array::from_slice(&(0..entities as i64).collect::<Vec<_>>())
+            }
+        }
+    }
 }
 
 /// The data of one update: entity groups in the order given.
@@ -122,6 +191,9 @@ pub struct Update {
     pub data: EntityData,
 }
 
+/// The bytes of the least text that holds the mark `_udf_`.
+pub(crate) const MARK_TEXT_BYTES: usize = 20;
+
 /// The bytes that mean "not given" in an array without a mask: one item, low byte first.
 ///
 /// `None` for a dtype that has no such mark. NaN has many bit patterns: use [`is_mark`] to test.
@@ -132,7 +204,7 @@ pub(crate) fn mark_of(dtype: DType) -> Option<Vec<u8>> {
         (Kind::Float, 8) => Some(f64::NAN.to_le_bytes().to_vec()),
         (Kind::Int, 4) => Some(i32::MIN.to_le_bytes().to_vec()),
         (Kind::Int, 1) => Some(vec![i8::MIN as u8]),
-        (Kind::Str, size) if size >= 20 => {
+        (Kind::Str, size) if size >= MARK_TEXT_BYTES => {
             let mut cell = vec![0; size];
             for (slot, c) in cell.chunks_exact_mut(4).zip("_udf_".chars()) {
                 slot.copy_from_slice(&(c as u32).to_le_bytes());

@@ -119,7 +119,8 @@ fn check_forms(
     for attribute in new {
         let place = (&*update.dataset, &*attribute.group, &*attribute.name);
         let is_ragged = attribute.row_ptr.is_some();
-        known.forms.check(tx, place, (&attribute.data.array, is_ragged))?;
+        let form = (&attribute.data.array, is_ragged, attribute.has_ids);
+        known.forms.check(tx, place, form)?;
         forms().put(attribute.form, ());
     }
     Ok(())

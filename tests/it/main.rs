@@ -43,6 +43,7 @@ mod series_sqlite;
 mod series_transfer;
 mod series_tree;
 mod shared;
+mod simulation_writes;
 mod store;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod syscalls;

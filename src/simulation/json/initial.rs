@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::parse::Groups;
+use super::python::python_numbers;
 use super::reading::Reading;
 use super::schema::Schema;
 use crate::error::{Error, Result};
@@ -48,7 +49,8 @@ pub enum Initial {
 /// # Errors
 /// As [`parse_update`](super::parse_update).
 pub fn parse_initial(text: &[u8], fallback_name: &str, schema: &Schema) -> Result<Initial> {
-    let reading = Reading::new(text, fallback_name, schema);
+    let text = python_numbers(text);
+    let reading = Reading::new(&text, fallback_name, schema);
     let outline = reading.read(OutlineOf)?;
     let name = match &outline.name {
         None => fallback_name.to_owned(),

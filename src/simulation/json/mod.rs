@@ -31,6 +31,7 @@ mod file_name;
 mod infer;
 mod initial;
 mod parse;
+mod python;
 mod reading;
 #[cfg(test)]
 mod round_trip;

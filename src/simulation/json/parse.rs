@@ -7,6 +7,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::column::{Column, Refusal, Step};
+use super::python::{infinity, python_numbers};
 use super::reading::Reading;
 use super::schema::{PyType, Schema};
 use crate::error::Result;
@@ -16,20 +17,23 @@ use crate::simulation::update::{Attribute, EntityData, Group};
 ///
 /// - `fallback_name`: the dataset that the file name tells, which `{"data":{..}}` stands for.
 ///
+/// A group without `id` is one whose entities are known by their positions. `NaN`, which Python writes, is `null` here,
+/// `Infinity` a number, and a byte order mark at the beginning nothing.
+///
 /// What is no object beside the datasets is passed over, and so is `general`, unless the file
 /// name says that a dataset is called so.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if the text is no JSON (NaN, an unfinished text, something behind the end),
-/// with line and column. [`Error::Invalid`], naming dataset, group and attribute, if it is JSON
+/// [`Error::Corrupt`] if the text is no JSON (an unfinished text, something behind the end), with line and column. [`Error::Invalid`], naming dataset, group and attribute, if it is JSON
 /// of another content: a name twice, values of two kinds in one column, lists of unequal length,
-/// more or fewer values than `id` has, an `id` that is missing, null or twice there.
+/// more or fewer values than `id` has, an `id` that is null or twice there.
 pub fn parse_update(
     text: &[u8],
     fallback_name: &str,
     schema: &Schema,
 ) -> Result<Vec<(String, EntityData)>> {
-    let reading = Reading::new(text, fallback_name, schema);
+    let text = python_numbers(text);
+    let reading = Reading::new(&text, fallback_name, schema);
     reading.read(UpdateFile { reading: &reading, fallback_name })
 }
 
@@ -171,20 +175,15 @@ impl<'de> Visitor<'de> for Attributes<'_, '_> {
 impl Attributes<'_, '_> {
     /// Each attribute has as many values as there are entities.
     fn check_lengths(&self, attributes: &[(String, Attribute)]) -> Result<(), (String, Refusal)> {
-        let Some((_, ids)) = attributes.iter().find(|(name, _)| name == "id") else {
-            return match attributes.iter().find(|(_, attribute)| attribute.entities() > 0) {
-                None => Ok(()),
-                Some((name, attribute)) => {
-                    let got = format!("{} values of {name:?} and no id", attribute.entities());
-                    Err((String::new(), Refusal { expected: "the attribute \"id\"".into(), got }))
-                }
-            };
-        };
+        let ids = attributes.iter().find(|(name, _)| name == "id");
+        // Without ids the entities are known by their positions.
+        let Some((first, ids)) = ids.or(attributes.first()) else { return Ok(()) };
         let entities = ids.entities();
         match attributes.iter().find(|(_, attribute)| attribute.entities() != entities) {
             None => Ok(()),
             Some((name, attribute)) => {
-                let expected = format!("{entities} values, one for each id");
+                let each = if first == "id" { "id" } else { "position, as there is no id" };
+                let expected = format!("{entities} values, one for each {each}");
                 Err((
                     name.clone(),
                     Refusal { expected, got: format!("{} values", attribute.entities()) },
@@ -286,7 +285,10 @@ impl<'de> Visitor<'de> for Item<'_, '_, '_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        self.step(|column| column.push_text(value))
+        match infinity(value) {
+            Some(infinity) => self.step(|column| column.push_float(infinity)),
+            None => self.step(|column| column.push_text(value)),
+        }
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
@@ -433,6 +435,7 @@ pub(super) mod tests {
         );
         assert_eq!(group(r#"{"id":[]}"#).unwrap()[0].1.data.dtype(), DType::I64);
         assert!(group("{}").unwrap().is_empty() && group(r#"{"x":[]}"#).is_ok());
+        assert_eq!(group(r#"{"x":[1,2],"y":[1,2]}"#).unwrap().len(), 2, "known by positions");
         for (text, part) in [
             (
                 r#"{"id":[1,2],"x":[1.0]}"#,
@@ -442,7 +445,10 @@ pub(super) mod tests {
                 r#"{"x":[[],[],[]],"id":[1,2]}"#,
                 "plant/sensors/x: expected 2 values, one for each id, got 3 values",
             ),
-            (r#"{"x":[1]}"#, "plant/sensors: expected the attribute \"id\""),
+            (
+                r#"{"x":[1],"y":[1,2]}"#,
+                "plant/sensors/y: expected 1 values, one for each position, as there is no id, got 2 values",
+            ),
             (r#"{"id":[3,1,3]}"#, "each identifier once, got 3 more than once"),
             (r#"{"id":[1,null]}"#, "got null for entity 1"),
             (r#"{"id":[null]}"#, "got null for entity 0"),
@@ -525,8 +531,8 @@ pub(super) mod tests {
         for text in [
             "",
             "nul",
-            "{\"a\":{\"g\":{\"id\":[NaN]}}}",
-            "{\"a\":{\"g\":{\"id\":[1],\"x\":[Infinity]}}}",
+            "{\"a\":{\"g\":{\"id\":[1],\"x\":[nan]}}}",
+            "{\"a\":{\"g\":{\"id\":[1],\"x\":[Inf]}}}",
             "{\"a\":{\"g\":{\"id\":[1],\"x\":[1e999]}}}",
             "{} x",
             "{}{}",

@@ -1,9 +1,11 @@
 //! One attribute of all entities of a group, as it stands at a time.
 
 use super::promote::{append_as, common};
-use crate::array::{Array, DType};
+use crate::array::{Array, DType, Kind};
 use crate::error::{Error, Result};
-use crate::simulation::update::{Attribute, CLEARED, GIVEN, NOT_GIVEN, is_mark, mark_of};
+use crate::simulation::update::{
+    Attribute, CLEARED, GIVEN, MARK_TEXT_BYTES, NOT_GIVEN, is_mark, mark_of,
+};
 
 /// Values and definedness of one attribute, a row an entity.
 #[derive(Debug, Clone)]
@@ -212,9 +214,20 @@ impl Column {
         self.dtype = to;
     }
 
-    /// The column as an attribute; undefined rows hold the documented mark, and `mask` tells them
-    /// without doubt. No mask if every row is defined and none looks like a mark.
+    /// The column as an attribute; undefined rows hold the documented mark, for which texts are widened, and `mask`
+    /// tells them without doubt. No mask if every row is defined and none looks like a mark.
     pub(super) fn to_attribute(&self) -> Attribute {
+        let is_narrow = self.dtype.kind() == Kind::Str && self.dtype.item_size() < MARK_TEXT_BYTES;
+        if !is_narrow || self.defined.iter().all(|defined| *defined) {
+            return self.as_attribute();
+        }
+        let mut wide = self.clone();
+        wide.widen(DType::of(Kind::Str, MARK_TEXT_BYTES as u32));
+        wide.as_attribute()
+    }
+
+    /// The same in the column's own dtype, whose texts may be too narrow for a mark.
+    pub(super) fn as_attribute(&self) -> Attribute {
         let mark = mark_of(self.dtype);
         let fill = |out: &mut Vec<u8>, bytes: usize| match &mark {
             Some(mark) => out.extend(mark.iter().copied().cycle().take(bytes)),

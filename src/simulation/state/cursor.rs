@@ -140,7 +140,15 @@ impl<'t, 'c> Travel<'t, 'c> {
         let wanted = Wanted { group: Some(self.group), forms: true, ..Wanted::default() };
         let mut last_ids = None;
         for head in heads {
-            for part in self.reader()?.parts(head.id, wanted)? {
+            let parts = self.reader()?.parts(head.id, wanted)?;
+            if !parts.is_empty() && parts.iter().all(|part| part.name != "id") {
+                // How many entities there are only the values say.
+                let wanted = Wanted { group: Some(self.group), ..Wanted::default() };
+                if let Some(group) = self.reader()?.groups(head.id, wanted)?.pop() {
+                    state.add_ids(&group.ids().to_i64s().unwrap_or_default());
+                }
+            }
+            for part in parts {
                 if part.name != "id" {
                     let added = state.add_column(&part.name, &part.attribute);
                     added.map_err(|error| self.mismatch(head, error))?;
@@ -192,7 +200,7 @@ impl<'t, 'c> Travel<'t, 'c> {
                 "id".to_owned(),
                 Attribute::new(Array::from_slice(known.ids())),
             ))
-            .chain(known.columns.iter().map(|c| (c.name.clone(), c.to_attribute())))
+            .chain(known.columns.iter().map(|c| (c.name.clone(), c.as_attribute())))
             .collect(),
         };
         state.apply(&group)?;

@@ -1,7 +1,7 @@
 //! What of an update is new: the part of it that changes a state.
 
 use super::column::{Column, Values, marks_as_mask};
-use super::group::{Building, GroupState};
+use super::group::{Building, GroupState, IDS_NEEDED};
 use super::promote::append_as;
 use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
@@ -137,16 +137,18 @@ impl TrackedState {
     }
 
     fn check_group(&mut self, what: &str, group: &Group) -> Result<Vec<i64>> {
-        let Some((_, id)) = group.attributes.iter().find(|(name, _)| name == "id") else {
-            let expected = "an attribute id, so that values have an owner";
-            return Err(Error::invalid(what, expected, "none"));
-        };
-        if id.row_ptr.is_some() || id.mask.is_some() || id.data.shape().len() != 1 {
+        let id = group.attributes.iter().find(|(name, _)| name == "id").map(|(_, id)| id);
+        if let Some(id) = id
+            && (id.row_ptr.is_some() || id.mask.is_some() || id.data.shape().len() != 1)
+        {
             let got = format!("{} of shape {:?}", id.data.dtype(), id.data.shape());
             return Err(Error::invalid(format!("{what}/id"), "a plain list of integers", got));
         }
-        let ids = unique_ids(&format!("{what}/id"), &id.data)?;
+        let ids = unique_ids(&format!("{what}/id"), &group.ids())?;
         let building = self.groups.iter().find(|(name, _)| *name == group.name).map(|(_, b)| b);
+        if id.is_none() && building.is_some_and(|building| !building.has_positions()) {
+            return Err(Error::invalid(what, IDS_NEEDED, "none"));
+        }
         for (at, (name, attribute)) in group.attributes.iter().enumerate() {
             if group.attributes[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Error::invalid(what, "each attribute once", format!("{name:?} twice")));
@@ -199,6 +201,11 @@ impl Building {
             return Ok(None);
         }
         let mut attributes = Vec::new();
+        if keep.len() < ids.len() && group.attributes.iter().all(|(name, _)| name != "id") {
+            // Of some positions only: they are told as ids.
+            let ids: Vec<i64> = keep.iter().map(|i| ids[*i]).collect();
+            attributes.push(("id".to_owned(), Attribute::new(Array::from_slice(&ids))));
+        }
         for ((name, attribute), marks) in group.attributes.into_iter().zip(marked) {
             match marks {
                 Some(marks) => attributes.push((name, only(attribute, &marks, &keep)?)),
@@ -228,7 +235,7 @@ impl Building {
                 continue;
             }
             changed.iter_mut().zip(&marks).for_each(|(c, mark)| *c |= *mark != NOT_GIVEN);
-            marked.push((column.name.clone(), column.to_attribute(), marks));
+            marked.push((column.name.clone(), column.as_attribute(), marks));
         }
         let keep: Vec<usize> = (0..changed.len()).filter(|i| changed[*i]).collect();
         if keep.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::cursor::Travel;
-use super::group::Building;
+use super::group::{Building, IDS_NEEDED};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
@@ -16,7 +16,7 @@ pub(in crate::simulation) struct Forms(HashMap<(String, String), Option<Building
 
 impl Forms {
     /// Checks that an attribute goes with those of that name before it: otherwise its group would have
-    /// no state any more.
+    /// no state any more. A group without ids goes with one whose ids are its positions.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the attribute.
@@ -24,9 +24,12 @@ impl Forms {
         &mut self,
         tx: &ReadTx<'_>,
         (dataset, group, name): (&str, &str, &str),
-        (data, is_ragged): (&Array, bool),
+        (data, is_ragged, has_ids): (&Array, bool, bool),
     ) -> Result<()> {
         let place = (dataset.to_owned(), group.to_owned());
+        if !has_ids {
+            self.0.remove(&place); // what is kept knows no ids that came since
+        }
         let known = match self.0.get_mut(&place) {
             Some(known) => known,
             None => {
@@ -35,6 +38,9 @@ impl Forms {
                 self.0.entry(place).or_insert(template.ok())
             }
         };
+        if !has_ids && known.as_ref().is_some_and(|known| !known.has_positions()) {
+            return Err(Error::invalid(format!("{dataset}/{group}"), IDS_NEEDED, "none"));
+        }
         let mut shape = data.shape().to_vec();
         if let Some(rows) = shape.first_mut() {
             *rows = 0;

@@ -7,6 +7,10 @@ use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::simulation::update::{Attribute, Group};
 
+/// What is expected of an update without ids where the ids of the group are not its positions.
+pub(super) const IDS_NEEDED: &str =
+    "an attribute id, as the group has ids that are not its positions";
+
 /// Entities and attributes of one group while updates are applied.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Building {
@@ -20,6 +24,11 @@ pub(super) struct Building {
 impl Building {
     pub(super) fn ids(&self) -> &[i64] {
         &self.ids
+    }
+
+    /// Whether the ids are the positions, so that an update without ids can speak of them.
+    pub(super) fn has_positions(&self) -> bool {
+        self.ids.iter().zip(0..).all(|(id, position)| *id == position)
     }
 
     /// Makes room for entities that are not there yet.
@@ -61,21 +70,12 @@ impl Building {
     }
 
     pub(super) fn apply(&mut self, group: &Group) -> Result<()> {
-        let Some((_, ids)) = group.attributes.iter().find(|(name, _)| name == "id") else {
-            if group.attributes.is_empty() {
-                return Ok(());
-            }
-            return Err(Error::invalid(
-                format!("entity group {:?}", group.name),
-                "an attribute id, so that values have an owner",
-                "none",
-            ));
-        };
+        let ids = group.ids();
         let rows = match self.last.take() {
-            Some((last, rows)) if last == ids.data => rows,
+            Some((last, rows)) if last == ids => rows,
             _ => {
                 let what = format!("{}/id", group.name);
-                let numbers = crate::simulation::prepare::unique_ids(&what, &ids.data)?;
+                let numbers = crate::simulation::prepare::unique_ids(&what, &ids)?;
                 self.add_ids(&numbers);
                 numbers.iter().map(|id| self.index[id]).collect()
             }
@@ -90,7 +90,7 @@ impl Building {
                 self.column(name, attribute)?.apply(attribute, &rows)?;
             }
         }
-        self.last = Some((ids.data.clone(), rows));
+        self.last = Some((ids, rows));
         Ok(())
     }
 

@@ -380,3 +380,53 @@ fn a_disk_that_is_full_at_the_end_leaves_no_complete_run() {
     let wrong: Vec<_> = failed.iter().filter(|(_, status, _)| status == "complete").collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+/// Goal: what Python's json writes beyond JSON is read: NaN as undefined, infinities, a byte order mark.
+#[test]
+fn what_python_writes_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let updates = folder.path().join("updates");
+    fs::create_dir(&updates).unwrap();
+    let write = |name: &str, text: &str| fs::write(updates.join(name), text).unwrap();
+    write("t0_0_plant.json", r#"{"plant":{"pumps":{"id":[1,2],"power":[NaN,20.0]}}}"#);
+    write(
+        "t1_0_plant.json",
+        "\u{feff}{\"plant\":{\"pumps\":{\"id\":[1,2],\"power\":[1.5,-Infinity]}}}",
+    );
+    silt(folder.path(), "import simulation --updates-dir updates -o x.db").ok();
+    let db = SimulationDatabase::open(folder.path().join("x.db")).unwrap();
+    let power = |at| db.state_at("plant", "pumps", at).unwrap().column("power").unwrap().clone();
+    assert_eq!([0, 1].map(|row| power(0).is_defined(row)), [false, true]);
+    let values = power(1).attribute.data.to_vec::<f64>().unwrap();
+    assert_eq!(values, [1.5, f64::NEG_INFINITY]);
+}
+
+/// Goal: an import of a file of another kind leaves no target, and one that was there stays.
+#[test]
+fn a_failed_import_leaves_no_empty_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::create_dir_all(here.join("updates")).unwrap();
+    fs::write(here.join("updates/t0_0_plant.json"), "{").unwrap();
+    fs::write(here.join("bad.csv"), "a\n\u{0}").unwrap();
+    let other = rusqlite::Connection::open(here.join("other.db")).unwrap();
+    other.execute_batch("CREATE TABLE t (x)").unwrap();
+    drop(other);
+    let before = names(here);
+    for line in [
+        "import memory other.db -o new.db",
+        "import experiment other.db -o new.db",
+        "import simulation --updates-dir updates -o new.db",
+        "series import other.db --to new.db",
+        "series import bad.csv --to new.db",
+    ] {
+        let ran = silt(here, line);
+        assert!(ran.code == 2 || ran.code == 3, "{line}: {ran:?}");
+        assert_eq!(names(here), before, "{line}: {ran:?}");
+    }
+    fs::remove_file(here.join("updates/t0_0_plant.json")).unwrap();
+    json_run(here, 1);
+    silt(here, IMPORT).ok();
+    silt(here, "import memory other.db -o run.db");
+    assert_eq!(silt(here, "info run.db --json").json()["run"]["status"], "complete");
+}
