@@ -100,6 +100,8 @@ fn prepare_group(
             return Err(Error::invalid(what, expected, attribute.entities().to_string()));
         }
         let attribute = attribute.marked()?;
+        let bytes = attribute.data.data().len();
+        Array::check_stored(format_args!("{dataset}/{}/{name}", group.name), bytes)?;
         let range = range(&attribute);
         let form = form((dataset, &group.name, &name), &attribute, has_ids);
         out.push(PreparedAttribute {

@@ -59,18 +59,22 @@ impl Attribute {
             return Ok(self);
         };
         let own = self.data.dtype();
+        let is_big = own != own.to_little_endian();
         let dtype = match (own.kind(), own.item_size()) {
             (Kind::Str, size) if size < MARK_TEXT_BYTES => {
-                DType::of(Kind::Str, MARK_TEXT_BYTES as u32)
+                let text = format!("{}U{}", if is_big { '>' } else { '<' }, MARK_TEXT_BYTES / 4);
+                text.parse()?
             }
-            _ => own.to_little_endian(),
+            _ => own,
         };
-        let Some(mark) = mark_of(dtype) else { return Ok(self) };
-        let plain = self.data.to_little_endian();
+        let Some(mut mark) = mark_of(dtype.to_little_endian()) else { return Ok(self) };
+        if is_big {
+            let letter = if own.kind() == Kind::Str { 4 } else { mark.len() };
+            mark.chunks_exact_mut(letter).for_each(<[u8]>::reverse);
+        }
+        let plain = &self.data;
         let (own_size, size) = (own.item_size(), dtype.item_size());
-        let units = plain.data().len().checked_div(own_size * plain.rows()).unwrap_or_else(|| {
-            self.data.shape()[1..].iter().product::<usize>() // of texts without a letter
-        });
+        let units = plain.shape()[1..].iter().product::<usize>();
         let mut data = Vec::with_capacity(plain.rows() * units * size);
         let row = |out: &mut Vec<u8>, row: usize| {
             for item in 0..units {

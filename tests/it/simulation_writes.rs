@@ -167,7 +167,7 @@ fn hidden_rows_hold_the_mark() {
             if dtype.starts_with('>') { f32::from_be_bytes(item) } else { f32::from_le_bytes(item) }
         })
         .collect();
-    assert!(f[0] == 1.5 && f[1].is_nan() && f[2].is_nan(), "{dtype} {f:?}");
+    assert!(dtype == ">f4" && f[0] == 1.5 && f[1].is_nan() && f[2].is_nan(), "{dtype} {f:?}");
     let i32s = |data: Vec<u8>| -> Vec<i32> {
         data.chunks_exact(4).map(|item| i32::from_le_bytes(item.try_into().unwrap())).collect()
     };

@@ -287,7 +287,8 @@ fn a_bad_initial_dataset_hides_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = small_run(folder.path());
     let db = siltstone::simulation::SimulationDatabase::open(&path).unwrap();
-    let bad = siltstone::simulation::InitialData::Json(b"{\"data\":{\"g\":{\"x\":[1]}}}".to_vec());
+    let bad =
+        siltstone::simulation::InitialData::Json(b"{\"data\":{\"g\":{\"id\":[1,1]}}}".to_vec());
     db.store_initial_dataset("transport", bad, true).unwrap();
     db.store_update(0, 0, "other", crate::silt::roads(&[1], &[1.0]), None).unwrap();
     db.close().unwrap();
