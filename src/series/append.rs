@@ -34,8 +34,8 @@ pub struct Appended {
     pub widened: Option<String>,
 }
 
-/// Puts points to those of series: all of them in one commit, or nothing. A series begins with its points if it is not
-/// there. The index of both has to rise.
+/// Puts points to those of series: all of them in one commit, or nothing. A series begins with its points and
+/// these metadata if it is not there, or is overwritten. The index of both has to rise.
 ///
 /// Points of another type than the stored ones are converted where every value stays equal (a time of whole seconds
 /// to nanoseconds, a whole number to a float), and else the series is widened, if a type holds both without loss.
@@ -46,21 +46,21 @@ pub struct Appended {
 ///
 /// # Example
 /// ```
-/// use siltstone::series::{MemoryBackend, Overlap, Series, StorageBackend, append_points};
+/// use siltstone::series::{MemoryBackend, Metadata, Overlap, Series, StorageBackend, append_points};
 /// let backend = MemoryBackend::new();
 /// backend.save("flow", &Series::from_times_ns(&[0, 10, 20], &[1.0, 2.0, 3.0])?, &Default::default())?;
 /// let corrected = Series::from_times_ns(&[10], &[2.5])?;
-/// append_points(&backend, &[("flow".into(), corrected, Overlap::Replace)])?;
+/// append_points(&backend, &[("flow".into(), corrected, Metadata::new(), Overlap::Replace)])?;
 /// assert_eq!(backend.load("flow")?.0, Series::from_times_ns(&[0, 10, 20], &[1.0, 2.5, 3.0])?);
 /// # Ok::<(), siltstone::Error>(())
 /// ```
 pub fn append_points(
     backend: &dyn StorageBackend,
-    points: &[(String, Series, Overlap)],
+    points: &[(String, Series, Metadata, Overlap)],
 ) -> Result<Vec<Appended>> {
     let (mut changes, mut all) = (Vec::new(), Vec::new());
-    for (key, series, overlap) in points {
-        let (change, appended) = plan(backend, key, series, *overlap)?;
+    for (key, series, metadata, overlap) in points {
+        let (change, appended) = plan(backend, key, (series, metadata), *overlap)?;
         changes.push(change);
         all.push(appended);
     }
@@ -71,7 +71,7 @@ pub fn append_points(
 fn plan(
     backend: &dyn StorageBackend,
     key: &str,
-    series: &Series,
+    (series, metadata): (&Series, &Metadata),
     overlap: Overlap,
 ) -> Result<(Change, Appended)> {
     let save = |series, metadata| Change::Save { key: key.to_owned(), series, metadata };
@@ -81,7 +81,7 @@ fn plan(
         Err(Error::NotFound { .. }) => None,
         info => Some(info?),
     };
-    let Some(info) = stored else { return Ok((save(series.clone(), Metadata::new()), done)) };
+    let Some(info) = stored else { return Ok((save(series.clone(), metadata.clone()), done)) };
     // The stored points are loaded only if they change.
     let (points, loaded) = match info.fit(series)? {
         Some(points) => (points, None),

@@ -12,10 +12,10 @@ pub mod described;
 mod in_memory;
 mod index;
 mod parquet_folder;
-mod points;
 #[cfg(feature = "postgresql")]
 mod postgresql;
 pub mod process;
+mod read;
 mod sqlite;
 mod text;
 mod transfer;
@@ -31,9 +31,12 @@ pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use parquet_folder::ParquetBackend;
-pub use points::{PointsOptions, read_points};
 #[cfg(feature = "postgresql")]
 pub use postgresql::PostgresBackend;
+pub use read::{
+    Ambiguous, BadCells, Encoding, Nonexistent, Points, PointsColumn, PointsOptions, TimeUnit,
+    read_points,
+};
 pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::{LINEAGE, verify, views};
 pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};

@@ -37,6 +37,7 @@ mod series_parquet;
 #[cfg(all(unix, feature = "postgresql"))]
 mod series_postgres;
 mod series_process;
+mod series_read;
 mod series_rules;
 mod series_sql;
 mod series_sqlite;

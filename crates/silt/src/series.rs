@@ -1,6 +1,7 @@
 //! `silt series`: look into a store of series, put points in, take them out, pack it.
 
 mod import;
+mod read_options;
 
 use std::path::{Path, PathBuf};
 

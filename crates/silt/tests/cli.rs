@@ -20,6 +20,8 @@ mod real_data;
 mod runs;
 #[path = "cli/series.rs"]
 mod series;
+#[path = "cli/series_import.rs"]
+mod series_import;
 #[path = "cli/silt.rs"]
 mod silt;
 #[path = "cli/terminal.rs"]

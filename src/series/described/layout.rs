@@ -1,5 +1,6 @@
 //! A dataset, or a signal alone, as a zip or a folder: YAML and a CSV file a series.
 
+use arrow_array::Array;
 use serde_json::Value;
 
 use super::files::Files;
@@ -8,8 +9,9 @@ use super::{Described, DescribedDataset, DescribedSeries, DescribedSignal, LeftB
 use crate::error::{Error, Result};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexMetadata;
+use crate::series::read::{FileMarks, IndexReading, Look, PointsOptions, Role, check_index};
 use crate::series::text::{
-    Column, IndexLook, Kind, Look, Room, Row, Rows, find_separator, index_by, join, next_piece,
+    Column, Kind, Room, Row, Rows, find_separator, index_by, join, next_piece,
 };
 use crate::series::tree::{DatasetRecord, SignalRecord, parse_series_name};
 
@@ -173,7 +175,7 @@ fn of_csv(
     (known, dtype): (&IndexMetadata, Option<&str>),
     place: &str,
 ) -> Result<Series> {
-    let separator = find_separator(text).unwrap_or(',');
+    let separator = find_separator(text);
     let mut rows = Rows::new(text, separator).peekable();
     let header = rows.next();
     let is_data = |row: &Row<'_>| {
@@ -195,45 +197,62 @@ fn of_csv(
         known.name = name.map(|field| field.text.into_owned()).filter(|name| !name.is_empty());
     }
     // Where nobody says what they are, the fields are looked at before they are read.
-    let mut kind = dtype.and_then(Kind::of_dtype);
-    let mut index_kind = None;
+    let kind = dtype.and_then(Kind::of_dtype);
+    let options = PointsOptions { time_zone: known.time_zone.clone(), ..Default::default() };
+    let mut looks = [Look::new("", &options), Look::new("", &options)];
+    let mut first = rows.clone();
     if kind.is_none() || known.kind.is_empty() {
-        let mut look = Look::new(separator == ';');
-        let mut index = IndexLook::new(known.time_zone.as_deref());
-        let mut first = rows.clone();
         while let Some(columns) = next_piece(&mut first, 2, place)? {
-            look.add(&columns[1]);
-            if known.kind.is_empty() {
-                index.add(&columns[0], place)?;
-            }
-        }
-        kind.get_or_insert_with(|| look.kind());
-        if known.kind.is_empty() {
-            let (found, with) = index.kind(known.clone())?;
-            (index_kind, known) = (Some(found), with);
+            looks[0].add(&columns[0], Role::Index);
+            looks[1].add(&columns[1], Role::Values);
         }
     }
-    let kind = kind.expect("it was said, or found just now");
+    let marks = FileMarks { comma_separated: separator == ',', ..FileMarks::default() };
+    let mut found = match kind {
+        Some(_) => None,
+        None => Some(looks[1].decide(Role::Values, marks, place)?),
+    };
+    let mut unknown = match known.kind.is_empty() {
+        true => Some(IndexReading::new(looks[0].decide(Role::Index, marks, place)?)),
+        false => None,
+    };
     let (mut index, mut values) = (Vec::new(), Vec::new());
     let (mut room, mut known_index) = (Room::of(place), known.clone());
-    let mut read_index = |column: &Column<'_>| match &index_kind {
-        Some(kind) => kind.read_piece(column, place),
-        None => {
-            let (array, with) = index_by(column, known.clone(), place)?;
-            known_index = with;
-            Ok(array)
+    let mut read_index = |column: &Column<'_>| -> Result<u64> {
+        if let Some(unknown) = &mut unknown {
+            check_index(column, &options, place)?;
+            return unknown.add(column, place);
         }
+        let (array, with) = index_by(column, known.clone(), place)?;
+        known_index = with;
+        let bytes = array.get_array_memory_size() as u64;
+        index.push(array);
+        Ok(bytes)
     };
-    while let Some(columns) = next_piece(&mut rows, 2, place)? {
-        index.push(read_index(&columns[0])?);
-        values.push(kind.read_piece(&columns[1], place)?);
-        room.take(&index[index.len() - 1])?;
-        room.take(&values[values.len() - 1])?;
+    let mut read_values = |column: &Column<'_>| match (&kind, &mut found) {
+        (Some(kind), _) => kind.read_piece(column, place),
+        (None, Some(found)) => found.values(column, (&options, place)),
+        (None, None) => unreachable!("what has no dtype was looked at"),
+    };
+    let mut next = next_piece(&mut rows, 2, place)?.or_else(|| Some(vec![Column::default(); 2]));
+    while let Some(columns) = next {
+        room.take(read_index(&columns[0])?)?;
+        let piece = read_values(&columns[1])?;
+        room.take(piece.get_array_memory_size() as u64)?;
+        values.push(piece);
+        next = next_piece(&mut rows, 2, place)?;
     }
-    if index.is_empty() {
-        index.push(read_index(&Column::default())?);
-    }
-    let index = join(&std::mem::take(&mut index), place)?;
-    let (values, dtype) = kind.join(values, place)?;
+    let (values, dtype) = match kind {
+        Some(kind) => kind.join(values, place)?,
+        None => (join(&values, place)?, None),
+    };
+    let index = match unknown {
+        Some(unknown) => {
+            let found = unknown.end(known.name, &options, place)?;
+            known_index = found.known;
+            found.array
+        }
+        None => join(&index, place)?,
+    };
     Ok(Series::new(index, values)?.with_index_metadata(known_index).with_dtype(dtype))
 }

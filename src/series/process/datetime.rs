@@ -133,7 +133,8 @@ pub(super) fn first_day(month: i64) -> Result<i64> {
     Ok(day_number(date))
 }
 
-fn day_number(date: Date) -> i64 {
+/// The days of a date since 1970-01-01.
+pub(in crate::series) fn day_number(date: Date) -> i64 {
     date.duration_since(Date::constant(1970, 1, 1)).as_secs() / DAY_SECONDS
 }
 
@@ -184,18 +185,18 @@ impl Period {
 }
 
 /// What is left of a text.
-struct Cursor<'a>(&'a str);
+pub(in crate::series) struct Cursor<'a>(pub(in crate::series) &'a str);
 
 impl Cursor<'_> {
     /// Takes one of these characters away.
-    fn take(&mut self, any: &[char]) -> bool {
+    pub(in crate::series) fn take(&mut self, any: &[char]) -> bool {
         let rest = self.0.strip_prefix(any);
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
     }
 
     /// Takes this many digits.
-    fn digits(&mut self, count: usize) -> Option<i64> {
+    pub(in crate::series) fn digits(&mut self, count: usize) -> Option<i64> {
         let (head, rest) = self.0.split_at_checked(count)?;
         let number =
             head.bytes().all(|byte| byte.is_ascii_digit()).then(|| head.parse().ok())??;
@@ -204,7 +205,7 @@ impl Cursor<'_> {
     }
 
     /// Takes one digit, or two.
-    fn one_or_two(&mut self) -> Option<i64> {
+    pub(in crate::series) fn one_or_two(&mut self) -> Option<i64> {
         self.digits(2).or_else(|| self.digits(1))
     }
 
@@ -249,7 +250,7 @@ impl Cursor<'_> {
     }
 
     /// The ns behind a decimal point, and the ns of the last place as a computer counts: milli, micro or nano.
-    fn fraction(&mut self) -> Option<(i64, i64)> {
+    pub(in crate::series) fn fraction(&mut self) -> Option<(i64, i64)> {
         let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
         if !(1..=9).contains(&digits) {
             return None;
@@ -271,7 +272,7 @@ impl Cursor<'_> {
     }
 
     /// `+01:00`, `+0100` or `+01`, and nothing behind it.
-    fn offset_seconds(&mut self) -> Option<i32> {
+    pub(in crate::series) fn offset_seconds(&mut self) -> Option<i32> {
         let sign = if self.take(&['-']) { -1 } else { self.take(&['+']).then_some(1)? };
         let hours = self.digits(2)?;
         let minutes = match self.0.is_empty() {
@@ -309,6 +310,16 @@ fn bounds(parts: [i64; 6], given: usize, (ns, last_place): (i64, i64)) -> Option
     Some((begin, begin + length))
 }
 
+/// When clocks show a time, in seconds since 1970 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::series) enum Shown {
+    Once(i64),
+    /// They are set back: first and second time.
+    Twice(i64, i64),
+    /// They are set forward: the instant of the change.
+    Never(i64),
+}
+
 /// The times of one zone, as texts: what files hold.
 #[derive(Debug, Clone, Default)]
 pub(in crate::series) struct Clock(Zone);
@@ -322,6 +333,20 @@ impl Clock {
     /// What a text says, in ns since 1970 UTC. A text without an offset is local time of the zone.
     pub(in crate::series) fn read_ns(&self, text: &str) -> Result<i128> {
         Ok(Period::parse(text)?.instants(&self.0)?.0)
+    }
+
+    /// When clocks of the zone show this second of their own time.
+    pub(in crate::series) fn shown(&self, wall: i64) -> Result<Shown> {
+        let Some(zone) = &self.0.0 else { return Ok(Shown::Once(wall)) };
+        let shown = zone.to_ambiguous_timestamp(datetime(wall)?);
+        let at = |time: std::result::Result<Timestamp, jiff::Error>| {
+            time.map(Timestamp::as_second).map_err(|_| out_of_range(wall))
+        };
+        Ok(match shown.offset() {
+            AmbiguousOffset::Unambiguous { .. } => Shown::Once(at(shown.earlier())?),
+            AmbiguousOffset::Fold { .. } => Shown::Twice(at(shown.earlier())?, at(shown.later())?),
+            AmbiguousOffset::Gap { .. } => Shown::Never(self.0.to_instant(wall)?),
+        })
     }
 
     /// `2010-03-13 05:00:00.25-08:00`, of a number of such parts of a second since 1970 UTC; the offset where there is

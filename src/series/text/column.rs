@@ -36,13 +36,11 @@ pub(in crate::series) struct Kind {
     pub(in crate::series) data_type: DataType,
     pub(in crate::series) dtype: Option<String>,
     pub(in crate::series) missing: Missing,
-    /// Numbers are written with a comma: `1,5`.
-    pub(in crate::series) decimal_comma: bool,
 }
 
 impl Kind {
     pub(in crate::series) fn new(data_type: DataType, missing: Missing) -> Self {
-        Kind { data_type, dtype: None, missing, decimal_comma: false }
+        Kind { data_type, dtype: None, missing }
     }
 
     /// What a dtype of pandas or Polars says; `None` for one that no series has.
@@ -186,9 +184,6 @@ impl Kind {
         T::Native: std::str::FromStr + Nan,
     {
         let read = |text: &str| -> Option<T::Native> {
-            if self.decimal_comma && text.contains(',') {
-                return text.replacen(',', ".", 1).parse().ok();
-            }
             text.parse().ok().or_else(|| T::Native::of_float_text(text))
         };
         let items = self.each(column, place, (expected, read))?;
@@ -270,11 +265,14 @@ pub(in crate::series) fn texts_of<'a>(column: &'a Column<'_>) -> Vec<Option<&'a 
 
 /// What programs write where a number is missing.
 pub(in crate::series) fn is_missing(text: &str) -> bool {
-    let words = ["", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "-"];
-    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+    let words =
+        ["", "nan", "-nan", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "nat", "null", "none"];
+    let marks = ["-", "--", "---", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"];
+    words.iter().chain(&marks).any(|word| text.eq_ignore_ascii_case(word))
 }
 
-fn boolean(text: &str) -> Option<bool> {
+/// A text as `true` or `false`.
+pub(in crate::series) fn boolean(text: &str) -> Option<bool> {
     let is = |word: &str| text.eq_ignore_ascii_case(word);
     if is("true") {
         return Some(true);
@@ -286,80 +284,6 @@ fn boolean(text: &str) -> Option<bool> {
 pub(in crate::series) fn join(pieces: &[ArrayRef], place: &str) -> Result<ArrayRef> {
     let pieces: Vec<&dyn arrow_array::Array> = pieces.iter().map(AsRef::as_ref).collect();
     arrow_select::concat::concat(&pieces).map_err(|e| crate::table::from_arrow(place, e))
-}
-
-/// What the texts of a column look like: integers stay integers, then floats, booleans, and else texts.
-pub(in crate::series) fn detect(column: &Column<'_>, decimal_comma: bool) -> Kind {
-    let mut look = Look::new(decimal_comma);
-    look.add(column);
-    look.kind()
-}
-
-/// What the texts of a column look like, as far as they were looked at.
-#[derive(Debug, Clone)]
-pub(in crate::series) struct Look {
-    decimal_comma: bool,
-    any: bool,
-    some_missing: bool,
-    i64s: bool,
-    u64s: bool,
-    numbers: bool,
-    booleans: bool,
-}
-
-impl Look {
-    /// Of no text yet.
-    pub(in crate::series) fn new(decimal_comma: bool) -> Self {
-        Look {
-            decimal_comma,
-            any: false,
-            some_missing: false,
-            i64s: true,
-            u64s: true,
-            numbers: true,
-            booleans: true,
-        }
-    }
-
-    /// Looks at some more.
-    pub(in crate::series) fn add(&mut self, column: &Column<'_>) {
-        for field in &column.fields {
-            let text = field.text.trim();
-            self.some_missing |= is_missing(text);
-            if !field.quoted && is_missing(text) {
-                continue;
-            }
-            self.any = true;
-            // `007` is a number of something, and would not come back as it was written.
-            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-            let digits = digits.as_bytes();
-            let is_plain = !(digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit());
-            let is_plain = is_plain && !field.quoted;
-            self.i64s = self.i64s && is_plain && text.parse::<i64>().is_ok();
-            self.u64s = self.u64s && is_plain && text.parse::<u64>().is_ok();
-            self.numbers = self.numbers && is_plain && {
-                let point = text.replacen(',', ".", usize::from(self.decimal_comma));
-                point.parse::<f64>().is_ok()
-            };
-            self.booleans = self.booleans && !field.quoted && boolean(text).is_some();
-        }
-    }
-
-    /// What they are.
-    pub(in crate::series) fn kind(&self) -> Kind {
-        let missing = if self.some_missing { Missing::Null } else { Missing::Refused };
-        let decimal_comma = self.decimal_comma;
-        match self {
-            Look { any: false, .. } => Kind::new(DataType::Float64, Missing::Nan),
-            Look { i64s: true, .. } => Kind::new(DataType::Int64, missing),
-            Look { u64s: true, .. } => Kind::new(DataType::UInt64, missing),
-            Look { numbers: true, .. } => {
-                Kind { decimal_comma, ..Kind::new(DataType::Float64, Missing::Nan) }
-            }
-            Look { booleans: true, .. } => Kind::new(DataType::Boolean, missing),
-            _ => Kind::new(DataType::Utf8, Missing::Null),
-        }
-    }
 }
 
 /// The parts of a second that a unit counts.

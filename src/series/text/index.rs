@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int32Array, StringArray, UInt8Array};
 use arrow_schema::{DataType, TimeUnit};
 use serde_json::{Value, json};
 
-use super::column::{Column, Kind, Look, Missing, detect};
+use super::column::{Column, Kind, Missing};
 use crate::error::{Error, Result};
 use crate::series::index::IndexMetadata;
 
@@ -40,12 +40,7 @@ pub(in crate::series) fn index_by(
         "RangeIndex" | "Int64Index" => Kind::new(DataType::Int64, Missing::Refused),
         "Float64Index" => Kind::new(DataType::Float64, Missing::Nan),
         "CategoricalIndex" => return categories(column, known, place),
-        "" => {
-            let mut look = IndexLook::new(known.time_zone.as_deref());
-            look.add(column, place)?;
-            let (kind, known) = look.kind(known)?;
-            return Ok((kind.read(column, place)?.0, known));
-        }
+        "" => return crate::series::read::index_of(column, known, place),
         // Periods and intervals are kept as the texts that they are.
         "PeriodIndex" | "IntervalIndex" | "MultiIndex" => Kind::new(DataType::Utf8, Missing::Null),
         _ => match Kind::of_dtype(&dtype) {
@@ -108,84 +103,6 @@ fn categories(
     let of_texts = known.categories.iter().flatten().all(Value::is_string);
     known.closed = known.closed.or_else(|| of_texts.then(|| "object".to_owned()));
     Ok((Arc::new(Int32Array::from(codes)), known))
-}
-
-/// The texts of an index that decide whether it is one of times.
-const HEAD: usize = 20;
-
-/// What the texts of an index look like, as far as they were looked at: integers, floats, times (of a zone where they say no
-/// offset), time spans, texts.
-pub(in crate::series) struct IndexLook<'a> {
-    zone: Option<String>,
-    head: Column<'a>,
-    all: Look,
-}
-
-impl<'a> IndexLook<'a> {
-    /// Of no text yet.
-    pub(in crate::series) fn new(zone: Option<&str>) -> Self {
-        let zone = zone.map(str::to_owned);
-        IndexLook { zone, head: Column::default(), all: Look::new(false) }
-    }
-
-    /// Looks at some more.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a missing index value, naming its line.
-    pub(in crate::series) fn add(&mut self, column: &Column<'a>, place: &str) -> Result<()> {
-        for (field, line) in column.fields.iter().zip(&column.lines) {
-            if field.is_missing() {
-                return Err(super::bad_line(place, *line, "a value of the index", ""));
-            }
-            if self.head.fields.len() < HEAD {
-                self.head.fields.push(field.clone());
-                self.head.lines.push(*line);
-            }
-        }
-        self.all.add(column);
-        Ok(())
-    }
-
-    /// What they are, and the metadata of such an index, with what was known before.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a zone that nobody knows.
-    pub(in crate::series) fn kind(&self, known: IndexMetadata) -> Result<(Kind, IndexMetadata)> {
-        let made = |kind: &str, read: Kind, zone: Option<String>| {
-            let found =
-                IndexMetadata { kind: kind.into(), time_zone: zone, ..IndexMetadata::default() };
-            Ok((read, IndexMetadata { name: known.name.clone(), ..found }))
-        };
-        let number = |kind: &Kind| matches!(kind.data_type, DataType::Int64 | DataType::Float64);
-        // A later text may be of another kind: `1`, `2`, `2.5`.
-        if self.zone.is_none() && number(&detect(&self.head, false)) && number(&self.all.kind()) {
-            return made("Index", self.all.kind(), None);
-        }
-        let clock = crate::series::process::Clock::of(self.zone.as_deref())?;
-        let head = &self.head.fields;
-        let all = |test: &dyn Fn(&str) -> bool| {
-            !head.is_empty() && head.iter().all(|field| test(&field.text))
-        };
-        if all(&|text| clock.read_ns(text).is_ok()) {
-            // Each says its own offset, or it is of the zone that was given.
-            let own = || all(&has_offset).then(|| "UTC".to_owned());
-            let zone = self.zone.clone().or_else(own);
-            let unit = DataType::Timestamp(TimeUnit::Nanosecond, zone.as_deref().map(Arc::from));
-            return made("DatetimeIndex", Kind::new(unit, Missing::Refused), zone);
-        }
-        if all(&|text| crate::series::process::parse_timespan(text).is_ok()) {
-            let span = DataType::Duration(TimeUnit::Nanosecond);
-            return made("TimedeltaIndex", Kind::new(span, Missing::Refused), None);
-        }
-        made("Index", Kind::new(DataType::Utf8, Missing::Null), None)
-    }
-}
-
-/// Whether a time says its offset from UTC.
-fn has_offset(text: &str) -> bool {
-    let text = text.trim();
-    let clock = text.find(':').map_or("", |at| &text[at..]);
-    text.ends_with(['Z', 'z']) || clock.contains(['+', '-'])
 }
 
 /// The name that a zone has here: `UTC-05:00` of Python is `-05:00`.

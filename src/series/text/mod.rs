@@ -7,11 +7,9 @@ mod column;
 mod index;
 mod scan;
 
-pub(super) use column::{Column, Kind, Look, Missing, join, per_second};
-pub(super) use index::{IndexLook, category_dtype, index_by, zone_name};
+pub(super) use column::{Column, Kind, Missing, boolean, is_missing, join, per_second};
+pub(super) use index::{category_dtype, index_by, zone_name};
 pub(super) use scan::{Field, Row, Rows, find_separator, next_piece};
-
-use arrow_array::ArrayRef;
 
 use crate::error::{Error, Result};
 
@@ -29,13 +27,12 @@ impl<'a> Room<'a> {
         Room { place, left: MOST_BYTES }
     }
 
-    /// Counts an array.
+    /// Counts the bytes of an array.
     ///
     /// # Errors
     /// [`Error::Invalid`] if it is too much.
-    pub(super) fn take(&mut self, array: &ArrayRef) -> Result<()> {
-        let left = self.left.checked_sub(array.get_array_memory_size() as u64);
-        self.left = left.ok_or_else(|| {
+    pub(super) fn take(&mut self, bytes: u64) -> Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             let expected = format!("series of at most {MOST_BYTES} bytes in memory");
             Error::invalid(self.place, expected, "more")
         })?;

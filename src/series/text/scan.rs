@@ -25,6 +25,8 @@ impl Field<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::series) struct Row<'a> {
     pub(in crate::series) line: u64,
+    /// The line of a quote that is not closed as it should be.
+    pub(in crate::series) open_quote: Option<u64>,
     pub(in crate::series) fields: Vec<Field<'a>>,
 }
 
@@ -34,12 +36,18 @@ pub(in crate::series) struct Rows<'a> {
     rest: &'a str,
     separator: char,
     line: u64,
+    open_quote: Option<u64>,
 }
 
 impl<'a> Rows<'a> {
     /// Of this text; a byte order mark at its begin is no part of it.
     pub(in crate::series) fn new(text: &'a str, separator: char) -> Self {
-        Rows { rest: text.strip_prefix('\u{feff}').unwrap_or(text), separator, line: 1 }
+        Rows::from_line(text.strip_prefix('\u{feff}').unwrap_or(text), separator, 1)
+    }
+
+    /// Of a text that begins on this line of its file.
+    pub(in crate::series) fn from_line(rest: &'a str, separator: char, line: u64) -> Self {
+        Rows { rest, separator, line, open_quote: None }
     }
 
     /// Takes one field; the second is whether the record ends behind it.
@@ -61,7 +69,8 @@ impl<'a> Rows<'a> {
         let (mut text, mut from) = (Cow::Borrowed(""), 0);
         let end = loop {
             let Some(at) = inside[from..].find('"').map(|at| from + at) else {
-                break inside.len(); // it never ends
+                self.open_quote = Some(self.line);
+                break inside.len();
             };
             if !inside[at + 1..].starts_with('"') {
                 break at;
@@ -73,7 +82,9 @@ impl<'a> Rows<'a> {
             Cow::Borrowed(whole) => *whole = &inside[..end],
             Cow::Owned(text) => text.push_str(&inside[from..end]),
         }
+        let first = self.line;
         self.line += text.matches('\n').count() as u64;
+        let has_lines = self.line > first;
         self.rest = inside.get(end + 1..).unwrap_or_default();
         // What stands between the quotes and the separator belongs to the field, as other readers have it.
         let after = self.rest.find([self.separator, '\n']).unwrap_or(self.rest.len());
@@ -82,6 +93,8 @@ impl<'a> Rows<'a> {
         let ends = self.take_end();
         let more = if ends { more.strip_suffix('\r').unwrap_or(more) } else { more };
         if !more.is_empty() {
+            // A quote that closes lines further down, in the midst of a text, is the begin of another one.
+            self.open_quote = self.open_quote.or(has_lines.then_some(first));
             text.to_mut().push_str(more);
         }
         (Field { text, quoted: true }, ends)
@@ -118,7 +131,7 @@ impl<'a> Iterator for Rows<'a> {
                 }
             }
             if fields.len() > 1 || !fields[0].is_missing() {
-                return Some(Row { line, fields });
+                return Some(Row { line, open_quote: self.open_quote.take(), fields });
             }
         }
     }
@@ -138,6 +151,9 @@ pub(in crate::series) fn next_piece<'a>(
 ) -> Result<Option<Vec<Column<'a>>>> {
     let mut columns = vec![Column::default(); width];
     for row in rows.take(PIECE_ROWS) {
+        if let Some(line) = row.open_quote {
+            return Err(super::bad_line(place, line, "a quote that closes", "one that does not"));
+        }
         if row.fields.len() != width {
             let (expected, got) = (format!("{width} fields"), row.fields.len().to_string());
             return Err(super::bad_line(place, row.line, &expected, &got));
@@ -150,15 +166,23 @@ pub(in crate::series) fn next_piece<'a>(
     Ok(columns.first().is_some_and(|column| !column.lines.is_empty()).then_some(columns))
 }
 
-/// The separator of a text: the one by which its first records have the same number of fields, two or more.
-/// Of several, the one that a decimal point or a thousands mark is not taken for. `None` if there is none.
-pub(in crate::series) fn find_separator(text: &str) -> Option<char> {
-    let fields = |separator: char| -> Option<usize> {
-        let mut counts = Rows::new(text, separator).take(20).map(|row| row.fields.len());
-        let first = counts.next().filter(|count| *count > 1)?;
-        counts.all(|count| count == first).then_some(first)
-    };
-    [';', '\t', '|', ','].into_iter().find(|separator| fields(*separator).is_some())
+/// The records that tell the separator.
+const HEAD: usize = 50;
+
+/// The separator of a text: the one by which most of its first records have the same number of fields, two or more. Of
+/// several, the one that a decimal comma is not taken for.
+pub(in crate::series) fn find_separator(text: &str) -> char {
+    let mut best = (',', 0);
+    for separator in [';', '\t', '|', ','] {
+        let counts: Vec<usize> =
+            Rows::new(text, separator).take(HEAD).map(|row| row.fields.len()).collect();
+        let same = |count: &usize| counts.iter().filter(|other| *other == count).count();
+        let most = counts.iter().filter(|count| **count > 1).map(same).max();
+        if most.unwrap_or(0) > best.1 {
+            best = (separator, most.unwrap_or(0));
+        }
+    }
+    best.0
 }
 
 #[cfg(test)]
@@ -178,6 +202,8 @@ mod tests {
     #[test]
     fn records_know_their_lines() {
         let text = "\u{feff}t,v\r\n1,\"a\"\"b\nc\"\r\n\r\n2,\"\"\n3,\n4,\"open";
+        let open = Rows::new(text, ',').filter_map(|row| row.open_quote);
+        assert_eq!(open.collect::<Vec<_>>(), [7]);
         let rows = read(text, ',');
         let expected: [(u64, [&str; 2]); 5] = [
             (1, ["t", "v"]),
@@ -194,13 +220,14 @@ mod tests {
     #[test]
     fn a_separator_is_found() {
         for (text, separator) in [
-            ("t,v\n1,2\n", Some(',')),
-            ("t;v\n1;2,5\n", Some(';')),
-            ("t\tv w\n1\t2\n", Some('\t')),
-            ("t|v\n1|2\n", Some('|')),
-            ("\"a;b\",v\n1,2\n", Some(',')),
-            ("t\n1\n", None),
-            ("", None),
+            ("t,v\n1,2\n", ','),
+            ("t;v\n1;2,5\n", ';'),
+            ("t\tv w\n1\t2\n", '\t'),
+            ("t|v\n1|2\n", '|'),
+            ("\"a;b\",v\n1,2\n", ','),
+            ("title\nt;v\n1;2,5\n2;3,5\n", ';'),
+            ("t\n1\n", ','),
+            ("", ','),
         ] {
             assert_eq!(find_separator(text), separator, "{text:?}");
         }

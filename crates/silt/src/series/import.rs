@@ -7,24 +7,27 @@ use clap::ValueEnum;
 use serde_json::json;
 use siltstone::Error;
 use siltstone::series::described::{self, ImportOptions};
-use siltstone::series::{self, Overlap, PointsOptions, StorageBackend};
+use siltstone::series::{self, Overlap, Points, PointsOptions, StorageBackend};
 
 use super::file_of;
+use super::read_options::{ReadArgs, is_table, stem};
 use crate::console::Console;
-use crate::exit::{Exit, Inputs, Outcome};
+use crate::exit::{Exit, Failure, Inputs, Outcome};
 use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Import points: CSV, Parquet and Arrow files, and what the described system wrote
 ///
 /// A zip, a folder or a database of the described system is imported with its signals and histories, and importing it
-/// once more changes nothing. Of a table the first column is the index, and each other one a series. Of several files, one that
+/// once more changes nothing. Of a table the first column is the index, and each other one a series; what each column is
+/// taken for is printed on stderr, and what can be read in two ways is refused. Of several files, one that
 /// cannot be taken is named on stderr and left behind, and the rest goes on; the exit code is 3 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt series import acc.zip --to sqlite:plant.db
   silt series import january.csv --to sqlite:plant.db --key plant/flow --tz Europe/Berlin
-  silt series import february.csv --to sqlite:plant.db --key plant/flow --append --overlap skip")]
+  silt series import february.csv --to sqlite:plant.db --key plant/flow --append --overlap skip
+  silt series import logger.csv --to sqlite:plant.db --skip-lines 4 --day-first --dry-run")]
 pub(crate) struct Import {
     /// The files, or a folder
     #[arg(required = true, value_name = "FILE")]
@@ -42,17 +45,8 @@ pub(crate) struct Import {
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
 
-    /// The column of the index, if not the first
-    #[arg(long, value_name = "COLUMN")]
-    index: Option<String>,
-
-    /// The time zone of times that say no offset
-    #[arg(long, value_name = "ZONE")]
-    tz: Option<String>,
-
-    /// What stands between the fields, if it is not to be found
-    #[arg(long, value_name = "CHAR")]
-    separator: Option<char>,
+    #[command(flatten)]
+    read: ReadArgs,
 
     /// Put the points behind those that are there
     #[arg(long)]
@@ -93,6 +87,14 @@ impl From<Rule> for Overlap {
 
 pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
     interrupt::listen();
+    if args.read.dry_run {
+        return look(args, console);
+    }
+    let dataset = args.files.iter().find(|file| file.exists() && !is_table(file));
+    if let (Some(dataset), true) = (dataset, args.read.options() != PointsOptions::default()) {
+        let name = dataset.display();
+        return Err(Failure::said(format!("{name}: options of tables do not apply to a dataset")));
+    }
     let target = file_of(&args.to).map(Target::of);
     let imported = import_files(args, console);
     target.into_iter().for_each(|target| target.end(&["series", "series_record"]));
@@ -107,11 +109,8 @@ fn import_files(args: &Import, console: &mut Console) -> Outcome {
     let (mut exit, mut inputs) = (Exit::Done, Inputs::default());
     let (mut all, mut written) = (Vec::new(), BTreeSet::new());
     for file in &args.files {
-        let ending = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-        let table = ["csv", "tsv", "txt", "parquet", "pq", "arrow", "feather", "ipc"];
-        let is_table = file.is_file() && table.contains(&ending.as_str());
-        let given = match is_table {
-            true => points(args, file, (backend.as_ref(), &mut written)),
+        let given = match is_table(file) {
+            true => points(args, file, (backend.as_ref(), &mut written, console)),
             false => described(args, file, (backend.as_ref(), console)),
         };
         let given = if args.strict { Some(given?) } else { inputs.take(file, given)? };
@@ -169,30 +168,64 @@ fn described(
     Ok((lines, told, left))
 }
 
+/// Says what each column of the files is taken for.
+fn look(args: &Import, console: &mut Console) -> Outcome {
+    let (mut inputs, mut all) = (Inputs::default(), Vec::new());
+    for file in &args.files {
+        if !is_table(file) {
+            let name = file.display();
+            return Err(Failure::said(format!("{name}: --dry-run reads tables, and this is none")));
+        }
+        let read = series::read_points(file, &args.read.options()).map_err(Failure::from);
+        let Some(read) = inputs.take(file, read)? else { continue };
+        if console.json {
+            all.push(json!({ "file": file.display().to_string(), "columns": read.columns,
+                "notes": read.notes, "points": read.series.first().map_or(0, |s| s.len()) }));
+        } else {
+            for line in understood(file, &read) {
+                console.line(line)?;
+            }
+        }
+    }
+    let is_partial = inputs.end(console)?;
+    if console.json {
+        console.document(&json!({ "files": all }))?;
+    }
+    Ok(if is_partial { Exit::LeftBehind } else { Exit::Done })
+}
+
+/// What each column of a file was taken for, a line each.
+fn understood(file: &std::path::Path, read: &Points) -> Vec<String> {
+    let points = human::plural(read.series.first().map_or(0, |s| s.len() as u64), "row");
+    let mut lines = vec![format!("{}: {points}", file.display())];
+    lines.extend(read.columns.iter().map(|column| format!("  {column}")));
+    lines.extend(read.notes.iter().map(|note| format!("  note: {note}")));
+    lines
+}
+
 fn points(
     args: &Import,
     file: &std::path::Path,
-    (backend, written): (&dyn StorageBackend, &mut BTreeSet<String>),
+    (backend, written, console): (&dyn StorageBackend, &mut BTreeSet<String>, &Console),
 ) -> Outcome<Told> {
-    let options = PointsOptions {
-        index: args.index.clone(),
-        time_zone: args.tz.clone(),
-        separator: args.separator,
+    let Points { series: read, columns, notes } = {
+        let read = series::read_points(file, &args.read.options())?;
+        understood(file, &read).iter().for_each(|line| console.note(line));
+        read
     };
-    let read = series::read_points(file, &options)?;
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("points");
+    let stem = stem(file);
     let base = args.key.as_deref().or(args.dataset.as_deref()).unwrap_or(stem);
     let (mut lines, mut told) = (Vec::new(), Vec::new());
+    let count = read.len();
     let keyed: Vec<(String, series::Series)> = read
-        .iter()
-        .cloned()
-        .map(|series| match (read.len(), args.key.is_some()) {
+        .into_iter()
+        .map(|series| match (count, args.key.is_some()) {
             (1, true) => (base.to_owned(), series),
             _ => (format!("{base}/{}", series.name().unwrap_or("value")), series),
         })
         .collect();
     let mut all = Vec::new();
-    for (key, series) in keyed {
+    for ((key, series), column) in keyed.into_iter().zip(&columns[1..]) {
         let overlap = if args.append {
             args.overlap.into()
         } else if args.key.is_some() && written.contains(&key) {
@@ -210,11 +243,12 @@ fn points(
         } else {
             Overlap::Refuse
         };
-        all.push((key, series, overlap));
+        let units = column.units.iter().map(|units| ("units".to_owned(), json!(units)));
+        all.push((key, series, units.collect(), overlap));
     }
     interrupt::check("importing")?;
     let appended = series::append_points(backend, &all)?;
-    for ((key, series, _), done) in all.into_iter().zip(appended) {
+    for ((key, series, ..), done) in all.into_iter().zip(appended) {
         let points = human::plural(done.points, "point");
         let more = match (done.skipped, done.replaced) {
             (0, 0) => String::new(),
@@ -228,5 +262,7 @@ fn points(
             "widened": done.widened }));
         written.insert(key);
     }
-    Ok((lines, json!({ "file": file.display().to_string(), "series": told }), false))
+    let told = json!({ "file": file.display().to_string(), "series": told, "columns": columns,
+        "notes": notes });
+    Ok((lines, told, false))
 }

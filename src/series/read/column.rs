@@ -1,0 +1,391 @@
+//! What the cells of a column are.
+
+use std::collections::HashSet;
+
+use super::number::Marks;
+use super::reading::{Form, Reading};
+use super::time::{Cell, TimeLook, is_time_name, looks_like_time};
+use super::{BadCells, PointsOptions};
+use crate::error::Result;
+use crate::series::process::parse_timespan;
+use crate::series::text::{Column, Field, bad_line, boolean, is_missing};
+
+/// What a column is to the series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::series) enum Role {
+    Index,
+    Values,
+}
+
+/// The cells that are numbers by one set of marks.
+#[derive(Debug, Clone)]
+struct NumberLook {
+    marks: Marks,
+    fits: u64,
+    /// Those that are none by the other marks.
+    alone: u64,
+    integers: bool,
+    positive: bool,
+    first_other: Option<Cell>,
+}
+
+/// The decimal mark that the numbers of a file show.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::series) struct FileMarks {
+    pub(in crate::series) points: bool,
+    pub(in crate::series) commas: bool,
+    /// Whether commas stand between the fields.
+    pub(in crate::series) comma_separated: bool,
+}
+
+/// The cells of a column, as far as they were looked at.
+#[derive(Debug, Clone)]
+pub(in crate::series) struct Look<'o> {
+    options: &'o PointsOptions,
+    name: String,
+    cells: u64,
+    missing: u64,
+    /// Whether an empty text stands in quotes.
+    empty_texts: bool,
+    numbers: Vec<NumberLook>,
+    /// A number that is another one by the other marks, and whether such a one has a comma.
+    first_ambiguous: Option<Cell>,
+    ambiguous_commas: bool,
+    booleans: u64,
+    spans: u64,
+    pub(super) times: TimeLook,
+    /// Cells that are meant as times, read or not.
+    timelike: u64,
+    seen: HashSet<String>,
+    pub(super) repeats: bool,
+}
+
+/// The distinct texts that are kept to see whether one repeats.
+const MOST_SEEN: usize = 1_000;
+
+impl<'o> Look<'o> {
+    pub(in crate::series) fn new(name: &str, options: &'o PointsOptions) -> Self {
+        let number = |marks| NumberLook {
+            marks,
+            fits: 0,
+            alone: 0,
+            integers: true,
+            positive: true,
+            first_other: None,
+        };
+        Look {
+            options,
+            name: name.to_owned(),
+            cells: 0,
+            missing: 0,
+            empty_texts: false,
+            numbers: marks_of(options).into_iter().map(number).collect(),
+            first_ambiguous: None,
+            ambiguous_commas: false,
+            booleans: 0,
+            spans: 0,
+            times: TimeLook::default(),
+            timelike: 0,
+            seen: HashSet::new(),
+            repeats: false,
+        }
+    }
+
+    pub(in crate::series) fn add(&mut self, column: &Column<'_>, role: Role) {
+        for (field, line) in column.fields.iter().zip(&column.lines) {
+            self.cells += 1;
+            let text = field.text.trim();
+            if is_left_out(field, self.options) {
+                self.missing += 1;
+                self.empty_texts |= field.quoted && text.is_empty();
+                continue;
+            }
+            self.add_number(*line, text);
+            self.booleans += u64::from(boolean(text).is_some());
+            // A column of values is one of times if each cell is.
+            let is_index = role == Role::Index;
+            let before = self.present() - 1;
+            if is_index || self.times.fits + self.times.clocks == before {
+                self.times.add(*line, text, is_index.then_some(self.options));
+            }
+            if is_index || self.spans == before {
+                self.spans += u64::from(span_ns(text, role).is_some());
+            }
+            if is_index {
+                self.timelike += u64::from(looks_like_time(text));
+                if !self.repeats && self.seen.len() < MOST_SEEN {
+                    self.repeats = !self.seen.insert(text.to_owned());
+                }
+            }
+        }
+    }
+
+    fn add_number(&mut self, line: u64, text: &str) {
+        let mut fits = [None; 2];
+        for (look, fit) in self.numbers.iter_mut().zip(&mut fits) {
+            let plain = look.marks.plain(text);
+            let is_signed = plain.as_ref().is_some_and(|plain| plain.parse::<i64>().is_ok());
+            if !is_signed && look.marks.float(text).is_none() {
+                look.first_other = look.first_other.take().or_else(|| Some(Cell::new(line, text)));
+                continue;
+            }
+            *fit = Some(());
+            look.fits += 1;
+            look.integers &= is_signed;
+            look.positive &= plain.is_some_and(|plain| plain.parse::<u64>().is_ok());
+        }
+        match fits {
+            [Some(()), None] => self.numbers[0].alone += 1,
+            [None, Some(())] => self.numbers[1].alone += 1,
+            [Some(()), Some(())] if text.contains(['.', ',']) => {
+                self.ambiguous_commas |= text.contains(',');
+                self.first_ambiguous =
+                    self.first_ambiguous.take().or_else(|| Some(Cell::new(line, text)));
+            }
+            _ => {}
+        }
+    }
+
+    fn present(&self) -> u64 {
+        self.cells - self.missing
+    }
+
+    /// Whether half of the cells are numbers, or more.
+    fn is_numeric(&self) -> bool {
+        self.numbers.iter().any(|look| look.fits > 0 && look.fits * 2 >= self.present())
+    }
+
+    /// Whether each cell is a time.
+    pub(super) fn is_times(&self) -> bool {
+        self.present() > 0 && self.times.fits == self.present()
+    }
+
+    /// Whether each cell is a date, and whether each is the time of a day.
+    pub(super) fn is_dates(&self) -> bool {
+        self.cells > 0 && self.times.dates == self.cells
+    }
+
+    pub(super) fn is_clocks(&self) -> bool {
+        self.cells > 0 && self.times.clocks == self.cells
+    }
+
+    /// Whether more than half of the cells are no number.
+    pub(super) fn is_text(&self) -> bool {
+        !self.is_numeric()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.present() == 0
+    }
+
+    /// Adds what the numbers of the column show of the marks of the file.
+    pub(super) fn show_marks(&self, file: &mut FileMarks) {
+        for look in self.numbers.iter().filter(|look| self.is_numeric() && look.alone > 0) {
+            file.points |= look.marks.decimal == '.';
+            file.commas |= look.marks.decimal == ',';
+        }
+    }
+
+    /// The marks of the numbers of this column.
+    fn marks(&self, file: FileMarks, place: &str) -> Result<&NumberLook> {
+        let [point, comma] = &self.numbers[..] else { return Ok(&self.numbers[0]) };
+        let by = |points: bool| if points { point } else { comma };
+        if point.alone != comma.alone {
+            return Ok(by(point.alone > comma.alone));
+        }
+        let undecided = match &self.first_ambiguous {
+            // As many by the one as by the other.
+            _ if point.alone > 0 => comma.first_other.as_ref(),
+            None => return Ok(point),
+            Some(_) if file.points != file.commas => return Ok(by(file.points)),
+            // Where commas stand between the fields, a point is a decimal point.
+            Some(_) if file.comma_separated && !file.commas && !self.ambiguous_commas => {
+                return Ok(point);
+            }
+            some => some.as_ref(),
+        };
+        let cell = undecided.cloned().unwrap_or_else(|| Cell::new(0, ""));
+        let expected = format!(
+            "a number of which the column {:?} tells the decimal mark: pass --decimal with . or ,",
+            self.name
+        );
+        Err(bad_line(place, cell.line, &expected, &cell.text))
+    }
+
+    /// How the column is read.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is ambiguous and for a cell that does not fit, naming its line.
+    pub(in crate::series) fn decide(
+        &self,
+        role: Role,
+        file: FileMarks,
+        place: &str,
+    ) -> Result<Reading> {
+        let options = self.options;
+        let present = self.present();
+        let form = if options.text.contains(&self.name) {
+            Form::Text
+        } else {
+            match role {
+                Role::Index => self.index_form(file, place)?,
+                Role::Values if present == 0 && self.empty_texts => Form::Text,
+                Role::Values if present == 0 || self.is_numeric() => {
+                    self.number_form(file, place)?
+                }
+                Role::Values if self.booleans == present => Form::Boolean,
+                Role::Values if self.is_times() && self.times.is_plain() => {
+                    Form::Times(self.times.decide(&PointsOptions::default(), place)?)
+                }
+                Role::Values if self.spans == present => Form::Spans,
+                Role::Values => Form::Text,
+            }
+        };
+        let mut reading = Reading {
+            form,
+            has_offsets: self.times.has_offsets(),
+            missing: self.missing,
+            bad: 0,
+            examples: Vec::new(),
+        };
+        if let Form::Text = reading.form {
+            reading.missing = 0;
+        }
+        if let (Form::Float(marks) | Form::Signed(marks) | Form::Positive(marks), Role::Values) =
+            (&reading.form, role)
+        {
+            let look = self.numbers.iter().find(|look| look.marks == *marks);
+            let look = look.expect("the marks are of one of them");
+            reading.bad = present - look.fits;
+            if let (BadCells::Refuse, Some(cell)) = (options.bad_cells, &look.first_other) {
+                let cells = match reading.bad {
+                    1 => "1 cell".to_owned(),
+                    n => format!("{n} cells"),
+                };
+                let expected = format!(
+                    "a number in the column {:?} (--bad-cells missing leaves out {cells}, --text {:?} \
+                     keeps all as texts)",
+                    self.name, self.name,
+                );
+                return Err(bad_line(place, cell.line, &expected, &cell.text));
+            }
+        }
+        Ok(reading)
+    }
+
+    fn number_form(&self, file: FileMarks, place: &str) -> Result<Form> {
+        let look = self.marks(file, place)?;
+        Ok(match look {
+            NumberLook { fits: 1.., integers: true, .. } => Form::Signed(look.marks),
+            NumberLook { fits: 1.., positive: true, .. } => Form::Positive(look.marks),
+            _ => Form::Float(look.marks),
+        })
+    }
+
+    /// What an index is: times, numbers or spans if half of its cells are, and then all of them have to be.
+    fn index_form(&self, file: FileMarks, place: &str) -> Result<Form> {
+        let (options, cells) = (self.options, self.present());
+        let asked = options.time_format.is_some() || options.time_unit.is_some();
+        let refuse = |cell: &Option<Cell>, expected: &str| {
+            let cell = cell.clone().unwrap_or_else(|| Cell::new(0, ""));
+            Err(bad_line(place, cell.line, expected, &cell.text))
+        };
+        if cells == 0 {
+            return Ok(Form::Float(Marks::POINT));
+        }
+        let half = |count: u64| count * 2 >= cells;
+        if asked || half(self.times.fits) || (half(self.timelike) && self.spans < cells) {
+            if self.times.fits < cells {
+                let expected = match (&options.time_format, options.time_unit) {
+                    (Some(format), _) => format!("a time as {format}"),
+                    (_, Some(unit)) => format!("a number of {unit} since 1970"),
+                    _ => format!(
+                        "a time that can be read: pass --time-format, or --text {:?} to take all \
+                         as texts",
+                        self.name
+                    ),
+                };
+                return refuse(&self.times.first_other, &expected);
+            }
+            return Ok(Form::Times(self.times.decide(options, place)?));
+        }
+        if options.time_zone.is_some() {
+            let expected = "times in the index for --tz: pass --time-unit s, ms, us or ns for numbers \
+                            since 1970, or --time-format";
+            return refuse(&self.times.first_other, expected);
+        }
+        if self.is_numeric() {
+            let look = self.marks(file, place)?;
+            if look.fits < cells {
+                return refuse(&look.first_other, "a number, as the index has elsewhere");
+            }
+            // A float can say that it is missing.
+            return match self.missing {
+                0 => self.number_form(file, place),
+                _ => Ok(Form::Float(look.marks)),
+            };
+        }
+        if half(self.spans) {
+            return Ok(Form::Spans);
+        }
+        if is_time_name(&self.name) {
+            let expected = format!(
+                "a time in the index {:?}: pass --time-format, or --text {:?} to take it as texts",
+                self.name, self.name
+            );
+            return refuse(&self.times.first_other, &expected);
+        }
+        Ok(Form::Text)
+    }
+}
+
+fn marks_of(options: &PointsOptions) -> Vec<Marks> {
+    let mut all = vec![Marks::POINT, Marks::COMMA];
+    if let Some(thousands) = options.thousands {
+        all.retain(|marks| marks.decimal != thousands);
+        all.iter_mut().for_each(|marks| marks.thousands = thousands);
+    }
+    all.retain(|marks| options.decimal.is_none_or(|decimal| marks.decimal == decimal));
+    all
+}
+
+/// Whether a cell says that nothing was measured.
+pub(super) fn is_left_out(field: &Field<'_>, options: &PointsOptions) -> bool {
+    let text = field.text.trim();
+    is_missing(text) || options.missing.iter().any(|mark| mark == text)
+}
+
+/// A time span, in ns. An index may have it as people write it (`2 h`); `1 m` is a length. Values are spans where they are
+/// as pandas, ISO 8601 and our own CSV write them.
+pub(super) fn span_ns(text: &str, role: Role) -> Option<i64> {
+    let plain = ["ns", "us", "ms", "s"].iter().find_map(|unit| text.strip_suffix(unit));
+    let written = text.contains(" days")
+        || text.trim_start_matches('-').starts_with('P')
+        || plain.is_some_and(|count| count.parse::<i64>().is_ok());
+    let units = || text.split(|c: char| !c.is_alphabetic()).filter(|unit| !unit.is_empty());
+    const LOWER: [&str; 10] = ["d", "h", "min", "s", "ms", "us", "µs", "μs", "ns", "sec"];
+    let is_unit = |unit: &str| {
+        LOWER.contains(&unit)
+            || unit == "D"
+            || (unit.len() > 3 && unit.bytes().all(|byte| byte.is_ascii_lowercase()))
+            || (unit == "m" && units().count() > 1)
+            || unit == "day"
+            || unit == "hr"
+    };
+    let said = written || (role == Role::Index && units().all(is_unit));
+    let bare = !written && !text.contains(':') && units().next().is_none();
+    if said && !bare { parse_timespan(text).ok() } else { None }
+}
+
+/// Refuses a carriage return in a field without quotes: the lines of such a file end in several ways.
+///
+/// # Errors
+/// [`Error::Invalid`](crate::Error::Invalid), naming its line.
+pub(super) fn check_lines(column: &Column<'_>, place: &str) -> Result<()> {
+    let mut cells = column.fields.iter().zip(&column.lines);
+    let odd = cells.find(|(field, _)| !field.quoted && field.text.trim().contains('\r'));
+    odd.map_or(Ok(()), |(field, line)| {
+        let expected = "lines that all end in the same way, and no carriage return within one";
+        Err(bad_line(place, *line, expected, &field.text))
+    })
+}

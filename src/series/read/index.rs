@@ -1,0 +1,194 @@
+//! The index of a text, read some records at a time.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, DurationNanosecondArray, Float64Array, Int64Array, StringArray,
+    TimestampNanosecondArray, UInt64Array,
+};
+
+use super::column::{FileMarks, Look, Role, span_ns};
+use super::local::{Local, instants};
+use super::reading::{Form, Reading};
+use super::time::is_time_name;
+use super::{PointsColumn, PointsOptions};
+use crate::error::Result;
+use crate::series::index::IndexMetadata;
+use crate::series::text::{Column, Field, bad_line, join, zone_name};
+
+/// Refuses an empty cell of an index.
+///
+/// # Errors
+/// [`Error::Invalid`](crate::Error::Invalid), naming its line.
+pub(in crate::series) fn check_index(
+    column: &Column<'_>,
+    options: &PointsOptions,
+    place: &str,
+) -> Result<()> {
+    let mut cells = column.fields.iter().zip(&column.lines);
+    let missing = cells.find(|(field, _)| {
+        field.is_missing() || options.missing.iter().any(|mark| *mark == field.text.trim())
+    });
+    missing.map_or(Ok(()), |(field, line)| {
+        Err(bad_line(place, *line, "a value of the index", &field.text))
+    })
+}
+
+/// The index of texts of which nobody wrote down what they are, and the metadata that go with it.
+///
+/// # Errors
+/// [`Error::Invalid`](crate::Error::Invalid) for what is ambiguous and for a cell that does not fit, naming its line.
+pub(in crate::series) fn index_of(
+    column: &Column<'_>,
+    known: IndexMetadata,
+    place: &str,
+) -> Result<(ArrayRef, IndexMetadata)> {
+    let options = PointsOptions { time_zone: known.time_zone.clone(), ..Default::default() };
+    check_index(column, &options, place)?;
+    let mut look = Look::new("", &options);
+    look.add(column, Role::Index);
+    let mut index = IndexReading::new(look.decide(Role::Index, FileMarks::default(), place)?);
+    index.add(column, place)?;
+    let found = index.end(known.name, &options, place)?;
+    Ok((found.array, found.known))
+}
+
+/// An index as far as it was read.
+#[derive(Debug)]
+pub(in crate::series) struct IndexReading {
+    reading: Reading,
+    lines: Vec<u64>,
+    times: Vec<Local>,
+    pieces: Vec<ArrayRef>,
+}
+
+/// An index.
+#[derive(Debug)]
+pub(in crate::series) struct Found {
+    pub(in crate::series) array: ArrayRef,
+    pub(in crate::series) known: IndexMetadata,
+    /// What it was taken for.
+    pub(super) told: PointsColumn,
+    /// What else should be known.
+    pub(super) note: Option<String>,
+    /// The line of each value.
+    pub(super) lines: Vec<u64>,
+}
+
+impl IndexReading {
+    pub(in crate::series) fn new(reading: Reading) -> Self {
+        IndexReading { reading, lines: Vec::new(), times: Vec::new(), pieces: Vec::new() }
+    }
+
+    /// Reads some cells; the bytes that they take.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a cell that does not fit, naming its line.
+    pub(in crate::series) fn add(&mut self, column: &Column<'_>, place: &str) -> Result<u64> {
+        self.lines.extend(&column.lines);
+        if let Form::Times(times) = &self.reading.form {
+            let expected = format!("a time{}", times.told());
+            let read = |text: &str| times.read(text);
+            for (stamp, line) in all(column, (place, &expected), read)?.iter().zip(&column.lines) {
+                self.times.push(Local::of(stamp, *line, place)?);
+            }
+            return Ok(column.lines.len() as u64 * size_of::<(Local, u64)>() as u64);
+        }
+        let number = (place, "a number");
+        let piece: ArrayRef = match &self.reading.form {
+            Form::Signed(marks) => {
+                Arc::new(Int64Array::from_iter_values(all(column, number, |text| {
+                    marks.integer(text)
+                })?))
+            }
+            Form::Positive(marks) => {
+                Arc::new(UInt64Array::from_iter_values(all(column, number, |text| {
+                    marks.integer(text)
+                })?))
+            }
+            Form::Float(marks) => {
+                Arc::new(Float64Array::from(all(column, number, |text| marks.float(text))?))
+            }
+            Form::Spans => {
+                let read = |text: &str| span_ns(text, Role::Index);
+                Arc::new(DurationNanosecondArray::from(all(column, (place, "a time span"), read)?))
+            }
+            Form::Text | Form::Boolean | Form::Times(_) => {
+                let texts = column.fields.iter().map(|field| Some(&*field.text));
+                Arc::new(texts.collect::<StringArray>())
+            }
+        };
+        let bytes = piece.get_array_memory_size() as u64 + column.lines.len() as u64 * 8;
+        self.pieces.push(piece);
+        Ok(bytes)
+    }
+
+    /// The whole of it, with this name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a local time that is ambiguous or skipped, naming its line.
+    pub(in crate::series) fn end(
+        mut self,
+        name: Option<String>,
+        options: &PointsOptions,
+        place: &str,
+    ) -> Result<Found> {
+        if self.lines.is_empty() {
+            self.add(&Column::default(), place)?;
+        }
+        let known = |kind: &str, time_zone: Option<String>| IndexMetadata {
+            kind: kind.into(),
+            name: name.clone(),
+            time_zone,
+            ..IndexMetadata::default()
+        };
+        let label = name.clone().unwrap_or_default();
+        let Form::Times(times) = &self.reading.form else {
+            let kind = match self.reading.form {
+                Form::Spans => "TimedeltaIndex",
+                _ => "Index",
+            };
+            let number =
+                matches!(self.reading.form, Form::Signed(_) | Form::Positive(_) | Form::Float(_));
+            let note = (number && is_time_name(&label)).then(|| {
+                format!(
+                    "{label}: numbers stay numbers: pass --time-unit if they count from 1970, or \
+                     --time-format"
+                )
+            });
+            return Ok(Found {
+                array: join(&self.pieces, place)?,
+                known: known(kind, None),
+                told: PointsColumn::new(&label, self.reading.told()),
+                note,
+                lines: self.lines,
+            });
+        };
+        let own = || self.reading.has_offsets.then(|| "UTC".to_owned());
+        let zone = options.time_zone.as_deref().map(zone_name).or_else(own);
+        let ns = instants(&self.times, &self.lines, (zone.as_deref(), options, place))?;
+        let array = TimestampNanosecondArray::from(ns);
+        let of_zone = zone.as_ref().map_or("without a zone".into(), |zone| format!("of {zone}"));
+        let says_zone = ["GMT", "UTC"].iter().any(|zone| label.contains(zone));
+        Ok(Found {
+            array: Arc::new(array.with_timezone_opt(zone.as_deref().map(Arc::from))),
+            note: (says_zone && zone.is_none())
+                .then(|| format!("{label}: the name says a zone: pass --tz to take it")),
+            known: known("DatetimeIndex", zone),
+            told: PointsColumn::new(&label, format!("timestamps {of_zone}{}", times.told())),
+            lines: self.lines,
+        })
+    }
+}
+
+/// The value of each cell.
+fn all<V>(
+    column: &Column<'_>,
+    (place, expected): (&str, &str),
+    read: impl Fn(&str) -> Option<V>,
+) -> Result<Vec<V>> {
+    let value = |(field, line): (&Field<'_>, &u64)| {
+        read(field.text.trim()).ok_or_else(|| bad_line(place, *line, expected, &field.text))
+    };
+    column.fields.iter().zip(&column.lines).map(value).collect()
+}

@@ -1,0 +1,216 @@
+//! The series of a delimited text.
+
+use std::path::Path;
+
+use arrow_array::{Array, ArrayRef};
+
+use super::column::{FileMarks, Look, Role, check_lines};
+use super::index::{Found, IndexReading, check_index};
+use super::reading::Reading;
+use super::records::{Records, Table, table_of};
+use super::time::is_time_name;
+use super::{Points, PointsColumn, PointsOptions, decode};
+use crate::error::{Error, Result};
+use crate::series::data::Series;
+use crate::series::text::{Column, Room, join, next_piece};
+
+/// The columns of the index: one, or a date and the time of the day.
+#[derive(Debug, Clone, Copy)]
+struct IndexColumns {
+    at: usize,
+    clock: Option<usize>,
+}
+
+impl IndexColumns {
+    fn contains(&self, column: usize) -> bool {
+        self.at == column || self.clock == Some(column)
+    }
+
+    /// The cells of the index in some records.
+    fn cells<'a>(&self, columns: &[Column<'a>]) -> Column<'a> {
+        let mut cells = columns[self.at].clone();
+        if let Some(clock) = self.clock {
+            for (date, time) in cells.fields.iter_mut().zip(&columns[clock].fields) {
+                date.text = format!("{} {}", date.text.trim(), time.text.trim()).into();
+            }
+        }
+        cells
+    }
+}
+
+/// Reads a text: the series, and the line of each point.
+pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
+    let place = path.display().to_string();
+    let text = decode::text_of(path, options.encoding)?;
+    let mut table = table_of(&text, options, &place)?;
+    let (index, looks) = look(&mut table, options, &place)?;
+    let mut file = FileMarks { comma_separated: table.separator == ',', ..FileMarks::default() };
+    looks.iter().for_each(|look| look.show_marks(&mut file));
+    let index_reading = IndexReading::new(looks[index.at].decide(Role::Index, file, &place)?);
+    let mut values: Vec<(usize, Reading)> = Vec::new();
+    for (at, look) in looks.iter().enumerate().filter(|(at, _)| !index.contains(*at)) {
+        let number = at + 1;
+        let has_name = ![String::new(), format!("column_{number}")].contains(&table.names[at]);
+        if look.is_empty() && !has_name {
+            table.notes.push(format!("column {number}: left out: it has no name and no values"));
+            continue;
+        }
+        values.push((at, look.decide(Role::Values, file, &place)?));
+    }
+    if values.is_empty() {
+        let expected = "an index and at least one column of values";
+        return Err(Error::invalid(&place, expected, "one column"));
+    }
+    let mut name = table.names[index.at].clone();
+    if let Some(clock) = index.clock {
+        name = format!("{name}, {}", table.names[clock]);
+        table.notes.push(format!("{name}: joined to one time"));
+    }
+    let name = Some(name).filter(|name| !name.is_empty());
+    let (index, arrays) =
+        read_arrays(&table, (index, index_reading, name), &mut values, (options, &place))?;
+    table.notes.extend(index.note);
+    let mut columns = vec![index.told];
+    let mut series = Vec::with_capacity(values.len());
+    for ((at, reading), array) in values.into_iter().zip(arrays) {
+        columns.push(PointsColumn {
+            units: table.units.get(at).filter(|units| !units.is_empty()).cloned(),
+            missing: reading.missing,
+            bad_cells: reading.bad,
+            examples: reading.examples.clone(),
+            ..PointsColumn::new(&table.names[at], reading.told())
+        });
+        let one = Series::new(index.array.clone(), array)?;
+        series.push(one.with_index_metadata(index.known.clone()).with_name(&table.names[at]));
+    }
+    for line in &table.records.again {
+        table.notes.push(format!("line {line}: the header again, passed over"));
+    }
+    Ok((Points { series, columns, notes: table.notes }, index.lines))
+}
+
+/// Looks at all records once: which columns are the index, and what each column is.
+fn look<'o>(
+    table: &mut Table<'_>,
+    options: &'o PointsOptions,
+    place: &str,
+) -> Result<(IndexColumns, Vec<Look<'o>>)> {
+    let names = &table.names;
+    if names.len() < 2 {
+        let expected = "an index and at least one column of values, with a character between that \
+                        --separator can tell";
+        return Err(Error::invalid(place, expected, "one column"));
+    }
+    let find = |name: &String| {
+        names.iter().position(|other| other == name).ok_or_else(|| {
+            Error::invalid(place, format!("a column {name:?}"), format!("columns {names:?}"))
+        })
+    };
+    for name in &options.text {
+        find(name)?;
+    }
+    let asked = options.date_column.as_ref().or(options.index.as_ref()).map(find).transpose()?;
+    let clock = options.time_column.as_ref().map(find).transpose()?;
+    let mut index = IndexColumns { at: asked.or(table.index).unwrap_or(0), clock };
+    let mut looks = look_at(&mut table.records, (names, index), (options, place))?;
+    // A date and the time of the day beside it.
+    let next = index.at + 1;
+    let beside = clock.is_none() && options.date_column.is_none();
+    if beside && looks[index.at].is_dates() && looks.get(next).is_some_and(Look::is_clocks) {
+        index.clock = Some(next);
+        let mut records = table.records.clone();
+        looks = look_at(&mut records, (names, index), (options, place))?;
+    }
+    // A column of row numbers or names, where another one has the times.
+    let weak = asked.is_none() && table.index.is_none() && {
+        let (name, first) = (&names[0], &looks[0]);
+        !first.is_times() && (name.is_empty() || name == "#" || (first.repeats && first.is_text()))
+    };
+    let other = (1..names.len()).find(|at| looks[*at].is_times() || is_time_name(&names[*at]));
+    if let (true, Some(other)) = (weak, other) {
+        let (first, other) = (&names[0], &names[other]);
+        let expected = format!("an index of times: pass --index {other:?}, or --index {first:?}");
+        return Err(Error::invalid(place, expected, format!("the first column {first:?}")));
+    }
+    Ok((index, looks))
+}
+
+fn look_at<'o>(
+    records: &mut Records<'_>,
+    (names, index): (&[String], IndexColumns),
+    (options, place): (&'o PointsOptions, &str),
+) -> Result<Vec<Look<'o>>> {
+    let mut looks: Vec<Look<'_>> = names.iter().map(|name| Look::new(name, options)).collect();
+    let mut all = records.clone();
+    while let Some(mut columns) = next_piece(&mut all, names.len(), place)? {
+        columns[index.at] = index.cells(&columns);
+        check_index(&columns[index.at], options, place)?;
+        for (at, (look, column)) in looks.iter_mut().zip(&columns).enumerate() {
+            check_lines(column, place)?;
+            look.add(column, if at == index.at { Role::Index } else { Role::Values });
+        }
+    }
+    records.again = all.again;
+    Ok(looks)
+}
+
+/// Reads all records: the index of this name, and the values.
+fn read_arrays(
+    table: &Table<'_>,
+    (index, mut reading, name): (IndexColumns, IndexReading, Option<String>),
+    values: &mut [(usize, Reading)],
+    (options, place): (&PointsOptions, &str),
+) -> Result<(Found, Vec<ArrayRef>)> {
+    let (mut records, mut room) = (table.records.clone(), Room::of(place));
+    let mut pieces = vec![Vec::new(); values.len()];
+    let mut next = next_piece(&mut records, table.names.len(), place)?
+        .or_else(|| Some(vec![Column::default(); table.names.len()]));
+    while let Some(columns) = next {
+        room.take(reading.add(&index.cells(&columns), place)?)?;
+        for ((at, reading), pieces) in values.iter_mut().zip(&mut pieces) {
+            let piece = reading.values(&columns[*at], (options, place))?;
+            room.take(piece.get_array_memory_size() as u64)?;
+            pieces.push(piece);
+        }
+        next = next_piece(&mut records, table.names.len(), place)?;
+    }
+    let arrays = pieces.iter().map(|pieces| join(pieces, place)).collect::<Result<_>>()?;
+    Ok((reading.end(name, options, place)?, arrays))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_schema::DataType;
+
+    use super::super::{PointsOptions, read_points};
+
+    /// Goal: a text of several pieces is read as one: a late field decides the type of a column, a bad one is named by its
+    /// line, and the index is whole.
+    #[test]
+    fn a_long_text_is_read_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.csv");
+        let rows = 150_000;
+        let read = |last: &str| {
+            let mut text = String::from("t,a,b,c\n");
+            for i in 0..rows {
+                text.push_str(&format!("{i},{i},{},\"w{}\"\n", i % 7, i % 3));
+            }
+            std::fs::write(&path, text + last).unwrap();
+            read_points(&path, &PointsOptions::default()).map(|read| read.series)
+        };
+        let all = read(&format!("{rows},1.5,,last\n")).unwrap();
+        let types: Vec<String> = all.iter().map(|s| s.values().data_type().to_string()).collect();
+        assert_eq!(types, ["Float64", "Int64", "Utf8"]);
+        assert_eq!(all[0].len(), rows + 1);
+        assert_eq!(all[1].values().null_count(), 1);
+        let index = all[2].index().as_primitive::<arrow_array::types::Int64Type>();
+        assert!(index.values().iter().copied().eq(0..=rows as i64));
+        let texts = all[2].values().as_string::<i32>();
+        assert_eq!((texts.value(65_536), texts.value(rows)), ("w1", "last"));
+        let error = read(&format!("{rows},1,2\n")).unwrap_err().to_string();
+        assert!(error.contains(&format!("line {}", rows + 2)), "{error}");
+        assert_eq!(read("5.5,1,2,x\n").unwrap()[0].index().data_type(), &DataType::Float64);
+    }
+}
