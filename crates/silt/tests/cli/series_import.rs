@@ -373,6 +373,9 @@ const TEXTS: &[(&str, &str, Expect)] = &[
     ),
     ("t,v\n1,1\n2,2\n", "--tz|UTC", Refused(&["--tz"])),
     ("t,v\na,1\nb,2\n", "--tz|UTC", Refused(&["--tz"])),
+    // A length is no span.
+    ("depth,v\n1m,1\n2m,2\n", "", Read("1m 2m", &[("k", "1 2")])),
+    ("lap,v\n1h,1\n2h,2\n", "", Read("3600000000000 7200000000000", &[("k", "1 2")])),
     // Numbers.
     ("t;v\n1;1.299\n2;1.300\n", "", Refused(&["line 2", "1.299", "--decimal"])),
     ("t;v\n1;1.299\n2;1.300\n", "--decimal|,", Read("1 2", &[("k", "1299 1300")])),
@@ -434,6 +437,18 @@ fn an_import_says_what_it_understood() {
     let ran = import(folder.path(), &file, options);
     assert!(told.iter().all(|line| ran.err.contains(line)), "{ran:?}");
     assert!(ran.code == 0 && folder.path().join("x.db").exists(), "{ran:?}");
+}
+
+/// Goal: the units that a logger writes below the header are kept.
+#[test]
+fn units_of_a_header_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.dat");
+    let text = "\"TOA5\",\"ST12\"\n\"TIMESTAMP\",\"level\"\n\"TS\",\"m\"\n\"\",\"Avg\"\n\"2024-03-01 00:10:00\",0.4\n";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(import(folder.path(), &file, "").code, 0);
+    let store = series::open(&format!("sqlite:{}/x.db", folder.path().display())).unwrap();
+    assert_eq!(store.load("k").unwrap().1["units"], "m");
 }
 
 /// Goal: a text that is packed by gzip is read as what is in it, and the key is its name without both endings.
