@@ -121,6 +121,10 @@ impl<'o> Look<'o> {
     }
 
     fn add_number(&mut self, line: u64, text: &str) {
+        // Most numbers have no mark: they are the same by all marks.
+        if text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_ok() {
+            return self.numbers.iter_mut().for_each(|look| look.fits += 1);
+        }
         let mut fits = [None; 2];
         for (look, fit) in self.numbers.iter_mut().zip(&mut fits) {
             let plain = look.marks.plain(text);

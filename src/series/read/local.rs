@@ -85,8 +85,7 @@ pub(super) fn instants(
                     Ambiguous::Earliest => both.len(),
                     Ambiguous::Latest => 0,
                     Ambiguous::Infer => change_of(times, first..row)
-                        .ok_or(())
-                        .or_else(|()| Err(shown_twice(name, times[first], lines[first], place)))?,
+                        .ok_or_else(|| shown_twice(name, times[first], lines[first], place))?,
                     Ambiguous::Refuse => {
                         return Err(shown_twice(name, times[first], lines[first], place));
                     }

@@ -10,12 +10,12 @@ use crate::series::text::bad_line;
 /// The order of the numbers of a date as `02/08/2022`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    DayFirst,
-    MonthFirst,
-    YearFirst,
+    Dmy,
+    Mdy,
+    Ymd,
 }
 
-const ORDERS: [Order; 3] = [Order::DayFirst, Order::MonthFirst, Order::YearFirst];
+const ORDERS: [Order; 3] = [Order::Dmy, Order::Mdy, Order::Ymd];
 
 /// A time of the calendar: what clocks show, in ns since 1970, and the offset from UTC in seconds if the text says one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +50,13 @@ impl Written {
             WrittenDate::Date(date) => date,
             WrittenDate::Parts { parts: [a, b, c], short_year, .. } => {
                 let (year, month, day) = match order {
-                    Order::DayFirst => (c, b, a),
-                    Order::MonthFirst => (c, a, b),
-                    Order::YearFirst => (a, b, c),
+                    Order::Dmy => (c, b, a),
+                    Order::Mdy => (c, a, b),
+                    Order::Ymd => (a, b, c),
                 };
                 match short_year {
                     true => date_of(year + if year < 69 { 2000 } else { 1900 }, month, day)?,
-                    false => date_of(year, month, day).filter(|_| order != Order::YearFirst)?,
+                    false => date_of(year, month, day).filter(|_| order != Order::Ymd)?,
                 }
             }
         };
@@ -224,6 +224,9 @@ fn is_clock(text: &str) -> bool {
 /// Whether a text is meant as a time, though it may not be read as one: `2022-13-01`, `25:61`.
 pub(super) fn looks_like_time(text: &str) -> bool {
     let text = text.trim();
+    if !text.contains([':', '-', '/', '.']) {
+        return false;
+    }
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let colon = text.split(':').collect::<Vec<_>>().windows(2).any(|pair| {
         pair[0].ends_with(|c: char| c.is_ascii_digit())
@@ -352,8 +355,8 @@ impl TimeLook {
             return Ok(reading);
         }
         let order = match options.day_first {
-            Some(true) => Order::DayFirst,
-            Some(false) => Order::MonthFirst,
+            Some(true) => Order::Dmy,
+            Some(false) => Order::Mdy,
             None => self.order(place)?,
         };
         Ok(TimeReading::Written { order, is_told: self.parts > 0 })
@@ -365,7 +368,7 @@ impl TimeLook {
             (0..3).filter(|i| self.fits_order[*i] == most).map(|i| ORDERS[i]).collect();
         match (&best[..], &self.first_ambiguous) {
             // Dots are between day, month and year alone.
-            _ if !self.other_than_dotted => Ok(Order::DayFirst),
+            _ if !self.other_than_dotted => Ok(Order::Dmy),
             ([order], _) => Ok(*order),
             (_, None) => Ok(best[0]),
             (_, Some(cell)) => {
@@ -417,9 +420,9 @@ impl TimeReading {
     pub(super) fn told(&self) -> String {
         match self {
             TimeReading::Written { is_told: false, .. } => String::new(),
-            TimeReading::Written { order: Order::DayFirst, .. } => ", day first".into(),
-            TimeReading::Written { order: Order::MonthFirst, .. } => ", month first".into(),
-            TimeReading::Written { order: Order::YearFirst, .. } => ", year first".into(),
+            TimeReading::Written { order: Order::Dmy, .. } => ", day first".into(),
+            TimeReading::Written { order: Order::Mdy, .. } => ", month first".into(),
+            TimeReading::Written { order: Order::Ymd, .. } => ", year first".into(),
             TimeReading::Format(format) => format!(", as {format}"),
             TimeReading::Epoch(unit) => format!(", {unit} since 1970"),
         }
@@ -503,9 +506,9 @@ mod tests {
             ("2010-03-13 05:30:01,25", "2010-03-13 05:30:01.25"),
         ] {
             let expected = parse_time(expected, None).unwrap();
-            assert_eq!(read(text, Order::DayFirst), Some(expected.into()), "{text}");
+            assert_eq!(read(text, Order::Dmy), Some(expected.into()), "{text}");
         }
-        assert_eq!(read("13/08/2022", Order::MonthFirst), None);
+        assert_eq!(read("13/08/2022", Order::Mdy), None);
         for text in [
             "",
             "x",
@@ -526,7 +529,7 @@ mod tests {
             "1.2.3",
             "192.168.0.1",
         ] {
-            assert_eq!(read(text, Order::DayFirst), None, "{text}");
+            assert_eq!(read(text, Order::Dmy), None, "{text}");
         }
     }
 

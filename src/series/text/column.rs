@@ -265,6 +265,9 @@ pub(in crate::series) fn texts_of<'a>(column: &'a Column<'_>) -> Vec<Option<&'a 
 
 /// What programs write where a number is missing.
 pub(in crate::series) fn is_missing(text: &str) -> bool {
+    if text.starts_with(|c: char| c.is_ascii_digit() && c != '1') {
+        return false;
+    }
     let words =
         ["", "nan", "-nan", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "nat", "null", "none"];
     let marks = ["-", "--", "---", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"];
