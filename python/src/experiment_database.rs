@@ -1,11 +1,13 @@
 //! The experiment store's handle.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pyo3::prelude::*;
 use siltstone::Database;
-use siltstone::experiment::{self, At, ExportOptions, Retention, Selection, SimulationOptions};
+use siltstone::experiment::{
+    self, At, ExportOptions, RecordUpdate, Retention, Selection, SimulationOptions,
+};
 use siltstone::table::Format;
 
 use crate::arrays_out::Out;
@@ -132,6 +134,21 @@ impl ExperimentDatabase {
         let inner = self.get()?;
         let summary = summary.map(|s| to_json("results_summary", s)).transpose()?;
         py.enter(|| inner.update_simulation_status(simulation_id, status, summary.as_deref()))
+    }
+
+    fn update_simulation_record(
+        &self,
+        py: Python<'_>,
+        simulation_id: &str,
+        status: Option<String>,
+        end_time: Option<SystemTime>,
+        summary: Option<&Bound<'_, PyAny>>,
+        simulation_db_path: Option<String>,
+    ) -> PyResult<()> {
+        let inner = self.get()?;
+        let results_summary = summary.map(|s| to_json("results_summary", s)).transpose()?;
+        let update = RecordUpdate { status, end_time, results_summary, simulation_db_path };
+        py.enter(|| inner.update_simulation_record(simulation_id, update))
     }
 
     fn update_experiment_status(

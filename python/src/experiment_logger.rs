@@ -66,6 +66,34 @@ impl Drop for DataLogger {
 
 #[pymethods]
 impl DataLogger {
+    /// What logs a simulation of a database.
+    #[new]
+    #[pyo3(signature = (database, simulation_id=None, config=None))]
+    fn of_database(
+        database: &Bound<'_, PyAny>,
+        simulation_id: Option<&Bound<'_, PyAny>>,
+        config: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let expected = "a database or a simulation of siltstone.experiment";
+        if !database.hasattr("_logger_of")? {
+            return Err(wrong_type("database", expected, database));
+        }
+        let logger = database.call_method1("_logger_of", (simulation_id, config))?;
+        let logger = logger.cast_into::<DataLogger>().map_err(PyErr::from)?;
+        Ok(DataLogger::new(logger.get().get()?.clone()))
+    }
+
+    /// The same simulation with a buffer of its own.
+    fn with_logging(
+        &self,
+        buffer_size: usize,
+        commit_interval: f64,
+        durability: &str,
+    ) -> PyResult<Self> {
+        let logging = logging(buffer_size, commit_interval, durability)?;
+        self.get()?.with_logging(logging).map(DataLogger::new).map_err(to_py)
+    }
+
     #[getter]
     fn simulation_id(&self) -> &str {
         self.inner.simulation_id()

@@ -112,8 +112,16 @@ impl InMemorySimulation {
         self.inner.memory()
     }
 
-    fn persist_to_disk(&self, py: Python<'_>, path: PathBuf) -> PyResult<String> {
-        py.detach(|| self.inner.persist_to_disk(&path).and_then(|report| json(&report)))
-            .map_err(to_py)
+    fn persist_to_disk(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        experiment_id: Option<&str>,
+    ) -> PyResult<String> {
+        py.detach(|| {
+            experiment_id.map_or(Ok(()), |id| self.inner.join_experiment(id))?;
+            self.inner.persist_to_disk(&path).and_then(|report| json(&report))
+        })
+        .map_err(to_py)
     }
 }

@@ -5,7 +5,7 @@ use pyo3::types::{PyDict, PyTuple};
 use siltstone::experiment::Cell;
 
 use crate::errors::{invalid, wrong_type};
-use crate::record_cells::{Held, cell, held};
+use crate::record_cells::{Held, cell, exact_float, held};
 
 /// Rows as tuples of `N`.
 pub(crate) fn tuples<'py, const N: usize>(
@@ -103,7 +103,7 @@ pub(crate) fn number(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<f6
     Ok(match cell(what, value)? {
         Cell::Null => None,
         Cell::Float(x) => Some(x),
-        Cell::Int(n) => Some(n as f64),
+        Cell::Int(n) => Some(exact_float(what, n)?),
         Cell::Bool(b) => Some(f64::from(u8::from(b))),
         Cell::Text(_) => return Err(wrong_type(what, "a number", value)),
     })

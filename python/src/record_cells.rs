@@ -12,7 +12,9 @@ use arrow_array::{
 use arrow_schema::{Field, Schema};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyDateTime, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyTzInfo,
+};
 use pyo3_arrow::input::AnyRecordBatch;
 use siltstone::DType;
 use siltstone::experiment::Cell;
@@ -37,7 +39,7 @@ impl Held<'_> {
             Held::Int(n) => Cell::Int(*n),
             Held::Float(x) => Cell::Float(*x),
             Held::Bool(b) => Cell::Bool(*b),
-            Held::Text(text) => Cell::Text(text.to_str()?),
+            Held::Text(text) => Cell::Text(utf8("a text", text)?),
             Held::Json(text) => Cell::Text(text),
         })
     }
@@ -45,6 +47,9 @@ impl Held<'_> {
 
 /// Any value of a record: a scalar of Python or numpy, or something that becomes JSON.
 pub(crate) fn held<'py>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
+    if let Some(ns) = time(what, value)? {
+        return Ok(ns.map_or(Held::Null, Held::Int));
+    }
     Ok(match cell(what, value) {
         Ok(Cell::Null) => Held::Null,
         Ok(Cell::Int(n)) => Held::Int(n),
@@ -63,13 +68,54 @@ pub(crate) fn held<'py>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<
     })
 }
 
+/// A text as UTF-8, which has no halves of characters.
+pub(crate) fn utf8<'a>(what: &str, text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
+    text.to_str().map_err(|_| {
+        let got = text.repr().map_or_else(|_| "another".into(), |repr| repr.to_string());
+        invalid(what, "a text that UTF-8 can hold", got)
+    })
+}
+
+fn is_time(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyDateTime>()
+}
+
+/// A time of Python or pandas in ns since 1970-01-01 UTC, one without a zone taken for UTC; `None` within if it is NaT, and
+/// without if the value is no time.
+fn time(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Option<i64>>> {
+    if !is_time(value) {
+        return Ok(None);
+    }
+    let py = value.py();
+    let out_of_range = |_| invalid(what, "a time that 64 bits hold in ns", value.to_string());
+    if value.hasattr(intern!(py, "as_unit"))? {
+        let ns = value.call_method1(intern!(py, "as_unit"), ("ns",)).map_err(out_of_range)?;
+        return Ok(Some(Some(ns.getattr(intern!(py, "value"))?.extract()?)));
+    }
+    if value.ne(value)? {
+        return Ok(Some(None)); // NaT
+    }
+    let zone = value.getattr(intern!(py, "tzinfo"))?;
+    let kwargs = PyDict::new(py);
+    kwargs.set_item("tzinfo", if zone.is_none() { None } else { Some(PyTzInfo::utc(py)?) })?;
+    let epoch = py.get_type::<PyDateTime>().call((1970, 1, 1), Some(&kwargs))?;
+    let since = value.sub(epoch)?;
+    let part = |name: &str| since.getattr(name)?.extract::<i64>();
+    let seconds = part("days")? * 86_400 + part("seconds")?;
+    let ns = i128::from(seconds) * 1_000_000_000 + i128::from(part("microseconds")?) * 1_000;
+    let ns = i64::try_from(ns);
+    Ok(Some(Some(
+        ns.map_err(|_| invalid(what, "a time that 64 bits hold in ns", value.to_string()))?,
+    )))
+}
+
 /// A scalar; a text is borrowed from Python.
 pub(crate) fn cell<'a>(what: &str, value: &'a Bound<'_, PyAny>) -> PyResult<Cell<'a>> {
     if let Ok(x) = value.cast_exact::<PyFloat>() {
         return Ok(Cell::Float(x.value()));
     }
     if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Cell::Text(text.to_str()?));
+        return Ok(Cell::Text(utf8(what, text)?));
     }
     if let Ok(b) = value.cast::<PyBool>() {
         return Ok(Cell::Bool(b.is_true()));
@@ -105,12 +151,15 @@ fn other_cell<'a>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Cell<'a>> {
             Cell::Int(value.call_method0(intern!(py, "item"))?.extract().map_err(too_wide)?)
         }
         "f" => Cell::Float(value.call_method0(intern!(py, "item"))?.extract()?),
-        "M" => Cell::Int(
-            value
+        "M" => {
+            let ns = value
                 .call_method1(intern!(py, "astype"), ("datetime64[ns]",))?
-                .call_method1(intern!(py, "astype"), ("int64",))?
-                .extract()?,
-        ),
+                .call_method1(intern!(py, "astype"), ("int64",))?;
+            match ns.extract()? {
+                i64::MIN => Cell::Null, // NaT
+                ns => Cell::Int(ns),
+            }
+        }
         _ => return Err(misfit()),
     })
 }
@@ -131,8 +180,8 @@ pub(crate) fn id<'a>(
     }
 }
 
-/// The value as JSON, NaN and infinities as Python's own `json` writes them. numpy's scalars are numbers, its arrays
-/// lists.
+/// The value as JSON. Numbers that JSON does not have, NaN, infinities and integers of more than 64 bits, are objects as
+/// `{"$silt": "float", "value": "nan"}`, which `siltstone/_json.py` reads. numpy's scalars are numbers, its arrays lists.
 pub(crate) fn to_json(what: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let mut out = String::new();
     write_json(what, value, &mut out, 0)?;
@@ -164,13 +213,26 @@ fn write_json(
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         return list(value.clone(), out);
     }
+    if let Ok(text) = value.cast::<PyString>() {
+        write_text(utf8(what, text)?, out);
+        return Ok(());
+    }
+    if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
+        match value.extract::<i128>() {
+            Ok(n) if (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&n) => {
+                write!(out, "{n}").expect("a String takes any text");
+            }
+            _ => write_tagged("int", &value.str()?.to_string(), out),
+        }
+        return Ok(());
+    }
     match cell(what, value) {
         Ok(Cell::Null) => out.push_str("null"),
         Ok(Cell::Bool(b)) => out.push_str(if b { "true" } else { "false" }),
         Ok(Cell::Int(n)) => write!(out, "{n}").expect("a String takes any text"),
-        Ok(Cell::Float(x)) if x.is_nan() => out.push_str("NaN"),
+        Ok(Cell::Float(x)) if x.is_nan() => write_tagged("float", "nan", out),
         Ok(Cell::Float(x)) if x.is_infinite() => {
-            out.push_str(if x > 0.0 { "Infinity" } else { "-Infinity" });
+            write_tagged("float", if x > 0.0 { "inf" } else { "-inf" }, out);
         }
         Ok(Cell::Float(x)) => write!(out, "{x:?}").expect("a String takes any text"),
         Ok(Cell::Text(text)) => write_text(text, out),
@@ -207,6 +269,14 @@ fn write_json(
     Ok(())
 }
 
+/// The key of an object that stands for what JSON does not have.
+const TAG: &str = "$silt";
+
+fn write_tagged(kind: &str, value: &str, out: &mut String) {
+    write!(out, "{{\"{TAG}\": \"{kind}\", \"value\": \"{value}\"}}")
+        .expect("a String takes any text");
+}
+
 fn write_text(text: &str, out: &mut String) {
     if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
         out.push_str(&serde_json::to_string(text).expect("a text is JSON"));
@@ -223,17 +293,34 @@ fn write_items<'py>(
     out: &mut String,
     depth: usize,
 ) -> PyResult<()> {
+    let from = out.len();
+    // One that looks as our own is a list of pairs, so that it is not taken for ours.
+    let mut is_tagged = true;
+    let mut pairs = Vec::new();
     out.push('{');
     for (i, (key, item)) in items.enumerate() {
         out.push_str(if i == 0 { "" } else { ", " });
+        let begin = out.len();
         match key.cast::<PyString>() {
-            Ok(text) => write_text(text.to_str()?, out),
-            Err(_) => write_text(key.str()?.to_str()?, out),
+            Ok(text) => write_text(utf8(what, text)?, out),
+            Err(_) => write_text(utf8(what, &key.str()?)?, out),
         }
+        is_tagged &= matches!(&out[begin..], "\"$silt\"" | "\"value\"");
+        let between = out.len();
         out.push_str(": ");
         write_json(what, &item, out, depth + 1)?;
+        pairs.push((begin, between, out.len()));
     }
     out.push('}');
+    if is_tagged && pairs.len() == 2 {
+        let pair = |(begin, between, end): &(usize, usize, usize)| {
+            format!("[{}, {}]", &out[*begin..*between], &out[between + 2..*end])
+        };
+        let pairs = pairs.iter().map(pair).collect::<Vec<_>>().join(", ");
+        out.truncate(from);
+        write!(out, "{{\"{TAG}\": \"dict\", \"value\": [{pairs}]}}")
+            .expect("a String takes any text");
+    }
     Ok(())
 }
 
@@ -274,13 +361,37 @@ pub(crate) fn batch(what: &str, value: &Bound<'_, PyAny>) -> PyResult<RecordBatc
 
 /// A column: an array of one dimension, or a list.
 fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
+    let py = values.py();
+    let is_times = |items: &Bound<'_, PyList>| items.iter().any(|item| is_time(&item));
+    // An array of objects, as times with a zone are in numpy.
+    if !values.is_instance_of::<PyList>() && values.hasattr(intern!(py, "dtype"))? {
+        let made = py.import(intern!(py, "numpy"))?.call_method1("asarray", (values,))?;
+        let kind: String = made.getattr("dtype")?.getattr("kind")?.extract()?;
+        if kind == "O" && made.getattr("ndim")?.extract::<usize>()? == 1 {
+            let items = made.call_method0("tolist")?.cast_into::<PyList>()?;
+            if is_times(&items) {
+                return column(what, items.as_any());
+            }
+        }
+    }
+    if let Ok(items) = values.cast::<PyList>()
+        && is_times(items)
+    {
+        let cell = |item: Bound<'_, PyAny>| match (time(what, &item)?, item.is_none()) {
+            (Some(ns), _) => Ok(ns),
+            (None, true) => Ok(None),
+            (None, false) => Err(wrong_type(what, "times and None", &item)),
+        };
+        let items: Vec<Option<i64>> = items.iter().map(cell).collect::<PyResult<_>>()?;
+        return Ok(Arc::new(TimestampNanosecondArray::from(items)));
+    }
     if let Ok(items) = values.cast::<PyList>() {
         let is_text = |item: &Bound<'_, PyAny>| item.is_instance_of::<PyString>() || item.is_none();
         if items.iter().all(|item| is_text(&item)) && !items.is_empty() {
             let mut texts = StringBuilder::with_capacity(items.len(), items.len() * 8);
             for item in items.iter() {
                 match item.cast::<PyString>() {
-                    Ok(text) => texts.append_value(text.to_str()?),
+                    Ok(text) => texts.append_value(utf8(what, text)?),
                     Err(_) => texts.append_null(),
                 }
             }
@@ -321,13 +432,22 @@ fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
         let ns =
             values.call_method1("astype", ("datetime64[ns]",))?.call_method1("view", ("int64",))?;
         let items: Vec<i64> = ns.extract()?;
-        return Ok(Arc::new(TimestampNanosecondArray::from(items)));
+        let items = items.into_iter().map(|ns| (ns != i64::MIN).then_some(ns));
+        return Ok(Arc::new(items.collect::<TimestampNanosecondArray>()));
     }
     if let Some(texts) = array.to_strings() {
         return Ok(Arc::new(StringArray::from(texts)));
     }
     let expected = "numbers, texts, times, True and False";
     Err(invalid(what, expected, format!("an array of {dtype}")))
+}
+
+/// An integer as a float that is equal.
+pub(crate) fn exact_float(what: &str, n: i64) -> PyResult<f64> {
+    match (n as f64) as i128 == i128::from(n) {
+        true => Ok(n as f64),
+        false => Err(invalid(what, "a number that float64 holds", n.to_string())),
+    }
 }
 
 /// A list of numbers some of which are None.
@@ -343,7 +463,7 @@ fn with_gaps(what: &str, items: &Bound<'_, PyList>) -> PyResult<ArrayRef> {
     }
     let numbers = cells.iter().map(|cell| match cell {
         Held::Null => Ok(None),
-        Held::Int(n) => Ok(Some(*n as f64)),
+        Held::Int(n) => exact_float(what, *n).map(Some),
         Held::Float(x) => Ok(Some(*x)),
         _ => Err(invalid(what, "numbers, or texts, and None", "a mixture")),
     });

@@ -7,6 +7,7 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::DataType;
 
 use super::buffer::{Items, TableBuffer};
+use super::cell::exact_float;
 use super::id::check_id;
 use super::names::Names;
 use super::schema::{Column, ColumnType, Storage};
@@ -140,8 +141,15 @@ fn convert(array: &ArrayRef, column: &Column, table: &str) -> Result<ArrayRef> {
     match column.kind.storage() {
         Storage::Text | Storage::Name => cast(array, &DataType::Utf8),
         Storage::Float => {
-            let own = cast(array, &column.kind.arrow())?;
-            cast(&own, &DataType::Float64)
+            let own = cast(&cast(array, &column.kind.arrow())?, &DataType::Float64)?;
+            if kind.is_integer() {
+                let whole = cast(array, &DataType::Int64)?;
+                let whole = whole.as_primitive::<Int64Type>().iter().flatten();
+                if let Some(n) = { whole }.find(|n| exact_float(column.kind, *n).is_none()) {
+                    return Err(misfit(n.to_string()));
+                }
+            }
+            Ok(own)
         }
         Storage::Int => {
             if kind.is_floating() {

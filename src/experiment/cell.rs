@@ -71,9 +71,7 @@ pub(super) fn fit<'a>(table: &str, column: &Column, cell: Cell<'a>) -> Result<Fi
             Some(Fitted::Float(f64::from(x as f32)))
         }
         (Storage::Float, Cell::Float(x)) => Some(Fitted::Float(x)),
-        (Storage::Float, Cell::Int(n)) if n.unsigned_abs() <= EXACT as u64 => {
-            Some(Fitted::Float(n as f64))
-        }
+        (Storage::Float, Cell::Int(n)) => exact_float(kind, n).map(Fitted::Float),
         (Storage::Float, Cell::Bool(b)) => Some(Fitted::Float(f64::from(u8::from(b)))),
         (Storage::Text, Cell::Text(text)) => Some(Fitted::Text(text)),
         (Storage::Name, Cell::Text(text)) => {
@@ -86,6 +84,15 @@ pub(super) fn fit<'a>(table: &str, column: &Column, cell: Cell<'a>) -> Result<Fi
         _ => None,
     };
     fitted.ok_or_else(|| misfit(table, column, cell))
+}
+
+/// The float that is this integer.
+pub(super) fn exact_float(kind: ColumnType, n: i64) -> Option<f64> {
+    let x = match kind {
+        ColumnType::Float32 => f64::from(n as f32),
+        _ => n as f64,
+    };
+    (x as i128 == i128::from(n)).then_some(x)
 }
 
 fn in_range<'a>(kind: ColumnType, n: i64) -> Option<Fitted<'a>> {

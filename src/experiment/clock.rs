@@ -17,7 +17,17 @@ pub(super) fn now_text() -> String {
     text_of_ms(now_ms())
 }
 
+/// A time as such a text; one before 1970 is its beginning.
+pub(super) fn text_of(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    text_of_us(i64::try_from(since).unwrap_or(i64::MAX))
+}
+
 /// A time as such a text.
 pub(super) fn text_of_ms(ms: i64) -> String {
-    TimeText::new(TimeUnit::Microsecond, None).text(ms.saturating_mul(1_000))
+    text_of_us(ms.saturating_mul(1_000))
+}
+
+fn text_of_us(us: i64) -> String {
+    TimeText::new(TimeUnit::Microsecond, None).text(us)
 }

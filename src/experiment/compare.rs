@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use super::database::{ExperimentDatabase, simulation};
 use super::metric::{At, Source};
-use super::record_table;
 use super::runs::Which;
+use super::{near, record_table};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
-use crate::kernel::json::stored_object;
+use crate::kernel::json::{self, stored_object};
 use crate::table::Batches;
 
 /// A name, and its values as a column.
@@ -21,7 +21,8 @@ type Named = (String, ArrayRef);
 
 impl ExperimentDatabase {
     /// A row a simulation, a column a metric: a column of `simulation_steps`, the name of a logged metric, or
-    /// `table.column`. A simulation that has no such value has nothing there.
+    /// `table.column`. A metric that was logged by the name of a column is one with it: at a step that has both, what was
+    /// logged counts. A simulation that has no such value has nothing there.
     ///
     /// Sums are kept as rows are written, so this does not read the rows.
     ///
@@ -79,6 +80,9 @@ impl ExperimentDatabase {
             let source = Source::find(tx, metric)?;
             let series =
                 chosen.iter().map(|(id, _)| source.series(tx, *id)).collect::<Result<Vec<_>>>()?;
+            if series.iter().all(Vec::is_empty) && !chosen.is_empty() {
+                check_metric(tx, metric, &source)?;
+            }
             let steps: BTreeSet<i64> = series.iter().flatten().map(|(step, _)| *step).collect();
             let mut columns: Vec<Named> = vec![(
                 "step".into(),
@@ -99,12 +103,17 @@ impl ExperimentDatabase {
     /// The values of a metric of one simulation: steps, and a value each.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such simulation.
+    /// [`Error::NotFound`] if there is no such simulation, or no simulation has such a metric.
     pub fn metric(&self, simulation_id: &str, metric: &str) -> Result<Vec<(i64, f64)>> {
         self.handle.core.flush_simulation(simulation_id)?;
         self.database().read(|tx| {
             let id = simulation(tx, simulation_id)?;
-            Source::find(tx, metric)?.series(tx, id)
+            let source = Source::find(tx, metric)?;
+            let series = source.series(tx, id)?;
+            if series.is_empty() {
+                check_metric(tx, metric, &source)?;
+            }
+            Ok(series)
         })
     }
 
@@ -214,19 +223,32 @@ impl ExperimentDatabase {
     }
 }
 
+/// The names of metrics: columns of the steps that have a value, and what was logged by a name.
 fn metric_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
+    let logged = logged_names(tx, simulation)?;
     let mut names = Vec::new();
     if let Some(steps) = record_table::find(tx, "simulation_steps")? {
         for (_, column) in steps.schema.stored().filter(|(_, column)| column.kind.is_number()) {
             let source = Source::find(tx, &column.name)?;
-            if source.value(tx, simulation, At::Count)?.is_some_and(|count| count > 0.0) {
+            let count = || source.value(tx, simulation, At::Count);
+            if logged.contains(&column.name) || count()?.is_some_and(|count| count > 0.0) {
                 names.push(column.name.clone());
             }
         }
     }
+    for name in logged {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The names by which a simulation logged metrics.
+fn logged_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
     let sql = "SELECT n.name FROM simulation_name n WHERE n.simulation = ?1 AND \
         (EXISTS (SELECT 1 FROM simulation_metrics_hot h WHERE h.simulation = ?1 AND h.row = n.id)) ORDER BY n.id";
-    names.extend(tx.query(sql, [simulation], |row| Ok(row.get::<_, String>(0)?))?);
+    let mut names: Vec<String> = tx.query(sql, [simulation], |row| Ok(row.get(0)?))?;
     // Those of blocks have no index by name.
     if let Some(table) = record_table::find(tx, "simulation_metrics")? {
         let mut numbers = BTreeSet::new();
@@ -246,17 +268,23 @@ fn metric_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether any simulation ever logged a metric of this name.
+/// An error unless a table has such a column, or any simulation of the file logged a metric of this name.
 fn check_metric(tx: &ReadTx<'_>, name: &str, source: &Source) -> Result<()> {
     let sql = "SELECT 1 FROM simulation_name WHERE name = ?1 LIMIT 1";
-    if matches!(source, Source::Metric(..)) && tx.query_one(sql, [name], |_| Ok(()))?.is_none() {
-        return Err(Error::NotFound {
-            what: "metric",
-            name: name.to_owned(),
-            place: String::new(),
-        });
+    if source.is_column() || tx.query_one(sql, [name], |_| Ok(()))?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    let mut known = BTreeSet::new();
+    for id in tx.query("SELECT id FROM simulations ORDER BY id", [], |row| Ok(row.get(0)?))? {
+        known.extend(metric_names(tx, id)?);
+    }
+    for table in record_table::tables(tx)? {
+        let numbers = table.schema.stored().filter(|(_, column)| column.kind.is_number());
+        known.extend(numbers.map(|(_, column)| format!("{}.{}", table.schema.name, column.name)));
+    }
+    let known: Vec<String> = known.into_iter().collect();
+    let place = format!("the metrics of the simulations; {}", near::hint(name, &known));
+    Err(Error::NotFound { what: "metric", name: name.to_owned(), place })
 }
 
 fn title(at: At) -> String {
@@ -296,8 +324,9 @@ fn typed(values: &[Option<&Value>]) -> ArrayRef {
     if some().all(|value| value.is_i64()) {
         return Arc::new(Int64Array::from_iter(values.iter().map(|v| v.and_then(Value::as_i64))));
     }
-    if some().all(|value| value.is_number()) {
-        return Arc::new(Float64Array::from_iter(values.iter().map(|v| v.and_then(Value::as_f64))));
+    if some().all(|value| json::is_number(value)) {
+        let number = |value: &Option<&Value>| value.and_then(json::number);
+        return Arc::new(Float64Array::from_iter(values.iter().map(number)));
     }
     let text = |value: &Option<&Value>| match value {
         None | Some(Value::Null) => None,

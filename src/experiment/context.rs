@@ -18,6 +18,9 @@ use super::{arrow_in, write};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Durability, lock};
 
+/// What is said of a context whose simulation is not in the file any more.
+const DELETED: &str = "was deleted; rows that waited are gone with it";
+
 /// A simulation that is being logged. Clones and threads share it; rows wait in memory, by columns, until they are
 /// written in one transaction. The last clone writes what waits when it goes out of scope.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub(super) struct State {
     pub(super) rows: usize,
     /// Since when the oldest row waits.
     since: Option<Instant>,
+    /// Why it takes no rows any more.
+    closed: Option<&'static str>,
 }
 
 impl State {
@@ -143,6 +148,16 @@ impl SimulationContext {
         super::ExperimentDatabase { handle: Arc::clone(&self.inner.handle) }
     }
 
+    /// The same simulation with a buffer of its own, whose rows go into the file at other times.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a buffer or an interval of 0; [`Error::Closed`] if this one is closed.
+    pub fn with_logging(&self, logging: LoggingConfig) -> Result<Self> {
+        logging.check()?;
+        self.inner.check_open()?;
+        self.database().context(self.inner.id, self.simulation_id(), logging)
+    }
+
     /// When its rows go into the file.
     pub fn logging(&self) -> &LoggingConfig {
         &self.inner.config
@@ -188,7 +203,7 @@ impl SimulationContext {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn define_table(&self, schema: &RecordSchema) -> Result<()> {
-        let mut state = self.inner.lock_to_write()?;
+        let mut state = self.inner.lock_to_log()?;
         if let Some(place) = state.table(&schema.name)
             && state.tables[place].table.schema == *schema
         {
@@ -264,6 +279,39 @@ impl Inner {
         lock(&self.state, "waiting for another thread's rows to be written")
     }
 
+    /// The same for a call that logs.
+    fn lock_to_log(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.lock_to_write()?;
+        match state.closed {
+            Some(why) => Err(self.closed(why)),
+            None => Ok(state),
+        }
+    }
+
+    /// An error if it takes no rows any more.
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.lock_to_log().map(drop)
+    }
+
+    fn closed(&self, why: &'static str) -> Error {
+        Error::Closed { what: format!("the context of simulation {:?}", self.simulation_id), why }
+    }
+
+    /// Writes what waits; from then on it takes no rows.
+    pub(super) fn close(&self, why: &'static str) -> Result<()> {
+        let mut state = self.lock_to_write()?;
+        self.flush_locked(&mut state)?;
+        state.closed = Some(why);
+        Ok(())
+    }
+
+    /// Lets the rows go that wait: their simulation was deleted.
+    pub(super) fn discard(&self) {
+        let mut state = self.lock();
+        state.clear();
+        state.closed = Some(DELETED);
+    }
+
     pub(super) fn db(&self) -> &Database {
         &self.db
     }
@@ -275,7 +323,7 @@ impl Inner {
 
     /// As [`push`](Self::push), of one row: `work` appends it or fails.
     pub(super) fn push_one(&self, work: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
-        let mut state = self.lock_to_write()?;
+        let mut state = self.lock_to_log()?;
         work(&mut state)?;
         state.since.get_or_insert_with(Instant::now);
         if state.rows >= self.config.buffer_size || self.is_too_large(&state) {
@@ -296,7 +344,7 @@ impl Inner {
         step: i64,
         work: impl FnOnce(&mut State) -> Result<()>,
     ) -> Result<()> {
-        let mut state = self.lock_to_write()?;
+        let mut state = self.lock_to_log()?;
         let waits = state.logged_steps.contains(&step);
         if waits {
             // What waits of this step goes only if the new one is right.
@@ -327,12 +375,12 @@ impl Inner {
         if self.is_due(&state) { self.flush_locked(&mut state) } else { Ok(()) }
     }
 
-    /// Writes what waits. What is in memory is let go only after the commit.
+    /// Writes what waits. What is in memory is let go only after the commit; or if the simulation was deleted, which is an
+    /// error once.
     pub(super) fn flush_locked(&self, state: &mut State) -> Result<()> {
         if state.rows == 0 {
             return Ok(());
         }
-        self.handle.core.process(self.id)?;
         let (id, shared) = (self.id, Arc::new(Mutex::new(std::mem::take(state))));
         let writing = Arc::clone(&shared);
         let take_back = |shared: &Mutex<State>| {
@@ -343,7 +391,12 @@ impl Inner {
             write::write(tx, id, &state.names, &state.tables, &state.logged_steps)
         });
         *state = take_back(&shared);
-        state.names.stored(written?);
+        let Some(stored) = written? else {
+            state.clear();
+            state.closed = Some(DELETED);
+            return Err(self.closed(DELETED));
+        };
+        state.names.stored(stored);
         state.clear();
         Ok(())
     }

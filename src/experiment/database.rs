@@ -91,8 +91,7 @@ impl SimulationOptions {
     /// # Errors
     /// [`Error::Invalid`] for anything but an object.
     pub fn parameters_json(mut self, text: &str) -> Result<Self> {
-        json::object("parameters", text)?;
-        self.parameters = Some(text.to_owned());
+        self.parameters = Some(json::object("parameters", text)?.1);
         Ok(self)
     }
 
@@ -256,7 +255,8 @@ impl ExperimentDatabase {
     }
 
     /// Goes on with a simulation, whatever its status: it is `running` again. With a step, what was logged of this and
-    /// later steps is removed, in one transaction.
+    /// later steps is removed, in one transaction. A context that logged it here until now writes what waits and is closed
+    /// before.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation; [`Error::Exists`] if a living process of another handle has
@@ -268,6 +268,10 @@ impl ExperimentDatabase {
         logging: LoggingConfig,
     ) -> Result<SimulationContext> {
         logging.check()?;
+        from_step.map_or(Ok(()), super::id::check_step)?;
+        for context in self.handle.core.contexts_of(simulation_id) {
+            context.close("was resumed: log with the context that resume gave")?;
+        }
         let name = simulation_id.to_owned();
         let known = *lock(&self.handle.core.process);
         let (id, process) = self.database().write(move |tx| {
@@ -297,7 +301,7 @@ impl ExperimentDatabase {
         self.context(id, simulation_id, logging)
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         id: i64,
         simulation_id: &str,
@@ -320,8 +324,8 @@ impl ExperimentDatabase {
         self.handle.core.flush_all()
     }
 
-    /// Flushes, and marks simulations that are still `running` here as `stopped`. Contexts that are still held can
-    /// go on: the first of them that writes makes its simulation `running` again, the others stay `stopped`.
+    /// Flushes, and marks simulations that are still `running` here as `stopped`. Contexts that are still held log
+    /// nothing any more: that is [`Error::Closed`].
     ///
     /// # Errors
     /// As [`flush_all_buffers`](Self::flush_all_buffers).
@@ -330,6 +334,9 @@ impl ExperimentDatabase {
             return Ok(());
         }
         self.handle.core.flush_all()?;
+        for context in self.handle.core.live() {
+            context.close("belongs to a database that was closed")?;
+        }
         self.handle.core.let_go()
     }
 }
@@ -350,7 +357,7 @@ pub(super) fn prepare(tx: &mut WriteTx<'_>) -> Result<()> {
 }
 
 /// Makes the experiment if it is not there.
-fn join(tx: &WriteTx<'_>, id: &str) -> Result<()> {
+pub(super) fn join(tx: &WriteTx<'_>, id: &str) -> Result<()> {
     let now = now_text();
     let sql = "INSERT INTO experiments (experiment_id, name, description, creation_date, last_updated, status) \
         VALUES (?1, ?2, '', ?3, ?3, 'running') ON CONFLICT DO NOTHING";
@@ -391,10 +398,16 @@ impl Core {
         self.live().iter().try_for_each(|context| context.flush())
     }
 
+    /// The contexts of one simulation that are open here.
+    pub(super) fn contexts_of(&self, simulation_id: &str) -> Vec<Arc<Inner>> {
+        let mut live = self.live();
+        live.retain(|context| context.simulation_id == simulation_id);
+        live
+    }
+
     /// Writes what waits of one simulation, if it is open here.
     pub(super) fn flush_simulation(&self, simulation_id: &str) -> Result<()> {
-        let own = self.live().into_iter().filter(|context| context.simulation_id == simulation_id);
-        own.into_iter().try_for_each(|context| context.flush())
+        self.contexts_of(simulation_id).iter().try_for_each(|context| context.flush())
     }
 
     fn flush_what_waits(&self) {
@@ -418,24 +431,6 @@ impl Core {
             self.db.write(move |tx| process::close(tx, id))?;
             *process = None;
         }
-        Ok(())
-    }
-
-    /// Makes a simulation that goes on after [`ExperimentDatabase::close`] run again.
-    pub(super) fn process(&self, simulation: i64) -> Result<()> {
-        let mut known = lock(&self.process);
-        if known.is_some() {
-            return Ok(());
-        }
-        let id = self.db.write(move |tx| {
-            let id = own_process(tx, None)?;
-            let sql = "UPDATE simulations SET status = 'running', end_time = NULL, process_id = ?2 \
-                WHERE id = ?1 AND status = 'stopped'";
-            tx.execute(sql, (simulation, id))?;
-            tx.seal("simulations", "id = ?1", [simulation])?;
-            Ok(id)
-        })?;
-        *known = Some(id);
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! What becomes of simulations and agents: statuses, deaths, later steps, all of it.
 
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
 use super::builtin::SIMULATION_CONFIG;
 use super::cell::Cell;
-use super::clock::now_text;
+use super::clock::{now_text, text_of};
 use super::context::SimulationContext;
 use super::database::{ExperimentDatabase, simulation};
 use super::log::HealthIncident;
@@ -64,21 +65,41 @@ fn check_status(status: &str) -> Result<()> {
     Err(Error::invalid("status", "a text of 1 to 50 bytes", format!("{status:?}")))
 }
 
-fn set_status(
+/// What is changed of the record of a simulation; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct RecordUpdate {
+    /// Its status. With `completed`, `failed`, `crashed`, `stopped` or `cancelled` it has ended now.
+    pub status: Option<String>,
+    /// When it ended, if that is not now.
+    pub end_time: Option<SystemTime>,
+    /// What came of it, a JSON object.
+    pub results_summary: Option<String>,
+    /// The file in which it is kept.
+    pub simulation_db_path: Option<String>,
+}
+
+/// Changes the record; with a status, the reason for it too.
+fn set_record(
     tx: &WriteTx<'_>,
     name: &str,
-    status: &str,
-    summary: Option<&str>,
+    update: &RecordUpdate,
     error: Option<&str>,
 ) -> Result<()> {
     let id = simulation(tx, name)?;
-    let is_final = FINAL.contains(&status);
+    let is_final = update.status.as_deref().is_some_and(|status| FINAL.contains(&status));
     let safe = process::safe_step(tx, id)?.filter(|_| is_final);
-    let sql = "UPDATE simulations SET status = ?2, results_summary = coalesce(?3, results_summary), \
-        end_time = CASE WHEN ?4 THEN ?5 ELSE end_time END, error = ?6, \
-        safe_step = coalesce(?7, safe_step), process_id = CASE WHEN ?4 THEN NULL ELSE process_id END \
-        WHERE id = ?1";
-    tx.execute(sql, (id, status, summary, is_final, now_text(), error, safe))?;
+    let end = match update.end_time {
+        Some(time) => Some(text_of(time)),
+        None => is_final.then(now_text),
+    };
+    let sql = "UPDATE simulations SET status = coalesce(?2, status), \
+        results_summary = coalesce(?3, results_summary), end_time = coalesce(?5, end_time), \
+        error = CASE WHEN ?2 IS NULL THEN error ELSE ?6 END, safe_step = coalesce(?7, safe_step), \
+        process_id = CASE WHEN ?4 THEN NULL ELSE process_id END, \
+        simulation_db_path = coalesce(?8, simulation_db_path) WHERE id = ?1";
+    let RecordUpdate { status, results_summary, simulation_db_path, .. } = update;
+    let values = (id, status, results_summary, is_final, end, error, safe, simulation_db_path);
+    tx.execute(sql, values)?;
     tx.seal("simulations", "id = ?1", [id]).map(drop)
 }
 
@@ -97,6 +118,18 @@ impl ExperimentDatabase {
         self.end(simulation_id, status, results_summary, None)
     }
 
+    /// Changes the record of a simulation; what waits in its buffers is written first.
+    ///
+    /// # Errors
+    /// As [`update_simulation_status`](Self::update_simulation_status).
+    pub fn update_simulation_record(
+        &self,
+        simulation_id: &str,
+        update: RecordUpdate,
+    ) -> Result<()> {
+        self.set_record(simulation_id, update, None)
+    }
+
     pub(super) fn end(
         &self,
         simulation_id: &str,
@@ -104,15 +137,31 @@ impl ExperimentDatabase {
         summary: Option<&str>,
         error: Option<&str>,
     ) -> Result<()> {
-        check_status(status)?;
-        summary.map(|text| json::object("results_summary", text)).transpose()?;
+        let update = RecordUpdate {
+            status: Some(status.to_owned()),
+            results_summary: summary.map(str::to_owned),
+            ..RecordUpdate::default()
+        };
+        self.set_record(simulation_id, update, error)
+    }
+
+    fn set_record(
+        &self,
+        simulation_id: &str,
+        mut update: RecordUpdate,
+        error: Option<&str>,
+    ) -> Result<()> {
+        update.status.as_deref().map_or(Ok(()), check_status)?;
+        if let Some(text) = &mut update.results_summary {
+            *text = json::object("results_summary", text)?.1;
+        }
         self.handle.core.flush_simulation(simulation_id)?;
-        let [name, status] = [simulation_id.to_owned(), status.to_owned()];
-        let [summary, error] = [summary, error].map(|text| text.map(str::to_owned));
-        let settles = self.handle.core.settles.load(Ordering::Relaxed) && status == "completed";
+        let (name, error) = (simulation_id.to_owned(), error.map(str::to_owned));
+        let is_completed = update.status.as_deref() == Some("completed");
+        let settles = self.handle.core.settles.load(Ordering::Relaxed) && is_completed;
         self.database().write(move |tx| {
             super::database::prepare(tx)?;
-            set_status(tx, &name, &status, summary.as_deref(), error.as_deref())
+            set_record(tx, &name, &update, error.as_deref())
         })?;
         if settles { self.settle(simulation_id).map(drop) } else { Ok(()) }
     }
@@ -127,11 +176,12 @@ impl ExperimentDatabase {
         results_summary: Option<&str>,
     ) -> Result<()> {
         check_status(status)?;
-        results_summary.map(|text| json::object("results_summary", text)).transpose()?;
+        let summary = results_summary.map(|text| json::object("results_summary", text));
+        let summary = summary.transpose()?.map(|(_, text)| text);
         let Some(id) = self.experiment_id().map(str::to_owned) else {
             return Err(Error::invalid("the experiment", "one that was opened by its id", "none"));
         };
-        let (status, summary) = (status.to_owned(), results_summary.map(str::to_owned));
+        let status = status.to_owned();
         self.database().write(move |tx| {
             super::database::prepare(tx)?;
             let sql = "UPDATE experiments SET status = ?2, last_updated = ?3, \
@@ -141,8 +191,8 @@ impl ExperimentDatabase {
         })
     }
 
-    /// Removes a simulation with all of its records, in one transaction; how many. [`Database::vacuum`] gives the room
-    /// back.
+    /// Removes a simulation with all of its records, in one transaction; how many. Rows that wait here go with it.
+    /// [`Database::vacuum`] gives the room back.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation; [`Error::Exists`] if it is running.
@@ -150,7 +200,7 @@ impl ExperimentDatabase {
     /// [`Database::vacuum`]: crate::Database::vacuum
     pub fn delete_simulation(&self, simulation_id: &str) -> Result<u64> {
         let name = simulation_id.to_owned();
-        self.database().write(move |tx| {
+        let rows = self.database().write(move |tx| {
             super::database::prepare(tx)?;
             process::mark_dead(tx)?;
             let id = simulation(tx, &name)?;
@@ -163,7 +213,9 @@ impl ExperimentDatabase {
                 });
             }
             delete(tx, id)
-        })
+        })?;
+        self.handle.core.contexts_of(simulation_id).iter().for_each(|context| context.discard());
+        Ok(rows)
     }
 
     /// Packs the big tables of a simulation into column blocks, in one transaction; the number of records. They are read
@@ -210,7 +262,8 @@ impl SimulationContext {
     /// # Errors
     /// [`Error::Invalid`] for anything but a JSON object; [`Error::Exists`] for a parameter that has another value.
     pub fn log_params(&self, parameters: &str) -> Result<()> {
-        let new = json::object("parameters", parameters)?;
+        let (new, _) = json::object("parameters", parameters)?;
+        self.inner.check_open()?;
         let id = self.inner.id;
         self.inner.db().write(move |tx| {
             let sql = "SELECT parameters FROM simulations WHERE id = ?1";
@@ -240,6 +293,7 @@ impl SimulationContext {
     pub fn log_array(&self, name: &str, step: i64, array: &crate::Array) -> Result<()> {
         super::id::check_id("the name of an array", name)?;
         super::id::check_step(step)?;
+        self.inner.check_open()?;
         let place = format!("the array {name:?} of simulation {:?}", self.simulation_id());
         crate::Array::check_stored(place, array.data().len())?;
         let (codec, data) = crate::Codec::Auto.encode(array);
@@ -261,6 +315,7 @@ impl SimulationContext {
     /// [`Error::NotFound`] for an agent that was not registered; nothing is written.
     pub fn update_agent_death(&self, agent_id: &str, death_time: i64, cause: &str) -> Result<()> {
         super::id::check_step(death_time)?;
+        self.inner.check_open()?;
         self.flush_all_buffers()?;
         let (id, agent) = (self.inner.id, agent_id.to_owned());
         self.inner.db().write(move |tx| {

@@ -207,7 +207,7 @@ fn one(
 
 fn put(tx: &mut WriteTx<'_>, id: i64, names: &mut Names, buffer: &mut TableBuffer) -> Result<()> {
     let stored = write::write(tx, id, names, std::slice::from_ref(buffer), &[])?;
-    names.stored(stored);
+    names.stored(stored.expect("the simulation is of this transaction"));
     buffer.truncate(0);
     Ok(())
 }
@@ -255,7 +255,11 @@ fn make(from: &ReadTx<'_>, tx: &WriteTx<'_>, name: &str) -> Result<i64> {
             tx.seal("experiments", "experiment_id = ?1", [experiment])?;
         }
     }
-    let parameters = take("parameters").filter(|text| json::parse(text).is_ok());
+    let mut json = |column| {
+        let text = take(column)?;
+        json::read(&text).ok().map(|(_, text)| text.into_owned())
+    };
+    let [parameters, results] = [json("parameters"), json("results_summary")];
     let sql = "INSERT INTO simulations (simulation_id, experiment_id, start_time, end_time, status, parameters, \
         results_summary, simulation_db_path) \
         VALUES (?1, (SELECT experiment_id FROM experiments WHERE experiment_id = ?2), ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -268,7 +272,7 @@ fn make(from: &ReadTx<'_>, tx: &WriteTx<'_>, name: &str) -> Result<i64> {
             take("end_time"),
             take("status").unwrap_or_else(|| "pending".into()),
             parameters.unwrap_or_else(|| "{}".into()),
-            take("results_summary"),
+            results,
             take("simulation_db_path").unwrap_or_default(),
         ),
     )?;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::clock::now_text;
 use super::config::LoggingConfig;
 use super::context::SimulationContext;
-use super::database::{ExperimentDatabase, SimulationOptions};
+use super::database::{ExperimentDatabase, SimulationOptions, join};
+use super::id::check_id;
 use super::merge::{MergeReport, copy, copy_waiting};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Durability, Temporary};
@@ -61,24 +61,32 @@ impl InMemorySimulationDatabase {
         (self.context.buffered().1, self.limit)
     }
 
-    /// Keeps the simulation in a file, new or shared with others, in one transaction.
+    /// Gives the simulation to an experiment: that is made in the file in which it is kept, if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an id that is empty or too long.
+    pub fn join_experiment(&self, experiment_id: &str) -> Result<()> {
+        check_id("experiment_id", experiment_id)?;
+        let id = experiment_id.to_owned();
+        self.context.database().database().write(move |tx| {
+            join(tx, &id)?;
+            tx.execute("UPDATE simulations SET experiment_id = ?1", [&id])?;
+            tx.seal("simulations", "true", []).map(drop)
+        })
+    }
+
+    /// Keeps the simulation in a file, new or shared with others, in one transaction, with the status that it has.
     ///
     /// # Errors
     /// [`Error::Exists`] if the file has another simulation of that id; nothing of it is written. Those of the file.
     pub fn persist_to_disk(&self, path: impl AsRef<Path>) -> Result<MergeReport> {
         let name = self.context.simulation_id();
         let own = self.context.database();
-        let sql = "SELECT status FROM simulations";
-        let status =
-            own.database().read(|tx| tx.query_one(sql, [], |row| Ok(row.get::<_, String>(0)?)))?;
-        if status.as_deref() == Some("running") {
-            let sql =
-                "UPDATE simulations SET status = 'completed', end_time = ?1, process_id = NULL";
-            own.database().write(move |tx| {
-                tx.execute(sql, [now_text()])?;
-                tx.seal("simulations", "true", [])
-            })?;
-        }
+        // Nobody runs it in the file in which it is kept.
+        own.database().write(|tx| {
+            tx.execute("UPDATE simulations SET process_id = NULL", [])?;
+            tx.seal("simulations", "true", []).map(drop)
+        })?;
         let target = Database::builder(path).open()?;
         let mut report = MergeReport::default();
         if let Some(rows) = copy_waiting(&self.context.inner, &target)? {

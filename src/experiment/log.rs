@@ -334,9 +334,9 @@ impl SimulationContext {
     /// # Errors
     /// [`Error::Invalid`] if it is none.
     pub fn save_configuration(&self, config: &str) -> Result<()> {
-        crate::kernel::json::object("the configuration", config)?;
+        let (_, config) = crate::kernel::json::object("the configuration", config)?;
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let cells = [Cell::Int(seconds as i64), Cell::Text(config)];
+        let cells = [Cell::Int(seconds as i64), Cell::Text(&config)];
         self.inner.push_one(|state| state.push(builtin::SIMULATION_CONFIG, 0, &cells))?;
         self.flush_all_buffers()
     }
@@ -421,11 +421,7 @@ fn push_metrics(state: &mut State, step: i64, metrics: &[(&str, Cell<'_>)]) -> R
         match (schema.position(name), *cell) {
             (Some(place), cell) if *name != OTHER_METRICS => cells[place] = cell,
             (_, Cell::Float(_) | Cell::Int(_) | Cell::Bool(_)) => {
-                let value = match *cell {
-                    Cell::Int(n) => Cell::Float(n as f64),
-                    other => other,
-                };
-                let row = [Cell::Text(name), value, Cell::Int(now_ms())];
+                let row = [Cell::Text(name), *cell, Cell::Int(now_ms())];
                 state.push(builtin::METRICS, step, &row)?;
             }
             (_, Cell::Text(text)) => {

@@ -1,5 +1,6 @@
 //! Numbers of a simulation by name: a column of its steps, a metric that it logged, a column of any table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::Array;
@@ -9,7 +10,7 @@ use arrow_array::types::{Float64Type, Int64Type};
 use super::names;
 use super::read::each_stored;
 use super::record_table::{self, RecordTable, hot};
-use super::schema::Storage;
+use super::schema::{Column, Storage};
 use super::stored::{StoredRows, Wanted, blocks};
 use super::summary::{Sum, Summary};
 use crate::error::{Error, Result};
@@ -57,94 +58,178 @@ impl std::str::FromStr for At {
     }
 }
 
-/// Where the values of a name are.
+/// A metric by its name. A column of a table and what was logged by the same name are one metric: at a step that has both,
+/// what was logged by the name counts.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
+pub(super) struct Source {
+    /// `table.column`, or a column of `simulation_steps`.
+    column: Option<Part>,
+    logged: Option<Part>,
+}
+
+/// A place that has values of a metric.
+#[derive(Debug, Clone)]
+enum Part {
     /// A stored column of a table.
     Column(Arc<RecordTable>, usize),
-    /// A metric that was logged by this name.
+    /// What was logged by this name.
     Metric(Arc<RecordTable>, String),
 }
 
+/// A step, the sum of its values, the first of them, and how many there are.
+type Step = (i64, Sum, f64, usize);
+
+fn value_of((_, sum, first, n): &Step) -> f64 {
+    match n {
+        1 => *first,
+        _ => sum.mean().unwrap_or(f64::NAN),
+    }
+}
+
 impl Source {
-    /// Finds `table.column`, a column of `simulation_steps`, or takes it for the name of a metric.
+    /// The metric of a name.
     pub(super) fn find(tx: &ReadTx<'_>, name: &str) -> Result<Self> {
         let table = |name: &str| record_table::find(tx, name);
-        if let Some((first, column)) = name.split_once('.')
-            && let Some(table) = table(first)?
-        {
-            return Source::column(table, column);
-        }
-        let steps = table("simulation_steps")?;
-        if let Some(steps) = steps
-            && steps.schema.position(name).is_some()
-        {
-            return Source::column(steps, name);
-        }
-        let no_metrics =
-            || Error::NotFound { what: "metric", name: name.into(), place: String::new() };
-        Ok(Source::Metric(table("simulation_metrics")?.ok_or_else(no_metrics)?, name.to_owned()))
+        let column = match name.split_once('.') {
+            Some((first, column)) => table(first)?.and_then(|table| Part::column(table, column)),
+            None => table("simulation_steps")?.and_then(|steps| Part::column(steps, name)),
+        };
+        let logged = table("simulation_metrics")?.map(|table| Part::Metric(table, name.to_owned()));
+        Ok(Source { column, logged })
     }
 
-    fn column(table: Arc<RecordTable>, name: &str) -> Result<Self> {
-        let found = table.schema.stored().position(|(_, column)| column.name == name);
-        let is_number = |place: &usize| {
-            table.schema.stored().nth(*place).is_some_and(|(_, column)| column.kind.is_number())
-        };
-        match found.filter(is_number) {
-            Some(place) => Ok(Source::Column(table, place)),
-            None => {
-                let numbers = table.schema.stored().filter(|(_, column)| column.kind.is_number());
-                let names: Vec<&str> = numbers.map(|(_, column)| column.name.as_str()).collect();
-                let what = format!("a metric of {}", table.schema.name);
-                Err(Error::invalid(what, names.join(", "), format!("{name:?}")))
+    /// Whether any simulation can have it without having logged it by its name.
+    pub(super) fn is_column(&self) -> bool {
+        self.column.is_some()
+    }
+
+    /// The places that have values of a simulation.
+    fn parts(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<&Part>> {
+        let mut parts = Vec::new();
+        for part in [&self.column, &self.logged].into_iter().flatten() {
+            if part.has_rows(tx, simulation)? {
+                parts.push(part);
             }
         }
+        Ok(parts)
+    }
+
+    /// The value of a simulation; `None` if it has none.
+    pub(super) fn value(&self, tx: &ReadTx<'_>, simulation: i64, at: At) -> Result<Option<f64>> {
+        match self.parts(tx, simulation)?.as_slice() {
+            [] => Ok((at == At::Count && self.is_column()).then_some(0.0)),
+            [part] => part.value(tx, simulation, at),
+            _ => Ok(of_steps(&self.steps(tx, simulation)?, at)),
+        }
+    }
+
+    /// Steps and values, a value a step: where there are many, their mean.
+    pub(super) fn series(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<(i64, f64)>> {
+        let steps = self.steps(tx, simulation)?;
+        Ok(steps.iter().map(|step| (step.0, value_of(step))).collect())
+    }
+
+    fn steps(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<Step>> {
+        let mut parts = self.parts(tx, simulation)?.into_iter();
+        let Some(first) = parts.next() else { return Ok(Vec::new()) };
+        let mut steps = first.steps(tx, simulation)?;
+        for part in parts {
+            let mut all: BTreeMap<i64, Step> =
+                steps.into_iter().map(|step| (step.0, step)).collect();
+            all.extend(part.steps(tx, simulation)?.into_iter().map(|step| (step.0, step)));
+            steps = all.into_values().collect();
+        }
+        Ok(steps)
+    }
+}
+
+/// What steps are as a whole, or one of them is.
+fn of_steps(steps: &[Step], at: At) -> Option<f64> {
+    let sum = steps.iter().fold(Sum::NOTHING, |mut all, step| {
+        all.merge(&step.1);
+        all
+    });
+    match at {
+        At::Final => steps.last().map(value_of),
+        At::Step(at) => steps.iter().find(|(step, ..)| *step == at).map(value_of),
+        of_all => whole(&sum, of_all),
+    }
+}
+
+fn whole(sum: &Sum, at: At) -> Option<f64> {
+    let some = |value: f64| (sum.count > 0.0).then_some(value);
+    match at {
+        At::Min => some(sum.least),
+        At::Max => some(sum.greatest),
+        At::Sum => some(sum.sum),
+        At::Count => Some(sum.count),
+        _ => sum.mean(),
+    }
+}
+
+impl Part {
+    /// A column of numbers.
+    fn column(table: Arc<RecordTable>, name: &str) -> Option<Self> {
+        let is_it = |column: &Column| column.name == name && column.kind.is_number();
+        let place = table.schema.stored().position(|(_, column)| is_it(column))?;
+        Some(Part::Column(table, place))
     }
 
     fn table(&self) -> &Arc<RecordTable> {
         match self {
-            Source::Column(table, _) | Source::Metric(table, _) => table,
+            Part::Column(table, _) | Part::Metric(table, _) => table,
         }
     }
 
     /// The place of the values among the stored columns; that of a metric is the one behind its name.
     fn place(&self) -> usize {
         match self {
-            Source::Column(_, place) => *place,
-            Source::Metric(..) => 0,
+            Part::Column(_, place) => *place,
+            Part::Metric(..) => 0,
         }
     }
 
-    /// The value of a simulation; `None` if it has none.
-    pub(super) fn value(&self, tx: &ReadTx<'_>, simulation: i64, at: At) -> Result<Option<f64>> {
-        if let Source::Metric(_, name) = self
+    /// Whether there are rows that can have values of a simulation.
+    fn has_rows(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<bool> {
+        if let Part::Metric(_, name) = self
             && names::find(tx, simulation, name)?.is_none()
         {
-            return Ok(None);
+            return Ok(false);
         }
-        let whole = |value: fn(&Sum) -> Option<f64>| Ok(value(&self.sum(tx, simulation)?));
+        Ok(Summary::load(tx, simulation, self.table())?.rows > 0)
+    }
+
+    fn value(&self, tx: &ReadTx<'_>, simulation: i64, at: At) -> Result<Option<f64>> {
         match at {
             At::Final => self.last(tx, simulation),
             At::Step(step) => self.at_step(tx, simulation, step),
-            At::Mean => whole(Sum::mean),
-            At::Min => whole(|sum| (sum.count > 0.0).then_some(sum.least)),
-            At::Max => whole(|sum| (sum.count > 0.0).then_some(sum.greatest)),
-            At::Sum => whole(|sum| (sum.count > 0.0).then_some(sum.sum)),
-            At::Count => whole(|sum| Some(sum.count)),
+            of_all => Ok(whole(&self.sum(tx, simulation)?, of_all)),
         }
     }
 
     fn last(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Option<f64>> {
         match self {
-            Source::Column(table, _) => match Summary::load(tx, simulation, table)?.last_step {
-                Some(step) => self.at_step(tx, simulation, step),
-                None => Ok(None),
-            },
-            Source::Metric(table, name) => {
+            Part::Column(table, _) => {
+                let Some(mut last) = Summary::load(tx, simulation, table)?.last_step else {
+                    return Ok(None);
+                };
+                // A column may have no value at the last steps: back from there, further each time.
+                let mut width = 1;
+                loop {
+                    let first = last.saturating_sub(width - 1).max(0);
+                    if let Some(step) = self.steps_in(tx, simulation, first, last)?.last() {
+                        return Ok(Some(value_of(step)));
+                    }
+                    if first == 0 {
+                        return Ok(None);
+                    }
+                    (last, width) = (first - 1, width.saturating_mul(8));
+                }
+            }
+            Part::Metric(table, name) => {
                 let Some(key) = names::find(tx, simulation, name)? else { return Ok(None) };
                 if !blocks(tx, simulation, table, 0, i64::MAX)?.is_empty() {
-                    return Ok(self.series(tx, simulation)?.last().map(|(_, value)| *value));
+                    return Ok(self.steps(tx, simulation)?.last().map(value_of));
                 }
                 let hot = hot(&table.schema.name);
                 let sql = format!("SELECT max(step) FROM {hot} WHERE simulation = ?1 AND row = ?2");
@@ -156,21 +241,11 @@ impl Source {
 
     /// The value of a step, or the mean of many.
     fn at_step(&self, tx: &ReadTx<'_>, simulation: i64, step: i64) -> Result<Option<f64>> {
-        let mut values = Vec::new();
-        self.each(tx, simulation, step, step, |_, value| values.push(value))?;
-        match values.as_slice() {
-            [] => Ok(None),
-            [one] => Ok(Some(*one)),
-            many => {
-                let mut sum = Sum::NOTHING;
-                many.iter().for_each(|value| sum.add(*value));
-                Ok(sum.mean())
-            }
-        }
+        Ok(self.steps_in(tx, simulation, step, step)?.first().map(value_of))
     }
 
     fn sum(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Sum> {
-        if let Source::Column(table, place) = self
+        if let Part::Column(table, place) = self
             && let Some(sums) = Summary::load(tx, simulation, table)?.sums
         {
             return Ok(sums[*place]);
@@ -180,22 +255,31 @@ impl Source {
         Ok(sum)
     }
 
-    /// Steps and values, a value a step: where there are many, their mean.
-    pub(super) fn series(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<(i64, f64)>> {
-        let mut series: Vec<(i64, Sum, f64)> = Vec::new();
-        self.each(tx, simulation, 0, i64::MAX, |step, value| match series.last_mut() {
-            Some((last, sum, _)) if *last == step => sum.add(value),
+    fn steps(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<Step>> {
+        self.steps_in(tx, simulation, 0, i64::MAX)
+    }
+
+    /// The steps that have values.
+    fn steps_in(
+        &self,
+        tx: &ReadTx<'_>,
+        simulation: i64,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<Step>> {
+        let mut steps: Vec<Step> = Vec::new();
+        self.each(tx, simulation, first, last, |step, value| match steps.last_mut() {
+            Some((last, sum, _, n)) if *last == step => {
+                sum.add(value);
+                *n += 1;
+            }
             _ => {
                 let mut sum = Sum::NOTHING;
                 sum.add(value);
-                series.push((step, sum, value));
+                steps.push((step, sum, value, 1));
             }
         })?;
-        let value = |(step, sum, one): (i64, Sum, f64)| match sum.count {
-            count if count > 1.0 => (step, sum.sum / count),
-            _ => (step, sum.mean().unwrap_or(one)),
-        };
-        Ok(series.into_iter().map(value).collect())
+        Ok(steps)
     }
 
     fn each(
@@ -208,8 +292,8 @@ impl Source {
     ) -> Result<()> {
         let (table, place) = (self.table(), self.place());
         let key = match self {
-            Source::Column(..) => None,
-            Source::Metric(_, name) => match names::find(tx, simulation, name)? {
+            Part::Column(..) => None,
+            Part::Metric(_, name) => match names::find(tx, simulation, name)? {
                 Some(key) => Some(key),
                 None => return Ok(()),
             },

@@ -6,13 +6,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::database::{ExperimentDatabase, simulation};
+use super::filter::filtered;
 use super::process;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 use crate::kernel::json::stored_object;
-
-/// The most parameters that a filter can name.
-const MOST_NAMES: usize = 400;
 
 /// Simulations of a file.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,8 +20,9 @@ pub enum Which<'a> {
     All,
     /// These, in this order.
     Ids(&'a [&'a str]),
-    /// Those for which SQL's `WHERE` over the columns of `simulations`, `params.<name>` and `results.<name>` holds; a name
-    /// that is none of another can stand for itself.
+    /// Those for which SQL's `WHERE` over the columns of `simulations`, `params.<name>` and `results.<name>` holds. Names are
+    /// exact; `params.a.b` is a value in an object, and what is no word stands in quotes: `params."learning-rate"`. A name
+    /// that no simulation of the file has is an error.
     Filter(&'a str),
 }
 
@@ -42,7 +41,7 @@ pub struct SimulationInfo {
     pub end_time: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
-    /// Its parameters.
+    /// Its parameters. A number that JSON does not have is an object, `{"$silt": "float", "value": "nan"}`.
     pub parameters: Map<String, Value>,
     /// What came of it.
     pub results_summary: Map<String, Value>,
@@ -58,7 +57,8 @@ impl ExperimentDatabase {
     /// The simulations that are meant, in the order in which they were made.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an id that is not there; [`Error::Invalid`] for a filter that SQLite does not take.
+    /// [`Error::NotFound`] for an id that is not there; [`Error::Invalid`] for a filter that SQLite does not take, or with a
+    /// name that is not there.
     ///
     /// # Example
     /// ```
@@ -131,41 +131,4 @@ fn info(tx: &ReadTx<'_>, id: i64) -> Result<SimulationInfo> {
         name: id.to_string(),
         place: String::new(),
     })
-}
-
-fn filtered(tx: &ReadTx<'_>, experiment: Option<&str>, filter: &str) -> Result<Vec<(i64, String)>> {
-    let [params, results] = ["parameters", "results_summary"].map(|column| part(tx, column));
-    let sql = format!(
-        "SELECT s.id, s.simulation_id FROM simulations s \
-         JOIN ({}) AS params ON params.\"silt id\" = s.id JOIN ({}) AS results ON results.\"silt id\" = s.id \
-         WHERE (?1 IS NULL OR s.experiment_id = ?1) AND ({filter}\n) ORDER BY s.id",
-        params?, results?
-    );
-    let found = tx.query(&sql, [experiment], |row| Ok((row.get(0)?, row.get(1)?)));
-    found.map_err(|error| match error {
-        Error::Sqlite { why, .. } => {
-            let expected =
-                "SQL's WHERE over the columns of simulations, params.<name> and results.<name>";
-            Error::invalid("the filter", expected, format!("{filter:?}: {why}"))
-        }
-        other => other,
-    })
-}
-
-/// A table of a column a name of the objects in a column of `simulations`.
-fn part(tx: &ReadTx<'_>, column: &str) -> Result<String> {
-    let sql = format!(
-        "SELECT DISTINCT j.key FROM simulations s, json_each(s.{column}) j \
-         WHERE json_valid(s.{column}, 2) AND typeof(j.key) = 'text' ORDER BY 1 LIMIT {MOST_NAMES}"
-    );
-    let names: Vec<String> = tx.query(&sql, [], |row| Ok(row.get(0)?))?;
-    let mut taken = HashSet::from(["silt id".to_owned()]);
-    let mut columns = "SELECT p.id AS \"silt id\"".to_owned();
-    for name in names.iter().filter(|name| taken.insert(name.to_lowercase())) {
-        let (text, quoted) = (name.replace('\'', "''"), name.replace('"', "\"\""));
-        columns.push_str(&format!(
-            ", (SELECT j.value FROM json_each(p.{column}) j WHERE j.key = '{text}') AS \"{quoted}\""
-        ));
-    }
-    Ok(format!("{columns} FROM simulations p"))
 }

@@ -27,7 +27,7 @@ impl Sum {
         }
     }
 
-    fn merge(&mut self, other: &Sum) {
+    pub(super) fn merge(&mut self, other: &Sum) {
         self.count += other.count;
         self.sum += other.sum;
         self.least = self.least.min(other.least);

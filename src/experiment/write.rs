@@ -7,32 +7,29 @@ use super::schema::Shape;
 use super::stored::{StoredColumn, insert_rows};
 use super::summary::Summary;
 use super::{builtin, settle};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernel::{ReadTx, WriteTx};
 
 /// Writes the rows of a simulation, and replaces the states of the steps that were logged before. The numbers that
-/// its names have in the file.
+/// its names have in the file; `None` if it is not there any more.
 pub(super) fn write(
     tx: &mut WriteTx<'_>,
     simulation: i64,
     names: &Names,
     tables: &[TableBuffer],
     logged_steps: &[i64],
-) -> Result<Vec<i64>> {
+) -> Result<Option<Vec<i64>>> {
     tx.ensure(&super::LINEAGE)?;
     let exists = "SELECT 1 FROM simulations WHERE id = ?1";
     if tx.query_one(exists, [simulation], |_| Ok(()))?.is_none() {
-        return Err(Error::Closed {
-            what: "the simulation of this context".into(),
-            why: "was deleted; its rows are still in memory",
-        });
+        return Ok(None);
     }
     let stored = names.store(tx, simulation)?;
     clear_logged(tx, simulation, logged_steps, tables)?;
     for buffer in tables.iter().filter(|buffer| buffer.rows() > 0) {
         insert(tx, simulation, &buffer.table, buffer, &stored)?;
     }
-    Ok(stored)
+    Ok(Some(stored))
 }
 
 /// Removes the states of steps that are logged once more.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::failure::At;
@@ -57,6 +58,9 @@ fn busy(tries: i32) -> bool {
 fn prepare(conn: &Connection) -> Result<()> {
     conn.busy_handler(Some(busy))?;
     conn.set_prepared_statement_cache_capacity(128);
+    // A name in quotes that is not there is an error, and not its own text.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     conn.execute_batch(
         "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; \
          PRAGMA temp_store=MEMORY;",

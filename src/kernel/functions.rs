@@ -1,4 +1,4 @@
-//! SQL functions of our connections: arrays as a person reads them.
+//! SQL functions of our connections: arrays as a person reads them, values of JSON by exact names.
 
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -8,7 +8,7 @@ use crate::array::{
 };
 use crate::error::{Error, Result};
 
-/// Adds `silt_items` and `silt_raw`, each of (dtype, shape, codec, data).
+/// Adds `silt_items` and `silt_raw`, each of (dtype, shape, codec, data), and `silt_value` of a JSON object and keys.
 pub(super) fn register(conn: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
@@ -23,6 +23,10 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     super::feed::register(conn)?;
     super::sink::register(conn)?;
     super::row_sum::register(conn)?;
+    conn.create_scalar_function("silt_value", -1, flags, |args| {
+        let path = (1..args.len()).map(|i| args.get(i)).collect::<Result<Vec<String>, _>>()?;
+        Ok(super::json::sql_value(args.get::<Option<String>>(0)?.as_deref(), &path))
+    })?;
     conn.create_scalar_function("silt_raw", 4, flags, |args| Ok(array_of(args)?.data().to_vec()))?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::kernel::json::{is_number, number};
 
 /// A condition on metadata.
 ///
@@ -28,6 +29,11 @@ pub enum Filter {
         key: String,
         /// The values.
         values: Vec<Value>,
+    },
+    /// A key is there.
+    Exists {
+        /// The key, as in [`Filter::Compare`].
+        key: String,
     },
     /// All hold.
     And(Vec<Filter>),
@@ -56,11 +62,15 @@ pub enum Comparison {
 }
 
 const FORM: &str = "an object as {\"key\": value}, {\"key\": {\"gte\": value}}, {\"and\": [..]}, {\"or\": [..]} or {\"not\": {..}}";
-const OPERATORS: &str = "eq, ne, in, gt, gte, lt or lte";
+const OPERATORS: &str = "eq, ne, in, nin, gt, gte, lt, lte, exists or not, each also with a $";
+
+/// How deep conditions may lie in one another.
+const MOST_DEPTH: usize = 32;
 
 impl Filter {
-    /// A filter from JSON: `{"key": value}` for equal, `{"key": {"gte": 1, "lt": 5}}` with `eq`, `ne`, `in`, `gt`, `gte`, `lt`
-    /// and `lte`, `{"and": [..]}`, `{"or": [..]}` and `{"not": {..}}`. Of several entries of an object all must hold.
+    /// A filter from JSON: `{"key": value}` for equal, `{"key": {"gte": 1, "lt": 5}}` with `eq`, `ne`, `in`, `nin`, `gt`, `gte`,
+    /// `lt`, `lte`, `exists` and `not`, `{"and": [..]}`, `{"or": [..]}` and `{"not": {..}}`. Each operator can have a `$` before
+    /// it; what else begins with one is an error. Of several entries of an object all must hold.
     ///
     /// # Errors
     /// [`Error::Invalid`] for anything else.
@@ -83,7 +93,7 @@ impl Filter {
         let Value::Object(object) = value else {
             return Err(Error::invalid("where", FORM, value.to_string()));
         };
-        if depth > 32 {
+        if depth > MOST_DEPTH {
             return Err(Error::invalid("where", "at most 32 levels", "more"));
         }
         let list = |value: &Value| -> Result<Vec<Filter>> {
@@ -93,10 +103,17 @@ impl Filter {
             items.iter().map(|item| Filter::of(item, depth + 1)).collect()
         };
         let entry = |(key, value): (&String, &Value)| match (key.as_str(), value) {
-            ("and", value) => Ok(Filter::And(list(value)?)),
-            ("or", value) => Ok(Filter::Or(list(value)?)),
-            ("not", value) => Ok(Filter::Not(Box::new(Filter::of(value, depth + 1)?))),
-            (key, Value::Object(operators)) => comparisons(key, operators),
+            ("and" | "$and", value) => Ok(Filter::And(list(value)?)),
+            ("or" | "$or", value) => Ok(Filter::Or(list(value)?)),
+            ("not" | "$not", value) => Ok(Filter::Not(Box::new(Filter::of(value, depth + 1)?))),
+            (key, _) if key.starts_with('$') => {
+                let expected =
+                    "a key of metadata, or the operator and, or, not, each also with a $";
+                Err(Error::invalid("where", expected, format!("{key:?}")))
+            }
+            (key, Value::Object(operators)) if !is_number(value) => {
+                comparisons(key, operators, depth)
+            }
             (key, value) => Ok(compare(key, Comparison::Eq, value)),
         };
         let mut all = object.iter().map(entry).collect::<Result<Vec<_>>>()?;
@@ -119,6 +136,7 @@ impl Filter {
                     values.iter().any(|v| order(found, v) == Some(Ordering::Equal))
                 })
             }
+            Filter::Exists { key } => find(metadata, key).is_some(),
             Filter::Compare { key, comparison, value } => {
                 let order = find(metadata, key).and_then(|found| order(found, value));
                 match comparison {
@@ -138,34 +156,52 @@ fn compare(key: &str, comparison: Comparison, value: &Value) -> Filter {
     Filter::Compare { key: key.to_owned(), comparison, value: value.clone() }
 }
 
-fn comparisons(key: &str, operators: &Map<String, Value>) -> Result<Filter> {
+fn comparisons(key: &str, operators: &Map<String, Value>, depth: usize) -> Result<Filter> {
+    let invalid = |expected: &str, got: String| {
+        Err(Error::invalid(format!("where of {key:?}"), expected, got))
+    };
+    if depth > MOST_DEPTH {
+        return invalid("at most 32 levels", "more".into());
+    }
     let one = |(operator, value): (&String, &Value)| {
-        let comparison = match operator.as_str() {
+        let comparison = match operator.strip_prefix('$').unwrap_or(operator) {
             "eq" => Comparison::Eq,
             "ne" => Comparison::Ne,
             "gt" => Comparison::Gt,
             "gte" => Comparison::Gte,
             "lt" => Comparison::Lt,
             "lte" => Comparison::Lte,
-            "in" => {
+            name @ ("in" | "nin") => {
                 let Value::Array(values) = value else {
-                    return Err(Error::invalid("where", "a list after in", value.to_string()));
+                    return invalid("a list after in or nin", value.to_string());
                 };
-                return Ok(Filter::In { key: key.to_owned(), values: values.clone() });
+                let is_in = Filter::In { key: key.to_owned(), values: values.clone() };
+                return Ok(if name == "in" { is_in } else { Filter::Not(Box::new(is_in)) });
             }
-            other => {
-                return Err(Error::invalid(
-                    format!("where of {key:?}"),
-                    OPERATORS,
-                    format!("{other:?}"),
-                ));
+            "exists" => {
+                let there = Filter::Exists { key: key.to_owned() };
+                return match value {
+                    Value::Bool(true) => Ok(there),
+                    Value::Bool(false) => Ok(Filter::Not(Box::new(there))),
+                    other => invalid("true or false after exists", other.to_string()),
+                };
             }
+            "not" => {
+                let inner = match value {
+                    Value::Object(operators) if !is_number(value) => {
+                        comparisons(key, operators, depth + 1)?
+                    }
+                    value => compare(key, Comparison::Eq, value),
+                };
+                return Ok(Filter::Not(Box::new(inner)));
+            }
+            _ => return invalid(OPERATORS, format!("{operator:?}")),
         };
         Ok(compare(key, comparison, value))
     };
     let mut all = operators.iter().map(one).collect::<Result<Vec<_>>>()?;
     match all.len() {
-        0 => Err(Error::invalid(format!("where of {key:?}"), OPERATORS, "nothing")),
+        0 => invalid(OPERATORS, "nothing".into()),
         1 => Ok(all.remove(0)),
         _ => Ok(Filter::And(all)),
     }
@@ -187,6 +223,7 @@ fn order(a: &Value, b: &Value) -> Option<Ordering> {
             (Some(a), Some(b)) => Some(a.cmp(&b)),
             _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
         },
+        (a, b) if is_number(a) && is_number(b) => number(a)?.partial_cmp(&number(b)?),
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
         (a, b) => (a == b).then_some(Ordering::Equal),
@@ -200,7 +237,7 @@ mod tests {
     /// Goal: each operator means what its name says, also of keys that are not there and values of another kind.
     #[test]
     fn operators_mean_what_they_say() {
-        let metadata = r#"{"n": 3, "x": 2.5, "t": "abc", "yes": true, "none": null, "in.dots": 1, "a": {"b": {"c": 7}}}"#;
+        let metadata = r#"{"n": 3, "x": 2.5, "t": "abc", "yes": true, "none": null, "in.dots": 1, "a": {"b": {"c": 7}}, "nan": NaN, "inf": Infinity}"#;
         for (filter, expected) in [
             (r#"{"n": 3}"#, true),
             (r#"{"n": 3.0}"#, true),
@@ -223,6 +260,21 @@ mod tests {
             (r#"{"not": {"n": 3}}"#, false),
             (r#"{"or": [{"n": 1}, {"x": 2.5}]}"#, true),
             (r#"{"and": [{"n": 3}, {"x": 1}]}"#, false),
+            (r#"{"$and": [{"n": 3}, {"$or": [{"x": 1}, {"t": "abc"}]}]}"#, true),
+            (r#"{"$not": {"n": 3}}"#, false),
+            (r#"{"n": {"$in": [1, 3]}, "t": {"$nin": ["x"]}}"#, true),
+            (r#"{"n": {"$nin": [3]}}"#, false),
+            (r#"{"gone": {"nin": [3]}}"#, true),
+            (r#"{"n": {"$eq": 3, "$ne": 4, "$gt": 2, "$gte": 3, "$lt": 4, "$lte": 3}}"#, true),
+            (r#"{"n": {"$not": {"$gt": 2}}}"#, false),
+            (r#"{"n": {"$not": 4}}"#, true),
+            (r#"{"none": {"$exists": true}, "gone": {"$exists": false}}"#, true),
+            (r#"{"a.b": {"exists": false}}"#, false),
+            (r#"{"nan": {"gt": 0}}"#, false),
+            (r#"{"nan": NaN}"#, false),
+            (r#"{"inf": Infinity}"#, true),
+            (r#"{"inf": {"gt": 1e300}}"#, true),
+            (r#"{"n": {"lt": Infinity}}"#, true),
             (r#"{}"#, true),
         ] {
             assert_eq!(Filter::parse(filter).unwrap().accepts(metadata), expected, "{filter}");
@@ -239,6 +291,11 @@ mod tests {
             r#"{"n": {}}"#,
             r#"{"and": 3}"#,
             r#"{"n": {"in": 3}}"#,
+            r#"{"$nor": [{"n": 3}]}"#,
+            r#"{"$where": "n"}"#,
+            r#"{"n": {"$regex": "a"}}"#,
+            r#"{"n": {"$$gt": 1}}"#,
+            r#"{"n": {"$exists": 1}}"#,
             "{",
         ] {
             assert!(Filter::parse(filter).is_err(), "{filter}");

@@ -238,7 +238,7 @@ pub(super) fn json_text(what: &str, text: Option<String>) -> Result<String> {
     match text {
         None => Ok("{}".into()),
         Some(text) if text == "{}" => Ok(text),
-        Some(text) => json::object(what, &text).map(|_| text),
+        Some(text) => json::object(what, &text).map(|(_, text)| text),
     }
 }
 

@@ -151,10 +151,10 @@ fn simulations_are_compared() {
             .collect()
     };
     assert_eq!(found("params.rate >= 0.2 AND results.final < 3"), ["exp_2"]);
-    assert_eq!(found("name = 'run 1' OR rate = 0.3"), ["exp_1", "exp_3"]);
+    assert_eq!(found("params.name = 'run 1' OR params.rate = 0.3"), ["exp_1", "exp_3"]);
     assert_eq!(found("status = 'running'"), [""; 0]);
-    let error = db.simulations(Which::Filter("ratte > 1")).unwrap_err();
-    assert!(error.to_string().contains("no such column: ratte"), "{error}");
+    let error = db.simulations(Which::Filter("params.ratte > 1")).unwrap_err();
+    assert!(error.to_string().contains("near it: params.rate"), "{error}");
     assert!(db.simulations(Which::Filter("1); DELETE FROM simulations; --")).is_err());
     let table = one(db
         .compare(
@@ -174,7 +174,7 @@ fn simulations_are_compared() {
     let loss = one(db.compare(Which::Ids(&["exp_3", "exp_1"]), &[("loss", At::Final)]).unwrap());
     assert_eq!(floats(&loss, "loss"), [Some(0.25), Some(0.5)]);
     assert!(matches!(db.compare(Which::All, &[("lost", At::Mean)]), Err(Error::NotFound { .. })));
-    let table = one(db.pivot(Which::Filter("rate > 0.15"), "total_agents").unwrap());
+    let table = one(db.pivot(Which::Filter("params.rate > 0.15"), "total_agents").unwrap());
     assert_eq!(table.num_rows(), 10);
     assert_eq!(floats(&table, "exp_2")[9], Some(118.0));
     let table = one(db.parameters(Which::All, true).unwrap());

@@ -12,6 +12,7 @@ mod experiment_crash;
 mod experiment_git;
 mod experiment_life;
 mod experiment_model;
+mod experiment_names;
 mod export;
 mod facts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

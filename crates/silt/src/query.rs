@@ -19,8 +19,9 @@ const BLOB_BYTES: usize = 12;
 /// Run one SQL statement, read only, and print its rows
 ///
 /// The table "update" is an SQL keyword and wants quotes. Beside SQLite's functions there are
-/// silt_items(dtype, shape, codec, data), an array as a JSON list, and silt_raw(dtype, shape, codec,
-/// data), its plain bytes.
+/// silt_items(dtype, shape, codec, data), an array as a JSON list, silt_raw(dtype, shape, codec,
+/// data), its plain bytes, and silt_value(json, key, ...), the value behind a path of keys. A text is in
+/// single quotes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt query run.db 'SELECT dataset_name, count(*) FROM \"update\" GROUP BY 1'

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// The database
     file: PathBuf,
 
-    /// SQL's WHERE over the columns of simulations, params.<name> and results.<name>
+    /// SQL's WHERE over the columns of simulations, params.<name> and results.<name>; names are exact
     #[arg(long = "where", value_name = "FILTER")]
     filter: Option<String>,
 
@@ -143,9 +143,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             json!(simulation.rows),
         ];
         row.extend(
-            names
-                .iter()
-                .map(|name| simulation.parameters.get(*name).cloned().unwrap_or(Value::Null)),
+            names.iter().map(|name| simulation.parameters.get(*name).map_or(Value::Null, plain)),
         );
         if let Some(metric) = &metric {
             let values: Vec<f64> =
@@ -170,7 +168,14 @@ fn first_metric(db: &ExperimentDatabase, simulation: Option<&str>) -> Outcome<Op
     Ok(preferred.or(own).map(|place| names[place].clone()))
 }
 
+/// A value for the eye: a number that JSON does not have is its text.
+fn plain(value: &Value) -> Value {
+    let tagged = value.as_object().filter(|object| object.len() == 2 && value["$silt"].is_string());
+    tagged.map_or(value, |object| object.get("value").unwrap_or(value)).clone()
+}
+
 fn is_short(value: &Value) -> bool {
+    let value = plain(value);
     !value.is_object() && !value.is_array() && value.to_string().len() <= 24
 }
 

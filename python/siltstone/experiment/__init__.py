@@ -2,11 +2,13 @@
 
 - :class:`ExperimentDatabase`: a file of experiments and simulations.
 - :class:`SimulationContext`: one simulation of it, which logs.
+- :class:`DataLogger`: what logs a simulation, ``DataLogger(database, simulation_id)``.
 - :class:`SimulationDatabase`: one simulation in a file of its own.
 - :class:`InMemorySimulationDatabase`: one simulation in memory, until it is kept.
 - :mod:`siltstone.experiment.models`: SQLAlchemy models of the documented tables.
 """
 
+from siltstone._siltstone import DataLogger
 from siltstone.experiment._config import DataLoggingConfig
 from siltstone.experiment._database import ExperimentDatabase, SimulationContext
 from siltstone.experiment._export import export_data, validate_export_format
@@ -33,6 +35,7 @@ from siltstone.experiment._validate import (
 )
 
 __all__ = [
+    "DataLogger",
     "DataLoggingConfig",
     "ExperimentDatabase",
     "Exported",

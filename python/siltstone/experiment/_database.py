@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import json
 import os
-import platform
-import sys
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from datetime import datetime, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from siltstone import _siltstone
+from siltstone import _json, _siltstone
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._table import Table
 from siltstone.errors import InvalidError, SiltstoneError
 from siltstone.experiment._config import DataLoggingConfig, Settings, settings
+from siltstone.experiment._given import Which, as_dict, facts, which
 from siltstone.experiment._reports import (
     Exported,
     MergeReport,
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 PathLike = str | os.PathLike[str]
-#: Ids, a filter, or nothing for all.
-Which = str | Sequence[str] | None
 
 #: What is written when the interpreter ends.
 _open: weakref.WeakSet[_siltstone.ExperimentDatabase] = weakref.WeakSet()
@@ -160,9 +156,9 @@ class ExperimentDatabase:
             If there is a simulation of that id; :meth:`resume` goes on with it.
         """
         logging = self._logging(logging_config, durability)
-        facts = json.dumps(_facts() if provenance else {})
+        known = json.dumps(facts() if provenance else {})
         plain = as_dict(parameters)
-        logger = self._inner.create(simulation_id, plain, facts, provenance, *logging)
+        logger = self._inner.create(simulation_id, plain, known, provenance, *logging)
         return SimulationContext(self, logger)
 
     def resume(
@@ -180,7 +176,8 @@ class ExperimentDatabase:
         simulation_id : str
             One that is there.
         from_step : int, optional
-            What was logged of this and later steps is removed, in one transaction.
+            What was logged of this and later steps is removed, in one transaction. A context that logged it here until now
+            writes what waits and is closed before.
 
         Raises
         ------
@@ -221,6 +218,52 @@ class ExperimentDatabase:
         """
         self._inner.update_simulation_status(simulation_id, status, results_summary)
 
+    def update_simulation_record(
+        self,
+        simulation_id: str,
+        *,
+        status: str | None = None,
+        end_time: datetime | None = None,
+        results_summary: Mapping[str, Any] | None = None,
+        simulation_db_path: PathLike | None = None,
+    ) -> None:
+        """Change the record of a simulation; what is not given stays. What waits in its buffers is written first.
+
+        Parameters
+        ----------
+        simulation_id : str
+            The simulation.
+        status : str, optional
+            As of :meth:`update_simulation_status`.
+        end_time : datetime, optional
+            When it ended, if that is not now; without a zone, in local time.
+        results_summary : dict, optional
+            What came of it.
+        simulation_db_path : path, optional
+            The file in which it is kept.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such simulation.
+        """
+        if end_time is not None:
+            end_time = end_time.astimezone(timezone.utc)
+        path = None if simulation_db_path is None else os.fspath(simulation_db_path)
+        self._inner.update_simulation_record(
+            simulation_id, status, end_time, results_summary, path
+        )
+
+    def _logger_of(
+        self, simulation_id: str | None, config: DataLoggingConfig | None
+    ) -> _siltstone.DataLogger:
+        """What logs a simulation, which is made or gone on with."""
+        if not simulation_id:
+            raise InvalidError("simulation_id: expected the id of a simulation, got none")
+        known = simulation_id in self.get_simulation_ids()
+        begin = self.resume if known else self.create_simulation_context
+        return begin(simulation_id, logging_config=config).logger
+
     def update_experiment_status(
         self, status: str, results_summary: Mapping[str, Any] | None = None
     ) -> None:
@@ -228,7 +271,9 @@ class ExperimentDatabase:
         self._inner.update_experiment_status(status, results_summary)
 
     def delete_simulation(self, simulation_id: str) -> int:
-        """Remove a simulation with all of its records, in one transaction; how many. :meth:`vacuum` gives the room back."""
+        """Remove a simulation with all of its records, in one transaction; how many. Rows that wait here go with it.
+        :meth:`vacuum` gives the room back.
+        """
         return self._inner.delete_simulation(simulation_id)
 
     def settle(self, simulation_id: str) -> int:
@@ -312,17 +357,19 @@ class ExperimentDatabase:
         ----------
         simulation_ids : str, or list of str, optional
             A list of ids; or SQL's ``WHERE`` over the columns of ``simulations``, over ``params.<name>`` and over
-            ``results.<name>``, where a name that is none of another can stand for itself:
-            ``"params.rate > 0.1 AND status = 'completed'"``. All of the experiment unless given.
+            ``results.<name>``: ``"params.rate > 0.1 AND status = 'completed'"``. Names are exact; ``params.a.b`` is a value
+            in a dict, and a name that is no word stands in quotes: ``params."learning-rate"``. All of the experiment unless
+            given.
 
         Raises
         ------
         NotFoundError
             For an id that is not there.
         InvalidError
-            For a filter that SQLite does not take.
+            For a filter that SQLite does not take, and for a name that no simulation of the file has.
         """
-        return [SimulationInfo(**found) for found in json.loads(self._inner.simulations(_which(simulation_ids)))]
+        found = _json.loads(self._inner.simulations(which(simulation_ids)))
+        return [SimulationInfo(**info) for info in found]
 
     def compare(
         self,
@@ -340,9 +387,10 @@ class ExperimentDatabase:
             As of :meth:`simulations`.
         metric : str, or list of str
             A column of ``simulation_steps``, the name of a logged metric, or ``"table.column"``, as
-            ``"agent_states.total_reward"``.
+            ``"agent_states.total_reward"``. A metric that was logged by the name of a column is one with it: at a step that
+            has both, what was logged counts.
         at : {"final", "mean", "min", "max", "sum", "count"}, or int
-            ``"final"``: at the last step. A number: at that step. Where a step has many values, their mean. NaN is left
+            ``"final"``: at the last step that has a value. A number: at that step. Where a step has many values, their mean. NaN is left
             out of everything but a single value.
 
         Returns
@@ -352,15 +400,15 @@ class ExperimentDatabase:
         """
         names = [metric] if isinstance(metric, str) else list(metric)
         ats = [(name, str(at)) for name in names]
-        return Table(self._inner.compare(_which(simulation_ids), ats), f"{', '.join(names)} at {at}")
+        return Table(self._inner.compare(which(simulation_ids), ats), f"{', '.join(names)} at {at}")
 
     def pivot(self, simulation_ids: Which = None, metric: str = "total_agents") -> Table:
         """A row a step, a column a simulation: the values of a metric."""
-        return Table(self._inner.pivot(_which(simulation_ids), metric), metric)
+        return Table(self._inner.pivot(which(simulation_ids), metric), metric)
 
     def parameters(self, simulation_ids: Which = None, *, only_differing: bool = False) -> Table:
         """A row a simulation, a column a parameter: all of them, or those in which the simulations differ."""
-        return Table(self._inner.parameters(_which(simulation_ids), only_differing), "parameters")
+        return Table(self._inner.parameters(which(simulation_ids), only_differing), "parameters")
 
     def difference(self, first: str, second: str) -> Table:
         """Two simulations: a row a metric, its mean and last value in both, and the second less the first."""
@@ -409,7 +457,7 @@ class ExperimentDatabase:
 
     def split(self, target: PathLike, simulation_ids: Which = None) -> MergeReport:
         """Copy simulations into another file, as :func:`merge` does."""
-        return merge_report(self._inner.split(_which(simulation_ids), target))
+        return merge_report(self._inner.split(which(simulation_ids), target))
 
     def export(
         self,
@@ -445,7 +493,7 @@ class ExperimentDatabase:
             Gets the files that are done, and their number.
         """
         written = self._inner.export(
-            _which(simulation_ids), folder, format, list(tables), steps, overwrite, progress
+            which(simulation_ids), folder, format, list(tables), steps, overwrite, progress
         )
         return [Exported(**file) for file in json.loads(written)]
 
@@ -462,7 +510,9 @@ class ExperimentDatabase:
         return BackupReport(**self._inner.backup_into(folder, keep))
 
     def close(self) -> None:
-        """Write what waits, and let the file go. Simulations that still run here are ``stopped``."""
+        """Write what waits, and let the file go. Simulations that still run here are ``stopped``; their contexts log nothing
+        any more.
+        """
         if self._sessions is not None:
             self._sessions.kw["bind"].dispose()
             self._sessions = None
@@ -521,6 +571,9 @@ class SimulationContext(Simulation):
         """Write what waits."""
         self.flush_all_buffers()
 
+    #: The documented name of the same.
+    cleanup = close
+
     def __enter__(self) -> SimulationContext:
         return self
 
@@ -534,27 +587,3 @@ class SimulationContext(Simulation):
 
     def __repr__(self) -> str:
         return f"SimulationContext({self.simulation_id!r}, {self.parent_db!r})"
-
-
-def as_dict(parameters: Any) -> Any:
-    """Parameters as a dict, where they are a dataclass or know their own."""
-    if dataclasses.is_dataclass(parameters) and not isinstance(parameters, type):
-        return dataclasses.asdict(parameters)
-    own = getattr(parameters, "to_dict", None) or getattr(parameters, "model_dump", None)
-    return own() if callable(own) else parameters
-
-
-def _which(simulation_ids: Which) -> str | list[str] | None:
-    is_one = simulation_ids is None or isinstance(simulation_ids, str)
-    return simulation_ids if is_one else list(simulation_ids)  # type: ignore[return-value, arg-type]
-
-
-def _facts() -> dict[str, Any]:
-    """What the interpreter knows of the run."""
-    packages = {}
-    for name in ("siltstone", "numpy"):
-        try:
-            packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {"command_line": sys.argv, "python": platform.python_version(), "packages": packages}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siltstone import _siltstone
+from siltstone import _json, _siltstone
 from siltstone._query import QueryResult
 from siltstone._table import Table
 from siltstone.errors import InvalidError
@@ -14,6 +16,7 @@ from siltstone.errors import InvalidError
 if TYPE_CHECKING:
     import numpy as np
 
+    from siltstone.experiment._config import DataLoggingConfig
     from siltstone.experiment._database import ExperimentDatabase
 
 
@@ -37,6 +40,73 @@ class Simulation:
     @property
     def logger(self) -> _siltstone.DataLogger:
         raise NotImplementedError
+
+    @property
+    def db_path(self) -> str:
+        """The file."""
+        return self._database.db_path
+
+    def _logger_of(
+        self, simulation_id: str | None, config: DataLoggingConfig | None
+    ) -> _siltstone.DataLogger:
+        """What logs it, with a buffer of its own if its configuration is another."""
+        self._check_id(simulation_id or self.simulation_id)
+        if config is None:
+            return self.logger
+        return self.logger.with_logging(
+            config.buffer_size, config.commit_interval, config.durability
+        )
+
+    def _check_id(self, simulation_id: str) -> None:
+        if simulation_id != self.simulation_id:
+            got = f"{simulation_id!r}"
+            raise InvalidError(f"simulation_id: expected {self.simulation_id!r}, got {got}")
+
+    # -- its record ------------------------------------------------------------------------------
+
+    def add_simulation_record(
+        self,
+        simulation_id: str,
+        start_time: datetime | None = None,
+        status: str = "running",
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add parameters to the simulation, which is there from the beginning, and say its status.
+
+        Its start is when it was made: ``start_time`` is taken for the sake of the documented call.
+
+        Raises
+        ------
+        InvalidError
+            For the id of another simulation.
+        ExistsError
+            For a parameter that has another value already.
+        """
+        self._check_id(simulation_id)
+        if parameters:
+            self.log_params(parameters)
+        if status != "running":
+            self.update_simulation_record(simulation_id, status=status)
+
+    def update_simulation_record(
+        self,
+        simulation_id: str,
+        *,
+        status: str | None = None,
+        end_time: datetime | None = None,
+        results_summary: Mapping[str, Any] | None = None,
+        simulation_db_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Change its record; see :meth:`ExperimentDatabase.update_simulation_record`."""
+        self._check_id(simulation_id)
+        self.logger  # noqa: B018 - makes it
+        self._database.update_simulation_record(
+            simulation_id,
+            status=status,
+            end_time=end_time,
+            results_summary=results_summary,
+            simulation_db_path=simulation_db_path,
+        )
 
     # -- steps and agents ------------------------------------------------------------------------
 
@@ -236,7 +306,7 @@ class Simulation:
     def get_configuration(self) -> dict[str, Any]:
         """The configuration that was kept last; empty if none was."""
         text = self.logger.get_configuration()
-        return json.loads(text) if text else {}
+        return _json.loads(text) if text else {}
 
     # -- buffers ---------------------------------------------------------------------------------
 
@@ -271,6 +341,34 @@ class Simulation:
     def Session(self) -> Any:  # noqa: N802 - the documented name
         """Makes SQLAlchemy sessions that read the file; see :attr:`ExperimentDatabase.Session`."""
         return self._database.Session
+
+    def export_data(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "csv",
+        data_types: list[str] | None = None,
+        start_step: int | None = None,
+        end_step: int | None = None,
+        include_metadata: bool = True,
+    ) -> list[Path]:
+        """Write tables of the simulation to files; see :func:`export_data`."""
+        from siltstone.experiment._export import export_data
+
+        return export_data(
+            self._database,
+            self.simulation_id,
+            filepath,
+            format,
+            data_types,
+            start_step,
+            end_step,
+            include_metadata,
+        )
+
+    def get_current_pragmas(self) -> dict[str, Any]:
+        """SQLite's settings of the file, as its readers have them."""
+        names = ["journal_mode", "page_size", "cache_size", "foreign_keys", "synchronous", "auto_vacuum"]
+        return {name: self.query(f"PRAGMA {name}").rows[0][0] for name in names}
 
     def get_table_row_count(self, table: str) -> int:
         """How many records of a table it has, those that wait among them."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 import warnings
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -15,8 +16,8 @@ from typing import Any, NamedTuple
 from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError
 from siltstone.experiment._config import DataLoggingConfig, settings
-from siltstone.experiment._database import ExperimentDatabase, PathLike, _facts, as_dict
-from siltstone.experiment._export import export_data
+from siltstone.experiment._database import ExperimentDatabase, PathLike
+from siltstone.experiment._given import as_dict, facts
 from siltstone.experiment._simulation import Simulation, end
 
 
@@ -73,11 +74,6 @@ class SimulationDatabase(Simulation):
         self.config = config
 
     @property
-    def db_path(self) -> str:
-        """The file."""
-        return self._database.db_path
-
-    @property
     def simulation_id(self) -> str:
         return self._simulation_id
 
@@ -105,13 +101,10 @@ class SimulationDatabase(Simulation):
     ) -> None:
         """Make the simulation; one that is there already stays as it is.
 
-        The time is that of the call, in UTC: ``start_time`` is kept among the facts of the run.
+        Its start is the time of the call: ``start_time`` is taken for the sake of the documented call.
         """
         if simulation_id in self._database.get_simulation_ids():
             return
-        facts = _facts()
-        if start_time is not None:
-            facts["start_time"] = start_time.astimezone(timezone.utc).isoformat()
         context = self._database.create_simulation_context(
             simulation_id, parameters, self._logging_config
         )
@@ -127,32 +120,6 @@ class SimulationDatabase(Simulation):
         self.logger  # noqa: B018 - makes it
         self._database.update_simulation_status(self._simulation_id, status, results_summary)
 
-    def export_data(
-        self,
-        filepath: PathLike,
-        format: str = "csv",
-        data_types: list[str] | None = None,
-        start_step: int | None = None,
-        end_step: int | None = None,
-        include_metadata: bool = True,
-    ) -> list[Path]:
-        """Write tables of the simulation to files; see :func:`export_data`."""
-        return export_data(
-            self._database,
-            self._simulation_id,
-            filepath,
-            format,
-            data_types,
-            start_step,
-            end_step,
-            include_metadata,
-        )
-
-    def get_current_pragmas(self) -> dict[str, Any]:
-        """SQLite's settings of the file, as its readers have them."""
-        names = ["journal_mode", "page_size", "cache_size", "foreign_keys", "synchronous", "auto_vacuum"]
-        return {name: self.query(f"PRAGMA {name}").rows[0][0] for name in names}
-
     def settle(self) -> int:
         """As :meth:`ExperimentDatabase.settle`."""
         return self._database.settle(self._simulation_id)
@@ -165,7 +132,7 @@ class SimulationDatabase(Simulation):
         """Write what waits, and let the file go."""
         self._database.close()
 
-    #: The described name of the same.
+    #: The documented name of the same.
     cleanup = close
 
     def __enter__(self) -> SimulationDatabase:
@@ -186,7 +153,7 @@ class SimulationDatabase(Simulation):
 
 
 class Persisted(NamedTuple):
-    """What was kept.
+    """What was kept. Its parts are found by their names too: ``kept["rows_copied"]``.
 
     Attributes
     ----------
@@ -196,11 +163,17 @@ class Persisted(NamedTuple):
         Its records.
     skipped : bool
         Whether the file had it already, equal in every record.
+    duration : float
+        Seconds that it took.
     """
 
     simulation_id: str
     rows_copied: int
     skipped: bool
+    duration: float
+
+    def __getitem__(self, part: Any) -> Any:
+        return getattr(self, part) if isinstance(part, str) else tuple.__getitem__(self, part)
 
 
 class InMemorySimulationDatabase(Simulation):
@@ -244,7 +217,7 @@ class InMemorySimulationDatabase(Simulation):
             raise InvalidError(f"memory_limit_mb: expected more than 0, got {memory_limit_mb!r}")
         limit = None if memory_limit_mb is None else int(memory_limit_mb * (1 << 20))
         self._inner = _siltstone.InMemorySimulation(
-            simulation_id, limit, as_dict(parameters), json.dumps(_facts())
+            simulation_id, limit, as_dict(parameters), json.dumps(facts())
         )
         self._logger = self._inner.logger()
         self.config = config
@@ -264,29 +237,20 @@ class InMemorySimulationDatabase(Simulation):
             self._reader = ExperimentDatabase._over(self._inner.database())
         return self._reader
 
-    def add_simulation_record(
-        self,
-        simulation_id: str,
-        start_time: datetime | None = None,
-        status: str = "running",
-        parameters: Mapping[str, Any] | None = None,
-    ) -> None:
-        """The simulation is there from the beginning; parameters are added to it."""
-        if simulation_id != self.simulation_id:
-            got = f"{simulation_id!r}"
-            raise InvalidError(f"simulation_id: expected {self.simulation_id!r}, got {got}")
-        if parameters:
-            self.log_params(parameters)
-
     def get_memory_usage(self) -> dict[str, float]:
         """MiB that its rows take now, those that they may take, and the share in percent."""
         current, limit = (n / (1 << 20) for n in self._inner.memory())
         return {"current_mb": current, "limit_mb": limit, "usage_percent": 100 * current / limit}
 
     def persist_to_disk(
-        self, db_path: PathLike, tables: list[str] | None = None, show_progress: bool = False
+        self,
+        db_path: PathLike,
+        tables: list[str] | None = None,
+        show_progress: bool = False,
+        *,
+        experiment_id: str | None = None,
     ) -> Persisted:
-        """Keep the simulation in a file, new or shared with others, in one transaction.
+        """Keep the simulation in a file, new or shared with others, in one transaction, with the status that it has.
 
         Parameters
         ----------
@@ -295,7 +259,9 @@ class InMemorySimulationDatabase(Simulation):
         tables : None
             All tables are kept: some of them would be another simulation under the same id.
         show_progress : bool
-            Taken for the sake of the described call; it is one short transaction.
+            Taken for the sake of the documented call; it is one short transaction.
+        experiment_id : str, optional
+            The experiment of the file that it is given to; made if it is not there.
 
         Raises
         ------
@@ -306,10 +272,17 @@ class InMemorySimulationDatabase(Simulation):
             warnings.warn("all tables are kept, not only some", UserWarning, stacklevel=2)
         folder = os.path.dirname(os.path.abspath(db_path))
         os.makedirs(folder, exist_ok=True)
-        report = json.loads(self._inner.persist_to_disk(db_path))
+        start = time.monotonic()
+        report = json.loads(self._inner.persist_to_disk(db_path, experiment_id))
         if report["conflicts"]:
             raise ExistsError(report["conflicts"][0]["why"])
-        return Persisted(self.simulation_id, report["rows"], bool(report["skipped"]))
+        seconds = time.monotonic() - start
+        return Persisted(self.simulation_id, report["rows"], bool(report["skipped"]), seconds)
+
+    @property
+    def db_path(self) -> str:
+        """``":memory:"``: it has no file of its own."""
+        return ":memory:"
 
     def close(self) -> None:
         """Let it go. What was not kept is gone with the last one that holds it."""

@@ -28,6 +28,7 @@ import sqlite3
 from typing import Any
 from urllib.parse import quote
 
+from siltstone import _json
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -302,4 +303,7 @@ def session_factory(path: str | os.PathLike[str]) -> sessionmaker[Session]:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
-    return sessionmaker(bind=create_engine("sqlite://", creator=connect, poolclass=QueuePool))
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, json_deserializer=_json.loads
+    )
+    return sessionmaker(bind=engine)

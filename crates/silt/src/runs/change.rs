@@ -232,7 +232,8 @@ pub(crate) fn export(
 
 /// Delete simulations: these, or those that have ended and need not be kept
 ///
-/// A simulation that runs stays. The room goes back to the file system.
+/// A simulation that runs stays. A filter or a retention that takes all simulations of the file needs --yes. The room goes
+/// back to the file system.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt delete sweep.db sim_003
@@ -256,6 +257,10 @@ pub(crate) struct Delete {
     /// Only say which would go
     #[arg(long)]
     dry_run: bool,
+
+    /// Delete also if that is all simulations of the file
+    #[arg(long)]
+    yes: bool,
 }
 
 pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {
@@ -266,13 +271,25 @@ pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {
     let size = || std::fs::metadata(&args.file).map_or(0, |file| file.len());
     let before = size();
     let db = if args.dry_run { open(&args.file)? } else { open_to_change(&args.file)? };
+    let all = db.simulations(Which::All)?.len() as u64;
     let names = if args.chosen.ids.is_empty() {
         let retention = Retention {
             keep_last: args.keep_last,
             keep_for: args.keep_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
             filter: args.chosen.filter.clone(),
         };
-        db.retain(&retention, args.dry_run)?
+        let names = db.retain(&retention, true)?;
+        if names.len() as u64 == all && all > 0 && !args.dry_run && !args.yes {
+            let all = human::plural(all, "simulation");
+            return Err(Failure::said(format!(
+                "{}: that is all of {all}; pass --yes to delete them, nothing was deleted",
+                args.file.display()
+            )));
+        }
+        for name in names.iter().filter(|_| !args.dry_run) {
+            db.delete_simulation(name)?;
+        }
+        names
     } else {
         args.chosen.with(|which| db.simulations(which))?; // all are there, or none goes
         if !args.dry_run {
@@ -288,16 +305,17 @@ pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {
     let after = size();
     if console.json {
         console.document(&json!({
-            "deleted": names, "dry_run": args.dry_run, "before": before, "after": after,
+            "deleted": names, "of": all, "dry_run": args.dry_run, "before": before, "after": after,
         }))?;
         return Ok(Exit::Done);
     }
     for name in &names {
         console.line(crate::terminal::escaped(name.clone()))?;
     }
-    let simulations = human::plural(names.len() as u64, "simulation");
+    let simulations =
+        format!("{} of {}", human::count(names.len() as u64), human::plural(all, "simulation"));
     if args.dry_run {
-        console.note(&format!("{simulations} would go"));
+        console.note(&format!("{simulations} would be deleted"));
     } else {
         console.note(&format!(
             "{simulations} deleted, {} became {}",

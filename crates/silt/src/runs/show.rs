@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use siltstone::experiment::Which;
 
-use super::{number, open};
+use super::{number, open, plain};
 use crate::chart::sparkline;
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
@@ -117,8 +117,8 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
 }
 
 fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
+    match plain(value) {
+        Value::String(text) => text,
         other => other.to_string(),
     }
 }

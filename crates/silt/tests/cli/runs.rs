@@ -63,7 +63,7 @@ fn simulations_are_looked_at() {
     let missing = silt(here, "show a.db nobody");
     assert_eq!(missing.code, 2, "{missing:?}");
     let wrong = silt(here, "runs a.db --where speed>1");
-    assert!(wrong.code == 2 && wrong.err.contains("no such column: speed"), "{wrong:?}");
+    assert!(wrong.code == 2 && wrong.err.contains("got \"speed\"; there are:"), "{wrong:?}");
     let at = silt(here, "compare a.db --at middle");
     assert!(at.code == 2 && at.err.contains("final, mean"), "{at:?}");
 }
@@ -110,6 +110,32 @@ fn simulations_are_kept() {
     sweep(here, "c.db", "other");
     let conflict = silt(here, "merge c.db -o all.db");
     assert!(conflict.code == 3 && conflict.err.contains("other_0"), "{conflict:?}");
+}
+
+/// Goal: what a filter deletes is told of how many, and all simulations of a file go only with --yes.
+#[test]
+fn a_filter_of_all_simulations_deletes_with_yes_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sweep(here, "a.db", "exp");
+    let count = || {
+        let runs = silt(here, "runs a.db --json").json();
+        runs["simulations"].as_array().unwrap().len()
+    };
+    let dry = silt(here, "delete a.db --where params.rate>=0 --dry-run");
+    assert!(dry.code == 0 && dry.err.contains("3 of 3 simulations would be deleted"), "{dry:?}");
+    for filter in ["--where params.rate>=0", "--keep-last 0"] {
+        let all = silt(here, &format!("delete a.db {filter}"));
+        assert!(all.code == 2 && all.err.contains("--yes"), "{all:?}");
+        assert_eq!(count(), 3);
+    }
+    let one = silt(here, "delete a.db --where params.rate>0.15");
+    assert!(one.code == 0 && one.err.contains("1 of 3 simulations deleted"), "{one:?}");
+    assert_eq!(count(), 2);
+    let typo = silt(here, "delete a.db --where params.rat>=0 --yes");
+    assert!(typo.code == 2 && typo.err.contains("near it: params.rate"), "{typo:?}");
+    let all = silt(here, "delete a.db --where params.rate>=0 --yes --json").json();
+    assert_eq!((&all["of"], count()), (&json!(2), 0));
 }
 
 /// Goal: a database of the described system becomes one of ours by a command.
