@@ -318,7 +318,7 @@ def test_simulations_are_compared_filtered_and_pivoted(sweep):
     frame = sweep.compare(metric=["total_agents", "agent_states.total_reward"]).to_pandas()
     assert frame["total_agents"].tolist() == [10, 14, 18, 22]
     assert frame["agent_states.total_reward"].tolist() == [0, 4, 8, 12]
-    where = "params.kind = 'b' AND rate < 0.2"
+    where = "params.kind = 'b' AND params.rate < 0.2"
     assert sweep.compare(where, "agent_states.total_reward", "mean").to_arrow()["agent_states.total_reward"].to_pylist() == [2.0]
     assert sweep.compare(["sim_2"], at=1).to_polars()["total_agents"].to_list() == [12]
     assert sweep.pivot(["sim_1", "sim_3"]).to_pandas()["sim_3"].tolist() == [10, 13, 16, 19, 22]
@@ -403,7 +403,7 @@ def test_files_are_merged_split_and_exported(sweep, tmp_path):
     report = merge([sweep.db_path], tmp_path / "all.db")
     assert report.copied == [f"sim_{i}" for i in range(4)] and report.conflicts == []
     assert merge([sweep.db_path], tmp_path / "all.db").skipped == report.copied
-    assert sweep.split(tmp_path / "part.db", "rate > 0.15").copied == ["sim_2", "sim_3"]
+    assert sweep.split(tmp_path / "part.db", "params.rate > 0.15").copied == ["sim_2", "sim_3"]
     files = sweep.export(tmp_path / "out", tables=["agent_states"])
     whole = pl.read_parquet(tmp_path / "out" / "agent_states" / "**" / "*.parquet", hive_partitioning=True)
     assert len(files) == 4 and len(whole) == 20

@@ -181,7 +181,7 @@ def test_a_sweep_one_by_one_and_in_parallel():
     with ExperimentDatabase(db_path, experiment_id, read_only=True) as db:
         assert len(db.get_simulation_ids()) == 12
         assert {info.status for info in db.simulations()} == {"completed"}
-        assert len(db.simulations("params.learning_rate >= 0.5 AND population < 100")) == 4
+        assert len(db.simulations("params.learning_rate >= 0.5 AND params.population < 100")) == 4
 
 
 def test_the_migration_guide():

@@ -1,10 +1,14 @@
 """The memory store from Python."""
 
+import json
+import math
 import os
 import pickle
 import sqlite3
+import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -72,7 +76,7 @@ def test_what_cannot_be_stored_is_named(store, data, score, context, named):
 
 def test_bad_concepts_and_edges_are_named(store):
     """Goal: embeddings, ids and strengths are looked at before anything is written."""
-    for embedding in (np.eye(2), "hello", [], [1.0, float("nan")], None, np.array(["a"])):
+    for embedding in ("hello", [], [1.0, float("nan")], None, np.array(["a"])):
         with pytest.raises(SQLiteStorageError):
             store.store_concept("a", embedding)
     a, b = store.store_concepts([{"name": n, "embedding": [1.0, 2.0]} for n in "ab"])
@@ -434,3 +438,107 @@ def test_threads_share_a_store(store):
     assert len(set(ids)) == 400 and sorted(counts) == list(range(1, 401))
     assert len(store.get_episodes_by_context("c", limit=-1)) == 400
     assert store.verify().ok
+
+
+def test_filters_of_metadata_know_their_operators(tmp_path):
+    """Goal: the operators that others have work; one that is not known is an error and never an empty answer."""
+    with SQLiteStorage(tmp_path / "m.db") as store:
+        metadata = {"good": True, "tags": ["x"], "n": 3, "odd": math.nan, "far": math.inf, "big": 2**70}
+        store.store_concepts([{"name": "a", "embedding": [1.0, 0.0], "metadata": metadata}])
+        found = lambda where: len(store.search_similar([1.0, 0.0], where=where))  # noqa: E731
+        for where, count in [
+            ({"$and": [{"good": True}, {"n": {"$gte": 3}}]}, 1),
+            ({"$or": [{"n": 1}, {"$not": {"n": 1}}]}, 1),
+            ({"n": {"$in": [1, 3], "$nin": [4], "$ne": 5, "$eq": 3, "$gt": 2, "$lt": 4, "$lte": 3}}, 1),
+            ({"gone": {"$exists": True}}, 0),
+            ({"odd": {"$gt": 0}}, 0),
+            ({"odd": math.nan}, 0),
+            ({"far": math.inf}, 1),
+            ({"big": {"$gt": 2**69}}, 1),
+        ]:
+            assert found(where) == count, where
+        for where in ({"$nor": []}, {"n": {"$regex": "x"}}, {"$where": 1}, {"n": {"like": 3}}):
+            with pytest.raises(SQLiteStorageError, match="where"):
+                found(where)
+        kept = store.search_concepts("a")[0].metadata
+        assert str(kept) == str(metadata)
+        assert store.sql("SELECT json_valid(metadata) FROM concepts").rows == [(1,)]
+
+
+def test_embeddings_of_any_shape_and_none_that_means_nothing(tmp_path):
+    """Goal: an embedding of two dimensions is kept as it is and no search takes it for a vector."""
+    with SQLiteStorage(tmp_path / "m.db") as store:
+        table = np.arange(4.0).reshape(2, 2)
+        store.store_concept("table", table)
+        store.store_concept("line", [0.0, 1.0, 2.0, 3.0])
+        concept = store.retrieve_concept_by_name("table")
+        assert np.array_equal(concept.vector, table) and concept.vector.shape == (2, 2)
+        assert [hit.item.name for hit in store.search_similar([0.0, 1.0, 2.0, 3.0], k=5)] == ["line"]
+        assert store.build_similarity_graph(k=1).relationships == 0
+        assert store.verify().ok
+        for wrong in ([], [math.nan, 1.0], [math.inf], np.zeros((0, 3)), 1.0, [[1.0], [1.0, 2.0]]):
+            with pytest.raises(SQLiteStorageError, match="embedding"):
+                store.store_concept("wrong", wrong)
+        with pytest.raises(SQLiteStorageError, match="one dimension"):
+            store.search_similar(table)
+
+
+_JAX = ["jax", "jax._src", "jax._src.array"]
+
+
+class _Jax:
+    """An array that pickles as JAX's do: a call of JAX's own name with what rebuilds numpy's."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __reduce__(self):
+        for name in _JAX:
+            sys.modules[name] = types.ModuleType(name)
+        sys.modules[_JAX[-1]]._reconstruct_array = _reconstruct_array
+        return (_reconstruct_array, (*self.array.__reduce__(), {"weak_type": False}))
+
+
+def _reconstruct_array(*_):
+    raise AssertionError("nothing of a pickle is run")
+
+
+_reconstruct_array.__module__ = "jax._src.array"
+
+
+def test_an_import_takes_arrays_of_jax_and_lists_as_embeddings(tmp_path):
+    source = sqlite3.connect(tmp_path / "old.db")
+    source.executescript("""
+        CREATE TABLE episodes (id INTEGER PRIMARY KEY, timestamp REAL, experience_data BLOB, performance_score REAL,
+            context_hash TEXT, metadata TEXT, created_at TEXT);
+        CREATE TABLE concepts (id INTEGER PRIMARY KEY, name TEXT UNIQUE, embedding BLOB, creation_time REAL,
+            access_count INTEGER, last_accessed REAL, metadata TEXT);
+        CREATE TABLE learning_events (id INTEGER PRIMARY KEY, task_type TEXT, performance_delta REAL, strategy_used TEXT,
+            timestamp REAL, parameters TEXT);
+        CREATE TABLE concept_relationships (id INTEGER PRIMARY KEY, source_concept_id INTEGER, target_concept_id INTEGER,
+            relationship_type TEXT, strength REAL, created_at TEXT);
+    """)
+    seen = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for protocol in range(2, 6):
+        data = pickle.dumps({"seen": _Jax(seen), "more": [_Jax(seen[0])]}, protocol)
+        source.execute("INSERT INTO episodes VALUES (?, 1.0, ?, 0.5, 'c', '{}', '2026-01-01')", [protocol, data])
+    vectors = [[1, 2, 3], [0.5, 1], (1.0, 2.0), [[1.0, 2.0], [3.0, 4.0]], seen, "no", [1.0, math.nan], [], [[1], [1, 2]]]
+    for i, vector in enumerate(vectors):
+        row = [i + 1, f"c{i}", pickle.dumps(vector), json.dumps({"x": math.nan})]
+        source.execute("INSERT INTO concepts VALUES (?, ?, ?, 1.0, 0, 0.0, ?)", row)
+    source.commit()
+    source.close()
+    for name in _JAX:
+        sys.modules.pop(name, None)
+    with SQLiteStorage(tmp_path / "new.db") as store:
+        report = store.import_database(tmp_path / "old.db")
+        assert (report.episodes, report.concepts) == (4, 5), report
+        for episode in map(store.retrieve_episode, range(2, 6)):
+            assert np.array_equal(episode.data["seen"], seen) and episode.data["seen"].dtype == np.float32
+            assert np.array_equal(episode.data["more"][0], seen[0])
+        for i, vector in enumerate(vectors[:5]):
+            concept = store.retrieve_concept(i + 1)
+            assert np.array_equal(concept.vector, np.asarray(vector)) and concept.vector.dtype == np.asarray(vector).dtype
+            assert math.isnan(concept.metadata["x"])
+        assert [row.id for row in report.refused] == [6, 7, 8, 9]
+    assert not set(_JAX) & set(sys.modules)

@@ -49,7 +49,8 @@ pub struct NewConcept {
 }
 
 impl NewConcept {
-    /// A name and an embedding: a one-dimensional array of finite real numbers.
+    /// A name and an embedding: an array of finite real numbers, not empty. One of more than one dimension is kept, and a
+    /// search passes over it.
     pub fn new(name: impl Into<String>, embedding: Array) -> Self {
         NewConcept { name: name.into(), embedding, metadata: None, creation_time: None }
     }
@@ -137,7 +138,7 @@ impl MemoryStore {
     /// Stores a concept, or another embedding and metadata for the one of that name; its id.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an embedding that is no one-dimensional array of finite real numbers, or metadata that is no
+    /// [`Error::Invalid`] for an embedding that is no array of finite real numbers, or metadata that is no
     /// object: nothing is written.
     pub fn store_concept(&self, concept: NewConcept) -> Result<i64> {
         let concept = Prepared::of(concept)?;

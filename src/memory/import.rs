@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use rusqlite::Row;
 use serde::Serialize;
 
-use super::payload::Payload;
 use super::store::{MemoryStore, json_text, number};
 use super::{LINEAGE, pickle, vector};
 use crate::error::{Error, Result};
@@ -129,10 +128,13 @@ impl Table {
                 Value::Blob(bytes) if self.pickle == Some(i) => {
                     let payload = pickle::read(&bytes)?;
                     let encoded = match (self.name, payload) {
-                        ("concepts", Payload::Array(array)) => vector::encode("embedding", array),
-                        ("concepts", _) => {
-                            Err(Error::invalid("embedding", "an array", "another value"))
-                        }
+                        ("concepts", payload) => match vector::of_payload(payload) {
+                            Some(array) => vector::encode("embedding", array),
+                            None => {
+                                let expected = "an array, or lists of numbers";
+                                Err(Error::invalid("embedding", expected, "another value"))
+                            }
+                        },
                         (_, payload) => payload.encode(),
                     };
                     Value::Blob(encoded.map_err(|e| e.to_string())?)

@@ -64,7 +64,7 @@ pub struct Hit<T> {
 
 /// The numbers of a query.
 pub(super) fn query_of(vector: &Array) -> Result<Vec<f64>> {
-    vector::check("vector", vector)?;
+    vector::check_query("vector", vector)?;
     Ok(vector::numbers(vector))
 }
 

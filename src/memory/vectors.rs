@@ -46,7 +46,7 @@ pub(super) struct Group {
 /// A row of the file.
 struct Parsed {
     id: i64,
-    /// In single precision, and whether that is all of it.
+    /// In single precision, and whether that is all of it; none if it is no vector.
     items: Vec<f32>,
     is_single: bool,
     time: f64,
@@ -164,7 +164,10 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
                 (items.chunks_exact(4).map(number).collect::<Vec<f32>>(), true)
             }
             None => {
-                let items = vector::numbers(&vector::decode(bytes).map_err(named)?);
+                let array = vector::decode(bytes).map_err(named)?;
+                // An embedding of more dimensions is no vector: a search passes over it.
+                let is_vector = array.shape().len() == 1;
+                let items = if is_vector { vector::numbers(&array) } else { Vec::new() };
                 let is_single = items.iter().all(|x| f64::from(*x as f32) == *x);
                 (items.into_iter().map(|x| x as f32).collect(), is_single)
             }
@@ -183,6 +186,9 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
     }
 
     fn add(&mut self, row: Parsed) {
+        if row.items.is_empty() {
+            return;
+        }
         let next = self.contexts.len() as u32;
         let context = match self.contexts.get(&*row.context) {
             Some(number) => *number,

@@ -350,24 +350,43 @@ fn episodes_are_changed_and_removed() {
     assert!(store.database().verify().unwrap().is_ok());
 }
 
+/// Goal: an embedding of more than one dimension is kept as it is, and no search takes it for a vector.
+#[test]
+fn an_embedding_of_two_dimensions_is_no_vector() {
+    let (_folder, store) = store();
+    let matrix = numbers(4).reshape(vec![2, 2]).unwrap();
+    let id = store.store_concept(NewConcept::new("m", matrix.clone())).unwrap();
+    store.store_concept(NewConcept::new("v", numbers(4))).unwrap();
+    store.store_episode(NewEpisode::new(1.0, 0.5, "c").embedding(matrix.clone())).unwrap();
+    assert_eq!(store.retrieve_concept(id).unwrap().unwrap().vector().unwrap(), matrix);
+    let search = |vector: &Array| store.search_similar(vector, 5, &Default::default());
+    let found = search(&numbers(4)).unwrap();
+    assert_eq!(found.iter().map(|hit| hit.item.name.as_str()).collect::<Vec<_>>(), ["v"]);
+    assert!(matches!(search(&matrix), Err(Error::Invalid { .. })));
+    let update = ConceptUpdate { embedding: Some(numbers(4)), ..Default::default() };
+    store.update_concept(id, update).unwrap();
+    assert_eq!(search(&numbers(4)).unwrap().len(), 2);
+    assert!(store.database().verify().unwrap().is_ok());
+}
+
 /// Goal: what cannot be stored is refused by name before anything is written.
 #[test]
 fn bad_input_is_refused_and_writes_nothing() {
     let (_folder, store) = store();
     store.create_tables().unwrap();
-    let matrix = numbers(4).reshape(vec![2, 2]).unwrap();
     let nan = Array::from_slice(&[1.0, f64::NAN]);
+    let nothing = Array::from_slice::<f64>(&[]);
     let episode = |score: f64| NewEpisode::new(1.0, score, "c");
     let refused = [
         store.store_episode(episode(f64::NAN)),
         store.store_episode(episode(0.0).timestamp(f64::INFINITY)),
         store.store_episode(episode(0.0).metadata("[1]")),
         store.store_episode(episode(0.0).metadata("{")),
-        store.store_episode(episode(0.0).embedding(matrix.clone())),
+        store.store_episode(episode(0.0).embedding(nan.clone())),
+        store.store_episode(episode(0.0).embedding(nothing.clone())),
         store.store_episode(episode(0.0).priority(-1.0)),
-        store.store_concept(NewConcept::new("m", matrix)),
         store.store_concept(NewConcept::new("n", nan)),
-        store.store_concept(NewConcept::new("e", Array::from_slice::<f64>(&[]))),
+        store.store_concept(NewConcept::new("e", nothing)),
         store.store_concept(NewConcept::new("t", Array::from_strs(&["a"]))),
         store.store_learning_event(NewLearningEvent::new("t", f64::NAN, "s")),
     ];

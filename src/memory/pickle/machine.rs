@@ -324,6 +324,8 @@ fn known(module: &str, name: &str) -> Result<Name> {
         ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Name::Reconstruct,
         ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Name::Scalar,
         ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Name::FromBuffer,
+        ("jax._src.array", "_reconstruct_array")
+        | ("jax._src.device_array", "reconstruct_device_array") => Name::JaxArray,
         ("_codecs", "encode") => Name::Encode,
         ("builtins" | "__builtin__", "bytes") => Name::Bytes,
         ("builtins" | "__builtin__", "bytearray") => Name::ByteArray,

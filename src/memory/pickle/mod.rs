@@ -1,16 +1,16 @@
 //! Pickles, as Python programs write them: read into payloads, and never run.
 //!
 //! A pickle is a program for a small machine with a stack and a memo. This machine knows the
-//! operations that build plain containers, and eight names: those with which numpy rebuilds an
-//! array, a dtype or a scalar, and those with which older protocols spell bytes. Any other name is
-//! refused, so nothing of the pickle can act. Protocols 0 to 5 are read.
+//! operations that build plain containers, and nine names: those with which numpy rebuilds an
+//! array, a dtype or a scalar, that with which JAX makes its array of one of numpy's, and those with
+//! which older protocols spell bytes. Any other name is refused, so nothing of the pickle can act. Protocols 0 to 5 are read.
 //!
 //! | Python | payload |
 //! |---|---|
 //! | `None`, `bool`, `int` of 64 bits, `float`, `str` | the same |
 //! | `bytes`, `bytearray` | bytes |
 //! | `list`, `tuple`, `dict` | list, tuple, map |
-//! | `numpy.ndarray` of fixed width | array in C order, in the byte order it came with |
+//! | `numpy.ndarray` of fixed width, `jax.Array` | array in C order, in the byte order it came with |
 //! | numpy scalar | truth value, integer or float; of another dtype an array of no dimensions |
 //!
 //! A container is named in the memo before it is filled. Values therefore first lie side by side as
@@ -83,6 +83,7 @@ enum Name {
     Reconstruct,
     FromBuffer,
     Scalar,
+    JaxArray,
     Encode,
     Bytes,
     ByteArray,

@@ -45,6 +45,10 @@ impl Machine<'_> {
                     None => Node::Array(Some(array.into())),
                 }
             }
+            // The call and the state with which numpy rebuilds the array that it was, and what JAX knows besides.
+            (Name::JaxArray, [Value::Name(Name::Reconstruct), _, state, ..]) => {
+                Node::Array(Some(self.array_of(&self.tuple_of(*state)?)?.into()))
+            }
             (Name::Bytes | Name::ByteArray, []) => Node::Bytes(Bytes::new()),
             (Name::Bytes | Name::ByteArray, [bytes]) => Node::Bytes(self.bytes_of(*bytes)?),
             (Name::Encode | Name::Bytes | Name::ByteArray, [text, encoding]) => {
@@ -67,21 +71,24 @@ impl Machine<'_> {
         let state = self.tuple_of(state)?;
         let node = match (&self.nodes[at], &state[..]) {
             (Node::DType(dtype), state) => Node::DType(self.with_state(*dtype, state)?),
-            (Node::Array(_), [Value::Int(1), shape, dtype, fortran, data]) => {
-                let (shape, data) = (self.numbers_of(*shape)?, self.bytes_of(*data)?);
-                let dtype = self.dtype_of(*dtype)?;
-                let array = match fortran {
-                    Value::Bool(false) | Value::Int(0) => array(dtype, shape, data)?,
-                    Value::Bool(true) | Value::Int(1) => from_fortran(dtype, shape, data)?,
-                    _ => return no(UNSOUND),
-                };
-                Node::Array(Some(array.into()))
-            }
+            (Node::Array(_), state) => Node::Array(Some(self.array_of(state)?.into())),
             _ => return no(UNSOUND),
         };
         self.charge(&node)?;
         self.nodes[at] = node;
         Ok(())
+    }
+
+    /// An array of a state of numpy's.
+    fn array_of(&self, state: &[Value]) -> Result<Array> {
+        let [Value::Int(1), shape, dtype, fortran, data] = state else { return no(UNSOUND) };
+        let (shape, data) = (self.numbers_of(*shape)?, self.bytes_of(*data)?);
+        let dtype = self.dtype_of(*dtype)?;
+        match fortran {
+            Value::Bool(false) | Value::Int(0) => array(dtype, shape, data),
+            Value::Bool(true) | Value::Int(1) => from_fortran(dtype, shape, data),
+            _ => no(UNSOUND),
+        }
     }
 
     /// A dtype with the byte order and the unit of a state of numpy's, version 3 or 4.

@@ -47,6 +47,26 @@ fn a_nest_comes_out_of_every_protocol() {
     }
 }
 
+/// Goal: an array of JAX comes out as the array that it is, in a dictionary too, and nothing of JAX is run.
+#[test]
+fn arrays_of_jax_are_arrays() {
+    for module in
+        ["jax._src.array\n_reconstruct_array", "jax._src.device_array\nreconstruct_device_array"]
+    {
+        let [before, after] = [
+            &b"}Vseen\nc"[..],
+            b"\n(cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01bt\
+            (I1\n(I2\ntcnumpy\ndtype\n(Vf4\nI00\nI01\ntR(I3\nV<\nNNNI-1\nI-1\nI0\ntbI00\n\
+            C\x08\0\0\xc0?\0\0\0\xc0t}Vweak_type\nI00\nstRs.",
+        ];
+        let pickle = [before, module.as_bytes(), after].concat();
+        let items = [1.5f32, -2.0].map(f32::to_le_bytes).concat();
+        assert_eq!(read(&pickle), Ok(Payload::map([("seen", array("<f4", &[2], &items))])));
+    }
+    let other = b"cjax._src.array\nmake\n)R.";
+    assert_eq!(read(other), Err("it names jax._src.array.make, which is not run here".into()));
+}
+
 /// Goal: arrays keep dtype, byte order, unit and shape, and come out in C order.
 #[test]
 fn arrays_come_out_in_c_order() {

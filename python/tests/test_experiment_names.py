@@ -1,0 +1,219 @@
+"""Names and numbers of the experiment store, by Python: exact, and as they were."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from siltstone.errors import InvalidError, SiltstoneError
+from siltstone.experiment import (
+    DataLogger,
+    DataLoggingConfig,
+    ExperimentDatabase,
+    InMemorySimulationDatabase,
+    SimulationDatabase,
+)
+from siltstone.experiment.models import Simulation
+
+
+@pytest.fixture
+def db(tmp_path):
+    with ExperimentDatabase(tmp_path / "a.db", "e") as db:
+        yield db
+
+
+def ids(db, where):
+    return [info.simulation_id for info in db.simulations(where)]
+
+
+def test_a_filter_matches_by_exact_names(db):
+    """Goal: parameters that differ in case, are mistyped, or are called as a column is."""
+    for i, (big, small, rate) in enumerate([(1000, 4, 0.1), (50, 20, 0.5), (30, 30, 0.1)]):
+        db.create_simulation_context(f"run{i}", {"N": big, "n": small, "learning-rate": rate}).complete({"error": "none"})
+    with db.create_simulation_context("warm", {"status": "warm", "model": {"layers": [1], "depth": 2}}):
+        pass
+    assert ids(db, "params.n > 40") == []
+    assert ids(db, '"learning-rate" > 0.2') == ids(db, 'params."learning-rate" > 0.2') == ["run1"]
+    assert len(ids(db, "status = 'completed'")) == 4 and ids(db, "params.status = 'warm'") == ["warm"]
+    assert ids(db, "params.model.depth = 2") == ["warm"] and len(ids(db, "results.error = 'none'")) == 3
+    for wrong, near in [('"lerning-rate" > 0.2', "learning-rate"), ("params.M > 1", "params.N"), ("n > 1", "params.n")]:
+        for call in (db.simulations, db.compare, db.parameters, lambda where: db.retain(where=where)):
+            with pytest.raises(InvalidError, match=f"near it: .*{near}"):
+                call(wrong).to_pandas() if call in (db.compare, db.parameters) else call(wrong)
+    assert len(db.get_simulation_ids()) == 4
+
+
+def test_numbers_come_back_as_they_were(db, tmp_path):
+    """Goal: NaN, infinities, -0.0 and large integers, at any depth, and JSON that Python's SQLite takes."""
+    given = {"nan": math.nan, "inf": [math.inf, {"x": -math.inf}], "zero": -0.0, "big": 2**70, "u64": 2**64 - 1,
+             "np": np.float32(np.nan), "$silt": "mine", "deep": {"$silt": "float", "value": "nan"}, "t": "NaN"}
+    with db.create_simulation_context("s", given) as sim:
+        sim.log_params({"late": -math.inf})
+        sim.save_configuration({"c": math.nan})
+        sim.log_agent_action(0, "a", "move", details={"x": math.inf})
+        sim.log_step(0, metrics={"odd": -0.0, "note": {"why": math.nan}})
+        sim.log_metrics({"odd": math.nan}, 1)
+    db.update_simulation_status("s", "completed", {"loss": math.nan})
+    info = db.simulations(["s"])[0]
+    assert str({**info.parameters, "np": math.nan}) == str({**given, "np": math.nan, "late": -math.inf})
+    assert str(info.results_summary) == str({"loss": math.nan})
+    assert str(sim.get_configuration()) == str({"c": math.nan})
+    assert [str(x) for _, x in db.metric("s", "odd")] == ["-0.0", "nan"]
+    assert db.parameters().to_pandas()["nan"].dtype == "float64"
+    assert ids(db, "params.late < -1e308") == ["s"] and ids(db, "params.nan = 'nan' OR params.nan > 0") == []
+    plain = sqlite3.connect(tmp_path / "a.db")
+    columns = [("simulations", "parameters"), ("simulations", "results_summary"), ("simulation_config", "config_data"),
+               ("agent_actions", "details"), ("simulation_steps", "other_metrics")]
+    for table, column in columns:
+        (text,) = plain.execute(f"SELECT {column} FROM {table}").fetchone()
+        assert plain.execute("SELECT json_valid(?)", [text]).fetchone() == (1,), text
+        json.loads(text, parse_constant=pytest.fail)
+    plain.close()
+    session = db.Session()
+    assert str(session.query(Simulation).one().results_summary) == str({"loss": math.nan})
+    session.close()
+
+
+def test_a_number_that_no_float_is_is_refused(db):
+    sim = db.create_simulation_context("t")
+    sim.define_table("x", {"v": "float64"})
+    odd = 1709287200123456789
+    for call in (
+        lambda: sim.log_metric("t_ns", odd, 0),
+        lambda: sim.log_metrics({"t_ns": odd}, 0),
+        lambda: sim.log_step(0, metrics={"t_ns": odd}),
+        lambda: sim.log("x", step=0, v=np.array([2**60 + 1])),
+        lambda: sim.log("x", step=0, v=[2**60 + 1, None]),
+        lambda: sim.log("x", step=0, v=2**60 + 1),
+        lambda: sim.log_agent_action(0, "a", "move", reward=odd),
+    ):
+        with pytest.raises(SiltstoneError, match="float64 holds|value that"):
+            call()
+    sim.log_metric("t_ns", 2**60, 0)
+    assert db.metric("t", "t_ns") == [(0, float(2**60))]
+
+
+def test_times_of_python_and_pandas_are_times(db):
+    sim = db.create_simulation_context("t")
+    sim.define_table("ev", {"when": "datetime64[ns]"})
+    utc = dt.timezone.utc
+    noon = "2024-01-01 12:00:00"
+    singles = [pd.Timestamp(noon), pd.Timestamp(noon, tz="UTC"), pd.Timestamp(noon).as_unit("s"), np.datetime64(noon),
+               dt.datetime(2024, 1, 1, 12), dt.datetime(2024, 1, 1, 12, tzinfo=utc), pd.Timestamp("2024-01-01 13:00", tz="Europe/Paris")]
+    for when in singles:
+        sim.log("ev", step=0, when=when)
+    zoned = pd.DatetimeIndex([noon, noon], tz="UTC")
+    for many in (singles[:2], [dt.datetime(2024, 1, 1, 12), None], zoned.to_numpy(), np.array([noon, "NaT"], "datetime64[s]"), zoned):
+        sim.log("ev", step=1, when=many)
+    for missing in (pd.NaT, np.datetime64("NaT"), None):
+        sim.log("ev", step=2, when=missing)
+    found = sim.records("ev").to_pandas()
+    known = found["when"].dropna()
+    assert (known == pd.Timestamp(noon)).all() and len(known) == len(singles) + 8
+    assert found[found.step == 2]["when"].isna().all()
+    with pytest.raises(InvalidError, match="when"):
+        sim.log("ev", step=0, when=dt.datetime(3000, 1, 1))
+    # Parameters stay texts.
+    sim.log_params({"begin": dt.datetime(2024, 1, 1)})
+    assert db.simulations(["t"])[0].parameters["begin"] == "2024-01-01T00:00:00"
+
+
+def test_a_command_line_that_is_no_text(tmp_path):
+    code = "import sys; from siltstone.experiment import ExperimentDatabase as E\n" \
+        f"db = E({str(tmp_path / 'argv.db')!r}, 'e'); db.create_simulation_context('s', {{}}); db.close()"
+    subprocess.run([sys.executable, "-c", code, b"caf\xe9"], check=True)
+    with ExperimentDatabase(tmp_path / "argv.db", read_only=True) as db:
+        assert db.simulations()[0].provenance["command_line"][1:] == ["caf\\xe9"]
+    with ExperimentDatabase(tmp_path / "argv.db", "e") as db:
+        for half in ({"a": "\udce9"}, {"\udce9": 1}):
+            with pytest.raises(InvalidError, match="UTF-8"):
+                db.create_simulation_context("t", half)
+
+
+def test_a_context_logs_nothing_after_its_database_is_closed(tmp_path):
+    db = ExperimentDatabase(tmp_path / "a.db", "e")
+    sim = db.create_simulation_context("s")
+    sim.log_agent_action(0, "a", "move")
+    again = db.resume("s", from_step=0)
+    with pytest.raises(SiltstoneError, match="was resumed"):
+        sim.log_agent_action(0, "a", "move")
+    again.log_agent_action(0, "a", "move")
+    assert again.get_table_row_count("agent_actions") == 1
+    gone = db.create_simulation_context("gone")
+    gone.complete()
+    gone.log_metric("x", 1.0)
+    db.delete_simulation("gone")
+    db.flush_all_buffers()
+    db.close()
+    for call in (lambda: again.log_metric("x", 1.0), lambda: again.log_step(0), lambda: again.log_params({"a": 1}),
+                 lambda: again.define_table("t", {"x": "int64"}), lambda: again.log_array("x", [1.0])):
+        with pytest.raises(SiltstoneError, match="was closed"):
+            call()
+
+
+def test_a_context_has_the_interface_of_a_database(tmp_path):
+    """Goal: AgentFarm's "it has the same interface", for a context, a file of one simulation, and one in memory."""
+    experiment = ExperimentDatabase(tmp_path / "a.db", "e")
+    handles = [
+        experiment.create_simulation_context("s", {"seed": 1}),
+        SimulationDatabase(tmp_path / "b.db", simulation_id="s", parameters={"seed": 1}),
+        InMemorySimulationDatabase(simulation_id="s", parameters={"seed": 1}),
+    ]
+    for db in handles:
+        db.add_simulation_record("s", dt.datetime.now(dt.timezone.utc), "pending", {"seed": 1})
+        assert isinstance(db.db_path, str) and db.get_current_pragmas()["journal_mode"] == "wal"
+        logger = DataLogger(db, "s", DataLoggingConfig(buffer_size=2))
+        assert isinstance(db.logger, DataLogger) and logger.simulation_id == "s"
+        for step in range(3):
+            logger.log_agent_action(step, "a", "move")
+        assert logger.buffered()[0] == 1, "its own buffer of two"
+        logger.flush_all_buffers()
+        assert db.get_table_row_count("agent_actions") == 3
+        end = dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.timezone.utc)
+        db.update_simulation_record("s", status="completed", end_time=end, results_summary={"n": math.nan})
+        db.update_simulation_record("s", simulation_db_path=tmp_path / "x.db")
+        info = db._database.simulations(["s"])[0]
+        assert (info.status, info.end_time) == ("completed", "2026-01-02 03:04:05.000006")
+        assert math.isnan(info.results_summary["n"])
+        (path,) = db.query("SELECT simulation_db_path FROM simulations").rows[0]
+        assert path == str(tmp_path / "x.db")
+        files = db.export_data(tmp_path / "out", "json", ["actions"])
+        assert [file.name for file in files] == ["out.json"]
+        for call in (lambda db=db: db.update_simulation_record("t", status="failed"), lambda db=db: DataLogger(db, "t")):
+            with pytest.raises(InvalidError, match="simulation_id"):
+                call()
+        if isinstance(db, InMemorySimulationDatabase):
+            kept = db.persist_to_disk(tmp_path / "all.db", experiment_id="e")
+            assert kept["rows_copied"] == kept.rows_copied == kept[1] == 3 and kept["duration"] >= 0
+        db.cleanup() if hasattr(db, "cleanup") else db.close()
+    assert DataLogger(experiment, "new").simulation_id == "new"
+    for wrong in (3, object()):
+        with pytest.raises(SiltstoneError, match="database"):
+            DataLogger(wrong, "s")
+    experiment.close()
+    with ExperimentDatabase(tmp_path / "all.db", "e") as db:
+        assert [(info.simulation_id, info.status) for info in db.simulations()] == [("s", "completed")]
+
+
+def test_a_metric_is_one_wherever_it_is_kept(db):
+    for r in range(2):
+        with db.create_simulation_context(f"run{r}", {"rate": r}) as sim:
+            for k in range(10):
+                sim.log_metrics({"loss": 1.0 / (k + 1), "average_reward": 10.0 * r + k, "agents.alive": 100 - k}, k)
+                sim.log_step(k, metrics={"total_agents": 100 + k} | ({"births": k, "score": float(k)} if k % 5 == 0 else {}))
+    assert db.metric("run1", "average_reward")[:2] == [(0, 10.0), (1, 11.0)]
+    assert db.compare(None, "average_reward").to_pandas()["average_reward"].tolist() == [9.0, 19.0]
+    assert db.compare(["run0"], ["births", "score", "agents.alive"]).to_pandas().to_dict("records") == [
+        {"simulation_id": "run0", "births": 5.0, "score": 5.0, "agents.alive": 91.0}
+    ]
+    assert set(db.difference("run0", "run1").to_pandas()["metric"]) >= {"loss", "average_reward", "agents.alive", "births"}
+    with pytest.raises(SiltstoneError, match="near it: .*loss"):
+        db.metric("run0", "los")
