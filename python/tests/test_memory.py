@@ -540,5 +540,5 @@ def test_an_import_takes_arrays_of_jax_and_lists_as_embeddings(tmp_path):
             concept = store.retrieve_concept(i + 1)
             assert np.array_equal(concept.vector, np.asarray(vector)) and concept.vector.dtype == np.asarray(vector).dtype
             assert math.isnan(concept.metadata["x"])
-        assert [row.id for row in report.refused] == [6, 7, 8, 9]
+        assert [id for _, id, _ in report.refused] == [6, 7, 8, 9]
     assert not set(_JAX) & set(sys.modules)
