@@ -266,7 +266,11 @@ def series_import(
     store: SeriesStore, path: _Path, name: str | None, flags: tuple[bool, bool]
 ) -> str: ...
 def series_write_described(
-    store: SeriesStore, dataset: str, path: _Path, overwrite: bool
+    store: SeriesStore,
+    dataset: str,
+    path: _Path,
+    overwrite: bool,
+    layout: tuple[str | None, str, str | None, dict[str, str]],
 ) -> int: ...
 
 class SeriesStore:

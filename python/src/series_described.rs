@@ -1,5 +1,6 @@
 //! What the described system wrote, into a backend, and a dataset in its layout.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
@@ -25,7 +26,10 @@ pub(crate) fn series_import(
     Ok(serde_json::to_string(&report).expect("a report is JSON"))
 }
 
-/// Writes a dataset as a zip or folder; the number of its points.
+/// A signal alone, the separator, the head of the index, the heads of the values.
+type Layout = (Option<String>, char, Option<String>, BTreeMap<String, String>);
+
+/// Writes a dataset, or a signal of it, as a zip or folder; the number of its points.
 #[pyfunction]
 pub(crate) fn series_write_described(
     py: Python<'_>,
@@ -33,7 +37,10 @@ pub(crate) fn series_write_described(
     dataset: &str,
     path: PathBuf,
     overwrite: bool,
+    layout: Layout,
 ) -> PyResult<u64> {
-    let options = WriteDatasetOptions { overwrite };
+    let (signal, separator, index_name, value_names) = layout;
+    let separator = Some(separator);
+    let options = WriteDatasetOptions { overwrite, signal, separator, index_name, value_names };
     Ok(py.enter(|| write_dataset(store.backend(), dataset, &path, &options))?.rows)
 }

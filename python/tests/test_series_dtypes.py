@@ -1,6 +1,7 @@
 """The series store and the less common types of pandas; appended points that mean something else."""
 
 import datetime as dt
+import decimal
 import pickle
 import time
 
@@ -164,3 +165,53 @@ def test_a_backend_goes_to_another_process(tmp_path):
         assert type(again) is type(made) and again.list_keys() == ["k"]
     with pytest.raises(InvalidTypeError, match="pickle"):
         pickle.dumps(series.open("memory:"))
+
+
+def polars_cases():
+    """A series of each dtype of Polars that has one value for a row, with a null beside it."""
+    pl = pytest.importorskip("polars")
+    day, span = dt.datetime(2020, 1, 1, 2, 3, 4), dt.timedelta(days=1, microseconds=1)
+    made = [
+        pl.Series("x", [2**53 + 1, None]),
+        pl.Series("x", [1, 2**64 - 1], dtype=pl.UInt64),
+        pl.Series("x", [True, None]),
+        pl.Series("x", [1.0, float("nan"), None, -0.0]),
+        pl.Series("x", [0.5, None], dtype=pl.Float32),
+        pl.Series("x", [day.date(), None]),
+        pl.Series("x", [day.time(), None]),
+        pl.Series("x", [day, None], dtype=pl.Datetime("ns", "Europe/Paris")),
+        pl.Series("x", [day, None], dtype=pl.Datetime("ms")),
+        pl.Series("x", [span, None]),
+        pl.Series("x", [span, None], dtype=pl.Duration("ms")),
+        pl.Series("x", ["b", "a", None], dtype=pl.Categorical),
+        pl.Series("x", ["a", None], dtype=pl.Enum(["b", "a"])),
+        pl.Series("x", [decimal.Decimal("1.50"), None], dtype=pl.Decimal(10, 2)),
+        pl.Series("x", [None, None]),
+        pl.Series("x", ["é", "", None]),
+        pl.Series("", [b"a", b"", None]),
+        pl.Series("x", [], dtype=pl.Int8),
+        pl.Series("x", [], dtype=pl.Date),
+    ]
+    wide = [getattr(pl, name) for name in ("Int128", "UInt128", "Float16") if hasattr(pl, name)]
+    return [*made, *(pl.Series("x", [1, None], dtype=dtype) for dtype in wide)]
+
+
+def test_polars_series_come_back_as_they_were(tmp_path):
+    """Goal: no value, null or dtype of Polars changes on the way, since pandas is not on it."""
+    pl = pytest.importorskip("polars")
+    from polars.testing import assert_series_equal
+
+    adapter = series.PolarsAdapter(tmp_path)
+    for given in polars_cases():
+        adapter.save(given, "k", {})
+        (got, _), ranged = adapter.load("k"), adapter.load_range("k", 0, len(given))
+        for found in (got, ranged):
+            assert (found.dtype, found.name) == (given.dtype, given.name)
+            assert_series_equal(found, given)
+            # NaN is no null, and -0.0 is not 0.0.
+            assert repr(found.to_list()) == repr(given.to_list())
+        assert len(adapter.to_pandas(got)) == len(given)
+    assert adapter.to_pandas(pl.Series("x", [2**53 + 1, None])).tolist()[0] == 2**53 + 1
+    for odd in (pl.Series("x", [[1]]), pl.Series("x", [{"a": 1}]), pl.Series("x", [object()], dtype=pl.Object)):
+        with pytest.raises(InvalidTypeError, match="the values"):
+            adapter.save(odd, "k", {})

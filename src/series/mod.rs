@@ -12,6 +12,7 @@ pub mod described;
 mod in_memory;
 mod index;
 mod parquet_folder;
+mod period;
 #[cfg(feature = "postgresql")]
 mod postgresql;
 pub mod process;

@@ -368,7 +368,7 @@ fn write_tables(folder: &Path, done: &dyn Fn(usize, Result<()>)) {
         let options = WriteOptions { format, overwrite: n % 2 == 0, ..WriteOptions::default() };
         done(n, table::write(path, batches, &options, |_| Ok(())).map(drop));
     }
-    let zip = WriteDatasetOptions { overwrite: true };
+    let zip = WriteDatasetOptions { overwrite: true, ..Default::default() };
     done(4, write_dataset(&plant(), "plant", folder.join("plant.zip"), &zip).map(drop));
     let new = WriteDatasetOptions::default();
     done(5, write_dataset(&plant(), "plant", folder.join("new.zip"), &new).map(drop));

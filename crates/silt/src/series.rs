@@ -361,7 +361,7 @@ fn side_by_side(
 
 fn export_dataset(dataset: &str, args: &Export, console: &mut Console) -> Outcome {
     let backend = open_to_look(&args.store)?;
-    let options = WriteDatasetOptions { overwrite: args.overwrite };
+    let options = WriteDatasetOptions { overwrite: args.overwrite, ..Default::default() };
     told(args, write_dataset(backend.as_ref(), dataset, &args.output, &options)?, console)
 }
 

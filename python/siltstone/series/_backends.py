@@ -12,7 +12,7 @@ from siltstone import _reports, _siltstone
 from siltstone._query import QueryResult
 from siltstone._table import Table
 from siltstone.errors import InvalidTypeError
-from siltstone.series import _convert, _metadata
+from siltstone.series import _convert, _metadata, _polars
 from siltstone.series._range import bounds
 
 if TYPE_CHECKING:
@@ -376,13 +376,11 @@ class PolarsAdapter(PandasOnDiskAdapter):
         """A Polars Series as a pandas Series; the index is its row number."""
         import pandas as pd
 
-        return data if isinstance(data, pd.Series) else data.to_pandas()
+        return data if isinstance(data, pd.Series) else _convert.to_pandas(self._parts(data))
 
     def from_pandas(self, series: pd.Series) -> Any:
         """The values of a pandas Series as a Polars Series."""
-        import polars as pl
-
-        return pl.from_pandas(series)
+        return self._series(_convert.from_pandas(series))
 
     def _parts(self, data: Any) -> _convert.Parts:
         import pandas as pd
@@ -394,14 +392,10 @@ class PolarsAdapter(PandasOnDiskAdapter):
         if not isinstance(data, pl.Series):
             kind = type(data).__name__
             raise InvalidTypeError(f"the data: expected a Polars or pandas Series, got {kind}")
-        made = data.to_pandas()
-        made.name = data.name or None
-        return super()._parts(made)
+        return _polars.from_polars(data)
 
     def _series(self, parts: _convert.Parts) -> Any:
-        import polars as pl
-
-        return pl.from_pandas(_convert.to_pandas(parts))
+        return _polars.to_polars(parts)
 
 
 class SQLDatabaseAdapter(Backend):

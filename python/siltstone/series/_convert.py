@@ -14,6 +14,8 @@ from siltstone.series._metadata import decode, encode, zone_name
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What the dtype of values that came from Polars begins with, where their type does not tell it.
+POLARS = "polars:"
 #: A type, its data, and for each row whether it is there (all, if None).
 Column = tuple[str, Any, "np.ndarray | None"]
 #: Name, dtype, what is known of the index as JSON, index, values.
@@ -144,6 +146,12 @@ def _from_index(index: pd.Index) -> tuple[dict[str, Any], Column]:
     raise InvalidTypeError(
         f"the index: expected one of times, time spans, numbers or texts, got {index.dtype} of {kinds}"
     )
+
+
+def row_numbers(length: int) -> tuple[dict[str, Any], Column]:
+    """The index of a series that has none."""
+    known = {"type": "RangeIndex", "name": None, "dtype": "int64", "start": 0, "end": length, "step": 1}
+    return known, ("int64", _bytes(np.arange(length, dtype="i8")), None)
 
 
 def _from_categories(index: pd.CategoricalIndex, known: dict[str, Any]) -> Column:
@@ -285,6 +293,8 @@ def _to_values(dtype: str | None, column: Column) -> Any:
 
     text, data, valid = column
     head, _, rest = text.partition(":")
+    if dtype is not None and dtype.startswith(POLARS):
+        dtype = None  # pandas has no such type: it gets what the values are kept as
     if dtype is not None and dtype.startswith(_arrow_dtypes.PREFIX):
         if head not in ("text", "binary"):
             data = data.view("i8" if rest else head)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any, Protocol
 
 from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
-from siltstone.series import _display, _metadata
+from siltstone.series import _display, _grid, _metadata, _plot
 from siltstone.series._backends import (
     Backend,
     PandasInMemoryAdapter,
@@ -21,8 +19,23 @@ from siltstone.series._backends import (
 )
 from siltstone.series._place import Change, Place
 from siltstone.series._steps import now, steps_json, steps_of
-from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, points_for
-from siltstone.series._signal import Signal, kept, names_of, with_source
+from siltstone.series._time_series import (
+    TimeSeries,
+    dependencies,
+    iso,
+    parse_time,
+    parsed,
+    points_for,
+)
+from siltstone.series._signal import (
+    SeriesByName,
+    Signal,
+    function_name,
+    kept,
+    names_of,
+    text_of,
+    with_source,
+)
 
 
 class DatasetTransformFunctionProtocol(Protocol):
@@ -50,6 +63,8 @@ class Dataset:
         Its first signals.
     backend : StorageBackend, optional
         Where it is kept. If that has a dataset of the name already, open it by :meth:`open`.
+    more : dict, optional
+        What else is known of it.
 
     Raises
     ------
@@ -79,16 +94,20 @@ class Dataset:
         created_on: dt.datetime | None = None,
         last_updated: dt.datetime | None = None,
         backend: Any = None,
-        **more: Any,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        if not isinstance(name, str) or not name:
+        if not text_of("the name of a dataset", name):
             raise InvalidError(f"the name of a dataset: expected a text that is not empty, got {name!r}")
+        known = {"description": description, "owner": owner, "purpose": purpose, "project": project}
+        for what, text in known.items():
+            if text is not None:
+                text_of(what, text)
         self._name = name
         self.description, self.owner = description, owner
         self.purpose, self.project = purpose, project
         self.created_on = now() if created_on is None else created_on
         self.last_updated = self.created_on if last_updated is None else last_updated
-        self.more = more
+        self.more = dict(more or {})
         self.signals: dict[str, Signal] = {}
         self._place: Place | None = None
         self._auto_save = True
@@ -108,7 +127,9 @@ class Dataset:
         KeyError
             If there is none (:class:`siltstone.errors.NotFoundError`).
         """
-        place = Place(backend, name)
+        if isinstance(backend, str) and not isinstance(name, str):
+            raise InvalidTypeError(f"Dataset.open: expected the backend, then the name, got {backend!r} first")
+        place = Place(backend, text_of("the name of a dataset", name))
         record = place.record()
         found: dict[str, list[tuple[str, str]]] = {signal: [] for signal in place.signals()}
         for key, signal, full in place.series():
@@ -249,7 +270,9 @@ class Dataset:
         """
         names = names_of(input_time_series_names)
         given = [self._series(name) for name in names]
-        made = transform_function([_one(*pair) for pair in given], names, *args, **kwargs)
+        made = _made(
+            transform_function, transform_function([_one(*pair) for pair in given], names, *args, **kwargs)
+        )
         for what, wanted in (("signal", output_signal_names), ("ts", output_ts_names)):
             if wanted is not None:
                 wanted = names_of(wanted)
@@ -287,8 +310,9 @@ class Dataset:
 
     def _series(self, name: str) -> tuple[Signal, TimeSeries]:
         for signal in self:
-            if name in signal.time_series:
-                return signal, signal.time_series[name]
+            for series in signal:
+                if series.name == name:
+                    return signal, series
         raise NotFoundError(f"the series {name!r} is not in the dataset {self.name!r}")
 
     def _taken(self) -> list[str]:
@@ -344,13 +368,28 @@ class Dataset:
         self.set_backend(SQLDatabaseAdapter(connection_string), auto_save)
         return self
 
-    def save(self, directory: str | PathLike[str], overwrite: bool = False) -> Dataset:
-        """Write it in the layout that the described system reads: ``NAME.zip`` in this folder.
+    def save(
+        self,
+        directory: str | PathLike[str],
+        separator: str = ",",
+        output_index_name: str | None = None,
+        output_value_names: str | Mapping[str, str] | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> Dataset:
+        """Write it in the layout of meteaudata: ``NAME.zip`` in this folder.
 
         Parameters
         ----------
         directory : path
             The folder; made if it is not there. Nothing else in it is touched.
+        separator : str
+            What stands between index and value in the CSV files. meteaudata itself reads commas alone;
+            :meth:`load` finds another one.
+        output_index_name : str, optional
+            The head of the column of the index, if not its own name.
+        output_value_names : str or dict, optional
+            The head of the column of the values, one for all series or by full name, if not their own.
         overwrite : bool
             Whether a zip of that name is replaced; all of it or nothing.
 
@@ -359,19 +398,17 @@ class Dataset:
         siltstone.errors.ExistsError
             If there is one, and it may not be replaced.
         """
-        from siltstone.series._described import export_dataset
+        from siltstone.series._described import Layout, export_dataset, folder_of
 
-        if "/" in self.name or os.sep in self.name or self.name in (".", ".."):
-            raise InvalidError(f"the name of a file: expected one without a separator, got {self.name!r}")
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
+        layout = Layout(separator, output_index_name, output_value_names)
+        path = folder_of(directory, self.name) / f"{self.name}.zip"
         backend = self._place.backend if self._place is not None and self._place.is_ours else None
         if backend is None:
             backend = PandasInMemoryAdapter()
             self._copy_to(backend)
         elif self._auto_save:
             self.save_all()
-        export_dataset(backend, self.name, folder / f"{self.name}.zip", overwrite=overwrite)
+        export_dataset(backend, self.name, path, overwrite=overwrite, layout=layout)
         return self
 
     @classmethod
@@ -408,7 +445,7 @@ class Dataset:
         for signal in self:
             own = Signal(name=signal.name)
             own.__dict__.update({**signal.__dict__, "_place": None, "_known": None, "_removed": []})
-            own.time_series = {}
+            own.time_series = SeriesByName(signal.name)
             for name, series in signal.time_series.items():
                 twin = TimeSeries(series.series)
                 twin.__dict__.update(
@@ -497,14 +534,89 @@ class Dataset:
         frames = [signal.to_pandas() for signal in self if len(signal)]
         return pd.concat(frames, axis=1) if frames else pd.DataFrame()
 
-    def to_xarray(self) -> Any:
-        """All series as an xarray Dataset, joined along their index; NetCDF is one call from there."""
-        import xarray as xr
+    def to_polars(self) -> dict[str, Any]:
+        """A Polars DataFrame for each series, by its full name."""
+        return {name: frame for signal in self for name, frame in signal.to_polars().items()}
 
+    def to_arrow(self) -> dict[str, Any]:
+        """A PyArrow table for each series, by its full name."""
+        return {name: table for signal in self for name, table in signal.to_arrow().items()}
+
+    def to_xarray(self) -> Any:
+        """All series as an xarray Dataset, joined along their index; NetCDF is one call from there.
+
+        See :meth:`Signal.to_xarray`.
+        """
         known = {"description": self.description, "owner": self.owner, "purpose": self.purpose}
         attrs = {name: text for name, text in known.items() if text is not None}
-        merged = xr.merge([signal.to_xarray() for signal in self if len(signal)], combine_attrs="drop_conflicts")
-        return merged.drop_attrs(deep=False).assign_attrs(dataset=self.name, **attrs)
+        series = ((one.series, signal.units) for signal in self for one in signal)
+        return _grid.dataset(series, {"dataset": self.name, **attrs})
+
+    def model_dump_json(self) -> str:
+        """All of it as JSON, points too: :meth:`model_validate_json` gives it back equal."""
+        signals = {name: signal._dump() for name, signal in self.signals.items()}
+        return _metadata.encode({**_metadata.decode(self._record()), "signals": signals})
+
+    @classmethod
+    def model_validate_json(cls, text: str) -> Dataset:
+        """The dataset of a JSON text of :meth:`model_dump_json`; in memory."""
+        return parsed(text, "a dataset", cls._of)
+
+    @classmethod
+    def _of(cls, record: dict[str, Any]) -> Dataset:
+        signals = {name: Signal._of(one) for name, one in record.pop("signals").items()}
+        made = cls(
+            record.pop("name"),
+            created_on=parse_time(record.pop("created_on")),
+            last_updated=parse_time(record.pop("last_updated")),
+            **{field: record.pop(field, None) for field in ("description", "owner", "purpose", "project")},
+            more=record,
+        )
+        made.signals = signals
+        return made
+
+    def plot(
+        self,
+        signal_names: Iterable[str] | None = None,
+        ts_names: Iterable[str] | None = None,
+        title: str | None = None,
+        y_axis: str | None = None,
+        x_axis: str | None = None,
+        start: Any = None,
+        end: Any = None,
+    ) -> Any:
+        """Signals as one Plotly figure, each in a row of its own.
+
+        Parameters
+        ----------
+        signal_names, ts_names : list of str, optional
+            The names of the signals and of the series; all, if they are not said.
+        title, y_axis, x_axis : str, optional
+            Texts of the figure.
+        start, end : optional
+            As in :meth:`TimeSeries.plot`.
+
+        Raises
+        ------
+        siltstone.errors.InvalidError
+            If Plotly is not installed.
+        """
+        signals = list(self) if signal_names is None else [self[name] for name in names_of(signal_names)]
+        if ts_names is None:
+            chosen = [series for signal in signals for series in signal]
+        else:
+            chosen = [self._series(name)[1] for name in names_of(ts_names)]
+        rows, axes = [], []
+        for signal in signals:
+            lines = [_plot.Line(one, None, start, end) for one in signal if any(one is it for it in chosen)]
+            for row in _plot.by_index(lines):
+                rows.append(row)
+                axes.append(y_axis or f"{signal.name} [{signal.units}]")
+        return _plot.figure(rows, title or self.name, axes, x_axis)
+
+    def display(self, format: str = "html") -> None:
+        """Show it: in a notebook (``"html"``), as text (``"text"``), or as its plot (``"plot"``)."""
+        _display.show(self, format)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dataset):
@@ -529,11 +641,22 @@ def _undo(dataset: Dataset, *signals: Signal) -> _siltstone.Undo:
 def _one(signal: Signal, series: TimeSeries) -> Signal:
     """A signal of one series, for a function that may change it."""
     made = Signal(
-        name=signal.name, units=signal.units, provenance=signal.provenance.model_dump(), **signal.more
+        name=signal.name, units=signal.units, provenance=signal.provenance.model_dump(), more=signal.more
     )
     copy = TimeSeries(points_for(series), series.processing_steps, metadata_id=series.metadata_id)
-    made.time_series = {series.name: copy}
+    made.time_series = SeriesByName(signal.name, [(series.name, copy)])
     return made
+
+
+def _made(function: Any, made: Any) -> list[Signal]:
+    """What a function made, if it is what the protocol says."""
+    what = f"what the function {function_name(function)!r} returns"
+    if not isinstance(made, (list, tuple)):
+        raise InvalidTypeError(f"{what}: expected a list of Signal, got {type(made).__name__}")
+    for one in made:
+        if not isinstance(one, Signal):
+            raise InvalidTypeError(f"{what}: expected a list of Signal, got a {type(one).__name__} in it")
+    return list(made)
 
 
 def _name_series(signal: Signal, name: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from siltstone import _html
+from siltstone.errors import InvalidError
 
 if TYPE_CHECKING:
     from siltstone.series._dataset import Dataset
@@ -67,6 +69,21 @@ def signal(one: Signal) -> str:
     rows = "".join(_row(series) for series in one)
     title = escape(f"{one.name} [{one.units}]")
     return f"<div><strong>{title}</strong><table>{rows}</table></div>"
+
+
+def show(one: Any, format: str) -> None:
+    """Show a series, a signal or a dataset: as HTML, which a notebook draws, as text, or as its plot."""
+    if format == "plot":
+        one.plot().show()
+        return
+    if format not in ("html", "text"):
+        raise InvalidError(f"format: expected 'html', 'text' or 'plot', got {format!r}")
+    if format == "html" and "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        from IPython.display import display
+
+        display(one)  # by its _repr_html_
+        return
+    print(one)
 
 
 def _row(series: TimeSeries) -> str:

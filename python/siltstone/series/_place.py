@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from siltstone import _siltstone
+from siltstone.errors import InvalidTypeError
 from siltstone.series import _convert, _metadata
-from siltstone.series._backends import Backend, PolarsAdapter, SeriesInfo
+from siltstone.series._backends import Backend, PolarsAdapter, SeriesInfo, StorageBackend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,10 @@ class Place:
     """A dataset's name in a backend."""
 
     def __init__(self, backend: Any, dataset: str) -> None:
+        if not isinstance(backend, StorageBackend) or isinstance(backend, type):
+            kind = type(backend).__name__
+            hint = "; series.open() makes one of an address" if isinstance(backend, str) else ""
+            raise InvalidTypeError(f"backend: expected a StorageBackend, got {backend!r} ({kind}){hint}")
         self.backend = backend
         self.dataset = dataset
 

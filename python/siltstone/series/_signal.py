@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
 from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
-from siltstone.series import _display, _metadata
+from siltstone.series import _display, _grid, _metadata, _plot
 from siltstone.series._place import Change, Kept, Place
 from siltstone.series._steps import (
     DataProvenance,
@@ -19,7 +20,15 @@ from siltstone.series._steps import (
     steps_json,
     steps_of,
 )
-from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, points_for
+from siltstone.series._time_series import (
+    TimeSeries,
+    dependencies,
+    iso,
+    parse_time,
+    parsed,
+    points_for,
+    steps_in,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +46,45 @@ class SignalTransformFunctionProtocol(Protocol):
         """The series it makes, each with what was done."""
 
 
+class SeriesByName(dict[str, TimeSeries]):
+    """The series of a signal by full name, in the order in which they were made.
+
+    A part of the name finds a series too, if it is the only one: ``RAW#1``, or ``RAW``.
+    """
+
+    def __init__(self, signal: str, series: Iterable[tuple[str, TimeSeries]] = ()) -> None:
+        super().__init__(series)
+        self._signal = signal
+
+    def copy(self) -> SeriesByName:
+        """The same series in another dictionary."""
+        return SeriesByName(self._signal, self.items())
+
+    def _full(self, name: object) -> str | None:
+        if not isinstance(name, str) or super().__contains__(name):
+            return name if isinstance(name, str) else None
+        wanted = _siltstone.series_within(self._signal, name)
+        within = {full: _siltstone.series_within(self._signal, full) for full in self}
+        found = [full for full, own in within.items() if own == wanted]
+        found = found or [full for full, own in within.items() if _siltstone.series_split(own)[0] == wanted]
+        if len(found) > 1:
+            raise InvalidError(f"the series {name!r}: expected the name of one, got one of {', '.join(found)}")
+        return found[0] if found else None
+
+    def __missing__(self, name: object) -> TimeSeries:
+        full = self._full(name)
+        if full is None or full == name:
+            raise NotFoundError(f"the series {name!r} is not in the signal {self._signal!r}")
+        return self[full]
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or self._full(name) not in (None, name)
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """A series, or `default` if there is none of that name."""
+        return self[name] if name in self else default
+
+
 class Signal:
     """The series of one quantity: as measured, and what was made of them.
 
@@ -50,8 +98,12 @@ class Signal:
         The unit of its values.
     provenance : DataProvenance, optional
         Where they come from.
+    time_series : dict of TimeSeries, optional
+        Further series by name: ``{"raw": ts}`` is ``SIGNAL_raw#1``, and a number that a name has is kept.
     backend : StorageBackend, optional
         Where it is kept, if it belongs to no dataset: as one of the dataset ``default``.
+    more : dict, optional
+        What else is known of it.
 
     Examples
     --------
@@ -74,24 +126,37 @@ class Signal:
         last_updated: dt.datetime | None = None,
         time_series: Mapping[str, TimeSeries] | None = None,
         backend: Any = None,
-        **more: Any,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        self._name = _siltstone.signal_name(name)
-        self.units = units
+        self._name = _siltstone.signal_name(text_of("the name of a signal", name))
+        self.units = text_of("units", units)
         if isinstance(provenance, Mapping):
             provenance = DataProvenance.model_validate(dict(provenance))
+        if not isinstance(provenance, (DataProvenance, type(None))):
+            kind = type(provenance).__name__
+            raise InvalidTypeError(f"provenance: expected a DataProvenance or a dictionary, got {kind}")
         self.provenance = DataProvenance() if provenance is None else provenance
         self.created_on = now() if created_on is None else created_on
         self.last_updated = self.created_on if last_updated is None else last_updated
-        self.more = more
-        self.time_series: dict[str, TimeSeries] = {}
+        self.more = dict(more or {})
+        self.time_series: dict[str, TimeSeries] = SeriesByName(self._name)
         self._place: Place | None = None
         self._auto_save = True
         self._removed: list[str] = []
         #: What the place knows of it, and under which name.
         self._known: tuple[str, str] | None = None
-        for given in [*_given(input_data), *(time_series or {}).values()]:
+        for given in _given(input_data):
             self._put([given], [self._base_of(given)], False, save=False)
+        for key, given in _by_key(time_series):
+            within = _siltstone.series_within(self.name, key)
+            base, number = _siltstone.series_split(within)
+            if number is None:
+                self._put([given], [base], False, save=False)
+                continue
+            given._name = f"{self.name}_{within}"
+            if given._name in self.time_series:
+                raise ExistsError(f"the series {given._name!r} is in the signal {self.name!r} twice")
+            self.time_series[given._name] = given
         if backend is not None:
             self.set_backend(backend)
 
@@ -108,18 +173,10 @@ class Signal:
         return list(self.time_series)
 
     def __getitem__(self, name: str) -> TimeSeries:
-        within = _siltstone.series_within(self.name, name)
-        for full, series in self.time_series.items():
-            if _siltstone.series_within(self.name, full) == within:
-                return series
-        raise NotFoundError(f"the series {name!r} is not in the signal {self.name!r}")
+        return self.time_series[name]
 
-    def __contains__(self, name: str) -> bool:
-        try:
-            self[name]
-        except NotFoundError:
-            return False
-        return True
+    def __contains__(self, name: object) -> bool:
+        return name in self.time_series
 
     def __len__(self) -> int:
         return len(self.time_series)
@@ -220,7 +277,9 @@ class Signal:
             For names that do not fit. After any error signal and backend are as they were.
         """
         given = [self[name] for name in names_of(input_time_series_names)]
-        made = transform_function([points_for(series) for series in given], *args, **kwargs)
+        made = _made(
+            transform_function, transform_function([points_for(series) for series in given], *args, **kwargs)
+        )
         outputs, histories = [], [(series.name, steps_json(series.processing_steps)) for series in given]
         bases = self._bases(made, output_names)
         for series, steps in made:
@@ -323,7 +382,9 @@ class Signal:
                 )
                 for step in series.processing_steps
             ]
-        self.time_series = {series.name: series for series in self.time_series.values()}
+        self.time_series = SeriesByName(
+            self.name, ((series.name, series) for series in self.time_series.values())
+        )
 
     # Storage
 
@@ -419,7 +480,7 @@ class Signal:
         made._place = place
         series = [TimeSeries._open(place, key, full) for key, full in keys]
         series.sort(key=lambda one: (iso(one.created_on), one.name))
-        made.time_series = {one.name: one for one in series}
+        made.time_series = SeriesByName(name, ((one.name, one) for one in series))
         if place.record(name) is not None:
             made._known = (name, made._record())
         return made
@@ -428,6 +489,54 @@ class Signal:
         """Forget the points of all series that are saved."""
         for series in self.time_series.values():
             series.unload()
+
+    def save(
+        self,
+        destination: str | PathLike[str],
+        zip: bool = True,
+        separator: str = ",",
+        output_index_name: str | None = None,
+        output_value_names: str | Mapping[str, str] | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> Signal:
+        """Write it in the layout of meteaudata: ``NAME.zip`` in this folder, or the same files in it.
+
+        Parameters
+        ----------
+        destination : path
+            The folder; made if it is not there. Nothing else in it is touched.
+        zip : bool
+            Whether it is one file; else ``NAME_metadata.yaml`` and ``NAME_data`` in the folder.
+        separator, output_index_name, output_value_names
+            As in :meth:`Dataset.save`.
+        overwrite : bool
+            Whether a zip of that name is replaced; all of it or nothing. A folder never is.
+
+        Raises
+        ------
+        siltstone.errors.ExistsError
+            If there is one, and it may not be replaced.
+        """
+        from siltstone.series._described import Layout, write_signal
+
+        write_signal(self, destination, zip, Layout(separator, output_index_name, output_value_names), overwrite)
+        return self
+
+    @classmethod
+    def load_from_directory(cls, source_path: str | PathLike[str], signal_name: str | None = None) -> Signal:
+        """A signal of a zip or folder that :meth:`save` or meteaudata wrote; in memory.
+
+        Parameters
+        ----------
+        source_path : path
+            The zip or folder; nothing is unpacked, and nothing beside it is touched.
+        signal_name : str, optional
+            Its name there; needed if there are several.
+        """
+        from siltstone.series._described import read_signal
+
+        return read_signal(source_path, signal_name)
 
     # Looking at it
 
@@ -457,14 +566,76 @@ class Signal:
         return {name: one.to_arrow() for name, one in self.time_series.items()}
 
     def to_xarray(self) -> Any:
-        """Its series as an xarray Dataset, joined along their index, with the units as attributes."""
-        import xarray as xr
+        """Its series as an xarray Dataset, joined along their index, with the units as attributes.
 
-        arrays = {}
-        for name, one in self.time_series.items():
-            series = one.series.rename_axis("index")
-            arrays[name] = xr.DataArray.from_series(series).assign_attrs(units=self.units)
-        return xr.Dataset(arrays, attrs={"signal": self.name, "units": self.units})
+        NetCDF holds it: times with a zone are those of UTC, with an attribute ``time_zone``, and ``/`` in a name is
+        ``%2F``; ``long_name`` has the name as it is.
+        """
+        series = ((one.series, self.units) for one in self)
+        return _grid.dataset(series, {"signal": self.name, "units": self.units})
+
+    def model_dump_json(self) -> str:
+        """All of it as JSON, points too: :meth:`model_validate_json` gives it back equal."""
+        return _metadata.encode(self._dump())
+
+    @classmethod
+    def model_validate_json(cls, text: str) -> Signal:
+        """The signal of a JSON text of :meth:`model_dump_json`; in memory."""
+        return parsed(text, "a signal", cls._of)
+
+    def _dump(self) -> dict[str, Any]:
+        series = {name: one._dump() for name, one in self.time_series.items()}
+        return {**_metadata.decode(self._record()), "time_series": series}
+
+    @classmethod
+    def _of(cls, record: dict[str, Any]) -> Signal:
+        series = [(name, TimeSeries._of(one)) for name, one in record.pop("time_series").items()]
+        made = cls(
+            name=record.pop("name"),
+            units=record.pop("units"),
+            provenance=record.pop("provenance"),
+            created_on=parse_time(record.pop("created_on")),
+            last_updated=parse_time(record.pop("last_updated")),
+            more=record,
+        )
+        for name, one in series:
+            one._name = name
+        made.time_series = SeriesByName(made.name, series)
+        return made
+
+    def plot(
+        self,
+        ts_names: Iterable[str] | None = None,
+        title: str | None = None,
+        y_axis: str | None = None,
+        x_axis: str | None = None,
+        start: Any = None,
+        end: Any = None,
+    ) -> Any:
+        """Series of it as one Plotly figure.
+
+        Parameters
+        ----------
+        ts_names : list of str, optional
+            Their names; all, if they are not said. Series of another kind of index are in a row of their own.
+        title, y_axis, x_axis : str, optional
+            Texts of the figure.
+        start, end : optional
+            As in :meth:`TimeSeries.plot`.
+
+        Raises
+        ------
+        siltstone.errors.InvalidError
+            If Plotly is not installed.
+        """
+        chosen = list(self) if ts_names is None else [self[name] for name in names_of(ts_names)]
+        rows = _plot.by_index([_plot.Line(one, None, start, end) for one in chosen])
+        axis = y_axis or f"{self.name} [{self.units}]"
+        return _plot.figure(rows, title or self.name, [axis] * len(rows), x_axis)
+
+    def display(self, format: str = "html") -> None:
+        """Show it: in a notebook (``"html"``), as text (``"text"``), or as its plot (``"plot"``)."""
+        _display.show(self, format)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Signal):
@@ -489,7 +660,7 @@ def kept(signals: Iterable[Signal]) -> list[Kept]:
     """The attributes of signals and their series, and what they are now."""
     found: list[Kept] = []
     for signal in signals:
-        own = {"time_series": dict(signal.time_series), "_removed": list(signal._removed)}
+        own = {"time_series": signal.time_series.copy(), "_removed": list(signal._removed)}
         found.append((signal.__dict__, {**signal.__dict__, **own}))
         for one in signal:
             steps = {"processing_steps": list(one.processing_steps)}
@@ -503,8 +674,8 @@ def _given(data: Any) -> list[TimeSeries]:
     if data is None:
         return []
     if isinstance(data, TimeSeries):
-        made = TimeSeries(data.series, data.processing_steps, metadata_id=data.metadata_id)
-        made.created_on, made.more = data.created_on, dict(data.more)
+        made = TimeSeries(data.series, data.processing_steps, metadata_id=data.metadata_id, more=data.more)
+        made.created_on = data.created_on
         return [made]
     if isinstance(data, pd.Series):
         return [TimeSeries(data)]
@@ -525,19 +696,59 @@ def _named(series: TimeSeries, name: str) -> TimeSeries:
     return series
 
 
+def _by_key(series: Any) -> list[tuple[str, TimeSeries]]:
+    if series is None:
+        return []
+    if not isinstance(series, Mapping) or not all(
+        isinstance(name, str) and isinstance(one, TimeSeries) for name, one in series.items()
+    ):
+        kind = type(series).__name__
+        raise InvalidTypeError(f"time_series: expected a dictionary of TimeSeries by name, got {kind}")
+    return [(name, *_given(one)) for name, one in series.items()]
+
+
+def text_of(what: str, text: Any) -> str:
+    """A text, and nothing else."""
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"{what}: expected a text, got {type(text).__name__}")
+    return text
+
+
 def names_of(names: Iterable[str]) -> list[str]:
     """A list of names; a text is none."""
     if isinstance(names, str):
         raise InvalidTypeError(f"the names: expected a list of names, got the text {names!r}")
-    return list(names)
+    if not isinstance(names, Iterable):
+        raise InvalidTypeError(f"the names: expected a list of names, got {type(names).__name__}")
+    return [text_of("a name", name) for name in names]
+
+
+def function_name(function: Any) -> str:
+    """What a function is called in an error."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _made(function: Any, made: Any) -> list[tuple[pd.Series, list[ProcessingStep]]]:
+    """What a function made, if it is what the protocol says."""
+    import pandas as pd
+
+    what = f"what the function {function_name(function)!r} returns"
+    expected = "expected a list of pairs (pandas Series, list of ProcessingStep)"
+    if not isinstance(made, (list, tuple)):
+        raise InvalidTypeError(f"{what}: {expected}, got {type(made).__name__}")
+    for pair in made:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise InvalidTypeError(f"{what}: {expected}, got a {type(pair).__name__} in the list")
+        if not isinstance(pair[0], pd.Series):
+            raise InvalidTypeError(f"{what}: {expected}, got a {type(pair[0]).__name__} as the series of a pair")
+        steps_in(what, pair[1])
+    return list(made)
 
 
 def with_source(steps: Iterable[ProcessingStep], function: Any) -> list[ProcessingStep]:
     """Steps that name no function get the one that was run."""
     steps = list(steps)
     for step in steps:
-        if not isinstance(step, ProcessingStep):
-            raise InvalidTypeError(f"a step: expected a ProcessingStep, got {type(step).__name__}")
         if step.function_info == FunctionInfo():
             step.function_info = FunctionInfo.of(function)
     return steps

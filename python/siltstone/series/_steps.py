@@ -44,14 +44,22 @@ class ProcessingType(str, enum.Enum):
         return self.value
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Record:
     """What all records have: JSON there and back, without a loss.
 
-    ``more`` holds what a record has beyond the fields that this version knows.
+    ``more`` holds what a record has beyond the fields that this version knows. Two records of the same JSON are
+    equal: NaN is itself, and so is a numpy array.
     """
 
     more: dict[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.model_dump_json() == other.model_dump_json()
+
+    __hash__ = None  # type: ignore[assignment]
 
     def model_dump(self) -> dict[str, Any]:
         """The record as a dictionary of its fields."""
@@ -94,7 +102,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class DataProvenance(Record):
     """Where the points of a signal come from."""
 
@@ -107,7 +115,7 @@ class DataProvenance(Record):
     metadata_id: str | None = None
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class FunctionInfo(Record):
     """The function of a processing step.
 
@@ -177,7 +185,7 @@ class Parameters:
         return f"Parameters({named})"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class ProcessingStep(Record):
     """One step of the history of a series.
 
@@ -247,14 +255,14 @@ def _time(text: str) -> Any:
         return text
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class ProcessingConfig(Record):
     """Steps that belong together."""
 
     steps: list[ProcessingStep] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class IndexMetadata(Record):
     """What is known of an index beside its values."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from siltstone import _siltstone
-from siltstone.errors import InvalidError, InvalidTypeError
-from siltstone.series import _display, _metadata
+from siltstone.errors import InvalidError, InvalidTypeError, SiltstoneError
+from siltstone.series import _display, _grid, _metadata, _plot
 from siltstone.series._backends import Backend
 from siltstone.series._convert import from_pandas, to_pandas
 from siltstone.series._place import Place
@@ -16,6 +17,8 @@ from siltstone.series._steps import IndexMetadata, ProcessingStep, now, steps_js
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 
 class TimeSeries:
@@ -31,6 +34,10 @@ class TimeSeries:
         The number of this description in a system of the user's.
     created_on : datetime, optional
         When it was made; now, if it is not said.
+    backend : StorageBackend, optional
+        Where :meth:`save_to_backend` writes it. In a signal or dataset it is kept where that is.
+    more : dict, optional
+        What else is known of it.
 
     Examples
     --------
@@ -48,21 +55,23 @@ class TimeSeries:
         *,
         metadata_id: str | None = None,
         created_on: dt.datetime | None = None,
-        **more: Any,
+        backend: Any = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         import pandas as pd
 
         if series is not None and not isinstance(series, pd.Series):
             raise InvalidTypeError(f"the series: expected a pandas Series, got {type(series).__name__}")
-        self.processing_steps = list(processing_steps or [])
+        self.processing_steps = steps_in("processing_steps", processing_steps or [])
         self.metadata_id = metadata_id
         self.created_on = now() if created_on is None else created_on
-        self.more = more
+        self.more = dict(more or {})
         made = pd.Series(dtype="float64") if series is None else series
         self._series: pd.Series | None = made
         self._name: str | None = made.name if isinstance(made.name, str) else None
         self._place: tuple[Place, str] | None = None
         self._unsaved = True
+        self._backend = None if backend is None else Place(backend, "default").backend
         #: What the place knows of it, as JSON.
         self._known: str | None = None
 
@@ -129,6 +138,46 @@ class TimeSeries:
         """The dtype of the values, as pandas writes it."""
         return str(self.series.dtype)
 
+    def save_to_backend(self, key: str | None = None) -> str:
+        """Write a series of no signal into its backend, in the place of what has this key; the key.
+
+        Parameters
+        ----------
+        key : str, optional
+            Its name, if it is not said, or ``RAW``.
+
+        Raises
+        ------
+        siltstone.errors.InvalidError
+            Without a backend, or for a series of a signal, which is written with that.
+        """
+        if self._backend is None:
+            raise InvalidError(
+                f"the series {self._name!r}: expected one with a backend, got one without; no storage backend "
+                "is configured"
+            )
+        place = Place(self._backend, "default")
+        if self._place is not None and self._place[0].backend is not self._backend:
+            raise InvalidError(f"the series {self._name!r}: expected one of no signal; save that")
+        key = key or self._name or "RAW"
+        record = self._record()
+        known = {"_place": (place, key), "_unsaved": False, "_known": record}
+        place.commit([("save", key, record, self.series)], [(self.__dict__, known)], None)
+        return key
+
+    @classmethod
+    def load_from_backend(cls, backend: Any, key: str) -> TimeSeries:
+        """The series of a key that :meth:`save_to_backend` wrote; its points are loaded when they are touched.
+
+        Raises
+        ------
+        KeyError
+            If there is none (:class:`siltstone.errors.NotFoundError`).
+        """
+        made = cls._open(Place(backend, "default"), key, key)
+        made._backend = backend
+        return made
+
     def unload(self) -> None:
         """Forget the points; they are loaded again when they are touched.
 
@@ -187,18 +236,24 @@ class TimeSeries:
 
     def model_dump_json(self) -> str:
         """All of it as JSON, points too: :meth:`model_validate_json` gives it back equal."""
-        name, dtype, index, column, values = from_pandas(self.series)
-        parts = {"name": name, "dtype": dtype, "index": index, "columns": [column, values]}
-        return _metadata.encode({**self.metadata_dict(), "series": parts})
+        return _metadata.encode(self._dump())
 
     @classmethod
     def model_validate_json(cls, text: str) -> TimeSeries:
         """The series of a JSON text of :meth:`model_dump_json`."""
-        record = _metadata.decode(text)
+        return parsed(text, "a series", cls._of)
+
+    def _dump(self) -> dict[str, Any]:
+        name, dtype, index, column, values = from_pandas(self.series)
+        parts = {"name": name, "dtype": dtype, "index": index, "columns": [column, values]}
+        return {**self.metadata_dict(), "series": parts}
+
+    @classmethod
+    def _of(cls, record: dict[str, Any]) -> TimeSeries:
         parts = record.pop("series")
         series = to_pandas((parts["name"], parts["dtype"], parts["index"], *map(tuple, parts["columns"])))
-        steps = [ProcessingStep.model_validate(step) for step in record.pop("processing_steps")]
-        made = cls(series, steps, metadata_id=record.pop("metadata_id", None))
+        made = cls(series, [ProcessingStep.model_validate(step) for step in record.pop("processing_steps")])
+        made.metadata_id = record.pop("metadata_id", None)
         made.created_on = parse_time(record.pop("created_on", None))
         made.more = record
         return made
@@ -206,9 +261,8 @@ class TimeSeries:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TimeSeries):
             return NotImplemented
-        if self.metadata_dict() != other.metadata_dict():
-            return False
-        return _same(self.series, other.series)
+        # By what is written, where NaN is itself.
+        return self._record() == other._record() and _same(self.series, other.series)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -238,12 +292,42 @@ class TimeSeries:
         return pl.from_arrow(self.to_arrow())
 
     def to_xarray(self) -> Any:
-        """The series as an xarray DataArray along its index."""
-        import xarray as xr
-
+        """The series as an xarray DataArray along its index; see :meth:`Signal.to_xarray`."""
         series = self.series
+        named = series.rename(self.name or "RAW")
+        (array,) = _grid.dataset([(named, None)], {}).data_vars.values()
         dim = series.index.name or "index"
-        return xr.DataArray(series.to_numpy(), coords={dim: series.index}, dims=[dim], name=series.name)
+        return array.rename(index=dim).rename(series.name) if dim != "index" else array.rename(series.name)
+
+    def plot(
+        self,
+        title: str | None = None,
+        y_axis: str | None = None,
+        x_axis: str | None = None,
+        legend_name: str | None = None,
+        start: Any = None,
+        end: Any = None,
+    ) -> Any:
+        """The points as a Plotly figure.
+
+        Parameters
+        ----------
+        title, y_axis, x_axis, legend_name : str, optional
+            Texts of the figure; the name of the series, if they are not said.
+        start, end : optional
+            The first and the last value of the index that is drawn, as :meth:`load_range` reads them.
+
+        Raises
+        ------
+        siltstone.errors.InvalidError
+            If Plotly is not installed.
+        """
+        line = _plot.Line(self, legend_name, start, end)
+        return _plot.figure([[line]], title or self.name, [y_axis or self.name], x_axis)
+
+    def display(self, format: str = "html") -> None:
+        """Show it: in a notebook (``"html"``), as text (``"text"``), or as its plot (``"plot"``)."""
+        _display.show(self, format)
 
     def _repr_html_(self) -> str:
         return _display.time_series(self)
@@ -279,6 +363,34 @@ def parse_time(text: Any) -> Any:
         return dt.datetime.fromisoformat(text)
     except ValueError:
         return text
+
+
+def steps_in(what: str, steps: Any) -> list[ProcessingStep]:
+    """A list of steps."""
+    if isinstance(steps, str) or not isinstance(steps, Iterable):
+        raise InvalidTypeError(f"{what}: expected a list of ProcessingStep, got {type(steps).__name__}")
+    steps = list(steps)
+    for step in steps:
+        if not isinstance(step, ProcessingStep):
+            raise InvalidTypeError(f"{what}: expected a list of ProcessingStep, got a {type(step).__name__} in it")
+    return steps
+
+
+def parsed(text: Any, what: str, made: Callable[[dict[str, Any]], T]) -> T:
+    """What a text of ``model_dump_json`` says."""
+    if not isinstance(text, (str, bytes, bytearray)):
+        raise InvalidTypeError(f"the JSON of {what}: expected a text, got {type(text).__name__}")
+    try:
+        record = _metadata.decode(text)
+        if isinstance(record, dict):
+            return made(record)
+        raise InvalidError(f"the JSON of {what}: expected an object, got {type(record).__name__}")
+    except json.JSONDecodeError as error:
+        raise InvalidError(f"the JSON of {what}: {error}") from None
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        if isinstance(error, SiltstoneError):
+            raise
+        raise InvalidError(f"the JSON of {what}: expected what model_dump_json writes, got other fields ({error!r})") from error
 
 
 def _same(one: pd.Series, other: pd.Series) -> bool:

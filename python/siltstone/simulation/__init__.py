@@ -20,6 +20,7 @@ from siltstone.simulation._collector import DataCollector, Model, Simulation, Wo
 from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._database import SimulationDatabase
 from siltstone.simulation._initial import DatasetFormat, DatasetFormat_
+from siltstone.simulation._progress import StateAttribute, TimeProgressingState
 from siltstone.simulation._results import (
     ResultDataset,
     SimulationResults,
@@ -57,8 +58,10 @@ __all__ = [
     "SimulationDatabase",
     "SimulationResults",
     "State",
+    "StateAttribute",
     "StorageStrategy",
     "Ticket",
+    "TimeProgressingState",
     "TimelineInfo",
     "UpdateInfo",
     "World",

@@ -105,6 +105,8 @@ def schema_json(schema: Any) -> bytes | None:
     if isinstance(schema, str):
         is_text = schema.lstrip().startswith("[")
         return schema.encode() if is_text else Path(schema).read_bytes()
+    # movici's own schema keeps its attributes by name.
+    schema = getattr(schema, "attributes", schema)
     specs: Iterable[Any] = schema.values() if isinstance(schema, Mapping) else schema
     return json.dumps([_plain_spec(spec) for spec in specs]).encode()
 

@@ -18,6 +18,7 @@ from siltstone.simulation._attributes import (
     timeline,
 )
 from siltstone.simulation._cursor import Cursor
+from siltstone.simulation._progress import TimeProgressingState
 from siltstone.simulation._state import State
 from siltstone.simulation._time import Time, place
 
@@ -32,6 +33,11 @@ class _Results:
 
     _inner: _siltstone.Results
     _init_data_dir: Path | None
+
+    @property
+    def init_data_dir(self) -> Path | None:
+        """The folder of the initial state, if one was given."""
+        return self._init_data_dir
 
     @property
     def datasets(self) -> dict[str, Path | None]:
@@ -184,6 +190,7 @@ class ResultDataset:
     def __init__(self, results: _siltstone.Results, inner: _siltstone.ResultDataset) -> None:
         self._results = results
         self._inner = inner
+        self._state: TimeProgressingState | None = None
 
     @property
     def name(self) -> str:
@@ -194,6 +201,13 @@ class ResultDataset:
     def metadata(self) -> dict[str, Any]:
         """Everything that the initial data say beside the entities."""
         return json.loads(self._inner.metadata())
+
+    @property
+    def state(self) -> TimeProgressingState:
+        """All groups at one place in time, as movici's readers have it: ``state.move_to(t)``, ``state.to_dict()``."""
+        if self._state is None:
+            self._state = TimeProgressingState(self)
+        return self._state
 
     @property
     def groups(self) -> list[str]:

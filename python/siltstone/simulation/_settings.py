@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +18,9 @@ class Settings:
 
     Parameters
     ----------
-    storage : str, optional
+    storage : str
         The storage strategy: ``"file"`` (or ``"disk"``, its old name), ``"sqlite"``, or a
-        registered one. ``"file"`` unless given. A name that is not registered when it is used is
+        registered one; a ``database_path`` in the config of a collector goes before ``"file"``. A name that is not registered when it is used is
         an error that lists those that are.
     storage_dir : path, optional
         The folder that results go to.
@@ -40,7 +40,7 @@ class Settings:
         What a stored update survives.
     """
 
-    storage: str | None = None
+    storage: str = "file"
     storage_dir: str | os.PathLike[str] | None = None
     data_dir: str | os.PathLike[str] | None = None
     datasets: Sequence[str] = ()
@@ -57,18 +57,23 @@ class Settings:
         ``SILTSTONE_DURABILITY``, ``SILTSTONE_DATASETS`` (names with commas between).
         """
         storage, storage_dir, data_dir, datasets, durability = _siltstone.settings_from_env()
-        return cls(storage, storage_dir, data_dir, datasets, durability=durability)
+        return cls(storage or "file", storage_dir, data_dir, datasets, durability=durability)
 
 
-def plain(settings: Settings) -> Any:
-    """Settings as the compiled half takes them."""
+def plain(settings: Any) -> Any:
+    """Settings as the compiled half takes them: ours, or movici's own, which have fewer fields."""
+    data_dir = settings.data_dir
+    # The default of movici's settings is the working directory, of which nobody meant to keep every JSON file.
+    if "data_dir" not in getattr(settings, "model_fields_set", ("data_dir",)):
+        data_dir = None
+    datasets = [item["name"] if isinstance(item, Mapping) else item for item in settings.datasets]
     return SimpleNamespace(
-        storage=settings.storage,
+        storage=None if settings.storage == "file" else settings.storage,
         storage_dir=settings.storage_dir,
-        data_dir=settings.data_dir,
-        datasets=list(settings.datasets),
-        schema=schema_json(settings.attributes),
+        data_dir=data_dir,
+        datasets=datasets,
+        schema=schema_json(getattr(settings, "attributes", ())),
         timeline=timeline(settings.timeline_info),
-        end_time=settings.end_time,
-        durability=settings.durability,
+        end_time=getattr(settings, "end_time", None),
+        durability=getattr(settings, "durability", "os"),
     )

@@ -100,11 +100,15 @@ class State:
         self._columns.update(*columns, **named)
 
     def __eq__(self, other: object) -> bool:
-        """Whether `other`, a state or a dict, has the same columns, by dtype, shape and bits."""
+        """Whether `other` has the same columns: of a state by dtype, shape and bits, of a dict by value.
+
+        In a dict without a mask undefined values stand as movici marks them.
+        """
         if not isinstance(other, (State, Mapping)):
             return NotImplemented
+        same = _same_column if isinstance(other, State) else _equal_column
         return self.keys() == other.keys() and all(
-            _same_column(column, other[name]) for name, column in self.items()
+            same(column, other[name]) for name, column in self.items()
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -243,6 +247,37 @@ def _same_column(one: Any, other: Any) -> bool:
     if not isinstance(one, Mapping) or not isinstance(other, Mapping):
         return _same(one, other)
     return one.keys() == other.keys() and all(_same(part, other[key]) for key, part in one.items())
+
+
+#: What marks an undefined value in an array without a mask, by the kind of the array.
+_MARKS = {"i": (-128, -(2**31)), "f": (), "U": ("_udf_",)}
+
+
+def _equal_column(one: Any, other: Any) -> bool:
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping) or "data" not in other:
+        return _same_column(one, other)
+    ragged, given = one.get("row_ptr"), other.get("row_ptr", other.get("indptr"))
+    if (ragged is None) != (given is None) or (ragged is not None and not np.array_equal(ragged, given)):
+        return False
+    data, values = np.asarray(one["data"]), np.asarray(other["data"])
+    if data.shape != values.shape:
+        return False
+    if data.dtype.kind == "O" or values.dtype.kind == "O":
+        return bool((data == values).all())
+    gone, missing = _undefined(data, one.get("mask")), _undefined(values, other.get("mask"))
+    return bool(np.array_equal(gone, missing) and ((data == values) | gone).all())
+
+
+def _undefined(data: np.ndarray, mask: Any) -> np.ndarray:
+    """Which components say nothing: those of masked rows, NaN, and without a mask the marks."""
+    gone = np.isnan(data) if data.dtype.kind == "f" else np.zeros(data.shape, dtype=bool)
+    if mask is not None and len(mask) == len(data):
+        return gone | np.broadcast_to(np.asarray(mask).reshape(-1, *[1] * (data.ndim - 1)), data.shape)
+    if mask is None:
+        for mark in _MARKS.get(data.dtype.kind, ()):
+            is_mark = mark != -128 or data.dtype.itemsize == 1
+            gone = gone | (data == mark) if is_mark else gone
+    return gone
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -85,11 +86,17 @@ class _BuiltIn(StorageStrategy):
         cls, model_config: Mapping[str, Any], settings: Settings, logger: logging.Logger
     ) -> StorageStrategy:
         made = cls.__new__(cls)
-        made._make(model_config, settings)
+        # What names the model itself is none of its options.
+        made._make({k: v for k, v in model_config.items() if k not in ("name", "type")}, settings)
         return made
 
     def initialize(self) -> None:
         self._inner.initialize()
+
+    def reset_iterations(self, model: Any) -> None:
+        # The collector of movici counts by what its strategy sets here; ours counts by itself.
+        if hasattr(model, "iteration"):
+            model.iteration = itertools.count()
 
     def store(self, info: UpdateInfo) -> None:
         self._inner.store(info.timestamp, info.iteration, info.name, info.data, info.origin)

@@ -13,6 +13,7 @@ mod files;
 mod folder;
 mod import;
 mod layout;
+mod plain;
 mod record;
 mod write;
 mod yaml;

@@ -92,12 +92,16 @@ pub(super) fn beside(mut value: Metadata, what: &str) -> Result<Beside> {
         _ => None,
     };
     let index = match value.remove("index_metadata") {
-        Some(index @ Value::Object(_)) => serde_json::from_value::<IndexMetadata>(strip(index))
-            .map_err(|e| Error::Corrupt {
+        Some(mut index @ Value::Object(_)) => {
+            if index["frequency_hint"].is_string() {
+                index["frequency"] = index["frequency_hint"].take();
+            }
+            serde_json::from_value::<IndexMetadata>(strip(index)).map_err(|e| Error::Corrupt {
                 place: what.to_owned(),
                 what: "the metadata of the index".into(),
                 why: e.to_string(),
-            })?,
+            })?
+        }
         _ => IndexMetadata::default(),
     };
     let index = IndexMetadata { time_zone: index.time_zone.as_deref().map(zone_name), ..index };

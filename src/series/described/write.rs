@@ -1,11 +1,12 @@
 //! A dataset of a backend in the layout that the described system reads.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type};
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
@@ -13,21 +14,31 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 
 use super::layout::file_name;
+use super::plain::plain;
 use super::{json_of, yaml};
 use crate::error::{Error, Result};
 use crate::kernel::{Temporary, folder_of, sync_folder, sync_name};
 use crate::series::backend::StorageBackend;
 use crate::series::data::{Metadata, Series};
-use crate::series::process::Clock;
+use crate::series::period::Periods;
+use crate::series::process::{Clock, Frequency};
 use crate::series::text::per_second;
 use crate::series::tree::{dataset_record, escape, of_key, signal_record, unpack};
 use crate::table::Written;
 
 /// How a dataset is written.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct WriteDatasetOptions {
     /// Replaces a zip of that name. A folder is never replaced.
     pub overwrite: bool,
+    /// Writes this signal alone, in the layout of one.
+    pub signal: Option<String>,
+    /// What stands between index and value, a comma if none is given. meteaudata reads commas alone.
+    pub separator: Option<char>,
+    /// The head of the index, in the place of its name.
+    pub index_name: Option<String>,
+    /// The heads of the values by the full name of the series, in the place of that.
+    pub value_names: BTreeMap<String, String>,
 }
 
 /// Writes a dataset in the described layout: a zip if the path ends in `.zip`, else a folder.
@@ -62,7 +73,7 @@ pub fn write_dataset(
     }
     let temporary = if is_zip { Temporary::file(path) } else { Temporary::folder(path) }?;
     let mut sink = Sink::new(&temporary, is_zip);
-    let written = write(backend, dataset, &mut sink)?;
+    let written = write(backend, dataset, options, &mut sink)?;
     sink.finish(&temporary)?;
     if is_zip && !options.overwrite {
         if !temporary.rename_new(path)? {
@@ -77,11 +88,20 @@ pub fn write_dataset(
     Ok(written)
 }
 
-fn write(backend: &dyn StorageBackend, dataset: &str, sink: &mut Sink) -> Result<Written> {
+fn write(
+    backend: &dyn StorageBackend,
+    dataset: &str,
+    options: &WriteDatasetOptions,
+    sink: &mut Sink,
+) -> Result<Written> {
+    if let Some(separator) = options.separator.filter(|s| ![',', ';', '\t', '|'].contains(s)) {
+        let expected = "a comma, a semicolon, a tab or a vertical bar";
+        return Err(Error::invalid("the separator", expected, format!("{separator:?}")));
+    }
     let record = backend.record(&dataset_record(dataset))?;
     let mut keys = backend.list_keys(&format!("{}/", escape(dataset)))?;
     keys.retain(|key| of_key(dataset, key).is_some());
-    let mut known = match (record, keys.is_empty()) {
+    let known = match (record, keys.is_empty()) {
         (Some(record), _) => record,
         (None, false) => json_of(&crate::series::tree::DatasetRecord::new(dataset)),
         (None, true) => {
@@ -98,46 +118,124 @@ fn write(backend: &dyn StorageBackend, dataset: &str, sink: &mut Sink) -> Result
             let own = || json_of(&crate::series::tree::SignalRecord::new(name, "unit"));
             let mut record = record.unwrap_or_else(own);
             record.insert("time_series".into(), json!({}));
+            tag_times(&mut record);
             signals.insert(name.to_owned(), Value::Object(record));
         }
         Ok(())
     };
+    let is_meant = |signal: &str| options.signal.as_deref().is_none_or(|meant| meant == signal);
     for name in backend.list_records(&prefix)? {
-        blank(&mut signals, &crate::series::tree::unescape(&name[prefix.len()..]))?;
+        let signal = crate::series::tree::unescape(&name[prefix.len()..]);
+        if is_meant(&signal) {
+            blank(&mut signals, &signal)?;
+        }
     }
     let mut written = Written::default();
     for key in keys {
         let Some((signal, name)) = of_key(dataset, &key) else { continue };
+        if !is_meant(&signal) {
+            continue;
+        }
         blank(&mut signals, &signal)?;
         let (series, metadata) = backend.load(&key)?;
-        let text = csv(&series, &name)?;
+        let text = csv(&series, &name, options)?;
         written.rows += series.len() as u64;
         written.bytes += text.len() as u64;
-        let folder = format!("{stem}_data/{}_data", file_name(&signal));
+        let folder = match options.signal {
+            Some(_) => format!("{}_data", file_name(&signal)),
+            None => format!("{stem}_data/{}_data", file_name(&signal)),
+        };
         sink.file(&format!("{folder}/{}.csv", file_name(&name)), text.as_bytes())?;
         let record = unpack(metadata, &key, &mut |name| backend.record(name))?;
         let mut known = json_of(&record);
-        let index = serde_json::to_value(series.index_metadata()).unwrap_or_default();
-        known.insert("index_metadata".into(), index);
+        known.insert("index_metadata".into(), index_metadata(&series));
         known.insert("values_dtype".into(), dtype_of(&series).into());
         signals[&signal]["time_series"][&name] = Value::Object(known);
     }
+    if let (Some(signal), true) = (&options.signal, signals.is_empty()) {
+        let place = format!("the dataset {dataset:?}");
+        return Err(Error::NotFound { what: "the signal", name: signal.clone(), place });
+    }
+    let Value::Object(signals) = plain(Value::Object(signals)) else { unreachable!("it was one") };
     for (name, signal) in &signals {
-        let file = format!("{stem}_data/{}_metadata.yaml", file_name(name));
+        let file = format!("{}_metadata.yaml", file_name(name));
+        let file = if options.signal.is_some() { file } else { format!("{stem}_data/{file}") };
         sink.file(&file, yaml::write(signal).as_bytes())?;
     }
+    if options.signal.is_some() {
+        return Ok(written);
+    }
+    let mut known = match plain(Value::Object(known)) {
+        Value::Object(known) => known,
+        _ => unreachable!("it was one"),
+    };
     known.insert("signals".into(), Value::Object(signals));
+    tag_times(&mut known);
     let text = yaml::write(&Value::Object(known));
     sink.file(&format!("{stem}_metadata.yaml"), text.as_bytes())?;
     Ok(written)
 }
 
+/// Makes times of YAML of those that meteaudata takes as texts in one form only.
+fn tag_times(record: &mut Metadata) {
+    for name in ["created_on", "last_updated"] {
+        if let Some(text @ Value::String(_)) = record.get_mut(name) {
+            *text = json!({"$silt": "time", "value": text.take()});
+        }
+    }
+}
+
+/// What is known of the index.
+///
+/// meteaudata makes an index of times anew out of a frequency, without its zone: only one that it would make equal has a
+/// frequency there. [`super::record`] reads the other name.
+fn index_metadata(series: &Series) -> Value {
+    let known = series.index_metadata();
+    let mut written = serde_json::to_value(known).unwrap_or_default();
+    match (known.kind.as_str(), &known.frequency, &known.dtype) {
+        ("DatetimeIndex", Some(frequency), _) if !is_regular(series, frequency) => {
+            written["frequency_hint"] = written["frequency"].take();
+        }
+        ("PeriodIndex", _, Some(dtype)) => {
+            let name = dtype.strip_prefix("period[").and_then(|name| name.strip_suffix(']'));
+            written["frequency"] = name.map_or(Value::Null, Value::from);
+        }
+        _ => {}
+    }
+    written
+}
+
+/// Whether these are times without a zone at the distance that a frequency says.
+fn is_regular(series: &Series, frequency: &str) -> bool {
+    let DataType::Timestamp(unit, None) = series.index().data_type() else { return false };
+    let size = 1_000_000_000 / i128::from(per_second(*unit));
+    let step = Frequency::parse(frequency).ok().and_then(|frequency| frequency.ns());
+    let Ok(times) = cast(series.index(), &DataType::Int64) else { return false };
+    let times = times.as_primitive::<Int64Type>().values();
+    !times.is_empty()
+        && times
+            .windows(2)
+            .all(|two| Some((i128::from(two[1]) - i128::from(two[0])) * size) == step)
+}
+
 /// The dtype of the values as pandas writes it.
 fn dtype_of(series: &Series) -> String {
     if let Some(dtype) = series.dtype() {
-        let category = dtype.starts_with("category:");
-        return if category { "category".into() } else { dtype.to_owned() };
+        return match dtype {
+            dtype if dtype.starts_with("category:") => "category".into(),
+            // A storage that pandas does not take in this name.
+            dtype if dtype.starts_with("str[") => "str".into(),
+            dtype if dtype.starts_with("arrow:") || dtype.starts_with("polars:") => {
+                plain_dtype(series)
+            }
+            dtype => dtype.to_owned(),
+        };
     }
+    plain_dtype(series)
+}
+
+/// The dtype of pandas that holds values of this type.
+fn plain_dtype(series: &Series) -> String {
     let unit = |unit: &TimeUnit| match unit {
         TimeUnit::Second => "s",
         TimeUnit::Millisecond => "ms",
@@ -158,33 +256,30 @@ fn dtype_of(series: &Series) -> String {
 }
 
 /// Index and values as CSV below a header.
-fn csv(series: &Series, name: &str) -> Result<String> {
+fn csv(series: &Series, name: &str, options: &WriteDatasetOptions) -> Result<String> {
     let index = labels(series.index(), series)?;
     let values = match series.dtype().and_then(|dtype| dtype.strip_prefix("category:")) {
         Some(known) => named(series.values(), serde_json::from_str(known).unwrap_or_default()),
         None => texts(series.values())?,
     };
-    let header = [series.index_metadata().name.as_deref().unwrap_or(""), name];
-    let mut out = format!("{},{}\n", field(header[0]), quoted(header[1]));
+    let separator = options.separator.unwrap_or(',');
+    let field = |text: &str| quoted(text, separator);
+    let head = options.index_name.as_deref().or(series.index_metadata().name.as_deref());
+    let head = head.filter(|head| !head.is_empty()).map_or(String::new(), field);
+    let name = options.value_names.get(name).map_or(name, String::as_str);
+    let mut out = format!("{head}{separator}{}\n", field(name));
     for (index, value) in index.iter().zip(&values) {
-        let index = index.as_deref().unwrap_or_default();
-        out.push_str(&format!(
-            "{},{}\n",
-            quoted(index),
-            value.as_deref().map_or(String::new(), quoted)
-        ));
+        let index = field(index.as_deref().unwrap_or_default());
+        let value = value.as_deref().map_or(String::new(), field);
+        out.push_str(&format!("{index}{separator}{value}\n"));
     }
     Ok(out)
 }
 
-/// A field; an empty one says nothing.
-fn field(text: &str) -> String {
-    if text.is_empty() { String::new() } else { quoted(text) }
-}
-
 /// A field that is there: in quotes where a reader would take it for something else.
-fn quoted(text: &str) -> String {
-    let plain = !text.is_empty() && !text.contains([',', '"', '\n', '\r', ';', '\t', '|']);
+fn quoted(text: &str, separator: char) -> String {
+    let special = [',', '"', '\n', '\r', ';', '\t', '|', separator];
+    let plain = !text.is_empty() && !text.contains(special);
     if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
@@ -192,6 +287,13 @@ fn labels(index: &ArrayRef, series: &Series) -> Result<Vec<Option<String>>> {
     let known = series.index_metadata();
     if known.kind == "CategoricalIndex" && known.categories.is_some() {
         return Ok(named(index, json!({ "categories": known.categories })));
+    }
+    let periods = known.dtype.as_deref().filter(|_| known.kind == "PeriodIndex");
+    if let Some(periods) = periods {
+        let unknown = || Error::invalid("the index", "periods of a known frequency", periods);
+        let numbers = index.as_primitive_opt::<Int64Type>().ok_or_else(unknown)?;
+        let periods = Periods::of(periods).ok_or_else(unknown)?;
+        return numbers.iter().map(|n| n.map(|n| periods.write(n)).transpose()).collect();
     }
     if known.dtype.as_deref() == Some("bool") {
         return texts(&cast(index, &DataType::Boolean).map_err(|e| failed(&e))?);
@@ -226,13 +328,25 @@ fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>> {
             Ok(items.map(|bit| bit.map(|bit| if bit { "True" } else { "False" }.into())).collect())
         }
         DataType::Timestamp(unit, zone) => {
-            let (clock, whole) = (Clock::of(zone.as_deref())?, i64s()?);
-            let items = whole.as_primitive::<arrow_array::types::Int64Type>().iter();
-            items.map(|t| t.map(|t| clock.write(t, per_second(*unit))).transpose()).collect()
+            // In UTC, and each with as many digits as any: what other readers take for times of one form.
+            let zone = zone.as_deref().map(|_| "UTC");
+            let (clock, whole, unit) = (Clock::of(zone)?, i64s()?, per_second(*unit));
+            let items = whole.as_primitive::<Int64Type>();
+            let has_parts = items.iter().flatten().any(|t| t.rem_euclid(unit) != 0);
+            let one = |t: i64| {
+                let mut text = clock.write(t.div_euclid(unit), 1)?;
+                if has_parts {
+                    let at = text.len() - zone.map_or(0, |_| "+00:00".len());
+                    let digits = unit.ilog10() as usize;
+                    text.insert_str(at, &format!(".{:0digits$}", t.rem_euclid(unit)));
+                }
+                Ok(text)
+            };
+            items.iter().map(|t| t.map(one).transpose()).collect()
         }
         DataType::Duration(unit) => {
             let (whole, size) = (i64s()?, 1_000_000_000 / i128::from(per_second(*unit)));
-            let items = whole.as_primitive::<arrow_array::types::Int64Type>().iter();
+            let items = whole.as_primitive::<Int64Type>().iter();
             Ok(items.map(|t| t.map(|t| span(i128::from(t) * size))).collect())
         }
         DataType::Binary | DataType::FixedSizeBinary(_) => {
@@ -247,7 +361,7 @@ fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>> {
 }
 
 /// A span as pandas writes it: `-1 days +22:00:00.5`.
-fn span(ns: i128) -> String {
+pub(super) fn span(ns: i128) -> String {
     let day = 86_400_000_000_000;
     let (days, rest) = (ns.div_euclid(day), ns.rem_euclid(day));
     let (seconds, part) = (rest / 1_000_000_000, rest % 1_000_000_000);

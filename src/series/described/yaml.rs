@@ -279,13 +279,21 @@ pub(super) fn write(value: &Value) -> String {
 
 fn block(out: &mut String, value: &Value, indent: usize) {
     match value {
-        Value::Object(map) if !map.is_empty() && number_of(map).is_none() => {
-            for (key, item) in map {
-                let _ = write!(out, "{:indent$}{}:", "", text(key));
-                under(out, item, indent + 2);
+        Value::Object(map) if is_block(value) => match super::plain::tag(map) {
+            None => {
+                for (key, item) in map {
+                    let _ = write!(out, "{:indent$}{}:", "", text(key));
+                    under(out, item, indent + 2);
+                }
             }
-        }
-        Value::Array(items) if !items.is_empty() => {
+            Some(_) => {
+                for pair in map["value"].as_array().into_iter().flatten() {
+                    let _ = write!(out, "{:indent$}{}:", "", key(&pair[0]));
+                    under(out, &pair[1], indent + 2);
+                }
+            }
+        },
+        Value::Array(items) if is_block(value) => {
             for item in items {
                 let _ = write!(out, "{:indent$}-", "");
                 under(out, item, indent + 2);
@@ -298,12 +306,7 @@ fn block(out: &mut String, value: &Value, indent: usize) {
 }
 
 fn under(out: &mut String, item: &Value, indent: usize) {
-    let nested = match item {
-        Value::Object(map) => !map.is_empty() && number_of(map).is_none(),
-        Value::Array(items) => !items.is_empty(),
-        _ => false,
-    };
-    if nested {
+    if is_block(item) {
         out.push('\n');
         block(out, item, indent);
     } else {
@@ -311,10 +314,28 @@ fn under(out: &mut String, item: &Value, indent: usize) {
     }
 }
 
+/// Whether a value takes lines of its own.
+fn is_block(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(map) => match super::plain::tag(map) {
+            None => !map.is_empty(),
+            Some("dict") => map["value"].as_array().is_some_and(|pairs| !pairs.is_empty()),
+            Some(_) => false,
+        },
+        _ => false,
+    }
+}
+
+/// A key that is no text: a scalar is itself, anything else is its JSON.
+fn key(value: &Value) -> String {
+    if is_block(value) { text(&value.to_string()) } else { scalar(value) }
+}
+
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(string) => text(string),
-        Value::Object(map) => number_of(map).unwrap_or_else(|| "{}".into()),
+        Value::Object(map) => tagged(map).unwrap_or_else(|| "{}".into()),
         Value::Array(_) => "[]".into(),
         // YAML 1.1 wants a point in a float, and a sign in its exponent.
         Value::Number(number) if number.is_f64() => {
@@ -331,17 +352,32 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// A float that JSON has no number for, in YAML.
-fn number_of(map: &Map<String, Value>) -> Option<String> {
-    if map.get("$silt")?.as_str()? != "float" || map.len() != 2 {
-        return None;
-    }
-    match map.get("value")?.as_str()? {
-        "nan" => Some(".nan".into()),
-        "inf" => Some(".inf".into()),
-        "-inf" => Some("-.inf".into()),
+/// What JSON has no word for, in YAML.
+fn tagged(map: &Map<String, Value>) -> Option<String> {
+    match (super::plain::tag(map)?, map["value"].as_str()?) {
+        ("float", "nan") => Some(".nan".into()),
+        ("float", "inf") => Some(".inf".into()),
+        ("float", "-inf") => Some("-.inf".into()),
+        ("int", digits) => Some(digits.to_owned()),
+        ("time", time) if is_time(time) => Some(time.to_owned()),
+        ("time", other) => Some(text(other)),
+        ("bytes", packed) => Some(format!("!!binary \"{packed}\"")),
         _ => None,
     }
+}
+
+/// Whether YAML takes this text for a time: `2026-01-01T00:00:00.5+00:00`.
+fn is_time(text: &str) -> bool {
+    let form = "dddd-dd-ddTdd:dd:dd";
+    text.len() >= form.len()
+        && text.bytes().zip(form.bytes()).all(|(byte, form)| match form {
+            b'd' => byte.is_ascii_digit(),
+            form => byte == form,
+        })
+        && text
+            .bytes()
+            .skip(form.len())
+            .all(|byte| byte.is_ascii_digit() || b".+-:".contains(&byte))
 }
 
 /// A text: as it is if no reader can take it for anything else, else in double quotes.

@@ -109,7 +109,7 @@ impl Frequency {
     }
 
     /// Its length in ns, days having 24 hours; `None` where it differs from month to month, or is of weeks.
-    pub(super) fn ns(&self) -> Option<i128> {
+    pub(in crate::series) fn ns(&self) -> Option<i128> {
         Some(self.base.ns()? * i128::from(self.count))
     }
 

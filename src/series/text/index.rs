@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int32Array, StringArray, UInt8Array};
+use arrow_array::{ArrayRef, Int32Array, Int64Array, StringArray, UInt8Array};
 use arrow_schema::{DataType, TimeUnit};
 use serde_json::{Value, json};
 
 use super::column::{Column, Kind, Missing};
 use crate::error::{Error, Result};
 use crate::series::index::IndexMetadata;
+use crate::series::period::Periods;
 
 /// The index of these texts as its metadata say, and the metadata that go with it. A frequency is kept and never
 /// used.
@@ -41,7 +42,10 @@ pub(in crate::series) fn index_by(
         "Float64Index" => Kind::new(DataType::Float64, Missing::Nan),
         "CategoricalIndex" => return categories(column, known, place),
         "" => return crate::series::read::index_of(column, known, place),
-        // Periods and intervals are kept as the texts that they are.
+        "PeriodIndex" if Periods::of(&period_of(&known)).is_some() => {
+            return periods(column, known, place);
+        }
+        // Other periods and intervals are kept as the texts that they are.
         "PeriodIndex" | "IntervalIndex" | "MultiIndex" => Kind::new(DataType::Utf8, Missing::Null),
         _ => match Kind::of_dtype(&dtype) {
             Some(kind) if kind.data_type == DataType::Boolean => {
@@ -68,6 +72,28 @@ fn refuse(kind: &Kind) -> Missing {
         DataType::Float64 | DataType::Float32 => Missing::Nan,
         _ => Missing::Refused,
     }
+}
+
+/// What the periods are: the dtype says it, or the frequency.
+fn period_of(known: &IndexMetadata) -> String {
+    let dtype = known.dtype.as_deref().filter(|dtype| dtype.starts_with("period["));
+    dtype.or(known.frequency.as_deref()).unwrap_or_default().to_owned()
+}
+
+fn periods(
+    column: &Column<'_>,
+    mut known: IndexMetadata,
+    place: &str,
+) -> Result<(ArrayRef, IndexMetadata)> {
+    let of = period_of(&known);
+    let mut numbers = Vec::with_capacity(column.fields.len());
+    for (field, line) in column.fields.iter().zip(&column.lines) {
+        let number = Periods::of(&of).and_then(|periods| periods.read(&field.text).ok());
+        let expected = format!("a period of {of}");
+        numbers.push(number.ok_or_else(|| super::bad_line(place, *line, &expected, &field.text))?);
+    }
+    known.dtype = Some(if of.starts_with("period[") { of } else { format!("period[{of}]") });
+    Ok((Arc::new(Int64Array::from(numbers)), known))
 }
 
 fn booleans(
