@@ -9,13 +9,17 @@ The stores:
 - :mod:`siltstone.memory`: episodes, concepts and learning events of an agent; search, recall, replay.
 """
 
+import sys as _sys
+
 from siltstone import errors, experiment, memory, series, simulation, ticks
+from siltstone._arguments import name_them as _name_them
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._restore import restore
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
 from siltstone.errors import SiltstoneError
+from siltstone.memory._errors import documented as _documented
 
 __all__ = [
     "BackupReport",
@@ -33,3 +37,5 @@ __all__ = [
     "simulation",
     "ticks",
 ]
+
+_name_them(_sys.modules[__name__], experiment, memory, series, simulation, ticks, memory=_documented)

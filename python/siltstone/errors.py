@@ -1,5 +1,7 @@
 """The exceptions of siltstone. All are a :class:`SiltstoneError`; most are a built-in one as well."""
 
+import re
+
 __all__ = [
     "BusyError",
     "ClosedError",
@@ -20,12 +22,29 @@ __all__ = [
 ]
 
 
+#: What the compiled half notes at an error of an argument.
+_ARGUMENT = re.compile(r"while processing '(\w+)'")
+_LONG = re.compile(r"[^\s\"'/]{600,}")
+
+
+def _shorter(word: re.Match[str]) -> str:
+    return f"{word[0][:100]}... ({len(word[0]):,} characters)"
+
+
 class SiltstoneError(Exception):
     """Anything that siltstone raises. Its text is a whole sentence."""
 
+    def add_note(self, note: str) -> None:
+        """Add a note; that of the argument at which it was raised goes in front of the text, which has no name then."""
+        found, text = _ARGUMENT.fullmatch(note), str(self.args[0]) if self.args else ""
+        if found and text.startswith("expected "):
+            self.args = (f"{found[1]}: {text}",)
+        else:
+            getattr(super(), "add_note", lambda _: None)(note)  # Python 3.10 has none
+
     def __str__(self) -> str:
-        # KeyError would show the repr of the text.
-        return str(self.args[0]) if self.args else ""
+        # KeyError would show the repr of the text. A word of thousands of letters is what someone handed in.
+        return _LONG.sub(_shorter, str(self.args[0])) if self.args else ""
 
 
 class InvalidError(SiltstoneError, ValueError):

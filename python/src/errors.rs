@@ -38,6 +38,16 @@ pub(crate) fn wrong_type(what: &str, expected: &str, got: &Bound<'_, PyAny>) -> 
     raise("InvalidTypeError", sentence(what, expected, describe(got)))
 }
 
+/// As [`invalid`], of an argument whose name is noted at the error by who reads the arguments.
+pub(crate) fn expected(expected: &str, got: &str) -> PyErr {
+    raise("InvalidError", format!("expected {expected}, got {got}"))
+}
+
+/// As [`wrong_type`], of an argument whose name is noted at the error by who reads the arguments.
+pub(crate) fn expected_type(expected: &str, got: &Bound<'_, PyAny>) -> PyErr {
+    raise("InvalidTypeError", format!("expected {expected}, got {}", describe(got)))
+}
+
 /// Rust's own sentence for a broken rule, so that both sides say it alike.
 fn sentence(what: &str, expected: &str, got: String) -> String {
     Error::Invalid { what: what.to_owned(), expected: expected.to_owned(), got }.to_string()

@@ -2,6 +2,7 @@
 //! Docstrings, defaults and conversions to other libraries are in `siltstone/*.py`.
 
 mod arena;
+mod arguments;
 mod arrays_in;
 mod arrays_out;
 mod arrow;

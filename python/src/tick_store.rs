@@ -15,6 +15,7 @@ use siltstone::ticks::{
 };
 use siltstone::{Error, Result, ticks};
 
+use crate::arguments::{Number, Text};
 use crate::arrow::Table;
 use crate::columns::Columns;
 use crate::enter::Enter;
@@ -183,24 +184,25 @@ impl TickStore {
     }
 
     /// The hot path: keeps the GIL unless it may have to wait.
-    #[pyo3(signature = (symbol, bid, ask, spread=None, lp="", time=None))]
+    #[pyo3(signature = (symbol, bid, ask, spread=None, lp=Text(""), time=None))]
     #[allow(clippy::too_many_arguments, reason = "the arguments are those of the Python method")]
     fn store_tick<'py>(
         &self,
         py: Python<'py>,
-        symbol: &str,
-        bid: f64,
-        ask: f64,
-        spread: Option<f64>,
-        lp: &str,
+        symbol: Text<'_>,
+        bid: Number,
+        ask: Number,
+        spread: Option<Number>,
+        lp: Text<'_>,
         time: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<&Py<PyAny>> {
+        let (Text(symbol), Number(bid), Number(ask), Text(lp)) = (symbol, bid, ask, lp);
         let time_ns = match time {
             Some(time) => to_ns(time)?,
             None => now_ns(),
         };
         self.suspect(py, time_ns)?;
-        let spread = spread.unwrap_or(ask - bid);
+        let spread = spread.map_or(ask - bid, |Number(spread)| spread);
         let inner = self.get()?;
         let store = || inner.store_tick(symbol, bid, ask, spread, lp, time_ns);
         let outcome = if self.waits { py.detach(store) } else { store() }.map_err(to_py)?;

@@ -318,7 +318,8 @@ impl WriteTx<'_> {
             patience::look("running a statement")?;
         }
         drop(rows);
-        let changes = conn.total_changes() - before;
+        // Rows that triggers change are not what the statement changed.
+        let changes = if conn.total_changes() == before { 0 } else { conn.changes() };
         Ok(Executed { found, changes, last_id: conn.last_insert_rowid() })
     }
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import Any, Protocol
+from typing import Any
 
 from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
@@ -17,34 +17,12 @@ from siltstone.series._backends import (
     PolarsAdapter,
     SQLDatabaseAdapter,
 )
-from siltstone.series._place import Change, Place
+from siltstone.series._copies import copy_to, made_by, name_series, one_series
+from siltstone.series._inputs import names_of, text_of, with_source
+from siltstone.series._place import Change, Place, undo_of
 from siltstone.series._steps import now, steps_json, steps_of
-from siltstone.series._time_series import (
-    TimeSeries,
-    dependencies,
-    iso,
-    parse_time,
-    parsed,
-    points_for,
-)
-from siltstone.series._signal import (
-    SeriesByName,
-    Signal,
-    function_name,
-    kept,
-    names_of,
-    text_of,
-    with_source,
-)
-
-
-class DatasetTransformFunctionProtocol(Protocol):
-    """A function over series of several signals."""
-
-    def __call__(
-        self, input_signals: list[Signal], input_series_names: list[str], *args: Any, **kwargs: Any
-    ) -> list[Signal]:
-        """The signals it makes."""
+from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, parsed
+from siltstone.series._signal import Signal
 
 
 class Dataset:
@@ -195,7 +173,7 @@ class Dataset:
             raise InvalidError(f"the signal {signal.name!r} is in the dataset {self.name!r} already")
         base = _siltstone.series_split(signal.name)[0]
         number = _siltstone.series_numbers([base], self._taken(), False)[0]
-        with _undo(self, signal) as attempt:
+        with undo_of(self, signal) as attempt:
             signal._move_to(self._place, self._auto_save)
             signal._follow(signal._renamed(f"{base}#{number}"))
             self.signals[signal.name] = signal
@@ -205,7 +183,7 @@ class Dataset:
     def remove(self, signal_name: str) -> None:
         """Remove a signal and its series. What was made of them keeps their names in its history."""
         signal = self[signal_name]
-        with _undo(self, signal) as attempt:
+        with undo_of(self, signal) as attempt:
             del self.signals[signal_name]
             self.last_updated = now()
             if self._place is not None and self._auto_save:
@@ -223,7 +201,7 @@ class Dataset:
         signal, name = self[signal_name], _siltstone.signal_name(new)
         if name in self.signals:
             raise ExistsError(f"the signal {name!r} is already in the dataset {self.name!r}; take another name")
-        with _undo(self, *self) as attempt:
+        with undo_of(self, *self) as attempt:
             renames = signal._renamed(name)
             for one in self:
                 one._follow(renames)
@@ -270,8 +248,8 @@ class Dataset:
         """
         names = names_of(input_time_series_names)
         given = [self._series(name) for name in names]
-        made = _made(
-            transform_function, transform_function([_one(*pair) for pair in given], names, *args, **kwargs)
+        made = made_by(
+            transform_function, transform_function([one_series(*pair) for pair in given], names, *args, **kwargs)
         )
         for what, wanted in (("signal", output_signal_names), ("ts", output_ts_names)):
             if wanted is not None:
@@ -285,7 +263,7 @@ class Dataset:
         histories = [(one.name, steps_json(one.processing_steps)) for _, one in given]
         bases = [_siltstone.series_split(wanted[i] if wanted else one.name)[0] for i, one in enumerate(made)]
         numbers = _siltstone.series_numbers(bases, self._taken(), overwrite)
-        with _undo(self, *made) as attempt:
+        with undo_of(self, *made) as attempt:
             removals: list[Change] = []
             for i, signal in enumerate(made):
                 signal._follow(signal._renamed(f"{bases[i]}#{numbers[i]}"))
@@ -294,7 +272,7 @@ class Dataset:
                     new = _siltstone.series_history(histories, steps_json(steps), series.name)
                     series.processing_steps = steps_of(new)
                 if ts_names is not None:
-                    _name_series(signal, ts_names[i])
+                    name_series(signal, ts_names[i])
                 old = self.signals.pop(signal.name, None)
                 if old is not None and self._place is not None:
                     removals += old._removal()
@@ -341,7 +319,7 @@ class Dataset:
             raise ExistsError(
                 f"the dataset {self.name!r} is already in {backend!r}; open it, or take another name"
             )
-        with _undo(self, *self) as attempt:
+        with undo_of(self, *self) as attempt:
             for signal in self:
                 signal._move_to(place, auto_save)
             self._place, self._auto_save, self._known = place, auto_save, None
@@ -405,7 +383,7 @@ class Dataset:
         backend = self._place.backend if self._place is not None and self._place.is_ours else None
         if backend is None:
             backend = PandasInMemoryAdapter()
-            self._copy_to(backend)
+            copy_to(self, backend)
         elif self._auto_save:
             self.save_all()
         export_dataset(backend, self.name, path, overwrite=overwrite, layout=layout)
@@ -437,23 +415,6 @@ class Dataset:
                 raise InvalidError(f"dataset_name: expected one of {names}, got none")
             dataset_name = names[0]
         return cls.open(backend, dataset_name)
-
-    def _copy_to(self, backend: Any) -> None:
-        """Writes all of it into an empty backend, which it does not belong to afterwards."""
-        copy = Dataset(self.name)
-        copy.__dict__.update({**self.__dict__, "signals": {}, "_place": None, "_known": None})
-        for signal in self:
-            own = Signal(name=signal.name)
-            own.__dict__.update({**signal.__dict__, "_place": None, "_known": None, "_removed": []})
-            own.time_series = SeriesByName(signal.name)
-            for name, series in signal.time_series.items():
-                twin = TimeSeries(series.series)
-                twin.__dict__.update(
-                    {**series.__dict__, "_series": series.series, "_place": None, "_known": None, "_unsaved": True}
-                )
-                own.time_series[name] = twin
-            copy.signals[own.name] = own
-        copy.set_backend(backend)
 
     def save_all(self) -> None:
         """Write what is not written yet, in one commit.
@@ -595,24 +556,19 @@ class Dataset:
             Texts of the figure.
         start, end : optional
             As in :meth:`TimeSeries.plot`.
-
-        Raises
-        ------
-        siltstone.errors.InvalidError
-            If Plotly is not installed.
         """
         signals = list(self) if signal_names is None else [self[name] for name in names_of(signal_names)]
-        if ts_names is None:
-            chosen = [series for signal in signals for series in signal]
-        else:
-            chosen = [self._series(name)[1] for name in names_of(ts_names)]
-        rows, axes = [], []
-        for signal in signals:
-            lines = [_plot.Line(one, None, start, end) for one in signal if any(one is it for it in chosen)]
-            for row in _plot.by_index(lines):
-                rows.append(row)
-                axes.append(y_axis or f"{signal.name} [{signal.units}]")
-        return _plot.figure(rows, title or self.name, axes, x_axis)
+        chosen = None if ts_names is None else [self._series(name)[1] for name in names_of(ts_names)]
+        lines = [
+            [_plot.Line(one, None, start, end) for one in signal if chosen is None or any(one is it for it in chosen)]
+            for signal in signals
+        ]
+        pairs = [
+            (row, y_axis or f"{signal.name} [{signal.units}]")
+            for signal, own in zip(signals, lines, strict=True)
+            for row in _plot.by_index(own)
+        ]
+        return _plot.figure([row for row, _ in pairs], title or self.name, [axis for _, axis in pairs], x_axis)
 
     def display(self, format: str = "html") -> None:
         """Show it: in a notebook (``"html"``), as text (``"text"``), or as its plot (``"plot"``)."""
@@ -630,40 +586,6 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         return _display.dataset(self)
-
-
-def _undo(dataset: Dataset, *signals: Signal) -> _siltstone.Undo:
-    """A ``with`` block that leaves a dataset, and signals that are new to it, as they were if it fails."""
-    before = {**dataset.__dict__, "signals": dict(dataset.signals)}
-    return _siltstone.Undo([*kept([*dataset, *signals]), (dataset.__dict__, before)])
-
-
-def _one(signal: Signal, series: TimeSeries) -> Signal:
-    """A signal of one series, for a function that may change it."""
-    made = Signal(
-        name=signal.name, units=signal.units, provenance=signal.provenance.model_dump(), more=signal.more
-    )
-    copy = TimeSeries(points_for(series), series.processing_steps, metadata_id=series.metadata_id)
-    made.time_series = SeriesByName(signal.name, [(series.name, copy)])
-    return made
-
-
-def _made(function: Any, made: Any) -> list[Signal]:
-    """What a function made, if it is what the protocol says."""
-    what = f"what the function {function_name(function)!r} returns"
-    if not isinstance(made, (list, tuple)):
-        raise InvalidTypeError(f"{what}: expected a list of Signal, got {type(made).__name__}")
-    for one in made:
-        if not isinstance(one, Signal):
-            raise InvalidTypeError(f"{what}: expected a list of Signal, got a {type(one).__name__} in it")
-    return list(made)
-
-
-def _name_series(signal: Signal, name: str) -> None:
-    """Gives the series of a new signal this base, numbered in their order."""
-    base = _siltstone.series_split(name)[0]
-    names = enumerate(list(signal.time_series), start=1)
-    signal._follow([(full, Signal.make_ts_name(signal.name, base, i)) for i, full in names])
 
 
 def datasets(backend: Backend) -> list[str]:

@@ -144,13 +144,14 @@ def write_signal(
     signal: Signal, directory: str | os.PathLike[str], as_zip: bool, layout: Layout, overwrite: bool
 ) -> None:
     """See :meth:`Signal.save`."""
+    from siltstone.series._copies import copy_to
     from siltstone.series._dataset import Dataset
 
     name, folder = signal.name, folder_of(directory, signal.name)
     backend = PandasInMemoryAdapter()
     dataset = Dataset("signal")
     dataset.signals = {name: signal}
-    dataset._copy_to(backend)
+    copy_to(dataset, backend)
     if as_zip:
         _export(backend, "signal", name, str(folder / f"{name}.zip"), overwrite, layout)
         return

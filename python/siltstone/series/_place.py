@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from siltstone import _siltstone
@@ -11,6 +12,9 @@ from siltstone.series._backends import Backend, PolarsAdapter, SeriesInfo, Stora
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from siltstone.series._dataset import Dataset
+    from siltstone.series._signal import Signal
 
 #: What happens, a key, a text, a series: see `SeriesStore.commit`.
 Change = tuple[str, str, "str | None", "pd.Series | None"]
@@ -104,3 +108,26 @@ class Place:
         keys = self.backend.list_keys(prefix) if self.is_ours else self.backend.list_keys()
         found = [(key, _siltstone.series_of_key(self.dataset, key)) for key in keys]
         return [(key, *names) for key, names in found if names is not None]
+
+
+def undo(*signals: Signal) -> _siltstone.Undo:
+    """A ``with`` block that leaves signals as they were if it fails."""
+    return _siltstone.Undo(kept(signals))
+
+
+def kept(signals: Iterable[Signal]) -> list[Kept]:
+    """The attributes of signals and their series, and what they are now."""
+    found: list[Kept] = []
+    for signal in signals:
+        own = {"time_series": signal.time_series.copy(), "_removed": list(signal._removed)}
+        found.append((signal.__dict__, {**signal.__dict__, **own}))
+        for one in signal:
+            steps = {"processing_steps": list(one.processing_steps)}
+            found.append((one.__dict__, {**one.__dict__, **steps}))
+    return found
+
+
+def undo_of(dataset: Dataset, *signals: Signal) -> _siltstone.Undo:
+    """A ``with`` block that leaves a dataset, and signals that are new to it, as they were if it fails."""
+    before = {**dataset.__dict__, "signals": dict(dataset.signals)}
+    return _siltstone.Undo([*kept([*dataset, *signals]), (dataset.__dict__, before)])

@@ -6,83 +6,27 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from siltstone import _siltstone
-from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
+from siltstone.errors import ExistsError, InvalidError, InvalidTypeError
 from siltstone.series import _display, _grid, _metadata, _plot
-from siltstone.series._place import Change, Kept, Place
+from siltstone.series._inputs import SeriesByName, given_series, names_of, pairs_by, series_by_key, text_of, with_source
+from siltstone.series._place import Change, Kept, Place, undo
 from siltstone.series._steps import (
     DataProvenance,
-    FunctionInfo,
     ProcessingStep,
     now,
     steps_json,
     steps_of,
 )
-from siltstone.series._time_series import (
-    TimeSeries,
-    dependencies,
-    iso,
-    parse_time,
-    parsed,
-    points_for,
-    steps_in,
-)
+from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, parsed, points_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: How often a name that another process took meanwhile is chosen anew.
 TRIES = 100
-
-
-class SignalTransformFunctionProtocol(Protocol):
-    """A function over series of one signal."""
-
-    def __call__(
-        self, input_series: list[pd.Series], *args: Any, **kwargs: Any
-    ) -> list[tuple[pd.Series, list[ProcessingStep]]]:
-        """The series it makes, each with what was done."""
-
-
-class SeriesByName(dict[str, TimeSeries]):
-    """The series of a signal by full name, in the order in which they were made.
-
-    A part of the name finds a series too, if it is the only one: ``RAW#1``, or ``RAW``.
-    """
-
-    def __init__(self, signal: str, series: Iterable[tuple[str, TimeSeries]] = ()) -> None:
-        super().__init__(series)
-        self._signal = signal
-
-    def copy(self) -> SeriesByName:
-        """The same series in another dictionary."""
-        return SeriesByName(self._signal, self.items())
-
-    def _full(self, name: object) -> str | None:
-        if not isinstance(name, str) or super().__contains__(name):
-            return name if isinstance(name, str) else None
-        wanted = _siltstone.series_within(self._signal, name)
-        within = {full: _siltstone.series_within(self._signal, full) for full in self}
-        found = [full for full, own in within.items() if own == wanted]
-        found = found or [full for full, own in within.items() if _siltstone.series_split(own)[0] == wanted]
-        if len(found) > 1:
-            raise InvalidError(f"the series {name!r}: expected the name of one, got one of {', '.join(found)}")
-        return found[0] if found else None
-
-    def __missing__(self, name: object) -> TimeSeries:
-        full = self._full(name)
-        if full is None or full == name:
-            raise NotFoundError(f"the series {name!r} is not in the signal {self._signal!r}")
-        return self[full]
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or self._full(name) not in (None, name)
-
-    def get(self, name: Any, default: Any = None) -> Any:
-        """A series, or `default` if there is none of that name."""
-        return self[name] if name in self else default
 
 
 class Signal:
@@ -145,9 +89,9 @@ class Signal:
         self._removed: list[str] = []
         #: What the place knows of it, and under which name.
         self._known: tuple[str, str] | None = None
-        for given in _given(input_data):
+        for given in given_series(input_data):
             self._put([given], [self._base_of(given)], False, save=False)
-        for key, given in _by_key(time_series):
+        for key, given in series_by_key(time_series):
             within = _siltstone.series_within(self.name, key)
             base, number = _siltstone.series_split(within)
             if number is None:
@@ -213,7 +157,7 @@ class Signal:
         siltstone.errors.SiltstoneError
             What the backend says; then the signal is as it was.
         """
-        (made,) = _given(series)
+        (made,) = given_series(series)
         return self._put([made], [self._base_of(made)], False)[0]
 
     def remove(self, ts_name: str) -> None:
@@ -277,7 +221,7 @@ class Signal:
             For names that do not fit. After any error signal and backend are as they were.
         """
         given = [self[name] for name in names_of(input_time_series_names)]
-        made = _made(
+        made = pairs_by(
             transform_function, transform_function([points_for(series) for series in given], *args, **kwargs)
         )
         outputs, histories = [], [(series.name, steps_json(series.processing_steps)) for series in given]
@@ -622,11 +566,6 @@ class Signal:
             Texts of the figure.
         start, end : optional
             As in :meth:`TimeSeries.plot`.
-
-        Raises
-        ------
-        siltstone.errors.InvalidError
-            If Plotly is not installed.
         """
         chosen = list(self) if ts_names is None else [self[name] for name in names_of(ts_names)]
         rows = _plot.by_index([_plot.Line(one, None, start, end) for one in chosen])
@@ -649,106 +588,3 @@ class Signal:
 
     def _repr_html_(self) -> str:
         return _display.signal(self)
-
-
-def undo(*signals: Signal) -> _siltstone.Undo:
-    """A ``with`` block that leaves signals as they were if it fails."""
-    return _siltstone.Undo(kept(signals))
-
-
-def kept(signals: Iterable[Signal]) -> list[Kept]:
-    """The attributes of signals and their series, and what they are now."""
-    found: list[Kept] = []
-    for signal in signals:
-        own = {"time_series": signal.time_series.copy(), "_removed": list(signal._removed)}
-        found.append((signal.__dict__, {**signal.__dict__, **own}))
-        for one in signal:
-            steps = {"processing_steps": list(one.processing_steps)}
-            found.append((one.__dict__, {**one.__dict__, **steps}))
-    return found
-
-
-def _given(data: Any) -> list[TimeSeries]:
-    import pandas as pd
-
-    if data is None:
-        return []
-    if isinstance(data, TimeSeries):
-        made = TimeSeries(data.series, data.processing_steps, metadata_id=data.metadata_id, more=data.more)
-        made.created_on = data.created_on
-        return [made]
-    if isinstance(data, pd.Series):
-        return [TimeSeries(data)]
-    if isinstance(data, pd.DataFrame):
-        return [TimeSeries(data[name].rename(str(name))) for name in data.columns]
-    if isinstance(data, Mapping):
-        return [_named(one, str(name)) for name, item in data.items() for one in _given(item)]
-    if isinstance(data, (list, tuple)):
-        return [one for item in data for one in _given(item)]
-    raise InvalidTypeError(
-        "the data of a signal: expected a pandas Series or DataFrame, a TimeSeries, or a list or dictionary "
-        f"of them, got {type(data).__name__}"
-    )
-
-
-def _named(series: TimeSeries, name: str) -> TimeSeries:
-    series._name = name
-    return series
-
-
-def _by_key(series: Any) -> list[tuple[str, TimeSeries]]:
-    if series is None:
-        return []
-    if not isinstance(series, Mapping) or not all(
-        isinstance(name, str) and isinstance(one, TimeSeries) for name, one in series.items()
-    ):
-        kind = type(series).__name__
-        raise InvalidTypeError(f"time_series: expected a dictionary of TimeSeries by name, got {kind}")
-    return [(name, *_given(one)) for name, one in series.items()]
-
-
-def text_of(what: str, text: Any) -> str:
-    """A text, and nothing else."""
-    if not isinstance(text, str):
-        raise InvalidTypeError(f"{what}: expected a text, got {type(text).__name__}")
-    return text
-
-
-def names_of(names: Iterable[str]) -> list[str]:
-    """A list of names; a text is none."""
-    if isinstance(names, str):
-        raise InvalidTypeError(f"the names: expected a list of names, got the text {names!r}")
-    if not isinstance(names, Iterable):
-        raise InvalidTypeError(f"the names: expected a list of names, got {type(names).__name__}")
-    return [text_of("a name", name) for name in names]
-
-
-def function_name(function: Any) -> str:
-    """What a function is called in an error."""
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
-
-
-def _made(function: Any, made: Any) -> list[tuple[pd.Series, list[ProcessingStep]]]:
-    """What a function made, if it is what the protocol says."""
-    import pandas as pd
-
-    what = f"what the function {function_name(function)!r} returns"
-    expected = "expected a list of pairs (pandas Series, list of ProcessingStep)"
-    if not isinstance(made, (list, tuple)):
-        raise InvalidTypeError(f"{what}: {expected}, got {type(made).__name__}")
-    for pair in made:
-        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            raise InvalidTypeError(f"{what}: {expected}, got a {type(pair).__name__} in the list")
-        if not isinstance(pair[0], pd.Series):
-            raise InvalidTypeError(f"{what}: {expected}, got a {type(pair[0]).__name__} as the series of a pair")
-        steps_in(what, pair[1])
-    return list(made)
-
-
-def with_source(steps: Iterable[ProcessingStep], function: Any) -> list[ProcessingStep]:
-    """Steps that name no function get the one that was run."""
-    steps = list(steps)
-    for step in steps:
-        if step.function_info == FunctionInfo():
-            step.function_info = FunctionInfo.of(function)
-    return steps

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from siltstone.errors import InvalidError, InvalidTypeError, NotFoundError
+from siltstone.errors import InvalidError, InvalidIndexError, InvalidTypeError, NotFoundError
 from siltstone.simulation._attributes import AttributeInfo
 from siltstone.simulation._time import Time
 
@@ -136,10 +136,14 @@ class StateAttribute:
 
     def slice(self, item: Any) -> Any:
         """The values of some rows."""
-        if not self.data_type.csr:
-            return self.array[item]
+        try:
+            if not self.data_type.csr:
+                return self.array[item]
+            at = np.atleast_1d(np.arange(len(self))[item])
+        except (IndexError, TypeError) as error:
+            raise InvalidIndexError(f"item: expected rows of {len(self)}, got {item!r} ({error})") from None
         csr = self.csr
-        rows = [csr.get_row(at) for at in np.atleast_1d(np.arange(csr.size)[item])]
+        rows = [csr.get_row(row) for row in at]
         return CSR(*_joined(rows, csr.data))
 
     def has_data(self) -> bool:

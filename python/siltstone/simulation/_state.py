@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from siltstone import _html, _siltstone
-from siltstone.errors import ClosedError
+from siltstone.errors import ClosedError, NotFoundError
 
 Column = dict[str, np.ndarray]
 _MISSING: Any = object()
@@ -126,9 +126,16 @@ class State:
         """The entities, in the order of the rows."""
         return self["id"]["data"]
 
+    def _column(self, attribute: Any) -> Column:
+        try:
+            return self._columns[attribute]
+        except (KeyError, TypeError):
+            listed = ", ".join(self._columns)
+            raise NotFoundError(f"attribute: expected one of {listed}, got {attribute!r}") from None
+
     def masked(self, attribute: str) -> np.ma.MaskedArray:
         """An attribute as a numpy masked array: undefined rows are masked."""
-        column = self[attribute]
+        column = self._column(attribute)
         if "row_ptr" in column:
             raise ValueError(f"{attribute}: a ragged attribute is no masked array; see rows()")
         data, mask = column["data"], column.get("mask")
@@ -138,7 +145,7 @@ class State:
 
     def rows(self, attribute: str) -> list[Any]:
         """An attribute's value per entity: a scalar, an array, or None where it is undefined."""
-        column = self[attribute]
+        column = self._column(attribute)
         data, row_ptr, mask = column["data"], column.get("row_ptr"), column.get("mask")
         values: Any = data if row_ptr is None else np.split(data, row_ptr[1:-1])
         if mask is None:

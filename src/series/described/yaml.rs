@@ -280,16 +280,16 @@ pub(super) fn write(value: &Value) -> String {
 fn block(out: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Object(map) if is_block(value) => match super::plain::tag(map) {
-            None => {
-                for (key, item) in map {
-                    let _ = write!(out, "{:indent$}{}:", "", text(key));
-                    under(out, item, indent + 2);
-                }
-            }
-            Some(_) => {
+            Some("dict") => {
                 for pair in map["value"].as_array().into_iter().flatten() {
                     let _ = write!(out, "{:indent$}{}:", "", key(&pair[0]));
                     under(out, &pair[1], indent + 2);
+                }
+            }
+            _ => {
+                for (key, item) in map {
+                    let _ = write!(out, "{:indent$}{}:", "", text(key));
+                    under(out, item, indent + 2);
                 }
             }
         },
@@ -319,9 +319,8 @@ fn is_block(value: &Value) -> bool {
     match value {
         Value::Array(items) => !items.is_empty(),
         Value::Object(map) => match super::plain::tag(map) {
-            None => !map.is_empty(),
             Some("dict") => map["value"].as_array().is_some_and(|pairs| !pairs.is_empty()),
-            Some(_) => false,
+            _ => !map.is_empty() && tagged(map).is_none(),
         },
         _ => false,
     }
@@ -493,6 +492,8 @@ mod tests {
             "j": "line\nline\ttab \\ \" 'x' \u{7f}\u{85}\u{2028}\u{feff}é😀", "k": null, "l": [[], {}, [1, [2]]],
             "m": {"n": [{"o": "p", "q": []}, 1]}, "": "", " x ": "- a", "time": "2020-01-01", "n": "12:30",
             "inf": {"$silt": "float", "value": "-inf"}, "tuple": {"$silt": "tuple", "value": [1]},
+            "bytes": {"$silt": "bytes", "value": "AA=="}, "none": {"$silt": "bytes", "value": ""},
+            "keys": {"$silt": "dict", "value": [[1, {"a": 2}], [null, [3]]]},
         });
         assert_eq!(parse(&write(&value)).0, value);
     }

@@ -1,0 +1,215 @@
+"""Wrong arguments of every public method: an error of siltstone, or a TypeError that names the argument."""
+
+import inspect
+import logging
+
+import pytest
+
+from siltstone import experiment, memory, series, simulation, ticks
+from siltstone.errors import InvalidError, InvalidTypeError, SiltstoneError
+
+pd = pytest.importorskip("pandas")
+
+WRONG = {
+    "None": None,
+    "-1": -1,
+    "an object": object(),
+    "NaN": float("nan"),
+    "an empty text": "",
+    "a huge text": "x" * 5000,
+    "a huge integer": 2**70,
+    "half a letter": "\ud800",
+    "a list of lists": [[1], "x"],
+}
+#: Plausible values by the name of the parameter, so that one wrong argument is met at a time.
+GOOD = {
+    **{name: "a" for name in ("key", "name", "signal", "symbol", "text", "context_hash", "concept", "metric")},
+    **{name: 1 for name in ("timestamp", "iteration", "n", "limit", "k", "step", "step_number", "keep")},
+    **{name: "g" for name in ("dataset_name", "entity_group", "group", "dataset", "attribute")},
+    "entity_data": {"g": {"id": {"data": [1]}, "v": {"data": [1.0]}}},
+    "query": "SELECT 1",
+    "sql": "SELECT 1",
+    "data": pd.Series([1.0]),
+    "series": pd.Series([1.0]),
+    "ts_name": "flow#1_RAW#1",
+    "ts_names": ["flow#1_RAW#1"],
+    "signal_name": "flow#1",
+    "input_time_series_names": ["flow#1_RAW#1"],
+    "transform_function": series.resample,
+    "to": "b",
+    "new": "b",
+    "simulation_id": "s",
+    "first": "s",
+    "second": "s",
+    "bid": 1.0,
+    "ask": 2.0,
+    "closed": "both",
+    "column": "v",
+    "path": "out.csv",
+}
+#: They end the object, wait for others, or give what a caller of Python has no name for.
+LEFT_OUT = {"close", "stop", "plot", "display", "clear"}
+#: Hot calls of the logger that go past Python; it checks its arguments by itself.
+LEFT_OUT |= {"log_step", "log_agent_action", "log_metric"}
+
+
+def made_simulation(tmp_path):
+    db = simulation.SimulationDatabase(tmp_path / "run.db")
+    db.store_update(0, 0, "g", GOOD["entity_data"])
+    yield db
+    yield db.cursor("g", "g")
+    yield db.state_at("g", "g", 0)
+    yield db.updates_table("g", "g")
+    yield db.sql("SELECT 1")
+    results = simulation.get_simulation_results(updates_path=tmp_path / "run.db")
+    yield results
+    yield results.get_dataset("g")
+    yield results.get_dataset("g").state
+    yield results.get_dataset("g").state.get_attribute("g", "g", "v")
+    collector = simulation.DataCollector({"storage": "file", "storage_dir": str(tmp_path / "updates")})
+    collector.initialize()
+    collector.new_time(0)
+    yield collector
+
+
+def made_series(tmp_path):
+    for backend in (
+        series.PandasInMemoryAdapter(),
+        series.PandasOnDiskAdapter(tmp_path / "parquet"),
+        series.SQLDatabaseAdapter(f"sqlite:{tmp_path}/series.db"),
+    ):
+        backend.save(pd.Series([1.0, 2.0], pd.date_range("2026-01-01", periods=2)), "a")
+        yield backend
+    dataset = series.Dataset("plant", backend=series.open("memory:"))
+    signal = dataset[dataset.add(series.Signal(pd.Series([1.0]), name="flow"))]
+    yield dataset
+    yield signal
+    yield signal["RAW"]
+    yield series.SeriesContainer(backend, "a")
+    yield series.StorageConfig()
+    yield series.ProcessingStep()
+
+
+def made_ticks(tmp_path):
+    store = ticks.TickStore(ticks.TickStoreConfig.production("BROKER-001", sqlite_base_path=tmp_path / "ticks"))
+    store.store_tick("A", 1.0, 2.0)
+    yield store
+    yield store.get_recent_ticks("A", 1)
+    store.stop()
+
+
+def made_experiment(tmp_path):
+    db = experiment.ExperimentDatabase(tmp_path / "experiment.db", "e")
+    context = db.create_simulation_context("s")
+    yield db
+    yield context
+    db.close()
+
+
+def made_memory(tmp_path):
+    store = memory.SQLiteStorage(str(tmp_path / "agent.db"))
+    store.store_episode([1.0], 0.5, "a")
+    yield store
+    store.close()
+
+
+MAKERS = [made_simulation, made_series, made_ticks, made_experiment, made_memory]
+
+
+def parameters(method):
+    try:
+        found = inspect.signature(method).parameters.values()
+    except ValueError:
+        return None  # a method of the compiled half that says nothing of them
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [one for one in found if one.kind not in kinds]
+
+
+def calls(thing):
+    """Each public method, each parameter of it, each wrong value: what is called, and its arguments."""
+    for name in sorted(set(dir(type(thing))) - LEFT_OUT):
+        # What reads and changes as a dict raises what a dict does.
+        if name.startswith("_") or (name in dir(dict) and isinstance(thing, simulation.State)):
+            continue
+        if isinstance(inspect.getattr_static(type(thing), name), property) or not callable(getattr(type(thing), name)):
+            continue
+        method = getattr(thing, name)
+        listed = parameters(method) or []
+        required = [one for one in listed if one.default is one.empty]
+        for wrong in listed:
+            for what, value in WRONG.items():
+                given = {one.name: GOOD.get(one.name) for one in required}
+                given[wrong.name] = value
+                positional = [given.pop(one.name) for one in required if one.kind is one.POSITIONAL_ONLY]
+                yield f"{type(thing).__name__}.{name}({wrong.name}={what})", method, positional, given, listed
+
+
+def is_in_order(error, listed):
+    if isinstance(error, SiltstoneError):
+        return len(str(error)) < 2000
+    return isinstance(error, TypeError) and any(f"'{one.name}'" in str(error) for one in listed)
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__.removeprefix("made_"))
+def test_a_wrong_argument_is_named(make, tmp_path, monkeypatch):
+    """Goal: None, -1, another type, NaN, an empty, a huge and a broken text at every place of every public method are
+    taken, or refused by an error of ours or a TypeError that names the argument; no error of the binding gets out."""
+    monkeypatch.chdir(tmp_path)
+    logging.disable()
+    raw, tried = [], 0
+    for thing in make(tmp_path):
+        for what, method, positional, given, listed in calls(thing):
+            tried += 1
+            try:
+                method(*positional, **given)
+            except Exception as error:
+                if not is_in_order(error, listed):
+                    raw.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
+            except BaseException as error:  # a panic of the compiled half
+                raw.append(f"{what}: {type(error).__name__}")
+    logging.disable(logging.NOTSET)
+    assert tried > 50
+    assert not raw, f"{len(raw)} of {tried}:\n" + "\n".join(raw)
+
+
+def test_the_sentence_names_argument_expectation_and_value(tmp_path):
+    """Goal: the words of an error say what was wrong, what was expected and what came."""
+    backend = series.open("memory:")
+    with pytest.raises(InvalidTypeError, match=r"^key: expected a text, got None \(NoneType\)$"):
+        backend.load(None)
+    with pytest.raises(InvalidError, match="^key: expected a text that UTF-8 can hold"):
+        backend.load("\ud800")
+    with pytest.raises(InvalidTypeError, match="^keys: expected a list of which each is a text, got"):
+        backend.load_many(["a", 1])
+    with ticks.TickStore(ticks.TickStoreConfig.production("B", sqlite_base_path=tmp_path)) as store:
+        for wrong, sentence in (
+            ((None, 1.0, 2.0), r"symbol: expected a text, got None \(NoneType\)"),
+            (("\ud800", 1.0, 2.0), "symbol: expected a text that UTF-8 can hold, got half a surrogate pair"),
+            (("A", "1.0", 2.0), r"bid: expected a number, got '1.0' \(str\)"),
+            (("A", 1.0, 10**400), "ask: expected a number that a float can hold, got a larger one"),
+        ):
+            with pytest.raises(InvalidError, match=f"^{sentence}$"):
+                store.store_tick(*wrong)
+        with pytest.raises(InvalidError, match=r"\(5,000 characters\)") as raised:
+            store.last("x" * 5000)
+        assert len(str(raised.value)) < 500
+    with memory.SQLiteStorage(str(tmp_path / "agent.db")) as agent, pytest.raises(memory.SQLiteStorageError, match="^query: "):
+        agent.sql(None)
+
+
+def test_errors_of_others_pass_as_they_are():
+    """Goal: what a function of the caller raises is no error of an argument, whatever its class."""
+
+    def odd(*_):
+        raise TypeError("mine")
+
+    signal = series.Signal(pd.Series([1.0]), name="flow")
+    with pytest.raises(TypeError, match="^mine$") as raised:
+        signal.process(["RAW"], odd)
+    assert not isinstance(raised.value, SiltstoneError)
+    here, there = series.open("memory:"), series.open("memory:")
+    here.save(pd.Series([1.0]), "a")
+    with pytest.raises(TypeError, match="^mine$"):
+        series.transfer(here, there, progress=odd)
+    with pytest.raises(TypeError, match="'unit'"):
+        series.Signal(unit="m")
