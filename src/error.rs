@@ -87,7 +87,7 @@ pub enum Error {
         known_version: i64,
     },
     /// What is stored contradicts itself: a checksum, a length, a reference. Nothing was changed.
-    #[error("{place}: {what} is damaged: {why}")]
+    #[error("{}{what} is damaged: {why}", in_front(place))]
     Corrupt {
         /// The file, or the input.
         place: String,
@@ -174,6 +174,11 @@ pub enum Error {
     },
 }
 
+/// Where something is, before what is said of it; nothing of what is in no file.
+fn in_front(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!("{place}: ") }
+}
+
 impl Error {
     /// An [`Error::Invalid`] from its three parts.
     pub(crate) fn invalid(
@@ -241,5 +246,21 @@ impl Error {
     /// An [`Error::Io`] for `path`, saying what was being done.
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, why: &std::io::Error) -> Self {
         Error::Io { path: path.into(), action, why: why.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    /// Goal: what is in no file is called damaged without an empty place in front.
+    #[test]
+    fn what_is_in_no_file_has_no_place() {
+        let damaged = |place: &str| {
+            Error::Corrupt { place: place.into(), what: "a payload".into(), why: "short".into() }
+                .to_string()
+        };
+        assert_eq!(damaged(""), "a payload is damaged: short");
+        assert_eq!(damaged("a.db"), "a.db: a payload is damaged: short");
     }
 }

@@ -10,6 +10,7 @@ import inspect
 import numbers
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -61,13 +62,18 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 
 
 def name_them(*modules: ModuleType, **documented: Callable[[Exception], Exception]) -> None:
-    """Have the public classes of modules name wrong arguments; `documented` makes a module's own errors of ours."""
+    """Have public classes and functions of modules name wrong arguments; `documented` makes a module's own errors of ours."""
     for module in modules:
         own = documented.get(module.__name__.rpartition(".")[2], lambda error: error)
         for name in getattr(module, "__all__", ()):
             one = getattr(module, name)
             if isinstance(one, type) and not issubclass(one, BaseException):
                 _name_in(one, own)
+            elif inspect.isfunction(one) and not hasattr(one, "_names_arguments"):
+                made = _naming(one, own)
+                # Where it is defined too: a pickle finds it there.
+                for place in (module, sys.modules[one.__module__]):
+                    setattr(place, name, made)
 
 
 def _name_in(kind: type, own: Callable[[Exception], Exception]) -> None:
@@ -144,7 +150,8 @@ def _is_of_arguments(traceback: TracebackType | None) -> bool:
     """Whether nobody but the package, and libraries that it hands arguments on to, ran where an error was raised."""
     while traceback is not None:
         path = traceback.tb_frame.f_code.co_filename
-        if not path.startswith((_HERE, "<")) and not any(part in path for part in _LIBRARIES):
+        # What Cython made has no folder: pandas/_libs/tslibs/timestamps.pyx
+        if not path.startswith((_HERE, "<")) and not any(part in os.sep + path for part in _LIBRARIES):
             return False
         traceback = traceback.tb_next
     return True

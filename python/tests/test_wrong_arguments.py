@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import pickle
 
 import pytest
 
@@ -133,15 +134,30 @@ def calls(thing):
             continue
         if isinstance(inspect.getattr_static(type(thing), name), property) or not callable(getattr(type(thing), name)):
             continue
-        method = getattr(thing, name)
-        listed = parameters(method) or []
-        required = [one for one in listed if one.default is one.empty]
-        for wrong in listed:
-            for what, value in WRONG.items():
-                given = {one.name: GOOD.get(one.name) for one in required}
-                given[wrong.name] = value
-                positional = [given.pop(one.name) for one in required if one.kind is one.POSITIONAL_ONLY]
-                yield f"{type(thing).__name__}.{name}({wrong.name}={what})", method, positional, given, listed
+        yield from calls_of(f"{type(thing).__name__}.{name}", getattr(thing, name))
+
+
+def calls_of(name, method):
+    """Each parameter, each wrong value: what is called, and its arguments."""
+    listed = parameters(method) or []
+    required = [one for one in listed if one.default is one.empty]
+    for wrong in listed:
+        for what, value in WRONG.items():
+            given = {one.name: GOOD.get(one.name) for one in required}
+            given[wrong.name] = value
+            positional = [given.pop(one.name) for one in required if one.kind is one.POSITIONAL_ONLY]
+            yield f"{name}({wrong.name}={what})", method, positional, given, listed
+
+
+def tried(what, method, positional, given, listed):
+    """What came out that should not have: a line, or nothing."""
+    try:
+        method(*positional, **given)
+    except Exception as error:
+        return [] if is_in_order(error, listed) else [f"{what}: {type(error).__name__}: {str(error)[:200]}"]
+    except BaseException as error:  # a panic of the compiled half
+        return [f"{what}: {type(error).__name__}"]
+    return []
 
 
 def is_in_order(error, listed):
@@ -156,20 +172,28 @@ def test_a_wrong_argument_is_named(make, tmp_path, monkeypatch):
     taken, or refused by an error of ours or a TypeError that names the argument; no error of the binding gets out."""
     monkeypatch.chdir(tmp_path)
     logging.disable()
-    raw, tried = [], 0
+    raw, number = [], 0
     for thing in make(tmp_path):
-        for what, method, positional, given, listed in calls(thing):
-            tried += 1
-            try:
-                method(*positional, **given)
-            except Exception as error:
-                if not is_in_order(error, listed):
-                    raw.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
-            except BaseException as error:  # a panic of the compiled half
-                raw.append(f"{what}: {type(error).__name__}")
+        for call in calls(thing):
+            number += 1
+            raw += tried(*call)
     logging.disable(logging.NOTSET)
-    assert tried > 50
-    assert not raw, f"{len(raw)} of {tried}:\n" + "\n".join(raw)
+    assert number > 50
+    assert not raw, f"{len(raw)} of {number}:\n" + "\n".join(raw)
+
+
+@pytest.mark.parametrize("module", [simulation, series, ticks, experiment, memory], ids=lambda module: module.__name__)
+def test_a_wrong_argument_of_a_function_is_named(module, tmp_path, monkeypatch):
+    """Goal: the functions of the package answer wrong arguments as its methods do, and can be pickled."""
+    monkeypatch.chdir(tmp_path)
+    raw = []
+    for name in module.__all__:
+        function = getattr(module, name)
+        if inspect.isfunction(function):
+            assert pickle.loads(pickle.dumps(function)) is function
+            for call in calls_of(name, function):
+                raw += tried(*call)
+    assert not raw, f"{len(raw)}:\n" + "\n".join(raw)
 
 
 def test_the_sentence_names_argument_expectation_and_value(tmp_path):
