@@ -276,8 +276,9 @@ def _equal_column(one: Any, other: Any) -> bool:
 
 
 def _undefined(data: np.ndarray, mask: Any) -> np.ndarray:
-    """Which components say nothing: those of masked rows, NaN, and without a mask the marks."""
-    gone = np.isnan(data) if data.dtype.kind == "f" else np.zeros(data.shape, dtype=bool)
+    """Which components say nothing: those of masked rows, NaN, NaT, and without a mask the marks."""
+    kind = data.dtype.kind
+    gone = np.isnan(data) if kind in "fc" else np.isnat(data) if kind in "mM" else np.zeros(data.shape, dtype=bool)
     if mask is not None and len(mask) == len(data):
         return gone | np.broadcast_to(np.asarray(mask).reshape(-1, *[1] * (data.ndim - 1)), data.shape)
     if mask is None:
