@@ -375,7 +375,7 @@ const TEXTS: &[(&str, &str, Expect)] = &[
     ("t,v\na,1\nb,2\n", "--tz|UTC", Refused(&["--tz"])),
     // A length is no span.
     ("depth,v\n1m,1\n2m,2\n", "", Read("1m 2m", &[("k", "1 2")])),
-    ("lap,v\n1h,1\n2h,2\n", "", Read("3600000000000 7200000000000", &[("k", "1 2")])),
+    ("lap,v\n1h,1\n2h,2\n", "", Read("3600000000000ns 7200000000000ns", &[("k", "1 2")])),
     // Numbers.
     ("t;v\n1;1.299\n2;1.300\n", "", Refused(&["line 2", "1.299", "--decimal"])),
     ("t;v\n1;1.299\n2;1.300\n", "--decimal|,", Read("1 2", &[("k", "1299 1300")])),
