@@ -21,7 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
 NS = np.dtype("M8[ns]")
 #: A time with a part of a second, of which a datetime would cut the nanoseconds off.
-FRACTION = re.compile(r"(.*\d\d:?\d\d:?\d\d)[.,](\d{1,9})((?:Z|[+-].*)?)", re.ASCII)
+FRACTION = re.compile(r"(.*\d\d:?\d\d:?\d\d)[.,](\d+)((?:Z|[+-].*)?)", re.ASCII)
 #: What 64 bits hold. numpy calls the first one NaT.
 FIRST, LAST = -(2**63), 2**63 - 1
 
@@ -56,6 +56,8 @@ def nanoseconds(time: Any) -> int:
         if known is None:
             return nanoseconds(from_text(time))
         whole, fraction, rest = known.groups()
+        if len(fraction) > 9:
+            raise InvalidError(f"time: expected an ISO 8601 time of at most nine digits behind the second, got {time!r}")
         return within(nanoseconds(from_text(whole + rest)) + int(fraction.ljust(9, "0")), time)
     expected = "ns since 1970, a datetime with a zone, a date or a numpy.datetime64"
     raise InvalidTypeError(f"time: expected {expected}, got {time!r} ({type(time).__name__})")
