@@ -188,10 +188,17 @@ impl Database {
 impl Record {
     /// What is there in its place, by its content.
     fn look(&self, path: &Path, uuid: &[u8]) -> Result<Found> {
-        let there = match fs::symlink_metadata(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            there => there.map_err(|e| Error::io(path, "looking at it", &e))?,
-        };
+        let is_gone =
+            || matches!(fs::symlink_metadata(path), Err(e) if e.kind() == io::ErrorKind::NotFound);
+        match self.found(path, uuid) {
+            // It was not there, or another process has removed it since.
+            Err(_) if is_gone() => Ok(Found::Nothing),
+            found => found,
+        }
+    }
+
+    fn found(&self, path: &Path, uuid: &[u8]) -> Result<Found> {
+        let there = fs::symlink_metadata(path).map_err(|e| Error::io(path, "looking at it", &e))?;
         if !there.is_file() || there.len() as i64 != self.size_bytes {
             return Ok(Found::Other);
         }
