@@ -226,14 +226,18 @@ fn create(conn: &Connection, options: &Builder) -> Result<()> {
     })
 }
 
-/// Turns the write-ahead log on. SQLite does not call the busy handler here, so we try again.
+/// Turns the write-ahead log on, and opens it: from then on nobody takes it for one that is left over. SQLite does not call
+/// the busy handler for the first, so we try again.
 pub(super) fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
     let start = Instant::now();
     for tries in 0.. {
         let mode = conn
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
         match mode {
-            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) if mode == "wal" => {
+                let read = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+                return read.at(path, "opening its log");
+            }
             Ok(mode) => {
                 let why = format!("the file system allows only journal mode {mode:?}");
                 return Err(Error::Io { path: path.to_owned(), action: "turning on the log", why });

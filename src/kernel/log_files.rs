@@ -55,3 +55,23 @@ fn move_log(conn: &Connection) -> rusqlite::Result<bool> {
         Ok(busy == 0 && frames == moved)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Database, connect};
+
+    /// Goal: a connection that has just made a file holds its log: another process that writes and goes does not take the log
+    /// along, which would look as if somebody had removed it.
+    #[test]
+    fn a_new_connection_holds_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.db");
+        let (_own, _) = connect::writer(&Database::builder(&path)).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE theirs (a INTEGER)").unwrap();
+        let log = log_of(&path);
+        drop(other);
+        assert!(log.is_some() && log_of(&path) == log);
+    }
+}

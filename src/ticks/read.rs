@@ -106,7 +106,7 @@ impl Shared {
             let ring: Vec<Row> = ring.into_iter().filter(|row| row.time_ns < end).collect();
             let missing = merge(&ticks, &ring, Rule::Missing)?.taken;
             let missing: Vec<Row> = missing.into_iter().map(|i| ring[i]).collect();
-            ticks = merge(&ticks, &missing, self.rule(false))?.ticks;
+            ticks = ordered_as(&ring, &merge(&ticks, &missing, self.rule(false))?.ticks);
             ticks.remove_first(skip_late);
         }
         Ok((ticks, more))
@@ -310,6 +310,30 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Ticks of which those of one time come in the order of the ring, which is that of their arrival; what the ring has
+/// not comes before its first ones and behind the others.
+fn ordered_as(ring: &[Row], ticks: &Ticks) -> Ticks {
+    let mut ordered = Ticks::new(ticks.symbol.clone());
+    ordered.origins = ticks.origins.clone();
+    let rows: Vec<Row> = (0..ticks.len()).map(|i| ticks.row(i)).collect();
+    for group in rows.chunk_by(|a, b| a.time_ns == b.time_ns) {
+        let time = group[0].time_ns;
+        let first = ring.partition_point(|row| row.time_ns < time);
+        let end = ring.partition_point(|row| row.time_ns <= time);
+        let mut others = group.to_vec();
+        let place = |row: &Row, others: &[Row]| others.iter().position(|other| other.is_same(row));
+        let mut known = Vec::new();
+        if group.len() > 1 {
+            for row in &ring[first..end] {
+                known.extend(place(row, &others).map(|i| others.remove(i)));
+            }
+        }
+        let parts = if first == 0 { [others, known] } else { [known, others] };
+        parts.iter().flatten().for_each(|row| ordered.push(row));
+    }
+    ordered
 }
 
 impl TickStore {
