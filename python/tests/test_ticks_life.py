@@ -208,7 +208,7 @@ def test_an_import_says_what_it_left_behind(tmp_path):
     with pytest.raises(RuntimeError, match="enough"):
         import_ticks(tmp_path / "in", tmp_path / "db", progress=stop, threads=1)
     report = import_ticks(tmp_path / "in", tmp_path / "db", dry_run=True)
-    assert report.ticks_read == 1 and not report.ok
+    assert (report.ticks_read, report.ticks_bad) == (2, 1) and not report.ok
     report = import_ticks(tmp_path / "in", tmp_path / "db")
     ((file, why),) = report.left_behind
     assert file == tmp_path / "in/B/2026-01-19.json" and "byte" in why
