@@ -3,6 +3,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::errors::{expected, expected_type};
 
@@ -37,5 +38,19 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Number {
                 expected("a number that a float can hold", "a larger one")
             }
         })
+    }
+}
+
+/// A dictionary.
+pub(crate) struct Dict<'py>(pub(crate) Bound<'py, PyDict>);
+
+impl<'py> FromPyObject<'_, 'py> for Dict<'py> {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match value.cast::<PyDict>() {
+            Ok(dict) => Ok(Dict(dict.to_owned())),
+            Err(_) => Err(expected_type("a dictionary", &value)),
+        }
     }
 }

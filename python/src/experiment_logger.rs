@@ -10,6 +10,7 @@ use siltstone::experiment::{
     SimulationContext, StepTables,
 };
 
+use crate::arguments::{Dict, Text};
 use crate::arrays_in::to_stored_array;
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py, wrong_type};
@@ -106,11 +107,11 @@ impl DataLogger {
         step_number: &Bound<'_, PyAny>,
         agent_states: Option<&Bound<'_, PyAny>>,
         resource_states: Option<&Bound<'_, PyAny>>,
-        metrics: Option<&Bound<'_, PyDict>>,
+        metrics: Option<Dict<'_>>,
     ) -> PyResult<()> {
         let sim = self.get()?;
         let step = step(step_number)?;
-        let numbers = self::metrics(metrics)?;
+        let numbers = self::metrics(metrics.as_ref().map(|Dict(metrics)| metrics))?;
         let numbers = numbers
             .iter()
             .map(|(name, value)| Ok((name.as_str(), value.cell()?)))
@@ -253,7 +254,7 @@ impl DataLogger {
         action_target_id: Option<&Bound<'_, PyAny>>,
         reward: Option<&Bound<'_, PyAny>>,
         details: Option<&Bound<'_, PyAny>>,
-        module_type: Option<&str>,
+        module_type: Option<Text<'_>>,
         module_id: Option<&Bound<'_, PyAny>>,
         action_taken: Option<&Bound<'_, PyAny>>,
         action_taken_mapped: Option<&Bound<'_, PyAny>>,
@@ -281,7 +282,7 @@ impl DataLogger {
             action_target_id: target.map(|t| id("action_target_id", t, other)).transpose()?,
             reward,
             details: details.as_deref(),
-            module_type,
+            module_type: module_type.map(|Text(module_type)| module_type),
             module_id: module_id.map(|m| id("module_id", m, module)).transpose()?,
         };
         py.enter(|| sim.log_agent_action(&action))
@@ -295,7 +296,7 @@ impl DataLogger {
         py: Python<'_>,
         step_number: &Bound<'_, PyAny>,
         agent_id: &Bound<'_, PyAny>,
-        module_type: &str,
+        module_type: Text<'_>,
         module_id: &Bound<'_, PyAny>,
         action_taken: &Bound<'_, PyAny>,
         action_taken_mapped: &Bound<'_, PyAny>,
@@ -402,11 +403,11 @@ impl DataLogger {
     fn log_metric(
         &self,
         py: Python<'_>,
-        name: &str,
+        name: Text<'_>,
         value: &Bound<'_, PyAny>,
         step: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let sim = self.get()?;
+        let (sim, Text(name)) = (self.get()?, name);
         let missing = || wrong_type("value", "a number", value);
         let value = number(name, value)?.ok_or_else(missing)?;
         let step = step.map(self::step).transpose()?;
@@ -417,10 +418,10 @@ impl DataLogger {
     fn log_metrics(
         &self,
         py: Python<'_>,
-        metrics: &Bound<'_, PyDict>,
+        metrics: Dict<'_>,
         step: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let sim = self.get()?;
+        let (sim, Dict(metrics)) = (self.get()?, metrics);
         let mut values = Vec::with_capacity(metrics.len());
         for (name, value) in metrics.iter() {
             let name: String = name.extract()?;

@@ -14,7 +14,8 @@ pub(crate) fn tuples<'py, const N: usize>(
     columns: [&str; N],
 ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
     let mut out = Vec::with_capacity(rows.len().unwrap_or(0));
-    for row in rows.try_iter()? {
+    let rows_of = rows.try_iter().map_err(|_| wrong_type(what, "a list of tuples", rows))?;
+    for row in rows_of {
         let row = row?;
         let tuple = match row.cast_into_exact::<PyTuple>() {
             Ok(tuple) => tuple,
@@ -83,7 +84,7 @@ pub(crate) fn metrics<'py>(
     let Some(metrics) = metrics else { return Ok(Vec::new()) };
     let mut out = Vec::with_capacity(metrics.len());
     for (name, value) in metrics.iter() {
-        let name: String = name.extract()?;
+        let name: String = name.extract().map_err(|_| wrong_type("a name", "a text", &name))?;
         let value = held(&name, &value)?;
         out.push((name, value));
     }

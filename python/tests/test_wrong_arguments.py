@@ -50,8 +50,6 @@ GOOD = {
 }
 #: They end the object, wait for others, or give what a caller of Python has no name for.
 LEFT_OUT = {"close", "stop", "plot", "display", "clear"}
-#: Hot calls of the logger that go past Python; it checks its arguments by itself.
-LEFT_OUT |= {"log_step", "log_agent_action", "log_metric"}
 
 
 def made_simulation(tmp_path):

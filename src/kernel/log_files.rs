@@ -1,6 +1,6 @@
 //! The log of a database and the index of that, which lie beside it: whether they are still those that were opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -18,17 +18,22 @@ const LOST: &str = "had its log (-wal, -shm) removed or replaced since it was op
 /// The log and its index.
 pub(super) type Log = [Option<(u64, u64)>; 2];
 
+/// Where they lie beside a database.
+pub(super) fn log_names(path: &Path) -> [PathBuf; 2] {
+    ["-wal", "-shm"].map(|suffix| beside(path, suffix))
+}
+
 /// Which files these are now; `None` without a log.
-pub(super) fn log_of(path: &Path) -> Option<Log> {
-    let log = ["-wal", "-shm"].map(|suffix| identity(&beside(path, suffix)));
-    log[0].is_some().then_some(log)
+pub(super) fn log_of(names: &[PathBuf; 2]) -> Option<Log> {
+    let [log, index] = names;
+    identity(log).map(|log| [Some(log), identity(index)])
 }
 
 impl Writer {
     /// Refuses to write into a log that lost its name: whoever opens the file next does not see it. What is in it already is
     /// moved into the file, which needs no name.
     pub(super) fn check_log(&self, core: &mut Core) -> Result<()> {
-        let now = log_of(&self.path);
+        let now = log_of(&self.log_names);
         if core.log.is_none() || now == core.log {
             core.log = now;
             return Ok(());
@@ -70,8 +75,9 @@ mod tests {
         let (_own, _) = connect::writer(&Database::builder(&path)).unwrap();
         let other = Connection::open(&path).unwrap();
         other.execute_batch("CREATE TABLE theirs (a INTEGER)").unwrap();
-        let log = log_of(&path);
+        let names = log_names(&path);
+        let log = log_of(&names);
         drop(other);
-        assert!(log.is_some() && log_of(&path) == log);
+        assert!(log.is_some() && log_of(&names) == log);
     }
 }

@@ -22,7 +22,7 @@ use super::deferred::{Answer, Deferred};
 use super::desk::Desk;
 use super::failure::At;
 use super::files::identity;
-use super::log_files::{Log, log_of};
+use super::log_files::{Log, log_names, log_of};
 use super::options::{Builder, Durability, QueuePolicy};
 use super::schema::{self, Adoption};
 use super::stats::{Counters, add};
@@ -38,6 +38,8 @@ pub(super) struct Writer {
     pub(super) path: PathBuf,
     /// The file that was opened, whatever becomes of its name.
     file: Option<(u64, u64)>,
+    /// Where its log is, and the index of that.
+    pub(super) log_names: [PathBuf; 2],
     /// That its log was removed or replaced: this connection has the old one, and must not write.
     pub(super) cut_off: OnceLock<&'static str>,
     pub(super) core: Desk<Core>,
@@ -152,6 +154,7 @@ impl Writer {
         options: &Builder,
         counters: Arc<Counters>,
     ) -> Self {
+        let log_names = log_names(&options.path);
         Writer {
             path: options.path.clone(),
             file: identity(&options.path),
@@ -161,7 +164,7 @@ impl Writer {
                     conn,
                     memory: Memory::default(),
                     full: None,
-                    log: log_of(&options.path),
+                    log: log_of(&log_names),
                     data_version: 0,
                     busy_timeout: options.busy_timeout,
                     adoption,
@@ -178,6 +181,7 @@ impl Writer {
             counters,
             wal_bytes: options.profile.wal_bytes(),
             untouched: AtomicBool::new(adoption.is_some()),
+            log_names,
         }
     }
 
@@ -355,7 +359,7 @@ impl Writer {
         core.full = None;
         self.check_log(&mut core)?;
         let done = work(&core.conn);
-        core.log = log_of(&self.path); // it may have begun another one
+        core.log = log_of(&self.log_names); // it may have begun another one
         done
     }
 

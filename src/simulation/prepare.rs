@@ -88,7 +88,7 @@ fn prepare_group(
             ));
         }
         for (part, array) in attribute.arrays() {
-            let place = format!("{dataset}/{}/{name}{part}", group.name);
+            let place = format_args!("{dataset}/{}/{name}{part}", group.name);
             Array::check_stored(place, array.data().len())?;
         }
         attribute.check(format_args!("{dataset}/{}/{name}", group.name))?;
