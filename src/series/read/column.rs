@@ -48,9 +48,10 @@ pub(in crate::series) struct Look<'o> {
     /// Whether an empty text stands in quotes.
     empty_texts: bool,
     numbers: Vec<NumberLook>,
-    /// A number that is another one by the other marks, and whether such a one has a comma.
+    /// A number that is another one by the other marks, and whether such ones have commas, or points.
     first_ambiguous: Option<Cell>,
     ambiguous_commas: bool,
+    ambiguous_points: bool,
     booleans: u64,
     spans: u64,
     pub(super) times: TimeLook,
@@ -82,6 +83,7 @@ impl<'o> Look<'o> {
             numbers: marks_of(options).into_iter().map(number).collect(),
             first_ambiguous: None,
             ambiguous_commas: false,
+            ambiguous_points: false,
             booleans: 0,
             spans: 0,
             times: TimeLook::default(),
@@ -143,6 +145,7 @@ impl<'o> Look<'o> {
             [None, Some(())] => self.numbers[1].alone += 1,
             [Some(()), Some(())] if text.contains(['.', ',']) => {
                 self.ambiguous_commas |= text.contains(',');
+                self.ambiguous_points |= text.contains('.');
                 self.first_ambiguous =
                     self.first_ambiguous.take().or_else(|| Some(Cell::new(line, text)));
             }
@@ -193,15 +196,16 @@ impl<'o> Look<'o> {
     /// The marks of the numbers of this column.
     fn marks(&self, file: FileMarks, place: &str) -> Result<&NumberLook> {
         let [point, comma] = &self.numbers[..] else { return Ok(&self.numbers[0]) };
-        let by = |points: bool| if points { point } else { comma };
         if point.alone != comma.alone {
-            return Ok(by(point.alone > comma.alone));
+            return Ok(if point.alone > comma.alone { point } else { comma });
         }
         let undecided = match &self.first_ambiguous {
             // As many by the one as by the other.
             _ if point.alone > 0 => comma.first_other.as_ref(),
             None => return Ok(point),
-            Some(_) if file.points != file.commas => return Ok(by(file.points)),
+            // Other columns tell a decimal mark, and never one between thousands: that would be a factor of 1,000.
+            Some(_) if file.points && !file.commas && !self.ambiguous_commas => return Ok(point),
+            Some(_) if file.commas && !file.points && !self.ambiguous_points => return Ok(comma),
             // Where commas stand between the fields, a point is a decimal point.
             Some(_) if file.comma_separated && !file.commas && !self.ambiguous_commas => {
                 return Ok(point);

@@ -90,6 +90,10 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
     let mut all = Vec::new();
     for (i, column) in whole.columns().iter().enumerate().filter(|(i, _)| Some(*i) != at) {
         let name = schema.field(i).name();
+        if schema.fields()[..i].iter().enumerate().any(|(j, f)| Some(j) != at && f.name() == name) {
+            let expected = "columns of different names";
+            return Err(Error::invalid(&place, expected, format!("the column {name:?} twice")));
+        }
         let values = plain(column, name, &place)?;
         columns.push(told(name, &values));
         let series = Series::new(index.clone(), values)?;
