@@ -56,19 +56,27 @@ impl Database {
             return Err(is_there(target));
         }
         let report = self.with_reader("backing up", |conn| {
-            copy(conn, self.path(), (target, false), &|_| Ok(()), progress)
+            copy(conn, self.path(), target, &|_| Ok(()), progress)?.name(target, false)
         })?;
         sync_name(target)?;
         Ok(report)
     }
 
-    /// As [`backup`](Self::backup); with `replace`, a file may have the name already. The name is the caller's to sync.
-    pub(super) fn backup_as(&self, target: &Path, replace: bool) -> Result<BackupReport> {
+    /// As [`backup`](Self::backup); with `replace`, a file may have the name already. `before` gets the proven copy under
+    /// its temporary name, and its size in bytes. The name is the caller's to sync.
+    pub(super) fn backup_as(
+        &self,
+        target: &Path,
+        replace: bool,
+        before: &mut dyn FnMut(&Path, u64) -> Result<()>,
+    ) -> Result<BackupReport> {
         if !replace && target.exists() {
             return Err(is_there(target));
         }
         self.with_reader("backing up", |conn| {
-            copy(conn, self.path(), (target, replace), &|_| Ok(()), &mut |_, _| Ok(()))
+            let copied = copy(conn, self.path(), target, &|_| Ok(()), &mut |_, _| Ok(()))?;
+            before(copied.temporary.path(), copied.size_bytes)?;
+            copied.name(target, replace)
         })
     }
 }
@@ -81,16 +89,35 @@ pub(super) fn is_there(target: &Path) -> Error {
     }
 }
 
-/// Copies, verifies, gives it its name, which is the caller's to sync; `guard` looks at the snapshot first and may
-/// refuse it.
+/// A copy that is verified and synced, and has no name yet.
+struct Copied {
+    temporary: Temporary,
+    size_bytes: u64,
+    rows: Vec<(String, u64)>,
+}
+
+impl Copied {
+    /// Gives it its name, which is the caller's to sync.
+    fn name(self, target: &Path, replace: bool) -> Result<BackupReport> {
+        if replace {
+            self.temporary.rename(target)?;
+        } else if !self.temporary.rename_new(target)? {
+            return Err(is_there(target));
+        }
+        let (path, size_bytes, rows) = (target.to_owned(), self.size_bytes, self.rows);
+        Ok(BackupReport { path, size_bytes, rows, removed: Vec::new() })
+    }
+}
+
+/// Copies to a temporary file beside `target` and verifies; `guard` looks at the snapshot first and may refuse it.
 fn copy(
     source: &Connection,
     place: &Path,
-    (target, replace): (&Path, bool),
+    target: &Path,
     guard: &dyn Fn(&Connection) -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<BackupReport> {
-    let mut work = || -> Result<BackupReport> {
+) -> Result<Copied> {
+    let mut work = || -> Result<Copied> {
         remove_leftovers(folder_of(target));
         let temporary = Temporary::file(target)?;
         // Inside a read transaction the copy is one snapshot, and no other writer restarts it.
@@ -106,13 +133,7 @@ fn copy(
         let file = temporary.handle();
         let size = file.sync_all().and_then(|()| file.metadata());
         let size = size.map_err(|e| Error::io(temporary.path(), "syncing it", &e))?;
-        if replace {
-            temporary.rename(target)?;
-        } else if !temporary.rename_new(target)? {
-            return Err(is_there(target));
-        }
-        let (path, size_bytes) = (target.to_owned(), size.len());
-        Ok(BackupReport { path, size_bytes, rows, removed: Vec::new() })
+        Ok(Copied { temporary, size_bytes: size.len(), rows })
     };
     work().at(place, "backing up")
 }
@@ -221,7 +242,8 @@ pub(super) fn before_migration(
         overtaken.set(!old);
         if old { Ok(()) } else { Err(Error::Interrupted { action: "backing up" }) }
     };
-    match copy(conn, path, (&target, false), &still_old, &mut |_, _| Ok(())) {
+    let copied = copy(conn, path, &target, &still_old, &mut |_, _| Ok(()));
+    match copied.and_then(|copied| copied.name(&target, false)) {
         // Before the file is changed, the copy's name is on the disk.
         Ok(_) => sync_folder(folder_of(&target)),
         // Two processes at once: the second finds the name taken by an equal copy.

@@ -83,36 +83,64 @@ impl Database {
                 Some(record) => matches!(record.look(target, &uuid)?, Found::Whole),
                 None => false,
             };
-        let mut report = self.backup_as(target, may_replace)?;
-        let (size_bytes, in_folder) = (report.size_bytes as i64, folder.clone());
-        let record = || {
-            let checksum = checksum(target)?;
+        let record = |size: i64, checksum: &[u8], is_named: bool| {
+            let (target, folder, name) = (target.to_owned(), folder.clone(), name.clone());
+            let checksum = checksum.to_owned();
             self.write(move |tx| {
+                if !is_named && target.exists() {
+                    return Err(backup::is_there(&target)); // another process was faster
+                }
                 let sql = "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                tx.execute(sql, (number, &folder, &name, now_ns(), size_bytes, &checksum))
+                tx.execute(sql, (number, &folder, &name, now_ns(), size, &checksum))
             })
         };
-        record().inspect_err(|_| {
+        // Before it has its name: so there is no backup without a record, wherever the process is killed. One that is
+        // replaced keeps its record until it is.
+        let mut sum = Vec::new();
+        let made = self.backup_as(target, may_replace, &mut |copy, size| {
+            sum = checksum(copy)?;
             if !may_replace {
-                let _ = fs::remove_file(target); // the first error is the one to tell
+                record(size as i64, &sum, false)?;
+            }
+            Ok(())
+        });
+        let mut report = made.inspect_err(|_| {
+            let _ = self.forget_backup(number); // the first error is the one to tell
+        })?;
+        // Once more: another process may have dropped the record while it had no file.
+        record(report.size_bytes as i64, &sum, true).inspect_err(|_| {
+            if !may_replace && fs::remove_file(target).is_ok() {
+                let _ = self.forget_backup(number);
             }
         })?;
         sync_name(target)?;
         let Some((keep, counts)) = keep else { return Ok(report) };
         // One with a higher number is another process's, and newer.
-        let is_older = |r: &Record| r.number < number && r.folder == in_folder && counts(&r.name);
-        for old in self.records()?.into_iter().filter(is_older).skip(keep.max(1) - 1) {
-            report.removed.extend(self.remove_backup(&old, target, &uuid)?);
+        let is_older = |r: &Record| r.number < number && r.folder == folder && counts(&r.name);
+        // One that is not there takes no other's place.
+        let mut others = keep.max(1) - 1;
+        for old in self.records()?.into_iter().filter(is_older) {
+            let is_there = |path: PathBuf| fs::symlink_metadata(path).is_ok();
+            if others > 0 && old.beside(target).is_some_and(is_there) {
+                others -= 1;
+            } else {
+                report.removed.extend(self.remove_backup(&old, target, &uuid)?);
+            }
         }
         Ok(report)
     }
 
+    fn forget_backup(&self, number: i64) -> Result<usize> {
+        self.write(move |tx| tx.execute("DELETE FROM siltstone_backup WHERE number = ?1", [number]))
+    }
+
     /// Removes an old backup that lies beside the new one; its path if it was there, and as it was made.
     fn remove_backup(&self, old: &Record, new: &Path, uuid: &[u8]) -> Result<Option<PathBuf>> {
-        // A record may come from anywhere: its name is no way out of the folder.
-        let is_bare = Path::new(&old.name).file_name().is_some_and(|name| name == &*old.name);
-        let path = new.with_file_name(if is_bare { &old.name } else { "" });
-        let found = if is_bare { old.look(&path, uuid)? } else { Found::Other };
+        let Some(path) = old.beside(new) else {
+            self.forget_backup(old.number)?;
+            return Ok(None);
+        };
+        let found = old.look(&path, uuid)?;
         match found {
             Found::Whole => match fs::remove_file(&path) {
                 // Another process has just done it.
@@ -132,10 +160,7 @@ impl Database {
                 return Ok(None);
             }
         }
-        let number = old.number;
-        self.write(move |tx| {
-            tx.execute("DELETE FROM siltstone_backup WHERE number = ?1", [number])
-        })?;
+        self.forget_backup(old.number)?;
         Ok(matches!(found, Found::Whole).then_some(path))
     }
 
@@ -186,6 +211,12 @@ impl Database {
 }
 
 impl Record {
+    /// Where it is, in the folder of another. A record may come from anywhere: its name is no way out of the folder.
+    fn beside(&self, other: &Path) -> Option<PathBuf> {
+        let is_bare = Path::new(&self.name).file_name().is_some_and(|name| name == &*self.name);
+        is_bare.then(|| other.with_file_name(&self.name))
+    }
+
     /// What is there in its place, by its content.
     fn look(&self, path: &Path, uuid: &[u8]) -> Result<Found> {
         let is_gone =

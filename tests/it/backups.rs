@@ -7,6 +7,9 @@ use siltstone::memory::{MemoryStore, NewEpisode};
 use siltstone::{Array, Database, Error, Value, restore};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::child::mission;
+use crate::syscalls::{self, arm};
+
 /// Runs SQL on a file, as another program does.
 fn edit(path: &Path, sql: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
@@ -225,4 +228,55 @@ fn the_backups_of_an_early_file_are_brought_along() {
         2,
         "b.db is not counted among those beside the file"
     );
+}
+
+fn backups_in(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_backup = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with("run-") && name.ends_with(".db")
+    };
+    files.filter(is_backup).collect()
+}
+
+/// Makes a backup beside two others, and is killed meanwhile.
+#[test]
+#[ignore = "run by a_kill_at_any_call_leaves_no_backup_that_retention_forgets"]
+fn makes_a_backup() {
+    let Some((folder, _)) = mission() else { return };
+    let db = Database::builder(folder.join("run.db")).open().unwrap();
+    arm();
+    db.backup_into(&folder, 3).unwrap();
+}
+
+/// Goal: wherever a process is killed in a backup, the next backup with `keep` leaves as many as were asked for: none is
+/// there that the file does not know, and a record without its file takes no backup's place.
+#[test]
+fn a_kill_at_any_call_leaves_no_backup_that_retention_forgets() {
+    const CHILD: &str = "backups::makes_a_backup";
+    let in_a_folder = |killed_at: Option<u64>| {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().canonicalize().unwrap();
+        let path = folder.join("run.db");
+        let db = Database::builder(&path).open().unwrap();
+        let kept = [(); 2].map(|()| made(&db, &folder, 2).0);
+        drop(db);
+        let calls = match killed_at {
+            None => syscalls::count(CHILD, &folder, "").len() as u64,
+            Some(nth) => syscalls::kill_at(CHILD, &folder, "", nth, true).calls().count() as u64,
+        };
+        assert!(kept.iter().all(|backup| backup.exists()));
+        let there = backups_in(&folder).len();
+        let db = Database::builder(&path).open().unwrap();
+        let newest = made(&db, &folder, there).0;
+        assert_eq!(backups_in(&folder).len(), there, "killed at {killed_at:?}");
+        assert!(made(&db, &folder, 2).0.exists());
+        assert!(newest.exists() && backups_in(&folder).len() == 2, "killed at {killed_at:?}");
+        assert_eq!(db.verify().unwrap().findings.len(), 0);
+        (calls, there)
+    };
+    let calls = in_a_folder(None).0;
+    assert!(calls > 10, "{calls} calls");
+    let there: Vec<_> = (0..calls).map(|nth| in_a_folder(Some(nth)).1).collect();
+    assert!(there.contains(&2) && there.contains(&3), "{there:?}");
 }
