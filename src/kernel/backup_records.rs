@@ -45,7 +45,7 @@ impl Database {
     /// file, is left; so is each other file.
     ///
     /// # Errors
-    /// As [`backup`](Self::backup): then there is neither file nor record of it. Nothing is removed before the new backup is
+    /// As [`backup`](Self::backup): then there is no file of it. Nothing is removed before the new backup is
     /// verified; if an old one cannot be removed, the new one is there and written down, and so it is with
     /// [`Error::DurabilityUnknown`], which removes none.
     pub fn backup_into(&self, folder: impl AsRef<Path>, keep: usize) -> Result<BackupReport> {
