@@ -29,7 +29,7 @@ type Schema = HashMap<String, Item>;
 #[derive(Default)]
 pub(super) struct Compared {
     pub(super) findings: Vec<Finding>,
-    /// Whether every table of ours is a table of ours.
+    /// Whether every table of ours is a table of ours, with its columns.
     pub(super) is_ours: bool,
     /// Tables that would make SQLite compute what others wrote.
     pub(super) computing: Vec<String>,
@@ -108,6 +108,7 @@ impl Item {
 /// What the migrations make, up to the versions of the file or the newest.
 fn made(versions: impl Fn(&str) -> Result<usize>) -> Result<Connection> {
     let conn = Connection::open_in_memory()?;
+    row_sum::register(&conn)?;
     conn.execute_batch(KERNEL_TABLES)?;
     for lineage in crate::LINEAGES {
         let version = versions(lineage.store)?.min(lineage.steps.len());
@@ -116,13 +117,14 @@ fn made(versions: impl Fn(&str) -> Result<usize>) -> Result<Connection> {
     Ok(conn)
 }
 
-/// What Siltstone makes in a file of these versions, the stores' own definitions included. Of a file of another
-/// program, which has no versions: the tables that it has by the names of ours.
-fn expected(conn: &Connection, found: &Schema) -> Result<Schema> {
+/// What Siltstone makes in a file of these versions, the stores' own definitions included, and a database that has it. Of
+/// a file of another program, which has no versions: the tables that it has by the names of ours.
+fn expected(conn: &Connection, found: &Schema) -> Result<(Schema, Connection)> {
     if !has_versions(found) {
-        let mut tables = schema(&made(|_| Ok(usize::MAX))?)?;
+        let ours = made(|_| Ok(usize::MAX))?;
+        let mut tables = schema(&ours)?;
         tables.retain(|name, item| item.kind == "table" && found.contains_key(name));
-        return Ok(tables);
+        return Ok((tables, ours));
     }
     let ours = made(|store| Ok(version(conn, store)?.max(0) as usize))?;
     if findings(&schema(&ours)?, found).1 {
@@ -130,7 +132,33 @@ fn expected(conn: &Connection, found: &Schema) -> Result<Schema> {
             definitions(&ReadTx::new(conn))?.iter().try_for_each(|sql| ours.execute_batch(sql))?;
         }
     }
-    schema(&ours)
+    Ok((schema(&ours)?, ours))
+}
+
+/// The columns that tables of ours lack in a file which has all of them. A damaged name of a column is one, and nothing
+/// else shows it: SQLite reads the column by the other name, and the rows lose their checksum with theirs.
+fn missing_columns(
+    conn: &Connection,
+    ours: &Connection,
+    expected: &Schema,
+) -> Result<Vec<Finding>> {
+    for lineage in crate::LINEAGES {
+        // Tables of an earlier version get their sums with the next one.
+        if version(conn, lineage.store)? == lineage.steps.len() as i64 {
+            row_sum::cover_all(conn, ours, lineage.summed)?;
+        }
+    }
+    let mut findings = Vec::new();
+    for table in expected.values().filter(|item| item.kind == "table") {
+        let there = row_sum::columns(conn, &table.name)?;
+        // Without any it is a table of the kernel that is younger than the file.
+        let missing = row_sum::columns(ours, &table.name)?.into_iter();
+        for column in missing.filter(|column| !there.is_empty() && !there.contains(column)) {
+            let what = format!("has no column {} as Siltstone makes it", column.name);
+            findings.push(Finding { place: format!("table {}", table.name), what });
+        }
+    }
+    Ok(findings)
 }
 
 /// Whether the versions can be read: from a table that computes nothing.
@@ -173,7 +201,6 @@ fn findings(expected: &Schema, found: &Schema) -> (Vec<Finding>, bool) {
             find(item, format!("on {} is not Siltstone's; it runs with each write", item.table));
         }
     }
-    findings.sort_by(|a, b| a.place.cmp(&b.place));
     (findings, is_ours)
 }
 
@@ -184,8 +211,14 @@ fn is_kernel(name: &str) -> bool {
 /// Compares the schema of a file with what Siltstone makes.
 pub(super) fn compare(conn: &Connection) -> Result<Compared> {
     let found = schema(conn)?;
-    let expected = expected(conn, &found)?;
-    let (findings, is_ours) = findings(&expected, &found);
+    let (expected, ours) = expected(conn, &found)?;
+    let (mut findings, mut is_ours) = findings(&expected, &found);
+    if is_ours && has_versions(&found) {
+        let missing = missing_columns(conn, &ours, &expected)?;
+        is_ours = missing.is_empty();
+        findings.extend(missing);
+    }
+    findings.sort_by(|a, b| a.place.cmp(&b.place));
     let is_known =
         |item: &Item| expected.get(&item.name).is_some_and(|ours| ours.words == item.words);
     let computing = found.values().filter(|item| item.computes() && !is_known(item));
@@ -211,7 +244,7 @@ pub(super) fn refuse_triggers(conn: &Connection, path: &Path) -> Result<()> {
         return Ok(());
     }
     let expected = schema(conn).and_then(|found| expected(conn, &found));
-    let expected = expected.at(path, "reading its schema")?;
+    let (expected, _) = expected.at(path, "reading its schema")?;
     match unknown.values().find(|item| expected.contains_key(&item.table)) {
         None => Ok(()),
         Some(Item { name, table, .. }) => {

@@ -177,8 +177,26 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Of each column of a table: name, and whether it is the `INTEGER PRIMARY KEY` or a part of another key.
-fn columns(conn: &Connection, table: &str) -> Result<Vec<(String, bool, bool)>> {
+/// A column of a table.
+#[derive(Clone)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// Whether it is the `INTEGER PRIMARY KEY`.
+    is_rowid: bool,
+    /// Whether it is a part of another key, in a table without rowids.
+    is_key: bool,
+}
+
+impl PartialEq for Column {
+    /// Names as SQLite compares them.
+    fn eq(&self, other: &Self) -> bool {
+        self.name.eq_ignore_ascii_case(&other.name)
+            && (self.is_rowid, self.is_key) == (other.is_rowid, other.is_key)
+    }
+}
+
+/// The columns of a table; none if there is no such table.
+pub(super) fn columns(conn: &Connection, table: &str) -> Result<Vec<Column>> {
     let sql = "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'";
     let kind = conn.prepare_cached(sql)?.query_row([table], |row| row.get(0)).optional()?;
     let without_rowid = kind.unwrap_or(false);
@@ -187,14 +205,14 @@ fn columns(conn: &Connection, table: &str) -> Result<Vec<(String, bool, bool)>> 
     let found = statement.query_map([table], |row| {
         let (kind, is_key) = (row.get::<_, String>(1)?, row.get::<_, i64>(2)? > 0);
         let is_rowid = is_key && !without_rowid && kind.eq_ignore_ascii_case("INTEGER");
-        Ok((row.get(0)?, is_rowid, is_key && without_rowid))
+        Ok(Column { name: row.get(0)?, is_rowid, is_key: is_key && without_rowid })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
 impl Covered {
-    fn new(table: &str, all: &[(String, bool, bool)], columns: Vec<String>) -> Self {
-        let key = all.iter().filter(|(.., is_key)| *is_key).map(|(name, ..)| quoted(name));
+    fn new(table: &str, all: &[Column], columns: Vec<String>) -> Self {
+        let key = all.iter().filter(|column| column.is_key).map(|column| quoted(&column.name));
         let mut key: Vec<String> = key.collect();
         if key.is_empty() {
             key.push("rowid".into());
@@ -217,7 +235,7 @@ impl Covered {
         let all = columns(conn, table)?;
         // Only names of columns: the text is the file's.
         let column =
-            |text: &str| all.iter().map(|(name, ..)| quoted(name)).find(|name| name == text);
+            |text: &str| all.iter().map(|column| quoted(&column.name)).find(|name| name == text);
         let names: Option<Vec<String>> = list.split(", ").map(column).collect();
         Ok(names.map(|names| Covered::new(table, &all, names)))
     }
@@ -257,14 +275,16 @@ impl Covered {
 fn cover(conn: &Connection, what: &str) -> Result<()> {
     let (table, list) = what.split_once('(').unwrap_or((what, ""));
     let all = columns(conn, table)?;
-    if all.iter().any(|(name, ..)| name == COLUMN) {
+    if all.is_empty() || all.iter().any(|column| column.name.eq_ignore_ascii_case(COLUMN)) {
         return Ok(());
     }
     let names: Vec<String> = match list.strip_suffix(')') {
         Some(list) => list.split(", ").map(quoted).collect(),
-        None => {
-            all.iter().filter(|(_, is_rowid, _)| !is_rowid).map(|(name, ..)| quoted(name)).collect()
-        }
+        None => all
+            .iter()
+            .filter(|column| !column.is_rowid)
+            .map(|column| quoted(&column.name))
+            .collect(),
     };
     let covered = Covered::new(table, &all, names);
     let (name, sum) = (&covered.table, covered.sum());
@@ -288,16 +308,17 @@ pub(super) fn is_own_trigger(conn: &Connection, name: &str) -> Result<bool> {
     Ok(Covered::read(conn, &table)?.is_some_and(|covered| covered.trigger(&table) == sql + ";"))
 }
 
-/// Gives the tables of a store sums: each is named, with its columns or without, or comes from a query.
-pub(super) fn cover_all(conn: &Connection, summed: &[&str]) -> Result<()> {
+/// Gives the tables of a store sums, where they are there: each is named, with its columns or without, or comes from a query
+/// on `names`, which is `conn` or another connection.
+pub(super) fn cover_all(names: &Connection, conn: &Connection, summed: &[&str]) -> Result<()> {
     for what in summed {
         if !what.starts_with("SELECT") {
             cover(conn, what)?;
             continue;
         }
-        let mut statement = conn.prepare(what)?;
-        let names = statement.query_map([], |row| row.get::<_, String>(0))?;
-        for table in names.collect::<Result<Vec<_>, _>>()? {
+        let mut statement = names.prepare(what)?;
+        let tables = statement.query_map([], |row| row.get::<_, String>(0))?;
+        for table in tables.collect::<Result<Vec<_>, _>>()? {
             cover(conn, &table)?;
         }
     }
@@ -350,7 +371,7 @@ fn shown(value: ValueRef<'_>) -> String {
 /// Computes the sum of each row again.
 pub(super) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     let sql = "SELECT m.name FROM sqlite_schema m, pragma_table_info(m.name) c \
-        WHERE m.type = 'table' AND c.name = ?1 ORDER BY m.rowid";
+        WHERE m.type = 'table' AND c.name = ?1 COLLATE NOCASE ORDER BY m.rowid";
     for table in tx.query(sql, [COLUMN], |row| Ok(row.get::<_, String>(0)?))? {
         let Some(covered) = Covered::read(tx.connection(), &table)? else {
             report.find(

@@ -82,7 +82,7 @@ pub(super) fn apply(conn: &Connection, path: &Path, lineage: &Lineage) -> Result
     for sql in pending {
         conn.execute_batch(sql)?;
     }
-    super::row_sum::cover_all(conn, lineage.summed)?;
+    super::row_sum::cover_all(conn, conn, lineage.summed)?;
     conn.execute(
         "INSERT INTO siltstone_schema (store, version) VALUES (?1, ?2) \
          ON CONFLICT (store) DO UPDATE SET version = excluded.version",

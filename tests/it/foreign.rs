@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use siltstone::experiment::ExperimentDatabase;
 use siltstone::memory::{MemoryStore, NewConcept, NewEpisode};
 use siltstone::simulation::SimulationDatabase;
-use siltstone::{Array, Database, Error, VerifyReport};
+use siltstone::{Array, Database, Error, Finding, VerifyReport};
 
 /// The least integer has no absolute value: whoever makes SQLite compute it gets an error.
 const FAILS_WHEN_RUN: &str = "abs(-9223372036854775808)";
@@ -248,4 +248,29 @@ fn a_name_that_is_not_text_is_refused() {
     let db = Database::builder(&path).open_read_only().unwrap();
     let error = db.sql("SELECT * FROM odd").unwrap_err();
     assert!(matches!(&error, Error::Corrupt { why, .. } if why.contains("UTF-8")), "{error}");
+}
+
+/// Goal: a damaged name of a column is found, in every table and column of ours: SQLite reads the rows by the other name,
+/// and a table whose column of checksums has another name would pass as one without checksums.
+#[test]
+fn a_damaged_name_of_a_column_is_found() {
+    let (_folder, path) = memories();
+    by_others(&path, "PRAGMA journal_mode=DELETE");
+    for (table, column) in
+        [("episodes", "row_sum"), ("concepts", "metadata"), ("learning_events", "row_sum")]
+    {
+        let damaged = path.with_file_name(format!("{table}.db"));
+        std::fs::copy(&path, &damaged).unwrap();
+        let conn = rusqlite::Connection::open(&damaged).unwrap();
+        conn.execute_batch("PRAGMA writable_schema=ON").unwrap();
+        let sql = "UPDATE sqlite_schema SET sql = replace(sql, ?1, 'p' || substr(?1, 2)) \
+            WHERE type = 'table' AND name = ?2 AND instr(sql, ?1)";
+        assert_eq!(conn.execute(sql, [column, table]).unwrap(), 1);
+        drop(conn);
+        let report = verify(&damaged).unwrap();
+        let place = format!("table {table}");
+        let what = format!("has no column {column} as Siltstone makes it");
+        assert!(report.findings.contains(&Finding { place, what }), "{:#?}", report.findings);
+    }
+    assert!(verify(&path).unwrap().is_ok());
 }

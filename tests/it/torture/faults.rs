@@ -29,7 +29,16 @@ pub(super) fn template(subject: &dyn Subject, folder: &Path, items: u64) -> Know
         work().unwrap_or_else(|error| panic!("{}: {error}", subject.name()));
         known.acked = (0..items).collect();
     }
+    // What is copied has no backups of its own: those of the template would be counted with them.
+    for backup in super::files_below(folder).iter().filter(|path| is_backup(path)) {
+        std::fs::remove_file(backup).unwrap();
+    }
     known
+}
+
+pub(super) fn is_backup(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.contains("_backup_") && name.ends_with(".db")
 }
 
 /// The troubles that a call can meet.

@@ -51,7 +51,7 @@ pub(super) fn flips(round: &Round<'_>) {
         let files: Vec<(std::path::PathBuf, u64)> = files_below(copy.path())
             .into_iter()
             .map(|path| (path.clone(), path.metadata().unwrap().len()))
-            .filter(|(path, size)| *size > 0 && !path.to_string_lossy().contains("_backup_"))
+            .filter(|(_, size)| *size > 0)
             .collect();
         // A byte of all, so that large files get more.
         let mut at = random.below(files.iter().map(|(_, size)| size).sum());
@@ -86,7 +86,7 @@ fn values(folder: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for path in files_below(folder) {
         let name = path.strip_prefix(folder).unwrap().display().to_string();
-        if name.ends_with(".db") && !name.contains("_backup_") {
+        if name.ends_with(".db") {
             let tables = tables(&path).unwrap_or_else(|error| vec![("".into(), error.to_string())]);
             found.extend(
                 tables.into_iter().map(|(table, values)| (format!("{name} {table}"), values)),
@@ -108,15 +108,21 @@ fn tables(path: &Path) -> rusqlite::Result<Vec<(String, String)>> {
         let mut statement = db.prepare(&format!("SELECT * FROM \"{table}\" NOT INDEXED"))?;
         let columns = statement.column_count();
         // A flipped name may be no text any more, which `column_names` does not survive.
-        let sum = "SELECT cid FROM pragma_table_info(?1) WHERE name = 'row_sum'";
+        let sum = "SELECT cid FROM pragma_table_info(?1) WHERE lower(name) = 'row_sum'";
         let sum: Option<u32> = db.query_row(sum, [table], |row| row.get(0)).optional()?;
         let mut rows = statement.query([])?;
-        let mut hash = DefaultHasher::new();
+        let mut hashes = Vec::new();
         while let Some(row) = rows.next()? {
+            let mut hash = DefaultHasher::new();
             for i in (0..columns).filter(|i| sum != Some(*i as u32)) {
                 format!("{:?}", row.get_ref(i)?).hash(&mut hash);
             }
+            hashes.push(hash.finish());
         }
+        // A table has no order: SQLite takes that of the index that its statistics speak for.
+        hashes.sort_unstable();
+        let mut hash = DefaultHasher::new();
+        hashes.hash(&mut hash);
         Ok(hash.finish())
     };
     let values = checked.map(|table| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use siltstone::memory::{MemoryStore, NewEpisode, Payload};
 use siltstone::{Array, Database, Durability, Error};
 
+use super::faults::is_backup;
 use super::found::{Found, Odd, Rows, rows_of, value_of};
 use super::{Outside, Subject, Writer, verified};
 
@@ -16,11 +17,6 @@ pub(super) struct Episodes;
 
 fn file(folder: &Path) -> PathBuf {
     folder.join("agent.db")
-}
-
-fn is_backup(path: &Path) -> bool {
-    let name = path.file_name().unwrap().to_string_lossy();
-    name.starts_with("agent_backup_") && name.ends_with(".db")
 }
 
 fn vector(item: u64, row: u64) -> Array {
