@@ -17,7 +17,7 @@ use super::record_table::{RecordTable, hot, order, quoted};
 use super::schema::{Column, Storage};
 use crate::array::block::{arrays, columns};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, RowSum, Sink, WriteTx, look};
+use crate::kernel::{Feed, ReadTx, Sink, WriteTx, look, row_sum};
 
 /// The items of a stored column, of whoever has them.
 pub(super) enum StoredColumn<'a> {
@@ -118,12 +118,11 @@ impl Rows<'_> {
 
     /// The checksum of the row, in the order of the table's columns.
     fn sum(&self, step: i64, number: i64, i: usize) -> i64 {
-        let place = [self.simulation, step, number];
-        let sum =
-            place.into_iter().fold(RowSum::default(), |sum, n| sum.with(ValueRef::Integer(n)));
-        let sum = self.columns.iter().fold(sum, |sum, column| sum.with(column.value(i)));
+        let place = [self.simulation, step, number].map(ValueRef::Integer);
         let exact = self.exact(i);
-        sum.with(exact.as_deref().map_or(ValueRef::Null, ValueRef::Blob)).finish()
+        let exact = exact.as_deref().map_or(ValueRef::Null, ValueRef::Blob);
+        let values = self.columns.iter().map(|column| column.value(i));
+        row_sum(place.into_iter().chain(values).chain([exact]))
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) use patience::{LOOK_EVERY, join, lock, look, pause, receive, undistur
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
-pub(crate) use row_sum::RowSum;
+pub(crate) use row_sum::row_sum;
 pub(crate) use schema::{Adoption, Lineage, table_exists};
 pub(crate) use sink::Sink;
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};

@@ -11,7 +11,7 @@ use std::ffi::c_int;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, ffi};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{ReadTx, VerifyReport, WriteTx, patience};
 use crate::error::Result;
@@ -26,41 +26,65 @@ const MOST_FINDINGS: usize = 20;
 /// Numbers count by their value, since SQLite stores a whole REAL as an integer and -0.0 as 0; NaN is NULL there.
 ///
 /// # Source
-/// XXH3-64 of each value, seeded with that of the values before it; the low 32 bits, as a number with sign.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct RowSum(u64);
-
-impl RowSum {
-    /// Adds the next value.
-    pub(crate) fn with(self, value: ValueRef<'_>) -> Self {
-        const WHOLE: f64 = 9_007_199_254_740_992.0; // 2^53
+/// XXH3-64 of the values one after another, each as a byte for its kind and a number of 8 bytes, low byte first, a text or blob
+/// with its bytes behind them; the low 32 bits, as a number with sign.
+pub(crate) fn row_sum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+    const WHOLE: f64 = 9_007_199_254_740_992.0; // 2^53
+    let mut row = RowBytes { start: [0; 128], length: 0, hash: None };
+    for value in values {
         match value {
-            ValueRef::Null => self.fixed(0, 0),
-            ValueRef::Integer(n) => self.fixed(1, n as u64),
-            ValueRef::Real(x) if x.is_nan() => self.fixed(0, 0),
-            ValueRef::Real(x) if x.trunc() == x && x.abs() < WHOLE => {
-                self.fixed(1, x as i64 as u64)
-            }
-            ValueRef::Real(x) => self.fixed(2, x.to_bits()),
-            ValueRef::Text(bytes) => self.fixed(3, bytes.len() as u64).bytes(bytes),
-            ValueRef::Blob(bytes) => self.fixed(4, bytes.len() as u64).bytes(bytes),
+            ValueRef::Null => row.add(0, 0),
+            ValueRef::Integer(n) => row.add(1, n as u64),
+            ValueRef::Real(x) if x.is_nan() => row.add(0, 0),
+            ValueRef::Real(x) if x.trunc() == x && x.abs() < WHOLE => row.add(1, x as i64 as u64),
+            ValueRef::Real(x) => row.add(2, x.to_bits()),
+            ValueRef::Text(bytes) => row.add_bytes(3, bytes),
+            ValueRef::Blob(bytes) => row.add_bytes(4, bytes),
+        }
+    }
+    i64::from(row.hash() as u32 as i32)
+}
+
+/// The bytes of a row: few in one piece, which is hashed at once; of a long row the hash goes along.
+struct RowBytes {
+    start: [u8; 128],
+    length: usize,
+    hash: Option<Box<Xxh3>>,
+}
+
+impl RowBytes {
+    fn add(&mut self, kind: u8, number: u64) {
+        if self.length + 9 > self.start.len() {
+            self.move_on();
+        }
+        let place = &mut self.start[self.length..][..9];
+        place[0] = kind;
+        place[1..].copy_from_slice(&number.to_le_bytes());
+        self.length += 9;
+    }
+
+    fn add_bytes(&mut self, kind: u8, bytes: &[u8]) {
+        self.add(kind, bytes.len() as u64);
+        if let Some(place) = self.start[self.length..].get_mut(..bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.length += bytes.len();
+        } else {
+            self.move_on().update(bytes);
         }
     }
 
-    fn fixed(self, kind: u64, value: u64) -> Self {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&kind.to_le_bytes());
-        bytes[8..].copy_from_slice(&value.to_le_bytes());
-        self.bytes(&bytes)
+    fn move_on(&mut self) -> &mut Xxh3 {
+        let hash = self.hash.get_or_insert_default();
+        hash.update(&self.start[..self.length]);
+        self.length = 0;
+        hash
     }
 
-    fn bytes(self, bytes: &[u8]) -> Self {
-        RowSum(xxh3_64_with_seed(bytes, self.0))
-    }
-
-    /// The value of the column.
-    pub(crate) fn finish(self) -> i64 {
-        i64::from(self.0 as u32 as i32)
+    fn hash(&mut self) -> u64 {
+        match self.hash {
+            None => xxh3_64(&self.start[..self.length]),
+            Some(_) => self.move_on().digest(),
+        }
     }
 }
 
@@ -70,7 +94,7 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     let flags = ffi::SQLITE_UTF8 | ffi::SQLITE_DETERMINISTIC | ffi::SQLITE_INNOCUOUS;
     type Function =
         unsafe extern "C" fn(*mut ffi::sqlite3_context, c_int, *mut *mut ffi::sqlite3_value);
-    let functions: [(_, Function); 2] = [(c"silt_row_sum", row_sum), (c"silt_whole", whole)];
+    let functions: [(_, Function); 2] = [(c"silt_row_sum", sum), (c"silt_whole", whole)];
     for (name, function) in functions {
         // SAFETY: the connection is open; the name ends in NUL; the function needs no data of its own.
         let code = unsafe {
@@ -98,27 +122,25 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
 /// # Safety
 /// They live as long as the call.
 unsafe fn sum_of(values: &[*mut ffi::sqlite3_value]) -> i64 {
-    let mut sum = RowSum::default();
-    for &value in values {
+    row_sum(values.iter().map(|&value| {
         // SAFETY: as above; bytes are asked for after the text, as SQLite wants it, and none are read where it has none.
         unsafe {
             let bytes = |start: *const u8| match ffi::sqlite3_value_bytes(value) {
                 n if n > 0 && !start.is_null() => std::slice::from_raw_parts(start, n as usize),
                 _ => &[],
             };
-            sum = sum.with(match ffi::sqlite3_value_type(value) {
+            match ffi::sqlite3_value_type(value) {
                 ffi::SQLITE_INTEGER => ValueRef::Integer(ffi::sqlite3_value_int64(value)),
                 ffi::SQLITE_FLOAT => ValueRef::Real(ffi::sqlite3_value_double(value)),
                 ffi::SQLITE_TEXT => ValueRef::Text(bytes(ffi::sqlite3_value_text(value))),
                 ffi::SQLITE_BLOB => ValueRef::Blob(bytes(ffi::sqlite3_value_blob(value).cast())),
                 _ => ValueRef::Null,
-            });
+            }
         }
-    }
-    sum.finish()
+    }))
 }
 
-unsafe extern "C" fn row_sum(
+unsafe extern "C" fn sum(
     context: *mut ffi::sqlite3_context,
     count: c_int,
     values: *mut *mut ffi::sqlite3_value,
@@ -140,7 +162,7 @@ unsafe extern "C" fn whole(
     count: c_int,
     values: *mut *mut ffi::sqlite3_value,
 ) {
-    // SAFETY: as in `row_sum`.
+    // SAFETY: as in `sum`.
     unsafe {
         let values = match count {
             0 => &[],
@@ -454,6 +476,24 @@ mod tests {
         .unwrap();
         let report = db.verify().unwrap();
         assert_eq!((report.findings, report.checksums), (vec![], 24));
+    }
+
+    /// Goal: the sum is the documented hash of all bytes of the row, however long it is and wherever the piece in hand ends.
+    #[test]
+    fn a_sum_is_one_hash_of_the_whole_row() {
+        use rusqlite::types::ValueRef;
+        for length in (0..300).chain([5_000, 100_000]) {
+            let text: Vec<u8> = (0..length).map(|i| b'a' + (i % 26) as u8).collect();
+            let values = [ValueRef::Integer(-2), ValueRef::Text(&text), ValueRef::Null];
+            let mut bytes = vec![1];
+            bytes.extend((-2i64).to_le_bytes());
+            bytes.push(3);
+            bytes.extend((length as u64).to_le_bytes());
+            bytes.extend(&text);
+            bytes.extend([0; 9]);
+            let expected = xxhash_rust::xxh3::xxh3_64(&bytes) as u32 as i32;
+            assert_eq!(super::row_sum(values), i64::from(expected), "{length} letters");
+        }
     }
 
     /// Goal: a row that another program writes or changes is not damage, and has no sum until we write it again; one

@@ -8,7 +8,7 @@ use rusqlite::vtab::Context;
 use super::store::{MemoryStore, finite, now};
 use super::vectors::{Group, Vectors};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, RowSum, look};
+use crate::kernel::{Feed, ReadTx, look, row_sum};
 
 /// Which concepts become related.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,13 +84,14 @@ impl Feed for Edges {
             3 => to.set_result(&f64::from(*strength)),
             4 => to.set_result(&self.created_at),
             _ => {
-                let sum = RowSum::default()
-                    .with(ValueRef::Integer(*source))
-                    .with(ValueRef::Integer(*target))
-                    .with(ValueRef::Text(self.kind.as_bytes()))
-                    .with(ValueRef::Real((*strength).into()))
-                    .with(ValueRef::Real(self.created_at));
-                to.set_result(&sum.finish())
+                let sum = row_sum([
+                    ValueRef::Integer(*source),
+                    ValueRef::Integer(*target),
+                    ValueRef::Text(self.kind.as_bytes()),
+                    ValueRef::Real((*strength).into()),
+                    ValueRef::Real(self.created_at),
+                ]);
+                to.set_result(&sum)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::ErrorCode;
+use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::arrays::{KnownArrays, Recent};
@@ -12,7 +13,7 @@ use super::state::Forms;
 use super::tables::LINEAGE;
 use crate::array::Codec;
 use crate::error::{Error, Result};
-use crate::kernel::WriteTx;
+use crate::kernel::{WriteTx, row_sum};
 
 /// What happens to an update whose (timestamp, iteration, dataset) is in the file already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,11 +79,13 @@ fn insert(
         }
     }
     check_forms(tx, known, update, storing)?;
-    // OR FAIL: nothing comes before the row itself, so a statement journal, which the trigger would
+    // OR FAIL, and no function in it: nothing comes before the row itself, so a statement journal, which the trigger would
     // ask for, has nothing to undo.
     let sql = "INSERT OR FAIL INTO \"update\" (timestamp, iteration, dataset_name, origin, row_sum) \
-        VALUES (?1, ?2, ?3, ?4, silt_row_sum(?1, ?2, ?3, ?4))";
-    let row = (timestamp, iteration, dataset, origin);
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    let [at, of] = [timestamp, iteration].map(|n| ValueRef::Integer(*n));
+    let sum = row_sum([at, of, dataset.as_str().into(), origin.as_deref().into()]);
+    let row = (timestamp, iteration, dataset, origin, sum);
     let id = tx.insert_or(sql, row, |error| match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => Error::Exists {
             what: format!(
