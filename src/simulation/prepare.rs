@@ -1,7 +1,7 @@
 //! An update checked, hashed and packed before it reaches the writer.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::arrays::NewArray;
 use super::update::{Attribute, GIVEN, Update, is_mark};
@@ -118,20 +118,13 @@ fn prepare_group(
     Ok(())
 }
 
-fn form((dataset, group, name): (&str, &str, &str), attribute: &Attribute, has_ids: bool) -> u64 {
-    let mut bytes = Vec::with_capacity(96);
-    for text in [dataset, group, name] {
-        bytes.extend_from_slice(text.as_bytes());
-        bytes.push(0); // no name holds one
-    }
-    bytes.extend_from_slice(&[has_ids.into(), attribute.row_ptr.is_some().into()]);
+fn form(names: (&str, &str, &str), attribute: &Attribute, has_ids: bool) -> u64 {
+    let mut hash = DefaultHasher::new();
     // With the unit of a time.
     let dtype = attribute.data.dtype().to_little_endian();
-    write!(bytes, "{dtype}\0").expect("a vector takes all");
-    for n in &attribute.data.shape()[1..] {
-        bytes.extend_from_slice(&(*n as u64).to_le_bytes());
-    }
-    xxhash_rust::xxh3::xxh3_64(&bytes)
+    let shape = &attribute.data.shape()[1..];
+    (names, has_ids, attribute.row_ptr.is_some(), dtype, shape).hash(&mut hash);
+    hash.finish()
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {
