@@ -295,3 +295,25 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
 fn corrupt(table: &str, id: i64, why: &str) -> Error {
     Error::Corrupt { place: String::new(), what: format!("{table} row {id}"), why: why.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: as the guarantees page says: what was among the last 32,768 is known, what has twice as many behind it is not,
+    /// and what is used counts as new.
+    #[test]
+    fn the_latest_things_are_remembered() {
+        let n = REMEMBERED as i64;
+        let mut known = Recent::<i64, ()>::default();
+        (0..3 * n).for_each(|key| known.put(key, ()));
+        assert!((2 * n..3 * n).all(|key| known.get(&key).is_some()));
+        assert!((0..n).all(|key| known.get(&key).is_none()));
+        let mut known = Recent::<i64, ()>::default();
+        known.put(-1, ());
+        for key in 0..5 * n {
+            known.put(key, ());
+            assert!(key % 1_000 > 0 || known.get(&-1).is_some(), "it was used {key} ago");
+        }
+    }
+}

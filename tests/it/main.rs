@@ -4,6 +4,7 @@ mod agreement;
 #[cfg(unix)]
 mod backups;
 mod child;
+mod clocks;
 mod concurrency;
 mod copies;
 mod crash;

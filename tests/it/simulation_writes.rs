@@ -187,3 +187,33 @@ fn hidden_rows_hold_the_mark() {
     let t = db.state_at("net", "g", 1).unwrap().column("t").unwrap().attribute.data.clone();
     assert_eq!(t.to_strings().unwrap(), ["a", "_udf_", "_udf_"]);
 }
+
+/// Goal: after an open an equal array is found among the last 4,096, as the guarantees page says; an earlier one is stored again,
+/// and reads the same.
+#[test]
+fn equal_arrays_are_found_among_the_last_ones_after_an_open() {
+    const ARRAYS: usize = 4_500;
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let names: Vec<String> = (0..ARRAYS).map(|i| format!("x{i}")).collect();
+    let value = |i: usize| Attribute::new(Array::from_slice(&[i as f64 + 0.5]));
+    let columns = names.iter().enumerate().map(|(i, name)| (name.as_str(), value(i)));
+    put(&db, 0, [ids(&[1])].into_iter().chain(columns).collect()).unwrap();
+    db.close().unwrap();
+    let stored = || -> i64 {
+        let plain = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
+        plain
+            .query_row("SELECT count(*) FROM numpy_array WHERE dtype = '<f8'", [], |row| row.get(0))
+            .unwrap()
+    };
+    let before = stored();
+    for (at, i, more) in [(1, ARRAYS - 4_000, 0), (2, 5, 1)] {
+        let db = open(folder.path());
+        put(&db, at, vec![ids(&[1]), (names[i].as_str(), value(i))]).unwrap();
+        let state = db.state_at("net", "g", at).unwrap();
+        let data = &state.column(&names[i]).unwrap().attribute.data;
+        assert_eq!(data.to_vec::<f64>().unwrap(), [i as f64 + 0.5]);
+        db.close().unwrap();
+        assert_eq!(stored() - before, more, "{i}");
+    }
+}
