@@ -41,6 +41,9 @@ const VERIFIERS: &[kernel::Verifier] =
 /// The views that [`Database::sql`] puts over the tables of a file.
 const VIEWS: &[kernel::Views] = &[ticks::views, series::views, experiment::views];
 
+/// What numbers of series stand for, in those views.
+const DECODE: kernel::Decode = series::decode_stored;
+
 /// The Rust snippets of the store's page, as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/simulation.md")]

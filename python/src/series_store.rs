@@ -15,7 +15,7 @@ use siltstone::Database;
 use siltstone::series::process::label_range;
 use siltstone::series::{
     Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
-    StorageBackend, TransferOptions, tree,
+    StorageBackend, TransferOptions, decoded, tree,
 };
 
 use crate::arrow::Table;
@@ -274,7 +274,7 @@ impl SeriesStore {
     /// The points of a range, as a table that streams.
     fn scan(&self, key: String, from: Bound1, to: Bound1) -> Table {
         let (inner, range) = (self.inner.clone(), IndexRange { from: end(from), to: end(to) });
-        Table::new(move || inner.scan(&key, &range))
+        Table::new(move || decoded(inner.scan(&key, &range)?))
     }
 
     fn info(&self, py: Python<'_>, key: &str) -> PyResult<Info> {

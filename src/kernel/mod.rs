@@ -65,6 +65,7 @@ pub(crate) use foreign::Definitions;
 #[cfg(feature = "postgresql")]
 pub(crate) use patience::cancellable;
 pub(crate) use patience::{LOOK_EVERY, join, lock, look, pause, receive, undisturbed};
+pub(crate) use point_rows::Decode;
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};

@@ -1,5 +1,5 @@
-//! `silt_points(block, rows, index_type, value_type, least, greatest)`: the points of a block of a series as
-//! rows, in our connections.
+//! `silt_points(block, rows, index_type, value_type, least, greatest, head)`: the points of a block of a series as
+//! rows, in our connections. Numbers that stand for something else, as the head says, are what they stand for.
 //!
 //! A table-valued function with the columns `row` (0, 1, ...), `index_value` and `value`. Its arguments are
 //! those columns of `series_block` and `series`, so that a view may join the three; the bytes it reads
@@ -13,6 +13,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array,
+    new_empty_array,
 };
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
@@ -31,9 +32,13 @@ const MAX_ROWS: i64 = 1 << 20;
 const INDEX_VALUE: c_int = 1;
 const VALUE: c_int = 2;
 /// The arguments, and the columns that they are.
-const ARGUMENTS: usize = 6;
+const ARGUMENTS: usize = 7;
 const FIRST_ARGUMENT: c_int = 3;
 const DATA: &str = "SELECT index_data, value_data FROM main.series_block WHERE id = ?1";
+
+/// What the numbers of an array stand for, by the head of their series: of its index, or of its values.
+pub(crate) type Decode =
+    fn(head: &str, is_index: bool, array: &ArrayRef) -> crate::Result<ArrayRef>;
 
 /// Adds the function to a connection.
 pub(super) fn register(conn: &Connection) -> Result<()> {
@@ -63,7 +68,7 @@ unsafe impl<'vtab> VTab<'vtab> for Points {
     ) -> Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::Innocuous)?;
         let schema = c"CREATE TABLE x(row, index_value, value, block HIDDEN, rows HIDDEN, \
-            index_type HIDDEN, value_type HIDDEN, least HIDDEN, greatest HIDDEN)";
+            index_type HIDDEN, value_type HIDDEN, least HIDDEN, greatest HIDDEN, head HIDDEN)";
         // SAFETY: it is used in calls of this connection alone, which outlives its tables.
         let db = unsafe { db.handle() };
         Ok((Cow::Borrowed(schema), Points { base: ffi::sqlite3_vtab::default(), db }))
@@ -165,15 +170,23 @@ unsafe impl VTabCursor for Cursor<'_> {
                 comparison => asked.push((comparison, args.get::<Value>(i)?)),
             }
         }
-        let [Value::Integer(block), Value::Integer(rows), index, value, least, greatest] =
+        let [Value::Integer(block), Value::Integer(rows), index, value, least, greatest, head] =
             arguments
         else {
             return Ok(());
         };
         let user = |error: crate::Error| Error::UserFunctionError(named(error, block).into());
         let (Value::Text(index), Value::Text(value)) = (index, value) else { return Ok(()) };
+        let Value::Text(head) = head else { return Ok(()) };
         let (index, value) = (type_of(&index).map_err(user)?, type_of(&value).map_err(user)?);
-        let extent = Extent::of(&index, least, greatest);
+        let decode = |column, array: &ArrayRef| {
+            crate::DECODE(&head, column == INDEX_VALUE, array).map_err(user)
+        };
+        let is_coded = *decode(INDEX_VALUE, &new_empty_array(&index))?.data_type() != index;
+        let extent = match is_coded {
+            true => Extent::Unknown,
+            false => Extent::of(&index, least, greatest),
+        };
         if !asked.iter().all(|(comparison, value)| extent.allows(*comparison, value)) {
             return Ok(());
         }
@@ -191,7 +204,8 @@ unsafe impl VTabCursor for Cursor<'_> {
                 }
                 let bytes = row.get_ref((column - INDEX_VALUE) as usize)?;
                 let bytes = bytes.as_blob().unwrap_or_default();
-                unpack(bytes, kind, rows).and_then(|array| Cells::of(&array)).map_err(user)
+                let array = decode(column, &unpack(bytes, kind, rows).map_err(user)?)?;
+                Cells::of(&array).map_err(user)
             };
             (self.index, self.values) = (cells(INDEX_VALUE, &index)?, cells(VALUE, &value)?);
         }
@@ -263,6 +277,7 @@ impl Cells {
             }
             T::Duration(unit) => Cells::Spans(integers()?, *unit),
             T::Boolean => Cells::Booleans(array.as_boolean().clone()),
+            T::Dictionary(..) => Cells::Texts(to(T::Utf8)?.as_string::<i32>().clone()),
             T::Utf8 => Cells::Texts(array.as_string::<i32>().clone()),
             T::Binary | T::FixedSizeBinary(_) => {
                 Cells::Bytes(to(T::Binary)?.as_binary::<i32>().clone())

@@ -11,6 +11,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use super::codes::SeriesCodes;
 use super::index::{IndexMetadata, IndexRange, IndexValues, Shape};
 use crate::error::{Error, Result};
 use crate::table::from_arrow;
@@ -247,34 +248,15 @@ impl Series {
         RecordBatch::try_new(self.schema(), columns).expect("the columns are of the schema's types")
     }
 
-    /// A series of the first two columns of a batch: its index and its values.
+    /// A series of the two columns of a batch: its index and its values. What [`decoded`](super::decoded) gave comes back.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another number of columns, or types that a series cannot have.
     pub fn from_batch(batch: &RecordBatch) -> Result<Self> {
-        if batch.num_columns() != 2 {
-            let got = format!("{} columns", batch.num_columns());
-            return Err(Error::invalid("a series", "two columns, index and values", got));
-        }
-        let head = match batch.schema().metadata().get(SCHEMA_KEY) {
-            Some(json) => serde_json::from_str(json).map_err(|e| {
-                Error::invalid(
-                    format!("the schema's metadata {SCHEMA_KEY:?}"),
-                    "its JSON",
-                    e.to_string(),
-                )
-            })?,
-            None => {
-                let schema = batch.schema();
-                let name = |i: usize, unnamed: &str| {
-                    Some(schema.field(i).name().clone()).filter(|name| name != unnamed)
-                };
-                let index = IndexMetadata { name: name(0, "index"), ..IndexMetadata::default() };
-                Head { name: name(1, "value"), index, ..Head::default() }
-            }
-        };
-        let series = Series::new(batch.column(0).clone(), batch.column(1).clone())?;
-        Ok(series.with_head(head))
+        let schema = batch.schema();
+        let head = Head::of_schema(&schema)?;
+        let [index, values] = SeriesCodes::of(&head).encode(&schema, batch.columns())?;
+        Ok(Series::new(index, values)?.with_head(head))
     }
 }
 
@@ -288,6 +270,24 @@ impl PartialEq for Series {
 }
 
 impl Head {
+    /// What the schema of a batch says of its series.
+    pub(crate) fn of_schema(schema: &Schema) -> Result<Self> {
+        if schema.fields().len() != 2 {
+            let got = format!("{} columns", schema.fields().len());
+            return Err(Error::invalid("a series", "two columns, index and values", got));
+        }
+        if let Some(json) = schema.metadata().get(SCHEMA_KEY) {
+            let what = || format!("the schema's metadata {SCHEMA_KEY:?}");
+            return serde_json::from_str(json)
+                .map_err(|e| Error::invalid(what(), "its JSON", e.to_string()));
+        }
+        let name = |i: usize, unnamed: &str| {
+            Some(schema.field(i).name().clone()).filter(|name| name != unnamed)
+        };
+        let index = IndexMetadata { name: name(0, "index"), ..IndexMetadata::default() };
+        Ok(Head { name: name(1, "value"), index, ..Head::default() })
+    }
+
     /// What the values stand for, if they are numbers of categories.
     fn code(&self) -> Option<String> {
         self.dtype.clone().filter(|dtype| dtype.starts_with("category:"))

@@ -217,7 +217,8 @@ impl IndexMetadata {
             let categories = serde_json::Value::Array(categories.clone());
             return Some(format!("{order}categories {categories}"));
         }
-        let coded = self.kind == "PeriodIndex" || self.dtype.as_deref() == Some("bool");
+        let coded =
+            self.kind == "PeriodIndex" || matches!(self.dtype.as_deref(), Some("bool" | "boolean"));
         self.dtype.clone().filter(|_| coded)
     }
 }

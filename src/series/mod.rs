@@ -5,6 +5,7 @@
 
 mod append;
 mod backend;
+mod codes;
 pub mod conformance;
 mod container;
 mod data;
@@ -27,6 +28,8 @@ mod widen;
 
 pub use append::{Appended, Overlap, append_points};
 pub use backend::{Change, SeriesInfo, StorageBackend};
+pub(crate) use codes::decode_stored;
+pub use codes::decoded;
 pub use container::SeriesContainer;
 pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;

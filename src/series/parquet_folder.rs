@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use self::list::{Entry, List, is_ours, new_name};
 use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found, note_damage};
-use super::data::{Metadata, SCHEMA_KEY, Series};
+use super::codes::{SeriesCodes, decoded_batch};
+use super::data::{Head, Metadata, SCHEMA_KEY, Series};
 use super::index::{IndexRange, IndexValue};
 use crate::error::{Error, Result};
 use crate::kernel::{
@@ -250,11 +251,13 @@ impl Commit<'_> {
             Inside { key: key.to_owned(), length, is_sorted, extent, metadata: metadata.clone() };
         let inside = serde_json::to_string(&inside)
             .map_err(|e| Error::invalid("the metadata", "JSON", e.to_string()))?;
-        let own = series.schema();
-        let mut known = own.metadata().clone();
+        // Other programs see what numbers stand for.
+        let batch = decoded_batch(series);
+        let mut known = batch.schema().metadata().clone();
         known.insert(INSIDE.to_owned(), inside);
-        let schema = Arc::new(Schema::new_with_metadata(own.fields().clone(), known));
-        let batch = series.to_batch().with_schema(schema.clone());
+        let schema = Schema::new_with_metadata(batch.schema().fields().clone(), known);
+        let schema = Arc::new(schema);
+        let batch = batch.with_schema(schema.clone());
         let batch = batch.map_err(|e| table::from_arrow("a series", e))?;
         let mut start = 0;
         let batches = Batches::new(schema, move || {
@@ -298,15 +301,16 @@ fn inside(path: &Path, key: &str, schema: &SchemaRef) -> Result<SeriesInfo> {
         json.ok_or_else(|| damaged(format!("there is no {name:?} in the file")))
     };
     let inside: Inside = serde_json::from_str(json(INSIDE)?).map_err(|e| damaged(e.to_string()))?;
-    let head = serde_json::from_str(json(SCHEMA_KEY)?).map_err(|e| damaged(e.to_string()))?;
+    let head: Head = serde_json::from_str(json(SCHEMA_KEY)?).map_err(|e| damaged(e.to_string()))?;
     if inside.key != key || schema.fields().len() != 2 {
         return Err(damaged(format!("the file holds {:?}", inside.key)));
     }
+    let [index_type, value_type] = SeriesCodes::of(&head).coded_types(schema);
     Ok(SeriesInfo {
         key: inside.key,
         length: inside.length,
-        index_type: schema.field(0).data_type().clone(),
-        value_type: schema.field(1).data_type().clone(),
+        index_type,
+        value_type,
         extent: inside.extent.map(|(least, greatest)| (least.into(), greatest.into())),
         is_sorted: inside.is_sorted,
         metadata: inside.metadata,
@@ -316,17 +320,18 @@ fn inside(path: &Path, key: &str, schema: &SchemaRef) -> Result<SeriesInfo> {
 
 /// The points of a file.
 fn series(info: &SeriesInfo, batches: Batches) -> Result<Series> {
-    let schema = info.schema();
+    let (schema, own) = (info.schema(), batches.schema().clone());
     let batches = batches.collect_batches()?;
-    let plain: Result<Vec<RecordBatch>> = batches.iter().map(|b| dressed(b, &schema)).collect();
+    let plain: Result<Vec<RecordBatch>> =
+        batches.iter().map(|batch| Ok(points(info, &own, batch)?.to_batch())).collect();
     let whole = arrow_select::concat::concat_batches(&schema, &plain?);
     Series::from_batch(&whole.map_err(|e| table::from_arrow("a series", e))?)
 }
 
-/// A batch of a file with the schema of the series alone.
-fn dressed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let dressed = RecordBatch::try_new(schema.clone(), batch.columns().to_vec());
-    dressed.map_err(|e| table::from_arrow("a series", e))
+/// The points of a batch of a file of this schema.
+fn points(info: &SeriesInfo, schema: &Schema, batch: &RecordBatch) -> Result<Series> {
+    let [index, values] = SeriesCodes::of(&info.head).encode(schema, batch.columns())?;
+    Ok(Series::new(index, values)?.with_head(info.head.clone()))
 }
 
 impl StorageBackend for ParquetBackend {
@@ -381,10 +386,10 @@ impl StorageBackend for ParquetBackend {
     fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
         let (mut batches, info) = self.file(key, |path, entry| open(path, entry, key))?;
         let range = range.for_type(&info.index_type)?;
-        let schema = info.schema();
-        Ok(Batches::new(schema.clone(), move || {
+        let own = batches.schema().clone();
+        Ok(Batches::new(info.schema(), move || {
             while let Some(batch) = batches.next_batch()? {
-                let points = Series::from_batch(&dressed(&batch, &schema)?)?.range(&range)?;
+                let points = points(&info, &own, &batch)?.range(&range)?;
                 if !points.is_empty() {
                     return Ok(Some(points.to_batch()));
                 }

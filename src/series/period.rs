@@ -56,20 +56,34 @@ impl Periods {
         }))
     }
 
-    /// A period as pandas reads it: a year with its last month, since four digits alone would be a number.
+    /// A period as pandas reads it in a file: a year with its last month, since four digits alone would be a number.
     pub(super) fn write(&self, number: i64) -> Result<String> {
+        match self.0 {
+            Unit::Year(month) => Ok(format!("{}-{month:02}", self.text(number)?)),
+            _ => self.text(number),
+        }
+    }
+
+    /// A period as pandas shows it: `2024`, `2024Q1`, `2024-01`, `2024-01-01 07:00`.
+    pub(super) fn text(&self, number: i64) -> Result<String> {
         let clock = Clock::of(None)?;
+        let year = |number: i64| -> Result<String> {
+            let year = number.checked_add(1970).filter(|year| (0..=9999).contains(year));
+            let expected = "a year from 0 to 9999";
+            let year = year.ok_or_else(|| Error::invalid("a period", expected, number.to_string()));
+            Ok(format!("{:04}", year?))
+        };
         let day = |day: i64| -> Result<String> {
             let text = clock.write(day.saturating_mul(86_400), 1)?;
             Ok(text.split(' ').next().unwrap_or_default().to_owned())
         };
         Ok(match self.0 {
-            Unit::Year(month) => format!("{:04}-{month:02}", 1970 + number),
+            Unit::Year(_) => year(number)?,
             Unit::Quarter => {
-                format!("{:04}Q{}", 1970 + number.div_euclid(4), number.rem_euclid(4) + 1)
+                format!("{}Q{}", year(number.div_euclid(4))?, number.rem_euclid(4) + 1)
             }
             Unit::Month => {
-                format!("{:04}-{:02}", 1970 + number.div_euclid(12), number.rem_euclid(12) + 1)
+                format!("{}-{:02}", year(number.div_euclid(12))?, number.rem_euclid(12) + 1)
             }
             Unit::Week(first) => {
                 let start = first + 7 * (number - 1);
@@ -82,6 +96,9 @@ impl Periods {
             Unit::Clock { per_second, seconds } => {
                 let text = clock.write(number.div_euclid(per_second).saturating_mul(seconds), 1)?;
                 match per_second {
+                    // As much of the time of day as a period knows.
+                    1 if seconds == 86_400 => text[..text.len() - 9].to_owned(),
+                    1 if seconds >= 60 => text[..text.len() - 3].to_owned(),
                     1 => text,
                     _ => {
                         let digits = per_second.ilog10() as usize;
@@ -159,8 +176,8 @@ mod tests {
             ("B", -1, "1969-12-31"),
             ("B", 2, "1970-01-05"),
             ("B", 55, "1970-03-19"),
-            ("D", 55, "1970-02-25 00:00:00"),
-            ("h", 55, "1970-01-03 07:00:00"),
+            ("D", 55, "1970-02-25"),
+            ("h", 55, "1970-01-03 07:00"),
             ("period[us]", -1, "1969-12-31 23:59:59.999999"),
         ] {
             let periods = Periods::of(dtype).unwrap();
@@ -168,7 +185,8 @@ mod tests {
             assert_eq!(periods.read(text).unwrap(), number, "{dtype} {text}");
         }
         assert_eq!(Periods::of("period[D]").unwrap().read("1970-02-25").unwrap(), 55);
-        assert_eq!(Periods::of("Y-DEC").unwrap().read("2025").unwrap(), 55);
+        let years = Periods::of("Y-DEC").unwrap();
+        assert_eq!((years.text(55).unwrap(), years.read("2025").unwrap()), ("2025".into(), 55));
         assert!(Periods::of("M").unwrap().read("2025-13").is_err());
         assert_eq!(Periods::of("C"), None);
     }

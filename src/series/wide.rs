@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::{Field, Schema};
 
+use super::codes::{SeriesCodes, decoded_batch};
 use super::data::Series;
 use super::index::{IndexValue, IndexValues};
 use crate::error::{Error, Result};
-use crate::table::from_arrow;
+use crate::table::{self, from_arrow};
 
 /// A column of [`wide`].
 #[derive(Debug, Clone)]
@@ -26,7 +27,8 @@ pub struct WideColumn {
 /// that has no point. What NetCDF calls a coordinate and its variables, with their attributes in the metadata of the
 /// fields.
 ///
-/// If all have one index, it stays as it is; else its values rise.
+/// If all have one index, it stays as it is; else its values rise. Categories are there as their values and periods as
+/// their texts.
 ///
 /// # Errors
 /// [`Error::Invalid`] for no series, two columns of one name, indexes of several types, or an index that has a value
@@ -48,40 +50,45 @@ pub fn wide(columns: &[WideColumn]) -> Result<RecordBatch> {
     let Some(first) = columns.first() else {
         return Err(Error::invalid("the series to join", "one at least", "none"));
     };
-    let kind = first.series.index().data_type();
-    if let Some(other) = columns.iter().find(|column| column.series.index().data_type() != kind) {
+    let told = |column: &WideColumn| match column.series.index_metadata().code() {
+        Some(code) => format!("{} of {code}", column.series.index().data_type()),
+        None => column.series.index().data_type().to_string(),
+    };
+    if let Some(other) = columns.iter().find(|column| told(column) != told(first)) {
         let what = format!("the index of {:?}", other.name);
-        let got = other.series.index().data_type().to_string();
-        return Err(Error::invalid(what, format!("{kind}, as {:?} has", first.name), got));
+        let expected = format!("{}, as {:?} has", told(first), first.name);
+        return Err(Error::invalid(what, expected, told(other)));
     }
     let names = columns.iter().map(|column| column.series.index_metadata().name.as_deref());
     let index_name =
         names.clone().next().flatten().filter(|name| names.clone().all(|n| n == Some(name)));
     let index_name = index_name.unwrap_or("index");
-    let mut fields = vec![Field::new(index_name, kind.clone(), false)];
+    let (mut fields, mut all) = (Vec::new(), Vec::new());
     for (i, column) in columns.iter().enumerate() {
         if column.name == index_name || columns[..i].iter().any(|other| other.name == column.name) {
             return Err(Error::invalid("the name of a column", "each once", &*column.name));
         }
         let attributes: HashMap<String, String> = column.attributes.iter().cloned().collect();
-        let values = column.series.values().data_type().clone();
-        fields.push(Field::new(&column.name, values, true).with_metadata(attributes));
+        let values = SeriesCodes::of(column.series.head()).decode_values(column.series.values())?;
+        let field = Field::new(&column.name, values.data_type().clone(), true);
+        fields.push(field.with_metadata(attributes));
+        all.push(values);
     }
     let same =
         |column: &WideColumn| column.series.index().to_data() == first.series.index().to_data();
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len() + 1);
-    if columns.iter().all(same) {
-        arrays.push(first.series.index().clone());
-        arrays.extend(columns.iter().map(|column| column.series.values().clone()));
-    } else {
-        let (index, rows) = joined(columns)?;
-        arrays.push(index);
-        for (column, rows) in columns.iter().zip(rows) {
-            let values = arrow_select::take::take(column.series.values(), &rows, None);
-            arrays.push(values.map_err(|e| from_arrow("a series", e))?);
+    let mut index = first.series.index().clone();
+    if !columns.iter().all(same) {
+        let (whole, rows) = joined(columns)?;
+        index = whole;
+        for (values, rows) in all.iter_mut().zip(rows) {
+            let taken = arrow_select::take::take(values.as_ref(), &rows, None);
+            *values = taken.map_err(|e| from_arrow("a series", e))?;
         }
     }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+    let index = SeriesCodes::of(first.series.head()).decode_index(&index)?;
+    fields.insert(0, Field::new(index_name, index.data_type().clone(), false));
+    all.insert(0, index);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), all)
         .map_err(|e| from_arrow("series side by side", e))
 }
 
@@ -113,9 +120,12 @@ fn joined(columns: &[WideColumn]) -> Result<(ArrayRef, Vec<UInt64Array>)> {
         let column = starts.partition_point(|start| start <= row) - 1;
         let last = rows[column].last_mut().expect("a value was pushed above");
         if last.replace(row - starts[column]).is_some() {
-            let what = format!("the index of {:?}", columns[column].name);
-            let got = format!("{:?} twice", place(*row));
-            return Err(Error::invalid(what, "each value once, to be joined", got));
+            let WideColumn { name, series, .. } = &columns[column];
+            let point = series.slice((row - starts[column]) as usize, 1);
+            let value = &table::rows(&decoded_batch(&point))?[0][0];
+            let expected = "each value once, for series side by side: export this one by itself";
+            let got = format!("{} twice", value.as_str().map_or(value.to_string(), str::to_owned));
+            return Err(Error::invalid(format!("the index of {name:?}"), expected, got));
         }
     }
     let index = arrow_select::take::take(&all, &UInt64Array::from(kept), None);
@@ -125,9 +135,10 @@ fn joined(columns: &[WideColumn]) -> Result<(ArrayRef, Vec<UInt64Array>)> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::StringArray;
+    use arrow_array::{Int32Array, StringArray};
 
     use super::*;
+    use crate::series::index::IndexMetadata;
 
     fn column(name: &str, times: &[i64]) -> WideColumn {
         let values: Vec<f64> = times.iter().map(|time| *time as f64).collect();
@@ -156,12 +167,39 @@ mod tests {
         let same = wide(&[column("a", &[3, 1, 1]), column("b", &[3, 1, 1])]).unwrap();
         assert_eq!(same.num_rows(), 3, "one index stays as it is");
         let error = wide(&[column("a", &[1, 1]), column("b", &[1])]).unwrap_err();
-        assert!(error.to_string().contains("the index of \"a\""), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("the index of \"a\"") && error.contains("by itself"), "{error}");
+        assert!(error.contains("1970-01-01T00:00:00.000000001 twice"), "{error}");
         assert!(wide(&[column("a", &[1]), column("a", &[2])]).is_err());
         let mut texts = column("t", &[1]);
         texts.series =
             Series::new(Arc::new(StringArray::from(vec!["x"])), texts.series.values().clone())
                 .unwrap();
         assert!(wide(&[column("a", &[1]), texts]).is_err());
+    }
+
+    /// Goal: categories stand beside each other as their values, whatever their codes, and unlike ones are not joined by
+    /// code.
+    #[test]
+    fn categories_are_joined_by_their_values() {
+        let of = |categories: &str, codes: &[i32]| {
+            let known = IndexMetadata {
+                kind: "CategoricalIndex".into(),
+                categories: serde_json::from_str(categories).unwrap(),
+                ..Default::default()
+            };
+            let codes: ArrayRef = Arc::new(Int32Array::from(codes.to_vec()));
+            let series = Series::new(codes.clone(), codes).unwrap();
+            let dtype = format!("category:{{\"categories\": {categories}}}");
+            series.with_index_metadata(known).with_dtype(Some(dtype))
+        };
+        let column =
+            |name: &str, series| WideColumn { name: name.into(), series, attributes: vec![] };
+        let one = column("one", of(r#"["x", "y"]"#, &[1, 0]));
+        let table = wide(&[one.clone(), column("two", of(r#"["x", "y"]"#, &[1]))]).unwrap();
+        let rows = crate::table::rows(&table).unwrap();
+        assert_eq!(serde_json::to_string(&rows).unwrap(), r#"[["x","x",null],["y","y","y"]]"#);
+        let error = wide(&[one, column("two", of(r#"["y", "x"]"#, &[1]))]).unwrap_err();
+        assert!(error.to_string().contains("the index of \"two\""), "{error}");
     }
 }

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow_array::{Int32Array, Int64Array};
 use siltstone::series::{
-    Change, Metadata, ParquetBackend, Series, SeriesInfo, StorageBackend, conformance,
+    Change, IndexMetadata, IndexRange, Metadata, ParquetBackend, Series, SeriesInfo,
+    StorageBackend, conformance,
 };
 use siltstone::{Error, Result};
 
@@ -33,6 +36,42 @@ fn a_folder_does_what_a_backend_must() {
         made.set(made.get() + 1);
         Box::new(ParquetBackend::open(folder.path().join(made.get().to_string())).unwrap())
     });
+}
+
+/// Two years of months and a kind of weather for each.
+fn months() -> Series {
+    let known = IndexMetadata {
+        kind: "PeriodIndex".into(),
+        dtype: Some("period[M]".into()),
+        ..IndexMetadata::default()
+    };
+    let codes = Int32Array::from_iter((0..24).map(|i| (i != 3).then_some(i % 2)));
+    let series = Series::new(Arc::new(Int64Array::from_iter_values(640..664)), Arc::new(codes));
+    let dtype = r#"category:{"categories": ["wet", "dry"], "dtype": "object", "ordered": false}"#;
+    series.unwrap().with_index_metadata(known).with_dtype(Some(dtype.into()))
+}
+
+/// Goal: other programs see categories as their values and periods as their texts; the series comes back by bits, by range
+/// and after an append, and its types are those of its numbers.
+#[test]
+fn other_programs_see_what_numbers_stand_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = ParquetBackend::open(&folder).unwrap();
+    backend.save("k", &months().slice(0, 20), &Metadata::new()).unwrap();
+    backend.append("k", &months().slice(20, 4)).unwrap();
+    assert_eq!(backend.load("k").unwrap().0, months());
+    assert_eq!(backend.info("k").unwrap().schema(), months().schema());
+    let some = backend.load_range("k", &IndexRange::closed(641, 643)).unwrap();
+    assert_eq!(some, months().slice(1, 3));
+    let table = siltstone::table::read(&files(folder.path())[0]).unwrap();
+    let rows = siltstone::table::rows(&table.collect_batches().unwrap()[0]).unwrap();
+    let seen = serde_json::to_string(&rows[2..4]).unwrap();
+    assert_eq!(seen, r#"[["2023-07","wet"],["2023-08",null]]"#);
+    // A code that stands for nothing stays the number that it is.
+    let odd = Series::new(months().index().clone(), Arc::new(Int32Array::from(vec![7; 24])));
+    let odd = odd.unwrap().with_dtype(months().dtype().map(str::to_owned));
+    backend.save("k", &odd, &Metadata::new()).unwrap();
+    assert_eq!(backend.load("k").unwrap().0, odd);
 }
 
 /// Goal: another handle, as of another process, sees each commit, and an old file is not left behind.

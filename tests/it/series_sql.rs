@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BooleanArray, DurationMillisecondArray, Float64Array, Int64Array, StringArray,
-    TimestampNanosecondArray, UInt64Array,
+    ArrayRef, BooleanArray, DurationMillisecondArray, Float64Array, Int32Array, Int64Array,
+    StringArray, TimestampNanosecondArray, UInt8Array, UInt64Array,
 };
-use siltstone::series::{Metadata, Series, SqliteBackend, StorageBackend};
+use siltstone::series::{IndexMetadata, Metadata, Series, SqliteBackend, StorageBackend};
 use siltstone::{Error, Value};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -112,6 +112,44 @@ fn the_documented_table_has_the_points() {
         ),
         ["'empty' 0", "'plain' 3", "'spans' 3", "'whole' 3", "'words' 3", "'zoned' 3"]
     );
+}
+
+/// Goal: SQL sees categories as their values, periods as their texts and an index of booleans as 0 and 1, and filters by
+/// them; a code that stands for nothing is named.
+#[test]
+fn numbers_are_what_they_stand_for() {
+    let (_folder, backend) = backend();
+    let known = |kind: &str, dtype: &str, categories| IndexMetadata {
+        kind: kind.into(),
+        dtype: Some(dtype.into()),
+        categories,
+        ..IndexMetadata::default()
+    };
+    let save = |key: &str, index: ArrayRef, known, codes: Vec<Option<i32>>| {
+        let dtype = r#"category:{"categories": ["wet", "dry"], "dtype": "object"}"#;
+        let series = Series::new(index, array(Int32Array::from(codes))).unwrap();
+        let series = series.with_index_metadata(known).with_dtype(Some(dtype.into()));
+        backend.save(key, &series, &Metadata::new()).unwrap();
+    };
+    let months = array(Int64Array::from(vec![647, 648, 649]));
+    save("m", months, known("PeriodIndex", "period[M]", None), vec![Some(1), None, Some(0)]);
+    let categories = Some(vec![2.5.into(), 0.5.into()]);
+    let codes = array(Int32Array::from(vec![1, 0]));
+    save("c", codes, known("CategoricalIndex", "category", categories), vec![Some(0), Some(1)]);
+    let flags = array(UInt8Array::from(vec![1, 0]));
+    save("b", flags, known("Index", "bool", None), vec![Some(0), Some(7)]);
+    let points = |key: &str, only: &str| {
+        let sql = "SELECT index_value, value FROM time_series_data WHERE key = ";
+        lines(&backend, &format!("{sql}'{key}' {only} ORDER BY idx"))
+    };
+    assert_eq!(points("m", ""), ["'2023-12' 'dry'", "'2024-01' NULL", "'2024-02' 'wet'"]);
+    assert_eq!(points("m", "AND index_value >= '2024-01'").len(), 2);
+    assert_eq!(points("m", "AND value = 'dry'").len(), 1);
+    assert_eq!(points("c", "AND index_value > 1"), ["2.5 'dry'"]);
+    let indexes = "SELECT index_value FROM time_series_data WHERE key = 'b'";
+    assert_eq!(lines(&backend, indexes), ["1", "0"]);
+    let error = backend.database().sql("SELECT value FROM time_series_data WHERE key = 'b'");
+    assert!(error.unwrap_err().to_string().contains("the values"));
 }
 
 /// Goal: SQL filters by comparing texts and numbers as it does in a plain table, whatever is passed over.

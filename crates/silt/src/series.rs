@@ -127,8 +127,9 @@ fn place(info: &SeriesInfo, value: &IndexValue) -> Value {
 }
 
 fn ends(info: &SeriesInfo) -> (Value, Value) {
-    match &info.extent {
-        Some((least, greatest)) => (place(info, least), place(info, greatest)),
+    // What stands for nothing is shown as it is kept.
+    match info.decoded_extent().unwrap_or(info.extent.clone()) {
+        Some((least, greatest)) => (place(info, &least), place(info, &greatest)),
         None => (Value::Null, Value::Null),
     }
 }
@@ -320,7 +321,10 @@ fn export(args: &Export, console: &mut Console) -> Outcome {
     };
     let backend = open_to_look(&args.store)?;
     let (all, batches) = match &args.keys[..] {
-        [key] => (backend.info(key)?.length, backend.scan(key, &IndexRange::all())?),
+        [key] => {
+            let batches = series::decoded(backend.scan(key, &IndexRange::all())?)?;
+            (backend.info(key)?.length, batches)
+        }
         keys => side_by_side(backend.as_ref(), keys, args.prefix.as_deref())?,
     };
     let options =

@@ -1,11 +1,13 @@
 //! `series`.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::{Int32Array, Int64Array};
 use serde_json::json;
-use siltstone::series::{self, Series, StorageBackend};
+use siltstone::series::{self, IndexMetadata, Series, StorageBackend};
 
-use crate::silt::silt;
+use crate::silt::{silt, silt_with};
 
 /// A store with an hour of two series, one of them falling.
 fn fill(store: &dyn StorageBackend) {
@@ -46,6 +48,49 @@ fn a_store_is_looked_at() {
         assert_eq!(text.lines().count(), 61, "{text}");
         let twice = silt(here, &format!("series export {scheme}:store b -o b.csv"));
         assert_eq!(twice.code, 2, "{twice:?}");
+    }
+}
+
+/// Goal: categories and periods leave as what they stand for, in every format and by SQL, alone and side by side; Parquet
+/// and Arrow of one series come back by import.
+#[test]
+fn numbers_leave_as_what_they_stand_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let months = Arc::new(Int64Array::from(vec![647, 648]));
+    let codes = Arc::new(Int32Array::from(vec![Some(1), None]));
+    let known = IndexMetadata {
+        kind: "PeriodIndex".into(),
+        dtype: Some("period[M]".into()),
+        ..IndexMetadata::default()
+    };
+    let dtype = r#"category:{"categories": ["wet", "dry"], "dtype": "object", "ordered": false}"#;
+    let series = Series::new(months, codes).unwrap().with_name("sky");
+    let series = series.with_index_metadata(known).with_dtype(Some(dtype.into()));
+    let store = open(here, "sqlite");
+    store.save("k", &series, &Default::default()).unwrap();
+    store.save("l", &series.slice(1, 1), &Default::default()).unwrap();
+    let read = |name: &str| std::fs::read_to_string(here.join(name)).unwrap();
+    silt(here, "series export store k -o k.csv").ok();
+    assert_eq!(read("k.csv"), "index,sky\n2023-12,dry\n2024-01,\n");
+    silt(here, "series export store k l -o kl.csv").ok();
+    assert_eq!(read("kl.csv"), "index,k,l\n2023-12,dry,\n2024-01,,\n");
+    let sql = "SELECT index_value, value FROM time_series_data WHERE key = 'k' ORDER BY idx";
+    assert_eq!(
+        silt_with(here, "query store --format csv", sql).ok().lines().nth(1),
+        Some("2023-12,dry")
+    );
+    let shown = silt(here, "series show store k --json").json();
+    assert_eq!((&shown["first"], &shown["last"]), (&json!("2023-12"), &json!("2024-01")));
+    for ending in ["parquet", "arrow"] {
+        silt(here, &format!("series export store k -o k.{ending}")).ok();
+        silt(here, &format!("series import k.{ending} --to {ending}.db --key k")).ok();
+        let back = series::open(&format!("sqlite:{}", here.join(format!("{ending}.db")).display()));
+        assert_eq!(back.unwrap().load("k").unwrap().0, series, "{ending}");
+        silt(here, &format!("series export store k l -o kl.{ending}")).ok();
+        let table = siltstone::table::read(here.join(format!("kl.{ending}"))).unwrap();
+        let rows = siltstone::table::rows(&table.collect_batches().unwrap()[0]).unwrap();
+        assert_eq!(rows[0], [json!("2023-12"), json!("dry"), json!(null)], "{ending}");
     }
 }
 

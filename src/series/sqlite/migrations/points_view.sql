@@ -5,4 +5,4 @@ SELECT s.key               AS key,
        b.first_row + p.row AS idx
 FROM main.series s
 JOIN main.series_block b ON b.series_id = s.id
-JOIN silt_points(b.id, b.rows, s.index_type, s.value_type, b.least, b.greatest) p;
+JOIN silt_points(b.id, b.rows, s.index_type, s.value_type, b.least, b.greatest, s.head) p;
