@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use siltstone::series::described::{
-    ImportOptions, Limits, WriteDatasetOptions, import, write_dataset,
-};
+use siltstone::series::described::{ImportOptions, WriteDatasetOptions, import, write_dataset};
 
 use crate::enter::Enter;
 use crate::series_store::SeriesStore;
@@ -21,7 +19,7 @@ pub(crate) fn series_import(
     flags: (bool, bool),
 ) -> PyResult<String> {
     let (overwrite, strict) = flags;
-    let options = ImportOptions { name, overwrite, strict, limits: Limits::default() };
+    let options = ImportOptions { name, overwrite, strict, ..ImportOptions::default() };
     let report = py.enter(|| import(store.backend(), &path, &options, |_, _| Ok(())))?;
     Ok(serde_json::to_string(&report).expect("a report is JSON"))
 }

@@ -120,7 +120,8 @@ fn plan(
                 return Ok((save(merged, metadata), done));
             }
             Overlap::Refuse | Overlap::Overwrite => {
-                let expected = "points later than the last one";
+                let expected = "points later than the last one (--append with --overlap skip or \
+                                replace takes others)";
                 let got = format!("{early} that are not");
                 return Err(Error::invalid(format!("the series {key:?}"), expected, got));
             }

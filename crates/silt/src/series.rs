@@ -2,6 +2,7 @@
 
 mod import;
 mod read_options;
+mod trial;
 
 use std::path::{Path, PathBuf};
 

@@ -22,6 +22,8 @@ mod runs;
 mod series;
 #[path = "cli/series_import.rs"]
 mod series_import;
+#[path = "cli/series_store.rs"]
+mod series_store;
 #[path = "cli/silt.rs"]
 mod silt;
 #[path = "cli/terminal.rs"]

@@ -1,5 +1,6 @@
 //! What the described system wrote into a backend.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -23,6 +24,8 @@ pub struct ImportOptions {
     pub overwrite: bool,
     /// Stops, before anything is kept, at the first thing that cannot be read or would replace something.
     pub strict: bool,
+    /// Keys and records that are not replaced, though `overwrite` asks for it: those of earlier files of one import.
+    pub written: BTreeSet<String>,
     /// How much is taken in.
     pub limits: Limits,
 }
@@ -38,6 +41,9 @@ pub struct ImportReport {
     pub points: u64,
     /// Series that were there already, with the same content.
     pub unchanged: u64,
+    /// The keys and the records that hold now what the file holds.
+    #[serde(skip)]
+    pub written: Vec<String>,
     /// What is there with another content, and stays.
     pub conflicts: Vec<LeftBehind>,
     /// What could not be read.
@@ -98,12 +104,25 @@ pub fn import(
     }
     let mut new = Vec::new();
     for change in changes {
-        if is_new(backend, &change, options, &mut report)? {
+        let conflicts = report.conflicts.len();
+        let is_new = is_new(backend, &change, options, &mut report)?;
+        if report.conflicts.len() == conflicts {
+            report.written.extend(name_of(&change));
+        }
+        if is_new {
             new.push(change);
         }
     }
     commit(backend, new, &mut report, &mut progress)?;
     Ok(report)
+}
+
+fn name_of(change: &Change) -> Option<String> {
+    match change {
+        Change::Save { key, .. } => Some(key.clone()),
+        Change::Record { name, .. } => Some(name.clone()),
+        _ => None,
+    }
 }
 
 /// Whether a change has anything to do.
@@ -113,7 +132,7 @@ fn is_new(
     options: &ImportOptions,
     report: &mut ImportReport,
 ) -> Result<bool> {
-    let (what, same) = match change {
+    let (name, what, same) = match change {
         Change::Save { key, series, metadata } => {
             if !backend.exists(key)? {
                 return Ok(true);
@@ -121,22 +140,32 @@ fn is_new(
             let (own, known) = backend.load(key)?;
             let same = own == *series && known == *metadata;
             report.unchanged += u64::from(same);
-            (format!("the series {key:?}"), same)
+            (key, format!("the series {key:?}"), same)
         }
         Change::Record { name, record } => match backend.record(name)? {
             None => return Ok(true),
-            own => (format!("the record {name:?}"), own == *record),
+            own => (name, format!("the record {name:?}"), own == *record),
         },
         _ => return Ok(true),
     };
-    if same || options.overwrite {
+    let is_written = options.written.contains(name);
+    if same || (options.overwrite && !is_written) {
         return Ok(!same);
     }
+    let (hint, why) = match is_written {
+        true => (
+            "an earlier file has the same name; take another name for one of them",
+            "an earlier file has another content of that name: pass --dataset for one of them",
+        ),
+        false => (
+            "pass overwrite (--overwrite) to replace it, or take another name",
+            "another content is kept under that name: --overwrite replaces it",
+        ),
+    };
     if options.strict {
-        let hint = "ask for it to be replaced, or take another name";
         return Err(Error::Exists { what, place: backend.place(), hint });
     }
-    report.conflicts.push(LeftBehind::new(what, "another content is kept under that name"));
+    report.conflicts.push(LeftBehind::new(what, why));
     Ok(false)
 }
 

@@ -62,7 +62,7 @@ pub fn write_dataset(
     let exists = || Error::Exists {
         what: format!("{:?}", path.file_name().unwrap_or_default()),
         place: folder_of(path).display().to_string(),
-        hint: "choose another name, or ask for a zip to be replaced",
+        hint: "choose another name, or pass overwrite (--overwrite) to replace a zip",
     };
     let is_free = || match fs::symlink_metadata(path) {
         Ok(there) => options.overwrite && is_zip && there.is_file(),

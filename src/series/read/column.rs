@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::number::Marks;
 use super::reading::{Form, Reading};
-use super::time::{Cell, TimeLook, is_time_name, looks_like_time};
+use super::time::{Cell, TimeLook, is_digit_clock, is_digit_date, is_time_name, looks_like_time};
 use super::{BadCells, PointsOptions};
 use crate::error::Result;
 use crate::series::process::parse_timespan;
@@ -27,6 +27,15 @@ struct NumberLook {
     integers: bool,
     positive: bool,
     first_other: Option<Cell>,
+    /// Integers that a float rounds.
+    rounded: u64,
+    first_rounded: Option<Cell>,
+}
+
+impl NumberLook {
+    fn note_other(&mut self, line: u64, text: &str) {
+        self.first_other = self.first_other.take().or_else(|| Some(Cell::new(line, text)));
+    }
 }
 
 /// The decimal mark that the numbers of a file show.
@@ -43,6 +52,8 @@ pub(in crate::series) struct FileMarks {
 pub(in crate::series) struct Look<'o> {
     options: &'o PointsOptions,
     name: String,
+    /// Whether what stands in quotes is no number and no boolean.
+    is_json: bool,
     cells: u64,
     missing: u64,
     /// Whether an empty text stands in quotes.
@@ -57,6 +68,9 @@ pub(in crate::series) struct Look<'o> {
     pub(super) times: TimeLook,
     /// Cells that are meant as times, read or not.
     timelike: u64,
+    /// Cells as `20240131`, and as `153000`.
+    digit_dates: u64,
+    digit_clocks: u64,
     seen: HashSet<String>,
     pub(super) repeats: bool,
 }
@@ -73,10 +87,13 @@ impl<'o> Look<'o> {
             integers: true,
             positive: true,
             first_other: None,
+            rounded: 0,
+            first_rounded: None,
         };
         Look {
             options,
             name: name.to_owned(),
+            is_json: false,
             cells: 0,
             missing: 0,
             empty_texts: false,
@@ -88,27 +105,51 @@ impl<'o> Look<'o> {
             spans: 0,
             times: TimeLook::default(),
             timelike: 0,
+            digit_dates: 0,
+            digit_clocks: 0,
             seen: HashSet::new(),
             repeats: false,
         }
+    }
+
+    /// Of JSON lines: a text is a text there, or a time or span, and a number has a decimal point.
+    pub(super) fn of_json(name: &str, options: &'o PointsOptions) -> Self {
+        let mut look = Look { is_json: true, ..Look::new(name, options) };
+        look.numbers.retain(|look| look.marks == Marks::POINT);
+        look
     }
 
     pub(in crate::series) fn add(&mut self, column: &Column<'_>, role: Role) {
         for (field, line) in column.fields.iter().zip(&column.lines) {
             self.cells += 1;
             let text = field.text.trim();
-            if is_left_out(field, self.options) {
+            let is_text = self.is_json && field.quoted;
+            let is_left_out = match is_text {
+                true => self.options.is_missing_mark(text),
+                false => is_left_out(field, self.options),
+            };
+            if is_left_out {
                 self.missing += 1;
                 self.empty_texts |= field.quoted && text.is_empty();
                 continue;
             }
-            self.add_number(*line, text);
-            self.booleans += u64::from(boolean(text).is_some());
+            if is_text {
+                self.numbers.iter_mut().for_each(|look| look.note_other(*line, text));
+            } else {
+                self.add_number(*line, text);
+                self.booleans += u64::from(boolean(text).is_some());
+            }
             // A column of values is one of times if each cell is.
             let is_index = role == Role::Index;
             let before = self.present() - 1;
             if is_index || self.times.fits + self.times.clocks == before {
                 self.times.add(*line, text, is_index.then_some(self.options));
+            }
+            if self.digit_dates == before {
+                self.digit_dates += u64::from(is_digit_date(text));
+            }
+            if self.digit_clocks == before {
+                self.digit_clocks += u64::from(is_digit_clock(text));
             }
             if is_index || self.spans == before {
                 self.spans += u64::from(span_ns(text, role).is_some());
@@ -124,7 +165,8 @@ impl<'o> Look<'o> {
 
     fn add_number(&mut self, line: u64, text: &str) {
         // Most numbers have no mark: they are the same by all marks.
-        if text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_ok() {
+        let is_short = text.len() <= 15; // a float holds it
+        if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() && is_short {
             return self.numbers.iter_mut().for_each(|look| look.fits += 1);
         }
         let mut fits = [None; 2];
@@ -132,11 +174,16 @@ impl<'o> Look<'o> {
             let plain = look.marks.plain(text);
             let is_signed = plain.as_ref().is_some_and(|plain| plain.parse::<i64>().is_ok());
             if !is_signed && look.marks.float(text).is_none() {
-                look.first_other = look.first_other.take().or_else(|| Some(Cell::new(line, text)));
+                look.note_other(line, text);
                 continue;
             }
             *fit = Some(());
             look.fits += 1;
+            if !is_short && look.marks.exact_float(text).is_none() {
+                look.rounded += 1;
+                look.first_rounded =
+                    look.first_rounded.take().or_else(|| Some(Cell::new(line, text)));
+            }
             look.integers &= is_signed;
             look.positive &= plain.is_some_and(|plain| plain.parse::<u64>().is_ok());
         }
@@ -167,13 +214,15 @@ impl<'o> Look<'o> {
         self.present() > 0 && self.times.fits == self.present()
     }
 
-    /// Whether each cell is a date, and whether each is the time of a day.
+    /// Whether each cell is a date, and whether each is the time of a day. Digits alone are if the column is called so.
     pub(super) fn is_dates(&self) -> bool {
-        self.cells > 0 && self.times.dates == self.cells
+        let digits = self.digit_dates == self.cells && is_time_name(&self.name);
+        self.cells > 0 && (self.times.dates == self.cells || digits)
     }
 
     pub(super) fn is_clocks(&self) -> bool {
-        self.cells > 0 && self.times.clocks == self.cells
+        let digits = self.digit_clocks == self.cells && is_time_name(&self.name);
+        self.cells > 0 && (self.times.clocks == self.cells || digits)
     }
 
     /// Whether more than half of the cells are no number.
@@ -251,6 +300,7 @@ impl<'o> Look<'o> {
         };
         let mut reading = Reading {
             form,
+            is_json: self.is_json,
             has_offsets: self.times.has_offsets(),
             missing: self.missing,
             bad: 0,
@@ -264,14 +314,21 @@ impl<'o> Look<'o> {
         {
             let look = self.numbers.iter().find(|look| look.marks == *marks);
             let look = look.expect("the marks are of one of them");
-            reading.bad = present - look.fits;
-            if let (BadCells::Refuse, Some(cell)) = (options.bad_cells, &look.first_other) {
+            let is_float = matches!(reading.form, Form::Float(_));
+            reading.bad = present - look.fits + if is_float { look.rounded } else { 0 };
+            let rounded = look.first_rounded.as_ref().filter(|_| is_float);
+            let first = look.first_other.iter().chain(rounded).min_by_key(|cell| cell.line);
+            if let (BadCells::Refuse, Some(cell)) = (options.bad_cells, first) {
                 let cells = match reading.bad {
                     1 => "1 cell".to_owned(),
                     n => format!("{n} cells"),
                 };
+                let number = match marks.plain(&cell.text).map(|text| text.parse::<f64>()) {
+                    Some(Ok(_)) => "a number that a float of 64 bits holds",
+                    _ => "a number",
+                };
                 let expected = format!(
-                    "a number in the column {:?} (--bad-cells missing leaves out {cells}, --text {:?} \
+                    "{number} in the column {:?} (--bad-cells missing leaves out {cells}, --text {:?} \
                      keeps all as texts)",
                     self.name, self.name,
                 );
@@ -328,10 +385,14 @@ impl<'o> Look<'o> {
                 return refuse(&look.first_other, "a number, as the index has elsewhere");
             }
             // A float can say that it is missing.
-            return match self.missing {
-                0 => self.number_form(file, place),
-                _ => Ok(Form::Float(look.marks)),
+            let form = match self.missing {
+                0 => self.number_form(file, place)?,
+                _ => Form::Float(look.marks),
             };
+            if matches!(form, Form::Float(_)) && look.rounded > 0 {
+                return refuse(&look.first_rounded, "a number that a float of 64 bits holds");
+            }
+            return Ok(form);
         }
         if half(self.spans) {
             return Ok(Form::Spans);
@@ -360,7 +421,7 @@ fn marks_of(options: &PointsOptions) -> Vec<Marks> {
 /// Whether a cell says that nothing was measured.
 pub(super) fn is_left_out(field: &Field<'_>, options: &PointsOptions) -> bool {
     let text = field.text.trim();
-    is_missing(text) || options.missing.iter().any(|mark| mark == text)
+    is_missing(text) || options.is_missing_mark(text)
 }
 
 /// A time span, in ns. An index may have it as people write it (`2 h`); `1 m` is a length. Values are spans where they are

@@ -10,7 +10,7 @@ use arrow_array::{
 use super::column::{FileMarks, Look, Role, span_ns};
 use super::local::{Local, instants};
 use super::reading::{Form, Reading};
-use super::time::is_time_name;
+use super::time::{TimeReading, is_time_name};
 use super::{PointsColumn, PointsOptions};
 use crate::error::Result;
 use crate::series::index::IndexMetadata;
@@ -26,9 +26,8 @@ pub(in crate::series) fn check_index(
     place: &str,
 ) -> Result<()> {
     let mut cells = column.fields.iter().zip(&column.lines);
-    let missing = cells.find(|(field, _)| {
-        field.is_missing() || options.missing.iter().any(|mark| *mark == field.text.trim())
-    });
+    let missing =
+        cells.find(|(field, _)| field.is_missing() || options.is_missing_mark(field.text.trim()));
     missing.map_or(Ok(()), |(field, line)| {
         Err(bad_line(place, *line, "a value of the index", &field.text))
     })
@@ -90,6 +89,9 @@ impl IndexReading {
             let expected = format!("a time{}", times.told());
             let read = |text: &str| times.read(text);
             for (stamp, line) in all(column, (place, &expected), read)?.iter().zip(&column.lines) {
+                if let (TimeReading::Epoch(unit), Err(_)) = (times, i64::try_from(stamp.wall)) {
+                    return Err(unit.too_far(stamp.wall, &format!("{place}, line {line}")));
+                }
                 self.times.push(Local::of(stamp, *line, place)?);
             }
             return Ok(column.lines.len() as u64 * size_of::<(Local, u64)>() as u64);
@@ -165,20 +167,45 @@ impl IndexReading {
             });
         };
         let own = || self.reading.has_offsets.then(|| "UTC".to_owned());
-        let zone = options.time_zone.as_deref().map(zone_name).or_else(own);
+        let asked = options.time_zone.as_deref().map(zone_name).or_else(own);
+        let named = if asked.is_none() { zone_in(&label) } else { None };
+        let note = named.as_ref().map(|zone| format!("{label}: the zone {zone} is in the name"));
+        let zone = asked.or(named);
         let ns = instants(&self.times, &self.lines, (zone.as_deref(), options, place))?;
         let array = TimestampNanosecondArray::from(ns);
         let of_zone = zone.as_ref().map_or("without a zone".into(), |zone| format!("of {zone}"));
-        let says_zone = ["GMT", "UTC"].iter().any(|zone| label.contains(zone));
         Ok(Found {
             array: Arc::new(array.with_timezone_opt(zone.as_deref().map(Arc::from))),
-            note: (says_zone && zone.is_none())
-                .then(|| format!("{label}: the name says a zone: pass --tz to take it")),
+            note,
             known: known("DatetimeIndex", zone),
             told: PointsColumn::new(&label, format!("timestamps {of_zone}{}", times.told())),
             lines: self.lines,
         })
     }
+}
+
+/// The zone that the name of a column says: `Date Time, GMT+01:00`, `time (UTC)`.
+fn zone_in(name: &str) -> Option<String> {
+    let (at, _) = ["GMT", "UTC"].iter().find_map(|zone| name.match_indices(zone).next())?;
+    let rest = &name[at + 3..];
+    let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    if is_part(name[..at].chars().next_back()) || is_part(rest.chars().next()) {
+        return None;
+    }
+    let Some(sign) = rest.chars().next().filter(|c| ['+', '-'].contains(c)) else {
+        return Some("UTC".into());
+    };
+    let digit = |c: char| c.is_ascii_digit() || c == ':';
+    let offset = &rest[1..];
+    let offset = &offset[..offset.find(|c| !digit(c)).unwrap_or(offset.len())];
+    let digits = offset.replace(':', "");
+    let (hours, minutes) = match digits.len() {
+        1 | 2 => (&digits[..], "00"),
+        3 | 4 => digits.split_at(digits.len() - 2),
+        _ => return None,
+    };
+    let is_offset = hours.parse().is_ok_and(|n: u8| n <= 14) && minutes < "60";
+    is_offset.then(|| format!("{sign}{hours:0>2}:{minutes}"))
 }
 
 /// The value of each cell.
@@ -191,4 +218,26 @@ fn all<V>(
         read(field.text.trim()).ok_or_else(|| bad_line(place, *line, expected, &field.text))
     };
     column.fields.iter().zip(&column.lines).map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: the name of a column says a zone where it says one, and no word that holds these letters is taken for it.
+    #[test]
+    fn a_name_says_a_zone() {
+        for (name, zone) in [
+            ("Date Time, GMT+01:00", Some("+01:00")),
+            ("Date Time, GMT-0730", Some("-07:30")),
+            ("UTC+2", Some("+02:00")),
+            ("time (UTC)", Some("UTC")),
+            ("time_UTC", Some("UTC")),
+            ("TIMEUTC", None),
+            ("UTC+99", None),
+            ("time", None),
+        ] {
+            assert_eq!(zone_in(name).as_deref(), zone, "{name}");
+        }
+    }
 }

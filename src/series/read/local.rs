@@ -133,7 +133,8 @@ fn change_of(times: &[Local], rows: std::ops::Range<usize>) -> Option<usize> {
 }
 
 fn show(second: i64) -> String {
-    Clock::default().write(second, 1).unwrap_or_else(|_| "a time of another age".into())
+    let year = || format!("the year {}", 1970 + second.div_euclid(31_556_952));
+    Clock::default().write(second, 1).unwrap_or_else(|_| year())
 }
 
 fn shown_twice(zone: &str, time: Local, line: u64, place: &str) -> crate::Error {

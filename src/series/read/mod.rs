@@ -1,9 +1,10 @@
-//! Files of points that a logger or another program wrote: delimited text, Parquet or Arrow; a column an index, and each other
-//! a series.
+//! Files of points that a logger or another program wrote: delimited text, JSON lines, Parquet or Arrow; a column an index, and
+//! each other a series.
 
 mod column;
 mod decode;
 mod index;
+mod json_lines;
 mod local;
 mod number;
 mod reading;
@@ -67,6 +68,23 @@ pub struct PointsOptions {
     pub bad_cells: BadCells,
 }
 
+impl PointsOptions {
+    /// Whether a text, or a number, is one of [`missing`](Self::missing): `-999` is `-999.0` and `-999,0` too.
+    fn is_missing_mark(&self, text: &str) -> bool {
+        let number = |text: &str| -> Option<f64> {
+            let comma = text.split_once(',').filter(|(_, part)| part.len() != 3);
+            match comma {
+                Some((whole, part)) => format!("{whole}.{part}").parse().ok(),
+                None => text.parse().ok(),
+            }
+        };
+        !self.missing.is_empty() && {
+            let own = number(text);
+            self.missing.iter().any(|mark| mark == text || (own.is_some() && own == number(mark)))
+        }
+    }
+}
+
 /// A unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeUnit {
@@ -88,6 +106,20 @@ impl TimeUnit {
             TimeUnit::Us => 1_000,
             TimeUnit::Ns => 1,
         }
+    }
+
+    /// The error for a count that no time of a series holds; it names the unit that the count may have.
+    fn too_far(self, ns: i128, place: &str) -> Error {
+        const YEAR_S: i128 = 31_556_952;
+        let year = |unit: TimeUnit| {
+            let ns = ns / i128::from(self.ns()) * i128::from(unit.ns());
+            1970 + ns.div_euclid(1_000_000_000 * YEAR_S)
+        };
+        let units = [TimeUnit::Ms, TimeUnit::Us, TimeUnit::Ns];
+        let other = units.into_iter().find(|unit| (1980..=2100).contains(&year(*unit)));
+        let hint = other.map(|unit| format!(": --time-unit {unit} gives {}", year(unit)));
+        let expected = format!("a time from 1677 to 2262{}", hint.unwrap_or_default());
+        Error::invalid(place, expected, format!("the year {}", year(self)))
     }
 }
 
@@ -215,7 +247,8 @@ impl fmt::Display for PointsColumn {
     }
 }
 
-/// Reads the series of a file: one for each column beside the index, named by its column.
+/// Reads the series of a file: one for each column beside the index, named by its column. JSON lines (`.jsonl`, `.ndjson`) have
+/// a column a name.
 ///
 /// The types of a text are found from all of its fields. A column of values is one of numbers if at least half of its
 /// cells are; then each cell has to be a number, or to say that nothing was measured, or `bad_cells` tells what becomes of
@@ -241,12 +274,13 @@ impl fmt::Display for PointsColumn {
 pub fn read_points(path: impl AsRef<Path>, options: &PointsOptions) -> Result<Points> {
     let path = path.as_ref();
     check(options)?;
-    let (mut points, lines) = match Format::of_path(path) {
+    let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    let (mut points, lines) = match Format::of_path(&path.with_extension(""))
+        .filter(|format| packed && *format == Format::Jsonl)
+        .or_else(|| Format::of_path(path))
+    {
         Some(Format::Parquet | Format::Arrow) => (table::read(path, options)?, Vec::new()),
-        Some(Format::Jsonl) => {
-            let expected = "delimited text, Parquet or Arrow";
-            return Err(Error::invalid(path.display().to_string(), expected, "JSON lines"));
-        }
+        Some(Format::Jsonl) => text::read_json(path, options)?,
         _ => text::read(path, options)?,
     };
     if let Some(note) = order_note(&points, &lines)? {

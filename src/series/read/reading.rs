@@ -30,6 +30,8 @@ pub(super) enum Form {
 #[derive(Debug, Clone)]
 pub(in crate::series) struct Reading {
     pub(super) form: Form,
+    /// Whether what stands in quotes is no number and no boolean.
+    pub(super) is_json: bool,
     pub(super) has_offsets: bool,
     pub(super) missing: u64,
     /// Cells that are left out because they do not fit, and some of them with their lines.
@@ -58,7 +60,7 @@ impl Reading {
                 Arc::new(UInt64Array::from(self.each(column, options, |t| marks.integer(t))))
             }
             Form::Float(marks) => {
-                let items = self.each(column, options, |text| marks.float(text));
+                let items = self.each(column, options, |text| marks.exact_float(text));
                 let nan = items.into_iter().map(|item| item.unwrap_or(f64::NAN));
                 Arc::new(Float64Array::from_iter_values(nan))
             }
@@ -102,11 +104,13 @@ impl Reading {
         let mut items = Vec::with_capacity(column.fields.len());
         for (field, line) in column.fields.iter().zip(&column.lines) {
             let text = field.text.trim();
-            if is_left_out(field, options) {
+            let is_text = self.is_json && field.quoted;
+            if !is_text && is_left_out(field, options) || options.is_missing_mark(text) {
                 items.push(None);
                 continue;
             }
-            let item = read(text);
+            let is_of_texts = matches!(self.form, Form::Times(_) | Form::Spans);
+            let item = if is_text && !is_of_texts { None } else { read(text) };
             if item.is_none() && self.examples.len() < MOST_EXAMPLES {
                 self.examples.push((*line, Cell::new(*line, text).text));
             }

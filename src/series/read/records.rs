@@ -1,10 +1,11 @@
 //! Where the table of a text begins: its separator, its header and its first record.
 
 use super::PointsOptions;
+use super::json_lines::JsonRows;
 use super::number::Marks;
 use super::time::TimeLook;
 use crate::error::{Error, Result};
-use crate::series::text::{Row, Rows, find_separator, is_missing};
+use crate::series::text::{Row, Rows, find_separator, is_missing, open_quote};
 
 /// The records that tell the header.
 const HEAD: usize = 50;
@@ -13,7 +14,8 @@ const HEAD: usize = 50;
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     pub(super) records: Records<'a>,
-    pub(super) separator: char,
+    /// The character between the fields; none in JSON lines.
+    pub(super) separator: Option<char>,
     pub(super) names: Vec<String>,
     /// The unit of each column, if the header says them.
     pub(super) units: Vec<String>,
@@ -25,11 +27,24 @@ pub(super) struct Table<'a> {
 /// The records of a table, a field for each column. A header that stands there again is passed over.
 #[derive(Debug, Clone)]
 pub(super) struct Records<'a> {
-    rows: Rows<'a>,
+    rows: Source<'a>,
     header: Vec<String>,
     width: usize,
     /// Lines on which the header stands again.
     pub(super) again: Vec<u64>,
+}
+
+#[derive(Debug, Clone)]
+enum Source<'a> {
+    Text(Rows<'a>),
+    Json(JsonRows<'a>),
+}
+
+impl Records<'_> {
+    /// Whether quotes tell texts from numbers.
+    pub(super) fn are_json(&self) -> bool {
+        matches!(self.rows, Source::Json(_))
+    }
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -37,7 +52,10 @@ impl<'a> Iterator for Records<'a> {
 
     fn next(&mut self) -> Option<Row<'a>> {
         loop {
-            let mut row = self.rows.next()?;
+            let mut row = match &mut self.rows {
+                Source::Text(rows) => rows.next()?,
+                Source::Json(rows) => return rows.next(),
+            };
             // A separator behind the last field.
             if row.fields.len() == self.width + 1 && row.fields[self.width].is_missing() {
                 row.fields.pop();
@@ -55,6 +73,17 @@ fn texts<'r>(row: &'r Row<'_>) -> impl Iterator<Item = &'r str> {
     row.fields.iter().map(|field| field.text.trim())
 }
 
+/// The table of JSON lines.
+///
+/// # Errors
+/// [`Error::Invalid`], naming the line, for what is no object of numbers, texts, booleans and nulls.
+pub(super) fn table_of_json<'a>(text: &'a str, place: &str) -> Result<Table<'a>> {
+    let (rows, names) = JsonRows::of(text, place)?;
+    let (rows, width) = (Source::Json(rows), names.len());
+    let records = Records { rows, header: Vec::new(), width, again: Vec::new() };
+    Ok(Table { records, separator: None, names, units: vec![], index: None, notes: vec![] })
+}
+
 /// Finds the table.
 ///
 /// # Errors
@@ -70,19 +99,24 @@ pub(super) fn table_of<'a>(
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
         line += 1;
     }
-    let separator = options.separator.unwrap_or_else(|| find_separator(rest));
-    let mut rows = Rows::from_line(rest, separator, line);
     let mut notes = Vec::new();
+    // Excel says the separator so.
+    let mut said = None;
+    if let (0, Some((separator, after))) = (skip, said_separator(rest)) {
+        (said, rest, line) = (Some(separator), after, 2);
+        notes.push(format!("line 1: the separator {separator:?}"));
+    }
+    let separator = options.separator.or(said).unwrap_or_else(|| find_separator(rest));
+    let mut rows = Rows::from_line(rest, separator, line);
     let mut kind = Kind::Plain;
     if options.skip_lines.is_none() && options.header.is_none() {
         kind = Kind::of(rows.clone().next());
         rows = kind.skip(rows, &mut notes);
     }
     let first = rows.clone().next();
-    let first = first.ok_or_else(|| Error::invalid(place, "a header", "no line"))?;
+    let first = first.ok_or_else(|| Error::invalid(place, "a header", "an empty file"))?;
     if let Some(line) = first.open_quote {
-        let quote = crate::series::text::bad_line(place, line, "a quote that closes", "\"");
-        return Err(quote);
+        return Err(open_quote(place, line));
     }
     let has_header = match options.header {
         Some(said) => said,
@@ -97,6 +131,9 @@ pub(super) fn table_of<'a>(
     };
     let mut header: Vec<String> = texts(&first).map(str::to_owned).collect();
     if has_header {
+        if options.header.is_none() && options.skip_lines.is_none() {
+            check_comments(rows.clone(), place)?;
+        }
         rows.next();
         if options.header.is_none() && options.skip_lines.is_none() {
             check_preamble(&first, &lengths, place)?;
@@ -125,8 +162,40 @@ pub(super) fn table_of<'a>(
         header.clear();
     }
     let index = (kind == Kind::Influx).then(|| names.iter().position(|name| name == "_time"));
-    let records = Records { rows, header, width, again: Vec::new() };
+    let records = Records { rows: Source::Text(rows), header, width, again: Vec::new() };
+    let separator = Some(separator);
     Ok(Table { records, separator, names, units, index: index.flatten(), notes })
+}
+
+/// The separator that a first line `sep=;` says, and the lines behind it.
+fn said_separator(text: &str) -> Option<(char, &str)> {
+    let (line, rest) = text.split_once('\n')?;
+    let line = line.trim_end_matches('\r').trim_matches('"');
+    let said = line.get(..4).filter(|begin| begin.eq_ignore_ascii_case("sep="))?.len();
+    let mut said = line[said..].chars();
+    Some((said.next()?, rest)).filter(|_| said.next().is_none())
+}
+
+/// Refuses comments before the header, which would be taken for it.
+fn check_comments(rows: Rows<'_>, place: &str) -> Result<()> {
+    let is_comment = |row: &Row<'_>| texts(row).next().is_some_and(|text| text.starts_with('#'));
+    let mut ahead = rows.peekable();
+    let mut comments = 0;
+    while ahead.next_if(is_comment).is_some() {
+        comments += 1;
+    }
+    let Some(next) = ahead.next().filter(|_| comments > 0) else { return Ok(()) };
+    match is_header(&next, place) {
+        Ok(true) => {
+            let (line, skip) = (next.line, next.line - 1);
+            let expected = format!(
+                "a header, and no comment: pass --skip-lines {skip} if line {line} is the header, or \
+                 --header if the first line is"
+            );
+            Err(Error::invalid(place, expected, "a line that begins with #"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Kinds of files that say what they are.

@@ -14,7 +14,7 @@ use super::local::{Local, instants};
 use super::{Points, PointsColumn, PointsOptions};
 use crate::error::{Error, Result};
 use crate::series::data::{SCHEMA_KEY, Series};
-use crate::series::index::IndexMetadata;
+use crate::series::index::{IndexMetadata, Shape};
 use crate::table::{self, from_arrow};
 
 /// The digits behind the point of a decimal that a float divides out exactly.
@@ -50,7 +50,7 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
     let whole = table::read_whole(path)?;
     let schema = whole.schema();
     if schema.metadata().contains_key(SCHEMA_KEY) && *options == PointsOptions::default() {
-        let series = Series::from_batch(&whole)?;
+        let series = Series::from_batch(&whole).map_err(|error| of_file(error, &place))?;
         let name = series.head().index.name.clone().unwrap_or_default();
         let columns = vec![
             told(&name, series.index()),
@@ -75,6 +75,10 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         return Err(Error::invalid(what, "a value for each row", got));
     }
     let index = in_zone(in_unit(index, options, &place)?, options, &place)?;
+    Shape::of(index.data_type()).map_err(|error| {
+        let name = name.as_deref().unwrap_or_default();
+        of_file(error, &format!("{place}, the column {name:?}"))
+    })?;
     let time_zone = match index.data_type() {
         DataType::Timestamp(_, zone) => zone.as_deref().map(str::to_owned),
         _ => None,
@@ -96,7 +100,9 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         }
         let values = plain(column, name, &place)?;
         columns.push(told(name, &values));
-        let series = Series::new(index.clone(), values)?;
+        let series = Series::new(index.clone(), values);
+        let series =
+            series.map_err(|error| of_file(error, &format!("{place}, the column {name:?}")))?;
         all.push(series.with_index_metadata(known.clone()).with_name(name));
     }
     if all.is_empty() {
@@ -104,6 +110,16 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         return Err(Error::invalid(&place, expected, "one column"));
     }
     Ok(Points { series: all, columns, notes: Vec::new() })
+}
+
+/// An error about points, which names the file that they are from.
+fn of_file(error: Error, place: &str) -> Error {
+    match error {
+        Error::Invalid { what, expected, got } => {
+            Error::invalid(format!("{place}, {what}"), expected, got)
+        }
+        other => other,
+    }
 }
 
 fn told(name: &str, array: &ArrayRef) -> PointsColumn {
@@ -218,13 +234,19 @@ fn in_unit(index: ArrayRef, options: &PointsOptions, place: &str) -> Result<Arra
         let got = index.data_type().to_string();
         return Err(Error::invalid(place, "integers in the index for --time-unit", got));
     }
+    let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(place, e))?;
+    for (count, row) in counts.as_primitive::<Int64Type>().values().iter().zip(1..) {
+        let ns = i128::from(*count) * i128::from(unit.ns());
+        if i64::try_from(ns).is_err() {
+            return Err(unit.too_far(ns, &format!("{place}, row {row}")));
+        }
+    }
     let unit = match unit {
         super::TimeUnit::S => TimeUnit::Second,
         super::TimeUnit::Ms => TimeUnit::Millisecond,
         super::TimeUnit::Us => TimeUnit::Microsecond,
         super::TimeUnit::Ns => TimeUnit::Nanosecond,
     };
-    let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(place, e))?;
     cast(&counts, &DataType::Timestamp(unit, Some("UTC".into()))).map_err(|e| from_arrow(place, e))
 }
 

@@ -7,7 +7,7 @@ use arrow_array::{Array, ArrayRef};
 use super::column::{FileMarks, Look, Role, check_lines};
 use super::index::{Found, IndexReading, check_index};
 use super::reading::Reading;
-use super::records::{Records, Table, table_of};
+use super::records::{Records, Table, table_of, table_of_json};
 use super::time::is_time_name;
 use super::{Points, PointsColumn, PointsOptions, decode};
 use crate::error::{Error, Result};
@@ -42,9 +42,36 @@ impl IndexColumns {
 pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
     let place = path.display().to_string();
     let text = decode::text_of(path, options.encoding)?;
-    let mut table = table_of(&text, options, &place)?;
+    read_table(table_of(&text, options, &place)?, options, place)
+}
+
+/// Reads JSON lines, in which quotes tell texts from numbers.
+pub(super) fn read_json(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
+    let place = path.display().to_string();
+    let of_texts = PointsOptions {
+        separator: None,
+        skip_lines: None,
+        header: None,
+        decimal: None,
+        thousands: None,
+        ..options.clone()
+    };
+    if *options != of_texts {
+        let expected = "a delimited text for options as --skip-lines, --separator and --decimal";
+        return Err(Error::invalid(&place, expected, "JSON lines"));
+    }
+    let text = decode::text_of(path, options.encoding)?;
+    read_table(table_of_json(&text, &place)?, options, place)
+}
+
+fn read_table(
+    mut table: Table<'_>,
+    options: &PointsOptions,
+    place: String,
+) -> Result<(Points, Vec<u64>)> {
     let (index, looks) = look(&mut table, options, &place)?;
-    let mut file = FileMarks { comma_separated: table.separator == ',', ..FileMarks::default() };
+    let comma_separated = table.separator == Some(',');
+    let mut file = FileMarks { comma_separated, ..FileMarks::default() };
     looks.iter().for_each(|look| look.show_marks(&mut file));
     let index_reading = IndexReading::new(looks[index.at].decide(Role::Index, file, &place)?);
     let mut values: Vec<(usize, Reading)> = Vec::new();
@@ -113,11 +140,16 @@ fn look<'o>(
     let clock = options.time_column.as_ref().map(find).transpose()?;
     let mut index = IndexColumns { at: asked.or(table.index).unwrap_or(0), clock };
     let mut looks = look_at(&mut table.records, (names, index), (options, place))?;
-    // A date and the time of the day beside it.
-    let next = index.at + 1;
-    let beside = clock.is_none() && options.date_column.is_none();
-    if beside && looks[index.at].is_dates() && looks.get(next).is_some_and(Look::is_clocks) {
-        index.clock = Some(next);
+    // A date and the time of the day beside it, or the other way round.
+    let (first, next) = (index.at, index.at + 1);
+    let beside = clock.is_none() && options.date_column.is_none() && next < names.len();
+    let joined = match beside.then(|| (&looks[first], &looks[next])) {
+        Some((one, other)) if one.is_dates() && other.is_clocks() => Some((first, next)),
+        Some((one, other)) if one.is_clocks() && other.is_dates() => Some((next, first)),
+        _ => None,
+    };
+    if let Some((date, clock)) = joined {
+        index = IndexColumns { at: date, clock: Some(clock) };
         let mut records = table.records.clone();
         looks = look_at(&mut records, (names, index), (options, place))?;
     }
@@ -140,7 +172,11 @@ fn look_at<'o>(
     (names, index): (&[String], IndexColumns),
     (options, place): (&'o PointsOptions, &str),
 ) -> Result<Vec<Look<'o>>> {
-    let mut looks: Vec<Look<'_>> = names.iter().map(|name| Look::new(name, options)).collect();
+    let new = |name: &String| match records.are_json() {
+        true => Look::of_json(name, options),
+        false => Look::new(name, options),
+    };
+    let mut looks: Vec<Look<'_>> = names.iter().map(new).collect();
     let mut all = records.clone();
     while let Some(mut columns) = next_piece(&mut all, names.len(), place)? {
         columns[index.at] = index.cells(&columns);

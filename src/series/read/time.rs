@@ -221,6 +221,22 @@ fn is_clock(text: &str) -> bool {
     rest.0.contains(':') && clock_of(&mut rest, DateForm::Parted).is_some() && rest.0.is_empty()
 }
 
+/// Whether a text is a date of digits alone: `20240131`.
+pub(super) fn is_digit_date(text: &str) -> bool {
+    let is_digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits && matches!(date(&mut Cursor(text)), Some((_, DateForm::Compact)))
+}
+
+/// Whether a text is a time of the day of digits alone: `153000`, `1530`.
+pub(super) fn is_digit_clock(text: &str) -> bool {
+    let mut rest = Cursor(text);
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits
+        && [4, 6].contains(&text.len())
+        && clock_of(&mut rest, DateForm::Compact).is_some()
+        && rest.0.is_empty()
+}
+
 /// Whether a text is meant as a time, though it may not be read as one: `2022-13-01`, `25:61`.
 pub(super) fn looks_like_time(text: &str) -> bool {
     let text = text.trim();
@@ -243,7 +259,9 @@ pub(super) fn looks_like_time(text: &str) -> bool {
 /// Whether a column is called as one of times is.
 pub(super) fn is_time_name(name: &str) -> bool {
     let name = name.to_lowercase();
-    let word = |word: &str| ["time", "date", "datetime", "timestamp"].contains(&word);
+    const WORDS: [&str; 8] =
+        ["time", "date", "datetime", "timestamp", "yyyymmdd", "yyyymmddhhmmss", "hhmmss", "hhmm"];
+    let word = |word: &str| WORDS.contains(&word);
     name.split(|c: char| !c.is_alphanumeric()).any(word)
 }
 

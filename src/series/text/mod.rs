@@ -40,6 +40,12 @@ impl<'a> Room<'a> {
     }
 }
 
+/// The error for a quote that does not close as it should.
+pub(super) fn open_quote(place: &str, line: u64) -> Error {
+    let expected = "a quote that closes at the end of its field (one within a text stands twice)";
+    Error::invalid(format!("{place}, line {line}"), expected, "one that does not")
+}
+
 /// What a line of a text is, for a message.
 pub(super) fn bad_line(place: &str, line: u64, expected: &str, got: &str) -> Error {
     let mut short: String = got.chars().take(60).collect();

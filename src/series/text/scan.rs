@@ -84,17 +84,16 @@ impl<'a> Rows<'a> {
         }
         let first = self.line;
         self.line += text.matches('\n').count() as u64;
-        let has_lines = self.line > first;
         self.rest = inside.get(end + 1..).unwrap_or_default();
-        // What stands between the quotes and the separator belongs to the field, as other readers have it.
+        // Spaces between the quotes and the separator are no part of the field.
         let after = self.rest.find([self.separator, '\n']).unwrap_or(self.rest.len());
         let more = &self.rest[..after];
         self.rest = &self.rest[after..];
         let ends = self.take_end();
         let more = if ends { more.strip_suffix('\r').unwrap_or(more) } else { more };
-        if !more.is_empty() {
-            // A quote that closes lines further down, in the midst of a text, is the begin of another one.
-            self.open_quote = self.open_quote.or(has_lines.then_some(first));
+        if !more.trim().is_empty() {
+            // Where a text goes on behind it, the quote is no end, or one lines further down is the begin of another text.
+            self.open_quote = self.open_quote.or(Some(first));
             text.to_mut().push_str(more);
         }
         (Field { text, quoted: true }, ends)
@@ -152,7 +151,7 @@ pub(in crate::series) fn next_piece<'a>(
     let mut columns = vec![Column::default(); width];
     for row in rows.take(PIECE_ROWS) {
         if let Some(line) = row.open_quote {
-            return Err(super::bad_line(place, line, "a quote that closes", "one that does not"));
+            return Err(super::open_quote(place, line));
         }
         if row.fields.len() != width {
             let (expected, got) = (format!("{width} fields"), row.fields.len().to_string());
@@ -201,9 +200,10 @@ mod tests {
     /// Goal: quotes, line ends of any system and lines within a text are read, and each record knows its line.
     #[test]
     fn records_know_their_lines() {
-        let text = "\u{feff}t,v\r\n1,\"a\"\"b\nc\"\r\n\r\n2,\"\"\n3,\n4,\"open";
-        let open = Rows::new(text, ',').filter_map(|row| row.open_quote);
-        assert_eq!(open.collect::<Vec<_>>(), [7]);
+        let text = "\u{feff}t,v\r\n1,\"a\"\"b\nc\" \r\n\r\n2,\"\"\n3,\n4,\"open";
+        let open = |text| Rows::new(text, ',').filter_map(|row| row.open_quote).collect::<Vec<_>>();
+        assert_eq!(open(text), [7]);
+        assert_eq!(open("a,b\n\"c\"d\",1\n\"c\"d,1\n\"e\" ,2\n"), [2, 3]);
         let rows = read(text, ',');
         let expected: [(u64, [&str; 2]); 5] = [
             (1, ["t", "v"]),

@@ -1,9 +1,10 @@
 //! `silt series import`: points of files into a store.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use siltstone::Error;
 use siltstone::series::described::{self, ImportOptions};
@@ -11,12 +12,13 @@ use siltstone::series::{self, Overlap, Points, PointsOptions, StorageBackend};
 
 use super::file_of;
 use super::read_options::{ReadArgs, is_table, stem};
+use super::trial::Trial;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
 use crate::target::Target;
 use crate::{human, interrupt};
 
-/// Import points: CSV, Parquet and Arrow files, and what the described system wrote
+/// Import points: CSV, JSON-lines, Parquet and Arrow files, and what the described system wrote
 ///
 /// A zip, a folder or a database of the described system is imported with its signals and histories, and importing it
 /// once more changes nothing. Of a table the first column is the index, and each other one a series; what each column is
@@ -38,18 +40,18 @@ pub(crate) struct Import {
     to: String,
 
     /// The key of the series; of several columns, each has its name behind it: KEY/COLUMN. Several files are one series
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     key: Option<String>,
 
     /// The name of the dataset, if not its own
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     dataset: Option<String>,
 
     #[command(flatten)]
     read: ReadArgs,
 
     /// Put the points behind those that are there
-    #[arg(long)]
+    #[arg(long, conflicts_with = "overwrite")]
     append: bool,
 
     /// How to treat points that overlap stored ones
@@ -87,31 +89,45 @@ impl From<Rule> for Overlap {
 
 pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
     interrupt::listen();
-    if args.read.dry_run {
-        return look(args, console);
-    }
     let dataset = args.files.iter().find(|file| file.exists() && !is_table(file));
     if let (Some(dataset), true) = (dataset, args.read.options() != PointsOptions::default()) {
         let name = dataset.display();
         return Err(Failure::said(format!("{name}: options of tables do not apply to a dataset")));
     }
+    if args.read.dry_run {
+        return import_files(args, &trial(args)?, console);
+    }
     let target = file_of(&args.to).map(Target::of);
-    let imported = import_files(args, console);
+    let imported = open(args).and_then(|backend| import_files(args, backend.as_ref(), console));
     target.into_iter().for_each(|target| target.end(&["series", "series_record"]));
     imported
 }
 
-fn import_files(args: &Import, console: &mut Console) -> Outcome {
-    let backend: Box<dyn StorageBackend> = match file_of(&args.to) {
+fn open(args: &Import) -> Outcome<Box<dyn StorageBackend>> {
+    Ok(match file_of(&args.to) {
         Some(path) => Box::new(series::SqliteBackend::open(path)?),
         None => super::open(&args.to)?,
+    })
+}
+
+/// What a dry run writes to.
+fn trial(args: &Import) -> Outcome<Trial> {
+    let is_there = match (file_of(&args.to), args.to.split_once(':')) {
+        (Some(path), _) => path.exists(),
+        (None, Some(("parquet", path))) => Path::new(path.trim_start_matches("///")).exists(),
+        _ => true,
     };
+    let stored = is_there.then(|| super::open_to_look(&args.to)).transpose()?;
+    Ok(Trial::over(stored, &args.to))
+}
+
+fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Console) -> Outcome {
     let (mut exit, mut inputs) = (Exit::Done, Inputs::default());
     let (mut all, mut written) = (Vec::new(), BTreeSet::new());
     for file in &args.files {
         let given = match is_table(file) {
-            true => points(args, file, (backend.as_ref(), &mut written, console)),
-            false => described(args, file, (backend.as_ref(), console)),
+            true => points(args, file, (backend, &mut written, console)),
+            false => described(args, file, (backend, &mut written, console)),
         };
         let given = if args.strict { Some(given?) } else { inputs.take(file, given)? };
         let Some((lines, done, left)) = given else { continue };
@@ -138,19 +154,21 @@ type Told = (Vec<String>, serde_json::Value, bool);
 
 fn described(
     args: &Import,
-    file: &std::path::Path,
-    (backend, console): (&dyn StorageBackend, &mut Console),
+    file: &Path,
+    (backend, written, console): (&dyn StorageBackend, &mut BTreeSet<String>, &mut Console),
 ) -> Outcome<Told> {
     let options = ImportOptions {
         name: args.dataset.clone(),
         overwrite: args.overwrite,
         strict: args.strict,
+        written: written.clone(),
         ..ImportOptions::default()
     };
     let mut bar = console.progress("importing", "series");
     let report = described::import(backend, file, &options, |done, all| bar.at(done, all));
     bar.end();
     let report = report?;
+    written.extend(report.written.iter().cloned());
     let mut lines = vec![format!(
         "{}: {} series, {}; {} unchanged",
         file.display(),
@@ -168,34 +186,8 @@ fn described(
     Ok((lines, told, left))
 }
 
-/// Says what each column of the files is taken for.
-fn look(args: &Import, console: &mut Console) -> Outcome {
-    let (mut inputs, mut all) = (Inputs::default(), Vec::new());
-    for file in &args.files {
-        if !is_table(file) {
-            let name = file.display();
-            return Err(Failure::said(format!("{name}: --dry-run reads tables, and this is none")));
-        }
-        let read = series::read_points(file, &args.read.options()).map_err(Failure::from);
-        let Some(read) = inputs.take(file, read)? else { continue };
-        if console.json {
-            all.push(json!({ "file": file.display().to_string(), "columns": read.columns,
-                "notes": read.notes, "points": read.series.first().map_or(0, |s| s.len()) }));
-        } else {
-            for line in understood(file, &read) {
-                console.line(line)?;
-            }
-        }
-    }
-    let is_partial = inputs.end(console)?;
-    if console.json {
-        console.document(&json!({ "files": all }))?;
-    }
-    Ok(if is_partial { Exit::LeftBehind } else { Exit::Done })
-}
-
 /// What each column of a file was taken for, a line each.
-fn understood(file: &std::path::Path, read: &Points) -> Vec<String> {
+fn understood(file: &Path, read: &Points) -> Vec<String> {
     let points = human::plural(read.series.first().map_or(0, |s| s.len() as u64), "row");
     let mut lines = vec![format!("{}: {points}", file.display())];
     lines.extend(read.columns.iter().map(|column| format!("  {column}")));
@@ -205,18 +197,19 @@ fn understood(file: &std::path::Path, read: &Points) -> Vec<String> {
 
 fn points(
     args: &Import,
-    file: &std::path::Path,
+    file: &Path,
     (backend, written, console): (&dyn StorageBackend, &mut BTreeSet<String>, &Console),
 ) -> Outcome<Told> {
-    let Points { series: read, columns, notes } = {
-        let read = series::read_points(file, &args.read.options())?;
-        understood(file, &read).iter().for_each(|line| console.note(line));
-        read
-    };
+    let read = series::read_points(file, &args.read.options())?;
+    let mut lines = understood(file, &read);
+    if !args.read.dry_run {
+        lines.drain(..).for_each(|line| console.note(&line));
+    }
+    let Points { series: read, columns, notes } = read;
     let stem = stem(file);
     let base = args.key.as_deref().or(args.dataset.as_deref()).unwrap_or(stem);
-    let (mut lines, mut told) = (Vec::new(), Vec::new());
-    let count = read.len();
+    let mut told = Vec::new();
+    let (count, rows) = (read.len(), read.first().map_or(0, |series| series.len()));
     let keyed: Vec<(String, series::Series)> = read
         .into_iter()
         .map(|series| match (count, args.key.is_some()) {
@@ -224,6 +217,9 @@ fn points(
             _ => (format!("{base}/{}", series.name().unwrap_or("value")), series),
         })
         .collect();
+    if let Some(key) = &args.key {
+        check_keys(args, key, (file, &keyed), (backend, written))?;
+    }
     let mut all = Vec::new();
     for ((key, series), column) in keyed.into_iter().zip(&columns[1..]) {
         let overlap = if args.append {
@@ -262,7 +258,41 @@ fn points(
             "widened": done.widened }));
         written.insert(key);
     }
-    let told = json!({ "file": file.display().to_string(), "series": told, "columns": columns,
-        "notes": notes });
+    let told = json!({ "file": file.display().to_string(), "points": rows, "series": told,
+        "columns": columns, "notes": notes });
     Ok((lines, told, false))
+}
+
+/// Refuses a file of one column for a key under which there is a series a column, and a file of several for a key of one
+/// series: those of another file of this import or, to append, of the store.
+fn check_keys(
+    args: &Import,
+    key: &str,
+    (file, keyed): (&Path, &[(String, series::Series)]),
+    (backend, written): (&dyn StorageBackend, &BTreeSet<String>),
+) -> Outcome<()> {
+    let below = format!("{key}/");
+    let (mut own, mut columns) = (written.contains(key), Vec::new());
+    columns.extend(written.iter().filter(|other| other.starts_with(&below)).cloned());
+    if args.append {
+        own |= backend.exists(key)?;
+        columns.extend(backend.list_keys(&below)?);
+    }
+    let (expected, got) = match keyed {
+        [(_, series)] if !own && !columns.is_empty() => {
+            let name = series.name().unwrap_or("value");
+            let expected = format!(
+                "the columns of the series below {key:?}, as {:?}: pass --key with the key of one of them",
+                columns[0]
+            );
+            (expected, format!("one column {name:?}"))
+        }
+        [_, _, ..] if own && columns.is_empty() => {
+            let expected = format!("one column for the series {key:?}: pass another --key");
+            (expected, format!("{} columns", keyed.len()))
+        }
+        _ => return Ok(()),
+    };
+    let what = file.display().to_string();
+    Err(Error::Invalid { what, expected, got }.into())
 }

@@ -90,7 +90,7 @@ pub(super) struct ReadArgs {
     #[arg(long, value_enum, default_value_t = Bad::Refuse)]
     bad_cells: Bad,
 
-    /// Print what each column is taken for and store nothing
+    /// Print what an import would do, and what each column is taken for, and store nothing
     #[arg(long, action = ArgAction::SetTrue)]
     pub(super) dry_run: bool,
 }

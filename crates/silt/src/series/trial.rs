@@ -1,0 +1,85 @@
+//! A store that a dry run writes to: what is written stays in memory, and the rest is read from the real one.
+
+use siltstone::series::{Change, IndexRange, MemoryBackend, Metadata, SeriesInfo, StorageBackend};
+use siltstone::table::Batches;
+use siltstone::{Error, Result};
+
+/// Over a store, which is not changed; over nothing if there is none yet.
+pub(super) struct Trial {
+    written: MemoryBackend,
+    stored: Option<Box<dyn StorageBackend>>,
+    place: String,
+}
+
+impl Trial {
+    pub(super) fn over(stored: Option<Box<dyn StorageBackend>>, place: &str) -> Self {
+        let place = stored.as_ref().map_or_else(|| place.to_owned(), |stored| stored.place());
+        Trial { written: MemoryBackend::new(), stored, place }
+    }
+
+    /// What `read` finds in what was written, or else in the store.
+    fn either<T>(&self, read: impl Fn(&dyn StorageBackend) -> Result<T>) -> Result<T> {
+        match (read(&self.written), &self.stored) {
+            (Err(Error::NotFound { .. }), Some(stored)) => read(stored.as_ref()),
+            (found, _) => found,
+        }
+    }
+
+    fn both(
+        &self,
+        list: impl Fn(&dyn StorageBackend) -> Result<Vec<String>>,
+    ) -> Result<Vec<String>> {
+        let mut names = list(&self.written)?;
+        names.extend(self.stored.as_deref().map(list).transpose()?.unwrap_or_default());
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+impl StorageBackend for Trial {
+    fn backend_type(&self) -> &'static str {
+        "trial"
+    }
+
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    /// An import saves, appends and keeps records: what it appends to is taken from the store first.
+    fn commit(&self, changes: &[Change]) -> Result<()> {
+        for change in changes {
+            if let (Change::Append { key, .. }, Some(stored)) = (change, &self.stored)
+                && !self.written.exists(key)?
+                && stored.exists(key)?
+            {
+                let (series, metadata) = stored.load(key)?;
+                self.written.save(key, &series, &metadata)?;
+            }
+        }
+        self.written.commit(changes)
+    }
+
+    fn list_keys(&self, prefix: &str) -> Result<Vec<String>> {
+        self.both(|store| store.list_keys(prefix))
+    }
+
+    fn info(&self, key: &str) -> Result<SeriesInfo> {
+        self.either(|store| store.info(key))
+    }
+
+    fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
+        self.either(|store| store.scan(key, range))
+    }
+
+    fn record(&self, name: &str) -> Result<Option<Metadata>> {
+        match (self.written.record(name)?, &self.stored) {
+            (None, Some(stored)) => stored.record(name),
+            (found, _) => Ok(found),
+        }
+    }
+
+    fn list_records(&self, prefix: &str) -> Result<Vec<String>> {
+        self.both(|store| store.list_records(prefix))
+    }
+}
