@@ -12,7 +12,7 @@ use arrow_array::{
 };
 use arrow_schema::{Field, Schema};
 use serde_json::json;
-use siltstone::series::{Points, PointsOptions, Series, read_points};
+use siltstone::series::{Points, PointsOptions, Series, TimeUnit, read_points};
 use siltstone::table::{Batches, Format, WriteOptions, write};
 use siltstone::{Error, Result};
 
@@ -139,6 +139,37 @@ fn pandas_names_the_index() {
         );
         refused(Some(json!(["gone"])), &[("v", values.clone())], "gone");
         refused(None, &[("v", values.clone()), ("t", times.clone())], "--index \"t\"");
+    }
+}
+
+/// Goal: what no series has, and a unit that makes times of another age, are errors with the file and the column or row.
+#[test]
+fn an_error_of_a_table_names_file_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let values = Arc::new(Float64Array::from(vec![1.5, 2.5])) as ArrayRef;
+    let flags = Arc::new(BooleanArray::from(vec![true, false])) as ArrayRef;
+    let times = Arc::new(Int64Array::from(vec![0, 1_730_426_400_123])) as ArrayRef;
+    let lists =
+        arrow_array::ListArray::from_iter_primitive::<arrow_array::types::Int64Type, _, _>([
+            Some([Some(1)]),
+            Some([Some(2)]),
+        ]);
+    for path in both(folder.path()) {
+        let file = path.display().to_string();
+        let refused = |columns: &[(&str, ArrayRef)], options: PointsOptions| {
+            save(&path, table(None, columns));
+            let error = read_points(&path, &options).unwrap_err().to_string();
+            assert!(error.starts_with(&file), "{error}");
+            error
+        };
+        let odd = [("t", times.clone()), ("odd", Arc::new(lists.clone()) as ArrayRef)];
+        assert!(refused(&odd, PointsOptions::default()).contains("\"odd\""));
+        let flagged = [("flag", flags.clone()), ("v", values.clone())];
+        assert!(refused(&flagged, PointsOptions::default()).contains("\"flag\""));
+        let seconds = PointsOptions { time_unit: Some(TimeUnit::S), ..PointsOptions::default() };
+        let error = refused(&[("t", times.clone()), ("v", values.clone())], seconds);
+        let said = ["row 2", "the year 56", "--time-unit ms gives 2024"];
+        assert!(said.iter().all(|part| error.contains(part)), "{error}");
     }
 }
 

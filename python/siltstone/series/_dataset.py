@@ -559,16 +559,18 @@ class Dataset:
         """
         signals = list(self) if signal_names is None else [self[name] for name in names_of(signal_names)]
         chosen = None if ts_names is None else [self._series(name)[1] for name in names_of(ts_names)]
-        lines = [
-            [_plot.Line(one, None, start, end) for one in signal if chosen is None or any(one is it for it in chosen)]
+        rows = [
+            row
             for signal in signals
+            for row in _plot.rows_of(
+                signal,
+                (one for one in signal if chosen is None or any(one is it for it in chosen)),
+                y_axis,
+                start,
+                end,
+            )
         ]
-        pairs = [
-            (row, y_axis or f"{signal.name} [{signal.units}]")
-            for signal, own in zip(signals, lines, strict=True)
-            for row in _plot.by_index(own)
-        ]
-        return _plot.figure([row for row, _ in pairs], title or self.name, [axis for _, axis in pairs], x_axis)
+        return _plot.figure(rows, title or self.name, x_axis)
 
     def display(self, format: str = "html") -> None:
         """Show it: in a notebook (``"html"``), as text (``"text"``), or as its plot (``"plot"``)."""

@@ -8,6 +8,9 @@ from siltstone.errors import InvalidError
 from siltstone.series._steps import ProcessingType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from siltstone.series._signal import Signal
     from siltstone.series._time_series import TimeSeries
 
 
@@ -18,6 +21,10 @@ class Line(NamedTuple):
     legend: str | None
     start: Any
     end: Any
+
+
+#: Lines that share their axes, and the text of the vertical one.
+Row = tuple[list[Line], "str | None"]
 
 
 def _plotly() -> Any:
@@ -38,11 +45,17 @@ def by_index(lines: list[Line]) -> list[list[Line]]:
     return list(rows.values())
 
 
-def figure(rows: list[list[Line]], title: str | None, y_axes: list[Any], x_axis: str | None) -> Any:
+def rows_of(signal: Signal, chosen: Iterable[TimeSeries], y_axis: str | None, start: Any, end: Any) -> list[Row]:
+    """The rows of some series of a signal."""
+    lines = [Line(one, None, start, end) for one in chosen]
+    return [(row, y_axis or f"{signal.name} [{signal.units}]") for row in by_index(lines)]
+
+
+def figure(rows: list[Row], title: str | None, x_axis: str | None) -> Any:
     """A figure with a row of lines below another."""
     plotly = _plotly()
     made = plotly.subplots.make_subplots(rows=max(len(rows), 1), cols=1)
-    for at, (lines, y_axis) in enumerate(zip(rows, y_axes, strict=True), start=1):
+    for at, (lines, y_axis) in enumerate(rows, start=1):
         for line in lines:
             made.add_trace(_trace(plotly.graph_objects, line), row=at, col=1)
         made.update_yaxes(title_text=y_axis, row=at, col=1)

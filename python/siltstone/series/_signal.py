@@ -568,9 +568,7 @@ class Signal:
             As in :meth:`TimeSeries.plot`.
         """
         chosen = list(self) if ts_names is None else [self[name] for name in names_of(ts_names)]
-        rows = _plot.by_index([_plot.Line(one, None, start, end) for one in chosen])
-        axis = y_axis or f"{self.name} [{self.units}]"
-        return _plot.figure(rows, title or self.name, [axis] * len(rows), x_axis)
+        return _plot.figure(_plot.rows_of(self, chosen, y_axis, start, end), title or self.name, x_axis)
 
     def display(self, format: str = "html") -> None:
         """Show it: in a notebook (``"html"``), as text (``"text"``), or as its plot (``"plot"``)."""

@@ -323,7 +323,7 @@ class TimeSeries:
             If Plotly is not installed.
         """
         line = _plot.Line(self, legend_name, start, end)
-        return _plot.figure([[line]], title or self.name, [y_axis or self.name], x_axis)
+        return _plot.figure([([line], y_axis or self.name)], title or self.name, x_axis)
 
     def display(self, format: str = "html") -> None:
         """Show it: in a notebook (``"html"``), as text (``"text"``), or as its plot (``"plot"``)."""

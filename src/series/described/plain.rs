@@ -1,5 +1,6 @@
 //! Metadata as other readers of the layout take them: what JSON has no word for, in the words of YAML and of meteaudata.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};
 
 use super::write::span;
@@ -82,7 +83,7 @@ fn length(value: i64, unit: &Value) -> Value {
 /// The items of a packed numpy array, one after the other; `None` for one that is damaged.
 fn array(packed: &Value) -> Option<Vec<Value>> {
     let dtype = packed[0].as_str()?;
-    let bytes = base64(packed[2].as_str()?)?;
+    let bytes = BASE64_STANDARD.decode(packed[2].as_str()?).ok()?;
     let mut code = dtype.trim_start_matches(['<', '|', '=', '>']).chars();
     let (kind, rest) = (code.next()?, code.as_str());
     let (size, unit) = rest.split_once('[').unwrap_or((rest, ""));
@@ -140,22 +141,6 @@ fn shaped(items: &[Value], shape: &[Value]) -> Value {
         return Value::Array(items.to_vec());
     }
     items.chunks((items.len() / length).max(1)).map(|part| shaped(part, inner)).collect()
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for letter in text.trim_end_matches('=').bytes() {
-        let value = LETTERS.iter().position(|known| *known == letter)?;
-        bits = bits << 6 | u32::try_from(value).ok()?;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, DurationMillisecondArray, Float64Array, Int64Array, StringArray,
     TimestampNanosecondArray, UInt64Array,
 };
-use siltstone::series::{self, Series, StorageBackend};
+use siltstone::series::{self, Series};
 
 use crate::silt::silt;
 
