@@ -215,3 +215,38 @@ def test_polars_series_come_back_as_they_were(tmp_path):
     for odd in (pl.Series("x", [[1]]), pl.Series("x", [{"a": 1}]), pl.Series("x", [object()], dtype=pl.Object)):
         with pytest.raises(InvalidTypeError, match="the values"):
             adapter.save(odd, "k", {})
+
+
+CODED = {
+    "months and texts": (pd.period_range("2024-01", periods=4, freq="M"), ["dry", "wet"], ["2024-01", "2024-04"]),
+    "weeks and numbers": (
+        pd.period_range("2013-01-02", periods=4, freq="W-WED"),
+        [2.5, 0.5],
+        ["2012-12-27/2013-01-02", "2013-01-17/2013-01-23"],
+    ),
+    "categories and integers": (pd.CategoricalIndex(["b", "a", "b", "c"]), [7, -1], ["b", "c"]),
+    "booleans": (pd.Index([True, False, True, True]), [True, False], [True, True]),
+}
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_other_programs_get_what_codes_stand_for(backend, tmp_path, name):
+    index, categories, ends = CODED[name]
+    values = pd.Categorical([categories[1], None, *categories], categories=categories, ordered=True)
+    data = pd.Series(values, index, name="v")
+    backend.save(data, "k")
+    same(backend.load("k")[0], data)
+    table = pa.table(backend.scan("k"))
+    assert table.column(1).to_pylist() == list(data.astype(object).where(data.notna(), None))
+    shown = table.column(0).to_pylist()
+    assert [shown[0], shown[-1]] == ends
+    for file in (tmp_path / "series").glob("silt-*.parquet"):
+        read = pd.read_parquet(file)
+        assert read["index"].tolist() == shown
+        assert read["v"].dropna().tolist() == data.dropna().tolist()
+
+
+def test_a_series_of_categories_is_an_arrow_table_of_values():
+    data = pd.Series(pd.Categorical(["dry", "wet"]), pd.period_range("2024-01", periods=2, freq="M"), name="sky_RAW#1")
+    table = series.TimeSeries(data).to_arrow()
+    assert table.to_pydict() == {"index": ["2024-01", "2024-02"], "sky_RAW#1": ["dry", "wet"]}

@@ -161,6 +161,7 @@ impl Series {
     pub fn to_f64s(&self) -> Option<Vec<f64>> {
         let is_number =
             self.values.data_type().is_numeric() || self.values.data_type() == &DataType::Boolean;
+        let is_number = is_number && self.head.code().is_none();
         let floats =
             arrow_cast::cast(&self.values, &DataType::Float64).ok().filter(|_| is_number)?;
         let floats = floats.as_primitive::<Float64Type>();

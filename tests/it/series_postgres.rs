@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use siltstone::Error;
 use siltstone::series::{
-    Change, IndexRange, MemoryBackend, PostgresBackend, Series, SqliteBackend, StorageBackend,
-    conformance,
+    Change, IndexMetadata, IndexRange, MemoryBackend, PostgresBackend, Series, SqliteBackend,
+    StorageBackend, conformance,
 };
 
 use crate::postgres_server::{Server, shared};
@@ -77,6 +77,49 @@ fn the_documented_sql_runs() {
         ask("SELECT metadata_json FROM time_series_metadata WHERE key = 'plant/a'"),
         r#"{"unit":"mg/l"}"#
     );
+}
+
+/// Goal: SQL sees the value of a category and the text of a period, and not their numbers.
+#[test]
+fn sql_sees_what_numbers_stand_for() {
+    let Some(server) = shared() else { return };
+    let schema = schema();
+    let backend = server.backend(&schema);
+    let save = |key: &str, known: IndexMetadata, numbers: [i64; 2], categories: &str| {
+        let codes = arrow_array::Int32Array::from(vec![Some(1), None]);
+        let index = arrow_array::Int64Array::from(numbers.to_vec());
+        let series = Series::new(std::sync::Arc::new(index), std::sync::Arc::new(codes)).unwrap();
+        let dtype = Some(format!("category:{{\"categories\": {categories}}}"));
+        let series = series.with_index_metadata(known).with_dtype(dtype);
+        backend.save(key, &series, &Default::default()).unwrap();
+        assert_eq!(backend.load(key).unwrap().0, series);
+        let sql = "SELECT index_value, value, value_text FROM time_series_data WHERE key = ";
+        server.sql(&format!("SET search_path = {schema}; {sql}'{key}' ORDER BY row"))
+    };
+    let period = |dtype: &str| IndexMetadata {
+        kind: "PeriodIndex".into(),
+        dtype: Some(dtype.into()),
+        ..IndexMetadata::default()
+    };
+    for (dtype, numbers, texts) in [
+        ("period[M]", [-1, 648], ["1969-12", "2024-01"]),
+        ("period[Q-DEC]", [-1, 216], ["1969Q4", "2024Q1"]),
+        ("period[Y-DEC]", [-1, 54], ["1969", "2024"]),
+        ("period[D]", [-1, 19_723], ["1969-12-31", "2024-01-01"]),
+        ("period[h]", [-1, 7], ["1969-12-31 23:00", "1970-01-01 07:00"]),
+        ("period[B]", [-1, i64::MAX], ["-1", "9223372036854775807"]),
+        ("period[M]", [i64::MIN, 0], ["-9223372036854775808", "1970-01"]),
+    ] {
+        let [first, second] = texts;
+        let got = save("p", period(dtype), numbers, r#"["wet", "dry"]"#);
+        assert_eq!(got, format!("{first}||dry\n{second}||"), "{dtype}");
+    }
+    let known = IndexMetadata {
+        kind: "CategoricalIndex".into(),
+        categories: Some(vec!["b".into(), 7.into()]),
+        ..IndexMetadata::default()
+    };
+    assert_eq!(save("c", known, [1, 0], "[1, 0.5]"), "7|0.5|0.5\nb||");
 }
 
 /// Goal: six that open an empty database at once end with one set of tables, and all their series.

@@ -82,6 +82,8 @@ fn numbers_leave_as_what_they_stand_for() {
     );
     let shown = silt(here, "series show store k --json").json();
     assert_eq!((&shown["first"], &shown["last"]), (&json!("2023-12"), &json!("2024-01")));
+    let drawn = silt(here, "series plot store k");
+    assert!(drawn.code == 2 && drawn.err.contains("cannot be drawn"), "{drawn:?}");
     for ending in ["parquet", "arrow"] {
         silt(here, &format!("series export store k -o k.{ending}")).ok();
         silt(here, &format!("series import k.{ending} --to {ending}.db --key k")).ok();
