@@ -1,6 +1,8 @@
 """The handle: what it stores, what it says of the run, how it ends."""
 
 import asyncio
+import json
+import math
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import siltstone
 from siltstone import errors
 from siltstone.errors import BusyError, InvalidError, QueueFullError
-from siltstone.simulation import DatasetFormat, DatasetFormat_, SimulationDatabase
+from siltstone.simulation import DatasetFormat, DatasetFormat_, SimulationDatabase, get_simulation_results
 
 
 def fill(db, count=5, dataset="roads"):
@@ -120,6 +122,30 @@ def test_states_and_cursor_travel(db):
     with pytest.raises(KeyError) as raised:
         db.state_at("roads", "h", 0)
     assert str(raised.value).startswith('entity group "roads/h" is not in')
+
+
+def test_numbers_of_initial_datasets_are_kept(db, tmp_path):
+    """Goal: NaN and infinities of initial data and their metadata, given as a dict and as a file that Python wrote."""
+    inf, nan = math.inf, math.nan
+    given = {"name": "d", "limit": -inf, "general": {"special": {"g.x": nan}}, "big": 2**70, "rows": np.array([1.0, nan]),
+             "data": {"g": {"id": [1, 2, 3], "x": [nan, inf, 1.5]}}}
+    db.store_initial_dataset("d", given)
+    kept = db.get_initial_dataset("d")
+    assert str(kept["general"]) == "{'special': {'g.x': nan}}" and (kept["limit"], kept["big"]) == (-inf, 2**70)
+    assert kept["rows"] == [1.0, None] and kept["data"]["g"]["x"] == [None, inf, 1.5]
+    (tmp_path / "init").mkdir()
+    (tmp_path / "init" / "e.json").write_text(json.dumps({**given, "name": "e", "rows": [1.0, nan]}))
+    report = db.import_json(init_dir=tmp_path / "init")
+    assert (report.initial_datasets, report.malformed) == (1, [])
+    assert db.import_json(init_dir=tmp_path / "init").conflicts == []
+    for name in "de":
+        assert str(db.state_at(name, "g", -1)["x"]["data"].tolist()) == "[nan, inf, 1.5]"
+        with get_simulation_results(db.path) as results:
+            dataset = results.get_dataset(name)
+            assert (dataset.metadata["limit"], dataset.metadata["big"]) == (-inf, 2**70)
+            assert [str(a.special) for a in dataset.attributes("g") if a.name == "x"] == ["nan"]
+    with pytest.raises(InvalidError, match="JSON"):
+        db.store_initial_dataset("f", b'{"x": Nan}', "unstructured")
 
 
 def test_initial_datasets_are_kept(db):

@@ -82,6 +82,31 @@ def test_numbers_come_back_as_they_were(db, tmp_path):
     session.close()
 
 
+def test_a_table_of_parameters_keeps_every_number(db):
+    """Goal: integers beyond 2**53 and 2**63 stay integers, NaN and infinities floats, and what no column type holds is its digits."""
+    for i, given in enumerate([
+        {"odd": 2**53 + 1, "u64": 2**63 + 5, "x": math.nan, "wide": 2**70 + 1, "mix": 0.5, "fits": 2**60},
+        {"odd": -1, "u64": 0, "x": -math.inf, "wide": 1, "mix": 2**53 + 1, "fits": 0.25},
+    ]):
+        db.create_simulation_context(f"r{i}", given)
+    table = db.parameters().to_arrow()
+    assert table["odd"].to_pylist() == [2**53 + 1, -1] and table["u64"].to_pylist() == [2**63 + 5, 0]
+    assert str(table["x"].to_pylist()) == "[nan, -inf]"
+    assert table["wide"].to_pylist() == [str(2**70 + 1), "1"] and table["mix"].to_pylist() == ["0.5", str(2**53 + 1)]
+    assert table["fits"].to_pylist() == [2.0**60, 0.25]
+
+
+def test_json_of_another_program_keeps_wide_integers(tmp_path):
+    """Goal: digits that Python's json wrote into a file come back."""
+    with ExperimentDatabase(tmp_path / "b.db", "e") as db:
+        db.create_simulation_context("s", {"n": 1})
+        plain = sqlite3.connect(tmp_path / "b.db")
+        with plain:
+            plain.execute("UPDATE simulations SET parameters = ?", [json.dumps({"n": 2**70 + 1, "x": math.inf})])
+        plain.close()
+        assert db.simulations(["s"])[0].parameters == {"n": 2**70 + 1, "x": math.inf}
+
+
 def test_a_number_that_no_float_is_is_refused(db):
     sim = db.create_simulation_context("t")
     sim.define_table("x", {"v": "float64"})

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
+};
 use arrow_schema::{DataType, Field, Schema};
 use serde_json::{Map, Value};
 
@@ -22,7 +24,8 @@ type Named = (String, ArrayRef);
 impl ExperimentDatabase {
     /// A row a simulation, a column a metric: a column of `simulation_steps`, the name of a logged metric, or
     /// `table.column`. A metric that was logged by the name of a column is one with it: at a step that has both, what was
-    /// logged counts. A simulation that has no such value has nothing there.
+    /// logged counts. A simulation that has no such value has nothing there. Values are floats: an integer beyond 2^53 in a
+    /// table of one's own is rounded, and is exact in [`records`](Self::records).
     ///
     /// Sums are kept as rows are written, so this does not read the rows.
     ///
@@ -130,7 +133,8 @@ impl ExperimentDatabase {
     }
 
     /// A row a simulation, a column a parameter: those in which they differ, or all. A parameter that is an object or a
-    /// list is JSON text.
+    /// list is JSON text. Numbers are integers of 64 bits or floats where these hold all of a column exactly, and else texts
+    /// of their digits.
     ///
     /// # Errors
     /// As [`simulations`](Self::simulations).
@@ -324,16 +328,29 @@ fn typed(values: &[Option<&Value>]) -> ArrayRef {
     if some().all(|value| value.is_i64()) {
         return Arc::new(Int64Array::from_iter(values.iter().map(|v| v.and_then(Value::as_i64))));
     }
-    if some().all(|value| json::is_number(value)) {
-        let number = |value: &Option<&Value>| value.and_then(json::number);
-        return Arc::new(Float64Array::from_iter(values.iter().map(number)));
+    if some().all(|value| value.is_u64()) {
+        return Arc::new(UInt64Array::from_iter(values.iter().map(|v| v.and_then(Value::as_u64))));
     }
-    let text = |value: &Option<&Value>| match value {
+    if some().all(|value| exact(value).is_some()) {
+        return Arc::new(Float64Array::from_iter(values.iter().map(|v| v.and_then(exact))));
+    }
+    let text = |value: &Option<&Value>| match value.map(|value| json::plain(value.clone())) {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::String(text)) => Some(text),
         Some(other) => Some(other.to_string()),
     };
     Arc::new(StringArray::from_iter(values.iter().map(text)))
+}
+
+/// The float that is equal to a number.
+fn exact(value: &Value) -> Option<f64> {
+    let float = json::number(value)?;
+    let is_equal = match (value.as_i64(), value.as_u64()) {
+        (Some(n), _) => float as i128 == i128::from(n),
+        (_, Some(n)) => float as i128 == i128::from(n),
+        _ => json::wide_integer(value).is_none(),
+    };
+    is_equal.then_some(float)
 }
 
 fn table(columns: Vec<Named>) -> Result<Batches> {

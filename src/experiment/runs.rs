@@ -10,7 +10,7 @@ use super::filter::filtered;
 use super::process;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
-use crate::kernel::json::stored_object;
+use crate::kernel::json::{plain_object, stored_object};
 
 /// Simulations of a file.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,7 +41,8 @@ pub struct SimulationInfo {
     pub end_time: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
-    /// Its parameters. A number that JSON does not have is an object, `{"$silt": "float", "value": "nan"}`.
+    /// Its parameters. A number that JSON does not have is an object, `{"$silt": "float", "value": "nan"}`, as in the file;
+    /// [`plain`](Self::plain) makes texts of them.
     pub parameters: Map<String, Value>,
     /// What came of it.
     pub results_summary: Map<String, Value>,
@@ -51,6 +52,19 @@ pub struct SimulationInfo {
     pub last_step: Option<i64>,
     /// Its records in the file.
     pub rows: u64,
+}
+
+impl SimulationInfo {
+    /// The same for readers of plain JSON: where a number is none of JSON, its text stands, `"NaN"`, `"Infinity"`, `"-Infinity"`
+    /// or the digits of an integer beyond 64 bits.
+    pub fn plain(self) -> Self {
+        SimulationInfo {
+            parameters: plain_object(self.parameters),
+            results_summary: plain_object(self.results_summary),
+            provenance: plain_object(self.provenance),
+            ..self
+        }
+    }
 }
 
 impl ExperimentDatabase {

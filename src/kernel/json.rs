@@ -2,6 +2,7 @@
 //! reader of JSON takes: `{"$silt": "float", "value": "nan"}`, `inf` or `-inf`; `{"$silt": "int", "value": "18446744073709551616"}`.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value, json};
@@ -11,21 +12,162 @@ use crate::error::{Error, Result};
 /// The key of an object that stands for a number that JSON does not have.
 const TAG: &str = "$silt";
 
-/// Reads a JSON text; `NaN` and `Infinity` as Python writes them are taken.
+/// A number of a JSON text that not every reader of JSON takes for what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Odd {
+    /// `NaN`, as Python writes it.
+    Nan,
+    /// `Infinity`.
+    Infinity,
+    /// `-Infinity`.
+    NegativeInfinity,
+    /// An integer beyond 64 bits.
+    Integer,
+}
+
+/// Reads a JSON text. `NaN` and `Infinity`, as Python writes them, and integers of any size are taken, as objects.
 pub(crate) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     Ok(read(text)?.0)
 }
 
 /// The value of a JSON text, and the text as it is stored.
 pub(crate) fn read(text: &str) -> Result<(Value, Cow<'_, str>), serde_json::Error> {
-    match serde_json::from_str(text) {
-        Ok(value) => Ok((value, text.into())),
-        Err(error) => {
-            let tagged = tag_bare(text);
-            let read = if tagged == text { Err(error) } else { serde_json::from_str(&tagged) };
-            Ok((read?, tagged.into()))
-        }
+    let text = replaced(text, |odd, digits| match odd {
+        Odd::Nan => tagged("float", "nan"),
+        Odd::Infinity => tagged("float", "inf"),
+        Odd::NegativeInfinity => tagged("float", "-inf"),
+        Odd::Integer => tagged("int", digits),
+    });
+    Ok((serde_json::from_str(&text)?, text))
+}
+
+fn tagged(kind: &str, value: &str) -> String {
+    json!({TAG: kind, "value": value}).to_string()
+}
+
+/// The text with other words in place of its odd numbers.
+pub(crate) fn replaced(text: &str, word: impl Fn(Odd, &str) -> String) -> Cow<'_, str> {
+    let (mut out, mut kept) = (String::new(), 0);
+    let odd_numbers = OddNumbers { text: text.as_bytes(), at: 0 };
+    for (odd, at) in odd_numbers {
+        out.push_str(&text[kept..at.start]);
+        out.push_str(&word(odd, &text[at.clone()]));
+        kept = at.end;
     }
+    if kept == 0 {
+        return text.into();
+    }
+    out.push_str(&text[kept..]);
+    out.into()
+}
+
+/// The odd numbers of a JSON text and where they are. What is in a text, and what is a key, is none.
+struct OddNumbers<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for OddNumbers<'_> {
+    type Item = (Odd, Range<usize>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(byte) = self.text.get(self.at) {
+            match byte {
+                b'"' => self.pass_text(),
+                b'N' | b'I' | b'-' | b'0'..=b'9' => {
+                    let (odd, length) = self.number();
+                    let place = self.at..self.at + length;
+                    self.at = place.end;
+                    if let Some(odd) = odd.filter(|_| !self.is_before_colon()) {
+                        return Some((odd, place));
+                    }
+                }
+                _ => self.at += 1,
+            }
+        }
+        None
+    }
+}
+
+impl OddNumbers<'_> {
+    fn pass_text(&mut self) {
+        self.at += 1;
+        while let Some(byte) = self.text.get(self.at).filter(|byte| **byte != b'"') {
+            self.at += if *byte == b'\\' { 2 } else { 1 };
+        }
+        self.at += 1;
+    }
+
+    /// What begins here, and its length.
+    fn number(&self) -> (Option<Odd>, usize) {
+        let rest = &self.text[self.at..];
+        let words =
+            [("NaN", Odd::Nan), ("Infinity", Odd::Infinity), ("-Infinity", Odd::NegativeInfinity)];
+        if let Some((word, odd)) = words.iter().find(|(word, _)| rest.starts_with(word.as_bytes()))
+        {
+            return (Some(*odd), word.len());
+        }
+        let in_number = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let length = rest.iter().position(|b| !in_number(b)).unwrap_or(rest.len()).max(1);
+        let digits = || std::str::from_utf8(&rest[..length]).ok();
+        let is_wide = length > 18
+            && digits().is_some_and(|n| {
+                let is_whole = n.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit());
+                is_whole && n.parse::<i64>().is_err() && n.parse::<u64>().is_err()
+            });
+        (is_wide.then_some(Odd::Integer), length)
+    }
+
+    fn is_before_colon(&self) -> bool {
+        let mut rest = self.text[self.at.min(self.text.len())..].iter();
+        rest.find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
+    }
+}
+
+/// A value of a file for readers of plain JSON: a text in place of each number that JSON does not have, `"NaN"`, `"Infinity"`,
+/// `"-Infinity"` and the digits of an integer beyond 64 bits.
+pub(crate) fn plain(value: Value) -> Value {
+    let mut object = match value {
+        Value::Array(items) => return items.into_iter().map(plain).collect(),
+        Value::Object(object) => object,
+        other => return other,
+    };
+    match (tag(&object), object.get("value")) {
+        (Some("float"), Some(Value::String(name))) => match name.as_str() {
+            "nan" => "NaN".into(),
+            "inf" => "Infinity".into(),
+            "-inf" => "-Infinity".into(),
+            other => other.into(),
+        },
+        (Some("int" | "bytes" | "time"), _) => object.remove("value").unwrap_or_default(),
+        (Some("dict"), Some(Value::Array(pairs))) => {
+            let pair = |pair: &Value| match pair.as_array().map(Vec::as_slice) {
+                Some([Value::String(key), value]) => Some((key.clone(), plain(value.clone()))),
+                _ => None,
+            };
+            match pairs.iter().map(pair).collect::<Option<Map<_, _>>>() {
+                Some(object) => Value::Object(object),
+                None => plain(object.remove("value").unwrap_or_default()),
+            }
+        }
+        _ => Value::Object(plain_object(object)),
+    }
+}
+
+/// The object with [`plain`] values.
+pub(crate) fn plain_object(object: Map<String, Value>) -> Map<String, Value> {
+    object.into_iter().map(|(key, value)| (key, plain(value))).collect()
+}
+
+/// What an object stands for that JSON does not have.
+pub(crate) fn tag(object: &Map<String, Value>) -> Option<&str> {
+    (object.len() == 2 && object.contains_key("value")).then(|| object.get(TAG)?.as_str()).flatten()
+}
+
+/// The digits of an integer beyond 64 bits.
+pub(crate) fn wide_integer(value: &Value) -> Option<&str> {
+    let object = value.as_object()?;
+    (tag(object)? == "int").then(|| object["value"].as_str()).flatten()
 }
 
 /// The text of an object, looked at, and as it is stored.
@@ -45,8 +187,8 @@ pub(crate) fn is_number(value: &Value) -> bool {
 /// The number that a value is.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
-        Value::Object(object) if object.len() == 2 => match object.get(TAG)?.as_str()? {
-            "float" | "int" => object.get("value")?.as_str()?.parse().ok(),
+        Value::Object(object) => match tag(object)? {
+            "float" | "int" => object["value"].as_str()?.parse().ok(),
             _ => None,
         },
         value => value.as_f64(),
@@ -86,39 +228,6 @@ fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
-/// Puts objects in the place of numbers that JSON does not have, outside of texts.
-fn tag_bare(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut rest = text;
-    let mut in_text = false;
-    while let Some(c) = rest.chars().next() {
-        if in_text {
-            let n = if c == '\\' {
-                1 + rest[1..].chars().next().map_or(0, char::len_utf8)
-            } else {
-                c.len_utf8()
-            };
-            in_text = c != '"';
-            out.push_str(&rest[..n]);
-            rest = &rest[n..];
-            continue;
-        }
-        let bare = [("NaN", "nan"), ("Infinity", "inf"), ("-Infinity", "-inf")];
-        match bare.into_iter().find(|(bare, _)| rest.starts_with(bare)) {
-            Some((bare, name)) => {
-                out.push_str(&json!({TAG: "float", "value": name}).to_string());
-                rest = &rest[bare.len()..];
-            }
-            None => {
-                in_text = c == '"';
-                out.push(c);
-                rest = &rest[c.len_utf8()..];
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,9 +243,28 @@ mod tests {
         assert_eq!(number(&value["b"][0]), Some(f64::NEG_INFINITY));
         assert_eq!(number(&value["b"][1]), Some(f64::INFINITY));
         assert_eq!((&value["b"][2], &value["c"]), (&json!(-1), &json!("NaN \" NaN \\")));
-        let plain = r#"{"x": -0.0, "n": 18446744073709551616}"#;
+        let plain =
+            r#"{"x": -0.0, "n": 18446744073709551615, "low": -9223372036854775808, "wide": 1e30}"#;
         assert_eq!(object("parameters", plain).unwrap().1, plain);
-        assert!(parse("{NaN").is_err() && parse("").is_err() && parse("1 NaN").is_err());
+        for bad in ["{NaN", "", "1 NaN", "{NaN: 1}", "{\"a\": \"\\", "-", "{Infinity : 1}", "N"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Goal: an integer of any size is read as its digits, and readers of plain JSON get texts.
+    #[test]
+    fn wide_integers_keep_their_digits() {
+        let text =
+            r#"{"n": [18446744073709551616, -9223372036854775809], "t": "18446744073709551616"}"#;
+        let value = parse(text).unwrap();
+        assert_eq!(wide_integer(&value["n"][0]), Some("18446744073709551616"));
+        let expected =
+            r#"{"n":["18446744073709551616","-9223372036854775809"],"t":"18446744073709551616"}"#;
+        assert_eq!(plain(value).to_string(), expected);
+        let odd = r#"{"x": NaN, "y": [{"z": Infinity}, -Infinity],
+            "own": {"$silt": "dict", "value": [["$silt", 1], ["value", NaN]]}, "d": {"$silt": 1}}"#;
+        let expected = r#"{"x":"NaN","y":[{"z":"Infinity"},"-Infinity"],"own":{"$silt":1,"value":"NaN"},"d":{"$silt":1}}"#;
+        assert_eq!(plain(parse(odd).unwrap()).to_string(), expected);
     }
 
     /// Goal: SQL sees the value of a path of exact names as it is.

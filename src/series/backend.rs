@@ -6,6 +6,7 @@ use super::data::{Head, Metadata, Series, check_joins, schema};
 use super::index::{IndexMetadata, IndexRange, IndexValue, IndexValues};
 use crate::error::{Error, Result};
 use crate::kernel::VerifyReport;
+use crate::kernel::json::plain_object;
 use crate::table::Batches;
 
 /// One change of what a backend keeps; see [`StorageBackend::commit`].
@@ -100,6 +101,12 @@ impl SeriesInfo {
     /// The dtype of the values, as the user's library wrote it.
     pub fn dtype(&self) -> Option<&str> {
         self.head.dtype.as_deref()
+    }
+
+    /// The metadata for readers of plain JSON: times, arrays and numbers that JSON does not have are texts and lists, not the
+    /// objects by which this store knows them again.
+    pub fn plain_metadata(&self) -> Metadata {
+        plain_object(super::described::plain_object(self.metadata.clone()))
     }
 
     /// What is known of the index.

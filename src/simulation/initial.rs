@@ -1,6 +1,6 @@
 //! Initial datasets: the state before the first update, and files that travel with a run.
 
-use super::json::{Initial, Schema, parse_initial};
+use super::json::{self, Initial, Schema, parse_initial};
 use super::prepare::{Prepared, prepare};
 use super::read::{UpdateReader, Wanted};
 use super::run;
@@ -15,7 +15,8 @@ use crate::kernel::{ReadTx, WriteTx};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum InitialData {
-    /// `UNSTRUCTURED`: a JSON text, entities or anything else, kept byte for byte.
+    /// `UNSTRUCTURED`: a JSON text, entities or anything else, kept byte for byte; `NaN` and `Infinity` in it are taken, as
+    /// Python writes and reads them.
     Json(Vec<u8>),
     /// `BINARY`: any bytes.
     Binary(Vec<u8>),
@@ -49,7 +50,7 @@ pub(super) fn prepare_initial(name: &str, data: InitialData) -> Result<PreparedI
     }
     let (data, entities) = match data {
         InitialData::Json(text) => {
-            if let Err(e) = serde_json::from_slice::<serde::de::IgnoredAny>(&text) {
+            if let Err(e) = json::check(&text) {
                 let what = format!("initial dataset {name:?}");
                 return Err(Error::invalid(what, "a JSON text", e.to_string()));
             }

@@ -120,7 +120,7 @@ fn push_field(line: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// The rows of a batch as JSON values, one a column: for whoever shows or sends a few of them. NaN and infinities
-/// are null, as in JSON lines.
+/// are the texts `NaN`, `Infinity` and `-Infinity`; in lists and structs they are null, as in JSON lines.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a column of a type that text cannot hold.
@@ -128,7 +128,12 @@ pub fn rows(batch: &RecordBatch) -> Result<Vec<Vec<serde_json::Value>>> {
     super::cell::check(batch.schema_ref())?;
     let mut text = Vec::new();
     let mut value = |column: &ArrayRef, row| {
-        text.clear();
+        match special(column, row).filter(|_| column.is_valid(row)) {
+            Some("inf") => return Ok("Infinity".into()),
+            Some("-inf") => return Ok("-Infinity".into()),
+            Some(nan) => return Ok(nan.into()),
+            None => text.clear(),
+        }
         push_json(&mut text, column, row);
         serde_json::from_slice(&text)
             .map_err(|error| Error::invalid("a cell", "what JSON can say", error.to_string()))

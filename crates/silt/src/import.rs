@@ -289,8 +289,8 @@ fn in_file(path: &Path, error: &siltstone::Error) -> Failure {
 /// What a scenario file says of its timestamps.
 fn timeline(path: &Path) -> Outcome<Timeline> {
     let wrong = |why: &str| Failure::said(format!("{}: {why}", path.display()));
-    let scenario: serde_json::Value =
-        serde_json::from_slice(&read(path)?).map_err(|e| wrong(&format!("it is not JSON: {e}")))?;
+    let scenario: serde_json::Value = siltstone::simulation::json::parse_any(&read(path)?)
+        .map_err(|e| wrong(&format!("it is not JSON: {e}")))?;
     let info = &scenario["simulation_info"];
     if !info.is_object() {
         return Err(wrong("it has no simulation_info, an object with a reference_time"));

@@ -11,7 +11,7 @@ use siltstone::{Error, Value};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::rows::{Format, Rows};
-use crate::{human, interrupt};
+use crate::{human, interrupt, rows};
 
 /// Bytes of a blob that its summary shows.
 const BLOB_BYTES: usize = 12;
@@ -227,9 +227,7 @@ fn to_json(value: Value, whole_blobs: bool) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Integer(n) => n.into(),
-        // JSON has no infinity.
-        Value::Real(x) if !x.is_finite() => x.to_string().into(),
-        Value::Real(x) => x.into(),
+        Value::Real(x) => rows::number(x),
         Value::Text(text) => text.into(),
         Value::Blob(bytes) => blob(&bytes, whole_blobs).into(),
         other => format!("{other:?}").into(),

@@ -35,6 +35,15 @@ impl Format {
     }
 }
 
+/// A number as a value of JSON; what JSON does not have is a text.
+pub(crate) fn number(x: f64) -> Value {
+    match x {
+        f64::INFINITY => "Infinity".into(),
+        f64::NEG_INFINITY => "-Infinity".into(),
+        x => serde_json::Number::from_f64(x).map_or_else(|| "NaN".into(), Value::Number),
+    }
+}
+
 /// Writes rows one after another. A table is written at the end, since its widths are known then.
 pub(crate) struct Rows<'a> {
     console: &'a mut Console,

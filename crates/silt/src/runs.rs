@@ -7,7 +7,7 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use siltstone::experiment::{ExperimentDatabase, Which};
+use siltstone::experiment::{ExperimentDatabase, SimulationInfo, Which};
 use siltstone::{Error, Value as Sql};
 
 pub(crate) use change::{Delete, Import, Split, delete, export, import, merge, settle, split};
@@ -17,7 +17,7 @@ pub(crate) use show::{Show, show};
 use crate::chart::sparkline;
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
-use crate::rows::{Format, Rows};
+use crate::rows::{self, Format, Rows};
 
 /// Cells of a sparkline.
 const SPARK: usize = 16;
@@ -107,7 +107,8 @@ pub(crate) fn has_updates(path: &Path) -> Outcome<bool> {
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let db = open(&args.file)?;
     let which = args.filter.as_deref().map_or(Which::All, Which::Filter);
-    let simulations = db.simulations(which)?;
+    let simulations: Vec<_> =
+        db.simulations(which)?.into_iter().map(SimulationInfo::plain).collect();
     if console.json {
         console.document(&json!({ "simulations": simulations }))?;
         return Ok(Exit::Done);
@@ -143,7 +144,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             json!(simulation.rows),
         ];
         row.extend(
-            names.iter().map(|name| simulation.parameters.get(*name).map_or(Value::Null, plain)),
+            names.iter().map(|name| simulation.parameters.get(*name).cloned().unwrap_or_default()),
         );
         if let Some(metric) = &metric {
             let values: Vec<f64> =
@@ -168,21 +169,11 @@ fn first_metric(db: &ExperimentDatabase, simulation: Option<&str>) -> Outcome<Op
     Ok(preferred.or(own).map(|place| names[place].clone()))
 }
 
-/// A value for the eye: a number that JSON does not have is its text.
-fn plain(value: &Value) -> Value {
-    let tagged = value.as_object().filter(|object| object.len() == 2 && value["$silt"].is_string());
-    tagged.map_or(value, |object| object.get("value").unwrap_or(value)).clone()
-}
-
 fn is_short(value: &Value) -> bool {
-    let value = plain(value);
     !value.is_object() && !value.is_array() && value.to_string().len() <= 24
 }
 
-/// A number of at most six digits behind the point; JSON has no NaN.
+/// A number of at most six digits behind the point.
 fn number(x: f64) -> Value {
-    match x.is_finite() {
-        true => json!((x * 1e6).round() / 1e6),
-        false => json!(x.to_string()),
-    }
+    rows::number((x * 1e6).round() / 1e6)
 }

@@ -198,7 +198,7 @@ fn show(args: &Show, console: &mut Console) -> Outcome {
         "name": info.name(),
         "dtype": info.dtype(),
         "index_metadata": info.index_metadata(),
-        "metadata": info.metadata,
+        "metadata": info.plain_metadata(),
     });
     if console.json {
         console.document(&known)?;

@@ -419,8 +419,8 @@ class SimulationDatabase:
         name : str
             The dataset.
         data : dict or bytes
-            A dict (kept as JSON text, where NaN and the infinities become null; or as arrays if
-            `format` is ``ENTITY_BASED``), or bytes.
+            A dict (kept as JSON text, in which NaN in a list is null, movici's undefined value, while a single NaN
+            and infinities stay; or as arrays if `format` is ``ENTITY_BASED``), or bytes.
         format : DatasetFormat, optional
             ``UNSTRUCTURED`` for a dict and ``BINARY`` for bytes unless given. Bytes of a JSON text
             may be stored as ``UNSTRUCTURED``: they are kept as they are.

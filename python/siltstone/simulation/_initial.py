@@ -23,20 +23,28 @@ DatasetFormat_ = DatasetFormat
 
 
 def to_json(data: Any) -> bytes:
-    """JSON text of a dict that may hold numpy values; NaN and the infinities become null."""
-    text = json.dumps(_plain(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """JSON text of a dict that may hold numpy values.
+
+    NaN in a list or array is null, movici's undefined value. A single NaN and infinities stand as Python's ``json`` writes
+    them.
+    """
+    text = json.dumps(_plain(data), ensure_ascii=False, separators=(",", ":"))
     return text.encode()
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):  # np.float64 too
-        return float(value) if np.isfinite(value) else None
+        return float(value)
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [None if _is_nan(item) else _plain(item) for item in value]
     if isinstance(value, (np.ndarray, np.generic)):
         return _plain(value.tolist())
     raise TypeError(f"{type(value).__name__} cannot be stored as JSON")

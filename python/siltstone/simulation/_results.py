@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from siltstone import _html, _siltstone
+from siltstone import _html, _json, _siltstone
 from siltstone.simulation._attributes import (
     AttributeInfo,
     AttributeSpec,
@@ -200,7 +199,7 @@ class ResultDataset:
     @property
     def metadata(self) -> dict[str, Any]:
         """Everything that the initial data say beside the entities."""
-        return json.loads(self._inner.metadata())
+        return _json.loads(self._inner.metadata())
 
     @property
     def state(self) -> TimeProgressingState:
@@ -219,7 +218,7 @@ class ResultDataset:
 
         def make(info: dict[str, Any]) -> AttributeInfo:
             special = info["special"]
-            info["special"] = None if special is None else json.loads(special)
+            info["special"] = None if special is None else _json.loads(special)
             return AttributeInfo(**{**info, "unit_shape": tuple(info["unit_shape"])})
 
         return [make(info) for info in self._inner.attributes(entity_group)]

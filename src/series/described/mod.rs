@@ -22,6 +22,7 @@ use std::path::Path;
 
 pub use files::Limits;
 pub use import::{ImportOptions, ImportReport, import};
+pub(super) use plain::plain_object;
 pub use write::{WriteDatasetOptions, write_dataset};
 
 use super::backend::Change;

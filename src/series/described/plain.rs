@@ -4,6 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};
 
 use super::write::span;
+use crate::kernel::json::tag;
 use crate::series::process::Clock;
 
 /// The same metadata without the objects that only this store reads.
@@ -14,16 +15,16 @@ pub(super) fn plain(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(plain).collect(),
         Value::Object(mut map) => match tag(&map).map(str::to_owned) {
-            None => Value::Object(map.into_iter().map(|(key, item)| (key, plain(item))).collect()),
+            None => Value::Object(plain_object(map)),
             Some(kind) => of_tag(&kind, map.remove("value").unwrap_or_default()),
         },
         other => other,
     }
 }
 
-/// What a tagged object is.
-pub(super) fn tag(map: &Map<String, Value>) -> Option<&str> {
-    (map.len() == 2 && map.contains_key("value")).then(|| map.get("$silt")?.as_str()).flatten()
+/// The object with [`plain`] values.
+pub(in crate::series) fn plain_object(map: Map<String, Value>) -> Map<String, Value> {
+    map.into_iter().map(|(key, item)| (key, plain(item))).collect()
 }
 
 fn of_tag(kind: &str, value: Value) -> Value {

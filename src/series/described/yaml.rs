@@ -279,7 +279,7 @@ pub(super) fn write(value: &Value) -> String {
 
 fn block(out: &mut String, value: &Value, indent: usize) {
     match value {
-        Value::Object(map) if is_block(value) => match super::plain::tag(map) {
+        Value::Object(map) if is_block(value) => match crate::kernel::json::tag(map) {
             Some("dict") => {
                 for pair in map["value"].as_array().into_iter().flatten() {
                     let _ = write!(out, "{:indent$}{}:", "", key(&pair[0]));
@@ -318,7 +318,7 @@ fn under(out: &mut String, item: &Value, indent: usize) {
 fn is_block(value: &Value) -> bool {
     match value {
         Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => match super::plain::tag(map) {
+        Value::Object(map) => match crate::kernel::json::tag(map) {
             Some("dict") => map["value"].as_array().is_some_and(|pairs| !pairs.is_empty()),
             _ => !map.is_empty() && tagged(map).is_none(),
         },
@@ -353,7 +353,7 @@ fn scalar(value: &Value) -> String {
 
 /// What JSON has no word for, in YAML.
 fn tagged(map: &Map<String, Value>) -> Option<String> {
-    match (super::plain::tag(map)?, map["value"].as_str()?) {
+    match (crate::kernel::json::tag(map)?, map["value"].as_str()?) {
         ("float", "nan") => Some(".nan".into()),
         ("float", "inf") => Some(".inf".into()),
         ("float", "-inf") => Some("-.inf".into()),

@@ -9,7 +9,7 @@ use crate::simulation::database::SimulationDatabase;
 use crate::simulation::difference::{Conflict, difference_as_json};
 use crate::simulation::initial::InitialData;
 use crate::simulation::json::{
-    BINARY_ENDING, Initial, InitialName, Schema, parse_initial, parse_initial_file_name,
+    BINARY_ENDING, Initial, InitialName, Schema, parse_any, parse_initial, parse_initial_file_name,
 };
 
 /// Imports the datasets of a folder: `<dataset>.json`, and files with any other ending as bytes.
@@ -98,7 +98,7 @@ fn difference(
 ) -> Option<String> {
     let same = match (stored, here) {
         (InitialData::Json(ours), InitialData::Json(theirs)) => {
-            let value = |text| serde_json::from_slice::<serde_json::Value>(text).ok();
+            let value = |text: &Vec<u8>| parse_any(text).ok();
             ours == theirs || value(ours).is_some_and(|ours| value(theirs) == Some(ours))
         }
         (InitialData::Entities(ours), InitialData::Json(theirs)) => {

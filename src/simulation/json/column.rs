@@ -78,9 +78,9 @@ pub(super) struct Column {
     pub(super) nulls: Vec<usize>,
     /// The leaves above `i64::MAX`.
     pub(super) big: Vec<usize>,
-    /// Whether a float was beyond the integers: perhaps it was an integer before it was read.
-    pub(super) huge: bool,
-    /// Whether a number surely was a float.
+    /// The first integer beyond 64 bits.
+    pub(super) wide: Option<String>,
+    /// Whether a number was a float.
     pub(super) float: bool,
     pub(super) rows: usize,
     pub(super) row_items: Items,
@@ -102,7 +102,7 @@ impl Column {
             leaves: Leaves::Nulls(0),
             nulls: vec![],
             big: vec![],
-            huge: false,
+            wide: None,
             float: false,
             rows: 0,
             row_items: Items::Open,
@@ -303,11 +303,22 @@ impl Column {
 
     #[inline]
     pub(super) fn push_float(&mut self, value: f64) -> Step {
-        if value.abs() < BEYOND_INTEGERS {
-            self.float = true;
-        } else {
-            self.huge = true;
+        self.float = true;
+        self.push_number(value)
+    }
+
+    /// An integer beyond 64 bits: a float, where others are.
+    #[cold]
+    pub(super) fn push_wide(&mut self, digits: &str) -> Step {
+        if self.hint == Some(PyType::Int) {
+            return refuse(EXPECTED_INTEGER, format!("{digits:.40}"));
         }
+        self.wide.get_or_insert_with(|| format!("{digits:.40}"));
+        self.push_number(digits.parse().unwrap_or(f64::INFINITY))
+    }
+
+    #[inline]
+    fn push_number(&mut self, value: f64) -> Step {
         match &mut self.leaves {
             Leaves::Float(items) => {
                 items.push(value);
@@ -326,10 +337,7 @@ impl Column {
             Leaves::Int(items) if self.hint == Some(PyType::Int) => {
                 // Beyond 2^53 a float need not be the integer that was written.
                 if value.fract() != 0.0 || value.abs() > 9_007_199_254_740_992.0 {
-                    return refuse(
-                        "an integer from -2^63 to 2^64 - 1, as the schema says",
-                        value.to_string(),
-                    );
+                    return refuse(EXPECTED_INTEGER, value.to_string());
                 }
                 items.push(value as i64);
             }
@@ -370,8 +378,7 @@ impl Column {
     }
 }
 
-/// 2^63: an integer from here on may come as a float.
-const BEYOND_INTEGERS: f64 = 9_223_372_036_854_775_808.0;
+const EXPECTED_INTEGER: &str = "an integer from -2^63 to 2^64 - 1, as the schema says";
 
 const LISTS_OR_PLAIN: &str = "either lists or plain values throughout the column";
 

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::parse::Groups;
-use super::python::python_numbers;
+use super::python::{odd_number, python_numbers, stored};
 use super::reading::Reading;
 use super::schema::Schema;
 use crate::error::{Error, Result};
@@ -18,7 +18,8 @@ use crate::simulation::update::EntityData;
 pub struct InitialDataset {
     /// The dataset's name.
     pub name: String,
-    /// Everything but the data: `name`, `type`, `general` and what else there was.
+    /// Everything but the data: `name`, `type`, `general` and what else there was. A number that JSON does not have is an
+    /// object, as of [`parse_any`](super::parse_any).
     pub metadata: Map<String, Value>,
     /// The initial state.
     pub data: EntityData,
@@ -51,7 +52,7 @@ pub enum Initial {
 pub fn parse_initial(text: &[u8], fallback_name: &str, schema: &Schema) -> Result<Initial> {
     let text = python_numbers(text);
     let reading = Reading::new(&text, fallback_name, schema);
-    let outline = reading.read(OutlineOf)?;
+    let outline = reading.read(OutlineOf { reading: &reading })?;
     let name = match &outline.name {
         None => fallback_name.to_owned(),
         Some(Value::String(name)) => name.clone(),
@@ -101,9 +102,11 @@ impl Outline {
     }
 }
 
-struct OutlineOf;
+struct OutlineOf<'r, 'a> {
+    reading: &'r Reading<'a>,
+}
 
-impl<'de> DeserializeSeed<'de> for OutlineOf {
+impl<'de> DeserializeSeed<'de> for OutlineOf<'_, '_> {
     type Value = Outline;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Outline, D::Error> {
@@ -111,7 +114,7 @@ impl<'de> DeserializeSeed<'de> for OutlineOf {
     }
 }
 
-impl<'de> Visitor<'de> for OutlineOf {
+impl<'de> Visitor<'de> for OutlineOf<'_, '_> {
     type Value = Outline;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,11 +123,12 @@ impl<'de> Visitor<'de> for OutlineOf {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Outline, A::Error> {
         let mut outline = Outline::default();
+        let reading = self.reading;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "name" => outline.name = Some(map.next_value()?),
-                "type" => outline.kind = Some(map.next_value()?),
-                "format" => outline.format = Some(map.next_value()?),
+                "name" => outline.name = Some(map.next_value_seed(Plain { reading })?),
+                "type" => outline.kind = Some(map.next_value_seed(Plain { reading })?),
+                "format" => outline.format = Some(map.next_value_seed(Plain { reading })?),
                 "data" => {
                     (outline.has_data, outline.data_is_object) =
                         (true, map.next_value_seed(IsObject)?)
@@ -258,7 +262,11 @@ impl<'de> Visitor<'de> for Plain<'_, '_> {
         f.write_str("any value")
     }
 
-    into_value!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+    into_value!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(odd_number(value).map_or_else(|| Value::from(value), stored))
+    }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
         Ok(Value::Null)
@@ -342,6 +350,21 @@ mod tests {
                 (expected, text.to_owned())
             );
         }
+    }
+
+    /// Goal: an initial dataset reads as Python wrote it: NaN of an attribute is undefined, and metadata keep every number.
+    #[test]
+    fn an_initial_dataset_is_read_as_python_writes_it() {
+        let dataset = entities(
+            "\u{feff}{\"name\":\"d\",\"limit\":[-Infinity,NaN,18446744073709551616,\"NaN\"],\
+             \"data\":{\"g\":{\"id\":[1,2,3],\"x\":[NaN,Infinity,1.5]}}}",
+        );
+        let x = dataset.data[0].attributes[1].1.data.to_vec::<f64>().unwrap();
+        assert!(x[0].is_nan() && x[1..] == [f64::INFINITY, 1.5], "{x:?}");
+        let expected = r#"[{"$silt":"float","value":"-inf"},{"$silt":"float","value":"nan"},{"$silt":"int","value":"18446744073709551616"},"NaN"]"#;
+        assert_eq!(dataset.metadata["limit"].to_string(), expected);
+        let error = initial(r#"{"name":NaN,"data":{}}"#).unwrap_err().to_string();
+        assert!(error.contains("name: expected a text"), "{error}");
     }
 
     /// Goal: what contradicts itself is refused with its place.

@@ -45,4 +45,6 @@ pub(super) use file_name::{
 pub use file_name::{file_name, parse_file_name};
 pub use initial::{Initial, InitialDataset, parse_initial};
 pub use parse::parse_update;
+pub(super) use python::check;
+pub use python::parse_any;
 pub use schema::{AttributeSpec, PyType, Schema};

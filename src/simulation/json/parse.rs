@@ -7,7 +7,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::column::{Column, Refusal, Step};
-use super::python::{infinity, python_numbers};
+use super::python::{odd_number, python_numbers};
 use super::reading::Reading;
 use super::schema::{PyType, Schema};
 use crate::error::Result;
@@ -223,8 +223,9 @@ impl<'de> Visitor<'de> for Values<'_, '_> {
         let hint = if is_id { Some(PyType::Int) } else { spec.map(|spec| spec.py_type) };
         let mut column = Column::new(hint, rows.unwrap_or(0));
         while list.next_element_seed(Item { reading, column: &mut column, depth: 0 })?.is_some() {}
-        if hint.is_none() && column.huge && !column.float {
-            reading.suspect.borrow_mut().get_or_insert_with(|| reading.place());
+        if let Some(digits) = column.wide.take().filter(|_| hint.is_none() && !column.float) {
+            let expected = "integers from -2^63 to 2^64 - 1".into();
+            return Err(reading.refuse(Refusal { expected, got: digits }));
         }
         let attribute =
             if is_id { column.finish_id() } else { column.finish(spec, reading.text.len()) };
@@ -285,8 +286,11 @@ impl<'de> Visitor<'de> for Item<'_, '_, '_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        match infinity(value) {
-            Some(infinity) => self.step(|column| column.push_float(infinity)),
+        match odd_number(value) {
+            Some("NaN") => self.visit_unit(),
+            Some("Infinity") => self.step(|column| column.push_float(f64::INFINITY)),
+            Some("-Infinity") => self.step(|column| column.push_float(f64::NEG_INFINITY)),
+            Some(digits) => self.step(|column| column.push_wide(digits)),
             None => self.step(|column| column.push_text(value)),
         }
     }
@@ -396,8 +400,8 @@ pub(super) mod tests {
             ("x", "[[[]]]", "at least one value"),
             ("x", "[[[[1]]]]", "a list deeper than that"),
             ("x", "[-1,18446744073709551615]", "i64 or u64 together"),
-            ("x", "[1,18446744073709551616]", "got 18446744073709551616 at byte"),
-            ("i", "[18446744073709551616]", "2^64 - 1, as the schema says"),
+            ("x", "[1,18446744073709551616]", "got 18446744073709551616 at line 1"),
+            ("i", "[18446744073709551616]", "as the schema says, got 18446744073709551616"),
             ("i", "[4.9]", "an integer"),
             ("f", "[\"1\"]", "a number, as the schema says"),
             ("f", "[[1]]", "plain values for each entity, as the schema says"),

@@ -1,62 +1,65 @@
-//! What Python's `json` writes beyond JSON: `NaN`, `Infinity`, and a byte order mark.
+//! What Python's `json` writes beyond JSON: `NaN`, `Infinity`, integers of any size, and a byte order mark.
 
 use std::borrow::Cow;
 
-/// How an infinity stands in a text that [`python_numbers`] made: a string that no other program writes.
-const INFINITY: &str = "\0siltstone\0inf";
-const NEGATIVE_INFINITY: &str = "\0siltstone\0-inf";
-const TOKENS: [(&[u8], &[u8]); 3] = [
-    (b"NaN", b"null"),
-    (b"Infinity", b"\"\\u0000siltstone\\u0000inf\""),
-    (b"-Infinity", b"\"\\u0000siltstone\\u0000-inf\""),
-];
+use serde_json::Value;
 
-/// The number that a string of [`python_numbers`] stands for.
-pub(super) fn infinity(text: &str) -> Option<f64> {
-    match text {
-        INFINITY => Some(f64::INFINITY),
-        NEGATIVE_INFINITY => Some(f64::NEG_INFINITY),
-        _ => None,
+use crate::error::{Error, Result};
+use crate::kernel::json::{self, replaced};
+
+/// How a number that JSON does not have begins in a text that [`python_numbers`] made: as a string that no other program
+/// writes.
+const BEGINNING: &str = "\0siltstone\0";
+
+/// The word of a string of [`python_numbers`]: `NaN`, `Infinity`, `-Infinity`, or the digits of an integer beyond 64 bits.
+pub(super) fn odd_number(text: &str) -> Option<&str> {
+    text.strip_prefix(BEGINNING)
+}
+
+/// The text as JSON: without the mark, and with strings that [`odd_number`] knows in place of numbers that JSON does not
+/// have. What else is no JSON stays as it is.
+pub(super) fn python_numbers(text: &[u8]) -> Cow<'_, [u8]> {
+    let text = without_mark(text);
+    let Ok(known) = std::str::from_utf8(text) else { return text.into() };
+    match replaced(known, |_, word| format!("\"\\u0000siltstone\\u0000{word}\"")) {
+        Cow::Borrowed(_) => text.into(),
+        Cow::Owned(made) => made.into_bytes().into(),
     }
 }
 
-/// The text as JSON: without the mark, `NaN` as `null`, and infinities so that [`infinity`] knows them. What else is no
-/// JSON stays as it is.
-pub(super) fn python_numbers(text: &[u8]) -> Cow<'_, [u8]> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut made: Option<Vec<u8>> = None;
-    let (mut at, mut kept) = (0, 0);
-    while at < text.len() {
-        match text[at] {
-            b'"' => {
-                at += 1;
-                while at < text.len() && text[at] != b'"' {
-                    at += if text[at] == b'\\' { 2 } else { 1 };
-                }
-                at += 1;
-            }
-            b'N' | b'I' | b'-' => {
-                match TOKENS.iter().find(|(token, _)| text[at..].starts_with(token)) {
-                    Some((token, json)) => {
-                        let made = made.get_or_insert_default();
-                        made.extend_from_slice(&text[kept..at]);
-                        made.extend_from_slice(json);
-                        at += token.len();
-                        kept = at;
-                    }
-                    None => at += 1,
-                }
-            }
-            _ => at += 1,
-        }
-    }
-    match made {
-        None => Cow::Borrowed(text),
-        Some(mut made) => {
-            made.extend_from_slice(&text[kept..]);
-            Cow::Owned(made)
-        }
-    }
+/// The value that our files have for such a number: an object.
+pub(super) fn stored(word: &str) -> Value {
+    json::parse(word).expect("a number as Python writes it")
+}
+
+/// Whether a text is JSON, or would be without what Python writes beyond it.
+pub(in crate::simulation) fn check(text: &[u8]) -> Result<(), serde_json::Error> {
+    serde_json::from_slice::<serde::de::IgnoredAny>(&python_numbers(text)).map(drop)
+}
+
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// Reads any JSON text as Python writes it: `NaN`, `Infinity` and integers of any size are objects, as in
+/// [`SimulationInfo`](crate::experiment::SimulationInfo), and a byte order mark is nothing.
+///
+/// # Errors
+/// [`Error::Corrupt`] if it is no JSON.
+///
+/// # Example
+/// ```
+/// let value = siltstone::simulation::json::parse_any(b"{\"limit\": Infinity}")?;
+/// assert_eq!(value["limit"]["value"], "inf");
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub fn parse_any(text: &[u8]) -> Result<Value> {
+    let text = without_mark(text);
+    let read = match std::str::from_utf8(text) {
+        Ok(text) => json::parse(text).map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    read.map_err(|why| Error::Corrupt { place: String::new(), what: "the JSON text".into(), why })
 }
 
 #[cfg(test)]
@@ -79,6 +82,7 @@ mod tests {
         for bad in [
             "{\"d\":{\"g\":{\"id\":[1],\"x\":[Nan]}}}",
             "{\"d\":{\"g\":{\"id\":[NaN]}}}",
+            "{\"d\":{NaN:{\"id\":[1]}}}",
             "{\"d",
             "\"\\",
         ] {

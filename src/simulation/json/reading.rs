@@ -16,8 +16,6 @@ pub(super) struct Reading<'a> {
     /// Dataset, group and attribute, as far as known.
     place: RefCell<[String; 3]>,
     refusal: RefCell<Option<Refusal>>,
-    /// A column, by its place, that seems to hold integers beyond 64 bits.
-    pub(super) suspect: RefCell<Option<String>>,
     /// How many values the attribute before had.
     pub(super) rows: Cell<Option<usize>>,
 }
@@ -30,7 +28,6 @@ impl<'a> Reading<'a> {
             schema,
             place: RefCell::default(),
             refusal: RefCell::default(),
-            suspect: RefCell::default(),
             rows: Cell::default(),
         }
     }
@@ -43,11 +40,6 @@ impl<'a> Reading<'a> {
         let mut reader = serde_json::Deserializer::from_slice(self.text);
         let value = seed.deserialize(&mut reader).map_err(|e| self.error(&e))?;
         reader.end().map_err(|e| self.error(&e))?;
-        if let Some(place) = self.suspect.take()
-            && let Some(literal) = huge_integer(self.text)
-        {
-            return Err(Error::invalid(place, "integers from -2^63 to 2^64 - 1", literal));
-        }
         Ok(value)
     }
 
@@ -94,55 +86,5 @@ impl<'a> Reading<'a> {
         let (got, expected) =
             message.rsplit_once(", expected ").unwrap_or((message, "another content"));
         Error::invalid(self.place(), expected, format!("{got}{at}"))
-    }
-}
-
-/// The first number without fraction and exponent that 64 bits cannot hold, and where it is.
-fn huge_integer(text: &[u8]) -> Option<String> {
-    let mut at = 0;
-    while at < text.len() {
-        match text[at] {
-            b'"' => {
-                at += 1;
-                while at < text.len() && text[at] != b'"' {
-                    at += if text[at] == b'\\' { 2 } else { 1 };
-                }
-                at += 1;
-            }
-            b'-' | b'0'..=b'9' => {
-                let in_number =
-                    |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-                let end =
-                    text[at..].iter().position(|b| !in_number(b)).map_or(text.len(), |n| at + n);
-                let literal = std::str::from_utf8(&text[at..end]).unwrap_or_default();
-                if !literal.contains(['.', 'e', 'E'])
-                    && literal.parse::<i64>().is_err()
-                    && literal.parse::<u64>().is_err()
-                {
-                    return Some(format!("{literal:.40} at byte {at}"));
-                }
-                at = end;
-            }
-            _ => at += 1,
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: only whole numbers beyond 64 bits are found, and not inside strings.
-    #[test]
-    fn huge_integers_are_found() {
-        assert_eq!(
-            huge_integer(br#"["99999999999999999999\"99999999999999999999",1e30,1.0,-5]"#),
-            None
-        );
-        assert_eq!(huge_integer(b"[18446744073709551615,-9223372036854775808]"), None);
-        let found = huge_integer(b"[1,-9223372036854775809]").unwrap();
-        assert_eq!(found, "-9223372036854775809 at byte 3");
-        assert_eq!(huge_integer(b"\"open \\"), None);
     }
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use siltstone::experiment::Which;
 
-use super::{number, open, plain};
+use super::{number, open};
 use crate::chart::sparkline;
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
+use crate::rows;
 use crate::table::{Table, bold};
 use crate::terminal::escaped;
 
@@ -27,7 +28,7 @@ pub(crate) struct Show {
 
 pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
     let db = open(&args.file)?;
-    let info = db.simulations(Which::Ids(&[&args.simulation]))?.remove(0);
+    let info = db.simulations(Which::Ids(&[&args.simulation]))?.remove(0).plain();
     let mut metrics = Vec::new();
     for name in db.metric_names(&args.simulation)? {
         let series = db.metric(&args.simulation, &name)?;
@@ -40,7 +41,7 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
             .into_iter()
             .map(|(name, series)| {
                 let (steps, values): (Vec<i64>, Vec<Value>) =
-                    series.into_iter().map(|(step, x)| (step, exact(x))).unzip();
+                    series.into_iter().map(|(step, x)| (step, rows::number(x))).unzip();
                 (name, json!({ "steps": steps, "values": values }))
             })
             .collect();
@@ -117,13 +118,8 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
 }
 
 fn shown(value: &Value) -> String {
-    match plain(value) {
-        Value::String(text) => text,
+    match value {
+        Value::String(text) => text.clone(),
         other => other.to_string(),
     }
-}
-
-/// A number as JSON; what JSON lacks as a text.
-fn exact(x: f64) -> Value {
-    if x.is_finite() { json!(x) } else { json!(x.to_string()) }
 }

@@ -9,7 +9,7 @@ use siltstone::ticks::{Fill, OhlcOptions, Price, TickStore};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::rows::{Format, Rows};
+use crate::rows::{self, Format, Rows};
 use crate::{human, interrupt};
 
 /// Print the days of a folder: ticks, symbols and bytes of each
@@ -77,7 +77,7 @@ pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     let format = Format::or_default(args.format, console);
     let mut rows = Rows::begin(console, format, columns)?;
     for tick in ticks.iter() {
-        let prices = [tick.bid, tick.ask, tick.spread].map(|price| json!(price));
+        let prices = [tick.bid, tick.ask, tick.spread].map(rows::number);
         let mut row = vec![json!(tick.time_ns)];
         row.extend(prices);
         row.push(json!(tick.lp));
@@ -142,7 +142,7 @@ pub(super) fn ohlc(args: &Ohlc, console: &mut Console) -> Outcome {
     let mut rows = Rows::begin(console, format, columns.map(str::to_owned).to_vec())?;
     for bar in bars {
         let mut row = vec![json!(bar.time_ns)];
-        row.extend([bar.open, bar.high, bar.low, bar.close].map(|x| json!(x)));
+        row.extend([bar.open, bar.high, bar.low, bar.close].map(rows::number));
         row.push(json!(bar.volume));
         rows.row(row)?;
     }

@@ -68,6 +68,58 @@ fn simulations_are_looked_at() {
     assert!(at.code == 2 && at.err.contains("final, mean"), "{at:?}");
 }
 
+/// Goal: every number of a parameter, result or metric is in an answer as it was: integers with all digits, and what JSON
+/// does not have as a text, never as a blank or an object of ours.
+#[test]
+fn every_number_is_answered_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let db = ExperimentDatabase::open(here.join("a.db"), "exp").unwrap();
+    for (run, text) in [
+        r#"{"odd": 9007199254740993, "u64": 9223372036854775813, "x": NaN, "wide": 18446744073709551616, "mix": 0.5}"#,
+        r#"{"odd": -1, "u64": 1, "x": -Infinity, "wide": Infinity, "mix": 9007199254740993, "deep": {"x": NaN}}"#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let options = SimulationOptions::default().parameters_json(text).unwrap();
+        let sim = db.create_simulation_context(&format!("r{run}"), options).unwrap();
+        sim.log_metric("loss", if run == 0 { f64::NAN } else { f64::INFINITY }, None).unwrap();
+        sim.complete().unwrap();
+    }
+    drop(db);
+    let runs = silt(here, "runs a.db --json").json()["simulations"].clone();
+    let expected = json!({"odd": 9007199254740993_i64, "u64": 9223372036854775813_u64, "x": "NaN",
+        "wide": "18446744073709551616", "mix": 0.5});
+    assert_eq!(runs[0]["parameters"], expected);
+    assert_eq!(runs[1]["parameters"]["deep"], json!({"x": "NaN"}));
+    assert_eq!(silt(here, "show a.db r0 --json").json()["simulation"]["parameters"], expected);
+    assert_eq!(
+        silt(here, "show a.db r1 --json").json()["metrics"]["loss"]["values"],
+        json!(["Infinity"])
+    );
+    let compared = silt(here, "compare a.db --metric loss --json").json();
+    let expected = [
+        ("odd", json!(9007199254740993_i64)),
+        ("u64", json!(9223372036854775813_u64)),
+        ("x", json!("NaN")),
+        ("wide", json!("18446744073709551616")),
+        ("mix", json!("0.5")),
+        ("loss", json!("NaN")),
+    ];
+    for (name, value) in expected {
+        assert_eq!(compared[0][name], value, "{name}");
+    }
+    assert_eq!(
+        (&compared[1]["x"], &compared[1]["wide"], &compared[1]["mix"], &compared[1]["loss"]),
+        (&json!("-Infinity"), &json!("Infinity"), &json!("9007199254740993"), &json!("Infinity"))
+    );
+    let table = silt(here, "compare a.db --metric loss --format csv").ok();
+    assert!(table.contains("9007199254740993") && table.contains("NaN"), "{table}");
+    let sql = silt_with(here, "query a.db --json", "SELECT 9e999 AS up, -9e999 AS down").json();
+    assert_eq!(sql, json!([{"up": "Infinity", "down": "-Infinity"}]));
+}
+
 /// Goal: files are merged, split, settled, exported and cleaned up; a conflict is told by the exit code.
 #[test]
 fn simulations_are_kept() {

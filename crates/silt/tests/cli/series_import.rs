@@ -28,8 +28,9 @@ fn columns(series: &Series) -> [Vec<String>; 2] {
     let rows = siltstone::table::rows(&series.to_batch()).unwrap();
     [0, 1].map(|at| {
         let text = |row: &Vec<serde_json::Value>| match &row[at] {
-            serde_json::Value::String(text) => moment(text),
             serde_json::Value::Null => "_".into(),
+            serde_json::Value::String(text) if text == "NaN" => "_".into(),
+            serde_json::Value::String(text) => moment(text),
             serde_json::Value::Number(n) => n.as_f64().map_or(n.to_string(), |n| n.to_string()),
             other => other.to_string(),
         };
