@@ -15,8 +15,9 @@ pub mod ticks;
 pub use array::{Array, Codec, DType};
 pub use error::{Error, Result};
 pub use kernel::{
-    BackupReport, Builder, Database, Durability, Executed, Finding, Profile, Query, QueuePolicy,
-    Stats, Ticket, Transaction, Value, VerifyReport, interruptible, restore, write_file,
+    BackupReport, Builder, Database, Durability, Executed, Finding, NewFile, Profile, Query,
+    QueuePolicy, Stats, Ticket, Transaction, Value, VerifyReport, interruptible, restore,
+    write_file,
 };
 
 /// Files of other programs that a store reads, and takes over when it writes.

@@ -467,6 +467,7 @@ class ExperimentDatabase:
         keep_last: int | None,
         keep_for: float | None,
         filter: str | None,
+        all: bool,
         dry_run: bool,
     ) -> list[str]: ...
     def split(self, chosen: _Chosen, target: _Path) -> str: ...

@@ -18,7 +18,7 @@ use crate::experiment_logger::{DataLogger, logging};
 use crate::experiment_reads::{Chosen, json, which};
 use crate::handle::Handle;
 use crate::query::Query;
-use crate::record_cells::to_json;
+use crate::record_cells::to_json_of_run;
 use crate::report;
 
 type Inner = experiment::ExperimentDatabase;
@@ -93,7 +93,7 @@ impl ExperimentDatabase {
             .facts(facts)
             .provenance(provenance);
         if let Some(parameters) = parameters {
-            let text = to_json("parameters", parameters)?;
+            let text = to_json_of_run("parameters", parameters)?;
             options = options.parameters_json(&text).map_err(to_py)?;
         }
         py.enter(|| inner.create_simulation_context(simulation_id, options)).map(DataLogger::new)
@@ -132,7 +132,7 @@ impl ExperimentDatabase {
         summary: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let inner = self.get()?;
-        let summary = summary.map(|s| to_json("results_summary", s)).transpose()?;
+        let summary = summary.map(|s| to_json_of_run("results_summary", s)).transpose()?;
         py.enter(|| inner.update_simulation_status(simulation_id, status, summary.as_deref()))
     }
 
@@ -146,7 +146,7 @@ impl ExperimentDatabase {
         simulation_db_path: Option<String>,
     ) -> PyResult<()> {
         let inner = self.get()?;
-        let results_summary = summary.map(|s| to_json("results_summary", s)).transpose()?;
+        let results_summary = summary.map(|s| to_json_of_run("results_summary", s)).transpose()?;
         let update = RecordUpdate { status, end_time, results_summary, simulation_db_path };
         py.enter(|| inner.update_simulation_record(simulation_id, update))
     }
@@ -158,7 +158,7 @@ impl ExperimentDatabase {
         summary: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let inner = self.get()?;
-        let summary = summary.map(|s| to_json("results_summary", s)).transpose()?;
+        let summary = summary.map(|s| to_json_of_run("results_summary", s)).transpose()?;
         py.enter(|| inner.update_experiment_status(status, summary.as_deref()))
     }
 
@@ -320,6 +320,7 @@ impl ExperimentDatabase {
         keep_last: Option<usize>,
         keep_for: Option<f64>,
         filter: Option<String>,
+        all: bool,
         dry_run: bool,
     ) -> PyResult<Vec<String>> {
         let inner = self.get()?;
@@ -328,7 +329,7 @@ impl ExperimentDatabase {
                 .map_err(|_| invalid("keep_for", "seconds, not negative", s.to_string()))
         };
         let retention =
-            Retention { keep_last, keep_for: keep_for.map(seconds).transpose()?, filter };
+            Retention { keep_last, keep_for: keep_for.map(seconds).transpose()?, filter, all };
         py.enter(|| inner.retain(&retention, dry_run))
     }
 

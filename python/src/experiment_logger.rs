@@ -18,7 +18,7 @@ use crate::experiment_rows::{
     AGENT, RESOURCE, cells, cells_of, is_table, items, metrics, number, position, step, tuples,
     with_field,
 };
-use crate::record_cells::{batch, id, to_json};
+use crate::record_cells::{batch, id, to_json, to_json_of_run};
 
 /// When rows go into the file, as Python has it.
 pub(crate) fn logging(
@@ -385,7 +385,7 @@ impl DataLogger {
     }
 
     fn save_configuration(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (sim, text) = (self.get()?, to_json("the configuration", config)?);
+        let (sim, text) = (self.get()?, to_json_of_run("the configuration", config)?);
         py.enter(|| sim.save_configuration(&text))
     }
 
@@ -435,7 +435,7 @@ impl DataLogger {
     }
 
     fn log_params(&self, py: Python<'_>, params: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (sim, text) = (self.get()?, to_json("parameters", params)?);
+        let (sim, text) = (self.get()?, to_json_of_run("parameters", params)?);
         py.enter(|| sim.log_params(&text))
     }
 

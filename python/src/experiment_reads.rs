@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use siltstone::experiment::{self, SimulationOptions, Which, import, merge};
-use siltstone::{Database, Error};
+use siltstone::{Database, Error, NewFile};
 
 use crate::enter::Enter;
 use crate::errors::{invalid, to_py};
 use crate::experiment_database::ExperimentDatabase;
 use crate::experiment_logger::DataLogger;
-use crate::record_cells::to_json;
+use crate::record_cells::to_json_of_run;
 
 /// Ids, a filter, or nothing for all.
 #[derive(FromPyObject, Clone)]
@@ -62,13 +62,14 @@ pub(crate) fn experiment_import(
     target: PathBuf,
 ) -> PyResult<String> {
     py.enter_long("importing", |signals| {
-        let target = Database::builder(&target).open()?;
-        let mut reports = Vec::new();
-        for source in &sources {
-            signals.look()?;
-            reports.push(import(source, &target)?);
-        }
-        json(&reports)
+        let made = NewFile::at(&target);
+        let imported = (|| {
+            let target = Database::builder(&target).open()?;
+            let each = |source| signals.look().and_then(|()| import(source, &target));
+            sources.iter().map(each).collect::<Result<Vec<_>, _>>()
+        })();
+        made.remove_if_empty(&["simulations"]);
+        json(&imported?)
     })
 }
 
@@ -92,8 +93,9 @@ impl InMemorySimulation {
             .map_err(|error| invalid("facts", "a JSON object", error.to_string()))?;
         let mut options = SimulationOptions::default().facts(facts);
         if let Some(parameters) = parameters {
-            options =
-                options.parameters_json(&to_json("parameters", parameters)?).map_err(to_py)?;
+            options = options
+                .parameters_json(&to_json_of_run("parameters", parameters)?)
+                .map_err(to_py)?;
         }
         let inner = py
             .enter(|| experiment::InMemorySimulationDatabase::new(simulation_id, limit, options))?;

@@ -181,37 +181,70 @@ pub(crate) fn id<'a>(
 }
 
 /// The value as JSON. Numbers that JSON does not have, NaN, infinities and integers of more than 64 bits, are objects as
-/// `{"$silt": "float", "value": "nan"}`, which `siltstone/_json.py` reads. numpy's scalars are numbers, its arrays lists.
+/// `{"$silt": "float", "value": "nan"}`, which `siltstone/_json.py` reads. numpy's scalars are numbers, tuples and numpy's
+/// arrays lists; sets, times and what else JSON does not have are refused.
 pub(crate) fn to_json(what: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let mut out = String::new();
-    write_json(what, value, &mut out, 0)?;
+    write_json(&Inside::new(what, true), value, &mut out, 0)?;
     Ok(out)
 }
 
-fn write_json(
-    what: &str,
-    value: &Bound<'_, PyAny>,
+/// As [`to_json`], but arrays are refused: they would not come back as arrays.
+pub(crate) fn to_json_of_run(what: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut out = String::new();
+    write_json(&Inside::new(what, false), value, &mut out, 0)?;
+    Ok(out)
+}
+
+/// Where in an argument a value is: `parameters.model.layers[0]`.
+struct Inside<'a, 'py> {
+    what: &'a str,
+    with_arrays: bool,
+    outer: Option<&'a Inside<'a, 'py>>,
+    key: Option<&'a Bound<'py, PyAny>>,
+    index: usize,
+}
+
+impl<'a, 'py> Inside<'a, 'py> {
+    fn new(what: &'a str, with_arrays: bool) -> Self {
+        Inside { what, with_arrays, outer: None, key: None, index: 0 }
+    }
+
+    fn at(&'a self, key: Option<&'a Bound<'py, PyAny>>, index: usize) -> Self {
+        Inside { outer: Some(self), key, index, ..*self }
+    }
+
+    fn path(&self) -> String {
+        match (self.outer, self.key) {
+            (None, _) => self.what.to_owned(),
+            (Some(outer), Some(key)) => format!("{}.{key}", outer.path()),
+            (Some(outer), None) => format!("{}[{}]", outer.path(), self.index),
+        }
+    }
+}
+
+fn write_json<'py>(
+    inside: &Inside<'_, 'py>,
+    value: &Bound<'py, PyAny>,
     out: &mut String,
     depth: usize,
 ) -> PyResult<()> {
     const DEEPEST: usize = 100;
+    let what = inside.what;
     if depth > DEEPEST {
         return Err(invalid(what, "values at most 100 deep", "deeper ones"));
     }
-    let list = |items: Bound<'_, PyAny>, out: &mut String| -> PyResult<()> {
-        out.push('[');
-        for (i, item) in items.try_iter()?.enumerate() {
-            out.push_str(if i == 0 { "" } else { ", " });
-            write_json(what, &item?, out, depth + 1)?;
-        }
-        out.push(']');
-        Ok(())
-    };
     if let Ok(map) = value.cast::<PyDict>() {
-        return write_items(what, map.iter(), out, depth);
+        return write_items(inside, map.iter(), out, depth);
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        return list(value.clone(), out);
+        out.push('[');
+        for (i, item) in value.try_iter()?.enumerate() {
+            out.push_str(if i == 0 { "" } else { ", " });
+            write_json(&inside.at(None, i), &item?, out, depth + 1)?;
+        }
+        out.push(']');
+        return Ok(());
     }
     if let Ok(text) = value.cast::<PyString>() {
         write_text(utf8(what, text)?, out);
@@ -229,44 +262,51 @@ fn write_json(
     match cell(what, value) {
         Ok(Cell::Null) => out.push_str("null"),
         Ok(Cell::Bool(b)) => out.push_str(if b { "true" } else { "false" }),
-        Ok(Cell::Int(n)) => write!(out, "{n}").expect("a String takes any text"),
         Ok(Cell::Float(x)) if x.is_nan() => write_tagged("float", "nan", out),
         Ok(Cell::Float(x)) if x.is_infinite() => {
             write_tagged("float", if x > 0.0 { "inf" } else { "-inf" }, out);
         }
         Ok(Cell::Float(x)) => write!(out, "{x:?}").expect("a String takes any text"),
         Ok(Cell::Text(text)) => write_text(text, out),
-        Err(error) => {
+        Ok(Cell::Int(n)) if !is_time_of_numpy(value)? => {
+            write!(out, "{n}").expect("a String takes any text");
+        }
+        _ => {
             let py = value.py();
-            if value.hasattr(intern!(py, "tolist"))? {
+            let is_array = value.hasattr(intern!(py, "dtype"))?
+                && value.hasattr(intern!(py, "tolist"))?
+                && !is_time_of_numpy(value)?;
+            if is_array && inside.with_arrays {
                 let items = value.call_method0(intern!(py, "tolist"))?;
-                return write_json(what, &items, out, depth + 1);
+                return write_json(inside, &items, out, depth + 1);
             }
-            if let Ok(map) = value.cast::<PyMapping>() {
+            if let Ok(map) = value.cast::<PyMapping>()
+                && !is_array
+            {
                 let items = map.items()?;
                 let pairs =
                     items.iter().map(|pair| pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>());
-                return write_items(
-                    what,
-                    pairs.collect::<PyResult<Vec<_>>>()?.into_iter(),
-                    out,
-                    depth,
-                );
+                let pairs = pairs.collect::<PyResult<Vec<_>>>()?;
+                return write_items(inside, pairs.into_iter(), out, depth);
             }
-            if value.hasattr(intern!(py, "isoformat"))? {
-                let text: String = value.call_method0(intern!(py, "isoformat"))?.extract()?;
-                write_text(&text, out);
-                return Ok(());
-            }
-            let is_set =
-                value.hasattr(intern!(py, "__iter__"))? && value.hasattr(intern!(py, "__len__"))?;
-            if is_set && !value.is_instance_of::<pyo3::types::PyBytes>() {
-                return list(value.clone(), out);
-            }
-            return Err(error);
+            let expected = match is_array {
+                true => "a list (an array of a run is kept by log_array)",
+                false => "a number, a text, True, False, None, or a list, tuple or dict of these",
+            };
+            return Err(wrong_type(&inside.path(), expected, value));
         }
     }
     Ok(())
+}
+
+/// Whether a value is a time, or a length of time, of numpy.
+fn is_time_of_numpy(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    if !value.hasattr(intern!(py, "dtype"))? {
+        return Ok(false);
+    }
+    let kind = value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?;
+    Ok(matches!(&*kind.extract::<String>()?, "M" | "m"))
 }
 
 /// The key of an object that stands for what JSON does not have.
@@ -288,12 +328,12 @@ fn write_text(text: &str, out: &mut String) {
 }
 
 fn write_items<'py>(
-    what: &str,
+    inside: &Inside<'_, 'py>,
     items: impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
     out: &mut String,
     depth: usize,
 ) -> PyResult<()> {
-    let from = out.len();
+    let (what, from) = (inside.what, out.len());
     // One that looks as our own is a list of pairs, so that it is not taken for ours.
     let mut is_tagged = true;
     let mut pairs = Vec::new();
@@ -308,7 +348,7 @@ fn write_items<'py>(
         is_tagged &= matches!(&out[begin..], "\"$silt\"" | "\"value\"");
         let between = out.len();
         out.push_str(": ");
-        write_json(what, &item, out, depth + 1)?;
+        write_json(&inside.at(Some(&key), i), &item, out, depth + 1)?;
         pairs.push((begin, between, out.len()));
     }
     out.push('}');

@@ -49,7 +49,7 @@ pub(super) fn filtered(
                 // What SQLite says behind the name.
                 let ends = [" - should this be", " in SELECT "].map(|end| name.find(end));
                 let end = ends.into_iter().flatten().min().unwrap_or(name.len());
-                known.unknown(&name[..end])
+                known.unknown(&name[..end], filter)
             }
             None => Error::invalid("the filter", EXPECTED, format!("{filter:?}: {why}")),
         },
@@ -205,7 +205,7 @@ impl Known {
     /// The value of a name as SQL. Of a file without simulations every name can be one.
     fn value(&self, space: usize, path: &[String]) -> Result<String> {
         if !self.has(space, path) && !self.objects.is_empty() {
-            return Err(self.unknown(&written(space, path)));
+            return Err(self.unknown(&written(space, path), ""));
         }
         let mut sql = format!("silt_value(simulations.{}", SPACES[space].1);
         for key in path {
@@ -214,7 +214,8 @@ impl Known {
         Ok(sql + ")")
     }
 
-    fn unknown(&self, name: &str) -> Error {
+    /// A name that is none; in double quotes behind an operator of the filter it is perhaps meant as a text.
+    fn unknown(&self, name: &str, filter: &str) -> Error {
         let mut names = self.columns.clone();
         for (space, _) in SPACES.iter().enumerate() {
             let mut paths = BTreeSet::new();
@@ -225,9 +226,14 @@ impl Known {
             }
             names.extend(paths.iter().map(|path| written(space, path)));
         }
+        let plain = name.replace('"', "");
+        let as_text = match filter.contains(&format!("\"{plain}\"")) {
+            true => format!("; a text stands in single quotes, '{plain}'"),
+            false => String::new(),
+        };
         Error::invalid("a name of the filter", EXPECTED, {
             let name = if name.contains('"') { name.to_owned() } else { format!("{name:?}") };
-            format!("{name}; {}", near::hint(&name.replace('"', ""), &names))
+            format!("{name}{as_text}; {}", near::hint(&plain, &names))
         })
     }
 }

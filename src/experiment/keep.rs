@@ -37,6 +37,8 @@ pub struct Retention {
     pub keep_for: Option<Duration>,
     /// Only these may go: SQL's `WHERE` as in [`Which::Filter`].
     pub filter: Option<String>,
+    /// Whether these may be all simulations of the file.
+    pub all: bool,
 }
 
 impl ExperimentDatabase {
@@ -82,22 +84,24 @@ impl ExperimentDatabase {
     /// back.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if nothing says what may go.
+    /// [`Error::Invalid`] if nothing says what may go, or if every simulation of the file would go and
+    /// [`Retention::all`] does not say so; nothing is removed then.
     ///
     /// [`Database::vacuum`]: crate::Database::vacuum
     pub fn retain(&self, retention: &Retention, dry_run: bool) -> Result<Vec<String>> {
-        if *retention == Retention::default() {
+        let Retention { keep_last, keep_for, filter, all } = retention;
+        if keep_last.is_none() && keep_for.is_none() && filter.is_none() {
             let expected = "how many or how long to keep, or which may go";
             return Err(Error::invalid("the retention", expected, "nothing"));
         }
-        let which = retention.filter.as_deref().map_or(Which::All, Which::Filter);
-        let limit = retention.keep_for.map(|age| {
+        let which = filter.as_deref().map_or(Which::All, Which::Filter);
+        let limit = keep_for.map(|age| {
             let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             text_of_ms(now_ms().saturating_sub(age).max(0))
         });
         let mut ended = self.simulations(which)?;
         ended.retain(|simulation| FINAL.contains(&simulation.status.as_str()));
-        let kept = retention.keep_last.unwrap_or(0).min(ended.len());
+        let kept = keep_last.unwrap_or(0).min(ended.len());
         ended.truncate(ended.len() - kept);
         if let Some(limit) = limit {
             ended.retain(|simulation| {
@@ -111,6 +115,14 @@ impl ExperimentDatabase {
         let names: Vec<String> =
             ended.into_iter().map(|simulation| simulation.simulation_id).collect();
         if !dry_run {
+            let count = "SELECT count(*) FROM simulations";
+            let there: i64 =
+                self.read(|tx| tx.query_one(count, [], |row| Ok(row.get(0)?)))?.unwrap_or(0);
+            if there > 0 && names.len() as i64 == there && !all {
+                let expected = "all, if every simulation of the file may go";
+                let got = format!("{there} of {there} simulations; nothing was removed");
+                return Err(Error::invalid("the retention", expected, got));
+            }
             for name in &names {
                 self.delete_simulation(name)?;
             }

@@ -20,7 +20,7 @@ use super::stored::{StoredRows, Wanted};
 use super::summary::Summary;
 use super::{names, process, write};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, ReadTx, WriteTx};
+use crate::kernel::{Database, NewFile, ReadTx, WriteTx};
 
 /// What a merge did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -60,7 +60,8 @@ pub struct MergeConflict {
 ///
 /// # Errors
 /// [`Error::NotFound`] for a file that is not there, before the target is made; the error of the first file if none can be
-/// read; a target that cannot be written: what was copied stays.
+/// read; a target that cannot be written: what was copied stays. A target that was not there, and that nothing was copied into,
+/// is not there afterwards.
 ///
 /// # Example
 /// ```
@@ -103,16 +104,33 @@ pub fn merge(
     if let (true, Some(error)) = (readable.is_empty(), first) {
         return Err(error);
     }
-    let target = Database::builder(target).open()?;
     let n = readable.iter().map(|(_, names)| names.len() as u64).sum();
-    for (source, names) in readable {
-        for name in names {
-            copy(source.database(), &name, &target, &mut report)?;
-            done += 1;
-            tell(done, n)?;
+    into(target.as_ref(), report, |target, report| {
+        for (source, names) in &readable {
+            for name in names {
+                copy(source.database(), name, target, report)?;
+                done += 1;
+                tell(done, n)?;
+            }
         }
+        Ok(())
+    })
+}
+
+/// Copies into a file. One that was not there, and into which nothing could be copied, is removed again.
+fn into(
+    path: &Path,
+    mut report: MergeReport,
+    work: impl FnOnce(&Database, &mut MergeReport) -> Result<()>,
+) -> Result<MergeReport> {
+    let made = NewFile::at(path);
+    let target = Database::builder(path).open()?;
+    let done = work(&target, &mut report);
+    drop(target);
+    if done.is_err() || !report.conflicts.is_empty() {
+        made.remove_if_empty(&["simulations"]);
     }
-    Ok(report)
+    done.map(|()| report)
 }
 
 impl ExperimentDatabase {
@@ -125,12 +143,9 @@ impl ExperimentDatabase {
             self.flush_all_buffers()?;
         }
         let chosen = self.read(|tx| self.chosen(tx, which))?;
-        let target = Database::builder(target).open()?;
-        let mut report = MergeReport::default();
-        for (_, name) in chosen {
-            copy(self.database(), &name, &target, &mut report)?;
-        }
-        Ok(report)
+        into(target.as_ref(), MergeReport::default(), |target, report| {
+            chosen.iter().try_for_each(|(_, name)| copy(self.database(), name, target, report))
+        })
     }
 }
 

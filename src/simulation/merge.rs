@@ -11,6 +11,7 @@ use super::timeline::Timeline;
 use super::update::Update;
 use super::write::OnRepeat;
 use crate::error::{Error, Result};
+use crate::kernel::NewFile;
 
 /// Updates of one transaction,
 const CHUNK_UPDATES: usize = 256;
@@ -79,23 +80,37 @@ pub fn merge(
     if databases.is_empty() && !unread.is_empty() {
         return Err(unread.remove(0).1);
     }
+    let made = NewFile::at(target);
+    let merged = merge_into(target, (&databases, all), &unread, &mut progress);
+    if merged.as_ref().map_or(true, |report| report.conflicts > 0) {
+        made.remove_if_empty(&["update", "initial_dataset"]);
+    }
+    merged
+}
+
+fn merge_into(
+    target: &Path,
+    (databases, all): (&[SimulationDatabase], u64),
+    unread: &[(&Path, Error)],
+    progress: &mut impl FnMut(u64, u64) -> Result<()>,
+) -> Result<MergeReport> {
     let options = Options { on_repeat: OnRepeat::Refuse, ..Options::default() };
     let target = SimulationDatabase::open_with(target, options)?;
     let mut merge =
         Merge { target: &target, report: MergeReport::default(), done: 0, all, is_read: true };
-    for (source, error) in &unread {
+    for (source, error) in unread {
         merge.conflict(source, "the file".into(), error.to_string());
     }
     let mut schema = target.schema()?;
     let mut places = HashSet::new();
-    for source in &databases {
+    for source in databases {
         let read = merge.settings(source, &mut schema).and_then(|()| merge.initial(source));
         merge.or_left_behind(source, read)?;
     }
     progress(0, all)?;
-    for source in &databases {
+    for source in databases {
         let read = source.datasets().and_then(|datasets| {
-            datasets.iter().try_for_each(|name| merge.updates(source, name, &mut progress))?;
+            datasets.iter().try_for_each(|name| merge.updates(source, name, progress))?;
             places.extend(source.keys()?);
             Ok(())
         });

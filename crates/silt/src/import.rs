@@ -15,7 +15,6 @@ use siltstone::{Codec, Durability, Error, Profile};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome, left_behind};
-use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Take what another program wrote into a database
@@ -98,9 +97,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
 
 fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
     interrupt::listen();
-    let target = Target::of(&args.output);
+    let target = siltstone::NewFile::at(&args.output);
     let imported = import_simulation(args, console);
-    target.end(&["update", "initial_dataset"]);
+    target.remove_if_empty(&["update", "initial_dataset"]);
     imported
 }
 

@@ -33,7 +33,6 @@ mod settle;
 mod state;
 mod stats;
 mod table;
-mod target;
 mod terminal;
 mod ticks;
 mod vacuum;

@@ -9,7 +9,6 @@ use siltstone::memory::{MemoryStats, MemoryStore};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::table::bold;
-use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Take a database of the described agent memory into a new one
@@ -35,9 +34,9 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     if !args.source.is_file() {
         return Err(Failure::said(format!("{} is not a file", args.source.display())));
     }
-    let target = Target::of(&args.output);
+    let target = siltstone::NewFile::at(&args.output);
     let imported = MemoryStore::open(&args.output).and_then(|store| store.import(&args.source));
-    target.end(&["episodes", "concepts", "learning_events", "concept_relationships"]);
+    target.remove_if_empty(&["episodes", "concepts", "learning_events", "concept_relationships"]);
     let report = imported?;
     for refused in &report.refused {
         console.warn(&format!(

@@ -438,9 +438,12 @@ class ExperimentDatabase:
         keep_last: int | None = None,
         keep_for: float | None = None,
         where: str | None = None,
+        all: bool = False,
         dry_run: bool = False,
     ) -> list[str]:
         """Remove simulations that have ended; the ids of those that went, or would go.
+
+        What would remove every simulation of the file is refused, and nothing is removed, unless ``all`` is given.
 
         Parameters
         ----------
@@ -450,10 +453,17 @@ class ExperimentDatabase:
             Those that ended less than so many seconds ago stay.
         where : str, optional
             Only these may go: a filter as of :meth:`simulations`.
+        all : bool
+            Whether these may be all simulations of the file.
         dry_run : bool
             Whether nothing is removed.
+
+        Raises
+        ------
+        InvalidError
+            If nothing says which may go, or all simulations would go without ``all``.
         """
-        return self._inner.retain(keep_last, keep_for, where, dry_run)
+        return self._inner.retain(keep_last, keep_for, where, all, dry_run)
 
     def split(self, target: PathLike, simulation_ids: Which = None) -> MergeReport:
         """Copy simulations into another file, as :func:`merge` does."""

@@ -10,7 +10,6 @@ use siltstone::experiment::{self, ExportOptions, MergeReport, Retention, Which};
 use super::{Chosen, open, open_to_change};
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
-use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Take databases of the described agent simulations into one
@@ -38,10 +37,10 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     if let Some(missing) = missing {
         return Err(Failure::said(format!("{} is not a file", missing.display())));
     }
-    let made = Target::of(&args.output);
+    let made = siltstone::NewFile::at(&args.output);
     let (mut reports, mut inputs) = (Vec::new(), Inputs::default());
     let imported = import_all(args, (&mut reports, &mut inputs), console);
-    made.end(&["simulations"]);
+    made.remove_if_empty(&["simulations"]);
     imported?;
     let is_partial = inputs.end(console)?;
     let left: Vec<_> = reports.iter().flat_map(|report| &report.left_behind).collect();
@@ -277,6 +276,7 @@ pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {
             keep_last: args.keep_last,
             keep_for: args.keep_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
             filter: args.chosen.filter.clone(),
+            all: args.yes,
         };
         let names = db.retain(&retention, true)?;
         if names.len() as u64 == all && all > 0 && !args.dry_run && !args.yes {
@@ -286,10 +286,7 @@ pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {
                 args.file.display()
             )));
         }
-        for name in names.iter().filter(|_| !args.dry_run) {
-            db.delete_simulation(name)?;
-        }
-        names
+        if !args.dry_run { db.retain(&retention, false)? } else { names }
     } else {
         args.chosen.with(|which| db.simulations(which))?; // all are there, or none goes
         if !args.dry_run {

@@ -15,7 +15,6 @@ use super::read_options::{ReadArgs, is_table, stem};
 use super::trial::Trial;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
-use crate::target::Target;
 use crate::{human, interrupt};
 
 /// Import points: CSV, JSON-lines, Parquet and Arrow files, and what the described system wrote
@@ -97,9 +96,9 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
     if args.read.dry_run {
         return import_files(args, &trial(args)?, console);
     }
-    let target = file_of(&args.to).map(Target::of);
+    let target = file_of(&args.to).map(siltstone::NewFile::at);
     let imported = open(args).and_then(|backend| import_files(args, backend.as_ref(), console));
-    target.into_iter().for_each(|target| target.end(&["series", "series_record"]));
+    target.into_iter().for_each(|target| target.remove_if_empty(&["series", "series_record"]));
     imported
 }
 

@@ -1,30 +1,42 @@
-//! The file that an import makes if it is not there.
+//! The file that an import or a merge makes if it is not there.
 
 use std::path::{Path, PathBuf};
 
-use siltstone::Database;
+use super::Database;
+use super::connect::beside;
 
-/// A file that is removed again if the import that made it put nothing in.
-pub(crate) struct Target {
+/// A file that is removed again if the work that made it put nothing in.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("new.db");
+/// let made = siltstone::NewFile::at(&path);
+/// drop(siltstone::Database::builder(&path).open()?);
+/// made.remove_if_empty(&["simulations"]);
+/// assert!(!path.exists());
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct NewFile {
     path: PathBuf,
     is_new: bool,
 }
 
-impl Target {
+impl NewFile {
     /// Before the file is opened.
-    pub(crate) fn of(path: &Path) -> Self {
-        Target { path: path.to_owned(), is_new: !path.exists() }
+    pub fn at(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref().to_owned();
+        NewFile { is_new: !path.exists(), path }
     }
 
-    /// The import has ended and closed the file. It is removed if it was made, and none of these tables has a row.
-    pub(crate) fn end(self, tables: &[&str]) {
+    /// The work has ended and closed the file. It is removed if it was not there, and none of these tables has a row.
+    pub fn remove_if_empty(self, tables: &[&str]) {
         if !self.is_new || !self.path.is_file() || !self.is_empty(tables) {
             return;
         }
         for suffix in ["", "-wal", "-shm"] {
-            let mut path = self.path.clone().into_os_string();
-            path.push(suffix);
-            let _ = std::fs::remove_file(path); // an empty database does no harm
+            let _ = std::fs::remove_file(beside(&self.path, suffix)); // an empty database does no harm
         }
     }
 
