@@ -276,12 +276,38 @@ def test_columns_are_taken_from_numpy(store):
         store.store_ticks("E", np.array(["NaT"], dtype="M8[s]"), [1.0], [1.0])
 
 
+def test_a_date_is_the_whole_day(store):
+    """Goal: from a date to the same date are the ticks of that day, by objects and texts, in every range."""
+    day = np.datetime64("2026-01-19", "ns").astype(np.int64)
+    times = [int(day) - 1, int(day), int(day) + 86_400 * 10**9 - 1, int(day) + 86_400 * 10**9]
+    store.store_ticks("D", times, [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0])
+    for whole in (date(2026, 1, 19), "2026-01-19"):
+        assert store.get_ticks_in_range("D", whole, whole).bid.tolist() == [2.0, 3.0]
+        assert store.scan("D", whole, whole).to_arrow().num_rows == 2
+        assert store.ohlc("D", "1d", whole, whole).volume.tolist() == [2]
+        assert [tick.bid for tick in store.replay("D", whole, whole, speed=0)] == [2.0, 3.0]
+    noon = datetime(2026, 1, 19, tzinfo=timezone.utc)
+    assert store.get_ticks_in_range("D", noon, noon).bid.tolist() == [2.0]
+    assert store.get_ticks_in_range("D", end=date(2262, 4, 11)).bid.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
 def test_columns_are_taken_from_tables(store, make, tmp_path):
     """Goal: pandas, Polars and PyArrow go in; a scan of one store is another store."""
     pa, pd, pl = (pytest.importorskip(name) for name in ("pyarrow", "pandas", "polars"))
+    utc = pd.to_datetime([1, 2], unit="us", utc=True)
     columns = {"symbol": ["A", "B"], "time": np.array([1, 2], "M8[us]"), "bid": [1.0, 2.0]}
     columns |= {"ask": [1.5, 2.5], "lp": ["x", None]}
-    tables = [pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns)]
+    naive = [pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns)]
+    for table in naive:
+        with pytest.raises(InvalidError, match="time: expected .* zone"):
+            store.store_ticks(table)
+        with pytest.raises(InvalidError, match="time: expected .* zone"):
+            store.asof(table)
+    for times in (naive[0]["time"], pd.DatetimeIndex(columns["time"])):
+        with pytest.raises(InvalidError, match="time: expected .* zone"):
+            store.store_ticks("A", times, [1.0, 2.0], [1.5, 2.5])
+    frame = naive[0].assign(time=utc)
+    tables = [frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)]
     tables += tables[2].to_batches()
     for n, table in enumerate(tables, 1):
         assert store.store_ticks(table).written == 2 * n
@@ -399,9 +425,10 @@ def test_asof_joins_tables(minutes):
     """Goal: a table of trades of several symbols gets the quotes of each, in its own order and kind."""
     pa, pd, pl = (pytest.importorskip(name) for name in ("pyarrow", "pandas", "polars"))
     minutes.store_ticks("B", [0], [7.0], [8.0], lp="y")
-    trades = {"time": np.array([3, 1, 1], "M8[m]").astype("M8[ns]"), "symbol": ["A", "B", "A"]}
+    trades = {"time": pd.to_datetime([3, 1, 1], unit="m", utc=True), "symbol": ["A", "B", "A"]}
     trades["bid"] = [0.0, 0.0, 0.0]
-    for table in (pa.table(trades), pl.DataFrame(trades)):
+    zoned = pa.Table.from_pandas(pd.DataFrame(trades), preserve_index=False)
+    for table in (zoned, pl.DataFrame(zoned)):
         joined = minutes.asof(table)
         assert type(joined) is type(table)
         frame = pl.DataFrame(joined)

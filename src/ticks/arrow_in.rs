@@ -142,6 +142,11 @@ fn push_times(out: &mut Vec<i64>, column: &ArrayRef) -> Result<()> {
     without_null("time", column)?;
     match column.data_type() {
         DataType::Int64 => out.extend(column.as_primitive::<Int64Type>().values()),
+        DataType::Timestamp(_, None) => {
+            let expected = "timestamps with a zone, or ns since 1970 UTC as 64-bit integers";
+            let got = format!("{}, which has no zone", column.data_type());
+            return Err(Error::invalid("time", expected, got));
+        }
         DataType::Timestamp(_, zone) => {
             let kind = DataType::Timestamp(TimeUnit::Nanosecond, zone.clone());
             let column = cast("time", column, &kind)?;
@@ -223,7 +228,12 @@ mod tests {
         })
         .unwrap();
         let text = |words: Vec<Option<&str>>| Arc::new(StringArray::from(words)) as ArrayRef;
-        let millis = Arc::new(TimestampMillisecondArray::from(vec![3, 1])) as ArrayRef;
+        let naive = TimestampMillisecondArray::from(vec![3, 1]);
+        let of_nobody = batch(vec![("time", Arc::new(naive.clone()) as ArrayRef)]);
+        let defaults = ArrowDefaults { symbol: Some("A"), lp: None };
+        let error = store.store_arrow([of_nobody], defaults).unwrap_err().to_string();
+        assert!(error.contains("no zone") || error.contains("bid"), "{error}");
+        let millis = Arc::new(naive.with_timezone("UTC")) as ArrayRef;
         let first = batch(vec![
             ("symbol", text(vec![Some("A"), Some("B")])),
             ("time", millis),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ def label(what: str, index_type: str, value: Any, up: bool) -> Any:
 
     A text for a time or a time span names all that begins with it, and stays what it is.
     """
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
     if isinstance(value, str):
         return str(value)
     end = _end(what, index_type, value, True, up)
@@ -50,6 +53,8 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
             is_whole = "int" in index_type and not isinstance(value, str) and value == value
             return _whole(value, closed, up) if is_whole else (closed, value)
         raise InvalidTypeError(f"{what}: expected a number or a text, got {value!r}")
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()  # all of the day
     if isinstance(value, str):
         begin, over = _named(what, index_type, value)
         # An end that does not belong to the range leaves out all that it names.

@@ -6,10 +6,11 @@ Examples
 >>> import os, tempfile
 >>> base = os.path.join(tempfile.mkdtemp(), "db")
 >>> config = TickStoreConfig.production("BROKER-001", sqlite_base_path=base)
+>>> first = 1_700_000_000 * 10**9  # ns since 1970
 >>> with TickStore(config) as store:
 ...     for n in range(3):
-...         _ = store.store_tick("EURUSD", 1.0850 + n, 1.0852 + n, 0.0002, "YOFX", n * 10**9)
-...     store.get_ticks_in_range("EURUSD", 0, 10**9).bid
+...         _ = store.store_tick("EURUSD", 1.0850 + n, 1.0852 + n, 0.0002, "YOFX", first + n * 10**9)
+...     store.get_ticks_in_range("EURUSD", first, first + 10**9).bid
 array([1.085, 2.085])
 """
 

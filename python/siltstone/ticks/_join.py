@@ -29,8 +29,10 @@ def table(
     if times.null_count:
         raise InvalidError(f"{on}: expected a time for each row, got null")
     if not pa.types.is_integer(times.type):
-        zone = getattr(times.type, "tz", None)
-        times = times.cast(pa.timestamp("ns", tz=zone))
+        if pa.types.is_timestamp(times.type) and times.type.tz is None:
+            hint = "times with a zone, or ns since 1970 UTC as 64-bit integers"
+            raise InvalidError(f"{on}: expected {hint}, got {times.type}, which has no zone")
+        times = times.cast(pa.timestamp("ns", tz="UTC"))
     times = np.ascontiguousarray(times.cast(pa.int64()).to_numpy())
     found = matches(times, rows, symbol, join)
     for name in ("tick_time", "bid", "ask", "spread", "lp"):

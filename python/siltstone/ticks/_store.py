@@ -26,7 +26,7 @@ from siltstone.ticks._reports import (
     days,
     flush_report,
 )
-from siltstone.ticks._time import FIRST, LAST, Length, Time, length, nanoseconds_array
+from siltstone.ticks._time import FIRST, LAST, Length, Time, last_nanosecond, length, nanoseconds_array
 
 PathLike = str | os.PathLike[str]
 OUTCOMES = [Outcome.STORED, Outcome.THROTTLED, Outcome.DROPPED]
@@ -196,7 +196,8 @@ class TickStore:
             Polars, pandas) with columns ``symbol``, ``time``, ``bid``, ``ask`` and, if it has them,
             ``spread`` and ``lp``; then it is the only argument, but for `lp`.
         time : array of int64 (ns since 1970 UTC) or datetime64, shape (n,), or table
-            Any order. With a table here, `symbol` is that of all its ticks.
+            Any order. numpy's datetime64, which has no zone, is UTC; a column of pandas, Polars or PyArrow without
+            a zone is refused, as a datetime without one. With a table here, `symbol` is that of all its ticks.
         bid, ask : array of float, shape (n,)
             Finite.
         spread : array of float, shape (n,), optional
@@ -284,8 +285,8 @@ class TickStore:
         symbol : str
             The symbol; one that is unknown has no ticks.
         start, end : int, datetime, date, numpy.datetime64 or str, optional
-            See :meth:`store_tick`. A date is its first instant. From the first, to the last, unless
-            given.
+            See :meth:`store_tick`. A date is the whole day in UTC: as the end of a range its last instant.
+            From the first, to the last, unless given.
 
         Raises
         ------
@@ -527,8 +528,8 @@ def as_list(symbols: str | Iterable[str]) -> list[str]:
 
 
 def bounds(start: Time | None, end: Time | None) -> tuple[int, int]:
-    """A range as ns."""
+    """A range as ns, both ends inclusive; a date is the whole day."""
     return (
         FIRST if start is None else _siltstone.ticks_to_ns(start),
-        LAST if end is None else _siltstone.ticks_to_ns(end),
+        LAST if end is None else last_nanosecond(end),
     )

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from siltstone import _siltstone
 from siltstone.errors import InvalidError, InvalidTypeError
 
 #: A time: ns since 1970 as an integer; a datetime with a zone; a numpy.datetime64 (UTC); a date, its
-#: first instant in UTC; or any of these as an ISO 8601 text.
+#: first instant in UTC, and at the end of a range its last one; or any of these as an ISO 8601 text.
 Time = int | np.integer[Any] | datetime | date | np.datetime64 | str
 #: A length of time: ns as an integer, a timedelta, or a numpy.timedelta64.
 Length = int | np.integer[Any] | timedelta | np.timedelta64
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
+DAY = 86_400 * 10**9
 NS = np.dtype("M8[ns]")
 #: A time with a part of a second, of which a datetime would cut the nanoseconds off.
 FRACTION = re.compile(r"(.*\d\d:?\d\d:?\d\d)[.,](\d+)((?:Z|[+-].*)?)", re.ASCII)
@@ -82,14 +84,28 @@ def from_text(text: str) -> date:
         raise InvalidError(f"time: expected an ISO 8601 time, got {text!r}") from error
 
 
+def last_nanosecond(time: Any) -> int:
+    """A time at the end of a range as ns; of a date the last ns of the day."""
+    ns = _siltstone.ticks_to_ns(time)
+    if isinstance(time, str) and len(time) == len("2026-01-19"):
+        time = date.fromisoformat(time)
+    is_day = isinstance(time, date) and not isinstance(time, datetime)
+    return min(ns + DAY - 1, LAST) if is_day else ns
+
+
 def nanoseconds_array(times: Any) -> NDArray[np.int64]:
     """Times as ns since 1970 UTC: integers, datetime64 of any unit, or single times in a list."""
-    zone = getattr(getattr(times, "dtype", None), "tz", None)
-    if zone is not None and hasattr(times, "dt"):  # a pandas Series with a zone
-        times = times.dt.tz_convert("UTC").dt.tz_localize(None)
-    elif zone is not None:
-        times = times.tz_convert("UTC").tz_localize(None)
+    kind = getattr(times, "dtype", getattr(times, "type", None))
+    zone = getattr(kind, "tz", None) or getattr(kind, "time_zone", None)  # pandas and PyArrow; Polars
+    if zone is not None and type(times).__module__.startswith("pandas"):
+        if hasattr(times, "dt"):  # a series
+            times = times.dt.tz_convert("UTC").dt.tz_localize(None)
+        else:
+            times = times.tz_convert("UTC").tz_localize(None)
     array = np.asarray(times)
+    if zone is None and array.dtype.kind == "M" and type(times).__module__.partition(".")[0] != "numpy":
+        hint = 'times with a zone, as of tz_localize("UTC"), or numpy\'s datetime64, which is UTC'
+        raise InvalidError(f"time: expected {hint}, got times without a zone")
     if array.ndim != 1:
         raise InvalidError(f"time: expected one dimension, got {array.ndim}")
     if array.dtype.kind == "M":

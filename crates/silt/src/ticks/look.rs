@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
+use siltstone::series::process::{parse_time, parse_timespan};
 use siltstone::table::{self, WriteOptions};
 use siltstone::ticks::{Fill, OhlcOptions, Price, TickStore};
 
@@ -87,10 +88,52 @@ pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// A range of time.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Range {
+    /// From this time on: a date, an ISO 8601 time (UTC unless it has an offset), or ns since 1970-01-01 UTC
+    #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true, allow_hyphen_values = true, value_parser = from)]
+    from: i64,
+
+    /// Before this time, given as --from; with a date, up to the end of that day
+    #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true, allow_hyphen_values = true, value_parser = until)]
+    until: i64,
+}
+
+fn from(text: &str) -> Result<i64, String> {
+    if text.is_empty() { Ok(i64::MIN) } else { time(text) }
+}
+
+/// The last ns before the end.
+fn until(text: &str) -> Result<i64, String> {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    if text.is_empty() {
+        return Ok(i64::MAX);
+    }
+    let is_date = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
+    let end = if is_date { time(text)?.saturating_add(DAY_NS) } else { time(text)? };
+    Ok(end.saturating_sub(1))
+}
+
+fn time(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(ns) => Ok(ns),
+        Err(_) => parse_time(text, Some("UTC")).map_err(|error| error.to_string()),
+    }
+}
+
+fn interval(text: &str) -> Result<i64, String> {
+    let ns = match text.parse::<u32>() {
+        Ok(seconds) => i64::from(seconds) * 1_000_000_000,
+        Err(_) => parse_timespan(text).map_err(|error| error.to_string())?,
+    };
+    if ns > 0 { Ok(ns) } else { Err("expected more than nothing, as 1m".into()) }
+}
+
 /// Print bars of a symbol
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt ticks ohlc data/ticks/db EURUSD --interval 3600 --price bid --fill previous")]
+  silt ticks ohlc data/ticks/db EURUSD --interval 1h --from 2026-01-19 --price bid --fill previous")]
 pub(super) struct Ohlc {
     /// The folder of the day files
     folder: PathBuf,
@@ -98,17 +141,12 @@ pub(super) struct Ohlc {
     /// The symbol
     symbol: String,
 
-    /// The length of a bar in seconds
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
-    interval: u32,
+    /// The length of a bar: 30s, 1m, 5min, 1h, 1d, or a number of seconds
+    #[arg(long, value_name = "LENGTH", default_value = "1m", value_parser = interval)]
+    interval: i64,
 
-    /// From this time on, ns since 1970-01-01 UTC
-    #[arg(long, value_name = "NS", default_value_t = i64::MIN, hide_default_value = true, allow_negative_numbers = true)]
-    from: i64,
-
-    /// Up to this time, ns since 1970-01-01 UTC
-    #[arg(long, value_name = "NS", default_value_t = i64::MAX, hide_default_value = true, allow_negative_numbers = true)]
-    to: i64,
+    #[command(flatten)]
+    range: Range,
 
     /// Which price
     #[arg(long, default_value = "mid", value_parser = prices())]
@@ -135,8 +173,8 @@ pub(super) fn ohlc(args: &Ohlc, console: &mut Console) -> Outcome {
         _ => Fill::None,
     };
     let options = OhlcOptions { price: args.price, fill, ..OhlcOptions::default() };
-    let interval = i64::from(args.interval) * 1_000_000_000;
-    let bars = store.ohlc(&args.symbol, interval, args.from, args.to, options)?;
+    let Range { from, until } = args.range;
+    let bars = store.ohlc(&args.symbol, args.interval, from, until, options)?;
     let columns = ["time_ns", "open", "high", "low", "close", "volume"];
     let format = Format::or_default(args.format, console);
     let mut rows = Rows::begin(console, format, columns.map(str::to_owned).to_vec())?;
@@ -153,7 +191,7 @@ pub(super) fn ohlc(args: &Ohlc, console: &mut Console) -> Outcome {
 /// Write ticks to a file: Parquet, Arrow, CSV or JSON lines, by its name
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt ticks export data/ticks/db --to ticks.parquet --symbol EURUSD")]
+  silt ticks export data/ticks/db --to ticks.parquet --symbol EURUSD --from 2026-01-19 --until 2026-01-23")]
 pub(super) struct Export {
     /// The folder of the day files
     folder: PathBuf,
@@ -166,13 +204,8 @@ pub(super) struct Export {
     #[arg(long, value_name = "NAME")]
     symbol: Vec<String>,
 
-    /// From this time on, ns since 1970-01-01 UTC
-    #[arg(long, value_name = "NS", default_value_t = i64::MIN, hide_default_value = true, allow_negative_numbers = true)]
-    from: i64,
-
-    /// Up to this time, ns since 1970-01-01 UTC
-    #[arg(long, value_name = "NS", default_value_t = i64::MAX, hide_default_value = true, allow_negative_numbers = true)]
-    until: i64,
+    #[command(flatten)]
+    range: Range,
 
     /// In CSV, put a ' before texts that a spreadsheet would run as formulas (= + - @); numbers stay
     #[arg(long)]
@@ -193,7 +226,7 @@ pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {
     })?;
     let symbols: Vec<&str> = args.symbol.iter().map(String::as_str).collect();
     let symbols = (!symbols.is_empty()).then_some(&symbols[..]);
-    let batches = store.scan(symbols, args.from, args.until)?;
+    let batches = store.scan(symbols, args.range.from, args.range.until)?;
     let options =
         WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
     let written =

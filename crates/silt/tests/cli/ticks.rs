@@ -23,6 +23,24 @@ fn files(folder: &Path) {
     std::fs::write(input.join("2026-01-20.json"), "[{]").unwrap();
 }
 
+/// Bars by lengths and ranges as people type them.
+fn ranges_are_typed_as_times(folder: &Path, bars: &serde_json::Value) {
+    let ohlc = |options: &str| silt(folder, &format!("ticks ohlc db EURUSD --price bid {options}"));
+    for same in ["--interval 60", "--interval 1m", "--interval 1min"] {
+        assert_eq!(&ohlc(&format!("{same} --json")).json(), bars, "{same}");
+    }
+    let first = bars[0]["time_ns"].as_i64().unwrap();
+    let count = |options: &str| ohlc(&format!("{options} --json")).json().as_array().unwrap().len();
+    let all = bars.as_array().unwrap().len();
+    assert_eq!(count("--from 2026-01-19 --until 2026-01-19"), all, "a date is the whole day");
+    assert_eq!(count("--from 2026-01-19T00:00+00:00 --until 2026-01-20T00:00:00Z"), all);
+    assert_eq!(count("--until 2026-01-19T00:00:00Z"), 0, "until leaves its time out");
+    assert_eq!((count(&format!("--until {first}")), count(&format!("--from {first}"))), (0, all));
+    for bad in ["--from yesterday", "--until 2026-13-01", "--interval soon", "--interval 0s"] {
+        assert_eq!(ohlc(bad).code, 2, "{bad}");
+    }
+}
+
 /// Goal: a tree is imported, the file that is malformed is named and left behind; the days, ticks and
 /// bars can be looked at; an import can be typed again.
 #[test]
@@ -43,6 +61,7 @@ fn a_tree_is_imported_and_looked_at() {
     let recent = silt(folder.path(), "ticks recent db EURUSD -n 2").ok();
     assert_eq!(recent.lines().nth(2).unwrap(), "1768824030000000000\t3.0\t3.5\t0.5\tYOFX");
     let bars = silt(folder.path(), "ticks ohlc db EURUSD --price bid --json").json();
+    ranges_are_typed_as_times(folder.path(), &bars);
     assert_eq!((&bars[0]["high"], &bars[0]["volume"]), (&json!(3.0), &json!(3)));
     let sql = "SELECT symbol, count(*), min(timestamp) FROM ticks GROUP BY symbol";
     let rows = silt_with(folder.path(), "query db/2026/01/ticks_2026-01-19.db", sql).ok();
