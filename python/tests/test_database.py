@@ -140,7 +140,7 @@ def test_numbers_of_initial_datasets_are_kept(db, tmp_path):
     assert db.import_json(init_dir=tmp_path / "init").conflicts == []
     for name in "de":
         assert str(db.state_at(name, "g", -1)["x"]["data"].tolist()) == "[nan, inf, 1.5]"
-        with get_simulation_results(db.path) as results:
+        with get_simulation_results(updates_path=db.path) as results:
             dataset = results.get_dataset(name)
             assert (dataset.metadata["limit"], dataset.metadata["big"]) == (-inf, 2**70)
             assert [str(a.special) for a in dataset.attributes("g") if a.name == "x"] == ["nan"]
@@ -165,7 +165,7 @@ def test_initial_datasets_are_kept(db):
     every = db.get_all_initial_datasets()
     assert every["a"] == plain and every["b"] == b"\x00\xff" and every["d"] == {"x": 1}
     assert every["c"]["g"]["x"]["data"].tolist() == [2.5]
-    assert every["e"] == {"v": [1.0, None], "i": 3, "f": None}
+    assert every["e"] == {"v": [1.0, None], "i": 3, "f": math.inf}
     assert db.has_initial_datasets() and DatasetFormat_ is DatasetFormat
     with pytest.raises(errors.ExistsError):
         db.store_initial_dataset("a", {})

@@ -20,6 +20,8 @@ from siltstone.experiment import (
     ExperimentDatabase,
     InMemorySimulationDatabase,
     SimulationDatabase,
+    import_described,
+    merge,
 )
 from siltstone.experiment.models import Simulation
 
@@ -45,7 +47,7 @@ def test_a_filter_matches_by_exact_names(db):
     assert len(ids(db, "status = 'completed'")) == 4 and ids(db, "params.status = 'warm'") == ["warm"]
     assert ids(db, "params.model.depth = 2") == ["warm"] and len(ids(db, "results.error = 'none'")) == 3
     for wrong, near in [('"lerning-rate" > 0.2', "learning-rate"), ("params.M > 1", "params.N"), ("n > 1", "params.n")]:
-        for call in (db.simulations, db.compare, db.parameters, lambda where: db.retain(where=where)):
+        for call in (db.simulations, db.compare, db.parameters, lambda where: db.retain(where=where, all=True)):
             with pytest.raises(InvalidError, match=f"near it: .*{near}"):
                 call(wrong).to_pandas() if call in (db.compare, db.parameters) else call(wrong)
     assert len(db.get_simulation_ids()) == 4
@@ -107,6 +109,79 @@ def test_json_of_another_program_keeps_wide_integers(tmp_path):
         assert db.simulations(["s"])[0].parameters == {"n": 2**70 + 1, "x": math.inf}
 
 
+def test_what_json_does_not_have_is_refused_by_its_path(db):
+    """Goal: sets, times and arrays in parameters, results and configurations; tuples are lists."""
+    sim = db.create_simulation_context("ok", {"shape": (2, (3,)), "np": np.float32(0.5), "kind": np.str_("a")})
+    assert db.simulations(["ok"])[0].parameters == {"shape": [2, [3]], "np": 0.5, "kind": "a"}
+    odd = [{1, 2}, frozenset(), dt.datetime(2024, 1, 1), dt.date(2024, 1, 1), dt.timedelta(1), np.arange(2), pd.Series([1]),
+           pd.Timestamp("2024-01-01"), np.datetime64("2024-01-01"), np.timedelta64(1, "s"), np.array(["2024"], "M8[s]"),
+           b"x", object(), 1j, pd.NaT]
+    for value in odd:
+        with pytest.raises(InvalidError, match=r"parameters\.model\.layers\[1\]: expected a "):
+            db.create_simulation_context("no", {"model": {"layers": [1, value]}})
+        with pytest.raises(InvalidError, match=r"parameters\.x: expected a "):
+            sim.log_params({"x": value})
+        with pytest.raises(InvalidError, match=r"results_summary\.x: expected a "):
+            db.update_simulation_status("ok", "completed", {"x": value})
+        with pytest.raises(InvalidError, match=r"configuration\.x: expected a "):
+            sim.save_configuration({"x": value})
+        with pytest.raises(InvalidError, match=r"parameters\.x: expected a "):
+            InMemorySimulationDatabase(parameters={"x": value}).log_step(0)
+    assert db.get_simulation_ids() == ["ok"] and "x" not in db.simulations(["ok"])[0].parameters
+    with pytest.raises(InvalidError, match=r"details\.seen: expected a "):
+        sim.log_agent_action(0, "a", "move", details={"seen": {1}})
+
+
+def test_a_text_in_double_quotes_is_told_of_single_ones(db):
+    db.create_simulation_context("r1", {"rate": 1})
+    for where in ('simulation_id = "r1"', 'params.rate = "r1"'):
+        with pytest.raises(InvalidError, match="a text stands in single quotes, 'r1'"):
+            db.simulations(where)
+    with pytest.raises(InvalidError, match="near it: params.rate") as raised:
+        db.simulations("params.rat > 1")
+    assert "single quotes" not in str(raised.value)
+
+
+def test_all_simulations_go_only_when_it_is_said(db):
+    """Goal: a filter, and a retention, that takes every simulation of the file."""
+    for run in range(2):
+        db.create_simulation_context(f"r{run}", {"rate": run}).complete()
+    for how in ({"where": "params.rate >= 0"}, {"keep_last": 0}, {"keep_for": 0}):
+        with pytest.raises(InvalidError, match="2 of 2 simulations; nothing was removed"):
+            db.retain(**how)
+        assert db.retain(**how, dry_run=True) == ["r0", "r1"] == db.get_simulation_ids()
+    with pytest.raises(InvalidError, match="which may go"):
+        db.retain(all=True)
+    assert db.retain(where="params.rate >= 1") == ["r1"]
+    assert db.retain(where="params.rate >= 0", all=True) == ["r0"] and db.get_simulation_ids() == []
+
+
+def test_a_failed_merge_or_split_leaves_no_file(db, tmp_path):
+    """Goal: where nothing could be copied no file is made; what was there stays."""
+    target, empty, broken = (tmp_path / name for name in ("target.db", "empty.db", "broken.db"))
+    ExperimentDatabase(empty, "e").close()
+    broken.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    with db.create_simulation_context("r") as sim:
+        for step in range(20):
+            sim.log_step(step, [(f"a{i}", *[0.0] * 5, 0, False, 0.0, 0) for i in range(50)])
+    assert db.settle("r") > 0
+    plain = sqlite3.connect(tmp_path / "a.db")
+    with plain:
+        plain.execute("UPDATE record_block SET data = x'00'")
+    plain.close()
+    left = lambda: list(tmp_path.glob("target.db*"))  # noqa: E731
+    assert [conflict.source for conflict in merge([empty, broken], target).conflicts] == [str(broken)]
+    assert left() == []
+    for copy in (lambda: merge([tmp_path / "a.db"], target), lambda: db.split(target)):
+        report = copy()
+        assert (report.copied, len(report.conflicts)) == ([], 1) and left() == []
+    for make in (merge, import_described):
+        with pytest.raises(SiltstoneError):
+            make([broken], target)
+        assert left() == []
+    assert merge([empty, broken], empty).copied == [] and empty.exists()
+
+
 def test_a_number_that_no_float_is_is_refused(db):
     sim = db.create_simulation_context("t")
     sim.define_table("x", {"v": "float64"})
@@ -146,9 +221,6 @@ def test_times_of_python_and_pandas_are_times(db):
     assert found[found.step == 2]["when"].isna().all()
     with pytest.raises(InvalidError, match="when"):
         sim.log("ev", step=0, when=dt.datetime(3000, 1, 1))
-    # Parameters stay texts.
-    sim.log_params({"begin": dt.datetime(2024, 1, 1)})
-    assert db.simulations(["t"])[0].parameters["begin"] == "2024-01-01T00:00:00"
 
 
 def test_a_command_line_that_is_no_text(tmp_path):
