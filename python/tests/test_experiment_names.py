@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from siltstone.errors import InvalidError, SiltstoneError
+from siltstone.errors import ExistsError, InvalidError, SiltstoneError
 from siltstone.experiment import (
     DataLogger,
     DataLoggingConfig,
@@ -22,6 +22,7 @@ from siltstone.experiment import (
     SimulationDatabase,
     import_described,
     merge,
+    setup_db,
 )
 from siltstone.experiment.models import Simulation
 
@@ -221,6 +222,47 @@ def test_times_of_python_and_pandas_are_times(db):
     assert found[found.step == 2]["when"].isna().all()
     with pytest.raises(InvalidError, match="when"):
         sim.log("ev", step=0, when=dt.datetime(3000, 1, 1))
+
+
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_agentfarms_environment_finds_its_database(tmp_path, where):
+    """Goal: the calls of run_simulation and its environment, in their order, as AgentFarm makes them."""
+    models = pytest.importorskip("siltstone.experiment.models")
+    path = ":memory:" if where == "memory" else tmp_path / "runs" / "sim.db"
+    config = {"width": 10, "nested": {"spawn": (1, 2)}}
+    assert setup_db(None, "s", config) is None
+    db = setup_db(path, "s", config)
+    db.add_simulation_record(simulation_id="s", start_time=dt.datetime.now(dt.timezone.utc), status="running", parameters=config)
+    db.save_configuration(config)
+    db.logger.flush_all_buffers()
+    genomes = lambda session: [row.genome_id for row in session.query(models.AgentModel.genome_id)  # noqa: E731
+                               .filter(models.AgentModel.simulation_id == "s").all()]
+    assert db._execute_in_transaction(genomes) == []
+    agent = {"simulation_id": "s", "agent_id": "a", "birth_time": 0, "agent_type": "system", "position": (1.0, 2.0),
+             "initial_resources": 5.0, "starting_health": 100.0, "starvation_counter": 0, "genome_id": "g1", "generation": 0}
+    db.logger.log_agents_batch([agent])
+    assert db._execute_in_transaction(genomes) == ["g1"]
+    for step in range(3):
+        db.logger.log_step(step, [("a", *[0.0] * 5, 0, False, 0.0, 0)], [("r", 1.0, 0.0, 0.0)], {"total_agents": 1})
+        db.logger.log_agent_action(step_number=step, agent_id="a", action_type="move", details={"x": 1})
+    db.update_agent_death(agent_id="a", death_time=2, cause="starvation")
+    db.logger.flush_all_buffers()
+    summary = {"total_steps": 3, "termination_reason": "completed"}
+    db.update_simulation_record("s", status="completed", end_time=dt.datetime.now(dt.timezone.utc), results_summary=summary)
+    kept = tmp_path / "kept.db" if where == "memory" else path
+    if where == "memory":
+        assert db.persist_to_disk(db_path=kept, tables=None, show_progress=True)["rows_copied"] > 0
+    db.update_simulation_record("s", simulation_db_path=str(kept))
+    db.close()
+    with ExperimentDatabase(kept, read_only=True) as file:
+        (info,) = file.simulations()
+        assert (info.status, info.results_summary["total_steps"], info.parameters["nested"]) == ("completed", 3, {"spawn": [1, 2]})
+    with pytest.raises(ExistsError, match="s"):
+        setup_db(kept, "s", config)
+    other = setup_db(kept, "t", config)
+    other.close()
+    with ExperimentDatabase(kept, read_only=True) as file:
+        assert [info.simulation_id for info in file.simulations()] == ["s", "t"]
 
 
 def test_a_command_line_that_is_no_text(tmp_path):

@@ -26,6 +26,7 @@ from siltstone.experiment._single import (
     InMemorySimulationDatabase,
     Persisted,
     SimulationDatabase,
+    setup_db,
 )
 from siltstone.experiment._validate import (
     ValidationReport,
@@ -55,6 +56,7 @@ __all__ = [
     "export_data",
     "import_described",
     "merge",
+    "setup_db",
     "validate_export_format",
     "validate_simulation_database",
 ]

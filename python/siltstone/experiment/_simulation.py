@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,12 @@ class Simulation:
         if simulation_id != self.simulation_id:
             got = f"{simulation_id!r}"
             raise InvalidError(f"simulation_id: expected {self.simulation_id!r}, got {got}")
+
+    def _execute_in_transaction(self, func: Callable[[Any], Any]) -> Any:
+        """What ``func`` returns for a SQLAlchemy session that reads; AgentFarm's environment asks so. What waits is written
+        first."""
+        with self._database.Session() as session:
+            return func(session)
 
     # -- its record ------------------------------------------------------------------------------
 

@@ -92,6 +92,11 @@ class SimulationDatabase(Simulation):
         make = self._database.create_simulation_context
         return make(self._simulation_id, self._parameters, **options).logger
 
+    def _make(self, parameters: Mapping[str, Any] | None) -> None:
+        """Make the simulation, which must not be there."""
+        make = self._database.create_simulation_context
+        self._logger = make(self._simulation_id, parameters, self._logging_config).logger
+
     def add_simulation_record(
         self,
         simulation_id: str,
@@ -150,6 +155,39 @@ class SimulationDatabase(Simulation):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.db_path!r}, {self._simulation_id!r})"
+
+
+def setup_db(
+    db_path: PathLike | None, simulation_id: str, parameters: Mapping[str, Any] | None = None
+) -> SimulationDatabase | InMemorySimulationDatabase | None:
+    """The database of a simulation that begins, with its record, as AgentFarm's environment asks for it.
+
+    Parameters
+    ----------
+    db_path : path, optional
+        The file; it is made if it is not there, and else the simulation joins those in it. ``":memory:"`` and ``""``:
+        in memory. None: no database.
+    simulation_id : str
+        Its id.
+    parameters : dict, optional
+        Its parameters.
+
+    Raises
+    ------
+    ExistsError
+        If the file has a simulation of that id.
+    """
+    if db_path is None:
+        return None
+    if os.fspath(db_path) in ("", ":memory:"):
+        return InMemorySimulationDatabase(simulation_id=simulation_id, parameters=parameters)
+    db = SimulationDatabase(db_path, simulation_id=simulation_id)
+    try:
+        db._make(parameters)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 class Persisted(NamedTuple):
