@@ -236,6 +236,7 @@ def test_appends_and_ranges(backend):
     zone, first, last = whole.index.tz, "2013-03-31 01:00", "2013-03-31 04:00"
     for got, wanted in (
         (backend.load_range("k", first, last), whole.loc[pd.Timestamp(first, tz=zone) : pd.Timestamp(last, tz=zone)]),
+        (backend.load_range("k", dt.date(2013, 3, 31), dt.date(2013, 3, 31)), whole.loc["2013-03-31"]),
         (backend.load_range("k", None, whole.index[9], closed="left"), whole[:9]),
         (backend.load_range("k", whole.index[9], closed="neither"), whole[10:]),
         (backend.load_range("k", np.datetime64("2013-04-02", "s")), whole[:0]),
