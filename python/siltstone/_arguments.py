@@ -26,7 +26,8 @@ _HERE = str(Path(__file__).parent)
 #: Libraries that the package hands arguments on to.
 _LIBRARIES = tuple(
     f"{os.sep}{name}"
-    for name in ("pandas", "numpy", "polars", "pyarrow", "xarray", "json", "pathlib", "enum.py", "posixpath", "tempfile")
+    for name in ("pandas", "numpy", "polars", "pyarrow", "xarray", "plotly", "_plotly_utils")
+    + ("json", "pathlib", "enum.py", "posixpath", "tempfile")
 )
 
 _WORDS = {

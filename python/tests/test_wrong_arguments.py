@@ -1,5 +1,6 @@
 """Wrong arguments of every public method: an error of siltstone, or a TypeError that names the argument."""
 
+import enum
 import inspect
 import logging
 import pickle
@@ -49,7 +50,7 @@ GOOD = {
     "path": "out.csv",
 }
 #: They end the object, wait for others, or give what a caller of Python has no name for.
-LEFT_OUT = {"close", "stop", "plot", "display", "clear"}
+LEFT_OUT = {"close", "stop", "clear"}
 
 
 def made_simulation(tmp_path):
@@ -192,6 +193,23 @@ def test_a_wrong_argument_of_a_function_is_named(module, tmp_path, monkeypatch):
             for call in calls_of(name, function):
                 raw += tried(*call)
     assert not raw, f"{len(raw)}:\n" + "\n".join(raw)
+
+
+@pytest.mark.parametrize("module", [simulation, series, ticks, experiment, memory], ids=lambda module: module.__name__)
+def test_a_wrong_argument_of_a_constructor_is_named(module, tmp_path, monkeypatch):
+    """Goal: the constructors of the package answer wrong arguments as its methods do."""
+    monkeypatch.chdir(tmp_path)
+    raw, number = [], 0
+    for name in module.__all__:
+        kind = getattr(module, name)
+        is_made = isinstance(kind, type) and not issubclass(kind, (BaseException, enum.Enum, tuple))
+        if not is_made or getattr(kind, "_is_protocol", False):
+            continue
+        for call in calls_of(name, kind):
+            number += 1
+            raw += tried(*call)
+    assert number > 5
+    assert not raw, f"{len(raw)} of {number}:\n" + "\n".join(raw)
 
 
 def test_the_sentence_names_argument_expectation_and_value(tmp_path):
