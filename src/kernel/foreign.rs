@@ -153,7 +153,9 @@ fn missing_columns(
         let there = row_sum::columns(conn, &table.name)?;
         // Without any it is a table of the kernel that is younger than the file.
         let missing = row_sum::columns(ours, &table.name)?.into_iter();
-        for column in missing.filter(|column| !there.is_empty() && !there.contains(column)) {
+        for column in
+            missing.filter(|column| !there.is_empty() && !there.iter().any(|c| c.is_like(column)))
+        {
             let what = format!("has no column {} as Siltstone makes it", column.name);
             findings.push(Finding { place: format!("table {}", table.name), what });
         }

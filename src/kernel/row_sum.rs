@@ -200,7 +200,6 @@ fn quoted(name: &str) -> String {
 }
 
 /// A column of a table.
-#[derive(Clone)]
 pub(super) struct Column {
     pub(super) name: String,
     /// Whether it is the `INTEGER PRIMARY KEY`.
@@ -209,11 +208,11 @@ pub(super) struct Column {
     is_key: bool,
 }
 
-impl PartialEq for Column {
-    /// Names as SQLite compares them.
-    fn eq(&self, other: &Self) -> bool {
-        self.name.eq_ignore_ascii_case(&other.name)
-            && (self.is_rowid, self.is_key) == (other.is_rowid, other.is_key)
+impl Column {
+    /// Whether it takes the place of the other: its name, as SQLite compares names, and whether it is the rowid. Other keys
+    /// of a file of another program may be made otherwise.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.name.eq_ignore_ascii_case(&other.name) && self.is_rowid == other.is_rowid
     }
 }
 
@@ -222,11 +221,12 @@ pub(super) fn columns(conn: &Connection, table: &str) -> Result<Vec<Column>> {
     let sql = "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'";
     let kind = conn.prepare_cached(sql)?.query_row([table], |row| row.get(0)).optional()?;
     let without_rowid = kind.unwrap_or(false);
-    let sql = "SELECT name, type, pk FROM pragma_table_info(?1) ORDER BY cid";
+    let sql = "SELECT name, type, pk, max(pk) OVER () FROM pragma_table_info(?1) ORDER BY cid";
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map([table], |row| {
         let (kind, is_key) = (row.get::<_, String>(1)?, row.get::<_, i64>(2)? > 0);
-        let is_rowid = is_key && !without_rowid && kind.eq_ignore_ascii_case("INTEGER");
+        let is_only = row.get::<_, i64>(3)? == 1;
+        let is_rowid = is_key && is_only && !without_rowid && kind.eq_ignore_ascii_case("INTEGER");
         Ok(Column { name: row.get(0)?, is_rowid, is_key: is_key && without_rowid })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
