@@ -141,7 +141,9 @@ fn tokens(filter: &str) -> Result<Vec<(Token, &str)>> {
             }
             c if c.is_ascii_digit() || c == '.' => {
                 let end = |c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_';
-                (Token::Other, rest.find(end).unwrap_or(rest.len()))
+                let n = rest.find(end).unwrap_or(rest.len());
+                check_integer(&rest[..n])?;
+                (Token::Other, n)
             }
             c if is_letter(c) => {
                 let end = |c: char| !is_letter(c) && !c.is_ascii_digit() && c != '$';
@@ -154,6 +156,17 @@ fn tokens(filter: &str) -> Result<Vec<(Token, &str)>> {
         rest = &rest[n..];
     }
     Ok(tokens)
+}
+
+/// Refuses integers that SQLite would round to a float, which then equals its neighbours.
+fn check_integer(number: &str) -> Result<()> {
+    let is_integer = number.bytes().all(|byte| byte.is_ascii_digit());
+    if is_integer && number.parse::<i64>().is_err() {
+        let expected =
+            "integers of 64 bits with sign; a larger one with a decimal point, as a float";
+        return Err(Error::invalid("the filter", expected, number));
+    }
+    Ok(())
 }
 
 fn is_letter(c: char) -> bool {

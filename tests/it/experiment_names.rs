@@ -343,3 +343,13 @@ fn a_simulation_in_memory_joins_an_experiment() {
         1
     );
 }
+
+/// Goal: an integer of a filter that SQLite would round is refused: as a float it equals its neighbours.
+#[test]
+fn a_filter_takes_no_integer_that_is_rounded() {
+    let big = |n: u64| json!({"big": 9_223_372_036_854_775_808 + n});
+    let (_folder, db) = file(&[("a", big(0)), ("b", big(1)), ("c", json!({"big": i64::MAX}))]);
+    let error = refused(&db, "params.big = 9223372036854775809");
+    assert!(error.contains("64 bits") && error.contains("9223372036854775809"), "{error}");
+    assert_eq!(found(&db, "params.big = 9223372036854775807"), ["c"]);
+}

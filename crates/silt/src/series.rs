@@ -66,6 +66,14 @@ pub(crate) fn file_of(store: &str) -> Option<&Path> {
         Some(("memory" | "parquet", _)) => return None,
         // Another scheme, which may hold a secret: no path, and to be refused without repeating it.
         Some((_, rest)) if rest.starts_with("//") => return None,
+        // A scheme that is mistyped; a drive has one letter.
+        Some((scheme, _))
+            if scheme.len() > 1
+                && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
+                && !Path::new(store).exists() =>
+        {
+            return None;
+        }
         _ => store,
     };
     Some(Path::new(path))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use siltstone::Error;
+use siltstone::array::Kind;
 use siltstone::simulation::json::{Schema, row_values};
 use siltstone::simulation::{
     GroupState, Results, ResultsOptions, SimulationDatabase, Time, Timeline,
@@ -13,7 +14,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::human;
 use crate::import::schema_of;
-use crate::rows::{Format, Rows};
+use crate::rows::{self, Format, Rows};
 
 /// Print the state of an entity group at a time
 ///
@@ -143,9 +144,20 @@ fn columns(args: &Args, state: &GroupState, schema: &Schema) -> Outcome<Vec<(Str
             Value::Array(values) => values,
             other => vec![other],
         };
+        // Infinities, which JSON does not have.
+        let data = &column.attribute.data;
+        let floats = match (data.dtype().kind(), data.shape().len(), &column.attribute.row_ptr) {
+            (Kind::Float, 1, None) => data
+                .to_vec::<f64>()
+                .or_else(|| Some(data.to_vec::<f32>()?.into_iter().map(f64::from).collect())),
+            _ => None,
+        };
         for (i, value) in values.iter_mut().enumerate() {
             if !column.is_defined(i) {
                 *value = Value::Null;
+            } else if let (Value::Null, Some(x)) = (&*value, floats.as_ref().and_then(|x| x.get(i)))
+            {
+                *value = rows::number(*x);
             }
         }
         Ok((name.to_owned(), values))

@@ -148,6 +148,18 @@ fn look<'o>(
         Some((one, other)) if one.is_clocks() && other.is_dates() => Some((next, first)),
         _ => None,
     };
+    if joined.is_none() && beside {
+        let (one, other) = (&looks[first], &looks[next]);
+        let is_odd = one.is_dates() && is_time_name(&names[next]) && other.is_text();
+        if is_odd && !options.text.contains(&names[next]) {
+            let (date, time) = (&names[first], &names[next]);
+            let expected = format!(
+                "a time of the day in each cell of {time:?}, beside the dates of {date:?}: pass --date-column \
+                 {date:?} --time-column {time:?} to find the line, or --text {time:?}"
+            );
+            return Err(Error::invalid(place, expected, "other texts"));
+        }
+    }
     if let Some((date, clock)) = joined {
         index = IndexColumns { at: date, clock: Some(clock) };
         let mut records = table.records.clone();

@@ -61,7 +61,7 @@ pub(crate) struct Import {
     #[arg(long)]
     overwrite: bool,
 
-    /// Keep nothing if anything cannot be read
+    /// Stop at the first file that cannot be read, and keep nothing of it
     #[arg(long)]
     strict: bool,
 }

@@ -27,11 +27,11 @@ pub(super) struct ReadArgs {
     skip_lines: Option<u64>,
 
     /// The first line is a header (default: detected)
-    #[arg(long, overrides_with = "no_header")]
+    #[arg(long, conflicts_with = "no_header")]
     header: bool,
 
     /// The first line is data; columns are named by their number
-    #[arg(long, overrides_with = "header")]
+    #[arg(long)]
     no_header: bool,
 
     /// Text encoding: utf-8, utf-16, utf-16le, utf-16be or latin-1 (default: by byte order mark, or utf-8)
@@ -59,11 +59,11 @@ pub(super) struct ReadArgs {
     time_format: Option<String>,
 
     /// In dates as 02/08/2022 the day stands first (default: decided over the column)
-    #[arg(long, overrides_with = "no_day_first")]
+    #[arg(long, conflicts_with = "no_day_first")]
     day_first: bool,
 
     /// In dates as 02/08/2022 the month stands first
-    #[arg(long, overrides_with = "day_first")]
+    #[arg(long)]
     no_day_first: bool,
 
     /// Unit of index numbers that count from 1970-01-01 UTC: s, ms, us or ns

@@ -1,6 +1,6 @@
 //! Looking: nothing is made or changed in the folder of ticks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
@@ -70,9 +70,8 @@ pub(super) struct Recent {
 pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     let store = TickStore::open_read_only(&args.folder)?;
     let ticks = store.get_recent_ticks(&args.symbol, args.count)?;
-    if ticks.is_empty() && !store.symbols()?.contains(&args.symbol) {
-        let folder = args.folder.display();
-        return Err(Failure::said(format!("symbol {:?} is not in {folder}", args.symbol)));
+    if ticks.is_empty() {
+        check_symbol(&store, &args.folder, &args.symbol)?;
     }
     let columns = ["time_ns", "bid", "ask", "spread", "lp"].map(str::to_owned).to_vec();
     let format = Format::or_default(args.format, console);
@@ -86,6 +85,14 @@ pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     }
     rows.end()?;
     Ok(Exit::Done)
+}
+
+/// Refuses a symbol that has no ticks.
+fn check_symbol(store: &TickStore, folder: &Path, symbol: &str) -> Outcome<()> {
+    if store.symbols()?.iter().any(|known| known == symbol) {
+        return Ok(());
+    }
+    Err(Failure::said(format!("symbol {symbol:?} is not in {}", folder.display())))
 }
 
 /// A range of time.
@@ -116,8 +123,14 @@ fn until(text: &str) -> Result<i64, String> {
 }
 
 fn time(text: &str) -> Result<i64, String> {
-    match text.parse() {
+    const FORMS: &str = "a date as 2026-01-19, a time as 2026-01-19T10:30, or ns since 1970";
+    match text.parse::<i64>() {
+        // A date in digits, or a time in another unit.
+        Ok(ns) if (1..1_000_000_000_000_000).contains(&ns) => {
+            Err(format!("expected {FORMS}; as ns this is the first of January 1970 and soon after"))
+        }
         Ok(ns) => Ok(ns),
+        Err(_) if text.len() < 10 => Err(format!("expected {FORMS}")),
         Err(_) => parse_time(text, Some("UTC")).map_err(|error| error.to_string()),
     }
 }
@@ -125,6 +138,7 @@ fn time(text: &str) -> Result<i64, String> {
 fn interval(text: &str) -> Result<i64, String> {
     let ns = match text.parse::<u32>() {
         Ok(seconds) => i64::from(seconds) * 1_000_000_000,
+        Err(_) if text.ends_with('M') => return Err("expected m for minutes; M is a month".into()),
         Err(_) => parse_timespan(text).map_err(|error| error.to_string())?,
     };
     if ns > 0 { Ok(ns) } else { Err("expected more than nothing, as 1m".into()) }
@@ -174,6 +188,7 @@ pub(super) fn ohlc(args: &Ohlc, console: &mut Console) -> Outcome {
     };
     let options = OhlcOptions { price: args.price, fill, ..OhlcOptions::default() };
     let Range { from, until } = args.range;
+    check_symbol(&store, &args.folder, &args.symbol)?;
     let bars = store.ohlc(&args.symbol, args.interval, from, until, options)?;
     let columns = ["time_ns", "open", "high", "low", "close", "volume"];
     let format = Format::or_default(args.format, console);
@@ -224,6 +239,7 @@ pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {
         let file = args.to.display();
         Failure::said(format!("{file}: its name should end in .parquet, .arrow, .csv or .jsonl"))
     })?;
+    args.symbol.iter().try_for_each(|symbol| check_symbol(&store, &args.folder, symbol))?;
     let symbols: Vec<&str> = args.symbol.iter().map(String::as_str).collect();
     let symbols = (!symbols.is_empty()).then_some(&symbols[..]);
     let batches = store.scan(symbols, args.range.from, args.range.until)?;

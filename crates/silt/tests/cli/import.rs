@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use siltstone::simulation::SimulationDatabase;
+use siltstone::Array;
+use siltstone::simulation::{Attribute, Group, SimulationDatabase};
 
 use crate::silt::{command, names, silt};
 
@@ -208,6 +209,25 @@ fn a_second_file_of_an_update_stops_nothing() {
         let value = if same { "5.0" } else { "7.5" };
         assert_eq!(state, format!("id\tflow\n1\t{value}\n2\t0.25\n"));
     }
+}
+
+/// Goal: infinities are shown where JSON has none, and are told from what is undefined.
+#[test]
+fn a_state_shows_infinities() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let columns = [
+        ("id", Array::from_slice(&[1i64, 2, 3])),
+        ("flow", Array::from_slice(&[f64::INFINITY, f64::NEG_INFINITY, 0.5])),
+    ];
+    let attributes = columns.map(|(name, array)| (name.to_owned(), Attribute::new(array)));
+    let group = Group { name: "pipes".into(), attributes: attributes.into() };
+    db.store_update(0, 0, "net", vec![group], None).unwrap();
+    db.close().unwrap();
+    let state = silt(folder.path(), "state run.db net pipes --quiet").ok();
+    assert_eq!(state, "id\tflow\n1\tInfinity\n2\t-Infinity\n3\t0.5\n");
+    let state = silt(folder.path(), "state run.db net pipes --json").json();
+    assert_eq!(state["attributes"]["flow"], json!(["Infinity", "-Infinity", 0.5]));
 }
 
 /// Goal: a file whose dataset is not the one of its name is known again too.

@@ -416,6 +416,19 @@ const TEXTS: &[(&str, &str, Expect)] = &[
         "",
         Read("2024-01-01T00:00 2024-01-01T15:30", &[("k", "1 2")]),
     ),
+    ("Date,Time,v\n2024-01-01,00:00,1\n2024-01-01,05:0o,2\n", "", Refused(&["--time-column"])),
+    ("Date,Time,v\n2024-01-01,05:00+01:00,1\n", "", Refused(&["--time-column"])),
+    (
+        "Date,Time,v\n2024-01-01,00:00,1\n2024-01-01,05:0o,2\n",
+        "--date-column|Date|--time-column|Time",
+        Refused(&["line 3", "05:0o"]),
+    ),
+    (
+        "Date,Time,v\n2024-01-01,early,1\n2024-01-02,late,2\n",
+        "--text|Time",
+        Read("2024-01-01 2024-01-02", &[("k/Time", "early late"), ("k/v", "1 2")]),
+    ),
+    ("t,v\n2024-01-01,1\n", "--header|--no-header", Refused(&["--no-header"])),
     (
         "Time,Date,v\n00:15,2024-01-01,1\n00:30,2024-01-01,2\n",
         "",
@@ -530,4 +543,18 @@ fn a_packed_text_is_read() {
     std::fs::write(&file, &packed[..packed.len() - 6]).unwrap();
     let cut = import(folder.path(), &file, "--overwrite");
     assert!(cut.code == 2 && cut.err.contains("gzip"), "{cut:?}");
+}
+
+/// Goal: a mistyped scheme of a store makes no file of that name.
+#[test]
+fn a_mistyped_scheme_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.csv"), "t,v\n2024-01-01,1\n").unwrap();
+    for to in ["sqlit:x.db", "postgres:x"] {
+        let mut command = command(folder.path());
+        let ran: Ran =
+            command.args(["series", "import", "t.csv", "--to", to]).output().unwrap().into();
+        assert_eq!(ran.code, 2, "{ran:?}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -36,7 +36,16 @@ fn ranges_are_typed_as_times(folder: &Path, bars: &serde_json::Value) {
     assert_eq!(count("--from 2026-01-19T00:00+00:00 --until 2026-01-20T00:00:00Z"), all);
     assert_eq!(count("--until 2026-01-19T00:00:00Z"), 0, "until leaves its time out");
     assert_eq!((count(&format!("--until {first}")), count(&format!("--from {first}"))), (0, all));
-    for bad in ["--from yesterday", "--until 2026-13-01", "--interval soon", "--interval 0s"] {
+    for bad in [
+        "--from yesterday",
+        "--from 20260119",
+        "--from 1768816800",
+        "--until 2026-13-01",
+        "--until 2026-01",
+        "--interval soon",
+        "--interval 0s",
+        "--interval 1M",
+    ] {
         assert_eq!(ohlc(bad).code, 2, "{bad}");
     }
 }
@@ -180,6 +189,9 @@ fn gaps_and_unknown_symbols_are_told() {
         "{ran:?}"
     );
     assert_eq!(silt(folder.path(), "ticks recent db EURUSD").code, 0);
-    let unknown = silt(folder.path(), "ticks recent db NONE");
-    assert!(unknown.code == 2 && unknown.err.contains("NONE"), "{unknown:?}");
+    for command in ["recent db NONE", "ohlc db NONE", "export db --to t.csv --symbol NONE"] {
+        let unknown = silt(folder.path(), &format!("ticks {command}"));
+        assert!(unknown.code == 2 && unknown.err.contains("NONE"), "{unknown:?}");
+    }
+    assert!(!folder.path().join("t.csv").exists());
 }
