@@ -41,7 +41,7 @@ def main() -> None:
             for name, reward in zip(*far.to_pydict().values()):
                 print(f"{name}: mean reward {reward:.1f} at the end")
             for name in db.get_simulation_ids():
-                db.settle(name)
+                db.compact(name)
             db.vacuum()
             print(f"{Path(path).stat().st_size / 1e3:.0f} kB for {sum(s.rows for s in db.sizes()):,} records")
 

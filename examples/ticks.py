@@ -35,8 +35,8 @@ with TickStore(config) as store:
     held = store.asof([start + timedelta(seconds=10)], "EURUSD")
     print("held at", held.tick_time[0], held.bid[0])
 
-    (day,) = store.settle("2026-01-19")
-    print(f"settled {day.ticks} ticks: {day.bytes_before} bytes became {day.bytes_after}")
+    (day,) = store.compact("2026-01-19")
+    print(f"compacted {day.ticks} ticks: {day.bytes_before} bytes became {day.bytes_after}")
     assert (len(ticks), bars.volume.sum(), len(store.get_recent_ticks("EURUSD", 10))) == (
         241,
         1_000,

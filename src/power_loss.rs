@@ -81,7 +81,7 @@ fn a_loss_of_power_costs_no_update() {
             db.store(update(item)).unwrap();
             acknowledge(item);
             match item {
-                10 => drop(db.settle(|_, _| Ok(())).unwrap()),
+                10 => drop(db.compact(|_, _| Ok(())).unwrap()),
                 20 => db.database().checkpoint().unwrap(),
                 _ => {}
             }
@@ -110,7 +110,7 @@ fn a_loss_of_power_costs_no_step() {
             simulation.log_step(item as i64, agents, resources, &metrics).unwrap();
             acknowledge(item);
             if item == 20 {
-                db.settle("s").unwrap();
+                db.compact("s").unwrap();
             }
         }
     };
@@ -154,7 +154,7 @@ fn a_loss_of_power_costs_no_point() {
             backend.append("k", &point).unwrap();
             acknowledge(item);
             if item == 20 {
-                backend.settle(None).unwrap();
+                backend.compact(None).unwrap();
             }
         }
     };
@@ -176,7 +176,7 @@ fn a_loss_of_power_costs_no_tick() {
         TickStore::new(TickStoreConfig {
             sqlite_base_path: folder.to_owned(),
             durability: Durability::Disk,
-            settle_every: None,
+            compact_every: None,
             ..TickStoreConfig::production("b")
         })
         .unwrap()
@@ -190,7 +190,7 @@ fn a_loss_of_power_costs_no_tick() {
             store.store_ticks(&batch).unwrap();
             acknowledge(item);
             if item == 20 {
-                store.settle_all().unwrap();
+                store.compact_all().unwrap();
             }
         }
         store.stop().unwrap();

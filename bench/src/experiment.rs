@@ -243,9 +243,9 @@ fn read(world: &World) {
             ms(compared)
         );
         if steps == 200 {
-            for settled in [false, true] {
-                if settled {
-                    db.settle("s5").expect("it settles");
+            for compacted in [false, true] {
+                if compacted {
+                    db.compact("s5").expect("it is compacted");
                 }
                 let ask = || {
                     let start = Instant::now();
@@ -256,7 +256,7 @@ fn read(world: &World) {
                     start.elapsed()
                 };
                 let took = median((0..crate::runs()).map(|_| ask()).collect());
-                let how = if settled { "settled" } else { "rows" };
+                let how = if compacted { "compacted" } else { "rows" };
                 println!("20,000 of 200,000 agent_states as Arrow, {how}: {:.2} ms", ms(took));
             }
         }

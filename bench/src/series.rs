@@ -134,11 +134,16 @@ fn one(name: &str, values: &[f64]) {
         close(backend);
         sizes[0] = bytes_a_point(&path);
         let backend = open(&path, Durability::Os);
-        times.time("settling", || backend.settle(None).expect("it settles"));
+        times.time("compacting", || backend.compact(None).expect("it is compacted"));
         read(
             &mut times,
             &path,
-            ["settled: load", "settled: load, again", "settled: range", "settled: range, again"],
+            [
+                "compacted: load",
+                "compacted: load, again",
+                "compacted: range",
+                "compacted: range, again",
+            ],
         );
         backend.database().vacuum().expect("free pages are given back");
         close(backend);
@@ -147,7 +152,7 @@ fn one(name: &str, values: &[f64]) {
     println!("{name}: {POINTS} points");
     times.print();
     println!("  {:44} {:>10.3}", "bytes a point, hot (the file)", sizes[0]);
-    println!("  {:44} {:>10.3}", "bytes a point, settled (the file)", sizes[1]);
+    println!("  {:44} {:>10.3}", "bytes a point, compacted (the file)", sizes[1]);
 }
 
 fn bytes_a_point(path: &Path) -> f64 {

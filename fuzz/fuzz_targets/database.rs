@@ -26,7 +26,7 @@ static SCENE: LazyLock<(tempfile::TempDir, Vec<u8>)> = LazyLock::new(|| {
     (folder, bytes)
 });
 
-/// 300 updates, so that there are key states; lists, text, masks, packed and settled arrays.
+/// 300 updates, so that there are key states; lists, text, masks, packed and compacted arrays.
 fn record(path: &Path) -> siltstone::Result<()> {
     let options = Options { codec: Codec::Auto, ..Options::default() };
     let db = SimulationDatabase::open_with(path, options)?;

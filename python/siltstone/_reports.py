@@ -106,8 +106,8 @@ class ImportReport(NamedTuple):
     conflicts: list[tuple[Path, str, str]]
 
 
-class SettleReport(NamedTuple):
-    """What settling did: arrays moved, blocks written, and their bytes before and after."""
+class CompactReport(NamedTuple):
+    """What a compaction did: arrays moved, blocks written, and their bytes before and after."""
 
     arrays: int
     blocks: int

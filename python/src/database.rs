@@ -328,14 +328,14 @@ impl SimulationDatabase {
 
     /// Arrays moved, blocks written, bytes before and after.
     #[pyo3(signature = (progress=None))]
-    fn settle(
+    fn compact(
         &self,
         py: Python<'_>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<(u64, u64, u64, u64)> {
         let inner = self.get()?;
-        let done = py.enter_long("settling", |signals| {
-            inner.settle(|done, all| signals.tell(progress.as_ref(), done, all))
+        let done = py.enter_long("compacting", |signals| {
+            inner.compact(|done, all| signals.tell(progress.as_ref(), done, all))
         })?;
         Ok((done.arrays, done.blocks, done.bytes_before, done.bytes_after))
     }

@@ -114,8 +114,8 @@ impl ExperimentDatabase {
         py.enter(|| inner.resume(simulation_id, from_step, logging)).map(DataLogger::new)
     }
 
-    fn settle_when_completed(&self, yes: bool) -> PyResult<()> {
-        self.get()?.settle_when_completed(yes);
+    fn compact_when_completed(&self, yes: bool) -> PyResult<()> {
+        self.get()?.compact_when_completed(yes);
         Ok(())
     }
 
@@ -172,9 +172,9 @@ impl ExperimentDatabase {
         py.enter(|| inner.delete_simulation(simulation_id))
     }
 
-    fn settle(&self, py: Python<'_>, simulation_id: &str) -> PyResult<u64> {
+    fn compact(&self, py: Python<'_>, simulation_id: &str) -> PyResult<u64> {
         let inner = self.get()?;
-        py.enter(|| inner.settle(simulation_id))
+        py.enter(|| inner.compact(simulation_id))
     }
 
     fn records(

@@ -69,7 +69,7 @@ pub(crate) enum Value {
 #[pyclass(frozen, module = "siltstone._siltstone")]
 pub(crate) struct SeriesStore {
     inner: Arc<dyn StorageBackend>,
-    /// The same backend, if it is a file that can be settled.
+    /// The same backend, if it is a file that can be compacted.
     file: Option<SqliteBackend>,
     /// The types of series that points were appended to: such points widen nothing.
     types: Mutex<HashMap<String, Types>>,
@@ -320,9 +320,9 @@ impl SeriesStore {
     }
 
     /// Packs the points of one series, or of all; `None` for a backend that has nothing to pack.
-    fn settle(&self, py: Python<'_>, key: Option<String>) -> PyResult<Option<u64>> {
+    fn compact(&self, py: Python<'_>, key: Option<String>) -> PyResult<Option<u64>> {
         let Some(file) = &self.file else { return Ok(None) };
-        py.enter(|| file.settle(key.as_deref())).map(Some)
+        py.enter(|| file.compact(key.as_deref())).map(Some)
     }
 
     /// Gives free pages back; the bytes, or `None` for a backend that has none.

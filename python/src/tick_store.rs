@@ -50,8 +50,8 @@ pub(crate) struct Config {
     throttle: String,
     duplicates: String,
     duplicate_key_ns: i64,
-    settle_after_days: u32,
-    settle_every: Option<f64>,
+    compact_after_days: u32,
+    compact_every: Option<f64>,
     spill_path: Option<PathBuf>,
     max_bars_per_symbol: usize,
 }
@@ -63,9 +63,9 @@ impl Config {
         })?;
         let every = |s: f64| {
             Duration::try_from_secs_f64(s)
-                .map_err(|_| invalid("settle_every", "seconds, not negative", s.to_string()))
+                .map_err(|_| invalid("compact_every", "seconds, not negative", s.to_string()))
         };
-        let settle_every = self.settle_every.map(every).transpose()?;
+        let compact_every = self.compact_every.map(every).transpose()?;
         Ok(TickStoreConfig {
             broker_id: self.broker_id,
             max_ticks_per_symbol: self.max_ticks_per_symbol,
@@ -82,8 +82,8 @@ impl Config {
             throttle: self.throttle.parse().map_err(to_py)?,
             duplicates: self.duplicates.parse().map_err(to_py)?,
             duplicate_key_ns: self.duplicate_key_ns,
-            settle_after_days: self.settle_after_days,
-            settle_every,
+            compact_after_days: self.compact_after_days,
+            compact_every,
             spill_path: self.spill_path,
             max_bars_per_symbol: self.max_bars_per_symbol,
         })
@@ -388,12 +388,12 @@ impl TickStore {
     }
 
     /// A day, or with `None` those that are over, or with `"all"` all.
-    fn settle(&self, py: Python<'_>, day: Option<&str>) -> PyResult<String> {
+    fn compact(&self, py: Python<'_>, day: Option<&str>) -> PyResult<String> {
         let inner = self.get()?;
         py.enter(|| match day {
-            Some("all") => to_json(&inner.settle_all()?),
-            Some(day) => to_json(&[inner.settle(day)?]),
-            None => to_json(&inner.settle_finished()?),
+            Some("all") => to_json(&inner.compact_all()?),
+            Some(day) => to_json(&[inner.compact(day)?]),
+            None => to_json(&inner.compact_finished()?),
         })
     }
 

@@ -168,7 +168,7 @@ def test_records_of_ones_own(db, sim):
     assert frame.label.tolist()[:4] == ["north", "south", "south", "south"]
     assert frame.celsius.isna().tolist() == [False, False, True, False, True, True, True]
     assert isinstance(sim.records("temperature").to_polars(), pl.DataFrame)
-    db.settle("sim_000")
+    db.compact("sim_000")
     assert sim.records("temperature").to_pandas().equals(frame)
     assert len(db.query("SELECT * FROM temperature WHERE step BETWEEN 1 AND 2")) == 4
     with pytest.raises(InvalidError, match="the step"):
@@ -294,8 +294,8 @@ def test_a_validation_is_about_one_simulation(tmp_path):
         validate_simulation_database(tmp_path / "a.db", "nobody")
 
 
-def test_a_completed_simulation_settles_if_asked(tmp_path):
-    with ExperimentDatabase(tmp_path / "a.db", "e", settle_when_completed=True) as db:
+def test_a_completed_simulation_is_compacted_if_asked(tmp_path):
+    with ExperimentDatabase(tmp_path / "a.db", "e", compact_when_completed=True) as db:
         with db.create_simulation_context("s") as sim:
             sim.log_step(0, [agent("a")])
         assert db.query("SELECT count(*) FROM agent_states_hot").rows == [(0,)]
@@ -331,11 +331,11 @@ def test_simulations_are_compared_filtered_and_pivoted(sweep):
         sweep.simulations("speed > 1")
 
 
-def test_a_settled_simulation_reads_as_before_and_room_comes_back(sweep):
+def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):
     before = sweep.agent_states("sim_1").to_pandas()
     by_sql = "SELECT * FROM agent_states WHERE simulation_id = 'sim_1' AND step_number > 2"
     rows = sweep.query(by_sql).rows
-    assert sweep.settle("sim_1") == 10
+    assert sweep.compact("sim_1") == 10
     assert sweep.agent_states("sim_1").to_pandas().equals(before)
     assert sweep.query(by_sql).rows == rows and len(rows) == 2
     assert sweep.agent_states("sim_1", steps=(1, 2), agent_id="a").to_arrow()["step_number"].to_pylist() == [1, 2]

@@ -105,7 +105,7 @@ def test_ticks_come_back_bit_for_bit(store):
     bid = [0.1 + 0.2, -0.0, 5e-324, 1.7976931348623157e308, 1.00000000000000022]
     for n, value in enumerate(bid):
         assert store.store_tick("A", value, value, 0.0, "lp", T0 + n) is Outcome.STORED
-    for step in (store.flush, lambda: store.settle("2026-01-19"), store.stop):
+    for step in (store.flush, lambda: store.compact("2026-01-19"), store.stop):
         step()
         ticks = store.get_ticks_in_range("A")
         assert bits(ticks.bid) == bits(bid) and ticks.time_ns.tolist() == [T0 + n for n in range(5)]

@@ -19,7 +19,7 @@ def bits(values):
 # -- old days ----------------------------------------------------------------------------------------
 
 
-def test_settled_days_are_read_and_written_as_before(store, base):
+def test_compacted_days_are_read_and_written_as_before(store, base):
     """Goal: smaller, the same bits, late ticks in their place; the doctor is content."""
     n = 5_000
     for i in range(n):
@@ -27,21 +27,21 @@ def test_settled_days_are_read_and_written_as_before(store, base):
         store.store_tick("A", bid, bid + 0.0002, 0.0002, "YOFX", i * 1_000_000)
     store.flush()
     before = store.get_ticks_in_range("A")
-    (settled,) = store.settle("1970-01-01")
-    assert settled.ticks == n and settled.bytes_after < settled.bytes_before
-    assert settled.path == base / "1970/01/ticks_1970-01-01.db"
+    (compacted,) = store.compact("1970-01-01")
+    assert compacted.ticks == n and compacted.bytes_after < compacted.bytes_before
+    assert compacted.path == base / "1970/01/ticks_1970-01-01.db"
     after = store.get_ticks_in_range("A")
     assert list(before) == list(after) and bits(before.ask) == bits(after.ask)
     store.store_tick("A", 1.0, 2.0, 1.0, "LATE", 42)
     assert store.get_ticks_in_range("A", 0, 1_000_000).lp.tolist() == ["YOFX", "LATE", "YOFX"]
     store.flush()
     (day,) = store.days()
-    assert (day.day, day.rows, day.settled, day.symbols) == ("1970-01-01", 1, n, 1)
-    assert len(store.settle("all")) == 1 and store.settle() == []
+    assert (day.day, day.rows, day.compacted, day.symbols) == ("1970-01-01", 1, n, 1)
+    assert len(store.compact("all")) == 1 and store.compact() == []
     with pytest.raises(NotFoundError):
-        store.settle("1999-01-01")
+        store.compact("1999-01-01")
     with pytest.raises(InvalidError):
-        store.settle("yesterday")
+        store.compact("yesterday")
     (kept,) = store.retain(delete_after_days=180, dry_run=True)
     assert (kept.action, kept.removed) == ("delete", n + 1) and len(store.get_ticks_in_range("A"))
     assert store.retain(thin_after_days=1, keep_one_of=10)[0].action == "thin"

@@ -63,7 +63,7 @@ pub(super) struct Core {
     /// The number of this process in the file, once it has a simulation.
     process: Mutex<Option<i64>>,
     contexts: Mutex<Vec<Weak<Inner>>>,
-    pub(super) settles: AtomicBool,
+    pub(super) compact_when_completed: AtomicBool,
 }
 
 /// How a simulation is made.
@@ -152,7 +152,7 @@ impl ExperimentDatabase {
             experiment_id: id.clone(),
             process: Mutex::new(None),
             contexts: Mutex::default(),
-            settles: AtomicBool::new(false),
+            compact_when_completed: AtomicBool::new(false),
         });
         let (mut stop, mut ticker) = (None, None);
         if !core.db.is_read_only() {
@@ -194,10 +194,10 @@ impl ExperimentDatabase {
         &self.handle.core.db
     }
 
-    /// Whether a simulation that is marked as `completed` here is [settled](Self::settle) at once; not unless this says
+    /// Whether a simulation that is marked as `completed` here is [compacted](Self::compact) at once; not unless this says
     /// so.
-    pub fn settle_when_completed(&self, yes: bool) {
-        self.handle.core.settles.store(yes, Ordering::Relaxed);
+    pub fn compact_when_completed(&self, yes: bool) {
+        self.handle.core.compact_when_completed.store(yes, Ordering::Relaxed);
     }
 
     /// The experiment that simulations which are made here belong to.

@@ -14,7 +14,7 @@ use super::log::HealthIncident;
 use super::record_table::{self, hot};
 use super::stored::blocks;
 use super::summary::Summary;
-use super::{builtin, names, process, settle, write};
+use super::{builtin, compact, names, process, write};
 use crate::array::shape_json;
 use crate::error::{Error, Result};
 use crate::kernel::WriteTx;
@@ -46,7 +46,7 @@ pub(super) fn delete(tx: &WriteTx<'_>, id: i64) -> Result<u64> {
     for table in record_table::tables(tx)? {
         for block in blocks(tx, id, &table, i64::MIN, i64::MAX)? {
             rows += block.rows as u64;
-            settle::remove_block(tx, block)?;
+            compact::remove_block(tx, block)?;
         }
         let sql = format!("DELETE FROM {} WHERE simulation = ?1", hot(&table.schema.name));
         rows += tx.execute(&sql, [id])? as u64;
@@ -158,12 +158,13 @@ impl ExperimentDatabase {
         self.handle.core.flush_simulation(simulation_id)?;
         let (name, error) = (simulation_id.to_owned(), error.map(str::to_owned));
         let is_completed = update.status.as_deref() == Some("completed");
-        let settles = self.handle.core.settles.load(Ordering::Relaxed) && is_completed;
+        let compact_when_completed =
+            self.handle.core.compact_when_completed.load(Ordering::Relaxed) && is_completed;
         self.database().write(move |tx| {
             super::database::prepare(tx)?;
             set_record(tx, &name, &update, error.as_deref())
         })?;
-        if settles { self.settle(simulation_id).map(drop) } else { Ok(()) }
+        if compact_when_completed { self.compact(simulation_id).map(drop) } else { Ok(()) }
     }
 
     /// Says what became of the experiment. Without a summary the one that is there stays.
@@ -225,7 +226,7 @@ impl ExperimentDatabase {
     /// [`Error::NotFound`] if there is no such simulation.
     ///
     /// [`Database::vacuum`]: crate::Database::vacuum
-    pub fn settle(&self, simulation_id: &str) -> Result<u64> {
+    pub fn compact(&self, simulation_id: &str) -> Result<u64> {
         self.handle.core.flush_simulation(simulation_id)?;
         let name = simulation_id.to_owned();
         self.database().write(move |tx| {
@@ -233,7 +234,7 @@ impl ExperimentDatabase {
             let id = simulation(tx, &name)?;
             let mut rows = 0;
             for table in record_table::tables(tx)? {
-                rows += settle::settle(tx, id, &table)?;
+                rows += compact::compact(tx, id, &table)?;
             }
             Ok(rows)
         })

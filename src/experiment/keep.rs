@@ -23,7 +23,7 @@ pub struct TableSize {
     /// Its records.
     pub rows: u64,
     /// Those of them that are in blocks.
-    pub settled_rows: u64,
+    pub compacted_rows: u64,
     /// Bytes: those of blocks exactly; those of rows by their share of the table.
     pub bytes: u64,
 }
@@ -59,18 +59,18 @@ impl ExperimentDatabase {
                     }
                     let sql = "SELECT coalesce(sum(b.rows), 0), coalesce(sum(length(b.data)), 0) \
                         FROM record_block b WHERE b.simulation = ?1 AND b.record_table = ?2";
-                    let settled: (i64, i64) = tx
+                    let compacted: (i64, i64) = tx
                         .query_one(sql, (id, table.id), |row| Ok((row.get(0)?, row.get(1)?)))?
                         .unwrap_or_default();
-                    let hot = (summary.rows - settled.0).max(0);
+                    let hot = (summary.rows - compacted.0).max(0);
                     let share =
                         if rows > 0 { bytes as f64 * hot as f64 / rows as f64 } else { 0.0 };
                     sizes.push(TableSize {
                         simulation_id: name.clone(),
                         table: table.schema.name.clone(),
                         rows: summary.rows.max(0) as u64,
-                        settled_rows: settled.0.max(0) as u64,
-                        bytes: share as u64 + settled.1.max(0) as u64,
+                        compacted_rows: compacted.0.max(0) as u64,
+                        bytes: share as u64 + compacted.1.max(0) as u64,
                     });
                 }
             }

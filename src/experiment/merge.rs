@@ -312,7 +312,7 @@ fn copy_row(
     tx.seal(table, "row_sum IS NULL", []).map(drop)
 }
 
-/// What a simulation is: two with the same digest are equal in every record, settled or not.
+/// What a simulation is: two with the same digest are equal in every record, compacted or not.
 fn digest(tx: &ReadTx<'_>, id: i64) -> Result<u128> {
     let mut whole = Xxh3::new();
     let mut text = |text: &str| {

@@ -3,7 +3,7 @@
 //! An [`ExperimentDatabase`] holds simulations; a [`SimulationContext`] logs one. What it logs are records: rows of a
 //! table, each of a simulation and, as a rule, a step. The documented tables of agents are built in, others are
 //! [defined](SimulationContext::define_table). Rows wait in memory by columns, and are plain SQLite rows behind views of
-//! the documented names once they are written; those of a simulation that has ended [settle](ExperimentDatabase::settle)
+//! the documented names once they are written; those of a simulation that has ended can be [compacted](ExperimentDatabase::compact)
 //! into column blocks.
 
 mod arrow_in;
@@ -11,6 +11,7 @@ mod buffer;
 mod builtin;
 mod cell;
 mod clock;
+mod compact;
 mod compare;
 mod config;
 mod context;
@@ -35,7 +36,6 @@ mod record_table;
 mod records;
 mod runs;
 mod schema;
-mod settle;
 mod stored;
 mod summary;
 mod verify;
@@ -88,7 +88,7 @@ pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
     for table in record_table::tables(tx)? {
         let sql = "SELECT 1 FROM record_block WHERE record_table = ?1 LIMIT 1";
         if tx.query_one(sql, [table.id], |_| Ok(()))?.is_some() {
-            views.push((table.schema.name.clone(), table.settled_view()));
+            views.push((table.schema.name.clone(), table.compacted_view()));
         }
     }
     Ok(views)

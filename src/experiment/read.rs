@@ -196,7 +196,7 @@ fn follow(
     places: &[BlockPlace],
 ) -> Result<bool> {
     let Some(last) = places.last() else { return Ok(true) };
-    // Of two that share a step, the one that was settled later has the later rows of it.
+    // Of two that share a step, the one that was compacted later has the later rows of it.
     let are_sorted = places.is_sorted_by(|a, b| (a.steps.1, a.id) <= (b.steps.0, b.id));
     if table.schema.shape == Shape::Series || !are_sorted {
         return Ok(false);

@@ -39,7 +39,7 @@ impl RecordTable {
     }
 
     /// The view of its name over blocks and rows, for our own connections.
-    pub(super) fn settled_view(&self) -> String {
+    pub(super) fn compacted_view(&self) -> String {
         let columns = stored_columns(&self.schema);
         let parts: Vec<String> =
             columns.iter().enumerate().map(|(i, name)| format!("r.c{i} AS {name}")).collect();

@@ -284,7 +284,7 @@ impl RecordSchema {
     }
 
     /// Whether its rows can go into blocks.
-    pub(super) fn settles(&self) -> bool {
+    pub(super) fn can_compact(&self) -> bool {
         !matches!(self.shape, Shape::Unique) && self.step.is_some()
     }
 }

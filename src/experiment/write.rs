@@ -6,7 +6,7 @@ use super::record_table::{RecordTable, hot};
 use super::schema::Shape;
 use super::stored::{StoredColumn, insert_rows};
 use super::summary::Summary;
-use super::{builtin, settle};
+use super::{builtin, compact};
 use crate::error::Result;
 use crate::kernel::{ReadTx, WriteTx};
 
@@ -45,7 +45,7 @@ fn clear_logged(
     let own = &tables[builtin::SIMULATION_STEPS].table;
     let last = Summary::load(tx, simulation, own)?.last_step;
     for step in steps.iter().filter(|step| Some(**step) <= last) {
-        settle::thaw(tx, simulation, own, *step, *step)?;
+        compact::expand(tx, simulation, own, *step, *step)?;
         let sql = "SELECT 1 FROM simulation_steps_hot WHERE simulation = ?1 AND step = ?2";
         if tx.query_one(sql, (simulation, step), |_| Ok(()))?.is_none() {
             continue;
@@ -65,7 +65,7 @@ pub(super) fn remove_steps(
     first: i64,
     last: i64,
 ) -> Result<i64> {
-    settle::thaw(tx, simulation, table, first, last)?;
+    compact::expand(tx, simulation, table, first, last)?;
     let sql = format!(
         "DELETE FROM {} WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3",
         hot(&table.schema.name)
@@ -113,7 +113,7 @@ pub(super) fn insert(
     if is_new {
         summary.add(buffer, &order);
     } else {
-        settle::thaw(tx, simulation, table, first, i64::MAX)?;
+        compact::expand(tx, simulation, table, first, i64::MAX)?;
         summary.rows -= remove_same(tx, simulation, table, &order)?;
         summary.sums = None;
     }

@@ -289,7 +289,7 @@ pub fn restore(
             hint: "say that it may be overwritten",
         });
     }
-    // Refuses what is not ours, and settles its log.
+    // Refuses what is not ours, and checkpoints its log.
     let kept = Kept::of(&Database::builder(target).adopt(crate::ADOPTIONS).open()?)?;
     from.with_reader("restoring", |conn| {
         conn.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;

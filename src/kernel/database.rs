@@ -276,16 +276,16 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Busy`] or [`Error::Io`] (the disk is full); the file is as it was.
-    pub fn compact(&self) -> Result<()> {
-        let compact = |conn: &Connection| {
+    pub fn rewrite(&self) -> Result<()> {
+        let rewrite = |conn: &Connection| {
             // The copy is as large as the file: on the disk, not in memory.
             conn.execute_batch("PRAGMA temp_store=FILE")?;
-            let compacted = conn.execute_batch("VACUUM");
+            let rewritten = conn.execute_batch("VACUUM");
             conn.execute_batch("PRAGMA temp_store=MEMORY")?;
-            compacted?;
+            rewritten?;
             Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
         };
-        self.writer()?.maintain(compact).at(self.path(), "compacting")
+        self.writer()?.maintain(rewrite).at(self.path(), "rewriting")
     }
 
     /// Lets SQLite refresh its statistics where that pays.

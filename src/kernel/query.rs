@@ -35,7 +35,7 @@ pub struct Query {
 impl Database {
     /// Runs one SQL statement on a snapshot and returns its rows. The connection can only read.
     ///
-    /// A documented table of which settled rows have gone into blocks gives all rows here. Beside
+    /// A documented table of which compacted rows have gone into blocks gives all rows here. Beside
     /// SQLite's own functions there are `silt_items(dtype, shape, codec, data)`, an array
     /// as a JSON list, `silt_raw(dtype, shape, codec, data)`, its plain bytes, `silt_value(json, key, ...)`, the value behind
     /// a path of keys, the table `silt_block(data)`, the rows of a column block, and the documented table

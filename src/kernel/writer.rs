@@ -354,7 +354,7 @@ impl Writer {
     ) -> Result<T> {
         self.check_no_transaction()?;
         let mut core = self.core.take("waiting for another thread's write")?;
-        core.settle_down();
+        core.end_transaction();
         self.take_over(&mut core)?;
         core.full = None;
         self.check_log(&mut core)?;
@@ -477,7 +477,7 @@ impl Writer {
     }
 
     pub(super) fn begin(&self, core: &mut Core, durability: Durability) -> Result<()> {
-        core.settle_down();
+        core.end_transaction();
         self.take_over(core)?;
         let full = durability == Durability::Disk;
         if core.full != Some(full) {
@@ -547,11 +547,11 @@ impl Core {
     /// already (full disk).
     pub(super) fn roll_back(&mut self) {
         self.memory.forget();
-        self.settle_down();
+        self.end_transaction();
     }
 
     /// Ends a transaction that a panic left open.
-    fn settle_down(&mut self) {
+    fn end_transaction(&mut self) {
         if !self.conn.is_autocommit() {
             self.memory.forget();
             if let Err(error) = self.conn.execute_batch("ROLLBACK") {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::arrays::Recent;
+use super::compact::{self, CompactReport};
 use super::initial::{self, InitialData};
 use super::json::Schema;
 use super::keeper::Keeper;
@@ -14,7 +15,6 @@ use super::page_size::PageChoice;
 use super::prepare::{Prepared, prepare, unique_ids};
 use super::read;
 use super::run::{self, Run};
-use super::settle::{self, SettleReport};
 use super::state::{GroupCursor, GroupState, KeyBuilder};
 use super::tables::{LINEAGE, Layout};
 use super::timeline::Timeline;
@@ -499,16 +499,19 @@ impl SimulationDatabase {
 
     /// Packs the arrays of each attribute together, some hundred at a time: what is finished takes
     /// much less, and is read through every call as before, but no longer by a program that knows
-    /// only the documented columns. A file that is written with [`Codec::Auto`] is settled when it
+    /// only the documented columns. A file that is written with [`Codec::Auto`] is compacted when it
     /// is closed. `progress` gets blocks done and in all, and stops the work by returning an error.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Corrupt`], and that of `progress`; each block is in the file whole or
     /// not at all, and nothing is lost.
-    pub fn settle(&self, mut progress: impl FnMut(u64, u64) -> Result<()>) -> Result<SettleReport> {
-        let report = settle::settle(&self.db, &mut progress)?;
+    pub fn compact(
+        &self,
+        mut progress: impl FnMut(u64, u64) -> Result<()>,
+    ) -> Result<CompactReport> {
+        let report = compact::compact(&self.db, &mut progress)?;
         if report.blocks > 0 {
-            self.db.compact()?; // the rows that moved left their pages half empty
+            self.db.rewrite()?; // the rows that moved left their pages half empty
         }
         Ok(report)
     }
@@ -551,7 +554,7 @@ impl SimulationDatabase {
         }
         if self.seen.wrote.load(Ordering::Relaxed) {
             if self.options.codec == Codec::Auto {
-                self.settle(|_, _| Ok(()))?;
+                self.compact(|_, _| Ok(()))?;
             }
             if self.run()?.status == run::Status::Running {
                 self.mark_ended(None)?;

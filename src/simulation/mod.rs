@@ -7,6 +7,7 @@
 mod arrays;
 mod arrow;
 mod collector;
+mod compact;
 mod database;
 mod difference;
 mod export;
@@ -20,7 +21,6 @@ mod prepare;
 mod read;
 mod results;
 mod run;
-mod settle;
 mod state;
 mod tables;
 mod timeline;
@@ -34,6 +34,7 @@ pub use collector::{
     JsonStrategy, Model, Settings, Simulation, SqliteStrategy, StorageStrategy, StrategyFactory,
     World, register_strategy, strategy_names,
 };
+pub use compact::CompactReport;
 pub use database::{Options, SimulationDatabase};
 pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
@@ -45,7 +46,6 @@ pub use results::{
     ResultsOptions, Time, detect_format,
 };
 pub use run::{Run, Status};
-pub use settle::SettleReport;
 pub use state::{AttributeHistory, ColumnState, EntityHistory, GroupCursor, GroupState, Tolerance};
 pub use timeline::Timeline;
 pub use update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update};

@@ -212,7 +212,7 @@ pub(super) fn remove_unused(tx: &mut WriteTx<'_>) -> Result<u64> {
          AND id NOT IN (SELECT mask_id FROM attribute_data WHERE mask_id IS NOT NULL)",
         [],
     )?;
-    super::settle::remove_unused_blocks(tx)?;
+    super::compact::remove_unused_blocks(tx)?;
     for (table, column) in children {
         tx.execute(&format!("DROP INDEX siltstone_tmp_{table}_{column}"), [])?;
     }

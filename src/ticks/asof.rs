@@ -139,7 +139,7 @@ impl Join<'_> {
             let ticks = self.shared.last(self.target, 1, first - 1)?;
             before = (!ticks.is_empty()).then(|| ticks.row(ticks.len() - 1));
         }
-        // How many times have theirs: a tick behind a time settles what is at or before it.
+        // How many times have theirs: a tick behind a time decides what is at or before it.
         let (mut backs, mut onwards) = (0, 0);
         self.shared.for_each(self.target, first, last, Wanted::All, |ticks| {
             let end = ticks.time_ns[ticks.len() - 1];

@@ -152,12 +152,12 @@ pub struct TickStoreConfig {
     pub duplicates: Duplicates,
     /// Times within one such span count as one time for `duplicates`; 1 ns.
     pub duplicate_key_ns: i64,
-    /// A day is settled when it has been over for so many days, by the store itself or by
-    /// [`TickStore::settle_finished`](super::TickStore::settle_finished); 7.
-    pub settle_after_days: u32,
-    /// How often the store itself looks for days that have been over for so long, and settles them, in
+    /// A day is compacted when it has been over for so many days, by the store itself or by
+    /// [`TickStore::compact_finished`](super::TickStore::compact_finished); 7.
+    pub compact_after_days: u32,
+    /// How often the store itself looks for days that have been over for so long, and compacts them, in
     /// a thread of its own; 10 minutes, for the first time after one. `None`: never.
-    pub settle_every: Option<Duration>,
+    pub compact_every: Option<Duration>,
     /// Where batches go that cannot be written; a folder `spill` in the folder of the files.
     pub spill_path: Option<PathBuf>,
     /// One-minute bars of a symbol kept in memory; 10,080, a week.
@@ -182,8 +182,8 @@ impl Default for TickStoreConfig {
             throttle: Throttle::default(),
             duplicates: Duplicates::default(),
             duplicate_key_ns: 1,
-            settle_after_days: 7,
-            settle_every: Some(Duration::from_secs(600)),
+            compact_after_days: 7,
+            compact_every: Some(Duration::from_secs(600)),
             spill_path: None,
             max_bars_per_symbol: 7 * 24 * 60,
         }

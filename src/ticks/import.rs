@@ -283,19 +283,19 @@ impl Importer<'_> {
         digest: [u8; 16],
     ) -> Result<Added> {
         let rule = self.options.rule();
-        let settled = day < Day::today();
+        let compacted = day < Day::today();
         let target = self.days.path(day);
         let source = Source {
             file: source.display().to_string(),
             target: target.display().to_string(),
             digest,
         };
-        if settled {
+        if compacted {
             // What the rule leaves out is only known beside what is there.
             if matches!(rule, Rule::Missing) {
                 pack_parts(&mut parts, &self.origins, PACK, 1)?;
             }
-            let batch = DayBatch { parts, rule, mark: None, settled, source: Some(source) };
+            let batch = DayBatch { parts, rule, mark: None, compacted, source: Some(source) };
             return self.write(day, batch);
         }
         let mut added = Added::default();
@@ -305,7 +305,7 @@ impl Importer<'_> {
         for (i, part) in chunks.into_iter().enumerate() {
             // The note comes with the last batch: what was interrupted is looked at again.
             let source = (i == last).then(|| source.clone());
-            let batch = DayBatch { parts: vec![part], rule, mark: None, settled, source };
+            let batch = DayBatch { parts: vec![part], rule, mark: None, compacted, source };
             added += self.write(day, batch)?;
         }
         Ok(added)

@@ -2,7 +2,7 @@
 //!
 //! [`TickStore`] takes ticks without waiting for the disk: each goes into the ring of its symbol and
 //! a bounded queue; one thread writes what waits. The history is one SQLite file a UTC day, whose
-//! ticks are rows while the day is young and become column blocks when it is settled. Reads see ring,
+//! ticks are rows while the day is young and become column blocks when it is compacted. Reads see ring,
 //! queue, rows and blocks as one.
 
 mod arrow_in;
@@ -11,6 +11,7 @@ mod asof;
 mod bars;
 mod batch;
 mod calendar;
+mod compact;
 mod config;
 mod day;
 mod described;
@@ -30,7 +31,6 @@ mod replay;
 mod retention;
 mod ring;
 mod scan;
-mod settle;
 mod spill;
 mod stats;
 mod store;
@@ -48,6 +48,7 @@ pub use asof::{AsOf, Direction};
 pub use bars::{Bar, Timeframe};
 pub use batch::{Names, TickBatch};
 pub use calendar::{now_ns, suspect_unit};
+pub use compact::CompactedDay;
 pub use config::{Duplicates, QueueFull, StorageBackend, TickStoreConfig};
 pub use doctor::{DoctorReport, doctor};
 pub use gaps::Gap;
@@ -56,7 +57,6 @@ pub use ohlc::{Fill, OhlcOptions, Price};
 pub use replay::Replay;
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
 pub use scan::{into_arrow, scan_schema, to_arrow};
-pub use settle::SettledDay;
 pub use stats::{DayInfo, QualityCounts, SqliteStats, StorageStats};
 pub use store::{FlushReport, Outcome, TickStore};
 pub use throttle::Throttle;

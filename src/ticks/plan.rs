@@ -1,4 +1,4 @@
-//! What settling does to one symbol, made ready outside the transaction.
+//! What a compaction does to one symbol, made ready outside the transaction.
 //!
 //! A plan holds what it saw: how many rows up to which arrival, and the blocks that it replaces by
 //! their checksums. Arrivals are not given twice, so the same number of rows up to it are the same rows;
@@ -54,7 +54,7 @@ pub(super) struct Plan {
     blocks: Vec<Packed>,
 }
 
-/// What settling would take of a symbol; `None` if it has no rows.
+/// What a compaction would take of a symbol; `None` if it has no rows.
 pub(super) fn find(
     tx: &ReadTx<'_>,
     id: i64,

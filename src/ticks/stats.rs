@@ -41,10 +41,10 @@ pub struct StorageStats {
     pub spilled: u64,
     /// Of these, written since.
     pub recovered: u64,
-    /// Days that the store settled by itself.
-    pub days_settled: u64,
+    /// Days that the store compacted by itself.
+    pub days_compacted: u64,
     /// Times that it could not.
-    pub settle_errors: u64,
+    pub compact_errors: u64,
     /// For how many ms the oldest tick that is not written has been waiting.
     pub oldest_uncommitted_ms: Option<u64>,
     /// Symbols in memory.
@@ -136,7 +136,7 @@ pub struct DayInfo {
     /// Ticks that are rows.
     pub rows: u64,
     /// Ticks in blocks.
-    pub settled: u64,
+    pub compacted: u64,
     /// Blocks.
     pub blocks: u64,
     /// Symbols.
@@ -182,8 +182,8 @@ impl TickStore {
             refused: get(&counters.refused),
             spilled: get(&counters.spilled),
             recovered: get(&counters.recovered),
-            days_settled: get(&counters.days_settled),
-            settle_errors: get(&counters.settle_errors),
+            days_compacted: get(&counters.days_compacted),
+            compact_errors: get(&counters.compact_errors),
             oldest_uncommitted_ms: shared.queue.oldest_waits().map(|w| w.as_millis() as u64),
             symbols: symbols.len() as u64,
             ring_bytes,
@@ -210,7 +210,7 @@ impl TickStore {
         let mut found = Vec::new();
         for (day, path) in days.files()? {
             let Some(db) = days.reader(day)? else { continue };
-            let (rows, settled, blocks, symbols) = db.read(|tx| {
+            let (rows, compacted, blocks, symbols) = db.read(|tx| {
                 if !tables::are_there(tx)? {
                     return Ok((0, 0, 0, 0));
                 }
@@ -224,9 +224,9 @@ impl TickStore {
             })?;
             let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
             let day = day.to_string();
-            let [rows, settled, blocks, symbols] =
-                [rows, settled, blocks, symbols].map(|n| n as u64);
-            found.push(DayInfo { day, path, rows, settled, blocks, symbols, bytes });
+            let [rows, compacted, blocks, symbols] =
+                [rows, compacted, blocks, symbols].map(|n| n as u64);
+            found.push(DayInfo { day, path, rows, compacted, blocks, symbols, bytes });
         }
         Ok(found)
     }

@@ -9,11 +9,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::{TickBatch, pack_bulk};
 use super::calendar::{Day, now_ns, suspect_unit};
+use super::compact::{self, Pause};
 use super::config::TickStoreConfig;
 use super::day::{Days, no_folder};
 use super::json_days::JsonDays;
 use super::queue::{Pushed, Queue, Queued, closed, forked};
-use super::settle::{self, Pause};
 use super::symbols::{State, Symbol, Symbols};
 use super::throttle::Throttle;
 use super::tick::{Origins, Row, check_prices, quality};
@@ -93,14 +93,14 @@ struct Guard {
     /// The process that the writer runs in: in a fork of it there is none.
     pid: u32,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Settles days that are over.
-    settler: Mutex<Option<JoinHandle<()>>>,
+    /// Compacts days that are over.
+    compactor: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Guard {
     fn new(shared: Arc<Shared>, thread: Option<JoinHandle<()>>) -> Arc<Self> {
-        let (thread, settler) = (Mutex::new(thread), Mutex::default());
-        Arc::new(Guard { shared, pid: std::process::id(), thread, settler })
+        let (thread, compactor) = (Mutex::new(thread), Mutex::default());
+        Arc::new(Guard { shared, pid: std::process::id(), thread, compactor })
     }
 
     /// What is given up is waited for by the next call.
@@ -111,10 +111,10 @@ impl Guard {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.pause.end();
         self.shared.queue.close();
-        let action = "waiting for a day to be settled; the store is stopped, and stops further";
-        let mut settler = lock(&self.settler, action)?;
-        if let Some(Err(_)) = join(&mut settler, action)? {
-            tracing::error!("the thread that settles days panicked");
+        let action = "waiting for a day to be compacted; the store is stopped, and stops further";
+        let mut compactor = lock(&self.compactor, action)?;
+        if let Some(Err(_)) = join(&mut compactor, action)? {
+            tracing::error!("the thread that compacts days panicked");
         }
         let action = "waiting for ticks to be written, which goes on; the store is stopped";
         let mut thread = lock(&self.thread, action)?;
@@ -181,9 +181,9 @@ impl TickStore {
         // Ends the first thread if the second does not start.
         let guard =
             Guard::new(shared.clone(), Some(start(&shared, "siltstone-ticks", writer::run)?));
-        if shared.days.is_some() && shared.config.settle_every.is_some() {
-            let settler = start(&shared, "siltstone-settle", settle::run)?;
-            *guard.settler.lock().unwrap_or_else(PoisonError::into_inner) = Some(settler);
+        if shared.days.is_some() && shared.config.compact_every.is_some() {
+            let compactor = start(&shared, "siltstone-compact", compact::run)?;
+            *guard.compactor.lock().unwrap_or_else(PoisonError::into_inner) = Some(compactor);
         }
         Ok(TickStore { shared, guard })
     }
@@ -365,7 +365,7 @@ impl Shared {
             let mut parts = parts.to_vec();
             parts.sort_by(|a, b| a.symbol.cmp(&b.symbol));
             let rule = self.rule(true);
-            let batch = DayBatch { parts, rule, mark: None, settled: false, source: None };
+            let batch = DayBatch { parts, rule, mark: None, compacted: false, source: None };
             self.count(self.write_day(day, Arc::new(batch))?);
             add(&self.counters.batches, 1);
         }

@@ -8,7 +8,7 @@ use crate::kernel::{ReadTx, VerifyReport, View, static_view};
 
 /// Where there are blocks, the documented table with their rows too.
 pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
-    static_view(tx, "tick_block", "ticks", include_str!("migrations/settled_view.sql"))
+    static_view(tx, "tick_block", "ticks", include_str!("migrations/compacted_view.sql"))
 }
 
 /// Unpacks every block, and compares it with what its row says; looks for rows that refer to nothing.

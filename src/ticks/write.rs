@@ -38,7 +38,7 @@ pub(super) struct DayBatch {
     /// Who writes, and the ordinal of the last tick: what is marked as written is not written again.
     pub(super) mark: Option<(i64, u64)>,
     /// All into blocks, however few.
-    pub(super) settled: bool,
+    pub(super) compacted: bool,
     /// What was read, for the table of imports.
     pub(super) source: Option<Source>,
 }
@@ -61,7 +61,7 @@ pub(super) fn write(tx: &mut WriteTx<'_>, batch: &DayBatch, origins: &Origins) -
 }
 
 /// Moves all hot ticks into blocks, and packs them inside the transaction; how many.
-pub(super) fn settle(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
+pub(super) fn compact(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
     tx.ensure(&LINEAGE)?;
     let sql = "SELECT s.symbol FROM tick_symbol s \
         WHERE EXISTS (SELECT 1 FROM tick_hot h WHERE h.symbol_id = s.id) ORDER BY s.symbol";
@@ -136,7 +136,7 @@ impl Writing<'_, '_> {
         for part in &batch.parts {
             let known = self.known.symbol(self.tx, &part.symbol)?;
             let rows = &part.rows;
-            added += if batch.settled || rows.len() >= BULK_ROWS {
+            added += if batch.compacted || rows.len() >= BULK_ROWS {
                 self.load(part, known, batch.rule)?
             } else {
                 self.insert(part, known, batch.rule, &mut ids, &mut arrival)?
@@ -198,7 +198,7 @@ impl Writing<'_, '_> {
     }
 
     /// Removes the hot rows that give way; false, having removed none, if some of what must go is
-    /// settled.
+    /// compacted.
     fn delete_hot(&self, id: i64, rule: Rule, rows: &[Row], merged: &Merged) -> Result<bool> {
         let spans: Vec<_> = merged.taken.iter().map(|n| rule.span(rows[*n].time_ns)).collect();
         for (from, to) in &spans {

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::calendar::{Day, now_ns};
+use super::compact::Pause;
 use super::config::TickStoreConfig;
 use super::day::Days;
 use super::json_days::JsonDays;
 use super::merge::{Added, Rule};
 use super::queue::{Batch, Queue, Work};
-use super::settle::Pause;
 use super::spill;
 use super::symbols::Symbols;
 use super::tick::Origins;
@@ -52,7 +52,7 @@ pub(super) struct Shared {
     pub(super) suspected: AtomicBool,
     pub(super) json_urgent: AtomicBool,
     pub(super) stopping: AtomicBool,
-    /// Where the thread that settles days waits.
+    /// Where the thread that compacts days waits.
     pub(super) pause: Pause,
     /// The last batch that could not be written: why, and when, in ms since 1970-01-01 UTC.
     pub(super) last_failure: Mutex<Option<(String, i64)>>,
@@ -75,8 +75,8 @@ pub(super) struct Counters {
     pub(super) retries: AtomicU64,
     pub(super) rotations: AtomicU64,
     pub(super) current_day: AtomicU64,
-    pub(super) days_settled: AtomicU64,
-    pub(super) settle_errors: AtomicU64,
+    pub(super) days_compacted: AtomicU64,
+    pub(super) compact_errors: AtomicU64,
 }
 
 pub(super) fn add(counter: &AtomicU64, n: u64) {
@@ -285,7 +285,7 @@ fn write_or_spill(shared: &Shared, day: Day, parts: Vec<Arrived>, last: u64) {
         parts,
         rule: shared.rule(false),
         mark: Some((shared.writer, last)),
-        settled: false,
+        compacted: false,
         source: None,
     });
     let mut tries = last_tries(shared);
@@ -384,7 +384,7 @@ fn recover_file(shared: &Shared, file: &PathBuf) -> Result<()> {
             parts,
             rule: shared.rule(false),
             mark: Some((mark, 1)),
-            settled: false,
+            compacted: false,
             source: None,
         };
         let batch = Arc::new(batch);

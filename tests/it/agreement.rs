@@ -56,7 +56,7 @@ fn an_update_of_another_form_is_refused() {
     assert_eq!(value(&db, "p", 0), [0.0, 1.0, 2.0]);
 }
 
-/// Goal: JSON says a list of lists for points too; the first update that gives points settles it, with
+/// Goal: JSON says a list of lists for points too; the first update that gives points decides it, with
 /// key states in between and after.
 #[test]
 fn lists_in_initial_json_become_points() {

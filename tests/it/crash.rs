@@ -152,7 +152,7 @@ impl Told {
 }
 
 /// Goal: 200 kills at random instants, in the middle of single updates, tickets, batches, key
-/// states, settling, larger pages, removals and opening: every acknowledged update is there bit for bit, none is half
+/// states, compaction, larger pages, removals and opening: every acknowledged update is there bit for bit, none is half
 /// there, the file verifies, the run counts as running, and the next process goes on writing.
 #[test]
 fn a_kill_at_any_instant_loses_no_acknowledged_update() {
@@ -239,7 +239,7 @@ fn writes_until_it_is_killed() {
                 db.build_key_states().unwrap();
             }
             11 if random.below(3) == 0 => {
-                db.settle(|_, _| Ok(())).unwrap();
+                db.compact(|_, _| Ok(())).unwrap();
             }
             12.. if next > 0 => {
                 let kept = next - 1 - random.below(next.min(40) as u64) as i64;

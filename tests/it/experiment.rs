@@ -47,9 +47,9 @@ fn rows(db: &Database, sql: &str) -> Vec<Vec<Value>> {
     db.sql(sql).unwrap().rows
 }
 
-/// Goal: what a simulation logs is rows of the documented tables, in SQL and in Arrow, and stays so when it is settled.
+/// Goal: what a simulation logs is rows of the documented tables, in SQL and in Arrow, and stays so when it is compacted.
 #[test]
-fn a_simulation_is_logged_read_and_settled() {
+fn a_simulation_is_logged_read_and_compacted() {
     let folder = folder();
     let path = folder.path().join("sweep.db");
     let db = ExperimentDatabase::open(&path, "exp_001").unwrap();
@@ -86,7 +86,7 @@ fn a_simulation_is_logged_read_and_settled() {
     assert_eq!(before.2[0][..2], [Value::Integer(8), Value::Real(8.0)]);
     assert_eq!(before.3[0], [Value::Integer(8), Value::Integer(16), Value::Real(0.0)]);
     sim.complete().unwrap();
-    assert!(db.settle("sim_000").unwrap() >= 20);
+    assert!(db.compact("sim_000").unwrap() >= 20);
     assert_eq!(
         rows(db.database(), "SELECT count(*) FROM agent_states_hot")[0][0],
         Value::Integer(6)
@@ -100,7 +100,7 @@ fn a_simulation_is_logged_read_and_settled() {
     assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
 }
 
-/// Goal: a step that is logged again replaces what was logged of it, before and after it is committed and settled.
+/// Goal: a step that is logged again replaces what was logged of it, before and after it is committed and compacted.
 #[test]
 fn a_step_that_is_logged_again_replaces() {
     let folder = folder();
@@ -108,9 +108,9 @@ fn a_step_that_is_logged_again_replaces() {
     let sim = db.create_simulation_context("s", Default::default()).unwrap();
     let none: [[Cell<'_>; 4]; 0] = [];
     log_steps(&sim, 0..4);
-    for settled in [false, true] {
-        if settled {
-            db.settle("s").unwrap();
+    for compacted in [false, true] {
+        if compacted {
+            db.compact("s").unwrap();
         }
         sim.log_step(2, [agent("c", 7)], none, &[("total_agents", Cell::Int(9))]).unwrap();
         let sql =
@@ -152,20 +152,20 @@ fn every_float_comes_back() {
     };
     let expected: Vec<u64> = values.iter().map(|x| x.to_bits()).collect();
     assert_eq!(bits(), expected);
-    db.settle("s").unwrap();
+    db.compact("s").unwrap();
     assert_eq!(bits(), expected);
 }
 
-/// Goal: a metric that is logged again at a step replaces the one that is settled, and only that.
+/// Goal: a metric that is logged again at a step replaces the one that is compacted, and only that.
 #[test]
-fn a_settled_metric_is_replaced() {
+fn a_compacted_metric_is_replaced() {
     let folder = folder();
     let db = ExperimentDatabase::open(folder.path().join("sweep.db"), "exp").unwrap();
     let sim = db.create_simulation_context("s", Default::default()).unwrap();
     for step in 0..4 {
         sim.log_metrics(&[("loss", step as f64), ("mood", 0.5)], Some(step)).unwrap();
     }
-    assert_eq!(db.settle("s").unwrap(), 8);
+    assert_eq!(db.compact("s").unwrap(), 8);
     sim.log_metric("loss", 9.0, Some(2)).unwrap();
     assert_eq!(db.metric("s", "loss").unwrap(), [(0, 0.0), (1, 1.0), (2, 9.0), (3, 3.0)]);
     assert_eq!(sim.row_count("simulation_metrics").unwrap(), 8);
@@ -184,10 +184,10 @@ fn blocks_that_share_a_step_keep_its_order() {
         sim.log_agent_action(&action).unwrap();
     };
     act(6, "first");
-    db.settle("s").unwrap();
+    db.compact("s").unwrap();
     act(0, "early");
     act(6, "second");
-    db.settle("s").unwrap();
+    db.compact("s").unwrap();
     act(6, "third");
     let batches = sim.read("agent_actions", &Selection::all()).unwrap().collect_batches().unwrap();
     let names: Vec<&str> = (batches.iter())

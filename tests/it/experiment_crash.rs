@@ -214,7 +214,7 @@ fn files_that_do_not_fit_are_refused() {
     let sim = db.create_simulation_context("s", Default::default()).unwrap();
     (0..50).for_each(|step| log_step(&sim, step).unwrap());
     sim.complete().unwrap();
-    db.settle("s").unwrap();
+    db.compact("s").unwrap();
     let edit = |path: &Path, sql: &str| {
         rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
     };

@@ -84,10 +84,10 @@ fn the_described_database_gives_its_facts() {
         assert_eq!(json!(rows), expected["total_rows"][table], "{table}");
     }
     assert_eq!(import(data.join("agents.db"), db.database()).unwrap().skipped.len(), 3);
-    for settled in [false, true] {
+    for compacted in [false, true] {
         for (name, facts) in expected["simulations"].as_object().unwrap() {
-            if settled {
-                assert!(db.settle(name).unwrap() > 5000);
+            if compacted {
+                assert!(db.compact(name).unwrap() > 5000);
             }
             let states = one(db.records(name, "agent_states", &Selection::all()).unwrap());
             assert_eq!(json!(states.num_rows()), facts["rows"]["agent_states"]);
@@ -193,7 +193,7 @@ fn files_are_merged_and_split() {
     let folder = temporary();
     let [a, b, all] = ["a.db", "b.db", "all.db"].map(|name| folder.path().join(name));
     let first = sweep(&a, "exp", 2);
-    first.settle("exp_1").unwrap();
+    first.compact("exp_1").unwrap();
     sweep(&b, "other", 2);
     let tell = &mut |_, _| Ok(());
     let report = merge(&[&a, &b], &all, tell).unwrap();
@@ -235,11 +235,11 @@ fn files_are_merged_and_split() {
 fn a_simulation_is_resumed_from_a_step() {
     let folder = temporary();
     let db = sweep(&folder.path().join("a.db"), "exp", 2);
-    for settled in [false, true] {
-        if settled {
-            db.settle("exp_1").unwrap();
+    for compacted in [false, true] {
+        if compacted {
+            db.compact("exp_1").unwrap();
         }
-        let from = if settled { 3 } else { 6 };
+        let from = if compacted { 3 } else { 6 };
         let sim = db.resume("exp_1", Some(from), LoggingConfig::default()).unwrap();
         let states = one(sim.read("agent_states", &Selection::all()).unwrap());
         assert_eq!(states.num_rows() as i64, 3 * from);
@@ -258,10 +258,10 @@ fn a_simulation_is_resumed_from_a_step() {
 fn simulations_are_deleted_and_retained() {
     let folder = temporary();
     let db = sweep(&folder.path().join("a.db"), "exp", 4);
-    db.settle("exp_2").unwrap();
+    db.compact("exp_2").unwrap();
     let sizes = db.sizes().unwrap();
     assert!(
-        sizes.iter().any(|s| s.simulation_id == "exp_2" && s.settled_rows == 30 && s.bytes > 0)
+        sizes.iter().any(|s| s.simulation_id == "exp_2" && s.compacted_rows == 30 && s.bytes > 0)
     );
     assert_eq!(db.delete_simulation("exp_2").unwrap(), 30 + 10 + 2);
     let keep = Retention { keep_last: Some(1), ..Retention::default() };
@@ -316,7 +316,7 @@ fn a_simulation_in_memory_is_kept() {
     }
 }
 
-/// Goal: a table that a user defines is typed, shared by all simulations of the file, and settles like any other.
+/// Goal: a table that a user defines is typed, shared by all simulations of the file, and is compacted like any other.
 #[test]
 fn a_table_of_ones_own() {
     let folder = temporary();
@@ -351,9 +351,9 @@ fn a_table_of_ones_own() {
             &[("sensor", "north".into()), ("count", Cell::Int(255)), ("note", "é".into())],
         )
         .unwrap();
-    for settled in [false, true] {
-        if settled {
-            db.settle("a").unwrap();
+    for compacted in [false, true] {
+        if compacted {
+            db.compact("a").unwrap();
         }
         let table = one(sims[0].read("temperature", &Selection::all()).unwrap());
         assert_eq!(table.num_rows(), 6, "the key replaces");

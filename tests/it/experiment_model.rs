@@ -23,7 +23,7 @@ enum Act {
     Action(usize, i64, usize),
     Metric(usize, usize, i64, usize),
     Flush(usize),
-    Settle(usize),
+    Compact(usize),
     Resume(usize, i64),
     Delete(usize),
     Reopen,
@@ -39,7 +39,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (sim.clone(), step.clone(), 0..AGENTS.len()).prop_map(|(s, t, a)| Act::Action(s, t, a)),
         3 => (sim.clone(), 0..2usize, step.clone(), 0..VALUES.len()).prop_map(|(s, m, t, v)| Act::Metric(s, m, t, v)),
         1 => sim.clone().prop_map(Act::Flush),
-        2 => sim.clone().prop_map(Act::Settle),
+        2 => sim.clone().prop_map(Act::Compact),
         1 => (sim.clone(), step).prop_map(|(s, t)| Act::Resume(s, t)),
         1 => sim.prop_map(Act::Delete),
         1 => Just(Act::Reopen),
@@ -135,8 +135,8 @@ impl Run {
                 model.metrics.insert((*metric, *step), VALUES[*value].to_bits());
             }
             Act::Flush(sim) => self.context(*sim).flush_all_buffers().unwrap(),
-            Act::Settle(sim) if self.models[*sim].is_some() => {
-                let _rows = self.db().settle(NAMES[*sim]).unwrap();
+            Act::Compact(sim) if self.models[*sim].is_some() => {
+                let _rows = self.db().compact(NAMES[*sim]).unwrap();
             }
             Act::Resume(sim, from) if self.models[*sim].is_some() => {
                 self.contexts[*sim] = None;
@@ -289,7 +289,7 @@ fn run(acts: &[Act], buffered: bool) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
-    /// Goal: whatever is logged, flushed, settled, resumed, deleted, merged and opened again, in whatever order, the file holds
+    /// Goal: whatever is logged, flushed, compacted, resumed, deleted, merged and opened again, in whatever order, the file holds
     /// what plain maps hold.
     #[test]
     fn the_store_holds_what_plain_maps_hold(acts in prop::collection::vec(act(), 1..60), buffered: bool) {

@@ -133,9 +133,9 @@ fn a_metric_is_one_wherever_it_is_kept() {
     }
     both.log_metric("births", 9.5, Some(1)).unwrap();
     both.log_metric("births", 4.5, Some(7)).unwrap();
-    for settled in [false, true] {
-        if settled {
-            ["run0", "run1", "both"].iter().for_each(|name| assert!(db.settle(name).is_ok()));
+    for compacted in [false, true] {
+        if compacted {
+            ["run0", "run1", "both"].iter().for_each(|name| assert!(db.compact(name).is_ok()));
         }
         let rewards = db.metric("run1", "average_reward").unwrap();
         assert_eq!(rewards, [(0, 10.0), (1, 11.0), (2, 12.0)]);
@@ -193,10 +193,10 @@ fn the_final_value_is_the_last_that_there_is() {
         let table = db.compare(Which::All, &[(name, At::Final)]).unwrap().collect_batches();
         siltstone::table::rows(&table.unwrap()[0]).unwrap()[0][1].clone()
     };
-    for settled in [false, true] {
-        if settled {
+    for compacted in [false, true] {
+        if compacted {
             sim.complete().unwrap();
-            db.settle("s").unwrap();
+            db.compact("s").unwrap();
         }
         assert_eq!([finals("average_reward"), finals("score")], [json!(50.0), json!(50.0)]);
         assert_eq!(finals("total_agents"), json!(159.0));

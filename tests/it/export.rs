@@ -399,7 +399,7 @@ fn tables_come_back_as_the_updates_that_they_were() {
         let target = folder.path().join("out");
         let format = ExportFormat::Table(Format::Parquet);
         let options = ExportOptions { target: target.clone(), format, ..Default::default() };
-        db.settle(|_, _| Ok(())).unwrap();
+        db.compact(|_, _| Ok(())).unwrap();
         export(&db, &options, |_, _| Ok(())).unwrap();
         let back = SimulationDatabase::open(folder.path().join("back.db")).unwrap();
         let report = import_tables(&back, &target, |_, _| Ok(())).unwrap();

@@ -296,7 +296,7 @@ fn an_experiment_does_not_slow_down() {
             let sim = make(i);
             log(&sim, 0..10);
             sim.complete().unwrap();
-            db.settle(&format!("sim {i}")).unwrap();
+            db.compact(&format!("sim {i}")).unwrap();
         }
         let first = make(n);
         log(&first, 0..10 * n as i64);
@@ -325,7 +325,7 @@ fn a_day_of_ticks_does_not_slow_down() {
     grows_not(2000, |path, n| {
         let config = TickStoreConfig {
             sqlite_base_path: path.to_owned(),
-            settle_every: None,
+            compact_every: None,
             ..TickStoreConfig::production("b")
         };
         let store = TickStore::new(config).unwrap();

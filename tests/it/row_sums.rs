@@ -67,7 +67,7 @@ fn experiment(folder: &Path) -> PathBuf {
         simulation.update_agent_death("one", 29, "age").unwrap();
         simulation.complete().unwrap();
     }
-    db.settle("b").unwrap();
+    db.compact("b").unwrap();
     let again = db.resume("a", Some(20), LoggingConfig::default()).unwrap();
     drop(again);
     db.update_experiment_status("done", None).unwrap();
@@ -123,7 +123,7 @@ fn now() -> i64 {
 
 fn config(base: &Path) -> TickStoreConfig {
     let sqlite_base_path = base.to_owned();
-    TickStoreConfig { sqlite_base_path, settle_every: None, ..TickStoreConfig::production("b") }
+    TickStoreConfig { sqlite_base_path, compact_every: None, ..TickStoreConfig::production("b") }
 }
 
 fn ticks(folder: &Path) -> PathBuf {
@@ -140,7 +140,7 @@ fn ticks(folder: &Path) -> PathBuf {
         store.flush().unwrap();
     };
     put(0, 500);
-    store.settle_all().unwrap();
+    store.compact_all().unwrap();
     put(500, 700);
     store.stop().unwrap();
     let files = walk(&base);
@@ -157,7 +157,7 @@ fn series(folder: &Path) -> PathBuf {
     backend.append("flow", &Series::from_times_ns(&times(500), &values).unwrap()).unwrap();
     backend.copy("flow", "copy").unwrap();
     backend.rename("copy", "other").unwrap();
-    backend.settle(Some("flow")).unwrap();
+    backend.compact(Some("flow")).unwrap();
     backend.append("flow", &Series::from_times_ns(&times(1000), &values).unwrap()).unwrap();
     backend.database().flush().unwrap();
     path

@@ -168,7 +168,7 @@ fn filters_find_what_a_plain_table_finds() {
     save(&backend, "real", array(Float64Array::from_iter_values(reals)), floats(n as usize));
     let texts = (0..n).map(|i| format!("p{i:05}"));
     save(&backend, "text", array(StringArray::from_iter_values(texts)), floats(n as usize));
-    backend.settle(Some("utc")).unwrap();
+    backend.compact(Some("utc")).unwrap();
 
     let filters = [
         "= '2013-01-02 00:00:00'",

@@ -1,4 +1,4 @@
-//! Series in an SQLite file: against memory as the model, in any order of calls, settled at any moment.
+//! Series in an SQLite file: against memory as the model, in any order of calls, compacted at any moment.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const KEYS: [&str; 3] = ["a", "a/b", ""];
 #[derive(Debug, Clone)]
 enum Step {
     Commit(Vec<Change>),
-    Settle(Option<usize>),
+    Compact(Option<usize>),
     Reopen,
 }
 
@@ -54,7 +54,7 @@ fn change() -> impl Strategy<Value = Change> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => prop::collection::vec(change(), 1..4).prop_map(Step::Commit),
-        1 => prop::option::of(0..KEYS.len()).prop_map(Step::Settle),
+        1 => prop::option::of(0..KEYS.len()).prop_map(Step::Compact),
         1 => Just(Step::Reopen),
     ]
 }
@@ -73,7 +73,7 @@ fn kind(answer: Result<(), Error>) -> &'static str {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Goal: whatever is committed, settled and opened anew, the file holds what memory holds, whole and by range.
+    /// Goal: whatever is committed, compacted and opened anew, the file holds what memory holds, whole and by range.
     #[test]
     fn a_file_holds_what_memory_holds(steps in prop::collection::vec(step(), 1..14)) {
         let folder = tempfile::tempdir().unwrap();
@@ -84,13 +84,13 @@ proptest! {
                 Step::Commit(changes) => {
                     prop_assert_eq!(kind(file.commit(&changes)), kind(memory.commit(&changes)));
                 }
-                Step::Settle(None) => {
-                    file.settle(None).unwrap();
+                Step::Compact(None) => {
+                    file.compact(None).unwrap();
                 }
-                Step::Settle(Some(key)) => {
-                    let settled = file.settle(Some(KEYS[key])).map(drop);
+                Step::Compact(Some(key)) => {
+                    let compacted = file.compact(Some(KEYS[key])).map(drop);
                     let is_there = memory.exists(KEYS[key]).unwrap();
-                    prop_assert_eq!(kind(settled), if is_there { "done" } else { "not found" });
+                    prop_assert_eq!(kind(compacted), if is_there { "done" } else { "not found" });
                 }
                 Step::Reopen => {
                     drop(file);
@@ -112,7 +112,7 @@ proptest! {
     }
 }
 
-/// Goal: a thousand appends leave few blocks, a settled file is smaller, and both read as what was put in.
+/// Goal: a thousand appends leave few blocks, a compacted file is smaller, and both read as what was put in.
 #[test]
 fn many_appends_leave_few_blocks() {
     let folder = tempfile::tempdir().unwrap();
@@ -140,12 +140,12 @@ fn many_appends_leave_few_blocks() {
     let (blocks, bytes) = count();
     assert!(blocks <= 20, "{blocks} blocks");
     assert_eq!(backend.load("k").unwrap().0, whole);
-    backend.settle(None).unwrap();
-    let (settled_blocks, settled_bytes) = count();
-    assert_eq!(settled_blocks, 7, "100,000 points of 16,384 a block");
-    assert!(settled_bytes * 3 < bytes, "{settled_bytes} of {bytes}");
+    backend.compact(None).unwrap();
+    let (compacted_blocks, compacted_bytes) = count();
+    assert_eq!(compacted_blocks, 7, "100,000 points of 16,384 a block");
+    assert!(compacted_bytes * 3 < bytes, "{compacted_bytes} of {bytes}");
     assert_eq!(backend.load("k").unwrap().0, whole);
-    assert_eq!(backend.settle(None).unwrap(), 0, "what is settled is left alone");
+    assert_eq!(backend.compact(None).unwrap(), 0, "compacted blocks stay as they are");
 }
 
 /// Goal: a damaged block is named and the other series can be read.
@@ -170,9 +170,9 @@ fn a_damaged_block_is_named_and_the_rest_is_readable() {
     assert!(!backend.database().verify().unwrap().is_ok());
 }
 
-/// Goal: settling once more packs what came since, and leaves alone what was packed.
+/// Goal: a second compaction packs what came since, and leaves alone what was packed.
 #[test]
-fn settling_goes_on_where_it_ended() {
+fn compaction_goes_on_where_it_ended() {
     let folder = tempfile::tempdir().unwrap();
     let backend = SqliteBackend::open(folder.path().join("series.db")).unwrap();
     let points = |from: i64, n: i64| {
@@ -181,17 +181,17 @@ fn settling_goes_on_where_it_ended() {
         Series::from_times_ns(&times, &values).unwrap()
     };
     let blocks = || {
-        let sql = "SELECT id, rows, settled FROM series_block ORDER BY first_row";
+        let sql = "SELECT id, rows, compacted FROM series_block ORDER BY first_row";
         backend.database().sql(sql).unwrap().rows
     };
     backend.save("k", &points(0, 40_000), &Metadata::new()).unwrap();
-    assert_eq!(backend.settle(None).unwrap(), 3);
+    assert_eq!(backend.compact(None).unwrap(), 3);
     let first = blocks();
     let mut length = 40_000;
     for n in [10, 7_000, 12_000] {
         backend.append("k", &points(length, n)).unwrap();
         length += n;
-        assert!((1..=2).contains(&backend.settle(None).unwrap()));
+        assert!((1..=2).contains(&backend.compact(None).unwrap()));
         assert_eq!(backend.load("k").unwrap().0, points(0, length));
     }
     let last = blocks();
@@ -211,7 +211,7 @@ fn a_scan_sees_one_moment() {
     let mut batches = backend.scan("k", &IndexRange::all()).unwrap();
     let mut parts = vec![batches.next_batch().unwrap().unwrap()];
     backend.append("k", &Series::from_times_ns(&[7], &[2.0]).unwrap()).unwrap();
-    backend.settle(None).unwrap();
+    backend.compact(None).unwrap();
     parts.push(batches.next_batch().unwrap().unwrap());
     backend.delete("k").unwrap();
     while let Some(batch) = batches.next_batch().unwrap() {
@@ -221,9 +221,9 @@ fn a_scan_sees_one_moment() {
     assert_eq!(Series::from_batch(&whole).unwrap(), before);
 }
 
-/// Goal: appends of two while a third settles, copies and renames lose no point and no order.
+/// Goal: appends of two while a third compacts, copies and renames lose no point and no order.
 #[test]
-fn appends_settling_and_renames_at_once_lose_nothing() {
+fn appends_compaction_and_renames_at_once_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("series.db");
     let open = || SqliteBackend::open(&path).unwrap();
@@ -245,7 +245,7 @@ fn appends_settling_and_renames_at_once_lose_nothing() {
         }
         let backend = open();
         while done.load(std::sync::atomic::Ordering::SeqCst) < 2 {
-            backend.settle(None).unwrap();
+            backend.compact(None).unwrap();
             // Between two commits everything is whole.
             let _ = backend.copy("both", "copy");
             let _ = backend.rename("copy", "moved");

@@ -134,12 +134,12 @@ fn export_and_back(base: &Path, files: &[Recorded], folder: &Path) {
     assert!(bids == expected, "Parquet changed a price");
     let refused = store.store_tick("EURUSD", 1.0, 2.0, 1.0, "", 0).unwrap_err();
     assert!(matches!(refused, siltstone::Error::Closed { .. }), "{refused}");
-    assert!(store.settle_all().is_ok(), "there is nothing to settle");
+    assert!(store.compact_all().is_ok(), "there is nothing to compact");
 }
 
-/// Goal: through the hot path, a row at a time, and settled after: the same ticks.
+/// Goal: through the hot path, a row at a time, and compacted after: the same ticks.
 #[test]
-fn real_ticks_one_by_one_settle_without_loss() {
+fn real_ticks_one_by_one_are_compacted_without_loss() {
     let Some((_, files)) = recorded() else { return };
     let folder = tempfile::tempdir().unwrap();
     let config = TickStoreConfig {
@@ -171,11 +171,11 @@ fn real_ticks_one_by_one_settle_without_loss() {
     check("on their way");
     assert_eq!(store.flush().unwrap().written, 67_539);
     check("flushed");
-    let settled = store.settle("2026-01-19").unwrap();
-    println!("{settled:?}");
-    assert_eq!(settled.ticks, 67_539);
-    assert!(settled.bytes_after * 4 < settled.bytes_before);
-    check("settled");
+    let compacted = store.compact("2026-01-19").unwrap();
+    println!("{compacted:?}");
+    assert_eq!(compacted.ticks, 67_539);
+    assert!(compacted.bytes_after * 4 < compacted.bytes_before);
+    check("compacted");
     store.stop().unwrap();
 }
 

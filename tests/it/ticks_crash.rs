@@ -61,7 +61,7 @@ fn numbers(base: &Path) -> HashSet<u64> {
     found
 }
 
-/// Goal: killed at any instant of ingest, rotation, bulk loads and settling: no acknowledged tick is
+/// Goal: killed at any instant of ingest, rotation, bulk loads and compaction: no acknowledged tick is
 /// lost, none is doubled, every file opens, the doctor is content, and the next process goes on.
 #[test]
 fn a_kill_at_any_instant_loses_no_acknowledged_tick() {
@@ -134,7 +134,7 @@ fn writes_until_it_is_killed() {
                 next += n;
             }
             _ => {
-                store.settle_all().unwrap();
+                store.compact_all().unwrap();
             }
         }
         if next > from {

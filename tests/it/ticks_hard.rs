@@ -215,7 +215,7 @@ fn an_empty_day_file_is_no_finding() {
     assert_eq!(bids(&store), [0.0; 0]);
     assert_eq!(store.days().unwrap().len(), 0);
     assert_eq!(put(&store, NOON, 1.0), Outcome::Stored);
-    store.settle("2026-01-19").unwrap();
+    store.compact("2026-01-19").unwrap();
     store.stop().unwrap();
     let report = doctor(folder.path().join("db")).unwrap();
     assert!(report.is_ok() && report.ticks == 1, "{report:?}");
@@ -224,7 +224,7 @@ fn an_empty_day_file_is_no_finding() {
 /// Goal: rows and blocks that somebody deleted are missed.
 #[test]
 fn the_doctor_counts_what_should_be_there() {
-    for (settled, sql) in [
+    for (compacted, sql) in [
         (false, "DELETE FROM tick_hot WHERE arrival = 3"),
         (true, "DELETE FROM tick_block WHERE id = 1"),
         (true, "UPDATE tick_block SET min_bid = -5"),
@@ -238,8 +238,8 @@ fn the_doctor_counts_what_should_be_there() {
         let time: Vec<i64> = (0..5_000).map(|n| NOON + SECOND + n).collect();
         let bid = vec![1.5; 5_000];
         store.store_ticks(&TickBatch::new("GBPUSD", &time, &bid, &bid)).unwrap();
-        if settled {
-            store.settle_all().unwrap();
+        if compacted {
+            store.compact_all().unwrap();
         }
         store.stop().unwrap();
         assert_eq!(doctor(&base).unwrap().findings, []);
@@ -295,8 +295,8 @@ fn the_ends_of_time_are_times() {
             assert_eq!(bids, [None, Some(0.0), None, Some(2.0), None, Some(4.0)]);
         };
         check(&store, "written");
-        store.settle_all().unwrap();
-        check(&store, "settled");
+        store.compact_all().unwrap();
+        check(&store, "compacted");
         store.stop().unwrap();
         drop(store);
         let store = TickStore::new(TickStoreConfig { backend, ..config(folder.path()) }).unwrap();
@@ -417,13 +417,13 @@ fn a_join_keeps_only_what_it_found() {
     }
 }
 
-/// Goal: a store settles by itself what has been over for long enough, and only that, and only if it is to.
+/// Goal: a store compacts by itself what has been over for long enough, and only that, and only if it is to.
 #[test]
-fn finished_days_settle_by_themselves() {
+fn finished_days_are_compacted_by_themselves() {
     for by_itself in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let store = TickStore::new(TickStoreConfig {
-            settle_every: by_itself.then_some(Duration::from_millis(20)),
+            compact_every: by_itself.then_some(Duration::from_millis(20)),
             ..config(folder.path())
         })
         .unwrap();
@@ -432,21 +432,21 @@ fn finished_days_settle_by_themselves() {
             assert_eq!(put(&store, time, 1.0), Outcome::Stored);
         }
         store.flush().unwrap();
-        let settled =
-            || -> Vec<u64> { store.days().unwrap().iter().map(|day| day.settled).collect() };
+        let compacted =
+            || -> Vec<u64> { store.days().unwrap().iter().map(|day| day.compacted).collect() };
         let start = Instant::now();
-        while by_itself && settled()[0] == 0 {
-            assert!(start.elapsed() < Duration::from_secs(20), "nothing settles");
+        while by_itself && compacted()[0] == 0 {
+            assert!(start.elapsed() < Duration::from_secs(20), "nothing is compacted");
             std::thread::sleep(Duration::from_millis(10));
         }
         std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(settled(), [u64::from(by_itself), 0, 0]);
-        assert_eq!(store.stats().unwrap().days_settled, u64::from(by_itself));
+        assert_eq!(compacted(), [u64::from(by_itself), 0, 0]);
+        assert_eq!(store.stats().unwrap().days_compacted, u64::from(by_itself));
         // A late one makes the day a candidate again.
         assert_eq!(put(&store, NOON + 1, 2.0), Outcome::Stored);
         store.flush().unwrap();
-        while by_itself && settled()[0] < 2 {
-            assert!(start.elapsed() < Duration::from_secs(40), "a late tick does not settle");
+        while by_itself && compacted()[0] < 2 {
+            assert!(start.elapsed() < Duration::from_secs(40), "a late tick is not compacted");
             std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(store.get_ticks_in_range("EURUSD", NOON, NOON + 1).unwrap().bid, [1.0, 2.0]);

@@ -247,7 +247,7 @@ fn json_files_are_those_of_the_described_system() {
     TickStore::new(json_config()).unwrap().stop().unwrap();
 }
 
-/// Goal: the documented statements run on a day file, settled or not, and its own way to add a row.
+/// Goal: the documented statements run on a day file, compacted or not, and its own way to add a row.
 #[test]
 fn the_documented_sql_runs() {
     let folder = tempfile::tempdir().unwrap();
@@ -270,7 +270,7 @@ fn the_documented_sql_runs() {
     let _ = put(&store, NOON + 11 * SECOND, 11.0);
     store.flush().unwrap();
     assert_eq!(bids(&store), (0..12).map(f64::from).collect::<Vec<_>>());
-    store.settle("2026-01-19").unwrap();
+    store.compact("2026-01-19").unwrap();
     let _ = put(&store, NOON + 12 * SECOND, 12.0);
     store.flush().unwrap();
     let db = Database::builder(&path).open_read_only().unwrap();
@@ -296,9 +296,9 @@ fn the_documented_sql_runs() {
     assert_eq!(ids, [[Value::Integer(13)]]);
 }
 
-/// Goal: one thread writes and settles while others read: each read sees a whole, growing list.
+/// Goal: one thread writes and compacts while others read: each read sees a whole, growing list.
 #[test]
-fn readers_are_live_while_days_settle() {
+fn readers_are_live_while_days_are_compacted() {
     let folder = tempfile::tempdir().unwrap();
     let store = TickStore::new(TickStoreConfig {
         queue_full: QueueFull::Block,
@@ -330,7 +330,7 @@ fn readers_are_live_while_days_settle() {
             let time = NOON + DAY / 2 + (n - TICKS / 2) * SECOND;
             assert_eq!(put(&store, time, n as f64), Outcome::Stored);
             if n % 500 == 499 {
-                store.settle_all().unwrap();
+                store.compact_all().unwrap();
             }
         }
         store.flush().unwrap();
@@ -352,7 +352,7 @@ fn two_stores_share_a_folder() {
                     let n = 2 * n + half;
                     assert_eq!(put(&store, NOON + n, n as f64), Outcome::Stored);
                     if n % 700 == 0 {
-                        store.settle_all().unwrap();
+                        store.compact_all().unwrap();
                     }
                 }
                 store.stop().unwrap();
@@ -558,7 +558,7 @@ fn the_doctor_finds_what_is_wrong() {
     let base = folder.path().join("db");
     let store = TickStore::new(config(folder.path())).unwrap();
     (0..100).for_each(|n| assert_eq!(put(&store, NOON + n, n as f64), Outcome::Stored));
-    store.settle("2026-01-19").unwrap();
+    store.compact("2026-01-19").unwrap();
     store.stop().unwrap();
     let path = base.join("2026/01/ticks_2026-01-19.db");
     let found = |sql: &str| {

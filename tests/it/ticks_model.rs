@@ -36,7 +36,7 @@ enum Step {
     /// So many ticks of one symbol at neighbouring times, at once.
     Bulk(Made, usize),
     Flush,
-    Settle,
+    Compact,
     Reopen,
     Check(i64, i64, usize),
 }
@@ -63,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => prop::collection::vec(made(), 1..12).prop_map(Step::Batch),
         1 => (made(), 2_048usize..5_000).prop_map(|(made, n)| Step::Bulk(made, n)),
         2 => Just(Step::Flush),
-        2 => Just(Step::Settle),
+        2 => Just(Step::Compact),
         2 => Just(Step::Reopen),
         4 => (times(), times(), 1usize..12).prop_map(|(a, b, n)| Step::Check(a, b, n)),
     ]
@@ -276,9 +276,9 @@ fn run(base: &Path, duplicates: Duplicates, steps: Vec<Step>) -> Result<(), Test
                 batch.into_iter().for_each(|made| model.add(made));
             }
             Step::Flush => flush(&store),
-            Step::Settle => {
+            Step::Compact => {
                 flush(&store);
-                store.settle_all().unwrap();
+                store.compact_all().unwrap();
             }
             Step::Reopen => {
                 flush(&store);
@@ -303,7 +303,7 @@ fn run(base: &Path, duplicates: Duplicates, steps: Vec<Step>) -> Result<(), Test
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Goal: whatever arrives in whatever order, however it is written, settled and opened again at any
+    /// Goal: whatever arrives in whatever order, however it is written, compacted and opened again at any
     /// moment: reads give the sorted list, under each rule for duplicates.
     #[test]
     fn the_store_is_a_sorted_list(

@@ -110,7 +110,7 @@ class Duckdb(Peer):
         found = {one: (population, mean) for one, population, mean in rows}
         return {one: found[one] for one in simulations}
 
-    def settle(self, _simulations):
+    def compact(self, _simulations):
         self.db.execute("CHECKPOINT")
 
     def close(self):

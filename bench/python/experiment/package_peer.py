@@ -73,9 +73,9 @@ class Siltstone(Peer):
         found: pd.DataFrame = self.db.compare(simulations, metric, at=at).to_pandas()
         return dict(zip(found["simulation_id"], found[metric], strict=True))
 
-    def settle(self, simulations):
+    def compact(self, simulations):
         for one in simulations:
-            self.db.settle(one)
+            self.db.compact(one)
         self.db.vacuum()
 
     def end(self):

@@ -65,9 +65,9 @@ class Peer:
         """The final population and the mean of `total_reward` over all states, of each."""
         raise NotImplementedError("it logs metrics only")
 
-    def settle(self, simulations: list[str]) -> None:
+    def compact(self, simulations: list[str]) -> None:
         """Pack what can be packed."""
-        raise NotImplementedError("it has nothing to settle")
+        raise NotImplementedError("it has no blocks to compact")
 
     def hurry(self) -> None:
         """What is logged from now on need not be safe before the store is closed; nothing of it is timed."""

@@ -36,7 +36,7 @@ ANEW |= {f"{what}:{kind}": f"{what} {kind}" for what, kind in (
     ("actions", "details"), ("actions", "plain"), ("metrics", "each"), ("metrics", "many"))}  # fmt: skip
 PHASES = (
     "steps",
-    "settle",
+    "compact",
     *(phase for phase in ANEW if phase != "steps"),
     *FILL,
     "read:10",
@@ -60,9 +60,9 @@ TITLES = {
 }
 SIZED = {
     "steps": "bytes a row as logged, random floats",
-    "settled": "bytes a row settled, random floats",
+    "compacted": "bytes a row compacted, random floats",
     "real": "bytes a row as logged, real states",
-    "real settled": "bytes a row settled, real states",
+    "real compacted": "bytes a row compacted, real states",
     "actions details": "bytes an action with details",
     "actions plain": "bytes an action",
 }
@@ -112,8 +112,8 @@ def repetition(peer, options, result, over, scratch):
         for work, measure in measures.items():
             result.setdefault(work, []).append(measure)
         slow = sum(measure["wall_s"] for measure in measures.values()) > SLOW_S
-        # What was settled is settled: it is measured once for each time that it is logged.
-        if slow or phase in FILL or (phase == "settle" and "steps" in over):
+        # A compaction is not repeated: it is measured once for each time that it is logged.
+        if slow or phase in FILL or (phase == "compact" and "steps" in over):
             over.add(phase)
 
 

@@ -118,17 +118,17 @@ class Phases:
         peer.close()
         _must(found, data.answer(data.frame(made)), f"states of {simulation}")
 
-    def settle(self, _kind):
+    def compact(self, _kind):
         """What `steps` logged."""
         folder = self.at("steps")
-        yield "settled", self._settle(folder, [SIM]) | {"rows": data.AGENTS * data.STEPS}
+        yield "compacted", self._compact(folder, [SIM]) | {"rows": data.AGENTS * data.STEPS}
         self._same(folder, SIM, data.steps(0, data.AGENTS, data.STEPS))
 
-    def _settle(self, folder, simulations):
+    def _compact(self, folder, simulations):
         peer = self.make(folder)
         clock = Clock()
         try:
-            peer.settle(simulations)
+            peer.compact(simulations)
         finally:
             peer.close()
         return clock.seconds() | {"bytes": _size(folder)}
@@ -147,10 +147,10 @@ class Phases:
         yield "real", total | {"rows": rows, "bytes": _size(folder)}
         for simulation, _, made in simulations:
             self._same(folder, simulation, made)
-        settled = self._settle(folder, [simulation for simulation, _, _ in simulations])
+        compacted = self._compact(folder, [simulation for simulation, _, _ in simulations])
         for simulation, _, made in simulations:
             self._same(folder, simulation, made)
-        yield "real settled", settled | {"rows": rows}
+        yield "real compacted", compacted | {"rows": rows}
 
     def actions(self, kind):
         made = data.actions(kind == "details")

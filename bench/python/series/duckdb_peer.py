@@ -58,7 +58,7 @@ class Duckdb(Peer):
         rows = self.db.execute("SELECT DISTINCT key FROM points ORDER BY key").fetchall()
         return [row[0] for row in rows]
 
-    def settle(self):
+    def compact(self):
         self.db.execute("CHECKPOINT")
 
     def close(self):

@@ -34,8 +34,8 @@ class _Package(Peer):
     def keys(self):
         return self.backend.list_keys()
 
-    def settle(self):
-        self.backend.settle()
+    def compact(self):
+        self.backend.compact()
 
 
 class Sqlite(_Package):
@@ -44,8 +44,8 @@ class Sqlite(_Package):
     def _address(self, folder):
         return f"sqlite:{folder / 'series.db'}"
 
-    def settle(self):
-        super().settle()
+    def compact(self):
+        super().compact()
         self.backend.vacuum()
 
 

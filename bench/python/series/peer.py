@@ -54,7 +54,7 @@ class Peer:
     def keys(self) -> list[str]:
         raise NotImplementedError("it has no list of keys")
 
-    def settle(self) -> None:
+    def compact(self) -> None:
         """Pack what can be packed."""
 
     def close(self) -> None:

@@ -30,14 +30,14 @@ from worker import MISSING
 US, SERVED = "siltstone_sqlite", "siltstone_postgresql"
 SLOW_S = 10.0
 PHASES = (
-    *(f"{phase}:{kind}" for kind in KINDS for phase in ("save", "load", "settle")),
+    *(f"{phase}:{kind}" for kind in KINDS for phase in ("save", "load", "compact")),
     "range:rounded",
     "append",
     "many",
     "load_many",
 )
 SIZED = {f"save {kind}": f"bytes a point as saved, {kind}" for kind in KINDS}
-SIZED |= {f"size {kind}": f"bytes a point settled, {kind}" for kind in KINDS}
+SIZED |= {f"size {kind}": f"bytes a point compacted, {kind}" for kind in KINDS}
 TITLES = {
     "save rounded": "save {points}, ms",
     "load rounded": "load {points}, ms",

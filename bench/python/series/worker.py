@@ -113,8 +113,8 @@ class Phases:
         took, _ = self.timed(kind, lambda peer: peer.save(kind, series))
         yield f"save {kind}", took | {"bytes": self.size(self.at(kind))}
 
-    def settle(self, kind):
-        self.timed(kind, lambda peer: peer.settle())
+    def compact(self, kind):
+        self.timed(kind, lambda peer: peer.compact())
         yield f"size {kind}", {"bytes": self.size(self.at(kind))}
 
     def load(self, kind):

@@ -109,7 +109,7 @@ def table(results, about, rows, days):
         ),
         "bulk import of a day, ticks/s": lambda r: -rows / days / median(r["bulk"]["wall_s"]),
         "bytes a tick after small batches": lambda r: r["ingest"][-1]["bytes"] / SMALL,
-        "bytes a tick, settled": lambda r: r["bulk"]["bytes"] / rows,
+        "bytes a tick, compacted": lambda r: r["bulk"]["bytes"] / rows,
     }
     for key, title in QUESTIONS.items():
         measures[title] = lambda r, key=key: 1e3 * median(m[key]["wall_s"] for m in r["query"])

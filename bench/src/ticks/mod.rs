@@ -163,9 +163,9 @@ fn all_of_day_one(questions: &dyn Questions, rows: &Rows) -> (u64, u64) {
     })
 }
 
-/// A day of rows: what it answers, and settling it.
+/// A day of rows: what it answers, and compacting it.
 fn hot(rows: &Rows) {
-    let (mut last, mut settle) = (Vec::new(), Vec::new());
+    let (mut last, mut compact) = (Vec::new(), Vec::new());
     let mut bytes = [0, 0];
     for _ in 0..crate::runs() {
         let folder = folder();
@@ -173,15 +173,15 @@ fn hot(rows: &Rows) {
         let store = disk_only(folder.path());
         last.push(each_symbol(&store, rows, 50, |store, symbol| store.last(symbol, 100).rows));
         let before = all_of_day_one(&store, rows);
-        let (took, settled) = timed(|| store.settle_all().expect("the day settles"));
-        settle.push(took);
-        assert_eq!(settled[0].ticks, rows.day(0).len() as u64);
-        bytes = [settled[0].bytes_before, settled[0].bytes_after];
-        assert_eq!(before, all_of_day_one(&store, rows), "settling changed the day");
+        let (took, compacted) = timed(|| store.compact_all().expect("the day is compacted"));
+        compact.push(took);
+        assert_eq!(compacted[0].ticks, rows.day(0).len() as u64);
+        bytes = [compacted[0].bytes_before, compacted[0].bytes_after];
+        assert_eq!(before, all_of_day_one(&store, rows), "compacting changed the day");
     }
     alone("last 100 of a symbol, rows on disk", crate::median(last));
-    let rate = rows.day(0).len() as f64 / crate::median(settle).as_secs_f64();
-    line("settling a day of rows", format!("{rate:.0}/s"), None, None);
+    let rate = rows.day(0).len() as f64 / crate::median(compact).as_secs_f64();
+    line("compacting a day of rows", format!("{rate:.0}/s"), None, None);
     let each = bytes.map(|bytes| bytes as f64 / rows.day(0).len() as f64);
     line("  bytes a tick before", format!("{:.2}", each[0]), None, None);
     line("  bytes a tick after", format!("{:.3}", each[1]), None, None);
@@ -201,7 +201,12 @@ fn bulk(rows: &Rows, folders: &[TempDir; 2]) {
     rates("bulk import of a day, columns in, disk", [n; 2], took.map(crate::median));
     let bytes = [0, 1].map(|i| size_bytes(folders[i].path()) as f64 / rows.len() as f64);
     let text = |bytes: f64| format!("{bytes:.3}");
-    line("bytes a tick, settled", text(bytes[0]), Some(text(bytes[1])), Some(bytes[1] / bytes[0]));
+    line(
+        "bytes a tick, compacted",
+        text(bytes[0]),
+        Some(text(bytes[1])),
+        Some(bytes[1] / bytes[0]),
+    );
 }
 
 fn questions(rows: &Rows, folders: &[TempDir; 2]) {

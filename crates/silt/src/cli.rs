@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
-    backup, completions, demo, doctor, export, import, info, keys, markdown_help, merge, query,
-    restore, resume, runs, series, settle, state, stats, ticks, vacuum, verify,
+    backup, compact, completions, demo, doctor, export, import, info, keys, markdown_help, merge,
+    query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -79,7 +79,7 @@ pub(crate) enum Command {
     Stats(stats::Args),
     Backup(backup::Args),
     Restore(restore::Args),
-    Settle(settle::Args),
+    Compact(compact::Args),
     Vacuum(vacuum::Args),
     Keys(keys::Args),
     Resume(resume::Args),
@@ -113,7 +113,7 @@ impl Command {
             Command::Stats(args) => stats::run(args, console),
             Command::Backup(args) => backup::run(args, console),
             Command::Restore(args) => restore::run(args, console),
-            Command::Settle(args) => settle::run(args, console),
+            Command::Compact(args) => compact::run(args, console),
             Command::Vacuum(args) => vacuum::run(args, console),
             Command::Keys(args) => keys::run(args, console),
             Command::Resume(args) => resume::run(args, console),

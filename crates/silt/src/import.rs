@@ -153,10 +153,10 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
 /// Makes the file ready, and says last of all that its run is complete.
 fn finish(args: &Simulation, db: &SimulationDatabase, console: &Console) -> Outcome<()> {
     if args.codec == Codec::Auto {
-        let mut bar = console.progress("settling", "blocks");
-        let settled = db.settle(|done, all| bar.at(done, all));
+        let mut bar = console.progress("compacting", "blocks");
+        let compacted = db.compact(|done, all| bar.at(done, all));
         bar.end();
-        settled?;
+        compacted?;
     }
     // An earlier import may have been stopped after its last update.
     if db.run()?.status == Status::Running {

@@ -94,7 +94,7 @@ fn document(args: &Args, facts: &Facts) -> Value {
             "count": facts.series.count,
             "points": facts.series.points,
             "blocks": facts.series.blocks,
-            "settled_blocks": facts.series.settled,
+            "compacted_blocks": facts.series.compacted,
             "bytes": facts.series.bytes,
             "datasets": facts.series.datasets,
         },
@@ -168,10 +168,10 @@ fn print_series(series: &Series, console: &mut Console) -> Outcome<()> {
     console.line("")?;
     let heading = bold(format!("series {}", human::count(series.count)), console.color);
     console.line(format!(
-        "{heading}: {} in {} ({} settled), {}",
+        "{heading}: {} in {} ({} compacted), {}",
         human::plural(series.points, "point"),
         human::plural(series.blocks, "block"),
-        human::count(series.settled),
+        human::count(series.compacted),
         human::size(series.bytes),
     ))?;
     for name in &series.datasets {

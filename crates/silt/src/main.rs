@@ -6,6 +6,7 @@
 mod backup;
 mod chart;
 mod cli;
+mod compact;
 mod completions;
 mod console;
 mod demo;
@@ -29,7 +30,6 @@ mod rows;
 mod runs;
 mod series;
 mod series_copy;
-mod settle;
 mod state;
 mod stats;
 mod table;

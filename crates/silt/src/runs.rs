@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use siltstone::experiment::{ExperimentDatabase, SimulationInfo, Which};
 use siltstone::{Error, Value as Sql};
 
-pub(crate) use change::{Delete, Import, Split, delete, export, import, merge, settle, split};
+pub(crate) use change::{Delete, Import, Split, compact, delete, export, import, merge, split};
 pub(crate) use compare::{Compare, compare};
 pub(crate) use show::{Show, show};
 

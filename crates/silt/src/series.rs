@@ -42,7 +42,7 @@ enum What {
     Export(Export),
     Import(import::Import),
     Copy(crate::series_copy::Copy),
-    Settle(Settle),
+    Compact(Compact),
     Rm(Rm),
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Export(args) => export(args, console),
         What::Import(args) => import::run(args, console),
         What::Copy(args) => crate::series_copy::run(args, console),
-        What::Settle(args) => settle(args, console),
+        What::Compact(args) => compact(args, console),
         What::Rm(args) => rm(args, console),
     }
 }
@@ -390,11 +390,11 @@ fn told(args: &Export, written: Written, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Pack the points of a file as small as they get
+/// Pack the points of a file at the highest compression
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt series settle plant.db")]
-struct Settle {
+  silt series compact plant.db")]
+struct Compact {
     /// The file
     store: String,
 
@@ -402,16 +402,16 @@ struct Settle {
     key: Option<String>,
 }
 
-fn settle(args: &Settle, console: &mut Console) -> Outcome {
+fn compact(args: &Compact, console: &mut Console) -> Outcome {
     interrupt::listen();
     drop(open_to_look(&args.store)?);
     let Some(path) = file_of(&args.store) else {
-        return Err(Failure::said("only a file has something to settle".to_owned()));
+        return Err(Failure::said("only SQLite stores can be compacted".to_owned()));
     };
     let size = || std::fs::metadata(path).map_or(0, |file| file.len());
     let backend = SqliteBackend::open(path)?;
     let before = size();
-    let blocks = backend.settle(args.key.as_deref())?;
+    let blocks = backend.compact(args.key.as_deref())?;
     backend.database().vacuum()?;
     let after = size();
     let path = path.display().to_string();

@@ -9,12 +9,12 @@ use clap::Subcommand;
 use crate::console::Console;
 use crate::exit::Outcome;
 
-/// Look into a folder of ticks, export it, settle it and thin it out
+/// Look into a folder of ticks, export it, compact it and thin it out
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt ticks stats data/ticks/db
   silt ticks ohlc data/ticks/db EURUSD --interval 60
-  silt ticks settle data/ticks/db")]
+  silt ticks compact data/ticks/db")]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
@@ -26,7 +26,7 @@ enum What {
     Recent(look::Recent),
     Ohlc(look::Ohlc),
     Export(look::Export),
-    Settle(keep::Settle),
+    Compact(keep::Compact),
     Retain(keep::Retain),
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Recent(args) => look::recent(args, console),
         What::Ohlc(args) => look::ohlc(args, console),
         What::Export(args) => look::export(args, console),
-        What::Settle(args) => keep::settle(args, console),
+        What::Compact(args) => keep::compact(args, console),
         What::Retain(args) => keep::retain(args, console),
     }
 }

@@ -62,8 +62,8 @@ class ExperimentDatabase:
         May name a profile, ``db_pragma_profile``: ``"balanced"``, ``"performance"``, ``"safety"`` or ``"memory"``.
     read_only : bool
         Whether nothing may be made or changed.
-    settle_when_completed : bool
-        Whether a simulation that is marked ``completed`` here is settled at once; see :meth:`settle`.
+    compact_when_completed : bool
+        Whether a simulation that is marked ``completed`` here is compacted at once; see :meth:`compact`.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class ExperimentDatabase:
         config: Any = None,
         *,
         read_only: bool = False,
-        settle_when_completed: bool = False,
+        compact_when_completed: bool = False,
     ) -> None:
         self._settings: Settings = settings(config)
         self._inner = _siltstone.ExperimentDatabase(
@@ -99,8 +99,8 @@ class ExperimentDatabase:
         self.experiment_id = experiment_id
         self.config = config
         self._sessions: Any = None
-        if settle_when_completed:
-            self._inner.settle_when_completed(True)
+        if compact_when_completed:
+            self._inner.compact_when_completed(True)
         if not read_only:
             _open.add(self._inner)
 
@@ -276,12 +276,12 @@ class ExperimentDatabase:
         """
         return self._inner.delete_simulation(simulation_id)
 
-    def settle(self, simulation_id: str) -> int:
+    def compact(self, simulation_id: str) -> int:
         """Pack the big tables of a simulation into column blocks, in one transaction; the number of records.
 
         They are read as before, by every call and by :meth:`query`. :meth:`vacuum` gives the room back.
         """
-        return self._inner.settle(simulation_id)
+        return self._inner.compact(simulation_id)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -333,7 +333,7 @@ class ExperimentDatabase:
         return self._inner.array(simulation_id, name, step)[1]
 
     def query(self, sql: str) -> QueryResult:
-        """Rows of an SQL statement that reads: the documented tables, settled simulations among them."""
+        """Rows of an SQL statement that reads: the documented tables, compacted simulations among them."""
         return QueryResult(*self._inner.sql(sql))
 
     @property
@@ -508,7 +508,7 @@ class ExperimentDatabase:
         return [Exported(**file) for file in json.loads(written)]
 
     def vacuum(self) -> int:
-        """Give the room of removed and settled rows back to the file system; the bytes."""
+        """Give the room of removed and compacted rows back to the file system; the bytes."""
         return self._inner.vacuum()
 
     def verify(self) -> VerifyReport:

@@ -50,7 +50,7 @@ class TableSize(NamedTuple):
     simulation_id: str
     table: str
     rows: int
-    settled_rows: int
+    compacted_rows: int
     bytes: int
 
 

@@ -125,9 +125,9 @@ class SimulationDatabase(Simulation):
         self.logger  # noqa: B018 - makes it
         self._database.update_simulation_status(self._simulation_id, status, results_summary)
 
-    def settle(self) -> int:
-        """As :meth:`ExperimentDatabase.settle`."""
-        return self._database.settle(self._simulation_id)
+    def compact(self) -> int:
+        """As :meth:`ExperimentDatabase.compact`."""
+        return self._database.compact(self._simulation_id)
 
     def vacuum(self) -> int:
         """As :meth:`ExperimentDatabase.vacuum`."""

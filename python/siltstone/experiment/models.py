@@ -2,7 +2,7 @@
 
 They need the extra ``siltstone[sqlalchemy]``. What is written goes through
 :class:`~siltstone.experiment.ExperimentDatabase`; sessions of :func:`session_factory` cannot write. A simulation that is
-settled keeps its big tables in column blocks, which plain SQLite does not see:
+compacted keeps its big tables in column blocks, which plain SQLite does not see:
 :meth:`~siltstone.experiment.ExperimentDatabase.query` and
 :meth:`~siltstone.experiment.ExperimentDatabase.records` do.
 

@@ -278,15 +278,15 @@ class Backend:
         """Keep a series once more, under a key that must not be in use."""
         self._inner.copy(key, to)
 
-    def settle(self, key: str | None = None) -> int:
-        """Pack one series, or all, as small as they get; the number of blocks written.
+    def compact(self, key: str | None = None) -> int:
+        """Pack one series, or all, at the highest compression; the number of blocks written.
 
         Only an SQLite file has something to pack; elsewhere it is 0.
         """
-        return self._inner.settle(key) or 0
+        return self._inner.compact(key) or 0
 
     def vacuum(self) -> int:
-        """Give the room of what was removed or settled back to the file system; the bytes. Only a file has some."""
+        """Give the room of what was removed or compacted back to the file system; the bytes. Only a file has some."""
         return self._inner.vacuum() or 0
 
     def verify(self) -> _reports.VerifyReport:

@@ -16,7 +16,7 @@ from siltstone._reports import (
     ImportReport,
     Metadata,
     Run,
-    SettleReport,
+    CompactReport,
     VerifyReport,
     make,
 )
@@ -527,14 +527,14 @@ class SimulationDatabase:
         """Counters since this process opened the file."""
         return self._inner.stats()
 
-    def settle(self, progress: Callable[[int, int], object] | None = None) -> SettleReport:
+    def compact(self, progress: Callable[[int, int], object] | None = None) -> CompactReport:
         """Pack the arrays of each attribute together: what is finished takes much less.
 
         It is read through every call as before, but no longer by a program that knows only the
-        documented columns. A file that is written with ``codec="auto"`` is settled when it is
+        documented columns. A file that is written with ``codec="auto"`` is compacted when it is
         closed. `progress` gets blocks done and in all; what it raises stops the work.
         """
-        return SettleReport(*self._inner.settle(progress))
+        return CompactReport(*self._inner.compact(progress))
 
     def vacuum(self) -> int:
         """Remove arrays that nothing uses and give the space back; the bytes freed."""

@@ -24,7 +24,7 @@ from siltstone.ticks._reports import (
     DoctorReport,
     FlushReport,
     RetainedDay,
-    SettledDay,
+    CompactedDay,
     Tick,
     TickImportReport,
 )
@@ -39,7 +39,7 @@ __all__ = [
     "Gaps",
     "Outcome",
     "RetainedDay",
-    "SettledDay",
+    "CompactedDay",
     "StorageBackend",
     "Tick",
     "TickImportReport",

@@ -67,10 +67,10 @@ class TickStoreConfig:
     duplicate_key_ns : int
         Times within one such span count as one time for `duplicates`; 1_000_000 with ``"first"`` is
         the described rule, which loses ticks of real feeds.
-    settle_after_days : int
-        A day is settled when it has been over for so many days.
-    settle_every : float, optional
-        Seconds from one look for such days to the next; None: only :meth:`TickStore.settle` looks.
+    compact_after_days : int
+        A day is compacted when it has been over for so many days.
+    compact_every : float, optional
+        Seconds from one look for such days to the next; None: only :meth:`TickStore.compact` looks.
     spill_path : path, optional
         Where batches go that cannot be written; a folder ``spill`` in the folder of the files.
     max_bars_per_symbol : int
@@ -99,8 +99,8 @@ class TickStoreConfig:
     throttle: str = "off"
     duplicates: str = "keep_all"
     duplicate_key_ns: int = 1
-    settle_after_days: int = 7
-    settle_every: float | None = 600.0
+    compact_after_days: int = 7
+    compact_every: float | None = 600.0
     spill_path: str | os.PathLike[str] | None = None
     max_bars_per_symbol: int = 10_080
 

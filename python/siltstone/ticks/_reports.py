@@ -68,8 +68,8 @@ class FlushReport(NamedTuple):
     lost: int
 
 
-class SettledDay(NamedTuple):
-    """What settling did to one day: rows moved into blocks, bytes of the file before and after."""
+class CompactedDay(NamedTuple):
+    """What a compaction did to one day: rows moved into blocks, bytes of the file before and after."""
 
     day: str
     path: Path
@@ -94,7 +94,7 @@ class DayInfo(NamedTuple):
     day: str
     path: Path
     rows: int
-    settled: int
+    compacted: int
     blocks: int
     symbols: int
     bytes: int

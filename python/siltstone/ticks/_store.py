@@ -21,7 +21,7 @@ from siltstone.ticks._reports import (
     DayInfo,
     FlushReport,
     RetainedDay,
-    SettledDay,
+    CompactedDay,
     Tick,
     days,
     flush_report,
@@ -460,7 +460,7 @@ class TickStore:
 
     # -- old days --------------------------------------------------------------------------------
 
-    def settle(self, day: str | None = None) -> list[SettledDay]:
+    def compact(self, day: str | None = None) -> list[CompactedDay]:
         """Turn the rows of finished days into compressed blocks, in the same files.
 
         Every read goes on as before, and late ticks may come.
@@ -469,14 +469,14 @@ class TickStore:
         ----------
         day : str, optional
             One day, as ``"2026-01-19"``; ``"all"`` for every day that has rows, today too. Unless
-            given, those that have been over for ``settle_after_days``.
+            given, those that have been over for ``compact_after_days``.
 
         Raises
         ------
         NotFoundError
             If the day has no file.
         """
-        return days(SettledDay, self._inner.settle(day))
+        return days(CompactedDay, self._inner.compact(day))
 
     def retain(
         self,

@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(unpack(&many, &DataType::Int64, 1 << 20).unwrap().len(), 1 << 20);
         let long = vec![b'a'; MOST_TEXT + 1];
         let ends = [0, 7, long.len() as u32];
-        let long = encode(&[Buffer::U32(&ends), Buffer::U8(&long)], Effort::Settled).unwrap();
+        let long = encode(&[Buffer::U32(&ends), Buffer::U8(&long)], Effort::Compact).unwrap();
         let error = unpack(&long, &DataType::Utf8, 2).unwrap_err();
         assert!(error.to_string().contains("bytes of texts"), "{error}");
     }
@@ -337,7 +337,7 @@ mod tests {
             Arc::new(BooleanArray::from(vec![Some(false); 70])),
         ];
         for parts in [numbers, texts, flags] {
-            for effort in [Effort::Hot, Effort::Settled] {
+            for effort in [Effort::Hot, Effort::Compact] {
                 let mut column = Column::new(parts[0].data_type()).unwrap();
                 for part in &parts {
                     column.append(&pack(part, effort).unwrap(), part.len()).unwrap();

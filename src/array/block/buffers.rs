@@ -40,7 +40,7 @@ pub(crate) enum Effort {
     /// What costs less than the bytes that it saves would.
     Hot,
     /// The smallest form.
-    Settled,
+    Compact,
 }
 
 macro_rules! buffers {
@@ -239,7 +239,7 @@ mod tests {
             [Buffer::I64(&times), Buffer::F64(&floats)],
             [Buffer::I64(&uneven), Buffer::F64(&cents)],
         ];
-        for (effort, [integers, reals]) in [Effort::Hot, Effort::Settled]
+        for (effort, [integers, reals]) in [Effort::Hot, Effort::Compact]
             .into_iter()
             .flat_map(|effort| numbers.map(|numbers| (effort, numbers)))
         {
@@ -275,7 +275,7 @@ mod tests {
     /// Goal: a few bytes cannot claim to be very many.
     #[test]
     fn few_bytes_are_not_many() {
-        let texts = encode(&[Buffer::U8(&vec![b'a'; 1 << 20])], Effort::Settled).unwrap();
+        let texts = encode(&[Buffer::U8(&vec![b'a'; 1 << 20])], Effort::Compact).unwrap();
         let mut back = Items::U8(vec![]);
         open(&texts).unwrap()[0].read(&mut back).unwrap();
         assert_eq!(back.len(), 1 << 20);

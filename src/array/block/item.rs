@@ -18,7 +18,7 @@ pub(super) trait Item: Element + pco::data_types::Number {
 
     /// Appends at least one number; its form.
     fn pack(items: &[Self], effort: Effort, out: &mut Vec<u8>) -> Form {
-        if effort == Effort::Settled {
+        if effort == Effort::Compact {
             return smallest(items, out);
         }
         if let Some(form) = constant(items, out) {
@@ -50,7 +50,7 @@ impl Item for u8 {
     fn pack(items: &[u8], effort: Effort, out: &mut Vec<u8>) -> Form {
         let fits =
             |n: usize| items.len() <= n.saturating_mul(BYTES_EACH).saturating_add(BYTES_FREE);
-        if effort == Effort::Settled && (!fits(1) || constant(items, &mut Vec::new()).is_none()) {
+        if effort == Effort::Compact && (!fits(1) || constant(items, &mut Vec::new()).is_none()) {
             let mut packed = Vec::new();
             let form = smallest(items, &mut packed);
             let zstd = zstd::bulk::compress(items, 3).ok().filter(|zstd| fits(zstd.len()));
@@ -87,7 +87,7 @@ impl Item for i64 {
             out.extend_from_slice(&step.to_le_bytes());
             return Form::Arithmetic;
         }
-        if effort == Effort::Settled {
+        if effort == Effort::Compact {
             return smallest(items, out);
         }
         if let Some(form) = constant(items, out) {
@@ -126,7 +126,7 @@ impl Item for f64 {
         });
         let (mut form, mut bytes) = (Form::Raw, Vec::new());
         let mut most = worth_it(items);
-        if effort == Effort::Settled {
+        if effort == Effort::Compact {
             form = smallest(items, &mut bytes);
             most = bytes.len();
         }

@@ -69,7 +69,7 @@ CREATE TABLE record_summary (
     PRIMARY KEY (simulation, record_table)
 ) STRICT, WITHOUT ROWID;
 
--- Settled records: some thousand of one simulation and table, in their order; `data` has a blob a column.
+-- Compacted records: some thousand of one simulation and table, in their order; `data` has a blob a column.
 CREATE TABLE record_block (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     simulation INTEGER NOT NULL,

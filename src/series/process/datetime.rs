@@ -213,10 +213,10 @@ impl Cursor<'_> {
     fn period(mut self) -> Option<(i128, i128, Option<i32>)> {
         let year = self.digits(4)?;
         let mark = ['-', '/'].into_iter().find(|mark| self.0.starts_with(*mark));
-        let compact = self.0.starts_with(|c: char| c.is_ascii_digit());
+        let basic = self.0.starts_with(|c: char| c.is_ascii_digit());
         let mut parts = [year, 1, 1, 0, 0, 0];
         let mut given = 1;
-        if compact {
+        if basic {
             parts[1] = self.digits(2)?;
             parts[2] = self.digits(2)?;
             given = 3;

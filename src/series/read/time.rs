@@ -81,7 +81,7 @@ fn written(text: &str) -> Option<Written> {
         clock = Some(clock_of(&mut rest, form)?);
     }
     let bare = clock.is_none() && rest.0.is_empty();
-    if (form == DateForm::Compact && bare) || (form == DateForm::Month && clock.is_some()) {
+    if (form == DateForm::Basic && bare) || (form == DateForm::Month && clock.is_some()) {
         return None;
     }
     Some(Written { date, clock, offset: offset(&mut rest)? })
@@ -91,7 +91,7 @@ fn written(text: &str) -> Option<Written> {
 enum DateForm {
     Parted,
     /// `20220802`.
-    Compact,
+    Basic,
     /// `2022-08`.
     Month,
 }
@@ -102,7 +102,7 @@ fn date(rest: &mut Cursor<'_>) -> Option<(WrittenDate, DateForm)> {
     match digits {
         8 => {
             let date = date_of(rest.digits(4)?, rest.digits(2)?, rest.digits(2)?)?;
-            known(date, DateForm::Compact)
+            known(date, DateForm::Basic)
         }
         4 => {
             let year = rest.digits(4)?;
@@ -167,10 +167,10 @@ fn month_name(rest: &mut Cursor<'_>) -> Option<i64> {
 /// `15:30:00.25`, `3:30 PM`, `24:00`, `153000123` behind a date without marks: the second of the day, and ns.
 fn clock_of(rest: &mut Cursor<'_>, form: DateForm) -> Option<(i64, i64)> {
     let run = rest.0.bytes().take_while(u8::is_ascii_digit).count();
-    let is_compact = form == DateForm::Compact && run >= 4;
-    let mut hour = if is_compact { rest.digits(2)? } else { rest.one_or_two()? };
+    let is_basic = form == DateForm::Basic && run >= 4;
+    let mut hour = if is_basic { rest.digits(2)? } else { rest.one_or_two()? };
     let (mut minute, mut second, mut ns, mut has_seconds) = (0, 0, 0, false);
-    if is_compact {
+    if is_basic {
         minute = rest.digits(2)?;
         has_seconds = run >= 6;
         if has_seconds {
@@ -224,7 +224,7 @@ fn is_clock(text: &str) -> bool {
 /// Whether a text is a date of digits alone: `20240131`.
 pub(super) fn is_digit_date(text: &str) -> bool {
     let is_digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_digits && matches!(date(&mut Cursor(text)), Some((_, DateForm::Compact)))
+    is_digits && matches!(date(&mut Cursor(text)), Some((_, DateForm::Basic)))
 }
 
 /// Whether a text is a time of the day of digits alone: `153000`, `1530`.
@@ -233,7 +233,7 @@ pub(super) fn is_digit_clock(text: &str) -> bool {
     let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     is_digits
         && [4, 6].contains(&text.len())
-        && clock_of(&mut rest, DateForm::Compact).is_some()
+        && clock_of(&mut rest, DateForm::Basic).is_some()
         && rest.0.is_empty()
 }
 

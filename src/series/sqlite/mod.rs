@@ -25,7 +25,7 @@ pub(crate) static LINEAGE: Lineage = Lineage {
     ],
     summed: &[
         "series",
-        "series_block(series_id, first_row, rows, least, greatest, settled)",
+        "series_block(series_id, first_row, rows, least, greatest, compacted)",
         "series_record",
     ],
 };
@@ -78,12 +78,12 @@ impl SqliteBackend {
         &self.db
     }
 
-    /// Packs the points of one series, or of all, as small as they get: some blocks in a transaction. The number
+    /// Packs the points of one series, or of all, at the highest compression: some blocks in a transaction. The number
     /// of blocks that were written. [`Database::vacuum`] gives the room back.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) for a key that is not there; what had been settled stays so.
-    pub fn settle(&self, key: Option<&str>) -> Result<u64> {
+    /// [`Error::NotFound`](crate::Error::NotFound) for a key that is not there; what had been compacted stays so.
+    pub fn compact(&self, key: Option<&str>) -> Result<u64> {
         let keys = match key {
             Some(key) => vec![key.to_owned()],
             None => self.list_keys("")?,
@@ -95,7 +95,7 @@ impl SqliteBackend {
                 let (name, place, only) = (name.clone(), self.place(), key.is_some());
                 let (some, length) = self.db.write(move |tx| {
                     tx.ensure(&LINEAGE)?;
-                    match write::settle(tx, &name, until, &place) {
+                    match write::compact(tx, &name, until, &place) {
                         // Of all of them: it was removed meanwhile.
                         Err(crate::Error::NotFound { .. }) if !only => Ok((0, 0)),
                         other => other,

@@ -15,7 +15,7 @@ use crate::series::index::{IndexRange, IndexValues};
 /// The fewest blocks for which a thread is worth its start, and the most threads.
 const BLOCKS_A_THREAD: usize = 4;
 const MOST_THREADS: usize = 4;
-/// The most blocks that are settled in one transaction.
+/// The most blocks that are compacted in one transaction.
 const BLOCKS_AT_ONCE: usize = 64;
 
 /// A change, and the blocks of those of its points that need nothing of the file: packed before the writer has
@@ -90,9 +90,9 @@ pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, place: &str) -> Resul
                 least, greatest, last, is_sorted, head, metadata) FROM series WHERE id = ?1";
             let id = tx.insert(series, (found.id, to))?;
             let blocks = "INSERT INTO series_block (series_id, first_row, rows, least, greatest, \
-                settled, index_data, value_data, row_sum) SELECT ?2, first_row, rows, least, greatest, \
-                settled, index_data, value_data, silt_row_sum(?2, first_row, rows, least, greatest, \
-                settled) FROM series_block WHERE series_id = ?1";
+                compacted, index_data, value_data, row_sum) SELECT ?2, first_row, rows, least, greatest, \
+                compacted, index_data, value_data, silt_row_sum(?2, first_row, rows, least, greatest, \
+                compacted) FROM series_block WHERE series_id = ?1";
             tx.execute(blocks, (found.id, id)).map(drop)
         }
         Change::Record { name, record: Some(record) } => {
@@ -218,7 +218,7 @@ fn blocks(series: &Series, effort: Effort) -> Result<Vec<Block>> {
 
 /// Writes blocks, of which the first point has this number in its series.
 fn put(tx: &WriteTx<'_>, id: i64, first: i64, blocks: &[Block]) -> Result<()> {
-    let sql = "INSERT INTO series_block (series_id, first_row, rows, least, greatest, settled, \
+    let sql = "INSERT INTO series_block (series_id, first_row, rows, least, greatest, compacted, \
         index_data, value_data, row_sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
         silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6))";
     for block in blocks {
@@ -230,7 +230,7 @@ fn put(tx: &WriteTx<'_>, id: i64, first: i64, blocks: &[Block]) -> Result<()> {
                 block.rows as i64,
                 &block.least,
                 &block.greatest,
-                block.effort == Effort::Settled,
+                block.effort == Effort::Compact,
                 &block.index,
                 &block.values,
             ),
@@ -307,15 +307,15 @@ fn take(tx: &WriteTx<'_>, block: i64, points: &mut Points) -> Result<()> {
     tx.execute("DELETE FROM series_block WHERE id = ?1", [block]).map(drop)
 }
 
-/// Packs some blocks of a series that are not, and begin before the point `until`, as small as they get. How many
+/// Packs some blocks of a series that are not, and begin before the point `until`, at the highest compression. How many
 /// were written, 0 at the end, and the length of the series.
 ///
-/// What is settled stays, except that a small block is joined with those behind it.
-pub(super) fn settle(tx: &WriteTx<'_>, key: &str, until: i64, place: &str) -> Result<(u64, i64)> {
+/// What is compacted stays, except that a small block is joined with those behind it.
+pub(super) fn compact(tx: &WriteTx<'_>, key: &str, until: i64, place: &str) -> Result<(u64, i64)> {
     let found = find(tx, key, place)?;
     let length = found.info.length as i64;
     let first_hot = "SELECT min(first_row) FROM series_block WHERE series_id = ?1 \
-        AND settled = 0 AND first_row < ?2";
+        AND compacted = 0 AND first_row < ?2";
     let read = |row: &rusqlite::Row<'_>| Ok(row.get::<_, Option<i64>>(0)?);
     let Some(hot) = tx.query_one(first_hot, (found.id, until), read)?.flatten() else {
         return Ok((0, length));
@@ -325,7 +325,7 @@ pub(super) fn settle(tx: &WriteTx<'_>, key: &str, until: i64, place: &str) -> Re
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, count(row.get(1)?)?));
     let joins = tx.query_one(before, (found.id, hot), read)?;
     let joins = joins.filter(|(_, rows)| *rows < BLOCK_ROWS / 2);
-    let next = "SELECT id, first_row, rows, settled FROM series_block WHERE series_id = ?1 \
+    let next = "SELECT id, first_row, rows, compacted FROM series_block WHERE series_id = ?1 \
         AND first_row >= ?2 ORDER BY first_row LIMIT ?3";
     let read = |row: &rusqlite::Row<'_>| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, count(row.get(2)?)?, row.get(3)?))
@@ -334,15 +334,15 @@ pub(super) fn settle(tx: &WriteTx<'_>, key: &str, until: i64, place: &str) -> Re
     let some = tx.query(next, (found.id, from, BLOCKS_AT_ONCE as i64), read)?;
     let mut points = Points::new(&found.info)?;
     let mut rows = 0;
-    for (block, first, own, is_settled) in some {
-        let is_whole: bool = is_settled && first > hot && own >= BLOCK_ROWS / 2;
+    for (block, first, own, is_compacted) in some {
+        let is_whole: bool = is_compacted && first > hot && own >= BLOCK_ROWS / 2;
         if is_whole || rows >= BLOCKS_AT_ONCE * BLOCK_ROWS {
             break;
         }
         take(tx, block, &mut points)?;
         rows += own;
     }
-    let blocks = blocks(&points.finish(&found.info)?, Effort::Settled)?;
+    let blocks = blocks(&points.finish(&found.info)?, Effort::Compact)?;
     put(tx, found.id, from, &blocks)?;
     Ok((blocks.len() as u64, length))
 }

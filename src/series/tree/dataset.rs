@@ -171,7 +171,7 @@ impl Dataset {
 
     fn set_home(&mut self, home: Option<Home>) {
         for signal in &mut self.signals {
-            signal.settle_in(home.clone());
+            signal.set_home(home.clone());
         }
         self.home = home;
     }
@@ -235,7 +235,7 @@ impl Dataset {
         let taken = self.taken()?;
         let number = last_number(&base, taken.iter().map(String::as_str)) + 1;
         signal.renamed(&format!("{base}#{number}"));
-        signal.settle_in(self.home.clone());
+        signal.set_home(self.home.clone());
         let name = signal.name().to_owned();
         self.change(|dataset| {
             dataset.signals.push(signal);
@@ -362,7 +362,7 @@ impl Dataset {
                 let record = signal.get_mut(&full)?.record_mut();
                 record.processing_steps = history(&histories, steps, &full);
             }
-            signal.settle_in(self.home.clone());
+            signal.set_home(self.home.clone());
             new.push(signal);
         }
         let names = new.iter().map(|signal| signal.name().to_owned()).collect();

@@ -403,7 +403,7 @@ impl Signal {
         Ok(self)
     }
 
-    pub(super) fn settle_in(&mut self, home: Option<Home>) {
+    pub(super) fn set_home(&mut self, home: Option<Home>) {
         self.home = home;
     }
 

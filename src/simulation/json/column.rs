@@ -244,7 +244,7 @@ impl Column {
     }
 
     /// Gives a column of nulls the type of its first value.
-    pub(super) fn settle(&mut self, first: PyType) {
+    pub(super) fn decide(&mut self, first: PyType) {
         let Leaves::Nulls(n) = self.leaves else { return };
         fn filled<T: Clone>(n: usize, null: T, capacity: usize) -> Vec<T> {
             let mut items = Vec::with_capacity(n.max(capacity));
@@ -261,7 +261,7 @@ impl Column {
     }
 
     pub(super) fn push_bool(&mut self, value: bool) -> Step {
-        self.settle(PyType::Bool);
+        self.decide(PyType::Bool);
         let Leaves::Bool(items) = &mut self.leaves else { return self.mixed(format!("{value}")) };
         items.push(value as i8);
         Ok(())
@@ -273,7 +273,7 @@ impl Column {
             Leaves::Int(items) => items.push(value),
             Leaves::Float(items) => items.push(value as f64),
             Leaves::Nulls(_) => {
-                self.settle(PyType::Int);
+                self.decide(PyType::Int);
                 return self.push_int(value);
             }
             // The described system writes the bools of a ragged attribute as 0 and 1.
@@ -289,7 +289,7 @@ impl Column {
         if let Ok(value) = i64::try_from(value) {
             return self.push_int(value);
         }
-        self.settle(PyType::Int);
+        self.decide(PyType::Int);
         match &mut self.leaves {
             Leaves::Int(items) => {
                 self.big.push(items.len());
@@ -331,7 +331,7 @@ impl Column {
     /// A float where none was before: integers so far become floats, unless the schema says int.
     #[cold]
     fn push_first_float(&mut self, value: f64) -> Step {
-        self.settle(PyType::Float);
+        self.decide(PyType::Float);
         match &mut self.leaves {
             Leaves::Float(items) => items.push(value),
             Leaves::Int(items) if self.hint == Some(PyType::Int) => {
@@ -354,7 +354,7 @@ impl Column {
     }
 
     pub(super) fn push_text(&mut self, value: &str) -> Step {
-        self.settle(PyType::Str);
+        self.decide(PyType::Str);
         let Leaves::Text(text) = &mut self.leaves else {
             return self.mixed(format!("{value:.60?}"));
         };

@@ -33,7 +33,7 @@ impl Column {
         text_bytes: usize,
     ) -> Result<Attribute, Box<Refusal>> {
         let layout = self.layout(spec)?;
-        self.settle(PyType::Float);
+        self.decide(PyType::Float);
         let source = self.spread(&layout, text_bytes)?;
         if let Some(source) = &source {
             self.rearrange(source);
@@ -91,7 +91,7 @@ impl Column {
         Ok(Attribute::new(Array::from_slice(&ids)))
     }
 
-    /// Settles how the leaves lie, and checks it against the schema.
+    /// Decides how the leaves lie, and checks it against the schema.
     fn layout(&self, spec: Option<&AttributeSpec>) -> Result<Layout, Box<Refusal>> {
         let known = spec.map_or(&[][..], |spec| &spec.unit_shape);
         let uniform = |unit_shape: &[usize], per_unit| Layout {
@@ -193,7 +193,7 @@ impl Column {
             source.iter().map(|i| items.get(*i).copied().unwrap_or(null)).collect()
         }
         match &mut self.leaves {
-            Leaves::Nulls(_) => unreachable!("the type is settled before the leaves are moved"),
+            Leaves::Nulls(_) => unreachable!("the type is decided before the leaves are moved"),
             Leaves::Bool(items) => *items = pick(items, source, i8::MIN),
             Leaves::Int(items) => *items = pick(items, source, 0),
             Leaves::Float(items) => *items = pick(items, source, f64::NAN),
@@ -234,7 +234,7 @@ impl Column {
             out
         }
         Ok(match &mut self.leaves {
-            Leaves::Nulls(_) => unreachable!("the type is settled before it is encoded"),
+            Leaves::Nulls(_) => unreachable!("the type is decided before it is encoded"),
             Leaves::Bool(items) => (DType::I8, bytes(items), false),
             Leaves::Float(items) => (DType::F64, bytes(items), false),
             Leaves::Int(items) if self.big.is_empty() => {

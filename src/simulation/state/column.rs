@@ -17,7 +17,7 @@ pub(super) struct Column {
     pub(super) values: Values,
     pub(super) defined: Vec<bool>,
     /// Whether the rows are ragged only because JSON says lists of lists for points too: an update
-    /// that gives rows of one shape settles it.
+    /// that gives rows of one shape decides it.
     pub(super) guessed: bool,
 }
 
@@ -64,7 +64,7 @@ impl Column {
     }
 
     /// Whether this is a guess that rows of shape `unit` prove wrong; they become so then.
-    pub(super) fn settle(&mut self, unit: &[usize]) -> bool {
+    pub(super) fn decide(&mut self, unit: &[usize]) -> bool {
         let (&[width], true, Values::Ragged(rows)) = (unit, self.guessed, &self.values) else {
             return false;
         };
@@ -169,7 +169,7 @@ impl Column {
     pub(super) fn agree(&mut self, attribute: &Attribute) -> Result<Attribute> {
         let ragged = matches!(self.values, Values::Ragged(_));
         let unit = &attribute.data.shape()[1..];
-        let ragged = ragged && (attribute.row_ptr.is_some() || !self.settle(unit));
+        let ragged = ragged && (attribute.row_ptr.is_some() || !self.decide(unit));
         if ragged != attribute.row_ptr.is_some() || self.unit != unit {
             let say = |ragged: bool, unit: &[usize]| {
                 format!("{} values of shape {unit:?}", if ragged { "ragged" } else { "uniform" })

@@ -188,9 +188,9 @@ impl<'t, 'c> Travel<'t, 'c> {
         let (mut known, place) = self.last_state(timestamp)?;
         let mut state = template.clone();
         for column in &mut known.columns {
-            // What is a guess here may be settled later in the run.
+            // What is a guess here may be decided later in the run.
             if let Some(later) = state.columns.iter().find(|later| later.name == column.name) {
-                column.settle(&later.unit);
+                column.decide(&later.unit);
             }
         }
         // The template knows all ids and columns, and holds no values.

@@ -11,7 +11,7 @@ CREATE TABLE tick_origin (
     utc_offset_s INTEGER NOT NULL,      -- the offset from UTC, in s, that times were written with
     UNIQUE (lp_source, broker_id, utc_offset_s)
 ) STRICT;
--- Ticks that are not settled. Of one symbol and time the smaller arrival came first.
+-- Ticks that are not in a block. Of one symbol and time the smaller arrival came first.
 CREATE TABLE tick_hot (
     symbol_id  INTEGER NOT NULL,        -- tick_symbol.id
     time_ns    INTEGER NOT NULL,        -- ns since 1970-01-01 UTC
@@ -24,7 +24,7 @@ CREATE TABLE tick_hot (
     zeros      INTEGER,                 -- -0.0, which SQLite stores as 0: 1 bid, 2 ask, 4 spread
     PRIMARY KEY (symbol_id, time_ns, arrival)
 ) STRICT, WITHOUT ROWID;
--- Settled ticks of one symbol, rising in time. Blocks of one symbol do not overlap.
+-- Compacted ticks of one symbol, rising in time. Blocks of one symbol do not overlap.
 CREATE TABLE tick_block (
     id        INTEGER PRIMARY KEY,
     symbol_id INTEGER NOT NULL,         -- tick_symbol.id
@@ -59,7 +59,7 @@ CREATE TABLE migration_log (
     digest         BLOB    NOT NULL,    -- XXH3-128 of the file's bytes
     UNIQUE (source_file, digest)
 ) STRICT;
--- The described table. Settled ticks are not in it for a program that cannot unpack blocks.
+-- The described table. Compacted ticks are not in it for a program that cannot unpack blocks.
 CREATE VIEW ticks AS
 SELECT h.arrival                          AS id,
        s.symbol                           AS symbol,

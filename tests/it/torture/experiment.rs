@@ -130,7 +130,7 @@ impl Writer for Sweep {
 
     fn tend(&mut self, item: u64) -> Result<Option<PathBuf>, Error> {
         match item / 4 % 2 {
-            0 => drop(self.db.settle(self.simulation.simulation_id())?),
+            0 => drop(self.db.compact(self.simulation.simulation_id())?),
             _ => self.db.database().checkpoint()?,
         }
         Ok(None)

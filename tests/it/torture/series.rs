@@ -104,7 +104,7 @@ impl Writer for SqliteBackend {
     }
 
     fn tend(&mut self, _: u64) -> Result<Option<PathBuf>, Error> {
-        self.settle(None).map(|_| None)
+        self.compact(None).map(|_| None)
     }
 
     fn close(self: Box<Self>) -> Result<(), Error> {

@@ -139,7 +139,7 @@ impl Writer for SimulationDatabase {
     fn tend(&mut self, item: u64) -> Result<Option<PathBuf>, Error> {
         match item / 4 % 3 {
             0 => drop(self.build_key_states()?),
-            1 => drop(self.settle(|_, _| Ok(()))?),
+            1 => drop(self.compact(|_, _| Ok(()))?),
             _ => self.database().checkpoint()?,
         }
         Ok(None)

@@ -101,8 +101,8 @@ fn config(folder: &Path, durability: Durability, is_sqlite: bool) -> TickStoreCo
             ..TickStoreConfig::json("b", 10_000)
         },
     };
-    let (queue_full, settle_every) = (QueueFull::Block, None);
-    TickStoreConfig { queue_full, settle_every, batch_size: 20, durability, ..base }
+    let (queue_full, compact_every) = (QueueFull::Block, None);
+    TickStoreConfig { queue_full, compact_every, batch_size: 20, durability, ..base }
 }
 
 struct Ticks {
@@ -267,7 +267,7 @@ impl Writer for Ticks {
     }
 
     fn tend(&mut self, _: u64) -> Result<Option<PathBuf>, Error> {
-        self.store.settle_all().map(|_| None)
+        self.store.compact_all().map(|_| None)
     }
 
     fn close(self: Box<Self>) -> Result<(), Error> {

@@ -145,7 +145,7 @@ impl Epidemic {
     /// Day 0: everybody is susceptible but for a few exposed in the first town.
     pub(crate) fn new(people: usize, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let (people, town) = settle(people, &mut random);
+        let (people, town) = populate(people, &mut random);
         let contacts = connect(&people, &town, &mut random);
         let course = vec![Course::default(); town.len()];
         let new_cases = VecDeque::new();
@@ -290,7 +290,7 @@ impl Epidemic {
 }
 
 /// Places `n` people in and around the towns; also returns each one's index into [`TOWNS`].
-fn settle(n: usize, random: &mut Random) -> (People, Vec<usize>) {
+fn populate(n: usize, random: &mut Random) -> (People, Vec<usize>) {
     let town: Vec<usize> = (0..n).map(|_| random.choose(&TOWNS.map(|town| town.3))).collect();
     let mut people = People {
         id: (0..n as i64).collect(),

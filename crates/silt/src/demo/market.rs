@@ -1,4 +1,4 @@
-//! The demo's market: quotes of four pairs, taken tick by tick, drawn as bars, then settled.
+//! The demo's market: quotes of four pairs, taken tick by tick, drawn as bars, then compacted.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -38,10 +38,10 @@ pub(super) struct Market {
     /// From the first tick to all of them in the file.
     pub(super) took: Duration,
     pub(super) bytes_hot: u64,
-    pub(super) bytes_settled: u64,
+    pub(super) bytes_compacted: u64,
     /// Bars of five minutes of [`SYMBOL`].
     pub(super) bars: Vec<Bar>,
-    /// How long they took, of settled ticks.
+    /// How long they took, of compacted ticks.
     pub(super) bars_took: Duration,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn clear(folder: &Path, overwrite: bool) -> Outcome<()> {
     super::remove_database(&file)
 }
 
-/// Records the day of a market, settles it, and looks at it.
+/// Records the day of a market, compacts it, and looks at it.
 pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
     let config = TickStoreConfig {
         sqlite_base_path: folder.clone(),
@@ -95,9 +95,9 @@ pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
         sqlite_base_path: folder.clone(),
         ..TickStoreConfig::production(MAKER)
     })?;
-    store.settle_all()?;
+    store.compact_all()?;
     store.stop()?;
-    let bytes_settled = size();
+    let bytes_compacted = size();
     let store = TickStore::open_read_only(&folder)?;
     let start = Instant::now();
     let end = DAY_NS + HOURS * 3600 * SECOND_NS;
@@ -107,7 +107,7 @@ pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
     if let Some(finding) = report.findings.first() {
         return Err(Failure::said(format!("{}: {}", finding.place, finding.what)));
     }
-    Ok(Market { folder, ticks, late, took, bytes_hot, bytes_settled, bars, bars_took })
+    Ok(Market { folder, ticks, late, took, bytes_hot, bytes_compacted, bars, bars_took })
 }
 
 /// Hands the ticks of a day to the store; how many, and how many of them late.
@@ -155,7 +155,7 @@ impl Market {
             "late": self.late,
             "seconds": self.took.as_secs_f64(),
             "bytes": self.bytes_hot,
-            "bytes_settled": self.bytes_settled,
+            "bytes_compacted": self.bytes_compacted,
             "bars": self.bars.len(),
             "bars_seconds": self.bars_took.as_secs_f64(),
         })

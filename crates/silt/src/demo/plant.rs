@@ -98,7 +98,7 @@ pub(super) fn record(path: &Path, seed: u64) -> Outcome<Plant> {
         hourly: [values(&before)?, values(&after)?],
         fault: (FAULT[0] as usize * 24)..(FAULT[1] as usize * 24),
     };
-    file.settle(None)?;
+    file.compact(None)?;
     let sql =
         "SELECT sum(length(index_data) + length(value_data)) * 1.0 / sum(rows) FROM series_block";
     let bytes_per_point = file.database().sql(sql)?.rows.first().and_then(|row| match row[..] {

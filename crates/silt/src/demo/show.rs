@@ -240,19 +240,19 @@ fn market(market: &Market, canvas: Canvas, console: &mut Console) -> Outcome<()>
         ),
     ]);
     table.row([
-        "settled".to_owned(),
+        "compacted".to_owned(),
         format!(
             "{} to {}: {:.1} to {:.2} bytes a tick, every bit kept",
             human::size(market.bytes_hot),
-            human::size(market.bytes_settled),
+            human::size(market.bytes_compacted),
             market.per_tick(market.bytes_hot),
-            market.per_tick(market.bytes_settled),
+            market.per_tick(market.bytes_compacted),
         ),
     ]);
     table.row([
         "bars".to_owned(),
         format!(
-            "{} of five minutes out of the settled ticks: {}",
+            "{} of five minutes out of the compacted ticks: {}",
             market.bars.len(),
             human::duration(market.bars_took)
         ),
@@ -299,7 +299,7 @@ fn plant(plant: &Plant, canvas: Canvas, console: &mut Console) -> Outcome<()> {
             human::duration(plant.processed)
         ),
     ]);
-    table.row(["settled".to_owned(), format!("{:.2} bytes a point", plant.bytes_per_point)]);
+    table.row(["compacted".to_owned(), format!("{:.2} bytes a point", plant.bytes_per_point)]);
     for line in table.to_string().lines().skip(2) {
         console.line(line)?;
     }
@@ -336,10 +336,10 @@ fn sweep(sweep: &Sweep, canvas: Canvas, console: &mut Console) -> Outcome<()> {
         "compared".to_owned(),
         format!("{simulations} by two metrics in {}", human::duration(sweep.compared)),
     ]);
-    let [hot, settled] = sweep.bytes;
+    let [hot, compacted] = sweep.bytes;
     table.row([
-        "settled".to_owned(),
-        format!("{hot:.0} to {settled:.1} bytes a state of an agent, every bit kept"),
+        "compacted".to_owned(),
+        format!("{hot:.0} to {compacted:.1} bytes a state of an agent, every bit kept"),
     ]);
     for line in table.to_string().lines().skip(2) {
         console.line(line)?;
@@ -429,7 +429,7 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
             "{silt} query {file} 'SELECT origin, count(*), max(timestamp) FROM \"update\" GROUP BY origin'"
         ),
         format!("{silt} export {file} --to {tables} --format parquet --what states --overwrite"),
-        format!("{silt} settle {file}"),
+        format!("{silt} compact {file}"),
         format!("{silt} verify {file}"),
         format!("{silt} backup {file} --into {backups} --keep 3"),
         format!("{silt} ticks ohlc {ticks} {SYMBOL} --interval 900"),

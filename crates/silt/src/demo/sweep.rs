@@ -31,7 +31,7 @@ pub(super) struct Sweep {
     pub(super) runs: Vec<(String, f64, f64, f64, Vec<f64>)>,
     /// From the question to the answer, of all simulations.
     pub(super) compared: Duration,
-    /// Bytes a state of an agent takes: as a row, and settled.
+    /// Bytes a state of an agent takes: as a row, and compacted.
     pub(super) bytes: [f64; 2],
 }
 
@@ -43,7 +43,7 @@ pub(super) fn is_demo(file: &Path) -> bool {
         .unwrap_or(false)
 }
 
-/// Records the sweep, compares, and settles it.
+/// Records the sweep, compares, and compacts it.
 pub(super) fn record(file: PathBuf, seed: u64) -> Outcome<Sweep> {
     let start = Instant::now();
     let db = ExperimentDatabase::open(&file, EXPERIMENT)?;
@@ -92,7 +92,7 @@ pub(super) fn record(file: PathBuf, seed: u64) -> Outcome<Sweep> {
     };
     let hot = of_states(&db)?;
     for (name, ..) in &runs {
-        db.settle(name)?;
+        db.compact(name)?;
     }
     let bytes = [hot, of_states(&db)?];
     db.database().vacuum()?;

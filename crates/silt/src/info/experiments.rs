@@ -56,16 +56,17 @@ pub(super) fn print(experiments: &Experiments, console: &mut Console) -> Outcome
         let mut sums: BTreeMap<String, [u64; 3]> = BTreeMap::new();
         for size in &experiments.sizes {
             let sum = sums.entry(key(size)).or_default();
-            for (sum, n) in sum.iter_mut().zip([size.rows, size.settled_rows, size.bytes]) {
+            for (sum, n) in sum.iter_mut().zip([size.rows, size.compacted_rows, size.bytes]) {
                 *sum += n;
             }
         }
         let mut sums: Vec<(String, [u64; 3])> = sums.into_iter().collect();
         sums.sort_by_key(|(_, [.., bytes])| std::cmp::Reverse(*bytes));
-        let mut table = Table::new([title, "rows", "settled", "size"]).width(console.table_width());
+        let mut table =
+            Table::new([title, "rows", "compacted", "size"]).width(console.table_width());
         table = table.bold_headers(console.color);
-        let cells = |name: String, [rows, settled, bytes]: [u64; 3]| {
-            [name, human::count(rows), human::count(settled), human::size(bytes)]
+        let cells = |name: String, [rows, compacted, bytes]: [u64; 3]| {
+            [name, human::count(rows), human::count(compacted), human::size(bytes)]
         };
         let rest = sums.split_off(sums.len().min(MOST));
         for (name, sum) in sums {

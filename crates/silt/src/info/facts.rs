@@ -51,8 +51,8 @@ pub(super) struct Series {
     pub(super) count: u64,
     pub(super) points: u64,
     pub(super) blocks: u64,
-    /// Blocks that are packed as small as they get.
-    pub(super) settled: u64,
+    /// Blocks that are packed at the highest compression.
+    pub(super) compacted: u64,
     pub(super) bytes: u64,
     /// The names of their datasets.
     pub(super) datasets: Vec<String>,
@@ -84,7 +84,7 @@ pub(super) struct Arrays {
     pub(super) references: u64,
     /// The raw bytes that would be stored if each reference had an array of its own.
     pub(super) referenced_bytes: u64,
-    /// Blocks in which settled arrays lie together.
+    /// Blocks of compacted arrays.
     pub(super) blocks: u64,
     /// By the name of the codec.
     pub(super) codecs: BTreeMap<String, Held>,
@@ -230,11 +230,11 @@ impl Ask<'_> {
     }
 
     fn series(&self) -> Result<Series> {
-        if !self.has("series_block", "settled")? {
+        if !self.has("series_block", "compacted")? {
             return Ok(Series::default());
         }
         let known = self.rows("SELECT count(*), coalesce(sum(length), 0) FROM series")?;
-        let blocks = "SELECT count(*), coalesce(sum(settled), 0), \
+        let blocks = "SELECT count(*), coalesce(sum(compacted), 0), \
             coalesce(sum(length(index_data) + length(value_data)), 0) FROM series_block";
         let blocks = self.rows(blocks)?;
         let names = "SELECT json_extract(record, '$.name') FROM series_record \
@@ -243,7 +243,7 @@ impl Ask<'_> {
             count: natural(&known[0][0]),
             points: natural(&known[0][1]),
             blocks: natural(&blocks[0][0]),
-            settled: natural(&blocks[0][1]),
+            compacted: natural(&blocks[0][1]),
             bytes: natural(&blocks[0][2]),
             datasets: self.rows(names)?.iter().map(|row| text(&row[0])).collect(),
         })
@@ -296,7 +296,7 @@ impl Ask<'_> {
             arrays.references += references;
             arrays.referenced_bytes += raw * references;
         }
-        // A settled array's row says only where in a block it lies.
+        // A compacted array's row says only where in a block it lies.
         if self.has("array_block", "data")? {
             let rows =
                 self.rows("SELECT count(*), coalesce(sum(length(data)), 0) FROM array_block")?;

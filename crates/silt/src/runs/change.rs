@@ -1,4 +1,4 @@
-//! What becomes of simulations: taken over, merged, split, settled, exported, deleted.
+//! What becomes of simulations: taken over, merged, split, compacted, exported, deleted.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -153,7 +153,7 @@ fn told(report: &MergeReport, output: &Path, start: Instant, console: &mut Conso
 }
 
 /// Packs the tables of simulations that have ended; of these, or of all if there are none.
-pub(crate) fn settle(file: &Path, simulations: &[String], console: &mut Console) -> Outcome {
+pub(crate) fn compact(file: &Path, simulations: &[String], console: &mut Console) -> Outcome {
     let start = Instant::now();
     let size = || std::fs::metadata(file).map_or(0, |file| file.len());
     let before = size();
@@ -165,11 +165,11 @@ pub(crate) fn settle(file: &Path, simulations: &[String], console: &mut Console)
         }
         names => names.to_vec(),
     };
-    let mut bar = console.progress("settling", "simulations");
+    let mut bar = console.progress("compacting", "simulations");
     let mut rows = 0;
     for (done, name) in names.iter().enumerate() {
         bar.at(done as u64, names.len() as u64)?;
-        rows += db.settle(name)?;
+        rows += db.compact(name)?;
     }
     bar.end();
     db.database().vacuum()?;
@@ -187,7 +187,7 @@ pub(crate) fn settle(file: &Path, simulations: &[String], console: &mut Console)
         }))?;
     } else {
         console.line(format!(
-            "{path}: {} of {} settled in {}, {} became {}",
+            "{path}: {} of {} compacted in {}, {} became {}",
             human::plural(rows, "row"),
             human::plural(names.len() as u64, "simulation"),
             human::duration(start.elapsed()),

@@ -100,13 +100,13 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
         console.line(table.to_string())?;
     }
     if !sizes.is_empty() {
-        let mut table = Table::new(["table", "rows", "settled", "size", "a row"]);
+        let mut table = Table::new(["table", "rows", "compacted", "size", "a row"]);
         table = table.width(console.table_width()).bold_headers(color);
         for size in &sizes {
             table.row([
                 size.table.clone(),
                 human::count(size.rows),
-                human::count(size.settled_rows),
+                human::count(size.compacted_rows),
                 human::size(size.bytes),
                 format!("{} B", size.bytes / size.rows.max(1)),
             ]);

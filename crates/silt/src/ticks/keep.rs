@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use siltstone::ticks::{RetentionAction, RetentionPolicy, SettledDay, TickStore, TickStoreConfig};
+use siltstone::ticks::{
+    CompactedDay, RetentionAction, RetentionPolicy, TickStore, TickStoreConfig,
+};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
-fn open(folder: &Path, settle_after_days: u32) -> Outcome<TickStore> {
+fn open(folder: &Path, compact_after_days: u32) -> Outcome<TickStore> {
     if !folder.is_dir() {
         return Err(Failure::said(format!("{} is not a folder", folder.display())));
     }
     let config = TickStoreConfig {
         sqlite_base_path: folder.to_owned(),
-        settle_after_days,
-        settle_every: None, // a command does what it is told, and no more
+        compact_after_days,
+        compact_every: None, // a command does what it is told, and no more
         ..TickStoreConfig::production("silt")
     };
     Ok(TickStore::new(config)?)
@@ -24,14 +26,14 @@ fn open(folder: &Path, settle_after_days: u32) -> Outcome<TickStore> {
 
 /// Turn the rows of days that are over into column blocks, in the same files
 ///
-/// Each day is one transaction: it is settled or it is not. Every command and every call of the
+/// Each day is one transaction: it is compacted or it is not. Every command and every call of the
 /// library reads it as before, and late ticks may come; a program that knows only the documented table
-/// no longer sees the settled ones.
+/// no longer sees the compacted ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt ticks settle data/ticks/db
-  silt ticks settle data/ticks/db --day 2026-01-19")]
-pub(super) struct Settle {
+  silt ticks compact data/ticks/db
+  silt ticks compact data/ticks/db --day 2026-01-19")]
+pub(super) struct Compact {
     /// The folder of the day files
     folder: PathBuf,
 
@@ -44,19 +46,19 @@ pub(super) struct Settle {
     after_days: u32,
 }
 
-pub(super) fn settle(args: &Settle, console: &mut Console) -> Outcome {
+pub(super) fn compact(args: &Compact, console: &mut Console) -> Outcome {
     interrupt::listen();
     let store = open(&args.folder, args.after_days)?;
-    let settled = match &args.day {
-        Some(day) => vec![store.settle(day)?],
-        None => store.settle_finished()?,
+    let compacted = match &args.day {
+        Some(day) => vec![store.compact(day)?],
+        None => store.compact_finished()?,
     };
     store.stop()?;
-    let sum = |of: fn(&SettledDay) -> u64| settled.iter().map(of).sum::<u64>();
+    let sum = |of: fn(&CompactedDay) -> u64| compacted.iter().map(of).sum::<u64>();
     let (ticks, before, after) =
         (sum(|day| day.ticks), sum(|day| day.bytes_before), sum(|day| day.bytes_after));
     if console.json {
-        let days: Vec<_> = (settled.iter())
+        let days: Vec<_> = (compacted.iter())
             .map(|day| {
                 json!({ "day": day.day, "path": day.path.display().to_string(), "ticks": day.ticks,
                     "bytes_before": day.bytes_before, "bytes_after": day.bytes_after })
@@ -71,10 +73,10 @@ pub(super) fn settle(args: &Settle, console: &mut Console) -> Outcome {
         }))?;
     } else {
         console.line(format!(
-            "{}: {} of {} settled, {} are {} now",
+            "{}: {} of {} compacted, {} are {} now",
             args.folder.display(),
             human::plural(ticks, "tick"),
-            human::plural(settled.len() as u64, "day"),
+            human::plural(compacted.len() as u64, "day"),
             human::size(before),
             human::size(after),
         ))?;

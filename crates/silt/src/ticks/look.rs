@@ -29,15 +29,15 @@ pub(super) struct Stats {
 pub(super) fn stats(args: &Stats, console: &mut Console) -> Outcome {
     let store = TickStore::open_read_only(&args.folder)?;
     let days = store.days()?;
-    let columns = ["day", "ticks", "rows", "settled", "blocks", "symbols", "bytes"];
+    let columns = ["day", "ticks", "rows", "compacted", "blocks", "symbols", "bytes"];
     let format = Format::or_default(args.format, console);
     let mut rows = Rows::begin(console, format, columns.map(str::to_owned).to_vec())?;
     for day in days {
         rows.row(vec![
             json!(day.day),
-            json!(day.rows + day.settled),
+            json!(day.rows + day.compacted),
             json!(day.rows),
-            json!(day.settled),
+            json!(day.compacted),
             json!(day.blocks),
             json!(day.symbols),
             json!(day.bytes),

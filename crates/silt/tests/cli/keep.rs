@@ -84,9 +84,9 @@ fn resume_removes_what_came_after() {
     assert!(silt(folder.path(), "verify run.db").ok().contains("all is well"));
 }
 
-/// Goal: settling makes a finished run smaller, changes no value, and has nothing to do the next time.
+/// Goal: compaction makes a finished run smaller, changes no value, and has nothing to do the next time.
 #[test]
-fn settling_changes_no_value() {
+fn compaction_changes_no_value() {
     let folder = tempfile::tempdir().unwrap();
     let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
     let ids: Vec<i64> = (0..100).collect();
@@ -97,7 +97,7 @@ fn settling_changes_no_value() {
     db.close().unwrap();
     let state = || silt(folder.path(), "state run.db transport road_segments --at 77").ok();
     let before = (state(), silt(folder.path(), "info run.db --json").json());
-    let report = silt(folder.path(), "settle run.db --json").json();
+    let report = silt(folder.path(), "compact run.db --json").json();
     assert_eq!(report["arrays"], 200, "{report}");
     let after = (state(), silt(folder.path(), "info run.db --json").json());
     assert_eq!(before.0, after.0);
@@ -108,7 +108,7 @@ fn settling_changes_no_value() {
     assert!(bytes(&after.1) >= report["bytes_after"].as_u64().unwrap(), "{report}, {:#}", after.1);
     assert!(silt(folder.path(), "info run.db").ok().contains("block"));
     assert!(silt(folder.path(), "verify run.db").ok().contains("all is well"));
-    assert_eq!(silt(folder.path(), "settle run.db --json").json()["blocks"], 0);
+    assert_eq!(silt(folder.path(), "compact run.db --json").json()["blocks"], 0);
 }
 
 /// Goal: commands that change a database make none of a mistyped name.
@@ -118,7 +118,7 @@ fn writers_make_no_file_of_a_mistyped_name() {
     for line in [
         "vacuum typo.db",
         "keys typo.db",
-        "settle typo.db",
+        "compact typo.db",
         "resume typo.db --from 0 --yes",
         "backup typo.db copy.db",
         "backup typo.db --into backups --keep 1",

@@ -120,7 +120,7 @@ fn every_number_is_answered_as_it_was() {
     assert_eq!(sql, json!([{"up": "Infinity", "down": "-Infinity"}]));
 }
 
-/// Goal: files are merged, split, settled, exported and cleaned up; a conflict is told by the exit code.
+/// Goal: files are merged, split, compacted, exported and cleaned up; a conflict is told by the exit code.
 #[test]
 fn simulations_are_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,9 +133,9 @@ fn simulations_are_kept() {
         silt(here, "merge a.db b.db -o all.db --json").json()["skipped"].as_array().unwrap().len(),
         6
     );
-    let settled = silt(here, "settle all.db --simulation exp_1 --json").json();
-    assert_eq!((&settled["rows"], &settled["simulations"]), (&json!(40), &json!(["exp_1"])));
-    assert_eq!(silt(here, "settle all.db --json").json()["rows"], json!(200));
+    let compacted = silt(here, "compact all.db --simulation exp_1 --json").json();
+    assert_eq!((&compacted["rows"], &compacted["simulations"]), (&json!(40), &json!(["exp_1"])));
+    assert_eq!(silt(here, "compact all.db --json").json()["rows"], json!(200));
     silt(here, "verify all.db").ok();
     let rows =
         silt_with(here, "query all.db --json", "SELECT count(*) AS n FROM agent_states").json();

@@ -103,7 +103,7 @@ fn a_store_is_kept() {
     let here = folder.path();
     fill(open(here, "sqlite").as_ref());
     // A bare path is a file.
-    assert_eq!(silt(here, "series settle store --json").json()["blocks"], json!(2));
+    assert_eq!(silt(here, "series compact store --json").json()["blocks"], json!(2));
     silt(here, "series rm store b").ok();
     let missing = silt(here, "series show store b");
     assert!(missing.code == 2 && missing.err.contains("\"b\""), "{missing:?}");
@@ -111,7 +111,7 @@ fn a_store_is_kept() {
     for line in [
         "series ls none.db",
         "series ls parquet:none",
-        "series settle none.db",
+        "series compact none.db",
         "series rm none.db x",
     ] {
         let ran = silt(here, line);

@@ -66,7 +66,7 @@ fn a_tree_is_imported_and_looked_at() {
     assert_eq!((&again["ticks_migrated"], &again["ticks_skipped"]), (&json!(0), &json!(3)));
 
     let days = silt(folder.path(), "ticks stats db --json").json();
-    assert_eq!((&days[0]["day"], &days[0]["settled"]), (&json!("2026-01-19"), &json!(3)));
+    assert_eq!((&days[0]["day"], &days[0]["compacted"]), (&json!("2026-01-19"), &json!(3)));
     let recent = silt(folder.path(), "ticks recent db EURUSD -n 2").ok();
     assert_eq!(recent.lines().nth(2).unwrap(), "1768824030000000000\t3.0\t3.5\t0.5\tYOFX");
     let bars = silt(folder.path(), "ticks ohlc db EURUSD --price bid --json").json();
@@ -147,7 +147,7 @@ fn a_folder_without_ticks_is_an_error() {
     assert!(!folder.path().join("db").exists());
 }
 
-/// Goal: days are settled, and removed only if --yes is given; the doctor's exit code says whether
+/// Goal: days are compacted, and removed only if --yes is given; the doctor's exit code says whether
 /// anything was found.
 #[test]
 fn days_are_kept_small_and_examined() {
@@ -155,9 +155,9 @@ fn days_are_kept_small_and_examined() {
     files(folder.path());
     silt(folder.path(), IMPORT);
     let day = folder.path().join("db/2026/01/ticks_2026-01-19.db");
-    let settled = silt(folder.path(), "ticks settle db --json").json();
-    assert_eq!(settled["ticks"], 0, "the import had settled it");
-    assert_eq!(silt(folder.path(), "ticks settle db --day 2026-01-18").code, 2);
+    let compacted = silt(folder.path(), "ticks compact db --json").json();
+    assert_eq!(compacted["ticks"], 0, "the import had compacted it");
+    assert_eq!(silt(folder.path(), "ticks compact db --day 2026-01-18").code, 2);
     assert!(
         silt(folder.path(), "doctor db").ok().contains("all is well; 1 day, 3 ticks and 1 block")
     );

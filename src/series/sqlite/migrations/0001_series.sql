@@ -20,7 +20,7 @@ CREATE TABLE series_block (
     rows       INTEGER NOT NULL,
     least      ANY,                        -- of its index; NULL if it is nothing but NaN
     greatest   ANY,
-    settled    INTEGER NOT NULL,           -- 1: packed as small as it gets
+    compacted    INTEGER NOT NULL,           -- 1: packed at the highest compression
     index_data BLOB    NOT NULL,           -- buffers of the index, see docs/format.md
     value_data BLOB    NOT NULL,
     UNIQUE (series_id, first_row)

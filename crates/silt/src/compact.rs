@@ -1,4 +1,4 @@
-//! `silt settle`: a finished run, packed.
+//! `silt compact`: a finished run, packed.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -16,8 +16,8 @@ use crate::{human, interrupt};
 /// goes on where it was interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt settle run.db
-  silt settle sweep.db --simulation sim_003")]
+  silt compact run.db
+  silt compact sweep.db --simulation sim_003")]
 pub(crate) struct Args {
     /// The database
     file: PathBuf,
@@ -32,14 +32,14 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
     let has_simulations = crate::runs::has_simulations(&args.file)?;
     if has_simulations && (!args.simulation.is_empty() || !crate::runs::has_updates(&args.file)?) {
-        return crate::runs::settle(&args.file, &args.simulation, console);
+        return crate::runs::compact(&args.file, &args.simulation, console);
     }
     let start = Instant::now();
     let db = crate::write::open(&args.file, console)?;
-    let mut bar = console.progress("settling", "blocks");
-    let settled = db.settle(|done, all| bar.at(done, all));
+    let mut bar = console.progress("compacting", "blocks");
+    let compacted = db.compact(|done, all| bar.at(done, all));
     bar.end();
-    let report = settled?;
+    let report = compacted?;
     db.close()?;
     let bytes = std::fs::metadata(&args.file).map_or(0, |metadata| metadata.len());
     let path = args.file.display().to_string();
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }))?;
     } else {
         console.line(format!(
-            "{path}: {} of {} settled into {} of {} in {}, {} now",
+            "{path}: {} of {} compacted into {} of {} in {}, {} now",
             human::plural(report.arrays, "array"),
             human::size(report.bytes_before),
             human::plural(report.blocks, "block"),

@@ -1,6 +1,6 @@
-//! Settling: arrays of one attribute, one after another, packed together.
+//! Compaction: arrays of one attribute, one after another, packed together.
 //!
-//! A small array has little to squeeze out; the same attribute at many times has much. A settled
+//! A small array has little to squeeze out; the same attribute at many times has much. A compacted
 //! array keeps its row, its checksum and its id: only its bytes move into a block.
 
 use super::arrays::ArrayReader;
@@ -16,10 +16,10 @@ const ARRAY_BYTES: usize = BLOCK_BYTES / 4;
 /// Fewer arrays than this are left as they are.
 const ARRAYS: usize = 4;
 
-/// What settling did.
+/// What a compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
-pub struct SettleReport {
+pub struct CompactReport {
     /// Arrays moved into blocks.
     pub arrays: u64,
     /// Blocks written.
@@ -36,21 +36,21 @@ struct Batch {
     ids: Vec<i64>,
 }
 
-/// Settles every attribute of a file; `progress` gets blocks done and in all.
-pub(super) fn settle(
+/// Compacts every attribute of a file; `progress` gets blocks done and in all.
+pub(super) fn compact(
     db: &Database,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<SettleReport> {
+) -> Result<CompactReport> {
     let batches = db.read(|tx| match Layout::of(tx)? {
         Layout::Ours => batches(tx),
         _ => Ok(Vec::new()),
     })?;
-    let mut report = SettleReport::default();
+    let mut report = CompactReport::default();
     let all = batches.len() as u64;
     for (done, batch) in batches.into_iter().enumerate() {
         progress(done as u64, all)?;
         // One block, one transaction: other writers wait for milliseconds.
-        if let Some((before, after, n)) = db.write(move |tx| settle_batch(tx, &batch))? {
+        if let Some((before, after, n)) = db.write(move |tx| compact_batch(tx, &batch))? {
             report.arrays += n;
             report.blocks += 1;
             report.bytes_before += before;
@@ -90,12 +90,12 @@ fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
 }
 
 /// Moves one batch into a block, if that is smaller by a tenth: bytes before, after, and arrays.
-fn settle_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64, u64)>> {
+fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64, u64)>> {
     tx.ensure(&LINEAGE)?;
     let mut reader = ArrayReader::new(tx, Layout::Ours);
     let (mut data, mut places, mut before) = (Vec::new(), Vec::new(), 0);
     for &id in &batch.ids {
-        // Removed or settled by another process since the batch was made: left out.
+        // Removed or compacted by another process since the batch was made: left out.
         let sql = "SELECT length(data) FROM numpy_array WHERE id = ?1 AND codec IS NOT 'block'";
         let Some(stored) = tx.query_one(sql, [id], |row| Ok(row.get::<_, i64>(0)?))? else {
             continue;

@@ -15,13 +15,13 @@ use crate::kernel::WriteTx;
 const BLOCK_ROWS: usize = 1 << 14;
 
 /// Packs the rows of a simulation in one table; how many.
-pub(super) fn settle(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) -> Result<u64> {
-    if !table.schema.settles() {
+pub(super) fn compact(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) -> Result<u64> {
+    if !table.schema.can_compact() {
         return Ok(0);
     }
-    let mut settled = 0;
+    let mut compacted = 0;
     each_hot(tx, simulation, table, &Wanted::all(table), BLOCK_ROWS, |mut rows| {
-        settled += rows.len() as u64;
+        compacted += rows.len() as u64;
         while rows.len() > 0 {
             let texts = rows.columns.iter().flatten();
             let n = texts.map(|array| arrays::fit(array, BLOCK_ROWS)).min().unwrap_or(BLOCK_ROWS);
@@ -31,11 +31,11 @@ pub(super) fn settle(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) -> 
         }
         Ok(())
     })?;
-    if settled > 0 {
+    if compacted > 0 {
         let sql = format!("DELETE FROM {} WHERE simulation = ?1", hot(&table.schema.name));
         tx.execute(&sql, [simulation])?;
     }
-    Ok(settled)
+    Ok(compacted)
 }
 
 fn insert_block(
@@ -48,7 +48,7 @@ fn insert_block(
     let steps: ArrayRef = Arc::new(rows.steps.clone());
     let numbers: ArrayRef = Arc::new(rows.rows.clone());
     let columns = [&steps, &numbers].into_iter().chain(rows.columns.iter().flatten());
-    let columns = columns.map(|column| arrays::pack(column, Effort::Settled));
+    let columns = columns.map(|column| arrays::pack(column, Effort::Compact));
     let data = columns::join(&columns.collect::<Result<Vec<_>>>()?);
     let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data, row_sum) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5))";
@@ -57,7 +57,7 @@ fn insert_block(
 }
 
 /// Makes rows of the blocks that meet these steps.
-pub(super) fn thaw(
+pub(super) fn expand(
     tx: &WriteTx<'_>,
     simulation: i64,
     table: &RecordTable,

@@ -1,4 +1,4 @@
-//! Settling: the rows of a day into column blocks, in one transaction, inside the same file.
+//! Compaction: the rows of a day into column blocks, in one transaction, inside the same file.
 //!
 //! Blocks are packed from a snapshot, with nothing locked; the transaction compares and exchanges.
 
@@ -16,7 +16,7 @@ use super::writer::{Shared, add};
 use crate::error::{Error, Result};
 use crate::kernel::Database;
 
-/// How long after the opening the store looks for days to settle for the first time.
+/// How long after the opening the store looks for days to compact for the first time.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 /// So often is a day packed again whose rows were taken away meanwhile; then it is packed locked.
 const TRIES: usize = 3;
@@ -54,24 +54,24 @@ fn stamp(path: &Path) -> Stamp {
     })
 }
 
-/// The thread that settles days which have been over for long enough, until the store is stopped.
+/// The thread that compacts days which have been over for long enough, until the store is stopped.
 pub(super) fn run(shared: &Shared) {
-    let every = shared.config.settle_every.unwrap_or(Duration::MAX);
+    let every = shared.config.compact_every.unwrap_or(Duration::MAX);
     let mut wait = every.min(FIRST_LOOK);
     let mut seen = HashMap::new();
     while !shared.pause.wait(wait) {
         wait = every;
         if let Err(error) = shared.look_for_finished(&mut seen) {
-            tracing::warn!(%error, "days could not be settled; they are tried again");
-            add(&shared.counters.settle_errors, 1);
+            tracing::warn!(%error, "days could not be compacted; they are tried again");
+            add(&shared.counters.compact_errors, 1);
         }
     }
 }
 
-/// What settling did to one day.
+/// What a compaction did to one day.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
-pub struct SettledDay {
+pub struct CompactedDay {
     /// The day, as `2026-01-19`.
     pub day: String,
     /// The file.
@@ -85,57 +85,57 @@ pub struct SettledDay {
 }
 
 impl TickStore {
-    /// Settles one day, given as `2026-01-19`: its rows become blocks, in one transaction, and the file
+    /// Compacts one day, given as `2026-01-19`: its rows become blocks, in one transaction, and the file
     /// gives the space back. Late ticks may come afterwards; they are rows until the next call.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the day has no file; what the disk says. The day is then as it was.
-    pub fn settle(&self, day: &str) -> Result<SettledDay> {
+    pub fn compact(&self, day: &str) -> Result<CompactedDay> {
         let parsed = Day::parse(day)
             .ok_or_else(|| Error::invalid("day", "a date as 2026-01-19", format!("{day:?}")))?;
         self.flush()?;
-        self.shared.settle_day(parsed)?.ok_or_else(|| Error::NotFound {
+        self.shared.compact_day(parsed)?.ok_or_else(|| Error::NotFound {
             what: "day",
             name: day.to_owned(),
             place: self.config().sqlite_base_path.display().to_string(),
         })
     }
 
-    /// Settles every day that has been over for
-    /// [`settle_after_days`](super::TickStoreConfig::settle_after_days) and has rows.
+    /// Compacts every day that has been over for
+    /// [`compact_after_days`](super::TickStoreConfig::compact_after_days) and has rows.
     ///
     /// # Errors
-    /// As [`settle`](Self::settle); the days before are settled.
-    pub fn settle_finished(&self) -> Result<Vec<SettledDay>> {
-        self.settle_until(self.shared.finished())
+    /// As [`compact`](Self::compact); the days before are compacted.
+    pub fn compact_finished(&self) -> Result<Vec<CompactedDay>> {
+        self.compact_until(self.shared.finished())
     }
 
-    /// Settles every day that has rows, today too.
+    /// Compacts every day that has rows, today too.
     ///
     /// # Errors
-    /// As [`settle`](Self::settle); the days before are settled.
-    pub fn settle_all(&self) -> Result<Vec<SettledDay>> {
-        self.settle_until(Day(i64::MAX))
+    /// As [`compact`](Self::compact); the days before are compacted.
+    pub fn compact_all(&self) -> Result<Vec<CompactedDay>> {
+        self.compact_until(Day(i64::MAX))
     }
 
-    fn settle_until(&self, end: Day) -> Result<Vec<SettledDay>> {
+    fn compact_until(&self, end: Day) -> Result<Vec<CompactedDay>> {
         self.flush()?;
         let shared = &*self.shared;
         let Some(days) = &shared.days else { return Ok(Vec::new()) };
-        let mut settled = Vec::new();
+        let mut compacted = Vec::new();
         for day in days.list()?.into_iter().filter(|day| *day < end) {
             if shared.has_rows(day)? {
-                settled.extend(shared.settle_day(day)?);
+                compacted.extend(shared.compact_day(day)?);
             }
         }
-        Ok(settled)
+        Ok(compacted)
     }
 }
 
 impl Shared {
     /// Days before this one have been over for long enough.
     fn finished(&self) -> Day {
-        Day(Day::today().0 - i64::from(self.config.settle_after_days))
+        Day(Day::today().0 - i64::from(self.config.compact_after_days))
     }
 
     fn has_rows(&self, day: Day) -> Result<bool> {
@@ -147,7 +147,7 @@ impl Shared {
         })
     }
 
-    /// Settles what has been over for long enough; a file that has not changed since it was seen
+    /// Compacts what has been over for long enough; a file that has not changed since it was seen
     /// without rows is not opened. One day's error does not keep the others.
     fn look_for_finished(&self, seen: &mut HashMap<Day, Stamp>) -> Result<()> {
         let Some(days) = &self.days else { return Ok(()) };
@@ -161,11 +161,11 @@ impl Shared {
             if seen.get(&day) == Some(&before) {
                 continue;
             }
-            let settled = self
-                .has_rows(day)
-                .and_then(|rows| if rows { self.settle_day(day).map(|_| true) } else { Ok(false) });
-            match settled {
-                Ok(true) => add(&self.counters.days_settled, 1),
+            let compacted = self.has_rows(day).and_then(|rows| {
+                if rows { self.compact_day(day).map(|_| true) } else { Ok(false) }
+            });
+            match compacted {
+                Ok(true) => add(&self.counters.days_compacted, 1),
                 Ok(false) => {
                     seen.insert(day, before);
                 }
@@ -175,7 +175,7 @@ impl Shared {
         outcome
     }
 
-    fn settle_day(&self, day: Day) -> Result<Option<SettledDay>> {
+    fn compact_day(&self, day: Day) -> Result<Option<CompactedDay>> {
         let Some(days) = &self.days else { return Ok(None) };
         let path = days.path(day);
         if !path.exists() {
@@ -186,9 +186,9 @@ impl Shared {
         // What is in the log counts: else a file would seem to grow.
         db.checkpoint()?;
         let bytes_before = size();
-        let ticks = self.settle_rows(&db)?;
+        let ticks = self.compact_rows(&db)?;
         db.vacuum()?;
-        Ok(Some(SettledDay {
+        Ok(Some(CompactedDay {
             day: day.to_string(),
             path: path.clone(),
             ticks,
@@ -197,7 +197,7 @@ impl Shared {
         }))
     }
 
-    fn settle_rows(&self, db: &Database) -> Result<u64> {
+    fn compact_rows(&self, db: &Database) -> Result<u64> {
         for _ in 0..TRIES {
             let plans = self.plans(db)?;
             if plans.is_empty() {
@@ -208,10 +208,10 @@ impl Shared {
             }
         }
         let origins = self.origins.clone();
-        db.write(move |tx| write::settle(tx, &origins))
+        db.write(move |tx| write::compact(tx, &origins))
     }
 
-    /// What settling would do to each symbol of a file.
+    /// What a compaction would do to each symbol of a file.
     fn plans(&self, db: &Database) -> Result<Arc<Vec<Plan>>> {
         let symbols = db
             .read(|tx| if tables::are_there(tx)? { tables::symbols(tx) } else { Ok(Vec::new()) })?;
@@ -247,7 +247,7 @@ mod tests {
     }
 
     /// Goal: what comes between the packing and the exchange stays a row, in its place; what was taken
-    /// away or settled meanwhile makes the plan void, and nothing is done.
+    /// away or compacted meanwhile makes the plan void, and nothing is done.
     #[test]
     fn a_plan_takes_what_it_saw_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
@@ -274,7 +274,7 @@ mod tests {
         put(&store, NOON + 4, 7.0);
         assert_eq!(apply(plans), None, "a block that it joins was written anew");
         assert_eq!(bids(&store), [0.0, 8.0, 1.0, 7.0, 3.0, 4.0]);
-        store.settle_all().unwrap();
+        store.compact_all().unwrap();
         assert_eq!((rows(&db), bids(&store)), (0, vec![0.0, 8.0, 1.0, 7.0, 3.0, 4.0]));
         store.stop().unwrap();
         assert!(super::super::doctor(folder.path()).unwrap().is_ok());
