@@ -34,10 +34,10 @@ fn main() -> Result<()> {
     };
     let report = import(&db, &folders, |_done, _all| Ok(()))?;
     println!("{} updates, {} initial dataset", report.updates, report.initial_datasets);
-    println!("left behind: {}", report.malformed[0].why);
-    assert_eq!((report.updates, report.initial_datasets, report.malformed.len()), (3, 1, 1));
+    println!("skipped: {}", report.skipped[0].why);
+    assert_eq!((report.updates, report.initial_datasets, report.skipped.len()), (3, 1, 1));
     let again = import(&db, &folders, |_, _| Ok(()))?;
-    assert_eq!((again.updates, again.skipped), (0, 3)); // an import that was interrupted goes on
+    assert_eq!((again.updates, again.unchanged), (0, 3)); // an import that was interrupted goes on
 
     let state = db.state_at("plant", "pumps", 60)?;
     let power = state.column("power").expect("a column of the group");

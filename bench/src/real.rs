@@ -53,7 +53,7 @@ pub(crate) fn sizes() {
                 ..ImportOptions::default()
             };
             let report = import(&db, &options, |_, _| Ok(())).expect("the folder imports");
-            assert!(report.malformed.is_empty());
+            assert!(report.skipped.is_empty());
             let values = number(&db, VALUES);
             let initial = number(&db, "SELECT sum(length(data)) FROM initial_dataset");
             db.close().expect("the file closes");

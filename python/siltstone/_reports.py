@@ -83,7 +83,7 @@ class ImportReport(NamedTuple):
 
     Attributes
     ----------
-    updates, skipped : int
+    updates, unchanged : int
         Updates stored now, and those that were there already with the same content.
     initial_datasets : int
         Initial datasets stored now.
@@ -91,18 +91,18 @@ class ImportReport(NamedTuple):
         Bytes of JSON read.
     other_files : int
         Files whose names are not those of updates; they were not opened.
-    malformed : list of (Path, why)
-        Files that were left behind.
+    skipped : list of (Path, why)
+        Files that were skipped.
     conflicts : list of (Path, what, why)
         Files that say something else than the database; what it has stays.
     """
 
     updates: int
-    skipped: int
+    unchanged: int
     initial_datasets: int
     bytes: int
     other_files: int
-    malformed: list[tuple[Path, str]]
+    skipped: list[tuple[Path, str]]
     conflicts: list[tuple[Path, str, str]]
 
 

@@ -59,12 +59,12 @@ pub(crate) fn run<'py>(py: Python<'py>, run: &Run) -> PyResult<Bound<'py, PyDict
 pub(crate) fn import<'py>(py: Python<'py>, report: &ImportReport) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("updates", report.updates)?;
-    dict.set_item("skipped", report.skipped)?;
+    dict.set_item("unchanged", report.unchanged)?;
     dict.set_item("initial_datasets", report.initial_datasets)?;
     dict.set_item("bytes", report.bytes)?;
     dict.set_item("other_files", report.other_files)?;
-    let malformed = report.malformed.iter().map(|file| (&file.path, file.why.as_str()));
-    dict.set_item("malformed", malformed.collect::<Vec<_>>())?;
+    let skipped = report.skipped.iter().map(|file| (&file.path, file.why.as_str()));
+    dict.set_item("skipped", skipped.collect::<Vec<_>>())?;
     let conflicts = report.conflicts.iter().map(|c| (&c.source, c.what.as_str(), c.why.as_str()));
     dict.set_item("conflicts", conflicts.collect::<Vec<_>>())?;
     Ok(dict)

@@ -399,7 +399,7 @@ pub(crate) fn series_transfer<'py>(
     let counts = PyDict::new(py);
     counts.set_item("series", report.series)?;
     counts.set_item("points", report.points)?;
-    counts.set_item("skipped", report.skipped)?;
+    counts.set_item("unchanged", report.unchanged)?;
     counts.set_item("records", report.records)?;
     counts.set_item("conflicts", report.conflicts)?;
     counts.set_item("first_conflicts", report.first_conflicts)?;

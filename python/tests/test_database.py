@@ -136,7 +136,7 @@ def test_numbers_of_initial_datasets_are_kept(db, tmp_path):
     (tmp_path / "init").mkdir()
     (tmp_path / "init" / "e.json").write_text(json.dumps({**given, "name": "e", "rows": [1.0, nan]}))
     report = db.import_json(init_dir=tmp_path / "init")
-    assert (report.initial_datasets, report.malformed) == (1, [])
+    assert (report.initial_datasets, report.skipped) == (1, [])
     assert db.import_json(init_dir=tmp_path / "init").conflicts == []
     for name in "de":
         assert str(db.state_at(name, "g", -1)["x"]["data"].tolist()) == "[nan, inf, 1.5]"
@@ -428,10 +428,10 @@ def test_an_import_names_what_differs_from_the_database(tmp_path):
     file.write_text('{"d": {"g": {"id": [1], "x": [1.0]}}}')
     with SimulationDatabase(tmp_path / "run.db") as db:
         assert db.import_json(None, updates).updates == 1
-        assert db.import_json(None, updates).skipped == 1
+        assert db.import_json(None, updates).unchanged == 1
         file.write_text('{"d": {"g": {"id": [1], "x": [2.0]}}}')
         report = db.import_json(None, updates)
-        assert (report.updates, report.skipped, len(report.conflicts)) == (0, 0, 1)
+        assert (report.updates, report.unchanged, len(report.conflicts)) == (0, 0, 1)
         path, what, why = report.conflicts[0]
         assert Path(path) == file and "timestamp 0" in what and "x" in why
         assert db.state_at("d", "g", 0)["x"]["data"].tolist() == [1.0]

@@ -350,13 +350,13 @@ def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):
 def test_a_database_of_the_described_system_is_taken_over(tmp_path, shared):
     source = shared / "data" / "experiment" / "agents.db"
     report = import_described([source], tmp_path / "new.db")[0]
-    assert report.rows["agent_states"] == 15145 and report.left_behind == []
+    assert report.rows["agent_states"] == 15145 and report.skipped == []
     with ExperimentDatabase(tmp_path / "new.db", read_only=True) as db, sqlite3.connect(f"file:{source}?mode=ro", uri=True) as old:
         for table in ("agent_states", "resource_states", "simulation_steps", "agent_actions", "health_incidents", "agents"):
             columns = [row[1] for row in old.execute(f"PRAGMA table_info({table})") if row[1] not in ("id", "action_id", "incident_id")]
             sql = f"SELECT {', '.join(columns)} FROM {table}"
             assert sorted(db.query(sql).rows, key=repr) == sorted(old.execute(sql).fetchall(), key=repr), table
-    assert import_described([source], tmp_path / "new.db")[0].skipped == ["sim_000", "sim_001", "sim_002"]
+    assert import_described([source], tmp_path / "new.db")[0].unchanged == ["sim_000", "sim_001", "sim_002"]
 
 
 def test_plain_sqlite_reads_the_documented_tables(tmp_path, shared):
@@ -402,7 +402,7 @@ def test_files_are_merged_split_and_exported(sweep, tmp_path):
     sweep.flush_all_buffers()
     report = merge([sweep.db_path], tmp_path / "all.db")
     assert report.copied == [f"sim_{i}" for i in range(4)] and report.conflicts == []
-    assert merge([sweep.db_path], tmp_path / "all.db").skipped == report.copied
+    assert merge([sweep.db_path], tmp_path / "all.db").unchanged == report.copied
     assert sweep.split(tmp_path / "part.db", "params.rate > 0.15").copied == ["sim_2", "sim_3"]
     files = sweep.export(tmp_path / "out", tables=["agent_states"])
     whole = pl.read_parquet(tmp_path / "out" / "agent_states" / "**" / "*.parquet", hive_partitioning=True)

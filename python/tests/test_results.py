@@ -44,7 +44,7 @@ class Recorded:
             return SQLiteSimulationResults(self.database, self.init, attributes=self.schema)
         with SimulationDatabase(tmp_path / "imported") as db:
             report = db.import_json(self.init, self.updates, schema=self.schema)
-            assert report.malformed == [] and db.verify().ok
+            assert report.skipped == [] and db.verify().ok
         return get_simulation_results(updates_path=tmp_path / "imported")
 
 
@@ -231,10 +231,10 @@ def test_a_malformed_file_is_named(tmp_path):
     seen = []
     with SimulationDatabase(tmp_path / "run.db") as db:
         report = db.import_json(updates_dir=tmp_path, progress=lambda *at: seen.append(at))
-        assert report.updates == 1 and report.malformed[0][0].name == "t1_0_a.json"
+        assert report.updates == 1 and report.skipped[0][0].name == "t1_0_a.json"
         assert seen[-1] == (2, 2)
         again = db.import_json(updates_dir=tmp_path)
-        assert (again.updates, again.skipped) == (0, 1)
+        assert (again.updates, again.unchanged) == (0, 1)
 
         def stop(done, all):
             raise RuntimeError("stop here")

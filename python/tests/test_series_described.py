@@ -41,7 +41,7 @@ def test_a_described_signal_is_imported_and_exported_as_foreign_readers_take_it(
     """Goal: PyYAML and pandas read of an exported zip what the described system would look for."""
     backend = series.open("memory:")
     report = import_dataset(signal(tmp_path / "in"), backend, "plant")
-    assert (report["series"], report["points"], report["left_behind"]) == (1, 3, [])
+    assert (report["series"], report["points"], report["skipped"]) == (1, 3, [])
     kept, _ = backend.load("plant/A#1/RAW#1")
     assert str(kept.index.tz) == "Europe/Paris" and kept.iloc[[0, 2]].tolist() == [0.1, 1e300]
     assert export_dataset(backend, "plant", tmp_path / "plant.zip") == 3

@@ -94,7 +94,7 @@ def test_a_dataset_is_kept_in_a_server_and_copied_to_one(url, tmp_path):
     told = []
     report = series.transfer(file, there, progress=lambda done, all: told.append((done, all)))
     assert (report["series"], report["conflicts"]) == (2, 0) and told[-1][0] == told[-1][1]
-    assert series.transfer(file, there)["skipped"] == 2
+    assert series.transfer(file, there)["unchanged"] == 2
     again = Dataset.open(there, "plant")
     assert again == dataset
     again["flow#1"].process(["flow#1_RAW#1"], resample, "W")

@@ -167,7 +167,7 @@ def test_names_are_numbered_and_given(backend):
 
 
 def test_names_change_everywhere(backend):
-    """Goal: no key is left behind, and the histories follow."""
+    """Goal: no key remains, and the histories follow."""
     dataset = plant(backend)
     dataset.process(["flow#1_RAW#1", "NH4/N#1_RAW#1"], join)
     dataset.rename("flow#1", "q")

@@ -194,7 +194,7 @@ def test_the_real_files_have_their_facts(shared, tmp_path):
     assert doctor(tmp_path / "db").ok
 
 
-def test_an_import_says_what_it_left_behind(tmp_path):
+def test_an_import_says_what_it_skipped(tmp_path):
     """Goal: a malformed file is named with its byte and the others go on; progress can stop it."""
     tick = '{"broker_id":"b","symbol":"A","bid":1.5,"ask":1.6,"spread":0.1,'
     tick += '"timestamp":"2026-01-19T10:00:00Z","lp":"x"}'
@@ -210,7 +210,7 @@ def test_an_import_says_what_it_left_behind(tmp_path):
     report = import_ticks(tmp_path / "in", tmp_path / "db", dry_run=True)
     assert (report.ticks_read, report.ticks_bad) == (2, 1) and not report.ok
     report = import_ticks(tmp_path / "in", tmp_path / "db")
-    ((file, why),) = report.left_behind
+    ((file, why),) = report.skipped
     assert file == tmp_path / "in/B/2026-01-19.json" and "byte" in why
     with pytest.raises(NotFoundError):
         import_ticks(tmp_path / "none", tmp_path / "db")

@@ -36,16 +36,16 @@ pub struct ImportReport {
     /// Simulations that were taken over.
     pub simulations: Vec<String>,
     /// Simulations that were there already: they were left as they are.
-    pub skipped: Vec<String>,
+    pub unchanged: Vec<String>,
     /// Records that were taken over, by table.
     pub rows: Vec<(String, u64)>,
-    /// Rows that were left behind, and why.
-    pub left_behind: Vec<LeftBehind>,
+    /// Rows that were skipped, and why.
+    pub skipped: Vec<Skipped>,
 }
 
 /// Rows that were not taken over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftBehind {
+pub struct Skipped {
     /// The file.
     pub source: PathBuf,
     /// The table.
@@ -56,11 +56,11 @@ pub struct LeftBehind {
     pub why: String,
 }
 
-impl LeftBehind {
+impl Skipped {
     /// A simulation of which nothing was taken.
     fn simulation(source: &Path, name: &str, error: &Error) -> Self {
         let (source, table) = (source.to_owned(), "simulations".to_owned());
-        LeftBehind { source, table, rows: 1, why: format!("simulation {name:?}: {error}") }
+        Skipped { source, table, rows: 1, why: format!("simulation {name:?}: {error}") }
     }
 }
 
@@ -90,7 +90,7 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
     let only = names.len() == 1;
     for name in names {
         if let Err(error) = check_id("simulation_id", &name) {
-            report.left_behind.push(LeftBehind::simulation(path, &name, &error));
+            report.skipped.push(Skipped::simulation(path, &name, &error));
             continue;
         }
         let (from, own, file) = (source.clone(), name.clone(), path.to_owned());
@@ -104,16 +104,16 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
         let found = match found {
             // Nothing of it was kept; the others go on.
             Err(error) if error.concerns(path) => {
-                report.left_behind.push(LeftBehind::simulation(path, &name, &error));
+                report.skipped.push(Skipped::simulation(path, &name, &error));
                 continue;
             }
             found => found?,
         };
         match found {
-            None => report.skipped.push(name),
-            Some((rows, left_behind)) => {
+            None => report.unchanged.push(name),
+            Some((rows, skipped)) => {
                 report.simulations.push(name);
-                report.left_behind.extend(left_behind);
+                report.skipped.extend(skipped);
                 for (table, n) in rows {
                     match report.rows.iter_mut().find(|(known, _)| *known == table) {
                         Some((_, all)) => *all += n,
@@ -126,7 +126,7 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
     Ok(report)
 }
 
-type Counts = (Vec<(String, u64)>, Vec<LeftBehind>);
+type Counts = (Vec<(String, u64)>, Vec<Skipped>);
 
 fn one(
     from: &ReadTx<'_>,
@@ -136,7 +136,7 @@ fn one(
     file: &Path,
 ) -> Result<Counts> {
     let id = make(from, tx, name)?;
-    let (mut counts, mut left_behind, mut all_names) = (Vec::new(), Vec::new(), Names::default());
+    let (mut counts, mut skipped, mut all_names) = (Vec::new(), Vec::new(), Names::default());
     for schema in builtin::all() {
         if !table_exists(from, &schema.name)? {
             continue;
@@ -194,7 +194,7 @@ fn one(
             counts.push((schema.name.clone(), taken));
         }
         if left > 0 {
-            left_behind.push(LeftBehind {
+            skipped.push(Skipped {
                 source: file.to_owned(),
                 table: schema.name.clone(),
                 rows: left,
@@ -202,7 +202,7 @@ fn one(
             });
         }
     }
-    Ok((counts, left_behind))
+    Ok((counts, skipped))
 }
 
 fn put(tx: &mut WriteTx<'_>, id: i64, names: &mut Names, buffer: &mut TableBuffer) -> Result<()> {

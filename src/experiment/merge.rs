@@ -28,7 +28,7 @@ pub struct MergeReport {
     /// Simulations that were copied.
     pub copied: Vec<String>,
     /// Simulations that were there already, equal in every record.
-    pub skipped: Vec<String>,
+    pub unchanged: Vec<String>,
     /// Simulations that were left out: what is there was not changed.
     pub conflicts: Vec<MergeConflict>,
     /// Records that were copied.
@@ -74,7 +74,7 @@ pub struct MergeConflict {
 /// # }
 /// let report = merge(&[&a, &b], &all, &mut |_, _| Ok(()))?;
 /// assert_eq!(report.copied, ["sim_a", "sim_b"]);
-/// assert_eq!(merge(&[&a, &b], &all, &mut |_, _| Ok(()))?.skipped.len(), 2);
+/// assert_eq!(merge(&[&a, &b], &all, &mut |_, _| Ok(()))?.unchanged.len(), 2);
 /// # Ok::<(), siltstone::Error>(())
 /// ```
 pub fn merge(
@@ -167,7 +167,7 @@ pub(super) fn copy(
             report.copied.push(name.to_owned());
             report.rows += rows;
         }
-        Ok(None) => report.skipped.push(name.to_owned()),
+        Ok(None) => report.unchanged.push(name.to_owned()),
         Err(Error::Exists { what, hint, .. }) => {
             report.left_out(from.path(), name, &format!("{what} is there already; {hint}"));
         }

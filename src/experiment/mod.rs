@@ -50,7 +50,7 @@ pub use context::SimulationContext;
 pub use database::{ExperimentDatabase, SimulationOptions};
 pub use edit::RecordUpdate;
 pub use export::{ExportOptions, Exported};
-pub use import::{ImportReport, LeftBehind, import};
+pub use import::{ImportReport, Skipped, import};
 pub use in_memory::InMemorySimulationDatabase;
 pub use keep::{Retention, TableSize};
 pub use log::{Agent, AgentAction, AgentRow, AgentState, HealthIncident, ResourceRow, StepTables};

@@ -309,7 +309,7 @@ pub(super) fn let_be_given_up(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Removes the empty log and its index that a connection for reading makes and, having no right to lock
-/// the file, leaves behind. Only the last connection to a file removes them; a log with content stays.
+/// the file, leaves. Only the last connection to a file removes them; a log with content stays.
 pub(super) fn tidy(path: &Path) {
     let log = beside(path, "-wal");
     if std::fs::metadata(log).is_ok_and(|log| log.len() == 0) {

@@ -30,13 +30,13 @@ pub struct ImportReport {
     pub learning_events: u64,
     /// Relationships that were taken over.
     pub concept_relationships: u64,
-    /// Rows that were refused.
-    pub refused: Vec<Refused>,
+    /// Rows that were skipped.
+    pub skipped: Vec<Skipped>,
 }
 
 /// A row that was not taken over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct Skipped {
     /// The file.
     pub source: PathBuf,
     /// The table.
@@ -166,7 +166,7 @@ impl Table {
         tx: &WriteTx<'_>,
         from: &ReadTx<'_>,
         source: &Path,
-        refused: &mut Vec<Refused>,
+        skipped: &mut Vec<Skipped>,
     ) -> Result<u64> {
         let columns = self.columns.join(", ");
         let places = vec!["?"; self.columns.len()].join(", ");
@@ -174,7 +174,7 @@ impl Table {
         let mut taken = 0;
         let mut refuse = |id, why| {
             let (source, table) = (source.to_owned(), self.name.to_owned());
-            refused.push(Refused { source, table, id, why });
+            skipped.push(Skipped { source, table, id, why });
         };
         let sql = format!("SELECT {columns} FROM {} ORDER BY id", self.name);
         let mut statement = from.prepare(&sql)?;
@@ -255,13 +255,13 @@ impl MemoryStore {
                     let expected = "a database of the described system";
                     return Err(Error::invalid(path.display().to_string(), expected, "one of siltstone"));
                 }
-                let mut refused = Vec::new();
+                let mut skipped = Vec::new();
                 let mut counts = [0; 4];
                 for (table, count) in TABLES.iter().zip(&mut counts) {
-                    *count = table.take_over(tx, from, &path, &mut refused)?;
+                    *count = table.take_over(tx, from, &path, &mut skipped)?;
                 }
                 let [episodes, concepts, learning_events, concept_relationships] = counts;
-                Ok(ImportReport { episodes, concepts, learning_events, concept_relationships, refused })
+                Ok(ImportReport { episodes, concepts, learning_events, concept_relationships, skipped })
             })
         })
     }

@@ -54,7 +54,7 @@ pub struct TransferReport {
     /// Their points.
     pub points: u64,
     /// Series that the target had, equal in everything.
-    pub skipped: u64,
+    pub unchanged: u64,
     /// Records that were written.
     pub records: u64,
     /// Series and records that are others at the target, and were left as they are there.
@@ -117,7 +117,7 @@ pub fn transfer(
     for info in &infos {
         let is_there = match target.info(&info.key) {
             Ok(there) if is_equal(source, target, info, &there)? => {
-                report.skipped += 1;
+                report.unchanged += 1;
                 done += info.length;
                 progress(done, all)?;
                 continue;

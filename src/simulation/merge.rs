@@ -26,7 +26,7 @@ pub struct MergeReport {
     /// Updates stored now.
     pub updates: u64,
     /// Updates that the target had already, with the same content.
-    pub skipped: u64,
+    pub unchanged: u64,
     /// Initial datasets stored now.
     pub initial_datasets: u64,
     /// Updates, initial datasets and settings that the target has with another content, and files that could not be
@@ -39,7 +39,7 @@ pub struct MergeReport {
 /// Joins databases of one run, written by several processes or machines, into one.
 ///
 /// An update is known by (timestamp, iteration, dataset), an initial dataset by its name. What the
-/// target has with the same content is skipped, so that an interrupted merge is taken up by calling it
+/// target has with the same content stays unchanged, so that an interrupted merge is taken up by calling it
 /// again. What it has with another content is a conflict: it is reported and never overwritten. The
 /// target is made if it is not there, and marked as complete if every source is and it holds nothing
 /// but their updates.
@@ -105,7 +105,7 @@ fn merge_into(
     let mut places = HashSet::new();
     for source in databases {
         let read = merge.settings(source, &mut schema).and_then(|()| merge.initial(source));
-        merge.or_left_behind(source, read)?;
+        merge.or_skip(source, read)?;
     }
     progress(0, all)?;
     for source in databases {
@@ -114,7 +114,7 @@ fn merge_into(
             places.extend(source.keys()?);
             Ok(())
         });
-        merge.or_left_behind(source, read)?;
+        merge.or_skip(source, read)?;
     }
     let is_read = unread.is_empty() && merge.is_read;
     let report = merge.report;
@@ -156,7 +156,7 @@ impl Merge<'_> {
     }
 
     /// The rest of a source that is damaged is named; the other sources go on.
-    fn or_left_behind(&mut self, source: &SimulationDatabase, read: Result<()>) -> Result<()> {
+    fn or_skip(&mut self, source: &SimulationDatabase, read: Result<()>) -> Result<()> {
         let path = source.database().path();
         match read {
             Err(error) if error.concerns(path) => {
@@ -226,7 +226,7 @@ impl Merge<'_> {
             let identity = (update.timestamp, update.iteration, dataset.to_owned());
             match stored(self.target, &identity)? {
                 Some(ours) => match difference(&ours, &update) {
-                    None => self.report.skipped += 1,
+                    None => self.report.unchanged += 1,
                     Some(why) => self.conflict(source.database().path(), in_words(&identity), why),
                 },
                 None => {

@@ -38,7 +38,7 @@ pub use compact::CompactReport;
 pub use database::{Options, SimulationDatabase};
 pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
-pub use import::{ImportOptions, ImportReport, Malformed, import};
+pub use import::{ImportOptions, ImportReport, Skipped, import};
 pub use initial::InitialData;
 pub use merge::{MergeReport, merge};
 pub use results::{

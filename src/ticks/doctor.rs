@@ -34,7 +34,7 @@ impl DoctorReport {
 }
 
 /// Examines a folder of day files: each file's structure, the checksum, count, order, times and prices
-/// of each block, the number of ticks against that which was stored, ticks of another day than the file's, times that seem to be in another unit than ns, what was left behind by something that was killed,
+/// of each block, the number of ticks against that which was stored, ticks of another day than the file's, times that seem to be in another unit than ns, what was left by a process that was killed,
 /// and ticks that wait in spill files. Nothing is changed.
 ///
 /// # Errors

@@ -78,9 +78,9 @@ impl ImportOptions {
     }
 }
 
-/// A file that was left behind, or some ticks of it.
+/// A file that was skipped, or some ticks of it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct LeftBehind {
+pub struct Skipped {
     /// The file.
     pub file: PathBuf,
     /// Why, with the byte where it is a JSON file.
@@ -104,13 +104,13 @@ pub struct ImportReport {
     /// Ticks that could not be read; the others of their files were.
     pub ticks_bad: u64,
     /// Files that could not be read or stored, wholly or in part; the rest was.
-    pub left_behind: Vec<LeftBehind>,
+    pub skipped: Vec<Skipped>,
 }
 
 impl ImportReport {
     /// Whether everything was imported.
     pub fn is_complete(&self) -> bool {
-        self.left_behind.is_empty()
+        self.skipped.is_empty()
     }
 }
 
@@ -122,7 +122,7 @@ impl ImportReport {
 ///
 /// # Errors
 /// [`Error::NotFound`] without such a folder, [`Error::Invalid`] if no file in it is one of ticks, and that of `progress`. What is wrong with one file is in
-/// [`ImportReport::left_behind`].
+/// [`ImportReport::skipped`].
 pub fn import(
     options: &ImportOptions,
     progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
@@ -160,7 +160,7 @@ pub fn import(
                     report.ticks_bad += bad.len() as u64;
                     if !bad.is_empty() {
                         let why = bad_ticks(&bad, read);
-                        report.left_behind.push(LeftBehind { file: file.clone(), why });
+                        report.skipped.push(Skipped { file: file.clone(), why });
                     }
                 }
                 Err(error) => {
@@ -168,7 +168,7 @@ pub fn import(
                     // The file is named beside it.
                     let own = why.strip_prefix(&format!("{}: ", file.display())).map(str::to_owned);
                     let (file, why) = (file.clone(), own.unwrap_or(why));
-                    report.left_behind.push(LeftBehind { file, why });
+                    report.skipped.push(Skipped { file, why });
                 }
             }
             *done += 1;
@@ -192,7 +192,7 @@ pub fn import(
     });
     let (mut report, _, _, stop) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     stop?;
-    report.left_behind.sort_by(|a, b| a.file.cmp(&b.file));
+    report.skipped.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(report)
 }
 

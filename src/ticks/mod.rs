@@ -52,7 +52,7 @@ pub use compact::CompactedDay;
 pub use config::{Duplicates, QueueFull, StorageBackend, TickStoreConfig};
 pub use doctor::{DoctorReport, doctor};
 pub use gaps::Gap;
-pub use import::{ImportOptions, ImportReport, LeftBehind, import};
+pub use import::{ImportOptions, ImportReport, Skipped, import};
 pub use ohlc::{Fill, OhlcOptions, Price};
 pub use replay::Replay;
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};

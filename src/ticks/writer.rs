@@ -133,7 +133,7 @@ impl Shared {
 pub(super) fn run(shared: &Shared) {
     let mut json_written = Instant::now();
     let patience = shared.config.flush_interval;
-    // What an earlier run left behind.
+    // What an earlier run left.
     shared.spilled.store(true, Ordering::Relaxed);
     let mut failures = 0;
     recover(shared, &mut failures);

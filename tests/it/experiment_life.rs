@@ -79,11 +79,11 @@ fn the_described_database_gives_its_facts() {
     )
     .unwrap();
     let report = import(data.join("agents.db"), db.database()).unwrap();
-    assert_eq!(report.left_behind, []);
+    assert_eq!(report.skipped, []);
     for (table, rows) in &report.rows {
         assert_eq!(json!(rows), expected["total_rows"][table], "{table}");
     }
-    assert_eq!(import(data.join("agents.db"), db.database()).unwrap().skipped.len(), 3);
+    assert_eq!(import(data.join("agents.db"), db.database()).unwrap().unchanged.len(), 3);
     for compacted in [false, true] {
         for (name, facts) in expected["simulations"].as_object().unwrap() {
             if compacted {
@@ -200,7 +200,7 @@ fn files_are_merged_and_split() {
     assert_eq!(report.copied, ["exp_0", "exp_1", "other_0", "other_1"]);
     assert_eq!(report.conflicts, []);
     let again = merge(&[&a, &b], &all, tell).unwrap();
-    assert_eq!((again.copied.len(), again.skipped.len(), again.rows), (0, 4, 0));
+    assert_eq!((again.copied.len(), again.unchanged.len(), again.rows), (0, 4, 0));
     let whole = ExperimentDatabase::open_read_only(&all).unwrap();
     for name in ["exp_0", "exp_1"] {
         let read = |db: &ExperimentDatabase| {
@@ -213,7 +213,7 @@ fn files_are_merged_and_split() {
     sim.log_metric("loss", 0.75, Some(5)).unwrap();
     sim.complete().unwrap();
     let other = merge(&[&a], &all, tell).unwrap();
-    assert_eq!(other.skipped, ["exp_1"]);
+    assert_eq!(other.unchanged, ["exp_1"]);
     assert_eq!(other.conflicts[0].simulation_id, "exp_0");
     assert_eq!(
         one(whole.compare(Which::Ids(&["exp_0"]), &[("loss", At::Final)]).unwrap()).num_rows(),
@@ -304,7 +304,7 @@ fn a_simulation_in_memory_is_kept() {
         assert!(limit.is_none_or(|limit| memory.memory().0 <= limit), "{:?}", memory.memory());
         let report = memory.persist_to_disk(&all).unwrap();
         assert_eq!((report.copied.as_slice(), report.rows), (&[name.to_owned()][..], 1100));
-        assert_eq!(memory.persist_to_disk(&all).unwrap().skipped, [name]);
+        assert_eq!(memory.persist_to_disk(&all).unwrap().unchanged, [name]);
         let read = |db: &ExperimentDatabase| {
             one(db.records(name, "agent_states", &Selection::all()).unwrap())
         };

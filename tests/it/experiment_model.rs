@@ -176,7 +176,7 @@ impl Run {
                 assert_eq!(report.copied.len(), self.models.iter().flatten().count());
                 self.check(&ExperimentDatabase::open_read_only(&target).unwrap());
                 let again = merge(&[&source], &target, &mut |_, _| Ok(())).unwrap();
-                assert_eq!((again.skipped.len(), again.rows), (report.copied.len(), 0));
+                assert_eq!((again.unchanged.len(), again.rows), (report.copied.len(), 0));
             }
             Act::Check => self.check(self.db()),
             _ => {}

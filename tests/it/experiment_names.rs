@@ -329,7 +329,7 @@ fn a_simulation_in_memory_joins_an_experiment() {
         }
         memory.join_experiment("exp").unwrap();
         memory.persist_to_disk(&path).unwrap();
-        assert_eq!(memory.persist_to_disk(&path).unwrap().skipped, [name]);
+        assert_eq!(memory.persist_to_disk(&path).unwrap().unchanged, [name]);
     }
     let db = ExperimentDatabase::open(&path, "exp").unwrap();
     let found = db.simulations(Which::All).unwrap();

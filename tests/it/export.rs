@@ -356,7 +356,7 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
         Ok(())
     })
     .unwrap();
-    assert_eq!((report.updates, report.skipped, report.conflicts), (72, 24, 0));
+    assert_eq!((report.updates, report.unchanged, report.conflicts), (72, 24, 0));
     assert_eq!((report.initial_datasets, last), (2, (96, 96)));
     let merged = SimulationDatabase::open(&target).unwrap();
     assert_eq!(merged.updates(dataset).unwrap(), updates);
@@ -364,7 +364,7 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
     assert_eq!(merged.run().unwrap().status, Status::Complete);
     assert!(merged.database().verify().unwrap().is_ok());
     let again = merge(&parts, &target, |_, _| Ok(())).unwrap();
-    assert_eq!((again.updates, again.skipped, again.conflicts), (0, 96, 0));
+    assert_eq!((again.updates, again.unchanged, again.conflicts), (0, 96, 0));
 
     let other = SimulationDatabase::open(folder.path().join("other.db")).unwrap();
     let mut changed = updates[5].clone();
@@ -374,7 +374,7 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
     other.store_initial_dataset(dataset, InitialData::Json(b"{}".to_vec()), false).unwrap();
     other.close().unwrap();
     let report = merge(&[folder.path().join("other.db")], &target, |_, _| Ok(())).unwrap();
-    assert_eq!((report.updates, report.skipped, report.conflicts), (1, 0, 2));
+    assert_eq!((report.updates, report.unchanged, report.conflicts), (1, 0, 2));
     let said = &report.first_conflicts[1].what;
     let expected = format!("timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}");
     assert!(said.contains(&expected), "{said}");
@@ -403,9 +403,9 @@ fn tables_come_back_as_the_updates_that_they_were() {
         export(&db, &options, |_, _| Ok(())).unwrap();
         let back = SimulationDatabase::open(folder.path().join("back.db")).unwrap();
         let report = import_tables(&back, &target, |_, _| Ok(())).unwrap();
-        assert_eq!((report.updates, report.skipped), (run.3 as u64, 0));
+        assert_eq!((report.updates, report.unchanged), (run.3 as u64, 0));
         let report = import_tables(&back, &target, |_, _| Ok(())).unwrap();
-        assert_eq!((report.updates, report.skipped), (0, run.3 as u64));
+        assert_eq!((report.updates, report.unchanged), (0, run.3 as u64));
         assert_eq!(back.schema().unwrap(), imported.schema);
         for dataset in db.datasets().unwrap() {
             assert_eq!(normal(&back, &dataset), normal(&db, &dataset));

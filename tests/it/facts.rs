@@ -60,7 +60,7 @@ impl Recorded {
             ..ImportOptions::default()
         };
         let report = import(&db, &options, |_, _| Ok(())).unwrap();
-        assert_eq!(report.malformed, []);
+        assert_eq!(report.skipped, []);
         db.build_key_states().unwrap();
         db.close().unwrap();
         // Everything is in the file: no option says anything.

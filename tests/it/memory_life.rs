@@ -132,11 +132,11 @@ fn a_described_database_is_taken_over_once() {
     drop(conn);
     let before = std::fs::read(&source).unwrap();
     let report = store.import(&source).unwrap();
-    assert_eq!((report.episodes, report.concepts, report.refused.len()), (3, 0, 3));
+    assert_eq!((report.episodes, report.concepts, report.skipped.len()), (3, 0, 3));
     let refused: Vec<(&str, i64)> =
-        report.refused.iter().map(|row| (row.table.as_str(), row.id)).collect();
+        report.skipped.iter().map(|row| (row.table.as_str(), row.id)).collect();
     assert_eq!(refused, [("episodes", 4), ("episodes", 5), ("concept_relationships", 1)]);
-    assert!(report.refused[1].why.contains("system"), "{}", report.refused[1].why);
+    assert!(report.skipped[1].why.contains("system"), "{}", report.skipped[1].why);
     assert_eq!(store.stats().unwrap().concept_relationships, 0);
     let found = store.episodes_by_context("maze", 10, None).unwrap();
     let times: Vec<f64> = found.iter().map(|episode| episode.timestamp).collect();

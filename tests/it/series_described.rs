@@ -68,7 +68,7 @@ fn each_described_store_is_imported_as_it_was() {
         let seattle = if is_sql { (0, 0) } else { (2, 8759 + 365) };
         let all = 3 + seattle.0;
         assert_eq!(counted, (all, 2284 * 2 + 100 + seattle.1, 0), "{store}: {report:?}");
-        assert!(report.left_behind.is_empty() && report.conflicts.is_empty(), "{report:?}");
+        assert!(report.skipped.is_empty() && report.conflicts.is_empty(), "{report:?}");
         assert_eq!(report.datasets, ["acc"]);
         let missing = |key: &str| is_sql && key.contains("seattle");
         for (key, index, values) in expected(&folder) {
@@ -140,7 +140,7 @@ fn a_hostile_zip_reads_nothing_else() {
     let known = signal_of("\"A#1_../../secret\"", "type: RangeIndex", "int64");
     write_zip(&path, &[("A#1_metadata.yaml", &known), ("../secret.csv", "t,v\n1,7\n")]);
     let found = described::read(&path, Limits::default()).unwrap();
-    assert_eq!(found.left_behind.len(), 1, "{found:?}");
+    assert_eq!(found.skipped.len(), 1, "{found:?}");
     assert!(found.datasets[0].signals[0].series.is_empty());
 
     let known = signal_of("A#1_RAW#1", "type: RangeIndex", "int64");
@@ -148,7 +148,7 @@ fn a_hostile_zip_reads_nothing_else() {
     write_zip(&path, &[("A#1_metadata.yaml", &known), ("A#1_data/A#1_RAW#1.csv", &long)]);
     let small = Limits { file_bytes: 10_000, ..Limits::default() };
     let found = described::read(&path, small).unwrap();
-    assert!(found.left_behind[0].why.contains("10000 bytes"), "{found:?}");
+    assert!(found.skipped[0].why.contains("10000 bytes"), "{found:?}");
 
     let trap = here.join("trap");
     let code = format!("x: !!python/object/apply:os.mkdir ['{}']\n", trap.display());
@@ -160,7 +160,7 @@ fn a_hostile_zip_reads_nothing_else() {
         ],
     );
     let found = described::read(&path, Limits::default()).unwrap();
-    assert!(found.left_behind[0].why.contains("line 3"), "{found:?}");
+    assert!(found.skipped[0].why.contains("line 3"), "{found:?}");
     assert!(found.notes[0].contains("os.mkdir") && !trap.exists(), "{found:?}");
     assert!(read_dataset(&path).is_err(), "one series is asked for and cannot be read");
     let names: Vec<_> = fs::read_dir(here).unwrap().map(|f| f.unwrap().file_name()).collect();
@@ -195,7 +195,7 @@ fn what_is_written_is_read_as_the_same() {
         let first = MemoryBackend::new();
         let options = ImportOptions { name: Some("d/../é".into()), ..ImportOptions::default() };
         let report = described::import(&first, &path, &options, |_, _| Ok(())).unwrap();
-        assert!(report.left_behind.is_empty(), "{i}: {report:?}");
+        assert!(report.skipped.is_empty(), "{i}: {report:?}");
         let keys = first.list_keys("").unwrap();
         let (series, metadata) = first.load(&keys[0]).unwrap();
         assert_eq!(metadata["metadata_id"], "42", "{i}");
@@ -208,7 +208,7 @@ fn what_is_written_is_read_as_the_same() {
             write_dataset(&first, "d/../é", &out, &Default::default()).unwrap();
             let second = MemoryBackend::new();
             let report = import(&second, &out);
-            assert!(report.left_behind.is_empty(), "{i}: {report:?}");
+            assert!(report.skipped.is_empty(), "{i}: {report:?}");
             assert_eq!(second.load(&keys[0]).unwrap(), (series.clone(), metadata.clone()), "{i}");
             let records = first.list_records("").unwrap();
             assert_eq!(second.list_records("").unwrap(), records);

@@ -74,7 +74,7 @@ fn other_programs_see_what_numbers_stand_for() {
     assert_eq!(backend.load("k").unwrap().0, odd);
 }
 
-/// Goal: another handle, as of another process, sees each commit, and an old file is not left behind.
+/// Goal: another handle, as of another process, sees each commit, and an old file is removed.
 #[test]
 fn another_handle_sees_each_commit() {
     let folder = tempfile::tempdir().unwrap();

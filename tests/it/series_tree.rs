@@ -302,7 +302,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     /// Goal: whatever is done to a dataset of a file, it is what the same acts make of one in memory, and what
-    /// is found when the file is opened anew; no key and no record is left behind.
+    /// is found when the file is opened anew; no key and no record remains.
     #[test]
     fn a_dataset_of_a_file_is_one_of_memory(acts in acts()) {
         let folder = tempfile::tempdir().unwrap();

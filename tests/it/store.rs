@@ -251,9 +251,9 @@ fn real_results_import_and_import_again() {
         ..ImportOptions::default()
     };
     let report = import(&db, &options, |_, _| Ok(())).unwrap();
-    assert_eq!((report.updates, report.initial_datasets, report.malformed.len()), (72, 2, 0));
+    assert_eq!((report.updates, report.initial_datasets, report.skipped.len()), (72, 2, 0));
     let again = import(&db, &options, |_, _| Ok(())).unwrap();
-    assert_eq!((again.updates, again.skipped), (0, 72));
+    assert_eq!((again.updates, again.unchanged), (0, 72));
     let pressure = |t| {
         let state = db.state_at("net3_network", "water_junction_entities", t).unwrap();
         let column = state.column("drinking_water.pressure").unwrap();

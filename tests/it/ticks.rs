@@ -88,7 +88,7 @@ fn real_files_return_from_blocks_with_their_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("db");
     let report = import(&ImportOptions::new(&input, &base), &mut |_, _| Ok(())).unwrap();
-    assert!(report.is_complete(), "{:?}", report.left_behind);
+    assert!(report.is_complete(), "{:?}", report.skipped);
     assert_eq!((report.files, report.ticks_read, report.ticks_migrated), (8, 67_539, 67_539));
     let check = |when: &str| {
         let store = open(&base);

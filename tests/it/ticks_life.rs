@@ -540,7 +540,7 @@ fn described_files_are_imported_and_bad_ones_named() {
         (2, 2),
         "the packed copy holds the same"
     );
-    let whys: Vec<&str> = report.left_behind.iter().map(|left| &*left.why).collect();
+    let whys: Vec<&str> = report.skipped.iter().map(|left| &*left.why).collect();
     assert_eq!(whys.len(), 2);
     assert!(whys[0].contains("byte 0") && whys[1].contains("byte 1"), "{whys:?}");
     let store = TickStore::new(config(folder.path())).unwrap();
@@ -551,7 +551,7 @@ fn described_files_are_imported_and_bad_ones_named() {
     assert!(matches!(stop, Err(Error::Interrupted { .. })));
 }
 
-/// Goal: the doctor finds what is wrong: a flipped bit, a tick of another day, what was left behind.
+/// Goal: the doctor finds what is wrong: a flipped bit, a tick of another day, leftover files.
 #[test]
 fn the_doctor_finds_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();

@@ -16,8 +16,8 @@ pub(crate) enum Exit {
     Done,
     /// It looked, and found something: damage.
     Finding,
-    /// Something was left behind, and was named.
-    LeftBehind,
+    /// Something was skipped, and was named.
+    Skipped,
 }
 
 impl From<Exit> for ExitCode {
@@ -25,7 +25,7 @@ impl From<Exit> for ExitCode {
         ExitCode::from(match exit {
             Exit::Done => 0,
             Exit::Finding => 1,
-            Exit::LeftBehind => 3,
+            Exit::Skipped => 3,
         })
     }
 }
@@ -67,14 +67,14 @@ impl Failure {
     }
 }
 
-/// A file that is left behind, and why; the file is named once.
-pub(crate) fn left_behind(path: &Path, why: &str) -> String {
+/// The line about a skipped file; the file is named once.
+pub(crate) fn skipped_line(path: &Path, why: &str) -> String {
     let path = path.display().to_string();
     let why = why.strip_prefix(&format!("{path}: ")).unwrap_or(why);
-    format!("{path}: left behind: {why}")
+    format!("{path}: skipped: {why}")
 }
 
-/// Several inputs, of which one that cannot be taken is named and left behind, and the rest goes on.
+/// Several inputs, of which one that cannot be read is skipped and named, and the rest goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
     taken: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    /// What an input gave; nothing if it is left behind.
+    /// What an input gave; nothing if it is skipped.
     ///
     /// # Errors
     /// What is no matter of this input alone.
@@ -100,14 +100,14 @@ impl Inputs {
         }
     }
 
-    /// Names those that were left behind; whether there are some.
+    /// Names those that were skipped; whether there are some.
     ///
     /// # Errors
     /// The first reason, if all were: nothing was done.
     pub(crate) fn end(mut self, console: &Console) -> Outcome<bool> {
         let first = (self.taken == 0 && !self.left.is_empty()).then(|| self.left.remove(0).1);
         for (input, error) in &self.left {
-            console.warn(&left_behind(input, &error.to_string()));
+            console.warn(&skipped_line(input, &error.to_string()));
         }
         first.map_or(Ok(!self.left.is_empty()), |error| Err(Failure::Library(error)))
     }

@@ -14,7 +14,7 @@ use siltstone::simulation::{
 use siltstone::{Codec, Durability, Error, Profile};
 
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome, left_behind};
+use crate::exit::{Exit, Failure, Outcome, skipped_line};
 use crate::{human, interrupt};
 
 /// Take what another program wrote into a database
@@ -36,10 +36,10 @@ enum What {
 ///
 /// The initial state comes from files named `<dataset>.json` (files with another ending are kept as
 /// bytes), the updates from files named `t<timestamp>_<iteration>_<dataset>.json`. A file that is
-/// malformed is named on stderr and left behind, and the rest goes on; the exit code is 3 then. What
-/// is in the database already, or came from an earlier file, is compared: the same is skipped, so
+/// malformed is skipped and named on stderr, and the rest goes on; the exit code is 3 then. What
+/// is in the database already, or came from an earlier file, is compared: the same stays unchanged, so
 /// that an import that was interrupted is taken up by typing it again; what differs is a conflict,
-/// named and left behind like a malformed file, and what the database has stays.
+/// skipped and named like a malformed file, and what the database has stays.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt import simulation --init-dir init_data --updates-dir scenarios/net3 \\
@@ -146,8 +146,8 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
     };
     drop(db);
     tell(args, &report, start.elapsed(), console)?;
-    let is_whole = report.malformed.is_empty() && report.conflicts.is_empty();
-    Ok(if is_whole { Exit::Done } else { Exit::LeftBehind })
+    let is_whole = report.skipped.is_empty() && report.conflicts.is_empty();
+    Ok(if is_whole { Exit::Done } else { Exit::Skipped })
 }
 
 /// Makes the file ready, and says last of all that its run is complete.
@@ -195,16 +195,16 @@ fn tell(
     took: std::time::Duration,
     console: &mut Console,
 ) -> Outcome<()> {
-    for file in &report.malformed {
-        console.warn(&left_behind(&file.path, &file.why));
+    for file in &report.skipped {
+        console.warn(&skipped_line(&file.path, &file.why));
     }
     for conflict in &report.conflicts {
         let source = conflict.source.display();
-        console.warn(&format!("{source}: {}: left behind: {}", conflict.what, conflict.why));
+        console.warn(&format!("{source}: {}: skipped: {}", conflict.what, conflict.why));
     }
     let file_bytes = std::fs::metadata(&args.output).map_or(0, |metadata| metadata.len());
     if console.json {
-        let malformed: Vec<_> = (report.malformed.iter())
+        let skipped: Vec<_> = (report.skipped.iter())
             .map(|file| json!({ "path": file.path.display().to_string(), "why": file.why }))
             .collect();
         let conflicts: Vec<_> = (report.conflicts.iter())
@@ -216,11 +216,11 @@ fn tell(
         console.document(&json!({
             "path": args.output.display().to_string(),
             "updates": report.updates,
-            "skipped": report.skipped,
+            "unchanged": report.unchanged,
             "initial_datasets": report.initial_datasets,
             "bytes": report.bytes,
             "other_files": report.other_files,
-            "malformed": malformed,
+            "skipped": skipped,
             "conflicts": conflicts,
             "file_bytes": file_bytes,
             "seconds": took.as_secs_f64(),
@@ -238,21 +238,21 @@ fn tell(
         human::size(rate as u64),
         human::size(file_bytes),
     ))?;
-    if report.skipped > 0 {
-        let updates = human::plural(report.skipped, "update");
-        console.line(format!("{updates} skipped: the same is in the database already"))?;
+    if report.unchanged > 0 {
+        let updates = human::plural(report.unchanged, "update");
+        console.line(format!("{updates} unchanged: the database has the same already"))?;
     }
     if report.other_files > 0 {
         let files = human::plural(report.other_files, "other file");
         console.line(format!("{files} in the folder not read: no updates by their names"))?;
     }
-    if !report.malformed.is_empty() {
-        let files = human::plural(report.malformed.len() as u64, "malformed file");
-        console.line(format!("{files} left behind, named on stderr"))?;
+    if !report.skipped.is_empty() {
+        let files = human::plural(report.skipped.len() as u64, "malformed file");
+        console.line(format!("{files} skipped, named on stderr"))?;
     }
     if !report.conflicts.is_empty() {
         let conflicts = human::plural(report.conflicts.len() as u64, "conflict");
-        console.line(format!("{conflicts} left behind, named on stderr"))?;
+        console.line(format!("{conflicts} skipped, named on stderr"))?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{human, interrupt};
 /// Take a database of the described agent memory into a new one
 ///
 /// Ids are kept. Pickled payloads are read by a machine that knows arrays and plain containers and runs nothing: a row
-/// with anything else is refused, named on stderr and left behind, and the rest goes on; the exit code is 3 then. The source
+/// with anything else is skipped and named on stderr, and the rest goes on; the exit code is 3 then. The source
 /// is not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
@@ -38,13 +38,13 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     let imported = MemoryStore::open(&args.output).and_then(|store| store.import(&args.source));
     target.remove_if_empty(&["episodes", "concepts", "learning_events", "concept_relationships"]);
     let report = imported?;
-    for refused in &report.refused {
+    for skipped in &report.skipped {
         console.warn(&format!(
-            "{}: {} row {} refused: {}",
-            refused.source.display(),
-            refused.table,
-            refused.id,
-            refused.why
+            "{}: {} row {} skipped: {}",
+            skipped.source.display(),
+            skipped.table,
+            skipped.id,
+            skipped.why
         ));
     }
     let path = args.output.display().to_string();
@@ -52,16 +52,16 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
         console.document(&json!({ "path": path, "report": report }))?;
     } else {
         console.line(format!(
-            "{path}: {}, {}, {} and {} in {}; {} refused",
+            "{path}: {}, {}, {} and {} in {}; {} skipped",
             human::plural(report.episodes, "episode"),
             human::plural(report.concepts, "concept"),
             human::plural(report.learning_events, "learning event"),
             human::plural(report.concept_relationships, "relationship"),
             human::duration(start.elapsed()),
-            human::count(report.refused.len() as u64),
+            human::count(report.skipped.len() as u64),
         ))?;
     }
-    Ok(if report.refused.is_empty() { Exit::Done } else { Exit::LeftBehind })
+    Ok(if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped })
 }
 
 /// What `silt info` tells of memories.

@@ -14,9 +14,9 @@ use crate::{human, interrupt};
 /// Join several databases into one
 ///
 /// Databases of one run give its updates, databases of experiments their simulations.
-/// What the target has with the same content is skipped, so that a merge that was interrupted is taken
+/// What the target has with the same content stays unchanged, so that a merge that was interrupted is taken
 /// up by typing it again. What the target has with another content stays as it is there: each such
-/// place is named on stderr and left behind, as is a source that cannot be read, and the exit code is 3 then.
+/// place is skipped and named on stderr, as is a source that cannot be read, and the exit code is 3 then.
 /// The sources are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -70,11 +70,11 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let report = merged?;
     for conflict in &report.first_conflicts {
         let source = conflict.source.display();
-        console.warn(&format!("{source}: {}: left behind: {}", conflict.what, conflict.why));
+        console.warn(&format!("{source}: {}: skipped: {}", conflict.what, conflict.why));
     }
     let more = report.conflicts.saturating_sub(report.first_conflicts.len() as u64);
     if more > 0 {
-        console.warn(&format!("{} more left behind", human::count(more)));
+        console.warn(&format!("{} more skipped", human::count(more)));
     }
     let path = args.output.display().to_string();
     if console.json {
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         console.document(&json!({
             "path": path,
             "updates": report.updates,
-            "skipped": report.skipped,
+            "unchanged": report.unchanged,
             "initial_datasets": report.initial_datasets,
             "conflicts": report.conflicts,
             "first_conflicts": conflicts,
@@ -95,13 +95,13 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }))?;
     } else {
         console.line(format!(
-            "{path}: {} and {} from {} in {}; {} skipped, the same there already",
+            "{path}: {} and {} from {} in {}; {} unchanged",
             human::plural(report.updates, "update"),
             human::plural(report.initial_datasets, "initial dataset"),
             human::plural(args.sources.len() as u64, "database"),
             human::duration(start.elapsed()),
-            human::count(report.skipped),
+            human::count(report.unchanged),
         ))?;
     }
-    Ok(if report.conflicts == 0 { Exit::Done } else { Exit::LeftBehind })
+    Ok(if report.conflicts == 0 { Exit::Done } else { Exit::Skipped })
 }

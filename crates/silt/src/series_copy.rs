@@ -54,11 +54,11 @@ pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
     bar.end();
     let report = done?;
     for key in &report.first_conflicts {
-        console.warn(&format!("{key:?}: left behind: it is another one at the target"));
+        console.warn(&format!("{key:?}: skipped: it is another one at the target"));
     }
     let more = report.conflicts.saturating_sub(report.first_conflicts.len() as u64);
     if more > 0 {
-        console.warn(&format!("{} more left behind", human::count(more)));
+        console.warn(&format!("{} more skipped", human::count(more)));
     }
     let place = target.place();
     let seconds = start.elapsed();
@@ -69,20 +69,20 @@ pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
             "series": report.series,
             "points": report.points,
             "records": report.records,
-            "skipped": report.skipped,
+            "unchanged": report.unchanged,
             "conflicts": report.conflicts,
             "first_conflicts": report.first_conflicts,
             "seconds": seconds.as_secs_f64(),
         }))?;
     } else {
         console.line(format!(
-            "{}: {} series of {} copied and compared in {}; {} skipped, the same there already",
+            "{}: {} series of {} copied and compared in {}; {} unchanged",
             place,
             human::count(report.series),
             human::plural(report.points, "point"),
             human::duration(seconds),
-            human::count(report.skipped),
+            human::count(report.unchanged),
         ))?;
     }
-    Ok(if report.conflicts == 0 { Exit::Done } else { Exit::LeftBehind })
+    Ok(if report.conflicts == 0 { Exit::Done } else { Exit::Skipped })
 }

@@ -16,7 +16,7 @@ from siltstone.experiment._files import import_described, merge
 from siltstone.experiment._reports import (
     Exported,
     ImportReport,
-    LeftBehind,
+    Skipped,
     MergeConflict,
     MergeReport,
     SimulationInfo,
@@ -42,7 +42,7 @@ __all__ = [
     "Exported",
     "ImportReport",
     "InMemorySimulationDatabase",
-    "LeftBehind",
+    "Skipped",
     "MergeConflict",
     "MergeReport",
     "Persisted",

@@ -79,7 +79,7 @@ class MergeReport(NamedTuple):
     ----------
     copied : list of str
         Simulations that were copied.
-    skipped : list of str
+    unchanged : list of str
         Simulations that were there already, equal in every record.
     conflicts : list of MergeConflict
         Simulations that were left out: what is there was not changed.
@@ -88,7 +88,7 @@ class MergeReport(NamedTuple):
     """
 
     copied: list[str]
-    skipped: list[str]
+    unchanged: list[str]
     conflicts: list[MergeConflict]
     rows: int
 
@@ -100,7 +100,7 @@ def merge_report(text: str) -> MergeReport:
     return MergeReport(conflicts=conflicts, **found)
 
 
-class LeftBehind(NamedTuple):
+class Skipped(NamedTuple):
     """Rows that an import did not take, and what is wrong with the last of them."""
 
     source: str
@@ -116,21 +116,21 @@ class ImportReport(NamedTuple):
     ----------
     simulations : list of str
         Simulations that were taken over.
-    skipped : list of str
+    unchanged : list of str
         Simulations that were there already.
     rows : dict of str to int
         Records that were taken over, by table.
-    left_behind : list of LeftBehind
+    skipped : list of Skipped
         Rows that were not.
     """
 
     simulations: list[str]
-    skipped: list[str]
+    unchanged: list[str]
     rows: dict[str, int]
-    left_behind: list[LeftBehind]
+    skipped: list[Skipped]
 
 
 def import_report(found: dict[str, Any]) -> ImportReport:
     """The report of a JSON object."""
-    left_behind = [LeftBehind(**left) for left in found["left_behind"]]
-    return ImportReport(found["simulations"], found["skipped"], dict(found["rows"]), left_behind)
+    skipped = [Skipped(**left) for left in found["skipped"]]
+    return ImportReport(found["simulations"], found["unchanged"], dict(found["rows"]), skipped)

@@ -199,7 +199,7 @@ class Persisted(NamedTuple):
         The simulation.
     rows_copied : int
         Its records.
-    skipped : bool
+    unchanged : bool
         Whether the file had it already, equal in every record.
     duration : float
         Seconds that it took.
@@ -207,7 +207,7 @@ class Persisted(NamedTuple):
 
     simulation_id: str
     rows_copied: int
-    skipped: bool
+    unchanged: bool
     duration: float
 
     def __getitem__(self, part: Any) -> Any:
@@ -315,7 +315,7 @@ class InMemorySimulationDatabase(Simulation):
         if report["conflicts"]:
             raise ExistsError(report["conflicts"][0]["why"])
         seconds = time.monotonic() - start
-        return Persisted(self.simulation_id, report["rows"], bool(report["skipped"]), seconds)
+        return Persisted(self.simulation_id, report["rows"], bool(report["unchanged"]), seconds)
 
     @property
     def db_path(self) -> str:

@@ -190,13 +190,13 @@ class Pruned(NamedTuple):
 
 
 class ImportReport(NamedTuple):
-    """What was taken over, and ``(table, id, why)`` of each row that was refused."""
+    """What was taken over, and ``(table, id, why)`` of each row that was skipped."""
 
     episodes: int
     concepts: int
     learning_events: int
     concept_relationships: int
-    refused: list[tuple[str, int, str]]
+    skipped: list[tuple[str, int, str]]
 
 
 @told

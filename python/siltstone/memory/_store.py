@@ -491,8 +491,8 @@ class SQLiteStorage(Recalling):
         """Take over a database of the described system, with its ids. Pickles are read, not run: arrays and plain
         containers are taken, and a row with anything else is refused and named."""
         report = json.loads(self._inner.import_database(source))
-        refused = [(row["table"], row["id"], row["why"]) for row in report.pop("refused")]
-        return ImportReport(**report, refused=refused)
+        skipped = [(row["table"], row["id"], row["why"]) for row in report.pop("skipped")]
+        return ImportReport(**report, skipped=skipped)
 
     @told
     def sql(self, query: str) -> QueryResult:

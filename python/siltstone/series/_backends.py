@@ -461,7 +461,7 @@ def transfer(
     Returns
     -------
     dict
-        ``series``, ``points``, ``skipped``, ``records``, ``conflicts``, ``first_conflicts``.
+        ``series``, ``points``, ``unchanged``, ``records``, ``conflicts``, ``first_conflicts``.
 
     Examples
     --------

@@ -47,8 +47,8 @@ def import_dataset(
     Returns
     -------
     dict
-        ``datasets``, the numbers ``series``, ``points`` and ``unchanged``, and what was left behind and why:
-        ``conflicts``, ``left_behind``, ``notes``.
+        ``datasets``, the numbers ``series``, ``points`` and ``unchanged``, and what was skipped and why:
+        ``conflicts``, ``skipped``, ``notes``.
     """
     text = _siltstone.series_import(backend._inner, os.fspath(path), name, (overwrite, strict))
     report: dict[str, Any] = json.loads(text)

@@ -557,7 +557,7 @@ class SimulationDatabase:
         """Import folders of the described JSON files.
 
         A malformed file is named in the report and the rest goes on. What is in the database
-        already is compared: the same is skipped, so that an interrupted import is taken up by
+        already is compared: the same stays unchanged, so that an interrupted import is taken up by
         calling it again, and what differs is named as a conflict and left out.
 
         Parameters

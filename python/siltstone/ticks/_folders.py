@@ -67,7 +67,7 @@ def import_ticks(
 
 
 def doctor(base: PathLike) -> DoctorReport:
-    """Examine a folder of day files: checksums, counts, order, days, what was left behind.
+    """Examine a folder of day files: checksums, counts, order, days, leftover files.
 
     Nothing is changed.
 

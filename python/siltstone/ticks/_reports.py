@@ -133,7 +133,7 @@ class TickImportReport(NamedTuple):
         Ticks read; stored; there already, or left out by the rule for duplicates.
     ticks_bad : int
         Ticks that could not be read; the others of their files were.
-    left_behind : list of (Path, why)
+    skipped : list of (Path, why)
         Files that could not be read or stored, wholly or in part, with the byte or row.
     """
 
@@ -143,12 +143,12 @@ class TickImportReport(NamedTuple):
     ticks_migrated: int
     ticks_skipped: int
     ticks_bad: int
-    left_behind: list[tuple[Path, str]]
+    skipped: list[tuple[Path, str]]
 
     @property
     def ok(self) -> bool:
         """Whether everything was imported."""
-        return not self.left_behind
+        return not self.skipped
 
 
 def flush_report(text: str) -> FlushReport:
@@ -175,5 +175,5 @@ def doctor_report(text: str) -> DoctorReport:
 def import_report(text: str) -> TickImportReport:
     """An import's report from its JSON."""
     fields = json.loads(text)
-    fields["left_behind"] = [(Path(left["file"]), left["why"]) for left in fields["left_behind"]]
+    fields["skipped"] = [(Path(left["file"]), left["why"]) for left in fields["skipped"]]
     return TickImportReport(**fields)

@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path) -> Result<Described> {
         let mut found = Described::default();
         for key in keys {
             let read = one(tx, &key, order, &mut found.notes);
-            if let Some(loose) = keep(&key, read, &mut found.left_behind) {
+            if let Some(loose) = keep(&key, read, &mut found.skipped) {
                 place(&mut found, loose);
             }
         }

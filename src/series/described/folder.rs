@@ -26,7 +26,7 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
             continue;
         };
         let read = one(&mut files, (&name, stem), &mut found);
-        if let Some(loose) = keep(&name, read, &mut found.left_behind) {
+        if let Some(loose) = keep(&name, read, &mut found.skipped) {
             place(&mut found, loose);
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Described, LeftBehind, Limits, LooseSeries, read};
+use super::{Described, Limits, LooseSeries, Skipped, read};
 use crate::error::{Error, Result};
 use crate::series::backend::{Change, StorageBackend};
 use crate::series::tree::pack;
@@ -45,9 +45,9 @@ pub struct ImportReport {
     #[serde(skip)]
     pub written: Vec<String>,
     /// What is there with another content, and stays.
-    pub conflicts: Vec<LeftBehind>,
+    pub conflicts: Vec<Skipped>,
     /// What could not be read.
-    pub left_behind: Vec<LeftBehind>,
+    pub skipped: Vec<Skipped>,
     /// What was read as well as it can be, and is not wholly what it was.
     pub notes: Vec<String>,
 }
@@ -59,7 +59,7 @@ pub struct ImportReport {
 ///
 /// # Errors
 /// As [`read`]; what the backend says; if it is strict, [`Error::Invalid`] or [`Error::Exists`] for the first thing that
-/// would be left behind.
+/// would be skipped.
 ///
 /// # Example
 /// ```no_run
@@ -77,15 +77,15 @@ pub fn import(
 ) -> Result<ImportReport> {
     let path = path.as_ref();
     let found = read(path, options.limits)?;
-    if let (true, Some(LeftBehind { what, why })) = (options.strict, found.left_behind.first()) {
+    if let (true, Some(Skipped { what, why })) = (options.strict, found.skipped.first()) {
         return Err(Error::invalid(what, "what can be read", why));
     }
-    let Described { datasets, loose, left_behind, notes } = found;
+    let Described { datasets, loose, skipped, notes } = found;
     if options.name.is_some() && datasets.len() > 1 {
         let got = format!("{} of them", datasets.len());
         return Err(Error::invalid(path.display().to_string(), "one dataset to name", got));
     }
-    let mut report = ImportReport { left_behind, notes, ..ImportReport::default() };
+    let mut report = ImportReport { skipped, notes, ..ImportReport::default() };
     let mut changes = Vec::new();
     for dataset in datasets {
         let own = Some(dataset.record.name.as_str()).filter(|name| !name.is_empty());
@@ -165,7 +165,7 @@ fn is_new(
     if options.strict {
         return Err(Error::Exists { what, place: backend.place(), hint });
     }
-    report.conflicts.push(LeftBehind::new(what, why));
+    report.conflicts.push(Skipped::new(what, why));
     Ok(false)
 }
 

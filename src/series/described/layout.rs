@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::record::{Beside, beside, keep, record};
-use super::{Described, DescribedDataset, DescribedSeries, DescribedSignal, LeftBehind, yaml};
+use super::{Described, DescribedDataset, DescribedSeries, DescribedSignal, Skipped, yaml};
 use crate::error::{Error, Result};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexMetadata;
@@ -30,11 +30,11 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
         let known = match document(&mut files, &top, &mut found) {
             Ok(Some(Value::Object(known))) => known,
             Ok(_) => {
-                found.left_behind.push(LeftBehind::new(&top, "it holds no metadata"));
+                found.skipped.push(Skipped::new(&top, "it holds no metadata"));
                 continue;
             }
             Err(error) => {
-                found.left_behind.push(LeftBehind::new(&top, &error));
+                found.skipped.push(Skipped::new(&top, &error));
                 first.get_or_insert(error);
                 continue;
             }
@@ -47,7 +47,7 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
             },
             false => {
                 let read = dataset(&mut files, (stem, known), &folder, &mut found);
-                let Some(dataset) = keep(&top, read, &mut found.left_behind) else { continue };
+                let Some(dataset) = keep(&top, read, &mut found.skipped) else { continue };
                 dataset
             }
         };
@@ -56,7 +56,7 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
     if let (true, Some(error)) = (found.datasets.is_empty(), first) {
         return Err(error);
     }
-    if found.datasets.is_empty() && found.left_behind.is_empty() {
+    if found.datasets.is_empty() && found.skipped.is_empty() {
         let expected =
             "a dataset or signal of the described system: NAME_metadata.yaml and NAME_data/";
         let place = files.place().display().to_string();
@@ -87,7 +87,7 @@ fn dataset(
             continue;
         };
         let read = document(files, &name, found);
-        if let Some(Some(value @ Value::Object(_))) = keep(&name, read, &mut found.left_behind) {
+        if let Some(Some(value @ Value::Object(_))) = keep(&name, read, &mut found.skipped) {
             let is_listed = listed.values().any(|known| known["name"] == value["name"]);
             if !is_listed {
                 listed.insert(own.to_owned(), value);
@@ -101,7 +101,7 @@ fn dataset(
     let mut signals = Vec::new();
     for (name, value) in listed {
         let Value::Object(mut known) = value else {
-            found.left_behind.push(LeftBehind::new(name, "it has no metadata"));
+            found.skipped.push(Skipped::new(name, "it has no metadata"));
             continue;
         };
         known.entry("name").or_insert_with(|| name.clone().into());
@@ -125,12 +125,12 @@ fn signal(
         Some(Value::Object(series)) => series,
         _ => Metadata::new(),
     };
-    let record: SignalRecord = keep(folder, record(known, folder), &mut found.left_behind)?;
+    let record: SignalRecord = keep(folder, record(known, folder), &mut found.skipped)?;
     let mut all = Vec::new();
     for (name, value) in listed {
         let read = one(files, (&name, value), folder);
         let what = format!("{folder}{name}.csv");
-        all.extend(keep(&what, read, &mut found.left_behind));
+        all.extend(keep(&what, read, &mut found.skipped));
     }
     Some(DescribedSignal { record, series: all })
 }

@@ -74,16 +74,16 @@ pub struct LooseSeries {
 
 /// Something that was not read or not kept, and why.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct LeftBehind {
+pub struct Skipped {
     /// The file, key or series.
     pub what: String,
     /// Why.
     pub why: String,
 }
 
-impl LeftBehind {
+impl Skipped {
     fn new(what: impl Into<String>, why: impl ToString) -> Self {
-        LeftBehind { what: what.into(), why: why.to_string() }
+        Skipped { what: what.into(), why: why.to_string() }
     }
 }
 
@@ -95,7 +95,7 @@ pub struct Described {
     /// Series that belong to none as far as the files tell; they keep the names that they have there.
     pub loose: Vec<LooseSeries>,
     /// What could not be read.
-    pub left_behind: Vec<LeftBehind>,
+    pub skipped: Vec<Skipped>,
     /// What was read as well as it can be, and is not wholly what it was.
     pub notes: Vec<String>,
 }
@@ -103,7 +103,7 @@ pub struct Described {
 /// Reads what the described system wrote: a zip, a folder or a database.
 ///
 /// One series that cannot be read does not stop the rest; it is named in
-/// [`left_behind`](Described::left_behind).
+/// [`skipped`](Described::skipped).
 ///
 /// # Errors
 /// [`Error::Invalid`] for a file that the described system did not write, or one beyond the limits; [`Error::Io`] and
@@ -138,7 +138,7 @@ pub fn read(path: impl AsRef<Path>, limits: Limits) -> Result<Described> {
 pub fn read_dataset(path: impl AsRef<Path>) -> Result<DescribedDataset> {
     let path = path.as_ref();
     let found = read(path, Limits::default())?;
-    if let Some(LeftBehind { what, why }) = found.left_behind.first() {
+    if let Some(Skipped { what, why }) = found.skipped.first() {
         return Err(Error::invalid(what, "a series that can be read", why));
     }
     let (count, mut datasets) = (found.datasets.len(), found.datasets.into_iter());

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::LeftBehind;
+use super::Skipped;
 use crate::error::{Error, Result};
 use crate::series::data::Metadata;
 use crate::series::index::IndexMetadata;
@@ -130,6 +130,6 @@ fn strip(value: Value) -> Value {
 }
 
 /// The result of one series: it, or what is said of it.
-pub(super) fn keep<T>(what: &str, read: Result<T>, left: &mut Vec<LeftBehind>) -> Option<T> {
-    read.map_err(|error| left.push(LeftBehind::new(what, error))).ok()
+pub(super) fn keep<T>(what: &str, read: Result<T>, left: &mut Vec<Skipped>) -> Option<T> {
+    read.map_err(|error| left.push(Skipped::new(what, error))).ok()
 }

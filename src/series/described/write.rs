@@ -49,7 +49,7 @@ pub struct WriteDatasetOptions {
 ///
 /// # Errors
 /// [`Error::NotFound`] for a dataset that is not there; [`Error::Exists`] for a path that is; [`Error::Invalid`] for
-/// values that text cannot hold; [`Error::Io`] if the disk refuses. Nothing is left behind then.
+/// values that text cannot hold; [`Error::Io`] if the disk refuses. Nothing remains then.
 /// [`Error::DurabilityUnknown`]: the dataset is there.
 pub fn write_dataset(
     backend: &dyn StorageBackend,

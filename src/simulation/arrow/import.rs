@@ -15,7 +15,7 @@ use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::read_if_there;
 use crate::simulation::database::SimulationDatabase;
-use crate::simulation::import::{ImportOptions, ImportReport, Malformed, import};
+use crate::simulation::import::{ImportOptions, ImportReport, Skipped, import};
 use crate::simulation::json::Schema;
 use crate::simulation::update::{Attribute, Group, Update};
 use crate::table::{self, Batches, Format};
@@ -25,7 +25,7 @@ const CHUNK_UPDATES: usize = 256;
 
 /// Imports a folder that [`export`](crate::simulation::export) made with Parquet or Arrow tables of
 /// updates: the tables, `init_data` and `attributes.json`. Updates that are in the database already
-/// are skipped.
+/// are unchanged.
 ///
 /// `progress` gets tables done and in all, and stops the import by returning an error.
 ///
@@ -72,7 +72,7 @@ pub fn import_tables(
             }
             // What was stored of it stays; the other datasets go on.
             let why = format!("the rest of dataset {dataset:?}: {error}");
-            report.malformed.push(Malformed { path: folder.to_owned(), why });
+            report.skipped.push(Skipped { path: folder.to_owned(), why });
         }
         done += tables.len() as u64;
         progress(done, all)?;
@@ -116,7 +116,7 @@ fn import_dataset(
             }
         }
         if stored.contains(&(timestamp, iteration, dataset.to_owned())) {
-            report.skipped += 1;
+            report.unchanged += 1;
             continue;
         }
         waiting.push(update);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ImportReport, InitialFiles, Malformed, list, read_file};
+use super::{ImportReport, InitialFiles, Skipped, list, read_file};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::simulation::database::SimulationDatabase;
@@ -29,7 +29,7 @@ pub(super) fn import_initial(
         let (data, name) = match read {
             Ok(read) => read,
             Err(why) => {
-                report.malformed.push(Malformed { path, why });
+                report.skipped.push(Skipped { path, why });
                 continue;
             }
         };
@@ -44,7 +44,7 @@ pub(super) fn import_initial(
             None => match db.store_initial_dataset(&name, data, false) {
                 Ok(_) => report.initial_datasets += 1,
                 Err(error @ Error::Invalid { .. }) => {
-                    report.malformed.push(Malformed { path, why: error.to_string() });
+                    report.skipped.push(Skipped { path, why: error.to_string() });
                 }
                 Err(error) => return Err(error),
             },

@@ -34,7 +34,7 @@ pub struct ImportOptions {
 
 /// A file that could not be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Malformed {
+pub struct Skipped {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it, and where.
@@ -47,15 +47,15 @@ pub struct ImportReport {
     /// Updates stored now.
     pub updates: u64,
     /// Updates that were in the database already, or came earlier, with the same content.
-    pub skipped: u64,
+    pub unchanged: u64,
     /// Initial datasets stored now.
     pub initial_datasets: u64,
     /// Bytes read.
     pub bytes: u64,
     /// Files in the updates folder whose names are not those of updates; they were not opened.
     pub other_files: u64,
-    /// Files that were left behind.
-    pub malformed: Vec<Malformed>,
+    /// Files that were skipped.
+    pub skipped: Vec<Skipped>,
     /// Updates and initial datasets that the database has, or got from an earlier file, with another
     /// content; that stays. The source is the file.
     pub conflicts: Vec<Conflict>,
@@ -71,7 +71,7 @@ pub(super) enum InitialFiles {
 /// Imports initial data and updates.
 ///
 /// A file that is malformed is named in the report, and the rest goes on. What the database has
-/// already, or an earlier file gave, is compared: with the same content it is skipped, so that an
+/// already, or an earlier file gave, is compared: with the same content it stays unchanged, so that an
 /// interrupted import is taken up by calling it again; with another content it is a conflict, named
 /// in the report, and never overwritten, whatever [`OnRepeat`](super::OnRepeat) says. Two updates
 /// are the same if JSON says the same of them, and so are two texts of one JSON value.

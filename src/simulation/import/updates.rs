@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::ordered::in_order;
-use super::{ImportOptions, ImportReport, Malformed, list, read_file};
+use super::{ImportOptions, ImportReport, Skipped, list, read_file};
 use crate::error::{Error, Result};
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::difference::{Conflict, Identity, difference_as_json, in_words, stored};
@@ -188,7 +188,7 @@ impl Storing<'_> {
             let updates = match updates {
                 Ok(updates) => updates,
                 Err(why) => {
-                    self.report.malformed.push(Malformed { path: file.path.clone(), why });
+                    self.report.skipped.push(Skipped { path: file.path.clone(), why });
                     continue;
                 }
             };
@@ -224,7 +224,7 @@ impl Storing<'_> {
     /// An update whose identity is stored already.
     fn known(&mut self, file: &File, identity: &Identity, why: Option<String>) {
         match why {
-            None => self.report.skipped += 1,
+            None => self.report.unchanged += 1,
             Some(why) => {
                 let (source, what) = (file.path.clone(), in_words(identity));
                 self.report.conflicts.push(Conflict { source, what, why });
@@ -239,11 +239,11 @@ impl Storing<'_> {
                 let found = updates.into_iter().find(|update| identity(update) == *place);
                 found.ok_or_else(|| "it changed while it was imported".to_owned())
             })
-            .map_err(|why| Malformed { path: file.path.clone(), why });
+            .map_err(|why| Skipped { path: file.path.clone(), why });
         let update = match update {
             Ok(update) => update,
-            Err(malformed) => {
-                self.report.malformed.push(malformed);
+            Err(skipped) => {
+                self.report.skipped.push(skipped);
                 return Ok(());
             }
         };
@@ -253,7 +253,7 @@ impl Storing<'_> {
                 Ok(_) => self.report.updates += 1,
                 Err(error @ Error::Invalid { .. }) => {
                     let (path, why) = (file.path.clone(), error.to_string());
-                    self.report.malformed.push(Malformed { path, why });
+                    self.report.skipped.push(Skipped { path, why });
                 }
                 Err(error) => return Err(error),
             },
@@ -291,7 +291,7 @@ mod tests {
         let taken = HashSet::new();
         let mut storing = Storing { db: &db, schema: &schema, report: &mut report, taken };
         storing.chunk(chunk).unwrap();
-        assert_eq!((report.updates, report.skipped, report.conflicts.len()), (1, 1, 1));
+        assert_eq!((report.updates, report.unchanged, report.conflicts.len()), (1, 1, 1));
         assert_eq!(report.conflicts[0].source, files[2].path);
         assert!(report.conflicts[0].why.contains("g/x differ"), "{:?}", report.conflicts);
         assert_eq!(db.timestamps("net").unwrap(), [0, 1, 2]);
@@ -312,12 +312,12 @@ mod tests {
         let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
         let options = ImportOptions { updates_dir: Some(updates), ..ImportOptions::default() };
         let report = super::super::import(&db, &options, |_, _| Ok(())).unwrap();
-        assert_eq!((report.updates, report.malformed.len()), (99, 1), "{report:?}");
-        let odd = &report.malformed[0];
+        assert_eq!((report.updates, report.skipped.len()), (99, 1), "{report:?}");
+        let odd = &report.skipped[0];
         assert!(odd.path.ends_with("t47_0_net.json") && odd.why.contains("net/g/x"), "{odd:?}");
         assert_eq!(db.timestamps("net").unwrap().len(), 99);
         let again = super::super::import(&db, &options, |_, _| Ok(())).unwrap();
-        assert_eq!((again.updates, again.skipped, again.malformed.len()), (0, 99, 1), "{again:?}");
+        assert_eq!((again.updates, again.unchanged, again.skipped.len()), (0, 99, 1), "{again:?}");
     }
 
     /// Goal: large files are read and stored by themselves, small ones together: what waits is bounded by its bytes.

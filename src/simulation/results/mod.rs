@@ -79,11 +79,11 @@ impl Results {
             InitialFiles::OnlyJson,
             |_, _| Ok(()),
         )?;
-        let malformed = report.malformed.iter().map(|file| (&file.path, file.why.clone()));
+        let skipped = report.skipped.iter().map(|file| (&file.path, file.why.clone()));
         let conflicts = report.conflicts.iter();
         let conflicts =
             conflicts.map(|twice| (&twice.source, format!("{}: {}", twice.what, twice.why)));
-        let mut wrong = malformed.chain(conflicts);
+        let mut wrong = skipped.chain(conflicts);
         if let Some((path, why)) = wrong.next() {
             return Err(Error::Corrupt {
                 place: path.display().to_string(),

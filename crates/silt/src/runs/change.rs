@@ -14,8 +14,8 @@ use crate::{human, interrupt};
 
 /// Take databases of the described agent simulations into one
 ///
-/// A simulation that is there already is passed over. A database or a simulation that cannot be read is named on stderr and
-/// left behind, rows that cannot be taken are counted with the reason of the last, and the rest goes on; the exit code is 3
+/// A simulation that is there already is passed over. A database or a simulation that cannot be read is skipped and named on
+/// stderr, rows that cannot be taken are counted with the reason of the last, and the rest goes on; the exit code is 3
 /// then. The sources are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
@@ -43,10 +43,10 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     made.remove_if_empty(&["simulations"]);
     imported?;
     let is_partial = inputs.end(console)?;
-    let left: Vec<_> = reports.iter().flat_map(|report| &report.left_behind).collect();
+    let left: Vec<_> = reports.iter().flat_map(|report| &report.skipped).collect();
     for left in &left {
         console.warn(&format!(
-            "{}: {} of {} left behind: {}",
+            "{}: {} of {} skipped: {}",
             left.source.display(),
             human::plural(left.rows, "row"),
             left.table,
@@ -62,14 +62,14 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
             reports.iter().map(names).sum::<usize>() as u64
         };
         console.line(format!(
-            "{path}: {} of {} in {}; {} skipped, there already",
+            "{path}: {} of {} in {}; {} unchanged",
             human::plural(n(|report| report.simulations.len()), "simulation"),
             human::plural(rows, "row"),
             human::duration(start.elapsed()),
-            human::count(n(|report| report.skipped.len())),
+            human::count(n(|report| report.unchanged.len())),
         ))?;
     }
-    Ok(if left.is_empty() && !is_partial { Exit::Done } else { Exit::LeftBehind })
+    Ok(if left.is_empty() && !is_partial { Exit::Done } else { Exit::Skipped })
 }
 
 fn import_all(
@@ -99,7 +99,7 @@ pub(crate) fn merge(sources: &[PathBuf], output: &Path, console: &mut Console) -
 
 /// Copy simulations into another database
 ///
-/// What the target has already, equal in every record, is skipped; what differs is named on stderr and left alone, and the
+/// What the target has already, equal in every record, stays unchanged; what differs is named on stderr and left alone, and the
 /// exit code is 3 then. The source is not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
@@ -127,29 +127,28 @@ pub(crate) fn split(args: &Split, console: &mut Console) -> Outcome {
 fn told(report: &MergeReport, output: &Path, start: Instant, console: &mut Console) -> Outcome {
     for conflict in &report.conflicts {
         let source = conflict.source.display();
-        console
-            .warn(&format!("{source}: {}: left behind: {}", conflict.simulation_id, conflict.why));
+        console.warn(&format!("{source}: {}: skipped: {}", conflict.simulation_id, conflict.why));
     }
     let path = output.display().to_string();
     if console.json {
         console.document(&json!({
             "path": path,
             "copied": report.copied,
-            "skipped": report.skipped,
+            "unchanged": report.unchanged,
             "conflicts": report.conflicts,
             "rows": report.rows,
             "seconds": start.elapsed().as_secs_f64(),
         }))?;
     } else {
         console.line(format!(
-            "{path}: {} of {} in {}; {} skipped, the same there already",
+            "{path}: {} of {} in {}; {} unchanged",
             human::plural(report.copied.len() as u64, "simulation"),
             human::plural(report.rows, "row"),
             human::duration(start.elapsed()),
-            human::count(report.skipped.len() as u64),
+            human::count(report.unchanged.len() as u64),
         ))?;
     }
-    Ok(if report.conflicts.is_empty() { Exit::Done } else { Exit::LeftBehind })
+    Ok(if report.conflicts.is_empty() { Exit::Done } else { Exit::Skipped })
 }
 
 /// Packs the tables of simulations that have ended; of these, or of all if there are none.

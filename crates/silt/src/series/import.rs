@@ -22,7 +22,7 @@ use crate::{human, interrupt};
 /// A zip, a folder or a database of the described system is imported with its signals and histories, and importing it
 /// once more changes nothing. Of a table the first column is the index, and each other one a series; what each column is
 /// taken for is printed on stderr, and what can be read in two ways is refused. Of several files, one that
-/// cannot be taken is named on stderr and left behind, and the rest goes on; the exit code is 3 then.
+/// cannot be taken is skipped and named on stderr, and the rest goes on; the exit code is 3 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt series import acc.zip --to sqlite:plant.db
@@ -131,7 +131,7 @@ fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Conso
         let given = if args.strict { Some(given?) } else { inputs.take(file, given)? };
         let Some((lines, done, left)) = given else { continue };
         if left {
-            exit = Exit::LeftBehind;
+            exit = Exit::Skipped;
         }
         if console.json {
             all.push(done);
@@ -145,10 +145,10 @@ fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Conso
     if console.json {
         console.document(&json!({ "files": all }))?;
     }
-    Ok(if is_partial { Exit::LeftBehind } else { exit })
+    Ok(if is_partial { Exit::Skipped } else { exit })
 }
 
-/// Lines, the JSON of the same, and whether something was left behind.
+/// Lines, the JSON of the same, and whether something was skipped.
 type Told = (Vec<String>, serde_json::Value, bool);
 
 fn described(
@@ -175,11 +175,11 @@ fn described(
         human::plural(report.points, "point"),
         human::count(report.unchanged)
     )];
-    for left in report.conflicts.iter().chain(&report.left_behind) {
-        lines.push(format!("left behind: {}: {}", left.what, left.why));
+    for left in report.conflicts.iter().chain(&report.skipped) {
+        lines.push(format!("skipped: {}: {}", left.what, left.why));
     }
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
-    let left = !report.conflicts.is_empty() || !report.left_behind.is_empty();
+    let left = !report.conflicts.is_empty() || !report.skipped.is_empty();
     let mut told = serde_json::to_value(&report).unwrap_or_default();
     told["file"] = json!(file.display().to_string());
     Ok((lines, told, left))

@@ -9,7 +9,7 @@ use siltstone::Error;
 use siltstone::ticks::{Duplicates, ImportOptions, import};
 
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome, left_behind};
+use crate::exit::{Exit, Failure, Outcome, skipped_line};
 use crate::{human, interrupt};
 
 /// Take a tree of ticks into day files: JSON files, and day files of the described system
@@ -79,12 +79,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         console.note("what was imported until now stays; the same command takes it up again");
     })?;
-    for left in &report.left_behind {
-        console.warn(&left_behind(&left.file, &left.why));
+    for left in &report.skipped {
+        console.warn(&skipped_line(&left.file, &left.why));
     }
     let took = start.elapsed();
     if console.json {
-        let left: Vec<_> = (report.left_behind.iter())
+        let left: Vec<_> = (report.skipped.iter())
             .map(|left| json!({ "path": left.file.display().to_string(), "why": left.why }))
             .collect();
         console.document(&json!({
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "ticks_migrated": report.ticks_migrated,
             "ticks_skipped": report.ticks_skipped,
             "ticks_bad": report.ticks_bad,
-            "left_behind": left,
+            "skipped": left,
             "seconds": took.as_secs_f64(),
         }))?;
     } else {
@@ -115,14 +115,13 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             console.line(format!("{ticks} skipped: there already, or left out by the rule"))?;
         }
         if !report.is_complete() {
-            let files = human::plural(report.left_behind.len() as u64, "file");
+            let files = human::plural(report.skipped.len() as u64, "file");
             let ticks = match report.ticks_bad {
                 0 => String::new(),
                 n => format!(", {} skipped", human::plural(n, "bad tick")),
             };
-            console
-                .line(format!("{files} left behind, wholly or in part, named on stderr{ticks}"))?;
+            console.line(format!("{files} skipped, wholly or in part, named on stderr{ticks}"))?;
         }
     }
-    Ok(if report.is_complete() { Exit::Done } else { Exit::LeftBehind })
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Skipped })
 }

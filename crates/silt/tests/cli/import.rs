@@ -36,14 +36,14 @@ fn folders_become_a_database() {
     let info = silt(folder.path(), "info run.db --json").json();
     assert_eq!(info["run"]["status"], "complete");
     let report = silt(folder.path(), &format!("{IMPORT} --json")).json();
-    assert_eq!((&report["updates"], &report["skipped"]), (&json!(0), &json!(70)));
+    assert_eq!((&report["updates"], &report["unchanged"]), (&json!(0), &json!(70)));
     assert_eq!(names(folder.path()), ["init", "run.db", "updates"]);
 }
 
 /// Goal: a malformed file is named and counted, the rest is imported, and the exit code is 3; once it is
 /// mended, the same command takes it up.
 #[test]
-fn a_malformed_file_is_left_behind() {
+fn a_malformed_file_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     json_run(folder.path(), 40);
     let bad = folder.path().join("updates/t7_0_net.json");
@@ -54,7 +54,7 @@ fn a_malformed_file_is_left_behind() {
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("t7_0_net.json") && ran.err.lines().count() == 1, "{ran:?}");
     assert!(
-        ran.out.contains("39 updates") && ran.out.contains("1 malformed file left behind"),
+        ran.out.contains("39 updates") && ran.out.contains("1 malformed file skipped"),
         "{ran:?}"
     );
     assert!(ran.out.contains("1 other file"), "{ran:?}");
@@ -165,7 +165,7 @@ fn an_interrupted_import_is_taken_up() {
     assert_eq!(info["run"]["status"], "running");
     let report = silt(folder.path(), &format!("{IMPORT} --json")).json();
     assert_eq!(
-        (&report["skipped"], &report["updates"]),
+        (&report["unchanged"], &report["updates"]),
         (&json!(done), &json!(files as u64 - done))
     );
     let info = silt(folder.path(), "info run.db --json").json();
@@ -177,7 +177,7 @@ fn flow(time: usize, value: f64) -> (String, String) {
     (format!("updates/t{time}_0_net.json"), update.to_string())
 }
 
-/// Goal: a second file of one update is skipped if it says the same and named if it does not; either
+/// Goal: a second file of one update is unchanged if it says the same and named if it does not; either
 /// way all else is imported, and typing it again says the same.
 #[test]
 fn a_second_file_of_an_update_stops_nothing() {
@@ -187,14 +187,14 @@ fn a_second_file_of_an_update_stops_nothing() {
         // The first of the two by its name is the one that is taken.
         let (_, text) = flow(5, if same { 5.0 } else { 7.5 });
         fs::write(folder.path().join("updates/t05_0_net.json"), text).unwrap();
-        for (updates, skipped) in [(40, 1), (0, 41)] {
+        for (updates, unchanged) in [(40, 1), (0, 41)] {
             let ran = silt(folder.path(), &format!("{IMPORT} --json"));
             assert_eq!(ran.code, if same { 0 } else { 3 }, "{ran:?}");
             let report = ran.json();
-            let skipped = if same { skipped } else { skipped - 1 };
+            let unchanged = if same { unchanged } else { unchanged - 1 };
             assert_eq!(
-                (&report["updates"], &report["skipped"]),
-                (&json!(updates), &json!(skipped))
+                (&report["updates"], &report["unchanged"]),
+                (&json!(updates), &json!(unchanged))
             );
             let conflicts = report["conflicts"].as_array().unwrap();
             assert_eq!((conflicts.len(), same), (usize::from(!same), same), "{report}");
@@ -236,11 +236,14 @@ fn an_inner_name_of_its_own_is_known_again() {
     let folder = tempfile::tempdir().unwrap();
     json_run(folder.path(), 3);
     fs::write(folder.path().join("updates/t9_0_other.json"), flow(9, 9.0).1).unwrap();
-    for (updates, skipped) in [(4, 0), (0, 4)] {
+    for (updates, unchanged) in [(4, 0), (0, 4)] {
         let ran = silt(folder.path(), &format!("{IMPORT} --json"));
         assert_eq!(ran.code, 0, "{ran:?}");
         let report = ran.json();
-        assert_eq!((&report["updates"], &report["skipped"]), (&json!(updates), &json!(skipped)));
+        assert_eq!(
+            (&report["updates"], &report["unchanged"]),
+            (&json!(updates), &json!(unchanged))
+        );
     }
 }
 
@@ -262,7 +265,7 @@ fn changed_content_is_told() {
     let ran = silt(folder.path(), IMPORT);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("t1_0_net.json") && ran.err.contains("init/net.json"), "{ran:?}");
-    assert!(ran.out.contains("2 conflicts left behind"), "{ran:?}");
+    assert!(ran.out.contains("2 conflicts skipped"), "{ran:?}");
     let at =
         |time: &str| silt(folder.path(), &format!("state run.db net pipes --at {time} --quiet"));
     assert!(at("1").ok().contains("1\t1.0"));
@@ -280,7 +283,7 @@ fn kept_types_are_used_again() {
     fs::write(folder.path().join("types.json"), types.to_string()).unwrap();
     silt(folder.path(), &format!("{IMPORT} --attributes types.json")).ok();
     let report = silt(folder.path(), &format!("{IMPORT} --json")).json();
-    assert_eq!((&report["skipped"], &report["conflicts"]), (&json!(4), &json!([])));
+    assert_eq!((&report["unchanged"], &report["conflicts"]), (&json!(4), &json!([])));
 }
 
 /// Goal: a folder or a link to nowhere with the name of a dataset or an update is named, and stops
@@ -301,7 +304,7 @@ fn what_is_no_file_is_named() {
         assert!(ran.err.contains(name), "{name}: {ran:?}");
     }
     assert!(ran.out.contains("3 updates and 1 initial dataset"), "{ran:?}");
-    assert!(ran.out.contains("4 malformed files left behind"), "{ran:?}");
+    assert!(ran.out.contains("4 malformed files skipped"), "{ran:?}");
 }
 
 /// Goal: an import that a full disk ended is not complete, and what it says of taking it up is true.

@@ -176,10 +176,10 @@ fn parts_are_merged() {
     let report = silt(folder.path(), "merge a.db b.db -o all.db --json").json();
     assert_eq!((&report["updates"], &report["conflicts"]), (&json!(6), &json!(0)));
     let report = silt(folder.path(), "merge a.db b.db -o all.db --json").json();
-    assert_eq!((&report["updates"], &report["skipped"]), (&json!(0), &json!(6)));
+    assert_eq!((&report["updates"], &report["unchanged"]), (&json!(0), &json!(6)));
     let ran = silt(folder.path(), "merge c.db -o all.db");
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.err.contains("c.db") && ran.err.contains("left behind"), "{ran:?}");
+    assert!(ran.err.contains("c.db") && ran.err.contains("skipped"), "{ran:?}");
     let state = silt(folder.path(), "state all.db transport road_segments --at 5 --quiet").ok();
     assert_eq!(state, "id\tspeed\n1\t2.0\n");
 }

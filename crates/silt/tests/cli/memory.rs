@@ -25,7 +25,7 @@ fn a_memory_is_told_and_kept() {
     assert_eq!(again.stats().unwrap().episodes, 1);
 }
 
-/// Goal: a database of the described system is taken over by a command, which names what it leaves behind and says so by its
+/// Goal: a database of the described system is taken over by a command, which names what it skips and says so by its
 /// exit code; a second time is refused, and so is what is no file.
 #[test]
 fn a_described_memory_is_taken_over() {
@@ -61,7 +61,7 @@ fn a_described_memory_is_taken_over() {
     drop(store);
     let ran = silt(here, "import memory godly.db -o again.db --json").json();
     assert_eq!(
-        (&ran["report"]["episodes"], &ran["report"]["refused"][0]["id"]),
+        (&ran["report"]["episodes"], &ran["report"]["skipped"][0]["id"]),
         (&1.into(), &8.into())
     );
     for line in ["import memory godly.db -o agent.db", "import memory nothing.db -o new.db"] {

@@ -32,7 +32,7 @@ fn one_odd_file_of_points_stops_no_other() {
     assert_eq!(ran.code, 3, "{ran:?}");
     for (name, why) in [("ragged.csv", "line 3"), ("broken.zip", "zip"), ("none.csv", "No such")] {
         let told = ran.err.lines().find(|line| line.contains(name)).unwrap_or_default();
-        assert!(told.contains("left behind") && told.contains(why), "{name}: {ran:?}");
+        assert!(told.contains("skipped") && told.contains(why), "{name}: {ran:?}");
     }
     assert!(ran.out.contains("a/v: 2 points") && ran.out.contains("z/v: 1 point"), "{ran:?}");
     let again = silt(here, "series import a.csv ragged.csv --to sqlite:p.db");
@@ -56,7 +56,7 @@ fn one_damaged_part_stops_no_merge() {
     fs::write(here.join("bad.db"), "no database at all").unwrap();
     let ran = silt(here, "merge a.db bad.db b.db -o all.db");
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.err.contains("bad.db: the file: left behind"), "{ran:?}");
+    assert!(ran.err.contains("bad.db: the file: skipped"), "{ran:?}");
     let info = silt(here, "info all.db --json").json();
     assert_eq!(info["run"]["status"], json!("running"), "{info}");
     let updates = silt(here, "stats all.db --json").out;
@@ -102,7 +102,7 @@ fn one_odd_simulation_stops_no_import() {
     fs::write(here.join("bad.db"), "no database at all").unwrap();
     let ran = silt(here, "import experiment bad.db one.db -o all.db");
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.err.contains("bad.db: left behind"), "{ran:?}");
+    assert!(ran.err.contains("bad.db: skipped"), "{ran:?}");
     assert!(
         ran.err.contains("simulation \"odd\"") && ran.err.contains("simulation \"\""),
         "{ran:?}"

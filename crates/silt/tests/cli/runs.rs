@@ -130,7 +130,10 @@ fn simulations_are_kept() {
     let merged = silt(here, "merge a.db b.db -o all.db --json").json();
     assert_eq!(merged["copied"].as_array().unwrap().len(), 6);
     assert_eq!(
-        silt(here, "merge a.db b.db -o all.db --json").json()["skipped"].as_array().unwrap().len(),
+        silt(here, "merge a.db b.db -o all.db --json").json()["unchanged"]
+            .as_array()
+            .unwrap()
+            .len(),
         6
     );
     let compacted = silt(here, "compact all.db --simulation exp_1 --json").json();
@@ -207,7 +210,7 @@ fn a_described_database_is_imported() {
     std::os::unix::fs::symlink(&source, here.join("old.db")).unwrap();
     let report = silt(here, "import experiment old.db -o new.db --json").json();
     assert_eq!(report["sources"][0]["simulations"], json!(["sim_000", "sim_001", "sim_002"]));
-    assert!(silt(here, "import experiment old.db -o new.db").ok().contains("3 skipped"));
+    assert!(silt(here, "import experiment old.db -o new.db").ok().contains("3 unchanged"));
     assert_eq!(silt(here, "import experiment none.db -o new.db").code, 2);
     let final_agents = silt(here, "compare new.db --metric total_agents --json").json();
     assert_eq!(final_agents[2]["total_agents"], json!(5.0));

@@ -343,13 +343,13 @@ fn series_are_joined_and_copied() {
     let told = silt(here, "series copy --from store --to parquet:folder --json").json();
     assert_eq!((&told["series"], &told["points"]), (&json!(2), &json!(120)));
     let told = silt(here, "series copy --from parquet:folder --to sqlite:back.db --json").json();
-    assert_eq!((&told["series"], &told["skipped"]), (&json!(2), &json!(0)));
+    assert_eq!((&told["series"], &told["unchanged"]), (&json!(2), &json!(0)));
     let told = silt(here, "series copy --from store --to back.db --json").json();
-    assert_eq!((&told["series"], &told["skipped"]), (&json!(0), &json!(2)));
+    assert_eq!((&told["series"], &told["unchanged"]), (&json!(0), &json!(2)));
     store.append("b", &Series::from_times_ns(&[1], &[1.0]).unwrap()).unwrap();
     let ran = silt(here, "series copy --from store --to back.db");
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.err.contains("\"b\": left behind"), "{ran:?}");
+    assert!(ran.err.contains("\"b\": skipped"), "{ran:?}");
     silt(here, "series copy --from store --to back.db --overwrite b").ok();
     assert_eq!(silt(here, "series show back.db b --json").json()["points"], 61);
     let ran = silt(here, "series copy --from store --to postgresql://me:hunter2@localhost:1/db");

@@ -50,7 +50,7 @@ fn ranges_are_typed_as_times(folder: &Path, bars: &serde_json::Value) {
     }
 }
 
-/// Goal: a tree is imported, the file that is malformed is named and left behind; the days, ticks and
+/// Goal: a tree is imported, the file that is malformed is skipped and named; the days, ticks and
 /// bars can be looked at; an import can be typed again.
 #[test]
 fn a_tree_is_imported_and_looked_at() {
