@@ -20,16 +20,16 @@ pub use kernel::{
     write_file,
 };
 
-/// Files of other programs that a store reads, and takes over when it writes.
-const ADOPTIONS: &[&kernel::Adoption] = &[&simulation::ADOPTION];
+/// Files of other programs that a store reads, and upgrades in place when it writes.
+const UPGRADES: &[&kernel::Upgrade] = &[&simulation::UPGRADE];
 
 /// The versions of each store's tables.
-const LINEAGES: &[&kernel::Lineage] = &[
-    &simulation::LINEAGE,
-    &ticks::LINEAGE,
-    &series::LINEAGE,
-    &experiment::LINEAGE,
-    &memory::LINEAGE,
+const ALL_MIGRATIONS: &[&kernel::Migrations] = &[
+    &simulation::MIGRATIONS,
+    &ticks::MIGRATIONS,
+    &series::MIGRATIONS,
+    &experiment::MIGRATIONS,
+    &memory::MIGRATIONS,
 ];
 
 /// What stores make in a file beyond their versions.

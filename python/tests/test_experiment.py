@@ -347,7 +347,7 @@ def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):
     assert sweep.verify().ok
 
 
-def test_a_database_of_the_described_system_is_taken_over(tmp_path, shared):
+def test_a_database_of_the_described_system_is_imported(tmp_path, shared):
     source = shared / "data" / "experiment" / "agents.db"
     report = import_described([source], tmp_path / "new.db")[0]
     assert report.rows["agent_states"] == 15145 and report.skipped == []

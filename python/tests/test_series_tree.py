@@ -183,7 +183,7 @@ def test_names_change_everywhere(backend):
     assert Dataset.open(backend, "plant") == dataset
 
 
-def test_the_lineage_is_exact():
+def test_the_history_is_exact():
     """Goal: each output has the history of its own input; a later series of the same name changes nothing."""
     signal = Signal([points(), points()], name="a_b")
     signal.process(["a_b#1_RAW#1", "a_b#1_RAW#2"], halve)

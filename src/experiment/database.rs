@@ -14,7 +14,7 @@ use super::config::LoggingConfig;
 use super::context::{Inner, SimulationContext};
 use super::id::check_id;
 use super::record_table::{self, RecordTable};
-use super::{LINEAGE, builtin, process, provenance};
+use super::{MIGRATIONS, builtin, process, provenance};
 use crate::error::{Error, Result};
 use crate::kernel::json;
 use crate::kernel::{Database, WriteTx};
@@ -145,7 +145,7 @@ impl ExperimentDatabase {
         if let Some(id) = experiment_id {
             check_id("experiment_id", id)?;
         }
-        db.migrate(&LINEAGE)?;
+        db.migrate(&MIGRATIONS)?;
         let id = experiment_id.map(str::to_owned);
         let core = Arc::new(Core {
             db,
@@ -347,7 +347,7 @@ pub(super) fn prepare(tx: &mut WriteTx<'_>) -> Result<()> {
     struct Prepared(bool);
     let prepared: Prepared = tx.take();
     if !prepared.0 {
-        tx.ensure(&LINEAGE)?;
+        tx.ensure(&MIGRATIONS)?;
         for schema in builtin::all() {
             record_table::define(tx, &schema)?;
         }

@@ -14,18 +14,18 @@ use super::id::check_id;
 use super::names::Names;
 use super::record_table;
 use super::schema::Storage;
-use super::{LINEAGE, write};
+use super::{MIGRATIONS, write};
 use crate::error::{Error, Result};
 use crate::kernel::json;
-use crate::kernel::{Adoption, Database, ReadTx, WriteTx, look, table_exists};
+use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, look, table_exists};
 
-/// How such a file is known. It is opened for reading alone: nothing is taken over.
-static DESCRIBED: Adoption = Adoption {
-    lineage: &LINEAGE,
+/// How such a file is known. It is opened for reading alone: nothing is upgraded.
+static DESCRIBED: Upgrade = Upgrade {
+    migrations: &MIGRATIONS,
     tables: &["simulations", "simulation_steps", "agent_states", "agents"],
     sql: "",
 };
-static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
+static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
 
 /// Rows that are written at a time.
 const PIECE_ROWS: usize = 10_000;
@@ -33,17 +33,17 @@ const PIECE_ROWS: usize = 10_000;
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ImportReport {
-    /// Simulations that were taken over.
+    /// Simulations that were imported.
     pub simulations: Vec<String>,
     /// Simulations that were there already: they were left as they are.
     pub unchanged: Vec<String>,
-    /// Records that were taken over, by table.
+    /// Records that were imported, by table.
     pub rows: Vec<(String, u64)>,
     /// Rows that were skipped, and why.
     pub skipped: Vec<Skipped>,
 }
 
-/// Rows that were not taken over.
+/// Rows that were not imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// The file.
@@ -64,7 +64,7 @@ impl Skipped {
     }
 }
 
-/// Takes over the simulations of a database that the described system wrote; each in one transaction. One that cannot be
+/// Imports the simulations of a database that the described system wrote; each in one transaction. One that cannot be
 /// read is named in the report, and the others go on. A file of one
 /// simulation whose rows name none gives it the id of the only row of `simulations`, or that of the file.
 ///
@@ -72,7 +72,7 @@ impl Skipped {
 /// [`Error::NotOurs`] for a file that is none; [`Error::Invalid`] for one of Siltstone: [`merge`](super::merge) takes it.
 pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportReport> {
     let path = source.as_ref();
-    let source = Database::builder(path).adopt(ADOPTIONS).open_read_only()?;
+    let source = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     let names = source.read(|tx| {
         if table_exists(tx, "siltstone_schema")? {
             let expected = "a database of the described system; a file of siltstone is merged";

@@ -42,7 +42,7 @@ mod verify;
 mod write;
 
 use crate::error::Result;
-use crate::kernel::{Lineage, ReadTx, View};
+use crate::kernel::{Migrations, ReadTx, View};
 
 pub use cell::Cell;
 pub use config::LoggingConfig;
@@ -63,7 +63,7 @@ pub use schema::{ColumnType, RecordSchema};
 pub(crate) use verify::verify;
 
 /// The versions of the store's tables.
-pub(crate) static LINEAGE: Lineage = Lineage {
+pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "experiment",
     steps: &[
         include_str!("migrations/0001_experiment.sql"),

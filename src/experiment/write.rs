@@ -19,7 +19,7 @@ pub(super) fn write(
     tables: &[TableBuffer],
     logged_steps: &[i64],
 ) -> Result<Option<Vec<i64>>> {
-    tx.ensure(&super::LINEAGE)?;
+    tx.ensure(&super::MIGRATIONS)?;
     let exists = "SELECT 1 FROM simulations WHERE id = ?1";
     if tx.query_one(exists, [simulation], |_| Ok(()))?.is_none() {
         return Ok(None);

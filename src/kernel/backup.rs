@@ -270,7 +270,7 @@ pub fn restore(
     overwrite: bool,
 ) -> Result<BackupReport> {
     let (source, target) = (source.as_ref(), target.as_ref());
-    let from = Database::builder(source).adopt(crate::ADOPTIONS).open_read_only()?;
+    let from = Database::builder(source).upgrade(crate::UPGRADES).open_read_only()?;
     let report = from.verify()?;
     if let Some(finding) = report.findings.first() {
         return Err(Error::Corrupt {
@@ -290,7 +290,7 @@ pub fn restore(
         });
     }
     // Refuses what is not ours, and checkpoints its log.
-    let kept = Kept::of(&Database::builder(target).adopt(crate::ADOPTIONS).open()?)?;
+    let kept = Kept::of(&Database::builder(target).upgrade(crate::UPGRADES).open()?)?;
     from.with_reader("restoring", |conn| {
         conn.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
         let rows = (|| {

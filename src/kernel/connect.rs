@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::failure::At;
 use super::options::Builder;
-use super::schema::{self, Adoption};
+use super::schema::{self, Upgrade};
 use super::{files, foreign, functions, locks, patience, reading};
 use crate::error::{Error, Result};
 
@@ -73,8 +73,8 @@ enum Owner {
     /// New or empty.
     Nobody,
     Ours,
-    /// Tables that may be taken over.
-    Adoptable(&'static Adoption),
+    /// Tables that may be upgraded.
+    Upgradable(&'static Upgrade),
 }
 
 /// Whether a file has our mark.
@@ -83,7 +83,7 @@ pub(super) fn is_ours(conn: &Connection) -> Result<bool> {
     Ok(id == APPLICATION_ID)
 }
 
-fn identify(conn: &Connection, path: &Path, adoptions: &[&'static Adoption]) -> Result<Owner> {
+fn identify(conn: &Connection, path: &Path, upgrades: &[&'static Upgrade]) -> Result<Owner> {
     // One snapshot: another process may be creating the file just now.
     conn.execute_batch("BEGIN").at(path, "reading its header")?;
     let read = || -> Result<(i32, i64)> {
@@ -92,7 +92,7 @@ fn identify(conn: &Connection, path: &Path, adoptions: &[&'static Adoption]) -> 
         Ok((id, tables))
     };
     let found = read().at(path, "reading its header");
-    let owner = found.and_then(|(id, tables)| owner(conn, path, id, tables, adoptions));
+    let owner = found.and_then(|(id, tables)| owner(conn, path, id, tables, upgrades));
     conn.execute_batch("ROLLBACK").at(path, "reading its header")?;
     owner
 }
@@ -102,16 +102,15 @@ fn owner(
     path: &Path,
     id: i32,
     tables: i64,
-    adoptions: &[&'static Adoption],
+    upgrades: &[&'static Upgrade],
 ) -> Result<Owner> {
-    let known = |adoption: &&&'static Adoption| {
-        adoption.tables.iter().all(|table| table_exists(conn, table))
-    };
+    let known =
+        |upgrade: &&&'static Upgrade| upgrade.tables.iter().all(|table| table_exists(conn, table));
     match (id, tables) {
         (APPLICATION_ID, _) => Ok(Owner::Ours),
         (0, 0) => Ok(Owner::Nobody),
-        (0, _) => match adoptions.iter().find(known) {
-            Some(adoption) => Ok(Owner::Adoptable(adoption)),
+        (0, _) => match upgrades.iter().find(known) {
+            Some(upgrade) => Ok(Owner::Upgradable(upgrade)),
             None => Err(Error::NotOurs {
                 path: path.to_owned(),
                 why: "it is an SQLite database of another program".into(),
@@ -155,7 +154,7 @@ fn check_not_inherited(path: &Path) -> Result<()> {
 
 /// Opens the writer's connection; creates and marks the file if it is new. A file of another program
 /// is left as it is, and comes with what would take it over.
-pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static Adoption>)> {
+pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static Upgrade>)> {
     set_up_library();
     let path = options.path.as_path();
     reading::check_is_database_file(path)?;
@@ -167,7 +166,7 @@ pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static A
     check_not_inherited(path)?;
     let conn = open_for_writing(path, flags).at(path, "opening it")?;
     prepare(&conn).at(path, "opening it")?;
-    let adoption = match identify(&conn, path, options.adoptions)? {
+    let upgrade = match identify(&conn, path, options.upgrades)? {
         Owner::Ours => {
             foreign::check_versions(&conn, path)?;
             foreign::refuse_triggers(&conn, path)?;
@@ -177,18 +176,18 @@ pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static A
             create(&conn, options).at(path, "creating")?;
             None
         }
-        Owner::Adoptable(adoption) => Some(adoption),
+        Owner::Upgradable(upgrade) => Some(upgrade),
     };
     let set = || -> Result<()> {
         conn.pragma_update(None, "synchronous", "NORMAL")?;
         conn.pragma_update(None, "cache_size", -options.profile.cache_kib())?;
         set_log_size(&conn, options.profile.wal_bytes())
     };
-    if adoption.is_none() {
+    if upgrade.is_none() {
         enter_wal(&conn, path)?; // while `synchronous` is FULL: this still goes through a journal
     }
     set().at(path, "opening it")?;
-    Ok((conn, adoption))
+    Ok((conn, upgrade))
 }
 
 /// What SQLite cannot open for writing it opens for reading, and says so with each write. If that was a passing error, the
@@ -263,7 +262,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 pub(super) fn reader(
     path: &Path,
     cache_kib: i64,
-    adoptions: &[&'static Adoption],
+    upgrades: &[&'static Upgrade],
 ) -> Result<Connection> {
     set_up_library();
     reading::check_is_database_file(path)?;
@@ -295,10 +294,10 @@ pub(super) fn reader(
     conn.pragma_update(None, "query_only", true).at(path, "opening it")?;
     conn.pragma_update(None, "cache_size", -cache_kib).at(path, "opening it")?;
     let_be_given_up(&conn).at(path, "opening it")?;
-    match identify(&conn, path, adoptions)? {
+    match identify(&conn, path, upgrades)? {
         Owner::Nobody => Err(Error::NotOurs { path: path.to_owned(), why: "it is empty".into() }),
         Owner::Ours => foreign::check_versions(&conn, path).map(|()| conn),
-        Owner::Adoptable(_) => Ok(conn),
+        Owner::Upgradable(_) => Ok(conn),
     }
 }
 

@@ -11,7 +11,7 @@ use super::deferred::Deferred;
 use super::failure::At;
 use super::files::identity;
 use super::options::{Builder, Durability, Profile};
-use super::schema::{self, Adoption, Lineage};
+use super::schema::{self, Migrations, Upgrade};
 use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
 use super::tx::{ReadTx, WriteTx};
@@ -52,7 +52,7 @@ struct Shared {
     thread: Mutex<Option<JoinHandle<()>>>,
     idle: Mutex<Vec<Connection>>,
     profile: Profile,
-    adoptions: &'static [&'static Adoption],
+    upgrades: &'static [&'static Upgrade],
     counters: Arc<Counters>,
 }
 
@@ -149,7 +149,7 @@ impl Database {
             thread: Mutex::new(Some(thread)),
             idle: Mutex::default(),
             profile: options.profile,
-            adoptions: options.adoptions,
+            upgrades: options.upgrades,
             counters,
         });
         open.insert(options.path, Arc::downgrade(&shared));
@@ -158,7 +158,7 @@ impl Database {
 
     pub(super) fn open_for_reading(options: Builder) -> Result<Self> {
         let profile = options.profile;
-        let conn = connect::reader(&options.path, profile.cache_kib(), options.adoptions)?;
+        let conn = connect::reader(&options.path, profile.cache_kib(), options.upgrades)?;
         let path = canonical(&options.path)?;
         let shared = Arc::new(Shared {
             file: identity(&path),
@@ -168,7 +168,7 @@ impl Database {
             thread: Mutex::new(None),
             idle: Mutex::new(vec![conn]),
             profile,
-            adoptions: options.adoptions,
+            upgrades: options.upgrades,
             counters: Arc::default(),
         });
         Ok(Database::over(shared, options.durability))
@@ -425,18 +425,20 @@ impl Database {
     fn new_reader(&self) -> Result<Connection> {
         add(&self.shared.counters.readers_opened, 1);
         let cache_kib = self.shared.profile.cache_kib();
-        connect::reader(self.path(), cache_kib, self.shared.adoptions)
+        connect::reader(self.path(), cache_kib, self.shared.upgrades)
     }
 
     /// Brings a store's tables up to date if the file has old ones; refuses newer ones.
-    pub(crate) fn migrate(&self, lineage: &'static Lineage) -> Result<()> {
+    pub(crate) fn migrate(&self, migrations: &'static Migrations) -> Result<()> {
         match &self.shared.writer {
-            Some(writer) => writer.look_after(|conn| schema::migrate(conn, self.path(), lineage)),
+            Some(writer) => {
+                writer.look_after(|conn| schema::migrate(conn, self.path(), migrations))
+            }
             None => self.with_reader("reading its versions", |conn| {
                 // A file of another program has no versions; it was recognised by its tables.
                 let ours = ReadTx::new(conn);
                 if schema::table_exists(&ours, "siltstone_schema")? {
-                    schema::check_not_newer(conn, self.path(), lineage)?;
+                    schema::check_not_newer(conn, self.path(), migrations)?;
                 }
                 Ok(())
             }),

@@ -110,9 +110,9 @@ fn made(versions: impl Fn(&str) -> Result<usize>) -> Result<Connection> {
     let conn = Connection::open_in_memory()?;
     row_sum::register(&conn)?;
     conn.execute_batch(KERNEL_TABLES)?;
-    for lineage in crate::LINEAGES {
-        let version = versions(lineage.store)?.min(lineage.steps.len());
-        lineage.steps[..version].iter().try_for_each(|sql| conn.execute_batch(sql))?;
+    for migrations in crate::ALL_MIGRATIONS {
+        let version = versions(migrations.store)?.min(migrations.steps.len());
+        migrations.steps[..version].iter().try_for_each(|sql| conn.execute_batch(sql))?;
     }
     Ok(conn)
 }
@@ -142,10 +142,10 @@ fn missing_columns(
     ours: &Connection,
     expected: &Schema,
 ) -> Result<Vec<Finding>> {
-    for lineage in crate::LINEAGES {
+    for migrations in crate::ALL_MIGRATIONS {
         // Tables of an earlier version get their sums with the next one.
-        if version(conn, lineage.store)? == lineage.steps.len() as i64 {
-            row_sum::cover_all(conn, ours, lineage.summed)?;
+        if version(conn, migrations.store)? == migrations.steps.len() as i64 {
+            row_sum::cover_all(conn, ours, migrations.summed)?;
         }
     }
     let mut findings = Vec::new();
@@ -263,7 +263,11 @@ pub(super) fn refuse_triggers(conn: &Connection, path: &Path) -> Result<()> {
 fn known_triggers() -> &'static HashSet<Vec<String>> {
     static KNOWN: OnceLock<HashSet<Vec<String>>> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let most = crate::LINEAGES.iter().map(|lineage| lineage.steps.len()).max().unwrap_or(0);
+        let most = crate::ALL_MIGRATIONS
+            .iter()
+            .map(|migrations| migrations.steps.len())
+            .max()
+            .unwrap_or(0);
         let triggers = |version: usize| {
             let made = made(|_| Ok(version)).and_then(|conn| schema(&conn));
             made.expect("the migrations of this build run").into_values()

@@ -3,7 +3,7 @@
 //! A [`Database`] is one `.db` file. Writes are jobs: whoever holds the writer gathers the waiting
 //! ones into one transaction and acknowledges each after the commit, at the [`Durability`] that it
 //! asked for. Reads take a pooled read-only connection and see one snapshot. Stores hand in their
-//! tables as a [`Lineage`] and speak SQL through [`WriteTx`] and [`ReadTx`].
+//! tables as [`Migrations`] and speak SQL through [`WriteTx`] and [`ReadTx`].
 
 mod authorize;
 mod backup;
@@ -72,7 +72,7 @@ pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
 pub(crate) use row_sum::row_sum;
-pub(crate) use schema::{Adoption, Lineage, table_exists};
+pub(crate) use schema::{Migrations, Upgrade, table_exists};
 pub(crate) use sink::Sink;
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
 pub(crate) use tx::{ReadTx, WriteTx};

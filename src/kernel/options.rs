@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Database;
-use super::schema::Adoption;
+use super::schema::Upgrade;
 use crate::error::{Error, Result};
 
 /// What an acknowledged write survives.
@@ -101,7 +101,7 @@ pub struct Builder {
     pub(super) queue_jobs: usize,
     pub(super) queue_policy: QueuePolicy,
     pub(super) busy_timeout: Duration,
-    pub(super) adoptions: &'static [&'static Adoption],
+    pub(super) upgrades: &'static [&'static Upgrade],
 }
 
 impl Builder {
@@ -114,7 +114,7 @@ impl Builder {
             queue_jobs: 10_000,
             queue_policy: QueuePolicy::default(),
             busy_timeout: Duration::from_secs(30),
-            adoptions: &[],
+            upgrades: &[],
         }
     }
 
@@ -150,9 +150,9 @@ impl Builder {
         self
     }
 
-    /// Tables of another program that may be taken over.
-    pub(crate) fn adopt(mut self, adoptions: &'static [&'static Adoption]) -> Self {
-        self.adoptions = adoptions;
+    /// Tables of another program that may be upgraded.
+    pub(crate) fn upgrade(mut self, upgrades: &'static [&'static Upgrade]) -> Self {
+        self.upgrades = upgrades;
         self
     }
 

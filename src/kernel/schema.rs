@@ -1,4 +1,4 @@
-//! Tables and their versions: one lineage a store.
+//! Tables and their versions: one list of migrations a store.
 
 use std::path::Path;
 use std::str::from_utf8;
@@ -15,7 +15,7 @@ pub(super) const KERNEL_TABLES: &str = include_str!("schema.sql");
 
 /// Every schema change that a store ever shipped, in order. Append only: never edit, never reorder.
 #[derive(Debug)]
-pub(crate) struct Lineage {
+pub(crate) struct Migrations {
     /// The store's name in `siltstone_schema`.
     pub(crate) store: &'static str,
     /// SQL of version 1, 2, ...
@@ -24,14 +24,14 @@ pub(crate) struct Lineage {
     pub(crate) summed: &'static [&'static str],
 }
 
-/// Tables of another program that a store takes over in place.
+/// Tables of another program that a store upgrades in place.
 #[derive(Debug)]
-pub(crate) struct Adoption {
-    /// The store that takes them over, and the version that it then has.
-    pub(crate) lineage: &'static Lineage,
+pub(crate) struct Upgrade {
+    /// The migrations of the store that they become.
+    pub(crate) migrations: &'static Migrations,
     /// Tables that must all be there.
     pub(crate) tables: &'static [&'static str],
-    /// Brings them to version 1 of the lineage.
+    /// Brings them to version 1 of the migrations.
     pub(crate) sql: &'static str,
 }
 
@@ -62,65 +62,69 @@ pub(super) fn version(conn: &Connection, store: &str) -> Result<i64> {
 }
 
 /// Refuses a file whose tables are newer than this build.
-pub(super) fn check_not_newer(conn: &Connection, path: &Path, lineage: &Lineage) -> Result<i64> {
-    let file_version = version(conn, lineage.store).at(path, "reading its versions")?;
-    let known_version = lineage.steps.len() as i64;
+pub(super) fn check_not_newer(
+    conn: &Connection,
+    path: &Path,
+    migrations: &Migrations,
+) -> Result<i64> {
+    let file_version = version(conn, migrations.store).at(path, "reading its versions")?;
+    let known_version = migrations.steps.len() as i64;
     if file_version > known_version {
-        let (path, store) = (path.to_owned(), lineage.store.to_owned());
+        let (path, store) = (path.to_owned(), migrations.store.to_owned());
         return Err(Error::TooNew { path, store, file_version, known_version });
     }
     Ok(file_version)
 }
 
 /// Applies the steps that are missing, inside the transaction that is open.
-pub(super) fn apply(conn: &Connection, path: &Path, lineage: &Lineage) -> Result<()> {
-    let done = check_not_newer(conn, path, lineage)?;
-    let pending = &lineage.steps[done as usize..];
+pub(super) fn apply(conn: &Connection, path: &Path, migrations: &Migrations) -> Result<()> {
+    let done = check_not_newer(conn, path, migrations)?;
+    let pending = &migrations.steps[done as usize..];
     if pending.is_empty() {
         return Ok(());
     }
     for sql in pending {
         conn.execute_batch(sql)?;
     }
-    super::row_sum::cover_all(conn, conn, lineage.summed)?;
+    super::row_sum::cover_all(conn, conn, migrations.summed)?;
     conn.execute(
         "INSERT INTO siltstone_schema (store, version) VALUES (?1, ?2) \
          ON CONFLICT (store) DO UPDATE SET version = excluded.version",
-        (lineage.store, lineage.steps.len() as i64),
+        (migrations.store, migrations.steps.len() as i64),
     )?;
-    tracing::debug!(store = lineage.store, from = done, to = lineage.steps.len(), "schema");
+    tracing::debug!(store = migrations.store, from = done, to = migrations.steps.len(), "schema");
     Ok(())
 }
 
 /// Brings an old file up to date when it is opened: backup first, then one transaction. A file
 /// without the store's tables stays without them until the first write.
-pub(super) fn migrate(conn: &Connection, path: &Path, lineage: &Lineage) -> Result<()> {
-    let done = check_not_newer(conn, path, lineage)?;
-    if done == 0 || done == lineage.steps.len() as i64 {
+pub(super) fn migrate(conn: &Connection, path: &Path, migrations: &Migrations) -> Result<()> {
+    let done = check_not_newer(conn, path, migrations)?;
+    if done == 0 || done == migrations.steps.len() as i64 {
         return Ok(());
     }
-    backup::before_migration(conn, path, lineage.store, done)?;
-    in_transaction(conn, || apply(conn, path, lineage)).at(path, "migrating its tables")
+    backup::before_migration(conn, path, migrations.store, done)?;
+    in_transaction(conn, || apply(conn, path, migrations)).at(path, "migrating its tables")
 }
 
-/// Takes over another program's tables: backup first, then one transaction.
-pub(super) fn adopt(conn: &Connection, path: &Path, adoption: &Adoption) -> Result<()> {
-    backup::before_migration(conn, path, adoption.lineage.store, 0)?;
+/// Upgrades another program's tables in place: backup first, then one transaction.
+pub(super) fn upgrade(conn: &Connection, path: &Path, upgrade: &Upgrade) -> Result<()> {
+    backup::before_migration(conn, path, upgrade.migrations.store, 0)?;
     in_transaction(conn, || {
         if super::connect::is_ours(conn)? {
             return Ok(()); // another process was faster
         }
         conn.execute_batch(KERNEL_TABLES)?;
-        conn.execute_batch(adoption.sql)?;
+        conn.execute_batch(upgrade.sql)?;
         conn.execute(
             "INSERT INTO siltstone_schema (store, version) VALUES (?1, 1)",
-            [adoption.lineage.store],
+            [upgrade.migrations.store],
         )?;
-        apply(conn, path, adoption.lineage)?;
+        apply(conn, path, upgrade.migrations)?;
         super::foreign::refuse_triggers(conn, path)?;
         Ok(conn.pragma_update(None, "application_id", super::connect::APPLICATION_ID)?)
     })
-    .at(path, "taking over its tables")
+    .at(path, "upgrading its tables")
 }
 
 /// Brings the table of backups to its form of today, inside the transaction that is open.

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::patience;
-use super::schema::{self, Lineage};
+use super::schema::{self, Migrations};
 use crate::error::{Error, Result};
 
 /// What stores remember from one transaction to the next. Forgotten when a transaction is rolled
@@ -161,13 +161,13 @@ impl<'c> WriteTx<'c> {
     }
 
     /// Makes sure that the store's tables are there, in this transaction.
-    pub(crate) fn ensure(&mut self, lineage: &'static Lineage) -> Result<()> {
+    pub(crate) fn ensure(&mut self, migrations: &'static Migrations) -> Result<()> {
         #[derive(Default)]
         struct Ensured(Vec<&'static str>);
         let mut ensured: Ensured = self.take();
-        if !ensured.0.contains(&lineage.store) {
-            schema::apply(self.read.conn, self.path, lineage)?;
-            ensured.0.push(lineage.store);
+        if !ensured.0.contains(&migrations.store) {
+            schema::apply(self.read.conn, self.path, migrations)?;
+            ensured.0.push(migrations.store);
         }
         self.put(ensured);
         Ok(())

@@ -24,7 +24,7 @@ use super::failure::At;
 use super::files::identity;
 use super::log_files::{Log, log_names, log_of};
 use super::options::{Builder, Durability, QueuePolicy};
-use super::schema::{self, Adoption};
+use super::schema::{self, Upgrade};
 use super::stats::{Counters, add};
 use super::ticket::{Slot, Ticket, closed};
 use super::tx::{Memory, WriteTx};
@@ -66,8 +66,8 @@ pub(super) struct Core {
     /// SQLite's count of other connections' commits, as of our last transaction.
     data_version: i64,
     busy_timeout: Duration,
-    /// Tables of another program that the first write takes over.
-    adoption: Option<&'static Adoption>,
+    /// Tables of another program that the first write upgrades.
+    upgrade: Option<&'static Upgrade>,
 }
 
 #[derive(Default)]
@@ -150,7 +150,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Writer {
     pub(super) fn new(
-        (conn, adoption): (Connection, Option<&'static Adoption>),
+        (conn, upgrade): (Connection, Option<&'static Upgrade>),
         options: &Builder,
         counters: Arc<Counters>,
     ) -> Self {
@@ -167,7 +167,7 @@ impl Writer {
                     log: log_of(&log_names),
                     data_version: 0,
                     busy_timeout: options.busy_timeout,
-                    adoption,
+                    upgrade,
                 },
                 options.path.clone(),
                 options.busy_timeout,
@@ -180,7 +180,7 @@ impl Writer {
             policy: options.queue_policy,
             counters,
             wal_bytes: options.profile.wal_bytes(),
-            untouched: AtomicBool::new(adoption.is_some()),
+            untouched: AtomicBool::new(upgrade.is_some()),
             log_names,
         }
     }
@@ -355,7 +355,7 @@ impl Writer {
         self.check_no_transaction()?;
         let mut core = self.core.take("waiting for another thread's write")?;
         core.end_transaction();
-        self.take_over(&mut core)?;
+        self.upgrade(&mut core)?;
         core.full = None;
         self.check_log(&mut core)?;
         let done = work(&core.conn);
@@ -385,16 +385,16 @@ impl Writer {
         self.untouched.load(Ordering::Acquire)
     }
 
-    /// Takes over the tables of another program, before the first write.
-    fn take_over(&self, core: &mut Core) -> Result<()> {
-        let Some(adoption) = core.adoption else { return Ok(()) };
+    /// Upgrades the tables of another program, before the first write.
+    fn upgrade(&self, core: &mut Core) -> Result<()> {
+        let Some(upgrade) = core.upgrade else { return Ok(()) };
         self.untouched.store(false, Ordering::Release);
         core.conn.pragma_update(None, "synchronous", "FULL")?;
         core.full = None;
-        schema::adopt(&core.conn, &self.path, adoption)?;
+        schema::upgrade(&core.conn, &self.path, upgrade)?;
         enter_wal(&core.conn, &self.path)?;
         set_log_size(&core.conn, self.wal_bytes)?;
-        core.adoption = None;
+        core.upgrade = None;
         Ok(())
     }
 
@@ -478,7 +478,7 @@ impl Writer {
 
     pub(super) fn begin(&self, core: &mut Core, durability: Durability) -> Result<()> {
         core.end_transaction();
-        self.take_over(core)?;
+        self.upgrade(core)?;
         let full = durability == Durability::Disk;
         if core.full != Some(full) {
             core.conn.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;

@@ -121,7 +121,7 @@ impl MemoryStore {
         self.shared.concepts.forget();
         self.shared.episodes.forget();
         self.shared.draws.forget();
-        self.db.migrate(&super::LINEAGE)?;
+        self.db.migrate(&super::MIGRATIONS)?;
         Ok(report)
     }
 }

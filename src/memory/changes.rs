@@ -60,7 +60,7 @@ pub(super) trait Copied: Sized + Clone {
 
     fn load(tx: &ReadTx<'_>, key: &Self::Key) -> Result<Self>;
 
-    /// Takes over rows that have changed.
+    /// Copies rows that have changed.
     fn follow(&mut self, tx: &ReadTx<'_>, key: &Self::Key, changed: &BTreeSet<i64>) -> Result<()>;
 
     /// How the copy stands to a snapshot with the same last entry, by what no entry names: less if it lacks something, greater

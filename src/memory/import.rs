@@ -6,35 +6,35 @@ use rusqlite::Row;
 use serde::Serialize;
 
 use super::store::{MemoryStore, json_text, number};
-use super::{LINEAGE, pickle, vector};
+use super::{MIGRATIONS, pickle, vector};
 use crate::error::{Error, Result};
-use crate::kernel::{Adoption, Database, ReadTx, WriteTx, table_exists};
+use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, table_exists};
 
-/// How such a file is known. It is opened for reading alone: nothing is taken over.
-static DESCRIBED: Adoption = Adoption {
-    lineage: &LINEAGE,
+/// How such a file is known. It is opened for reading alone: nothing is upgraded.
+static DESCRIBED: Upgrade = Upgrade {
+    migrations: &MIGRATIONS,
     tables: &["episodes", "concepts", "learning_events", "concept_relationships"],
     sql: "",
 };
-static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
+static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// Episodes that were taken over.
+    /// Episodes that were imported.
     pub episodes: u64,
-    /// Concepts that were taken over.
+    /// Concepts that were imported.
     pub concepts: u64,
-    /// Learning events that were taken over.
+    /// Learning events that were imported.
     pub learning_events: u64,
-    /// Relationships that were taken over.
+    /// Relationships that were imported.
     pub concept_relationships: u64,
     /// Rows that were skipped.
     pub skipped: Vec<Skipped>,
 }
 
-/// A row that was not taken over.
+/// A row that was not imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// The file.
@@ -161,7 +161,7 @@ impl Table {
         Ok(values)
     }
 
-    fn take_over(
+    fn import(
         &self,
         tx: &WriteTx<'_>,
         from: &ReadTx<'_>,
@@ -230,7 +230,7 @@ fn scalar(bytes: &[u8]) -> Option<f64> {
 }
 
 impl MemoryStore {
-    /// Takes over all that a database of the described system has, with its ids, in one transaction. Payloads are decoded by a
+    /// Imports all that a database of the described system has, with its ids, in one transaction. Payloads are decoded by a
     /// reader of pickles that knows arrays and plain containers, runs nothing, and refuses all else by name; a row that is
     /// refused is reported, and the others are taken. The source is only read.
     ///
@@ -239,7 +239,7 @@ impl MemoryStore {
     /// [`Error::Invalid`] for one of Siltstone. Nothing is written.
     pub fn import(&self, source: impl AsRef<Path>) -> Result<ImportReport> {
         let path = source.as_ref().to_owned();
-        let from = Database::builder(&path).adopt(ADOPTIONS).open_read_only()?;
+        let from = Database::builder(&path).upgrade(UPGRADES).open_read_only()?;
         self.write(move |tx| {
             let there = "SELECT 1 WHERE EXISTS (SELECT 1 FROM episodes) OR EXISTS (SELECT 1 FROM concepts) \
                 OR EXISTS (SELECT 1 FROM learning_events)";
@@ -258,7 +258,7 @@ impl MemoryStore {
                 let mut skipped = Vec::new();
                 let mut counts = [0; 4];
                 for (table, count) in TABLES.iter().zip(&mut counts) {
-                    *count = table.take_over(tx, from, &path, &mut skipped)?;
+                    *count = table.import(tx, from, &path, &mut skipped)?;
                 }
                 let [episodes, concepts, learning_events, concept_relationships] = counts;
                 Ok(ImportReport { episodes, concepts, learning_events, concept_relationships, skipped })

@@ -27,7 +27,7 @@ mod vector;
 mod vectors;
 mod verify;
 
-use crate::kernel::Lineage;
+use crate::kernel::Migrations;
 
 pub use concept::{Concept, ConceptUpdate, NewConcept};
 pub use episode::{Episode, EpisodeUpdate, NewEpisode};
@@ -45,7 +45,7 @@ pub use store::{MemoryStats, MemoryStore};
 pub(crate) use verify::verify;
 
 /// The versions of the store's tables.
-pub(crate) static LINEAGE: Lineage = Lineage {
+pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "memory",
     steps: &[
         include_str!("migrations/0001_memory.sql"),

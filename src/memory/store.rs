@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::LINEAGE;
+use super::MIGRATIONS;
 use super::changes::Held;
 use super::draws::Draws;
 use super::payload::{Look, look};
@@ -100,7 +100,7 @@ impl MemoryStore {
     /// # Errors
     /// [`Error::TooNew`] if a newer Siltstone wrote its memories; it is left as it is.
     pub fn over(db: Database) -> Result<Self> {
-        db.migrate(&LINEAGE)?;
+        db.migrate(&MIGRATIONS)?;
         Ok(MemoryStore { db, shared: Arc::default() })
     }
 
@@ -155,7 +155,7 @@ impl MemoryStore {
         T: Send + 'static,
     {
         self.db.write(move |tx| {
-            tx.ensure(&LINEAGE)?;
+            tx.ensure(&MIGRATIONS)?;
             work(tx)
         })
     }

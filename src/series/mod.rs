@@ -42,7 +42,7 @@ pub use read::{
     read_points,
 };
 pub use sqlite::SqliteBackend;
-pub(crate) use sqlite::{LINEAGE, verify, views};
+pub(crate) use sqlite::{MIGRATIONS, verify, views};
 pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
 #[cfg(feature = "postgresql")]
 pub use url::open_asking;

@@ -4,7 +4,7 @@
 //! array keeps its row, its checksum and its id: only its bytes move into a block.
 
 use super::arrays::ArrayReader;
-use super::tables::{LINEAGE, Layout};
+use super::tables::{Layout, MIGRATIONS};
 use crate::array::{Array, BLOCK, Checksum, Codec, DType, Place, shape_json};
 use crate::error::Result;
 use crate::kernel::{Database, ReadTx, WriteTx};
@@ -91,7 +91,7 @@ fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
 
 /// Moves one batch into a block, if that is smaller by a tenth: bytes before, after, and arrays.
 fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64, u64)>> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     let mut reader = ArrayReader::new(tx, Layout::Ours);
     let (mut data, mut places, mut before) = (Vec::new(), Vec::new(), 0);
     for &id in &batch.ids {

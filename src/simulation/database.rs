@@ -16,7 +16,7 @@ use super::prepare::{Prepared, prepare, unique_ids};
 use super::read;
 use super::run::{self, Run};
 use super::state::{GroupCursor, GroupState, KeyBuilder};
-use super::tables::{LINEAGE, Layout};
+use super::tables::{Layout, MIGRATIONS};
 use super::timeline::Timeline;
 use super::update::{EntityData, Update};
 use super::write::{self, OnRepeat, Storing};
@@ -102,7 +102,7 @@ impl std::fmt::Debug for SimulationDatabase {
 
 impl SimulationDatabase {
     /// Opens a file for reading and writing, with the default [`Options`]; creates it if there is
-    /// none. A file of the described system is taken over in place by the first write, after a backup
+    /// none. A file of the described system is upgraded in place by the first write, after a backup
     /// beside it; until then it is left as it is.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl SimulationDatabase {
         let mut builder = Database::builder(path)
             .durability(options.durability)
             .profile(options.profile)
-            .adopt(crate::ADOPTIONS);
+            .upgrade(crate::UPGRADES);
         if let Some((jobs, policy)) = options.queue {
             builder = builder.queue(jobs, policy);
         }
@@ -134,12 +134,12 @@ impl SimulationDatabase {
     /// # Errors
     /// As [`Builder::open_read_only`](crate::Builder::open_read_only).
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
-        let db = Database::builder(path).adopt(crate::ADOPTIONS).open_read_only()?;
+        let db = Database::builder(path).upgrade(crate::UPGRADES).open_read_only()?;
         Self::over(db, Options::default())
     }
 
     fn over(db: Database, options: Options) -> Result<Self> {
-        db.migrate(&LINEAGE)?;
+        db.migrate(&MIGRATIONS)?;
         let keeper = if db.is_read_only() || options.no_key_states {
             None
         } else {
@@ -464,7 +464,7 @@ impl SimulationDatabase {
 
     fn set(&self, key: &'static str, value: String) -> Result<()> {
         self.db.write(move |tx| {
-            tx.ensure(&LINEAGE)?;
+            tx.ensure(&MIGRATIONS)?;
             run::set(tx, key, &value)
         })
     }
@@ -523,7 +523,7 @@ impl SimulationDatabase {
     /// [`Error::Io`] or [`Error::Busy`]; the file is whole.
     pub fn vacuum(&self) -> Result<u64> {
         self.db.write(|tx| {
-            tx.ensure(&LINEAGE)?;
+            tx.ensure(&MIGRATIONS)?;
             write::remove_unused(tx)
         })?;
         self.db.vacuum()

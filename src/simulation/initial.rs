@@ -4,7 +4,7 @@ use super::json::{self, Initial, Schema, parse_initial};
 use super::prepare::{Prepared, prepare};
 use super::read::{UpdateReader, Wanted};
 use super::run;
-use super::tables::{LINEAGE, Layout};
+use super::tables::{Layout, MIGRATIONS};
 use super::update::{EntityData, Group, Update};
 use super::write::{Known, store_attribute};
 use crate::array::{Array, Codec, DType};
@@ -75,7 +75,7 @@ pub(super) fn store(
     codec: Codec,
     replace: bool,
 ) -> Result<i64> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     let PreparedInitial { name, format, data, entities } = initial;
     let known = "SELECT 1 FROM initial_dataset WHERE dataset_name = ?1";
     if tx.query_one(known, [name], |_| Ok(()))?.is_some() {

@@ -51,5 +51,5 @@ pub use timeline::Timeline;
 pub use update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update};
 pub use write::OnRepeat;
 
-pub(crate) use tables::{ADOPTION, LINEAGE};
+pub(crate) use tables::{MIGRATIONS, UPGRADE};
 pub(crate) use verify::verify;

@@ -91,7 +91,7 @@ pub(super) fn mark_running(tx: &WriteTx<'_>) -> Result<()> {
 
 /// The run ended, with an error or without.
 pub(super) fn mark_ended(tx: &mut WriteTx<'_>, error: Option<&str>) -> Result<()> {
-    tx.ensure(&super::tables::LINEAGE)?;
+    tx.ensure(&super::tables::MIGRATIONS)?;
     set(tx, "status", if error.is_some() { "failed" } else { "complete" })?;
     set(tx, "finished_ns", now_ns())?;
     if let Some(error) = error {

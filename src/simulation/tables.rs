@@ -1,10 +1,10 @@
 //! The store's tables: their versions, and the files of the described system.
 
 use crate::error::Result;
-use crate::kernel::{Adoption, Lineage, ReadTx, table_exists};
+use crate::kernel::{Migrations, ReadTx, Upgrade, table_exists};
 
 /// All versions of the store's tables.
-pub(crate) static LINEAGE: Lineage = Lineage {
+pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "simulation",
     steps: &[
         concat!(
@@ -25,11 +25,11 @@ pub(crate) static LINEAGE: Lineage = Lineage {
     ],
 };
 
-/// The described system's file: recognised by its tables, taken over when it is opened for writing.
-pub(crate) static ADOPTION: Adoption = Adoption {
-    lineage: &LINEAGE,
+/// The described system's file: recognised by its tables, upgraded when it is opened for writing.
+pub(crate) static UPGRADE: Upgrade = Upgrade {
+    migrations: &MIGRATIONS,
     tables: &["update", "attribute_data", "numpy_array", "update_attribute"],
-    sql: concat!(include_str!("migrations/adopt.sql"), include_str!("migrations/0001_own.sql")),
+    sql: concat!(include_str!("migrations/upgrade.sql"), include_str!("migrations/0001_own.sql")),
 };
 
 /// Which of our additions a file has.

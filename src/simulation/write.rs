@@ -10,7 +10,7 @@ use super::arrays::{KnownArrays, Recent};
 use super::prepare::{Prepared, PreparedAttribute};
 use super::run;
 use super::state::Forms;
-use super::tables::LINEAGE;
+use super::tables::MIGRATIONS;
 use crate::array::Codec;
 use crate::error::{Error, Result};
 use crate::kernel::{WriteTx, row_sum};
@@ -48,7 +48,7 @@ pub(super) struct Known {
 
 /// Stores one update; its row id.
 pub(super) fn store(tx: &mut WriteTx<'_>, update: &Prepared, storing: &Storing) -> Result<i64> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     let mut known: Known = tx.take();
     if !known.running {
         run::mark_running(tx)?;
@@ -171,7 +171,7 @@ fn key(attribute: &PreparedAttribute, ids: [Option<i64>; 3]) -> u128 {
 
 /// Removes all updates after `timestamp`; how many.
 pub(super) fn remove_after(tx: &mut WriteTx<'_>, timestamp: i64) -> Result<u64> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     let links = "DELETE FROM update_attribute WHERE update_id IN \
         (SELECT id FROM \"update\" WHERE timestamp > ?1)";
     tx.execute(links, [timestamp])?; // in case the foreign keys do not cascade

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::calendar::Day;
-use super::tables::LINEAGE;
+use super::tables::MIGRATIONS;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Durability, FileLock, Profile, create_folder, lock};
 
@@ -81,7 +81,7 @@ impl Days {
             .page_size(PAGE_BYTES)
             .busy_timeout(self.busy_timeout)
             .open()?;
-        db.migrate(&LINEAGE)?;
+        db.migrate(&MIGRATIONS)?;
         open.readers.remove(&day);
         let oldest = evict(&mut open.writers, OPEN_WRITERS);
         let removed = open.writers.insert(day, (db.clone(), now));
@@ -147,7 +147,7 @@ impl Days {
             Err(Error::NotOurs { why, .. }) if why == "it is empty" => return Ok(None),
             opened => opened?,
         };
-        db.migrate(&LINEAGE)?;
+        db.migrate(&MIGRATIONS)?;
         let oldest = evict(&mut open.readers, OPEN_READERS);
         let removed = open.readers.insert(day, (db.clone(), now));
         drop(open);

@@ -10,17 +10,17 @@ use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::spill::{ByDay, by_day};
-use super::tables::LINEAGE;
+use super::tables::MIGRATIONS;
 use super::tick::{Origins, Row, check_prices, check_symbol};
 use crate::error::{Error, Result};
-use crate::kernel::{Adoption, Database, ReadTx, Temporary, open_file};
+use crate::kernel::{Database, ReadTx, Temporary, Upgrade, open_file};
 
 /// The most bytes of a day file, unpacked. All its ticks are in memory at once.
 const MAX_DAY_BYTES: u64 = 4 << 30;
 
-/// How the described file is known. It is opened for reading alone, so that nothing is taken over.
-static DESCRIBED: Adoption = Adoption { lineage: &LINEAGE, tables: &["ticks"], sql: "" };
-static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
+/// How the described file is known. It is opened for reading alone, so that nothing is upgraded.
+static DESCRIBED: Upgrade = Upgrade { migrations: &MIGRATIONS, tables: &["ticks"], sql: "" };
+static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
 
 /// A digest of what was read, the ticks by day, and why rows were skipped, each by its id.
 pub(super) type Found = ([u8; 16], ByDay, Vec<String>);
@@ -51,7 +51,7 @@ fn read_open(path: &Path, name: &Path, origins: &Origins, most: u64) -> Result<F
         let expected = format!("at most {most} bytes, unpacked");
         return Err(Error::invalid(name.display().to_string(), expected, "more"));
     }
-    let db = Database::builder(path).adopt(ADOPTIONS).open_read_only()?;
+    let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     let (rows, bad) = db.read(|tx| rows(tx, origins)).map_err(|error| match error {
         Error::Corrupt { what, why, .. } => {
             Error::Corrupt { place: name.display().to_string(), what, why }

@@ -107,7 +107,7 @@ fn is_untouched(path: &Path) -> bool {
 fn examine(day: Day, path: &Path, report: &mut DoctorReport) -> Result<()> {
     let name = path.display().to_string();
     let db = Database::builder(path).open_read_only()?;
-    db.migrate(&tables::LINEAGE)?;
+    db.migrate(&tables::MIGRATIONS)?;
     let VerifyReport { findings, .. } = db.verify()?;
     let sound = findings.is_empty();
     for finding in findings {

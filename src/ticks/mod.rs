@@ -62,5 +62,5 @@ pub use store::{FlushReport, Outcome, TickStore};
 pub use throttle::Throttle;
 pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
-pub(crate) use tables::LINEAGE;
+pub(crate) use tables::MIGRATIONS;
 pub(crate) use verify::{verify, views};

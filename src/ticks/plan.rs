@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::packed::{Packed, pack};
 use super::part::{Part, Span};
-use super::tables::{self, LINEAGE};
+use super::tables::{self, MIGRATIONS};
 use super::tick::{Origins, Ticks};
 use super::write::{join_short_block, store_blocks, whole_blocks};
 use crate::error::Result;
@@ -85,7 +85,7 @@ impl Found {
 
 /// Puts the blocks in the place of the rows; how many rows. `None`, and nothing is done, if a plan is void.
 pub(super) fn apply(tx: &mut WriteTx<'_>, plans: &[Plan]) -> Result<Option<u64>> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     for Plan { seen, .. } in plans {
         let range = (seen.from_ns, seen.to_ns);
         if Seen::look(tx, seen.id, range, seen.last_arrival)? != *seen {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::tick::{Origin, Origins};
 use crate::error::{Error, Result};
-use crate::kernel::{Lineage, ReadTx, WriteTx, table_exists};
+use crate::kernel::{Migrations, ReadTx, WriteTx, table_exists};
 
 /// All versions of the store's tables.
-pub(crate) static LINEAGE: Lineage = Lineage {
+pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "ticks",
     steps: &[include_str!("migrations/0001_ticks.sql"), "-- 2: rows have checksums"],
     summed: &[

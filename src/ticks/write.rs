@@ -7,7 +7,7 @@ use super::calendar::now_ns;
 use super::merge::{Added, Merged, Rule, merge};
 use super::packed::{BLOCK_ROWS, Packed, pack};
 use super::part::{Part, Span};
-use super::tables::{self, Known, LINEAGE, SymbolKnown};
+use super::tables::{self, Known, MIGRATIONS, SymbolKnown};
 use super::tick::{Origin, Origins, Row, Ticks};
 use crate::error::Result;
 use crate::kernel::{ReadTx, WriteTx};
@@ -53,7 +53,7 @@ pub(super) struct Source {
 
 /// Writes a batch in the transaction that is open.
 pub(super) fn write(tx: &mut WriteTx<'_>, batch: &DayBatch, origins: &Origins) -> Result<Added> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     let mut known: Known = tx.take();
     let added = Writing { tx, known: &mut known, origins }.batch(batch)?;
     tx.put(known);
@@ -62,7 +62,7 @@ pub(super) fn write(tx: &mut WriteTx<'_>, batch: &DayBatch, origins: &Origins) -
 
 /// Moves all hot ticks into blocks, and packs them inside the transaction; how many.
 pub(super) fn compact(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     let sql = "SELECT s.symbol FROM tick_symbol s \
         WHERE EXISTS (SELECT 1 FROM tick_hot h WHERE h.symbol_id = s.id) ORDER BY s.symbol";
     let symbols = tx.query(sql, [], |row| Ok(row.get::<_, String>(0)?))?;
@@ -85,7 +85,7 @@ pub(super) fn thin(
     k: usize,
     dry_run: bool,
 ) -> Result<u64> {
-    tx.ensure(&LINEAGE)?;
+    tx.ensure(&MIGRATIONS)?;
     let mut known: Known = tx.take();
     let mut removed = 0;
     for (id, symbol) in tables::symbols(tx)? {

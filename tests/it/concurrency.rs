@@ -183,10 +183,10 @@ fn all_updates(db: &SimulationDatabase) -> Vec<Update> {
     db.datasets().unwrap().iter().flat_map(|name| db.updates(name).unwrap()).collect()
 }
 
-/// Goal: six processes open a file of the described system at the same instant: it is taken over
+/// Goal: six processes open a file of the described system at the same instant: it is upgraded
 /// once, after one backup that is the old file, and every update is as it was.
 #[test]
-fn six_processes_take_over_a_described_file_once() {
+fn six_processes_upgrade_a_described_file_once() {
     let Some(files) = described() else { return };
     for (round, original) in files.iter().chain(&files).chain(&files).enumerate() {
         let folder = tempfile::tempdir().unwrap();
@@ -220,7 +220,7 @@ fn six_processes_take_over_a_described_file_once() {
 }
 
 #[test]
-#[ignore = "run by six_processes_take_over_a_described_file_once"]
+#[ignore = "run by six_processes_upgrade_a_described_file_once"]
 fn opens_and_counts() {
     let Some((path, argument)) = mission() else { return };
     wait_until(argument.split_once(' ').unwrap().1);

@@ -212,7 +212,7 @@ const DESCRIBED: &str = "
     INSERT INTO update_attribute VALUES (21, 31), (21, 32), (21, 33);";
 
 /// Goal: rows that no careful program writes are an error that names the row, from every way of
-/// reading and before and after the file is taken over; `verify` finds arrays that cannot be read.
+/// reading and before and after the file is upgraded; `verify` finds arrays that cannot be read.
 #[test]
 #[cfg(target_os = "linux")]
 fn hostile_rows_are_errors_that_name_the_row() {
@@ -284,10 +284,10 @@ fn hostile_rows_are_errors_that_name_the_row() {
         other.must(sql);
         drop(other);
         let as_it_is = SimulationDatabase::open_read_only(&path).unwrap();
-        let taken_over = SimulationDatabase::open(&path).unwrap();
+        let upgraded = SimulationDatabase::open(&path).unwrap();
         let timeline = Timeline { reference: 0.0, time_scale: 1.0, start_time: 0 };
-        taken_over.set_timeline(timeline).unwrap(); // the first write
-        for (way, db) in [("as it is", as_it_is), ("taken over", taken_over)] {
+        upgraded.set_timeline(timeline).unwrap(); // the first write
+        for (way, db) in [("as it is", as_it_is), ("upgraded", upgraded)] {
             let mut told = vec![("updates", db.updates("net").map(drop))];
             told.push(("state", db.state_at("net", "roads", 5).map(drop)));
             if row.starts_with("update row")

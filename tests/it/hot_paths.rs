@@ -17,7 +17,7 @@ use siltstone::series::{IndexRange, Series, SqliteBackend, StorageBackend};
 use siltstone::simulation::{Attribute, EntityData, Group, Options, SimulationDatabase, Update};
 use siltstone::ticks::{Direction as Toward, TickBatch, TickStore, TickStoreConfig};
 
-/// What a statement took over all its runs.
+/// What all runs of a statement cost.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     runs: u64,

@@ -1,4 +1,4 @@
-//! Memories on a full disk, taken over from elsewhere, and related all with all.
+//! Memories on a full disk, imported from elsewhere, and related all with all.
 
 use siltstone::memory::{
     GraphOptions, Limit, MemoryStore, NewConcept, NewEpisode, RecallOptions, RecallWeights,
@@ -117,7 +117,7 @@ fn vec_of(i: i64) -> Array {
 /// Goal: a database of the described system comes whole, once, but for rows that cannot be, each of which is named; one of ours
 /// is refused and left as it is.
 #[test]
-fn a_described_database_is_taken_over_once() {
+fn a_described_database_is_imported_once() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("godly.db");
     let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();

@@ -41,7 +41,7 @@ def merge(
 
 
 def import_described(sources: Sequence[PathLike], target: PathLike) -> list[ImportReport]:
-    """Take over databases that the described system wrote; the sources are only read.
+    """Import databases that the described system wrote; the sources are only read.
 
     Parameters
     ----------

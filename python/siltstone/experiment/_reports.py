@@ -115,11 +115,11 @@ class ImportReport(NamedTuple):
     Attributes
     ----------
     simulations : list of str
-        Simulations that were taken over.
+        Simulations that were imported.
     unchanged : list of str
         Simulations that were there already.
     rows : dict of str to int
-        Records that were taken over, by table.
+        Records that were imported, by table.
     skipped : list of Skipped
         Rows that were not.
     """

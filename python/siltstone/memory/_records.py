@@ -190,7 +190,7 @@ class Pruned(NamedTuple):
 
 
 class ImportReport(NamedTuple):
-    """What was taken over, and ``(table, id, why)`` of each row that was skipped."""
+    """What was imported, and ``(table, id, why)`` of each row that was skipped."""
 
     episodes: int
     concepts: int

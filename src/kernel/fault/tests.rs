@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Cut, Disk, Fault, Operation, seeds};
 use crate::Error;
-use crate::kernel::schema::Lineage;
+use crate::kernel::schema::Migrations;
 use crate::kernel::{Database, Durability, Profile, Value};
 
 /// A folder of the disk's own, below one that is removed in the end.
@@ -217,8 +217,8 @@ fn a_full_disk_answers_every_ticket() {
 }
 
 const FIRST: &str = "CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)";
-static OLD: Lineage = Lineage { store: "travel", steps: &[FIRST], summed: &[] };
-static NEW: Lineage = Lineage {
+static OLD: Migrations = Migrations { store: "travel", steps: &[FIRST], summed: &[] };
+static NEW: Migrations = Migrations {
     store: "travel",
     steps: &[
         FIRST,

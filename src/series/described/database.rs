@@ -11,9 +11,9 @@ use super::folder::as_dtype;
 use super::record::{Beside, beside, keep};
 use super::{Described, DescribedSeries, LooseSeries, place_series};
 use crate::error::{Error, Result};
-use crate::kernel::{Adoption, Database, ReadTx};
+use crate::kernel::{Database, ReadTx, Upgrade};
 use crate::series::data::Series;
-use crate::series::sqlite::LINEAGE;
+use crate::series::sqlite::MIGRATIONS;
 use crate::series::text::{Column, Field, index_by};
 
 /// The most points of a series, which are held as texts: some 4 GiB.
@@ -21,14 +21,17 @@ const MOST_POINTS: u64 = 32 << 20;
 /// The most bytes of a text of metadata.
 const MOST_METADATA: usize = 16 << 20;
 
-/// How the described file is known. It is opened for reading alone, so that nothing is taken over.
-static DESCRIBED: Adoption =
-    Adoption { lineage: &LINEAGE, tables: &["time_series_data", "time_series_metadata"], sql: "" };
-static ADOPTIONS: &[&Adoption] = &[&DESCRIBED];
+/// How the described file is known. It is opened for reading alone, so that nothing is upgraded.
+static DESCRIBED: Upgrade = Upgrade {
+    migrations: &MIGRATIONS,
+    tables: &["time_series_data", "time_series_metadata"],
+    sql: "",
+};
+static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
 
 /// Reads what is there.
 pub(super) fn read(path: &Path) -> Result<Described> {
-    let db = Database::builder(path).adopt(ADOPTIONS).open_read_only()?;
+    let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     db.read(|tx| {
         if crate::kernel::table_exists(tx, "siltstone_schema")? {
             let why = "it was written by siltstone already";

@@ -10,13 +10,13 @@ use super::backend::{Change, SeriesInfo, StorageBackend};
 use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::Result;
-use crate::kernel::{Database, Lineage, ReadTx, VerifyReport, View, static_view, table_exists};
+use crate::kernel::{Database, Migrations, ReadTx, VerifyReport, View, static_view, table_exists};
 use crate::table::Batches;
 pub(crate) use verify::verify;
 use write::Prepared;
 
 /// The versions of the store's tables.
-pub(crate) static LINEAGE: Lineage = Lineage {
+pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "series",
     steps: &[
         include_str!("migrations/0001_series.sql"),
@@ -69,7 +69,7 @@ impl SqliteBackend {
     /// # Errors
     /// [`Error::TooNew`](crate::Error::TooNew) if a newer Siltstone wrote its series; it is left as it is.
     pub fn over(db: Database) -> Result<Self> {
-        db.migrate(&LINEAGE)?;
+        db.migrate(&MIGRATIONS)?;
         Ok(SqliteBackend { db })
     }
 
@@ -94,7 +94,7 @@ impl SqliteBackend {
             loop {
                 let (name, place, only) = (name.clone(), self.place(), key.is_some());
                 let (some, length) = self.db.write(move |tx| {
-                    tx.ensure(&LINEAGE)?;
+                    tx.ensure(&MIGRATIONS)?;
                     match write::compact(tx, &name, until, &place) {
                         // Of all of them: it was removed meanwhile.
                         Err(crate::Error::NotFound { .. }) if !only => Ok((0, 0)),
@@ -137,7 +137,7 @@ impl StorageBackend for SqliteBackend {
         let changes = changes.iter().map(Prepared::of).collect::<Result<Vec<_>>>()?;
         let place = self.place();
         self.db.write(move |tx| {
-            tx.ensure(&LINEAGE)?;
+            tx.ensure(&MIGRATIONS)?;
             changes.iter().try_for_each(|change| write::apply(tx, change, &place))
         })
     }

@@ -54,12 +54,12 @@ struct Checked {
 }
 
 impl TrackedState {
-    /// Takes over an update; the part of it that changed something, with the ids of the entities that
+    /// Applies an update; the part of it that changed something, with the ids of the entities that
     /// changed. Empty if nothing did.
     ///
     /// # Errors
     /// [`Error::Invalid`] for data that contradict themselves or what came before; then nothing was
-    /// taken over.
+    /// imported.
     pub(in crate::simulation) fn receive(
         &mut self,
         dataset: &str,
@@ -122,7 +122,7 @@ impl TrackedState {
         &mut self.groups[at].1
     }
 
-    /// Everything that can be wrong is found before anything is taken over.
+    /// Everything that can be wrong is found before anything is applied.
     fn check_all(&mut self, dataset: &str, data: EntityData) -> Result<Vec<Checked>> {
         let mut checked: Vec<Checked> = Vec::with_capacity(data.len());
         for group in data {
@@ -172,7 +172,7 @@ impl TrackedState {
 }
 
 impl Building {
-    /// Takes over a checked update of this group and returns the part that changed something.
+    /// Applies a checked update of this group and returns the part that changed something.
     fn take_changes(
         &mut self,
         group: Group,
@@ -252,7 +252,7 @@ impl Building {
 }
 
 impl Column {
-    /// Takes over what an update says; a mark a row of it: [`NOT_GIVEN`] where nothing changed.
+    /// Applies what an update says; a mark a row of it: [`NOT_GIVEN`] where nothing changed.
     fn take_changes(
         &mut self,
         attribute: &Attribute,

@@ -94,7 +94,7 @@ impl Building {
         Ok(())
     }
 
-    /// Takes over the initial data, of which some shapes may be guesses.
+    /// Applies the initial data, of which some shapes may be guesses.
     pub(super) fn begin(&mut self, group: &Group) -> Result<()> {
         self.apply(group)?;
         for column in &mut self.columns {

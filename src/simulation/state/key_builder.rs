@@ -313,7 +313,7 @@ impl Followed {
         Followed { state, key, updates: 0, bytes: 0, changed: false, has_state: true }
     }
 
-    /// Takes over an update. One that does not go with what came before it leaves the group without
+    /// Applies an update. One that does not go with what came before it leaves the group without
     /// key states from there on: a reader meets the same and says so.
     fn apply(&mut self, group: &Group) {
         self.take(|state| state.apply(group));

@@ -1,4 +1,4 @@
-//! What becomes of simulations: taken over, merged, split, compacted, exported, deleted.
+//! What becomes of simulations: imported, merged, split, compacted, exported, deleted.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

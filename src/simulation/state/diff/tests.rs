@@ -114,7 +114,7 @@ fn clearing_is_a_change() {
 
 /// Goal: data that do not fit change nothing, also in the groups before them.
 #[test]
-fn a_refused_update_is_not_taken_over() {
+fn a_refused_update_is_not_applied() {
     let mut tracked = TrackedState::default();
     tracked.receive("d", floats(&[1], &[1.0]), None).unwrap();
     let text = || ("x", Attribute::new(Array::from_strs(&["one"])));
