@@ -8,7 +8,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: ## record a simulation live, a market, a sensor, a sweep and an agent's memories, and look into them
+demo: ## record a simulation live, a market, a sensor, a sweep and an agent's memories, and inspect them
 	cargo run --release --quiet -p silt -- demo --dir target/demo --overwrite
 
 .PHONY: test

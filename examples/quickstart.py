@@ -1,4 +1,4 @@
-"""Records a small run, and looks into it while it is being written.
+"""Records a small run, and reads it while it is being written.
 
 ``python examples/quickstart.py``
 """

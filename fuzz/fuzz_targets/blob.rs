@@ -40,13 +40,13 @@ fuzz_target!(
             assert_eq!((array.dtype(), array.shape()), (dtype, &shape[..]));
             let size = shape.iter().product::<usize>() * dtype.item_size();
             assert_eq!(array.data().len(), size);
-            look_at(&array);
+            read_all(&array);
         }
         // The same bytes as items.
         let items = stored.len().checked_div(dtype.item_size()).unwrap_or(0);
         let bytes = stored[..items * dtype.item_size()].to_vec();
         let array = Array::new(dtype, vec![items], bytes).expect("whole items");
-        look_at(&array);
+        read_all(&array);
         for codec in Codec::ALL {
             let (name, stored) = codec.encode(&array);
             let back = Codec::decode(name, dtype, array.shape(), &stored);
@@ -56,7 +56,7 @@ fuzz_target!(
 );
 
 /// Every reading of an array, none of which may panic.
-fn look_at(array: &Array) {
+fn read_all(array: &Array) {
     if array.data().len() > 1 << 20 {
         return; // large ones are slow to look at, and nothing else
     }

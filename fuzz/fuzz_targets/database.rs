@@ -87,7 +87,7 @@ fuzz_target!(
             }
             None => fs::write(&path, damaged(whole, &mut input)).expect("room in memory"),
         }
-        let _ = look_at(&path); // an error is a right answer, a panic is not
+        let _ = read_all(&path); // an error is a right answer, a panic is not
         remove(&path);
     }
 );
@@ -130,7 +130,7 @@ fn change(
     Ok(())
 }
 
-fn look_at(path: &Path) -> siltstone::Result<()> {
+fn read_all(path: &Path) -> siltstone::Result<()> {
     let db = SimulationDatabase::open_read_only(path)?;
     for dataset in db.datasets()? {
         let _ = db.updates(&dataset);

@@ -31,7 +31,7 @@ impl Bulk {
 
     /// Takes an update, detached from Python.
     pub(crate) fn push(&mut self, update: Update, signals: &mut Signals) -> siltstone::Result<()> {
-        signals.look()?;
+        signals.check()?;
         self.chunk_bytes += size_bytes(&update);
         self.chunk.push(update);
         if self.chunk.len() < CHUNK_UPDATES && self.chunk_bytes < CHUNK_BYTES {

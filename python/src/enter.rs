@@ -9,8 +9,8 @@ use siltstone::{Error, Result};
 
 use crate::errors::to_py;
 
-/// How often a long call looks whether someone pressed Ctrl-C.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often a long call checks for Ctrl-C.
+pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a signal handler or a callback raised while the library worked.
 #[derive(Clone, Default)]
@@ -21,7 +21,7 @@ impl Raised {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(raised);
     }
 
-    /// Runs Python's signal handlers: for the library to ask whether to give up.
+    /// Runs Python's signal handlers: for the library to ask whether to cancel.
     fn stop(&self) -> impl FnMut() -> bool + 'static {
         let raised = self.clone();
         // In an interpreter that ends there are no handlers.
@@ -81,7 +81,7 @@ impl Enter for Python<'_> {
         work: impl FnOnce(&mut Signals) -> Result<T> + Send,
     ) -> PyResult<T> {
         let raised = Raised::default();
-        let mut signals = Signals { action, raised: raised.clone(), looked: Instant::now() };
+        let mut signals = Signals { action, raised: raised.clone(), checked: Instant::now() };
         let result = self.detach(|| siltstone::interruptible(raised.stop(), || work(&mut signals)));
         raised.instead(self, result)
     }
@@ -98,7 +98,7 @@ impl Enter for Python<'_> {
         loop {
             let answer = self.detach(|| {
                 let receiver = receiver.lock().expect("no one panics while holding it");
-                receiver.recv_timeout(LOOK_EVERY)
+                receiver.recv_timeout(CHECK_EVERY)
             });
             match answer {
                 Ok(answer) => return answer.map_err(to_py),
@@ -113,22 +113,22 @@ impl Enter for Python<'_> {
 pub(crate) struct Signals {
     action: &'static str,
     raised: Raised,
-    looked: Instant,
+    checked: Instant,
 }
 
 impl Signals {
     /// Runs Python's signal handlers if it is time; an error means that the work must stop.
-    pub(crate) fn look(&mut self) -> Result<()> {
-        if self.looked.elapsed() < LOOK_EVERY {
+    pub(crate) fn check(&mut self) -> Result<()> {
+        if self.checked.elapsed() < CHECK_EVERY {
             return Ok(());
         }
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         self.run(|py| py.check_signals())
     }
 
-    /// As [`look`](Self::look), and tells a progress function how far the work is.
+    /// As [`check`](Self::check), and tells a progress function how far the work is.
     pub(crate) fn tell(&mut self, progress: Option<&Py<PyAny>>, done: u64, all: u64) -> Result<()> {
-        self.look()?;
+        self.check()?;
         match progress {
             Some(progress) => self.run(|py| progress.call1(py, (done, all)).map(drop)),
             None => Ok(()),

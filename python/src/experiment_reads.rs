@@ -65,7 +65,7 @@ pub(crate) fn experiment_import(
         let made = NewFile::at(&target);
         let imported = (|| {
             let target = Database::builder(&target).open()?;
-            let each = |source| signals.look().and_then(|()| import(source, &target));
+            let each = |source| signals.check().and_then(|()| import(source, &target));
             sources.iter().map(each).collect::<Result<Vec<_>, _>>()
         })();
         made.remove_if_empty(&["simulations"]);

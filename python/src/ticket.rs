@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use siltstone::{Error, Result};
 
-use crate::enter::LOOK_EVERY;
+use crate::enter::CHECK_EVERY;
 use crate::errors::to_py;
 
 enum Answer {
@@ -100,7 +100,7 @@ impl Ticket {
             .and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let slice = left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY));
+            let slice = left.map_or(CHECK_EVERY, |left| left.min(CHECK_EVERY));
             if let Some(answer) = py.detach(|| self.wait_a_while(slice)) {
                 return answer.map(Some).map_err(to_py);
             }

@@ -41,7 +41,7 @@ impl Updates {
             let (Some(first), Some(last)) = (due.first(), due.last()) else { return Ok(None) };
             let updates = &mut ahead.updates;
             self.db.for_each_update(&self.dataset, *first..=*last, |update| {
-                signals.look()?;
+                signals.check()?;
                 updates.push_back(update);
                 Ok(())
             })?;

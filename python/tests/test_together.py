@@ -299,7 +299,7 @@ print("closed", flush=True)
 
 
 def test_ctrl_c_withdraws_a_queued_write(path):
-    """Goal: a write behind others in the queue is given up and not done; one that was handed in by ticket is."""
+    """Goal: a write behind others in the queue is cancelled and not done; one that was handed in by ticket is."""
     program = f"""
 import sys, threading
 from siltstone.simulation import SimulationDatabase

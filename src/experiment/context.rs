@@ -274,7 +274,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same for a call that can be given up: another thread holds it while it waits for the file.
+    /// The same for a call that can be cancelled: another thread holds it while it waits for the file.
     fn lock_to_write(&self) -> Result<MutexGuard<'_, State>> {
         lock(&self.state, "waiting for another thread's rows to be written")
     }

@@ -17,7 +17,7 @@ use super::schema::Storage;
 use super::{MIGRATIONS, write};
 use crate::error::{Error, Result};
 use crate::kernel::json;
-use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, look, table_exists};
+use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, check_interrupted, table_exists};
 
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
 static DESCRIBED: Upgrade = Upgrade {
@@ -186,7 +186,7 @@ fn one(
             }
             if buffer.rows() == PIECE_ROWS {
                 put(tx, id, &mut all_names, &mut buffer)?;
-                look("importing")?;
+                check_interrupted("importing")?;
             }
         }
         put(tx, id, &mut all_names, &mut buffer)?;

@@ -17,7 +17,7 @@ use super::record_table::{RecordTable, hot, order, quoted};
 use super::schema::{Column, Storage};
 use crate::array::block::{arrays, columns};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, Sink, WriteTx, look, row_sum};
+use crate::kernel::{Feed, ReadTx, Sink, WriteTx, check_interrupted, row_sum};
 
 /// The items of a stored column, of whoever has them.
 pub(super) enum StoredColumn<'a> {
@@ -341,7 +341,7 @@ struct Taken<'a, F> {
 impl<F: FnMut(StoredRows) -> Result<()>> Taken<'_, F> {
     /// Hands out what there is.
     fn give(&mut self) -> Result<()> {
-        look("reading records")?;
+        check_interrupted("reading records")?;
         if self.steps.is_empty() {
             return Ok(());
         }

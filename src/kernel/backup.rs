@@ -156,7 +156,7 @@ fn copy_pages(
         let done = backup.progress();
         let all = done.pagecount as u64;
         progress(all - done.remaining as u64, all)?;
-        super::patience::look("backing up")?;
+        super::interruption::check("backing up")?;
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
@@ -207,7 +207,7 @@ pub(super) fn open_at_rest(path: &Path) -> Result<Connection> {
     let uri = format!("file:{}?immutable=1", connect::percent_encode(path));
     let conn = Connection::open_with_flags(uri, flags).at(path, "opening the copy")?;
     conn.pragma_update(None, "trusted_schema", false).at(path, "opening the copy")?;
-    connect::let_be_given_up(&conn).at(path, "opening the copy")?;
+    connect::allow_interruption(&conn).at(path, "opening the copy")?;
     Ok(conn)
 }
 

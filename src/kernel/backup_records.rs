@@ -13,7 +13,7 @@ use super::backup::{self, BackupReport};
 use super::connect::{self, beside};
 use super::failure::At;
 use super::files::{create_folder, sync_name};
-use super::{Database, patience, reading, schema};
+use super::{Database, interruption, reading, schema};
 use crate::error::{Error, Result};
 
 /// Which of the backups in a folder retention keeps: the newest so many of those whose names count.
@@ -80,7 +80,7 @@ impl Database {
         let known = self.records()?.into_iter().find(|r| r.folder == folder && r.name == name);
         let may_replace = replace
             && match known {
-                Some(record) => matches!(record.look(target, &uuid)?, Found::Whole),
+                Some(record) => matches!(record.check(target, &uuid)?, Found::Whole),
                 None => false,
             };
         let record = |size: i64, checksum: &[u8], is_named: bool| {
@@ -140,7 +140,7 @@ impl Database {
             self.forget_backup(old.number)?;
             return Ok(None);
         };
-        let found = old.look(&path, uuid)?;
+        let found = old.check(&path, uuid)?;
         match found {
             Found::Whole => match fs::remove_file(&path) {
                 // Another process has just done it.
@@ -218,7 +218,7 @@ impl Record {
     }
 
     /// What is there in its place, by its content.
-    fn look(&self, path: &Path, uuid: &[u8]) -> Result<Found> {
+    fn check(&self, path: &Path, uuid: &[u8]) -> Result<Found> {
         let is_gone =
             || matches!(fs::symlink_metadata(path), Err(e) if e.kind() == io::ErrorKind::NotFound);
         match self.found(path, uuid) {
@@ -266,7 +266,7 @@ fn checksum(path: &Path) -> Result<Vec<u8>> {
     let mut file = reading::open_file(path)?;
     let (mut hash, mut bytes) = (Xxh3::new(), vec![0; 1 << 20]);
     loop {
-        patience::look("backing up")?;
+        interruption::check("backing up")?;
         match file.read(&mut bytes).map_err(|e| Error::io(path, "reading it", &e))? {
             0 => return Ok(hash.digest128().to_be_bytes().to_vec()),
             n => hash.update(&bytes[..n]),

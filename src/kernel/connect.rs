@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::failure::At;
 use super::options::Builder;
 use super::schema::{self, Upgrade};
-use super::{files, foreign, functions, locks, patience, reading};
+use super::{files, foreign, functions, interruption, locks, reading};
 use crate::error::{Error, Result};
 
 /// `SILT`, in the file's header.
@@ -21,7 +21,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5349_4c54;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pause before the next try, longer after more tries and never the same for two processes. The
-/// caller is asked whether to give up: see [`is_busy`].
+/// caller is asked whether to cancel: see [`is_busy`].
 pub(super) fn pause(tries: u32) {
     // From 50 us to 6.4 ms, twice as long after two tries: a write takes a tenth of a millisecond as a rule, and
     // whoever waits for long is passed by all who have just come.
@@ -30,21 +30,21 @@ pub(super) fn pause(tries: u32) {
         ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         ^ u64::from(tries).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     std::thread::sleep(Duration::from_micros(base_us + (jitter >> 7) % base_us));
-    patience::stops();
+    interruption::stops();
 }
 
-thread_local!(static IMPATIENT: Cell<bool> = const { Cell::new(false) });
+thread_local!(static NO_WAIT: Cell<bool> = const { Cell::new(false) });
 
 /// Runs `work`, in which this thread's statements say at once that another connection is in the way.
 pub(super) fn without_waiting<T>(work: impl FnOnce() -> T) -> T {
-    let before = IMPATIENT.replace(true);
+    let before = NO_WAIT.replace(true);
     let result = work();
-    IMPATIENT.set(before);
+    NO_WAIT.set(before);
     result
 }
 
 fn busy(tries: i32) -> bool {
-    if IMPATIENT.get() {
+    if NO_WAIT.get() {
         return false;
     }
     thread_local!(static SINCE: Cell<Option<Instant>> = const { Cell::new(None) });
@@ -52,7 +52,7 @@ fn busy(tries: i32) -> bool {
         SINCE.set(Some(Instant::now()));
     }
     pause(tries as u32);
-    !patience::has_stopped() && SINCE.get().is_none_or(|since| since.elapsed() < BUSY_TIMEOUT)
+    !interruption::has_stopped() && SINCE.get().is_none_or(|since| since.elapsed() < BUSY_TIMEOUT)
 }
 
 fn prepare(conn: &Connection) -> Result<()> {
@@ -255,7 +255,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-    ) && !patience::has_stopped()
+    ) && !interruption::has_stopped()
 }
 
 /// Opens a connection that can only read.
@@ -274,13 +274,13 @@ pub(super) fn reader(
     check_not_inherited(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).at(path, "opening it")?;
-    let mut looked = look(&conn);
-    if looked.as_ref().is_err_and(waits_for_rollback) {
+    let mut probed = probe(&conn);
+    if probed.as_ref().is_err_and(waits_for_rollback) {
         roll_back(path).at(path, "rolling back what a process had begun that died")?;
-        looked = look(&conn);
+        probed = probe(&conn);
     }
     let is_left = |suffix| beside(path, suffix).exists();
-    let conn = match looked {
+    let conn = match probed {
         // A log needs its index file: where the folder cannot be written and nobody has left a
         // log or a journal, the file is at rest and can be read as it is.
         Err(e) if cannot_make_index(&e) && !is_left("-wal") && !is_left("-journal") => {
@@ -293,7 +293,7 @@ pub(super) fn reader(
     prepare(&conn).at(path, "opening it")?;
     conn.pragma_update(None, "query_only", true).at(path, "opening it")?;
     conn.pragma_update(None, "cache_size", -cache_kib).at(path, "opening it")?;
-    let_be_given_up(&conn).at(path, "opening it")?;
+    allow_interruption(&conn).at(path, "opening it")?;
     match identify(&conn, path, upgrades)? {
         Owner::Nobody => Err(Error::NotOurs { path: path.to_owned(), why: "it is empty".into() }),
         Owner::Ours => foreign::check_versions(&conn, path).map(|()| conn),
@@ -301,10 +301,10 @@ pub(super) fn reader(
     }
 }
 
-/// Lets the statements of a connection be given up in their middle. Only for one that reads: SQLite
+/// Lets the statements of a connection be interrupted while they run. Only for one that reads: SQLite
 /// may ask when a COMMIT has done its work, and would call that interrupted.
-pub(super) fn let_be_given_up(conn: &Connection) -> rusqlite::Result<()> {
-    conn.progress_handler(10_000, Some(patience::stops))
+pub(super) fn allow_interruption(conn: &Connection) -> rusqlite::Result<()> {
+    conn.progress_handler(10_000, Some(interruption::stops))
 }
 
 /// Removes the empty log and its index that a connection for reading makes and, having no right to lock
@@ -324,7 +324,7 @@ fn cannot_make_index(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }
 
-fn look(conn: &Connection) -> rusqlite::Result<()> {
+fn probe(conn: &Connection) -> rusqlite::Result<()> {
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
@@ -338,7 +338,7 @@ fn roll_back(path: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
-    look(&conn)
+    probe(&conn)
 }
 
 /// `run.db` and `-wal` give `run.db-wal`.

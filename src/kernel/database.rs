@@ -16,7 +16,7 @@ use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
 use super::tx::{ReadTx, WriteTx};
 use super::writer::Writer;
-use super::{connect, patience, transaction};
+use super::{connect, interruption, transaction};
 use crate::error::{Error, Result};
 
 /// Read connections that are kept open for the next reader.
@@ -80,7 +80,7 @@ impl Drop for Shared {
             // Costs nothing unless a table has grown much since the last time; if another process
             // writes just now, it is left for the next close.
             let optimize = |conn: &Connection| Ok(conn.execute_batch("PRAGMA optimize")?);
-            let optimized = connect::without_waiting(|| writer.look_after(optimize));
+            let optimized = connect::without_waiting(|| writer.maintain_if_ours(optimize));
             if let Err(error) = optimized {
                 tracing::debug!(%error, "PRAGMA optimize");
             }
@@ -260,7 +260,7 @@ impl Database {
             let mut statement = conn.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = statement.query([])?;
             while rows.next()?.is_some() {
-                patience::look("vacuuming")?;
+                interruption::check("vacuuming")?;
             }
             drop(rows);
             drop(statement);
@@ -432,7 +432,7 @@ impl Database {
     pub(crate) fn migrate(&self, migrations: &'static Migrations) -> Result<()> {
         match &self.shared.writer {
             Some(writer) => {
-                writer.look_after(|conn| schema::migrate(conn, self.path(), migrations))
+                writer.maintain_if_ours(|conn| schema::migrate(conn, self.path(), migrations))
             }
             None => self.with_reader("reading its versions", |conn| {
                 // A file of another program has no versions; it was recognised by its tables.

@@ -1,13 +1,13 @@
 //! A thing that one user at a time takes away and brings back.
 //!
-//! As a mutex, but what was taken can be kept from one call to the next, and the waiting can be given up.
+//! As a mutex, but what was taken can be kept from one call to the next, and the wait can be cancelled.
 
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::patience;
+use super::interruption;
 use crate::error::{Error, Result};
 
 pub(super) struct Desk<T> {
@@ -51,13 +51,13 @@ impl<T> Desk<T> {
     /// it longer.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if the caller gives up the waiting; [`Error::Busy`].
+    /// [`Error::Interrupted`] if the caller cancels the wait; [`Error::Busy`].
     pub(super) fn take(&self, action: &'static str) -> Result<Taken<'_, T>> {
         let begun = Instant::now();
         loop {
             let mut place = self.lock();
             if place.thing.is_none() {
-                let slice = patience::LOOK_EVERY;
+                let slice = interruption::CHECK_EVERY;
                 let waited = self.back.wait_timeout(place, slice);
                 place = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
@@ -66,7 +66,7 @@ impl<T> Desk<T> {
             }
             let is_late = place.is_kept && begun.elapsed() >= self.timeout;
             drop(place); // the function that is asked may come here itself
-            if patience::stops() {
+            if interruption::stops() {
                 return Err(Error::Interrupted { action });
             }
             if is_late {

@@ -68,7 +68,9 @@ fn place_failure(path: &Path, action: &'static str, code: i32, why: String) -> E
             what: "the database".into(),
             why: format!("{why} while {action}"),
         },
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked if super::patience::has_stopped() => {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked
+            if super::interruption::has_stopped() =>
+        {
             Error::Interrupted { action }
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {

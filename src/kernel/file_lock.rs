@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{check_is_file, patience};
+use super::{check_is_file, interruption};
 use crate::error::{Error, Result};
 
 /// How long another process is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An exclusive lock (`flock`) on a file of its own; given back when it is dropped, and by the system when the
 /// process dies. Where there is no `flock` it locks nothing: there the caller sees to it that one process writes.
@@ -27,11 +27,11 @@ impl FileLock {
         let file = open_lock(path).map_err(|e| Error::io(path, "opening its lock", &e))?;
         let begun = Instant::now();
         while !try_lock(&file).map_err(|e| Error::io(path, "locking it", &e))? {
-            if begun.elapsed() >= PATIENCE {
-                let waited_ms = PATIENCE.as_millis() as u64;
+            if begun.elapsed() >= TIMEOUT {
+                let waited_ms = TIMEOUT.as_millis() as u64;
                 return Err(Error::Busy { path: path.to_owned(), waited_ms, action });
             }
-            patience::pause(Duration::from_millis(2), action)?;
+            interruption::pause(Duration::from_millis(2), action)?;
         }
         Ok(FileLock { file })
     }

@@ -22,13 +22,13 @@ mod file_lock;
 mod files;
 mod foreign;
 mod functions;
+mod interruption;
 pub(crate) mod json;
 mod locks;
 mod log_files;
 mod new_file;
 mod options;
 mod pages;
-mod patience;
 mod point_rows;
 mod process;
 mod query;
@@ -48,9 +48,9 @@ mod writer;
 pub use backup::{BackupReport, restore};
 pub use database::Database;
 pub use files::write_file;
+pub use interruption::interruptible;
 pub use new_file::NewFile;
 pub use options::{Builder, Durability, Profile, QueuePolicy};
-pub use patience::interruptible;
 pub use query::{Query, Value};
 pub use stats::Stats;
 pub use ticket::Ticket;
@@ -65,8 +65,10 @@ pub(crate) use files::{
 };
 pub(crate) use foreign::Definitions;
 #[cfg(feature = "postgresql")]
-pub(crate) use patience::cancellable;
-pub(crate) use patience::{LOOK_EVERY, join, lock, look, pause, receive, undisturbed};
+pub(crate) use interruption::cancellable;
+pub(crate) use interruption::{
+    CHECK_EVERY, check as check_interrupted, join, lock, pause, receive, uninterrupted,
+};
 pub(crate) use point_rows::Decode;
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};

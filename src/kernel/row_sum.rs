@@ -13,7 +13,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, ffi};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{ReadTx, VerifyReport, WriteTx, patience};
+use super::{ReadTx, VerifyReport, WriteTx, interruption};
 use crate::error::Result;
 
 const COLUMN: &str = "row_sum";
@@ -405,7 +405,7 @@ pub(super) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         let (name, key, sum) = (&covered.table, covered.key.join(", "), covered.sum());
         let mut found = 0;
         let mut check = |row: &rusqlite::Row<'_>| -> Result<()> {
-            patience::look("verifying")?;
+            interruption::check("verifying")?;
             match row.get::<_, Option<bool>>(0)? {
                 None => report.rows_without_checksum += 1,
                 Some(right) => {

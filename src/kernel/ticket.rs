@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deferred::Answer;
-use super::patience;
+use super::interruption;
 use crate::error::{Error, Result};
 
 pub(super) struct Slot<T> {
@@ -75,18 +75,19 @@ impl<T> Slot<T> {
         }
     }
 
-    /// `None` at the deadline, or if the caller gave up the waiting.
+    /// `None` at the deadline, or if the caller cancelled the wait.
     fn take(&self, deadline: Option<Instant>) -> Option<Result<T>> {
         if self.pid != std::process::id() {
             return Some(self.take_in_fork());
         }
         loop {
-            let slice = patience::is_watched().then(|| Instant::now() + patience::LOOK_EVERY);
+            let slice =
+                interruption::is_watched().then(|| Instant::now() + interruption::CHECK_EVERY);
             let until = deadline.into_iter().chain(slice).min();
             if let Some(result) = self.take_until(until) {
                 return Some(result);
             }
-            if deadline.is_some_and(|at| at <= Instant::now()) || patience::stops() {
+            if deadline.is_some_and(|at| at <= Instant::now()) || interruption::stops() {
                 return None;
             }
         }
@@ -136,22 +137,24 @@ impl<T> Ticket<T> {
     ///
     /// # Errors
     /// Whatever the write met; then nothing of it is in the file. [`Error::Interrupted`] if the waiting
-    /// was given up ([`interruptible`](crate::interruptible)): the write goes on.
+    /// was cancelled ([`interruptible`](crate::interruptible)): the write goes on.
     pub fn wait(self) -> Result<T> {
         // Inside a caller's own function this very thread may hold the writer.
-        let nested = patience::is_asking().then(|| Instant::now() + patience::NESTED_WAIT);
-        let given_up = Error::Interrupted { action: "waiting for a queued write, which goes on" };
-        self.slot.take(nested).unwrap_or(Err(given_up))
+        let nested = interruption::is_asking().then(|| Instant::now() + interruption::NESTED_WAIT);
+        let cancelled = Error::Interrupted { action: "waiting for a queued write, which goes on" };
+        self.slot.take(nested).unwrap_or(Err(cancelled))
     }
 
-    /// As [`wait`](Self::wait), for a write that is not to be done if its caller gives up the waiting: it is withdrawn, or
+    /// As [`wait`](Self::wait), for a write that is not to be done if its caller cancels the wait: it is withdrawn, or
     /// waited for when the writer has begun it.
     pub(super) fn wait_or_withdraw(self, action: &'static str) -> Result<T> {
-        let nested = patience::is_asking().then(|| Instant::now() + patience::NESTED_WAIT);
+        let nested = interruption::is_asking().then(|| Instant::now() + interruption::NESTED_WAIT);
         match self.slot.take(nested) {
             Some(answer) => answer,
             None if self.slot.withdraw() => Err(Error::Interrupted { action }),
-            None => patience::undisturbed(|| self.slot.take(None)).expect("nobody gives it up"),
+            None => {
+                interruption::uninterrupted(|| self.slot.take(None)).expect("nothing cancels it")
+            }
         }
     }
 

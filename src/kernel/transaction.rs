@@ -16,7 +16,7 @@ use super::failure::At;
 use super::query::{Query, Value, value};
 use super::tx::{ReadTx, WriteTx};
 use super::writer::{Core, Writer, panicked};
-use super::{Database, patience};
+use super::{Database, interruption};
 use crate::error::{Error, Result};
 
 /// What a thread has open of a file. Who owns a part of it has it too, and may end it from another thread.
@@ -315,7 +315,7 @@ impl WriteTx<'_> {
         while let Some(row) = rows.next()? {
             let cells = (0..found.columns.len()).map(|i| row.get_ref(i).map(value));
             found.rows.push(cells.collect::<Result<_, _>>()?);
-            patience::look("running a statement")?;
+            interruption::check("running a statement")?;
         }
         drop(rows);
         // Rows that triggers change are not what the statement changed.

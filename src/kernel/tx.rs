@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
-use super::patience;
+use super::interruption;
 use super::schema::{self, Migrations};
 use crate::error::{Error, Result};
 
@@ -52,7 +52,7 @@ impl<'c> ReadTx<'c> {
 
     /// A statement, kept ready for the next time.
     pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>> {
-        patience::look("working on the file")?;
+        interruption::check("working on the file")?;
         Ok(self.conn.prepare_cached(sql)?)
     }
 
@@ -80,7 +80,7 @@ impl<'c> ReadTx<'c> {
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
             all.push(read(row)?);
-            patience::look("reading rows")?;
+            interruption::check("reading rows")?;
         }
         Ok(all)
     }
@@ -155,7 +155,7 @@ impl<'c> WriteTx<'c> {
         let done = work()?;
         for (_, sql) in &indexes {
             self.connection().execute(sql, [])?;
-            patience::look("making an index")?;
+            interruption::check("making an index")?;
         }
         Ok(done)
     }

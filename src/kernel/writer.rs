@@ -28,7 +28,7 @@ use super::schema::{self, Upgrade};
 use super::stats::{Counters, add};
 use super::ticket::{Slot, Ticket, closed};
 use super::tx::{Memory, WriteTx};
-use super::{patience, transaction};
+use super::{interruption, transaction};
 use crate::error::{Error, Result};
 
 /// The most jobs in one transaction: bounds what a failed group has to run again.
@@ -280,9 +280,9 @@ impl Writer {
                 add(&self.counters.jobs_refused, 1);
                 return Err(Error::QueueFull { capacity: self.capacity });
             }
-            let waited = self.drained.wait_timeout(queue, patience::LOOK_EVERY);
+            let waited = self.drained.wait_timeout(queue, interruption::CHECK_EVERY);
             drop(waited); // the function that is asked may come here itself
-            patience::look("waiting for room in the queue")?;
+            interruption::check("waiting for room in the queue")?;
             queue = lock(&self.queue);
         }
         if queue.closed {
@@ -364,7 +364,7 @@ impl Writer {
     }
 
     /// The same for work that leaves a file of another program as it is: it is passed over there.
-    pub(super) fn look_after(
+    pub(super) fn maintain_if_ours(
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<()>,
     ) -> Result<()> {

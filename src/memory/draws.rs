@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::changes::{Copied, Kind};
 use crate::error::Result;
-use crate::kernel::{ReadTx, look};
+use crate::kernel::{ReadTx, check_interrupted};
 
 /// The episodes of one context, or of all, and their masses, in a tree of sums.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Copied for Draws {
         };
         let mut rows = key.rows(tx, &sql, i64::MIN)?;
         rows.sort_unstable_by_key(|(id, _)| *id);
-        look("reading priorities")?;
+        check_interrupted("reading priorities")?;
         Ok(Draws::of(rows, last_id(tx)?))
     }
 

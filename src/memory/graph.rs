@@ -8,7 +8,7 @@ use rusqlite::vtab::Context;
 use super::store::{MemoryStore, finite, now};
 use super::vectors::{Group, Vectors};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, look, row_sum};
+use crate::kernel::{Feed, ReadTx, check_interrupted, row_sum};
 
 /// Which concepts become related.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +167,7 @@ fn relate(
     let mut products = vec![0f32; BLOCK_ROWS.min(n) * n];
     let mut near: Vec<(usize, f32)> = Vec::new();
     for start in (0..n).step_by(BLOCK_ROWS) {
-        look("comparing concepts")?;
+        check_interrupted("comparing concepts")?;
         let height = BLOCK_ROWS.min(n - start);
         // SAFETY: the pointers are to `height` and `n` rows of `dimension` numbers and to room for `height` times `n`, one
         // row after another, as the strides say.

@@ -66,7 +66,7 @@ impl Limit {
         Ok(())
     }
 
-    /// How many may be there beyond the capacity before some go: to look for the lowest priority takes a look at all.
+    /// How many may be there beyond the capacity before some go: to find the lowest priority takes a read of all.
     fn slack(&self) -> u64 {
         match self.evict {
             Evict::Oldest => 0,

@@ -161,9 +161,9 @@ impl From<bool> for Payload {
     }
 }
 
-/// What the bytes of a payload are, by their look.
+/// What the bytes of a payload are, as far as it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum State {
     /// Written by [`Payload::encode`], whole.
     Sound,
     /// A pickle, which the described system writes.
@@ -172,12 +172,12 @@ pub(super) enum Look {
     Damaged,
 }
 
-/// Looks at the bytes of a payload, without decoding them.
-pub(super) fn look(bytes: &[u8]) -> Look {
+/// What the bytes of a payload are, without decoding them.
+pub(super) fn state(bytes: &[u8]) -> State {
     match checked(bytes) {
-        Ok(_) => Look::Sound,
-        Err(_) if is_pickle(bytes) => Look::Pickle,
-        Err(_) => Look::Damaged,
+        Ok(_) => State::Sound,
+        Err(_) if is_pickle(bytes) => State::Pickle,
+        Err(_) => State::Damaged,
     }
 }
 
@@ -444,13 +444,13 @@ mod tests {
     #[test]
     fn every_flipped_byte_is_seen() {
         let bytes = nest().encode().unwrap();
-        assert_eq!(look(&bytes), Look::Sound);
+        assert_eq!(state(&bytes), State::Sound);
         for at in 0..bytes.len() {
             for flip in [1, 0x80, 0xff] {
                 let mut bytes = bytes.clone();
                 bytes[at] ^= flip;
                 assert!(Payload::decode(bytes.clone()).is_err(), "byte {at}");
-                assert_eq!(look(&bytes), Look::Damaged, "byte {at}");
+                assert_eq!(state(&bytes), State::Damaged, "byte {at}");
             }
         }
         for n in 0..bytes.len() {
@@ -512,7 +512,7 @@ mod tests {
     #[test]
     fn a_pickle_is_named() {
         let pickle = b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s.";
-        assert_eq!(look(pickle), Look::Pickle);
+        assert_eq!(state(pickle), State::Pickle);
         assert!(Payload::decode(pickle.as_slice()).unwrap_err().to_string().contains("pickle"));
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::MIGRATIONS;
 use super::changes::Held;
 use super::draws::Draws;
-use super::payload::{Look, look};
+use super::payload::{State, state};
 use super::vectors::Vectors;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx, WriteTx, json, table_exists};
@@ -244,9 +244,9 @@ pub(super) fn json_text(what: &str, text: Option<String>) -> Result<String> {
 
 /// The bytes of a payload as a row has them, if they are whole. A pickle of another program is given as it is.
 pub(super) fn stored_payload(table: &str, id: i64, bytes: &[u8]) -> Result<Bytes> {
-    match look(bytes) {
-        Look::Sound | Look::Pickle => Ok(Bytes::copy_from_slice(bytes)),
-        Look::Damaged => Err(Error::Corrupt {
+    match state(bytes) {
+        State::Sound | State::Pickle => Ok(Bytes::copy_from_slice(bytes)),
+        State::Damaged => Err(Error::Corrupt {
             place: String::new(), // the file
             what: format!("the payload of {table} row {id}"),
             why: "the checksum differs from the one it was stored with".into(),

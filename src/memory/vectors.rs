@@ -230,7 +230,7 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
     /// The `k` nearest rows of a group, of those that `allowed` names if it is given: exact, the nearest first, of equals
     /// that of the lowest id.
     ///
-    /// A first look takes 8 bits an item and knows by how much it may be wrong; whatever could be among the nearest is
+    /// A first pass takes 8 bits an item and knows by how much it may be wrong; whatever could be among the nearest is
     /// looked at again in single precision, and then as it is stored.
     pub(super) fn nearest(
         tx: &ReadTx<'_>,
@@ -335,7 +335,7 @@ impl<const EPISODES: bool> Copied for Vectors<EPISODES> {
                     numbers += row.items.len();
                     part.push(row);
                     if part.len() == HANDED || numbers >= HANDED_NUMBERS {
-                        crate::kernel::look("reading vectors")?;
+                        crate::kernel::check_interrupted("reading vectors")?;
                         let full = std::mem::replace(&mut part, Vec::with_capacity(HANDED));
                         numbers = 0;
                         hand.send(full).expect("the other thread takes all");
@@ -357,7 +357,7 @@ impl<const EPISODES: bool> Copied for Vectors<EPISODES> {
             self.remove(*id);
             let row = tx.query_one(&sql, [id], Self::parse)?;
             row.into_iter().for_each(|row| self.add(row));
-            crate::kernel::look("reading vectors")?;
+            crate::kernel::check_interrupted("reading vectors")?;
         }
         Ok(())
     }

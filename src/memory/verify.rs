@@ -1,6 +1,6 @@
 //! The store's own checks of a file.
 
-use super::payload::{Look, look};
+use super::payload::{State, state};
 use super::store::are_there;
 use super::vector;
 use crate::error::Result;
@@ -27,25 +27,25 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
                 continue;
             };
             report.checksums += 1;
-            match look(bytes) {
-                Look::Damaged => report.find(
+            match state(bytes) {
+                State::Damaged => report.find(
                     place()?,
                     format!("the checksum of its {column} differs from the one it was stored with"),
                 ),
-                Look::Pickle => {
+                State::Pickle => {
                     report.checksums -= 1;
                     report.without_checksum += 1;
                 }
-                Look::Sound if is_vector => {
+                State::Sound if is_vector => {
                     if let Err(error) =
                         vector::decode(bytes).and_then(|v| vector::check(column, &v))
                     {
                         report.find(place()?, error.to_string());
                     }
                 }
-                Look::Sound => {}
+                State::Sound => {}
             }
-            crate::kernel::look("verifying")?;
+            crate::kernel::check_interrupted("verifying")?;
         }
     }
     for (table, column, parent) in [

@@ -30,7 +30,8 @@ use super::data::{Head, Metadata, SCHEMA_KEY, Series};
 use super::index::{IndexRange, IndexValue};
 use crate::error::{Error, Result};
 use crate::kernel::{
-    FileLock, VerifyReport, create_folder, look, read_whole, sync_folder, write_atomically,
+    FileLock, VerifyReport, check_interrupted, create_folder, read_whole, sync_folder,
+    write_atomically,
 };
 use crate::table::{self, Batches};
 
@@ -169,7 +170,7 @@ fn open(path: &Path, entry: &Entry, key: &str) -> Result<(Batches, SeriesInfo)> 
 }
 
 /// What a file says of itself, from its footer alone.
-fn look_into(path: &Path, entry: &Entry, key: &str) -> Result<SeriesInfo> {
+fn inspect(path: &Path, entry: &Entry, key: &str) -> Result<SeriesInfo> {
     let footer = table::read_parquet_footer(path)?;
     if !entry.is_footer(&footer) {
         return Err(damaged(path, key, "the hash of its footer is not the one that the list says"));
@@ -380,7 +381,7 @@ impl StorageBackend for ParquetBackend {
     }
 
     fn info(&self, key: &str) -> Result<SeriesInfo> {
-        self.file(key, |path, entry| look_into(path, entry, key))
+        self.file(key, |path, entry| inspect(path, entry, key))
     }
 
     fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
@@ -410,7 +411,7 @@ impl StorageBackend for ParquetBackend {
             Err(error) => return note_damage(&mut report, Err(error)).map(|()| report),
         };
         for (key, entry) in &list.series {
-            look("verifying")?;
+            check_interrupted("verifying")?;
             note_damage(&mut report, self.load(key).map(drop))?;
             let count = if entry.is_hashed() {
                 &mut report.checksums

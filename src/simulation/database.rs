@@ -237,7 +237,7 @@ impl SimulationDatabase {
 
     /// How updates are stored that are about to be.
     fn storing(&self, updates: &[Prepared]) -> Result<Storing> {
-        self.seen.pages.look_at(&self.db, updates)?;
+        self.seen.pages.measure(&self.db, updates)?;
         self.seen.wrote.store(true, Ordering::Relaxed);
         let Options { codec, on_repeat: repeat, .. } = self.options;
         Ok(Storing { codec, repeat, forms: self.seen.forms.clone() })
@@ -249,7 +249,7 @@ impl SimulationDatabase {
         }
     }
 
-    /// Stores an update without a look at those before it.
+    /// Stores an update without reading those before it.
     #[cfg(test)]
     pub(super) fn store_as_another_program(
         &self,

@@ -40,7 +40,7 @@ impl PageChoice {
     ///
     /// # Errors
     /// As [`Database::enlarge_pages`].
-    pub(super) fn look_at(&self, db: &Database, updates: &[Prepared]) -> Result<()> {
+    pub(super) fn measure(&self, db: &Database, updates: &[Prepared]) -> Result<()> {
         let mut choice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(seen) = &mut *choice else { return Ok(()) };
         for update in updates.iter().take(UPDATES) {

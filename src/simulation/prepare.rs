@@ -49,7 +49,7 @@ pub(super) fn prepare(update: Update) -> Result<Prepared> {
     check_name("dataset name", &dataset)?;
     let mut attributes = Vec::with_capacity(data.iter().map(|g| g.attributes.len()).sum());
     for (at, group) in data.iter().enumerate() {
-        // Groups are few: a look at each pair is less than a set of names.
+        // Groups are few: comparing each pair is less than a set of names.
         if data[..at].iter().any(|earlier| earlier.name == group.name) {
             let got = format!("{:?} twice", group.name);
             return Err(Error::invalid(dataset, "each entity group once", got));

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Database;
 
 /// How long after the opening the store looks for days to compact for the first time.
-const FIRST_LOOK: Duration = Duration::from_secs(60);
+const FIRST_CHECK: Duration = Duration::from_secs(60);
 /// So often is a day packed again whose rows were taken away meanwhile; then it is packed locked.
 const TRIES: usize = 3;
 
@@ -57,11 +57,11 @@ fn stamp(path: &Path) -> Stamp {
 /// The thread that compacts days which have been over for long enough, until the store is stopped.
 pub(super) fn run(shared: &Shared) {
     let every = shared.config.compact_every.unwrap_or(Duration::MAX);
-    let mut wait = every.min(FIRST_LOOK);
+    let mut wait = every.min(FIRST_CHECK);
     let mut seen = HashMap::new();
     while !shared.pause.wait(wait) {
         wait = every;
-        if let Err(error) = shared.look_for_finished(&mut seen) {
+        if let Err(error) = shared.compact_finished_days(&mut seen) {
             tracing::warn!(%error, "days could not be compacted; they are tried again");
             add(&shared.counters.compact_errors, 1);
         }
@@ -149,7 +149,7 @@ impl Shared {
 
     /// Compacts what has been over for long enough; a file that has not changed since it was seen
     /// without rows is not opened. One day's error does not keep the others.
-    fn look_for_finished(&self, seen: &mut HashMap<Day, Stamp>) -> Result<()> {
+    fn compact_finished_days(&self, seen: &mut HashMap<Day, Stamp>) -> Result<()> {
         let Some(days) = &self.days else { return Ok(()) };
         let end = self.finished();
         let mut outcome = Ok(());

@@ -114,13 +114,13 @@ fn examine(day: Day, path: &Path, report: &mut DoctorReport) -> Result<()> {
         report.find(format!("{name}: {}", finding.place), finding.what);
     }
     if sound {
-        let ticks = db.read(|tx| look(tx, day, &name, report))?;
+        let ticks = db.read(|tx| check_day(tx, day, &name, report))?;
         report.ticks += ticks;
     }
     Ok(())
 }
 
-fn look(tx: &ReadTx<'_>, day: Day, name: &str, report: &mut DoctorReport) -> Result<u64> {
+fn check_day(tx: &ReadTx<'_>, day: Day, name: &str, report: &mut DoctorReport) -> Result<u64> {
     if !tables::are_there(tx)? {
         return Ok(0);
     }

@@ -27,7 +27,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(
+    fn read(
         tx: &ReadTx<'_>,
         id: i64,
         (from_ns, to_ns): (i64, i64),
@@ -68,7 +68,7 @@ pub(super) fn find(
     })?;
     let Some(((Some(from), Some(to)), Some(last_arrival))) = range else { return Ok(None) };
     let range = whole_blocks(tx, id, join_short_block(tx, id, from)?, to)?;
-    let seen = Seen::look(tx, id, range, last_arrival)?;
+    let seen = Seen::read(tx, id, range, last_arrival)?;
     let numbers = tables::origins(tx, origins)?;
     let mut ticks = Ticks::new(symbol.clone());
     Part { id, origins, numbers: &numbers }.read(tx, &Span::new(range.0, range.1), &mut ticks)?;
@@ -88,7 +88,7 @@ pub(super) fn apply(tx: &mut WriteTx<'_>, plans: &[Plan]) -> Result<Option<u64>>
     tx.ensure(&MIGRATIONS)?;
     for Plan { seen, .. } in plans {
         let range = (seen.from_ns, seen.to_ns);
-        if Seen::look(tx, seen.id, range, seen.last_arrival)? != *seen {
+        if Seen::read(tx, seen.id, range, seen.last_arrival)? != *seen {
             return Ok(None);
         }
     }

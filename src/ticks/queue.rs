@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::config::QueueFull;
 use super::tick::Row;
 use crate::error::{Error, Result};
-use crate::kernel::{LOOK_EVERY, look};
+use crate::kernel::{CHECK_EVERY, check_interrupted};
 
 /// A tick that waits.
 #[derive(Debug, Clone, Copy)]
@@ -168,9 +168,9 @@ impl Queue {
             if let Some(failure) = inner.failure.as_ref().filter(|_| inner.failures > before) {
                 return Err(failure.clone());
             }
-            let waited = self.moved.wait_timeout(inner, LOOK_EVERY);
+            let waited = self.moved.wait_timeout(inner, CHECK_EVERY);
             drop(waited); // the function that is asked may come here itself
-            look(action)?;
+            check_interrupted(action)?;
             inner = self.lock();
         }
         Ok(())
@@ -187,13 +187,13 @@ impl Queue {
         drop(self.filled.wait_timeout_while(inner, most, is_calm));
     }
 
-    /// The next batch: when it is full, or the oldest has waited for `patience`, or somebody waits for
+    /// The next batch: when it is full, or the oldest has waited for `max_wait`, or somebody waits for
     /// a flush. [`Work::Idle`] when nothing came for the time that is given.
-    pub(super) fn take(&self, patience: Duration, idle: Option<Duration>) -> Work {
+    pub(super) fn take(&self, max_wait: Duration, idle: Option<Duration>) -> Work {
         let mut inner = self.lock();
         loop {
             // Beyond all time: never by itself.
-            let due = inner.since.and_then(|since| since.checked_add(patience));
+            let due = inner.since.and_then(|since| since.checked_add(max_wait));
             let waiting = inner.rows.len();
             let first = inner.accepted + 1 - waiting as u64;
             let urgent = inner.closed || first <= inner.urgent;
@@ -299,8 +299,8 @@ mod tests {
         Queued { symbol: 0, row: Row { time_ns: n, bid: 0.0, ask: 0.0, spread: 0.0, origin: 0 } }
     }
 
-    fn take(queue: &Queue, patience: Duration) -> Option<Arc<Batch>> {
-        match queue.take(patience, None) {
+    fn take(queue: &Queue, max_wait: Duration) -> Option<Arc<Batch>> {
+        match queue.take(max_wait, None) {
             Work::Write(batch) => Some(batch),
             Work::Idle => panic!("nobody asked for it"),
             Work::End => None,

@@ -77,7 +77,7 @@ impl Replay {
     /// Reads on, and waits until the next tick is due; false if there is none.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if the call was given up ([`interruptible`](crate::interruptible)): a later
+    /// [`Error::Interrupted`] if the call was cancelled ([`interruptible`](crate::interruptible)): a later
     /// one goes on where it was. What the disk says.
     pub fn wait(&mut self) -> Result<bool> {
         if self.next.is_some() {

@@ -20,7 +20,7 @@ use super::tick::{Origins, Row, check_prices, quality};
 use super::write::{Arrived, DayBatch};
 use super::writer::{self, Counters, Shared, add, get};
 use crate::error::{Error, Result};
-use crate::kernel::{Durability, check_writable, join, lock, undisturbed};
+use crate::kernel::{Durability, check_writable, join, lock, uninterrupted};
 
 /// What became of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Guard {
         Arc::new(Guard { shared, pid: std::process::id(), thread, compactor })
     }
 
-    /// What is given up is waited for by the next call.
+    /// After a cancelled wait, the next call waits on.
     fn stop(&self) -> Result<()> {
         if self.pid != std::process::id() {
             return Err(forked());
@@ -140,7 +140,8 @@ impl Drop for Guard {
         if self.pid != std::process::id() {
             return;
         }
-        if let Err(error) = undisturbed(|| self.stop()).and_then(|()| self.shared.take_trouble()) {
+        if let Err(error) = uninterrupted(|| self.stop()).and_then(|()| self.shared.take_trouble())
+        {
             tracing::error!(%error, "the tick store was dropped with an error that nobody asked for");
         }
     }
@@ -376,7 +377,7 @@ impl Shared {
         parts.iter().try_for_each(|part| self.remember(part))
     }
 
-    /// The hot path, behind the look-up of the symbol.
+    /// The hot path, behind the lookup of the symbol.
     fn take(&self, symbol: &Symbol, row: Row, lp: &str) -> Result<Outcome> {
         let mut is_new = true;
         loop {

@@ -26,7 +26,7 @@ const PARKED: Duration = Duration::from_millis(500);
 const RECOVERY: Duration = Duration::from_secs(5);
 /// How often JSON files are written, unless somebody asks.
 const JSON_INTERVAL: Duration = Duration::from_secs(30);
-/// After a stop, so often is a batch tried again before it is given up.
+/// After a stop, so often is a batch tried again before it is dropped.
 const LAST_TRIES: u32 = 3;
 
 /// What the store and its writer share.
@@ -132,7 +132,7 @@ impl Shared {
 /// The writer's thread: until the queue is closed and empty.
 pub(super) fn run(shared: &Shared) {
     let mut json_written = Instant::now();
-    let patience = shared.config.flush_interval;
+    let max_wait = shared.config.flush_interval;
     // What an earlier run left.
     shared.spilled.store(true, Ordering::Relaxed);
     let mut failures = 0;
@@ -140,10 +140,10 @@ pub(super) fn run(shared: &Shared) {
     loop {
         let json_waits = shared.json.as_ref().is_some_and(|json| !json.is_empty());
         let idle = match shared.spilled.load(Ordering::Relaxed) {
-            true => Some(patience.min(RECOVERY)),
+            true => Some(max_wait.min(RECOVERY)),
             false => json_waits.then(|| JSON_INTERVAL.saturating_sub(json_written.elapsed())),
         };
-        let is_batch = match shared.queue.take(patience, idle) {
+        let is_batch = match shared.queue.take(max_wait, idle) {
             Work::Write(batch) => {
                 write_batch(shared, &batch);
                 true

@@ -9,7 +9,7 @@ const FILE: &str = "SILTSTONE_TEST_FILE";
 const ARGUMENT: &str = "SILTSTONE_TEST_ARGUMENT";
 
 /// How long a process may take that should end by itself.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A running test of this binary; killed when dropped.
 pub(crate) struct Child {
@@ -55,28 +55,28 @@ impl Child {
         false
     }
 
-    /// Kills it, with no chance to clean up; what it had said since the last look.
+    /// Kills it, with no chance to clean up; what it had said since the last read.
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.rest()
     }
 
-    /// Waits until it has ended by itself, successfully; what it had said since the last look.
+    /// Waits until it has ended by itself, successfully; what it had said since the last read.
     pub(crate) fn finish(self) -> Vec<String> {
         let (said, status) = self.end();
         assert!(status.success(), "the child failed: {said:?}");
         said
     }
 
-    /// Waits until it has ended, however; what it had said since the last look.
+    /// Waits until it has ended, however; what it had said since the last read.
     pub(crate) fn end(mut self) -> (Vec<String>, ExitStatus) {
         let said = self.rest();
         let start = Instant::now();
         let status = loop {
             match self.process.try_wait().unwrap() {
                 Some(status) => break status,
-                None => assert!(start.elapsed() < PATIENCE, "the child does not end: {said:?}"),
+                None => assert!(start.elapsed() < TIMEOUT, "the child does not end: {said:?}"),
             }
             std::thread::sleep(Duration::from_millis(1));
         };

@@ -58,7 +58,7 @@ fn a_simulation_is_logged_read_and_compacted() {
     log_steps(&sim, 0..5);
     log_steps(&other, 0..3);
     db.flush_all_buffers().unwrap();
-    let look = || {
+    let snapshot = || {
         let batches =
             sim.read("agent_states", &Selection::all()).unwrap().collect_batches().unwrap();
         assert_eq!(batches.len(), 1);
@@ -74,7 +74,7 @@ fn a_simulation_is_logged_read_and_compacted() {
             rows(db.database(), steps),
         )
     };
-    let before = look();
+    let before = snapshot();
     assert_eq!(before.0.num_rows(), 10);
     assert_eq!(before.0.column_by_name("agent_id").unwrap().as_string::<i32>().value(1), "b");
     assert_eq!(
@@ -91,7 +91,7 @@ fn a_simulation_is_logged_read_and_compacted() {
         rows(db.database(), "SELECT count(*) FROM agent_states_hot")[0][0],
         Value::Integer(6)
     );
-    assert_eq!(look(), before);
+    assert_eq!(snapshot(), before);
     let steps = sim.read("agent_states", &Selection::all().steps(2..=3).columns(&["age"])).unwrap();
     let batches = steps.collect_batches().unwrap();
     assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().values(), &[2, 2, 3, 3]);

@@ -212,9 +212,9 @@ fn a_server_that_dies_has_the_old_or_the_new() {
     assert_eq!(was_refused, 4);
 }
 
-/// Goal: a call that waits for another session is given up soon; nothing of it is there, and the next one goes well.
+/// Goal: a call that waits for another session is cancelled soon; nothing of it is there, and the next one goes well.
 #[test]
-fn a_call_that_waits_for_another_session_is_given_up() {
+fn a_call_that_waits_for_another_session_is_cancelled() {
     let Some(server) = shared() else { return };
     let schema = schema();
     let backend = server.backend(&schema);

@@ -1,4 +1,4 @@
-//! Waits have an end and can be given up, and nothing that was accepted is lost by it.
+//! Waits have an end and can be cancelled, and nothing that was accepted is lost by it.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -18,7 +18,7 @@ fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'sta
     receive.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| panic!("{what} hangs"))
 }
 
-fn give_up_after(ms: u64) -> impl FnMut() -> bool + 'static {
+fn cancel_after(ms: u64) -> impl FnMut() -> bool + 'static {
     let start = Instant::now();
     move || start.elapsed() >= Duration::from_millis(ms)
 }
@@ -90,18 +90,18 @@ fn a_caller_that_waits_for_room_is_told_why_there_is_none() {
     assert_eq!(bids(&store), (0..accepted).map(|n| n as f64).collect::<Vec<_>>());
 }
 
-/// Goal: a flush of ticks is given up, and the writing goes on; a stop on a dead disk ends and counts what is lost.
+/// Goal: a flush of ticks is cancelled, and the writing goes on; a stop on a dead disk ends and counts what is lost.
 #[test]
 fn a_stop_on_a_dead_disk_ends_and_counts() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = dead(folder.path(), 1000);
     (0..100).for_each(|n| put(&store, n).unwrap());
     let start = Instant::now();
-    let given_up = interruptible(give_up_after(50), || store.flush());
-    assert!(matches!(given_up, Err(Error::Interrupted { .. })), "{given_up:?}");
+    let cancelled = interruptible(cancel_after(50), || store.flush());
+    assert!(matches!(cancelled, Err(Error::Interrupted { .. })), "{cancelled:?}");
     assert!(start.elapsed() < Duration::from_secs(5));
-    let given_up = interruptible(give_up_after(50), || store.stop());
-    assert!(matches!(given_up, Err(Error::Interrupted { .. })), "{given_up:?}");
+    let cancelled = interruptible(cancel_after(50), || store.stop());
+    assert!(matches!(cancelled, Err(Error::Interrupted { .. })), "{cancelled:?}");
     let stopping = store.clone();
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(stopping.stop()));
@@ -204,9 +204,9 @@ fn a_transaction_belongs_to_its_owner() {
     assert_eq!(scores(), [0.1, 0.3, 0.5]);
 }
 
-/// Goal: rows that wait are not lost and not doubled by a flush that is given up while another process writes.
+/// Goal: rows that wait are not lost and not doubled by a flush that is cancelled while another process writes.
 #[test]
-fn rows_of_an_experiment_outlive_a_flush_that_is_given_up() {
+fn rows_of_an_experiment_outlive_a_flush_that_is_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let db = ExperimentDatabase::open(&path, "e").unwrap();
@@ -219,8 +219,8 @@ fn rows_of_an_experiment_outlive_a_flush_that_is_given_up() {
     sim.log_metric("loss", 0.5, Some(1)).unwrap();
     for _ in 0..2 {
         let start = Instant::now();
-        let given_up = interruptible(give_up_after(100), || sim.flush_all_buffers());
-        assert!(matches!(given_up, Err(Error::Interrupted { .. })), "{given_up:?}");
+        let cancelled = interruptible(cancel_after(100), || sim.flush_all_buffers());
+        assert!(matches!(cancelled, Err(Error::Interrupted { .. })), "{cancelled:?}");
         assert!(start.elapsed() < Duration::from_secs(5));
     }
     other.execute_batch("ROLLBACK").unwrap();

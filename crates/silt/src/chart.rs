@@ -464,7 +464,7 @@ mod tests {
         }
     }
 
-    /// Goal: the look of a small chart, to the character.
+    /// Goal: a small chart, to the character.
     #[test]
     fn a_rising_line_rises() {
         let rising = [("n", (0..11).map(f64::from).collect())];

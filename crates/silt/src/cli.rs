@@ -24,22 +24,22 @@ Environment:
   NO_COLOR  if set to anything, nothing is coloured unless --color=always says so
   COLUMNS   the width of tables and pictures where no terminal tells it";
 
-/// Look into Siltstone databases, fill them and keep them safe
+/// Fill, query, inspect and back up Siltstone databases
 ///
 /// A Siltstone database is one SQLite file that holds what numeric runs produce.
 #[derive(Debug, Parser)]
 #[command(name = "silt", version, after_long_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) look: Look,
+    pub(crate) display: Display,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// How results and messages look.
+/// How results and messages are displayed.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
-pub(crate) struct Look {
+pub(crate) struct Display {
     /// Print the result as one JSON document on stdout, and an error as one on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use serde_json::Value;
 
-use crate::cli::{Look, When};
+use crate::cli::{Display, When};
 use crate::progress::Progress;
 use crate::terminal::{self, escaped};
 
@@ -23,9 +23,9 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    pub(crate) fn new(look: &Look) -> Self {
+    pub(crate) fn new(display: &Display) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = |is_terminal| match look.color {
+        let color = |is_terminal| match display.color {
             When::Always => true,
             When::Never => false,
             When::Auto => is_terminal && !plain,
@@ -33,11 +33,11 @@ impl Console {
         let is_terminal = io::stdout().is_terminal();
         Console {
             out: BufWriter::new(io::stdout()),
-            json: look.json,
+            json: display.json,
             is_terminal,
             color: color(is_terminal),
             color_messages: color(io::stderr().is_terminal()),
-            quiet: look.quiet,
+            quiet: display.quiet,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The command `silt`: import, look into, query, export, back up and verify.
+//! The command `silt`: import, inspect, query, export, back up and verify.
 //!
 //! Data go to stdout and messages to stderr. Each subcommand has a file: `Args` is what was typed,
 //! `run` is what it means.
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(error),
     };
-    let mut console = console::Console::new(&cli.look);
+    let mut console = console::Console::new(&cli.display);
     let result = cli.command.run(&mut console);
     // What was written before a failure is shown before the failure is told.
     let result = console.flush().map_err(exit::Failure::from).and(result);

@@ -43,8 +43,9 @@ impl Progress {
 
 fn draw(doing: &str, unit: &str, all: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
-    let look = format!("{{msg}} {{wide_bar}} {{done}} of {{all}} {unit}, {{rate}}/s, {{eta}} left");
-    let style = ProgressStyle::with_template(&look).expect("a fixed template");
+    let template =
+        format!("{{msg}} {{wide_bar}} {{done}} of {{all}} {unit}, {{rate}}/s, {{eta}} left");
+    let style = ProgressStyle::with_template(&template).expect("a fixed template");
     // A writer of text in memory does not fail.
     let style = style
         .with_key("done", |state: &ProgressState, out: &mut dyn Write| {

@@ -72,7 +72,7 @@ impl Chosen {
     }
 }
 
-/// A database to look at: nothing is made or changed.
+/// Opens a database read-only: nothing is made or changed.
 pub(crate) fn open(path: &Path) -> Outcome<ExperimentDatabase> {
     Ok(ExperimentDatabase::open_read_only(path)?)
 }

@@ -1,4 +1,4 @@
-//! `silt series`: look into a store of series, put points in, take them out, pack it.
+//! `silt series`: inspect a store of series, import and export points, compact it.
 
 mod import;
 mod read_options;
@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::rows::{Format, Rows};
 use crate::{human, interrupt};
 
-/// Look into a store of series, draw them, export and pack them
+/// Inspect, plot, import, export and compact series
 ///
 /// A store is a file, or an address: sqlite:FILE, parquet:DIR, postgresql://HOST/DATABASE.
 #[derive(Debug, clap::Args)]
@@ -79,8 +79,8 @@ pub(crate) fn file_of(store: &str) -> Option<&Path> {
     Some(Path::new(path))
 }
 
-/// A store to look at: nothing is made or changed.
-pub(crate) fn open_to_look(store: &str) -> Outcome<Box<dyn StorageBackend>> {
+/// Opens a store read-only: nothing is made or changed.
+pub(crate) fn open_read_only(store: &str) -> Outcome<Box<dyn StorageBackend>> {
     if let Some(path) = file_of(store) {
         let db = Database::builder(path).open_read_only()?;
         return Ok(Box::new(SqliteBackend::over(db)?));
@@ -105,7 +105,7 @@ pub(crate) fn open(store: &str) -> Outcome<Box<dyn StorageBackend>> {
 
 /// A file to change; one that is there.
 fn open_to_change(store: &str) -> Outcome<Box<dyn StorageBackend>> {
-    drop(open_to_look(store)?);
+    drop(open_read_only(store)?);
     match file_of(store) {
         Some(path) => Ok(Box::new(SqliteBackend::open(path)?)),
         None => open(store),
@@ -161,7 +161,7 @@ struct Ls {
 }
 
 fn ls(args: &Ls, console: &mut Console) -> Outcome {
-    let backend = open_to_look(&args.store)?;
+    let backend = open_read_only(&args.store)?;
     let columns = ["key", "points", "index", "values", "first", "last"];
     let format = Format::or_default(args.format, console);
     let mut rows = Rows::begin(console, format, columns.map(str::to_owned).to_vec())?;
@@ -192,7 +192,7 @@ struct Show {
 }
 
 fn show(args: &Show, console: &mut Console) -> Outcome {
-    let backend = open_to_look(&args.store)?;
+    let backend = open_read_only(&args.store)?;
     let info = backend.info(&args.key)?;
     let (first, last) = ends(&info);
     let known = json!({
@@ -237,7 +237,7 @@ struct Plot {
 }
 
 fn plot(args: &Plot, console: &mut Console) -> Outcome {
-    let backend = open_to_look(&args.store)?;
+    let backend = open_read_only(&args.store)?;
     let (width, height) = console.size();
     let canvas = Canvas { width, height: height.clamp(8, 24), color: console.color };
     let mut drawn = Vec::new();
@@ -328,7 +328,7 @@ fn export(args: &Export, console: &mut Console) -> Outcome {
         let path = args.output.display();
         return Err(Failure::said(format!("{path}: expected .parquet, .arrow, .csv or .jsonl")));
     };
-    let backend = open_to_look(&args.store)?;
+    let backend = open_read_only(&args.store)?;
     let (all, batches) = match &args.keys[..] {
         [key] => {
             let batches = series::decoded(backend.scan(key, &IndexRange::all())?)?;
@@ -373,7 +373,7 @@ fn side_by_side(
 }
 
 fn export_dataset(dataset: &str, args: &Export, console: &mut Console) -> Outcome {
-    let backend = open_to_look(&args.store)?;
+    let backend = open_read_only(&args.store)?;
     let options = WriteDatasetOptions { overwrite: args.overwrite, ..Default::default() };
     told(args, write_dataset(backend.as_ref(), dataset, &args.output, &options)?, console)
 }
@@ -404,7 +404,7 @@ struct Compact {
 
 fn compact(args: &Compact, console: &mut Console) -> Outcome {
     interrupt::listen();
-    drop(open_to_look(&args.store)?);
+    drop(open_read_only(&args.store)?);
     let Some(path) = file_of(&args.store) else {
         return Err(Failure::said("only SQLite stores can be compacted".to_owned()));
     };

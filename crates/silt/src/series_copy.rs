@@ -7,7 +7,7 @@ use siltstone::series::{self, SqliteBackend, StorageBackend, TransferOptions};
 
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
-use crate::series::{file_of, open, open_to_look};
+use crate::series::{file_of, open, open_read_only};
 use crate::{human, interrupt};
 
 /// Copy series, and the datasets they belong to, from one store into another
@@ -41,7 +41,7 @@ pub(crate) struct Copy {
 pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
     interrupt::listen();
     let start = Instant::now();
-    let source = open_to_look(&args.from)?;
+    let source = open_read_only(&args.from)?;
     let target: Box<dyn StorageBackend> = match file_of(&args.to) {
         Some(path) => Box::new(SqliteBackend::open(path)?),
         None => open(&args.to)?,

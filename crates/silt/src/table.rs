@@ -182,7 +182,7 @@ pub(crate) fn cells_of(c: char) -> usize {
 mod tests {
     use super::*;
 
-    /// Goal: the look, to the character: numbers right, text left, gaps, rule, no trailing space.
+    /// Goal: the layout, to the character: numbers right, text left, gaps, rule, no trailing space.
     #[test]
     fn numbers_stand_right_and_text_left() {
         let mut table = Table::new(["name", "rows", "size", "note"]);

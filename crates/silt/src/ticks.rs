@@ -1,15 +1,15 @@
-//! `silt ticks`: look into a folder of ticks, and keep it small.
+//! `silt ticks`: inspect a folder of ticks, and keep it small.
 
 pub(crate) mod import;
+mod inspect;
 mod keep;
-mod look;
 
 use clap::Subcommand;
 
 use crate::console::Console;
 use crate::exit::Outcome;
 
-/// Look into a folder of ticks, export it, compact it and thin it out
+/// Inspect, export, compact and thin a folder of ticks
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt ticks stats data/ticks/db
@@ -22,20 +22,20 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    Stats(look::Stats),
-    Recent(look::Recent),
-    Ohlc(look::Ohlc),
-    Export(look::Export),
+    Stats(inspect::Stats),
+    Recent(inspect::Recent),
+    Ohlc(inspect::Ohlc),
+    Export(inspect::Export),
     Compact(keep::Compact),
     Retain(keep::Retain),
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     match &args.what {
-        What::Stats(args) => look::stats(args, console),
-        What::Recent(args) => look::recent(args, console),
-        What::Ohlc(args) => look::ohlc(args, console),
-        What::Export(args) => look::export(args, console),
+        What::Stats(args) => inspect::stats(args, console),
+        What::Recent(args) => inspect::recent(args, console),
+        What::Ohlc(args) => inspect::ohlc(args, console),
+        What::Export(args) => inspect::export(args, console),
         What::Compact(args) => keep::compact(args, console),
         What::Retain(args) => keep::retain(args, console),
     }

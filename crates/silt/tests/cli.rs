@@ -6,10 +6,10 @@ mod demo;
 mod documentation;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/inspect.rs"]
+mod inspect;
 #[path = "cli/keep.rs"]
 mod keep;
-#[path = "cli/look.rs"]
-mod look;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/odd.rs"]

@@ -148,7 +148,7 @@ class SimulationDatabase:
     def flush(self) -> None:
         """Wait until every update that was accepted is in the file.
 
-        Ctrl-C gives up the waiting; the updates go on.
+        Ctrl-C cancels the wait; the updates go on.
         """
         self._inner.flush()
 

@@ -12,7 +12,7 @@ from siltstone import _siltstone
 from siltstone.errors import SiltstoneError
 
 #: How often tickets of other files than that of the oldest one are looked at, in seconds.
-_LOOK_EVERY = 0.01
+_CHECK_EVERY = 0.01
 
 
 class Ticket:
@@ -113,7 +113,7 @@ class _Waiter:
                     return
             # The tickets of a file are answered in order.
             try:
-                waiting[0].ticket.wait(_LOOK_EVERY)
+                waiting[0].ticket.wait(_CHECK_EVERY)
             except SiltstoneError:
                 pass  # an answer too: the ticket gives it again to whoever awaits it
             waiting = [awaited for awaited in waiting if not awaited.tell()]

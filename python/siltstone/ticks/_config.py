@@ -70,7 +70,7 @@ class TickStoreConfig:
     compact_after_days : int
         A day is compacted when it has been over for so many days.
     compact_every : float, optional
-        Seconds from one look for such days to the next; None: only :meth:`TickStore.compact` looks.
+        Seconds between two searches for such days; None: only :meth:`TickStore.compact` searches.
     spill_path : path, optional
         Where batches go that cannot be written; a folder ``spill`` in the folder of the files.
     max_bars_per_symbol : int

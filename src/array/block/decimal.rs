@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// Goal: numbers of a few digits are seen, and those of full precision cost no more than a look.
+    /// Goal: numbers of a few digits are seen, and those of full precision cost no more than a check.
     #[test]
     fn few_digits_are_seen() {
         let items: Vec<f64> = (0..1_000).map(|i| f64::from(i * 37 % 1_001 - 500) / 1e3).collect();

@@ -348,7 +348,7 @@ fn a_backup_that_fails_leaves_the_one_before() {
                 }
                 Err(_) => {
                     failed += 1;
-                    // One that was written down is made: what failed then was the look for those that are too many.
+                    // One that was written down is made: what failed then was the search for those that are too many.
                     let known = recorded();
                     late += known.len() - 1;
                     if let [new, _] = known.as_slice() {

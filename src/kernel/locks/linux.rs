@@ -89,7 +89,7 @@ fn replace_system_calls() -> bool {
             ),
         ]
     };
-    // SAFETY: the VFS lives for ever once SQLite is initialized, which the look-up sees to; the
+    // SAFETY: the VFS lives for ever once SQLite is initialized, which the lookup sees to; the
     // names end in NUL; the fork handlers are functions of this library.
     unsafe {
         let vfs = ffi::sqlite3_vfs_find(c"unix".as_ptr());

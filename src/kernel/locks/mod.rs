@@ -31,7 +31,7 @@
 //! files that we have no longer open, those which nobody locks: while a lock on the whole file is
 //! ours, no other lock exists that the close could cancel. Another process may see that as busy
 //! for some microseconds. A file that we opened only for reading cannot be locked so: there a read
-//! lock that the other library takes in the very microseconds between look and close is lost.
+//! lock that the other library takes in the very microseconds between check and close is lost.
 //! Journals and `-wal` files carry no locks and are closed as ever.
 //!
 //! **Fork.** A child would share the descriptions, and with them the locks. So it drops holders and

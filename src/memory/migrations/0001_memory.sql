@@ -9,7 +9,7 @@ CREATE TABLE episodes (
     created_at REAL DEFAULT (julianday('now'))
 );
 CREATE INDEX idx_episodes_timestamp ON episodes (timestamp);
--- The latest of a context, above a score, without a look at the rows that are passed over.
+-- The latest of a context, above a score, without reading the rows that are passed over.
 CREATE INDEX idx_episodes_context_hash ON episodes (context_hash, timestamp, id, performance_score);
 
 CREATE TABLE concepts (

@@ -9,7 +9,7 @@ use super::{Described, DescribedDataset, DescribedSeries, DescribedSignal, Skipp
 use crate::error::{Error, Result};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexMetadata;
-use crate::series::read::{FileMarks, IndexReading, Look, PointsOptions, Role, check_index};
+use crate::series::read::{FileMarks, IndexReading, PointsOptions, Profile, Role, check_index};
 use crate::series::text::{
     Column, Kind, Room, Row, Rows, find_separator, index_by, join, next_piece,
 };
@@ -199,21 +199,21 @@ fn of_csv(
     // Where nobody says what they are, the fields are looked at before they are read.
     let kind = dtype.and_then(Kind::of_dtype);
     let options = PointsOptions { time_zone: known.time_zone.clone(), ..Default::default() };
-    let mut looks = [Look::new("", &options), Look::new("", &options)];
+    let mut profiles = [Profile::new("", &options), Profile::new("", &options)];
     let mut first = rows.clone();
     if kind.is_none() || known.kind.is_empty() {
         while let Some(columns) = next_piece(&mut first, 2, place)? {
-            looks[0].add(&columns[0], Role::Index);
-            looks[1].add(&columns[1], Role::Values);
+            profiles[0].add(&columns[0], Role::Index);
+            profiles[1].add(&columns[1], Role::Values);
         }
     }
     let marks = FileMarks { comma_separated: separator == ',', ..FileMarks::default() };
     let mut found = match kind {
         Some(_) => None,
-        None => Some(looks[1].decide(Role::Values, marks, place)?),
+        None => Some(profiles[1].decide(Role::Values, marks, place)?),
     };
     let mut unknown = match known.kind.is_empty() {
-        true => Some(IndexReading::new(looks[0].decide(Role::Index, marks, place)?)),
+        true => Some(IndexReading::new(profiles[0].decide(Role::Index, marks, place)?)),
         false => None,
     };
     let (mut index, mut values) = (Vec::new(), Vec::new());

@@ -226,7 +226,7 @@ fn json_of(record: &impl serde::Serialize) -> Metadata {
 }
 
 /// A file is known by its ending, where that says it: to look into a database that another library of this process
-/// has open would cancel its locks when the look ends.
+/// has open would cancel its locks when the read ends.
 fn is_sqlite(path: &Path) -> Result<bool> {
     use std::io::Read;
     match path.extension().and_then(|ending| ending.to_str()) {

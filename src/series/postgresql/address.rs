@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::kernel::receive;
 
 /// How long a server that does not answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a server is reached. It has no `Debug`: it may hold a password.
 pub(super) struct Address {
@@ -113,7 +113,7 @@ impl Address {
         self
     }
 
-    /// Connects, in a thread that ends by itself if the caller gives up.
+    /// Connects, in a thread that ends by itself if the caller cancels.
     pub(super) fn connect(
         &self,
         action: &'static str,
@@ -141,10 +141,10 @@ impl Address {
 
 /// Bounds for what has none in the address: a server that is not there, or went away without a word.
 fn set_bounds(config: &mut Config) {
-    config.connect_timeout(config.get_connect_timeout().copied().unwrap_or(PATIENCE));
-    config.tcp_user_timeout(config.get_tcp_user_timeout().copied().unwrap_or(PATIENCE));
-    if config.get_keepalives_idle() > PATIENCE {
-        config.keepalives_idle(PATIENCE).keepalives_interval(PATIENCE / 3).keepalives_retries(3);
+    config.connect_timeout(config.get_connect_timeout().copied().unwrap_or(TIMEOUT));
+    config.tcp_user_timeout(config.get_tcp_user_timeout().copied().unwrap_or(TIMEOUT));
+    if config.get_keepalives_idle() > TIMEOUT {
+        config.keepalives_idle(TIMEOUT).keepalives_interval(TIMEOUT / 3).keepalives_retries(3);
     }
 }
 

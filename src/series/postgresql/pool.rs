@@ -125,7 +125,7 @@ impl Pool {
     /// Does a piece of work in one transaction: all of it, or nothing. The work is done again if the server broke it
     /// off for the sake of another one.
     ///
-    /// A caller that gives up has the server break it off.
+    /// A caller that cancels has the server cancel the statement.
     pub(super) fn run<T: Send>(
         &self,
         access: Access,
@@ -135,7 +135,7 @@ impl Pool {
         let mut tries = 0;
         loop {
             let mut client = self.begin(access, action)?;
-            let (done, given_up) = cancellable(self.address.canceller(&client), || {
+            let (done, cancelled) = cancellable(self.address.canceller(&client), || {
                 let done = work(&mut client, self.place());
                 done.and_then(|done| Ok((done, client.batch_execute("COMMIT")?)))
             });
@@ -149,7 +149,7 @@ impl Pool {
             if client.batch_execute("ROLLBACK").is_ok() {
                 self.keep(client);
             }
-            if given_up {
+            if cancelled {
                 return Err(Error::Interrupted { action });
             }
             tries += 1;

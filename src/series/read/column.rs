@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use super::number::Marks;
 use super::reading::{Form, Reading};
-use super::time::{Cell, TimeLook, is_digit_clock, is_digit_date, is_time_name, looks_like_time};
+use super::time::{
+    Cell, TimeProfile, is_digit_clock, is_digit_date, is_time_name, looks_like_time,
+};
 use super::{BadCells, PointsOptions};
 use crate::error::Result;
 use crate::series::process::parse_timespan;
@@ -19,7 +21,7 @@ pub(in crate::series) enum Role {
 
 /// The cells that are numbers by one set of marks.
 #[derive(Debug, Clone)]
-struct NumberLook {
+struct NumberProfile {
     marks: Marks,
     fits: u64,
     /// Those that are none by the other marks.
@@ -32,7 +34,7 @@ struct NumberLook {
     first_rounded: Option<Cell>,
 }
 
-impl NumberLook {
+impl NumberProfile {
     fn note_other(&mut self, line: u64, text: &str) {
         self.first_other = self.first_other.take().or_else(|| Some(Cell::new(line, text)));
     }
@@ -49,7 +51,7 @@ pub(in crate::series) struct FileMarks {
 
 /// The cells of a column, as far as they were looked at.
 #[derive(Debug, Clone)]
-pub(in crate::series) struct Look<'o> {
+pub(in crate::series) struct Profile<'o> {
     options: &'o PointsOptions,
     name: String,
     /// Whether what stands in quotes is no number and no boolean.
@@ -58,14 +60,14 @@ pub(in crate::series) struct Look<'o> {
     missing: u64,
     /// Whether an empty text stands in quotes.
     empty_texts: bool,
-    numbers: Vec<NumberLook>,
+    numbers: Vec<NumberProfile>,
     /// A number that is another one by the other marks, and whether such ones have commas, or points.
     first_ambiguous: Option<Cell>,
     ambiguous_commas: bool,
     ambiguous_points: bool,
     booleans: u64,
     spans: u64,
-    pub(super) times: TimeLook,
+    pub(super) times: TimeProfile,
     /// Cells that are meant as times, read or not.
     timelike: u64,
     /// Cells as `20240131`, and as `153000`.
@@ -78,9 +80,9 @@ pub(in crate::series) struct Look<'o> {
 /// The distinct texts that are kept to see whether one repeats.
 const MOST_SEEN: usize = 1_000;
 
-impl<'o> Look<'o> {
+impl<'o> Profile<'o> {
     pub(in crate::series) fn new(name: &str, options: &'o PointsOptions) -> Self {
-        let number = |marks| NumberLook {
+        let number = |marks| NumberProfile {
             marks,
             fits: 0,
             alone: 0,
@@ -90,7 +92,7 @@ impl<'o> Look<'o> {
             rounded: 0,
             first_rounded: None,
         };
-        Look {
+        Profile {
             options,
             name: name.to_owned(),
             is_json: false,
@@ -103,7 +105,7 @@ impl<'o> Look<'o> {
             ambiguous_points: false,
             booleans: 0,
             spans: 0,
-            times: TimeLook::default(),
+            times: TimeProfile::default(),
             timelike: 0,
             digit_dates: 0,
             digit_clocks: 0,
@@ -114,9 +116,9 @@ impl<'o> Look<'o> {
 
     /// Of JSON lines: a text is a text there, or a time or span, and a number has a decimal point.
     pub(super) fn of_json(name: &str, options: &'o PointsOptions) -> Self {
-        let mut look = Look { is_json: true, ..Look::new(name, options) };
-        look.numbers.retain(|look| look.marks == Marks::POINT);
-        look
+        let mut profile = Profile { is_json: true, ..Profile::new(name, options) };
+        profile.numbers.retain(|profile| profile.marks == Marks::POINT);
+        profile
     }
 
     pub(in crate::series) fn add(&mut self, column: &Column<'_>, role: Role) {
@@ -134,7 +136,7 @@ impl<'o> Look<'o> {
                 continue;
             }
             if is_text {
-                self.numbers.iter_mut().for_each(|look| look.note_other(*line, text));
+                self.numbers.iter_mut().for_each(|profile| profile.note_other(*line, text));
             } else {
                 self.add_number(*line, text);
                 self.booleans += u64::from(boolean(text).is_some());
@@ -167,25 +169,25 @@ impl<'o> Look<'o> {
         // Most numbers have no mark: they are the same by all marks.
         let is_short = text.len() <= 15; // a float holds it
         if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() && is_short {
-            return self.numbers.iter_mut().for_each(|look| look.fits += 1);
+            return self.numbers.iter_mut().for_each(|profile| profile.fits += 1);
         }
         let mut fits = [None; 2];
-        for (look, fit) in self.numbers.iter_mut().zip(&mut fits) {
-            let plain = look.marks.plain(text);
+        for (profile, fit) in self.numbers.iter_mut().zip(&mut fits) {
+            let plain = profile.marks.plain(text);
             let is_signed = plain.as_ref().is_some_and(|plain| plain.parse::<i64>().is_ok());
-            if !is_signed && look.marks.float(text).is_none() {
-                look.note_other(line, text);
+            if !is_signed && profile.marks.float(text).is_none() {
+                profile.note_other(line, text);
                 continue;
             }
             *fit = Some(());
-            look.fits += 1;
-            if !is_short && look.marks.exact_float(text).is_none() {
-                look.rounded += 1;
-                look.first_rounded =
-                    look.first_rounded.take().or_else(|| Some(Cell::new(line, text)));
+            profile.fits += 1;
+            if !is_short && profile.marks.exact_float(text).is_none() {
+                profile.rounded += 1;
+                profile.first_rounded =
+                    profile.first_rounded.take().or_else(|| Some(Cell::new(line, text)));
             }
-            look.integers &= is_signed;
-            look.positive &= plain.is_some_and(|plain| plain.parse::<u64>().is_ok());
+            profile.integers &= is_signed;
+            profile.positive &= plain.is_some_and(|plain| plain.parse::<u64>().is_ok());
         }
         match fits {
             [Some(()), None] => self.numbers[0].alone += 1,
@@ -206,7 +208,7 @@ impl<'o> Look<'o> {
 
     /// Whether half of the cells are numbers, or more.
     fn is_numeric(&self) -> bool {
-        self.numbers.iter().any(|look| look.fits > 0 && look.fits * 2 >= self.present())
+        self.numbers.iter().any(|profile| profile.fits > 0 && profile.fits * 2 >= self.present())
     }
 
     /// Whether each cell is a time.
@@ -236,14 +238,15 @@ impl<'o> Look<'o> {
 
     /// Adds what the numbers of the column show of the marks of the file.
     pub(super) fn show_marks(&self, file: &mut FileMarks) {
-        for look in self.numbers.iter().filter(|look| self.is_numeric() && look.alone > 0) {
-            file.points |= look.marks.decimal == '.';
-            file.commas |= look.marks.decimal == ',';
+        for profile in self.numbers.iter().filter(|profile| self.is_numeric() && profile.alone > 0)
+        {
+            file.points |= profile.marks.decimal == '.';
+            file.commas |= profile.marks.decimal == ',';
         }
     }
 
     /// The marks of the numbers of this column.
-    fn marks(&self, file: FileMarks, place: &str) -> Result<&NumberLook> {
+    fn marks(&self, file: FileMarks, place: &str) -> Result<&NumberProfile> {
         let [point, comma] = &self.numbers[..] else { return Ok(&self.numbers[0]) };
         if point.alone != comma.alone {
             return Ok(if point.alone > comma.alone { point } else { comma });
@@ -312,12 +315,12 @@ impl<'o> Look<'o> {
         if let (Form::Float(marks) | Form::Signed(marks) | Form::Positive(marks), Role::Values) =
             (&reading.form, role)
         {
-            let look = self.numbers.iter().find(|look| look.marks == *marks);
-            let look = look.expect("the marks are of one of them");
+            let profile = self.numbers.iter().find(|profile| profile.marks == *marks);
+            let profile = profile.expect("the marks are of one of them");
             let is_float = matches!(reading.form, Form::Float(_));
-            reading.bad = present - look.fits + if is_float { look.rounded } else { 0 };
-            let rounded = look.first_rounded.as_ref().filter(|_| is_float);
-            let first = look.first_other.iter().chain(rounded).min_by_key(|cell| cell.line);
+            reading.bad = present - profile.fits + if is_float { profile.rounded } else { 0 };
+            let rounded = profile.first_rounded.as_ref().filter(|_| is_float);
+            let first = profile.first_other.iter().chain(rounded).min_by_key(|cell| cell.line);
             if let (BadCells::Refuse, Some(cell)) = (options.bad_cells, first) {
                 let cells = match reading.bad {
                     1 => "1 cell".to_owned(),
@@ -339,11 +342,11 @@ impl<'o> Look<'o> {
     }
 
     fn number_form(&self, file: FileMarks, place: &str) -> Result<Form> {
-        let look = self.marks(file, place)?;
-        Ok(match look {
-            NumberLook { fits: 1.., integers: true, .. } => Form::Signed(look.marks),
-            NumberLook { fits: 1.., positive: true, .. } => Form::Positive(look.marks),
-            _ => Form::Float(look.marks),
+        let profile = self.marks(file, place)?;
+        Ok(match profile {
+            NumberProfile { fits: 1.., integers: true, .. } => Form::Signed(profile.marks),
+            NumberProfile { fits: 1.., positive: true, .. } => Form::Positive(profile.marks),
+            _ => Form::Float(profile.marks),
         })
     }
 
@@ -380,17 +383,17 @@ impl<'o> Look<'o> {
             return refuse(&self.times.first_other, expected);
         }
         if self.is_numeric() {
-            let look = self.marks(file, place)?;
-            if look.fits < cells {
-                return refuse(&look.first_other, "a number, as the index has elsewhere");
+            let profile = self.marks(file, place)?;
+            if profile.fits < cells {
+                return refuse(&profile.first_other, "a number, as the index has elsewhere");
             }
             // A float can say that it is missing.
             let form = match self.missing {
                 0 => self.number_form(file, place)?,
-                _ => Form::Float(look.marks),
+                _ => Form::Float(profile.marks),
             };
-            if matches!(form, Form::Float(_)) && look.rounded > 0 {
-                return refuse(&look.first_rounded, "a number that a float of 64 bits holds");
+            if matches!(form, Form::Float(_)) && profile.rounded > 0 {
+                return refuse(&profile.first_rounded, "a number that a float of 64 bits holds");
             }
             return Ok(form);
         }

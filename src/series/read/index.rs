@@ -7,7 +7,7 @@ use arrow_array::{
     TimestampNanosecondArray, UInt64Array,
 };
 
-use super::column::{FileMarks, Look, Role, span_ns};
+use super::column::{FileMarks, Profile, Role, span_ns};
 use super::local::{Local, instants};
 use super::reading::{Form, Reading};
 use super::time::{TimeReading, is_time_name};
@@ -44,9 +44,9 @@ pub(in crate::series) fn index_of(
 ) -> Result<(ArrayRef, IndexMetadata)> {
     let options = PointsOptions { time_zone: known.time_zone.clone(), ..Default::default() };
     check_index(column, &options, place)?;
-    let mut look = Look::new("", &options);
-    look.add(column, Role::Index);
-    let mut index = IndexReading::new(look.decide(Role::Index, FileMarks::default(), place)?);
+    let mut profile = Profile::new("", &options);
+    profile.add(column, Role::Index);
+    let mut index = IndexReading::new(profile.decide(Role::Index, FileMarks::default(), place)?);
     index.add(column, place)?;
     let found = index.end(known.name, &options, place)?;
     Ok((found.array, found.known))

@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-pub(super) use column::{FileMarks, Look, Role};
+pub(super) use column::{FileMarks, Profile, Role};
 pub use decode::Encoding;
 pub(super) use index::{IndexReading, check_index, index_of};
 

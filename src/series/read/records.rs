@@ -3,7 +3,7 @@
 use super::PointsOptions;
 use super::json_lines::JsonRows;
 use super::number::Marks;
-use super::time::TimeLook;
+use super::time::TimeProfile;
 use crate::error::{Error, Result};
 use crate::series::text::{Row, Rows, find_separator, is_missing, open_quote};
 
@@ -245,10 +245,10 @@ impl Kind {
 
 /// Whether the first record is a header. One that begins with a time and has numbers alone behind it is a record.
 fn is_header(first: &Row<'_>, place: &str) -> Result<bool> {
-    let mut times = TimeLook::default();
+    let mut times = TimeProfile::default();
     texts(first).take(1).for_each(|text| times.add(first.line, text, None));
     let is_value = |text: &str| {
-        let mut time = TimeLook::default();
+        let mut time = TimeProfile::default();
         time.add(first.line, text, None);
         is_missing(text)
             || Marks::POINT.float(text).or(Marks::COMMA.float(text)).is_some()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use arrow_array::{Array, ArrayRef};
 
-use super::column::{FileMarks, Look, Role, check_lines};
+use super::column::{FileMarks, Profile, Role, check_lines};
 use super::index::{Found, IndexReading, check_index};
 use super::reading::Reading;
 use super::records::{Records, Table, table_of, table_of_json};
@@ -69,20 +69,20 @@ fn read_table(
     options: &PointsOptions,
     place: String,
 ) -> Result<(Points, Vec<u64>)> {
-    let (index, looks) = look(&mut table, options, &place)?;
+    let (index, profiles) = profile_columns(&mut table, options, &place)?;
     let comma_separated = table.separator == Some(',');
     let mut file = FileMarks { comma_separated, ..FileMarks::default() };
-    looks.iter().for_each(|look| look.show_marks(&mut file));
-    let index_reading = IndexReading::new(looks[index.at].decide(Role::Index, file, &place)?);
+    profiles.iter().for_each(|profile| profile.show_marks(&mut file));
+    let index_reading = IndexReading::new(profiles[index.at].decide(Role::Index, file, &place)?);
     let mut values: Vec<(usize, Reading)> = Vec::new();
-    for (at, look) in looks.iter().enumerate().filter(|(at, _)| !index.contains(*at)) {
+    for (at, profile) in profiles.iter().enumerate().filter(|(at, _)| !index.contains(*at)) {
         let number = at + 1;
         let has_name = ![String::new(), format!("column_{number}")].contains(&table.names[at]);
-        if look.is_empty() && !has_name {
+        if profile.is_empty() && !has_name {
             table.notes.push(format!("column {number}: left out: it has no name and no values"));
             continue;
         }
-        values.push((at, look.decide(Role::Values, file, &place)?));
+        values.push((at, profile.decide(Role::Values, file, &place)?));
     }
     if values.is_empty() {
         let expected = "an index and at least one column of values";
@@ -117,11 +117,11 @@ fn read_table(
 }
 
 /// Looks at all records once: which columns are the index, and what each column is.
-fn look<'o>(
+fn profile_columns<'o>(
     table: &mut Table<'_>,
     options: &'o PointsOptions,
     place: &str,
-) -> Result<(IndexColumns, Vec<Look<'o>>)> {
+) -> Result<(IndexColumns, Vec<Profile<'o>>)> {
     let names = &table.names;
     if names.len() < 2 {
         let expected = "an index and at least one column of values, with a character between that \
@@ -139,17 +139,17 @@ fn look<'o>(
     let asked = options.date_column.as_ref().or(options.index.as_ref()).map(find).transpose()?;
     let clock = options.time_column.as_ref().map(find).transpose()?;
     let mut index = IndexColumns { at: asked.or(table.index).unwrap_or(0), clock };
-    let mut looks = look_at(&mut table.records, (names, index), (options, place))?;
+    let mut profiles = profile_cells(&mut table.records, (names, index), (options, place))?;
     // A date and the time of the day beside it, or the other way round.
     let (first, next) = (index.at, index.at + 1);
     let beside = clock.is_none() && options.date_column.is_none() && next < names.len();
-    let joined = match beside.then(|| (&looks[first], &looks[next])) {
+    let joined = match beside.then(|| (&profiles[first], &profiles[next])) {
         Some((one, other)) if one.is_dates() && other.is_clocks() => Some((first, next)),
         Some((one, other)) if one.is_clocks() && other.is_dates() => Some((next, first)),
         _ => None,
     };
     if joined.is_none() && beside {
-        let (one, other) = (&looks[first], &looks[next]);
+        let (one, other) = (&profiles[first], &profiles[next]);
         let is_odd = one.is_dates() && is_time_name(&names[next]) && other.is_text();
         if is_odd && !options.text.contains(&names[next]) {
             let (date, time) = (&names[first], &names[next]);
@@ -163,43 +163,43 @@ fn look<'o>(
     if let Some((date, clock)) = joined {
         index = IndexColumns { at: date, clock: Some(clock) };
         let mut records = table.records.clone();
-        looks = look_at(&mut records, (names, index), (options, place))?;
+        profiles = profile_cells(&mut records, (names, index), (options, place))?;
     }
     // A column of row numbers or names, where another one has the times.
     let weak = asked.is_none() && table.index.is_none() && {
-        let (name, first) = (&names[0], &looks[0]);
+        let (name, first) = (&names[0], &profiles[0]);
         !first.is_times() && (name.is_empty() || name == "#" || (first.repeats && first.is_text()))
     };
-    let other = (1..names.len()).find(|at| looks[*at].is_times() || is_time_name(&names[*at]));
+    let other = (1..names.len()).find(|at| profiles[*at].is_times() || is_time_name(&names[*at]));
     if let (true, Some(other)) = (weak, other) {
         let (first, other) = (&names[0], &names[other]);
         let expected = format!("an index of times: pass --index {other:?}, or --index {first:?}");
         return Err(Error::invalid(place, expected, format!("the first column {first:?}")));
     }
-    Ok((index, looks))
+    Ok((index, profiles))
 }
 
-fn look_at<'o>(
+fn profile_cells<'o>(
     records: &mut Records<'_>,
     (names, index): (&[String], IndexColumns),
     (options, place): (&'o PointsOptions, &str),
-) -> Result<Vec<Look<'o>>> {
+) -> Result<Vec<Profile<'o>>> {
     let new = |name: &String| match records.are_json() {
-        true => Look::of_json(name, options),
-        false => Look::new(name, options),
+        true => Profile::of_json(name, options),
+        false => Profile::new(name, options),
     };
-    let mut looks: Vec<Look<'_>> = names.iter().map(new).collect();
+    let mut profiles: Vec<Profile<'_>> = names.iter().map(new).collect();
     let mut all = records.clone();
     while let Some(mut columns) = next_piece(&mut all, names.len(), place)? {
         columns[index.at] = index.cells(&columns);
         check_index(&columns[index.at], options, place)?;
-        for (at, (look, column)) in looks.iter_mut().zip(&columns).enumerate() {
+        for (at, (profile, column)) in profiles.iter_mut().zip(&columns).enumerate() {
             check_lines(column, place)?;
-            look.add(column, if at == index.at { Role::Index } else { Role::Values });
+            profile.add(column, if at == index.at { Role::Index } else { Role::Values });
         }
     }
     records.again = all.again;
-    Ok(looks)
+    Ok(profiles)
 }
 
 /// Reads all records: the index of this name, and the values.

@@ -281,7 +281,7 @@ impl Cell {
 
 /// The times of a column, as far as they were looked at.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TimeLook {
+pub(super) struct TimeProfile {
     /// The cells that are times.
     pub(super) fits: u64,
     /// The cells that are the time of a day, or a date alone.
@@ -298,7 +298,7 @@ pub(super) struct TimeLook {
     first_without: Option<Cell>,
 }
 
-impl TimeLook {
+impl TimeProfile {
     /// Looks at a cell; as the options say times are written, where there are some.
     pub(super) fn add(&mut self, line: u64, text: &str, options: Option<&PointsOptions>) {
         let cell = || Some(Cell::new(line, text));

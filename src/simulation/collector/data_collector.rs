@@ -8,7 +8,7 @@ use super::pool::Pool;
 use super::settings::Settings;
 use super::strategy::{self, StorageStrategy};
 use crate::error::{Error, Result};
-use crate::kernel::undisturbed;
+use crate::kernel::uninterrupted;
 use crate::simulation::state::TrackedState;
 use crate::simulation::update::{EntityData, Update};
 
@@ -245,7 +245,7 @@ impl Drop for DataCollector {
     fn drop(&mut self) {
         if self.phase == Phase::Running {
             // Nobody is there to be told otherwise, or to wait for it once more.
-            let ended = undisturbed(|| {
+            let ended = uninterrupted(|| {
                 let flushed = self.flush();
                 self.pool.as_mut().map_or(Ok(()), Pool::drain).and(flushed)
             });

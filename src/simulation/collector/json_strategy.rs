@@ -47,7 +47,7 @@ impl JsonStrategy {
     }
 
     /// The update files in the folder, and the first other thing.
-    fn look(&self) -> Result<(Vec<PathBuf>, Option<String>)> {
+    fn list(&self) -> Result<(Vec<PathBuf>, Option<String>)> {
         let unlisted = |e: std::io::Error| Error::io(&self.folder, "listing it", &e);
         let (mut updates, mut foreign) = (Vec::new(), None);
         for entry in fs::read_dir(&self.folder).map_err(unlisted)? {
@@ -69,7 +69,7 @@ impl StorageStrategy for JsonStrategy {
         let folder = &self.folder;
         create_folder(folder, self.durable)?;
         remove_leftovers(folder);
-        let (updates, foreign) = self.look()?;
+        let (updates, foreign) = self.list()?;
         if let Some(name) = foreign.filter(|_| !self.allow_foreign) {
             return Err(Error::NotOurs {
                 path: folder.join(name),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::error::{Error, Result};
-use crate::kernel::{LOOK_EVERY, join, look, undisturbed};
+use crate::kernel::{CHECK_EVERY, check_interrupted, join, uninterrupted};
 
 /// As documented.
 const WORKERS: usize = 5;
@@ -105,9 +105,9 @@ impl Pool {
             return Err(Error::Closed { what: "the data collector".into(), why: "was closed" });
         }
         while desk.job.is_some() || desk.free == 0 {
-            let waited = self.shared.freed.wait_timeout(desk, LOOK_EVERY);
+            let waited = self.shared.freed.wait_timeout(desk, CHECK_EVERY);
             drop(waited); // the function that is asked may come here itself
-            look("waiting for a worker of the data collector")?;
+            check_interrupted("waiting for a worker of the data collector")?;
             desk = self.shared.lock();
         }
         Ok(())
@@ -146,7 +146,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let ended = undisturbed(|| self.drain());
-        ended.expect("nobody gives it up");
+        let ended = uninterrupted(|| self.drain());
+        ended.expect("nothing cancels it");
     }
 }

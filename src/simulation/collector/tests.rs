@@ -193,17 +193,17 @@ fn an_error_of_a_worker_is_raised_and_the_rest_is_stored() {
     assert!(memory.keys().iter().all(|(time, ..)| *time != 9));
 }
 
-/// Goal: what a call that was given up has taken is stored, once; to say it again adds nothing, and a close that was given up
+/// Goal: what a call that was cancelled has taken is stored, once; to say it again adds nothing, and a close that was cancelled
 /// can be repeated.
 #[test]
-fn what_was_taken_outlives_a_call_that_is_given_up() {
+fn what_was_taken_outlives_a_call_that_is_cancelled() {
     for aggregate in [false, true] {
         let gate = Arc::new(std::sync::RwLock::new(()));
         let behind = gate.clone();
         let memory = Memory::new(move |_| behind.read().map(drop).map_err(|_| unreachable!()));
         let mut collector = collector(&memory, json!({"aggregate_updates": aggregate}));
         let closed = gate.write().unwrap();
-        let mut given_up = 0;
+        let mut cancelled = 0;
         for time in 0..9 {
             let mut step = || {
                 collector.new_time(time)?;
@@ -213,7 +213,7 @@ fn what_was_taken_outlives_a_call_that_is_given_up() {
             let stop = move || start.elapsed() > Duration::from_millis(20);
             if let Err(error) = crate::interruptible(stop, &mut step) {
                 assert!(matches!(error, Error::Interrupted { .. }), "{error}");
-                given_up += 1;
+                cancelled += 1;
             }
         }
         let start = std::time::Instant::now();
@@ -223,7 +223,7 @@ fn what_was_taken_outlives_a_call_that_is_given_up() {
         drop(closed);
         collector.new_time(9).unwrap();
         collector.close().unwrap();
-        assert!(given_up > 0 && *memory.closed_with.lock().unwrap() == Some(None));
+        assert!(cancelled > 0 && *memory.closed_with.lock().unwrap() == Some(None));
         let times: Vec<i64> = memory.keys().iter().map(|key| key.0).collect();
         // A time that could not begin took no update.
         assert!(times.windows(2).all(|pair| pair[0] < pair[1]) && times.len() > 4, "{times:?}");

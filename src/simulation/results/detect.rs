@@ -40,13 +40,13 @@ pub(super) enum Found {
 /// [`Error::NotFound`] for a path that leads nowhere; [`Error::NotOurs`] for a file that is no
 /// database of a simulation.
 pub fn detect_format(path: impl AsRef<Path>) -> Result<Format> {
-    Ok(match look(path.as_ref())? {
+    Ok(match find(path.as_ref())? {
         Found::Database(_) => Format::Sqlite,
         Found::Updates => Format::Json,
     })
 }
 
-pub(super) fn look(path: &Path) -> Result<Found> {
+pub(super) fn find(path: &Path) -> Result<Found> {
     let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound {
             what: "file or folder",

@@ -103,7 +103,7 @@ impl Results {
     /// As [`detect_format`], [`open`](Self::open) and [`open_json`](Self::open_json).
     pub fn detect(path: impl AsRef<Path>, options: ResultsOptions) -> Result<Self> {
         let path = path.as_ref();
-        match detect::look(path)? {
+        match detect::find(path)? {
             detect::Found::Database(path) => Self::open(path, options),
             detect::Found::Updates => Self::open_json(path, options),
         }

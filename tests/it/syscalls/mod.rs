@@ -13,7 +13,7 @@
 //! - see whether what was acknowledged had been synced by then ([`Run::unsynced`]).
 //!
 //! In the child [`struck`] says whether the trouble has come, and [`heal`] ends one that lasts. A child that does not end
-//! within [`PATIENCE_S`] is killed by `SIGALRM`. Programs that the child starts meet the filter without its handler, and
+//! within [`TIMEOUT_S`] is killed by `SIGALRM`. Programs that the child starts meet the filter without its handler, and
 //! end at their first such call.
 
 mod trap;
@@ -36,7 +36,7 @@ const FOLDER: &str = "SILTSTONE_TEST_FOLDER";
 const TRACE: &str = "SILTSTONE_TEST_TRACE";
 
 /// How long an armed child may take.
-const PATIENCE_S: u32 = 30;
+const TIMEOUT_S: u32 = 30;
 
 /// What happens to the call that the plan numbers; the errors are `errno`s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::SeqCst};
 
-use super::{FOLDER, PATIENCE_S, PLAN, TRACE, can_meet};
+use super::{FOLDER, PLAN, TIMEOUT_S, TRACE, can_meet};
 
 pub(super) const FAIL: i32 = 1;
 pub(super) const FAIL_FROM: i32 = 2;
@@ -65,7 +65,7 @@ const CALLS: &[(i64, &str, At, Option<At>)] = &[
 /// Ends the process if it takes too long: it hangs.
 pub(crate) fn end_if_it_hangs() {
     // SAFETY: the signal that comes then ends the process.
-    unsafe { libc::alarm(PATIENCE_S) };
+    unsafe { libc::alarm(TIMEOUT_S) };
 }
 
 /// From here on each call counts. Does nothing in a child that was started without this module.

@@ -77,7 +77,7 @@ pub(super) fn flips(round: &Round<'_>) {
             .filter(|(table, values)| found.get(*table) != Some(*values))
             .map(|(table, _)| table)
             .collect();
-        round.tried(what, look(round, copy.path(), &changed));
+        round.tried(what, inspect(round, copy.path(), &changed));
     }
 }
 
@@ -133,10 +133,10 @@ fn tables(path: &Path) -> rusqlite::Result<Vec<(String, String)>> {
 }
 
 /// What a child finds in a damaged folder; `changed` are the tables of which a value is another now.
-fn look(round: &Round<'_>, folder: &Path, changed: &[&String]) -> Result<(), String> {
+fn inspect(round: &Round<'_>, folder: &Path, changed: &[&String]) -> Result<(), String> {
     let argument = Mission::new(0, ITEMS).argument(round.subject);
     let (said, status) =
-        Child::from(child::command("torture::flips::looks", folder, &argument)).end();
+        Child::from(child::command("torture::flips::inspects", folder, &argument)).end();
     let said_of = |word: &str| {
         said.iter().find_map(|line| line.rsplit_once(word).map(|(_, rest)| rest.to_owned()))
     };
@@ -167,7 +167,7 @@ fn look(round: &Round<'_>, folder: &Path, changed: &[&String]) -> Result<(), Str
 /// In the child: what `verify` and our reader say.
 #[test]
 #[ignore = "run by the tests of the module above"]
-fn looks() {
+fn inspects() {
     let Some((folder, argument)) = mission() else { return };
     crate::syscalls::end_if_it_hangs();
     let (subject, mission): (&dyn Subject, _) = Mission::parse(&argument);

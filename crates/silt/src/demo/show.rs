@@ -54,7 +54,7 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
     let figures = figures(demo)?;
     let worst_day = demo.watched.worst_day();
     if console.json {
-        let mut looks = demo.watched.looks.clone();
+        let mut reads = demo.watched.reads.clone();
         let document = json!({
             "path": demo.path.display().to_string(),
             "days": demo.args.days,
@@ -62,8 +62,8 @@ pub(super) fn show(demo: &Demo<'_>, console: &mut Console) -> Outcome<()> {
             "updates": figures.updates,
             "bytes": figures.bytes,
             "seconds": demo.took.as_secs_f64(),
-            "looks": looks.len(),
-            "look_median_seconds": median(&mut looks).as_secs_f64(),
+            "reads": reads.len(),
+            "read_median_seconds": median(&mut reads).as_secs_f64(),
             "seek_median_seconds": figures.seek.as_secs_f64(),
             "checksums": figures.checksums,
             "worst_day": worst_day,
@@ -121,9 +121,9 @@ fn figures(demo: &Demo<'_>) -> Outcome<Figures> {
 }
 
 fn summary(demo: &Demo<'_>, figures: &Figures, console: &mut Console) -> Outcome<()> {
-    let mut looks = demo.watched.looks.clone();
-    let (count, middle) = (looks.len() as u64, median(&mut looks));
-    let most = looks.last().copied().unwrap_or_default();
+    let mut reads = demo.watched.reads.clone();
+    let (count, middle) = (reads.len() as u64, median(&mut reads));
+    let most = reads.last().copied().unwrap_or_default();
     let mut table = Table::new(["", ""]);
     table.row([
         "recorded".to_owned(),
@@ -138,7 +138,7 @@ fn summary(demo: &Demo<'_>, figures: &Figures, console: &mut Console) -> Outcome
         "read meanwhile".to_owned(),
         format!(
             "{} at the growing file: {} each, {} at most",
-            human::plural(count, "look"),
+            human::plural(count, "read"),
             human::duration(middle),
             human::duration(most)
         ),

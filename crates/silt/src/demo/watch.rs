@@ -14,11 +14,11 @@ use crate::exit::{Failure, Outcome};
 use crate::table::cut;
 use crate::{human, interrupt};
 
-/// Between two looks at the file, and at one that grows as fast as it can.
-const LOOK_EVERY: Duration = Duration::from_millis(80);
-const LOOK_EVERY_FAST: Duration = Duration::from_millis(2);
+/// Between two reads of the file, and of one that grows as fast as it can.
+const READ_EVERY: Duration = Duration::from_millis(80);
+const READ_EVERY_FAST: Duration = Duration::from_millis(2);
 /// How long the writer may take to create the file.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause after a simulated day, so that it can be watched: 180 days in nine seconds.
 const PAUSE_MS: u64 = 50;
 
@@ -29,8 +29,8 @@ pub(super) struct Watched {
     pub(super) counts: Vec<[f64; 4]>,
     /// New infections of seven days per 1,000 people: a list a day from day 1, an entry a town.
     pub(super) incidence: Vec<Vec<f64>>,
-    /// How long each look at the growing file took.
-    pub(super) looks: Vec<Duration>,
+    /// How long each read of the growing file took.
+    pub(super) reads: Vec<Duration>,
 }
 
 impl Watched {
@@ -44,8 +44,8 @@ impl Watched {
         self.counts.iter().map(|counts| counts[2]).collect()
     }
 
-    /// Reads the days that came since the last look.
-    fn look(&mut self, db: &SimulationDatabase) -> siltstone::Result<()> {
+    /// Reads the days that came since the last read.
+    fn read_new(&mut self, db: &SimulationDatabase) -> siltstone::Result<()> {
         let start = Instant::now();
         if self.counts.is_empty() {
             let state = db.state_at(DATASET, "towns", 0)?;
@@ -63,7 +63,7 @@ impl Watched {
             }
             Ok(())
         })?;
-        self.looks.push(start.elapsed());
+        self.reads.push(start.elapsed());
         Ok(())
     }
 }
@@ -127,12 +127,12 @@ fn follow(args: &Args, path: &Path, console: &mut Console, writer: &mut Child) -
     let Some(db) = wait_for(path, writer)? else { return Err(failure(writer)) };
     loop {
         let ended = ended(writer)?;
-        watched.look(&db)?;
+        watched.read_new(&db)?;
         live.tell(&watched, console, ended.is_some())?;
         match ended {
             Some(true) => return Ok(watched),
             Some(false) => return Err(failure(writer)),
-            None => std::thread::sleep(if args.fast { LOOK_EVERY_FAST } else { LOOK_EVERY }),
+            None => std::thread::sleep(if args.fast { READ_EVERY_FAST } else { READ_EVERY }),
         }
         if interrupt::is_set() {
             live.clear(console)?;
@@ -164,7 +164,7 @@ fn wait_for(path: &Path, writer: &mut Child) -> Outcome<Option<SimulationDatabas
         if ended == Some(false) {
             return Ok(None);
         }
-        if start.elapsed() > PATIENCE || ended.is_some() {
+        if start.elapsed() > TIMEOUT || ended.is_some() {
             let why =
                 problem.map_or("it has no initial state".to_owned(), |error| error.to_string());
             return Err(Failure::said(format!("the recording cannot be read: {why}")));
@@ -242,16 +242,16 @@ impl Live {
     }
 }
 
-/// What the last look saw, and the curve in it.
+/// What the last read found, and its curve.
 fn line(watched: &Watched, days: u32, width: usize) -> (String, String) {
     let day = watched.counts.len().saturating_sub(1);
     let infectious = watched.infectious();
     let curve = sparkline(&infectious, width);
-    let look = watched.looks.last().copied().unwrap_or_default();
+    let took = watched.reads.last().copied().unwrap_or_default();
     let now = infectious.last().copied().unwrap_or(0.0);
     let text = format!(
         "day {day:>3} of {days}  infectious {now:>5}  {curve}  read in {}",
-        human::duration(look)
+        human::duration(took)
     );
     (text, curve)
 }

@@ -116,7 +116,7 @@ fn trial(args: &Import) -> Outcome<Trial> {
         (None, Some(("parquet", path))) => Path::new(path.trim_start_matches("///")).exists(),
         _ => true,
     };
-    let stored = is_there.then(|| super::open_to_look(&args.to)).transpose()?;
+    let stored = is_there.then(|| super::open_read_only(&args.to)).transpose()?;
     Ok(Trial::over(stored, &args.to))
 }
 

@@ -1,4 +1,4 @@
-//! Calls that can be given up while they wait or read.
+//! Calls that can be interrupted while they wait or read.
 //!
 //! A program that hears signals in one thread only (Python) runs a call through [`interruptible`].
 //! Wherever the call waits in its own thread, for another process's lock or for the writer, and
@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// How often the function is asked at the most.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The shortest time between two checks.
+pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 /// How long a call made by the function itself waits for the writer, which this very thread may be.
 pub(super) const NESTED_WAIT: Duration = Duration::from_secs(5);
 
 struct Watch {
     stop: Box<dyn FnMut() -> bool>,
-    looked: Instant,
+    checked: Instant,
     stopped: bool,
 }
 
@@ -40,7 +40,7 @@ impl Drop for Outer {
 }
 
 /// Runs `work`; while it waits or reads in this thread, `stop` is asked about twenty times a second
-/// whether to give up. Then `work` ends with [`Error::Interrupted`](crate::Error::Interrupted), and
+/// whether to cancel. Then `work` ends with [`Error::Interrupted`](crate::Error::Interrupted), and
 /// nothing of its transaction is in the file. Only the write of a [`Ticket`](crate::Ticket) goes on, and
 /// the error says so. `stop` must not write to the same file.
 ///
@@ -55,18 +55,18 @@ impl Drop for Outer {
 /// # Ok::<(), siltstone::Error>(())
 /// ```
 pub fn interruptible<T>(stop: impl FnMut() -> bool + 'static, work: impl FnOnce() -> T) -> T {
-    let watch = Watch { stop: Box::new(stop), looked: Instant::now(), stopped: false };
+    let watch = Watch { stop: Box::new(stop), checked: Instant::now(), stopped: false };
     let _outer = Outer(WATCH.replace(Some(watch)));
     work()
 }
 
-/// Runs `work`, which cannot be given up: for what must be known to be done or not.
-pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+/// Runs `work` without a check for interruption: for what must be known to be done or not.
+pub(crate) fn uninterrupted<T>(work: impl FnOnce() -> T) -> T {
     let _outer = Outer(WATCH.take());
     work()
 }
 
-/// Whether the call of this thread can be given up.
+/// Whether the call of this thread can be cancelled.
 pub(super) fn is_watched() -> bool {
     watch(Option::is_some)
 }
@@ -76,23 +76,23 @@ pub(super) fn is_asking() -> bool {
     ASKING.get()
 }
 
-/// Asks if it is time to; whether the call of this thread is to be given up.
+/// Asks if it is time to; whether the call of this thread is cancelled.
 pub(super) fn stops() -> bool {
-    let due = |watch: &Watch| !watch.stopped && watch.looked.elapsed() >= LOOK_EVERY;
+    let due = |watch: &Watch| !watch.stopped && watch.checked.elapsed() >= CHECK_EVERY;
     if watch(|watch| watch.as_ref().is_some_and(due)) {
         ask();
     }
     has_stopped()
 }
 
-/// Whether the call of this thread was given up.
+/// Whether the call of this thread was cancelled.
 pub(super) fn has_stopped() -> bool {
     watch(|watch| watch.as_ref().is_some_and(|watch| watch.stopped))
 }
 
-/// Looks at the watch; a thread that ends has none any more, and may still have files to close.
-fn watch(look: impl FnOnce(&Option<Watch>) -> bool) -> bool {
-    WATCH.try_with(|watch| look(&watch.borrow())).unwrap_or(false)
+/// Reads the watch; a thread that ends has none any more, and may still have files to close.
+fn watch(read: impl FnOnce(&Option<Watch>) -> bool) -> bool {
+    WATCH.try_with(|watch| read(&watch.borrow())).unwrap_or(false)
 }
 
 fn ask() {
@@ -101,25 +101,25 @@ fn ask() {
     ASKING.set(true);
     watch.stopped = (watch.stop)();
     ASKING.set(false);
-    watch.looked = Instant::now();
+    watch.checked = Instant::now();
     WATCH.set(Some(watch));
 }
 
 /// [`stops`] as an error.
-pub(crate) fn look(action: &'static str) -> Result<()> {
+pub(crate) fn check(action: &'static str) -> Result<()> {
     if stops() { Err(Error::Interrupted { action }) } else { Ok(()) }
 }
 
-/// Sleeps, unless the call of this thread is given up.
+/// Sleeps, unless the call of this thread is cancelled.
 pub(crate) fn pause(duration: Duration, action: &'static str) -> Result<()> {
     let start = Instant::now();
     loop {
-        look(action)?;
+        check(action)?;
         let left = duration.saturating_sub(start.elapsed());
         if left.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(if is_watched() { left.min(LOOK_EVERY) } else { left });
+        std::thread::sleep(if is_watched() { left.min(CHECK_EVERY) } else { left });
     }
 }
 
@@ -136,7 +136,7 @@ impl Nap {
                 Duration::from_micros(u64::from(n - 99).pow(2)).min(Duration::from_millis(5)),
             ),
         }
-        look(action)
+        check(action)
     }
 }
 
@@ -168,8 +168,8 @@ pub(crate) fn join<T>(
     Ok(thread.take().map(JoinHandle::join))
 }
 
-/// Runs `work`, which waits for another machine and cannot be asked: in a thread of its own, if the call can be given up.
-/// Then `cancel` is called until it has ended. What came of it, and whether it was given up.
+/// Runs `work`, which waits for another machine and cannot be asked: in a thread of its own, if the call can be cancelled.
+/// Then `cancel` is called until it has ended. What came of it, and whether it was cancelled.
 #[cfg(feature = "postgresql")]
 pub(crate) fn cancellable<T: Send>(
     cancel: impl Fn(),
@@ -181,26 +181,26 @@ pub(crate) fn cancellable<T: Send>(
     std::thread::scope(|scope| {
         let thread = scope.spawn(work);
         let mut nap = Nap(0);
-        let mut given_up = false;
+        let mut cancelled = false;
         while !thread.is_finished() {
             if nap.take("").is_err() {
-                given_up = true;
+                cancelled = true;
                 cancel();
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::sleep(CHECK_EVERY);
             }
         }
         let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (done, given_up)
+        (done, cancelled)
     })
 }
 
 /// What another thread sends next; `None` if it has ended.
 pub(crate) fn receive<T>(from: &Receiver<T>, action: &'static str) -> Result<Option<T>> {
     loop {
-        match from.recv_timeout(LOOK_EVERY) {
+        match from.recv_timeout(CHECK_EVERY) {
             Ok(sent) => return Ok(Some(sent)),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            Err(RecvTimeoutError::Timeout) => look(action)?,
+            Err(RecvTimeoutError::Timeout) => check(action)?,
         }
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     use crate::kernel::Database;
     use std::thread;
 
-    fn give_up_after(ms: u64) -> impl FnMut() -> bool + 'static {
+    fn cancel_after(ms: u64) -> impl FnMut() -> bool + 'static {
         let start = Instant::now();
         move || start.elapsed() >= Duration::from_millis(ms)
     }
@@ -219,7 +219,7 @@ mod tests {
     /// Goal: a write that waits for another connection ends soon after it is asked to, writes
     /// nothing, and the next one works.
     #[test]
-    fn a_write_that_waits_for_another_process_is_given_up() {
+    fn a_write_that_waits_for_another_process_is_cancelled() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.db");
         let db = Database::builder(&path).open().unwrap();
@@ -229,8 +229,8 @@ mod tests {
             db.write(|tx| tx.execute("INSERT INTO siltstone_schema VALUES ('x', 1)", []))
         };
         let start = Instant::now();
-        let given_up = interruptible(give_up_after(100), || write(&db));
-        assert_eq!(given_up.unwrap_err().to_string(), "interrupted while writing");
+        let cancelled = interruptible(cancel_after(100), || write(&db));
+        assert_eq!(cancelled.unwrap_err().to_string(), "interrupted while writing");
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         other.execute_batch("ROLLBACK").unwrap();
         assert_eq!(db.sql("SELECT * FROM siltstone_schema").unwrap().rows.len(), 0);
@@ -248,12 +248,12 @@ mod tests {
         });
         thread::sleep(Duration::from_millis(50));
         let insert = "INSERT INTO siltstone_schema VALUES (?1, 1)";
-        let waiting = interruptible(give_up_after(100), || {
+        let waiting = interruptible(cancel_after(100), || {
             db.write(move |tx| tx.execute(insert, ["withdrawn"]))
         });
         let Err(Error::Interrupted { action: "writing" }) = waiting else { panic!("{waiting:?}") };
         let ticket = db.submit(move |tx| tx.execute(insert, ["goes on"])).unwrap();
-        let waiting = interruptible(give_up_after(100), || ticket.wait());
+        let waiting = interruptible(cancel_after(100), || ticket.wait());
         let Err(Error::Interrupted { action }) = waiting else { panic!("{waiting:?}") };
         assert!(action.contains("goes on"), "{action}");
         slow.unwrap().wait().unwrap();
@@ -262,10 +262,10 @@ mod tests {
         assert_eq!(rows, [[crate::Value::Text("goes on".into())]]);
     }
 
-    /// Goal: one long statement of a reader is given up in its middle; calls inside the function that is
+    /// Goal: one long statement of a reader is interrupted while it runs; calls inside the function that is
     /// asked are not watched.
     #[test]
-    fn a_long_statement_is_given_up() {
+    fn a_long_statement_is_interrupted() {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::builder(folder.path().join("run.db")).open().unwrap();
         let inner = db.clone();
@@ -279,8 +279,8 @@ mod tests {
         let endless =
             "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
         let start = Instant::now();
-        let given_up = interruptible(stop, || db.sql(endless));
-        assert_eq!(given_up.unwrap_err().to_string(), "interrupted while running the query");
+        let cancelled = interruptible(stop, || db.sql(endless));
+        assert_eq!(cancelled.unwrap_err().to_string(), "interrupted while running the query");
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         assert!(!is_watched() && !is_asking() && !stops());
     }

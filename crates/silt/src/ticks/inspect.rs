@@ -1,4 +1,4 @@
-//! Looking: nothing is made or changed in the folder of ticks.
+//! Reads a folder of ticks; makes and changes nothing.
 
 use std::path::{Path, PathBuf};
 
