@@ -13,7 +13,6 @@ mod block_rows;
 mod connect;
 mod database;
 mod deferred;
-mod desk;
 mod failure;
 #[cfg(all(test, unix))]
 pub(crate) mod fault;
@@ -24,6 +23,7 @@ mod foreign;
 mod functions;
 mod interruption;
 pub(crate) mod json;
+mod lease;
 mod locks;
 mod log_files;
 mod new_file;

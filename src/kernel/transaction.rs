@@ -73,7 +73,7 @@ impl Held {
         if let Some(mut core) = seat.core.take() {
             if self.db.is_of_this_process() {
                 core.roll_back();
-                self.writer.core.bring_back(core);
+                self.writer.core.give_back(core);
             } else {
                 std::mem::forget(core); // it is the parent's
             }
@@ -249,7 +249,7 @@ impl Database {
         }
         begun.at(self.path(), "beginning a transaction")?;
         let parts = vec![Part { id, changes: core.conn.total_changes() }];
-        let seat = Mutex::new(Seat { core: Some(core.keep()), parts, broken: None });
+        let seat = Mutex::new(Seat { core: Some(core.hold()), parts, broken: None });
         let held = Arc::new(Held { db: self.clone(), writer, seat });
         HELD.with_borrow_mut(|all| all.push(Own(held.clone())));
         Ok(Transaction { held, id })

@@ -19,9 +19,9 @@ use rusqlite::Connection;
 
 use super::connect::{enter_wal, is_busy, pause, set_log_size, without_waiting};
 use super::deferred::{Answer, Deferred};
-use super::desk::Desk;
 use super::failure::At;
 use super::files::identity;
+use super::lease::Leased;
 use super::log_files::{Log, log_names, log_of};
 use super::options::{Builder, Durability, QueuePolicy};
 use super::schema::{self, Upgrade};
@@ -42,7 +42,7 @@ pub(super) struct Writer {
     pub(super) log_names: [PathBuf; 2],
     /// That its log was removed or replaced: this connection has the old one, and must not write.
     pub(super) cut_off: OnceLock<&'static str>,
-    pub(super) core: Desk<Core>,
+    pub(super) core: Leased<Core>,
     queue: Mutex<Queue>,
     /// Length of the queue, to look at without its lock.
     depth: AtomicUsize,
@@ -159,7 +159,7 @@ impl Writer {
             path: options.path.clone(),
             file: identity(&options.path),
             cut_off: OnceLock::new(),
-            core: Desk::new(
+            core: Leased::new(
                 Core {
                     conn,
                     memory: Memory::default(),

@@ -22,7 +22,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct Shared {
-    desk: Mutex<Desk>,
+    state: Mutex<State>,
     /// A job is there, or no more will come.
     filled: Condvar,
     /// A worker has nothing to do.
@@ -31,7 +31,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct Desk {
+struct State {
     job: Option<Job>,
     /// Workers that have nothing to do.
     free: usize,
@@ -39,8 +39,8 @@ struct Desk {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn errors(&self) -> MutexGuard<'_, Vec<Error>> {
@@ -49,16 +49,16 @@ impl Shared {
 
     /// A worker: until no more jobs come.
     fn work(&self) {
-        let mut desk = self.lock();
+        let mut state = self.lock();
         loop {
-            desk.free += 1;
+            state.free += 1;
             self.freed.notify_all();
-            let is_idle = |desk: &mut Desk| desk.job.is_none() && !desk.closed;
-            let waited = self.filled.wait_while(desk, is_idle);
-            desk = waited.unwrap_or_else(PoisonError::into_inner);
-            desk.free -= 1;
-            let Some(job) = desk.job.take() else { return };
-            drop(desk);
+            let is_idle = |state: &mut State| state.job.is_none() && !state.closed;
+            let waited = self.filled.wait_while(state, is_idle);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+            state.free -= 1;
+            let Some(job) = state.job.take() else { return };
+            drop(state);
             self.freed.notify_all(); // others may be free
             let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
                 Err(Error::Closed {
@@ -69,7 +69,7 @@ impl Shared {
             if let Err(error) = result {
                 self.errors().push(error);
             }
-            desk = self.lock();
+            state = self.lock();
         }
     }
 }
@@ -100,15 +100,15 @@ impl Pool {
                 why: "was made before a fork; make one in this process",
             });
         }
-        let mut desk = self.shared.lock();
-        if desk.closed {
+        let mut state = self.shared.lock();
+        if state.closed {
             return Err(Error::Closed { what: "the data collector".into(), why: "was closed" });
         }
-        while desk.job.is_some() || desk.free == 0 {
-            let waited = self.shared.freed.wait_timeout(desk, CHECK_EVERY);
+        while state.job.is_some() || state.free == 0 {
+            let waited = self.shared.freed.wait_timeout(state, CHECK_EVERY);
             drop(waited); // the function that is asked may come here itself
             check_interrupted("waiting for a worker of the data collector")?;
-            desk = self.shared.lock();
+            state = self.shared.lock();
         }
         Ok(())
     }
