@@ -11,7 +11,7 @@ use crate::kernel::{ReadTx, WriteTx, table_exists};
 pub(super) struct RecordTable {
     pub(super) id: i64,
     pub(super) schema: RecordSchema,
-    /// Inserts or replaces the rows of `silt_feed`: simulation, step, row, the stored columns, `exact`, the row's checksum.
+    /// Inserts or replaces the rows of `silt_row_source`: simulation, step, row, the stored columns, `exact`, the row's checksum.
     pub(super) insert: String,
 }
 
@@ -21,7 +21,7 @@ impl RecordTable {
         let cells: Vec<String> = (0..columns.len() + 5).map(|i| format!("c{i}")).collect();
         let hot = hot(&schema.name);
         let insert = format!(
-            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact, row_sum) SELECT {} FROM silt_feed",
+            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact, row_sum) SELECT {} FROM silt_row_source",
             columns.join(", "),
             cells.join(", ")
         );

@@ -17,7 +17,7 @@ use super::record_table::{RecordTable, hot, order, quoted};
 use super::schema::{Column, Storage};
 use crate::array::block::{arrays, columns};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, Sink, WriteTx, check_interrupted, row_sum};
+use crate::kernel::{ReadTx, RowSource, RowVisitor, WriteTx, check_interrupted, row_sum};
 
 /// The items of a stored column, of whoever has them.
 pub(super) enum StoredColumn<'a> {
@@ -80,7 +80,7 @@ struct Rows<'a> {
     order: &'a [(i64, i64, usize)],
 }
 
-impl Feed for Rows<'_> {
+impl RowSource for Rows<'_> {
     fn rows(&self) -> usize {
         self.order.len()
     }
@@ -308,7 +308,7 @@ pub(super) fn each_hot(
     }
     // The rows lie in this order; a subquery may not put them in another.
     let sql = format!(
-        "SELECT silt_take({columns}) FROM (SELECT {columns} FROM {} \
+        "SELECT silt_visit({columns}) FROM (SELECT {columns} FROM {} \
          WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3{} ORDER BY {} LIMIT -1)",
         hot(&table.schema.name),
         if wanted.key.is_some() { " AND row = ?4" } else { "" },
@@ -319,9 +319,9 @@ pub(super) fn each_hot(
         Taken { each, most, stored, chosen, steps: Vec::new(), rows: Vec::new(), builders };
     match wanted.key {
         Some(key) => {
-            tx.take_rows(&sql, (simulation, wanted.first, wanted.last, key), &mut taken)?;
+            tx.visit_rows(&sql, (simulation, wanted.first, wanted.last, key), &mut taken)?;
         }
-        None => tx.take_rows(&sql, (simulation, wanted.first, wanted.last), &mut taken)?,
+        None => tx.visit_rows(&sql, (simulation, wanted.first, wanted.last), &mut taken)?,
     }
     taken.give()
 }
@@ -355,8 +355,8 @@ impl<F: FnMut(StoredRows) -> Result<()>> Taken<'_, F> {
     }
 }
 
-impl<F: FnMut(StoredRows) -> Result<()>> Sink for Taken<'_, F> {
-    fn take(&mut self, row: &Context<'_>) -> Result<()> {
+impl<F: FnMut(StoredRows) -> Result<()>> RowVisitor for Taken<'_, F> {
+    fn visit(&mut self, row: &Context<'_>) -> Result<()> {
         let (ValueRef::Integer(step), ValueRef::Integer(number)) = (row.get_raw(0), row.get_raw(1))
         else {
             return Err(damaged("a row without a step".into()));

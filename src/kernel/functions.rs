@@ -20,8 +20,8 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     super::block_rows::register(conn)?;
     super::point_rows::register(conn)?;
     super::record_rows::register(conn)?;
-    super::feed::register(conn)?;
-    super::sink::register(conn)?;
+    super::row_source::register(conn)?;
+    super::row_visitor::register(conn)?;
     super::row_sum::register(conn)?;
     conn.create_scalar_function("silt_value", -1, flags, |args| {
         let path = (1..args.len()).map(|i| args.get(i)).collect::<Result<Vec<String>, _>>()?;

@@ -16,7 +16,6 @@ mod deferred;
 mod failure;
 #[cfg(all(test, unix))]
 pub(crate) mod fault;
-mod feed;
 mod file_lock;
 mod files;
 mod foreign;
@@ -34,9 +33,10 @@ mod process;
 mod query;
 mod reading;
 mod record_rows;
+mod row_source;
 mod row_sum;
+mod row_visitor;
 mod schema;
-mod sink;
 mod stats;
 mod temporary;
 mod ticket;
@@ -57,7 +57,6 @@ pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
 pub use verify::{Finding, VerifyReport};
 
-pub(crate) use feed::Feed;
 pub(crate) use file_lock::{FileLock, open_lock};
 pub(crate) use files::{
     check_writable, create_folder, folder_of, sync_folder, sync_name, sync_names_in,
@@ -73,9 +72,10 @@ pub(crate) use point_rows::Decode;
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, Views, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
+pub(crate) use row_source::RowSource;
 pub(crate) use row_sum::row_sum;
+pub(crate) use row_visitor::RowVisitor;
 pub(crate) use schema::{Migrations, Upgrade, table_exists};
-pub(crate) use sink::Sink;
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
 pub(crate) use tx::{ReadTx, WriteTx};
 pub(crate) use verify::Verifier;

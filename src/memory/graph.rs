@@ -8,7 +8,7 @@ use rusqlite::vtab::Context;
 use super::store::{MemoryStore, finite, now};
 use super::vectors::{Group, Vectors};
 use crate::error::{Error, Result};
-use crate::kernel::{Feed, ReadTx, check_interrupted, row_sum};
+use crate::kernel::{ReadTx, RowSource, check_interrupted, row_sum};
 
 /// Which concepts become related.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +59,7 @@ const MANY_EDGES: usize = 20_000;
 
 const INSERT: &str = "INSERT INTO concept_relationships \
     (source_concept_id, target_concept_id, relationship_type, strength, created_at, row_sum) \
-    SELECT c0, c1, c2, c3, c4, c5 FROM silt_feed WHERE true \
+    SELECT c0, c1, c2, c3, c4, c5 FROM silt_row_source WHERE true \
     ON CONFLICT (source_concept_id, target_concept_id, relationship_type) DO UPDATE SET strength = excluded.strength, \
     row_sum = silt_row_sum(source_concept_id, target_concept_id, relationship_type, excluded.strength, created_at)";
 
@@ -70,7 +70,7 @@ struct Edges {
     created_at: f64,
 }
 
-impl Feed for Edges {
+impl RowSource for Edges {
     fn rows(&self) -> usize {
         self.all.len()
     }

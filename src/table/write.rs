@@ -123,15 +123,15 @@ fn write_to(
         refused.map_or(error, Failure::Io).at(path)
     };
     let file = BufWriter::new(Watched { file, refused: refused.clone() });
-    let mut sink = Sink::new(options, file, schema).map_err(failed)?;
+    let mut writer = FileWriter::new(options, file, schema).map_err(failed)?;
     let mut rows = 0;
     for batch in batches {
         let batch = batch.map_err(|error| from_arrow("table", error))?;
-        sink.write(&batch).map_err(failed)?;
+        writer.write(&batch).map_err(failed)?;
         rows += batch.num_rows() as u64;
         progress(rows)?;
     }
-    let file = sink.finish().map_err(failed)?;
+    let file = writer.finish().map_err(failed)?;
     let file = file.into_inner().map_err(|e| failed(Failure::Io(e.into_error())))?.file;
     let sync = file.sync_all().and_then(|()| file.metadata());
     let bytes = sync.map_err(|e| Error::io(path, "syncing it", &e))?.len();
@@ -169,23 +169,24 @@ impl Write for Watched {
 pub(crate) fn to_parquet(batches: Batches) -> Result<Vec<u8>> {
     let failed = |error: Failure| error.at(Path::new("the table"));
     let schema = batches.schema().clone();
-    let mut sink = Sink::new(&WriteOptions::default(), Vec::new(), schema).map_err(failed)?;
+    let mut writer =
+        FileWriter::new(&WriteOptions::default(), Vec::new(), schema).map_err(failed)?;
     for batch in batches {
         let batch = batch.map_err(|error| from_arrow("table", error))?;
-        sink.write(&batch).map_err(failed)?;
+        writer.write(&batch).map_err(failed)?;
     }
-    sink.finish().map_err(failed)
+    writer.finish().map_err(failed)
 }
 
 /// The writer of each format.
-enum Sink<W: Write + Send> {
+enum FileWriter<W: Write + Send> {
     Parquet(ArrowWriter<W>),
     Arrow(arrow_ipc::writer::FileWriter<W>),
     Csv(W, Texts),
     Jsonl(W),
 }
 
-impl<W: Write + Send> Sink<W> {
+impl<W: Write + Send> FileWriter<W> {
     fn new(options: &WriteOptions, mut file: W, schema: SchemaRef) -> Result<Self, Failure> {
         Ok(match options.format {
             Format::Parquet => {
@@ -195,36 +196,38 @@ impl<W: Write + Send> Sink<W> {
                     .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
                     .set_created_by(format!("siltstone {}", env!("CARGO_PKG_VERSION")))
                     .build();
-                Sink::Parquet(ArrowWriter::try_new(file, schema, Some(properties))?)
+                FileWriter::Parquet(ArrowWriter::try_new(file, schema, Some(properties))?)
             }
-            Format::Arrow => Sink::Arrow(arrow_ipc::writer::FileWriter::try_new(file, &schema)?),
+            Format::Arrow => {
+                FileWriter::Arrow(arrow_ipc::writer::FileWriter::try_new(file, &schema)?)
+            }
             Format::Csv => {
                 let texts = Texts { without_formulas: options.escape_formulas };
                 text::write_csv_header(&mut file, &schema, texts)?;
-                Sink::Csv(file, texts)
+                FileWriter::Csv(file, texts)
             }
-            Format::Jsonl => Sink::Jsonl(file),
+            Format::Jsonl => FileWriter::Jsonl(file),
         })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         match self {
-            Sink::Parquet(writer) => writer.write(batch)?,
-            Sink::Arrow(writer) => writer.write(batch)?,
-            Sink::Csv(file, texts) => text::write_csv(file, batch, *texts)?,
-            Sink::Jsonl(file) => text::write_jsonl(file, batch)?,
+            FileWriter::Parquet(writer) => writer.write(batch)?,
+            FileWriter::Arrow(writer) => writer.write(batch)?,
+            FileWriter::Csv(file, texts) => text::write_csv(file, batch, *texts)?,
+            FileWriter::Jsonl(file) => text::write_jsonl(file, batch)?,
         }
         Ok(())
     }
 
     fn finish(self) -> Result<W, Failure> {
         let mut file = match self {
-            Sink::Parquet(writer) => writer.into_inner()?,
-            Sink::Arrow(mut writer) => {
+            FileWriter::Parquet(writer) => writer.into_inner()?,
+            FileWriter::Arrow(mut writer) => {
                 writer.finish()?;
                 writer.into_inner()?
             }
-            Sink::Csv(file, _) | Sink::Jsonl(file) => file,
+            FileWriter::Csv(file, _) | FileWriter::Jsonl(file) => file,
         };
         file.flush()?;
         Ok(file)

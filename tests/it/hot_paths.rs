@@ -140,7 +140,7 @@ const SMALL: [&str; 14] = [
     "memory_info",
     "memory_limit",
     "record_table",
-    "silt_feed",
+    "silt_row_source",
     "siltstone_backup",
     "siltstone_schema",
     "simulation_run",

@@ -72,9 +72,9 @@ pub fn write_dataset(
         return Err(exists());
     }
     let temporary = if is_zip { Temporary::file(path) } else { Temporary::folder(path) }?;
-    let mut sink = Sink::new(&temporary, is_zip);
-    let written = write(backend, dataset, options, &mut sink)?;
-    sink.finish(&temporary)?;
+    let mut output = Output::new(&temporary, is_zip);
+    let written = write(backend, dataset, options, &mut output)?;
+    output.finish(&temporary)?;
     if is_zip && !options.overwrite {
         if !temporary.rename_new(path)? {
             return Err(exists()); // it has come up meanwhile
@@ -92,7 +92,7 @@ fn write(
     backend: &dyn StorageBackend,
     dataset: &str,
     options: &WriteDatasetOptions,
-    sink: &mut Sink,
+    output: &mut Output,
 ) -> Result<Written> {
     if let Some(separator) = options.separator.filter(|s| ![',', ';', '\t', '|'].contains(s)) {
         let expected = "a comma, a semicolon, a tab or a vertical bar";
@@ -145,7 +145,7 @@ fn write(
             Some(_) => format!("{}_data", file_name(&signal)),
             None => format!("{stem}_data/{}_data", file_name(&signal)),
         };
-        sink.file(&format!("{folder}/{}.csv", file_name(&name)), text.as_bytes())?;
+        output.file(&format!("{folder}/{}.csv", file_name(&name)), text.as_bytes())?;
         let record = unpack(metadata, &key, &mut |name| backend.record(name))?;
         let mut known = json_of(&record);
         known.insert("index_metadata".into(), index_metadata(&series));
@@ -160,7 +160,7 @@ fn write(
     for (name, signal) in &signals {
         let file = format!("{}_metadata.yaml", file_name(name));
         let file = if options.signal.is_some() { file } else { format!("{stem}_data/{file}") };
-        sink.file(&file, yaml::write(signal).as_bytes())?;
+        output.file(&file, yaml::write(signal).as_bytes())?;
     }
     if options.signal.is_some() {
         return Ok(written);
@@ -172,7 +172,7 @@ fn write(
     known.insert("signals".into(), Value::Object(signals));
     tag_times(&mut known);
     let text = yaml::write(&Value::Object(known));
-    sink.file(&format!("{stem}_metadata.yaml"), text.as_bytes())?;
+    output.file(&format!("{stem}_metadata.yaml"), text.as_bytes())?;
     Ok(written)
 }
 
@@ -376,30 +376,30 @@ fn failed(error: &arrow_schema::ArrowError) -> Error {
 }
 
 /// Where the files go.
-enum Sink {
+enum Output {
     /// In memory: a writer of a zip that its file refuses writes on when it is dropped, and may panic.
     Zip(Box<zip::ZipWriter<std::io::Cursor<Vec<u8>>>>),
     Folder(std::path::PathBuf),
 }
 
-impl Sink {
+impl Output {
     fn new(temporary: &Temporary, is_zip: bool) -> Self {
         match is_zip {
-            true => Sink::Zip(Box::new(zip::ZipWriter::new(std::io::Cursor::new(Vec::new())))),
-            false => Sink::Folder(temporary.path().to_owned()),
+            true => Output::Zip(Box::new(zip::ZipWriter::new(std::io::Cursor::new(Vec::new())))),
+            false => Output::Folder(temporary.path().to_owned()),
         }
     }
 
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         match self {
-            Sink::Zip(zip) => {
+            Output::Zip(zip) => {
                 let options = SimpleFileOptions::default()
                     .compression_method(zip::CompressionMethod::Deflated)
                     .large_file(bytes.len() as u64 >= u64::from(u32::MAX) / 2);
                 let begun = zip.start_file(name, options).map_err(std::io::Error::from);
                 begun.and_then(|()| zip.write_all(bytes))
             }
-            Sink::Folder(folder) => {
+            Output::Folder(folder) => {
                 let path = folder.join(name); // of parts that are safe names
                 fs::create_dir_all(folder_of(&path)).and_then(|()| {
                     let mut file = File::create_new(&path)?;
@@ -413,7 +413,7 @@ impl Sink {
 
     fn finish(self, temporary: &Temporary) -> Result<()> {
         match self {
-            Sink::Zip(zip) => {
+            Output::Zip(zip) => {
                 let write = || -> std::io::Result<()> {
                     let bytes = zip.finish()?.into_inner();
                     let mut file = temporary.handle();
@@ -422,7 +422,7 @@ impl Sink {
                 };
                 write().map_err(|e| Error::io(temporary.path(), "writing it", &e))
             }
-            Sink::Folder(folder) => sync_folders(&folder),
+            Output::Folder(folder) => sync_folders(&folder),
         }
     }
 }

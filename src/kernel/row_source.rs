@@ -1,6 +1,6 @@
-//! `silt_feed`: rows that the program has, as a table, so that one statement inserts them all.
+//! `silt_row_source`: rows that the program has, as a table, so that one statement inserts them all.
 //!
-//! `INSERT INTO t SELECT c0, c1 FROM silt_feed` costs a third of an `INSERT` a row: binding, starting and resetting a
+//! `INSERT INTO t SELECT c0, c1 FROM silt_row_source` costs a third of an `INSERT` a row: binding, starting and resetting a
 //! statement cost more than the row. The table has rows only while [`WriteTx::insert_all`] runs, in its thread; to
 //! everyone else it is empty.
 
@@ -17,10 +17,10 @@ use rusqlite::{Connection, Result, ffi};
 use super::tx::WriteTx;
 
 /// Columns that a row can have.
-const FEED_COLUMNS: usize = 72;
+const MOST_COLUMNS: usize = 72;
 
 /// Rows to insert.
-pub(crate) trait Feed {
+pub(crate) trait RowSource {
     /// How many.
     fn rows(&self) -> usize;
 
@@ -29,29 +29,29 @@ pub(crate) trait Feed {
 }
 
 thread_local! {
-    /// What the statement that runs in this thread is fed with.
-    static FEED: Cell<Option<*const (dyn Feed + 'static)>> = const { Cell::new(None) };
+    /// The rows of the statement that runs in this thread.
+    static SOURCE: Cell<Option<*const (dyn RowSource + 'static)>> = const { Cell::new(None) };
 }
 
-/// Takes the feed away again, also after a panic.
-struct Fed;
+/// Takes the source away again, also after a panic.
+struct Set;
 
-impl Drop for Fed {
+impl Drop for Set {
     fn drop(&mut self) {
-        FEED.set(None);
+        SOURCE.set(None);
     }
 }
 
 impl WriteTx<'_> {
-    /// Runs an `INSERT` that selects from `silt_feed`; the number of rows changed.
-    pub(crate) fn insert_all(&self, sql: &str, feed: &dyn Feed) -> crate::Result<usize> {
+    /// Runs an `INSERT` that selects from `silt_row_source`; the number of rows changed.
+    pub(crate) fn insert_all(&self, sql: &str, source: &dyn RowSource) -> crate::Result<usize> {
         let mut statement = self.prepare(sql)?;
-        let feed: *const (dyn Feed + '_) = feed;
+        let source: *const (dyn RowSource + '_) = source;
         // SAFETY: only the lifetime of the pointer is changed. It is read by the statement below alone, which ends
-        // before the borrow does, and `Fed` takes it away.
-        let feed: *const (dyn Feed + 'static) = unsafe { std::mem::transmute(feed) };
-        FEED.set(Some(feed));
-        let _fed = Fed;
+        // before the borrow does, and `Set` takes it away.
+        let source: *const (dyn RowSource + 'static) = unsafe { std::mem::transmute(source) };
+        SOURCE.set(Some(source));
+        let _set = Set;
         Ok(statement.execute([])?)
     }
 }
@@ -59,7 +59,7 @@ impl WriteTx<'_> {
 /// Adds the table to a connection.
 pub(super) fn register(conn: &Connection) -> Result<()> {
     const MODULE: Module<Fields> = Module::eponymous_only_module();
-    conn.create_module(c"silt_feed", &MODULE, None)
+    conn.create_module(c"silt_row_source", &MODULE, None)
 }
 
 #[repr(C)]
@@ -82,7 +82,7 @@ unsafe impl<'vtab> VTab<'vtab> for Fields {
         _: &[&[u8]],
     ) -> Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::DirectOnly)?;
-        let columns: Vec<String> = (0..FEED_COLUMNS).map(|i| format!("c{i}")).collect();
+        let columns: Vec<String> = (0..MOST_COLUMNS).map(|i| format!("c{i}")).collect();
         let schema = format!("CREATE TABLE x({})\0", columns.join(", "));
         let schema = CStr::from_bytes_with_nul(schema.as_bytes()).expect("it ends with a NUL");
         Ok((Cow::Owned(schema.to_owned()), Fields { base: ffi::sqlite3_vtab::default() }))
@@ -96,7 +96,7 @@ unsafe impl<'vtab> VTab<'vtab> for Fields {
     fn open(&mut self) -> Result<Cursor<'_>> {
         Ok(Cursor {
             base: ffi::sqlite3_vtab_cursor::default(),
-            feed: None,
+            source: None,
             rows: 0,
             row: 0,
             table: PhantomData,
@@ -108,7 +108,7 @@ unsafe impl<'vtab> VTab<'vtab> for Fields {
 struct Cursor<'vtab> {
     /// SQLite's part, which must come first.
     base: ffi::sqlite3_vtab_cursor,
-    feed: Option<*const (dyn Feed + 'static)>,
+    source: Option<*const (dyn RowSource + 'static)>,
     rows: usize,
     row: usize,
     table: PhantomData<&'vtab Fields>,
@@ -117,9 +117,9 @@ struct Cursor<'vtab> {
 // SAFETY: `repr(C)`, and SQLite's part comes first.
 unsafe impl VTabCursor for Cursor<'_> {
     fn filter(&mut self, _: c_int, _: Option<&str>, _: &Filters<'_>) -> Result<()> {
-        self.feed = FEED.get();
+        self.source = SOURCE.get();
         // SAFETY: it is there as long as the statement runs in whose course this is called.
-        self.rows = self.feed.map_or(0, |feed| unsafe { (*feed).rows() });
+        self.rows = self.source.map_or(0, |source| unsafe { (*source).rows() });
         self.row = 0;
         Ok(())
     }
@@ -134,9 +134,9 @@ unsafe impl VTabCursor for Cursor<'_> {
     }
 
     fn column(&self, context: &mut Context, i: c_int) -> Result<()> {
-        match self.feed {
+        match self.source {
             // SAFETY: as in `filter`.
-            Some(feed) => unsafe { (*feed).give(self.row, i as usize, context) },
+            Some(source) => unsafe { (*source).give(self.row, i as usize, context) },
             None => Ok(()),
         }
     }
