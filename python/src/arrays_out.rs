@@ -146,9 +146,9 @@ impl<'py> Out<'py> {
         }
     }
 
-    /// One bool an entity: where a mask has a mark.
-    pub(crate) fn marks(&mut self, mask: &Array, mark: u8) -> PyResult<Bound<'py, PyAny>> {
-        let marks: Vec<bool> = mask.data().iter().map(|m| *m == mark).collect();
-        self.array(Array::from_slice(&marks))
+    /// One bool an entity: where a mask has a flag.
+    pub(crate) fn flags(&mut self, mask: &Array, flag: u8) -> PyResult<Bound<'py, PyAny>> {
+        let flags: Vec<bool> = mask.data().iter().map(|m| *m == flag).collect();
+        self.array(Array::from_slice(&flags))
     }
 }

@@ -113,9 +113,9 @@ fn state_of(state: &Bound<'_, PyAny>, timestamp: i64) -> PyResult<GroupState> {
         attribute.check(&name).map_err(to_py)?;
         // A state knows no "not given": what its mask marks is undefined.
         let all_undefined = |mask: siltstone::Array| {
-            let marks: Vec<u8> =
+            let flags: Vec<u8> =
                 mask.data().iter().map(|m| if *m == 0 { 0 } else { CLEARED }).collect();
-            siltstone::Array::from_slice(&marks)
+            siltstone::Array::from_slice(&flags)
         };
         attribute = Attribute { mask: attribute.mask.map(all_undefined), ..attribute };
         columns.push(ColumnState { name, attribute });

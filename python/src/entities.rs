@@ -128,30 +128,30 @@ fn attribute_of(
     }
     let cleared =
         cleared.map(|cleared| to_bools(&format!("{what}.cleared"), cleared)).transpose()?;
-    let mask = marks(what, not_given, cleared)?.map(|marks| Array::from_slice(&marks));
+    let mask = flags(what, not_given, cleared)?.map(|flags| Array::from_slice(&flags));
     Ok(Attribute { data, row_ptr, mask })
 }
 
 /// Two masks as the library's one.
-fn marks(
+fn flags(
     what: &str,
     not_given: Option<Vec<bool>>,
     cleared: Option<Vec<bool>>,
 ) -> PyResult<Option<Vec<u8>>> {
     let say = |not_given: bool| if not_given { NOT_GIVEN } else { GIVEN };
-    let mut marks: Vec<u8> = match (&not_given, &cleared) {
+    let mut flags: Vec<u8> = match (&not_given, &cleared) {
         (None, None) => return Ok(None),
         (Some(not_given), _) => not_given.iter().map(|n| say(*n)).collect(),
         (None, Some(cleared)) => vec![GIVEN; cleared.len()],
     };
     if let Some(cleared) = cleared {
-        if cleared.len() != marks.len() {
-            let expected = format!("{} bools as in mask", marks.len());
+        if cleared.len() != flags.len() {
+            let expected = format!("{} bools as in mask", flags.len());
             return Err(invalid(&format!("{what}.cleared"), &expected, cleared.len().to_string()));
         }
-        marks.iter_mut().zip(cleared).filter(|(_, c)| *c).for_each(|(mark, _)| *mark = CLEARED);
+        flags.iter_mut().zip(cleared).filter(|(_, c)| *c).for_each(|(flag, _)| *flag = CLEARED);
     }
-    Ok(Some(marks))
+    Ok(Some(flags))
 }
 
 /// The rows that a numpy masked array masks; `None` if it is none.
@@ -270,11 +270,11 @@ pub(crate) fn groups_to_dict<'py>(
     Ok(())
 }
 
-/// `{"data"[, "row_ptr"][, "mask"][, "cleared"]}`; `mask` is true where the mark is `mark`.
+/// `{"data"[, "row_ptr"][, "mask"][, "cleared"]}`; `mask` is true where the flag is `flag`.
 fn attribute_to_dict<'py>(
     out: &mut Out<'py>,
     attribute: Attribute,
-    mark: u8,
+    flag: u8,
 ) -> PyResult<Bound<'py, PyDict>> {
     let py = out.py();
     let dict = PyDict::new(py);
@@ -283,9 +283,9 @@ fn attribute_to_dict<'py>(
         dict.set_item(intern!(py, "row_ptr"), out.array(row_ptr)?)?;
     }
     if let Some(mask) = attribute.mask {
-        dict.set_item(intern!(py, "mask"), out.marks(&mask, mark)?)?;
-        if mark != CLEARED && mask.data().contains(&CLEARED) {
-            dict.set_item(intern!(py, "cleared"), out.marks(&mask, CLEARED)?)?;
+        dict.set_item(intern!(py, "mask"), out.flags(&mask, flag)?)?;
+        if flag != CLEARED && mask.data().contains(&CLEARED) {
+            dict.set_item(intern!(py, "cleared"), out.flags(&mask, CLEARED)?)?;
         }
     }
     Ok(dict)

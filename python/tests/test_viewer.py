@@ -135,7 +135,7 @@ def test_a_state_outlives_its_results(results):
 
 
 def test_a_state_equals_a_dictionary_of_movici(results):
-    """Goal: a state and a dictionary are equal by value, with undefined values as movici marks them."""
+    """Goal: a state and a dictionary are equal by value, with undefined values as movici's sentinel values."""
     state = results.get_dataset("plant").slice("tanks", timestamp=60)
     assert state == {"id": {"data": np.array([9])}, "level": {"data": np.array([1.5])}}
     assert state != {"id": {"data": np.array([9])}, "level": {"data": np.array([1.0])}}

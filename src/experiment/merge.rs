@@ -295,8 +295,9 @@ fn copy_row(
         [],
         |row| Ok(row.get(0)?),
     )?;
-    let marks = vec!["?"; columns.len()].join(", ");
-    let insert = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({marks})", columns.join(", "));
+    let places = vec!["?"; columns.len()].join(", ");
+    let insert =
+        format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({places})", columns.join(", "));
     let select = format!("SELECT {} FROM {table} WHERE {which}", columns.join(", "));
     let mut statement = from.prepare(&select)?;
     let mut rows = statement.query([id])?;

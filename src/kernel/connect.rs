@@ -77,7 +77,7 @@ enum Owner {
     Upgradable(&'static Upgrade),
 }
 
-/// Whether a file has our mark.
+/// Whether a file has our application id.
 pub(super) fn is_ours(conn: &Connection) -> Result<bool> {
     let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     Ok(id == APPLICATION_ID)
@@ -152,7 +152,7 @@ fn check_not_inherited(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the writer's connection; creates and marks the file if it is new. A file of another program
+/// Opens the writer's connection; creates the file with our application id if it is new. A file of another program
 /// is left as it is, and comes with what would take it over.
 pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static Upgrade>)> {
     set_up_library();
@@ -215,12 +215,12 @@ fn create(conn: &Connection, options: &Builder) -> Result<()> {
     conn.pragma_update(None, "page_size", options.page_size)?;
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     conn.execute_batch("BEGIN IMMEDIATE")?;
-    let mark = || -> Result<()> {
+    let set_id = || -> Result<()> {
         conn.pragma_update(None, "application_id", APPLICATION_ID)?;
         conn.execute_batch(schema::KERNEL_TABLES)?;
         Ok(conn.execute_batch("COMMIT")?)
     };
-    mark().inspect_err(|_| {
+    set_id().inspect_err(|_| {
         let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to tell
     })
 }

@@ -17,7 +17,7 @@ use super::files::{folder_of, numbers};
 use crate::error::{Error, Result};
 
 /// What stands between the name that a file is going to have and its random part.
-const MARK: &str = ".partial-";
+const TAG: &str = ".partial-";
 /// Hexadecimal digits of the random part.
 const DIGITS: usize = 16;
 /// Characters of the name that a file is going to have: the whole has to be a name too.
@@ -84,7 +84,7 @@ impl Temporary {
         let name: String = name.chars().take(MOST_OF_NAME).collect();
         for _ in 0..TRIES {
             let random = RandomState::new().build_hasher().finish();
-            let path = folder.join(format!(".{name}{MARK}{random:0DIGITS$x}"));
+            let path = folder.join(format!(".{name}{TAG}{random:0DIGITS$x}"));
             match make(&path) {
                 Ok(handle) if is_claimed(&handle, &path) => {
                     let pid = std::process::id();
@@ -206,7 +206,7 @@ fn is_still(handle: &File, path: &Path) -> bool {
 
 /// Whether a name is one that [`Temporary`] gives.
 pub(crate) fn is_temporary(name: &str) -> bool {
-    let parts = name.strip_prefix('.').and_then(|name| name.rsplit_once(MARK));
+    let parts = name.strip_prefix('.').and_then(|name| name.rsplit_once(TAG));
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     parts.is_some_and(|(_, random)| random.len() == DIGITS && random.bytes().all(is_digit))
 }

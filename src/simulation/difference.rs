@@ -70,7 +70,7 @@ pub(super) fn difference(target: &Update, here: &Update) -> Option<String> {
 }
 
 /// How two changes differ in what JSON says of them, which is all that a JSON file can tell: dtypes,
-/// widths and marks may differ.
+/// widths and sentinels may differ.
 pub(super) fn difference_as_json(
     target: &EntityData,
     here: &EntityData,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::arrays::NewArray;
-use super::update::{Attribute, GIVEN, Update, is_mark};
+use super::update::{Attribute, GIVEN, Update, is_sentinel};
 use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
 
@@ -186,7 +186,7 @@ fn range(attribute: &Attribute) -> Option<(f64, f64)> {
     let per_row = (data.len() / rows).max(1);
     let mut range: Option<(f64, f64)> = None;
     for (i, item) in plain.data().chunks_exact(size).enumerate() {
-        if (given.is_none() && is_mark(dtype, item)) || !is_given(i / per_row) {
+        if (given.is_none() && is_sentinel(dtype, item)) || !is_given(i / per_row) {
             continue;
         }
         let x = number(dtype, item);

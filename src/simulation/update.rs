@@ -22,7 +22,7 @@ pub struct Attribute {
     pub row_ptr: Option<Array>,
     /// `[entities]`, `|u1`: [`GIVEN`], [`NOT_GIVEN`] or [`CLEARED`].
     ///
-    /// Without a mask the documented marks say what is not given: NaN, -2147483648 in an `i4`,
+    /// Without a mask the documented sentinel values say what is not given: NaN, -2147483648 in an `i4`,
     /// -128 in an `i1`, `_udf_` in text. A mask takes their place: then each value is itself.
     pub mask: Option<Array>,
 }
@@ -51,8 +51,8 @@ impl Attribute {
         }
     }
 
-    /// The same attribute with the mark of its dtype in the rows that its mask hides, so that whoever reads the data
-    /// without the mask sees them undefined. Texts are widened if the mark needs it.
+    /// The same attribute with the sentinel of its dtype in the rows that its mask hides, so that whoever reads the data
+    /// without the mask sees them undefined. Texts are widened if the sentinel needs it.
     pub(super) fn marked(self) -> Result<Self> {
         let Some(mask) = self.mask.as_ref().filter(|mask| mask.data().iter().any(|m| *m != GIVEN))
         else {
@@ -61,16 +61,17 @@ impl Attribute {
         let own = self.data.dtype();
         let is_big = own != own.to_little_endian();
         let dtype = match (own.kind(), own.item_size()) {
-            (Kind::Str, size) if size < MARK_TEXT_BYTES => {
-                let text = format!("{}U{}", if is_big { '>' } else { '<' }, MARK_TEXT_BYTES / 4);
+            (Kind::Str, size) if size < SENTINEL_TEXT_BYTES => {
+                let text =
+                    format!("{}U{}", if is_big { '>' } else { '<' }, SENTINEL_TEXT_BYTES / 4);
                 text.parse()?
             }
             _ => own,
         };
-        let Some(mut mark) = mark_of(dtype.to_little_endian()) else { return Ok(self) };
+        let Some(mut sentinel) = sentinel_of(dtype.to_little_endian()) else { return Ok(self) };
         if is_big {
-            let letter = if own.kind() == Kind::Str { 4 } else { mark.len() };
-            mark.chunks_exact_mut(letter).for_each(<[u8]>::reverse);
+            let letter = if own.kind() == Kind::Str { 4 } else { sentinel.len() };
+            sentinel.chunks_exact_mut(letter).for_each(<[u8]>::reverse);
         }
         let plain = &self.data;
         let (own_size, size) = (own.item_size(), dtype.item_size());
@@ -83,21 +84,22 @@ impl Attribute {
                 out.resize(out.len() + size - own_size, 0);
             }
         };
-        let marks = |out: &mut Vec<u8>| (0..units).for_each(|_| out.extend_from_slice(&mark));
+        let sentinels =
+            |out: &mut Vec<u8>| (0..units).for_each(|_| out.extend_from_slice(&sentinel));
         let mut rows = 0;
         let ends = self.row_ptr.as_ref().and_then(Array::to_i64s);
         let mut new_ends = vec![0_i64];
-        for (entity, mark) in mask.data().iter().enumerate() {
+        for (entity, flag) in mask.data().iter().enumerate() {
             let of = match &ends {
                 Some(ends) => ends[entity] as usize..ends[entity + 1] as usize,
                 None => entity..entity + 1,
             };
-            if *mark == GIVEN {
+            if *flag == GIVEN {
                 rows += of.len();
                 of.for_each(|at| row(&mut data, at));
             } else {
-                rows += 1; // one unit of marks is how a list is undefined
-                marks(&mut data);
+                rows += 1; // one unit of sentinels is how a list is undefined
+                sentinels(&mut data);
             }
             new_ends.push(rows as i64);
         }
@@ -146,8 +148,8 @@ impl Attribute {
                     got,
                 ));
             }
-            if let Some(mark) = mask.data().iter().find(|mark| **mark > CLEARED) {
-                return Err(Error::invalid(format!("{what}.mask"), "0, 1 or 2", mark.to_string()));
+            if let Some(flag) = mask.data().iter().find(|flag| **flag > CLEARED) {
+                return Err(Error::invalid(format!("{what}.mask"), "0, 1 or 2", flag.to_string()));
             }
         }
         Ok(())
@@ -195,20 +197,20 @@ pub struct Update {
     pub data: EntityData,
 }
 
-/// The bytes of the least text that holds the mark `_udf_`.
-pub(crate) const MARK_TEXT_BYTES: usize = 20;
+/// The bytes of the least text that holds the sentinel `_udf_`.
+pub(crate) const SENTINEL_TEXT_BYTES: usize = 20;
 
 /// The bytes that mean "not given" in an array without a mask: one item, low byte first.
 ///
-/// `None` for a dtype that has no such mark. NaN has many bit patterns: use [`is_mark`] to test.
-pub(crate) fn mark_of(dtype: DType) -> Option<Vec<u8>> {
+/// `None` for a dtype that has no such sentinel. NaN has many bit patterns: use [`is_sentinel`] to test.
+pub(crate) fn sentinel_of(dtype: DType) -> Option<Vec<u8>> {
     match (dtype.kind(), dtype.item_size()) {
         (Kind::Float, 2) => Some(0x7e00u16.to_le_bytes().to_vec()),
         (Kind::Float, 4) => Some(f32::NAN.to_le_bytes().to_vec()),
         (Kind::Float, 8) => Some(f64::NAN.to_le_bytes().to_vec()),
         (Kind::Int, 4) => Some(i32::MIN.to_le_bytes().to_vec()),
         (Kind::Int, 1) => Some(vec![i8::MIN as u8]),
-        (Kind::Str, size) if size >= MARK_TEXT_BYTES => {
+        (Kind::Str, size) if size >= SENTINEL_TEXT_BYTES => {
             let mut cell = vec![0; size];
             for (slot, c) in cell.chunks_exact_mut(4).zip("_udf_".chars()) {
                 slot.copy_from_slice(&(c as u32).to_le_bytes());
@@ -219,14 +221,14 @@ pub(crate) fn mark_of(dtype: DType) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether one item, low byte first, is the documented mark for "not given".
-pub(crate) fn is_mark(dtype: DType, item: &[u8]) -> bool {
+/// Whether one item, low byte first, is the documented sentinel for "not given".
+pub(crate) fn is_sentinel(dtype: DType, item: &[u8]) -> bool {
     match (dtype.kind(), item.len()) {
         (Kind::Float, 2) => u16::from_le_bytes([item[0], item[1]]) & 0x7fff > 0x7c00,
         (Kind::Float, 4) => f32::from_le_bytes(item.try_into().expect("four bytes")).is_nan(),
         (Kind::Float, 8) => f64::from_le_bytes(item.try_into().expect("eight bytes")).is_nan(),
         (Kind::Int, 4) | (Kind::Int, 1) | (Kind::Str, _) => {
-            mark_of(dtype).is_some_and(|m| m == item)
+            sentinel_of(dtype).is_some_and(|m| m == item)
         }
         _ => false,
     }

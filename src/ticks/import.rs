@@ -295,7 +295,7 @@ impl Importer<'_> {
             if matches!(rule, Rule::Missing) {
                 pack_parts(&mut parts, &self.origins, PACK, 1)?;
             }
-            let batch = DayBatch { parts, rule, mark: None, compacted, source: Some(source) };
+            let batch = DayBatch { parts, rule, watermark: None, compacted, source: Some(source) };
             return self.write(day, batch);
         }
         let mut added = Added::default();
@@ -305,7 +305,7 @@ impl Importer<'_> {
         for (i, part) in chunks.into_iter().enumerate() {
             // The note comes with the last batch: what was interrupted is looked at again.
             let source = (i == last).then(|| source.clone());
-            let batch = DayBatch { parts: vec![part], rule, mark: None, compacted, source };
+            let batch = DayBatch { parts: vec![part], rule, watermark: None, compacted, source };
             added += self.write(day, batch)?;
         }
         Ok(added)

@@ -31,7 +31,7 @@ pub(super) struct JsonDays {
 struct Waiting {
     rows: BTreeMap<(Arc<str>, Day), Vec<Row>>,
     /// The ordinal of the last tick that came here.
-    mark: u64,
+    watermark: u64,
 }
 
 impl JsonDays {
@@ -60,7 +60,7 @@ impl JsonDays {
         for (symbol, row) in rows {
             waiting.rows.entry((symbol, Day::of(row.time_ns))).or_default().push(row);
         }
-        waiting.mark = waiting.mark.max(last);
+        waiting.watermark = waiting.watermark.max(last);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -177,7 +177,7 @@ impl JsonDays {
         if let Some(more) = waiting.rows.get(&(symbol.into(), day)) {
             rows.extend_from_slice(more);
         }
-        Ok((rows, waiting.mark))
+        Ok((rows, waiting.watermark))
     }
 
     /// The days that a symbol has files or waiting ticks of, rising.

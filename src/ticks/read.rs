@@ -82,7 +82,7 @@ impl Shared {
         let (skip, limit) = (skip - skip_late, span.limit.saturating_add(skip_late));
         let span = Span { from_ns, to_ns, skip, limit, wanted };
         let mut ticks = Ticks::new(target.name.clone());
-        let (mut more, mark) =
+        let (mut more, watermark) =
             self.on_disk(target, day, &mut ticks, |part, tx, out| part.read(tx, &span, out))?;
         if self.days.is_none() {
             let keep = ticks.time_ns.partition_point(|time| *time <= to_ns);
@@ -96,7 +96,7 @@ impl Shared {
         let end = if more { ticks.time_ns.last().copied().unwrap_or(i64::MIN) } else { i64::MAX };
         let rows: Vec<Row> = pending
             .into_iter()
-            .filter(|(ordinal, row)| *ordinal > mark && row.time_ns < end)
+            .filter(|(ordinal, row)| *ordinal > watermark && row.time_ns < end)
             .map(|(_, row)| row)
             .collect();
         if !rows.is_empty() {
@@ -122,20 +122,22 @@ impl Shared {
     ) -> Result<(bool, u64)> {
         let Some(days) = &self.days else {
             let Some(json) = &self.json else { return Ok((false, 0)) };
-            let (rows, mark) = json.read(&target.name, day, &self.origins)?;
+            let (rows, watermark) = json.read(&target.name, day, &self.origins)?;
             *out = json_days::sorted(&target.name, rows, i64::MIN, i64::MAX);
-            return Ok((false, mark));
+            return Ok((false, watermark));
         };
         let Some(db) = days.reader(day)? else { return Ok((false, 0)) };
         db.read(|tx| {
             if !tables::are_there(tx)? {
                 return Ok((false, 0));
             }
-            let mark = tables::mark(tx, self.writer)?;
-            let Some(id) = tables::symbol_id(tx, &target.name)? else { return Ok((false, mark)) };
+            let watermark = tables::watermark(tx, self.writer)?;
+            let Some(id) = tables::symbol_id(tx, &target.name)? else {
+                return Ok((false, watermark));
+            };
             let numbers = tables::origins(tx, &self.origins)?;
             let part = Part { id, origins: &self.origins, numbers: &numbers };
-            Ok((work(&part, tx, out)?, mark))
+            Ok((work(&part, tx, out)?, watermark))
         })
     }
 
@@ -256,7 +258,7 @@ impl Shared {
             let mut pending = self.pending(target, day);
             pending.retain(|(_, row)| row.time_ns <= to_ns);
             let mut ticks = Ticks::new(target.name.clone());
-            let (_, mark) = self.on_disk(target, day, &mut ticks, |part, tx, out| {
+            let (_, watermark) = self.on_disk(target, day, &mut ticks, |part, tx, out| {
                 part.last(tx, n - count, to_ns, out)?;
                 Ok(false)
             })?;
@@ -267,7 +269,7 @@ impl Shared {
                 ticks = within;
             }
             let rows: Vec<Row> =
-                pending.into_iter().filter(|p| p.0 > mark).map(|(_, row)| row).collect();
+                pending.into_iter().filter(|p| p.0 > watermark).map(|(_, row)| row).collect();
             if !rows.is_empty() {
                 ticks = merge(&ticks, &rows, self.rule(false))?.ticks;
             }

@@ -1,8 +1,8 @@
 //! Batches that could not be written: kept in files of their own until they can be.
 //!
-//! A spill file is a JSON file of ticks. Its name is the mark under which its ticks are written, so
+//! A spill file is a JSON file of ticks. Its name is the watermark under which its ticks are written, so
 //! that a crash between the commit and the removal of the file writes nothing twice. Ticks that go into a JSON file
-//! have no such mark: before they do, the name of the spill file says behind how many ticks they are going to be.
+//! have no such watermark: before they do, the name of the spill file says behind how many ticks they are going to be.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,13 +79,13 @@ pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Ticks in the order of arrival, by day and symbol.
 pub(super) type ByDay = Vec<(Day, Vec<Arrived>)>;
 
-/// The mark of a spill file, and its ticks by day and symbol.
+/// The watermark of a spill file, and its ticks by day and symbol.
 pub(super) fn load(path: &Path, origins: &Origins) -> Result<(i64, ByDay)> {
     let text = read_whole(path, MAX_JSON_BYTES)?;
     let (symbols, rows) = read_rows(path, &text, origins)?;
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    let mark = (xxh3_64(name) >> 1) as i64;
-    Ok((mark, by_day(runs(&symbols, &rows))))
+    let watermark = (xxh3_64(name) >> 1) as i64;
+    Ok((watermark, by_day(runs(&symbols, &rows))))
 }
 
 /// Each row with its symbol.

@@ -366,7 +366,7 @@ impl Shared {
             let mut parts = parts.to_vec();
             parts.sort_by(|a, b| a.symbol.cmp(&b.symbol));
             let rule = self.rule(true);
-            let batch = DayBatch { parts, rule, mark: None, compacted: false, source: None };
+            let batch = DayBatch { parts, rule, watermark: None, compacted: false, source: None };
             self.count(self.write_day(day, Arc::new(batch))?);
             add(&self.counters.batches, 1);
         }

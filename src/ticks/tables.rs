@@ -60,10 +60,10 @@ pub(super) fn origins(tx: &ReadTx<'_>, known: &Origins) -> Result<HashMap<i64, u
 }
 
 /// Up to which of its ticks a writer has committed in this file.
-pub(super) fn mark(tx: &ReadTx<'_>, writer: i64) -> Result<u64> {
-    let sql = "SELECT ordinal FROM tick_mark WHERE writer = ?1";
-    let mark = tx.query_one(sql, [writer], |row| Ok(row.get::<_, i64>(0)?))?;
-    Ok(mark.unwrap_or(0) as u64)
+pub(super) fn watermark(tx: &ReadTx<'_>, writer: i64) -> Result<u64> {
+    let sql = "SELECT ordinal FROM tick_watermark WHERE writer = ?1";
+    let watermark = tx.query_one(sql, [writer], |row| Ok(row.get::<_, i64>(0)?))?;
+    Ok(watermark.unwrap_or(0) as u64)
 }
 
 /// What the writer remembers of a file between two transactions.
@@ -157,8 +157,8 @@ pub(super) fn count(tx: &WriteTx<'_>, more: i64) -> Result<()> {
 }
 
 /// Says in the file up to which of its ticks a writer has committed here.
-pub(super) fn set_mark(tx: &WriteTx<'_>, writer: i64, ordinal: u64) -> Result<()> {
-    let sql = "INSERT INTO tick_mark (writer, ordinal) VALUES (?1, ?2) \
+pub(super) fn set_watermark(tx: &WriteTx<'_>, writer: i64, ordinal: u64) -> Result<()> {
+    let sql = "INSERT INTO tick_watermark (writer, ordinal) VALUES (?1, ?2) \
         ON CONFLICT (writer) DO UPDATE SET ordinal = max(ordinal, excluded.ordinal)";
     tx.execute(sql, (writer, ordinal as i64)).map(drop)
 }

@@ -36,7 +36,7 @@ pub(super) struct DayBatch {
     pub(super) parts: Vec<Arrived>,
     pub(super) rule: Rule,
     /// Who writes, and the ordinal of the last tick: what is marked as written is not written again.
-    pub(super) mark: Option<(i64, u64)>,
+    pub(super) watermark: Option<(i64, u64)>,
     /// All into blocks, however few.
     pub(super) compacted: bool,
     /// What was read, for the table of imports.
@@ -119,11 +119,11 @@ struct Writing<'a, 'c> {
 
 impl Writing<'_, '_> {
     fn batch(&mut self, batch: &DayBatch) -> Result<Added> {
-        if let Some((writer, ordinal)) = batch.mark {
-            if tables::mark(self.tx, writer)? >= ordinal {
+        if let Some((writer, ordinal)) = batch.watermark {
+            if tables::watermark(self.tx, writer)? >= ordinal {
                 return Ok(Added::default());
             }
-            tables::set_mark(self.tx, writer, ordinal)?;
+            tables::set_watermark(self.tx, writer, ordinal)?;
         }
         if let Some(source) = &batch.source
             && !self.log(source, batch)?

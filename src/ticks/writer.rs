@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) days: Option<Days>,
     pub(super) json: Option<JsonDays>,
-    /// Names this store's ticks in the marks of day files.
+    /// Names this store's ticks in the watermarks of day files.
     pub(super) writer: i64,
     /// No file held a tick from here on when the store was opened.
     pub(super) horizon_ns: i64,
@@ -284,7 +284,7 @@ fn write_or_spill(shared: &Shared, day: Day, parts: Vec<Arrived>, last: u64) {
     let batch = Arc::new(DayBatch {
         parts,
         rule: shared.rule(false),
-        mark: Some((shared.writer, last)),
+        watermark: Some((shared.writer, last)),
         compacted: false,
         source: None,
     });
@@ -375,7 +375,7 @@ fn recover(shared: &Shared, failures: &mut u32) {
 }
 
 fn recover_file(shared: &Shared, file: &PathBuf) -> Result<()> {
-    let (mark, days) = spill::load(file, &shared.origins)?;
+    let (watermark, days) = spill::load(file, &shared.origins)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let own = name.contains(&format!("-{:016x}-", shared.writer as u64));
     for (day, parts) in days {
@@ -383,7 +383,7 @@ fn recover_file(shared: &Shared, file: &PathBuf) -> Result<()> {
         let batch = DayBatch {
             parts,
             rule: shared.rule(false),
-            mark: Some((mark, 1)),
+            watermark: Some((watermark, 1)),
             compacted: false,
             source: None,
         };

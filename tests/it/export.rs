@@ -451,7 +451,7 @@ fn rows_of(attribute: &Attribute) -> Vec<Row> {
         let items = |i: usize| data.data()[i * size..(i + 1) * size].to_vec();
         let mut items: Vec<Vec<u8>> = (from * per_unit..to * per_unit).map(items).collect();
         let marked =
-            to - from == 1 && per_unit > 0 && items.iter().all(|item| is_mark(dtype, item));
+            to - from == 1 && per_unit > 0 && items.iter().all(|item| is_sentinel(dtype, item));
         let said = match &attribute.mask {
             Some(mask) => mask.data()[i],
             None => u8::from(marked),
@@ -469,8 +469,8 @@ fn rows_of(attribute: &Attribute) -> Vec<Row> {
     (0..attribute.entities()).map(row).collect()
 }
 
-/// The documented marks, written down a second time.
-fn is_mark(dtype: DType, item: &[u8]) -> bool {
+/// The documented sentinels, written down a second time.
+fn is_sentinel(dtype: DType, item: &[u8]) -> bool {
     let udf: Vec<u8> = "_udf_".chars().flat_map(|c| (c as u32).to_le_bytes()).collect();
     match (dtype.kind(), item.len()) {
         (Kind::Float, 2) => u16::from_le_bytes([item[0], item[1]]) & 0x7fff > 0x7c00,
@@ -499,7 +499,7 @@ fn items(dtype: DType, count: usize, seed: &mut impl FnMut() -> u64) -> Vec<u8> 
         match dtype.kind() {
             Kind::Bool => item.push((seed() % 2) as u8),
             Kind::Int if seed().is_multiple_of(8) => {
-                item = i64::MIN.to_be_bytes()[..1].to_vec(); // the mark of i1, or high byte first of i4
+                item = i64::MIN.to_be_bytes()[..1].to_vec(); // the sentinel of i1, or high byte first of i4
                 item.resize(dtype.item_size(), 0);
                 if !dtype.is_big_endian() {
                     item.reverse();

@@ -193,7 +193,7 @@ fn rendered(state: &GroupState, schema: &Schema) -> Value {
     Value::Object(all)
 }
 
-/// The stored values, undefined ones as their marks; NaN as null.
+/// The stored values, undefined ones as their sentinels; NaN as null.
 fn raw_values(attribute: &Attribute) -> Vec<Value> {
     let data = &attribute.data;
     let items: Vec<Value> = match data.dtype().kind() {

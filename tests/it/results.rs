@@ -219,7 +219,7 @@ fn key_states_do_not_hide_initial_data_from_outside() {
 
 /// Goal: a value that looks like "not given" and was given as a value survives a key state.
 #[test]
-fn a_value_like_a_mark_survives_a_key_state() {
+fn a_value_like_a_sentinel_survives_a_key_state() {
     let folder = tempfile::tempdir().unwrap();
     let db = without_keys(&folder.path().join("long.db"));
     let odd = Attribute::new(Array::from_slice(&[f64::NAN, 1.0])).with_mask(&[GIVEN, GIVEN]);

@@ -123,10 +123,10 @@ fn a_group_without_ids_is_known_by_positions() {
     }
 }
 
-/// Goal: rows that a mask hides hold the mark of their dtype, so that a reader that knows no mask sees them undefined; texts
-/// are widened for it, lists become one unit of marks, and a value that is given stays by bits.
+/// Goal: rows that a mask hides hold the sentinel of their dtype, so that a reader that knows no mask sees them undefined; texts
+/// are widened for it, lists become one unit of sentinels, and a value that is given stays by bits.
 #[test]
-fn hidden_rows_hold_the_mark() {
+fn hidden_rows_hold_the_sentinel() {
     let folder = tempfile::tempdir().unwrap();
     let db = open(folder.path());
     let mask = [GIVEN, NOT_GIVEN, CLEARED];

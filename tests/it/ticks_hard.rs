@@ -228,7 +228,7 @@ fn the_doctor_counts_what_should_be_there() {
         (false, "DELETE FROM tick_hot WHERE arrival = 3"),
         (true, "DELETE FROM tick_block WHERE id = 1"),
         (true, "UPDATE tick_block SET min_bid = -5"),
-        (false, "DELETE FROM tick_mark; DELETE FROM tick_counter"),
+        (false, "DELETE FROM tick_watermark; DELETE FROM tick_counter"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join("db");

@@ -47,12 +47,12 @@ fn update(step: &Step, iteration: i64) -> Update {
     let ids: Vec<i64> = step.entities.keys().copied().collect();
     let column = |k: usize| -> Vec<&Said> { step.entities.values().map(|said| &said[k]).collect() };
     let mask = |k: usize| -> Vec<u8> {
-        let mark = |said: &&Said| match said {
+        let flag = |said: &&Said| match said {
             Said::Value(_) => GIVEN,
             Said::Nothing => NOT_GIVEN,
             Said::Cleared => CLEARED,
         };
-        column(k).iter().map(mark).collect()
+        column(k).iter().map(flag).collect()
     };
     let number = |said: &&Said| if let Said::Value(v) = said { *v } else { 0 };
     let numbers: Vec<f64> = column(0).iter().map(|s| number(s) as f64 / 8.0).collect();

@@ -116,7 +116,7 @@ class StateAttribute:
 
     @property
     def array(self) -> np.ndarray:
-        """The values, a row an entity, undefined ones as movici marks them. Not for a ragged attribute."""
+        """The values, a row an entity, undefined ones as movici's sentinel values. Not for a ragged attribute."""
         if self.data_type.csr:
             raise InvalidTypeError(f"{self.name}: expected an attribute of one value an entity, got a ragged one; see csr")
         return self._column()["data"]
@@ -192,7 +192,7 @@ class StateAttribute:
 class TimeProgressingState:
     """All groups of a dataset at one place in time; it begins at the end of the run.
 
-    It has the calls of movici's class of this name that read. Undefined values stand as movici marks them: NaN,
+    It has the calls of movici's class of this name that read. Undefined values stand as movici's sentinel values: NaN,
     -2147483648, -128 (of a bool, which is an ``int8``), ``"_udf_"``. Every entity of the run has a row at all times.
     :meth:`ResultDataset.state_at` gives one group, with masks. Get it from :attr:`ResultDataset.state`.
     """

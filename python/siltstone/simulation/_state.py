@@ -102,7 +102,7 @@ class State:
     def __eq__(self, other: object) -> bool:
         """Whether `other` has the same columns: of a state by dtype, shape and bits, of a dict by value.
 
-        In a dict without a mask undefined values stand as movici marks them.
+        In a dict without a mask undefined values stand as movici's sentinel values.
         """
         if not isinstance(other, (State, Mapping)):
             return NotImplemented
@@ -256,8 +256,8 @@ def _same_column(one: Any, other: Any) -> bool:
     return one.keys() == other.keys() and all(_same(part, other[key]) for key, part in one.items())
 
 
-#: What marks an undefined value in an array without a mask, by the kind of the array.
-_MARKS = {"i": (-128, -(2**31)), "f": (), "U": ("_udf_",)}
+#: Sentinels of undefined values in an array without a mask, by the kind of the array.
+_SENTINELS = {"i": (-128, -(2**31)), "f": (), "U": ("_udf_",)}
 
 
 def _equal_column(one: Any, other: Any) -> bool:
@@ -276,15 +276,15 @@ def _equal_column(one: Any, other: Any) -> bool:
 
 
 def _undefined(data: np.ndarray, mask: Any) -> np.ndarray:
-    """Which components say nothing: those of masked rows, NaN, NaT, and without a mask the marks."""
+    """Which components say nothing: those of masked rows, NaN, NaT, and without a mask the sentinels."""
     kind = data.dtype.kind
     gone = np.isnan(data) if kind in "fc" else np.isnat(data) if kind in "mM" else np.zeros(data.shape, dtype=bool)
     if mask is not None and len(mask) == len(data):
         return gone | np.broadcast_to(np.asarray(mask).reshape(-1, *[1] * (data.ndim - 1)), data.shape)
     if mask is None:
-        for mark in _MARKS.get(data.dtype.kind, ()):
-            is_mark = mark != -128 or data.dtype.itemsize == 1
-            gone = gone | (data == mark) if is_mark else gone
+        for sentinel in _SENTINELS.get(data.dtype.kind, ()):
+            is_sentinel = sentinel != -128 or data.dtype.itemsize == 1
+            gone = gone | (data == sentinel) if is_sentinel else gone
     return gone
 
 

@@ -12,8 +12,8 @@ use super::values::{data_type, items};
 use crate::array::{Array, DType, Kind, shape_json};
 use crate::error::{Error, Result};
 use crate::simulation::json::{AttributeSpec, PyType};
-use crate::simulation::state::{append_as, common, marks_as_mask};
-use crate::simulation::update::{Attribute, CLEARED, GIVEN, is_mark};
+use crate::simulation::state::{append_as, common, sentinels_as_mask};
+use crate::simulation::update::{Attribute, CLEARED, GIVEN, is_sentinel};
 
 /// In a field's metadata: the numpy dtype of the attribute.
 pub(super) const DTYPE: &str = "siltstone.dtype";
@@ -74,7 +74,7 @@ impl ColumnPlan {
             let per_row = plan.unit.iter().product::<usize>().max(1);
             *byte <= 1
                 || match &attribute.mask {
-                    None => is_mark(DType::I8, &[*byte]),
+                    None => is_sentinel(DType::I8, &[*byte]),
                     Some(mask) => plan.row_ptr.is_none() && mask.data()[i / per_row] != GIVEN,
                 }
         };
@@ -203,16 +203,16 @@ impl Cells {
         }
     }
 
-    /// Appends the rows of an attribute. With `marks`, and without a mask, the documented marks are
+    /// Appends the rows of an attribute. With `sentinels`, and without a mask, the documented sentinels are
     /// null. Returns the rows that the attribute clears.
-    pub(super) fn push(&mut self, attribute: &Attribute, marks: bool) -> Result<Vec<usize>> {
+    pub(super) fn push(&mut self, attribute: &Attribute, sentinels: bool) -> Result<Vec<usize>> {
         let data = attribute.data.to_little_endian();
         let (dtype, entities) = (data.dtype(), attribute.entities());
         let size = dtype.item_size();
         let per_unit = self.per_unit();
         let said: Option<Vec<u8>> = match &attribute.mask {
             Some(mask) => Some(mask.data().to_vec()),
-            None if marks => Some(marks_as_mask(attribute)),
+            None if sentinels => Some(sentinels_as_mask(attribute)),
             None => None,
         };
         let is_time = matches!(dtype.kind(), Kind::DateTime | Kind::TimeDelta);
@@ -221,11 +221,11 @@ impl Cells {
             said.as_ref().is_none_or(|said| said[row] == GIVEN) && !nat()
         };
         let given: Vec<bool> = (0..entities).map(is_given).collect();
-        // NaN is a number that says so itself; the other marks would read as values.
+        // NaN is a number that says so itself; the other sentinels would read as values.
         let inner = self.is_nested() && attribute.mask.is_none() && dtype.kind() != Kind::Float;
         let is_item = |i: usize| {
             let item = item_at(&data, size, i);
-            !(inner && is_mark(dtype, item) || is_time && is_nat(item))
+            !(inner && is_sentinel(dtype, item) || is_time && is_nat(item))
         };
         match &attribute.row_ptr {
             None => {

@@ -13,8 +13,8 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use super::column::{ATTRIBUTE, DTYPE, ROW_PTR, SHAPE};
 use crate::array::{Array, DType, Kind, parse_shape};
 use crate::error::{Error, Result};
-use crate::simulation::state::marks_as_mask;
-use crate::simulation::update::{Attribute, CLEARED, GIVEN, NOT_GIVEN, mark_of};
+use crate::simulation::state::sentinels_as_mask;
+use crate::simulation::update::{Attribute, CLEARED, GIVEN, NOT_GIVEN, sentinel_of};
 
 /// Gathers the rows of one attribute of one update.
 #[derive(Clone)]
@@ -119,17 +119,17 @@ impl Decoder {
         rows.for_each(|row| self.rows[row] = CLEARED);
     }
 
-    /// The attribute, and the decoder is empty again. Marks say what is not given where they can.
+    /// The attribute, and the decoder is empty again. Sentinels say what is not given where they can.
     pub(super) fn take(&mut self) -> Result<Attribute> {
         let items = std::mem::take(&mut self.items);
         let rows = std::mem::take(&mut self.rows);
         let ends = std::mem::take(&mut self.ends);
         let any_null = rows.iter().any(|said| *said != GIVEN) || items.iter().any(Option::is_none);
         let dtype = self.width(&items, any_null);
-        let mark = mark_of(dtype).unwrap_or_else(|| vec![0; dtype.item_size()]);
+        let sentinel = sentinel_of(dtype).unwrap_or_else(|| vec![0; dtype.item_size()]);
         let mut data = Vec::with_capacity(items.len() * dtype.item_size());
         let mut push = |item: &Option<Vec<u8>>| {
-            let item = item.as_ref().unwrap_or(&mark);
+            let item = item.as_ref().unwrap_or(&sentinel);
             data.extend_from_slice(item);
             data.resize(data.len() + dtype.item_size() - item.len(), 0);
         };
@@ -140,7 +140,7 @@ impl Decoder {
                 (rows.len(), None)
             }
             Some(row_ptr) => {
-                // A row that is not given is one unit of marks.
+                // A row that is not given is one unit of sentinels.
                 let (mut from, mut pointers) = (0, vec![0i64]);
                 for (said, end) in rows.iter().zip(&ends) {
                     let before = pointers[pointers.len() - 1];
@@ -164,7 +164,7 @@ impl Decoder {
         }
         let data = Array::new(dtype, shape, data)?;
         let attribute = Attribute { data, row_ptr, mask: None };
-        if marks_as_mask(&attribute) == rows {
+        if sentinels_as_mask(&attribute) == rows {
             Ok(attribute)
         } else {
             Ok(attribute.with_mask(&rows))

@@ -118,7 +118,7 @@ impl GroupPlan {
 }
 
 /// Whether the arrays without a range, of which that does not say it, hold nothing but 0, 1 and the
-/// mark.
+/// sentinel.
 fn only_bools(
     tx: &ReadTx<'_>,
     layout: Layout,

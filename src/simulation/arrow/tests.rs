@@ -145,7 +145,7 @@ fn columns_widen_split_and_are_renamed() {
     assert_eq!(*batch.column(0).data_type(), DataType::Int64);
 }
 
-/// Goal: what is not given, what is cleared and what looks like a mark are told apart.
+/// Goal: what is not given, what is cleared and what looks like a sentinel are told apart.
 #[test]
 fn masks_and_marks_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use super::datetime::TimeText;
 use super::schema::{AttributeSpec, PyType, Schema};
 use crate::array::{Array, DType, Kind, check_row_ptr};
 use crate::error::{Error, Result};
-use crate::simulation::update::{Attribute, CLEARED, EntityData, GIVEN, is_mark};
+use crate::simulation::update::{Attribute, CLEARED, EntityData, GIVEN, is_sentinel};
 
 /// The bytes of an update file: `{"<dataset>":{"<group>":{"id":[..],"<attribute>":[..]}}}`.
 ///
@@ -24,7 +24,7 @@ pub fn dump_update(dataset: &str, data: &EntityData, schema: &Schema) -> Result<
 }
 
 /// As [`dump_update`], and how many values JSON cannot say: rows that are cleared, infinities, and
-/// what looks like a mark and is a value. They are written as `null`, which says that nothing is
+/// what looks like a sentinel and is a value. They are written as `null`, which says that nothing is
 /// given.
 pub(crate) fn dump_update_counted(
     dataset: &str,
@@ -115,8 +115,8 @@ struct Cells {
     /// Low byte first.
     bytes: Array,
     dtype: DType,
-    /// Whether a mark means undefined: with a mask each value is itself.
-    has_marks: bool,
+    /// Whether a sentinel means undefined: with a mask each value is itself.
+    has_sentinels: bool,
     form: Form,
     /// Values that JSON cannot say.
     lost: Cell<u64>,
@@ -137,7 +137,7 @@ impl Cells {
     fn new(what: &str, attribute: &Attribute, spec: Option<&AttributeSpec>) -> Result<Self> {
         let bytes = attribute.data.to_little_endian();
         let dtype = bytes.dtype();
-        let has_marks = attribute.mask.is_none();
+        let has_sentinels = attribute.mask.is_none();
         let py_type = spec.map(|spec| spec.py_type);
         let form = match dtype.kind() {
             Kind::Bool if matches!(py_type, None | Some(PyType::Bool | PyType::Str)) => Form::Bool,
@@ -153,7 +153,7 @@ impl Cells {
                 };
                 let is_bool = |(i, item): (usize, &[u8])| {
                     (item[0] <= 1 && item[1..].iter().all(|b| *b == 0))
-                        || (has_marks && is_mark(dtype, item))
+                        || (has_sentinels && is_sentinel(dtype, item))
                         || is_hidden(attribute, ends.as_deref(), i)
                 };
                 if may_be_bool && bytes.data().chunks_exact(size).enumerate().all(is_bool) {
@@ -178,7 +178,7 @@ impl Cells {
                 ));
             }
         };
-        Ok(Cells { bytes, dtype, has_marks, form, lost: Cell::new(0) })
+        Ok(Cells { bytes, dtype, has_sentinels, form, lost: Cell::new(0) })
     }
 
     /// Counts a value that is written as `null` and meant otherwise.
@@ -192,7 +192,7 @@ impl Cells {
     }
 
     fn all_undefined(&self, start: usize, count: usize) -> bool {
-        let undefined = |i| self.has_marks && is_mark(self.dtype, self.item(i));
+        let undefined = |i| self.has_sentinels && is_sentinel(self.dtype, self.item(i));
         count > 0 && (start..start + count).all(undefined)
     }
 
@@ -218,7 +218,7 @@ impl Cells {
 
     fn push_item(&self, out: &mut Vec<u8>, i: usize) {
         let item = self.item(i);
-        if self.has_marks && is_mark(self.dtype, item) {
+        if self.has_sentinels && is_sentinel(self.dtype, item) {
             return out.extend_from_slice(b"null");
         }
         match &self.form {
@@ -422,15 +422,15 @@ mod tests {
     fn undefined_rows_and_masks() {
         let points =
             |values: &[i32]| Array::from_slice(values).reshape(vec![values.len() / 2, 2]).unwrap();
-        let mark = i32::MIN;
-        let uniform = Attribute::new(points(&[1, 2, mark, 3, mark, mark]));
+        let sentinel = i32::MIN;
+        let uniform = Attribute::new(points(&[1, 2, sentinel, 3, sentinel, sentinel]));
         assert_eq!(rows(&uniform), "[[1,2],[null,3],null]");
         assert_eq!(
             rows(&uniform.with_mask(&[NOT_GIVEN, CLEARED, GIVEN])),
             "[null,null,[-2147483648,-2147483648]]"
         );
         let ragged = Attribute::ragged(
-            points(&[mark, mark, 1, 2, mark, mark, mark, 4]),
+            points(&[sentinel, sentinel, 1, 2, sentinel, sentinel, sentinel, 4]),
             Array::from_slice(&[0i64, 1, 1, 3, 4]),
         );
         assert_eq!(rows(&ragged), "[null,[],[[1,2],null],[[null,4]]]");

@@ -1,9 +1,9 @@
-//! A column that was read becomes an attribute: its type, shape, marks and mask.
+//! A column that was read becomes an attribute: its type, shape, sentinels and mask.
 
 use super::column::{Column, Items, Leaves, Refusal, Text, refuse};
 use super::schema::{AttributeSpec, PyType};
 use crate::array::{Array, DType, Element, Kind};
-use crate::simulation::update::{Attribute, GIVEN, NOT_GIVEN, mark_of};
+use crate::simulation::update::{Attribute, GIVEN, NOT_GIVEN, sentinel_of};
 
 /// Below this an array is never refused for being much larger than its text.
 const ALWAYS_ALLOWED_BYTES: usize = 256 << 20;
@@ -40,9 +40,9 @@ impl Column {
         }
         let row_ptr = layout.csr.then(|| self.row_ptr());
         let (dtype, bytes, has_lookalike) = self.encode(text_bytes)?;
-        let unmarked = !self.nulls.is_empty() && mark_of(dtype).is_none();
+        let has_no_sentinel = !self.nulls.is_empty() && sentinel_of(dtype).is_none();
         let per_row = layout.per_null_row;
-        let mask = match has_lookalike || unmarked {
+        let mask = match has_lookalike || has_no_sentinel {
             true => Some(self.mask(row_ptr.as_deref(), per_row)?),
             false => None,
         };
@@ -226,7 +226,7 @@ impl Column {
         row_ptr
     }
 
-    /// Dtype and bytes of the leaves, marks in place; and whether a value looks like the mark.
+    /// Dtype and bytes of the leaves, sentinels in place; and whether a value looks like the sentinel.
     fn encode(&mut self, text_bytes: usize) -> Result<(DType, Vec<u8>, bool), Box<Refusal>> {
         fn bytes<T: Element>(items: &[T]) -> Vec<u8> {
             let mut out = Vec::new();
@@ -280,7 +280,7 @@ impl Column {
                 _ if count == end - start && count == per_row => NOT_GIVEN,
                 _ => {
                     let expected = "no null inside a row: the column has an eight-byte integer or a \
-                                    value that is its type's own mark, so a mask must tell rows apart";
+                                    value that is its type's own sentinel, so a mask must tell rows apart";
                     return refuse(expected, format!("a null inside the row of entity {row}"));
                 }
             });
@@ -318,25 +318,25 @@ fn bound(size: Option<usize>, text_bytes: usize) -> Result<(), Box<Refusal>> {
     }
 }
 
-/// The cells of a text column, as wide as the longest text, and wide enough for the mark.
+/// The cells of a text column, as wide as the longest text, and wide enough for the sentinel.
 fn encode_text(
     text: &Text,
     nulls: &[usize],
     text_bytes: usize,
 ) -> Result<(DType, Vec<u8>, bool), Box<Refusal>> {
-    const MARK: &str = "_udf_";
+    const SENTINEL: &str = "_udf_";
     let widest = text.iter().map(|item| item.chars().count()).max().unwrap_or(0);
-    let width = widest.max(if nulls.is_empty() { 1 } else { MARK.len() });
+    let width = widest.max(if nulls.is_empty() { 1 } else { SENTINEL.len() });
     bound(text.ends.len().checked_mul(width * 4), text_bytes)?;
     if u32::try_from(width * 4).is_err() {
         return refuse("text below 2^30 characters", format!("{width} characters"));
     }
-    let has_lookalike = text.iter().any(|item| item == MARK);
+    let has_lookalike = text.iter().any(|item| item == SENTINEL);
     let mut bytes = vec![0; text.ends.len() * width * 4];
     let mut nulls = nulls.iter().peekable();
     for (i, cell) in bytes.chunks_exact_mut(width * 4).enumerate() {
         let is_null = nulls.next_if(|null| **null == i).is_some();
-        let item = if is_null { MARK } else { text.get(i) };
+        let item = if is_null { SENTINEL } else { text.get(i) };
         for (slot, c) in cell.chunks_exact_mut(4).zip(item.chars()) {
             slot.copy_from_slice(&(c as u32).to_le_bytes());
         }
@@ -349,9 +349,9 @@ mod tests {
     use super::super::parse::tests::{column, group, refused, row_ptr};
     use super::*;
 
-    /// Goal: the schema decides the type, and null is the documented mark without a mask.
+    /// Goal: the schema decides the type, and null is the documented sentinel without a mask.
     #[test]
-    fn schema_types_and_marks() {
+    fn schema_types_and_sentinels() {
         let i = column("i", "[1,null,-7]").unwrap();
         assert_eq!((i.data.to_vec::<i32>().unwrap(), i.mask), (vec![1, i32::MIN, -7], None));
         let b = column("b", "[true,null,false,1]").unwrap();
@@ -377,7 +377,7 @@ mod tests {
         }
     }
 
-    /// Goal: a mask appears where marks alone would be wrong, and only there.
+    /// Goal: a mask appears where sentinels alone would be wrong, and only there.
     #[test]
     fn masks_where_marks_do_not_suffice() {
         let mask = |attribute: &Attribute| attribute.mask.as_ref().map(|mask| mask.data().to_vec());

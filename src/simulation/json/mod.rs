@@ -13,11 +13,11 @@
 //! | `"a"` | str: `<U` of the longest text | the same |
 //! | `[1,2]` a row | `unit_shape` `[2]`: `[n, 2]`; `csr`: ragged | ragged |
 //! | `[[1,2],[3,4]]` a row | `csr` with `unit_shape` `[2]`; or `unit_shape` `[2, 2]` | ragged, unit `[2]` |
-//! | nothing but `null` | the mark of the type | `<f8` of NaN |
+//! | nothing but `null` | the sentinel of the type | `<f8` of NaN |
 //!
-//! `null` is stored as the documented mark, and a ragged `null` as one unit of marks, so that the
-//! described system's readers see it. A mask is added only where marks would say something wrong:
-//! an integer column that needs eight bytes has no mark, and a value may look like its mark.
+//! `null` is stored as the documented sentinel, and a ragged `null` as one unit of sentinels, so that the
+//! described system's readers see it. A mask is added only where sentinels would say something wrong:
+//! an integer column that needs eight bytes has no sentinel, and a value may look like its sentinel.
 //! `id` is always `<i8`, whatever the schema says.
 //!
 //! Written back, a file has the same bytes: compact, UTF-8, the shortest text that reads as the

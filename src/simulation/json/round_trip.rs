@@ -168,7 +168,7 @@ fn collapsed(row: &Value, spec: &AttributeSpec) -> Value {
 }
 
 proptest! {
-    /// Goal: any column with a schema comes back as it was, nulls, marks and masks included;
+    /// Goal: any column with a schema comes back as it was, nulls, sentinels and masks included;
     /// and what was read, written and read again is the same to the bit.
     #[test]
     fn columns_survive((spec, rows) in spec().prop_flat_map(value_column)) {

@@ -4,7 +4,7 @@ use super::promote::{append_as, common};
 use crate::array::{Array, DType, Kind};
 use crate::error::{Error, Result};
 use crate::simulation::update::{
-    Attribute, CLEARED, GIVEN, MARK_TEXT_BYTES, NOT_GIVEN, is_mark, mark_of,
+    Attribute, CLEARED, GIVEN, NOT_GIVEN, SENTINEL_TEXT_BYTES, is_sentinel, sentinel_of,
 };
 
 /// Values and definedness of one attribute, a row an entity.
@@ -113,25 +113,27 @@ impl Column {
         let item_size = dtype.item_size();
         let unit_size = self.unit_size();
         let data = attribute.data.data();
-        let all_marks = |bytes: &[u8]| {
+        let all_sentinels = |bytes: &[u8]| {
             item_size > 0
                 && !bytes.is_empty()
-                && bytes.chunks_exact(item_size).all(|i| is_mark(dtype, i))
+                && bytes.chunks_exact(item_size).all(|i| is_sentinel(dtype, i))
         };
         match (&mut self.values, &attribute.row_ptr) {
             (Values::Uniform(values), None) => {
                 let in_place = data.len() == values.len()
                     && rows.len() == self.defined.len()
                     && rows.iter().enumerate().all(|(i, row)| i == *row);
-                if in_place && mask.is_none() && !any_mark(dtype, data) {
+                if in_place && mask.is_none() && !has_sentinel(dtype, data) {
                     values.copy_from_slice(data);
                     self.defined.fill(true);
                     return Ok(());
                 }
                 for (i, &row) in rows.iter().enumerate() {
                     let value = &data[i * unit_size..(i + 1) * unit_size];
-                    let said = mask
-                        .map_or_else(|| if all_marks(value) { NOT_GIVEN } else { GIVEN }, |m| m[i]);
+                    let said = mask.map_or_else(
+                        || if all_sentinels(value) { NOT_GIVEN } else { GIVEN },
+                        |m| m[i],
+                    );
                     match said {
                         GIVEN => {
                             values[row * unit_size..(row + 1) * unit_size].copy_from_slice(value);
@@ -147,9 +149,9 @@ impl Column {
                 for (i, &row) in rows.iter().enumerate() {
                     let (from, to) = (ends[i] as usize, ends[i + 1] as usize);
                     let value = &data[from * unit_size..to * unit_size];
-                    // A ragged null is one unit of marks.
+                    // A ragged null is one unit of sentinels.
                     let unmasked =
-                        || if to - from == 1 && all_marks(value) { NOT_GIVEN } else { GIVEN };
+                        || if to - from == 1 && all_sentinels(value) { NOT_GIVEN } else { GIVEN };
                     match mask.map_or_else(unmasked, |m| m[i]) {
                         GIVEN => {
                             values[row] = value.to_vec();
@@ -214,23 +216,24 @@ impl Column {
         self.dtype = to;
     }
 
-    /// The column as an attribute; undefined rows hold the documented mark, for which texts are widened, and `mask`
-    /// tells them without doubt. No mask if every row is defined and none looks like a mark.
+    /// The column as an attribute; undefined rows hold the documented sentinel, for which texts are widened, and `mask`
+    /// tells them without doubt. No mask if every row is defined and none looks like a sentinel.
     pub(super) fn to_attribute(&self) -> Attribute {
-        let is_narrow = self.dtype.kind() == Kind::Str && self.dtype.item_size() < MARK_TEXT_BYTES;
+        let is_narrow =
+            self.dtype.kind() == Kind::Str && self.dtype.item_size() < SENTINEL_TEXT_BYTES;
         if !is_narrow || self.defined.iter().all(|defined| *defined) {
             return self.as_attribute();
         }
         let mut wide = self.clone();
-        wide.widen(DType::of(Kind::Str, MARK_TEXT_BYTES as u32));
+        wide.widen(DType::of(Kind::Str, SENTINEL_TEXT_BYTES as u32));
         wide.as_attribute()
     }
 
-    /// The same in the column's own dtype, whose texts may be too narrow for a mark.
+    /// The same in the column's own dtype, whose texts may be too narrow for a sentinel.
     pub(super) fn as_attribute(&self) -> Attribute {
-        let mark = mark_of(self.dtype);
-        let fill = |out: &mut Vec<u8>, bytes: usize| match &mark {
-            Some(mark) => out.extend(mark.iter().copied().cycle().take(bytes)),
+        let sentinel = sentinel_of(self.dtype);
+        let fill = |out: &mut Vec<u8>, bytes: usize| match &sentinel {
+            Some(sentinel) => out.extend(sentinel.iter().copied().cycle().take(bytes)),
             None => out.resize(out.len() + bytes, 0),
         };
         let unit_size = self.unit_size();
@@ -267,36 +270,36 @@ impl Column {
         };
         shape.extend(&self.unit);
         let data = Array::new(self.dtype, shape, data).expect("the column's own bytes and shape");
-        let marks = || -> Vec<u8> {
+        let flags = || -> Vec<u8> {
             self.defined.iter().map(|d| if *d { GIVEN } else { CLEARED }).collect()
         };
         let attribute = Attribute { data, row_ptr, mask: None };
-        // A value that looks like a mark and is one needs a mask as much as an undefined row.
+        // A value that looks like a sentinel and is one needs a mask as much as an undefined row.
         let is_plain = self.defined.iter().all(|d| *d)
-            && !(any_mark(self.dtype, attribute.data.data())
-                && marks_as_mask(&attribute).contains(&NOT_GIVEN));
-        let mask = (!is_plain).then(|| Array::from_slice(&marks()));
+            && !(has_sentinel(self.dtype, attribute.data.data())
+                && sentinels_as_mask(&attribute).contains(&NOT_GIVEN));
+        let mask = (!is_plain).then(|| Array::from_slice(&flags()));
         Attribute { mask, ..attribute }
     }
 }
 
-fn any_mark(dtype: DType, data: &[u8]) -> bool {
+fn has_sentinel(dtype: DType, data: &[u8]) -> bool {
     if dtype == DType::F64 {
         // The common case, without a branch an item.
         let is_nan =
             |item: &[u8]| f64::from_le_bytes(item.try_into().expect("eight bytes")).is_nan();
         return data.chunks_exact(8).fold(false, |any, item| any | is_nan(item));
     }
-    mark_of(dtype).is_some()
-        && data.chunks_exact(dtype.item_size()).any(|item| is_mark(dtype, item))
+    sentinel_of(dtype).is_some()
+        && data.chunks_exact(dtype.item_size()).any(|item| is_sentinel(dtype, item))
 }
 
-/// An attribute in a wider dtype. Marks do not survive a change of dtype, so they become a mask.
+/// An attribute in a wider dtype. Sentinels do not survive a change of dtype, so they become a mask.
 fn widen_attribute(attribute: &Attribute, to: DType) -> Result<Attribute> {
     let from = attribute.data.dtype();
     let mask = match &attribute.mask {
         Some(mask) => mask.clone(),
-        None => Array::from_slice(&marks_as_mask(attribute)),
+        None => Array::from_slice(&sentinels_as_mask(attribute)),
     };
     let mut out = Vec::new();
     match from.item_size() {
@@ -311,24 +314,25 @@ fn widen_attribute(attribute: &Attribute, to: DType) -> Result<Attribute> {
     Ok(Attribute { data, row_ptr: attribute.row_ptr.clone(), mask: Some(mask) })
 }
 
-/// The mask that an attribute's marks amount to: a row is not given if all of it is marks, and, in a
+/// The mask that an attribute's sentinels amount to: a row is not given if all of it is sentinels, and, in a
 /// ragged one, if it is a single unit.
-pub(in crate::simulation) fn marks_as_mask(attribute: &Attribute) -> Vec<u8> {
+pub(in crate::simulation) fn sentinels_as_mask(attribute: &Attribute) -> Vec<u8> {
     let data = attribute.data.to_little_endian();
     let (dtype, row_size) = (data.dtype(), data.row_size());
-    let all_marks = |bytes: &[u8]| {
-        !bytes.is_empty() && bytes.chunks_exact(dtype.item_size()).all(|item| is_mark(dtype, item))
+    let all_sentinels = |bytes: &[u8]| {
+        !bytes.is_empty()
+            && bytes.chunks_exact(dtype.item_size()).all(|item| is_sentinel(dtype, item))
     };
     let say = |undefined: bool| if undefined { NOT_GIVEN } else { GIVEN };
     match attribute.row_ptr.as_ref().and_then(Array::to_i64s) {
         None => (0..data.rows())
-            .map(|i| say(all_marks(&data.data()[i * row_size..(i + 1) * row_size])))
+            .map(|i| say(all_sentinels(&data.data()[i * row_size..(i + 1) * row_size])))
             .collect(),
         Some(ends) => ends
             .windows(2)
             .map(|pair| {
                 let (from, to) = (pair[0] as usize, pair[1] as usize);
-                say(to - from == 1 && all_marks(&data.data()[from * row_size..to * row_size]))
+                say(to - from == 1 && all_sentinels(&data.data()[from * row_size..to * row_size]))
             })
             .collect(),
     }

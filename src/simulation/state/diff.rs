@@ -1,12 +1,14 @@
 //! What of an update is new: the part of it that changes a state.
 
-use super::column::{Column, Values, marks_as_mask};
+use super::column::{Column, Values, sentinels_as_mask};
 use super::group::{Building, GroupState, IDS_NEEDED};
 use super::promote::append_as;
 use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
 use crate::simulation::prepare::unique_ids;
-use crate::simulation::update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, mark_of};
+use crate::simulation::update::{
+    Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, sentinel_of,
+};
 
 /// How far a float may be from the stored one and still count as unchanged.
 ///
@@ -181,20 +183,20 @@ impl Building {
     ) -> Result<Option<Group>> {
         let rows = self.rows_of(ids);
         let mut changed = vec![false; ids.len()];
-        let mut marked: Vec<Option<Vec<u8>>> = Vec::with_capacity(group.attributes.len());
+        let mut flagged: Vec<Option<Vec<u8>>> = Vec::with_capacity(group.attributes.len());
         for (name, attribute) in &group.attributes {
             if name == "id" {
-                marked.push(None);
+                flagged.push(None);
                 continue;
             }
             let column = self.column(name, attribute)?;
-            let marks = column.take_changes(attribute, &rows, tolerance)?;
+            let flags = column.take_changes(attribute, &rows, tolerance)?;
             let mut any = false;
-            for (changed, mark) in changed.iter_mut().zip(&marks) {
-                any |= *mark != NOT_GIVEN;
-                *changed |= *mark != NOT_GIVEN;
+            for (changed, flag) in changed.iter_mut().zip(&flags) {
+                any |= *flag != NOT_GIVEN;
+                *changed |= *flag != NOT_GIVEN;
             }
-            marked.push(any.then_some(marks));
+            flagged.push(any.then_some(flags));
         }
         let keep: Vec<usize> = (0..ids.len()).filter(|i| changed[*i]).collect();
         if keep.is_empty() {
@@ -206,9 +208,9 @@ impl Building {
             let ids: Vec<i64> = keep.iter().map(|i| ids[*i]).collect();
             attributes.push(("id".to_owned(), Attribute::new(Array::from_slice(&ids))));
         }
-        for ((name, attribute), marks) in group.attributes.into_iter().zip(marked) {
-            match marks {
-                Some(marks) => attributes.push((name, only(attribute, &marks, &keep)?)),
+        for ((name, attribute), flags) in group.attributes.into_iter().zip(flagged) {
+            match flags {
+                Some(flags) => attributes.push((name, only(attribute, &flags, &keep)?)),
                 None if name == "id" => {
                     let given = vec![GIVEN; ids.len()];
                     attributes.insert(0, (name, only(attribute, &given, &keep)?));
@@ -227,15 +229,15 @@ impl Building {
     ) -> Option<Group> {
         before.add_ids(self.ids());
         let mut changed = vec![false; self.ids().len()];
-        let mut marked = Vec::new();
+        let mut flagged = Vec::new();
         for column in &mut self.columns {
             let old = before.columns.iter_mut().find(|old| old.name == column.name);
-            let marks = column.differences(old, tolerance);
-            if marks.iter().all(|mark| *mark == NOT_GIVEN) {
+            let flags = column.differences(old, tolerance);
+            if flags.iter().all(|flag| *flag == NOT_GIVEN) {
                 continue;
             }
-            changed.iter_mut().zip(&marks).for_each(|(c, mark)| *c |= *mark != NOT_GIVEN);
-            marked.push((column.name.clone(), column.as_attribute(), marks));
+            changed.iter_mut().zip(&flags).for_each(|(c, flag)| *c |= *flag != NOT_GIVEN);
+            flagged.push((column.name.clone(), column.as_attribute(), flags));
         }
         let keep: Vec<usize> = (0..changed.len()).filter(|i| changed[*i]).collect();
         if keep.is_empty() {
@@ -243,8 +245,8 @@ impl Building {
         }
         let ids: Vec<i64> = keep.iter().map(|i| self.ids()[*i]).collect();
         let mut attributes = vec![("id".to_owned(), Attribute::new(Array::from_slice(&ids)))];
-        for (name, attribute, marks) in marked {
-            let part = only(attribute, &marks, &keep).expect("the column's own rows fit together");
+        for (name, attribute, flags) in flagged {
+            let part = only(attribute, &flags, &keep).expect("the column's own rows fit together");
             attributes.push((name, part));
         }
         Some(Group { name: String::new(), attributes })
@@ -252,7 +254,7 @@ impl Building {
 }
 
 impl Column {
-    /// Applies what an update says; a mark a row of it: [`NOT_GIVEN`] where nothing changed.
+    /// Applies what an update says; a flag a row of it: [`NOT_GIVEN`] where nothing changed.
     fn take_changes(
         &mut self,
         attribute: &Attribute,
@@ -260,16 +262,16 @@ impl Column {
         tolerance: Option<Tolerance>,
     ) -> Result<Vec<u8>> {
         let attribute = self.agree(attribute)?;
-        let mut marks = match &attribute.mask {
+        let mut flags = match &attribute.mask {
             Some(mask) => mask.data().to_vec(),
-            None => marks_as_mask(&attribute),
+            None => sentinels_as_mask(&attribute),
         };
         let (dtype, unit_size) = (self.dtype, self.unit_size());
         let data = attribute.data.data();
         let ends = attribute.row_ptr.as_ref().and_then(Array::to_i64s);
         for (i, &row) in rows.iter().enumerate() {
             let was = self.defined[row];
-            match marks[i] {
+            match flags[i] {
                 CLEARED if was => self.defined[row] = false,
                 GIVEN => {
                     let (from, to) = match &ends {
@@ -279,15 +281,15 @@ impl Column {
                     let new = &data[from * unit_size..to * unit_size];
                     let old = self.row(row);
                     if was && (old == new || tolerance.is_some_and(|t| t.allows(dtype, old, new))) {
-                        marks[i] = NOT_GIVEN;
+                        flags[i] = NOT_GIVEN;
                         continue;
                     }
                     self.set_row(row, new);
                 }
-                _ => marks[i] = NOT_GIVEN,
+                _ => flags[i] = NOT_GIVEN,
             }
         }
-        Ok(marks)
+        Ok(flags)
     }
 
     fn row(&self, row: usize) -> &[u8] {
@@ -309,7 +311,7 @@ impl Column {
         self.defined[row] = true;
     }
 
-    /// A mark a row: what happened to it since `old`, which has as many rows. Values within the
+    /// A flag a row: what happened to it since `old`, which has as many rows. Values within the
     /// tolerance go back to the old ones.
     fn differences(&mut self, old: Option<&mut Column>, tolerance: Option<Tolerance>) -> Vec<u8> {
         let Some(old) = old else {
@@ -318,53 +320,53 @@ impl Column {
         if old.dtype != self.dtype {
             old.widen(self.dtype);
         }
-        let mut marks = vec![NOT_GIVEN; self.defined.len()];
-        for (row, mark) in marks.iter_mut().enumerate() {
+        let mut flags = vec![NOT_GIVEN; self.defined.len()];
+        for (row, flag) in flags.iter_mut().enumerate() {
             match (old.defined[row], self.defined[row]) {
                 (false, false) => {}
-                (true, false) => *mark = CLEARED,
-                (false, true) => *mark = GIVEN,
+                (true, false) => *flag = CLEARED,
+                (false, true) => *flag = GIVEN,
                 (true, true) if old.row(row) == self.row(row) => {}
                 (true, true) => {
                     let near = |t: Tolerance| t.allows(self.dtype, old.row(row), self.row(row));
                     if tolerance.is_some_and(near) {
                         self.set_row(row, old.row(row));
                     } else {
-                        *mark = GIVEN;
+                        *flag = GIVEN;
                     }
                 }
             }
         }
-        marks
+        flags
     }
 }
 
-/// The kept rows of an attribute under new marks. Rows that are not given hold the documented mark of
+/// The kept rows of an attribute under new flags. Rows that are not given hold the documented sentinel of
 /// the dtype, so that every reader sees them; a mask is added where that does not say it all.
-fn only(attribute: Attribute, marks: &[u8], keep: &[usize]) -> Result<Attribute> {
-    let is_whole = keep.len() == marks.len();
-    if is_whole && attribute.mask.is_none() && marks.iter().all(|mark| *mark == GIVEN) {
+fn only(attribute: Attribute, flags: &[u8], keep: &[usize]) -> Result<Attribute> {
+    let is_whole = keep.len() == flags.len();
+    if is_whole && attribute.mask.is_none() && flags.iter().all(|flag| *flag == GIVEN) {
         return Ok(attribute);
     }
     let mut data = attribute.data.to_little_endian();
-    let kept: Vec<u8> = keep.iter().map(|i| marks[*i]).collect();
-    if kept.iter().any(|mark| *mark != GIVEN) {
-        data = with_room_for_mark(data)?;
+    let kept: Vec<u8> = keep.iter().map(|i| flags[*i]).collect();
+    if kept.iter().any(|flag| *flag != GIVEN) {
+        data = with_room_for_sentinel(data)?;
     }
     let (dtype, unit_size) = (data.dtype(), data.row_size());
-    let filler = match mark_of(dtype) {
-        Some(mark) => mark.repeat(unit_size.checked_div(mark.len()).unwrap_or(0)),
+    let filler = match sentinel_of(dtype) {
+        Some(sentinel) => sentinel.repeat(unit_size.checked_div(sentinel.len()).unwrap_or(0)),
         None => vec![0; unit_size],
     };
     let ends = attribute.row_ptr.as_ref().and_then(Array::to_i64s);
     let (mut bytes, mut out_ends) = (Vec::with_capacity(keep.len() * unit_size), vec![0i64]);
-    for (&i, mark) in keep.iter().zip(&kept) {
+    for (&i, flag) in keep.iter().zip(&kept) {
         let (from, to) = match &ends {
             None => (i, i + 1),
             Some(ends) => (ends[i] as usize, ends[i + 1] as usize),
         };
-        let units = if *mark == GIVEN { to - from } else { 1 };
-        match *mark {
+        let units = if *flag == GIVEN { to - from } else { 1 };
+        match *flag {
             GIVEN => bytes.extend_from_slice(&data.data()[from * unit_size..to * unit_size]),
             _ => bytes.extend_from_slice(&filler),
         }
@@ -377,11 +379,11 @@ fn only(attribute: Attribute, marks: &[u8], keep: &[usize]) -> Result<Attribute>
         row_ptr: ends.map(|_| Array::from_slice(&out_ends)),
         mask: None,
     };
-    Ok(if marks_as_mask(&part) == kept { part } else { part.with_mask(&kept) })
+    Ok(if sentinels_as_mask(&part) == kept { part } else { part.with_mask(&kept) })
 }
 
-/// Text as wide as the mark for "not given".
-fn with_room_for_mark(data: Array) -> Result<Array> {
+/// Text as wide as the sentinel for "not given".
+fn with_room_for_sentinel(data: Array) -> Result<Array> {
     let (from, to) = (data.dtype(), DType::text("_udf_".len()));
     if from.kind() != Kind::Str || from.item_size() >= to.item_size() {
         return Ok(data);

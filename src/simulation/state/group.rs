@@ -133,8 +133,8 @@ pub struct ColumnState {
     /// The attribute.
     pub name: String,
     /// A value an entity, in the order of [`GroupState::ids`], low byte first. An undefined row holds
-    /// the documented mark of its dtype, or zeros where there is none; `mask` (there if any row is
-    /// undefined, or holds a value that looks like the mark) says [`CLEARED`](crate::simulation::CLEARED) for it.
+    /// the documented sentinel of its dtype, or zeros where there is none; `mask` (there if any row is
+    /// undefined, or holds a value that looks like the sentinel) says [`CLEARED`](crate::simulation::CLEARED) for it.
     pub attribute: Attribute,
 }
 

@@ -15,7 +15,7 @@ pub use diff::Tolerance;
 pub use group::{ColumnState, GroupState};
 pub use walk::{AttributeHistory, EntityHistory};
 
-pub(super) use column::marks_as_mask;
+pub(super) use column::sentinels_as_mask;
 pub(super) use cursor::Beginning;
 pub(super) use diff::TrackedState;
 pub(super) use forms::Forms;

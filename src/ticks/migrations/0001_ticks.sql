@@ -39,7 +39,7 @@ CREATE TABLE tick_block (
 ) STRICT;
 CREATE INDEX tick_block_by_time ON tick_block (symbol_id, last_ns, first_ns);
 -- Up to which of its ticks a writer has committed here, so that nothing is read or written twice.
-CREATE TABLE tick_mark (
+CREATE TABLE tick_watermark (
     writer  INTEGER NOT NULL PRIMARY KEY,
     ordinal INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

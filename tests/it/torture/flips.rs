@@ -33,7 +33,7 @@ const UNCHECKED: [&str; 10] = [
     "sqlite_stat1",
     "sqlite_stat4",
     "experiment_process",
-    "tick_mark",
+    "tick_watermark",
     "migration_log",
     "memory_change",
 ];

@@ -66,7 +66,7 @@ fn types_survive_partial_changes() {
         tracked.receive("d", data([3_000_000_000, -1], ["a long label", "b"]), None).unwrap();
     let n = column(&changes, "n");
     assert_eq!((n.data.dtype(), n.data.to_i64s().unwrap()), (DType::I64, vec![0, -1]));
-    // An i8 has no mark for "not given": a mask says it. Text has one.
+    // An i8 has no sentinel for "not given": a mask says it. Text has one.
     assert_eq!(n.mask.as_ref().unwrap().data(), [NOT_GIVEN, GIVEN]);
     let s = column(&changes, "s");
     assert_eq!(
@@ -83,9 +83,9 @@ fn types_survive_partial_changes() {
     assert_eq!(column(&short, "s").data.to_strings().unwrap(), ["c"]);
 }
 
-/// Goal: narrow text is made wide enough for the mark, so that a reader without masks sees it.
+/// Goal: narrow text is made wide enough for the sentinel, so that a reader without masks sees it.
 #[test]
-fn narrow_text_has_room_for_the_mark() {
+fn narrow_text_has_room_for_the_sentinel() {
     let data = |count: [f64; 2], text: [&str; 2]| {
         let count = Attribute::new(Array::from_slice(&count));
         group(vec![ids(&[1, 2]), ("n", count), ("s", Attribute::new(Array::from_strs(&text)))])
@@ -180,12 +180,12 @@ fn attribute(kind: usize, said: &[Said]) -> Attribute {
             Attribute::ragged(Array::from_slice(&items), Array::from_slice(&ends))
         }
     };
-    let mark = |s: &Said| match s {
+    let flag = |s: &Said| match s {
         Said::Nothing => NOT_GIVEN,
         Said::Clear => CLEARED,
         Said::Value(_) => GIVEN,
     };
-    attribute.with_mask(&said.iter().map(mark).collect::<Vec<_>>())
+    attribute.with_mask(&said.iter().map(flag).collect::<Vec<_>>())
 }
 
 fn updates() -> impl Strategy<Value = Vec<EntityData>> {
