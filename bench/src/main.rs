@@ -1,6 +1,6 @@
 //! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`,
 //! `siltstone-bench long [UPDATES]`, and
-//! `siltstone-bench ticks [call|ingest|json|hot|bulk]`, `siltstone-bench series [one|append|many]`, and
+//! `siltstone-bench ticks [call|ingest|json|rows|bulk]`, `siltstone-bench series [one|append|many]`, and
 //! `siltstone-bench experiment [log|read|memory]`, `siltstone-bench memory [store|read|search|graph]`.
 //!
 //! Medians of five runs (`RUNS` in the environment changes that), interleaved. What is read back is compared with what was written, bit for

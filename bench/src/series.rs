@@ -151,7 +151,7 @@ fn one(name: &str, values: &[f64]) {
     }
     println!("{name}: {POINTS} points");
     times.print();
-    println!("  {:44} {:>10.3}", "bytes a point, hot (the file)", sizes[0]);
+    println!("  {:44} {:>10.3}", "bytes a point, as rows (the file)", sizes[0]);
     println!("  {:44} {:>10.3}", "bytes a point, compacted (the file)", sizes[1]);
 }
 

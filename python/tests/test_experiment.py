@@ -298,7 +298,7 @@ def test_a_completed_simulation_is_compacted_if_asked(tmp_path):
     with ExperimentDatabase(tmp_path / "a.db", "e", compact_when_completed=True) as db:
         with db.create_simulation_context("s") as sim:
             sim.log_step(0, [agent("a")])
-        assert db.query("SELECT count(*) FROM agent_states_hot").rows == [(0,)]
+        assert db.query("SELECT count(*) FROM agent_states_rows").rows == [(0,)]
         assert len(sim.agent_states().to_pandas()) == 1
 
 

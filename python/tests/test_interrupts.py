@@ -324,8 +324,8 @@ def test_interrupted_logging_keeps_each_row_once(tmp_path, interrupter):
             with db.create_simulation_context(f"sim_{count}") as sim:
                 for _ in life:
                     interrupter.run(lambda: log(sim))
-    compare(steps, rows(path, "SELECT step FROM simulation_steps_hot"))
-    compare(actions, rows(path, "SELECT step FROM agent_actions_hot"))
+    compare(steps, rows(path, "SELECT step FROM simulation_steps_rows"))
+    compare(actions, rows(path, "SELECT step FROM agent_actions_rows"))
 
 
 # -- ticks -------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_interrupted_ticks_are_written_once(base, interrupter):
             for _ in life:
                 interrupter.run(lambda: (flushed, at_once)[next(numbers) % 2](store))
     (file,) = base.glob("*/*/ticks_*.db")
-    compare(acknowledged, rows(file, "SELECT time_ns FROM tick_hot"))
+    compare(acknowledged, rows(file, "SELECT time_ns FROM tick_rows"))
 
 
 # -- series ------------------------------------------------------------------------------------------
@@ -463,7 +463,7 @@ def test_whoever_waits_for_another_process_hears_a_signal(held):
     db.close()
     assert rows(path, 'SELECT timestamp FROM "update"') == [2]
     assert rows(path, "SELECT count(*) FROM episodes") == [0]
-    assert rows(path, "SELECT step FROM simulation_steps_hot") == [1]
+    assert rows(path, "SELECT step FROM simulation_steps_rows") == [1]
 
 
 def test_a_flush_of_ticks_hears_a_signal(make, base):
@@ -480,7 +480,7 @@ def test_a_flush_of_ticks_hears_a_signal(make, base):
     conn.execute("ROLLBACK")
     conn.close()
     assert store.stop().written == 2
-    assert rows(file, "SELECT time_ns FROM tick_hot") == [0, 1]
+    assert rows(file, "SELECT time_ns FROM tick_rows") == [0, 1]
 
 
 def test_an_await_that_was_interrupted_leaves_the_next_one_well(held, monkeypatch):

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 
-use super::record_table::{RecordTable, hot};
-use super::stored::{BlockPlace, StoredRows, Wanted, blocks, damaged, each_hot, read_block};
+use super::record_table::{RecordTable, row_table};
+use super::stored::{
+    BlockPlace, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block,
+};
 use crate::array::block::buffers::Effort;
 use crate::array::block::{arrays, columns};
 use crate::error::Result;
@@ -20,7 +22,7 @@ pub(super) fn compact(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) ->
         return Ok(0);
     }
     let mut compacted = 0;
-    each_hot(tx, simulation, table, &Wanted::all(table), BLOCK_ROWS, |mut rows| {
+    each_of_row_table(tx, simulation, table, &Wanted::all(table), BLOCK_ROWS, |mut rows| {
         compacted += rows.len() as u64;
         while rows.len() > 0 {
             let texts = rows.columns.iter().flatten();
@@ -32,7 +34,7 @@ pub(super) fn compact(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) ->
         Ok(())
     })?;
     if compacted > 0 {
-        let sql = format!("DELETE FROM {} WHERE simulation = ?1", hot(&table.schema.name));
+        let sql = format!("DELETE FROM {} WHERE simulation = ?1", row_table(&table.schema.name));
         tx.execute(&sql, [simulation])?;
     }
     Ok(compacted)

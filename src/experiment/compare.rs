@@ -251,7 +251,7 @@ fn metric_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
 /// The names by which a simulation logged metrics.
 fn logged_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
     let sql = "SELECT n.name FROM simulation_name n WHERE n.simulation = ?1 AND \
-        (EXISTS (SELECT 1 FROM simulation_metrics_hot h WHERE h.simulation = ?1 AND h.row = n.id)) ORDER BY n.id";
+        (EXISTS (SELECT 1 FROM simulation_metrics_rows h WHERE h.simulation = ?1 AND h.row = n.id)) ORDER BY n.id";
     let mut names: Vec<String> = tx.query(sql, [simulation], |row| Ok(row.get(0)?))?;
     // Those of blocks have no index by name.
     if let Some(table) = record_table::find(tx, "simulation_metrics")? {

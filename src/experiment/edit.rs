@@ -11,7 +11,7 @@ use super::clock::{now_text, text_of};
 use super::context::SimulationContext;
 use super::database::{ExperimentDatabase, simulation};
 use super::log::HealthIncident;
-use super::record_table::{self, hot};
+use super::record_table::{self, row_table};
 use super::stored::blocks;
 use super::summary::Summary;
 use super::{builtin, compact, names, process, write};
@@ -32,9 +32,9 @@ pub(super) fn truncate(tx: &WriteTx<'_>, simulation: i64, from_step: i64) -> Res
         }
     }
     // Agents that died later live again.
-    let sql = "UPDATE agents_hot SET death_time = NULL WHERE simulation = ?1 AND death_time >= ?2";
+    let sql = "UPDATE agents_rows SET death_time = NULL WHERE simulation = ?1 AND death_time >= ?2";
     tx.execute(sql, (simulation, from_step))?;
-    tx.seal("agents_hot", "simulation = ?1 AND row_sum IS NULL", [simulation])?;
+    tx.seal("agents_rows", "simulation = ?1 AND row_sum IS NULL", [simulation])?;
     let sql = "DELETE FROM simulation_array WHERE simulation = ?1 AND step >= ?2";
     tx.execute(sql, (simulation, from_step))?;
     Ok(())
@@ -48,7 +48,7 @@ pub(super) fn delete(tx: &WriteTx<'_>, id: i64) -> Result<u64> {
             rows += block.rows as u64;
             compact::remove_block(tx, block)?;
         }
-        let sql = format!("DELETE FROM {} WHERE simulation = ?1", hot(&table.schema.name));
+        let sql = format!("DELETE FROM {} WHERE simulation = ?1", row_table(&table.schema.name));
         rows += tx.execute(&sql, [id])? as u64;
     }
     for table in ["record_summary", "simulation_name", "simulation_array"] {
@@ -326,11 +326,11 @@ impl SimulationContext {
                 place: "the agents of the simulation".into(),
             };
             let row = names::find(tx, id, &agent)?.ok_or_else(not_found)?;
-            let sql = "UPDATE agents_hot SET death_time = ?3 WHERE simulation = ?1 AND row = ?2";
+            let sql = "UPDATE agents_rows SET death_time = ?3 WHERE simulation = ?1 AND row = ?2";
             if tx.execute(sql, (id, row, death_time))? == 0 {
                 return Err(not_found());
             }
-            tx.seal("agents_hot", "simulation = ?1 AND row = ?2", (id, row)).map(drop)
+            tx.seal("agents_rows", "simulation = ?1 AND row = ?2", (id, row)).map(drop)
         })?;
         self.log_health_incident(&HealthIncident {
             step_number: death_time,
@@ -368,7 +368,7 @@ impl SimulationContext {
         let table = &builtin::all()[SIMULATION_CONFIG].name;
         let sql = format!(
             "SELECT config_data FROM {} WHERE simulation = ?1 ORDER BY row DESC LIMIT 1",
-            hot(table)
+            row_table(table)
         );
         self.inner.db().read(|tx| tx.query_one(&sql, [id], |row| Ok(row.get(0)?)))
     }

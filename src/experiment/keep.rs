@@ -62,9 +62,9 @@ impl ExperimentDatabase {
                     let compacted: (i64, i64) = tx
                         .query_one(sql, (id, table.id), |row| Ok((row.get(0)?, row.get(1)?)))?
                         .unwrap_or_default();
-                    let hot = (summary.rows - compacted.0).max(0);
+                    let in_rows = (summary.rows - compacted.0).max(0);
                     let share =
-                        if rows > 0 { bytes as f64 * hot as f64 / rows as f64 } else { 0.0 };
+                        if rows > 0 { bytes as f64 * in_rows as f64 / rows as f64 } else { 0.0 };
                     sizes.push(TableSize {
                         simulation_id: name.clone(),
                         table: table.schema.name.clone(),
@@ -134,7 +134,7 @@ impl ExperimentDatabase {
 /// Bytes and rows of a table outside of blocks.
 fn of_rows(tx: &ReadTx<'_>, name: &str) -> Result<(i64, i64)> {
     let sql = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = ?1 AND aggregate = TRUE";
-    let bytes = tx.query_one(sql, [format!("{name}_hot")], |row| Ok(row.get(0)?))?.unwrap_or(0);
-    let sql = format!("SELECT count(*) FROM {}", record_table::hot(name));
+    let bytes = tx.query_one(sql, [format!("{name}_rows")], |row| Ok(row.get(0)?))?.unwrap_or(0);
+    let sql = format!("SELECT count(*) FROM {}", record_table::row_table(name));
     Ok((bytes, tx.query_one(&sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0)))
 }

@@ -9,7 +9,7 @@ use arrow_array::types::{Float64Type, Int64Type};
 
 use super::names;
 use super::read::each_stored;
-use super::record_table::{self, RecordTable, hot};
+use super::record_table::{self, RecordTable, row_table};
 use super::schema::{Column, Storage};
 use super::stored::{StoredRows, Wanted, blocks};
 use super::summary::{Sum, Summary};
@@ -231,8 +231,9 @@ impl Part {
                 if !blocks(tx, simulation, table, 0, i64::MAX)?.is_empty() {
                     return Ok(self.steps(tx, simulation)?.last().map(value_of));
                 }
-                let hot = hot(&table.schema.name);
-                let sql = format!("SELECT max(step) FROM {hot} WHERE simulation = ?1 AND row = ?2");
+                let row_table = row_table(&table.schema.name);
+                let sql =
+                    format!("SELECT max(step) FROM {row_table} WHERE simulation = ?1 AND row = ?2");
                 let last = tx.query_one(&sql, (simulation, key), |row| Ok(row.get(0)?))?.flatten();
                 last.map_or(Ok(None), |step| self.at_step(tx, simulation, step))
             }

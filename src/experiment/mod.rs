@@ -78,7 +78,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         "record_summary",
         "record_block(simulation, record_table, first_step, last_step, rows)",
         "simulation_array(simulation, name, step, dtype, shape, codec, checksum)",
-        "SELECT name || '_hot' FROM record_table",
+        "SELECT name || '_rows' FROM record_table",
     ],
 };
 

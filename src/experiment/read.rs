@@ -11,9 +11,11 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::names;
-use super::record_table::{RecordTable, hot};
+use super::record_table::{RecordTable, row_table};
 use super::schema::{ColumnType, Shape, Storage};
-use super::stored::{BlockPlace, StoredRows, Wanted, blocks, damaged, each_hot, read_block};
+use super::stored::{
+    BlockPlace, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block,
+};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -149,7 +151,7 @@ pub(super) fn each_batch(
     Ok(plan.schema)
 }
 
-/// Stored rows of blocks and of the hot table in their order. They are in memory all at once only if blocks and rows have
+/// Stored rows of blocks and of the row table in their order. They are in memory all at once only if blocks and rows have
 /// to be put in order.
 pub(super) fn each_stored(
     tx: &ReadTx<'_>,
@@ -171,10 +173,10 @@ pub(super) fn each_stored(
         for block in places {
             each(read(block)?)?;
         }
-        return each_hot(tx, simulation, table, wanted, BATCH_ROWS, each);
+        return each_of_row_table(tx, simulation, table, wanted, BATCH_ROWS, each);
     }
     let mut parts = places.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    each_hot(tx, simulation, table, wanted, BATCH_ROWS, |rows| {
+    each_of_row_table(tx, simulation, table, wanted, BATCH_ROWS, |rows| {
         parts.push(rows);
         Ok(())
     })?;
@@ -201,8 +203,8 @@ fn follow(
     if table.schema.shape == Shape::Series || !are_sorted {
         return Ok(false);
     }
-    let hot = hot(&table.schema.name);
-    let sql = format!("SELECT 1 FROM {hot} WHERE simulation = ?1 AND step <= ?2 LIMIT 1");
+    let row_table = row_table(&table.schema.name);
+    let sql = format!("SELECT 1 FROM {row_table} WHERE simulation = ?1 AND step <= ?2 LIMIT 1");
     Ok(tx.query_one(&sql, (simulation, last.steps.1), |_| Ok(()))?.is_none())
 }
 

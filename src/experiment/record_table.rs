@@ -19,9 +19,9 @@ impl RecordTable {
     fn new(id: i64, schema: RecordSchema) -> Arc<Self> {
         let columns = stored_columns(&schema);
         let cells: Vec<String> = (0..columns.len() + 5).map(|i| format!("c{i}")).collect();
-        let hot = hot(&schema.name);
+        let row_table = row_table(&schema.name);
         let insert = format!(
-            "INSERT OR REPLACE INTO {hot} (simulation, step, row, {}, exact, row_sum) SELECT {} FROM silt_row_source",
+            "INSERT OR REPLACE INTO {row_table} (simulation, step, row, {}, exact, row_sum) SELECT {} FROM silt_row_source",
             columns.join(", "),
             cells.join(", ")
         );
@@ -52,15 +52,16 @@ impl RecordTable {
             self.id
         );
         let name = quoted(&self.schema.name);
-        let rows = view_rows(&self.schema, &format!("main.{}", hot(&self.schema.name)), "main.");
+        let rows =
+            view_rows(&self.schema, &format!("main.{}", row_table(&self.schema.name)), "main.");
         let blocks = view_rows(&self.schema, &format!("({block})"), "main.");
         format!("CREATE TEMP VIEW {name} AS {rows} UNION ALL {blocks}")
     }
 }
 
 /// The name of the table that holds the rows, as SQL.
-pub(super) fn hot(name: &str) -> String {
-    quoted(&format!("{name}_hot"))
+pub(super) fn row_table(name: &str) -> String {
+    quoted(&format!("{name}_rows"))
 }
 
 pub(super) fn quoted(name: &str) -> String {
@@ -83,7 +84,7 @@ pub(super) fn order(shape: Shape) -> &'static str {
 fn definition(schema: &RecordSchema) -> String {
     let mut table = format!(
         "CREATE TABLE {} (simulation INTEGER NOT NULL, step INTEGER NOT NULL, row INTEGER NOT NULL",
-        hot(&schema.name)
+        row_table(&schema.name)
     );
     for (_, column) in schema.stored() {
         let kind = match column.kind.storage() {
@@ -94,7 +95,7 @@ fn definition(schema: &RecordSchema) -> String {
         table.push_str(&format!(", {} {kind}", quoted(&column.name)));
     }
     let order = order(schema.shape);
-    let rows = view_rows(schema, &hot(&schema.name), "");
+    let rows = view_rows(schema, &row_table(&schema.name), "");
     format!(
         "{table}, exact BLOB, PRIMARY KEY (simulation, {order})) STRICT, WITHOUT ROWID;\n\
          CREATE VIEW {} AS {rows};",
@@ -195,7 +196,7 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
             hint: "give it another name, or the columns that it has",
         });
     }
-    for name in [&schema.name, &format!("{}_hot", schema.name)] {
+    for name in [&schema.name, &format!("{}_rows", schema.name)] {
         if table_exists(tx, name)? {
             return Err(Error::Exists {
                 what: format!("a table {name:?} of another kind"),
@@ -207,7 +208,7 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
     for statement in definition(schema).split_inclusive(';') {
         tx.execute(statement.trim(), [])?;
     }
-    tx.cover(&format!("{}_hot", schema.name))?;
+    tx.cover(&format!("{}_rows", schema.name))?;
     let text = serde_json::to_string(schema).expect("a schema is JSON");
     let sql = "INSERT INTO record_table (name, definition, row_sum) VALUES (?1, ?2, silt_row_sum(?1, ?2))";
     let id = tx.insert(sql, [&schema.name, &text])?;

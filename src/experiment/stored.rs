@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::vtab::Context as Cell;
 
 use super::buffer::{ColumnBuffer, Items};
-use super::record_table::{RecordTable, hot, order, quoted};
+use super::record_table::{RecordTable, order, quoted, row_table};
 use super::schema::{Column, Storage};
 use crate::array::block::{arrays, columns};
 use crate::error::{Error, Result};
@@ -291,7 +291,7 @@ impl Builder {
 }
 
 /// The rows that are not in blocks, so many at a time at the most.
-pub(super) fn each_hot(
+pub(super) fn each_of_row_table(
     tx: &ReadTx<'_>,
     simulation: i64,
     table: &RecordTable,
@@ -310,7 +310,7 @@ pub(super) fn each_hot(
     let sql = format!(
         "SELECT silt_visit({columns}) FROM (SELECT {columns} FROM {} \
          WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3{} ORDER BY {} LIMIT -1)",
-        hot(&table.schema.name),
+        row_table(&table.schema.name),
         if wanted.key.is_some() { " AND row = ?4" } else { "" },
         order(table.schema.shape)
     );

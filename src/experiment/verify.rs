@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, Int64Array};
 
-use super::record_table::{self, RecordTable, hot};
+use super::record_table::{self, RecordTable, row_table};
 use super::records::stored_array;
 use super::schema::Storage;
 use super::stored::{StoredRows, Wanted, blocks, read_block};
@@ -25,14 +25,14 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     for table in &tables {
-        let hot = hot(&table.schema.name);
+        let row_table = row_table(&table.schema.name);
         let sql = format!(
-            "SELECT count(*) FROM {hot} WHERE simulation NOT IN (SELECT id FROM simulations)"
+            "SELECT count(*) FROM {row_table} WHERE simulation NOT IN (SELECT id FROM simulations)"
         );
         let strangers: i64 = tx.query_one(&sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
         if strangers > 0 {
             report.find(
-                hot.clone(),
+                row_table.clone(),
                 format!("{strangers} rows are of a simulation that is not there"),
             );
         }
@@ -73,7 +73,7 @@ fn names(tx: &ReadTx<'_>, table: &RecordTable, report: &mut VerifyReport) -> Res
         let sql = format!(
             "SELECT count(*) FROM {} h WHERE h.{place} IS NOT NULL AND NOT EXISTS \
              (SELECT 1 FROM simulation_name n WHERE n.simulation = h.simulation AND n.id = h.{place})",
-            hot(&table.schema.name)
+            row_table(&table.schema.name)
         );
         let missing: i64 = tx.query_one(&sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
         if missing > 0 {
@@ -95,7 +95,8 @@ fn count(
     report: &mut VerifyReport,
 ) -> Result<()> {
     let summary = Summary::load(tx, id, table)?;
-    let sql = format!("SELECT count(*) FROM {} WHERE simulation = ?1", hot(&table.schema.name));
+    let sql =
+        format!("SELECT count(*) FROM {} WHERE simulation = ?1", row_table(&table.schema.name));
     let mut rows: i64 = tx.query_one(&sql, [id], |row| Ok(row.get(0)?))?.unwrap_or(0);
     let wanted = Wanted::all(table).columns;
     let mut known = None;

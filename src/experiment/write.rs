@@ -2,7 +2,7 @@
 
 use super::buffer::TableBuffer;
 use super::names::Names;
-use super::record_table::{RecordTable, hot};
+use super::record_table::{RecordTable, row_table};
 use super::schema::Shape;
 use super::stored::{StoredColumn, insert_rows};
 use super::summary::Summary;
@@ -46,7 +46,7 @@ fn clear_logged(
     let last = Summary::load(tx, simulation, own)?.last_step;
     for step in steps.iter().filter(|step| Some(**step) <= last) {
         compact::expand(tx, simulation, own, *step, *step)?;
-        let sql = "SELECT 1 FROM simulation_steps_hot WHERE simulation = ?1 AND step = ?2";
+        let sql = "SELECT 1 FROM simulation_steps_rows WHERE simulation = ?1 AND step = ?2";
         if tx.query_one(sql, (simulation, step), |_| Ok(()))?.is_none() {
             continue;
         }
@@ -68,7 +68,7 @@ pub(super) fn remove_steps(
     compact::expand(tx, simulation, table, first, last)?;
     let sql = format!(
         "DELETE FROM {} WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3",
-        hot(&table.schema.name)
+        row_table(&table.schema.name)
     );
     let removed = tx.execute(&sql, (simulation, first, last))? as i64;
     if removed > 0 {
@@ -85,9 +85,9 @@ pub(super) fn remove_steps(
 
 /// The last step that a table has rows of.
 fn last_step(tx: &ReadTx<'_>, simulation: i64, table: &RecordTable) -> Result<Option<i64>> {
-    let hot = hot(&table.schema.name);
+    let row_table = row_table(&table.schema.name);
     let sql = format!(
-        "SELECT max(step) FROM (SELECT max(step) AS step FROM {hot} WHERE simulation = ?1 UNION ALL \
+        "SELECT max(step) FROM (SELECT max(step) AS step FROM {row_table} WHERE simulation = ?1 UNION ALL \
          SELECT max(last_step) FROM record_block WHERE simulation = ?1 AND record_table = ?2)"
     );
     Ok(tx.query_one(&sql, (simulation, table.id), |row| Ok(row.get(0)?))?.flatten())
@@ -134,10 +134,10 @@ fn remove_same(
     table: &RecordTable,
     order: &[(i64, i64, usize)],
 ) -> Result<i64> {
-    let hot = hot(&table.schema.name);
+    let row_table = row_table(&table.schema.name);
     let is_unique = table.schema.shape == Shape::Unique;
     let and_step = if is_unique { "" } else { " AND step = ?3" };
-    let sql = format!("DELETE FROM {hot} WHERE simulation = ?1 AND row = ?2{and_step}");
+    let sql = format!("DELETE FROM {row_table} WHERE simulation = ?1 AND row = ?2{and_step}");
     let mut statement = tx.prepare(&sql)?;
     let mut removed = 0;
     for (step, row, _) in order {

@@ -142,7 +142,7 @@ impl Shared {
         let Some(days) = &self.days else { return Ok(false) };
         let Some(db) = days.reader(day)? else { return Ok(false) };
         db.read(|tx| {
-            let sql = "SELECT 1 FROM tick_hot LIMIT 1";
+            let sql = "SELECT 1 FROM tick_rows LIMIT 1";
             Ok(tables::are_there(tx)? && tx.query_one(sql, [], |_| Ok(()))?.is_some())
         })
     }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn rows(db: &Database) -> i64 {
-        let count = "SELECT count(*) FROM tick_hot";
+        let count = "SELECT count(*) FROM tick_rows";
         db.read(|tx| tx.query_one(count, [], |row| Ok(row.get(0)?))).unwrap().unwrap()
     }
 

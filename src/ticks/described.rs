@@ -73,7 +73,7 @@ type Rows = (Vec<(Arc<str>, Row)>, Vec<String>);
 
 fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Rows> {
     // Ours have the time in ns too.
-    let ours = crate::kernel::table_exists(tx, "tick_hot")?;
+    let ours = crate::kernel::table_exists(tx, "tick_rows")?;
     if ours {
         let why = "it was written by siltstone already";
         return Err(Error::invalid("the file", "a day file of the described system", why));

@@ -129,26 +129,26 @@ fn check_day(tx: &ReadTx<'_>, day: Day, name: &str, report: &mut DoctorReport) -
         let n = tx.query_one(sql, rusqlite::params_from_iter(params), |row| Ok(row.get(0)?))?;
         Ok(n.unwrap_or(0))
     };
-    let outside = "SELECT (SELECT count(*) FROM tick_hot WHERE time_ns NOT BETWEEN ?1 AND ?2) \
+    let outside = "SELECT (SELECT count(*) FROM tick_rows WHERE time_ns NOT BETWEEN ?1 AND ?2) \
         + (SELECT count(*) FROM tick_block WHERE first_ns < ?1 OR last_ns > ?2)";
     let outside = count(outside, &[range.0, range.1])?;
     if outside > 0 {
         report.find(name, format!("{outside} rows or blocks have times of another day"));
     }
-    let first = "SELECT min(t) FROM (SELECT min(time_ns) AS t FROM tick_hot \
+    let first = "SELECT min(t) FROM (SELECT min(time_ns) AS t FROM tick_rows \
         UNION ALL SELECT min(first_ns) FROM tick_block)";
     let first = tx.query_one(first, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten();
     if let Some(unit) = first.and_then(suspect_unit) {
         report
             .find(name, format!("its times seem to be in {unit} since 1970, and were given as ns"));
     }
-    let ahead = "SELECT count(*) FROM tick_hot h, tick_counter c \
+    let ahead = "SELECT count(*) FROM tick_rows h, tick_counter c \
         WHERE c.name = 'next_arrival' AND h.arrival >= c.value";
     let ahead = count(ahead, &[])?;
     if ahead > 0 {
         report.find(name, format!("{ahead} rows have an arrival that was not given yet"));
     }
-    let ticks = "SELECT (SELECT count(*) FROM tick_hot) \
+    let ticks = "SELECT (SELECT count(*) FROM tick_rows) \
         + (SELECT coalesce(sum(rows), 0) FROM tick_block)";
     let ticks = count(ticks, &[])?;
     report.blocks += count("SELECT count(*) FROM tick_block", &[])? as u64;

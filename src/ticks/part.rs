@@ -1,4 +1,4 @@
-//! The ticks of one symbol in one file: blocks and hot rows as one, in a snapshot.
+//! The ticks of one symbol in one file: blocks and rows as one, in a snapshot.
 
 use std::collections::HashMap;
 
@@ -37,9 +37,9 @@ const BLOCKS: &str =
     "symbol_id IS ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY last_ns, first_ns, id";
 const LAST_BLOCKS: &str =
     "symbol_id IS ?1 AND first_ns <= ?2 ORDER BY last_ns DESC, first_ns DESC, id DESC";
-const HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
+const ROWS: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_rows \
     WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3 ORDER BY time_ns, arrival LIMIT ?4";
-const LAST_HOT: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_hot \
+const LAST_ROWS: &str = "SELECT time_ns, bid, ask, spread, origin_id, zeros FROM tick_rows \
     WHERE symbol_id = ?1 AND time_ns <= ?2 ORDER BY time_ns DESC, arrival DESC LIMIT ?3";
 
 /// Blocks that meet a condition; it fails at a row which is damaged.
@@ -52,10 +52,10 @@ impl Part<'_> {
     /// Appends the ticks of a span, rising; whether there are more behind the limit.
     pub(super) fn read(&self, tx: &ReadTx<'_>, span: &Span, out: &mut Ticks) -> Result<bool> {
         let most = span.skip.saturating_add(span.limit);
-        let hot_most = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-        let mut hot = tx.prepare(HOT)?;
-        let mut hot = hot.query((self.id, span.from_ns, span.to_ns, hot_most))?;
-        let mut late = hot.next()?.map(|row| self.row(row)).transpose()?;
+        let most_rows = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let mut statement = tx.prepare(ROWS)?;
+        let mut rows = statement.query((self.id, span.from_ns, span.to_ns, most_rows))?;
+        let mut late = rows.next()?.map(|row| self.row(row)).transpose()?;
         let mut blocks = prepare_blocks(tx, BLOCKS)?;
         let mut blocks = blocks.query((self.id, span.from_ns, span.to_ns))?;
         let start = out.len();
@@ -85,7 +85,7 @@ impl Part<'_> {
                     i < end && late.time_ns < block.time_ns[i] && out.len() - start < most
                 }) {
                     out.push_wanted(row, span.wanted);
-                    late = hot.next()?.map(|row| self.row(row)).transpose()?;
+                    late = rows.next()?.map(|row| self.row(row)).transpose()?;
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Part<'_> {
                 break;
             }
             out.push_wanted(&row, span.wanted);
-            late = hot.next()?.map(|row| self.row(row)).transpose()?;
+            late = rows.next()?.map(|row| self.row(row)).transpose()?;
         }
         // What is skipped lies at the very beginning, and is the same in every snapshot.
         let skip = span.skip.min(out.len() - start);
@@ -114,14 +114,14 @@ impl Part<'_> {
         to_ns: i64,
         out: &mut Ticks,
     ) -> Result<()> {
-        let mut hot = Vec::new();
+        let mut row_ticks = Vec::new();
         let limit = i64::try_from(n).unwrap_or(i64::MAX);
-        let mut statement = tx.prepare(LAST_HOT)?;
+        let mut statement = tx.prepare(LAST_ROWS)?;
         let mut rows = statement.query((self.id, to_ns, limit))?;
         while let Some(row) = rows.next()? {
-            hot.push(self.row(row)?);
+            row_ticks.push(self.row(row)?);
         }
-        hot.reverse();
+        row_ticks.reverse();
         let mut found: Vec<Ticks> = Vec::new();
         let mut count = 0;
         let mut statement = prepare_blocks(tx, LAST_BLOCKS)?;
@@ -134,7 +134,7 @@ impl Part<'_> {
             count += block.time_ns.partition_point(|time| *time <= to_ns);
             found.push(block);
         }
-        let mut late = hot.into_iter().peekable();
+        let mut late = row_ticks.into_iter().peekable();
         for block in found.iter().rev() {
             let end = block.time_ns.partition_point(|time| *time <= to_ns);
             let mut i = 0;
@@ -175,7 +175,7 @@ impl Part<'_> {
         let id: i64 = row.get(4)?;
         let origin = self.numbers.get(&id).copied().ok_or_else(|| Error::Corrupt {
             place: String::new(),
-            what: "table tick_hot".into(),
+            what: "table tick_rows".into(),
             why: format!("a row refers to row {id} of tick_origin, which is not there"),
         })?;
         Ok(Row { time_ns: row.get(0)?, bid, ask, spread: spread.unwrap_or(ask - bid), origin })

@@ -33,7 +33,7 @@ impl Seen {
         (from_ns, to_ns): (i64, i64),
         last_arrival: i64,
     ) -> Result<Self> {
-        let sql = "SELECT count(*) FROM tick_hot WHERE symbol_id = ?1 AND arrival <= ?2";
+        let sql = "SELECT count(*) FROM tick_rows WHERE symbol_id = ?1 AND arrival <= ?2";
         let rows = tx.query_one(sql, (id, last_arrival), |row| Ok(row.get(0)?))?.unwrap_or(0);
         let sql = "SELECT id, checksum FROM tick_block \
             WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY id";
@@ -61,7 +61,7 @@ pub(super) fn find(
     symbol: &Arc<str>,
     origins: &Origins,
 ) -> Result<Option<Found>> {
-    let sql = "SELECT min(time_ns), max(time_ns), max(arrival) FROM tick_hot WHERE symbol_id = ?1";
+    let sql = "SELECT min(time_ns), max(time_ns), max(arrival) FROM tick_rows WHERE symbol_id = ?1";
     let range = tx.query_one(sql, [id], |row| {
         let range: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
         Ok((range, row.get::<_, Option<i64>>(2)?))
@@ -97,7 +97,7 @@ pub(super) fn apply(tx: &mut WriteTx<'_>, plans: &[Plan]) -> Result<Option<u64>>
         let sql =
             "DELETE FROM tick_block WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3";
         tx.execute(sql, (seen.id, seen.from_ns, seen.to_ns))?;
-        let sql = "DELETE FROM tick_hot WHERE symbol_id = ?1 AND arrival <= ?2";
+        let sql = "DELETE FROM tick_rows WHERE symbol_id = ?1 AND arrival <= ?2";
         moved += tx.execute(sql, (seen.id, seen.last_arrival))? as u64;
         store_blocks(tx, seen.id, blocks)?;
     }

@@ -111,7 +111,7 @@ impl TickStore {
             if !super::tables::are_there(tx)? {
                 return Ok((0, 0));
             }
-            let sql = "SELECT (SELECT count(*) FROM tick_hot) \
+            let sql = "SELECT (SELECT count(*) FROM tick_rows) \
                 + (SELECT coalesce(sum(rows), 0) FROM tick_block), \
                 (SELECT value FROM tick_counter WHERE name = 'thinned')";
             let counts = tx.query_one(sql, [], |row| {

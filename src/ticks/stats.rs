@@ -214,7 +214,7 @@ impl TickStore {
                 if !tables::are_there(tx)? {
                     return Ok((0, 0, 0, 0));
                 }
-                let sql = "SELECT (SELECT count(*) FROM tick_hot), \
+                let sql = "SELECT (SELECT count(*) FROM tick_rows), \
                     (SELECT coalesce(sum(rows), 0) FROM tick_block), \
                     (SELECT count(*) FROM tick_block), (SELECT count(*) FROM tick_symbol)";
                 let counts = tx.query_one(sql, [], |row| {
@@ -248,7 +248,7 @@ impl TickStore {
                 if !tables::are_there(tx)? {
                     return Ok((0, 0));
                 }
-                let sql = "SELECT (SELECT count(*) FROM tick_hot) \
+                let sql = "SELECT (SELECT count(*) FROM tick_rows) \
                     + (SELECT coalesce(sum(rows), 0) FROM tick_block), \
                     (SELECT count(*) FROM tick_symbol)";
                 let counts = tx.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;

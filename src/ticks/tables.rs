@@ -14,7 +14,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
     summed: &[
         "tick_symbol",
         "tick_origin",
-        "tick_hot",
+        "tick_rows",
         "tick_block(symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, checksum)",
         "tick_counter",
     ],
@@ -22,7 +22,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
 
 /// Whether the file has the store's tables yet.
 pub(super) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
-    table_exists(tx, "tick_hot")
+    table_exists(tx, "tick_rows")
 }
 
 /// The id of a symbol; `None` if the file has no tick of it.
@@ -94,7 +94,7 @@ impl Known {
                 tx.insert(sql, [&**symbol])?
             }
         };
-        let sql = "SELECT max((SELECT coalesce(max(time_ns), ?2) FROM tick_hot WHERE symbol_id = ?1), \
+        let sql = "SELECT max((SELECT coalesce(max(time_ns), ?2) FROM tick_rows WHERE symbol_id = ?1), \
             (SELECT coalesce(max(last_ns), ?2) FROM tick_block WHERE symbol_id = ?1))";
         let last_ns = tx.query_one(sql, (id, i64::MIN), |row| Ok(row.get(0)?))?;
         let known = SymbolKnown { id, last_ns: last_ns.unwrap_or(i64::MIN) };

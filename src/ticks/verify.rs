@@ -17,8 +17,8 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         return Ok(());
     }
     let dangling = [
-        ("tick_hot", "a symbol", "symbol_id", "tick_symbol"),
-        ("tick_hot", "an origin", "origin_id", "tick_origin"),
+        ("tick_rows", "a symbol", "symbol_id", "tick_symbol"),
+        ("tick_rows", "an origin", "origin_id", "tick_origin"),
         ("tick_block", "a symbol", "symbol_id", "tick_symbol"),
     ];
     for (table, what, column, parent) in dangling {

@@ -60,11 +60,11 @@ pub(super) fn write(tx: &mut WriteTx<'_>, batch: &DayBatch, origins: &Origins) -
     Ok(added)
 }
 
-/// Moves all hot ticks into blocks, and packs them inside the transaction; how many.
+/// Moves all rows into blocks, and packs them inside the transaction; how many.
 pub(super) fn compact(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
     tx.ensure(&MIGRATIONS)?;
     let sql = "SELECT s.symbol FROM tick_symbol s \
-        WHERE EXISTS (SELECT 1 FROM tick_hot h WHERE h.symbol_id = s.id) ORDER BY s.symbol";
+        WHERE EXISTS (SELECT 1 FROM tick_rows h WHERE h.symbol_id = s.id) ORDER BY s.symbol";
     let symbols = tx.query(sql, [], |row| Ok(row.get::<_, String>(0)?))?;
     let mut known: Known = tx.take();
     let mut moved = 0;
@@ -161,7 +161,7 @@ impl Writing<'_, '_> {
         Ok(self.tx.execute(sql, row)? == 1)
     }
 
-    /// A few ticks: hot rows.
+    /// A few ticks: rows.
     fn insert(
         &mut self,
         part: &Arrived,
@@ -186,7 +186,7 @@ impl Writing<'_, '_> {
         }
         let merged = merge(&there, rows, rule)?;
         if merged.added.replaced > 0 && late {
-            let replaced = self.delete_hot(symbol.id, rule, rows, &merged)?;
+            let replaced = self.delete_rows(symbol.id, rule, rows, &merged)?;
             if !replaced {
                 return Ok(self.rewrite(&part.symbol, symbol, rows, rule)?.0);
             }
@@ -197,9 +197,9 @@ impl Writing<'_, '_> {
         Ok(merged.added)
     }
 
-    /// Removes the hot rows that give way; false, having removed none, if some of what must go is
+    /// Removes the rows that give way; false, having removed none, if some of what must go is
     /// compacted.
-    fn delete_hot(&self, id: i64, rule: Rule, rows: &[Row], merged: &Merged) -> Result<bool> {
+    fn delete_rows(&self, id: i64, rule: Rule, rows: &[Row], merged: &Merged) -> Result<bool> {
         let spans: Vec<_> = merged.taken.iter().map(|n| rule.span(rows[*n].time_ns)).collect();
         for (from, to) in &spans {
             let sql = "SELECT 1 FROM tick_block \
@@ -209,7 +209,7 @@ impl Writing<'_, '_> {
             }
         }
         for (from, to) in spans {
-            let sql = "DELETE FROM tick_hot WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3";
+            let sql = "DELETE FROM tick_rows WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3";
             self.tx.execute(sql, (id, from, to))?;
         }
         Ok(true)
@@ -224,7 +224,7 @@ impl Writing<'_, '_> {
     ) -> Result<Added> {
         let created_ms = now_ns().div_euclid(1_000_000);
         let mut statement = self.tx.prepare(
-            "INSERT INTO tick_hot VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+            "INSERT INTO tick_rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
              silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))",
         )?;
         let mut added = Added::default();
@@ -253,8 +253,8 @@ impl Writing<'_, '_> {
         Ok(self.rewrite(&part.symbol, symbol, &part.rows, rule)?.0)
     }
 
-    /// Brings new ticks, all hot ones of their symbol and the blocks that they meet into order, as
-    /// blocks. What became of the new ones, and how many hot ones were moved.
+    /// Brings new ticks, all rows of their symbol and the blocks that they meet into order, as
+    /// blocks. What became of the new ones, and how many rows were moved.
     fn rewrite(
         &mut self,
         name: &Arc<str>,
@@ -263,39 +263,39 @@ impl Writing<'_, '_> {
         rule: Rule,
     ) -> Result<(Added, u64)> {
         let id = symbol.id;
-        let mut hot = Ticks::new(name.clone());
+        let mut stored = Ticks::new(name.clone());
         let numbers = tables::origins(self.tx, self.origins)?;
         let part = Part { id, origins: self.origins, numbers: &numbers };
-        let hot_range = "SELECT min(time_ns), max(time_ns) FROM tick_hot WHERE symbol_id = ?1";
-        let hot_range = self.tx.query_one(hot_range, [id], |row| {
+        let row_range = "SELECT min(time_ns), max(time_ns) FROM tick_rows WHERE symbol_id = ?1";
+        let row_range = self.tx.query_one(row_range, [id], |row| {
             Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?))
         })?;
         let times = new.iter().map(|row| row.time_ns);
         let new_range = times.clone().min().zip(times.max());
         let new_range = new_range.map(|(first, last)| (rule.span(first).0, rule.span(last).1));
-        let ranges = [hot_range.flatten(), new_range];
+        let ranges = [row_range.flatten(), new_range];
         let range = ranges.into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let Some((from, to)) = range else { return Ok((Added::default(), 0)) };
-        // Blocks first: they were stored before the hot rows that lie at the same times.
+        // Blocks first: they were stored before the rows that lie at the same times.
         let (from, to) = whole_blocks(self.tx, id, join_short_block(self.tx, id, from)?, to)?;
-        part.read(self.tx, &Span::new(from, to), &mut hot)?;
-        hot.origins = self.origins.all();
+        part.read(self.tx, &Span::new(from, to), &mut stored)?;
+        stored.origins = self.origins.all();
         let moved = self.delete_range(id, from, to)?;
         let merged = if new.is_empty() {
-            Merged { ticks: hot, taken: Vec::new(), added: Added::default() }
+            Merged { ticks: stored, taken: Vec::new(), added: Added::default() }
         } else {
-            merge(&hot, new, rule)?
+            merge(&stored, new, rule)?
         };
         store_blocks(self.tx, id, &pack(&merged.ticks)?)?;
         Ok((merged.added, moved))
     }
 
-    /// Removes the blocks that meet a range, and all hot rows; how many of these.
+    /// Removes the blocks that meet a range, and all rows; how many of these.
     fn delete_range(&self, id: i64, from: i64, to: i64) -> Result<u64> {
         let sql =
             "DELETE FROM tick_block WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3";
         self.tx.execute(sql, (id, from, to))?;
-        Ok(self.tx.execute("DELETE FROM tick_hot WHERE symbol_id = ?1", [id])? as u64)
+        Ok(self.tx.execute("DELETE FROM tick_rows WHERE symbol_id = ?1", [id])? as u64)
     }
 
     fn read(&self, id: i64, span: &Span, out: &mut Ticks) -> Result<()> {

@@ -88,7 +88,7 @@ fn a_simulation_is_logged_read_and_compacted() {
     sim.complete().unwrap();
     assert!(db.compact("sim_000").unwrap() >= 20);
     assert_eq!(
-        rows(db.database(), "SELECT count(*) FROM agent_states_hot")[0][0],
+        rows(db.database(), "SELECT count(*) FROM agent_states_rows")[0][0],
         Value::Integer(6)
     );
     assert_eq!(snapshot(), before);

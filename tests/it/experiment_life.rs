@@ -273,7 +273,7 @@ fn simulations_are_deleted_and_retained() {
         .database()
         .sql(
             "SELECT (SELECT count(*) FROM record_block), (SELECT 0), \
-        (SELECT count(DISTINCT simulation) FROM agent_states_hot)",
+        (SELECT count(DISTINCT simulation) FROM agent_states_rows)",
         )
         .unwrap();
     assert_eq!(left.rows[0], [Value::Integer(0), Value::Integer(0), Value::Integer(1)]);
@@ -382,10 +382,10 @@ fn a_table_of_ones_own() {
     );
     let other = RecordSchema::new("temperature", &[("x", "float64")]).unwrap();
     assert!(matches!(sims[1].define_table(&other), Err(Error::Exists { .. })));
-    for name in ["simulations", "agents", "tick_hot", "sqlite_x", "a b", ""] {
+    for name in ["simulations", "agents", "tick_rows", "sqlite_x", "a b", ""] {
         let taken = RecordSchema::new(name, &[("x", "float64")]);
         let made = taken.and_then(|schema| sims[0].define_table(&schema));
-        assert_eq!(made.is_ok(), name == "tick_hot", "{name}");
+        assert_eq!(made.is_ok(), name == "tick_rows", "{name}");
     }
     assert_eq!(sims[0].row_count("temperature").unwrap(), 6, "nothing of what was refused is kept");
 }

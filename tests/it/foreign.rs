@@ -136,7 +136,7 @@ fn tables_of_records_are_ours_too() {
     drop((sim, db));
     assert_eq!(verify(&path).unwrap().findings, []);
     let names =
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%\\_hot' ESCAPE '\\'";
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%\\_rows' ESCAPE '\\'";
     let conn = rusqlite::Connection::open(&path).unwrap();
     let name: String = conn.query_row(names, [], |row| row.get(0)).unwrap();
     drop(conn);

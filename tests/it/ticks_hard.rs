@@ -225,7 +225,7 @@ fn an_empty_day_file_is_no_finding() {
 #[test]
 fn the_doctor_counts_what_should_be_there() {
     for (compacted, sql) in [
-        (false, "DELETE FROM tick_hot WHERE arrival = 3"),
+        (false, "DELETE FROM tick_rows WHERE arrival = 3"),
         (true, "DELETE FROM tick_block WHERE id = 1"),
         (true, "UPDATE tick_block SET min_bid = -5"),
         (false, "DELETE FROM tick_watermark; DELETE FROM tick_counter"),

@@ -569,9 +569,9 @@ fn the_doctor_finds_what_is_wrong() {
         findings.iter().map(|f| format!("{}: {}", f.place, f.what)).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(found(""), "");
-    let late = "INSERT INTO tick_hot VALUES (1, 0, 101, 1.0, 1.5, NULL, 1, 0, NULL, NULL)";
+    let late = "INSERT INTO tick_rows VALUES (1, 0, 101, 1.0, 1.5, NULL, 1, 0, NULL, NULL)";
     assert!(found(late).contains("another day"));
-    assert!(found("DELETE FROM tick_hot; UPDATE tick_block SET rows = 99").contains("count"));
+    assert!(found("DELETE FROM tick_rows; UPDATE tick_block SET rows = 99").contains("count"));
     let flip = "UPDATE tick_block SET rows = 100, \
         data = CAST(substr(data, 1, 120) || x'ff' || substr(data, 122) AS BLOB)";
     assert!(found(flip).contains("checksum"));

@@ -48,8 +48,8 @@ pub(crate) fn run(part: Option<&str>) {
     if wanted("json") {
         import::run();
     }
-    if wanted("hot") {
-        hot(&rows);
+    if wanted("rows") {
+        row_day(&rows);
     }
     if wanted("bulk") {
         let folders = [folder(), folder()];
@@ -164,7 +164,7 @@ fn all_of_day_one(questions: &dyn Questions, rows: &Rows) -> (u64, u64) {
 }
 
 /// A day of rows: what it answers, and compacting it.
-fn hot(rows: &Rows) {
+fn row_day(rows: &Rows) {
     let (mut last, mut compact) = (Vec::new(), Vec::new());
     let mut bytes = [0, 0];
     for _ in 0..crate::runs() {

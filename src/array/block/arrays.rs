@@ -304,7 +304,7 @@ mod tests {
     /// Goal: a few bytes that claim to be many numbers are refused before there is memory for them.
     #[test]
     fn a_block_cannot_claim_more_than_its_points() {
-        let many = encode(&[Buffer::I64(&vec![7; 1 << 20])], Effort::Hot).unwrap();
+        let many = encode(&[Buffer::I64(&vec![7; 1 << 20])], Effort::Fast).unwrap();
         assert!(many.len() < 100, "it is one number, so many times");
         let error = unpack(&many, &DataType::Int64, 10).unwrap_err();
         assert!(error.to_string().contains("where 10 belong"), "{error}");
@@ -337,7 +337,7 @@ mod tests {
             Arc::new(BooleanArray::from(vec![Some(false); 70])),
         ];
         for parts in [numbers, texts, flags] {
-            for effort in [Effort::Hot, Effort::Compact] {
+            for effort in [Effort::Fast, Effort::Compact] {
                 let mut column = Column::new(parts[0].data_type()).unwrap();
                 for part in &parts {
                     column.append(&pack(part, effort).unwrap(), part.len()).unwrap();

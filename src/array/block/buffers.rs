@@ -38,7 +38,7 @@ const MAX_BYTES: usize = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
     /// What costs less than the bytes that it saves would.
-    Hot,
+    Fast,
     /// The smallest form.
     Compact,
 }
@@ -239,7 +239,7 @@ mod tests {
             [Buffer::I64(&times), Buffer::F64(&floats)],
             [Buffer::I64(&uneven), Buffer::F64(&cents)],
         ];
-        for (effort, [integers, reals]) in [Effort::Hot, Effort::Compact]
+        for (effort, [integers, reals]) in [Effort::Fast, Effort::Compact]
             .into_iter()
             .flat_map(|effort| numbers.map(|numbers| (effort, numbers)))
         {

@@ -169,7 +169,7 @@ mod tests {
                 .map(|(n, kind, any)| strange(*kind, *any).unwrap_or(*n as f64 / POWERS[digits]))
                 .collect();
             if let Some(decimal) = Decimal::of(&items) {
-                for effort in [Effort::Hot, Effort::Compact] {
+                for effort in [Effort::Fast, Effort::Compact] {
                     let mut integers = Vec::new();
                     let form = i64::pack(decimal.integers(), effort, &mut integers);
                     let mut back = vec![7.0];

@@ -149,7 +149,7 @@ impl Item for f64 {
     }
 }
 
-/// The most bytes for which hot numbers are packed: an eighth less than they are.
+/// The most bytes for which numbers are packed fast: an eighth less than they are.
 fn worth_it<T>(items: &[T]) -> usize {
     size_of_val(items) / 8 * 7
 }

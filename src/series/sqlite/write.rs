@@ -28,10 +28,10 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn of(change: &Change) -> Result<Self> {
         let blocks = match change {
-            Change::Save { series, .. } => blocks(series, Effort::Hot)?,
+            Change::Save { series, .. } => blocks(series, Effort::Fast)?,
             // No other block is joined with so many.
             Change::Append { series, .. } if series.len() >= BLOCK_ROWS => {
-                blocks(series, Effort::Hot)?
+                blocks(series, Effort::Fast)?
             }
             _ => Vec::new(),
         };
@@ -156,7 +156,7 @@ fn insert(
         ),
     )?;
     if blocks.is_empty() {
-        return put(tx, id, 0, &self::blocks(series, Effort::Hot)?);
+        return put(tx, id, 0, &self::blocks(series, Effort::Fast)?);
     }
     put(tx, id, 0, blocks)
 }
@@ -288,14 +288,14 @@ fn join_and_put(tx: &WriteTx<'_>, id: i64, info: &SeriesInfo, series: &Series) -
         (first, rows) = (start, rows + own);
     }
     if joined.is_empty() {
-        return put(tx, id, first, &blocks(series, Effort::Hot)?);
+        return put(tx, id, first, &blocks(series, Effort::Fast)?);
     }
     let mut points = Points::new(info)?;
     for block in joined.iter().rev() {
         take(tx, *block, &mut points)?;
     }
     let points = points.finish(info)?.concat(series)?;
-    put(tx, id, first, &blocks(&points, Effort::Hot)?)
+    put(tx, id, first, &blocks(&points, Effort::Fast)?)
 }
 
 /// Moves the points of a block out of the file.
@@ -314,28 +314,28 @@ fn take(tx: &WriteTx<'_>, block: i64, points: &mut Points) -> Result<()> {
 pub(super) fn compact(tx: &WriteTx<'_>, key: &str, until: i64, place: &str) -> Result<(u64, i64)> {
     let found = find(tx, key, place)?;
     let length = found.info.length as i64;
-    let first_hot = "SELECT min(first_row) FROM series_block WHERE series_id = ?1 \
+    let sql = "SELECT min(first_row) FROM series_block WHERE series_id = ?1 \
         AND compacted = 0 AND first_row < ?2";
     let read = |row: &rusqlite::Row<'_>| Ok(row.get::<_, Option<i64>>(0)?);
-    let Some(hot) = tx.query_one(first_hot, (found.id, until), read)?.flatten() else {
+    let Some(first_uncompacted) = tx.query_one(sql, (found.id, until), read)?.flatten() else {
         return Ok((0, length));
     };
     let before = "SELECT first_row, rows FROM series_block WHERE series_id = ?1 \
         AND first_row < ?2 ORDER BY first_row DESC LIMIT 1";
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, count(row.get(1)?)?));
-    let joins = tx.query_one(before, (found.id, hot), read)?;
+    let joins = tx.query_one(before, (found.id, first_uncompacted), read)?;
     let joins = joins.filter(|(_, rows)| *rows < BLOCK_ROWS / 2);
     let next = "SELECT id, first_row, rows, compacted FROM series_block WHERE series_id = ?1 \
         AND first_row >= ?2 ORDER BY first_row LIMIT ?3";
     let read = |row: &rusqlite::Row<'_>| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, count(row.get(2)?)?, row.get(3)?))
     };
-    let from = joins.map_or(hot, |(first, _)| first);
+    let from = joins.map_or(first_uncompacted, |(first, _)| first);
     let some = tx.query(next, (found.id, from, BLOCKS_AT_ONCE as i64), read)?;
     let mut points = Points::new(&found.info)?;
     let mut rows = 0;
     for (block, first, own, is_compacted) in some {
-        let is_whole: bool = is_compacted && first > hot && own >= BLOCK_ROWS / 2;
+        let is_whole: bool = is_compacted && first > first_uncompacted && own >= BLOCK_ROWS / 2;
         if is_whole || rows >= BLOCKS_AT_ONCE * BLOCK_ROWS {
             break;
         }

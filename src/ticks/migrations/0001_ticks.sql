@@ -12,7 +12,7 @@ CREATE TABLE tick_origin (
     UNIQUE (lp_source, broker_id, utc_offset_s)
 ) STRICT;
 -- Ticks that are not in a block. Of one symbol and time the smaller arrival came first.
-CREATE TABLE tick_hot (
+CREATE TABLE tick_rows (
     symbol_id  INTEGER NOT NULL,        -- tick_symbol.id
     time_ns    INTEGER NOT NULL,        -- ns since 1970-01-01 UTC
     arrival    INTEGER NOT NULL,        -- 1, 2, ... in this file
@@ -43,7 +43,7 @@ CREATE TABLE tick_watermark (
     writer  INTEGER NOT NULL PRIMARY KEY,
     ordinal INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
--- next_arrival: of tick_hot. ticks: how many there are, rows and in blocks.
+-- next_arrival: of tick_rows. ticks: how many there are, rows and in blocks.
 CREATE TABLE tick_counter (
     name  TEXT    NOT NULL PRIMARY KEY,
     value INTEGER NOT NULL
@@ -72,7 +72,7 @@ SELECT h.arrival                          AS id,
        h.time_ns                          AS time_ns,
        o.broker_id                        AS broker_id,
        h.arrival                          AS arrival
-FROM tick_hot h
+FROM tick_rows h
 JOIN tick_symbol s ON s.id = h.symbol_id
 JOIN tick_origin o ON o.id = h.origin_id;
 -- The described way to add a tick. What the store would refuse is refused.
@@ -99,7 +99,7 @@ CREATE TRIGGER ticks_insert INSTEAD OF INSERT ON ticks BEGIN
     INSERT OR IGNORE INTO tick_symbol (symbol) VALUES (NEW.symbol);
     INSERT OR IGNORE INTO tick_origin (lp_source, broker_id, utc_offset_s)
     VALUES (coalesce(NEW.lp_source, ''), coalesce(NEW.broker_id, ''), 0);
-    INSERT INTO tick_hot
+    INSERT INTO tick_rows
         (symbol_id, time_ns, arrival, bid, ask, spread, origin_id, created_ms)
     SELECT s.id, coalesce(NEW.time_ns, CAST(NEW.timestamp AS INTEGER) * 1000000), c.value, NEW.bid, NEW.ask,
            nullif(NEW.spread, NEW.ask - NEW.bid), o.id,

@@ -48,10 +48,10 @@ impl Subject for Steps {
     }
 
     fn outside(&self, folder: &Path) -> Result<Found, Odd> {
-        let Some(db) = Outside::open(&file(folder), "agent_states_hot")? else {
+        let Some(db) = Outside::open(&file(folder), "agent_states_rows")? else {
             return Ok(Found::default());
         };
-        let sql = "SELECT s.simulation_id, h.step, h.total_reward FROM agent_states_hot h \
+        let sql = "SELECT s.simulation_id, h.step, h.total_reward FROM agent_states_rows h \
             JOIN simulations s ON s.id = h.simulation ORDER BY h.simulation, h.step, h.row";
         let mut rows = Rows::default();
         let mut last = (u64::MAX, 0);

@@ -137,7 +137,7 @@ impl Subject for InSqlite {
         let (mut rows, mut packed_rows) = (Rows::default(), 0);
         let is_day = |path: &PathBuf| path.extension().is_some_and(|end| end == "db");
         for path in files_below(folder).into_iter().filter(is_day) {
-            let Some(db) = Outside::open(&path, "tick_hot")? else { continue };
+            let Some(db) = Outside::open(&path, "tick_rows")? else { continue };
             let sql = "SELECT symbol, time_ns, bid, ask, spread, lp_source FROM ticks";
             for (symbol, time_ns, prices) in db.each(sql, |row| {
                 let prices = [row.get(2)?, row.get(3)?, row.get(4)?];

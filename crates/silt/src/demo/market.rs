@@ -37,7 +37,7 @@ pub(super) struct Market {
     pub(super) late: u64,
     /// From the first tick to all of them in the file.
     pub(super) took: Duration,
-    pub(super) bytes_hot: u64,
+    pub(super) bytes_as_rows: u64,
     pub(super) bytes_compacted: u64,
     /// Bars of five minutes of [`SYMBOL`].
     pub(super) bars: Vec<Bar>,
@@ -90,7 +90,7 @@ pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
     let file = folder.join(DAY_FILE);
     let size = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     store.stop()?;
-    let bytes_hot = size();
+    let bytes_as_rows = size();
     let store = TickStore::new(TickStoreConfig {
         sqlite_base_path: folder.clone(),
         ..TickStoreConfig::production(MAKER)
@@ -107,7 +107,7 @@ pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
     if let Some(finding) = report.findings.first() {
         return Err(Failure::said(format!("{}: {}", finding.place, finding.what)));
     }
-    Ok(Market { folder, ticks, late, took, bytes_hot, bytes_compacted, bars, bars_took })
+    Ok(Market { folder, ticks, late, took, bytes_as_rows, bytes_compacted, bars, bars_took })
 }
 
 /// Hands the ticks of a day to the store; how many, and how many of them late.
@@ -154,7 +154,7 @@ impl Market {
             "ticks": self.ticks,
             "late": self.late,
             "seconds": self.took.as_secs_f64(),
-            "bytes": self.bytes_hot,
+            "bytes": self.bytes_as_rows,
             "bytes_compacted": self.bytes_compacted,
             "bars": self.bars.len(),
             "bars_seconds": self.bars_took.as_secs_f64(),

@@ -243,9 +243,9 @@ fn market(market: &Market, canvas: Canvas, console: &mut Console) -> Outcome<()>
         "compacted".to_owned(),
         format!(
             "{} to {}: {:.1} to {:.2} bytes a tick, every bit kept",
-            human::size(market.bytes_hot),
+            human::size(market.bytes_as_rows),
             human::size(market.bytes_compacted),
-            market.per_tick(market.bytes_hot),
+            market.per_tick(market.bytes_as_rows),
             market.per_tick(market.bytes_compacted),
         ),
     ]);
@@ -336,10 +336,10 @@ fn sweep(sweep: &Sweep, canvas: Canvas, console: &mut Console) -> Outcome<()> {
         "compared".to_owned(),
         format!("{simulations} by two metrics in {}", human::duration(sweep.compared)),
     ]);
-    let [hot, compacted] = sweep.bytes;
+    let [as_rows, compacted] = sweep.bytes;
     table.row([
         "compacted".to_owned(),
-        format!("{hot:.0} to {compacted:.1} bytes a state of an agent, every bit kept"),
+        format!("{as_rows:.0} to {compacted:.1} bytes a state of an agent, every bit kept"),
     ]);
     for line in table.to_string().lines().skip(2) {
         console.line(line)?;

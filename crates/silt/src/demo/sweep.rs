@@ -90,11 +90,11 @@ pub(super) fn record(file: PathBuf, seed: u64) -> Outcome<Sweep> {
             sizes.fold([0, 0], |sum, size| [sum[0] + size.bytes, sum[1] + size.rows]);
         Ok(bytes as f64 / rows.max(1) as f64)
     };
-    let hot = of_states(&db)?;
+    let as_rows = of_states(&db)?;
     for (name, ..) in &runs {
         db.compact(name)?;
     }
-    let bytes = [hot, of_states(&db)?];
+    let bytes = [as_rows, of_states(&db)?];
     db.database().vacuum()?;
     db.close()?;
     Ok(Sweep { file, rows, took, runs, compared: asked, bytes })
