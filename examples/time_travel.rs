@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     for from in (0..STEPS).step_by(1000) {
         db.store_updates((from..from + 1000).map(update).collect())?; // one transaction each
     }
-    db.build_key_states()?; // or leave it to the thread behind the writes, or to `close`
+    db.build_keyframes()?; // or leave it to the thread behind the writes, or to `close`
 
     for timestamp in [10, STEPS / 2, STEPS - 1] {
         let start = Instant::now();

@@ -68,7 +68,7 @@ fn first_items<T>(found: &[T], is_right: impl Fn(u64, &T) -> bool) -> u64 {
 #[test]
 fn a_loss_of_power_costs_no_update() {
     let options =
-        || Options { durability: Durability::Disk, no_key_states: true, ..Options::default() };
+        || Options { durability: Durability::Disk, no_keyframes: true, ..Options::default() };
     let update = |item: u64| {
         let column = ("x".to_owned(), Attribute::new(Array::from_slice(&numbers(item))));
         let data = vec![Group { name: "g".into(), attributes: vec![column] }];

@@ -44,9 +44,9 @@ pub(crate) fn run(updates: i64) {
     let state = db.state_at("dataset", "entities", last).expect("the group is there");
     let values = state.column("a1").expect("the attribute is there").attribute.data.to_vec::<f64>();
     assert_eq!(values, Some(row(last).attributes.swap_remove(1)));
-    let sql = "SELECT (SELECT count(*) FROM simulation_key_state), \
+    let sql = "SELECT (SELECT count(*) FROM simulation_keyframe), \
         (SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1')";
     let found = db.database().sql(sql).expect("a query").rows.swap_remove(0);
     assert_eq!(found[1], Value::Integer(0), "there are no statistics");
-    println!("key states: {:?}; no statistics", found[0]);
+    println!("keyframes: {:?}; no statistics", found[0]);
 }

@@ -26,12 +26,12 @@ pub(crate) fn run() {
     );
     println!(
         "{:>9} {:>12} {:>10} {:>10} {:>14} {:>16}",
-        "updates", "open+seek ms", "key states", "db MiB", "of them keys %", "write CPU, x none"
+        "updates", "open+seek ms", "keyframes", "db MiB", "keyframes %", "write CPU, x none"
     );
     for updates in [1_000i64, 10_000, 100_000] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("seek.db");
-        let without = Options { no_key_states: true, ..Options::default() };
+        let without = Options { no_keyframes: true, ..Options::default() };
         let none_s = write(&folder.path().join("none.db"), updates, without);
         let keys_s = write(&path, updates, Options::default());
         let middle = updates / 2;
@@ -62,11 +62,11 @@ pub(crate) fn run() {
             siltstone::Value::Integer(n) => n as f64,
             ref other => panic!("{sql} gave {other:?}"),
         };
-        let keys = number("SELECT count(*) FROM simulation_key_state");
-        let bytes = number("SELECT coalesce(sum(length(state)), 0) FROM simulation_key_state");
+        let keyframes = number("SELECT count(*) FROM simulation_keyframe");
+        let bytes = number("SELECT coalesce(sum(length(state)), 0) FROM simulation_keyframe");
         let size = std::fs::metadata(&path).expect("the file is there").len() as f64;
         println!(
-            "{updates:>9} {:>12.2} {keys:>10} {:>10.1} {:>14.1} {:>16.2}",
+            "{updates:>9} {:>12.2} {keyframes:>10} {:>10.1} {:>14.1} {:>16.2}",
             times[2].as_secs_f64() * 1e3,
             size / 1048576.0,
             100.0 * bytes / size,

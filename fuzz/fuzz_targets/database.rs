@@ -26,7 +26,7 @@ static SCENE: LazyLock<(tempfile::TempDir, Vec<u8>)> = LazyLock::new(|| {
     (folder, bytes)
 });
 
-/// 300 updates, so that there are key states; lists, text, masks, packed and compacted arrays.
+/// 300 updates, so that there are keyframes; lists, text, masks, packed and compacted arrays.
 fn record(path: &Path) -> siltstone::Result<()> {
     let options = Options { codec: Codec::Auto, ..Options::default() };
     let db = SimulationDatabase::open_with(path, options)?;
@@ -49,7 +49,7 @@ fn record(path: &Path) -> siltstone::Result<()> {
         Update { timestamp, dataset: "net".into(), data, ..Update::default() }
     };
     db.store_updates((0..300).map(update).collect())?;
-    db.build_key_states()?;
+    db.build_keyframes()?;
     db.close()
 }
 
@@ -63,9 +63,9 @@ const CELLS: [(&str, &str); 14] = [
     ("array_block", "dtype"),
     ("array_block", "shape"),
     ("array_block", "codec"),
-    ("simulation_key_state", "state"),
-    ("simulation_key_state", "columns"),
-    ("simulation_key_state", "same_as"),
+    ("simulation_keyframe", "state"),
+    ("simulation_keyframe", "columns"),
+    ("simulation_keyframe", "same_as"),
     ("attribute_data", "data_id"),
     ("attribute_data", "attribute_name"),
     ("initial_dataset", "data"),
@@ -164,7 +164,7 @@ fn seeds() -> Vec<Seed> {
     for at in (0..whole.len()).step_by(4096) {
         seeds.push(Seed::default().byte(255).number(at as u64).rest(&whole[at..at + 64]));
     }
-    // A key state of one id and one column, packed by hand.
+    // A keyframe of one id and one column, packed by hand.
     let mut state = 3u32.to_le_bytes().to_vec();
     for (dtype, n, data) in
         [("<i8", 1u64, &[1u8, 0, 0, 0, 0, 0, 0, 0][..]), ("|b1", 1, &[1]), ("<f8", 1, &[0; 8])]

@@ -321,9 +321,9 @@ impl SimulationDatabase {
         py.enter(|| inner.resume_from(timestamp))
     }
 
-    fn build_key_states(&self, py: Python<'_>) -> PyResult<u64> {
+    fn build_keyframes(&self, py: Python<'_>) -> PyResult<u64> {
         let inner = self.get()?;
-        py.enter(|| inner.build_key_states())
+        py.enter(|| inner.build_keyframes())
     }
 
     /// Arrays moved, blocks written, bytes before and after.

@@ -224,7 +224,7 @@ WAITING = {
     "exit": "db.__exit__(None, None, None)",
     "resume_from": "db.resume_from(3)",
     "vacuum": "db.vacuum()",
-    "build_key_states": "db.build_key_states()",
+    "build_keyframes": "db.build_keyframes()",
     "backup_into": "db.backup_into(folder)",
     "set_timeline": "db.set_timeline(0.0)",
     "mark_failed": "db.mark_failed('x')",
@@ -245,7 +245,7 @@ folder = {str(tmp_path)!r}
 with SimulationDatabase({str(path)!r}) as db:
     db.store_updates([(t, 0, "d", one) for t in range(2000)])
     db.resume_from(1990)
-# A new handle: the thread that builds key states behind the writes of the first one would wait for the
+# A new handle: the thread that builds keyframes behind the writes of the first one would wait for the
 # file as well, and what is called below would be queued behind it.
 db = SimulationDatabase({str(path)!r})
 print("written", flush=True)
@@ -266,9 +266,9 @@ print("closed", flush=True)
     process = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True)
     assert process.stdout.readline() == "written\n"
     other = sqlite3.connect(locked, isolation_level=None)
-    if what == "build_key_states":
+    if what == "build_keyframes":
         # Or they may have been built behind the writes already, and nothing is left to wait for.
-        other.execute("DELETE FROM simulation_key_state")
+        other.execute("DELETE FROM simulation_keyframe")
     if what == "open":
         # A file that is being made by another program holds whoever opens it too.
         other.execute("BEGIN EXCLUSIVE")

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rusqlite::Row;
 
-use super::keep;
 use super::payload::Payload;
+use super::retention;
 use super::store::{MemoryStore, finite, json_text, now, number, sql_limit, stored_payload};
 use super::vector;
 use crate::array::Array;
@@ -201,7 +201,7 @@ impl MemoryStore {
         self.choose_pages(episode.experience.len())?;
         self.write(move |tx| {
             let id = episode.insert(tx)?;
-            keep::after_store(tx, [episode.context_hash.as_str()])?;
+            retention::after_store(tx, [episode.context_hash.as_str()])?;
             Ok(id)
         })
     }
@@ -216,7 +216,7 @@ impl MemoryStore {
         self.choose_pages(first.experience.len())?;
         self.write(move |tx| {
             let ids = episodes.iter().map(|episode| episode.insert(tx)).collect::<Result<_>>()?;
-            keep::after_store(tx, episodes.iter().map(|e| e.context_hash.as_str()))?;
+            retention::after_store(tx, episodes.iter().map(|e| e.context_hash.as_str()))?;
             Ok(ids)
         })
     }
@@ -298,8 +298,8 @@ impl MemoryStore {
                 )?;
             }
             if let Some(context) = &context {
-                keep::forget(tx);
-                keep::after_store(tx, [context.as_str()])?;
+                retention::forget(tx);
+                retention::after_store(tx, [context.as_str()])?;
             }
             Ok(changed == 1)
         })
@@ -312,7 +312,7 @@ impl MemoryStore {
     pub fn delete_episodes(&self, ids: &[i64]) -> Result<usize> {
         let ids = ids.to_vec();
         self.write(move |tx| {
-            keep::forget(tx);
+            retention::forget(tx);
             let remove = |id: &i64| tx.execute("DELETE FROM episodes WHERE id = ?1", [id]);
             ids.iter().map(remove).sum()
         })

@@ -10,12 +10,12 @@ use super::arrays::Recent;
 use super::compact::{self, CompactReport};
 use super::initial::{self, InitialData};
 use super::json::Schema;
-use super::keeper::Keeper;
+use super::keyframe_thread::KeyframeThread;
 use super::page_size::PageChoice;
 use super::prepare::{Prepared, prepare, unique_ids};
 use super::read;
 use super::run::{self, Run};
-use super::state::{GroupCursor, GroupState, KeyBuilder};
+use super::state::{GroupCursor, GroupState, KeyframeBuilder};
 use super::tables::{Layout, MIGRATIONS};
 use super::timeline::Timeline;
 use super::update::{EntityData, Update};
@@ -35,8 +35,8 @@ pub struct Options {
     pub on_repeat: OnRepeat,
     /// Page cache and log size.
     pub profile: Profile,
-    /// Leaves key states to [`SimulationDatabase::build_key_states`].
-    pub no_key_states: bool,
+    /// Leaves keyframes to [`SimulationDatabase::build_keyframes`].
+    pub no_keyframes: bool,
     /// How many writes may wait, and what happens to the next one; 10,000 and
     /// [`QueuePolicy::Wait`] unless set. The first handle of a process to a file decides.
     pub queue: Option<(usize, QueuePolicy)>,
@@ -75,7 +75,7 @@ pub struct Options {
 #[derive(Clone)]
 pub struct SimulationDatabase {
     // Before `db`: the builder stops before the last handle to the file goes.
-    keeper: Option<Arc<Keeper>>,
+    keyframe_thread: Option<Arc<KeyframeThread>>,
     db: Database,
     options: Options,
     seen: Arc<Seen>,
@@ -140,13 +140,13 @@ impl SimulationDatabase {
 
     fn over(db: Database, options: Options) -> Result<Self> {
         db.migrate(&MIGRATIONS)?;
-        let keeper = if db.is_read_only() || options.no_key_states {
+        let keyframe_thread = if db.is_read_only() || options.no_keyframes {
             None
         } else {
-            let start = Keeper::start(&db);
+            let start = KeyframeThread::start(&db);
             Some(Arc::new(start.map_err(|e| Error::io(db.path(), "starting a thread for it", &e))?))
         };
-        Ok(SimulationDatabase { keeper, db, options, seen: Arc::default() })
+        Ok(SimulationDatabase { keyframe_thread, db, options, seen: Arc::default() })
     }
 
     /// The file beneath: SQL, backup, verification, counters.
@@ -184,7 +184,7 @@ impl SimulationDatabase {
     pub fn store(&self, update: Update) -> Result<i64> {
         let prepared = self.prepare(update)?;
         let storing = self.storing(std::slice::from_ref(&prepared))?;
-        let dataset = self.keeper.is_some().then(|| prepared.dataset.clone());
+        let dataset = self.keyframe_thread.is_some().then(|| prepared.dataset.clone());
         let id = if self.db.durability() == Durability::Buffered {
             self.db.post(move |tx| write::store(tx, &prepared, &storing).map(drop))?;
             0
@@ -202,7 +202,7 @@ impl SimulationDatabase {
     pub fn submit(&self, update: Update) -> Result<Ticket<i64>> {
         let prepared = self.prepare(update)?;
         let storing = self.storing(std::slice::from_ref(&prepared))?;
-        let dataset = self.keeper.is_some().then(|| prepared.dataset.clone());
+        let dataset = self.keyframe_thread.is_some().then(|| prepared.dataset.clone());
         let ticket = self.db.submit(move |tx| write::store(tx, &prepared, &storing))?;
         self.count(dataset, 1);
         Ok(ticket)
@@ -222,7 +222,7 @@ impl SimulationDatabase {
     pub(super) fn store_prepared(&self, prepared: Vec<Prepared>) -> Result<Vec<i64>> {
         let storing = self.storing(&prepared)?;
         let mut counts: Vec<(String, u64)> = Vec::new();
-        for update in prepared.iter().filter(|_| self.keeper.is_some()) {
+        for update in prepared.iter().filter(|_| self.keyframe_thread.is_some()) {
             match counts.last_mut() {
                 Some((name, n)) if *name == update.dataset => *n += 1,
                 _ => counts.push((update.dataset.clone(), 1)),
@@ -244,8 +244,8 @@ impl SimulationDatabase {
     }
 
     fn count(&self, dataset: Option<String>, updates: u64) {
-        if let (Some(keeper), Some(dataset)) = (&self.keeper, dataset) {
-            keeper.count(&dataset, updates);
+        if let (Some(keyframe_thread), Some(dataset)) = (&self.keyframe_thread, dataset) {
+            keyframe_thread.count(&dataset, updates);
         }
     }
 
@@ -391,14 +391,14 @@ impl SimulationDatabase {
         GroupCursor::open(&self.db, dataset, group, timestamp)
     }
 
-    /// Builds the key states that are missing, now and in this thread; how many were written.
+    /// Builds the keyframes that are missing, now and in this thread; how many were written.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written; nothing is lost: they only make seeks shorter.
-    pub fn build_key_states(&self) -> Result<u64> {
+    pub fn build_keyframes(&self) -> Result<u64> {
         let mut written = 0;
         for dataset in self.datasets()? {
-            written += KeyBuilder::default().build(&self.db, &dataset)?.written;
+            written += KeyframeBuilder::default().build(&self.db, &dataset)?.written;
         }
         Ok(written)
     }
@@ -537,7 +537,7 @@ impl SimulationDatabase {
         self.db.flush()
     }
 
-    /// Flushes, builds the key states that are missing, marks the run as complete if this handle
+    /// Flushes, builds the keyframes that are missing, marks the run as complete if this handle
     /// wrote to it, and lets the handle go.
     ///
     /// # Errors
@@ -547,9 +547,9 @@ impl SimulationDatabase {
             return Ok(());
         }
         self.db.flush()?;
-        if let Some(keeper) = &self.keeper {
-            for dataset in keeper.datasets() {
-                keeper.build(&self.db, &dataset)?;
+        if let Some(keyframe_thread) = &self.keyframe_thread {
+            for dataset in keyframe_thread.datasets() {
+                keyframe_thread.build(&self.db, &dataset)?;
             }
         }
         if self.seen.wrote.load(Ordering::Relaxed) {
@@ -560,7 +560,7 @@ impl SimulationDatabase {
                 self.mark_ended(None)?;
             }
         }
-        drop(self.keeper);
+        drop(self.keyframe_thread);
         self.db.close()
     }
 

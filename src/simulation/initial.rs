@@ -88,8 +88,8 @@ pub(super) fn store(
         }
         tx.execute("DELETE FROM initial_dataset WHERE dataset_name = ?1", [name])?;
     }
-    // Every key state of the dataset begins with the initial state.
-    tx.execute("DELETE FROM simulation_key_state WHERE dataset_name = ?1", [name])?;
+    // Every keyframe of the dataset begins with the initial state.
+    tx.execute("DELETE FROM simulation_keyframe WHERE dataset_name = ?1", [name])?;
     super::run::next_epoch(tx)?;
     let (packing, data) = match data {
         Some(data) if codec != Codec::Raw => pack(data, codec),

@@ -119,7 +119,7 @@ fn merge_into(
     let is_read = unread.is_empty() && merge.is_read;
     let report = merge.report;
     target.flush()?;
-    target.build_key_states()?;
+    target.build_keyframes()?;
     let statuses = databases.iter().filter(|_| is_read).map(|source| Ok(source.run()?.status));
     let statuses = statuses.collect::<Result<Vec<_>>>()?;
     let is_whole = is_read

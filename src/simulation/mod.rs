@@ -14,7 +14,7 @@ mod export;
 mod import;
 mod initial;
 pub mod json;
-mod keeper;
+mod keyframe_thread;
 mod merge;
 mod page_size;
 mod prepare;

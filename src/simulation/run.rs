@@ -70,7 +70,7 @@ pub(super) fn get<T: FromSql>(tx: &ReadTx<'_>, key: &str) -> Result<Option<T>> {
 /// Says that what was held of the run's states is no longer true.
 pub(super) fn next_epoch(tx: &WriteTx<'_>) -> Result<()> {
     let sql = "UPDATE simulation_run SET value = value + 1, row_sum = silt_row_sum(key, value + 1) \
-        WHERE key = 'key_epoch'";
+        WHERE key = 'keyframe_epoch'";
     tx.execute(sql, []).map(drop)
 }
 

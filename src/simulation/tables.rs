@@ -11,7 +11,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
             include_str!("migrations/0001_described.sql"),
             include_str!("migrations/0001_own.sql")
         ),
-        include_str!("migrations/0002_key_order.sql"),
+        include_str!("migrations/0002_keyframe_order.sql"),
         include_str!("migrations/0003_row_sums.sql"),
     ],
     summed: &[
@@ -21,7 +21,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         "initial_dataset(dataset_name, format, data, codec)",
         "initial_dataset_attribute(initial_dataset_id, attribute_data_id, position)",
         "simulation_run",
-        "simulation_key_state(dataset_name, entity_group, timestamp, iteration, same_as, columns)",
+        "simulation_keyframe(dataset_name, entity_group, timestamp, iteration, same_as, columns)",
     ],
 };
 
@@ -37,7 +37,7 @@ pub(crate) static UPGRADE: Upgrade = Upgrade {
 pub(super) enum Layout {
     /// No tables of this store yet.
     Empty,
-    /// The described system's own: no codec, checksum, mask or key state.
+    /// The described system's own: no codec, checksum, mask or keyframe.
     Described,
     /// Ours.
     Ours,

@@ -7,7 +7,7 @@ use super::tables::Layout;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport, table_exists};
 
-/// Unpacks every array and compares its checksum; unpacks every key state.
+/// Unpacks every array and compares its checksum; unpacks every keyframe.
 pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     if !table_exists(tx, "numpy_array")? {
         return Ok(());
@@ -18,19 +18,19 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     verify_table(tx, &mut reader, "numpy_array", layout.array_sql(), report)?;
     if layout == Layout::Ours {
         verify_table(tx, &mut reader, "array_block", BLOCK_SQL, report)?;
-        let sql = "SELECT k.id FROM simulation_key_state k WHERE k.same_as IS NOT NULL AND NOT EXISTS \
-            (SELECT 1 FROM simulation_key_state s WHERE s.id = k.same_as AND s.same_as IS NULL)";
+        let sql = "SELECT k.id FROM simulation_keyframe k WHERE k.same_as IS NOT NULL AND NOT EXISTS \
+            (SELECT 1 FROM simulation_keyframe s WHERE s.id = k.same_as AND s.same_as IS NULL)";
         for id in tx.query(sql, [], |row| Ok(row.get::<_, i64>(0)?))? {
-            let why = "the key state that it refers to is missing";
-            report.find(format!("simulation_key_state row {id}"), why);
+            let why = "the keyframe that it refers to is missing";
+            report.find(format!("simulation_keyframe row {id}"), why);
         }
-        let sql = "SELECT id, state FROM simulation_key_state WHERE same_as IS NULL";
+        let sql = "SELECT id, state FROM simulation_keyframe WHERE same_as IS NULL";
         for (id, state) in
             tx.query(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?
         {
             report.checksums += 1;
             if let Err(error) = crate::array::unpack(&state) {
-                report.find(format!("simulation_key_state row {id}"), error.to_string());
+                report.find(format!("simulation_keyframe row {id}"), error.to_string());
             }
         }
     }

@@ -57,7 +57,7 @@ fn an_update_of_another_form_is_refused() {
 }
 
 /// Goal: JSON says a list of lists for points too; the first update that gives points decides it, with
-/// key states in between and after.
+/// keyframes in between and after.
 #[test]
 fn lists_in_initial_json_become_points() {
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +67,7 @@ fn lists_in_initial_json_become_points() {
     for t in 0..4100 {
         db.store_update(t, 0, "d", number(1, t as f64), None).unwrap();
     }
-    db.build_key_states().unwrap(); // of the guess
+    db.build_keyframes().unwrap(); // of the guess
     let before = db.state_at("d", "g", 4099).unwrap();
     assert!(before.column("p").unwrap().attribute.row_ptr.is_some());
     db.store_update(5000, 0, "d", points(2, [1, 2]), None).unwrap();
@@ -119,12 +119,12 @@ fn an_error_is_told_to_the_handle_that_wrote() {
     }
 }
 
-/// Goal: a handle without key states marks its run as complete as well.
+/// Goal: a handle without keyframes marks its run as complete as well.
 #[test]
-fn a_run_without_key_states_ends_complete() {
+fn a_run_without_keyframes_ends_complete() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");
-    let options = Options { no_key_states: true, ..Options::default() };
+    let options = Options { no_keyframes: true, ..Options::default() };
     let db = SimulationDatabase::open_with(&path, options).unwrap();
     db.store(update(0, number(1, 0.0))).unwrap();
     db.close().unwrap();
@@ -190,12 +190,12 @@ fn plant(path: &Path, sql: &str) {
     assert!(status.is_ok_and(|status| status.success()), "python3 writes: {sql}");
 }
 
-/// Goal: damaged key states are passed over by readers, found by `verify`, and built again.
+/// Goal: damaged keyframes are passed over by readers, found by `verify`, and built again.
 #[test]
-fn damaged_key_states_are_passed_over_and_built_again() {
+fn damaged_keyframes_are_passed_over_and_built_again() {
     for damage in [
-        "UPDATE simulation_key_state SET state = x'0011'",
-        "UPDATE simulation_key_state SET same_as = id, columns = NULL, state = NULL",
+        "UPDATE simulation_keyframe SET state = x'0011'",
+        "UPDATE simulation_keyframe SET same_as = id, columns = NULL, state = NULL",
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.db");
@@ -207,14 +207,14 @@ fn damaged_key_states_are_passed_over_and_built_again() {
         let db = SimulationDatabase::open(&path).unwrap();
         assert!(!db.database().verify().unwrap().is_ok(), "{damage}");
         assert_eq!(value(&db, "x", 599), [597.0, 598.0, 599.0]);
-        assert!(db.build_key_states().unwrap() > 0);
+        assert!(db.build_keyframes().unwrap() > 0);
         assert!(db.database().verify().unwrap().is_ok(), "{damage}");
         assert_eq!(value(&db, "x", 300), [300.0, 298.0, 299.0]);
     }
 }
 
-/// Goal: a group that spoke early and had no key state when the file was closed is followed from its
-/// beginning when it speaks again after another group's key states.
+/// Goal: a group that spoke early and had no keyframe when the file was closed is followed from its
+/// beginning when it speaks again after another group's keyframes.
 #[test]
 fn a_group_that_spoke_before_is_not_taken_for_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
@@ -232,9 +232,9 @@ fn a_group_that_spoke_before_is_not_taken_for_a_new_one() {
     db.store_updates((601..5200).map(|t| update(t, number(1, t as f64))).collect()).unwrap();
     db.close().unwrap();
     let db = SimulationDatabase::open_read_only(&path).unwrap();
-    let keys =
-        db.database().sql("SELECT count(*) FROM simulation_key_state WHERE entity_group = 'quiet'");
-    assert_ne!(keys.unwrap().rows, [[Value::Integer(0)]], "it has key states by now");
+    let keyframes =
+        db.database().sql("SELECT count(*) FROM simulation_keyframe WHERE entity_group = 'quiet'");
+    assert_ne!(keyframes.unwrap().rows, [[Value::Integer(0)]], "it has keyframes by now");
     for time in [0, 599, 600, 5199] {
         let state = db.state_at("d", "quiet", time).unwrap();
         let x = state.column("x").unwrap();
@@ -268,26 +268,26 @@ fn a_described_file_is_upgraded_by_the_first_write() {
     assert_eq!(copy.database().sql("PRAGMA application_id").unwrap().rows, [[Value::Integer(0)]]);
 }
 
-/// Goal: what the builder of key states holds from one run to the next is thrown away when something is
-/// written behind it: no key state of a past that is no longer true.
+/// Goal: what the builder of keyframes holds from one run to the next is thrown away when something is
+/// written behind it: no keyframe of a past that is no longer true.
 #[test]
-fn a_late_update_behind_the_builder_is_in_the_next_key_states() {
+fn a_late_update_behind_the_builder_is_in_the_next_keyframes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");
     let db = SimulationDatabase::open(&path).unwrap();
-    let keys = |sql: &str| match db.database().sql(sql).unwrap().rows[0][0] {
+    let keyframes = |sql: &str| match db.database().sql(sql).unwrap().rows[0][0] {
         Value::Integer(n) => n,
         ref other => panic!("{other:?}"),
     };
-    let count = "SELECT count(*) FROM simulation_key_state";
+    let count = "SELECT count(*) FROM simulation_keyframe";
     for t in 0..600 {
         db.store(update(2 * t, number(t % 3, t as f64))).unwrap();
     }
     let start = std::time::Instant::now();
-    while keys(count) == 0 && start.elapsed().as_secs() < 30 {
+    while keyframes(count) == 0 && start.elapsed().as_secs() < 30 {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    assert!(keys(count) > 0, "the builder works behind the writes");
+    assert!(keyframes(count) > 0, "the builder works behind the writes");
     db.store(update(101, number(7, -1.0))).unwrap();
     for t in 600..1200 {
         db.store(update(2 * t, number(t % 3, t as f64))).unwrap();

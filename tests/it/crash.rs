@@ -114,7 +114,7 @@ impl Told {
 
     /// Compares a file with what was said; it is the truth for the next child.
     fn check(&mut self, path: &Path) -> usize {
-        let options = Options { no_key_states: true, ..Options::default() };
+        let options = Options { no_keyframes: true, ..Options::default() };
         let db = SimulationDatabase::open_with(path, options).unwrap();
         let report = db.database().verify().unwrap();
         assert!(report.is_ok(), "{:?}", report.findings);
@@ -151,8 +151,8 @@ impl Told {
     }
 }
 
-/// Goal: 200 kills at random instants, in the middle of single updates, tickets, batches, key
-/// states, compaction, larger pages, removals and opening: every acknowledged update is there bit for bit, none is half
+/// Goal: 200 kills at random instants, in the middle of single updates, tickets, batches, keyframes
+/// , compaction, larger pages, removals and opening: every acknowledged update is there bit for bit, none is half
 /// there, the file verifies, the run counts as running, and the next process goes on writing.
 #[test]
 fn a_kill_at_any_instant_loses_no_acknowledged_update() {
@@ -236,7 +236,7 @@ fn writes_until_it_is_killed() {
                 next = end;
             }
             10 => {
-                db.build_key_states().unwrap();
+                db.build_keyframes().unwrap();
             }
             11 if random.below(3) == 0 => {
                 db.compact(|_, _| Ok(())).unwrap();

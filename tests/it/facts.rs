@@ -61,7 +61,7 @@ impl Recorded {
         };
         let report = import(&db, &options, |_, _| Ok(())).unwrap();
         assert_eq!(report.skipped, []);
-        db.build_key_states().unwrap();
+        db.build_keyframes().unwrap();
         db.close().unwrap();
         // Everything is in the file: no option says anything.
         let results = Results::detect(&path, ResultsOptions::default()).unwrap();
@@ -343,7 +343,7 @@ fn the_facts_of_a_day_of_water_hold() {
     facts_hold("water_net3", "net3", "water_attributes.json", 324);
 }
 
-/// Goal: as above, where key states come in.
+/// Goal: as above, where keyframes come in.
 #[test]
 fn the_facts_of_a_week_of_water_hold() {
     facts_hold("water_net3_week", "net3w", "water_attributes.json", 324);

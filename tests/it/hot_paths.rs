@@ -195,17 +195,17 @@ fn updates(times: std::ops::Range<usize>) -> Vec<Update> {
 #[test]
 fn a_simulation_does_not_slow_down() {
     grows_not(2000, |path, n| {
-        let options = Options { no_key_states: true, ..Options::default() };
+        let options = Options { no_keyframes: true, ..Options::default() };
         let db = SimulationDatabase::open_with(path, options).unwrap();
         for first in (0..n).step_by(1000) {
             db.store_updates(updates(first..first + 1000)).unwrap();
         }
-        assert!(db.build_key_states().unwrap() >= n as u64 / 512);
+        assert!(db.build_keyframes().unwrap() >= n as u64 / 512);
         let costs = watch(path, || {
             for update in updates(n..n + 50) {
                 db.store(update).unwrap();
             }
-            assert_eq!(db.build_key_states().unwrap(), 0);
+            assert_eq!(db.build_keyframes().unwrap(), 0);
             for time in [10, n as i64 / 2, n as i64] {
                 db.state_at("network", "roads", time).unwrap();
                 let mut cursor = db.cursor("network", "roads", time).unwrap();

@@ -35,9 +35,9 @@ fn small_run(path: &Path) {
     db.close().unwrap();
 }
 
-/// A database whose key states come only when they are asked for.
+/// A database whose keyframes come only when they are asked for.
 fn without_keys(path: &Path) -> SimulationDatabase {
-    let options = Options { no_key_states: true, ..Options::default() };
+    let options = Options { no_keyframes: true, ..Options::default() };
     SimulationDatabase::open_with(path, options).unwrap()
 }
 
@@ -192,9 +192,9 @@ fn initial_data_come_from_the_database_or_the_folder() {
     assert_eq!(x_at(&outside, -1).1, "[-1.0,8.0,null,null]");
 }
 
-/// Goal: the folder's initial data are also right in a long run with key states, which do not hold them.
+/// Goal: the folder's initial data are also right in a long run with keyframes, which do not hold them.
 #[test]
-fn key_states_do_not_hide_initial_data_from_outside() {
+fn keyframes_do_not_hide_initial_data_from_outside() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(
         folder.path().join("net.json"),
@@ -210,16 +210,16 @@ fn key_states_do_not_hide_initial_data_from_outside() {
         ..Update::default()
     };
     db.store_updates((0..1500).map(update).collect()).unwrap();
-    assert!(db.build_key_states().unwrap() > 0);
+    assert!(db.build_keyframes().unwrap() > 0);
     let results = Results::open(&path, with_init(folder.path())).unwrap();
     let state = results.dataset("net").unwrap().state_at("g", &Time::from(1400)).unwrap().unwrap();
     assert_eq!(state.ids, [77, 1]);
     assert_eq!(rendered(&state.column("x").unwrap().attribute).to_string(), "[0.25,1400.0]");
 }
 
-/// Goal: a value that looks like "not given" and was given as a value survives a key state.
+/// Goal: a value that looks like "not given" and was given as a value survives a keyframe.
 #[test]
-fn a_value_like_a_sentinel_survives_a_key_state() {
+fn a_value_like_a_sentinel_survives_a_keyframe() {
     let folder = tempfile::tempdir().unwrap();
     let db = without_keys(&folder.path().join("long.db"));
     let odd = Attribute::new(Array::from_slice(&[f64::NAN, 1.0])).with_mask(&[GIVEN, GIVEN]);
@@ -243,7 +243,7 @@ fn a_value_like_a_sentinel_survives_a_key_state() {
         )
     };
     assert_eq!(defined(&db), (true, true, 1400.0));
-    assert!(db.build_key_states().unwrap() > 0);
+    assert!(db.build_keyframes().unwrap() > 0);
     assert_eq!(defined(&db), (true, true, 1400.0));
 }
 

@@ -34,7 +34,7 @@ fn simulation(folder: &Path) -> PathBuf {
     for time in 0..200 {
         db.store_update(time, 0, "network", roads(time as f64), Some("model")).unwrap();
     }
-    db.build_key_states().unwrap();
+    db.build_keyframes().unwrap();
     assert_eq!(db.resume_from(150).unwrap(), 49);
     db.store_update(151, 0, "network", roads(0.5), None).unwrap();
     db.close().unwrap();
@@ -372,8 +372,7 @@ fn a_read_refuses_an_index_that_leads_to_another_row() {
     db.store_initial_dataset("other", InitialData::Json(b"{}".to_vec()), true).unwrap();
     db.close().unwrap();
     let conn = Connection::open(&path).unwrap();
-    conn.execute_batch("DELETE FROM simulation_key_state; PRAGMA wal_checkpoint(TRUNCATE)")
-        .unwrap();
+    conn.execute_batch("DELETE FROM simulation_keyframe; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     drop(conn);
     let copy = folder.path().join("copy.db");
     std::fs::copy(&path, &copy).unwrap();

@@ -138,7 +138,7 @@ fn resume_removes_what_came_later() {
         let ids: Vec<i64> = (0..100).collect();
         db.store_update(t, 0, "net", speeds(&ids, &values), None).unwrap();
     }
-    db.build_key_states().unwrap();
+    db.build_keyframes().unwrap();
     assert_eq!(db.resume_from(99).unwrap(), 500);
     assert_eq!(db.update_count(None).unwrap(), 100);
     assert_eq!(speed_at(&db, 1_000_000)[0], 99_000.0);
@@ -283,7 +283,7 @@ fn a_compacted_run_reads_the_same_and_goes_on() {
         }
     };
     store(0..700);
-    db.build_key_states().unwrap();
+    db.build_keyframes().unwrap();
     let before = db.updates("net").unwrap();
     db.database().checkpoint().unwrap();
     let size = std::fs::metadata(&path).unwrap().len();

@@ -130,7 +130,7 @@ fn compare(db: &SimulationDatabase, state: &siltstone::simulation::GroupState, m
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Goal: in any order of writing and of seeking, with key states or without, the state at each
+    /// Goal: in any order of writing and of seeking, with keyframes or without, the state at each
     /// time is that of a plain replay.
     #[test]
     fn any_seek_equals_a_plain_replay(
@@ -138,7 +138,7 @@ proptest! {
         seeks in prop::collection::vec(-3i64..65, 1..20),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options { no_key_states: true, ..Options::default() };
+        let options = Options { no_keyframes: true, ..Options::default() };
         let db = SimulationDatabase::open_with(folder.path().join("run.db"), options).unwrap();
         let mut next = BTreeMap::new();
         let steps: Vec<_> = steps
@@ -164,9 +164,9 @@ proptest! {
     }
 }
 
-/// Goal: a long run with key states, whose seeks start from them, whatever is written late.
+/// Goal: a long run with keyframes, whose seeks start from them, whatever is written late.
 #[test]
-fn key_states_shorten_seeks_and_late_updates_remove_them() {
+fn keyframes_shorten_seeks_and_late_updates_remove_them() {
     let folder = tempfile::tempdir().unwrap();
     let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
     let step = |t: i64| Step {
@@ -178,13 +178,13 @@ fn key_states_shorten_seeks_and_late_updates_remove_them() {
     };
     let mut steps: Vec<(Step, i64)> = (0..3000).map(|t| (step(t), 0)).collect();
     db.store_updates(steps.iter().map(|(step, i)| update(step, *i)).collect()).unwrap();
-    db.build_key_states().unwrap();
-    let keys = |db: &SimulationDatabase| {
+    db.build_keyframes().unwrap();
+    let keyframes = |db: &SimulationDatabase| {
         let found =
-            db.database().sql("SELECT count(*), max(timestamp) FROM simulation_key_state").unwrap();
+            db.database().sql("SELECT count(*), max(timestamp) FROM simulation_keyframe").unwrap();
         format!("{:?}", found.rows[0])
     };
-    let before = keys(&db);
+    let before = keyframes(&db);
     assert!(!before.contains("Integer(0)"), "{before}");
     let check = |steps: &[(Step, i64)], times: &[i64]| {
         for (group, name) in GROUPS.into_iter().enumerate() {
@@ -200,9 +200,9 @@ fn key_states_shorten_seeks_and_late_updates_remove_them() {
     let late = (Step { timestamp: 2001, ..step(77) }, 0);
     db.store(update(&late.0, 0)).unwrap();
     steps.push(late);
-    assert_ne!(keys(&db), before);
+    assert_ne!(keyframes(&db), before);
     check(&steps, &[5999, 2000, 2001, 2002, 0, 4000]);
-    db.build_key_states().unwrap();
+    db.build_keyframes().unwrap();
     check(&steps, &[5999, 2000, 2001, 2002, 0, 4000]);
     // So does a user's own SQL.
     let path = db.database().path().to_owned();

@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
-    backup, compact, completions, demo, doctor, export, import, info, keys, markdown_help, merge,
-    query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
+    backup, compact, completions, demo, doctor, export, import, info, keyframes, markdown_help,
+    merge, query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Restore(restore::Args),
     Compact(compact::Args),
     Vacuum(vacuum::Args),
-    Keys(keys::Args),
+    Keyframes(keyframes::Args),
     Resume(resume::Args),
     Ticks(ticks::Args),
     Series(series::Args),
@@ -115,7 +115,7 @@ impl Command {
             Command::Restore(args) => restore::run(args, console),
             Command::Compact(args) => compact::run(args, console),
             Command::Vacuum(args) => vacuum::run(args, console),
-            Command::Keys(args) => keys::run(args, console),
+            Command::Keyframes(args) => keyframes::run(args, console),
             Command::Resume(args) => resume::run(args, console),
             Command::Ticks(args) => ticks::run(args, console),
             Command::Series(args) => series::run(args, console),

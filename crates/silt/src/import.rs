@@ -162,7 +162,7 @@ fn finish(args: &Simulation, db: &SimulationDatabase, console: &Console) -> Outc
     if db.run()?.status == Status::Running {
         // All that takes room comes first.
         db.flush()?;
-        db.build_key_states()?;
+        db.build_keyframes()?;
         db.database().checkpoint()?;
         db.mark_ended(None)?;
     }

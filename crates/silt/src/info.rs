@@ -89,7 +89,7 @@ fn document(args: &Args, facts: &Facts) -> Value {
         },
         "memory": facts.memory,
         "experiments": experiments::document(&facts.experiments),
-        "key_states": { "count": facts.keys.0, "bytes": facts.keys.1 },
+        "keyframes": { "count": facts.keyframes.0, "bytes": facts.keyframes.1 },
         "series": {
             "count": facts.series.count,
             "points": facts.series.points,
@@ -153,9 +153,13 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
         console.line("")?;
         print_arrays(&facts.arrays, console)?;
     }
-    let (keys, bytes) = facts.keys;
-    if keys > 0 {
-        console.line(format!("{}, {}", human::plural(keys, "key state"), human::size(bytes)))?;
+    let (keyframes, bytes) = facts.keyframes;
+    if keyframes > 0 {
+        console.line(format!(
+            "{}, {}",
+            human::plural(keyframes, "keyframe"),
+            human::size(bytes)
+        ))?;
     }
     if facts.series.count > 0 {
         print_series(&facts.series, console)?;

@@ -17,7 +17,7 @@ mod human;
 mod import;
 mod info;
 mod interrupt;
-mod keys;
+mod keyframes;
 mod markdown_help;
 mod memory;
 mod merge;

@@ -2,7 +2,7 @@
 
 pub(crate) mod import;
 mod inspect;
-mod keep;
+mod retention;
 
 use clap::Subcommand;
 
@@ -26,8 +26,8 @@ enum What {
     Recent(inspect::Recent),
     Ohlc(inspect::Ohlc),
     Export(inspect::Export),
-    Compact(keep::Compact),
-    Retain(keep::Retain),
+    Compact(retention::Compact),
+    Retain(retention::Retain),
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Recent(args) => inspect::recent(args, console),
         What::Ohlc(args) => inspect::ohlc(args, console),
         What::Export(args) => inspect::export(args, console),
-        What::Compact(args) => keep::compact(args, console),
-        What::Retain(args) => keep::retain(args, console),
+        What::Compact(args) => retention::compact(args, console),
+        What::Retain(args) => retention::retain(args, console),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn open(path: &Path, console: &Console) -> Outcome<SimulationDatabase
     }
     // A reader keeps the writer from putting its log away.
     drop(known);
-    // Key states are built when they are asked for, not behind these commands.
-    let options = Options { no_key_states: true, ..Options::default() };
+    // These commands build keyframes only when asked.
+    let options = Options { no_keyframes: true, ..Options::default() };
     Ok(SimulationDatabase::open_with(path, options)?)
 }

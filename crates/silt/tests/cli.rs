@@ -8,8 +8,8 @@ mod documentation;
 mod import;
 #[path = "cli/inspect.rs"]
 mod inspect;
-#[path = "cli/keep.rs"]
-mod keep;
+#[path = "cli/maintenance.rs"]
+mod maintenance;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/odd.rs"]

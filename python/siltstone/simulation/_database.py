@@ -540,9 +540,9 @@ class SimulationDatabase:
         """Remove arrays that nothing uses and give the space back; the bytes freed."""
         return self._inner.vacuum()
 
-    def build_key_states(self) -> int:
-        """Build the key states that are missing, so that seeks are short; how many were written."""
-        return self._inner.build_key_states()
+    def build_keyframes(self) -> int:
+        """Build the keyframes that are missing, so that seeks are short; how many were written."""
+        return self._inner.build_keyframes()
 
     def import_json(
         self,

@@ -59,8 +59,8 @@ impl SqliteStrategy {
         if self.overwrite {
             db.resume_from(i64::MIN)?;
             db.database().write(|tx| {
-                // Key states hold the initial state, and one that is being built must not be kept.
-                tx.execute("DELETE FROM simulation_key_state", [])?;
+                // Keyframes hold the initial state, and one that is being built must not be kept.
+                tx.execute("DELETE FROM simulation_keyframe", [])?;
                 crate::simulation::run::next_epoch(tx)?;
                 tx.execute("DELETE FROM initial_dataset", []).map(drop)
             })?;

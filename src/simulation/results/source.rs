@@ -155,7 +155,7 @@ impl Source {
             && let Ok(Opening::Entities(_, data)) = parse(&text, dataset, &self.own_schema)
             && of_group(data) == given
         {
-            // Both schemas say the same of it, and key states may be used.
+            // Both schemas say the same of it, and keyframes may be used.
             return Ok(Beginning::Stored);
         }
         Ok(Beginning::Given(given))

@@ -1,8 +1,8 @@
 //! Moving through time.
 
 use super::group::{Building, GroupState};
-use super::key_builder::UPDATES;
-use super::keys::{is_damage, last_key};
+use super::keyframe_builder::UPDATES;
+use super::keyframes::{is_damage, last_keyframe};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
@@ -16,7 +16,7 @@ use crate::simulation::update::{Attribute, Group};
 pub(crate) enum Beginning {
     /// The initial data in the file.
     Stored,
-    /// This, in place of the file's own. Key states hold the file's own and are not used then.
+    /// This, in place of the file's own. Keyframes hold the file's own and are not used then.
     Given(Option<Group>),
 }
 
@@ -45,7 +45,7 @@ impl<'t, 'c> Travel<'t, 'c> {
         Travel { beginning, ..self }
     }
 
-    /// Whether the file's key states are of the history that is read.
+    /// Whether the file's keyframes are of the history that is read.
     fn has_keys(&self) -> bool {
         self.layout == Layout::Ours && matches!(self.beginning, Beginning::Stored)
     }
@@ -63,13 +63,13 @@ impl<'t, 'c> Travel<'t, 'c> {
         Ok(state)
     }
 
-    /// The last key state at or before a timestamp, and its place; the beginning if there is none.
+    /// The last keyframe at or before a timestamp, and its place; the beginning if there is none.
     fn last_state(&mut self, until: i64) -> Result<(Building, (i64, i64))> {
         if self.has_keys()
-            && let Some(key) = last_key(self.tx, self.dataset, self.group, until)?
+            && let Some(keyframe) = last_keyframe(self.tx, self.dataset, self.group, until)?
         {
-            let place = key.place;
-            match key.load(self.tx) {
+            let place = keyframe.place;
+            match keyframe.load(self.tx) {
                 Ok(state) => return Ok((state, place)),
                 Err(error) if is_damage(&error) => tracing::warn!(%error, "replaying instead"),
                 Err(error) => return Err(error),
@@ -167,7 +167,7 @@ impl<'t, 'c> Travel<'t, 'c> {
         Ok(self.reader.as_mut().expect("it was made just now"))
     }
 
-    /// Every entity and attribute that the group ever has, all undefined: the last key state's, and
+    /// Every entity and attribute that the group ever has, all undefined: the last keyframe's, and
     /// what came after it.
     pub(super) fn template(&mut self) -> Result<Building> {
         let (mut state, after) = self.last_state(i64::MAX)?;
@@ -384,13 +384,13 @@ fn seen(tx: &ReadTx<'_>, layout: Layout) -> Result<(i64, i64)> {
     let number = |sql: &str| tx.query_one(sql, [], |row| Ok(row.get(0)?));
     let last = number("SELECT coalesce(max(id), 0) FROM \"update\"")?.unwrap_or(0);
     let epoch = match layout {
-        Layout::Ours => crate::simulation::run::get(tx, "key_epoch")?.unwrap_or(0),
+        Layout::Ours => crate::simulation::run::get(tx, "keyframe_epoch")?.unwrap_or(0),
         _ => 0,
     };
     Ok((last, epoch))
 }
 
-/// Whether so many updates lie between that a key state is the shorter way.
+/// Whether so many updates lie between that a keyframe is the shorter way.
 fn is_far(tx: &ReadTx<'_>, dataset: &str, from: (i64, i64), to: i64) -> Result<bool> {
     let sql = "SELECT 1 FROM \"update\" WHERE dataset_name = ?1 AND timestamp > ?2 AND timestamp <= ?3 \
         LIMIT 1 OFFSET ?4";

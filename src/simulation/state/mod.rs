@@ -5,8 +5,8 @@ mod cursor;
 mod diff;
 mod forms;
 mod group;
-mod key_builder;
-mod keys;
+mod keyframe_builder;
+mod keyframes;
 mod promote;
 mod walk;
 
@@ -19,6 +19,6 @@ pub(super) use column::sentinels_as_mask;
 pub(super) use cursor::Beginning;
 pub(super) use diff::TrackedState;
 pub(super) use forms::Forms;
-pub(super) use key_builder::KeyBuilder;
+pub(super) use keyframe_builder::KeyframeBuilder;
 pub(super) use promote::{append_as, common};
 pub(super) use walk::{attribute_history, entity_history, group_timestamps};

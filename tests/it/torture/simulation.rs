@@ -88,7 +88,7 @@ impl Subject for InSqlite {
         durability: Durability,
         _: u64,
     ) -> Result<Box<dyn Writer>, Error> {
-        let options = Options { durability, no_key_states: true, ..Options::default() };
+        let options = Options { durability, no_keyframes: true, ..Options::default() };
         Ok(Box::new(SimulationDatabase::open_with(file(folder), options)?))
     }
 
@@ -138,7 +138,7 @@ impl Writer for SimulationDatabase {
 
     fn tend(&mut self, item: u64) -> Result<Option<PathBuf>, Error> {
         match item / 4 % 3 {
-            0 => drop(self.build_key_states()?),
+            0 => drop(self.build_keyframes()?),
             1 => drop(self.compact(|_, _| Ok(()))?),
             _ => self.database().checkpoint()?,
         }

@@ -26,7 +26,7 @@ pub(super) struct Facts {
     pub(super) initial: Vec<(String, String, u64)>,
     pub(super) arrays: Arrays,
     /// How many, and their bytes.
-    pub(super) keys: (u64, u64),
+    pub(super) keyframes: (u64, u64),
     pub(super) series: Series,
     pub(super) memory: MemoryStats,
     pub(super) experiments: Experiments,
@@ -133,7 +133,7 @@ impl Facts {
             has_updates_table: has_updates,
             initial: ask.initial()?,
             arrays: if has_updates { ask.arrays()? } else { Arrays::default() },
-            keys: ask.keys()?,
+            keyframes: ask.keyframes()?,
             series: ask.series()?,
             memory: ask.memory()?,
             experiments: ask.experiments()?,
@@ -311,12 +311,12 @@ impl Ask<'_> {
         Ok(arrays)
     }
 
-    fn keys(&self) -> Result<(u64, u64)> {
-        if !self.has("simulation_key_state", "state")? {
+    fn keyframes(&self) -> Result<(u64, u64)> {
+        if !self.has("simulation_keyframe", "state")? {
             return Ok((0, 0));
         }
-        let rows = self
-            .rows("SELECT count(*), coalesce(sum(length(state)), 0) FROM simulation_key_state")?;
+        let rows =
+            self.rows("SELECT count(*), coalesce(sum(length(state)), 0) FROM simulation_keyframe")?;
         Ok(rows.first().map_or((0, 0), |row| (natural(&row[0]), natural(&row[1]))))
     }
 }

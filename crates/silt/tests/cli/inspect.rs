@@ -261,7 +261,8 @@ fn foreign_files_are_refused() {
     std::fs::create_dir(folder.path().join("sub")).unwrap();
     std::fs::write(folder.path().join("empty.db"), "").unwrap();
     for file in ["notes.txt", "sub", "empty.db"] {
-        for line in ["info FILE", "verify FILE", "vacuum FILE", "keys FILE", "backup FILE copy.db"]
+        for line in
+            ["info FILE", "verify FILE", "vacuum FILE", "keyframes FILE", "backup FILE copy.db"]
         {
             let ran = silt(folder.path(), &line.replace("FILE", file));
             assert_eq!(ran.code, 2, "{line} {file}: {ran:?}");

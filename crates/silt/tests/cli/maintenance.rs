@@ -80,7 +80,7 @@ fn resume_removes_what_came_after() {
     );
     assert_eq!(info["arrays"]["stored"], 5);
     assert!(silt(folder.path(), "vacuum run.db").ok().contains("given back"));
-    assert_eq!(silt(folder.path(), "keys run.db --json").json()["written"], 0);
+    assert_eq!(silt(folder.path(), "keyframes run.db --json").json()["written"], 0);
     assert!(silt(folder.path(), "verify run.db").ok().contains("all is well"));
 }
 
@@ -117,7 +117,7 @@ fn writers_make_no_file_of_a_mistyped_name() {
     let folder = tempfile::tempdir().unwrap();
     for line in [
         "vacuum typo.db",
-        "keys typo.db",
+        "keyframes typo.db",
         "compact typo.db",
         "resume typo.db --from 0 --yes",
         "backup typo.db copy.db",

@@ -1,6 +1,6 @@
-//! Key states: the whole state of a group every so many updates, so that a seek replays few.
+//! Keyframes: the whole state of a group every so many updates, so that a seek replays few.
 //!
-//! They can be removed and built again at any time: see [`super::key_builder`].
+//! They can be removed and built again at any time: see [`super::keyframe_builder`].
 
 use super::column::{Column, Values};
 use super::group::Building;
@@ -8,15 +8,15 @@ use crate::array::{Array, Codec, pack, unpack};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
-/// A key state as it is stored.
-pub(super) struct Key {
+/// A keyframe as it is stored.
+pub(super) struct Keyframe {
     pub(super) place: (i64, i64),
     pub(super) id: i64,
     content: Content,
 }
 
 pub(super) enum Content {
-    /// That of another key state, by its id.
+    /// That of another keyframe, by its id.
     SameAs(i64),
     State {
         columns: String,
@@ -24,30 +24,30 @@ pub(super) enum Content {
     },
 }
 
-/// The last key state of a group at or before a timestamp.
-pub(super) fn last_key(
+/// The last keyframe of a group at or before a timestamp.
+pub(super) fn last_keyframe(
     tx: &ReadTx<'_>,
     dataset: &str,
     group: &str,
     until: i64,
-) -> Result<Option<Key>> {
+) -> Result<Option<Keyframe>> {
     let sql = format!(
-        "SELECT id, timestamp, iteration, same_as, columns, state FROM simulation_key_state k \
+        "SELECT id, timestamp, iteration, same_as, columns, state FROM simulation_keyframe k \
          WHERE dataset_name IS ?1 AND entity_group IS ?2 AND timestamp <= ?3 AND {} \
          ORDER BY timestamp DESC, iteration DESC LIMIT 1",
-        tx.is_whole("simulation_key_state", "k")?
+        tx.is_whole("simulation_keyframe", "k")?
     );
     tx.query_one(&sql, (dataset, group, until), |row| {
         let content = match row.get(3)? {
             Some(same) => Content::SameAs(same),
             None => Content::State { columns: row.get(4)?, state: row.get(5)? },
         };
-        Ok(Key { place: (row.get(1)?, row.get(2)?), id: row.get(0)?, content })
+        Ok(Keyframe { place: (row.get(1)?, row.get(2)?), id: row.get(0)?, content })
     })
 }
 
-impl Key {
-    /// The key state that has the content: this one or the one that it refers to.
+impl Keyframe {
+    /// The keyframe that has the content: this one or the one that it refers to.
     pub(super) fn source(&self) -> i64 {
         match self.content {
             Content::SameAs(id) => id,
@@ -61,12 +61,12 @@ impl Key {
             Content::State { columns, state } => (columns, state),
             Content::SameAs(id) => {
                 let sql = format!(
-                    "SELECT columns, state FROM simulation_key_state k WHERE id = ?1 AND same_as IS NULL AND {}",
-                    tx.is_whole("simulation_key_state", "k")?
+                    "SELECT columns, state FROM simulation_keyframe k WHERE id = ?1 AND same_as IS NULL AND {}",
+                    tx.is_whole("simulation_keyframe", "k")?
                 );
                 let found = tx.query_one(&sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 found
-                    .ok_or_else(|| damaged(self.id, "the key state that it refers to is missing"))?
+                    .ok_or_else(|| damaged(self.id, "the keyframe that it refers to is missing"))?
             }
         };
         decode(&columns, &state).map_err(|error| match error {
@@ -77,10 +77,10 @@ impl Key {
 }
 
 fn damaged(id: i64, why: &str) -> Error {
-    Error::Corrupt { place: String::new(), what: format!("key state {id}"), why: why.to_owned() }
+    Error::Corrupt { place: String::new(), what: format!("keyframe {id}"), why: why.to_owned() }
 }
 
-/// Whether an error says that a key state is damaged: then it is passed over, as if it were not there.
+/// Whether an error says that a keyframe is damaged: then it is passed over, as if it were not there.
 pub(super) fn is_damage(error: &Error) -> bool {
     matches!(error, Error::Corrupt { .. })
 }

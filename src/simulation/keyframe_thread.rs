@@ -1,10 +1,10 @@
-//! The thread that builds key states behind the writes.
+//! The thread that builds keyframes behind the writes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::state::KeyBuilder;
+use super::state::KeyframeBuilder;
 use crate::error::Result;
 use crate::kernel::{Database, lock};
 
@@ -12,7 +12,7 @@ use crate::kernel::{Database, lock};
 const EVERY: u64 = 256;
 
 /// Counts updates, and wakes a thread when a dataset has enough of them.
-pub(super) struct Keeper {
+pub(super) struct KeyframeThread {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     /// The process that the thread is in: a fork has none.
@@ -24,7 +24,7 @@ struct Shared {
     work: Mutex<Work>,
     wake: Condvar,
     /// One a dataset; held while it builds.
-    builders: Mutex<HashMap<String, KeyBuilder>>,
+    builders: Mutex<HashMap<String, KeyframeBuilder>>,
 }
 
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Shared {
     }
 
     fn build(&self, db: &Database, dataset: &str) -> Result<()> {
-        let mut builders = lock(&self.builders, "waiting for key states that are being built")?;
+        let mut builders = lock(&self.builders, "waiting for keyframes that are being built")?;
         let builder = match builders.get_mut(dataset) {
             Some(builder) => builder,
             None => builders.entry(dataset.to_owned()).or_default(),
@@ -49,12 +49,12 @@ impl Shared {
     }
 }
 
-impl Keeper {
+impl KeyframeThread {
     pub(super) fn start(db: &Database) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (ours, db) = (shared.clone(), db.clone());
         let thread =
-            std::thread::Builder::new().name("siltstone-keys".into()).spawn(move || {
+            std::thread::Builder::new().name("siltstone-keyframes".into()).spawn(move || {
                 loop {
                     let mut work = ours.lock();
                     while work.due.is_empty() && !work.stop {
@@ -66,12 +66,12 @@ impl Keeper {
                     let dataset = work.due.remove(0);
                     drop(work);
                     if let Err(error) = ours.build(&db, &dataset) {
-                        // A key state only makes a seek shorter: reads are right without it.
-                        tracing::warn!(dataset, %error, "key states");
+                        // A keyframe only makes a seek shorter: reads are right without it.
+                        tracing::warn!(dataset, %error, "keyframes");
                     }
                 }
             })?;
-        Ok(Keeper { shared, thread: Some(thread), pid: std::process::id() })
+        Ok(KeyframeThread { shared, thread: Some(thread), pid: std::process::id() })
     }
 
     /// Counts updates of a dataset that were handed to the writer.
@@ -91,7 +91,7 @@ impl Keeper {
         }
     }
 
-    /// Builds the key states that a dataset lacks.
+    /// Builds the keyframes that a dataset lacks.
     pub(super) fn build(&self, db: &Database, dataset: &str) -> Result<()> {
         self.shared.build(db, dataset)
     }
@@ -102,7 +102,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for KeyframeThread {
     fn drop(&mut self) {
         if self.pid != std::process::id() {
             // A fork: nobody is there to be waited for, and the lock may be held for ever.
@@ -114,7 +114,7 @@ impl Drop for Keeper {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the builder of key states panicked");
+            tracing::error!("the builder of keyframes panicked");
         }
     }
 }

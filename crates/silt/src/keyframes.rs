@@ -1,4 +1,4 @@
-//! `silt keys`: the key states that make seeks short.
+//! `silt keyframes`: the keyframes that make seeks short.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,13 +9,13 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
 
-/// Build the key states that are missing, so that a seek costs the same early and late in the run
+/// Build missing keyframes, so that a seek costs the same early and late in the run
 ///
 /// A run builds them by itself while it writes. This is for a file of another program, or one whose
 /// run was killed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt keys run.db")]
+  silt keyframes run.db")]
 pub(crate) struct Args {
     /// The database
     file: PathBuf,
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let start = Instant::now();
     let db = crate::write::open(&args.file, console)?;
-    let written = db.build_key_states()?;
+    let written = db.build_keyframes()?;
     db.close()?;
     let took = start.elapsed();
     let path = args.file.display().to_string();
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         let seconds = took.as_secs_f64();
         console.document(&json!({ "path": path, "written": written, "seconds": seconds }))?;
     } else {
-        let (written, took) = (human::plural(written, "key state"), human::duration(took));
+        let (written, took) = (human::plural(written, "keyframe"), human::duration(took));
         console.line(format!("{path}: {written} built in {took}"))?;
     }
     Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! Building key states behind the writes.
+//! Building keyframes behind the writes.
 //!
 //! A group gets one after [`UPDATES`] updates of its dataset if the updates since the last one
 //! hold [`SHARE`] times its size, after [`DENSE_UPDATES`] if it is at least [`DENSE_BYTES`] large and they
@@ -6,14 +6,14 @@
 //! the file or one state every 4,096 updates, and a seek replays at most so many. A group that did not
 //! change gets a row that points to the earlier one.
 //!
-//! A [`KeyBuilder`] goes through the updates of a dataset once, all groups together, and goes on at
+//! A [`KeyframeBuilder`] goes through the updates of a dataset once, all groups together, and goes on at
 //! its next run from where it stood. What it holds is thrown away if anything changed behind it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::group::Building;
-use super::keys::{Content, encode, is_damage, last_key};
+use super::keyframes::{Content, encode, is_damage, last_keyframe};
 use crate::error::Result;
 use crate::kernel::{Database, ReadTx, WriteTx};
 use crate::simulation::initial;
@@ -22,16 +22,16 @@ use crate::simulation::run;
 use crate::simulation::tables::Layout;
 use crate::simulation::update::Group;
 
-/// Updates of a dataset between two key states, at least.
+/// Updates of a dataset between two keyframes, at least.
 pub(super) const UPDATES: usize = 256;
 /// The same where updates are large: if they hold [`DENSE_SHARE`] times the size of the state.
 const DENSE_UPDATES: usize = 64;
 const DENSE_SHARE: usize = 32;
 /// Smaller states are replayed in no time, and more of them would cost small updates a fifth of their rate.
 const DENSE_BYTES: usize = 16 << 10;
-/// Updates of a dataset between two key states, at most.
+/// Updates of a dataset between two keyframes, at most.
 const UPDATES_MOST: usize = 4096;
-/// Bytes of updates a byte of key state.
+/// Bytes of updates a byte of keyframe.
 const SHARE: usize = 4;
 /// Updates that are looked at in one snapshot: a long build never holds the log back.
 const PAGE: usize = 256;
@@ -40,16 +40,16 @@ const HELD_BYTES: usize = 32 << 20;
 
 /// What a run of the builder wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct KeyReport {
-    /// Key states written.
+pub(crate) struct KeyframeReport {
+    /// Keyframes written.
     pub(crate) written: u64,
-    /// Key states that were overtaken by a change before them and thrown away.
+    /// Keyframes that were overtaken by a change before them and thrown away.
     pub(crate) outdated: u64,
 }
 
-/// Builds the key states of one dataset.
+/// Builds the keyframes of one dataset.
 #[derive(Default)]
-pub(crate) struct KeyBuilder {
+pub(crate) struct KeyframeBuilder {
     pass: Option<Pass>,
 }
 
@@ -63,15 +63,15 @@ struct Pass {
     /// The last update that was applied.
     place: (i64, i64),
     witness: Witness,
-    /// Key states that cannot be used.
+    /// Keyframes that cannot be used.
     damaged: Vec<i64>,
 }
 
 /// A group on the way.
 struct Followed {
     state: Building,
-    /// The last key state: its place, and which one has its content.
-    key: Option<((i64, i64), i64)>,
+    /// The last keyframe: its place, and which one has its content.
+    keyframe: Option<((i64, i64), i64)>,
     /// Since then: updates of the dataset, bytes of this group's, whether there were any.
     updates: usize,
     bytes: usize,
@@ -92,7 +92,7 @@ impl Witness {
     fn now(tx: &ReadTx<'_>) -> Result<Self> {
         let sql = "SELECT max(id) FROM \"update\"";
         let last = tx.query_one(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten();
-        let epoch = run::get(tx, "key_epoch")?.unwrap_or(0);
+        let epoch = run::get(tx, "keyframe_epoch")?.unwrap_or(0);
         Ok(Witness { epoch, last_update: last.unwrap_or(0) })
     }
 
@@ -101,12 +101,12 @@ impl Witness {
         let sql = "SELECT 1 FROM \"update\" WHERE id > ?1 AND +dataset_name = ?2 \
             AND (timestamp < ?3 OR timestamp = ?3 AND iteration <= ?4) LIMIT 1";
         let before = (self.last_update, dataset, place.0, place.1);
-        Ok(run::get(tx, "key_epoch")?.unwrap_or(0) == self.epoch
+        Ok(run::get(tx, "keyframe_epoch")?.unwrap_or(0) == self.epoch
             && tx.query_one(sql, before, |_| Ok(()))?.is_none())
     }
 }
 
-/// Key states that are to be removed, or, of one place, to be written.
+/// Keyframes that are to be removed, or, of one place, to be written.
 struct Due {
     damaged: Vec<i64>,
     place: (i64, i64),
@@ -114,10 +114,10 @@ struct Due {
     states: Vec<(String, Content)>,
 }
 
-impl KeyBuilder {
-    /// Builds the key states that the dataset lacks, up to its last update.
-    pub(crate) fn build(&mut self, db: &Database, dataset: &str) -> Result<KeyReport> {
-        let mut report = KeyReport::default();
+impl KeyframeBuilder {
+    /// Builds the keyframes that the dataset lacks, up to its last update.
+    pub(crate) fn build(&mut self, db: &Database, dataset: &str) -> Result<KeyframeReport> {
+        let mut report = KeyframeReport::default();
         // On an error the next run starts from what is in the file.
         let mut pass = self.pass.take();
         while let Some(due) = db.read(|tx| advance(tx, dataset, &mut pass))? {
@@ -135,12 +135,12 @@ impl KeyBuilder {
             report.written += n;
             let pass = pass.as_mut().expect("what is due comes from a pass");
             for (group, id) in groups.iter().zip(ids) {
-                let followed = pass.groups.get_mut(group).expect("a key state is of a known group");
-                followed.key = Some((place, id));
+                let followed = pass.groups.get_mut(group).expect("a keyframe is of a known group");
+                followed.keyframe = Some((place, id));
                 (followed.updates, followed.bytes, followed.changed) = (0, 0, false);
             }
         }
-        tracing::debug!(dataset, report.written, report.outdated, "key states");
+        tracing::debug!(dataset, report.written, report.outdated, "keyframes");
         let size = |pass: &Pass| pass.groups.values().map(|g| g.state.size_bytes()).sum::<usize>();
         self.pass = pass.filter(|pass| size(pass) <= HELD_BYTES);
         Ok(report)
@@ -151,16 +151,16 @@ fn names(due: &Due) -> Vec<String> {
     due.states.iter().map(|(group, _)| group.clone()).collect()
 }
 
-/// Removes key states, and those that refer to them.
+/// Removes keyframes, and those that refer to them.
 fn remove(tx: &WriteTx<'_>, ids: &[i64]) -> Result<()> {
     for id in ids {
-        tracing::warn!(id, "a damaged key state goes");
-        tx.execute("DELETE FROM simulation_key_state WHERE ?1 IN (id, same_as)", [id])?;
+        tracing::warn!(id, "a damaged keyframe goes");
+        tx.execute("DELETE FROM simulation_keyframe WHERE ?1 IN (id, same_as)", [id])?;
     }
     Ok(())
 }
 
-/// Writes what is due, unless it is no longer true; which key states have the contents.
+/// Writes what is due, unless it is no longer true; which keyframes have the contents.
 fn write(tx: &WriteTx<'_>, dataset: &str, due: &Due) -> Result<Option<Vec<i64>>> {
     if !due.witness.holds(tx, dataset, due.place)? {
         return Ok(None);
@@ -171,12 +171,12 @@ fn write(tx: &WriteTx<'_>, dataset: &str, due: &Due) -> Result<Option<Vec<i64>>>
             Content::SameAs(id) => (Some(*id), None, None),
             Content::State { columns, state } => (None, Some(columns), Some(state)),
         };
-        let sql = "INSERT OR IGNORE INTO simulation_key_state \
+        let sql = "INSERT OR IGNORE INTO simulation_keyframe \
             (dataset_name, entity_group, timestamp, iteration, same_as, columns, state, row_sum) \
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6))";
         tx.execute(sql, (dataset, group, timestamp, iteration, same_as, columns, state))?;
         // Another process may have been first.
-        let sql = "SELECT coalesce(same_as, id) FROM simulation_key_state WHERE dataset_name = ?1 \
+        let sql = "SELECT coalesce(same_as, id) FROM simulation_keyframe WHERE dataset_name = ?1 \
             AND entity_group = ?2 AND timestamp = ?3 AND iteration = ?4";
         let id =
             tx.query_one(sql, (dataset, group, timestamp, iteration), |row| Ok(row.get(0)?))?;
@@ -185,7 +185,7 @@ fn write(tx: &WriteTx<'_>, dataset: &str, due: &Due) -> Result<Option<Vec<i64>>>
     due.states.iter().map(write).collect::<Result<_>>().map(Some)
 }
 
-/// Goes on until key states are due; `None` at the end.
+/// Goes on until keyframes are due; `None` at the end.
 fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Option<Due>> {
     let layout = Layout::of(tx)?;
     if layout != Layout::Ours {
@@ -228,12 +228,12 @@ fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Op
 }
 
 impl Pass {
-    /// Begins at the earliest of the groups' last key states, or at the beginning of the run.
+    /// Begins at the earliest of the groups' last keyframes, or at the beginning of the run.
     fn start(tx: &ReadTx<'_>, layout: Layout, dataset: &str, is_whole: bool) -> Result<Self> {
         let witness = Witness::now(tx)?;
         let (mut groups, mut damaged) = (BTreeMap::new(), Vec::new());
-        // From one group to the next, however many key states each has.
-        let next = "SELECT min(entity_group) FROM simulation_key_state \
+        // From one group to the next, however many keyframes each has.
+        let next = "SELECT min(entity_group) FROM simulation_keyframe \
             WHERE dataset_name = ?1 AND entity_group > ?2";
         let mut last = String::new();
         while let Some(group) = tx
@@ -241,22 +241,23 @@ impl Pass {
             .flatten()
         {
             last.clone_from(&group);
-            let Some(key) = last_key(tx, dataset, &group, i64::MAX)? else { continue };
-            let (id, place) = (key.id, Some((key.place, key.source())));
-            match key.load(tx) {
+            let Some(keyframe) = last_keyframe(tx, dataset, &group, i64::MAX)? else { continue };
+            let (id, place) = (keyframe.id, Some((keyframe.place, keyframe.source())));
+            match keyframe.load(tx) {
                 Ok(state) => drop(groups.insert(group, Followed::new(state, place))),
                 Err(error) if is_damage(&error) => damaged.push(id),
                 Err(error) => return Err(error),
             }
         }
-        let first = groups.values().filter_map(|group| group.key).map(|(place, _)| place).min();
+        let first =
+            groups.values().filter_map(|group| group.keyframe).map(|(place, _)| place).min();
         for group in initial::entities(tx, layout, dataset)? {
             if let Entry::Vacant(vacant) = groups.entry(group.name.clone()) {
                 let followed = vacant.insert(Followed::new(Building::default(), None));
                 followed.take(|state| state.begin(&group));
             }
         }
-        let has_all = groups.values().all(|group| group.key.is_some());
+        let has_all = groups.values().all(|group| group.keyframe.is_some());
         let first = first.filter(|_| has_all && !is_whole);
         let (is_whole, place) = (first.is_none(), first.unwrap_or(BEGINNING));
         Ok(Pass { is_whole, groups, updates: 0, place, witness, damaged })
@@ -286,8 +287,8 @@ impl Pass {
             }
         }
         for (name, followed) in &mut self.groups {
-            if followed.key.is_some_and(|(key, _)| place <= key) {
-                continue; // its key state has it
+            if followed.keyframe.is_some_and(|(keyframe, _)| place <= keyframe) {
+                continue; // its keyframe has it
             }
             followed.updates += 1;
             if let Some(group) = groups.iter().find(|group| group.name == *name) {
@@ -301,7 +302,7 @@ impl Pass {
         self.place = place;
     }
 
-    /// The groups that should have a key state where the pass stands.
+    /// The groups that should have a keyframe where the pass stands.
     fn due(&self) -> Vec<(String, Content)> {
         let due = self.groups.iter().filter(|(_, followed)| followed.is_due());
         due.map(|(name, followed)| (name.clone(), followed.content())).collect()
@@ -309,12 +310,12 @@ impl Pass {
 }
 
 impl Followed {
-    fn new(state: Building, key: Option<((i64, i64), i64)>) -> Self {
-        Followed { state, key, updates: 0, bytes: 0, changed: false, has_state: true }
+    fn new(state: Building, keyframe: Option<((i64, i64), i64)>) -> Self {
+        Followed { state, keyframe, updates: 0, bytes: 0, changed: false, has_state: true }
     }
 
     /// Applies an update. One that does not go with what came before it leaves the group without
-    /// key states from there on: a reader meets the same and says so.
+    /// keyframes from there on: a reader meets the same and says so.
     fn apply(&mut self, group: &Group) {
         self.take(|state| state.apply(group));
     }
@@ -323,7 +324,7 @@ impl Followed {
         if self.has_state
             && let Err(error) = apply(&mut self.state)
         {
-            tracing::debug!(%error, "no key states");
+            tracing::debug!(%error, "no keyframes");
             self.has_state = false;
         }
     }
@@ -341,7 +342,7 @@ impl Followed {
     }
 
     fn content(&self) -> Content {
-        match self.key {
+        match self.keyframe {
             Some((_, id)) if !self.changed => Content::SameAs(id),
             _ => encode(&self.state),
         }
