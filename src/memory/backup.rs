@@ -120,7 +120,7 @@ impl MemoryStore {
         let report = restore(backup, self.db.path(), true)?;
         self.shared.concepts.forget();
         self.shared.episodes.forget();
-        self.shared.draws.forget();
+        self.shared.sum_tree.forget();
         self.db.migrate(&super::MIGRATIONS)?;
         Ok(report)
     }

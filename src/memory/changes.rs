@@ -16,7 +16,7 @@ use crate::kernel::ReadTx;
 pub(super) enum Kind {
     Concepts = 0,
     Embeddings = 1,
-    Draws = 2,
+    Priorities = 2,
 }
 
 /// An entry: its number, and what tells it from the one of another history.

@@ -161,7 +161,7 @@ impl Prepared {
     }
 }
 
-/// A priority that can be drawn by.
+/// A priority that can be sampled by.
 pub(super) fn priority(priority: f64) -> Result<f64> {
     match priority.is_finite() && priority >= 0.0 {
         true => Ok(priority),

@@ -8,7 +8,6 @@
 mod backup;
 mod changes;
 mod concept;
-mod draws;
 mod episode;
 mod filter;
 mod graph;
@@ -23,6 +22,7 @@ mod retention;
 mod scan;
 mod search;
 mod store;
+mod sum_tree;
 mod vector;
 mod vectors;
 mod verify;

@@ -1,23 +1,23 @@
-//! Episodes drawn again, to learn from.
+//! Sampling of episodes, to learn from.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 
-use super::draws::{self, DrawsOf};
 use super::episode::{self, Episode, priority};
 use super::store::{MemoryStore, finite, sql_limit};
+use super::sum_tree::{self, SumTreeOf};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
-/// The most episodes that are drawn by priority at once.
-const MOST_DRAWS: usize = 1 << 24;
+/// The most episodes of one sample by priority.
+const MOST_SAMPLED: usize = 1 << 24;
 
-/// How episodes are drawn.
+/// How episodes are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SampleMode {
-    /// By their priorities, and the same one as often as it is drawn.
+    /// By their priorities, with replacement.
     #[default]
     Prioritized,
     /// Each as likely as any other, and none twice.
@@ -41,7 +41,7 @@ impl FromStr for SampleMode {
     }
 }
 
-/// What is drawn.
+/// What is sampled.
 #[derive(Debug, Clone)]
 pub struct SampleOptions {
     /// How.
@@ -50,7 +50,7 @@ pub struct SampleOptions {
     pub alpha: f64,
     /// How much of the bias that priorities bring the weights take back: 0 for nothing, 1 for all.
     pub beta: f64,
-    /// What the drawing begins with: the same episodes and seed give the same draw. By chance unless said.
+    /// The seed: the same episodes and seed give the same sample. By chance unless said.
     pub seed: Option<u64>,
     /// Only episodes of this context.
     pub context_hash: Option<String>,
@@ -71,15 +71,15 @@ impl Default for SampleOptions {
     }
 }
 
-/// Episodes that were drawn.
+/// Sampled episodes.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Sample {
-    /// The episodes, in the order in which they were drawn.
+    /// The episodes, in the order of sampling.
     pub episodes: Vec<Episode>,
     /// How likely each was.
     pub probabilities: Vec<f64>,
-    /// How much each counts, so that the mean over many draws is that over all episodes: (N P)^-beta, divided by the
+    /// How much each counts, so that the mean over many samples is that over all episodes: (N P)^-beta, divided by the
     /// greatest that any episode has.
     pub weights: Vec<f64>,
 }
@@ -115,12 +115,12 @@ impl Chance {
 }
 
 impl MemoryStore {
-    /// Draws `n` episodes. By priority, one is drawn of each of `n` equal parts of the mass of all priorities to the power of
-    /// alpha; an episode without a [priority](crate::memory::NewEpisode::priority) has 1. Uniform draws and those in order
+    /// Samples `n` episodes. By priority, one is sampled of each of `n` equal parts of the mass of all priorities to the power of
+    /// alpha; an episode without a [priority](crate::memory::NewEpisode::priority) has 1. Uniform samples and those in order
     /// give fewer if there are no more.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for more than 16,777,216 draws by priority, an alpha or beta that is negative or not finite, and if no episode can be drawn by priority,
+    /// [`Error::Invalid`] for more than 16,777,216 samples by priority, an alpha or beta that is negative or not finite, and if no episode can be sampled by priority,
     /// as there is none or all have 0; [`Error::Corrupt`] if an experience is not what was stored.
     ///
     /// # Source
@@ -144,25 +144,25 @@ impl MemoryStore {
                 return Err(Error::invalid(what, "a number that is not negative", x.to_string()));
             }
         }
-        if n > MOST_DRAWS && options.mode == SampleMode::Prioritized {
-            return Err(Error::invalid("n", format!("at most {MOST_DRAWS}"), n.to_string()));
+        if n > MOST_SAMPLED && options.mode == SampleMode::Prioritized {
+            return Err(Error::invalid("n", format!("at most {MOST_SAMPLED}"), n.to_string()));
         }
         if options.mode == SampleMode::Fifo {
             return self.next_in_order(n, options);
         }
         let alpha = if options.mode == SampleMode::Uniform { 0.0 } else { options.alpha };
-        let of = DrawsOf { context_hash: options.context_hash.clone(), alpha };
-        let sample = self.shared.draws.with(self, &of, |tx, draws| {
+        let of = SumTreeOf { context_hash: options.context_hash.clone(), alpha };
+        let sample = self.shared.sum_tree.with(self, &of, |tx, sum_tree| {
             let mut chance = Chance::new(options.seed);
             let mut sample = Sample::default();
             if options.mode == SampleMode::Uniform {
-                let ids = choose(draws.ids(), n, &mut chance);
-                sample.probabilities = vec![1.0 / draws.len() as f64; ids.len()];
+                let ids = choose(sum_tree.ids(), n, &mut chance);
+                sample.probabilities = vec![1.0 / sum_tree.len() as f64; ids.len()];
                 sample.weights = vec![1.0; ids.len()];
                 sample.episodes = fetch(tx, &ids)?;
                 return Ok(sample);
             }
-            let total = draws.total();
+            let total = sum_tree.total();
             if !total.is_finite() {
                 let got = "larger ones";
                 return Err(Error::invalid("priorities", "such as add up to a number", got));
@@ -170,22 +170,22 @@ impl MemoryStore {
             if n == 0 || total <= 0.0 {
                 return Ok(sample);
             }
-            let largest = draws.least() / total * draws.len() as f64;
+            let largest = sum_tree.least() / total * sum_tree.len() as f64;
             let mut ids = Vec::with_capacity(n);
             for part in 0..n {
                 let place = (part as f64 + chance.fraction()) / n as f64 * total;
-                let (id, mass) = draws.at(place);
+                let (id, mass) = sum_tree.at(place);
                 let probability = mass / total;
                 ids.push(id);
                 sample.probabilities.push(probability);
-                let weight = probability * draws.len() as f64 / largest;
+                let weight = probability * sum_tree.len() as f64 / largest;
                 sample.weights.push(weight.powf(-options.beta));
             }
             sample.episodes = fetch(tx, &ids)?;
             Ok(sample)
         })?;
         if options.mode == SampleMode::Prioritized && n > 0 && sample.episodes.is_empty() {
-            return Err(Error::invalid("a draw", "an episode with a priority above 0", "none"));
+            return Err(Error::invalid("a sample", "an episode with a priority above 0", "none"));
         }
         Ok(sample)
     }
@@ -207,7 +207,7 @@ impl MemoryStore {
             let read_to = match episodes.last() {
                 Some(newest) if episodes.len() >= n => newest.id,
                 _ if n == 0 => last,
-                _ => draws::last_id(tx)?.max(last),
+                _ => sum_tree::last_id(tx)?.max(last),
             };
             if read_to != last {
                 tx.execute(

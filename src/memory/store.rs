@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::MIGRATIONS;
 use super::changes::Held;
-use super::draws::Draws;
 use super::payload::{State, state};
+use super::sum_tree::SumTree;
 use super::vectors::Vectors;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx, WriteTx, json, table_exists};
@@ -50,7 +50,7 @@ impl std::fmt::Debug for MemoryStore {
 pub(super) struct Shared {
     pub(super) concepts: Held<Vectors<false>>,
     pub(super) episodes: Held<Vectors<true>>,
-    pub(super) draws: Held<Draws>,
+    pub(super) sum_tree: Held<SumTree>,
     /// Whether the size of pages was decided.
     pages: AtomicBool,
 }

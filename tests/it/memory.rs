@@ -506,7 +506,7 @@ fn a_search_follows_a_file_that_was_put_back() {
     assert_eq!(likeness(), -1.0);
 }
 
-/// Goal: draws while others store and remove are of episodes that are there, as many as were asked for.
+/// Goal: samples while others store and remove are of episodes that are there, as many as were asked for.
 #[test]
 fn draws_keep_up_with_writers() {
     let (_folder, store) = store();
@@ -534,9 +534,9 @@ fn draws_keep_up_with_writers() {
                 let context_hash = context.map(str::to_owned);
                 let options = SampleOptions { context_hash, ..SampleOptions::default() };
                 while writing.load(Ordering::Acquire) > 0 {
-                    let drawn = store.sample_episodes(8, &options).unwrap().episodes;
-                    assert_eq!(drawn.len(), 8);
-                    assert!(drawn.iter().all(|e| context.is_none_or(|c| c == e.context_hash)));
+                    let sampled = store.sample_episodes(8, &options).unwrap().episodes;
+                    assert_eq!(sampled.len(), 8);
+                    assert!(sampled.iter().all(|e| context.is_none_or(|c| c == e.context_hash)));
                 }
             });
         }

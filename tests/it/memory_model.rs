@@ -305,9 +305,9 @@ fn check(store: &MemoryStore, model: &Model) {
     let all: Vec<i64> = model.episodes.keys().copied().collect();
     let options = SampleOptions { mode: SampleMode::Uniform, seed: Some(1), ..Default::default() };
     let sample = store.sample_episodes(usize::MAX >> 8, &options).unwrap();
-    let mut drawn: Vec<i64> = sample.episodes.iter().map(|e| e.id).collect();
-    drawn.sort();
-    assert_eq!(drawn, all);
+    let mut sampled: Vec<i64> = sample.episodes.iter().map(|e| e.id).collect();
+    sampled.sort();
+    assert_eq!(sampled, all);
     let context = 0;
     let options = SampleOptions {
         alpha: 0.5,
@@ -341,7 +341,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     /// Goal: whatever is stored, changed, removed, undone and reopened, by two handles in turn, what is found is what plain
-    /// maps hold: orders, limits, searches by two copies in memory, draws.
+    /// maps hold: orders, limits, searches by two copies in memory, samples.
     #[test]
     fn a_memory_is_what_maps_hold(acts in prop::collection::vec(act(), 1..50)) {
         let folder = tempfile::tempdir().unwrap();

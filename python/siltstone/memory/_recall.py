@@ -148,7 +148,7 @@ class Recalling:
         mode: str = "prioritized",
         reader: str = "default",
     ) -> Sample:
-        """Draw episodes to learn from.
+        """Sample episodes to learn from.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class Recalling:
         alpha, beta : float
             How much priorities count, and how much of the bias that they bring the weights take back.
         seed : int, optional
-            The same episodes and seed give the same draw.
+            The same episodes and seed give the same sample.
         context : str, optional
             Only episodes of this context.
         mode : {"prioritized", "uniform", "fifo"}

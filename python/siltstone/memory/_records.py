@@ -154,12 +154,12 @@ class Recollection(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Episodes that were drawn.
+    """Sampled episodes.
 
     Attributes
     ----------
     episodes : list of Episode
-        In the order in which they were drawn.
+        In the order of sampling.
     probabilities : numpy.ndarray
         float64, one an episode: how likely it was.
     weights : numpy.ndarray

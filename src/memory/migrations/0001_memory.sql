@@ -91,7 +91,7 @@ INSERT INTO memory_info VALUES ((julianday('now') - 2440587.5) * 86400.0, 0);
 -- stored: its id, larger than all before, says that it is new.
 CREATE TABLE memory_change (
     seq INTEGER PRIMARY KEY,
-    kind INTEGER NOT NULL,  -- 0: concepts, 1: embeddings of episodes, 2: what episodes are drawn by
+    kind INTEGER NOT NULL,  -- 0: concepts, 1: embeddings of episodes, 2: what episodes are sampled by
     row_id INTEGER NOT NULL,
     stamp INTEGER NOT NULL
 ) STRICT;

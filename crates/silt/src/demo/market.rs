@@ -19,7 +19,7 @@ const HOURS: i64 = 8;
 /// Messages of the feed; each quotes several levels of the book at one time.
 const MESSAGES: usize = 50_000;
 const LEVELS: usize = 4;
-/// What is drawn.
+/// What is sampled.
 pub(super) const SYMBOL: &str = "EURUSD";
 /// Symbol, first price, standard deviation of a step in points of 0.00001.
 const PAIRS: [(&str, f64, f64); 4] = [

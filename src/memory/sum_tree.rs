@@ -1,4 +1,4 @@
-//! Episodes in memory as they are drawn from: each with the mass that its priority gives it.
+//! The sum tree of prioritized sampling: each episode with the mass that its priority gives it.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use crate::kernel::{ReadTx, check_interrupted};
 
 /// The episodes of one context, or of all, and their masses, in a tree of sums.
 #[derive(Debug, Clone)]
-pub(super) struct Draws {
+pub(super) struct SumTree {
     /// In rising order. What was removed keeps its place, without mass.
     ids: Vec<i64>,
     is_there: Vec<bool>,
@@ -24,7 +24,7 @@ pub(super) struct Draws {
 
 /// For what context, and by what power of the priority.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct DrawsOf {
+pub(super) struct SumTreeOf {
     pub(super) context_hash: Option<String>,
     pub(super) alpha: f64,
 }
@@ -32,7 +32,7 @@ pub(super) struct DrawsOf {
 const SELECT: &str = "SELECT id, coalesce((SELECT priority FROM episode_priorities WHERE episode_id = id), 1.0) \
     FROM episodes";
 
-impl Draws {
+impl SumTree {
     /// How many episodes there are.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -43,7 +43,7 @@ impl Draws {
         self.sums[1]
     }
 
-    /// The least mass of one that can be drawn.
+    /// The least mass of one that can be sampled.
     pub(super) fn least(&self) -> f64 {
         self.least[1]
     }
@@ -53,7 +53,7 @@ impl Draws {
         let mut node = 1;
         while node < self.leaves {
             node *= 2;
-            // A rounded sum must not lead to one that cannot be drawn.
+            // A rounded sum must not lead to one that cannot be sampled.
             if place >= self.sums[node] && self.sums[node + 1] > 0.0 {
                 place -= self.sums[node];
                 node += 1;
@@ -71,7 +71,7 @@ impl Draws {
     fn of(rows: impl IntoIterator<Item = (i64, f64)>, last_id: i64) -> Self {
         let (ids, masses): (Vec<i64>, Vec<f64>) = rows.into_iter().unzip();
         let leaves = (ids.len() + ids.len() / 4 + 1024).next_power_of_two();
-        let mut draws = Draws {
+        let mut sum_tree = SumTree {
             is_there: vec![true; ids.len()],
             count: ids.len(),
             ids,
@@ -80,9 +80,9 @@ impl Draws {
             leaves,
             last_id,
         };
-        masses.iter().enumerate().for_each(|(at, mass)| draws.leaf(at, *mass));
-        (1..leaves).rev().for_each(|node| draws.add_up(node));
-        draws
+        masses.iter().enumerate().for_each(|(at, mass)| sum_tree.leaf(at, *mass));
+        (1..leaves).rev().for_each(|node| sum_tree.add_up(node));
+        sum_tree
     }
 
     fn leaf(&mut self, at: usize, mass: f64) {
@@ -127,7 +127,7 @@ pub(super) fn last_id(tx: &ReadTx<'_>) -> Result<i64> {
     Ok(tx.query_one(sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0))
 }
 
-impl DrawsOf {
+impl SumTreeOf {
     fn rows(&self, tx: &ReadTx<'_>, sql: &str, id: i64) -> Result<Vec<(i64, f64)>> {
         let context = self.context_hash.as_deref();
         tx.query(sql, (id, context), |row| {
@@ -136,11 +136,11 @@ impl DrawsOf {
     }
 }
 
-impl Copied for Draws {
-    const KIND: Kind = Kind::Draws;
-    type Key = DrawsOf;
+impl Copied for SumTree {
+    const KIND: Kind = Kind::Priorities;
+    type Key = SumTreeOf;
 
-    fn load(tx: &ReadTx<'_>, key: &DrawsOf) -> Result<Self> {
+    fn load(tx: &ReadTx<'_>, key: &SumTreeOf) -> Result<Self> {
         let sql = match &key.context_hash {
             Some(_) => format!("{SELECT} WHERE id > ?1 AND context_hash = ?2"),
             None => format!("{SELECT} WHERE id > ?1 AND ?2 IS NULL"),
@@ -148,10 +148,10 @@ impl Copied for Draws {
         let mut rows = key.rows(tx, &sql, i64::MIN)?;
         rows.sort_unstable_by_key(|(id, _)| *id);
         check_interrupted("reading priorities")?;
-        Ok(Draws::of(rows, last_id(tx)?))
+        Ok(SumTree::of(rows, last_id(tx)?))
     }
 
-    fn follow(&mut self, tx: &ReadTx<'_>, key: &DrawsOf, changed: &BTreeSet<i64>) -> Result<()> {
+    fn follow(&mut self, tx: &ReadTx<'_>, key: &SumTreeOf, changed: &BTreeSet<i64>) -> Result<()> {
         let one = format!("{SELECT} WHERE id = ?1 AND (?2 IS NULL OR context_hash = ?2)");
         let new =
             format!("{SELECT} WHERE id > ?1 AND (?2 IS NULL OR context_hash = ?2) ORDER BY id");
@@ -165,7 +165,7 @@ impl Copied for Draws {
         }
         self.last_id = last_id(tx)?;
         if !fits || self.count * 2 < self.ids.len() {
-            *self = Draws::load(tx, key)?;
+            *self = SumTree::load(tx, key)?;
         }
         Ok(())
     }
@@ -182,15 +182,15 @@ mod tests {
     /// Goal: each place leads to the episode whose mass lies there, also after masses have changed and some have gone.
     #[test]
     fn a_place_leads_to_the_episode_whose_mass_lies_there() {
-        let mut draws = Draws::of([(1, 1.0), (3, 0.0), (4, 2.0), (9, 0.5)], 9);
-        let at = |draws: &Draws, place: f64| draws.at(place).0;
-        assert_eq!((draws.total(), draws.least(), draws.len()), (3.5, 0.5, 4));
-        assert_eq!([0.0, 0.99, 1.0, 2.99, 3.0, 3.49].map(|x| at(&draws, x)), [1, 1, 4, 4, 9, 9]);
-        assert_eq!(at(&draws, 3.5), 9, "a place that rounding pushed over the end");
-        assert!(draws.set(4, None) && draws.set(12, Some(4.0)) && draws.set(3, Some(1.0)));
-        assert_eq!((draws.total(), draws.len()), (6.5, 4));
-        assert_eq!([0.5, 1.5, 2.1, 2.6].map(|x| at(&draws, x)), [1, 3, 9, 12]);
-        assert_eq!(draws.ids(), [1, 3, 9, 12]);
-        assert!(!draws.set(5, Some(1.0)), "there is no place between others");
+        let mut sum_tree = SumTree::of([(1, 1.0), (3, 0.0), (4, 2.0), (9, 0.5)], 9);
+        let at = |sum_tree: &SumTree, place: f64| sum_tree.at(place).0;
+        assert_eq!((sum_tree.total(), sum_tree.least(), sum_tree.len()), (3.5, 0.5, 4));
+        assert_eq!([0.0, 0.99, 1.0, 2.99, 3.0, 3.49].map(|x| at(&sum_tree, x)), [1, 1, 4, 4, 9, 9]);
+        assert_eq!(at(&sum_tree, 3.5), 9, "a place that rounding pushed over the end");
+        assert!(sum_tree.set(4, None) && sum_tree.set(12, Some(4.0)) && sum_tree.set(3, Some(1.0)));
+        assert_eq!((sum_tree.total(), sum_tree.len()), (6.5, 4));
+        assert_eq!([0.5, 1.5, 2.1, 2.6].map(|x| at(&sum_tree, x)), [1, 3, 9, 12]);
+        assert_eq!(sum_tree.ids(), [1, 3, 9, 12]);
+        assert!(!sum_tree.set(5, Some(1.0)), "there is no place between others");
     }
 }
