@@ -52,7 +52,7 @@ pub enum Error {
         /// Where it was looked for.
         place: String,
     },
-    /// The thing is there already and may not be replaced unasked. Nothing was changed.
+    /// The thing is there already and is replaced only on request. Nothing was changed.
     #[error("{what} is already in {place}; {hint}")]
     Exists {
         /// The thing, with its key.

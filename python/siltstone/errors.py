@@ -67,7 +67,7 @@ class NotFoundError(SiltstoneError, KeyError, ValueError):
 
 
 class ExistsError(SiltstoneError, FileExistsError):
-    """The thing is there already and may not be replaced unasked. Nothing was changed."""
+    """The thing is there already and is replaced only on request. Nothing was changed."""
 
 
 class NotOursError(SiltstoneError):

@@ -187,7 +187,7 @@ impl StorageStrategy for PyStrategy {
     }
 
     fn reset_iterations(&self, timestamp: i64) {
-        // Nobody waits for an answer; what it raises is told by the next call.
+        // Nobody waits for an answer; what it raises is reported by the next call.
         let _ = self.call(|object| object.call_method1("reset_iterations", (timestamp,)).map(drop));
     }
 

@@ -335,7 +335,7 @@ impl SimulationDatabase {
     ) -> PyResult<(u64, u64, u64, u64)> {
         let inner = self.get()?;
         let done = py.enter_long("compacting", |signals| {
-            inner.compact(|done, all| signals.tell(progress.as_ref(), done, all))
+            inner.compact(|done, all| signals.report(progress.as_ref(), done, all))
         })?;
         Ok((done.arrays, done.blocks, done.bytes_before, done.bytes_after))
     }
@@ -400,7 +400,7 @@ impl SimulationDatabase {
         let made = py.enter_long("backing up", |signals| {
             inner
                 .database()
-                .backup_with(&target, &mut |done, all| signals.tell(progress.as_ref(), done, all))
+                .backup_with(&target, &mut |done, all| signals.report(progress.as_ref(), done, all))
         })?;
         report::backup(py, &made)
     }
@@ -474,7 +474,7 @@ impl SimulationDatabase {
         let inner = self.get_to_write()?;
         let done = py.enter_long("importing", |signals| {
             simulation::import(&inner, &options, |done, all| {
-                signals.tell(progress.as_ref(), done, all)
+                signals.report(progress.as_ref(), done, all)
             })
         })?;
         report::import(py, &done)

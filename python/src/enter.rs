@@ -126,8 +126,13 @@ impl Signals {
         self.run(|py| py.check_signals())
     }
 
-    /// As [`check`](Self::check), and tells a progress function how far the work is.
-    pub(crate) fn tell(&mut self, progress: Option<&Py<PyAny>>, done: u64, all: u64) -> Result<()> {
+    /// As [`check`](Self::check), and reports progress to a function.
+    pub(crate) fn report(
+        &mut self,
+        progress: Option<&Py<PyAny>>,
+        done: u64,
+        all: u64,
+    ) -> Result<()> {
         self.check()?;
         match progress {
             Some(progress) => self.run(|py| progress.call1(py, (done, all)).map(drop)),

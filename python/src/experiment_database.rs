@@ -357,8 +357,8 @@ impl ExperimentDatabase {
         let options =
             ExportOptions { format, tables, selection, overwrite, escape_formulas: false };
         py.enter_long("exporting", |signals| {
-            let mut tell = |done, all| signals.tell(progress.as_ref(), done, all);
-            json(&which(chosen.as_ref(), |w| inner.export(w, &folder, &options, &mut tell))?)
+            let mut report = |done, all| signals.report(progress.as_ref(), done, all);
+            json(&which(chosen.as_ref(), |w| inner.export(w, &folder, &options, &mut report))?)
         })
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn experiment_merge(
 ) -> PyResult<String> {
     py.enter_long("merging", |signals| {
         json(&merge(&sources, &target, &mut |done, all| {
-            signals.tell(progress.as_ref(), done, all)
+            signals.report(progress.as_ref(), done, all)
         })?)
     })
 }

@@ -21,7 +21,7 @@ pub(crate) struct MemoryTransaction {
     /// What the block gets.
     connection: Py<PyAny>,
     /// Makes the documented exception of one of ours.
-    tell: Py<PyAny>,
+    documented: Py<PyAny>,
     open: Mutex<Option<Transaction>>,
     /// The process that it is open in.
     pid: u32,
@@ -32,13 +32,13 @@ impl MemoryTransaction {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn told<T>(&self, py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
-        result.map_err(|error| match self.tell.call1(py, (error.value(py),)) {
-            Ok(told) if told.bind(py).is(error.value(py)) => error,
-            Ok(told) => {
-                let told = PyErr::from_value(told.into_bound(py));
-                told.set_cause(py, Some(error));
-                told
+    fn documented<T>(&self, py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
+        result.map_err(|error| match self.documented.call1(py, (error.value(py),)) {
+            Ok(documented) if documented.bind(py).is(error.value(py)) => error,
+            Ok(documented) => {
+                let documented = PyErr::from_value(documented.into_bound(py));
+                documented.set_cause(py, Some(error));
+                documented
             }
             Err(raised) => raised,
         })
@@ -60,9 +60,9 @@ impl Drop for MemoryTransaction {
 #[pymethods]
 impl MemoryTransaction {
     #[new]
-    fn new(store: Py<MemoryStore>, connection: Py<PyAny>, tell: Py<PyAny>) -> Self {
+    fn new(store: Py<MemoryStore>, connection: Py<PyAny>, documented: Py<PyAny>) -> Self {
         let (open, pid) = (Mutex::default(), std::process::id());
-        MemoryTransaction { store, connection, tell, open, pid }
+        MemoryTransaction { store, connection, documented, open, pid }
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -75,7 +75,7 @@ impl MemoryTransaction {
             *self.lock() = Some(py.enter(|| store.database().begin())?);
             Ok(self.connection.clone_ref(py))
         };
-        self.told(py, begin())
+        self.documented(py, begin())
     }
 
     fn __exit__(
@@ -97,6 +97,6 @@ impl MemoryTransaction {
             (_, true) => transaction.commit(),
             (_, false) => transaction.roll_back(),
         });
-        self.told(py, ended.map_err(to_py)).map(|()| false)
+        self.documented(py, ended.map_err(to_py)).map(|()| false)
     }
 }

@@ -381,11 +381,13 @@ pub(crate) fn series_transfer<'py>(
     let mut raised = None;
     let done = py.detach(|| {
         let step = |done: u64, all: u64| {
-            let told = Python::attach(|py| {
+            let reported = Python::attach(|py| {
                 py.check_signals()?;
-                progress.as_ref().map_or(Ok(()), |told| told.call1(py, (done, all)).map(drop))
+                progress
+                    .as_ref()
+                    .map_or(Ok(()), |reported| reported.call1(py, (done, all)).map(drop))
             });
-            told.map_err(|error| {
+            reported.map_err(|error| {
                 raised = Some(error);
                 siltstone::Error::Interrupted { action: "copying series" }
             })

@@ -453,7 +453,7 @@ pub(crate) fn ticks_import(
     };
     py.enter_long("importing", |signals| {
         let report =
-            ticks::import(&options, &mut |done, all| signals.tell(progress.as_ref(), done, all))?;
+            ticks::import(&options, &mut |done, all| signals.report(progress.as_ref(), done, all))?;
         to_json(&report)
     })
 }

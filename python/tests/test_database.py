@@ -421,7 +421,7 @@ def test_a_full_queue_refuses_as_asked_and_another_process_is_waited_for_as_long
 
 
 def test_an_import_names_what_differs_from_the_database(tmp_path):
-    """Goal: content that changed since it was imported is told, and what is stored stays."""
+    """Goal: content that changed since it was imported is reported, and what is stored stays."""
     updates = tmp_path / "updates"
     updates.mkdir()
     file = updates / "t0_0_d.json"

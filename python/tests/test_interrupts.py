@@ -514,7 +514,7 @@ def test_an_await_that_was_interrupted_leaves_the_next_one_well(held, monkeypatc
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 def test_a_ticket_in_a_fork_is_an_answer_or_an_error(held):
-    """Goal: what was answered before the fork is told, what was not is an error and no wait without an end."""
+    """Goal: what was answered before the fork is reported, what was not is an error and no wait without an end."""
     path, conn = held
     db = SimulationDatabase(path)
     conn.execute("BEGIN IMMEDIATE")

@@ -362,7 +362,7 @@ def test_the_described_names_and_a_backend_of_ones_own(tmp_path):
 
 
 def test_a_container_knows_without_loading_and_does_not_forget_unsaved_points(backend):
-    """Goal: length, range and metadata without the points; unsaved points are never dropped unasked."""
+    """Goal: length, range and metadata without the points; unsaved points are never dropped by default."""
     data = pd.Series([1.0, 2.0, 3.0], DAYS[:3])
     backend.save(data, "k", {"unit": "m"})
     container = SeriesContainer(backend, "k")

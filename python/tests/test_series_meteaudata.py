@@ -61,7 +61,7 @@ def test_the_keys_of_time_series_are_kept():
 
 @pytest.mark.parametrize("as_zip", [True, False])
 def test_a_signal_is_saved_alone_and_loaded(tmp_path, flow, as_zip):
-    """Goal: `Signal.save` writes what `load_from_directory` reads, and nothing that is there is replaced unasked."""
+    """Goal: `Signal.save` writes what `load_from_directory` reads, and no existing file is replaced by default."""
     flow.save(tmp_path / "out", zip=as_zip)
     names = {"flow#1.zip"} if as_zip else {"flow#1_metadata.yaml", "flow#1_data"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names

@@ -436,7 +436,7 @@ UNSEEN = {
 
 @pytest.mark.parametrize("what", UNSEEN)
 def test_an_error_that_nobody_asked_for_is_told(path, what):
-    """Goal: a buffered update that failed is told on stderr if the handle is never closed."""
+    """Goal: a buffered update that failed is reported on stderr if the handle is never closed."""
     program = f"""
 from siltstone.simulation import SimulationDatabase
 db = SimulationDatabase({str(path)!r}, durability="buffered")

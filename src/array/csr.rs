@@ -46,7 +46,7 @@ pub fn check_row_ptr(
 mod tests {
     use super::*;
 
-    /// Goal: each broken rule is told in words, with the numbers that break it.
+    /// Goal: each broken rule is reported in words, with the numbers that break it.
     #[test]
     fn broken_rules_are_told_in_words() {
         for (ends, said) in [

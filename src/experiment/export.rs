@@ -58,7 +58,7 @@ impl ExperimentDatabase {
         which: Which<'_>,
         folder: impl AsRef<Path>,
         options: &ExportOptions,
-        tell: &mut dyn FnMut(u64, u64) -> Result<()>,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Vec<Exported>> {
         if !self.database().is_read_only() {
             self.flush_all_buffers()?;
@@ -91,7 +91,7 @@ impl ExperimentDatabase {
         })?;
         let (mut written, mut places) = (Vec::new(), BTreeSet::new());
         for (table, experiment, name) in &plan {
-            tell(written.len() as u64, plan.len() as u64)?;
+            progress(written.len() as u64, plan.len() as u64)?;
             let place = folder
                 .as_ref()
                 .join(table)
@@ -116,7 +116,7 @@ impl ExperimentDatabase {
             });
         }
         sync_names_in(&places)?;
-        tell(plan.len() as u64, plan.len() as u64)?;
+        progress(plan.len() as u64, plan.len() as u64)?;
         Ok(written)
     }
 }

@@ -80,7 +80,7 @@ pub struct MergeConflict {
 pub fn merge(
     sources: &[impl AsRef<Path>],
     target: impl AsRef<Path>,
-    tell: &mut dyn FnMut(u64, u64) -> Result<()>,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<MergeReport> {
     let open = |path: &Path| -> Result<_> {
         let source = ExperimentDatabase::open_read_only(path)?;
@@ -110,7 +110,7 @@ pub fn merge(
             for name in names {
                 copy(source.database(), name, target, report)?;
                 done += 1;
-                tell(done, n)?;
+                progress(done, n)?;
             }
         }
         Ok(())

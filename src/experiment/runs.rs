@@ -91,14 +91,14 @@ impl ExperimentDatabase {
         self.read(|tx| {
             // Whoever can write marks them; who only reads sees it too.
             let dead: HashSet<i64> = process::dead(tx)?.into_iter().map(|(id, ..)| id).collect();
-            let told = |id| -> Result<SimulationInfo> {
+            let info_of = |id| -> Result<SimulationInfo> {
                 let mut info = info(tx, id)?;
                 if dead.contains(&id) {
                     info.status = "crashed".into();
                 }
                 Ok(info)
             };
-            self.chosen(tx, which)?.into_iter().map(|(id, _)| told(id)).collect()
+            self.chosen(tx, which)?.into_iter().map(|(id, _)| info_of(id)).collect()
         })
     }
 

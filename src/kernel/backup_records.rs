@@ -105,7 +105,7 @@ impl Database {
             Ok(())
         });
         let mut report = made.inspect_err(|_| {
-            let _ = self.forget_backup(number); // the first error is the one to tell
+            let _ = self.forget_backup(number); // the first error is the one to report
         })?;
         // Once more: another process may have dropped the record while it had no file.
         record(report.size_bytes as i64, &sum, true).inspect_err(|_| {

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use rusqlite::Result;
 use rusqlite::vtab::{IndexConstraintOp as Op, IndexInfo};
 
-/// Rows of a block, as the planner is told.
+/// Rows of a block, as the planner is reported.
 const ROWS: i64 = 16_384;
 
 /// A plan as a text: the columns that are used, as a number, and behind a space a letter for each value that a cursor gets,

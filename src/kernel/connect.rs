@@ -221,7 +221,7 @@ fn create(conn: &Connection, options: &Builder) -> Result<()> {
         Ok(conn.execute_batch("COMMIT")?)
     };
     set_id().inspect_err(|_| {
-        let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to tell
+        let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to report
     })
 }
 

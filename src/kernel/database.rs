@@ -31,7 +31,7 @@ const IDLE_READERS: usize = 8;
 pub struct Database {
     shared: Arc<Shared>,
     durability: Durability,
-    /// Errors that this handle and its clones were not told yet.
+    /// Errors that this handle and its clones were not reported yet.
     deferred: Arc<Deferred>,
 }
 
@@ -216,19 +216,19 @@ impl Database {
     /// Waits until every write that was accepted is in the file, at the durability of this handle.
     ///
     /// # Errors
-    /// The first error of a write of this handle or a clone of it that was not told yet: of one that had
+    /// The first error of a write of this handle or a clone of it that was not reported yet: of one that had
     /// been acknowledged before its commit ([`Durability::Buffered`]), or whose [`Ticket`] nobody has
-    /// waited for. It is told once.
+    /// waited for. It is reported once.
     pub fn flush(&self) -> Result<()> {
         let writer = self.writer()?;
         if writer.is_untouched() {
-            return self.deferred.tell();
+            return self.deferred.report();
         }
         writer.drain()?;
         if self.durability == Durability::Disk {
             self.checkpoint()?;
         }
-        self.deferred.tell()
+        self.deferred.report()
     }
 
     /// Moves the log into the file and syncs both, as far as readers allow.

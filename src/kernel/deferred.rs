@@ -1,4 +1,4 @@
-//! Errors of writes that nobody has been told of.
+//! Errors of writes that were not reported.
 //!
 //! Each handle has its own list, shared with its clones: a flush or a close of another handle does
 //! not take them.
@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// The first one is what is told; so many are kept in case it is told by its ticket.
+/// The first one is reported; so many are kept in case a ticket reports it.
 const MOST: usize = 64;
 
 /// Errors of one handle's writes.
 #[derive(Default)]
-pub(super) struct Deferred(Mutex<Vec<Untold>>);
+pub(super) struct Deferred(Mutex<Vec<Unreported>>);
 
-struct Untold {
+struct Unreported {
     error: Error,
-    /// The ticket through which it can be told as well.
+    /// The ticket that may report it too.
     ticket: Option<Arc<dyn Answer>>,
 }
 
@@ -28,22 +28,22 @@ pub(super) trait Answer: Send + Sync {
 
 impl Deferred {
     pub(super) fn keep(&self, error: Error, ticket: Option<Arc<dyn Answer>>) {
-        let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        untold.retain(Untold::is_new);
-        if untold.len() < MOST {
-            untold.push(Untold { error, ticket });
+        let mut unreported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        unreported.retain(Unreported::is_new);
+        if unreported.len() < MOST {
+            unreported.push(Unreported { error, ticket });
         }
     }
 
-    /// The first error that was not told yet; all are told then.
-    pub(super) fn tell(&self) -> Result<()> {
-        let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = untold.drain(..).find(Untold::is_new);
-        first.map_or(Ok(()), |untold| Err(untold.error))
+    /// The first unreported error; all count as reported then.
+    pub(super) fn report(&self) -> Result<()> {
+        let mut unreported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = unreported.drain(..).find(Unreported::is_new);
+        first.map_or(Ok(()), |unreported| Err(unreported.error))
     }
 }
 
-impl Untold {
+impl Unreported {
     fn is_new(&self) -> bool {
         self.ticket.as_ref().is_none_or(|ticket| !ticket.is_taken())
     }
@@ -51,7 +51,7 @@ impl Untold {
 
 impl Drop for Deferred {
     fn drop(&mut self) {
-        if let Err(error) = self.tell() {
+        if let Err(error) = self.report() {
             tracing::error!(%error, "a write failed, and nobody asked for its outcome");
         }
     }

@@ -143,7 +143,7 @@ pub(super) fn in_transaction(conn: &Connection, work: impl FnOnce() -> Result<()
     match work().and_then(|()| Ok(conn.execute_batch("COMMIT")?)) {
         Ok(()) => Ok(()),
         Err(error) => {
-            let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to tell
+            let _ = conn.execute_batch("ROLLBACK"); // the first error is the one to report
             Err(error)
         }
     }

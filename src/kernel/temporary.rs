@@ -124,7 +124,7 @@ impl Temporary {
     /// [`Error::Io`]: it has not got the name, and is removed.
     pub(crate) fn rename(mut self, target: &Path) -> Result<()> {
         let renamed = fs::rename(&self.path, target);
-        // Over a network a call may have been carried out although it is told as failed.
+        // Over a network a call may have been carried out although it is reported as failed.
         self.has_name = renamed.is_ok() || self.is_at(target);
         match renamed {
             Err(e) if !self.has_name => Err(Error::io(target, "renaming a file to it", &e)),

@@ -119,7 +119,7 @@ impl<T: Send> Answer for Slot<T> {
 }
 
 /// A write on its way. [`wait`](Ticket::wait) gives its answer; dropping the ticket does not stop
-/// the write, and its error is told by the next flush or close of the handle.
+/// the write, and its error is reported by the next flush or close of the handle.
 #[must_use = "the write's error is only seen by waiting for it, or by a flush"]
 pub struct Ticket<T> {
     pub(super) slot: Arc<Slot<T>>,

@@ -149,7 +149,8 @@ fn widening(info: &SeriesInfo, own: &Series) -> Option<String> {
         ("index", &info.index_type, own.index().data_type()),
         ("values", &info.value_type, own.values().data_type()),
     ];
-    let told = pairs.iter().filter(|(_, was, is)| was != is);
-    let told: Vec<String> = told.map(|(what, was, is)| format!("{what} {was} to {is}")).collect();
-    Some(told.join(", ")).filter(|told| !told.is_empty())
+    let reported = pairs.iter().filter(|(_, was, is)| was != is);
+    let reported: Vec<String> =
+        reported.map(|(what, was, is)| format!("{what} {was} to {is}")).collect();
+    Some(reported.join(", ")).filter(|reported| !reported.is_empty())
 }

@@ -50,14 +50,14 @@ pub fn wide(columns: &[WideColumn]) -> Result<RecordBatch> {
     let Some(first) = columns.first() else {
         return Err(Error::invalid("the series to join", "one at least", "none"));
     };
-    let told = |column: &WideColumn| match column.series.index_metadata().code() {
+    let name_of = |column: &WideColumn| match column.series.index_metadata().code() {
         Some(code) => format!("{} of {code}", column.series.index().data_type()),
         None => column.series.index().data_type().to_string(),
     };
-    if let Some(other) = columns.iter().find(|column| told(column) != told(first)) {
+    if let Some(other) = columns.iter().find(|column| name_of(column) != name_of(first)) {
         let what = format!("the index of {:?}", other.name);
-        let expected = format!("{}, as {:?} has", told(first), first.name);
-        return Err(Error::invalid(what, expected, told(other)));
+        let expected = format!("{}, as {:?} has", name_of(first), first.name);
+        return Err(Error::invalid(what, expected, name_of(other)));
     }
     let names = columns.iter().map(|column| column.series.index_metadata().name.as_deref());
     let index_name =
@@ -147,7 +147,7 @@ mod tests {
         WideColumn { name: name.into(), series, attributes }
     }
 
-    /// Goal: each value stands beside its place of the index, whatever the order; units are told; what cannot be
+    /// Goal: each value stands beside its place of the index, whatever the order; units are reported; what cannot be
     /// joined is refused by name.
     #[test]
     fn values_stand_beside_their_places() {

@@ -39,21 +39,21 @@ impl Series {
         let (own, other) = (self.head(), points.head());
         let is_of = |kind: &ArrayRef, array: &ArrayRef| kind.data_type() == array.data_type();
         // What tells more of a type than Arrow does holds of that type alone.
-        let told =
-            |is_own: bool, is_other: bool, own: &Option<String>, other: &Option<String>| match (
-                is_own, is_other,
-            ) {
-                (true, _) => own.clone(),
-                (false, true) => other.clone(),
-                (false, false) => None,
-            };
+        let change = |is_own: bool,
+                      is_other: bool,
+                      own: &Option<String>,
+                      other: &Option<String>| match (is_own, is_other) {
+            (true, _) => own.clone(),
+            (false, true) => other.clone(),
+            (false, false) => None,
+        };
         let (is_own, is_other) = (is_of(self.index(), &index.0), is_of(points.index(), &index.0));
-        let dtype = told(is_own, is_other, &own.index.dtype, &other.index.dtype);
+        let dtype = change(is_own, is_other, &own.index.dtype, &other.index.dtype);
         let known = if is_own || !self.is_empty() { &own.index } else { &other.index };
         let known = IndexMetadata { name: own.index.name.clone(), dtype, ..known.clone() };
         let (is_own, is_other) =
             (is_of(self.values(), &values.0), is_of(points.values(), &values.0));
-        let dtype = told(is_own, is_other, &own.dtype, &other.dtype);
+        let dtype = change(is_own, is_other, &own.dtype, &other.dtype);
         let head = Head { dtype, index: known, ..own.clone() };
         let own = Series::new(index.0, values.0)?.with_head(head);
         Ok((own, Series::new(index.1, values.1)?.with_head(other.clone())))

@@ -92,7 +92,7 @@ impl ChunkReader for Source {
 mod tests {
     use super::*;
 
-    /// Goal: what the system refuses to read is told as that, and not as damage.
+    /// Goal: what the system refuses to read is reported as that, and not as damage.
     #[test]
     fn a_read_that_is_refused_is_no_damage() {
         let refused = Refused::default();

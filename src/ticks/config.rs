@@ -52,7 +52,7 @@ impl FromStr for StorageBackend {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueueFull {
-    /// It is not written; counted, and told by the call.
+    /// It is not written; counted, and reported by the call.
     #[default]
     DropNewest,
     /// The oldest waiting tick is not written, in its place; counted.

@@ -389,8 +389,8 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(200));
                 assert!(!waiting.is_finished(), "it was not tried since");
                 fail(Duration::ZERO);
-                let told = waiting.join().unwrap().unwrap_err();
-                assert!(matches!(told, Error::QueueFull { capacity: 77 }), "{told}");
+                let reported = waiting.join().unwrap().unwrap_err();
+                assert!(matches!(reported, Error::QueueFull { capacity: 77 }), "{reported}");
             }
             let parked = scope.spawn(|| fail(Duration::from_secs(600)));
             while queue.lock().failures < 4 {

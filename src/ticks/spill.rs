@@ -38,7 +38,7 @@ pub(super) fn save(
         part.rows.iter().map(|row| tick(&part.symbol, row, &origins[row.origin as usize]))
     });
     match write_atomically(&path, &json::write_ticks(ticks), true) {
-        // It is there. That these ticks are not where they belong is told in any case.
+        // It is there. That these ticks are not where they belong is reported in any case.
         Err(error @ Error::DurabilityUnknown { .. }) => tracing::warn!(%error, "a spill file"),
         written => written?,
     }

@@ -93,7 +93,7 @@ impl Shared {
         Rule::Policy { duplicates, key_ns, strict }
     }
 
-    /// Keeps the first error until somebody is told.
+    /// Keeps the first error until somebody is reported.
     pub(super) fn defer(&self, error: Error) {
         tracing::error!(%error, "the tick store's writer");
         add(&self.counters.write_errors, 1);

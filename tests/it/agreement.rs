@@ -95,7 +95,7 @@ fn an_id_twice_is_refused_with_any_codec() {
     }
 }
 
-/// Goal: the error of a write that nobody waited for is told once, by the flush or close of the handle
+/// Goal: the error of a write that nobody waited for is reported once, by the flush or close of the handle
 /// that wrote, and by no other.
 #[test]
 fn an_error_is_told_to_the_handle_that_wrote() {

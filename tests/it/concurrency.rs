@@ -260,7 +260,7 @@ fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
     assert_eq!(first.stats().jobs_refused, 50);
 }
 
-/// Goal: at `buffered` the error of a write that was acknowledged before its commit is told by the
+/// Goal: at `buffered` the error of a write that was acknowledged before its commit is reported by the
 /// next flush, once, or by the close; the other writes are there.
 #[test]
 fn a_buffered_write_that_fails_is_told_by_flush_and_by_close() {
@@ -272,16 +272,16 @@ fn a_buffered_write_that_fails_is_told_by_flush_and_by_close() {
     for n in [0, 1, 1, 2] {
         assert_eq!(db.store(update_of("net", n, 4)).unwrap(), 0);
     }
-    let told = db.flush();
-    let Err(Error::Exists { what, .. }) = told else { panic!("{told:?}") };
+    let reported = db.flush();
+    let Err(Error::Exists { what, .. }) = reported else { panic!("{reported:?}") };
     assert!(what.contains("timestamp 1"), "{what}");
     db.flush().unwrap();
     assert_eq!(db.timestamps("net").unwrap(), [0, 1, 2]);
     assert_eq!(db.database().stats().buffered_failed, 1);
     db.store(update_of("net", 2, 4)).unwrap();
     db.store(update_of("net", 3, 4)).unwrap();
-    let told = db.close();
-    assert!(matches!(told, Err(Error::Exists { .. })), "{told:?}");
+    let reported = db.close();
+    assert!(matches!(reported, Err(Error::Exists { .. })), "{reported:?}");
     assert_eq!(open().timestamps("net").unwrap(), [0, 1, 2, 3]);
 }
 

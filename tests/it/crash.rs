@@ -82,7 +82,7 @@ pub(crate) fn assert_same(stored: &Update) {
 
 /// What the parent knows from what the child said.
 #[derive(Default)]
-struct Told {
+struct Reported {
     /// Acknowledged updates and who wrote them.
     acked: BTreeMap<i64, u64>,
     /// Batches begun: all of them is there or nothing.
@@ -91,7 +91,7 @@ struct Told {
     resuming: Option<i64>,
 }
 
-impl Told {
+impl Reported {
     fn hear(&mut self, line: &str) {
         // The first line has the test's name before it.
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -167,10 +167,10 @@ fn a_kill_at_any_instant_loses_no_acknowledged_update() {
                 let (mut kills, mut acked) = (0, 0);
                 for file in (lane..FILES).step_by(lanes) {
                     let path = folder.join(format!("run-{file}.db"));
-                    let mut told = Told::default();
+                    let mut reported = Reported::default();
                     for round in 0..KILLS / FILES {
                         let tag = file as u64 * TAGS_OF_A_FILE + round as u64 * 10_000;
-                        acked += kill_once(&path, tag, &mut told, &mut random);
+                        acked += kill_once(&path, tag, &mut reported, &mut random);
                         kills += 1;
                     }
                 }
@@ -188,7 +188,7 @@ fn a_kill_at_any_instant_loses_no_acknowledged_update() {
 }
 
 /// One child and its end; how many updates it had acknowledged.
-fn kill_once(path: &Path, tag: u64, told: &mut Told, random: &mut Random) -> usize {
+fn kill_once(path: &Path, tag: u64, reported: &mut Reported, random: &mut Random) -> usize {
     let mut child = child::start("crash::writes_until_it_is_killed", path, &tag.to_string());
     if random.below(5) > 0 {
         assert!(child.wait_for("open"), "the child could not open what the last one left");
@@ -197,8 +197,8 @@ fn kill_once(path: &Path, tag: u64, told: &mut Told, random: &mut Random) -> usi
     let delay = 2_000 + random.below(149) * random.below(1_000);
     std::thread::sleep(Duration::from_micros(delay));
     let said = child.kill();
-    said.iter().for_each(|line| told.hear(line));
-    told.check(path);
+    said.iter().for_each(|line| reported.hear(line));
+    reported.check(path);
     said.iter().filter(|line| line.contains("acked")).count()
 }
 

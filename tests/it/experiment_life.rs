@@ -195,11 +195,11 @@ fn files_are_merged_and_split() {
     let first = sweep(&a, "exp", 2);
     first.compact("exp_1").unwrap();
     sweep(&b, "other", 2);
-    let tell = &mut |_, _| Ok(());
-    let report = merge(&[&a, &b], &all, tell).unwrap();
+    let progress = &mut |_, _| Ok(());
+    let report = merge(&[&a, &b], &all, progress).unwrap();
     assert_eq!(report.copied, ["exp_0", "exp_1", "other_0", "other_1"]);
     assert_eq!(report.conflicts, []);
-    let again = merge(&[&a, &b], &all, tell).unwrap();
+    let again = merge(&[&a, &b], &all, progress).unwrap();
     assert_eq!((again.copied.len(), again.unchanged.len(), again.rows), (0, 4, 0));
     let whole = ExperimentDatabase::open_read_only(&all).unwrap();
     for name in ["exp_0", "exp_1"] {
@@ -212,7 +212,7 @@ fn files_are_merged_and_split() {
     let sim = first.resume("exp_0", Some(5), LoggingConfig::default()).unwrap();
     sim.log_metric("loss", 0.75, Some(5)).unwrap();
     sim.complete().unwrap();
-    let other = merge(&[&a], &all, tell).unwrap();
+    let other = merge(&[&a], &all, progress).unwrap();
     assert_eq!(other.unchanged, ["exp_1"]);
     assert_eq!(other.conflicts[0].simulation_id, "exp_0");
     assert_eq!(

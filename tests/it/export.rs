@@ -325,7 +325,7 @@ fn sql_results_have_types() {
     assert_eq!(back, db.arrow(sql).unwrap().collect_batches().unwrap());
 }
 
-/// Goal: parts of a run make the whole, a second merge changes nothing, and a contradiction is told
+/// Goal: parts of a run make the whole, a second merge changes nothing, and a contradiction is reported
 /// and loses nothing.
 #[test]
 fn a_merge_makes_the_whole_and_tells_contradictions() {

@@ -27,7 +27,7 @@ const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
 
 /// What a child said of its n-th write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Reported {
     /// It is there, whether or not it is known to be on the disk.
     There,
     NotThere,
@@ -35,21 +35,21 @@ enum Told {
     Nothing,
 }
 
-fn tell<T>(n: usize, result: Result<T>) {
+fn report<T>(n: usize, result: Result<T>) {
     match result {
         Ok(_) | Err(Error::DurabilityUnknown { .. }) => say(format_args!("there {n}")),
         Err(error) => say(format_args!("not {n}: {error}")),
     }
 }
 
-fn told(run: &Run, n: usize) -> Told {
+fn reported(run: &Run, n: usize) -> Reported {
     let (there, not) = (format!("there {n}"), format!("not {n}:"));
     let said = run.said().find_map(|line| match line {
-        line if line == there => Some(Told::There),
-        line if line.starts_with(&not) => Some(Told::NotThere),
+        line if line == there => Some(Reported::There),
+        line if line.starts_with(&not) => Some(Reported::NotThere),
         _ => None,
     });
-    said.unwrap_or(Told::Nothing)
+    said.unwrap_or(Reported::Nothing)
 }
 
 /// Runs a child with each trouble at each of its calls, in a folder of its own each time.
@@ -119,7 +119,7 @@ fn commits_series() {
     let Some((folder, _)) = mission() else { return };
     let backend = ParquetBackend::open(folder).unwrap();
     arm();
-    (0..3).for_each(|n| tell(n, commit(&backend, n)));
+    (0..3).for_each(|n| report(n, commit(&backend, n)));
 }
 
 /// Goal: a commit to a folder of Parquet files is there or not, as it was answered, whichever call fails; nothing that the
@@ -145,10 +145,10 @@ fn series_in_parquet_files_are_never_lost_or_doubled() {
                 let found = rows(&format!("k{n}"));
                 assert!(found.is_none_or(|rows| rows == n as u64 + 1), "k{n} has {found:?}");
                 all += found.unwrap_or_default();
-                match told(run, n) {
-                    Told::There => assert!(found.is_some(), "k{n} is lost"),
-                    Told::NotThere => assert!(found.is_none(), "k{n} is there"),
-                    Told::Nothing => {}
+                match reported(run, n) {
+                    Reported::There => assert!(found.is_some(), "k{n} is lost"),
+                    Reported::NotThere => assert!(found.is_none(), "k{n} is there"),
+                    Reported::Nothing => {}
                 }
             }
             assert_eq!(rows("all").unwrap_or_default(), all);
@@ -203,9 +203,9 @@ fn writes_json_ticks() {
     arm();
     for n in 0..3 {
         put(&store, n);
-        tell(n, store.flush());
+        report(n, store.flush());
     }
-    tell(3, store.stop());
+    report(3, store.stop());
 }
 
 /// Goal: ticks in JSON files are there once when a flush has said so, and once in the end if only one call fails.
@@ -218,13 +218,13 @@ fn ticks_in_json_files_are_never_lost_or_doubled() {
             let found = count_ticks(folder);
             for (n, count) in found.into_iter().enumerate() {
                 assert!(count <= 1, "tick {n} is there {count} times");
-                assert!(count == 1 || told(run, n) != Told::There, "tick {n} is lost");
+                assert!(count == 1 || reported(run, n) != Reported::There, "tick {n} is lost");
             }
             // What a stop could not write was spilled, and the next store writes it.
             json_store(folder).unwrap().stop().unwrap();
             let all = count_ticks(folder);
             assert!(all.iter().all(|count| *count <= 1), "{all:?}");
-            assert!(told(run, 3) != Told::There || all == [1; 3], "{all:?}");
+            assert!(reported(run, 3) != Reported::There || all == [1; 3], "{all:?}");
         },
     );
 }
@@ -251,7 +251,7 @@ fn spill_an_equal_tick(folder: &Path) {
 fn brings_spilled_ticks_back() {
     let Some((folder, _)) = mission() else { return };
     arm();
-    tell(0, json_store(&folder).and_then(|store| store.stop()));
+    report(0, json_store(&folder).and_then(|store| store.stop()));
 }
 
 /// Goal: a spilled tick that is equal to a stored one is kept, and written once.
@@ -320,8 +320,8 @@ fn makes_backups() {
     let Some((folder, _)) = mission() else { return };
     let db = Database::builder(folder.join("plant.db")).open().unwrap();
     arm();
-    tell(0, db.backup(folder.join("copy.db")));
-    tell(1, db.backup_into(folder.join("kept"), 1));
+    report(0, db.backup(folder.join("copy.db")));
+    report(1, db.backup_into(folder.join("kept"), 1));
 }
 
 /// Goal: a backup is there, proven, if that was answered; it is not there if it failed; and the one before it is there
@@ -335,11 +335,11 @@ fn backups_are_there_or_not_as_answered() {
             assert_eq!(SqliteBackend::over(db).unwrap().load("k").unwrap().0, points(9));
         };
         let copy = folder.join("copy.db");
-        match told(run, 0) {
-            Told::There => is_whole(&copy),
-            Told::NotThere => assert!(!copy.exists(), "it failed and is there"),
-            Told::Nothing if copy.exists() => is_whole(&copy),
-            Told::Nothing => {}
+        match reported(run, 0) {
+            Reported::There => is_whole(&copy),
+            Reported::NotThere => assert!(!copy.exists(), "it failed and is there"),
+            Reported::Nothing if copy.exists() => is_whole(&copy),
+            Reported::Nothing => {}
         }
         let mut kept: Vec<_> = files(&folder.join("kept")).into_keys().collect();
         kept.retain(|name| !name.to_string_lossy().contains(".partial-"));
@@ -398,7 +398,7 @@ fn old_tables(folder: &Path) {
 fn writes_tables() {
     let Some((folder, _)) = mission() else { return };
     arm();
-    write_tables(&folder, &tell::<()>);
+    write_tables(&folder, &report::<()>);
 }
 
 /// What there is under a name, without the times at which it was written.
@@ -429,10 +429,10 @@ fn exported_files_are_new_or_old_as_answered() {
                 None => found.is_empty(),
             };
             let is_new = found == content(&reference.path().join(name));
-            match told(run, n) {
-                Told::There => assert!(is_new, "{name}"),
-                Told::NotThere => assert!(is_old, "{name}"),
-                Told::Nothing => assert!(is_new || is_old, "{name}"),
+            match reported(run, n) {
+                Reported::There => assert!(is_new, "{name}"),
+                Reported::NotThere => assert!(is_old, "{name}"),
+                Reported::Nothing => assert!(is_new || is_old, "{name}"),
             }
         }
         siltstone::write_file(folder.join("last"), b"").unwrap();
@@ -464,7 +464,7 @@ fn collects_updates() {
     arm();
     let results = strategy(&folder.join("results"));
     if results.initialize().is_ok() {
-        (0..3).for_each(|n| tell(n, results.store(update(n as i64))));
+        (0..3).for_each(|n| report(n, results.store(update(n as i64))));
     }
 }
 
@@ -483,10 +483,12 @@ fn json_results_are_there_or_not_as_answered() {
                     value.as_ref().is_none_or(|v| v["net"]["g"]["x"][1] == n as f64),
                     "{value:?}"
                 );
-                match told(run, n) {
-                    Told::There => assert!(value.is_some(), "update {n} is lost"),
-                    Told::NotThere => assert!(value.is_none(), "update {n} failed and is there"),
-                    Told::Nothing => {}
+                match reported(run, n) {
+                    Reported::There => assert!(value.is_some(), "update {n} is lost"),
+                    Reported::NotThere => {
+                        assert!(value.is_none(), "update {n} failed and is there")
+                    }
+                    Reported::Nothing => {}
                 }
             }
             let results = strategy(&folder.join("results"));
@@ -521,7 +523,7 @@ fn exports_a_run() {
     let Some((folder, _)) = mission() else { return };
     let db = open_run(&folder);
     arm();
-    exports(&db, &folder, &tell::<()>);
+    exports(&db, &folder, &report::<()>);
 }
 
 /// Goal: an exported run is there whole if that was answered, and nothing of it if it failed on a disk that works again.
@@ -536,13 +538,13 @@ fn an_exported_run_is_there_or_not_as_answered() {
             let mut found = files(&folder.join(&name));
             // A first name that cannot be removed stays until the next writer.
             found.retain(|name, _| !name.to_string_lossy().contains(".partial-"));
-            match told(run, n) {
-                Told::There => assert_eq!(found, files(&reference.path().join(&name))),
+            match reported(run, n) {
+                Reported::There => assert_eq!(found, files(&reference.path().join(&name))),
                 // While the disk refuses everything it cannot be cleaned either.
-                Told::NotThere if run.calls().filter(|call| call.is_struck).count() == 1 => {
+                Reported::NotThere if run.calls().filter(|call| call.is_struck).count() == 1 => {
                     assert_eq!(found, BTreeMap::new(), "it failed and is there");
                 }
-                Told::NotThere | Told::Nothing => {}
+                Reported::NotThere | Reported::Nothing => {}
             }
         }
     });

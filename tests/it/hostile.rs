@@ -288,15 +288,15 @@ fn hostile_rows_are_errors_that_name_the_row() {
         let timeline = Timeline { reference: 0.0, time_scale: 1.0, start_time: 0 };
         upgraded.set_timeline(timeline).unwrap(); // the first write
         for (way, db) in [("as it is", as_it_is), ("upgraded", upgraded)] {
-            let mut told = vec![("updates", db.updates("net").map(drop))];
-            told.push(("state", db.state_at("net", "roads", 5).map(drop)));
+            let mut reported = vec![("updates", db.updates("net").map(drop))];
+            reported.push(("state", db.state_at("net", "roads", 5).map(drop)));
             if row.starts_with("update row")
                 && !sql.contains("iteration")
                 && !sql.contains("origin")
             {
-                told.push(("timestamps", db.timestamps("net").map(drop)));
+                reported.push(("timestamps", db.timestamps("net").map(drop)));
             }
-            for (call, result) in told {
+            for (call, result) in reported {
                 match result {
                     Err(error @ Error::Corrupt { .. }) if error.to_string().contains(row) => {}
                     other => wrong.push(format!("{sql}: {call} {way}: {other:?}")),

@@ -179,17 +179,18 @@ fn a_server_that_dies_has_the_old_or_the_new() {
     let mut was_refused = 0;
     for turn in 0..4_u64 {
         let done = AtomicBool::new(false);
-        let (told, next) = std::thread::scope(|scope| {
+        let (reported, next) = std::thread::scope(|scope| {
             let write = scope.spawn(|| {
                 let mut value = now;
                 loop {
-                    let told = backend.save("a", &points(50_000, value + 1.0), &Default::default());
-                    match told {
+                    let reported =
+                        backend.save("a", &points(50_000, value + 1.0), &Default::default());
+                    match reported {
                         Ok(()) => value += 1.0,
                         Err(error) => return (error, value),
                     }
                     if done.load(Ordering::Relaxed) {
-                        // The crash was between two saves: the next one is told.
+                        // The crash was between two saves: the next one is reported.
                         std::thread::sleep(Duration::from_millis(1));
                     }
                 }
@@ -199,8 +200,8 @@ fn a_server_that_dies_has_the_old_or_the_new() {
             done.store(true, Ordering::Relaxed);
             write.join().unwrap()
         });
-        assert!(matches!(told, Error::Server { .. }), "{told}");
-        assert!(!told.to_string().contains("hunter2"), "{told}");
+        assert!(matches!(reported, Error::Server { .. }), "{reported}");
+        assert!(!reported.to_string().contains("hunter2"), "{reported}");
         was_refused += 1;
         server.start_again();
         let found = backend.load("a").unwrap().0.to_f64s().unwrap();

@@ -121,9 +121,9 @@ fn pandas_names_the_index() {
         let rows = range(0, 1, None);
         let (found, _, count, _) = index_of(rows.clone(), &[("v", values.clone())]).unwrap();
         assert_eq!((&found, count), (&ints([0, 1, 2]), 1));
-        let (found, _, _, told) =
+        let (found, _, _, reported) =
             index_of(rows, &[("t", times.clone()), ("v", values.clone())]).unwrap();
-        assert_eq!((&found, &*told), (&times, "t: timestamps without a zone"));
+        assert_eq!((&found, &*reported), (&times, "t: timestamps without a zone"));
 
         let refused = |known, columns: &[(&str, ArrayRef)], part: &str| {
             let refused = index_of(known, columns).unwrap_err();

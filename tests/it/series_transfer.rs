@@ -58,17 +58,17 @@ fn what_was_copied_is_the_same() {
     let options = TransferOptions { most_points: 10_000, ..TransferOptions::default() };
     for target in targets(folder.path()) {
         let kind = target.backend_type();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let report = series::transfer(source.as_ref(), target.as_ref(), &options, |done, all| {
-            told.push((done, all));
+            reported.push((done, all));
             Ok(())
         });
         let report = report.unwrap_or_else(|e| panic!("{kind}: {e}"));
         assert_eq!((report.series, report.unchanged), (keys.len() as u64, 0), "{kind}");
         assert_eq!(report.records, 2, "{kind}");
         assert_eq!(target.list_keys("").unwrap(), keys, "{kind}");
-        assert!(told.is_sorted() && told.len() > 10, "{kind}: {told:?}");
-        assert_eq!(told.last().map(|(done, all)| done == all), Some(true));
+        assert!(reported.is_sorted() && reported.len() > 10, "{kind}: {reported:?}");
+        assert_eq!(reported.last().map(|(done, all)| done == all), Some(true));
         for key in &keys {
             assert_eq!(source.load(key).unwrap(), target.load(key).unwrap(), "{kind} {key}");
             assert_eq!(source.info(key).unwrap(), target.info(key).unwrap(), "{kind} {key}");

@@ -143,7 +143,7 @@ fn writes_until_it_is_killed() {
     }
 }
 
-/// Goal: on a disk that is full nothing that was accepted is lost: it is told, kept, and written once when
+/// Goal: on a disk that is full nothing that was accepted is lost: it is reported, kept, and written once when
 /// there is room again.
 #[cfg(unix)]
 #[test]

@@ -56,7 +56,7 @@ fn bad_input_is_refused() {
     assert!(TickStore::new(wrong).is_err());
 }
 
-/// Goal: nothing is lost in silence: what finds the queue full is told, counted, and in the ring.
+/// Goal: nothing is lost in silence: what finds the queue full is reported, counted, and in the ring.
 #[test]
 fn a_full_queue_is_told_and_counted() {
     let folder = tempfile::tempdir().unwrap();
@@ -82,7 +82,7 @@ fn a_full_queue_is_told_and_counted() {
     // Neither written nor spilled, and not thrown away: it goes on when the disk does.
     std::thread::sleep(Duration::from_millis(1_500));
     std::fs::remove_file(&blocker).unwrap();
-    let flushed = (0..3).find_map(|_| store.flush().ok()); // a try that fails just now is told
+    let flushed = (0..3).find_map(|_| store.flush().ok()); // a try that fails just now is reported
     assert_eq!(flushed.unwrap().written, 100 - dropped);
     assert_eq!(bids(&store).len(), 100, "as long as the ring holds them");
     store.stop().unwrap();
@@ -150,11 +150,11 @@ fn a_spill_folder_that_cannot_be_listed_is_reported() {
     })
     .unwrap();
     let _ = put(&store, NOON, 1.0);
-    let told = (1..5).find_map(|n| {
+    let reported = (1..5).find_map(|n| {
         let _ = put(&store, NOON + n, 1.0);
         store.flush().err()
     });
-    let Some(Error::Io { path, .. }) = told else { panic!("{told:?}") };
+    let Some(Error::Io { path, .. }) = reported else { panic!("{reported:?}") };
     assert_eq!(path, spill);
     std::fs::remove_file(&spill).unwrap();
     let _ = put(&store, NOON + 9, 1.0);

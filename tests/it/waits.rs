@@ -54,8 +54,8 @@ fn a_flush_that_can_write_nowhere_raises_and_loses_nothing() {
     let (store, blockers) = dead(folder.path(), 100);
     (0..12).for_each(|n| put(&store, n).unwrap());
     let flushing = store.clone();
-    let told = in_time("a flush", move || [(); 3].map(|()| flushing.flush().unwrap_err()));
-    assert!(told.iter().all(|error| matches!(error, Error::Io { .. })), "{told:?}");
+    let reported = in_time("a flush", move || [(); 3].map(|()| flushing.flush().unwrap_err()));
+    assert!(reported.iter().all(|error| matches!(error, Error::Io { .. })), "{reported:?}");
     let expected: Vec<f64> = (0..12).map(f64::from).collect();
     assert_eq!(bids(&store), expected);
     let report = store.report();
@@ -148,11 +148,11 @@ fn a_transaction_that_is_kept_open_is_not_waited_for_without_an_end() {
     let open = db.begin().unwrap();
     store.store_episode(NewEpisode::new(1.0, 0.1, "c")).unwrap();
     let other = store.clone();
-    let told = in_time("a write", move || {
+    let reported = in_time("a write", move || {
         let store = |score| other.store_episode(NewEpisode::new(1.0, score, "c")).unwrap_err();
         [store(0.2), other.database().begin().unwrap_err(), other.database().flush().unwrap_err()]
     });
-    assert!(told.iter().all(|error| matches!(error, Error::Busy { .. })), "{told:?}");
+    assert!(reported.iter().all(|error| matches!(error, Error::Busy { .. })), "{reported:?}");
     open.commit().unwrap();
     store.store_episode(NewEpisode::new(1.0, 0.3, "c")).unwrap();
     assert_eq!(store.stats().unwrap().episodes, 2);

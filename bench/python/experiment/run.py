@@ -124,8 +124,8 @@ def main():
         record = {"machine": machine.facts(scratch)}
         about = {}
         for peer in options.only:
-            if told := child("about", peer, scratch, None):
-                about[peer] = told
+            if reported := child("about", peer, scratch, None):
+                about[peer] = reported
         results, over = {peer: {} for peer in about}, {peer: set() for peer in about}
         began = time.monotonic()
         for run in range(options.repeat):
@@ -146,32 +146,32 @@ def table(record):
     results = record["results"]
     for work, title in TITLES.items():
         print(f"\n{title}")
-        for peer, told in record["peers"].items():
+        for peer, reported in record["peers"].items():
             if found := results[peer].get(work):
-                print(line(peer, told, found, results.get(US, {}).get(work)))
+                print(line(peer, reported, found, results.get(US, {}).get(work)))
     for work, title in SIZED.items():
         print(f"\n{title}")
         for peer in record["peers"]:
             if found := results[peer].get(work):
                 print(f"  {peer:20} {median(m['bytes'] / m['rows'] for m in found):10.1f}")
     print()
-    for peer, told in record["peers"].items():
-        if told["unfair"]:
-            print(f"* {peer}: {told['unfair']}.")
+    for peer, reported in record["peers"].items():
+        if reported["unfair"]:
+            print(f"* {peer}: {reported['unfair']}.")
         for phase, error in results[peer].get("errors", {}).items():
             print(f"! {peer}, {phase}: {error}")
 
 
-def line(peer, told, found, ours):
+def line(peer, reported, found, ours):
     def of(key, measures=found):
         return median(measure[key] for measure in measures)
 
     rows = of("rows")
-    text = f"  {peer + ' *' * bool(told['unfair']):20}"
+    text = f"  {peer + ' *' * bool(reported['unfair']):20}"
     for label, key in (("CPU", "cpu_s"), ("wall", "wall_s")):
         ratio = f"{of(key) / of(key, ours):8.2f}x" if ours else f"{'-':>9}"
         text += f"  {label} {1e3 * of(key):11,.2f} ms {rows / of(key):12,.0f}/s {ratio}"
-    text += f"  +{of('memory_mb'):,.0f} MB  n={len(found)}  survives {told['survives']}"
+    text += f"  +{of('memory_mb'):,.0f} MB  n={len(found)}  survives {reported['survives']}"
     if "slowest_s" in found[0]:
         text += f"  slowest step {1e3 * of('slowest_s'):,.1f} ms"
     return text

@@ -124,8 +124,8 @@ def main():
         record = {"machine": machine.facts(scratch), "sizes": SIZES[sizes]._asdict()}
         about = {}
         for peer in options.only:
-            if told := child("about", peer, scratch, sizes):
-                about[peer] = told
+            if reported := child("about", peer, scratch, sizes):
+                about[peer] = reported
         if "search" in options.work:
             child("vectors", "-", scratch / "data", sizes)
         results, over = {peer: {} for peer in about}, {peer: set() for peer in about}
@@ -150,9 +150,9 @@ def table(record):
     for work, title in TITLES.items():
         if any(work in result for result in results.values()):
             print(f"\n{title.format(**record['sizes'])}")
-        for peer, told in record["peers"].items():
+        for peer, reported in record["peers"].items():
             if found := results[peer].get(work):
-                print(line(peer, told, found, results.get(US, {}).get(work)))
+                print(line(peer, reported, found, results.get(US, {}).get(work)))
     for work, title in SIZED.items():
         if any(work in result for result in results.values()):
             print(f"\n{title}")
@@ -160,19 +160,19 @@ def table(record):
             if found := results[peer].get(work):
                 print(f"  {peer:16} {median(m['bytes'] / m['rows'] for m in found):12,.1f}")
     print()
-    for peer, told in record["peers"].items():
-        if told["unfair"]:
-            print(f"* {peer}: {told['unfair']}.")
+    for peer, reported in record["peers"].items():
+        if reported["unfair"]:
+            print(f"* {peer}: {reported['unfair']}.")
         for phase, error in results[peer].get("errors", {}).items():
             print(f"! {peer}, {phase}: {error}")
 
 
-def line(peer, told, found, ours):
+def line(peer, reported, found, ours):
     def of(key, measures=found):
         return median(measure[key] for measure in measures)
 
     calls = of("calls")
-    text = f"  {peer + ' *' * bool(told['unfair']):16}"
+    text = f"  {peer + ' *' * bool(reported['unfair']):16}"
     for label, key in (("CPU", "cpu_s"), ("wall", "wall_s")):
         # Calls may differ: each is compared with each.
         each = of(key) / calls
@@ -182,7 +182,7 @@ def line(peer, told, found, ours):
     text += (
         f"  {rows:10,.0f} rows of {calls:,.0f} calls, {1e6 * of('cpu_s') / rows:,.2f} us CPU a row"
     )
-    text += f"  +{of('memory_mb'):,.0f} MB  n={len(found)}  survives {told['survives']}"
+    text += f"  +{of('memory_mb'):,.0f} MB  n={len(found)}  survives {reported['survives']}"
     if "scaled_by" in found[0]:
         text += f"  scaled by {of('scaled_by'):.1f} from {of('measured_rows'):,.0f} rows"
     if "best_wall_s" in found[0]:

@@ -57,11 +57,11 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         _ => return Err(Failure::said("give a target, or --into with --keep")),
     };
-    tell(&report, "copied and verified", console)
+    print_report(&report, "copied and verified", console)
 }
 
 /// Says what was copied.
-pub(crate) fn tell(report: &BackupReport, done: &str, console: &mut Console) -> Outcome {
+pub(crate) fn print_report(report: &BackupReport, done: &str, console: &mut Console) -> Outcome {
     let rows: u64 = report.rows.iter().map(|(_, rows)| rows).sum();
     if console.json {
         let removed: Vec<String> =

@@ -15,7 +15,7 @@ Exit codes:
   0    done; also when the reader of stdout goes away
   1    done, and something was found: `verify` found damage, `doctor` anything at all, `info`
        what cannot be read
-  2    not done: wrong usage, or an error, which is told in a sentence on stderr
+  2    not done: wrong usage, or an error, which is reported in a sentence on stderr
   3    done but for what was skipped and named on stderr: a malformed file or row,
        or a conflict, of an import; a contradiction or an unreadable source of `merge`
   130  interrupted by Ctrl-C; what had been committed stays

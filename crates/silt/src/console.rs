@@ -77,7 +77,7 @@ impl Console {
     /// A message for the person at the terminal.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            tell(&escaped(text.to_owned()));
+            print_stderr(&escaped(text.to_owned()));
         }
     }
 
@@ -85,8 +85,8 @@ impl Console {
     pub(crate) fn warn(&self, text: &str) {
         let text = escaped(text.to_owned());
         match self.color_messages {
-            true => tell(&format!("\u{1b}[33mwarning:\u{1b}[0m {text}")),
-            false => tell(&format!("warning: {text}")),
+            true => print_stderr(&format!("\u{1b}[33mwarning:\u{1b}[0m {text}")),
+            false => print_stderr(&format!("warning: {text}")),
         }
     }
 
@@ -97,8 +97,8 @@ impl Console {
         }
         let text = escaped(sentence.to_owned());
         match self.color_messages {
-            true => tell(&format!("\u{1b}[31merror:\u{1b}[0m {text}")),
-            false => tell(&format!("error: {text}")),
+            true => print_stderr(&format!("\u{1b}[31merror:\u{1b}[0m {text}")),
+            false => print_stderr(&format!("error: {text}")),
         }
     }
 
@@ -110,10 +110,10 @@ impl Console {
 
 /// A failure as one JSON document on stderr.
 pub(crate) fn write_error_json(sentence: &str, code: u8) {
-    tell(&terminal::json(&serde_json::json!({ "error": sentence, "exit": code }), false));
+    print_stderr(&terminal::json(&serde_json::json!({ "error": sentence, "exit": code }), false));
 }
 
-fn tell(text: &str) {
+fn print_stderr(text: &str) {
     // There is nobody to tell that stderr is gone.
     let _ = writeln!(io::stderr(), "{text}");
 }

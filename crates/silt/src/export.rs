@@ -18,7 +18,7 @@ use crate::{human, interrupt};
 ///
 /// JSON gives the described system's folders back: init_data with the initial datasets as they came,
 /// and updates with a file an update. Values that JSON cannot say (cleared ones, infinities) become
-/// null; they are counted, and told on stderr. The other formats give one file a dataset and entity
+/// null; they are counted, and reported on stderr. The other formats give one file a dataset and entity
 /// group. Of experiments: a file a table and simulation, in folders that engines read as one table of both ids,
 /// as Parquet unless --format says arrow, csv or jsonl. A folder that holds anything is refused unless --overwrite is given. An export that fails
 /// removes what it had made.

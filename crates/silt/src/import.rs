@@ -145,7 +145,7 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
         }
     };
     drop(db);
-    tell(args, &report, start.elapsed(), console)?;
+    print_report(args, &report, start.elapsed(), console)?;
     let is_whole = report.skipped.is_empty() && report.conflicts.is_empty();
     Ok(if is_whole { Exit::Done } else { Exit::Skipped })
 }
@@ -189,7 +189,7 @@ fn stopped(db: &SimulationDatabase, failure: &Failure, console: &Console) {
     }
 }
 
-fn tell(
+fn print_report(
     args: &Simulation,
     report: &ImportReport,
     took: std::time::Duration,

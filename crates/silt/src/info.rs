@@ -17,7 +17,7 @@ use crate::terminal::escaped;
 
 /// Say what a database holds: the run, its datasets and arrays, series, simulations and their size
 ///
-/// An initial dataset that cannot be read is named on stderr, and all else is told; the exit code is
+/// An initial dataset that cannot be read is named on stderr, and all else is reported; the exit code is
 /// 1 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     };
     let mut console = console::Console::new(&cli.display);
     let result = cli.command.run(&mut console);
-    // What was written before a failure is shown before the failure is told.
+    // What was written before a failure is shown before the failure is reported.
     let result = console.flush().map_err(exit::Failure::from).and(result);
     match result {
         Ok(exit) => exit.into(),

@@ -15,7 +15,7 @@ This page is what `silt help` and `silt help <command>` say; a test holds it to 
 Results go to stdout and messages to stderr. `--json` turns the result of each command into one JSON
 document, for programs: a number that JSON does not have is a text there, `NaN`, `Infinity`,
 `-Infinity`, or the digits of an integer beyond 64 bits. Commands that only read never change the
-database. The options of every command are told once, under `silt`.
+database. The options of every command are listed once, under `silt`.
 ";
 
 /// The options of every command, and of help.

@@ -64,7 +64,7 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     Ok(if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped })
 }
 
-/// What `silt info` tells of memories.
+/// What `silt info` reports memories.
 pub(crate) fn print(stats: &MemoryStats, console: &mut Console) -> Outcome<()> {
     if stats.schema_version == 0 {
         return Ok(());

@@ -26,5 +26,5 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let report = siltstone::restore(&args.source, &args.target, args.overwrite)?;
-    crate::backup::tell(&report, "restored and verified", console)
+    crate::backup::print_report(&report, "restored and verified", console)
 }

@@ -341,7 +341,7 @@ fn export(args: &Export, console: &mut Console) -> Outcome {
     let mut bar = console.progress("exporting", "points");
     let written = table::write(&args.output, batches, &options, |done| bar.at(done, all));
     bar.end();
-    told(args, written?, console)
+    print_report(args, written?, console)
 }
 
 /// Series side by side; their units are what their metadata, or those of their signal, say.
@@ -375,10 +375,10 @@ fn side_by_side(
 fn export_dataset(dataset: &str, args: &Export, console: &mut Console) -> Outcome {
     let backend = open_read_only(&args.store)?;
     let options = WriteDatasetOptions { overwrite: args.overwrite, ..Default::default() };
-    told(args, write_dataset(backend.as_ref(), dataset, &args.output, &options)?, console)
+    print_report(args, write_dataset(backend.as_ref(), dataset, &args.output, &options)?, console)
 }
 
-fn told(args: &Export, written: Written, console: &mut Console) -> Outcome {
+fn print_report(args: &Export, written: Written, console: &mut Console) -> Outcome {
     let path = args.output.display().to_string();
     if console.json {
         console

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Outcome};
 use crate::human;
 use crate::table::Table;
 
-/// The settings of the file that are told, as SQLite names them.
+/// The settings of the file that are reported, as SQLite names them.
 const PRAGMAS: [&str; 9] = [
     "page_size",
     "page_count",

@@ -78,7 +78,7 @@ def export_data(
     Raises
     ------
     DurabilityUnknownError
-        All of them are there; that a folder could not be synced is told.
+        All of them are there; that a folder could not be synced is reported.
     """
     format = validate_export_format(format)
     names = list(DATA_TYPES) if data_types is None else data_types

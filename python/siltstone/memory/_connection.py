@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from siltstone import _siltstone
-from siltstone.memory._errors import told
+from siltstone.memory._errors import documented_errors
 
 
 class Cursor:
@@ -39,7 +39,7 @@ class Connection:
     def __init__(self, inner: _siltstone.MemoryStore) -> None:
         self._inner = inner
 
-    @told
+    @documented_errors
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Cursor:
         """Run one statement; parameters are in the order of its question marks."""
         query, changes, last = self._inner.execute(sql, list(parameters))

@@ -32,17 +32,17 @@ _BOTH[SiltstoneError] = SQLiteStorageError
 
 
 def documented(error: Exception) -> Exception:
-    """The exception that tells of an error: the documented one for one of ours."""
+    """The documented exception for one of ours; any other as it is."""
     if isinstance(error, SQLiteStorageError) or not isinstance(error, SiltstoneError):
         return error
     return _BOTH.get(type(error), SQLiteStorageError)(str(error))
 
 
-def told(call: _Call) -> _Call:
-    """Lets a call raise :class:`SQLiteStorageError` alone."""
+def documented_errors(call: _Call) -> _Call:
+    """Make a call raise only :class:`SQLiteStorageError`."""
 
     @functools.wraps(call)
-    def telling(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return call(*args, **kwargs)
         except SQLiteStorageError:
@@ -50,4 +50,4 @@ def told(call: _Call) -> _Call:
         except SiltstoneError as error:
             raise documented(error) from error
 
-    return telling  # type: ignore[return-value]
+    return wrapped  # type: ignore[return-value]

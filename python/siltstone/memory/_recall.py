@@ -10,7 +10,7 @@ from siltstone import _siltstone
 from siltstone._reports import make
 from siltstone.errors import InvalidError
 from siltstone.memory import _records
-from siltstone.memory._errors import told
+from siltstone.memory._errors import documented_errors
 from siltstone.memory._records import GraphReport, Hit, Pruned, Recollection, Sample
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Recalling:
 
     # -- search, recall, replay ------------------------------------------------------------------
 
-    @told
+    @documented_errors
     def search_similar(
         self,
         vector: ArrayLike,
@@ -61,7 +61,7 @@ class Recalling:
         one = _records.episode if episodes else _records.concept
         return [Hit(one(row), score) for row, score in found]
 
-    @told
+    @documented_errors
     def build_similarity_graph(
         self,
         threshold: float | None = None,
@@ -90,7 +90,7 @@ class Recalling:
             *self._recall.build_graph(threshold, k, relationship_type, normalize, replace)
         )
 
-    @told
+    @documented_errors
     def recall(
         self,
         query_vector: ArrayLike,
@@ -136,7 +136,7 @@ class Recalling:
         )
         return [Recollection(_records.episode(row), *rest) for row, *rest in found]
 
-    @told
+    @documented_errors
     def sample_episodes(
         self,
         n: int,
@@ -172,19 +172,19 @@ class Recalling:
         found = [_records.episode(row) for row in rows]
         return Sample(found, np.array(probabilities), np.array(weights))
 
-    @told
+    @documented_errors
     def update_priorities(self, episode_ids: Iterable[int], priorities: Iterable[float]) -> None:
         """Say how much is to be learned from episodes, in one transaction, all or none."""
         self._recall.update_priorities(list(episode_ids), list(priorities))
 
-    @told
+    @documented_errors
     def rewind(self, reader: str = "default") -> None:
         """Let a reader in order begin again."""
         self._recall.rewind(reader)
 
     # -- growth ----------------------------------------------------------------------------------
 
-    @told
+    @documented_errors
     def set_limit(
         self,
         context_hash: str | None = None,
@@ -208,12 +208,12 @@ class Recalling:
         """
         self._recall.set_limit(context_hash, max_age, capacity, evict)
 
-    @told
+    @documented_errors
     def limits(self) -> dict[str | None, dict[str, Any]]:
         """The limits that hold, by context; that of ``None`` is for all others."""
         return dict(json.loads(self._recall.limits()))
 
-    @told
+    @documented_errors
     def prune(self, *, dry_run: bool = False) -> list[Pruned]:
         """Remove what the limits do not keep, and give the room back; a dry run only says what would go."""
         return [make(Pruned, gone) for gone in json.loads(self._recall.prune(dry_run))]

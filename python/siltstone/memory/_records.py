@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from siltstone import _json, _siltstone
-from siltstone.memory._errors import told
+from siltstone.memory._errors import documented_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -199,7 +199,7 @@ class ImportReport(NamedTuple):
     skipped: list[tuple[str, int, str]]
 
 
-@told
+@documented_errors
 def decode(data: bytes) -> Any:
     """What the bytes of a payload stand for."""
     return _siltstone.memory_decode(bytes(data))

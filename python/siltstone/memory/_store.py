@@ -18,7 +18,7 @@ from siltstone._reports import BackupReport, VerifyReport, make
 from siltstone.errors import SiltstoneError
 from siltstone.memory import _records
 from siltstone.memory._connection import Connection
-from siltstone.memory._errors import documented, told
+from siltstone.memory._errors import documented, documented_errors
 from siltstone.memory._recall import Recalling
 from siltstone.memory._records import Concept, Episode, ImportReport, LearningEvent
 
@@ -73,7 +73,7 @@ class SQLiteStorage(Recalling):
     #: The version of the tables.
     SCHEMA_VERSION = 1
 
-    @told
+    @documented_errors
     def __init__(
         self,
         db_path: PathLike = "godly_ai.db",
@@ -128,7 +128,7 @@ class SQLiteStorage(Recalling):
 
     # -- episodes --------------------------------------------------------------------------------
 
-    @told
+    @documented_errors
     def store_episode(
         self,
         experience_data: Any,
@@ -173,17 +173,17 @@ class SQLiteStorage(Recalling):
             experience_data, performance_score, context_hash, timestamp, metadata, embedding, priority
         )
 
-    @told
+    @documented_errors
     def store_episodes(self, episodes: Iterable[Mapping[str, Any]]) -> list[int]:
         """Store episodes in one transaction, all or none: dicts of the parameters of :meth:`store_episode`. Their ids."""
         return self._inner.store_episodes([dict(episode) for episode in episodes])
 
-    @told
+    @documented_errors
     def retrieve_episode(self, episode_id: int) -> Episode | None:
         """The episode of an id, or ``None``."""
         return _records.episode(self._inner.retrieve_episode(episode_id))
 
-    @told
+    @documented_errors
     def get_episodes_by_context(
         self, context_hash: str, limit: int = 100, min_score: float | None = None
     ) -> list[Episode]:
@@ -191,12 +191,12 @@ class SQLiteStorage(Recalling):
         found = self._inner.episodes_by_context(context_hash, limit, min_score)
         return [_records.episode(row) for row in found]
 
-    @told
+    @documented_errors
     def get_recent_episodes(self, time_window: float = 3600.0, limit: int = 100) -> list[Episode]:
         """The latest episodes of the last `time_window` seconds, and of what is still to come."""
         return [_records.episode(row) for row in self._inner.recent_episodes(time_window, limit)]
 
-    @told
+    @documented_errors
     def update_episode(
         self,
         episode_id: int,
@@ -219,7 +219,7 @@ class SQLiteStorage(Recalling):
         }
         return self._inner.update_episode(episode_id, fields)
 
-    @told
+    @documented_errors
     def delete_episodes(self, episode_ids: Iterable[int]) -> int:
         """Remove episodes in one transaction; how many were there."""
         return self._inner.delete_episodes(list(episode_ids))
@@ -230,7 +230,7 @@ class SQLiteStorage(Recalling):
 
     # -- concepts --------------------------------------------------------------------------------
 
-    @told
+    @documented_errors
     def store_concept(
         self,
         name: str,
@@ -258,27 +258,27 @@ class SQLiteStorage(Recalling):
         """
         return self._inner.store_concept(name, embedding, metadata, creation_time)
 
-    @told
+    @documented_errors
     def store_concepts(self, concepts: Iterable[Mapping[str, Any]]) -> list[int]:
         """Store concepts in one transaction, all or none: dicts of the parameters of :meth:`store_concept`. Their ids."""
         return self._inner.store_concepts([dict(concept) for concept in concepts])
 
-    @told
+    @documented_errors
     def retrieve_concept(self, concept_id: int) -> Concept | None:
         """The concept of an id, or ``None``. This is not counted."""
         return _records.concept(self._inner.retrieve_concept(concept_id))
 
-    @told
+    @documented_errors
     def retrieve_concept_by_name(self, name: str) -> Concept | None:
         """The concept of a name, or ``None``; it is counted, and given as it is then."""
         return _records.concept(self._inner.retrieve_concept_by_name(name))
 
-    @told
+    @documented_errors
     def search_concepts(self, query: str, limit: int = 10) -> list[Concept]:
         """Concepts whose name has `query` in it, as SQL's ``LIKE`` sees it: the most asked for first, then the newest."""
         return [_records.concept(row) for row in self._inner.search_concepts(query, limit)]
 
-    @told
+    @documented_errors
     def update_concept(
         self,
         concept_id: int,
@@ -291,7 +291,7 @@ class SQLiteStorage(Recalling):
         fields = {"name": name, "embedding": embedding, "metadata": metadata}
         return self._inner.update_concept(concept_id, fields)
 
-    @told
+    @documented_errors
     def delete_concepts(self, concept_ids: Iterable[int]) -> int:
         """Remove concepts and their relationships in one transaction; how many concepts were there."""
         return self._inner.delete_concepts(list(concept_ids))
@@ -300,7 +300,7 @@ class SQLiteStorage(Recalling):
         """Remove a concept and its relationships; whether it was there."""
         return self.delete_concepts([concept_id]) == 1
 
-    @told
+    @documented_errors
     def add_concept_relationship(
         self,
         source_id: int,
@@ -331,7 +331,7 @@ class SQLiteStorage(Recalling):
         )
         return True
 
-    @told
+    @documented_errors
     def add_concept_relationships(
         self, relationships: Iterable[tuple[Any, ...]], *, strict: bool = False
     ) -> None:
@@ -339,7 +339,7 @@ class SQLiteStorage(Recalling):
         edges = [tuple(edge) if len(edge) == 4 else (*edge, 1.0) for edge in relationships]
         self._inner.add_relationships(edges, strict)
 
-    @told
+    @documented_errors
     def get_concept_relationships(
         self, concept_id: int, relationship_type: str | None = None, *, incoming: bool = False
     ) -> list[tuple[int, str, float]]:
@@ -347,7 +347,7 @@ class SQLiteStorage(Recalling):
         lead to it, with the source's id."""
         return self._inner.relationships(concept_id, relationship_type or None, incoming)
 
-    @told
+    @documented_errors
     def delete_concept_relationships(
         self, source_id: int, target_id: int, relationship_type: str | None = None
     ) -> int:
@@ -356,7 +356,7 @@ class SQLiteStorage(Recalling):
 
     # -- learning events -------------------------------------------------------------------------
 
-    @told
+    @documented_errors
     def store_learning_event(
         self,
         task_type: str,
@@ -370,12 +370,12 @@ class SQLiteStorage(Recalling):
             task_type, performance_delta, strategy_used, parameters, timestamp
         )
 
-    @told
+    @documented_errors
     def store_learning_events(self, events: Iterable[Mapping[str, Any]]) -> list[int]:
         """Store events in one transaction, all or none: dicts of the parameters of :meth:`store_learning_event`."""
         return self._inner.store_events([dict(event) for event in events])
 
-    @told
+    @documented_errors
     def get_learning_events_by_task(
         self, task_type: str, limit: int = 100, min_performance_delta: float | None = None
     ) -> list[LearningEvent]:
@@ -383,7 +383,7 @@ class SQLiteStorage(Recalling):
         found = self._inner.events_by_task(task_type, limit, min_performance_delta)
         return [_records.event(row) for row in found]
 
-    @told
+    @documented_errors
     def get_best_strategies(
         self, task_type: str, limit: int = 5, *, include_negative: bool = False
     ) -> list[tuple[str, float, int]]:
@@ -393,7 +393,7 @@ class SQLiteStorage(Recalling):
         """
         return self._inner.best_strategies(task_type, limit, include_negative)
 
-    @told
+    @documented_errors
     def update_learning_event(
         self,
         event_id: int,
@@ -410,14 +410,14 @@ class SQLiteStorage(Recalling):
         }
         return self._inner.update_event(event_id, fields)
 
-    @told
+    @documented_errors
     def delete_learning_events(self, event_ids: Iterable[int]) -> int:
         """Remove events in one transaction; how many were there."""
         return self._inner.delete_events(list(event_ids))
 
     # -- the file --------------------------------------------------------------------------------
 
-    @told
+    @documented_errors
     def create_backup(self, backup_path: PathLike | None = None) -> Path:
         """Copy the file as it is now; the copy is verified before it has its name.
 
@@ -433,13 +433,13 @@ class SQLiteStorage(Recalling):
     @property
     def _last_backup(self) -> float:
         """When the last backup was made, in seconds since 1970-01-01 UTC; the file knows, unless it was set here."""
-        return told(self._inner.last_backup)() if self._last is None else self._last
+        return documented_errors(self._inner.last_backup)() if self._last is None else self._last
 
     @_last_backup.setter
     def _last_backup(self, seconds: float) -> None:
         self._last = seconds
 
-    @told
+    @documented_errors
     def auto_backup_if_needed(self) -> Path | None:
         """Make a backup if the last one is `backup_interval` seconds old; its path, or ``None``. Of several that ask at
         once, one makes it."""
@@ -452,24 +452,24 @@ class SQLiteStorage(Recalling):
             return made
         return self._inner.backup_if_due(self.backup_interval, self.max_backups)
 
-    @told
+    @documented_errors
     def backups(self) -> list[Path]:
         """The backups that the file has written down, the newest first, whether they are still there or not. A copy of the
         file has none: those are the other's."""
         return [Path(path) for path in self._inner.backups()]
 
-    @told
+    @documented_errors
     def restore_backup(self, backup_path: PathLike) -> BackupReport:
         """Put a backup, verified first, in the place of all that the file has, in one transaction."""
         return make(BackupReport, self._inner.restore_backup(backup_path))
 
-    @told
+    @documented_errors
     def vacuum_database(self) -> bool:
         """Give free pages back to the file system; True."""
         self._inner.vacuum()
         return True
 
-    @told
+    @documented_errors
     def get_database_stats(self) -> dict[str, Any]:
         """How much there is: ``episodes_count``, ``concepts_count``, ``learning_events_count``,
         ``concept_relationships_count``, ``db_size_bytes`` and ``db_size_mb`` (with the log), ``schema_version``,
@@ -481,12 +481,12 @@ class SQLiteStorage(Recalling):
         rest = {name: stats[name] for name in ("schema_version", "total_pages", "page_size")}
         return counts | {"db_size_bytes": size, "db_size_mb": size / 2**20} | rest
 
-    @told
+    @documented_errors
     def verify(self) -> VerifyReport:
         """Check pages, references, and the checksum of every payload."""
         return make(VerifyReport, self._inner.verify())
 
-    @told
+    @documented_errors
     def import_database(self, source: PathLike) -> ImportReport:
         """Import a database of the described system, with its ids. Pickles are read, not run: arrays and plain
         containers are taken, and a row with anything else is refused and named."""
@@ -494,12 +494,12 @@ class SQLiteStorage(Recalling):
         skipped = [(row["table"], row["id"], row["why"]) for row in report.pop("skipped")]
         return ImportReport(**report, skipped=skipped)
 
-    @told
+    @documented_errors
     def sql(self, query: str) -> QueryResult:
         """Run one SQL statement that reads, on what is committed."""
         return QueryResult(self._inner.sql(query), self._inner.sql_table(query))
 
-    @told
+    @documented_errors
     def close(self) -> None:
         """Make a backup if one is due, and let the file go. Closing again does nothing.
 
@@ -546,7 +546,7 @@ class SQLiteStorage(Recalling):
         return _records.decode(data)
 
     @staticmethod
-    @told
+    @documented_errors
     def _serialize_array(array: Any) -> bytes:
         """The bytes of a payload."""
         return _siltstone.memory_encode(array)

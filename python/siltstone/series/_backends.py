@@ -456,7 +456,7 @@ def transfer(
     overwrite : bool
         Whether a series of that key at the target that is another one is replaced, or stays.
     progress : callable, optional
-        Told ``(done, all)`` points; what it raises ends the copy.
+        Called with ``(done, all)`` points; what it raises ends the copy.
 
     Returns
     -------

@@ -27,7 +27,7 @@ from siltstone.simulation._initial import DatasetFormat, to_json
 from siltstone.simulation._state import State
 from siltstone.simulation._ticket import Ticket
 from siltstone.simulation._time import Time, place
-from siltstone.simulation._unasked import UnaskedErrors
+from siltstone.simulation._unreported import UnreportedErrors
 
 PathLike = str | os.PathLike[str]
 Update = dict[str, Any]
@@ -101,7 +101,7 @@ class SimulationDatabase:
             db_path, durability, codec, on_repeat, read_only, (profile, *waiting)
         )
         if durability == "buffered" and not read_only:
-            self._unasked = UnaskedErrors(self._inner)
+            self._unreported = UnreportedErrors(self._inner)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -162,8 +162,8 @@ class SimulationDatabase:
         self._inner.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_unasked"):
-            self._unasked.tell()
+        if hasattr(self, "_unreported"):
+            self._unreported.report()
 
     def __enter__(self) -> SimulationDatabase:
         return self

@@ -65,7 +65,7 @@ class _Awaited(NamedTuple):
     loop: asyncio.AbstractEventLoop
     answered: asyncio.Future[None]
 
-    def tell(self) -> bool:
+    def report(self) -> bool:
         """Wakes the loop if the answer is there; whether there is nothing left to wait for."""
         if self.answered.done() or self.loop.is_closed():
             return True
@@ -116,7 +116,7 @@ class _Waiter:
                 waiting[0].ticket.wait(_CHECK_EVERY)
             except SiltstoneError:
                 pass  # an answer too: the ticket gives it again to whoever awaits it
-            waiting = [awaited for awaited in waiting if not awaited.tell()]
+            waiting = [awaited for awaited in waiting if not awaited.report()]
 
 
 _waiter = _Waiter()

@@ -51,7 +51,7 @@ class TickStoreConfig:
     queue_size : int
         How many ticks may wait to be written.
     queue_full : {"drop_newest", "drop_oldest", "block", "error"}
-        What happens to the next one: it is not written, but stays in the ring, counted and told; or the
+        What happens to the next one: it is not written, but stays in the ring, counted and reported; or the
         oldest gives way; or the call waits; or it raises :class:`QueueFullError`.
     batch_size : int
         How many ticks are written in one transaction.

@@ -58,7 +58,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether the file is as it was; `None` if that cannot be told.
+    /// Whether the file is as it was; `None` if that cannot be reported.
     fn is_same(&self, work: &Path, name: &[u8], written: Time) -> Option<bool> {
         if self.is_unfinished {
             return Some(false);

@@ -317,7 +317,7 @@ fn fork_in_a_process_of_its_own() {
     assert!(free, "a grandchild keeps a dead process's lock");
 }
 
-/// Goal: a read that fails once, whichever it is, is told as a failed read and never as damage, and the next one goes well.
+/// Goal: a read that fails once, whichever it is, is reported as a failed read and never as damage, and the next one goes well.
 #[test]
 fn a_read_that_fails_in_passing_is_no_damage() {
     use crate::{Database, Error, Value};
@@ -344,7 +344,7 @@ fn a_read_that_fails_in_passing_is_no_damage() {
             assert!(matches!(error, Error::Io { .. }), "read {at}: {error}");
             failed += 1;
         }
-        assert!(verified.map_or(true, |report| report.is_ok()), "read {at} is told as damage");
+        assert!(verified.map_or(true, |report| report.is_ok()), "read {at} is reported as damage");
         assert_eq!(sum().unwrap(), Value::Integer(2_001_000));
     }
     assert!(failed > 20, "{failed} reads failed");

@@ -68,7 +68,7 @@ impl PostgresBackend {
         Self::over(Pool::new(Address::parse(url)?))
     }
 
-    /// As [`open`](Self::open); a server that wants a password that is nowhere gets what `ask` returns, which is told
+    /// As [`open`](Self::open); a server that wants a password that is nowhere gets what `ask` returns, which is reported
     /// the server without a secret.
     ///
     /// # Errors

@@ -67,7 +67,7 @@ pub(in crate::series) struct Found {
     pub(in crate::series) array: ArrayRef,
     pub(in crate::series) known: IndexMetadata,
     /// What it was taken for.
-    pub(super) told: PointsColumn,
+    pub(super) reported: PointsColumn,
     /// What else should be known.
     pub(super) note: Option<String>,
     /// The line of each value.
@@ -86,7 +86,7 @@ impl IndexReading {
     pub(in crate::series) fn add(&mut self, column: &Column<'_>, place: &str) -> Result<u64> {
         self.lines.extend(&column.lines);
         if let Form::Times(times) = &self.reading.form {
-            let expected = format!("a time{}", times.told());
+            let expected = format!("a time{}", times.reported());
             let read = |text: &str| times.read(text);
             for (stamp, line) in all(column, (place, &expected), read)?.iter().zip(&column.lines) {
                 if let (TimeReading::Epoch(unit), Err(_)) = (times, i64::try_from(stamp.wall)) {
@@ -161,7 +161,7 @@ impl IndexReading {
             return Ok(Found {
                 array: join(&self.pieces, place)?,
                 known: known(kind, None),
-                told: PointsColumn::new(&label, self.reading.told()),
+                reported: PointsColumn::new(&label, self.reading.reported()),
                 note,
                 lines: self.lines,
             });
@@ -178,7 +178,10 @@ impl IndexReading {
             array: Arc::new(array.with_timezone_opt(zone.as_deref().map(Arc::from))),
             note,
             known: known("DatetimeIndex", zone),
-            told: PointsColumn::new(&label, format!("timestamps {of_zone}{}", times.told())),
+            reported: PointsColumn::new(
+                &label,
+                format!("timestamps {of_zone}{}", times.reported()),
+            ),
             lines: self.lines,
         })
     }

@@ -120,7 +120,7 @@ impl Reading {
     }
 
     /// What the column was taken for.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn reported(&self) -> String {
         let numbers = |kind: &str, marks: &Marks| match *marks {
             Marks::POINT => kind.to_owned(),
             Marks { decimal: ',', .. } => format!("{kind} with a decimal comma"),
@@ -134,7 +134,7 @@ impl Reading {
             Form::Text => "texts".into(),
             Form::Times(times) => {
                 let zone = if self.has_offsets { " of UTC" } else { "" };
-                format!("timestamps{zone}{}", times.told())
+                format!("timestamps{zone}{}", times.reported())
             }
         }
     }

@@ -53,8 +53,8 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         let series = Series::from_batch(&whole).map_err(|error| of_file(error, &place))?;
         let name = series.head().index.name.clone().unwrap_or_default();
         let columns = vec![
-            told(&name, series.index()),
-            told(series.name().unwrap_or_default(), series.values()),
+            reported(&name, series.index()),
+            reported(series.name().unwrap_or_default(), series.values()),
         ];
         return Ok(Points { series: vec![series], columns, notes: Vec::new() });
     }
@@ -90,7 +90,7 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
     };
     let known =
         IndexMetadata { kind: kind.into(), name: name.clone(), time_zone, ..Default::default() };
-    let mut columns = vec![told(&name.unwrap_or_default(), &index)];
+    let mut columns = vec![reported(&name.unwrap_or_default(), &index)];
     let mut all = Vec::new();
     for (i, column) in whole.columns().iter().enumerate().filter(|(i, _)| Some(*i) != at) {
         let name = schema.field(i).name();
@@ -99,7 +99,7 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
             return Err(Error::invalid(&place, expected, format!("the column {name:?} twice")));
         }
         let values = plain(column, name, &place)?;
-        columns.push(told(name, &values));
+        columns.push(reported(name, &values));
         let series = Series::new(index.clone(), values);
         let series =
             series.map_err(|error| of_file(error, &format!("{place}, the column {name:?}")))?;
@@ -122,7 +122,7 @@ fn of_file(error: Error, place: &str) -> Error {
     }
 }
 
-fn told(name: &str, array: &ArrayRef) -> PointsColumn {
+fn reported(name: &str, array: &ArrayRef) -> PointsColumn {
     let kind = match array.data_type() {
         DataType::Timestamp(_, Some(zone)) => format!("timestamps of {zone}"),
         DataType::Timestamp(_, None) => "timestamps without a zone".into(),

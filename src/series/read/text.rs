@@ -97,7 +97,7 @@ fn read_table(
     let (index, arrays) =
         read_arrays(&table, (index, index_reading, name), &mut values, (options, &place))?;
     table.notes.extend(index.note);
-    let mut columns = vec![index.told];
+    let mut columns = vec![index.reported];
     let mut series = Vec::with_capacity(values.len());
     for ((at, reading), array) in values.into_iter().zip(arrays) {
         columns.push(PointsColumn {
@@ -105,7 +105,7 @@ fn read_table(
             missing: reading.missing,
             bad_cells: reading.bad,
             examples: reading.examples.clone(),
-            ..PointsColumn::new(&table.names[at], reading.told())
+            ..PointsColumn::new(&table.names[at], reading.reported())
         });
         let one = Series::new(index.array.clone(), array)?;
         series.push(one.with_index_metadata(index.known.clone()).with_name(&table.names[at]));

@@ -434,8 +434,8 @@ impl TimeReading {
         }
     }
 
-    /// How it is told: `, day first`.
-    pub(super) fn told(&self) -> String {
+    /// How it is reported: `, day first`.
+    pub(super) fn reported(&self) -> String {
         match self {
             TimeReading::Written { is_told: false, .. } => String::new(),
             TimeReading::Written { order: Order::Dmy, .. } => ", day first".into(),

@@ -1,4 +1,4 @@
-//! What one data collector is told.
+//! What one data collector is reported.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::simulation::state::Tolerance;
 /// The name of the database in a storage folder.
 const DATABASE_NAME: &str = "simulation_results.db";
 
-/// What one [`DataCollector`](super::DataCollector) is told.
+/// What one [`DataCollector`](super::DataCollector) is reported.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CollectorConfig {
     /// Which part of the updates is collected.

@@ -46,7 +46,7 @@ pub(super) fn load(settings: &Settings) -> Result<Vec<InitialFile>> {
 /// Where initial data are looked for, if they are wanted.
 fn folder(settings: &Settings) -> Option<&Path> {
     match &settings.data_dir {
-        // The working directory holds anybody's files: nothing is taken from it unasked.
+        // The working directory holds anybody's files: nothing is taken from it by default.
         None if settings.datasets.is_empty() => None,
         None => Some(Path::new(".")),
         Some(folder) => Some(folder),
@@ -90,9 +90,9 @@ mod tests {
 
     /// Goal: the working directory is only looked at for datasets that are named.
     #[test]
-    fn nothing_is_taken_unasked() {
-        let unasked = Settings::default();
-        assert_eq!(folder(&unasked), None);
+    fn nothing_is_taken_without_a_request() {
+        let default = Settings::default();
+        assert_eq!(folder(&default), None);
         let named = Settings { datasets: vec!["net".into()], ..Settings::default() };
         assert_eq!(folder(&named), Some(Path::new(".")));
         let given = Settings { data_dir: Some("data".into()), ..Settings::default() };

@@ -352,7 +352,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Goal: the documented layout and bytes; foreign files are neither removed nor mixed with unasked.
+/// Goal: the documented layout and bytes; foreign files are neither removed nor mixed with by default.
 #[test]
 fn json_files_keep_to_themselves() {
     let folder = tempfile::tempdir().unwrap();
@@ -388,7 +388,7 @@ fn json_files_keep_to_themselves() {
 
 /// Goal: a database is refused, gone on with or made anew, as asked, and says how its run ended.
 #[test]
-fn a_database_that_is_there_is_not_mixed_with_unasked() {
+fn an_existing_database_is_not_mixed_with_by_default() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/run.db");
     let run = |time: i64, config: serde_json::Value| -> Result<()> {

@@ -158,7 +158,7 @@ fn identity(update: &Update) -> Identity {
 
 /// How an update differs from what is stored under its identity; the outer `None` if nothing is.
 ///
-/// A stored one that cannot be read is told as a difference: the rest of the import goes on.
+/// A stored one that cannot be read is reported as a difference: the rest of the import goes on.
 fn compare(
     db: &SimulationDatabase,
     identity: &Identity,

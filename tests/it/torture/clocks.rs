@@ -32,7 +32,7 @@ pub(super) fn clocks(round: &Round<'_>) {
     }
 }
 
-/// Makes backups, sets the clock back, and makes more: each is there when it is told, and the last ones stay.
+/// Makes backups, sets the clock back, and makes more: each is there when it is reported, and the last ones stay.
 fn retains(
     file: &Path,
     folder: &Path,

@@ -123,12 +123,12 @@ fn follow(args: &Args, path: &Path, console: &mut Console, writer: &mut Child) -
         console.flush()?;
     }
     let mut watched = Watched::default();
-    let mut live = Live { days: args.days, told: 0, drawn: false };
+    let mut live = Live { days: args.days, printed: 0, drawn: false };
     let Some(db) = wait_for(path, writer)? else { return Err(failure(writer)) };
     loop {
         let ended = ended(writer)?;
         watched.read_new(&db)?;
-        live.tell(&watched, console, ended.is_some())?;
+        live.print(&watched, console, ended.is_some())?;
         match ended {
             Some(true) => return Ok(watched),
             Some(false) => return Err(failure(writer)),
@@ -196,21 +196,21 @@ fn failure(writer: &mut Child) -> Failure {
 /// One line that changes on a terminal; a line now and then elsewhere.
 struct Live {
     days: u32,
-    told: usize,
+    printed: usize,
     drawn: bool,
 }
 
 impl Live {
-    fn tell(&mut self, watched: &Watched, console: &mut Console, ended: bool) -> Outcome<()> {
+    fn print(&mut self, watched: &Watched, console: &mut Console, ended: bool) -> Outcome<()> {
         if console.json {
             return Ok(());
         }
         let day = watched.counts.len().saturating_sub(1);
         if !console.is_terminal {
             // Ten lines in all.
-            let due = self.told + (self.days as usize).div_ceil(9);
-            if day >= due || ended && day > self.told {
-                self.told = day;
+            let due = self.printed + (self.days as usize).div_ceil(9);
+            if day >= due || ended && day > self.printed {
+                self.printed = day;
                 console.line(line(watched, self.days, 20).0)?;
                 console.flush()?;
             }

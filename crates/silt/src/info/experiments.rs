@@ -1,4 +1,4 @@
-//! What `silt info` tells of experiments.
+//! What `silt info` reports experiments.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::human;
 use crate::table::{Table, bold};
 use crate::terminal::escaped;
 
-/// The simulations that are told; the rest are summed up.
+/// The simulations that are reported; the rest are summed up.
 const MOST: usize = 12;
 /// So much free room is worth a vacuum.
 const WORTH_A_VACUUM: u64 = 1 << 20;

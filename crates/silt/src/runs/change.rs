@@ -94,7 +94,7 @@ pub(crate) fn merge(sources: &[PathBuf], output: &Path, console: &mut Console) -
     let mut bar = console.progress("merging", "simulations");
     let merged = experiment::merge(sources, output, &mut |done, all| bar.at(done, all));
     bar.end();
-    told(&merged?, output, start, console)
+    print_report(&merged?, output, start, console)
 }
 
 /// Copy simulations into another database
@@ -121,10 +121,15 @@ pub(crate) fn split(args: &Split, console: &mut Console) -> Outcome {
     let start = Instant::now();
     let db = open(&args.file)?;
     let report = args.chosen.with(|which| db.split(which, &args.output))?;
-    told(&report, &args.output, start, console)
+    print_report(&report, &args.output, start, console)
 }
 
-fn told(report: &MergeReport, output: &Path, start: Instant, console: &mut Console) -> Outcome {
+fn print_report(
+    report: &MergeReport,
+    output: &Path,
+    start: Instant,
+    console: &mut Console,
+) -> Outcome {
     for conflict in &report.conflicts {
         let source = conflict.source.display();
         console.warn(&format!("{source}: {}: skipped: {}", conflict.simulation_id, conflict.why));

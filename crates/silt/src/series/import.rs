@@ -149,13 +149,13 @@ fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Conso
 }
 
 /// Lines, the JSON of the same, and whether something was skipped.
-type Told = (Vec<String>, serde_json::Value, bool);
+type Reported = (Vec<String>, serde_json::Value, bool);
 
 fn described(
     args: &Import,
     file: &Path,
     (backend, written, console): (&dyn StorageBackend, &mut BTreeSet<String>, &mut Console),
-) -> Outcome<Told> {
+) -> Outcome<Reported> {
     let options = ImportOptions {
         name: args.dataset.clone(),
         overwrite: args.overwrite,
@@ -180,9 +180,9 @@ fn described(
     }
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     let left = !report.conflicts.is_empty() || !report.skipped.is_empty();
-    let mut told = serde_json::to_value(&report).unwrap_or_default();
-    told["file"] = json!(file.display().to_string());
-    Ok((lines, told, left))
+    let mut reported = serde_json::to_value(&report).unwrap_or_default();
+    reported["file"] = json!(file.display().to_string());
+    Ok((lines, reported, left))
 }
 
 /// What each column of a file was taken for, a line each.
@@ -198,7 +198,7 @@ fn points(
     args: &Import,
     file: &Path,
     (backend, written, console): (&dyn StorageBackend, &mut BTreeSet<String>, &Console),
-) -> Outcome<Told> {
+) -> Outcome<Reported> {
     let read = series::read_points(file, &args.read.options())?;
     let mut lines = understood(file, &read);
     if !args.read.dry_run {
@@ -207,7 +207,7 @@ fn points(
     let Points { series: read, columns, notes } = read;
     let stem = stem(file);
     let base = args.key.as_deref().or(args.dataset.as_deref()).unwrap_or(stem);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let (count, rows) = (read.len(), read.first().map_or(0, |series| series.len()));
     let keyed: Vec<(String, series::Series)> = read
         .into_iter()
@@ -252,14 +252,14 @@ fn points(
         };
         lines.push(format!("{key}: {points}{more}"));
         lines.extend(done.widened.iter().map(|types| format!("{key}: widened: {types}")));
-        told.push(json!({ "key": key, "points": done.points, "skipped": done.skipped,
+        reported.push(json!({ "key": key, "points": done.points, "skipped": done.skipped,
             "replaced": done.replaced, "values": series.values().data_type().to_string(),
             "widened": done.widened }));
         written.insert(key);
     }
-    let told = json!({ "file": file.display().to_string(), "points": rows, "series": told,
+    let reported = json!({ "file": file.display().to_string(), "points": rows, "series": reported,
         "columns": columns, "notes": notes });
-    Ok((lines, told, false))
+    Ok((lines, reported, false))
 }
 
 /// Refuses a file of one column for a key under which there is a series a column, and a file of several for a key of one

@@ -247,9 +247,9 @@ fn an_inner_name_of_its_own_is_known_again() {
     }
 }
 
-/// Goal: content that changed since it was imported is told, and what is stored stays.
+/// Goal: content that changed since it was imported is reported, and what is stored stays.
 #[test]
-fn changed_content_is_told() {
+fn changed_content_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     json_run(folder.path(), 3);
     silt(folder.path(), IMPORT).ok();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::silt::{command, names, silt, silt_with, small_run};
 
-/// Goal: what is in the file is told, in words and as JSON.
+/// Goal: what is in the file is reported, in words and as JSON.
 #[test]
 fn info_tells_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ fn query_has_five_formats() {
     assert_eq!(none, "[]\n");
 }
 
-/// Goal: rows go to a file of the form that its ending says, and replace no file unasked.
+/// Goal: rows go to a file of the form that its ending says, and replace no file by default.
 #[test]
 fn query_writes_a_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ fn verify_finds_damage() {
 
 /// Goal: a file that lacks its end is a finding or an error, in a sentence, never a panic.
 #[test]
-fn a_truncated_file_is_told() {
+fn a_truncated_file_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = small_run(folder.path());
     let bytes = std::fs::read(&path).unwrap();

@@ -41,7 +41,7 @@ fn a_folder_of_backups_keeps_the_newest() {
 
 /// Goal: a restore asks before it replaces, and then replaces everything.
 #[test]
-fn a_restore_replaces_only_when_told() {
+fn a_restore_replaces_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let path = small_run(folder.path());
     silt(folder.path(), "backup run.db copy.db").ok();
@@ -191,7 +191,7 @@ fn with(attribute: Attribute) -> Vec<Group> {
     vec![Group { name: "g".into(), attributes }]
 }
 
-/// Goal: what JSON cannot say is counted and told; a run without it is silent.
+/// Goal: what JSON cannot say is counted and reported; a run without it is silent.
 #[test]
 fn what_json_cannot_say_is_counted() {
     let folder = tempfile::tempdir().unwrap();
@@ -313,7 +313,7 @@ fn an_export_over_another_run_is_one_run() {
 
 /// Goal: what a merge says of a contradiction is for people.
 #[test]
-fn a_contradiction_is_told_in_words() {
+fn a_contradiction_is_reported_in_words() {
     let folder = tempfile::tempdir().unwrap();
     for (name, origin, hour) in [("a.db", None, 3600.0), ("b.db", Some("m2"), 60.0)] {
         let db = SimulationDatabase::open(folder.path().join(name)).unwrap();

@@ -5,9 +5,9 @@ use siltstone::memory::{MemoryStore, NewConcept, NewEpisode};
 
 use crate::silt::silt;
 
-/// Goal: a memory is told, backed up, restored and verified by the commands that know any file.
+/// Goal: a memory is reported, backed up, restored and verified by the commands that know any file.
 #[test]
-fn a_memory_is_told_and_kept() {
+fn a_memory_is_shown_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let store = MemoryStore::open(here.join("agent.db")).unwrap();

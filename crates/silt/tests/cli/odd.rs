@@ -31,8 +31,8 @@ fn one_odd_file_of_points_stops_no_other() {
         silt(here, "series import a.csv ragged.csv broken.zip none.csv z.csv --to sqlite:p.db");
     assert_eq!(ran.code, 3, "{ran:?}");
     for (name, why) in [("ragged.csv", "line 3"), ("broken.zip", "zip"), ("none.csv", "No such")] {
-        let told = ran.err.lines().find(|line| line.contains(name)).unwrap_or_default();
-        assert!(told.contains("skipped") && told.contains(why), "{name}: {ran:?}");
+        let reported = ran.err.lines().find(|line| line.contains(name)).unwrap_or_default();
+        assert!(reported.contains("skipped") && reported.contains(why), "{name}: {ran:?}");
     }
     assert!(ran.out.contains("a/v: 2 points") && ran.out.contains("z/v: 1 point"), "{ran:?}");
     let again = silt(here, "series import a.csv ragged.csv --to sqlite:p.db");
@@ -80,9 +80,9 @@ fn one_damaged_database_stops_no_merge_of_experiments() {
     fs::write(here.join("bad.db"), "no database at all").unwrap();
     let ran = silt(here, "merge a.db bad.db b.db -o all.db --json");
     assert_eq!(ran.code, 3, "{ran:?}");
-    let told = ran.json();
-    assert_eq!(told["copied"], json!(["a", "b"]));
-    assert!(told["conflicts"][0]["source"].as_str().unwrap().ends_with("bad.db"), "{told}");
+    let reported = ran.json();
+    assert_eq!(reported["copied"], json!(["a", "b"]));
+    assert!(reported["conflicts"][0]["source"].as_str().unwrap().ends_with("bad.db"), "{reported}");
 }
 
 /// Goal: a simulation that cannot be read, and a file that is none, are named; the other simulations and files are imported.

@@ -120,7 +120,7 @@ fn every_number_is_answered_as_it_was() {
     assert_eq!(sql, json!([{"up": "Infinity", "down": "-Infinity"}]));
 }
 
-/// Goal: files are merged, split, compacted, exported and cleaned up; a conflict is told by the exit code.
+/// Goal: files are merged, split, compacted, exported and cleaned up; a conflict is reported by the exit code.
 #[test]
 fn simulations_are_kept() {
     let folder = tempfile::tempdir().unwrap();

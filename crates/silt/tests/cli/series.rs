@@ -130,9 +130,9 @@ fn points_are_imported() {
     let here = folder.path();
     let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
     write("jan.csv", "time;flow;note\n2010-01-01 00:00;1,5;a\n2010-01-01 01:00;;\"\"\n");
-    let told =
+    let reported =
         silt(here, "series import jan.csv --to sqlite:p.db --tz Europe/Berlin --json").json();
-    assert_eq!(told["files"][0]["series"][0]["key"], json!("jan/flow"), "{told}");
+    assert_eq!(reported["files"][0]["series"][0]["key"], json!("jan/flow"), "{reported}");
     let shown = silt(here, "series show p.db jan/flow --json").json();
     assert_eq!((&shown["points"], &shown["first"]), (&json!(2), &json!("2009-12-31T23:00:00Z")));
     assert_eq!(silt(here, "series import jan.csv --to sqlite:p.db").code, 2, "it is there");
@@ -143,12 +143,14 @@ fn points_are_imported() {
     silt(here, &format!("series import a.csv {import}")).ok();
     let refused = silt(here, &format!("series import b.csv {import}"));
     assert!(refused.code == 2 && refused.err.contains("not"), "{refused:?}");
-    let told = silt(here, &format!("series import b.csv {import} --overlap skip --json")).json();
-    let series = &told["files"][0]["series"][0];
-    assert_eq!((&series["points"], &series["skipped"]), (&json!(1), &json!(1)), "{told}");
+    let reported =
+        silt(here, &format!("series import b.csv {import} --overlap skip --json")).json();
+    let series = &reported["files"][0]["series"][0];
+    assert_eq!((&series["points"], &series["skipped"]), (&json!(1), &json!(1)), "{reported}");
     assert_eq!(series["values"], json!("Int64"), "integers stay integers");
-    let told = silt(here, &format!("series import b.csv {import} --overlap replace --json")).json();
-    assert_eq!(told["files"][0]["series"][0]["replaced"], json!(2), "{told}");
+    let reported =
+        silt(here, &format!("series import b.csv {import} --overlap replace --json")).json();
+    assert_eq!(reported["files"][0]["series"][0]["replaced"], json!(2), "{reported}");
     write("c.csv", "t,v\n2010-01-04,1\n2010-01-05,2,3\n");
     let bad = silt(here, &format!("series import c.csv {import}"));
     assert!(bad.code == 2 && bad.err.contains("line 3"), "{bad:?}");
@@ -235,9 +237,9 @@ fn a_file_is_imported_wholly_or_not_at_all() {
         assert_eq!(lines(here, key).len(), 2, "{key}");
     }
     write("feb.csv", "t,level,temp,note\n2010-02-01,4,2.5,c\n2010-02-02,5,3.5,d\n");
-    let told = silt(here, &format!("series import feb.csv {import}")).ok();
-    assert!(told.contains("k/temp: widened: values Int64 to Float64"), "{told}");
-    assert_eq!(told.matches("widened").count(), 1, "{told}");
+    let reported = silt(here, &format!("series import feb.csv {import}")).ok();
+    assert!(reported.contains("k/temp: widened: values Int64 to Float64"), "{reported}");
+    assert_eq!(reported.matches("widened").count(), 1, "{reported}");
     assert_eq!(lines(here, "k/temp")[0], "2010-01-01T00:00:00,2.0");
     assert_eq!(lines(here, "k/level")[3], "2010-02-02T00:00:00,5");
     let again = silt(here, &format!("series import feb.csv {import} --overlap skip --json")).json();
@@ -312,8 +314,11 @@ fn a_described_zip_is_imported() {
     std::fs::write(here.join("s/A#1_data/A#1_RAW#1.csv"), "year,A#1_RAW#1\n1871,1.5\n1872,\n")
         .unwrap();
     let import = "series import s --to sqlite:p.db --dataset plant --json";
-    let told = silt(here, import).json();
-    assert_eq!((&told["files"][0]["series"], &told["files"][0]["points"]), (&json!(1), &json!(2)));
+    let reported = silt(here, import).json();
+    assert_eq!(
+        (&reported["files"][0]["series"], &reported["files"][0]["points"]),
+        (&json!(1), &json!(2))
+    );
     assert_eq!(silt(here, import).json()["files"][0]["unchanged"], json!(1));
     silt(here, "series export p.db --dataset plant -o out.zip").ok();
     let again = silt(here, "series import out.zip --to sqlite:q.db --json").json();
@@ -331,8 +336,8 @@ fn series_are_joined_and_copied() {
     let here = folder.path();
     let store = open(here, "sqlite");
     fill(store.as_ref());
-    let told = silt(here, "series export store --prefix= -o wide.csv --json").json();
-    assert_eq!(told["points"], 60);
+    let reported = silt(here, "series export store --prefix= -o wide.csv --json").json();
+    assert_eq!(reported["points"], 60);
     let text = std::fs::read_to_string(here.join("wide.csv")).unwrap();
     assert!(text.starts_with("index,a/RAW#1,b\n"), "{text}");
     assert_eq!(text.lines().count(), 61);
@@ -340,12 +345,13 @@ fn series_are_joined_and_copied() {
     let read = siltstone::table::read(here.join("wide.parquet")).unwrap();
     assert_eq!(read.schema().field(2).metadata()["units"], "mg/l");
 
-    let told = silt(here, "series copy --from store --to parquet:folder --json").json();
-    assert_eq!((&told["series"], &told["points"]), (&json!(2), &json!(120)));
-    let told = silt(here, "series copy --from parquet:folder --to sqlite:back.db --json").json();
-    assert_eq!((&told["series"], &told["unchanged"]), (&json!(2), &json!(0)));
-    let told = silt(here, "series copy --from store --to back.db --json").json();
-    assert_eq!((&told["series"], &told["unchanged"]), (&json!(0), &json!(2)));
+    let reported = silt(here, "series copy --from store --to parquet:folder --json").json();
+    assert_eq!((&reported["series"], &reported["points"]), (&json!(2), &json!(120)));
+    let reported =
+        silt(here, "series copy --from parquet:folder --to sqlite:back.db --json").json();
+    assert_eq!((&reported["series"], &reported["unchanged"]), (&json!(2), &json!(0)));
+    let reported = silt(here, "series copy --from store --to back.db --json").json();
+    assert_eq!((&reported["series"], &reported["unchanged"]), (&json!(0), &json!(2)));
     store.append("b", &Series::from_times_ns(&[1], &[1.0]).unwrap()).unwrap();
     let ran = silt(here, "series copy --from store --to back.db");
     assert_eq!(ran.code, 3, "{ran:?}");

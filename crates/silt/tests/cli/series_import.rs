@@ -496,7 +496,7 @@ fn an_import_says_what_it_understood() {
         "time;flow;flow\n02/08/2022 15:30;1,5;a\n13/08/2022 15:40;?;b\n14/08/2022 15:40;2;c\n";
     std::fs::write(&file, text).unwrap();
     let options = "--tz|Europe/Madrid|--bad-cells|missing";
-    let told = [
+    let reported = [
         "davis.csv: 3 rows",
         "  time: timestamps of Europe/Madrid, day first",
         "  flow: numbers with a decimal comma, 1 left out: \"?\" (line 3)",
@@ -505,14 +505,14 @@ fn an_import_says_what_it_understood() {
     ];
     let dry = import(folder.path(), &file, &format!("{options}|--dry-run"));
     let lines: Vec<&str> = dry.out.lines().collect();
-    assert!(lines[0].ends_with(told[0]), "{dry:?}");
-    assert_eq!(lines[1..5], told[1..], "{dry:?}");
+    assert!(lines[0].ends_with(reported[0]), "{dry:?}");
+    assert_eq!(lines[1..5], reported[1..], "{dry:?}");
     assert_eq!(lines[5..], ["k/flow: 3 points", "k/flow_2: 3 points"], "{dry:?}");
     assert!(dry.code == 0 && !folder.path().join("x.db").exists(), "{dry:?}");
     let json = import(folder.path(), &file, &format!("{options}|--dry-run|--json")).json();
     assert_eq!(json["files"][0]["columns"][1]["bad_cells"], 1, "{json}");
     let ran = import(folder.path(), &file, options);
-    assert!(told.iter().all(|line| ran.err.contains(line)), "{ran:?}");
+    assert!(reported.iter().all(|line| ran.err.contains(line)), "{ran:?}");
     assert!(ran.code == 0 && folder.path().join("x.db").exists(), "{ran:?}");
 }
 

@@ -67,8 +67,8 @@ fn a_dry_run_ends_as_the_import_would() {
         ("jan.csv --key k --overwrite", 0, "k: 1 point"),
     ] {
         let ran = import(&format!("{rest} --dry-run"));
-        let told = format!("{}{}", ran.out, ran.err);
-        assert!(ran.code == code && told.contains(says), "{rest}: {ran:?}");
+        let reported = format!("{}{}", ran.out, ran.err);
+        assert!(ran.code == code && reported.contains(says), "{rest}: {ran:?}");
     }
     assert_eq!(std::fs::read(here.join("p.db")).unwrap(), before);
     dataset(here, "s", "1.5");
@@ -162,11 +162,11 @@ fn json_lines_come_back() {
             ("c.jsonl", "{\"t\":1,\"v\":1}\n{\"v\":1}\n"),
         ],
     );
-    let told = silt(here, "series import a.jsonl --to q.db --key a");
+    let reported = silt(here, "series import a.jsonl --to q.db --key a");
     assert!(
-        told.err.contains("t: timestamps without a zone")
-            && told.err.contains("s: texts, 2 missing"),
-        "{told:?}"
+        reported.err.contains("t: timestamps without a zone")
+            && reported.err.contains("s: texts, 2 missing"),
+        "{reported:?}"
     );
     let (v, _) = back.load("a/v").unwrap();
     assert_eq!((v.to_f64s().unwrap()[2], v.values().null_count(), v.len()), (2.5, 0, 3));

@@ -177,7 +177,7 @@ fn days_are_kept_small_and_examined() {
 
 /// Goal: the doctor finds a time without ticks if it is asked to, and a symbol that is not there is an error.
 #[test]
-fn gaps_and_unknown_symbols_are_told() {
+fn gaps_and_unknown_symbols_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     files(folder.path());
     assert_eq!(silt(folder.path(), IMPORT).code, 3);

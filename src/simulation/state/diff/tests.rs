@@ -97,7 +97,7 @@ fn narrow_text_has_room_for_the_sentinel() {
     assert_eq!((s.data.to_strings().unwrap(), &s.mask), (vec!["_udf_".into(), "c".into()], &None));
 }
 
-/// Goal: "becomes undefined" is told once, with a mask.
+/// Goal: "becomes undefined" is reported once, with a mask.
 #[test]
 fn clearing_is_a_change() {
     let mut tracked = TrackedState::default();

@@ -1,4 +1,4 @@
-"""Errors of buffered updates that nobody asked for."""
+"""Errors of buffered updates that were not reported."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from siltstone import _siltstone
 from siltstone.errors import SiltstoneError
 
 
-class UnaskedErrors:
-    """Tells what a handle would have raised, had anyone flushed or closed it."""
+class UnreportedErrors:
+    """Reports what a flush or close of a handle would have raised."""
 
     def __init__(self, inner: _siltstone.SimulationDatabase) -> None:
         self._inner = inner
         self._pid = os.getpid()
         _all.add(self)
 
-    def tell(self) -> None:
-        """Warn of an update that failed after it was acknowledged. Once; a closed handle has told."""
+    def report(self) -> None:
+        """Warn of an update that failed after it was acknowledged. Once; a closed handle has reported it."""
         if self._pid != os.getpid() or self._inner.closed:
             return
         try:
@@ -31,10 +31,10 @@ class UnaskedErrors:
             warnings.warn(f"{text} {hint}", RuntimeWarning, stacklevel=2)
 
 
-_all: weakref.WeakSet[UnaskedErrors] = weakref.WeakSet()
+_all: weakref.WeakSet[UnreportedErrors] = weakref.WeakSet()
 
 
 @atexit.register
-def _tell_all() -> None:
+def _report_all() -> None:
     for errors in list(_all):
-        errors.tell()
+        errors.report()
