@@ -68,7 +68,7 @@ wheel: ## build the Python wheel into target/wheels
 	target/maturin/bin/maturin build --quiet --manifest-path python/Cargo.toml --out target/wheels
 
 .PHONY: bench
-bench: ## Siltstone and its peers on the same rows: Rust floors first, then the Python peers
+bench: ## Siltstone and baselines on the same rows: Rust floors first, then Python
 	cargo run --release -p siltstone-bench
 	$(MAKE) wheel-release
 	rm -rf target/bench-venv && $(PYTHON) -m venv target/bench-venv

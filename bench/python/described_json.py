@@ -5,14 +5,14 @@ import re
 import numpy as np
 import orjson
 
-from peer import Peer
+from baseline import Baseline
 from replay import replay
 
 UNDEFINED_INT = -(2**31)  # what stands for "undefined" in an integer array
 FILE_NAME = re.compile(r"t(\d+)_(\d+)_(\w+)\.json")
 
 
-class DescribedJson(Peer):
+class DescribedJson(Baseline):
     unfair = "writes in place, an update a file: a kill can leave a cut file"
 
     def __init__(self, folder, *, write):

@@ -31,7 +31,7 @@ from sqlalchemy.orm import (
     relationship,
 )
 
-from peer import Peer
+from baseline import Baseline
 from replay import replay
 
 
@@ -85,7 +85,7 @@ class UpdateRow(Base):
 configure_mappers()  # part of the import, which is not timed
 
 
-class DescribedSqlalchemy(Peer):
+class DescribedSqlalchemy(Baseline):
     durability = "disk"
     unfair = "waits for the disk at each update: compare its CPU time, not its wall time"
 

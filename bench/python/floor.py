@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 
-from peer import Peer
+from baseline import Baseline
 
 
-class Floor(Peer):
+class Floor(Baseline):
     """One `write` an update, of its values; ids only when they differ from those before."""
 
     unfair = "the floor, not a store: no names, no reading, ids once, one fsync at the end"

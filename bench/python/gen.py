@@ -1,4 +1,4 @@
-"""The workloads: the same updates for every peer, from a seed, and the state after each."""
+"""The workloads: the same updates for every baseline, from a seed, and the state after each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The measures of one run as tables, with the ratios to Siltstone: above 1, Siltstone is ahead.
 
-`peers` is `{peer: {"durability", "unfair", ..}}`, and `results` is
-`{peer: {phase: [the measure of each repetition]}}`.
+`baselines` is `{baseline: {"durability", "unfair", ..}}`, and `results` is
+`{baseline: {phase: [the measure of each repetition]}}`.
 """
 
 from statistics import median
@@ -18,20 +18,20 @@ STATE = "Open, then the state at the middle of the run"
 SIZE = "Bytes on disk after one call an update"
 
 
-def tables(workload: Workload, peers: dict, results: dict) -> str:
+def tables(workload: Workload, baselines: dict, results: dict) -> str:
     """Return a title and a table for each phase that ran."""
     shape = f"{workload.updates:,} updates x {workload.attributes} x {workload.touched:,} float64"
     parts = [f"## {workload.name}: {shape}, {workload.value_bytes / 1e6:.2f} MB of values"]
     for phase, title in (WRITES | {"read": READ}).items():
-        parts.append(_table(title, _rates(workload, peers, results, phase)))
-    parts.append(_table(STATE, _times(peers, results, "state")))
-    parts.append(_table(SIZE, _sizes(workload, peers, results)))
+        parts.append(_table(title, _rates(workload, baselines, results, phase)))
+    parts.append(_table(STATE, _times(baselines, results, "state")))
+    parts.append(_table(SIZE, _sizes(workload, baselines, results)))
     return "\n\n".join(parts)
 
 
-def notes(peers: dict) -> str:
-    """Return the reason behind each `*`: why a peer does not compare one to one."""
-    unfair = {name: about["unfair"] for name, about in peers.items() if about["unfair"]}
+def notes(baselines: dict) -> str:
+    """Return the reason behind each `*`: why a baseline does not compare one to one."""
+    unfair = {name: about["unfair"] for name, about in baselines.items() if about["unfair"]}
     return "\n".join(f"* {name}: {why}." for name, why in unfair.items())
 
 
@@ -47,33 +47,33 @@ def flatness(workload: Workload, runs: dict[int, dict]) -> str:
     return _table(f"## flat: {STATE.lower()}, by its length; {shape}", lines)
 
 
-def _rates(workload, peers, results, phase):
+def _rates(workload, baselines, results, phase):
     head = "wall s", "CPU s", "updates/s", "updates/CPU s"
-    lines = [("peer", "survives", *head, "wall / siltstone", "CPU / siltstone")]
+    lines = [("baseline", "survives", *head, "wall / siltstone", "CPU / siltstone")]
     for name, phases in _ran(results, phase):
         wall, cpu = (_median(phases, phase, key) for key in ("wall_s", "cpu_s"))
         acknowledged = "acknowledged_wall_s" if phase in WRITES else "wall_s"
         rate = workload.updates / _median(phases, phase, acknowledged)
         times = f"{wall:.3f}", f"{cpu:.3f}", f"{rate:,.0f}", f"{workload.updates / cpu:,.0f}"
-        lines.append((*_named(name, peers[name]), *times, *_ratios(results, name, phase)))
+        lines.append((*_named(name, baselines[name]), *times, *_ratios(results, name, phase)))
     return lines
 
 
-def _times(peers, results, phase):
-    lines = [("peer", "survives", "wall ms", "CPU ms", "wall / siltstone", "CPU / siltstone")]
+def _times(baselines, results, phase):
+    lines = [("baseline", "survives", "wall ms", "CPU ms", "wall / siltstone", "CPU / siltstone")]
     for name, phases in _ran(results, phase):
         times = (f"{_median(phases, phase, key) * 1e3:.2f}" for key in ("wall_s", "cpu_s"))
-        lines.append((*_named(name, peers[name]), *times, *_ratios(results, name, phase)))
+        lines.append((*_named(name, baselines[name]), *times, *_ratios(results, name, phase)))
     return lines
 
 
-def _sizes(workload, peers, results):
-    lines = [("peer", "survives", "MB", "MB allocated", "/ values")]
+def _sizes(workload, baselines, results):
+    lines = [("baseline", "survives", "MB", "MB allocated", "/ values")]
     for name, phases in _ran(results, "write"):
         size, allocated = (_median(phases, "write", k) for k in ("bytes", "allocated_bytes"))
         ratio = f"{size / workload.value_bytes:.2f}"
         sizes = f"{size / 1e6:.2f}", f"{allocated / 1e6:.2f}", ratio
-        lines.append((*_named(name, peers[name]), *sizes))
+        lines.append((*_named(name, baselines[name]), *sizes))
     return lines
 
 

@@ -1,8 +1,8 @@
-"""Siltstone beside its peers from Python: `python run.py --help`.
+"""Siltstone beside its baselines from Python: `python run.py --help`.
 
-Every phase of every repetition runs in a fresh process on a fresh folder, the peers taking
+Every phase of every repetition runs in a fresh process on a fresh folder, the baselines taking
 turns. What is read back is compared with what was written, by bits; a difference ends the run.
-The page cache is warm: what is measured is work, not the disk, but for the `fsync`s of a peer.
+The page cache is warm: what is measured is work, not the disk, but for the `fsync`s of a baseline.
 """
 
 import argparse
@@ -19,22 +19,22 @@ from pathlib import Path
 import machine
 import report
 from gen import WORKLOADS, Workload
-from peer import PEERS
+from baseline import BASELINES
 from worker import MISSING
 
 HERE = Path(__file__).resolve().parent
 LENGTHS = (1_000, 10_000, 100_000)
 QUICK = 10  # how much smaller a quick run is
-# numpy starts threads for linear algebra that spin at first: CPU time that no peer has used.
+# numpy starts threads for linear algebra that spin at first: CPU time that no baseline has used.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-class PeerFailed(Exception):
-    """A peer broke off, or gave back something else than it was given."""
+class BaselineFailed(Exception):
+    """A baseline broke off, or gave back something else than it was given."""
 
 
-class PeerMissing(Exception):
-    """What a peer runs on is not installed."""
+class BaselineMissing(Exception):
+    """What a baseline runs on is not installed."""
 
 
 def main():
@@ -45,28 +45,28 @@ def main():
         record = {"machine": machine.facts(scratch), "repeat": options.repeat}
         print(json.dumps(record["machine"], indent=1))
         try:
-            record["peers"] = peers = dict(installed(options.only))
-            if not peers:
-                sys.exit("None of the peers asked for is installed: nothing was measured.")
+            record["baselines"] = baselines = dict(installed(options.only))
+            if not baselines:
+                sys.exit("None of the baselines asked for is installed: nothing was measured.")
             record["workloads"] = {
-                name: bench(name, peers, options, scratch) for name in options.workload
+                name: bench(name, baselines, options, scratch) for name in options.workload
             }
-        except PeerFailed as failure:
+        except BaselineFailed as failure:
             sys.exit(str(failure))
-    print(f"\n{report.notes(peers)}")
+    print(f"\n{report.notes(baselines)}")
     if options.name or not options.quick:
         print(f"kept as {keep(record, options)}")
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Measure Siltstone and its peers from Python.")
+    parser = argparse.ArgumentParser(description="Measure Siltstone and its baselines from Python.")
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=PEERS,
-        default=list(PEERS),
-        metavar="PEER",
-        help="these peers only: " + ", ".join(PEERS),
+        choices=BASELINES,
+        default=list(BASELINES),
+        metavar="BASELINE",
+        help="these baselines only: " + ", ".join(BASELINES),
     )
     parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
@@ -84,7 +84,7 @@ def arguments():
         "--scratch",
         type=Path,
         default=Path(tempfile.gettempdir()),
-        help="where the peers write: a disk, not a memory file system",
+        help="where the baselines write: a disk, not a memory file system",
     )
     options = parser.parse_args()
     if options.quick:
@@ -92,40 +92,40 @@ def arguments():
     return options
 
 
-def bench(name: str, peers: dict, options, scratch: Path) -> dict:
+def bench(name: str, baselines: dict, options, scratch: Path) -> dict:
     """Run one workload, print its tables, and return all its measures."""
     workload = WORKLOADS[name]
     if options.quick:
         workload = replace(workload, updates=workload.updates // QUICK)
     if name == "flat":
-        return flat(workload, peers, options, scratch)
-    results = {peer: {} for peer in peers}
+        return flat(workload, baselines, options, scratch)
+    results = {baseline: {} for baseline in baselines}
     for _ in range(options.repeat):
-        for peer, about in peers.items():
-            for phase, measure in once(peer, about, workload, scratch):
-                results[peer].setdefault(phase, []).append(measure)
-    print(f"\n{report.tables(workload, peers, results)}", flush=True)
+        for baseline, about in baselines.items():
+            for phase, measure in once(baseline, about, workload, scratch):
+                results[baseline].setdefault(phase, []).append(measure)
+    print(f"\n{report.tables(workload, baselines, results)}", flush=True)
     return results
 
 
-def once(peer: str, about: dict, workload: Workload, scratch: Path):
+def once(baseline: str, about: dict, workload: Workload, scratch: Path):
     """Yield `(phase, measure)` of one repetition: written, read and asked for a state."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        yield "write", child("write", peer, workload, folder)
+        yield "write", child("write", baseline, workload, folder)
         if about["reads"]:
-            yield "read", child("read", peer, workload, folder)
-            yield "state", child("state", peer, workload, folder)
+            yield "read", child("read", baseline, workload, folder)
+            yield "state", child("state", baseline, workload, folder)
     if about["batches"]:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            yield "batch", child("batch", peer, workload, folder)
+            yield "batch", child("batch", baseline, workload, folder)
             if about["reads"]:
-                child("read", peer, workload, folder)  # for its check only
+                child("read", baseline, workload, folder)  # for its check only
 
 
-def flat(workload: Workload, peers: dict, options, scratch: Path) -> dict:
+def flat(workload: Workload, baselines: dict, options, scratch: Path) -> dict:
     """Ask Siltstone for the state in the middle of ever longer runs."""
     runs = {}
-    if report.US not in peers:
+    if report.US not in baselines:
         return runs
     for updates in LENGTHS[:-1] if options.quick else LENGTHS:
         longer = replace(workload, updates=updates)
@@ -138,24 +138,24 @@ def flat(workload: Workload, peers: dict, options, scratch: Path) -> dict:
 
 
 def installed(names: list[str]):
-    """Yield `(peer, what it says about itself)`, and say which ones cannot run and why."""
+    """Yield `(baseline, what it says about itself)`, and say which ones cannot run and why."""
     for name in names:
         try:
             yield name, child("about", name, WORKLOADS["small"], "-")
-        except PeerMissing as missing:
+        except BaselineMissing as missing:
             print(f"left out: {missing}", file=sys.stderr)
 
 
-def child(phase: str, peer: str, workload: Workload, folder: str) -> dict:
+def child(phase: str, baseline: str, workload: Workload, folder: str) -> dict:
     """Run one phase in a process of its own, and return what it measured."""
-    command = [sys.executable, HERE / "worker.py", phase, peer, workload.name]
+    command = [sys.executable, HERE / "worker.py", phase, baseline, workload.name]
     command += [str(workload.updates), folder]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | ENVIRONMENT
     )
     if done.returncode != 0:
-        kind = PeerMissing if done.returncode == MISSING else PeerFailed
-        raise kind(f"{peer}, {phase} of {workload.name!r}: {done.stderr.strip()}")
+        kind = BaselineMissing if done.returncode == MISSING else BaselineFailed
+        raise kind(f"{baseline}, {phase} of {workload.name!r}: {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -5,7 +5,7 @@ import sqlite3
 
 import numpy as np
 
-from peer import Peer
+from baseline import Baseline
 from replay import replay
 
 SCHEMA = """
@@ -35,7 +35,7 @@ ORDER BY u.timestamp, u.iteration
 """
 
 
-class Sqlite3Executemany(Peer):
+class Sqlite3Executemany(Baseline):
     batches = True
 
     def __init__(self, folder, *, write):

@@ -1,4 +1,4 @@
-"""One phase of one peer in a process of its own: `worker.py PHASE PEER WORKLOAD UPDATES FOLDER`.
+"""One phase of one baseline in a process of its own: `worker.py PHASE BASELINE WORKLOAD UPDATES FOLDER`.
 
 Prints one line of JSON. Only opening, the work and closing are timed; the interpreter's start,
 imports, the making of the updates and the checks are not.
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import check
 import gen
-from peer import Peer, load
+from baseline import Baseline, load
 
-MISSING = 3  # exit code: what the peer runs on is not installed
+MISSING = 3  # exit code: what the baseline runs on is not installed
 GROWTH = 1_000  # updates made at once in `grow`, so that a long run needs little memory
 
 
@@ -36,17 +36,17 @@ class Clock:
         return time.perf_counter(), sum(u.ru_utime + u.ru_stime for u in usages)
 
 
-def about(make: type[Peer], _workload: gen.Workload, _folder: Path) -> dict:
-    """What the peer says about itself."""
+def about(make: type[Baseline], _workload: gen.Workload, _folder: Path) -> dict:
+    """What the baseline says about itself."""
     return {key: getattr(make, key) for key in ("durability", "unfair", "batches", "reads")}
 
 
-def write(make: type[Peer], workload: gen.Workload, folder: Path) -> dict:
+def write(make: type[Baseline], workload: gen.Workload, folder: Path) -> dict:
     """Store all updates, one call each."""
     return _write(make, workload, folder, "write_each")
 
 
-def batch(make: type[Peer], workload: gen.Workload, folder: Path) -> dict:
+def batch(make: type[Baseline], workload: gen.Workload, folder: Path) -> dict:
     """Store all updates with one call."""
     return _write(make, workload, folder, "write_batch")
 
@@ -54,48 +54,48 @@ def batch(make: type[Peer], workload: gen.Workload, folder: Path) -> dict:
 def _write(make, workload, folder, method):
     updates = list(gen.updates(workload))
     clock = Clock()
-    peer = make(folder, write=True)
-    getattr(peer, method)(updates)
+    baseline = make(folder, write=True)
+    getattr(baseline, method)(updates)
     acknowledged = clock.seconds()
-    peer.close()
+    baseline.close()
     took = clock.seconds() | {"acknowledged_wall_s": acknowledged["wall_s"]}
-    took |= {"bytes": peer.size_bytes(), "allocated_bytes": peer.allocated_bytes()}
-    if not peer.reads:
+    took |= {"bytes": baseline.size_bytes(), "allocated_bytes": baseline.allocated_bytes()}
+    if not baseline.reads:
         _must(took["bytes"] == workload.value_bytes + workload.id_bytes, "bytes are missing.")
     return took
 
 
-def grow(make: type[Peer], workload: gen.Workload, folder: Path) -> dict:
+def grow(make: type[Baseline], workload: gen.Workload, folder: Path) -> dict:
     """Store a long run in batches; not a measure, only what `state` then reads."""
     updates = gen.updates(workload)
-    peer = make(folder, write=True)
+    baseline = make(folder, write=True)
     while part := list(islice(updates, GROWTH)):
-        peer.write_batch(part)
-    peer.close()
-    return {"bytes": peer.size_bytes()}
+        baseline.write_batch(part)
+    baseline.close()
+    return {"bytes": baseline.size_bytes()}
 
 
-def read(make: type[Peer], workload: gen.Workload, folder: Path) -> dict:
+def read(make: type[Baseline], workload: gen.Workload, folder: Path) -> dict:
     """Open, and read everything back; then compare it with what was made."""
     clock = Clock()
-    peer = make(folder, write=False)
-    updates = peer.read_all(gen.DATASET)
+    baseline = make(folder, write=False)
+    updates = baseline.read_all(gen.DATASET)
     took = clock.seconds()
     different = check.different_updates(updates, gen.updates(workload))
     _must(different is None, different)
-    peer.close()
+    baseline.close()
     return took
 
 
-def state(make: type[Peer], workload: gen.Workload, folder: Path) -> dict:
+def state(make: type[Baseline], workload: gen.Workload, folder: Path) -> dict:
     """Open, and ask for the state at the middle; then compare it with the true one."""
     clock = Clock()
-    peer = make(folder, write=False)
-    columns = peer.state_at(gen.DATASET, gen.GROUP, workload.middle)
+    baseline = make(folder, write=False)
+    columns = baseline.state_at(gen.DATASET, gen.GROUP, workload.middle)
     took = clock.seconds()
     different = check.different_columns(columns, gen.state_at(workload, workload.middle))
     _must(different is None, different)
-    peer.close()
+    baseline.close()
     return took
 
 

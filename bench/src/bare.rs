@@ -6,12 +6,12 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::peer::{Peer, Row};
+use crate::baseline::{Baseline, Row};
 
 /// One transaction an update into the documented tables, by hand.
 pub(crate) struct BareSqlite;
 
-impl Peer for BareSqlite {
+impl Baseline for BareSqlite {
     fn name(&self) -> &'static str {
         "bare rusqlite, a transaction an update (os)"
     }
@@ -76,7 +76,7 @@ fn store(conn: &mut Connection, row: &Row) -> rusqlite::Result<()> {
 /// The same values into one file with `write`, and one `fsync` at the end.
 pub(crate) struct PlainFile;
 
-impl Peer for PlainFile {
+impl Baseline for PlainFile {
     fn name(&self) -> &'static str {
         "plain file, write and one fsync"
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use siltstone::Value;
 use siltstone::simulation::SimulationDatabase;
 
-use crate::peer::Row;
-use crate::siltstone_peer::update;
+use crate::baseline::Row;
+use crate::siltstone_baseline::update;
 
 /// Entities of which each update gives two attributes.
 const ENTITIES: i64 = 10;

@@ -1,28 +1,28 @@
-//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [PEER]`,
+//! Siltstone and its floors on the same rows, in one run: `siltstone-bench [large|small|seek|real] [BASELINE]`,
 //! `siltstone-bench long [UPDATES]`, and
 //! `siltstone-bench ticks [call|ingest|json|rows|bulk]`, `siltstone-bench series [one|append|many]`, and
 //! `siltstone-bench experiment [log|read|memory]`, `siltstone-bench memory [store|read|search|graph]`.
 //!
 //! Medians of five runs (`RUNS` in the environment changes that), interleaved. What is read back is compared with what was written, bit for
-//! bit; a race with a difference does not end. The Python peers are in `bench/python`.
+//! bit; a race with a difference does not end. The Python baselines are in `bench/python`.
 
 mod bare;
+mod baseline;
 mod experiment;
 mod long;
 mod memory;
-mod peer;
 mod real;
 mod seek;
 mod series;
-mod siltstone_peer;
+mod siltstone_baseline;
 mod ticks;
 
 use std::time::{Duration, Instant};
 
-use peer::{Peer, Row};
-use siltstone_peer::Siltstone;
+use baseline::{Baseline, Row};
+use siltstone_baseline::Siltstone;
 
-/// Runs of each peer.
+/// Runs of each baseline.
 fn runs() -> usize {
     std::env::var("RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(5)
 }
@@ -74,29 +74,30 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 fn race(work: &Work, only: &str) {
     let rows = rows(work);
-    let all: [&dyn Peer; 5] = [
+    let all: [&dyn Baseline; 5] = [
         &Siltstone::Each,
         &Siltstone::Tickets,
         &Siltstone::Batches,
         &bare::BareSqlite,
         &bare::PlainFile,
     ];
-    let peers: Vec<_> = all.into_iter().filter(|peer| peer.name().contains(only)).collect();
-    let mut write = vec![Vec::new(); peers.len()];
-    let mut read = vec![Vec::new(); peers.len()];
-    let mut size = vec![0; peers.len()];
+    let baselines: Vec<_> =
+        all.into_iter().filter(|baseline| baseline.name().contains(only)).collect();
+    let mut write = vec![Vec::new(); baselines.len()];
+    let mut read = vec![Vec::new(); baselines.len()];
+    let mut size = vec![0; baselines.len()];
     for _ in 0..runs() {
-        for (i, peer) in peers.iter().enumerate() {
+        for (i, baseline) in baselines.iter().enumerate() {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let path = folder.path().join("bench.db");
             let start = Instant::now();
-            peer.write(&path, &rows);
+            baseline.write(&path, &rows);
             write[i].push(start.elapsed());
             size[i] = std::fs::metadata(&path).expect("the file is there").len();
             let start = Instant::now();
-            if let Some(back) = peer.read(&path) {
+            if let Some(back) = baseline.read(&path) {
                 read[i].push(start.elapsed());
-                assert!(same(&rows, &back), "{} gave other rows back", peer.name());
+                assert!(same(&rows, &back), "{} gave other rows back", baseline.name());
             }
         }
     }
@@ -110,13 +111,13 @@ fn race(work: &Work, only: &str) {
         "{:46} {:>10} {:>12} {:>9} {:>10} {:>12} {:>7}",
         "", "write ms", "updates/s", "x first", "read ms", "updates/s", "size"
     );
-    for (i, peer) in peers.iter().enumerate() {
+    for (i, baseline) in baselines.iter().enumerate() {
         let took = median(write[i].clone());
         let rate = |t: Duration| work.updates as f64 / t.as_secs_f64();
         let read = (!read[i].is_empty()).then(|| median(read[i].clone()));
         println!(
             "{:46} {:>10.1} {:>12.0} {:>9.2} {:>10} {:>12} {:>7.2}",
-            peer.name(),
+            baseline.name(),
             took.as_secs_f64() * 1e3,
             rate(took),
             took.as_secs_f64() / first.as_secs_f64(),

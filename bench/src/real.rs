@@ -7,7 +7,7 @@ use siltstone::Codec;
 use siltstone::simulation::json::{Schema, dump_update, file_name};
 use siltstone::simulation::{ImportOptions, Options, SimulationDatabase, import};
 
-use crate::siltstone_peer::update;
+use crate::siltstone_baseline::update;
 
 pub(crate) fn shared() -> PathBuf {
     std::env::var_os("SILTSTONE_SHARED")

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use siltstone::simulation::{Options, SimulationDatabase};
 
-use crate::peer::Row;
-use crate::siltstone_peer::update;
+use crate::baseline::Row;
+use crate::siltstone_baseline::update;
 
 const ENTITIES: usize = 1_000;
 const CHANGED: usize = 10;

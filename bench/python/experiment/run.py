@@ -1,7 +1,7 @@
-"""The experiment store beside its peers from Python: `python experiment/run.py --help`.
+"""The experiment store beside its baselines from Python: `python experiment/run.py --help`.
 
-Every phase of every repetition runs in a fresh process, the peers taking turns. What comes back must be what was
-logged: another answer is no figure but an error. A phase that takes twenty seconds is not repeated, and a peer that
+Every phase of every repetition runs in a fresh process, the baselines taking turns. What comes back must be what was
+logged: another answer is no figure but an error. A phase that takes twenty seconds is not repeated, and a baseline that
 cannot do a work says why. The page cache is warm.
 """
 
@@ -23,7 +23,7 @@ sys.path.insert(1, str(HERE.parent))
 
 import machine
 from data import SHAPES
-from peer import PEERS
+from baseline import BASELINES
 from worker import MISSING
 
 US = "siltstone"
@@ -70,8 +70,8 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Measure the experiment store and its peers.")
-    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
+    parser = argparse.ArgumentParser(description="Measure the experiment store and its baselines.")
+    parser.add_argument("--only", nargs="+", choices=BASELINES, default=list(BASELINES), metavar="BASELINE")
     parser.add_argument("--phase", nargs="+", choices=PHASES, default=PHASES, metavar="PHASE")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
     parser.add_argument("--minutes", type=float, help="begin no repetition after that time")
@@ -82,29 +82,29 @@ def arguments():
     return parser.parse_args()
 
 
-def child(phase, peer, folder, real):
-    """Run one phase in a process of its own; None if the peer is not installed."""
-    command = [sys.executable, HERE / "worker.py", phase, peer, folder, *([real] if real else [])]
+def child(phase, baseline, folder, real):
+    """Run one phase in a process of its own; None if the baseline is not installed."""
+    command = [sys.executable, HERE / "worker.py", phase, baseline, folder, *([real] if real else [])]
     environment = os.environ | ENVIRONMENT
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode == MISSING:
-        print(f"left out: {peer}: {done.stderr.strip()}", file=sys.stderr)
+        print(f"left out: {baseline}: {done.stderr.strip()}", file=sys.stderr)
         return None
     if done.returncode != 0:
-        sys.exit(f"{peer}, {phase}: {done.stdout.strip()} {done.stderr.strip()}")
+        sys.exit(f"{baseline}, {phase}: {done.stdout.strip()} {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def repetition(peer, options, result, over, scratch):
+def repetition(baseline, options, result, over, scratch):
     """All phases once, but those that are known to be slow, to fail, or to need no second time."""
-    folder = scratch / peer
+    folder = scratch / baseline
     folder.mkdir(exist_ok=True)
     for phase in options.phase:
         if phase in over:
             continue
         if phase in ANEW:
             shutil.rmtree(folder / ANEW[phase], ignore_errors=True)
-        measures = child(phase, peer, folder, options.real)
+        measures = child(phase, baseline, folder, options.real)
         for kind in ("error", "cannot"):
             if (text := measures.pop(kind, None)) is not None:
                 result.setdefault(f"{kind}s", {})[phase] = text
@@ -123,18 +123,18 @@ def main():
         scratch = Path(scratch)
         record = {"machine": machine.facts(scratch)}
         about = {}
-        for peer in options.only:
-            if reported := child("about", peer, scratch, None):
-                about[peer] = reported
-        results, over = {peer: {} for peer in about}, {peer: set() for peer in about}
+        for baseline in options.only:
+            if reported := child("about", baseline, scratch, None):
+                about[baseline] = reported
+        results, over = {baseline: {} for baseline in about}, {baseline: set() for baseline in about}
         began = time.monotonic()
         for run in range(options.repeat):
             if options.minutes and time.monotonic() - began > 60 * options.minutes:
                 break
-            for peer in about:
-                repetition(peer, options, results[peer], over[peer], scratch)
+            for baseline in about:
+                repetition(baseline, options, results[baseline], over[baseline], scratch)
             print(f"repetition {run + 1} of {options.repeat} is done", file=sys.stderr)
-    record |= {"repeat": options.repeat, "peers": about, "results": results}
+    record |= {"repeat": options.repeat, "baselines": about, "results": results}
     table(record)
     print(f"kept as {keep(record, options)}")
     if results.get(US, {}).get("errors"):
@@ -142,32 +142,32 @@ def main():
 
 
 def table(record):
-    """One line a work and peer; CPU and wall in ms, rows a second of both, the ratios to Siltstone's."""
+    """One line a work and baseline; CPU and wall in ms, rows a second of both, the ratios to Siltstone's."""
     results = record["results"]
     for work, title in TITLES.items():
         print(f"\n{title}")
-        for peer, reported in record["peers"].items():
-            if found := results[peer].get(work):
-                print(line(peer, reported, found, results.get(US, {}).get(work)))
+        for baseline, reported in record["baselines"].items():
+            if found := results[baseline].get(work):
+                print(line(baseline, reported, found, results.get(US, {}).get(work)))
     for work, title in SIZED.items():
         print(f"\n{title}")
-        for peer in record["peers"]:
-            if found := results[peer].get(work):
-                print(f"  {peer:20} {median(m['bytes'] / m['rows'] for m in found):10.1f}")
+        for baseline in record["baselines"]:
+            if found := results[baseline].get(work):
+                print(f"  {baseline:20} {median(m['bytes'] / m['rows'] for m in found):10.1f}")
     print()
-    for peer, reported in record["peers"].items():
+    for baseline, reported in record["baselines"].items():
         if reported["unfair"]:
-            print(f"* {peer}: {reported['unfair']}.")
-        for phase, error in results[peer].get("errors", {}).items():
-            print(f"! {peer}, {phase}: {error}")
+            print(f"* {baseline}: {reported['unfair']}.")
+        for phase, error in results[baseline].get("errors", {}).items():
+            print(f"! {baseline}, {phase}: {error}")
 
 
-def line(peer, reported, found, ours):
+def line(baseline, reported, found, ours):
     def of(key, measures=found):
         return median(measure[key] for measure in measures)
 
     rows = of("rows")
-    text = f"  {peer + ' *' * bool(reported['unfair']):20}"
+    text = f"  {baseline + ' *' * bool(reported['unfair']):20}"
     for label, key in (("CPU", "cpu_s"), ("wall", "wall_s")):
         ratio = f"{of(key) / of(key, ours):8.2f}x" if ours else f"{'-':>9}"
         text += f"  {label} {1e3 * of(key):11,.2f} ms {rows / of(key):12,.0f}/s {ratio}"

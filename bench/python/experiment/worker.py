@@ -1,8 +1,8 @@
-"""One phase of one peer in a process of its own: `worker.py PHASE PEER FOLDER [REAL]`.
+"""One phase of one baseline in a process of its own: `worker.py PHASE BASELINE FOLDER [REAL]`.
 
 What a phase times is one work; opening and closing are among it where it writes. Each process first logs and reads
 a little elsewhere, so that what is imported late is not timed. Prints one line of JSON, `{work: measure}`; what fails
-is a measure too: `{"error": ...}`, and what a peer cannot do is `{"cannot": ...}`.
+is a measure too: `{"error": ...}`, and what a baseline cannot do is `{"cannot": ...}`.
 """
 
 import json
@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 
 import data
-from peer import Peer, load
+from baseline import Baseline, load
 
-MISSING = 3  # exit code: what the peer runs on is not installed
+MISSING = 3  # exit code: what the baseline runs on is not installed
 SIM = data.name(0)
 
 
@@ -60,7 +60,7 @@ def _size(folder):
 
 
 class Phases:
-    """The phases of one peer on one folder, each giving `(work, measure)`."""
+    """The phases of one baseline on one folder, each giving `(work, measure)`."""
 
     def __init__(self, make, name, folder, real):
         self.make, self.name, self.folder, self.real_file = make, name, folder, real
@@ -72,38 +72,38 @@ class Phases:
 
     def timed(self, folder, work, simulation=SIM, agents=()):
         """Log to a simulation, and close; making it is not timed."""
-        peer = self.make(folder)
+        baseline = self.make(folder)
         try:
-            peer.begin(simulation, list(agents))
+            baseline.begin(simulation, list(agents))
             clock = Clock()
-            work(peer)
+            work(baseline)
         except BaseException:
-            peer.close()
+            baseline.close()
             raise
-        peer.close()
+        baseline.close()
         return clock.seconds()
 
     def warm(self):
         made = data.steps(0, 3, 3)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            peer = self.make(Path(folder))
-            peer.begin(SIM, data.agents(0, 3))
+            baseline = self.make(Path(folder))
+            baseline.begin(SIM, data.agents(0, 3))
             try:
-                peer.log_steps(made)
-                peer.states(SIM)
-                peer.log_actions(data.actions(True)[:3])
-                peer.compare([SIM])
+                baseline.log_steps(made)
+                baseline.states(SIM)
+                baseline.log_actions(data.actions(True)[:3])
+                baseline.compare([SIM])
             except NotImplementedError:
-                peer.log_metrics(data.metrics()[:10])
-            peer.close()
+                baseline.log_metrics(data.metrics()[:10])
+            baseline.close()
 
     def steps(self, _kind):
         made = data.steps(0, data.AGENTS, data.STEPS)
-        yield from self._steps("steps", made, lambda peer: peer.log_steps(made))
+        yield from self._steps("steps", made, lambda baseline: baseline.log_steps(made))
 
     def columns(self, _kind):
         made = data.steps(0, data.AGENTS, data.STEPS, columns=True)
-        yield from self._steps("columns", made, lambda peer: peer.log_columns(made))
+        yield from self._steps("columns", made, lambda baseline: baseline.log_columns(made))
 
     def _steps(self, what, made, work):
         folder = self.at(what)
@@ -113,9 +113,9 @@ class Phases:
         self._same(folder, SIM, made)
 
     def _same(self, folder, simulation, made):
-        peer = self.make(folder)
-        found = data.answer(peer.states(simulation))
-        peer.close()
+        baseline = self.make(folder)
+        found = data.answer(baseline.states(simulation))
+        baseline.close()
         _must(found, data.answer(data.frame(made)), f"states of {simulation}")
 
     def compact(self, _kind):
@@ -125,12 +125,12 @@ class Phases:
         self._same(folder, SIM, data.steps(0, data.AGENTS, data.STEPS))
 
     def _compact(self, folder, simulations):
-        peer = self.make(folder)
+        baseline = self.make(folder)
         clock = Clock()
         try:
-            peer.compact(simulations)
+            baseline.compact(simulations)
         finally:
-            peer.close()
+            baseline.close()
         return clock.seconds() | {"bytes": _size(folder)}
 
     def real(self, _kind):
@@ -140,7 +140,7 @@ class Phases:
         rows = sum(len(step.states) for _, _, made in simulations for step in made)
         took = []
         for simulation, agents, made in simulations:
-            work = lambda peer, made=made: peer.log_steps(made)  # noqa: E731
+            work = lambda baseline, made=made: baseline.log_steps(made)  # noqa: E731
             took.append(self.timed(folder, work, simulation, agents))
         total = {key: sum(one[key] for one in took) for key in ("wall_s", "cpu_s")}
         total["memory_mb"] = max(one["memory_mb"] for one in took)
@@ -155,12 +155,12 @@ class Phases:
     def actions(self, kind):
         made = data.actions(kind == "details")
         folder = self.at(f"actions {kind}")
-        work = lambda peer: peer.log_actions(made)  # noqa: E731
+        work = lambda baseline: baseline.log_actions(made)  # noqa: E731
         took = self.timed(folder, work, agents=data.agents(0, data.AGENTS))
         yield f"actions {kind}", took | {"rows": len(made), "bytes": _size(folder)}
-        peer = self.make(folder)
-        found = data.action_answer(peer.actions())
-        peer.close()
+        baseline = self.make(folder)
+        found = data.action_answer(baseline.actions())
+        baseline.close()
         want = [
             (a["step_number"], a["agent_id"], a["action_type"], a["reward"], a.get("details"))
             for a in made
@@ -169,53 +169,53 @@ class Phases:
 
     def memory(self, _kind):
         if "in_memory" not in self.make.__dict__:
-            raise NotImplementedError("it has no run in memory, or another peer shows it")
+            raise NotImplementedError("it has no run in memory, or another baseline shows it")
         made, folder = data.steps(0, data.AGENTS, data.STEPS), self.at("memory")
         rows = len(made) * (data.AGENTS + 1)
-        peer = self.make.in_memory()
-        peer.begin(SIM, data.agents(0, data.AGENTS))
+        baseline = self.make.in_memory()
+        baseline.begin(SIM, data.agents(0, data.AGENTS))
         clock = Clock()
-        peer.log_steps(made)
+        baseline.log_steps(made)
         yield "memory run", clock.seconds() | {"rows": rows}
         base, clock = clock.base, Clock()
-        peer.persist(folder)
+        baseline.persist(folder)
         took = clock.seconds()
         took["memory_mb"] = took["peak_mb"] - base  # of the rows in memory and of keeping them
         yield "memory persist", took | {"rows": rows, "bytes": _size(folder)}
-        peer.close()
+        baseline.close()
         self._same(folder, SIM, made)
 
     def fill(self, shape):
         """What `read` and `compare` read; made once."""
         count, agents, steps = data.SHAPES[shape]
-        peer, clock = self.make(self.at(shape)), Clock()
-        peer.hurry()
+        baseline, clock = self.make(self.at(shape)), Clock()
+        baseline.hurry()
         for n in range(count):
-            peer.begin(data.name(n), data.agents(n, agents))
-            peer.log_steps(data.steps(n, agents, steps))
-            peer.end()
-        peer.close()
+            baseline.begin(data.name(n), data.agents(n, agents))
+            baseline.log_steps(data.steps(n, agents, steps))
+            baseline.end()
+        baseline.close()
         yield f"fill {shape}", clock.seconds() | {"rows": count * agents * steps}
 
     def read(self, shape):
         _, agents, steps = data.SHAPES[shape]
-        peer, clock = self.make(self.at(shape)), Clock()
-        found = peer.states(data.name(3))
+        baseline, clock = self.make(self.at(shape)), Clock()
+        found = baseline.states(data.name(3))
         took = clock.seconds()
-        peer.close()
+        baseline.close()
         want = data.answer(data.frame(data.steps(3, agents, steps)))
         _must(data.answer(found), want, "one simulation")
         yield "read", took | {"rows": len(found)}
 
     def compare(self, shape):
         count, agents, steps = data.SHAPES[shape]
-        peer, took = self.make(self.at(shape)), []
+        baseline, took = self.make(self.at(shape)), []
         names = [data.name(n) for n in range(count)]
         for _ in range(3):
             clock = Clock()
-            found = peer.compare(names)
+            found = baseline.compare(names)
             took.append(clock.seconds())
-        peer.close()
+        baseline.close()
         for n, name in enumerate(names):
             made = data.steps(n, agents, steps)
             mean = math.fsum(s[8] for step in made for s in step.states) / (agents * steps)
@@ -229,7 +229,7 @@ class Phases:
     def processes(self, _kind):
         """Writers that are begun together, each in a simulation of its own."""
         folder = self.at("processes")
-        if self.make.log_steps is Peer.log_steps:
+        if self.make.log_steps is Baseline.log_steps:
             raise NotImplementedError("it logs metrics only")
         self.make(folder).close()
         command = [sys.executable, __file__, "writer", self.name, folder]
@@ -261,27 +261,27 @@ class Phases:
         """One of them."""
         number = int(number)
         made = data.steps(number, data.AGENTS, data.WRITER_STEPS)
-        peer = self.make(self.folder)
-        peer.begin(data.name(number), data.agents(number, data.AGENTS))
+        baseline = self.make(self.folder)
+        baseline.begin(data.name(number), data.agents(number, data.AGENTS))
         print("ready", flush=True)
         sys.stdin.readline()
         at = []
         clock = Clock()
         at.append(time.perf_counter())
-        peer.log_steps(made, lambda: at.append(time.perf_counter()))
+        baseline.log_steps(made, lambda: at.append(time.perf_counter()))
         took = clock.seconds()
         took["slowest_s"] = max(b - a for a, b in zip(at, at[1:], strict=False))
-        peer.close()
+        baseline.close()
         return took
 
     def metrics(self, kind):
         made, folder = data.metrics(), self.at(f"metrics {kind}")
         log = "log_metrics_each" if kind == "each" else "log_metrics"
-        took = self.timed(folder, lambda peer: getattr(peer, log)(made))
+        took = self.timed(folder, lambda baseline: getattr(baseline, log)(made))
         yield f"metrics {kind}", took | {"rows": len(made), "bytes": _size(folder)}
-        peer = self.make(folder)
-        found = sorted((name, step, value) for name, value, step in peer.metrics())
-        peer.close()
+        baseline = self.make(folder)
+        found = sorted((name, step, value) for name, value, step in baseline.metrics())
+        baseline.close()
         if found != sorted((name, step, value) for name, value, step in made):
             raise Wrong("metrics: what came back is not what was stored")
 

@@ -1,8 +1,8 @@
-"""The memory store beside its peers from Python: `python memory/run.py --help`.
+"""The memory store beside its baselines from Python: `python memory/run.py --help`.
 
-Every phase of every repetition runs in a fresh process, the peers taking turns. What comes back must be what was
+Every phase of every repetition runs in a fresh process, the baselines taking turns. What comes back must be what was
 stored, or the right answer: anything else is no figure but an error. Searches run on one core. A phase that takes
-twenty seconds is not repeated, and a peer that cannot do a work says why. The page cache is warm.
+twenty seconds is not repeated, and a baseline that cannot do a work says why. The page cache is warm.
 """
 
 import argparse
@@ -23,7 +23,7 @@ sys.path.insert(1, str(HERE.parent))
 
 import machine
 from data import SIZES
-from peer import PEERS
+from baseline import BASELINES
 from worker import MISSING
 
 US = "siltstone"
@@ -69,8 +69,8 @@ PACKAGES = "faiss-cpu", "usearch", "sqlite-vec", "apsw"
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Measure the memory store and its peers.")
-    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
+    parser = argparse.ArgumentParser(description="Measure the memory store and its baselines.")
+    parser.add_argument("--only", nargs="+", choices=BASELINES, default=list(BASELINES), metavar="BASELINE")
     parser.add_argument("--work", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
     parser.add_argument("--minutes", type=float, help="begin no repetition after that time")
@@ -80,29 +80,29 @@ def arguments():
     return parser.parse_args()
 
 
-def child(phase, peer, folder, sizes):
-    """Run one phase in a process of its own; None if the peer is not installed."""
-    command = [sys.executable, HERE / "worker.py", phase, peer, folder, sizes]
+def child(phase, baseline, folder, sizes):
+    """Run one phase in a process of its own; None if the baseline is not installed."""
+    command = [sys.executable, HERE / "worker.py", phase, baseline, folder, sizes]
     environment = os.environ | ENVIRONMENT
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode == MISSING:
-        print(f"left out: {peer}: {done.stderr.strip()}", file=sys.stderr)
+        print(f"left out: {baseline}: {done.stderr.strip()}", file=sys.stderr)
         return None
     if done.returncode != 0:
-        sys.exit(f"{peer}, {phase}: {done.stdout.strip()} {done.stderr.strip()}")
+        sys.exit(f"{baseline}, {phase}: {done.stdout.strip()} {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
 
 
-def repetition(peer, phases, sizes, result, over, scratch):
+def repetition(baseline, phases, sizes, result, over, scratch):
     """All phases once, but those that are known to be slow, to fail, or to need no second time."""
-    folder = scratch / peer
+    folder = scratch / baseline
     folder.mkdir(exist_ok=True)
     for phase in phases:
         if phase in over:
             continue
         if phase in ANEW:
             shutil.rmtree(folder / ANEW[phase], ignore_errors=True)
-        measures = child(phase, peer, folder, sizes)
+        measures = child(phase, baseline, folder, sizes)
         for kind in ("error", "cannot"):
             if (text := measures.pop(kind, None)) is not None:
                 result.setdefault(f"{kind}s", {})[phase] = text
@@ -123,20 +123,20 @@ def main():
         scratch = Path(scratch)
         record = {"machine": machine.facts(scratch), "sizes": SIZES[sizes]._asdict()}
         about = {}
-        for peer in options.only:
-            if reported := child("about", peer, scratch, sizes):
-                about[peer] = reported
+        for baseline in options.only:
+            if reported := child("about", baseline, scratch, sizes):
+                about[baseline] = reported
         if "search" in options.work:
             child("vectors", "-", scratch / "data", sizes)
-        results, over = {peer: {} for peer in about}, {peer: set() for peer in about}
+        results, over = {baseline: {} for baseline in about}, {baseline: set() for baseline in about}
         began = time.monotonic()
         for run in range(options.repeat):
             if options.minutes and time.monotonic() - began > 60 * options.minutes:
                 break
-            for peer in about:
-                repetition(peer, phases, sizes, results[peer], over[peer], scratch)
+            for baseline in about:
+                repetition(baseline, phases, sizes, results[baseline], over[baseline], scratch)
             print(f"repetition {run + 1} of {options.repeat} is done", file=sys.stderr)
-    record |= {"repeat": options.repeat, "peers": about, "results": results}
+    record |= {"repeat": options.repeat, "baselines": about, "results": results}
     table(record)
     if options.out or not options.quick:
         print(f"kept as {keep(record, options.out)}")
@@ -145,34 +145,34 @@ def main():
 
 
 def table(record):
-    """One line a work and peer: CPU and wall of a call, the ratios to Siltstone's, rows."""
+    """One line a work and baseline: CPU and wall of a call, the ratios to Siltstone's, rows."""
     results = record["results"]
     for work, title in TITLES.items():
         if any(work in result for result in results.values()):
             print(f"\n{title.format(**record['sizes'])}")
-        for peer, reported in record["peers"].items():
-            if found := results[peer].get(work):
-                print(line(peer, reported, found, results.get(US, {}).get(work)))
+        for baseline, reported in record["baselines"].items():
+            if found := results[baseline].get(work):
+                print(line(baseline, reported, found, results.get(US, {}).get(work)))
     for work, title in SIZED.items():
         if any(work in result for result in results.values()):
             print(f"\n{title}")
-        for peer in record["peers"]:
-            if found := results[peer].get(work):
-                print(f"  {peer:16} {median(m['bytes'] / m['rows'] for m in found):12,.1f}")
+        for baseline in record["baselines"]:
+            if found := results[baseline].get(work):
+                print(f"  {baseline:16} {median(m['bytes'] / m['rows'] for m in found):12,.1f}")
     print()
-    for peer, reported in record["peers"].items():
+    for baseline, reported in record["baselines"].items():
         if reported["unfair"]:
-            print(f"* {peer}: {reported['unfair']}.")
-        for phase, error in results[peer].get("errors", {}).items():
-            print(f"! {peer}, {phase}: {error}")
+            print(f"* {baseline}: {reported['unfair']}.")
+        for phase, error in results[baseline].get("errors", {}).items():
+            print(f"! {baseline}, {phase}: {error}")
 
 
-def line(peer, reported, found, ours):
+def line(baseline, reported, found, ours):
     def of(key, measures=found):
         return median(measure[key] for measure in measures)
 
     calls = of("calls")
-    text = f"  {peer + ' *' * bool(reported['unfair']):16}"
+    text = f"  {baseline + ' *' * bool(reported['unfair']):16}"
     for label, key in (("CPU", "cpu_s"), ("wall", "wall_s")):
         # Calls may differ: each is compared with each.
         each = of(key) / calls

@@ -1,8 +1,8 @@
-"""One phase of one peer in a process of its own: `worker.py PHASE PEER FOLDER SIZES`.
+"""One phase of one baseline in a process of its own: `worker.py PHASE BASELINE FOLDER SIZES`.
 
 What a phase times is one work; where it writes, closing is among it, so that all of it is in the store's own file.
 What comes back must be what was stored, or the right answer. Prints one line of JSON, `{work: measure}`; what fails
-is a measure too: `{"error": ...}`, and what a peer cannot do is `{"cannot": ...}`.
+is a measure too: `{"error": ...}`, and what a baseline cannot do is `{"cannot": ...}`.
 """
 
 import json
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import data
 import numpy as np
-from peer import Peer, load
+from baseline import Baseline, load
 
-MISSING = 3  # exit code: what the peer runs on is not installed
+MISSING = 3  # exit code: what the baseline runs on is not installed
 ENOUGH_S = 0.5  # short calls are repeated for that long
 
 
@@ -75,7 +75,7 @@ def _size(folder):
 
 
 class Phases:
-    """The phases of one peer on one folder, each giving `(work, measure)`."""
+    """The phases of one baseline on one folder, each giving `(work, measure)`."""
 
     def __init__(self, make, folder, sizes):
         self.make, self.folder, self.sizes = make, folder, sizes
@@ -89,68 +89,68 @@ class Phases:
         """What is imported late is not to be timed."""
         made = data.episodes(3)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            peer = self.make(Path(folder))
+            baseline = self.make(Path(folder))
             try:
-                peer.store_each(made)
-                peer.store_batch(data.rows(made, [1.0, 2.0, 3.0]))
-                peer.decode(peer.latest(1)[0])
+                baseline.store_each(made)
+                baseline.store_batch(data.rows(made, [1.0, 2.0, 3.0]))
+                baseline.decode(baseline.latest(1)[0])
             except NotImplementedError:
-                peer.store_concepts(np.eye(3, data.DIMENSIONS, dtype=np.float32))
-            peer.close()
+                baseline.store_concepts(np.eye(3, data.DIMENSIONS, dtype=np.float32))
+            baseline.close()
 
     def episodes(self, _kind):
         made = data.episodes(self.sizes.episodes)
-        yield self._stored("episodes", made, lambda peer: peer.store_each(made), len(made))
+        yield self._stored("episodes", made, lambda baseline: baseline.store_each(made), len(made))
 
     def batch(self, _kind):
         made = data.episodes(self.sizes.episodes)
         given = data.rows(made, np.arange(1.0, len(made) + 1).tolist())
-        yield self._stored("batch", made, lambda peer: peer.store_batch(given), 1)
+        yield self._stored("batch", made, lambda baseline: baseline.store_batch(given), 1)
 
     def dicts(self, _kind):
         made = data.dicts(self.sizes.dicts)
-        yield self._stored("dicts", made, lambda peer: peer.store_each(made), len(made))
+        yield self._stored("dicts", made, lambda baseline: baseline.store_each(made), len(made))
 
     def _stored(self, what, made, work, calls):
         folder = self.at(what)
-        peer = self.make(folder)
+        baseline = self.make(folder)
         clock = Clock()
-        ids = list(work(peer))
-        peer.close()
+        ids = list(work(baseline))
+        baseline.close()
         took = clock.seconds(calls) | {"rows": len(ids)} | _size(folder)
         _must(ids, list(range(1, len(made) + 1)), "ids")
-        peer = self.make(folder)
-        found = sorted(peer.latest(len(made) + 1), key=lambda episode: episode.id)
+        baseline = self.make(folder)
+        found = sorted(baseline.latest(len(made) + 1), key=lambda episode: episode.id)
         _must([episode.id for episode in found], ids, "ids of what is stored")
         for episode, one in zip(found, made, strict=True):
-            _must(_same(peer.decode(episode), one), True, f"episode {episode.id} is the same")
-        peer.close()
+            _must(_same(baseline.decode(episode), one), True, f"episode {episode.id} is the same")
+        baseline.close()
         return what, took
 
     def fill(self, _kind):
         """What `latest` reads; made once."""
         made = data.episodes(self.sizes.latest)
         given = data.rows(made, data.times(len(made)).tolist())
-        peer = self.make(self.at("latest"))
+        baseline = self.make(self.at("latest"))
         clock = Clock()
-        ids = list(peer.store_batch(given))
-        peer.close()
+        ids = list(baseline.store_batch(given))
+        baseline.close()
         yield "fill", clock.seconds() | {"rows": len(ids)} | _size(self.at("latest"))
         _must(ids, list(range(1, len(made) + 1)), "ids")
 
     def latest(self, _kind):
         count = self.sizes.latest
         order = np.argsort(-data.times(count))[: data.LATEST]
-        peer = self.make(self.at("latest"))
+        baseline = self.make(self.at("latest"))
 
         def decoded():
-            return [peer.decode(episode) for episode in peer.latest(data.LATEST)]
+            return [baseline.decode(episode) for episode in baseline.latest(data.LATEST)]
 
-        found, took = _repeated(lambda: peer.latest(data.LATEST))
+        found, took = _repeated(lambda: baseline.latest(data.LATEST))
         yield "latest", took | {"rows": len(found) * took["calls"]}
         arrays, took = _repeated(decoded)
         yield "latest decoded", took | {"rows": len(arrays) * took["calls"]}
-        peer.close()
+        baseline.close()
         _must([episode.id for episode in found], (order + 1).tolist(), "ids of the latest")
         made = data.episodes(count)
         _must([_same(one, made[at]) for one, at in zip(arrays, order, strict=True)].count(True),
@@ -162,25 +162,25 @@ class Phases:
     def concepts(self, _kind):
         """What is searched; made once."""
         vectors = self._vectors().load()
-        peer = self.make(self.at("concepts"))
+        baseline = self.make(self.at("concepts"))
         clock = Clock()
-        peer.store_concepts(vectors)
-        peer.close()
+        baseline.store_concepts(vectors)
+        baseline.close()
         yield "concepts", clock.seconds() | {"rows": len(vectors)} | _size(self.at("concepts"))
 
     def search(self, _kind):
         _one_core()
         asked, vectors = data.queries(), self._vectors()
-        peer = self.make(self.at("concepts"))
-        peer.search(asked[0], data.K)
+        baseline = self.make(self.at("concepts"))
+        baseline.search(asked[0], data.K)
         found, walls = [], []
         clock = Clock()
         for n in range(self.make.searches):
             began = time.perf_counter()
-            found.append(peer.search(asked[n % len(asked)], data.K))
+            found.append(baseline.search(asked[n % len(asked)], data.K))
             walls.append(time.perf_counter() - began)
         took = clock.seconds(len(found))
-        peer.close()
+        baseline.close()
         rows = sum(map(len, found))
         yield "search", took | {"rows": rows, "best_wall_s": min(walls)}
         for n, one in enumerate(found):
@@ -190,35 +190,35 @@ class Phases:
         _one_core()
         query, vectors, folder = data.queries()[0], self._vectors(), self.at("concepts")
         clock = Clock()
-        peer = self.make(folder)
+        baseline = self.make(folder)
         opened = clock.now()[0] - clock.start[0]
-        found = peer.search(query, data.K)
+        found = baseline.search(query, data.K)
         took = clock.seconds() | {"rows": len(found), "opening_wall_s": opened}
-        peer.close()
+        baseline.close()
         yield "first", took
         _right(vectors.wrong(0, found), "the first search")
 
     def graph(self, kind):
         """Of concepts that are stored already, but not read; the bytes are by how much the file grows."""
-        if self.make.graph is Peer.graph:
+        if self.make.graph is Baseline.graph:
             raise NotImplementedError("it keeps no relationships")
         count = self.sizes.concepts
         part = kind == "full" and self.make.partly
         vectors = data.concepts(kind, count)[: self.sizes.part if part else count]
         folder = self.at(f"graph {kind}")
-        peer = self.make(folder)
-        peer.store_concepts(vectors)
-        peer.close()
+        baseline = self.make(folder)
+        baseline.store_concepts(vectors)
+        baseline.close()
         before = _size(folder)
-        peer = self.make(folder)
+        baseline = self.make(folder)
         clock = Clock()
-        edges = peer.graph(data.THRESHOLDS[kind])
-        peer.close()
+        edges = baseline.graph(data.THRESHOLDS[kind])
+        baseline.close()
         took = clock.seconds() | {"rows": edges}
         took |= {key: size - before[key] for key, size in _size(folder).items()}
-        peer = self.make(folder)
-        found = peer.edges(len(vectors))
-        peer.close()
+        baseline = self.make(folder)
+        found = baseline.edges(len(vectors))
+        baseline.close()
         _must(edges, len(found.source), "the number of edges that it tells")
         _right(data.Edges.true(kind, vectors).wrong(found), f"graph {kind}")
         yield f"graph {kind}", _scaled(took, len(vectors), count) if part else took
@@ -244,7 +244,7 @@ def _repeated(call):
 
 
 def _one_core():
-    """Whatever threads a peer has."""
+    """Whatever threads a baseline has."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 

@@ -1,8 +1,8 @@
-"""The series store beside its peers from Python: `python series/run.py --help`.
+"""The series store beside its baselines from Python: `python series/run.py --help`.
 
-Every phase of every repetition runs in a fresh process, the peers taking turns. What comes back must have
+Every phase of every repetition runs in a fresh process, the baselines taking turns. What comes back must have
 the number of points and the checksum of what was stored; another answer is no figure but an error. A phase that
-takes ten seconds is not repeated, and a peer that cannot do a work says why. The page cache is warm.
+takes ten seconds is not repeated, and a baseline that cannot do a work says why. The page cache is warm.
 """
 
 import argparse
@@ -24,7 +24,7 @@ sys.path.insert(1, str(HERE.parent))
 import machine
 import postgresql
 from data import KINDS, MANY, POINTS
-from peer import PEERS
+from baseline import BASELINES
 from worker import MISSING
 
 US, SERVED = "siltstone_sqlite", "siltstone_postgresql"
@@ -57,8 +57,8 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Measure the series store and its peers.")
-    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
+    parser = argparse.ArgumentParser(description="Measure the series store and its baselines.")
+    parser.add_argument("--only", nargs="+", choices=BASELINES, default=list(BASELINES), metavar="BASELINE")
     parser.add_argument("--phase", nargs="+", choices=PHASES, default=PHASES, metavar="PHASE")
     parser.add_argument("--points", type=int, default=POINTS, help="a multiple of 1,000")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
@@ -72,33 +72,33 @@ def arguments():
     return options
 
 
-def child(phase, peer, points, folder, environment):
-    """Run one phase in a process of its own; None if the peer is not installed."""
-    command = [sys.executable, HERE / "worker.py", phase, peer, str(points), folder]
+def child(phase, baseline, points, folder, environment):
+    """Run one phase in a process of its own; None if the baseline is not installed."""
+    command = [sys.executable, HERE / "worker.py", phase, baseline, str(points), folder]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | environment
     )
     if done.returncode == MISSING:
-        print(f"left out: {peer}: {done.stderr.strip()}", file=sys.stderr)
+        print(f"left out: {baseline}: {done.stderr.strip()}", file=sys.stderr)
         return None
     if done.returncode != 0:
-        sys.exit(f"{peer}, {phase}: {done.stdout.strip()} {done.stderr.strip()}")
+        sys.exit(f"{baseline}, {phase}: {done.stdout.strip()} {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def repetition(peer, options, result, slow, scratch, environment):
+def repetition(baseline, options, result, slow, scratch, environment):
     """All phases once, but those that are known to be slow or to fail."""
     # A slow save is not made again, and what reads it stays with the folder that it has.
-    folder = scratch / peer
+    folder = scratch / baseline
     for phase in options.phase:
         if phase in slow:
             continue
         if phase.startswith(("save", "append", "many")):
             stores = ("each", "many") if phase == "many" else (phase.partition(":")[2] or phase,)
             for store in stores:
-                forget(folder / store, is_served(peer))
+                forget(folder / store, is_served(baseline))
         folder.mkdir(exist_ok=True)
-        measures = child(phase, peer, options.points, folder, environment)
+        measures = child(phase, baseline, options.points, folder, environment)
         error = measures.pop("error", None)
         if error is not None:
             result.setdefault("errors", {})[phase] = error
@@ -121,26 +121,26 @@ def main():
         record = {"machine": machine.facts(scratch), "points": options.points}
         about = {}
         os.environ.update(served)
-        for peer in options.only:
-            if told := child("about", peer, 0, scratch, environment):
-                about[peer] = told
-        results, slow = {peer: {} for peer in about}, {peer: set() for peer in about}
+        for baseline in options.only:
+            if told := child("about", baseline, 0, scratch, environment):
+                about[baseline] = told
+        results, slow = {baseline: {} for baseline in about}, {baseline: set() for baseline in about}
         began = time.monotonic()
         for run in range(options.repeat):
             if options.minutes and time.monotonic() - began > 60 * options.minutes:
                 break
-            for peer in about:
-                repetition(peer, options, results[peer], slow[peer], scratch, environment)
+            for baseline in about:
+                repetition(baseline, options, results[baseline], slow[baseline], scratch, environment)
             print(f"repetition {run + 1} of {options.repeat} is done", file=sys.stderr)
-    record |= {"repeat": options.repeat, "peers": about, "results": results}
+    record |= {"repeat": options.repeat, "baselines": about, "results": results}
     table(record)
     print(f"kept as {keep(record, options)}")
-    if any(results[peer].get("errors") for peer in (US, SERVED) if peer in results):
+    if any(results[baseline].get("errors") for baseline in (US, SERVED) if baseline in results):
         sys.exit("Siltstone failed: see above.")
 
 
 def table(record):
-    """One line a work and peer, with the ratio to Siltstone's: above 1, Siltstone is ahead."""
+    """One line a work and baseline, with the ratio to Siltstone's: above 1, Siltstone is ahead."""
     points, results = record["points"], record["results"]
     for work, title in TITLES.items():
         print(f"\n{title.format(points=f'{points:,} points')}")
@@ -149,37 +149,37 @@ def table(record):
         print(f"\n{title}")
         lines(record, lambda r, work=work: r.get(work), "bytes", 1 / points)
     print()
-    for peer, told in record["peers"].items():
+    for baseline, told in record["baselines"].items():
         if told["unfair"]:
-            print(f"* {peer}: {told['unfair']}.")
-        for phase, error in results[peer].get("errors", {}).items():
-            print(f"! {peer}, {phase}: {error}")
+            print(f"* {baseline}: {told['unfair']}.")
+        for phase, error in results[baseline].get("errors", {}).items():
+            print(f"! {baseline}, {phase}: {error}")
 
 
-def is_served(peer):
+def is_served(baseline):
     """Whether it keeps its series in a PostgreSQL server."""
-    return "postgresql" in peer or peer == "psql_copy"
+    return "postgresql" in baseline or baseline == "psql_copy"
 
 
 def lines(record, measures, key, scale, cpu=None, memory=None):
     results = record["results"]
 
-    def of(peer, key, scale=1.0):
-        found = measures(results.get(peer, {}))
+    def of(baseline, key, scale=1.0):
+        found = measures(results.get(baseline, {}))
         return scale * median(m[key] for m in found) if found else None
 
-    for peer, told in record["peers"].items():
-        value = of(peer, key, scale)
+    for baseline, told in record["baselines"].items():
+        value = of(baseline, key, scale)
         if value is None:
-            print(f"  {peer:24} {'-':>12}")
+            print(f"  {baseline:24} {'-':>12}")
             continue
-        ours = of(SERVED if is_served(peer) else US, key, scale)
+        ours = of(SERVED if is_served(baseline) else US, key, scale)
         ratio = f"{value / ours:10.2f}x" if ours else f"{'-':>11}"
         star = " *" if told["unfair"] else ""
-        text = f"  {peer + star:24} {value:12,.3f} {ratio}"
+        text = f"  {baseline + star:24} {value:12,.3f} {ratio}"
         if cpu:
-            text += f"   CPU {of(peer, cpu, scale):12,.3f}   +{of(peer, memory):,.0f} MB"
-            text += f"   n={len(measures(results[peer]))}   survives {told['survives']}"
+            text += f"   CPU {of(baseline, cpu, scale):12,.3f}   +{of(baseline, memory):,.0f} MB"
+            text += f"   n={len(measures(results[baseline]))}   survives {told['survives']}"
         print(text)
 
 

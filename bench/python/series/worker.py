@@ -1,4 +1,4 @@
-"""One phase of one peer in a process of its own: `worker.py PHASE PEER POINTS FOLDER`.
+"""One phase of one baseline in a process of its own: `worker.py PHASE BASELINE POINTS FOLDER`.
 
 Opening, the work and closing are timed together, unless a question is asked of an open store. Each
 process first saves and loads ten points elsewhere, so that what is imported late is not timed.
@@ -16,9 +16,9 @@ from statistics import median
 
 import data
 import postgresql
-from peer import load
+from baseline import load
 
-MISSING = 3  # exit code: what the peer runs on is not installed
+MISSING = 3  # exit code: what the baseline runs on is not installed
 SLOW_S = 2.0  # a question that takes so long is not asked again within a process
 CALLS = 1_000
 
@@ -61,11 +61,11 @@ def _allocated(folder):
 
 
 class Phases:
-    """The phases of one peer on one folder, each giving `(work, measure)`."""
+    """The phases of one baseline on one folder, each giving `(work, measure)`."""
 
     def __init__(self, make, points, folder):
         self.make, self.points, self.folder = make, points, folder
-        self.in_server = make.prepare.__qualname__ != "Peer.prepare"
+        self.in_server = make.prepare.__qualname__ != "Baseline.prepare"
 
     def at(self, what):
         """The folder of a store, made if it is not there."""
@@ -82,61 +82,61 @@ class Phases:
         """Open, work and close; the measure, and what the work gave."""
         folder = self.at(what)
         clock = Clock()
-        peer = self.make(folder)
+        baseline = self.make(folder)
         if before is not None:  # a store in memory: what another phase stored
-            before(peer)
+            before(baseline)
             clock = Clock()
         try:
-            found = work(peer)
+            found = work(baseline)
         finally:
-            peer.close()
+            baseline.close()
         return clock.seconds(), found
 
     def stored(self, kind, series):
         """What must be done first where a store ends with its process."""
-        return (lambda peer: peer.save(kind, series)) if self.make.in_memory else None
+        return (lambda baseline: baseline.save(kind, series)) if self.make.in_memory else None
 
     def warm(self):
         few = data.one("rounded", 10)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             folder = Path(folder)
             self.make.prepare(folder)
-            peer = self.make(folder)
-            peer.save("few", few)
-            peer.load("few")
-            peer.close()
+            baseline = self.make(folder)
+            baseline.save("few", few)
+            baseline.load("few")
+            baseline.close()
             if self.in_server:
                 postgresql.drop(folder)
 
     def save(self, kind):
         series = data.one(kind, self.points)
-        took, _ = self.timed(kind, lambda peer: peer.save(kind, series))
+        took, _ = self.timed(kind, lambda baseline: baseline.save(kind, series))
         yield f"save {kind}", took | {"bytes": self.size(self.at(kind))}
 
     def compact(self, kind):
-        self.timed(kind, lambda peer: peer.compact())
+        self.timed(kind, lambda baseline: baseline.compact())
         yield f"size {kind}", {"bytes": self.size(self.at(kind))}
 
     def load(self, kind):
         series = data.one(kind, self.points)
-        took, found = self.timed(kind, lambda peer: peer.load(kind), self.stored(kind, series))
+        took, found = self.timed(kind, lambda baseline: baseline.load(kind), self.stored(kind, series))
         _must(found, series, "load")
         yield f"load {kind}", took
 
     def range(self, kind):
         series = data.one(kind, self.points)
-        peer = self.make(self.at(kind))
+        baseline = self.make(self.at(kind))
         if self.make.in_memory:
-            peer.save(kind, series)
+            baseline.save(kind, series)
         took = []
         for start, end in data.middle(self.points):
             clock = Clock()
-            found = peer.range(kind, start, end)
+            found = baseline.range(kind, start, end)
             took.append(clock.seconds())
             _must(found, series.loc[start:end], "range")
             if sum(one["wall_s"] for one in took) > SLOW_S:
                 break
-        peer.close()
+        baseline.close()
         took = took[1:] or took  # the first one warms up, unless it is the only one
         yield "range", {key: median(one[key] for one in took) for key in took[0]}
 
@@ -144,51 +144,51 @@ class Phases:
         series = data.one("rounded", self.points)
         parts = [data.part(series, n, CALLS) for n in range(CALLS)]
 
-        def work(peer):
+        def work(baseline):
             for part in parts:
-                peer.append("a", part)
+                baseline.append("a", part)
 
         took, _ = self.timed("append", work)
         yield "append", took | {"bytes": self.size(self.at("append"))}
 
-        def appended(peer):
+        def appended(baseline):
             for part in parts:
-                peer.append("a", part)
+                baseline.append("a", part)
 
         before = appended if self.make.in_memory else None
-        took, found = self.timed("append", lambda peer: peer.load("a"), before)
+        took, found = self.timed("append", lambda baseline: baseline.load("a"), before)
         _must(found, series, "append")
         yield "load appended", took
 
     def many(self, _kind):
         series = data.many(self.points)
 
-        def work(peer):
+        def work(baseline):
             for key, one in series.items():
-                peer.save(key, one)
+                baseline.save(key, one)
 
         took, _ = self.timed("each", work)
         yield "save each", took | {"bytes": self.size(self.at("each"))}
-        took, _ = self.timed("many", lambda peer: peer.save_many(series))
+        took, _ = self.timed("many", lambda baseline: baseline.save_many(series))
         yield "save many", took | {"bytes": self.size(self.at("many"))}
 
     def load_many(self, _kind):
         series = data.many(self.points)
-        before = (lambda peer: peer.save_many(series)) if self.make.in_memory else None
-        took, found = self.timed("many", lambda peer: peer.load_many(list(series)), before)
+        before = (lambda baseline: baseline.save_many(series)) if self.make.in_memory else None
+        took, found = self.timed("many", lambda baseline: baseline.load_many(list(series)), before)
         for key, one in series.items():
             _must(found[key], one, f"load many, {key}")
         yield "load many", took
         del found
-        peer = self.make(self.at("many"))
+        baseline = self.make(self.at("many"))
         if before is not None:
-            before(peer)
+            before(baseline)
         took = []
         for _ in range(5):
             clock = Clock()
-            keys = peer.keys()
+            keys = baseline.keys()
             took.append(clock.seconds())
-        peer.close()
+        baseline.close()
         yield "keys", {key: median(one[key] for one in took) for key in took[0]}
         if len(keys) != len(series):
             raise Wrong(f"keys: {len(keys)} came back, expected {len(series)}")
@@ -201,7 +201,7 @@ def main():
     except ModuleNotFoundError as error:
         print(f"the module {error.name!r} is not installed.", file=sys.stderr)
         sys.exit(MISSING)
-    in_server = make.prepare.__qualname__ != "Peer.prepare"
+    in_server = make.prepare.__qualname__ != "Baseline.prepare"
     if in_server and postgresql.ADDRESS not in os.environ:
         print(postgresql.MISSING, file=sys.stderr)
         sys.exit(MISSING)

@@ -1,6 +1,6 @@
-"""The tick store beside its peers from Python: `python ticks/run.py --help`.
+"""The tick store beside its baselines from Python: `python ticks/run.py --help`.
 
-Every phase of every repetition runs in a fresh process, the peers taking turns, on the ticks that
+Every phase of every repetition runs in a fresh process, the baselines taking turns, on the ticks that
 `siltstone-bench ticks-data` wrote. Durability is `disk` everywhere. Answers are compared by number of rows and
 the sum of their bits with the ticks themselves; a difference ends the run. `siltstone` is the Rust library
 through `siltstone-bench ticks-worker`, `siltstone_python` its package.
@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))
 
 import machine
-from worker import MISSING, PEERS
+from worker import MISSING, BASELINES
 
 US = "siltstone"
 SMALL = 50_000
@@ -35,9 +35,9 @@ QUESTIONS = {
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Measure the tick store and its peers.")
+    parser = argparse.ArgumentParser(description="Measure the tick store and its baselines.")
     parser.add_argument("--rust", type=Path, required=True, help="the built siltstone-bench")
-    parser.add_argument("--only", nargs="+", choices=[US, *PEERS], default=[US, *PEERS])
+    parser.add_argument("--only", nargs="+", choices=[US, *BASELINES], default=[US, *BASELINES])
     parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
     parser.add_argument("--name", default="ticks-python", help="kept as RESULTS/<date>-NAME.json")
     parser.add_argument("--results", type=Path, default=HERE.parent.parent / "results")
@@ -45,21 +45,21 @@ def arguments():
     return parser.parse_args()
 
 
-def child(options, phase, peer, data, folder, number):
-    """Run one phase in a process of its own; None if the peer is not installed."""
+def child(options, phase, baseline, data, folder, number):
+    """Run one phase in a process of its own; None if the baseline is not installed."""
     folder.mkdir(parents=True, exist_ok=True)
-    if peer == US:
+    if baseline == US:
         command = [options.rust, "ticks-worker", phase, data, folder, str(number)]
     else:
-        command = [sys.executable, HERE / "worker.py", phase, peer, data, folder, str(number)]
+        command = [sys.executable, HERE / "worker.py", phase, baseline, data, folder, str(number)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | ENVIRONMENT
     )
-    if done.returncode == MISSING and peer != US:
-        print(f"left out: {peer}: {done.stderr.strip()}", file=sys.stderr)
+    if done.returncode == MISSING and baseline != US:
+        print(f"left out: {baseline}: {done.stderr.strip()}", file=sys.stderr)
         return None
     if done.returncode != 0:
-        sys.exit(f"{peer}, {phase}: {done.stderr.strip()}")
+        sys.exit(f"{baseline}, {phase}: {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -72,29 +72,29 @@ def main():
         record = {"machine": machine.facts(scratch), "repeat": options.repeat}
         record["data"] = json.loads((data / "ticks.json").read_text())
         about = {US: {"unfair": ""}}
-        for peer in options.only:
-            if peer != US and (told := child(options, "about", peer, data, scratch / "no", 0)):
-                about[peer] = told
-        peers = [peer for peer in options.only if peer in about]
-        results = {peer: {"ingest": [], "query": []} for peer in peers}
+        for baseline in options.only:
+            if baseline != US and (told := child(options, "about", baseline, data, scratch / "no", 0)):
+                about[baseline] = told
+        baselines = [baseline for baseline in options.only if baseline in about]
+        results = {baseline: {"ingest": [], "query": []} for baseline in baselines}
         for run in range(options.repeat):
-            for peer in peers:
-                folder = scratch / f"{peer}-{run}"
-                results[peer]["ingest"].append(child(options, "ingest", peer, data, folder, SMALL))
-        for peer in peers:
-            results[peer]["bulk"] = child(options, "bulk", peer, data, scratch / peer, 0)
+            for baseline in baselines:
+                folder = scratch / f"{baseline}-{run}"
+                results[baseline]["ingest"].append(child(options, "ingest", baseline, data, folder, SMALL))
+        for baseline in baselines:
+            results[baseline]["bulk"] = child(options, "bulk", baseline, data, scratch / baseline, 0)
         for _ in range(options.repeat):
-            for peer in peers:
-                measures = child(options, "query", peer, data, scratch / peer, 5)
-                results[peer]["query"].append(measures)
+            for baseline in baselines:
+                measures = child(options, "query", baseline, data, scratch / baseline, 5)
+                results[baseline]["query"].append(measures)
     same(results)
     table(results, about, record["data"]["rows"], record["data"]["days"])
-    record |= {"peers": about, "results": results}
+    record |= {"baselines": about, "results": results}
     print(f"kept as {keep(record, options)}")
 
 
 def same(results):
-    """All peers gave the same rows and bits."""
+    """All baselines gave the same rows and bits."""
     for question in QUESTIONS:
         answers = {str(m[question]["answer"]) for r in results.values() for m in r["query"]}
         if len(answers) != 1:
@@ -102,7 +102,7 @@ def same(results):
 
 
 def table(results, about, rows, days):
-    """One line a measure and peer, with the ratio to Siltstone: above 1, Siltstone is ahead."""
+    """One line a measure and baseline, with the ratio to Siltstone: above 1, Siltstone is ahead."""
     measures = {
         "ingest, batches of 500, disk, ticks/s": lambda r: (
             -SMALL / median(m["wall_s"] for m in r["ingest"])
@@ -116,16 +116,16 @@ def table(results, about, rows, days):
     for title, measure in measures.items():
         print(f"\n{title}")
         ours = measure(results[US]) if US in results else None
-        for peer, result in results.items():
+        for baseline, result in results.items():
             value = measure(result)
             # A rate counts the other way round than a time or a size.
             ratio = (ours / value if value < 0 else value / ours) if ours else float("nan")
-            star = " *" if about[peer]["unfair"] else ""
+            star = " *" if about[baseline]["unfair"] else ""
             text = f"{-value:,.0f}" if value < 0 else f"{value:,.3f}"
-            print(f"  {peer + star:20} {text:>14} {ratio:>10.2f}x")
-    for peer, told in about.items():
+            print(f"  {baseline + star:20} {text:>14} {ratio:>10.2f}x")
+    for baseline, told in about.items():
         if told["unfair"]:
-            print(f"* {peer}: {told['unfair']}.")
+            print(f"* {baseline}: {told['unfair']}.")
 
 
 def keep(record, options):

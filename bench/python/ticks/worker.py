@@ -1,4 +1,4 @@
-"""One phase of one peer in a process of its own: `worker.py PHASE PEER DATA FOLDER NUMBER`.
+"""One phase of one baseline in a process of its own: `worker.py PHASE BASELINE DATA FOLDER NUMBER`.
 
 `ingest`: NUMBER ticks in batches of 500, each acknowledged at `disk`. `bulk`: the five days.
 `query`: the questions, each NUMBER times, the median. Prints one line of JSON. Opening is timed with
@@ -18,13 +18,13 @@ from data import DAY_NS, Data, answer, bars
 BATCH = 500
 MISSING = 3
 SLOW_S = 2.0  # a question that takes so long is not repeated within a process
-PEERS = {
-    "sqlite3": "sqlite_peer:Sqlite",
-    "duckdb": "duckdb_peer:Duckdb",
-    "polars": "polars_peer:Polars",
-    "arcticdb": "arcticdb_peer:Arcticdb",
-    "chdb": "chdb_peer:Chdb",
-    "siltstone_python": "package_peer:Package",
+BASELINES = {
+    "sqlite3": "sqlite_baseline:Sqlite",
+    "duckdb": "duckdb_baseline:Duckdb",
+    "polars": "polars_baseline:Polars",
+    "arcticdb": "arcticdb_baseline:Arcticdb",
+    "chdb": "chdb_baseline:Chdb",
+    "siltstone_python": "package_baseline:Package",
 }
 
 
@@ -46,17 +46,17 @@ def ingest(make, data, folder, ticks):
     rows = data.rows.part(0, ticks)
     batches = [rows.part(at, at + BATCH) for at in range(0, ticks, BATCH)]
     start, used = time.perf_counter(), cpu()
-    peer = make(folder, data)
-    peer.ingest(batches)
-    peer.close()
+    baseline = make(folder, data)
+    baseline.ingest(batches)
+    baseline.close()
     took = {"wall_s": time.perf_counter() - start, "cpu_s": cpu() - used}
     took["bytes"] = size_bytes(folder)
-    peer = make(folder, data)
+    baseline = make(folder, data)
     total, bits = 0, 0
     for symbol in data.symbols:
-        n, part = answer(*peer.range(symbol, data.first_ns, data.first_ns + DAY_NS - 1)())
+        n, part = answer(*baseline.range(symbol, data.first_ns, data.first_ns + DAY_NS - 1)())
         total, bits = total + n, bits + int(part)
-    peer.close()
+    baseline.close()
     must([total, str(bits % 2**64)], answer(rows.time_ns, rows.bid, rows.ask), "ingest")
     return took
 
@@ -66,15 +66,15 @@ def bulk(make, data, folder, _number):
     for day in range(data.days):
         rows = data.day(day)
         start = time.perf_counter()
-        peer = make(folder, data)
-        peer.bulk(rows)
-        peer.close()
+        baseline = make(folder, data)
+        baseline.bulk(rows)
+        baseline.close()
         took.append(time.perf_counter() - start)
     return {"wall_s": took, "bytes": size_bytes(folder)}
 
 
 def query(make, data, folder, times):
-    peer = make(folder, data)
+    baseline = make(folder, data)
     symbol = 3
     name, own = data.symbols[symbol], data.rows.of(symbol)
     first = data.first_ns + 2 * DAY_NS
@@ -87,10 +87,10 @@ def query(make, data, folder, times):
     last = own.part(len(own.bid) - 100, len(own.bid))
     hour, day = (noon, noon + 3_600_000_000_000 - 1), (first, first + DAY_NS - 1)
     questions = {
-        "last": (lambda: peer.last(name, 100), answer(last.time_ns, last.bid, last.ask)),
-        "hour": (lambda: peer.range(name, *hour), within(*hour)),
-        "day": (lambda: peer.range(name, *day), within(*day)),
-        "bars": (peer.bars, bars(data.rows, len(data.symbols))),
+        "last": (lambda: baseline.last(name, 100), answer(last.time_ns, last.bid, last.ask)),
+        "hour": (lambda: baseline.range(name, *hour), within(*hour)),
+        "day": (lambda: baseline.range(name, *day), within(*day)),
+        "bars": (baseline.bars, bars(data.rows, len(data.symbols))),
     }
     measures = {}
     for what, (ask, want) in questions.items():
@@ -105,13 +105,13 @@ def query(make, data, folder, times):
                 break
         took = took[1:] or took  # the first one warms up, unless it is the only one
         measures[what] = {"wall_s": median(took), "answer": want}
-    peer.close()
+    baseline.close()
     return measures
 
 
 def main():
     phase, name, data, folder, number = sys.argv[1:]
-    module, _, attribute = PEERS[name].partition(":")
+    module, _, attribute = BASELINES[name].partition(":")
     try:
         make = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:

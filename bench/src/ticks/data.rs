@@ -1,9 +1,9 @@
-//! 5,000,000 ticks of 20 symbols over 5 days, the same in every run, for Rust and Python peers alike.
+//! 5,000,000 ticks of 20 symbols over 5 days, the same in every run, for Rust and Python baselines alike.
 //!
 //! A block bootstrap of the real feed (the rows of `lp` YOFX in the shared files): blocks of 20 to 200
 //! neighbouring ticks are drawn at random places, and their increments of the bid, their spreads and their
 //! gaps are put one after another. Gaps are stretched by one factor a symbol, so that its 50,000 ticks fill 22
-//! hours. Ticks that the feed gave one stamp are 1 ms apart: a unique key (symbol, ms) costs no peer a row.
+//! hours. Ticks that the feed gave one stamp are 1 ms apart: a unique key (symbol, ms) costs no baseline a row.
 //! Prices are whole points divided by 1e5, or 1e3 for JPY. Without the shared files a made-up feed of
 //! like shape takes their place; its figures are not comparable, and the bench says so.
 

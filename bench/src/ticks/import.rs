@@ -7,8 +7,8 @@ use std::time::Instant;
 use serde_json::Value;
 use siltstone::ticks::{ImportOptions, import};
 
-use super::peer::Survives;
-use super::sqlite_peer::{INSERT, writer};
+use super::baseline::Survives;
+use super::sqlite_baseline::{INSERT, writer};
 use crate::real::shared;
 
 const DATES: usize = 15;
@@ -53,7 +53,7 @@ pub(crate) fn run() {
         assert_eq!(read, ticks);
         fs::remove_dir_all(&output).expect("the folder goes");
     }
-    let what = "import of the JSON tree (the peer: one date)";
+    let what = "import of the JSON tree (the baseline: one date)";
     super::rates(what, [ticks * DATES, ticks], took.map(crate::median));
 }
 

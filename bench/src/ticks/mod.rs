@@ -1,13 +1,13 @@
 //! The tick store and its floor on the same 5,000,000 ticks: `siltstone-bench ticks [PART]`.
 //!
-//! `siltstone-bench ticks-data FOLDER` writes the ticks for the Python peers, and `ticks-worker` runs
+//! `siltstone-bench ticks-data FOLDER` writes the ticks for the Python baselines, and `ticks-worker` runs
 //! ours in their place beside them.
 
+mod baseline;
 pub(crate) mod data;
 mod import;
-mod peer;
-mod siltstone_peer;
-mod sqlite_peer;
+mod siltstone_baseline;
+mod sqlite_baseline;
 pub(crate) mod worker;
 
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use siltstone::ticks::TickStore;
 use tempfile::TempDir;
 
+use baseline::{Questions, Survives, TickBaseline, size_bytes};
 use data::{DAY_NS, DAYS, FIRST_NS, LP, Rows};
-use peer::{Questions, Survives, TickPeer, size_bytes};
-use siltstone_peer::{Siltstone, config, disk_only};
-use sqlite_peer::Sqlite;
+use siltstone_baseline::{Siltstone, config, disk_only};
+use sqlite_baseline::Sqlite;
 
-const PEERS: [&dyn TickPeer; 2] = [&Siltstone, &Sqlite];
+const BASELINES: [&dyn TickBaseline; 2] = [&Siltstone, &Sqlite];
 /// Ticks of the races that write in small batches.
 const SMALL: usize = 100_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
@@ -143,12 +143,12 @@ fn ingest(rows: &Rows, how: Survives) {
             .map(|i| {
                 let folder = folder();
                 let start = Instant::now();
-                PEERS[i].ingest(folder.path(), rows, 0..SMALL, 500, how);
+                BASELINES[i].ingest(folder.path(), rows, 0..SMALL, 500, how);
                 took[i].push(start.elapsed());
-                all_of_day_one(&*PEERS[i].open(folder.path()), rows)
+                all_of_day_one(&*BASELINES[i].open(folder.path()), rows)
             })
             .collect();
-        assert_eq!(answers[0], answers[1], "{} gave other ticks back", PEERS[1].name());
+        assert_eq!(answers[0], answers[1], "{} gave other ticks back", BASELINES[1].name());
         assert_eq!(answers[0].0, SMALL as u64);
     }
     let name = if how == Survives::Disk { "disk" } else { "os" };
@@ -193,7 +193,7 @@ fn bulk(rows: &Rows, folders: &[TempDir; 2]) {
     for day in 0..DAYS {
         for i in 0..2 {
             let start = Instant::now();
-            PEERS[i].bulk(folders[i].path(), rows, rows.day(day));
+            BASELINES[i].bulk(folders[i].path(), rows, rows.day(day));
             took[i].push(start.elapsed());
         }
     }
@@ -210,11 +210,11 @@ fn bulk(rows: &Rows, folders: &[TempDir; 2]) {
 }
 
 fn questions(rows: &Rows, folders: &[TempDir; 2]) {
-    let peers = [0, 1].map(|i| PEERS[i].open(folders[i].path()));
+    let baselines = [0, 1].map(|i| BASELINES[i].open(folders[i].path()));
     let noon = FIRST_NS + 2 * DAY_NS + DAY_NS / 2;
     let day = FIRST_NS + 2 * DAY_NS;
     type Ask<'a> = Box<dyn Fn(&dyn Questions, &str) -> (u64, u64) + 'a>;
-    let pair = |a: peer::Answer| (a.rows, a.bits);
+    let pair = |a: baseline::Answer| (a.rows, a.bits);
     let ask: [(&str, u32, Ask<'_>); 3] = [
         ("last 100 of a symbol, from blocks", 20, Box::new(move |q, s| pair(q.last(s, 100)))),
         (
@@ -226,24 +226,24 @@ fn questions(rows: &Rows, folders: &[TempDir; 2]) {
     ];
     for (what, times_each, ask) in &ask {
         for name in &rows.names {
-            let answers = [0, 1].map(|i| ask(&*peers[i], name));
+            let answers = [0, 1].map(|i| ask(&*baselines[i], name));
             assert_eq!(answers[0], answers[1], "{what} of {name}");
         }
         let mut took = [Vec::new(), Vec::new()];
         for _ in 0..crate::runs() {
             for i in 0..2 {
-                took[i].push(each_symbol(&*peers[i], rows, *times_each, |q, s| ask(q, s).0));
+                took[i].push(each_symbol(&*baselines[i], rows, *times_each, |q, s| ask(q, s).0));
             }
         }
         times(what, took.map(crate::median));
     }
     let mut took = [Vec::new(), Vec::new()];
     for run in 0..crate::runs() {
-        let (ours, bars) = timed(|| peers[0].bars(&rows.names));
+        let (ours, bars) = timed(|| baselines[0].bars(&rows.names));
         took[0].push(ours);
         // The floor takes its time: twice is enough to know it.
         if run < 2 {
-            let (theirs, same) = timed(|| peers[1].bars(&rows.names));
+            let (theirs, same) = timed(|| baselines[1].bars(&rows.names));
             took[1].push(theirs);
             assert_eq!((bars.rows, bars.bits), (same.rows, same.bits), "bars");
         }

@@ -1,5 +1,5 @@
-//! Ours as one of the Python bench's peers, in its manner: a phase in a process of its own, measures
-//! as JSON. The rows come from the raw files that all peers read.
+//! Ours as one of the Python bench's baselines, in its manner: a phase in a process of its own, measures
+//! as JSON. The rows come from the raw files that all baselines read.
 
 use std::fs;
 use std::path::Path;
@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::baseline::{Answer, Questions, Survives, TickBaseline, size_bytes};
 use super::data::{DAY_NS, DAYS, FIRST_NS, Rows};
-use super::peer::{Answer, Questions, Survives, TickPeer, size_bytes};
-use super::siltstone_peer::{Siltstone, disk_only};
+use super::siltstone_baseline::{Siltstone, disk_only};
 
 /// `ingest DATA FOLDER TICKS`, `bulk DATA FOLDER`, `query DATA FOLDER TIMES`.
 pub(crate) fn run(args: &[String]) {
