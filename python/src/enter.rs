@@ -1,4 +1,4 @@
-//! The one door from Python into the library.
+//! The entry point from Python into the library.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! The Python face of siltstone, thin: classes over the Rust API, one door, one place for errors.
+//! The Python face of siltstone, thin: classes over the Rust API, one entry point, one module of errors.
 //! Docstrings, defaults and conversions to other libraries are in `siltstone/*.py`.
 
 mod arena;

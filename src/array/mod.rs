@@ -14,7 +14,7 @@ mod ndarray;
 mod number;
 mod pack;
 mod place;
-mod time_text;
+mod time_format;
 
 pub use checksum::Checksum;
 pub(crate) use checksum::{parse_shape, shape_json};
@@ -28,4 +28,4 @@ pub(crate) use ndarray::text_of_cell;
 pub(crate) use number::{integer, number};
 pub(crate) use pack::{pack, unpack};
 pub(crate) use place::{BLOCK, Place};
-pub(crate) use time_text::{TimeText, span_text};
+pub(crate) use time_format::{TimeFormat, span_text};

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_schema::TimeUnit;
 
-use crate::array::TimeText;
+use crate::array::TimeFormat;
 
 /// ms since 1970-01-01 UTC.
 pub(super) fn now_ms() -> i64 {
@@ -29,5 +29,5 @@ pub(super) fn text_of_ms(ms: i64) -> String {
 }
 
 fn text_of_us(us: i64) -> String {
-    TimeText::new(TimeUnit::Microsecond, None).text(us)
+    TimeFormat::new(TimeUnit::Microsecond, None).text(us)
 }

@@ -25,7 +25,7 @@ use rusqlite::{Connection, Error, Result, ffi};
 
 use super::block_plan;
 use crate::array::block::arrays::{type_of, unpack};
-use crate::array::{TimeText, span_text};
+use crate::array::{TimeFormat, span_text};
 
 /// The most points that a block can claim.
 const MAX_ROWS: i64 = 1 << 20;
@@ -108,7 +108,7 @@ impl Extent {
         };
         match (kind, least, greatest) {
             (DataType::Timestamp(unit, zone), Value::Integer(least), Value::Integer(greatest)) => {
-                let extent = TimeText::new(*unit, zone.as_deref()).extent(least, greatest);
+                let extent = TimeFormat::new(*unit, zone.as_deref()).extent(least, greatest);
                 extent.map_or(Extent::Unknown, |(least, greatest)| Extent::Texts(least, greatest))
             }
             (DataType::Timestamp(..) | DataType::Duration(_), ..) => Extent::Unknown,
@@ -255,7 +255,7 @@ enum Cells {
     Booleans(BooleanArray),
     Texts(StringArray),
     Bytes(BinaryArray),
-    Times(Int64Array, TimeText),
+    Times(Int64Array, TimeFormat),
     Spans(Int64Array, TimeUnit),
     /// The query does not look at it.
     Unused,
@@ -273,7 +273,7 @@ impl Cells {
         let integers = || Ok::<_, crate::Error>(to(T::Int64)?.as_primitive::<Int64Type>().clone());
         Ok(match array.data_type() {
             T::Timestamp(unit, zone) => {
-                Cells::Times(integers()?, TimeText::new(*unit, zone.as_deref()))
+                Cells::Times(integers()?, TimeFormat::new(*unit, zone.as_deref()))
             }
             T::Duration(unit) => Cells::Spans(integers()?, *unit),
             T::Boolean => Cells::Booleans(array.as_boolean().clone()),

@@ -1,11 +1,11 @@
-//! The rules of the house, read from the files themselves.
+//! The rules of the code base, checked on the files themselves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The stores that the design names; those that are built have a folder in `src`.
 const STORES: [&str; 5] = ["simulation", "experiment", "memory", "ticks", "series"];
-/// The rooms beneath the stores.
+/// The modules below the stores.
 const LOWER: [&str; 4] = ["array", "kernel", "table", "error.rs"];
 /// What stands over the stores: the list of all, and tests of all.
 const UPPER: [&str; 2] = ["lib.rs", "power_loss.rs"];
@@ -62,14 +62,14 @@ fn built_stores() -> Vec<&'static str> {
     built.collect()
 }
 
-/// Goal: a room that the other rules do not know is noticed, so that none of them rots.
+/// Goal: a module that the other rules do not know is noticed, so that none of them rots.
 #[test]
-fn every_room_of_the_library_is_known() {
+fn every_module_of_the_library_is_known() {
     assert!(built_stores().contains(&"simulation"));
     for entry in fs::read_dir(root().join("src")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let known = [&STORES[..], &LOWER, &UPPER].concat().contains(&&*name);
-        assert!(known, "src/{name} is neither a store nor a room beneath them");
+        assert!(known, "src/{name} is neither a store nor a module beneath them");
     }
 }
 
@@ -87,7 +87,7 @@ fn stores_never_import_each_other() {
 
 /// Goal: imports go down only: error, array, kernel, then table and the stores.
 #[test]
-fn lower_rooms_do_not_know_higher_ones() {
+fn lower_modules_do_not_know_higher_ones() {
     let above = [
         ("src/array", vec!["kernel", "table"]),
         ("src/kernel", vec!["table"]),
@@ -96,8 +96,8 @@ fn lower_rooms_do_not_know_higher_ones() {
     for (folder, mut higher) in above {
         higher.extend(STORES);
         for (path, text) in files(folder, &[".rs"]) {
-            for room in &higher {
-                assert!(!names(&code(&text), room), "{} names {room}", path.display());
+            for module in &higher {
+                assert!(!names(&code(&text), module), "{} names {module}", path.display());
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::array::{DType, Kind};
 
 /// How the counts of one `datetime64` or `timedelta64` dtype are written.
-pub(super) struct TimeText {
+pub(super) struct NumpyTimeText {
     /// `None` for a length of time, or a date without a unit: the count itself.
     unit: Option<(Unit, i128)>,
 }
@@ -32,9 +32,9 @@ enum Clock {
 
 const DAY_S: i128 = 86_400;
 
-impl TimeText {
+impl NumpyTimeText {
     pub(super) fn new(dtype: DType) -> Self {
-        let none = TimeText { unit: None };
+        let none = NumpyTimeText { unit: None };
         if dtype.kind() != Kind::DateTime {
             return none;
         }
@@ -66,7 +66,7 @@ impl TimeText {
             "as" => (fraction(18), 1),
             _ => return none,
         };
-        TimeText { unit: Some((unit, times * multiple)) }
+        NumpyTimeText { unit: Some((unit, times * multiple)) }
     }
 
     /// ISO text or the count; `None` for "not a time".
@@ -139,11 +139,11 @@ mod tests {
             ("<M8[25us]", 3, "1970-01-01T00:00:00.000075"),
             ("<M8[ns]", 1_577_836_800_000_000_001, "2020-01-01T00:00:00.000000001"),
         ] {
-            let time = TimeText::new(dtype.parse().unwrap());
+            let time = NumpyTimeText::new(dtype.parse().unwrap());
             assert_eq!(time.write(count), Some(Value::String(text.into())), "{dtype}");
             assert_eq!(time.write(i64::MIN), None);
         }
-        assert_eq!(TimeText::new("<m8[ns]".parse().unwrap()).write(-5), Some(Value::from(-5)));
-        assert_eq!(TimeText::new("<M8".parse().unwrap()).write(5), Some(Value::from(5)));
+        assert_eq!(NumpyTimeText::new("<m8[ns]".parse().unwrap()).write(-5), Some(Value::from(-5)));
+        assert_eq!(NumpyTimeText::new("<M8".parse().unwrap()).write(5), Some(Value::from(5)));
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde_json::Value;
 
-use super::datetime::TimeText;
+use super::datetime::NumpyTimeText;
 use super::schema::{AttributeSpec, PyType, Schema};
 use crate::array::{Array, DType, Kind, check_row_ptr};
 use crate::error::{Error, Result};
@@ -130,7 +130,7 @@ enum Form {
     IntAsFloat,
     Float,
     Text(Vec<String>),
-    Time(TimeText),
+    Time(NumpyTimeText),
 }
 
 impl Cells {
@@ -169,7 +169,7 @@ impl Cells {
             Kind::Float => Form::Float,
             Kind::Str => Form::Text(bytes.to_strings().unwrap_or_default()),
             Kind::Bytes => Form::Text(utf8_strings(what, &bytes)?),
-            Kind::DateTime | Kind::TimeDelta => Form::Time(TimeText::new(dtype)),
+            Kind::DateTime | Kind::TimeDelta => Form::Time(NumpyTimeText::new(dtype)),
             Kind::Complex => {
                 return Err(Error::invalid(
                     what,

@@ -14,18 +14,18 @@ const DAY_AND_HOUR_S: i64 = 25 * 3_600;
 ///
 /// Without a zone, texts sort as their times do. With one they sort by the clock on the wall.
 #[derive(Debug, Clone)]
-pub(crate) struct TimeText {
+pub(crate) struct TimeFormat {
     unit: TimeUnit,
     zone: Option<TimeZone>,
 }
 
-impl TimeText {
+impl TimeFormat {
     /// For times of this unit. The zone is a name (`Europe/Paris`) or an offset (`+01:00`); in one that is not known
     /// times are written as those of UTC.
     pub(crate) fn new(unit: TimeUnit, zone: Option<&str>) -> Self {
         let known =
             |zone| TimeZone::get(zone).ok().or_else(|| fixed(zone)).unwrap_or(TimeZone::UTC);
-        TimeText { unit, zone: zone.map(known) }
+        TimeFormat { unit, zone: zone.map(known) }
     }
 
     /// One time: `2013-01-01 00:00:00`, six or nine digits behind the second where they are needed, and the offset
@@ -53,7 +53,7 @@ impl TimeText {
     /// Two texts between which lie those of all times between these two; `None` where texts do not sort as times.
     pub(crate) fn extent(&self, least: i64, greatest: i64) -> Option<(String, String)> {
         let slack = if self.zone.is_some() { DAY_AND_HOUR_S } else { 0 };
-        let plain = TimeText { unit: TimeUnit::Second, zone: None };
+        let plain = TimeFormat { unit: TimeUnit::Second, zone: None };
         let (first, last) = (split(self.unit, least).0, split(self.unit, greatest).0);
         let (first, last) = (first.checked_sub(slack)?, last.checked_add(slack + 1)?);
         civil(first).and(civil(last))?;
@@ -130,7 +130,7 @@ mod tests {
     /// Goal: a time is the text that pandas gives it (these were made by pandas 3.1).
     #[test]
     fn times_are_the_texts_of_pandas() {
-        let ns = |zone| TimeText::new(TimeUnit::Nanosecond, zone);
+        let ns = |zone| TimeFormat::new(TimeUnit::Nanosecond, zone);
         let second = 1_000_000_000;
         assert_eq!(ns(None).text(1_356_998_400 * second), "2013-01-01 00:00:00");
         assert_eq!(ns(None).text(500_000_000), "1970-01-01 00:00:00.500000");
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(paris.text(1_774_746_000 * second), "2026-03-29 03:00:00+02:00");
         assert_eq!(ns(Some("-05:30")).text(0), "1969-12-31 18:30:00-05:30");
         assert_eq!(ns(Some("+02")).text(0), "1970-01-01 02:00:00+02:00");
-        let seconds = TimeText::new(TimeUnit::Second, None);
+        let seconds = TimeFormat::new(TimeUnit::Second, None);
         assert_eq!(seconds.text(i64::MAX), i64::MAX.to_string());
         assert_eq!(seconds.text(-62_135_596_800), "0001-01-01 00:00:00");
         assert_eq!(seconds.text(253_402_300_799), "9999-12-31 23:59:59");
@@ -155,7 +155,7 @@ mod tests {
     fn texts_lie_within_their_extent() {
         for zone in [None, Some("UTC"), Some("Europe/Paris"), Some("Pacific/Apia"), Some("-12:00")]
         {
-            let times = TimeText::new(TimeUnit::Millisecond, zone);
+            let times = TimeFormat::new(TimeUnit::Millisecond, zone);
             for first in [0, 1_761_436_800_000, 1_325_203_200_000] {
                 let (least, greatest) = times.extent(first, first + 7_200_999).unwrap();
                 for count in (first..=first + 7_200_999).step_by(333) {
