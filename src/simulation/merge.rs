@@ -39,8 +39,8 @@ pub struct MergeReport {
 /// Joins databases of one run, written by several processes or machines, into one.
 ///
 /// An update is known by (timestamp, iteration, dataset), an initial dataset by its name. What the
-/// target has with the same content stays unchanged, so that an interrupted merge is taken up by calling it
-/// again. What it has with another content is a conflict: it is reported and never overwritten. The
+/// target has with the same content stays unchanged, so that the same call resumes an interrupted
+/// merge. What it has with another content is a conflict: it is reported and never overwritten. The
 /// target is made if it is not there, and marked as complete if every source is and it holds nothing
 /// but their updates.
 ///

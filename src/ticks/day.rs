@@ -59,7 +59,7 @@ impl Days {
         lock(&self.open, "waiting for a day file to be opened")
     }
 
-    /// The day's file for writing; made if there is none.
+    /// The day's file for writing; created if missing.
     pub(super) fn writer(&self, day: Day) -> Result<Database> {
         if self.read_only {
             let what = self.base.display().to_string();

@@ -31,7 +31,7 @@ impl std::str::FromStr for Price {
     }
 }
 
-/// What stands where no tick was, between the first bar and the last.
+/// How to fill empty intervals between the first bar and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Fill {
@@ -64,7 +64,7 @@ pub struct OhlcOptions {
     pub price: Price,
     /// A time at which a bar begins; 1970-01-01 UTC unless set.
     pub origin_ns: i64,
-    /// What stands where no tick was.
+    /// How to fill empty intervals.
     pub fill: Fill,
 }
 

@@ -12,8 +12,8 @@ use crate::{human, interrupt};
 /// Pack the arrays of a finished run, or the tables of simulations: they take much less
 ///
 /// Every command and every call of the library reads them as before; a program that knows only the
-/// documented columns no longer does. Other programs may use the database meanwhile. Typed again, it
-/// goes on where it was interrupted.
+/// documented columns no longer does. Other programs may use the database meanwhile. Run the same
+/// command again to resume.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt compact run.db

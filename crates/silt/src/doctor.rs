@@ -12,7 +12,7 @@ use crate::human;
 
 /// Examine a folder of ticks: every file, block, checksum, count and order
 ///
-/// Nothing is changed. Found are damage, ticks in the file of another day, files that nobody reads, what
+/// Nothing is changed. Reports damage, ticks in the file of another day, files that nobody reads, what
 /// was left by a process that was killed, and ticks that wait in spill files. The exit code is 0
 /// if all is well and 1 if anything was found; each thing is a line on stdout.
 #[derive(Debug, clap::Args)]

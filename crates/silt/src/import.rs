@@ -38,7 +38,7 @@ enum What {
 /// bytes), the updates from files named `t<timestamp>_<iteration>_<dataset>.json`. A file that is
 /// malformed is skipped and named on stderr, and the rest goes on; the exit code is 3 then. What
 /// is in the database already, or came from an earlier file, is compared: the same stays unchanged, so
-/// that an import that was interrupted is taken up by typing it again; what differs is a conflict,
+/// that the same command resumes an interrupted import; what differs is a conflict,
 /// skipped and named like a malformed file, and what the database has stays.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
@@ -73,7 +73,7 @@ struct Simulation {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
-    /// The database; created if there is none
+    /// The database; created if missing
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }
@@ -179,7 +179,7 @@ fn stopped(db: &SimulationDatabase, failure: &Failure, console: &Console) {
     if is_flushed && db.update_count(None).is_ok_and(|stored| stored > 0) {
         console.note(match failure {
             Failure::Library(Error::Interrupted { .. }) => {
-                "what was imported until now stays; the same command takes it up again"
+                "what was imported stays; run the same command again to resume"
             }
             _ => {
                 "what was imported until now stays; once the reason is gone, the same command \

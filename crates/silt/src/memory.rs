@@ -23,7 +23,7 @@ pub(crate) struct Import {
     /// The database to read
     source: PathBuf,
 
-    /// The database; created if there is none, and without memories yet
+    /// The database; created if missing, and without memories yet
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }

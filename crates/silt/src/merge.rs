@@ -14,8 +14,8 @@ use crate::{human, interrupt};
 /// Join several databases into one
 ///
 /// Databases of one run give its updates, databases of experiments their simulations.
-/// What the target has with the same content stays unchanged, so that a merge that was interrupted is taken
-/// up by typing it again. What the target has with another content stays as it is there: each such
+/// What the target has with the same content stays unchanged, so that the same command resumes an interrupted
+/// merge. What the target has with another content stays as it is there: each such
 /// place is skipped and named on stderr, as is a source that cannot be read, and the exit code is 3 then.
 /// The sources are not changed.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
 
-    /// The database to write; created if there is none
+    /// The database to write; created if missing
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }

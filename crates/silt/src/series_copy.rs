@@ -13,8 +13,8 @@ use crate::{human, interrupt};
 /// Copy series, and the datasets they belong to, from one store into another
 ///
 /// Each series is written, read back, compared by count and checksum, and only then gets its key. What the
-/// target has already, equal in everything, is passed over: a copy that was interrupted is taken up by typing it
-/// again. A series that is another one at the target stays as it is there, is named on stderr, and the exit
+/// target has already, equal in everything, is passed over: the same command resumes an interrupted
+/// copy. A series that is another one at the target stays as it is there, is named on stderr, and the exit
 /// code is 3 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -25,7 +25,7 @@ pub(crate) struct Copy {
     #[arg(long, value_name = "STORE")]
     from: String,
 
-    /// The store to write; made if there is none
+    /// The store to write; created if missing
     #[arg(long, value_name = "STORE")]
     to: String,
 

@@ -67,14 +67,14 @@ _CHECKS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "resource_ranges",
-        "agents with less than nothing",
+        "agents with a negative resource level",
         "error",
         "statistical",
         "SELECT simulation_id, agent_id, step_number FROM agent_states WHERE {s} AND resource_level < 0",
     ),
     (
         "resource_amounts",
-        "resources with less than nothing",
+        "resources with a negative amount",
         "error",
         "statistical",
         "SELECT simulation_id, resource_id, step_number FROM resource_states WHERE {s} AND amount < 0",

@@ -37,7 +37,7 @@ class SimulationDatabase:
     """A simulation's record in one file: updates of entity groups, and the state at any time.
 
     Any number of threads may use one handle, and any number of processes one file. It is ready to
-    use at once; a file is created if there is none. As a context manager it marks the run as
+    use at once; a file is created if missing. As a context manager it marks the run as
     complete at the end, or as failed if an exception passes.
 
     Parameters
@@ -557,8 +557,8 @@ class SimulationDatabase:
         """Import folders of the described JSON files.
 
         A malformed file is named in the report and the rest goes on. What is in the database
-        already is compared: the same stays unchanged, so that an interrupted import is taken up by
-        calling it again, and what differs is named as a conflict and left out.
+        already is compared: the same stays unchanged, so that the same call resumes an interrupted
+        import, and what differs is named as a conflict and left out.
 
         Parameters
         ----------

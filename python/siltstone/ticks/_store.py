@@ -348,7 +348,7 @@ class TickStore:
         origin : time
             A time at which a bar begins.
         fill : {"none", "previous", "empty"}
-            What stands where no tick was: no bar, one at the close before, one of NaN.
+            How to fill empty intervals: no bar, one at the close before, one of NaN.
         """
         span, origin = length("interval", interval), _siltstone.ticks_to_ns(origin)
         inner = self._inner.ohlc(symbol, span, bounds(start, end), price, origin, fill)

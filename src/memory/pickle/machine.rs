@@ -92,7 +92,7 @@ impl<'a> Machine<'a> {
             0x8a => self.number::<1>().and_then(|n| self.long(n)),
             0x8b => self.number::<4>().and_then(|n| self.long(n)),
             b'F' => {
-                let number = self.line()?.parse().map_err(|_| "it holds a float that is none")?;
+                let number = self.line()?.parse().map_err(|_| "it holds an invalid float")?;
                 self.push(Value::Float(number))
             }
             b'G' => {

@@ -183,7 +183,7 @@ impl Tls {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|e| refuse(format!("TLS that is not to be had: {e}")))?;
+            .map_err(|e| refuse(format!("TLS setup failed: {e}")))?;
         // As libpq: with a root certificate at hand, `require` verifies it.
         let verified = mode.starts_with("verify") || (mode == "require" && self.root.is_some());
         if !verified {

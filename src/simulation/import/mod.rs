@@ -71,8 +71,8 @@ pub(super) enum InitialFiles {
 /// Imports initial data and updates.
 ///
 /// A file that is malformed is named in the report, and the rest goes on. What the database has
-/// already, or an earlier file gave, is compared: with the same content it stays unchanged, so that an
-/// interrupted import is taken up by calling it again; with another content it is a conflict, named
+/// already, or an earlier file gave, is compared: with the same content it stays unchanged, so that the
+/// same call resumes an interrupted import; with another content it is a conflict, named
 /// in the report, and never overwritten, whatever [`OnRepeat`](super::OnRepeat) says. Two updates
 /// are the same if JSON says the same of them, and so are two texts of one JSON value.
 ///

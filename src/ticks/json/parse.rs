@@ -252,7 +252,7 @@ impl<'a> Reader<'a> {
         let whole = self.text.get(self.at..=begin + end);
         let whole = whole.ok_or_else(|| self.error("the string does not end"))?;
         let text: String = serde_json::from_slice(whole)
-            .map_err(|why| self.error(format!("the string is none: {why}")))?;
+            .map_err(|why| self.error(format!("invalid string: {why}")))?;
         self.at = begin + end + 1;
         Ok(Cow::Owned(text))
     }

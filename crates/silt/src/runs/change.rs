@@ -25,7 +25,7 @@ pub(crate) struct Import {
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
 
-    /// The database; created if there is none
+    /// The database; created if missing
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }
@@ -111,7 +111,7 @@ pub(crate) struct Split {
     #[command(flatten)]
     chosen: Chosen,
 
-    /// The database to write; created if there is none
+    /// The database to write; created if missing
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }
@@ -249,7 +249,7 @@ pub(crate) struct Delete {
     #[command(flatten)]
     chosen: Chosen,
 
-    /// Of those that have ended, the latest N stay
+    /// Keep the N most recent of those that have ended
     #[arg(long, value_name = "N", conflicts_with = "ids")]
     keep_last: Option<usize>,
 

@@ -17,7 +17,7 @@ use crate::{human, interrupt};
 /// Read are `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
 /// depth. Days that are over go straight into column blocks. A tick that is malformed is skipped by itself, its file named
 /// on stderr with the byte or row, and the rest goes on; the exit code is 3 then. A folder without such a file is an error. What is there
-/// already is not stored again, so that an import that was interrupted is taken up by typing it again.
+/// already is not stored again, so that the same command resumes an interrupted import.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt import ticks --input-dir data/ticks --output-dir data/ticks/db")]
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         if matches!(error, Error::Invalid { .. }) {
             return; // nothing was there to import
         }
-        console.note("what was imported until now stays; the same command takes it up again");
+        console.note("what was imported stays; run the same command again to resume");
     })?;
     for left in &report.skipped {
         console.warn(&skipped_line(&left.file, &left.why));

@@ -166,7 +166,7 @@ pub(super) struct Ohlc {
     #[arg(long, default_value = "mid", value_parser = prices())]
     price: Price,
 
-    /// What stands where no tick was
+    /// How to fill empty intervals
     #[arg(long, default_value = "none", value_parser = ["none", "previous", "empty"])]
     fill: String,
 

@@ -144,7 +144,7 @@ pub(super) fn retain(args: &Retain, console: &mut Console) -> Outcome {
         console.line(format!("{}: {what}, {} of {of} go", day.day, human::count(day.removed)))?;
     }
     if !args.yes {
-        console.note("nothing was done; --yes does it");
+        console.note("dry run; pass --yes to apply");
     }
     Ok(Exit::Done)
 }
