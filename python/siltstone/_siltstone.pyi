@@ -265,7 +265,7 @@ def series_transfer(
 def series_import(
     store: SeriesStore, path: _Path, name: str | None, flags: tuple[bool, bool]
 ) -> str: ...
-def series_write_described(
+def series_write_meteaudata(
     store: SeriesStore,
     dataset: str,
     path: _Path,

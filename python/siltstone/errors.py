@@ -62,7 +62,7 @@ class InvalidTypeError(InvalidError, TypeError):
 class NotFoundError(SiltstoneError, KeyError, ValueError):
     """Nothing has that name. Nothing was changed.
 
-    It is a ``ValueError`` too, since that is what the described system raises.
+    It is a ``ValueError`` too, since that is what movici, AgentFarm and Godly-AI raise.
     """
 
 

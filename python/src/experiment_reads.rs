@@ -54,7 +54,7 @@ pub(crate) fn experiment_merge(
     })
 }
 
-/// Imports databases of the described system; a report each, as JSON.
+/// Imports databases of AgentFarm; a report each, as JSON.
 #[pyfunction]
 pub(crate) fn experiment_import(
     py: Python<'_>,

@@ -32,7 +32,7 @@ mod record_cells;
 mod report;
 mod results;
 mod series_columns;
-mod series_described;
+mod series_meteaudata;
 mod series_process;
 mod series_store;
 mod series_tree;
@@ -80,7 +80,7 @@ mod _siltstone {
     #[pymodule_export]
     use super::results::{ResultDataset, Results, detect_results_format};
     #[pymodule_export]
-    use super::series_described::{series_import, series_write_described};
+    use super::series_meteaudata::{series_import, series_write_meteaudata};
     #[pymodule_export]
     use super::series_process::{
         series_average, series_interpolate, series_normalize_index, series_predict,

@@ -431,7 +431,7 @@ pub(crate) fn ticks_doctor(py: Python<'_>, base: PathBuf) -> PyResult<String> {
     py.enter_abandonable(move || to_json(&ticks::doctor(base)?))
 }
 
-/// Ticks of the described system into day files; the report as JSON text.
+/// Ticks of the RTX engine into day files; the report as JSON text.
 #[pyfunction]
 pub(crate) fn ticks_import(
     py: Python<'_>,

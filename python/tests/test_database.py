@@ -364,7 +364,7 @@ def test_foreign_files_are_left_alone(tmp_path):
 
 
 def test_compatible_names_do_nothing_bad(db):
-    """Goal: the calls that the described system needs are there."""
+    """Goal: the calls that movici needs are there."""
     assert db.get_metadata() is None
     db.initialize()
     db.ensure_metadata()

@@ -24,7 +24,7 @@ from siltstone.experiment import (
     InMemorySimulationDatabase,
     SimulationDatabase,
     export_data,
-    import_described,
+    import_agentfarm,
     merge,
 )
 
@@ -347,23 +347,23 @@ def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):
     assert sweep.verify().ok
 
 
-def test_a_database_of_the_described_system_is_imported(tmp_path, shared):
+def test_a_database_of_agentfarm_is_imported(tmp_path, shared):
     source = shared / "data" / "experiment" / "agents.db"
-    report = import_described([source], tmp_path / "new.db")[0]
+    report = import_agentfarm([source], tmp_path / "new.db")[0]
     assert report.rows["agent_states"] == 15145 and report.skipped == []
     with ExperimentDatabase(tmp_path / "new.db", read_only=True) as db, sqlite3.connect(f"file:{source}?mode=ro", uri=True) as old:
         for table in ("agent_states", "resource_states", "simulation_steps", "agent_actions", "health_incidents", "agents"):
             columns = [row[1] for row in old.execute(f"PRAGMA table_info({table})") if row[1] not in ("id", "action_id", "incident_id")]
             sql = f"SELECT {', '.join(columns)} FROM {table}"
             assert sorted(db.query(sql).rows, key=repr) == sorted(old.execute(sql).fetchall(), key=repr), table
-    assert import_described([source], tmp_path / "new.db")[0].unchanged == ["sim_000", "sim_001", "sim_002"]
+    assert import_agentfarm([source], tmp_path / "new.db")[0].unchanged == ["sim_000", "sim_001", "sim_002"]
 
 
 def test_plain_sqlite_reads_the_documented_tables(tmp_path, shared):
     import json
 
     expected = json.loads((shared / "data" / "experiment" / "expected.json").read_text())
-    import_described([shared / "data" / "experiment" / "agents.db"], tmp_path / "new.db")
+    import_agentfarm([shared / "data" / "experiment" / "agents.db"], tmp_path / "new.db")
     with sqlite3.connect(tmp_path / "new.db") as plain:
         for name, facts in expected["simulations"].items():
 

@@ -1,4 +1,4 @@
-"""The SQLAlchemy models: on a database that the described system wrote, and on one of ours."""
+"""The SQLAlchemy models: on a database that AgentFarm wrote, and on one of ours."""
 
 import json
 import sqlite3
@@ -68,20 +68,20 @@ def session_on(path):
 
 
 @pytest.fixture
-def described(shared):
+def agentfarm(shared):
     return shared / "data" / "experiment"
 
 
 @pytest.fixture
-def real(described):
-    """A session on a database that the described system wrote."""
-    with session_on(described / "agents.db") as session:
+def real(agentfarm):
+    """A session on a database that AgentFarm wrote."""
+    with session_on(agentfarm / "agents.db") as session:
         yield session
 
 
 @pytest.fixture
-def expected(described):
-    return json.loads((described / "expected.json").read_text())
+def expected(agentfarm):
+    return json.loads((agentfarm / "expected.json").read_text())
 
 
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
@@ -94,11 +94,11 @@ def test_a_model_has_the_documented_table_and_columns(model):
 
 
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
-def test_every_row_of_the_described_database_is_read(model, described, real):
+def test_every_row_of_the_agentfarm_database_is_read(model, agentfarm, real):
     """Goal: each row comes as plain `sqlite3` has it, under the documented names."""
     table, columns = TABLES[model]
     names = columns.split()
-    with sqlite3.connect(f"file:{described / 'agents.db'}?mode=ro&immutable=1", uri=True) as db:
+    with sqlite3.connect(f"file:{agentfarm / 'agents.db'}?mode=ro&immutable=1", uri=True) as db:
         rows = db.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
     kept = [name for name in names if _is_plain(model, name)]
     places = [names.index(name) for name in kept]
@@ -123,7 +123,7 @@ def test_values_have_the_types_of_their_columns(real):
     assert isinstance(state.is_defending, bool)
 
 
-def test_the_described_loop_for_the_final_population(real, expected):
+def test_the_agentfarm_loop_for_the_final_population(real, expected):
     """Goal: the description's comparison runs as it is written, and gives the expected facts."""
     for sim_id, facts in expected["simulations"].items():
         final_step = (
@@ -154,10 +154,10 @@ def test_relations_lead_from_an_experiment_to_its_states(real, expected):
     assert {key: last[key] for key in sample["last_state"]} == sample["last_state"]
 
 
-def test_a_session_cannot_write(described, tmp_path):
+def test_a_session_cannot_write(agentfarm, tmp_path):
     """Goal: whatever is added, the file stays as it is."""
     copy = tmp_path / "copy.db"
-    before = (described / "agents.db").read_bytes()
+    before = (agentfarm / "agents.db").read_bytes()
     copy.write_bytes(before)
     with session_on(copy) as session:
         session.add(m.ExperimentModel(experiment_id="new", name="new"))
@@ -173,10 +173,10 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_may_have_any_characters(described, tmp_path):
+def test_a_path_may_have_any_characters(agentfarm, tmp_path):
     """Goal: what means something in an address is part of a name all the same."""
     odd = tmp_path / "a b%20#1?mode=rw&c.db"
-    odd.write_bytes((described / "agents.db").read_bytes())
+    odd.write_bytes((agentfarm / "agents.db").read_bytes())
     with session_on(odd) as session:
         assert len(session.query(m.Simulation).all()) == 3
     assert list(tmp_path.iterdir()) == [odd]

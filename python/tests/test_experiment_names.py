@@ -20,7 +20,7 @@ from siltstone.experiment import (
     ExperimentDatabase,
     InMemorySimulationDatabase,
     SimulationDatabase,
-    import_described,
+    import_agentfarm,
     merge,
     setup_db,
 )
@@ -176,7 +176,7 @@ def test_a_failed_merge_or_split_leaves_no_file(db, tmp_path):
     for copy in (lambda: merge([tmp_path / "a.db"], target), lambda: db.split(target)):
         report = copy()
         assert (report.copied, len(report.conflicts)) == ([], 1) and left() == []
-    for make in (merge, import_described):
+    for make in (merge, import_agentfarm):
         with pytest.raises(SiltstoneError):
             make([broken], target)
         assert left() == []

@@ -350,7 +350,7 @@ def test_backups_are_kept_and_restored(tmp_path):
     other.close()
 
 
-def test_the_described_system_s_databases_are_imported(store, tmp_path):
+def test_godly_ai_databases_are_imported(store, tmp_path):
     """Goal: pickles of arrays and plain containers are read, anything else is refused by name, and nothing runs."""
 
     class Evil:

@@ -40,7 +40,7 @@ class Recorded:
     def opened(self, way, tmp_path):
         if way == "json":
             return SimulationResults(self.init, self.updates, attributes=self.schema)
-        if way == "described":
+        if way == "movici":
             return SQLiteSimulationResults(self.database, self.init, attributes=self.schema)
         with SimulationDatabase(tmp_path / "imported") as db:
             report = db.import_json(self.init, self.updates, schema=self.schema)
@@ -53,10 +53,10 @@ def recorded(request, shared):
     return Recorded(shared, request.param)
 
 
-@pytest.mark.parametrize("way", ["json", "described", "imported"])
+@pytest.mark.parametrize("way", ["json", "movici", "imported"])
 def test_real_runs_have_the_expected_facts(recorded, tmp_path, way):
     """Goal: counts, timestamps, sums and first values of every column at every listed time are
-    those that the described system computes."""
+    those that movici computes."""
     columns = 0
     with recorded.opened(way, tmp_path) as results:
         expected = recorded.expected["datasets"]
@@ -95,7 +95,7 @@ def check(state, attribute, facts, where):
 
 
 def has_undefined(first):
-    """A row that is defined in part, which the described system shows in its own way."""
+    """A row that is defined in part, which movici shows in its own way."""
     return isinstance(first, list) and None in str(first).split() or "None" in str(first)
 
 
@@ -185,7 +185,7 @@ def test_times_as_text_and_datetime(path):
         assert db.resume_from(date(2020, 1, 1)) == 1 and db.get_timestamps("d") == [0]
 
 
-def test_the_edge_cases_that_the_described_system_gets_wrong(shared):
+def test_the_edge_cases_that_movici_gets_wrong(shared):
     """Goal: text is not cut, and ids that appear in mid-run have a right history."""
     folder = shared / "data" / "simulation" / "edge_bugs"
     cases = json.loads((folder / "expected.json").read_text())["cases"]

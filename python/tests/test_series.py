@@ -215,7 +215,7 @@ def test_any_text_is_a_key(backend, tmp_path):
 
 
 def test_a_missing_key_is_a_key_error(backend):
-    """Goal: the described error, which names key and place."""
+    """Goal: meteaudata's error, which names key and place."""
     for call in (backend.load, backend.delete, backend.info, backend.load_range):
         with pytest.raises(KeyError, match="plant/x"):
             call("plant/x")
@@ -313,7 +313,7 @@ def test_any_calls_give_what_a_dictionary_gives(kind, tmp_path_factory, steps, i
         assert found.index.equals(data.index)
 
 
-def test_the_described_names_and_a_backend_of_ones_own(tmp_path):
+def test_the_meteaudata_names_and_a_backend_of_ones_own(tmp_path):
     """Goal: the four adapters are what the protocol asks for, and so is a user's class without a base."""
 
     class Own:

@@ -68,7 +68,7 @@ def points(n=1_000):
     return pd.Series(np.arange(n) / 3.0, index, name="flow")
 
 
-def test_the_described_adapter_keeps_series_in_a_server(url):
+def test_the_meteaudata_adapter_keeps_series_in_a_server(url):
     """Goal: any SQLAlchemy address; values, index, zone, frequency and metadata come back equal."""
     address = url.replace("postgresql://", "postgresql+psycopg2://")
     backend = StorageConfig(backend_type="sql", connection_string=address).create_backend()
@@ -149,7 +149,7 @@ def test_threads_share_a_backend(url):
     assert backend.list_keys("of ") == [f"of {float(i)}" for i in range(4)]
 
 
-def test_operations_on_real_data_give_the_described_results(url, shared):
+def test_operations_on_real_data_give_the_meteaudata_results(url, shared):
     """Goal: each operation of the shared data, in a server."""
     from test_series_tree import run_operations
 

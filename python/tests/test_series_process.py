@@ -1,4 +1,4 @@
-"""The processing functions: what the described system gives on real data, and what pandas gives on any."""
+"""The processing functions: what meteaudata gives on real data, and what pandas gives on any."""
 
 import builtins
 import datetime as dt

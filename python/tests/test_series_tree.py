@@ -361,8 +361,8 @@ def test_json_there_and_back():
         ProcessingStep(type="guessing")
 
 
-def test_described_functions_say_what_they_did():
-    """Goal: suffix, kind and parameters of each step are as described."""
+def test_meteaudata_functions_say_what_they_did():
+    """Goal: suffix, kind and parameters of each step are as in meteaudata."""
     signal = Signal(points(), name="A")
     pairs = [("2026-03-28 01:00", "2026-03-28 03:00")]
     signal.process(["A#1_RAW#1"], replace_ranges, pairs, "a fault")
@@ -515,13 +515,13 @@ def check(series, fact):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_operations_on_real_data_have_the_described_names_and_results(kind, shared, tmp_path):
+def test_operations_on_real_data_have_the_meteaudata_names_and_results(kind, shared, tmp_path):
     """Goal: each operation of the shared data, through signals and datasets of each backend."""
     run_operations(make(kind, tmp_path), shared)
 
 
 def run_operations(backend, shared):
-    """The operations of the shared data, compared with what the described system gives."""
+    """The operations of the shared data, compared with what meteaudata gives."""
     facts, sources = real(shared)
     count = 0
     for name, series_ in sources.items():
@@ -563,8 +563,8 @@ def test_a_record_keeps_every_field():
         assert names <= set(kind().model_dump())
 
 
-def test_a_dataset_is_saved_and_loaded_in_the_described_layout(shared, tmp_path):
-    """Goal: in memory or in a backend, there and back; what the described system wrote; nothing else is touched."""
+def test_a_dataset_is_saved_and_loaded_in_the_meteaudata_layout(shared, tmp_path):
+    """Goal: in memory or in a backend, there and back; what meteaudata wrote; nothing else is touched."""
     acc = Dataset.load(shared / "data/series/described_store/acc.zip")
     assert acc.name == "acc" and acc.owner == "o" and len(acc["co2#1"]["LIN-INT#1"]) == 2284
     assert acc["co2#1"]["LIN-INT#1"].processing_steps[0].input_series_names == ["co2#1_RAW#1"]

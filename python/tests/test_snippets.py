@@ -326,7 +326,7 @@ def test_migrating_existing_results(capsys):
     assert capsys.readouterr().out == "Migrated 3 updates\n"
     state = db.state_at("transport_network", "road_segments", 10)
     assert state["speed"]["data"].tolist() == [50.0, 55.0, 45.0]
-    # It is a documented database to a reader of the described system: raw bytes, the same tables.
+    # It is a documented database to a reader of movici: raw bytes, the same tables.
     tables = {row[0] for row in db.sql("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     assert {"update", "attribute_data", "numpy_array", "update_attribute"} <= tables
 

@@ -214,7 +214,7 @@ def test_a_full_queue_does_what_was_asked(make, tmp_path):
 
 
 def test_the_throttle_leaves_out_what_hardly_moves(make):
-    """Goal: the described rule by its measured vectors, told by the call and counted."""
+    """Goal: the RTX engine's rule by its measured vectors, told by the call and counted."""
     store = make(throttle="bid")
     bids = [1.08500, 1.08501, 1.08502]
     outcomes = [store.store_tick("A", bid, bid + 1.0, 1.0, "", n) for n, bid in enumerate(bids)]

@@ -1,4 +1,4 @@
-//! Databases that the described system wrote.
+//! Databases that AgentFarm wrote.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ use crate::kernel::json;
 use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, check_interrupted, table_exists};
 
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
-static DESCRIBED: Upgrade = Upgrade {
+static AGENTFARM: Upgrade = Upgrade {
     migrations: &MIGRATIONS,
     tables: &["simulations", "simulation_steps", "agent_states", "agents"],
     sql: "",
 };
-static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
+static UPGRADES: &[&Upgrade] = &[&AGENTFARM];
 
 /// Rows that are written at a time.
 const PIECE_ROWS: usize = 10_000;
@@ -64,7 +64,7 @@ impl Skipped {
     }
 }
 
-/// Imports the simulations of a database that the described system wrote; each in one transaction. One that cannot be
+/// Imports the simulations of a database that AgentFarm wrote; each in one transaction. One that cannot be
 /// read is named in the report, and the others go on. A file of one
 /// simulation whose rows name none gives it the id of the only row of `simulations`, or that of the file.
 ///
@@ -75,7 +75,7 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
     let source = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     let names = source.read(|tx| {
         if table_exists(tx, "siltstone_schema")? {
-            let expected = "a database of the described system; a file of siltstone is merged";
+            let expected = "a database of AgentFarm; a file of siltstone is merged";
             return Err(Error::invalid(path.display().to_string(), expected, "one of siltstone"));
         }
         let own: Vec<String> =

@@ -1,4 +1,4 @@
-//! Databases that the described system wrote, whose payloads are pickles.
+//! Databases that Godly-AI wrote, whose payloads are pickles.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, table_exists};
 
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
-static DESCRIBED: Upgrade = Upgrade {
+static GODLY_AI: Upgrade = Upgrade {
     migrations: &MIGRATIONS,
     tables: &["episodes", "concepts", "learning_events", "concept_relationships"],
     sql: "",
 };
-static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
+static UPGRADES: &[&Upgrade] = &[&GODLY_AI];
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -215,7 +215,7 @@ impl Table {
     }
 }
 
-/// The described system stores numpy's scalars as their bytes.
+/// Godly-AI stores numpy's scalars as their bytes.
 fn scalar(bytes: &[u8]) -> Option<f64> {
     match *bytes {
         [byte] => Some(f64::from(byte)), // a truth value
@@ -230,12 +230,12 @@ fn scalar(bytes: &[u8]) -> Option<f64> {
 }
 
 impl MemoryStore {
-    /// Imports all that a database of the described system has, with its ids, in one transaction. Payloads are decoded by a
+    /// Imports all that a database of Godly-AI has, with its ids, in one transaction. Payloads are decoded by a
     /// reader of pickles that knows arrays and plain containers, runs nothing, and refuses all else by name; a row that is
     /// refused is reported, and the others are taken. The source is only read.
     ///
     /// # Errors
-    /// [`Error::Exists`] if there are memories already; [`Error::NotOurs`] for a file that is none of the described system;
+    /// [`Error::Exists`] if there are memories already; [`Error::NotOurs`] for a file that is none of Godly-AI;
     /// [`Error::Invalid`] for one of Siltstone. Nothing is written.
     pub fn import(&self, source: impl AsRef<Path>) -> Result<ImportReport> {
         let path = source.as_ref().to_owned();
@@ -252,7 +252,7 @@ impl MemoryStore {
             }
             from.read(|from| {
                 if table_exists(from, "siltstone_schema")? {
-                    let expected = "a database of the described system";
+                    let expected = "a database of Godly-AI";
                     return Err(Error::invalid(path.display().to_string(), expected, "one of siltstone"));
                 }
                 let mut skipped = Vec::new();

@@ -166,7 +166,7 @@ impl From<bool> for Payload {
 pub(super) enum State {
     /// Written by [`Payload::encode`], whole.
     Sound,
-    /// A pickle, which the described system writes.
+    /// A pickle, which Godly-AI writes.
     Pickle,
     /// Neither.
     Damaged,

@@ -106,7 +106,7 @@ impl SeriesInfo {
     /// The metadata for readers of plain JSON: times, arrays and numbers that JSON does not have are texts and lists, not the
     /// objects by which this store knows them again.
     pub fn plain_metadata(&self) -> Metadata {
-        plain_object(super::described::plain_object(self.metadata.clone()))
+        plain_object(super::meteaudata::plain_object(self.metadata.clone()))
     }
 
     /// What is known of the index.

@@ -180,7 +180,7 @@ impl From<String> for IndexValue {
 /// What is known of an index beside its values. Everything comes back as it was given; nothing is ever
 /// computed from it.
 ///
-/// The names are those of the described system. `frequency` is a hint, as the user's library wrote it.
+/// The names are those of meteaudata. `frequency` is a hint, as the user's library wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IndexMetadata {

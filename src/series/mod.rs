@@ -9,9 +9,9 @@ mod codes;
 pub mod conformance;
 mod container;
 mod data;
-pub mod described;
 mod in_memory;
 mod index;
+pub mod meteaudata;
 mod parquet_folder;
 mod period;
 #[cfg(feature = "postgresql")]

@@ -102,7 +102,7 @@ impl std::fmt::Debug for SimulationDatabase {
 
 impl SimulationDatabase {
     /// Opens a file for reading and writing, with the default [`Options`]; creates it if there is
-    /// none. A file of the described system is upgraded in place by the first write, after a backup
+    /// none. A file of movici is upgraded in place by the first write, after a backup
     /// beside it; until then it is left as it is.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl SimulationDatabase {
         Self::over(builder.open()?, options)
     }
 
-    /// Opens an existing file for reading, ours or one of the described system. Nothing is changed.
+    /// Opens an existing file for reading, ours or one of movici. Nothing is changed.
     ///
     /// # Errors
     /// As [`Builder::open_read_only`](crate::Builder::open_read_only).

@@ -1,4 +1,4 @@
-//! A run out of the database: the described system's folders of JSON files, or one table a group.
+//! A run out of the database: movici's folders of JSON files, or one table a group.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ use crate::table::{self, Batches, Format, WriteOptions};
 /// The form in which a run leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExportFormat {
-    /// The described system's files: `init_data/<dataset>.json` and
+    /// movici's files: `init_data/<dataset>.json` and
     /// `updates/t<timestamp>_<iteration>_<dataset>.json`.
     #[default]
     Json,

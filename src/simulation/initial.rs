@@ -161,7 +161,7 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
     let found = tx.query_one(&sql, [name], |row| {
         let id: i64 = row.get(0)?;
         let format: String = row.get(1)?;
-        // The described system stores JSON as a blob; others may have used text.
+        // movici stores JSON as a blob; others may have used text.
         let data = match row.get_ref(2)? {
             rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => {
                 bytes.to_vec()

@@ -15,7 +15,7 @@ use crate::kernel::{ReadTx, WriteTx};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
-    /// Nothing says: a file of the described system, or one without updates.
+    /// Nothing says: a file of movici, or one without updates.
     Unknown,
     /// Updates were written and the run did not end: it goes on, or it was killed.
     Running,

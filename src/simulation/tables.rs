@@ -1,4 +1,4 @@
-//! The store's tables: their versions, and the files of the described system.
+//! The store's tables: their versions, and the files of movici.
 
 use crate::error::Result;
 use crate::kernel::{Migrations, ReadTx, Upgrade, table_exists};
@@ -8,7 +8,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "simulation",
     steps: &[
         concat!(
-            include_str!("migrations/0001_described.sql"),
+            include_str!("migrations/0001_movici.sql"),
             include_str!("migrations/0001_own.sql")
         ),
         include_str!("migrations/0002_keyframe_order.sql"),
@@ -25,7 +25,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
     ],
 };
 
-/// The described system's file: recognised by its tables, upgraded when it is opened for writing.
+/// movici's file: recognised by its tables, upgraded when it is opened for writing.
 pub(crate) static UPGRADE: Upgrade = Upgrade {
     migrations: &MIGRATIONS,
     tables: &["update", "attribute_data", "numpy_array", "update_attribute"],
@@ -37,8 +37,8 @@ pub(crate) static UPGRADE: Upgrade = Upgrade {
 pub(super) enum Layout {
     /// No tables of this store yet.
     Empty,
-    /// The described system's own: no codec, checksum, mask or keyframe.
-    Described,
+    /// movici's own: no codec, checksum, mask or keyframe.
+    Movici,
     /// Ours.
     Ours,
 }
@@ -48,7 +48,7 @@ impl Layout {
         if table_exists(tx, "simulation_run")? {
             Ok(Layout::Ours)
         } else if table_exists(tx, "update")? && table_exists(tx, "numpy_array")? {
-            Ok(Layout::Described)
+            Ok(Layout::Movici)
         } else {
             Ok(Layout::Empty)
         }
@@ -57,7 +57,7 @@ impl Layout {
     /// One array: dtype, shape, codec, checksum, data.
     pub(super) fn array_sql(self) -> &'static str {
         match self {
-            Layout::Described => {
+            Layout::Movici => {
                 "SELECT dtype, shape, NULL, NULL, data FROM numpy_array WHERE id = ?1"
             }
             _ => "SELECT dtype, shape, codec, checksum, data FROM numpy_array WHERE id = ?1",
@@ -77,7 +77,7 @@ impl Layout {
         (table, owner): (&str, &str),
     ) -> Result<String> {
         let (position, mask, packed) = match self {
-            Layout::Described => ("0", "NULL", "NULL, NULL"),
+            Layout::Movici => ("0", "NULL", "NULL, NULL"),
             _ => ("l.position", "a.mask_id", "n.codec, n.checksum"),
         };
         // An array is guarded by its checksum, and that it is the one which was meant by those of these rows.

@@ -10,7 +10,7 @@ pub const NOT_GIVEN: u8 = 1;
 /// In a mask: from this update on the row is undefined.
 pub const CLEARED: u8 = 2;
 
-/// The names under which the described system and its users hand over a CSR index.
+/// The names under which movici and its users hand over a CSR index.
 pub const ROW_PTR_NAMES: [&str; 4] = ["row_ptr", "indptr", "ind_ptr", "rowptr"];
 
 /// One attribute of an entity group: a value an entity.

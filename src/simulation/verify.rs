@@ -37,7 +37,7 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     Ok(())
 }
 
-/// What our own tables cannot hold by their types and foreign keys, and those of the described system
+/// What our own tables cannot hold by their types and foreign keys, and those of movici
 /// can.
 fn verify_references(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     let checks = [

@@ -67,7 +67,7 @@ fn insert(
 ) -> Result<i64> {
     let Prepared { timestamp, iteration, dataset, origin, attributes } = update;
     if storing.repeat == OnRepeat::Replace {
-        // A file of the described system may have foreign keys that do not cascade.
+        // A file of movici may have foreign keys that do not cascade.
         let links = "DELETE FROM update_attribute WHERE update_id IN (SELECT id FROM \"update\" \
             WHERE dataset_name = ?1 AND timestamp = ?2 AND iteration = ?3)";
         tx.execute(links, (dataset, timestamp, iteration))?;

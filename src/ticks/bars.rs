@@ -21,7 +21,7 @@ pub struct Bar {
     pub volume: u64,
 }
 
-/// The lengths of bars that the described system keeps.
+/// The lengths of bars that the RTX engine keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are what they are called everywhere")]
 pub enum Timeframe {

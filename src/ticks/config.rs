@@ -13,7 +13,7 @@ use crate::kernel::Durability;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StorageBackend {
-    /// One JSON file a symbol and day, as the described system writes them.
+    /// One JSON file a symbol and day, as the RTX engine writes them.
     #[default]
     Json,
     /// One SQLite file a day.
@@ -89,7 +89,7 @@ pub enum Duplicates {
     #[default]
     KeepAll,
     /// The stored one stays, the new one is dropped and counted. With
-    /// [`TickStoreConfig::duplicate_key_ns`] at a millisecond this is the described rule.
+    /// [`TickStoreConfig::duplicate_key_ns`] at a millisecond this is the RTX engine's rule.
     First,
     /// The new one takes its place; the old one is counted.
     Last,
@@ -210,7 +210,7 @@ impl TickStoreConfig {
         }
     }
 
-    /// JSON files alone: the default of the described system.
+    /// JSON files alone: the default of the RTX engine.
     pub fn json(broker_id: impl Into<String>, max_ticks_per_symbol: usize) -> Self {
         TickStoreConfig {
             broker_id: broker_id.into(),

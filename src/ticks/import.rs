@@ -1,4 +1,4 @@
-//! Import of what the described system wrote: its JSON tree and its day files.
+//! Import of what the RTX engine wrote: its JSON tree and its day files.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +10,10 @@ use super::batch::pack_parts;
 use super::calendar::Day;
 use super::config::Duplicates;
 use super::day::{Days, day_of, entries, no_folder};
-use super::described;
 use super::json::JsonError;
 use super::json_days::{MAX_JSON_BYTES, read_good_rows};
 use super::merge::{Added, Rule};
+use super::rtx;
 use super::spill::{by_day, runs};
 use super::tick::{Origins, Row};
 use super::write::{self, Arrived, DayBatch, Source};
@@ -260,7 +260,7 @@ impl Importer<'_> {
             let (symbols, rows) = read_good_rows(path, &text, &self.origins, skip)?;
             (xxh3_128(&text).to_be_bytes(), by_day(runs(&symbols, &rows)), bad)
         } else {
-            described::read(path, &self.origins)?
+            rtx::read(path, &self.origins)?
         };
         let read = days.iter().flat_map(|(_, parts)| parts).map(|p| p.rows.len() as u64).sum();
         let mut added = Added::default();

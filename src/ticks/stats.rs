@@ -79,7 +79,7 @@ pub struct QualityCounts {
     pub spread_differs: u64,
 }
 
-/// The day files. The names are those of the described system's two generations.
+/// The day files. The names are those of the RTX engine's two generations.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct SqliteStats {

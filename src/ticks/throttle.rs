@@ -9,7 +9,7 @@ pub enum Throttle {
     /// None.
     #[default]
     Off,
-    /// The described rule: a tick is left out if its bid differs from the last *stored* bid of its
+    /// The RTX engine's rule: a tick is left out if its bid differs from the last *stored* bid of its
     /// symbol by less than 0.00001 of that bid. So a slow drift passes, and a tick of which only the
     /// ask changed does not.
     Bid,
@@ -41,7 +41,7 @@ impl LastPrices {
     /// Whether a tick is to be left out.
     pub(super) fn leaves_out(&self, rule: Throttle, bid: f64, ask: f64) -> bool {
         let Some((last_bid, last_ask)) = self.0 else { return false };
-        // 0/0 is NaN and less than nothing: repeated zeros are stored, as the described rule does.
+        // 0/0 is NaN and less than nothing: repeated zeros are stored, as the RTX engine's rule does.
         let same = |now: f64, last: f64| ((now - last) / last).abs() < LEAST_CHANGE;
         match rule {
             Throttle::Off => false,
@@ -71,9 +71,9 @@ mod tests {
         n
     }
 
-    /// Goal: the described rule to the letter, by the vectors that were measured on it.
+    /// Goal: the RTX engine's rule to the letter, by the vectors that were measured on it.
     #[test]
-    fn the_described_rule_holds() {
+    fn the_rtx_rule_holds() {
         let bids = |bids: &[f64]| bids.iter().map(|b| (*b, b + 1.0)).collect::<Vec<_>>();
         assert_eq!(stored(Throttle::Bid, bids(&[1.08500, 1.08501])), 1, "one point");
         assert_eq!(stored(Throttle::Bid, bids(&[1.08500, 1.08502])), 2, "two points");

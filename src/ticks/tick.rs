@@ -308,7 +308,7 @@ pub(super) fn check_prices(bid: f64, ask: f64, spread: f64) -> Result<()> {
 /// the spread differs from ask - bid by more than 0.00001.
 ///
 /// # Source
-/// The described system's `ticks.sql` and `maintenance.sql`.
+/// The RTX engine's `ticks.sql` and `maintenance.sql`.
 pub fn quality(bid: f64, ask: f64, spread: f64) -> u8 {
     let bit = |is: bool, n: u8| u8::from(is) << n;
     bit(bid <= 0.0, 0)

@@ -243,10 +243,10 @@ fn a_group_that_spoke_before_is_not_taken_for_a_new_one() {
     }
 }
 
-/// Goal: reading a file of the described system through a handle that could write leaves it as it is;
+/// Goal: reading a file of movici through a handle that could write leaves it as it is;
 /// the first write takes it over, with a copy beside it under a name that nobody has.
 #[test]
-fn a_described_file_is_upgraded_by_the_first_write() {
+fn a_movici_file_is_upgraded_by_the_first_write() {
     let Some(original) = crate::shared::folder("data/simulation/water_net3") else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");

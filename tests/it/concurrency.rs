@@ -167,8 +167,8 @@ fn writes_its_part() {
     db.close().unwrap();
 }
 
-/// The databases that the described system wrote, by dataset folder.
-fn described() -> Option<Vec<PathBuf>> {
+/// The databases that movici wrote, by dataset folder.
+fn movici() -> Option<Vec<PathBuf>> {
     let folder = shared::folder("data/simulation")?;
     let of_folder = |entry: std::fs::DirEntry| -> Vec<PathBuf> {
         let files = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
@@ -183,11 +183,11 @@ fn all_updates(db: &SimulationDatabase) -> Vec<Update> {
     db.datasets().unwrap().iter().flat_map(|name| db.updates(name).unwrap()).collect()
 }
 
-/// Goal: six processes open a file of the described system at the same instant: it is upgraded
+/// Goal: six processes open a file of movici at the same instant: it is upgraded
 /// once, after one backup that is the old file, and every update is as it was.
 #[test]
-fn six_processes_upgrade_a_described_file_once() {
-    let Some(files) = described() else { return };
+fn six_processes_upgrade_a_movici_file_once() {
+    let Some(files) = movici() else { return };
     for (round, original) in files.iter().chain(&files).chain(&files).enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.db");
@@ -220,7 +220,7 @@ fn six_processes_upgrade_a_described_file_once() {
 }
 
 #[test]
-#[ignore = "run by six_processes_upgrade_a_described_file_once"]
+#[ignore = "run by six_processes_upgrade_a_movici_file_once"]
 fn opens_and_counts() {
     let Some((path, argument)) = mission() else { return };
     wait_until(argument.split_once(' ').unwrap().1);

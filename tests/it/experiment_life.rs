@@ -66,9 +66,9 @@ fn sweep(path: &Path, experiment: &str, n: usize) -> ExperimentDatabase {
     db
 }
 
-/// Goal: a database of the described system gives its expected facts, as rows and in blocks, by our calls and by SQL.
+/// Goal: a database of AgentFarm gives its expected facts, as rows and in blocks, by our calls and by SQL.
 #[test]
-fn the_described_database_gives_its_facts() {
+fn the_agentfarm_database_gives_its_facts() {
     let Some(data) = shared::folder("data/experiment") else { return };
     let expected: Json =
         serde_json::from_slice(&std::fs::read(data.join("expected.json")).unwrap()).unwrap();

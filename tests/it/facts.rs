@@ -1,4 +1,4 @@
-//! Real runs against what the described system says of them, by each of the three ways in.
+//! Real runs against what movici says of them, by each of the three ways in.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ impl Recorded {
         results
     }
 
-    fn by_described_database(&self) -> Results {
+    fn by_movici_database(&self) -> Results {
         let path = self.folder.join(format!("{}.db", self.scenario));
         assert_eq!(detect_format(&path).unwrap(), Format::Sqlite);
         Results::open(path, self.options()).unwrap()
@@ -92,7 +92,7 @@ fn check_all(results: &Results, recorded: &Recorded) -> usize {
         assert_eq!(dataset.timestamps(None).unwrap(), timestamps);
         assert_eq!(timestamps.last().copied(), facts["last_timestamp"].as_i64());
         for (key, value) in facts["metadata"].as_object().unwrap() {
-            // The described system takes enumerations out of `general`; here it stays whole.
+            // movici takes enumerations out of `general`; here it stays whole.
             if key != "general" {
                 assert_eq!(dataset.metadata()[key], *value, "{name}: {key}");
             }
@@ -328,7 +328,7 @@ fn facts_hold(name: &str, scenario: &'static str, schema: &str, columns: usize) 
     assert_eq!(check_all(&recorded.by_json(), &recorded), columns);
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(check_all(&recorded.by_import(folder.path()), &recorded), columns);
-    assert_eq!(check_all(&recorded.by_described_database(), &recorded), columns);
+    assert_eq!(check_all(&recorded.by_movici_database(), &recorded), columns);
 }
 
 /// Goal: every fact holds, whatever way a run is read: all types, undefined, ragged, new groups.
@@ -349,7 +349,7 @@ fn the_facts_of_a_week_of_water_hold() {
     facts_hold("water_net3_week", "net3w", "water_attributes.json", 324);
 }
 
-/// Goal: where the described system is wrong (text cut, history of new ids), we are right.
+/// Goal: where movici is wrong (text cut, history of new ids), we are right.
 #[test]
 fn what_is_wrong_there_is_right_here() {
     let Some(recorded) = Recorded::of("edge_bugs", "bugs", "") else { return };
@@ -374,7 +374,7 @@ fn enumerations_and_special_values_are_kept() {
     let Some(recorded) = Recorded::of("edge", "edge", "edge/attributes.json") else { return };
     let folder = tempfile::tempdir().unwrap();
     let all =
-        [recorded.by_json(), recorded.by_import(folder.path()), recorded.by_described_database()];
+        [recorded.by_json(), recorded.by_import(folder.path()), recorded.by_movici_database()];
     for results in all {
         let dataset = results.dataset("plant").unwrap();
         assert_eq!(dataset.metadata()["general"]["special"]["sensor_entities.f.temp"], -9999.0);

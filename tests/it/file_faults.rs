@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use siltstone::series::described::{WriteDatasetOptions, read_dataset, write_dataset};
+use siltstone::series::meteaudata::{WriteDatasetOptions, read_dataset, write_dataset};
 use siltstone::series::{
     Change, IndexRange, MemoryBackend, Metadata, ParquetBackend, Series, SqliteBackend,
     StorageBackend,

@@ -187,9 +187,9 @@ fn assert_numbers(update: &Update, whole: &[Update], place: usize) {
     }
 }
 
-/// A file of the described system's tables, which take values of any type.
+/// A file of movici's tables, which take values of any type.
 #[cfg(target_os = "linux")]
-const DESCRIBED: &str = "
+const MOVICI: &str = "
     CREATE TABLE metadata (id INTEGER PRIMARY KEY, version VARCHAR(10) NOT NULL);
     CREATE TABLE numpy_array (id INTEGER PRIMARY KEY, dtype VARCHAR(20), shape JSON, data BLOB);
     CREATE TABLE \"update\" (id INTEGER PRIMARY KEY, timestamp INTEGER, iteration INTEGER,
@@ -278,7 +278,7 @@ fn hostile_rows_are_errors_that_name_the_row() {
     for (k, (sql, row)) in cases.iter().enumerate() {
         let path = folder.path().join(format!("hostile-{k}.db"));
         let Some(other) = Other::open(&path) else { return };
-        other.must(DESCRIBED);
+        other.must(MOVICI);
         let good = read_all(&path).unwrap();
         assert_eq!(good.len(), 1);
         other.must(sql);

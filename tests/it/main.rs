@@ -34,7 +34,7 @@ mod postgres_server;
 mod results;
 mod row_sums;
 mod series;
-mod series_described;
+mod series_meteaudata;
 mod series_parquet;
 #[cfg(all(unix, feature = "postgresql"))]
 mod series_postgres;

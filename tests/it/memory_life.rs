@@ -5,8 +5,8 @@ use siltstone::memory::{
 };
 use siltstone::{Array, Error};
 
-/// The tables of the described system, with one episode a row: a pickle of `bytes` bytes.
-fn described(path: &std::path::Path, episodes: usize, bytes: usize) {
+/// The tables of Godly-AI, with one episode a row: a pickle of `bytes` bytes.
+fn godly_ai(path: &std::path::Path, episodes: usize, bytes: usize) {
     let conn = rusqlite::Connection::open(path).unwrap();
     conn.execute_batch(
         "CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL NOT NULL, experience_data BLOB NOT NULL, \
@@ -54,7 +54,7 @@ fn a_full_disk_leaves_nothing_half_done() {
     let store = MemoryStore::open(&path).unwrap();
     let taken = MemoryStore::open(folder.path().join("taken.db")).unwrap();
     taken.create_tables().unwrap();
-    described(&source, 40, 10_000);
+    godly_ai(&source, 40, 10_000);
     let (near, far) = (Array::from_slice(&[1.0, 0.1]), Array::from_slice(&[0.0, 1.0]));
     let concept = |i: usize| {
         let vector = if i.is_multiple_of(2) { &near } else { &far };
@@ -114,14 +114,14 @@ fn vec_of(i: i64) -> Array {
     Array::from_slice(&vec![i as f64; 500])
 }
 
-/// Goal: a database of the described system comes whole, once, but for rows that cannot be, each of which is named; one of ours
+/// Goal: a database of Godly-AI comes whole, once, but for rows that cannot be, each of which is named; one of ours
 /// is refused and left as it is.
 #[test]
-fn a_described_database_is_imported_once() {
+fn a_godly_ai_database_is_imported_once() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("godly.db");
     let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
-    described(&source, 3, 40);
+    godly_ai(&source, 3, 40);
     let conn = rusqlite::Connection::open(&source).unwrap();
     conn.execute_batch(
         "INSERT INTO episodes (timestamp, experience_data, performance_score, context_hash) VALUES \
@@ -147,7 +147,7 @@ fn a_described_database_is_imported_once() {
     assert_eq!(std::fs::read(&source).unwrap(), before);
     let other = MemoryStore::open(folder.path().join("other.db")).unwrap();
     let error = other.import(folder.path().join("agent.db")).unwrap_err();
-    assert!(error.to_string().contains("a database of the described system"), "{error}");
+    assert!(error.to_string().contains("a database of Godly-AI"), "{error}");
     assert_eq!(other.stats().unwrap().episodes, 0);
 }
 

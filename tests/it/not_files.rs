@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use siltstone::experiment::{self, ExperimentDatabase};
 use siltstone::memory::MemoryStore;
-use siltstone::series::{self, ParquetBackend, PointsOptions, SqliteBackend, described};
+use siltstone::series::{self, ParquetBackend, PointsOptions, SqliteBackend, meteaudata};
 use siltstone::simulation::{self, SimulationDatabase};
 use siltstone::ticks::{self, StorageBackend, TickStore, TickStoreConfig};
 use siltstone::{Database, Result, restore, table};
@@ -56,9 +56,9 @@ fn no_reader_waits_for_a_pipe() {
         let path = at(name);
         move || series::read_points(path, &PointsOptions::default()).map(drop)
     };
-    let described = |name: &'static str| {
+    let meteaudata = |name: &'static str| {
         let path = at(name);
-        move || described::read(path, described::Limits::default()).map(drop)
+        move || meteaudata::read(path, meteaudata::Limits::default()).map(drop)
     };
     let table = |name: &'static str| {
         let path = at(name);
@@ -91,7 +91,7 @@ fn no_reader_waits_for_a_pipe() {
         ("table, parquet", Box::new(table("x.parquet"))),
         ("table, arrow", Box::new(table("x.arrow"))),
         ("folder of Parquet files", Box::new(move || ParquetBackend::open(list).map(drop))),
-        ("zip", Box::new(described("x.zip"))),
+        ("zip", Box::new(meteaudata("x.zip"))),
         (
             "tables",
             Box::new(move || {

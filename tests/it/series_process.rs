@@ -1,4 +1,4 @@
-//! The functions of series against the results of the described system on real data, kept in every backend.
+//! The functions of series against the results of meteaudata on real data, kept in every backend.
 
 use std::fs;
 use std::path::Path;
@@ -72,7 +72,7 @@ fn label(value: &Value) -> Option<IndexValue> {
     }
 }
 
-/// One call of a function, as the described system would be called.
+/// One call of a function, as meteaudata would be called.
 fn call(series: &Series, step: &Value) -> siltstone::Result<Series> {
     let (args, kwargs) = (&step["args"], &step["kwargs"]);
     match text(step, "fn").unwrap() {
@@ -174,10 +174,10 @@ fn kept(backend: &dyn StorageBackend, series: &Series) -> Series {
     loaded
 }
 
-/// Goal: the 46 operations on real series give what the described system gives, whichever backend keeps input and
+/// Goal: the 46 operations on real series give what meteaudata gives, whichever backend keeps input and
 /// result.
 #[test]
-fn operations_give_what_the_described_system_gives() {
+fn operations_give_what_meteaudata_gives() {
     let Some(folder) = crate::shared::folder("data/series") else { return };
     let facts = fs::read_to_string(folder.join("expected.json")).unwrap();
     let facts: Value = serde_json::from_str(&facts).unwrap();
@@ -223,9 +223,9 @@ fn operations_give_what_the_described_system_gives() {
     }
 }
 
-/// Goal: what the described system refuses is refused, with the same kind of error.
+/// Goal: what meteaudata refuses is refused, with the same kind of error.
 #[test]
-fn errors_are_those_of_the_described_system() {
+fn errors_are_those_of_meteaudata() {
     let Some(folder) = crate::shared::folder("data/series") else { return };
     let facts = fs::read_to_string(folder.join("expected.json")).unwrap();
     let facts: Value = serde_json::from_str(&facts).unwrap();

@@ -238,7 +238,7 @@ proptest! {
     }
 }
 
-/// Goal: the line between two points runs by position, or by time; ends are as described.
+/// Goal: the line between two points runs by position, or by time; ends are as in meteaudata.
 #[test]
 fn lines_run_by_position_or_by_time() {
     let series = at(&[0, HOUR, 10 * HOUR], &[0.0, NAN, 10.0]);

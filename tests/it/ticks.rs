@@ -1,4 +1,4 @@
-//! The tick store on the real files: what the described system wrote, and what is known of it.
+//! The tick store on the real files: what the RTX engine wrote, and what is known of it.
 
 use std::path::{Path, PathBuf};
 
@@ -179,9 +179,9 @@ fn real_ticks_one_by_one_are_compacted_without_loss() {
     store.stop().unwrap();
 }
 
-/// Goal: the described unique key (symbol, millisecond) loses what it is known to lose, and says so.
+/// Goal: the RTX engine's unique key (symbol, millisecond) loses what it is known to lose, and says so.
 #[test]
-fn the_described_key_loses_what_it_is_known_to_lose() {
+fn the_rtx_key_loses_what_it_is_known_to_lose() {
     let Some((input, _)) = recorded() else { return };
     let folder = tempfile::tempdir().unwrap();
     let options = ImportOptions {

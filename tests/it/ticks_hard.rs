@@ -454,7 +454,7 @@ fn finished_days_are_compacted_by_themselves() {
     }
 }
 
-/// Goal: what the described system tells of the last failure is reported.
+/// Goal: what the RTX engine tells of the last failure is reported.
 #[test]
 fn the_last_failure_is_in_the_stats() {
     let folder = tempfile::tempdir().unwrap();

@@ -205,10 +205,10 @@ fn a_spilled_batch_comes_back_once() {
     }
 }
 
-/// Goal: JSON files have the described place and bytes, by the tick's own day, and a file that is
+/// Goal: JSON files have the RTX engine's place and bytes, by the tick's own day, and a file that is
 /// torn is left as it is.
 #[test]
-fn json_files_are_those_of_the_described_system() {
+fn json_files_are_those_of_rtx() {
     let folder = tempfile::tempdir().unwrap();
     let json_config = || TickStoreConfig {
         json_base_path: folder.path().join("json"),
@@ -507,10 +507,10 @@ fn throttled_ticks_are_counted_and_nowhere() {
     }
 }
 
-/// Goal: day files of the described system are imported, packed or not; a file that is none is
+/// Goal: day files of the RTX engine are imported, packed or not; a file that is none is
 /// named, with the byte where it is JSON, and the rest is imported.
 #[test]
-fn described_files_are_imported_and_bad_ones_named() {
+fn rtx_files_are_imported_and_bad_ones_named() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in");
     std::fs::create_dir_all(input.join("EURUSD")).unwrap();

@@ -91,7 +91,7 @@ class InMemory:
 BASELINES = {
     "siltstone": "package_baseline:Siltstone",
     "siltstone_buffered": "package_baseline:Buffered",
-    "described": "described_baseline:Described",
+    "agentfarm": "agentfarm_baseline:AgentFarm",
     "sqlite3_same": "sqlite_baseline:Same",
     "sqlite3_lean": "sqlite_baseline:Lean",
     "sqlite3_grouped": "sqlite_baseline:Grouped",

@@ -43,7 +43,7 @@ def name(simulation: int) -> str:
 
 
 def agents(simulation: int, count: int) -> list[str]:
-    """Ids of agents; the described tables know an id once only, in all simulations together."""
+    """Ids of agents; AgentFarm's tables know an id once only, in all simulations together."""
     return [f"s{simulation}a{n:04}" for n in range(count)]
 
 
@@ -75,7 +75,7 @@ def steps(simulation: int, count: int, number: int, columns: bool = False) -> li
 
 
 def real(file: Path) -> list[tuple[str, list[str], list[Step]]]:
-    """The simulations of the described system's own database: id, agents, steps in tuples."""
+    """The simulations of AgentFarm's own database: id, agents, steps in tuples."""
     db = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)
     found = []
     ids = [row[0] for row in db.execute("SELECT simulation_id FROM simulations ORDER BY 1")]

@@ -45,7 +45,7 @@ PHASES = (
 TITLES = {
     "steps": "log_step, 100 agents x 1,000 steps, tuples",
     "columns": "log_step, 100 agents x 1,000 steps, arrays",
-    "real": "log_step, the described system's own three simulations",
+    "real": "log_step, AgentFarm's own three simulations",
     "actions plain": "log_agent_action, 100,000 one by one",
     "actions details": "log_agent_action with details, 100,000 one by one",
     "memory run": "in memory, 100 agents x 1,000 steps",
@@ -75,7 +75,7 @@ def arguments():
     parser.add_argument("--phase", nargs="+", choices=PHASES, default=PHASES, metavar="PHASE")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
     parser.add_argument("--minutes", type=float, help="begin no repetition after that time")
-    parser.add_argument("--real", type=Path, help="a database that the described system wrote")
+    parser.add_argument("--real", type=Path, help="a database that AgentFarm wrote")
     parser.add_argument("--name", default="experiment-python", help="RESULTS/<date>-NAME.json")
     parser.add_argument("--results", type=Path, default=HERE.parent.parent / "results")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))

@@ -135,7 +135,7 @@ class Phases:
 
     def real(self, _kind):
         if self.real_file is None:
-            raise NotImplementedError("no database of the described system was given: --real")
+            raise NotImplementedError("no database of AgentFarm was given: --real")
         simulations, folder = data.real(self.real_file), self.at("real")
         rows = sum(len(step.states) for _, _, made in simulations for step in made)
         took = []

@@ -72,7 +72,7 @@ class Baseline:
 # Imported one by one, so that a process pays for, and needs, only the store that it runs.
 BASELINES = {
     "siltstone": "package_baseline:Siltstone",
-    "described": "described_baseline:Described",
+    "godly_ai": "godly_ai_baseline:GodlyAi",
     "sqlite3_same": "sqlite_baseline:Same",
     "sqlite3_lean": "sqlite_baseline:Lean",
     "numpy": "numpy_baseline:Numpy",

@@ -1,4 +1,4 @@
-"""Python's `sqlite3` by a careful hand: the described tables with what makes them quick, and lean ones."""
+"""Python's `sqlite3` by a careful hand: Godly-AI's tables with what makes them quick, and lean ones."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from itertools import repeat
 
 import numpy as np
 from data import CONTEXT, SCORE, VALUES, Edges
-from described_baseline import INTO_EPISODES, INTO_RELATIONSHIPS, Described, Episode, pickled
+from godly_ai_baseline import INTO_EPISODES, INTO_RELATIONSHIPS, GodlyAi, Episode, pickled
 from baseline import Baseline
 
 LEAN = """
@@ -31,8 +31,8 @@ def related(ids: np.ndarray, vectors: np.ndarray, threshold: float):
     return ids[source].tolist(), ids[target].tolist(), products[source, target].tolist()
 
 
-class Same(Described):
-    """The described tables and indexes, and pickles; one `executemany` a batch or graph, an index for the latest."""
+class Same(GodlyAi):
+    """Godly-AI's tables and indexes, and pickles; one `executemany` a batch or graph, an index for the latest."""
 
     partly = False
 
@@ -58,7 +58,7 @@ class Same(Described):
         return list(range(last - len(rows) + 1, last + 1))
 
     def search(self, vector, k):
-        raise NotImplementedError("as the described")
+        raise NotImplementedError("as godly_ai")
 
     def graph(self, threshold):
         found = self.search_concepts("", 1_000_000)

@@ -1,4 +1,4 @@
-"""Python's `sqlite3` with the described table and its three indexes, one file a day."""
+"""Python's `sqlite3` with the RTX engine's table and its three indexes, one file a day."""
 
 import sqlite3
 

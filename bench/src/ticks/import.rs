@@ -1,4 +1,4 @@
-//! Import of the described JSON tree: the real files, once for each of many dates.
+//! Import of the RTX engine's JSON tree: the real files, once for each of many dates.
 
 use std::fs;
 use std::path::Path;
@@ -48,7 +48,7 @@ pub(crate) fn run() {
         fs::remove_dir_all(&output).expect("the folder goes");
         let output = folder.path().join(format!("theirs-{run}"));
         let start = Instant::now();
-        let read = described(&input, &output);
+        let read = rtx(&input, &output);
         took[1].push(start.elapsed());
         assert_eq!(read, ticks);
         fs::remove_dir_all(&output).expect("the folder goes");
@@ -57,8 +57,8 @@ pub(crate) fn run() {
     super::rates(what, [ticks * DATES, ticks], took.map(crate::median));
 }
 
-/// What the described tool does, of one date: `serde_json`, 1,000 rows a transaction.
-fn described(input: &Path, output: &Path) -> usize {
+/// What the RTX engine's tool does, of one date: `serde_json`, 1,000 rows a transaction.
+fn rtx(input: &Path, output: &Path) -> usize {
     let mut conn = writer(&output.join("ticks.db"), Survives::Disk);
     let mut read = 0;
     for symbol in fs::read_dir(input).expect("a folder lists").flatten() {

@@ -1,4 +1,4 @@
-//! The described table with its three indexes, one file a day, by `rusqlite` with care and nothing else.
+//! The RTX engine's table with its three indexes, one file a day, by `rusqlite` with care and nothing else.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn day_file(folder: &Path, time_ns: i64) -> PathBuf {
     folder.join(format!("ticks_{}.db", (time_ns - FIRST_NS).div_euclid(DAY_NS)))
 }
 
-/// A day's file with the described settings; `Disk` is a sync a commit.
+/// A day's file with the RTX engine's settings; `Disk` is a sync a commit.
 pub(crate) fn writer(path: &Path, how: Survives) -> Connection {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
     let conn = Connection::open(path).expect("a file opens");
@@ -39,7 +39,7 @@ pub(crate) fn writer(path: &Path, how: Survives) -> Connection {
 
 impl TickBaseline for Sqlite {
     fn name(&self) -> &'static str {
-        "rusqlite, described schema"
+        "rusqlite, RTX schema"
     }
 
     fn ingest(&self, folder: &Path, rows: &Rows, range: Range<usize>, batch: usize, how: Survives) {

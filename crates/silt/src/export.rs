@@ -16,7 +16,7 @@ use crate::{human, interrupt};
 
 /// Write a run out as JSON files, Parquet, Arrow, CSV or JSON lines
 ///
-/// JSON gives the described system's folders back: init_data with the initial datasets as they came,
+/// JSON writes movici's folders: init_data with the initial datasets as they came,
 /// and updates with a file an update. Values that JSON cannot say (cleared ones, infinities) become
 /// null; they are counted, and reported on stderr. The other formats give one file a dataset and entity
 /// group. Of experiments: a file a table and simulation, in folders that engines read as one table of both ids,

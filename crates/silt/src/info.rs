@@ -122,7 +122,7 @@ fn print(args: &Args, facts: &Facts, console: &mut Console) -> Outcome<()> {
     };
     console.line(format!("{}: {}{log}", args.file.display(), human::size(facts.file_bytes)))?;
     let schema = match (facts.schema.is_empty(), facts.has_updates_table) {
-        (true, true) => "of the described system, without tables of ours".to_owned(),
+        (true, true) => "of movici, without tables of ours".to_owned(),
         (true, false) => "none yet, the file is empty".to_owned(),
         (false, _) => {
             let stores = facts.schema.iter().map(|(store, version)| format!("{store} {version}"));

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::table::bold;
 use crate::{human, interrupt};
 
-/// Take a database of the described agent memory into a new one
+/// Import a Godly-AI memory database into a new file
 ///
 /// Ids are kept. Pickled payloads are read by a machine that knows arrays and plain containers and runs nothing: a row
 /// with anything else is skipped and named on stderr, and the rest goes on; the exit code is 3 then. The source

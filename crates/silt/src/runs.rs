@@ -89,7 +89,7 @@ pub(crate) fn has_simulations(path: &Path) -> Outcome<bool> {
     let db = siltstone::Database::builder(path).open_read_only();
     let db = match db {
         Ok(db) => db,
-        // A file of the described simulation system, which only its own store opens.
+        // A file of movici, which only its own store opens.
         Err(Error::NotOurs { .. }) => return Ok(false),
         Err(other) => return Err(other.into()),
     };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use siltstone::Database;
-use siltstone::series::described::{WriteDatasetOptions, write_dataset};
+use siltstone::series::meteaudata::{WriteDatasetOptions, write_dataset};
 use siltstone::series::{
     self, IndexRange, IndexValue, Series, SeriesInfo, SqliteBackend, StorageBackend, WideColumn,
 };
@@ -284,7 +284,7 @@ fn axis(info: &SeriesInfo, series: &Series) -> Outcome<Vec<String>> {
 ///
 /// Several series stand side by side, joined by their index, a column each, with their units in the metadata of the
 /// Arrow fields.
-/// A dataset is written in the layout that the described system reads: YAML, and a CSV file a series.
+/// A dataset is written in the layout that meteaudata reads: YAML, and a CSV file a series.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt series export plant.db line#1/RAW#1 -o raw.parquet

@@ -15,7 +15,7 @@ pub(crate) fn open(path: &Path, console: &Console) -> Outcome<SimulationDatabase
     if !is_ours {
         let file = path.display();
         console.note(&format!(
-            "{file} is of the described system: tables of ours are added, after a backup beside it"
+            "{file} is of movici: tables of ours are added, after a backup beside it"
         ));
     }
     // A reader keeps the writer from putting its log away.

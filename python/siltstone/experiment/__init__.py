@@ -12,7 +12,7 @@ from siltstone._siltstone import DataLogger
 from siltstone.experiment._config import DataLoggingConfig
 from siltstone.experiment._database import ExperimentDatabase, SimulationContext
 from siltstone.experiment._export import export_data, validate_export_format
-from siltstone.experiment._files import import_described, merge
+from siltstone.experiment._files import import_agentfarm, merge
 from siltstone.experiment._reports import (
     Exported,
     ImportReport,
@@ -54,7 +54,7 @@ __all__ = [
     "ValidationResult",
     "compare_simulations",
     "export_data",
-    "import_described",
+    "import_agentfarm",
     "merge",
     "setup_db",
     "validate_export_format",

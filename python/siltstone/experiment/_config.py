@@ -37,7 +37,7 @@ class Settings(NamedTuple):
     durability: str = "os"
 
 
-#: The described profiles: page cache and log here, what a commit survives there. The journal is a write-ahead log in all
+#: AgentFarm's profiles: page cache and log here, what a commit survives there. The journal is a write-ahead log in all
 #: of them: no profile loses what was committed when the process dies.
 PROFILES = {
     "balanced": Settings(),

@@ -1,4 +1,4 @@
-"""Tables of one simulation as files, as the described call writes them."""
+"""Tables of one simulation as files, as AgentFarm writes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from siltstone.errors import DurabilityUnknownError, InvalidError
 if TYPE_CHECKING:
     from siltstone.experiment._database import ExperimentDatabase
 
-#: The described names of what can be exported, and the tables that they are.
+#: AgentFarm's names of what can be exported, and the tables that they are.
 DATA_TYPES = {
     "metrics": "simulation_steps",
     "agents": "agent_states",

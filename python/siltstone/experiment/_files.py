@@ -40,8 +40,8 @@ def merge(
     return merge_report(_siltstone.experiment_merge(list(sources), target, progress))
 
 
-def import_described(sources: Sequence[PathLike], target: PathLike) -> list[ImportReport]:
-    """Import databases that the described system wrote; the sources are only read.
+def import_agentfarm(sources: Sequence[PathLike], target: PathLike) -> list[ImportReport]:
+    """Import databases that AgentFarm wrote; the sources are only read.
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ def _int(**options: Any) -> Any:
 
 
 def _ours(kind: Any) -> Any:
-    """A column that is not documented. It is read when it is asked for: files of the described system lack it."""
+    """A column that is not documented. It is read when it is asked for: files of AgentFarm lack it."""
     return mapped_column(kind, deferred=True)
 
 

@@ -1,4 +1,4 @@
-"""What the described system lacks: search by vector, recall, replay, and limits of growth."""
+"""What Godly-AI lacks: search by vector, recall, replay, and limits of growth."""
 
 from __future__ import annotations
 

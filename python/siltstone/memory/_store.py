@@ -488,7 +488,7 @@ class SQLiteStorage(Recalling):
 
     @documented_errors
     def import_database(self, source: PathLike) -> ImportReport:
-        """Import a database of the described system, with its ids. Pickles are read, not run: arrays and plain
+        """Import a database of Godly-AI, with its ids. Pickles are read, not run: arrays and plain
         containers are taken, and a row with anything else is refused and named."""
         report = json.loads(self._inner.import_database(source))
         skipped = [(row["table"], row["id"], row["why"]) for row in report.pop("skipped")]

@@ -32,7 +32,7 @@ from siltstone.series._backends import (
 from siltstone.series._config import StorageConfig, create_backend
 from siltstone.series._container import SeriesContainer
 from siltstone.series._dataset import Dataset, datasets
-from siltstone.series._described import export_dataset, import_dataset
+from siltstone.series._meteaudata import export_dataset, import_dataset
 from siltstone.series._steps import (
     DataProvenance,
     FunctionInfo,

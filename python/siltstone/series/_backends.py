@@ -120,7 +120,7 @@ class Backend:
         """``memory``, ``parquet``, ``sqlite`` or ``postgresql``."""
         return self._inner.backend_type()
 
-    # The described calls
+    # meteaudata's calls
 
     def save(self, data: Any, key: str, metadata: Metadata | None = None) -> None:
         """Keep a series and its metadata in the place of what has this key, both or neither.
@@ -358,7 +358,7 @@ class PolarsAdapter(PandasOnDiskAdapter):
     """Series in a folder of Parquet files, as Polars holds them.
 
     It takes a :class:`polars.Series`, whose index is its row number, or a :class:`pandas.Series`, whose index is
-    kept: :meth:`load_frame` gives both columns, and :meth:`load` the values alone, as described.
+    kept: :meth:`load_frame` gives both columns, and :meth:`load` the values alone, as in meteaudata.
     """
 
     def load_frame(self, key: str) -> Any:

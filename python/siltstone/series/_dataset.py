@@ -376,7 +376,7 @@ class Dataset:
         siltstone.errors.ExistsError
             If there is one, and it may not be replaced.
         """
-        from siltstone.series._described import Layout, export_dataset, folder_of
+        from siltstone.series._meteaudata import Layout, export_dataset, folder_of
 
         layout = Layout(separator, output_index_name, output_value_names)
         path = folder_of(directory, self.name) / f"{self.name}.zip"
@@ -391,7 +391,7 @@ class Dataset:
 
     @classmethod
     def load(cls, source_path: str | PathLike[str], dataset_name: str | None = None) -> Dataset:
-        """A dataset of a zip or a folder that the described system wrote, or :meth:`save`; in memory.
+        """A dataset of a zip or a folder that meteaudata wrote, or :meth:`save`; in memory.
 
         Parameters
         ----------
@@ -405,7 +405,7 @@ class Dataset:
         siltstone.errors.InvalidError
             If some of it cannot be read.
         """
-        from siltstone.series._described import import_dataset
+        from siltstone.series._meteaudata import import_dataset
 
         backend = PandasInMemoryAdapter()
         report = import_dataset(source_path, backend, strict=True)

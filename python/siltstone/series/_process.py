@@ -57,7 +57,7 @@ def interpolate_series(series: pd.Series, by: str = "position") -> pd.Series:
     series : pandas.Series
         Numbers at times or time spans.
     by : str
-        ``"position"``: all points have the same distance, as described; ``"time"``: the index says it.
+        ``"position"``: all points have the same distance, as in meteaudata; ``"time"``: the index says it.
 
     Raises
     ------

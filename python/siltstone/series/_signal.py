@@ -462,7 +462,7 @@ class Signal:
         siltstone.errors.ExistsError
             If there is one, and it may not be replaced.
         """
-        from siltstone.series._described import Layout, write_signal
+        from siltstone.series._meteaudata import Layout, write_signal
 
         write_signal(self, destination, zip, Layout(separator, output_index_name, output_value_names), overwrite)
         return self
@@ -478,7 +478,7 @@ class Signal:
         signal_name : str, optional
             Its name there; needed if there are several.
         """
-        from siltstone.series._described import read_signal
+        from siltstone.series._meteaudata import read_signal
 
         return read_signal(source_path, signal_name)
 

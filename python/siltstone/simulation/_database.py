@@ -131,7 +131,7 @@ class SimulationDatabase:
         return self._inner.read_only
 
     def initialize(self) -> None:
-        """Do nothing: the file is ready. The described system needs this call."""
+        """Do nothing: the file is ready. movici needs this call."""
         self._inner.run()
 
     def ensure_metadata(self) -> None:
@@ -554,7 +554,7 @@ class SimulationDatabase:
         update_pattern: str | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> ImportReport:
-        """Import folders of the described JSON files.
+        """Import folders of movici's JSON files.
 
         A malformed file is named in the report and the rest goes on. What is in the database
         already is compared: the same stays unchanged, so that the same call resumes an interrupted

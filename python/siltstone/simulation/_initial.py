@@ -18,7 +18,7 @@ class DatasetFormat(str, Enum):
     BINARY = "binary"
 
 
-#: The name that the described system gives it.
+#: The name that movici gives it.
 DatasetFormat_ = DatasetFormat
 
 

@@ -143,7 +143,7 @@ class SimulationResults(_Results):
 
 
 class SQLiteSimulationResults(_Results):
-    """A run that was recorded in a database, ours or one of the described system.
+    """A run that was recorded in a database, ours or one of movici.
 
     Parameters
     ----------

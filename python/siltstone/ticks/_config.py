@@ -61,12 +61,12 @@ class TickStoreConfig:
         What a tick that a flush has reported as written survives.
     throttle : {"off", "bid", "bid_and_ask"}
         Which ticks are left out: none; those whose bid differs from the last stored one by less than
-        0.00001 of it (the described rule); or those whose ask does not move either.
+        0.00001 of it (the RTX engine's rule); or those whose ask does not move either.
     duplicates : {"keep_all", "first", "last", "exact_row", "error"}
         What happens to a symbol and time that is stored already.
     duplicate_key_ns : int
         Times within one such span count as one time for `duplicates`; 1_000_000 with ``"first"`` is
-        the described rule, which loses ticks of real feeds.
+        the RTX engine's rule, which loses ticks of real feeds.
     compact_after_days : int
         A day is compacted when it has been over for so many days.
     compact_every : float, optional
@@ -120,5 +120,5 @@ class TickStoreConfig:
     def json(
         cls, broker_id: str, max_ticks_per_symbol: int = 10_000, **options: Any
     ) -> TickStoreConfig:
-        """JSON files alone: the default of the described system."""
+        """JSON files alone: the default of the RTX engine."""
         return cls(broker_id, max_ticks_per_symbol, **options)

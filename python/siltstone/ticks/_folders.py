@@ -23,7 +23,7 @@ def import_ticks(
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> TickImportReport:
-    """Import what the described system wrote: its JSON tree and its day files, ``.zst`` too.
+    """Import what the RTX engine wrote: its JSON tree and its day files, ``.zst`` too.
 
     It can be interrupted and repeated: what is there already is not stored again. A malformed tick is
     skipped by itself: its file is named in the report, with the byte or row, and the rest goes on. Not for a folder that a store in this

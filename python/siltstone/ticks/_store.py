@@ -63,7 +63,7 @@ class TickStore:
     Parameters
     ----------
     config : TickStoreConfig or str
-        How it works; or a broker's name, for JSON files alone: the described default.
+        How it works; or a broker's name, for JSON files alone: the RTX engine's default.
     max_ticks_per_symbol : int, optional
         As in :class:`TickStoreConfig`; with a broker's name only.
     **options

@@ -117,7 +117,7 @@ END;
 CREATE TRIGGER episodes_vector_deleted AFTER DELETE ON episode_embeddings BEGIN
     INSERT INTO memory_change (kind, row_id, stamp) VALUES (1, OLD.episode_id, random());
 END;
-CREATE TRIGGER episodes_described
+CREATE TRIGGER episodes_godly_ai
 AFTER UPDATE OF timestamp, performance_score, context_hash, metadata ON episodes
 WHEN EXISTS (SELECT 1 FROM episode_embeddings WHERE episode_id = NEW.id) BEGIN
     INSERT INTO memory_change (kind, row_id, stamp) VALUES (1, NEW.id, random());

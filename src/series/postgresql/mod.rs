@@ -119,7 +119,7 @@ impl PostgresBackend {
                 return Ok(());
             }
             client.batch_execute(include_str!("schema.sql"))?;
-            // A table of that name that is there, of the described system, stays.
+            // A table of that name that is there, of meteaudata, stays.
             let free = "SELECT to_regclass('time_series_data') IS NULL \
                 AND to_regclass('time_series_metadata') IS NULL";
             if client.query_one(free, &[])?.get(0) {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// What the distance between two points is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum By {
-    /// 1, whatever the index says: as the described system has it, and `interpolate()` of pandas.
+    /// 1, whatever the index says: as meteaudata has it, and `interpolate()` of pandas.
     #[default]
     Position,
     /// The time between them.

@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(keys.len(), all, "two names share a key");
     }
 
-    /// Goal: the described names are read as described, and longer ones without a loss.
+    /// Goal: meteaudata's names are read as in meteaudata, and longer ones without a loss.
     #[test]
     fn names_are_read() {
         assert_eq!(within("A#1", "A#1_RAW#1"), "RAW#1");

@@ -43,7 +43,7 @@ pub struct DatasetRecord {
     pub more: Metadata,
 }
 
-/// Where the points of a signal come from. The names are those of the described system.
+/// Where the points of a signal come from. The names are those of meteaudata.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataProvenance {

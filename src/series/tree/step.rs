@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::series::data::Metadata;
 
-/// The kind of a processing step. The texts are those of the described system.
+/// The kind of a processing step. The texts are those of meteaudata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessingType {
@@ -205,7 +205,7 @@ pub struct Dependency {
 pub fn dependencies(series: &str, steps: &[ProcessingStep]) -> Vec<Dependency> {
     let mut edges: Vec<Dependency> = Vec::new();
     for (i, step) in steps.iter().enumerate() {
-        // A step of the described system does not say what it made: the input of the step behind it.
+        // A step of meteaudata does not say what it made: the input of the step behind it.
         let made = step.output_series_name.clone().or_else(|| {
             let next = steps.get(i + 1)?.input_series_names.first()?;
             Some(next.clone())
@@ -272,9 +272,9 @@ mod tests {
         assert_eq!(again["function_info"]["licence"], "MIT");
     }
 
-    /// Goal: a graph of described steps, which do not say what they made, is the same chain.
+    /// Goal: a graph of meteaudata steps, which do not say what they made, is the same chain.
     #[test]
-    fn described_steps_make_a_chain() {
+    fn meteaudata_steps_make_a_chain() {
         let steps = [step("R", &["A_RAW"]), step("L", &["A_R"])];
         let edges = dependencies("A_L", &steps);
         let names: Vec<_> =

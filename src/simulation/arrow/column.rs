@@ -82,7 +82,7 @@ impl ColumnPlan {
         plan
     }
 
-    /// Whether the schema calls it a bool and it is stored as the described system stores bools.
+    /// Whether the schema calls it a bool and it is stored as movici stores bools.
     pub(super) fn may_be_boolean(&self) -> bool {
         self.dtype == DType::I8 && self.spec.as_ref().is_some_and(|s| s.py_type == PyType::Bool)
     }

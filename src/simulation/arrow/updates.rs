@@ -53,7 +53,7 @@ fn schema(dataset: &str, group: &str, plan: &GroupPlan) -> SchemaRef {
     let mut fields = vec![
         int("timestamp"),
         int("iteration"),
-        // The described system's files may hold groups without ids.
+        // movici's files may hold groups without ids.
         Field::new("id", DataType::Int64, true).with_metadata(id.into_iter().collect()),
     ];
     if plan.has_origin {

@@ -524,7 +524,7 @@ fn the_documented_simulation_runs() {
             .to_vec::<f64>()
             .unwrap()
     };
-    // Eleven steps that the described system would not have seen.
+    // Eleven steps that movici would not have seen.
     let expected = (0..11).fold(0.5, |x, _| x + 1e-9);
     assert_eq!((x_at(&db, -1), x_at(&db, 100)), (vec![0.5], vec![expected]));
     assert_eq!(db.run().unwrap().status, Status::Complete);

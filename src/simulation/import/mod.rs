@@ -1,4 +1,4 @@
-//! The described system's folders of JSON files into a database.
+//! movici's folders of JSON files into a database.
 
 mod initial;
 mod ordered;

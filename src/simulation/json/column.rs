@@ -276,7 +276,7 @@ impl Column {
                 self.decide(PyType::Int);
                 return self.push_int(value);
             }
-            // The described system writes the bools of a ragged attribute as 0 and 1.
+            // movici writes the bools of a ragged attribute as 0 and 1.
             Leaves::Bool(items) if self.hint.is_some() && (0..=1).contains(&value) => {
                 items.push(value as i8)
             }

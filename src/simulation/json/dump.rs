@@ -1,4 +1,4 @@
-//! Attributes written as JSON, the way the described system writes them.
+//! Attributes written as JSON, the way movici writes them.
 
 use std::cell::Cell;
 

@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// Goal: ordinary names are the described ones, byte for byte, and odd ones are read too.
+    /// Goal: ordinary names are movici's, byte for byte, and odd ones are read too.
     #[test]
     fn ordinary_names_stay() {
         for dataset in
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    /// Goal: a user's own files keep the names that the described system gives them.
+    /// Goal: a user's own files keep the names that movici gives them.
     #[test]
     fn files_of_initial_data_name_their_datasets() {
         for (file, dataset, is_json) in [

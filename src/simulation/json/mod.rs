@@ -1,4 +1,4 @@
-//! The described system's JSON files and our [`EntityData`](crate::simulation::EntityData).
+//! movici's JSON files and our [`EntityData`](crate::simulation::EntityData).
 //! Pure: text in, text out, no file is opened.
 //!
 //! An update file is `{"<dataset>":{"<group>":{"id":[..],"<attribute>":[..]}}}`; an initial file
@@ -15,13 +15,13 @@
 //! | `[[1,2],[3,4]]` a row | `csr` with `unit_shape` `[2]`; or `unit_shape` `[2, 2]` | ragged, unit `[2]` |
 //! | nothing but `null` | the sentinel of the type | `<f8` of NaN |
 //!
-//! `null` is stored as the documented sentinel, and a ragged `null` as one unit of sentinels, so that the
-//! described system's readers see it. A mask is added only where sentinels would say something wrong:
+//! `null` is stored as the documented sentinel, and a ragged `null` as one unit of sentinels, so that
+//! movici's readers see it. A mask is added only where sentinels would say something wrong:
 //! an integer column that needs eight bytes has no sentinel, and a value may look like its sentinel.
 //! `id` is always `<i8`, whatever the schema says.
 //!
 //! Written back, a file has the same bytes: compact, UTF-8, the shortest text that reads as the
-//! same float. What JSON cannot say is lost as the described system loses it: NaN and the
+//! same float. What JSON cannot say is lost as movici loses it: NaN and the
 //! infinities are `null`, and so is a row that a mask calls cleared.
 
 mod column;

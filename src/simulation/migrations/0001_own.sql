@@ -1,5 +1,5 @@
--- Ours: what was said about the run, and what can be computed again. Version 1; with 0001_described.sql
--- in a new file, with upgrade.sql in a file of the described system.
+-- Ours: what was said about the run, and what can be computed again. Version 1; with 0001_movici.sql
+-- in a new file, with upgrade.sql in a file of movici.
 CREATE TABLE simulation_run (
     key   TEXT NOT NULL PRIMARY KEY,        -- status, started_ns, finished_ns, error, timeline, schema
     value ANY NOT NULL

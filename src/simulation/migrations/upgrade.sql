@@ -1,4 +1,4 @@
--- Brings a file of the described system to version 1. Its tables stay; columns of ours are added at their ends.
+-- Brings a file of movici to version 1. Its tables stay; columns of ours are added at their ends.
 CREATE TABLE IF NOT EXISTS metadata (id INTEGER PRIMARY KEY, version TEXT NOT NULL);
 INSERT OR IGNORE INTO metadata (id, version) VALUES (1, 'v1');
 ALTER TABLE numpy_array ADD COLUMN codec TEXT;

@@ -48,7 +48,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// Opens a database, ours or one of the described system, for reading. A run that is still
+    /// Opens a database, ours or one of movici, for reading. A run that is still
     /// being recorded may be looked at: each call sees what is there then.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
-//! The described system's JSON files: one array, one line, a tick an object.
+//! The RTX engine's JSON files: one array, one line, a tick an object.
 //!
-//! What is written has the bytes that the described system would have written, and what it wrote
+//! What is written has the bytes that the RTX engine would have written, and what it wrote
 //! comes back exactly. The text of a file is never trusted: an error says at which byte it went wrong.
 
 mod number;

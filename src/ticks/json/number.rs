@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::super::calendar::{DAY_NS, Day, SECOND_NS};
 
-/// Writes a finite number as the described system does: the shortest digits that return it, with an
+/// Writes a finite number as the RTX engine does: the shortest digits that return it, with an
 /// exponent only below 1e-6 and from 1e21 on.
 ///
 /// # Source
@@ -123,9 +123,9 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// Goal: the described text of numbers, by the rules of its encoder.
+    /// Goal: the RTX engine's text of numbers, by the rules of its encoder.
     #[test]
-    fn numbers_read_as_described() {
+    fn numbers_read_as_rtx() {
         for (x, text) in [
             (1.0, "1"),
             (0.0, "0"),
@@ -144,9 +144,9 @@ mod tests {
         }
     }
 
-    /// Goal: the described text of times: zeros at the end are cut, the offset is kept.
+    /// Goal: the RTX engine's text of times: zeros at the end are cut, the offset is kept.
     #[test]
-    fn times_read_as_described() {
+    fn times_read_as_rtx() {
         for (ns, offset, text) in [
             (1_768_823_511_894_957_600, 19_800, "2026-01-19T17:21:51.8949576+05:30"),
             (1_768_835_164_832_561_000, 19_800, "2026-01-19T20:36:04.832561+05:30"),

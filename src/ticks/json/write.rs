@@ -6,7 +6,7 @@ use super::number::{write_number, write_time};
 /// The bytes of a file of these ticks: one array, without a newline behind it.
 ///
 /// # Source
-/// Go, package `encoding/json`, for the described fields in their order.
+/// Go, package `encoding/json`, for the RTX engine's fields in their order.
 pub fn write_ticks<'a>(ticks: impl IntoIterator<Item = Tick<'a>>) -> Vec<u8> {
     let mut out = vec![b'['];
     for tick in ticks {

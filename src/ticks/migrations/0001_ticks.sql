@@ -49,7 +49,7 @@ CREATE TABLE tick_counter (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO tick_counter VALUES ('next_arrival', 1), ('ticks', 0);
--- What was imported, under the described names; digest is ours.
+-- What was imported, under the RTX engine's names; digest is ours.
 CREATE TABLE migration_log (
     id             INTEGER PRIMARY KEY,
     source_file    TEXT    NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE migration_log (
     digest         BLOB    NOT NULL,    -- XXH3-128 of the file's bytes
     UNIQUE (source_file, digest)
 ) STRICT;
--- The described table. Compacted ticks are not in it for a program that cannot unpack blocks.
+-- The RTX engine's table. Compacted ticks are not in it for a program that cannot unpack blocks.
 CREATE VIEW ticks AS
 SELECT h.arrival                          AS id,
        s.symbol                           AS symbol,
@@ -75,7 +75,7 @@ SELECT h.arrival                          AS id,
 FROM tick_rows h
 JOIN tick_symbol s ON s.id = h.symbol_id
 JOIN tick_origin o ON o.id = h.origin_id;
--- The described way to add a tick. What the store would refuse is refused.
+-- The RTX engine's way to add a tick. What the store would refuse is refused.
 CREATE TRIGGER ticks_insert INSTEAD OF INSERT ON ticks BEGIN
     SELECT RAISE(ABORT, 'symbol: expected 1 to 64 letters, digits and ._-/#&+=@^$:!~, no part of which begins with a dot')
     WHERE NEW.symbol IS NULL

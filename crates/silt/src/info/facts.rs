@@ -14,13 +14,13 @@ pub(super) struct Facts {
     /// Bytes of the write-ahead log, which belongs to the file.
     pub(super) log_bytes: u64,
     pub(super) page_size: u64,
-    /// Store and version of its tables; nothing in a file of the described system.
+    /// Store and version of its tables; nothing in a file of movici.
     pub(super) schema: Vec<(String, Json)>,
     pub(super) run: Run,
     pub(super) datasets: Vec<Dataset>,
     /// Initial datasets that cannot be read, and why.
     pub(super) unreadable: Vec<(String, String)>,
-    /// Whether there is a table of updates, ours or the described system's.
+    /// Whether there is a table of updates, ours or movici's.
     pub(super) has_updates_table: bool,
     /// Name, format and bytes.
     pub(super) initial: Vec<(String, String, u64)>,
@@ -164,7 +164,7 @@ impl Ask<'_> {
         Ok(self.rows(sql)?.first().and_then(|row| row.first()).map_or(0, natural))
     }
 
-    /// Whether a table has a column: a file of the described system has fewer.
+    /// Whether a table has a column: a file of movici has fewer.
     fn has(&self, table: &str, column: &str) -> Result<bool> {
         let sql =
             format!("SELECT count(*) FROM pragma_table_info('{table}') WHERE name = '{column}'");

@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
 use crate::{human, interrupt};
 
-/// Take databases of the described agent simulations into one
+/// Import AgentFarm databases into one file
 ///
 /// A simulation that is there already is passed over. A database or a simulation that cannot be read is skipped and named on
 /// stderr, rows that cannot be taken are counted with the reason of the last, and the rest goes on; the exit code is 3

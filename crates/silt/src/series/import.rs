@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use siltstone::Error;
-use siltstone::series::described::{self, ImportOptions};
+use siltstone::series::meteaudata::{self, ImportOptions};
 use siltstone::series::{self, Overlap, Points, PointsOptions, StorageBackend};
 
 use super::file_of;
@@ -17,9 +17,9 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
 use crate::{human, interrupt};
 
-/// Import points: CSV, JSON-lines, Parquet and Arrow files, and what the described system wrote
+/// Import points: CSV, JSON-lines, Parquet and Arrow files, and datasets of meteaudata
 ///
-/// A zip, a folder or a database of the described system is imported with its signals and histories, and importing it
+/// A zip, a folder or a database of meteaudata is imported with its signals and histories, and importing it
 /// once more changes nothing. Of a table the first column is the index, and each other one a series; what each column is
 /// taken for is printed on stderr, and what can be read in two ways is refused. Of several files, one that
 /// cannot be taken is skipped and named on stderr, and the rest goes on; the exit code is 3 then.
@@ -126,7 +126,7 @@ fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Conso
     for file in &args.files {
         let given = match is_table(file) {
             true => points(args, file, (backend, &mut written, console)),
-            false => described(args, file, (backend, &mut written, console)),
+            false => meteaudata(args, file, (backend, &mut written, console)),
         };
         let given = if args.strict { Some(given?) } else { inputs.take(file, given)? };
         let Some((lines, done, left)) = given else { continue };
@@ -151,7 +151,7 @@ fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Conso
 /// Lines, the JSON of the same, and whether something was skipped.
 type Reported = (Vec<String>, serde_json::Value, bool);
 
-fn described(
+fn meteaudata(
     args: &Import,
     file: &Path,
     (backend, written, console): (&dyn StorageBackend, &mut BTreeSet<String>, &mut Console),
@@ -164,7 +164,7 @@ fn described(
         ..ImportOptions::default()
     };
     let mut bar = console.progress("importing", "series");
-    let report = described::import(backend, file, &options, |done, all| bar.at(done, all));
+    let report = meteaudata::import(backend, file, &options, |done, all| bar.at(done, all));
     bar.end();
     let report = report?;
     written.extend(report.written.iter().cloned());

@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome, skipped_line};
 use crate::{human, interrupt};
 
-/// Take a tree of ticks into day files: JSON files, and day files of the described system
+/// Import ticks of the RTX engine: its JSON files and day files
 ///
 /// Read are `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
 /// depth. Days that are over go straight into column blocks. A tick that is malformed is skipped by itself, its file named
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "keep_all", value_parser = rules())]
     duplicates: Duplicates,
 
-    /// Times within so many nanoseconds count as one time; a million is the described key
+    /// Times within so many nanoseconds count as one time; a million is the RTX engine's key
     #[arg(long, value_name = "NS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     duplicate_key: i64,
 

@@ -312,7 +312,7 @@ fn an_empty_file_is_called_empty() {
     let db = siltstone::simulation::SimulationDatabase::open(folder.path().join("new.db")).unwrap();
     db.close().unwrap();
     let text = silt(folder.path(), "info new.db").ok();
-    assert!(text.contains("empty") && !text.contains("described"), "{text}");
+    assert!(text.contains("empty") && !text.contains("movici"), "{text}");
 }
 
 /// Goal: SQL that cannot work is answered with what to do, and prints nothing before it fails.

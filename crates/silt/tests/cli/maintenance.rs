@@ -267,7 +267,7 @@ fn initial_data_of_every_kind_come_back() {
     }
     db.close().unwrap();
     silt(folder.path(), "export run.db --to out").ok();
-    // A user's own files, as the described system names them.
+    // A user's own files, as movici names them.
     std::fs::write(folder.path().join("out/init_data/tape.csv"), "1,2").unwrap();
     std::fs::write(folder.path().join("out/init_data/plain"), "text").unwrap();
     std::fs::write(folder.path().join("out/init_data/.DS_Store"), "no dataset").unwrap();

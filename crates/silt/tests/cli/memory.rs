@@ -25,10 +25,10 @@ fn a_memory_is_shown_and_kept() {
     assert_eq!(again.stats().unwrap().episodes, 1);
 }
 
-/// Goal: a database of the described system is imported by a command, which names what it skips and says so by its
+/// Goal: a database of Godly-AI is imported by a command, which names what it skips and says so by its
 /// exit code; a second time is refused, and so is what is no file.
 #[test]
-fn a_described_memory_is_imported() {
+fn a_godly_ai_memory_is_imported() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     // Locks change their kind when the library is first used in a process: before the other connection has some.

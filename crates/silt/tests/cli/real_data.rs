@@ -91,9 +91,9 @@ fn an_export_gives_the_files_back() {
     }
 }
 
-/// Goal: a database of the described system is read as it is, and left as it is.
+/// Goal: a database of movici is read as it is, and left as it is.
 #[test]
-fn a_described_file_is_read() {
+fn a_movici_file_is_read() {
     let Some(data) = shared() else { return };
     let folder = tempfile::tempdir().unwrap();
     import(folder.path(), &data, "");
@@ -105,7 +105,7 @@ fn a_described_file_is_read() {
     };
     assert_eq!(state("theirs.db"), state("run.db"));
     let info = silt(folder.path(), "info theirs.db").ok();
-    assert!(info.contains("of the described system"), "{info}");
+    assert!(info.contains("of movici"), "{info}");
     assert!(silt(folder.path(), "verify theirs.db").ok().contains("all is well"));
     assert_eq!(fs::read(folder.path().join("theirs.db")).unwrap(), before);
     assert_eq!(crate::silt::names(folder.path()), ["run.db", "theirs.db"]);

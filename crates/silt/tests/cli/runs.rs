@@ -193,9 +193,9 @@ fn a_filter_of_all_simulations_deletes_with_yes_alone() {
     assert_eq!((&all["of"], count()), (&json!(2), 0));
 }
 
-/// Goal: a database of the described system becomes one of ours by a command.
+/// Goal: a database of AgentFarm becomes one of ours by a command.
 #[test]
-fn a_described_database_is_imported() {
+fn an_agentfarm_database_is_imported() {
     let shared = std::env::var_os("SILTSTONE_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         std::path::PathBuf::from,

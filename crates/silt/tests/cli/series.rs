@@ -122,7 +122,7 @@ fn a_store_is_kept() {
     assert!(secret.code == 2 && !secret.err.contains("hunter2"), "{secret:?}");
 }
 
-/// Goal: a dataset is exported as the described system reads it, and imported from there; monthly files of a logger are
+/// Goal: a dataset is exported as meteaudata reads it, and imported from there; monthly files of a logger are
 /// put behind each other by a rule, and a bad row is named by its line.
 #[test]
 fn points_are_imported() {
@@ -302,9 +302,9 @@ fn zones_and_spans_come_back() {
     assert_eq!(first("naive"), json!("2024-10-26T22:00:00"));
 }
 
-/// Goal: what the described system wrote is imported by one command, and once more without a change.
+/// Goal: what meteaudata wrote is imported by one command, and once more without a change.
 #[test]
-fn a_described_zip_is_imported() {
+fn a_meteaudata_zip_is_imported() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let yaml = "name: A#1\nunits: m\ntime_series:\n  A#1_RAW#1:\n    index_metadata: {type: Index, dtype: int64, \

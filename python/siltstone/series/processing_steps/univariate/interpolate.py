@@ -20,7 +20,7 @@ def linear_interpolation(input_series: list[pd.Series], by: str = "position") ->
     input_series : list of pandas.Series
         Numbers at times or time spans.
     by : {"position", "time"}
-        Whether all points have the same distance, as described, or the index says it.
+        Whether all points have the same distance, as in meteaudata, or the index says it.
 
     Raises
     ------

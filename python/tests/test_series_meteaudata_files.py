@@ -1,4 +1,4 @@
-"""What the described system reads of an exported dataset, by the libraries that it reads with."""
+"""What meteaudata reads of an exported dataset, by the libraries that it reads with."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ CSV = "t,A#1_RAW#1\n2013-10-27 02:30:00+02:00,0.1\n2013-10-27 02:30:00+01:00,\n2
 
 
 def signal(folder: Path) -> Path:
-    """A folder with one signal, as the described system writes it."""
+    """A folder with one signal, as meteaudata writes it."""
     (folder / "A#1_data").mkdir(parents=True)
     (folder / "A#1_metadata.yaml").write_text(METADATA)
     (folder / "A#1_data" / "A#1_RAW#1.csv").write_text(CSV)
     return folder
 
 
-def test_a_described_signal_is_imported_and_exported_as_foreign_readers_take_it(
+def test_a_meteaudata_signal_is_imported_and_exported_as_foreign_readers_take_it(
     tmp_path: Path,
 ) -> None:
-    """Goal: PyYAML and pandas read of an exported zip what the described system would look for."""
+    """Goal: PyYAML and pandas read of an exported zip what meteaudata would look for."""
     backend = series.open("memory:")
     report = import_dataset(signal(tmp_path / "in"), backend, "plant")
     assert (report["series"], report["points"], report["skipped"]) == (1, 3, [])

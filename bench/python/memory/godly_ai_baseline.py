@@ -1,4 +1,4 @@
-"""The described system: Python's `sqlite3`, pickles, and a transaction a call.
+"""Godly-AI: Python's `sqlite3`, pickles, and a transaction a call.
 
 Written anew from the description, as its code does it: its tables and indexes; arrays are copied, then pickled;
 what is read comes as objects with the pickles in them. It searches no vectors: its way to what is most alike is to
@@ -98,7 +98,7 @@ def pickled(experience) -> bytes:
     return pickle.dumps(experience)
 
 
-class Described(Baseline):
+class GodlyAi(Baseline):
     searches = 2  # each reads all concepts
     partly = True
 

@@ -1,4 +1,4 @@
-"""The described system: SQLAlchemy models of the documented tables, bulk inserts and a commit a step.
+"""AgentFarm: SQLAlchemy models of the documented tables, bulk inserts and a commit a step.
 
 Written anew from the description, as its code does it: a session a call; dicts of rows in bulk; the row of
 a step is looked for before it is written; actions wait until there are 1,000; foreign keys are enforced, so
@@ -111,7 +111,7 @@ def _connected(connection, _record):
     )
 
 
-class Described(Baseline):
+class AgentFarm(Baseline):
     def __init__(self, folder):
         self._open(sa.create_engine(f"sqlite:///{folder / 'experiment.db'}"))
 
@@ -205,12 +205,12 @@ class Described(Baseline):
         self.engine.dispose()
 
 
-class Memory(InMemory, Described):
+class Memory(InMemory, AgentFarm):
     def __init__(self):
         self._open(sa.create_engine("sqlite://", poolclass=StaticPool))
 
     def persist(self, folder):
-        kept = Described(folder)
+        kept = AgentFarm(folder)
         with self.engine.connect() as source, kept.engine.begin() as target:
             for table in Base.metadata.sorted_tables:
                 rows = [dict(row) for row in source.execute(sa.select(table)).mappings().fetchall()]
@@ -219,4 +219,4 @@ class Memory(InMemory, Described):
         kept.close()
 
 
-Described.in_memory = Memory
+AgentFarm.in_memory = Memory

@@ -1,4 +1,4 @@
-//! What the described system wrote, read into a backend, and its layout written.
+//! What meteaudata wrote, read into a backend, and its layout written.
 //!
 //! | what | how it is known |
 //! |---|---|
@@ -32,27 +32,27 @@ use super::tree::{dataset_record, key_of, pack, signal_record};
 use crate::error::{Error, Result};
 use crate::kernel::open_file;
 
-/// A dataset that the described system wrote.
+/// A dataset that meteaudata wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribedDataset {
+pub struct ArchiveDataset {
     /// What is known of it; its name is empty if the files tell none.
     pub record: DatasetRecord,
     /// Its signals.
-    pub signals: Vec<DescribedSignal>,
+    pub signals: Vec<ArchiveSignal>,
 }
 
-/// A signal that the described system wrote.
+/// A signal that meteaudata wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct DescribedSignal {
+pub struct ArchiveSignal {
     /// What is known of it.
     pub record: SignalRecord,
     /// Its series.
-    pub series: Vec<DescribedSeries>,
+    pub series: Vec<ArchiveSeries>,
 }
 
-/// A series that the described system wrote.
+/// A series that meteaudata wrote.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DescribedSeries {
+pub struct ArchiveSeries {
     /// Its full name: `flow#1_RAW#1`.
     pub name: String,
     /// Its points.
@@ -87,11 +87,11 @@ impl Skipped {
     }
 }
 
-/// What a file or folder of the described system holds.
+/// What a file or folder of meteaudata holds.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Described {
+pub struct Archive {
     /// Its datasets.
-    pub datasets: Vec<DescribedDataset>,
+    pub datasets: Vec<ArchiveDataset>,
     /// Series that belong to none as far as the files tell; they keep the names that they have there.
     pub loose: Vec<LooseSeries>,
     /// What could not be read.
@@ -100,15 +100,15 @@ pub struct Described {
     pub notes: Vec<String>,
 }
 
-/// Reads what the described system wrote: a zip, a folder or a database.
+/// Reads what meteaudata wrote: a zip, a folder or a database.
 ///
 /// One series that cannot be read does not stop the rest; it is named in
-/// [`skipped`](Described::skipped).
+/// [`skipped`](Archive::skipped).
 ///
 /// # Errors
-/// [`Error::Invalid`] for a file that the described system did not write, or one beyond the limits; [`Error::Io`] and
+/// [`Error::Invalid`] for a file that meteaudata did not write, or one beyond the limits; [`Error::Io`] and
 /// [`Error::Corrupt`] if it cannot be read as a whole.
-pub fn read(path: impl AsRef<Path>, limits: Limits) -> Result<Described> {
+pub fn read(path: impl AsRef<Path>, limits: Limits) -> Result<Archive> {
     let path = path.as_ref();
     let kind = std::fs::metadata(path).map_err(|e| Error::io(path, "opening it", &e))?;
     if kind.is_file() && is_sqlite(path)? {
@@ -128,14 +128,14 @@ pub fn read(path: impl AsRef<Path>, limits: Limits) -> Result<Described> {
 ///
 /// # Example
 /// ```no_run
-/// use siltstone::series::described::read_dataset;
+/// use siltstone::series::meteaudata::read_dataset;
 /// let dataset = read_dataset("acc.zip")?;
 /// for signal in &dataset.signals {
 ///     println!("{} in {}", signal.record.name, signal.record.units);
 /// }
 /// # Ok::<(), siltstone::Error>(())
 /// ```
-pub fn read_dataset(path: impl AsRef<Path>) -> Result<DescribedDataset> {
+pub fn read_dataset(path: impl AsRef<Path>) -> Result<ArchiveDataset> {
     let path = path.as_ref();
     let found = read(path, Limits::default())?;
     if let Some(Skipped { what, why }) = found.skipped.first() {
@@ -151,7 +151,7 @@ pub fn read_dataset(path: impl AsRef<Path>) -> Result<DescribedDataset> {
     }
 }
 
-impl DescribedDataset {
+impl ArchiveDataset {
     /// The changes that keep it under this name, or under its own: the series with their histories, the signals, and
     /// the dataset last.
     ///
@@ -190,28 +190,28 @@ impl DescribedDataset {
 
 /// Puts a series of a store to its signal and dataset, which the store does not describe. One whose name tells no signal
 /// stays loose, under `key`.
-fn place_series(found: &mut Described, dataset: &str, (key, series): (String, DescribedSeries)) {
+fn place_series(found: &mut Archive, dataset: &str, (key, series): (String, ArchiveSeries)) {
     let Ok((signal, ..)) = super::tree::parse_series_name(&series.name) else {
-        let DescribedSeries { series, record, .. } = series;
+        let ArchiveSeries { series, record, .. } = series;
         found.loose.push(LooseSeries { key, series, record });
         return;
     };
     let at = found.datasets.iter().position(|known| known.record.name == dataset);
     let at = at.unwrap_or_else(|| {
         let record = DatasetRecord { name: dataset.to_owned(), ..DatasetRecord::default() };
-        found.datasets.push(DescribedDataset { record, signals: Vec::new() });
+        found.datasets.push(ArchiveDataset { record, signals: Vec::new() });
         found.datasets.len() - 1
     });
     let signals = &mut found.datasets[at].signals;
     let at = signals.iter().position(|known| known.record.name == signal);
     let at = at.unwrap_or_else(|| {
-        // The store keeps no unit; the described system calls an unknown one so.
+        // The store keeps no unit; meteaudata calls an unknown one so.
         let record = SignalRecord {
             name: signal.to_owned(),
             units: "unit".into(),
             ..SignalRecord::default()
         };
-        signals.push(DescribedSignal { record, series: Vec::new() });
+        signals.push(ArchiveSignal { record, series: Vec::new() });
         signals.len() - 1
     });
     signals[at].series.push(series);

@@ -1,4 +1,4 @@
-"""What the described system wrote, into a backend, and a dataset of a backend in its layout."""
+"""What meteaudata wrote, into a backend, and a dataset of a backend in its layout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def import_dataset(
     overwrite: bool = False,
     strict: bool = False,
 ) -> dict[str, Any]:
-    """Import what the described system wrote: a zip, a folder or an SQLite database.
+    """Import what meteaudata wrote: a zip, a folder or an SQLite database.
 
     To import it once more changes nothing. No file is changed, and nothing that a file names is opened or run.
 
@@ -126,7 +126,7 @@ def _export(
     backend: Backend, name: str, signal: str | None, path: str, overwrite: bool, layout: Layout
 ) -> int:
     series = [full for _, _, full in Place(backend, name).series()]
-    return _siltstone.series_write_described(
+    return _siltstone.series_write_meteaudata(
         backend._inner, name, path, overwrite, (signal, *layout.parts(series))
     )
 

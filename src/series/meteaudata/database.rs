@@ -1,4 +1,4 @@
-//! The store in SQLite that the described system wrote, of both its shapes: points with and without a number.
+//! The store in SQLite that meteaudata wrote, of both its shapes: points with and without a number.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::folder::as_dtype;
 use super::record::{Beside, beside, keep};
-use super::{Described, DescribedSeries, LooseSeries, place_series};
+use super::{Archive, ArchiveSeries, LooseSeries, place_series};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx, Upgrade};
 use crate::series::data::Series;
@@ -21,21 +21,21 @@ const MOST_POINTS: u64 = 32 << 20;
 /// The most bytes of a text of metadata.
 const MOST_METADATA: usize = 16 << 20;
 
-/// How the described file is known. It is opened for reading alone, so that nothing is upgraded.
-static DESCRIBED: Upgrade = Upgrade {
+/// How meteaudata's file is known. It is opened for reading alone, so that nothing is upgraded.
+static METEAUDATA: Upgrade = Upgrade {
     migrations: &MIGRATIONS,
     tables: &["time_series_data", "time_series_metadata"],
     sql: "",
 };
-static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
+static UPGRADES: &[&Upgrade] = &[&METEAUDATA];
 
 /// Reads what is there.
-pub(super) fn read(path: &Path) -> Result<Described> {
+pub(super) fn read(path: &Path) -> Result<Archive> {
     let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     db.read(|tx| {
         if crate::kernel::table_exists(tx, "siltstone_schema")? {
             let why = "it was written by siltstone already";
-            let expected = "a store of the described system";
+            let expected = "a store of meteaudata";
             return Err(Error::invalid(path.display().to_string(), expected, why));
         }
         let columns: Vec<String> =
@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path) -> Result<Described> {
             [],
             |row| Ok(row.get(0)?),
         )?;
-        let mut found = Described::default();
+        let mut found = Archive::default();
         for key in keys {
             let read = one(tx, &key, order, &mut found.notes);
             if let Some(loose) = keep(&key, read, &mut found.skipped) {
@@ -145,7 +145,7 @@ impl Values {
 }
 
 /// Finds the dataset and the signal in a key: `DATASET/SIGNAL/BASE#N`, any of which may hold a `/` of its own.
-fn place(found: &mut Described, loose: LooseSeries) {
+fn place(found: &mut Archive, loose: LooseSeries) {
     let LooseSeries { key, series, record } = loose;
     let own = series.name().unwrap_or_default();
     let mut parts = None;
@@ -161,7 +161,7 @@ fn place(found: &mut Described, loose: LooseSeries) {
     match parts {
         Some((dataset, name)) => {
             let series = series.with_name(&name);
-            place_series(found, &dataset, (key, DescribedSeries { name, series, record }));
+            place_series(found, &dataset, (key, ArchiveSeries { name, series, record }));
         }
         None => found.loose.push(LooseSeries { key, series, record }),
     }

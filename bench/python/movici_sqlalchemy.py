@@ -1,6 +1,6 @@
-"""The described way: SQLAlchemy models of the documented tables, a transaction an update.
+"""movici's way: SQLAlchemy models of the documented tables, a transaction an update.
 
-Written anew from the description. As the described system does it: a session, a lock and a flush
+Written anew from the description. As movici does it: a session, a lock and a flush
 a row on writing (1 + 3 statements an attribute); relationships loaded one by one on reading
 (1 + updates x (1 + attributes) statements); SQLite as it comes, that is with a rollback journal
 and an fsync a transaction.
@@ -85,7 +85,7 @@ class UpdateRow(Base):
 configure_mappers()  # part of the import, which is not timed
 
 
-class DescribedSqlalchemy(Baseline):
+class MoviciSqlalchemy(Baseline):
     durability = "disk"
     unfair = "waits for the disk at each update: compare its CPU time, not its wall time"
 
@@ -157,7 +157,7 @@ class DescribedSqlalchemy(Baseline):
         self.engine.dispose()
 
 
-class DescribedSqlalchemyWal(DescribedSqlalchemy):
+class MoviciSqlalchemyWal(MoviciSqlalchemy):
     """With the journal that the description promises, and which its code does not set."""
 
     durability = "os"

@@ -1,4 +1,4 @@
-//! A dataset of a backend in the layout that the described system reads.
+//! A dataset of a backend in the layout that meteaudata reads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -41,7 +41,7 @@ pub struct WriteDatasetOptions {
     pub value_names: BTreeMap<String, String>,
 }
 
-/// Writes a dataset in the described layout: a zip if the path ends in `.zip`, else a folder.
+/// Writes a dataset in meteaudata's layout: a zip if the path ends in `.zip`, else a folder.
 ///
 /// It is written under another name and renamed when all of it is on the disk, so that there is the whole or nothing.
 /// Names that a file cannot have are written with `%XX`; floats are written so that they are read as the same.

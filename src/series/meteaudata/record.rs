@@ -1,4 +1,4 @@
-//! The records of the described system, from the metadata that it wrote.
+//! The records of meteaudata, from the metadata that it wrote.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -83,7 +83,7 @@ pub(super) fn beside(mut value: Metadata, what: &str) -> Result<Beside> {
         let kind = step.get("type").cloned().unwrap_or_default();
         let known = serde_json::from_value::<crate::series::tree::ProcessingType>(kind.clone());
         if known.is_err() {
-            step.insert("described_type".into(), kind);
+            step.insert("meteaudata_type".into(), kind);
             step.insert("type".into(), "other".into());
         }
     }

@@ -1,4 +1,4 @@
-"""The described system's adapters: the calls, files and tables that its code makes, in words of our own."""
+"""meteaudata's adapters: the calls, files and tables that its code makes, in words of our own."""
 
 import json
 import math
@@ -12,7 +12,7 @@ METADATA = {"unit": "C"}
 
 
 def about_index(index):
-    """What the described system keeps of an index beside it."""
+    """What meteaudata keeps of an index beside it."""
     return {
         "type": type(index).__name__,
         "name": index.name,
@@ -175,7 +175,7 @@ class Sql(Baseline):
 
 
 class RepairedSql(Sql):
-    unfair = "described_sql, its statements cut to what a database takes: it is not what users have"
+    unfair = "meteaudata_sql, its statements cut to what a database takes: it is not what users have"
     many_in_a_statement = False
 
 
@@ -188,7 +188,7 @@ class Postgresql(Sql):
 
 
 class RepairedPostgresql(Postgresql):
-    unfair = "described_postgresql, its statements cut and its value a DOUBLE PRECISION"
+    unfair = "meteaudata_postgresql, its statements cut and its value a DOUBLE PRECISION"
     many_in_a_statement = False
 
     def __init__(self, folder):

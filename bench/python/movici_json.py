@@ -1,4 +1,4 @@
-"""The described way before SQLite: one JSON file an update, undefined cells as null."""
+"""movici's way before SQLite: one JSON file an update, undefined cells as null."""
 
 import re
 
@@ -12,7 +12,7 @@ UNDEFINED_INT = -(2**31)  # what stands for "undefined" in an integer array
 FILE_NAME = re.compile(r"t(\d+)_(\d+)_(\w+)\.json")
 
 
-class DescribedJson(Baseline):
+class MoviciJson(Baseline):
     unfair = "writes in place, an update a file: a kill can leave a cut file"
 
     def __init__(self, folder, *, write):
@@ -55,10 +55,10 @@ class DescribedJson(Baseline):
         pass
 
 
-class DescribedJsonDirect(DescribedJson):
+class MoviciJsonDirect(MoviciJson):
     """The fastest that JSON can be: orjson takes the arrays as they are."""
 
-    unfair = DescribedJson.unfair + "; does not look for undefined cells, as the format asks"
+    unfair = MoviciJson.unfair + "; does not look for undefined cells, as the format asks"
 
     @staticmethod
     def cells(array):

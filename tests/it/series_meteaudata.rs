@@ -1,4 +1,4 @@
-//! What the described system wrote: zips, folders and databases of it, read, imported and written.
+//! What meteaudata wrote: zips, folders and databases of it, read, imported and written.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use siltstone::series::described::{self, ImportOptions, Limits, read_dataset, write_dataset};
+use siltstone::series::meteaudata::{self, ImportOptions, Limits, read_dataset, write_dataset};
 use siltstone::series::{MemoryBackend, Series, StorageBackend};
 
 use crate::shared;
@@ -28,7 +28,7 @@ fn hashes(series: &Series) -> (String, String) {
     (sha256(index.iter().map(|i| i.to_le_bytes())), sha256(values.iter().map(|x| x.to_le_bytes())))
 }
 
-/// The facts of the five series that the described system wrote into each of its stores.
+/// The facts of the five series that meteaudata wrote into each of its stores.
 fn expected(folder: &Path) -> Vec<(&'static str, String, String)> {
     let facts = fs::read_to_string(folder.join("expected.json")).unwrap();
     let facts: Value = serde_json::from_str(&facts).unwrap();
@@ -49,14 +49,14 @@ fn expected(folder: &Path) -> Vec<(&'static str, String, String)> {
     ]
 }
 
-fn import(backend: &dyn StorageBackend, path: &Path) -> described::ImportReport {
-    described::import(backend, path, &ImportOptions::default(), |_, _| Ok(())).unwrap()
+fn import(backend: &dyn StorageBackend, path: &Path) -> meteaudata::ImportReport {
+    meteaudata::import(backend, path, &ImportOptions::default(), |_, _| Ok(())).unwrap()
 }
 
-/// Goal: every file that the described system wrote gives the points that it had, bit for bit, with their histories;
+/// Goal: every file that meteaudata wrote gives the points that it had, bit for bit, with their histories;
 /// to import it once more changes nothing and says so.
 #[test]
-fn each_described_store_is_imported_as_it_was() {
+fn each_meteaudata_store_is_imported_as_it_was() {
     let Some(folder) = shared::folder("data/series") else { return };
     for store in ["acc.zip", "disk", "polars", "sql/acc.db"] {
         let path = folder.join("described_store").join(store);
@@ -93,7 +93,7 @@ fn each_described_store_is_imported_as_it_was() {
 
 /// Goal: of a dataset everything is there: fields, units, provenance, steps with their source text.
 #[test]
-fn a_described_dataset_is_read_whole() {
+fn a_meteaudata_dataset_is_read_whole() {
     let Some(folder) = shared::folder("data/series/described_store") else { return };
     let dataset = read_dataset(folder.join("acc.zip")).unwrap();
     let record = &dataset.record;
@@ -139,7 +139,7 @@ fn a_hostile_zip_reads_nothing_else() {
     let path = here.join("s.zip");
     let known = signal_of("\"A#1_../../secret\"", "type: RangeIndex", "int64");
     write_zip(&path, &[("A#1_metadata.yaml", &known), ("../secret.csv", "t,v\n1,7\n")]);
-    let found = described::read(&path, Limits::default()).unwrap();
+    let found = meteaudata::read(&path, Limits::default()).unwrap();
     assert_eq!(found.skipped.len(), 1, "{found:?}");
     assert!(found.datasets[0].signals[0].series.is_empty());
 
@@ -147,7 +147,7 @@ fn a_hostile_zip_reads_nothing_else() {
     let long = format!("t,v\n{}", "1,1\n".repeat(100_000));
     write_zip(&path, &[("A#1_metadata.yaml", &known), ("A#1_data/A#1_RAW#1.csv", &long)]);
     let small = Limits { file_bytes: 10_000, ..Limits::default() };
-    let found = described::read(&path, small).unwrap();
+    let found = meteaudata::read(&path, small).unwrap();
     assert!(found.skipped[0].why.contains("10000 bytes"), "{found:?}");
 
     let trap = here.join("trap");
@@ -159,7 +159,7 @@ fn a_hostile_zip_reads_nothing_else() {
             ("A#1_data/A#1_RAW#1.csv", "t,v\n1,1\n2,x\n"),
         ],
     );
-    let found = described::read(&path, Limits::default()).unwrap();
+    let found = meteaudata::read(&path, Limits::default()).unwrap();
     assert!(found.skipped[0].why.contains("line 3"), "{found:?}");
     assert!(found.notes[0].contains("os.mkdir") && !trap.exists(), "{found:?}");
     assert!(read_dataset(&path).is_err(), "one series is asked for and cannot be read");
@@ -194,7 +194,7 @@ fn what_is_written_is_read_as_the_same() {
         write_zip(&path, &[("A#1_metadata.yaml", &known), ("A#1_data/A#1_RAW#1.csv", csv)]);
         let first = MemoryBackend::new();
         let options = ImportOptions { name: Some("d/../é".into()), ..ImportOptions::default() };
-        let report = described::import(&first, &path, &options, |_, _| Ok(())).unwrap();
+        let report = meteaudata::import(&first, &path, &options, |_, _| Ok(())).unwrap();
         assert!(report.skipped.is_empty(), "{i}: {report:?}");
         let keys = first.list_keys("").unwrap();
         let (series, metadata) = first.load(&keys[0]).unwrap();
@@ -240,8 +240,8 @@ fn a_conflict_is_named_and_not_overwritten() {
     assert_eq!((report.series, report.conflicts.len()), (0, 1), "{report:?}");
     assert_eq!(backend.load("default/A#1/RAW#1").unwrap(), before);
     let strict = ImportOptions { strict: true, ..ImportOptions::default() };
-    assert!(described::import(&backend, &path, &strict, |_, _| Ok(())).is_err());
+    assert!(meteaudata::import(&backend, &path, &strict, |_, _| Ok(())).is_err());
     let over = ImportOptions { overwrite: true, ..ImportOptions::default() };
-    assert_eq!(described::import(&backend, &path, &over, |_, _| Ok(())).unwrap().series, 1);
+    assert_eq!(meteaudata::import(&backend, &path, &over, |_, _| Ok(())).unwrap().series, 1);
     assert_ne!(backend.load("default/A#1/RAW#1").unwrap(), before);
 }

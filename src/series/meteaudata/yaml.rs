@@ -1,4 +1,4 @@
-//! YAML as the described system writes it, as JSON: nothing that it names is ever run.
+//! YAML as meteaudata writes it, as JSON: nothing that it names is ever run.
 //!
 //! Plain texts mean what they mean to its reader (YAML 1.1). Tuples and numpy scalars become what
 //! the Python side of this store reads as such; any other tag of Python is kept as inert data, and noted.
@@ -270,7 +270,7 @@ fn float(text: &str) -> Option<Value> {
     serde_json::Number::from_f64(number).map(Value::Number)
 }
 
-/// Writes a value as a document that the described system, and any reader of YAML, takes for the same.
+/// Writes a value as a document that meteaudata, and any reader of YAML, takes for the same.
 pub(super) fn write(value: &Value) -> String {
     let mut out = String::new();
     block(&mut out, value, 0);
@@ -418,7 +418,7 @@ mod tests {
         (read(text, "a test", &mut notes).unwrap(), notes)
     }
 
-    /// Goal: plain texts mean what they mean to the described system, and quoted ones are texts.
+    /// Goal: plain texts mean what they mean to meteaudata, and quoted ones are texts.
     #[test]
     fn plain_texts_are_resolved() {
         let text = "a: 1\nb: '1'\nc: 1.5\nd: yes\ne: null\nf: 2020-01-01\ng: 1e5\nh: 0x1F\ni: .inf\n\

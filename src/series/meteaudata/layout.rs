@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::record::{Beside, beside, keep, record};
-use super::{Described, DescribedDataset, DescribedSeries, DescribedSignal, Skipped, yaml};
+use super::{Archive, ArchiveDataset, ArchiveSeries, ArchiveSignal, Skipped, yaml};
 use crate::error::{Error, Result};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexMetadata;
@@ -20,8 +20,8 @@ const YAML: &str = "_metadata.yaml";
 const MAX_HEADER: usize = 8;
 
 /// Reads what is there.
-pub(super) fn read(mut files: Files) -> Result<Described> {
-    let mut found = Described::default();
+pub(super) fn read(mut files: Files) -> Result<Archive> {
+    let mut found = Archive::default();
     let mut first = None;
     let names = files.names();
     let tops = names.iter().filter(|name| !name.contains('/') && name.ends_with(YAML));
@@ -41,9 +41,9 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
         };
         let folder = format!("{stem}_data/");
         let dataset = match known.contains_key("time_series") {
-            true => DescribedDataset {
+            true => ArchiveDataset {
                 signals: signal(&mut files, known, &folder, &mut found).into_iter().collect(),
-                ..DescribedDataset::default()
+                ..ArchiveDataset::default()
             },
             false => {
                 let read = dataset(&mut files, (stem, known), &folder, &mut found);
@@ -57,15 +57,14 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
         return Err(error);
     }
     if found.datasets.is_empty() && found.skipped.is_empty() {
-        let expected =
-            "a dataset or signal of the described system: NAME_metadata.yaml and NAME_data/";
+        let expected = "a dataset or signal of meteaudata: NAME_metadata.yaml and NAME_data/";
         let place = files.place().display().to_string();
         return Err(Error::invalid(place, expected, "no such file"));
     }
     Ok(found)
 }
 
-fn document(files: &mut Files, name: &str, found: &mut Described) -> Result<Option<Value>> {
+fn document(files: &mut Files, name: &str, found: &mut Archive) -> Result<Option<Value>> {
     let text = files.metadata(name)?;
     text.map(|text| yaml::read(&text, name, &mut found.notes)).transpose()
 }
@@ -74,8 +73,8 @@ fn dataset(
     files: &mut Files,
     (stem, mut known): (&str, Metadata),
     folder: &str,
-    found: &mut Described,
-) -> Result<DescribedDataset> {
+    found: &mut Archive,
+) -> Result<ArchiveDataset> {
     let mut listed = match known.remove("signals") {
         Some(Value::Object(signals)) => signals,
         _ => Metadata::new(),
@@ -112,15 +111,15 @@ fn dataset(
         let there = files.names().iter().any(|file| file.starts_with(&safe));
         signals.extend(signal(files, known, if there { &safe } else { &plain }, found));
     }
-    Ok(DescribedDataset { record, signals })
+    Ok(ArchiveDataset { record, signals })
 }
 
 fn signal(
     files: &mut Files,
     mut known: Metadata,
     folder: &str,
-    found: &mut Described,
-) -> Option<DescribedSignal> {
+    found: &mut Archive,
+) -> Option<ArchiveSignal> {
     let listed = match known.remove("time_series") {
         Some(Value::Object(series)) => series,
         _ => Metadata::new(),
@@ -132,10 +131,10 @@ fn signal(
         let what = format!("{folder}{name}.csv");
         all.extend(keep(&what, read, &mut found.skipped));
     }
-    Some(DescribedSignal { record, series: all })
+    Some(ArchiveSignal { record, series: all })
 }
 
-fn one(files: &mut Files, (name, value): (&str, Value), folder: &str) -> Result<DescribedSeries> {
+fn one(files: &mut Files, (name, value): (&str, Value), folder: &str) -> Result<ArchiveSeries> {
     let Value::Object(known) = value else {
         return Err(Error::invalid(name, "the metadata of a series", value.to_string()));
     };
@@ -153,7 +152,7 @@ fn one(files: &mut Files, (name, value): (&str, Value), folder: &str) -> Result<
     let series = of_csv(&text, (&beside.index, beside.values_dtype.as_deref()), &place)?;
     let series = series.with_name(name);
     let Beside { record, .. } = beside;
-    Ok(DescribedSeries { name: name.to_owned(), series, record })
+    Ok(ArchiveSeries { name: name.to_owned(), series, record })
 }
 
 /// The name of a file of this name: what no file system takes, or takes for a path, as `%XX`.

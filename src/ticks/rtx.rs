@@ -1,4 +1,4 @@
-//! Day files of the described system, of both its generations, packed by zstd or not. They are read and
+//! Day files of the RTX engine, of both its generations, packed by zstd or not. They are read and
 //! never written.
 
 use std::fs::{self, File};
@@ -18,9 +18,9 @@ use crate::kernel::{Database, ReadTx, Temporary, Upgrade, open_file};
 /// The most bytes of a day file, unpacked. All its ticks are in memory at once.
 const MAX_DAY_BYTES: u64 = 4 << 30;
 
-/// How the described file is known. It is opened for reading alone, so that nothing is upgraded.
-static DESCRIBED: Upgrade = Upgrade { migrations: &MIGRATIONS, tables: &["ticks"], sql: "" };
-static UPGRADES: &[&Upgrade] = &[&DESCRIBED];
+/// How the RTX engine's file is known. It is opened for reading alone, so that nothing is upgraded.
+static RTX: Upgrade = Upgrade { migrations: &MIGRATIONS, tables: &["ticks"], sql: "" };
+static UPGRADES: &[&Upgrade] = &[&RTX];
 
 /// A digest of what was read, the ticks by day, and why rows were skipped, each by its id.
 pub(super) type Found = ([u8; 16], ByDay, Vec<String>);
@@ -76,7 +76,7 @@ fn rows(tx: &ReadTx<'_>, origins: &Origins) -> Result<Rows> {
     let ours = crate::kernel::table_exists(tx, "tick_rows")?;
     if ours {
         let why = "it was written by siltstone already";
-        return Err(Error::invalid("the file", "a day file of the described system", why));
+        return Err(Error::invalid("the file", "a day file of the RTX engine", why));
     }
     let sql =
         "SELECT id, symbol, timestamp, bid, ask, spread, lp_source FROM main.ticks ORDER BY id";

@@ -1,4 +1,4 @@
-//! The store of Parquet files that the described system wrote: `KEY.parquet` and `KEY_meta.yaml`, by pandas or Polars.
+//! The store of Parquet files that meteaudata wrote: `KEY.parquet` and `KEY_meta.yaml`, by pandas or Polars.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::record::{Beside, beside, keep};
-use super::{Described, DescribedSeries, LooseSeries, place_series, yaml};
+use super::{Archive, ArchiveSeries, LooseSeries, place_series, yaml};
 use crate::error::{Error, Result};
 use crate::series::data::Series;
 use crate::series::index::IndexMetadata;
@@ -19,8 +19,8 @@ use crate::series::text::{Column, Field, Kind, Missing, category_dtype, index_by
 use crate::table::{self, from_arrow};
 
 /// Reads what is there.
-pub(super) fn read(mut files: Files) -> Result<Described> {
-    let mut found = Described::default();
+pub(super) fn read(mut files: Files) -> Result<Archive> {
+    let mut found = Archive::default();
     for name in files.names() {
         let Some(stem) = name.strip_suffix(".parquet").filter(|stem| !stem.contains('/')) else {
             continue;
@@ -33,11 +33,7 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
     Ok(found)
 }
 
-fn one(
-    files: &mut Files,
-    (name, stem): (&str, &str),
-    found: &mut Described,
-) -> Result<LooseSeries> {
+fn one(files: &mut Files, (name, stem): (&str, &str), found: &mut Archive) -> Result<LooseSeries> {
     let meta = format!("{stem}_meta.yaml");
     let known = match files.metadata(&meta)? {
         Some(text) => yaml::read(&text, &meta, &mut found.notes)?,
@@ -191,7 +187,7 @@ pub(super) fn as_dtype(
 
 /// Finds the dataset and the signal of a series whose key is the name of its file: `DATASET_SIGNAL_BASE#N`, where the
 /// name of the series tells where the signal begins.
-fn place(found: &mut Described, loose: LooseSeries) {
+fn place(found: &mut Archive, loose: LooseSeries) {
     let name = loose.series.name().unwrap_or_default().to_owned();
     let safe = name.replace(['/', '\\'], "_");
     let dataset = loose.key.strip_suffix(&safe).and_then(|rest| rest.strip_suffix('_'));
@@ -199,7 +195,7 @@ fn place(found: &mut Described, loose: LooseSeries) {
     match dataset {
         Some(dataset) => {
             let LooseSeries { key, series, record } = loose;
-            place_series(found, &dataset, (key, DescribedSeries { name, series, record }));
+            place_series(found, &dataset, (key, ArchiveSeries { name, series, record }));
         }
         None => found.loose.push(loose),
     }

@@ -1,11 +1,11 @@
-//! What the described system wrote into a backend.
+//! What meteaudata wrote into a backend.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Described, Limits, LooseSeries, Skipped, read};
+use super::{Archive, Limits, LooseSeries, Skipped, read};
 use crate::error::{Error, Result};
 use crate::series::backend::{Change, StorageBackend};
 use crate::series::tree::pack;
@@ -52,7 +52,7 @@ pub struct ImportReport {
     pub notes: Vec<String>,
 }
 
-/// Imports what the described system wrote: a zip, a folder or a database. To import it once more changes nothing.
+/// Imports what meteaudata wrote: a zip, a folder or a database. To import it once more changes nothing.
 ///
 /// The records of a dataset come last, so that one that is named has all its series. `progress` gets series done and
 /// in all, and stops the import by returning an error; what was kept until then stays.
@@ -63,9 +63,9 @@ pub struct ImportReport {
 ///
 /// # Example
 /// ```no_run
-/// use siltstone::series::{MemoryBackend, described};
+/// use siltstone::series::{MemoryBackend, meteaudata};
 /// let backend = MemoryBackend::new();
-/// let report = described::import(&backend, "acc.zip", &Default::default(), |_, _| Ok(()))?;
+/// let report = meteaudata::import(&backend, "acc.zip", &Default::default(), |_, _| Ok(()))?;
 /// println!("{} series, {} points", report.series, report.points);
 /// # Ok::<(), siltstone::Error>(())
 /// ```
@@ -80,7 +80,7 @@ pub fn import(
     if let (true, Some(Skipped { what, why })) = (options.strict, found.skipped.first()) {
         return Err(Error::invalid(what, "what can be read", why));
     }
-    let Described { datasets, loose, skipped, notes } = found;
+    let Archive { datasets, loose, skipped, notes } = found;
     if options.name.is_some() && datasets.len() > 1 {
         let got = format!("{} of them", datasets.len());
         return Err(Error::invalid(path.display().to_string(), "one dataset to name", got));

@@ -1,10 +1,10 @@
-//! What the described system wrote, into a backend, and a dataset in its layout.
+//! What meteaudata wrote, into a backend, and a dataset in its layout.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use siltstone::series::described::{ImportOptions, WriteDatasetOptions, import, write_dataset};
+use siltstone::series::meteaudata::{ImportOptions, WriteDatasetOptions, import, write_dataset};
 
 use crate::enter::Enter;
 use crate::series_store::SeriesStore;
@@ -29,7 +29,7 @@ type Layout = (Option<String>, char, Option<String>, BTreeMap<String, String>);
 
 /// Writes a dataset, or a signal of it, as a zip or folder; the number of its points.
 #[pyfunction]
-pub(crate) fn series_write_described(
+pub(crate) fn series_write_meteaudata(
     py: Python<'_>,
     store: &SeriesStore,
     dataset: &str,

@@ -3,7 +3,7 @@
 -- public contract; columns that are ours say so. STRICT keeps a time from becoming a blob.
 CREATE TABLE metadata (
     id      INTEGER PRIMARY KEY,
-    version TEXT NOT NULL                   -- of the described layout: v1
+    version TEXT NOT NULL                   -- of movici's layout: v1
 ) STRICT;
 INSERT INTO metadata (id, version) VALUES (1, 'v1');
 
