@@ -43,22 +43,22 @@ pub enum Error {
         got: String,
     },
     /// Nothing has that name. Nothing was changed.
-    #[error("{what} {name:?} is not in {place}")]
+    #[error("{what} {name:?} is not in {location}")]
     NotFound {
         /// The kind of thing: `dataset`, `entity group`, `file`.
         what: &'static str,
         /// The name that was asked for.
         name: String,
         /// Where it was looked for.
-        place: String,
+        location: String,
     },
     /// The thing is there already and is replaced only on request. Nothing was changed.
-    #[error("{what} is already in {place}; {hint}")]
+    #[error("{what} is already in {location}; {hint}")]
     Exists {
         /// The thing, with its key.
         what: String,
         /// The file.
-        place: String,
+        location: String,
         /// What to do about it.
         hint: &'static str,
     },
@@ -87,10 +87,10 @@ pub enum Error {
         known_version: i64,
     },
     /// What is stored contradicts itself: a checksum, a length, a reference. Nothing was changed.
-    #[error("{}{what} is damaged: {why}", in_front(place))]
+    #[error("{}{what} is damaged: {why}", in_front(location))]
     Corrupt {
         /// The file, or the input.
-        place: String,
+        location: String,
         /// The row, array or page.
         what: String,
         /// How it was seen.
@@ -157,10 +157,10 @@ pub enum Error {
     },
     /// A server refused, could not be reached, or went away. The transaction was rolled back; if it went away while it
     /// was told to commit, all of it may have been carried out.
-    #[error("{place}: {why} while {action}")]
+    #[error("{location}: {why} while {action}")]
     Server {
         /// The server, without a secret.
-        place: String,
+        location: String,
         /// What was being done.
         action: &'static str,
         /// Its reason, or that of the connection.
@@ -175,8 +175,8 @@ pub enum Error {
 }
 
 /// Where something is, before what is said of it; nothing of what is in no file.
-fn in_front(place: &str) -> String {
-    if place.is_empty() { String::new() } else { format!("{place}: ") }
+fn in_front(location: &str) -> String {
+    if location.is_empty() { String::new() } else { format!("{location}: ") }
 }
 
 impl Error {
@@ -239,8 +239,8 @@ impl Error {
             }
             cause = error.source();
         }
-        let (place, what) = (path.display().to_string(), what.to_owned());
-        Error::Corrupt { place, what, why: error.to_string() }
+        let (location, what) = (path.display().to_string(), what.to_owned());
+        Error::Corrupt { location, what, why: error.to_string() }
     }
 
     /// An [`Error::Io`] for `path`, saying what was being done.
@@ -253,12 +253,16 @@ impl Error {
 mod tests {
     use super::Error;
 
-    /// Goal: what is in no file is called damaged without an empty place in front.
+    /// Goal: what is in no file is called damaged without an empty location in front.
     #[test]
-    fn what_is_in_no_file_has_no_place() {
-        let damaged = |place: &str| {
-            Error::Corrupt { place: place.into(), what: "a payload".into(), why: "short".into() }
-                .to_string()
+    fn what_is_in_no_file_has_no_location() {
+        let damaged = |location: &str| {
+            Error::Corrupt {
+                location: location.into(),
+                what: "a payload".into(),
+                why: "short".into(),
+            }
+            .to_string()
         };
         assert_eq!(damaged(""), "a payload is damaged: short");
         assert_eq!(damaged("a.db"), "a.db: a payload is damaged: short");

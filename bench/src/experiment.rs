@@ -55,13 +55,13 @@ impl World {
         }
     }
 
-    fn number(&self, step: usize, agent: usize, place: usize) -> f64 {
-        self.numbers[(step * AGENTS + agent) * 5 + place]
+    fn number(&self, step: usize, agent: usize, index: usize) -> f64 {
+        self.numbers[(step * AGENTS + agent) * 5 + index]
     }
 
     fn rows(&self, step: usize) -> Vec<AgentRow<'_>> {
         let row = |agent: usize| {
-            let number = |place| Cell::Float(self.number(step, agent, place));
+            let number = |index| Cell::Float(self.number(step, agent, index));
             [
                 Cell::Text(&self.names[agent]),
                 number(0),
@@ -79,9 +79,9 @@ impl World {
     }
 
     fn table(&self, step: usize) -> RecordBatch {
-        let number = |place| -> ArrayRef {
+        let number = |index| -> ArrayRef {
             Arc::new(Float64Array::from_iter_values(
-                (0..AGENTS).map(|a| self.number(step, a, place)),
+                (0..AGENTS).map(|a| self.number(step, a, index)),
             ))
         };
         RecordBatch::try_from_iter([

@@ -92,7 +92,7 @@ fuzz_target!(
     }
 );
 
-/// Some bytes of the file, changed: place and content.
+/// Some bytes of the file, changed: offset and content.
 fn damaged(whole: &[u8], input: &mut Input<'_>) -> Vec<u8> {
     let mut bytes = whole.to_vec();
     let at = input.number() as usize % bytes.len();

@@ -73,8 +73,8 @@ def name_them(*modules: ModuleType, **documented: Callable[[Exception], Exceptio
             elif inspect.isfunction(one) and not hasattr(one, "_names_arguments"):
                 made = _naming(one, own)
                 # Where it is defined too: a pickle finds it there.
-                for place in (module, sys.modules[one.__module__]):
-                    setattr(place, name, made)
+                for owner in (module, sys.modules[one.__module__]):
+                    setattr(owner, name, made)
 
 
 def _name_in(kind: type, own: Callable[[Exception], Exception]) -> None:

@@ -40,7 +40,7 @@ class VerifyReport(NamedTuple):
         Arrays, blocks and files that were stored without a checksum, by another program or an earlier version.
     rows_without_checksum : int
         Rows that another program wrote or changed: they carry no checksum.
-    findings : list of (place, what)
+    findings : list of (location, what)
         What is wrong; empty if nothing is.
     """
 

@@ -24,7 +24,7 @@ pub(crate) fn room(size: usize) -> usize {
     size.next_multiple_of(ALIGNMENT)
 }
 
-/// Hands out places in large numpy arrays of bytes. No place is handed out twice.
+/// Hands out slots in large numpy arrays of bytes. No slot is handed out twice.
 #[derive(Default)]
 pub(crate) struct Arena {
     piece: Option<Piece>,
@@ -32,15 +32,15 @@ pub(crate) struct Arena {
 
 struct Piece {
     array: Py<PyAny>,
-    /// Where the next place begins, and where the piece ends: bytes from its first.
+    /// Where the next slot begins, and where the piece ends: bytes from its first.
     next: usize,
     end: usize,
 }
 
 impl Arena {
-    /// A place for `size` bytes, and the array that owns it. A new piece has `piece_bytes`, or
+    /// A slot for `size` bytes, and the array that owns it. A new piece has `piece_bytes`, or
     /// `size` if that is more.
-    pub(crate) fn place<'py>(
+    pub(crate) fn slot<'py>(
         &mut self,
         py: Python<'py>,
         size: usize,
@@ -54,9 +54,9 @@ impl Arena {
         let piece = self.piece.as_mut().expect("just made if there was none");
         let owner = piece.array.bind(py).clone();
         // SAFETY: `next + size` is at most `end`, which is inside of the array of bytes.
-        let place = unsafe { data_of(&owner).add(piece.next) };
+        let slot = unsafe { data_of(&owner).add(piece.next) };
         piece.next = (piece.next + room(size)).min(piece.end);
-        Ok((place, owner))
+        Ok((slot, owner))
     }
 }
 

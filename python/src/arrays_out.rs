@@ -92,12 +92,12 @@ impl<'py> Out<'py> {
             };
         }
         if let Some((arena, piece_bytes)) = self.arena.as_mut().filter(|_| size <= LARGEST) {
-            let (place, owner) = arena.place(py, size, *piece_bytes)?;
-            // SAFETY: the place has `size` bytes, which nothing else reads or writes, and lives as
+            let (slot, owner) = arena.slot(py, size, *piece_bytes)?;
+            // SAFETY: the slot has `size` bytes, which nothing else reads or writes, and lives as
             // long as its owner.
             return unsafe {
-                std::ptr::copy_nonoverlapping(array.data().as_ptr(), place, size);
-                self.over(descr, &mut dims, Some((place, owner)))
+                std::ptr::copy_nonoverlapping(array.data().as_ptr(), slot, size);
+                self.over(descr, &mut dims, Some((slot, owner)))
             };
         }
         let mut bytes = Vec::<u8>::from(array.into_data());

@@ -29,8 +29,8 @@ impl Columns {
 
     fn column(&self, name: &str) -> PyResult<&ArrayRef> {
         self.batch.column_by_name(name).ok_or_else(|| {
-            let place = "the table".to_owned();
-            to_py(Error::NotFound { what: "column", name: name.to_owned(), place })
+            let location = "the table".to_owned();
+            to_py(Error::NotFound { what: "column", name: name.to_owned(), location })
         })
     }
 }
@@ -81,7 +81,7 @@ impl Columns {
         }
     }
 
-    /// A column of texts: for each row the place of its word (-1: none), and the words.
+    /// A column of texts: for each row the index of its word (-1: none), and the words.
     fn words<'py>(
         this: &Bound<'py, Self>,
         name: &str,

@@ -10,7 +10,7 @@ use crate::enter::Enter;
 use crate::entities::state_to_dict;
 use crate::time::{Calendar, to_time};
 
-/// A place in time in one entity group.
+/// A cursor in time in one entity group.
 #[pyclass(frozen, module = "siltstone._siltstone")]
 pub(crate) struct Cursor {
     inner: Mutex<GroupCursor>,

@@ -481,7 +481,7 @@ impl SimulationDatabase {
     }
 }
 
-/// Puts a backup in the place of a file.
+/// Puts replace a file by a backup.
 #[pyfunction]
 pub(crate) fn restore<'py>(
     py: Python<'py>,

@@ -78,7 +78,7 @@ fn to_attribute(what: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<At
     let (mut data, mut row_ptr, mut mask, mut cleared) = (None, None, None, None);
     for (key, part) in parts.iter() {
         let key: String = to_name(what, "data, row_ptr, mask or cleared as keys", &key)?;
-        let place = match key.as_str() {
+        let slot = match key.as_str() {
             "data" => &mut data,
             "mask" => &mut mask,
             "cleared" => &mut cleared,
@@ -92,11 +92,11 @@ fn to_attribute(what: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<At
         if part.is_none() && key != "data" {
             continue;
         }
-        if place.is_some() {
+        if slot.is_some() {
             let got = format!("{key:?} beside another one");
             return Err(invalid(what, "one of row_ptr, indptr, ind_ptr, rowptr", got));
         }
-        *place = Some(part);
+        *slot = Some(part);
     }
     let data = data.ok_or_else(|| invalid(what, "a dict with the key data", "none"))?;
     attribute_of(what, name, &data, row_ptr.as_ref(), mask.as_ref(), cleared.as_ref())

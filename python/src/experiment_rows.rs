@@ -41,8 +41,8 @@ pub(crate) fn items<'a, 'py, const N: usize>(
     let item = |row: &'a Bound<'py, PyTuple>, i| row.get_borrowed_item(i);
     let array = |row| -> PyResult<[_; N]> {
         let mut items = [item(row, 0)?; N];
-        for (i, place) in items.iter_mut().enumerate().skip(1) {
-            *place = item(row, i)?;
+        for (i, slot) in items.iter_mut().enumerate().skip(1) {
+            *slot = item(row, i)?;
         }
         Ok(items)
     };
@@ -131,7 +131,7 @@ pub(crate) fn with_field(details: Option<String>, name: &str, value: &str) -> Py
     Ok(format!("{{{inner}{comma}\"{name}\": {value}}}"))
 }
 
-/// A place: two numbers, of a tuple, a list or an array; those behind them do not count.
+/// A position: two numbers, of a tuple, a list or an array; those behind them do not count.
 pub(crate) fn position(value: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
     let wrong = || wrong_type("position", "two numbers", value);
     let items = value.try_iter().map_err(|_| wrong())?.collect::<PyResult<Vec<_>>>()?;

@@ -389,10 +389,10 @@ pub(crate) fn batch(what: &str, value: &Bound<'_, PyAny>) -> PyResult<RecordBatc
         arrays.push(array);
     }
     let rows = arrays.first().map_or(0, |array| array.len());
-    if let Some(place) = arrays.iter().position(|array| array.len() != rows) {
-        let what = format!("{} of {what}", fields[place].name());
+    if let Some(index) = arrays.iter().position(|array| array.len() != rows) {
+        let what = format!("{} of {what}", fields[index].name());
         let expected = format!("{rows} values, as many as {} has", fields[0].name());
-        return Err(invalid(&what, &expected, arrays[place].len().to_string()));
+        return Err(invalid(&what, &expected, arrays[index].len().to_string()));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)

@@ -12,7 +12,7 @@ pub(crate) fn verify<'py>(py: Python<'py>, report: &VerifyReport) -> PyResult<Bo
     dict.set_item("without_checksum", report.without_checksum)?;
     dict.set_item("rows_without_checksum", report.rows_without_checksum)?;
     let findings =
-        report.findings.iter().map(|finding| (finding.place.as_str(), finding.what.as_str()));
+        report.findings.iter().map(|finding| (finding.location.as_str(), finding.what.as_str()));
     dict.set_item("findings", findings.collect::<Vec<_>>())?;
     Ok(dict)
 }

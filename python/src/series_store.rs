@@ -114,8 +114,8 @@ impl SeriesStore {
         self.inner.backend_type()
     }
 
-    fn place(&self) -> String {
-        self.inner.place()
+    fn location(&self) -> String {
+        self.inner.location()
     }
 
     fn save(&self, py: Python<'_>, key: &str, series: Parts<'_>, metadata: &str) -> PyResult<()> {

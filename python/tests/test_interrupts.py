@@ -396,7 +396,7 @@ def test_interrupted_changes_leave_a_dataset_and_its_backend_as_one(tmp_path, in
 
     for round in range(ROUNDS):
         interrupter.run(both, most=0.02)
-        stored = {full for _, _, full in dataset._place.series()}
+        stored = {full for _, _, full in dataset._home.series()}
         assert stored == set(flow.time_series), f"round {round}"
         assert set(acknowledged) <= stored
         for name in sorted(stored - set(acknowledged)):

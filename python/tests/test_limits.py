@@ -19,7 +19,7 @@ def _peak() -> int:
 
 
 def test_an_array_that_no_row_holds_is_refused_before_it_is_copied(tmp_path):
-    """Goal: in every store the error names the place and the limit, and no copy of the array was made."""
+    """Goal: in every store the error names the location and the limit, and no copy of the array was made."""
     zeros = np.zeros(1_000_000_000, dtype="u1")  # pages that nobody touches take no memory
     before = _peak()
     with SimulationDatabase(tmp_path / "run.db") as db:

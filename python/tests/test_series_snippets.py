@@ -43,7 +43,7 @@ def use(dataset, measured):
         overwrite=False,
         frequency="D",
     )
-    made = Dataset.open(dataset._place.backend, dataset.name)["flow#1"]["DAILY#1"]
+    made = Dataset.open(dataset._home.backend, dataset.name)["flow#1"]["DAILY#1"]
     assert made.series.tolist() == [11.5, 35.5]
     assert isinstance(made.series, pd.Series) and isinstance(made.processing_steps[0], ProcessingStep)
 

@@ -65,7 +65,11 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<Array>> {
 }
 
 fn damaged(why: &str) -> Error {
-    Error::Corrupt { place: String::new(), what: "a blob of packed arrays".into(), why: why.into() }
+    Error::Corrupt {
+        location: String::new(),
+        what: "a blob of packed arrays".into(),
+        why: why.into(),
+    }
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -38,8 +38,8 @@ pub(super) fn push(
     match step {
         Some(step) => buffer.steps.extend(std::iter::repeat_n(step, n)),
         None => {
-            let place = batch_schema.fields().iter().position(|field| is_step(field.name()));
-            let Some(place) = place else {
+            let index = batch_schema.fields().iter().position(|field| is_step(field.name()));
+            let Some(index) = index else {
                 let what = format!("the records of {}", schema.name);
                 return Err(Error::invalid(
                     what,
@@ -48,7 +48,7 @@ pub(super) fn push(
                 ));
             };
             let column = Column { name: own_step.into(), kind: ColumnType::Int64 };
-            let steps = convert(batch.column(place), &column, &schema.name)?;
+            let steps = convert(batch.column(index), &column, &schema.name)?;
             let steps = steps.as_primitive::<Int64Type>();
             if steps.null_count() > 0 {
                 return Err(Error::invalid("the step", "0 or a later one", "nothing"));

@@ -217,15 +217,15 @@ impl TableBuffer {
         };
         let mut rows: Vec<(i64, i64, usize)> =
             self.steps.iter().enumerate().map(|(i, step)| (*step, row(i), i)).collect();
-        let place = |shape: Shape, (step, row, _): &(i64, i64, usize)| match shape {
+        let order_key = |shape: Shape, (step, row, _): &(i64, i64, usize)| match shape {
             Shape::Many | Shape::Keyed | Shape::Single => (*step, *row),
             Shape::Series => (*row, *step),
             Shape::Unique => (*row, 0),
         };
-        if !rows.is_sorted_by(|a, b| place(schema.shape, a) < place(schema.shape, b)) {
-            rows.sort_by_key(|row| place(schema.shape, row)); // stable: the last of equals came last
+        if !rows.is_sorted_by(|a, b| order_key(schema.shape, a) < order_key(schema.shape, b)) {
+            rows.sort_by_key(|row| order_key(schema.shape, row)); // stable: the last of equals came last
             rows.dedup_by(|later, earlier| {
-                let same = place(schema.shape, later) == place(schema.shape, earlier);
+                let same = order_key(schema.shape, later) == order_key(schema.shape, earlier);
                 if same {
                     *earlier = *later;
                 }

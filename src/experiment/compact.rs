@@ -5,9 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef};
 
 use super::record_table::{RecordTable, row_table};
-use super::stored::{
-    BlockPlace, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block,
-};
+use super::stored::{BlockRef, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block};
 use crate::array::block::buffers::Effort;
 use crate::array::block::{arrays, columns};
 use crate::error::Result;
@@ -82,7 +80,7 @@ pub(super) fn expand(
 }
 
 /// Removes a block.
-pub(super) fn remove_block(tx: &WriteTx<'_>, block: BlockPlace) -> Result<()> {
+pub(super) fn remove_block(tx: &WriteTx<'_>, block: BlockRef) -> Result<()> {
     tx.execute("DELETE FROM record_block WHERE id = ?1", [block.id])?;
     Ok(())
 }

@@ -256,7 +256,7 @@ fn logged_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
     // Those of blocks have no index by name.
     if let Some(table) = record_table::find(tx, "simulation_metrics")? {
         let mut numbers = BTreeSet::new();
-        let wanted = super::stored::Wanted::places(&table);
+        let wanted = super::stored::Wanted::no_columns(&table);
         for block in super::stored::blocks(tx, simulation, &table, 0, i64::MAX)? {
             let rows = super::stored::read_block(tx, &table, block, &wanted.columns)?;
             numbers.extend(rows.rows.values().iter().copied());
@@ -287,8 +287,8 @@ fn check_metric(tx: &ReadTx<'_>, name: &str, source: &Source) -> Result<()> {
         known.extend(numbers.map(|(_, column)| format!("{}.{}", table.schema.name, column.name)));
     }
     let known: Vec<String> = known.into_iter().collect();
-    let place = format!("the metrics of the simulations; {}", near::hint(name, &known));
-    Err(Error::NotFound { what: "metric", name: name.to_owned(), place })
+    let location = format!("the metrics of the simulations; {}", near::hint(name, &known));
+    Err(Error::NotFound { what: "metric", name: name.to_owned(), location })
 }
 
 fn title(at: At) -> String {

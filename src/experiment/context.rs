@@ -57,7 +57,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The place of a table among the buffers.
+    /// The index of a table among the buffers.
     pub(super) fn table(&self, name: &str) -> Option<usize> {
         self.tables.iter().position(|buffer| buffer.table.schema.name == name)
     }
@@ -66,7 +66,7 @@ impl State {
         self.table(name).ok_or_else(|| Error::NotFound {
             what: "table",
             name: name.to_owned(),
-            place: "the tables of records; define_table makes one".into(),
+            location: "the tables of records; define_table makes one".into(),
         })
     }
 
@@ -204,8 +204,8 @@ impl SimulationContext {
     /// ```
     pub fn define_table(&self, schema: &RecordSchema) -> Result<()> {
         let mut state = self.inner.lock_to_log()?;
-        if let Some(place) = state.table(&schema.name)
-            && state.tables[place].table.schema == *schema
+        if let Some(index) = state.table(&schema.name)
+            && state.tables[index].table.schema == *schema
         {
             return Ok(());
         }
@@ -226,9 +226,9 @@ impl SimulationContext {
     pub fn log(&self, table: &str, step: i64, values: &[(&str, Cell<'_>)]) -> Result<()> {
         check_step(step)?;
         self.inner.push_one(|state| {
-            let place = state.table_or_error(table)?;
-            let cells = by_column(&state.tables[place].table, values)?;
-            state.push(place, step, &cells)
+            let index = state.table_or_error(table)?;
+            let cells = by_column(&state.tables[index].table, values)?;
+            state.push(index, step, &cells)
         })
     }
 
@@ -239,8 +239,8 @@ impl SimulationContext {
     pub fn log_batch(&self, table: &str, step: Option<i64>, batch: &RecordBatch) -> Result<()> {
         step.map_or(Ok(()), check_step)?;
         self.inner.push(|state| {
-            let place = state.table_or_error(table)?;
-            state.push_batch(place, step, batch)
+            let index = state.table_or_error(table)?;
+            state.push_batch(index, step, batch)
         })
     }
 
@@ -255,7 +255,7 @@ fn by_column<'a>(table: &RecordTable, values: &[(&str, Cell<'a>)]) -> Result<Vec
     let schema = &table.schema;
     let mut cells = vec![Cell::Null; schema.columns.len()];
     for (name, cell) in values {
-        let place = schema.position(name).ok_or_else(|| {
+        let index = schema.position(name).ok_or_else(|| {
             let names: Vec<&str> =
                 schema.columns.iter().map(|column| column.name.as_str()).collect();
             Error::invalid(
@@ -264,7 +264,7 @@ fn by_column<'a>(table: &RecordTable, values: &[(&str, Cell<'a>)]) -> Result<Vec
                 format!("{name:?}"),
             )
         })?;
-        cells[place] = *cell;
+        cells[index] = *cell;
     }
     Ok(cells)
 }

@@ -236,7 +236,7 @@ impl ExperimentDatabase {
             if let Some(status) = tx.query_one(taken, [&name], |row| Ok(row.get::<_, String>(0)?))? {
                 return Err(Error::Exists {
                     what: format!("simulation {name:?} ({status})"),
-                    place: String::new(),
+                    location: String::new(),
                     hint: "resume it, delete it, or give this one another id",
                 });
             }
@@ -283,7 +283,7 @@ impl ExperimentDatabase {
             if holder.is_some_and(|holder| Some(holder) != known) {
                 return Err(Error::Exists {
                     what: format!("simulation {name:?}, running in a process that lives,"),
-                    place: String::new(),
+                    location: String::new(),
                     hint: "wait until it has ended",
                 });
             }
@@ -381,7 +381,7 @@ fn own_process(tx: &WriteTx<'_>, known: Option<i64>) -> Result<i64> {
 /// The number of a simulation.
 pub(super) fn simulation(tx: &crate::kernel::ReadTx<'_>, name: &str) -> Result<i64> {
     let not_found =
-        || Error::NotFound { what: "simulation", name: name.to_owned(), place: String::new() };
+        || Error::NotFound { what: "simulation", name: name.to_owned(), location: String::new() };
     if !crate::kernel::table_exists(tx, "simulations")? {
         return Err(not_found());
     }

@@ -209,7 +209,7 @@ impl ExperimentDatabase {
             if tx.query_one(sql, [id], |_| Ok(()))?.is_some() {
                 return Err(Error::Exists {
                     what: format!("simulation {name:?}, running,"),
-                    place: String::new(),
+                    location: String::new(),
                     hint: "give it a final status before it is deleted",
                 });
             }
@@ -274,7 +274,7 @@ impl SimulationContext {
                 if all.get(name).is_some_and(|known| known != value) {
                     return Err(Error::Exists {
                         what: format!("parameter {name:?} with the value {}", all[name]),
-                        place: String::new(),
+                        location: String::new(),
                         hint: "a parameter keeps its value; log what changes as a metric",
                     });
                 }
@@ -295,8 +295,8 @@ impl SimulationContext {
         super::id::check_id("the name of an array", name)?;
         super::id::check_step(step)?;
         self.inner.check_open()?;
-        let place = format!("the array {name:?} of simulation {:?}", self.simulation_id());
-        crate::Array::check_stored(place, array.data().len())?;
+        let location = format!("the array {name:?} of simulation {:?}", self.simulation_id());
+        crate::Array::check_stored(location, array.data().len())?;
         let (codec, data) = crate::Codec::Auto.encode(array);
         let (name, id, data) = (name.to_owned(), self.inner.id, data.into_owned());
         let checksum = crate::array::Checksum::of(array).to_bytes();
@@ -323,7 +323,7 @@ impl SimulationContext {
             let not_found = || Error::NotFound {
                 what: "agent",
                 name: agent.clone(),
-                place: "the agents of the simulation".into(),
+                location: "the agents of the simulation".into(),
             };
             let row = names::find(tx, id, &agent)?.ok_or_else(not_found)?;
             let sql = "UPDATE agents_rows SET death_time = ?3 WHERE simulation = ?1 AND row = ?2";
@@ -381,8 +381,11 @@ impl SimulationContext {
         self.flush_all_buffers()?;
         let id = self.inner.id;
         self.inner.db().read(|tx| {
-            let not_found =
-                || Error::NotFound { what: "table", name: table.to_owned(), place: String::new() };
+            let not_found = || Error::NotFound {
+                what: "table",
+                name: table.to_owned(),
+                location: String::new(),
+            };
             let table = record_table::find(tx, table)?.ok_or_else(not_found)?;
             Ok(u64::try_from(Summary::load(tx, id, &table)?.rows).unwrap_or(0))
         })

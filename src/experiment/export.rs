@@ -71,7 +71,7 @@ impl ExperimentDatabase {
                 return Err(Error::NotFound {
                     what: "table",
                     name: name.clone(),
-                    place: String::new(),
+                    location: String::new(),
                 });
             }
             let mut plan = Vec::new();
@@ -89,16 +89,16 @@ impl ExperimentDatabase {
             }
             Ok(plan)
         })?;
-        let (mut written, mut places) = (Vec::new(), BTreeSet::new());
+        let (mut written, mut part_folders) = (Vec::new(), BTreeSet::new());
         for (table, experiment, name) in &plan {
             progress(written.len() as u64, plan.len() as u64)?;
-            let place = folder
+            let part_folder = folder
                 .as_ref()
                 .join(table)
                 .join(format!("experiment_id={}", encoded(experiment)))
                 .join(format!("simulation_id={}", encoded(name)));
-            create_folder(&place, true)?;
-            let path = place.join(format!("part-0.{}", options.format.extension()));
+            create_folder(&part_folder, true)?;
+            let path = part_folder.join(format!("part-0.{}", options.format.extension()));
             let records = self.records(name, table, &options.selection)?;
             let how = WriteOptions {
                 format: options.format,
@@ -106,7 +106,7 @@ impl ExperimentDatabase {
                 escape_formulas: options.escape_formulas,
             };
             let done = write_unsynced(&path, records, &how, &mut |_| Ok(()))?;
-            places.insert(place);
+            part_folders.insert(part_folder);
             written.push(Exported {
                 path,
                 table: table.clone(),
@@ -115,7 +115,7 @@ impl ExperimentDatabase {
                 bytes: done.bytes,
             });
         }
-        sync_names_in(&places)?;
+        sync_names_in(&part_folders)?;
         progress(plan.len() as u64, plan.len() as u64)?;
         Ok(written)
     }

@@ -99,7 +99,7 @@ impl InMemorySimulationDatabase {
         match report.conflicts.first() {
             Some(conflict) => Err(Error::Exists {
                 what: format!("simulation {name:?} ({})", conflict.why),
-                place: target.path().display().to_string(),
+                location: target.path().display().to_string(),
                 hint: "keep this one in another file",
             }),
             None => Ok(report),

@@ -403,7 +403,7 @@ fn last_step(
     key: i64,
 ) -> Result<Option<i64>> {
     let mut last = None;
-    let wanted = Wanted { key: Some(key), ..Wanted::places(table) };
+    let wanted = Wanted { key: Some(key), ..Wanted::no_columns(table) };
     read::each_stored(tx, simulation, table, &wanted, |rows: StoredRows| {
         last = last.max(rows.steps.values().iter().copied().max());
         Ok(())
@@ -419,7 +419,7 @@ fn push_metrics(state: &mut State, step: i64, metrics: &[(&str, Cell<'_>)]) -> R
     let mut other = serde_json::Map::new();
     for (name, cell) in metrics {
         match (schema.position(name), *cell) {
-            (Some(place), cell) if *name != OTHER_METRICS => cells[place] = cell,
+            (Some(index), cell) if *name != OTHER_METRICS => cells[index] = cell,
             (_, Cell::Float(_) | Cell::Int(_) | Cell::Bool(_)) => {
                 let row = [Cell::Text(name), *cell, Cell::Int(now_ms())];
                 state.push(builtin::METRICS, step, &row)?;
@@ -443,7 +443,7 @@ fn push_metrics(state: &mut State, step: i64, metrics: &[(&str, Cell<'_>)]) -> R
 }
 
 /// Keeps an error of another kind; what is given back ends the work and is told to nobody.
-fn stash<E>(place: &mut Option<E>, error: E) -> Error {
-    *place = Some(error);
+fn stash<E>(slot: &mut Option<E>, error: E) -> Error {
+    *slot = Some(error);
     Error::Interrupted { action: "logging a step" }
 }

@@ -218,7 +218,7 @@ fn copy_in(from: &ReadTx<'_>, tx: &mut WriteTx<'_>, name: &str) -> Result<Option
     if status.as_deref() == Some("running") && !is_dead {
         return Err(Error::Exists {
             what: format!("simulation {name:?}, which still runs,"),
-            place: String::new(),
+            location: String::new(),
             hint: "merge it when it has ended",
         });
     }
@@ -228,7 +228,7 @@ fn copy_in(from: &ReadTx<'_>, tx: &mut WriteTx<'_>, name: &str) -> Result<Option
         }
         return Err(Error::Exists {
             what: format!("another simulation {name:?}"),
-            place: String::new(),
+            location: String::new(),
             hint: "it was left as it is; delete or rename one of the two",
         });
     }
@@ -295,9 +295,9 @@ fn copy_row(
         [],
         |row| Ok(row.get(0)?),
     )?;
-    let places = vec!["?"; columns.len()].join(", ");
+    let placeholders = vec!["?"; columns.len()].join(", ");
     let insert =
-        format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({places})", columns.join(", "));
+        format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({placeholders})", columns.join(", "));
     let select = format!("SELECT {} FROM {table} WHERE {which}", columns.join(", "));
     let mut statement = from.prepare(&select)?;
     let mut rows = statement.query([id])?;

@@ -67,7 +67,7 @@ pub(super) struct Source {
     logged: Option<Part>,
 }
 
-/// A place that has values of a metric.
+/// A column that has values of a metric.
 #[derive(Debug, Clone)]
 enum Part {
     /// A stored column of a table.
@@ -103,7 +103,7 @@ impl Source {
         self.column.is_some()
     }
 
-    /// The places that have values of a simulation.
+    /// The columns that have values of a simulation.
     fn parts(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<&Part>> {
         let mut parts = Vec::new();
         for part in [&self.column, &self.logged].into_iter().flatten() {
@@ -171,8 +171,8 @@ impl Part {
     /// A column of numbers.
     fn column(table: Arc<RecordTable>, name: &str) -> Option<Self> {
         let is_it = |column: &Column| column.name == name && column.kind.is_number();
-        let place = table.schema.stored().position(|(_, column)| is_it(column))?;
-        Some(Part::Column(table, place))
+        let index = table.schema.stored().position(|(_, column)| is_it(column))?;
+        Some(Part::Column(table, index))
     }
 
     fn table(&self) -> &Arc<RecordTable> {
@@ -181,10 +181,10 @@ impl Part {
         }
     }
 
-    /// The place of the values among the stored columns; that of a metric is the one behind its name.
-    fn place(&self) -> usize {
+    /// The index of the values among the stored columns; that of a metric is the one behind its name.
+    fn index(&self) -> usize {
         match self {
-            Part::Column(_, place) => *place,
+            Part::Column(_, index) => *index,
             Part::Metric(..) => 0,
         }
     }
@@ -246,10 +246,10 @@ impl Part {
     }
 
     fn sum(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Sum> {
-        if let Part::Column(table, place) = self
+        if let Part::Column(table, index) = self
             && let Some(sums) = Summary::load(tx, simulation, table)?.sums
         {
-            return Ok(sums[*place]);
+            return Ok(sums[*index]);
         }
         let mut sum = Sum::NOTHING;
         self.each(tx, simulation, 0, i64::MAX, |_, value| sum.add(value))?;
@@ -291,7 +291,7 @@ impl Part {
         last: i64,
         mut each: impl FnMut(i64, f64),
     ) -> Result<()> {
-        let (table, place) = (self.table(), self.place());
+        let (table, index) = (self.table(), self.index());
         let key = match self {
             Part::Column(..) => None,
             Part::Metric(_, name) => match names::find(tx, simulation, name)? {
@@ -299,12 +299,12 @@ impl Part {
                 None => return Ok(()),
             },
         };
-        let mut wanted = Wanted { first, last, key, ..Wanted::places(table) };
-        wanted.columns[place] = true;
+        let mut wanted = Wanted { first, last, key, ..Wanted::no_columns(table) };
+        wanted.columns[index] = true;
         let is_int =
-            table.schema.stored().nth(place).map(|(_, c)| c.kind.storage()) == Some(Storage::Int);
+            table.schema.stored().nth(index).map(|(_, c)| c.kind.storage()) == Some(Storage::Int);
         each_stored(tx, simulation, table, &wanted, |rows: StoredRows| {
-            let column = rows.columns[place].as_ref().expect("it was asked for");
+            let column = rows.columns[index].as_ref().expect("it was asked for");
             for i in (0..rows.len()).filter(|i| column.is_valid(*i)) {
                 let value = match is_int {
                     true => column.as_primitive::<Int64Type>().value(i) as f64,

@@ -14,10 +14,10 @@ fn is_alive(process: &Process, heartbeat_ms: i64) -> bool {
 
 /// Writes this process down; its number in the file.
 pub(super) fn register(tx: &WriteTx<'_>) -> Result<i64> {
-    let Process { place, pid, started } = Process::own();
-    let sql = "INSERT INTO experiment_process (host, place, pid, started, heartbeat_ms) \
+    let Process { boot_id, pid, started } = Process::own();
+    let sql = "INSERT INTO experiment_process (host, boot_id, pid, started, heartbeat_ms) \
         VALUES (?1, ?2, ?3, ?4, ?5)";
-    tx.insert(sql, (host(), place, pid, started, now_ms()))
+    tx.insert(sql, (host(), boot_id, pid, started, now_ms()))
 }
 
 /// Says that a process lives.
@@ -41,10 +41,10 @@ pub(super) fn close(tx: &WriteTx<'_>, id: i64) -> Result<()> {
 
 /// Simulations that run in the file's eyes though their process has died: id, name, last sign of life.
 pub(super) fn dead(tx: &ReadTx<'_>) -> Result<Vec<(i64, String, i64)>> {
-    let sql = "SELECT s.id, s.simulation_id, p.heartbeat_ms, p.place, p.pid, p.started, p.closed_ms \
+    let sql = "SELECT s.id, s.simulation_id, p.heartbeat_ms, p.boot_id, p.pid, p.started, p.closed_ms \
         FROM simulations s JOIN experiment_process p ON p.id = s.process_id WHERE s.status = 'running'";
     let found = tx.query(sql, [], |row| {
-        let process = Process { place: row.get(3)?, pid: row.get(4)?, started: row.get(5)? };
+        let process = Process { boot_id: row.get(3)?, pid: row.get(4)?, started: row.get(5)? };
         let (heartbeat_ms, closed): (i64, Option<i64>) = (row.get(2)?, row.get(6)?);
         let alive = closed.is_none() && is_alive(&process, heartbeat_ms);
         Ok((row.get(0)?, row.get(1)?, heartbeat_ms, alive))

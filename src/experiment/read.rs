@@ -13,9 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use super::names;
 use super::record_table::{RecordTable, row_table};
 use super::schema::{ColumnType, Shape, Storage};
-use super::stored::{
-    BlockPlace, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block,
-};
+use super::stored::{BlockRef, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -64,7 +62,7 @@ impl Selection {
 
 /// The columns that are read, as they lie in the schema, and the Arrow schema of what comes out.
 struct Plan {
-    /// The places in the schema of the columns.
+    /// The indices of the columns in the schema.
     columns: Vec<usize>,
     wanted: Wanted,
     schema: SchemaRef,
@@ -80,14 +78,14 @@ fn plan(
     let columns: Vec<usize> = match &selection.columns {
         None => (0..schema.columns.len()).collect(),
         Some(names) => {
-            let place = |name: &String| {
+            let index = |name: &String| {
                 schema.position(name).ok_or_else(|| Error::NotFound {
                     what: "column",
                     name: name.clone(),
-                    place: format!("table {:?}", schema.name),
+                    location: format!("table {:?}", schema.name),
                 })
             };
-            names.iter().map(place).collect::<Result<_>>()?
+            names.iter().map(index).collect::<Result<_>>()?
         }
     };
     let key = match (&selection.key, schema.key) {
@@ -160,8 +158,8 @@ pub(super) fn each_stored(
     wanted: &Wanted,
     mut each: impl FnMut(StoredRows) -> Result<()>,
 ) -> Result<()> {
-    let places = blocks(tx, simulation, table, wanted.first, wanted.last)?;
-    let read = |block: BlockPlace| {
+    let refs = blocks(tx, simulation, table, wanted.first, wanted.last)?;
+    let read = |block: BlockRef| {
         let rows = read_block(tx, table, block, &wanted.columns)?;
         if rows.columns.iter().flatten().any(|column| column.len() != rows.len()) {
             let why = format!("the columns of block {} are of different lengths", block.id);
@@ -169,13 +167,13 @@ pub(super) fn each_stored(
         }
         only(rows, wanted)
     };
-    if follow(tx, simulation, table, &places)? {
-        for block in places {
+    if follow(tx, simulation, table, &refs)? {
+        for block in refs {
             each(read(block)?)?;
         }
         return each_of_row_table(tx, simulation, table, wanted, BATCH_ROWS, each);
     }
-    let mut parts = places.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    let mut parts = refs.into_iter().map(read).collect::<Result<Vec<_>>>()?;
     each_of_row_table(tx, simulation, table, wanted, BATCH_ROWS, |rows| {
         parts.push(rows);
         Ok(())
@@ -195,11 +193,11 @@ fn follow(
     tx: &ReadTx<'_>,
     simulation: i64,
     table: &RecordTable,
-    places: &[BlockPlace],
+    refs: &[BlockRef],
 ) -> Result<bool> {
-    let Some(last) = places.last() else { return Ok(true) };
+    let Some(last) = refs.last() else { return Ok(true) };
     // Of two that share a step, the one that was compacted later has the later rows of it.
-    let are_sorted = places.is_sorted_by(|a, b| (a.steps.1, a.id) <= (b.steps.0, b.id));
+    let are_sorted = refs.is_sorted_by(|a, b| (a.steps.1, a.id) <= (b.steps.0, b.id));
     if table.schema.shape == Shape::Series || !are_sorted {
         return Ok(false);
     }
@@ -247,8 +245,8 @@ fn to_batch(
         let array: ArrayRef = if Some(*i) == table.schema.key {
             Arc::new(rows.rows.clone())
         } else {
-            let place = stored.iter().position(|stored| stored == i).expect("it is stored");
-            rows.columns[place].clone().expect("it was asked for")
+            let index = stored.iter().position(|stored| stored == i).expect("it is stored");
+            rows.columns[index].clone().expect("it was asked for")
         };
         arrays.push(if column.kind == ColumnType::Category {
             Arc::new(named(array.as_primitive::<Int64Type>(), names)?)

@@ -105,10 +105,10 @@ fn definition(schema: &RecordSchema) -> String {
 
 /// The rows as a reader sees them; `main` is what stands before the name of a table of the file.
 fn view_rows(schema: &RecordSchema, from: &str, main: &str) -> String {
-    let name_of = |place: &str| {
+    let name_of = |source: &str| {
         let names = format!("{main}simulation_name n");
         format!(
-            "(SELECT n.name FROM {names} WHERE n.simulation = h.simulation AND n.id = h.{place})"
+            "(SELECT n.name FROM {names} WHERE n.simulation = h.simulation AND n.id = h.{source})"
         )
     };
     let mut columns = Vec::new();
@@ -125,10 +125,10 @@ fn view_rows(schema: &RecordSchema, from: &str, main: &str) -> String {
     }
     for (i, column) in schema.columns.iter().enumerate() {
         let name = quoted(&column.name);
-        let place = if Some(i) == schema.key { "row".to_owned() } else { name.clone() };
+        let source = if Some(i) == schema.key { "row".to_owned() } else { name.clone() };
         columns.push(match column.kind.storage() {
-            Storage::Name => format!("{} AS {name}", name_of(&place)),
-            _ => format!("h.{place} AS {name}"),
+            Storage::Name => format!("{} AS {name}", name_of(&source)),
+            _ => format!("h.{source} AS {name}"),
         });
     }
     let columns = columns.join(", ");
@@ -165,7 +165,7 @@ pub(super) fn find(tx: &ReadTx<'_>, name: &str) -> Result<Option<Arc<RecordTable
 /// A definition of the file: names in it become SQL, so they are looked at as those of a user are.
 fn parse(text: &str) -> Result<RecordSchema> {
     let damaged = |why: String| Error::Corrupt {
-        place: String::new(),
+        location: String::new(),
         what: "the definition of a table of records".into(),
         why,
     };
@@ -192,7 +192,7 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
         }
         return Err(Error::Exists {
             what: format!("table {:?} with other columns", schema.name),
-            place: String::new(),
+            location: String::new(),
             hint: "give it another name, or the columns that it has",
         });
     }
@@ -200,7 +200,7 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
         if table_exists(tx, name)? {
             return Err(Error::Exists {
                 what: format!("a table {name:?} of another kind"),
-                place: String::new(),
+                location: String::new(),
                 hint: "give it another name",
             });
         }

@@ -37,8 +37,11 @@ impl ExperimentDatabase {
         self.handle.core.flush_simulation(simulation_id)?;
         self.database().read(|tx| {
             let id = simulation(tx, simulation_id)?;
-            let not_found =
-                || Error::NotFound { what: "table", name: table.to_owned(), place: String::new() };
+            let not_found = || Error::NotFound {
+                what: "table",
+                name: table.to_owned(),
+                location: String::new(),
+            };
             let table = record_table::find(tx, table)?.ok_or_else(not_found)?;
             let mut batches = Vec::new();
             let schema = each_batch(tx, id, &table, selection, |batch| {
@@ -67,7 +70,7 @@ impl ExperimentDatabase {
             found.ok_or_else(|| Error::NotFound {
                 what: "array",
                 name: name.to_owned(),
-                place: format!("simulation {simulation_id:?}"),
+                location: format!("simulation {simulation_id:?}"),
             })
         })
     }
@@ -90,7 +93,7 @@ pub(super) fn stored_array(row: &rusqlite::Row<'_>) -> Result<Array> {
     let array = Codec::decode(codec.as_deref(), dtype.parse()?, &parse_shape(&shape)?, &data)?;
     if Checksum::of(&array).to_bytes()[..] != checksum[..] {
         return Err(Error::Corrupt {
-            place: String::new(),
+            location: String::new(),
             what: "an array of a simulation".into(),
             why: "the checksum differs from the one it was stored with".into(),
         });

@@ -143,6 +143,6 @@ fn info(tx: &ReadTx<'_>, id: i64) -> Result<SimulationInfo> {
     found.ok_or_else(|| Error::NotFound {
         what: "simulation",
         name: id.to_string(),
-        place: String::new(),
+        location: String::new(),
     })
 }

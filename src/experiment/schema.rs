@@ -201,7 +201,7 @@ pub struct RecordSchema {
     /// The name of the number or text by which a reader tells one row from all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
-    /// The place of the key among the columns.
+    /// The index of the key among the columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<usize>,
     pub(super) columns: Vec<Column>,
@@ -251,16 +251,16 @@ impl RecordSchema {
     /// # Errors
     /// [`Error::Invalid`] unless it is a column of integers or of the type `category`.
     pub fn with_key(mut self, column: &str) -> Result<Self> {
-        let place = self.columns.iter().position(|known| known.name == column);
-        let can_be = |place: &usize| {
-            matches!(self.columns[*place].kind.storage(), Storage::Int | Storage::Name)
+        let index = self.columns.iter().position(|known| known.name == column);
+        let can_be = |index: &usize| {
+            matches!(self.columns[*index].kind.storage(), Storage::Int | Storage::Name)
         };
-        let Some(place) = place.filter(can_be) else {
+        let Some(index) = index.filter(can_be) else {
             let what = format!("the key of table {:?}", self.name);
             let got = format!("{column:?}");
             return Err(Error::invalid(what, "a column of integers or of the type category", got));
         };
-        (self.key, self.shape) = (Some(place), Shape::Keyed);
+        (self.key, self.shape) = (Some(index), Shape::Keyed);
         Ok(self)
     }
 

@@ -73,7 +73,7 @@ impl<'a> StoredColumn<'a> {
     }
 }
 
-/// Rows to insert: step, row, and the place among the items of the columns.
+/// Rows to insert: step, row, and the index among the items of the columns.
 struct Rows<'a> {
     simulation: i64,
     columns: &'a [StoredColumn<'a>],
@@ -101,15 +101,15 @@ impl RowSource for Rows<'_> {
 }
 
 impl Rows<'_> {
-    /// Nine bytes for each float that SQLite cannot hold: the place of its column, and its bits.
+    /// Nine bytes for each float that SQLite cannot hold: the index of its column, and its bits.
     fn exact(&self, i: usize) -> Option<Vec<u8>> {
         let mut exact = Vec::new();
-        for (place, column) in self.columns.iter().enumerate() {
+        for (index, column) in self.columns.iter().enumerate() {
             if let StoredColumn::Float(items, missing) = column
                 && is_odd(items[i])
                 && !missing.has(i)
             {
-                exact.push(place as u8);
+                exact.push(index as u8);
                 exact.extend_from_slice(&items[i].to_bits().to_le_bytes());
             }
         }
@@ -118,11 +118,11 @@ impl Rows<'_> {
 
     /// The checksum of the row, in the order of the table's columns.
     fn sum(&self, step: i64, number: i64, i: usize) -> i64 {
-        let place = [self.simulation, step, number].map(ValueRef::Integer);
+        let identity = [self.simulation, step, number].map(ValueRef::Integer);
         let exact = self.exact(i);
         let exact = exact.as_deref().map_or(ValueRef::Null, ValueRef::Blob);
         let values = self.columns.iter().map(|column| column.value(i));
-        row_sum(place.into_iter().chain(values).chain([exact]))
+        row_sum(identity.into_iter().chain(values).chain([exact]))
     }
 }
 
@@ -155,7 +155,7 @@ impl StoredColumn<'_> {
     }
 }
 
-/// Inserts or replaces rows: step, row, and the place among the items of the columns.
+/// Inserts or replaces rows: step, row, and the index among the items of the columns.
 pub(super) fn insert_rows(
     tx: &WriteTx<'_>,
     simulation: i64,
@@ -235,11 +235,11 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn all(table: &RecordTable) -> Self {
-        Wanted { columns: vec![true; table.schema.stored().count()], ..Wanted::places(table) }
+        Wanted { columns: vec![true; table.schema.stored().count()], ..Wanted::no_columns(table) }
     }
 
     /// Steps and rows alone.
-    pub(super) fn places(table: &RecordTable) -> Self {
+    pub(super) fn no_columns(table: &RecordTable) -> Self {
         let columns = vec![false; table.schema.stored().count()];
         Wanted { first: 0, last: i64::MAX, key: None, columns }
     }
@@ -331,7 +331,7 @@ struct Taken<'a, F> {
     each: F,
     most: usize,
     stored: Vec<&'a Column>,
-    /// The places of the chosen columns among the stored ones.
+    /// The indices of the chosen columns among the stored ones.
     chosen: Vec<usize>,
     steps: Vec<i64>,
     rows: Vec<i64>,
@@ -364,14 +364,14 @@ impl<F: FnMut(StoredRows) -> Result<()>> RowVisitor for Taken<'_, F> {
         let exact = row.get_raw(2).as_blob_or_null().ok().flatten().unwrap_or_default();
         self.steps.push(step);
         self.rows.push(number);
-        for (place, (builder, i)) in self.builders.iter_mut().zip(&self.chosen).enumerate() {
-            builder.push(row.get_raw(place + 3), bits_of(exact, *i))?;
+        for (index, (builder, i)) in self.builders.iter_mut().zip(&self.chosen).enumerate() {
+            builder.push(row.get_raw(index + 3), bits_of(exact, *i))?;
         }
         if self.steps.len() == self.most { self.give() } else { Ok(()) }
     }
 }
 
-/// What `exact` says of a stored column: nine bytes for each float that SQLite cannot hold, its place and its bits.
+/// What `exact` says of a stored column: nine bytes for each float that SQLite cannot hold, its index and its bits.
 fn bits_of(exact: &[u8], column: usize) -> Option<f64> {
     if exact.is_empty() {
         return None;
@@ -391,7 +391,7 @@ pub(super) fn block_type(column: &Column) -> DataType {
 
 /// A block of a simulation and table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BlockPlace {
+pub(super) struct BlockRef {
     pub(super) id: i64,
     /// Its first and last step.
     pub(super) steps: (i64, i64),
@@ -405,7 +405,7 @@ pub(super) fn blocks(
     table: &RecordTable,
     first: i64,
     last: i64,
-) -> Result<Vec<BlockPlace>> {
+) -> Result<Vec<BlockRef>> {
     let sql = format!(
         "SELECT id, rows, first_step, last_step FROM record_block b WHERE simulation IS ?1 AND record_table IS ?2 \
          AND first_step <= ?4 AND CASE WHEN {} THEN last_step >= ?3 END ORDER BY first_step, id",
@@ -415,7 +415,7 @@ pub(super) fn blocks(
         let rows: i64 = row.get(1)?;
         let rows = usize::try_from(rows).ok().filter(|rows| *rows <= 1 << 20);
         let rows = rows.ok_or_else(|| damaged("a block claims too many rows".into()))?;
-        Ok(BlockPlace { id: row.get(0)?, steps: (row.get(2)?, row.get(3)?), rows })
+        Ok(BlockRef { id: row.get(0)?, steps: (row.get(2)?, row.get(3)?), rows })
     })
 }
 
@@ -423,7 +423,7 @@ pub(super) fn blocks(
 pub(super) fn read_block(
     tx: &ReadTx<'_>,
     table: &RecordTable,
-    block: BlockPlace,
+    block: BlockRef,
     wanted: &[bool],
 ) -> Result<StoredRows> {
     let mut statement = tx.prepare("SELECT data FROM record_block WHERE id = ?1")?;
@@ -435,20 +435,20 @@ pub(super) fn read_block(
         let unpacked = columns::column(data, position)
             .and_then(|bytes| arrays::unpack(bytes, kind, block.rows));
         unpacked.map_err(|error| match error {
-            Error::Corrupt { place, why, .. } => {
+            Error::Corrupt { location, why, .. } => {
                 let table = &table.schema.name;
                 let what = format!("column {position} of block {} of {table:?}", block.id);
-                Error::Corrupt { place, what, why }
+                Error::Corrupt { location, what, why }
             }
             other => other,
         })
     };
     let int = |array: ArrayRef| array.as_primitive::<Int64Type>().clone();
-    let columns = table.schema.stored().enumerate().map(|(place, (_, column))| {
-        if !wanted[place] {
+    let columns = table.schema.stored().enumerate().map(|(index, (_, column))| {
+        if !wanted[index] {
             return Ok(None);
         }
-        read(place + 2, &block_type(column)).map(Some)
+        read(index + 2, &block_type(column)).map(Some)
     });
     Ok(StoredRows {
         steps: int(read(0, &DataType::Int64)?),
@@ -458,5 +458,5 @@ pub(super) fn read_block(
 }
 
 pub(super) fn damaged(why: String) -> Error {
-    Error::Corrupt { place: String::new(), what: "a table of records".into(), why }
+    Error::Corrupt { location: String::new(), what: "a table of records".into(), why }
 }

@@ -65,14 +65,14 @@ fn names(tx: &ReadTx<'_>, table: &RecordTable, report: &mut VerifyReport) -> Res
         if column.kind.storage() != Storage::Name {
             continue;
         }
-        let place = if Some(i) == table.schema.key {
+        let source = if Some(i) == table.schema.key {
             "row".to_owned()
         } else {
             record_table::quoted(&column.name)
         };
         let sql = format!(
-            "SELECT count(*) FROM {} h WHERE h.{place} IS NOT NULL AND NOT EXISTS \
-             (SELECT 1 FROM simulation_name n WHERE n.simulation = h.simulation AND n.id = h.{place})",
+            "SELECT count(*) FROM {} h WHERE h.{source} IS NOT NULL AND NOT EXISTS \
+             (SELECT 1 FROM simulation_name n WHERE n.simulation = h.simulation AND n.id = h.{source})",
             row_table(&table.schema.name)
         );
         let missing: i64 = tx.query_one(&sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
@@ -103,7 +103,8 @@ fn count(
     for block in blocks(tx, id, table, i64::MIN, i64::MAX)? {
         rows += block.rows as i64;
         report.checksums += 2 + wanted.len() as u64;
-        let place = format!("block {} of {:?} of simulation {name:?}", block.id, table.schema.name);
+        let location =
+            format!("block {} of {:?} of simulation {name:?}", block.id, table.schema.name);
         match read_block(tx, table, block, &wanted) {
             Ok(found) => {
                 let known = match &mut known {
@@ -112,7 +113,7 @@ fn count(
                 };
                 let nameless = nameless(table, &found, known);
                 if nameless > 0 {
-                    report.find(&place, format!("{nameless} of its items have no name"));
+                    report.find(&location, format!("{nameless} of its items have no name"));
                 }
                 let sql = "SELECT first_step, last_step FROM record_block WHERE id = ?1";
                 let says = tx.query_one(sql, [block.id], |row| {
@@ -123,16 +124,16 @@ fn count(
                 if says != is
                     || found.columns.iter().flatten().any(|column| column.len() != found.len())
                 {
-                    report.find(place, "its steps are not those that its row says");
+                    report.find(location, "its steps are not those that its row says");
                 }
             }
-            Err(Error::Corrupt { why, .. }) => report.find(place, why),
+            Err(Error::Corrupt { why, .. }) => report.find(location, why),
             Err(other) => return Err(other),
         }
     }
     if rows != summary.rows {
-        let place = format!("{:?} of simulation {name:?}", table.schema.name);
-        report.find(place, format!("{rows} rows are there, and {} should be", summary.rows));
+        let location = format!("{:?} of simulation {name:?}", table.schema.name);
+        report.find(location, format!("{rows} rows are there, and {} should be", summary.rows));
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ impl Database {
 pub(super) fn is_there(target: &Path) -> Error {
     Error::Exists {
         what: format!("{}", target.display()),
-        place: "the file system".into(),
+        location: "the file system".into(),
         hint: "choose another name for the backup",
     }
 }
@@ -112,7 +112,7 @@ impl Copied {
 /// Copies to a temporary file beside `target` and verifies; `guard` looks at the snapshot first and may refuse it.
 fn copy(
     source: &Connection,
-    place: &Path,
+    location: &Path,
     target: &Path,
     guard: &dyn Fn(&Connection) -> Result<()>,
     progress: &mut dyn FnMut(u64, u64) -> Result<()>,
@@ -135,7 +135,7 @@ fn copy(
         let size = size.map_err(|e| Error::io(temporary.path(), "syncing it", &e))?;
         Ok(Copied { temporary, size_bytes: size.len(), rows })
     };
-    work().at(place, "backing up")
+    work().at(location, "backing up")
 }
 
 fn copy_pages(
@@ -148,8 +148,8 @@ fn copy_pages(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let folder = folder_of(target);
     let folder = folder.canonicalize().map_err(|e| Error::io(folder, "looking for it", &e))?;
-    let place = folder.join(target.file_name().unwrap_or_default());
-    let mut copy = Connection::open_with_flags(place, flags).at(target, "creating the copy")?;
+    let location = folder.join(target.file_name().unwrap_or_default());
+    let mut copy = Connection::open_with_flags(location, flags).at(target, "creating the copy")?;
     let backup = Backup::new(source, &mut copy)?;
     loop {
         let step = backup.step(STEP_PAGES).at(target, "writing the copy")?;
@@ -182,7 +182,7 @@ fn count_rows(conn: &Connection) -> Result<Vec<(String, u64)>> {
 /// Checks a copy that nobody else knows yet.
 fn prove(path: &Path, expected: &[(String, u64)]) -> Result<()> {
     let corrupt = |why: String| Error::Corrupt {
-        place: path.display().to_string(),
+        location: path.display().to_string(),
         what: "the copy".into(),
         why,
     };
@@ -274,8 +274,8 @@ pub fn restore(
     let report = from.verify()?;
     if let Some(finding) = report.findings.first() {
         return Err(Error::Corrupt {
-            place: source.display().to_string(),
-            what: finding.place.clone(),
+            location: source.display().to_string(),
+            what: finding.location.clone(),
             why: finding.what.clone(),
         });
     }
@@ -285,7 +285,7 @@ pub fn restore(
     if !overwrite {
         return Err(Error::Exists {
             what: format!("{}", target.display()),
-            place: "the file system".into(),
+            location: "the file system".into(),
             hint: "say that it may be overwritten",
         });
     }

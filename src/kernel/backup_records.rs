@@ -323,8 +323,8 @@ impl Kept {
             for (table, rows) in KEPT.iter().zip(&self.0) {
                 conn.execute(&format!("DELETE FROM {table}"), [])?;
                 for row in rows {
-                    let places = vec!["?"; row.len()].join(", ");
-                    let sql = format!("INSERT INTO {table} VALUES ({places})");
+                    let placeholders = vec!["?"; row.len()].join(", ");
+                    let sql = format!("INSERT INTO {table} VALUES ({placeholders})");
                     conn.execute(&sql, params_from_iter(row))?;
                 }
             }

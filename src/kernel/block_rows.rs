@@ -22,7 +22,7 @@ use crate::array::block::{Block, Kind, Words};
 
 /// Columns of a block that can be seen.
 const COLUMNS: usize = 8;
-/// The places of the columns behind them.
+/// The indices of the columns behind them.
 const MS: c_int = 1 + COLUMNS as c_int;
 const DATA: c_int = MS + 1;
 const FIRST: c_int = MS + 2;

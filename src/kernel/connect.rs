@@ -267,9 +267,9 @@ pub(super) fn reader(
     set_up_library();
     reading::check_is_database_file(path)?;
     if !path.exists() {
-        let place = files::folder_of(path).display().to_string();
+        let location = files::folder_of(path).display().to_string();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        return Err(Error::NotFound { what: "file", name, place });
+        return Err(Error::NotFound { what: "file", name, location });
     }
     check_not_inherited(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

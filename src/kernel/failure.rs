@@ -7,7 +7,7 @@ use rusqlite::ffi::ErrorCode;
 use crate::error::{Error, Result};
 
 impl From<rusqlite::Error> for Error {
-    /// Without a place: [`At::at`] fills it in on the way out of the kernel.
+    /// Without a location: [`At::at`] fills it in on the way out of the kernel.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::Error as Sqlite;
         if matches!(
@@ -18,7 +18,7 @@ impl From<rusqlite::Error> for Error {
         ) {
             // A file whose tables check no types.
             let (what, why) = ("a stored value".into(), error.to_string());
-            return Error::Corrupt { place: String::new(), what, why };
+            return Error::Corrupt { location: String::new(), what, why };
         }
         let (code, why) = match &error {
             rusqlite::Error::SqliteFailure(code, text) => {
@@ -40,31 +40,31 @@ pub(super) trait At<T> {
 impl<T, E: Into<Error>> At<T> for Result<T, E> {
     fn at(self, path: &Path, action: &'static str) -> Result<T> {
         self.map_err(|error| match error.into() {
-            Error::Sqlite { path: place, code, why, .. } if place.as_os_str().is_empty() => {
-                place_failure(path, action, code, why)
+            Error::Sqlite { path: location, code, why, .. } if location.as_os_str().is_empty() => {
+                locate_failure(path, action, code, why)
             }
-            Error::Corrupt { place, what, why } if place.is_empty() => {
-                Error::Corrupt { place: path.display().to_string(), what, why }
+            Error::Corrupt { location, what, why } if location.is_empty() => {
+                Error::Corrupt { location: path.display().to_string(), what, why }
             }
-            Error::NotFound { what, name, place } if place.is_empty() => {
-                Error::NotFound { what, name, place: path.display().to_string() }
+            Error::NotFound { what, name, location } if location.is_empty() => {
+                Error::NotFound { what, name, location: path.display().to_string() }
             }
-            Error::Exists { what, place, hint } if place.is_empty() => {
-                Error::Exists { what, place: path.display().to_string(), hint }
+            Error::Exists { what, location, hint } if location.is_empty() => {
+                Error::Exists { what, location: path.display().to_string(), hint }
             }
             other => other,
         })
     }
 }
 
-fn place_failure(path: &Path, action: &'static str, code: i32, why: String) -> Error {
+fn locate_failure(path: &Path, action: &'static str, code: i32, why: String) -> Error {
     let path = path.to_owned();
     match rusqlite::ffi::Error::new(code).code {
         ErrorCode::NotADatabase => {
             Error::NotOurs { path, why: "it is not an SQLite database".into() }
         }
         ErrorCode::DatabaseCorrupt => Error::Corrupt {
-            place: path.display().to_string(),
+            location: path.display().to_string(),
             what: "the database".into(),
             why: format!("{why} while {action}"),
         },

@@ -157,7 +157,7 @@ fn missing_columns(
             missing.filter(|column| !there.is_empty() && !there.iter().any(|c| c.is_like(column)))
         {
             let what = format!("has no column {} as Siltstone makes it", column.name);
-            findings.push(Finding { place: format!("table {}", table.name), what });
+            findings.push(Finding { location: format!("table {}", table.name), what });
         }
     }
     Ok(findings)
@@ -173,7 +173,7 @@ fn has_versions(found: &Schema) -> bool {
 fn findings(expected: &Schema, found: &Schema) -> (Vec<Finding>, bool) {
     let (mut findings, mut is_ours) = (Vec::new(), true);
     let mut find = |item: &Item, what: String| {
-        findings.push(Finding { place: format!("{} {}", item.kind, item.name), what });
+        findings.push(Finding { location: format!("{} {}", item.kind, item.name), what });
     };
     for item in expected.values() {
         let is_table = item.kind == "table";
@@ -220,7 +220,7 @@ pub(super) fn compare(conn: &Connection) -> Result<Compared> {
         is_ours = missing.is_empty();
         findings.extend(missing);
     }
-    findings.sort_by(|a, b| a.place.cmp(&b.place));
+    findings.sort_by(|a, b| a.location.cmp(&b.location));
     let is_known =
         |item: &Item| expected.get(&item.name).is_some_and(|ours| ours.words == item.words);
     let computing = found.values().filter(|item| item.computes() && !is_known(item));

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 
 use crate::array::{
-    Array, BLOCK, Codec, DType, Kind, Place, byte_size, integer, number, parse_shape,
+    Array, BLOCK, BlockLocation, Codec, DType, Kind, byte_size, integer, number, parse_shape,
 };
 use crate::error::{Error, Result};
 
@@ -41,10 +41,10 @@ fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
         return Codec::decode(codec.as_deref(), dtype, &shape, data).map_err(user);
     }
     let invalid =
-        || user(Error::invalid("data", "the place of an array in a block", "something else"));
-    let place = Place::from_bytes(data).ok_or_else(invalid)?;
-    let block = block_of(args, place.block)?;
-    let from = usize::try_from(place.offset).map_err(|_| invalid())?;
+        || user(Error::invalid("data", "the location of an array in a block", "something else"));
+    let location = BlockLocation::from_bytes(data).ok_or_else(invalid)?;
+    let block = block_of(args, location.block)?;
+    let from = usize::try_from(location.offset).map_err(|_| invalid())?;
     let to =
         byte_size(dtype, &shape).and_then(|size| from.checked_add(size)).ok_or_else(invalid)?;
     let bytes = block.data().get(from..to).ok_or_else(invalid)?;

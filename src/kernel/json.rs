@@ -76,10 +76,10 @@ impl Iterator for OddNumbers<'_> {
                 b'"' => self.pass_text(),
                 b'N' | b'I' | b'-' | b'0'..=b'9' => {
                     let (odd, length) = self.number();
-                    let place = self.at..self.at + length;
-                    self.at = place.end;
+                    let location = self.at..self.at + length;
+                    self.at = location.end;
                     if let Some(odd) = odd.filter(|_| !self.is_before_colon()) {
-                        return Some((odd, place));
+                        return Some((odd, location));
                     }
                 }
                 _ => self.at += 1,

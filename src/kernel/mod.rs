@@ -1,4 +1,4 @@
-//! The one place that knows SQLite and the file system.
+//! The only module that knows SQLite and the file system.
 //!
 //! A [`Database`] is one `.db` file. Writes are jobs: whoever holds the writer gathers the waiting
 //! ones into one transaction and acknowledges each after the commit, at the [`Durability`] that it

@@ -238,9 +238,9 @@ unsafe impl VTabCursor for Cursor<'_> {
 
 fn named(error: crate::Error, block: i64) -> crate::Error {
     match error {
-        crate::Error::Corrupt { place, why, .. } => {
+        crate::Error::Corrupt { location, why, .. } => {
             let what = format!("the block of a series in row {block} of series_block");
-            crate::Error::Corrupt { place, what, why }
+            crate::Error::Corrupt { location, what, why }
         }
         other => other,
     }

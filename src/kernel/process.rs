@@ -7,7 +7,7 @@ use std::path::Path;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
     /// The machine since it was started, and the set of process numbers; empty where that is not known.
-    pub(crate) place: String,
+    pub(crate) boot_id: String,
     pub(crate) pid: i64,
     /// When it was started, in the clock of the machine; 0 where that is not known.
     pub(crate) started: i64,
@@ -21,16 +21,16 @@ impl Process {
 
     /// The one that has this number now.
     pub(crate) fn of(pid: u32) -> Self {
-        let (place, pid) = (place(), i64::from(pid));
-        // Without a place the system's list of processes may be that of other numbers.
-        let started = if place.is_empty() { 0 } else { started(pid) };
-        Process { place, pid, started }
+        let (boot_id, pid) = (boot_id(), i64::from(pid));
+        // Without a boot id the system's list of processes may be that of other numbers.
+        let started = if boot_id.is_empty() { 0 } else { started(pid) };
+        Process { boot_id, pid, started }
     }
 
     /// Whether it lives; `None` if that cannot be seen from here: it is of another machine, start of the machine or
     /// container, or the system hides it.
     pub(crate) fn lives(&self) -> Option<bool> {
-        if self.place.is_empty() || self.place != place() {
+        if self.boot_id.is_empty() || self.boot_id != boot_id() {
             return None;
         }
         lives(self.pid, self.started)
@@ -43,7 +43,7 @@ const PROCESSES: &str = "/proc";
 /// # Source
 /// proc_sys_kernel(5), namespaces(7).
 #[cfg(target_os = "linux")]
-fn place() -> String {
+fn boot_id() -> String {
     let processes = Path::new(PROCESSES);
     // A container may have kept the list of its host, in which our number is somebody else.
     let own = std::fs::read_link(processes.join("self"));
@@ -92,7 +92,7 @@ fn state(processes: &Path, pid: i64) -> Option<(char, i64)> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn place() -> String {
+fn boot_id() -> String {
     host()
 }
 
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(lives_in(hidden, pid, begun), Some(false), "no process has that number");
         let own = Process::own();
         assert_eq!(own.lives(), Some(true));
-        assert_eq!(Process { place: "boot pid:[1]".into(), ..own.clone() }.lives(), None);
-        assert_eq!(Process { place: String::new(), ..own }.lives(), None);
+        assert_eq!(Process { boot_id: "boot pid:[1]".into(), ..own.clone() }.lives(), None);
+        assert_eq!(Process { boot_id: String::new(), ..own }.lives(), None);
     }
 }

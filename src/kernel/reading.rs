@@ -67,7 +67,7 @@ pub(crate) fn read_whole(path: &Path, most: u64) -> Result<Vec<u8>> {
     read_if_there(path, most)?.ok_or_else(|| Error::NotFound {
         what: "file",
         name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        place: super::folder_of(path).display().to_string(),
+        location: super::folder_of(path).display().to_string(),
     })
 }
 

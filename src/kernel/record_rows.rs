@@ -139,13 +139,13 @@ unsafe impl VTabCursor for Cursor<'_> {
         let mut found = statement.query([block])?;
         let Some(row) = found.next()? else { return Ok(()) };
         let data = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
-        for (place, kind) in "ii".chars().chain(kinds.chars()).take(2 + COLUMNS).enumerate() {
+        for (index, kind) in "ii".chars().chain(kinds.chars()).take(2 + COLUMNS).enumerate() {
             // The last bit stands for all columns behind it.
-            if used >> place.min(63) & 1 == 0 {
+            if used >> index.min(63) & 1 == 0 {
                 self.columns.push(Items::Unused);
                 continue;
             }
-            let items = columns::column(data, place).and_then(|bytes| Items::of(bytes, kind, rows));
+            let items = columns::column(data, index).and_then(|bytes| Items::of(bytes, kind, rows));
             let user = |error: crate::Error| Error::UserFunctionError(named(error, block).into());
             self.columns.push(items.map_err(user)?);
         }
@@ -214,9 +214,9 @@ fn leaves_room(comparison: u8, value: &Value, first: i64, last: i64) -> bool {
 
 fn named(error: crate::Error, id: i64) -> crate::Error {
     match error {
-        crate::Error::Corrupt { place, why, .. } => {
+        crate::Error::Corrupt { location, why, .. } => {
             let what = format!("the block of records in row {id} of record_block");
-            crate::Error::Corrupt { place, what, why }
+            crate::Error::Corrupt { location, what, why }
         }
         other => other,
     }

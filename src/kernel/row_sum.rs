@@ -57,16 +57,16 @@ impl RowBytes {
         if self.length + 9 > self.start.len() {
             self.move_on();
         }
-        let place = &mut self.start[self.length..][..9];
-        place[0] = kind;
-        place[1..].copy_from_slice(&number.to_le_bytes());
+        let slot = &mut self.start[self.length..][..9];
+        slot[0] = kind;
+        slot[1..].copy_from_slice(&number.to_le_bytes());
         self.length += 9;
     }
 
     fn add_bytes(&mut self, kind: u8, bytes: &[u8]) {
         self.add(kind, bytes.len() as u64);
-        if let Some(place) = self.start[self.length..].get_mut(..bytes.len()) {
-            place.copy_from_slice(bytes);
+        if let Some(slot) = self.start[self.length..].get_mut(..bytes.len()) {
+            slot.copy_from_slice(bytes);
             self.length += bytes.len();
         } else {
             self.move_on().update(bytes);
@@ -531,7 +531,7 @@ mod tests {
         }
         let report = db.verify().unwrap();
         assert_eq!((report.checksums, report.rows_without_checksum), (5, 3));
-        let places: Vec<_> = report.findings.iter().map(|finding| &*finding.place).collect();
-        assert_eq!(places, ["a row 2", "b row \"y\""]);
+        let locations: Vec<_> = report.findings.iter().map(|finding| &*finding.location).collect();
+        assert_eq!(locations, ["a row 2", "b row \"y\""]);
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn check_names(conn: &Connection) -> Result<()> {
         {
             let name = row.get_ref(1)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
             return Err(Error::Corrupt {
-                place: String::new(),
+                location: String::new(),
                 what: format!("the schema of {:?}", String::from_utf8_lossy(name)),
                 why: "it is not valid UTF-8".into(),
             });

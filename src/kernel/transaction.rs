@@ -350,7 +350,7 @@ impl Transaction {
     /// As any write, and [`Error::Closed`] if it was ended otherwise, or has a part that was not: nothing of it is in the
     /// file then.
     pub fn commit(self) -> Result<()> {
-        let (depth, above) = self.place().ok_or_else(none_open)?;
+        let (depth, above) = self.depth().ok_or_else(none_open)?;
         if above > 0 {
             self.undo()?;
             return Err(closed("has a part that was not ended; all of it was rolled back"));
@@ -377,7 +377,7 @@ impl Transaction {
     /// not know that it was open. So all of the transaction is rolled back, the parts around this one too; and if
     /// something was written, the next [`flush`](Database::flush) or [`close`](Database::close) says so.
     pub fn forsake(self) {
-        let Some((depth, _)) = self.place() else { return };
+        let Some((depth, _)) = self.depth() else { return };
         let before = self.held.lock().parts[depth].changes;
         let written = self.held.with(|core| Ok(core.conn.total_changes() - before));
         match depth {
@@ -392,15 +392,15 @@ impl Transaction {
         }
     }
 
-    /// Its place among the open parts, and how many are above it; `None` if it has ended.
-    fn place(&self) -> Option<(usize, usize)> {
+    /// Its depth among the open parts, and how many are above it; `None` if it has ended.
+    fn depth(&self) -> Option<(usize, usize)> {
         let seat = self.held.lock();
         let depth = seat.parts.iter().position(|part| part.id == self.id)?;
         Some((depth, seat.parts.len() - depth - 1))
     }
 
     fn undo(&self) -> Result<()> {
-        let (depth, _) = self.place().ok_or_else(none_open)?;
+        let (depth, _) = self.depth().ok_or_else(none_open)?;
         if depth == 0 {
             end(&self.held);
             return Ok(());
@@ -426,7 +426,7 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if self.place().is_some()
+        if self.depth().is_some()
             && let Err(error) = self.undo()
         {
             tracing::error!(%error, "rolling back a transaction");
@@ -436,7 +436,7 @@ impl Drop for Transaction {
 
 impl std::fmt::Debug for Transaction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transaction").field("is_open", &self.place().is_some()).finish()
+        f.debug_struct("Transaction").field("is_open", &self.depth().is_some()).finish()
     }
 }
 

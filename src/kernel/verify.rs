@@ -10,7 +10,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
     /// The table, and the row where there is one.
-    pub place: String,
+    pub location: String,
     /// What is wrong with it.
     pub what: String,
 }
@@ -36,8 +36,8 @@ impl VerifyReport {
         self.findings.is_empty()
     }
 
-    pub(crate) fn find(&mut self, place: impl Into<String>, what: impl Into<String>) {
-        self.findings.push(Finding { place: place.into(), what: what.into() });
+    pub(crate) fn find(&mut self, location: impl Into<String>, what: impl Into<String>) {
+        self.findings.push(Finding { location: location.into(), what: what.into() });
     }
 }
 
@@ -123,8 +123,8 @@ fn check_references(
         while let Some(row) = rows.next()? {
             let (table, rowid): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
             let parent: String = row.get(2)?;
-            let place = format!("{table} row {}", rowid.unwrap_or_default());
-            report.find(place, format!("refers to a row of {parent} that is not there"));
+            let location = format!("{table} row {}", rowid.unwrap_or_default());
+            report.find(location, format!("refers to a row of {parent} that is not there"));
         }
     }
     Ok(())

@@ -217,7 +217,7 @@ impl MemoryStore {
                 if tx.query_one(sql, (name, id), |_| Ok(()))?.is_some() {
                     return Err(Error::Exists {
                         what: format!("a concept {name:?}"),
-                        place: String::new(),
+                        location: String::new(),
                         hint: "choose another name, or remove that one",
                     });
                 }

@@ -214,7 +214,7 @@ fn relate(
                     "more; give a higher threshold, or k",
                 ));
             }
-            let id = |place: usize| group.ids[order[place]];
+            let id = |position: usize| group.ids[order[position]];
             edges.extend(near.iter().map(|(j, x)| (id(source), id(*j), *x)));
         }
     }

@@ -169,8 +169,8 @@ impl Table {
         skipped: &mut Vec<Skipped>,
     ) -> Result<u64> {
         let columns = self.columns.join(", ");
-        let places = vec!["?"; self.columns.len()].join(", ");
-        let insert = format!("INSERT INTO {} ({columns}) VALUES ({places})", self.name);
+        let placeholders = vec!["?"; self.columns.len()].join(", ");
+        let insert = format!("INSERT INTO {} ({columns}) VALUES ({placeholders})", self.name);
         let mut taken = 0;
         let mut refuse = |id, why| {
             let (source, table) = (source.to_owned(), self.name.to_owned());
@@ -246,7 +246,7 @@ impl MemoryStore {
             if tx.query_one(there, [], |_| Ok(()))?.is_some() {
                 return Err(Error::Exists {
                     what: "a memory".into(),
-                    place: String::new(),
+                    location: String::new(),
                     hint: "import into a new file",
                 });
             }

@@ -210,7 +210,7 @@ fn checked(bytes: &[u8]) -> Result<usize> {
 }
 
 fn damaged(why: &str) -> Error {
-    Error::Corrupt { place: String::new(), what: "a payload".into(), why: why.into() }
+    Error::Corrupt { location: String::new(), what: "a payload".into(), why: why.into() }
 }
 
 /// Writes a payload piece by piece.

@@ -60,9 +60,11 @@ impl NewRelationship {
             let missing =
                 [self.source_id, self.target_id].into_iter().find(|id| !is_there(tx, *id));
             match missing {
-                Some(id) => {
-                    Error::NotFound { what: "concept", name: id.to_string(), place: String::new() }
-                }
+                Some(id) => Error::NotFound {
+                    what: "concept",
+                    name: id.to_string(),
+                    location: String::new(),
+                },
                 None => error.into(),
             }
         })?;

@@ -54,7 +54,7 @@ pub struct SampleOptions {
     pub seed: Option<u64>,
     /// Only episodes of this context.
     pub context_hash: Option<String>,
-    /// Who reads in order: each name has its own place in the file.
+    /// Who reads in order: each name has its own position in the file.
     pub reader: String,
 }
 
@@ -173,8 +173,8 @@ impl MemoryStore {
             let largest = sum_tree.least() / total * sum_tree.len() as f64;
             let mut ids = Vec::with_capacity(n);
             for part in 0..n {
-                let place = (part as f64 + chance.fraction()) / n as f64 * total;
-                let (id, mass) = sum_tree.at(place);
+                let offset = (part as f64 + chance.fraction()) / n as f64 * total;
+                let (id, mass) = sum_tree.at(offset);
                 let probability = mass / total;
                 ids.push(id);
                 sample.probabilities.push(probability);
@@ -197,10 +197,10 @@ impl MemoryStore {
             episode::COLUMNS
         );
         let episodes = self.write(move |tx| {
-            let place = context.as_ref().map_or(String::new(), |context| format!("c{context}"));
+            let kept_under = context.as_ref().map_or(String::new(), |context| format!("c{context}"));
             let last = "SELECT last_id FROM memory_replay WHERE reader = ?1 AND context = ?2";
             let last = tx
-                .query_one(last, (&reader, &place), |row| Ok(row.get::<_, i64>(0)?))?
+                .query_one(last, (&reader, &kept_under), |row| Ok(row.get::<_, i64>(0)?))?
                 .unwrap_or(0);
             let episodes = tx.query(&sql, (last, &context, sql_limit(n)), episode::read)?;
             // Where fewer were found there are no more: a reader of a rare context need not pass over the others again.
@@ -212,7 +212,7 @@ impl MemoryStore {
             if read_to != last {
                 tx.execute(
                     "INSERT OR REPLACE INTO memory_replay VALUES (?1, ?2, ?3, silt_row_sum(?1, ?2, ?3))",
-                    (&reader, &place, read_to),
+                    (&reader, &kept_under, read_to),
                 )?;
             }
             Ok(episodes)
@@ -249,7 +249,7 @@ impl MemoryStore {
                 let sql = "SELECT 1 FROM episodes WHERE id = ?1";
                 if tx.query_one(sql, [id], |_| Ok(()))?.is_none() {
                     let name = id.to_string();
-                    return Err(Error::NotFound { what: "episode", name, place: String::new() });
+                    return Err(Error::NotFound { what: "episode", name, location: String::new() });
                 }
                 tx.execute(
                     "INSERT INTO episode_priorities VALUES (?1, ?2, silt_row_sum(?1, ?2)) ON CONFLICT (episode_id) \
@@ -279,7 +279,7 @@ fn fetch(tx: &ReadTx<'_>, ids: &[i64]) -> Result<Vec<Episode>> {
     let mut known = HashMap::new();
     for id in ids.iter().collect::<BTreeSet<_>>() {
         let episode = tx.query_one(&sql, [id], episode::read)?.ok_or_else(|| Error::Corrupt {
-            place: String::new(),
+            location: String::new(),
             what: format!("what is held in memory of episode {id}"),
             why: "the file does not have it".into(),
         })?;

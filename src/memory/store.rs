@@ -247,7 +247,7 @@ pub(super) fn stored_payload(table: &str, id: i64, bytes: &[u8]) -> Result<Bytes
     match state(bytes) {
         State::Sound | State::Pickle => Ok(Bytes::copy_from_slice(bytes)),
         State::Damaged => Err(Error::Corrupt {
-            place: String::new(), // the file
+            location: String::new(), // the file
             what: format!("the payload of {table} row {id}"),
             why: "the checksum differs from the one it was stored with".into(),
         }),

@@ -48,14 +48,14 @@ impl SumTree {
         self.least[1]
     }
 
-    /// Whose mass lies at a place from 0 to the mass of all: the id and the mass.
-    pub(super) fn at(&self, mut place: f64) -> (i64, f64) {
+    /// Whose mass lies at an offset from 0 to the mass of all: the id and the mass.
+    pub(super) fn at(&self, mut offset: f64) -> (i64, f64) {
         let mut node = 1;
         while node < self.leaves {
             node *= 2;
             // A rounded sum must not lead to one that cannot be sampled.
-            if place >= self.sums[node] && self.sums[node + 1] > 0.0 {
-                place -= self.sums[node];
+            if offset >= self.sums[node] && self.sums[node + 1] > 0.0 {
+                offset -= self.sums[node];
                 node += 1;
             }
         }
@@ -179,14 +179,14 @@ impl Copied for SumTree {
 mod tests {
     use super::*;
 
-    /// Goal: each place leads to the episode whose mass lies there, also after masses have changed and some have gone.
+    /// Goal: each offset leads to the episode whose mass lies there, also after masses have changed and some have gone.
     #[test]
-    fn a_place_leads_to_the_episode_whose_mass_lies_there() {
+    fn an_offset_leads_to_the_episode_whose_mass_lies_there() {
         let mut sum_tree = SumTree::of([(1, 1.0), (3, 0.0), (4, 2.0), (9, 0.5)], 9);
-        let at = |sum_tree: &SumTree, place: f64| sum_tree.at(place).0;
+        let at = |sum_tree: &SumTree, offset: f64| sum_tree.at(offset).0;
         assert_eq!((sum_tree.total(), sum_tree.least(), sum_tree.len()), (3.5, 0.5, 4));
         assert_eq!([0.0, 0.99, 1.0, 2.99, 3.0, 3.49].map(|x| at(&sum_tree, x)), [1, 1, 4, 4, 9, 9]);
-        assert_eq!(at(&sum_tree, 3.5), 9, "a place that rounding pushed over the end");
+        assert_eq!(at(&sum_tree, 3.5), 9, "an offset that rounding pushed over the end");
         assert!(sum_tree.set(4, None) && sum_tree.set(12, Some(4.0)) && sum_tree.set(3, Some(1.0)));
         assert_eq!((sum_tree.total(), sum_tree.len()), (6.5, 4));
         assert_eq!([0.5, 1.5, 2.1, 2.6].map(|x| at(&sum_tree, x)), [1, 3, 9, 12]);

@@ -111,7 +111,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Array> {
     match Payload::decode(bytes.to_vec())? {
         Payload::Array(array) => Ok(array),
         _ => Err(Error::Corrupt {
-            place: String::new(),
+            location: String::new(),
             what: "an embedding".into(),
             why: "it is no array".into(),
         }),

@@ -15,12 +15,12 @@ use crate::kernel::ReadTx;
 pub(super) struct Vectors<const EPISODES: bool> {
     /// By the number of dimensions.
     pub(super) groups: BTreeMap<usize, Group>,
-    places: HashMap<i64, (usize, usize)>,
+    positions: HashMap<i64, (usize, usize)>,
     /// Names of contexts, each once.
     contexts: HashMap<String, u32>,
 }
 
-/// Vectors of one number of dimensions, and what is known of each, by its place.
+/// Vectors of one number of dimensions, and what is known of each, by its position.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Group {
     pub(super) dimension: usize,
@@ -153,8 +153,8 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         let bytes = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
         let table = if EPISODES { "episode_embeddings" } else { "concepts" };
         let named = |error| match error {
-            Error::Corrupt { place, why, .. } => {
-                Error::Corrupt { place, what: format!("the embedding of {table} row {id}"), why }
+            Error::Corrupt { location, why, .. } => {
+                Error::Corrupt { location, what: format!("the embedding of {table} row {id}"), why }
             }
             other => other,
         };
@@ -199,15 +199,15 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         group.dimension = dimension;
         group.data.extend_from_slice(&row.items);
         group.push(row.id, row.is_single, (row.time, row.score, context, row.metadata));
-        self.places.insert(row.id, (dimension, group.ids.len() - 1));
+        self.positions.insert(row.id, (dimension, group.ids.len() - 1));
     }
 
     fn remove(&mut self, id: i64) {
-        let Some((dimension, at)) = self.places.remove(&id) else { return };
-        let group = self.groups.get_mut(&dimension).expect("a place is in a group");
+        let Some((dimension, at)) = self.positions.remove(&id) else { return };
+        let group = self.groups.get_mut(&dimension).expect("a position is in a group");
         group.remove(at);
         match group.ids.get(at) {
-            Some(moved) => drop(self.places.insert(*moved, (dimension, at))),
+            Some(moved) => drop(self.positions.insert(*moved, (dimension, at))),
             None if group.ids.is_empty() => drop(self.groups.remove(&dimension)),
             None => {}
         }

@@ -20,16 +20,16 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         let mut statement = tx.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let place =
+            let location =
                 || -> Result<String> { Ok(format!("{table} row {}", row.get::<_, i64>(0)?)) };
             let Ok(bytes) = row.get_ref(1)?.as_bytes() else {
-                report.find(place()?, format!("its {column} is no bytes"));
+                report.find(location()?, format!("its {column} is no bytes"));
                 continue;
             };
             report.checksums += 1;
             match state(bytes) {
                 State::Damaged => report.find(
-                    place()?,
+                    location()?,
                     format!("the checksum of its {column} differs from the one it was stored with"),
                 ),
                 State::Pickle => {
@@ -40,7 +40,7 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
                     if let Err(error) =
                         vector::decode(bytes).and_then(|v| vector::check(column, &v))
                     {
-                        report.find(place()?, error.to_string());
+                        report.find(location()?, error.to_string());
                     }
                 }
                 State::Sound => {}

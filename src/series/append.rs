@@ -96,15 +96,15 @@ fn plan(
         Some((own, metadata)) => SeriesInfo::of(key, own, metadata)?,
         None => info,
     };
-    let places = IndexValues::of(points.index())?;
+    let labels = IndexValues::of(points.index())?;
     let mut new = points.clone();
     if let (Some((_, last)), false) = (&info.extent, points.is_empty()) {
         let expected = "an index that rises, in the file and in the series";
-        if !places.is_sorted() || !info.is_sorted {
+        if !labels.is_sorted() || !info.is_sorted {
             return Err(Error::invalid(format!("the series {key:?}"), expected, "one that falls"));
         }
         let later: BooleanArray =
-            (0..places.len()).map(|row| Some(places.get(row) > *last)).collect();
+            (0..labels.len()).map(|row| Some(labels.get(row) > *last)).collect();
         let later = later.true_count();
         let early = points.len() - later;
         match overlap {
@@ -135,10 +135,10 @@ fn plan(
 
 /// The series with these points in the place of its own from the first of them to the last, and how many gave way.
 fn replace(own: &Series, points: &Series) -> Result<(Series, usize)> {
-    let (own_places, places) = (IndexValues::of(own.index())?, IndexValues::of(points.index())?);
-    let (first, last) = (places.get(0), places.get(places.len() - 1));
-    let before = own_places.partition(|value| *value < first);
-    let until = own_places.partition(|value| *value <= last);
+    let (own_labels, labels) = (IndexValues::of(own.index())?, IndexValues::of(points.index())?);
+    let (first, last) = (labels.get(0), labels.get(labels.len() - 1));
+    let before = own_labels.partition(|value| *value < first);
+    let until = own_labels.partition(|value| *value <= last);
     let after = own.slice(until, own.len() - until);
     Ok((own.slice(0, before).concat(points)?.concat(&after)?, until - before))
 }

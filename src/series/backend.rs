@@ -1,4 +1,4 @@
-//! What every place that keeps series can do.
+//! What every backend of series can do.
 
 use arrow_schema::DataType;
 
@@ -128,7 +128,7 @@ impl SeriesInfo {
     ) -> Result<(Self, Option<IndexValue>)> {
         check_joins(&self.head, &self.index_type, &self.value_type, points)?;
         let added = SeriesInfo::of(&self.key, points, &Metadata::new())?;
-        let follows = match (&last, place_of_row(points, 0)?) {
+        let follows = match (&last, label_of_row(points, 0)?) {
             (_, None) => true,
             (None, Some(_)) => self.length == 0, // behind NaN nothing is in order
             (Some(last), Some(first)) => *last <= first,
@@ -139,7 +139,7 @@ impl SeriesInfo {
             }
             (own, other) => own.or(other),
         };
-        let last = if points.is_empty() { last } else { last_place(points)? };
+        let last = if points.is_empty() { last } else { last_label(points)? };
         let info = SeriesInfo {
             length: self.length + added.length,
             extent,
@@ -152,14 +152,14 @@ impl SeriesInfo {
 
     /// What is known of a series that is in memory.
     pub fn of(key: &str, series: &Series, metadata: &Metadata) -> Result<Self> {
-        let places = super::index::IndexValues::of(series.index())?;
+        let labels = super::index::IndexValues::of(series.index())?;
         Ok(SeriesInfo {
             key: key.to_owned(),
             length: series.len() as u64,
             index_type: series.index().data_type().clone(),
             value_type: series.values().data_type().clone(),
-            extent: places.extent(),
-            is_sorted: places.is_sorted(),
+            extent: labels.extent(),
+            is_sorted: labels.is_sorted(),
             metadata: metadata.clone(),
             head: series.head().clone(),
         })
@@ -167,7 +167,7 @@ impl SeriesInfo {
 }
 
 /// The index value of a row, if there is such a row.
-fn place_of_row(series: &Series, row: usize) -> Result<Option<IndexValue>> {
+fn label_of_row(series: &Series, row: usize) -> Result<Option<IndexValue>> {
     if row >= series.len() {
         return Ok(None);
     }
@@ -175,11 +175,11 @@ fn place_of_row(series: &Series, row: usize) -> Result<Option<IndexValue>> {
 }
 
 /// The index value of the last point.
-pub(crate) fn last_place(series: &Series) -> Result<Option<IndexValue>> {
-    place_of_row(series, series.len().wrapping_sub(1))
+pub(crate) fn last_label(series: &Series) -> Result<Option<IndexValue>> {
+    label_of_row(series, series.len().wrapping_sub(1))
 }
 
-/// A place that keeps series by key.
+/// A store that keeps series by key.
 ///
 /// A key is any text: it is data and never a path. The points of a series keep the order in which they were
 /// given, equal and falling index values too. A backend implements the seven calls without a body; everything
@@ -204,7 +204,7 @@ pub trait StorageBackend: Send + Sync {
     fn backend_type(&self) -> &'static str;
 
     /// Where it is, for a message; without a secret.
-    fn place(&self) -> String;
+    fn location(&self) -> String;
 
     /// Carries out all of these changes, in their order, or none of them.
     fn commit(&self, changes: &[Change]) -> Result<()>;
@@ -313,7 +313,9 @@ pub trait StorageBackend: Send + Sync {
 /// Notes the damage that a read met; a series that was removed meanwhile has none.
 pub(crate) fn note_damage(report: &mut VerifyReport, read: Result<()>) -> Result<()> {
     match read {
-        Err(Error::Corrupt { place, what, why }) => report.find(place, format!("{what}: {why}")),
+        Err(Error::Corrupt { location, what, why }) => {
+            report.find(location, format!("{what}: {why}"))
+        }
         Err(Error::NotFound { .. }) => {}
         other => return other,
     }
@@ -321,15 +323,15 @@ pub(crate) fn note_damage(report: &mut VerifyReport, read: Result<()>) -> Result
 }
 
 /// The error for a key that is not there.
-pub(crate) fn not_found(key: &str, place: impl Into<String>) -> Error {
-    Error::NotFound { what: "the series", name: key.to_owned(), place: place.into() }
+pub(crate) fn not_found(key: &str, location: impl Into<String>) -> Error {
+    Error::NotFound { what: "the series", name: key.to_owned(), location: location.into() }
 }
 
 /// The error for a key that is in use.
-pub(crate) fn in_use(key: &str, place: impl Into<String>) -> Error {
+pub(crate) fn in_use(key: &str, location: impl Into<String>) -> Error {
     Error::Exists {
         what: format!("the series {key:?}"),
-        place: place.into(),
+        location: location.into(),
         hint: "delete it first, or take another key",
     }
 }

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// # Ok::<(), siltstone::Error>(())
 /// ```
 pub struct SeriesContainer {
-    place: Option<(Arc<dyn StorageBackend>, String)>,
+    home: Option<(Arc<dyn StorageBackend>, String)>,
     state: Mutex<State>,
 }
 
@@ -39,13 +39,13 @@ impl SeriesContainer {
     /// The series of this key. Nothing is read yet.
     pub fn of(backend: Arc<dyn StorageBackend>, key: impl Into<String>) -> Self {
         let state = Mutex::new(State { data: None, saved: true });
-        SeriesContainer { place: Some((backend, key.into())), state }
+        SeriesContainer { home: Some((backend, key.into())), state }
     }
 
     /// A series in memory, which no backend has yet.
     pub fn new(data: Series) -> Self {
         let state = Mutex::new(State { data: Some(data), saved: false });
-        SeriesContainer { place: None, state }
+        SeriesContainer { home: None, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -62,7 +62,7 @@ impl SeriesContainer {
         if let Some(data) = &state.data {
             return Ok(data.clone());
         }
-        let (backend, key) = self.place.as_ref().expect("what is not in memory is in a backend");
+        let (backend, key) = self.home.as_ref().expect("what is not in memory is in a backend");
         let (data, _) = backend.load(key)?;
         state.data = Some(data.clone());
         Ok(data)
@@ -74,8 +74,8 @@ impl SeriesContainer {
     }
 
     /// Where it is: the backend and the key.
-    pub fn place(&self) -> Option<(&Arc<dyn StorageBackend>, &str)> {
-        self.place.as_ref().map(|(backend, key)| (backend, key.as_str()))
+    pub fn home(&self) -> Option<(&Arc<dyn StorageBackend>, &str)> {
+        self.home.as_ref().map(|(backend, key)| (backend, key.as_str()))
     }
 
     /// Whether the points are in memory.
@@ -113,7 +113,7 @@ impl SeriesContainer {
     /// What the backend says.
     pub fn info(&self) -> Result<SeriesInfo> {
         let state = self.state().clone();
-        match (state.data, &self.place) {
+        match (state.data, &self.home) {
             (Some(data), _) if !state.saved => SeriesInfo::of("", &data, &Metadata::new()),
             (_, Some((backend, key))) => backend.info(key),
             (data, None) => {
@@ -139,14 +139,14 @@ impl SeriesContainer {
 
     /// From now on the backend has these points under this key.
     pub(crate) fn saved_as(&mut self, backend: Arc<dyn StorageBackend>, key: String) {
-        self.place = Some((backend, key));
+        self.home = Some((backend, key));
         self.state().saved = true;
     }
 }
 
 impl Clone for SeriesContainer {
     fn clone(&self) -> Self {
-        SeriesContainer { place: self.place.clone(), state: Mutex::new(self.state().clone()) }
+        SeriesContainer { home: self.home.clone(), state: Mutex::new(self.state().clone()) }
     }
 }
 
@@ -154,7 +154,7 @@ impl fmt::Debug for SeriesContainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
         f.debug_struct("SeriesContainer")
-            .field("key", &self.place.as_ref().map(|(_, key)| key))
+            .field("key", &self.home.as_ref().map(|(_, key)| key))
             .field("is_loaded", &state.data.is_some())
             .field("is_saved", &state.saved)
             .finish()

@@ -22,7 +22,7 @@ pub const SCHEMA_KEY: &str = "siltstone.series";
 /// What a user keeps beside a series: names and JSON values. It comes back as it was given.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
 
-/// A series: one value at each place of an index.
+/// A series: one value for each label of an index.
 ///
 /// - `index`: `[n]`, times ([`DataType::Timestamp`], with or without a time zone), time spans, integers,
 ///   floats or texts; in the order given, which need not rise, and equal ones are kept. None is missing.
@@ -67,7 +67,7 @@ impl Series {
     /// [`Error::Invalid`] for lengths that differ, a missing index value, or a type that a series cannot have.
     pub fn new(index: ArrayRef, values: ArrayRef) -> Result<Self> {
         if index.len() != values.len() {
-            let expected = format!("{} values, one for each place of the index", index.len());
+            let expected = format!("{} values, one for each label of the index", index.len());
             return Err(Error::invalid("a series", expected, values.len().to_string()));
         }
         Shape::of(index.data_type())?;
@@ -191,12 +191,12 @@ impl Series {
             return Ok(self.clone());
         }
         let range = range.for_type(self.index.data_type())?;
-        let places = IndexValues::of(&self.index)?;
-        if let Some(rows) = places.rows_of(&range) {
+        let labels = IndexValues::of(&self.index)?;
+        if let Some(rows) = labels.rows_of(&range) {
             return Ok(self.slice(rows.start, rows.len()));
         }
         let keep: BooleanArray =
-            (0..places.len()).map(|row| Some(range.contains(&places.get(row)))).collect();
+            (0..labels.len()).map(|row| Some(range.contains(&labels.get(row)))).collect();
         let filter = |array: &ArrayRef| {
             arrow_select::filter::filter(array, &keep).map_err(|e| from_arrow("a series", e))
         };

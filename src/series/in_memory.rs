@@ -9,7 +9,7 @@ use super::index::IndexRange;
 use crate::error::Result;
 use crate::table::Batches;
 
-const PLACE: &str = "memory";
+const LOCATION: &str = "memory";
 
 /// Series in memory. What goes in and comes out is shared, never changed: Arrow arrays cannot be written to.
 #[derive(Debug, Default)]
@@ -47,23 +47,25 @@ impl Kept {
                 }
             },
             Change::SetMetadata { key, metadata } => {
-                self.series.get_mut(&key).ok_or_else(|| not_found(&key, PLACE))?.1 = metadata;
+                self.series.get_mut(&key).ok_or_else(|| not_found(&key, LOCATION))?.1 = metadata;
             }
             Change::SetIndexMetadata { key, index } => {
                 let (series, _) =
-                    self.series.get_mut(&key).ok_or_else(|| not_found(&key, PLACE))?;
+                    self.series.get_mut(&key).ok_or_else(|| not_found(&key, LOCATION))?;
                 *series = series.clone().with_index_metadata(index);
             }
             Change::Delete { key } => {
-                self.series.remove(&key).ok_or_else(|| not_found(&key, PLACE))?;
+                self.series.remove(&key).ok_or_else(|| not_found(&key, LOCATION))?;
             }
             Change::Rename { from, to } => {
-                let moved = self.series.get(&from).ok_or_else(|| not_found(&from, PLACE))?.clone();
+                let moved =
+                    self.series.get(&from).ok_or_else(|| not_found(&from, LOCATION))?.clone();
                 self.insert_new(to, moved)?;
                 self.series.remove(&from);
             }
             Change::Copy { from, to } => {
-                let copy = self.series.get(&from).ok_or_else(|| not_found(&from, PLACE))?.clone();
+                let copy =
+                    self.series.get(&from).ok_or_else(|| not_found(&from, LOCATION))?.clone();
                 self.insert_new(to, copy)?;
             }
             Change::Record { name, record: Some(record) } => {
@@ -78,7 +80,7 @@ impl Kept {
 
     fn insert_new(&mut self, key: String, series: (Series, Metadata)) -> Result<()> {
         if self.series.contains_key(&key) {
-            return Err(in_use(&key, PLACE));
+            return Err(in_use(&key, LOCATION));
         }
         self.series.insert(key, series);
         Ok(())
@@ -90,8 +92,8 @@ impl StorageBackend for MemoryBackend {
         "memory"
     }
 
-    fn place(&self) -> String {
-        PLACE.to_owned()
+    fn location(&self) -> String {
+        LOCATION.to_owned()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {
@@ -114,7 +116,7 @@ impl StorageBackend for MemoryBackend {
 
     fn info(&self, key: &str) -> Result<SeriesInfo> {
         let kept = self.kept();
-        let (series, metadata) = kept.series.get(key).ok_or_else(|| not_found(key, PLACE))?;
+        let (series, metadata) = kept.series.get(key).ok_or_else(|| not_found(key, LOCATION))?;
         SeriesInfo::of(key, series, metadata)
     }
 
@@ -124,7 +126,7 @@ impl StorageBackend for MemoryBackend {
     }
 
     fn load(&self, key: &str) -> Result<(Series, Metadata)> {
-        self.kept().series.get(key).cloned().ok_or_else(|| not_found(key, PLACE))
+        self.kept().series.get(key).cloned().ok_or_else(|| not_found(key, LOCATION))
     }
 
     fn load_range(&self, key: &str, range: &IndexRange) -> Result<Series> {

@@ -71,13 +71,13 @@ struct Inside {
     key: String,
     length: u64,
     is_sorted: bool,
-    extent: Option<(Place, Place)>,
+    extent: Option<(StoredLabel, StoredLabel)>,
     metadata: Metadata,
 }
 
 /// An index value as JSON keeps it: a float by its bits, for JSON has no infinity.
 #[derive(Debug, Serialize, Deserialize)]
-enum Place {
+enum StoredLabel {
     #[serde(rename = "int")]
     Int(i64),
     #[serde(rename = "float_bits")]
@@ -86,22 +86,22 @@ enum Place {
     Text(String),
 }
 
-impl From<IndexValue> for Place {
+impl From<IndexValue> for StoredLabel {
     fn from(value: IndexValue) -> Self {
         match value {
-            IndexValue::Int(n) => Place::Int(n),
-            IndexValue::Float(x) => Place::Float(x.to_bits()),
-            IndexValue::Text(text) => Place::Text(text),
+            IndexValue::Int(n) => StoredLabel::Int(n),
+            IndexValue::Float(x) => StoredLabel::Float(x.to_bits()),
+            IndexValue::Text(text) => StoredLabel::Text(text),
         }
     }
 }
 
-impl From<Place> for IndexValue {
-    fn from(value: Place) -> Self {
+impl From<StoredLabel> for IndexValue {
+    fn from(value: StoredLabel) -> Self {
         match value {
-            Place::Int(n) => IndexValue::Int(n),
-            Place::Float(bits) => IndexValue::Float(f64::from_bits(bits)),
-            Place::Text(text) => IndexValue::Text(text),
+            StoredLabel::Int(n) => IndexValue::Int(n),
+            StoredLabel::Float(bits) => IndexValue::Float(f64::from_bits(bits)),
+            StoredLabel::Text(text) => IndexValue::Text(text),
         }
     }
 }
@@ -146,7 +146,7 @@ impl ParquetBackend {
     fn file<T>(&self, key: &str, read: impl Fn(&Path, &Entry) -> Result<T>) -> Result<T> {
         for _ in 0..TRIES {
             let list = self.list()?;
-            let entry = list.series.get(key).ok_or_else(|| not_found(key, self.place()))?;
+            let entry = list.series.get(key).ok_or_else(|| not_found(key, self.location()))?;
             let path = self.folder.join(entry.file());
             match read(&path, entry) {
                 // A writer may have replaced it after the list was read.
@@ -178,9 +178,9 @@ fn inspect(path: &Path, entry: &Entry, key: &str) -> Result<SeriesInfo> {
     inside(path, key, &table::schema_of_footer(path, &footer)?)
 }
 
-fn damaged(place: &Path, key: &str, why: impl Into<String>) -> Error {
+fn damaged(location: &Path, key: &str, why: impl Into<String>) -> Error {
     Error::Corrupt {
-        place: place.display().to_string(),
+        location: location.display().to_string(),
         what: format!("the series {key:?}"),
         why: why.into(),
     }
@@ -223,8 +223,8 @@ impl Commit<'_> {
     }
 
     fn get(&self, key: &str) -> Result<(Series, Metadata)> {
-        let place = || self.backend.place();
-        let entry = self.list.series.get(key).ok_or_else(|| not_found(key, place()))?;
+        let location = || self.backend.location();
+        let entry = self.list.series.get(key).ok_or_else(|| not_found(key, location()))?;
         let (batches, info) = open(&self.backend.folder.join(entry.file()), entry, key)?;
         Ok((series(&info, batches)?, info.metadata))
     }
@@ -232,14 +232,14 @@ impl Commit<'_> {
     fn copy(&mut self, from: &str, to: &str) -> Result<()> {
         let (series, metadata) = self.get(from)?;
         if self.list.series.contains_key(to) {
-            return Err(in_use(to, self.backend.place()));
+            return Err(in_use(to, self.backend.location()));
         }
         self.put(to, &series, &metadata)
     }
 
     fn remove(&mut self, key: &str) -> Result<()> {
         let removed = self.list.series.remove(key);
-        removed.map(drop).ok_or_else(|| not_found(key, self.backend.place()))
+        removed.map(drop).ok_or_else(|| not_found(key, self.backend.location()))
     }
 
     fn put(&mut self, key: &str, series: &Series, metadata: &Metadata) -> Result<()> {
@@ -340,7 +340,7 @@ impl StorageBackend for ParquetBackend {
         "parquet"
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         self.folder.display().to_string()
     }
 

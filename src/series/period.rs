@@ -34,16 +34,16 @@ impl Periods {
         let name = dtype.strip_prefix("period[").and_then(|name| name.strip_suffix(']'));
         let name = name.unwrap_or(dtype).trim_start_matches(|c: char| c.is_ascii_digit());
         let (head, tail) = name.split_once('-').unwrap_or((name, ""));
-        let place = |of: &[&str], or: usize| match tail {
+        let index_of = |of: &[&str], or: usize| match tail {
             "" => Some(or as i64),
             tail => of.iter().position(|known| *known == tail).map(|at| at as i64),
         };
         let clock = |per_second, seconds| Unit::Clock { per_second, seconds };
         Some(Periods(match head {
-            "Y" | "A" | "YE" => Unit::Year(place(&MONTHS, 11)? + 1),
+            "Y" | "A" | "YE" => Unit::Year(index_of(&MONTHS, 11)? + 1),
             "Q" | "QE" => Unit::Quarter,
             "M" | "ME" => Unit::Month,
-            "W" => Unit::Week((place(&DAYS, 6)? + 1) % 7 - 3),
+            "W" => Unit::Week((index_of(&DAYS, 6)? + 1) % 7 - 3),
             "B" => Unit::BusinessDay,
             "D" => clock(1, 86_400),
             "h" | "H" => clock(1, 3600),

@@ -163,7 +163,7 @@ fn is_equal(
 
 fn broken(target: &dyn StorageBackend, key: &str) -> Error {
     Error::Corrupt {
-        place: target.place(),
+        location: target.location(),
         what: format!("the copy of the series {key:?}"),
         why: "what was read back is not what was written".into(),
     }

@@ -99,9 +99,9 @@ fn joined(columns: &[WideColumn]) -> Result<(ArrayRef, Vec<UInt64Array>)> {
     let all = arrow_select::concat::concat(&arrays).map_err(|e| from_arrow("an index", e))?;
     let values = IndexValues::of(&all)?;
     let mut order: Vec<u64> = (0..all.len() as u64).collect();
-    let place = |row: u64| values.get(row as usize);
+    let label_at = |row: u64| values.get(row as usize);
     let compare = |a: &u64, b: &u64| {
-        let (one, other) = (place(*a), place(*b));
+        let (one, other) = (label_at(*a), label_at(*b));
         // NaN is behind all numbers.
         let is_nan = |value: &IndexValue| matches!(value, IndexValue::Float(x) if x.is_nan());
         one.partial_cmp(&other).unwrap_or_else(|| is_nan(&one).cmp(&is_nan(&other)))
@@ -147,10 +147,10 @@ mod tests {
         WideColumn { name: name.into(), series, attributes }
     }
 
-    /// Goal: each value stands beside its place of the index, whatever the order; units are reported; what cannot be
+    /// Goal: each value stands beside its label, whatever the order; units are reported; what cannot be
     /// joined is refused by name.
     #[test]
-    fn values_stand_beside_their_places() {
+    fn values_stand_beside_their_labels() {
         let table =
             wide(&[column("a", &[30, 10, 20]), column("b", &[20, 40]), column("c", &[])]).unwrap();
         let texts: Vec<String> =

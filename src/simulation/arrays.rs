@@ -8,7 +8,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::tables::Layout;
-use crate::array::{Array, BLOCK, Checksum, Codec, DType, Place, parse_shape, shape_json};
+use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, parse_shape, shape_json};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, WriteTx};
 
@@ -247,18 +247,19 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
         Ok((dtype, shape))
     }
 
-    /// An array that lies in a block, by its place there.
-    fn slice(&mut self, dtype: DType, shape: Vec<usize>, place: &[u8]) -> Result<Array> {
-        let invalid = |got: String| Error::invalid("its place", "a block and an offset in it", got);
-        let place =
-            Place::from_bytes(place).ok_or_else(|| invalid(format!("{} bytes", place.len())))?;
-        let block = self.block(place.block)?;
+    /// An array that lies in a block, by its location there.
+    fn slice(&mut self, dtype: DType, shape: Vec<usize>, location: &[u8]) -> Result<Array> {
+        let invalid =
+            |got: String| Error::invalid("its location", "a block and an offset in it", got);
+        let location = BlockLocation::from_bytes(location)
+            .ok_or_else(|| invalid(format!("{} bytes", location.len())))?;
+        let block = self.block(location.block)?;
         let size = crate::array::byte_size(dtype, &shape);
-        let from = usize::try_from(place.offset).ok();
+        let from = usize::try_from(location.offset).ok();
         let range = from.zip(size).and_then(|(from, size)| Some(from..from.checked_add(size)?));
         match range.filter(|range| range.end <= block.len()) {
             Some(range) => Array::new(dtype, shape, block.slice(range)),
-            None => Err(invalid(format!("{place:?} of {} bytes", block.len()))),
+            None => Err(invalid(format!("{location:?} of {} bytes", block.len()))),
         }
     }
 
@@ -293,7 +294,7 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
 }
 
 fn corrupt(table: &str, id: i64, why: &str) -> Error {
-    Error::Corrupt { place: String::new(), what: format!("{table} row {id}"), why: why.into() }
+    Error::Corrupt { location: String::new(), what: format!("{table} row {id}"), why: why.into() }
 }
 
 #[cfg(test)]

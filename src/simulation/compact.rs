@@ -5,7 +5,7 @@
 
 use super::arrays::ArrayReader;
 use super::tables::{Layout, MIGRATIONS};
-use crate::array::{Array, BLOCK, Checksum, Codec, DType, Place, shape_json};
+use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, shape_json};
 use crate::error::Result;
 use crate::kernel::{Database, ReadTx, WriteTx};
 
@@ -93,7 +93,7 @@ fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
 fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64, u64)>> {
     tx.ensure(&MIGRATIONS)?;
     let mut reader = ArrayReader::new(tx, Layout::Ours);
-    let (mut data, mut places, mut before) = (Vec::new(), Vec::new(), 0);
+    let (mut data, mut locations, mut before) = (Vec::new(), Vec::new(), 0);
     for &id in &batch.ids {
         // Removed or compacted by another process since the batch was made: left out.
         let sql = "SELECT length(data) FROM numpy_array WHERE id = ?1 AND codec IS NOT 'block'";
@@ -101,14 +101,14 @@ fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64
             continue;
         };
         before += stored as u64;
-        places.push((id, data.len() as u64));
+        locations.push((id, data.len() as u64));
         data.extend_from_slice(reader.read(id)?.data());
     }
     drop(reader);
     let items = data.len().checked_div(batch.dtype.item_size()).unwrap_or(0);
     let block = Array::new(batch.dtype, vec![items], data)?;
     let (codec, packed) = Codec::Auto.encode(&block);
-    let after = (packed.len() + 16 * places.len()) as u64;
+    let after = (packed.len() + 16 * locations.len()) as u64;
     if after * 10 > before * 9 {
         return Ok(None);
     }
@@ -117,12 +117,12 @@ fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64
     let sql =
         "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
     let block = tx.insert(sql, (&dtype, &shape, codec, checksum, &*packed))?;
-    for &(id, offset) in &places {
-        let place = Place { block, offset }.to_bytes();
+    for &(id, offset) in &locations {
+        let location = BlockLocation { block, offset }.to_bytes();
         let sql = "UPDATE numpy_array SET codec = ?2, data = ?3 WHERE id = ?1";
-        tx.execute(sql, (id, BLOCK, place))?;
+        tx.execute(sql, (id, BLOCK, location))?;
     }
-    Ok(Some((before, after, places.len() as u64)))
+    Ok(Some((before, after, locations.len() as u64)))
 }
 
 /// Removes blocks in which no array lies any more.

@@ -383,7 +383,7 @@ impl SimulationDatabase {
         Ok(self.cursor(dataset, group, timestamp)?.state())
     }
 
-    /// A place in time that moves forwards and backwards.
+    /// A cursor in time: it moves forwards and backwards.
     ///
     /// # Errors
     /// As [`state_at`](Self::state_at).

@@ -89,9 +89,9 @@ fn in_data(
 ) -> Option<String> {
     let (ours, theirs) = (flat(target), flat(here));
     let names: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
-    names.into_iter().find_map(|place| {
-        let (group, name) = place;
-        match (ours.get(place), theirs.get(place)) {
+    names.into_iter().find_map(|pair| {
+        let (group, name) = pair;
+        match (ours.get(pair), theirs.get(pair)) {
             (Some(ours), Some(theirs)) if same(name, ours, theirs) => None,
             (Some(_), Some(_)) => Some(format!("the values of {group}/{name} differ")),
             (None, _) => Some(format!("the target has no {group}/{name}")),

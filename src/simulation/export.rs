@@ -124,8 +124,8 @@ pub fn export(
     if let Some(name) =
         options.datasets.iter().find(|n| !datasets.contains(n) && !initial.contains(n))
     {
-        let place = db.database().path().display().to_string();
-        return Err(Error::NotFound { what: "dataset", name: name.clone(), place });
+        let location = db.database().path().display().to_string();
+        return Err(Error::NotFound { what: "dataset", name: name.clone(), location });
     }
     check_target(options)?;
     check_names(options, &datasets, &initial)?;
@@ -174,7 +174,7 @@ fn check_target(options: &ExportOptions) -> Result<()> {
     if holds_something && !options.overwrite {
         return Err(Error::Exists {
             what: "something".into(),
-            place: target.display().to_string(),
+            location: target.display().to_string(),
             hint: "choose an empty folder, or ask for files to be replaced",
         });
     }
@@ -218,10 +218,10 @@ fn check_complex(db: &SimulationDatabase, datasets: &[String]) -> Result<()> {
 }
 
 /// The error, saying where its value comes from.
-fn named(error: Error, place: impl std::fmt::Display) -> Error {
+fn named(error: Error, location: impl std::fmt::Display) -> Error {
     match error {
         Error::Invalid { what, expected, got } => {
-            Error::Invalid { what: format!("{place}: {what}"), expected, got }
+            Error::Invalid { what: format!("{location}: {what}"), expected, got }
         }
         other => other,
     }
@@ -251,8 +251,8 @@ impl Export<'_> {
         self.folder("")?;
         self.attributes()?;
         for name in initial {
-            let place = format!("the initial dataset {name:?}");
-            self.initial(name).map_err(|error| named(error, place))?;
+            let location = format!("the initial dataset {name:?}");
+            self.initial(name).map_err(|error| named(error, location))?;
         }
         match self.options.format {
             ExportFormat::Json => self.json(datasets, progress),
@@ -350,8 +350,8 @@ impl Export<'_> {
                 let file = json::file_name(update.timestamp, update.iteration, dataset)?;
                 let dumped = json::dump_update_counted(dataset, &update.data, &self.schema);
                 let (text, lost) = dumped.map_err(|error| {
-                    let place = (update.timestamp, update.iteration, dataset.clone());
-                    named(error, in_words(&place))
+                    let location = (update.timestamp, update.iteration, dataset.clone());
+                    named(error, in_words(&location))
                 })?;
                 self.file(&folder.join(&file), &text)?;
                 if self.options.overwrite {
@@ -468,9 +468,9 @@ fn counted(mut batches: Batches) -> (Batches, Arc<AtomicU64>) {
             let (timestamps, iterations) = (numbers("timestamp"), numbers("iteration"));
             for row in 0..batch.num_rows() {
                 let number = |column: &Option<ScalarBuffer<i64>>| column.as_ref().map(|c| c[row]);
-                let place = (number(&timestamps), number(&iterations));
-                if last != Some(place) {
-                    last = Some(place);
+                let location = (number(&timestamps), number(&iterations));
+                if last != Some(location) {
+                    last = Some(location);
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             }

@@ -82,7 +82,7 @@ pub(super) fn store(
         if !replace {
             return Err(Error::Exists {
                 what: format!("the initial dataset {name:?}"),
-                place: String::new(),
+                location: String::new(),
                 hint: "ask for it to be replaced",
             });
         }
@@ -126,7 +126,7 @@ fn pack(data: &[u8], codec: Codec) -> (Option<&'static str>, Option<Vec<u8>>) {
 
 fn unpack(codec: &str, stored: &[u8]) -> Result<Vec<u8>> {
     let damaged = |why: &str| Error::Corrupt {
-        place: String::new(),
+        location: String::new(),
         what: "an initial dataset".into(),
         why: why.into(),
     };
@@ -184,7 +184,7 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
         }
         other => {
             return Err(Error::Corrupt {
-                place: String::new(),
+                location: String::new(),
                 what: format!("initial dataset {name:?}"),
                 why: format!("its format is {other:?}"),
             });

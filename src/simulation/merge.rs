@@ -102,7 +102,7 @@ fn merge_into(
         merge.conflict(source, "the file".into(), error.to_string());
     }
     let mut schema = target.schema()?;
-    let mut places = HashSet::new();
+    let mut positions = HashSet::new();
     for source in databases {
         let read = merge.settings(source, &mut schema).and_then(|()| merge.initial(source));
         merge.or_skip(source, read)?;
@@ -111,7 +111,7 @@ fn merge_into(
     for source in databases {
         let read = source.datasets().and_then(|datasets| {
             datasets.iter().try_for_each(|name| merge.updates(source, name, progress))?;
-            places.extend(source.keys()?);
+            positions.extend(source.keys()?);
             Ok(())
         });
         merge.or_skip(source, read)?;
@@ -124,8 +124,8 @@ fn merge_into(
     let statuses = statuses.collect::<Result<Vec<_>>>()?;
     let is_whole = is_read
         && statuses.iter().all(|status| *status == Status::Complete)
-        && target.update_count(None)? == places.len() as u64;
-    if is_whole && !places.is_empty() && target.run()?.status != Status::Complete {
+        && target.update_count(None)? == positions.len() as u64;
+    if is_whole && !positions.is_empty() && target.run()?.status != Status::Complete {
         target.mark_ended(None)?;
     }
     target.database().clone().close()?;

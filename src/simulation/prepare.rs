@@ -88,8 +88,8 @@ fn prepare_group(
             ));
         }
         for (part, array) in attribute.arrays() {
-            let place = format_args!("{dataset}/{}/{name}{part}", group.name);
-            Array::check_stored(place, array.data().len())?;
+            let location = format_args!("{dataset}/{}/{name}{part}", group.name);
+            Array::check_stored(location, array.data().len())?;
         }
         attribute.check(format_args!("{dataset}/{}/{name}", group.name))?;
         if let Some(entities) = entities.filter(|n| *n != attribute.entities()) {

@@ -47,7 +47,7 @@ fn not_a_time(tx: &ReadTx<'_>, dataset: &str) -> Error {
 }
 
 fn wrong_type(table: &str, id: i64, why: String) -> Error {
-    Error::Corrupt { place: String::new(), what: format!("{table} row {id}"), why }
+    Error::Corrupt { location: String::new(), what: format!("{table} row {id}"), why }
 }
 
 /// A cell of a row whose first column is its id. Another program may have written anything.
@@ -215,7 +215,7 @@ fn part(arrays: &mut ArrayReader<'_, '_>, row: &Row<'_>, wanted: Wanted<'_>) -> 
         let attribute = Attribute { data, row_ptr: side(row_ptr)?, mask: side(mask)? };
         // Another program may have written anything.
         attribute.check("it").map_err(|error| Error::Corrupt {
-            place: String::new(),
+            location: String::new(),
             what: format!("attribute {group}/{name}"),
             why: error.to_string(),
         })?;

@@ -187,7 +187,7 @@ pub type EntityData = Vec<Group>;
 pub struct Update {
     /// The simulation's own time, in the run's own unit.
     pub timestamp: i64,
-    /// The place among the updates of one timestamp.
+    /// The position among the updates of one timestamp.
     pub iteration: i64,
     /// The dataset that changed.
     pub dataset: String,

@@ -91,7 +91,7 @@ fn insert(
             what: format!(
                 "the update at timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}"
             ),
-            place: String::new(),
+            location: String::new(),
             hint: "give it another iteration, or ask for it to be replaced",
         },
         _ => error.into(),
@@ -120,10 +120,10 @@ fn check_forms(
     let new: Vec<_> = update.attributes.iter().filter(|a| is_new(a, &mut seen)).collect();
     drop(seen);
     for attribute in new {
-        let place = (&*update.dataset, &*attribute.group, &*attribute.name);
+        let position = (&*update.dataset, &*attribute.group, &*attribute.name);
         let is_ragged = attribute.row_ptr.is_some();
         let form = (&attribute.data.array, is_ragged, attribute.has_ids);
-        known.forms.check(tx, place, form)?;
+        known.forms.check(tx, position, form)?;
         forms().put(attribute.form, ());
     }
     Ok(())

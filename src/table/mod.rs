@@ -1,7 +1,7 @@
 //! Rows and columns out of any store: Arrow is the currency, a file is one of four [`Format`]s.
 //!
 //! [`Batches`] is a table that streams: a schema, and record batches of bounded size. Whoever has
-//! one can [`write`] it to a file, or hand it to any Arrow consumer. This is the only place that
+//! one can [`write`] it to a file, or hand it to any Arrow consumer. This is the only module that
 //! knows Parquet.
 
 mod batches;

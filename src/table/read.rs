@@ -52,7 +52,11 @@ pub fn read(path: impl AsRef<Path>) -> Result<Batches> {
 }
 
 pub(super) fn damaged(path: &Path, why: impl Into<String>) -> Error {
-    Error::Corrupt { place: path.display().to_string(), what: "the table".into(), why: why.into() }
+    Error::Corrupt {
+        location: path.display().to_string(),
+        what: "the table".into(),
+        why: why.into(),
+    }
 }
 
 /// Looks whether the parts of an Arrow file lie in it: the reader takes memory for what the footer claims.
@@ -160,8 +164,8 @@ fn stream(
         let batch = batch.and_then(|b| b.map(|b| b.with_schema(schema.clone())).transpose());
         batch.map_err(|error| match from_arrow(&what, error) {
             Error::Invalid { got, .. } => {
-                let (place, what) = (what.clone(), "the table".into());
-                refused.explain(&path, Error::Corrupt { place, what, why: got })
+                let (location, what) = (what.clone(), "the table".into());
+                refused.explain(&path, Error::Corrupt { location, what, why: got })
             }
             own => own,
         })

@@ -98,7 +98,7 @@ mod tests {
         let refused = Refused::default();
         // At the beginning of a process nothing can be read.
         let source = Source::open(Path::new("/proc/self/mem"), &refused).unwrap();
-        let damaged = || Error::Corrupt { place: "".into(), what: "".into(), why: "".into() };
+        let damaged = || Error::Corrupt { location: "".into(), what: "".into(), why: "".into() };
         assert!(matches!(refused.explain(Path::new("a"), damaged()), Error::Corrupt { .. }));
         source.get_bytes(0, 8).unwrap_err();
         assert!(matches!(refused.explain(Path::new("a"), damaged()), Error::Io { .. }));

@@ -87,7 +87,7 @@ pub(crate) fn write_unsynced(
 ) -> Result<Written> {
     let exists = || Error::Exists {
         what: format!("the file {:?}", path.file_name().unwrap_or_default().to_string_lossy()),
-        place: folder_of(path).display().to_string(),
+        location: folder_of(path).display().to_string(),
         hint: "choose another name, or pass overwrite (--overwrite) to replace it",
     };
     if !options.overwrite && path.symlink_metadata().is_ok() {

@@ -69,22 +69,22 @@ impl AsOf {
     /// # Errors
     /// [`Error::Invalid`] if there are not as many times as were asked for.
     pub fn to_arrow(&self, times_ns: &[i64]) -> Result<RecordBatch> {
-        if times_ns.len() != self.places.len() {
+        if times_ns.len() != self.indices.len() {
             let got = times_ns.len().to_string();
-            return Err(Error::invalid("times", format!("{} of them", self.places.len()), got));
+            return Err(Error::invalid("times", format!("{} of them", self.indices.len()), got));
         }
         let numbers = |from: &[f64]| -> ArrayRef {
-            let found = self.places.iter().map(|place| place.map(|i| from[i]));
+            let found = self.indices.iter().map(|index| index.map(|i| from[i]));
             Arc::new(found.collect::<Float64Array>())
         };
         let mut lp = StringDictionaryBuilder::<Int32Type>::new();
-        for place in &self.places {
-            lp.append_option(place.map(|i| self.ticks.get(i).lp));
+        for index in &self.indices {
+            lp.append_option(index.map(|i| self.ticks.get(i).lp));
         }
         let ticks = &self.ticks;
         batch(vec![
             ("time", times(times_ns.iter().map(|time| Some(*time))), false),
-            ("tick_time", times(self.places.iter().map(|p| p.map(|i| ticks.time_ns[i]))), true),
+            ("tick_time", times(self.indices.iter().map(|p| p.map(|i| ticks.time_ns[i]))), true),
             ("bid", numbers(&ticks.bid), true),
             ("ask", numbers(&ticks.ask), true),
             ("spread", numbers(&ticks.spread), true),

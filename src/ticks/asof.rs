@@ -45,9 +45,9 @@ impl std::str::FromStr for Direction {
 pub struct AsOf {
     /// The ticks that were found, rising; one that answers several times is there once.
     pub ticks: Ticks,
-    /// For each time the place of its tick in [`ticks`](Self::ticks); `None` if there is none within
+    /// For each time the index of its tick in [`ticks`](Self::ticks); `None` if there is none within
     /// the tolerance.
-    pub places: Vec<Option<usize>>,
+    pub indices: Vec<Option<usize>>,
 }
 
 impl TickStore {
@@ -86,7 +86,7 @@ impl TickStore {
             onward: matches!(direction, Direction::Forward | Direction::Nearest),
         };
         let mut found = Ticks::new(target.name.clone());
-        let mut places = vec![None; times_ns.len()];
+        let mut indices = vec![None; times_ns.len()];
         let mut done = 0;
         for times in sorted.chunk_by(|a, b| b.saturating_sub(*a) <= DAY_NS) {
             let pairs = join.neighbours(times)?;
@@ -109,12 +109,12 @@ impl TickStore {
                 if last.is_none_or(|last| !found.row(last).is_same(&row)) {
                     found.push(&row);
                 }
-                places[*i] = Some(found.len() - 1);
+                indices[*i] = Some(found.len() - 1);
             }
             done += times.len();
         }
         found.origins = self.shared.origins.all();
-        Ok(AsOf { ticks: found, places })
+        Ok(AsOf { ticks: found, indices })
     }
 }
 

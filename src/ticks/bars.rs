@@ -133,12 +133,12 @@ impl Minutes {
             return last.add(time_ns, price);
         }
         let begin = bucket(time_ns, MINUTE, 0);
-        let place = self.bars.partition_point(|open| open.bar.time_ns < begin);
-        match self.bars.get_mut(place).filter(|open| open.bar.time_ns == begin) {
+        let index = self.bars.partition_point(|open| open.bar.time_ns < begin);
+        match self.bars.get_mut(index).filter(|open| open.bar.time_ns == begin) {
             Some(open) => open.add(time_ns, price),
             None if begin < self.valid_from_ns => {}
             None => {
-                self.bars.insert(place, Open::new(begin, time_ns, price));
+                self.bars.insert(index, Open::new(begin, time_ns, price));
                 if self.bars.len() > self.capacity
                     && let Some(oldest) = self.bars.pop_front()
                 {

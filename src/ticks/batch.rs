@@ -19,7 +19,7 @@ pub enum Names<'a> {
     One(&'a str),
     /// Each its own.
     Each(&'a [&'a str]),
-    /// By its place in a list, as in a dictionary array of Arrow.
+    /// By its index in a list, as in a dictionary array of Arrow.
     Coded(&'a [u32], &'a [&'a str]),
 }
 
@@ -126,7 +126,7 @@ impl<'a> TickBatch<'a> {
     /// The ticks by day and symbol, each part in the order of arrival.
     pub(super) fn parts(&self, shared: &Shared) -> Result<Vec<(Day, Vec<Arrived>)>> {
         let mut origins: HashMap<&str, u32> = HashMap::new();
-        let mut places: HashMap<(Day, &str), (usize, usize)> = HashMap::new();
+        let mut slots: HashMap<(Day, &str), (usize, usize)> = HashMap::new();
         let mut days: Vec<(Day, Vec<Arrived>)> = Vec::new();
         let mut symbols: HashMap<&str, Arc<str>> = HashMap::new();
         let mut last = None;
@@ -150,10 +150,10 @@ impl<'a> TickBatch<'a> {
             };
             last_origin = Some((lp, origin));
             let key = (Day::of(time_ns), self.symbol.get(i));
-            let place = match last.filter(|(known, _)| *known == key) {
-                Some((_, place)) => place,
-                None => match places.get(&key) {
-                    Some(place) => *place,
+            let slot = match last.filter(|(known, _)| *known == key) {
+                Some((_, slot)) => slot,
+                None => match slots.get(&key) {
+                    Some(slot) => *slot,
                     None => {
                         let symbol = match symbols.get(key.1) {
                             Some(symbol) => symbol.clone(),
@@ -170,14 +170,14 @@ impl<'a> TickBatch<'a> {
                             days.len() - 1
                         });
                         days[d].1.push(Arrived { symbol, rows: Vec::new(), packed: None });
-                        let place = (d, days[d].1.len() - 1);
-                        places.insert(key, place);
-                        place
+                        let slot = (d, days[d].1.len() - 1);
+                        slots.insert(key, slot);
+                        slot
                     }
                 },
             };
-            last = Some((key, place));
-            days[place.0].1[place.1].rows.push(Row { time_ns, bid, ask, spread, origin });
+            last = Some((key, slot));
+            days[slot.0].1[slot.1].rows.push(Row { time_ns, bid, ask, spread, origin });
         }
         Ok(days)
     }

@@ -97,7 +97,7 @@ impl TickStore {
         self.shared.compact_day(parsed)?.ok_or_else(|| Error::NotFound {
             what: "day",
             name: day.to_owned(),
-            place: self.config().sqlite_base_path.display().to_string(),
+            location: self.config().sqlite_base_path.display().to_string(),
         })
     }
 

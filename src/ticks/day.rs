@@ -201,9 +201,9 @@ fn evict(open: &mut HashMap<Day, (Database, u64)>, most: usize) -> Option<(Datab
 
 /// There is no such folder.
 pub(super) fn no_folder(folder: &Path) -> Error {
-    let place = folder.parent().filter(|place| !place.as_os_str().is_empty());
-    let place = place.unwrap_or(Path::new(".")).display().to_string();
-    Error::NotFound { what: "folder", name: folder.display().to_string(), place }
+    let location = folder.parent().filter(|location| !location.as_os_str().is_empty());
+    let location = location.unwrap_or(Path::new(".")).display().to_string();
+    Error::NotFound { what: "folder", name: folder.display().to_string(), location }
 }
 
 /// The day that a file name says.

@@ -28,8 +28,8 @@ impl DoctorReport {
         self.findings.is_empty()
     }
 
-    fn find(&mut self, place: impl Into<String>, what: impl Into<String>) {
-        self.findings.push(Finding { place: place.into(), what: what.into() });
+    fn find(&mut self, location: impl Into<String>, what: impl Into<String>) {
+        self.findings.push(Finding { location: location.into(), what: what.into() });
     }
 }
 
@@ -111,7 +111,7 @@ fn examine(day: Day, path: &Path, report: &mut DoctorReport) -> Result<()> {
     let VerifyReport { findings, .. } = db.verify()?;
     let sound = findings.is_empty();
     for finding in findings {
-        report.find(format!("{name}: {}", finding.place), finding.what);
+        report.find(format!("{name}: {}", finding.location), finding.what);
     }
     if sound {
         let ticks = db.read(|tx| check_day(tx, day, &name, report))?;

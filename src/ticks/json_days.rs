@@ -97,7 +97,7 @@ impl JsonDays {
         (written, outcome)
     }
 
-    /// How many ticks the file of a symbol and day has, and whether these are in it from the place `at` on.
+    /// How many ticks the file of a symbol and day has, and whether these are in it from the index `at` on.
     pub(super) fn has_at(
         &self,
         symbol: &str,
@@ -219,7 +219,7 @@ pub(super) fn day_of(path: &Path) -> Option<Day> {
     Day::parse(path.file_name()?.to_str()?.strip_suffix(".json")?)
 }
 
-/// Symbols, each with the place of the first row that is of it.
+/// Symbols, each with the index of the first row that is of it.
 pub(super) type Runs = Vec<(Arc<str>, usize)>;
 
 /// The ticks of a file as rows, each with its symbol.
@@ -264,7 +264,7 @@ pub(super) fn read_good_rows(
 
 fn malformed(path: &Path, offset: usize, why: &str) -> Error {
     Error::Corrupt {
-        place: path.display().to_string(),
+        location: path.display().to_string(),
         what: "the JSON file".into(),
         why: format!("at byte {offset}: {why}"),
     }

@@ -69,7 +69,7 @@ impl std::ops::AddAssign for Added {
 /// What there is after new ticks have come.
 pub(super) struct Merged {
     pub(super) ticks: Ticks,
-    /// The new ones that were taken, by their place, rising in time.
+    /// The new ones that were taken, by their index, rising in time.
     pub(super) taken: Vec<usize>,
     pub(super) added: Added,
 }
@@ -128,8 +128,8 @@ fn take_group(
         let row = &new[n];
         match rule {
             Rule::Missing => match unmatched.iter().position(|other| other.is_same(row)) {
-                Some(place) => {
-                    unmatched.swap_remove(place);
+                Some(index) => {
+                    unmatched.swap_remove(index);
                     out.added.dropped += 1;
                 }
                 None => taken.push(n),
@@ -179,7 +179,7 @@ fn interleave(base: &Ticks, range: Range<usize>, new: &[Row], order: &[usize], o
 fn exists(symbol: &str, time_ns: i64) -> Error {
     Error::Exists {
         what: format!("a tick of {symbol} at {time_ns} ns"),
-        place: String::new(),
+        location: String::new(),
         hint: "nothing of the batch was stored; choose another rule for duplicates to keep both",
     }
 }

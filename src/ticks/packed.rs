@@ -221,7 +221,7 @@ fn origin_of(word: &str) -> Result<Origin> {
 }
 
 fn damaged(why: String) -> Error {
-    Error::Corrupt { place: String::new(), what: "a block of ticks".into(), why }
+    Error::Corrupt { location: String::new(), what: "a block of ticks".into(), why }
 }
 
 #[cfg(test)]

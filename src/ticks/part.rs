@@ -174,7 +174,7 @@ impl Part<'_> {
         }
         let id: i64 = row.get(4)?;
         let origin = self.numbers.get(&id).copied().ok_or_else(|| Error::Corrupt {
-            place: String::new(),
+            location: String::new(),
             what: "table tick_rows".into(),
             why: format!("a row refers to row {id} of tick_origin, which is not there"),
         })?;
@@ -185,8 +185,8 @@ impl Part<'_> {
 /// Says which block was damaged.
 pub(super) fn in_block(error: Error, id: i64) -> Error {
     match error {
-        Error::Corrupt { place, why, .. } => {
-            Error::Corrupt { place, what: format!("tick_block row {id}"), why }
+        Error::Corrupt { location, why, .. } => {
+            Error::Corrupt { location, what: format!("tick_block row {id}"), why }
         }
         other => other,
     }

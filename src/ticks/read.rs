@@ -29,7 +29,7 @@ pub(super) struct Target {
 
 /// Where a read in steps goes on: at this time, after so many ticks of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Cursor {
     pub(super) time_ns: i64,
     pub(super) skip: usize,
 }
@@ -184,13 +184,13 @@ impl Shared {
         mut each: impl FnMut(&Ticks) -> Result<bool>,
     ) -> Result<()> {
         for day in self.days_between(target, from_ns, to_ns)? {
-            let mut place = Some(Place { time_ns: from_ns.max(day.first_ns()), skip: 0 });
-            while let Some(at) = place {
+            let mut cursor = Some(Cursor { time_ns: from_ns.max(day.first_ns()), skip: 0 });
+            while let Some(at) = cursor {
                 let (ticks, next) = self.step(target, day, at, to_ns, wanted)?;
                 if !ticks.is_empty() && !each(&ticks)? {
                     return Ok(());
                 }
-                place = next;
+                cursor = next;
             }
         }
         Ok(())
@@ -201,16 +201,16 @@ impl Shared {
         &self,
         target: &Target,
         day: Day,
-        at: Place,
+        at: Cursor,
         to_ns: i64,
         wanted: Wanted,
-    ) -> Result<(Ticks, Option<Place>)> {
+    ) -> Result<(Ticks, Option<Cursor>)> {
         let span = Span { from_ns: at.time_ns, to_ns, skip: at.skip, limit: STEP, wanted };
         let (ticks, more) = self.read_day(target, day, span)?;
         let next = ticks.time_ns.last().filter(|_| more).map(|last| {
             let first = ticks.time_ns.partition_point(|time| time < last);
             let before = if first == 0 && *last == at.time_ns { at.skip } else { 0 };
-            Place { time_ns: *last, skip: before + ticks.len() - first }
+            Cursor { time_ns: *last, skip: before + ticks.len() - first }
         });
         Ok((ticks, next))
     }
@@ -325,11 +325,11 @@ fn ordered_as(ring: &[Row], ticks: &Ticks) -> Ticks {
         let first = ring.partition_point(|row| row.time_ns < time);
         let end = ring.partition_point(|row| row.time_ns <= time);
         let mut others = group.to_vec();
-        let place = |row: &Row, others: &[Row]| others.iter().position(|other| other.is_same(row));
+        let find = |row: &Row, others: &[Row]| others.iter().position(|other| other.is_same(row));
         let mut known = Vec::new();
         if group.len() > 1 {
             for row in &ring[first..end] {
-                known.extend(place(row, &others).map(|i| others.remove(i)));
+                known.extend(find(row, &others).map(|i| others.remove(i)));
             }
         }
         let parts = if first == 0 { [others, known] } else { [known, others] };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::calendar::Day;
 use super::packed::Wanted;
-use super::read::{Place, Target};
+use super::read::{Cursor, Target};
 use super::store::TickStore;
 use super::tick::{Tick, Ticks};
 use super::writer::Shared;
@@ -17,7 +17,7 @@ struct Source {
     target: Target,
     /// Days still to come, the next one last.
     days: Vec<Day>,
-    place: Option<Place>,
+    cursor: Option<Cursor>,
     ticks: Ticks,
     next: usize,
 }
@@ -32,12 +32,12 @@ impl Source {
     fn time(&mut self, shared: &Shared, from_ns: i64, to_ns: i64) -> Result<Option<i64>> {
         while self.next == self.ticks.len() {
             let Some(day) = self.days.last().copied() else { return Ok(None) };
-            let begin = Place { time_ns: from_ns.max(day.first_ns()), skip: 0 };
-            let at = self.place.unwrap_or(begin);
-            let (ticks, place) = shared.step(&self.target, day, at, to_ns, Wanted::All)?;
-            (self.ticks, self.next, self.place) = (ticks, 0, place);
+            let begin = Cursor { time_ns: from_ns.max(day.first_ns()), skip: 0 };
+            let at = self.cursor.unwrap_or(begin);
+            let (ticks, cursor) = shared.step(&self.target, day, at, to_ns, Wanted::All)?;
+            (self.ticks, self.next, self.cursor) = (ticks, 0, cursor);
             self.ticks.origins = shared.origins.all();
-            if place.is_none() {
+            if cursor.is_none() {
                 self.days.pop();
             }
         }
@@ -167,7 +167,7 @@ impl TickStore {
             let mut days = self.shared.days_between(&target, from_ns, to_ns)?;
             days.reverse();
             let ticks = Ticks::new(target.name.clone());
-            sources.push(Source { target, days, place: None, ticks, next: 0 });
+            sources.push(Source { target, days, cursor: None, ticks, next: 0 });
         }
         let store = self.clone();
         Ok(Replay { store, sources, from_ns, to_ns, speed, start: None, next: None })

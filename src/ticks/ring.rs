@@ -28,8 +28,8 @@ impl Ring {
         if self.rows.back().is_none_or(|last| last.time_ns <= row.time_ns) {
             self.rows.push_back(row);
         } else {
-            let place = self.rows.partition_point(|other| other.time_ns <= row.time_ns);
-            self.rows.insert(place, row);
+            let index = self.rows.partition_point(|other| other.time_ns <= row.time_ns);
+            self.rows.insert(index, row);
         }
         if self.rows.len() > self.capacity
             && let Some(oldest) = self.rows.pop_front()

@@ -54,7 +54,7 @@ fn read_open(path: &Path, name: &Path, origins: &Origins, most: u64) -> Result<F
     let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     let (rows, bad) = db.read(|tx| rows(tx, origins)).map_err(|error| match error {
         Error::Corrupt { what, why, .. } => {
-            Error::Corrupt { place: name.display().to_string(), what, why }
+            Error::Corrupt { location: name.display().to_string(), what, why }
         }
         other => other,
     })?;

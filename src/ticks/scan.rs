@@ -10,7 +10,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::calendar::Day;
 use super::packed::Wanted;
-use super::read::{Place, Target};
+use super::read::{Cursor, Target};
 use super::store::TickStore;
 use super::tick::{Origin, Ticks};
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ pub fn into_arrow(ticks: Ticks) -> Result<RecordBatch> {
     // A dictionary has each word once: pandas takes no other.
     let of_origins = |word: fn(&Origin) -> &str| {
         let mut different: Vec<&str> = Vec::new();
-        let place = |origin| {
+        let index_of = |origin| {
             let word = word(origin);
             let known = different.iter().position(|known| *known == word);
             known.unwrap_or_else(|| {
@@ -63,8 +63,8 @@ pub fn into_arrow(ticks: Ticks) -> Result<RecordBatch> {
                 different.len() - 1
             }) as i32
         };
-        let places: Vec<i32> = ticks.origins().iter().map(place).collect();
-        let keys = ticks.origin.iter().map(|n| places[*n as usize]);
+        let indices: Vec<i32> = ticks.origins().iter().map(index_of).collect();
+        let keys = ticks.origin.iter().map(|n| indices[*n as usize]);
         words(Int32Array::from_iter_values(keys), different)
     };
     let symbol = words(Int32Array::from(vec![0; n]), vec![ticks.symbol()])?;
@@ -91,7 +91,7 @@ struct Scan {
     store: TickStore,
     /// Symbols still to come, the next one last.
     symbols: Vec<String>,
-    at: Option<(Target, Vec<Day>, Option<Place>)>,
+    at: Option<(Target, Vec<Day>, Option<Cursor>)>,
     from_ns: i64,
     to_ns: i64,
 }
@@ -99,7 +99,7 @@ struct Scan {
 impl Scan {
     fn next(&mut self) -> Result<Option<Ticks>> {
         loop {
-            let Some((target, days, place)) = &mut self.at else {
+            let Some((target, days, cursor)) = &mut self.at else {
                 let Some(symbol) = self.symbols.pop() else { return Ok(None) };
                 let target = self.store.shared.target(&symbol)?;
                 let mut days = self.store.shared.days_between(&target, self.from_ns, self.to_ns)?;
@@ -111,11 +111,11 @@ impl Scan {
                 self.at = None;
                 continue;
             };
-            let begin = Place { time_ns: self.from_ns.max(day.first_ns()), skip: 0 };
-            let at = place.unwrap_or(begin);
+            let begin = Cursor { time_ns: self.from_ns.max(day.first_ns()), skip: 0 };
+            let at = cursor.unwrap_or(begin);
             let shared = &self.store.shared;
             let (mut ticks, next) = shared.step(target, day, at, self.to_ns, Wanted::All)?;
-            *place = next;
+            *cursor = next;
             if next.is_none() {
                 days.pop();
             }
@@ -132,7 +132,7 @@ impl TickStore {
     /// record batches of [`scan_schema`]: symbol by symbol, each rising in time. At most some ten
     /// thousand ticks are in memory, whatever the range.
     ///
-    /// A tick that arrives during the scan is seen if its place is still ahead.
+    /// A tick that arrives during the scan is seen if its time is still ahead.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a symbol that is none; the stream gives what the disk says.

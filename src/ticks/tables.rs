@@ -39,7 +39,7 @@ pub(super) fn symbols(tx: &ReadTx<'_>) -> Result<Vec<(i64, Arc<str>)>> {
     tx.query(&sql, [], |row| {
         let symbol: String = row.get(1)?;
         super::tick::check_symbol(&symbol).map_err(|error| Error::Corrupt {
-            place: String::new(),
+            location: String::new(),
             what: "table tick_symbol".into(),
             why: error.to_string(),
         })?;
@@ -129,7 +129,7 @@ impl Known {
         let sql = "SELECT value FROM tick_counter WHERE name = 'next_arrival'";
         let next = tx.query_one(sql, [], |row| Ok(row.get(0)?))?;
         next.ok_or_else(|| Error::Corrupt {
-            place: String::new(),
+            location: String::new(),
             what: "table tick_counter".into(),
             why: "it has no row next_arrival".into(),
         })

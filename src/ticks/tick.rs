@@ -93,7 +93,7 @@ pub struct Ticks {
     pub ask: Vec<f64>,
     /// Spreads.
     pub spread: Vec<f64>,
-    /// For each tick the place of its origin in [`origins`](Self::origins).
+    /// For each tick the index of its origin in [`origins`](Self::origins).
     pub origin: Vec<u32>,
     pub(super) origins: Arc<Vec<Origin>>,
 }

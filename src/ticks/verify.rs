@@ -37,7 +37,7 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     let mut statement = tx.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let place = format!("tick_block row {}", row.get::<_, i64>(0)?);
+        let location = format!("tick_block row {}", row.get::<_, i64>(0)?);
         let (symbol, first, last): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
         let (count, kept): (i64, String) = (row.get(4)?, row.get(5)?);
         let sum = row.get_ref(6)?.as_blob().unwrap_or_default();
@@ -51,27 +51,27 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
                 Error::Corrupt { why, .. } => why,
                 other => other.to_string(),
             };
-            report.find(place, why);
+            report.find(location, why);
             continue;
         }
         if !data.ends_with(sum) || sum.len() != 16 {
-            report.find(&place, "its checksum is not that of its block");
+            report.find(&location, "its checksum is not that of its block");
         }
         if packed::time_range(data).ok() != Some((first, last)) {
-            report.find(&place, "its times are not the range that its block says");
+            report.find(&location, "its times are not the range that its block says");
         }
         let ends = ticks.time_ns.first().copied().zip(ticks.time_ns.last().copied());
         if ticks.len() as i64 != count || ends != Some((first, last)) {
-            report.find(&place, "its count or its times are not those of its block");
+            report.find(&location, "its count or its times are not those of its block");
         }
         let bids = || ticks.bid.iter().copied();
         let range =
             bids().fold((f64::INFINITY, f64::NEG_INFINITY), |r, bid| (r.0.min(bid), r.1.max(bid)));
         if (row.get::<_, f64>(8)?, row.get::<_, f64>(9)?) != range {
-            report.find(&place, "its bids are not the range that its row says");
+            report.find(&location, "its bids are not the range that its row says");
         }
         if before.is_some_and(|(other, end)| other == symbol && end > first) {
-            report.find(&place, "it begins before the block before it ends");
+            report.find(&location, "it begins before the block before it ends");
         }
         before = Some((symbol, last));
     }

@@ -217,7 +217,7 @@ fn recover_json_file(shared: &Shared, json: &JsonDays, file: &Path) -> Result<()
         one.and_then(|(d, p)| Some((d, p.into_iter().next()?)))
     else {
         return Err(Error::Corrupt {
-            place: file.display().to_string(),
+            location: file.display().to_string(),
             what: "the spill file".into(),
             why: "its ticks are not of one symbol and day".into(),
         });
@@ -347,7 +347,7 @@ fn try_write(shared: &Shared, day: Day, batch: &Arc<DayBatch>) -> Result<Added> 
 fn refused(day: Day, n: u64) -> Error {
     Error::Exists {
         what: format!("{n} ticks at a symbol and time that were stored before"),
-        place: format!("the day {day}"),
+        location: format!("the day {day}"),
         hint: "they were refused, as configured",
     }
 }

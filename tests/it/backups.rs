@@ -181,8 +181,9 @@ fn a_hostile_file_names_backups_and_nothing_goes() {
         let bytes = fs::read(at("backups").join(name)).unwrap_or_default();
         let checksum = xxh3_128(&bytes).to_be_bytes();
         let insert = "INSERT INTO siltstone_backup VALUES (?1, ?2, ?3, 1, ?4, ?5)";
-        let place = at("backups").display().to_string();
-        conn.execute(insert, (number as i64, place, name, bytes.len() as i64, checksum)).unwrap();
+        let location = at("backups").display().to_string();
+        conn.execute(insert, (number as i64, location, name, bytes.len() as i64, checksum))
+            .unwrap();
     }
     conn.execute_batch("UPDATE siltstone_file SET backups = 2000").unwrap();
     let (_, removed) = made(&db, &at("backups"), 1);

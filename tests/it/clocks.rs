@@ -24,7 +24,7 @@ fn a_hidden_process_lives_by_its_heartbeat() {
         assert!(child.wait_for("made"));
         child.kill();
         let plain = rusqlite::Connection::open(&path).unwrap();
-        let sql = "UPDATE experiment_process SET place = 'another machine', heartbeat_ms = ?1";
+        let sql = "UPDATE experiment_process SET boot_id = 'another machine', heartbeat_ms = ?1";
         assert_eq!(plain.execute(sql, [((now() - age) * 1e3) as i64]).unwrap(), 1);
         drop(plain);
         let db = ExperimentDatabase::open(&path, "sweep").unwrap();

@@ -240,7 +240,7 @@ fn files_that_do_not_fit_are_refused() {
         "{read:?}"
     );
     let found = bad.database().verify().unwrap();
-    assert!(found.findings.iter().any(|f| f.place.contains("\"agent_states\"")), "{found:?}");
+    assert!(found.findings.iter().any(|f| f.location.contains("\"agent_states\"")), "{found:?}");
     assert!(bad.database().sql("SELECT sum(age) FROM agent_states").is_err());
     let hostile = copy("hostile.db");
     edit(

@@ -405,9 +405,9 @@ fn simulations_are_exported_by_folders() {
     };
     let files = db.export(Which::All, &out, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!(files.len(), 4);
-    let place = "agent_states/experiment_id=exp%2F1/simulation_id=exp%2F1_0/part-0.parquet";
-    assert_eq!(files[0].path, out.join(place));
-    let read = one(siltstone::table::read(out.join(place)).unwrap());
+    let location = "agent_states/experiment_id=exp%2F1/simulation_id=exp%2F1_0/part-0.parquet";
+    assert_eq!(files[0].path, out.join(location));
+    let read = one(siltstone::table::read(out.join(location)).unwrap());
     assert_eq!(read.num_rows(), 15);
     assert!(matches!(
         db.export(Which::All, &out, &options, &mut |_, _| Ok(())),

@@ -42,7 +42,7 @@ fn assert_found(path: &Path, reasons: &[&str]) {
     let found: Vec<String> = report
         .findings
         .iter()
-        .map(|finding| format!("{}: {}", finding.place, finding.what))
+        .map(|finding| format!("{}: {}", finding.location, finding.what))
         .collect();
     assert_eq!(found.len(), reasons.len(), "{found:#?}");
     for reason in reasons {
@@ -268,9 +268,9 @@ fn a_damaged_name_of_a_column_is_found() {
         assert_eq!(conn.execute(sql, [column, table]).unwrap(), 1);
         drop(conn);
         let report = verify(&damaged).unwrap();
-        let place = format!("table {table}");
+        let location = format!("table {table}");
         let what = format!("has no column {column} as Siltstone makes it");
-        assert!(report.findings.contains(&Finding { place, what }), "{:#?}", report.findings);
+        assert!(report.findings.contains(&Finding { location, what }), "{:#?}", report.findings);
     }
     assert!(verify(&path).unwrap().is_ok());
 }

@@ -143,11 +143,11 @@ fn a_flipped_byte_never_changes_a_number_in_silence() {
         let mut random = Random(bytes.len() as u64);
         let damaged = folder.path().join("damaged.db");
         let header = (16..100).step_by(3);
-        let places = (0..320).map(|_| random.below(bytes.len() as u64) as usize);
-        let places: Vec<usize> = header.chain(places).collect();
-        for place in places {
+        let positions = (0..320).map(|_| random.below(bytes.len() as u64) as usize);
+        let positions: Vec<usize> = header.chain(positions).collect();
+        for position in positions {
             let mut copy = bytes.clone();
-            copy[place] ^= 1 << random.below(8);
+            copy[position] ^= 1 << random.below(8);
             fs::write(&damaged, &copy).unwrap();
             let verified = is_seen(&damaged);
             seen += usize::from(verified);
@@ -157,7 +157,7 @@ fn a_flipped_byte_never_changes_a_number_in_silence() {
                 Ok(read) => {
                     renamed += usize::from(!verified);
                     for update in &read {
-                        assert_numbers(update, &whole, place);
+                        assert_numbers(update, &whole, position);
                     }
                 }
             }
@@ -174,7 +174,7 @@ fn a_flipped_byte_never_changes_a_number_in_silence() {
 }
 
 /// Each array is one that was stored, in whatever update.
-fn assert_numbers(update: &Update, whole: &[Update], place: usize) {
+fn assert_numbers(update: &Update, whole: &[Update], position: usize) {
     let arrays = |update: &Update| {
         let attributes = update.data.iter().flat_map(|group| group.attributes.clone());
         attributes.map(|(_, attribute)| attribute).collect::<Vec<_>>()
@@ -183,7 +183,7 @@ fn assert_numbers(update: &Update, whole: &[Update], place: usize) {
     for attribute in arrays(update) {
         let there = expected.is_some_and(|one| arrays(one).contains(&attribute))
             || whole.iter().any(|one| arrays(one).contains(&attribute));
-        assert!(there, "byte {place} changed numbers of update {}", update.timestamp);
+        assert!(there, "byte {position} changed numbers of update {}", update.timestamp);
     }
 }
 

@@ -26,7 +26,9 @@ fn server() -> Option<(Server, String)> {
 fn child_opens_an_address() {
     let Some((url, _)) = child::mission() else { return };
     match siltstone::series::open(url.to_str().unwrap()) {
-        Ok(backend) => println!("opened {} {:?}", backend.place(), backend.list_keys("").unwrap()),
+        Ok(backend) => {
+            println!("opened {} {:?}", backend.location(), backend.list_keys("").unwrap())
+        }
         Err(error) => println!("refused {error}"),
     }
 }
@@ -77,8 +79,8 @@ fn a_password_need_not_be_in_the_address() {
 fn who_is_asked_gives_the_password() {
     let Some((server, url)) = server() else { return };
     let mut asked = Vec::new();
-    let backend = PostgresBackend::open_asking(&url, |place| {
-        asked.push(place.to_owned());
+    let backend = PostgresBackend::open_asking(&url, |location| {
+        asked.push(location.to_owned());
         Ok("hunter2".to_owned())
     });
     assert!(backend.unwrap().list_keys("").unwrap().is_empty());

@@ -396,8 +396,8 @@ fn errors_name_the_folder_that_was_given() {
     ] {
         let error = error.to_string();
         assert!(!error.contains(&temporary) && !error.contains("Text("), "{error}");
-        let place = folder.path().display().to_string();
-        assert_eq!(error.contains(&place), names_folder, "{error}");
+        let location = folder.path().display().to_string();
+        assert_eq!(error.contains(&location), names_folder, "{error}");
     }
     // Two files of one update that say different things are no run.
     fs::write(folder.path().join("t00_0_net.json"), update.replace("0.5", "0.75")).unwrap();

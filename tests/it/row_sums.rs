@@ -249,8 +249,9 @@ fn a_change_by_another_program_is_told_from_damage() {
             let flip = format!("UPDATE \"{table}\" SET row_sum = row_sum + 1 WHERE {key}");
             conn.execute(&flip, []).unwrap();
             let found = verify(&copy).findings;
-            let named =
-                found.iter().filter(|finding| finding.place.starts_with(&format!("{table} row")));
+            let named = found
+                .iter()
+                .filter(|finding| finding.location.starts_with(&format!("{table} row")));
             assert_eq!(named.count() as u64, rows.min(20), "{table}: {found:?}");
             if table == "record_table" {
                 continue; // a definition that is none is a finding of its own

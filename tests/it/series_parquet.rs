@@ -231,13 +231,13 @@ fn no_flipped_bit_of_a_folder_gives_other_numbers() {
         let mut flipped = bytes.clone();
         flipped[at] ^= 1 << bit;
         fs::write(path, flipped).unwrap();
-        let place = || format!("bit {bit} of byte {at} of {}", path.display());
+        let location = || format!("bit {bit} of byte {at} of {}", path.display());
         match read_all(folder.path()) {
-            Ok(read) => assert_eq!(read, written, "{}", place()),
+            Ok(read) => assert_eq!(read, written, "{}", location()),
             Err(Error::Corrupt { .. }) => refused += 1,
-            Err(other) => panic!("{}: {other}", place()),
+            Err(other) => panic!("{}: {other}", location()),
         }
-        assert!(!verify().is_ok_and(|report| report.is_ok()), "{} is not found", place());
+        assert!(!verify().is_ok_and(|report| report.is_ok()), "{} is not found", location());
         fs::write(path, bytes).unwrap();
     }
     assert_eq!(refused, FLIPS);

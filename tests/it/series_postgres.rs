@@ -254,7 +254,7 @@ fn a_wrong_address_keeps_its_secret() {
         assert!(matches!(error, Error::Server { .. }) && !text.contains("hunter2"), "{text}");
     }
     let good = PostgresBackend::open(&server.url("public")).unwrap();
-    assert!(!format!("{good:?} {}", good.place()).contains("hunter2"));
+    assert!(!format!("{good:?} {}", good.location()).contains("hunter2"));
 }
 
 /// Goal: a range is asked of the server, which does not send what is outside of it.

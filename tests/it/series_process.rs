@@ -181,10 +181,10 @@ fn operations_give_what_meteaudata_gives() {
     let Some(folder) = crate::shared::folder("data/series") else { return };
     let facts = fs::read_to_string(folder.join("expected.json")).unwrap();
     let facts: Value = serde_json::from_str(&facts).unwrap();
-    let place = tempfile::tempdir().unwrap();
+    let slot = tempfile::tempdir().unwrap();
     let backends: [Box<dyn StorageBackend>; 2] = [
         Box::new(MemoryBackend::new()),
-        Box::new(SqliteBackend::open(place.path().join("series.db")).unwrap()),
+        Box::new(SqliteBackend::open(slot.path().join("series.db")).unwrap()),
     ];
     for backend in backends {
         let input = |name: &Value| {
@@ -203,8 +203,8 @@ fn operations_give_what_meteaudata_gives() {
                     operation["inputs"].as_array().unwrap().iter().map(input).collect();
                 for (i, step) in operation["pre"].as_object().unwrap() {
                     let step = serde_json::json!({"fn": step[0], "args": step[1], "kwargs": {}});
-                    let place = &mut inputs[i.parse::<usize>().unwrap()];
-                    *place = kept(backend.as_ref(), &call(place, &step).unwrap());
+                    let slot = &mut inputs[i.parse::<usize>().unwrap()];
+                    *slot = kept(backend.as_ref(), &call(slot, &step).unwrap());
                 }
                 average(&inputs.iter().collect::<Vec<_>>()).unwrap()
             } else {

@@ -36,8 +36,8 @@ fn bids(store: &TickStore) -> Vec<f64> {
 }
 
 /// A file where a folder has to be, so that the day cannot be written.
-fn block(folder: &Path, place: &str) -> std::path::PathBuf {
-    let blocker = folder.join(place);
+fn block(folder: &Path, offset: &str) -> std::path::PathBuf {
+    let blocker = folder.join(offset);
     std::fs::create_dir_all(blocker.parent().unwrap()).unwrap();
     std::fs::write(&blocker, "").unwrap();
     blocker
@@ -285,13 +285,13 @@ fn the_ends_of_time_are_times() {
                 for tolerance in [None, Some(0), Some(i64::MAX)] {
                     let found = store.asof("EURUSD", &times, tolerance, direction).unwrap();
                     let bids: Vec<f64> =
-                        found.places.iter().map(|p| found.ticks.bid[p.unwrap()]).collect();
+                        found.indices.iter().map(|p| found.ticks.bid[p.unwrap()]).collect();
                     assert_eq!(bids, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "{direction:?}");
                 }
             }
             let before = store.asof("EURUSD", &times, Some(1), Direction::Before).unwrap();
             let bids: Vec<_> =
-                before.places.iter().map(|p| p.map(|p| before.ticks.bid[p])).collect();
+                before.indices.iter().map(|p| p.map(|p| before.ticks.bid[p])).collect();
             assert_eq!(bids, [None, Some(0.0), None, Some(2.0), None, Some(4.0)]);
         };
         check(&store, "written");
@@ -410,8 +410,8 @@ fn a_join_keeps_only_what_it_found() {
         (Direction::Nearest, [149_999, 2, 2, 149_999, 0, 30_002]),
     ] {
         let found = store.asof("EURUSD", &asked, None, direction).unwrap();
-        let places = found.places.iter().map(|p| p.map_or(-1.0, |p| found.ticks.bid[p]));
-        assert_eq!(places.collect::<Vec<_>>(), expected.map(f64::from), "{direction:?}");
+        let indices = found.indices.iter().map(|p| p.map_or(-1.0, |p| found.ticks.bid[p]));
+        assert_eq!(indices.collect::<Vec<_>>(), expected.map(f64::from), "{direction:?}");
         assert!(found.ticks.len() <= asked.len(), "{} ticks", found.ticks.len());
         assert!(found.ticks.time_ns.is_sorted());
     }

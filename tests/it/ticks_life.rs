@@ -566,7 +566,7 @@ fn the_doctor_finds_what_is_wrong() {
         conn.execute_batch(sql).unwrap();
         drop(conn);
         let findings = doctor(&base).unwrap().findings;
-        findings.iter().map(|f| format!("{}: {}", f.place, f.what)).collect::<Vec<_>>().join("\n")
+        findings.iter().map(|f| format!("{}: {}\n", f.location, f.what)).collect::<String>()
     };
     assert_eq!(found(""), "");
     let late = "INSERT INTO tick_rows VALUES (1, 0, 101, 1.0, 1.5, NULL, 1, 0, NULL, NULL)";

@@ -43,8 +43,8 @@ enum Step {
 
 fn times() -> impl Strategy<Value = i64> {
     let day = prop::sample::select(vec![-1i64, 0, 20_472, 20_473]);
-    let place = prop_oneof![0i64..6, DAY - 6..DAY, Just(DAY / 2), DAY / 3..DAY / 3 + 20];
-    (day, place).prop_map(|(day, place)| day * DAY + place)
+    let offset = prop_oneof![0i64..6, DAY - 6..DAY, Just(DAY / 2), DAY / 3..DAY / 3 + 20];
+    (day, offset).prop_map(|(day, offset)| day * DAY + offset)
 }
 
 fn made() -> impl Strategy<Value = Made> {
@@ -223,7 +223,7 @@ fn check_asof(
         (Direction::Nearest, None),
     ] {
         let found = store.asof(name, &times, tolerance, direction).unwrap();
-        for (time, place) in times.iter().zip(&found.places) {
+        for (time, offset) in times.iter().zip(&found.indices) {
             let back = sorted.iter().rposition(|made| made.time <= *time);
             let before = sorted.iter().rposition(|made| made.time < *time);
             let forward = sorted.iter().position(|made| made.time >= *time);
@@ -239,7 +239,7 @@ fn check_asof(
             };
             let expected =
                 expected.filter(|i| tolerance.is_none_or(|most| away(*i) <= most as u64));
-            let found = place.map(|i| bits(&found.ticks)[i]);
+            let found = offset.map(|i| bits(&found.ticks)[i]);
             prop_assert_eq!(found, expected.map(|i| sorted[i].bits()), "{:?} {}", direction, time);
         }
     }

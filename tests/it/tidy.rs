@@ -163,15 +163,15 @@ fn every_page_is_linked_and_every_link_leads_somewhere() {
 
 /// Goal: the project says nothing of the machine that it was written on.
 #[test]
-fn no_file_names_a_place_on_one_machine() {
+fn no_file_names_a_path_on_one_machine() {
     // In pieces, so that this file does not break its own rule.
-    let places = ["work", "root", "home", "Users", "tmp"].map(|name| format!("/{name}/"));
+    let locations = ["work", "root", "home", "Users", "tmp"].map(|name| format!("/{name}/"));
     let endings = [".rs", ".py", ".pyi", ".toml", ".md", ".sql", ".sh", "Makefile", "LICENSE"];
     for (path, text) in files(".", &endings) {
-        for place in &places {
-            let line = text.lines().position(|line| line.contains(place));
+        for location in &locations {
+            let line = text.lines().position(|line| line.contains(location));
             let line = line.map(|n| n + 1);
-            assert!(line.is_none(), "{}, line {line:?} names {place}", path.display());
+            assert!(line.is_none(), "{}, line {line:?} names {location}", path.display());
         }
     }
 }

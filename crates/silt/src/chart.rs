@@ -131,11 +131,11 @@ pub(crate) fn sparkline(values: &[f64], width: usize) -> String {
 /// Draws points on a plane: `y` grows upward, and both axes have one scale, so that shapes stay.
 ///
 /// - `points`: x, y and index into `classes`; one that is not finite or of no class is left out.
-/// - `places`: x, y and a name to write there, over the points.
+/// - `notes`: x, y and a name to write there, over the points.
 pub(crate) fn map(
     points: &[(f64, f64, usize)],
     classes: &[Class<'_>],
-    places: &[(f64, f64, &str)],
+    notes: &[(f64, f64, &str)],
     canvas: Canvas,
 ) -> String {
     let Some(mut screen) = Screen::new(canvas) else { return String::new() };
@@ -168,7 +168,7 @@ pub(crate) fn map(
             false => screen.put(x / 2, top + y / 4, class.glyph, 0),
         }
     }
-    for (x, y, name) in places.iter().filter(|(x, y, _)| x.is_finite() && y.is_finite()) {
+    for (x, y, name) in notes.iter().filter(|(x, y, _)| x.is_finite() && y.is_finite()) {
         let [x, y] = plane.dot(*x, *y);
         screen.text_around(x / 2, top + y / 4, &format!(" {name} "), 0);
     }
@@ -241,9 +241,9 @@ impl Axis {
 
 /// A tick's number, as exact as its step and with `k`, `M`, `G` or `T` where all are large.
 fn tick_label(value: f64, step: f64, largest: f64) -> String {
-    let places = |step: f64| (-(step * 1.000_001).log10().floor()).max(0.0) as usize;
+    let decimals = |step: f64| (-(step * 1.000_001).log10().floor()).max(0.0) as usize;
     if largest >= 1e15 || step < 1e-6 {
-        let digits = places(step / 10f64.powf(largest.log10().floor()));
+        let digits = decimals(step / 10f64.powf(largest.log10().floor()));
         return if value == 0.0 { "0".into() } else { format!("{value:.digits$e}") };
     }
     let units = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
@@ -251,7 +251,7 @@ fn tick_label(value: f64, step: f64, largest: f64) -> String {
     let (unit, suffix) = large.unwrap_or((1.0, ""));
     let suffix = if value == 0.0 { "" } else { suffix };
     let digits =
-        if value == 0.0 && suffix.is_empty() && unit > 1.0 { 0 } else { places(step / unit) };
+        if value == 0.0 && suffix.is_empty() && unit > 1.0 { 0 } else { decimals(step / unit) };
     format!("{:.digits$}{suffix}", value / unit)
 }
 
@@ -299,14 +299,14 @@ impl Plot {
 
     fn draw_x_labels<L: AsRef<str>>(&self, screen: &mut Screen, labels: &[L]) {
         let (y, room) = (self.top + self.rows, screen.canvas.width);
-        let place = |i: usize| {
+        let label = |i: usize| {
             let text = escaped(labels[i].as_ref().to_owned());
             let column = self.left + self.dot_x(i, labels.len()) / 2;
             let length = cells(&text);
             let start = column.saturating_sub(length / 2).min(room.saturating_sub(length));
             (column, start, start + length, text)
         };
-        let all: Vec<_> = (0..labels.len()).map(place).collect();
+        let all: Vec<_> = (0..labels.len()).map(label).collect();
         let fits = |stride: &usize| {
             let chosen: Vec<_> = all.iter().step_by(*stride).collect();
             chosen.windows(2).all(|pair| pair[0].2 + 2 <= pair[1].1)
@@ -390,14 +390,14 @@ impl Plane {
 
     /// Column and row of dots from the upper left corner.
     fn dot(&self, x: f64, y: f64) -> [usize; 2] {
-        let place = |i: usize, value: f64| {
+        let dot = |i: usize, value: f64| {
             let (low, high) = self.bounds[i];
             let dots = |distance: f64| if distance > 0.0 { distance / self.half_unit } else { 0.0 };
             let margin = (self.last_dot[i] as f64 - dots(high / 2.0 - low / 2.0)) / 2.0;
             let dot = (margin + dots(value / 2.0 - low / 2.0)).round();
             (dot.max(0.0) as usize).min(self.last_dot[i])
         };
-        [place(0, x), self.last_dot[1] - place(1, y)]
+        [dot(0, x), self.last_dot[1] - dot(1, y)]
     }
 }
 

@@ -37,7 +37,7 @@ fn gaps(folder: &Path, seconds: u32) -> Result<Vec<Finding>> {
         for gap in store.gaps(&symbol, longest_ns, i64::MIN, i64::MAX)? {
             let [from, to] = [gap.from_ns, gap.to_ns].map(human::moment_ns);
             let what = format!("no tick from {from} to {to}");
-            findings.push(Finding { place: symbol.clone(), what });
+            findings.push(Finding { location: symbol.clone(), what });
         }
     }
     Ok(findings)
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     }
     if console.json {
         let findings: Vec<_> = (report.findings.iter())
-            .map(|finding| json!({ "place": finding.place, "what": finding.what }))
+            .map(|finding| json!({ "location": finding.location, "what": finding.what }))
             .collect();
         console.document(&json!({
             "path": args.folder.display().to_string(),
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }))?;
     } else {
         for finding in &report.findings {
-            let line = format!("{}: {}", finding.place, finding.what);
+            let line = format!("{}: {}", finding.location, finding.what);
             console.line(crate::terminal::escaped(line))?;
         }
         let found = match report.findings.len() {

@@ -16,7 +16,7 @@ use crate::{human, interrupt};
 /// Databases of one run give its updates, databases of experiments their simulations.
 /// What the target has with the same content stays unchanged, so that the same command resumes an interrupted
 /// merge. What the target has with another content stays as it is there: each such
-/// place is skipped and named on stderr, as is a source that cannot be read, and the exit code is 3 then.
+/// update is skipped and named on stderr, as is a source that cannot be read, and the exit code is 3 then.
 /// The sources are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

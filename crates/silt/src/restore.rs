@@ -1,11 +1,11 @@
-//! `silt restore`: a backup in the place of a file.
+//! `silt restore`: replace a file by a backup.
 
 use std::path::PathBuf;
 
 use crate::console::Console;
 use crate::exit::Outcome;
 
-/// Put a backup in the place of a database, verified first
+/// Replace a database by a backup, verified first
 ///
 /// An existing target is refused unless --overwrite is given; then its whole content is replaced in one
 /// transaction, so that programs that have it open see either the old or the new.

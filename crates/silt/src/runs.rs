@@ -166,7 +166,7 @@ fn first_metric(db: &ExperimentDatabase, simulation: Option<&str>) -> Outcome<Op
     let names = db.metric_names(simulation)?;
     let preferred = names.iter().position(|name| name == "total_agents");
     let own = names.iter().position(|name| name != "resources_consumed");
-    Ok(preferred.or(own).map(|place| names[place].clone()))
+    Ok(preferred.or(own).map(|index| names[index].clone()))
 }
 
 fn is_short(value: &Value) -> bool {

@@ -113,7 +113,7 @@ fn open_to_change(store: &str) -> Outcome<Box<dyn StorageBackend>> {
 }
 
 /// An index value as it is written: a time where its unit allows, of UTC if its zone is known.
-fn place(info: &SeriesInfo, value: &IndexValue) -> Value {
+fn index_cell(info: &SeriesInfo, value: &IndexValue) -> Value {
     let has_zone = info.index_type.to_string().contains(',');
     let unit_ns = match info.index_type.to_string() {
         name if name.starts_with("Timestamp(s") => 1_000_000_000,
@@ -138,7 +138,7 @@ fn place(info: &SeriesInfo, value: &IndexValue) -> Value {
 fn ends(info: &SeriesInfo) -> (Value, Value) {
     // What stands for nothing is shown as it is kept.
     match info.decoded_extent().unwrap_or(info.extent.clone()) {
-        Some((least, greatest)) => (place(info, &least), place(info, &greatest)),
+        Some((least, greatest)) => (index_cell(info, &least), index_cell(info, &greatest)),
         None => (Value::Null, Value::Null),
     }
 }

@@ -60,12 +60,12 @@ pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
     if more > 0 {
         console.warn(&format!("{} more skipped", human::count(more)));
     }
-    let place = target.place();
+    let location = target.location();
     let seconds = start.elapsed();
     if console.json {
         console.document(&json!({
-            "from": source.place(),
-            "to": place,
+            "from": source.location(),
+            "to": location,
             "series": report.series,
             "points": report.points,
             "records": report.records,
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
     } else {
         console.line(format!(
             "{}: {} series of {} copied and compared in {}; {} unchanged",
-            place,
+            location,
             human::count(report.series),
             human::plural(report.points, "point"),
             human::duration(seconds),

@@ -132,10 +132,10 @@ fn columns(args: &Args, state: &GroupState, schema: &Schema) -> Outcome<Vec<(Str
             ))
         })?;
         let values = row_values(&column.attribute, schema.get(name)).map_err(|error| {
-            let place = format!("{}/{}/{name}", args.dataset, args.group);
+            let location = format!("{}/{}/{name}", args.dataset, args.group);
             match error {
                 Error::Invalid { expected, got, .. } => {
-                    Error::Invalid { what: place, expected, got }
+                    Error::Invalid { what: location, expected, got }
                 }
                 other => other,
             }

@@ -13,8 +13,8 @@ use crate::human;
 
 /// Check a database: pages, indexes, references, and the checksum of every array
 ///
-/// A folder of series in Parquet files is checked by the hash of each file. Nothing is changed. The exit code is 0 if all is well and 1 if damage was found; each damaged place
-/// is a line on stdout.
+/// A folder of series in Parquet files is checked by the hash of each file. Nothing is changed. The exit code is 0 if all is well and 1 if damage was found; each finding is
+/// a line on stdout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt verify run.db && echo all is well")]
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         // Too damaged to be opened is a finding too.
         Err(Error::Corrupt { what, why, .. }) => {
             let mut report = VerifyReport::default();
-            report.findings.push(Finding { place: what, what: why });
+            report.findings.push(Finding { location: what, what: why });
             report
         }
         Err(error) => return Err(error.into()),
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let file = args.file.display();
     if console.json {
         let findings: Vec<_> = (report.findings.iter())
-            .map(|finding| json!({ "place": finding.place, "what": finding.what }))
+            .map(|finding| json!({ "location": finding.location, "what": finding.what }))
             .collect();
         console.document(&json!({
             "path": file.to_string(),
@@ -57,12 +57,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }))?;
     } else {
         for finding in &report.findings {
-            let line = format!("{}: {}", finding.place, finding.what);
+            let line = format!("{}: {}", finding.location, finding.what);
             console.line(crate::terminal::escaped(line))?;
         }
         let found = match report.findings.len() {
             0 => "all is well".to_owned(),
-            n => human::plural(n as u64, "damaged place"),
+            n => human::plural(n as u64, "finding"),
         };
         let counts = [(report.without_checksum, "array"), (report.rows_without_checksum, "row")];
         let counts = counts.into_iter().filter(|(n, _)| *n > 0);

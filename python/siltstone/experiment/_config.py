@@ -56,10 +56,10 @@ def settings(config: Any) -> Settings:
         ``db_pragma_profile`` names a profile, ``db_synchronous_mode`` (``"FULL"``) asks for durability ``"disk"``, and
         ``db_custom_pragmas`` may have a ``busy_timeout`` in ms and a ``synchronous``.
     """
-    places = [place for place in (_get(config, "database"), config) if place is not None]
+    sections = [section for section in (_get(config, "database"), config) if section is not None]
 
     def find(name: str) -> Any:
-        return next((v for place in places if (v := _get(place, name)) is not None), None)
+        return next((v for section in sections if (v := _get(section, name)) is not None), None)
 
     name = find("db_pragma_profile") or "balanced"
     found = PROFILES.get(str(name))
@@ -76,5 +76,5 @@ def settings(config: Any) -> Settings:
     return found
 
 
-def _get(place: Any, name: str) -> Any:
-    return place.get(name) if isinstance(place, Mapping) else getattr(place, name, None)
+def _get(section: Any, name: str) -> Any:
+    return section.get(name) if isinstance(section, Mapping) else getattr(section, name, None)

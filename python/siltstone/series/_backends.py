@@ -1,4 +1,4 @@
-"""Backends: places that keep series by key."""
+"""Backends: they keep series by key."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from siltstone.series._range import bounds
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What a place keeps of a series beside its points.
+#: What a backend keeps of a series beside its points.
 Metadata = dict[str, Any]
 
 
 @runtime_checkable
 class StorageBackend(Protocol):
-    """What a place that keeps series must do; a class of your own needs no base class."""
+    """What a backend must do; a class of your own needs no base class."""
 
     def save(self, data: Any, key: str, metadata: Metadata) -> None:
         """Keep a series and its metadata in the place of what has this key."""
@@ -102,10 +102,10 @@ class Backend:
         self._url = _siltstone.series_without_password(url)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._inner.place()!r})"
+        return f"{type(self).__name__}({self._inner.location()!r})"
 
     def __reduce__(self) -> Any:
-        # Another process opens the same place; the password of a server it takes from its own environment or file.
+        # Another process opens the same store; the password of a server it takes from its own environment or file.
         if self.get_backend_type() == "memory":
             raise InvalidTypeError("pickle: expected a backend that another process can open, got one in memory")
         return _open_again, (type(self), self._url, self.__dict__.get("base_path"))

@@ -45,15 +45,15 @@ def name_series(signal: Signal, name: str) -> None:
 def copy_to(dataset: Dataset, backend: Any) -> None:
     """Writes all of it into an empty backend, which it does not belong to afterwards."""
     copy = type(dataset)(dataset.name)
-    copy.__dict__.update({**dataset.__dict__, "signals": {}, "_place": None, "_known": None})
+    copy.__dict__.update({**dataset.__dict__, "signals": {}, "_home": None, "_known": None})
     for signal in dataset:
         own = Signal(name=signal.name)
-        own.__dict__.update({**signal.__dict__, "_place": None, "_known": None, "_removed": []})
+        own.__dict__.update({**signal.__dict__, "_home": None, "_known": None, "_removed": []})
         own.time_series = SeriesByName(signal.name)
         for name, series in signal.time_series.items():
             twin = TimeSeries(series.series)
             twin.__dict__.update(
-                {**series.__dict__, "_series": series.series, "_place": None, "_known": None, "_unsaved": True}
+                {**series.__dict__, "_series": series.series, "_home": None, "_known": None, "_unsaved": True}
             )
             own.time_series[name] = twin
         copy.signals[own.name] = own

@@ -19,7 +19,7 @@ from siltstone.series._backends import (
 )
 from siltstone.series._copies import copy_to, made_by, name_series, one_series
 from siltstone.series._inputs import names_of, text_of, with_source
-from siltstone.series._place import Change, Place, undo_of
+from siltstone.series._home import Change, Home, undo_of
 from siltstone.series._steps import now, steps_json, steps_of
 from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, parsed
 from siltstone.series._signal import Signal
@@ -87,9 +87,9 @@ class Dataset:
         self.last_updated = self.created_on if last_updated is None else last_updated
         self.more = dict(more or {})
         self.signals: dict[str, Signal] = {}
-        self._place: Place | None = None
+        self._home: Home | None = None
         self._auto_save = True
-        #: What the place knows of it.
+        #: What the backend knows of it.
         self._known: str | None = None
         for signal in signals.values() if isinstance(signals, Mapping) else signals:
             self.add(signal)
@@ -107,10 +107,10 @@ class Dataset:
         """
         if isinstance(backend, str) and not isinstance(name, str):
             raise InvalidTypeError(f"Dataset.open: expected the backend, then the name, got {backend!r} first")
-        place = Place(backend, text_of("the name of a dataset", name))
-        record = place.record()
-        found: dict[str, list[tuple[str, str]]] = {signal: [] for signal in place.signals()}
-        for key, signal, full in place.series():
+        home = Home(backend, text_of("the name of a dataset", name))
+        record = home.record()
+        found: dict[str, list[tuple[str, str]]] = {signal: [] for signal in home.signals()}
+        for key, signal, full in home.series():
             found.setdefault(signal, []).append((key, full))
         if record is None and not found:
             raise NotFoundError(f"the dataset {name!r} is not in {backend!r}")
@@ -122,11 +122,11 @@ class Dataset:
             last_updated=parse_time(record.pop("last_updated", None)),
             **{field: record.pop(field, None) for field in ("description", "owner", "purpose", "project")},
         )
-        made.more, made._place = record, place
-        signals = [Signal._open(place, signal, keys) for signal, keys in found.items()]
+        made.more, made._home = record, home
+        signals = [Signal._open(home, signal, keys) for signal, keys in found.items()]
         signals.sort(key=lambda signal: (iso(signal.created_on), signal.name))
         made.signals = {signal.name: signal for signal in signals}
-        if place.record() is not None:
+        if home.record() is not None:
             made._known = made._record()
         return made
 
@@ -174,7 +174,7 @@ class Dataset:
         base = _siltstone.series_split(signal.name)[0]
         number = _siltstone.series_numbers([base], self._taken(), False)[0]
         with undo_of(self, signal) as attempt:
-            signal._move_to(self._place, self._auto_save)
+            signal._move_to(self._home, self._auto_save)
             signal._follow(signal._renamed(f"{base}#{number}"))
             self.signals[signal.name] = signal
             self._changed(attempt)
@@ -186,9 +186,9 @@ class Dataset:
         with undo_of(self, signal) as attempt:
             del self.signals[signal_name]
             self.last_updated = now()
-            if self._place is not None and self._auto_save:
+            if self._home is not None and self._auto_save:
                 self._save_after(signal._removal(), attempt)
-            signal._move_to(None, True) if self._place is None else None
+            signal._move_to(None, True) if self._home is None else None
 
     def rename(self, signal_name: str, new: str) -> str:
         """Give a signal another name; the names of its series follow, in every history too. Its new name.
@@ -274,14 +274,14 @@ class Dataset:
                 if ts_names is not None:
                     name_series(signal, ts_names[i])
                 old = self.signals.pop(signal.name, None)
-                if old is not None and self._place is not None:
+                if old is not None and self._home is not None:
                     removals += old._removal()
-                signal._place, signal._auto_save = self._place, self._auto_save
+                signal._home, signal._auto_save = self._home, self._auto_save
                 self.signals[signal.name] = signal
             self.last_updated = now()
             if self._auto_save:
                 self._save_after(removals, attempt)
-        if self._auto_save and self._place is not None and self._place.keeps_elsewhere:
+        if self._auto_save and self._home is not None and self._home.keeps_elsewhere:
             for signal in made:
                 signal.unload()
         return self
@@ -295,7 +295,7 @@ class Dataset:
 
     def _taken(self) -> list[str]:
         """The names of its signals, and of those that other processes added meanwhile."""
-        return [*self.signals, *(self._place.signals() if self._place is not None else [])]
+        return [*self.signals, *(self._home.signals() if self._home is not None else [])]
 
     # Storage
 
@@ -314,15 +314,15 @@ class Dataset:
         siltstone.errors.ExistsError
             If the backend has a dataset of this name.
         """
-        place = Place(backend, self.name)
-        if place.record() is not None:
+        home = Home(backend, self.name)
+        if home.record() is not None:
             raise ExistsError(
                 f"the dataset {self.name!r} is already in {backend!r}; open it, or take another name"
             )
         with undo_of(self, *self) as attempt:
             for signal in self:
-                signal._move_to(place, auto_save)
-            self._place, self._auto_save, self._known = place, auto_save, None
+                signal._move_to(home, auto_save)
+            self._home, self._auto_save, self._known = home, auto_save, None
             if auto_save:
                 self._save_after([], attempt)
 
@@ -380,7 +380,7 @@ class Dataset:
 
         layout = Layout(separator, output_index_name, output_value_names)
         path = folder_of(directory, self.name) / f"{self.name}.zip"
-        backend = self._place.backend if self._place is not None and self._place.is_ours else None
+        backend = self._home.backend if self._home is not None and self._home.is_ours else None
         if backend is None:
             backend = PandasInMemoryAdapter()
             copy_to(self, backend)
@@ -424,7 +424,7 @@ class Dataset:
         siltstone.errors.InvalidError
             Without a backend.
         """
-        if self._place is None:
+        if self._home is None:
             raise InvalidError(f"the dataset {self.name!r}: expected one with a backend, got one in memory")
         self._save_after([], None)
 
@@ -441,11 +441,11 @@ class Dataset:
 
     def _changed(self, attempt: _siltstone.Undo) -> None:
         self.last_updated = now()
-        if self._auto_save and self._place is not None:
+        if self._auto_save and self._home is not None:
             self._save_after([], attempt)
 
     def _save_after(self, changes: list[Change], attempt: _siltstone.Undo | None) -> None:
-        if self._place is None:
+        if self._home is None:
             return
         for signal in self:
             changes = changes + signal._changes()
@@ -453,7 +453,7 @@ class Dataset:
         if record != self._known:
             changes.append(("record", _siltstone.series_record_name(self.name), record, None))
         after = [one for signal in self for one in signal._after()]
-        self._place.commit(changes, [*after, (self.__dict__, {"_known": record})], attempt)
+        self._home.commit(changes, [*after, (self.__dict__, {"_known": record})], attempt)
 
     def _record(self) -> str:
         return _metadata.encode(

@@ -39,7 +39,7 @@ def _tagged(kind: str, value: Any) -> dict[str, Any]:
     return {_TAG: kind, "value": value}
 
 
-def _plain(value: Any, place: str) -> Any:
+def _plain(value: Any, location: str) -> Any:
     kind = type(value)
     if value is None or kind is bool:
         return value
@@ -48,7 +48,7 @@ def _plain(value: Any, place: str) -> Any:
             value.encode()
         except UnicodeEncodeError:
             raise InvalidTypeError(
-                f"{place}: expected a text that UTF-8 can hold, got {value!r}"
+                f"{location}: expected a text that UTF-8 can hold, got {value!r}"
             ) from None
         return value
     if kind is int:
@@ -56,25 +56,25 @@ def _plain(value: Any, place: str) -> Any:
     if kind is float:
         return value if math.isfinite(value) else _tagged("float", repr(value))
     if kind is list:
-        return [_plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+        return [_plain(item, f"{location}[{i}]") for i, item in enumerate(value)]
     if kind is tuple:
-        return _tagged("tuple", [_plain(item, f"{place}[{i}]") for i, item in enumerate(value)])
+        return _tagged("tuple", [_plain(item, f"{location}[{i}]") for i, item in enumerate(value)])
     if kind is dict:
         if all(type(key) is str for key in value) and _TAG not in value:
             return {
-                _plain(key, place): _plain(item, f"{place}[{key!r}]")
+                _plain(key, location): _plain(item, f"{location}[{key!r}]")
                 for key, item in value.items()
             }
         items = [
-            [_plain(key, place), _plain(item, f"{place}[{key!r}]")] for key, item in value.items()
+            [_plain(key, location), _plain(item, f"{location}[{key!r}]")] for key, item in value.items()
         ]
         return _tagged("dict", items)
-    return _special(value, kind, place)
+    return _special(value, kind, location)
 
 
-def _special(value: Any, kind: type, place: str) -> Any:
+def _special(value: Any, kind: type, location: str) -> Any:
     if kind is complex:
-        return _tagged("complex", [_plain(value.real, place), _plain(value.imag, place)])
+        return _tagged("complex", [_plain(value.real, location), _plain(value.imag, location)])
     if kind is bytes:
         return _tagged("bytes", base64.b64encode(value).decode())
     if _is_of_pandas(value, "Timestamp"):
@@ -95,7 +95,7 @@ def _special(value: Any, kind: type, place: str) -> Any:
         named = "ndarray" if isinstance(value, np.ndarray) else "scalar"
         return _tagged(named, [value.dtype.str, list(value.shape), packed])
     raise InvalidTypeError(
-        f"{place}: expected None, bool, int, float, complex, str, bytes, list, tuple, dict, a numpy array or "
+        f"{location}: expected None, bool, int, float, complex, str, bytes, list, tuple, dict, a numpy array or "
         f"scalar, a date, time or time span, got {kind.__name__}"
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError
 from siltstone.series._backends import Backend, PandasInMemoryAdapter
-from siltstone.series._place import Place
+from siltstone.series._home import Home
 
 if TYPE_CHECKING:
     from siltstone.series._signal import Signal
@@ -125,7 +125,7 @@ def export_dataset(
 def _export(
     backend: Backend, name: str, signal: str | None, path: str, overwrite: bool, layout: Layout
 ) -> int:
-    series = [full for _, _, full in Place(backend, name).series()]
+    series = [full for _, _, full in Home(backend, name).series()]
     return _siltstone.series_write_meteaudata(
         backend._inner, name, path, overwrite, (signal, *layout.parts(series))
     )

@@ -12,7 +12,7 @@ from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError
 from siltstone.series import _display, _grid, _metadata, _plot
 from siltstone.series._inputs import SeriesByName, given_series, names_of, pairs_by, series_by_key, text_of, with_source
-from siltstone.series._place import Change, Kept, Place, undo
+from siltstone.series._home import Change, Kept, Home, undo
 from siltstone.series._steps import (
     DataProvenance,
     ProcessingStep,
@@ -84,10 +84,10 @@ class Signal:
         self.last_updated = self.created_on if last_updated is None else last_updated
         self.more = dict(more or {})
         self.time_series: dict[str, TimeSeries] = SeriesByName(self._name)
-        self._place: Place | None = None
+        self._home: Home | None = None
         self._auto_save = True
         self._removed: list[str] = []
-        #: What the place knows of it, and under which name.
+        #: What the backend knows of it, and under which name.
         self._known: tuple[str, str] | None = None
         for given in given_series(input_data):
             self._put([given], [self._base_of(given)], False, save=False)
@@ -165,8 +165,8 @@ class Signal:
         gone = self[ts_name]
         with undo(self) as attempt:
             del self.time_series[gone.name]
-            if gone._known is not None and gone._place is not None:
-                self._removed.append(gone._place[1])
+            if gone._known is not None and gone._home is not None:
+                self._removed.append(gone._home[1])
             self._changed(attempt)
 
     def rename(self, new: str) -> None:
@@ -174,7 +174,7 @@ class Signal:
 
         One of a dataset is renamed by :meth:`Dataset.rename`, since others were made of it.
         """
-        if self._place is not None and self._place.dataset != "default":
+        if self._home is not None and self._home.dataset != "default":
             raise InvalidError(
                 f"the signal {self.name!r}: expected one of no dataset; rename it by Dataset.rename()"
             )
@@ -271,11 +271,11 @@ class Signal:
                 # It is made now: it stands behind the others, as after opening anew.
                 old = self.time_series.pop(full, None)
                 if old is not None:
-                    series._place, series._known = old._place, old._known
+                    series._home, series._known = old._home, old._known
                 self.time_series[full] = series
                 names.append(full)
             self.last_updated = now()
-            if not save or not self._auto_save or self._place is None:
+            if not save or not self._auto_save or self._home is None:
                 return names
             for _ in range(TRIES):
                 try:
@@ -285,15 +285,15 @@ class Signal:
                     names = self._renumber(names)
             else:
                 raise ExistsError(f"the names {names}: other processes take them at the same time")
-        if self._place is not None and self._place.keeps_elsewhere:
+        if self._home is not None and self._home.keeps_elsewhere:
             for name in names:
                 self.time_series[name].unload()
         return names
 
     def _renumber(self, names: list[str]) -> list[str]:
         """Other numbers for new series whose names another process took meanwhile."""
-        assert self._place is not None
-        taken = [full for _, signal, full in self._place.series() if signal == self.name]
+        assert self._home is not None
+        taken = [full for _, signal, full in self._home.series() if signal == self.name]
         renamed = []
         for name in names:
             series = self.time_series[name]
@@ -334,16 +334,16 @@ class Signal:
 
     def set_backend(self, backend: Any, auto_save: bool = True) -> None:
         """Keep the signal in this backend, as one of the dataset ``default``."""
-        self._move_to(Place(backend, "default"), auto_save)
+        self._move_to(Home(backend, "default"), auto_save)
         if auto_save:
             self.save_all()
 
-    def _move_to(self, place: Place | None, auto_save: bool) -> None:
-        if self._place is not None:
+    def _move_to(self, home: Home | None, auto_save: bool) -> None:
+        if self._home is not None:
             for series in self.time_series.values():
                 series.series = series.series  # the points go along
-                series._place = series._known = None
-        self._place, self._auto_save, self._known, self._removed = place, auto_save, None, []
+                series._home = series._known = None
+        self._home, self._auto_save, self._known, self._removed = home, auto_save, None, []
 
     def _changed(self, attempt: _siltstone.Undo) -> None:
         self.last_updated = now()
@@ -355,8 +355,8 @@ class Signal:
         self._save(None)
 
     def _save(self, attempt: _siltstone.Undo | None) -> None:
-        if self._place is not None:
-            self._place.commit(self._changes(), self._after(), attempt)
+        if self._home is not None:
+            self._home.commit(self._changes(), self._after(), attempt)
 
     def _record(self) -> str:
         return _metadata.encode(
@@ -371,13 +371,13 @@ class Signal:
         )
 
     def _changes(self) -> list[Change]:
-        place = self._place
-        assert place is not None
+        home = self._home
+        assert home is not None
         changes: list[Change] = [("delete", key, None, None) for key in self._removed]
         for series in self.time_series.values():
-            key = place.key(self.name, series.name)
-            if series._known is not None and series._place[1] != key:
-                changes.append(("move", series._place[1], key, None))
+            key = home.key(self.name, series.name)
+            if series._known is not None and series._home[1] != key:
+                changes.append(("move", series._home[1], key, None))
             record = series._record()
             if series._unsaved:
                 changes.append(("new" if series._known is None else "save", key, record, series.series))
@@ -385,33 +385,33 @@ class Signal:
                 changes.append(("describe", key, record, None))
         record = self._record()
         if self._known is not None and self._known[0] != self.name:
-            changes.append(("record", _siltstone.series_record_name(place.dataset, self._known[0]), None, None))
+            changes.append(("record", _siltstone.series_record_name(home.dataset, self._known[0]), None, None))
         if self._known != (self.name, record):
-            changes.append(("record", _siltstone.series_record_name(place.dataset, self.name), record, None))
+            changes.append(("record", _siltstone.series_record_name(home.dataset, self.name), record, None))
         return changes
 
     def _after(self) -> list[Kept]:
         """What it and its series know when they are written."""
-        assert self._place is not None
+        assert self._home is not None
         after: list[Kept] = [(self.__dict__, {"_removed": [], "_known": (self.name, self._record())})]
         for series in self.time_series.values():
-            place = (self._place, self._place.key(self.name, series.name))
-            known = {"_place": place, "_unsaved": False, "_known": series._record()}
+            home = (self._home, self._home.key(self.name, series.name))
+            known = {"_home": home, "_unsaved": False, "_known": series._record()}
             after.append((series.__dict__, known))
         return after
 
     def _removal(self) -> list[Change]:
-        assert self._place is not None
-        stored = [s._place[1] for s in self.time_series.values() if s._known is not None]
+        assert self._home is not None
+        stored = [s._home[1] for s in self.time_series.values() if s._known is not None]
         changes: list[Change] = [("delete", key, None, None) for key in [*stored, *self._removed]]
         if self._known is not None:
-            name = _siltstone.series_record_name(self._place.dataset, self._known[0])
+            name = _siltstone.series_record_name(self._home.dataset, self._known[0])
             changes.append(("record", name, None, None))
         return changes
 
     @classmethod
-    def _open(cls, place: Place, name: str, keys: list[tuple[str, str]]) -> Signal:
-        record = place.record(name) or {}
+    def _open(cls, home: Home, name: str, keys: list[tuple[str, str]]) -> Signal:
+        record = home.record(name) or {}
         made = cls(
             name=name,
             units=record.pop("units", "unit"),
@@ -421,11 +421,11 @@ class Signal:
         )
         record.pop("name", None)
         made.more = record
-        made._place = place
-        series = [TimeSeries._open(place, key, full) for key, full in keys]
+        made._home = home
+        series = [TimeSeries._open(home, key, full) for key, full in keys]
         series.sort(key=lambda one: (iso(one.created_on), one.name))
         made.time_series = SeriesByName(name, ((one.name, one) for one in series))
-        if place.record(name) is not None:
+        if home.record(name) is not None:
             made._known = (name, made._record())
         return made
 

@@ -12,7 +12,7 @@ from siltstone.errors import InvalidError, InvalidTypeError, SiltstoneError
 from siltstone.series import _display, _grid, _metadata, _plot
 from siltstone.series._backends import Backend
 from siltstone.series._convert import from_pandas, to_pandas
-from siltstone.series._place import Place
+from siltstone.series._home import Home
 from siltstone.series._steps import IndexMetadata, ProcessingStep, now, steps_json
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ class TimeSeries:
         made = pd.Series(dtype="float64") if series is None else series
         self._series: pd.Series | None = made
         self._name: str | None = made.name if isinstance(made.name, str) else None
-        self._place: tuple[Place, str] | None = None
+        self._home: tuple[Home, str] | None = None
         self._unsaved = True
-        self._backend = None if backend is None else Place(backend, "default").backend
-        #: What the place knows of it, as JSON.
+        self._backend = None if backend is None else Home(backend, "default").backend
+        #: What the backend knows of it, as JSON.
         self._known: str | None = None
 
     @property
@@ -84,8 +84,8 @@ class TimeSeries:
     def series(self) -> pd.Series:
         """The points, loaded if they are not in memory; a Series of its own name."""
         if self._series is None:
-            place, key = self._stored()
-            self._series = place.load(key)
+            home, key = self._stored()
+            self._series = home.load(key)
         if self._series.name != self._name:
             self._series = self._series.rename(self._name)
         return self._series
@@ -94,10 +94,10 @@ class TimeSeries:
     def series(self, series: pd.Series) -> None:
         self._series, self._unsaved = series, True
 
-    def _stored(self) -> tuple[Place, str]:
-        if self._place is None:
+    def _stored(self) -> tuple[Home, str]:
+        if self._home is None:
             raise InvalidError(f"the series {self._name!r}: expected one with a backend, got one in memory")
-        return self._place
+        return self._home
 
     @property
     def is_loaded(self) -> bool:
@@ -106,8 +106,8 @@ class TimeSeries:
 
     def __len__(self) -> int:
         if self._series is None:
-            place, key = self._stored()
-            info = place.info(key)
+            home, key = self._stored()
+            info = home.info(key)
             if info is not None:
                 return info.length
         return len(self.series)
@@ -116,8 +116,8 @@ class TimeSeries:
     def range(self) -> tuple[Any, Any]:
         """The least and the greatest value of the index, without loading; both None if there is no point."""
         if self._series is None:
-            place, key = self._stored()
-            info = place.info(key)
+            home, key = self._stored()
+            info = home.info(key)
             if info is not None:
                 return info.first, info.last
         index = self.series.index
@@ -127,8 +127,8 @@ class TimeSeries:
     def index_metadata(self) -> IndexMetadata:
         """What is known of the index."""
         if self._series is None:
-            place, key = self._stored()
-            info = place.info(key)
+            home, key = self._stored()
+            info = home.info(key)
             if info is not None:
                 return IndexMetadata.model_validate(info.index)
         return IndexMetadata.extract_index_metadata(self.series.index)
@@ -156,13 +156,13 @@ class TimeSeries:
                 f"the series {self._name!r}: expected one with a backend, got one without; no storage backend "
                 "is configured"
             )
-        place = Place(self._backend, "default")
-        if self._place is not None and self._place[0].backend is not self._backend:
+        home = Home(self._backend, "default")
+        if self._home is not None and self._home[0].backend is not self._backend:
             raise InvalidError(f"the series {self._name!r}: expected one of no signal; save that")
         key = key or self._name or "RAW"
         record = self._record()
-        known = {"_place": (place, key), "_unsaved": False, "_known": record}
-        place.commit([("save", key, record, self.series)], [(self.__dict__, known)], None)
+        known = {"_home": (home, key), "_unsaved": False, "_known": record}
+        home.commit([("save", key, record, self.series)], [(self.__dict__, known)], None)
         return key
 
     @classmethod
@@ -174,7 +174,7 @@ class TimeSeries:
         KeyError
             If there is none (:class:`siltstone.errors.NotFoundError`).
         """
-        made = cls._open(Place(backend, "default"), key, key)
+        made = cls._open(Home(backend, "default"), key, key)
         made._backend = backend
         return made
 
@@ -193,9 +193,9 @@ class TimeSeries:
     def load_range(self, start: Any = None, end: Any = None, closed: str = "both") -> pd.Series:
         """The points between two values of the index; of a series that is not in memory, no other is read."""
         if self._series is None:
-            place, key = self._stored()
-            if place.is_ours:
-                return Backend.load_range(place.backend, key, start, end, closed)
+            home, key = self._stored()
+            if home.is_ours:
+                return Backend.load_range(home.backend, key, start, end, closed)
         memory = Backend("memory:")
         memory.save(self.series, "series")
         return memory.load_range("series", start, end, closed)
@@ -221,8 +221,8 @@ class TimeSeries:
         return _metadata.encode(self.metadata_dict())
 
     @classmethod
-    def _open(cls, place: Place, key: str, name: str) -> TimeSeries:
-        record = place.series_record(key)
+    def _open(cls, home: Home, key: str, name: str) -> TimeSeries:
+        record = home.series_record(key)
         steps = record.pop("processing_steps", [])
         made = cls(
             processing_steps=[ProcessingStep.model_validate(step) for step in steps],
@@ -231,7 +231,7 @@ class TimeSeries:
         )
         made.more = record
         made._name, made._series, made._unsaved = name, None, False
-        made._place, made._known = (place, key), made._record()
+        made._home, made._known = (home, key), made._record()
         return made
 
     def model_dump_json(self) -> str:
@@ -279,8 +279,8 @@ class TimeSeries:
         import pyarrow as pa
 
         if self._series is None and self._stored()[0].is_ours:
-            place, key = self._stored()
-            return pa.table(Backend.scan(place.backend, key))
+            home, key = self._stored()
+            return pa.table(Backend.scan(home.backend, key))
         memory = Backend("memory:")
         memory.save(self.series, "series")
         return pa.table(memory.scan("series"))

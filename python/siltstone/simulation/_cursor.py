@@ -7,11 +7,11 @@ from typing import Any
 
 from siltstone import _siltstone
 from siltstone.simulation._state import State
-from siltstone.simulation._time import Time, place
+from siltstone.simulation._time import Time, timestamp_of
 
 
 class Cursor:
-    """A place in time in one entity group; moves forwards and backwards.
+    """A cursor in time in one entity group; it moves forwards and backwards.
 
     It holds one state of one group, and no lock on the file: an update that is written meanwhile
     is seen by the next move. Get one from :meth:`SimulationDatabase.cursor`.
@@ -37,7 +37,7 @@ class Cursor:
 
     def move_to(self, timestamp: Time) -> State:
         """Move to a time (an integer, or a calendar time), and return the state there."""
-        self._inner.move_to(place(timestamp))
+        self._inner.move_to(timestamp_of(timestamp))
         return self.state()
 
     def next(self) -> State | None:

@@ -26,7 +26,7 @@ from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._initial import DatasetFormat, to_json
 from siltstone.simulation._state import State
 from siltstone.simulation._ticket import Ticket
-from siltstone.simulation._time import Time, place
+from siltstone.simulation._time import Time, timestamp_of
 from siltstone.simulation._unreported import UnreportedErrors
 
 PathLike = str | os.PathLike[str]
@@ -287,7 +287,7 @@ class SimulationDatabase:
         int
             How many were removed.
         """
-        return self._inner.resume_from(place(timestamp))
+        return self._inner.resume_from(timestamp_of(timestamp))
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -361,12 +361,12 @@ class SimulationDatabase:
         InvalidError
             For a time that is none, or a calendar time if the file has no timeline.
         """
-        at, state = self._inner.state_at(dataset_name, entity_group, place(timestamp))
+        at, state = self._inner.state_at(dataset_name, entity_group, timestamp_of(timestamp))
         return State(state, dataset_name, entity_group, at, self._inner)
 
     def cursor(self, dataset_name: str, entity_group: str, timestamp: Time = -1) -> Cursor:
-        """A place in time that moves forwards and backwards. See :meth:`state_at`."""
-        inner = self._inner.cursor(dataset_name, entity_group, place(timestamp))
+        """A cursor in time: it moves forwards and backwards. See :meth:`state_at`."""
+        inner = self._inner.cursor(dataset_name, entity_group, timestamp_of(timestamp))
         return Cursor(inner, dataset_name, entity_group, self._inner)
 
     def sql(self, query: str) -> QueryResult:

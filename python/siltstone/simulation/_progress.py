@@ -1,4 +1,4 @@
-"""The state of a recorded dataset as movici's readers hold it: one place in time, all groups, undefined as values."""
+"""The state of a recorded dataset as movici's readers hold it: one time, all groups, undefined as values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class CSR(NamedTuple):
         return len(self.row_ptr) - 1
 
     def get_row(self, at: int) -> np.ndarray:
-        """The values of the entity at this place."""
+        """The values of the entity at this time."""
         return self.data[self.row_ptr[at] : self.row_ptr[at + 1]]
 
 
@@ -190,7 +190,7 @@ class StateAttribute:
 
 
 class TimeProgressingState:
-    """All groups of a dataset at one place in time; it begins at the end of the run.
+    """All groups of a dataset at one time; it begins at the end of the run.
 
     It has the calls of movici's class of this name that read. Undefined values stand as movici's sentinel values: NaN,
     -2147483648, -128 (of a bool, which is an ``int8``), ``"_udf_"``. Every entity of the run has a row at all times.

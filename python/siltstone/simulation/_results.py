@@ -19,7 +19,7 @@ from siltstone.simulation._attributes import (
 from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._progress import TimeProgressingState
 from siltstone.simulation._state import State
-from siltstone.simulation._time import Time, place
+from siltstone.simulation._time import Time, timestamp_of
 
 PathLike = str | os.PathLike[str]
 
@@ -203,7 +203,7 @@ class ResultDataset:
 
     @property
     def state(self) -> TimeProgressingState:
-        """All groups at one place in time, as movici's readers have it: ``state.move_to(t)``, ``state.to_dict()``."""
+        """All groups at one time, as movici's readers have it: ``state.move_to(t)``, ``state.to_dict()``."""
         if self._state is None:
             self._state = TimeProgressingState(self)
         return self._state
@@ -240,13 +240,13 @@ class ResultDataset:
         return self._inner.timestamps(entity_group)
 
     def cursor(self, entity_group: str, timestamp: Time = -1) -> Cursor:
-        """A place in time that moves forwards and backwards."""
-        inner = self._inner.cursor(entity_group, place(timestamp))
+        """A cursor in time: it moves forwards and backwards."""
+        inner = self._inner.cursor(entity_group, timestamp_of(timestamp))
         return Cursor(inner, self.name, entity_group, self._results)
 
     def state_at(self, entity_group: str, timestamp: Time) -> State | None:
         """The state of a group at a time; None for an unknown group. See :meth:`slice`."""
-        found = self._inner.state_at(entity_group, place(timestamp))
+        found = self._inner.state_at(entity_group, timestamp_of(timestamp))
         return found and State(found[1], self.name, entity_group, found[0], self._results)
 
     def slice(

@@ -25,7 +25,7 @@ class UpdateInfo:
     name : str
         The dataset.
     timestamp, iteration : int
-        When, and the place among the updates of the timestamp.
+        When, and the position among the updates of the timestamp.
     data : dict
         ``{group: {attribute: {"data"[, "row_ptr"][, "mask"][, "cleared"]}}}``: what changed.
     origin : str, optional

@@ -9,12 +9,12 @@ import numpy as np
 
 from siltstone.errors import InvalidTypeError
 
-#: A place in a run: a timestamp, a text (an integer or an ISO 8601 time), or a calendar time. Calendar
+#: A time in a run: a timestamp, a text (an integer or an ISO 8601 time), or a calendar time. Calendar
 #: times are UTC unless they have a zone, and need a timeline.
 Time = int | np.integer[Any] | str | date | datetime | np.datetime64
 
 
-def place(time: Any) -> Any:
+def timestamp_of(time: Any) -> Any:
     """A time as the library takes it: an integer, a text, or seconds since 1970 as a float."""
     if isinstance(time, np.datetime64):
         return float((time - np.datetime64(0, "s")) / np.timedelta64(1, "s"))

@@ -28,7 +28,7 @@ def floats(what: str, values: Any) -> NDArray[np.float64]:
 
 
 def names(what: str, values: Any) -> str | tuple[list[int], list[str]]:
-    """One name for all; or for each tick the place of its name, and the names."""
+    """One name for all; or for each tick the index of its name, and the names."""
     if isinstance(values, str):
         return str(values)
     numbers: dict[Any, int] = {}

@@ -40,9 +40,9 @@ class Columns:
         return self._inner.numbers(name).view("M8[ns]")
 
     def _words(self, name: str) -> NDArray[np.object_]:
-        places, words = self._inner.words(name)
+        codes, words = self._inner.words(name)
         # The last one, which is also the one at -1, stands for none.
-        found: NDArray[np.object_] = np.array([*words, None], dtype=object)[places]
+        found: NDArray[np.object_] = np.array([*words, None], dtype=object)[codes]
         return found
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:

@@ -62,12 +62,12 @@ def matches(
     if symbol is not None:
         return found(symbol, times)
     symbols = np.asarray(rows["symbol"].to_pylist(), dtype=object)
-    parts, places = [], []
+    parts, all_chosen = [], []
     for name in dict.fromkeys(symbols.tolist()):
-        place = np.flatnonzero(symbols == name)
-        parts.append(found(name, np.ascontiguousarray(times[place])))
-        places.append(place)
+        chosen = np.flatnonzero(symbols == name)
+        parts.append(found(name, np.ascontiguousarray(times[chosen])))
+        all_chosen.append(chosen)
     if not parts:
         return found("none", times)
-    order = np.argsort(np.concatenate(places), kind="stable")
+    order = np.argsort(np.concatenate(all_chosen), kind="stable")
     return pa.concat_tables(parts).take(order)

@@ -107,7 +107,7 @@ class DoctorReport(NamedTuple):
     ----------
     files, ticks, blocks : int
         Day files, ticks in them, and blocks whose checksum was computed again.
-    findings : list of (place, what)
+    findings : list of (location, what)
         What is wrong; empty if nothing is.
     """
 
@@ -168,7 +168,7 @@ def days(report: Any, text: str) -> list[Any]:
 def doctor_report(text: str) -> DoctorReport:
     """A doctor's report from its JSON."""
     fields = json.loads(text)
-    fields["findings"] = [(found["place"], found["what"]) for found in fields["findings"]]
+    fields["findings"] = [(found["location"], found["what"]) for found in fields["findings"]]
     return DoctorReport(**fields)
 
 

@@ -293,7 +293,7 @@ fn unknown(kind: &str) -> Error {
 }
 
 pub(crate) fn damaged(why: String) -> Error {
-    Error::Corrupt { place: String::new(), what: "a stored series".into(), why }
+    Error::Corrupt { location: String::new(), what: "a stored series".into(), why }
 }
 
 #[cfg(test)]

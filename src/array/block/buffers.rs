@@ -185,7 +185,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Vec<Stored<'_>>> {
 }
 
 fn damaged(why: String) -> Error {
-    Error::Corrupt { place: String::new(), what: "a block of a series".into(), why }
+    Error::Corrupt { location: String::new(), what: "a block of a series".into(), why }
 }
 
 fn parse(bytes: &[u8]) -> Result<Vec<Stored<'_>>, String> {

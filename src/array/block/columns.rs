@@ -21,23 +21,23 @@ pub(crate) fn join(columns: &[Vec<u8>]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Error::Corrupt`] for bytes that do not hold it.
-pub(crate) fn column(bytes: &[u8], place: usize) -> Result<&[u8]> {
+pub(crate) fn column(bytes: &[u8], index: usize) -> Result<&[u8]> {
     let number = |at: usize| -> Option<usize> {
         let part = bytes.get(at..at.checked_add(4)?)?;
         Some(u32::from_le_bytes(part.try_into().expect("four bytes")) as usize)
     };
     let find = || {
-        let n = number(0).filter(|n| place < *n && *n <= bytes.len() / 4)?;
+        let n = number(0).filter(|n| index < *n && *n <= bytes.len() / 4)?;
         let mut from = 4 * (n + 1);
-        for i in 0..place {
+        for i in 0..index {
             from = from.checked_add(number(4 * (i + 1))?)?;
         }
-        bytes.get(from..from.checked_add(number(4 * (place + 1))?)?)
+        bytes.get(from..from.checked_add(number(4 * (index + 1))?)?)
     };
     find().ok_or_else(|| Error::Corrupt {
-        place: String::new(),
+        location: String::new(),
         what: "a block of columns".into(),
-        why: format!("its {} bytes do not hold column {place}", bytes.len()),
+        why: format!("its {} bytes do not hold column {index}", bytes.len()),
     })
 }
 

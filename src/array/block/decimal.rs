@@ -7,7 +7,7 @@
 //! u32      number of exceptions
 //! u32      bytes of the integers' data
 //!          the integers' data
-//! u32      for each exception, its place
+//! u32      for each exception, its position
 //! u64      for each exception, the bits of the float
 //! ```
 //!
@@ -76,9 +76,9 @@ impl Decimal {
         let power = POWERS[usize::from(digits)];
         let mut integers: Vec<i64> = items.iter().map(|x| nearest(x * power)).collect();
         let mut exceptions = Vec::new();
-        for (place, (x, integer)) in items.iter().zip(&integers).enumerate() {
+        for (position, (x, integer)) in items.iter().zip(&integers).enumerate() {
             if !is_exact(*x, *integer, power) {
-                exceptions.push((place as u32, x.to_bits()));
+                exceptions.push((position as u32, x.to_bits()));
             }
         }
         if exceptions.len() > items.len() / EXCEPTIONS {
@@ -86,12 +86,12 @@ impl Decimal {
         }
         // What stands in the place of an exception costs least if it equals its neighbour.
         let is_exception =
-            |i: usize| exceptions.get(i).is_some_and(|(place, _)| *place as usize == i);
+            |i: usize| exceptions.get(i).is_some_and(|(position, _)| *position as usize == i);
         let regular = (0..=exceptions.len()).find(|i| !is_exception(*i)).unwrap_or(0);
         let first = integers.get(regular).copied().unwrap_or(0);
-        for (place, _) in &exceptions {
-            let place = *place as usize;
-            integers[place] = if place < regular { first } else { integers[place - 1] };
+        for (position, _) in &exceptions {
+            let position = *position as usize;
+            integers[position] = if position < regular { first } else { integers[position - 1] };
         }
         Some(Decimal { digits, integers, exceptions })
     }
@@ -108,7 +108,9 @@ impl Decimal {
         out.extend_from_slice(&(self.exceptions.len() as u32).to_le_bytes());
         out.extend_from_slice(&(integers.len() as u32).to_le_bytes());
         out.extend_from_slice(integers);
-        self.exceptions.iter().for_each(|(place, _)| out.extend_from_slice(&place.to_le_bytes()));
+        self.exceptions
+            .iter()
+            .for_each(|(position, _)| out.extend_from_slice(&position.to_le_bytes()));
         self.exceptions.iter().for_each(|(_, bits)| out.extend_from_slice(&bits.to_le_bytes()));
         out
     }
@@ -131,10 +133,11 @@ pub(super) fn decode(stored: &[u8], n: usize, out: &mut Vec<f64>) -> Result<(), 
     super::numbers::grow(out, n)?;
     let start = out.len();
     out.extend(integers.iter().map(|integer| float(*integer) / power));
-    let (places, bits) = rest.split_at(exceptions * 4);
-    for (place, bits) in places.chunks_exact(4).zip(bits.chunks_exact(8)) {
-        let place = u32::from_le_bytes(place.try_into().expect("four bytes")) as usize;
-        let x = out[start..].get_mut(place).ok_or_else(|| format!("it has no place {place}"))?;
+    let (positions, bits) = rest.split_at(exceptions * 4);
+    for (position, bits) in positions.chunks_exact(4).zip(bits.chunks_exact(8)) {
+        let position = u32::from_le_bytes(position.try_into().expect("four bytes")) as usize;
+        let x =
+            out[start..].get_mut(position).ok_or_else(|| format!("it has no place {position}"))?;
         *x = f64::from_bits(u64::from_le_bytes(bits.try_into().expect("eight bytes")));
     }
     Ok(())

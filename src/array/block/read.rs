@@ -188,5 +188,5 @@ fn missing(column: usize, kind: Kind) -> Error {
 }
 
 fn damaged(why: String) -> Error {
-    Error::Corrupt { place: String::new(), what: "a column block".into(), why }
+    Error::Corrupt { location: String::new(), what: "a column block".into(), why }
 }

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 
 /// Above this, forms compete on a sample of the array, and the winner alone encodes all of it.
 const SAMPLE_BYTES: usize = 64 << 10;
-/// The sample is cut from this many places, evenly spread.
+/// The sample is cut from this many positions, evenly spread.
 const SAMPLE_PIECES: usize = 4;
 /// Below this, [`Codec::Auto`] stores raw: the gain is a few bytes, and each read would pay for it.
 const AUTO_MIN_BYTES: usize = 64;
@@ -206,7 +206,7 @@ fn unknown(name: &str) -> Error {
 }
 
 fn corrupt(what: String, why: String) -> Error {
-    Error::Corrupt { place: "a stored array".into(), what, why }
+    Error::Corrupt { location: "a stored array".into(), what, why }
 }
 
 #[cfg(test)]

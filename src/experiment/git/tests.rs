@@ -185,9 +185,9 @@ fn damaged_files_of_git_are_never_a_panic() {
         fs::write(&path, whole).unwrap();
     }
     let index = fs::read(at.join(".git/index")).unwrap();
-    let place = index.windows(6).position(|bytes| bytes == b"b/c.py").unwrap();
+    let position = index.windows(6).position(|bytes| bytes == b"b/c.py").unwrap();
     let mut outside = index.clone();
-    outside[place..place + 6].copy_from_slice(b"../../");
+    outside[position..position + 6].copy_from_slice(b"../../");
     fs::write(at.join(".git/index"), outside).unwrap();
     assert_eq!(state(at).unwrap().clean, None);
 }

@@ -17,7 +17,7 @@ CREATE TABLE experiments (
 CREATE TABLE experiment_process (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     host TEXT NOT NULL,
-    place TEXT NOT NULL,
+    boot_id TEXT NOT NULL,
     pid INTEGER NOT NULL,
     started INTEGER NOT NULL,
     heartbeat_ms INTEGER NOT NULL,
@@ -79,7 +79,7 @@ CREATE TABLE record_block (
     rows INTEGER NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
-CREATE INDEX record_block_place ON record_block (simulation, record_table, first_step);
+CREATE INDEX record_block_steps ON record_block (simulation, record_table, first_step);
 
 -- Arrays that a simulation logged, in the form of the arrays of Siltstone.
 CREATE TABLE simulation_array (

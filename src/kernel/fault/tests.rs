@@ -79,16 +79,16 @@ fn write_with_cuts(folder: &Path, durability: Durability, seed: u64) -> Vec<Cut>
 
 /// Opens what a cut left; the rows that are there, which must be the first so many.
 fn survivors(cut: &Cut, seed: u64) -> u64 {
-    let place = format!("seed {seed}, {}", cut.folder.display());
+    let context = format!("seed {seed}, {}", cut.folder.display());
     let path = cut.folder.join("x.db");
     if !path.exists() {
         return 0;
     }
-    let db = Database::builder(&path).open().unwrap_or_else(|error| panic!("{place}: {error}"));
+    let db = Database::builder(&path).open().unwrap_or_else(|error| panic!("{context}: {error}"));
     let report = db.verify().unwrap();
-    assert!(report.is_ok(), "{place}: {:?}", report.findings);
+    assert!(report.is_ok(), "{context}: {:?}", report.findings);
     let rows = rows(&db).unwrap();
-    assert!(rows.iter().copied().eq(0..rows.len() as u64), "{place}: {rows:?}");
+    assert!(rows.iter().copied().eq(0..rows.len() as u64), "{context}: {rows:?}");
     // And it can be written again.
     store(&db, rows.len() as u64).unwrap();
     rows.len() as u64
@@ -177,14 +177,14 @@ fn a_failing_disk_leaves_each_write_whole_or_out() {
             }
             disk.set_fault(None);
             failed += disk.failed();
-            let place = format!("fault {k}, after {after}");
-            store(&db, 14).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let context = format!("fault {k}, after {after}");
+            store(&db, 14).unwrap_or_else(|error| panic!("{context}: {error}"));
             there.push(14);
-            assert_eq!(rows(&db).unwrap(), there, "{place}");
+            assert_eq!(rows(&db).unwrap(), there, "{context}");
             drop(db);
             let db = open();
-            assert_eq!(rows(&db).unwrap(), there, "{place}, opened again");
-            assert!(db.verify().unwrap().is_ok(), "{place}");
+            assert_eq!(rows(&db).unwrap(), there, "{context}, opened again");
+            assert!(db.verify().unwrap().is_ok(), "{context}");
         }
     }
     println!("{failed} operations failed, {refused} writes were refused");

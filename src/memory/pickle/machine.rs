@@ -139,11 +139,11 @@ impl<'a> Machine<'a> {
             0x8f | 0x90 => no("it holds a set"),
             0x91 => no("it holds a frozenset"),
 
-            b'p' => self.line().and_then(|line| self.remember(place(line)?)),
+            b'p' => self.line().and_then(|line| self.remember(slot(line)?)),
             b'q' => self.number::<1>().and_then(|n| self.remember(n)),
             b'r' => self.number::<4>().and_then(|n| self.remember(n)),
             0x94 => self.remember(self.memo.len() as u64),
-            b'g' => self.line().and_then(|line| self.recall(place(line)?)),
+            b'g' => self.line().and_then(|line| self.recall(slot(line)?)),
             b'h' => self.number::<1>().and_then(|n| self.recall(n)),
             b'j' => self.number::<4>().and_then(|n| self.recall(n)),
 
@@ -269,22 +269,22 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// Puts the topmost value into the memo. Python fills its places one after another.
-    fn remember(&mut self, place: u64) -> Result<()> {
+    /// Puts the topmost value into the memo. Python fills its slots one after another.
+    fn remember(&mut self, slot: u64) -> Result<()> {
         let top = self.top()?;
-        match usize::try_from(place).ok().filter(|place| *place <= self.memo.len()) {
-            Some(place) if place == self.memo.len() => {
+        match usize::try_from(slot).ok().filter(|slot| *slot <= self.memo.len()) {
+            Some(slot) if slot == self.memo.len() => {
                 self.budget.values(1)?;
                 self.memo.push(top);
             }
-            Some(place) => self.memo[place] = top,
+            Some(slot) => self.memo[slot] = top,
             None => return no("its memo has gaps"),
         }
         Ok(())
     }
 
-    fn recall(&mut self, place: u64) -> Result<()> {
-        let value = usize::try_from(place).ok().and_then(|place| self.memo.get(place));
+    fn recall(&mut self, slot: u64) -> Result<()> {
+        let value = usize::try_from(slot).ok().and_then(|slot| self.memo.get(slot));
         self.push(*value.ok_or(UNSOUND)?)
     }
 
@@ -343,8 +343,8 @@ fn known(module: &str, name: &str) -> Result<Name> {
     })
 }
 
-/// A place of the memo in protocol 0.
-fn place(digits: &str) -> Result<u64> {
+/// A slot of the memo in protocol 0.
+fn slot(digits: &str) -> Result<u64> {
     digits.parse().map_err(|_| UNSOUND.to_owned())
 }
 

@@ -110,9 +110,9 @@ fn scalars_are_plain_values_if_they_can() {
     assert_eq!(came.encode().unwrap(), expected.encode().unwrap());
 }
 
-/// Goal: what is shared comes out at each place, filled, even if it was named before it was filled.
+/// Goal: what is shared comes out wherever it is named, filled, even if it was named before it was filled.
 #[test]
-fn shared_values_come_out_at_each_place() {
+fn shared_values_come_out_wherever_they_are_named() {
     let shared = array("|u1", &[1], &[7]);
     let map = Payload::map([("k", list([1, 2])), ("a", shared.clone())]);
     let tuple = Payload::Tuple(vec![list([1, 2])]);
@@ -239,7 +239,7 @@ fn names_are_refused_by_name() {
 
 /// Goal: what no payload can hold is refused, and the boundaries are where they should be.
 #[test]
-fn values_without_a_place_are_refused() {
+fn values_without_a_label_are_refused() {
     assert_refused(&[
         (
             b"\

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::folder::as_dtype;
 use super::record::{Beside, beside, keep};
-use super::{Archive, ArchiveSeries, LooseSeries, place_series};
+use super::{Archive, ArchiveSeries, LooseSeries, add_series};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx, Upgrade};
 use crate::series::data::Series;
@@ -53,7 +53,7 @@ pub(super) fn read(path: &Path) -> Result<Archive> {
         for key in keys {
             let read = one(tx, &key, order, &mut found.notes);
             if let Some(loose) = keep(&key, read, &mut found.skipped) {
-                place(&mut found, loose);
+                add_loose(&mut found, loose);
             }
         }
         Ok(found)
@@ -145,7 +145,7 @@ impl Values {
 }
 
 /// Finds the dataset and the signal in a key: `DATASET/SIGNAL/BASE#N`, any of which may hold a `/` of its own.
-fn place(found: &mut Archive, loose: LooseSeries) {
+fn add_loose(found: &mut Archive, loose: LooseSeries) {
     let LooseSeries { key, series, record } = loose;
     let own = series.name().unwrap_or_default();
     let mut parts = None;
@@ -161,7 +161,7 @@ fn place(found: &mut Archive, loose: LooseSeries) {
     match parts {
         Some((dataset, name)) => {
             let series = series.with_name(&name);
-            place_series(found, &dataset, (key, ArchiveSeries { name, series, record }));
+            add_series(found, &dataset, (key, ArchiveSeries { name, series, record }));
         }
         None => found.loose.push(LooseSeries { key, series, record }),
     }

@@ -36,7 +36,7 @@ impl Default for Limits {
 
 /// The files of a zip or of a folder.
 pub(super) struct Files {
-    place: PathBuf,
+    location: PathBuf,
     source: Source,
     limits: Limits,
     read_bytes: u64,
@@ -68,11 +68,11 @@ impl Files {
             }
             Source::Zip(Box::new(archive), names)
         };
-        Ok(Files { place: path.to_owned(), source, limits, read_bytes: 0 })
+        Ok(Files { location: path.to_owned(), source, limits, read_bytes: 0 })
     }
 
-    pub(super) fn place(&self) -> &Path {
-        &self.place
+    pub(super) fn location(&self) -> &Path {
+        &self.location
     }
 
     /// The names, with `/` between their parts.
@@ -103,8 +103,8 @@ impl Files {
     fn text_within(&mut self, name: &str, most: u64) -> Result<Option<String>> {
         let Limits { file_bytes, total_bytes, .. } = self.limits;
         let limit = most.min(file_bytes).min(total_bytes - self.read_bytes);
-        let place = self.place.join(Path::new(name).file_name().unwrap_or_default());
-        let greater = || too_much(&place, format!("at most {limit} bytes"));
+        let location = self.location.join(Path::new(name).file_name().unwrap_or_default());
+        let greater = || too_much(&location, format!("at most {limit} bytes"));
         let mut bytes = Vec::new();
         match &mut self.source {
             Source::Folder(names) => {
@@ -116,13 +116,13 @@ impl Files {
             Source::Zip(archive, names) => {
                 let Some(at) = names.get(name) else { return Ok(None) };
                 let entry = archive.by_index(*at);
-                let mut entry = entry.map_err(|e| Error::reading(&place, "the entry", &e))?;
+                let mut entry = entry.map_err(|e| Error::reading(&location, "the entry", &e))?;
                 if entry.size() > limit {
                     return Err(greater());
                 }
                 // What it claims is not believed: the reader stops where the limit is.
                 let read = (&mut entry).take(limit + 1).read_to_end(&mut bytes);
-                read.map_err(|e| Error::reading(&place, "the entry", &e))?;
+                read.map_err(|e| Error::reading(&location, "the entry", &e))?;
             }
         }
         if bytes.len() as u64 > limit {
@@ -131,16 +131,16 @@ impl Files {
         self.read_bytes += bytes.len() as u64;
         String::from_utf8(bytes)
             .map(Some)
-            .map_err(|e| damaged(&place, "the text", format!("it is no UTF-8: {e}")))
+            .map_err(|e| damaged(&location, "the text", format!("it is no UTF-8: {e}")))
     }
 }
 
-fn damaged(place: &Path, what: &str, why: String) -> Error {
-    Error::Corrupt { place: place.display().to_string(), what: what.into(), why }
+fn damaged(location: &Path, what: &str, why: String) -> Error {
+    Error::Corrupt { location: location.display().to_string(), what: what.into(), why }
 }
 
-fn too_much(place: &Path, expected: String) -> Error {
-    Error::invalid(place.display().to_string(), expected, "more")
+fn too_much(location: &Path, expected: String) -> Error {
+    Error::invalid(location.display().to_string(), expected, "more")
 }
 
 /// The files below a folder; links are not followed.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::record::{Beside, beside, keep};
-use super::{Archive, ArchiveSeries, LooseSeries, place_series, yaml};
+use super::{Archive, ArchiveSeries, LooseSeries, add_series, yaml};
 use crate::error::{Error, Result};
 use crate::series::data::Series;
 use crate::series::index::IndexMetadata;
@@ -27,7 +27,7 @@ pub(super) fn read(mut files: Files) -> Result<Archive> {
         };
         let read = one(&mut files, (&name, stem), &mut found);
         if let Some(loose) = keep(&name, read, &mut found.skipped) {
-            place(&mut found, loose);
+            add_loose(&mut found, loose);
         }
     }
     Ok(found)
@@ -46,7 +46,7 @@ fn one(files: &mut Files, (name, stem): (&str, &str), found: &mut Archive) -> Re
             Beside::default()
         }
     };
-    let whole = table::read_whole(files.place().join(name))?;
+    let whole = table::read_whole(files.location().join(name))?;
     let (index, known_index, values, column) = columns(&whole, &known, name)?;
     let (values, dtype) = as_dtype(values, known.values_dtype.as_deref())?;
     let series = Series::new(index, values)?.with_index_metadata(known_index).with_dtype(dtype);
@@ -58,7 +58,7 @@ fn one(files: &mut Files, (name, stem): (&str, &str), found: &mut Archive) -> Re
 type Columns = (ArrayRef, IndexMetadata, ArrayRef, String);
 
 /// Index and values of a table: by the metadata that pandas keeps in the file, or the texts in the YAML.
-fn columns(table: &RecordBatch, known: &Beside, place: &str) -> Result<Columns> {
+fn columns(table: &RecordBatch, known: &Beside, location: &str) -> Result<Columns> {
     let schema = table.schema();
     let of_pandas: Value = schema
         .metadata()
@@ -72,7 +72,7 @@ fn columns(table: &RecordBatch, known: &Beside, place: &str) -> Result<Columns> 
         .collect();
     let [at] = values[..] else {
         let got = format!("{} columns beside the index", values.len());
-        return Err(Error::invalid(place, "one column of values", got));
+        return Err(Error::invalid(location, "one column of values", got));
     };
     let (column, name) = (table.column(at).clone(), schema.field(at).name().clone());
     let name = if name == "None" { String::new() } else { name };
@@ -84,13 +84,13 @@ fn columns(table: &RecordBatch, known: &Beside, place: &str) -> Result<Columns> 
             index.fields.push(Field { text: text.into(), quoted: false });
             index.lines.push(line);
         }
-        let (index, metadata) = index_by(&index, metadata, &format!("{place}, index_values"))?;
+        let (index, metadata) = index_by(&index, metadata, &format!("{location}, index_values"))?;
         return Ok((index, metadata, column, name));
     }
     let index: ArrayRef = match (&named[..], listed.first()) {
         ([name], _) => {
             let array = table.column_by_name(name).ok_or_else(|| {
-                Error::invalid(place, format!("the index column {name:?}"), "none")
+                Error::invalid(location, format!("the index column {name:?}"), "none")
             })?;
             as_index(array, &mut metadata)?
         }
@@ -102,9 +102,9 @@ fn columns(table: &RecordBatch, known: &Beside, place: &str) -> Result<Columns> 
         }
         ([], None) => {
             let expected = "an index in the table or its YAML";
-            return Err(Error::invalid(place, expected, "values alone"));
+            return Err(Error::invalid(location, expected, "values alone"));
         }
-        _ => return Err(Error::invalid(place, "one index column", format!("{}", named.len()))),
+        _ => return Err(Error::invalid(location, "one index column", format!("{}", named.len()))),
     };
     Ok((index, metadata, column, name))
 }
@@ -187,7 +187,7 @@ pub(super) fn as_dtype(
 
 /// Finds the dataset and the signal of a series whose key is the name of its file: `DATASET_SIGNAL_BASE#N`, where the
 /// name of the series tells where the signal begins.
-fn place(found: &mut Archive, loose: LooseSeries) {
+fn add_loose(found: &mut Archive, loose: LooseSeries) {
     let name = loose.series.name().unwrap_or_default().to_owned();
     let safe = name.replace(['/', '\\'], "_");
     let dataset = loose.key.strip_suffix(&safe).and_then(|rest| rest.strip_suffix('_'));
@@ -195,7 +195,7 @@ fn place(found: &mut Archive, loose: LooseSeries) {
     match dataset {
         Some(dataset) => {
             let LooseSeries { key, series, record } = loose;
-            place_series(found, &dataset, (key, ArchiveSeries { name, series, record }));
+            add_series(found, &dataset, (key, ArchiveSeries { name, series, record }));
         }
         None => found.loose.push(loose),
     }

@@ -163,7 +163,7 @@ fn is_new(
         ),
     };
     if options.strict {
-        return Err(Error::Exists { what, place: backend.place(), hint });
+        return Err(Error::Exists { what, location: backend.location(), hint });
     }
     report.conflicts.push(Skipped::new(what, why));
     Ok(false)

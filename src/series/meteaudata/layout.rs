@@ -58,8 +58,8 @@ pub(super) fn read(mut files: Files) -> Result<Archive> {
     }
     if found.datasets.is_empty() && found.skipped.is_empty() {
         let expected = "a dataset or signal of meteaudata: NAME_metadata.yaml and NAME_data/";
-        let place = files.place().display().to_string();
-        return Err(Error::invalid(place, expected, "no such file"));
+        let location = files.location().display().to_string();
+        return Err(Error::invalid(location, expected, "no such file"));
     }
     Ok(found)
 }
@@ -148,8 +148,8 @@ fn one(files: &mut Files, (name, value): (&str, Value), folder: &str) -> Result<
         Error::invalid(format!("the file of the series {name:?}"), "one in the layout", "none")
     })?;
     let beside = beside(known, name)?;
-    let place = format!("{folder}{name}.csv");
-    let series = of_csv(&text, (&beside.index, beside.values_dtype.as_deref()), &place)?;
+    let location = format!("{folder}{name}.csv");
+    let series = of_csv(&text, (&beside.index, beside.values_dtype.as_deref()), &location)?;
     let series = series.with_name(name);
     let Beside { record, .. } = beside;
     Ok(ArchiveSeries { name: name.to_owned(), series, record })
@@ -172,7 +172,7 @@ pub(super) fn file_name(name: &str) -> String {
 fn of_csv(
     text: &str,
     (known, dtype): (&IndexMetadata, Option<&str>),
-    place: &str,
+    location: &str,
 ) -> Result<Series> {
     let separator = find_separator(text);
     let mut rows = Rows::new(text, separator).peekable();
@@ -180,7 +180,7 @@ fn of_csv(
     let is_data = |row: &Row<'_>| {
         let Some(first) = row.fields.first() else { return false };
         let one = Column { fields: vec![first.clone()], lines: vec![row.line] };
-        index_by(&one, known.clone(), place).is_ok()
+        index_by(&one, known.clone(), location).is_ok()
     };
     let texts = matches!(known.kind.as_str(), "Index" | "CategoricalIndex" | "")
         && known.dtype.as_deref().is_none_or(|d| ["object", "str", "string"].contains(&d));
@@ -201,7 +201,7 @@ fn of_csv(
     let mut profiles = [Profile::new("", &options), Profile::new("", &options)];
     let mut first = rows.clone();
     if kind.is_none() || known.kind.is_empty() {
-        while let Some(columns) = next_piece(&mut first, 2, place)? {
+        while let Some(columns) = next_piece(&mut first, 2, location)? {
             profiles[0].add(&columns[0], Role::Index);
             profiles[1].add(&columns[1], Role::Values);
         }
@@ -209,49 +209,49 @@ fn of_csv(
     let marks = FileMarks { comma_separated: separator == ',', ..FileMarks::default() };
     let mut found = match kind {
         Some(_) => None,
-        None => Some(profiles[1].decide(Role::Values, marks, place)?),
+        None => Some(profiles[1].decide(Role::Values, marks, location)?),
     };
     let mut unknown = match known.kind.is_empty() {
-        true => Some(IndexReading::new(profiles[0].decide(Role::Index, marks, place)?)),
+        true => Some(IndexReading::new(profiles[0].decide(Role::Index, marks, location)?)),
         false => None,
     };
     let (mut index, mut values) = (Vec::new(), Vec::new());
-    let (mut room, mut known_index) = (Room::of(place), known.clone());
+    let (mut room, mut known_index) = (Room::of(location), known.clone());
     let mut read_index = |column: &Column<'_>| -> Result<u64> {
         if let Some(unknown) = &mut unknown {
-            check_index(column, &options, place)?;
-            return unknown.add(column, place);
+            check_index(column, &options, location)?;
+            return unknown.add(column, location);
         }
-        let (array, with) = index_by(column, known.clone(), place)?;
+        let (array, with) = index_by(column, known.clone(), location)?;
         known_index = with;
         let bytes = array.get_array_memory_size() as u64;
         index.push(array);
         Ok(bytes)
     };
     let mut read_values = |column: &Column<'_>| match (&kind, &mut found) {
-        (Some(kind), _) => kind.read_piece(column, place),
-        (None, Some(found)) => found.values(column, (&options, place)),
+        (Some(kind), _) => kind.read_piece(column, location),
+        (None, Some(found)) => found.values(column, (&options, location)),
         (None, None) => unreachable!("what has no dtype was looked at"),
     };
-    let mut next = next_piece(&mut rows, 2, place)?.or_else(|| Some(vec![Column::default(); 2]));
+    let mut next = next_piece(&mut rows, 2, location)?.or_else(|| Some(vec![Column::default(); 2]));
     while let Some(columns) = next {
         room.take(read_index(&columns[0])?)?;
         let piece = read_values(&columns[1])?;
         room.take(piece.get_array_memory_size() as u64)?;
         values.push(piece);
-        next = next_piece(&mut rows, 2, place)?;
+        next = next_piece(&mut rows, 2, location)?;
     }
     let (values, dtype) = match kind {
-        Some(kind) => kind.join(values, place)?,
-        None => (join(&values, place)?, None),
+        Some(kind) => kind.join(values, location)?,
+        None => (join(&values, location)?, None),
     };
     let index = match unknown {
         Some(unknown) => {
-            let found = unknown.end(known.name, &options, place)?;
+            let found = unknown.end(known.name, &options, location)?;
             known_index = found.known;
             found.array
         }
-        None => join(&index, place)?,
+        None => join(&index, location)?,
     };
     Ok(Series::new(index, values)?.with_index_metadata(known_index).with_dtype(dtype))
 }

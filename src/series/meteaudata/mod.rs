@@ -190,7 +190,7 @@ impl ArchiveDataset {
 
 /// Puts a series of a store to its signal and dataset, which the store does not describe. One whose name tells no signal
 /// stays loose, under `key`.
-fn place_series(found: &mut Archive, dataset: &str, (key, series): (String, ArchiveSeries)) {
+fn add_series(found: &mut Archive, dataset: &str, (key, series): (String, ArchiveSeries)) {
     let Ok((signal, ..)) = super::tree::parse_series_name(&series.name) else {
         let ArchiveSeries { series, record, .. } = series;
         found.loose.push(LooseSeries { key, series, record });

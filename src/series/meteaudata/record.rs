@@ -43,7 +43,7 @@ pub(super) fn record<T: DeserializeOwned>(mut value: Metadata, what: &str) -> Re
     // A field that is null is one that nobody filled in.
     value.retain(|_, item| !item.is_null());
     serde_json::from_value(Value::Object(value)).map_err(|e| Error::Corrupt {
-        place: what.to_owned(),
+        location: what.to_owned(),
         what: "the metadata".into(),
         why: e.to_string(),
     })
@@ -97,7 +97,7 @@ pub(super) fn beside(mut value: Metadata, what: &str) -> Result<Beside> {
                 index["frequency"] = index["frequency_hint"].take();
             }
             serde_json::from_value::<IndexMetadata>(strip(index)).map_err(|e| Error::Corrupt {
-                place: what.to_owned(),
+                location: what.to_owned(),
                 what: "the metadata of the index".into(),
                 why: e.to_string(),
             })?

@@ -61,7 +61,7 @@ pub fn write_dataset(
     let is_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
     let exists = || Error::Exists {
         what: format!("{:?}", path.file_name().unwrap_or_default()),
-        place: folder_of(path).display().to_string(),
+        location: folder_of(path).display().to_string(),
         hint: "choose another name, or pass overwrite (--overwrite) to replace a zip",
     };
     let is_free = || match fs::symlink_metadata(path) {
@@ -105,8 +105,8 @@ fn write(
         (Some(record), _) => record,
         (None, false) => json_of(&crate::series::tree::DatasetRecord::new(dataset)),
         (None, true) => {
-            let (name, place) = (dataset.to_owned(), backend.place());
-            return Err(Error::NotFound { what: "the dataset", name, place });
+            let (name, location) = (dataset.to_owned(), backend.location());
+            return Err(Error::NotFound { what: "the dataset", name, location });
         }
     };
     let stem = file_name(dataset);
@@ -153,8 +153,8 @@ fn write(
         signals[&signal]["time_series"][&name] = Value::Object(known);
     }
     if let (Some(signal), true) = (&options.signal, signals.is_empty()) {
-        let place = format!("the dataset {dataset:?}");
-        return Err(Error::NotFound { what: "the signal", name: signal.clone(), place });
+        let location = format!("the dataset {dataset:?}");
+        return Err(Error::NotFound { what: "the signal", name: signal.clone(), location });
     }
     let Value::Object(signals) = plain(Value::Object(signals)) else { unreachable!("it was one") };
     for (name, signal) in &signals {

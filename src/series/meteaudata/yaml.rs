@@ -26,13 +26,13 @@ const MOST_BYTES: usize = 1 << 30;
 ///
 /// # Errors
 /// [`Error::Corrupt`] for a text that is no YAML, nests too deep or would become too much.
-pub(super) fn read(text: &str, place: &str, notes: &mut Vec<String>) -> Result<Value> {
+pub(super) fn read(text: &str, location: &str, notes: &mut Vec<String>) -> Result<Value> {
     let bytes = text.len().saturating_mul(BYTES_A_BYTE).saturating_add(SOME_BYTES);
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         left: bytes.min(MOST_BYTES),
-        place,
+        location,
         notes,
     };
     loop {
@@ -50,13 +50,13 @@ struct Reader<'a> {
     anchors: HashMap<usize, (Value, usize)>,
     /// The bytes that may still be taken.
     left: usize,
-    place: &'a str,
+    location: &'a str,
     notes: &'a mut Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     fn damaged(&self, why: impl Into<String>) -> Error {
-        Error::Corrupt { place: self.place.into(), what: "the YAML".into(), why: why.into() }
+        Error::Corrupt { location: self.location.into(), what: "the YAML".into(), why: why.into() }
     }
 
     fn next(&mut self) -> Result<Event<'a>> {

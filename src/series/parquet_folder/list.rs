@@ -90,7 +90,7 @@ impl List {
         let path = folder.join(NAME);
         let Some(text) = read_if_there(&path, MAX_BYTES)? else { return Ok(List::default()) };
         let damaged = |why: String| Error::Corrupt {
-            place: path.display().to_string(),
+            location: path.display().to_string(),
             what: "the list of series".into(),
             why,
         };

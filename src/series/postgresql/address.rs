@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Address {
     config: Config,
     tls: MakeRustlsConnect,
-    place: String,
+    location: String,
     /// Why a file of passwords was not read.
     passed_over: Option<String>,
 }
@@ -93,13 +93,13 @@ impl Address {
         let ports = config.get_ports().iter().map(|port| format!(":{port}"));
         let (hosts, ports): (Vec<_>, Vec<_>) = (hosts.collect(), ports.collect());
         let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
-        let place = format!("postgresql://{}{}/{database}", hosts.join(","), ports.join(","));
-        Ok(Address { config, tls: connector, place, passed_over })
+        let location = format!("postgresql://{}{}/{database}", hosts.join(","), ports.join(","));
+        Ok(Address { config, tls: connector, location, passed_over })
     }
 
     /// Host, port and database: no user, no password, no parameter.
-    pub(super) fn place(&self) -> &str {
-        &self.place
+    pub(super) fn location(&self) -> &str {
+        &self.location
     }
 
     /// Why a file that may have had the password was passed over.
@@ -340,8 +340,8 @@ mod tests {
         }
         let known =
             Address::parse("postgresql://me:hunter2@host:5433/db?connect_timeout=3").unwrap();
-        assert_eq!(known.place(), "postgresql://host:5433/db");
+        assert_eq!(known.location(), "postgresql://host:5433/db");
         let socket = Address::parse("postgresql:///db?host=/run/pg&password=hunter2").unwrap();
-        assert_eq!(socket.place(), "postgresql:///run/pg/db");
+        assert_eq!(socket.location(), "postgresql:///run/pg/db");
     }
 }

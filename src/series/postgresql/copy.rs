@@ -245,11 +245,11 @@ impl Column {
                 for row in 0..n {
                     let (from, to) = (taken.ends[row] as usize, taken.ends[row + 1] as usize);
                     if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
-                        let place = &mut all[row * size..(row + 1) * size];
+                        let slot = &mut all[row * size..(row + 1) * size];
                         if to - from != size {
                             return None;
                         }
-                        place.copy_from_slice(&taken.bytes[from..to]);
+                        slot.copy_from_slice(&taken.bytes[from..to]);
                     }
                 }
                 Buffer::from_vec(all)
@@ -353,7 +353,7 @@ impl Fields<'_> {
 }
 
 fn damaged(why: &str) -> Error {
-    Error::Corrupt { place: String::new(), what: "what the server sent".into(), why: why.into() }
+    Error::Corrupt { location: String::new(), what: "what the server sent".into(), why: why.into() }
 }
 
 // Floats of another width with the same bits of a NaN: a conversion by the processor would make it quiet.

@@ -36,7 +36,7 @@ const LOCK: i64 = 0x5349_4c54_5345_5249;
 /// use siltstone::series::{PostgresBackend, Series, StorageBackend};
 /// let backend = PostgresBackend::open("postgresql://me@server/plant?sslmode=verify-full")?;
 /// backend.save("line#1", &Series::from_times_ns(&[0], &[20.5])?, &Default::default())?;
-/// assert_eq!(backend.place(), "postgresql://server/plant");
+/// assert_eq!(backend.location(), "postgresql://server/plant");
 /// # Ok::<(), siltstone::Error>(())
 /// ```
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub struct PostgresBackend {
 
 impl std::fmt::Debug for PostgresBackend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PostgresBackend({:?})", self.pool.place())
+        write!(f, "PostgresBackend({:?})", self.pool.location())
     }
 }
 
@@ -99,9 +99,9 @@ impl PostgresBackend {
         action: &'static str,
         mut work: impl FnMut(&mut Client, &str) -> Result<T, Failure> + Send,
     ) -> Result<T> {
-        self.run(Access::Read, action, |client, place| {
-            if self.are_made.load(Ordering::Acquire) || are_made(client, place)? {
-                work(client, place)
+        self.run(Access::Read, action, |client, location| {
+            if self.are_made.load(Ordering::Acquire) || are_made(client, location)? {
+                work(client, location)
             } else {
                 Ok(T::default())
             }
@@ -113,9 +113,9 @@ impl PostgresBackend {
         if self.are_made.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.run(Access::Write, "making its tables", |client, place| {
+        self.run(Access::Write, "making its tables", |client, location| {
             client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
-            if are_made(client, place)? {
+            if are_made(client, location)? {
                 return Ok(());
             }
             client.batch_execute(include_str!("schema.sql"))?;
@@ -138,7 +138,7 @@ impl PostgresBackend {
 }
 
 /// Whether the tables are there, of a version that this build knows.
-fn are_made(client: &mut Client, place: &str) -> Result<bool, Failure> {
+fn are_made(client: &mut Client, location: &str) -> Result<bool, Failure> {
     // Not by its name as the session remembers it: another one may have made it meanwhile.
     let there = "SELECT 1 FROM pg_catalog.pg_class \
         WHERE relname = 'siltstone_schema' AND pg_catalog.pg_table_is_visible(oid)";
@@ -148,7 +148,7 @@ fn are_made(client: &mut Client, place: &str) -> Result<bool, Failure> {
     let version = "SELECT version FROM siltstone_schema WHERE store = 'series'";
     match client.query_opt(version, &[])?.map(|row| row.get::<_, i32>(0)) {
         Some(version) if version > VERSION => Err(Failure::Ours(Error::TooNew {
-            path: place.into(),
+            path: location.into(),
             store: "series".into(),
             file_version: version.into(),
             known_version: VERSION.into(),
@@ -185,8 +185,8 @@ impl StorageBackend for PostgresBackend {
         "postgresql"
     }
 
-    fn place(&self) -> String {
-        self.pool.place().to_owned()
+    fn location(&self) -> String {
+        self.pool.location().to_owned()
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {
@@ -194,8 +194,8 @@ impl StorageBackend for PostgresBackend {
             return Ok(());
         }
         self.ensure()?;
-        self.run(Access::Write, "writing series", |client, place| {
-            changes.iter().try_for_each(|change| write::apply(client, change, place))
+        self.run(Access::Write, "writing series", |client, location| {
+            changes.iter().try_for_each(|change| write::apply(client, change, location))
         })
     }
 
@@ -208,7 +208,7 @@ impl StorageBackend for PostgresBackend {
 
     fn info(&self, key: &str) -> Result<SeriesInfo> {
         let found = self.read("looking at a series", |client, _| read::find(client, key, false))?;
-        Ok(found.ok_or_else(|| super::backend::not_found(key, self.place()))?.info)
+        Ok(found.ok_or_else(|| super::backend::not_found(key, self.location()))?.info)
     }
 
     fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
@@ -218,12 +218,12 @@ impl StorageBackend for PostgresBackend {
     fn load(&self, key: &str) -> Result<(Series, Metadata)> {
         let all = IndexRange::all();
         let found = self.read("loading a series", |client, _| read::load(client, key, &all))?;
-        found.ok_or_else(|| super::backend::not_found(key, self.place()))
+        found.ok_or_else(|| super::backend::not_found(key, self.location()))
     }
 
     fn load_range(&self, key: &str, range: &IndexRange) -> Result<Series> {
         let found = self.read("loading a range", |client, _| read::load(client, key, range))?;
-        Ok(found.ok_or_else(|| super::backend::not_found(key, self.place()))?.0)
+        Ok(found.ok_or_else(|| super::backend::not_found(key, self.location()))?.0)
     }
 
     fn load_many(&self, keys: &[&str]) -> Result<Vec<(Series, Metadata)>> {
@@ -234,7 +234,7 @@ impl StorageBackend for PostgresBackend {
         let mut found = found.into_iter();
         let one = |key: &&str| {
             let series = found.next().flatten();
-            series.ok_or_else(|| super::backend::not_found(key, self.place()))
+            series.ok_or_else(|| super::backend::not_found(key, self.location()))
         };
         keys.iter().map(one).collect()
     }

@@ -46,8 +46,8 @@ impl Pool {
         Pool { address, idle: Mutex::new(idle) }
     }
 
-    pub(super) fn place(&self) -> &str {
-        self.address.place()
+    pub(super) fn location(&self) -> &str {
+        self.address.location()
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
@@ -64,7 +64,7 @@ impl Pool {
     fn connect(&self, action: &'static str) -> Result<Client> {
         self.address.connect(action)?.map_err(|error| {
             match self.said(Failure::Server(error), action) {
-                Error::Server { place, action, why } if why.contains("password") => {
+                Error::Server { location, action, why } if why.contains("password") => {
                     let hint = match self.address.passed_over() {
                         Some(passed_over) => format!("; {passed_over}"),
                         None if why.contains(MISSING) => {
@@ -72,7 +72,7 @@ impl Pool {
                         }
                         None => String::new(),
                     };
-                    Error::Server { place, action, why: why + &hint }
+                    Error::Server { location, action, why: why + &hint }
                 }
                 other => other,
             }
@@ -91,7 +91,7 @@ impl Pool {
                 return Ok(pool);
             }
             Err(error) if reason(&error).contains(MISSING) => {
-                let password = ask(address.place())?;
+                let password = ask(address.location())?;
                 address.with_password(&password)
             }
             Err(_) => address, // whoever uses the pool tries again, and reports it
@@ -136,7 +136,7 @@ impl Pool {
         loop {
             let mut client = self.begin(access, action)?;
             let (done, cancelled) = cancellable(self.address.canceller(&client), || {
-                let done = work(&mut client, self.place());
+                let done = work(&mut client, self.location());
                 done.and_then(|done| Ok((done, client.batch_execute("COMMIT")?)))
             });
             let failure = match done {
@@ -171,14 +171,16 @@ impl Pool {
 
     /// A failure as an error of the library.
     pub(super) fn said(&self, failure: Failure, action: &'static str) -> Error {
-        let place = self.place().to_owned();
+        let location = self.location().to_owned();
         match failure {
-            Failure::Ours(Error::Corrupt { what, why, .. }) => Error::Corrupt { place, what, why },
+            Failure::Ours(Error::Corrupt { what, why, .. }) => {
+                Error::Corrupt { location, what, why }
+            }
             Failure::Ours(error) => error,
-            Failure::Server(error) => Error::Server { place, action, why: reason(&error) },
+            Failure::Server(error) => Error::Server { location, action, why: reason(&error) },
             Failure::Stream(error) => match server_error(&error) {
-                Some(error) => Error::Server { place, action, why: reason(error) },
-                None => Error::Server { place, action, why: error.to_string() },
+                Some(error) => Error::Server { location, action, why: reason(error) },
+                None => Error::Server { location, action, why: error.to_string() },
             },
         }
     }

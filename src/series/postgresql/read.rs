@@ -78,7 +78,7 @@ impl From<Value> for IndexValue {
 }
 
 fn damaged(what: impl Into<String>, why: impl Into<String>) -> Failure {
-    Failure::Ours(Error::Corrupt { place: String::new(), what: what.into(), why: why.into() })
+    Failure::Ours(Error::Corrupt { location: String::new(), what: what.into(), why: why.into() })
 }
 
 /// A text of a column.
@@ -265,9 +265,9 @@ pub(super) fn scan(backend: &PostgresBackend, key: &str, range: &IndexRange) -> 
     let (send, from) = sync_channel::<Result<Message>>(1);
     let (backend, key, range) = (backend.clone(), key.to_owned(), range.clone());
     let work = move || {
-        let done = backend.run(Access::Read, "scanning a series", |client, place| {
-            let found = if are_made(client, place)? { find(client, &key, false)? } else { None };
-            let found = found.ok_or_else(|| not_found(&key, place))?;
+        let done = backend.run(Access::Read, "scanning a series", |client, location| {
+            let found = if are_made(client, location)? { find(client, &key, false)? } else { None };
+            let found = found.ok_or_else(|| not_found(&key, location))?;
             range.for_type(&found.info.index_type)?;
             if send.send(Ok(Message::Schema(found.info.schema()))).is_err() {
                 return Ok(());

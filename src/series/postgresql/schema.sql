@@ -13,7 +13,7 @@ CREATE TABLE siltstone_series (
 );
 CREATE INDEX siltstone_series_key ON siltstone_series USING hash (key);
 CREATE INDEX siltstone_series_prefix ON siltstone_series (left(key, 512));
--- A point: its place in the series, and one column of the index and of the values.
+-- A point: its row in the series, and one column of the index and of the values.
 CREATE TABLE siltstone_point (
     series_id   bigint NOT NULL,
     row         bigint NOT NULL,

@@ -9,7 +9,7 @@ use super::read::{Extent, Found, find, load};
 use super::{Failure, text};
 use crate::array::block::arrays::type_name;
 use crate::error::Result;
-use crate::series::backend::{Change, SeriesInfo, in_use, last_place, not_found};
+use crate::series::backend::{Change, SeriesInfo, in_use, last_label, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexRange;
 
@@ -18,7 +18,7 @@ pub(super) fn digest(key: &str) -> Vec<u8> {
     Sha256::digest(key.as_bytes()).to_vec()
 }
 
-pub(super) fn apply(client: &mut Client, change: &Change, place: &str) -> Result<(), Failure> {
+pub(super) fn apply(client: &mut Client, change: &Change, location: &str) -> Result<(), Failure> {
     match change {
         Change::Save { key, series, metadata } => {
             remove(client, key)?;
@@ -30,7 +30,7 @@ pub(super) fn apply(client: &mut Client, change: &Change, place: &str) -> Result
                 Some(points) => append(client, found, &points),
                 None => {
                     let stored = load(client, key, &IndexRange::all())?;
-                    let (own, metadata) = stored.ok_or_else(|| not_found(key, place))?;
+                    let (own, metadata) = stored.ok_or_else(|| not_found(key, location))?;
                     let whole = own.concat(series)?;
                     remove(client, key)?;
                     insert(client, key, &whole, &metadata)
@@ -40,10 +40,10 @@ pub(super) fn apply(client: &mut Client, change: &Change, place: &str) -> Result
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE siltstone_series SET metadata = $2 WHERE digest = $1";
             let changed = client.execute(sql, &[&digest(key), &json(metadata)])?;
-            there(changed, key, place)
+            there(changed, key, location)
         }
         Change::SetIndexMetadata { key, index } => {
-            let mut found = must_find(client, key, place)?;
+            let mut found = must_find(client, key, location)?;
             found.info.head.index = index.clone();
             let sql = "UPDATE siltstone_series SET head = $2 WHERE id = $1";
             client.execute(sql, &[&found.id, &json(&found.info.head)])?;
@@ -51,18 +51,18 @@ pub(super) fn apply(client: &mut Client, change: &Change, place: &str) -> Result
         }
         Change::Delete { key } => {
             let removed = remove(client, key)?;
-            there(removed, key, place)
+            there(removed, key, location)
         }
         Change::Rename { from, to } => {
-            let found = must_find(client, from, place)?;
-            is_free(client, to, place)?;
+            let found = must_find(client, from, location)?;
+            is_free(client, to, location)?;
             let sql = "UPDATE siltstone_series SET key = $2, digest = $3 WHERE id = $1";
             client.execute(sql, &[&found.id, &&*text::encode(to), &digest(to)])?;
             Ok(())
         }
         Change::Copy { from, to } => {
-            let found = must_find(client, from, place)?;
-            is_free(client, to, place)?;
+            let found = must_find(client, from, location)?;
+            is_free(client, to, location)?;
             let columns = "length, index_type, value_type, extent, is_sorted, head, metadata";
             let sql = format!(
                 "INSERT INTO siltstone_series (digest, key, {columns}) \
@@ -96,17 +96,17 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("names and numbers are JSON")
 }
 
-fn there(changed: u64, key: &str, place: &str) -> Result<(), Failure> {
-    if changed == 0 { Err(not_found(key, place).into()) } else { Ok(()) }
+fn there(changed: u64, key: &str, location: &str) -> Result<(), Failure> {
+    if changed == 0 { Err(not_found(key, location).into()) } else { Ok(()) }
 }
 
-fn must_find(client: &mut Client, key: &str, place: &str) -> Result<Found, Failure> {
-    find(client, key, true)?.ok_or_else(|| not_found(key, place).into())
+fn must_find(client: &mut Client, key: &str, location: &str) -> Result<Found, Failure> {
+    find(client, key, true)?.ok_or_else(|| not_found(key, location).into())
 }
 
-fn is_free(client: &mut Client, key: &str, place: &str) -> Result<(), Failure> {
+fn is_free(client: &mut Client, key: &str, location: &str) -> Result<(), Failure> {
     match find(client, key, false)? {
-        Some(_) => Err(in_use(key, place).into()),
+        Some(_) => Err(in_use(key, location).into()),
         None => Ok(()),
     }
 }
@@ -128,7 +128,7 @@ fn insert(
     metadata: &Metadata,
 ) -> Result<(), Failure> {
     let info = SeriesInfo::of(key, series, metadata)?;
-    let extent = Extent::new(info.extent.clone(), last_place(series)?);
+    let extent = Extent::new(info.extent.clone(), last_label(series)?);
     let sql = "INSERT INTO siltstone_series (digest, key, length, index_type, value_type, extent, \
         is_sorted, head, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id";
     let row = client.query_one(

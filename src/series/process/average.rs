@@ -58,11 +58,11 @@ pub fn average(series: &[&Series]) -> Result<Series> {
     for ((one, own), rows) in series.iter().zip(&indexes).zip(&rows) {
         let there = present(one.values());
         let numbers = Numbers::of(one.values(), one.dtype())?.into_f64s(there.as_ref());
-        let mut place = 0;
+        let mut last = 0;
         for (rank, row) in rows.iter().enumerate() {
             let value = numbers[*row];
-            let at = if is_same { *row } else { place_of(&times, own[*row], place.max(rank)) };
-            place = at;
+            let at = if is_same { *row } else { position_of(&times, own[*row], last.max(rank)) };
+            last = at;
             if !value.is_nan() {
                 sums[at] += value;
                 counts[at] += 1;
@@ -151,8 +151,8 @@ fn sorted_rows(series: &Series, times: &[i64]) -> Result<Vec<usize>> {
     }
 }
 
-/// The place of a time in times that rise, which is not before `from`.
-fn place_of(times: &[i64], time: i64, from: usize) -> usize {
+/// The position of a time in times that rise, which is not before `from`.
+fn position_of(times: &[i64], time: i64, from: usize) -> usize {
     // Most often it is the next one.
     if times[from] == time {
         return from;

@@ -249,7 +249,7 @@ impl Cursor<'_> {
         Some((begin, end, offset))
     }
 
-    /// The ns behind a decimal point, and the ns of the last place as a computer counts: milli, micro or nano.
+    /// The ns behind a decimal point, and the ns of the last digit as a computer counts: milli, micro or nano.
     pub(in crate::series) fn fraction(&mut self) -> Option<(i64, i64)> {
         let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
         if !(1..=9).contains(&digits) {
@@ -288,7 +288,7 @@ impl Cursor<'_> {
 }
 
 /// Begin and end of what is named by so many parts of a time, in ns of local time.
-fn bounds(parts: [i64; 6], given: usize, (ns, last_place): (i64, i64)) -> Option<(i128, i128)> {
+fn bounds(parts: [i64; 6], given: usize, (ns, last_digit): (i64, i64)) -> Option<(i128, i128)> {
     let [year, month, day, hour, minute, second] = parts;
     let date = Date::new(year as i16, month as i8, day as i8).ok()?;
     if hour > 23 || minute > 59 || second > 59 {
@@ -306,7 +306,7 @@ fn bounds(parts: [i64; 6], given: usize, (ns, last_place): (i64, i64)) -> Option
         _ => 1,
     };
     let begin = i128::from(begin) * NS + i128::from(ns);
-    let length = if last_place > 0 { last_place.into() } else { i128::from(seconds) * NS };
+    let length = if last_digit > 0 { last_digit.into() } else { i128::from(seconds) * NS };
     Some((begin, begin + length))
 }
 

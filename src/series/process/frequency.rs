@@ -49,7 +49,7 @@ pub struct Frequency {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Base {
-    /// A place of [`SPANS`].
+    /// An index of [`SPANS`].
     Span(usize),
     Day,
     Dates(Dates),
@@ -98,9 +98,9 @@ impl Frequency {
             let part = base.ns().and_then(|unit| times(number, unit)).ok_or_else(refused)?;
             ns = ns.checked_add(part).ok_or_else(refused)?;
         }
-        let place = SPANS.iter().position(|(_, unit)| ns % unit == 0).unwrap_or(SPANS.len() - 1);
-        let count = i64::try_from(ns / SPANS[place].1).ok().filter(|count| *count > 0);
-        Ok(Frequency { count: count.ok_or_else(refused)?, base: Base::Span(place) })
+        let span = SPANS.iter().position(|(_, unit)| ns % unit == 0).unwrap_or(SPANS.len() - 1);
+        let count = i64::try_from(ns / SPANS[span].1).ok().filter(|count| *count > 0);
+        Ok(Frequency { count: count.ok_or_else(refused)?, base: Base::Span(span) })
     }
 
     /// How many of its unit: 2 of `2W`.
@@ -170,7 +170,7 @@ fn base(name: &str) -> Option<Base> {
 impl Base {
     fn ns(&self) -> Option<i128> {
         match self {
-            Base::Span(place) => Some(SPANS[*place].1),
+            Base::Span(span) => Some(SPANS[*span].1),
             Base::Day => Some(DAY_NS),
             Base::Dates(_) => None,
         }
@@ -218,7 +218,7 @@ impl fmt::Display for Frequency {
             write!(f, "{}", self.count)?;
         }
         match self.base {
-            Base::Span(place) => f.write_str(SPANS[place].0),
+            Base::Span(span) => f.write_str(SPANS[span].0),
             Base::Day => f.write_str("D"),
             Base::Dates(Dates::Weekday(day)) => write!(f, "W-{}", WEEKDAYS[day]),
             Base::Dates(Dates::Month { distance, month, last }) => {

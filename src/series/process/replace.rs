@@ -53,10 +53,10 @@ type Ends = (Option<IndexValue>, Option<IndexValue>);
 pub fn replace_ranges(series: &Series, ranges: &[Ends], with: &Replacement) -> Result<Series> {
     let ranges = ranges.iter().map(|(from, to)| label_range(series, from.as_ref(), to.as_ref()));
     let ranges = ranges.collect::<Result<Vec<_>>>()?;
-    let places = IndexValues::of(series.index())?;
-    let is_meant = (0..places.len()).map(|row| {
-        let place = places.get(row);
-        Some(ranges.iter().any(|range| range.contains(&place)))
+    let labels = IndexValues::of(series.index())?;
+    let is_meant = (0..labels.len()).map(|row| {
+        let label = labels.get(row);
+        Some(ranges.iter().any(|range| range.contains(&label)))
     });
     let is_meant: BooleanArray = is_meant.collect();
     let (mut values, mut dtype) = (series.values().clone(), series.dtype().map(str::to_owned));

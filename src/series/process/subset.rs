@@ -73,8 +73,8 @@ pub fn subset(
 pub fn subset_rank(series: &Series, from: Option<i64>, to: Option<i64>) -> Result<Series> {
     TimeIndex::of("subset", series)?;
     let rank = |rank: i64| {
-        let place = if rank < 0 { series.len() as i64 + rank } else { rank };
-        place.clamp(0, series.len() as i64) as usize
+        let position = if rank < 0 { series.len() as i64 + rank } else { rank };
+        position.clamp(0, series.len() as i64) as usize
     };
     let (start, end) = (from.map_or(0, rank), to.map_or(series.len(), rank));
     Ok(series.slice(start.min(end), end.saturating_sub(start)))

@@ -58,7 +58,7 @@ pub(super) fn resolution_ns(text: &str, span_ns: i64) -> i128 {
         [DAY_NS, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1];
     let lower = text.to_lowercase();
     let last_word = lower.split(|c: char| !c.is_alphabetic()).rfind(|word| !word.is_empty());
-    let place = match (lower.matches(':').count(), last_word.unwrap_or_default()) {
+    let first_unit = match (lower.matches(':').count(), last_word.unwrap_or_default()) {
         (1, _) => 2,
         (2, _) => 3,
         (_, word) if word.starts_with(['d', 'w']) => 0,
@@ -71,7 +71,7 @@ pub(super) fn resolution_ns(text: &str, span_ns: i64) -> i128 {
     };
     // A part of a unit, as in 1.5h, is said in smaller ones.
     let fits = |unit: &&i128| i128::from(span_ns) % **unit == 0;
-    UNITS[place..].iter().find(fits).copied().unwrap_or(1)
+    UNITS[first_unit..].iter().find(fits).copied().unwrap_or(1)
 }
 
 #[cfg(test)]

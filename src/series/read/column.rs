@@ -246,7 +246,7 @@ impl<'o> Profile<'o> {
     }
 
     /// The marks of the numbers of this column.
-    fn marks(&self, file: FileMarks, place: &str) -> Result<&NumberProfile> {
+    fn marks(&self, file: FileMarks, location: &str) -> Result<&NumberProfile> {
         let [point, comma] = &self.numbers[..] else { return Ok(&self.numbers[0]) };
         if point.alone != comma.alone {
             return Ok(if point.alone > comma.alone { point } else { comma });
@@ -269,7 +269,7 @@ impl<'o> Profile<'o> {
             "a number of which the column {:?} tells the decimal mark: pass --decimal with . or ,",
             self.name
         );
-        Err(bad_line(place, cell.line, &expected, &cell.text))
+        Err(bad_line(location, cell.line, &expected, &cell.text))
     }
 
     /// How the column is read.
@@ -280,7 +280,7 @@ impl<'o> Profile<'o> {
         &self,
         role: Role,
         file: FileMarks,
-        place: &str,
+        location: &str,
     ) -> Result<Reading> {
         let options = self.options;
         let present = self.present();
@@ -288,14 +288,14 @@ impl<'o> Profile<'o> {
             Form::Text
         } else {
             match role {
-                Role::Index => self.index_form(file, place)?,
+                Role::Index => self.index_form(file, location)?,
                 Role::Values if present == 0 && self.empty_texts => Form::Text,
                 Role::Values if present == 0 || self.is_numeric() => {
-                    self.number_form(file, place)?
+                    self.number_form(file, location)?
                 }
                 Role::Values if self.booleans == present => Form::Boolean,
                 Role::Values if self.is_times() && self.times.is_plain() => {
-                    Form::Times(self.times.decide(&PointsOptions::default(), place)?)
+                    Form::Times(self.times.decide(&PointsOptions::default(), location)?)
                 }
                 Role::Values if self.spans == present => Form::Spans,
                 Role::Values => Form::Text,
@@ -335,14 +335,14 @@ impl<'o> Profile<'o> {
                      keeps all as texts)",
                     self.name, self.name,
                 );
-                return Err(bad_line(place, cell.line, &expected, &cell.text));
+                return Err(bad_line(location, cell.line, &expected, &cell.text));
             }
         }
         Ok(reading)
     }
 
-    fn number_form(&self, file: FileMarks, place: &str) -> Result<Form> {
-        let profile = self.marks(file, place)?;
+    fn number_form(&self, file: FileMarks, location: &str) -> Result<Form> {
+        let profile = self.marks(file, location)?;
         Ok(match profile {
             NumberProfile { fits: 1.., integers: true, .. } => Form::Signed(profile.marks),
             NumberProfile { fits: 1.., positive: true, .. } => Form::Positive(profile.marks),
@@ -351,12 +351,12 @@ impl<'o> Profile<'o> {
     }
 
     /// What an index is: times, numbers or spans if half of its cells are, and then all of them have to be.
-    fn index_form(&self, file: FileMarks, place: &str) -> Result<Form> {
+    fn index_form(&self, file: FileMarks, location: &str) -> Result<Form> {
         let (options, cells) = (self.options, self.present());
         let asked = options.time_format.is_some() || options.time_unit.is_some();
         let refuse = |cell: &Option<Cell>, expected: &str| {
             let cell = cell.clone().unwrap_or_else(|| Cell::new(0, ""));
-            Err(bad_line(place, cell.line, expected, &cell.text))
+            Err(bad_line(location, cell.line, expected, &cell.text))
         };
         if cells == 0 {
             return Ok(Form::Float(Marks::POINT));
@@ -375,7 +375,7 @@ impl<'o> Profile<'o> {
                 };
                 return refuse(&self.times.first_other, &expected);
             }
-            return Ok(Form::Times(self.times.decide(options, place)?));
+            return Ok(Form::Times(self.times.decide(options, location)?));
         }
         if options.time_zone.is_some() {
             let expected = "times in the index for --tz: pass --time-unit s, ms, us or ns for numbers \
@@ -383,13 +383,13 @@ impl<'o> Profile<'o> {
             return refuse(&self.times.first_other, expected);
         }
         if self.is_numeric() {
-            let profile = self.marks(file, place)?;
+            let profile = self.marks(file, location)?;
             if profile.fits < cells {
                 return refuse(&profile.first_other, "a number, as the index has elsewhere");
             }
             // A float can say that it is missing.
             let form = match self.missing {
-                0 => self.number_form(file, place)?,
+                0 => self.number_form(file, location)?,
                 _ => Form::Float(profile.marks),
             };
             if matches!(form, Form::Float(_)) && profile.rounded > 0 {
@@ -453,11 +453,11 @@ pub(super) fn span_ns(text: &str, role: Role) -> Option<i64> {
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid), naming its line.
-pub(super) fn check_lines(column: &Column<'_>, place: &str) -> Result<()> {
+pub(super) fn check_lines(column: &Column<'_>, location: &str) -> Result<()> {
     let mut cells = column.fields.iter().zip(&column.lines);
     let odd = cells.find(|(field, _)| !field.quoted && field.text.trim().contains('\r'));
     odd.map_or(Ok(()), |(field, line)| {
         let expected = "lines that all end in the same way, and no carriage return within one";
-        Err(bad_line(place, *line, expected, &field.text))
+        Err(bad_line(location, *line, expected, &field.text))
     })
 }

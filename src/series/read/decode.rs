@@ -62,17 +62,17 @@ impl fmt::Display for Encoding {
 /// # Errors
 /// [`Error::Invalid`] for bytes that are not in the encoding, and for NUL, naming the line.
 pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
-    let place = path.display().to_string();
+    let location = path.display().to_string();
     let mut bytes = read_whole(path, MAX_TEXT_BYTES)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        bytes = unpacked(&bytes, &place)?;
+        bytes = unpacked(&bytes, &location)?;
     }
-    let mut text = decoded(bytes, asked, &place)?;
+    let mut text = decoded(bytes, asked, &location)?;
     if let Some(at) = text.bytes().position(|byte| byte == 0) {
         let expected =
             "a text, or --encoding utf-16le or utf-16be for one without a byte order mark";
         let line = 1 + text[..at].matches('\n').count() as u64;
-        return Err(bad_line(&place, line, expected, "\0"));
+        return Err(bad_line(&location, line, expected, "\0"));
     }
     if !text.contains('\n') {
         text = text.replace('\r', "\n");
@@ -80,24 +80,24 @@ pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
     Ok(text)
 }
 
-fn unpacked(bytes: &[u8], place: &str) -> Result<Vec<u8>> {
+fn unpacked(bytes: &[u8], location: &str) -> Result<Vec<u8>> {
     let most = (bytes.len() as u64).saturating_mul(BYTES_A_BYTE).saturating_add(SOME_BYTES);
     let most = most.min(MAX_TEXT_BYTES);
     let mut text = Vec::new();
     let reader = flate2::read::MultiGzDecoder::new(bytes);
     reader.take(most + 1).read_to_end(&mut text).map_err(|e| Error::Corrupt {
-        place: place.to_owned(),
+        location: location.to_owned(),
         what: "the gzip file".into(),
         why: e.to_string(),
     })?;
     if text.len() as u64 > most {
         let expected = format!("a text of at most {most} bytes for a file of this size");
-        return Err(Error::invalid(place, expected, "a larger one"));
+        return Err(Error::invalid(location, expected, "a larger one"));
     }
     Ok(text)
 }
 
-fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, place: &str) -> Result<String> {
+fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, location: &str) -> Result<String> {
     let by_mark = match &bytes[..] {
         [0xff, 0xfe, ..] => Some(Encoding::Utf16Le),
         [0xfe, 0xff, ..] => Some(Encoding::Utf16Be),
@@ -108,7 +108,7 @@ fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, place: &str) -> Result<Strin
         Some(asked) => asked,
     };
     let text = match encoding {
-        Encoding::Utf8 => utf8(bytes, place)?,
+        Encoding::Utf8 => utf8(bytes, location)?,
         Encoding::Latin1 => bytes.iter().map(|byte| char::from(*byte)).collect(),
         Encoding::Utf16 | Encoding::Utf16Le | Encoding::Utf16Be => {
             let (pairs, rest) = bytes.as_chunks::<2>();
@@ -120,7 +120,7 @@ fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, place: &str) -> Result<Strin
                 char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
             match read {
                 Ok(text) if rest.is_empty() => text,
-                _ => return Err(Error::invalid(place, "a text in UTF-16", "other bytes")),
+                _ => return Err(Error::invalid(location, "a text in UTF-16", "other bytes")),
             }
         }
     };
@@ -130,13 +130,13 @@ fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, place: &str) -> Result<Strin
     })
 }
 
-fn utf8(bytes: Vec<u8>, place: &str) -> Result<String> {
+fn utf8(bytes: Vec<u8>, location: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..at];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         Error::invalid(
-            format!("{place}, line {line}"),
+            format!("{location}, line {line}"),
             "a text in UTF-8: pass --encoding latin-1 or utf-16 for another one",
             format!("the byte 0x{:02X}", error.as_bytes()[at]),
         )

@@ -23,13 +23,13 @@ use crate::series::text::{Column, Field, bad_line, join, zone_name};
 pub(in crate::series) fn check_index(
     column: &Column<'_>,
     options: &PointsOptions,
-    place: &str,
+    location: &str,
 ) -> Result<()> {
     let mut cells = column.fields.iter().zip(&column.lines);
     let missing =
         cells.find(|(field, _)| field.is_missing() || options.is_missing_mark(field.text.trim()));
     missing.map_or(Ok(()), |(field, line)| {
-        Err(bad_line(place, *line, "a value of the index", &field.text))
+        Err(bad_line(location, *line, "a value of the index", &field.text))
     })
 }
 
@@ -40,15 +40,16 @@ pub(in crate::series) fn check_index(
 pub(in crate::series) fn index_of(
     column: &Column<'_>,
     known: IndexMetadata,
-    place: &str,
+    location: &str,
 ) -> Result<(ArrayRef, IndexMetadata)> {
     let options = PointsOptions { time_zone: known.time_zone.clone(), ..Default::default() };
-    check_index(column, &options, place)?;
+    check_index(column, &options, location)?;
     let mut profile = Profile::new("", &options);
     profile.add(column, Role::Index);
-    let mut index = IndexReading::new(profile.decide(Role::Index, FileMarks::default(), place)?);
-    index.add(column, place)?;
-    let found = index.end(known.name, &options, place)?;
+    let mut index =
+        IndexReading::new(profile.decide(Role::Index, FileMarks::default(), location)?);
+    index.add(column, location)?;
+    let found = index.end(known.name, &options, location)?;
     Ok((found.array, found.known))
 }
 
@@ -83,20 +84,21 @@ impl IndexReading {
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for a cell that does not fit, naming its line.
-    pub(in crate::series) fn add(&mut self, column: &Column<'_>, place: &str) -> Result<u64> {
+    pub(in crate::series) fn add(&mut self, column: &Column<'_>, location: &str) -> Result<u64> {
         self.lines.extend(&column.lines);
         if let Form::Times(times) = &self.reading.form {
             let expected = format!("a time{}", times.reported());
             let read = |text: &str| times.read(text);
-            for (stamp, line) in all(column, (place, &expected), read)?.iter().zip(&column.lines) {
+            for (stamp, line) in all(column, (location, &expected), read)?.iter().zip(&column.lines)
+            {
                 if let (TimeReading::Epoch(unit), Err(_)) = (times, i64::try_from(stamp.wall)) {
-                    return Err(unit.too_far(stamp.wall, &format!("{place}, line {line}")));
+                    return Err(unit.too_far(stamp.wall, &format!("{location}, line {line}")));
                 }
-                self.times.push(Local::of(stamp, *line, place)?);
+                self.times.push(Local::of(stamp, *line, location)?);
             }
             return Ok(column.lines.len() as u64 * size_of::<(Local, u64)>() as u64);
         }
-        let number = (place, "a number");
+        let number = (location, "a number");
         let piece: ArrayRef = match &self.reading.form {
             Form::Signed(marks) => {
                 Arc::new(Int64Array::from_iter_values(all(column, number, |text| {
@@ -113,7 +115,11 @@ impl IndexReading {
             }
             Form::Spans => {
                 let read = |text: &str| span_ns(text, Role::Index);
-                Arc::new(DurationNanosecondArray::from(all(column, (place, "a time span"), read)?))
+                Arc::new(DurationNanosecondArray::from(all(
+                    column,
+                    (location, "a time span"),
+                    read,
+                )?))
             }
             Form::Text | Form::Boolean | Form::Times(_) => {
                 let texts = column.fields.iter().map(|field| Some(&*field.text));
@@ -133,10 +139,10 @@ impl IndexReading {
         mut self,
         name: Option<String>,
         options: &PointsOptions,
-        place: &str,
+        location: &str,
     ) -> Result<Found> {
         if self.lines.is_empty() {
-            self.add(&Column::default(), place)?;
+            self.add(&Column::default(), location)?;
         }
         let known = |kind: &str, time_zone: Option<String>| IndexMetadata {
             kind: kind.into(),
@@ -159,7 +165,7 @@ impl IndexReading {
                 )
             });
             return Ok(Found {
-                array: join(&self.pieces, place)?,
+                array: join(&self.pieces, location)?,
                 known: known(kind, None),
                 reported: PointsColumn::new(&label, self.reading.reported()),
                 note,
@@ -171,7 +177,7 @@ impl IndexReading {
         let named = if asked.is_none() { zone_in(&label) } else { None };
         let note = named.as_ref().map(|zone| format!("{label}: the zone {zone} is in the name"));
         let zone = asked.or(named);
-        let ns = instants(&self.times, &self.lines, (zone.as_deref(), options, place))?;
+        let ns = instants(&self.times, &self.lines, (zone.as_deref(), options, location))?;
         let array = TimestampNanosecondArray::from(ns);
         let of_zone = zone.as_ref().map_or("without a zone".into(), |zone| format!("of {zone}"));
         Ok(Found {
@@ -214,11 +220,11 @@ fn zone_in(name: &str) -> Option<String> {
 /// The value of each cell.
 fn all<V>(
     column: &Column<'_>,
-    (place, expected): (&str, &str),
+    (location, expected): (&str, &str),
     read: impl Fn(&str) -> Option<V>,
 ) -> Result<Vec<V>> {
     let value = |(field, line): (&Field<'_>, &u64)| {
-        read(field.text.trim()).ok_or_else(|| bad_line(place, *line, expected, &field.text))
+        read(field.text.trim()).ok_or_else(|| bad_line(location, *line, expected, &field.text))
     };
     column.fields.iter().zip(&column.lines).map(value).collect()
 }

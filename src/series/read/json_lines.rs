@@ -19,15 +19,15 @@ impl<'a> JsonRows<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`], naming the line, for what is no object of numbers, texts, booleans and nulls.
-    pub(super) fn of(text: &'a str, place: &str) -> Result<(Self, Vec<String>)> {
+    pub(super) fn of(text: &'a str, location: &str) -> Result<(Self, Vec<String>)> {
         let mut names: Vec<String> = Vec::new();
         for (line, number) in text.lines().zip(1..) {
             let mut own: Vec<Cow<'_, str>> = Vec::new();
             for (name, _) in
-                object(line).map_err(|(expected, got)| bad_line(place, number, expected, got))?
+                object(line).map_err(|(expected, got)| bad_line(location, number, expected, got))?
             {
                 if own.contains(&name) {
-                    return Err(bad_line(place, number, "each name once", &name));
+                    return Err(bad_line(location, number, "each name once", &name));
                 }
                 if !names.iter().any(|known| *known == name) {
                     names.push(name.clone().into_owned());
@@ -37,7 +37,7 @@ impl<'a> JsonRows<'a> {
         }
         if names.is_empty() {
             let expected = "a JSON object a line";
-            return Err(Error::invalid(place, expected, "none"));
+            return Err(Error::invalid(location, expected, "none"));
         }
         Ok((JsonRows { rest: text, line: 0, names: names.clone().into() }, names))
     }

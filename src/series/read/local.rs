@@ -18,10 +18,10 @@ pub(super) struct Local {
 impl Local {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), naming the line, for a time that ns cannot hold.
-    pub(super) fn of(stamp: &Stamp, line: u64, place: &str) -> Result<Self> {
+    pub(super) fn of(stamp: &Stamp, line: u64, location: &str) -> Result<Self> {
         let wall = i64::try_from(stamp.wall).map_err(|_| {
             let second = i64::try_from(stamp.wall.div_euclid(NS.into())).unwrap_or(i64::MAX);
-            too_far(second, line, place)
+            too_far(second, line, location)
         })?;
         Ok(Local { wall, offset: stamp.offset })
     }
@@ -36,19 +36,19 @@ impl Local {
 pub(super) fn instants(
     times: &[Local],
     lines: &[u64],
-    (zone, options, place): (Option<&str>, &PointsOptions, &str),
+    (zone, options, location): (Option<&str>, &PointsOptions, &str),
 ) -> Result<Vec<i64>> {
     let clock = Clock::of(zone)?;
     let name = zone.unwrap_or_default();
     let second = |row: usize| {
         let second = times[row].wall.div_euclid(NS);
-        clock.shown(second).map_err(|_| too_far(second, lines[row], place))
+        clock.shown(second).map_err(|_| too_far(second, lines[row], location))
     };
     let mut out = Vec::with_capacity(times.len());
     let mut put = |row: usize, second: i64| -> Result<()> {
         let ns =
             second.checked_mul(NS).and_then(|ns| ns.checked_add(times[row].wall.rem_euclid(NS)));
-        out.push(ns.ok_or_else(|| too_far(second, lines[row], place))?);
+        out.push(ns.ok_or_else(|| too_far(second, lines[row], location))?);
         Ok(())
     };
     let mut row = 0;
@@ -67,7 +67,7 @@ pub(super) fn instants(
                      --tz, or --nonexistent shift"
                 );
                 return Err(bad_line(
-                    place,
+                    location,
                     lines[row],
                     &expected,
                     &show(times[row].wall.div_euclid(NS)),
@@ -85,9 +85,9 @@ pub(super) fn instants(
                     Ambiguous::Earliest => both.len(),
                     Ambiguous::Latest => 0,
                     Ambiguous::Infer => change_of(times, first..row)
-                        .ok_or_else(|| shown_twice(name, times[first], lines[first], place))?,
+                        .ok_or_else(|| shown_twice(name, times[first], lines[first], location))?,
                     Ambiguous::Refuse => {
-                        return Err(shown_twice(name, times[first], lines[first], place));
+                        return Err(shown_twice(name, times[first], lines[first], location));
                     }
                 };
                 let falls = options.ambiguous == Ambiguous::Infer && falls(times, &(first..row));
@@ -137,16 +137,16 @@ fn show(second: i64) -> String {
     Clock::default().write(second, 1).unwrap_or_else(|_| year())
 }
 
-fn shown_twice(zone: &str, time: Local, line: u64, place: &str) -> crate::Error {
+fn shown_twice(zone: &str, time: Local, line: u64, location: &str) -> crate::Error {
     let expected = format!(
         "a time that clocks of {zone} show once, or rows that tell which one is meant: pass \
          --ambiguous earliest or latest"
     );
-    bad_line(place, line, &expected, &show(time.wall.div_euclid(NS)))
+    bad_line(location, line, &expected, &show(time.wall.div_euclid(NS)))
 }
 
-fn too_far(second: i64, line: u64, place: &str) -> crate::Error {
-    bad_line(place, line, "a time from 1677 to 2262", &show(second))
+fn too_far(second: i64, line: u64, location: &str) -> crate::Error {
+    bad_line(location, line, "a time from 1677 to 2262", &show(second))
 }
 
 #[cfg(test)]

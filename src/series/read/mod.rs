@@ -109,7 +109,7 @@ impl TimeUnit {
     }
 
     /// The error for a count that no time of a series holds; it names the unit that the count may have.
-    fn too_far(self, ns: i128, place: &str) -> Error {
+    fn too_far(self, ns: i128, location: &str) -> Error {
         const YEAR_S: i128 = 31_556_952;
         let year = |unit: TimeUnit| {
             let ns = ns / i128::from(self.ns()) * i128::from(unit.ns());
@@ -119,7 +119,7 @@ impl TimeUnit {
         let other = units.into_iter().find(|unit| (1980..=2100).contains(&year(*unit)));
         let hint = other.map(|unit| format!(": --time-unit {unit} gives {}", year(unit)));
         let expected = format!("a time from 1677 to 2262{}", hint.unwrap_or_default());
-        Error::invalid(place, expected, format!("the year {}", year(self)))
+        Error::invalid(location, expected, format!("the year {}", year(self)))
     }
 }
 

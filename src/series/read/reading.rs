@@ -50,7 +50,7 @@ impl Reading {
     pub(in crate::series) fn values(
         &mut self,
         column: &Column<'_>,
-        (options, place): (&PointsOptions, &str),
+        (options, location): (&PointsOptions, &str),
     ) -> Result<ArrayRef> {
         Ok(match self.form.clone() {
             Form::Signed(marks) => {
@@ -78,7 +78,7 @@ impl Reading {
                 let zone = self.has_offsets.then(|| Arc::from("UTC"));
                 let items = self.each(column, options, read);
                 if let Some((line, text)) = self.examples.first() {
-                    return Err(bad_line(place, *line, "a time from 1677 to 2262", text));
+                    return Err(bad_line(location, *line, "a time from 1677 to 2262", text));
                 }
                 Arc::new(TimestampNanosecondArray::from(items).with_timezone_opt(zone))
             }

@@ -77,8 +77,8 @@ fn texts<'r>(row: &'r Row<'_>) -> impl Iterator<Item = &'r str> {
 ///
 /// # Errors
 /// [`Error::Invalid`], naming the line, for what is no object of numbers, texts, booleans and nulls.
-pub(super) fn table_of_json<'a>(text: &'a str, place: &str) -> Result<Table<'a>> {
-    let (rows, names) = JsonRows::of(text, place)?;
+pub(super) fn table_of_json<'a>(text: &'a str, location: &str) -> Result<Table<'a>> {
+    let (rows, names) = JsonRows::of(text, location)?;
     let (rows, width) = (Source::Json(rows), names.len());
     let records = Records { rows, header: Vec::new(), width, again: Vec::new() };
     Ok(Table { records, separator: None, names, units: vec![], index: None, notes: vec![] })
@@ -91,7 +91,7 @@ pub(super) fn table_of_json<'a>(text: &'a str, place: &str) -> Result<Table<'a>>
 pub(super) fn table_of<'a>(
     text: &'a str,
     options: &PointsOptions,
-    place: &str,
+    location: &str,
 ) -> Result<Table<'a>> {
     let skip = options.skip_lines.unwrap_or(0);
     let (mut rest, mut line) = (text, 1);
@@ -114,13 +114,13 @@ pub(super) fn table_of<'a>(
         rows = kind.skip(rows, &mut notes);
     }
     let first = rows.clone().next();
-    let first = first.ok_or_else(|| Error::invalid(place, "a header", "an empty file"))?;
+    let first = first.ok_or_else(|| Error::invalid(location, "a header", "an empty file"))?;
     if let Some(line) = first.open_quote {
-        return Err(open_quote(place, line));
+        return Err(open_quote(location, line));
     }
     let has_header = match options.header {
         Some(said) => said,
-        None => is_header(&first, place)?,
+        None => is_header(&first, location)?,
     };
     let lengths: Vec<(u64, usize)> = {
         let mut head = rows.clone();
@@ -132,11 +132,11 @@ pub(super) fn table_of<'a>(
     let mut header: Vec<String> = texts(&first).map(str::to_owned).collect();
     if has_header {
         if options.header.is_none() && options.skip_lines.is_none() {
-            check_comments(rows.clone(), place)?;
+            check_comments(rows.clone(), location)?;
         }
         rows.next();
         if options.header.is_none() && options.skip_lines.is_none() {
-            check_preamble(&first, &lengths, place)?;
+            check_preamble(&first, &lengths, location)?;
         }
     }
     // A separator behind the last name alone.
@@ -177,7 +177,7 @@ fn said_separator(text: &str) -> Option<(char, &str)> {
 }
 
 /// Refuses comments before the header, which would be taken for it.
-fn check_comments(rows: Rows<'_>, place: &str) -> Result<()> {
+fn check_comments(rows: Rows<'_>, location: &str) -> Result<()> {
     let is_comment = |row: &Row<'_>| texts(row).next().is_some_and(|text| text.starts_with('#'));
     let mut ahead = rows.peekable();
     let mut comments = 0;
@@ -185,14 +185,14 @@ fn check_comments(rows: Rows<'_>, place: &str) -> Result<()> {
         comments += 1;
     }
     let Some(next) = ahead.next().filter(|_| comments > 0) else { return Ok(()) };
-    match is_header(&next, place) {
+    match is_header(&next, location) {
         Ok(true) => {
             let (line, skip) = (next.line, next.line - 1);
             let expected = format!(
                 "a header, and no comment: pass --skip-lines {skip} if line {line} is the header, or \
                  --header if the first line is"
             );
-            Err(Error::invalid(place, expected, "a line that begins with #"))
+            Err(Error::invalid(location, expected, "a line that begins with #"))
         }
         _ => Ok(()),
     }
@@ -244,7 +244,7 @@ impl Kind {
 }
 
 /// Whether the first record is a header. One that begins with a time and has numbers alone behind it is a record.
-fn is_header(first: &Row<'_>, place: &str) -> Result<bool> {
+fn is_header(first: &Row<'_>, location: &str) -> Result<bool> {
     let mut times = TimeProfile::default();
     texts(first).take(1).for_each(|text| times.add(first.line, text, None));
     let is_value = |text: &str| {
@@ -261,14 +261,14 @@ fn is_header(first: &Row<'_>, place: &str) -> Result<bool> {
         return Ok(false);
     }
     Err(Error::invalid(
-        format!("{place}, line {}", first.line),
+        format!("{location}, line {}", first.line),
         "names of columns: pass --no-header if it is data, or --header if these are names",
         "numbers alone",
     ))
 }
 
 /// Refuses a first line that does not go with the next ones.
-fn check_preamble(first: &Row<'_>, lengths: &[(u64, usize)], place: &str) -> Result<()> {
+fn check_preamble(first: &Row<'_>, lengths: &[(u64, usize)], location: &str) -> Result<()> {
     let header = first.fields.len();
     let Some((_, last)) = lengths.last() else { return Ok(()) };
     // A separator may stand behind the last name or the last field.
@@ -282,7 +282,7 @@ fn check_preamble(first: &Row<'_>, lengths: &[(u64, usize)], place: &str) -> Res
     }
     let line = lengths[begin].0;
     Err(Error::invalid(
-        format!("{place}, line {}", first.line),
+        format!("{location}, line {}", first.line),
         format!(
             "a header of {last} fields, as line {line} and the next ones have: pass --skip-lines {} if line {line} is the header",
             line - 1

@@ -34,7 +34,7 @@ enum Index {
 }
 
 pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
-    let place = path.display().to_string();
+    let location = path.display().to_string();
     let of_tables = PointsOptions {
         index: options.index.clone(),
         time_zone: options.time_zone.clone(),
@@ -45,12 +45,12 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
     };
     if *options != of_tables {
         let expected = "a delimited text for options as --skip-lines, --decimal and --time-format";
-        return Err(Error::invalid(&place, expected, "a Parquet or Arrow file"));
+        return Err(Error::invalid(&location, expected, "a Parquet or Arrow file"));
     }
     let whole = table::read_whole(path)?;
     let schema = whole.schema();
     if schema.metadata().contains_key(SCHEMA_KEY) && *options == PointsOptions::default() {
-        let series = Series::from_batch(&whole).map_err(|error| of_file(error, &place))?;
+        let series = Series::from_batch(&whole).map_err(|error| of_file(error, &location))?;
         let name = series.head().index.name.clone().unwrap_or_default();
         let columns = vec![
             reported(&name, series.index()),
@@ -58,9 +58,9 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         ];
         return Ok(Points { series: vec![series], columns, notes: Vec::new() });
     }
-    let (index, name, at) = match index_of(&whole, options, &place)? {
+    let (index, name, at) = match index_of(&whole, options, &location)? {
         Index::Column(at, name) => {
-            let index = plain(whole.column(at), schema.field(at).name(), &place)?;
+            let index = plain(whole.column(at), schema.field(at).name(), &location)?;
             (index, name, Some(at))
         }
         Index::Range(start, step, name) => {
@@ -71,13 +71,13 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
     };
     if index.null_count() > 0 {
         let got = format!("{} missing", index.null_count());
-        let what = format!("{place}, the index {:?}", name.unwrap_or_default());
+        let what = format!("{location}, the index {:?}", name.unwrap_or_default());
         return Err(Error::invalid(what, "a value for each row", got));
     }
-    let index = in_zone(in_unit(index, options, &place)?, options, &place)?;
+    let index = in_zone(in_unit(index, options, &location)?, options, &location)?;
     Shape::of(index.data_type()).map_err(|error| {
         let name = name.as_deref().unwrap_or_default();
-        of_file(error, &format!("{place}, the column {name:?}"))
+        of_file(error, &format!("{location}, the column {name:?}"))
     })?;
     let time_zone = match index.data_type() {
         DataType::Timestamp(_, zone) => zone.as_deref().map(str::to_owned),
@@ -96,27 +96,27 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         let name = schema.field(i).name();
         if schema.fields()[..i].iter().enumerate().any(|(j, f)| Some(j) != at && f.name() == name) {
             let expected = "columns of different names";
-            return Err(Error::invalid(&place, expected, format!("the column {name:?} twice")));
+            return Err(Error::invalid(&location, expected, format!("the column {name:?} twice")));
         }
-        let values = plain(column, name, &place)?;
+        let values = plain(column, name, &location)?;
         columns.push(reported(name, &values));
         let series = Series::new(index.clone(), values);
         let series =
-            series.map_err(|error| of_file(error, &format!("{place}, the column {name:?}")))?;
+            series.map_err(|error| of_file(error, &format!("{location}, the column {name:?}")))?;
         all.push(series.with_index_metadata(known.clone()).with_name(name));
     }
     if all.is_empty() {
         let expected = "an index and at least one column of values";
-        return Err(Error::invalid(&place, expected, "one column"));
+        return Err(Error::invalid(&location, expected, "one column"));
     }
     Ok(Points { series: all, columns, notes: Vec::new() })
 }
 
 /// An error about points, which names the file that they are from.
-fn of_file(error: Error, place: &str) -> Error {
+fn of_file(error: Error, location: &str) -> Error {
     match error {
         Error::Invalid { what, expected, got } => {
-            Error::invalid(format!("{place}, {what}"), expected, got)
+            Error::invalid(format!("{location}, {what}"), expected, got)
         }
         other => other,
     }
@@ -134,13 +134,13 @@ fn reported(name: &str, array: &ArrayRef) -> PointsColumn {
 }
 
 /// The index: the column that is asked for, or that pandas wrote down, or the first one.
-fn index_of(whole: &RecordBatch, options: &PointsOptions, place: &str) -> Result<Index> {
+fn index_of(whole: &RecordBatch, options: &PointsOptions, location: &str) -> Result<Index> {
     let schema = whole.schema();
     let find = |name: &str| schema.fields().iter().position(|field| field.name() == name);
     if let Some(name) = &options.index {
         let at = find(name).ok_or_else(|| {
             let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
-            Error::invalid(place, format!("a column {name:?}"), format!("columns {names:?}"))
+            Error::invalid(location, format!("a column {name:?}"), format!("columns {names:?}"))
         })?;
         return Ok(Index::Column(at, Some(name.clone())));
     }
@@ -156,9 +156,13 @@ fn index_of(whole: &RecordBatch, options: &PointsOptions, place: &str) -> Result
         match &of_pandas["index_columns"].as_array().cloned().unwrap_or_default()[..] {
             [Value::String(column)] => {
                 let at = find(column).ok_or_else(|| {
-                    Error::invalid(place, format!("the index {column:?} that pandas names"), "none")
+                    Error::invalid(
+                        location,
+                        format!("the index {column:?} that pandas names"),
+                        "none",
+                    )
                 })?;
-                refuse_extension(&schema, at, place)?;
+                refuse_extension(&schema, at, location)?;
                 let name = Some(column.clone()).filter(|name| !name.starts_with(UNNAMED));
                 return Ok(Index::Column(at, name));
             }
@@ -177,7 +181,7 @@ fn index_of(whole: &RecordBatch, options: &PointsOptions, place: &str) -> Result
             levels => {
                 let expected = "an index of one column: pass --index with the column to take";
                 return Err(Error::invalid(
-                    place,
+                    location,
                     expected,
                     format!("a MultiIndex of {} columns", levels.len()),
                 ));
@@ -190,7 +194,7 @@ fn index_of(whole: &RecordBatch, options: &PointsOptions, place: &str) -> Result
         let (first, time) = (schema.field(0).name(), schema.field(*time).name());
         let expected = format!("an index: pass --index {time:?} or --index {first:?}");
         return Err(Error::invalid(
-            place,
+            location,
             expected,
             format!("numbers in the first column {first:?}"),
         ));
@@ -198,18 +202,18 @@ fn index_of(whole: &RecordBatch, options: &PointsOptions, place: &str) -> Result
     match schema.fields().first() {
         Some(field) => Ok(Index::Column(0, Some(field.name().clone()))),
         None => {
-            Err(Error::invalid(place, "an index and at least one column of values", "no column"))
+            Err(Error::invalid(location, "an index and at least one column of values", "no column"))
         }
     }
 }
 
 /// Refuses an index of periods or intervals, by its name.
-fn refuse_extension(schema: &Schema, at: usize, place: &str) -> Result<()> {
+fn refuse_extension(schema: &Schema, at: usize, location: &str) -> Result<()> {
     let field = schema.field(at);
     match field.metadata().get("ARROW:extension:name") {
         None => Ok(()),
         Some(extension) => {
-            let what = format!("{place}, the index {:?}", field.name());
+            let what = format!("{location}, the index {:?}", field.name());
             let kind = match extension.as_str() {
                 "pandas.period" => "periods: save it with to_timestamp()",
                 "pandas.interval" => "intervals",
@@ -221,24 +225,24 @@ fn refuse_extension(schema: &Schema, at: usize, place: &str) -> Result<()> {
 }
 
 /// Numbers that count from 1970 as times, where the unit is said.
-fn in_unit(index: ArrayRef, options: &PointsOptions, place: &str) -> Result<ArrayRef> {
+fn in_unit(index: ArrayRef, options: &PointsOptions, location: &str) -> Result<ArrayRef> {
     let Some(unit) = options.time_unit else {
         let is_time = matches!(index.data_type(), DataType::Timestamp(..));
         if options.time_zone.is_some() && !is_time {
             let expected = "times in the index for --tz: pass --time-unit for numbers since 1970";
-            return Err(Error::invalid(place, expected, index.data_type().to_string()));
+            return Err(Error::invalid(location, expected, index.data_type().to_string()));
         }
         return Ok(index);
     };
     if !index.data_type().is_integer() {
         let got = index.data_type().to_string();
-        return Err(Error::invalid(place, "integers in the index for --time-unit", got));
+        return Err(Error::invalid(location, "integers in the index for --time-unit", got));
     }
-    let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(place, e))?;
+    let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(location, e))?;
     for (count, row) in counts.as_primitive::<Int64Type>().values().iter().zip(1..) {
         let ns = i128::from(*count) * i128::from(unit.ns());
         if i64::try_from(ns).is_err() {
-            return Err(unit.too_far(ns, &format!("{place}, row {row}")));
+            return Err(unit.too_far(ns, &format!("{location}, row {row}")));
         }
     }
     let unit = match unit {
@@ -247,40 +251,41 @@ fn in_unit(index: ArrayRef, options: &PointsOptions, place: &str) -> Result<Arra
         super::TimeUnit::Us => TimeUnit::Microsecond,
         super::TimeUnit::Ns => TimeUnit::Nanosecond,
     };
-    cast(&counts, &DataType::Timestamp(unit, Some("UTC".into()))).map_err(|e| from_arrow(place, e))
+    cast(&counts, &DataType::Timestamp(unit, Some("UTC".into())))
+        .map_err(|e| from_arrow(location, e))
 }
 
 /// Times without an offset as local time of the zone that is asked for; instants as shown there.
-fn in_zone(index: ArrayRef, options: &PointsOptions, place: &str) -> Result<ArrayRef> {
+fn in_zone(index: ArrayRef, options: &PointsOptions, location: &str) -> Result<ArrayRef> {
     let (Some(zone), DataType::Timestamp(unit, own)) = (&options.time_zone, index.data_type())
     else {
         return Ok(index);
     };
     let zoned = DataType::Timestamp(*unit, Some(zone.as_str().into()));
     if own.is_some() {
-        return cast(&index, &zoned).map_err(|e| from_arrow(place, e));
+        return cast(&index, &zoned).map_err(|e| from_arrow(location, e));
     }
     let size = 1_000_000_000 / crate::series::text::per_second(*unit);
-    let too_far = || Error::invalid(place, "times from 1677 to 2262", "other ones");
-    let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(place, e))?;
+    let too_far = || Error::invalid(location, "times from 1677 to 2262", "other ones");
+    let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(location, e))?;
     let local = |count: &i64| Some(Local { wall: count.checked_mul(size)?, offset: None });
     let times: Option<Vec<Local>> =
         counts.as_primitive::<Int64Type>().values().iter().map(local).collect();
     let times = times.ok_or_else(too_far)?;
     let rows: Vec<u64> = (1..=times.len() as u64).collect();
-    let ns = instants(&times, &rows, (Some(zone), options, place))?;
+    let ns = instants(&times, &rows, (Some(zone), options, location))?;
     let counts = ns.into_iter().map(|ns| ns.div_euclid(size));
     let counts: ArrayRef = Arc::new(Int64Array::from_iter_values(counts));
-    let zoned = cast(&counts, &zoned).map_err(|e| from_arrow(place, e))?;
+    let zoned = cast(&counts, &zoned).map_err(|e| from_arrow(location, e))?;
     Ok(zoned)
 }
 
 /// A column of a type that a series has: texts of dictionaries, days as times, decimals that a float keeps.
-fn plain(array: &ArrayRef, name: &str, place: &str) -> Result<ArrayRef> {
-    let to = |to: &DataType| cast(array, to).map_err(|e| from_arrow(place, e));
+fn plain(array: &ArrayRef, name: &str, location: &str) -> Result<ArrayRef> {
+    let to = |to: &DataType| cast(array, to).map_err(|e| from_arrow(location, e));
     match array.data_type() {
         DataType::Dictionary(_, values) if is_text(values) => to(&DataType::Utf8),
-        DataType::Dictionary(_, values) => plain(&to(values)?, name, place),
+        DataType::Dictionary(_, values) => plain(&to(values)?, name, location),
         DataType::LargeUtf8 | DataType::Utf8View => to(&DataType::Utf8),
         DataType::LargeBinary | DataType::BinaryView => to(&DataType::Binary),
         DataType::Date32 => to(&DataType::Timestamp(TimeUnit::Second, None)),
@@ -291,7 +296,7 @@ fn plain(array: &ArrayRef, name: &str, place: &str) -> Result<ArrayRef> {
         | DataType::Decimal128(..)
         | DataType::Decimal256(..) => {
             let expected = "decimals of at most 15 digits, which a float keeps";
-            let what = format!("{place}, the column {name:?}");
+            let what = format!("{location}, the column {name:?}");
             Err(Error::invalid(what, expected, array.data_type().to_string()))
         }
         _ => Ok(array.clone()),

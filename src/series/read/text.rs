@@ -40,14 +40,14 @@ impl IndexColumns {
 
 /// Reads a text: the series, and the line of each point.
 pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
-    let place = path.display().to_string();
+    let location = path.display().to_string();
     let text = decode::text_of(path, options.encoding)?;
-    read_table(table_of(&text, options, &place)?, options, place)
+    read_table(table_of(&text, options, &location)?, options, location)
 }
 
 /// Reads JSON lines, in which quotes tell texts from numbers.
 pub(super) fn read_json(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
-    let place = path.display().to_string();
+    let location = path.display().to_string();
     let of_texts = PointsOptions {
         separator: None,
         skip_lines: None,
@@ -58,22 +58,23 @@ pub(super) fn read_json(path: &Path, options: &PointsOptions) -> Result<(Points,
     };
     if *options != of_texts {
         let expected = "a delimited text for options as --skip-lines, --separator and --decimal";
-        return Err(Error::invalid(&place, expected, "JSON lines"));
+        return Err(Error::invalid(&location, expected, "JSON lines"));
     }
     let text = decode::text_of(path, options.encoding)?;
-    read_table(table_of_json(&text, &place)?, options, place)
+    read_table(table_of_json(&text, &location)?, options, location)
 }
 
 fn read_table(
     mut table: Table<'_>,
     options: &PointsOptions,
-    place: String,
+    location: String,
 ) -> Result<(Points, Vec<u64>)> {
-    let (index, profiles) = profile_columns(&mut table, options, &place)?;
+    let (index, profiles) = profile_columns(&mut table, options, &location)?;
     let comma_separated = table.separator == Some(',');
     let mut file = FileMarks { comma_separated, ..FileMarks::default() };
     profiles.iter().for_each(|profile| profile.show_marks(&mut file));
-    let index_reading = IndexReading::new(profiles[index.at].decide(Role::Index, file, &place)?);
+    let index_reading =
+        IndexReading::new(profiles[index.at].decide(Role::Index, file, &location)?);
     let mut values: Vec<(usize, Reading)> = Vec::new();
     for (at, profile) in profiles.iter().enumerate().filter(|(at, _)| !index.contains(*at)) {
         let number = at + 1;
@@ -82,11 +83,11 @@ fn read_table(
             table.notes.push(format!("column {number}: left out: it has no name and no values"));
             continue;
         }
-        values.push((at, profile.decide(Role::Values, file, &place)?));
+        values.push((at, profile.decide(Role::Values, file, &location)?));
     }
     if values.is_empty() {
         let expected = "an index and at least one column of values";
-        return Err(Error::invalid(&place, expected, "one column"));
+        return Err(Error::invalid(&location, expected, "one column"));
     }
     let mut name = table.names[index.at].clone();
     if let Some(clock) = index.clock {
@@ -95,7 +96,7 @@ fn read_table(
     }
     let name = Some(name).filter(|name| !name.is_empty());
     let (index, arrays) =
-        read_arrays(&table, (index, index_reading, name), &mut values, (options, &place))?;
+        read_arrays(&table, (index, index_reading, name), &mut values, (options, &location))?;
     table.notes.extend(index.note);
     let mut columns = vec![index.reported];
     let mut series = Vec::with_capacity(values.len());
@@ -120,17 +121,17 @@ fn read_table(
 fn profile_columns<'o>(
     table: &mut Table<'_>,
     options: &'o PointsOptions,
-    place: &str,
+    location: &str,
 ) -> Result<(IndexColumns, Vec<Profile<'o>>)> {
     let names = &table.names;
     if names.len() < 2 {
         let expected = "an index and at least one column of values, with a character between that \
                         --separator can tell";
-        return Err(Error::invalid(place, expected, "one column"));
+        return Err(Error::invalid(location, expected, "one column"));
     }
     let find = |name: &String| {
         names.iter().position(|other| other == name).ok_or_else(|| {
-            Error::invalid(place, format!("a column {name:?}"), format!("columns {names:?}"))
+            Error::invalid(location, format!("a column {name:?}"), format!("columns {names:?}"))
         })
     };
     for name in &options.text {
@@ -139,7 +140,7 @@ fn profile_columns<'o>(
     let asked = options.date_column.as_ref().or(options.index.as_ref()).map(find).transpose()?;
     let clock = options.time_column.as_ref().map(find).transpose()?;
     let mut index = IndexColumns { at: asked.or(table.index).unwrap_or(0), clock };
-    let mut profiles = profile_cells(&mut table.records, (names, index), (options, place))?;
+    let mut profiles = profile_cells(&mut table.records, (names, index), (options, location))?;
     // A date and the time of the day beside it, or the other way round.
     let (first, next) = (index.at, index.at + 1);
     let beside = clock.is_none() && options.date_column.is_none() && next < names.len();
@@ -157,13 +158,13 @@ fn profile_columns<'o>(
                 "a time of the day in each cell of {time:?}, beside the dates of {date:?}: pass --date-column \
                  {date:?} --time-column {time:?} to find the line, or --text {time:?}"
             );
-            return Err(Error::invalid(place, expected, "other texts"));
+            return Err(Error::invalid(location, expected, "other texts"));
         }
     }
     if let Some((date, clock)) = joined {
         index = IndexColumns { at: date, clock: Some(clock) };
         let mut records = table.records.clone();
-        profiles = profile_cells(&mut records, (names, index), (options, place))?;
+        profiles = profile_cells(&mut records, (names, index), (options, location))?;
     }
     // A column of row numbers or names, where another one has the times.
     let weak = asked.is_none() && table.index.is_none() && {
@@ -174,7 +175,7 @@ fn profile_columns<'o>(
     if let (true, Some(other)) = (weak, other) {
         let (first, other) = (&names[0], &names[other]);
         let expected = format!("an index of times: pass --index {other:?}, or --index {first:?}");
-        return Err(Error::invalid(place, expected, format!("the first column {first:?}")));
+        return Err(Error::invalid(location, expected, format!("the first column {first:?}")));
     }
     Ok((index, profiles))
 }
@@ -182,7 +183,7 @@ fn profile_columns<'o>(
 fn profile_cells<'o>(
     records: &mut Records<'_>,
     (names, index): (&[String], IndexColumns),
-    (options, place): (&'o PointsOptions, &str),
+    (options, location): (&'o PointsOptions, &str),
 ) -> Result<Vec<Profile<'o>>> {
     let new = |name: &String| match records.are_json() {
         true => Profile::of_json(name, options),
@@ -190,11 +191,11 @@ fn profile_cells<'o>(
     };
     let mut profiles: Vec<Profile<'_>> = names.iter().map(new).collect();
     let mut all = records.clone();
-    while let Some(mut columns) = next_piece(&mut all, names.len(), place)? {
+    while let Some(mut columns) = next_piece(&mut all, names.len(), location)? {
         columns[index.at] = index.cells(&columns);
-        check_index(&columns[index.at], options, place)?;
+        check_index(&columns[index.at], options, location)?;
         for (at, (profile, column)) in profiles.iter_mut().zip(&columns).enumerate() {
-            check_lines(column, place)?;
+            check_lines(column, location)?;
             profile.add(column, if at == index.at { Role::Index } else { Role::Values });
         }
     }
@@ -207,23 +208,23 @@ fn read_arrays(
     table: &Table<'_>,
     (index, mut reading, name): (IndexColumns, IndexReading, Option<String>),
     values: &mut [(usize, Reading)],
-    (options, place): (&PointsOptions, &str),
+    (options, location): (&PointsOptions, &str),
 ) -> Result<(Found, Vec<ArrayRef>)> {
-    let (mut records, mut room) = (table.records.clone(), Room::of(place));
+    let (mut records, mut room) = (table.records.clone(), Room::of(location));
     let mut pieces = vec![Vec::new(); values.len()];
-    let mut next = next_piece(&mut records, table.names.len(), place)?
+    let mut next = next_piece(&mut records, table.names.len(), location)?
         .or_else(|| Some(vec![Column::default(); table.names.len()]));
     while let Some(columns) = next {
-        room.take(reading.add(&index.cells(&columns), place)?)?;
+        room.take(reading.add(&index.cells(&columns), location)?)?;
         for ((at, reading), pieces) in values.iter_mut().zip(&mut pieces) {
-            let piece = reading.values(&columns[*at], (options, place))?;
+            let piece = reading.values(&columns[*at], (options, location))?;
             room.take(piece.get_array_memory_size() as u64)?;
             pieces.push(piece);
         }
-        next = next_piece(&mut records, table.names.len(), place)?;
+        next = next_piece(&mut records, table.names.len(), location)?;
     }
-    let arrays = pieces.iter().map(|pieces| join(pieces, place)).collect::<Result<_>>()?;
-    Ok((reading.end(name, options, place)?, arrays))
+    let arrays = pieces.iter().map(|pieces| join(pieces, location)).collect::<Result<_>>()?;
+    Ok((reading.end(name, options, location)?, arrays))
 }
 
 #[cfg(test)]

@@ -364,10 +364,10 @@ impl TimeProfile {
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where that is ambiguous, naming a line and the option that decides.
-    pub(super) fn decide(&self, options: &PointsOptions, place: &str) -> Result<TimeReading> {
+    pub(super) fn decide(&self, options: &PointsOptions, location: &str) -> Result<TimeReading> {
         if let (Some(_), Some(without)) = (&self.first_with_offset, &self.first_without) {
             let expected = "an offset from UTC, as other times of the column have one";
-            return Err(bad_line(place, without.line, expected, &without.text));
+            return Err(bad_line(location, without.line, expected, &without.text));
         }
         if let Some(reading) = TimeReading::by_options(options) {
             return Ok(reading);
@@ -375,12 +375,12 @@ impl TimeProfile {
         let order = match options.day_first {
             Some(true) => Order::Dmy,
             Some(false) => Order::Mdy,
-            None => self.order(place)?,
+            None => self.order(location)?,
         };
         Ok(TimeReading::Written { order, is_told: self.parts > 0 })
     }
 
-    fn order(&self, place: &str) -> Result<Order> {
+    fn order(&self, location: &str) -> Result<Order> {
         let most = self.fits_order.iter().max().copied().unwrap_or(0);
         let best: Vec<Order> =
             (0..3).filter(|i| self.fits_order[*i] == most).map(|i| ORDERS[i]).collect();
@@ -400,7 +400,7 @@ impl TimeProfile {
                               --day-first or --no-day-first"
                     }
                 };
-                Err(bad_line(place, cell.line, expected, &cell.text))
+                Err(bad_line(location, cell.line, expected, &cell.text))
             }
         }
     }
@@ -481,9 +481,9 @@ fn epoch_ns(text: &str, unit: TimeUnit) -> Option<i128> {
     if whole.is_empty() || whole.len() > 20 || !is_digits(whole) || !is_digits(part) {
         return None;
     }
-    let places = unit.ns().ilog10() as usize;
+    let digits = unit.ns().ilog10() as usize;
     let part = part.trim_end_matches('0');
-    let part = (part.len() <= places).then(|| format!("{part:0<places$}"))?;
+    let part = (part.len() <= digits).then(|| format!("{part:0<digits$}"))?;
     let part = if part.is_empty() { 0 } else { part.parse::<i128>().ok()? };
     Some(sign * (whole.parse::<i128>().ok()? * i128::from(unit.ns()) + part))
 }

@@ -92,10 +92,10 @@ impl SqliteBackend {
         for name in keys {
             let mut until = i64::MAX;
             loop {
-                let (name, place, only) = (name.clone(), self.place(), key.is_some());
+                let (name, location, only) = (name.clone(), self.location(), key.is_some());
                 let (some, length) = self.db.write(move |tx| {
                     tx.ensure(&MIGRATIONS)?;
-                    match write::compact(tx, &name, until, &place) {
+                    match write::compact(tx, &name, until, &location) {
                         // Of all of them: it was removed meanwhile.
                         Err(crate::Error::NotFound { .. }) if !only => Ok((0, 0)),
                         other => other,
@@ -126,7 +126,7 @@ impl StorageBackend for SqliteBackend {
         "sqlite"
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         self.db.path().display().to_string()
     }
 
@@ -135,10 +135,10 @@ impl StorageBackend for SqliteBackend {
             return Ok(());
         }
         let changes = changes.iter().map(Prepared::of).collect::<Result<Vec<_>>>()?;
-        let place = self.place();
+        let location = self.location();
         self.db.write(move |tx| {
             tx.ensure(&MIGRATIONS)?;
-            changes.iter().try_for_each(|change| write::apply(tx, change, &place))
+            changes.iter().try_for_each(|change| write::apply(tx, change, &location))
         })
     }
 
@@ -148,7 +148,7 @@ impl StorageBackend for SqliteBackend {
     }
 
     fn info(&self, key: &str) -> Result<SeriesInfo> {
-        self.db.read(|tx| Ok(read::find(tx, key, &self.place())?.info))
+        self.db.read(|tx| Ok(read::find(tx, key, &self.location())?.info))
     }
 
     fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
@@ -156,16 +156,16 @@ impl StorageBackend for SqliteBackend {
     }
 
     fn load(&self, key: &str) -> Result<(Series, Metadata)> {
-        self.db.read(|tx| read::load(tx, key, &IndexRange::all(), &self.place()))
+        self.db.read(|tx| read::load(tx, key, &IndexRange::all(), &self.location()))
     }
 
     fn load_range(&self, key: &str, range: &IndexRange) -> Result<Series> {
-        Ok(self.db.read(|tx| read::load(tx, key, range, &self.place()))?.0)
+        Ok(self.db.read(|tx| read::load(tx, key, range, &self.location()))?.0)
     }
 
     fn load_many(&self, keys: &[&str]) -> Result<Vec<(Series, Metadata)>> {
-        let (all, place) = (IndexRange::all(), self.place());
-        self.db.read(|tx| keys.iter().map(|key| read::load(tx, key, &all, &place)).collect())
+        let (all, location) = (IndexRange::all(), self.location());
+        self.db.read(|tx| keys.iter().map(|key| read::load(tx, key, &all, &location)).collect())
     }
 
     fn record(&self, name: &str) -> Result<Option<Metadata>> {

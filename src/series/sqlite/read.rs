@@ -64,7 +64,7 @@ pub(super) fn names(tx: &ReadTx<'_>, sql: &str, prefix: &str) -> Result<Vec<Stri
     Ok(names)
 }
 
-fn place_of(value: ValueRef<'_>) -> Result<Option<IndexValue>> {
+fn label_of(value: ValueRef<'_>) -> Result<Option<IndexValue>> {
     Ok(match value {
         ValueRef::Null => None,
         ValueRef::Integer(n) => Some(IndexValue::Int(n)),
@@ -87,13 +87,13 @@ pub(super) fn orderable(value: Option<&IndexValue>) -> Value {
     }
 }
 
-pub(super) fn find(tx: &ReadTx<'_>, key: &str, place: &str) -> Result<Found> {
+pub(super) fn find(tx: &ReadTx<'_>, key: &str, location: &str) -> Result<Found> {
     if !are_there(tx)? {
-        return Err(not_found(key, place));
+        return Err(not_found(key, location));
     }
     let sql = format!("{FIND} AND {}", tx.whole("series", "s")?);
     let found = tx.query_one(&sql, [key], |row| {
-        let extent = place_of(row.get_ref(4)?)?.zip(place_of(row.get_ref(5)?)?);
+        let extent = label_of(row.get_ref(4)?)?.zip(label_of(row.get_ref(5)?)?);
         let length = u64::try_from(row.get::<_, i64>(1)?).map_err(|e| damaged(e.to_string()))?;
         let info = SeriesInfo {
             key: key.to_owned(),
@@ -105,9 +105,9 @@ pub(super) fn find(tx: &ReadTx<'_>, key: &str, place: &str) -> Result<Found> {
             metadata: json(&row.get::<_, String>(9)?)?,
             head: json(&row.get::<_, String>(8)?)?,
         };
-        Ok(Found { id: row.get(0)?, info, last: place_of(row.get_ref(6)?)? })
+        Ok(Found { id: row.get(0)?, info, last: label_of(row.get_ref(6)?)? })
     })?;
-    found.ok_or_else(|| not_found(key, place))
+    found.ok_or_else(|| not_found(key, location))
 }
 
 /// The number of points of a block, as its row says it.
@@ -177,7 +177,7 @@ fn each_block(
     };
     while let Some(row) = rows.next()? {
         if is_sorted
-            && let Some(least) = place_of(row.get_ref(3)?)?
+            && let Some(least) = label_of(row.get_ref(3)?)?
             && range.is_behind(&least)
         {
             break;
@@ -193,8 +193,8 @@ fn each_block(
 /// Says which series it is that is damaged.
 fn named(error: Error, key: &str) -> Error {
     match error {
-        Error::Corrupt { place, why, .. } => {
-            Error::Corrupt { place, what: format!("a block of the series {key:?}"), why }
+        Error::Corrupt { location, why, .. } => {
+            Error::Corrupt { location, what: format!("a block of the series {key:?}"), why }
         }
         other => other,
     }
@@ -204,9 +204,9 @@ pub(super) fn load(
     tx: &ReadTx<'_>,
     key: &str,
     range: &IndexRange,
-    place: &str,
+    location: &str,
 ) -> Result<(Series, Metadata)> {
-    let found = find(tx, key, place)?;
+    let found = find(tx, key, location)?;
     let range = range.for_type(&found.info.index_type)?;
     let mut points = Points::new(&found.info)?;
     if range.is_all() {
@@ -238,11 +238,11 @@ enum Message {
 /// A thread reads on one snapshot, a block ahead of whoever takes the batches; it ends with them.
 pub(super) fn scan(backend: &SqliteBackend, key: &str, range: &IndexRange) -> Result<Batches> {
     let (send, from) = sync_channel::<Result<Message>>(1);
-    let (db, place) = (backend.db.clone(), backend.db.path().display().to_string());
+    let (db, location) = (backend.db.clone(), backend.db.path().display().to_string());
     let (key, range) = (key.to_owned(), range.clone());
     let work = move || {
         let done = db.read(|tx| {
-            let found = find(tx, &key, &place)?;
+            let found = find(tx, &key, &location)?;
             let range = range.for_type(&found.info.index_type)?;
             if send.send(Ok(Message::Schema(found.info.schema()))).is_err() {
                 return Ok(());

@@ -27,11 +27,11 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         let mut statement = tx.prepare(sql)?;
         let mut rows = statement.query([found.id])?;
         while let Some(row) = rows.next()? {
-            let place = format!("series_block row {} of {key:?}", row.get::<_, i64>(0)?);
+            let location = format!("series_block row {} of {key:?}", row.get::<_, i64>(0)?);
             let (first, count): (i64, i64) = (row.get(1)?, row.get(2)?);
             report.checksums += 2;
             if first != next {
-                report.find(&place, format!("it begins at point {first} where {next} is due"));
+                report.find(&location, format!("it begins at point {first} where {next} is due"));
             }
             next = first.saturating_add(count);
             let mut points = Points::new(&found.info)?;
@@ -41,10 +41,10 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
                     let (least, greatest) = IndexValues::of(block.index())?.extent().unzip();
                     let says: [rusqlite::types::Value; 2] = [row.get(3)?, row.get(4)?];
                     if says != [orderable(least.as_ref()), orderable(greatest.as_ref())] {
-                        report.find(&place, "its index is not the range that its row says");
+                        report.find(&location, "its index is not the range that its row says");
                     }
                 }
-                Err(Error::Corrupt { why, .. }) => report.find(&place, why),
+                Err(Error::Corrupt { why, .. }) => report.find(&location, why),
                 Err(other) => return Err(other),
             }
         }

@@ -8,7 +8,7 @@ use crate::array::block::arrays::{damaged, fit, pack, type_name};
 use crate::array::block::buffers::Effort;
 use crate::error::Result;
 use crate::kernel::WriteTx;
-use crate::series::backend::{Change, SeriesInfo, in_use, last_place, not_found};
+use crate::series::backend::{Change, SeriesInfo, in_use, last_label, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValues};
 
@@ -39,14 +39,14 @@ impl Prepared {
     }
 }
 
-pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, place: &str) -> Result<()> {
+pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, location: &str) -> Result<()> {
     let blocks = &prepared.blocks;
     match &prepared.change {
         Change::Save { key, series, metadata } => {
             remove(tx, key)?;
             insert(tx, key, series, metadata, blocks)
         }
-        Change::Append { key, series } => match find(tx, key, place) {
+        Change::Append { key, series } => match find(tx, key, location) {
             Err(crate::Error::NotFound { .. }) => insert(tx, key, series, &Metadata::new(), blocks),
             found => {
                 let found = found?;
@@ -54,7 +54,7 @@ pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, place: &str) -> Resul
                     Some(_) if found.info.has_types_of(series) => append(tx, found, series, blocks),
                     Some(points) => append(tx, found, &points, &[]),
                     None => {
-                        let (own, metadata) = load(tx, key, &IndexRange::all(), place)?;
+                        let (own, metadata) = load(tx, key, &IndexRange::all(), location)?;
                         let whole = own.concat(series)?;
                         remove(tx, key)?;
                         insert(tx, key, &whole, &metadata, &[])
@@ -64,26 +64,26 @@ pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, place: &str) -> Resul
         },
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE series SET metadata = ?2 WHERE key = ?1";
-            there(tx.execute(sql, (key, to_json(metadata)))?, key, place)?;
+            there(tx.execute(sql, (key, to_json(metadata)))?, key, location)?;
             tx.seal("series", "key = ?1", [key]).map(drop)
         }
         Change::SetIndexMetadata { key, index } => {
-            let mut found = find(tx, key, place)?;
+            let mut found = find(tx, key, location)?;
             found.info.head.index = index.clone();
             let sql = "UPDATE series SET head = ?2 WHERE id = ?1";
             tx.execute(sql, (found.id, to_json(&found.info.head)))?;
             tx.seal("series", "id = ?1", [found.id]).map(drop)
         }
-        Change::Delete { key } => there(remove(tx, key)?, key, place),
+        Change::Delete { key } => there(remove(tx, key)?, key, location),
         Change::Rename { from, to } => {
-            let found = find(tx, from, place)?;
-            is_free(tx, to, place)?;
+            let found = find(tx, from, location)?;
+            is_free(tx, to, location)?;
             tx.execute("UPDATE series SET key = ?2 WHERE id = ?1", (found.id, to))?;
             tx.seal("series", "id = ?1", [found.id]).map(drop)
         }
         Change::Copy { from, to } => {
-            let found = find(tx, from, place)?;
-            is_free(tx, to, place)?;
+            let found = find(tx, from, location)?;
+            is_free(tx, to, location)?;
             let series = "INSERT INTO series (key, length, index_type, value_type, least, greatest, \
                 last, is_sorted, head, metadata, row_sum) SELECT ?2, length, index_type, value_type, least, \
                 greatest, last, is_sorted, head, metadata, silt_row_sum(?2, length, index_type, value_type, \
@@ -110,13 +110,13 @@ fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("names and numbers are JSON")
 }
 
-fn there(changed: usize, key: &str, place: &str) -> Result<()> {
-    if changed == 0 { Err(not_found(key, place)) } else { Ok(()) }
+fn there(changed: usize, key: &str, location: &str) -> Result<()> {
+    if changed == 0 { Err(not_found(key, location)) } else { Ok(()) }
 }
 
-fn is_free(tx: &WriteTx<'_>, key: &str, place: &str) -> Result<()> {
+fn is_free(tx: &WriteTx<'_>, key: &str, location: &str) -> Result<()> {
     match tx.query_one("SELECT 1 FROM series WHERE key = ?1", [key], |_| Ok(()))? {
-        Some(()) => Err(in_use(key, place)),
+        Some(()) => Err(in_use(key, location)),
         None => Ok(()),
     }
 }
@@ -149,7 +149,7 @@ fn insert(
             type_name(&info.value_type)?,
             orderable(least.as_ref()),
             orderable(greatest.as_ref()),
-            orderable(last_place(series)?.as_ref()),
+            orderable(last_label(series)?.as_ref()),
             info.is_sorted,
             to_json(&info.head),
             to_json(metadata),
@@ -311,8 +311,13 @@ fn take(tx: &WriteTx<'_>, block: i64, points: &mut Points) -> Result<()> {
 /// were written, 0 at the end, and the length of the series.
 ///
 /// What is compacted stays, except that a small block is joined with those behind it.
-pub(super) fn compact(tx: &WriteTx<'_>, key: &str, until: i64, place: &str) -> Result<(u64, i64)> {
-    let found = find(tx, key, place)?;
+pub(super) fn compact(
+    tx: &WriteTx<'_>,
+    key: &str,
+    until: i64,
+    location: &str,
+) -> Result<(u64, i64)> {
+    let found = find(tx, key, location)?;
     let length = found.info.length as i64;
     let sql = "SELECT min(first_row) FROM series_block WHERE series_id = ?1 \
         AND compacted = 0 AND first_row < ?2";

@@ -91,13 +91,13 @@ impl Kind {
     /// The array of these texts, and the dtype of its values.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming `place` and the line, for a text that is no such value.
+    /// [`Error::Invalid`], naming `location` and the line, for a text that is no such value.
     pub(in crate::series) fn read(
         &self,
         column: &Column<'_>,
-        place: &str,
+        location: &str,
     ) -> Result<(ArrayRef, Option<String>)> {
-        self.join(vec![self.read_piece(column, place)?], place)
+        self.join(vec![self.read_piece(column, location)?], location)
     }
 
     /// The array of pieces that were read one after another, and the dtype of its values.
@@ -107,11 +107,11 @@ impl Kind {
     pub(in crate::series) fn join(
         &self,
         pieces: Vec<ArrayRef>,
-        place: &str,
+        location: &str,
     ) -> Result<(ArrayRef, Option<String>)> {
         let array = match &pieces[..] {
-            [] => self.read_piece(&Column::default(), place)?,
-            _ => join(&pieces, place)?,
+            [] => self.read_piece(&Column::default(), location)?,
+            _ => join(&pieces, location)?,
         };
         drop(pieces);
         if self.dtype.as_deref() == Some("category") {
@@ -130,45 +130,45 @@ impl Kind {
     pub(in crate::series) fn read_piece(
         &self,
         column: &Column<'_>,
-        place: &str,
+        location: &str,
     ) -> Result<ArrayRef> {
         use DataType as T;
         let array: ArrayRef = match &self.data_type {
-            T::Float64 => self.numbers::<Float64Type>(column, place, "a number")?,
-            T::Float32 => self.numbers::<Float32Type>(column, place, "a number")?,
+            T::Float64 => self.numbers::<Float64Type>(column, location, "a number")?,
+            T::Float32 => self.numbers::<Float32Type>(column, location, "a number")?,
             T::Float16 => {
-                let wide = self.numbers::<Float32Type>(column, place, "a number")?;
+                let wide = self.numbers::<Float32Type>(column, location, "a number")?;
                 arrow_cast::cast(&wide, &T::Float16)
                     .map_err(|e| crate::table::from_arrow("the values", e))?
             }
-            T::Int8 => self.numbers::<Int8Type>(column, place, "an integer of 8 bits")?,
-            T::Int16 => self.numbers::<Int16Type>(column, place, "an integer of 16 bits")?,
-            T::Int32 => self.numbers::<Int32Type>(column, place, "an integer of 32 bits")?,
-            T::Int64 => self.numbers::<Int64Type>(column, place, "an integer of 64 bits")?,
-            T::UInt8 => self.numbers::<UInt8Type>(column, place, "0 to 255")?,
-            T::UInt16 => self.numbers::<UInt16Type>(column, place, "0 to 65535")?,
-            T::UInt32 => self.numbers::<UInt32Type>(column, place, "a positive integer")?,
-            T::UInt64 => self.numbers::<UInt64Type>(column, place, "a positive integer")?,
+            T::Int8 => self.numbers::<Int8Type>(column, location, "an integer of 8 bits")?,
+            T::Int16 => self.numbers::<Int16Type>(column, location, "an integer of 16 bits")?,
+            T::Int32 => self.numbers::<Int32Type>(column, location, "an integer of 32 bits")?,
+            T::Int64 => self.numbers::<Int64Type>(column, location, "an integer of 64 bits")?,
+            T::UInt8 => self.numbers::<UInt8Type>(column, location, "0 to 255")?,
+            T::UInt16 => self.numbers::<UInt16Type>(column, location, "0 to 65535")?,
+            T::UInt32 => self.numbers::<UInt32Type>(column, location, "a positive integer")?,
+            T::UInt64 => self.numbers::<UInt64Type>(column, location, "a positive integer")?,
             T::Boolean => {
                 let read = |text: &str| boolean(text);
-                let items = self.each(column, place, ("true or false", read))?;
+                let items = self.each(column, location, ("true or false", read))?;
                 Arc::new(BooleanArray::from(items))
             }
             T::Timestamp(unit, zone) => {
                 let clock = Clock::of(zone.as_deref())?;
                 let ns = |text: &str| clock.read_ns(text);
-                let items = self.times(column, place, ("a time", &ns, *unit))?;
+                let items = self.times(column, location, ("a time", &ns, *unit))?;
                 timestamps(*unit, items, zone.clone())
             }
             T::Duration(unit) => {
                 let ns = |text: &str| Ok(i128::from(parse_timespan(text)?));
-                let items = self.times(column, place, ("a time span", &ns, *unit))?;
+                let items = self.times(column, location, ("a time span", &ns, *unit))?;
                 durations(*unit, items)
             }
             T::Utf8 => Arc::new(StringArray::from(texts_of(column))),
             other => {
                 let expected = "numbers, booleans, texts, times or time spans";
-                return Err(Error::invalid(place, expected, other.to_string()));
+                return Err(Error::invalid(location, expected, other.to_string()));
             }
         };
         Ok(array)
@@ -177,7 +177,7 @@ impl Kind {
     fn numbers<T: ArrowPrimitiveType>(
         &self,
         column: &Column<'_>,
-        place: &str,
+        location: &str,
         expected: &str,
     ) -> Result<ArrayRef>
     where
@@ -186,7 +186,7 @@ impl Kind {
         let read = |text: &str| -> Option<T::Native> {
             text.parse().ok().or_else(|| T::Native::of_float_text(text))
         };
-        let items = self.each(column, place, (expected, read))?;
+        let items = self.each(column, location, (expected, read))?;
         let nan = T::Native::nan().filter(|_| self.missing == Missing::Nan);
         let items = items.into_iter().map(|item| item.or(nan));
         Ok(Arc::new(items.collect::<PrimitiveArray<T>>()))
@@ -195,7 +195,7 @@ impl Kind {
     fn times(
         &self,
         column: &Column<'_>,
-        place: &str,
+        location: &str,
         (expected, ns, unit): (&str, &ReadNs<'_>, TimeUnit),
     ) -> Result<Vec<Option<i64>>> {
         let size = 1_000_000_000 / i128::from(per_second(unit));
@@ -203,14 +203,14 @@ impl Kind {
             let ns = ns(text).ok().filter(|ns| ns % size == 0)?;
             i64::try_from(ns / size).ok()
         };
-        self.each(column, place, (expected, read))
+        self.each(column, location, (expected, read))
     }
 
     /// The value of each field; `None` for a missing one.
     fn each<V>(
         &self,
         column: &Column<'_>,
-        place: &str,
+        location: &str,
         (expected, read): (&str, impl Fn(&str) -> Option<V>),
     ) -> Result<Vec<Option<V>>> {
         let mut items = Vec::with_capacity(column.fields.len());
@@ -219,7 +219,7 @@ impl Kind {
             items.push(match read(text) {
                 Some(value) => Some(value),
                 None if is_missing(text) && self.missing != Missing::Refused => None,
-                None => return Err(bad_line(place, *line, expected, text)),
+                None => return Err(bad_line(location, *line, expected, text)),
             });
         }
         Ok(items)
@@ -284,9 +284,9 @@ pub(in crate::series) fn boolean(text: &str) -> Option<bool> {
 }
 
 /// Arrays behind each other.
-pub(in crate::series) fn join(pieces: &[ArrayRef], place: &str) -> Result<ArrayRef> {
+pub(in crate::series) fn join(pieces: &[ArrayRef], location: &str) -> Result<ArrayRef> {
     let pieces: Vec<&dyn arrow_array::Array> = pieces.iter().map(AsRef::as_ref).collect();
-    arrow_select::concat::concat(&pieces).map_err(|e| crate::table::from_arrow(place, e))
+    arrow_select::concat::concat(&pieces).map_err(|e| crate::table::from_arrow(location, e))
 }
 
 /// The parts of a second that a unit counts.

@@ -16,11 +16,11 @@ use crate::series::period::Periods;
 /// used.
 ///
 /// # Errors
-/// [`Error::Invalid`], naming `place` and the line, for a text that is no such index value.
+/// [`Error::Invalid`], naming `location` and the line, for a text that is no such index value.
 pub(in crate::series) fn index_by(
     column: &Column<'_>,
     mut known: IndexMetadata,
-    place: &str,
+    location: &str,
 ) -> Result<(ArrayRef, IndexMetadata)> {
     known.time_zone = known.time_zone.as_deref().map(zone_name);
     let dtype = known.dtype.clone().unwrap_or_default();
@@ -40,16 +40,16 @@ pub(in crate::series) fn index_by(
         },
         "RangeIndex" | "Int64Index" => Kind::new(DataType::Int64, Missing::Refused),
         "Float64Index" => Kind::new(DataType::Float64, Missing::Nan),
-        "CategoricalIndex" => return categories(column, known, place),
-        "" => return crate::series::read::index_of(column, known, place),
+        "CategoricalIndex" => return categories(column, known, location),
+        "" => return crate::series::read::index_of(column, known, location),
         "PeriodIndex" if Periods::of(&period_of(&known)).is_some() => {
-            return periods(column, known, place);
+            return periods(column, known, location);
         }
         // Other periods and intervals are kept as the texts that they are.
         "PeriodIndex" | "IntervalIndex" | "MultiIndex" => Kind::new(DataType::Utf8, Missing::Null),
         _ => match Kind::of_dtype(&dtype) {
             Some(kind) if kind.data_type == DataType::Boolean => {
-                return booleans(column, known, place);
+                return booleans(column, known, location);
             }
             Some(kind) if kind.dtype.as_deref() != Some("category") => kind,
             _ => Kind::new(DataType::Utf8, Missing::Null),
@@ -63,7 +63,7 @@ pub(in crate::series) fn index_by(
         }
         return Ok((Arc::new(texts), known));
     }
-    Ok((kind.read(column, place)?.0, known))
+    Ok((kind.read(column, location)?.0, known))
 }
 
 /// A float index may hold NaN; no other knows a missing value.
@@ -83,14 +83,15 @@ fn period_of(known: &IndexMetadata) -> String {
 fn periods(
     column: &Column<'_>,
     mut known: IndexMetadata,
-    place: &str,
+    location: &str,
 ) -> Result<(ArrayRef, IndexMetadata)> {
     let of = period_of(&known);
     let mut numbers = Vec::with_capacity(column.fields.len());
     for (field, line) in column.fields.iter().zip(&column.lines) {
         let number = Periods::of(&of).and_then(|periods| periods.read(&field.text).ok());
         let expected = format!("a period of {of}");
-        numbers.push(number.ok_or_else(|| super::bad_line(place, *line, &expected, &field.text))?);
+        numbers
+            .push(number.ok_or_else(|| super::bad_line(location, *line, &expected, &field.text))?);
     }
     known.dtype = Some(if of.starts_with("period[") { of } else { format!("period[{of}]") });
     Ok((Arc::new(Int64Array::from(numbers)), known))
@@ -99,9 +100,9 @@ fn periods(
 fn booleans(
     column: &Column<'_>,
     known: IndexMetadata,
-    place: &str,
+    location: &str,
 ) -> Result<(ArrayRef, IndexMetadata)> {
-    let (array, _) = Kind::new(DataType::Boolean, Missing::Refused).read(column, place)?;
+    let (array, _) = Kind::new(DataType::Boolean, Missing::Refused).read(column, location)?;
     let bits = arrow_array::cast::AsArray::as_boolean(&array);
     let bytes: UInt8Array = bits.iter().map(|bit| bit.map(u8::from)).collect();
     Ok((Arc::new(bytes), known))
@@ -110,7 +111,7 @@ fn booleans(
 fn categories(
     column: &Column<'_>,
     mut known: IndexMetadata,
-    place: &str,
+    location: &str,
 ) -> Result<(ArrayRef, IndexMetadata)> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let names: Vec<String> = known.categories.iter().flatten().map(text).collect();
@@ -118,13 +119,11 @@ fn categories(
     for (field, line) in column.fields.iter().zip(&column.lines) {
         let code = names.iter().position(|name| *name == *field.text);
         let code = code.ok_or_else(|| {
-            super::bad_line(place, *line, "one of the categories of the index", &field.text)
+            super::bad_line(location, *line, "one of the categories of the index", &field.text)
         })?;
-        codes.push(
-            i32::try_from(code).map_err(|_| {
-                Error::invalid(place, "fewer than 2^31 categories", code.to_string())
-            })?,
-        );
+        codes.push(i32::try_from(code).map_err(|_| {
+            Error::invalid(location, "fewer than 2^31 categories", code.to_string())
+        })?);
     }
     let of_texts = known.categories.iter().flatten().all(Value::is_string);
     known.closed = known.closed.or_else(|| of_texts.then(|| "object".to_owned()));

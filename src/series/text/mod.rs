@@ -18,13 +18,13 @@ const MOST_BYTES: u64 = 4 << 30;
 
 /// What the series of a text may still take.
 pub(super) struct Room<'a> {
-    place: &'a str,
+    location: &'a str,
     left: u64,
 }
 
 impl<'a> Room<'a> {
-    pub(super) fn of(place: &'a str) -> Self {
-        Room { place, left: MOST_BYTES }
+    pub(super) fn of(location: &'a str) -> Self {
+        Room { location, left: MOST_BYTES }
     }
 
     /// Counts the bytes of an array.
@@ -34,23 +34,23 @@ impl<'a> Room<'a> {
     pub(super) fn take(&mut self, bytes: u64) -> Result<()> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             let expected = format!("series of at most {MOST_BYTES} bytes in memory");
-            Error::invalid(self.place, expected, "more")
+            Error::invalid(self.location, expected, "more")
         })?;
         Ok(())
     }
 }
 
 /// The error for a quote that does not close as it should.
-pub(super) fn open_quote(place: &str, line: u64) -> Error {
+pub(super) fn open_quote(location: &str, line: u64) -> Error {
     let expected = "a quote that closes at the end of its field (one within a text stands twice)";
-    Error::invalid(format!("{place}, line {line}"), expected, "one that does not")
+    Error::invalid(format!("{location}, line {line}"), expected, "one that does not")
 }
 
 /// What a line of a text is, for a message.
-pub(super) fn bad_line(place: &str, line: u64, expected: &str, got: &str) -> Error {
+pub(super) fn bad_line(location: &str, line: u64, expected: &str, got: &str) -> Error {
     let mut short: String = got.chars().take(60).collect();
     if short.len() < got.len() {
         short.push_str("...");
     }
-    Error::invalid(format!("{place}, line {line}"), expected, format!("{short:?}"))
+    Error::invalid(format!("{location}, line {line}"), expected, format!("{short:?}"))
 }

@@ -142,20 +142,20 @@ const PIECE_ROWS: usize = 65_536;
 /// The columns of the next records, `width` fields each; `None` behind the last.
 ///
 /// # Errors
-/// [`Error::Invalid`], naming `place` and the line, for a record of another number of fields.
+/// [`Error::Invalid`], naming `location` and the line, for a record of another number of fields.
 pub(in crate::series) fn next_piece<'a>(
     rows: &mut impl Iterator<Item = Row<'a>>,
     width: usize,
-    place: &str,
+    location: &str,
 ) -> Result<Option<Vec<Column<'a>>>> {
     let mut columns = vec![Column::default(); width];
     for row in rows.take(PIECE_ROWS) {
         if let Some(line) = row.open_quote {
-            return Err(super::open_quote(place, line));
+            return Err(super::open_quote(location, line));
         }
         if row.fields.len() != width {
             let (expected, got) = (format!("{width} fields"), row.fields.len().to_string());
-            return Err(super::bad_line(place, row.line, &expected, &got));
+            return Err(super::bad_line(location, row.line, &expected, &got));
         }
         for (column, field) in columns.iter_mut().zip(row.fields) {
             column.fields.push(field);

@@ -121,7 +121,7 @@ impl Dataset {
             return Err(Error::NotFound {
                 what: "the dataset",
                 name: name.to_owned(),
-                place: backend.place(),
+                location: backend.location(),
             });
         }
         let opened = signals.iter().map(|(signal, keys)| Signal::open(&home, signal, keys));
@@ -161,7 +161,7 @@ impl Dataset {
         if home.backend.record(&dataset_record(&name))?.is_some() {
             return Err(Error::Exists {
                 what: format!("the dataset {name:?}"),
-                place: home.backend.place(),
+                location: home.backend.location(),
                 hint: "open it, or take another name",
             });
         }
@@ -221,7 +221,7 @@ impl Dataset {
         found.ok_or_else(|| Error::NotFound {
             what: "the signal",
             name: name.to_owned(),
-            place: format!("the dataset {:?}", self.name()),
+            location: format!("the dataset {:?}", self.name()),
         })
     }
 
@@ -297,7 +297,7 @@ impl Dataset {
         if self.names().any(|name| name == to) {
             return Err(Error::Exists {
                 what: format!("the signal {to:?}"),
-                place: format!("the dataset {:?}", self.name()),
+                location: format!("the dataset {:?}", self.name()),
                 hint: "take another name",
             });
         }
@@ -394,7 +394,7 @@ impl Dataset {
         found.ok_or_else(|| Error::NotFound {
             what: "the series",
             name: name.to_owned(),
-            place: format!("the dataset {:?}", self.name()),
+            location: format!("the dataset {:?}", self.name()),
         })
     }
 

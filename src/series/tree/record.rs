@@ -223,7 +223,7 @@ pub(super) fn to_json(record: &impl Serialize) -> Metadata {
 /// A record of JSON.
 pub(super) fn from_json<T: DeserializeOwned>(record: Metadata, what: &str) -> Result<T> {
     serde_json::from_value(Value::Object(record)).map_err(|e| Error::Corrupt {
-        place: "the store".into(),
+        location: "the store".into(),
         what: what.to_owned(),
         why: e.to_string(),
     })

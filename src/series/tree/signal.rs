@@ -76,7 +76,7 @@ pub(super) struct Home {
 
 impl std::fmt::Debug for Home {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} in {}", self.dataset, self.backend.place())
+        write!(f, "{} in {}", self.dataset, self.backend.location())
     }
 }
 
@@ -183,7 +183,7 @@ impl Signal {
         found.ok_or_else(|| Error::NotFound {
             what: "the series",
             name: name.to_owned(),
-            place: format!("the signal {:?}", self.name()),
+            location: format!("the signal {:?}", self.name()),
         })
     }
 
@@ -395,7 +395,7 @@ impl Signal {
     /// The same signal, without what is known of where it is stored: of another dataset.
     pub(super) fn detached(mut self) -> Result<Self> {
         for ts in &mut self.series {
-            // The points come from the old place when they are wanted; they go to the new one.
+            // The points come from the old home when they are wanted; they go to the new one.
             ts.detach()?;
         }
         (self.stored, self.home) = (None, None);

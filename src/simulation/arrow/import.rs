@@ -104,15 +104,15 @@ fn import_dataset(
     loop {
         let mut first = None;
         for table in tables.iter_mut() {
-            first = [first, table.place()?].into_iter().flatten().min();
+            first = [first, table.position()?].into_iter().flatten().min();
         }
-        let Some(place) = first else { break };
-        let (timestamp, iteration) = place;
+        let Some(position) = first else { break };
+        let (timestamp, iteration) = position;
         let mut update =
             Update { timestamp, iteration, dataset: dataset.to_owned(), ..Update::default() };
         for table in tables.iter_mut() {
-            if table.place()? == Some(place) {
-                update.data.push(table.take(place, &mut update.origin)?);
+            if table.position()? == Some(position) {
+                update.data.push(table.take(position, &mut update.origin)?);
             }
         }
         if stored.contains(&(timestamp, iteration, dataset.to_owned())) {
@@ -172,7 +172,7 @@ impl Table {
     }
 
     /// Timestamp and iteration of the next row.
-    fn place(&mut self) -> Result<Option<(i64, i64)>> {
+    fn position(&mut self) -> Result<Option<(i64, i64)>> {
         while self.batch.as_ref().is_none_or(|batch| self.row >= batch.num_rows()) {
             self.batch = self.batches.next_batch()?;
             self.row = 0;
@@ -185,15 +185,16 @@ impl Table {
     }
 
     /// The rows of one update.
-    fn take(&mut self, place: (i64, i64), origin: &mut Option<String>) -> Result<Group> {
+    fn take(&mut self, position: (i64, i64), origin: &mut Option<String>) -> Result<Group> {
         let mut ids = Vec::new();
         let mut cleared: Vec<(String, usize)> = Vec::new();
         let mut rows = 0;
         // A reader may have cut the update in two.
-        while self.place()? == Some(place) {
+        while self.position()? == Some(position) {
             let batch = self.batch.as_ref().expect("a row of it was just looked at");
             let at = |row| (number(batch, "timestamp", row), number(batch, "iteration", row));
-            let length = (self.row..batch.num_rows()).take_while(|row| at(*row) == place).count();
+            let length =
+                (self.row..batch.num_rows()).take_while(|row| at(*row) == position).count();
             let part = batch.slice(self.row, length);
             self.row += length;
             let id = part.column_by_name("id").expect("checked when it was opened");
@@ -225,7 +226,7 @@ impl Table {
                 group.attributes.push(("id".into(), ids));
             }
             None if ids.iter().any(Option::is_some) => {
-                let what = format!("{} at timestamp {}", self.what, place.0);
+                let what = format!("{} at timestamp {}", self.what, position.0);
                 return Err(Error::invalid(what, "an id in each row, or in none", "some"));
             }
             None => {}

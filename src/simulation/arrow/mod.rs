@@ -105,8 +105,9 @@ impl SimulationDatabase {
 
     fn plan(&self, dataset: &str, group: &str) -> Result<GroupPlan> {
         if !self.groups(dataset)?.iter().any(|name| name == group) {
-            let place = format!("the dataset {dataset:?} of {}", self.database().path().display());
-            return Err(Error::NotFound { what: "entity group", name: group.to_owned(), place });
+            let location =
+                format!("the dataset {dataset:?} of {}", self.database().path().display());
+            return Err(Error::NotFound { what: "entity group", name: group.to_owned(), location });
         }
         let schema = self.schema()?;
         self.database().read(|tx| GroupPlan::of(tx, Layout::of(tx)?, dataset, group, &schema))

@@ -84,7 +84,7 @@ impl GroupPlan {
             let row_ptr: Option<String> = row.get(3)?;
             let range = (row.get::<_, Option<f64>>(4)?, row.get::<_, Option<f64>>(5)?);
             let corrupt = |why: Error| Error::Corrupt {
-                place: String::new(),
+                location: String::new(),
                 what: format!("attribute {group}/{name}"),
                 why: why.to_string(),
             };

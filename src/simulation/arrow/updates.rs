@@ -29,7 +29,7 @@ struct Updates {
     plan: GroupPlan,
     schema: SchemaRef,
     /// The last update that was read.
-    place: (i64, i64),
+    position: (i64, i64),
     done: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn updates(db: &Database, dataset: &str, group: &str, plan: GroupPlan
         group: group.to_owned(),
         plan,
         schema: schema.clone(),
-        place: BEGINNING,
+        position: BEGINNING,
         done: false,
     };
     Batches::new(schema, move || updates.next())
@@ -88,15 +88,19 @@ impl Updates {
         let group = self.group.clone();
         let wanted = Wanted { group: Some(&group), ..Wanted::default() };
         loop {
-            let span =
-                Span { after: self.place, last_id: self.plan.last, limit: PAGE, ..Span::default() };
+            let span = Span {
+                after: self.position,
+                last_id: self.plan.last,
+                limit: PAGE,
+                ..Span::default()
+            };
             let heads = read::heads(tx, &self.dataset, span)?;
             if heads.is_empty() {
                 self.done = true;
                 return Ok(());
             }
             for head in heads {
-                self.place = (head.timestamp, head.iteration);
+                self.position = (head.timestamp, head.iteration);
                 for group in reader.groups(head.id, wanted)? {
                     batch.push(&self.dataset, &head, &group)?;
                 }

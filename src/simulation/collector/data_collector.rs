@@ -24,7 +24,7 @@ pub struct DataCollector {
     strategy: Arc<dyn StorageStrategy>,
     config: CollectorConfig,
     tracked: Vec<(String, TrackedState)>,
-    /// The place in `tracked` of what was touched since the last flush.
+    /// The index in `tracked` of what was touched since the last flush.
     touched: Vec<usize>,
     timestamp: Option<i64>,
     iteration: i64,

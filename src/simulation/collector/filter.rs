@@ -79,24 +79,27 @@ fn is_all(value: &Value) -> bool {
     value.is_null() || value == "*"
 }
 
-fn refuse<T>(place: &str, expected: &str, value: &Value) -> Result<T> {
-    let what =
-        if place.is_empty() { "gather_filter".into() } else { format!("gather_filter of {place}") };
+fn refuse<T>(location: &str, expected: &str, value: &Value) -> Result<T> {
+    let what = if location.is_empty() {
+        "gather_filter".into()
+    } else {
+        format!("gather_filter of {location}")
+    };
     Err(Error::invalid(what, expected, value.to_string()))
 }
 
 fn entries<T>(
-    place: &str,
+    location: &str,
     value: &Value,
     read: impl Fn(&str, &Value) -> Result<T>,
 ) -> Result<Vec<(String, T)>> {
     let Some(map) = value.as_object() else {
-        return refuse(place, "null, \"*\" or an object of names", value);
+        return refuse(location, "null, \"*\" or an object of names", value);
     };
     map.iter().map(|(name, value)| Ok((name.clone(), read(name, value)?))).collect()
 }
 
-fn attributes(place: &str, value: &Value) -> Result<AttributeFilter> {
+fn attributes(location: &str, value: &Value) -> Result<AttributeFilter> {
     if is_all(value) {
         return Ok(AttributeFilter::All);
     }
@@ -105,7 +108,7 @@ fn attributes(place: &str, value: &Value) -> Result<AttributeFilter> {
     });
     match names {
         Some(names) => Ok(AttributeFilter::Only(names)),
-        None => refuse(place, "null, \"*\" or a list of attribute names", value),
+        None => refuse(location, "null, \"*\" or a list of attribute names", value),
     }
 }
 
@@ -147,10 +150,10 @@ mod tests {
         assert!(kept(json!({}), "d").is_empty());
     }
 
-    /// Goal: another form is refused, with its place.
+    /// Goal: another form is refused, with its location.
     #[test]
     fn other_forms_are_refused() {
-        for (filter, place) in [
+        for (filter, location) in [
             (json!(1), "gather_filter:"),
             (json!("all"), "gather_filter:"),
             (json!({"d": ["g"]}), "of d:"),
@@ -158,7 +161,7 @@ mod tests {
             (json!({"d": {"g": [1]}}), "of d/g:"),
         ] {
             let error = GatherFilter::parse(&filter).unwrap_err().to_string();
-            assert!(error.contains(place), "{error}");
+            assert!(error.contains(location), "{error}");
         }
     }
 }

@@ -77,7 +77,7 @@ fn read(settings: &Settings, name: String, path: &Path) -> Result<InitialFile> {
     }
     let parsed =
         parse_initial(&bytes, &name, &settings.schema).map_err(|error| Error::Corrupt {
-            place: path.display().to_string(),
+            location: path.display().to_string(),
             what: "the file of initial data".into(),
             why: error.to_string(),
         })?;

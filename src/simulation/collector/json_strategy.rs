@@ -85,7 +85,7 @@ impl StorageStrategy for JsonStrategy {
         } else if !self.append && !updates.is_empty() {
             return Err(Error::Exists {
                 what: format!("a run of {} update files", updates.len()),
-                place: folder.display().to_string(),
+                location: folder.display().to_string(),
                 hint: "ask for append or overwrite, or name another folder",
             });
         }
@@ -99,7 +99,7 @@ impl StorageStrategy for JsonStrategy {
         if path.exists() {
             return Err(Error::Exists {
                 what: format!("the update {}", path.file_name().unwrap_or_default().display()),
-                place: self.folder.display().to_string(),
+                location: self.folder.display().to_string(),
                 hint: "give it another iteration",
             });
         }

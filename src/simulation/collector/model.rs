@@ -118,7 +118,7 @@ impl Simulation {
             return Err(Error::NotFound {
                 what: "model",
                 name: name.to_owned(),
-                place: "the models that are built in (data_collector)".into(),
+                location: "the models that are built in (data_collector)".into(),
             });
         }
         let config = CollectorConfig::parse(config)?;

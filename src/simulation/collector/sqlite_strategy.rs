@@ -52,7 +52,7 @@ impl SqliteStrategy {
         if updates > 0 && !self.append && !self.overwrite {
             return Err(Error::Exists {
                 what: format!("a run of {updates} updates"),
-                place: self.path.display().to_string(),
+                location: self.path.display().to_string(),
                 hint: "ask for append or overwrite, or name another file",
             });
         }

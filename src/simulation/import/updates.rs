@@ -196,12 +196,12 @@ impl Storing<'_> {
                 match found {
                     Found::Known(identity, why) => self.known(file, &identity, why),
                     Found::New(update) => {
-                        let place = (update.timestamp, update.iteration, update.dataset.clone());
-                        if self.taken.insert(place.clone()) {
+                        let position = (update.timestamp, update.iteration, update.dataset.clone());
+                        if self.taken.insert(position.clone()) {
                             batch.push(update);
-                            owners.push((file, place));
+                            owners.push((file, position));
                         } else {
-                            repeated.push((file, place));
+                            repeated.push((file, position));
                         }
                     }
                 }
@@ -213,12 +213,14 @@ impl Storing<'_> {
                 // Somebody else stored one of them meanwhile, or one is of another form than those before it (ragged
                 // where they are not). Nothing of the batch is stored: singly, so that the others are.
                 Err(Error::Exists { .. } | Error::Invalid { .. }) => {
-                    owners.into_iter().try_for_each(|(file, place)| self.again(file, &place))?;
+                    owners
+                        .into_iter()
+                        .try_for_each(|(file, position)| self.again(file, &position))?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        repeated.into_iter().try_for_each(|(file, place)| self.again(file, &place))
+        repeated.into_iter().try_for_each(|(file, position)| self.again(file, &position))
     }
 
     /// An update whose identity is stored already.
@@ -233,10 +235,10 @@ impl Storing<'_> {
     }
 
     /// Reads one update of a file once more, and compares it with what is stored by now, or stores it.
-    fn again(&mut self, file: &File, place: &Identity) -> Result<()> {
+    fn again(&mut self, file: &File, position: &Identity) -> Result<()> {
         let update = parse(file, self.schema, &mut 0)
             .and_then(|updates| {
-                let found = updates.into_iter().find(|update| identity(update) == *place);
+                let found = updates.into_iter().find(|update| identity(update) == *position);
                 found.ok_or_else(|| "it changed while it was imported".to_owned())
             })
             .map_err(|why| Skipped { path: file.path.clone(), why });
@@ -247,8 +249,8 @@ impl Storing<'_> {
                 return Ok(());
             }
         };
-        match compare(self.db, place, &update, self.schema) {
-            Some(why) => self.known(file, place, why),
+        match compare(self.db, position, &update, self.schema) {
+            Some(why) => self.known(file, position, why),
             None => match self.db.store(update) {
                 Ok(_) => self.report.updates += 1,
                 Err(error @ Error::Invalid { .. }) => {

@@ -367,7 +367,7 @@ mod tests {
         assert!(error.contains("name: expected a text"), "{error}");
     }
 
-    /// Goal: what contradicts itself is refused with its place.
+    /// Goal: what contradicts itself is refused with its location.
     #[test]
     fn contradictions_are_refused() {
         for (text, part) in [

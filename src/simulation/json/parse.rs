@@ -522,7 +522,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Goal: what is no JSON is damaged, said with its place, and nothing makes the reader panic.
+    /// Goal: what is no JSON is damaged, said with its location, and nothing makes the reader panic.
     #[test]
     fn broken_text_is_corrupt() {
         let whole = r#"{"plant":{"g":{"id":[1,2],"x":[1.5,-2e3],"s":["é\u00e9\n",null],"c":[[1],[]]}},"v":[true]}"#;
@@ -545,12 +545,12 @@ pub(super) mod tests {
             "{\"a\":{\"g\":{\"id\":[1,]}}}",
             &deep,
         ] {
-            let Err(Error::Corrupt { place, why, .. }) =
+            let Err(Error::Corrupt { location, why, .. }) =
                 parse_update(text.as_bytes(), "file", &schema())
             else {
                 panic!("{text:.60} was accepted or not called damaged");
             };
-            assert!(place == "file" && why.contains("line 1 column"), "{text:.60}: {why}");
+            assert!(location == "file" && why.contains("line 1 column"), "{text:.60}: {why}");
         }
         assert!(parse_update(deep_value.as_bytes(), "file", &schema()).is_err());
         assert!(parse_update(b"{\"a\":{\"g\":{\"s\":[\"\xff\"]}}}", "file", &schema()).is_err());

@@ -59,7 +59,11 @@ pub fn parse_any(text: &[u8]) -> Result<Value> {
         Ok(text) => json::parse(text).map_err(|e| e.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    read.map_err(|why| Error::Corrupt { place: String::new(), what: "the JSON text".into(), why })
+    read.map_err(|why| Error::Corrupt {
+        location: String::new(),
+        what: "the JSON text".into(),
+        why,
+    })
 }
 
 #[cfg(test)]

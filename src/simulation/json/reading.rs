@@ -14,7 +14,7 @@ pub(super) struct Reading<'a> {
     file: &'a str,
     pub(super) schema: &'a Schema,
     /// Dataset, group and attribute, as far as known.
-    place: RefCell<[String; 3]>,
+    location: RefCell<[String; 3]>,
     refusal: RefCell<Option<Refusal>>,
     /// How many values the attribute before had.
     pub(super) rows: Cell<Option<usize>>,
@@ -26,7 +26,7 @@ impl<'a> Reading<'a> {
             text,
             file,
             schema,
-            place: RefCell::default(),
+            location: RefCell::default(),
             refusal: RefCell::default(),
             rows: Cell::default(),
         }
@@ -44,16 +44,16 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn enter(&self, depth: usize, name: &str) {
-        let mut place = self.place.borrow_mut();
-        place[depth].clear();
-        place[depth].push_str(name);
-        place[depth + 1..].iter_mut().for_each(String::clear);
+        let mut location = self.location.borrow_mut();
+        location[depth].clear();
+        location[depth].push_str(name);
+        location[depth + 1..].iter_mut().for_each(String::clear);
     }
 
-    pub(super) fn place(&self) -> String {
-        let place = self.place.borrow();
+    pub(super) fn location(&self) -> String {
+        let location = self.location.borrow();
         let known: Vec<&str> =
-            place.iter().map(String::as_str).take_while(|name| !name.is_empty()).collect();
+            location.iter().map(String::as_str).take_while(|name| !name.is_empty()).collect();
         if known.is_empty() { self.file.to_owned() } else { known.join("/") }
     }
 
@@ -72,12 +72,12 @@ impl<'a> Reading<'a> {
         let at = format!(" at line {} column {}", e.line(), e.column());
         let message = message.strip_suffix(&at).unwrap_or(&message);
         if let Some(Refusal { expected, got }) = self.refusal.take() {
-            return Error::invalid(self.place(), expected, got + &at);
+            return Error::invalid(self.location(), expected, got + &at);
         }
         if !e.is_data() {
             let why = format!("{message}{at}");
             return Error::Corrupt {
-                place: self.file.to_owned(),
+                location: self.file.to_owned(),
                 what: "the JSON text".into(),
                 why,
             };
@@ -85,6 +85,6 @@ impl<'a> Reading<'a> {
         // serde's own words: `invalid type: integer `5`, expected a list`.
         let (got, expected) =
             message.rsplit_once(", expected ").unwrap_or((message, "another content"));
-        Error::invalid(self.place(), expected, format!("{got}{at}"))
+        Error::invalid(self.location(), expected, format!("{got}{at}"))
     }
 }

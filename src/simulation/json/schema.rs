@@ -55,7 +55,7 @@ impl AttributeSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schema {
     specs: Vec<AttributeSpec>,
-    places: HashMap<String, usize>,
+    locations: HashMap<String, usize>,
 }
 
 impl Schema {
@@ -79,7 +79,7 @@ impl Schema {
                 return Error::invalid("attribute schema", expected, e.to_string());
             }
             Error::Corrupt {
-                place: "attribute schema".into(),
+                location: "attribute schema".into(),
                 what: "the JSON text".into(),
                 why: e.to_string(),
             }
@@ -119,7 +119,7 @@ impl Schema {
                 Err(Error::invalid(what, "one specification a name", got))
             }
             None => {
-                self.places.insert(spec.name.clone(), self.specs.len());
+                self.locations.insert(spec.name.clone(), self.specs.len());
                 self.specs.push(spec);
                 Ok(())
             }
@@ -128,7 +128,7 @@ impl Schema {
 
     /// The specification of an attribute.
     pub fn get(&self, name: &str) -> Option<&AttributeSpec> {
-        self.places.get(name).map(|place| &self.specs[*place])
+        self.locations.get(name).map(|location| &self.specs[*location])
     }
 
     /// All specifications in the order given.

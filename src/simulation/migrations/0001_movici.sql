@@ -19,7 +19,7 @@ CREATE TABLE numpy_array (
 CREATE TABLE "update" (
     id           INTEGER PRIMARY KEY,
     timestamp    INTEGER NOT NULL,          -- the run's own unit
-    iteration    INTEGER NOT NULL,          -- place among the updates of one timestamp
+    iteration    INTEGER NOT NULL,          -- position among the updates of one timestamp
     dataset_name TEXT NOT NULL,
     origin       TEXT,                      -- the model that it came from
     UNIQUE (dataset_name, timestamp, iteration)

@@ -84,8 +84,8 @@ impl ResultDataset {
                 return Err(Error::invalid(format!("dataset {name:?}"), expected, got));
             }
             Opening::None => {
-                let place = source.place().display().to_string();
-                return Err(Error::NotFound { what: "dataset", name: name.to_owned(), place });
+                let location = source.location().display().to_string();
+                return Err(Error::NotFound { what: "dataset", name: name.to_owned(), location });
             }
         };
         Ok(ResultDataset { source, name: name.to_owned(), metadata })
@@ -177,7 +177,7 @@ impl ResultDataset {
         self.source.named(self.source.beginning(&self.name, group))
     }
 
-    /// A place in time in one group that moves forwards and backwards.
+    /// A cursor in time in one group.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a group that the dataset never has.
@@ -210,9 +210,9 @@ impl ResultDataset {
     /// [`Error::Corrupt`] if rows are damaged.
     pub fn attribute_history(&self, group: &str, attribute: &str) -> Result<AttributeHistory> {
         let beginning = self.beginning(group)?;
-        let place = (self.name.as_str(), group);
+        let location = (self.name.as_str(), group);
         let db = self.source.db.database();
-        self.source.named(attribute_history(db, place, &beginning, attribute))
+        self.source.named(attribute_history(db, location, &beginning, attribute))
     }
 
     /// All attributes of one entity, at each timestamp of the group.
@@ -224,7 +224,7 @@ impl ResultDataset {
         let missing = |what: &'static str, name: String| Error::NotFound {
             what,
             name,
-            place: format!("{}/{group}", self.name),
+            location: format!("{}/{group}", self.name),
         };
         let id = match key {
             EntityKey::Id(id) => *id,
@@ -243,8 +243,8 @@ impl ResultDataset {
             }
         };
         let beginning = self.beginning(group)?;
-        let place = (self.name.as_str(), group);
-        let history = entity_history(self.source.db.database(), place, &beginning, id);
+        let location = (self.name.as_str(), group);
+        let history = entity_history(self.source.db.database(), location, &beginning, id);
         let history = self.source.named(history)?;
         history.ok_or_else(|| missing("entity", id.to_string()))
     }

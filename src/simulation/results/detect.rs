@@ -51,7 +51,7 @@ pub(super) fn find(path: &Path) -> Result<Found> {
         std::io::ErrorKind::NotFound => Error::NotFound {
             what: "file or folder",
             name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-            place: path.parent().unwrap_or(Path::new("")).display().to_string(),
+            location: path.parent().unwrap_or(Path::new("")).display().to_string(),
         },
         _ => Error::io(path, "looking at it", &e),
     })?;

@@ -86,7 +86,7 @@ impl Results {
         let mut wrong = skipped.chain(conflicts);
         if let Some((path, why)) = wrong.next() {
             return Err(Error::Corrupt {
-                place: path.display().to_string(),
+                location: path.display().to_string(),
                 what: match wrong.count() {
                     0 => "the file".into(),
                     more => format!("the file (and {more} more)"),

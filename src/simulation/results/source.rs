@@ -61,7 +61,7 @@ impl Source {
     }
 
     /// The path that the user gave.
-    pub(super) fn place(&self) -> &Path {
+    pub(super) fn location(&self) -> &Path {
         match &self.temporary {
             Some((_, folder)) => folder,
             None => self.db.database().path(),
@@ -72,16 +72,16 @@ impl Source {
     pub(super) fn named<T>(&self, result: Result<T>) -> Result<T> {
         let Some((_, folder)) = &self.temporary else { return result };
         let ours = self.db.database().path();
-        let renamed = |place: String| {
-            place.replace(&*ours.display().to_string(), &folder.display().to_string())
+        let renamed = |location: String| {
+            location.replace(&*ours.display().to_string(), &folder.display().to_string())
         };
         let moved = |path: PathBuf| if path == ours { folder.clone() } else { path };
         result.map_err(|error| match error {
-            Error::NotFound { what, name, place } => {
-                Error::NotFound { what, name, place: renamed(place) }
+            Error::NotFound { what, name, location } => {
+                Error::NotFound { what, name, location: renamed(location) }
             }
-            Error::Corrupt { place, what, why } => {
-                Error::Corrupt { place: renamed(place), what, why }
+            Error::Corrupt { location, what, why } => {
+                Error::Corrupt { location: renamed(location), what, why }
             }
             Error::Io { path, action, why } => Error::Io { path: moved(path), action, why },
             Error::Sqlite { path, action, code, why } => {
@@ -124,7 +124,7 @@ impl Source {
                 let Some((_, path)) = found else { return Ok(Opening::None) };
                 let text = crate::kernel::read_whole(&path, crate::Array::MAX_STORED_BYTES as u64)?;
                 return parse(&text, dataset, &self.schema).map_err(|error| Error::Corrupt {
-                    place: path.display().to_string(),
+                    location: path.display().to_string(),
                     what: "the file".into(),
                     why: error.to_string(),
                 });

@@ -105,7 +105,7 @@ impl Column {
             }
     }
 
-    /// Applies what an update says: `rows[i]` is the place of the update's entity `i`.
+    /// Applies what an update says: `rows[i]` is the row of the update's entity `i`.
     pub(super) fn apply(&mut self, attribute: &Attribute, rows: &[usize]) -> Result<()> {
         let attribute = self.agree(attribute)?;
         let mask = attribute.mask.as_ref().map(|mask| mask.data());

@@ -63,14 +63,14 @@ impl<'t, 'c> Travel<'t, 'c> {
         Ok(state)
     }
 
-    /// The last keyframe at or before a timestamp, and its place; the beginning if there is none.
+    /// The last keyframe at or before a timestamp, and its position; the beginning if there is none.
     fn last_state(&mut self, until: i64) -> Result<(Building, (i64, i64))> {
         if self.has_keys()
             && let Some(keyframe) = last_keyframe(self.tx, self.dataset, self.group, until)?
         {
-            let place = keyframe.place;
+            let position = keyframe.position;
             match keyframe.load(self.tx) {
-                Ok(state) => return Ok((state, place)),
+                Ok(state) => return Ok((state, position)),
                 Err(error) if is_damage(&error) => tracing::warn!(%error, "replaying instead"),
                 Err(error) => return Err(error),
             }
@@ -84,7 +84,7 @@ impl<'t, 'c> Travel<'t, 'c> {
         let (dataset, group) = (self.dataset, self.group);
         match error {
             Error::Invalid { what, expected, got } => Error::Corrupt {
-                place: String::new(),
+                location: String::new(),
                 what: format!(
                     "the update of {dataset}/{group} at timestamp {timestamp}, iteration {iteration}"
                 ),
@@ -104,12 +104,17 @@ impl<'t, 'c> Travel<'t, 'c> {
         Ok(group.is_some())
     }
 
-    /// Applies all updates after a place and up to a timestamp; moves the place along.
-    fn replay(&mut self, state: &mut Building, place: &mut (i64, i64), until: i64) -> Result<()> {
-        let span = Span { after: *place, until, ..Span::default() };
+    /// Applies all updates after a position and up to a timestamp; moves the position along.
+    fn replay(
+        &mut self,
+        state: &mut Building,
+        position: &mut (i64, i64),
+        until: i64,
+    ) -> Result<()> {
+        let span = Span { after: *position, until, ..Span::default() };
         for head in read::heads(self.tx, self.dataset, span)? {
             self.apply(state, &head)?;
-            *place = (head.timestamp, head.iteration);
+            *position = (head.timestamp, head.iteration);
         }
         Ok(())
     }
@@ -179,13 +184,13 @@ impl<'t, 'c> Travel<'t, 'c> {
         Ok(state)
     }
 
-    /// The nearest state at or before a timestamp that need not be replayed, and its place.
+    /// The nearest state at or before a timestamp that need not be replayed, and its position.
     pub(super) fn start(
         &mut self,
         template: &Building,
         timestamp: i64,
     ) -> Result<(Building, (i64, i64))> {
-        let (mut known, place) = self.last_state(timestamp)?;
+        let (mut known, position) = self.last_state(timestamp)?;
         let mut state = template.clone();
         for column in &mut known.columns {
             // What is a guess here may be decided later in the run.
@@ -204,11 +209,11 @@ impl<'t, 'c> Travel<'t, 'c> {
             .collect(),
         };
         state.apply(&group)?;
-        Ok((state, place))
+        Ok((state, position))
     }
 }
 
-/// A place in time in one entity group; moves forwards and backwards.
+/// A cursor in time in one entity group; it moves forwards and backwards.
 ///
 /// Holds one state of one group, and no transaction: an update that is written meanwhile is seen by
 /// the next move.
@@ -220,7 +225,7 @@ pub struct GroupCursor {
     template: Building,
     state: Building,
     /// The last update applied.
-    place: (i64, i64),
+    position: (i64, i64),
     timestamp: i64,
     /// Updates of the dataset and epoch when the template was made.
     seen: (i64, i64),
@@ -246,7 +251,7 @@ impl GroupCursor {
             group: group.to_owned(),
             template: Building::default(),
             state: Building::default(),
-            place: BEGINNING,
+            position: BEGINNING,
             timestamp: i64::MIN,
             seen: (-1, -1),
             beginning,
@@ -256,7 +261,7 @@ impl GroupCursor {
             return Err(Error::NotFound {
                 what: "entity group",
                 name: format!("{dataset}/{group}"),
-                place: db.path().display().to_string(),
+                location: db.path().display().to_string(),
             });
         }
         Ok(cursor)
@@ -307,24 +312,24 @@ impl GroupCursor {
                 known = Some(travel.start(&fresh, timestamp)?);
                 template = Some(fresh);
             } else if timestamp < self.timestamp
-                || travel.has_keys() && is_far(tx, &dataset, self.place, timestamp)?
+                || travel.has_keys() && is_far(tx, &dataset, self.position, timestamp)?
             {
                 known = Some(travel.start(&self.template, timestamp)?);
             }
             let is_fresh = known.is_some();
-            let (mut state, mut place) =
-                known.unwrap_or_else(|| (std::mem::take(&mut self.state), self.place));
-            let replayed = travel.replay(&mut state, &mut place, timestamp);
+            let (mut state, mut position) =
+                known.unwrap_or_else(|| (std::mem::take(&mut self.state), self.position));
+            let replayed = travel.replay(&mut state, &mut position, timestamp);
             if replayed.is_err() && is_fresh {
                 return replayed; // the state that the cursor had is still there
             }
             if replayed.is_err() {
                 // Back to where it stood. If that cannot be read any more either, it stands nowhere.
                 self.seen = (-1, -1);
-                (state, place) = travel.start(&self.template, self.timestamp)?;
-                travel.replay(&mut state, &mut place, self.timestamp)?;
+                (state, position) = travel.start(&self.template, self.timestamp)?;
+                travel.replay(&mut state, &mut position, self.timestamp)?;
             }
-            (self.state, self.place) = (state, place);
+            (self.state, self.position) = (state, position);
             replayed?;
             if let Some(template) = template {
                 (self.template, self.seen) = (template, seen);

@@ -26,16 +26,16 @@ impl Forms {
         (dataset, group, name): (&str, &str, &str),
         (data, is_ragged, has_ids): (&Array, bool, bool),
     ) -> Result<()> {
-        let place = (dataset.to_owned(), group.to_owned());
+        let names = (dataset.to_owned(), group.to_owned());
         if !has_ids {
-            self.0.remove(&place); // what is kept knows no ids that came since
+            self.0.remove(&names); // what is kept knows no ids that came since
         }
-        let known = match self.0.get_mut(&place) {
+        let known = match self.0.get_mut(&names) {
             Some(known) => known,
             None => {
                 // A group that has no state already is left to its reader.
                 let template = Travel::new(tx, Layout::Ours, dataset, group).template();
-                self.0.entry(place).or_insert(template.ok())
+                self.0.entry(names).or_insert(template.ok())
             }
         };
         if !has_ids && known.as_ref().is_some_and(|known| !known.has_positions()) {

@@ -17,7 +17,7 @@ pub(super) struct Building {
     ids: Vec<i64>,
     index: HashMap<i64, usize>,
     pub(super) columns: Vec<Column>,
-    /// The places of the last id array: updates mostly speak of the same entities.
+    /// The rows of the last id array: updates mostly speak of the same entities.
     last: Option<(Array, Vec<usize>)>,
 }
 
@@ -44,7 +44,7 @@ impl Building {
         self.last = None;
     }
 
-    /// The places of entities; those that are new get one.
+    /// The rows of entities; those that are new get one.
     pub(super) fn rows_of(&mut self, ids: &[i64]) -> Vec<usize> {
         if ids == self.ids {
             return (0..ids.len()).collect();

@@ -61,7 +61,7 @@ struct Pass {
     /// Updates since the pass began.
     updates: usize,
     /// The last update that was applied.
-    place: (i64, i64),
+    position: (i64, i64),
     witness: Witness,
     /// Keyframes that cannot be used.
     damaged: Vec<i64>,
@@ -70,7 +70,7 @@ struct Pass {
 /// A group on the way.
 struct Followed {
     state: Building,
-    /// The last keyframe: its place, and which one has its content.
+    /// The last keyframe: its position, and which one has its content.
     keyframe: Option<((i64, i64), i64)>,
     /// Since then: updates of the dataset, bytes of this group's, whether there were any.
     updates: usize,
@@ -96,20 +96,20 @@ impl Witness {
         Ok(Witness { epoch, last_update: last.unwrap_or(0) })
     }
 
-    fn holds(self, tx: &ReadTx<'_>, dataset: &str, place: (i64, i64)) -> Result<bool> {
+    fn holds(self, tx: &ReadTx<'_>, dataset: &str, position: (i64, i64)) -> Result<bool> {
         // By id, of which few are new: the index of the dataset would go through all that is older.
         let sql = "SELECT 1 FROM \"update\" WHERE id > ?1 AND +dataset_name = ?2 \
             AND (timestamp < ?3 OR timestamp = ?3 AND iteration <= ?4) LIMIT 1";
-        let before = (self.last_update, dataset, place.0, place.1);
+        let before = (self.last_update, dataset, position.0, position.1);
         Ok(run::get(tx, "keyframe_epoch")?.unwrap_or(0) == self.epoch
             && tx.query_one(sql, before, |_| Ok(()))?.is_none())
     }
 }
 
-/// Keyframes that are to be removed, or, of one place, to be written.
+/// Keyframes that are to be removed, or, of one position, to be written.
 struct Due {
     damaged: Vec<i64>,
-    place: (i64, i64),
+    position: (i64, i64),
     witness: Witness,
     states: Vec<(String, Content)>,
 }
@@ -122,7 +122,7 @@ impl KeyframeBuilder {
         let mut pass = self.pass.take();
         while let Some(due) = db.read(|tx| advance(tx, dataset, &mut pass))? {
             let (name, n) = (dataset.to_owned(), due.states.len() as u64);
-            let (place, groups) = (due.place, names(&due));
+            let (position, groups) = (due.position, names(&due));
             if !due.damaged.is_empty() {
                 pass = None; // from what is left then
                 db.write(move |tx| remove(tx, &due.damaged))?;
@@ -136,7 +136,7 @@ impl KeyframeBuilder {
             let pass = pass.as_mut().expect("what is due comes from a pass");
             for (group, id) in groups.iter().zip(ids) {
                 let followed = pass.groups.get_mut(group).expect("a keyframe is of a known group");
-                followed.keyframe = Some((place, id));
+                followed.keyframe = Some((position, id));
                 (followed.updates, followed.bytes, followed.changed) = (0, 0, false);
             }
         }
@@ -162,10 +162,10 @@ fn remove(tx: &WriteTx<'_>, ids: &[i64]) -> Result<()> {
 
 /// Writes what is due, unless it is no longer true; which keyframes have the contents.
 fn write(tx: &WriteTx<'_>, dataset: &str, due: &Due) -> Result<Option<Vec<i64>>> {
-    if !due.witness.holds(tx, dataset, due.place)? {
+    if !due.witness.holds(tx, dataset, due.position)? {
         return Ok(None);
     }
-    let (timestamp, iteration) = due.place;
+    let (timestamp, iteration) = due.position;
     let write = |(group, content): &(String, Content)| {
         let (same_as, columns, state) = match content {
             Content::SameAs(id) => (Some(*id), None, None),
@@ -192,7 +192,7 @@ fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Op
         return Ok(None);
     }
     let held = match pass.take() {
-        Some(held) if held.witness.holds(tx, dataset, held.place)? => Some(held),
+        Some(held) if held.witness.holds(tx, dataset, held.position)? => Some(held),
         _ => None,
     };
     let pass = pass.insert(match held {
@@ -201,12 +201,12 @@ fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Op
     });
     if !pass.damaged.is_empty() {
         let damaged = std::mem::take(&mut pass.damaged);
-        let (place, witness) = (pass.place, pass.witness);
-        return Ok(Some(Due { damaged, place, witness, states: Vec::new() }));
+        let (position, witness) = (pass.position, pass.witness);
+        return Ok(Some(Due { damaged, position, witness, states: Vec::new() }));
     }
     let mut reader = UpdateReader::new(tx, layout)?;
     'pass: loop {
-        let span = Span { after: pass.place, limit: PAGE as i64, ..Span::default() };
+        let span = Span { after: pass.position, limit: PAGE as i64, ..Span::default() };
         let heads = read::heads(tx, dataset, span)?;
         for head in &heads {
             let groups = reader.groups(head.id, Wanted::default())?;
@@ -217,8 +217,8 @@ fn advance(tx: &ReadTx<'_>, dataset: &str, pass: &mut Option<Pass>) -> Result<Op
             pass.apply((head.timestamp, head.iteration), &groups);
             let states = pass.due();
             if !states.is_empty() {
-                let (place, witness) = (pass.place, pass.witness);
-                return Ok(Some(Due { damaged: Vec::new(), place, witness, states }));
+                let (position, witness) = (pass.position, pass.witness);
+                return Ok(Some(Due { damaged: Vec::new(), position, witness, states }));
             }
         }
         if heads.len() < PAGE {
@@ -242,15 +242,15 @@ impl Pass {
         {
             last.clone_from(&group);
             let Some(keyframe) = last_keyframe(tx, dataset, &group, i64::MAX)? else { continue };
-            let (id, place) = (keyframe.id, Some((keyframe.place, keyframe.source())));
+            let (id, position) = (keyframe.id, Some((keyframe.position, keyframe.source())));
             match keyframe.load(tx) {
-                Ok(state) => drop(groups.insert(group, Followed::new(state, place))),
+                Ok(state) => drop(groups.insert(group, Followed::new(state, position))),
                 Err(error) if is_damage(&error) => damaged.push(id),
                 Err(error) => return Err(error),
             }
         }
         let first =
-            groups.values().filter_map(|group| group.keyframe).map(|(place, _)| place).min();
+            groups.values().filter_map(|group| group.keyframe).map(|(position, _)| position).min();
         for group in initial::entities(tx, layout, dataset)? {
             if let Entry::Vacant(vacant) = groups.entry(group.name.clone()) {
                 let followed = vacant.insert(Followed::new(Building::default(), None));
@@ -259,8 +259,8 @@ impl Pass {
         }
         let has_all = groups.values().all(|group| group.keyframe.is_some());
         let first = first.filter(|_| has_all && !is_whole);
-        let (is_whole, place) = (first.is_none(), first.unwrap_or(BEGINNING));
-        Ok(Pass { is_whole, groups, updates: 0, place, witness, damaged })
+        let (is_whole, position) = (first.is_none(), first.unwrap_or(BEGINNING));
+        Ok(Pass { is_whole, groups, updates: 0, position, witness, damaged })
     }
 
     /// Whether a group that shows up only now was spoken of before this pass began.
@@ -269,7 +269,7 @@ impl Pass {
             JOIN attribute_data a ON a.id = l.attribute_data_id WHERE u.dataset_name = ?1 \
             AND (u.timestamp, u.iteration) <= (?2, ?3) AND a.entity_group = ?4 LIMIT 1";
         for group in groups.iter().filter(|group| !self.groups.contains_key(&group.name)) {
-            let before = (dataset, self.place.0, self.place.1, &group.name);
+            let before = (dataset, self.position.0, self.position.1, &group.name);
             if !self.is_whole && tx.query_one(sql, before, |_| Ok(()))?.is_some() {
                 return Ok(true);
             }
@@ -277,7 +277,7 @@ impl Pass {
         Ok(false)
     }
 
-    fn apply(&mut self, place: (i64, i64), groups: &[Group]) {
+    fn apply(&mut self, position: (i64, i64), groups: &[Group]) {
         for group in groups {
             if !self.groups.contains_key(&group.name) {
                 let mut followed = Followed::new(Building::default(), None);
@@ -287,7 +287,7 @@ impl Pass {
             }
         }
         for (name, followed) in &mut self.groups {
-            if followed.keyframe.is_some_and(|(keyframe, _)| place <= keyframe) {
+            if followed.keyframe.is_some_and(|(keyframe, _)| position <= keyframe) {
                 continue; // its keyframe has it
             }
             followed.updates += 1;
@@ -299,7 +299,7 @@ impl Pass {
             }
         }
         self.updates += 1;
-        self.place = place;
+        self.position = position;
     }
 
     /// The groups that should have a keyframe where the pass stands.

@@ -10,7 +10,7 @@ use crate::kernel::ReadTx;
 
 /// A keyframe as it is stored.
 pub(super) struct Keyframe {
-    pub(super) place: (i64, i64),
+    pub(super) position: (i64, i64),
     pub(super) id: i64,
     content: Content,
 }
@@ -42,7 +42,7 @@ pub(super) fn last_keyframe(
             Some(same) => Content::SameAs(same),
             None => Content::State { columns: row.get(4)?, state: row.get(5)? },
         };
-        Ok(Keyframe { place: (row.get(1)?, row.get(2)?), id: row.get(0)?, content })
+        Ok(Keyframe { position: (row.get(1)?, row.get(2)?), id: row.get(0)?, content })
     })
 }
 
@@ -77,7 +77,7 @@ impl Keyframe {
 }
 
 fn damaged(id: i64, why: &str) -> Error {
-    Error::Corrupt { place: String::new(), what: format!("keyframe {id}"), why: why.to_owned() }
+    Error::Corrupt { location: String::new(), what: format!("keyframe {id}"), why: why.to_owned() }
 }
 
 /// Whether an error says that a keyframe is damaged: then it is passed over, as if it were not there.
@@ -119,8 +119,11 @@ pub(super) fn encode(state: &Building) -> Content {
 }
 
 fn decode(columns: &str, state: &[u8]) -> Result<Building> {
-    let wrong =
-        |why: &str| Error::Corrupt { place: String::new(), what: String::new(), why: why.into() };
+    let wrong = |why: &str| Error::Corrupt {
+        location: String::new(),
+        what: String::new(),
+        why: why.into(),
+    };
     let names: Vec<serde_json::Value> =
         serde_json::from_str(columns).map_err(|e| wrong(&format!("its columns: {e}")))?;
     let mut arrays = unpack(state)?.into_iter();

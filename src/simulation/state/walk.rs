@@ -50,24 +50,24 @@ pub(in crate::simulation) fn group_timestamps(
 /// The history of one attribute; empty if the group never has it, or there is no such group.
 pub(in crate::simulation) fn attribute_history(
     db: &Database,
-    place: (&str, &str),
+    names: (&str, &str),
     beginning: &Beginning,
     attribute: &str,
 ) -> Result<AttributeHistory> {
     let mut visitor = OneAttribute { attribute, history: AttributeHistory::default() };
-    db.read(|tx| walk(tx, place, beginning, &mut visitor))?;
+    db.read(|tx| walk(tx, names, beginning, &mut visitor))?;
     Ok(visitor.history)
 }
 
 /// The history of one entity; `None` if the group never has it, or there is no such group.
 pub(in crate::simulation) fn entity_history(
     db: &Database,
-    place: (&str, &str),
+    names: (&str, &str),
     beginning: &Beginning,
     id: i64,
 ) -> Result<Option<EntityHistory>> {
     let mut visitor = OneEntity { id, row: None, timestamps: Vec::new(), columns: Vec::new() };
-    db.read(|tx| walk(tx, place, beginning, &mut visitor))?;
+    db.read(|tx| walk(tx, names, beginning, &mut visitor))?;
     let OneEntity { row, timestamps, columns, .. } = visitor;
     let state = |column: &Column| ColumnState {
         name: column.name.clone(),

@@ -40,7 +40,7 @@ fn named(dataset: &str, timestamp: i64) -> Option<(u64, u64)> {
     (number < ITEMS_OF_A_WRITER).then_some((writer * ITEMS_OF_A_WRITER + number, row))
 }
 
-fn place(dataset: &str, timestamp: i64) -> Result<(u64, u64), Odd> {
+fn slot_of(dataset: &str, timestamp: i64) -> Result<(u64, u64), Odd> {
     let no_item = || Odd::wrong("row", format!("{dataset:?} at {timestamp} is no item"));
     named(dataset, timestamp).ok_or_else(no_item)
 }
@@ -49,7 +49,7 @@ fn place(dataset: &str, timestamp: i64) -> Result<(u64, u64), Odd> {
 fn read(db: &SimulationDatabase, rows: &mut Rows) -> Result<(), Odd> {
     for dataset in db.datasets()? {
         for found in db.updates(&dataset)? {
-            let (item, row) = place(&dataset, found.timestamp)?;
+            let (item, row) = slot_of(&dataset, found.timestamp)?;
             let made = update(item, row);
             let speed = |update: &Update| -> Option<Vec<f64>> {
                 let group = update.data.iter().find(|group| group.name == GROUP)?;
@@ -107,7 +107,7 @@ impl Subject for InSqlite {
         })?
         .into_iter()
         .try_for_each(|((dataset, timestamp), found)| {
-            let (item, row) = place(&dataset, timestamp)?;
+            let (item, row) = slot_of(&dataset, timestamp)?;
             let speeds = (0..ENTITIES).map(|i| value_of(item, row * ENTITIES + i));
             let least = speeds.clone().fold(f64::MAX, f64::min);
             let made = (item.to_string(), least, speeds.fold(f64::MIN, f64::max), 2);
@@ -190,7 +190,7 @@ impl Subject for InJson {
             let mut parts = stem.unwrap_or_default().split('_');
             let timestamp = parts.next().and_then(|number| number.parse().ok()).unwrap_or(-1);
             let dataset = parts.nth(1).unwrap_or_default();
-            let (item, row) = place(dataset, timestamp)?;
+            let (item, row) = slot_of(dataset, timestamp)?;
             let speeds: Vec<f64> = (0..ENTITIES).map(|i| value_of(item, i)).collect();
             let ids: Vec<u64> = (0..ENTITIES).collect();
             let made = serde_json::json!({ dataset: { GROUP: { "id": ids, "speed": speeds } } });

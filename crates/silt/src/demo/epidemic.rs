@@ -207,7 +207,7 @@ impl Epidemic {
     }
 
     /// Where a map writes the towns' names: above each town.
-    pub(crate) fn places(&self) -> Vec<(f64, f64, &'static str)> {
+    pub(crate) fn town_names(&self) -> Vec<(f64, f64, &'static str)> {
         TOWNS.iter().map(|(name, [x, y], radius, _)| (*x, y + radius * 0.95, *name)).collect()
     }
 
@@ -369,9 +369,9 @@ fn near_pairs(people: &People, members: &[usize]) -> Vec<(usize, usize)> {
     let mut by_x = members.to_vec();
     by_x.sort_unstable_by(|a, b| people.x[*a].total_cmp(&people.x[*b]));
     let mut pairs = Vec::with_capacity(members.len() * NEIGHBOURS);
-    for (place, &person) in by_x.iter().enumerate() {
+    for (index, &person) in by_x.iter().enumerate() {
         let mut nearest: Vec<(f64, usize)> = Vec::with_capacity(NEIGHBOURS + 1);
-        let (mut left, mut right) = (place, place + 1);
+        let (mut left, mut right) = (index, index + 1);
         // Outward along x, the closer side first, until x alone is too far.
         loop {
             let gap = |at: Option<&usize>| at.map(|at| (people.x[*at] - people.x[person]).abs());
@@ -562,7 +562,7 @@ mod tests {
             (0..30).for_each(|_| drop(epidemic.step()));
             assert_eq!(epidemic.counts().iter().sum::<usize>(), people);
             assert_eq!(epidemic.contacts().row_ptr.len(), people + 1);
-            assert_eq!(epidemic.towns().id.len(), epidemic.places().len());
+            assert_eq!(epidemic.towns().id.len(), epidemic.town_names().len());
         }
     }
 }

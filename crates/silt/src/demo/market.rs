@@ -105,7 +105,7 @@ pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
     let bars_took = start.elapsed();
     let report = doctor(&folder)?;
     if let Some(finding) = report.findings.first() {
-        return Err(Failure::said(format!("{}: {}", finding.place, finding.what)));
+        return Err(Failure::said(format!("{}: {}", finding.location, finding.what)));
     }
     Ok(Market { folder, ticks, late, took, bytes_as_rows, bytes_compacted, bars, bars_took })
 }

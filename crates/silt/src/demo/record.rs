@@ -91,10 +91,10 @@ fn initial(epidemic: &Epidemic) -> Vec<Group> {
     ];
     let people = Group { name: "people".to_owned(), attributes };
     let figures = epidemic.towns();
-    let places = epidemic.places();
+    let positions = epidemic.town_names();
     let mut towns = towns(&figures);
-    let x: Vec<f64> = places.iter().map(|place| place.0).collect();
-    let y: Vec<f64> = places.iter().map(|place| place.1).collect();
+    let x: Vec<f64> = positions.iter().map(|position| position.0).collect();
+    let y: Vec<f64> = positions.iter().map(|position| position.1).collect();
     let fixed = [
         column("name", Array::from_strs(&figures.name)),
         column("label_x", Array::from_slice(&x)),

@@ -19,7 +19,7 @@ use crate::exit::{Failure, Outcome};
 use crate::human;
 use crate::table::Table;
 
-/// How the four states are drawn; their numbers are the places.
+/// How the four states are drawn; their numbers are the indices.
 const CLASSES: [Class<'static>; 4] = [
     Class { name: "susceptible", glyph: '.', ink: 36, rank: 0 },
     Class { name: "exposed", glyph: 'o', ink: 33, rank: 2 },
@@ -110,7 +110,7 @@ fn figures(demo: &Demo<'_>) -> Outcome<Figures> {
     }
     let report = demo.db.database().verify()?;
     if let Some(finding) = report.findings.first() {
-        return Err(Failure::said(format!("{}: {}", finding.place, finding.what)));
+        return Err(Failure::said(format!("{}: {}", finding.location, finding.what)));
     }
     Ok(Figures {
         updates: demo.db.update_count(None)?,
@@ -168,8 +168,8 @@ fn picture(demo: &Demo<'_>, day: usize, canvas: Canvas, console: &mut Console) -
         column.unwrap_or_default()
     };
     let states = people.column("state").and_then(|column| column.attribute.data.to_i64s());
-    let places = floats(&people, "x").into_iter().zip(floats(&people, "y"));
-    let points: Vec<(f64, f64, usize)> = places
+    let positions = floats(&people, "x").into_iter().zip(floats(&people, "y"));
+    let points: Vec<(f64, f64, usize)> = positions
         .zip(states.unwrap_or_default())
         .map(|((x, y), state)| (x, y, state as usize))
         .collect();

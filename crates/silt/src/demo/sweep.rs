@@ -118,7 +118,7 @@ impl Sweep {
 
 struct Forager {
     id: u64,
-    place: [f64; 2],
+    position: [f64; 2],
     food: f64,
     reward: f64,
     age: i64,
@@ -132,7 +132,7 @@ fn live(sim: &SimulationContext, growth: f64, seed: u64) -> siltstone::Result<us
     let mut alive: Vec<Forager> = (0..FIRST as u64)
         .map(|id| Forager {
             id,
-            place: [random.unit() * 10.0, random.unit() * 10.0],
+            position: [random.unit() * 10.0, random.unit() * 10.0],
             food: 2.0,
             reward: 0.0,
             age: 0,
@@ -141,10 +141,10 @@ fn live(sim: &SimulationContext, growth: f64, seed: u64) -> siltstone::Result<us
     for step in 0..STEPS {
         let before = (alive.len(), born);
         for forager in &mut alive {
-            for x in &mut forager.place {
+            for x in &mut forager.position {
                 *x = (*x + random.unit() * 2.0 - 1.0).clamp(0.0, 9.999);
             }
-            let field = forager.place[0] as usize * 10 + forager.place[1] as usize;
+            let field = forager.position[0] as usize * 10 + forager.position[1] as usize;
             let eaten = meadow[field].min(0.6);
             meadow[field] -= eaten;
             forager.food += eaten - 0.3;
@@ -156,7 +156,13 @@ fn live(sim: &SimulationContext, growth: f64, seed: u64) -> siltstone::Result<us
         let mut young = Vec::new();
         for forager in alive.iter_mut().filter(|forager| forager.food > 4.0) {
             forager.food -= 2.5;
-            young.push(Forager { id: born, place: forager.place, food: 2.0, reward: 0.0, age: 0 });
+            young.push(Forager {
+                id: born,
+                position: forager.position,
+                food: 2.0,
+                reward: 0.0,
+                age: 0,
+            });
             born += 1;
         }
         young.truncate(MOST.saturating_sub(alive.len()));
@@ -166,8 +172,8 @@ fn live(sim: &SimulationContext, growth: f64, seed: u64) -> siltstone::Result<us
         let agents = alive.iter().zip(&names).map(|(forager, name)| -> AgentRow<'_> {
             [
                 Cell::Text(name),
-                rounded(forager.place[0]),
-                rounded(forager.place[1]),
+                rounded(forager.position[0]),
+                rounded(forager.position[1]),
                 rounded(forager.food),
                 Cell::Float(100.0),
                 Cell::Float(100.0),

@@ -233,8 +233,8 @@ fn points(
                 true => "an earlier file has the same name; ask for --append, or take a --key",
                 false => "ask for --append or --overwrite, or take another key",
             };
-            let (what, place) = (format!("the series {key:?}"), backend.place());
-            return Err(Error::Exists { what, place, hint }.into());
+            let (what, location) = (format!("the series {key:?}"), backend.location());
+            return Err(Error::Exists { what, location, hint }.into());
         } else {
             Overlap::Refuse
         };

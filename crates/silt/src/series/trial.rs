@@ -8,13 +8,14 @@ use siltstone::{Error, Result};
 pub(super) struct Trial {
     written: MemoryBackend,
     stored: Option<Box<dyn StorageBackend>>,
-    place: String,
+    location: String,
 }
 
 impl Trial {
-    pub(super) fn over(stored: Option<Box<dyn StorageBackend>>, place: &str) -> Self {
-        let place = stored.as_ref().map_or_else(|| place.to_owned(), |stored| stored.place());
-        Trial { written: MemoryBackend::new(), stored, place }
+    pub(super) fn over(stored: Option<Box<dyn StorageBackend>>, location: &str) -> Self {
+        let location =
+            stored.as_ref().map_or_else(|| location.to_owned(), |stored| stored.location());
+        Trial { written: MemoryBackend::new(), stored, location }
     }
 
     /// What `read` finds in what was written, or else in the store.
@@ -42,8 +43,8 @@ impl StorageBackend for Trial {
         "trial"
     }
 
-    fn place(&self) -> String {
-        self.place.clone()
+    fn location(&self) -> String {
+        self.location.clone()
     }
 
     /// An import saves, appends and keeps records: what it appends to is taken from the store first.

@@ -171,8 +171,8 @@ fn verify_finds_damage() {
     let path = small_run(folder.path());
     assert!(silt(folder.path(), "verify run.db").ok().contains("all is well"));
     let mut bytes = std::fs::read(&path).unwrap();
-    let place = bytes.windows(8).position(|eight| eight == 60.5f64.to_le_bytes());
-    bytes[place.expect("the array is stored raw") + 1] ^= 1;
+    let position = bytes.windows(8).position(|eight| eight == 60.5f64.to_le_bytes());
+    bytes[position.expect("the array is stored raw") + 1] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let ran = silt(folder.path(), "verify run.db");
     assert_eq!(ran.code, 1, "{ran:?}");

@@ -23,7 +23,7 @@ Change = tuple[str, str, "str | None", "pd.Series | None"]
 Kept = tuple[dict[str, Any], dict[str, Any]]
 
 
-class Place:
+class Home:
     """A dataset's name in a backend."""
 
     def __init__(self, backend: Any, dataset: str) -> None:
