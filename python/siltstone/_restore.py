@@ -11,7 +11,7 @@ from siltstone._reports import BackupReport, make
 def restore(
     source: str | os.PathLike[str], target: str | os.PathLike[str], *, overwrite: bool = False
 ) -> BackupReport:
-    """Put a backup in the place of `target`, verified first.
+    """Put a backup in place of `target`, verified first.
 
     Parameters
     ----------

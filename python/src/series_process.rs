@@ -8,7 +8,7 @@ use siltstone::series::{IndexValue, Series};
 use crate::enter::Enter;
 use crate::series_store::{Parts, Value, from_series, index_value, to_series};
 
-/// What is put in the place of values; `None` is nothing.
+/// What is put in place of values; `None` is nothing.
 #[derive(FromPyObject)]
 pub(crate) enum With {
     Bool(bool),

@@ -147,7 +147,7 @@ def test_an_end_may_lie_beyond_all_values_and_between_them(backend):
 
 
 def test_one_text_is_not_taken_for_many_keys(backend):
-    """Goal: a text in the place of a list of keys is an error, not a key a letter."""
+    """Goal: a text in place of a list of keys is an error, not a key a letter."""
     backend.save(pd.Series([1.0]), "k", {})
     with pytest.raises(InvalidTypeError, match="several"):
         backend.load_many("k")

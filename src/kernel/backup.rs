@@ -257,7 +257,7 @@ fn is_copy(path: &Path, rows: &[(String, u64)]) -> bool {
     prove(path, rows).is_ok()
 }
 
-/// Puts a backup in the place of `target`, verified first. Without `overwrite` an existing file is
+/// Puts a backup in place of `target`, verified first. Without `overwrite` an existing file is
 /// refused; with it the file's whole content is replaced in one transaction, through SQLite, so that
 /// other processes that have it open see either the old or the new. The file stays the one that it was, with the backups that
 /// were made of it; a new one is a file of its own and has none.

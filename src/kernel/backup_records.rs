@@ -117,7 +117,7 @@ impl Database {
         let Some((keep, counts)) = keep else { return Ok(report) };
         // One with a higher number is another process's, and newer.
         let is_older = |r: &Record| r.number < number && r.folder == folder && counts(&r.name);
-        // One that is not there takes no other's place.
+        // One that is not there replaces no other.
         let mut others = keep.max(1) - 1;
         for old in self.records()?.into_iter().filter(is_older) {
             let is_there = |path: PathBuf| fs::symlink_metadata(path).is_ok();

@@ -116,7 +116,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Resu
     if durable { sync_name(path) } else { Ok(()) }
 }
 
-/// Writes a file, in the place of one that has its name. It is on the disk before it has the name: a reader, or a
+/// Writes a file, in place of one that has its name. It is on the disk before it has the name: a reader, or a
 /// crash, sees the old file or the new one, never a part.
 ///
 /// # Errors

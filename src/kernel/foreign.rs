@@ -186,7 +186,7 @@ fn findings(expected: &Schema, found: &Schema) -> (Vec<Finding>, bool) {
             }
             Some(there) if there.kind != item.kind => {
                 is_ours &= !is_table;
-                find(there, format!("is in the place of a {} of Siltstone", item.kind));
+                find(there, format!("is in place of a {} of Siltstone", item.kind));
             }
             Some(there) if there.words == item.words => {}
             Some(there) if !is_table => find(there, "is not the one that Siltstone makes".into()),

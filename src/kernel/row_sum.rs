@@ -209,7 +209,7 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// Whether it takes the place of the other: its name, as SQLite compares names, and whether it is the rowid. Other keys
+    /// Whether it replaces the other: its name, as SQLite compares names, and whether it is the rowid. Other keys
     /// of a file of another program may be made otherwise.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.name.eq_ignore_ascii_case(&other.name) && self.is_rowid == other.is_rowid
@@ -351,7 +351,7 @@ impl ReadTx<'_> {
     /// A condition on the rows of `table`, which the statement calls `name`: true, but that the statement fails at a row
     /// which does not have its sum. In a file whose tables have none yet it is true of every row.
     ///
-    /// The statement must ask for values by `IS`: of an `=`, SQLite puts the value in the place of the column in every other
+    /// The statement must ask for values by `IS`: of an `=`, SQLite puts the value in place of the column in every other
     /// condition, and may look at this one first.
     pub(crate) fn whole(&self, table: &str, name: &str) -> Result<String> {
         let Some(covered) = Covered::read(self.connection(), table)? else { return Ok("1".into()) };

@@ -118,7 +118,7 @@ impl Temporary {
         &self.handle
     }
 
-    /// Gives it its name, in the place of the file that has it.
+    /// Gives it its name, in place of the file that has it.
     ///
     /// # Errors
     /// [`Error::Io`]: it has not got the name, and is removed.

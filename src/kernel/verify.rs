@@ -47,7 +47,7 @@ pub(crate) type Verifier = fn(&ReadTx<'_>, &mut VerifyReport) -> Result<()>;
 impl Database {
     /// Checks the schema, SQLite's pages and indexes, the foreign keys, and the checksum of every array.
     ///
-    /// What others put into the schema is a finding where it takes the place of something of ours, or would run with
+    /// What others put into the schema is a finding where it replaces something of ours, or would run with
     /// our writes; it is never run. Other tables of theirs that make SQLite compute something are left out.
     ///
     /// # Errors

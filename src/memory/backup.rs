@@ -109,7 +109,7 @@ impl MemoryStore {
         self.db.recorded_backups()
     }
 
-    /// Puts a backup, verified first, in the place of all that the file has, in one transaction: other handles and
+    /// Puts a backup, verified first, in place of all that the file has, in one transaction: other handles and
     /// processes see the old or the new.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ fn plan(
     })
 }
 
-/// The series with these points in the place of its own from the first of them to the last, and how many gave way.
+/// The series with these points in place of its own from the first of them to the last, and how many gave way.
 fn replace(own: &Series, points: &Series) -> Result<(Series, usize)> {
     let (own_labels, labels) = (IndexValues::of(own.index())?, IndexValues::of(points.index())?);
     let (first, last) = (labels.get(0), labels.get(labels.len() - 1));

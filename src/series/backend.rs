@@ -12,7 +12,7 @@ use crate::table::Batches;
 /// One change of what a backend keeps; see [`StorageBackend::commit`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// A series and its metadata, in the place of what has this key.
+    /// A series and its metadata, in place of what has this key.
     Save {
         /// Its key.
         key: String,
@@ -225,7 +225,7 @@ pub trait StorageBackend: Send + Sync {
     /// The names of the records that begin with `prefix`, sorted by their bytes.
     fn list_records(&self, prefix: &str) -> Result<Vec<String>>;
 
-    /// Saves a series and its metadata in the place of what has this key.
+    /// Saves a series and its metadata in place of what has this key.
     fn save(&self, key: &str, series: &Series, metadata: &Metadata) -> Result<()> {
         let (key, series, metadata) = (key.to_owned(), series.clone(), metadata.clone());
         self.commit(&[Change::Save { key, series, metadata }])

@@ -22,7 +22,7 @@ use super::period::Periods;
 use crate::error::{Error, Result};
 use crate::table::{Batches, from_arrow};
 
-/// The key of a schema's metadata that names the columns of a batch that hold values in the place of numbers.
+/// The key of a schema's metadata that names the columns of a batch that hold values in place of numbers.
 const DECODED_KEY: &str = "siltstone.decoded";
 const INDEX: &str = "index";
 const VALUES: &str = "values";

@@ -22,7 +22,7 @@ pub enum OnRepeat {
     /// [`Error::Exists`], and the stored update stays.
     #[default]
     Refuse,
-    /// The new update takes the place of the stored one.
+    /// The new update replaces the stored one.
     Replace,
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Found {
     ticks: Ticks,
 }
 
-/// The blocks that take the place of what was seen.
+/// The blocks that replace what was seen.
 pub(super) struct Plan {
     seen: Seen,
     blocks: Vec<Packed>,
@@ -83,7 +83,7 @@ impl Found {
     }
 }
 
-/// Puts the blocks in the place of the rows; how many rows. `None`, and nothing is done, if a plan is void.
+/// Puts the blocks in place of the rows; how many rows. `None`, and nothing is done, if a plan is void.
 pub(super) fn apply(tx: &mut WriteTx<'_>, plans: &[Plan]) -> Result<Option<u64>> {
     tx.ensure(&MIGRATIONS)?;
     for Plan { seen, .. } in plans {

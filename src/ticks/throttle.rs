@@ -41,7 +41,7 @@ impl LastPrices {
     /// Whether a tick is to be left out.
     pub(super) fn leaves_out(&self, rule: Throttle, bid: f64, ask: f64) -> bool {
         let Some((last_bid, last_ask)) = self.0 else { return false };
-        // 0/0 is NaN and less than nothing: repeated zeros are stored, as the RTX engine's rule does.
+        // 0/0 is NaN, which is below every threshold: repeated zeros are stored, as the RTX engine's rule does.
         let same = |now: f64, last: f64| ((now - last) / last).abs() < LEAST_CHANGE;
         match rule {
             Throttle::Off => false,

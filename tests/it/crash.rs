@@ -151,8 +151,8 @@ impl Reported {
     }
 }
 
-/// Goal: 200 kills at random instants, in the middle of single updates, tickets, batches, keyframes
-/// , compaction, larger pages, removals and opening: every acknowledged update is there bit for bit, none is half
+/// Goal: 200 kills at random instants, in the middle of single updates, tickets, batches, keyframes,
+/// compaction, larger pages, removals and opening: every acknowledged update is there bit for bit, none is half
 /// there, the file verifies, the run counts as running, and the next process goes on writing.
 #[test]
 fn a_kill_at_any_instant_loses_no_acknowledged_update() {

@@ -50,7 +50,7 @@ fn assert_found(path: &Path, reasons: &[&str]) {
     }
 }
 
-/// Goal: what is in the place of a table, index, view or trigger of ours is found, and never run.
+/// Goal: what is in place of a table, index, view or trigger of ours is found, and never run.
 #[test]
 fn what_others_put_in_the_place_of_ours_is_found_and_not_run() {
     let view = format!(
@@ -66,7 +66,7 @@ fn what_others_put_in_the_place_of_ours_is_found_and_not_run() {
         (
             view.as_str(),
             &[
-                "is in the place of a table",
+                "is in place of a table",
                 "vector_inserted: is not there",
                 "vector_updated: is not there",
                 "vector_deleted: is not there",

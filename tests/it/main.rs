@@ -19,6 +19,7 @@ mod facts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod file_faults;
 mod foreign;
+mod glossary;
 mod hostile;
 mod hot_paths;
 mod memory;

@@ -20,7 +20,7 @@ fn server() -> Option<(Server, String)> {
     Some((server, url))
 }
 
-/// Opens the address that stands in the place of a file, and says what came of it.
+/// Opens the address that stands in place of a file, and says what came of it.
 #[test]
 #[ignore = "started by other tests"]
 fn child_opens_an_address() {

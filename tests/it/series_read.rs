@@ -206,7 +206,7 @@ fn other_types_of_tables_are_taken_or_refused_by_name() {
         );
         let refused = read(&path).unwrap_err().to_string();
         assert!(refused.contains("\"price\"") && refused.contains("Decimal128"), "{refused}");
-        // The points of the one would take the place of the other's.
+        // The points of the one would replace the other's.
         save(&path, table(None, &[("day", days.clone()), ("v", days.clone()), ("v", prices)]));
         let refused = read(&path).unwrap_err().to_string();
         assert!(refused.contains("\"v\" twice"), "{refused}");

@@ -97,7 +97,7 @@ fn a_dataset_is_rebuilt_from_its_backend() {
     }
 }
 
-/// Goal: `replacing` takes the place of the latest of that name, and nothing else of it stays.
+/// Goal: `replacing` replaces the latest of that name, and nothing else of it stays.
 #[test]
 fn overwriting_replaces_the_latest() {
     let folder = tempfile::tempdir().unwrap();

@@ -18,7 +18,7 @@ fn root() -> &'static Path {
 
 /// The files below a folder of the project that end in one of these ways, what is built or
 /// downloaded left out.
-fn files(folder: &str, endings: &[&str]) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(folder: &str, endings: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {

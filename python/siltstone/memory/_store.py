@@ -460,7 +460,7 @@ class SQLiteStorage(Recalling):
 
     @documented_errors
     def restore_backup(self, backup_path: PathLike) -> BackupReport:
-        """Put a backup, verified first, in the place of all that the file has, in one transaction."""
+        """Put a backup, verified first, in place of all that the file has, in one transaction."""
         return make(BackupReport, self._inner.restore_backup(backup_path))
 
     @documented_errors

@@ -27,7 +27,7 @@ class StorageBackend(Protocol):
     """What a backend must do; a class of your own needs no base class."""
 
     def save(self, data: Any, key: str, metadata: Metadata) -> None:
-        """Keep a series and its metadata in the place of what has this key."""
+        """Keep a series and its metadata in place of what has this key."""
 
     def load(self, key: str) -> tuple[Any, Metadata]:
         """The series and its metadata; :class:`KeyError` if there is none of that key."""
@@ -123,7 +123,7 @@ class Backend:
     # meteaudata's calls
 
     def save(self, data: Any, key: str, metadata: Metadata | None = None) -> None:
-        """Keep a series and its metadata in the place of what has this key, both or neither.
+        """Keep a series and its metadata in place of what has this key, both or neither.
 
         Parameters
         ----------

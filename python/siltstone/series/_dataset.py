@@ -232,7 +232,7 @@ class Dataset:
         output_signal_names, output_ts_names : list of str, optional
             What the new signals and their series are called; one for each signal.
         overwrite : bool
-            Whether they take the place of the latest signals of their name.
+            Whether they replace the latest signals of their name.
 
         Returns
         -------

@@ -100,7 +100,7 @@ def subset_series(
 def replace_ranges_series(
     series: pd.Series, pairs: Iterable[Sequence[Any]], replace_with: Any = float("nan")
 ) -> pd.Series:
-    """Another value in the place of those in some ranges, both ends included, for an index of any kind.
+    """Another value in place of those in some ranges, both ends included, for an index of any kind.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def average_series(series: Iterable[pd.Series]) -> pd.Series:
 
 
 def normalize_index_series(series: pd.Series, unit: str = "s", reference_time: Any = None) -> pd.Series:
-    """The time since a reference, as floats, in the place of the index.
+    """The time since a reference, as floats, in place of the index.
 
     Parameters
     ----------

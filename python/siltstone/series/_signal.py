@@ -206,7 +206,7 @@ class Signal:
         output_names : list of str, optional
             What the new series are called, in place of the suffix of their last step.
         overwrite : bool
-            Whether they take the place of the latest series of their name.
+            Whether they replace the latest series of their name.
 
         Returns
         -------
@@ -314,7 +314,7 @@ class Signal:
         return [(full, f"{name}_{_siltstone.series_within(old, full)}") for full in self.time_series]
 
     def _follow(self, renames: list[tuple[str, str]]) -> None:
-        """New names of series in the place of old ones, in the histories too."""
+        """New names of series in place of old ones, in the histories too."""
         new = dict(renames)
         for series in self.time_series.values():
             series._name = new.get(series._name, series._name)

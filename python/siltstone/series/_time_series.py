@@ -139,7 +139,7 @@ class TimeSeries:
         return str(self.series.dtype)
 
     def save_to_backend(self, key: str | None = None) -> str:
-        """Write a series of no signal into its backend, in the place of what has this key; the key.
+        """Write a series of no signal into its backend, in place of what has this key; the key.
 
         Parameters
         ----------

@@ -84,7 +84,7 @@ impl Decimal {
         if exceptions.len() > items.len() / EXCEPTIONS {
             return None;
         }
-        // What stands in the place of an exception costs least if it equals its neighbour.
+        // What stands in place of an exception costs least if it equals its neighbour.
         let is_exception =
             |i: usize| exceptions.get(i).is_some_and(|(position, _)| *position as usize == i);
         let regular = (0..=exceptions.len()).find(|i| !is_exception(*i)).unwrap_or(0);

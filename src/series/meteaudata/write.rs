@@ -35,9 +35,9 @@ pub struct WriteDatasetOptions {
     pub signal: Option<String>,
     /// What stands between index and value, a comma if none is given. meteaudata reads commas alone.
     pub separator: Option<char>,
-    /// The head of the index, in the place of its name.
+    /// The head of the index, in place of its name.
     pub index_name: Option<String>,
-    /// The heads of the values by the full name of the series, in the place of that.
+    /// The heads of the values by the full name of the series, in place of that.
     pub value_names: BTreeMap<String, String>,
 }
 

@@ -14,7 +14,7 @@ use super::{IndexValue, IndexValues, Series};
 use crate::error::{Error, Result};
 use crate::table::from_arrow;
 
-/// What is put in the place of values.
+/// What is put in place of values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Replacement {
     /// Nothing: the value is missing.
@@ -32,7 +32,7 @@ pub enum Replacement {
 /// Two ends of a range, both included; `None` is open.
 type Ends = (Option<IndexValue>, Option<IndexValue>);
 
-/// The series with `with` in the place of each value in these ranges, for an index of any kind.
+/// The series with `with` in place of each value in these ranges, for an index of any kind.
 ///
 /// Both ends belong to a range, and labels are read as [`subset`](super::subset()) reads them. Integers that get a
 /// float which they cannot hold become 64-bit floats; nothing else changes its type.

@@ -313,7 +313,7 @@ impl Dataset {
 
     /// Runs a function over series of several signals, and adds the signals that it makes. Their names.
     ///
-    /// A signal that it makes gets the next number of its name, or takes the place of the latest if `output`
+    /// A signal that it makes gets the next number of its name, or replaces the latest if `output`
     /// says so; a series is named by its last step. The names of `output` are those of the signals.
     ///
     /// # Errors

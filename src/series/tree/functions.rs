@@ -101,7 +101,7 @@ pub fn subset_rank(from: Option<i64>, to: Option<i64>) -> impl Fn(&[Series]) -> 
     }
 }
 
-/// Another value in the place of those in some ranges: see [`process::replace_ranges`].
+/// Another value in place of those in some ranges: see [`process::replace_ranges`].
 pub fn replace_ranges(
     ranges: Vec<(Option<IndexValue>, Option<IndexValue>)>,
     reason: &str,
@@ -117,7 +117,7 @@ pub fn replace_ranges(
     }
 }
 
-/// Numbers in the place of times: see [`process::normalize_index`].
+/// Numbers in place of times: see [`process::normalize_index`].
 pub fn normalize_index(
     unit: &str,
     reference: Option<IndexValue>,

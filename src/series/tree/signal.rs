@@ -23,7 +23,7 @@ pub type Made = (Series, Vec<ProcessingStep>);
 pub struct Output {
     /// What they are called, in place of the suffix of their last step; one for each.
     pub names: Vec<String>,
-    /// Whether they take the place of the latest series of their name, or get the next number.
+    /// Whether they replace the latest series of their name, or get the next number.
     pub overwrite: bool,
 }
 
@@ -372,7 +372,7 @@ impl Signal {
         renames
     }
 
-    /// Puts new names of series in the place of the old ones, in the histories too.
+    /// Puts new names of series in place of the old ones, in the histories too.
     pub(super) fn follow(&mut self, renames: &[(String, String)]) {
         for ts in &mut self.series {
             for (from, to) in renames {

@@ -62,7 +62,7 @@ impl TimeSeries {
         Ok(self.container.data()?.with_name(self.name.as_str()))
     }
 
-    /// Puts other points in the place of its own.
+    /// Puts other points in place of its own.
     pub fn set_series(&mut self, series: Series) {
         self.container.set_data(series.with_name(self.name.as_str()));
     }
@@ -124,7 +124,7 @@ impl TimeSeries {
         (self.record, self.container) = (other.record, other.container);
     }
 
-    /// Puts a new name of a series in the place of an old one, its own and those of its history.
+    /// Puts a new name of a series in place of an old one, its own and those of its history.
     pub(super) fn rename(&mut self, from: &str, to: &str) {
         if self.name == from {
             to.clone_into(&mut self.name);

@@ -24,7 +24,7 @@ fn json_run(folder: &Path, n: usize) {
     }
 }
 
-/// Goal: folders become a database that is complete, and typing it again changes nothing.
+/// Goal: folders become a database that is complete, and the same command again changes nothing.
 #[test]
 fn folders_become_a_database() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,7 +158,7 @@ fn an_interrupted_import_is_taken_up() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("interrupted while importing"), "{said}");
-    assert!(said.contains("the same command takes it up again"), "{said}");
+    assert!(said.contains("run the same command again to resume"), "{said}");
     let done = stored().unwrap();
     assert!(done < files as u64, "the import was too fast to be interrupted");
     let info = silt(folder.path(), "info run.db --json").json();
@@ -178,7 +178,7 @@ fn flow(time: usize, value: f64) -> (String, String) {
 }
 
 /// Goal: a second file of one update is unchanged if it says the same and named if it does not; either
-/// way all else is imported, and typing it again says the same.
+/// way all else is imported, and the same command again says the same.
 #[test]
 fn a_second_file_of_an_update_stops_nothing() {
     for same in [true, false] {

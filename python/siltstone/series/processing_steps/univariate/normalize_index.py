@@ -1,4 +1,4 @@
-"""Numbers in the place of times."""
+"""Numbers in place of times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def normalize_index_to_numeric_delta(
     input_series: list[pd.Series], unit: str = "s", reference_time: Any = None
 ) -> Made:
-    """The time since a reference, as floats, in the place of the index.
+    """The time since a reference, as floats, in place of the index.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Other values in the place of those in some ranges."""
+"""Other values in place of those in some ranges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def replace_ranges(
     reason: str,
     replace_with: Any = float("nan"),
 ) -> Made:
-    """Another value in the place of those in some ranges, both ends included.
+    """Another value in place of those in some ranges, both ends included.
 
     Parameters
     ----------
