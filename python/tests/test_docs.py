@@ -4,6 +4,8 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import siltstone
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: The files that the shell lines of pages read; databases lie there as SQL. `crates/silt/tests/cli/pages.rs` runs those lines.
+INPUTS = ROOT / "tests" / "pages"
 #: Whatever is fenced as Python, in any spelling and at any indentation.
 FENCE = re.compile(r"^[ \t>]*(?:```+|~~~+)\s*(?:py|python3?|pycon)\b", re.MULTILINE | re.IGNORECASE)
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,6 +27,16 @@ def snippets(page: Path) -> list[str]:
     return [
         "\n" * text.count("\n", 0, found.start(1)) + found[1] for found in SNIPPET.finditer(text)
     ]
+
+
+def lay_out(folder: Path) -> None:
+    """Put the files that pages read into a folder."""
+    shutil.copytree(INPUTS, folder, dirs_exist_ok=True)
+    for script in sorted(folder.rglob("*.db.sql")):
+        db = sqlite3.connect(script.with_suffix(""))
+        db.executescript(script.read_text(encoding="utf-8"))
+        db.close()
+        script.unlink()
 
 
 def modules() -> list[str]:
@@ -51,13 +65,30 @@ def test_pages_have_snippets() -> None:
         assert len(fenced) == len(snippets(page)), f"{page.name}: a fence that no test reads"
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may name: its headings, as GitHub makes anchors of them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_headings_that_are_there(page: Path) -> None:
+    """Goal: a renamed heading leaves no link that leads to the top of a page."""
+    for target, anchor in re.findall(r"\]\(([^)\s#:]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        leads_to = (page.parent / target).resolve() if target else page
+        assert anchor in anchors(leads_to), f"{page.name} links to {target}#{anchor}"
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if snippets(page)], ids=lambda page: page.name
 )
 def test_the_snippets_of_a_page_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Goal: what a reader copies works, one snippet after the other, in an empty folder."""
+    """Goal: what a reader copies works, one snippet after the other, in an empty folder; where a page has shell lines, on their inputs."""
+    if page.parent != ROOT and "\n```sh\n" in page.read_text(encoding="utf-8"):
+        lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": page.stem}
     for snippet in snippets(page):
