@@ -65,6 +65,11 @@ def test_pages_have_snippets() -> None:
         assert len(fenced) == len(snippets(page)), f"{page.name}: a fence that no test reads"
 
 
+def test_the_readme_is_short() -> None:
+    """Goal: whoever opens the README reads it to the end."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
 def anchors(page: Path) -> set[str]:
     """What a link into a page may name: its headings, as GitHub makes anchors of them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
