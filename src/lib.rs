@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod array;
+mod describe;
 mod error;
 pub mod experiment;
 mod kernel;
 pub mod memory;
+mod open;
 #[cfg(all(test, unix))]
 mod power_loss;
 pub mod series;
@@ -13,12 +15,14 @@ pub mod table;
 pub mod ticks;
 
 pub use array::{Array, Codec, DType};
+pub use describe::{FileInfo, Info};
 pub use error::{Error, Result};
 pub use kernel::{
     BackupReport, Builder, Database, Durability, Executed, Finding, NewFile, Profile, Query,
     QueuePolicy, Stats, Ticket, Transaction, Value, VerifyReport, interruptible, restore,
     write_file,
 };
+pub use open::{Compacted, Handle, open, open_read_only};
 
 /// Files of other programs that a store reads, and upgrades in place when it writes.
 const UPGRADES: &[&kernel::Upgrade] = &[&simulation::UPGRADE];

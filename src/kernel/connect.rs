@@ -250,6 +250,15 @@ pub(super) fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
     unreachable!("the loop ends by returning")
 }
 
+/// A connection without a file, for tables that the program computes.
+pub(super) fn in_memory() -> Result<Connection> {
+    set_up_library();
+    let conn = Connection::open_in_memory()?;
+    prepare(&conn)?;
+    allow_interruption(&conn)?;
+    Ok(conn)
+}
+
 /// Whether SQLite said that another connection is in the way, and the caller still wants to wait.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(

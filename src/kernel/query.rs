@@ -23,6 +23,32 @@ pub enum Value {
     Blob(Vec<u8>),
 }
 
+impl Value {
+    /// A text as it is, and numbers as texts; else empty.
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Value::Text(text) => text.clone(),
+            Value::Integer(n) => n.to_string(),
+            Value::Real(x) => x.to_string(),
+            Value::Null | Value::Blob(_) => String::new(),
+        }
+    }
+
+    /// A number without its fraction; else 0.
+    pub(crate) fn to_integer(&self) -> i64 {
+        match self {
+            Value::Integer(n) => *n,
+            Value::Real(x) => *x as i64,
+            _ => 0,
+        }
+    }
+
+    /// As [`to_integer`](Self::to_integer), and 0 for what is negative.
+    pub(crate) fn to_count(&self) -> u64 {
+        self.to_integer().max(0) as u64
+    }
+}
+
 /// The rows of an SQL statement.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {
@@ -68,6 +94,14 @@ impl Database {
         Ok(found)
     }
 
+    /// Whether a table has a column.
+    pub(crate) fn has_column(&self, table: &str, column: &str) -> Result<bool> {
+        self.read(|tx| {
+            let sql = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
+            Ok(tx.query_one(sql, [table, column], |row| Ok(row.get::<_, i64>(0)?))? != Some(0))
+        })
+    }
+
     /// As [`sql`](Self::sql), a row at a time: `each` gets the column names and the row, and once
     /// `None` before the first row.
     ///
@@ -76,28 +110,37 @@ impl Database {
     pub fn sql_each(
         &self,
         sql: &str,
-        mut each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
+        each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
     ) -> Result<()> {
         self.with_own_reader("running the query", |conn| {
             add_views(conn)?;
-            let only_reads = OnlyReads::of(conn)?;
-            let mut run = || {
-                let mut statement = conn.prepare(sql)?;
-                only_reads.check(&statement, sql)?;
-                let columns: Vec<String> =
-                    statement.column_names().into_iter().map(str::to_owned).collect();
-                each(&columns, None)?;
-                let mut rows = statement.query([])?;
-                while let Some(row) = rows.next()? {
-                    let read = |i| row.get_ref(i).map(value);
-                    let cells = (0..columns.len()).map(read).collect::<Result<_, _>>()?;
-                    each(&columns, Some(cells))?;
-                }
-                Ok(())
-            };
-            run().map_err(|error| only_reads.explain(error))
+            run(conn, sql, each)
         })
     }
+}
+
+/// Runs one statement of a user, which may only read.
+pub(super) fn run(
+    conn: &Connection,
+    sql: &str,
+    mut each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
+) -> Result<()> {
+    let only_reads = OnlyReads::of(conn)?;
+    let mut run = || {
+        let mut statement = conn.prepare(sql)?;
+        only_reads.check(&statement, sql)?;
+        let columns: Vec<String> =
+            statement.column_names().into_iter().map(str::to_owned).collect();
+        each(&columns, None)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let read = |i| row.get_ref(i).map(value);
+            let cells = (0..columns.len()).map(read).collect::<Result<_, _>>()?;
+            each(&columns, Some(cells))?;
+        }
+        Ok(())
+    };
+    run().map_err(|error| only_reads.explain(error))
 }
 
 /// A view of a connection of ours: its name, and the statement that makes it.

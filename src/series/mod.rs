@@ -41,8 +41,8 @@ pub use read::{
     Ambiguous, BadCells, Encoding, Nonexistent, Points, PointsColumn, PointsOptions, TimeUnit,
     read_points,
 };
-pub use sqlite::SqliteBackend;
 pub(crate) use sqlite::{MIGRATIONS, verify, views};
+pub use sqlite::{SeriesSummary, SqliteBackend};
 pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
 #[cfg(feature = "postgresql")]
 pub use url::open_asking;

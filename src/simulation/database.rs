@@ -138,7 +138,12 @@ impl SimulationDatabase {
         Self::over(db, Options::default())
     }
 
-    fn over(db: Database, options: Options) -> Result<Self> {
+    /// The simulation of a file that is open. Of the options those count that are not the file's own: not durability, profile,
+    /// queue and waiting time.
+    ///
+    /// # Errors
+    /// [`Error::TooNew`] if a newer Siltstone wrote its updates; it is left as it is.
+    pub fn over(db: Database, options: Options) -> Result<Self> {
         db.migrate(&MIGRATIONS)?;
         let keyframe_thread = if db.is_read_only() || options.no_keyframes {
             None

@@ -9,6 +9,7 @@ mod arrow;
 mod collector;
 mod compact;
 mod database;
+mod describe;
 mod difference;
 mod export;
 mod import;
@@ -36,6 +37,10 @@ pub use collector::{
 };
 pub use compact::CompactReport;
 pub use database::{Options, SimulationDatabase};
+pub use describe::{
+    ArraysSummary, CodecSummary, DatasetSummary, GroupSummary, InitialDatasetSummary,
+    KeyframesSummary, RunSummary, SimulationSummary, Unreadable,
+};
 pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Skipped, import};

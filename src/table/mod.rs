@@ -21,6 +21,7 @@ pub(crate) use file_name::file_name;
 pub use format::Format;
 pub use read::read;
 pub(crate) use read::{parquet_footer, read_parquet, read_parquet_footer, schema_of_footer};
+pub(crate) use sql::rows_to_arrow;
 pub use text::{rows, without_formula};
 pub(crate) use whole::read_whole;
 pub use write::{WriteOptions, Written, write};

@@ -40,34 +40,42 @@ impl Database {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn arrow(&self, sql: &str) -> Result<Batches> {
-        let mut columns: Vec<Column> = Vec::new();
-        let mut rows = 0;
-        self.sql_each(sql, |names, row| {
-            let Some(row) = row else {
-                columns = names.iter().map(|name| Column::new(name)).collect();
-                return Ok(());
-            };
-            rows += 1;
-            columns.iter_mut().zip(row).try_for_each(|(column, value)| column.push(value, rows))
-        })?;
-        let names = unique(columns.iter().map(|column| column.name.clone()).collect());
-        let arrays: Vec<ArrayRef> = columns.into_iter().map(Column::finish).collect();
-        let fields: Vec<Field> = names
-            .into_iter()
-            .zip(&arrays)
-            .map(|(name, array)| Field::new(name, array.data_type().clone(), true))
-            .collect();
-        let schema = Arc::new(Schema::new(fields));
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let whole = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
-            .expect("each column got every row");
-        let mut at = 0;
-        Ok(Batches::new(schema, move || {
-            let length = BATCH_ROWS.min(whole.num_rows() - at);
-            at += length;
-            Ok((length > 0).then(|| whole.slice(at - length, length)))
-        }))
+        Ok(rows_to_arrow(|each| self.sql_each(sql, each))?.0)
     }
+}
+
+/// The rows that `query` hands to its argument, as an Arrow table; and what it returns.
+pub(crate) fn rows_to_arrow<T>(
+    query: impl FnOnce(&mut dyn FnMut(&[String], Option<Vec<Value>>) -> Result<()>) -> Result<T>,
+) -> Result<(Batches, T)> {
+    let mut columns: Vec<Column> = Vec::new();
+    let mut rows = 0;
+    let answer = query(&mut |names, row| {
+        let Some(row) = row else {
+            columns = names.iter().map(|name| Column::new(name)).collect();
+            return Ok(());
+        };
+        rows += 1;
+        columns.iter_mut().zip(row).try_for_each(|(column, value)| column.push(value, rows))
+    })?;
+    let names = unique(columns.iter().map(|column| column.name.clone()).collect());
+    let arrays: Vec<ArrayRef> = columns.into_iter().map(Column::finish).collect();
+    let fields: Vec<Field> = names
+        .into_iter()
+        .zip(&arrays)
+        .map(|(name, array)| Field::new(name, array.data_type().clone(), true))
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let whole = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
+        .expect("each column got every row");
+    let mut at = 0;
+    let batches = Batches::new(schema, move || {
+        let length = BATCH_ROWS.min(whole.num_rows() - at);
+        at += length;
+        Ok((length > 0).then(|| whole.slice(at - length, length)))
+    });
+    Ok((batches, answer))
 }
 
 fn unique(names: Vec<String>) -> Vec<String> {

@@ -87,17 +87,36 @@ pub(super) fn not_arrow(error: arrow_schema::ArrowError) -> Error {
 }
 
 /// Where a scan is.
-struct Scan {
+pub(super) struct Scan {
     store: TickStore,
     /// Symbols still to come, the next one last.
     symbols: Vec<String>,
     at: Option<(Target, Vec<Day>, Option<Cursor>)>,
     from_ns: i64,
     to_ns: i64,
+    /// Days that were read since they were last taken.
+    days_read: Vec<Day>,
 }
 
 impl Scan {
-    fn next(&mut self) -> Result<Option<Ticks>> {
+    /// The ticks of some symbols from one time to another, both inclusive.
+    pub(super) fn new(
+        store: &TickStore,
+        mut symbols: Vec<String>,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> Self {
+        symbols.reverse();
+        Scan { store: store.clone(), symbols, at: None, from_ns, to_ns, days_read: Vec::new() }
+    }
+
+    /// The days that were read since this was last called.
+    pub(super) fn take_days(&mut self) -> Vec<Day> {
+        std::mem::take(&mut self.days_read)
+    }
+
+    /// Some ten thousand ticks of one symbol; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Ticks>> {
         loop {
             let Some((target, days, cursor)) = &mut self.at else {
                 let Some(symbol) = self.symbols.pop() else { return Ok(None) };
@@ -112,6 +131,9 @@ impl Scan {
                 continue;
             };
             let begin = Cursor { time_ns: self.from_ns.max(day.first_ns()), skip: 0 };
+            if cursor.is_none() {
+                self.days_read.push(day);
+            }
             let at = cursor.unwrap_or(begin);
             let shared = &self.store.shared;
             let (mut ticks, next) = shared.step(target, day, at, self.to_ns, Wanted::All)?;
@@ -137,13 +159,12 @@ impl TickStore {
     /// # Errors
     /// [`Error::Invalid`] for a symbol that is none; the stream gives what the disk says.
     pub fn scan(&self, symbols: Option<&[&str]>, from_ns: i64, to_ns: i64) -> Result<Batches> {
-        let mut symbols: Vec<String> = match symbols {
+        let symbols: Vec<String> = match symbols {
             Some(symbols) => symbols.iter().map(|symbol| (*symbol).to_owned()).collect(),
             None => self.symbols()?,
         };
         symbols.iter().try_for_each(|symbol| super::tick::check_symbol(symbol))?;
-        symbols.reverse();
-        let mut scan = Scan { store: self.clone(), symbols, at: None, from_ns, to_ns };
+        let mut scan = Scan::new(self, symbols, from_ns, to_ns);
         Ok(Batches::new(scan_schema(), move || scan.next()?.map(into_arrow).transpose()))
     }
 }

@@ -1,16 +1,18 @@
 //! What the store says of itself, under the documented names of both generations and some more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::calendar::Day;
 use super::config::StorageBackend;
+use super::day::Days;
 use super::store::TickStore;
 use super::symbols::Counts;
 use super::tables;
 use super::writer::get;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::kernel::{BackupReport, create_folder, folder_of};
 
 /// What the store did and holds. The names of `backend` to `use_json_legacy` and those in `sqlite` are
 /// documented.
@@ -145,7 +147,68 @@ pub struct DayInfo {
     pub bytes: u64,
 }
 
+/// What a folder has of ticks.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct TicksSummary {
+    /// The folder.
+    pub path: PathBuf,
+    /// Ticks, rows and in blocks.
+    pub ticks: u64,
+    /// Size of the day files.
+    pub bytes: u64,
+    /// The symbols of all days, by name.
+    pub symbols: Vec<String>,
+    /// The day files, rising.
+    pub days: Vec<DayInfo>,
+}
+
+/// Whether a folder has a day file.
+pub(crate) fn has_ticks(folder: &Path) -> Result<bool> {
+    Ok(!Days::read_only(folder).list()?.is_empty())
+}
+
 impl TickStore {
+    /// What the folder has.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn describe(&self) -> Result<TicksSummary> {
+        let days = self.days()?;
+        Ok(TicksSummary {
+            path: self.shared.config.sqlite_base_path.clone(),
+            ticks: days.iter().map(|day| day.rows + day.compacted).sum(),
+            bytes: days.iter().map(|day| day.bytes).sum(),
+            symbols: self.symbols()?,
+            days,
+        })
+    }
+
+    /// Copies each day into the folder `target`, which must not exist, and verifies it there.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is something at `target`; as [`Database::backup`](crate::Database::backup). The days
+    /// before are copied.
+    pub fn backup(&self, target: impl AsRef<Path>) -> Result<Vec<BackupReport>> {
+        let target = target.as_ref();
+        if target.exists() {
+            let (what, location) = ("the folder".into(), target.display().to_string());
+            return Err(Error::Exists { what, location, hint: "name one that does not exist" });
+        }
+        self.flush()?;
+        create_folder(target, true)?;
+        let mut reports = Vec::new();
+        let Some(days) = &self.shared.days else { return Ok(reports) };
+        for (day, path) in days.files()? {
+            let Some(db) = days.reader(day)? else { continue };
+            let copy = target
+                .join(path.strip_prefix(&self.shared.config.sqlite_base_path).unwrap_or(&path));
+            create_folder(folder_of(&copy), true)?;
+            reports.push(db.backup(copy)?);
+        }
+        Ok(reports)
+    }
+
     /// What the store did since it was opened, and the state of the newest day file.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod memory_life;
 mod memory_model;
 #[cfg(unix)]
 mod not_files;
+mod open;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_password;
 #[cfg(all(unix, feature = "postgresql"))]

@@ -3,31 +3,31 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use siltstone::BackupReport;
-use siltstone::simulation::SimulationDatabase;
+use siltstone::ticks::TickStore;
+use siltstone::{BackupReport, Handle};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
-/// Copy a database while it is in use, and verify the copy
+/// Copy a database or a folder of ticks while it is in use, and verify the copy
 ///
 /// The copy is one snapshot. It gets its name only after its integrity was checked and its rows were
 /// counted; an existing file is never replaced. With --into the copy gets a name of its own, and older
-/// ones that were made this way are removed, after the new one was verified.
+/// ones that were made this way are removed, after the new one was verified. Of a folder of ticks, each day is one snapshot.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt backup run.db copy-of-run.db
   silt backup run.db --into backups --keep 7")]
 pub(crate) struct Args {
-    /// The database
+    /// The database, or a folder of ticks
     file: PathBuf,
 
     /// The copy, which must not exist
     #[arg(required_unless_present = "into")]
     target: Option<PathBuf>,
 
-    /// A folder of backups, instead of a target
+    /// Of a database, a folder of backups instead of a target
     #[arg(long, value_name = "DIR", conflicts_with = "target", requires = "keep")]
     into: Option<PathBuf>,
 
@@ -39,17 +39,21 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
-    let db = SimulationDatabase::open_read_only(&args.file)?;
+    let handle = siltstone::open_read_only(&args.file)?;
+    let db = match &handle {
+        Handle::Ticks(ticks) => return backup_ticks(ticks, args, console),
+        other => other.database()?,
+    };
     let report = match (&args.target, &args.into, args.keep) {
         (Some(target), ..) => {
             let mut bar = console.progress("copying", "pages");
-            let report = db.database().backup_with(target, &mut |done, all| bar.at(done, all));
+            let report = db.backup_with(target, &mut |done, all| bar.at(done, all));
             bar.end();
             report?
         }
         (None, Some(folder), Some(keep)) => {
             // The database keeps the record of its backups, and so is written.
-            drop(db);
+            drop(handle);
             let db = crate::write::open(&args.file, console)?;
             let report = db.database().backup_into(folder, keep as usize)?;
             db.close()?;
@@ -58,6 +62,23 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         _ => return Err(Failure::said("give a target, or --into with --keep")),
     };
     print_report(&report, "copied and verified", console)
+}
+
+/// Copies each day of a folder.
+fn backup_ticks(ticks: &TickStore, args: &Args, console: &mut Console) -> Outcome {
+    let Some(target) = &args.target else {
+        return Err(Failure::said("--into is for databases: give a target for a folder of ticks"));
+    };
+    let reports = ticks.backup(target)?;
+    let bytes = reports.iter().map(|report| report.size_bytes).sum();
+    let path = target.display().to_string();
+    if console.json {
+        console.document(&json!({ "path": path, "bytes": bytes, "days": reports.len() }))?;
+    } else {
+        let days = human::plural(reports.len() as u64, "day");
+        console.line(format!("{path}: {days} copied and verified, {}", human::size(bytes)))?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Says what was copied.

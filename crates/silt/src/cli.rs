@@ -5,15 +5,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
-    backup, compact, completions, demo, doctor, export, import, info, keyframes, markdown_help,
-    merge, query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
+    backup, compact, completions, demo, export, import, info, keyframes, markdown_help, merge,
+    query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
 };
 
 /// The end of `silt --help`.
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also when the reader of stdout goes away
-  1    done, and something was found: `verify` found damage, `doctor` anything at all, `info`
+  1    done, and something was found: `verify` found damage, or anything at all in a folder of ticks; `info`
        what cannot be read
   2    not done: wrong usage, or an error, which is reported in a sentence on stderr
   3    done but for what was skipped and named on stderr: a malformed file or row,
@@ -85,7 +85,6 @@ pub(crate) enum Command {
     Resume(resume::Args),
     Ticks(ticks::Args),
     Series(series::Args),
-    Doctor(doctor::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -119,7 +118,6 @@ impl Command {
             Command::Resume(args) => resume::run(args, console),
             Command::Ticks(args) => ticks::run(args, console),
             Command::Series(args) => series::run(args, console),
-            Command::Doctor(args) => doctor::run(args, console),
             Command::Completions(args) => completions::run(args, console),
             Command::Demo(args) => demo::run(args, console),
             Command::DemoRecord(args) => demo::record::run(args),

@@ -9,17 +9,19 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::{human, interrupt};
 
-/// Pack the arrays of a finished run, or the tables of simulations: they take much less
+/// Pack what is finished into column blocks, which take much less
 ///
-/// Every command and every call of the library reads them as before; a program that knows only the
+/// Of a run its arrays, of experiments the tables of simulations that have ended, of ticks the days that have been over for a
+/// week. Every command and every call of the library reads them as before; a program that knows only the
 /// documented columns no longer does. Other programs may use the database meanwhile. Run the same
 /// command again to resume.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt compact run.db
-  silt compact sweep.db --simulation sim_003")]
+  silt compact sweep.db --simulation sim_003
+  silt compact data/ticks/db")]
 pub(crate) struct Args {
-    /// The database
+    /// The database, or a folder of ticks
     file: PathBuf,
 
     /// Of experiments, only this simulation; may be given several times. All that have ended unless set, where the
@@ -30,6 +32,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
+    if args.file.is_dir() {
+        siltstone::open_read_only(&args.file)?.ticks()?;
+        return crate::ticks::compact_finished(&args.file, console);
+    }
     let has_simulations = crate::runs::has_simulations(&args.file)?;
     if has_simulations && (!args.simulation.is_empty() || !crate::runs::has_updates(&args.file)?) {
         return crate::runs::compact(&args.file, &args.simulation, console);

@@ -14,21 +14,22 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::{human, interrupt};
 
-/// Write a run out as JSON files, Parquet, Arrow, CSV or JSON lines
+/// Write a run, experiments or ticks out as JSON files, Parquet, Arrow, CSV or JSON lines
 ///
 /// JSON writes movici's folders: init_data with the initial datasets as they came,
 /// and updates with a file an update. Values that JSON cannot say (cleared ones, infinities) become
 /// null; they are counted, and reported on stderr. The other formats give one file a dataset and entity
 /// group. Of experiments: a file a table and simulation, in folders that engines read as one table of both ids,
 /// as Parquet unless --format says arrow, csv or jsonl. A folder that holds anything is refused unless --overwrite is given. An export that fails
-/// removes what it had made.
+/// removes what it had made. Of a folder of ticks, --to is a file, whose ending says the format.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt export run.db --to run-json
   silt export run.db --to run-parquet --format parquet --what states
-  silt export sweep.db --to sweep --table agent_states")]
+  silt export sweep.db --to sweep --table agent_states
+  silt export data/ticks/db --to ticks.parquet")]
 pub(crate) struct Args {
-    /// The database
+    /// The database, or a folder of ticks
     file: PathBuf,
 
     /// The folder; made if it is not there
@@ -80,6 +81,16 @@ fn formats() -> impl TypedValueParser<Value = ExportFormat> {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
+    if args.file.is_dir() {
+        siltstone::open_read_only(&args.file)?.ticks()?;
+        return crate::ticks::export_all(
+            &args.file,
+            &args.to,
+            args.overwrite,
+            args.escape_formulas,
+            console,
+        );
+    }
     let of_experiments = !args.simulation.is_empty() || !args.table.is_empty();
     let has_simulations = crate::runs::has_simulations(&args.file)?;
     if has_simulations && (of_experiments || !crate::runs::has_updates(&args.file)?) {

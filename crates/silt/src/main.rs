@@ -10,7 +10,6 @@ mod compact;
 mod completions;
 mod console;
 mod demo;
-mod doctor;
 mod exit;
 mod export;
 mod human;

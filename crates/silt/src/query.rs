@@ -4,9 +4,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
-use siltstone::simulation::SimulationDatabase;
 use siltstone::table::{WriteOptions, without_formula};
-use siltstone::{Error, Value};
+use siltstone::ticks::DaysRead;
+use siltstone::{Error, Handle, Value};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
@@ -22,14 +22,20 @@ const BLOB_BYTES: usize = 12;
 /// silt_items(dtype, shape, codec, data), an array as a JSON list, silt_raw(dtype, shape, codec,
 /// data), its plain bytes, and silt_value(json, key, ...), the value behind a path of keys. A text is in
 /// single quotes.
+///
+/// Of a folder of ticks there is one table, ticks, with all days: symbol, timestamp (ms), time_ns, bid, ask, spread,
+/// lp_source and broker_id. Only the days that conditions on symbol, timestamp and time_ns leave are opened; stderr says how
+/// many.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt query run.db 'SELECT dataset_name, count(*) FROM \"update\" GROUP BY 1'
   silt query run.db 'SELECT id, silt_items(dtype, shape, codec, data) AS items
       FROM numpy_array LIMIT 5' --format jsonl
+  silt query data/ticks/db \"SELECT avg(ask - bid) FROM ticks WHERE symbol = 'EURUSD'
+      AND timestamp >= 1768780800000\"
   silt query run.db 'SELECT * FROM \"update\"' --output updates.parquet")]
 pub(crate) struct Args {
-    /// The database
+    /// The database, or a folder of ticks
     file: PathBuf,
 
     /// The statement; - reads it from stdin
@@ -57,7 +63,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
-    let db = SimulationDatabase::open_read_only(&args.file)?;
+    let db = siltstone::open_read_only(&args.file)?;
     let mut sql = args.sql.clone();
     if sql == "-" {
         sql.clear();
@@ -81,17 +87,21 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     };
     let mut out = Out::Waiting(console, None);
     let mut failed = None;
-    let asked = db.database().sql_each(&sql, |columns, row| {
+    let each = |columns: &[String], row: Option<Vec<Value>>| {
         // The library's callback knows only the library's errors.
         out.take(form, columns, row).map_err(|error| {
             failed = Some(error);
             Error::Interrupted { action: "printing rows" }
         })
-    });
+    };
+    let asked = match &db {
+        Handle::Ticks(ticks) => ticks.sql_each(&sql, each).map(Some),
+        other => other.database()?.sql_each(&sql, each).map(|()| None),
+    };
     if let Some(error) = failed {
         return Err(error.into());
     }
-    asked.map_err(with_hint)?;
+    let days = asked.map_err(with_hint)?;
     match out {
         Out::Begun(rows) => drop(rows.end()?),
         // No rows: the header says so.
@@ -100,6 +110,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         Out::Waiting(..) | Out::Nowhere => {}
     }
+    report_days(days, console);
     Ok(Exit::Done)
 }
 
@@ -118,6 +129,13 @@ fn is_empty(sql: &str) -> bool {
     }
 }
 
+/// Says how much of a folder was read.
+fn report_days(days: Option<DaysRead>, console: &mut Console) {
+    if let Some(DaysRead { opened, days }) = days {
+        console.note(&format!("{} of {} opened", human::count(opened), human::plural(days, "day")));
+    }
+}
+
 /// The error, with what to do about the keyword that is a table's name.
 fn with_hint(error: Error) -> Error {
     match error {
@@ -132,13 +150,7 @@ fn with_hint(error: Error) -> Error {
 }
 
 /// The rows as a table's file.
-fn write(
-    args: &Args,
-    db: &SimulationDatabase,
-    sql: &str,
-    path: &Path,
-    console: &mut Console,
-) -> Outcome {
+fn write(args: &Args, db: &Handle, sql: &str, path: &Path, console: &mut Console) -> Outcome {
     let Some(format) = siltstone::table::Format::of_path(path) else {
         let file = path.display();
         return Err(Failure::said(format!(
@@ -146,7 +158,11 @@ fn write(
         )));
     };
     interrupt::listen();
-    let batches = db.database().arrow(sql).map_err(with_hint)?;
+    let (batches, days) = match db {
+        Handle::Ticks(ticks) => ticks.arrow(sql).map(|(batches, days)| (batches, Some(days))),
+        other => other.arrow(sql).map(|batches| (batches, None)),
+    }
+    .map_err(with_hint)?;
     let options =
         WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
     let written =
@@ -158,6 +174,7 @@ fn write(
         let (rows, size) = (human::plural(written.rows, "row"), human::size(written.bytes));
         console.line(format!("{path}: {rows}, {size}"))?;
     }
+    report_days(days, console);
     Ok(Exit::Done)
 }
 

@@ -11,16 +11,24 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
 
-/// Check a database: pages, indexes, references, and the checksum of every array
+/// Check a database or a folder of ticks: pages, indexes, references, and every checksum
 ///
-/// A folder of series in Parquet files is checked by the hash of each file. Nothing is changed. The exit code is 0 if all is well and 1 if damage was found; each finding is
-/// a line on stdout.
+/// Of a folder of ticks, each day: every block, count and order, ticks in the file of another day, files that nobody
+/// reads, what was left by a process that was killed, and ticks that wait in spill files. A folder of series in Parquet files
+/// is checked by the hash of each file. Nothing is changed. The exit code is 0 if all is well and 1 if anything was found;
+/// each finding is a line on stdout.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt verify run.db && echo all is well")]
+#[command(after_help = "Examples:
+  silt verify run.db && echo all is well
+  silt verify data/ticks/db --gaps 3600")]
 pub(crate) struct Args {
-    /// The database, or a folder of series in Parquet files
+    /// The database, a folder of ticks, or a folder of series in Parquet files
     file: PathBuf,
+
+    /// Of ticks, report times of more than so many seconds without a tick of a symbol too; for a market that closes for
+    /// the night, more than a night
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    gaps: Option<u32>,
 }
 
 fn examine(path: &Path) -> siltstone::Result<VerifyReport> {
@@ -31,6 +39,10 @@ fn examine(path: &Path) -> siltstone::Result<VerifyReport> {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    if args.file.is_dir() && !ParquetBackend::is_at(&args.file) {
+        siltstone::open_read_only(&args.file)?.ticks()?;
+        return crate::ticks::verify(&args.file, args.gaps, console);
+    }
     let report = match examine(&args.file) {
         Ok(report) => report,
         // Too damaged to be opened is a finding too.

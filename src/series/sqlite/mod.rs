@@ -1,5 +1,6 @@
 //! Series in an SQLite file: blocks of points that grow by the logarithmic method.
 
+mod describe;
 mod read;
 mod verify;
 mod write;
@@ -12,6 +13,7 @@ use super::index::IndexRange;
 use crate::error::Result;
 use crate::kernel::{Database, Migrations, ReadTx, VerifyReport, View, static_view, table_exists};
 use crate::table::Batches;
+pub use describe::SeriesSummary;
 pub(crate) use verify::verify;
 use write::Prepared;
 

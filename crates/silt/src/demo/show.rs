@@ -433,7 +433,7 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!("{silt} verify {file}"),
         format!("{silt} backup {file} --into {backups} --keep 3"),
         format!("{silt} ticks ohlc {ticks} {SYMBOL} --interval 900"),
-        format!("{silt} doctor {ticks}"),
+        format!("{silt} verify {ticks}"),
         format!("{silt} runs {sweep} --where 'params.growth >= 0.06'"),
         format!("{silt} compare {sweep} foragers_0 foragers_5"),
         format!("{silt} show {sweep} foragers_3"),

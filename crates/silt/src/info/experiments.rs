@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-use siltstone::experiment::TableSize;
+use siltstone::experiment::{ExperimentsSummary, TableSize};
 
-use super::facts::Experiments;
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::human;
@@ -17,36 +15,24 @@ const MOST: usize = 12;
 /// So much free room is worth a vacuum.
 const WORTH_A_VACUUM: u64 = 1 << 20;
 
-pub(super) fn document(experiments: &Experiments) -> Value {
-    let named: Vec<Value> = (experiments.experiments.iter())
-        .map(|(id, status)| json!({ "experiment_id": id, "status": status }))
-        .collect();
-    let statuses: serde_json::Map<_, _> =
-        experiments.statuses.iter().map(|(status, n)| (status.clone(), json!(n))).collect();
-    json!({
-        "experiments": named,
-        "simulations": statuses,
-        "tables": experiments.sizes,
-        "free_bytes": experiments.free_bytes,
-    })
-}
-
-pub(super) fn print(experiments: &Experiments, console: &mut Console) -> Outcome<()> {
-    if experiments.statuses.is_empty() {
+pub(super) fn print(experiments: &ExperimentsSummary, console: &mut Console) -> Outcome<()> {
+    if experiments.simulations.is_empty() {
         return Ok(());
     }
     console.line("")?;
-    let all = experiments.statuses.iter().map(|(_, n)| n).sum();
-    let statuses: Vec<String> = (experiments.statuses.iter())
+    let all = experiments.simulations.values().sum();
+    let mut statuses: Vec<_> = experiments.simulations.iter().collect();
+    statuses.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+    let statuses: Vec<String> = (statuses.into_iter())
         .map(|(status, n)| format!("{} {}", human::count(*n), escaped(status.clone())))
         .collect();
     let heading = bold(format!("simulations {}", human::count(all)), console.color);
     console.line(format!("{heading}: {}", statuses.join(", ")))?;
-    for (id, status) in &experiments.experiments {
+    for experiment in &experiments.experiments {
         console.line(format!(
             "  experiment {}: {}",
-            escaped(id.clone()),
-            escaped(status.clone())
+            escaped(experiment.experiment_id.clone()),
+            escaped(experiment.status.clone())
         ))?;
     }
     for (title, key) in [
@@ -54,7 +40,7 @@ pub(super) fn print(experiments: &Experiments, console: &mut Console) -> Outcome
         ("simulation", |size: &TableSize| size.simulation_id.clone()),
     ] {
         let mut sums: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-        for size in &experiments.sizes {
+        for size in &experiments.tables {
             let sum = sums.entry(key(size)).or_default();
             for (sum, n) in sum.iter_mut().zip([size.rows, size.compacted_rows, size.bytes]) {
                 *sum += n;

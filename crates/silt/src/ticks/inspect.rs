@@ -6,11 +6,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
 use siltstone::series::process::{parse_time, parse_timespan};
 use siltstone::table::{self, WriteOptions};
-use siltstone::ticks::{Fill, OhlcOptions, Price, TickStore};
+use siltstone::ticks::{Fill, OhlcOptions, Price, TickStore, TicksSummary};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::rows::{self, Format, Rows};
+use crate::table::Table;
+use crate::terminal::escaped;
 use crate::{human, interrupt};
 
 /// Print the days of a folder: ticks, symbols and bytes of each
@@ -45,6 +47,36 @@ pub(super) fn stats(args: &Stats, console: &mut Console) -> Outcome {
     }
     rows.end()?;
     Ok(Exit::Done)
+}
+
+/// What `silt info` shows of a folder.
+pub(crate) fn print_info(info: &TicksSummary, console: &mut Console) -> Outcome<()> {
+    console.line(format!(
+        "{}: {} of {} on {}, {}",
+        info.path.display(),
+        human::plural(info.ticks, "tick"),
+        human::plural(info.symbols.len() as u64, "symbol"),
+        human::plural(info.days.len() as u64, "day"),
+        human::size(info.bytes),
+    ))?;
+    if !info.symbols.is_empty() {
+        let line = format!("  symbols  {}", info.symbols.join(", "));
+        console.line(escaped(line))?;
+    }
+    let columns = ["day", "ticks", "compacted", "symbols", "size"];
+    let mut table = Table::new(columns).width(console.table_width()).bold_headers(console.color);
+    for day in &info.days {
+        table.row([
+            day.day.clone(),
+            human::count(day.rows + day.compacted),
+            human::count(day.compacted),
+            human::count(day.symbols),
+            human::size(day.bytes),
+        ]);
+    }
+    console.line("")?;
+    console.line(table.to_string())?;
+    Ok(())
 }
 
 /// Print the last ticks of a symbol
@@ -229,6 +261,19 @@ pub(super) struct Export {
     /// Replace a file of that name
     #[arg(long)]
     overwrite: bool,
+}
+
+/// Exports the ticks of all symbols and days.
+pub(crate) fn export_all(
+    folder: &Path,
+    to: &Path,
+    overwrite: bool,
+    escape_formulas: bool,
+    console: &mut Console,
+) -> Outcome {
+    let range = Range { from: i64::MIN, until: i64::MAX };
+    let (folder, to, symbol) = (folder.to_owned(), to.to_owned(), Vec::new());
+    export(&Export { folder, to, symbol, range, escape_formulas, overwrite }, console)
 }
 
 pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {

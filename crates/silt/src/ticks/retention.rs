@@ -11,6 +11,9 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
+/// Days are compacted when they have been over for so many days, unless a command says otherwise.
+const AFTER_DAYS: u32 = 7;
+
 fn open(folder: &Path, compact_after_days: u32) -> Outcome<TickStore> {
     if !folder.is_dir() {
         return Err(Failure::said(format!("{} is not a folder", folder.display())));
@@ -42,8 +45,13 @@ pub(super) struct Compact {
     day: Option<String>,
 
     /// Days that have been over for so many days; 0: every day but today
-    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = AFTER_DAYS)]
     after_days: u32,
+}
+
+/// Compacts the days that have been over for a week.
+pub(crate) fn compact_finished(folder: &Path, console: &mut Console) -> Outcome {
+    compact(&Compact { folder: folder.to_owned(), day: None, after_days: AFTER_DAYS }, console)
 }
 
 pub(super) fn compact(args: &Compact, console: &mut Console) -> Outcome {

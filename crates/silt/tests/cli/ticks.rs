@@ -159,7 +159,7 @@ fn days_are_kept_small_and_examined() {
     assert_eq!(compacted["ticks"], 0, "the import had compacted it");
     assert_eq!(silt(folder.path(), "ticks compact db --day 2026-01-18").code, 2);
     assert!(
-        silt(folder.path(), "doctor db").ok().contains("all is well; 1 day, 3 ticks and 1 block")
+        silt(folder.path(), "verify db").ok().contains("all is well; 1 day, 3 ticks and 1 block")
     );
     let plan = silt(folder.path(), "ticks retain db --thin-after 1 --keep-one-of 2").ok();
     assert!(plan.contains("would be thinned out, 1 of 3 ticks go"), "{plan}");
@@ -168,11 +168,11 @@ fn days_are_kept_small_and_examined() {
     silt(folder.path(), "ticks retain db --delete-after 1").ok();
     assert!(day.exists(), "without --yes nothing is done");
     std::fs::write(folder.path().join("db/ticks_2026-01-19.db"), "").unwrap();
-    let found = silt(folder.path(), "doctor db --json");
+    let found = silt(folder.path(), "verify db --json");
     assert_eq!((found.code, &found.json()["ok"]), (1, &json!(false)));
     silt(folder.path(), "ticks retain db --delete-after 1 --yes").ok();
     assert!(!day.exists());
-    assert_eq!(silt(folder.path(), "doctor nowhere").code, 2);
+    assert_eq!(silt(folder.path(), "verify nowhere").code, 2);
 }
 
 /// Goal: the doctor finds a time without ticks if it is asked to, and a symbol that is not there is an error.
@@ -181,8 +181,8 @@ fn gaps_and_unknown_symbols_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     files(folder.path());
     assert_eq!(silt(folder.path(), IMPORT).code, 3);
-    assert_eq!(silt(folder.path(), "doctor db --gaps 30").code, 0, "none is longer");
-    let ran = silt(folder.path(), "doctor db --gaps 29");
+    assert_eq!(silt(folder.path(), "verify db --gaps 30").code, 0, "none is longer");
+    let ran = silt(folder.path(), "verify db --gaps 29");
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(
         ran.out.contains("EURUSD: no tick from 2026-01-19T12:00:00Z to 2026-01-19T12:00:30Z"),
@@ -194,4 +194,30 @@ fn gaps_and_unknown_symbols_are_reported() {
         assert!(unknown.code == 2 && unknown.err.contains("NONE"), "{unknown:?}");
     }
     assert!(!folder.path().join("t.csv").exists());
+}
+
+/// Goal: the verbs that take a database take a folder of ticks as well, and say what they found in it.
+#[test]
+fn verbs_of_databases_take_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    files(here);
+    assert_eq!(silt(here, IMPORT).code, 3);
+    let info = silt(here, "info db --json").json();
+    assert_eq!((&info["ticks"], &info["symbols"]), (&json!(3), &json!(["EURUSD"])));
+    assert!(silt(here, "info db").ok().contains("3 ticks of 1 symbol on 1 day"));
+    let sql =
+        "SELECT sum(bid) AS s FROM ticks WHERE symbol = 'EURUSD' AND timestamp > 1768824000000";
+    let ran = silt_with(here, "query db --format csv", sql);
+    assert_eq!((ran.out.as_str(), ran.code), ("s\n5.0\n", 0), "{ran:?}");
+    assert!(ran.err.contains("1 of 1 day opened"), "{ran:?}");
+    let ran = silt_with(here, "query db --format csv", "SELECT bid FROM ticks WHERE timestamp < 0");
+    assert!(ran.err.contains("0 of 1 day opened"), "{ran:?}");
+    assert_eq!(silt_with(here, "query db", "DELETE FROM ticks").code, 2);
+    silt_with(here, "query db -o found.parquet", "SELECT * FROM ticks").ok();
+    assert!(silt(here, "export db --to all.parquet").ok().contains("3 ticks"));
+    assert!(silt(here, "compact db").ok().contains("0 ticks of 0 days compacted"));
+    assert!(silt(here, "backup db copy").ok().contains("1 day copied and verified"));
+    assert_eq!(silt(here, "backup db copy").code, 2, "it is there");
+    assert!(silt(here, "verify copy").ok().contains("all is well; 1 day, 3 ticks and 1 block"));
 }

@@ -1,6 +1,6 @@
-//! `silt doctor`: whether a folder of ticks is in order.
+//! What `silt verify` does to a folder of ticks.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use siltstone::ticks::{TickStore, doctor};
@@ -9,24 +9,6 @@ use siltstone::{Finding, Result};
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
-
-/// Examine a folder of ticks: every file, block, checksum, count and order
-///
-/// Nothing is changed. Reports damage, ticks in the file of another day, files that nobody reads, what
-/// was left by a process that was killed, and ticks that wait in spill files. The exit code is 0
-/// if all is well and 1 if anything was found; each thing is a line on stdout.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt doctor data/ticks/db --gaps 3600 && echo all is well")]
-pub(crate) struct Args {
-    /// The folder of the day files
-    folder: PathBuf,
-
-    /// Find times of more than so many seconds without a tick of a symbol too; whoever records a market that
-    /// closes for the night wants more than a night
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
-    gaps: Option<u32>,
-}
 
 /// The gaps of every symbol that are longer than so many seconds.
 fn gaps(folder: &Path, seconds: u32) -> Result<Vec<Finding>> {
@@ -43,17 +25,18 @@ fn gaps(folder: &Path, seconds: u32) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
-    let mut report = doctor(&args.folder)?;
-    if let Some(seconds) = args.gaps {
-        report.findings.extend(gaps(&args.folder, seconds)?);
+/// Examines a folder; with `seconds`, reports gaps that are longer too.
+pub(crate) fn verify(folder: &Path, seconds: Option<u32>, console: &mut Console) -> Outcome {
+    let mut report = doctor(folder)?;
+    if let Some(seconds) = seconds {
+        report.findings.extend(gaps(folder, seconds)?);
     }
     if console.json {
         let findings: Vec<_> = (report.findings.iter())
             .map(|finding| json!({ "location": finding.location, "what": finding.what }))
             .collect();
         console.document(&json!({
-            "path": args.folder.display().to_string(),
+            "path": folder.display().to_string(),
             "ok": report.is_ok(),
             "files": report.files,
             "ticks": report.ticks,
@@ -71,7 +54,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         };
         console.line(format!(
             "{}: {found}; {}, {} and {} looked at",
-            args.folder.display(),
+            folder.display(),
             human::plural(report.files, "day"),
             human::plural(report.ticks, "tick"),
             human::plural(report.blocks, "block"),
