@@ -25,7 +25,7 @@ pub use element::Element;
 pub use ndarray::Array;
 pub(crate) use ndarray::byte_size;
 pub(crate) use ndarray::text_of_cell;
-pub(crate) use number::{integer, number};
+pub(crate) use number::{integer, is_float, number};
 pub(crate) use pack::{pack, unpack};
 pub(crate) use place::{BLOCK, Place};
 pub(crate) use time_text::{TimeText, span_text};
