@@ -418,6 +418,12 @@ const TEXTS: &[(&str, &str, Expect)] = &[
     ),
     ("Date,Time,v\n2024-01-01,00:00,1\n2024-01-01,05:0o,2\n", "", Refused(&["--time-column"])),
     ("Date,Time,v\n2024-01-01,05:00+01:00,1\n", "", Refused(&["--time-column"])),
+    // A date without its time is not midnight.
+    (
+        "Date,Time,v\n2024-01-01,05:00,1\n2024-01-02,,2\n",
+        "--date-column|Date|--time-column|Time",
+        Refused(&["line 3", "a value of the index"]),
+    ),
     (
         "Date,Time,v\n2024-01-01,00:00,1\n2024-01-01,05:0o,2\n",
         "--date-column|Date|--time-column|Time",
@@ -557,4 +563,24 @@ fn a_mistyped_scheme_is_refused() {
         assert_eq!(ran.code, 2, "{ran:?}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Goal: counts of milliseconds that are read as microseconds are all of 1970: a note says so, and which unit gives usual years.
+/// Counts from 0, and of the year that is meant, have no note.
+#[test]
+fn a_unit_that_gives_1970_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let note = "note: t: the times are of 1970: --time-unit ms gives 2024";
+    for (text, unit, noted) in [
+        ("t,v\n1709287200123,1\n1709287201123,2\n", "us", true),
+        ("t,v\n1709287200123,1\n1709287201123,2\n", "ns", true),
+        ("t,v\n1709287200123,1\n1709287201123,2\n", "ms", false),
+        ("t,v\n0,1\n1709287201123,2\n", "us", false),
+        ("t,v\n5,1\n6,2\n", "us", false),
+    ] {
+        std::fs::write(here.join("a.csv"), text).unwrap();
+        let ran = import(here, Path::new("a.csv"), &format!("--overwrite|--time-unit|{unit}"));
+        assert_eq!((ran.code, ran.err.contains(note)), (0, noted), "{text} {unit} {ran:?}");
+    }
 }
