@@ -27,7 +27,6 @@ mod log;
 mod merge;
 mod metric;
 mod names;
-mod near;
 mod process;
 mod provenance;
 mod read;

@@ -461,7 +461,7 @@ impl SimulationDatabase {
     /// # Errors
     /// [`Error::Invalid`] for a scale that is not positive.
     pub fn set_timeline(&self, timeline: Timeline) -> Result<()> {
-        timeline.timestamp_of(timeline.reference)?;
+        timeline.check()?;
         let text = serde_json::to_string(&timeline).expect("three numbers serialize");
         self.set("timeline", text)
     }

@@ -60,7 +60,17 @@ pub(super) fn read(mut files: Files) -> Result<Described> {
         let expected =
             "a dataset or signal of the described system: NAME_metadata.yaml and NAME_data/";
         let place = files.place().display().to_string();
-        return Err(Error::invalid(place, expected, "no such file"));
+        let is_table = |name: &&String| {
+            let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+            ["csv", "tsv", "txt", "jsonl", "parquet", "arrow"].contains(&ending)
+        };
+        let got = match names.iter().find(is_table) {
+            Some(table) => {
+                format!("tables as {table:?}; tables are imported by the names of their files")
+            }
+            None => "no such file".to_owned(),
+        };
+        return Err(Error::invalid(place, expected, got));
     }
     Ok(found)
 }

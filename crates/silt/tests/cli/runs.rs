@@ -270,3 +270,21 @@ fn no_parameter_is_left_out_in_silence() {
         "{compared}"
     );
 }
+
+/// Goal: an empty filter and half a day are refused with what is expected, and nothing is deleted.
+#[test]
+fn empty_filters_and_half_days_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sweep(here, "a.db", "exp");
+    for (command, last, part) in [
+        ("delete a.db --yes --where", "", "the filter: expected SQL's WHERE"),
+        ("runs a.db --where", " ", "the filter: expected SQL's WHERE"),
+        ("delete a.db --yes --keep-days", "0.5", "expected a whole number of days, as 30"),
+    ] {
+        let ran = silt_with(here, command, last);
+        assert!(ran.code == 2 && ran.err.contains(part), "{command}: {ran:?}");
+    }
+    let runs = silt(here, "runs a.db --json").json();
+    assert_eq!(runs["simulations"].as_array().unwrap().len(), 3);
+}

@@ -418,6 +418,16 @@ const TEXTS: &[(&str, &str, Expect)] = &[
     ),
     ("Date,Time,v\n2024-01-01,00:00,1\n2024-01-01,05:0o,2\n", "", Refused(&["--time-column"])),
     ("Date,Time,v\n2024-01-01,05:00+01:00,1\n", "", Refused(&["--time-column"])),
+    // Zones that are mistyped, or no zones.
+    (
+        "t,v\n2024-01-01,1\n",
+        "--tz|Europe/Madird",
+        Refused(&["near it: Europe/Madrid", "\"Europe/Madird\""]),
+    ),
+    ("t,v\n2024-01-01,1\n", "--tz|madrid", Refused(&["near it: Europe/Madrid"])),
+    ("t,v\n2024-01-01,1\n", "--tz|Xqzzzzwy", Refused(&["IANA", "as Europe/Madrid"])),
+    ("t,v\n1,1\n", "--skip-lines|20", Refused(&["the 20 lines of --skip-lines", "2 lines in all"])),
+    ("t,v\n1,1.234.567\n2,2.5\n", "", Refused(&["line 3", "--decimal \".\" or --decimal \",\""])),
     // A date without its time is not midnight.
     (
         "Date,Time,v\n2024-01-01,05:00,1\n2024-01-02,,2\n",
@@ -583,4 +593,15 @@ fn a_unit_that_gives_1970_is_noted() {
         let ran = import(here, Path::new("a.csv"), &format!("--overwrite|--time-unit|{unit}"));
         assert_eq!((ran.code, ran.err.contains(note)), (0, noted), "{text} {unit} {ran:?}");
     }
+}
+
+/// Goal: a folder of tables is no dataset, and the error says how tables are imported.
+#[test]
+fn a_folder_of_tables_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("f")).unwrap();
+    std::fs::write(folder.path().join("f/a.csv"), "t,v\n1,1\n").unwrap();
+    let ran = import(folder.path(), Path::new("f"), "");
+    assert!(ran.code == 2 && ran.err.contains("tables as \"a.csv\""), "{ran:?}");
+    assert!(ran.err.contains("by the names of their files"), "{ran:?}");
 }
