@@ -103,8 +103,8 @@ fn plan(
     let mut new = points.clone();
     if let (Some((_, last)), false) = (&wide.extent, points.is_empty() || overlap == Overlap::Keep)
     {
-        let expected =
-            "an index that rises, in the points and in the series (overlap keep takes others)";
+        let expected = "an index that rises, in the points and in the series (--append --overlap keep takes \
+             others; in Python overlap=)";
         if !places.is_sorted() || !wide.is_sorted {
             return Err(Error::invalid(format!("the series {key:?}"), expected, "one that falls"));
         }
@@ -130,8 +130,8 @@ fn plan(
                 return Ok((save(merged, metadata), done));
             }
             Overlap::Refuse | Overlap::Overwrite | Overlap::Keep => {
-                let expected =
-                    "points later than the last one (overlap skip, replace or keep takes others)";
+                let expected = "points later than the last one (--append --overlap skip, replace or keep takes \
+                     others; in Python overlap=)";
                 let got = format!("{early} that are not");
                 return Err(Error::invalid(format!("the series {key:?}"), expected, got));
             }
