@@ -1,5 +1,7 @@
 """Siltstone records what numeric runs produce: one SQLite file, safe while it is written.
 
+:func:`open` gives one handle on a file, or on a folder of ticks, with its stores.
+
 The stores:
 
 - :mod:`siltstone.simulation`: updates of entity groups, and the state at any time.
@@ -13,6 +15,7 @@ import sys as _sys
 
 from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._arguments import name_them as _name_them
+from siltstone._open import Compacted, Handle, open
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._restore import restore
@@ -23,6 +26,8 @@ from siltstone.memory._errors import documented as _documented
 
 __all__ = [
     "BackupReport",
+    "Compacted",
+    "Handle",
     "QueryResult",
     "SiltstoneError",
     "Table",
@@ -32,6 +37,7 @@ __all__ = [
     "errors",
     "experiment",
     "memory",
+    "open",
     "restore",
     "series",
     "simulation",

@@ -20,6 +20,8 @@ from siltstone.errors import InvalidError, InvalidTypeError, SiltstoneError, Sto
 
 #: What the compiled half notes at an error of an argument that it could not take.
 _NOTE = re.compile(r"while processing '(\w+)'")
+#: What it says of a field of an object that it could not take.
+_FIELD = re.compile(r"failed to extract field \w+\.(\w+)")
 #: What is raised for an argument; everything else is no matter of arguments.
 _RAW = (TypeError, ValueError, OverflowError, AttributeError, OSError)
 _HERE = str(Path(__file__).parent)
@@ -132,6 +134,18 @@ def named(
         broken = next((name for name, value in given.items() if _is_broken(value)), noted[0] if noted else None)
         where = f"{broken}: " if broken else ""
         return InvalidError(f"{where}expected a text that UTF-8 can hold, got half a surrogate pair")
+    if noted and (field := _FIELD.search(str(error))) and noted[0] in given:
+        name, holder, options = field[1], given[noted[0]], given.get("options", {})
+        if not hasattr(holder, name):
+            # It was made of the argument itself, and of options.
+            name, value, holder = (name, options[name], None) if name in options else (noted[0], holder, None)
+        else:
+            value = getattr(holder, name)
+        if isinstance(error.__cause__, OverflowError):
+            return InvalidError(f"{name}: expected an integer of its range, got {_shown(value)} ({error.__cause__})")
+        known = getattr(type(holder), "__annotations__", {})
+        expected = _misfit(known.get(name), value) or "another value"
+        return InvalidTypeError(f"{name}: expected {expected}, got {_shown(value)}")
     if noted:
         name = noted[0]
         value = _shown(given[name]) if name in given else "another value"

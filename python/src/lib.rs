@@ -27,6 +27,7 @@ mod memory_rows;
 mod memory_store;
 mod memory_transaction;
 mod memory_values;
+mod opened;
 mod query;
 mod record_cells;
 mod report;
@@ -75,6 +76,8 @@ mod _siltstone {
     use super::memory_transaction::MemoryTransaction;
     #[pymodule_export]
     use super::memory_values::{memory_decode, memory_encode};
+    #[pymodule_export]
+    use super::opened::Opened;
     #[pymodule_export]
     use super::query::Query;
     #[pymodule_export]

@@ -182,7 +182,8 @@ pub(crate) fn id<'a>(
 
 /// The value as JSON. Numbers that JSON does not have, NaN, infinities and integers of more than 64 bits, are objects as
 /// `{"$silt": "float", "value": "nan"}`, which `siltstone/_json.py` reads. numpy's scalars are numbers, tuples and numpy's
-/// arrays lists; sets, times and what else JSON does not have are refused.
+/// arrays lists; sets, times and what else JSON does not have are refused. Keys are texts, as `json` of Python makes them of
+/// numbers, True, False and None; two that become one are refused.
 pub(crate) fn to_json(what: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let mut out = String::new();
     write_json(&Inside::new(what, true), value, &mut out, 0)?;
@@ -276,6 +277,10 @@ fn write_json<'py>(
             let is_array = value.hasattr(intern!(py, "dtype"))?
                 && value.hasattr(intern!(py, "tolist"))?
                 && !is_time_of_numpy(value)?;
+            if is_array && is_wide_integer(value)? {
+                let integer = value.call_method0(intern!(py, "item"))?;
+                return write_json(inside, &integer, out, depth + 1);
+            }
             if is_array && inside.with_arrays {
                 let items = value.call_method0(intern!(py, "tolist"))?;
                 return write_json(inside, &items, out, depth + 1);
@@ -297,6 +302,13 @@ fn write_json<'py>(
         }
     }
     Ok(())
+}
+
+/// Whether a value is an integer of numpy without a sign, which may need all 64 bits.
+fn is_wide_integer(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    let kind = value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?;
+    Ok(&*kind.extract::<String>()? == "u" && value.getattr(intern!(py, "shape"))?.is_empty()?)
 }
 
 /// Whether a value is a time, or a length of time, of numpy.
@@ -327,6 +339,29 @@ fn write_text(text: &str, out: &mut String) {
     }
 }
 
+/// A key that is no text as `json` of Python writes it.
+#[cold]
+fn key_text(inside: &Inside<'_, '_>, key: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = key.py();
+    if key.is_instance_of::<PyInt>() && !key.is_instance_of::<PyBool>() {
+        return py.get_type::<PyInt>().call_method1(intern!(py, "__repr__"), (key,))?.extract();
+    }
+    Ok(match cell(inside.what, key) {
+        Ok(Cell::Null) => "null".to_owned(),
+        Ok(Cell::Bool(b)) => b.to_string(),
+        Ok(Cell::Float(x)) if x.is_nan() => "NaN".to_owned(),
+        Ok(Cell::Float(x)) if x.is_infinite() => {
+            format!("{}Infinity", if x < 0.0 { "-" } else { "" })
+        }
+        Ok(Cell::Float(x)) => PyFloat::new(py, x).repr()?.to_string(),
+        Ok(Cell::Int(n)) if !is_time_of_numpy(key)? => n.to_string(),
+        _ => {
+            let expected = "keys that are texts, numbers, True, False or None";
+            return Err(wrong_type(&inside.path(), expected, key));
+        }
+    })
+}
+
 fn write_items<'py>(
     inside: &Inside<'_, 'py>,
     items: impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
@@ -336,6 +371,8 @@ fn write_items<'py>(
     let (what, from) = (inside.what, out.len());
     // One that looks as our own is a list of pairs, so that it is not taken for ours.
     let mut is_tagged = true;
+    // Texts alone cannot become one key.
+    let mut are_texts = true;
     let mut pairs = Vec::new();
     out.push('{');
     for (i, (key, item)) in items.enumerate() {
@@ -343,7 +380,10 @@ fn write_items<'py>(
         let begin = out.len();
         match key.cast::<PyString>() {
             Ok(text) => write_text(utf8(what, text)?, out),
-            Err(_) => write_text(utf8(what, &key.str()?)?, out),
+            Err(_) => {
+                are_texts = false;
+                write_text(&key_text(inside, &key)?, out);
+            }
         }
         is_tagged &= matches!(&out[begin..], "\"$silt\"" | "\"value\"");
         let between = out.len();
@@ -352,6 +392,14 @@ fn write_items<'py>(
         pairs.push((begin, between, out.len()));
     }
     out.push('}');
+    if !are_texts {
+        let mut keys: Vec<&str> = pairs.iter().map(|(begin, end, _)| &out[*begin..*end]).collect();
+        keys.sort_unstable();
+        if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            let got = format!("{} twice, as JSON has texts as keys", pair[0]);
+            return Err(invalid(&inside.path(), "each key once", got));
+        }
+    }
     if is_tagged && pairs.len() == 2 {
         let pair = |(begin, between, end): &(usize, usize, usize)| {
             format!("[{}, {}]", &out[*begin..*between], &out[between + 2..*end])

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use siltstone::Database;
 use siltstone::series::process::label_range;
 use siltstone::series::{
-    Change, IndexMetadata, IndexRange, IndexValue, Metadata, Series, SeriesInfo, SqliteBackend,
-    StorageBackend, TransferOptions, decoded, tree,
+    Change, IndexMetadata, IndexRange, IndexValue, Metadata, Overlap, Series, SeriesInfo,
+    SqliteBackend, StorageBackend, TransferOptions, append_points, decoded, tree,
 };
 
 use crate::arrow::Table;
@@ -88,6 +88,13 @@ impl SeriesStore {
     }
 }
 
+impl SeriesStore {
+    /// The series of a file that is open.
+    pub(crate) fn over(file: SqliteBackend) -> Self {
+        SeriesStore { inner: Arc::new(file.clone()), file: Some(file), types: Mutex::default() }
+    }
+}
+
 #[pymethods]
 impl SeriesStore {
     #[staticmethod]
@@ -99,9 +106,7 @@ impl SeriesStore {
     /// A file of which more is asked than of any backend.
     #[staticmethod]
     fn open_file(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Self> {
-        let file = py.enter(|| SqliteBackend::open(path))?;
-        let inner = Arc::new(file.clone());
-        Ok(SeriesStore { inner, file: Some(file), types: Mutex::default() })
+        Ok(SeriesStore::over(py.enter(|| SqliteBackend::open(path))?))
     }
 
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -203,12 +208,27 @@ impl SeriesStore {
         Ok(serde_json::to_string(&record).expect("names and numbers are JSON"))
     }
 
-    fn append(&self, py: Python<'_>, key: &str, series: Parts<'_>) -> PyResult<u64> {
+    fn append(&self, py: Python<'_>, key: &str, series: Parts<'_>, overlap: &str) -> PyResult<u64> {
         let series = to_series(series)?;
+        let overlap = match overlap {
+            "refuse" => Overlap::Refuse,
+            "skip" => Overlap::Skip,
+            "replace" => Overlap::Replace,
+            "keep" => Overlap::Keep,
+            other => return Err(invalid("overlap", "refuse, skip, replace or keep", other)),
+        };
+        let append = || -> siltstone::Result<u64> {
+            let points = [(key.to_owned(), series.clone(), Metadata::new(), overlap)];
+            let done = append_points(self.inner.as_ref(), &points)?;
+            Ok(done.iter().map(|done| done.points).sum())
+        };
         let own = (series.index().data_type().clone(), series.values().data_type().clone());
         let types = || self.types.lock().unwrap_or_else(PoisonError::into_inner);
         if types().get(key) == Some(&own) {
-            return py.enter(|| self.inner.append(key, &series));
+            return py.enter(|| match overlap {
+                Overlap::Keep => self.inner.append(key, &series),
+                _ => append(),
+            });
         }
         let (before, appended, after) = py.enter(|| {
             let stored = || match self.inner.info(key) {
@@ -217,7 +237,7 @@ impl SeriesStore {
                 Err(error) => Err(error),
             };
             let before = stored()?;
-            let appended = self.inner.append(key, &series)?;
+            let appended = append()?;
             Ok((before, appended, stored()?))
         })?;
         if let (Some(before), Some(after)) = (&before, &after) {

@@ -151,7 +151,8 @@ impl TickStore {
         PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
     }
 
-    fn new_over(inner: ticks::TickStore, outcomes: [Py<PyAny>; 3]) -> Self {
+    /// Over a store that is open.
+    pub(crate) fn new_over(inner: ticks::TickStore, outcomes: [Py<PyAny>; 3]) -> Self {
         let waits = inner.config().queue_full == QueueFull::Block;
         let (forks, suspected) = (FORKS.load(Ordering::Relaxed), AtomicBool::new(false));
         TickStore { inner, forks, waits, suspected, outcomes }

@@ -356,3 +356,22 @@ def test_a_metric_is_one_wherever_it_is_kept(db):
     assert set(db.difference("run0", "run1").to_pandas()["metric"]) >= {"loss", "average_reward", "agents.alive", "births"}
     with pytest.raises(SiltstoneError, match="near it: .*loss"):
         db.metric("run0", "los")
+
+
+def test_keys_that_are_no_texts_are_as_json_makes_them(tmp_path):
+    """Goal: numbers, booleans and None as keys are what `json.dumps` makes of them; two that become one, and others, are refused."""
+    given = {1: "a", 2.5: "b", True: "c", None: "d", 2**70: "e", math.inf: "f", "x": {0: np.uint64(2**63 + 5), -1: np.uint64(7)}}
+    del given[True]  # it is the key 1
+    given[False] = "c"
+    with ExperimentDatabase(tmp_path / "e.db", "e") as db:
+        with db.create_simulation_context("s", given) as sim:
+            sim.log_params({"later": {None: 1}})
+        expected = json.loads(json.dumps({**given, "x": {0: 2**63 + 5, -1: 7}, "later": {None: 1}}))
+        assert db.simulations()[0].parameters == expected
+        for wrong in ({1: "a", "1": "b"}, {"deep": {None: 1, "null": 2}}):
+            with pytest.raises(InvalidError, match="parameters.*each key once"):
+                db.create_simulation_context("t", wrong)
+        for key in ((1, 2), b"x", np.datetime64("2020"), frozenset()):
+            with pytest.raises(TypeError, match="parameters.*keys that are texts"):
+                db.create_simulation_context("t", {"deep": {key: 1}})
+        assert len(db.simulations()) == 1

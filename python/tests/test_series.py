@@ -237,6 +237,9 @@ def test_appends_and_ranges(backend):
     for got, wanted in (
         (backend.load_range("k", first, last), whole.loc[pd.Timestamp(first, tz=zone) : pd.Timestamp(last, tz=zone)]),
         (backend.load_range("k", dt.date(2013, 3, 31), dt.date(2013, 3, 31)), whole.loc["2013-03-31"]),
+        (backend.load_range("k", *[np.datetime64("2013-03-31")] * 2), whole.loc["2013-03-31"]),
+        (backend.load_range("k", np.datetime64("2013-04")), whole.loc["2013-04":]),
+        (backend.load_range("k", None, np.datetime64("2013-03")), whole.loc[:"2013-03"]),
         (backend.load_range("k", None, whole.index[9], closed="left"), whole[:9]),
         (backend.load_range("k", whole.index[9], closed="neither"), whole[10:]),
         (backend.load_range("k", np.datetime64("2013-04-02", "s")), whole[:0]),
@@ -298,7 +301,7 @@ def test_any_calls_give_what_a_dictionary_gives(kind, tmp_path_factory, steps, i
             backend.save(data, key, {"n": len(values)})
             model[key] = data
         elif what == "append":
-            backend.append(key, data)
+            backend.append(key, data, overlap="keep")
             model[key] = pd.concat([model[key], data]) if key in model else data
         elif key in model and what == "delete":
             backend.delete(key)
@@ -482,8 +485,8 @@ from test_series import make
 backend = make({kind!r}, Path({str(tmp_path)!r}))
 own = float(sys.argv[1])
 for n in range(40):
-    backend.append("both", pd.Series([own, own, own]))
-    backend.append(sys.argv[1], pd.Series([float(n)]))
+    backend.append("both", pd.Series([own, own, own]), overlap="keep")
+    backend.append(sys.argv[1], pd.Series([float(n)]), overlap="keep")
 """
     make(kind, tmp_path)
     processes = [subprocess.Popen([sys.executable, "-c", program, name]) for name in ("1", "2")]

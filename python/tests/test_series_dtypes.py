@@ -80,7 +80,7 @@ def test_nullable_and_arrow_backed_indexes_come_back(backend, index):
         backend.save(part, "k", {})
         same(backend.load("k")[0], part)
     for part in (data.iloc[:2], data.iloc[2:]):
-        backend.append("a", part)
+        backend.append("a", part, overlap="keep")
     same(backend.load("a")[0], data)
 
 
@@ -113,9 +113,9 @@ def test_points_that_mean_something_else_are_not_appended(backend, kept, other):
     """Goal: numbers that stand for other categories or periods are refused, not taken for those of the series."""
     backend.save(kept, "k", {})
     with pytest.raises(InvalidError, match="to append"):
-        backend.append("k", other)
+        backend.append("k", other, overlap="keep")
     same(backend.load("k")[0], kept)
-    backend.append("k", kept)
+    backend.append("k", kept, overlap="keep")
     assert backend.load("k")[0].tolist() == kept.tolist() * 2
 
 

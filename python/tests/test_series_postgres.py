@@ -137,7 +137,7 @@ def test_threads_share_a_backend(url):
 
     def work(own):
         for n in range(10):
-            backend.append("both", pd.Series([own, own]))
+            backend.append("both", pd.Series([own, own]), overlap="keep")
             backend.save(pd.Series([float(n)]), f"of {own}")
 
     threads = [threading.Thread(target=work, args=[float(i)]) for i in range(4)]

@@ -286,9 +286,14 @@ def test_a_date_is_the_whole_day(store):
         assert store.scan("D", whole, whole).to_arrow().num_rows == 2
         assert store.ohlc("D", "1d", whole, whole).volume.tolist() == [2]
         assert [tick.bid for tick in store.replay("D", whole, whole, speed=0)] == [2.0, 3.0]
+    same = np.datetime64("2026-01-19")
+    assert store.get_ticks_in_range("D", same, same).bid.tolist() == [2.0, 3.0]
+    assert store.get_ticks_in_range("D", same, np.datetime64("2026-01")).bid.tolist() == [2.0, 3.0, 4.0]
+    assert store.get_ticks_in_range("D", same, same.astype("M8[s]")).bid.tolist() == [2.0]
     noon = datetime(2026, 1, 19, tzinfo=timezone.utc)
     assert store.get_ticks_in_range("D", noon, noon).bid.tolist() == [2.0]
-    assert store.get_ticks_in_range("D", end=date(2262, 4, 11)).bid.tolist() == [1.0, 2.0, 3.0, 4.0]
+    for last in (date(2262, 4, 11), np.datetime64("2262-04-11"), np.datetime64("2262")):
+        assert store.get_ticks_in_range("D", end=last).bid.tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_columns_are_taken_from_tables(store, make, tmp_path):

@@ -52,6 +52,29 @@ def test_whole_numbers_become_decimals_and_back(backend):
     assert backend.load("n")[0].equals(loaded)
 
 
+def test_points_that_overlap_stored_ones_are_refused_unless_a_rule_says_more(backend):
+    stored = pd.Series([1, 2, 3], [0, 1, 2], dtype="int64")
+    backend.save(stored, "o", {"unit": "C"})
+    for late in (stored, stored[2:], pd.Series([9], [1])):
+        with pytest.raises(InvalidError, match='series "o".*later than the last'):
+            backend.append("o", late)
+    with pytest.raises(InvalidError, match="overlap"):
+        backend.append("o", stored, overlap="double")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # What is skipped widens nothing, though it is a float.
+        assert backend.append("o", pd.Series([0.5, 0.5], [1, 2]), overlap="skip") == 0
+        assert backend.append("o", pd.Series([0.5, 4.0], [2, 3]), overlap="skip") == 1
+    loaded = backend.load("o")[0]
+    assert (loaded.tolist(), str(loaded.dtype)) == ([1, 2, 3, 4], "int64")
+    backend.append("o", pd.Series([7], [1]), overlap="replace")
+    assert backend.append("o", stored[2:], overlap="keep") == 1
+    assert backend.load("o")[0].tolist() == [1, 7, 3, 4, 3]
+    with pytest.raises(InvalidError, match="rises"):
+        backend.append("o", pd.Series([1], [9]))
+    assert backend.load("o")[1] == {"unit": "C"}
+
+
 def test_an_empty_month_goes_with_any_type(backend):
     backend.save(pd.Series([None, None], pd.RangeIndex(2), dtype="str"), "e")
     with pytest.warns(UserWarning, match="widened"):

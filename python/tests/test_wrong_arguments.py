@@ -253,3 +253,34 @@ def test_errors_of_others_pass_as_they_are():
         series.transfer(here, there, progress=odd)
     with pytest.raises(TypeError, match="'unit'"):
         series.Signal(unit="m")
+
+
+def test_wrong_fields_and_parts_are_named(tmp_path):
+    """Goal: a field of a configuration, a part of a list, and what the functions of series take, are named in errors of ours."""
+    from siltstone.series import processing_steps
+
+    hourly = pd.Series([1.0, 2.0], pd.date_range("2024", periods=2, freq="h"))
+    db = experiment.ExperimentDatabase(tmp_path / "experiment.db", "e")
+    run = simulation.SimulationDatabase(tmp_path / "run.db")
+
+    def opened(**fields):
+        return lambda: ticks.TickStore(ticks.TickStoreConfig(json_base_path=tmp_path / "json", **fields))
+
+    for call, expected in [
+        (opened(batch_size=-1), "batch_size: expected an integer of its range, got -1"),
+        (opened(queue_size="many"), "queue_size: expected an integer, got 'many'"),
+        (opened(broker_id=None), "broker_id: expected a text, got None"),
+        (lambda: db.simulations([5]), "simulation_ids: expected a list of ids, which are texts, got 5"),
+        (lambda: run.set_timeline(0, -5), "time_scale: expected a finite number of seconds above 0, got -5"),
+        (lambda: run.set_timeline(float("inf")), "reference: expected a finite number"),
+        (lambda: processing_steps.resample(hourly, "h"), "input_series: expected a list of pandas.Series, got Series"),
+        (lambda: processing_steps.resample([[1.0]], "h"), "input_series: expected a list of pandas.Series, got list in it"),
+        (lambda: processing_steps.resample([hourly], None), "frequency: expected a text as '6h'"),
+        (lambda: processing_steps.average_signals([hourly], ["a"]), "input_signals: expected a list of signals"),
+    ]:
+        with pytest.raises(SiltstoneError) as raised:
+            call()
+        assert str(raised.value).startswith(expected), raised.value
+        assert isinstance(raised.value, ValueError)
+    db.close()
+    run.close()

@@ -26,6 +26,6 @@ pub(crate) use location::{BLOCK, BlockLocation};
 pub use ndarray::Array;
 pub(crate) use ndarray::byte_size;
 pub(crate) use ndarray::text_of_cell;
-pub(crate) use number::{integer, number};
+pub(crate) use number::{integer, is_float, number};
 pub(crate) use pack::{pack, unpack};
 pub(crate) use time_format::{TimeFormat, span_text};

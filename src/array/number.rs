@@ -25,6 +25,11 @@ pub(crate) fn integer(kind: Kind, item: &[u8]) -> i64 {
     i64::from_le_bytes(bytes)
 }
 
+/// Whether a float of 64 bits is equal to an integer.
+pub(crate) fn is_float(value: i128) -> bool {
+    value as f64 as i128 == value
+}
+
 /// IEEE 754 binary16.
 fn half(bits: u16) -> f64 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };

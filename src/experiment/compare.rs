@@ -11,11 +11,11 @@ use serde_json::{Map, Value};
 
 use super::database::{ExperimentDatabase, simulation};
 use super::metric::{At, Source};
+use super::record_table;
 use super::runs::Which;
-use super::{near, record_table};
 use crate::error::{Error, Result};
-use crate::kernel::ReadTx;
 use crate::kernel::json::{self, stored_object};
+use crate::kernel::{ReadTx, near};
 use crate::table::Batches;
 
 /// A name, and its values as a column.

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::near;
 use super::record_table::quoted;
 use crate::error::{Error, Result};
-use crate::kernel::ReadTx;
 use crate::kernel::json::{find, stored_object};
+use crate::kernel::{ReadTx, near};
 
 const EXPECTED: &str =
     "SQL's WHERE over the columns of simulations, params.<name> and results.<name>";
@@ -36,6 +35,9 @@ pub(super) fn filtered(
     experiment: Option<&str>,
     filter: &str,
 ) -> Result<Vec<(i64, String)>> {
+    if filter.trim().is_empty() {
+        return Err(Error::invalid("the filter", EXPECTED, "an empty text"));
+    }
     let known = Known::load(tx)?;
     let sql = format!(
         "SELECT id, simulation_id FROM simulations \

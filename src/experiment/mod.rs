@@ -28,7 +28,6 @@ mod log;
 mod merge;
 mod metric;
 mod names;
-mod near;
 mod process;
 mod provenance;
 mod read;

@@ -25,6 +25,7 @@ pub(crate) mod json;
 mod lease;
 mod locks;
 mod log_files;
+pub(crate) mod near;
 mod new_file;
 mod options;
 mod pages;

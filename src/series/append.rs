@@ -19,6 +19,8 @@ pub enum Overlap {
     Replace,
     /// All stored points are replaced, and the metadata with them.
     Overwrite,
+    /// Both are kept: new points go behind the stored ones, whatever their index. It need not rise.
+    Keep,
 }
 
 /// What an append did.
@@ -82,6 +84,7 @@ fn plan(
         info => Some(info?),
     };
     let Some(info) = stored else { return Ok((save(series.clone(), metadata.clone()), done)) };
+    let append = |series| Change::Append { key: key.to_owned(), series };
     // The stored points are loaded only if they change.
     let (points, loaded) = match info.fit(series)? {
         Some(points) => (points, None),
@@ -92,15 +95,17 @@ fn plan(
             (points, Some((own, metadata)))
         }
     };
-    let info = match &loaded {
-        Some((own, metadata)) => SeriesInfo::of(key, own, metadata)?,
-        None => info,
+    let wide = match &loaded {
+        Some((own, metadata)) => &SeriesInfo::of(key, own, metadata)?,
+        None => &info,
     };
     let labels = IndexValues::of(points.index())?;
     let mut new = points.clone();
-    if let (Some((_, last)), false) = (&info.extent, points.is_empty()) {
-        let expected = "an index that rises, in the file and in the series";
-        if !labels.is_sorted() || !info.is_sorted {
+    if let (Some((_, last)), false) = (&wide.extent, points.is_empty() || overlap == Overlap::Keep)
+    {
+        let expected = "an index that rises, in the points and in the series (--append --overlap keep takes \
+             others; in Python overlap=)";
+        if !labels.is_sorted() || !wide.is_sorted {
             return Err(Error::invalid(format!("the series {key:?}"), expected, "one that falls"));
         }
         let later: BooleanArray =
@@ -112,6 +117,11 @@ fn plan(
             Overlap::Skip => {
                 new = points.slice(early, later);
                 (done.points, done.skipped) = (later as u64, early as u64);
+                // What is skipped widens nothing.
+                if let (Some(_), Some(new)) = (&loaded, info.fit(&series.slice(early, later))?) {
+                    done.widened = None;
+                    return Ok((append(new), done));
+                }
             }
             Overlap::Replace => {
                 let (own, metadata) = loaded.map_or_else(|| backend.load(key), Ok)?;
@@ -119,9 +129,9 @@ fn plan(
                 done.replaced = replaced as u64;
                 return Ok((save(merged, metadata), done));
             }
-            Overlap::Refuse | Overlap::Overwrite => {
-                let expected = "points later than the last one (--append with --overlap skip or \
-                                replace takes others)";
+            Overlap::Refuse | Overlap::Overwrite | Overlap::Keep => {
+                let expected = "points later than the last one (--append --overlap skip, replace or keep takes \
+                     others; in Python overlap=)";
                 let got = format!("{early} that are not");
                 return Err(Error::invalid(format!("the series {key:?}"), expected, got));
             }
@@ -129,7 +139,7 @@ fn plan(
     }
     Ok(match loaded {
         Some((own, metadata)) => (save(own.concat(&new)?, metadata), done),
-        None => (Change::Append { key: key.to_owned(), series: new }, done),
+        None => (append(new), done),
     })
 }
 
@@ -153,4 +163,43 @@ fn widening(info: &SeriesInfo, own: &Series) -> Option<String> {
     let reported: Vec<String> =
         reported.map(|(what, was, is)| format!("{what} {was} to {is}")).collect();
     Some(reported.join(", ")).filter(|reported| !reported.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray};
+    use arrow_schema::DataType;
+
+    use super::super::in_memory::MemoryBackend;
+    use super::*;
+
+    /// Goal: points that are skipped, or missing, widen nothing; those that come in beside skipped ones do if they must.
+    #[test]
+    fn what_is_skipped_or_missing_widens_nothing() {
+        let floats = |values: &[f64]| Arc::new(Float64Array::from(values.to_vec())) as ArrayRef;
+        let texts = Arc::new(StringArray::from(vec!["a", "b"])) as ArrayRef;
+        for (stored, index, values, overlap, points, kind) in [
+            (None, &[1, 2][..], floats(&[0.5, 0.5]), Overlap::Skip, 0, DataType::Int64),
+            (None, &[2, 3], floats(&[0.5, 9.0]), Overlap::Skip, 1, DataType::Int64),
+            (None, &[2, 3], floats(&[9.0, 0.5]), Overlap::Skip, 1, DataType::Float64),
+            (None, &[3, 4], floats(&[f64::NAN; 2]), Overlap::Refuse, 2, DataType::Int64),
+            (None, &[3, 4], floats(&[f64::NAN, 0.5]), Overlap::Refuse, 2, DataType::Float64),
+            (Some(texts), &[3, 4], floats(&[f64::NAN; 2]), Overlap::Keep, 2, DataType::Utf8),
+        ] {
+            let backend = MemoryBackend::new();
+            let int = || Arc::new(Int64Array::from(vec![5, 6])) as ArrayRef;
+            let times = |times: &[i64]| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef;
+            let own = Series::new(times(&[1, 2]), stored.unwrap_or_else(int)).unwrap();
+            backend.save("k", &own, &Metadata::new()).unwrap();
+            let new = Series::new(times(index), values).unwrap();
+            let done = append_points(&backend, &[("k".into(), new, Metadata::new(), overlap)]);
+            let done = done.unwrap().remove(0);
+            let info = backend.info("k").unwrap();
+            assert_eq!((done.points, &info.value_type), (points, &kind), "{index:?}");
+            assert_eq!(done.widened.is_some(), kind == DataType::Float64, "{done:?}");
+            assert_eq!(info.length, 2 + points);
+        }
+    }
 }

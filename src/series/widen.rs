@@ -1,5 +1,7 @@
 //! Points of another type than their series: the type that holds both, where nothing is lost.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
@@ -75,7 +77,8 @@ fn fit(
     if is_empty && !points.is_empty() {
         return Ok(None);
     }
-    match (exact(points.index(), index), exact(points.values(), values)) {
+    let held = || exact(points.values(), values).or_else(|| missing(points.values(), values));
+    match (exact(points.index(), index), held()) {
         (Some(index), Some(values)) => {
             Ok(Some(Series::new(index, values)?.with_head(points.head().clone())))
         }
@@ -104,6 +107,16 @@ fn both(what: &str, own: &ArrayRef, other: &ArrayRef) -> Result<(ArrayRef, Array
         let expected = format!("{own}, or what a wider type holds together with it without loss");
         Error::invalid(what, expected, other.to_string())
     })
+}
+
+/// Floats that are all NaN as missing values of a type that has no NaN: where nothing was measured, nothing is told of the type.
+fn missing(array: &ArrayRef, to: &DataType) -> Option<ArrayRef> {
+    if !array.data_type().is_floating() || to.is_floating() {
+        return None;
+    }
+    let floats = cast_with_options(array, &DataType::Float64, &CastOptions::default()).ok()?;
+    let is_missing = floats.as_primitive::<Float64Type>().iter().flatten().all(f64::is_nan);
+    is_missing.then(|| new_null_array(to, array.len()))
 }
 
 /// An array as one of another type, if every value of it is the same there.

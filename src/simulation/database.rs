@@ -89,7 +89,7 @@ struct Seen {
     unique: Mutex<Recent<Checksum, ()>>,
     /// Checksums of arrays that were packed.
     packed: Mutex<Recent<Checksum, ()>>,
-    forms: Arc<Mutex<Recent<u64, ()>>>,
+    forms: Arc<Mutex<Recent<u64, u64>>>,
     /// Whether there were updates.
     wrote: AtomicBool,
 }
@@ -138,11 +138,8 @@ impl SimulationDatabase {
         Self::over(db, Options::default())
     }
 
-    /// The simulation of a file that is open. Of the options those count that are not the file's own: not durability, profile,
-    /// queue and waiting time.
-    ///
-    /// # Errors
-    /// [`Error::TooNew`] if a newer Siltstone wrote its updates; it is left as it is.
+    /// The simulation of a file that is open, with its durability, profile, queue and waiting time.
+    /// A newer Siltstone's updates are [`Error::TooNew`].
     pub fn over(db: Database, options: Options) -> Result<Self> {
         db.migrate(&MIGRATIONS)?;
         let keyframe_thread = if db.is_read_only() || options.no_keyframes {
@@ -162,7 +159,8 @@ impl SimulationDatabase {
     /// Stores one update and waits until it is acknowledged; its row id in the table `"update"`,
     /// or 0 at [`Durability::Buffered`], where it has none yet.
     ///
-    /// - `timestamp`, `iteration`: together with the dataset name the update's identity; any order.
+    /// - `timestamp`, `iteration`: together with the dataset name the update's identity; any order. The timestamp is 0 or later:
+    ///   -1 stands for the initial state.
     /// - `data`: entity groups; each with an attribute `id` (`[n]`, integers, each once) and others
     ///   of as many entities.
     ///
@@ -266,8 +264,9 @@ impl SimulationDatabase {
         let dataset = dataset.to_owned();
         let update = Update { timestamp, iteration, dataset, origin: None, data };
         let prepared = self.prepare(update).unwrap();
-        let known = |form| self.seen.forms.lock().unwrap().put(form, ());
-        prepared.attributes.iter().map(|attribute| attribute.form).for_each(known);
+        for attribute in &prepared.attributes {
+            self.seen.forms.lock().unwrap().put(attribute.location, attribute.form);
+        }
         self.store_prepared(vec![prepared]).unwrap();
     }
 
@@ -412,7 +411,8 @@ impl SimulationDatabase {
     ///
     /// # Errors
     /// [`Error::Exists`] if there is one of that name and `replace` is false; [`Error::Invalid`] for
-    /// a text that is not JSON.
+    /// a text that is not JSON, for entities that cannot be read with the schema of the file, and for such that do not go with
+    /// the updates of the dataset.
     pub fn store_initial_dataset(
         &self,
         name: &str,
@@ -443,10 +443,11 @@ impl SimulationDatabase {
     /// Keeps the attribute types with the file: JSON alone does not say them all.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be written.
+    /// [`Error::Invalid`] if an initial dataset of the file cannot be read with them, [`Error::Io`] if the file cannot be
+    /// written.
     pub fn set_schema(&self, schema: &Schema) -> Result<()> {
-        let text = String::from_utf8(schema.to_json()).expect("JSON text is UTF-8");
-        self.set("schema", text)
+        let schema = schema.clone();
+        self.db.write(move |tx| initial::set_schema(tx, &schema))
     }
 
     /// The attribute types that were kept; empty if none were.
@@ -462,7 +463,7 @@ impl SimulationDatabase {
     /// # Errors
     /// [`Error::Invalid`] for a scale that is not positive.
     pub fn set_timeline(&self, timeline: Timeline) -> Result<()> {
-        timeline.timestamp_of(timeline.reference)?;
+        timeline.check()?;
         let text = serde_json::to_string(&timeline).expect("three numbers serialize");
         self.set("timeline", text)
     }

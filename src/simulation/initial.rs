@@ -4,6 +4,7 @@ use super::json::{self, Initial, Schema, parse_initial};
 use super::prepare::{Prepared, prepare};
 use super::read::{UpdateReader, Wanted};
 use super::run;
+use super::state::check_initial;
 use super::tables::{Layout, MIGRATIONS};
 use super::update::{EntityData, Group, Update};
 use super::write::{Known, store_attribute};
@@ -15,8 +16,8 @@ use crate::kernel::{ReadTx, WriteTx};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum InitialData {
-    /// `UNSTRUCTURED`: a JSON text, entities or anything else, kept byte for byte; `NaN` and `Infinity` in it are taken, as
-    /// Python writes and reads them.
+    /// `UNSTRUCTURED`: a JSON object, kept byte for byte; `NaN` and `Infinity` in it are taken, as Python writes and reads
+    /// them. What it holds is what [`parse_initial`] finds: entities, or anything else.
     Json(Vec<u8>),
     /// `BINARY`: any bytes.
     Binary(Vec<u8>),
@@ -109,7 +110,22 @@ pub(super) fn store(
         }
         tx.put(known);
     }
+    // A text that cannot be read would be in the way of every state of the dataset.
+    let stored = self::entities(tx, Layout::Ours, name).map_err(|error| {
+        let expected = "entities that can be read, or \"format\": \"unstructured\" beside them";
+        Error::invalid(format!("initial dataset {name:?}"), expected, error.to_string())
+    })?;
+    check_updates(tx, name, &stored)?;
     Ok(id)
+}
+
+/// Checks that the updates of a dataset, if there are any, go with its initial data.
+fn check_updates(tx: &ReadTx<'_>, name: &str, initial: &EntityData) -> Result<()> {
+    let sql = "SELECT 1 FROM \"update\" WHERE dataset_name = ?1 LIMIT 1";
+    match tx.query_one(sql, [name], |_| Ok(()))? {
+        Some(()) => check_initial(tx, name, initial),
+        None => Ok(()),
+    }
 }
 
 /// The name of the packing, and the length of the data (8 bytes, low first) before what it made.
@@ -190,6 +206,28 @@ pub(super) fn read_one(tx: &ReadTx<'_>, layout: Layout, name: &str) -> Result<Op
             });
         }
     }))
+}
+
+/// Keeps the schema, in which every initial dataset must be readable that was so before.
+pub(super) fn set_schema(tx: &mut WriteTx<'_>, schema: &Schema) -> Result<()> {
+    tx.ensure(&MIGRATIONS)?;
+    let text = String::from_utf8(schema.to_json()).expect("JSON text is UTF-8");
+    if run::get::<String>(tx, "schema")?.as_ref() == Some(&text) {
+        return Ok(());
+    }
+    let names = names(tx)?;
+    let is_readable =
+        |tx: &ReadTx<'_>, name: &String| entities(tx, Layout::Ours, name).map(drop).is_ok();
+    let readable: Vec<_> = names.into_iter().filter(|name| is_readable(tx, name)).collect();
+    run::set(tx, "schema", &text)?;
+    for name in readable {
+        let read = entities(tx, Layout::Ours, &name);
+        read.and_then(|initial| check_updates(tx, &name, &initial)).map_err(|error| {
+            let expected = format!("types that go with the initial dataset {name:?}");
+            Error::invalid("attribute schema", expected, error.to_string())
+        })?;
+    }
+    Ok(())
 }
 
 /// The schema that the file was given.

@@ -181,7 +181,14 @@ impl Merge<'_> {
             }
         }
         if schema.specs().len() > known {
-            self.target.set_schema(schema)?;
+            match self.target.set_schema(schema) {
+                Err(error @ Error::Invalid { .. }) => {
+                    let path = source.database().path();
+                    self.conflict(path, "the schema".into(), error.to_string());
+                    *schema = self.target.schema()?;
+                }
+                set => set?,
+            }
         }
         match (source.run()?.timeline, self.target.run()?.timeline) {
             (Some(timeline), None) => self.target.set_timeline(timeline)?,
@@ -199,10 +206,14 @@ impl Merge<'_> {
         for name in source.initial_datasets()? {
             let Some(theirs) = source.initial_dataset(&name)? else { continue };
             match self.target.initial_dataset(&name)? {
-                None => {
-                    self.target.store_initial_dataset(&name, theirs, false)?;
-                    self.report.initial_datasets += 1;
-                }
+                None => match self.target.store_initial_dataset(&name, theirs, false) {
+                    Ok(_) => self.report.initial_datasets += 1,
+                    Err(error @ Error::Invalid { .. }) => {
+                        let what = format!("the initial dataset {name:?}");
+                        self.conflict(source.database().path(), what, error.to_string());
+                    }
+                    Err(error) => return Err(error),
+                },
                 Some(ours) if ours == theirs => {}
                 Some(_) => {
                     let what = format!("the initial dataset {name:?}");
@@ -236,7 +247,7 @@ impl Merge<'_> {
             }
             if waiting.len() >= CHUNK_UPDATES || size_bytes >= CHUNK_BYTES {
                 size_bytes = 0;
-                self.store(std::mem::take(&mut waiting))?;
+                self.store(source, std::mem::take(&mut waiting))?;
             }
             if self.done.is_multiple_of(CHUNK_UPDATES as u64) {
                 progress(self.done, self.all.max(self.done))?;
@@ -244,14 +255,32 @@ impl Merge<'_> {
             Ok(())
         });
         // What was read before an error is whole.
-        self.store(waiting)?;
+        self.store(source, waiting)?;
         read?;
         progress(self.done, self.all.max(self.done))
     }
 
-    fn store(&mut self, updates: Vec<Update>) -> Result<()> {
-        if !updates.is_empty() {
-            self.report.updates += self.target.store_updates(updates)?.len() as u64;
+    fn store(&mut self, source: &SimulationDatabase, updates: Vec<Update>) -> Result<()> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        match self.target.store_updates(updates.clone()) {
+            Ok(stored) => self.report.updates += stored.len() as u64,
+            // Nothing of them is stored: singly, so that only what is refused is missing.
+            Err(Error::Invalid { .. }) => {
+                for update in updates {
+                    let identity = (update.timestamp, update.iteration, update.dataset.clone());
+                    match self.target.store(update) {
+                        Ok(_) => self.report.updates += 1,
+                        Err(error @ Error::Invalid { .. }) => {
+                            let path = source.database().path();
+                            self.conflict(path, in_words(&identity), error.to_string());
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

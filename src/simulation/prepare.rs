@@ -4,12 +4,16 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::arrays::NewArray;
+use super::state::first_inexact;
 use super::update::{Attribute, GIVEN, Update, is_sentinel};
 use crate::array::{Array, DType, Kind, number};
 use crate::error::{Error, Result};
 
 /// Names that are keys beside the groups in what the store returns.
 const RESERVED: [&str; 3] = ["timestamp", "iteration", "origin"];
+
+/// Every integer below is equal to a float of 64 bits.
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// An update that can be stored as it is.
 pub(super) struct Prepared {
@@ -28,13 +32,22 @@ pub(super) struct PreparedAttribute {
     pub(super) mask: Option<NewArray>,
     /// Least and greatest given number.
     pub(super) range: Option<(f64, f64)>,
-    /// A hash of the dataset, the names, and what all values of an attribute have in common.
+    /// A hash of the dataset and the names.
+    pub(super) location: u64,
+    /// A hash of what all values of an attribute have in common.
     pub(super) form: u64,
     /// Whether its group has ids.
     pub(super) has_ids: bool,
 }
 
 impl PreparedAttribute {
+    /// The attribute that was prepared.
+    pub(super) fn attribute(&self) -> Attribute {
+        let array = |side: &Option<NewArray>| side.as_ref().map(|side| side.array.clone());
+        let (row_ptr, mask) = (array(&self.row_ptr), array(&self.mask));
+        Attribute { data: self.data.array.clone(), row_ptr, mask }
+    }
+
     pub(super) fn arrays_mut(&mut self) -> impl Iterator<Item = &mut NewArray> {
         [Some(&mut self.data), self.row_ptr.as_mut(), self.mask.as_mut()].into_iter().flatten()
     }
@@ -47,6 +60,10 @@ impl PreparedAttribute {
 pub(super) fn prepare(update: Update) -> Result<Prepared> {
     let Update { timestamp, iteration, dataset, origin, data } = update;
     check_name("dataset name", &dataset)?;
+    if timestamp < 0 {
+        let expected = "0 or later, as -1 stands for the initial state";
+        return Err(Error::invalid("timestamp of an update", expected, timestamp.to_string()));
+    }
     let mut attributes = Vec::with_capacity(data.iter().map(|g| g.attributes.len()).sum());
     for (at, group) in data.iter().enumerate() {
         // Groups are few: comparing each pair is less than a set of names.
@@ -103,11 +120,12 @@ fn prepare_group(
         let bytes = attribute.data.data().len();
         Array::check_stored(format_args!("{dataset}/{}/{name}", group.name), bytes)?;
         let range = range(&attribute);
-        let form = form((dataset, &group.name, &name), &attribute, has_ids);
+        let (location, form) = form((dataset, &group.name, &name), &attribute, has_ids, range);
         out.push(PreparedAttribute {
             group: group.name.clone(),
             name,
             range,
+            location,
             form,
             has_ids,
             data: NewArray::new(attribute.data),
@@ -118,13 +136,27 @@ fn prepare_group(
     Ok(())
 }
 
-fn form(names: (&str, &str, &str), attribute: &Attribute, has_ids: bool) -> u64 {
+/// The hashes of names and form.
+fn form(
+    names: (&str, &str, &str),
+    attribute: &Attribute,
+    has_ids: bool,
+    range: Option<(f64, f64)>,
+) -> (u64, u64) {
     let mut hash = DefaultHasher::new();
-    // With the unit of a time.
-    let dtype = attribute.data.dtype().to_little_endian();
+    names.hash(&mut hash);
+    let location = hash.finish();
+    // With the unit of a time. Texts go together, however long.
+    let dtype = match attribute.data.dtype().to_little_endian() {
+        text if text.kind() == Kind::Str => DType::of(Kind::Str, 0),
+        other => other,
+    };
     let shape = &attribute.data.shape()[1..];
-    (names, has_ids, attribute.row_ptr.is_some(), dtype, shape).hash(&mut hash);
-    hash.finish()
+    // Integers that may be rounded beside floats are of another form than those that are not.
+    let is_small = range.is_none_or(|(low, high)| low > -MOST_EXACT && high < MOST_EXACT);
+    let is_exact = is_small || first_inexact(attribute).is_none();
+    (has_ids, attribute.row_ptr.is_some(), dtype, shape, is_exact).hash(&mut hash);
+    (location, hash.finish())
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {

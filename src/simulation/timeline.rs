@@ -40,6 +40,19 @@ impl Timeline {
         Ok(if (timestamp - nearest).abs() < 1e-6 { nearest } else { timestamp.floor() } as i64)
     }
 
+    /// Refuses a timeline that gives no moments.
+    pub(super) fn check(&self) -> Result<()> {
+        if !self.reference.is_finite() {
+            let got = self.reference.to_string();
+            return Err(Error::invalid("reference", "a finite number of seconds since 1970", got));
+        }
+        if !(self.time_scale > 0.0 && self.time_scale.is_finite()) {
+            let got = self.time_scale.to_string();
+            return Err(Error::invalid("time_scale", "a finite number of seconds above 0", got));
+        }
+        Ok(())
+    }
+
     /// The moment of a timestamp, in seconds since 1970-01-01 UTC.
     pub fn seconds_of(&self, timestamp: i64) -> f64 {
         self.reference + timestamp as f64 * self.time_scale

@@ -31,8 +31,8 @@ pub enum OnRepeat {
 pub(super) struct Storing {
     pub(super) codec: Codec,
     pub(super) repeat: OnRepeat,
-    /// Forms of attributes that were found to go with those before them.
-    pub(super) forms: Arc<Mutex<Recent<u64, ()>>>,
+    /// The form of each attribute that was stored last, which went with those before it.
+    pub(super) forms: Arc<Mutex<Recent<u64, u64>>>,
 }
 
 /// What the writer remembers between two transactions.
@@ -78,7 +78,7 @@ fn insert(
             tx.seal("simulation_run", "row_sum IS NULL", [])?; // the trigger has counted
         }
     }
-    check_forms(tx, known, update, storing)?;
+    let new_forms = check_forms(tx, known, update, storing)?;
     // OR FAIL, and no function in it: nothing comes before the row itself, so a statement journal, which the trigger would
     // ask for, has nothing to undo.
     let sql = "INSERT OR FAIL INTO \"update\" (timestamp, iteration, dataset_name, origin, row_sum) \
@@ -102,31 +102,31 @@ fn insert(
             VALUES (?1, ?2, ?3, silt_row_sum(?1, ?2, ?3))";
         tx.insert(sql, (id, attribute_id, position as i64))?;
     }
+    if !new_forms.is_empty() {
+        let mut forms = storing.forms.lock().unwrap_or_else(PoisonError::into_inner);
+        new_forms.iter().for_each(|attribute| forms.put(attribute.location, attribute.form));
+    }
     Ok(id)
 }
 
-/// Checks that the attributes go with those of their names before them.
-fn check_forms(
+/// Checks that the attributes go with those of their names before them; those of another form than the last.
+fn check_forms<'u>(
     tx: &WriteTx<'_>,
     known: &mut Known,
-    update: &Prepared,
+    update: &'u Prepared,
     storing: &Storing,
-) -> Result<()> {
-    let forms = || storing.forms.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_new = |attribute: &&PreparedAttribute, forms: &mut Recent<u64, ()>| {
-        attribute.name != "id" && forms.get(&attribute.form).is_none()
+) -> Result<Vec<&'u PreparedAttribute>> {
+    let mut forms = storing.forms.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut is_new = |attribute: &&PreparedAttribute| {
+        attribute.name != "id" && forms.get(&attribute.location) != Some(attribute.form)
     };
-    let mut seen = forms();
-    let new: Vec<_> = update.attributes.iter().filter(|a| is_new(a, &mut seen)).collect();
-    drop(seen);
-    for attribute in new {
+    let new: Vec<_> = update.attributes.iter().filter(|a| is_new(a)).collect();
+    drop(forms);
+    for attribute in &new {
         let position = (&*update.dataset, &*attribute.group, &*attribute.name);
-        let is_ragged = attribute.row_ptr.is_some();
-        let form = (&attribute.data.array, is_ragged, attribute.has_ids);
-        known.forms.check(tx, position, form)?;
-        forms().put(attribute.form, ());
+        known.forms.check(tx, position, (&attribute.attribute(), attribute.has_ids))?;
     }
-    Ok(())
+    Ok(new)
 }
 
 /// The row of an attribute: an equal one if there is one lately, else a new one.

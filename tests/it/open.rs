@@ -89,11 +89,11 @@ fn one_handle_reaches_all_stores_of_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");
     let db = siltstone::open(&path).unwrap();
-    let id = ("id".to_owned(), Attribute::new(Array::from_slice(&[1i64, 2])));
+    let id = ("id".to_owned(), Attribute::new(Array::from_slice(&(0..200i64).collect::<Vec<_>>())));
     let run = db.simulation().unwrap();
     for step in 0..40 {
         let heat: Vec<f64> = (0..200).map(|cell| f64::from(step * cell)).collect();
-        let heat = ("heat".to_owned(), Attribute::new(Array::from_slice(&heat[..2])));
+        let heat = ("heat".to_owned(), Attribute::new(Array::from_slice(&heat)));
         let groups = vec![Group { name: "cells".into(), attributes: vec![id.clone(), heat] }];
         run.store_update(step.into(), 0, "plate", groups, None).unwrap();
     }

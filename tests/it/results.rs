@@ -133,14 +133,14 @@ fn a_temporary_database_is_let_go() {
 #[test]
 fn own_file_names_are_read() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("net@-5.2.json"), r#"{"data":{"g":{"id":[1],"x":[0.5]}}}"#)
+    fs::write(folder.path().join("net@5.2.json"), r#"{"data":{"g":{"id":[1],"x":[0.5]}}}"#)
         .unwrap();
     fs::write(folder.path().join("t0_0_net.json"), "{").unwrap();
     let pattern: FilePattern =
         r"(?P<dataset>\w+)@(?P<timestamp>-?\d+)\.(?P<iteration>\d+)\.json".parse().unwrap();
     let options = ResultsOptions { update_pattern: Some(pattern), ..no_options() };
     let results = Results::detect(folder.path(), options).unwrap();
-    assert_eq!(results.timestamps("net").unwrap(), [-5]);
+    assert_eq!(results.timestamps("net").unwrap(), [5]);
 }
 
 /// Goal: initial data come from the database if it has any, else from the folder; both with history.
@@ -225,9 +225,10 @@ fn a_value_like_a_sentinel_survives_a_keyframe() {
     let odd = Attribute::new(Array::from_slice(&[f64::NAN, 1.0])).with_mask(&[GIVEN, GIVEN]);
     let id = ("id".to_owned(), Attribute::new(Array::from_slice(&[1i64, 2])));
     let data = vec![Group { name: "g".into(), attributes: vec![id, ("x".into(), odd)] }];
-    db.store_update(-5, 0, "net", data, None).unwrap();
+    db.store_update(0, 0, "net", data, None).unwrap();
     let update = |t: i64| Update {
         timestamp: t,
+        iteration: 1,
         dataset: "net".into(),
         data: x(&[2], &[t as f64]),
         ..Update::default()

@@ -1,8 +1,9 @@
 //! What a simulation store takes, it reads back: as states, exported and imported; else it refuses it.
 
+use siltstone::simulation::json::{AttributeSpec, PyType, Schema};
 use siltstone::simulation::{
-    Attribute, CLEARED, ExportFormat, ExportOptions, GIVEN, Group, ImportOptions, NOT_GIVEN,
-    SimulationDatabase, export, import, import_tables,
+    Attribute, CLEARED, ExportFormat, ExportOptions, GIVEN, Group, ImportOptions, InitialData,
+    NOT_GIVEN, OnRepeat, Options, SimulationDatabase, export, import, import_tables, merge,
 };
 use siltstone::{Array, DType, Error};
 
@@ -56,6 +57,198 @@ fn times_of_another_unit_are_refused_at_the_write() {
             assert_eq!(state.column("when").unwrap().attribute.data.dtype().to_string(), "<M8[s]");
         }
     }
+}
+
+macro_rules! x {
+    ($values:expr) => {
+        ("x", Attribute::new(Array::from_slice(&$values)))
+    };
+}
+
+fn initial(text: &str) -> InitialData {
+    InitialData::Json(text.as_bytes().to_vec())
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, Error>, parts: &[&str]) {
+    let Err(error @ Error::Invalid { .. }) = result else { panic!("{result:?} for {parts:?}") };
+    let text = error.to_string();
+    assert!(parts.iter().all(|part| text.contains(part)), "{text} without one of {parts:?}");
+}
+
+/// Goal: an integer that no 64-bit float is equal to is refused where its attribute has floats, in whatever order they come, by
+/// name, position and value, and every state stays exact; integers that are equal to floats go with them.
+#[test]
+fn integers_that_floats_would_round_are_refused_at_the_write() {
+    let odd = (1i64 << 53) + 1;
+    for reopened in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = open(folder.path());
+        let again = |db: &mut SimulationDatabase| {
+            if reopened {
+                std::mem::replace(db, open(folder.path())).close().unwrap();
+            }
+        };
+        put(&db, 0, vec![ids(&[1, 2]), x!([7, odd])]).unwrap();
+        again(&mut db);
+        let refused = put(&db, 1, vec![ids(&[1]), x!([1.5])]);
+        let got = "9007199254740993 at position 1 of the update at timestamp 0, iteration 0";
+        refusal(refused, &["net/g/x", "64-bit float", got]);
+        again(&mut db);
+        put(&db, 2, vec![ids(&[1, 2]), x!([odd + 2, 8])]).unwrap();
+        let x = db.state_at("net", "g", 9).unwrap().column("x").unwrap().attribute.data.clone();
+        assert_eq!(x.to_vec::<i64>().unwrap(), [odd + 2, 8]);
+        refusal(put(&db, 3, vec![ids(&[1]), x!([u64::MAX])]), &["net/g/x"]);
+
+        // Once the odd ones are gone, floats go; then the odd ones do not, be they hidden by a mask or not.
+        db.resume_from(-1).unwrap();
+        put(&db, 0, vec![ids(&[1]), x!([1i64 << 53])]).unwrap();
+        put(&db, 1, vec![ids(&[1]), x!([1.5])]).unwrap();
+        for at in [2, 3] {
+            again(&mut db);
+            let refused = put(&db, at, vec![ids(&[4, 1]), x!([0, odd])]);
+            refusal(refused, &["net/g/x", "9007199254740993 at position 1"]);
+            put(&db, at + 5, vec![ids(&[1]), x!([odd + 1])]).unwrap();
+        }
+        let (name, hidden) = x!([odd, 5]);
+        put(&db, 9, vec![ids(&[1, 2]), (name, hidden.with_mask(&[NOT_GIVEN, GIVEN]))]).unwrap();
+        let ragged = |values: &[i64]| {
+            let rows = Array::from_slice(&[0i64, 0, values.len() as i64]);
+            ("l", Attribute::ragged(Array::from_slice(values), rows))
+        };
+        put(&db, 10, vec![ids(&[1, 2]), ragged(&[1, odd])]).unwrap();
+        let float = Attribute::ragged(Array::from_slice(&[0.5]), Array::from_slice(&[0i64, 1]));
+        let refused = put(&db, 11, vec![ids(&[1]), ("l", float)]);
+        refusal(
+            refused,
+            &["net/g/l", "9007199254740993 at position 1 of the update at timestamp 10"],
+        );
+        let x = db.state_at("net", "g", 99).unwrap().column("x").unwrap().attribute.data.clone();
+        assert_eq!(x.to_vec::<f64>().unwrap()[0], (odd + 1) as f64);
+    }
+}
+
+/// Goal: replacing the update that had the integers lets floats in, and then the integers not any more, though the handle has
+/// seen their form before.
+#[test]
+fn a_replaced_integer_does_not_come_back_beside_floats() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { on_repeat: OnRepeat::Replace, ..Options::default() };
+    let db = SimulationDatabase::open_with(folder.path().join("run.db"), options).unwrap();
+    let odd = (1i64 << 53) + 1;
+    put(&db, 0, vec![ids(&[1]), x!([odd])]).unwrap();
+    put(&db, 0, vec![ids(&[1]), x!([0.5])]).unwrap();
+    refusal(put(&db, 1, vec![ids(&[1]), x!([odd])]), &["9007199254740993 at position 0"]);
+    put(&db, 0, vec![ids(&[1]), x!([odd])]).unwrap();
+    refusal(put(&db, 1, vec![ids(&[1]), x!([0.5])]), &["of the update at timestamp 0"]);
+}
+
+/// Goal: files of updates with such integers beside floats, in one file or over two, are named, and the rest is imported; a merge
+/// names the updates, and takes the rest.
+#[test]
+fn integers_that_floats_would_round_are_refused_at_an_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let updates = folder.path().join("updates");
+    std::fs::create_dir(&updates).unwrap();
+    for (at, x) in
+        [(0, "[1,0.5]"), (1, "[9007199254740993,0.5]"), (2, "[9007199254740993,1]"), (3, "[3,4]")]
+    {
+        let text = format!(r#"{{"net":{{"g":{{"id":[1,2],"x":{x}}}}}}}"#);
+        std::fs::write(updates.join(format!("t{at}_0_net.json")), text).unwrap();
+    }
+    let db = open(folder.path());
+    let options = ImportOptions { updates_dir: Some(updates), ..ImportOptions::default() };
+    let report = import(&db, &options, |_, _| Ok(())).unwrap();
+    assert_eq!((report.updates, report.skipped.len()), (2, 2), "{report:?}");
+    for (skipped, name) in report.skipped.iter().zip(["t1_0_net.json", "t2_0_net.json"]) {
+        assert!(skipped.path.ends_with(name), "{skipped:?}");
+        assert!(skipped.why.contains("9007199254740993 at position 0"), "{skipped:?}");
+    }
+    db.close().unwrap();
+
+    let other = folder.path().join("other.db");
+    let second = SimulationDatabase::open(&other).unwrap();
+    for (at, x) in [(5, x!([(1i64 << 53) + 1])), (6, x!([4i64]))] {
+        put(&second, at, vec![ids(&[1]), x]).unwrap();
+    }
+    second.close().unwrap();
+    let report = merge(&[other], folder.path().join("run.db"), |_, _| Ok(())).unwrap();
+    assert_eq!((report.updates, report.conflicts), (1, 1), "{report:?}");
+    assert!(report.first_conflicts[0].why.contains("net/g/x"), "{report:?}");
+}
+
+/// Goal: initial data that a state could not begin with are refused when they are stored, and when a schema makes them so; what
+/// was there stays, and what says that it is something else is taken.
+#[test]
+fn initial_data_that_no_state_can_begin_with_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let good = r#"{"data":{"g":{"id":[1],"x":[9007199254740993]}}}"#;
+    db.store_initial_dataset("net", initial(good), false).unwrap();
+    for (x, part) in [
+        ("[1180591620717411303424]", "1180591620717411303424"),
+        ("[1, 2]", "1 values, one for each id, got 2"),
+        ("[9007199254740993, 0.5]", "net/g/x"),
+        ("5", "a list with one value for each entity"),
+        ("[[1], 2]", "either lists or plain values"),
+    ] {
+        let text = format!(r#"{{"data":{{"g":{{"id":[1],"x":{x}}}}}}}"#);
+        let refused = db.store_initial_dataset("net", initial(&text), true);
+        refusal(refused, &["initial dataset \"net\"", part, "unstructured"]);
+        let other = text.replacen('{', r#"{"format":"unstructured","#, 1);
+        db.store_initial_dataset("other", initial(&other), true).unwrap();
+    }
+    refusal(db.store_initial_dataset("net", initial("[1, 2]"), true), &["an object"]);
+    refusal(put(&db, 0, vec![ids(&[1]), x!([0.5])]), &["position 0 of the initial dataset"]);
+    let mut schema = Schema::default();
+    schema.insert(AttributeSpec::new("x", PyType::Str)).unwrap();
+    refusal(db.set_schema(&schema), &["attribute schema", "initial dataset \"net\"", "a text"]);
+    assert!(db.schema().unwrap().specs().is_empty());
+    let x = db.state_at("net", "g", -1).unwrap().column("x").unwrap().attribute.data.clone();
+    assert_eq!(x.to_vec::<i64>().unwrap(), [9007199254740993]);
+
+    // After the updates, too.
+    db.store_update(
+        0,
+        0,
+        "late",
+        vec![Group { name: "g".into(), attributes: vec![("x".into(), x!([0.5]).1)] }],
+        None,
+    )
+    .unwrap();
+    for (data, part) in [
+        (r#"{"x":[9007199254740993]}"#, "9007199254740993 at position 0 of the initial dataset"),
+        (r#"{"x":["a"]}"#, "the update of late/g at timestamp 0"),
+    ] {
+        let text = format!(r#"{{"data":{{"g":{data}}}}}"#);
+        refusal(db.store_initial_dataset("late", initial(&text), false), &[part]);
+        assert_eq!(db.initial_dataset("late").unwrap(), None);
+    }
+    db.store_initial_dataset("late", initial(r#"{"data":{"g":{"x":[4]}}}"#), false).unwrap();
+    assert_eq!(db.state_at("late", "g", 0).unwrap().ids, [0]);
+    db.close().unwrap();
+}
+
+/// Goal: an update before 0 would hide the initial state, which stands at -1: it is refused at the write, and named at an import.
+#[test]
+fn an_update_before_0_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    for at in [-1, -5, i64::MIN] {
+        refusal(
+            put(&db, at, vec![ids(&[1]), x!([0.5])]),
+            &["timestamp", "initial state", &at.to_string()],
+        );
+    }
+    let updates = folder.path().join("updates");
+    std::fs::create_dir(&updates).unwrap();
+    for at in [-3, 0] {
+        let text = r#"{"net":{"g":{"id":[1],"x":[0.5]}}}"#;
+        std::fs::write(updates.join(format!("t{at}_0_net.json")), text).unwrap();
+    }
+    let options = ImportOptions { updates_dir: Some(updates), ..ImportOptions::default() };
+    let report = import(&db, &options, |_, _| Ok(())).unwrap();
+    assert_eq!((report.updates, report.skipped.len()), (1, 1), "{report:?}");
+    assert!(report.skipped[0].why.contains("initial state"), "{report:?}");
 }
 
 /// Goal: entities of a group without ids are known by their positions: in states, JSON and tables, out and in again; such

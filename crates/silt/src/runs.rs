@@ -18,13 +18,18 @@ use crate::chart::sparkline;
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::rows::{self, Format, Rows};
+use crate::terminal::escaped;
 
 /// Cells of a sparkline.
 const SPARK: usize = 16;
+/// Parameters that a table has columns for.
+const MOST_COLUMNS: usize = 8;
 
 /// List the simulations of a database: status, steps, parameters, a metric as a sparkline
 ///
-/// Parameters that are the same in all of them are left out; `silt show` has them.
+/// Parameters that are the same in all of them are left out; `silt show` has them. A table has columns for the first eight
+/// that differ and names the others; every other format has all of them. A parameter or metric with the name of another
+/// column is `params.NAME` or `metric.NAME`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt runs sweep.db
@@ -125,16 +130,18 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             names.push(name);
         }
     }
-    names.retain(|name| simulations.iter().all(|s| s.parameters.get(*name).is_none_or(is_short)));
-    names.truncate(8);
-    let mut columns: Vec<String> =
-        ["simulation", "status", "steps", "rows"].map(str::to_owned).to_vec();
-    columns.extend(names.iter().map(|name| (*name).clone()));
-    if let Some(metric) = &metric {
-        columns.extend([metric.clone(), String::new()]);
-    }
-    columns.push("started".into());
     let format = Format::or_default(args.format, console);
+    let mut others = Vec::new();
+    if format == Format::Table {
+        let is_short = |name: &&&String| {
+            simulations.iter().all(|s| s.parameters.get(**name).is_none_or(is_short))
+        };
+        let shown: Vec<&String> =
+            names.iter().filter(is_short).take(MOST_COLUMNS).copied().collect();
+        others = std::mem::replace(&mut names, shown);
+        others.retain(|name| !names.contains(name));
+    }
+    let columns = columns(&names, metric.as_deref(), format);
     let mut rows = Rows::begin(console, format, columns)?;
     for simulation in &simulations {
         let mut row = vec![
@@ -157,7 +164,34 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         rows.row(row)?;
     }
     rows.end()?;
+    if !others.is_empty() {
+        let names: Vec<String> = others.iter().map(|name| escaped((*name).clone())).collect();
+        let (n, names) = (names.len(), names.join(", "));
+        console.line(format!("and {n} more: {names} (--format csv has all of them)"))?;
+    }
     Ok(Exit::Done)
+}
+
+/// The names of the columns, each once.
+fn columns(parameters: &[&String], metric: Option<&str>, format: Format) -> Vec<String> {
+    const BEFORE: [&str; 4] = ["simulation", "status", "steps", "rows"];
+    const AFTER: [&str; 2] = ["sparkline", "started"];
+    let is_own = |name: &str| {
+        BEFORE.contains(&name)
+            || AFTER.contains(&name)
+            || ["params.", "metric."].iter().any(|space| name.starts_with(space))
+    };
+    let mut columns = BEFORE.map(str::to_owned).to_vec();
+    columns.extend(parameters.iter().map(|name| {
+        let is_taken = is_own(name) || metric == Some(name.as_str());
+        if is_taken { format!("params.{name}") } else { (*name).clone() }
+    }));
+    if let Some(metric) = metric {
+        columns.push(if is_own(metric) { format!("metric.{metric}") } else { metric.into() });
+        columns.push(if format == Format::Table { String::new() } else { AFTER[0].into() });
+    }
+    columns.push(AFTER[1].into());
+    columns
 }
 
 /// The metric that is drawn where none is named.

@@ -135,7 +135,8 @@ class ExperimentDatabase:
         simulation_id : str
             Its id, of its own in the file: 1 to 255 characters.
         parameters : dict, dataclass, or object with to_dict
-            Its parameters.
+            Its parameters. Keys that are numbers, True, False or None become texts, as :func:`json.dumps` makes them; two that
+            become one are refused.
         logging_config : DataLoggingConfig, optional
             When its rows go into the file.
         durability : {"os", "disk", "buffered"}, optional

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from siltstone.errors import InvalidTypeError
+
 #: Ids, a filter, or nothing for all.
 Which = str | Sequence[str] | None
 
@@ -23,8 +25,13 @@ def as_dict(parameters: Any) -> Any:
 
 
 def which(simulation_ids: Which) -> str | list[str] | None:
-    is_one = simulation_ids is None or isinstance(simulation_ids, str)
-    return simulation_ids if is_one else list(simulation_ids)  # type: ignore[return-value, arg-type]
+    if simulation_ids is None or isinstance(simulation_ids, str):
+        return simulation_ids
+    ids = list(simulation_ids)
+    for one in ids:
+        if not isinstance(one, str):
+            raise InvalidTypeError(f"simulation_ids: expected a list of ids, which are texts, got {one!r} in it")
+    return ids
 
 
 def facts() -> dict[str, Any]:

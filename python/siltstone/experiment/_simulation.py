@@ -290,6 +290,8 @@ class Simulation:
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Add parameters that were not known when the simulation was made.
 
+        Their keys become texts as those of :meth:`ExperimentDatabase.create_simulation_context` do.
+
         Raises
         ------
         ExistsError

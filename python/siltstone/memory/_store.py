@@ -93,6 +93,7 @@ class SQLiteStorage(Recalling):
         self.enable_wal = enable_wal
         self.connection_timeout = connection_timeout
         self._read_only = read_only
+        self._backs_up_at_close = not read_only
         self._last: float | None = None
         self._inner = _siltstone.MemoryStore(
             db_path, connection_timeout, durability, read_only
@@ -511,7 +512,7 @@ class SQLiteStorage(Recalling):
         if not self._inner.is_open:
             return
         try:
-            if not self._read_only and not self._inner.in_transaction:
+            if self._backs_up_at_close and not self._inner.in_transaction:
                 self.auto_backup_if_needed()
         finally:
             self._inner.close()

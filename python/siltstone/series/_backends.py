@@ -101,6 +101,13 @@ class Backend:
             self._inner = _siltstone.SeriesStore.open(url)
         self._url = _siltstone.series_without_password(url)
 
+    @classmethod
+    def _over(cls, inner: _siltstone.SeriesStore, url: str) -> Backend:
+        """Over a store that is open."""
+        backend = cls.__new__(cls)
+        backend._inner, backend._url = inner, url
+        return backend
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._inner.location()!r})"
 
@@ -179,8 +186,19 @@ class Backend:
 
     # Beyond them
 
-    def append(self, key: str, data: Any) -> int:
+    def append(self, key: str, data: Any, overlap: str = "refuse") -> int:
         """Put points behind those of a series, which begins with them if it is not there; how many.
+
+        Parameters
+        ----------
+        key : str
+            The key of the series.
+        data : Series
+            The points.
+        overlap : {"refuse", "skip", "replace", "keep"}
+            How to treat points that are not later than the last stored one, as ``--overlap`` of ``silt series import``:
+            refuse all of them; skip those; replace the stored points from the first new one to the last; or keep
+            both, for an index that need not rise.
 
         Points of another type are converted where every value stays equal (whole numbers to floats, times of
         microseconds to nanoseconds). Else the series gets a type that holds both, which a ``UserWarning`` tells.
@@ -188,9 +206,10 @@ class Backend:
         Raises
         ------
         siltstone.errors.InvalidError
-            If no type holds the points and those of the series without loss. Nothing is changed.
+            If no type holds the points and those of the series without loss, or points are not later than the last
+            stored one. Nothing is changed.
         """
-        return self._inner.append(key, self._parts(data))
+        return self._inner.append(key, self._parts(data), overlap)
 
     def load_range(self, key: str, start: Any = None, end: Any = None, closed: str = "both") -> Any:
         """The points whose index lies between `start` and `end`, in their order.

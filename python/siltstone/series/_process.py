@@ -40,11 +40,22 @@ def resample_series(series: pd.Series, frequency: Any, how: str = "mean") -> pd.
     InvalidError
         For an unknown frequency, or one that makes too many bins; it is a ``ValueError``.
     """
-    if not isinstance(frequency, str):
-        from pandas.tseries.frequencies import to_offset
+    return to_pandas(_siltstone.series_resample(from_pandas(series), frequency_text(frequency), how))
 
-        frequency = to_offset(frequency).freqstr
-    return to_pandas(_siltstone.series_resample(from_pandas(series), frequency, how))
+
+def frequency_text(frequency: Any) -> str:
+    """A frequency as its text, be it one, or a pandas offset or length of time."""
+    if isinstance(frequency, str):
+        return frequency
+    from pandas.tseries.frequencies import to_offset
+
+    try:
+        offset = to_offset(frequency)
+    except (TypeError, ValueError):
+        offset = None
+    if offset is None:
+        raise InvalidTypeError(f"frequency: expected a text as '6h', or a pandas offset, got {frequency!r}")
+    return str(offset.freqstr)
 
 
 def interpolate_series(series: pd.Series, by: str = "position") -> pd.Series:

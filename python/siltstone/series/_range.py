@@ -33,8 +33,7 @@ def label(what: str, index_type: str, value: Any, up: bool) -> Any:
 
     A text for a time or a time span names all that begins with it, and stays what it is.
     """
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = value.isoformat()
+    value = _day_as_text(value)
     if isinstance(value, str):
         return str(value)
     end = _end(what, index_type, value, True, up)
@@ -53,8 +52,7 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
             is_whole = "int" in index_type and not isinstance(value, str) and value == value
             return _whole(value, closed, up) if is_whole else (closed, value)
         raise InvalidTypeError(f"{what}: expected a number or a text, got {value!r}")
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = value.isoformat()  # all of the day
+    value = _day_as_text(value)
     if isinstance(value, str):
         begin, over = _named(what, index_type, value)
         # An end that does not belong to the range leaves out all that it names.
@@ -65,6 +63,15 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
         return _whole(exact // size, closed, up)
     # Between two values of the index: the nearest one inside of the range.
     return _whole(-(-exact // size) if up else exact // size, True, up)
+
+
+def _day_as_text(value: Any) -> Any:
+    """A date, or a datetime64 of a day, a month or a year, as the text that names all of it; else the value."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] in ("D", "M", "Y"):
+        return value if np.isnat(value) else str(value)
+    return value
 
 
 def _named(what: str, index_type: str, text: str) -> tuple[int, int]:

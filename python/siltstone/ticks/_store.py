@@ -126,6 +126,14 @@ class TickStore:
         store._begin(_siltstone.TickStore.open_read_only(base, OUTCOMES), f"{base}, read-only")
         return store
 
+    @classmethod
+    def _over(cls, inner: _siltstone.TickStore, title: str) -> TickStore:
+        """Over a store that is open."""
+        store = cls.__new__(cls)
+        store._begin(inner, title)
+        _open.add(store)
+        return store
+
     # -- writing ---------------------------------------------------------------------------------
 
     def store_tick(

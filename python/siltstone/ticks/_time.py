@@ -13,7 +13,8 @@ from siltstone import _siltstone
 from siltstone.errors import InvalidError, InvalidTypeError
 
 #: A time: ns since 1970 as an integer; a datetime with a zone; a numpy.datetime64 (UTC); a date, its
-#: first instant in UTC, and at the end of a range its last one; or any of these as an ISO 8601 text.
+#: first instant in UTC, and at the end of a range its last one, also as a numpy.datetime64 of the unit D; or any of these as an
+#: ISO 8601 text.
 Time = int | np.integer[Any] | datetime | date | np.datetime64 | str
 #: A length of time: ns as an integer, a timedelta, or a numpy.timedelta64.
 Length = int | np.integer[Any] | timedelta | np.timedelta64
@@ -89,6 +90,11 @@ def last_nanosecond(time: Any) -> int:
     ns = _siltstone.ticks_to_ns(time)
     if isinstance(time, str) and len(time) == len("2026-01-19"):
         time = date.fromisoformat(time)
+    if isinstance(time, np.datetime64):
+        # Of days, months or years: all of it, as of a date.
+        is_whole = np.datetime_data(time.dtype)[0] in ("D", "M", "Y")
+        days = int(((time + 1).astype("M8[D]") - time.astype("M8[D]")).astype(int)) if is_whole else 0
+        return min(ns + days * DAY - 1, LAST) if is_whole else ns
     is_day = isinstance(time, date) and not isinstance(time, datetime)
     return min(ns + DAY - 1, LAST) if is_day else ns
 

@@ -59,7 +59,17 @@ pub(super) fn read(mut files: Files) -> Result<Archive> {
     if found.datasets.is_empty() && found.skipped.is_empty() {
         let expected = "a dataset or signal of meteaudata: NAME_metadata.yaml and NAME_data/";
         let location = files.location().display().to_string();
-        return Err(Error::invalid(location, expected, "no such file"));
+        let is_table = |name: &&String| {
+            let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+            ["csv", "tsv", "txt", "jsonl", "parquet", "arrow"].contains(&ending)
+        };
+        let got = match names.iter().find(is_table) {
+            Some(table) => {
+                format!("tables as {table:?}; tables are imported by the names of their files")
+            }
+            None => "no such file".to_owned(),
+        };
+        return Err(Error::invalid(location, expected, got));
     }
     Ok(found)
 }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use super::time_index::DAY_NS;
 use crate::error::{Error, Result};
+use crate::kernel::near::near;
 
 /// Seconds of a day without a change of clocks.
 pub(super) const DAY_SECONDS: i64 = 86_400;
@@ -34,6 +36,29 @@ pub fn parse_time(text: &str, zone: Option<&str>) -> Result<i64> {
         .map_err(|_| Error::invalid("a time", "one from 1677 to 2262, as ns are", text))
 }
 
+/// The end of a range of times that is cancelled to this text, in ns since 1970 UTC; the range holds what is before it. Of a
+/// date, a month or a year it is the end of that, since all of it is meant; of a time it is that time.
+///
+/// # Errors
+/// As [`parse_time`].
+///
+/// # Example
+/// ```
+/// use siltstone::series::process::parse_time_end;
+/// assert_eq!(parse_time_end("1970-01-01", None)?, 86_400_000_000_000);
+/// assert_eq!(parse_time_end("1970-01-01 01:00", None)?, 3_600_000_000_000);
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub fn parse_time_end(text: &str, zone: Option<&str>) -> Result<i64> {
+    let period = Period::parse(text)?;
+    if period.end - period.begin < DAY_NS {
+        return parse_time(text, zone);
+    }
+    let (_, end) = period.instants(&zone.map(Zone::parse).transpose()?.unwrap_or_default())?;
+    i64::try_from(end)
+        .map_err(|_| Error::invalid("a time", "one from 1677 to 2262, as ns are", text))
+}
+
 /// A time zone; none for times that know of no zone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Zone(Option<TimeZone>);
@@ -42,8 +67,15 @@ impl Zone {
     /// The zone of this name.
     pub(super) fn parse(name: &str) -> Result<Self> {
         let unknown = || {
-            let expected = "UTC, an offset as +01:00, or a name of the time zone database";
-            Error::invalid("a time zone", expected, name)
+            let names: Vec<String> =
+                jiff::tz::db().available().map(|name| name.to_string()).collect();
+            let hint = match near(name, &names) {
+                Some(near) => format!("; near it: {near}"),
+                None => " as Europe/Madrid".to_owned(),
+            };
+            let expected =
+                format!("UTC, an offset as +01:00, or a name of the IANA time zone database{hint}");
+            Error::invalid("a time zone", expected, format!("{name:?}"))
         };
         if ["UTC", "Z"].contains(&name) {
             return Ok(Zone(Some(TimeZone::UTC)));

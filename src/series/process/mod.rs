@@ -23,8 +23,8 @@ mod timespan;
 
 pub use aggregate::Aggregation;
 pub use average::average;
-pub use datetime::parse_time;
 pub(super) use datetime::{Clock, Cursor, Shown, day_number};
+pub use datetime::{parse_time, parse_time_end};
 pub use frequency::Frequency;
 pub use interpolate::{By, interpolate};
 pub use normalize::normalize_index;

@@ -266,7 +266,7 @@ impl<'o> Profile<'o> {
         };
         let cell = undecided.cloned().unwrap_or_else(|| Cell::new(0, ""));
         let expected = format!(
-            "a number of which the column {:?} tells the decimal mark: pass --decimal with . or ,",
+            "a number of which the column {:?} tells the decimal mark: pass --decimal \".\" or --decimal \",\"",
             self.name
         );
         Err(bad_line(location, cell.line, &expected, &cell.text))

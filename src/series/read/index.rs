@@ -175,9 +175,14 @@ impl IndexReading {
         let own = || self.reading.has_offsets.then(|| "UTC".to_owned());
         let asked = options.time_zone.as_deref().map(zone_name).or_else(own);
         let named = if asked.is_none() { zone_in(&label) } else { None };
-        let note = named.as_ref().map(|zone| format!("{label}: the zone {zone} is in the name"));
+        let mut note =
+            named.as_ref().map(|zone| format!("{label}: the zone {zone} is in the name"));
         let zone = asked.or(named);
         let ns = instants(&self.times, &self.lines, (zone.as_deref(), options, location))?;
+        if let TimeReading::Epoch(unit) = times {
+            let suspicion = unit.suspicion(ns.iter().map(|ns| i128::from(*ns)));
+            note = suspicion.map(|text| format!("{label}: {text}")).or(note);
+        }
         let array = TimestampNanosecondArray::from(ns);
         let of_zone = zone.as_ref().map_or("without a zone".into(), |zone| format!("of {zone}"));
         Ok(Found {

@@ -108,13 +108,30 @@ impl TimeUnit {
         }
     }
 
+    /// The year of a count of this unit, given as ns, were it of another unit.
+    fn year_of(self, ns: i128, unit: TimeUnit) -> i128 {
+        const YEAR_NS: i128 = 31_556_952_000_000_000;
+        1970 + (ns / i128::from(self.ns()) * i128::from(unit.ns())).div_euclid(YEAR_NS)
+    }
+
+    /// A note if counts of this unit are all of the year 1970, and of usual years were they of another unit.
+    fn suspicion(self, times: impl Iterator<Item = i128> + Clone) -> Option<String> {
+        let (least, greatest) = (times.clone().min()?, times.max()?);
+        let years = |unit: TimeUnit| [least, greatest].map(|ns| self.year_of(ns, unit));
+        if years(self) != [1970, 1970] {
+            return None;
+        }
+        let is_usual =
+            |unit: &TimeUnit| years(*unit).iter().all(|year| (1980..=2100).contains(year));
+        let other = [TimeUnit::S, TimeUnit::Ms, TimeUnit::Us].into_iter().find(is_usual)?;
+        let [from, to] = years(other);
+        let years = if from == to { to.to_string() } else { format!("{from} to {to}") };
+        Some(format!("the times are of 1970: --time-unit {other} gives {years}"))
+    }
+
     /// The error for a count that no time of a series holds; it names the unit that the count may have.
     fn too_far(self, ns: i128, location: &str) -> Error {
-        const YEAR_S: i128 = 31_556_952;
-        let year = |unit: TimeUnit| {
-            let ns = ns / i128::from(self.ns()) * i128::from(unit.ns());
-            1970 + ns.div_euclid(1_000_000_000 * YEAR_S)
-        };
+        let year = |unit: TimeUnit| self.year_of(ns, unit);
         let units = [TimeUnit::Ms, TimeUnit::Us, TimeUnit::Ns];
         let other = units.into_iter().find(|unit| (1980..=2100).contains(&year(*unit)));
         let hint = other.map(|unit| format!(": --time-unit {unit} gives {}", year(unit)));

@@ -114,7 +114,13 @@ pub(super) fn table_of<'a>(
         rows = kind.skip(rows, &mut notes);
     }
     let first = rows.clone().next();
-    let first = first.ok_or_else(|| Error::invalid(location, "a header", "an empty file"))?;
+    let first = first.ok_or_else(|| match skip {
+        0 => Error::invalid(location, "a header", "an empty file"),
+        skip => {
+            let expected = format!("a header behind the {skip} lines of --skip-lines");
+            Error::invalid(location, expected, format!("{} lines in all", text.lines().count()))
+        }
+    })?;
     if let Some(line) = first.open_quote {
         return Err(open_quote(location, line));
     }

@@ -74,7 +74,8 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         let what = format!("{location}, the index {:?}", name.unwrap_or_default());
         return Err(Error::invalid(what, "a value for each row", got));
     }
-    let index = in_zone(in_unit(index, options, &location)?, options, &location)?;
+    let (index, note) = in_unit(index, options, &location)?;
+    let index = in_zone(index, options, &location)?;
     Shape::of(index.data_type()).map_err(|error| {
         let name = name.as_deref().unwrap_or_default();
         of_file(error, &format!("{location}, the column {name:?}"))
@@ -109,7 +110,9 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Points> {
         let expected = "an index and at least one column of values";
         return Err(Error::invalid(&location, expected, "one column"));
     }
-    Ok(Points { series: all, columns, notes: Vec::new() })
+    let index = &columns[0].name;
+    let notes = note.map(|note| format!("{index}: {note}")).into_iter().collect();
+    Ok(Points { series: all, columns, notes })
 }
 
 /// An error about points, which names the file that they are from.
@@ -224,15 +227,19 @@ fn refuse_extension(schema: &Schema, at: usize, location: &str) -> Result<()> {
     }
 }
 
-/// Numbers that count from 1970 as times, where the unit is said.
-fn in_unit(index: ArrayRef, options: &PointsOptions, location: &str) -> Result<ArrayRef> {
+/// Numbers that count from 1970 as times, where the unit is said, and a note if it does not seem to be theirs.
+fn in_unit(
+    index: ArrayRef,
+    options: &PointsOptions,
+    location: &str,
+) -> Result<(ArrayRef, Option<String>)> {
     let Some(unit) = options.time_unit else {
         let is_time = matches!(index.data_type(), DataType::Timestamp(..));
         if options.time_zone.is_some() && !is_time {
             let expected = "times in the index for --tz: pass --time-unit for numbers since 1970";
             return Err(Error::invalid(location, expected, index.data_type().to_string()));
         }
-        return Ok(index);
+        return Ok((index, None));
     };
     if !index.data_type().is_integer() {
         let got = index.data_type().to_string();
@@ -245,14 +252,16 @@ fn in_unit(index: ArrayRef, options: &PointsOptions, location: &str) -> Result<A
             return Err(unit.too_far(ns, &format!("{location}, row {row}")));
         }
     }
+    let ns = counts.as_primitive::<Int64Type>().values().iter();
+    let note = unit.suspicion(ns.map(|count| i128::from(*count) * i128::from(unit.ns())));
     let unit = match unit {
         super::TimeUnit::S => TimeUnit::Second,
         super::TimeUnit::Ms => TimeUnit::Millisecond,
         super::TimeUnit::Us => TimeUnit::Microsecond,
         super::TimeUnit::Ns => TimeUnit::Nanosecond,
     };
-    cast(&counts, &DataType::Timestamp(unit, Some("UTC".into())))
-        .map_err(|e| from_arrow(location, e))
+    let times = cast(&counts, &DataType::Timestamp(unit, Some("UTC".into())));
+    Ok((times.map_err(|e| from_arrow(location, e))?, note))
 }
 
 /// Times without an offset as local time of the zone that is asked for; instants as shown there.

@@ -31,7 +31,11 @@ impl IndexColumns {
         let mut cells = columns[self.at].clone();
         if let Some(clock) = self.clock {
             for (date, time) in cells.fields.iter_mut().zip(&columns[clock].fields) {
-                date.text = format!("{} {}", date.text.trim(), time.text.trim()).into();
+                // A date without its time is no index, and not midnight.
+                date.text = match time.text.trim() {
+                    "" => "".into(),
+                    time => format!("{} {time}", date.text.trim()).into(),
+                };
             }
         }
         cells

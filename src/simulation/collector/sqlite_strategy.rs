@@ -69,15 +69,15 @@ impl SqliteStrategy {
     }
 
     fn embed(&self, db: &SimulationDatabase, files: Vec<initial::InitialFile>) -> Result<()> {
+        if !self.settings.schema.specs().is_empty() {
+            db.set_schema(&self.settings.schema)?;
+        }
         let known = db.initial_datasets()?;
         for file in files {
             // A run that goes on began with what it began with.
             if !(self.append && known.contains(&file.name)) {
                 db.store_initial_dataset(&file.name, file.data, true)?;
             }
-        }
-        if !self.settings.schema.specs().is_empty() {
-            db.set_schema(&self.settings.schema)?;
         }
         match self.settings.timeline {
             Some(timeline) => db.set_timeline(timeline),

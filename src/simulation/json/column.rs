@@ -1,6 +1,7 @@
 //! One attribute while it is read: values, nulls and nesting, without a tree of values.
 
 use super::schema::PyType;
+use crate::array::is_float;
 
 /// Why a value does not fit: what was expected and what came instead.
 #[derive(Debug, PartialEq)]
@@ -271,7 +272,10 @@ impl Column {
     pub(super) fn push_int(&mut self, value: i64) -> Step {
         match &mut self.leaves {
             Leaves::Int(items) => items.push(value),
-            Leaves::Float(items) => items.push(value as f64),
+            Leaves::Float(items) if value.unsigned_abs() <= 1 << 53 || is_float(value.into()) => {
+                items.push(value as f64)
+            }
+            Leaves::Float(items) => return not_a_float(value, items.len()),
             Leaves::Nulls(_) => {
                 self.decide(PyType::Int);
                 return self.push_int(value);
@@ -295,7 +299,8 @@ impl Column {
                 self.big.push(items.len());
                 items.push(value as i64);
             }
-            Leaves::Float(items) => items.push(value as f64),
+            Leaves::Float(items) if is_float(value.into()) => items.push(value as f64),
+            Leaves::Float(items) => return not_a_float(value, items.len()),
             _ => return self.mixed(value.to_string()),
         }
         Ok(())
@@ -342,6 +347,13 @@ impl Column {
                 items.push(value as i64);
             }
             Leaves::Int(items) => {
+                let integer = |i: usize| match self.big.binary_search(&i) {
+                    Ok(_) => i128::from(items[i] as u64),
+                    Err(_) => i128::from(items[i]),
+                };
+                if let Some(i) = (0..items.len()).find(|i| !is_float(integer(*i))) {
+                    return not_a_float(integer(i), i);
+                }
                 let mut floats: Vec<f64> = items.iter().map(|v| *v as f64).collect();
                 self.big.drain(..).for_each(|i| floats[i] = items[i] as u64 as f64);
                 self.nulls.iter().for_each(|i| floats[*i] = f64::NAN);
@@ -378,6 +390,13 @@ impl Column {
     }
 }
 
+/// An integer in a column of floats that would be rounded.
+#[cold]
+fn not_a_float<T>(value: impl std::fmt::Display, position: usize) -> Result<T, Box<Refusal>> {
+    let expected = "integers that a 64-bit float holds exactly, as there are floats in this column";
+    refuse(expected, format!("{value} at position {position}"))
+}
+
 const EXPECTED_INTEGER: &str = "an integer from -2^63 to 2^64 - 1, as the schema says";
 
 const LISTS_OR_PLAIN: &str = "either lists or plain values throughout the column";
@@ -396,15 +415,41 @@ mod tests {
             column.push_int(value).unwrap();
         }
         column.null(0);
-        column.push_uint(u64::MAX).unwrap();
+        column.push_uint(u64::MAX - 2047).unwrap();
         column.push_float(0.5).unwrap();
         let Leaves::Float(items) = &column.leaves else { panic!("{column:?}") };
         assert!(items[0].is_nan() && items[3].is_nan());
         assert_eq!(
             (&items[1..3], items[4], items[5]),
-            (&[1.0, -2.0][..], 18446744073709551616.0, 0.5)
+            (&[1.0, -2.0][..], 18446744073709549568.0, 0.5)
         );
         assert_eq!(column.nulls, [0, 3]);
+    }
+
+    /// Goal: an integer that no float is equal to is refused beside floats, whichever comes first; one that is equal is taken.
+    #[test]
+    fn integers_that_floats_would_round_are_refused() {
+        for odd in [(1i64 << 53) + 1, -(1 << 53) - 1, i64::MAX] {
+            let got = format!("{odd} at position 1");
+            let mut column = Column::new(None, 0);
+            column.push_int(1).unwrap();
+            column.push_int(odd).unwrap();
+            assert_eq!(column.push_float(0.5).unwrap_err().got, got);
+            let mut column = Column::new(None, 0);
+            column.push_float(0.5).unwrap();
+            assert_eq!(column.push_int(odd).unwrap_err().got, got);
+            assert!(Column::new(Some(PyType::Float), 0).push_int(odd).is_err());
+        }
+        let got = "18446744073709551615 at position 0";
+        let mut column = Column::new(None, 0);
+        column.push_uint(u64::MAX).unwrap();
+        assert_eq!(column.push_float(0.5).unwrap_err().got, got);
+        let mut column = Column::new(Some(PyType::Float), 0);
+        assert_eq!(column.push_uint(u64::MAX).unwrap_err().got, got);
+        for even in [1i64 << 53, -(1 << 53), 1 << 62, i64::MIN, (1 << 53) + 2] {
+            column.push_int(even).unwrap();
+        }
+        column.push_uint(1 << 63).unwrap();
     }
 
     /// Goal: what cannot be one type is refused with both sides named.

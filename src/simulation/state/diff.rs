@@ -1,6 +1,7 @@
 //! What of an update is new: the part of it that changes a state.
 
 use super::column::{Column, Values, sentinels_as_mask};
+use super::exact::check_exact;
 use super::group::{Building, GroupState, IDS_NEEDED};
 use super::promote::append_as;
 use crate::array::{Array, DType, Kind, number};
@@ -166,7 +167,13 @@ impl TrackedState {
                 // On a copy without rows: nothing may change before all is known to fit.
                 let mut trial = known.without_rows();
                 trial.name = what;
+                let what = &trial.name.clone();
                 trial.agree(attribute)?;
+                if trial.dtype == DType::F64 && known.dtype != attribute.data.dtype() {
+                    check_exact(what, attribute, String::new)?;
+                    let before = || " of the state before it".to_owned();
+                    check_exact(what, &known.as_attribute(), before)?;
+                }
             }
         }
         Ok(ids)

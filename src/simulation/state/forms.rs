@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::cursor::Travel;
+use super::exact::{check_exact, check_stored, is_wide_integer};
 use super::group::{Building, IDS_NEEDED};
-use crate::array::Array;
+use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 use crate::simulation::tables::Layout;
@@ -16,7 +17,8 @@ pub(in crate::simulation) struct Forms(HashMap<(String, String), Option<Building
 
 impl Forms {
     /// Checks that an attribute goes with those of that name before it: otherwise its group would have
-    /// no state any more. A group without ids goes with one whose ids are its positions.
+    /// no state any more. A group without ids goes with one whose ids are its positions. Where integers and floats meet, each
+    /// integer must be equal to a float.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the attribute.
@@ -24,7 +26,7 @@ impl Forms {
         &mut self,
         tx: &ReadTx<'_>,
         (dataset, group, name): (&str, &str, &str),
-        (data, is_ragged, has_ids): (&Array, bool, bool),
+        (attribute, has_ids): (&Attribute, bool),
     ) -> Result<()> {
         let names = (dataset.to_owned(), group.to_owned());
         if !has_ids {
@@ -41,15 +43,21 @@ impl Forms {
         if !has_ids && known.as_ref().is_some_and(|known| !known.has_positions()) {
             return Err(Error::invalid(format!("{dataset}/{group}"), IDS_NEEDED, "none"));
         }
+        let data = &attribute.data;
         let mut shape = data.shape().to_vec();
         if let Some(rows) = shape.first_mut() {
             *rows = 0;
         }
-        let (Some(known), Ok(data)) = (known, Array::new(data.dtype(), shape, Vec::new())) else {
+        let (Some(known), Ok(no_rows)) = (known, Array::new(data.dtype(), shape, Vec::new()))
+        else {
             return Ok(());
         };
-        let row_ptr = is_ragged.then(|| Array::from_slice(&[0i64]));
-        let form = Attribute { data, row_ptr, mask: None };
+        let row_ptr = attribute.row_ptr.as_ref().map(|_| Array::from_slice(&[0i64]));
+        let form = Attribute { data: no_rows, row_ptr, mask: None };
+        let dtype = |known: &Building| {
+            known.columns.iter().find(|column| column.name == name).map(|column| column.dtype)
+        };
+        let before = dtype(known);
         known.add_column(name, &form).map_err(|error| match error {
             Error::Invalid { expected, got, .. } => Error::Invalid {
                 what: format!("{dataset}/{group}/{name}"),
@@ -57,6 +65,13 @@ impl Forms {
                 got,
             },
             other => other,
-        })
+        })?;
+        if before.is_some() && dtype(known) == Some(DType::F64) {
+            check_exact(&format!("{dataset}/{group}/{name}"), attribute, String::new)?;
+            if before.is_some_and(is_wide_integer) {
+                check_stored(tx, (dataset, group, name))?;
+            }
+        }
+        Ok(())
     }
 }

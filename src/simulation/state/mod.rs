@@ -3,6 +3,7 @@
 mod column;
 mod cursor;
 mod diff;
+mod exact;
 mod forms;
 mod group;
 mod keyframe_builder;
@@ -18,6 +19,7 @@ pub use walk::{AttributeHistory, EntityHistory};
 pub(super) use column::sentinels_as_mask;
 pub(super) use cursor::Beginning;
 pub(super) use diff::TrackedState;
+pub(super) use exact::{check_initial, first_inexact};
 pub(super) use forms::Forms;
 pub(super) use keyframe_builder::KeyframeBuilder;
 pub(super) use promote::{append_as, common};

@@ -254,7 +254,7 @@ pub(crate) struct Delete {
     keep_last: Option<usize>,
 
     /// Those that ended within so many days stay
-    #[arg(long, value_name = "DAYS", conflicts_with = "ids")]
+    #[arg(long, value_name = "DAYS", conflicts_with = "ids", value_parser = days)]
     keep_days: Option<u32>,
 
     /// Only say which would go
@@ -264,6 +264,10 @@ pub(crate) struct Delete {
     /// Delete also if that is all simulations of the file
     #[arg(long)]
     yes: bool,
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a whole number of days, as 30".into())
 }
 
 pub(crate) fn delete(args: &Delete, console: &mut Console) -> Outcome {

@@ -71,6 +71,9 @@ pub(crate) fn compare(args: &Compare, console: &mut Console) -> Outcome {
     let compared = args.chosen.with(|which| db.compare(which, &ats))?;
     let (mut columns, mut found) = values(parameters)?;
     let (more, compared) = values(compared)?;
+    for name in columns.iter_mut().skip(1).filter(|name| more.contains(name)) {
+        *name = format!("params.{name}");
+    }
     columns.extend(more.into_iter().skip(1));
     for (row, more) in found.iter_mut().zip(compared) {
         row.extend(more.into_iter().skip(1));

@@ -74,6 +74,8 @@ enum Rule {
     Skip,
     /// Replace the stored points from the first new one to the last
     Replace,
+    /// Keep both: new points go behind the stored ones, whatever their index
+    Keep,
 }
 
 impl From<Rule> for Overlap {
@@ -82,6 +84,7 @@ impl From<Rule> for Overlap {
             Rule::Refuse => Overlap::Refuse,
             Rule::Skip => Overlap::Skip,
             Rule::Replace => Overlap::Replace,
+            Rule::Keep => Overlap::Keep,
         }
     }
 }

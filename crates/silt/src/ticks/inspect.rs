@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
-use siltstone::series::process::{parse_time, parse_timespan};
+use siltstone::series::process::{parse_time, parse_time_end, parse_timespan};
 use siltstone::table::{self, WriteOptions};
 use siltstone::ticks::{Fill, OhlcOptions, Price, TickStore, TicksSummary};
 
@@ -103,7 +103,7 @@ pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     let store = TickStore::open_read_only(&args.folder)?;
     let ticks = store.get_recent_ticks(&args.symbol, args.count)?;
     if ticks.is_empty() {
-        check_symbol(&store, &args.folder, &args.symbol)?;
+        check_symbols(&store, &args.folder, std::slice::from_ref(&args.symbol))?;
     }
     let columns = ["time_ns", "bid", "ask", "spread", "lp"].map(str::to_owned).to_vec();
     let format = Format::or_default(args.format, console);
@@ -119,12 +119,18 @@ pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Refuses a symbol that has no ticks.
-fn check_symbol(store: &TickStore, folder: &Path, symbol: &str) -> Outcome<()> {
-    if store.symbols()?.iter().any(|known| known == symbol) {
+/// Refuses symbols that have no ticks.
+fn check_symbols(store: &TickStore, folder: &Path, symbols: &[String]) -> Outcome<()> {
+    if symbols.is_empty() {
         return Ok(());
     }
-    Err(Failure::said(format!("symbol {symbol:?} is not in {}", folder.display())))
+    let known = store.symbols()?;
+    match symbols.iter().find(|symbol| !known.contains(symbol)) {
+        None => Ok(()),
+        Some(symbol) => {
+            Err(Failure::said(format!("symbol {symbol:?} is not in {}", folder.display())))
+        }
+    }
 }
 
 /// A range of time.
@@ -145,16 +151,20 @@ fn from(text: &str) -> Result<i64, String> {
 
 /// The last ns before the end.
 fn until(text: &str) -> Result<i64, String> {
-    const DAY_NS: i64 = 86_400_000_000_000;
     if text.is_empty() {
         return Ok(i64::MAX);
     }
-    let is_date = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
-    let end = if is_date { time(text)?.saturating_add(DAY_NS) } else { time(text)? };
-    Ok(end.saturating_sub(1))
+    Ok(time_by(text, parse_time_end)?.saturating_sub(1))
 }
 
 fn time(text: &str) -> Result<i64, String> {
+    time_by(text, parse_time)
+}
+
+fn time_by(
+    text: &str,
+    parse: fn(&str, Option<&str>) -> siltstone::Result<i64>,
+) -> Result<i64, String> {
     const FORMS: &str = "a date as 2026-01-19, a time as 2026-01-19T10:30, or ns since 1970";
     match text.parse::<i64>() {
         // A date in digits, or a time in another unit.
@@ -163,17 +173,20 @@ fn time(text: &str) -> Result<i64, String> {
         }
         Ok(ns) => Ok(ns),
         Err(_) if text.len() < 10 => Err(format!("expected {FORMS}")),
-        Err(_) => parse_time(text, Some("UTC")).map_err(|error| error.to_string()),
+        Err(_) => parse(text, Some("UTC")).map_err(|error| error.to_string()),
     }
 }
 
 fn interval(text: &str) -> Result<i64, String> {
+    if text.trim().is_empty() {
+        return Err("expected a length as 30s, 1m, 1h or 1d, got nothing".into());
+    }
     let ns = match text.parse::<u32>() {
         Ok(seconds) => i64::from(seconds) * 1_000_000_000,
         Err(_) if text.ends_with('M') => return Err("expected m for minutes; M is a month".into()),
         Err(_) => parse_timespan(text).map_err(|error| error.to_string())?,
     };
-    if ns > 0 { Ok(ns) } else { Err("expected more than nothing, as 1m".into()) }
+    if ns > 0 { Ok(ns) } else { Err("expected a length above zero, as 1m".into()) }
 }
 
 /// Print bars of a symbol
@@ -220,7 +233,7 @@ pub(super) fn ohlc(args: &Ohlc, console: &mut Console) -> Outcome {
     };
     let options = OhlcOptions { price: args.price, fill, ..OhlcOptions::default() };
     let Range { from, until } = args.range;
-    check_symbol(&store, &args.folder, &args.symbol)?;
+    check_symbols(&store, &args.folder, std::slice::from_ref(&args.symbol))?;
     let bars = store.ohlc(&args.symbol, args.interval, from, until, options)?;
     let columns = ["time_ns", "open", "high", "low", "close", "volume"];
     let format = Format::or_default(args.format, console);
@@ -284,7 +297,7 @@ pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {
         let file = args.to.display();
         Failure::said(format!("{file}: its name should end in .parquet, .arrow, .csv or .jsonl"))
     })?;
-    args.symbol.iter().try_for_each(|symbol| check_symbol(&store, &args.folder, symbol))?;
+    check_symbols(&store, &args.folder, &args.symbol)?;
     let symbols: Vec<&str> = args.symbol.iter().map(String::as_str).collect();
     let symbols = (!symbols.is_empty()).then_some(&symbols[..]);
     let batches = store.scan(symbols, args.range.from, args.range.until)?;

@@ -288,11 +288,15 @@ fn a_bad_initial_dataset_hides_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = small_run(folder.path());
     let db = siltstone::simulation::SimulationDatabase::open(&path).unwrap();
-    let bad =
-        siltstone::simulation::InitialData::Json(b"{\"data\":{\"g\":{\"id\":[1,1]}}}".to_vec());
-    db.store_initial_dataset("transport", bad, true).unwrap();
+    let good =
+        siltstone::simulation::InitialData::Json(b"{\"data\":{\"g\":{\"id\":[1,2]}}}".to_vec());
+    db.store_initial_dataset("transport", good, true).unwrap();
     db.store_update(0, 0, "other", crate::silt::roads(&[1], &[1.0]), None).unwrap();
     db.close().unwrap();
+    // As another program may have written it.
+    let bad = "UPDATE initial_dataset SET data = CAST('{\"data\":{\"g\":{\"id\":[1,1]}}}' AS BLOB), \
+        codec = NULL, row_sum = NULL";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(bad).unwrap();
     let ran = silt(folder.path(), "info run.db");
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.err.contains("initial dataset \"transport\"") && ran.err.contains("g"), "{ran:?}");

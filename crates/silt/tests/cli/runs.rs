@@ -215,3 +215,79 @@ fn an_agentfarm_database_is_imported() {
     let final_agents = silt(here, "compare new.db --metric total_agents --json").json();
     assert_eq!(final_agents[2]["total_agents"], json!(5.0));
 }
+
+/// Goal: a table says which parameters have no column; CSV and JSON rows have all that differ, objects too, and no name twice.
+#[test]
+fn no_parameter_is_left_out_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let db = ExperimentDatabase::open(here.join("a.db"), "exp").unwrap();
+    for run in 0..2 {
+        let mut parameters =
+            json!({"model": {"layers": run}, "steps": run, "total_agents": run, "metric.x": run});
+        (0..10).for_each(|i| parameters[format!("p{i}")] = json!(run));
+        let options = SimulationOptions::default().parameters(&parameters).unwrap();
+        let sim = db.create_simulation_context(&format!("exp_{run}"), options).unwrap();
+        let none: [[Cell<'_>; 4]; 0] = [];
+        let agent = [Cell::Null; 10];
+        let mut agent = agent;
+        agent[0] = Cell::Text("a");
+        sim.log_step(0, [agent], none, &[("total_agents", Cell::Int(7))]).unwrap();
+        sim.complete().unwrap();
+    }
+    db.close().unwrap();
+    let table = silt(here, "runs a.db --format table").ok();
+    let last = table.lines().last().unwrap();
+    assert!(
+        last.starts_with("and 6 more: ") && last.contains("model") && last.contains("p9"),
+        "{table}"
+    );
+    let csv = silt(here, "runs a.db --format csv").ok();
+    let mut lines = csv.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let mut names = header.clone();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), header.len(), "{csv}");
+    for name in [
+        "model",
+        "params.steps",
+        "steps",
+        "params.total_agents",
+        "total_agents",
+        "params.metric.x",
+        "p9",
+    ] {
+        assert!(names.contains(&name), "{name} is not in {csv}");
+    }
+    assert!(lines.next().unwrap().contains("layers"), "{csv}");
+    let rows = silt(here, "runs a.db --format json").json();
+    assert_eq!(
+        (&rows[1]["model"], &rows[1]["steps"], &rows[1]["params.steps"]),
+        (&json!({"layers": 1}), &json!(1), &json!(1))
+    );
+    let compared = silt(here, "compare a.db --metric total_agents --format csv").ok();
+    let header: Vec<&str> = compared.lines().next().unwrap().split(',').collect();
+    assert!(
+        header.contains(&"params.total_agents") && header.contains(&"total_agents"),
+        "{compared}"
+    );
+}
+
+/// Goal: an empty filter and half a day are refused with what is expected, and nothing is deleted.
+#[test]
+fn empty_filters_and_half_days_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sweep(here, "a.db", "exp");
+    for (command, last, part) in [
+        ("delete a.db --yes --where", "", "the filter: expected SQL's WHERE"),
+        ("runs a.db --where", " ", "the filter: expected SQL's WHERE"),
+        ("delete a.db --yes --keep-days", "0.5", "expected a whole number of days, as 30"),
+    ] {
+        let ran = silt_with(here, command, last);
+        assert!(ran.code == 2 && ran.err.contains(part), "{command}: {ran:?}");
+    }
+    let runs = silt(here, "runs a.db --json").json();
+    assert_eq!(runs["simulations"].as_array().unwrap().len(), 3);
+}

@@ -361,3 +361,37 @@ fn series_are_joined_and_copied() {
     let ran = silt(here, "series copy --from store --to postgresql://me:hunter2@localhost:1/db");
     assert!(ran.code == 2 && !ran.err.contains("hunter2"), "{ran:?}");
 }
+
+/// Goal: counts of milliseconds that are read as microseconds are all of 1970: a note says so, and which unit gives usual years.
+/// Counts from 0, and of the year that is meant, have no note.
+#[test]
+fn a_unit_that_gives_1970_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let note = "note: t: the times are of 1970: --time-unit ms gives 2024";
+    for (text, unit, noted) in [
+        ("t,v\n1709287200123,1\n1709287201123,2\n", "us", true),
+        ("t,v\n1709287200123,1\n1709287201123,2\n", "ns", true),
+        ("t,v\n1709287200123,1\n1709287201123,2\n", "ms", false),
+        ("t,v\n0,1\n1709287201123,2\n", "us", false),
+        ("t,v\n5,1\n6,2\n", "us", false),
+    ] {
+        std::fs::write(here.join("a.csv"), text).unwrap();
+        let ran = silt(
+            here,
+            &format!("series import a.csv --to sqlite:x.db --key k --overwrite --time-unit {unit}"),
+        );
+        assert_eq!((ran.code, ran.err.contains(note)), (0, noted), "{text} {unit} {ran:?}");
+    }
+}
+
+/// Goal: a folder of tables is no dataset, and the error says how tables are imported.
+#[test]
+fn a_folder_of_tables_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("f")).unwrap();
+    std::fs::write(folder.path().join("f/a.csv"), "t,v\n1,1\n").unwrap();
+    let ran = silt(folder.path(), "series import f --to sqlite:x.db --key k");
+    assert!(ran.code == 2 && ran.err.contains("tables as \"a.csv\""), "{ran:?}");
+    assert!(ran.err.contains("by the names of their files"), "{ran:?}");
+}

@@ -418,6 +418,22 @@ const TEXTS: &[(&str, &str, Expect)] = &[
     ),
     ("Date,Time,v\n2024-01-01,00:00,1\n2024-01-01,05:0o,2\n", "", Refused(&["--time-column"])),
     ("Date,Time,v\n2024-01-01,05:00+01:00,1\n", "", Refused(&["--time-column"])),
+    // Zones that are mistyped, or no zones.
+    (
+        "t,v\n2024-01-01,1\n",
+        "--tz|Europe/Madird",
+        Refused(&["near it: Europe/Madrid", "\"Europe/Madird\""]),
+    ),
+    ("t,v\n2024-01-01,1\n", "--tz|madrid", Refused(&["near it: Europe/Madrid"])),
+    ("t,v\n2024-01-01,1\n", "--tz|Xqzzzzwy", Refused(&["IANA", "as Europe/Madrid"])),
+    ("t,v\n1,1\n", "--skip-lines|20", Refused(&["the 20 lines of --skip-lines", "2 lines in all"])),
+    ("t,v\n1,1.234.567\n2,2.5\n", "", Refused(&["line 3", "--decimal \".\" or --decimal \",\""])),
+    // A date without its time is not midnight.
+    (
+        "Date,Time,v\n2024-01-01,05:00,1\n2024-01-02,,2\n",
+        "--date-column|Date|--time-column|Time",
+        Refused(&["line 3", "a value of the index"]),
+    ),
     (
         "Date,Time,v\n2024-01-01,00:00,1\n2024-01-01,05:0o,2\n",
         "--date-column|Date|--time-column|Time",

@@ -44,6 +44,7 @@ fn ranges_are_typed_as_times(folder: &Path, bars: &serde_json::Value) {
         "--until 2026-01",
         "--interval soon",
         "--interval 0s",
+        "--interval=",
         "--interval 1M",
     ] {
         assert_eq!(ohlc(bad).code, 2, "{bad}");

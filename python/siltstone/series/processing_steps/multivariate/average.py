@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from siltstone.errors import InvalidError
+from siltstone.errors import InvalidError, InvalidTypeError
 from siltstone.series._process import average_series
 from siltstone.series._steps import (
     DataProvenance,
@@ -50,6 +50,8 @@ def average_signals(
     IndexError
         For an index of something else than times or time spans.
     """
+    if not isinstance(input_signals, (list, tuple)) or not all(isinstance(one, Signal) for one in input_signals):
+        raise InvalidTypeError(f"input_signals: expected a list of signals, got {type(input_signals).__name__}")
     units = list(dict.fromkeys(signal.units for signal in input_signals))
     if check_units and len(units) > 1:
         raise InvalidError(f"the signals to average: expected signals of one unit, got {', '.join(units)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from siltstone.series._process import resample_series
+from siltstone.series._process import frequency_text, resample_series
 from siltstone.series._steps import ProcessingType
 from siltstone.series.processing_steps._step import Made, each
 
@@ -29,7 +29,7 @@ def resample(input_series: list[pd.Series], frequency: Any, how: str = "mean") -
     IndexError
         For another index.
     """
-    frequency = frequency if isinstance(frequency, str) else frequency.freqstr
+    frequency = frequency_text(frequency)
     given = {"frequency": frequency} if how == "mean" else {"frequency": frequency, "how": how}
     return each(
         input_series,

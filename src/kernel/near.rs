@@ -4,30 +4,31 @@
 const MOST: usize = 5;
 
 /// What an error says of a name that is not there: those that are near to it, or some of all.
-pub(super) fn hint(name: &str, known: &[String]) -> String {
+pub(crate) fn hint(name: &str, known: &[String]) -> String {
+    match (near(name, known), known.len()) {
+        (Some(near), _) => format!("near it: {near}"),
+        (None, 0) => "there is none".into(),
+        (None, n) => {
+            let more = if n > MOST { ", ..." } else { "" };
+            format!("there are: {}{more}", known[..n.min(MOST)].join(", "))
+        }
+    }
+}
+
+/// The names that are near to one, the nearest first.
+pub(crate) fn near(name: &str, known: &[String]) -> Option<String> {
     let mut near: Vec<(usize, &String)> =
         known.iter().filter_map(|other| Some((distance(name, other)?, other))).collect();
     near.sort();
-    let list = |names: &[&String]| {
-        names.iter().take(MOST).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    match (near.is_empty(), known.len()) {
-        (false, _) => {
-            format!("near it: {}", list(&near.iter().map(|(_, name)| *name).collect::<Vec<_>>()))
-        }
-        (true, 0) => "there is none".into(),
-        (true, n) => {
-            let more = if n > MOST { ", ..." } else { "" };
-            format!("there are: {}{more}", list(&known.iter().collect::<Vec<_>>()))
-        }
-    }
+    let names: Vec<&str> = near.iter().take(MOST).map(|(_, name)| name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// How far a name is from another, if it is near: in letters, small and capital ones the same, of the whole names or of
 /// the last parts of paths.
 fn distance(a: &str, b: &str) -> Option<usize> {
     let [a, b] = [a, b].map(|name| name.replace('"', "").to_lowercase());
-    let parts = |name: &str| match name.rsplit_once('.') {
+    let parts = |name: &str| match name.rsplit_once(['.', '/']) {
         Some((space, last)) => (space.to_owned(), last.to_owned()),
         None => (String::new(), name.to_owned()),
     };

@@ -1,0 +1,250 @@
+"""One handle on a file, or on a folder of ticks."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
+
+from siltstone import _siltstone
+from siltstone._query import QueryResult
+from siltstone._reports import VerifyReport, make
+from siltstone.errors import InvalidError
+from siltstone.experiment import ExperimentDatabase
+from siltstone.memory import SQLiteStorage
+from siltstone.series import Backend
+from siltstone.simulation import SimulationDatabase
+from siltstone.ticks import TickStore
+from siltstone.ticks._store import OUTCOMES
+
+T = TypeVar("T")
+
+
+class Compacted(NamedTuple):
+    """What :meth:`Handle.compact` has packed.
+
+    Attributes
+    ----------
+    arrays, simulations, series_blocks, days : int
+        Arrays of updates, simulations of experiments, blocks of series, days of ticks.
+    """
+
+    arrays: int
+    simulations: int
+    series_blocks: int
+    days: int
+
+
+def open(path: str | Path, read_only: bool = False) -> Handle:
+    """Open a file, or an existing folder of ticks.
+
+    Parameters
+    ----------
+    path : path
+        A file, which is made if there is none; or a folder that has day files of ticks or nothing. A new folder of
+        ticks is made by :class:`siltstone.ticks.TickStore`.
+    read_only : bool
+        Whether nothing may be made or changed.
+
+    Returns
+    -------
+    Handle
+        Has a file's stores as ``simulation``, ``experiment(id)``, ``memory`` and ``series``, and a folder's ticks as
+        ``ticks``.
+
+    Raises
+    ------
+    NotFoundError
+        For a file that is not there and may not be made, and a folder that has files but no day of ticks.
+    NotOursError, TooNewError
+        If the file belongs to another program or a newer siltstone; it is left untouched.
+    StorageError
+        What the disk says.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import pandas as pd
+    >>> import siltstone
+    >>> path = os.path.join(tempfile.mkdtemp(), "plant.db")
+    >>> with siltstone.open(path) as db:
+    ...     db.series.save(pd.Series([1.5, 1.6], pd.date_range("2026-01-01", periods=2, tz="UTC")), "flow")
+    ...     db.simulation.store_update(0, 0, "plant", {"tanks": {"id": {"data": [1]}, "level": {"data": [0.5]}}})
+    ...     db.sql("SELECT key, length FROM series").rows
+    1
+    [('flow', 2)]
+    """
+    return Handle(path, read_only)
+
+
+class Handle:
+    """A file, or a folder of ticks: see :func:`siltstone.open`.
+
+    Its stores are opened when they are first asked for, and closed with it. As a context manager it closes at the end;
+    an exception marks a run that was written as failed.
+
+    Parameters
+    ----------
+    path : path
+        The file, or the folder.
+    read_only : bool
+        Whether nothing may be made or changed.
+    """
+
+    def __init__(self, path: str | Path, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self.read_only = bool(read_only)
+        self._stores = ExitStack()
+        self._experiments: dict[str | None, ExperimentDatabase] = {}
+        self._is_folder = self.path.is_dir()
+        self._inner = _siltstone.Opened(self.path, self.read_only)
+
+    def _keep(self, store: Any) -> Any:
+        return self._stores.enter_context(store)
+
+    def _check_file(self) -> None:
+        if self._is_folder:
+            raise InvalidError(f"path: expected a file, got a folder of ticks, {str(self.path)!r}")
+        if not self._inner.is_open:
+            self._inner.info()  # raises why it is not
+
+    # -- the stores ------------------------------------------------------------------------------
+
+    @cached_property
+    def simulation(self) -> SimulationDatabase:
+        """The updates of a simulation."""
+        self._check_file()
+        return self._keep(SimulationDatabase(self.path, read_only=self.read_only))
+
+    def experiment(self, experiment_id: str | None = None) -> ExperimentDatabase:
+        """Give an experiment, which is made if it is not there.
+
+        Parameters
+        ----------
+        experiment_id : str, optional
+            Its id; all simulations of the file unless set.
+
+        Returns
+        -------
+        ExperimentDatabase
+            The same each time.
+        """
+        self._check_file()
+        if experiment_id not in self._experiments:
+            db = ExperimentDatabase(self.path, experiment_id, read_only=self.read_only)
+            self._experiments[experiment_id] = self._keep(db)
+        return self._experiments[experiment_id]
+
+    @cached_property
+    def memory(self) -> SQLiteStorage:
+        """The memories of an agent. It makes no backups by itself: see :meth:`backup`."""
+        self._check_file()
+        store = SQLiteStorage(self.path, read_only=self.read_only)
+        store._backs_up_at_close = False
+        return self._keep(store)
+
+    @cached_property
+    def series(self) -> Backend:
+        """Time series: a backend on the file."""
+        self._check_file()
+        return Backend._over(self._inner.series(), f"sqlite:{self.path}")
+
+    @cached_property
+    def ticks(self) -> TickStore:
+        """The ticks of a folder. Ticks that are stored have the broker id ``siltstone``."""
+        if not self._is_folder:
+            raise InvalidError(f"path: expected a folder of ticks, got the file {str(self.path)!r}")
+        store = TickStore._over(self._inner.ticks(OUTCOMES), str(self.path))
+        return store if self.read_only else self._keep(store)
+
+    # -- all of it -------------------------------------------------------------------------------
+
+    def info(self) -> dict[str, Any]:
+        """Give what is there, counted store by store: what ``silt info --json`` prints.
+
+        Returns
+        -------
+        dict
+            Of a file ``bytes``, ``schema``, ``run``, ``datasets``, ``experiments``, ``memory``, ``series`` and more; of a
+            folder ``ticks``, ``bytes``, ``symbols`` and ``days``.
+        """
+        found: dict[str, Any] = json.loads(self._inner.info())
+        return found
+
+    def sql(self, query: str) -> QueryResult:
+        """Run one SQL statement that only reads, on what is committed.
+
+        Parameters
+        ----------
+        query : str
+            The statement. A folder has one table, ``ticks``, with all days: ``symbol``, ``timestamp`` (ms), ``time_ns``,
+            ``bid``, ``ask``, ``spread``, ``lp_source``, ``broker_id``. Only the days are opened that conditions on the
+            first three leave.
+
+        Returns
+        -------
+        QueryResult
+            Columns and rows; a table to pandas, Polars, pyarrow and DuckDB.
+        """
+        return QueryResult(self._inner.sql(query), self._inner.sql_table(query))
+
+    def verify(self) -> VerifyReport:
+        """Check everything: pages, references, and every checksum; of a folder, each day.
+
+        Returns
+        -------
+        VerifyReport
+            Damage is a finding.
+        """
+        return make(VerifyReport, self._inner.verify())
+
+    def backup(self, target: str | Path) -> int:
+        """Copy a snapshot of the file, or of each day, and verify the copy.
+
+        Parameters
+        ----------
+        target : path
+            The copy: a file, or a folder. It must not exist.
+
+        Returns
+        -------
+        int
+            Bytes of the copy.
+        """
+        return self._inner.backup(target)
+
+    def compact(self) -> Compacted:
+        """Pack what is finished into column blocks. Every read gives the same afterwards.
+
+        Returns
+        -------
+        Compacted
+            How much was packed.
+        """
+        return Compacted(*self._inner.compact())
+
+    def close(self) -> None:
+        """Write what waits, and close the stores. Closing again does nothing."""
+        self.__exit__(None, None, None)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._stores.__exit__(kind, error, traceback)
+        finally:
+            self.__dict__.pop("series", None)  # it has no end of its own: the last to hold it lets the file go
+            self._inner.close()
+
+    def __repr__(self) -> str:
+        mode = ", read_only=True" if self.read_only else ""
+        return f"siltstone.open({str(self.path)!r}{mode})"

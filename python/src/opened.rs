@@ -1,0 +1,93 @@
+//! `Opened`: a file, or a folder of ticks; `siltstone/_open.py` makes its class of it.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::arrow::Table;
+use crate::enter::Enter;
+use crate::errors::to_py;
+use crate::handle::Handle;
+use crate::query::Query;
+use crate::report;
+use crate::series_store::SeriesStore;
+use crate::tick_store::TickStore;
+
+/// A file, or a folder of ticks.
+#[pyclass(frozen, module = "siltstone._siltstone")]
+pub(crate) struct Opened {
+    handle: Handle<siltstone::Handle>,
+}
+
+#[pymethods]
+impl Opened {
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf, read_only: bool) -> PyResult<Self> {
+        let inner = py.enter(|| match read_only {
+            true => siltstone::open_read_only(&path),
+            false => siltstone::open(&path),
+        })?;
+        Ok(Opened { handle: Handle::new(inner, path) })
+    }
+
+    fn ticks(&self, outcomes: [Py<PyAny>; 3]) -> PyResult<TickStore> {
+        let inner = self.handle.get()?;
+        Ok(TickStore::new_over(inner.ticks().map_err(to_py)?.clone(), outcomes))
+    }
+
+    fn series(&self, py: Python<'_>) -> PyResult<SeriesStore> {
+        let inner = self.handle.get()?;
+        Ok(SeriesStore::over(py.enter(|| inner.series())?))
+    }
+
+    /// As JSON.
+    fn info(&self, py: Python<'_>) -> PyResult<String> {
+        let inner = self.handle.get()?;
+        let info = py.enter_abandonable(move || inner.info())?;
+        Ok(serde_json::to_string(&info).expect("names and numbers are JSON"))
+    }
+
+    fn sql(&self, py: Python<'_>, sql: String) -> PyResult<Query> {
+        let inner = self.handle.get()?;
+        let inner = py.enter_abandonable(move || inner.sql(&sql))?;
+        Ok(Query { inner })
+    }
+
+    /// The same rows as a table; the statement runs each time that the table is streamed.
+    fn sql_table(&self, sql: String) -> PyResult<Table> {
+        let inner = self.handle.get()?;
+        Ok(Table::new(move || inner.arrow(&sql)))
+    }
+
+    fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let inner = self.handle.get()?;
+        let found = py.enter_abandonable(move || inner.verify())?;
+        report::verify(py, &found)
+    }
+
+    fn backup(&self, py: Python<'_>, target: PathBuf) -> PyResult<u64> {
+        let inner = self.handle.get()?;
+        py.enter(|| inner.backup(target))
+    }
+
+    /// How many arrays, simulations, blocks of series, and days.
+    fn compact(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64)> {
+        let inner = self.handle.get()?;
+        let done = py.enter_long("compacting", |signals| inner.compact(|_, _| signals.check()))?;
+        Ok((done.arrays, done.simulations, done.series_blocks, done.days))
+    }
+
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.handle.is_open()
+    }
+
+    /// Lets a file go: stores that were opened of it stay open. Ticks are stopped.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match self.handle.take() {
+            Some(inner) => py.enter(|| inner.close()),
+            None => Ok(()),
+        }
+    }
+}
