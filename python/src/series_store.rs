@@ -218,6 +218,9 @@ impl SeriesStore {
             other => return Err(invalid("overlap", "refuse, skip, replace or keep", other)),
         };
         let append = || -> siltstone::Result<u64> {
+            if overlap == Overlap::Keep {
+                return self.inner.append(key, &series);
+            }
             let points = [(key.to_owned(), series.clone(), Metadata::new(), overlap)];
             let done = append_points(self.inner.as_ref(), &points)?;
             Ok(done.iter().map(|done| done.points).sum())
@@ -225,10 +228,7 @@ impl SeriesStore {
         let own = (series.index().data_type().clone(), series.values().data_type().clone());
         let types = || self.types.lock().unwrap_or_else(PoisonError::into_inner);
         if types().get(key) == Some(&own) {
-            return py.enter(|| match overlap {
-                Overlap::Keep => self.inner.append(key, &series),
-                _ => append(),
-            });
+            return py.enter(append);
         }
         let (before, appended, after) = py.enter(|| {
             let stored = || match self.inner.info(key) {

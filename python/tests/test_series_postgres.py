@@ -80,7 +80,7 @@ def test_the_meteaudata_adapter_keeps_series_in_a_server(url):
     assert kept == metadata and type(kept["pair"][1]) is np.float32
     day = backend.load_range("plant/flow#1/RAW#1", "2026-03-29", "2026-03-30", closed="left")
     assert len(day) == 23
-    assert backend.append("plant/flow#1/RAW#1", points(5)) == 5
+    assert backend.append("plant/flow#1/RAW#1", points(5), overlap="keep") == 5
     assert backend.info("plant/flow#1/RAW#1").length == 1_005
     assert backend.checksum("plant/flow#1/RAW#1")[0] == 1_005
 

@@ -83,8 +83,16 @@ fn plan(
         Err(Error::NotFound { .. }) => None,
         info => Some(info?),
     };
-    let Some(info) = stored else { return Ok((save(series.clone(), metadata.clone()), done)) };
+    // An append is of the series as it is when it is committed: another process may have written meanwhile.
     let append = |series| Change::Append { key: key.to_owned(), series };
+    let Some(info) = stored else {
+        let is_append = overlap != Overlap::Overwrite && metadata.is_empty();
+        let change = match is_append {
+            true => append(series.clone()),
+            false => save(series.clone(), metadata.clone()),
+        };
+        return Ok((change, done));
+    };
     // The stored points are loaded only if they change.
     let (points, loaded) = match info.fit(series)? {
         Some(points) => (points, None),
@@ -100,7 +108,7 @@ fn plan(
         None => &info,
     };
     let labels = IndexValues::of(points.index())?;
-    let mut new = points.clone();
+    let mut new = series.clone();
     if let (Some((_, last)), false) = (&wide.extent, points.is_empty() || overlap == Overlap::Keep)
     {
         let expected = "an index that rises, in the points and in the series (--append --overlap keep takes \
@@ -115,12 +123,10 @@ fn plan(
         match overlap {
             _ if early == 0 => {}
             Overlap::Skip => {
-                new = points.slice(early, later);
+                new = series.slice(early, later);
                 (done.points, done.skipped) = (later as u64, early as u64);
-                // What is skipped widens nothing.
-                if let (Some(_), Some(new)) = (&loaded, info.fit(&series.slice(early, later))?) {
-                    done.widened = None;
-                    return Ok((append(new), done));
+                if info.fit(&new)?.is_some() {
+                    done.widened = None; // what is skipped widens nothing
                 }
             }
             Overlap::Replace => {
@@ -137,10 +143,7 @@ fn plan(
             }
         }
     }
-    Ok(match loaded {
-        Some((own, metadata)) => (save(own.concat(&new)?, metadata), done),
-        None => (append(new), done),
-    })
+    Ok((append(new), done))
 }
 
 /// The series with these points in place of its own from the first of them to the last, and how many gave way.
