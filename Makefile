@@ -9,7 +9,7 @@ help: ## list the targets
 
 .PHONY: demo
 demo: ## record a simulation live, a market, a sensor, a sweep and an agent's memories, and inspect them
-	cargo run --release --quiet -p silt -- demo --dir target/demo --overwrite
+	cargo run --profile demo --no-default-features -p silt -- demo --dir target/demo --overwrite
 
 .PHONY: test
 test: lint postgresql test-rust test-python ## everything that must pass: format, lints, Rust, documentation, examples, Python

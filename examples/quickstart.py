@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siltstone.simulation import SimulationDatabase
+import siltstone
 
 
 def main() -> None:
@@ -18,15 +18,15 @@ def main() -> None:
         heat = np.full(50, 20.0)
         heat[0] = 100.0
 
-        with SimulationDatabase(path) as db:
+        with siltstone.open(path) as db:
             for timestamp in range(1000):
                 cells = {"id": {"data": ids}, "temperature": {"data": heat}}
                 # Acknowledged: a kill of this process loses nothing from here on.
-                db.store_update(timestamp, 0, "rod", {"cells": cells}, origin="heat equation")
+                db.simulation.store_update(timestamp, 0, "rod", {"cells": cells}, origin="heat equation")
                 heat[1:-1] += 0.25 * (heat[:-2] - 2 * heat[1:-1] + heat[2:])
 
             # Another process may do this at any time, also while the run goes on.
-            reader = SimulationDatabase(path, read_only=True)
+            reader = siltstone.open(path, read_only=True).simulation
             assert reader.get_datasets() == ["rod"]
             assert reader.get_update_count("rod") == 1000
             for timestamp in (0, 10, 100, 999):

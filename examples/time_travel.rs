@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
-use siltstone::simulation::{Attribute, Group, SimulationDatabase, Update};
-use siltstone::{Array, Result};
+use siltstone::Result;
+use siltstone::simulation::{Group, SimulationDatabase, Update};
 
 const STEPS: i64 = 20_000;
 const CARS: i64 = 200;
@@ -19,11 +19,7 @@ fn reports(timestamp: i64) -> Vec<(i64, f64)> {
 
 fn update(timestamp: i64) -> Update {
     let (cars, places): (Vec<i64>, Vec<f64>) = reports(timestamp).into_iter().unzip();
-    let attributes = vec![
-        ("id".into(), Attribute::new(Array::from_slice(&cars))),
-        ("place".into(), Attribute::new(Array::from_slice(&places))),
-    ];
-    let data = vec![Group { name: "cars".into(), attributes }];
+    let data = vec![Group::new("cars").with("id", &cars).with("place", &places)];
     Update { timestamp, dataset: "road".into(), data, ..Update::default() }
 }
 
@@ -47,7 +43,7 @@ fn main() -> Result<()> {
         let state = db.state_at("road", "cars", timestamp)?;
         let took = start.elapsed();
         let place = state.column("place").expect("every update gives it");
-        let places = place.attribute.data.to_vec::<f64>().expect("it is of f64");
+        let places = state.values::<f64>("place")?;
         let seen = (0..places.len()).filter(|row| place.is_defined(*row)).count();
         println!("t={timestamp:<6} {seen:>3} of {CARS} cars seen; {took:?}");
         for car in [0, 63, 199] {

@@ -10,6 +10,7 @@ mod codec;
 mod csr;
 mod dtype;
 mod element;
+mod from;
 mod location;
 mod ndarray;
 mod number;

@@ -53,22 +53,17 @@ pub struct Options {
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("run.db");
-/// use siltstone::Array;
-/// use siltstone::simulation::{Attribute, Group, SimulationDatabase};
+/// use siltstone::simulation::{Group, SimulationDatabase};
 ///
 /// let db = SimulationDatabase::open(&path)?;
 /// let speeds = |ids: &[i64], speeds: &[f64]| {
-///     let column = |name: &str, array| (name.to_owned(), Attribute::new(array));
-///     let attributes =
-///         vec![column("id", Array::from_slice(ids)), column("speed", Array::from_slice(speeds))];
-///     vec![Group { name: "road_segments".into(), attributes }]
+///     vec![Group::new("road_segments").with("id", ids).with("speed", speeds)]
 /// };
 /// db.store_update(0, 0, "transport_network", speeds(&[1, 2, 3], &[50.0, 60.0, 40.0]), None)?;
 /// db.store_update(10, 0, "transport_network", speeds(&[2], &[55.0]), None)?;
 ///
 /// let state = db.state_at("transport_network", "road_segments", 10)?;
-/// let speed = state.column("speed").unwrap();
-/// assert_eq!(speed.attribute.data.to_vec::<f64>().unwrap(), [50.0, 55.0, 40.0]);
+/// assert_eq!(state.values::<f64>("speed")?, [50.0, 55.0, 40.0]);
 /// db.close()?;
 /// # Ok::<(), siltstone::Error>(())
 /// ```

@@ -166,7 +166,37 @@ pub struct Group {
     pub attributes: Vec<(String, Attribute)>,
 }
 
+impl<A: Into<Array>> From<A> for Attribute {
+    fn from(data: A) -> Self {
+        Attribute::new(data.into())
+    }
+}
+
 impl Group {
+    /// A group without attributes.
+    ///
+    /// # Example
+    /// ```
+    /// use siltstone::simulation::{Attribute, Group};
+    /// let (ids, heat) = (vec![1i64, 2], [20.0, 21.5]);
+    /// let cells = Group::new("cells")
+    ///     .with("id", &ids)
+    ///     .with("temperature", &heat)
+    ///     .with("material", ["steel", "copper"])
+    ///     .with("flow", Attribute::new([0.5, 0.0].into()).with_mask(&[0, 1]));
+    /// assert_eq!(cells.attributes.len(), 4);
+    /// ```
+    pub fn new(name: impl Into<String>) -> Self {
+        Group { name: name.into(), attributes: Vec::new() }
+    }
+
+    /// The same group with one more attribute: a slice, a vector or an array of numbers or texts, an [`Array`], or an
+    /// [`Attribute`] with its mask or its lists.
+    pub fn with(mut self, name: impl Into<String>, values: impl Into<Attribute>) -> Self {
+        self.attributes.push((name.into(), values.into()));
+        self
+    }
+
     /// The entities that the group speaks of, as an array: its `id`, or the positions of a group without.
     pub(super) fn ids(&self) -> Array {
         match self.attributes.iter().find(|(name, _)| name == "id") {

@@ -20,6 +20,7 @@ mod keyframes;
 mod markdown_help;
 mod memory;
 mod merge;
+#[cfg(feature = "postgresql")]
 mod password;
 mod progress;
 mod query;

@@ -96,11 +96,11 @@ pub(crate) fn open_read_only(store: &str) -> Outcome<Box<dyn StorageBackend>> {
 /// The store of an address. For the password of a server that wants one, and of which none is known, the person at the
 /// terminal is asked.
 pub(crate) fn open(store: &str) -> Outcome<Box<dyn StorageBackend>> {
-    use std::io::IsTerminal;
-    if !std::io::stdin().is_terminal() {
-        return Ok(series::open(store)?);
+    #[cfg(feature = "postgresql")]
+    if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        return Ok(series::open_asking(store, crate::password::ask)?);
     }
-    Ok(series::open_asking(store, crate::password::ask)?)
+    Ok(series::open(store)?)
 }
 
 /// A file to change; one that is there.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::column::{Column, Values};
-use crate::array::Array;
+use crate::array::{Array, Element};
 use crate::error::{Error, Result};
 use crate::simulation::update::{Attribute, Group};
 
@@ -149,6 +149,24 @@ impl GroupState {
     /// The values of an attribute.
     pub fn column(&self, name: &str) -> Option<&ColumnState> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The values of an attribute as Rust numbers, a value an entity in the order of [`ids`](Self::ids); of lists, those of
+    /// all entities one after another. What is undefined is the sentinel of its dtype: see [`ColumnState`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an attribute that the group never has, [`Error::Invalid`] for numbers of another type.
+    pub fn values<T: Element>(&self, name: &str) -> Result<Vec<T>> {
+        let column = self.column(name).ok_or_else(|| Error::NotFound {
+            what: "attribute",
+            name: name.to_owned(),
+            location: format!("the state at {}", self.timestamp),
+        })?;
+        let data = &column.attribute.data;
+        data.to_vec().ok_or_else(|| {
+            let expected = format!("values of {}", T::DTYPE);
+            Error::invalid(format!("the attribute {name:?}"), expected, format!("{}", data.dtype()))
+        })
     }
 
     /// The row of an entity.
