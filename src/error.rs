@@ -120,6 +120,22 @@ pub enum Error {
         /// Why it cannot be used.
         why: &'static str,
     },
+    /// This cannot be done while a transaction of this thread is open, or it was, and was rolled back.
+    #[error("{what} {why}")]
+    InTransaction {
+        /// What cannot be done, or the transaction.
+        what: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A thread or a job of the library panicked, which is a fault of the library. What it was writing was rolled back.
+    #[error("{what} {why}")]
+    Panicked {
+        /// The thread or the job.
+        what: String,
+        /// What became of its work.
+        why: &'static str,
+    },
     /// The operating system refused (permission, missing folder, full disk). A transaction that was open was rolled back.
     #[error("{path}: {why} while {action}", path = .path.display())]
     Io {
@@ -127,6 +143,8 @@ pub enum Error {
         path: PathBuf,
         /// What was being done.
         action: &'static str,
+        /// The kind of the refusal: [`StorageFull`](std::io::ErrorKind::StorageFull) for a full disk.
+        kind: std::io::ErrorKind,
         /// The system's reason.
         why: String,
     },
@@ -245,7 +263,7 @@ impl Error {
 
     /// An [`Error::Io`] for `path`, saying what was being done.
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, why: &std::io::Error) -> Self {
-        Error::Io { path: path.into(), action, why: why.to_string() }
+        Error::Io { path: path.into(), action, kind: why.kind(), why: why.to_string() }
     }
 }
 

@@ -8,11 +8,13 @@ __all__ = [
     "CorruptError",
     "DurabilityUnknownError",
     "ExistsError",
+    "InTransactionError",
     "InvalidError",
     "InvalidIndexError",
     "InvalidTypeError",
     "NotFoundError",
     "NotOursError",
+    "PanickedError",
     "QueueFullError",
     "ServerError",
     "SiltstoneError",
@@ -92,6 +94,14 @@ class QueueFullError(SiltstoneError):
 
 class ClosedError(SiltstoneError):
     """The handle was closed, or belongs to another process (a fork). Nothing was written."""
+
+
+class InTransactionError(SiltstoneError):
+    """This cannot be done while a transaction of this thread is open, or it was, and was rolled back."""
+
+
+class PanickedError(SiltstoneError):
+    """A thread or a job of the library panicked, which is a fault of the library. What it was writing was rolled back."""
 
 
 class StorageError(SiltstoneError, OSError):

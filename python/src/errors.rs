@@ -18,6 +18,8 @@ pub(crate) fn to_py(error: Error) -> PyErr {
         Error::Busy { .. } => "BusyError",
         Error::QueueFull { .. } => "QueueFullError",
         Error::Closed { .. } => "ClosedError",
+        Error::InTransaction { .. } => "InTransactionError",
+        Error::Panicked { .. } => "PanickedError",
         Error::Io { .. } => "StorageError",
         Error::DurabilityUnknown { .. } => "DurabilityUnknownError",
         Error::Server { .. } => "ServerError",

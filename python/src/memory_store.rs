@@ -82,7 +82,7 @@ impl MemoryStore {
             let why =
                 "was open when the file was closed; all that was written in it was rolled back";
             let open = match db.end_transaction() {
-                true => Err(Error::Closed { what: "a transaction".into(), why }),
+                true => Err(Error::InTransaction { what: "a transaction".into(), why }),
                 false => Ok(()),
             };
             if db.is_read_only() { open } else { db.flush().and(open) }

@@ -238,7 +238,7 @@ def test_closing_over_an_open_block_is_an_error(tmp_path):
     store = SQLiteStorage(tmp_path / "agent.db", backup_interval=1e9)
     with pytest.raises(SQLiteStorageError, match="not open"), store.transaction():
         store.store_episode([1], 1.0, "c")
-        with pytest.raises(errors.ClosedError, match="was open when the file was closed"):
+        with pytest.raises(errors.InTransactionError, match="was open when the file was closed"):
             store.close()
     with pytest.raises(ValueError, match="mine") as caught, SQLiteStorage(tmp_path / "agent.db") as store:
         held = store.transaction()

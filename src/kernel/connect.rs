@@ -239,7 +239,8 @@ pub(super) fn enter_wal(conn: &Connection, path: &Path) -> Result<()> {
             }
             Ok(mode) => {
                 let why = format!("the file system allows only journal mode {mode:?}");
-                return Err(Error::Io { path: path.to_owned(), action: "turning on the log", why });
+                let (path, kind) = (path.to_owned(), std::io::ErrorKind::Unsupported);
+                return Err(Error::Io { path, action: "turning on the log", kind, why });
             }
             Err(e) if !is_busy(&e) || start.elapsed() > BUSY_TIMEOUT => {
                 return Err(e).at(path, "turning on the log");

@@ -1,5 +1,6 @@
 //! SQLite's result codes as the library's errors.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ffi::ErrorCode;
@@ -80,12 +81,19 @@ fn locate_failure(path: &Path, action: &'static str, code: i32, why: String) -> 
             let expected = "at most 10^9 bytes, as SQLite has one row";
             Error::invalid(format!("a value for {}", path.display()), expected, "more")
         }
-        ErrorCode::DiskFull => Error::Io { path, action, why: "the disk is full".into() },
+        ErrorCode::DiskFull => {
+            let why = "the disk is full".into();
+            Error::Io { path, action, kind: ErrorKind::StorageFull, why }
+        }
+        ErrorCode::PermissionDenied => {
+            Error::Io { path, action, kind: ErrorKind::PermissionDenied, why }
+        }
+        ErrorCode::ReadOnly => Error::Io { path, action, kind: ErrorKind::ReadOnlyFilesystem, why },
         ErrorCode::CannotOpen
-        | ErrorCode::PermissionDenied
-        | ErrorCode::ReadOnly
         | ErrorCode::SystemIoFailure
-        | ErrorCode::FileLockingProtocolFailed => Error::Io { path, action, why },
+        | ErrorCode::FileLockingProtocolFailed => {
+            Error::Io { path, action, kind: ErrorKind::Other, why }
+        }
         ErrorCode::OperationInterrupted => Error::Interrupted { action },
         _ => Error::Sqlite { path, action, code, why },
     }

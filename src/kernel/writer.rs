@@ -140,7 +140,7 @@ impl<F, T> Drop for Task<F, T> {
 const MOVED: &str =
     "was removed or replaced since it was opened; nothing was written: open it anew";
 pub(super) fn panicked() -> Error {
-    Error::Closed { what: "the write".into(), why: "panicked and was rolled back" }
+    Error::Panicked { what: "the write".into(), why: "panicked and was rolled back" }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -375,7 +375,7 @@ impl Writer {
     fn check_no_transaction(self: &Arc<Self>) -> Result<()> {
         let why = "cannot be done inside a transaction; end it first";
         match transaction::is_open(self) {
-            true => Err(Error::Closed { what: "this".into(), why }),
+            true => Err(Error::InTransaction { what: "this".into(), why }),
             false => Ok(()),
         }
     }

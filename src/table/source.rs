@@ -14,13 +14,13 @@ use crate::kernel::open_file;
 
 /// The first refusal of the system.
 #[derive(Clone, Default)]
-pub(super) struct Refused(Arc<OnceLock<String>>);
+pub(super) struct Refused(Arc<OnceLock<(io::ErrorKind, String)>>);
 
 impl Refused {
     fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
         done.inspect_err(|error| {
             if error.raw_os_error().is_some() {
-                self.0.get_or_init(|| error.to_string());
+                self.0.get_or_init(|| (error.kind(), error.to_string()));
             }
         })
     }
@@ -28,7 +28,10 @@ impl Refused {
     /// The error of a reader, or the refusal that made it.
     pub(super) fn explain(&self, path: &Path, error: Error) -> Error {
         match self.0.get() {
-            Some(why) => Error::Io { path: path.into(), action: "reading it", why: why.clone() },
+            Some((kind, why)) => {
+                let (path, action) = (path.into(), "reading it");
+                Error::Io { path, action, kind: *kind, why: why.clone() }
+            }
             None => error,
         }
     }

@@ -120,7 +120,7 @@ impl Guard {
         let mut thread = lock(&self.thread, action)?;
         if let Some(Err(_)) = join(&mut thread, action)? {
             self.shared.queue.end();
-            self.shared.defer(Error::Closed {
+            self.shared.defer(Error::Panicked {
                 what: "the tick store's writer".into(),
                 why: "panicked; what waited in the queue is not written",
             });

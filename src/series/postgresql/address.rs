@@ -123,7 +123,7 @@ impl Address {
         let thread = std::thread::Builder::new().name("siltstone-connect".into());
         let connect = move || drop(send.send(config.connect(tls))); // a caller that went away wants none
         thread.spawn(connect).map_err(|e| Error::io("", "starting a thread that connects", &e))?;
-        let ended = || Error::Closed { what: "the connecting".into(), why: "ended without a word" };
+        let ended = || Error::Panicked { what: "the connecting".into(), why: "panicked" };
         receive(&from, action)?.ok_or_else(ended)
     }
 

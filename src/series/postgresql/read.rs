@@ -280,7 +280,7 @@ pub(super) fn scan(backend: &PostgresBackend, key: &str, range: &IndexRange) -> 
             let _ = send.send(Err(error)); // nobody listens any more
         }
     };
-    let ended = || Error::Closed { what: "the scan".into(), why: "ended without a word" };
+    let ended = || Error::Panicked { what: "the scan".into(), why: "panicked" };
     let thread = std::thread::Builder::new().name("siltstone-scan".into());
     thread.spawn(work).map_err(|e| Error::io("", "starting the thread of a scan", &e))?;
     let next = move || -> Result<_> { receive(&from, "scanning a series")?.transpose() };

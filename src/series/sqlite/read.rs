@@ -262,7 +262,7 @@ pub(super) fn scan(backend: &SqliteBackend, key: &str, range: &IndexRange) -> Re
     thread
         .spawn(work)
         .map_err(|e| Error::io(backend.db.path(), "starting the thread of a scan", &e))?;
-    let ended = || Error::Closed { what: "the scan".into(), why: "ended without a word" };
+    let ended = || Error::Panicked { what: "the scan".into(), why: "panicked" };
     let next = move || -> Result<_> { receive(&from, "scanning a series")?.transpose() };
     let Some(Message::Schema(schema)) = next()? else {
         return Err(ended());

@@ -61,7 +61,7 @@ impl Shared {
             drop(state);
             self.freed.notify_all(); // others may be free
             let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
-                Err(Error::Closed {
+                Err(Error::Panicked {
                     what: "a worker of the data collector".into(),
                     why: "panicked while it stored an update",
                 })

@@ -83,7 +83,9 @@ impl Source {
             Error::Corrupt { location, what, why } => {
                 Error::Corrupt { location: renamed(location), what, why }
             }
-            Error::Io { path, action, why } => Error::Io { path: moved(path), action, why },
+            Error::Io { path, action, kind, why } => {
+                Error::Io { path: moved(path), action, kind, why }
+            }
             Error::Sqlite { path, action, code, why } => {
                 Error::Sqlite { path: moved(path), action, code, why }
             }
