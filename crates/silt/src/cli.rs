@@ -12,19 +12,18 @@ use crate::{
 /// The end of `silt --help`.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; also when the reader of stdout goes away
-  1    done, and something was found: `verify` found damage, or anything at all in a folder of ticks; `info`
-       what cannot be read
-  2    not done: wrong usage, or an error, which is reported in a sentence on stderr
-  3    done but for what was skipped and named on stderr: a malformed file or row,
-       or a conflict, of an import; a contradiction or an unreadable source of `merge`
-  130  interrupted by Ctrl-C; what had been committed stays
+  0    success; also if the reader of stdout closes it
+  1    success with findings: `verify` found damage, `info` found unreadable data
+  2    failure: wrong usage, or an error, which stderr reports
+  3    partial success: malformed files or rows, conflicts and unreadable sources were
+       skipped and are named on stderr
+  130  interrupted by Ctrl-C; committed data stay
 
 Environment:
-  NO_COLOR  if set to anything, nothing is coloured unless --color=always says so
-  COLUMNS   the width of tables and pictures where no terminal tells it";
+  NO_COLOR  disables colour unless --color=always is given
+  COLUMNS   width of tables and pictures where stdout is no terminal";
 
-/// Fill, query, inspect and back up Siltstone databases
+/// Import, inspect, query, export, compact and back up Siltstone databases
 ///
 /// A Siltstone database is one SQLite file that holds what numeric runs produce.
 #[derive(Debug, Parser)]
@@ -69,12 +68,8 @@ pub(crate) enum Command {
     Query(query::Args),
     State(state::Args),
     Runs(runs::Args),
-    Compare(runs::Compare),
-    Show(runs::Show),
     Export(export::Args),
     Merge(merge::Args),
-    Split(runs::Split),
-    Delete(runs::Delete),
     Verify(verify::Args),
     Stats(stats::Args),
     Backup(backup::Args),
@@ -103,11 +98,7 @@ impl Command {
             Command::State(args) => state::run(args, console),
             Command::Export(args) => export::run(args, console),
             Command::Runs(args) => runs::run(args, console),
-            Command::Compare(args) => runs::compare(args, console),
-            Command::Show(args) => runs::show(args, console),
             Command::Merge(args) => merge::run(args, console),
-            Command::Split(args) => runs::split(args, console),
-            Command::Delete(args) => runs::delete(args, console),
             Command::Verify(args) => verify::run(args, console),
             Command::Stats(args) => stats::run(args, console),
             Command::Backup(args) => backup::run(args, console),

@@ -9,7 +9,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::{human, interrupt};
 
-/// Pack what is finished into column blocks, which take much less
+/// Pack finished data into column blocks, which take less space
 ///
 /// Of a run its arrays, of experiments the tables of simulations that have ended, of ticks the days that have been over for a
 /// week. Every command and every call of the library reads them as before; a program that knows only the

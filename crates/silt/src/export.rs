@@ -21,7 +21,7 @@ use crate::{human, interrupt};
 /// null; they are counted, and reported on stderr. The other formats give one file a dataset and entity
 /// group. Of experiments: a file a table and simulation, in folders that engines read as one table of both ids,
 /// as Parquet unless --format says arrow, csv or jsonl. A folder that holds anything is refused unless --overwrite is given. An export that fails
-/// removes what it had made. Of a folder of ticks, --to is a file, whose ending says the format.
+/// removes what it had made. Of a folder of ticks, --to is a file; its extension is the format.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt export run.db --to run-json

@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome, skipped_line};
 use crate::{human, interrupt};
 
-/// Take what another program wrote into a database
+/// Import files and databases of other programs
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -36,7 +36,7 @@ enum What {
 ///
 /// The initial state comes from files named `<dataset>.json` (files with another ending are kept as
 /// bytes), the updates from files named `t<timestamp>_<iteration>_<dataset>.json`. A file that is
-/// malformed is skipped and named on stderr, and the rest goes on; the exit code is 3 then. What
+/// malformed is skipped and named on stderr, and the import goes on; the exit code is 3. What
 /// is in the database already, or came from an earlier file, is compared: the same stays unchanged, so
 /// that the same command resumes an interrupted import; what differs is a conflict,
 /// skipped and named like a malformed file, and what the database has stays.
@@ -69,7 +69,7 @@ struct Simulation {
     #[arg(long, default_value = "os", value_parser = durabilities())]
     durability: Durability,
 
-    /// Threads that parse; as many as there are cores unless set
+    /// Parser threads (default: the number of cores)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 

@@ -14,7 +14,7 @@ use crate::{human, interrupt};
 /// Import a Godly-AI memory database into a new file
 ///
 /// Ids are kept. Pickled payloads are read by a machine that knows arrays and plain containers and runs nothing: a row
-/// with anything else is skipped and named on stderr, and the rest goes on; the exit code is 3 then. The source
+/// with anything else is skipped and named on stderr, and the import goes on; the exit code is 3. The source
 /// is not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:

@@ -41,11 +41,11 @@ pub(crate) struct Args {
     /// The statement; - reads it from stdin
     sql: String,
 
-    /// How rows are written; a table on a terminal and TSV into a pipe unless set
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 
-    /// Write the rows to a file instead; its ending says how: parquet, arrow, csv or jsonl
+    /// Write the rows to this file; its extension is the format: parquet, arrow, csv or jsonl
     #[arg(long, short, value_name = "FILE", conflicts_with = "format")]
     output: Option<PathBuf>,
 
@@ -57,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long)]
     escape_formulas: bool,
 
-    /// Print blobs whole, as hex; else their first bytes and their size
+    /// Print whole blobs as hex (default: the first bytes and the size)
     #[arg(long)]
     whole_blobs: bool,
 }

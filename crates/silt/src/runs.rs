@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use siltstone::experiment::{ExperimentDatabase, SimulationInfo, Which};
 use siltstone::{Error, Value as Sql};
 
-pub(crate) use change::{Delete, Import, Split, compact, delete, export, import, merge, split};
-pub(crate) use compare::{Compare, compare};
-pub(crate) use show::{Show, show};
+use change::{Delete, Split, delete, split};
+pub(crate) use change::{Import, compact, export, import, merge};
+use clap::Subcommand;
+use compare::{Compare, compare};
+use show::{Show, show};
 
 use crate::chart::sparkline;
 use crate::console::Console;
@@ -25,16 +27,45 @@ const SPARK: usize = 16;
 /// Parameters that a table has columns for.
 const MOST_COLUMNS: usize = 8;
 
+/// List, show, compare, split and delete the simulations of experiments
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt runs list sweep.db
+  silt runs compare sweep.db --metric loss")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    List(List),
+    Show(Show),
+    Compare(Compare),
+    Split(Split),
+    Delete(Delete),
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    match &args.what {
+        What::List(args) => list(args, console),
+        What::Show(args) => show(args, console),
+        What::Compare(args) => compare(args, console),
+        What::Split(args) => split(args, console),
+        What::Delete(args) => delete(args, console),
+    }
+}
+
 /// List the simulations of a database: status, steps, parameters, a metric as a sparkline
 ///
-/// Parameters that are the same in all of them are left out; `silt show` has them. A table has columns for the first eight
+/// Parameters that are the same in all of them are left out; `silt runs show` has them. A table has columns for the first eight
 /// that differ and names the others; every other format has all of them. A parameter or metric with the name of another
 /// column is `params.NAME` or `metric.NAME`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt runs sweep.db
-  silt runs sweep.db --where \"params.rate > 0.1 AND status = 'completed'\" --metric loss")]
-pub(crate) struct Args {
+  silt runs list sweep.db
+  silt runs list sweep.db --where \"params.rate > 0.1 AND status = 'completed'\" --metric loss")]
+struct List {
     /// The database
     file: PathBuf,
 
@@ -42,11 +73,11 @@ pub(crate) struct Args {
     #[arg(long = "where", value_name = "FILTER")]
     filter: Option<String>,
 
-    /// A metric to draw, and its last value; total_agents, or the first there is, unless set
+    /// The metric to plot, with its last value (default: total_agents, or the first)
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
 
-    /// The form of the rows
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 }
@@ -109,7 +140,7 @@ pub(crate) fn has_updates(path: &Path) -> Outcome<bool> {
     Ok(db.sql(sql)?.rows == [[Sql::Integer(1)]])
 }
 
-pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+fn list(args: &List, console: &mut Console) -> Outcome {
     let db = open(&args.file)?;
     let which = args.filter.as_deref().map_or(Which::All, Which::Filter);
     let simulations: Vec<_> =

@@ -155,7 +155,7 @@ struct Ls {
     #[arg(long, default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// The form of the rows
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 }
@@ -306,7 +306,7 @@ struct Export {
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
 
-    /// The file; its ending says the form: .parquet, .arrow, .csv, .jsonl; for a dataset .zip, or a folder
+    /// The file; its extension is the format: .parquet, .arrow, .csv, .jsonl; for a dataset .zip, or a folder
     #[arg(long = "output", short, value_name = "FILE")]
     output: PathBuf,
 

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// The entity group
     group: String,
 
-    /// An integer timestamp, or a date and time where the run has a timeline; the end unless set
+    /// An integer timestamp, or a date and time where the run has a timeline (default: the end)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     at: Option<String>,
 
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
-    /// How rows are written; a table on a terminal and TSV into a pipe unless set
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 }

@@ -25,8 +25,7 @@ pub(crate) struct Args {
     /// The database, a folder of ticks, or a folder of series in Parquet files
     file: PathBuf,
 
-    /// Of ticks, report times of more than so many seconds without a tick of a symbol too; for a market that closes for
-    /// the night, more than a night
+    /// Of ticks, also report gaps of more than S seconds in a symbol; choose more than a night for a market that closes
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
     gaps: Option<u32>,
 }

@@ -434,9 +434,9 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!("{silt} backup {file} --into {backups} --keep 3"),
         format!("{silt} ticks ohlc {ticks} {SYMBOL} --interval 900"),
         format!("{silt} verify {ticks}"),
-        format!("{silt} runs {sweep} --where 'params.growth >= 0.06'"),
-        format!("{silt} compare {sweep} foragers_0 foragers_5"),
-        format!("{silt} show {sweep} foragers_3"),
+        format!("{silt} runs list {sweep} --where 'params.growth >= 0.06'"),
+        format!("{silt} runs compare {sweep} foragers_0 foragers_5"),
+        format!("{silt} runs show {sweep} foragers_3"),
         format!("{silt} info {agent}"),
         format!(
             "{silt} query {agent} 'SELECT metadata, count(*), max(performance_score) FROM episodes GROUP BY 1 ORDER BY 3 DESC LIMIT 5'"

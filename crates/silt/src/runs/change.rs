@@ -103,7 +103,7 @@ pub(crate) fn merge(sources: &[PathBuf], output: &Path, console: &mut Console) -
 /// exit code is 3 then. The source is not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt split sweep.db --where \"experiment_id = 'exp_001'\" -o exp_001.db")]
+  silt runs split sweep.db --where \"experiment_id = 'exp_001'\" -o exp_001.db")]
 pub(crate) struct Split {
     /// The database to read
     file: PathBuf,
@@ -239,9 +239,9 @@ pub(crate) fn export(
 /// back to the file system.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt delete sweep.db sim_003
-  silt delete sweep.db --where \"status = 'crashed'\" --dry-run
-  silt delete sweep.db --keep-last 100 --keep-days 30")]
+  silt runs delete sweep.db sim_003
+  silt runs delete sweep.db --where \"status = 'crashed'\" --dry-run
+  silt runs delete sweep.db --keep-last 100 --keep-days 30")]
 pub(crate) struct Delete {
     /// The database
     file: PathBuf,
@@ -253,7 +253,7 @@ pub(crate) struct Delete {
     #[arg(long, value_name = "N", conflicts_with = "ids")]
     keep_last: Option<usize>,
 
-    /// Those that ended within so many days stay
+    /// Keep simulations that ended within N days
     #[arg(long, value_name = "DAYS", conflicts_with = "ids", value_parser = days)]
     keep_days: Option<u32>,
 

@@ -1,4 +1,4 @@
-//! `silt compare`: simulations beside each other.
+//! `silt runs compare`: simulations beside each other.
 
 use std::path::PathBuf;
 
@@ -18,9 +18,9 @@ use crate::rows::{Format, Rows};
 /// and no metric: all metrics that either has, and the differences, the second less the first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt compare sweep.db --metric total_agents --metric agent_states.total_reward --at mean
-  silt compare sweep.db sim_000 sim_003
-  silt compare sweep.db --where \"params.rate < 0.5\" --metric loss --json")]
+  silt runs compare sweep.db --metric total_agents --metric agent_states.total_reward --at mean
+  silt runs compare sweep.db sim_000 sim_003
+  silt runs compare sweep.db --where \"params.rate < 0.5\" --metric loss --json")]
 pub(crate) struct Compare {
     /// The database
     file: PathBuf,
@@ -36,7 +36,7 @@ pub(crate) struct Compare {
     #[arg(long, default_value = "final", value_parser = at)]
     at: At,
 
-    /// The form of the rows
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 }

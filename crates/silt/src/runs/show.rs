@@ -1,4 +1,4 @@
-//! `silt show`: one simulation.
+//! `silt runs show`: one simulation.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::terminal::escaped;
 /// Show one simulation: what it was, its parameters, its metrics as sparklines, its tables
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt show sweep.db sim_003")]
+  silt runs show sweep.db sim_003")]
 pub(crate) struct Show {
     /// The database
     file: PathBuf,

@@ -22,7 +22,7 @@ use crate::{human, interrupt};
 /// A zip, a folder or a database of meteaudata is imported with its signals and histories, and importing it
 /// once more changes nothing. Of a table the first column is the index, and each other one a series; what each column is
 /// taken for is printed on stderr, and what can be read in two ways is refused. Of several files, one that
-/// cannot be taken is skipped and named on stderr, and the rest goes on; the exit code is 3 then.
+/// cannot be taken is skipped and named on stderr, and the import goes on; the exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt series import acc.zip --to sqlite:plant.db

@@ -16,7 +16,7 @@ use crate::{human, interrupt};
 ///
 /// Read are `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
 /// depth. Days that are over go straight into column blocks. A tick that is malformed is skipped by itself, its file named
-/// on stderr with the byte or row, and the rest goes on; the exit code is 3 then. A folder without such a file is an error. What is there
+/// on stderr with the byte or row, and the import goes on; the exit code is 3. A folder without such a file is an error. What is there
 /// already is not stored again, so that the same command resumes an interrupted import.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
@@ -34,11 +34,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
 
-    /// What happens to a symbol and time that is there already
+    /// How to treat a tick whose symbol and time are stored already
     #[arg(long, default_value = "keep_all", value_parser = rules())]
     duplicates: Duplicates,
 
-    /// Times within so many nanoseconds count as one time; a million is the RTX engine's key
+    /// Width of the time slot in which ticks count as duplicates, in ns; 1000000 is the RTX engine's
     #[arg(long, value_name = "NS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     duplicate_key: i64,
 
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Threads; as many as there are cores unless set
+    /// Threads (default: the number of cores)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 }

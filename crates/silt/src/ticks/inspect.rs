@@ -23,7 +23,7 @@ pub(super) struct Stats {
     /// The folder of the day files
     folder: PathBuf,
 
-    /// The form of the rows
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 }
@@ -94,7 +94,7 @@ pub(super) struct Recent {
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     count: usize,
 
-    /// The form of the rows
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 }
@@ -215,7 +215,7 @@ pub(super) struct Ohlc {
     #[arg(long, default_value = "none", value_parser = ["none", "previous", "empty"])]
     fill: String,
 
-    /// The form of the rows
+    /// Output format (default: a table on a terminal, TSV in a pipe)
     #[arg(long, short, value_enum)]
     format: Option<Format>,
 }
@@ -256,7 +256,7 @@ pub(super) struct Export {
     /// The folder of the day files
     folder: PathBuf,
 
-    /// The file; its ending says the format
+    /// The file; its extension is the format: .parquet, .arrow, .csv or .jsonl
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
 

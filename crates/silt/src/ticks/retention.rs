@@ -44,7 +44,7 @@ pub(super) struct Compact {
     #[arg(long, value_name = "DATE", conflicts_with = "after_days")]
     day: Option<String>,
 
-    /// Days that have been over for so many days; 0: every day but today
+    /// Compact days that ended at least N days ago; 0: every day but today
     #[arg(long, value_name = "N", default_value_t = AFTER_DAYS)]
     after_days: u32,
 }
@@ -92,7 +92,7 @@ pub(super) fn compact(args: &Compact, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Remove days that are old, or keep one of so many of their ticks
+/// Remove old days, or thin out their ticks
 ///
 /// Nothing is done unless --yes is given: what would be done is printed.
 #[derive(Debug, clap::Args)]
@@ -110,7 +110,7 @@ pub(super) struct Retain {
     #[arg(long, value_name = "N", requires = "keep_one_of")]
     thin_after: Option<u32>,
 
-    /// Of so many neighbouring ticks keep the first
+    /// Keep the first of N neighbouring ticks
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
     keep_one_of: Option<u32>,
 

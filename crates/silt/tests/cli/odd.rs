@@ -107,7 +107,7 @@ fn one_odd_simulation_stops_no_import() {
         ran.err.contains("simulation \"odd\"") && ran.err.contains("simulation \"\""),
         "{ran:?}"
     );
-    let ids = silt(here, "runs all.db --json").json();
+    let ids = silt(here, "runs list all.db --json").json();
     let ids: Vec<_> =
         ids["simulations"].as_array().unwrap().iter().map(|s| &s["simulation_id"]).collect();
     assert_eq!(ids, [&json!("good"), &json!("last")]);

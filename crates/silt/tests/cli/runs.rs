@@ -31,40 +31,40 @@ fn simulations_are_looked_at() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     sweep(here, "a.db", "exp");
-    let text = silt(here, "runs a.db --format table").ok();
+    let text = silt(here, "runs list a.db --format table").ok();
     for part in ["exp_0", "failed", "rate", "total_agents", "48", "█"] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(!text.contains("walk"), "what is the same in all is left out\n{text}");
-    let found = silt(here, "runs a.db --json --where params.rate>0.05").json();
+    let found = silt(here, "runs list a.db --json --where params.rate>0.05").json();
     assert_eq!(found["simulations"].as_array().unwrap().len(), 2);
     assert_eq!(found["simulations"][1]["parameters"]["rate"], json!(0.2));
     let compared = silt(
         here,
-        "compare a.db --metric total_agents --metric agent_states.total_reward --at mean --json",
+        "runs compare a.db --metric total_agents --metric agent_states.total_reward --at mean --json",
     );
     let expected = json!({"simulation_id": "exp_1", "rate": 0.1, "total_agents": 19.5, "agent_states.total_reward": 1.0});
     assert_eq!(compared.json()[1], expected);
-    let less = silt(here, "compare a.db exp_0 exp_2 --json").json();
+    let less = silt(here, "runs compare a.db exp_0 exp_2 --json").json();
     assert_eq!(
         (&less[0]["metric"], &less[0]["final_difference"]),
         (&json!("total_agents"), &json!(38.0))
     );
-    let text = silt(here, "show a.db exp_2").ok();
+    let text = silt(here, "runs show a.db exp_2").ok();
     assert!(
         text.contains("failed") && text.contains("rate = 0.2") && text.contains("agent_states"),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");
-    let shown = silt(here, "show a.db exp_2 --json").json();
+    let shown = silt(here, "runs show a.db exp_2 --json").json();
     assert_eq!(shown["metrics"]["total_agents"]["values"][19], json!(48.0));
     let info = silt(here, "info a.db --json").json();
     assert_eq!(info["experiments"]["simulations"], json!({"completed": 2, "failed": 1}));
-    let missing = silt(here, "show a.db nobody");
+    let missing = silt(here, "runs show a.db nobody");
     assert_eq!(missing.code, 2, "{missing:?}");
-    let wrong = silt(here, "runs a.db --where speed>1");
+    let wrong = silt(here, "runs list a.db --where speed>1");
     assert!(wrong.code == 2 && wrong.err.contains("got \"speed\"; there are:"), "{wrong:?}");
-    let at = silt(here, "compare a.db --at middle");
+    let at = silt(here, "runs compare a.db --at middle");
     assert!(at.code == 2 && at.err.contains("final, mean"), "{at:?}");
 }
 
@@ -88,17 +88,17 @@ fn every_number_is_answered_as_it_was() {
         sim.complete().unwrap();
     }
     drop(db);
-    let runs = silt(here, "runs a.db --json").json()["simulations"].clone();
+    let runs = silt(here, "runs list a.db --json").json()["simulations"].clone();
     let expected = json!({"odd": 9007199254740993_i64, "u64": 9223372036854775813_u64, "x": "NaN",
         "wide": "18446744073709551616", "mix": 0.5});
     assert_eq!(runs[0]["parameters"], expected);
     assert_eq!(runs[1]["parameters"]["deep"], json!({"x": "NaN"}));
-    assert_eq!(silt(here, "show a.db r0 --json").json()["simulation"]["parameters"], expected);
+    assert_eq!(silt(here, "runs show a.db r0 --json").json()["simulation"]["parameters"], expected);
     assert_eq!(
-        silt(here, "show a.db r1 --json").json()["metrics"]["loss"]["values"],
+        silt(here, "runs show a.db r1 --json").json()["metrics"]["loss"]["values"],
         json!(["Infinity"])
     );
-    let compared = silt(here, "compare a.db --metric loss --json").json();
+    let compared = silt(here, "runs compare a.db --metric loss --json").json();
     let expected = [
         ("odd", json!(9007199254740993_i64)),
         ("u64", json!(9223372036854775813_u64)),
@@ -114,7 +114,7 @@ fn every_number_is_answered_as_it_was() {
         (&compared[1]["x"], &compared[1]["wide"], &compared[1]["mix"], &compared[1]["loss"]),
         (&json!("-Infinity"), &json!("Infinity"), &json!("9007199254740993"), &json!("Infinity"))
     );
-    let table = silt(here, "compare a.db --metric loss --format csv").ok();
+    let table = silt(here, "runs compare a.db --metric loss --format csv").ok();
     assert!(table.contains("9007199254740993") && table.contains("NaN"), "{table}");
     let sql = silt_with(here, "query a.db --json", "SELECT 9e999 AS up, -9e999 AS down").json();
     assert_eq!(sql, json!([{"up": "Infinity", "down": "-Infinity"}]));
@@ -143,9 +143,9 @@ fn simulations_are_kept() {
     let rows =
         silt_with(here, "query all.db --json", "SELECT count(*) AS n FROM agent_states").json();
     assert_eq!(rows, json!([{"n": 120}]));
-    silt(here, "split all.db other_0 other_1 -o part.db").ok();
+    silt(here, "runs split all.db other_0 other_1 -o part.db").ok();
     assert_eq!(
-        silt(here, "runs part.db --json").json()["simulations"].as_array().unwrap().len(),
+        silt(here, "runs list part.db --json").json()["simulations"].as_array().unwrap().len(),
         2
     );
     let files =
@@ -155,12 +155,15 @@ fn simulations_are_kept() {
         here.join("out/agent_states/experiment_id=exp/simulation_id=exp_0/part-0.parquet")
             .is_file()
     );
-    let dry = silt(here, "delete all.db --where status='failed' --dry-run --json").json();
+    let dry = silt(here, "runs delete all.db --where status='failed' --dry-run --json").json();
     assert_eq!(dry["deleted"], json!(["exp_2", "other_2"]));
-    silt(here, "delete all.db exp_0").ok();
-    assert_eq!(silt(here, "delete all.db").code, 2, "nothing says which");
-    assert_eq!(silt(here, "delete all.db exp_1 nobody").code, 2);
-    assert_eq!(silt(here, "runs all.db --json").json()["simulations"].as_array().unwrap().len(), 5);
+    silt(here, "runs delete all.db exp_0").ok();
+    assert_eq!(silt(here, "runs delete all.db").code, 2, "nothing says which");
+    assert_eq!(silt(here, "runs delete all.db exp_1 nobody").code, 2);
+    assert_eq!(
+        silt(here, "runs list all.db --json").json()["simulations"].as_array().unwrap().len(),
+        5
+    );
     // Another simulation under a name that is there.
     sweep(here, "c.db", "other");
     let conflict = silt(here, "merge c.db -o all.db");
@@ -174,22 +177,22 @@ fn a_filter_of_all_simulations_deletes_with_yes_alone() {
     let here = folder.path();
     sweep(here, "a.db", "exp");
     let count = || {
-        let runs = silt(here, "runs a.db --json").json();
+        let runs = silt(here, "runs list a.db --json").json();
         runs["simulations"].as_array().unwrap().len()
     };
-    let dry = silt(here, "delete a.db --where params.rate>=0 --dry-run");
+    let dry = silt(here, "runs delete a.db --where params.rate>=0 --dry-run");
     assert!(dry.code == 0 && dry.err.contains("3 of 3 simulations would be deleted"), "{dry:?}");
     for filter in ["--where params.rate>=0", "--keep-last 0"] {
-        let all = silt(here, &format!("delete a.db {filter}"));
+        let all = silt(here, &format!("runs delete a.db {filter}"));
         assert!(all.code == 2 && all.err.contains("--yes"), "{all:?}");
         assert_eq!(count(), 3);
     }
-    let one = silt(here, "delete a.db --where params.rate>0.15");
+    let one = silt(here, "runs delete a.db --where params.rate>0.15");
     assert!(one.code == 0 && one.err.contains("1 of 3 simulations deleted"), "{one:?}");
     assert_eq!(count(), 2);
-    let typo = silt(here, "delete a.db --where params.rat>=0 --yes");
+    let typo = silt(here, "runs delete a.db --where params.rat>=0 --yes");
     assert!(typo.code == 2 && typo.err.contains("near it: params.rate"), "{typo:?}");
-    let all = silt(here, "delete a.db --where params.rate>=0 --yes --json").json();
+    let all = silt(here, "runs delete a.db --where params.rate>=0 --yes --json").json();
     assert_eq!((&all["of"], count()), (&json!(2), 0));
 }
 
@@ -212,7 +215,7 @@ fn an_agentfarm_database_is_imported() {
     assert_eq!(report["sources"][0]["simulations"], json!(["sim_000", "sim_001", "sim_002"]));
     assert!(silt(here, "import experiment old.db -o new.db").ok().contains("3 unchanged"));
     assert_eq!(silt(here, "import experiment none.db -o new.db").code, 2);
-    let final_agents = silt(here, "compare new.db --metric total_agents --json").json();
+    let final_agents = silt(here, "runs compare new.db --metric total_agents --json").json();
     assert_eq!(final_agents[2]["total_agents"], json!(5.0));
 }
 
@@ -236,13 +239,13 @@ fn no_parameter_is_left_out_in_silence() {
         sim.complete().unwrap();
     }
     db.close().unwrap();
-    let table = silt(here, "runs a.db --format table").ok();
+    let table = silt(here, "runs list a.db --format table").ok();
     let last = table.lines().last().unwrap();
     assert!(
         last.starts_with("and 6 more: ") && last.contains("model") && last.contains("p9"),
         "{table}"
     );
-    let csv = silt(here, "runs a.db --format csv").ok();
+    let csv = silt(here, "runs list a.db --format csv").ok();
     let mut lines = csv.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
     let mut names = header.clone();
@@ -261,12 +264,12 @@ fn no_parameter_is_left_out_in_silence() {
         assert!(names.contains(&name), "{name} is not in {csv}");
     }
     assert!(lines.next().unwrap().contains("layers"), "{csv}");
-    let rows = silt(here, "runs a.db --format json").json();
+    let rows = silt(here, "runs list a.db --format json").json();
     assert_eq!(
         (&rows[1]["model"], &rows[1]["steps"], &rows[1]["params.steps"]),
         (&json!({"layers": 1}), &json!(1), &json!(1))
     );
-    let compared = silt(here, "compare a.db --metric total_agents --format csv").ok();
+    let compared = silt(here, "runs compare a.db --metric total_agents --format csv").ok();
     let header: Vec<&str> = compared.lines().next().unwrap().split(',').collect();
     assert!(
         header.contains(&"params.total_agents") && header.contains(&"total_agents"),
@@ -281,13 +284,13 @@ fn empty_filters_and_half_days_are_refused() {
     let here = folder.path();
     sweep(here, "a.db", "exp");
     for (command, last, part) in [
-        ("delete a.db --yes --where", "", "the filter: expected SQL's WHERE"),
-        ("runs a.db --where", " ", "the filter: expected SQL's WHERE"),
-        ("delete a.db --yes --keep-days", "0.5", "expected a whole number of days, as 30"),
+        ("runs delete a.db --yes --where", "", "the filter: expected SQL's WHERE"),
+        ("runs list a.db --where", " ", "the filter: expected SQL's WHERE"),
+        ("runs delete a.db --yes --keep-days", "0.5", "expected a whole number of days, as 30"),
     ] {
         let ran = silt_with(here, command, last);
         assert!(ran.code == 2 && ran.err.contains(part), "{command}: {ran:?}");
     }
-    let runs = silt(here, "runs a.db --json").json();
+    let runs = silt(here, "runs list a.db --json").json();
     assert_eq!(runs["simulations"].as_array().unwrap().len(), 3);
 }
