@@ -228,7 +228,7 @@ impl Handle {
     /// Returns the bytes of the copy.
     ///
     /// # Errors
-    /// As [`Database::backup`]. Of a folder, the days before are copied; what was copied stays.
+    /// As [`Database::backup`] and [`TickStore::backup`]. Then nothing stays of the copy.
     pub fn backup(&self, target: impl AsRef<Path>) -> Result<u64> {
         match self {
             Handle::File(db) => Ok(db.backup(target)?.size_bytes),

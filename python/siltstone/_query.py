@@ -9,6 +9,21 @@ from typing import Any
 from siltstone import _html, _siltstone, _xarray
 
 
+#: Every integer up to here is a float too.
+_EXACT = 2**53
+
+
+def _cells(values: list[Any]) -> Any:
+    """A column for pandas, which makes floats of integers beside None and floats."""
+    is_rounded = any(type(value) is int and abs(value) > _EXACT for value in values)
+    if not is_rounded or not any(value is None or type(value) is float for value in values):
+        return values
+    import pandas as pd
+
+    has_others = any(value is not None and type(value) is not int for value in values)
+    return pd.array(values, dtype="object" if has_others else "Int64")
+
+
 class QueryResult:
     """Columns and rows of an SQL statement.
 
@@ -61,11 +76,15 @@ class QueryResult:
         return self._table.__arrow_c_stream__(requested_schema)
 
     def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame."""
+        """The rows as a pandas DataFrame.
+
+        A column of integers and NULL is of floats, as pandas has it, unless that would round: then it is ``Int64``, or
+        of objects beside floats.
+        """
         import pandas as pd
 
         rows, columns = self.rows, unique(self.columns)
-        return pd.DataFrame({name: [row[i] for row in rows] for i, name in enumerate(columns)})
+        return pd.DataFrame({name: _cells([row[i] for row in rows]) for i, name in enumerate(columns)})
 
     def to_polars(self) -> Any:
         """The rows as a Polars DataFrame."""

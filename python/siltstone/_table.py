@@ -17,6 +17,14 @@ class Written(NamedTuple):
     bytes: int
 
 
+def _nullable() -> dict[Any, Any]:
+    """The types of pandas that have integers and missing ones."""
+    import pandas as pd
+    import pyarrow as pa
+
+    return {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+
+
 class Table:
     """A table that streams, batch by batch, to whatever takes the Arrow C stream interface.
 
@@ -53,8 +61,22 @@ class Table:
         return pa.table(self)
 
     def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame; needs pyarrow."""
-        return self.to_arrow().to_pandas()
+        """The table as a pandas DataFrame; needs pyarrow.
+
+        A column of integers with missing ones is of floats, as pandas has it, unless that would round: then it has pandas'
+        nullable type.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        table = self.to_arrow()
+        frame = table.to_pandas()
+        for i, column in enumerate(table.columns):
+            if pa.types.is_integer(column.type) and 0 < column.null_count < len(column):
+                ends = pc.min_max(column).as_py()
+                if max(abs(ends["min"]), abs(ends["max"])) > 2**53:
+                    frame.isetitem(i, column.to_pandas(types_mapper=_nullable().get))
+        return frame
 
     def to_polars(self) -> Any:
         """The table as a Polars DataFrame."""

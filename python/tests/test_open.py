@@ -104,6 +104,25 @@ def test_a_folder_of_ticks_is_opened_the_same_way(tmp_path):
     copy.close()
 
 
+def test_frames_round_no_integer(tmp_path):
+    """Goal: an integer that a float cannot hold comes to pandas as it is, beside NULL and beside floats."""
+    big = 2**53 + 1
+    with siltstone.open(tmp_path / "a.db") as db:
+        for sql, dtype in [
+            (f"SELECT {big} AS n UNION ALL SELECT NULL", "Int64"),
+            (f"SELECT {big} AS n UNION ALL SELECT 0.5", "object"),
+            (f"SELECT {big} AS n UNION ALL SELECT 1", "int64"),
+            ("SELECT 1 AS n UNION ALL SELECT NULL", "float64"),
+        ]:
+            frame = db.sql(sql).to_pandas()
+            assert (str(frame["n"].dtype), int(frame["n"][0])) == (dtype, int(sql.split()[1])), sql
+        for n, seed in enumerate([big, None]):
+            with db.experiment("e").create_simulation_context(f"s{n}", {"seed": seed} if seed else {}):
+                pass
+        frame = db.experiment("e").parameters().to_pandas()
+        assert frame["seed"].dropna().tolist() == [big]
+
+
 def test_a_path_that_is_neither_is_refused(tmp_path):
     """Goal: a folder of other files, and a file that is not there, are errors; an empty folder is a new one of ticks."""
     (tmp_path / "notes").mkdir()

@@ -78,7 +78,7 @@ pub(crate) use row_source::RowSource;
 pub(crate) use row_sum::row_sum;
 pub(crate) use row_visitor::RowVisitor;
 pub(crate) use schema::{Migrations, Upgrade, table_exists};
-pub(crate) use streamed_table::{Bounds, Chunks, StreamedTable, query_streamed};
+pub(crate) use streamed_table::{Bounds, Chunks, StreamedRows, StreamedTable, query_streamed};
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
 pub(crate) use tx::{ReadTx, WriteTx};
 pub(crate) use verify::Verifier;

@@ -4,6 +4,7 @@
 //! SQLite's to check.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::path::Path;
@@ -32,8 +33,14 @@ pub(crate) struct Bounds {
     pub(crate) ranges: [(i64, i64); BOUND_COLUMNS - 1],
 }
 
+/// Rows that can be told apart.
+pub(crate) trait StreamedRows: RowSource {
+    /// What no other row of the table has, whatever the bounds.
+    fn key(&self, row: usize) -> [i64; 3];
+}
+
 /// The next rows; `None` at the end.
-pub(crate) type Chunks = Box<dyn FnMut() -> crate::Result<Option<Box<dyn RowSource>>>>;
+pub(crate) type Chunks = Box<dyn FnMut() -> crate::Result<Option<Box<dyn StreamedRows>>>>;
 
 /// A table of one text column, two of integers, and any others.
 pub(crate) trait StreamedTable: Send + Sync {
@@ -54,7 +61,9 @@ pub(crate) fn query_streamed(
     each: impl FnMut(&[String], Option<Vec<query::Value>>) -> crate::Result<()>,
 ) -> crate::Result<()> {
     const MODULE: Module<Streamed> = Module::eponymous_only_module();
-    let shared: Shared = Arc::new(Source { table: Box::new(table), failed: Mutex::default() });
+    let table = Box::new(table);
+    let shared: Shared =
+        Arc::new(Source { table, failed: Mutex::default(), ids: Mutex::default() });
     let run = || -> crate::Result<()> {
         let conn = connect::in_memory()?;
         conn.create_module(name, &MODULE, Some(shared.clone()))?;
@@ -71,6 +80,9 @@ struct Source {
     table: Box<dyn StreamedTable>,
     /// The store's own error, which SQLite would make a text of.
     failed: Mutex<Option<crate::Error>>,
+    /// The ids of rows of which SQLite asked them: where it joins the rows of several scans (`OR`, `RIGHT JOIN`), it knows by
+    /// them which it has seen. So a row has one in the whole statement.
+    ids: Mutex<HashMap<[i64; 3], i64>>,
 }
 
 type Shared = Arc<Source>;
@@ -149,7 +161,6 @@ unsafe impl<'vtab> VTab<'vtab> for Streamed {
             chunks: None,
             chunk: None,
             row: 0,
-            number: 0,
             table: PhantomData,
         })
     }
@@ -161,11 +172,9 @@ struct Cursor<'vtab> {
     base: ffi::sqlite3_vtab_cursor,
     source: Shared,
     chunks: Option<Chunks>,
-    chunk: Option<Box<dyn RowSource>>,
+    chunk: Option<Box<dyn StreamedRows>>,
     /// In the chunk.
     row: usize,
-    /// In all.
-    number: i64,
     table: PhantomData<&'vtab Streamed>,
 }
 
@@ -209,7 +218,7 @@ unsafe impl VTabCursor for Cursor<'_> {
                 }
             }
         }
-        (self.number, self.chunk, self.chunks) = (0, None, None);
+        (self.chunk, self.chunks) = (None, None);
         if !is_empty && bounds.ranges.iter().all(|(least, greatest)| least <= greatest) {
             let chunks = self.source.table.rows(&bounds);
             self.chunks = Some(chunks.map_err(|error| self.source.failed(error))?);
@@ -219,7 +228,6 @@ unsafe impl VTabCursor for Cursor<'_> {
 
     fn next(&mut self) -> Result<()> {
         self.row += 1;
-        self.number += 1;
         match &self.chunk {
             Some(chunk) if self.row >= chunk.rows() => self.advance(),
             _ => Ok(()),
@@ -235,7 +243,10 @@ unsafe impl VTabCursor for Cursor<'_> {
     }
 
     fn rowid(&self) -> Result<i64> {
-        Ok(self.number)
+        let Some(chunk) = &self.chunk else { return Ok(0) };
+        let mut ids = self.source.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = ids.len() as i64 + 1;
+        Ok(*ids.entry(chunk.key(self.row)).or_insert(next))
     }
 }
 
@@ -280,6 +291,12 @@ mod tests {
         }
     }
 
+    impl StreamedRows for Ten {
+        fn key(&self, row: usize) -> [i64; 3] {
+            [self.0, row as i64, 0]
+        }
+    }
+
     impl StreamedTable for Numbers {
         fn schema(&self) -> &'static CStr {
             c"CREATE TABLE x(word TEXT, n INTEGER, tens INTEGER)"
@@ -291,7 +308,7 @@ mod tests {
             Ok(Box::new(move || match next.next() {
                 Some(90) if fails => Err(crate::Error::invalid("n", "a number below 90", "90")),
                 Some(90) => Ok(None),
-                first => Ok(first.map(|n| Box::new(Ten(n)) as Box<dyn RowSource>)),
+                first => Ok(first.map(|n| Box::new(Ten(n)) as Box<dyn StreamedRows>)),
             }))
         }
     }

@@ -389,11 +389,17 @@ impl TickStore {
     /// # Errors
     /// What the disk says.
     pub fn symbols(&self) -> Result<Vec<String>> {
+        self.symbols_between(i64::MIN, i64::MAX)
+    }
+
+    /// The symbols of the days that a range touches, and those that are in memory.
+    pub(super) fn symbols_between(&self, from_ns: i64, to_ns: i64) -> Result<Vec<String>> {
+        let range = Day::of(from_ns)..=Day::of(to_ns);
         let shared = &*self.shared;
         let mut found: Vec<String> =
             shared.symbols.all().iter().map(|symbol| symbol.name.to_string()).collect();
         if let Some(days) = &shared.days {
-            for day in days.list()? {
+            for day in days.list()?.into_iter().filter(|day| range.contains(day)) {
                 let Some(db) = days.reader(day)? else { continue };
                 let there = db.read(|tx| {
                     if tables::are_there(tx)? { tables::symbols(tx) } else { Ok(Vec::new()) }

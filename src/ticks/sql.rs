@@ -1,6 +1,6 @@
 //! A user's own SQL over all days of a folder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,9 @@ use super::scan::Scan;
 use super::store::TickStore;
 use super::tick::{Ticks, check_symbol};
 use crate::error::Result;
-use crate::kernel::{Bounds, Chunks, Query, RowSource, StreamedTable, Value, query_streamed};
+use crate::kernel::{
+    Bounds, Chunks, Query, RowSource, StreamedRows, StreamedTable, Value, query_streamed,
+};
 use crate::table::{Batches, rows_to_arrow};
 
 const NS_PER_MS: i64 = 1_000_000;
@@ -77,7 +79,8 @@ impl TickStore {
             None => BTreeSet::new(),
         };
         let opened = Arc::<Mutex<BTreeSet<Day>>>::default();
-        let table = TicksTable { store: self.clone(), opened: opened.clone() };
+        let table =
+            TicksTable { store: self.clone(), opened: opened.clone(), symbols: Arc::default() };
         query_streamed(&self.shared.config.sqlite_base_path, c"ticks", table, sql, each)?;
         let opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(DaysRead {
@@ -101,6 +104,8 @@ struct TicksTable {
     store: TickStore,
     /// The days that were looked into.
     opened: Arc<Mutex<BTreeSet<Day>>>,
+    /// Numbers of symbols.
+    symbols: Arc<Mutex<HashMap<String, i64>>>,
 }
 
 impl StreamedTable for TicksTable {
@@ -116,28 +121,52 @@ impl StreamedTable for TicksTable {
         let symbols = match &bounds.word {
             Some(word) if check_symbol(word).is_err() => Vec::new(),
             Some(word) => vec![word.clone()],
-            None => self.store.symbols()?,
+            None => self.store.symbols_between(from_ns, until_ns.min(last_of_ms))?,
         };
         let mut scan = Scan::new(&self.store, symbols, from_ns, until_ns.min(last_of_ms));
-        let opened = self.opened.clone();
+        let (opened, symbols) = (self.opened.clone(), self.symbols.clone());
+        let (mut last, mut ordinal) = (None, 0);
         Ok(Box::new(move || {
             let ticks = scan.next()?;
             opened.lock().unwrap_or_else(PoisonError::into_inner).extend(scan.take_days());
-            Ok(ticks.map(|ticks| Box::new(Rows(ticks)) as Box<dyn RowSource>))
+            let Some(ticks) = ticks else { return Ok(None) };
+            let mut symbols = symbols.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = symbols.len() as i64;
+            let symbol = *symbols.entry(ticks.symbol().to_owned()).or_insert(next);
+            // Bounds are of symbol and time, so all ticks of one time come, or none.
+            let ordinals = ticks.time_ns.iter().map(|time| {
+                ordinal = if last == Some((symbol, *time)) { ordinal + 1 } else { 0 };
+                last = Some((symbol, *time));
+                ordinal
+            });
+            let ordinals = ordinals.collect();
+            Ok(Some(Box::new(Rows { ticks, symbol, ordinals }) as Box<dyn StreamedRows>))
         }))
     }
 }
 
 /// Some ticks of a symbol, as rows.
-struct Rows(Ticks);
+struct Rows {
+    ticks: Ticks,
+    /// The number of the symbol in this query.
+    symbol: i64,
+    /// The number of each among those of its time.
+    ordinals: Vec<i64>,
+}
+
+impl StreamedRows for Rows {
+    fn key(&self, row: usize) -> [i64; 3] {
+        [self.symbol, self.ticks.time_ns[row], self.ordinals[row]]
+    }
+}
 
 impl RowSource for Rows {
     fn rows(&self) -> usize {
-        self.0.len()
+        self.ticks.len()
     }
 
     fn give(&self, row: usize, column: usize, to: &mut Context) -> rusqlite::Result<()> {
-        let ticks = &self.0;
+        let ticks = &self.ticks;
         let origin = || &ticks.origins()[ticks.origin[row] as usize];
         match column {
             0 => to.set_result(&ticks.symbol()),

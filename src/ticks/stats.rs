@@ -12,7 +12,7 @@ use super::symbols::Counts;
 use super::tables;
 use super::writer::get;
 use crate::error::{Error, Result};
-use crate::kernel::{BackupReport, create_folder, folder_of};
+use crate::kernel::{BackupReport, create_folder, folder_of, sync_folder};
 
 /// What the store did and holds. The names of `backend` to `use_json_legacy` and those in `sqlite` are
 /// documented.
@@ -163,6 +163,11 @@ pub struct TicksSummary {
     pub days: Vec<DayInfo>,
 }
 
+/// Whether two names are of one folder that is there.
+fn same_folder(one: &Path, other: &Path) -> bool {
+    std::fs::canonicalize(one).is_ok_and(|one| std::fs::canonicalize(other).is_ok_and(|o| o == one))
+}
+
 /// Whether a folder has a day file.
 pub(crate) fn has_ticks(folder: &Path) -> Result<bool> {
     Ok(!Days::read_only(folder).list()?.is_empty())
@@ -184,19 +189,43 @@ impl TickStore {
         })
     }
 
-    /// Copies each day into the folder `target`, which must not exist, and verifies it there.
+    /// Copies each day into the folder `target`, which must not exist, and verifies it there. The folder gets its name when all
+    /// days are in it.
     ///
     /// # Errors
-    /// [`Error::Exists`] if there is something at `target`; as [`Database::backup`](crate::Database::backup). The days
-    /// before are copied.
+    /// [`Error::Exists`] if there is something at `target`, [`Error::Invalid`] if it is inside the folder that is copied; as
+    /// [`Database::backup`](crate::Database::backup). Then nothing stays of the copy.
     pub fn backup(&self, target: impl AsRef<Path>) -> Result<Vec<BackupReport>> {
         let target = target.as_ref();
         if target.exists() {
             let (what, location) = ("the folder".into(), target.display().to_string());
             return Err(Error::Exists { what, location, hint: "name one that does not exist" });
         }
+        let base = &self.shared.config.sqlite_base_path;
+        let inside = |path: &Path| path.ancestors().any(|above| same_folder(above, base));
+        if inside(target) {
+            let got = format!("{:?}, which is in the folder that is copied", target.display());
+            return Err(Error::invalid("the target", "a folder elsewhere", got));
+        }
         self.flush()?;
-        create_folder(target, true)?;
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".partial-{}", std::process::id()));
+        let partial = target.with_file_name(name);
+        create_folder(folder_of(target), true)?;
+        std::fs::create_dir(&partial).map_err(|e| Error::io(&partial, "making it", &e))?;
+        let copied = self.backup_days(&partial).and_then(|reports| {
+            std::fs::rename(&partial, target)
+                .map_err(|e| Error::io(target, "renaming to it", &e))?;
+            sync_folder(folder_of(target))?;
+            Ok(reports)
+        });
+        if copied.is_err() {
+            let _ = std::fs::remove_dir_all(&partial); // the first error is the one to report
+        }
+        copied
+    }
+
+    fn backup_days(&self, target: &Path) -> Result<Vec<BackupReport>> {
         let mut reports = Vec::new();
         let Some(days) = &self.shared.days else { return Ok(reports) };
         for (day, path) in days.files()? {

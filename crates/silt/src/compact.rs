@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::json;
+use siltstone::series::SqliteBackend;
 
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
@@ -11,7 +12,7 @@ use crate::{human, interrupt};
 
 /// Pack finished data into column blocks, which take less space
 ///
-/// Of a run its arrays, of experiments the tables of simulations that have ended, of ticks the days that have been over for a
+/// Of a run its arrays, of series their points, of experiments the tables of simulations that have ended, of ticks the days that have been over for a
 /// week. Every command and every call of the library reads them as before; a program that knows only the
 /// documented columns no longer does. Other programs may use the database meanwhile. Run the same
 /// command again to resume.
@@ -46,6 +47,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let compacted = db.compact(|done, all| bar.at(done, all));
     bar.end();
     let report = compacted?;
+    let series = SqliteBackend::over(db.database().clone())?;
+    let series_blocks = if series.describe()?.count > 0 { series.compact(None)? } else { 0 };
+    drop(series);
     db.close()?;
     let bytes = std::fs::metadata(&args.file).map_or(0, |metadata| metadata.len());
     let path = args.file.display().to_string();
@@ -54,6 +58,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "path": path,
             "arrays": report.arrays,
             "blocks": report.blocks,
+            "series_blocks": series_blocks,
             "bytes_before": report.bytes_before,
             "bytes_after": report.bytes_after,
             "bytes": bytes,
@@ -69,6 +74,10 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             human::duration(start.elapsed()),
             human::size(bytes),
         ))?;
+        if series_blocks > 0 {
+            let blocks = human::plural(series_blocks, "block");
+            console.line(format!("{path}: series compacted into {blocks}"))?;
+        }
     }
     Ok(Exit::Done)
 }

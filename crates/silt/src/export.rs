@@ -11,7 +11,7 @@ use siltstone::simulation::{Content, ExportFormat, ExportOptions, SimulationData
 use siltstone::table::Format;
 
 use crate::console::Console;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
 /// Write a run, experiments or ticks out as JSON files, Parquet, Arrow, CSV or JSON lines
@@ -82,6 +82,12 @@ fn formats() -> impl TypedValueParser<Value = ExportFormat> {
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
     if args.file.is_dir() {
+        let others = [&args.dataset, &args.simulation, &args.table];
+        if others.iter().any(|given| !given.is_empty()) || matches!(args.what, What::States) {
+            return Err(Failure::said(
+                "--dataset, --simulation, --table and --what are not for ticks: `silt ticks export` chooses symbols and times",
+            ));
+        }
         siltstone::open_read_only(&args.file)?.ticks()?;
         return crate::ticks::export_all(
             &args.file,
@@ -108,6 +114,14 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     }
     let start = Instant::now();
     let db = SimulationDatabase::open_read_only(&args.file)?;
+    if db.datasets()?.is_empty()
+        && db.database().sql("SELECT 1 FROM sqlite_schema WHERE name = 'series'")?.rows.len() == 1
+    {
+        let file = args.file.display();
+        return Err(Failure::said(format!(
+            "{file} has no updates and no simulations: `silt series export` exports series"
+        )));
+    }
     let options = ExportOptions {
         target: args.to.clone(),
         format: args.format,
