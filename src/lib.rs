@@ -24,30 +24,9 @@ pub use kernel::{
 };
 pub use open::{Compacted, Handle, open, open_read_only};
 
-/// Files of other programs that a store reads, and upgrades in place when it writes.
-const UPGRADES: &[&kernel::Upgrade] = &[&simulation::UPGRADE];
-
-/// The versions of each store's tables.
-const ALL_MIGRATIONS: &[&kernel::Migrations] = &[
-    &simulation::MIGRATIONS,
-    &ticks::MIGRATIONS,
-    &series::MIGRATIONS,
-    &experiment::MIGRATIONS,
-    &memory::MIGRATIONS,
-];
-
-/// What stores make in a file beyond their versions.
-const DEFINITIONS: &[kernel::Definitions] = &[experiment::definitions];
-
-/// Each store's own part of [`Database::verify`].
-const VERIFIERS: &[kernel::Verifier] =
-    &[simulation::verify, ticks::verify, series::verify, experiment::verify, memory::verify];
-
-/// The views that [`Database::sql`] puts over the tables of a file.
-const VIEWS: &[kernel::Views] = &[ticks::views, series::views, experiment::views];
-
-/// What numbers of series stand for, in those views.
-const DECODE: kernel::Decode = series::decode_stored;
+/// The stores of a file.
+const STORES: [&kernel::Store; 5] =
+    [&simulation::STORE, &ticks::STORE, &series::STORE, &experiment::STORE, &memory::STORE];
 
 /// The Rust snippets of the store's page, as documentation tests.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::describe::{FileInfo, Info};
 use crate::experiment::{ExperimentDatabase, Which};
-use crate::kernel::{Database, Query, VerifyReport};
+use crate::kernel::{Database, Query, VerifyReport, upgrades};
 use crate::memory::MemoryStore;
 use crate::series::SqliteBackend;
 use crate::simulation::{Options, SimulationDatabase};
@@ -47,7 +47,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<Handle> {
         };
         return Ok(Handle::Ticks(TickStore::new(config)?));
     }
-    Ok(Handle::File(Database::builder(path).upgrade(crate::UPGRADES).open()?))
+    Ok(Handle::File(Database::builder(path).upgrade(upgrades()).open()?))
 }
 
 /// Opens an existing file, or folder of ticks, for reading. Nothing is changed.
@@ -61,7 +61,7 @@ pub fn open_read_only(path: impl AsRef<Path>) -> Result<Handle> {
         has_days(path)?;
         return Ok(Handle::Ticks(TickStore::open_read_only(path)?));
     }
-    Ok(Handle::File(Database::builder(path).upgrade(crate::UPGRADES).open_read_only()?))
+    Ok(Handle::File(Database::builder(path).upgrade(upgrades()).open_read_only()?))
 }
 
 fn folder_is_empty(folder: &Path) -> Result<bool> {

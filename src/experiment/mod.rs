@@ -42,7 +42,7 @@ mod verify;
 mod write;
 
 use crate::error::Result;
-use crate::kernel::{Migrations, ReadTx, View};
+use crate::kernel::{Migrations, ReadTx, Store, View};
 
 pub use cell::Cell;
 pub use config::LoggingConfig;
@@ -57,14 +57,19 @@ pub use log::{Agent, AgentAction, AgentRow, AgentState, HealthIncident, Resource
 pub use merge::{MergeConflict, MergeReport, merge};
 pub use metric::At;
 pub use read::Selection;
-pub(crate) use record_table::definitions;
 pub use retention::{Retention, TableSize};
 pub use runs::{SimulationInfo, Which};
 pub use schema::{ColumnType, RecordSchema};
-pub(crate) use verify::verify;
+
+/// The store in a file.
+pub(crate) static STORE: Store = Store {
+    definitions: Some(record_table::definitions),
+    views: Some(views),
+    ..Store::new(&MIGRATIONS, verify::verify)
+};
 
 /// The versions of the store's tables.
-pub(crate) static MIGRATIONS: Migrations = Migrations {
+static MIGRATIONS: Migrations = Migrations {
     store: "experiment",
     steps: &[
         include_str!("migrations/0001_experiment.sql"),
@@ -84,7 +89,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
 };
 
 /// The documented tables over blocks and rows, where there are blocks.
-pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
+fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
     let mut views = Vec::new();
     for table in record_table::tables(tx)? {
         let sql = "SELECT 1 FROM record_block WHERE record_table = ?1 LIMIT 1";

@@ -11,7 +11,7 @@ use super::connect::{self, beside};
 use super::failure::At;
 use super::files::{folder_of, sync_folder, sync_name};
 use super::temporary::{Temporary, remove_leftovers};
-use super::{Database, reading};
+use super::{Database, reading, upgrades};
 use crate::error::{Error, Result};
 
 /// Pages copied at a time, between two calls of the progress function.
@@ -270,7 +270,7 @@ pub fn restore(
     overwrite: bool,
 ) -> Result<BackupReport> {
     let (source, target) = (source.as_ref(), target.as_ref());
-    let from = Database::builder(source).upgrade(crate::UPGRADES).open_read_only()?;
+    let from = Database::builder(source).upgrade(upgrades()).open_read_only()?;
     let report = from.verify()?;
     if let Some(finding) = report.findings.first() {
         return Err(Error::Corrupt {
@@ -290,7 +290,7 @@ pub fn restore(
         });
     }
     // Refuses what is not ours, and checkpoints its log.
-    let kept = Kept::of(&Database::builder(target).upgrade(crate::UPGRADES).open()?)?;
+    let kept = Kept::of(&Database::builder(target).upgrade(upgrades()).open()?)?;
     from.with_reader("restoring", |conn| {
         conn.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
         let rows = (|| {

@@ -110,7 +110,7 @@ fn made(versions: impl Fn(&str) -> Result<usize>) -> Result<Connection> {
     let conn = Connection::open_in_memory()?;
     row_sum::register(&conn)?;
     conn.execute_batch(KERNEL_TABLES)?;
-    for migrations in crate::ALL_MIGRATIONS {
+    for migrations in crate::STORES.map(|store| store.migrations) {
         let version = versions(migrations.store)?.min(migrations.steps.len());
         migrations.steps[..version].iter().try_for_each(|sql| conn.execute_batch(sql))?;
     }
@@ -128,7 +128,7 @@ fn expected(conn: &Connection, found: &Schema) -> Result<(Schema, Connection)> {
     }
     let ours = made(|store| Ok(version(conn, store)?.max(0) as usize))?;
     if findings(&schema(&ours)?, found).1 {
-        for definitions in crate::DEFINITIONS {
+        for definitions in crate::STORES.iter().filter_map(|store| store.definitions) {
             definitions(&ReadTx::new(conn))?.iter().try_for_each(|sql| ours.execute_batch(sql))?;
         }
     }
@@ -142,7 +142,7 @@ fn missing_columns(
     ours: &Connection,
     expected: &Schema,
 ) -> Result<Vec<Finding>> {
-    for migrations in crate::ALL_MIGRATIONS {
+    for migrations in crate::STORES.map(|store| store.migrations) {
         // Tables of an earlier version get their sums with the next one.
         if version(conn, migrations.store)? == migrations.steps.len() as i64 {
             row_sum::cover_all(conn, ours, migrations.summed)?;
@@ -263,11 +263,8 @@ pub(super) fn refuse_triggers(conn: &Connection, path: &Path) -> Result<()> {
 fn known_triggers() -> &'static HashSet<Vec<String>> {
     static KNOWN: OnceLock<HashSet<Vec<String>>> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let most = crate::ALL_MIGRATIONS
-            .iter()
-            .map(|migrations| migrations.steps.len())
-            .max()
-            .unwrap_or(0);
+        let versions = crate::STORES.iter().map(|store| store.migrations.steps.len());
+        let most = versions.max().unwrap_or(0);
         let triggers = |version: usize| {
             let made = made(|_| Ok(version)).and_then(|conn| schema(&conn));
             made.expect("the migrations of this build run").into_values()

@@ -39,6 +39,7 @@ mod row_sum;
 mod row_visitor;
 mod schema;
 mod stats;
+mod store;
 mod streamed_table;
 mod temporary;
 mod ticket;
@@ -64,21 +65,19 @@ pub(crate) use files::{
     check_writable, create_folder, folder_of, sync_folder, sync_name, sync_names_in,
     write_atomically,
 };
-pub(crate) use foreign::Definitions;
 #[cfg(feature = "postgresql")]
 pub(crate) use interruption::cancellable;
 pub(crate) use interruption::{
     CHECK_EVERY, check as check_interrupted, join, lock, pause, receive, uninterrupted,
 };
-pub(crate) use point_rows::Decode;
 pub(crate) use process::{Process, host};
-pub(crate) use query::{View, Views, static_view};
+pub(crate) use query::{View, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
 pub(crate) use row_source::RowSource;
 pub(crate) use row_sum::row_sum;
 pub(crate) use row_visitor::RowVisitor;
 pub(crate) use schema::{Migrations, Upgrade, table_exists};
+pub(crate) use store::{Store, upgrades};
 pub(crate) use streamed_table::{Bounds, Chunks, StreamedRows, StreamedTable, query_streamed};
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
 pub(crate) use tx::{ReadTx, WriteTx};
-pub(crate) use verify::Verifier;

@@ -179,9 +179,11 @@ unsafe impl VTabCursor for Cursor<'_> {
         let (Value::Text(index), Value::Text(value)) = (index, value) else { return Ok(()) };
         let Value::Text(head) = head else { return Ok(()) };
         let (index, value) = (type_of(&index).map_err(user)?, type_of(&value).map_err(user)?);
-        let decode = |column, array: &ArrayRef| {
-            crate::DECODE(&head, column == INDEX_VALUE, array).map_err(user)
-        };
+        let decode =
+            |column, array: &ArrayRef| match crate::STORES.iter().find_map(|store| store.decode) {
+                Some(decode) => decode(&head, column == INDEX_VALUE, array).map_err(user),
+                None => Ok(array.clone()),
+            };
         let is_coded = *decode(INDEX_VALUE, &new_empty_array(&index))?.data_type() != index;
         let extent = match is_coded {
             true => Extent::Unknown,

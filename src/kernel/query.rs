@@ -163,7 +163,7 @@ pub(crate) fn static_view(
 /// Puts the stores' views over their tables, in this connection alone.
 fn add_views(conn: &Connection) -> Result<()> {
     let tx = ReadTx::new(conn);
-    for views in crate::VIEWS {
+    for views in crate::STORES.iter().filter_map(|store| store.views) {
         for (view, sql) in views(&tx)? {
             let there = "SELECT 1 FROM temp.sqlite_schema WHERE name = ?1";
             if conn.prepare_cached(there)?.exists([view])? {

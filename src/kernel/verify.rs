@@ -53,7 +53,7 @@ impl Database {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the file cannot be read; damage is a finding, not an error.
     pub fn verify(&self) -> Result<VerifyReport> {
-        self.verify_with(crate::VERIFIERS)
+        self.verify_with(&crate::STORES.map(|store| store.verify))
     }
 
     fn verify_with(&self, verifiers: &[Verifier]) -> Result<VerifyReport> {

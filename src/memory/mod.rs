@@ -27,7 +27,7 @@ mod vector;
 mod vectors;
 mod verify;
 
-use crate::kernel::Migrations;
+use crate::kernel::{Migrations, Store};
 
 pub use concept::{Concept, ConceptUpdate, NewConcept};
 pub use episode::{Episode, EpisodeUpdate, NewEpisode};
@@ -42,10 +42,12 @@ pub use replay::{Sample, SampleMode, SampleOptions};
 pub use retention::{Evict, Limit, Pruned};
 pub use search::{Hit, Metric, SearchOptions};
 pub use store::{MemoryStats, MemoryStore};
-pub(crate) use verify::verify;
+
+/// The store in a file.
+pub(crate) static STORE: Store = Store::new(&MIGRATIONS, verify::verify);
 
 /// The versions of the store's tables.
-pub(crate) static MIGRATIONS: Migrations = Migrations {
+static MIGRATIONS: Migrations = Migrations {
     store: "memory",
     steps: &[
         include_str!("migrations/0001_memory.sql"),

@@ -28,7 +28,6 @@ mod widen;
 
 pub use append::{Appended, Overlap, append_points};
 pub use backend::{Change, SeriesInfo, StorageBackend};
-pub(crate) use codes::decode_stored;
 pub use codes::decoded;
 pub use container::SeriesContainer;
 pub use data::{Metadata, SCHEMA_KEY, Series};
@@ -41,10 +40,18 @@ pub use read::{
     Ambiguous, BadCells, Encoding, Nonexistent, Points, PointsColumn, PointsOptions, TimeUnit,
     read_points,
 };
-pub(crate) use sqlite::{MIGRATIONS, verify, views};
 pub use sqlite::{SeriesSummary, SqliteBackend};
 pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, transfer};
 #[cfg(feature = "postgresql")]
 pub use url::open_asking;
 pub use url::{open, without_password};
 pub use wide::{WideColumn, wide};
+
+use crate::kernel::Store;
+
+/// The store in a file.
+pub(crate) static STORE: Store = Store {
+    views: Some(sqlite::views),
+    decode: Some(codes::decode_stored),
+    ..Store::new(&sqlite::MIGRATIONS, sqlite::verify)
+};

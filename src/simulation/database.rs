@@ -22,7 +22,7 @@ use super::update::{EntityData, Update};
 use super::write::{self, OnRepeat, Storing};
 use crate::array::{Checksum, Codec};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, Profile, QueuePolicy, Ticket};
+use crate::kernel::{Database, Durability, Profile, QueuePolicy, Ticket, upgrades};
 
 /// How a [`SimulationDatabase`] writes.
 #[derive(Debug, Clone, Default)]
@@ -114,7 +114,7 @@ impl SimulationDatabase {
         let mut builder = Database::builder(path)
             .durability(options.durability)
             .profile(options.profile)
-            .upgrade(crate::UPGRADES);
+            .upgrade(upgrades());
         if let Some((jobs, policy)) = options.queue {
             builder = builder.queue(jobs, policy);
         }
@@ -129,7 +129,7 @@ impl SimulationDatabase {
     /// # Errors
     /// As [`Builder::open_read_only`](crate::Builder::open_read_only).
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
-        let db = Database::builder(path).upgrade(crate::UPGRADES).open_read_only()?;
+        let db = Database::builder(path).upgrade(upgrades()).open_read_only()?;
         Self::over(db, Options::default())
     }
 

@@ -56,5 +56,9 @@ pub use timeline::Timeline;
 pub use update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update};
 pub use write::OnRepeat;
 
-pub(crate) use tables::{MIGRATIONS, UPGRADE};
-pub(crate) use verify::verify;
+use crate::kernel::Store;
+use tables::{MIGRATIONS, UPGRADE};
+
+/// The store in a file.
+pub(crate) static STORE: Store =
+    Store { upgrade: Some(&UPGRADE), ..Store::new(&MIGRATIONS, verify::verify) };

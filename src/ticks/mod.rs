@@ -65,5 +65,9 @@ pub use throttle::Throttle;
 pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
 pub(crate) use stats::has_ticks;
-pub(crate) use tables::MIGRATIONS;
-pub(crate) use verify::{verify, views};
+
+use crate::kernel::Store;
+
+/// The store in a file.
+pub(crate) static STORE: Store =
+    Store { views: Some(verify::views), ..Store::new(&tables::MIGRATIONS, verify::verify) };
