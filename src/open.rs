@@ -18,8 +18,8 @@ use crate::{Error, Result};
 /// [`TickStore::new`].
 ///
 /// # Errors
-/// As [`Builder::open`](crate::Builder::open) and [`TickStore::new`]; [`Error::NotFound`] for a folder that has files but no
-/// day of ticks.
+/// As [`Builder::open`](crate::Builder::open) and [`TickStore::new`]; [`Error::Invalid`] for a folder that has files but no
+/// day of ticks, and for an empty path.
 ///
 /// # Example
 /// ```
@@ -35,6 +35,9 @@ use crate::{Error, Result};
 /// ```
 pub fn open(path: impl AsRef<Path>) -> Result<Handle> {
     let path = path.as_ref();
+    if path.as_os_str().is_empty() {
+        return Err(Error::invalid("path", "a file, or a folder of ticks", "an empty text"));
+    }
     if path.is_dir() {
         let is_empty = folder_is_empty(path)?;
         if !is_empty {
@@ -54,7 +57,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<Handle> {
 ///
 /// # Errors
 /// As [`Builder::open_read_only`](crate::Builder::open_read_only) and [`TickStore::open_read_only`];
-/// [`Error::NotFound`] for a folder without a day of ticks.
+/// [`Error::Invalid`] for a folder without a day of ticks.
 pub fn open_read_only(path: impl AsRef<Path>) -> Result<Handle> {
     let path = path.as_ref();
     if path.is_dir() {
@@ -71,14 +74,11 @@ fn folder_is_empty(folder: &Path) -> Result<bool> {
 
 /// Refuses a folder that has no day of ticks.
 fn has_days(folder: &Path) -> Result<()> {
-    match has_ticks(folder)? {
-        true => Ok(()),
-        false => Err(Error::NotFound {
-            what: "day of ticks",
-            name: "YYYY/MM/ticks_YYYY-MM-DD.db".into(),
-            location: folder.display().to_string(),
-        }),
+    if has_ticks(folder)? {
+        return Ok(());
     }
+    let expected = "a file, or a folder with days of ticks (YYYY/MM/ticks_YYYY-MM-DD.db)";
+    Err(Error::invalid("path", expected, format!("the folder {:?} without any", folder.display())))
 }
 
 /// A file, or a folder of ticks. Clones share it; so do the stores that it gives.

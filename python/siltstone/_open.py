@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -58,7 +58,9 @@ def open(path: str | Path, read_only: bool = False) -> Handle:
     Raises
     ------
     NotFoundError
-        For a file that is not there and may not be made, and a folder that has files but no day of ticks.
+        For a file that is not there and may not be made.
+    InvalidError
+        For a folder that has files but no day of ticks.
     NotOursError, TooNewError
         If the file belongs to another program or a newer siltstone; it is left untouched.
     StorageError
@@ -98,26 +100,36 @@ class Handle:
         self.path = Path(path)
         self.read_only = bool(read_only)
         self._stores = ExitStack()
-        self._experiments: dict[str | None, ExperimentDatabase] = {}
+        self._known: dict[Any, Any] = {}
         self._is_folder = self.path.is_dir()
         self._inner = _siltstone.Opened(self.path, self.read_only)
 
-    def _keep(self, store: Any) -> Any:
-        return self._stores.enter_context(store)
-
-    def _check_file(self) -> None:
-        if self._is_folder:
-            raise InvalidError(f"path: expected a file, got a folder of ticks, {str(self.path)!r}")
+    def _check_open(self) -> None:
         if not self._inner.is_open:
             self._inner.info()  # raises why it is not
 
+    def _made(self, name: Any, make: Callable[[], Any], of_folder: bool = False) -> Any:
+        """The store of this name, made when it is first asked for, and closed with the handle."""
+        if self._is_folder and not of_folder:
+            raise InvalidError(f"path: expected a file, got a folder of ticks, {str(self.path)!r}")
+        self._check_open()
+        if name not in self._known:
+            store = make()
+            # A backend of series has no end, and what reads ticks has nothing to stop.
+            if hasattr(store, "__exit__") and not (of_folder and self.read_only):
+                self._stores.enter_context(store)
+            self._known[name] = store
+        return self._known[name]
+
     # -- the stores ------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def simulation(self) -> SimulationDatabase:
         """The updates of a simulation."""
-        self._check_file()
-        return self._keep(SimulationDatabase(self.path, read_only=self.read_only))
+        made: SimulationDatabase = self._made(
+            "simulation", lambda: SimulationDatabase(self.path, read_only=self.read_only)
+        )
+        return made
 
     def experiment(self, experiment_id: str | None = None) -> ExperimentDatabase:
         """Give an experiment, which is made if it is not there.
@@ -132,33 +144,39 @@ class Handle:
         ExperimentDatabase
             The same each time.
         """
-        self._check_file()
-        if experiment_id not in self._experiments:
-            db = ExperimentDatabase(self.path, experiment_id, read_only=self.read_only)
-            self._experiments[experiment_id] = self._keep(db)
-        return self._experiments[experiment_id]
+        made: ExperimentDatabase = self._made(
+            ("experiment", experiment_id),
+            lambda: ExperimentDatabase(self.path, experiment_id, read_only=self.read_only),
+        )
+        return made
 
-    @cached_property
+    @property
     def memory(self) -> SQLiteStorage:
         """The memories of an agent. It makes no backups by itself: see :meth:`backup`."""
-        self._check_file()
-        store = SQLiteStorage(self.path, read_only=self.read_only)
-        store._backs_up_at_close = False
-        return self._keep(store)
 
-    @cached_property
+        def make() -> SQLiteStorage:
+            store = SQLiteStorage(self.path, read_only=self.read_only)
+            store._backs_up_at_close = False
+            return store
+
+        made: SQLiteStorage = self._made("memory", make)
+        return made
+
+    @property
     def series(self) -> Backend:
         """Time series: a backend on the file."""
-        self._check_file()
-        return Backend._over(self._inner.series(), f"sqlite:{self.path}")
+        made: Backend = self._made("series", lambda: Backend._over(self._inner.series(), f"sqlite:{self.path}"))
+        return made
 
-    @cached_property
+    @property
     def ticks(self) -> TickStore:
         """The ticks of a folder. Ticks that are stored have the broker id ``siltstone``."""
         if not self._is_folder:
             raise InvalidError(f"path: expected a folder of ticks, got the file {str(self.path)!r}")
-        store = TickStore._over(self._inner.ticks(OUTCOMES), str(self.path))
-        return store if self.read_only else self._keep(store)
+        made: TickStore = self._made(
+            "ticks", lambda: TickStore._over(self._inner.ticks(OUTCOMES), str(self.path)), of_folder=True
+        )
+        return made
 
     # -- all of it -------------------------------------------------------------------------------
 
@@ -231,6 +249,7 @@ class Handle:
         self.__exit__(None, None, None)
 
     def __enter__(self) -> Handle:
+        self._check_open()
         return self
 
     def __exit__(
@@ -242,7 +261,7 @@ class Handle:
         try:
             self._stores.__exit__(kind, error, traceback)
         finally:
-            self.__dict__.pop("series", None)  # it has no end of its own: the last to hold it lets the file go
+            self._known.clear()  # a backend of series has no end of its own: the last to hold it lets the file go
             self._inner.close()
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ use rusqlite::types::ValueRef;
 
 use super::authorize::OnlyReads;
 use super::{Database, ReadTx, table_exists};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One value of an SQL result.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,10 +125,17 @@ pub(super) fn run(
     sql: &str,
     mut each: impl FnMut(&[String], Option<Vec<Value>>) -> Result<()>,
 ) -> Result<()> {
+    let expected = "one statement without parameters, as SELECT 1";
+    if is_empty(sql) {
+        return Err(Error::invalid("the SQL statement", expected, "none"));
+    }
     let only_reads = OnlyReads::of(conn)?;
     let mut run = || {
         let mut statement = conn.prepare(sql)?;
         only_reads.check(&statement, sql)?;
+        if statement.parameter_count() > 0 {
+            return Err(Error::invalid("the SQL statement", expected, "one with ? or :name"));
+        }
         let columns: Vec<String> =
             statement.column_names().into_iter().map(str::to_owned).collect();
         each(&columns, None)?;
@@ -141,6 +148,21 @@ pub(super) fn run(
         Ok(())
     };
     run().map_err(|error| only_reads.explain(error))
+}
+
+/// Whether a text holds nothing but spaces, semicolons and comments.
+fn is_empty(sql: &str) -> bool {
+    let mut rest = sql;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+        let behind = |end: &str| rest.find(end).map_or("", |at| &rest[at + end.len()..]);
+        rest = match rest {
+            "" => return true,
+            comment if comment.starts_with("--") => behind("\n"),
+            comment if comment.starts_with("/*") => behind("*/"),
+            _ => return false,
+        };
+    }
 }
 
 /// A view of a connection of ours: its name, and the statement that makes it.

@@ -167,8 +167,12 @@ fn one_handle_does_the_same_to_a_folder_of_ticks() {
     std::fs::create_dir(&other).unwrap();
     assert!(siltstone::open(&other).is_ok(), "an empty folder is a new one");
     std::fs::write(other.join("notes.txt"), "mine").unwrap();
-    assert!(matches!(siltstone::open(&other), Err(Error::NotFound { what: "day of ticks", .. })));
-    assert!(matches!(siltstone::open_read_only(&other), Err(Error::NotFound { .. })));
+    assert!(matches!(siltstone::open(&other), Err(Error::Invalid { .. })));
+    assert!(matches!(siltstone::open_read_only(&other), Err(Error::Invalid { .. })));
+    assert!(matches!(siltstone::open(""), Err(Error::Invalid { .. })));
+    for bad in ["", " -- nothing", "SELECT ?1", "SELECT 1; SELECT 2"] {
+        assert!(matches!(db.sql(bad), Err(Error::Invalid { .. })), "{bad:?}: {:?}", db.sql(bad));
+    }
     assert!(matches!(copy, Handle::Ticks(_)) && matches!(db.memory(), Err(Error::Invalid { .. })));
     db.close().unwrap();
 }

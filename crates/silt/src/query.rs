@@ -70,11 +70,6 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         let read = std::io::stdin().read_to_string(&mut sql);
         read.map_err(|error| Failure::said(format!("stdin: cannot read: {error}")))?;
     }
-    if is_empty(&sql) {
-        return Err(Failure::said(
-            "the statement is empty: expected one SQL statement, as SELECT 1",
-        ));
-    }
     if let Some(path) = &args.output {
         return write(args, &db, &sql, path, console);
     }
@@ -112,21 +107,6 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     }
     report_days(days, console);
     Ok(Exit::Done)
-}
-
-/// Whether a text holds nothing but spaces, semicolons and comments.
-fn is_empty(sql: &str) -> bool {
-    let mut rest = sql;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
-        let behind = |end: &str| rest.find(end).map_or("", |at| &rest[at + end.len()..]);
-        rest = match rest {
-            "" => return true,
-            comment if comment.starts_with("--") => behind("\n"),
-            comment if comment.starts_with("/*") => behind("*/"),
-            _ => return false,
-        };
-    }
 }
 
 /// Says how much of a folder was read.

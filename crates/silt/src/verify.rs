@@ -39,7 +39,7 @@ fn examine(path: &Path) -> siltstone::Result<VerifyReport> {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     if args.file.is_dir() && !ParquetBackend::is_at(&args.file) {
-        if let Err(error @ Error::NotFound { .. }) = siltstone::open_read_only(&args.file) {
+        if let Err(error @ Error::Invalid { .. }) = siltstone::open_read_only(&args.file) {
             return Err(error.into());
         }
         return crate::ticks::verify(&args.file, args.gaps, console);
