@@ -170,7 +170,7 @@ fn one_handle_does_the_same_to_a_folder_of_ticks() {
     assert!(matches!(siltstone::open(&other), Err(Error::Invalid { .. })));
     assert!(matches!(siltstone::open_read_only(&other), Err(Error::Invalid { .. })));
     assert!(matches!(siltstone::open(""), Err(Error::Invalid { .. })));
-    for bad in ["", " -- nothing", "SELECT ?1", "SELECT 1; SELECT 2"] {
+    for bad in ["", " -- nothing", "SELECT ?1"] {
         assert!(matches!(db.sql(bad), Err(Error::Invalid { .. })), "{bad:?}: {:?}", db.sql(bad));
     }
     assert!(matches!(copy, Handle::Ticks(_)) && matches!(db.memory(), Err(Error::Invalid { .. })));

@@ -330,7 +330,10 @@ fn query_says_what_is_wrong() {
             let command = command.args(["query", "run.db", sql]).args(more.split_whitespace());
             let ran: crate::silt::Ran = command.output().unwrap().into();
             assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{sql:?}: {ran:?}");
-            assert!(ran.err.contains("the SQL statement: expected one statement without parameters"), "{sql:?}: {ran:?}");
+            assert!(
+                ran.err.contains("the SQL statement: expected one statement without parameters"),
+                "{sql:?}: {ran:?}"
+            );
         }
     }
     for sql in ["SELECT * FROM update", "SELECT count(*) FROM UPDATE WHERE 1"] {
