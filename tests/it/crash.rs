@@ -184,7 +184,7 @@ fn a_kill_at_any_instant_loses_no_acknowledged_update() {
     let acked: usize = totals.iter().map(|t| t.1).sum();
     println!("{kills} kills, {acked} acknowledged updates, {:?}", start.elapsed());
     assert_eq!(kills, KILLS);
-    assert!(acked > KILLS, "only {acked} updates were acknowledged: the kills came too early");
+    assert!(acked > 10 * KILLS, "only {acked} updates were acknowledged: the kills came too early");
 }
 
 /// One child and its end; how many updates it had acknowledged.

@@ -137,5 +137,5 @@ fn a_kill_leaves_whole_batches_and_whole_backups() {
             );
         }
     }
-    assert!(acknowledged_in_all > 0 && backups_in_all > 0, "they were killed too early");
+    assert!(acknowledged_in_all > KILLS && backups_in_all > 0, "they were killed too early");
 }

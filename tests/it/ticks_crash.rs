@@ -95,7 +95,7 @@ fn a_kill_at_any_instant_loses_no_acknowledged_tick() {
         acked_in_all += acked.len();
     }
     println!("{kills} kills, {acked_in_all} ticks, {:?}", start.elapsed());
-    assert!(acked_in_all > kills, "only {acked_in_all} ticks: the kills came too early");
+    assert!(acked_in_all > 10 * kills, "only {acked_in_all} ticks: the kills came too early");
 }
 
 #[test]
