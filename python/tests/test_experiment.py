@@ -1,6 +1,7 @@
 """The experiment store as its users use it."""
 
 import math
+import pickle
 import sqlite3
 import threading
 import time
@@ -329,6 +330,21 @@ def test_simulations_are_compared_filtered_and_pivoted(sweep):
         sweep.compare(at="middle")
     with pytest.raises(InvalidError, match='got "speed"; there are:'):
         sweep.simulations("speed > 1")
+
+
+def test_a_list_of_simulations_is_a_table(sweep):
+    """Goal: a terminal shows a line a simulation, a notebook a table without the markup of a name, programs a list of records."""
+    found = sweep.simulations()
+    lines = repr(found).splitlines()
+    assert lines[0].split()[:3] == ["simulation_id", "status", "start_time"] and len(lines) == 5
+    assert lines[1].startswith("sim_0 ") and "'rate': 0.0" in lines[1]
+    assert found == list(found) and found[1].simulation_id == "sim_1" and pickle.loads(pickle.dumps(found)) == found
+    sweep.create_simulation_context("<b>", {"n": "long " * 30})
+    assert "<td>&lt;b&gt;</td>" in sweep.simulations()._repr_html_()
+    assert max(map(len, repr(sweep.simulations()).splitlines())) < 160
+    for i in range(30):
+        sweep.create_simulation_context(f"more_{i}")
+    assert repr(sweep.simulations()).endswith("and 15 more")
 
 
 def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):

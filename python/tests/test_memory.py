@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from siltstone import errors
-from siltstone.memory import SQLiteStorage, SQLiteStorageError
+from siltstone.memory import Episode, SQLiteStorage, SQLiteStorageError
 
 
 @pytest.fixture
@@ -542,3 +542,29 @@ def test_an_import_takes_arrays_of_jax_and_lists_as_embeddings(tmp_path):
             assert math.isnan(concept.metadata["x"])
         assert [id for _, id, _ in report.skipped] == [6, 7, 8, 9]
     assert not set(_JAX) & set(sys.modules)
+
+
+def test_records_are_short_to_read(store):
+    """Goal: an embedding shows its length and dtype, a payload what it holds, bytes of others their number."""
+    store.store_concept("chair", np.arange(512.0))
+    assert "embedding=512 float64," in repr(store.search_similar(np.ones(512), 1)[0])
+    store.store_episode({"image": 1}, 0.5, "c", metadata={str(i): i for i in range(50)})
+    text = repr(store.get_recent_episodes(1)[0])
+    assert "experience_data={'image': 1}," in text and len(text) < 250
+    assert "experience_data=4 bytes" in repr(Episode(experience_data=b"\x80abc"))
+
+
+def test_a_cosine_is_never_above_one(store):
+    """Goal: a vector beside itself, scaled, in any dimension and dtype: at most 1, and -1 for its opposite."""
+    rng = np.random.default_rng(0)
+    for i in range(200):
+        vector = rng.normal(size=2 + i % 78) * 10.0 ** rng.integers(-12, 12)
+        store.store_concept(f"c{i}", vector)
+        store.store_concept(f"-c{i}", -vector)
+        store.store_concept(f"3c{i}", vector * 3)
+        scores = [hit.score for hit in store.search_similar(vector, 10_000)]
+        assert max(scores) <= 1 and min(scores) >= -1
+    report = store.build_similarity_graph("near", threshold=0.999999)
+    assert report.relationships
+    strengths = [r[0] for r in store.sql("SELECT strength FROM concept_relationships").rows]
+    assert 0.999999 < min(strengths) and max(strengths) <= 1

@@ -189,6 +189,10 @@ fn relate(
                 1,
             );
         }
+        if options.normalize {
+            // A cosine: rounding goes beyond it.
+            products.iter_mut().for_each(|x| *x = x.clamp(-1.0, 1.0));
+        }
         for (i, likeness) in products.chunks_exact(n).take(height).enumerate() {
             let source = start + i;
             near.clear();

@@ -78,8 +78,9 @@ pub(super) fn cosine(query: &[f64], row: &[f64]) -> f64 {
     if of_query == 0.0 || of_row == 0.0 {
         return 0.0;
     }
-    // Each by its own length, so that no product leaves what a float can hold.
-    query.iter().zip(row).map(|(a, b)| (a / of_query) * (b / of_row)).sum()
+    // Each by its own length, so that no product leaves what a float can hold. Rounding goes beyond 1.
+    let sum: f64 = query.iter().zip(row).map(|(a, b)| (a / of_query) * (b / of_row)).sum();
+    sum.clamp(-1.0, 1.0)
 }
 
 struct Likeness<'a> {

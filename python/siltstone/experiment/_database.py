@@ -25,6 +25,7 @@ from siltstone.experiment._reports import (
     SimulationInfo,
     TableSize,
     merge_report,
+    simulation_infos,
 )
 from siltstone.experiment._simulation import Simulation, end
 
@@ -352,7 +353,7 @@ class ExperimentDatabase:
     # -- comparison ------------------------------------------------------------------------------
 
     def simulations(self, simulation_ids: Which = None) -> list[SimulationInfo]:
-        """What is known of simulations.
+        """What is known of simulations: a list, which terminals and notebooks show as a table.
 
         Parameters
         ----------
@@ -369,8 +370,7 @@ class ExperimentDatabase:
         InvalidError
             For a filter that SQLite does not take, and for a name that no simulation of the file has.
         """
-        found = _json.loads(self._inner.simulations(which(simulation_ids)))
-        return [SimulationInfo(**info) for info in found]
+        return simulation_infos(_json.loads(self._inner.simulations(which(simulation_ids))))
 
     def compare(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from siltstone import _repr
+
 
 class SimulationInfo(NamedTuple):
     """What is known of a simulation.
@@ -42,6 +44,17 @@ class SimulationInfo(NamedTuple):
     provenance: dict[str, Any]
     last_step: int | None
     rows: int
+
+    __repr__ = _repr.record
+
+
+#: The columns of a list of simulations as it is shown.
+_SHOWN = ("simulation_id", "status", "start_time", "end_time", "last_step", "rows", "parameters", "error")
+
+
+def simulation_infos(found: list[dict[str, Any]]) -> list[SimulationInfo]:
+    """Records of simulations from their JSON."""
+    return _repr.Records((SimulationInfo(**info) for info in found), _SHOWN)
 
 
 class TableSize(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from siltstone import _json, _siltstone
+from siltstone import _json, _repr, _siltstone
 from siltstone.memory._errors import documented_errors
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def _object(text: str) -> Any:
     return {} if text == "{}" else _json.loads(text)
 
 
-@dataclass
+@dataclass(repr=False)
 class Episode:
     """An experience, how well it went, and in what context.
 
@@ -47,6 +47,8 @@ class Episode:
         if self.metadata is None:
             self.metadata = {}
 
+    __repr__ = _repr.record
+
     @property
     def data(self) -> Any:
         """The experience: an array, or what it was.
@@ -59,7 +61,7 @@ class Episode:
         return decode(self.experience_data)
 
 
-@dataclass
+@dataclass(repr=False)
 class Concept:
     """A name, where it lies among others, and how often it was asked for.
 
@@ -93,13 +95,15 @@ class Concept:
         if self.metadata is None:
             self.metadata = {}
 
+    __repr__ = _repr.record
+
     @property
     def vector(self) -> np.ndarray:
         """The embedding, with the dtype that it was stored with."""
         return decode(self.embedding)
 
 
-@dataclass
+@dataclass(repr=False)
 class LearningEvent:
     """Which strategy was used for what, and by how much it helped.
 
@@ -129,6 +133,8 @@ class LearningEvent:
     def __post_init__(self) -> None:
         if self.parameters is None:
             self.parameters = {}
+
+    __repr__ = _repr.record
 
 
 class Hit(NamedTuple):
