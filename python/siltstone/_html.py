@@ -10,9 +10,7 @@ from itertools import islice
 MOST_ROWS = 10
 
 
-def table(
-    title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], total: int | None
-) -> str:
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], total: int | None) -> str:
     """An HTML table of the first rows, saying how many more there are, if that is known."""
     head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
     lines = []

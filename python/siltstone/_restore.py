@@ -8,9 +8,7 @@ from siltstone import _siltstone
 from siltstone._reports import BackupReport, make
 
 
-def restore(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], *, overwrite: bool = False
-) -> BackupReport:
+def restore(source: str | os.PathLike[str], target: str | os.PathLike[str], *, overwrite: bool = False) -> BackupReport:
     """Put a backup in place of `target`, verified first.
 
     Parameters

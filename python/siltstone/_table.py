@@ -33,9 +33,7 @@ class Table:
     file again.
     """
 
-    def __init__(
-        self, inner: _siltstone.Table, name: str, times: Callable[[], int] = lambda: 0
-    ) -> None:
+    def __init__(self, inner: _siltstone.Table, name: str, times: Callable[[], int] = lambda: 0) -> None:
         self._inner = inner
         self._name = name
         self._times = times
@@ -105,9 +103,7 @@ class Table:
         import pyarrow as pa
 
         reader = pa.RecordBatchReader.from_stream(self)
-        rows = chain.from_iterable(
-            zip(*(c.to_pylist() for c in b.slice(0, 11).columns)) for b in reader
-        )
+        rows = chain.from_iterable(zip(*(c.to_pylist() for c in b.slice(0, 11).columns)) for b in reader)
         first = list(islice(rows, _html.MOST_ROWS + 1))
         return _html.table(self._name, reader.schema.names, first, None)
 

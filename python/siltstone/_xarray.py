@@ -97,9 +97,7 @@ class _Column:
         import pyarrow as pa
 
         if not self._values:
-            self._values.append(
-                _items(pa.array([], self._kind), self._kind).reshape(0, *self._shape)
-            )
+            self._values.append(_items(pa.array([], self._kind), self._kind).reshape(0, *self._shape))
             self._undefined.append(np.zeros(0, bool))
         if self._expected:
             self._values[0] = self._values[0][: self._rows]

@@ -80,9 +80,7 @@ def test_large_arrays_own_their_memory(db):
     assert same(array, again) and back[0, 0] == 1.0 and back.base is not None
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_array_comes_back_by_bits(tmp_path, data):
     """Goal: whatever hypothesis makes, subnormals, NaN payloads and infinities among it."""
@@ -137,9 +135,7 @@ def test_masks_and_masked_arrays(db, group):
     assert "mask" not in back["id"]
     state = db.state_at("d", "g", 1)
     assert state["x"]["data"][0] == 1.0 and np.isnan(state["x"]["data"][1])
-    assert (
-        not state["x"].get("mask", np.False_).any()
-    )  # the NaN was given: with a mask it is itself
+    assert not state["x"].get("mask", np.False_).any()  # the NaN was given: with a mask it is itself
     assert state["n"]["mask"].tolist() == [True, False, False]
     assert state["n"]["data"][1:].tolist() == [2, 9]
     # What was read can be stored again.
@@ -220,9 +216,7 @@ def test_parts_that_contradict_each_other_are_named(db, what):
     assert db.get_update_count() == 0
 
 
-@pytest.mark.parametrize(
-    "value", [1.5, 1.0, float("nan"), True, np.True_, "1", None, np.float32(1), [1]]
-)
+@pytest.mark.parametrize("value", [1.5, 1.0, float("nan"), True, np.True_, "1", None, np.float32(1), [1]])
 def test_timestamps_are_integers(db, value):
     """Goal: a float, a bool or a text is refused as timestamp and iteration, and as a place in time
     all but a text."""

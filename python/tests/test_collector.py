@@ -42,10 +42,7 @@ def test_only_changes_are_stored(path):
         collector.update("d", speeds([1, 2, 3], [1.0, np.nextafter(2.0, 3.0), 3.0]))
         collector.update_all({"e": speeds([1], [1.0]), "d": speeds([3], [4.0])})
     with SimulationDatabase(path, read_only=True) as db:
-        places = [
-            (u["timestamp"], u["iteration"], u["g"]["id"]["data"].tolist())
-            for u in db.iter_updates("d")
-        ]
+        places = [(u["timestamp"], u["iteration"], u["g"]["id"]["data"].tolist()) for u in db.iter_updates("d")]
         assert places == [(0, 0, [1, 2, 3]), (10, 0, [2]), (10, 2, [3])]
         assert db.get_dataset_updates("d")[0]["origin"] == "m" and db.status == "complete"
 
@@ -217,9 +214,7 @@ class Growing(Model):
 def test_a_simulation_records_its_models(tmp_path):
     """Goal: models see the state, their updates are stored under their name, initial data travel."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "d.json").write_text(
-        '{"name":"d","data":{"g":{"id":[1,2],"speed":[1.0,2.0]}}}'
-    )
+    (tmp_path / "data" / "d.json").write_text('{"name":"d","data":{"g":{"id":[1,2],"speed":[1.0,2.0]}}}')
     settings = Settings(storage="sqlite", storage_dir=tmp_path, end_time=20)
     sim = Simulation(tmp_path / "data", settings)
     model = Growing()

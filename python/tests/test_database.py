@@ -127,8 +127,14 @@ def test_states_and_cursor_travel(db):
 def test_numbers_of_initial_datasets_are_kept(db, tmp_path):
     """Goal: NaN and infinities of initial data and their metadata, given as a dict and as a file that Python wrote."""
     inf, nan = math.inf, math.nan
-    given = {"name": "d", "limit": -inf, "general": {"special": {"g.x": nan}}, "big": 2**70, "rows": np.array([1.0, nan]),
-             "data": {"g": {"id": [1, 2, 3], "x": [nan, inf, 1.5]}}}
+    given = {
+        "name": "d",
+        "limit": -inf,
+        "general": {"special": {"g.x": nan}},
+        "big": 2**70,
+        "rows": np.array([1.0, nan]),
+        "data": {"g": {"id": [1, 2, 3], "x": [nan, inf, 1.5]}},
+    }
     db.store_initial_dataset("d", given)
     kept = db.get_initial_dataset("d")
     assert str(kept["general"]) == "{'special': {'g.x': nan}}" and (kept["limit"], kept["big"]) == (-inf, 2**70)
@@ -154,13 +160,9 @@ def test_initial_datasets_are_kept(db):
     plain = {"name": "a", "data": {"g": {"id": [1], "x": [None]}}, "ü": [1.5, True]}
     db.store_initial_dataset("a", plain)
     db.store_initial_dataset("b", b"\x00\xff")
-    db.store_initial_dataset(
-        "c", {"g": {"id": {"data": [1]}, "x": {"data": [2.5]}}}, DatasetFormat.ENTITY_BASED
-    )
+    db.store_initial_dataset("c", {"g": {"id": {"data": [1]}, "x": {"data": [2.5]}}}, DatasetFormat.ENTITY_BASED)
     db.store_initial_dataset("d", b'{"x": 1}', "unstructured")
-    db.store_initial_dataset(
-        "e", {"v": np.array([1.0, np.nan]), "i": np.int64(3), "f": float("inf")}
-    )
+    db.store_initial_dataset("e", {"v": np.array([1.0, np.nan]), "i": np.int64(3), "f": float("inf")})
     assert db.get_initial_datasets() == list("abcde")
     every = db.get_all_initial_datasets()
     assert every["a"] == plain and every["b"] == b"\x00\xff" and every["d"] == {"x": 1}
@@ -256,18 +258,14 @@ def test_every_durability_and_codec(path, durability, codec):
     with SimulationDatabase(path, durability=durability, codec=codec) as db:
         assert db.durability == durability
         for t in range(3):
-            db.store_update(
-                t, 0, "a", {"g": {"id": {"data": np.arange(500)}, "x": {"data": x + t}}}
-            )
+            db.store_update(t, 0, "a", {"g": {"id": {"data": np.arange(500)}, "x": {"data": x + t}}})
         if durability == "buffered":
             db.store_update(0, 0, "a", {})
             with pytest.raises(errors.ExistsError):
                 db.flush()
     with SimulationDatabase(path, read_only=True) as db:
         back = db.get_dataset_updates("a")
-        assert (
-            all((u["g"]["x"]["data"] == x + u["timestamp"]).all() for u in back) and len(back) == 3
-        )
+        assert all((u["g"]["x"]["data"] == x + u["timestamp"]).all() for u in back) and len(back) == 3
         assert db.verify().ok
 
 
@@ -306,9 +304,7 @@ def test_verify_backup_restore(db, path):
     """Goal: a backup of the live file is the same record; damage is found and not restored."""
     fill(db)
     seen = []
-    report = db.backup(
-        path.with_name("copy.db"), progress=lambda done, all: seen.append((done, all))
-    )
+    report = db.backup(path.with_name("copy.db"), progress=lambda done, all: seen.append((done, all)))
     assert report.rows["update"] == 5 and seen and seen[-1][0] == seen[-1][1]
     with pytest.raises(errors.ExistsError):
         db.backup(path.with_name("copy.db"))
@@ -335,9 +331,7 @@ def test_damage_is_a_finding(path):
     with SimulationDatabase(path) as db:
         fill(db, 2)
     with sqlite3.connect(path) as conn:
-        conn.execute(
-            "UPDATE numpy_array SET data = x'0000803f00008040' WHERE dtype = '<f4' AND id > 2"
-        )
+        conn.execute("UPDATE numpy_array SET data = x'0000803f00008040' WHERE dtype = '<f4' AND id > 2")
     conn.close()
     with SimulationDatabase(path) as db:
         assert not db.verify().ok and "numpy_array" in db.verify().findings[0][0]

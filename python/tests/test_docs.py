@@ -24,9 +24,7 @@ SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def snippets(page: Path) -> list[str]:
     """The snippets of a page, each behind as many empty lines as a traceback needs to be right."""
     text = page.read_text(encoding="utf-8")
-    return [
-        "\n" * text.count("\n", 0, found.start(1)) + found[1] for found in SNIPPET.finditer(text)
-    ]
+    return ["\n" * text.count("\n", 0, found.start(1)) + found[1] for found in SNIPPET.finditer(text)]
 
 
 def lay_out(folder: Path) -> None:
@@ -47,9 +45,7 @@ def modules() -> list[str]:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_the_examples_of_the_docstrings_run(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_examples_of_the_docstrings_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Goal: what help() shows works, in every module."""
     monkeypatch.chdir(tmp_path)
     found = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
@@ -85,12 +81,8 @@ def test_links_lead_to_headings_that_are_there(page: Path) -> None:
         assert anchor in anchors(leads_to), f"{page.name} links to {target}#{anchor}"
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if snippets(page)], ids=lambda page: page.name
-)
-def test_the_snippets_of_a_page_run(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=lambda page: page.name)
+def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Goal: what a reader copies works, one snippet after the other, in an empty folder; where a page has shell lines, on their inputs."""
     if page.parent != ROOT and "\n```sh\n" in page.read_text(encoding="utf-8"):
         lay_out(tmp_path)

@@ -50,7 +50,9 @@ def test_rows_in_all_documented_shapes_are_rows_of_the_documented_tables(db, sim
     assert metrics == {"total_agents": 2, "agent_type_counts": {"system": 2}, "mood": 0.5, "weather": "rain"}
     sim.logger.log_agent("a", 0, "system", (1.0, 2.0), 5.0, 100.0, genome_id="g:1", action_weights={"move": 0.5})
     one = {"agent_id": "b", "birth_time": 0, "agent_type": "system", "position": (1.0, 2.0)}
-    sim.logger.log_agents_batch([one | {"initial_resources": 5.0, "starting_health": 100.0, "simulation_id": "sim_000"}])
+    sim.logger.log_agents_batch(
+        [one | {"initial_resources": 5.0, "starting_health": 100.0, "simulation_id": "sim_000"}]
+    )
     sim.logger.log_agent_action(0, "a", "share", "b", 0.5, {"amount": 1}, "dqn", 139882, action_taken=2)
     sim.logger.log_health_incident(0, "a", 100.0, 90.0, "combat", {"by": "b"})
     sim.logger.log_resource("r2", 7.0, (0.0, 0.0))
@@ -59,7 +61,10 @@ def test_rows_in_all_documented_shapes_are_rows_of_the_documented_tables(db, sim
     rows = lambda sql: db.query(sql).rows  # noqa: E731
     assert rows("SELECT agent_id, is_defending FROM agent_states") == [("a", 0), ("b", 1)]
     assert rows("SELECT id FROM agent_states") == [("sim_000:a-0",), ("sim_000:b-0",)]
-    assert rows("SELECT agent_id, genome_id, action_weights FROM agents") == [("a", "g:1", '{"move": 0.5}'), ("b", None, None)]
+    assert rows("SELECT agent_id, genome_id, action_weights FROM agents") == [
+        ("a", "g:1", '{"move": 0.5}'),
+        ("b", None, None),
+    ]
     assert rows("SELECT action_id, action_type, action_target_id, details, module_id FROM agent_actions") == [
         (1, "share", "b", '{"amount": 1, "action_taken": 2}', "139882"),
         (2, "move", None, '{"action_taken": 3, "action_taken_mapped": "move"}', "m1"),
@@ -74,9 +79,16 @@ def test_rows_in_all_documented_shapes_are_rows_of_the_documented_tables(db, sim
 
 def test_columns_and_arrow_are_the_same_as_tuples(db):
     names, x = ["a", "b", "c"], np.array([1.0, np.nan, -0.0])
-    columns = {"agent_id": names, "position_x": x, "age": np.array([1, 2, 3], np.int32), "is_defending": np.array([True, False, True])}
+    columns = {
+        "agent_id": names,
+        "position_x": x,
+        "age": np.array([1, 2, 3], np.int32),
+        "is_defending": np.array([True, False, True]),
+    }
     sims = [db.create_simulation_context(name) for name in "xyz"]
-    sims[0].log_step(0, [agent(n, position_x=v, age=i + 1, is_defending=i % 2 == 0) for i, (n, v) in enumerate(zip(names, x))])
+    sims[0].log_step(
+        0, [agent(n, position_x=v, age=i + 1, is_defending=i % 2 == 0) for i, (n, v) in enumerate(zip(names, x))]
+    )
     sims[1].log_step(0, columns)
     sims[2].log_step(0, pa.table(columns))
     parts = ["agent_id", "position_x", "age", "is_defending"]
@@ -87,12 +99,25 @@ def test_columns_and_arrow_are_the_same_as_tuples(db):
 
 
 def test_numpy_scalars_are_numbers_and_floats_come_back_as_they_went_in(db, sim):
-    row = (np.int64(7), np.float32(0.5), np.float64(1.5), np.int32(3), 90, True, np.uint8(2), np.bool_(True), math.inf, np.array(4))
+    row = (
+        np.int64(7),
+        np.float32(0.5),
+        np.float64(1.5),
+        np.int32(3),
+        90,
+        True,
+        np.uint8(2),
+        np.bool_(True),
+        math.inf,
+        np.array(4),
+    )
     sim.log_step(np.int64(3), [row], metrics={"total_agents": np.int64(1), "loss": np.nan})
     state = sim.agent_states().to_pandas().iloc[0]
     assert (state.step_number, state.agent_id, state.position_x, state.resource_level) == (3, "7", 0.5, 3.0)
     assert (state.starvation_counter, state.is_defending, state.total_reward, state.age) == (2, True, math.inf, 4)
-    assert db.query("SELECT typeof(agent_id), typeof(age), typeof(position_x) FROM agent_states").rows == [("text", "integer", "real")]
+    assert db.query("SELECT typeof(agent_id), typeof(age), typeof(position_x) FROM agent_states").rows == [
+        ("text", "integer", "real")
+    ]
     assert math.isnan(db.metric("sim_000", "loss")[0][1])
 
 
@@ -122,7 +147,9 @@ def test_a_bad_row_is_refused_at_its_own_call_and_nothing_of_it_is_kept(db, sim)
         with pytest.raises((SiltstoneError, ValueError, TypeError), match=text):
             call()
     sim.flush_all_buffers()
-    counts = [sim.get_table_row_count(t) for t in ("agent_states", "simulation_steps", "agent_actions", "simulation_metrics")]
+    counts = [
+        sim.get_table_row_count(t) for t in ("agent_states", "simulation_steps", "agent_actions", "simulation_metrics")
+    ]
     assert counts == [0, 0, 1, 0]
 
 
@@ -143,14 +170,19 @@ def test_a_step_that_is_logged_again_replaces_and_equal_ids_of_two_simulations_a
 def test_an_agent_dies_and_its_state_is_changed(db, sim):
     sim.log_agent("a", 0, "system", np.array([1.0, 2.0, 3.0]), np.float32(5.0), 100)
     sim.log_resource("r", 1, [3, 4])
-    assert db.query("SELECT position_y FROM agents UNION ALL SELECT position_y FROM resource_states").rows == [(2.0,), (4.0,)]
+    assert db.query("SELECT position_y FROM agents UNION ALL SELECT position_y FROM resource_states").rows == [
+        (2.0,),
+        (4.0,),
+    ]
     with pytest.raises(SiltstoneError, match="position"):
         sim.log_agent("a", 0, "system", (1.0,), 5.0, 100.0)
     sim.update_agent_death("a", 12, "combat")
     sim.update_agent_state("a", 3, {"position": (4.0, 5.0), "current_health": 7.0})
     sim.flush_all_buffers()
     assert db.query("SELECT death_time FROM agents").rows == [(12,)]
-    assert db.query("SELECT step_number, cause, details FROM health_incidents").rows == [(12, "combat", '{"final_state": "dead"}')]
+    assert db.query("SELECT step_number, cause, details FROM health_incidents").rows == [
+        (12, "combat", '{"final_state": "dead"}')
+    ]
     assert db.query("SELECT position_y, current_health, age FROM agent_states").rows == [(5.0, 7.0, 3)]
     sim.save_configuration({"a": 1})
     sim.save_configuration({"a": 2, "b": [1.5, None]})
@@ -161,7 +193,9 @@ def test_records_of_ones_own(db, sim):
     sim.define_table("temperature", {"x": "float64", "celsius": "float32", "label": "category"})
     sim.log("temperature", step=0, x=0.5, celsius=20.0, label="north")
     sim.log("temperature", step=1, x=np.arange(3.0), celsius=[1.0, None, 3.0], label="south")
-    sim.log("temperature", pd.DataFrame({"step": [2, 3], "x": [0.0, 1.0]}).pipe(pa.Table.from_pandas, preserve_index=False))
+    sim.log(
+        "temperature", pd.DataFrame({"step": [2, 3], "x": [0.0, 1.0]}).pipe(pa.Table.from_pandas, preserve_index=False)
+    )
     sim.log("temperature", {"x": [7.0]}, step=4)
     frame = sim.records("temperature").to_pandas()
     assert list(frame.columns) == ["step", "x", "celsius", "label"]
@@ -259,7 +293,9 @@ def test_statuses_and_summaries(db, sim):
     db.update_experiment_status("completed", results_summary={"total_simulations": 1})
     info = db.simulations()[0]
     assert (info.status, str(info.results_summary)) == ("completed", "{'final_agents': 100, 'loss': nan}")
-    assert db.query("SELECT status, results_summary FROM experiments").rows == [("completed", '{"total_simulations": 1}')]
+    assert db.query("SELECT status, results_summary FROM experiments").rows == [
+        ("completed", '{"total_simulations": 1}')
+    ]
     for call in (
         lambda: db.update_simulation_status("nobody", "completed"),
         lambda: db.records("sim_000", "nothing").to_arrow(),
@@ -320,7 +356,9 @@ def test_simulations_are_compared_filtered_and_pivoted(sweep):
     assert frame["total_agents"].tolist() == [10, 14, 18, 22]
     assert frame["agent_states.total_reward"].tolist() == [0, 4, 8, 12]
     where = "params.kind = 'b' AND params.rate < 0.2"
-    assert sweep.compare(where, "agent_states.total_reward", "mean").to_arrow()["agent_states.total_reward"].to_pylist() == [2.0]
+    assert sweep.compare(where, "agent_states.total_reward", "mean").to_arrow()[
+        "agent_states.total_reward"
+    ].to_pylist() == [2.0]
     assert sweep.compare(["sim_2"], at=1).to_polars()["total_agents"].to_list() == [12]
     assert sweep.pivot(["sim_1", "sim_3"]).to_pandas()["sim_3"].tolist() == [10, 13, 16, 19, 22]
     assert sweep.parameters(only_differing=True).to_pandas()["kind"].tolist() == ["a", "b", "a", "b"]
@@ -367,9 +405,23 @@ def test_a_database_of_agentfarm_is_imported(tmp_path, shared):
     source = shared / "data" / "experiment" / "agents.db"
     report = import_agentfarm([source], tmp_path / "new.db")[0]
     assert report.rows["agent_states"] == 15145 and report.skipped == []
-    with ExperimentDatabase(tmp_path / "new.db", read_only=True) as db, sqlite3.connect(f"file:{source}?mode=ro", uri=True) as old:
-        for table in ("agent_states", "resource_states", "simulation_steps", "agent_actions", "health_incidents", "agents"):
-            columns = [row[1] for row in old.execute(f"PRAGMA table_info({table})") if row[1] not in ("id", "action_id", "incident_id")]
+    with (
+        ExperimentDatabase(tmp_path / "new.db", read_only=True) as db,
+        sqlite3.connect(f"file:{source}?mode=ro", uri=True) as old,
+    ):
+        for table in (
+            "agent_states",
+            "resource_states",
+            "simulation_steps",
+            "agent_actions",
+            "health_incidents",
+            "agents",
+        ):
+            columns = [
+                row[1]
+                for row in old.execute(f"PRAGMA table_info({table})")
+                if row[1] not in ("id", "action_id", "incident_id")
+            ]
             sql = f"SELECT {', '.join(columns)} FROM {table}"
             assert sorted(db.query(sql).rows, key=repr) == sorted(old.execute(sql).fetchall(), key=repr), table
     assert import_agentfarm([source], tmp_path / "new.db")[0].unchanged == ["sim_000", "sim_001", "sim_002"]
@@ -442,7 +494,10 @@ def test_one_simulation_a_file_and_one_in_memory(tmp_path):
     with SimulationDatabase(tmp_path / "run.db") as db:
         assert (db.simulation_id, len(db.agent_states().to_pandas())) == ("run", 1)
         db.log_step(1, [agent("a", 1)])
-        assert [path.name for path in db.export_data(tmp_path / "data", "parquet", ["agents"])] == ["data_agents.parquet", "data_metadata.json"]
+        assert [path.name for path in db.export_data(tmp_path / "data", "parquet", ["agents"])] == [
+            "data_agents.parquet",
+            "data_metadata.json",
+        ]
     memory = InMemorySimulationDatabase(memory_limit_mb=50, simulation_id="mem", parameters={"seed": 1})
     thread = threading.Thread(target=lambda: memory.logger.log_step(0, [agent("a", position_x=math.nan)], [], {}))
     thread.start()

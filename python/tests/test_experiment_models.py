@@ -22,8 +22,7 @@ TABLES = {
     ),
     m.Simulation: (
         "simulations",
-        "simulation_id experiment_id start_time end_time status parameters results_summary "
-        "simulation_db_path",
+        "simulation_id experiment_id start_time end_time status parameters results_summary simulation_db_path",
     ),
     m.AgentModel: (
         "agents",

@@ -40,7 +40,9 @@ def ids(db, where):
 def test_a_filter_matches_by_exact_names(db):
     """Goal: parameters that differ in case, are mistyped, or are called as a column is."""
     for i, (big, small, rate) in enumerate([(1000, 4, 0.1), (50, 20, 0.5), (30, 30, 0.1)]):
-        db.create_simulation_context(f"run{i}", {"N": big, "n": small, "learning-rate": rate}).complete({"error": "none"})
+        db.create_simulation_context(f"run{i}", {"N": big, "n": small, "learning-rate": rate}).complete(
+            {"error": "none"}
+        )
     with db.create_simulation_context("warm", {"status": "warm", "model": {"layers": [1], "depth": 2}}):
         pass
     assert ids(db, "params.n > 40") == []
@@ -56,8 +58,17 @@ def test_a_filter_matches_by_exact_names(db):
 
 def test_numbers_come_back_as_they_were(db, tmp_path):
     """Goal: NaN, infinities, -0.0 and large integers, at any depth, and JSON that Python's SQLite takes."""
-    given = {"nan": math.nan, "inf": [math.inf, {"x": -math.inf}], "zero": -0.0, "big": 2**70, "u64": 2**64 - 1,
-             "np": np.float32(np.nan), "$silt": "mine", "deep": {"$silt": "float", "value": "nan"}, "t": "NaN"}
+    given = {
+        "nan": math.nan,
+        "inf": [math.inf, {"x": -math.inf}],
+        "zero": -0.0,
+        "big": 2**70,
+        "u64": 2**64 - 1,
+        "np": np.float32(np.nan),
+        "$silt": "mine",
+        "deep": {"$silt": "float", "value": "nan"},
+        "t": "NaN",
+    }
     with db.create_simulation_context("s", given) as sim:
         sim.log_params({"late": -math.inf})
         sim.save_configuration({"c": math.nan})
@@ -73,8 +84,13 @@ def test_numbers_come_back_as_they_were(db, tmp_path):
     assert db.parameters().to_pandas()["nan"].dtype == "float64"
     assert ids(db, "params.late < -1e308") == ["s"] and ids(db, "params.nan = 'nan' OR params.nan > 0") == []
     plain = sqlite3.connect(tmp_path / "a.db")
-    columns = [("simulations", "parameters"), ("simulations", "results_summary"), ("simulation_config", "config_data"),
-               ("agent_actions", "details"), ("simulation_steps", "other_metrics")]
+    columns = [
+        ("simulations", "parameters"),
+        ("simulations", "results_summary"),
+        ("simulation_config", "config_data"),
+        ("agent_actions", "details"),
+        ("simulation_steps", "other_metrics"),
+    ]
     for table, column in columns:
         (text,) = plain.execute(f"SELECT {column} FROM {table}").fetchone()
         assert plain.execute("SELECT json_valid(?)", [text]).fetchone() == (1,), text
@@ -87,10 +103,12 @@ def test_numbers_come_back_as_they_were(db, tmp_path):
 
 def test_a_table_of_parameters_keeps_every_number(db):
     """Goal: integers beyond 2**53 and 2**63 stay integers, NaN and infinities floats, and what no column type holds is its digits."""
-    for i, given in enumerate([
-        {"odd": 2**53 + 1, "u64": 2**63 + 5, "x": math.nan, "wide": 2**70 + 1, "mix": 0.5, "fits": 2**60},
-        {"odd": -1, "u64": 0, "x": -math.inf, "wide": 1, "mix": 2**53 + 1, "fits": 0.25},
-    ]):
+    for i, given in enumerate(
+        [
+            {"odd": 2**53 + 1, "u64": 2**63 + 5, "x": math.nan, "wide": 2**70 + 1, "mix": 0.5, "fits": 2**60},
+            {"odd": -1, "u64": 0, "x": -math.inf, "wide": 1, "mix": 2**53 + 1, "fits": 0.25},
+        ]
+    ):
         db.create_simulation_context(f"r{i}", given)
     table = db.parameters().to_arrow()
     assert table["odd"].to_pylist() == [2**53 + 1, -1] and table["u64"].to_pylist() == [2**63 + 5, 0]
@@ -114,9 +132,23 @@ def test_what_json_does_not_have_is_refused_by_its_path(db):
     """Goal: sets, times and arrays in parameters, results and configurations; tuples are lists."""
     sim = db.create_simulation_context("ok", {"shape": (2, (3,)), "np": np.float32(0.5), "kind": np.str_("a")})
     assert db.simulations(["ok"])[0].parameters == {"shape": [2, [3]], "np": 0.5, "kind": "a"}
-    odd = [{1, 2}, frozenset(), dt.datetime(2024, 1, 1), dt.date(2024, 1, 1), dt.timedelta(1), np.arange(2), pd.Series([1]),
-           pd.Timestamp("2024-01-01"), np.datetime64("2024-01-01"), np.timedelta64(1, "s"), np.array(["2024"], "M8[s]"),
-           b"x", object(), 1j, pd.NaT]
+    odd = [
+        {1, 2},
+        frozenset(),
+        dt.datetime(2024, 1, 1),
+        dt.date(2024, 1, 1),
+        dt.timedelta(1),
+        np.arange(2),
+        pd.Series([1]),
+        pd.Timestamp("2024-01-01"),
+        np.datetime64("2024-01-01"),
+        np.timedelta64(1, "s"),
+        np.array(["2024"], "M8[s]"),
+        b"x",
+        object(),
+        1j,
+        pd.NaT,
+    ]
     for value in odd:
         with pytest.raises(InvalidError, match=r"parameters\.model\.layers\[1\]: expected a "):
             db.create_simulation_context("no", {"model": {"layers": [1, value]}})
@@ -207,12 +239,25 @@ def test_times_of_python_and_pandas_are_times(db):
     sim.define_table("ev", {"when": "datetime64[ns]"})
     utc = dt.timezone.utc
     noon = "2024-01-01 12:00:00"
-    singles = [pd.Timestamp(noon), pd.Timestamp(noon, tz="UTC"), pd.Timestamp(noon).as_unit("s"), np.datetime64(noon),
-               dt.datetime(2024, 1, 1, 12), dt.datetime(2024, 1, 1, 12, tzinfo=utc), pd.Timestamp("2024-01-01 13:00", tz="Europe/Paris")]
+    singles = [
+        pd.Timestamp(noon),
+        pd.Timestamp(noon, tz="UTC"),
+        pd.Timestamp(noon).as_unit("s"),
+        np.datetime64(noon),
+        dt.datetime(2024, 1, 1, 12),
+        dt.datetime(2024, 1, 1, 12, tzinfo=utc),
+        pd.Timestamp("2024-01-01 13:00", tz="Europe/Paris"),
+    ]
     for when in singles:
         sim.log("ev", step=0, when=when)
     zoned = pd.DatetimeIndex([noon, noon], tz="UTC")
-    for many in (singles[:2], [dt.datetime(2024, 1, 1, 12), None], zoned.to_numpy(), np.array([noon, "NaT"], "datetime64[s]"), zoned):
+    for many in (
+        singles[:2],
+        [dt.datetime(2024, 1, 1, 12), None],
+        zoned.to_numpy(),
+        np.array([noon, "NaT"], "datetime64[s]"),
+        zoned,
+    ):
         sim.log("ev", step=1, when=many)
     for missing in (pd.NaT, np.datetime64("NaT"), None):
         sim.log("ev", step=2, when=missing)
@@ -232,14 +277,30 @@ def test_agentfarms_environment_finds_its_database(tmp_path, where):
     config = {"width": 10, "nested": {"spawn": (1, 2)}}
     assert setup_db(None, "s", config) is None
     db = setup_db(path, "s", config)
-    db.add_simulation_record(simulation_id="s", start_time=dt.datetime.now(dt.timezone.utc), status="running", parameters=config)
+    db.add_simulation_record(
+        simulation_id="s", start_time=dt.datetime.now(dt.timezone.utc), status="running", parameters=config
+    )
     db.save_configuration(config)
     db.logger.flush_all_buffers()
-    genomes = lambda session: [row.genome_id for row in session.query(models.AgentModel.genome_id)  # noqa: E731
-                               .filter(models.AgentModel.simulation_id == "s").all()]
+    genomes = lambda session: [
+        row.genome_id
+        for row in session.query(models.AgentModel.genome_id)  # noqa: E731
+        .filter(models.AgentModel.simulation_id == "s")
+        .all()
+    ]
     assert db._execute_in_transaction(genomes) == []
-    agent = {"simulation_id": "s", "agent_id": "a", "birth_time": 0, "agent_type": "system", "position": (1.0, 2.0),
-             "initial_resources": 5.0, "starting_health": 100.0, "starvation_counter": 0, "genome_id": "g1", "generation": 0}
+    agent = {
+        "simulation_id": "s",
+        "agent_id": "a",
+        "birth_time": 0,
+        "agent_type": "system",
+        "position": (1.0, 2.0),
+        "initial_resources": 5.0,
+        "starting_health": 100.0,
+        "starvation_counter": 0,
+        "genome_id": "g1",
+        "generation": 0,
+    }
     db.logger.log_agents_batch([agent])
     assert db._execute_in_transaction(genomes) == ["g1"]
     for step in range(3):
@@ -248,7 +309,9 @@ def test_agentfarms_environment_finds_its_database(tmp_path, where):
     db.update_agent_death(agent_id="a", death_time=2, cause="starvation")
     db.logger.flush_all_buffers()
     summary = {"total_steps": 3, "termination_reason": "completed"}
-    db.update_simulation_record("s", status="completed", end_time=dt.datetime.now(dt.timezone.utc), results_summary=summary)
+    db.update_simulation_record(
+        "s", status="completed", end_time=dt.datetime.now(dt.timezone.utc), results_summary=summary
+    )
     kept = tmp_path / "kept.db" if where == "memory" else path
     if where == "memory":
         assert db.persist_to_disk(db_path=kept, tables=None, show_progress=True)["rows_copied"] > 0
@@ -256,7 +319,11 @@ def test_agentfarms_environment_finds_its_database(tmp_path, where):
     db.close()
     with ExperimentDatabase(kept, read_only=True) as file:
         (info,) = file.simulations()
-        assert (info.status, info.results_summary["total_steps"], info.parameters["nested"]) == ("completed", 3, {"spawn": [1, 2]})
+        assert (info.status, info.results_summary["total_steps"], info.parameters["nested"]) == (
+            "completed",
+            3,
+            {"spawn": [1, 2]},
+        )
     with pytest.raises(ExistsError, match="s"):
         setup_db(kept, "s", config)
     other = setup_db(kept, "t", config)
@@ -266,8 +333,10 @@ def test_agentfarms_environment_finds_its_database(tmp_path, where):
 
 
 def test_a_command_line_that_is_no_text(tmp_path):
-    code = "import sys; from siltstone.experiment import ExperimentDatabase as E\n" \
+    code = (
+        "import sys; from siltstone.experiment import ExperimentDatabase as E\n"
         f"db = E({str(tmp_path / 'argv.db')!r}, 'e'); db.create_simulation_context('s', {{}}); db.close()"
+    )
     subprocess.run([sys.executable, "-c", code, b"caf\xe9"], check=True)
     with ExperimentDatabase(tmp_path / "argv.db", read_only=True) as db:
         assert db.simulations()[0].provenance["command_line"][1:] == ["caf\\xe9"]
@@ -292,8 +361,13 @@ def test_a_context_logs_nothing_after_its_database_is_closed(tmp_path):
     db.delete_simulation("gone")
     db.flush_all_buffers()
     db.close()
-    for call in (lambda: again.log_metric("x", 1.0), lambda: again.log_step(0), lambda: again.log_params({"a": 1}),
-                 lambda: again.define_table("t", {"x": "int64"}), lambda: again.log_array("x", [1.0])):
+    for call in (
+        lambda: again.log_metric("x", 1.0),
+        lambda: again.log_step(0),
+        lambda: again.log_params({"a": 1}),
+        lambda: again.define_table("t", {"x": "int64"}),
+        lambda: again.log_array("x", [1.0]),
+    ):
         with pytest.raises(SiltstoneError, match="was closed"):
             call()
 
@@ -326,7 +400,10 @@ def test_a_context_has_the_interface_of_a_database(tmp_path):
         assert path == str(tmp_path / "x.db")
         files = db.export_data(tmp_path / "out", "json", ["actions"])
         assert [file.name for file in files] == ["out.json"]
-        for call in (lambda db=db: db.update_simulation_record("t", status="failed"), lambda db=db: DataLogger(db, "t")):
+        for call in (
+            lambda db=db: db.update_simulation_record("t", status="failed"),
+            lambda db=db: DataLogger(db, "t"),
+        ):
             with pytest.raises(InvalidError, match="simulation_id"):
                 call()
         if isinstance(db, InMemorySimulationDatabase):
@@ -347,20 +424,35 @@ def test_a_metric_is_one_wherever_it_is_kept(db):
         with db.create_simulation_context(f"run{r}", {"rate": r}) as sim:
             for k in range(10):
                 sim.log_metrics({"loss": 1.0 / (k + 1), "average_reward": 10.0 * r + k, "agents.alive": 100 - k}, k)
-                sim.log_step(k, metrics={"total_agents": 100 + k} | ({"births": k, "score": float(k)} if k % 5 == 0 else {}))
+                sim.log_step(
+                    k, metrics={"total_agents": 100 + k} | ({"births": k, "score": float(k)} if k % 5 == 0 else {})
+                )
     assert db.metric("run1", "average_reward")[:2] == [(0, 10.0), (1, 11.0)]
     assert db.compare(None, "average_reward").to_pandas()["average_reward"].tolist() == [9.0, 19.0]
     assert db.compare(["run0"], ["births", "score", "agents.alive"]).to_pandas().to_dict("records") == [
         {"simulation_id": "run0", "births": 5.0, "score": 5.0, "agents.alive": 91.0}
     ]
-    assert set(db.difference("run0", "run1").to_pandas()["metric"]) >= {"loss", "average_reward", "agents.alive", "births"}
+    assert set(db.difference("run0", "run1").to_pandas()["metric"]) >= {
+        "loss",
+        "average_reward",
+        "agents.alive",
+        "births",
+    }
     with pytest.raises(SiltstoneError, match="near it: .*loss"):
         db.metric("run0", "los")
 
 
 def test_keys_that_are_no_texts_are_as_json_makes_them(tmp_path):
     """Goal: numbers, booleans and None as keys are what `json.dumps` makes of them; two that become one, and others, are refused."""
-    given = {1: "a", 2.5: "b", True: "c", None: "d", 2**70: "e", math.inf: "f", "x": {0: np.uint64(2**63 + 5), -1: np.uint64(7)}}
+    given = {
+        1: "a",
+        2.5: "b",
+        True: "c",
+        None: "d",
+        2**70: "e",
+        math.inf: "f",
+        "x": {0: np.uint64(2**63 + 5), -1: np.uint64(7)},
+    }
     del given[True]  # it is the key 1
     given[False] = "c"
     with ExperimentDatabase(tmp_path / "e.db", "e") as db:

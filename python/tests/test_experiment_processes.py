@@ -117,7 +117,9 @@ def test_what_a_run_was_is_known_without_its_secrets(tmp_path):
 def test_the_state_of_the_code_is_known(tmp_path):
     def git(*args):
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-        return subprocess.run(["git", *identity, *args], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["git", *identity, *args], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
 
     try:
         git("init", "-q")

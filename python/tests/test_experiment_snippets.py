@@ -68,9 +68,7 @@ def world(logger, seed, steps=20):
 
 
 def test_basic_usage(config):
-    experiment_db = ExperimentDatabase(
-        db_path="experiments/my_experiment.db", experiment_id="exp_001", config=config
-    )
+    experiment_db = ExperimentDatabase(db_path="experiments/my_experiment.db", experiment_id="exp_001", config=config)
     for i in range(10):
         sim_id = f"sim_{i:03d}"
         sim_context = experiment_db.create_simulation_context(
@@ -142,9 +140,7 @@ def test_a_context_is_a_database_of_its_own(config):
 
 def test_in_memory_with_persistence(config):
     sim_id = "sim_mem"
-    in_memory_db = InMemorySimulationDatabase(
-        memory_limit_mb=1000, config=config, simulation_id=sim_id
-    )
+    in_memory_db = InMemorySimulationDatabase(memory_limit_mb=1000, config=config, simulation_id=sim_id)
     world(in_memory_db.logger, 1)
     in_memory_db.persist_to_disk(db_path="experiments/exp_001.db")
     another = InMemorySimulationDatabase(memory_limit_mb=1000, simulation_id="sim_mem_2")
@@ -217,9 +213,7 @@ def test_the_complete_experiment_runner(capsys):
         experiment_db.update_simulation_status(
             simulation_id=sim_id, status="completed", results_summary={"steps": 1000}
         )
-    experiment_db.update_experiment_status(
-        status="completed", results_summary={"total_simulations": n_simulations}
-    )
+    experiment_db.update_experiment_status(status="completed", results_summary={"total_simulations": n_simulations})
     experiment_db.close()
     print(f"\nExperiment complete! Database: {db_path}")
     assert "Running simulation 10/10" in capsys.readouterr().out

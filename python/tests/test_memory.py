@@ -183,7 +183,9 @@ def test_search_is_exact_for_numbers_of_any_size(store):
     vectors = np.concatenate([chance.normal(size=(120, 9)) * sizes, chance.normal(size=(40, 9)), np.zeros((1, 9))])
     store.store_concepts({"name": str(i), "embedding": v} for i, v in enumerate(vectors))
     for query in (chance.normal(size=9), chance.normal(size=9) * 1e-140, chance.normal(size=9) * 1e140):
-        unit = vectors[:-1] / np.linalg.norm(vectors[:-1] / np.abs(vectors[:-1]).max(1, keepdims=True), axis=1, keepdims=True)
+        unit = vectors[:-1] / np.linalg.norm(
+            vectors[:-1] / np.abs(vectors[:-1]).max(1, keepdims=True), axis=1, keepdims=True
+        )
         unit /= np.abs(vectors[:-1]).max(1, keepdims=True)
         largest = np.abs(query).max()
         cosine = unit @ (query / largest / np.linalg.norm(query / largest))
@@ -383,13 +385,17 @@ def test_godly_ai_databases_are_imported(store, tmp_path):
         )
     for name in ("a", "b"):
         embedding = pickle.dumps(np.random.rand(8).astype(np.float32), 4)
-        plain.execute("INSERT INTO concepts (name, embedding, creation_time, access_count) VALUES (?, ?, 1, 3)", (name, embedding))
+        plain.execute(
+            "INSERT INTO concepts (name, embedding, creation_time, access_count) VALUES (?, ?, 1, 3)", (name, embedding)
+        )
     for target in (2, 99):
         plain.execute(
             "INSERT INTO concept_relationships (source_concept_id, target_concept_id, relationship_type) VALUES (1, ?, 's')",
             (target,),
         )
-    plain.execute("INSERT INTO learning_events (task_type, performance_delta, strategy_used, timestamp) VALUES ('t', 0.5, 's', 1)")
+    plain.execute(
+        "INSERT INTO learning_events (task_type, performance_delta, strategy_used, timestamp) VALUES ('t', 0.5, 's', 1)"
+    )
     plain.commit()
     plain.close()
     report = store.import_database(tmp_path / "godly.db")
@@ -522,7 +528,17 @@ def test_an_import_takes_arrays_of_jax_and_lists_as_embeddings(tmp_path):
     for protocol in range(2, 6):
         data = pickle.dumps({"seen": _Jax(seen), "more": [_Jax(seen[0])]}, protocol)
         source.execute("INSERT INTO episodes VALUES (?, 1.0, ?, 0.5, 'c', '{}', '2026-01-01')", [protocol, data])
-    vectors = [[1, 2, 3], [0.5, 1], (1.0, 2.0), [[1.0, 2.0], [3.0, 4.0]], seen, "no", [1.0, math.nan], [], [[1], [1, 2]]]
+    vectors = [
+        [1, 2, 3],
+        [0.5, 1],
+        (1.0, 2.0),
+        [[1.0, 2.0], [3.0, 4.0]],
+        seen,
+        "no",
+        [1.0, math.nan],
+        [],
+        [[1], [1, 2]],
+    ]
     for i, vector in enumerate(vectors):
         row = [i + 1, f"c{i}", pickle.dumps(vector), json.dumps({"x": math.nan})]
         source.execute("INSERT INTO concepts VALUES (?, ?, ?, 1.0, 0, 0.0, ?)", row)
@@ -538,7 +554,9 @@ def test_an_import_takes_arrays_of_jax_and_lists_as_embeddings(tmp_path):
             assert np.array_equal(episode.data["more"][0], seen[0])
         for i, vector in enumerate(vectors[:5]):
             concept = store.retrieve_concept(i + 1)
-            assert np.array_equal(concept.vector, np.asarray(vector)) and concept.vector.dtype == np.asarray(vector).dtype
+            assert (
+                np.array_equal(concept.vector, np.asarray(vector)) and concept.vector.dtype == np.asarray(vector).dtype
+            )
             assert math.isnan(concept.metadata["x"])
         assert [id for _, id, _ in report.skipped] == [6, 7, 8, 9]
     assert not set(_JAX) & set(sys.modules)

@@ -58,9 +58,7 @@ def test_episodes(sqlite_store, capsys):
     assert episode.data["observation"].shape == (84, 84, 3)
     assert episode.metadata == {"difficulty": "medium", "episode_length": 150}
     for found in (
-        sqlite_store.get_episodes_by_context(
-            context_hash="navigation_task_level_1", limit=50, min_score=0.7
-        ),
+        sqlite_store.get_episodes_by_context(context_hash="navigation_task_level_1", limit=50, min_score=0.7),
         sqlite_store.get_recent_episodes(time_window=3600.0, limit=100),
     ):
         assert found == [episode]
@@ -86,9 +84,7 @@ def test_concepts(sqlite_store):
     success = sqlite_store.add_concept_relationship(
         source_id=ids[0], target_id=ids[1], relationship_type="similar_to", strength=0.8
     )
-    sqlite_store.add_concept_relationship(
-        source_id=ids[0], target_id=ids[2], relationship_type="part_of", strength=0.9
-    )
+    sqlite_store.add_concept_relationship(source_id=ids[0], target_id=ids[2], relationship_type="part_of", strength=0.9)
     assert success is True
     relationships = sqlite_store.get_concept_relationships(ids[0])
     assert relationships == [(ids[2], "part_of", 0.9), (ids[1], "similar_to", 0.8)]
@@ -131,12 +127,8 @@ def test_errors_and_connections():
     invalid_data = object()
     with SQLiteStorage("test.db") as storage:
         with pytest.raises(SQLiteStorageError):
-            storage.store_episode(
-                experience_data=invalid_data, performance_score=0.8, context_hash="test"
-            )
-        storage.store_episode(
-            experience_data={"test": "data"}, performance_score=0.5, context_hash="test_context"
-        )
+            storage.store_episode(experience_data=invalid_data, performance_score=0.8, context_hash="test")
+        storage.store_episode(experience_data={"test": "data"}, performance_score=0.5, context_hash="test_context")
 
 
 def test_batch_operations(sqlite_store):
@@ -157,9 +149,7 @@ def test_batch_operations(sqlite_store):
                     ),
                 )
 
-    store_multiple_episodes(
-        [{"timestamp": i, "experience": [i], "score": 0.5, "context": "c"} for i in range(5)]
-    )
+    store_multiple_episodes([{"timestamp": i, "experience": [i], "score": 0.5, "context": "c"} for i in range(5)])
     found = sqlite_store.get_episodes_by_context("c")
     assert [episode.timestamp for episode in found] == [4, 3, 2, 1, 0]
     with pytest.raises(SQLiteStorageError, match="pickle"):
@@ -194,9 +184,7 @@ def test_best_practices(sqlite_store):
                 if concept1_id != concept2_id:
                     similarity = np.dot(embedding1, embedding2)
                     if similarity > 0.8:
-                        sqlite_store.add_concept_relationship(
-                            concept1_id, concept2_id, "similar_to", similarity
-                        )
+                        sqlite_store.add_concept_relationship(concept1_id, concept2_id, "similar_to", similarity)
 
     for i in range(4):
         sqlite_store.store_concept(f"concept {i}", np.random.rand(512).astype(np.float32))
@@ -231,9 +219,7 @@ def test_integration():
             return episode_id
 
         def retrieve_similar_episodes(self, context, min_score=0.7):
-            return self.sqlite_store.get_episodes_by_context(
-                context_hash=context, min_score=min_score, limit=10
-            )
+            return self.sqlite_store.get_episodes_by_context(context_hash=context, min_score=min_score, limit=10)
 
     memory = PersistentEpisodicMemory()
     memory.store_episode(np.ones(2), 0.9, "c")

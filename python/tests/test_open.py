@@ -73,7 +73,9 @@ def test_an_exception_marks_the_run_as_failed(tmp_path):
         except RuntimeError:
             pass
         run = siltstone.open(tmp_path / name, read_only=True).info()["run"]
-        assert (run["status"], "out of water" in (run["error"] or "")) == (("failed", True) if fails else ("complete", False))
+        assert (run["status"], "out of water" in (run["error"] or "")) == (
+            ("failed", True) if fails else ("complete", False)
+        )
 
 
 def test_a_folder_of_ticks_is_opened_the_same_way(tmp_path):

@@ -107,9 +107,7 @@ def test_slices_by_time_attribute_and_entity(shared):
     dataset = results.get_dataset("net3_network")
     group, attribute = "water_junction_entities", "drinking_water.pressure"
     state = dataset.slice(group, timestamp=43200)
-    assert isinstance(state, State) and math.isclose(
-        state[attribute]["data"].sum(), 4180.55514, abs_tol=1e-6
-    )
+    assert isinstance(state, State) and math.isclose(state[attribute]["data"].sum(), 4180.55514, abs_tol=1e-6)
     history = dataset.slice(group, attribute=attribute)
     assert len(history["timestamps"]) == len(history["data"]) == 24
     at = history["timestamps"].index(43200)
@@ -192,14 +190,10 @@ def test_the_edge_cases_that_movici_gets_wrong(shared):
     scenarios = {p.name: p for p in (folder / "scenarios").iterdir() if p.is_dir()}
     assert len(cases) == 4
     for case in cases:
-        (updates,) = [
-            p for name, p in scenarios.items() if list(p.glob(f"*_{case['dataset']}.json"))
-        ]
+        (updates,) = [p for name, p in scenarios.items() if list(p.glob(f"*_{case['dataset']}.json"))]
         dataset = get_simulation_results(folder / "init_data", updates).get_dataset(case["dataset"])
         state = dataset.slice(case["group"], timestamp=case["t"])
-        assert state.rows(case["attribute"]) == case["correct"], case[
-            "why" if "why" in case else "t"
-        ]
+        assert state.rows(case["attribute"]) == case["correct"], case["why" if "why" in case else "t"]
 
 
 def test_detection_looks_at_what_is_there(tmp_path, shared):

@@ -56,9 +56,7 @@ def same(found, series):
 DAYS = pd.date_range("2013-03-09", periods=4, freq="D", name="when")
 INDEXES = {
     "days": DAYS,
-    "days in a zone, over its summer time": pd.date_range(
-        "2010-03-13", periods=4, freq="D", tz="America/Los_Angeles"
-    ),
+    "days in a zone, over its summer time": pd.date_range("2010-03-13", periods=4, freq="D", tz="America/Los_Angeles"),
     "a fixed offset": DAYS.tz_localize("+05:30"),
     "UTC": DAYS.tz_localize("UTC"),
     "zoneinfo": DAYS.tz_localize(zoneinfo.ZoneInfo("Europe/Paris")),
@@ -289,9 +287,7 @@ index_values = st.sampled_from(
     ),
     index=index_values,
 )
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_calls_give_what_a_dictionary_gives(kind, tmp_path_factory, steps, index):
     """Goal: whatever is done, every series is what a dictionary of pandas would hold."""
     backend, model = make(kind, tmp_path_factory.mktemp("model")), {}

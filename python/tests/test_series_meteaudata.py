@@ -180,7 +180,11 @@ def test_a_dataset_goes_on_to_netcdf_polars_and_arrow(tmp_path):
     xr = pytest.importorskip("xarray")
     plant = Dataset("plant")
     z = TIMES[:2]
-    given = {"RAW": pd.Series([1.0, 2.0], z), "I": pd.Series([1, None], z, dtype="Int64"), "T": pd.Series(["a", None], z)}
+    given = {
+        "RAW": pd.Series([1.0, 2.0], z),
+        "I": pd.Series([1, None], z, dtype="Int64"),
+        "T": pd.Series(["a", None], z),
+    }
     plant.add(Signal(given, name="NH4/N", units="mg/l"))
     made = plant.to_xarray()
     assert made["NH4%2FN#1_RAW#1"].attrs == {"long_name": "NH4/N#1_RAW#1", "units": "mg/l", "time_zone": "Europe/Paris"}
@@ -208,7 +212,9 @@ CASES = {
     "periods of months": pd.Series([1.0, 2.0], pd.period_range("2026-01", periods=2, freq="M")),
     "periods of quarters": pd.Series([1.0, 2.0], pd.period_range("2026Q1", periods=2, freq="Q")),
     "periods of weeks": pd.Series([1.0, 2.0], pd.period_range("2026-01-01", periods=2, freq="W")),
-    "periods of hours": pd.Series([1.0, 2.0], pd.period_range("2026-01-01", periods=2, freq="h" if pd.__version__ >= "2.2" else "H")),
+    "periods of hours": pd.Series(
+        [1.0, 2.0], pd.period_range("2026-01-01", periods=2, freq="h" if pd.__version__ >= "2.2" else "H")
+    ),
     "texts": pd.Series(["a", "b,c", None], HOURS[:3]),
     "categories": pd.Series(["a", "b"], HOURS[:2], dtype="category"),
     "integers": pd.Series([1, 2], HOURS[:2]),
@@ -227,10 +233,18 @@ def test_meteaudata_loads_what_is_saved_here(tmp_path, name):
     """Goal: a dataset that was made here is loaded by meteaudata itself, its points, times and steps as they were."""
     types = pytest.importorskip("meteaudata.types", reason="meteaudata is not installed")
     given = CASES[name].rename("A#1_RAW#1")
-    facts = dict.fromkeys(("source_repository", "project", "location", "equipment", "parameter", "purpose", "metadata_id"), "x")
+    facts = dict.fromkeys(
+        ("source_repository", "project", "location", "equipment", "parameter", "purpose", "metadata_id"), "x"
+    )
     plant = Dataset("plant", "d", "o", purpose="p", project="x")
     plant.add(Signal(given, name="A", units="mg/l", provenance=facts))
-    parameters = {"pairs": [("a", 1)], "nan": float("nan"), "since": TIMES[0], "of": {1: b"x"}, "array": np.array([1.5])}
+    parameters = {
+        "pairs": [("a", 1)],
+        "nan": float("nan"),
+        "since": TIMES[0],
+        "of": {1: b"x"},
+        "array": np.array([1.5]),
+    }
     step = ProcessingStep(type="filtering", suffix="X", parameters=parameters)
     plant["A#1"]["RAW"].processing_steps = [step]
     plant.save(tmp_path)
@@ -243,7 +257,9 @@ def test_meteaudata_loads_what_is_saved_here(tmp_path, name):
     assert (theirs.owner, signal.units, signal.last_updated) == ("o", "mg/l", plant["A#1"].last_updated)
     read = signal.time_series["A#1_RAW#1"]
     # The unit of times may be another: it is that of pandas' reader.
-    pd.testing.assert_series_equal(read.series, given, check_freq=False, check_index_type=False, check_categorical=False)
+    pd.testing.assert_series_equal(
+        read.series, given, check_freq=False, check_index_type=False, check_categorical=False
+    )
     known = read.processing_steps[0].parameters.as_dict()
     assert known["pairs"] == [["a", 1]] and known["of"] == {1: b"x"} and known["array"].tolist() == [1.5]
     assert known["since"] == "2026-03-28 12:00:00+01:00" and np.isnan(known["nan"])

@@ -54,9 +54,7 @@ def test_a_meteaudata_signal_is_imported_and_exported_as_foreign_readers_take_it
     assert known["signals"]["A#1"] == alone
     assert (alone["units"], alone["provenance"]["location"]) == ("mg/l", "yes")
     listed = alone["time_series"]["A#1_RAW#1"]
-    assert (
-        listed["values_dtype"] == "float64" and listed["index_metadata"]["type"] == "DatetimeIndex"
-    )
+    assert listed["values_dtype"] == "float64" and listed["index_metadata"]["type"] == "DatetimeIndex"
     index = pd.to_datetime(read.index, utc=True).tz_convert("Europe/Paris")
     assert (index == kept.index).all()
     pd.testing.assert_series_equal(

@@ -236,9 +236,7 @@ def test_labels_are_those_of_pandas(zone, unit):
     series = pd.Series(np.arange(len(index)), index, name="x")
     for start, end in LABELS:
         if zone:
-            start, end = (
-                pd.Timestamp(x).tz_localize(zone) if isinstance(x, dt.datetime) else x for x in (start, end)
-            )
+            start, end = (pd.Timestamp(x).tz_localize(zone) if isinstance(x, dt.datetime) else x for x in (start, end))
         expected = series.loc[start:end]
         alike(process.subset_series(series, start, end), expected)
         replaced = series.astype(float)

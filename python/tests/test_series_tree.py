@@ -395,8 +395,13 @@ def test_an_average_is_of_one_unit_and_names_its_sources():
     assert made["RAW#1"].series.tolist() == [(i + 2.0) / 2 for i in range(48)]
     assert made["RAW#1"].processing_steps[0].input_series_names == names
     assert dataset.build_full_dependency_graph() == [
-        {"step": "average signals", "type": "dimensionality_reduction", "origin": name,
-         "destination": "AVERAGE#1_RAW#1"} for name in names
+        {
+            "step": "average signals",
+            "type": "dimensionality_reduction",
+            "origin": name,
+            "destination": "AVERAGE#1_RAW#1",
+        }
+        for name in names
     ]
 
 

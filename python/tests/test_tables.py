@@ -155,9 +155,7 @@ def test_sql_gives_rows_and_tables(db, state):
     assert none.to_pandas().columns.tolist() == ["a", "a_2"] and none.rows == []
     assert pickle.loads(pickle.dumps(found.rows)) == found.rows
     assert found.to_xarray()["half"].dims == ("row",)
-    items = db.sql(
-        "SELECT silt_items(dtype, shape, codec, data) FROM numpy_array WHERE dtype = '>f8'"
-    )
+    items = db.sql("SELECT silt_items(dtype, shape, codec, data) FROM numpy_array WHERE dtype = '>f8'")
     assert items[0][0].startswith("[1.5")
     for bad in ('DELETE FROM "update"', "SELECT", "SELECT * FROM nothing", "CREATE TABLE x (y)"):
         with pytest.raises(siltstone.SiltstoneError):

@@ -233,7 +233,10 @@ def test_the_sentence_names_argument_expectation_and_value(tmp_path):
         with pytest.raises(InvalidError, match="of 5000 letters") as raised:
             store.last("x" * 5000)
         assert len(str(raised.value)) < 500
-    with memory.SQLiteStorage(str(tmp_path / "agent.db")) as agent, pytest.raises(memory.SQLiteStorageError, match="^query: "):
+    with (
+        memory.SQLiteStorage(str(tmp_path / "agent.db")) as agent,
+        pytest.raises(memory.SQLiteStorageError, match="^query: "),
+    ):
         agent.sql(None)
 
 
@@ -274,7 +277,10 @@ def test_wrong_fields_and_parts_are_named(tmp_path):
         (lambda: run.set_timeline(0, -5), "time_scale: expected a finite number of seconds above 0, got -5"),
         (lambda: run.set_timeline(float("inf")), "reference: expected a finite number"),
         (lambda: processing_steps.resample(hourly, "h"), "input_series: expected a list of pandas.Series, got Series"),
-        (lambda: processing_steps.resample([[1.0]], "h"), "input_series: expected a list of pandas.Series, got list in it"),
+        (
+            lambda: processing_steps.resample([[1.0]], "h"),
+            "input_series: expected a list of pandas.Series, got list in it",
+        ),
         (lambda: processing_steps.resample([hourly], None), "frequency: expected a text as '6h'"),
         (lambda: processing_steps.average_signals([hourly], ["a"]), "input_signals: expected a list of signals"),
     ]:

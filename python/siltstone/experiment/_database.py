@@ -191,9 +191,7 @@ class ExperimentDatabase:
         logging = self._logging(logging_config, durability)
         return SimulationContext(self, self._inner.resume(simulation_id, from_step, *logging))
 
-    def _logging(
-        self, config: DataLoggingConfig | None, durability: str | None
-    ) -> tuple[int, float, str]:
+    def _logging(self, config: DataLoggingConfig | None, durability: str | None) -> tuple[int, float, str]:
         if config is None:
             config = DataLoggingConfig(durability=self._settings.durability)
         return config.buffer_size, config.commit_interval, durability or config.durability
@@ -252,13 +250,9 @@ class ExperimentDatabase:
         if end_time is not None:
             end_time = end_time.astimezone(timezone.utc)
         path = None if simulation_db_path is None else os.fspath(simulation_db_path)
-        self._inner.update_simulation_record(
-            simulation_id, status, end_time, results_summary, path
-        )
+        self._inner.update_simulation_record(simulation_id, status, end_time, results_summary, path)
 
-    def _logger_of(
-        self, simulation_id: str | None, config: DataLoggingConfig | None
-    ) -> _siltstone.DataLogger:
+    def _logger_of(self, simulation_id: str | None, config: DataLoggingConfig | None) -> _siltstone.DataLogger:
         """What logs a simulation, which is made or gone on with."""
         if not simulation_id:
             raise InvalidError("simulation_id: expected the id of a simulation, got none")
@@ -266,9 +260,7 @@ class ExperimentDatabase:
         begin = self.resume if known else self.create_simulation_context
         return begin(simulation_id, logging_config=config).logger
 
-    def update_experiment_status(
-        self, status: str, results_summary: Mapping[str, Any] | None = None
-    ) -> None:
+    def update_experiment_status(self, status: str, results_summary: Mapping[str, Any] | None = None) -> None:
         """Say what became of the experiment. Without a summary the one that is there stays."""
         self._inner.update_experiment_status(status, results_summary)
 
@@ -328,9 +320,7 @@ class ExperimentDatabase:
         """The numbers of each step of a simulation."""
         return self.records(simulation_id, "simulation_steps")
 
-    def array(
-        self, simulation_id: str, name: str, step: int | None = None
-    ) -> np.ndarray[Any, Any]:
+    def array(self, simulation_id: str, name: str, step: int | None = None) -> np.ndarray[Any, Any]:
         """An array that a simulation kept; without a step, the last one of the name."""
         return self._inner.array(simulation_id, name, step)[1]
 
@@ -503,9 +493,7 @@ class ExperimentDatabase:
         progress : callable, optional
             Gets the files that are done, and their number.
         """
-        written = self._inner.export(
-            which(simulation_ids), folder, format, list(tables), steps, overwrite, progress
-        )
+        written = self._inner.export(which(simulation_ids), folder, format, list(tables), steps, overwrite, progress)
         return [Exported(**file) for file in json.loads(written)]
 
     def vacuum(self) -> int:

@@ -46,16 +46,12 @@ class Simulation:
         """The file."""
         return self._database.db_path
 
-    def _logger_of(
-        self, simulation_id: str | None, config: DataLoggingConfig | None
-    ) -> _siltstone.DataLogger:
+    def _logger_of(self, simulation_id: str | None, config: DataLoggingConfig | None) -> _siltstone.DataLogger:
         """What logs it, with a buffer of its own if its configuration is another."""
         self._check_id(simulation_id or self.simulation_id)
         if config is None:
             return self.logger
-        return self.logger.with_logging(
-            config.buffer_size, config.commit_interval, config.durability
-        )
+        return self.logger.with_logging(config.buffer_size, config.commit_interval, config.durability)
 
     def _check_id(self, simulation_id: str) -> None:
         if simulation_id != self.simulation_id:
@@ -175,9 +171,7 @@ class Simulation:
         """
         self.logger.log_learning_experience(*args, **kwargs)
 
-    def log_resource(
-        self, resource_id: str, initial_amount: float, position: tuple[float, float]
-    ) -> None:
+    def log_resource(self, resource_id: str, initial_amount: float, position: tuple[float, float]) -> None:
         """Log a resource as it is before the first step."""
         self.logger.log_resource(resource_id, initial_amount, position)
 
@@ -187,9 +181,7 @@ class Simulation:
         """
         self.logger.log_health_incident(*args, **kwargs)
 
-    def update_agent_death(
-        self, agent_id: str, death_time: int, cause: str = "starvation"
-    ) -> None:
+    def update_agent_death(self, agent_id: str, death_time: int, cause: str = "starvation") -> None:
         """Say that an agent has died, and log a health incident of this cause.
 
         Raises
@@ -199,9 +191,7 @@ class Simulation:
         """
         self.logger.update_agent_death(agent_id, death_time, cause)
 
-    def update_agent_state(
-        self, agent_id: str, step_number: int, state_data: Mapping[str, Any]
-    ) -> None:
+    def update_agent_state(self, agent_id: str, step_number: int, state_data: Mapping[str, Any]) -> None:
         """Log the state of one agent at a step: columns of ``agent_states``, or a ``position`` of two."""
         values = dict(state_data)
         if (position := values.pop("position", None)) is not None:
@@ -210,9 +200,7 @@ class Simulation:
 
     # -- records in general ----------------------------------------------------------------------
 
-    def define_table(
-        self, name: str, columns: Mapping[str, str], *, key: str | None = None
-    ) -> None:
+    def define_table(self, name: str, columns: Mapping[str, str], *, key: str | None = None) -> None:
         """Make a table of records in the file, unless it is there. All simulations of the file share it.
 
         Parameters
@@ -333,9 +321,7 @@ class Simulation:
         key: str | None = None,
     ) -> Table:
         """Records of this simulation; see :meth:`ExperimentDatabase.records`."""
-        return self._database.records(
-            self.simulation_id, table, steps=steps, columns=columns, key=key
-        )
+        return self._database.records(self.simulation_id, table, steps=steps, columns=columns, key=key)
 
     def agent_states(self, *, steps: tuple[int, int] | None = None, agent_id: str | None = None) -> Table:
         """The states of its agents."""

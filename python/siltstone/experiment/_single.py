@@ -110,17 +110,13 @@ class SimulationDatabase(Simulation):
         """
         if simulation_id in self._database.get_simulation_ids():
             return
-        context = self._database.create_simulation_context(
-            simulation_id, parameters, self._logging_config
-        )
+        context = self._database.create_simulation_context(simulation_id, parameters, self._logging_config)
         if simulation_id == self._simulation_id:
             self._logger = context.logger
         if status != "running":
             self._database.update_simulation_status(simulation_id, status)
 
-    def update_simulation_status(
-        self, status: str, results_summary: Mapping[str, Any] | None = None
-    ) -> None:
+    def update_simulation_status(self, status: str, results_summary: Mapping[str, Any] | None = None) -> None:
         """Say what became of the simulation; what waits is written first."""
         self.logger  # noqa: B018 - makes it
         self._database.update_simulation_status(self._simulation_id, status, results_summary)
@@ -254,9 +250,7 @@ class InMemorySimulationDatabase(Simulation):
         if memory_limit_mb is not None and not memory_limit_mb > 0:
             raise InvalidError(f"memory_limit_mb: expected more than 0, got {memory_limit_mb!r}")
         limit = None if memory_limit_mb is None else int(memory_limit_mb * (1 << 20))
-        self._inner = _siltstone.InMemorySimulation(
-            simulation_id, limit, as_dict(parameters), json.dumps(facts())
-        )
+        self._inner = _siltstone.InMemorySimulation(simulation_id, limit, as_dict(parameters), json.dumps(facts()))
         self._logger = self._inner.logger()
         self.config = config
         self._reader: ExperimentDatabase | None = None

@@ -148,9 +148,7 @@ class ValidationReport:
         One a check.
     """
 
-    def __init__(
-        self, database_path: str, simulation_id: str | None, results: list[ValidationResult]
-    ) -> None:
+    def __init__(self, database_path: str, simulation_id: str | None, results: list[ValidationResult]) -> None:
         self.database_path = database_path
         self.simulation_id = simulation_id
         self.results = results

@@ -138,9 +138,7 @@ class Simulation(Base):
     provenance = _ours(JSON)
     experiment = relationship("ExperimentModel", back_populates="simulations")
     agents = relationship("AgentModel", viewonly=True, order_by="AgentModel.agent_id")
-    steps = relationship(
-        "SimulationStepModel", viewonly=True, order_by="SimulationStepModel.step_number"
-    )
+    steps = relationship("SimulationStepModel", viewonly=True, order_by="SimulationStepModel.step_number")
 
 
 class AgentModel(Base):
@@ -303,7 +301,5 @@ def session_factory(path: str | os.PathLike[str]) -> sessionmaker[Session]:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
-    engine = create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, json_deserializer=_json.loads
-    )
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, json_deserializer=_json.loads)
     return sessionmaker(bind=engine)

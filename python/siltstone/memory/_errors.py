@@ -25,9 +25,7 @@ def _both(name: str) -> type[SQLiteStorageError]:
     return type(name, (SQLiteStorageError, kind), {"__doc__": kind.__doc__, "__module__": __name__})
 
 
-_BOTH = {
-    getattr(errors, name): _both(name) for name in errors.__all__ if name != "SiltstoneError"
-}
+_BOTH = {getattr(errors, name): _both(name) for name in errors.__all__ if name != "SiltstoneError"}
 _BOTH[SiltstoneError] = SQLiteStorageError
 
 

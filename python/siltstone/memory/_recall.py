@@ -55,9 +55,7 @@ class Recalling:
         context_hash : str, optional
             Only episodes of this context.
         """
-        found = self._recall.search_similar(
-            vector, k, metric, where, since, until, episodes, context_hash
-        )
+        found = self._recall.search_similar(vector, k, metric, where, since, until, episodes, context_hash)
         one = _records.episode if episodes else _records.concept
         return [Hit(one(row), score) for row, score in found]
 
@@ -86,9 +84,7 @@ class Recalling:
         replace : bool
             Whether relationships of the type that are there already go first.
         """
-        return GraphReport(
-            *self._recall.build_graph(threshold, k, relationship_type, normalize, replace)
-        )
+        return GraphReport(*self._recall.build_graph(threshold, k, relationship_type, normalize, replace))
 
     @documented_errors
     def recall(
@@ -166,9 +162,7 @@ class Recalling:
         """
         import numpy as np
 
-        rows, probabilities, weights = self._recall.sample(
-            n, mode, alpha, beta, seed, context, reader
-        )
+        rows, probabilities, weights = self._recall.sample(n, mode, alpha, beta, seed, context, reader)
         found = [_records.episode(row) for row in rows]
         return Sample(found, np.array(probabilities), np.array(weights))
 

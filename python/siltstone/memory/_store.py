@@ -95,9 +95,7 @@ class SQLiteStorage(Recalling):
         self._read_only = read_only
         self._backs_up_at_close = not read_only
         self._last: float | None = None
-        self._inner = _siltstone.MemoryStore(
-            db_path, connection_timeout, durability, read_only
-        )
+        self._inner = _siltstone.MemoryStore(db_path, connection_timeout, durability, read_only)
         self._recall = _siltstone.MemoryRecall(self._inner)
 
     # -- transactions ----------------------------------------------------------------------------
@@ -327,15 +325,11 @@ class SQLiteStorage(Recalling):
         bool
             True.
         """
-        self._inner.add_relationships(
-            [(source_id, target_id, relationship_type, strength)], strict
-        )
+        self._inner.add_relationships([(source_id, target_id, relationship_type, strength)], strict)
         return True
 
     @documented_errors
-    def add_concept_relationships(
-        self, relationships: Iterable[tuple[Any, ...]], *, strict: bool = False
-    ) -> None:
+    def add_concept_relationships(self, relationships: Iterable[tuple[Any, ...]], *, strict: bool = False) -> None:
         """Store relationships in one transaction, all or none: ``(source_id, target_id, type[, strength])``."""
         edges = [tuple(edge) if len(edge) == 4 else (*edge, 1.0) for edge in relationships]
         self._inner.add_relationships(edges, strict)
@@ -349,9 +343,7 @@ class SQLiteStorage(Recalling):
         return self._inner.relationships(concept_id, relationship_type or None, incoming)
 
     @documented_errors
-    def delete_concept_relationships(
-        self, source_id: int, target_id: int, relationship_type: str | None = None
-    ) -> int:
+    def delete_concept_relationships(self, source_id: int, target_id: int, relationship_type: str | None = None) -> int:
         """Remove the relationships from one concept to another, of one type or of all; how many there were."""
         return self._inner.delete_relationships(source_id, target_id, relationship_type)
 
@@ -367,9 +359,7 @@ class SQLiteStorage(Recalling):
         timestamp: float | None = None,
     ) -> int:
         """Store which strategy was used for what, and by how much it helped; the id of the event."""
-        return self._inner.store_event(
-            task_type, performance_delta, strategy_used, parameters, timestamp
-        )
+        return self._inner.store_event(task_type, performance_delta, strategy_used, parameters, timestamp)
 
     @documented_errors
     def store_learning_events(self, events: Iterable[Mapping[str, Any]]) -> list[int]:

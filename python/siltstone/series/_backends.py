@@ -234,9 +234,7 @@ class Backend:
 
     def info(self, key: str) -> SeriesInfo:
         """What is known of a series without loading it."""
-        length, index_type, value_type, extent, is_sorted, name, dtype, index, metadata = (
-            self._inner.info(key)
-        )
+        length, index_type, value_type, extent, is_sorted, name, dtype, index, metadata = self._inner.info(key)
         first, last = (None, None) if extent is None else (_scalar(index_type, x) for x in extent)
         return SeriesInfo(
             key,

@@ -53,8 +53,7 @@ class StorageConfig:
         if self.backend_type == "sql":
             return SQLDatabaseAdapter(self.connection_string)
         raise InvalidError(
-            "backend_type: expected one of pandas-memory, pandas-disk, polars, sql, "
-            f"got {self.backend_type!r}"
+            f"backend_type: expected one of pandas-memory, pandas-disk, polars, sql, got {self.backend_type!r}"
         )
 
 

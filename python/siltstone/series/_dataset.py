@@ -316,9 +316,7 @@ class Dataset:
         """
         home = Home(backend, self.name)
         if home.record() is not None:
-            raise ExistsError(
-                f"the dataset {self.name!r} is already in {backend!r}; open it, or take another name"
-            )
+            raise ExistsError(f"the dataset {self.name!r} is already in {backend!r}; open it, or take another name")
         with undo_of(self, *self) as attempt:
             for signal in self:
                 signal._move_to(home, auto_save)

@@ -19,15 +19,11 @@ _TAG = "$silt"
 def encode(metadata: dict[str, Any], what: str = "metadata") -> str:
     """The JSON text of a dictionary; the dictionary is not changed."""
     if not isinstance(metadata, dict):
-        raise InvalidTypeError(
-            f"the metadata: expected a dictionary, got {type(metadata).__name__}"
-        )
+        raise InvalidTypeError(f"the metadata: expected a dictionary, got {type(metadata).__name__}")
     try:
         return json.dumps(_plain(metadata, what), ensure_ascii=False, allow_nan=False)
     except RecursionError:
-        raise InvalidError(
-            f"the {what}: expected lists and dictionaries within reason, got endless ones"
-        ) from None
+        raise InvalidError(f"the {what}: expected lists and dictionaries within reason, got endless ones") from None
 
 
 def decode(text: str) -> dict[str, Any]:
@@ -47,9 +43,7 @@ def _plain(value: Any, location: str) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise InvalidTypeError(
-                f"{location}: expected a text that UTF-8 can hold, got {value!r}"
-            ) from None
+            raise InvalidTypeError(f"{location}: expected a text that UTF-8 can hold, got {value!r}") from None
         return value
     if kind is int:
         return value if -(2**63) <= value < 2**64 else _tagged("int", str(value))
@@ -61,13 +55,8 @@ def _plain(value: Any, location: str) -> Any:
         return _tagged("tuple", [_plain(item, f"{location}[{i}]") for i, item in enumerate(value)])
     if kind is dict:
         if all(type(key) is str for key in value) and _TAG not in value:
-            return {
-                _plain(key, location): _plain(item, f"{location}[{key!r}]")
-                for key, item in value.items()
-            }
-        items = [
-            [_plain(key, location), _plain(item, f"{location}[{key!r}]")] for key, item in value.items()
-        ]
+            return {_plain(key, location): _plain(item, f"{location}[{key!r}]") for key, item in value.items()}
+        items = [[_plain(key, location), _plain(item, f"{location}[{key!r}]")] for key, item in value.items()]
         return _tagged("dict", items)
     return _special(value, kind, location)
 

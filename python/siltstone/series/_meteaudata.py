@@ -122,13 +122,9 @@ def export_dataset(
     return _export(backend, name, None, os.fspath(path), overwrite, layout)
 
 
-def _export(
-    backend: Backend, name: str, signal: str | None, path: str, overwrite: bool, layout: Layout
-) -> int:
+def _export(backend: Backend, name: str, signal: str | None, path: str, overwrite: bool, layout: Layout) -> int:
     series = [full for _, _, full in Home(backend, name).series()]
-    return _siltstone.series_write_meteaudata(
-        backend._inner, name, path, overwrite, (signal, *layout.parts(series))
-    )
+    return _siltstone.series_write_meteaudata(backend._inner, name, path, overwrite, (signal, *layout.parts(series)))
 
 
 def folder_of(directory: str | os.PathLike[str], name: str) -> Path:

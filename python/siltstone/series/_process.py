@@ -78,9 +78,7 @@ def interpolate_series(series: pd.Series, by: str = "position") -> pd.Series:
     return to_pandas(_siltstone.series_interpolate(from_pandas(series), by))
 
 
-def subset_series(
-    series: pd.Series, start: Any = None, end: Any = None, rank_based: bool = False
-) -> pd.Series:
+def subset_series(series: pd.Series, start: Any = None, end: Any = None, rank_based: bool = False) -> pd.Series:
     """The points from one label to another, both included; or from one rank to another, the second excluded.
 
     Parameters
@@ -141,9 +139,7 @@ def replace_ranges_series(
     if not isinstance(replace_with, (bool, int, float, str, type(None))):
         number = getattr(replace_with, "item", None)
         if number is None:
-            raise InvalidTypeError(
-                f"replace_with: expected a number, a boolean, a text or None, got {replace_with!r}"
-            )
+            raise InvalidTypeError(f"replace_with: expected a number, a boolean, a text or None, got {replace_with!r}")
         replace_with = number()
     return to_pandas(_siltstone.series_replace_ranges(parts, ranges, replace_with))
 

@@ -175,9 +175,7 @@ class Signal:
         One of a dataset is renamed by :meth:`Dataset.rename`, since others were made of it.
         """
         if self._home is not None and self._home.dataset != "default":
-            raise InvalidError(
-                f"the signal {self.name!r}: expected one of no dataset; rename it by Dataset.rename()"
-            )
+            raise InvalidError(f"the signal {self.name!r}: expected one of no dataset; rename it by Dataset.rename()")
         with undo(self) as attempt:
             self._follow(self._renamed(_siltstone.signal_name(new)))
             self._changed(attempt)
@@ -239,9 +237,7 @@ class Signal:
         for i, (series, steps) in enumerate(made):
             if names is not None:
                 if not names[i] or "_" in names[i]:
-                    raise InvalidError(
-                        f"output_names: expected texts without an underscore, got {names[i]!r}"
-                    )
+                    raise InvalidError(f"output_names: expected texts without an underscore, got {names[i]!r}")
                 name = names[i]
             else:
                 named = series.name if isinstance(series.name, str) else "PROCESSED"
@@ -260,9 +256,7 @@ class Signal:
         with undo(self) as attempt:
             own = [_siltstone.series_within(self.name, name) for name in self.time_series]
             names = []
-            for series, base, number in zip(
-                made, bases, _siltstone.series_numbers(bases, own, replace), strict=True
-            ):
+            for series, base, number in zip(made, bases, _siltstone.series_numbers(bases, own, replace), strict=True):
                 full = self.make_ts_name(self.name, base, number)
                 series._name = full
                 if histories is not None:
@@ -300,9 +294,7 @@ class Signal:
             if series._known is None:
                 within = [_siltstone.series_within(self.name, full) for full in taken]
                 base = _siltstone.series_split(_siltstone.series_within(self.name, name))[0]
-                full = self.make_ts_name(
-                    self.name, base, _siltstone.series_numbers([base], within, False)[0]
-                )
+                full = self.make_ts_name(self.name, base, _siltstone.series_numbers([base], within, False)[0])
                 taken.append(full)
                 self._follow([(name, full)])
             renamed.append(series.name)
@@ -326,9 +318,7 @@ class Signal:
                 )
                 for step in series.processing_steps
             ]
-        self.time_series = SeriesByName(
-            self.name, ((series.name, series) for series in self.time_series.values())
-        )
+        self.time_series = SeriesByName(self.name, ((series.name, series) for series in self.time_series.values()))
 
     # Storage
 

@@ -64,9 +64,7 @@ class Record:
     def model_dump(self) -> dict[str, Any]:
         """The record as a dictionary of its fields."""
         known = {
-            field.name: _plain(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-            if field.name != "more"
+            field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self) if field.name != "more"
         }
         return {**known, **self.more}
 
@@ -229,9 +227,7 @@ class ProcessingStep(Record):
             self.type = ProcessingType(self.type)
         except ValueError:
             kinds = ", ".join(kind.value for kind in ProcessingType)
-            raise InvalidError(
-                f"the type of a processing step: expected one of {kinds}, got {self.type!r}"
-            ) from None
+            raise InvalidError(f"the type of a processing step: expected one of {kinds}, got {self.type!r}") from None
         if isinstance(self.function_info, dict):
             self.function_info = FunctionInfo.model_validate(self.function_info)
         if isinstance(self.parameters, dict):

@@ -335,9 +335,7 @@ class TimeSeries:
 
 def dependencies(series: TimeSeries) -> list[dict[str, str]]:
     """The edges of the graph of what a series was made of."""
-    return json.loads(
-        _siltstone.series_dependencies(series.name or "", steps_json(series.processing_steps))
-    )
+    return json.loads(_siltstone.series_dependencies(series.name or "", steps_json(series.processing_steps)))
 
 
 def points_for(series: TimeSeries) -> pd.Series:
@@ -390,7 +388,9 @@ def parsed(text: Any, what: str, made: Callable[[dict[str, Any]], T]) -> T:
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         if isinstance(error, SiltstoneError):
             raise
-        raise InvalidError(f"the JSON of {what}: expected what model_dump_json writes, got other fields ({error!r})") from error
+        raise InvalidError(
+            f"the JSON of {what}: expected what model_dump_json writes, got other fields ({error!r})"
+        ) from error
 
 
 def _same(one: pd.Series, other: pd.Series) -> bool:

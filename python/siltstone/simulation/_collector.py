@@ -51,17 +51,13 @@ class DataCollector:
         "sqlite": SQLiteStorageStrategy,
     }
 
-    def __init__(
-        self, config: Mapping[str, Any] | None = None, settings: Settings | None = None
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None, settings: Settings | None = None) -> None:
         self.config = dict(config or {})
         self.settings = settings if settings is not None else Settings()
         self.strategy = self.get_storage_strategy()
         # The strategy sees the time, and holds no collector that holds it.
         self._model = SimpleNamespace(timestamp=None, config=self.config)
-        self._inner = _siltstone.DataCollector(
-            compiled(self.strategy, self._model), config_json(self.config)
-        )
+        self._inner = _siltstone.DataCollector(compiled(self.strategy, self._model), config_json(self.config))
 
     @classmethod
     def add_storage_strategy(cls, name: str, strategy: type[StorageStrategy]) -> None:
@@ -174,9 +170,7 @@ class Model:
     def initialize(self, world: World) -> None:
         """Called once, before the first time."""
 
-    def update(
-        self, timestamp: int, world: World
-    ) -> tuple[Mapping[str, Any] | None, int | None] | None:
+    def update(self, timestamp: int, world: World) -> tuple[Mapping[str, Any] | None, int | None] | None:
         """Called at the first time of the run, and then at each time that the model asked for.
 
         Returns
@@ -214,9 +208,7 @@ class Simulation:
         What holds for the whole simulation.
     """
 
-    def __init__(
-        self, data_dir: str | os.PathLike[str] | None = None, settings: Settings | None = None
-    ) -> None:
+    def __init__(self, data_dir: str | os.PathLike[str] | None = None, settings: Settings | None = None) -> None:
         settings = settings if settings is not None else Settings()
         self.settings = settings if data_dir is None else replace(settings, data_dir=data_dir)
         self._inner = _siltstone.Simulation(plain(self.settings))

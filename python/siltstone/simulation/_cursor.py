@@ -17,9 +17,7 @@ class Cursor:
     is seen by the next move. Get one from :meth:`SimulationDatabase.cursor`.
     """
 
-    def __init__(
-        self, inner: _siltstone.Cursor, dataset: str, group: str, source: Any = None
-    ) -> None:
+    def __init__(self, inner: _siltstone.Cursor, dataset: str, group: str, source: Any = None) -> None:
         self._inner = inner
         self._source = source
         self.dataset = dataset

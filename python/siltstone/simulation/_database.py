@@ -270,9 +270,7 @@ class SimulationDatabase:
         db.submit_update, ...)``), or awaits its tickets as it goes. Awaiting a ticket never holds
         the loop.
         """
-        return Ticket(
-            self._inner.submit_update(timestamp, iteration, dataset_name, entity_data, origin)
-        )
+        return Ticket(self._inner.submit_update(timestamp, iteration, dataset_name, entity_data, origin))
 
     def resume_from(self, timestamp: Time) -> int:
         """Remove all updates after a time, in one transaction, to restart from a checkpoint.
@@ -325,9 +323,7 @@ class SimulationDatabase:
         """
         return self._inner.updates(dataset_name)
 
-    def iter_updates(
-        self, dataset_name: str, start: int | None = None, stop: int | None = None
-    ) -> Iterator[Update]:
+    def iter_updates(self, dataset_name: str, start: int | None = None, stop: int | None = None) -> Iterator[Update]:
         """As :meth:`get_dataset_updates`, with only some updates in memory at a time.
 
         Parameters
@@ -386,9 +382,7 @@ class SimulationDatabase:
         inner = self._inner.updates_table(dataset_name, entity_group)
         return Table(inner, f"updates of {dataset_name}/{entity_group}")
 
-    def states_table(
-        self, dataset_name: str, entity_group: str, timestamps: Iterable[int] | None = None
-    ) -> Table:
+    def states_table(self, dataset_name: str, entity_group: str, timestamps: Iterable[int] | None = None) -> Table:
         """The states of an entity group at some timestamps as one long table.
 
         Columns ``timestamp``, ``id``, and one an attribute, null where it is undefined. Without
@@ -438,9 +432,7 @@ class SimulationDatabase:
         name_of_format = DatasetFormat(getattr(format, "value", str(format).lower())).name
         value: Any = data if raw is None else raw
         if name_of_format == "BINARY" and raw is None:
-            raise TypeError(
-                f"initial dataset {name!r}: a binary one is of bytes, not {type(data).__name__}"
-            )
+            raise TypeError(f"initial dataset {name!r}: a binary one is of bytes, not {type(data).__name__}")
         if name_of_format == "UNSTRUCTURED" and raw is None:
             value = to_json(data)
         return self._inner.store_initial_dataset(name, name_of_format, value, replace)
@@ -505,9 +497,7 @@ class SimulationDatabase:
         """Check SQLite's pages, the foreign keys, and the checksum of every array."""
         return make(VerifyReport, self._inner.verify())
 
-    def backup(
-        self, target: PathLike, progress: Callable[[int, int], object] | None = None
-    ) -> BackupReport:
+    def backup(self, target: PathLike, progress: Callable[[int, int], object] | None = None) -> BackupReport:
         """Copy a snapshot of the live file to `target`, verified before it gets its name.
 
         Parameters

@@ -118,7 +118,9 @@ class StateAttribute:
     def array(self) -> np.ndarray:
         """The values, a row an entity, undefined ones as movici's sentinel values. Not for a ragged attribute."""
         if self.data_type.csr:
-            raise InvalidTypeError(f"{self.name}: expected an attribute of one value an entity, got a ragged one; see csr")
+            raise InvalidTypeError(
+                f"{self.name}: expected an attribute of one value an entity, got a ragged one; see csr"
+            )
         return self._column()["data"]
 
     @property

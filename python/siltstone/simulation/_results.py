@@ -290,9 +290,7 @@ class ResultDataset:
         given = [x is not None for x in (timestamp, attribute, entity_selector)]
         if sum(given) != 1:
             few = "few" if sum(given) == 0 else "many"
-            raise ValueError(
-                f"too {few} parameters: give one of timestamp, attribute and entity_selector"
-            )
+            raise ValueError(f"too {few} parameters: give one of timestamp, attribute and entity_selector")
         if timestamp is not None:
             return self.state_at(entity_group, timestamp)
         if attribute is not None:
@@ -312,9 +310,7 @@ class ResultDataset:
         groups = self.groups
         times = self.get_timestamps()
         span = f", timestamps {times[0]} to {times[-1]}" if times else ""
-        rows = (
-            (group, ", ".join(info.name for info in self.attributes(group))) for group in groups
-        )
+        rows = ((group, ", ".join(info.name for info in self.attributes(group))) for group in groups)
         return _html.table(f"{self.name}{span}", ["group", "attributes"], rows, len(groups))
 
 

@@ -107,9 +107,7 @@ class State:
         if not isinstance(other, (State, Mapping)):
             return NotImplemented
         same = _same_column if isinstance(other, State) else _equal_column
-        return self.keys() == other.keys() and all(
-            same(column, other[name]) for name, column in self.items()
-        )
+        return self.keys() == other.keys() and all(same(column, other[name]) for name, column in self.items())
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -153,9 +151,7 @@ class State:
         return [None if missing else value for value, missing in zip(values, mask, strict=True)]
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return _siltstone.state_to_arrow(
-            dict(self), self.timestamp, self._schema(), requested_schema
-        )
+        return _siltstone.state_to_arrow(dict(self), self.timestamp, self._schema(), requested_schema)
 
     def _with_bools(self) -> State:
         """Bytes of 0 and 1 that the schema calls bools as bools."""

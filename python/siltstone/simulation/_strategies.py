@@ -51,9 +51,7 @@ class StorageStrategy(ABC):
     """
 
     @classmethod
-    def choose(
-        cls, model_config: Mapping[str, Any], settings: Settings, logger: logging.Logger
-    ) -> StorageStrategy:
+    def choose(cls, model_config: Mapping[str, Any], settings: Settings, logger: logging.Logger) -> StorageStrategy:
         """Make the strategy that config and settings ask for; without arguments unless overridden."""
         return cls()
 
@@ -82,9 +80,7 @@ class _BuiltIn(StorageStrategy):
         self._inner = _siltstone.Strategy(self._kind, config_json(config), plain(settings))
 
     @classmethod
-    def choose(
-        cls, model_config: Mapping[str, Any], settings: Settings, logger: logging.Logger
-    ) -> StorageStrategy:
+    def choose(cls, model_config: Mapping[str, Any], settings: Settings, logger: logging.Logger) -> StorageStrategy:
         made = cls.__new__(cls)
         # What names the model itself is none of its options.
         made._make({k: v for k, v in model_config.items() if k not in ("name", "type")}, settings)
@@ -113,9 +109,7 @@ class FileStorageStrategy(_BuiltIn):
 
     _kind = "file"
 
-    def __init__(
-        self, directory: str | os.PathLike[str], settings: Settings | None = None, **options: bool
-    ) -> None:
+    def __init__(self, directory: str | os.PathLike[str], settings: Settings | None = None, **options: bool) -> None:
         self._make({"storage_dir": directory, **options}, settings)
 
     @property
@@ -158,9 +152,7 @@ class Adapter:
     def initialize(self) -> None:
         self._strategy.initialize()
 
-    def store(
-        self, name: str, timestamp: int, iteration: int, data: dict[str, Any], origin: str | None
-    ) -> None:
+    def store(self, name: str, timestamp: int, iteration: int, data: dict[str, Any], origin: str | None) -> None:
         self._strategy.store(UpdateInfo(name, timestamp, iteration, data, origin))
 
     def reset_iterations(self, timestamp: int) -> None:

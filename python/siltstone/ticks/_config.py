@@ -117,8 +117,6 @@ class TickStoreConfig:
         return cls(broker_id, **(preset | options))
 
     @classmethod
-    def json(
-        cls, broker_id: str, max_ticks_per_symbol: int = 10_000, **options: Any
-    ) -> TickStoreConfig:
+    def json(cls, broker_id: str, max_ticks_per_symbol: int = 10_000, **options: Any) -> TickStoreConfig:
         """JSON files alone: the default of the RTX engine."""
         return cls(broker_id, max_ticks_per_symbol, **options)

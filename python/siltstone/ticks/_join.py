@@ -48,9 +48,7 @@ def table(
     return rows
 
 
-def matches(
-    times: Any, rows: Any, symbol: str | None, join: Callable[[str, Any], _siltstone.Columns]
-) -> Any:
+def matches(times: Any, rows: Any, symbol: str | None, join: Callable[[str, Any], _siltstone.Columns]) -> Any:
     """The ticks of the rows, in their order."""
     import pyarrow as pa
 

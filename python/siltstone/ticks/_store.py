@@ -283,9 +283,7 @@ class TickStore:
         """
         return Ticks(self._inner.recent(symbol, n), symbol)
 
-    def get_ticks_in_range(
-        self, symbol: str, start: Time | None = None, end: Time | None = None
-    ) -> Ticks:
+    def get_ticks_in_range(self, symbol: str, start: Time | None = None, end: Time | None = None) -> Ticks:
         """The ticks of a symbol from one time to another, both inclusive, over all days.
 
         Parameters

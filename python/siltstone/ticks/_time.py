@@ -60,7 +60,9 @@ def nanoseconds(time: Any) -> int:
             return nanoseconds(from_text(time))
         whole, fraction, rest = known.groups()
         if len(fraction) > 9:
-            raise InvalidError(f"time: expected an ISO 8601 time of at most nine digits behind the second, got {time!r}")
+            raise InvalidError(
+                f"time: expected an ISO 8601 time of at most nine digits behind the second, got {time!r}"
+            )
         return within(nanoseconds(from_text(whole + rest)) + int(fraction.ljust(9, "0")), time)
     expected = "ns since 1970, a datetime with a zone, a date or a numpy.datetime64"
     raise InvalidTypeError(f"time: expected {expected}, got {time!r} ({type(time).__name__})")
