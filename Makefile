@@ -21,10 +21,20 @@ postgresql: ## the PostgreSQL server that tests start for themselves: from the s
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	} || echo "PostgreSQL is not installed: the tests that need it are passed over"
 
+MYPY := 'mypy==2.4.*'
+LINTERS := 'ruff==0.17.*' $(MYPY) 'numpy>=2.2,<2.5' 'pandas-stubs==2.3.3.*' 'sqlalchemy==2.0.*'
+
+# python/pyproject.toml has the rules. What `mypy` cannot know, whether the stubs are those of the built module,
+# `make test-python` checks: it has the wheel.
 .PHONY: lint
-lint: ## formatting and lints, warnings denied
+lint: ## formatting and lints of Rust and Python, types of the Python package; warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	$(PYTHON) -m venv target/lint
+	target/lint/bin/pip install --quiet --disable-pip-version-check $(LINTERS)
+	target/lint/bin/ruff format --quiet --check python
+	target/lint/bin/ruff check --quiet python
+	cd python && ../target/lint/bin/mypy --no-error-summary
 
 .PHONY: test-rust
 test-rust: ## Rust tests, documentation tests and examples
@@ -35,14 +45,15 @@ test-rust: ## Rust tests, documentation tests and examples
 	done
 
 .PHONY: test-python
-test-python: venv ## the wheel in a fresh virtual environment, its tests and its example
+test-python: venv ## the wheel in a fresh virtual environment, its stubs, its tests and its examples
+	$(VENV)/bin/stubtest --concise --allowlist python/stubtest-allowlist.txt siltstone._siltstone
 	$(VENV)/bin/python -m pytest -q python/tests
 	for example in examples/*.py; do $(VENV)/bin/python $$example || exit 1; done
 
 .PHONY: venv
 venv: wheel
 	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t target/wheels/siltstone-*.whl | head -n 1)[test]"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check "$$(ls -t target/wheels/siltstone-*.whl | head -n 1)[test]" $(MYPY)
 
 # STORES and TROUBLES (commas between) choose, SEED and ROUNDS repeat; a choice leaves out losses of power and Python.
 MINUTES ?= 60

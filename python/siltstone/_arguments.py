@@ -28,8 +28,10 @@ _HERE = str(Path(__file__).parent)
 #: Libraries that the package hands arguments on to.
 _LIBRARIES = tuple(
     f"{os.sep}{name}"
-    for name in ("pandas", "numpy", "polars", "pyarrow", "xarray", "plotly", "_plotly_utils")
-    + ("json", "pathlib", "enum.py", "posixpath", "tempfile")
+    for name in (
+        *("pandas", "numpy", "polars", "pyarrow", "xarray", "plotly", "_plotly_utils"),
+        *("json", "pathlib", "enum.py", "posixpath", "tempfile"),
+    )
 )
 
 _WORDS = {
@@ -65,7 +67,10 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 
 
 def name_them(*modules: ModuleType, **documented: Callable[[Exception], Exception]) -> None:
-    """Have public classes and functions of modules name wrong arguments; `documented` makes a module's own errors of ours."""
+    """Have public classes and functions of modules name wrong arguments.
+
+    `documented` makes a module's own errors of ours.
+    """
     for module in modules:
         own = documented.get(module.__name__.rpartition(".")[2], lambda error: error)
         for name in getattr(module, "__all__", ()):
@@ -117,7 +122,7 @@ def _naming(function: Callable[..., Any], own: Callable[[Exception], Exception])
 def named(
     error: Exception, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> SiltstoneError | None:
-    """The error of ours that says of which argument a raw one tells; None for one of ours, or one that tells of none."""
+    """The error of ours that says of which argument a raw one tells; None for one of ours, or of none."""
     if isinstance(error, SiltstoneError) or (isinstance(error, OSError) and error.errno is None):
         return None  # what is raised without a number, a TimeoutError, is meant so
     try:

@@ -186,8 +186,8 @@ class Handle:
         Returns
         -------
         dict
-            Of a file ``bytes``, ``schema``, ``run``, ``datasets``, ``experiments``, ``memory``, ``series`` and more; of a
-            folder ``ticks``, ``bytes``, ``symbols`` and ``days``.
+            Of a file ``bytes``, ``schema``, ``run``, ``datasets``, ``experiments``, ``memory``, ``series`` and more; of
+            a folder ``ticks``, ``bytes``, ``symbols`` and ``days``.
         """
         found: dict[str, Any] = json.loads(self._inner.info())
         return found
@@ -198,9 +198,9 @@ class Handle:
         Parameters
         ----------
         query : str
-            The statement. A folder has one table, ``ticks``, with all days: ``symbol``, ``timestamp`` (ms), ``time_ns``,
-            ``bid``, ``ask``, ``spread``, ``lp_source``, ``broker_id``. Only the days are opened that conditions on the
-            first three leave.
+            The statement. A folder has one table, ``ticks``, with all days: ``symbol``, ``timestamp`` (ms),
+            ``time_ns``, ``bid``, ``ask``, ``spread``, ``lp_source``, ``broker_id``. Only the days are opened that
+            conditions on the first three leave.
 
         Returns
         -------

@@ -8,7 +8,6 @@ from typing import Any
 
 from siltstone import _html, _siltstone, _xarray
 
-
 #: Every integer up to here is a float too.
 _EXACT = 2**53
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+R = TypeVar("R")
 
 
 class BackupReport(NamedTuple):
@@ -122,6 +124,6 @@ class Metadata(NamedTuple):
     version: str
 
 
-def make(report: type[Any], fields: dict[str, Any]) -> Any:
+def make(report: type[R], fields: dict[str, Any]) -> R:
     """A named tuple from its fields by name."""
     return report(**fields)

@@ -61,8 +61,8 @@ class Table:
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame; needs pyarrow.
 
-        A column of integers with missing ones is of floats, as pandas has it, unless that would round: then it has pandas'
-        nullable type.
+        A column of integers with missing ones is of floats, as pandas has it, unless that would round: then it has
+        pandas' nullable type.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -103,7 +103,7 @@ class Table:
         import pyarrow as pa
 
         reader = pa.RecordBatchReader.from_stream(self)
-        rows = chain.from_iterable(zip(*(c.to_pylist() for c in b.slice(0, 11).columns)) for b in reader)
+        rows = chain.from_iterable(zip(*(c.to_pylist() for c in b.slice(0, 11).columns), strict=True) for b in reader)
         first = list(islice(rows, _html.MOST_ROWS + 1))
         return _html.table(self._name, reader.schema.names, first, None)
 

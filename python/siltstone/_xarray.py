@@ -65,8 +65,8 @@ class _Column:
             kind = kind.value_type
         self._kind = kind
         # The first part is what was expected, filled up to `_rows`.
-        self._values: list[np.ndarray] = []
-        self._undefined: list[np.ndarray] = []
+        self._values: list[np.ndarray[Any, Any]] = []
+        self._undefined: list[np.ndarray[Any, Any]] = []
         self._expected = self._rows = 0
 
     def expect(self, rows: int) -> None:
@@ -92,7 +92,7 @@ class _Column:
             self._values.append(values)
             self._undefined.append(undefined)
 
-    def finish(self) -> tuple[np.ndarray, np.ndarray | None]:
+    def finish(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
         """The values, and which rows are undefined if any is and the values do not say so."""
         import pyarrow as pa
 
@@ -111,19 +111,19 @@ class _Column:
         return values, undefined
 
 
-def _per_time(ids: np.ndarray) -> int:
+def _per_time(ids: np.ndarray[Any, Any]) -> int:
     """The entities of one state: until the first comes again."""
     again = np.flatnonzero(ids == ids[0]) if len(ids) else ids
     return int(again[1]) if len(again) > 1 else len(ids)
 
 
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
+def _joined(parts: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
     parts.clear()
     return whole
 
 
-def _filler(dtype: np.dtype, kind: Any) -> Any:
+def _filler(dtype: np.dtype[Any], kind: Any) -> Any:
     """What stands where nothing is defined."""
     import pyarrow as pa
 
@@ -134,7 +134,7 @@ def _filler(dtype: np.dtype, kind: Any) -> Any:
     return {"f": np.nan, "c": np.nan, "O": None}.get(dtype.kind, 0)
 
 
-def _items(array: Any, kind: Any) -> np.ndarray:
+def _items(array: Any, kind: Any) -> np.ndarray[Any, Any]:
     """Arrow values as numpy's, in memory of their own."""
     import pyarrow as pa
 

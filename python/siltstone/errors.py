@@ -97,11 +97,11 @@ class ClosedError(SiltstoneError):
 
 
 class InTransactionError(SiltstoneError):
-    """This cannot be done while a transaction of this thread is open, or it was, and was rolled back."""
+    """It cannot be done while a transaction of this thread is open, or it was, and was rolled back."""
 
 
 class PanickedError(SiltstoneError):
-    """A thread or a job of the library panicked, which is a fault of the library. What it was writing was rolled back."""
+    """A thread or a job of the library panicked, a fault of the library. What it was writing was rolled back."""
 
 
 class StorageError(SiltstoneError, OSError):

@@ -48,7 +48,8 @@ def round_trip(db, array, timestamp=0, **more):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_and_layout_comes_back_by_bits(db, dtype):
     """Goal: dtype, shape, byte order and bits of random items, in C order, Fortran order,
-    strided, reversed, sliced from a larger array, and empty."""
+    strided, reversed, sliced from a larger array, and empty.
+    """
     base = bits(dtype, 4 * 3 * 2).reshape(4, 3, 2)
     layouts = [
         base,
@@ -117,7 +118,8 @@ def test_ragged_arrays_under_every_name_come_back_as_row_ptr(db):
 
 def test_masks_and_masked_arrays(db, group):
     """Goal: what is not given keeps the earlier value, what is cleared becomes undefined, and both
-    come back as they went in."""
+    come back as they went in.
+    """
     db.store_update(0, 0, "d", group(id=[1, 2, 3], x=[1.0, 2.0, 3.0], n=[1, 2, 3]))
     masked = np.ma.array([10.0, np.nan, 30.0], mask=[True, False, False])
     update = {
@@ -219,7 +221,8 @@ def test_parts_that_contradict_each_other_are_named(db, what):
 @pytest.mark.parametrize("value", [1.5, 1.0, float("nan"), True, np.True_, "1", None, np.float32(1), [1]])
 def test_timestamps_are_integers(db, value):
     """Goal: a float, a bool or a text is refused as timestamp and iteration, and as a place in time
-    all but a text."""
+    all but a text.
+    """
     calls = [
         lambda: db.store_update(value, 0, "d", {}),
         lambda: db.store_update(0, value, "d", {}),
@@ -253,7 +256,8 @@ def test_numpy_integers_are_timestamps(db, group):
 
 def test_arrays_of_one_read_share_pieces_and_never_overlap(db, group):
     """Goal: thousands of arrays of all sizes around the limits are right by bits, aligned, writeable,
-    and changing each leaves every other as it was; the pieces are of 8 MiB at the most."""
+    and changing each leaves every other as it was; the pieces are of 8 MiB at the most.
+    """
     sizes = [0, 8, 4088, 4096, 4104, 8000, 100_000, 2**20 - 8, 2**20, 2**20 + 8, 3_000_000]
     random = np.random.default_rng(3)
     stored = []

@@ -147,11 +147,10 @@ def test_subclasses_of_built_in_strategies(strategies, path):
             super().store(info)
 
     DataCollector.add_storage_strategy("sqlite", Counted)
-    with pytest.raises(ZeroDivisionError):
-        with DataCollector({"database_path": path}) as collector:
-            collector.new_time(0)
-            collector.update("d", speeds([1], [1.0]))
-            1 / 0
+    with pytest.raises(ZeroDivisionError), DataCollector({"database_path": path}) as collector:
+        collector.new_time(0)
+        collector.update("d", speeds([1], [1.0]))
+        1 / 0
     with SimulationDatabase(path, read_only=True) as db:
         assert db.get_update_count() == Counted.count == 1
         assert db.status == "failed" and "ZeroDivisionError" in db.run.error

@@ -185,7 +185,8 @@ def test_initial_datasets_are_kept(db):
 
 def test_a_run_tells_how_it_ended(path):
     """Goal: complete after a clean end, failed with the text of an exception, running when killed;
-    looking at a run changes nothing."""
+    looking at a run changes nothing.
+    """
     db = SimulationDatabase(path)
     assert db.status == "unknown"
     fill(db, 1)
@@ -193,15 +194,13 @@ def test_a_run_tells_how_it_ended(path):
     db.close()
     with SimulationDatabase(path) as db:
         assert db.status == "complete" and db.run.finished_ns >= db.run.started_ns
-    with pytest.raises(ZeroDivisionError):
-        with SimulationDatabase(path) as db:
-            1 / 0
+    with pytest.raises(ZeroDivisionError), SimulationDatabase(path) as db:
+        1 / 0
     with SimulationDatabase(path, read_only=True) as db:
         assert db.status == "complete"  # the handle that failed had written nothing
-    with pytest.raises(ZeroDivisionError):
-        with SimulationDatabase(path) as db:
-            fill(db, 1, "other")
-            1 / 0
+    with pytest.raises(ZeroDivisionError), SimulationDatabase(path) as db:
+        fill(db, 1, "other")
+        1 / 0
     with SimulationDatabase(path, read_only=True) as db:
         assert db.run.status == "failed" and db.run.error == "ZeroDivisionError: division by zero"
     with SimulationDatabase(path) as db:

@@ -14,7 +14,8 @@ import siltstone
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-#: The files that the shell lines of pages read; databases lie there as SQL. `crates/silt/tests/cli/pages.rs` runs those lines.
+#: The files that the shell lines of pages read; databases lie there as SQL. `crates/silt/tests/cli/pages.rs` runs those
+#: lines.
 INPUTS = ROOT / "tests" / "pages"
 #: Whatever is fenced as Python, in any spelling and at any indentation.
 FENCE = re.compile(r"^[ \t>]*(?:```+|~~~+)\s*(?:py|python3?|pycon)\b", re.MULTILINE | re.IGNORECASE)
@@ -83,7 +84,9 @@ def test_links_lead_to_headings_that_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=lambda page: page.name)
 def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Goal: what a reader copies works, one snippet after the other, in an empty folder; where a page has shell lines, on their inputs."""
+    """Goal: what a reader copies works, one snippet after the other, in an empty folder; where a page has shell lines,
+    on their inputs.
+    """
     if page.parent != ROOT and "\n```sh\n" in page.read_text(encoding="utf-8"):
         lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)

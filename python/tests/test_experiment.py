@@ -87,7 +87,11 @@ def test_columns_and_arrow_are_the_same_as_tuples(db):
     }
     sims = [db.create_simulation_context(name) for name in "xyz"]
     sims[0].log_step(
-        0, [agent(n, position_x=v, age=i + 1, is_defending=i % 2 == 0) for i, (n, v) in enumerate(zip(names, x))]
+        0,
+        [
+            agent(n, position_x=v, age=i + 1, is_defending=i % 2 == 0)
+            for i, (n, v) in enumerate(zip(names, x, strict=True))
+        ],
     )
     sims[1].log_step(0, columns)
     sims[2].log_step(0, pa.table(columns))

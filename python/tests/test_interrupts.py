@@ -1,7 +1,7 @@
 """An exception at any instant: what was acknowledged is in the file, once, and nothing is left open.
 
-A timer's handler raises at random instants of a store's calls, or a tracer at each bytecode of one; then another library
-counts what is there. ``SILTSTONE_INTERRUPT_ROUNDS=2000`` is the full form.
+A timer's handler raises at random instants of a store's calls, or a tracer at each bytecode of one; then another
+library counts what is there. ``SILTSTONE_INTERRUPT_ROUNDS=2000`` is the full form.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -152,21 +153,23 @@ def test_interrupted_transactions_lose_no_memory(tmp_path, interrupter):
     for life in lives():
         store = SQLiteStorage(path, backup_interval=1e9)
         for round in life:
-            interrupter.run(lambda: kinds[next(numbers) % len(kinds)](store))
+            interrupter.run(partial(kinds[next(numbers) % len(kinds)], store))
             assert not store._inner.in_transaction, f"round {round}"
         close(store)
     compare(acknowledged, rows(path, "SELECT CAST(performance_score AS INTEGER) FROM episodes"))
 
 
 def test_an_exception_at_any_bytecode_of_a_block_leaves_nothing_open(tmp_path):
-    """Goal: as a tracer raises it: before, within and after the block, in the caller's frame and in ours; deterministic."""
+    """Goal: as a tracer raises it: before, within and after the block, in the caller's frame and in ours;
+    deterministic.
+    """
     store = SQLiteStorage(tmp_path / "agent.db", backup_interval=1e9)
     left = 0
 
     def trace(frame, event, _):
         nonlocal left
         ours = frame.f_code is use.__code__ or "siltstone" in frame.f_code.co_filename
-        if not ours or "test_" in frame.f_code.co_filename and frame.f_code is not use.__code__:
+        if not ours or ("test_" in frame.f_code.co_filename and frame.f_code is not use.__code__):
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":
@@ -273,7 +276,7 @@ def test_interrupted_updates_are_kept_once(tmp_path, interrupter):
     def by_ticket(db):
         some = [next(numbers) for _ in range(5)]
         tickets = [db.submit_update(number, 0, "d", data(number)) for number in some]
-        for number, ticket in zip(some, tickets):
+        for number, ticket in zip(some, tickets, strict=True):
             ticket.wait()
             acknowledged.append(number)
 
@@ -320,10 +323,9 @@ def test_interrupted_logging_keeps_each_row_once(tmp_path, interrupter):
         actions.append(number)
 
     for count, life in enumerate(lives()):
-        with ExperimentDatabase(path, "exp") as db:
-            with db.create_simulation_context(f"sim_{count}") as sim:
-                for _ in life:
-                    interrupter.run(lambda: log(sim))
+        with ExperimentDatabase(path, "exp") as db, db.create_simulation_context(f"sim_{count}") as sim:
+            for _ in life:
+                interrupter.run(lambda: log(sim))
     compare(steps, rows(path, "SELECT step FROM simulation_steps_rows"))
     compare(actions, rows(path, "SELECT step FROM agent_actions_rows"))
 
@@ -440,7 +442,9 @@ def held(tmp_path):
 
 
 def test_whoever_waits_for_another_process_hears_a_signal(held):
-    """Goal: in each store that writes into a database; what was interrupted is not written, and rows that wait wait further."""
+    """Goal: in each store that writes into a database; what was interrupted is not written, and rows that wait wait
+    further.
+    """
     path, conn = held
     db = SimulationDatabase(path)
     store = SQLiteStorage(path, backup_interval=1e9)

@@ -211,7 +211,8 @@ def test_a_graph_relates_what_numpy_does(store):
 
     def edges(kind):
         rows = store.sql(
-            f"SELECT source_concept_id, target_concept_id, strength FROM concept_relationships WHERE relationship_type = '{kind}'"
+            "SELECT source_concept_id, target_concept_id, strength FROM concept_relationships"
+            f" WHERE relationship_type = '{kind}'"
         ).rows
         return {(a - ids[0], b - ids[0]): strength for a, b, strength in rows}
 
@@ -360,7 +361,8 @@ def test_godly_ai_databases_are_imported(store, tmp_path):
             return os.system, (f"touch {tmp_path}/ran",)
 
     schema = """
-        CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL NOT NULL, experience_data BLOB NOT NULL,
+        CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL NOT NULL, experience_data BLOB NOT
+        NULL,
             performance_score REAL NOT NULL, context_hash TEXT NOT NULL, metadata TEXT DEFAULT '{}',
             created_at REAL DEFAULT (julianday('now')));
         CREATE TABLE concepts (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, embedding BLOB NOT NULL,
@@ -377,7 +379,7 @@ def test_godly_ai_databases_are_imported(store, tmp_path):
     plain.executescript(schema)
     payloads = [{"observation": np.eye(3), "action": "go", "reward": np.float32(1.5)}, np.arange(4.0), Evil(), {1, 2}]
     for i, payload in enumerate(payloads):
-        row = (float(i), pickle.dumps(payload, 4), 0.5, "c", '{"i": %d}' % i)
+        row = (float(i), pickle.dumps(payload, 4), 0.5, "c", f'{{"i": {i}}}')
         plain.execute(
             "INSERT INTO episodes (timestamp, experience_data, performance_score, context_hash, metadata) "
             "VALUES (?, ?, ?, ?, ?)",
@@ -390,7 +392,8 @@ def test_godly_ai_databases_are_imported(store, tmp_path):
         )
     for target in (2, 99):
         plain.execute(
-            "INSERT INTO concept_relationships (source_concept_id, target_concept_id, relationship_type) VALUES (1, ?, 's')",
+            "INSERT INTO concept_relationships (source_concept_id, target_concept_id, relationship_type)"
+            " VALUES (1, ?, 's')",
             (target,),
         )
     plain.execute(
@@ -519,9 +522,11 @@ def test_an_import_takes_arrays_of_jax_and_lists_as_embeddings(tmp_path):
             context_hash TEXT, metadata TEXT, created_at TEXT);
         CREATE TABLE concepts (id INTEGER PRIMARY KEY, name TEXT UNIQUE, embedding BLOB, creation_time REAL,
             access_count INTEGER, last_accessed REAL, metadata TEXT);
-        CREATE TABLE learning_events (id INTEGER PRIMARY KEY, task_type TEXT, performance_delta REAL, strategy_used TEXT,
+        CREATE TABLE learning_events (id INTEGER PRIMARY KEY, task_type TEXT, performance_delta REAL, strategy_used
+        TEXT,
             timestamp REAL, parameters TEXT);
-        CREATE TABLE concept_relationships (id INTEGER PRIMARY KEY, source_concept_id INTEGER, target_concept_id INTEGER,
+        CREATE TABLE concept_relationships (id INTEGER PRIMARY KEY, source_concept_id INTEGER, target_concept_id
+        INTEGER,
             relationship_type TEXT, strength REAL, created_at TEXT);
     """)
     seen = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+
 import siltstone
 from siltstone import errors
 from siltstone.ticks import TickStore, TickStoreConfig
@@ -127,7 +128,7 @@ def test_frames_round_no_integer(tmp_path):
 
 
 def test_a_path_that_is_neither_is_refused(tmp_path):
-    """Goal: a folder of other files, and a file that is not there, are errors; an empty folder is a new one of ticks."""
+    """Goal: a folder of other files, and a missing file, are errors; an empty folder is a new one of ticks."""
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("mine")
     for read_only in [False, True]:

@@ -56,7 +56,8 @@ def recorded(request, shared):
 @pytest.mark.parametrize("way", ["json", "movici", "imported"])
 def test_real_runs_have_the_expected_facts(recorded, tmp_path, way):
     """Goal: counts, timestamps, sums and first values of every column at every listed time are
-    those that movici computes."""
+    those that movici computes.
+    """
     columns = 0
     with recorded.opened(way, tmp_path) as results:
         expected = recorded.expected["datasets"]
@@ -96,7 +97,7 @@ def check(state, attribute, facts, where):
 
 def has_undefined(first):
     """A row that is defined in part, which movici shows in its own way."""
-    return isinstance(first, list) and None in str(first).split() or "None" in str(first)
+    return (isinstance(first, list) and None in str(first).split()) or "None" in str(first)
 
 
 def test_slices_by_time_attribute_and_entity(shared):
@@ -160,9 +161,8 @@ def test_times_as_text_and_datetime(path):
             assert cursor.timestamp == 60 and cursor.move_to(0) and cursor.move_to(time) == state
         assert dataset.slice("g", timestamp=date(2020, 1, 1)).timestamp == 0
         assert dataset.cursor("g").move_to(date(2020, 1, 2)).timestamp == 86_400
-    with get_simulation_results(updates_path=path) as results:
-        with pytest.raises(InvalidError, match="no timeline"):
-            results.get_dataset("d").slice("g", timestamp="2020-01-01")
+    with get_simulation_results(updates_path=path) as results, pytest.raises(InvalidError, match="no timeline"):
+        results.get_dataset("d").slice("g", timestamp="2020-01-01")
     with SimulationDatabase(path) as db:
         for wrong in ("2020-01-01", datetime(2020, 1, 1), date(2020, 1, 1), np.datetime64("2020")):
             for call in (db.resume_from, lambda at: db.state_at("d", "g", at)):

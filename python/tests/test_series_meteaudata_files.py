@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from siltstone import series
 from siltstone.series import export_dataset, import_dataset
 

@@ -14,8 +14,42 @@ from hypothesis import strategies as st
 from siltstone import errors
 from siltstone.series import _process as process
 
-FREQUENCIES = """h 6h 5h 7min 90s 15min 250ms D 2D 7D 30D 24h 36h 1.5h 2h30min W W-MON W-SAT 2W MS ME 2MS 3ME QS QE
-QS-FEB QE-JAN 2QE YS YE YS-JUL YE-JUN 2YS 2YE""".split()
+FREQUENCIES = [
+    "h",
+    "6h",
+    "5h",
+    "7min",
+    "90s",
+    "15min",
+    "250ms",
+    "D",
+    "2D",
+    "7D",
+    "30D",
+    "24h",
+    "36h",
+    "1.5h",
+    "2h30min",
+    "W",
+    "W-MON",
+    "W-SAT",
+    "2W",
+    "MS",
+    "ME",
+    "2MS",
+    "3ME",
+    "QS",
+    "QE",
+    "QS-FEB",
+    "QE-JAN",
+    "2QE",
+    "YS",
+    "YE",
+    "YS-JUL",
+    "YE-JUN",
+    "2YS",
+    "2YE",
+]
 ZONES = [None, "UTC", "America/Los_Angeles", "Europe/Paris", "Asia/Kolkata", "+05:30"]
 HOWS = ["mean", "sum", "min", "max", "first", "last", "count", "median"]
 same = pd.testing.assert_series_equal

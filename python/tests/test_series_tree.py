@@ -71,7 +71,7 @@ def halve(inputs, note="n"):
 def join(signals, names):
     """One signal of all."""
     step = ProcessingStep(type=ProcessingType.DIMENSIONALITY_REDUCTION, suffix="RAW")
-    total = sum(signal[name].series.to_numpy()[0] for signal, name in zip(signals, names))
+    total = sum(signal[name].series.to_numpy()[0] for signal, name in zip(signals, names, strict=True))
     made = TimeSeries(pd.Series([total], signals[0][names[0]].series.index[:1], name="RAW"), [step])
     return [Signal(made, name="JOINED", units=signals[0].units)]
 
@@ -435,7 +435,7 @@ def test_what_was_replaced_was_made_last(backend):
 
 ACTS = st.lists(
     st.tuples(
-        st.sampled_from("add series process join rename remove drop open".split()),
+        st.sampled_from(["add", "series", "process", "join", "rename", "remove", "drop", "open"]),
         st.integers(0, 3),
         st.integers(0, 3),
     ),
@@ -498,9 +498,9 @@ def test_a_dataset_of_a_file_is_one_of_memory(acts, tmp_path_factory):
 
 def real(shared):
     """The source series of the shared data, by name."""
-    from test_series_process import source
-
     import json
+
+    from test_series_process import source
 
     facts = json.loads((shared / "data/series/expected.json").read_text())
     return facts, {name: source(shared / "data/series", fact) for name, fact in facts["series"].items()}

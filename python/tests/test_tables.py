@@ -185,7 +185,8 @@ def test_long_tables_stream(db, tmp_path):
 
 def test_tables_become_datasets_of_xarray(db, state):
     """Goal: states over timestamp and id, everything else over its rows; each type, and what is
-    undefined, as a single state has it."""
+    undefined, as a single state has it.
+    """
     more = {"id": {"data": [2, 4]}, "i": {"data": np.array([20, 40])}, "f": {"data": [0.5, 4.5]}}
     db.store_update(9, 0, "d", {"g": {**more, "z": {"data": np.array([1j, 2 + 1j], dtype="c8")}}})
     data = db.states_table("d", "g", [5, 9, 9]).to_xarray()
@@ -260,7 +261,8 @@ def test_tables_and_datasets_show_themselves(db, state):
 
 def test_what_the_schema_calls_a_bool_is_one_in_pandas(tmp_path):
     """Goal: JSON bools, which are stored as bytes, are bools in pandas as they are in Polars, nullable
-    where undefined; bytes that are no bools stay bytes."""
+    where undefined; bytes that are no bools stay bytes.
+    """
     from siltstone.simulation import AttributeSpec, SimulationDatabase
 
     (tmp_path / "t0_0_d.json").write_text(

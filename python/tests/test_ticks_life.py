@@ -186,7 +186,7 @@ def test_the_real_files_have_their_facts(shared, tmp_path):
             assert len(ticks) == fact["count"]
             assert (ticks.time_ns[0], ticks.time_ns[-1]) == (fact["min_ts_ns"], fact["max_ts_ns"])
             assert len(np.unique(ticks.time_ns)) == fact["distinct_symbol_ns"]
-            sources = dict(zip(*np.unique(ticks.lp.astype(str), return_counts=True)))
+            sources = dict(zip(*np.unique(ticks.lp.astype(str), return_counts=True), strict=True))
             assert sources == fact["lp"]
             total = sum(Decimal(repr(bid)) for bid in ticks.bid.tolist())
             assert abs(total - Decimal(fact["sum_bid"])) < Decimal("1e-9")

@@ -88,7 +88,8 @@ def test_one_cursor_and_one_iterator_in_many_threads(db):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_handle_does_not_cross_a_fork(db, path, tmp_path):
     """Goal: in the child the parent's handles say what is wrong and can be let go, the parent's file
-    is refused (SQLite's list of locks came along), another one works; the parent goes on."""
+    is refused (SQLite's list of locks came along), another one works; the parent goes on.
+    """
     db.store_update(0, 0, "d", one(0))
     folder = tmp_path / "updates"
     folder.mkdir()
@@ -235,7 +236,8 @@ WAITING = {
 @pytest.mark.parametrize("what", WAITING)
 def test_ctrl_c_stops_a_call_that_waits_for_another_process(path, tmp_path, what):
     """Goal: while another process holds the file, a KeyboardInterrupt comes within a second or so,
-    says what became of the write, and nothing of it is stored; the handle goes on working."""
+    says what became of the write, and nothing of it is stored; the handle goes on working.
+    """
     locked = tmp_path / "other.db" if what == "open" else path
     program = f"""
 import sys
@@ -362,7 +364,8 @@ def test_a_signal_handler_that_returns_disturbs_nothing(db):
 
 def test_awaiting_tickets_never_holds_the_event_loop(db):
     """Goal: with several awaiters, and callers that ask `done()`, of writes that take a second, the
-    loop turns every few milliseconds."""
+    loop turns every few milliseconds.
+    """
     db.store_update(0, 0, "d", one(0))
     other = sqlite3.connect(db.path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")

@@ -13,7 +13,7 @@ from siltstone.ticks import TickStore, TickStoreConfig, doctor
 
 pd = pytest.importorskip("pandas")
 
-from siltstone import series  # noqa: E402
+from siltstone import series
 
 
 @pytest.fixture(params=["memory:", "sqlite:{}/units.db", "parquet:{}/units"])

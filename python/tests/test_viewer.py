@@ -80,8 +80,13 @@ def test_a_dataset_has_a_state_that_moves_in_time(results):
     assert list(end) == ["plant"] and set(end["plant"]) == {"pumps", "tanks"}
     dtypes = {name: column["data"].dtype.str for name, column in end["plant"]["pumps"].items()}
     assert dtypes == {
-        **{"id": "<i4", "power": "<f8", "state": "<i4", "on": "|i1"},
-        **{"label": "<U12", "line": "<f8", "late": "<i4"},
+        "id": "<i4",
+        "power": "<f8",
+        "state": "<i4",
+        "on": "|i1",
+        "label": "<U12",
+        "line": "<f8",
+        "late": "<i4",
     }
     assert columns(state)["power"] == [11.0, 20.0, 30.0]
     power = state.get_attribute("plant", "pumps", "power")
@@ -141,7 +146,7 @@ def test_a_state_equals_a_dictionary_of_movici(results):
     assert state != {"id": {"data": np.array([9])}, "level": {"data": np.array([1.0])}}
     assert state != {"id": {"data": np.array([9])}}
     pumps = results.get_dataset("plant").slice("pumps", timestamp=0)
-    assert pumps == {name: {k: v for k, v in column.items()} for name, column in pumps.items()}
+    assert pumps == {name: dict(column) for name, column in pumps.items()}
     given = {name: dict(column) for name, column in pumps.items()}
     data = np.array([1, -(2**31)], dtype="<i4")
     given["state"] = {"data": np.resize(data, len(pumps.ids)) if len(pumps.ids) == 2 else np.append(data, data[1])}

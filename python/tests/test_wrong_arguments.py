@@ -25,9 +25,9 @@ WRONG = {
 }
 #: Plausible values by the name of the parameter, so that one wrong argument is met at a time.
 GOOD = {
-    **{name: "a" for name in ("key", "name", "signal", "symbol", "text", "context_hash", "concept", "metric")},
-    **{name: 1 for name in ("timestamp", "iteration", "n", "limit", "k", "step", "step_number", "keep")},
-    **{name: "g" for name in ("dataset_name", "entity_group", "group", "dataset", "attribute")},
+    **dict.fromkeys(("key", "name", "signal", "symbol", "text", "context_hash", "concept", "metric"), "a"),
+    **dict.fromkeys(("timestamp", "iteration", "n", "limit", "k", "step", "step_number", "keep"), 1),
+    **dict.fromkeys(("dataset_name", "entity_group", "group", "dataset", "attribute"), "g"),
     "entity_data": {"g": {"id": {"data": [1]}, "v": {"data": [1.0]}}},
     "query": "SELECT 1",
     "sql": "SELECT 1",
@@ -168,7 +168,8 @@ def is_in_order(error, listed):
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__.removeprefix("made_"))
 def test_a_wrong_argument_is_named(make, tmp_path, monkeypatch):
     """Goal: None, -1, another type, NaN, an empty, a huge and a broken text at every place of every public method are
-    taken, or refused by an error of ours or a TypeError that names the argument; no error of the binding gets out."""
+    taken, or refused by an error of ours or a TypeError that names the argument; no error of the binding gets out.
+    """
     monkeypatch.chdir(tmp_path)
     logging.disable()
     raw, number = [], 0
@@ -259,7 +260,9 @@ def test_errors_of_others_pass_as_they_are():
 
 
 def test_wrong_fields_and_parts_are_named(tmp_path):
-    """Goal: a field of a configuration, a part of a list, and what the functions of series take, are named in errors of ours."""
+    """Goal: a field of a configuration, a part of a list, and what the functions of series take, are named in errors of
+    ours.
+    """
     from siltstone.series import processing_steps
 
     hourly = pd.Series([1.0, 2.0], pd.date_range("2024", periods=2, freq="h"))

@@ -16,10 +16,10 @@ from siltstone.experiment._files import import_agentfarm, merge
 from siltstone.experiment._reports import (
     Exported,
     ImportReport,
-    Skipped,
     MergeConflict,
     MergeReport,
     SimulationInfo,
+    Skipped,
     TableSize,
 )
 from siltstone.experiment._single import (
@@ -42,13 +42,13 @@ __all__ = [
     "Exported",
     "ImportReport",
     "InMemorySimulationDatabase",
-    "Skipped",
     "MergeConflict",
     "MergeReport",
     "Persisted",
     "SimulationContext",
     "SimulationDatabase",
     "SimulationInfo",
+    "Skipped",
     "TableSize",
     "ValidationReport",
     "ValidationResult",

@@ -20,8 +20,9 @@ class DataLoggingConfig:
     commit_interval : float
         After so many seconds at the latest they are written.
     durability : {"os", "disk", "buffered"}
-        What a step survives once ``log_step`` has returned. ``"os"``: a crash of the process; it is committed then, with
-        all that was logged before it. ``"disk"``: a loss of power too. ``"buffered"``: it waits like any other row.
+        What a step survives once ``log_step`` has returned. ``"os"``: a crash of the process; it is committed then,
+        with all that was logged before it. ``"disk"``: a loss of power too. ``"buffered"``: it waits like any other
+        row.
     """
 
     buffer_size: int = 1000

@@ -136,8 +136,8 @@ class ExperimentDatabase:
         simulation_id : str
             Its id, of its own in the file: 1 to 255 characters.
         parameters : dict, dataclass, or object with to_dict
-            Its parameters. Keys that are numbers, True, False or None become texts, as :func:`json.dumps` makes them; two that
-            become one are refused.
+            Its parameters. Keys that are numbers, True, False or None become texts, as :func:`json.dumps` makes them;
+            two that become one are refused.
         logging_config : DataLoggingConfig, optional
             When its rows go into the file.
         durability : {"os", "disk", "buffered"}, optional
@@ -178,8 +178,8 @@ class ExperimentDatabase:
         simulation_id : str
             One that is there.
         from_step : int, optional
-            What was logged of this and later steps is removed, in one transaction. A context that logged it here until now
-            writes what waits and is closed before.
+            What was logged of this and later steps is removed, in one transaction. A context that logged it here until
+            now writes what waits and is closed before.
 
         Raises
         ------
@@ -329,8 +329,8 @@ class ExperimentDatabase:
         return QueryResult(*self._inner.sql(sql))
 
     @property
-    def Session(self) -> Any:  # noqa: N802 - the documented name
-        """Makes SQLAlchemy sessions that read the file; what waits is written first. Needs ``siltstone[sqlalchemy]``."""
+    def Session(self) -> Any:
+        """Makes SQLAlchemy sessions that read the file; what waits is written first. Needs SQLAlchemy."""
         from siltstone.experiment import models
 
         if not self._inner.is_open:
@@ -349,9 +349,9 @@ class ExperimentDatabase:
         ----------
         simulation_ids : str, or list of str, optional
             A list of ids; or SQL's ``WHERE`` over the columns of ``simulations``, over ``params.<name>`` and over
-            ``results.<name>``: ``"params.rate > 0.1 AND status = 'completed'"``. Names are exact; ``params.a.b`` is a value
-            in a dict, and a name that is no word stands in quotes: ``params."learning-rate"``. All of the experiment unless
-            given.
+            ``results.<name>``: ``"params.rate > 0.1 AND status = 'completed'"``. Names are exact; ``params.a.b`` is a
+            value in a dict, and a name that is no word stands in quotes: ``params."learning-rate"``. All of the
+            experiment unless given.
 
         Raises
         ------
@@ -378,11 +378,11 @@ class ExperimentDatabase:
             As of :meth:`simulations`.
         metric : str, or list of str
             A column of ``simulation_steps``, the name of a logged metric, or ``"table.column"``, as
-            ``"agent_states.total_reward"``. A metric that was logged by the name of a column is one with it: at a step that
-            has both, what was logged counts.
+            ``"agent_states.total_reward"``. A metric that was logged by the name of a column is one with it: at a step
+            that has both, what was logged counts.
         at : {"final", "mean", "min", "max", "sum", "count"}, or int
-            ``"final"``: at the last step that has a value. A number: at that step. Where a step has many values, their mean. NaN is left
-            out of everything but a single value.
+            ``"final"``: at the last step that has a value. A number: at that step. Where a step has many values, their
+            mean. NaN is left out of everything but a single value.
 
         Returns
         -------
@@ -509,8 +509,8 @@ class ExperimentDatabase:
         return BackupReport(**self._inner.backup_into(folder, keep))
 
     def close(self) -> None:
-        """Write what waits, and let the file go. Simulations that still run here are ``stopped``; their contexts log nothing
-        any more.
+        """Write what waits, and let the file go. Simulations that still run here are ``stopped``; their contexts log
+        nothing any more.
         """
         if self._sessions is not None:
             self._sessions.kw["bind"].dispose()
@@ -546,7 +546,7 @@ class SimulationContext(Simulation):
         self._database = self.parent_db = parent_db
         self._logger = logger
         # The hot calls go past Python.
-        self.log_step = logger.log_step  # type: ignore[method-assign]
+        self.log_step = logger.log_step  # type: ignore[method-assign, assignment]
         self.log_agent_action = logger.log_agent_action  # type: ignore[method-assign]
         self.log_metric = logger.log_metric  # type: ignore[method-assign]
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,7 @@ def export_data(
         for name, table in tables.items():
             path = base.with_name(f"{base.name}_{name}.{_ENDINGS[format]}")
             files.append(path)
-            writes.append(lambda path=path, table=table: table.write(path, format, overwrite=True))
+            writes.append(partial(table.write, path, format, overwrite=True))
         if metadata is not None:
             add("_metadata.json", lambda: json.dumps(metadata, indent=2).encode())
     elif format == "json":

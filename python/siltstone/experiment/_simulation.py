@@ -59,8 +59,9 @@ class Simulation:
             raise InvalidError(f"simulation_id: expected {self.simulation_id!r}, got {got}")
 
     def _execute_in_transaction(self, func: Callable[[Any], Any]) -> Any:
-        """What ``func`` returns for a SQLAlchemy session that reads; AgentFarm's environment asks so. What waits is written
-        first."""
+        """What ``func`` returns for a SQLAlchemy session that reads; AgentFarm's environment asks so. What waits is
+        written first.
+        """
         with self._database.Session() as session:
             return func(session)
 
@@ -145,7 +146,7 @@ class Simulation:
         BusyError, StorageError
             If it could not be written; it is kept in memory then, and the next flush tries again.
         """
-        self.logger.log_step(step_number, agent_states, resource_states, metrics)
+        self.logger.log_step(step_number, agent_states, resource_states, None if metrics is None else dict(metrics))
 
     def log_agent(self, *args: Any, **kwargs: Any) -> None:
         """Register an agent: ``agent_id, birth_time, agent_type, position, initial_resources, starting_health,
@@ -251,8 +252,8 @@ class Simulation:
         Raises
         ------
         InvalidError
-            For a value that does not fit its column, a column that is not there, or columns of different lengths. None of
-            the records is kept then.
+            For a value that does not fit its column, a column that is not there, or columns of different lengths. None
+            of the records is kept then.
         """
         if rows is not None:
             if columns:
@@ -332,7 +333,7 @@ class Simulation:
         return self._database.query(sql)
 
     @property
-    def Session(self) -> Any:  # noqa: N802 - the documented name
+    def Session(self) -> Any:
         """Makes SQLAlchemy sessions that read the file; see :attr:`ExperimentDatabase.Session`."""
         return self._database.Session
 

@@ -131,7 +131,7 @@ class ValidationResult(NamedTuple):
     passed: bool
     severity: str
     message: str
-    count: int
+    count: int  # type: ignore[assignment]  # a documented name; a tuple's method has it too
     examples: list[tuple[Any, ...]]
 
 
@@ -214,7 +214,8 @@ def validate_simulation_database(
 ) -> ValidationReport:
     """Look whether the records of a simulation, or of all, make sense.
 
-    The file itself is looked at by :meth:`ExperimentDatabase.verify`; this is about what was logged. Nothing is changed.
+    The file itself is looked at by :meth:`ExperimentDatabase.verify`; this is about what was logged. Nothing is
+    changed.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """SQLAlchemy models of the documented tables, for reading: proof that the file is plain SQLite.
 
 They need the extra ``siltstone[sqlalchemy]``. What is written goes through
-:class:`~siltstone.experiment.ExperimentDatabase`; sessions of :func:`session_factory` cannot write. A simulation that is
-compacted keeps its big tables in column blocks, which plain SQLite does not see:
+:class:`~siltstone.experiment.ExperimentDatabase`; sessions of :func:`session_factory` cannot write. A simulation that
+is compacted keeps its big tables in column blocks, which plain SQLite does not see:
 :meth:`~siltstone.experiment.ExperimentDatabase.query` and
 :meth:`~siltstone.experiment.ExperimentDatabase.records` do.
 
@@ -28,7 +28,6 @@ import sqlite3
 from typing import Any
 from urllib.parse import quote
 
-from siltstone import _json
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -42,6 +41,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, relationship, sessionmaker
 from sqlalchemy.pool import QueuePool
+
+from siltstone import _json
 
 __all__ = [
     "ActionModel",
@@ -72,7 +73,7 @@ class Base(DeclarativeBase):
         }
 
     def __repr__(self) -> str:
-        key = ", ".join(repr(getattr(self, column.key)) for column in self.__mapper__.primary_key)
+        key = ", ".join(repr(getattr(self, str(column.key))) for column in self.__mapper__.primary_key)
         return f"{type(self).__name__}({key})"
 
 

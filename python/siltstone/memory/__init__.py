@@ -1,7 +1,7 @@
 """The memory store: episodes, concepts and learning events of an agent, in one file.
 
-:class:`SQLiteStorage` has the documented calls; beside them search by vector, recall, replay and limits of growth. Payloads
-are arrays and nests of them, with a checksum, and never pickles.
+:class:`SQLiteStorage` has the documented calls; beside them search by vector, recall, replay and limits of growth.
+Payloads are arrays and nests of them, with a checksum, and never pickles.
 """
 
 from siltstone.memory._errors import SQLiteStorageError

@@ -15,8 +15,8 @@ _Call = TypeVar("_Call", bound=Callable[..., Any])
 class SQLiteStorageError(SiltstoneError):
     """Anything that the memory store refuses. Nothing was written.
 
-    It is also the class of :mod:`siltstone.errors` that says what is wrong: a ``BusyError``, an ``InvalidError`` (and so a
-    ``ValueError``), and so on.
+    It is also the class of :mod:`siltstone.errors` that says what is wrong: a ``BusyError``, an ``InvalidError`` (and
+    so a ``ValueError``), and so on.
     """
 
 

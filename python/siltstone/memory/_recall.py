@@ -157,8 +157,8 @@ class Recalling:
         context : str, optional
             Only episodes of this context.
         mode : {"prioritized", "uniform", "fifo"}
-            In proportion to priority to the power of alpha; each as likely, none twice; or in the order of storing, from
-            where the last call of this `reader` has ended, which the file knows.
+            In proportion to priority to the power of alpha; each as likely, none twice; or in the order of storing,
+            from where the last call of this `reader` has ended, which the file knows.
         """
         import numpy as np
 

@@ -98,9 +98,10 @@ class Concept:
     __repr__ = _repr.record
 
     @property
-    def vector(self) -> np.ndarray:
+    def vector(self) -> np.ndarray[Any, Any]:
         """The embedding, with the dtype that it was stored with."""
-        return decode(self.embedding)
+        vector: np.ndarray[Any, Any] = decode(self.embedding)
+        return vector
 
 
 @dataclass(repr=False)
@@ -146,7 +147,7 @@ class Hit(NamedTuple):
     @property
     def id(self) -> int:
         """The id of the concept or episode."""
-        return self.item.id
+        return int(self.item.id)
 
 
 class Recollection(NamedTuple):
@@ -173,8 +174,8 @@ class Sample(NamedTuple):
     """
 
     episodes: list[Episode]
-    probabilities: np.ndarray
-    weights: np.ndarray
+    probabilities: np.ndarray[Any, Any]
+    weights: np.ndarray[Any, Any]
 
 
 class GraphReport(NamedTuple):
@@ -186,7 +187,7 @@ class GraphReport(NamedTuple):
 
 
 class Pruned(NamedTuple):
-    """What went of a context, or would go: episodes too old, too many, those that stay, and the bytes of those that go."""
+    """What went of a context, or would go: episodes too old, too many, those that stay, and the bytes that go."""
 
     context_hash: str
     expired: int
@@ -211,16 +212,16 @@ def decode(data: bytes) -> Any:
     return _siltstone.memory_decode(bytes(data))
 
 
-def episode(row: tuple[Any, ...] | None) -> Episode | None:
+def episode(row: tuple[Any, ...]) -> Episode:
     """An episode from its row."""
-    return None if row is None else Episode(*row[:5], _object(row[5]))
+    return Episode(*(*row[:5], _object(row[5])))
 
 
-def concept(row: tuple[Any, ...] | None) -> Concept | None:
+def concept(row: tuple[Any, ...]) -> Concept:
     """A concept from its row."""
-    return None if row is None else Concept(*row[:6], _object(row[6]))
+    return Concept(*(*row[:6], _object(row[6])))
 
 
 def event(row: tuple[Any, ...]) -> LearningEvent:
     """A learning event from its row."""
-    return LearningEvent(*row[:5], _object(row[5]))
+    return LearningEvent(*(*row[:5], _object(row[5])))

@@ -32,8 +32,8 @@ PathLike = str | os.PathLike[str]
 class SQLiteStorage(Recalling):
     """Episodes, concepts and learning events in a file. Threads share it; other processes may use the file too.
 
-    Each call is a transaction of its own; :meth:`transaction` makes one of several. Leaving the ``with`` block closes the
-    file, after a backup if one is due. After a fork the child opens the file anew.
+    Each call is a transaction of its own; :meth:`transaction` makes one of several. Leaving the ``with`` block closes
+    the file, after a backup if one is due. After a fork the child opens the file anew.
 
     Parameters
     ----------
@@ -101,7 +101,8 @@ class SQLiteStorage(Recalling):
     # -- transactions ----------------------------------------------------------------------------
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Make one transaction of all that is called in the block, in this thread: all of it is in the file, or nothing.
+        """Make one transaction of all that is called in the block, in this thread: all of it is in the file, or
+        nothing.
 
         A block inside another one can fail by itself. Other threads and processes see nothing of it before its end, and
         their writes wait for it. A block that Ctrl-C ends is rolled back, at whatever instant it comes.
@@ -174,13 +175,14 @@ class SQLiteStorage(Recalling):
 
     @documented_errors
     def store_episodes(self, episodes: Iterable[Mapping[str, Any]]) -> list[int]:
-        """Store episodes in one transaction, all or none: dicts of the parameters of :meth:`store_episode`. Their ids."""
+        """Store episodes, all or none: dicts of the parameters of :meth:`store_episode`. Their ids."""
         return self._inner.store_episodes([dict(episode) for episode in episodes])
 
     @documented_errors
     def retrieve_episode(self, episode_id: int) -> Episode | None:
         """The episode of an id, or ``None``."""
-        return _records.episode(self._inner.retrieve_episode(episode_id))
+        row = self._inner.retrieve_episode(episode_id)
+        return None if row is None else _records.episode(row)
 
     @documented_errors
     def get_episodes_by_context(
@@ -259,22 +261,24 @@ class SQLiteStorage(Recalling):
 
     @documented_errors
     def store_concepts(self, concepts: Iterable[Mapping[str, Any]]) -> list[int]:
-        """Store concepts in one transaction, all or none: dicts of the parameters of :meth:`store_concept`. Their ids."""
+        """Store concepts, all or none: dicts of the parameters of :meth:`store_concept`. Their ids."""
         return self._inner.store_concepts([dict(concept) for concept in concepts])
 
     @documented_errors
     def retrieve_concept(self, concept_id: int) -> Concept | None:
         """The concept of an id, or ``None``. This is not counted."""
-        return _records.concept(self._inner.retrieve_concept(concept_id))
+        row = self._inner.retrieve_concept(concept_id)
+        return None if row is None else _records.concept(row)
 
     @documented_errors
     def retrieve_concept_by_name(self, name: str) -> Concept | None:
         """The concept of a name, or ``None``; it is counted, and given as it is then."""
-        return _records.concept(self._inner.retrieve_concept_by_name(name))
+        row = self._inner.retrieve_concept_by_name(name)
+        return None if row is None else _records.concept(row)
 
     @documented_errors
     def search_concepts(self, query: str, limit: int = 10) -> list[Concept]:
-        """Concepts whose name has `query` in it, as SQL's ``LIKE`` sees it: the most asked for first, then the newest."""
+        """Concepts whose name has `query` in it, as SQL's ``LIKE`` sees it: the most asked for first, then newest."""
         return [_records.concept(row) for row in self._inner.search_concepts(query, limit)]
 
     @documented_errors
@@ -338,8 +342,9 @@ class SQLiteStorage(Recalling):
     def get_concept_relationships(
         self, concept_id: int, relationship_type: str | None = None, *, incoming: bool = False
     ) -> list[tuple[int, str, float]]:
-        """``(target_id, type, strength)`` of a concept's relationships, the strongest first; or, `incoming`, of those that
-        lead to it, with the source's id."""
+        """``(target_id, type, strength)`` of a concept's relationships, the strongest first; or, `incoming`, of those
+        that lead to it, with the source's id.
+        """
         return self._inner.relationships(concept_id, relationship_type or None, incoming)
 
     @documented_errors
@@ -415,9 +420,10 @@ class SQLiteStorage(Recalling):
         Parameters
         ----------
         backup_path : path, optional
-            Its name. One that is there is replaced if it is a backup of this store, as it was made, and refused otherwise.
-            Without it the copy is ``<stem>_backup_<seconds>.db`` beside the file, and the `max_backups` of these that were
-            made last stay.
+            Its name. One that is there is replaced if it is a backup of this store, as it was made, and refused
+            otherwise.
+            Without it the copy is ``<stem>_backup_<seconds>.db`` beside the file, and the `max_backups` of these that
+            were made last stay.
         """
         return Path(self._inner.create_backup(backup_path, self.max_backups)["path"])
 
@@ -433,7 +439,8 @@ class SQLiteStorage(Recalling):
     @documented_errors
     def auto_backup_if_needed(self) -> Path | None:
         """Make a backup if the last one is `backup_interval` seconds old; its path, or ``None``. Of several that ask at
-        once, one makes it."""
+        once, one makes it.
+        """
         if self._last is not None:
             # Farther in the future it is of a clock that was set back.
             if abs(time.time() - self._last) < self.backup_interval:
@@ -445,8 +452,9 @@ class SQLiteStorage(Recalling):
 
     @documented_errors
     def backups(self) -> list[Path]:
-        """The backups that the file has written down, the newest first, whether they are still there or not. A copy of the
-        file has none: those are the other's."""
+        """The backups that the file has written down, the newest first, whether they are still there or not. A copy of
+        the file has none: those are the other's.
+        """
         return [Path(path) for path in self._inner.backups()]
 
     @documented_errors
@@ -464,7 +472,8 @@ class SQLiteStorage(Recalling):
     def get_database_stats(self) -> dict[str, Any]:
         """How much there is: ``episodes_count``, ``concepts_count``, ``learning_events_count``,
         ``concept_relationships_count``, ``db_size_bytes`` and ``db_size_mb`` (with the log), ``schema_version``,
-        ``total_pages``, ``page_size``."""
+        ``total_pages``, ``page_size``.
+        """
         stats = json.loads(self._inner.stats())
         names = ("episodes", "concepts", "learning_events", "concept_relationships")
         counts = {f"{name}_count": stats[name] for name in names}
@@ -480,7 +489,8 @@ class SQLiteStorage(Recalling):
     @documented_errors
     def import_database(self, source: PathLike) -> ImportReport:
         """Import a database of Godly-AI, with its ids. Pickles are read, not run: arrays and plain
-        containers are taken, and a row with anything else is refused and named."""
+        containers are taken, and a row with anything else is refused and named.
+        """
         report = json.loads(self._inner.import_database(source))
         skipped = [(row["table"], row["id"], row["why"]) for row in report.pop("skipped")]
         return ImportReport(**report, skipped=skipped)
@@ -532,9 +542,10 @@ class SQLiteStorage(Recalling):
     # -- payloads --------------------------------------------------------------------------------
 
     @staticmethod
-    def _deserialize_array(data: bytes) -> np.ndarray:
+    def _deserialize_array(data: bytes) -> np.ndarray[Any, Any]:
         """What the bytes of a payload stand for."""
-        return _records.decode(data)
+        array: np.ndarray[Any, Any] = _records.decode(data)
+        return array
 
     @staticmethod
     @documented_errors

@@ -32,7 +32,9 @@ from siltstone.series._backends import (
 from siltstone.series._config import StorageConfig, create_backend
 from siltstone.series._container import SeriesContainer
 from siltstone.series._dataset import Dataset, datasets
+from siltstone.series._inputs import DatasetTransformFunctionProtocol, SignalTransformFunctionProtocol
 from siltstone.series._meteaudata import export_dataset, import_dataset
+from siltstone.series._signal import Signal
 from siltstone.series._steps import (
     DataProvenance,
     FunctionInfo,
@@ -42,8 +44,6 @@ from siltstone.series._steps import (
     ProcessingStep,
     ProcessingType,
 )
-from siltstone.series._inputs import DatasetTransformFunctionProtocol, SignalTransformFunctionProtocol
-from siltstone.series._signal import Signal
 from siltstone.series._time_series import TimeSeries
 from siltstone.series.processing_steps import (
     average_signals,

@@ -17,7 +17,7 @@ _TEXTS = ("string", "large_string")
 _BINARY = ("binary", "large_binary")
 
 
-def from_arrow(what: str, array: Any) -> tuple[str, str, Any, np.ndarray | None]:
+def from_arrow(what: str, array: Any) -> tuple[str, str, Any, np.ndarray[Any, Any] | None]:
     """The dtype to keep, and type, data and validity of a pandas array that is backed by Arrow."""
     import pyarrow as pa
 
@@ -40,7 +40,7 @@ def from_arrow(what: str, array: Any) -> tuple[str, str, Any, np.ndarray | None]
     )
 
 
-def to_arrow(dtype: str, text: str, data: Any, valid: np.ndarray | None) -> Any:
+def to_arrow(dtype: str, text: str, data: Any, valid: np.ndarray[Any, Any] | None) -> Any:
     """The pandas array of what :func:`from_arrow` gave; `data` are numbers, or a list of texts or bytes."""
     import pandas as pd
     import pyarrow as pa
@@ -61,7 +61,8 @@ def to_arrow(dtype: str, text: str, data: Any, valid: np.ndarray | None) -> Any:
     return pd.arrays.ArrowExtensionArray(made)
 
 
-def _numpy(array: Any) -> np.ndarray:
+def _numpy(array: Any) -> np.ndarray[Any, Any]:
     if array.null_count:
         array = array.fill_null(False if str(array.type) == "bool" else 0)
-    return array.to_numpy(zero_copy_only=False)
+    made: np.ndarray[Any, Any] = array.to_numpy(zero_copy_only=False)
+    return made

@@ -64,7 +64,7 @@ class SeriesInfo(NamedTuple):
     is_sorted: bool
     name: str | None
     dtype: str | None
-    index: dict[str, Any]
+    index: dict[str, Any]  # type: ignore[assignment]  # a documented name; a tuple's method has it too
     metadata: Metadata
 
 
@@ -174,7 +174,8 @@ class Backend:
 
     def to_pandas(self, data: Any) -> pd.Series:
         """What :meth:`load` gives, as a pandas Series."""
-        return data
+        series: pd.Series = data
+        return series
 
     def from_pandas(self, series: pd.Series) -> Any:
         """A pandas Series as what :meth:`save` takes."""
@@ -309,8 +310,8 @@ class Backend:
     def verify(self) -> _reports.VerifyReport:
         """Check what is stored against the checksums that it was stored with; a backend without any reads all of it.
 
-        A folder of Parquet files has the hash of each file: ``checksums`` counts them, ``without_checksum`` the files that
-        a version without hashes wrote.
+        A folder of Parquet files has the hash of each file: ``checksums`` counts them, ``without_checksum`` the files
+        that a version without hashes wrote.
         """
         return _reports.make(_reports.VerifyReport, self._inner.verify())
 
@@ -341,7 +342,7 @@ def _scalar(index_type: str, value: Any) -> Any:
     import numpy as np
 
     head, _, rest = index_type.partition(":")
-    unit = rest.partition(":")[0]
+    unit: Any = rest.partition(":")[0]
     if head == "timestamp":
         return np.datetime64(value, unit)
     return np.timedelta64(value, unit) if head == "duration" else value

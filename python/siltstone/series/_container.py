@@ -40,7 +40,8 @@ class SeriesContainer:
     ) -> None:
         if key is None and data is None:
             raise InvalidError("a series container: expected a key or data, got neither")
-        self._backend = backend
+        #: Ours may know more than the protocol asks.
+        self._backend: Any = backend
         self._key = key
         self._data = data
         self._metadata = metadata
@@ -52,7 +53,7 @@ class SeriesContainer:
 
     def __len__(self) -> int:
         if not self.is_loaded and hasattr(self._backend, "info"):
-            return self._backend.info(self._key).length
+            return int(self._backend.info(self._key).length)
         return len(self.data)
 
     @property
@@ -138,4 +139,5 @@ class SeriesContainer:
 
     def to_pandas(self) -> pd.Series:
         """The series as pandas holds it."""
-        return self._backend.to_pandas(self.data)
+        series: pd.Series = self._backend.to_pandas(self.data)
+        return series

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 #: What the dtype of values that came from Polars begins with, where their type does not tell it.
 POLARS = "polars:"
 #: A type, its data, and for each row whether it is there (all, if None).
-Column = tuple[str, Any, "np.ndarray | None"]
+Column = tuple[str, Any, "np.ndarray[Any, Any] | None"]
 #: Name, dtype, what is known of the index as JSON, index, values.
 Parts = tuple["str | None", "str | None", str, Column, Column]
 
@@ -30,8 +31,9 @@ def from_pandas(series: pd.Series) -> Parts:
         raise InvalidTypeError(f"the data: expected a pandas Series, got {type(series).__name__}")
     known, index = _from_index(series.index)
     dtype, values = _from_values(series)
-    if series.attrs:
-        known["attributes"] = json.loads(encode(series.attrs, "attrs"))
+    attributes: Any = series.attrs
+    if attributes:
+        known["attributes"] = json.loads(encode(attributes, "attrs"))
     return _name("the name of a series", series.name), dtype, json.dumps(known), index, values
 
 
@@ -39,16 +41,16 @@ def to_pandas(parts: Parts) -> pd.Series:
     """The series of these parts."""
     import pandas as pd
 
-    name, dtype, known, index, values = parts
-    known = json.loads(known)
+    name, dtype, text, column, values = parts
+    known = json.loads(text)
     attributes = known.pop("attributes", None)
-    index = _to_index(known, index)
+    index = _to_index(known, column)
     made = _to_values(dtype, values)
     # Of Python objects pandas 3 would make texts.
-    kind = object if getattr(made, "dtype", None) == object else None
+    kind = object if getattr(made, "dtype", None) == "object" else None
     series = pd.Series(made, index=index, name=name, dtype=kind, copy=False)
     if attributes:
-        series.attrs = decode(json.dumps(attributes))
+        series.attrs = dict[Any, Any](decode(json.dumps(attributes)))
     return series
 
 
@@ -58,7 +60,7 @@ def _name(what: str, name: Any) -> str | None:
     raise InvalidTypeError(f"{what}: expected a text or None, got {name!r}")
 
 
-def _bytes(array: np.ndarray) -> np.ndarray:
+def _bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     array = np.ascontiguousarray(array)
     if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian):
         array = array.astype(array.dtype.newbyteorder("<"))
@@ -111,20 +113,20 @@ def _from_index(index: pd.Index) -> tuple[dict[str, Any], Column]:
         return known, _from_categories(index, known)
     if isinstance(index, pd.RangeIndex):
         known.update(start=index.start, end=index.stop, step=index.step)
-        return known, ("int64", _bytes(np.arange(index.start, index.stop, index.step, "i8")), None)
+        return known, ("int64", _bytes(np.arange(index.start, index.stop, index.step, dtype=np.int64)), None)
     if index.hasnans:
         raise InvalidError("the index: expected a value for each point, got missing ones")
     if isinstance(index, pd.PeriodIndex):
         known["frequency"] = index.freqstr
-        return known, ("int64", _bytes(index.asi8), None)
+        return known, ("int64", _bytes(_numbers(index)), None)
     if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
         known["frequency"] = index.freqstr
         kind = "timestamp" if isinstance(index, pd.DatetimeIndex) else "duration"
         text = f"{kind}:{index.unit}"
-        if kind == "timestamp" and index.tz is not None:
+        if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
             known["time_zone"] = zone_name(index.tz)
             text += ":" + known["time_zone"]
-        return known, (text, _bytes(index.asi8), None)
+        return known, (text, _bytes(_numbers(index)), None)
     plain = getattr(index.dtype, "numpy_dtype", index.dtype)
     if isinstance(plain, np.dtype) and plain.kind in "iuf" and not isinstance(index.dtype, pd.ArrowDtype):
         if plain == np.uint64:
@@ -148,13 +150,19 @@ def _from_index(index: pd.Index) -> tuple[dict[str, Any], Column]:
     )
 
 
+def _numbers(index: Any) -> np.ndarray[Any, Any]:
+    """The integers of an index of times, time spans or periods, which the types of pandas do not know."""
+    numbers: np.ndarray[Any, Any] = index.asi8
+    return numbers
+
+
 def row_numbers(length: int) -> tuple[dict[str, Any], Column]:
     """The index of a series that has none."""
     known = {"type": "RangeIndex", "name": None, "dtype": "int64", "start": 0, "end": length, "step": 1}
     return known, ("int64", _bytes(np.arange(length, dtype="i8")), None)
 
 
-def _from_categories(index: pd.CategoricalIndex, known: dict[str, Any]) -> Column:
+def _from_categories(index: Any, known: dict[str, Any]) -> Column:
     known["categories"] = _categories("the index", index.categories)
     known["ordered"] = bool(index.ordered)
     known["closed"] = str(index.categories.dtype)
@@ -171,7 +179,7 @@ def _categories(what: str, categories: pd.Index) -> list[Any]:
     return listed
 
 
-def _to_index(known: dict[str, Any], column: Column) -> pd.Index:
+def _to_index(known: dict[str, Any], column: Column) -> Any:
     import pandas as pd
 
     text, data, _ = column
@@ -195,12 +203,13 @@ def _to_index(known: dict[str, Any], column: Column) -> pd.Index:
         return _with_frequency(pd.TimedeltaIndex(data.view(f"m8[{rest}]"), name=name), frequency)
     numbers = data.view(head)
     if kind == "RangeIndex" and None not in (known["start"], known["end"], known["step"]):
-        index = pd.RangeIndex(known["start"], known["end"], known["step"], name=name)
-        if len(index) == len(numbers) and (not len(index) or index[0] == numbers[0]):
-            return index
+        rows = pd.RangeIndex(known["start"], known["end"], known["step"], name=name)
+        if len(rows) == len(numbers) and (not len(rows) or rows[0] == numbers[0]):
+            return rows
     if kind == "PeriodIndex" and dtype.startswith("period["):
         # The frequency is a hint, which appended points take away; the dtype is what the numbers mean.
-        return pd.PeriodIndex.from_ordinals(numbers, freq=dtype[len("period[") : -1], name=name)
+        periods: Any = pd.PeriodIndex  # from_ordinals is not among the types of pandas
+        return periods.from_ordinals(numbers, freq=dtype[len("period[") : -1], name=name)
     if kind == "CategoricalIndex" and known.get("categories") is not None:
         categories = pd.Index(known["categories"], dtype=known.get("closed") or None)
         codes, ordered = numbers.astype("i8"), bool(known.get("ordered"))
@@ -214,10 +223,8 @@ def _to_index(known: dict[str, Any], column: Column) -> pd.Index:
 def _with_frequency(index: Any, frequency: str | None) -> Any:
     """The index as it is; its frequency is a hint, taken only where the values agree with it."""
     if frequency:
-        try:
+        with suppress(ValueError):  # another version of pandas wrote it, or points were appended
             index.freq = frequency
-        except ValueError:
-            pass  # another version of pandas wrote it, or points were appended
     return index
 
 
@@ -245,7 +252,7 @@ def _from_values(series: pd.Series) -> tuple[str | None, Column]:
     if isinstance(dtype, pd.ArrowDtype):
         kept, text, data, valid = _arrow_dtypes.from_arrow("the values", series.array)
         return kept, (text, data if text in ("text", "binary") else _bytes(data), valid)
-    if isinstance(dtype, pd.StringDtype) or dtype == object:
+    if isinstance(dtype, pd.StringDtype) or dtype == "object":
         return _text_dtype(dtype), _texts(series)
     masked = getattr(dtype, "numpy_dtype", None)
     if isinstance(masked, np.dtype) and masked.kind in "biuf":
@@ -257,7 +264,7 @@ def _from_values(series: pd.Series) -> tuple[str | None, Column]:
     )
 
 
-def _from_numpy(values: np.ndarray) -> tuple[str | None, Column]:
+def _from_numpy(values: np.ndarray[Any, Any]) -> tuple[str | None, Column]:
     dtype = values.dtype
     if dtype.kind in "mM":
         unit = np.datetime_data(dtype)[0]
@@ -269,7 +276,7 @@ def _from_numpy(values: np.ndarray) -> tuple[str | None, Column]:
     raise InvalidTypeError(f"the values: expected numbers of up to 64 bits, got {dtype}")
 
 
-def _times(text: str, values: np.ndarray) -> Column:
+def _times(text: str, values: np.ndarray[Any, Any]) -> Column:
     missing = np.isnat(values)
     return text, _bytes(values.view("i8")), ~missing if missing.any() else None
 
@@ -311,7 +318,7 @@ def _to_values(dtype: str | None, column: Column) -> Any:
     if dtype is not None and dtype.startswith("category:"):
         known = json.loads(dtype.partition(":")[2])
         categories = pd.Index(known["categories"], dtype=known["dtype"])
-        codes = values.astype("i8") if valid is None else np.where(valid, values, -1)
+        codes: Any = values.astype("i8") if valid is None else np.where(valid, values, -1)
         return pd.Categorical.from_codes(codes, categories=categories, ordered=known["ordered"])
     if dtype is not None or valid is not None:
         # Missing is not NaN: a type that knows both.
@@ -325,13 +332,13 @@ def _to_values(dtype: str | None, column: Column) -> Any:
     return values
 
 
-def _objects(data: list[Any]) -> np.ndarray:
+def _objects(data: list[Any]) -> np.ndarray[Any, Any]:
     made = np.empty(len(data), object)
     made[:] = data
     return made
 
 
-def _to_times(head: str, rest: str, data: np.ndarray, valid: np.ndarray | None) -> Any:
+def _to_times(head: str, rest: str, data: np.ndarray[Any, Any], valid: np.ndarray[Any, Any] | None) -> Any:
     import pandas as pd
 
     unit, _, zone = rest.partition(":")

@@ -18,7 +18,7 @@ def one_series(signal: Signal, series: TimeSeries) -> Signal:
     """A signal of one series, for a function that may change it."""
     made = Signal(name=signal.name, units=signal.units, provenance=signal.provenance.model_dump(), more=signal.more)
     copy = TimeSeries(points_for(series), series.processing_steps, metadata_id=series.metadata_id)
-    made.time_series = SeriesByName(signal.name, [(series.name, copy)])
+    made.time_series = SeriesByName(signal.name, [(series._full, copy)])
     return made
 
 

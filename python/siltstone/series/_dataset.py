@@ -18,11 +18,11 @@ from siltstone.series._backends import (
     SQLDatabaseAdapter,
 )
 from siltstone.series._copies import copy_to, made_by, name_series, one_series
-from siltstone.series._inputs import names_of, text_of, with_source
 from siltstone.series._home import Change, Home, undo_of
+from siltstone.series._inputs import names_of, text_of, with_source
+from siltstone.series._signal import Signal
 from siltstone.series._steps import now, steps_json, steps_of
 from siltstone.series._time_series import TimeSeries, dependencies, iso, parse_time, parsed
-from siltstone.series._signal import Signal
 
 
 class Dataset:
@@ -260,7 +260,7 @@ class Dataset:
                     )
         wanted = None if output_signal_names is None else names_of(output_signal_names)
         ts_names = None if output_ts_names is None else names_of(output_ts_names)
-        histories = [(one.name, steps_json(one.processing_steps)) for _, one in given]
+        histories = [(one._full, steps_json(one.processing_steps)) for _, one in given]
         bases = [_siltstone.series_split(wanted[i] if wanted else one.name)[0] for i, one in enumerate(made)]
         numbers = _siltstone.series_numbers(bases, self._taken(), overwrite)
         with undo_of(self, *made) as attempt:
@@ -269,7 +269,7 @@ class Dataset:
                 signal._follow(signal._renamed(f"{bases[i]}#{numbers[i]}"))
                 for series in signal:
                     steps = with_source(series.processing_steps, transform_function)
-                    new = _siltstone.series_history(histories, steps_json(steps), series.name)
+                    new = _siltstone.series_history(histories, steps_json(steps), series._full)
                     series.processing_steps = steps_of(new)
                 if ts_names is not None:
                     name_series(signal, ts_names[i])

@@ -52,7 +52,7 @@ def _in_utc(index: pd.Index) -> tuple[pd.Index, str | None]:
     import pandas as pd
 
     zone = getattr(index, "tz", None)
-    if zone is not None:
+    if isinstance(index, pd.DatetimeIndex) and zone is not None:
         return index.tz_convert("UTC").tz_localize(None), str(zone)
     if isinstance(index, pd.PeriodIndex):
         return index.to_timestamp(), None
@@ -61,7 +61,7 @@ def _in_utc(index: pd.Index) -> tuple[pd.Index, str | None]:
     return pd.Index(index.astype(str).to_numpy(object), dtype=object), None
 
 
-def _values(series: pd.Series) -> tuple[np.ndarray, str | None]:
+def _values(series: pd.Series) -> tuple[np.ndarray[Any, Any], str | None]:
     """Values of a dtype that NetCDF knows; a missing integer or boolean makes floats of all, with NaN."""
     import pandas as pd
 

@@ -31,7 +31,7 @@ class Home:
             kind = type(backend).__name__
             hint = "; series.open() makes one of an address" if isinstance(backend, str) else ""
             raise InvalidTypeError(f"backend: expected a StorageBackend, got {backend!r} ({kind}){hint}")
-        self.backend = backend
+        self.backend: Any = backend
         self.dataset = dataset
 
     @property
@@ -52,7 +52,8 @@ class Home:
         """Carry out all changes or none; with a backend of the user's own, one after another.
 
         With them objects get the attributes of `after`, and nothing is undone: in the very call that writes, so that an
-        interrupt leaves what is known and what is written as one."""
+        interrupt leaves what is known and what is written as one.
+        """
         if self.is_ours:
             packed = [(w, k, t, None if s is None else _convert.from_pandas(s)) for w, k, t, s in changes]
             self.backend._inner.commit(packed, after, attempt)
@@ -64,10 +65,10 @@ class Home:
                 moved, metadata = self.backend.load(key)
                 self.backend.save(moved, text, metadata)
                 self.backend.delete(key)
-            elif what == "describe":
-                self.backend.save(self.backend.load(key)[0], key, _metadata.decode(text))
-            elif what in ("new", "save"):
-                self.backend.save(self.backend.from_pandas(series), key, _metadata.decode(text))
+            elif what in ("describe", "new", "save"):
+                assert text is not None
+                points = self.backend.load(key)[0] if what == "describe" else self.backend.from_pandas(series)
+                self.backend.save(points, key, _metadata.decode(text))
         for now, known in after:
             now.update(known)
 
@@ -75,7 +76,8 @@ class Home:
         """The points of a series, with their index."""
         if isinstance(self.backend, PolarsAdapter):
             return self.backend.load_pandas(key)[0]  # what it loads otherwise has no index
-        return self.backend.to_pandas(self.backend.load(key)[0])
+        series: pd.Series = self.backend.to_pandas(self.backend.load(key)[0])
+        return series
 
     def info(self, key: str) -> SeriesInfo | None:
         """What is known of a series without its points, if the backend tells it."""

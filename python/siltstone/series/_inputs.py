@@ -70,7 +70,7 @@ class SeriesByName(dict[str, TimeSeries]):
 
     def get(self, name: Any, default: Any = None) -> Any:
         """A series, or `default` if there is none of that name."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 - dict.get knows full names only
 
 
 def given_series(data: Any) -> list[TimeSeries]:

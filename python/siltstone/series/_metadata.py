@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,10 @@ def encode(metadata: dict[str, Any], what: str = "metadata") -> str:
         raise InvalidError(f"the {what}: expected lists and dictionaries within reason, got endless ones") from None
 
 
-def decode(text: str) -> dict[str, Any]:
+def decode(text: str | bytes | bytearray) -> dict[str, Any]:
     """The dictionary of a JSON text that :func:`encode` made, or another program."""
-    return _rich(json.loads(text))
+    rich: dict[str, Any] = _rich(json.loads(text))
+    return rich
 
 
 def _tagged(kind: str, value: Any) -> dict[str, Any]:
@@ -127,15 +129,16 @@ def _timedelta(parts: list[Any]) -> Any:
     return pd.Timedelta(np.timedelta64(value, unit))
 
 
-def _array(parts: list[Any]) -> np.ndarray:
+def _array(parts: list[Any]) -> np.ndarray[Any, Any]:
     text, shape, packed = parts
     dtype = np.dtype(text)
     if dtype.kind not in "biufcmMSU":
         raise ValueError(f"dtype {text!r}")
-    return np.frombuffer(base64.b64decode(packed), dtype).reshape(shape).copy()
+    array: np.ndarray[Any, Any] = np.frombuffer(base64.b64decode(packed), dtype).reshape(shape).copy()
+    return array
 
 
-_RICH = {
+_RICH: dict[str, Callable[[Any], Any]] = {
     "int": int,
     "float": float,
     "tuple": lambda items: tuple(_rich(items)),

@@ -87,7 +87,7 @@ class Layout:
         """The layout as the library takes it."""
         names = self.value_names
         if isinstance(names, str):
-            names = {name: names for name in series}
+            names = dict.fromkeys(series, names)
         return self.separator, self.index_name, dict(names or {})
 
 

@@ -198,7 +198,7 @@ def _rank(what: str, rank: Any) -> int | None:
         return None
     if isinstance(rank, bool) or not hasattr(rank, "__index__"):
         raise InvalidTypeError(f"{what}: expected an integer or None, got {rank!r}")
-    return max(min(rank.__index__(), 2**62), -(2**62))
+    return max(min(int(rank.__index__()), 2**62), -(2**62))
 
 
 def _ends(parts: Parts, start: Any, end: Any) -> tuple[Any, Any]:
@@ -209,7 +209,7 @@ def _iso(time: Any) -> str:
     import pandas as pd
 
     try:
-        stamp = pd.Timestamp(time)
+        stamp: Any = pd.Timestamp(time)
     except (ValueError, TypeError) as error:
         raise InvalidError(f"reference_time: expected a time, got {time!r} ({error})") from error
     if stamp is pd.NaT:
@@ -217,4 +217,4 @@ def _iso(time: Any) -> str:
     if stamp.tz is not None:
         # An offset of old local time may have seconds.
         stamp = stamp.tz_convert("UTC")
-    return stamp.isoformat()
+    return str(stamp.isoformat())

@@ -49,8 +49,9 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            is_whole = "int" in index_type and not isinstance(value, str) and value == value
-            return _whole(value, closed, up) if is_whole else (closed, value)
+            if "int" in index_type and not isinstance(value, str) and value == value:
+                return _whole(value, closed, up)
+            return closed, value
         raise InvalidTypeError(f"{what}: expected a number or a text, got {value!r}")
     value = _day_as_text(value)
     if isinstance(value, str):
@@ -98,7 +99,7 @@ def _instant_ns(what: str, value: Any, zone: str) -> int:
     import pandas as pd
 
     try:
-        stamp = pd.Timestamp(value)
+        stamp: Any = pd.Timestamp(value)
     except (ValueError, TypeError) as error:
         raise InvalidError(f"{what}: expected a time, got {value!r} ({error})") from error
     if stamp is pd.NaT:
@@ -118,7 +119,7 @@ def _span_ns(what: str, value: Any) -> int:
     import pandas as pd
 
     try:
-        span = pd.Timedelta(value)
+        span: Any = pd.Timedelta(value)
     except (ValueError, TypeError) as error:
         raise InvalidError(f"{what}: expected a time span, got {value!r} ({error})") from error
     if span is pd.NaT:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from siltstone import _siltstone
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError
 from siltstone.series import _display, _grid, _metadata, _plot
+from siltstone.series._home import Change, Home, Kept, undo
 from siltstone.series._inputs import SeriesByName, given_series, names_of, pairs_by, series_by_key, text_of, with_source
-from siltstone.series._home import Change, Kept, Home, undo
 from siltstone.series._steps import (
     DataProvenance,
     ProcessingStep,
@@ -164,7 +164,7 @@ class Signal:
         """Remove a series. What was made of it keeps its name in its history."""
         gone = self[ts_name]
         with undo(self) as attempt:
-            del self.time_series[gone.name]
+            del self.time_series[gone._full]
             if gone._known is not None and gone._home is not None:
                 self._removed.append(gone._home[1])
             self._changed(attempt)
@@ -222,7 +222,7 @@ class Signal:
         made = pairs_by(
             transform_function, transform_function([points_for(series) for series in given], *args, **kwargs)
         )
-        outputs, histories = [], [(series.name, steps_json(series.processing_steps)) for series in given]
+        outputs, histories = [], [(series._full, steps_json(series.processing_steps)) for series in given]
         bases = self._bases(made, output_names)
         for series, steps in made:
             outputs.append(TimeSeries(series, with_source(steps, transform_function)))
@@ -297,7 +297,7 @@ class Signal:
                 full = self.make_ts_name(self.name, base, _siltstone.series_numbers([base], within, False)[0])
                 taken.append(full)
                 self._follow([(name, full)])
-            renamed.append(series.name)
+            renamed.append(series._full)
         return renamed
 
     def _renamed(self, name: str) -> list[tuple[str, str]]:
@@ -309,16 +309,16 @@ class Signal:
         """New names of series in place of old ones, in the histories too."""
         new = dict(renames)
         for series in self.time_series.values():
-            series._name = new.get(series._name, series._name)
+            series._name = new.get(series._full, series._full)
             series.processing_steps = [
                 dataclasses.replace(
                     step,
                     input_series_names=[new.get(name, name) for name in step.input_series_names],
-                    output_series_name=new.get(step.output_series_name, step.output_series_name),
+                    output_series_name=new.get(step.output_series_name or "", step.output_series_name),
                 )
                 for step in series.processing_steps
             ]
-        self.time_series = SeriesByName(self.name, ((series.name, series) for series in self.time_series.values()))
+        self.time_series = SeriesByName(self.name, ((series._full, series) for series in self.time_series.values()))
 
     # Storage
 
@@ -365,9 +365,9 @@ class Signal:
         assert home is not None
         changes: list[Change] = [("delete", key, None, None) for key in self._removed]
         for series in self.time_series.values():
-            key = home.key(self.name, series.name)
-            if series._known is not None and series._home[1] != key:
-                changes.append(("move", series._home[1], key, None))
+            key = home.key(self.name, series._full)
+            if series._known is not None and series._stored()[1] != key:
+                changes.append(("move", series._stored()[1], key, None))
             record = series._record()
             if series._unsaved:
                 changes.append(("new" if series._known is None else "save", key, record, series.series))
@@ -385,14 +385,14 @@ class Signal:
         assert self._home is not None
         after: list[Kept] = [(self.__dict__, {"_removed": [], "_known": (self.name, self._record())})]
         for series in self.time_series.values():
-            home = (self._home, self._home.key(self.name, series.name))
+            home = (self._home, self._home.key(self.name, series._full))
             known = {"_home": home, "_unsaved": False, "_known": series._record()}
             after.append((series.__dict__, known))
         return after
 
     def _removal(self) -> list[Change]:
         assert self._home is not None
-        stored = [s._home[1] for s in self.time_series.values() if s._known is not None]
+        stored = [s._stored()[1] for s in self.time_series.values() if s._known is not None]
         changes: list[Change] = [("delete", key, None, None) for key in [*stored, *self._removed]]
         if self._known is not None:
             name = _siltstone.series_record_name(self._home.dataset, self._known[0])
@@ -413,8 +413,8 @@ class Signal:
         made.more = record
         made._home = home
         series = [TimeSeries._open(home, key, full) for key, full in keys]
-        series.sort(key=lambda one: (iso(one.created_on), one.name))
-        made.time_series = SeriesByName(name, ((one.name, one) for one in series))
+        series.sort(key=lambda one: (iso(one.created_on), one._full))
+        made.time_series = SeriesByName(name, ((one._full, one) for one in series))
         if home.record(name) is not None:
             made._known = (name, made._record())
         return made

@@ -81,6 +81,12 @@ class TimeSeries:
         return self._name
 
     @property
+    def _full(self) -> str:
+        """The name of a series of a signal."""
+        assert self._name is not None
+        return self._name
+
+    @property
     def series(self) -> pd.Series:
         """The points, loaded if they are not in memory; a Series of its own name."""
         if self._series is None:
@@ -195,10 +201,12 @@ class TimeSeries:
         if self._series is None:
             home, key = self._stored()
             if home.is_ours:
-                return Backend.load_range(home.backend, key, start, end, closed)
+                stored: pd.Series = Backend.load_range(home.backend, key, start, end, closed)
+                return stored
         memory = Backend("memory:")
         memory.save(self.series, "series")
-        return memory.load_range("series", start, end, closed)
+        points: pd.Series = memory.load_range("series", start, end, closed)
+        return points
 
     def remove_duplicated_steps(self) -> None:
         """Leave each step in the history once."""
@@ -335,7 +343,10 @@ class TimeSeries:
 
 def dependencies(series: TimeSeries) -> list[dict[str, str]]:
     """The edges of the graph of what a series was made of."""
-    return json.loads(_siltstone.series_dependencies(series.name or "", steps_json(series.processing_steps)))
+    edges: list[dict[str, str]] = json.loads(
+        _siltstone.series_dependencies(series.name or "", steps_json(series.processing_steps))
+    )
+    return edges
 
 
 def points_for(series: TimeSeries) -> pd.Series:
@@ -367,11 +378,11 @@ def steps_in(what: str, steps: Any) -> list[ProcessingStep]:
     """A list of steps."""
     if isinstance(steps, str) or not isinstance(steps, Iterable):
         raise InvalidTypeError(f"{what}: expected a list of ProcessingStep, got {type(steps).__name__}")
-    steps = list(steps)
-    for step in steps:
+    listed: list[ProcessingStep] = list(steps)
+    for step in listed:
         if not isinstance(step, ProcessingStep):
             raise InvalidTypeError(f"{what}: expected a list of ProcessingStep, got a {type(step).__name__} in it")
-    return steps
+    return listed
 
 
 def parsed(text: Any, what: str, made: Callable[[dict[str, Any]], T]) -> T:
@@ -402,4 +413,4 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
         ]
         return [name, dtype, index, plain]
 
-    return parts(one) == parts(other)
+    return bool(parts(one) == parts(other))

@@ -28,7 +28,7 @@ def samples() -> dict[str, pd.Series]:
 
     values = np.array([1.5, np.nan, -0.0])
     hours = pd.date_range("2026-03-29", periods=3, freq="h")
-    indexes = {
+    indexes: dict[str, pd.Index] = {
         "times": hours,
         "times of a zone": hours.tz_localize("UTC").tz_convert("Europe/Paris"),
         "time spans": pd.timedelta_range(0, periods=3, freq="D"),

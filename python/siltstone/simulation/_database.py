@@ -13,10 +13,10 @@ from siltstone import _html, _siltstone
 from siltstone._query import QueryResult
 from siltstone._reports import (
     BackupReport,
+    CompactReport,
     ImportReport,
     Metadata,
     Run,
-    CompactReport,
     VerifyReport,
     make,
 )
@@ -443,7 +443,8 @@ class SimulationDatabase:
         if found is None:
             return None
         format, data = found
-        return json.loads(data) if format == "UNSTRUCTURED" else data
+        value: dict[str, Any] | bytes = json.loads(data) if format == "UNSTRUCTURED" else data
+        return value
 
     def get_initial_datasets(self) -> list[str]:
         """The names of the initial datasets, in the order they were stored."""

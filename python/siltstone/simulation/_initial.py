@@ -25,8 +25,8 @@ DatasetFormat_ = DatasetFormat
 def to_json(data: Any) -> bytes:
     """JSON text of a dict that may hold numpy values.
 
-    NaN in a list or array is null, movici's undefined value. A single NaN and infinities stand as Python's ``json`` writes
-    them.
+    NaN in a list or array is null, movici's undefined value. A single NaN and infinities stand as Python's ``json``
+    writes them.
     """
     text = json.dumps(_plain(data), ensure_ascii=False, separators=(",", ":"))
     return text.encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -60,15 +61,15 @@ class Options:
 class CSR(NamedTuple):
     """A list of values for each entity: entity ``i`` owns ``data[row_ptr[i]:row_ptr[i + 1]]``."""
 
-    data: np.ndarray
-    row_ptr: np.ndarray
+    data: np.ndarray[Any, Any]
+    row_ptr: np.ndarray[Any, Any]
 
     @property
     def size(self) -> int:
         """The number of entities."""
         return len(self.row_ptr) - 1
 
-    def get_row(self, at: int) -> np.ndarray:
+    def get_row(self, at: int) -> np.ndarray[Any, Any]:
         """The values of the entity at this time."""
         return self.data[self.row_ptr[at] : self.row_ptr[at + 1]]
 
@@ -76,7 +77,7 @@ class CSR(NamedTuple):
 class Index:
     """The entities of a group, in the order of the rows."""
 
-    def __init__(self, ids: np.ndarray) -> None:
+    def __init__(self, ids: np.ndarray[Any, Any]) -> None:
         self.ids = ids
         self._at = {int(id_): at for at, id_ in enumerate(ids)}
 
@@ -115,7 +116,7 @@ class StateAttribute:
         return self._state.get_index(self._state.name, self._group)
 
     @property
-    def array(self) -> np.ndarray:
+    def array(self) -> np.ndarray[Any, Any]:
         """The values, a row an entity, undefined ones as movici's sentinel values. Not for a ragged attribute."""
         if self.data_type.csr:
             raise InvalidTypeError(
@@ -156,16 +157,16 @@ class StateAttribute:
         """Whether no entity is undefined."""
         return not bool(np.any(self.is_undefined()))
 
-    def is_undefined(self) -> np.ndarray:
+    def is_undefined(self) -> np.ndarray[Any, Any]:
         """Which entities are undefined: in all components, and for a ragged attribute in any value."""
         if self.data_type.csr:
             csr = self.csr
-            undefined = self.data_type.is_undefined(csr.data)
-            return np.array([bool(np.any(undefined[a:b])) for a, b in zip(csr.row_ptr, csr.row_ptr[1:])], dtype=bool)
-        undefined = self.data_type.is_undefined(self.array)
-        return undefined.reshape(len(undefined), -1).all(axis=1) if undefined.ndim > 1 else undefined
+            gone = self.data_type.is_undefined(csr.data)
+            return np.array([bool(np.any(gone[a:b])) for a, b in pairwise(csr.row_ptr)], dtype=bool)
+        undefined: np.ndarray[Any, Any] = self.data_type.is_undefined(self.array)
+        return np.all(undefined.reshape(len(undefined), -1), axis=1) if undefined.ndim > 1 else undefined
 
-    def is_special(self) -> np.ndarray:
+    def is_special(self) -> np.ndarray[Any, Any]:
         """Which values are the special one of the dataset."""
         data = self._column()["data"]
         special = self.options.special
@@ -180,11 +181,11 @@ class StateAttribute:
             raise InvalidError(f"{self.name}: expected a number below {len(values)}, got {value}")
         return values[value]
 
-    def to_dict(self) -> dict[str, np.ndarray]:
+    def to_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """``{"data"[, "row_ptr"]}``, for the caller to keep."""
         return {key: values.copy() for key, values in self._column().items()}
 
-    def _column(self) -> dict[str, np.ndarray]:
+    def _column(self) -> dict[str, np.ndarray[Any, Any]]:
         return self._state._columns(self._group)[self.name]
 
     def __repr__(self) -> str:
@@ -201,7 +202,7 @@ class TimeProgressingState:
 
     def __init__(self, dataset: ResultDataset) -> None:
         self._dataset = dataset
-        self._at: dict[str, tuple[int, dict[str, dict[str, np.ndarray]]]] = {}
+        self._at: dict[str, tuple[int, dict[str, dict[str, np.ndarray[Any, Any]]]]] = {}
         self._index: dict[str, Index] = {}
         times = dataset.get_timestamps()
         self.last_timestamp = times[-1] if times else -1
@@ -279,7 +280,7 @@ class TimeProgressingState:
         """The attributes of all groups."""
         return [attribute for *_, attribute in self.iter_attributes()]
 
-    def to_dict(self) -> dict[str, dict[str, dict[str, dict[str, np.ndarray]]]]:
+    def to_dict(self) -> dict[str, dict[str, dict[str, dict[str, np.ndarray[Any, Any]]]]]:
         """``{dataset: {group: {"id": {"data"}, attribute: {"data"[, "row_ptr"]}}}}``, for the caller to keep."""
         made: dict[str, Any] = {}
         for dataset, group, attributes in self.iter_entities():
@@ -289,7 +290,7 @@ class TimeProgressingState:
                 made.setdefault(dataset, {})[group] = {"id": {"data": _narrow(index.ids).copy()}, **columns}
         return made
 
-    def _columns(self, group: str) -> dict[str, dict[str, np.ndarray]]:
+    def _columns(self, group: str) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
         """The attributes of a group where this state stands, aligned to its index."""
         known = self._at.get(group)
         if known is not None and known[0] == self.timestamp:
@@ -308,13 +309,13 @@ class TimeProgressingState:
         return f"TimeProgressingState({self.name!r} at {self.timestamp})"
 
 
-def _narrow(values: np.ndarray) -> np.ndarray:
+def _narrow(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Integers as movici holds them, 32 bits, where they fit."""
     fits = not values.size or (values.min() > -(2**31) and values.max() < 2**31)
     return values.astype("<i4") if fits else values.astype("<i8")
 
 
-def _aligned(data_type: Any, column: Any, rows: np.ndarray, length: int) -> dict[str, np.ndarray]:
+def _aligned(data_type: Any, column: Any, rows: np.ndarray[Any, Any], length: int) -> dict[str, np.ndarray[Any, Any]]:
     """A column of a state with a row for each entity of the run, and undefined ones marked."""
     undefined = data_type.undefined
     if column is None:
@@ -345,7 +346,9 @@ def _aligned(data_type: Any, column: Any, rows: np.ndarray, length: int) -> dict
     return {"data": made}
 
 
-def _joined(rows: list[np.ndarray], like: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _joined(
+    rows: list[np.ndarray[Any, Any]], like: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     row_ptr = np.zeros(len(rows) + 1, dtype="<i4")
     np.cumsum([len(row) for row in rows], out=row_ptr[1:])
     return (np.concatenate(rows) if rows else like[:0]), row_ptr

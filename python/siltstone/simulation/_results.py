@@ -199,7 +199,8 @@ class ResultDataset:
     @property
     def metadata(self) -> dict[str, Any]:
         """Everything that the initial data say beside the entities."""
-        return _json.loads(self._inner.metadata())
+        metadata: dict[str, Any] = _json.loads(self._inner.metadata())
+        return metadata
 
     @property
     def state(self) -> TimeProgressingState:

@@ -20,8 +20,8 @@ class Settings:
     ----------
     storage : str
         The storage strategy: ``"file"`` (or ``"disk"``, its old name), ``"sqlite"``, or a
-        registered one; a ``database_path`` in the config of a collector goes before ``"file"``. A name that is not registered when it is used is
-        an error that lists those that are.
+        registered one; a ``database_path`` in the config of a collector goes before ``"file"``. A name that is not
+        registered when it is used is an error that lists those that are.
     storage_dir : path, optional
         The folder that results go to.
     data_dir : path, optional

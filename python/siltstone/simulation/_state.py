@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,7 +13,9 @@ import numpy as np
 from siltstone import _html, _siltstone
 from siltstone.errors import ClosedError, NotFoundError
 
-Column = dict[str, np.ndarray]
+_NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
+
+Column = dict[str, np.ndarray[Any, Any]]
 _MISSING: Any = object()
 
 
@@ -35,13 +38,13 @@ class State:
 
     def __init__(
         self,
-        data: Mapping[str, Any] | State = {},
+        data: Mapping[str, Any] | State = _NO_COLUMNS,
         dataset: str = "",
         group: str = "",
         timestamp: int = -1,
         source: Any = None,
     ) -> None:
-        self._columns: dict[str, Any] = dict(data)
+        self._columns: dict[str, Column] = dict(data)
         self.dataset = dataset
         self.group = group
         self.timestamp = timestamp
@@ -120,7 +123,7 @@ class State:
     # -- as a table ------------------------------------------------------------------------------
 
     @property
-    def ids(self) -> np.ndarray:
+    def ids(self) -> np.ndarray[Any, Any]:
         """The entities, in the order of the rows."""
         return self["id"]["data"]
 
@@ -131,7 +134,7 @@ class State:
             listed = ", ".join(self._columns)
             raise NotFoundError(f"attribute: expected one of {listed}, got {attribute!r}") from None
 
-    def masked(self, attribute: str) -> np.ma.MaskedArray:
+    def masked(self, attribute: str) -> np.ma.MaskedArray[Any, Any]:
         """An attribute as a numpy masked array: undefined rows are masked."""
         column = self._column(attribute)
         if "row_ptr" in column:
@@ -139,7 +142,9 @@ class State:
         data, mask = column["data"], column.get("mask")
         if mask is not None:
             mask = np.broadcast_to(mask.reshape(-1, *[1] * (data.ndim - 1)), data.shape)
-        return np.ma.MaskedArray(data, mask=np.ma.nomask if mask is None else mask)
+        make: Any = np.ma.array  # it has no types before numpy 2.3
+        masked: np.ma.MaskedArray[Any, Any] = make(data, mask=np.ma.nomask if mask is None else mask)
+        return masked
 
     def rows(self, attribute: str) -> list[Any]:
         """An attribute's value per entity: a scalar, an array, or None where it is undefined."""
@@ -271,16 +276,19 @@ def _equal_column(one: Any, other: Any) -> bool:
     return bool(np.array_equal(gone, missing) and ((data == values) | gone).all())
 
 
-def _undefined(data: np.ndarray, mask: Any) -> np.ndarray:
+def _undefined(data: np.ndarray[Any, Any], mask: Any) -> np.ndarray[Any, Any]:
     """Which components say nothing: those of masked rows, NaN, NaT, and without a mask the sentinels."""
     kind = data.dtype.kind
-    gone = np.isnan(data) if kind in "fc" else np.isnat(data) if kind in "mM" else np.zeros(data.shape, dtype=bool)
+    gone: np.ndarray[Any, Any] = (
+        np.isnan(data) if kind in "fc" else np.isnat(data) if kind in "mM" else np.zeros(data.shape, dtype=bool)
+    )
     if mask is not None and len(mask) == len(data):
-        return gone | np.broadcast_to(np.asarray(mask).reshape(-1, *[1] * (data.ndim - 1)), data.shape)
-    if mask is None:
+        gone |= np.broadcast_to(np.asarray(mask).reshape(-1, *[1] * (data.ndim - 1)), data.shape)
+    elif mask is None:
         for sentinel in _SENTINELS.get(data.dtype.kind, ()):
             is_sentinel = sentinel != -128 or data.dtype.itemsize == 1
-            gone = gone | (data == sentinel) if is_sentinel else gone
+            if is_sentinel:
+                gone |= data == sentinel
     return gone
 
 
@@ -292,7 +300,7 @@ def _same(one: Any, other: Any) -> bool:
     return one.tobytes() == other.tobytes() if one.dtype.kind != "O" else bool((one == other).all())
 
 
-def _objects(rows: list[Any]) -> np.ndarray:
+def _objects(rows: list[Any]) -> np.ndarray[Any, Any]:
     # numpy would make one array of rows of equal length.
     made = np.empty(len(rows), dtype=object)
     for i, row in enumerate(rows):

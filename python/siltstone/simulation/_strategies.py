@@ -55,17 +55,17 @@ class StorageStrategy(ABC):
         """Make the strategy that config and settings ask for; without arguments unless overridden."""
         return cls()
 
-    def initialize(self) -> None:
+    def initialize(self) -> None:  # noqa: B027 - may be left out
         """Called once, before anything is stored."""
 
     @abstractmethod
     def store(self, info: UpdateInfo) -> None:
         """Store one update."""
 
-    def reset_iterations(self, model: Any) -> None:
+    def reset_iterations(self, model: Any) -> None:  # noqa: B027 - may be left out
         """A new timestamp begins (``model.timestamp``): iterations count from 0 again."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - may be left out
         """Called once, after every update was stored or failed."""
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from siltstone import _siltstone
@@ -71,10 +72,8 @@ class _Awaited(NamedTuple):
             return True
         if not self.ticket.done():
             return False
-        try:
+        with suppress(RuntimeError):  # the loop was closed just now
             self.loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:  # the loop was closed just now
-            pass
         return True
 
     def _wake(self) -> None:
@@ -112,10 +111,8 @@ class _Waiter:
                     self._thread = None
                     return
             # The tickets of a file are answered in order.
-            try:
+            with suppress(SiltstoneError):  # an answer too: the ticket gives it again to whoever awaits it
                 waiting[0].ticket.wait(_CHECK_EVERY)
-            except SiltstoneError:
-                pass  # an answer too: the ticket gives it again to whoever awaits it
             waiting = [awaited for awaited in waiting if not awaited.report()]
 
 

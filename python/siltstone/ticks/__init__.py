@@ -20,11 +20,11 @@ from siltstone.ticks._columns import AsOf, Bars, Gaps, Ticks
 from siltstone.ticks._config import Outcome, StorageBackend, TickStoreConfig
 from siltstone.ticks._folders import doctor, import_ticks
 from siltstone.ticks._reports import (
+    CompactedDay,
     DayInfo,
     DoctorReport,
     FlushReport,
     RetainedDay,
-    CompactedDay,
     Tick,
     TickImportReport,
 )
@@ -33,13 +33,13 @@ from siltstone.ticks._store import TickStore
 __all__ = [
     "AsOf",
     "Bars",
+    "CompactedDay",
     "DayInfo",
     "DoctorReport",
     "FlushReport",
     "Gaps",
     "Outcome",
     "RetainedDay",
-    "CompactedDay",
     "StorageBackend",
     "Tick",
     "TickImportReport",

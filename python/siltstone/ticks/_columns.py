@@ -134,7 +134,7 @@ class Ticks(Columns):
 
     def __iter__(self) -> Iterator[Tick]:
         prices = (self.bid.tolist(), self.ask.tolist(), self.spread.tolist())
-        for row in zip(self.time_ns.tolist(), *prices, self.lp, self.broker_id):
+        for row in zip(self.time_ns.tolist(), *prices, self.lp, self.broker_id, strict=True):
             yield Tick(self.symbol, *row)
 
     def _row(self, i: int) -> tuple[Any, ...]:

@@ -26,8 +26,8 @@ def import_ticks(
     """Import what the RTX engine wrote: its JSON tree and its day files, ``.zst`` too.
 
     It can be interrupted and repeated: what is there already is not stored again. A malformed tick is
-    skipped by itself: its file is named in the report, with the byte or row, and the rest goes on. Not for a folder that a store in this
-    process has open: it would not know.
+    skipped by itself: its file is named in the report, with the byte or row, and the rest goes on. Not for a folder
+    that a store in this process has open: it would not know.
 
     Parameters
     ----------

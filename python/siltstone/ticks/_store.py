@@ -18,10 +18,10 @@ from siltstone.ticks import _batch, _join
 from siltstone.ticks._columns import AsOf, Bars, Gaps, Ticks
 from siltstone.ticks._config import Outcome, TickStoreConfig
 from siltstone.ticks._reports import (
+    CompactedDay,
     DayInfo,
     FlushReport,
     RetainedDay,
-    CompactedDay,
     Tick,
     days,
     flush_report,

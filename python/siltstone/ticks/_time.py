@@ -13,8 +13,8 @@ from siltstone import _siltstone
 from siltstone.errors import InvalidError, InvalidTypeError
 
 #: A time: ns since 1970 as an integer; a datetime with a zone; a numpy.datetime64 (UTC); a date, its
-#: first instant in UTC, and at the end of a range its last one, also as a numpy.datetime64 of the unit D; or any of these as an
-#: ISO 8601 text.
+#: first instant in UTC, and at the end of a range its last one, also as a numpy.datetime64 of the unit D; or any of
+#: these as an ISO 8601 text.
 Time = int | np.integer[Any] | datetime | date | np.datetime64 | str
 #: A length of time: ns as an integer, a timedelta, or a numpy.timedelta64.
 Length = int | np.integer[Any] | timedelta | np.timedelta64
@@ -37,7 +37,7 @@ def within(ns: int, time: Any, what: str = "time") -> int:
 
 
 def nanoseconds(time: Any) -> int:
-    """A time as ns since 1970 UTC. A datetime without a zone is refused: whose clock was it?"""
+    """A time as ns since 1970 UTC. A datetime without a zone is refused: it may be of any clock."""
     if isinstance(time, np.datetime64):
         if time.dtype == NS and (ns := int(time.view(np.int64))) != FIRST:
             return ns

@@ -7,6 +7,7 @@ from typing import Any
 
 from siltstone.errors import InvalidError, InvalidTypeError
 from siltstone.series._process import average_series
+from siltstone.series._signal import Signal
 from siltstone.series._steps import (
     DataProvenance,
     FunctionInfo,
@@ -15,7 +16,6 @@ from siltstone.series._steps import (
     ProcessingType,
 )
 from siltstone.series._time_series import TimeSeries
-from siltstone.series._signal import Signal
 from siltstone.series.processing_steps._step import AUTHOR, REFERENCE, VERSION
 
 
