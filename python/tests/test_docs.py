@@ -90,6 +90,7 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pyt
     if page.parent != ROOT and "\n```sh\n" in page.read_text(encoding="utf-8"):
         lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": page.stem}
-    for snippet in snippets(page):
-        exec(compile(snippet, page, "exec"), names)
+    for _ in range(2 if page.parent == ROOT else 1):  # whoever tries the README again has its file there
+        names: dict[str, object] = {"__name__": page.stem}
+        for snippet in snippets(page):
+            exec(compile(snippet, page, "exec"), names)
