@@ -47,6 +47,7 @@ _WORDS = {
     "dict": "a dictionary",
     "Callable": "a function",
     "PathLike": "a path",
+    "Path": "a path",
     "tuple": "a tuple",
 }
 _FITS: dict[str, Callable[[Any], bool]] = {
@@ -62,6 +63,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "dict": lambda value: isinstance(value, Mapping),
     "Callable": callable,
     "PathLike": lambda value: isinstance(value, (str, os.PathLike)),
+    "Path": lambda value: isinstance(value, (str, os.PathLike)),
     "tuple": lambda value: isinstance(value, tuple),
 }
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from siltstone import _siltstone
+from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
 from siltstone._reports import VerifyReport, make
 from siltstone.errors import InvalidError
@@ -82,7 +82,7 @@ def open(path: str | Path, read_only: bool = False) -> Handle:
     return Handle(path, read_only)
 
 
-class Handle:
+class Handle(StoreHandle):
     """A file, or a folder of ticks: see :func:`siltstone.open`.
 
     Its stores are opened when they are first asked for, and closed with it. As a context manager it closes at the end;
@@ -116,7 +116,7 @@ class Handle:
         if name not in self._known:
             store = make()
             # A backend of series has no end, and what reads ticks has nothing to stop.
-            if hasattr(store, "__exit__") and not (of_folder and self.read_only):
+            if isinstance(store, StoreHandle) and not (of_folder and self.read_only):
                 self._stores.enter_context(store)
             self._known[name] = store
         return self._known[name]
@@ -246,24 +246,21 @@ class Handle:
 
     def close(self) -> None:
         """Write what waits, and close the stores. Closing again does nothing."""
-        self.__exit__(None, None, None)
+        self._leave(None)
 
     def __enter__(self) -> Handle:
         self._check_open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         try:
-            self._stores.__exit__(kind, error, traceback)
+            self._stores.__exit__(None if error is None else type(error), error, None)
         finally:
             self._known.clear()  # a backend of series has no end of its own: the last to hold it lets the file go
             self._inner.close()
 
+    def _shown(self) -> str:
+        return repr(str(self.path)) + (", read_only=True" if self.read_only else "")
+
     def __repr__(self) -> str:
-        mode = ", read_only=True" if self.read_only else ""
-        return f"siltstone.open({str(self.path)!r}{mode})"
+        return f"siltstone.open({self._shown()})"

@@ -1,7 +1,8 @@
 """One handle on a file, or on a folder of ticks."""
 
+import copy
 import json
-import shutil
+import pickle
 import subprocess
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 import siltstone
-from siltstone import errors
+from siltstone import errors, experiment, memory, simulation
 from siltstone.ticks import TickStore, TickStoreConfig
 
 NOON = 1_768_824_000_000_000_000
@@ -102,10 +103,16 @@ def test_a_folder_of_ticks_is_opened_the_same_way(tmp_path):
         for name in ["simulation", "memory", "series"]:
             with pytest.raises(errors.InvalidError, match="path: expected a file"):
                 getattr(db, name)
-    copy = siltstone.open(tmp_path / "copy", read_only=True)
-    assert copy.info()["symbols"] == ["EURUSD", "USDJPY"]
-    assert copy.ticks.last("USDJPY").bid == 1.0
-    copy.close()
+    again = siltstone.open(tmp_path / "copy", read_only=True)
+    assert again.info()["symbols"] == ["EURUSD", "USDJPY"]
+    assert again.ticks.last("USDJPY").bid == 1.0
+    for store in (
+        lambda: again.ticks.store_tick("A", 1.0, 2.0),
+        lambda: again.ticks.store_ticks("A", [1], [1.0], [2.0]),
+    ):
+        with pytest.raises(errors.ClosedError, match="opened for reading only"):
+            store()
+    again.close()
 
 
 def test_frames_round_no_integer(tmp_path):
@@ -141,11 +148,60 @@ def test_a_path_that_is_neither_is_refused(tmp_path):
         assert db.info()["ticks"] == 0
 
 
-@pytest.mark.skipif(shutil.which("silt") is None, reason="the command is not installed")
-def test_info_is_what_the_command_prints(tmp_path):
+def test_a_handle_is_not_for_another_process(tmp_path):
+    """Goal: a pickle or a copy of an open handle of any store is refused in a sentence that names the handle."""
+    with (
+        siltstone.open(tmp_path / "a.db") as db,
+        TickStore(TickStoreConfig.production("b", sqlite_base_path=tmp_path / "t")) as ticks,
+        simulation.DataCollector({"database_path": tmp_path / "c.db"}) as collector,
+        experiment.InMemorySimulationDatabase(simulation_id="m") as kept,
+    ):
+        sweep = db.experiment("e")
+        sim = sweep.create_simulation_context("s")
+        for handle in [db, db.simulation, sweep, sim, db.memory, ticks, collector, kept]:
+            for take in (pickle.dumps, copy.copy, copy.deepcopy):
+                with pytest.raises(
+                    errors.InvalidTypeError, match="^pickle: expected .*, got the open handle"
+                ) as raised:
+                    take(handle)
+                assert repr(handle) in str(raised.value)
+
+
+def test_an_error_within_a_block_is_raised_and_that_of_closing_is_noted(tmp_path, monkeypatch):
+    """Goal: in every store what ends a block is raised, what closing says is a note of it, or an error alone."""
+
+    def fails(self, *_):
+        raise errors.StorageError("no room")
+
+    for kind, end in [
+        (lambda: simulation.SimulationDatabase(tmp_path / "a.db"), "_leave"),
+        (lambda: experiment.ExperimentDatabase(tmp_path / "b.db"), "close"),
+        (lambda: memory.SQLiteStorage(tmp_path / "c.db"), "close"),
+        (lambda: TickStore(TickStoreConfig.production("b", sqlite_base_path=tmp_path / "t")), "stop"),
+        (lambda: siltstone.open(tmp_path / "d.db"), "_leave"),
+    ]:
+        handle = kind()
+        with monkeypatch.context() as patch:
+            patch.setattr(type(handle), end, fails)
+            with pytest.raises(ZeroDivisionError) as raised, handle:
+                1 / 0
+            if hasattr(raised.value, "add_note"):
+                assert any("no room" in note for note in raised.value.__notes__)
+            with pytest.raises(errors.StorageError, match="no room"), handle:
+                pass
+
+
+def test_a_path_of_another_type_is_named():
+    """Goal: the argument, what was expected and what came; no other argument."""
+    for wrong in (123, None, b"a.db"):
+        with pytest.raises(errors.InvalidTypeError, match=f"^path: expected a text or a path, got {wrong!r}"):
+            siltstone.open(wrong)
+
+
+def test_info_is_what_the_command_prints(tmp_path, silt):
     """Goal: one answer in both."""
     path = tmp_path / "run.db"
     with siltstone.open(path) as db:
         db.simulation.store_update(0, 0, "plant", groups(1.0))
-    printed = subprocess.run(["silt", "info", str(path), "--json"], capture_output=True, check=True, text=True)
+    printed = subprocess.run([silt, "info", str(path), "--json"], capture_output=True, check=True, text=True)
     assert json.loads(printed.stdout) == siltstone.open(path, read_only=True).info()

@@ -59,7 +59,8 @@ struct Inner {
     /// How often what was taken could be put nowhere, and why it could not the last time.
     failures: u64,
     failure: Option<Error>,
-    closed: bool,
+    /// Why no tick is accepted any more.
+    closed: Option<&'static str>,
     /// The writer has ended.
     ended: bool,
 }
@@ -83,6 +84,8 @@ pub(super) enum Pushed {
     /// There is no room, and the caller is to wait for it: with nothing locked.
     Full,
 }
+
+const STOPPED: &str = "was stopped";
 
 impl Queue {
     pub(super) fn new(capacity: usize, batch: usize) -> Self {
@@ -113,7 +116,7 @@ impl Queue {
     pub(super) fn push(&self, queued: Queued, policy: QueueFull) -> Result<Pushed> {
         let mut inner = self.lock();
         let mut pushed = Pushed::Queued;
-        while inner.rows.len() >= self.capacity && !inner.closed {
+        while inner.rows.len() >= self.capacity && inner.closed.is_none() {
             match policy {
                 QueueFull::DropNewest => return Ok(Pushed::DroppedNewest),
                 QueueFull::Error => return Err(Error::QueueFull { capacity: self.capacity }),
@@ -124,9 +127,7 @@ impl Queue {
                 QueueFull::Block => return Ok(Pushed::Full),
             }
         }
-        if inner.closed {
-            return Err(closed());
-        }
+        inner.check_open()?;
         inner.rows.push_back(queued);
         inner.accepted += 1;
         let depth = inner.rows.len();
@@ -148,7 +149,7 @@ impl Queue {
     /// # Errors
     /// Why the writer cannot make room, once it has tried; [`Error::Interrupted`].
     pub(super) fn wait_for_room(&self) -> Result<()> {
-        let done = |inner: &Inner| inner.rows.len() < self.capacity || inner.closed;
+        let done = |inner: &Inner| inner.rows.len() < self.capacity || inner.closed.is_some();
         self.wait(self.lock(), done, "waiting for room in the queue of ticks")
     }
 
@@ -183,7 +184,7 @@ impl Queue {
         inner.failure = Some(failure);
         self.moved.notify_all();
         let asked = inner.asked;
-        let is_calm = |inner: &mut Inner| inner.asked == asked && !inner.closed;
+        let is_calm = |inner: &mut Inner| inner.asked == asked && inner.closed.is_none();
         drop(self.filled.wait_timeout_while(inner, most, is_calm));
     }
 
@@ -196,7 +197,7 @@ impl Queue {
             let due = inner.since.and_then(|since| since.checked_add(max_wait));
             let waiting = inner.rows.len();
             let first = inner.accepted + 1 - waiting as u64;
-            let urgent = inner.closed || first <= inner.urgent;
+            let urgent = inner.closed.is_some() || first <= inner.urgent;
             let late = due.is_some_and(|due| due <= Instant::now());
             if waiting >= self.batch || (waiting > 0 && (urgent || late)) {
                 let n = waiting.min(self.batch);
@@ -208,14 +209,14 @@ impl Queue {
                 self.moved.notify_all();
                 return Work::Write(batch);
             }
-            if waiting == 0 && inner.closed {
+            if waiting == 0 && inner.closed.is_some() {
                 return Work::End;
             }
             if let Some(idle) = idle.filter(|_| waiting == 0) {
                 let waited = self.filled.wait_timeout(inner, idle);
                 let (after, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 inner = after;
-                if timeout.timed_out() && inner.rows.is_empty() && !inner.closed {
+                if timeout.timed_out() && inner.rows.is_empty() && inner.closed.is_none() {
                     return Work::Idle;
                 }
                 continue;
@@ -257,9 +258,14 @@ impl Queue {
         self.wait(inner, done, "waiting for ticks to be written, which goes on")
     }
 
+    /// Refuses a tick that would not be accepted.
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.lock().check_open()
+    }
+
     /// No tick is accepted any more; the writer ends when the queue is empty.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.lock().closed.get_or_insert(STOPPED);
         self.filled.notify_all();
         self.moved.notify_all();
     }
@@ -267,9 +273,16 @@ impl Queue {
     /// The writer has ended: nobody waits for it any longer.
     pub(super) fn end(&self) {
         let mut inner = self.lock();
-        (inner.closed, inner.ended) = (true, true);
+        inner.closed.get_or_insert(STOPPED);
+        inner.ended = true;
         drop(inner);
         self.moved.notify_all();
+    }
+
+    /// There is no writer and never was.
+    pub(super) fn be_read_only(&self) {
+        self.lock().closed = Some("was opened for reading only");
+        self.end();
     }
 
     /// What is not committed, each with its ordinal, in the order of acceptance.
@@ -287,8 +300,11 @@ pub(super) fn forked() -> Error {
     Error::Closed { what: "the tick store".into(), why }
 }
 
-pub(super) fn closed() -> Error {
-    Error::Closed { what: "the tick store".into(), why: "was stopped" }
+impl Inner {
+    fn check_open(&self) -> Result<()> {
+        let Some(why) = self.closed else { return Ok(()) };
+        Err(Error::Closed { what: "the tick store".into(), why })
+    }
 }
 
 #[cfg(test)]

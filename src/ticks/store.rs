@@ -13,7 +13,7 @@ use super::compact::{self, Pause};
 use super::config::TickStoreConfig;
 use super::day::{Days, no_folder};
 use super::json_days::JsonDays;
-use super::queue::{Pushed, Queue, Queued, closed, forked};
+use super::queue::{Pushed, Queue, Queued, forked};
 use super::symbols::{State, Symbol, Symbols};
 use super::throttle::Throttle;
 use super::tick::{Origins, Row, check_prices, quality};
@@ -203,7 +203,7 @@ impl TickStore {
             ..TickStoreConfig::production("read-only")
         };
         let shared = Arc::new(Shared::new(config, Some(Days::read_only(base)), None)?);
-        shared.queue.end();
+        shared.queue.be_read_only();
         shared.stopping.store(true, Ordering::Relaxed);
         Ok(TickStore { guard: Guard::new(shared.clone(), None), shared })
     }
@@ -254,9 +254,7 @@ impl TickStore {
         batch.check()?;
         let shared = &*self.shared;
         batch.time_ns.first().into_iter().for_each(|time| shared.suspect(*time));
-        if shared.stopping.load(Ordering::Relaxed) {
-            return Err(closed());
-        }
+        shared.queue.check_open()?;
         if shared.queue.depth() > 0 || shared.queue.oldest_waits().is_some() {
             shared.queue.drain()?;
         }

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import warnings
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from siltstone import _json, _siltstone
+from siltstone._handle import StoreHandle, end_at_exit, forget
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport
 from siltstone._table import Table
-from siltstone.errors import InvalidError, SiltstoneError
+from siltstone.errors import InvalidError
 from siltstone.experiment._config import DataLoggingConfig, Settings, settings
 from siltstone.experiment._given import Which, as_dict, facts, which
 from siltstone.experiment._reports import (
@@ -34,20 +31,8 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 
-#: What is written when the interpreter ends.
-_open: weakref.WeakSet[_siltstone.ExperimentDatabase] = weakref.WeakSet()
 
-
-@atexit.register
-def _close_all() -> None:
-    for inner in list(_open):
-        try:
-            inner.close()
-        except SiltstoneError as error:
-            warnings.warn(f"{inner.path}: {error}", RuntimeWarning, stacklevel=1)
-
-
-class ExperimentDatabase:
+class ExperimentDatabase(StoreHandle):
     """A file of experiments and simulations. Threads share it; other processes may write to the file too.
 
     Leaving its ``with`` block, or the end of the interpreter, writes what waits. After a fork the child opens the file
@@ -103,7 +88,7 @@ class ExperimentDatabase:
         if compact_when_completed:
             self._inner.compact_when_completed(True)
         if not read_only:
-            _open.add(self._inner)
+            end_at_exit(self._inner, _siltstone.ExperimentDatabase.close, self.db_path)
 
     @classmethod
     def _over(cls, inner: _siltstone.ExperimentDatabase) -> ExperimentDatabase:
@@ -516,24 +501,16 @@ class ExperimentDatabase:
             self._sessions.kw["bind"].dispose()
             self._sessions = None
         self._inner.close()
-        _open.discard(self._inner)
+        forget(self._inner)
 
-    def __enter__(self) -> ExperimentDatabase:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.db_path!r}, {self.experiment_id!r})"
+    def _shown(self) -> str:
+        return f"{self.db_path!r}, {self.experiment_id!r}"
 
 
-class SimulationContext(Simulation):
+class SimulationContext(StoreHandle, Simulation):
     """One simulation of a database: made by :meth:`ExperimentDatabase.create_simulation_context`.
 
     Attributes
@@ -573,16 +550,8 @@ class SimulationContext(Simulation):
     #: The documented name of the same.
     cleanup = close
 
-    def __enter__(self) -> SimulationContext:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         end(self._logger, error)
 
-    def __repr__(self) -> str:
-        return f"SimulationContext({self.simulation_id!r}, {self.parent_db!r})"
+    def _shown(self) -> str:
+        return f"{self.simulation_id!r}, {self.parent_db!r}"

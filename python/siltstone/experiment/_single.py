@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from siltstone import _siltstone
+from siltstone._handle import StoreHandle
 from siltstone.errors import ExistsError, InvalidError
 from siltstone.experiment._config import DataLoggingConfig, settings
 from siltstone.experiment._database import ExperimentDatabase, PathLike
@@ -21,7 +21,7 @@ from siltstone.experiment._given import as_dict, facts
 from siltstone.experiment._simulation import Simulation, end
 
 
-class SimulationDatabase(Simulation):
+class SimulationDatabase(StoreHandle, Simulation):
     """One simulation in a file of its own.
 
     The file is the same as that of :class:`ExperimentDatabase`, with a simulation that belongs to no experiment. The
@@ -136,21 +136,13 @@ class SimulationDatabase(Simulation):
     #: The documented name of the same.
     cleanup = close
 
-    def __enter__(self) -> SimulationDatabase:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         if self._logger is not None:
             end(self._logger, error)
         self.close()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.db_path!r}, {self._simulation_id!r})"
+    def _shown(self) -> str:
+        return f"{self.db_path!r}, {self._simulation_id!r}"
 
 
 def setup_db(
@@ -210,7 +202,7 @@ class Persisted(NamedTuple):
         return getattr(self, part) if isinstance(part, str) else tuple.__getitem__(self, part)
 
 
-class InMemorySimulationDatabase(Simulation):
+class InMemorySimulationDatabase(StoreHandle, Simulation):
     """One simulation whose rows stay in memory until they are kept in a file.
 
     What would go beyond the limit spills into a file in the system's folder for temporary files, and so does
@@ -322,8 +314,8 @@ class InMemorySimulationDatabase(Simulation):
             self._reader.close()
             self._reader = None
 
-    def __enter__(self) -> InMemorySimulationDatabase:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
+
+    def _shown(self) -> str:
+        return repr(self.simulation_id)

@@ -9,13 +9,12 @@ import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from siltstone import _siltstone
+from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, VerifyReport, make
-from siltstone.errors import SiltstoneError
 from siltstone.memory import _records
 from siltstone.memory._connection import Connection
 from siltstone.memory._errors import documented, documented_errors
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
-class SQLiteStorage(Recalling):
+class SQLiteStorage(StoreHandle, Recalling):
     """Episodes, concepts and learning events in a file. Threads share it; other processes may use the file too.
 
     Each call is a transaction of its own; :meth:`transaction` makes one of several. Leaving the ``with`` block closes
@@ -517,27 +516,11 @@ class SQLiteStorage(Recalling):
         finally:
             self._inner.close()
 
-    def __enter__(self) -> SQLiteStorage:
-        return self
+    def _leave(self, error: BaseException | None) -> None:
+        self.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-            return
-        try:
-            self.close()
-        except SiltstoneError as second:
-            # The first error is the one to raise; this one must not hide it, nor be hidden.
-            if hasattr(error, "add_note"):
-                error.add_note(f"closing the file failed too: {second}")
-
-    def __repr__(self) -> str:
-        return f"SQLiteStorage({str(self.db_path)!r})"
+    def _shown(self) -> str:
+        return repr(str(self.db_path))
 
     # -- payloads --------------------------------------------------------------------------------
 

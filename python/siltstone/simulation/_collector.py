@@ -6,10 +6,11 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from siltstone import _siltstone
+from siltstone._handle import StoreHandle, failure
 from siltstone.errors import InvalidError
 from siltstone.simulation._settings import Settings, plain
 from siltstone.simulation._state import State
@@ -24,7 +25,7 @@ from siltstone.simulation._strategies import (
 _log = logging.getLogger("siltstone.simulation")
 
 
-class DataCollector:
+class DataCollector(StoreHandle):
     """Records a run: keeps the state of every dataset and stores of each update what changed it.
 
     The first value of an attribute counts as a change, and so does every change of a bit unless a
@@ -108,21 +109,11 @@ class DataCollector:
         self.initialize()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-            return
-        try:
-            self.close(f"{kind.__name__}: {error}".rstrip(": "))
-        except Exception as second:
-            # The first error is the one to raise; this one must not hide it, nor be hidden.
-            if error is not None and hasattr(error, "add_note"):
-                error.add_note(f"closing the data collector failed too: {second}")
+    def _leave(self, error: BaseException | None) -> None:
+        self.close(failure(error))
+
+    def _shown(self) -> str:
+        return repr(self.config)
 
 
 def _choose(

@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from siltstone import _html, _siltstone
+from siltstone._handle import StoreHandle, failure
 from siltstone._query import QueryResult
 from siltstone._reports import (
     BackupReport,
@@ -33,7 +33,7 @@ PathLike = str | os.PathLike[str]
 Update = dict[str, Any]
 
 
-class SimulationDatabase:
+class SimulationDatabase(StoreHandle):
     """A simulation's record in one file: updates of entity groups, and the state at any time.
 
     Any number of threads may use one handle, and any number of processes one file. It is ready to
@@ -165,25 +165,8 @@ class SimulationDatabase:
         if hasattr(self, "_unreported"):
             self._unreported.report()
 
-    def __enter__(self) -> SimulationDatabase:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self._inner.close()
-            return
-        text = f"{kind.__name__}: {error}".rstrip(": ")
-        try:
-            self._inner.close(text)
-        except Exception as second:
-            # The first error is the one to raise; this one must not hide it, nor be hidden.
-            if error is not None and hasattr(error, "add_note"):
-                error.add_note(f"closing the database failed too: {second}")
+    def _leave(self, error: BaseException | None) -> None:
+        self._inner.close(failure(error))
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -570,9 +553,8 @@ class SimulationDatabase:
         )
         return make(ImportReport, report)
 
-    def __repr__(self) -> str:
-        state = "closed" if self.closed else "open"
-        return f"SimulationDatabase({str(self.path)!r}, {state})"
+    def _shown(self) -> str:
+        return f"{str(self.path)!r}, {'closed' if self.closed else 'open'}"
 
     def _repr_html_(self) -> str:
         if self.closed:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from siltstone import _html, _json, _siltstone
+from siltstone._handle import StoreHandle
 from siltstone.simulation._attributes import (
     AttributeInfo,
     AttributeSpec,
@@ -27,7 +27,7 @@ PathLike = str | os.PathLike[str]
 UPDATE_PATTERN = r"t(?P<timestamp>\d+)_(?P<iteration>\d+)_(?P<dataset>\w+)\.json"
 
 
-class _Results:
+class _Results(StoreHandle):
     """What both kinds of results can do."""
 
     _inner: _siltstone.Results
@@ -83,16 +83,11 @@ class _Results:
         """Let the run go."""
         self._inner.close()
 
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
+
+    def _shown(self) -> str:
+        return repr(str(self._inner.path))
 
     def _repr_html_(self) -> str:
         names = self.get_datasets()

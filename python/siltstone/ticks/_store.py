@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any
 
 from siltstone import _siltstone
+from siltstone._handle import StoreHandle, end_at_exit, forget
 from siltstone._table import Table
-from siltstone.errors import InvalidError, SiltstoneError
+from siltstone.errors import InvalidError
 from siltstone.ticks import _batch, _join
 from siltstone.ticks._columns import AsOf, Bars, Gaps, Ticks
 from siltstone.ticks._config import Outcome, TickStoreConfig
@@ -31,30 +28,8 @@ from siltstone.ticks._time import FIRST, LAST, Length, Time, last_nanosecond, le
 PathLike = str | os.PathLike[str]
 OUTCOMES = [Outcome.STORED, Outcome.THROTTLED, Outcome.DROPPED]
 
-#: What is stopped when the interpreter ends.
-_open: weakref.WeakSet[TickStore] = weakref.WeakSet()
 
-
-@atexit.register
-def _stop_all() -> None:
-    for store in list(_open):
-        try:
-            store.stop()
-        except SiltstoneError as error:
-            warnings.warn(f"{store!r}: {error}", RuntimeWarning, stacklevel=1)
-
-
-def _in_child() -> None:
-    """In a fork: the stores of the parent are not the child's to write or to stop."""
-    _siltstone.forked()
-    _open.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
-
-
-class TickStore:
+class TickStore(StoreHandle):
     """A store of ticks: a hot path that does not wait for the disk, and a history in day files.
 
     Any number of threads may use one handle. Leaving its ``with`` block, or the end of the
@@ -104,11 +79,12 @@ class TickStore:
         elif options:
             raise TypeError(f"{', '.join(options)}: set it in the TickStoreConfig")
         self._begin(_siltstone.TickStore(config, OUTCOMES), str(config.sqlite_base_path))
-        _open.add(self)
 
-    def _begin(self, inner: _siltstone.TickStore, title: str) -> None:
+    def _begin(self, inner: _siltstone.TickStore, title: str, writes: bool = True) -> None:
         self._inner = inner
         self._title = title
+        if writes:
+            end_at_exit(inner, _siltstone.TickStore.stop, repr(self))
         if type(self).store_tick is TickStore.store_tick:
             # The hot path goes past Python: a call of ours would cost as much as the tick.
             self.store_tick = inner.store_tick  # type: ignore[method-assign]
@@ -123,7 +99,7 @@ class TickStore:
             If there is no such folder.
         """
         store = cls.__new__(cls)
-        store._begin(_siltstone.TickStore.open_read_only(base, OUTCOMES), f"{base}, read-only")
+        store._begin(_siltstone.TickStore.open_read_only(base, OUTCOMES), f"{base}, read-only", False)
         return store
 
     @classmethod
@@ -131,7 +107,6 @@ class TickStore:
         """Over a store that is open."""
         store = cls.__new__(cls)
         store._begin(inner, title)
-        _open.add(store)
         return store
 
     # -- writing ---------------------------------------------------------------------------------
@@ -260,18 +235,10 @@ class TickStore:
         A second call does nothing. See :meth:`flush` for errors.
         """
         report = flush_report(self._inner.stop())
-        _open.discard(self)
+        forget(self._inner)
         return report
 
-    def __enter__(self) -> TickStore:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.stop()
 
     # -- reading ---------------------------------------------------------------------------------
@@ -524,8 +491,8 @@ class TickStore:
         """:meth:`stats` under its documented name."""
         return self.stats()
 
-    def __repr__(self) -> str:
-        return f"TickStore({self._title})"
+    def _shown(self) -> str:
+        return self._title
 
 
 def as_list(symbols: str | Iterable[str]) -> list[str]:
