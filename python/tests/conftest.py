@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def db(path):
         yield db
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared():
     """The folder of real data beside the repository."""
     beside = Path(__file__).resolve().parents[3] / "shared"
@@ -28,6 +29,18 @@ def shared():
     if not (folder / "data" / "simulation").is_dir():
         pytest.skip(f"the shared data are not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def silt():
+    """The command: what cargo built of this repository, or the one on the path."""
+    root = Path(__file__).resolve().parents[2]
+    targets = [Path(os.environ.get("CARGO_TARGET_DIR", root / "target")), root / "target"]
+    built = (shutil.which("silt", path=target / "debug") for target in targets)
+    found = next(filter(None, built), shutil.which("silt"))
+    if found is None:
+        pytest.skip("the command silt is not built (cargo build -p silt), and not on the path")
+    return found
 
 
 @pytest.fixture

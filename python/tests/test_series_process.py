@@ -69,15 +69,8 @@ def facts(shared_series):
 
 
 @pytest.fixture(scope="module")
-def shared_series():
-    import os
-    from pathlib import Path
-
-    beside = Path(__file__).resolve().parents[3] / "shared"
-    folder = Path(os.environ.get("SILTSTONE_SHARED", beside)) / "data" / "series"
-    if not folder.is_dir():
-        pytest.skip(f"the shared data are not at {folder}")
-    return folder
+def shared_series(shared):
+    return shared / "data" / "series"
 
 
 # Real data
