@@ -95,9 +95,9 @@ mod _siltstone {
     };
     #[pymodule_export]
     use super::series_tree::{
-        series_dependencies, series_history, series_key, series_now, series_numbers, series_of_key,
-        series_parse, series_record_name, series_split, series_unescape, series_within,
-        signal_name,
+        series_dependencies, series_find, series_history, series_key, series_now, series_numbers,
+        series_of_key, series_parse, series_record_name, series_split, series_unescape,
+        series_within, signal_name,
     };
     #[pymodule_export]
     use super::tick_replay::Replay;

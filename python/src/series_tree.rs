@@ -38,6 +38,18 @@ pub(crate) fn series_split(name: &str) -> (&str, Option<u64>) {
     tree::split_number(name)
 }
 
+/// Which of the full names of a signal's series a name means.
+#[pyfunction]
+pub(crate) fn series_find(
+    signal: &str,
+    names: Vec<String>,
+    name: &str,
+) -> PyResult<Option<String>> {
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = tree::find_series(signal, &all, name).map_err(to_py)?;
+    Ok(found.map(|found| names[found].clone()))
+}
+
 /// The numbers of new names.
 #[pyfunction]
 pub(crate) fn series_numbers(bases: Vec<String>, names: Vec<String>, replace: bool) -> Vec<u64> {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from siltstone import _siltstone
-from siltstone.errors import InvalidError, InvalidTypeError, NotFoundError
+from siltstone.errors import InvalidTypeError, NotFoundError
 from siltstone.series._steps import FunctionInfo, ProcessingStep
 from siltstone.series._time_series import TimeSeries, steps_in
 
@@ -51,13 +51,7 @@ class SeriesByName(dict[str, TimeSeries]):
     def _full(self, name: object) -> str | None:
         if not isinstance(name, str) or super().__contains__(name):
             return name if isinstance(name, str) else None
-        wanted = _siltstone.series_within(self._signal, name)
-        within = {full: _siltstone.series_within(self._signal, full) for full in self}
-        found = [full for full, own in within.items() if own == wanted]
-        found = found or [full for full, own in within.items() if _siltstone.series_split(own)[0] == wanted]
-        if len(found) > 1:
-            raise InvalidError(f"the series {name!r}: expected the name of one, got one of {', '.join(found)}")
-        return found[0] if found else None
+        return _siltstone.series_find(self._signal, list(self), name)
 
     def __missing__(self, name: object) -> TimeSeries:
         full = self._full(name)

@@ -13,8 +13,8 @@ mod time_series;
 
 pub use dataset::{Dataset, Input, NewSignal};
 pub use names::{
-    escape, key_of, last_number, numbers, of_key, parse_series_name, series_name, signal_name,
-    split_number, unescape, within,
+    escape, find_series, key_of, last_number, numbers, of_key, parse_series_name, series_name,
+    signal_name, split_number, unescape, within,
 };
 pub use record::{
     DataProvenance, DatasetRecord, SeriesRecord, SignalRecord, dataset_record, function_record,

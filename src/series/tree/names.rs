@@ -49,6 +49,37 @@ pub fn within<'a>(signal: &str, series: &'a str) -> &'a str {
     strip(signal).or_else(|| strip(base)).unwrap_or(series)
 }
 
+/// Which of the series of a signal a name means: the one of this full name, or of this name within the signal, or
+/// the only one of this base. `None` if there is none.
+///
+/// # Errors
+/// [`Error::Invalid`] for a base that several series have.
+///
+/// # Example
+/// ```
+/// use siltstone::series::tree::find_series;
+/// let names = ["flow#1_RAW#1", "flow#1_SLICE#1", "flow#1_SLICE#2"];
+/// assert_eq!(find_series("flow#1", &names, "RAW")?, Some(0));
+/// assert_eq!(find_series("flow#1", &names, "SLICE#2")?, Some(2));
+/// assert!(find_series("flow#1", &names, "SLICE").is_err());
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+pub fn find_series(signal: &str, names: &[&str], name: &str) -> Result<Option<usize>> {
+    let wanted = within(signal, name);
+    let own = || names.iter().map(|full| within(signal, full)).enumerate();
+    if let Some((found, _)) = own().find(|(_, own)| *own == wanted) {
+        return Ok(Some(found));
+    }
+    let of_base: Vec<usize> =
+        own().filter(|(_, own)| split_number(own).0 == wanted).map(|(i, _)| i).collect();
+    if of_base.len() > 1 {
+        let all: Vec<&str> = of_base.iter().map(|i| names[*i]).collect();
+        let (expected, got) = ("the name of one", format!("one of {}", all.join(", ")));
+        return Err(Error::invalid(format!("the series {name:?}"), expected, got));
+    }
+    Ok(of_base.first().copied())
+}
+
 /// The full name of the series of this base and number.
 pub fn series_name(signal: &str, base: &str, number: u64) -> String {
     format!("{signal}_{base}#{number}")

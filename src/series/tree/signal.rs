@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::names::{
-    key_of, last_number, numbers, of_key, series_name, signal_name, split_number, within,
+    find_series, key_of, last_number, numbers, of_key, series_name, signal_name, split_number,
+    within,
 };
 use super::record::{
     SeriesRecord, SignalRecord, from_json, pack, renames, save_new, signal_record, to_json, unpack,
@@ -160,10 +161,10 @@ impl Signal {
         &self.series
     }
 
-    /// The series of this name: `flow#1_RAW#1`, or `RAW#1`.
+    /// The series of this name: `flow#1_RAW#1`, `RAW#1`, or `RAW` if one series has this base.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::Invalid`] for a base that several have.
     pub fn get(&self, name: &str) -> Result<&TimeSeries> {
         Ok(&self.series[self.find(name)?])
     }
@@ -178,9 +179,8 @@ impl Signal {
     }
 
     fn find(&self, name: &str) -> Result<usize> {
-        let within_it = within(self.name(), name);
-        let found = self.series.iter().position(|ts| within(self.name(), ts.name()) == within_it);
-        found.ok_or_else(|| Error::NotFound {
+        let names: Vec<&str> = self.series.iter().map(TimeSeries::name).collect();
+        find_series(self.name(), &names, name)?.ok_or_else(|| Error::NotFound {
             what: "the series",
             name: name.to_owned(),
             location: format!("the signal {:?}", self.name()),
