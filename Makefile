@@ -19,7 +19,7 @@ postgresql: ## the PostgreSQL server that tests start for themselves: from the s
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
-	} || echo "PostgreSQL is not installed: the tests that need it are passed over"
+	} || echo "PostgreSQL is not installed: the tests that need it are ignored, and counted so"
 
 MYPY := 'mypy==2.4.*'
 LINTERS := 'ruff==0.17.*' $(MYPY) 'numpy>=2.2,<2.5' 'pandas-stubs==2.3.3.*' 'sqlalchemy==2.0.*'

@@ -1,5 +1,6 @@
 //! Updates that do not go together, and who is told of what goes wrong.
 
+use siltstone_needs::needs;
 use std::path::Path;
 
 use siltstone::simulation::{
@@ -245,9 +246,10 @@ fn a_group_that_spoke_before_is_not_taken_for_a_new_one() {
 
 /// Goal: reading a file of movici through a handle that could write leaves it as it is;
 /// the first write takes it over, with a copy beside it under a name that nobody has.
+#[needs(shared)]
 #[test]
 fn a_movici_file_is_upgraded_by_the_first_write() {
-    let Some(original) = crate::shared::folder("data/simulation/water_net3") else { return };
+    let original = crate::shared::folder("data/simulation/water_net3");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");
     let bytes = std::fs::read(original.join("net3.db")).unwrap();

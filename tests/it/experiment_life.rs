@@ -1,5 +1,6 @@
 //! What becomes of simulations: real data, comparison, merge, resume, deletion, files.
 
+use siltstone_needs::needs;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -67,9 +68,10 @@ fn sweep(path: &Path, experiment: &str, n: usize) -> ExperimentDatabase {
 }
 
 /// Goal: a database of AgentFarm gives its expected facts, as rows and in blocks, by our calls and by SQL.
+#[needs(shared)]
 #[test]
 fn the_agentfarm_database_gives_its_facts() {
-    let Some(data) = shared::folder("data/experiment") else { return };
+    let data = shared::folder("data/experiment");
     let expected: Json =
         serde_json::from_slice(&std::fs::read(data.join("expected.json")).unwrap()).unwrap();
     let folder = temporary();

@@ -1,5 +1,6 @@
 //! Runs that leave the database, and come together from several.
 
+use siltstone_needs::needs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,8 @@ const RUNS: [(&str, &str, &str, usize); 3] = [
 fn imported(
     folder: &Path,
     (name, scenario, schema, _): (&str, &str, &str, usize),
-) -> Option<(SimulationDatabase, ImportOptions)> {
-    let data = shared::folder("data/simulation")?;
+) -> (SimulationDatabase, ImportOptions) {
+    let data = shared::folder("data/simulation");
     let options = ImportOptions {
         init_dir: Some(data.join(name).join("init_data")),
         updates_dir: Some(data.join(name).join("scenarios").join(scenario)),
@@ -40,7 +41,7 @@ fn imported(
     };
     let db = SimulationDatabase::open(folder.join(format!("{name}.db"))).unwrap();
     import(&db, &options, |_, _| Ok(())).unwrap();
-    Some((db, options))
+    (db, options)
 }
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -52,11 +53,12 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Goal: real runs come back as the files that they were, byte for byte.
+#[needs(shared)]
 #[test]
 fn json_export_gives_the_imported_files() {
     for run in RUNS {
         let folder = tempfile::tempdir().unwrap();
-        let Some((db, imported)) = imported(folder.path(), run) else { return };
+        let (db, imported) = imported(folder.path(), run);
         let target = folder.path().join("out");
         let options = ExportOptions { target: target.clone(), ..ExportOptions::default() };
         let mut last = (0, 0);
@@ -99,11 +101,12 @@ fn whole(batches: Vec<RecordBatch>) -> Vec<RecordBatch> {
 
 /// Goal: tables of real runs hold each value that the updates hold, null where they say nothing, and
 /// come back from Parquet and Arrow files equal, types and metadata included.
+#[needs(shared)]
 #[test]
 fn tables_of_real_runs_hold_what_the_updates_hold() {
     for run in RUNS {
         let folder = tempfile::tempdir().unwrap();
-        let Some((db, imported)) = imported(folder.path(), run) else { return };
+        let (db, imported) = imported(folder.path(), run);
         let mut totals = Vec::new();
         for format in [Format::Jsonl, Format::Parquet, Format::Arrow, Format::Csv] {
             let options = ExportOptions {
@@ -177,10 +180,11 @@ fn expected_rows(updates: &[Update], group: &str, schema: &Schema) -> Vec<Value>
 }
 
 /// Goal: a table of states says the recorded facts at each timestamp.
+#[needs(shared)]
 #[test]
 fn tables_of_states_say_the_recorded_facts() {
     let folder = tempfile::tempdir().unwrap();
-    let Some((db, _)) = imported(folder.path(), RUNS[1]) else { return };
+    let (db, _) = imported(folder.path(), RUNS[1]);
     let options = ExportOptions {
         target: folder.path().join("out"),
         format: ExportFormat::Table(Format::Parquet),
@@ -327,10 +331,11 @@ fn sql_results_have_types() {
 
 /// Goal: parts of a run make the whole, a second merge changes nothing, and a contradiction is reported
 /// and loses nothing.
+#[needs(shared)]
 #[test]
 fn a_merge_makes_the_whole_and_tells_contradictions() {
     let folder = tempfile::tempdir().unwrap();
-    let Some((whole, _)) = imported(folder.path(), RUNS[1]) else { return };
+    let (whole, _) = imported(folder.path(), RUNS[1]);
     let dataset = "net3_network";
     let updates = whole.updates(dataset).unwrap();
     let mut parts = Vec::new();
@@ -391,11 +396,12 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
 }
 
 /// Goal: real runs that left as Parquet and came back are the same runs.
+#[needs(shared)]
 #[test]
 fn tables_come_back_as_the_updates_that_they_were() {
     for run in RUNS {
         let folder = tempfile::tempdir().unwrap();
-        let Some((db, imported)) = imported(folder.path(), run) else { return };
+        let (db, imported) = imported(folder.path(), run);
         let target = folder.path().join("out");
         let format = ExportFormat::Table(Format::Parquet);
         let options = ExportOptions { target: target.clone(), format, ..Default::default() };

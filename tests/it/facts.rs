@@ -1,5 +1,6 @@
 //! Real runs against what movici says of them, by each of the three ways in.
 
+use siltstone_needs::needs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +24,8 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn of(name: &str, scenario: &'static str, schema: &str) -> Option<Self> {
-        let folder = shared::folder("data/simulation")?;
+    fn of(name: &str, scenario: &'static str, schema: &str) -> Self {
+        let folder = shared::folder("data/simulation");
         let read = |path: PathBuf| std::fs::read(path).unwrap();
         let schema = match schema {
             "" => Schema::default(),
@@ -32,7 +33,7 @@ impl Recorded {
         };
         let folder = folder.join(name);
         let expected = serde_json::from_slice(&read(folder.join("expected.json"))).unwrap();
-        Some(Recorded { folder, scenario, schema, expected })
+        Recorded { folder, scenario, schema, expected }
     }
 
     fn options(&self) -> ResultsOptions {
@@ -324,7 +325,7 @@ fn python_float(x: f64) -> String {
 
 /// Every fact of a run, by each way in: `columns` states of columns each time.
 fn facts_hold(name: &str, scenario: &'static str, schema: &str, columns: usize) {
-    let Some(recorded) = Recorded::of(name, scenario, schema) else { return };
+    let recorded = Recorded::of(name, scenario, schema);
     assert_eq!(check_all(&recorded.by_json(), &recorded), columns);
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(check_all(&recorded.by_import(folder.path()), &recorded), columns);
@@ -332,27 +333,31 @@ fn facts_hold(name: &str, scenario: &'static str, schema: &str, columns: usize) 
 }
 
 /// Goal: every fact holds, whatever way a run is read: all types, undefined, ragged, new groups.
+#[needs(shared)]
 #[test]
 fn the_facts_of_the_edge_cases_hold() {
     facts_hold("edge", "edge", "edge/attributes.json", 82);
 }
 
 /// Goal: as above, on a real run.
+#[needs(shared)]
 #[test]
 fn the_facts_of_a_day_of_water_hold() {
     facts_hold("water_net3", "net3", "water_attributes.json", 324);
 }
 
 /// Goal: as above, where keyframes come in.
+#[needs(shared)]
 #[test]
 fn the_facts_of_a_week_of_water_hold() {
     facts_hold("water_net3_week", "net3w", "water_attributes.json", 324);
 }
 
 /// Goal: where movici is wrong (text cut, history of new ids), we are right.
+#[needs(shared)]
 #[test]
 fn what_is_wrong_there_is_right_here() {
-    let Some(recorded) = Recorded::of("edge_bugs", "bugs", "") else { return };
+    let recorded = Recorded::of("edge_bugs", "bugs", "");
     let folder = tempfile::tempdir().unwrap();
     for results in [recorded.by_json(), recorded.by_import(folder.path())] {
         let cases = recorded.expected["cases"].as_array().unwrap();
@@ -369,9 +374,10 @@ fn what_is_wrong_there_is_right_here() {
 }
 
 /// Goal: enumerations and special values are the same in every reader, and `general` stays whole.
+#[needs(shared)]
 #[test]
 fn enumerations_and_special_values_are_kept() {
-    let Some(recorded) = Recorded::of("edge", "edge", "edge/attributes.json") else { return };
+    let recorded = Recorded::of("edge", "edge", "edge/attributes.json");
     let folder = tempfile::tempdir().unwrap();
     let all =
         [recorded.by_json(), recorded.by_import(folder.path()), recorded.by_movici_database()];

@@ -1,5 +1,6 @@
 //! Files that are not ours, damaged, too new, or where we may not write; and copies of a live file.
 
+use siltstone_needs::needs;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -61,24 +62,25 @@ fn foreign_files_are_refused_and_left_as_they_are() {
 }
 
 /// Goal: an SQLite database of another program, and one of a newer Siltstone, likewise.
+#[needs(second_sqlite)]
 #[test]
 #[cfg(target_os = "linux")]
 fn other_programs_databases_and_newer_ones_are_left_as_they_are() {
     use crate::two_libraries::Other;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.db");
-    let Some(other) = Other::open(&path) else { return };
+    let other = Other::open(&path);
     other.must("CREATE TABLE contacts (name TEXT); INSERT INTO contacts VALUES ('x')");
     drop(other);
     assert_refused(&path, |e| matches!(e, Error::NotOurs { why, .. } if why.contains("program")));
-    let other = Other::open(&path).unwrap();
+    let other = Other::open(&path);
     other.must("PRAGMA application_id = 77");
     drop(other);
     assert_refused(&path, |e| matches!(e, Error::NotOurs { why, .. } if why.contains("0x4d")));
 
     let path = folder.path().join("newer.db");
     file_of_updates(&path, 3, Codec::Raw);
-    let other = Other::open(&path).unwrap();
+    let other = Other::open(&path);
     other.must("UPDATE siltstone_schema SET version = 99; PRAGMA wal_checkpoint(TRUNCATE)");
     drop(other);
     let bytes = fs::read(&path).unwrap();
@@ -213,6 +215,7 @@ const MOVICI: &str = "
 
 /// Goal: rows that no careful program writes are an error that names the row, from every way of
 /// reading and before and after the file is upgraded; `verify` finds arrays that cannot be read.
+#[needs(second_sqlite)]
 #[test]
 #[cfg(target_os = "linux")]
 fn hostile_rows_are_errors_that_name_the_row() {
@@ -277,7 +280,7 @@ fn hostile_rows_are_errors_that_name_the_row() {
     let mut wrong = Vec::new();
     for (k, (sql, row)) in cases.iter().enumerate() {
         let path = folder.path().join(format!("hostile-{k}.db"));
-        let Some(other) = Other::open(&path) else { return };
+        let other = Other::open(&path);
         other.must(MOVICI);
         let good = read_all(&path).unwrap();
         assert_eq!(good.len(), 1);
@@ -314,11 +317,12 @@ fn hostile_rows_are_errors_that_name_the_row() {
 
 /// Goal: a full disk refuses a write as an error of the system, keeps all that was acknowledged, and
 /// once there is room again goes on.
+#[needs(small_disk)]
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(_mounted) = crate::shared::Mounted::small(folder.path()) else { return };
+    let _mounted = crate::shared::Mounted::small(folder.path());
     let path = folder.path().join("run.db");
     let db = SimulationDatabase::open(&path).unwrap();
     let ballast = folder.path().join("ballast");

@@ -1,5 +1,6 @@
 //! The password of a PostgreSQL server: from the environment, from a file, from who is asked, and nowhere else.
 
+use siltstone_needs::needs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,14 +11,14 @@ use crate::child;
 use crate::postgres_server::Server;
 
 /// A server that wants the password `hunter2` of `me`, and the address without it.
-fn server() -> Option<(Server, String)> {
-    let server = Server::start("", &[])?;
+fn server() -> (Server, String) {
+    let server = Server::start("", &[]);
     server.sql("CREATE ROLE me LOGIN PASSWORD 'hunter2'");
     let rules = server.sql("SHOW hba_file");
     std::fs::write(rules, "local all siltstone trust\nlocal all all scram-sha-256\n").unwrap();
     server.sql("SELECT pg_reload_conf()");
     let url = server.url("public").replace("siltstone:hunter2@", "me@");
-    Some((server, url))
+    (server, url)
 }
 
 /// Opens the address that stands in place of a file, and says what came of it.
@@ -44,9 +45,10 @@ fn said(url: &str, variables: &[(&str, &Path)]) -> String {
 
 /// Goal: the password comes from the variable, from the file that is named, or from that at home, and a file that others may
 /// read is passed over in words.
+#[needs(postgresql)]
 #[test]
 fn a_password_need_not_be_in_the_address() {
-    let Some((_server, url)) = server() else { return };
+    let (_server, url) = server();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(".pgpass");
     std::fs::write(&file, "else:*:*:*:wrong\n*:*:postgres:me:hunter2\n").unwrap();
@@ -75,9 +77,10 @@ fn a_password_need_not_be_in_the_address() {
 
 /// Goal: who is asked gives the password of a server that wants one, is told its address without a secret, and is not asked
 /// by one that wants none.
+#[needs(postgresql)]
 #[test]
 fn who_is_asked_gives_the_password() {
-    let Some((server, url)) = server() else { return };
+    let (server, url) = server();
     let mut asked = Vec::new();
     let backend = PostgresBackend::open_asking(&url, |location| {
         asked.push(location.to_owned());

@@ -39,12 +39,17 @@ pub(crate) struct Server {
     _shell: Child,
 }
 
-/// The server that the tests share, if there is a package.
-static SHARED: LazyLock<Option<Server>> = LazyLock::new(|| Server::start("", &[]));
+/// The server that the tests share.
+static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start("", &[]));
 
-/// The shared server; says so once if there is none.
-pub(crate) fn shared() -> Option<&'static Server> {
-    SHARED.as_ref()
+/// The shared server, for a test that has `#[needs(postgresql)]`.
+pub(crate) fn shared() -> &'static Server {
+    &SHARED
+}
+
+/// Whether there is a package.
+pub(crate) fn is_installed() -> bool {
+    programs().is_some()
 }
 
 /// The newest installed server's programs.
@@ -73,18 +78,14 @@ fn other_user() -> Option<(u32, u32)> {
 }
 
 impl Server {
-    /// Starts a server with these options more, and these files above its folder of data; `None`, and a line that
-    /// says so, if it is not installed.
-    pub(crate) fn start(options: &str, files: &[(&str, &str)]) -> Option<Self> {
+    /// Starts a server with these options more, and these files above its folder of data.
+    pub(crate) fn start(options: &str, files: &[(&str, &str)]) -> Self {
         Self::start_on(5432, options, files)
     }
 
     /// The same, for one that listens on this port.
-    pub(crate) fn start_on(port: u16, options: &str, files: &[(&str, &str)]) -> Option<Self> {
-        let Some(bin) = programs() else {
-            println!("no PostgreSQL is installed: its tests are passed over (make postgresql)");
-            return None;
-        };
+    pub(crate) fn start_on(port: u16, options: &str, files: &[(&str, &str)]) -> Self {
+        let bin = programs().expect("PostgreSQL is installed (make postgresql)");
         // A name of its own for each; short, for the path of a socket is.
         let folder = tempfile::Builder::new().prefix("silt-pg").tempdir().unwrap().keep();
         for (name, text) in files {
@@ -106,7 +107,7 @@ impl Server {
         let words = Mutex::new(shell.stdin.take().unwrap());
         let server = Server { folder, bin, port, words, _shell: shell };
         server.wait();
-        Some(server)
+        server
     }
 
     /// Waits until it answers.

@@ -1,5 +1,6 @@
 //! What meteaudata wrote: zips, folders and databases of it, read, imported and written.
 
+use siltstone_needs::needs;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -55,9 +56,10 @@ fn import(backend: &dyn StorageBackend, path: &Path) -> meteaudata::ImportReport
 
 /// Goal: every file that meteaudata wrote gives the points that it had, bit for bit, with their histories;
 /// to import it once more changes nothing and says so.
+#[needs(shared)]
 #[test]
 fn each_meteaudata_store_is_imported_as_it_was() {
-    let Some(folder) = shared::folder("data/series") else { return };
+    let folder = shared::folder("data/series");
     for store in ["acc.zip", "disk", "polars", "sql/acc.db"] {
         let path = folder.join("described_store").join(store);
         let backend = MemoryBackend::new();
@@ -92,9 +94,10 @@ fn each_meteaudata_store_is_imported_as_it_was() {
 }
 
 /// Goal: of a dataset everything is there: fields, units, provenance, steps with their source text.
+#[needs(shared)]
 #[test]
 fn a_meteaudata_dataset_is_read_whole() {
-    let Some(folder) = shared::folder("data/series/described_store") else { return };
+    let folder = shared::folder("data/series/described_store");
     let dataset = read_dataset(folder.join("acc.zip")).unwrap();
     let record = &dataset.record;
     assert_eq!((record.name.as_str(), record.owner.as_deref()), ("acc", Some("o")));

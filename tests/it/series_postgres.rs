@@ -1,5 +1,6 @@
 //! Series in a PostgreSQL server: a real one, that the tests start.
 
+use siltstone_needs::needs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -23,16 +24,18 @@ fn points(n: i64, value: f64) -> Series {
 }
 
 /// Goal: a PostgreSQL server passes the suite that every backend passes.
+#[needs(postgresql)]
 #[test]
 fn postgresql_does_what_a_backend_must() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     conformance::check(&|| Box::new(server.backend(&schema())));
 }
 
 /// Goal: a series that was saved in a file is the same one in the server, and back.
+#[needs(postgresql)]
 #[test]
 fn a_series_moves_between_a_file_and_the_server() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     let folder = tempfile::tempdir().unwrap();
     let file = SqliteBackend::open(folder.path().join("a.db")).unwrap();
     let there = server.backend(&schema());
@@ -48,9 +51,10 @@ fn a_series_moves_between_a_file_and_the_server() {
 }
 
 /// Goal: the documented tables are there for any client, with numbers as numbers and times as texts.
+#[needs(postgresql)]
 #[test]
 fn the_documented_sql_runs() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     let schema = schema();
     let backend = server.backend(&schema);
     let times = [-1_500_000_000_i64, 0, 86_400_000_000_123];
@@ -80,9 +84,10 @@ fn the_documented_sql_runs() {
 }
 
 /// Goal: SQL sees the value of a category and the text of a period, and not their numbers.
+#[needs(postgresql)]
 #[test]
 fn sql_sees_what_numbers_stand_for() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     let schema = schema();
     let backend = server.backend(&schema);
     let save = |key: &str, known: IndexMetadata, numbers: [i64; 2], categories: &str| {
@@ -123,9 +128,10 @@ fn sql_sees_what_numbers_stand_for() {
 }
 
 /// Goal: six that open an empty database at once end with one set of tables, and all their series.
+#[needs(postgresql)]
 #[test]
 fn six_clients_make_the_tables_once() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     let schema = schema();
     server.sql(&format!("CREATE SCHEMA {schema}"));
     std::thread::scope(|scope| {
@@ -143,9 +149,10 @@ fn six_clients_make_the_tables_once() {
 
 /// Goal: several clients append to one series, replace another one and add new ones, and nothing is lost or
 /// there twice.
+#[needs(postgresql)]
 #[test]
 fn several_clients_write_one_series() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     let backend = server.backend(&schema());
     std::thread::scope(|scope| {
         for client in 0..4 {
@@ -170,9 +177,10 @@ fn several_clients_write_one_series() {
 }
 
 /// Goal: a server that dies in mid-copy and returns has the old or the new series, and the backend goes on.
+#[needs(postgresql)]
 #[test]
 fn a_server_that_dies_has_the_old_or_the_new() {
-    let Some(server) = Server::start("", &[]) else { return };
+    let server = Server::start("", &[]);
     let backend = server.backend("crash");
     let mut now = 0.0;
     backend.save("a", &points(50_000, now), &Default::default()).unwrap();
@@ -214,9 +222,10 @@ fn a_server_that_dies_has_the_old_or_the_new() {
 }
 
 /// Goal: a call that waits for another session is cancelled soon; nothing of it is there, and the next one goes well.
+#[needs(postgresql)]
 #[test]
 fn a_call_that_waits_for_another_session_is_cancelled() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     let schema = schema();
     let backend = server.backend(&schema);
     backend.save("a", &points(3, 1.0), &Default::default()).unwrap();
@@ -239,9 +248,10 @@ fn a_call_that_waits_for_another_session_is_cancelled() {
 }
 
 /// Goal: an address that is wrong says what is wrong, and never its password.
+#[needs(postgresql)]
 #[test]
 fn a_wrong_address_keeps_its_secret() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     for url in [
         server.url("public").replace("/postgres?", "/nowhere?"),
         server.url("public").replace("host=/", "host=/not"),
@@ -258,9 +268,10 @@ fn a_wrong_address_keeps_its_secret() {
 }
 
 /// Goal: a range is asked of the server, which does not send what is outside of it.
+#[needs(postgresql)]
 #[test]
 fn a_range_reads_its_rows_only() {
-    let Some(server) = shared() else { return };
+    let server = shared();
     let schema = schema();
     let backend = server.backend(&schema);
     backend.save("a", &points(20_000, 1.0), &Default::default()).unwrap();
@@ -279,6 +290,7 @@ fn a_range_reads_its_rows_only() {
 
 /// Goal: each `sslmode` looks at the server's certificate as libpq says, and an error tells what is wrong with it and
 /// no password.
+#[needs(postgresql)]
 #[test]
 fn tls_is_what_the_address_says() {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -299,7 +311,7 @@ fn tls_is_what_the_address_says() {
          -c listen_addresses=127.0.0.1 -c port={port}"
     );
     let files = [("server.crt", own.as_str()), ("server.key", &key.serialize_pem())];
-    let Some(_server) = Server::start_on(port, &options, &files) else { return };
+    let _server = Server::start_on(port, &options, &files);
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, pem: &str| {
         std::fs::write(folder.path().join(name), pem).unwrap();
@@ -360,9 +372,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// Goal: whatever is done to a server is what the same does to memory: ranges of points in order and not.
+    #[needs(postgresql)]
     #[test]
     fn a_server_is_what_memory_is(acts in acts()) {
-        let Some(server) = shared() else { return Ok(()) };
+        let server = shared();
         let (there, model) = (server.backend(&schema()), MemoryBackend::new());
         let series = |points: &[i64]| {
             let values: Vec<f64> = points.iter().map(|x| *x as f64 / 3.0).collect();

@@ -1,5 +1,6 @@
 //! The functions of series against the results of meteaudata on real data, kept in every backend.
 
+use siltstone_needs::needs;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -176,9 +177,10 @@ fn kept(backend: &dyn StorageBackend, series: &Series) -> Series {
 
 /// Goal: the 46 operations on real series give what meteaudata gives, whichever backend keeps input and
 /// result.
+#[needs(shared)]
 #[test]
 fn operations_give_what_meteaudata_gives() {
-    let Some(folder) = crate::shared::folder("data/series") else { return };
+    let folder = crate::shared::folder("data/series");
     let facts = fs::read_to_string(folder.join("expected.json")).unwrap();
     let facts: Value = serde_json::from_str(&facts).unwrap();
     let slot = tempfile::tempdir().unwrap();
@@ -224,9 +226,10 @@ fn operations_give_what_meteaudata_gives() {
 }
 
 /// Goal: what meteaudata refuses is refused, with the same kind of error.
+#[needs(shared)]
 #[test]
 fn errors_are_those_of_meteaudata() {
-    let Some(folder) = crate::shared::folder("data/series") else { return };
+    let folder = crate::shared::folder("data/series");
     let facts = fs::read_to_string(folder.join("expected.json")).unwrap();
     let facts: Value = serde_json::from_str(&facts).unwrap();
     let mut calls = 0;

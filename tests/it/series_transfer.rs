@@ -26,7 +26,8 @@ fn targets(folder: &std::path::Path) -> Vec<Box<dyn StorageBackend>> {
         Box::new(SqliteBackend::open(folder.join("target.db")).unwrap()),
     ];
     #[cfg(all(unix, feature = "postgresql"))]
-    if let Some(server) = crate::postgres_server::shared() {
+    if crate::postgres_server::is_installed() {
+        let server = crate::postgres_server::shared();
         let name = folder.file_name().unwrap().to_str().unwrap().replace('.', "c").to_lowercase();
         all.push(Box::new(server.backend(&name)));
     }

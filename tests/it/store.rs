@@ -5,6 +5,7 @@ use siltstone::simulation::{
     Update, import, json::Schema,
 };
 use siltstone::{Array, Codec, Durability, Error};
+use siltstone_needs::needs;
 
 use crate::shared;
 
@@ -237,9 +238,10 @@ fn every_codec_and_durability_keeps_the_run() {
 }
 
 /// Goal: the real results import whole, and again without a change.
+#[needs(shared)]
 #[test]
 fn real_results_import_and_import_again() {
-    let Some(data) = shared::folder("data/simulation") else { return };
+    let data = shared::folder("data/simulation");
     let folder = tempfile::tempdir().unwrap();
     let db = SimulationDatabase::open(folder.path().join("net3.db")).unwrap();
     let schema = std::fs::read(data.join("water_attributes.json")).unwrap();

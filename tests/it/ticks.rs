@@ -1,5 +1,6 @@
 //! The tick store on the real files: what the RTX engine wrote, and what is known of it.
 
+use siltstone_needs::needs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -13,8 +14,8 @@ use crate::shared;
 type Recorded = (String, PathBuf, Value);
 
 /// The folder of the recorded files, and the files.
-fn recorded() -> Option<(PathBuf, Vec<Recorded>)> {
-    let folder = shared::folder("data/ticks")?;
+fn recorded() -> (PathBuf, Vec<Recorded>) {
+    let folder = shared::folder("data/ticks");
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let files = expected["files"].as_object().unwrap().iter().map(|(name, facts)| {
@@ -22,7 +23,7 @@ fn recorded() -> Option<(PathBuf, Vec<Recorded>)> {
         (symbol, folder.join(name), facts.clone())
     });
     let files = files.collect();
-    Some((folder, files))
+    (folder, files)
 }
 
 fn open(base: &Path) -> TickStore {
@@ -82,9 +83,10 @@ fn assert_facts(ticks: &Ticks, facts: &Value, when: &str) {
 
 /// Goal: the real files are in the store with every tick, in rows and in blocks, and come out of it
 /// with the bytes that they had.
+#[needs(shared)]
 #[test]
 fn real_files_return_from_blocks_with_their_bytes() {
-    let Some((input, files)) = recorded() else { return };
+    let (input, files) = recorded();
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("db");
     let report = import(&ImportOptions::new(&input, &base), &mut |_, _| Ok(())).unwrap();
@@ -138,9 +140,10 @@ fn export_and_back(base: &Path, files: &[Recorded], folder: &Path) {
 }
 
 /// Goal: through the hot path, a row at a time, and compacted after: the same ticks.
+#[needs(shared)]
 #[test]
 fn real_ticks_one_by_one_are_compacted_without_loss() {
-    let Some((_, files)) = recorded() else { return };
+    let (_, files) = recorded();
     let folder = tempfile::tempdir().unwrap();
     let config = TickStoreConfig {
         sqlite_base_path: folder.path().into(),
@@ -180,9 +183,10 @@ fn real_ticks_one_by_one_are_compacted_without_loss() {
 }
 
 /// Goal: the RTX engine's unique key (symbol, millisecond) loses what it is known to lose, and says so.
+#[needs(shared)]
 #[test]
 fn the_rtx_key_loses_what_it_is_known_to_lose() {
-    let Some((input, _)) = recorded() else { return };
+    let (input, _) = recorded();
     let folder = tempfile::tempdir().unwrap();
     let options = ImportOptions {
         duplicates: Duplicates::First,

@@ -2,6 +2,7 @@
 //!
 //! The user's `import sqlite3` opens our file: its `close` must not cancel our locks, nor ours its.
 
+use siltstone_needs::needs;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr::{null, null_mut};
@@ -30,15 +31,12 @@ pub(crate) struct Other {
 }
 
 impl Other {
-    /// `None`, said in a line, where the system has no such library.
-    pub(crate) fn open(path: &Path) -> Option<Self> {
+    /// For a test that has `#[needs(second_sqlite)]`.
+    pub(crate) fn open(path: &Path) -> Self {
         // SAFETY: the library stays loaded; the types are those of SQLite's C interface.
         unsafe {
             let library = libc::dlopen(c"libsqlite3.so.0".as_ptr(), libc::RTLD_NOW);
-            if library.is_null() {
-                eprintln!("skipped: there is no libsqlite3.so.0 to be the second library");
-                return None;
-            }
+            assert!(!library.is_null(), "there is a libsqlite3.so.0");
             let find = |name: &CStr| libc::dlsym(library, name.as_ptr());
             let open = std::mem::transmute::<*mut c_void, Open>(find(c"sqlite3_open"));
             let exec = std::mem::transmute::<*mut c_void, Exec>(find(c"sqlite3_exec"));
@@ -46,7 +44,7 @@ impl Other {
             let mut db = null_mut();
             let name = CString::new(path.to_str().unwrap()).unwrap();
             assert_eq!(open(name.as_ptr(), &mut db), OK);
-            Some(Other { exec, close, db })
+            Other { exec, close, db }
         }
     }
 
@@ -98,22 +96,20 @@ fn assert_whole(path: &Path, ours: i64, child: i64) {
 
 /// Goal: the other library opens and closes the file in the middle of our transactions, while a
 /// second process writes: everything that either was told is stored, is stored.
+#[needs(second_sqlite)]
 #[test]
 fn a_library_that_closes_the_file_loses_nobodys_updates() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");
     let db = SimulationDatabase::open(&path).unwrap();
     db.store(update_of("ours", 0, 1)).unwrap();
-    if Other::open(&path).is_none() {
-        return;
-    }
     let child = child::start("two_libraries::writes_beside", &path, "");
     let done = AtomicBool::new(false);
     let mut ours = 1;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                let other = Other::open(&path).unwrap();
+                let other = Other::open(&path);
                 other.run("SELECT count(*) FROM \"update\"");
             }
         });
@@ -131,6 +127,7 @@ fn a_library_that_closes_the_file_loses_nobodys_updates() {
 
 /// Goal: we open, read and close the file in the middle of the other library's transactions, while a
 /// second process writes: the other library's rows are all there too.
+#[needs(second_sqlite)]
 #[test]
 fn our_close_loses_nothing_of_the_other_library() {
     let folder = tempfile::tempdir().unwrap();
@@ -138,7 +135,7 @@ fn our_close_loses_nothing_of_the_other_library() {
     let db = SimulationDatabase::open(&path).unwrap();
     db.store(update_of("ours", 0, 1)).unwrap();
     drop(db);
-    let Some(other) = Other::open(&path) else { return };
+    let other = Other::open(&path);
     other.must("CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT)");
     let child = child::start("two_libraries::writes_beside", &path, "");
     for n in 0..150 {
@@ -164,6 +161,7 @@ fn our_close_loses_nothing_of_the_other_library() {
 
 /// Goal: a lock that somebody holds gives the caller an error of its own kind after the time-out
 /// that it chose, nothing is stored, and the next write goes well.
+#[needs(second_sqlite)]
 #[test]
 fn a_lock_held_too_long_is_busy_after_the_chosen_time() {
     let folder = tempfile::tempdir().unwrap();
@@ -172,7 +170,7 @@ fn a_lock_held_too_long_is_busy_after_the_chosen_time() {
     let _decides = Database::builder(&path).busy_timeout(waits).open().unwrap();
     let db = SimulationDatabase::open(&path).unwrap();
     db.store(update_of("ours", 0, 1)).unwrap();
-    let Some(other) = Other::open(&path) else { return };
+    let other = Other::open(&path);
     other.must("BEGIN IMMEDIATE");
     let start = Instant::now();
     let refused = db.store(update_of("ours", 1, 1));

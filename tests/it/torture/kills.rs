@@ -109,7 +109,7 @@ pub(super) fn send_signals() {
 /// A small file system becomes full after some items; when an error has come there is room again.
 pub(super) fn full_disk(round: &Round<'_>) {
     let folder = tempfile::tempdir().unwrap();
-    let Some(_mounted) = Mounted::small(folder.path()) else {
+    let Some(_mounted) = Mounted::try_small(folder.path()) else {
         round.report.figure(round, "skipped: nothing can be mounted here");
         return;
     };

@@ -1,5 +1,6 @@
 //! The real simulation results, through the command.
 
+use siltstone_needs::needs;
 use std::fs;
 use std::path::Path;
 
@@ -23,9 +24,10 @@ fn import(folder: &Path, data: &Path, more: &str) -> Value {
 }
 
 /// Goal: the published facts of the real run hold through the command.
+#[needs(shared)]
 #[test]
 fn the_facts_of_a_real_run_hold() {
-    let Some(data) = shared() else { return };
+    let data = shared("data/simulation");
     let folder = tempfile::tempdir().unwrap();
     let report = import(folder.path(), &data, "");
     assert_eq!((&report["updates"], &report["initial_datasets"]), (&json!(72), &json!(2)));
@@ -52,9 +54,10 @@ fn the_facts_of_a_real_run_hold() {
 }
 
 /// Goal: equal arrays are stored once and `info` says how much that saved; codecs save more.
+#[needs(shared)]
 #[test]
 fn info_shows_what_was_saved() {
-    let Some(data) = shared() else { return };
+    let data = shared("data/simulation");
     let folder = tempfile::tempdir().unwrap();
     import(folder.path(), &data, "--codec auto");
     let info = silt(folder.path(), "info run.db --json").json();
@@ -71,9 +74,10 @@ fn info_shows_what_was_saved() {
 }
 
 /// Goal: the exported files are the imported ones, byte for byte.
+#[needs(shared)]
 #[test]
 fn an_export_gives_the_files_back() {
-    let Some(data) = shared() else { return };
+    let data = shared("data/simulation");
     let folder = tempfile::tempdir().unwrap();
     import(folder.path(), &data, "");
     silt(folder.path(), "export run.db --to out").ok();
@@ -92,9 +96,10 @@ fn an_export_gives_the_files_back() {
 }
 
 /// Goal: a database of movici is read as it is, and left as it is.
+#[needs(shared)]
 #[test]
 fn a_movici_file_is_read() {
-    let Some(data) = shared() else { return };
+    let data = shared("data/simulation");
     let folder = tempfile::tempdir().unwrap();
     import(folder.path(), &data, "");
     fs::copy(data.join("water_net3/net3.db"), folder.path().join("theirs.db")).unwrap();

@@ -1,5 +1,6 @@
 //! `runs`, `compare`, `show`, `split`, `delete`, and what takes experiments beside runs.
 
+use siltstone_needs::needs;
 use std::path::Path;
 
 use serde_json::json;
@@ -197,17 +198,10 @@ fn a_filter_of_all_simulations_deletes_with_yes_alone() {
 }
 
 /// Goal: a database of AgentFarm becomes one of ours by a command.
+#[needs(shared)]
 #[test]
 fn an_agentfarm_database_is_imported() {
-    let shared = std::env::var_os("SILTSTONE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        std::path::PathBuf::from,
-    );
-    let source = shared.join("data/experiment/agents.db");
-    if !source.is_file() {
-        eprintln!("skipped: {} is not there", source.display());
-        return;
-    }
+    let source = shared("data/experiment").join("agents.db");
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     std::os::unix::fs::symlink(&source, here.join("old.db")).unwrap();

@@ -1,5 +1,6 @@
 //! `series import` of the files that loggers and other programs wrote.
 
+use siltstone_needs::needs;
 use std::path::{Path, PathBuf};
 
 use siltstone::series::process::parse_time;
@@ -316,20 +317,16 @@ const PANDAS: &str = "2023-12-31T23:00 2024-01-01T00:00 2024-01-01T01:00";
 const DAYS: &str = "2024-01-01 2024-01-02 2024-01-03";
 const WEIR: &str = "2024-03-01T00:10 2024-03-01T00:20 2024-03-01T00:30:00.05 2024-03-01T00:40";
 
-fn cases() -> Option<PathBuf> {
-    let cases = shared()?.join("../../cases");
-    if !cases.is_dir() {
-        println!("skipped: the shared data has no cases");
-        return None;
-    }
-    Some(cases)
+fn cases() -> PathBuf {
+    shared("cases")
 }
 
 /// Goal: each file of a logger or another program is read with the right values, or refused with the line and the option that
 /// decides.
+#[needs(cases)]
 #[test]
 fn files_of_others_are_read_right_or_refused() {
-    let Some(cases) = cases() else { return };
+    let cases = cases();
     let wrong = |(file, options, expected): &(&str, &str, Expect)| {
         check(&cases.join(file), options, expected).err()
     };

@@ -92,14 +92,10 @@ pub(crate) fn small_run(folder: &Path) -> PathBuf {
     path
 }
 
-/// The folder of real simulation results, if it is there.
-pub(crate) fn shared() -> Option<PathBuf> {
+/// A folder of the shared data, for a test that has `#[needs(shared)]`.
+pub(crate) fn shared(name: &str) -> PathBuf {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("SILTSTONE_SHARED").map_or(beside, PathBuf::from);
-    let data = shared.join("data/simulation");
-    let data = data.canonicalize().ok().filter(|data| data.is_dir());
-    if data.is_none() {
-        println!("skipped: no shared data beside the repository or at SILTSTONE_SHARED");
-    }
-    data
+    let folder = shared.join(name);
+    folder.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
