@@ -62,8 +62,8 @@ class Records(list[_T]):
             return super().__repr__()
         rows = [list(self._columns), *(self._cells(one) for one in self[:_MOST_ROWS])]
         rows = [[_line(cell) for cell in row] for row in rows]
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         more = len(self) - _MOST_ROWS
         return "\n".join([*lines, f"and {more:,} more"] if more > 0 else lines)
 

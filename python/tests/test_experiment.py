@@ -375,7 +375,7 @@ def test_simulations_are_compared_filtered_and_pivoted(sweep):
 
 
 def test_a_list_of_simulations_is_a_table(sweep):
-    """Goal: a terminal shows a line a simulation, a notebook a table without the markup of a name, programs a list of records."""
+    """Goal: a terminal shows a line a simulation, a notebook a table without the markup of a name, programs a list."""
     found = sweep.simulations()
     lines = repr(found).splitlines()
     assert lines[0].split()[:3] == ["simulation_id", "status", "start_time"] and len(lines) == 5

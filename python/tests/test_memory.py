@@ -590,4 +590,4 @@ def test_a_cosine_is_never_above_one(store):
     report = store.build_similarity_graph("near", threshold=0.999999)
     assert report.relationships
     strengths = [r[0] for r in store.sql("SELECT strength FROM concept_relationships").rows]
-    assert 0.999999 < min(strengths) and max(strengths) <= 1
+    assert min(strengths) > 0.999999 and max(strengths) <= 1

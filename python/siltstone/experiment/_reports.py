@@ -45,7 +45,8 @@ class SimulationInfo(NamedTuple):
     last_step: int | None
     rows: int
 
-    __repr__ = _repr.record
+    def __repr__(self) -> str:
+        return _repr.record(self)
 
 
 #: The columns of a list of simulations as it is shown.
