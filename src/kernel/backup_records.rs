@@ -77,32 +77,34 @@ impl Database {
         let (uuid, number) = self.begin_backup()?;
         let [folder, name] = [target.parent(), target.file_name().map(Path::new)]
             .map(|part| part.unwrap_or(Path::new("")).to_string_lossy().into_owned());
-        let known = self.records()?.into_iter().find(|r| r.folder == folder && r.name == name);
-        let may_replace = replace
-            && match known {
-                Some(record) => matches!(record.check(target, &uuid)?, Found::Whole),
-                None => false,
-            };
+        let mut may_replace = false;
+        let is_it = |r: &Record| r.folder == folder && r.name == name;
+        for known in self.records()?.iter().filter(|r| replace && is_it(r)) {
+            may_replace |= matches!(known.check(target, &uuid)?, Found::Whole);
+        }
         let record = |size: i64, checksum: &[u8], is_named: bool| {
             let (target, folder, name) = (target.to_owned(), folder.clone(), name.clone());
             let checksum = checksum.to_owned();
             self.write(move |tx| {
-                if !is_named && target.exists() {
+                if !is_named && !may_replace && target.exists() {
                     return Err(backup::is_there(&target)); // another process was faster
                 }
                 let sql = "INSERT OR REPLACE INTO siltstone_backup VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                tx.execute(sql, (number, &folder, &name, now_ns(), size, &checksum))
+                tx.execute(sql, (number, &folder, &name, now_ns(), size, &checksum))?;
+                if is_named {
+                    let sql = "DELETE FROM siltstone_backup \
+                        WHERE folder = ?1 AND name = ?2 AND number < ?3";
+                    tx.execute(sql, (&folder, &name, number))?;
+                }
+                Ok(())
             })
         };
         // Before it has its name: so there is no backup without a record, wherever the process is killed. One that is
-        // replaced keeps its record until it is.
+        // replaced keeps its own record until it is.
         let mut sum = Vec::new();
         let made = self.backup_as(target, may_replace, &mut |copy, size| {
             sum = checksum(copy)?;
-            if !may_replace {
-                record(size as i64, &sum, false)?;
-            }
-            Ok(())
+            record(size as i64, &sum, false)
         });
         let mut report = made.inspect_err(|_| {
             let _ = self.forget_backup(number); // the first error is the one to report
@@ -119,10 +121,14 @@ impl Database {
         let is_older = |r: &Record| r.number < number && r.folder == folder && counts(&r.name);
         // One that is not there replaces no other.
         let mut others = keep.max(1) - 1;
+        let mut kept = Vec::new();
         for old in self.records()?.into_iter().filter(is_older) {
             let is_there = |path: PathBuf| fs::symlink_metadata(path).is_ok();
-            if others > 0 && old.beside(target).is_some_and(is_there) {
+            if kept.contains(&old.name) {
+                continue; // a kill left two records of one name
+            } else if others > 0 && old.beside(target).is_some_and(is_there) {
                 others -= 1;
+                kept.push(old.name);
             } else {
                 report.removed.extend(self.remove_backup(&old, target, &uuid)?);
             }
@@ -186,7 +192,14 @@ impl Database {
 
     /// The backups that this file has written down, the newest first.
     pub(crate) fn recorded_backups(&self) -> Result<Vec<PathBuf>> {
-        Ok(self.records()?.iter().map(|r| Path::new(&r.folder).join(&r.name)).collect())
+        let mut paths = Vec::new();
+        for record in self.records()? {
+            let path = Path::new(&record.folder).join(&record.name);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
     }
 
     fn records(&self) -> Result<Vec<Record>> {

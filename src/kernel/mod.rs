@@ -81,3 +81,9 @@ pub(crate) use store::{Store, upgrades};
 pub(crate) use streamed_table::{Bounds, Chunks, StreamedRows, StreamedTable, query_streamed};
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
 pub(crate) use tx::{ReadTx, WriteTx};
+
+/// For tests: makes a database as another program does.
+#[cfg(test)]
+pub(crate) fn write_foreign(path: &std::path::Path, sql: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}

@@ -17,5 +17,5 @@ CREATE TABLE IF NOT EXISTS siltstone_backup (
     created_ns INTEGER NOT NULL,           -- ns since 1970-01-01 UTC
     size_bytes INTEGER NOT NULL,
     checksum   BLOB,                       -- XXH3 of the whole file, 16 bytes; NULL if it was never taken
-    PRIMARY KEY (folder, name)
+    PRIMARY KEY (folder, name, number)     -- two of one name only while the first is replaced
 ) STRICT, WITHOUT ROWID;

@@ -304,3 +304,16 @@ fn a_late_update_behind_the_builder_is_in_the_next_keyframes() {
     }
     assert!(!db.state_at("d", "g", 100).unwrap().column("x").unwrap().is_defined(3));
 }
+
+/// Goal: a buffered update has no row id yet, and is answered with 0; its ticket gives the id.
+#[test]
+fn a_buffered_update_has_no_id_and_its_ticket_gives_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { durability: Durability::Buffered, ..Options::default() };
+    let db = SimulationDatabase::open_with(folder.path().join("run.db"), options).unwrap();
+    assert_eq!(db.store_update(0, 0, "net", Vec::new(), None).unwrap(), 0);
+    let update = |timestamp| Update { timestamp, dataset: "net".into(), ..Update::default() };
+    assert_eq!(db.submit(update(1)).unwrap().wait().unwrap(), 2);
+    db.flush().unwrap();
+    assert_eq!(db.updates("net").unwrap().len(), 2);
+}

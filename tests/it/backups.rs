@@ -281,3 +281,68 @@ fn a_kill_at_any_call_leaves_no_backup_that_retention_forgets() {
     let there: Vec<_> = (0..calls).map(|nth| in_a_folder(Some(nth)).1).collect();
     assert!(there.contains(&2) && there.contains(&3), "{there:?}");
 }
+
+/// Replaces the backup of a given name, and is killed meanwhile.
+#[test]
+#[ignore = "run by a_kill_at_any_call_leaves_a_named_backup_that_the_next_call_replaces"]
+fn replaces_a_backup() {
+    let Some((folder, _)) = mission() else { return };
+    let store = memories(&folder.join("agent.db"));
+    arm();
+    store.create_backup(Some(&folder.join("mine.db")), 3).unwrap();
+}
+
+/// Goal: wherever a process is killed while it replaces the backup of a given name, or makes the first one, a proven
+/// backup is there if one was, and the same call made again succeeds; what somebody else has written is refused all the same.
+#[test]
+fn a_kill_at_any_call_leaves_a_named_backup_that_the_next_call_replaces() {
+    const CHILD: &str = "backups::replaces_a_backup";
+    let in_a_folder = |is_first: bool, killed_at: Option<u64>| {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().canonicalize().unwrap();
+        let (path, mine) = (folder.join("agent.db"), folder.join("mine.db"));
+        let store = memories(&path);
+        if !is_first {
+            store.create_backup(Some(&mine), 3).unwrap();
+        }
+        drop(store);
+        let calls = match killed_at {
+            None => syscalls::count(CHILD, &folder, "").len() as u64,
+            Some(nth) => syscalls::kill_at(CHILD, &folder, "", nth, true).calls().count() as u64,
+        };
+        let episodes = || {
+            let backup = Database::builder(&mine).open_read_only().unwrap();
+            assert_eq!(backup.verify().unwrap().findings.len(), 0);
+            match backup.sql("SELECT count(*) FROM episodes").unwrap().rows[0][0] {
+                Value::Integer(episodes) => episodes,
+                ref other => panic!("{other:?}"),
+            }
+        };
+        let there = if mine.exists() { episodes() } else { 0 };
+        assert!(is_first || there > 0, "killed at {killed_at:?}");
+        let store = memories(&path);
+        // An automatic one beside it takes no offence.
+        assert!(store.create_backup(None, 1).unwrap().path.exists());
+        store.create_backup(Some(&mine), 3).unwrap_or_else(|e| panic!("at {killed_at:?}: {e}"));
+        assert_eq!(episodes(), 3);
+        assert_eq!(store.backups().unwrap().iter().filter(|path| **path == mine).count(), 1);
+        assert_eq!(rows_of(&path, "mine.db"), 1);
+        edit(&mine, "UPDATE episodes SET performance_score = 0.25");
+        let refused = store.create_backup(Some(&mine), 3);
+        assert!(matches!(refused, Err(Error::Exists { .. })), "{refused:?}");
+        (calls, there)
+    };
+    for is_first in [true, false] {
+        let calls = in_a_folder(is_first, None).0;
+        assert!(calls > 10, "{calls} calls");
+        let there: Vec<_> = (0..calls).map(|nth| in_a_folder(is_first, Some(nth)).1).collect();
+        let (before, after) = if is_first { (0, 2) } else { (1, 2) };
+        assert!(there.contains(&before) && there.contains(&after), "{there:?}");
+    }
+}
+
+fn rows_of(path: &Path, name: &str) -> i64 {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT count(*) FROM siltstone_backup WHERE name = ?1";
+    conn.query_row(sql, [name], |row| row.get(0)).unwrap()
+}

@@ -55,6 +55,21 @@ impl Child {
         false
     }
 
+    /// Reads what it says until so many lines have the word in them, or it has ended. So a kill comes when something was
+    /// acknowledged, however slow the machine is.
+    pub(crate) fn hear(&mut self, word: &str, lines: u64) -> Vec<String> {
+        let (mut said, mut heard) = (Vec::new(), 0);
+        while heard < lines {
+            let mut line = String::new();
+            if self.lines.read_line(&mut line).unwrap() == 0 {
+                break;
+            }
+            heard += u64::from(line.contains(word));
+            said.push(line.trim_end().to_owned());
+        }
+        said
+    }
+
     /// Kills it, with no chance to clean up; what it had said since the last read.
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.process.kill().unwrap();

@@ -190,13 +190,13 @@ fn a_kill_at_any_instant_loses_no_acknowledged_update() {
 /// One child and its end; how many updates it had acknowledged.
 fn kill_once(path: &Path, tag: u64, reported: &mut Reported, random: &mut Random) -> usize {
     let mut child = child::start("crash::writes_until_it_is_killed", path, &tag.to_string());
+    let mut said = Vec::new();
     if random.below(5) > 0 {
         assert!(child.wait_for("open"), "the child could not open what the last one left");
+        said = child.hear("acked", random.below(40));
     } // else it may be killed while it opens and repairs
-    // Short delays are more frequent: 2 to 150 ms.
-    let delay = 2_000 + random.below(149) * random.below(1_000);
-    std::thread::sleep(Duration::from_micros(delay));
-    let said = child.kill();
+    std::thread::sleep(Duration::from_micros(random.below(30_000)));
+    said.extend(child.kill());
     said.iter().for_each(|line| reported.hear(line));
     reported.check(path);
     said.iter().filter(|line| line.contains("acked")).count()

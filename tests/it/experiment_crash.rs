@@ -78,8 +78,11 @@ fn a_killed_sweep_loses_nothing_that_was_acknowledged() {
         for child in &mut children {
             assert!(child.wait_for("made"));
         }
-        std::thread::sleep(Duration::from_millis(random.below(40)));
-        let said: Vec<Vec<String>> = children.into_iter().map(child::Child::kill).collect();
+        let steps = random.below(32);
+        let mut said: Vec<Vec<String>> =
+            children.iter_mut().map(|child| child.hear("step ", steps)).collect();
+        std::thread::sleep(Duration::from_micros(random.below(10_000)));
+        said.iter_mut().zip(children).for_each(|(said, child)| said.extend(child.kill()));
         let db = ExperimentDatabase::open(&file, "sweep").unwrap();
         for (name, said) in names.iter().zip(said) {
             let steps =

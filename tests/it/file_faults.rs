@@ -440,6 +440,28 @@ fn exported_files_are_new_or_old_as_answered() {
     });
 }
 
+/// Goal: the bytes of backups, tables, zips and of the list of a folder of series, and their names, are synced before they are
+/// answered, whatever the durability of the database is.
+#[test]
+fn what_was_answered_has_been_synced() {
+    for (child, names) in [
+        ("makes_backups", &["copy.db", "kept"][..]),
+        ("writes_tables", &TABLES[..6]),
+        ("commits_series", &["silt-series.json", ".parquet"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        make_source(&path);
+        let child = format!("file_faults::{child}");
+        let run = syscalls::run(&child, &path, "", 0, Trouble::Nothing);
+        assert!(run.said().any(|line| line.starts_with("there")), "{child}");
+        let matters = |path: &Path| names.iter().any(|name| path.to_string_lossy().contains(name));
+        assert!(run.calls().any(|call| matters(&call.path)), "{child}");
+        let unsynced = run.unsynced(|line| line.starts_with("there"), matters);
+        assert_eq!(unsynced, Vec::<String>::new(), "{child}");
+    }
+}
+
 fn update(timestamp: i64) -> Update {
     let id = ("id".to_owned(), Attribute::new(Array::from_slice(&[1i64, 2])));
     let x = ("x".to_owned(), Attribute::new(Array::from_slice(&[0.5, timestamp as f64])));

@@ -3,6 +3,8 @@
 mod agreement;
 #[cfg(unix)]
 mod backups;
+#[cfg(unix)]
+mod budgets;
 mod child;
 mod clocks;
 mod concurrency;
@@ -18,6 +20,8 @@ mod export;
 mod facts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod file_faults;
+#[cfg(target_os = "linux")]
+mod file_systems;
 mod foreign;
 mod glossary;
 mod hostile;

@@ -97,12 +97,14 @@ fn a_kill_leaves_whole_batches_and_whole_backups() {
         let file = folder.path().join("agent.db");
         let test = "memory_crash::stores_batches_until_it_is_killed";
         let mut child = child::start(test, &file, "");
+        let mut said = Vec::new();
         // Some are killed while they make the file and its tables.
         if kill % 4 > 0 {
             assert!(child.wait_for("opened"));
+            said = child.hear("batch ", random.below(12));
         }
-        std::thread::sleep(Duration::from_micros(random.below(60_000)));
-        let said = child.kill();
+        std::thread::sleep(Duration::from_micros(random.below(30_000)));
+        said.extend(child.kill());
         let acknowledged = said.iter().filter(|line| line.contains("batch ")).count() as u64;
         acknowledged_in_all += acknowledged;
         let store = MemoryStore::open(&file).unwrap();

@@ -247,6 +247,53 @@ fn a_call_that_waits_for_another_session_is_cancelled() {
     assert_eq!(backend.load("b").unwrap().0, points(3, 2.0));
 }
 
+/// Goal: a lock that another session keeps is waited for as long as the address says, 30 s where it says nothing; then the call is
+/// an error in words, nothing of it is there, and the next one goes well.
+#[test]
+fn a_lock_that_another_session_keeps_is_not_waited_for_without_an_end() {
+    let Some(server) = shared() else { return };
+    let schema = schema();
+    let backend = server.backend(&schema);
+    backend.save("a", &points(3, 1.0), &Default::default()).unwrap();
+    let soon = server.url(&schema) + "%20-clock_timeout%3D300ms";
+    let hurried = PostgresBackend::open(&soon).unwrap();
+    let (send, locked) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let table = format!("LOCK TABLE {schema}.siltstone_series");
+            let sql = format!("BEGIN; {table}; SELECT pg_sleep(4); COMMIT");
+            send.send(()).unwrap();
+            server.sql(&sql)
+        });
+        locked.recv().unwrap();
+        let held = format!(
+            "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+             AND relation = '{schema}.siltstone_series'::regclass"
+        );
+        while server.sql(&held) != "1" {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let begun = std::time::Instant::now();
+        let saved = hurried.save("b", &points(3, 2.0), &Default::default());
+        let error = saved.unwrap_err().to_string();
+        assert!(error.contains("lock timeout"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    });
+    assert_eq!(backend.list_keys("").unwrap(), ["a"]);
+    hurried.save("b", &points(3, 2.0), &Default::default()).unwrap();
+    // What a transaction of ours has, said by the server itself.
+    server.sql(&format!(
+        "CREATE FUNCTION {schema}.say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         RAISE EXCEPTION 'it is %', current_setting('lock_timeout'); END $$; \
+         CREATE TRIGGER say BEFORE INSERT ON {schema}.siltstone_series FOR EACH ROW EXECUTE FUNCTION {schema}.say()"
+    ));
+    for (backend, expected) in [(&backend, "it is 30s"), (&hurried, "it is 300ms")] {
+        let error =
+            backend.save("c", &points(3, 2.0), &Default::default()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
 /// Goal: an address that is wrong says what is wrong, and never its password.
 #[needs(postgresql)]
 #[test]

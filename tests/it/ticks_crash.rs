@@ -76,10 +76,10 @@ fn a_kill_at_any_instant_loses_no_acknowledged_tick() {
         for _ in 0..kills / FOLDERS {
             let mut child = child::start("ticks_crash::writes_until_it_is_killed", &base, "");
             assert!(child.wait_for("open"), "the child could not open what the last one left");
-            std::thread::sleep(Duration::from_micros(
-                2_000 + random.below(120) * random.below(1_500),
-            ));
-            for line in child.kill() {
+            let mut said = child.hear("acked", random.below(8));
+            std::thread::sleep(Duration::from_micros(random.below(30_000)));
+            said.extend(child.kill());
+            for line in said {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 if let [.., "acked", from, to] = words[..] {
                     let number = |word: &str| word.parse::<u64>().unwrap();

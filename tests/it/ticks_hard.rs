@@ -184,6 +184,25 @@ fn json_ticks_outlive_a_stop_on_a_broken_disk() {
     }
 }
 
+/// Goal: a folder of JSON files has one writer: another store is refused at once, by name, and has the folder when the first is
+/// stopped.
+#[cfg(unix)]
+#[test]
+fn one_store_writes_a_folder_of_json_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = TickStore::new(json_config(folder.path())).unwrap();
+    put(&first, NOON, 0.0);
+    let Err(Error::Busy { path, .. }) = TickStore::new(json_config(folder.path())) else {
+        panic!("two stores write one folder");
+    };
+    assert!(path.starts_with(folder.path()), "{}", path.display());
+    first.stop().unwrap();
+    let second = TickStore::new(json_config(folder.path())).unwrap();
+    put(&second, NOON + 1, 1.0);
+    second.stop().unwrap();
+    assert_eq!(bids(&second), [0.0, 1.0]);
+}
+
 /// Goal: a spilled tick that is equal to a stored one is kept and counted, as it would have been without the spill.
 #[test]
 fn a_spilled_json_tick_that_is_equal_to_a_stored_one_is_kept_and_counted() {

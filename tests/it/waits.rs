@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use siltstone::experiment::{Cell, ExperimentDatabase, LoggingConfig, SimulationOptions};
 use siltstone::memory::{MemoryStore, NewEpisode};
-use siltstone::ticks::{QueueFull, StorageBackend, TickStore, TickStoreConfig};
+use siltstone::ticks::{Outcome, QueueFull, StorageBackend, TickStore, TickStoreConfig};
 use siltstone::{Database, Error, interruptible};
 
 const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
@@ -25,10 +25,14 @@ fn cancel_after(ms: u64) -> impl FnMut() -> bool + 'static {
 
 /// A store of ticks that can neither write the day nor spill, and what is in its way.
 fn dead(folder: &Path, queue_size: usize) -> (TickStore, [PathBuf; 2]) {
+    dead_with(folder, queue_size, QueueFull::Block)
+}
+
+fn dead_with(folder: &Path, queue_size: usize, queue_full: QueueFull) -> (TickStore, [PathBuf; 2]) {
     let store = TickStore::new(TickStoreConfig {
         sqlite_base_path: folder.join("db"),
         spill_path: Some(folder.join("no")),
-        queue_full: QueueFull::Block,
+        queue_full,
         queue_size,
         batch_size: 5,
         ..TickStoreConfig::production("b")
@@ -88,6 +92,72 @@ fn a_caller_that_waits_for_room_is_told_why_there_is_none() {
     blockers.iter().for_each(|file| std::fs::remove_file(file).unwrap());
     store.flush().unwrap();
     assert_eq!(bids(&store), (0..accepted).map(|n| n as f64).collect::<Vec<_>>());
+}
+
+/// Goal: a queue that is full behind a disk that takes nothing does what was chosen, each tick is taken, counted or refused, and
+/// what was taken and not counted is written once when there is room, and nothing else.
+#[test]
+fn a_queue_that_is_full_behind_a_dead_disk_does_what_was_chosen() {
+    for queue_full in [QueueFull::DropNewest, QueueFull::DropOldest, QueueFull::Error] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, blockers) = dead_with(folder.path(), 10, queue_full);
+        // The first batch is taken by the writer, and stays with it.
+        (0..5).for_each(|n| put(&store, n).unwrap());
+        assert!(store.flush().is_err());
+        let (mut taken, mut counted, mut refused) = (0, 0, 0);
+        for n in 5..40 {
+            match store.store_tick("EURUSD", n as f64, n as f64, 0.0, "YOFX", NOON + n) {
+                Ok(Outcome::Stored) => taken += 1,
+                Ok(outcome) => counted += u64::from(outcome == Outcome::Dropped),
+                Err(Error::QueueFull { capacity }) if capacity == 10 => refused += 1,
+                Err(error) => panic!("{queue_full:?}: {error}"),
+            }
+        }
+        assert_eq!(taken + counted + refused, 35, "{queue_full:?}");
+        let dropped = store.report().dropped;
+        let expected: Vec<i64> = match queue_full {
+            QueueFull::DropOldest => (0..5).chain(30..40).collect(),
+            _ => (0..15).collect(),
+        };
+        let is_error = queue_full == QueueFull::Error;
+        assert_eq!((dropped, refused), if is_error { (0, 25) } else { (25, 0) }, "{queue_full:?}");
+        blockers.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        let flushed = (0..3).find_map(|_| store.flush().ok()); // a try that fails just now is reported
+        assert_eq!((flushed.unwrap().written, store.report().lost), (15, 0), "{queue_full:?}");
+        store.stop().unwrap();
+        drop(store);
+        let store = TickStore::new(TickStoreConfig {
+            sqlite_base_path: folder.path().join("db"),
+            ..TickStoreConfig::production("b")
+        })
+        .unwrap();
+        let expected: Vec<f64> = expected.into_iter().map(|n| n as f64).collect();
+        assert_eq!(bids(&store), expected, "{queue_full:?}");
+    }
+}
+
+/// Goal: what JSON files do not take waits in memory: no queue is full behind them, and all of it is written once when they do.
+#[test]
+fn json_files_that_take_nothing_fill_no_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = TickStore::new(TickStoreConfig {
+        json_base_path: folder.path().join("json"),
+        queue_full: QueueFull::Block,
+        queue_size: 5,
+        batch_size: 5,
+        ..TickStoreConfig::json("b", 1_000)
+    })
+    .unwrap();
+    let blocker = folder.path().join("json/EURUSD");
+    std::fs::write(&blocker, "").unwrap();
+    (0..200).for_each(|n| put(&store, n).unwrap());
+    assert!(matches!(store.flush(), Err(Error::Io { .. })));
+    let report = store.report();
+    assert_eq!((report.dropped, report.lost, report.json_written), (0, 0, 0));
+    std::fs::remove_file(&blocker).unwrap();
+    assert_eq!(store.flush().unwrap().json_written, 200);
+    store.stop().unwrap();
+    assert_eq!(bids(&store), (0..200).map(f64::from).collect::<Vec<_>>());
 }
 
 /// Goal: a flush of ticks is cancelled, and the writing goes on; a stop on a dead disk ends and counts what is lost.

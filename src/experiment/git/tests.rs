@@ -155,6 +155,35 @@ fn the_state_is_the_one_that_git_tells() {
     assert_eq!(clean(), Some(false), "removed");
 }
 
+/// Goal: a file of git beyond its budget is not read, and an index of more files than the budget says nothing; at the
+/// budget both do.
+#[test]
+fn files_of_git_have_a_budget() {
+    let packed = format!("{COMMIT} refs/heads/main\n");
+    let folder =
+        folder_of(&[(".git/HEAD", "ref: refs/heads/main\n"), (".git/packed-refs", &packed)]);
+    let at = folder.path();
+    let grow = |bytes| {
+        let file = fs::File::options().write(true).open(at.join(".git/packed-refs")).unwrap();
+        file.set_len(bytes).unwrap(); // takes no room
+    };
+    grow(1 << 20);
+    assert_eq!(known(at), Some(("main".into(), COMMIT.into())));
+    grow((256 << 20) + 1);
+    assert_eq!(known(at), None);
+    grow(packed.len() as u64);
+    for (count, clean) in [(200_000_u32, Some(false)), (200_001, None)] {
+        let mut index = [&b"DIRC"[..], &2_u32.to_be_bytes(), &count.to_be_bytes()].concat();
+        for n in 1..=count {
+            // Nobody is to look at them, but for the last one, which is not there.
+            let flags: u16 = if n == count { 1 } else { 0x8001 };
+            index.extend([&[0_u8; 60][..], &flags.to_be_bytes(), b"a\0"].concat());
+        }
+        fs::write(at.join(".git/index"), index).unwrap();
+        assert_eq!(state(at).unwrap().clean, clean, "{count} files");
+    }
+}
+
 /// Goal: files of git that were cut off anywhere or changed are never a panic, and never a claim about files outside.
 #[test]
 fn damaged_files_of_git_are_never_a_panic() {

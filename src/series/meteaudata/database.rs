@@ -16,10 +16,16 @@ use crate::series::data::Series;
 use crate::series::sqlite::MIGRATIONS;
 use crate::series::text::{Column, Field, index_by};
 
-/// The most points of a series, which are held as texts: some 4 GiB.
-const MOST_POINTS: u64 = 32 << 20;
-/// The most bytes of a text of metadata.
-const MOST_METADATA: usize = 16 << 20;
+/// The most of a series that is read.
+#[derive(Clone, Copy)]
+struct Most {
+    /// They are held as texts: some 4 GiB.
+    points: u64,
+    /// Bytes of the text of its metadata.
+    metadata: usize,
+}
+
+const MOST: Most = Most { points: 32 << 20, metadata: 16 << 20 };
 
 /// How meteaudata's file is known. It is opened for reading alone, so that nothing is upgraded.
 static METEAUDATA: Upgrade = Upgrade {
@@ -31,6 +37,10 @@ static UPGRADES: &[&Upgrade] = &[&METEAUDATA];
 
 /// Reads what is there.
 pub(super) fn read(path: &Path) -> Result<Archive> {
+    read_within(path, MOST)
+}
+
+fn read_within(path: &Path, most: Most) -> Result<Archive> {
     let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     db.read(|tx| {
         if crate::kernel::table_exists(tx, "siltstone_schema")? {
@@ -51,7 +61,7 @@ pub(super) fn read(path: &Path) -> Result<Archive> {
         )?;
         let mut found = Archive::default();
         for key in keys {
-            let read = one(tx, &key, order, &mut found.notes);
+            let read = one(tx, &key, (order, most), &mut found.notes);
             if let Some(loose) = keep(&key, read, &mut found.skipped) {
                 add_loose(&mut found, loose);
             }
@@ -60,7 +70,12 @@ pub(super) fn read(path: &Path) -> Result<Archive> {
     })
 }
 
-fn one(tx: &ReadTx<'_>, key: &str, order: &str, notes: &mut Vec<String>) -> Result<LooseSeries> {
+fn one(
+    tx: &ReadTx<'_>,
+    key: &str,
+    (order, most): (&str, Most),
+    notes: &mut Vec<String>,
+) -> Result<LooseSeries> {
     let has_name =
         "SELECT 1 FROM pragma_table_info('time_series_metadata') WHERE name = 'series_name'";
     let has_name = tx.query_one(has_name, [], |_| Ok(()))?.is_some();
@@ -70,10 +85,10 @@ fn one(tx: &ReadTx<'_>, key: &str, order: &str, notes: &mut Vec<String>) -> Resu
         Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
     })?;
     let (json, name) = row.unwrap_or_default();
-    if json.as_ref().is_some_and(|json| json.len() > MOST_METADATA) {
+    if json.as_ref().is_some_and(|json| json.len() > most.metadata) {
         return Err(Error::invalid(
             key,
-            format!("metadata of at most {MOST_METADATA} bytes"),
+            format!("metadata of at most {} bytes", most.metadata),
             "more",
         ));
     }
@@ -92,8 +107,8 @@ fn one(tx: &ReadTx<'_>, key: &str, order: &str, notes: &mut Vec<String>) -> Resu
     let mut line = 0;
     tx.query(&sql, [key], |row| {
         line += 1;
-        if line > MOST_POINTS {
-            return Err(Error::invalid(key, format!("at most {MOST_POINTS} points"), "more"));
+        if line > most.points {
+            return Err(Error::invalid(key, format!("at most {} points", most.points), "more"));
         }
         let text = match row.get_ref(0)? {
             ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
@@ -164,5 +179,42 @@ fn add_loose(found: &mut Archive, loose: LooseSeries) {
             add_series(found, &dataset, (key, ArchiveSeries { name, series, record }));
         }
         None => found.loose.push(LooseSeries { key, series, record }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a series with more points or metadata than the budget is skipped by its key, and the others are read.
+    #[test]
+    fn a_series_has_a_budget() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let known = |n: usize| format!(r#"{{"values_dtype":"float64","x":"{}"}}"#, "x".repeat(n));
+        let within = Most { points: 3, metadata: known(50).len() };
+        let sql = format!(
+            "CREATE TABLE time_series_data (key TEXT NOT NULL, idx INTEGER NOT NULL, index_value TEXT NOT NULL, \
+             value REAL, PRIMARY KEY (key, idx));
+             CREATE TABLE time_series_metadata (key TEXT PRIMARY KEY, metadata_json TEXT NOT NULL, series_name TEXT);
+             INSERT INTO time_series_metadata VALUES ('many', '{0}', 'many'), ('good', '{0}', 'good'), \
+             ('long', '{1}', 'long');
+             INSERT INTO time_series_data SELECT key, n, n, n FROM time_series_metadata, \
+             (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3);
+             INSERT INTO time_series_data VALUES ('many', 4, '4', 4.0);",
+            known(50),
+            known(51)
+        );
+        crate::kernel::write_foreign(&path, &sql);
+        assert_eq!((read(&path).unwrap().loose.len(), MOST.points), (3, 33_554_432));
+        let found = read_within(&path, within).unwrap();
+        let good: Vec<_> =
+            found.loose.iter().map(|loose| (&*loose.key, loose.series.len())).collect();
+        assert_eq!(good, [("good", 3)]);
+        let why: Vec<String> = found.skipped.iter().map(|skipped| format!("{skipped:?}")).collect();
+        assert_eq!(why.len(), 2, "{why:?}");
+        assert!(why.iter().any(|why| why.contains("many") && why.contains("at most 3 points")));
+        let bytes = format!("metadata of at most {} bytes", within.metadata);
+        assert!(why.iter().any(|why| why.contains("long") && why.contains(&bytes)), "{why:?}");
     }
 }

@@ -11,7 +11,7 @@ use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexMetadata;
 use crate::series::read::{FileMarks, IndexReading, PointsOptions, Profile, Role, check_index};
 use crate::series::text::{
-    Column, Kind, Room, Row, Rows, find_separator, index_by, join, next_piece,
+    Column, Kind, MOST_BYTES, Room, Row, Rows, find_separator, index_by, join, next_piece,
 };
 use crate::series::tree::{DatasetRecord, SignalRecord, parse_series_name};
 
@@ -152,14 +152,17 @@ fn one(files: &mut Files, (name, value): (&str, Value), folder: &str) -> Result<
     let mut text = None;
     for file in [file_name(name), name.to_owned()] {
         // A name is looked up among those that were listed: it leads nowhere else.
-        text = text.or(files.text(&format!("{folder}{file}.csv"))?);
+        if text.is_none() {
+            text = files.text(&format!("{folder}{file}.csv"))?;
+        }
     }
     let text = text.ok_or_else(|| {
         Error::invalid(format!("the file of the series {name:?}"), "one in the layout", "none")
     })?;
     let beside = beside(known, name)?;
     let location = format!("{folder}{name}.csv");
-    let series = of_csv(&text, (&beside.index, beside.values_dtype.as_deref()), &location)?;
+    let known = (&beside.index, beside.values_dtype.as_deref());
+    let series = of_csv(&text, known, &location, MOST_BYTES)?;
     let series = series.with_name(name);
     let Beside { record, .. } = beside;
     Ok(ArchiveSeries { name: name.to_owned(), series, record })
@@ -183,6 +186,7 @@ fn of_csv(
     text: &str,
     (known, dtype): (&IndexMetadata, Option<&str>),
     location: &str,
+    most: u64,
 ) -> Result<Series> {
     let separator = find_separator(text);
     let mut rows = Rows::new(text, separator).peekable();
@@ -226,7 +230,7 @@ fn of_csv(
         false => None,
     };
     let (mut index, mut values) = (Vec::new(), Vec::new());
-    let (mut room, mut known_index) = (Room::of(location), known.clone());
+    let (mut room, mut known_index) = (Room::of(location, most), known.clone());
     let mut read_index = |column: &Column<'_>| -> Result<u64> {
         if let Some(unknown) = &mut unknown {
             check_index(column, &options, location)?;
@@ -264,4 +268,25 @@ fn of_csv(
         None => join(&index, location)?,
     };
     Ok(Series::new(index, values)?.with_index_metadata(known_index).with_dtype(dtype))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what the series of a file takes in memory is counted, and refused beyond the budget.
+    #[test]
+    fn a_series_of_a_text_has_a_budget() {
+        let text: String = (0..1_000).map(|i| format!("{i},{i}.5\n")).collect();
+        let text = format!("t,v\n{text}");
+        let range = IndexMetadata { kind: "RangeIndex".into(), ..Default::default() };
+        for known in [range, IndexMetadata::default()] {
+            let read = |most| of_csv(&text, (&known, Some("float64")), "a.csv", most);
+            assert_eq!(read(MOST_BYTES).unwrap().len(), 1_000);
+            assert_eq!(read(64 << 10).unwrap().len(), 1_000);
+            let error = read(10_000).unwrap_err().to_string();
+            let expected = "a.csv: expected series of at most 10000 bytes in memory";
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! The address of a server: how it is reached, with TLS or without, and how it is named without its secrets.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 
 use postgres::config::{Host, SslMode};
 use postgres::{Client, Config};
@@ -13,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::password;
 use crate::error::{Error, Result};
-use crate::kernel::receive;
+use crate::kernel::{CHECK_EVERY, check_interrupted};
 
 /// How long a server that does not answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -113,18 +114,33 @@ impl Address {
         self
     }
 
-    /// Connects, in a thread that ends by itself if the caller cancels.
+    /// Connects, in a thread that ends by itself if the caller cancels or has waited for long enough: `connect_timeout` for
+    /// each host, with all that client and server say to each other first.
     pub(super) fn connect(
         &self,
         action: &'static str,
     ) -> Result<std::result::Result<Client, postgres::Error>> {
         let (config, tls) = (self.config.clone(), self.tls.clone());
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1) as u32;
+        let most = config.get_connect_timeout().copied().unwrap_or(TIMEOUT).saturating_mul(hosts);
+        let begun = Instant::now();
         let (send, from) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("siltstone-connect".into());
         let connect = move || drop(send.send(config.connect(tls))); // a caller that went away wants none
         thread.spawn(connect).map_err(|e| Error::io("", "starting a thread that connects", &e))?;
-        let ended = || Error::Panicked { what: "the connecting".into(), why: "panicked" };
-        receive(&from, action)?.ok_or_else(ended)
+        loop {
+            match from.recv_timeout(CHECK_EVERY) {
+                Ok(connected) => return Ok(connected),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::Panicked { what: "the connecting".into(), why: "panicked" });
+                }
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() >= most => {
+                    let why = format!("no answer within {most:?} (connect_timeout)");
+                    return Err(Error::Server { location: self.location.clone(), action, why });
+                }
+                Err(RecvTimeoutError::Timeout) => check_interrupted(action)?,
+            }
+        }
     }
 
     /// What breaks off the statement that a connection runs now.
@@ -343,5 +359,39 @@ mod tests {
         assert_eq!(known.location(), "postgresql://host:5433/db");
         let socket = Address::parse("postgresql:///db?host=/run/pg&password=hunter2").unwrap();
         assert_eq!(socket.location(), "postgresql:///run/pg/db");
+    }
+
+    /// Goal: a connection has bounds where the address names none, and those of the address where it does.
+    #[test]
+    fn every_connection_has_bounds() {
+        let bounds = |query: &str| {
+            let config =
+                Address::parse(&format!("postgresql://me@host/db?{query}")).unwrap().config;
+            let (connect, user) = (config.get_connect_timeout(), config.get_tcp_user_timeout());
+            [connect.copied(), user.copied(), Some(config.get_keepalives_idle())]
+                .map(|bound| bound.map_or(0, |bound| bound.as_secs()))
+        };
+        assert_eq!(bounds(""), [30, 30, 30]);
+        let named = "connect_timeout=3&tcp_user_timeout=4&keepalives_idle=5";
+        assert_eq!(bounds(named), [3, 4, 5]);
+    }
+
+    /// Goal: a server that takes the connection and says nothing is an error after `connect_timeout` for each host, in words.
+    #[test]
+    fn a_server_that_says_nothing_is_an_error() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        for (host, seconds) in [("127.0.0.1", 1), ("127.0.0.1,127.0.0.1", 2)] {
+            let url = format!("postgresql://me@{host}:{port}/db?connect_timeout=1&sslmode=disable");
+            let address = Address::parse(&url.replace(',', &format!(":{port},"))).unwrap();
+            let begun = Instant::now();
+            let error = address.connect("connecting").err().expect("nobody answers").to_string();
+            assert!(
+                error.contains("no answer within") && error.contains("connect_timeout"),
+                "{error}"
+            );
+            assert!(begun.elapsed() >= Duration::from_secs(seconds), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(seconds + 10), "{:?}", begun.elapsed());
+        }
     }
 }

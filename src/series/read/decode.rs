@@ -65,7 +65,7 @@ pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
     let location = path.display().to_string();
     let mut bytes = read_whole(path, MAX_TEXT_BYTES)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        bytes = unpacked(&bytes, &location)?;
+        bytes = unpacked(&bytes, &location, SOME_BYTES)?;
     }
     let mut text = decoded(bytes, asked, &location)?;
     if let Some(at) = text.bytes().position(|byte| byte == 0) {
@@ -80,8 +80,8 @@ pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
     Ok(text)
 }
 
-fn unpacked(bytes: &[u8], location: &str) -> Result<Vec<u8>> {
-    let most = (bytes.len() as u64).saturating_mul(BYTES_A_BYTE).saturating_add(SOME_BYTES);
+fn unpacked(bytes: &[u8], location: &str, some: u64) -> Result<Vec<u8>> {
+    let most = (bytes.len() as u64).saturating_mul(BYTES_A_BYTE).saturating_add(some);
     let most = most.min(MAX_TEXT_BYTES);
     let mut text = Vec::new();
     let reader = flate2::read::MultiGzDecoder::new(bytes);
@@ -141,4 +141,34 @@ fn utf8(bytes: Vec<u8>, location: &str) -> Result<String> {
             format!("the byte 0x{:02X}", error.as_bytes()[at]),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Goal: a packed text is unpacked up to its budget and no further, however many parts it is packed in.
+    #[test]
+    fn a_packed_text_has_a_budget() {
+        let packed = |parts: usize| {
+            let mut packed = Vec::new();
+            for _ in 0..parts {
+                let mut gz =
+                    flate2::write::GzEncoder::new(&mut packed, flate2::Compression::best());
+                gz.write_all(&[b'1'; 100_000]).unwrap();
+                gz.finish().unwrap();
+            }
+            packed
+        };
+        for parts in [1, 7] {
+            let (packed, bytes) = (packed(parts), parts as u64 * 100_000);
+            let some = bytes - packed.len() as u64 * BYTES_A_BYTE;
+            assert_eq!(unpacked(&packed, "a.gz", some).unwrap().len() as u64, bytes);
+            let error = unpacked(&packed, "a.gz", some - 1).unwrap_err().to_string();
+            let expected = format!("a.gz: expected a text of at most {} bytes", bytes - 1);
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::time::is_time_name;
 use super::{Points, PointsColumn, PointsOptions, decode};
 use crate::error::{Error, Result};
 use crate::series::data::Series;
-use crate::series::text::{Column, Room, join, next_piece};
+use crate::series::text::{Column, MOST_BYTES, Room, join, next_piece};
 
 /// The columns of the index: one, or a date and the time of the day.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ impl IndexColumns {
 pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
     let location = path.display().to_string();
     let text = decode::text_of(path, options.encoding)?;
-    read_table(table_of(&text, options, &location)?, options, location)
+    read_table(table_of(&text, options, &location)?, options, location, MOST_BYTES)
 }
 
 /// Reads JSON lines, in which quotes tell texts from numbers.
@@ -65,13 +65,14 @@ pub(super) fn read_json(path: &Path, options: &PointsOptions) -> Result<(Points,
         return Err(Error::invalid(&location, expected, "JSON lines"));
     }
     let text = decode::text_of(path, options.encoding)?;
-    read_table(table_of_json(&text, &location)?, options, location)
+    read_table(table_of_json(&text, &location)?, options, location, MOST_BYTES)
 }
 
 fn read_table(
     mut table: Table<'_>,
     options: &PointsOptions,
     location: String,
+    most: u64,
 ) -> Result<(Points, Vec<u64>)> {
     let (index, profiles) = profile_columns(&mut table, options, &location)?;
     let comma_separated = table.separator == Some(',');
@@ -99,8 +100,8 @@ fn read_table(
         table.notes.push(format!("{name}: joined to one time"));
     }
     let name = Some(name).filter(|name| !name.is_empty());
-    let (index, arrays) =
-        read_arrays(&table, (index, index_reading, name), &mut values, (options, &location))?;
+    let with = (options, location.as_str(), most);
+    let (index, arrays) = read_arrays(&table, (index, index_reading, name), &mut values, with)?;
     table.notes.extend(index.note);
     let mut columns = vec![index.reported];
     let mut series = Vec::with_capacity(values.len());
@@ -212,9 +213,9 @@ fn read_arrays(
     table: &Table<'_>,
     (index, mut reading, name): (IndexColumns, IndexReading, Option<String>),
     values: &mut [(usize, Reading)],
-    (options, location): (&PointsOptions, &str),
+    (options, location, most): (&PointsOptions, &str, u64),
 ) -> Result<(Found, Vec<ArrayRef>)> {
-    let (mut records, mut room) = (table.records.clone(), Room::of(location));
+    let (mut records, mut room) = (table.records.clone(), Room::of(location, most));
     let mut pieces = vec![Vec::new(); values.len()];
     let mut next = next_piece(&mut records, table.names.len(), location)?
         .or_else(|| Some(vec![Column::default(); table.names.len()]));
@@ -236,7 +237,8 @@ mod tests {
     use arrow_array::cast::AsArray;
     use arrow_schema::DataType;
 
-    use super::super::{PointsOptions, read_points};
+    use super::super::read_points;
+    use super::*;
 
     /// Goal: a text of several pieces is read as one: a late field decides the type of a column, a bad one is named by its
     /// line, and the index is whole.
@@ -265,5 +267,26 @@ mod tests {
         let error = read(&format!("{rows},1,2\n")).unwrap_err().to_string();
         assert!(error.contains(&format!("line {}", rows + 2)), "{error}");
         assert_eq!(read("5.5,1,2,x\n").unwrap()[0].index().data_type(), &DataType::Float64);
+    }
+
+    /// Goal: what the series of a text take in memory is counted, the index and each column, and refused beyond the budget.
+    #[test]
+    fn series_of_a_text_have_a_budget() {
+        let rows: String = (0..1_000).map(|i| format!("{i},{i}.5,word{i}\n")).collect();
+        let text = format!("t,a,b\n{rows}");
+        let options = PointsOptions::default();
+        let read = |most| {
+            let table = table_of(&text, &options, "a.csv").unwrap();
+            read_table(table, &options, "a.csv".into(), most).map(|(points, _)| points.series)
+        };
+        let series = read(MOST_BYTES).unwrap();
+        let values = series.iter().map(|s| s.values().get_array_memory_size());
+        let bytes = values.sum::<usize>() + series[0].index().get_array_memory_size();
+        assert_eq!(read(2 * bytes as u64).unwrap().len(), 2);
+        for most in [bytes as u64 / 2, 1_000, 0] {
+            let error = read(most).unwrap_err().to_string();
+            let expected = format!("a.csv: expected series of at most {most} bytes in memory");
+            assert!(error.contains(&expected), "{error}");
+        }
     }
 }

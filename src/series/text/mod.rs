@@ -14,17 +14,18 @@ pub(super) use scan::{Field, Row, Rows, find_separator, next_piece};
 use crate::error::{Error, Result};
 
 /// The most bytes that the series of one text take in memory.
-const MOST_BYTES: u64 = 4 << 30;
+pub(super) const MOST_BYTES: u64 = 4 << 30;
 
 /// What the series of a text may still take.
 pub(super) struct Room<'a> {
     location: &'a str,
+    most: u64,
     left: u64,
 }
 
 impl<'a> Room<'a> {
-    pub(super) fn of(location: &'a str) -> Self {
-        Room { location, left: MOST_BYTES }
+    pub(super) fn of(location: &'a str, most: u64) -> Self {
+        Room { location, most, left: most }
     }
 
     /// Counts the bytes of an array.
@@ -33,7 +34,7 @@ impl<'a> Room<'a> {
     /// [`Error::Invalid`] if it is too much.
     pub(super) fn take(&mut self, bytes: u64) -> Result<()> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            let expected = format!("series of at most {MOST_BYTES} bytes in memory");
+            let expected = format!("series of at most {} bytes in memory", self.most);
             Error::invalid(self.location, expected, "more")
         })?;
         Ok(())
