@@ -2,10 +2,11 @@
 
 use arrow_array::BooleanArray;
 
-use super::backend::{Change, SeriesInfo, StorageBackend};
+use super::backend::{Change, SeriesInfo, StorageBackend, is_unchanged};
 use super::data::{Metadata, Series};
 use super::index::IndexValues;
 use crate::error::{Error, Result};
+use crate::kernel::check_interrupted;
 
 /// How to treat stored points where new ones come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,14 +61,41 @@ pub fn append_points(
     backend: &dyn StorageBackend,
     points: &[(String, Series, Metadata, Overlap)],
 ) -> Result<Vec<Appended>> {
-    let (mut changes, mut all) = (Vec::new(), Vec::new());
-    for (key, series, metadata, overlap) in points {
-        let (change, appended) = plan(backend, key, (series, metadata), *overlap)?;
-        changes.push(change);
-        all.push(appended);
+    let infos = || -> Result<Vec<Option<SeriesInfo>>> {
+        let known = points.iter().map(|(key, ..)| match backend.info(key) {
+            Err(Error::NotFound { .. }) => Ok(None),
+            info => info.map(Some),
+        });
+        known.collect()
+    };
+    loop {
+        let known = infos()?;
+        let (mut changes, mut all) = (Vec::new(), Vec::new());
+        for ((key, _, _, overlap), info) in points.iter().zip(&known) {
+            if !matches!(overlap, Overlap::Overwrite | Overlap::Keep) {
+                let info = info.clone().map(Box::new);
+                changes.push(Change::Expect { key: key.to_owned(), info });
+            }
+        }
+        for ((key, series, metadata, overlap), info) in points.iter().zip(&known) {
+            let stored = info.as_ref().filter(|_| *overlap != Overlap::Overwrite);
+            let (change, appended) = plan(backend, key, (series, metadata), *overlap, stored)?;
+            changes.push(change);
+            all.push(appended);
+        }
+        match backend.commit(&changes) {
+            Ok(()) => return Ok(all),
+            Err(failed) => {
+                let now = infos()?;
+                let mut pairs = known.iter().zip(&now);
+                if pairs.all(|(known, now)| is_unchanged(known.as_ref(), now.as_ref())) {
+                    return Err(failed);
+                }
+                // Another writer came first: what overlaps is looked at again.
+                check_interrupted("appending points")?;
+            }
+        }
     }
-    backend.commit(&changes)?;
-    Ok(all)
 }
 
 fn plan(
@@ -75,14 +103,10 @@ fn plan(
     key: &str,
     (series, metadata): (&Series, &Metadata),
     overlap: Overlap,
+    stored: Option<&SeriesInfo>,
 ) -> Result<(Change, Appended)> {
     let save = |series, metadata| Change::Save { key: key.to_owned(), series, metadata };
     let mut done = Appended { points: series.len() as u64, ..Appended::default() };
-    let stored = match backend.info(key) {
-        _ if overlap == Overlap::Overwrite => None,
-        Err(Error::NotFound { .. }) => None,
-        info => Some(info?),
-    };
     // An append is of the series as it is when it is committed: another process may have written meanwhile.
     let append = |series| Change::Append { key: key.to_owned(), series };
     let Some(info) = stored else {
@@ -99,13 +123,13 @@ fn plan(
         None => {
             let (own, metadata) = backend.load(key)?;
             let (own, points) = own.widened(series)?;
-            done.widened = widening(&info, &own);
+            done.widened = widening(info, &own);
             (points, Some((own, metadata)))
         }
     };
     let wide = match &loaded {
         Some((own, metadata)) => &SeriesInfo::of(key, own, metadata)?,
-        None => &info,
+        None => info,
     };
     let labels = IndexValues::of(points.index())?;
     let mut new = series.clone();

@@ -28,6 +28,14 @@ pub enum Change {
         /// The points. Those of another type are converted, or the series is widened, as by [`Series::concat`].
         series: Series,
     },
+    /// Changes nothing, and refuses the commit if a series is not any more as it was known: another writer has changed,
+    /// made or removed it.
+    Expect {
+        /// The key of the series.
+        key: String,
+        /// What [`StorageBackend::info`] said of it; `None` if it was not there.
+        info: Option<Box<SeriesInfo>>,
+    },
     /// Other metadata for a series that stays as it is.
     SetMetadata {
         /// The key of the series.
@@ -90,6 +98,37 @@ pub struct SeriesInfo {
     pub metadata: Metadata,
     /// Name, dtype, what is known of the index.
     pub(crate) head: Head,
+    /// Which save the points are of.
+    pub(crate) revision: Revision,
+}
+
+/// A number that each save of a series in a store changes. Infos of different stores are equal without it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Revision(pub(crate) u64);
+
+impl PartialEq for Revision {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Whether a series is as it was: of the same save too.
+pub(crate) fn is_unchanged(before: Option<&SeriesInfo>, now: Option<&SeriesInfo>) -> bool {
+    let revision = |info: Option<&SeriesInfo>| info.map(|info| info.revision.0);
+    before == now && revision(before) == revision(now)
+}
+
+/// [`Change::Expect`], in the transaction of its commit.
+pub(crate) fn expect(
+    key: &str,
+    expected: Option<&SeriesInfo>,
+    now: Option<&SeriesInfo>,
+) -> Result<()> {
+    if is_unchanged(expected, now) {
+        return Ok(());
+    }
+    let expected = "what it was when it was read";
+    Err(Error::invalid(format!("the series {key:?}"), expected, "what another writer made of it"))
 }
 
 impl SeriesInfo {
@@ -162,6 +201,7 @@ impl SeriesInfo {
             is_sorted: labels.is_sorted(),
             metadata: metadata.clone(),
             head: series.head().clone(),
+            revision: Revision(0),
         })
     }
 }

@@ -7,6 +7,8 @@
 //! conformance::check(&|| Box::new(MemoryBackend::new()));
 //! ```
 
+mod commits;
+
 use std::sync::Arc;
 
 use arrow_array::types::{
@@ -22,6 +24,9 @@ use arrow_array::{
 };
 use serde_json::json;
 
+use self::commits::{
+    all_or_nothing, changes_in_order, expectations, rename_and_copy, writers_at_once,
+};
 use super::{Change, IndexMetadata, IndexRange, Metadata, Series, StorageBackend};
 use crate::error::Error;
 
@@ -45,6 +50,8 @@ const RULES: &[Rule] = &[
     ("a save replaces", save_replaces),
     ("a commit is all or nothing", all_or_nothing),
     ("the changes of a commit see each other", changes_in_order),
+    ("a commit that expects another series is refused", expectations),
+    ("writers that append or replace at once lose and double nothing", writers_at_once),
     ("rename and copy", rename_and_copy),
     ("what is not there is not found", not_found),
     ("keys and records are listed by prefix", lists),
@@ -467,61 +474,6 @@ fn save_replaces(backend: &dyn StorageBackend) {
     let other = Series::new(Arc::new(StringArray::from(vec!["x", "y"])), texts).unwrap();
     comes_back(backend, "k", &other);
     assert_eq!(backend.list_keys("").unwrap(), ["k"]);
-}
-
-fn all_or_nothing(backend: &dyn StorageBackend) {
-    let old = numbers(&[1], &[1.0]);
-    backend.save("a", &old, &metadata(json!({"old": 1}))).unwrap();
-    let save = |key: &str| Change::Save {
-        key: key.into(),
-        series: numbers(&[2], &[2.0]),
-        metadata: Metadata::new(),
-    };
-    let record = Change::Record { name: "r".into(), record: Some(metadata(json!({"x": 1}))) };
-    let failed =
-        backend.commit(&[save("a"), save("b"), record, Change::Delete { key: "missing".into() }]);
-    assert!(matches!(failed, Err(Error::NotFound { .. })), "{failed:?}");
-    assert_eq!(backend.load("a").unwrap(), (old, metadata(json!({"old": 1}))));
-    assert_eq!(backend.list_keys("").unwrap(), ["a"]);
-    assert_eq!(backend.record("r").unwrap(), None);
-}
-
-fn changes_in_order(backend: &dyn StorageBackend) {
-    let (one, two) = (numbers(&[1], &[1.0]), numbers(&[2], &[2.0]));
-    let key = |key: &str| key.to_owned();
-    backend
-        .commit(&[
-            Change::Save { key: key("a"), series: one.clone(), metadata: Metadata::new() },
-            Change::Append { key: key("a"), series: two.clone() },
-            Change::Rename { from: key("a"), to: key("b") },
-            Change::Copy { from: key("b"), to: key("a") },
-            Change::Append { key: key("a"), series: two.clone() },
-            Change::Save { key: key("c"), series: two.clone(), metadata: Metadata::new() },
-            Change::Delete { key: key("c") },
-        ])
-        .unwrap();
-    let both = one.concat(&two).unwrap();
-    is_there(backend, "b", &both);
-    is_there(backend, "a", &both.concat(&two).unwrap());
-    assert_eq!(backend.list_keys("").unwrap(), ["a", "b"]);
-    backend.commit(&[]).unwrap();
-}
-
-fn rename_and_copy(backend: &dyn StorageBackend) {
-    let series = numbers(&[1, 2], &[1.0, 2.0]).with_name("n");
-    backend.save("a", &series, &metadata(json!({"m": 1}))).unwrap();
-    backend.rename("a", "b").unwrap();
-    assert!(!backend.exists("a").unwrap());
-    backend.copy("b", "c").unwrap();
-    backend.append("c", &numbers(&[3], &[3.0])).unwrap();
-    assert_eq!(backend.load("b").unwrap(), (series, metadata(json!({"m": 1}))));
-    assert_eq!(backend.load("c").unwrap().1, metadata(json!({"m": 1})));
-    for (from, to) in [("b", "c"), ("b", "b")] {
-        let refused = backend.copy(from, to);
-        assert!(matches!(refused, Err(Error::Exists { .. })), "copy {from} {to}: {refused:?}");
-        let refused = backend.rename(from, to);
-        assert!(matches!(refused, Err(Error::Exists { .. })), "rename {from} {to}: {refused:?}");
-    }
 }
 
 fn not_found(backend: &dyn StorageBackend) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found};
+use super::backend::{Change, Revision, SeriesInfo, StorageBackend, expect, in_use, not_found};
 use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::Result;
@@ -19,8 +19,17 @@ pub struct MemoryBackend {
 
 #[derive(Debug, Clone, Default)]
 struct Kept {
-    series: BTreeMap<String, (Series, Metadata)>,
+    series: BTreeMap<String, Stored>,
+    /// The last revision of a series.
+    revision: u64,
     records: BTreeMap<String, Metadata>,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    series: Series,
+    metadata: Metadata,
+    revision: u64,
 }
 
 impl MemoryBackend {
@@ -35,39 +44,54 @@ impl MemoryBackend {
 }
 
 impl Kept {
+    fn get(&self, key: &str) -> Result<&Stored> {
+        self.series.get(key).ok_or_else(|| not_found(key, LOCATION))
+    }
+
+    fn get_mut(&mut self, key: &str) -> Result<&mut Stored> {
+        self.series.get_mut(key).ok_or_else(|| not_found(key, LOCATION))
+    }
+
+    fn info(&self, key: &str) -> Result<SeriesInfo> {
+        let Stored { series, metadata, revision } = self.get(key)?;
+        let revision = Revision(*revision);
+        Ok(SeriesInfo { revision, ..SeriesInfo::of(key, series, metadata)? })
+    }
+
     fn apply(&mut self, change: &Change) -> Result<()> {
+        self.revision += 1;
+        let revision = self.revision;
         match change.clone() {
             Change::Save { key, series, metadata } => {
-                self.series.insert(key, (series, metadata));
+                self.series.insert(key, Stored { series, metadata, revision });
             }
             Change::Append { key, series } => match self.series.get_mut(&key) {
-                Some((own, _)) => *own = own.concat(&series)?,
+                Some(own) => own.series = own.series.concat(&series)?,
                 None => {
-                    self.series.insert(key, (series, Metadata::new()));
+                    let metadata = Metadata::new();
+                    self.series.insert(key, Stored { series, metadata, revision });
                 }
             },
-            Change::SetMetadata { key, metadata } => {
-                self.series.get_mut(&key).ok_or_else(|| not_found(&key, LOCATION))?.1 = metadata;
+            Change::Expect { key, info } => {
+                let now = match self.series.contains_key(&key) {
+                    true => Some(self.info(&key)?),
+                    false => None,
+                };
+                expect(&key, info.as_deref(), now.as_ref())?;
             }
+            Change::SetMetadata { key, metadata } => self.get_mut(&key)?.metadata = metadata,
             Change::SetIndexMetadata { key, index } => {
-                let (series, _) =
-                    self.series.get_mut(&key).ok_or_else(|| not_found(&key, LOCATION))?;
-                *series = series.clone().with_index_metadata(index);
+                let own = self.get_mut(&key)?;
+                own.series = own.series.clone().with_index_metadata(index);
             }
             Change::Delete { key } => {
                 self.series.remove(&key).ok_or_else(|| not_found(&key, LOCATION))?;
             }
             Change::Rename { from, to } => {
-                let moved =
-                    self.series.get(&from).ok_or_else(|| not_found(&from, LOCATION))?.clone();
-                self.insert_new(to, moved)?;
+                self.insert_new(to, self.get(&from)?.clone())?;
                 self.series.remove(&from);
             }
-            Change::Copy { from, to } => {
-                let copy =
-                    self.series.get(&from).ok_or_else(|| not_found(&from, LOCATION))?.clone();
-                self.insert_new(to, copy)?;
-            }
+            Change::Copy { from, to } => self.insert_new(to, self.get(&from)?.clone())?,
             Change::Record { name, record: Some(record) } => {
                 self.records.insert(name, record);
             }
@@ -78,7 +102,7 @@ impl Kept {
         Ok(())
     }
 
-    fn insert_new(&mut self, key: String, series: (Series, Metadata)) -> Result<()> {
+    fn insert_new(&mut self, key: String, series: Stored) -> Result<()> {
         if self.series.contains_key(&key) {
             return Err(in_use(&key, LOCATION));
         }
@@ -115,9 +139,7 @@ impl StorageBackend for MemoryBackend {
     }
 
     fn info(&self, key: &str) -> Result<SeriesInfo> {
-        let kept = self.kept();
-        let (series, metadata) = kept.series.get(key).ok_or_else(|| not_found(key, LOCATION))?;
-        SeriesInfo::of(key, series, metadata)
+        self.kept().info(key)
     }
 
     fn scan(&self, key: &str, range: &IndexRange) -> Result<Batches> {
@@ -126,7 +148,8 @@ impl StorageBackend for MemoryBackend {
     }
 
     fn load(&self, key: &str) -> Result<(Series, Metadata)> {
-        self.kept().series.get(key).cloned().ok_or_else(|| not_found(key, LOCATION))
+        let Stored { series, metadata, .. } = self.kept().get(key)?.clone();
+        Ok((series, metadata))
     }
 
     fn load_range(&self, key: &str, range: &IndexRange) -> Result<Series> {

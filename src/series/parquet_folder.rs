@@ -22,9 +22,12 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use self::list::{Entry, List, is_ours, new_name};
-use super::backend::{Change, SeriesInfo, StorageBackend, in_use, not_found, note_damage};
+use super::backend::{
+    Change, Revision, SeriesInfo, StorageBackend, expect, in_use, not_found, note_damage,
+};
 use super::codes::{SeriesCodes, decoded_batch};
 use super::data::{Head, Metadata, SCHEMA_KEY, Series};
 use super::index::{IndexRange, IndexValue};
@@ -197,6 +200,12 @@ impl Commit<'_> {
                 }
                 false => self.put(key, series, &Metadata::new()),
             },
+            Change::Expect { key, info } => {
+                let entry = self.list.series.get(key);
+                let of =
+                    |entry: &Entry| inspect(&self.backend.folder.join(entry.file()), entry, key);
+                expect(key, info.as_deref(), entry.map(of).transpose()?.as_ref())
+            }
             Change::SetMetadata { key, metadata } => {
                 let (series, _) = self.get(key)?;
                 self.put(key, &series, metadata)
@@ -316,6 +325,8 @@ fn inside(path: &Path, key: &str, schema: &SchemaRef) -> Result<SeriesInfo> {
         is_sorted: inside.is_sorted,
         metadata: inside.metadata,
         head,
+        // A save gives the file another name.
+        revision: Revision(xxh3_64(path.file_name().unwrap_or_default().as_encoded_bytes())),
     })
 }
 

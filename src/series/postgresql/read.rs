@@ -15,7 +15,7 @@ use super::{Failure, PostgresBackend, are_made, text};
 use crate::array::block::arrays::type_of;
 use crate::error::{Error, Result};
 use crate::kernel::receive;
-use crate::series::backend::{SeriesInfo, not_found};
+use crate::series::backend::{Revision, SeriesInfo, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValue};
 use crate::table::{Batches, from_arrow};
@@ -108,6 +108,7 @@ pub(super) fn find(client: &mut Client, key: &str, lock: bool) -> Result<Option<
     let extent: Extent = parsed(&row, 4, &what)?;
     let (least, greatest) = (extent.least, extent.greatest);
     let length = row.try_get::<_, i64>(1)?;
+    let id: i64 = row.try_get(0)?;
     let info = SeriesInfo {
         key: key.to_owned(),
         length: u64::try_from(length).map_err(|_| damaged(&what, format!("{length} points")))?,
@@ -117,8 +118,9 @@ pub(super) fn find(client: &mut Client, key: &str, lock: bool) -> Result<Option<
         is_sorted: row.try_get(5)?,
         head: parsed(&row, 6, &what)?,
         metadata: parsed(&row, 7, &what)?,
+        revision: Revision(id as u64), // a save gives another id
     };
-    Ok(Some(Found { id: row.try_get(0)?, info, last: extent.last.map(IndexValue::from) }))
+    Ok(Some(Found { id, info, last: extent.last.map(IndexValue::from) }))
 }
 
 pub(super) fn names(client: &mut Client, sql: &str, prefix: &str) -> Result<Vec<String>, Failure> {

@@ -9,7 +9,7 @@ use super::read::{Extent, Found, find, load};
 use super::{Failure, text};
 use crate::array::block::arrays::type_name;
 use crate::error::Result;
-use crate::series::backend::{Change, SeriesInfo, in_use, last_label, not_found};
+use crate::series::backend::{Change, SeriesInfo, expect, in_use, last_label, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexRange;
 
@@ -37,6 +37,10 @@ pub(super) fn apply(client: &mut Client, change: &Change, location: &str) -> Res
                 }
             },
         },
+        Change::Expect { key, info } => {
+            let now = find(client, key, true)?.map(|found| found.info);
+            Ok(expect(key, info.as_deref(), now.as_ref())?)
+        }
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE siltstone_series SET metadata = $2 WHERE digest = $1";
             let changed = client.execute(sql, &[&digest(key), &json(metadata)])?;

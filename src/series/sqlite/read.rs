@@ -11,7 +11,7 @@ use super::{BLOCK_ROWS, SqliteBackend, are_there};
 use crate::array::block::arrays::{Column, damaged, type_of};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, receive};
-use crate::series::backend::{SeriesInfo, not_found};
+use crate::series::backend::{Revision, SeriesInfo, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValue};
 use crate::table::Batches;
@@ -104,6 +104,7 @@ pub(super) fn find(tx: &ReadTx<'_>, key: &str, location: &str) -> Result<Found> 
             is_sorted: row.get(7)?,
             metadata: json(&row.get::<_, String>(9)?)?,
             head: json(&row.get::<_, String>(8)?)?,
+            revision: Revision(row.get::<_, i64>(0)? as u64), // a save gives another id
         };
         Ok(Found { id: row.get(0)?, info, last: label_of(row.get_ref(6)?)? })
     })?;

@@ -8,7 +8,7 @@ use crate::array::block::arrays::{damaged, fit, pack, type_name};
 use crate::array::block::buffers::Effort;
 use crate::error::Result;
 use crate::kernel::WriteTx;
-use crate::series::backend::{Change, SeriesInfo, in_use, last_label, not_found};
+use crate::series::backend::{Change, SeriesInfo, expect, in_use, last_label, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValues};
 
@@ -62,6 +62,13 @@ pub(super) fn apply(tx: &WriteTx<'_>, prepared: &Prepared, location: &str) -> Re
                 }
             }
         },
+        Change::Expect { key, info } => {
+            let now = match find(tx, key, location) {
+                Err(crate::Error::NotFound { .. }) => None,
+                found => Some(found?.info),
+            };
+            expect(key, info.as_deref(), now.as_ref())
+        }
         Change::SetMetadata { key, metadata } => {
             let sql = "UPDATE series SET metadata = ?2 WHERE key = ?1";
             there(tx.execute(sql, (key, to_json(metadata)))?, key, location)?;
