@@ -76,7 +76,7 @@ fn an_export_gives_the_files_back() {
     let Some(data) = shared() else { return };
     let folder = tempfile::tempdir().unwrap();
     import(folder.path(), &data, "");
-    silt(folder.path(), "export run.db --to out").ok();
+    silt(folder.path(), "export run.db -o out").ok();
     for (ours, theirs) in
         [("updates", "water_net3/scenarios/net3"), ("init_data", "water_net3/init_data")]
     {
