@@ -58,7 +58,7 @@ pub fn doctor(base: impl AsRef<Path>) -> Result<DoctorReport> {
             if !is_young(path) {
                 report.find(
                     name,
-                    "it is empty: its writer was killed before the first commit; remove it",
+                    "it is empty: its writer was killed before the first commit; nothing is lost, and it may be removed",
                 );
             }
             continue;

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use quote::ToTokens;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Fields, ImplItem, Item, Meta, Path as Name, Signature, TraitItem, Type};
+use syn::{Attribute, Fields, ImplItem, Item, Path as Name, Signature, TraitItem, Type};
 use syn::{UseTree, Visibility};
 
 /// The list as it was agreed on.
@@ -34,35 +34,24 @@ struct Crate {
     public: BTreeSet<Module>,
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
-    match item {
-        Item::Const(item) => &item.attrs,
-        Item::Enum(item) => &item.attrs,
-        Item::Fn(item) => &item.attrs,
-        Item::Impl(item) => &item.attrs,
-        Item::Mod(item) => &item.attrs,
-        Item::Static(item) => &item.attrs,
-        Item::Struct(item) => &item.attrs,
-        Item::Trait(item) => &item.attrs,
-        Item::Type(item) => &item.attrs,
-        Item::Use(item) => &item.attrs,
-        _ => &[],
-    }
-}
-
-fn declared(item: &Item) -> Option<(&Visibility, String)> {
-    let (visibility, name) = match item {
-        Item::Const(item) => (&item.vis, &item.ident),
-        Item::Enum(item) => (&item.vis, &item.ident),
-        Item::Fn(item) => (&item.vis, &item.sig.ident),
-        Item::Mod(item) => (&item.vis, &item.ident),
-        Item::Static(item) => (&item.vis, &item.ident),
-        Item::Struct(item) => (&item.vis, &item.ident),
-        Item::Trait(item) => (&item.vis, &item.ident),
-        Item::Type(item) => (&item.vis, &item.ident),
+/// Attributes, visibility and name of what an item declares.
+fn declared(item: &Item) -> Option<(&[Attribute], &Visibility, String)> {
+    let (attributes, visibility, name) = match item {
+        Item::Const(item) => (&item.attrs, &item.vis, &item.ident),
+        Item::Enum(item) => (&item.attrs, &item.vis, &item.ident),
+        Item::Fn(item) => (&item.attrs, &item.vis, &item.sig.ident),
+        Item::Mod(item) => (&item.attrs, &item.vis, &item.ident),
+        Item::Static(item) => (&item.attrs, &item.vis, &item.ident),
+        Item::Struct(item) => (&item.attrs, &item.vis, &item.ident),
+        Item::Trait(item) => (&item.attrs, &item.vis, &item.ident),
+        Item::Type(item) => (&item.attrs, &item.vis, &item.ident),
         _ => return None,
     };
-    Some((visibility, name.to_string()))
+    Some((attributes, visibility, name.to_string()))
+}
+
+fn is_named(item: &Item, wanted: &str) -> bool {
+    declared(item).is_some_and(|(.., name)| name == wanted)
 }
 
 fn is_public(visibility: &Visibility) -> bool {
@@ -72,39 +61,15 @@ fn is_public(visibility: &Visibility) -> bool {
 /// Source text on one line, as `rustfmt` puts its spaces.
 fn text(tokens: impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string().replace('\n', " ");
+    // What to replace, and by what.
     let pairs = [
-        (" ,", ","),
-        (" ;", ";"),
-        (" (", "("),
-        ("( ", "("),
-        (" )", ")"),
-        (" <", "<"),
-        ("< ", "<"),
-        (" >", ">"),
-        (" :", ":"),
-        (":: ", "::"),
-        ("& ", "&"),
-        (" [", "["),
-        ("[ ", "["),
-        (" ]", "]"),
-        ("# ", "#"),
-        (" !", "!"),
-        (",)", ")"),
-        (",>", ">"),
-        ("->(", "-> ("),
-        ("->[", "-> ["),
-        ("=[", "= ["),
-        ("+(", "+ ("),
-        (",(", ", ("),
-        ("dyn(", "dyn ("),
-        ("mut(", "mut ("),
-        ("mut[", "mut ["),
-        (",[", ", ["),
-        (":(", ": ("),
-        (":[", ": ["),
+        " ,", ",", " ;", ";", " (", "(", "( ", "(", " )", ")", " <", "<", "< ", "<", " >", ">",
+        " :", ":", ":: ", "::", "& ", "&", " [", "[", "[ ", "[", " ]", "]", "# ", "#", " !", "!",
+        ",)", ")", ",>", ">", "->(", "-> (", "->[", "-> [", "=[", "= [", "+(", "+ (", ",(", ", (",
+        "dyn(", "dyn (", "mut(", "mut (", "mut[", "mut [", ",[", ", [", ":(", ": (", ":[", ": [",
     ];
-    for (from, to) in pairs {
-        text = text.replace(from, to);
+    for pair in pairs.chunks(2) {
+        text = text.replace(pair[0], pair[1]);
     }
     text
 }
@@ -116,11 +81,9 @@ fn attributes_shown(attributes: &[Attribute]) -> String {
     shown.map(|attribute| text(attribute) + " ").collect()
 }
 
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::List(list) if list.path.is_ident("cfg") => list.tokens.to_string().contains("test"),
-        _ => false,
-    })
+fn is_test(item: &Item) -> bool {
+    let attributes = declared(item).map_or(&[][..], |(attributes, ..)| attributes);
+    attributes.iter().any(|a| a.path().is_ident("cfg") && text(&a.meta).contains("test"))
 }
 
 /// What a `use` names: the name here, and the path.
@@ -142,7 +105,7 @@ fn uses(tree: &UseTree, path: &[String], found: &mut Vec<(String, Module)>) {
 
 impl Crate {
     fn load(&mut self, module: Module, items: Vec<Item>, folder: &Path) {
-        let items: Vec<_> = items.into_iter().filter(|item| !is_test(attributes(item))).collect();
+        let items: Vec<_> = items.into_iter().filter(|item| !is_test(item)).collect();
         for item in &items {
             let Item::Mod(item) = item else { continue };
             let name = item.ident.to_string();
@@ -176,8 +139,7 @@ impl Crate {
                 _ if self.modules.contains_key(&child) => current = child,
                 _ => {
                     let items = &self.modules[&current];
-                    let is_it = |item| declared(item).is_some_and(|(_, name)| name == *segment);
-                    if i + 1 == path.len() && items.iter().any(is_it) {
+                    if i + 1 == path.len() && items.iter().any(|item| is_named(item, segment)) {
                         return Some((current, last));
                     }
                     let mut named = Vec::new();
@@ -209,7 +171,7 @@ impl Crate {
 
     fn item(&self, key: &Key) -> impl Iterator<Item = &Item> {
         let items = self.modules[&key.0].iter();
-        items.filter(|item| declared(item).is_some_and(|(_, name)| name == key.1))
+        items.filter(|item| is_named(item, &key.1))
     }
 
     fn read_impls(&mut self) {
@@ -222,7 +184,7 @@ impl Crate {
                 let lines = impls.entry(key).or_default();
                 if let Some((of, _)) = &block.trait_ {
                     let ours = self.key(module, of);
-                    let is_private = |item| declared(item).is_some_and(|(of, _)| !is_public(of));
+                    let is_private = |item| declared(item).is_some_and(|(_, of, _)| !is_public(of));
                     if !ours.is_some_and(|key| self.item(&key).any(is_private)) {
                         let (generics, bounds) = (&block.generics, &block.generics.where_clause);
                         let own = name.path.segments.last().map(|last| text(&last.arguments));
@@ -267,7 +229,7 @@ impl Crate {
                     }
                 }
             }
-            let Some((visibility, name)) = declared(&item) else { continue };
+            let Some((_, visibility, name)) = declared(&item) else { continue };
             let path = format!("{shown}::{name}");
             if is_public(visibility) && matches!(item, Item::Mod(_)) {
                 let child = [module, &[name]].concat();
@@ -284,7 +246,8 @@ impl Crate {
         let items: Vec<_> = self.item(key).cloned().collect();
         assert!(!items.is_empty(), "{path} is not found in {:?}", key.0);
         for item in &items {
-            let (own, of_use) = (attributes_shown(attributes(item)), attributes_shown(of_use));
+            let own = declared(item).map_or(&[][..], |(attributes, ..)| attributes);
+            let (own, of_use) = (attributes_shown(own), attributes_shown(of_use));
             let mut lines = of_item(item, path);
             lines[0] = format!("{} {}{own}", lines[0], if of_use == own { "" } else { &of_use });
             lines[0].truncate(lines[0].trim_end().len());

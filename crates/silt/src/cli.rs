@@ -13,7 +13,7 @@ use crate::{
 const EXIT_CODES: &str = "\
 Exit codes:
   0    success; also if the reader of stdout closes it
-  1    success with findings: `verify` found damage, `info` found unreadable data
+  1    success with findings: damage (`verify`), unreadable data (`info`)
   2    failure: wrong usage, or an error, which stderr reports
   3    partial success: what was skipped is named on stderr
   130  interrupted by Ctrl-C; committed data stay

@@ -106,6 +106,8 @@ fn a_file_says_what_it_has() {
     assert!(info.contains("2 ticks of 1 symbol, 0 compacted"), "{info}");
     let info = silt(here, &format!("info {day} --json")).json();
     assert_eq!(info["ticks"]["rows"], 2);
+    std::fs::write(here.join("nothing.db"), "").unwrap();
+    assert!(silt(here, "verify nothing.db").ok().contains("nothing.db: the file is empty"));
     let ran = silt(here, "verify db --gaps abc");
     assert!(ran.code == 2 && ran.err.contains("expected a whole number of seconds"), "{ran:?}");
 }
