@@ -227,7 +227,8 @@ fn shown(value: &Value) -> String {
 }
 
 fn csv(text: &str) -> String {
-    match text.contains(['"', ',', '\n', '\r']) {
+    let has_edge = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
+    match has_edge || text.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     }
@@ -252,8 +253,8 @@ mod tests {
     #[test]
     fn values_are_quoted() {
         assert_eq!(
-            ["a", "a,b", "a\"b", "a\nb"].map(csv),
-            ["a", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\""]
+            ["a", "a,b", "a\"b", "a\nb", " a"].map(csv),
+            ["a", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\"", "\" a\""]
         );
         assert_eq!(["a,b", "a\tb", "a\\n\nb\r"].map(tsv), ["a,b", "a\\tb", "a\\\\n\\nb\\r"]);
     }
