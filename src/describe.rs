@@ -11,7 +11,7 @@ use crate::kernel::Database;
 use crate::memory::{MemoryStats, MemoryStore};
 use crate::series::{SeriesSummary, SqliteBackend};
 use crate::simulation::{Options, SimulationDatabase, SimulationSummary};
-use crate::ticks::TicksSummary;
+use crate::ticks::{DayTicks, TicksSummary, day_ticks};
 
 /// What a file or a folder of ticks has. As JSON, of either only its fields.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,6 +47,8 @@ pub struct FileInfo {
     pub experiments: ExperimentsSummary,
     /// Time series.
     pub series: SeriesSummary,
+    /// Ticks of a day.
+    pub ticks: DayTicks,
 }
 
 impl FileInfo {
@@ -82,6 +84,7 @@ impl FileInfo {
             memory,
             experiments,
             series: SqliteBackend::over(db.clone())?.describe()?,
+            ticks: day_ticks(db)?,
         })
     }
 }

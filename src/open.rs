@@ -12,7 +12,8 @@ use crate::table::Batches;
 use crate::ticks::{TickStore, TickStoreConfig, doctor, has_ticks};
 use crate::{Error, Result};
 
-/// Opens a file, or an existing folder of ticks, for reading and writing. A file is made if there is none.
+/// Opens a file, or an existing folder of ticks, for reading and writing. A file is made if there is none, with the folders
+/// above it.
 ///
 /// A folder has day files or nothing; a new one, and one with another `broker_id` than `siltstone`, is opened by
 /// [`TickStore::new`].

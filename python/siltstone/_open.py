@@ -44,8 +44,8 @@ def open(path: str | Path, read_only: bool = False) -> Handle:
     Parameters
     ----------
     path : path
-        A file, which is made if there is none; or a folder that has day files of ticks or nothing. A new folder of
-        ticks is made by :class:`siltstone.ticks.TickStore`.
+        A file, which is made if there is none, with the folders above it; or a folder that has day files of ticks or
+        nothing. A new folder of ticks is made by :class:`siltstone.ticks.TickStore`.
     read_only : bool
         Whether nothing may be made or changed.
 
@@ -60,7 +60,7 @@ def open(path: str | Path, read_only: bool = False) -> Handle:
     NotFoundError
         For a file that is not there and may not be made.
     InvalidError
-        For a folder that has files but no day of ticks.
+        For a folder that has files but no day of ticks, and for a path that begins with ``~`` or ``file:``.
     NotOursError, TooNewError
         If the file belongs to another program or a newer siltstone; it is left untouched.
     StorageError

@@ -15,7 +15,7 @@ use siltstone::Database;
 use siltstone::series::process::label_range;
 use siltstone::series::{
     Change, IndexMetadata, IndexRange, IndexValue, Metadata, Overlap, Series, SeriesInfo,
-    SqliteBackend, StorageBackend, TransferOptions, append_points, decoded, tree,
+    SqliteBackend, StorageBackend, TransferOptions, append_points, decoded, tree, type_name,
 };
 
 use crate::arrow::Table;
@@ -244,7 +244,7 @@ impl SeriesStore {
             for (what, was, is) in [("index", &before.0, &after.0), ("values", &before.1, &after.1)]
             {
                 if was != is {
-                    let (was, is) = (name_of(was), name_of(is));
+                    let (was, is) = (type_name(was), type_name(is));
                     let text = format!("the series {key:?} is widened: {what} {was} to {is}");
                     let text = CString::new(text.replace('\0', "")).expect("without NUL");
                     PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 2)?;

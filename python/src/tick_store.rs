@@ -9,9 +9,9 @@ use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3_arrow::input::AnyRecordBatch;
 use siltstone::ticks::{
-    ArrowDefaults, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, RetentionPolicy,
-    TickBatch, TickStoreConfig, Timeframe, bars_to_arrow, gaps_to_arrow, into_arrow, now_ns,
-    suspect_unit,
+    ArrowDefaults, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, ReplayOptions,
+    RetentionPolicy, TickBatch, TickStoreConfig, Timeframe, bars_to_arrow, gaps_to_arrow,
+    into_arrow, now_ns, suspect_unit,
 };
 use siltstone::{Error, Result, ticks};
 
@@ -328,10 +328,11 @@ impl TickStore {
         fill: &str,
     ) -> PyResult<Columns> {
         let fill: Fill = fill.parse().map_err(to_py)?;
-        let options = OhlcOptions { price: price.parse().map_err(to_py)?, origin_ns, fill };
+        let (from_ns, to_ns) = range;
+        let price = price.parse().map_err(to_py)?;
+        let options = OhlcOptions { from_ns, to_ns, price, origin_ns, fill };
         let inner = self.get()?;
-        py.enter(|| bars_to_arrow(&inner.ohlc(symbol, interval_ns, range.0, range.1, options)?))
-            .map(Columns::new)
+        py.enter(|| bars_to_arrow(&inner.ohlc(symbol, interval_ns, options)?)).map(Columns::new)
     }
 
     fn get_ohlc(
@@ -384,7 +385,8 @@ impl TickStore {
     ) -> PyResult<Replay> {
         let inner = self.get()?;
         let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
-        let inner = py.enter(|| inner.start_replay(&names, start, end, speed))?;
+        let options = ReplayOptions { from_ns: start, to_ns: end, speed };
+        let inner = py.enter(|| inner.start_replay(&names, options))?;
         Ok(Replay::new(inner, tick))
     }
 

@@ -32,7 +32,7 @@ def test_points_of_another_type_are_converted_or_the_series_is_widened(backend):
         assert backend.append("q", pd.Series([4], at("ns", "2024-02-01"))) == 1
     loaded, metadata = backend.load("q")
     assert (loaded.tolist(), loaded.dtype, loaded.index.unit) == ([1.0, 2.0, 4.0], float, "us")
-    with pytest.warns(UserWarning, match="q.*widened: index timestamp:us to timestamp:ns"):
+    with pytest.warns(UserWarning, match=r"q.*widened: index datetime64\[us\] to datetime64\[ns\]"):
         backend.append("q", pd.Series([5.5], at("ns", "2024-02-02T00:00:00.000000001")))
     loaded, metadata = backend.load("q")
     assert (loaded.tolist(), loaded.index.unit, metadata) == ([1.0, 2.0, 4.0, 5.5], "ns", {"unit": "C"})
@@ -50,6 +50,11 @@ def test_whole_numbers_become_decimals_and_back(backend):
     with pytest.raises(InvalidError, match="without loss"):
         backend.append("n", pd.Series(["a"], [3]))
     assert backend.load("n")[0].equals(loaded)
+    # Floats stay floats, though an integer column would hold all of it.
+    backend.save(pd.Series([1.0, 2.0**53], [0, 1]), "f")
+    with pytest.raises(InvalidError, match="expected float64.*got int64"):
+        backend.append("f", pd.Series([2**53 + 1], [2]))
+    assert backend.load("f")[0].dtype == float
 
 
 def test_points_that_overlap_stored_ones_are_refused_unless_a_rule_says_more(backend):

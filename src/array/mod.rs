@@ -1,5 +1,13 @@
 //! Typed n-dimensional arrays and their bytes: no input, no output, no SQL.
 //!
+//! ```
+//! use siltstone::{Array, DType};
+//! let heat = Array::from([20.0, 21.5, 19.0, 20.5]).reshape(vec![2, 2])?;
+//! assert_eq!((heat.dtype(), heat.shape()), (DType::F64, &[2, 2][..]));
+//! assert_eq!(heat.to_vec::<f64>().unwrap()[1], 21.5);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! An [`Array`] is a numpy dtype, a shape and C-ordered bytes; it keeps the byte order it came
 //! with, so that every number returns bit for bit. A [`Codec`] makes the bytes smaller, a
 //! [`Checksum`] names and guards them.

@@ -251,7 +251,10 @@ impl SimulationContext {
 }
 
 /// The cells in the order of the columns.
-fn by_column<'a>(table: &RecordTable, values: &[(&str, Cell<'a>)]) -> Result<Vec<Cell<'a>>> {
+pub(super) fn by_column<'a>(
+    table: &RecordTable,
+    values: &[(&str, Cell<'a>)],
+) -> Result<Vec<Cell<'a>>> {
     let schema = &table.schema;
     let mut cells = vec![Cell::Null; schema.columns.len()];
     for (name, cell) in values {

@@ -17,7 +17,7 @@ use super::record_table::{self, RecordTable};
 use super::{MIGRATIONS, builtin, process, provenance};
 use crate::error::{Error, Result};
 use crate::kernel::json;
-use crate::kernel::{Database, WriteTx};
+use crate::kernel::{Database, Node, WriteTx};
 
 /// How often it is looked whether rows have waited long enough.
 const TICK: Duration = Duration::from_millis(250);
@@ -76,14 +76,12 @@ pub struct SimulationOptions {
 }
 
 impl SimulationOptions {
-    /// Its parameters: an object.
+    /// Its parameters: a struct or a map. Floats keep what JSON does not have: NaN and infinities.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for anything but an object.
+    /// [`Error::Invalid`] for anything else.
     pub fn parameters(self, parameters: &impl serde::Serialize) -> Result<Self> {
-        let text = serde_json::to_string(parameters)
-            .map_err(|e| Error::invalid("parameters", "what JSON can say", e.to_string()))?;
-        self.parameters_json(&text)
+        self.parameters_json(&Node::of("parameters", parameters)?.to_json())
     }
 
     /// Its parameters as JSON text; `NaN` and `Infinity` as Python writes them are taken.

@@ -1,5 +1,24 @@
 //! The experiment store: many simulations in one file, compared in one query.
 //!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! use siltstone::experiment::{ExperimentDatabase, SimulationOptions};
+//!
+//! #[derive(serde::Serialize)]
+//! struct Parameters { rate: f64 }
+//!
+//! let db = ExperimentDatabase::open(folder.path().join("sweep.db"), "rates")?;
+//! for rate in [0.1, 0.5] {
+//!     let options = SimulationOptions::default().parameters(&Parameters { rate })?;
+//!     let run = db.create_simulation_context(&format!("rate {rate}"), options)?;
+//!     (0..10).try_for_each(|step| run.log_metric("loss", rate / (1.0 + f64::from(step)), None))?;
+//!     run.complete()?;
+//! }
+//! let compared = db.database().sql("SELECT simulation_id, min(value) FROM metrics GROUP BY 1")?;
+//! assert_eq!(compared.rows.len(), 2);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! An [`ExperimentDatabase`] holds simulations; a [`SimulationContext`] logs one. What it logs are records: rows of a
 //! table, each of a simulation and, as a rule, a step. The documented tables of agents are built in, others are
 //! [defined](SimulationContext::define_table). Rows wait in memory by columns, and are plain SQLite rows behind views of
@@ -37,6 +56,7 @@ mod retention;
 mod runs;
 mod schema;
 mod stored;
+mod struct_rows;
 mod summary;
 mod verify;
 mod write;

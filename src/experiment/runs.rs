@@ -56,15 +56,35 @@ pub struct SimulationInfo {
 
 impl SimulationInfo {
     /// The same for readers of plain JSON: where a number is none of JSON, its text stands, `"NaN"`, `"Infinity"`, `"-Infinity"`
-    /// or the digits of an integer beyond 64 bits.
+    /// or the digits of an integer beyond 64 bits. A time is `2026-01-19T12:00:00Z`.
     pub fn plain(self) -> Self {
         SimulationInfo {
+            start_time: self.start_time.map(|time| iso(&time)),
+            end_time: self.end_time.map(|time| iso(&time)),
             parameters: plain_object(self.parameters),
             results_summary: plain_object(self.results_summary),
             provenance: plain_object(self.provenance),
             ..self
         }
     }
+}
+
+/// A time of the documented tables, a text in UTC without a zone, with its zone; any other text as it is.
+fn iso(text: &str) -> String {
+    let is_time = text.len() >= 19
+        && text.char_indices().all(|(at, c)| match at {
+            4 | 7 => c == '-',
+            10 => c == ' ' || c == 'T',
+            13 | 16 => c == ':',
+            19 => c == '.',
+            _ => c.is_ascii_digit(),
+        });
+    if !is_time {
+        return text.to_owned();
+    }
+    let (whole, fraction) = text.split_at(19);
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    format!("{}{fraction}Z", whole.replace(' ', "T"))
 }
 
 impl ExperimentDatabase {
@@ -145,4 +165,24 @@ fn info(tx: &ReadTx<'_>, id: i64) -> Result<SimulationInfo> {
         name: id.to_string(),
         location: String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::iso;
+
+    /// Goal: a time has its zone and no zeros, and a text that is no such time stays.
+    #[test]
+    fn times_have_a_zone() {
+        for (text, wanted) in [
+            ("2026-01-19 12:00:00.250000", "2026-01-19T12:00:00.25Z"),
+            ("2026-01-19 12:00:00.000000", "2026-01-19T12:00:00Z"),
+            ("2026-01-19T12:00:00", "2026-01-19T12:00:00Z"),
+            ("2026-01-19T12:00:00+01:00", "2026-01-19T12:00:00+01:00"),
+            ("2026-01-19", "2026-01-19"),
+            ("yesterday, at noon...", "yesterday, at noon..."),
+        ] {
+            assert_eq!(iso(text), wanted);
+        }
+    }
 }

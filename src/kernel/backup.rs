@@ -82,11 +82,13 @@ impl Database {
 }
 
 pub(super) fn is_there(target: &Path) -> Error {
-    Error::Exists {
-        what: format!("{}", target.display()),
-        location: "the file system".into(),
-        hint: "choose another name for the backup",
-    }
+    exists(target, "choose another name for the backup")
+}
+
+fn exists(target: &Path, hint: &'static str) -> Error {
+    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let location = folder_of(target).display().to_string();
+    Error::Exists { what: format!("{name:?}"), location, hint }
 }
 
 /// A copy that is verified and synced, and has no name yet.
@@ -283,11 +285,7 @@ pub fn restore(
         return from.backup(target);
     }
     if !overwrite {
-        return Err(Error::Exists {
-            what: format!("{}", target.display()),
-            location: "the file system".into(),
-            hint: "say that it may be overwritten",
-        });
+        return Err(exists(target, "pass overwrite (--overwrite) to replace it"));
     }
     // Refuses what is not ours, and checkpoints its log.
     let kept = Kept::of(&Database::builder(target).upgrade(upgrades()).open()?)?;

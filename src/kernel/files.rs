@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::temporary::{Temporary, remove_leftovers};
 use crate::error::{Error, Result};
@@ -82,14 +82,31 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Refuses a path that a shell, or SQLite, would take for another one than the system does.
+pub(super) fn check_path(path: &Path) -> Result<()> {
+    let refuse = |expected: &str| {
+        Err(Error::invalid("path", expected, format!("{:?}", path.display().to_string())))
+    };
+    if path.to_string_lossy().starts_with("file:") {
+        return refuse("the name of a file and not a URI (./file:NAME is the name of a file)");
+    }
+    if path.components().next() == Some(Component::Normal("~".as_ref())) {
+        return refuse(
+            "a path without ~, which only a shell expands (./~ is the name of a folder)",
+        );
+    }
+    Ok(())
+}
+
 /// Makes a folder, and those above it that are missing; with `durable` their names are on the disk.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`]; [`Error::Invalid`] below a folder `~`.
 pub(crate) fn create_folder(folder: &Path, durable: bool) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
+    check_path(folder)?;
     let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
     let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;

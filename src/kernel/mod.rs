@@ -27,6 +27,7 @@ mod locks;
 mod log_files;
 pub(crate) mod near;
 mod new_file;
+mod node;
 mod options;
 mod pages;
 mod point_rows;
@@ -70,6 +71,7 @@ pub(crate) use interruption::cancellable;
 pub(crate) use interruption::{
     CHECK_EVERY, check as check_interrupted, join, lock, pause, receive, uninterrupted,
 };
+pub(crate) use node::Node;
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};

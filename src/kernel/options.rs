@@ -156,11 +156,12 @@ impl Builder {
         self
     }
 
-    /// Opens the file for reading and writing; creates it, and its folder, if there is none.
+    /// Opens the file for reading and writing; creates it if there is none, and folders above it that are missing, as
+    /// Godly-AI and the RTX engine do (SQLite alone refuses).
     ///
     /// # Errors
     /// [`Error::NotOurs`] and [`Error::TooNew`] leave the file untouched; [`Error::Io`] if it
-    /// cannot be opened or created.
+    /// cannot be opened or created; [`Error::Invalid`] for a URI (`file:...`) and a path that begins with `~`.
     pub fn open(self) -> Result<Database> {
         if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
             let got =

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::connect::beside;
+use super::files::check_path;
 use crate::error::{Error, Result};
 
 /// Refuses what is there and is no regular file, nor a link to one: to open a pipe is to wait for whoever writes into
@@ -22,6 +23,7 @@ pub(crate) fn check_is_file(path: &Path) -> Result<()> {
 
 /// The same for a database and what SQLite opens beside it.
 pub(super) fn check_is_database_file(path: &Path) -> Result<()> {
+    check_path(path)?;
     ["", "-wal", "-shm", "-journal"]
         .iter()
         .try_for_each(|suffix| check_is_file(&beside(path, suffix)))

@@ -7,7 +7,7 @@ use super::store::{MemoryStore, finite, json_text, now, sql_limit, stored_payloa
 use super::vector;
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::kernel::WriteTx;
+use crate::kernel::{Node, WriteTx};
 
 /// A concept as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +59,14 @@ impl NewConcept {
     pub fn metadata(mut self, json: impl Into<String>) -> Self {
         self.metadata = Some(json.into());
         self
+    }
+
+    /// As [`metadata`](Self::metadata), of a struct or a map of yours.
+    ///
+    /// # Errors
+    /// What the type itself refuses.
+    pub fn metadata_of(self, value: &impl serde::Serialize) -> Result<Self> {
+        Ok(self.metadata(Node::of("metadata", value)?.to_json()))
     }
 
     /// When it came up, in seconds since 1970-01-01 UTC; the time of storing unless said. A concept that is there

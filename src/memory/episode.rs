@@ -9,7 +9,7 @@ use super::store::{MemoryStore, finite, json_text, now, number, sql_limit, store
 use super::vector;
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::kernel::WriteTx;
+use crate::kernel::{Node, WriteTx};
 
 /// An episode as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,10 +75,18 @@ impl NewEpisode {
         self
     }
 
-    /// What else is known of it: JSON text of an object; of `serde_json::json!(..)` it is the `to_string()`.
+    /// What else is known of it: JSON text of an object.
     pub fn metadata(mut self, json: impl Into<String>) -> Self {
         self.metadata = Some(json.into());
         self
+    }
+
+    /// As [`metadata`](Self::metadata), of a struct or a map of yours.
+    ///
+    /// # Errors
+    /// What the type itself refuses.
+    pub fn metadata_of(self, value: &impl serde::Serialize) -> Result<Self> {
+        Ok(self.metadata(Node::of("metadata", value)?.to_json()))
     }
 
     /// Where it lies among others, for [search](MemoryStore::search_similar_episodes) and

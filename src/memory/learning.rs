@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::store::{MemoryStore, finite, json_text, now, number, sql_limit};
 use crate::error::Result;
-use crate::kernel::WriteTx;
+use crate::kernel::{Node, WriteTx};
 
 /// A learning event as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +60,14 @@ impl NewLearningEvent {
     pub fn parameters(mut self, json: impl Into<String>) -> Self {
         self.parameters = Some(json.into());
         self
+    }
+
+    /// As [`parameters`](Self::parameters), of a struct or a map of yours.
+    ///
+    /// # Errors
+    /// What the type itself refuses.
+    pub fn parameters_of(self, value: &impl serde::Serialize) -> Result<Self> {
+        Ok(self.parameters(Node::of("parameters", value)?.to_json()))
     }
 }
 

@@ -1,5 +1,22 @@
 //! The memory store: what an agent has experienced, what it knows, and what helped it to learn.
 //!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! use siltstone::Array;
+//! use siltstone::memory::{MemoryStore, NewEpisode, Payload};
+//!
+//! #[derive(serde::Serialize)]
+//! struct Move { action: &'static str, reward: f64 }
+//!
+//! let memory = MemoryStore::open(folder.path().join("agent.db"))?;
+//! let seen = Payload::of(&Move { action: "left", reward: 0.5 })?;
+//! let episode = NewEpisode::new(seen, 0.5, "maze").embedding(Array::from([0.1, 0.9]));
+//! let id = memory.store_episode(episode)?;
+//! let found = memory.retrieve_episode(id)?.expect("it was stored");
+//! assert_eq!(found.data()?.get("reward"), Some(&Payload::Float(0.5)));
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! A [`MemoryStore`] holds episodes (an experience, a score, a context), concepts (a name, an embedding, relationships) and
 //! learning events (a strategy, and by how much it helped). Experiences and embeddings are [`Payload`]s: arrays and nests of
 //! them, with a checksum, and never code. Beside the documented calls there is [search](MemoryStore::search_similar) by

@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::array::{Array, byte_size};
 use crate::error::{Error, Result};
+use crate::kernel::Node;
 
 const MAGIC: [u8; 4] = *b"SMP\x01";
 const CHECKSUM_BYTES: usize = 16;
@@ -72,6 +73,25 @@ impl Payload {
     pub fn map<K: Into<String>>(entries: impl IntoIterator<Item = (K, Payload)>) -> Self {
         let entry = |(key, value): (K, Payload)| (Payload::Text(key.into()), value);
         Payload::Map(entries.into_iter().map(entry).collect())
+    }
+
+    /// A value of a type of yours: a struct is a map of its fields, a sequence a list. Of many numbers make an [`Array`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an integer beyond 64 bits with sign, and what the type itself refuses.
+    ///
+    /// # Example
+    /// ```
+    /// # use siltstone::memory::Payload;
+    /// #[derive(serde::Serialize)]
+    /// struct Move { action: &'static str, reward: f64 }
+    ///
+    /// let seen = Payload::of(&Move { action: "left", reward: 0.5 })?;
+    /// assert_eq!(seen.get("reward"), Some(&Payload::Float(0.5)));
+    /// # Ok::<(), siltstone::Error>(())
+    /// ```
+    pub fn of(value: &impl serde::Serialize) -> Result<Self> {
+        of_node(Node::of("a payload", value)?, "a payload")
     }
 
     /// The value of a key of a map.
@@ -159,6 +179,39 @@ impl From<bool> for Payload {
     fn from(yes: bool) -> Self {
         Payload::Bool(yes)
     }
+}
+
+/// `what` names the value in errors.
+fn of_node(node: Node, what: &str) -> Result<Payload> {
+    Ok(match node {
+        Node::Nothing => Payload::Nothing,
+        Node::Bool(yes) => Payload::Bool(yes),
+        Node::Int(n) => Payload::Int(n),
+        Node::Large(n) => {
+            return Err(Error::invalid(what, "an integer of 64 bits with sign", n.to_string()));
+        }
+        Node::Single(x) => Payload::Float(x.into()),
+        Node::Float(x) => Payload::Float(x),
+        Node::Text(text) => Payload::Text(text),
+        Node::Bytes(bytes) => Payload::Bytes(bytes.into()),
+        Node::List(items) => {
+            let all = items.into_iter().zip(0..);
+            Payload::List(
+                all.map(|(item, i)| of_node(item, &format!("{what}[{i}]")))
+                    .collect::<Result<_>>()?,
+            )
+        }
+        Node::Map(entries) => {
+            let entry = |(key, value): (Node, Node)| {
+                let name = match &key {
+                    Node::Text(name) => name.clone(),
+                    other => other.to_json(),
+                };
+                Ok((of_node(key, what)?, of_node(value, &format!("{what}.{name}"))?))
+            };
+            Payload::Map(entries.into_iter().map(entry).collect::<Result<_>>()?)
+        }
+    })
 }
 
 /// What the bytes of a payload are, as far as it shows.

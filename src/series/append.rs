@@ -5,6 +5,7 @@ use arrow_array::BooleanArray;
 use super::backend::{Change, SeriesInfo, StorageBackend, is_unchanged};
 use super::data::{Metadata, Series};
 use super::index::IndexValues;
+use super::widen::type_name;
 use crate::error::{Error, Result};
 use crate::kernel::check_interrupted;
 
@@ -33,7 +34,7 @@ pub struct Appended {
     pub skipped: u64,
     /// Stored points that were replaced.
     pub replaced: u64,
-    /// The types that the stored series got to hold the new points without loss: `values Int64 to Float64`.
+    /// The types that the stored series got to hold the new points without loss: `values int64 to float64`.
     pub widened: Option<String>,
 }
 
@@ -187,8 +188,9 @@ fn widening(info: &SeriesInfo, own: &Series) -> Option<String> {
         ("values", &info.value_type, own.values().data_type()),
     ];
     let reported = pairs.iter().filter(|(_, was, is)| was != is);
-    let reported: Vec<String> =
-        reported.map(|(what, was, is)| format!("{what} {was} to {is}")).collect();
+    let reported: Vec<String> = reported
+        .map(|(what, was, is)| format!("{what} {} to {}", type_name(was), type_name(is)))
+        .collect();
     Some(reported.join(", ")).filter(|reported| !reported.is_empty())
 }
 

@@ -1,5 +1,17 @@
 //! The series store: time series behind one protocol, in memory, in files and in databases.
 //!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! use siltstone::series::{IndexRange, Series, SqliteBackend, StorageBackend};
+//!
+//! let store = SqliteBackend::open(folder.path().join("plant.db"))?;
+//! let minutes: Vec<i64> = (0..1440).map(|minute| minute * 60_000_000_000).collect();
+//! let flow = Series::from_times_ns(&minutes, &vec![1.5; 1440])?;
+//! store.save("plant/flow", &flow, &Default::default())?;
+//! assert_eq!(store.load_range("plant/flow", &IndexRange::all())?.len(), 1440);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! A [`Series`] is an index, values and what is known of both. A [`StorageBackend`] keeps series by key, and
 //! gives them back equal by bits and by metadata, whichever backend it is.
 
@@ -46,6 +58,7 @@ pub use transfer::{SeriesChecksum, TransferOptions, TransferReport, checksum, tr
 pub use url::open_asking;
 pub use url::{open, without_password};
 pub use wide::{WideColumn, wide};
+pub use widen::type_name;
 
 use crate::kernel::Store;
 

@@ -9,6 +9,7 @@ use arrow_schema::{Field, Schema};
 use super::codes::{SeriesCodes, decoded_batch};
 use super::data::Series;
 use super::index::{IndexValue, IndexValues};
+use super::widen::type_name;
 use crate::error::{Error, Result};
 use crate::table::{self, from_arrow};
 
@@ -51,8 +52,8 @@ pub fn wide(columns: &[WideColumn]) -> Result<RecordBatch> {
         return Err(Error::invalid("the series to join", "one at least", "none"));
     };
     let name_of = |column: &WideColumn| match column.series.index_metadata().code() {
-        Some(code) => format!("{} of {code}", column.series.index().data_type()),
-        None => column.series.index().data_type().to_string(),
+        Some(code) => format!("{} of {code}", type_name(column.series.index().data_type())),
+        None => type_name(column.series.index().data_type()),
     };
     if let Some(other) = columns.iter().find(|column| name_of(column) != name_of(first)) {
         let what = format!("the index of {:?}", other.name);

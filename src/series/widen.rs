@@ -62,6 +62,25 @@ impl Series {
     }
 }
 
+/// The name of a type as messages have it: `int64`, `float64`, `text`, `datetime64[ns, UTC]`.
+pub fn type_name(data_type: &DataType) -> String {
+    let unit = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    };
+    match data_type {
+        DataType::Boolean => "bool".into(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::Binary | DataType::FixedSizeBinary(_) => "bytes".into(),
+        DataType::Timestamp(u, None) => format!("datetime64[{}]", unit(u)),
+        DataType::Timestamp(u, Some(zone)) => format!("datetime64[{}, {zone}]", unit(u)),
+        DataType::Duration(u) => format!("timedelta64[{}]", unit(u)),
+        other => other.to_string().to_ascii_lowercase(),
+    }
+}
+
 fn types(series: &Series) -> (&DataType, &DataType) {
     (series.index().data_type(), series.values().data_type())
 }
@@ -101,11 +120,16 @@ fn both(what: &str, own: &ArrayRef, other: &ArrayRef) -> Result<(ArrayRef, Array
         kind if kind.is_numeric() => kinds.extend([T::Int64, T::Float64]),
         _ => {}
     }
+    if own.data_type().is_floating() && own.null_count() < own.len() {
+        // Whole floats are measurements too: the series stays one of floats.
+        kinds.retain(|kind| !kind.is_integer());
+    }
     let both = kinds.iter().find_map(|kind| exact(own, kind).zip(exact(other, kind)));
     both.ok_or_else(|| {
-        let (own, other) = (own.data_type(), other.data_type());
-        let expected = format!("{own}, or what a wider type holds together with it without loss");
-        Error::invalid(what, expected, other.to_string())
+        let (own, other) = (type_name(own.data_type()), type_name(other.data_type()));
+        let expected =
+            format!("{own}, or values that a wider type holds together with it without loss");
+        Error::invalid(what, expected, other)
     })
 }
 
@@ -179,6 +203,16 @@ mod tests {
             (values(Int64Array::from(vec![4])), values(Float64Array::from(vec![-0.0])), "Float64"),
             (values(Int64Array::from(vec![big])), values(Float64Array::from(vec![0.5])), ""),
             (values(Float64Array::from(vec![0.5])), values(Int64Array::from(vec![big])), ""),
+            (
+                values(Float64Array::from(vec![1.0, 9_007_199_254_740_992.0])),
+                values(Int64Array::from(vec![big])),
+                "",
+            ),
+            (
+                values(Float32Array::from(vec![1.0])),
+                values(Int64Array::from(vec![16_777_217])),
+                "Float64",
+            ),
             (values(Int8Array::from(vec![-1])), values(UInt8Array::from(vec![200])), "Int64"),
             (values(Int64Array::from(vec![-1])), values(UInt64Array::from(vec![u64::MAX])), ""),
             (

@@ -1,5 +1,18 @@
 //! The simulation store: updates of entity groups as a run writes them, and the state at any time.
 //!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! use siltstone::simulation::{Group, SimulationDatabase};
+//!
+//! let db = SimulationDatabase::open(folder.path().join("run.db"))?;
+//! for (time, speeds) in [(0, [50.0, 60.0]), (10, [55.0, 60.0])] {
+//!     let roads = Group::new("roads").with("id", [1i64, 2]).with("speed", speeds);
+//!     db.store_update(time, 0, "network", vec![roads], None)?;
+//! }
+//! assert_eq!(db.state_at("network", "roads", 5)?.values::<f64>("speed")?, [50.0, 60.0]);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! A run has datasets; a dataset has entity groups; a group has entities, named by `id`, and
 //! attributes. An [`Update`] gives new values for some entities at a (timestamp, iteration); the
 //! state at a timestamp is what all updates up to it leave. [`SimulationDatabase`] is the way in.

@@ -190,8 +190,8 @@ impl Group {
         Group { name: name.into(), attributes: Vec::new() }
     }
 
-    /// The same group with one more attribute: a slice, a vector or an array of numbers or texts, an [`Array`], or an
-    /// [`Attribute`] with its mask or its lists.
+    /// The same group with one more attribute: a slice, a vector or an array of numbers or texts, an [`Array`], an
+    /// [`Attribute`] with its mask or its lists, or with the feature `ndarray` an array or a view of that crate.
     pub fn with(mut self, name: impl Into<String>, values: impl Into<Attribute>) -> Self {
         self.attributes.push((name.into(), values.into()));
         self
@@ -261,5 +261,22 @@ pub(crate) fn is_sentinel(dtype: DType, item: &[u8]) -> bool {
             sentinel_of(dtype).is_some_and(|m| m == item)
         }
         _ => false,
+    }
+}
+
+#[cfg(all(test, feature = "ndarray"))]
+mod tests {
+    use super::*;
+
+    /// Goal: a group takes arrays and views of `ndarray` as it takes slices.
+    #[test]
+    fn views_of_ndarray_are_attributes() {
+        let grid = ndarray::array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let ids = ndarray::array![1i64, 2];
+        let cells =
+            Group::new("cells").with("id", &ids).with("b", grid.column(1)).with("all", grid);
+        let wanted = Group::new("cells").with("id", [1i64, 2]).with("b", [2.0, 5.0]);
+        assert_eq!(cells.attributes[..2], wanted.attributes);
+        assert_eq!(cells.attributes[2].1.data.shape(), [2, 3]);
     }
 }

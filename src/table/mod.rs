@@ -1,5 +1,16 @@
 //! Rows and columns out of any store: Arrow is the currency, a file is one of four [`Format`]s.
 //!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! use siltstone::table::{WriteOptions, write};
+//!
+//! let db = siltstone::open(folder.path().join("run.db"))?;
+//! let answer = db.arrow("SELECT 6 * 7 AS answer")?;
+//! let path = folder.path().join("answer.parquet");
+//! assert_eq!(write(&path, answer, &WriteOptions::default(), |_| Ok(()))?.rows, 1);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! [`Batches`] is a table that streams: a schema, and record batches of bounded size. Whoever has
 //! one can [`write`] it to a file, or hand it to any Arrow consumer. This is the only module that
 //! knows Parquet.

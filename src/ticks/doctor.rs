@@ -1,12 +1,16 @@
 //! Whether a folder of day files is in order.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::calendar::{Day, suspect_unit};
 use super::day::{Days, day_of, entries, no_folder};
 use super::tables;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Durability, Finding, ReadTx, VerifyReport};
+
+/// How long an empty day file may be one that is just being made.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// What the doctor looked at and found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -35,7 +39,7 @@ impl DoctorReport {
 
 /// Examines a folder of day files: each file's structure, the checksum, count, order, times and prices
 /// of each block, the number of ticks against that which was stored, ticks of another day than the file's, times that seem to be in another unit than ns, what was left by a process that was killed,
-/// and ticks that wait in spill files. Nothing is changed.
+/// ticks that wait in spill files, and files that have been empty for more than a minute. Nothing is changed.
 ///
 /// # Errors
 /// [`Error::NotFound`] without such a folder; [`Error::Io`] if it cannot be listed. What is wrong is
@@ -49,14 +53,24 @@ pub fn doctor(base: impl AsRef<Path>) -> Result<DoctorReport> {
     let known = Days::new(base, Durability::Os).files()?;
     for (day, path) in &known {
         report.files += 1;
+        let name = path.display().to_string();
         if is_untouched(path) {
+            if !is_young(path) {
+                report.find(
+                    name,
+                    "it is empty: its writer was killed before the first commit; nothing is lost, and it may be removed",
+                );
+            }
             continue;
         }
-        let name = path.display().to_string();
         match examine(*day, path, &mut report) {
             // Its maker was killed before the first commit, and what he had begun was rolled back just now.
             Err(Error::NotOurs { why, .. }) if why == "it is empty" => {}
-            Err(error) => report.find(name, error.to_string()),
+            Err(error) => {
+                // The location says which file it is.
+                let (what, own) = (error.to_string(), format!("{name}: "));
+                report.find(name, what.strip_prefix(&own).unwrap_or(&what));
+            }
             Ok(()) => {}
         }
     }
@@ -102,6 +116,14 @@ fn is_untouched(path: &Path) -> bool {
     log.push("-wal");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
     size(path) == 0 && size(Path::new(&log)) == 0
+}
+
+/// Whether a file may be one that is just being made.
+fn is_young(path: &Path) -> bool {
+    let modified = std::fs::metadata(path).and_then(|file| file.modified());
+    // A time ahead of the clock is of now, as far as anybody can say.
+    modified
+        .is_ok_and(|time| time.elapsed().is_ok_and(|age| age < YOUNG) || time.elapsed().is_err())
 }
 
 fn examine(day: Day, path: &Path, report: &mut DoctorReport) -> Result<()> {

@@ -177,8 +177,10 @@ fn interleave(base: &Ticks, range: Range<usize>, new: &[Row], order: &[usize], o
 }
 
 fn exists(symbol: &str, time_ns: i64) -> Error {
+    let time = jiff::Timestamp::from_nanosecond(time_ns.into());
+    let time = time.map_or_else(|_| format!("{time_ns} ns"), |time| time.to_string());
     Error::Exists {
-        what: format!("a tick of {symbol} at {time_ns} ns"),
+        what: format!("a tick of {symbol} at {time}"),
         location: String::new(),
         hint: "nothing of the batch was stored; choose another rule for duplicates to keep both",
     }

@@ -1,5 +1,24 @@
 //! The tick store: quotes of symbols as they come in, and their history by day.
 //!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! use siltstone::ticks::{OhlcOptions, TickStore, TickStoreConfig};
+//!
+//! let config = TickStoreConfig {
+//!     sqlite_base_path: folder.path().join("ticks"),
+//!     ..TickStoreConfig::production("broker")
+//! };
+//! let store = TickStore::new(config)?;
+//! for second in 0..90 {
+//!     let time_ns = 1_768_824_000_000_000_000 + second * 1_000_000_000;
+//!     store.store_tick("EURUSD", 1.0850, 1.0852, 0.0002, "LP", time_ns)?;
+//! }
+//! store.flush()?;
+//! let minutes = store.ohlc("EURUSD", 60_000_000_000, OhlcOptions::default())?;
+//! assert_eq!(minutes.len(), 2);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! [`TickStore`] takes ticks without waiting for the disk: each goes into the ring of its symbol and
 //! a bounded queue; one thread writes what waits. The history is one SQLite file a UTC day, whose
 //! ticks are rows while the day is young and become column blocks when it is compacted. Reads see ring,
@@ -55,16 +74,16 @@ pub use doctor::{DoctorReport, doctor};
 pub use gaps::Gap;
 pub use import::{ImportOptions, ImportReport, Skipped, import};
 pub use ohlc::{Fill, OhlcOptions, Price};
-pub use replay::Replay;
+pub use replay::{Replay, ReplayOptions};
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
 pub use scan::{into_arrow, scan_schema, to_arrow};
 pub use sql::DaysRead;
-pub use stats::{DayInfo, QualityCounts, SqliteStats, StorageStats, TicksSummary};
+pub use stats::{DayInfo, DayTicks, QualityCounts, SqliteStats, StorageStats, TicksSummary};
 pub use store::{FlushReport, Outcome, TickStore};
 pub use throttle::Throttle;
 pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
-pub(crate) use stats::has_ticks;
+pub(crate) use stats::{day_ticks, has_ticks};
 
 use crate::kernel::Store;
 

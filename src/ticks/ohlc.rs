@@ -57,15 +57,31 @@ impl std::str::FromStr for Fill {
     }
 }
 
-/// How bars are made.
-#[derive(Debug, Clone, Copy, Default)]
+/// How bars are made, and of which ticks; of all, by default.
+#[derive(Debug, Clone, Copy)]
 pub struct OhlcOptions {
+    /// The first time.
+    pub from_ns: i64,
+    /// The last time.
+    pub to_ns: i64,
     /// Which price.
     pub price: Price,
     /// A time at which a bar begins; 1970-01-01 UTC unless set.
     pub origin_ns: i64,
     /// How to fill empty intervals.
     pub fill: Fill,
+}
+
+impl Default for OhlcOptions {
+    fn default() -> Self {
+        OhlcOptions {
+            from_ns: i64::MIN,
+            to_ns: i64::MAX,
+            price: Price::Mid,
+            origin_ns: 0,
+            fill: Fill::None,
+        }
+    }
 }
 
 /// The most bars that one call fills in.
@@ -124,22 +140,15 @@ impl Bars {
 }
 
 impl TickStore {
-    /// Bars of a symbol from the ticks of a range, both ends inclusive; rising, late ticks in their
-    /// place.
+    /// Bars of a symbol from its ticks; rising, late ticks in their place.
     ///
     /// - `interval_ns`: length of a bar, 1 or more.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an interval below 1; as
     /// [`get_ticks_in_range`](Self::get_ticks_in_range).
-    pub fn ohlc(
-        &self,
-        symbol: &str,
-        interval_ns: i64,
-        from_ns: i64,
-        to_ns: i64,
-        options: OhlcOptions,
-    ) -> Result<Vec<Bar>> {
+    pub fn ohlc(&self, symbol: &str, interval_ns: i64, options: OhlcOptions) -> Result<Vec<Bar>> {
+        let OhlcOptions { from_ns, to_ns, .. } = options;
         if interval_ns < 1 {
             return Err(Error::invalid("interval", "1 ns or more", interval_ns.to_string()));
         }
@@ -171,8 +180,11 @@ impl TickStore {
             let last = self.shared.last(&target, 1, to_ns)?;
             let Some(last_ns) = last.time_ns.last().copied() else { break };
             let from_ns = bucket(last_ns, Timeframe::D1.ns(), 0);
-            let mut bars =
-                self.ohlc(symbol, timeframe.ns(), from_ns, to_ns, OhlcOptions::default())?;
+            let mut bars = self.ohlc(
+                symbol,
+                timeframe.ns(),
+                OhlcOptions { from_ns, to_ns, ..OhlcOptions::default() },
+            )?;
             bars.append(&mut found);
             found = bars;
             match from_ns.checked_sub(1) {

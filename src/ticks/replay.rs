@@ -118,12 +118,26 @@ impl Replay {
     }
 }
 
+/// Which ticks are replayed, and how fast; all of them as fast as it goes, by default.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplayOptions {
+    /// The first time.
+    pub from_ns: i64,
+    /// The last time.
+    pub to_ns: i64,
+    /// 1 is the pace at which they came, 10 ten times that; 0 is as fast as it goes.
+    pub speed: f64,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        ReplayOptions { from_ns: i64::MIN, to_ns: i64::MAX, speed: 0.0 }
+    }
+}
+
 impl TickStore {
-    /// Calls `each` for the ticks of some symbols in a range, both ends inclusive, in the order of time
-    /// over all symbols; of one time in the order in which the symbols are given.
-    ///
-    /// - `speed`: 1 is the pace at which they came, 10 ten times that; 0 is as fast as it goes.
-    /// - `each` may break off.
+    /// Calls `each` for the ticks of some symbols in the order of time over all symbols; of one time in the order in which
+    /// the symbols are given. `each` may break off.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a speed that is negative or no number; as
@@ -131,12 +145,10 @@ impl TickStore {
     pub fn replay(
         &self,
         symbols: &[&str],
-        from_ns: i64,
-        to_ns: i64,
-        speed: f64,
+        options: ReplayOptions,
         mut each: impl FnMut(Tick<'_>) -> ControlFlow<()>,
     ) -> Result<u64> {
-        let mut replay = self.start_replay(symbols, from_ns, to_ns, speed)?;
+        let mut replay = self.start_replay(symbols, options)?;
         let mut n = 0;
         while let Some(tick) = replay.next_tick()? {
             n += 1;
@@ -151,13 +163,8 @@ impl TickStore {
     ///
     /// # Errors
     /// As [`replay`](Self::replay).
-    pub fn start_replay(
-        &self,
-        symbols: &[&str],
-        from_ns: i64,
-        to_ns: i64,
-        speed: f64,
-    ) -> Result<Replay> {
+    pub fn start_replay(&self, symbols: &[&str], options: ReplayOptions) -> Result<Replay> {
+        let ReplayOptions { from_ns, to_ns, speed } = options;
         if !(speed >= 0.0 && speed.is_finite()) {
             return Err(Error::invalid("speed", "0 or more", speed.to_string()));
         }

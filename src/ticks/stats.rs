@@ -12,7 +12,7 @@ use super::symbols::Counts;
 use super::tables;
 use super::writer::get;
 use crate::error::{Error, Result};
-use crate::kernel::{BackupReport, create_folder, folder_of, sync_folder};
+use crate::kernel::{BackupReport, Database, create_folder, folder_of, sync_folder};
 
 /// What the store did and holds. The names of `backend` to `use_json_legacy` and those in `sqlite` are
 /// documented.
@@ -135,6 +135,17 @@ pub struct DayInfo {
     pub day: String,
     /// The file.
     pub path: PathBuf,
+    /// Its ticks.
+    #[serde(flatten)]
+    pub ticks: DayTicks,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// The ticks of a day file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct DayTicks {
     /// Ticks that are rows.
     pub rows: u64,
     /// Ticks in blocks.
@@ -143,8 +154,24 @@ pub struct DayInfo {
     pub blocks: u64,
     /// Symbols.
     pub symbols: u64,
-    /// Size of the file.
-    pub bytes: u64,
+}
+
+/// Counts the ticks of a file; none of a file that is no day's.
+pub(crate) fn day_ticks(db: &Database) -> Result<DayTicks> {
+    db.read(|tx| {
+        if !tables::are_there(tx)? {
+            return Ok(DayTicks::default());
+        }
+        let sql = "SELECT (SELECT count(*) FROM tick_rows), \
+            (SELECT coalesce(sum(rows), 0) FROM tick_block), \
+            (SELECT count(*) FROM tick_block), (SELECT count(*) FROM tick_symbol)";
+        let counts = tx.query_one(sql, [], |row| {
+            let [rows, compacted, blocks, symbols] =
+                [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?].map(|n: i64| n as u64);
+            Ok(DayTicks { rows, compacted, blocks, symbols })
+        })?;
+        Ok(counts.unwrap_or_default())
+    })
 }
 
 /// What a folder has of ticks.
@@ -182,7 +209,7 @@ impl TickStore {
         let days = self.days()?;
         Ok(TicksSummary {
             path: self.shared.config.sqlite_base_path.clone(),
-            ticks: days.iter().map(|day| day.rows + day.compacted).sum(),
+            ticks: days.iter().map(|day| day.ticks.rows + day.ticks.compacted).sum(),
             bytes: days.iter().map(|day| day.bytes).sum(),
             symbols: self.symbols()?,
             days,
@@ -302,23 +329,9 @@ impl TickStore {
         let mut found = Vec::new();
         for (day, path) in days.files()? {
             let Some(db) = days.reader(day)? else { continue };
-            let (rows, compacted, blocks, symbols) = db.read(|tx| {
-                if !tables::are_there(tx)? {
-                    return Ok((0, 0, 0, 0));
-                }
-                let sql = "SELECT (SELECT count(*) FROM tick_rows), \
-                    (SELECT coalesce(sum(rows), 0) FROM tick_block), \
-                    (SELECT count(*) FROM tick_block), (SELECT count(*) FROM tick_symbol)";
-                let counts = tx.query_one(sql, [], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?;
-                Ok(counts.unwrap_or((0i64, 0i64, 0i64, 0i64)))
-            })?;
+            let ticks = day_ticks(&db)?;
             let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
-            let day = day.to_string();
-            let [rows, compacted, blocks, symbols] =
-                [rows, compacted, blocks, symbols].map(|n| n as u64);
-            found.push(DayInfo { day, path, rows, compacted, blocks, symbols, bytes });
+            found.push(DayInfo { day: day.to_string(), path, ticks, bytes });
         }
         Ok(found)
     }

@@ -37,6 +37,7 @@ mod open;
 mod postgres_password;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;
+mod public_api;
 mod results;
 mod row_sums;
 mod series;
@@ -54,6 +55,7 @@ mod series_tree;
 mod shared;
 mod simulation_writes;
 mod store;
+mod structs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod syscalls;
 mod ticks;

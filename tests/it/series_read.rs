@@ -205,7 +205,7 @@ fn other_types_of_tables_are_taken_or_refused_by_name() {
             table(None, &[("day", days.clone()), ("price", decimals([1, i128::pow(10, 17)]))]),
         );
         let refused = read(&path).unwrap_err().to_string();
-        assert!(refused.contains("\"price\"") && refused.contains("Decimal128"), "{refused}");
+        assert!(refused.contains("\"price\"") && refused.contains("decimal128"), "{refused}");
         // The points of the one would replace the other's.
         save(&path, table(None, &[("day", days.clone()), ("v", days.clone()), ("v", prices)]));
         let refused = read(&path).unwrap_err().to_string();

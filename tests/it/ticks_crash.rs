@@ -196,3 +196,22 @@ fn writes_on_a_full_disk() {
     assert_eq!(report.lost, 0);
     store.stop().unwrap();
 }
+
+/// Goal: an empty day file is one that is just being made, or after a minute the end of a writer that was killed; what is wrong
+/// with a file names it once.
+#[test]
+fn an_empty_day_is_reported_once_it_is_old() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).stop());
+    let day = folder.path().join("2026/01/ticks_2026-01-19.db");
+    std::fs::create_dir_all(day.parent().unwrap()).unwrap();
+    let file = std::fs::File::create(&day).unwrap();
+    assert_eq!(doctor(folder.path()).unwrap().findings, []);
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    let found = doctor(folder.path()).unwrap().findings;
+    assert!(found.len() == 1 && found[0].what.starts_with("it is empty"), "{found:?}");
+    std::fs::write(&day, "no database".repeat(100)).unwrap();
+    let found = doctor(folder.path()).unwrap().findings;
+    assert_eq!((found.len(), &*found[0].location), (1, day.to_str().unwrap()));
+    assert!(!found[0].what.contains("ticks_2026"), "{found:?}");
+}

@@ -293,7 +293,7 @@ fn the_ends_of_time_are_times() {
             assert_eq!(ends.bid, [5.0]);
             for interval in [1, 60 * SECOND, i64::MAX] {
                 let options = OhlcOptions::default();
-                let bars = store.ohlc("EURUSD", interval, i64::MIN, i64::MAX, options).unwrap();
+                let bars = store.ohlc("EURUSD", interval, options).unwrap();
                 assert_eq!(bars.iter().map(|bar| bar.volume).sum::<u64>(), 6);
                 let begins: Vec<i64> = bars.iter().map(|bar| bar.time_ns).collect();
                 assert!(begins.is_sorted_by(|a, b| a < b), "{interval}: {begins:?}");
@@ -451,8 +451,9 @@ fn finished_days_are_compacted_by_themselves() {
             assert_eq!(put(&store, time, 1.0), Outcome::Stored);
         }
         store.flush().unwrap();
-        let compacted =
-            || -> Vec<u64> { store.days().unwrap().iter().map(|day| day.compacted).collect() };
+        let compacted = || -> Vec<u64> {
+            store.days().unwrap().iter().map(|day| day.ticks.compacted).collect()
+        };
         let start = Instant::now();
         while by_itself && compacted()[0] == 0 {
             assert!(start.elapsed() < Duration::from_secs(20), "nothing is compacted");

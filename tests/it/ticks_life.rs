@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use siltstone::ticks::{
-    Duplicates, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, RetentionPolicy,
-    StorageBackend, Throttle, Tick, TickBatch, TickStore, TickStoreConfig, Timeframe, doctor,
-    import,
+    Duplicates, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, ReplayOptions,
+    RetentionPolicy, StorageBackend, Throttle, Tick, TickBatch, TickStore, TickStoreConfig,
+    Timeframe, doctor, import,
 };
 use siltstone::{Database, Error, Value};
 
@@ -131,7 +131,7 @@ fn more_recent_ticks_are_no_older_ones() {
             stepped.push(tick.bid);
             ControlFlow::Continue(())
         };
-        store.replay(&["EURUSD"], i64::MIN, i64::MAX, 0.0, each).unwrap();
+        store.replay(&["EURUSD"], ReplayOptions::default(), each).unwrap();
         assert_eq!(stepped, all.bid, "{queue_full:?}");
         drop(store.stop());
     }
@@ -374,8 +374,9 @@ fn bars_are_filled_and_take_late_ticks() {
         let _ = put(&store, NOON + second * SECOND, bid);
     }
     let bars = |fill, origin_ns| {
-        let options = OhlcOptions { price: "bid".parse().unwrap(), fill, origin_ns };
-        let bars = store.ohlc("EURUSD", 60 * SECOND, NOON, NOON + DAY, options).unwrap();
+        let (from_ns, to_ns, price) = (NOON, NOON + DAY, "bid".parse().unwrap());
+        let options = OhlcOptions { from_ns, to_ns, price, fill, origin_ns };
+        let bars = store.ohlc("EURUSD", 60 * SECOND, options).unwrap();
         let bar = |b: &siltstone::ticks::Bar| {
             ((b.time_ns - NOON) / SECOND, b.open, b.high, b.close, b.volume)
         };
@@ -407,14 +408,14 @@ fn a_replay_keeps_order_and_pace() {
     store.store_ticks(&batch).unwrap();
     let mut seen = Vec::new();
     let start = Instant::now();
-    let n = store.replay(&["B", "A"], i64::MIN, i64::MAX, 20.0, |tick| {
-        seen.push(tick.bid);
-        ControlFlow::Continue(())
-    });
+    let n =
+        store.replay(&["B", "A"], ReplayOptions { speed: 20.0, ..Default::default() }, |tick| {
+            seen.push(tick.bid);
+            ControlFlow::Continue(())
+        });
     assert_eq!((n.unwrap(), seen), (20, bid));
     assert!(start.elapsed() >= Duration::from_millis(95), "1.9 s at 20 times the pace");
-    let n = store.replay(&["A"], i64::MIN, i64::MAX, 0.0, |_| ControlFlow::Break(()));
-    assert_eq!(n.unwrap(), 1);
+    assert_eq!(store.replay(&["A"], Default::default(), |_| ControlFlow::Break(())).unwrap(), 1);
 }
 
 /// Goal: retention says what it would do, does it, and leaves the rest.

@@ -197,8 +197,9 @@ fn check_bars(
     let plain = |found: Vec<siltstone::ticks::Bar>| -> Vec<(i64, [f64; 4], u64)> {
         found.iter().map(|b| (b.time_ns, [b.open, b.high, b.low, b.close], b.volume)).collect()
     };
-    let options = OhlcOptions { fill: Fill::None, ..OhlcOptions::default() };
-    let found = store.ohlc(name, 3, from, to, options).unwrap();
+    let options =
+        OhlcOptions { from_ns: from, to_ns: to, fill: Fill::None, ..OhlcOptions::default() };
+    let found = store.ohlc(name, 3, options).unwrap();
     prop_assert_eq!(plain(found), bars(3, from, to));
     let expected = bars(Timeframe::H1.seconds() * 1_000_000_000, i64::MIN, i64::MAX);
     let found = store.get_ohlc(name, Timeframe::H1, n).unwrap();

@@ -79,8 +79,7 @@ impl Questions for TickStore {
     fn bars(&self, symbols: &[&str]) -> Answer {
         let mut answer = Answer::default();
         for symbol in symbols {
-            let bars =
-                self.ohlc(symbol, 60_000_000_000, i64::MIN, i64::MAX, OhlcOptions::default());
+            let bars = self.ohlc(symbol, 60_000_000_000, OhlcOptions::default());
             for bar in bars.expect("it reads") {
                 let prices = [bar.open, bar.high, bar.low, bar.close, bar.volume as f64];
                 answer.row(bar.time_ns, &prices);

@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
-/// Copy a database or a folder of ticks while it is in use, and verify the copy
+/// Copy a database or a folder of ticks in use; verify the copy
 ///
 /// The copy is one snapshot. It gets its name only after its integrity was checked and its rows were
 /// counted; an existing file is never replaced. With --into the copy gets a name of its own, and older

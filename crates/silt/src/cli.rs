@@ -13,21 +13,18 @@ use crate::{
 const EXIT_CODES: &str = "\
 Exit codes:
   0    success; also if the reader of stdout closes it
-  1    success with findings: `verify` found damage, `info` found unreadable data
+  1    success with findings: damage (`verify`), unreadable data (`info`)
   2    failure: wrong usage, or an error, which stderr reports
-  3    partial success: malformed files or rows, conflicts and unreadable sources were
-       skipped and are named on stderr
+  3    partial success: what was skipped is named on stderr
   130  interrupted by Ctrl-C; committed data stay
 
 Environment:
-  NO_COLOR  disables colour unless --color=always is given
+  NO_COLOR  no colour unless --color=always is given
   COLUMNS   width of tables and pictures where stdout is no terminal";
 
 /// Import, inspect, query, export, compact and back up Siltstone databases
-///
-/// A Siltstone database is one SQLite file that holds what numeric runs produce.
 #[derive(Debug, Parser)]
-#[command(name = "silt", version, after_long_help = EXIT_CODES)]
+#[command(name = "silt", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) display: Display,
@@ -39,16 +36,15 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Display {
-    /// Print the result as one JSON document on stdout, and an error as one on stderr
+    /// Print the result, or the error, as one JSON document
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Print no messages and no progress, only results, warnings and errors
+    /// Print only results, warnings and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
-    /// Whether to colour messages, pictures and the headings of tables (bold); auto: on a terminal,
-    /// unless NO_COLOR is set
+    /// Use colour (auto: on a terminal)
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     pub(crate) color: When,
 }

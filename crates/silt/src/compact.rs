@@ -25,8 +25,8 @@ pub(crate) struct Args {
     /// The database, or a folder of ticks
     file: PathBuf,
 
-    /// Of experiments, only this simulation; may be given several times. All that have ended unless set, where the
-    /// database holds no run beside them
+    /// Of experiments, only this simulation; may be given several times (default: all that have ended, unless the
+    /// database holds a run too)
     #[arg(long, value_name = "ID")]
     simulation: Vec<String>,
 }

@@ -29,7 +29,7 @@ const ABOUT: &str = "about_this_demo";
 /// Who made the file, in [`ABOUT`].
 const MAKER: &str = "silt demo";
 
-/// Record an epidemic, a market, a sensor, a sweep and an agent's memories, and read them while they are written
+/// Record sample data of every store and inspect them
 ///
 /// One process simulates an epidemic in six towns and records every day of it. This one reads the same
 /// file meanwhile, then sums up, goes back in time to the worst day and draws what happened. Then it

@@ -14,31 +14,31 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
-/// Write a run, experiments or ticks out as JSON files, Parquet, Arrow, CSV or JSON lines
+/// Export a run, experiments or ticks to JSON, Parquet, Arrow or CSV
 ///
 /// JSON writes movici's folders: init_data with the initial datasets as they came,
 /// and updates with a file an update. Values that JSON cannot say (cleared ones, infinities) become
 /// null; they are counted, and reported on stderr. The other formats give one file a dataset and entity
 /// group. Of experiments: a file a table and simulation, in folders that engines read as one table of both ids,
 /// as Parquet unless --format says arrow, csv or jsonl. A folder that holds anything is refused unless --overwrite is given. An export that fails
-/// removes what it had made. Of a folder of ticks, --to is a file; its extension is the format.
+/// removes what it had made. Of a folder of ticks, --output is a file; its extension is the format.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt export run.db --to run-json
-  silt export run.db --to run-parquet --format parquet --what states
-  silt export sweep.db --to sweep --table agent_states
-  silt export data/ticks/db --to ticks.parquet")]
+  silt export run.db -o run-json
+  silt export run.db -o run-parquet --format parquet --what states
+  silt export sweep.db -o sweep --table agent_states
+  silt export data/ticks/db -o ticks.parquet")]
 pub(crate) struct Args {
     /// The database, or a folder of ticks
     file: PathBuf,
 
-    /// The folder; made if it is not there
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
+    /// The folder; created if missing
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
 
-    /// The form of the files
-    #[arg(long, short, default_value = "json", value_parser = formats())]
-    format: ExportFormat,
+    /// File format (default: json for a run, parquet for experiments)
+    #[arg(long, short, value_parser = formats())]
+    format: Option<ExportFormat>,
 
     /// The rows of a table; JSON files always hold the updates
     #[arg(long, value_enum, default_value_t = What::Updates)]
@@ -88,10 +88,15 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
                 "--dataset, --simulation, --table and --what are not for ticks: `silt ticks export` chooses symbols and times",
             ));
         }
+        if args.format.is_some() {
+            return Err(Failure::said(
+                "--format is not for ticks: the extension of --output is the format",
+            ));
+        }
         siltstone::open_read_only(&args.file)?.ticks()?;
         return crate::ticks::export_all(
             &args.file,
-            &args.to,
+            &args.output,
             args.overwrite,
             args.escape_formulas,
             console,
@@ -102,15 +107,20 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     if has_simulations && (of_experiments || !crate::runs::has_updates(&args.file)?) {
         let options = ExperimentOptions {
             format: match args.format {
-                ExportFormat::Table(format) => format,
-                ExportFormat::Json => Format::Parquet,
+                None => Format::Parquet,
+                Some(ExportFormat::Table(format)) => format,
+                Some(ExportFormat::Json) => {
+                    return Err(Failure::said(
+                        "--format json is for a run: experiments are exported as parquet, arrow, csv or jsonl",
+                    ));
+                }
             },
             tables: args.table.clone(),
             selection: Selection::all(),
             overwrite: args.overwrite,
             escape_formulas: args.escape_formulas,
         };
-        return crate::runs::export(&args.file, &args.simulation, &args.to, &options, console);
+        return crate::runs::export(&args.file, &args.simulation, &args.output, &options, console);
     }
     let start = Instant::now();
     let db = SimulationDatabase::open_read_only(&args.file)?;
@@ -123,8 +133,8 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         )));
     }
     let options = ExportOptions {
-        target: args.to.clone(),
-        format: args.format,
+        target: args.output.clone(),
+        format: args.format.unwrap_or_default(),
         what: match args.what {
             What::Updates => Content::Updates,
             What::States => Content::States,
@@ -143,7 +153,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             human::plural(report.lost_values, "value")
         ));
     }
-    let folder = args.to.display().to_string();
+    let folder = args.output.display().to_string();
     if console.json {
         console.document(&json!({
             "path": folder,

@@ -76,9 +76,15 @@ pub(crate) fn moment(seconds: f64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
-/// Nanoseconds since 1970-01-01 UTC, to the second.
+/// Nanoseconds since 1970-01-01 UTC, with as many digits of a fraction as there are.
 pub(crate) fn moment_ns(ns: i64) -> String {
-    moment(ns.div_euclid(1_000_000_000) as f64)
+    let mut text = moment(ns.div_euclid(1_000_000_000) as f64);
+    let fraction = ns.rem_euclid(1_000_000_000);
+    if fraction != 0 {
+        let digits = format!("{fraction:09}");
+        text.insert_str(text.len() - 1, &format!(".{}", digits.trim_end_matches('0')));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -125,6 +131,8 @@ mod tests {
         ] {
             assert_eq!(moment(seconds), text);
         }
-        assert_eq!(moment_ns(1_577_836_800_999_999_999), "2020-01-01T00:00:00Z");
+        assert_eq!(moment_ns(1_577_836_800_000_000_000), "2020-01-01T00:00:00Z");
+        assert_eq!(moment_ns(1_577_836_800_250_000_001), "2020-01-01T00:00:00.250000001Z");
+        assert_eq!(moment_ns(-500_000_000), "1969-12-31T23:59:59.5Z");
     }
 }

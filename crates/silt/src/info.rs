@@ -16,7 +16,7 @@ use crate::human;
 use crate::table::{Table, bold, cells};
 use crate::terminal::escaped;
 
-/// Show what a database or a folder of ticks holds, and how large it is
+/// Show what a database or a folder of ticks holds, and its size
 ///
 /// An initial dataset that cannot be read is named on stderr, and all else is reported; the exit code is
 /// 1 then.
@@ -102,6 +102,17 @@ fn print(info: &FileInfo, console: &mut Console) -> Outcome<()> {
     }
     if info.series.count > 0 {
         print_series(&info.series, console)?;
+    }
+    if info.schema.contains_key("ticks") {
+        let ticks = &info.ticks;
+        console.line("")?;
+        let n = human::plural(ticks.rows + ticks.compacted, "tick");
+        console.line(format!(
+            "{} of {}, {} compacted",
+            bold(n, console.color),
+            human::plural(ticks.symbols, "symbol"),
+            human::count(ticks.compacted)
+        ))?;
     }
     crate::memory::print(&info.memory, console)?;
     experiments::print(&info.experiments, console)

@@ -9,9 +9,9 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
 
-/// Build missing keyframes, so that a seek costs the same early and late in the run
+/// Build missing keyframes, which make seeks fast
 ///
-/// A run builds them by itself while it writes. This is for a file of another program, or one whose
+/// With them a seek costs the same early and late in the run. A run builds them by itself while it writes. This is for a file of another program, or one whose
 /// run was killed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:

@@ -50,7 +50,9 @@ fn section(command: &mut Command, name: &str) -> String {
             command = command.mut_arg(option, |arg| arg.hide(true));
         }
     }
-    let help = command.render_long_help().to_string();
+    // As `--help` prints it: that of the whole command is short.
+    let help =
+        if name == "silt" { command.render_help() } else { command.render_long_help() }.to_string();
     let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
     format!("## `{name}`\n\n```text\n{}\n```", lines.join("\n"))
 }

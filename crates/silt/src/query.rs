@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
-use siltstone::table::{WriteOptions, without_formula};
+use siltstone::table::{WriteOptions, Written, without_formula};
 use siltstone::ticks::DaysRead;
 use siltstone::{Error, Handle, Value};
 
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         // JSON is no spreadsheet's.
         escape_formulas: args.escape_formulas && matches!(format, Format::Csv | Format::Tsv),
     };
-    let mut out = Out::Waiting(console, None);
+    let mut out = Out::Waiting(Target::Console(console), None);
     let mut failed = None;
     let each = |columns: &[String], row: Option<Vec<Value>>| {
         // The library's callback knows only the library's errors.
@@ -89,22 +89,12 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             Error::Interrupted { action: "printing rows" }
         })
     };
-    let asked = match &db {
-        Handle::Ticks(ticks) => ticks.sql_each(&sql, each).map(Some),
-        other => other.database()?.sql_each(&sql, each).map(|()| None),
-    };
+    let asked = each_row(&db, &sql, each);
     if let Some(error) = failed {
         return Err(error.into());
     }
     let days = asked.map_err(with_hint)?;
-    match out {
-        Out::Begun(rows) => drop(rows.end()?),
-        // No rows: the header says so.
-        Out::Waiting(console, Some(columns)) => {
-            Rows::begin(console, format, form.names(columns))?.end()?;
-        }
-        Out::Waiting(..) | Out::Nowhere => {}
-    }
+    out.end(form)?;
     report_days(days, console);
     Ok(Exit::Done)
 }
@@ -138,15 +128,15 @@ fn write(args: &Args, db: &Handle, sql: &str, path: &Path, console: &mut Console
         )));
     };
     interrupt::listen();
-    let (batches, days) = match db {
-        Handle::Ticks(ticks) => ticks.arrow(sql).map(|(batches, days)| (batches, Some(days))),
-        other => other.arrow(sql).map(|batches| (batches, None)),
-    }
-    .map_err(with_hint)?;
-    let options =
-        WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
-    let written =
-        siltstone::table::write(path, batches, &options, |_| interrupt::check("writing rows"))?;
+    let text_format = match format {
+        siltstone::table::Format::Csv => Some(Format::Csv),
+        siltstone::table::Format::Jsonl => Some(Format::Jsonl),
+        _ => None,
+    };
+    let (written, days) = match text_format {
+        Some(format) => write_text(args, db, sql, (path, format))?,
+        None => write_table(args, db, sql, (path, format))?,
+    };
     let path = path.display().to_string();
     if console.json {
         console.document(&json!({ "path": path, "rows": written.rows, "bytes": written.bytes }))?;
@@ -156,6 +146,71 @@ fn write(args: &Args, db: &Handle, sql: &str, path: &Path, console: &mut Console
     }
     report_days(days, console);
     Ok(Exit::Done)
+}
+
+/// Text has a form for each value: the file has what stdout would get.
+fn write_text(
+    args: &Args,
+    db: &Handle,
+    sql: &str,
+    (path, format): (&Path, Format),
+) -> Outcome<(Written, Option<DaysRead>)> {
+    if !args.overwrite && path.symlink_metadata().is_ok() {
+        return Err(Failure::said(format!(
+            "the file {} exists already; choose another name, or pass --overwrite to replace it",
+            path.display()
+        )));
+    }
+    let mut text = Vec::new();
+    let form = Form {
+        format,
+        whole_blobs: true,
+        escape_formulas: args.escape_formulas && format == Format::Csv,
+    };
+    let mut out = Out::Waiting(Target::File(&mut text), None);
+    let mut rows = 0;
+    let each = |columns: &[String], row: Option<Vec<Value>>| {
+        rows += u64::from(row.is_some());
+        if rows.is_multiple_of(1024) {
+            interrupt::check("writing rows")?;
+        }
+        out.take(form, columns, row).map_err(|_| Error::Interrupted { action: "writing rows" })
+    };
+    let days = each_row(db, sql, each).map_err(with_hint)?;
+    out.end(form)?;
+    siltstone::write_file(path, &text)?;
+    Ok((Written { rows, bytes: text.len() as u64 }, days))
+}
+
+/// A format of tables has a type a column.
+fn write_table(
+    args: &Args,
+    db: &Handle,
+    sql: &str,
+    (path, format): (&Path, siltstone::table::Format),
+) -> Outcome<(Written, Option<DaysRead>)> {
+    let (batches, days) = match db {
+        Handle::Ticks(ticks) => ticks.arrow(sql).map(|(batches, days)| (batches, Some(days))),
+        other => other.arrow(sql).map(|batches| (batches, None)),
+    }
+    .map_err(with_hint)?;
+    let options =
+        WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
+    let written =
+        siltstone::table::write(path, batches, &options, |_| interrupt::check("writing rows"))?;
+    Ok((written, days))
+}
+
+/// Hands each row to `each`; of a folder, which days were opened.
+fn each_row(
+    db: &Handle,
+    sql: &str,
+    each: impl FnMut(&[String], Option<Vec<Value>>) -> siltstone::Result<()>,
+) -> siltstone::Result<Option<DaysRead>> {
+    match db {
+        Handle::Ticks(ticks) => ticks.sql_each(sql, each).map(Some),
+        other => other.database()?.sql_each(sql, each).map(|()| None),
+    }
 }
 
 /// How rows are printed.
@@ -182,10 +237,25 @@ impl Form {
     }
 }
 
+/// Where rows go.
+enum Target<'a> {
+    Console(&'a mut Console),
+    File(&'a mut Vec<u8>),
+}
+
+impl<'a> Target<'a> {
+    fn begin(self, form: Form, columns: Vec<String>) -> std::io::Result<Rows<'a>> {
+        match self {
+            Target::Console(console) => Rows::begin(console, form.format, form.names(columns)),
+            Target::File(file) => Rows::begin_file(file, form.format, form.names(columns)),
+        }
+    }
+}
+
 /// The columns are known when the statement is; they are written with the first row, since until then
 /// it may fail.
 enum Out<'a> {
-    Waiting(&'a mut Console, Option<Vec<String>>),
+    Waiting(Target<'a>, Option<Vec<String>>),
     Begun(Rows<'a>),
     Nowhere,
 }
@@ -208,13 +278,21 @@ impl Out<'_> {
             return Ok(());
         };
         *self = match std::mem::replace(self, Out::Nowhere) {
-            Out::Waiting(console, _) => {
-                Out::Begun(Rows::begin(console, form.format, form.names(columns.to_vec()))?)
-            }
+            Out::Waiting(target, _) => Out::Begun(target.begin(form, columns.to_vec())?),
             other => other,
         };
         if let Out::Begun(rows) = self {
             rows.row(row.into_iter().map(|value| form.cell(value)).collect())?;
+        }
+        Ok(())
+    }
+
+    fn end(self, form: Form) -> std::io::Result<()> {
+        match self {
+            Out::Begun(rows) => drop(rows.end()?),
+            // No rows: the header says so.
+            Out::Waiting(target, Some(columns)) => drop(target.begin(form, columns)?.end()?),
+            Out::Waiting(..) | Out::Nowhere => {}
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::human;
 
-/// Remove all updates after a time, so that the run can go on from there
+/// Remove updates after a time, to continue the run from there
 ///
 /// All or none: one transaction. The arrays that only those updates used are removed too, and the run
 /// counts as running again. What is removed cannot be brought back; without --yes this only says how

@@ -46,7 +46,10 @@ pub(crate) fn number(x: f64) -> Value {
 
 /// Writes rows one after another. A table is written at the end, since its widths are known then.
 pub(crate) struct Rows<'a> {
-    console: &'a mut Console,
+    out: &'a mut dyn Write,
+    is_terminal: bool,
+    /// The width of a table, and whether its headings are bold.
+    screen: (usize, bool),
     format: Format,
     columns: Vec<String>,
     /// The cells of a table.
@@ -55,15 +58,35 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Writes the header, where the format has one.
+    /// Writes the header, where the format has one, to stdout.
     pub(crate) fn begin(
         console: &'a mut Console,
         format: Format,
         columns: Vec<String>,
     ) -> io::Result<Self> {
+        let screen = (console.table_width(), console.color);
+        Rows::new(&mut console.out, (console.is_terminal, screen), format, columns)
+    }
+
+    /// The same to anything else.
+    pub(crate) fn begin_file(
+        out: &'a mut dyn Write,
+        format: Format,
+        columns: Vec<String>,
+    ) -> io::Result<Self> {
+        Rows::new(out, (false, (usize::MAX, false)), format, columns)
+    }
+
+    fn new(
+        out: &'a mut dyn Write,
+        (is_terminal, screen): (bool, (usize, bool)),
+        format: Format,
+        columns: Vec<String>,
+    ) -> io::Result<Self> {
+        let header = columns.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>();
         match format {
-            Format::Csv | Format::Tsv => write_separated(console, format, columns.clone())?,
-            Format::Json => write!(console.out, "[")?,
+            Format::Csv | Format::Tsv => write_separated(out, is_terminal, format, &header)?,
+            Format::Json => write!(out, "[")?,
             Format::Table | Format::Jsonl => {}
         }
         // Two columns of one name would be one key of an object.
@@ -72,7 +95,7 @@ impl<'a> Rows<'a> {
         } else {
             columns
         };
-        Ok(Rows { console, format, columns, cells: Vec::new(), written: 0 })
+        Ok(Rows { out, is_terminal, screen, format, columns, cells: Vec::new(), written: 0 })
     }
 
     /// Writes one row, a value a column.
@@ -80,13 +103,13 @@ impl<'a> Rows<'a> {
         match self.format {
             Format::Table => self.cells.push(values.iter().map(shown).collect()),
             Format::Csv | Format::Tsv => {
-                write_separated(self.console, self.format, values.iter().map(text))?;
+                write_separated(self.out, self.is_terminal, self.format, &values)?;
             }
             Format::Json | Format::Jsonl => {
                 let object: serde_json::Map<_, _> =
                     self.columns.iter().cloned().zip(values).collect();
                 let object = terminal::json(&Value::Object(object), false);
-                let out = &mut self.console.out;
+                let out = &mut self.out;
                 match (self.format, self.written) {
                     (Format::Jsonl, _) => writeln!(out, "{object}")?,
                     (_, 0) => write!(out, "\n{object}")?,
@@ -102,15 +125,11 @@ impl<'a> Rows<'a> {
     pub(crate) fn end(self) -> io::Result<u64> {
         match self.format {
             Format::Table => {
-                let text = tables(
-                    &self.columns,
-                    &self.cells,
-                    (self.console.table_width(), self.console.color),
-                );
-                self.console.line(text)?;
+                let text = tables(&self.columns, &self.cells, self.screen);
+                writeln!(self.out, "{}", terminal::line(&text))?;
             }
-            Format::Json if self.written == 0 => self.console.line("]")?,
-            Format::Json => self.console.line("\n]")?,
+            Format::Json if self.written == 0 => writeln!(self.out, "]")?,
+            Format::Json => writeln!(self.out, "\n]")?,
             _ => {}
         }
         Ok(self.written)
@@ -171,17 +190,23 @@ fn distinct(columns: Vec<String>) -> Vec<String> {
 
 /// A line of CSV or TSV. A terminal gets no cell that would steer it; a file or pipe gets each as it is.
 fn write_separated(
-    console: &mut Console,
+    out: &mut dyn Write,
+    is_terminal: bool,
     format: Format,
-    cells: impl IntoIterator<Item = String>,
+    cells: &[Value],
 ) -> io::Result<()> {
     let separator = if format == Format::Csv { "," } else { "\t" };
-    for (i, cell) in cells.into_iter().enumerate() {
-        let cell = if format == Format::Csv { csv(&cell) } else { tsv(&cell) };
-        let cell = if console.is_terminal { escaped(cell) } else { cell };
-        write!(console.out, "{}{cell}", if i == 0 { "" } else { separator })?;
+    for (i, value) in cells.iter().enumerate() {
+        let cell = match (format, value) {
+            // An empty text is not nothing.
+            (Format::Csv, Value::String(text)) if text.is_empty() => "\"\"".to_owned(),
+            (Format::Csv, value) => csv(&text(value)),
+            (_, value) => tsv(&text(value)),
+        };
+        let cell = if is_terminal { escaped(cell) } else { cell };
+        write!(out, "{}{cell}", if i == 0 { "" } else { separator })?;
     }
-    writeln!(console.out)
+    writeln!(out)
 }
 
 /// A value without quotes; nothing for `null`.
@@ -202,7 +227,8 @@ fn shown(value: &Value) -> String {
 }
 
 fn csv(text: &str) -> String {
-    match text.contains(['"', ',', '\n', '\r']) {
+    let has_edge = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
+    match has_edge || text.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     }
@@ -227,8 +253,8 @@ mod tests {
     #[test]
     fn values_are_quoted() {
         assert_eq!(
-            ["a", "a,b", "a\"b", "a\nb"].map(csv),
-            ["a", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\""]
+            ["a", "a,b", "a\"b", "a\nb", " a"].map(csv),
+            ["a", "\"a,b\"", "\"a\"\"b\"", "\"a\nb\"", "\" a\""]
         );
         assert_eq!(["a,b", "a\tb", "a\\n\nb\r"].map(tsv), ["a,b", "a\\tb", "a\\\\n\\nb\\r"]);
     }

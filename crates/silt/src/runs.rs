@@ -27,7 +27,7 @@ const SPARK: usize = 16;
 /// Parameters that a table has columns for.
 const MOST_COLUMNS: usize = 8;
 
-/// List, show, compare, split and delete the simulations of experiments
+/// List, compare, split and delete simulations of experiments
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt runs list sweep.db
@@ -145,6 +145,9 @@ fn list(args: &List, console: &mut Console) -> Outcome {
     let which = args.filter.as_deref().map_or(Which::All, Which::Filter);
     let simulations: Vec<_> =
         db.simulations(which)?.into_iter().map(SimulationInfo::plain).collect();
+    if simulations.is_empty() && args.filter.is_none() {
+        report_stores(&args.file, console)?;
+    }
     if console.json {
         console.document(&json!({ "simulations": simulations }))?;
         return Ok(Exit::Done);
@@ -187,11 +190,11 @@ fn list(args: &List, console: &mut Console) -> Outcome {
         if let Some(metric) = &metric {
             let values: Vec<f64> =
                 db.metric(&simulation.simulation_id, metric)?.into_iter().map(|(_, x)| x).collect();
-            row.push(values.last().map_or(Value::Null, |x| number(*x)));
+            let shown = if format == Format::Table { number } else { rows::number };
+            row.push(values.last().map_or(Value::Null, |x| shown(*x)));
             row.push(json!(sparkline(&values, SPARK)));
         }
-        let started = simulation.start_time.as_deref().map(|text| text.get(..19).unwrap_or(text));
-        row.push(json!(started));
+        row.push(json!(simulation.start_time));
         rows.row(row)?;
     }
     rows.end()?;
@@ -201,6 +204,18 @@ fn list(args: &List, console: &mut Console) -> Outcome {
         console.line(format!("and {n} more: {names} (--format csv has all of them)"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Says what a file without simulations of experiments has.
+fn report_stores(file: &Path, console: &Console) -> Outcome<()> {
+    let siltstone::Info::File(info) = siltstone::open_read_only(file)?.info()? else {
+        return Ok(());
+    };
+    let stores = info.schema.keys().filter(|store| *store != "experiment");
+    let stores = stores.map(String::as_str).collect::<Vec<_>>().join(", ");
+    let stores = if stores.is_empty() { "nothing yet".into() } else { stores };
+    console.note(&format!("{} has no experiments; it has: {stores}", file.display()));
+    Ok(())
 }
 
 /// The names of the columns, each once.
@@ -238,7 +253,11 @@ fn is_short(value: &Value) -> bool {
     !value.is_object() && !value.is_array() && value.to_string().len() <= 24
 }
 
-/// A number of at most six digits behind the point.
+/// A number for the eye: of six digits behind the point, or six that say something.
 fn number(x: f64) -> Value {
-    rows::number((x * 1e6).round() / 1e6)
+    let rounded = match x.abs() {
+        1.0.. => (x * 1e6).round() / 1e6,
+        _ => format!("{x:.5e}").parse().unwrap_or(x),
+    };
+    rows::number(rounded)
 }

@@ -171,8 +171,8 @@ fn ls(args: &Ls, console: &mut Console) -> Outcome {
             info => info?,
         };
         let (first, last) = ends(&info);
-        let types = [info.index_type.to_string(), info.value_type.to_string()];
-        let [index, values] = types.map(Value::String);
+        let [index, values] =
+            [&info.index_type, &info.value_type].map(|of| json!(series::type_name(of)));
         rows.row(vec![json!(key), json!(info.length), index, values, first, last])?;
     }
     rows.end()?;
@@ -198,8 +198,8 @@ fn show(args: &Show, console: &mut Console) -> Outcome {
     let known = json!({
         "key": info.key,
         "points": info.length,
-        "index": info.index_type.to_string(),
-        "values": info.value_type.to_string(),
+        "index": series::type_name(&info.index_type),
+        "values": series::type_name(&info.value_type),
         "first": first,
         "last": last,
         "sorted": info.is_sorted,
@@ -245,7 +245,10 @@ fn plot(args: &Plot, console: &mut Console) -> Outcome {
     for key in &args.keys {
         let series = backend.load_range(key, &IndexRange::all())?;
         let values = series.to_f64s().ok_or_else(|| {
-            Failure::said(format!("{key:?}: {} cannot be drawn", series.values().data_type()))
+            Failure::said(format!(
+                "{key:?}: {} cannot be drawn",
+                series::type_name(series.values().data_type())
+            ))
         })?;
         if labels.is_empty() {
             labels = axis(&backend.info(key)?, &series)?;

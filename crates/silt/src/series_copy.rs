@@ -18,19 +18,18 @@ use crate::{human, interrupt};
 /// code is 3 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt series copy --from sqlite:plant.db --to 'postgresql://me@server/plant?sslmode=verify-full'
-  silt series copy --from plant.db --to parquet:plant line#1/")]
+  silt series copy plant.db --to 'postgresql://me@server/plant?sslmode=verify-full'
+  silt series copy plant.db --to parquet:plant --prefix line#1/")]
 pub(crate) struct Copy {
     /// The store to read
-    #[arg(long, value_name = "STORE")]
-    from: String,
+    store: String,
 
     /// The store to write; created if missing
     #[arg(long, value_name = "STORE")]
     to: String,
 
     /// Only series whose keys begin so
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true)]
     prefix: String,
 
     /// Replace series of the target that are others
@@ -41,7 +40,7 @@ pub(crate) struct Copy {
 pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
     interrupt::listen();
     let start = Instant::now();
-    let source = open_read_only(&args.from)?;
+    let source = open_read_only(&args.store)?;
     let target: Box<dyn StorageBackend> = match file_of(&args.to) {
         Some(path) => Box::new(SqliteBackend::open(path)?),
         None => open(&args.to)?,

@@ -24,7 +24,7 @@ const PRAGMAS: [&str; 9] = [
     "schema_version",
 ];
 
-/// Show SQLite's settings, and the rows and bytes of each table and index
+/// Show SQLite's settings and the size of each table and index
 ///
 /// All pages of the file are looked at.
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
 
-/// Remove arrays that nothing uses, and give free space back to the file system
+/// Remove unused arrays and return free space to the file system
 ///
 /// Other programs may use the database meanwhile. A replaced or removed update leaves such arrays.
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::human;
 
-/// Check a database or a folder of ticks: pages, indexes, references, and every checksum
+/// Check a database or a folder: pages, indexes, every checksum
 ///
 /// Of a folder of ticks, each day: every block, count and order, ticks in the file of another day, files that nobody
 /// reads, what was left by a process that was killed, and ticks that wait in spill files. A folder of series in Parquet files
@@ -26,8 +26,19 @@ pub(crate) struct Args {
     file: PathBuf,
 
     /// Of ticks, also report gaps of more than S seconds in a symbol; choose more than a night for a market that closes
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "S", value_parser = seconds)]
     gaps: Option<u32>,
+}
+
+fn seconds(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(seconds) if seconds > 0 => Ok(seconds),
+        _ => Err("expected a whole number of seconds, as 3600".into()),
+    }
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0)
 }
 
 fn examine(path: &Path) -> siltstone::Result<VerifyReport> {
@@ -74,6 +85,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             console.line(crate::terminal::escaped(line))?;
         }
         let found = match report.findings.len() {
+            0 if is_empty(&args.file) => "the file is empty".to_owned(),
             0 => "all is well".to_owned(),
             n => human::plural(n as u64, "finding"),
         };

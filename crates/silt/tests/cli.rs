@@ -14,6 +14,8 @@ mod maintenance;
 mod memory;
 #[path = "cli/odd.rs"]
 mod odd;
+#[path = "cli/one_form.rs"]
+mod one_form;
 #[path = "cli/pages.rs"]
 mod pages;
 #[path = "cli/real_data.rs"]

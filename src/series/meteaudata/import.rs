@@ -60,15 +60,6 @@ pub struct ImportReport {
 /// # Errors
 /// As [`read`]; what the backend says; if it is strict, [`Error::Invalid`] or [`Error::Exists`] for the first thing that
 /// would be skipped.
-///
-/// # Example
-/// ```no_run
-/// use siltstone::series::{MemoryBackend, meteaudata};
-/// let backend = MemoryBackend::new();
-/// let report = meteaudata::import(&backend, "acc.zip", &Default::default(), |_, _| Ok(()))?;
-/// println!("{} series, {} points", report.series, report.points);
-/// # Ok::<(), siltstone::Error>(())
-/// ```
 pub fn import(
     backend: &dyn StorageBackend,
     path: impl AsRef<Path>,

@@ -1,5 +1,13 @@
 //! What meteaudata wrote, read into a backend, and its layout written.
 //!
+//! ```no_run
+//! use siltstone::series::{MemoryBackend, meteaudata};
+//! let backend = MemoryBackend::new();
+//! let report = meteaudata::import(&backend, "acc.zip", &Default::default(), |_, _| Ok(()))?;
+//! println!("{} series, {} points", report.series, report.points);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! | what | how it is known |
 //! |---|---|
 //! | a dataset, or a signal, as a zip or a folder | `NAME_metadata.yaml` and `NAME_data/` |

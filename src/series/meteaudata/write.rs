@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_cast::cast;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::DataType;
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 
@@ -24,6 +24,7 @@ use crate::series::period::Periods;
 use crate::series::process::{Clock, Frequency};
 use crate::series::text::per_second;
 use crate::series::tree::{dataset_record, escape, of_key, signal_record, unpack};
+use crate::series::widen::type_name;
 use crate::table::Written;
 
 /// How a dataset is written.
@@ -236,22 +237,12 @@ fn dtype_of(series: &Series) -> String {
 
 /// The dtype of pandas that holds values of this type.
 fn plain_dtype(series: &Series) -> String {
-    let unit = |unit: &TimeUnit| match unit {
-        TimeUnit::Second => "s",
-        TimeUnit::Millisecond => "ms",
-        TimeUnit::Microsecond => "us",
-        TimeUnit::Nanosecond => "ns",
-    };
     match series.values().data_type() {
         DataType::Boolean if series.values().null_count() > 0 => "boolean".into(),
-        DataType::Boolean => "bool".into(),
         DataType::Utf8 => "object".into(),
-        DataType::Timestamp(u, None) => format!("datetime64[{}]", unit(u)),
-        DataType::Timestamp(u, Some(zone)) => format!("datetime64[{}, {zone}]", unit(u)),
-        DataType::Duration(u) => format!("timedelta64[{}]", unit(u)),
         // A missing number that is not NaN: a dtype that knows both.
-        number if series.values().null_count() > 0 => number.to_string(),
-        number => number.to_string().to_ascii_lowercase(),
+        number if number.is_numeric() && series.values().null_count() > 0 => number.to_string(),
+        other => type_name(other),
     }
 }
 
@@ -351,7 +342,7 @@ fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>> {
         }
         DataType::Binary | DataType::FixedSizeBinary(_) => {
             let expected = "numbers, booleans, texts, times or time spans";
-            Err(Error::invalid("the values", expected, array.data_type().to_string()))
+            Err(Error::invalid("the values", expected, type_name(array.data_type())))
         }
         _ => {
             let texts = cast(array, &DataType::Utf8).map_err(|e| failed(&e))?;

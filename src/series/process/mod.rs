@@ -1,5 +1,16 @@
 //! Functions of series: each takes a series and gives a new one, and keeps nothing.
 //!
+//! ```
+//! use siltstone::series::Series;
+//! use siltstone::series::process::{Aggregation, Frequency, resample};
+//!
+//! let half_hours = [0, 1_800_000_000_000, 3_600_000_000_000];
+//! let flow = Series::from_times_ns(&half_hours, &[1.0, 3.0, 5.0])?;
+//! let hourly = resample(&flow, &Frequency::parse("1h")?, Aggregation::Mean)?;
+//! assert_eq!(hourly.to_f64s(), Some(vec![2.0, 5.0]));
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! - A missing value is an Arrow null or NaN: both are left out of every sum and filled by every interpolation.
 //!   Where a result has no value, it is NaN; or null, if the series had nulls or a dtype that knows them.
 //! - Times are compared by their index values: order and duplicates are as [`Series`] keeps them.

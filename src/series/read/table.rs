@@ -15,6 +15,7 @@ use super::{Points, PointsColumn, PointsOptions};
 use crate::error::{Error, Result};
 use crate::series::data::{SCHEMA_KEY, Series};
 use crate::series::index::{IndexMetadata, Shape};
+use crate::series::widen::type_name;
 use crate::table::{self, from_arrow};
 
 /// The digits behind the point of a decimal that a float divides out exactly.
@@ -131,7 +132,7 @@ fn reported(name: &str, array: &ArrayRef) -> PointsColumn {
         DataType::Timestamp(_, None) => "timestamps without a zone".into(),
         DataType::Duration(_) => "time spans".into(),
         DataType::Utf8 => "texts".into(),
-        other => other.to_string(),
+        other => type_name(other),
     };
     PointsColumn { missing: array.null_count() as u64, ..PointsColumn::new(name, kind) }
 }
@@ -237,12 +238,12 @@ fn in_unit(
         let is_time = matches!(index.data_type(), DataType::Timestamp(..));
         if options.time_zone.is_some() && !is_time {
             let expected = "times in the index for --tz: pass --time-unit for numbers since 1970";
-            return Err(Error::invalid(location, expected, index.data_type().to_string()));
+            return Err(Error::invalid(location, expected, type_name(index.data_type())));
         }
         return Ok((index, None));
     };
     if !index.data_type().is_integer() {
-        let got = index.data_type().to_string();
+        let got = type_name(index.data_type());
         return Err(Error::invalid(location, "integers in the index for --time-unit", got));
     }
     let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(location, e))?;
@@ -306,7 +307,7 @@ fn plain(array: &ArrayRef, name: &str, location: &str) -> Result<ArrayRef> {
         | DataType::Decimal256(..) => {
             let expected = "decimals of at most 15 digits, which a float keeps";
             let what = format!("{location}, the column {name:?}");
-            Err(Error::invalid(what, expected, array.data_type().to_string()))
+            Err(Error::invalid(what, expected, array.data_type().to_string().to_ascii_lowercase()))
         }
         _ => Ok(array.clone()),
     }

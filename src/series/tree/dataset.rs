@@ -37,22 +37,6 @@ pub struct NewSignal {
 ///
 /// With a backend, each change is written at once, and only what changed: what a function made and the step
 /// that says so in one commit. Points are loaded when they are touched.
-///
-/// # Example
-/// ```
-/// use std::sync::Arc;
-/// use siltstone::series::{MemoryBackend, Series};
-/// use siltstone::series::tree::{Dataset, Signal};
-/// let backend = Arc::new(MemoryBackend::new());
-/// let mut plant = Dataset::create(backend.clone(), "plant")?;
-/// let flow = plant.add(Signal::new("flow", "m3/h")?)?;
-/// plant.signal_mut(&flow)?.add(Series::from_times_ns(&[0, 10], &[1.0, 2.0])?)?;
-///
-/// let again = Dataset::open(backend, "plant")?;
-/// assert_eq!(again.signal("flow#1")?.record().units, "m3/h");
-/// assert_eq!(again.signal("flow#1")?.get("RAW#1")?.len()?, 2);
-/// # Ok::<(), siltstone::Error>(())
-/// ```
 #[derive(Debug, Clone)]
 pub struct Dataset {
     record: DatasetRecord,

@@ -1,5 +1,16 @@
 //! The functions of [`process`](crate::series::process) as a signal or a dataset runs them: each result with
 //! the step that says what was done.
+//!
+//! ```
+//! use siltstone::series::Series;
+//! use siltstone::series::tree::{Output, Signal, functions};
+//!
+//! let mut flow = Signal::new("flow", "m3/h")?;
+//! let raw = flow.add(Series::from_times_ns(&[0, 1_800_000_000_000], &[1.0, 3.0])?)?;
+//! let hourly = flow.process(&[&raw], functions::resample("h", "mean"), &Output::next())?;
+//! assert_eq!(flow.get(&hourly[0])?.steps().len(), 1);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,20 @@
 //! Datasets of signals of series: what was measured, what was done to it, and where it comes from.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use siltstone::series::{MemoryBackend, Series};
+//! use siltstone::series::tree::{Dataset, Signal};
+//! let backend = Arc::new(MemoryBackend::new());
+//! let mut plant = Dataset::create(backend.clone(), "plant")?;
+//! let flow = plant.add(Signal::new("flow", "m3/h")?)?;
+//! plant.signal_mut(&flow)?.add(Series::from_times_ns(&[0, 10], &[1.0, 2.0])?)?;
+//!
+//! let again = Dataset::open(backend, "plant")?;
+//! assert_eq!(again.signal("flow#1")?.record().units, "m3/h");
+//! assert_eq!(again.signal("flow#1")?.get("RAW#1")?.len()?, 2);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! A [`Dataset`] holds signals; a signal holds series of one quantity: as measured (`flow#1_RAW#1`), and what was
 //! made of it (`flow#1_RESAMPLED#1`). Each series has the history of steps that led to it.
 

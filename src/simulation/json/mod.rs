@@ -1,6 +1,16 @@
 //! movici's JSON files and our [`EntityData`](crate::simulation::EntityData).
 //! Pure: text in, text out, no file is opened.
 //!
+//! ```
+//! use siltstone::simulation::json::{Schema, dump_update, parse_update};
+//!
+//! let text = br#"{"network":{"roads":{"id":[1,2],"speed":[50.0,null]}}}"#;
+//! let found = parse_update(text, "network", &Schema::default())?;
+//! let (dataset, groups) = &found[0];
+//! assert_eq!(dump_update(dataset, groups, &Schema::default())?, text);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
 //! An update file is `{"<dataset>":{"<group>":{"id":[..],"<attribute>":[..]}}}`; an initial file
 //! has its groups under `data` and everything else beside it. One column of values becomes one
 //! [`Attribute`](crate::simulation::Attribute):

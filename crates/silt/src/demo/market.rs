@@ -100,8 +100,9 @@ pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
     let bytes_compacted = size();
     let store = TickStore::open_read_only(&folder)?;
     let start = Instant::now();
-    let end = DAY_NS + HOURS * 3600 * SECOND_NS;
-    let bars = store.ohlc(SYMBOL, 300 * SECOND_NS, DAY_NS, end, OhlcOptions::default())?;
+    let to_ns = DAY_NS + HOURS * 3600 * SECOND_NS;
+    let options = OhlcOptions { from_ns: DAY_NS, to_ns, ..OhlcOptions::default() };
+    let bars = store.ohlc(SYMBOL, 300 * SECOND_NS, options)?;
     let bars_took = start.elapsed();
     let report = doctor(&folder)?;
     if let Some(finding) = report.findings.first() {

@@ -428,7 +428,7 @@ fn next(demo: &Demo<'_>, worst_day: usize, console: &mut Console) -> Outcome<()>
         format!(
             "{silt} query {file} 'SELECT origin, count(*), max(timestamp) FROM \"update\" GROUP BY origin'"
         ),
-        format!("{silt} export {file} --to {tables} --format parquet --what states --overwrite"),
+        format!("{silt} export {file} -o {tables} --format parquet --what states --overwrite"),
         format!("{silt} compact {file}"),
         format!("{silt} verify {file}"),
         format!("{silt} backup {file} --into {backups} --keep 3"),

@@ -256,7 +256,7 @@ fn points(
         lines.push(format!("{key}: {points}{more}"));
         lines.extend(done.widened.iter().map(|types| format!("{key}: widened: {types}")));
         reported.push(json!({ "key": key, "points": done.points, "skipped": done.skipped,
-            "replaced": done.replaced, "values": series.values().data_type().to_string(),
+            "replaced": done.replaced, "values": series::type_name(series.values().data_type()),
             "widened": done.widened }));
         written.insert(key);
     }

@@ -37,11 +37,11 @@ pub(super) fn stats(args: &Stats, console: &mut Console) -> Outcome {
     for day in days {
         rows.row(vec![
             json!(day.day),
-            json!(day.rows + day.compacted),
-            json!(day.rows),
-            json!(day.compacted),
-            json!(day.blocks),
-            json!(day.symbols),
+            json!(day.ticks.rows + day.ticks.compacted),
+            json!(day.ticks.rows),
+            json!(day.ticks.compacted),
+            json!(day.ticks.blocks),
+            json!(day.ticks.symbols),
             json!(day.bytes),
         ])?;
     }
@@ -68,9 +68,9 @@ pub(crate) fn print_info(info: &TicksSummary, console: &mut Console) -> Outcome<
     for day in &info.days {
         table.row([
             day.day.clone(),
-            human::count(day.rows + day.compacted),
-            human::count(day.compacted),
-            human::count(day.symbols),
+            human::count(day.ticks.rows + day.ticks.compacted),
+            human::count(day.ticks.compacted),
+            human::count(day.ticks.symbols),
             human::size(day.bytes),
         ]);
     }
@@ -105,12 +105,12 @@ pub(super) fn recent(args: &Recent, console: &mut Console) -> Outcome {
     if ticks.is_empty() {
         check_symbols(&store, &args.folder, std::slice::from_ref(&args.symbol))?;
     }
-    let columns = ["time_ns", "bid", "ask", "spread", "lp"].map(str::to_owned).to_vec();
+    let columns = ["time", "bid", "ask", "spread", "lp"].map(str::to_owned).to_vec();
     let format = Format::or_default(args.format, console);
     let mut rows = Rows::begin(console, format, columns)?;
     for tick in ticks.iter() {
         let prices = [tick.bid, tick.ask, tick.spread].map(rows::number);
-        let mut row = vec![json!(tick.time_ns)];
+        let mut row = vec![json!(human::moment_ns(tick.time_ns))];
         row.extend(prices);
         row.push(json!(tick.lp));
         rows.row(row)?;
@@ -231,15 +231,15 @@ pub(super) fn ohlc(args: &Ohlc, console: &mut Console) -> Outcome {
         "empty" => Fill::Empty,
         _ => Fill::None,
     };
-    let options = OhlcOptions { price: args.price, fill, ..OhlcOptions::default() };
-    let Range { from, until } = args.range;
+    let Range { from: from_ns, until: to_ns } = args.range;
+    let options = OhlcOptions { from_ns, to_ns, price: args.price, fill, ..OhlcOptions::default() };
     check_symbols(&store, &args.folder, std::slice::from_ref(&args.symbol))?;
-    let bars = store.ohlc(&args.symbol, args.interval, from, until, options)?;
-    let columns = ["time_ns", "open", "high", "low", "close", "volume"];
+    let bars = store.ohlc(&args.symbol, args.interval, options)?;
+    let columns = ["time", "open", "high", "low", "close", "volume"];
     let format = Format::or_default(args.format, console);
     let mut rows = Rows::begin(console, format, columns.map(str::to_owned).to_vec())?;
     for bar in bars {
-        let mut row = vec![json!(bar.time_ns)];
+        let mut row = vec![json!(human::moment_ns(bar.time_ns))];
         row.extend([bar.open, bar.high, bar.low, bar.close].map(rows::number));
         row.push(json!(bar.volume));
         rows.row(row)?;
@@ -251,14 +251,14 @@ pub(super) fn ohlc(args: &Ohlc, console: &mut Console) -> Outcome {
 /// Write ticks to a file: Parquet, Arrow, CSV or JSON lines, by its name
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  silt ticks export data/ticks/db --to ticks.parquet --symbol EURUSD --from 2026-01-19 --until 2026-01-23")]
+  silt ticks export data/ticks/db -o ticks.parquet --symbol EURUSD --from 2026-01-19 --until 2026-01-23")]
 pub(super) struct Export {
     /// The folder of the day files
     folder: PathBuf,
 
     /// The file; its extension is the format: .parquet, .arrow, .csv or .jsonl
-    #[arg(long, value_name = "FILE")]
-    to: PathBuf,
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
 
     /// Only this symbol; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -279,22 +279,22 @@ pub(super) struct Export {
 /// Exports the ticks of all symbols and days.
 pub(crate) fn export_all(
     folder: &Path,
-    to: &Path,
+    output: &Path,
     overwrite: bool,
     escape_formulas: bool,
     console: &mut Console,
 ) -> Outcome {
     let range = Range { from: i64::MIN, until: i64::MAX };
-    let (folder, to, symbol) = (folder.to_owned(), to.to_owned(), Vec::new());
-    export(&Export { folder, to, symbol, range, escape_formulas, overwrite }, console)
+    let (folder, output, symbol) = (folder.to_owned(), output.to_owned(), Vec::new());
+    export(&Export { folder, output, symbol, range, escape_formulas, overwrite }, console)
 }
 
 pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {
     interrupt::listen();
     let store = TickStore::open_read_only(&args.folder)?;
-    let ending = args.to.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let ending = args.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let format: table::Format = ending.parse().map_err(|_| {
-        let file = args.to.display();
+        let file = args.output.display();
         Failure::said(format!("{file}: its name should end in .parquet, .arrow, .csv or .jsonl"))
     })?;
     check_symbols(&store, &args.folder, &args.symbol)?;
@@ -304,8 +304,8 @@ pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {
     let options =
         WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
     let written =
-        table::write(&args.to, batches, &options, |_| interrupt::check("exporting the ticks"))?;
-    let path = args.to.display().to_string();
+        table::write(&args.output, batches, &options, |_| interrupt::check("exporting the ticks"))?;
+    let path = args.output.display().to_string();
     if console.json {
         let document: Value =
             json!({ "path": path, "ticks": written.rows, "bytes": written.bytes });

@@ -32,6 +32,15 @@ fn commands() -> Vec<String> {
     names.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
 }
 
+/// Goal: a person sees all commands and options at once.
+#[test]
+fn the_help_fits_on_a_screen() {
+    let help = command(Path::new(".")).arg("--help").env("COLUMNS", "80").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.lines().count() <= 50, "{} lines:\n{help}", help.lines().count());
+    assert!(help.contains("130  interrupted"), "{help}");
+}
+
 /// Goal: each command shows by an example how it is used.
 #[test]
 fn each_command_has_an_example() {

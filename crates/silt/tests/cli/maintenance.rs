@@ -123,7 +123,7 @@ fn writers_make_no_file_of_a_mistyped_name() {
         "backup typo.db copy.db",
         "backup typo.db --into backups --keep 1",
         "restore typo.db new.db",
-        "export typo.db --to out",
+        "export typo.db -o out",
         "merge typo.db -o new.db",
     ] {
         let ran = silt(folder.path(), line);
@@ -138,7 +138,7 @@ fn writers_make_no_file_of_a_mistyped_name() {
 fn an_export_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     small_run(folder.path());
-    let report = silt(folder.path(), "export run.db --to out --json").json();
+    let report = silt(folder.path(), "export run.db -o out --json").json();
     assert_eq!((&report["updates"], &report["initial_datasets"]), (&json!(3), &json!(1)));
     silt(
         folder.path(),
@@ -151,14 +151,14 @@ fn an_export_comes_back() {
         };
         assert_eq!(state("again.db"), state("run.db"), "at {time}");
     }
-    let ran = silt(folder.path(), "export run.db --to out");
+    let ran = silt(folder.path(), "export run.db -o out");
     assert_eq!(ran.code, 2, "{ran:?}");
-    silt(folder.path(), "export run.db --to out --overwrite").ok();
-    silt(folder.path(), "export run.db --to tables --format csv --what states").ok();
+    silt(folder.path(), "export run.db -o out --overwrite").ok();
+    silt(folder.path(), "export run.db -o tables --format csv --what states").ok();
     let table =
         std::fs::read_to_string(folder.path().join("tables/transport.road_segments.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 3 * 3, "{table}");
-    assert_eq!(silt(folder.path(), "export run.db --to other --dataset nope").code, 2);
+    assert_eq!(silt(folder.path(), "export run.db -o other --dataset nope").code, 2);
 }
 
 /// Goal: two parts of a run become one; what they say differently is named, and exit code 3.
@@ -201,12 +201,12 @@ fn what_json_cannot_say_is_counted() {
     let masked = values.with_mask(&[CLEARED, GIVEN, GIVEN]);
     db.store_update(1, 0, "net", with(masked), None).unwrap();
     db.close().unwrap();
-    let ran = silt(folder.path(), "export run.db --to out --json");
+    let ran = silt(folder.path(), "export run.db -o out --json");
     // An infinity; a cleared value and a NaN that is meant.
     assert_eq!((ran.code, &ran.json()["lost_values"]), (0, &json!(3)), "{ran:?}");
     assert!(ran.err.starts_with("warning: ") && ran.err.contains("3 values"), "{ran:?}");
     small_run(folder.path());
-    let ran = silt(folder.path(), "export run.db --dataset transport --to again --json");
+    let ran = silt(folder.path(), "export run.db --dataset transport -o again --json");
     assert_eq!((ran.err.as_str(), &ran.json()["lost_values"]), ("", &json!(0)));
 }
 
@@ -233,14 +233,14 @@ fn a_failed_export_leaves_nothing() {
         db.store_initial_dataset("a", InitialData::Json(b"{}".to_vec()), false).unwrap();
         db.store_update(7, 1, dataset, data, None).unwrap();
         db.close().unwrap();
-        let ran = silt(folder.path(), "export run.db --to deep/out");
+        let ran = silt(folder.path(), "export run.db -o deep/out");
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(parts.iter().all(|part| ran.err.contains(part)), "{ran:?}");
         assert_eq!(names(folder.path()), ["run.db"], "{ran:?}");
         // A folder that was there stays, with what was in it.
         std::fs::create_dir(folder.path().join("out")).unwrap();
         std::fs::write(folder.path().join("out/mine.txt"), "mine").unwrap();
-        assert_eq!(silt(folder.path(), "export run.db --to out --overwrite").code, 2);
+        assert_eq!(silt(folder.path(), "export run.db -o out --overwrite").code, 2);
         assert_eq!(names(&folder.path().join("out")), ["mine.txt"]);
     }
 }
@@ -266,7 +266,7 @@ fn initial_data_of_every_kind_come_back() {
         db.store_initial_dataset(name, data.clone(), false).unwrap();
     }
     db.close().unwrap();
-    silt(folder.path(), "export run.db --to out").ok();
+    silt(folder.path(), "export run.db -o out").ok();
     // A user's own files, as movici names them.
     std::fs::write(folder.path().join("out/init_data/tape.csv"), "1,2").unwrap();
     std::fs::write(folder.path().join("out/init_data/plain"), "text").unwrap();
@@ -295,19 +295,19 @@ fn an_export_over_another_run_is_one_run() {
         db.close().unwrap();
     }
     let updates = folder.path().join("out/updates");
-    silt(folder.path(), "export old.db --to out").ok();
+    silt(folder.path(), "export old.db -o out").ok();
     std::fs::write(updates.join("t1_notes.txt"), "mine").unwrap();
     std::fs::write(updates.join("net.json"), "mine").unwrap();
     std::fs::create_dir(updates.join("t77_0_a.json")).unwrap();
-    let ran = silt(folder.path(), "export new.db --to out --overwrite");
+    let ran = silt(folder.path(), "export new.db -o out --overwrite");
     assert!(ran.out.contains("6 update files of another run removed"), "{ran:?}");
     let kept =
         ["net.json", "t0_0_a.json", "t1_0_a.json", "t1_notes.txt", "t2_0_a.json", "t77_0_a.json"];
     assert_eq!(names(&updates), kept);
     // One dataset that is asked for by name says nothing of the others.
-    let report = silt(folder.path(), "export b.db --to out --overwrite --dataset b --json").json();
+    let report = silt(folder.path(), "export b.db -o out --overwrite --dataset b --json").json();
     assert_eq!((&report["removed"], names(&updates).len()), (&json!(0), 8));
-    let report = silt(folder.path(), "export b.db --to out --overwrite --json").json();
+    let report = silt(folder.path(), "export b.db -o out --overwrite --json").json();
     assert_eq!((&report["removed"], names(&updates).len()), (&json!(3), 5));
 }
 

@@ -80,7 +80,7 @@ fn an_export_gives_the_files_back() {
     let data = shared("data/simulation");
     let folder = tempfile::tempdir().unwrap();
     import(folder.path(), &data, "");
-    silt(folder.path(), "export run.db --to out").ok();
+    silt(folder.path(), "export run.db -o out").ok();
     for (ours, theirs) in
         [("updates", "water_net3/scenarios/net3"), ("init_data", "water_net3/init_data")]
     {

@@ -150,7 +150,7 @@ fn simulations_are_kept() {
         2
     );
     let files =
-        silt(here, "export all.db --to out --table agent_states --simulation exp_0 --json").json();
+        silt(here, "export all.db -o out --table agent_states --simulation exp_0 --json").json();
     assert_eq!(files["files"].as_array().unwrap().len(), 1);
     assert!(
         here.join("out/agent_states/experiment_id=exp/simulation_id=exp_0/part-0.parquet")

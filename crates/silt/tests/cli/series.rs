@@ -34,7 +34,7 @@ fn a_store_is_looked_at() {
         assert_eq!(
             listed,
             json!([{
-                "key": "a/RAW#1", "points": 60, "index": "Timestamp(ns)", "values": "Float64",
+                "key": "a/RAW#1", "points": 60, "index": "datetime64[ns]", "values": "float64",
                 "first": "1970-01-01T00:00:00", "last": "1970-01-01T00:59:00",
             }])
         );
@@ -147,7 +147,7 @@ fn points_are_imported() {
         silt(here, &format!("series import b.csv {import} --overlap skip --json")).json();
     let series = &reported["files"][0]["series"][0];
     assert_eq!((&series["points"], &series["skipped"]), (&json!(1), &json!(1)), "{reported}");
-    assert_eq!(series["values"], json!("Int64"), "integers stay integers");
+    assert_eq!(series["values"], json!("int64"), "integers stay integers");
     let reported =
         silt(here, &format!("series import b.csv {import} --overlap replace --json")).json();
     assert_eq!(reported["files"][0]["series"][0]["replaced"], json!(2), "{reported}");
@@ -232,13 +232,16 @@ fn a_file_is_imported_wholly_or_not_at_all() {
     silt(here, &format!("series import jan.csv {import}")).ok();
     write("feb.csv", "t,level,temp,note\n2010-02-01,4,2.5,1\n2010-02-02,5,3.5,2\n");
     let ran = silt(here, &format!("series import feb.csv {import}"));
-    assert!(ran.code == 2 && ran.err.contains("Utf8"), "numbers are no notes: {ran:?}");
+    assert!(
+        ran.code == 2 && ran.err.contains("expected text, or"),
+        "numbers are no notes: {ran:?}"
+    );
     for key in ["k/level", "k/temp", "k/note"] {
         assert_eq!(lines(here, key).len(), 2, "{key}");
     }
     write("feb.csv", "t,level,temp,note\n2010-02-01,4,2.5,c\n2010-02-02,5,3.5,d\n");
     let reported = silt(here, &format!("series import feb.csv {import}")).ok();
-    assert!(reported.contains("k/temp: widened: values Int64 to Float64"), "{reported}");
+    assert!(reported.contains("k/temp: widened: values int64 to float64"), "{reported}");
     assert_eq!(reported.matches("widened").count(), 1, "{reported}");
     assert_eq!(lines(here, "k/temp")[0], "2010-01-01T00:00:00,2.0");
     assert_eq!(lines(here, "k/level")[3], "2010-02-02T00:00:00,5");
@@ -345,20 +348,19 @@ fn series_are_joined_and_copied() {
     let read = siltstone::table::read(here.join("wide.parquet")).unwrap();
     assert_eq!(read.schema().field(2).metadata()["units"], "mg/l");
 
-    let reported = silt(here, "series copy --from store --to parquet:folder --json").json();
+    let reported = silt(here, "series copy store --to parquet:folder --json").json();
     assert_eq!((&reported["series"], &reported["points"]), (&json!(2), &json!(120)));
-    let reported =
-        silt(here, "series copy --from parquet:folder --to sqlite:back.db --json").json();
+    let reported = silt(here, "series copy parquet:folder --to sqlite:back.db --json").json();
     assert_eq!((&reported["series"], &reported["unchanged"]), (&json!(2), &json!(0)));
-    let reported = silt(here, "series copy --from store --to back.db --json").json();
+    let reported = silt(here, "series copy store --to back.db --json").json();
     assert_eq!((&reported["series"], &reported["unchanged"]), (&json!(0), &json!(2)));
     store.append("b", &Series::from_times_ns(&[1], &[1.0]).unwrap()).unwrap();
-    let ran = silt(here, "series copy --from store --to back.db");
+    let ran = silt(here, "series copy store --to back.db");
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("\"b\": skipped"), "{ran:?}");
-    silt(here, "series copy --from store --to back.db --overwrite b").ok();
+    silt(here, "series copy store --to back.db --overwrite --prefix b").ok();
     assert_eq!(silt(here, "series show back.db b --json").json()["points"], 61);
-    let ran = silt(here, "series copy --from store --to postgresql://me:hunter2@localhost:1/db");
+    let ran = silt(here, "series copy store --to postgresql://me:hunter2@localhost:1/db");
     assert!(ran.code == 2 && !ran.err.contains("hunter2"), "{ran:?}");
 }
 

@@ -29,7 +29,8 @@ fn ranges_are_typed_as_times(folder: &Path, bars: &serde_json::Value) {
     for same in ["--interval 60", "--interval 1m", "--interval 1min"] {
         assert_eq!(&ohlc(&format!("{same} --json")).json(), bars, "{same}");
     }
-    let first = bars[0]["time_ns"].as_i64().unwrap();
+    let first = bars[0]["time"].as_str().unwrap();
+    assert_eq!(first, "2026-01-19T12:00:00Z");
     let count = |options: &str| ohlc(&format!("{options} --json")).json().as_array().unwrap().len();
     let all = bars.as_array().unwrap().len();
     assert_eq!(count("--from 2026-01-19 --until 2026-01-19"), all, "a date is the whole day");
@@ -69,7 +70,7 @@ fn a_tree_is_imported_and_looked_at() {
     let days = silt(folder.path(), "ticks stats db --json").json();
     assert_eq!((&days[0]["day"], &days[0]["compacted"]), (&json!("2026-01-19"), &json!(3)));
     let recent = silt(folder.path(), "ticks recent db EURUSD -n 2").ok();
-    assert_eq!(recent.lines().nth(2).unwrap(), "1768824030000000000\t3.0\t3.5\t0.5\tYOFX");
+    assert_eq!(recent.lines().nth(2).unwrap(), "2026-01-19T12:00:30Z\t3.0\t3.5\t0.5\tYOFX");
     let bars = silt(folder.path(), "ticks ohlc db EURUSD --price bid --json").json();
     ranges_are_typed_as_times(folder.path(), &bars);
     assert_eq!((&bars[0]["high"], &bars[0]["volume"]), (&json!(3.0), &json!(3)));
@@ -77,12 +78,12 @@ fn a_tree_is_imported_and_looked_at() {
     let rows = silt_with(folder.path(), "query db/2026/01/ticks_2026-01-19.db", sql).ok();
     assert_eq!(rows.lines().nth(1).unwrap(), "EURUSD\t3\t1768824000000");
     for ending in ["parquet", "csv", "jsonl", "arrow"] {
-        let said = silt(folder.path(), &format!("ticks export db --to t.{ending}")).ok();
+        let said = silt(folder.path(), &format!("ticks export db -o t.{ending}")).ok();
         assert!(said.contains("3 ticks"), "{said}");
     }
     let csv = std::fs::read_to_string(folder.path().join("t.csv")).unwrap();
     assert!(csv.lines().nth(1).unwrap().starts_with("EURUSD,"), "{csv}");
-    assert_eq!(silt(folder.path(), "ticks export db --to t.xls").code, 2);
+    assert_eq!(silt(folder.path(), "ticks export db -o t.xls").code, 2);
     assert_eq!(silt(folder.path(), "ticks recent db ../x").code, 2);
 }
 
@@ -190,7 +191,7 @@ fn gaps_and_unknown_symbols_are_reported() {
         "{ran:?}"
     );
     assert_eq!(silt(folder.path(), "ticks recent db EURUSD").code, 0);
-    for command in ["recent db NONE", "ohlc db NONE", "export db --to t.csv --symbol NONE"] {
+    for command in ["recent db NONE", "ohlc db NONE", "export db -o t.csv --symbol NONE"] {
         let unknown = silt(folder.path(), &format!("ticks {command}"));
         assert!(unknown.code == 2 && unknown.err.contains("NONE"), "{unknown:?}");
     }
@@ -216,7 +217,7 @@ fn verbs_of_databases_take_a_folder() {
     assert!(ran.err.contains("0 of 1 day opened"), "{ran:?}");
     assert_eq!(silt_with(here, "query db", "DELETE FROM ticks").code, 2);
     silt_with(here, "query db -o found.parquet", "SELECT * FROM ticks").ok();
-    assert!(silt(here, "export db --to all.parquet").ok().contains("3 ticks"));
+    assert!(silt(here, "export db -o all.parquet").ok().contains("3 ticks"));
     assert!(silt(here, "compact db").ok().contains("0 ticks of 0 days compacted"));
     assert!(silt(here, "backup db copy").ok().contains("1 day copied and verified"));
     assert_eq!(silt(here, "backup db copy").code, 2, "it is there");
