@@ -12,10 +12,10 @@ use crate::{human, interrupt};
 
 /// Pack finished data into column blocks, which take less space
 ///
-/// Of a run its arrays, of series their points, of experiments the tables of simulations that have ended, of ticks the days that have been over for a
-/// week. Every command and every call of the library reads them as before; a program that knows only the
-/// documented columns no longer does. Other programs may use the database meanwhile. Run the same
-/// command again to resume.
+/// Compacts the arrays of a run, the points of series, the simulations of an experiment that have ended, and the days of
+/// ticks that have been over for a week. Every command and every call of the library reads them as before; programs
+/// that know only the documented columns do not. Other programs may use the database meanwhile. Run the same command
+/// again to resume.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt compact run.db

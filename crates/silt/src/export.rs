@@ -16,12 +16,14 @@ use crate::{human, interrupt};
 
 /// Export a run, experiments or ticks to JSON, Parquet, Arrow or CSV
 ///
-/// JSON writes movici's folders: init_data with the initial datasets as they came,
-/// and updates with a file an update. Values that JSON cannot say (cleared ones, infinities) become
-/// null; they are counted, and reported on stderr. The other formats give one file a dataset and entity
-/// group. Of experiments: a file a table and simulation, in folders that engines read as one table of both ids,
-/// as Parquet unless --format says arrow, csv or jsonl. A folder that holds anything is refused unless --overwrite is given. An export that fails
-/// removes what it had made. Of a folder of ticks, --output is a file; its extension is the format.
+/// A run leaves as movici's folders of JSON (init_data with the initial datasets as they came, updates with one file for
+/// each update), or in another format as one file for each dataset and entity group. Values that JSON does not have
+/// (cleared ones, infinities) become null; stderr says how many.
+///
+/// Experiments leave as one file for each table and simulation, in folders that query engines read as one table with
+/// columns for both ids. Ticks leave as one file, --output, whose extension is the format.
+///
+/// A folder that holds anything is refused unless --overwrite is given. An export that fails removes what it has made.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt export run.db -o run-json

@@ -18,6 +18,9 @@ use crate::exit::{Exit, Failure, Outcome, skipped_line};
 use crate::{human, interrupt};
 
 /// Import files and databases of other programs
+///
+/// `silt series import` takes what meteaudata wrote, and tables of loggers: CSV, JSON lines, Parquet, Arrow. A database of
+/// movici's needs no import: every command reads it as it is, and the first write upgrades it, after a backup.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -32,7 +35,7 @@ enum What {
     Memory(crate::memory::Import),
 }
 
-/// Take a simulation's folders of JSON files into a database
+/// Import movici's folders of JSON files into a database
 ///
 /// The initial state comes from files named `<dataset>.json` (files with another ending are kept as
 /// bytes), the updates from files named `t<timestamp>_<iteration>_<dataset>.json`. A file that is

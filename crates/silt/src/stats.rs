@@ -26,7 +26,7 @@ const PRAGMAS: [&str; 9] = [
 
 /// Show SQLite's settings and the size of each table and index
 ///
-/// All pages of the file are looked at.
+/// Reads all pages of the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt stats run.db --json | jq '.tables[] | select(.unused_bytes > 100000)'")]

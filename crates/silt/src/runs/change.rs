@@ -14,7 +14,7 @@ use crate::{human, interrupt};
 
 /// Import AgentFarm databases into one file
 ///
-/// A simulation that is there already is passed over. A database or a simulation that cannot be read is skipped and named on
+/// A simulation that the target has already is skipped. A database or a simulation that cannot be read is skipped and named on
 /// stderr, rows that cannot be taken are counted with the reason of the last, and the rest goes on; the exit code is 3
 /// then. The sources are not changed.
 #[derive(Debug, clap::Args)]
@@ -233,10 +233,10 @@ pub(crate) fn export(
     Ok(Exit::Done)
 }
 
-/// Delete simulations: these, or those that have ended and need not be kept
+/// Delete simulations by id, by a filter, or by age and number
 ///
-/// A simulation that runs stays. A filter or a retention that takes all simulations of the file needs --yes. The room goes
-/// back to the file system.
+/// A running simulation stays. To delete all simulations of a file by a filter, by age or by number needs --yes. Free space
+/// goes back to the file system.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt runs delete sweep.db sim_003

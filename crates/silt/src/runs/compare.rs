@@ -32,7 +32,7 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
 
-    /// Where it is looked at: final, mean, min, max, sum, count, or a step
+    /// Which value: final, mean, min, max, sum, count, or that of a step
     #[arg(long, default_value = "final", value_parser = at)]
     at: At,
 

@@ -14,7 +14,7 @@ use crate::rows;
 use crate::table::{Table, bold};
 use crate::terminal::escaped;
 
-/// Show one simulation: what it was, its parameters, its metrics as sparklines, its tables
+/// Show one simulation: its status, parameters, metrics as sparklines, and tables
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt runs show sweep.db sim_003")]

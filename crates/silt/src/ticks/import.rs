@@ -14,7 +14,7 @@ use crate::{human, interrupt};
 
 /// Import ticks of the RTX engine: its JSON files and day files
 ///
-/// Read are `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
+/// Reads `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
 /// depth. Days that are over go straight into column blocks. A tick that is malformed is skipped by itself, its file named
 /// on stderr with the byte or row, and the import goes on; the exit code is 3. A folder without such a file is an error. What is there
 /// already is not stored again, so that the same command resumes an interrupted import.

@@ -110,7 +110,7 @@ pub(super) struct Retain {
     #[arg(long, value_name = "N", requires = "keep_one_of")]
     thin_after: Option<u32>,
 
-    /// Keep the first of N neighbouring ticks
+    /// Keep the first of K neighbouring ticks
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
     keep_one_of: Option<u32>,
 
