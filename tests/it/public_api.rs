@@ -47,7 +47,7 @@ fn declared(item: &Item) -> Option<(&[Attribute], &Visibility, String)> {
         Item::Type(item) => (&item.attrs, &item.vis, &item.ident),
         _ => return None,
     };
-    Some((attributes, visibility, name.to_string()))
+    Some((&attributes[..], visibility, name.to_string()))
 }
 
 fn is_named(item: &Item, wanted: &str) -> bool {
@@ -82,7 +82,7 @@ fn attributes_shown(attributes: &[Attribute]) -> String {
 }
 
 fn is_test(item: &Item) -> bool {
-    let attributes = declared(item).map_or(&[][..], |(attributes, ..)| attributes);
+    let attributes = declared(item).map(|(attributes, ..)| attributes).unwrap_or_default();
     attributes.iter().any(|a| a.path().is_ident("cfg") && text(&a.meta).contains("test"))
 }
 
@@ -246,7 +246,7 @@ impl Crate {
         let items: Vec<_> = self.item(key).cloned().collect();
         assert!(!items.is_empty(), "{path} is not found in {:?}", key.0);
         for item in &items {
-            let own = declared(item).map_or(&[][..], |(attributes, ..)| attributes);
+            let own = declared(item).map(|(attributes, ..)| attributes).unwrap_or_default();
             let (own, of_use) = (attributes_shown(own), attributes_shown(of_use));
             let mut lines = of_item(item, path);
             lines[0] = format!("{} {}{own}", lines[0], if of_use == own { "" } else { &of_use });
