@@ -249,7 +249,7 @@ def test_closing_over_an_open_block_is_an_error(tmp_path):
         store.store_episode([1], 1.0, "c")
         raise ValueError("mine")
     if sys.version_info >= (3, 11):
-        assert "closing the file failed too" in caught.value.__notes__[0]
+        assert caught.value.__notes__[0].startswith(f"closing {store!r} failed too: a transaction was open")
     assert rows(tmp_path / "agent.db", "SELECT count(*) FROM episodes") == [0]
 
 

@@ -587,7 +587,7 @@ def test_a_cosine_is_never_above_one(store):
         store.store_concept(f"3c{i}", vector * 3)
         scores = [hit.score for hit in store.search_similar(vector, 10_000)]
         assert max(scores) <= 1 and min(scores) >= -1
-    report = store.build_similarity_graph("near", threshold=0.999999)
+    report = store.build_similarity_graph(0.999999, relationship_type="near")
     assert report.relationships
     strengths = [r[0] for r in store.sql("SELECT strength FROM concept_relationships").rows]
     assert min(strengths) > 0.999999 and max(strengths) <= 1

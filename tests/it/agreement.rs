@@ -1,12 +1,12 @@
 //! Updates that do not go together, and who is told of what goes wrong.
 
-use siltstone_needs::needs;
 use std::path::Path;
 
 use siltstone::simulation::{
     Group, InitialData, Options, SimulationDatabase, Status, Timeline, Update,
 };
 use siltstone::{Array, Codec, Durability, Error, Value};
+use siltstone_needs::needs;
 
 use crate::store::group;
 

@@ -1,6 +1,5 @@
 //! Threads, processes and readers on one file at once.
 
-use siltstone_needs::needs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use siltstone::simulation::{Attribute, Group, Options, SimulationDatabase, Timeline, Update};
 use siltstone::{Array, Database, Durability, Error, Profile, QueuePolicy, Value};
+use siltstone_needs::needs;
 
 use crate::child::{self, Child, mission};
 use crate::crash::{assert_same, update_of};

@@ -1,7 +1,6 @@
 //! Sweeps of many processes that are killed, and disks that are full: what was acknowledged is there, and the statuses are
 //! right.
 
-use siltstone_needs::needs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use siltstone::experiment::{
     AgentAction, Cell, ExperimentDatabase, LoggingConfig, Selection, SimulationContext, Which,
 };
 use siltstone::{Database, Durability, Error, Value};
+use siltstone_needs::needs;
 
 use crate::child::{self, Random, mission, say};
 

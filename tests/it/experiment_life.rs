@@ -1,6 +1,5 @@
 //! What becomes of simulations: real data, comparison, merge, resume, deletion, files.
 
-use siltstone_needs::needs;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -13,6 +12,7 @@ use siltstone::experiment::{
 };
 use siltstone::table::{Batches, Format};
 use siltstone::{Database, Error, Value};
+use siltstone_needs::needs;
 
 use crate::shared;
 

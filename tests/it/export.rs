@@ -1,6 +1,5 @@
 //! Runs that leave the database, and come together from several.
 
-use siltstone_needs::needs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use siltstone::simulation::{
 };
 use siltstone::table::{self, Format, WriteOptions};
 use siltstone::{Array, DType, Error};
+use siltstone_needs::needs;
 
 use crate::shared;
 

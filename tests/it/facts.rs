@@ -1,6 +1,5 @@
 //! Real runs against what movici says of them, by each of the three ways in.
 
-use siltstone_needs::needs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use siltstone::simulation::{
     Attribute, EntityKey, Format, GroupState, ImportOptions, ResultDataset, Results,
     ResultsOptions, SimulationDatabase, Time, detect_format, import,
 };
+use siltstone_needs::needs;
 
 use crate::shared;
 

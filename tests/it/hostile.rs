@@ -1,12 +1,12 @@
 //! Files that are not ours, damaged, too new, or where we may not write; and copies of a live file.
 
-use siltstone_needs::needs;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use siltstone::simulation::{Options, SimulationDatabase, Timeline, Update};
 use siltstone::{Codec, Database, Error, Result};
+use siltstone_needs::needs;
 
 use crate::child::Random;
 use crate::crash::{assert_same, update_of};

@@ -1,11 +1,11 @@
 //! The password of a PostgreSQL server: from the environment, from a file, from who is asked, and nowhere else.
 
-use siltstone_needs::needs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use siltstone::Error;
 use siltstone::series::{PostgresBackend, StorageBackend};
+use siltstone_needs::needs;
 
 use crate::child;
 use crate::postgres_server::Server;

@@ -1,6 +1,5 @@
 //! What meteaudata wrote: zips, folders and databases of it, read, imported and written.
 
-use siltstone_needs::needs;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use siltstone::series::meteaudata::{self, ImportOptions, Limits, read_dataset, write_dataset};
 use siltstone::series::{MemoryBackend, Series, StorageBackend};
+use siltstone_needs::needs;
 
 use crate::shared;
 

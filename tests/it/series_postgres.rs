@@ -1,6 +1,5 @@
 //! Series in a PostgreSQL server: a real one, that the tests start.
 
-use siltstone_needs::needs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use siltstone::series::{
     Change, IndexMetadata, IndexRange, MemoryBackend, PostgresBackend, Series, SqliteBackend,
     StorageBackend, conformance,
 };
+use siltstone_needs::needs;
 
 use crate::postgres_server::{Server, shared};
 

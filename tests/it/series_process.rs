@@ -1,6 +1,5 @@
 //! The functions of series against the results of meteaudata on real data, kept in every backend.
 
-use siltstone_needs::needs;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use siltstone::series::process::{
 use siltstone::series::{
     IndexMetadata, IndexValue, MemoryBackend, Series, SqliteBackend, StorageBackend,
 };
+use siltstone_needs::needs;
 
 /// How far a value may be from the expected one.
 const RELATIVE: f64 = 1e-12;

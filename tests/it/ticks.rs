@@ -1,12 +1,12 @@
 //! The tick store on the real files: what the RTX engine wrote, and what is known of it.
 
-use siltstone_needs::needs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use siltstone::ticks::{
     Duplicates, ImportOptions, TickStore, TickStoreConfig, Ticks, import, json,
 };
+use siltstone_needs::needs;
 
 use crate::shared;
 

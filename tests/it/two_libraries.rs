@@ -2,7 +2,6 @@
 //!
 //! The user's `import sqlite3` opens our file: its `close` must not cancel our locks, nor ours its.
 
-use siltstone_needs::needs;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr::{null, null_mut};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use siltstone::simulation::SimulationDatabase;
 use siltstone::{Database, Error, Value};
+use siltstone_needs::needs;
 
 use crate::child::{self, mission};
 use crate::crash::{assert_same, update_of};

@@ -1,12 +1,12 @@
 //! `import simulation`.
 
-use siltstone_needs::needs;
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 use siltstone::Array;
 use siltstone::simulation::{Attribute, Group, SimulationDatabase};
+use siltstone_needs::needs;
 
 use crate::silt::{command, names, silt};
 

@@ -1,10 +1,10 @@
 //! The real simulation results, through the command.
 
-use siltstone_needs::needs;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use siltstone_needs::needs;
 
 use crate::silt::{shared, silt, silt_with};
 

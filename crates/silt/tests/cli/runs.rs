@@ -1,12 +1,12 @@
 //! `runs`, `compare`, `show`, `split`, `delete`, and what takes experiments beside runs.
 
-use siltstone_needs::needs;
 use std::path::Path;
 
 use serde_json::json;
 use siltstone::experiment::{Cell, ExperimentDatabase, SimulationOptions};
+use siltstone_needs::needs;
 
-use crate::silt::{silt, silt_with};
+use crate::silt::{shared, silt, silt_with};
 
 /// A sweep of three simulations, the last of which failed.
 fn sweep(folder: &Path, name: &str, experiment: &str) {

@@ -1,10 +1,10 @@
 //! `series import` of the files that loggers and other programs wrote.
 
-use siltstone_needs::needs;
 use std::path::{Path, PathBuf};
 
 use siltstone::series::process::parse_time;
 use siltstone::series::{self, Series};
+use siltstone_needs::needs;
 
 use crate::silt::{Ran, command, shared};
 
