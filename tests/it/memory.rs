@@ -478,6 +478,32 @@ fn a_flipped_byte_is_found() {
     assert_eq!(store.database().verify().unwrap().findings.len(), 3);
 }
 
+/// Goal: a payload that one bit of the row's head made a text of the same bytes is found, and read as it was.
+#[test]
+fn a_payload_that_became_a_text_is_found() {
+    let (folder, store) = store();
+    let id =
+        store.store_episode(NewEpisode::new(numbers(16), 0.5, "c").embedding(numbers(3))).unwrap();
+    store.store_concept(NewConcept::new("a", numbers(4))).unwrap();
+    let before = store.retrieve_episode(id).unwrap().unwrap();
+    drop(store);
+    let db = Database::builder(folder.path().join("agent.db")).open().unwrap();
+    for (table, column) in [
+        ("episodes", "experience_data"),
+        ("concepts", "embedding"),
+        ("episode_embeddings", "embedding"),
+    ] {
+        let change = format!("UPDATE {table} SET {column} = CAST({column} AS TEXT)");
+        db.transaction(|| db.execute(&change, &[])).unwrap();
+    }
+    let store = MemoryStore::over(db).unwrap();
+    let after = store.retrieve_episode(id).unwrap().unwrap();
+    assert_eq!(after.experience_data, before.experience_data);
+    let findings = store.database().verify().unwrap().findings;
+    assert_eq!(findings.len(), 3, "{findings:?}");
+    assert!(findings.iter().all(|found| found.what.contains("is no blob")), "{findings:?}");
+}
+
 /// Goal: a handle whose file is put back to an earlier state by others, and goes on from there, searches what the file has
 /// and not what it had.
 #[test]

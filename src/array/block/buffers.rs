@@ -284,5 +284,8 @@ mod tests {
             let error = stored.read(&mut back).unwrap_err();
             assert!(error.to_string().contains("cannot hold"), "{error}");
         }
+        let stored = Stored { kind: 1, form: Form::Zstd, n: MAX_BYTES + 1, data: &texts[20..21] };
+        let error = stored.read(&mut back).unwrap_err();
+        assert!(error.to_string().contains("claims 1073741825 items"), "{error}");
     }
 }

@@ -190,3 +190,24 @@ fn missing(column: usize, kind: Kind) -> Error {
 fn damaged(why: String) -> Error {
     Error::Corrupt { location: String::new(), what: "a column block".into(), why }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a dictionary is unpacked up to its budget, and one that claims a byte more is refused before it is.
+    #[test]
+    fn a_dictionary_has_a_budget() {
+        for (bytes, expected) in
+            [(MAX_DICTIONARY, "bytes are left over"), (MAX_DICTIONARY + 1, "too large a one")]
+        {
+            // No words, and zeros behind them.
+            let stored = zstd::bulk::compress(&vec![0; bytes as usize], 1).unwrap();
+            let data = [&(stored.len() as u32).to_le_bytes()[..], &stored, &[0]].concat();
+            let (kind, form) = (Kind::Text, Form::Zstd);
+            let entry = Entry { kind, form, least: 0, greatest: 0, data: &data };
+            let error = read_text(&entry, 1).err().expect("it is no dictionary");
+            assert!(error.contains(expected), "{bytes}: {error}");
+        }
+    }
+}
