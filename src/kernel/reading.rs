@@ -4,7 +4,7 @@ use std::fs::{self, File, FileType};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use super::connect::beside;
+use super::paths::beside;
 use crate::error::{Error, Result};
 
 /// Refuses what is there and is no regular file, nor a link to one: to open a pipe is to wait for whoever writes into
