@@ -145,8 +145,9 @@ fn write(args: &Args, db: &Handle, sql: &str, path: &Path, console: &mut Console
     .map_err(with_hint)?;
     let options =
         WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
-    let written =
-        siltstone::table::write(path, batches, &options, |_| interrupt::check("writing rows"))?;
+    let written = siltstone::table::write(path, batches, &options, &mut |_, _| {
+        interrupt::check("writing rows")
+    })?;
     let path = path.display().to_string();
     if console.json {
         console.document(&json!({ "path": path, "rows": written.rows, "bytes": written.bytes }))?;

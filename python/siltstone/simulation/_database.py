@@ -16,6 +16,7 @@ from siltstone._reports import (
     ImportReport,
     Metadata,
     Run,
+    Skipped,
     CompactReport,
     VerifyReport,
     make,
@@ -577,6 +578,7 @@ class SimulationDatabase:
         report = self._inner.import_json(
             (init_dir, updates_dir), schema_json(schema), workers, update_pattern, progress
         )
+        report["skipped"] = [Skipped(*skipped) for skipped in report["skipped"]]
         return make(ImportReport, report)
 
     def __repr__(self) -> str:
