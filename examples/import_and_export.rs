@@ -32,11 +32,11 @@ fn main() -> Result<()> {
         updates_dir: Some(updates.clone()),
         ..Default::default()
     };
-    let report = import(&db, &folders, |_done, _all| Ok(()))?;
+    let report = import(&db, &folders, &mut |_done, _all| Ok(()))?;
     println!("{} updates, {} initial dataset", report.updates, report.initial_datasets);
-    println!("skipped: {}", report.skipped[0].why);
+    println!("{}", report.skipped[0]);
     assert_eq!((report.updates, report.initial_datasets, report.skipped.len()), (3, 1, 1));
-    let again = import(&db, &folders, |_, _| Ok(()))?;
+    let again = import(&db, &folders, &mut |_, _| Ok(()))?;
     assert_eq!((again.updates, again.unchanged), (0, 3)); // an import that was interrupted goes on
 
     let state = db.state_at("plant", "pumps", 60)?;
@@ -46,7 +46,9 @@ fn main() -> Result<()> {
     // The same JSON again, byte for byte.
     let json = folder.path().join("json");
     let report =
-        export(&db, &ExportOptions { target: json.clone(), ..Default::default() }, |_, _| Ok(()))?;
+        export(&db, &ExportOptions { target: json.clone(), ..Default::default() }, &mut |_, _| {
+            Ok(())
+        })?;
     println!("{} updates out as JSON in {} files", report.updates, report.files);
     for (name, text) in UPDATES {
         assert_eq!(read(&json.join("updates").join(name)), text.as_bytes());
@@ -60,12 +62,12 @@ fn main() -> Result<()> {
         what: Content::States,
         ..Default::default()
     };
-    let report = export(&db, &tables, |_, _| Ok(()))?;
+    let report = export(&db, &tables, &mut |_, _| Ok(()))?;
     println!("{} rows out as Parquet", report.rows);
     assert_eq!(&read(&tables.target.join("plant.pumps.parquet"))[..4], b"PAR1");
 
     // A folder that holds something is refused unless the options say otherwise.
-    let refused = export(&db, &tables, |_, _| Ok(()));
+    let refused = export(&db, &tables, &mut |_, _| Ok(()));
     assert!(matches!(refused, Err(Error::Exists { .. })));
     db.close()
 }

@@ -19,9 +19,9 @@ pub use array::{Array, Codec, DType};
 pub use describe::{FileInfo, Info};
 pub use error::{Error, Result};
 pub use kernel::{
-    BackupReport, Builder, Database, Durability, Executed, Finding, NewFile, Profile, Query,
-    QueuePolicy, Stats, Ticket, Transaction, Value, VerifyReport, interruptible, restore,
-    write_file,
+    BackupReport, Builder, Database, Durability, Executed, Finding, NewFile, Profile, Progress,
+    Query, QueuePolicy, Skipped, Stats, Ticket, Transaction, Value, VerifyReport, interruptible,
+    restore, write_file,
 };
 pub use open::{Compacted, Handle, open, open_read_only};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::describe::{FileInfo, Info};
 use crate::experiment::{ExperimentDatabase, Which};
-use crate::kernel::{Database, Query, VerifyReport, upgrades};
+use crate::kernel::{Database, Progress, Query, VerifyReport, upgrades};
 use crate::memory::MemoryStore;
 use crate::series::SqliteBackend;
 use crate::simulation::{Options, SimulationDatabase};
@@ -245,7 +245,7 @@ impl Handle {
     ///
     /// # Errors
     /// What the disk says, and whatever `progress` returns. What had been packed stays so; the next call goes on.
-    pub fn compact(&self, mut progress: impl FnMut(u64, u64) -> Result<()>) -> Result<Compacted> {
+    pub fn compact(&self, progress: &mut Progress<'_>) -> Result<Compacted> {
         let mut done = Compacted::default();
         let db = match self {
             Handle::File(db) => db,
@@ -256,7 +256,7 @@ impl Handle {
         };
         let Info::File(info) = self.info()? else { return Ok(done) };
         if info.simulation.has_updates {
-            done.arrays = self.simulation()?.compact(&mut progress)?.arrays;
+            done.arrays = self.simulation()?.compact(progress)?.arrays;
         }
         if !info.experiments.simulations.is_empty() {
             let experiments = self.experiment(None)?;

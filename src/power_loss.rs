@@ -81,7 +81,7 @@ fn a_loss_of_power_costs_no_update() {
             db.store(update(item)).unwrap();
             acknowledge(item);
             match item {
-                10 => drop(db.compact(|_, _| Ok(())).unwrap()),
+                10 => drop(db.compact(&mut |_, _| Ok(())).unwrap()),
                 20 => db.database().checkpoint().unwrap(),
                 _ => {}
             }

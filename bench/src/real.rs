@@ -52,7 +52,7 @@ pub(crate) fn sizes() {
                 schema: schema.clone(),
                 ..ImportOptions::default()
             };
-            let report = import(&db, &options, |_, _| Ok(())).expect("the folder imports");
+            let report = import(&db, &options, &mut |_, _| Ok(())).expect("the folder imports");
             assert!(report.skipped.is_empty());
             let values = number(&db, VALUES);
             let initial = number(&db, "SELECT sum(length(data)) FROM initial_dataset");
@@ -94,7 +94,7 @@ pub(crate) fn speed() {
                 ..ImportOptions::default()
             };
             let start = Instant::now();
-            let report = import(&db, &options, |_, _| Ok(())).expect("the folder imports");
+            let report = import(&db, &options, &mut |_, _| Ok(())).expect("the folder imports");
             db.flush().expect("the file takes what is left");
             times.push(start.elapsed());
             assert_eq!((report.updates, report.bytes), (work.updates as u64, bytes as u64));

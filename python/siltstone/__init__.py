@@ -17,7 +17,7 @@ from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._arguments import name_them as _name_them
 from siltstone._open import Compacted, Handle, open
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, VerifyReport
+from siltstone._reports import BackupReport, Skipped, VerifyReport
 from siltstone._restore import restore
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
@@ -30,6 +30,7 @@ __all__ = [
     "Handle",
     "QueryResult",
     "SiltstoneError",
+    "Skipped",
     "Table",
     "VerifyReport",
     "Written",

@@ -58,6 +58,35 @@ class VerifyReport(NamedTuple):
         return not self.findings
 
 
+class Skipped(NamedTuple):
+    """Input that an import skipped, and why. The rest was imported.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder; of an archive, the name of the part.
+    table : str or None
+        The table of the rows, in a file that has several.
+    row : int or None
+        The id of the row, if it is one.
+    rows : int
+        How many rows; 0 if it is all of the file or part.
+    reason : str
+        What is wrong, and where; of several rows, with some of them.
+    """
+
+    path: Path
+    table: str | None
+    row: int | None
+    rows: int
+    reason: str
+
+
+def skipped_reports(found: list[dict[str, Any]]) -> list[Skipped]:
+    """What was skipped, of its JSON."""
+    return [Skipped(**{**skipped, "path": Path(skipped["path"])}) for skipped in found]
+
+
 class Run(NamedTuple):
     """What the file knows of its run.
 
@@ -93,7 +122,7 @@ class ImportReport(NamedTuple):
         Bytes of JSON read.
     other_files : int
         Files whose names are not those of updates; they were not opened.
-    skipped : list of (Path, why)
+    skipped : list of Skipped
         Files that were skipped.
     conflicts : list of (Path, what, why)
         Files that say something else than the database; what it has stays.
@@ -104,7 +133,7 @@ class ImportReport(NamedTuple):
     initial_datasets: int
     bytes: int
     other_files: int
-    skipped: list[tuple[Path, str]]
+    skipped: list[Skipped]
     conflicts: list[tuple[Path, str, str]]
 
 

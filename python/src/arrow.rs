@@ -74,7 +74,7 @@ impl Table {
         };
         let written = py.enter_long("writing the table", |signals| {
             let options = WriteOptions { format, overwrite, escape_formulas };
-            write(&path, (self.make)()?, &options, |_| signals.check())
+            write(&path, (self.make)()?, &options, &mut |_, _| signals.check())
         })?;
         Ok((written.rows, written.bytes))
     }

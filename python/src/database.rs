@@ -335,7 +335,7 @@ impl SimulationDatabase {
     ) -> PyResult<(u64, u64, u64, u64)> {
         let inner = self.get()?;
         let done = py.enter_long("compacting", |signals| {
-            inner.compact(|done, all| signals.report(progress.as_ref(), done, all))
+            inner.compact(&mut |done, all| signals.report(progress.as_ref(), done, all))
         })?;
         Ok((done.arrays, done.blocks, done.bytes_before, done.bytes_after))
     }
@@ -473,7 +473,7 @@ impl SimulationDatabase {
         let options = ImportOptions { init_dir, updates_dir, schema, workers, update_pattern };
         let inner = self.get_to_write()?;
         let done = py.enter_long("importing", |signals| {
-            simulation::import(&inner, &options, |done, all| {
+            simulation::import(&inner, &options, &mut |done, all| {
                 signals.report(progress.as_ref(), done, all)
             })
         })?;

@@ -74,7 +74,8 @@ impl Opened {
     /// How many arrays, simulations, blocks of series, and days.
     fn compact(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64)> {
         let inner = self.handle.get()?;
-        let done = py.enter_long("compacting", |signals| inner.compact(|_, _| signals.check()))?;
+        let done =
+            py.enter_long("compacting", |signals| inner.compact(&mut |_, _| signals.check()))?;
         Ok((done.arrays, done.simulations, done.series_blocks, done.days))
     }
 

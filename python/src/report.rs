@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use siltstone::simulation::{ImportReport, Run};
-use siltstone::{BackupReport, Stats, VerifyReport};
+use siltstone::{BackupReport, Skipped, Stats, VerifyReport};
 
 pub(crate) fn verify<'py>(py: Python<'py>, report: &VerifyReport) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
@@ -63,7 +63,10 @@ pub(crate) fn import<'py>(py: Python<'py>, report: &ImportReport) -> PyResult<Bo
     dict.set_item("initial_datasets", report.initial_datasets)?;
     dict.set_item("bytes", report.bytes)?;
     dict.set_item("other_files", report.other_files)?;
-    let skipped = report.skipped.iter().map(|file| (&file.path, file.why.as_str()));
+    let skipped = report.skipped.iter().map(|skipped| {
+        let Skipped { path, table, row, rows, reason, .. } = skipped;
+        (path, table.as_deref(), *row, *rows, reason.as_str())
+    });
     dict.set_item("skipped", skipped.collect::<Vec<_>>())?;
     let conflicts = report.conflicts.iter().map(|c| (&c.source, c.what.as_str(), c.why.as_str()));
     dict.set_item("conflicts", conflicts.collect::<Vec<_>>())?;

@@ -20,7 +20,7 @@ pub(crate) fn series_import(
 ) -> PyResult<String> {
     let (overwrite, strict) = flags;
     let options = ImportOptions { name, overwrite, strict, ..ImportOptions::default() };
-    let report = py.enter(|| import(store.backend(), &path, &options, |_, _| Ok(())))?;
+    let report = py.enter(|| import(store.backend(), &path, &options, &mut |_, _| Ok(())))?;
     Ok(serde_json::to_string(&report).expect("a report is JSON"))
 }
 

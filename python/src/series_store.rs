@@ -400,7 +400,7 @@ pub(crate) fn series_transfer<'py>(
     let options = TransferOptions { prefix, overwrite, ..TransferOptions::default() };
     let mut raised = None;
     let done = py.detach(|| {
-        let step = |done: u64, all: u64| {
+        let mut step = |done: u64, all: u64| {
             let reported = Python::attach(|py| {
                 py.check_signals()?;
                 progress
@@ -412,7 +412,12 @@ pub(crate) fn series_transfer<'py>(
                 siltstone::Error::Interrupted { action: "copying series" }
             })
         };
-        siltstone::series::transfer(source.inner.as_ref(), target.inner.as_ref(), &options, step)
+        siltstone::series::transfer(
+            source.inner.as_ref(),
+            target.inner.as_ref(),
+            &options,
+            &mut step,
+        )
     });
     if let Some(error) = raised {
         return Err(error);

@@ -403,7 +403,7 @@ def test_godly_ai_databases_are_imported(store, tmp_path):
     plain.close()
     report = store.import_database(tmp_path / "godly.db")
     assert report[:4] == (2, 2, 1, 1)
-    whys = {(table, id): why for table, id, why in report.skipped}
+    whys = {(skipped.table, skipped.row): skipped.reason for skipped in report.skipped}
     assert set(whys) == {("episodes", 3), ("episodes", 4), ("concept_relationships", 2)}
     assert "system" in whys["episodes", 3] and not (tmp_path / "ran").exists()
     first = store.retrieve_episode(1)
@@ -563,7 +563,7 @@ def test_an_import_takes_arrays_of_jax_and_lists_as_embeddings(tmp_path):
                 np.array_equal(concept.vector, np.asarray(vector)) and concept.vector.dtype == np.asarray(vector).dtype
             )
             assert math.isnan(concept.metadata["x"])
-        assert [id for _, id, _ in report.skipped] == [6, 7, 8, 9]
+        assert [skipped.row for skipped in report.skipped] == [6, 7, 8, 9]
     assert not set(_JAX) & set(sys.modules)
 
 

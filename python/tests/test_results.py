@@ -225,7 +225,7 @@ def test_a_malformed_file_is_named(tmp_path):
     seen = []
     with SimulationDatabase(tmp_path / "run.db") as db:
         report = db.import_json(updates_dir=tmp_path, progress=lambda *at: seen.append(at))
-        assert report.updates == 1 and report.skipped[0][0].name == "t1_0_a.json"
+        assert report.updates == 1 and report.skipped[0].path.name == "t1_0_a.json"
         assert seen[-1] == (2, 2)
         again = db.import_json(updates_dir=tmp_path)
         assert (again.updates, again.unchanged) == (0, 1)

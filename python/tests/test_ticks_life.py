@@ -210,7 +210,7 @@ def test_an_import_says_what_it_skipped(tmp_path):
     report = import_ticks(tmp_path / "in", tmp_path / "db", dry_run=True)
     assert (report.ticks_read, report.ticks_bad) == (2, 1) and not report.ok
     report = import_ticks(tmp_path / "in", tmp_path / "db")
-    ((file, why),) = report.skipped
-    assert file == tmp_path / "in/B/2026-01-19.json" and "byte" in why
+    (skipped,) = report.skipped
+    assert skipped.path == tmp_path / "in/B/2026-01-19.json" and "byte" in skipped.reason and skipped.rows == 1
     with pytest.raises(NotFoundError):
         import_ticks(tmp_path / "none", tmp_path / "db")

@@ -37,4 +37,4 @@ pub(crate) use ndarray::byte_size;
 pub(crate) use ndarray::text_of_cell;
 pub(crate) use number::{integer, is_float, number};
 pub(crate) use pack::{pack, unpack};
-pub(crate) use time_format::{TimeFormat, span_text};
+pub(crate) use time_format::{TimeFormat, date_of_day, day_number, per_second, span_text};

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use arrow_schema::TimeUnit;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+/// 1970-01-01.
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 /// No clock is further from UTC than this.
 const DAY_AND_HOUR_S: i64 = 25 * 3_600;
 
@@ -61,22 +63,31 @@ impl TimeFormat {
     }
 }
 
-/// A span as `1 days 02:00:00`, `-1 days +23:59:59.500000`.
-pub(crate) fn span_text(unit: TimeUnit, count: i64) -> String {
-    let (second, nanosecond) = split(unit, count);
+/// A span of ns as `1 days 02:00:00`, `-1 days +23:59:59.500000`.
+pub(crate) fn span_text(ns: i128) -> String {
+    let (second, nanosecond) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
     let (day, second) = (second.div_euclid(86_400), second.rem_euclid(86_400));
     let sign = if day < 0 { "+" } else { "" };
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let mut text = format!("{day} days {sign}{hour:02}:{minute:02}:{second:02}");
-    fraction(&mut text, nanosecond);
+    fraction(&mut text, nanosecond as u32);
     text
 }
 
 /// The date and the time of day of these seconds, in the years 0 to 9999.
 fn civil(second: i64) -> Option<DateTime> {
-    const EPOCH: DateTime = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
-    let time = EPOCH.checked_add(SignedDuration::from_secs(second)).ok()?;
+    let time = EPOCH.at(0, 0, 0, 0).checked_add(SignedDuration::from_secs(second)).ok()?;
     (time.year() >= 0).then_some(time)
+}
+
+/// The days of a date since 1970-01-01.
+pub(crate) fn day_number(date: Date) -> i64 {
+    date.duration_since(EPOCH).as_secs() / 86_400
+}
+
+/// The date of a day since 1970-01-01, the first or the last one of the calendar beyond its ends.
+pub(crate) fn date_of_day(day: i64) -> Date {
+    EPOCH.saturating_add(SignedDuration::from_secs(day.saturating_mul(86_400)))
 }
 
 fn offset_s(zone: &TimeZone, second: i64) -> i64 {
@@ -97,13 +108,18 @@ fn fraction(text: &mut String, nanosecond: u32) {
 
 /// Seconds, and the nanoseconds behind them.
 fn split(unit: TimeUnit, count: i64) -> (i64, u32) {
-    let (units, nanoseconds) = match unit {
-        TimeUnit::Second => (1, 1_000_000_000),
-        TimeUnit::Millisecond => (1_000, 1_000_000),
-        TimeUnit::Microsecond => (1_000_000, 1_000),
-        TimeUnit::Nanosecond => (1_000_000_000, 1),
-    };
-    (count.div_euclid(units), (count.rem_euclid(units) * nanoseconds) as u32)
+    let units = per_second(unit);
+    (count.div_euclid(units), (count.rem_euclid(units) * (1_000_000_000 / units)) as u32)
+}
+
+/// How many of a unit are in a second.
+pub(crate) fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
 }
 
 /// `+01:00`, `-05:30`, `+0100`.
@@ -146,8 +162,8 @@ mod tests {
         assert_eq!(seconds.text(-62_135_596_800), "0001-01-01 00:00:00");
         assert_eq!(seconds.text(253_402_300_799), "9999-12-31 23:59:59");
         assert_eq!(seconds.extent(0, i64::MAX), None);
-        assert_eq!(span_text(TimeUnit::Second, 93_600), "1 days 02:00:00");
-        assert_eq!(span_text(TimeUnit::Millisecond, -500), "-1 days +23:59:59.500000");
+        assert_eq!(span_text(93_600 * 1_000_000_000), "1 days 02:00:00");
+        assert_eq!(span_text(-500_000_000), "-1 days +23:59:59.500000");
     }
 
     /// Goal: every text lies within the extent of its block, in a zone too, the hour that comes twice included.

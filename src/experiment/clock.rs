@@ -5,11 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow_schema::TimeUnit;
 
 use crate::array::TimeFormat;
+use crate::kernel::now_ns;
 
 /// ms since 1970-01-01 UTC.
 pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    now_ns().div_euclid(1_000_000)
 }
 
 /// `2026-01-19 12:00:00.250000`.

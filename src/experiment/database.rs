@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 
 use super::clock::{now_ms, now_text};
 use super::config::LoggingConfig;
+// Each has the other: a database flushes the simulations that are open, and each of them writes through it.
 use super::context::{Inner, SimulationContext};
 use super::id::check_id;
 use super::record_table::{self, RecordTable};
-use super::{MIGRATIONS, builtin, process, provenance};
+use super::{MIGRATIONS, builtin, process, provenance, write};
 use crate::error::{Error, Result};
 use crate::kernel::json;
 use crate::kernel::{Database, Node, WriteTx};
@@ -286,7 +287,7 @@ impl ExperimentDatabase {
                 });
             }
             if let Some(step) = from_step {
-                super::edit::truncate(tx, id, step)?;
+                write::truncate(tx, id, step)?;
             }
             let process = own_process(tx, known)?;
             let sql = "UPDATE simulations SET status = 'running', end_time = NULL, error = NULL, \

@@ -12,7 +12,6 @@ use super::context::SimulationContext;
 use super::database::{ExperimentDatabase, simulation};
 use super::log::HealthIncident;
 use super::record_table::{self, row_table};
-use super::stored::blocks;
 use super::summary::Summary;
 use super::{builtin, compact, names, process, write};
 use crate::array::shape_json;
@@ -22,41 +21,6 @@ use crate::kernel::json;
 
 /// Statuses after which nothing more is expected of a simulation.
 pub(super) const FINAL: [&str; 5] = ["completed", "failed", "crashed", "stopped", "cancelled"];
-
-/// Removes what was logged of this and later steps.
-pub(super) fn truncate(tx: &WriteTx<'_>, simulation: i64, from_step: i64) -> Result<()> {
-    super::id::check_step(from_step)?;
-    for table in record_table::tables(tx)? {
-        if table.schema.step.is_some() {
-            write::remove_steps(tx, simulation, &table, from_step, i64::MAX)?;
-        }
-    }
-    // Agents that died later live again.
-    let sql = "UPDATE agents_rows SET death_time = NULL WHERE simulation = ?1 AND death_time >= ?2";
-    tx.execute(sql, (simulation, from_step))?;
-    tx.seal("agents_rows", "simulation = ?1 AND row_sum IS NULL", [simulation])?;
-    let sql = "DELETE FROM simulation_array WHERE simulation = ?1 AND step >= ?2";
-    tx.execute(sql, (simulation, from_step))?;
-    Ok(())
-}
-
-/// Removes a simulation with all of its records; how many.
-pub(super) fn delete(tx: &WriteTx<'_>, id: i64) -> Result<u64> {
-    let mut rows = 0;
-    for table in record_table::tables(tx)? {
-        for block in blocks(tx, id, &table, i64::MIN, i64::MAX)? {
-            rows += block.rows as u64;
-            compact::remove_block(tx, block)?;
-        }
-        let sql = format!("DELETE FROM {} WHERE simulation = ?1", row_table(&table.schema.name));
-        rows += tx.execute(&sql, [id])? as u64;
-    }
-    for table in ["record_summary", "simulation_name", "simulation_array"] {
-        tx.execute(&format!("DELETE FROM {table} WHERE simulation = ?1"), [id])?;
-    }
-    tx.execute("DELETE FROM simulations WHERE id = ?1", [id])?;
-    Ok(rows)
-}
 
 fn check_status(status: &str) -> Result<()> {
     if !status.is_empty() && status.len() <= 50 {
@@ -213,7 +177,7 @@ impl ExperimentDatabase {
                     hint: "give it a final status before it is deleted",
                 });
             }
-            delete(tx, id)
+            write::delete(tx, id)
         })?;
         self.handle.core.contexts_of(simulation_id).iter().for_each(|context| context.discard());
         Ok(rows)

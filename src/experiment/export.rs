@@ -11,7 +11,7 @@ use super::record_table;
 use super::runs::Which;
 use super::summary::Summary;
 use crate::error::{Error, Result};
-use crate::kernel::{create_folder, sync_names_in};
+use crate::kernel::{Progress, create_folder, sync_names_in};
 use crate::table::{Format, WriteOptions, write_unsynced};
 
 /// How simulations are exported.
@@ -58,7 +58,7 @@ impl ExperimentDatabase {
         which: Which<'_>,
         folder: impl AsRef<Path>,
         options: &ExportOptions,
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<Vec<Exported>> {
         if !self.database().is_read_only() {
             self.flush_all_buffers()?;
@@ -105,7 +105,7 @@ impl ExperimentDatabase {
                 overwrite: options.overwrite,
                 escape_formulas: options.escape_formulas,
             };
-            let done = write_unsynced(&path, records, &how, &mut |_| Ok(()))?;
+            let done = write_unsynced(&path, records, &how, &mut |_, _| Ok(()))?;
             part_folders.insert(part_folder);
             written.push(Exported {
                 path,

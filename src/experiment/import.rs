@@ -1,7 +1,7 @@
 //! Databases that AgentFarm wrote.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::types::ValueRef;
 use serde::Serialize;
@@ -16,8 +16,8 @@ use super::record_table;
 use super::schema::Storage;
 use super::{MIGRATIONS, write};
 use crate::error::{Error, Result};
-use crate::kernel::json;
 use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, check_interrupted, table_exists};
+use crate::kernel::{Skipped, json};
 
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
 static AGENTFARM: Upgrade = Upgrade {
@@ -41,27 +41,6 @@ pub struct ImportReport {
     pub rows: Vec<(String, u64)>,
     /// Rows that were skipped, and why.
     pub skipped: Vec<Skipped>,
-}
-
-/// Rows that were not imported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// The file.
-    pub source: PathBuf,
-    /// The table.
-    pub table: String,
-    /// How many.
-    pub rows: u64,
-    /// What is wrong with the first of them.
-    pub why: String,
-}
-
-impl Skipped {
-    /// A simulation of which nothing was taken.
-    fn simulation(source: &Path, name: &str, error: &Error) -> Self {
-        let (source, table) = (source.to_owned(), "simulations".to_owned());
-        Skipped { source, table, rows: 1, why: format!("simulation {name:?}: {error}") }
-    }
 }
 
 /// Imports the simulations of a database that AgentFarm wrote; each in one transaction. One that cannot be
@@ -90,7 +69,7 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
     let only = names.len() == 1;
     for name in names {
         if let Err(error) = check_id("simulation_id", &name) {
-            report.skipped.push(Skipped::simulation(path, &name, &error));
+            report.skipped.push(simulation_skipped(path, &name, &error));
             continue;
         }
         let (from, own, file) = (source.clone(), name.clone(), path.to_owned());
@@ -104,7 +83,7 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
         let found = match found {
             // Nothing of it was kept; the others go on.
             Err(error) if error.concerns(path) => {
-                report.skipped.push(Skipped::simulation(path, &name, &error));
+                report.skipped.push(simulation_skipped(path, &name, &error));
                 continue;
             }
             found => found?,
@@ -124,6 +103,11 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
         }
     }
     Ok(report)
+}
+
+/// A simulation of which nothing was taken.
+fn simulation_skipped(source: &Path, name: &str, error: &Error) -> Skipped {
+    Skipped::new(source, format!("simulation {name:?}: {error}")).table("simulations").rows(1)
 }
 
 type Counts = (Vec<(String, u64)>, Vec<Skipped>);
@@ -194,12 +178,7 @@ fn one(
             counts.push((schema.name.clone(), taken));
         }
         if left > 0 {
-            skipped.push(Skipped {
-                source: file.to_owned(),
-                table: schema.name.clone(),
-                rows: left,
-                why,
-            });
+            skipped.push(Skipped::new(file, why).table(&schema.name).rows(left));
         }
     }
     Ok((counts, skipped))

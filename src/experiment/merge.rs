@@ -20,7 +20,7 @@ use super::stored::{StoredRows, Wanted};
 use super::summary::Summary;
 use super::{names, process, write};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, NewFile, ReadTx, WriteTx};
+use crate::kernel::{Database, NewFile, Progress, ReadTx, WriteTx};
 
 /// What a merge did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -80,7 +80,7 @@ pub struct MergeConflict {
 pub fn merge(
     sources: &[impl AsRef<Path>],
     target: impl AsRef<Path>,
-    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<MergeReport> {
     let open = |path: &Path| -> Result<_> {
         let source = ExperimentDatabase::open_read_only(path)?;

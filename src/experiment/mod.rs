@@ -62,7 +62,7 @@ mod verify;
 mod write;
 
 use crate::error::Result;
-use crate::kernel::{Migrations, ReadTx, Store, View};
+use crate::kernel::{BlockTable, Migrations, ReadTx, Store, View};
 
 pub use cell::Cell;
 pub use config::LoggingConfig;
@@ -71,7 +71,7 @@ pub use database::{ExperimentDatabase, SimulationOptions};
 pub use describe::{ExperimentSummary, ExperimentsSummary};
 pub use edit::RecordUpdate;
 pub use export::{ExportOptions, Exported};
-pub use import::{ImportReport, Skipped, import};
+pub use import::{ImportReport, import};
 pub use in_memory::InMemorySimulationDatabase;
 pub use log::{Agent, AgentAction, AgentRow, AgentState, HealthIncident, ResourceRow, StepTables};
 pub use merge::{MergeConflict, MergeReport, merge};
@@ -85,6 +85,7 @@ pub use schema::{ColumnType, RecordSchema};
 pub(crate) static STORE: Store = Store {
     definitions: Some(record_table::definitions),
     views: Some(views),
+    blocks: Some(BlockTable { function: "silt_record", name: "record_block", columns: "data" }),
     ..Store::new(&MIGRATIONS, verify::verify)
 };
 

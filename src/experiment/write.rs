@@ -1,10 +1,11 @@
 //! Buffered rows into the file, in the transaction of the caller.
 
 use super::buffer::TableBuffer;
+use super::id::check_step;
 use super::names::Names;
-use super::record_table::{RecordTable, row_table};
+use super::record_table::{self, RecordTable, row_table};
 use super::schema::Shape;
-use super::stored::{StoredColumn, insert_rows};
+use super::stored::{StoredColumn, blocks, insert_rows};
 use super::summary::Summary;
 use super::{builtin, compact};
 use crate::error::Result;
@@ -55,6 +56,41 @@ fn clear_logged(
         }
     }
     Ok(())
+}
+
+/// Removes what was logged of this and later steps.
+pub(super) fn truncate(tx: &WriteTx<'_>, simulation: i64, from_step: i64) -> Result<()> {
+    check_step(from_step)?;
+    for table in record_table::tables(tx)? {
+        if table.schema.step.is_some() {
+            remove_steps(tx, simulation, &table, from_step, i64::MAX)?;
+        }
+    }
+    // Agents that died later live again.
+    let sql = "UPDATE agents_rows SET death_time = NULL WHERE simulation = ?1 AND death_time >= ?2";
+    tx.execute(sql, (simulation, from_step))?;
+    tx.seal("agents_rows", "simulation = ?1 AND row_sum IS NULL", [simulation])?;
+    let sql = "DELETE FROM simulation_array WHERE simulation = ?1 AND step >= ?2";
+    tx.execute(sql, (simulation, from_step))?;
+    Ok(())
+}
+
+/// Removes a simulation with all of its records; how many.
+pub(super) fn delete(tx: &WriteTx<'_>, id: i64) -> Result<u64> {
+    let mut rows = 0;
+    for table in record_table::tables(tx)? {
+        for block in blocks(tx, id, &table, i64::MIN, i64::MAX)? {
+            rows += block.rows as u64;
+            compact::remove_block(tx, block)?;
+        }
+        let sql = format!("DELETE FROM {} WHERE simulation = ?1", row_table(&table.schema.name));
+        rows += tx.execute(&sql, [id])? as u64;
+    }
+    for table in ["record_summary", "simulation_name", "simulation_array"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE simulation = ?1"), [id])?;
+    }
+    tx.execute("DELETE FROM simulations WHERE id = ?1", [id])?;
+    Ok(rows)
 }
 
 /// Removes the rows of these steps; how many.

@@ -7,11 +7,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::backup_records::Kept;
-use super::connect::{self, beside};
-use super::failure::At;
-use super::files::{folder_of, sync_folder, sync_name};
+use super::connect;
+use super::failure::{At, BUSY_TIMEOUT};
+use super::files::{sync_folder, sync_name};
+use super::paths::{beside, folder_of};
+use super::progress::Progress;
 use super::temporary::{Temporary, remove_leftovers};
-use super::{Database, reading, upgrades};
+use super::{Database, reading, schema, upgrades};
 use crate::error::{Error, Result};
 
 /// Pages copied at a time, between two calls of the progress function.
@@ -47,11 +49,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`backup`](Self::backup), and the error of `progress`.
-    pub fn backup_with(
-        &self,
-        target: &Path,
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-    ) -> Result<BackupReport> {
+    pub fn backup_with(&self, target: &Path, progress: &mut Progress<'_>) -> Result<BackupReport> {
         if target.exists() {
             return Err(is_there(target));
         }
@@ -117,7 +115,7 @@ fn copy(
     location: &Path,
     target: &Path,
     guard: &dyn Fn(&Connection) -> Result<()>,
-    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<Copied> {
     let mut work = || -> Result<Copied> {
         remove_leftovers(folder_of(target));
@@ -140,11 +138,7 @@ fn copy(
     work().at(location, "backing up")
 }
 
-fn copy_pages(
-    source: &Connection,
-    target: &Path,
-    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<()> {
+fn copy_pages(source: &Connection, target: &Path, progress: &mut Progress<'_>) -> Result<()> {
     use rusqlite::backup::{Backup, StepResult};
     // It is there already, and no link: SQLite refuses one anywhere in the path.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -238,8 +232,8 @@ pub(super) fn before_migration(
     let still_old = |conn: &Connection| {
         let owner = |row: &rusqlite::Row<'_>| row.get::<_, i32>(0);
         let old = match version {
-            0 => conn.pragma_query_value(None, "application_id", owner)? != connect::APPLICATION_ID,
-            _ => super::schema::version(conn, store)? == version,
+            0 => conn.pragma_query_value(None, "application_id", owner)? != schema::APPLICATION_ID,
+            _ => schema::version(conn, store)? == version,
         };
         overtaken.set(!old);
         if old { Ok(()) } else { Err(Error::Interrupted { action: "backing up" }) }
@@ -295,13 +289,13 @@ pub fn restore(
             let rows = count_rows(conn)?;
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
             let mut copy = Connection::open_with_flags(target, flags)?;
-            copy.busy_timeout(connect::BUSY_TIMEOUT)?;
+            copy.busy_timeout(BUSY_TIMEOUT)?;
             let backup = rusqlite::backup::Backup::new(conn, &mut copy)?;
             backup.run_to_completion(STEP_PAGES, Duration::from_millis(1), None)?;
             drop(backup);
             // The content has come. Without its records the file is taken for a copy, and no backup is removed.
             if let Some(kept) = &kept
-                && connect::is_ours(&copy)?
+                && schema::is_ours(&copy)?
                 && let Err(error) = kept.put_back(&copy)
             {
                 tracing::warn!(path = %target.display(), %error, "the file has forgotten its backups");

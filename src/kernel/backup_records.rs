@@ -3,16 +3,19 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use xxhash_rust::xxh3::Xxh3;
 
+// A backup says which records go with it; the records make the backups that retention may remove.
 use super::backup::{self, BackupReport};
-use super::connect::{self, beside};
+use super::clock::now_ns;
+use super::connect;
 use super::failure::At;
 use super::files::{create_folder, sync_name};
+use super::paths::beside;
 use super::{Database, interruption, reading, schema};
 use crate::error::{Error, Result};
 
@@ -261,7 +264,7 @@ fn is_of(path: &Path, uuid: &[u8], number: i64) -> Result<bool> {
     let conn = backup::open_at_rest(path)?;
     let sql = "SELECT 1 FROM pragma_application_id, siltstone_file \
         WHERE application_id = ?1 AND uuid = ?2 AND backups >= ?3";
-    match conn.prepare(sql).and_then(|mut s| s.exists((connect::APPLICATION_ID, uuid, number))) {
+    match conn.prepare(sql).and_then(|mut s| s.exists((schema::APPLICATION_ID, uuid, number))) {
         Ok(found) => Ok(found),
         // It has no such table, or is no database.
         Err(rusqlite::Error::SqlInputError { .. }) => Ok(false),
@@ -302,10 +305,6 @@ fn identity(path: &Path) -> Option<String> {
     }
     #[cfg(not(unix))]
     born.map(|born| format!("born {}", born.as_nanos()))
-}
-
-fn now_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as i64
 }
 
 /// Which file it is and its backups, while its content is replaced.

@@ -1,5 +1,5 @@
-//! How a table-valued function over blocks is called: its arguments, and what is asked of the column that its blocks are in
-//! the order of.
+//! How a table-valued function over blocks is called: its arguments, what is asked of the column that its blocks are in
+//! the order of, and where the blocks are.
 
 use std::ffi::c_int;
 
@@ -8,6 +8,29 @@ use rusqlite::vtab::{IndexConstraintOp as Op, IndexInfo};
 
 /// Rows of a block, as the planner is reported.
 const ROWS: i64 = 16_384;
+
+/// A table of blocks of which an SQL function makes rows or items: it gets the id of a block and reads the bytes itself.
+pub(crate) struct BlockTable {
+    /// The function.
+    pub(crate) function: &'static str,
+    /// The table, whose key is `id`.
+    pub(crate) name: &'static str,
+    /// The columns that the function reads.
+    pub(crate) columns: &'static str,
+}
+
+impl BlockTable {
+    /// The table whose blocks a function reads.
+    pub(super) fn of(function: &str) -> &'static Self {
+        let mut all = crate::STORES.into_iter().filter_map(|store| store.blocks.as_ref());
+        all.find(|blocks| blocks.function == function).expect("a store has blocks for the function")
+    }
+
+    /// The query for a block by its id.
+    pub(super) fn sql(&self) -> String {
+        format!("SELECT {} FROM main.{} WHERE id = ?1", self.columns, self.name)
+    }
+}
 
 /// A plan as a text: the columns that are used, as a number, and behind a space a letter for each value that a cursor gets,
 /// the digit of an argument or how the value compares with the ordered column: `=`, `>` or `<`.

@@ -8,17 +8,12 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::failure::At;
+use super::failure::{At, BUSY_TIMEOUT};
 use super::options::Builder;
-use super::schema::{self, Upgrade};
+use super::paths::{beside, folder_of};
+use super::schema::{self, APPLICATION_ID, Upgrade};
 use super::{files, foreign, functions, interruption, locks, reading};
 use crate::error::{Error, Result};
-
-/// `SILT`, in the file's header.
-pub(super) const APPLICATION_ID: i32 = 0x5349_4c54;
-
-/// How long a statement waits for another connection, the writer's `BEGIN` excepted.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pause before the next try, longer after more tries and never the same for two processes. The
 /// caller is asked whether to cancel: see [`is_busy`].
@@ -75,12 +70,6 @@ enum Owner {
     Ours,
     /// Tables that may be upgraded.
     Upgradable(&'static Upgrade),
-}
-
-/// Whether a file has our application id.
-pub(super) fn is_ours(conn: &Connection) -> Result<bool> {
-    let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    Ok(id == APPLICATION_ID)
 }
 
 fn identify(conn: &Connection, path: &Path, upgrades: &[&'static Upgrade]) -> Result<Owner> {
@@ -158,7 +147,7 @@ pub(super) fn writer(options: &Builder) -> Result<(Connection, Option<&'static U
     set_up_library();
     let path = options.path.as_path();
     reading::check_is_database_file(path)?;
-    let folder = files::folder_of(path);
+    let folder = folder_of(path);
     files::create_folder(folder, true)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -277,7 +266,7 @@ pub(super) fn reader(
     set_up_library();
     reading::check_is_database_file(path)?;
     if !path.exists() {
-        let location = files::folder_of(path).display().to_string();
+        let location = folder_of(path).display().to_string();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Err(Error::NotFound { what: "file", name, location });
     }
@@ -349,13 +338,6 @@ fn roll_back(path: &Path) -> rusqlite::Result<()> {
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     probe(&conn)
-}
-
-/// `run.db` and `-wal` give `run.db-wal`.
-pub(super) fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 pub(super) fn percent_encode(path: &Path) -> String {

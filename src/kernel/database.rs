@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 use super::deferred::Deferred;
 use super::failure::At;
-use super::files::identity;
 use super::options::{Builder, Durability, Profile};
+use super::paths::identity;
 use super::schema::{self, Migrations, Upgrade};
 use super::stats::{Counters, Stats, add};
 use super::ticket::Ticket;
@@ -33,6 +33,35 @@ pub struct Database {
     durability: Durability,
     /// Errors that this handle and its clones were not reported yet.
     deferred: Arc<Deferred>,
+}
+
+impl Builder {
+    /// Opens the file for reading and writing; creates it if there is none, and folders above it that are missing, as
+    /// Godly-AI and the RTX engine do (SQLite alone refuses).
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] and [`Error::TooNew`] leave the file untouched; [`Error::Io`] if it
+    /// cannot be opened or created; [`Error::Invalid`] for a URI (`file:...`) and a path that begins with `~`.
+    pub fn open(self) -> Result<Database> {
+        if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
+            let got =
+                format!("{:?}: nothing is kept in memory only", self.path.display().to_string());
+            return Err(Error::invalid("path", "the name of a file", got));
+        }
+        if !self.page_size.is_power_of_two() || !(512..=65536).contains(&self.page_size) {
+            let got = self.page_size.to_string();
+            return Err(Error::invalid("page size", "a power of two from 512 to 65536", got));
+        }
+        Database::open_for_writing(self)
+    }
+
+    /// Opens an existing file for reading only. Nothing is created or changed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::NotFound`] if there is no such file.
+    pub fn open_read_only(self) -> Result<Database> {
+        Database::open_for_reading(self)
+    }
 }
 
 impl std::fmt::Debug for Database {
@@ -118,7 +147,7 @@ impl Database {
         Builder::new(path.as_ref())
     }
 
-    pub(super) fn open_for_writing(mut options: Builder) -> Result<Self> {
+    fn open_for_writing(mut options: Builder) -> Result<Self> {
         let mut open = registry();
         open.retain(|_, shared| shared.strong_count() > 0);
         if options.path.exists() {
@@ -156,7 +185,7 @@ impl Database {
         Ok(Database::over(shared, options.durability))
     }
 
-    pub(super) fn open_for_reading(options: Builder) -> Result<Self> {
+    fn open_for_reading(options: Builder) -> Result<Self> {
         let profile = options.profile;
         let conn = connect::reader(&options.path, profile.cache_kib(), options.upgrades)?;
         let path = canonical(&options.path)?;

@@ -2,10 +2,14 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::ffi::ErrorCode;
 
 use crate::error::{Error, Result};
+
+/// How long a statement waits for another connection, the writer's `BEGIN` excepted.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl From<rusqlite::Error> for Error {
     /// Without a location: [`At::at`] fills it in on the way out of the kernel.
@@ -75,7 +79,7 @@ fn locate_failure(path: &Path, action: &'static str, code: i32, why: String) -> 
             Error::Interrupted { action }
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            Error::Busy { path, waited_ms: super::connect::BUSY_TIMEOUT.as_millis() as u64, action }
+            Error::Busy { path, waited_ms: BUSY_TIMEOUT.as_millis() as u64, action }
         }
         ErrorCode::TooBig => {
             let expected = "at most 10^9 bytes, as SQLite has one row";

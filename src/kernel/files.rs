@@ -5,30 +5,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use super::paths::folder_of;
 use super::temporary::{Temporary, remove_leftovers};
 use crate::error::{Error, Result};
-
-/// Which file a path names now: the same number for the same file, whatever its name. `None` if there is none, and
-/// where files have no numbers.
-pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().and_then(|file| numbers(&file))
-}
-
-/// What tells a file from all others of this machine.
-pub(super) fn numbers(file: &fs::Metadata) -> Option<(u64, u64)> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        Some((file.dev(), file.ino()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        None
-    }
-}
 
 fn sync(folder: &Path) -> io::Result<()> {
     // Only Unix lets a folder be opened and synced; elsewhere the file system does it by itself.
@@ -72,30 +53,6 @@ pub(crate) fn check_writable(folder: &Path) -> Result<()> {
     // An empty file takes no room.
     let written = probe.handle().write_all(&[0; 4096]);
     written.map_err(|e| Error::io(folder, "trying whether it can be written", &e))
-}
-
-/// The folder of a path, `.` for a bare name.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Refuses a path that a shell, or SQLite, would take for another one than the system does.
-pub(super) fn check_path(path: &Path) -> Result<()> {
-    let refuse = |expected: &str| {
-        Err(Error::invalid("path", expected, format!("{:?}", path.display().to_string())))
-    };
-    if path.to_string_lossy().starts_with("file:") {
-        return refuse("the name of a file and not a URI (./file:NAME is the name of a file)");
-    }
-    if path.components().next() == Some(Component::Normal("~".as_ref())) {
-        return refuse(
-            "a path without ~, which only a shell expands (./~ is the name of a folder)",
-        );
-    }
-    Ok(())
 }
 
 /// Makes a folder, and those above it that are missing; with `durable` their names are on the disk.

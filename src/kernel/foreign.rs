@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use rusqlite::Connection;
 
 use super::failure::At;
+// What is not ours is known by what is; a schema that others changed is refused before it is upgraded.
 use super::schema::{KERNEL_TABLES, version};
 use super::{Finding, ReadTx, row_sum};
 use crate::error::{Error, Result};

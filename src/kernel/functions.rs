@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 
+use super::block_plan::BlockTable;
 use crate::array::{
     Array, BLOCK, BlockLocation, Codec, DType, Kind, byte_size, integer, number, parse_shape,
 };
@@ -56,8 +57,7 @@ fn block_of(args: &Context<'_>, id: i64) -> rusqlite::Result<Array> {
     let user = |error: crate::Error| rusqlite::Error::UserFunctionError(error.into());
     // SAFETY: the connection is used in this call and in this thread only.
     let conn = unsafe { args.get_connection()? };
-    let sql = "SELECT dtype, shape, codec, data FROM array_block WHERE id = ?1";
-    conn.query_row(sql, [id], |row| {
+    conn.query_row(&BlockTable::of("silt_raw").sql(), [id], |row| {
         let (dtype, shape): (String, String) = (row.get(0)?, row.get(1)?);
         let (codec, data): (Option<String>, Vec<u8>) = (row.get(2)?, row.get(3)?);
         let (dtype, shape) = (dtype.parse().map_err(user)?, parse_shape(&shape).map_err(user)?);

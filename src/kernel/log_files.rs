@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::connect::{beside, without_waiting};
-use super::files::identity;
+use super::connect::without_waiting;
+use super::paths::{beside, identity};
+// Methods of the writer, here because they are about its log.
 use super::writer::{Core, Writer};
 use crate::error::{Error, Result};
 

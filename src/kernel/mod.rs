@@ -10,6 +10,7 @@ mod backup;
 mod backup_records;
 mod block_plan;
 mod block_rows;
+mod clock;
 mod connect;
 mod database;
 mod deferred;
@@ -18,6 +19,7 @@ mod failure;
 pub(crate) mod fault;
 mod file_lock;
 mod files;
+mod findings;
 mod foreign;
 mod functions;
 mod interruption;
@@ -30,8 +32,10 @@ mod new_file;
 mod node;
 mod options;
 mod pages;
+mod paths;
 mod point_rows;
 mod process;
+mod progress;
 mod query;
 mod reading;
 mod record_rows;
@@ -39,6 +43,7 @@ mod row_source;
 mod row_sum;
 mod row_visitor;
 mod schema;
+mod skipped;
 mod stats;
 mod store;
 mod streamed_table;
@@ -50,21 +55,24 @@ mod verify;
 mod writer;
 
 pub use backup::{BackupReport, restore};
+pub use clock::now_ns;
 pub use database::Database;
 pub use files::write_file;
+pub use findings::{Finding, VerifyReport};
 pub use interruption::interruptible;
 pub use new_file::NewFile;
 pub use options::{Builder, Durability, Profile, QueuePolicy};
+pub use progress::Progress;
 pub use query::{Query, Value};
+pub use skipped::Skipped;
 pub use stats::Stats;
 pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
-pub use verify::{Finding, VerifyReport};
 
+pub(crate) use block_plan::BlockTable;
 pub(crate) use file_lock::{FileLock, open_lock};
 pub(crate) use files::{
-    check_writable, create_folder, folder_of, sync_folder, sync_name, sync_names_in,
-    write_atomically,
+    check_writable, create_folder, sync_folder, sync_name, sync_names_in, write_atomically,
 };
 #[cfg(feature = "postgresql")]
 pub(crate) use interruption::cancellable;
@@ -72,6 +80,7 @@ pub(crate) use interruption::{
     CHECK_EVERY, check as check_interrupted, join, lock, pause, receive, uninterrupted,
 };
 pub(crate) use node::Node;
+pub(crate) use paths::folder_of;
 pub(crate) use process::{Process, host};
 pub(crate) use query::{View, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Database;
-use super::connect::beside;
+use super::paths::beside;
 
 /// A file that is removed again if the work that made it put nothing in.
 ///

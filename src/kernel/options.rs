@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Database;
 use super::schema::Upgrade;
 use crate::error::{Error, Result};
 
@@ -91,7 +90,7 @@ impl FromStr for Profile {
     }
 }
 
-/// Opens a [`Database`]; see [`Database::builder`].
+/// Opens a [`Database`](super::Database); see [`Database::builder`](super::Database::builder).
 #[derive(Debug, Clone)]
 pub struct Builder {
     pub(super) path: PathBuf,
@@ -154,32 +153,5 @@ impl Builder {
     pub(crate) fn upgrade(mut self, upgrades: &'static [&'static Upgrade]) -> Self {
         self.upgrades = upgrades;
         self
-    }
-
-    /// Opens the file for reading and writing; creates it if there is none, and folders above it that are missing, as
-    /// Godly-AI and the RTX engine do (SQLite alone refuses).
-    ///
-    /// # Errors
-    /// [`Error::NotOurs`] and [`Error::TooNew`] leave the file untouched; [`Error::Io`] if it
-    /// cannot be opened or created; [`Error::Invalid`] for a URI (`file:...`) and a path that begins with `~`.
-    pub fn open(self) -> Result<Database> {
-        if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
-            let got =
-                format!("{:?}: nothing is kept in memory only", self.path.display().to_string());
-            return Err(Error::invalid("path", "the name of a file", got));
-        }
-        if !self.page_size.is_power_of_two() || !(512..=65536).contains(&self.page_size) {
-            let got = self.page_size.to_string();
-            return Err(Error::invalid("page size", "a power of two from 512 to 65536", got));
-        }
-        Database::open_for_writing(self)
-    }
-
-    /// Opens an existing file for reading only. Nothing is created or changed.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and [`Error::NotFound`] if there is no such file.
-    pub fn open_read_only(self) -> Result<Database> {
-        Database::open_for_reading(self)
     }
 }

@@ -2,7 +2,7 @@
 //! rows, in our connections. Numbers that stand for something else, as the head says, are what they stand for.
 //!
 //! A table-valued function with the columns `row` (0, 1, ...), `index_value` and `value`. Its arguments are
-//! those columns of `series_block` and `series`, so that a view may join the three; the bytes it reads
+//! those columns of the tables of blocks ([`BlockTable`]) and of series, so that a view may join the three; the bytes it reads
 //! itself, and only if least and greatest value leave room for what the query asks of `index_value`.
 
 use std::borrow::Cow;
@@ -16,16 +16,16 @@ use arrow_array::{
     new_empty_array,
 };
 use arrow_cast::cast;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::DataType;
 use rusqlite::types::{Null, Value};
 use rusqlite::vtab::{
     Context, Filters, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
-use super::block_plan;
+use super::block_plan::{self, BlockTable};
 use crate::array::block::arrays::{type_of, unpack};
-use crate::array::{TimeFormat, span_text};
+use crate::array::{TimeFormat, per_second, span_text};
 
 /// The most points that a block can claim.
 const MAX_ROWS: i64 = 1 << 20;
@@ -34,7 +34,6 @@ const VALUE: c_int = 2;
 /// The arguments, and the columns that they are.
 const ARGUMENTS: usize = 7;
 const FIRST_ARGUMENT: c_int = 3;
-const DATA: &str = "SELECT index_data, value_data FROM main.series_block WHERE id = ?1";
 
 /// What the numbers of an array stand for, by the head of their series: of its index, or of its values.
 pub(crate) type Decode =
@@ -197,7 +196,7 @@ unsafe impl VTabCursor for Cursor<'_> {
         if is_used(INDEX_VALUE) || is_used(VALUE) {
             // SAFETY: SQLite calls us within a call of this connection.
             let conn = unsafe { Connection::from_handle(self.db)? };
-            let mut statement = conn.prepare(DATA)?;
+            let mut statement = conn.prepare(&BlockTable::of("silt_points").sql())?;
             let mut found = statement.query([block])?;
             let Some(row) = found.next()? else { return Ok(()) };
             let cells = |column: c_int, kind: &DataType| {
@@ -241,7 +240,8 @@ unsafe impl VTabCursor for Cursor<'_> {
 fn named(error: crate::Error, block: i64) -> crate::Error {
     match error {
         crate::Error::Corrupt { location, why, .. } => {
-            let what = format!("the block of a series in row {block} of series_block");
+            let table = BlockTable::of("silt_points").name;
+            let what = format!("the block of a series in row {block} of {table}");
             crate::Error::Corrupt { location, what, why }
         }
         other => other,
@@ -258,7 +258,8 @@ enum Cells {
     Texts(StringArray),
     Bytes(BinaryArray),
     Times(Int64Array, TimeFormat),
-    Spans(Int64Array, TimeUnit),
+    /// Spans of time, each of so many ns.
+    Spans(Int64Array, i64),
     /// The query does not look at it.
     Unused,
 }
@@ -277,7 +278,7 @@ impl Cells {
             T::Timestamp(unit, zone) => {
                 Cells::Times(integers()?, TimeFormat::new(*unit, zone.as_deref()))
             }
-            T::Duration(unit) => Cells::Spans(integers()?, *unit),
+            T::Duration(unit) => Cells::Spans(integers()?, 1_000_000_000 / per_second(*unit)),
             T::Boolean => Cells::Booleans(array.as_boolean().clone()),
             T::Dictionary(..) => Cells::Texts(to(T::Utf8)?.as_string::<i32>().clone()),
             T::Utf8 => Cells::Texts(array.as_string::<i32>().clone()),
@@ -319,7 +320,9 @@ impl Cells {
             Cells::Texts(array) => context.set_result(&array.value(row)),
             Cells::Bytes(array) => context.set_result(&array.value(row)),
             Cells::Times(array, times) => context.set_result(&times.text(array.value(row))),
-            Cells::Spans(array, unit) => context.set_result(&span_text(*unit, array.value(row))),
+            Cells::Spans(array, ns) => {
+                context.set_result(&span_text(i128::from(array.value(row)) * i128::from(*ns)))
+            }
             Cells::Unused => context.set_result(&Null),
         }
     }

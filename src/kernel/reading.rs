@@ -4,8 +4,7 @@ use std::fs::{self, File, FileType};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use super::connect::beside;
-use super::files::check_path;
+use super::paths::{beside, check_path};
 use crate::error::{Error, Result};
 
 /// Refuses what is there and is no regular file, nor a link to one: to open a pipe is to wait for whoever writes into

@@ -1,7 +1,7 @@
 //! `silt_record(block, rows, kinds, first, last)`: a block of records as rows, in our connections.
 //!
-//! A table-valued function with the columns `step`, `row` and `c0` to `c63`. Its arguments are columns of `record_block`,
-//! and a letter for each column, `i`, `f` or `t`. It unpacks those columns alone that the query uses,
+//! A table-valued function with the columns `step`, `row` and `c0` to `c63`. Its arguments are columns of the table of
+//! blocks ([`BlockTable`]), and a letter for each column, `i`, `f` or `t`. It unpacks those columns alone that the query uses,
 //! and none if first and last step leave no room for what the query asks of `step`.
 
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ use rusqlite::vtab::{
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
-use super::block_plan;
+use super::block_plan::{self, BlockTable};
 use crate::array::block::arrays::unpack;
 use crate::array::block::columns;
 
@@ -29,7 +29,6 @@ const COLUMNS: usize = 64;
 const STEP: c_int = 0;
 const ARGUMENTS: usize = 5;
 const FIRST_ARGUMENT: c_int = 2 + COLUMNS as c_int;
-const DATA: &str = "SELECT data FROM main.record_block WHERE id = ?1";
 
 /// Adds the function to a connection.
 pub(super) fn register(conn: &Connection) -> Result<()> {
@@ -135,7 +134,7 @@ unsafe impl VTabCursor for Cursor<'_> {
         let rows = usize::try_from(rows.clamp(0, MAX_ROWS)).unwrap_or_default();
         // SAFETY: SQLite calls us within a call of this connection.
         let conn = unsafe { Connection::from_handle(self.db)? };
-        let mut statement = conn.prepare(DATA)?;
+        let mut statement = conn.prepare(&BlockTable::of("silt_record").sql())?;
         let mut found = statement.query([block])?;
         let Some(row) = found.next()? else { return Ok(()) };
         let data = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
@@ -215,7 +214,8 @@ fn leaves_room(comparison: u8, value: &Value, first: i64, last: i64) -> bool {
 fn named(error: crate::Error, id: i64) -> crate::Error {
     match error {
         crate::Error::Corrupt { location, why, .. } => {
-            let what = format!("the block of records in row {id} of record_block");
+            let table = BlockTable::of("silt_record").name;
+            let what = format!("the block of records in row {id} of {table}");
             crate::Error::Corrupt { location, what, why }
         }
         other => other,

@@ -6,10 +6,13 @@ use std::str::from_utf8;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
+// An old file is backed up before it changes; a backup asks for the version of what it copied.
 use super::backup;
 use super::failure::At;
 use crate::error::{Error, Result};
 
+/// `SILT`, in the file's header.
+pub(super) const APPLICATION_ID: i32 = 0x5349_4c54;
 /// The kernel's own tables, made with the file.
 pub(super) const KERNEL_TABLES: &str = include_str!("schema.sql");
 
@@ -33,6 +36,12 @@ pub(crate) struct Upgrade {
     pub(crate) tables: &'static [&'static str],
     /// Brings them to version 1 of the migrations.
     pub(crate) sql: &'static str,
+}
+
+/// Whether a file has our application id.
+pub(super) fn is_ours(conn: &Connection) -> Result<bool> {
+    let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(id == APPLICATION_ID)
 }
 
 /// Refuses names that are not UTF-8: SQLite takes them, and nothing that is made of a `SELECT *` could say them.
@@ -111,7 +120,7 @@ pub(super) fn migrate(conn: &Connection, path: &Path, migrations: &Migrations) -
 pub(super) fn upgrade(conn: &Connection, path: &Path, upgrade: &Upgrade) -> Result<()> {
     backup::before_migration(conn, path, upgrade.migrations.store, 0)?;
     in_transaction(conn, || {
-        if super::connect::is_ours(conn)? {
+        if is_ours(conn)? {
             return Ok(()); // another process was faster
         }
         conn.execute_batch(KERNEL_TABLES)?;
@@ -122,7 +131,7 @@ pub(super) fn upgrade(conn: &Connection, path: &Path, upgrade: &Upgrade) -> Resu
         )?;
         apply(conn, path, upgrade.migrations)?;
         super::foreign::refuse_triggers(conn, path)?;
-        Ok(conn.pragma_update(None, "application_id", super::connect::APPLICATION_ID)?)
+        Ok(conn.pragma_update(None, "application_id", APPLICATION_ID)?)
     })
     .at(path, "upgrading its tables")
 }

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use super::block_plan::BlockTable;
 use super::foreign::Definitions;
 use super::point_rows::Decode;
 use super::query::Views;
@@ -22,12 +23,22 @@ pub(crate) struct Store {
     pub(crate) views: Option<Views>,
     /// What the numbers of its series stand for, in those views.
     pub(crate) decode: Option<Decode>,
+    /// The blocks that those views show as rows.
+    pub(crate) blocks: Option<BlockTable>,
 }
 
 impl Store {
     /// A store of these tables and checks.
     pub(crate) const fn new(migrations: &'static Migrations, verify: Verifier) -> Self {
-        Store { migrations, upgrade: None, definitions: None, verify, views: None, decode: None }
+        Store {
+            migrations,
+            upgrade: None,
+            definitions: None,
+            verify,
+            views: None,
+            decode: None,
+            blocks: None,
+        }
     }
 }
 

@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::connect::beside;
 use super::file_lock::try_lock;
-use super::files::{folder_of, numbers};
+use super::paths::{beside, folder_of, numbers};
 use crate::error::{Error, Result};
 
 /// What stands between the name that a file is going to have and its random part.
@@ -61,7 +60,8 @@ impl Temporary {
         })
     }
 
-    /// A new folder among the system's temporary ones, which nobody else can enter.
+    /// A new folder among the system's temporary ones, which nobody else can enter. Not one of the crate `tempfile`:
+    /// those of a killed process stay for ever, and a fork removes them.
     ///
     /// # Errors
     /// [`Error::Io`].

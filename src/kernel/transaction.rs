@@ -15,6 +15,7 @@ use rusqlite::{Connection, ToSql};
 use super::failure::At;
 use super::query::{Query, Value, value};
 use super::tx::{ReadTx, WriteTx};
+// A transaction holds the writer that began it, and a write of its own thread goes into it.
 use super::writer::{Core, Writer, panicked};
 use super::{Database, interruption};
 use crate::error::{Error, Result};

@@ -8,6 +8,7 @@ use std::path::Path;
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use super::interruption;
+// A transaction makes the tables of a store that it is the first to write to.
 use super::schema::{self, Migrations};
 use crate::error::{Error, Result};
 

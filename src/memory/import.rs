@@ -1,6 +1,6 @@
 //! Databases that Godly-AI wrote, whose payloads are pickles.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Row;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::store::{MemoryStore, json_text, number};
 use super::{MIGRATIONS, pickle, vector};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, table_exists};
+use crate::kernel::{Database, ReadTx, Skipped, Upgrade, WriteTx, table_exists};
 
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
 static GODLY_AI: Upgrade = Upgrade {
@@ -32,19 +32,6 @@ pub struct ImportReport {
     pub concept_relationships: u64,
     /// Rows that were skipped.
     pub skipped: Vec<Skipped>,
-}
-
-/// A row that was not imported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// The file.
-    pub source: PathBuf,
-    /// The table.
-    pub table: String,
-    /// The row's id.
-    pub id: i64,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 /// A table as it is read and written: the columns, and which of them is a pickle.
@@ -172,9 +159,8 @@ impl Table {
         let placeholders = vec!["?"; self.columns.len()].join(", ");
         let insert = format!("INSERT INTO {} ({columns}) VALUES ({placeholders})", self.name);
         let mut taken = 0;
-        let mut refuse = |id, why| {
-            let (source, table) = (source.to_owned(), self.name.to_owned());
-            skipped.push(Skipped { source, table, id, why });
+        let mut refuse = |id, why: String| {
+            skipped.push(Skipped::new(source, why).table(self.name).row(id));
         };
         let sql = format!("SELECT {columns} FROM {} ORDER BY id", self.name);
         let mut statement = from.prepare(&sql)?;

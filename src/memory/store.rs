@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -13,7 +12,7 @@ use super::payload::{State, state};
 use super::sum_tree::SumTree;
 use super::vectors::Vectors;
 use crate::error::{Error, Result};
-use crate::kernel::{Database, ReadTx, WriteTx, json, table_exists};
+use crate::kernel::{Database, ReadTx, WriteTx, json, now_ns, table_exists};
 
 /// Episodes, concepts and learning events in a file. Clones share everything; other threads and processes may use the file
 /// meanwhile.
@@ -209,7 +208,7 @@ pub(super) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
 
 /// Seconds since 1970-01-01 UTC.
 pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    now_ns() as f64 / 1e9
 }
 
 /// `limit` as SQL has it.

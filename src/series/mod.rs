@@ -60,11 +60,16 @@ pub use url::{open, without_password};
 pub use wide::{WideColumn, wide};
 pub use widen::type_name;
 
-use crate::kernel::Store;
+use crate::kernel::{BlockTable, Store};
 
 /// The store in a file.
 pub(crate) static STORE: Store = Store {
     views: Some(sqlite::views),
     decode: Some(codes::decode_stored),
+    blocks: Some(BlockTable {
+        function: "silt_points",
+        name: "series_block",
+        columns: "index_data, value_data",
+    }),
     ..Store::new(&sqlite::MIGRATIONS, sqlite::verify)
 };

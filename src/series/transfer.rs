@@ -9,6 +9,7 @@ use super::backend::{Change, SeriesInfo, StorageBackend};
 use super::data::{Head, Series};
 use super::index::IndexRange;
 use crate::error::{Error, Result};
+use crate::kernel::Progress;
 
 /// The most points that are in memory at once, if nobody says otherwise.
 const MOST_POINTS: u64 = 1 << 22;
@@ -89,7 +90,7 @@ impl TransferReport {
 /// use siltstone::series::{self, MemoryBackend, Series, StorageBackend, TransferOptions};
 /// let (here, there) = (MemoryBackend::new(), MemoryBackend::new());
 /// here.save("line#1", &Series::from_times_ns(&[0, 10], &[20.5, 21.0])?, &Default::default())?;
-/// let report = series::transfer(&here, &there, &TransferOptions::default(), |_, _| Ok(()))?;
+/// let report = series::transfer(&here, &there, &TransferOptions::default(), &mut |_, _| Ok(()))?;
 /// assert_eq!((report.series, report.points), (1, 2));
 /// assert_eq!(series::checksum(&here, "line#1")?, series::checksum(&there, "line#1")?);
 /// # Ok::<(), siltstone::Error>(())
@@ -98,7 +99,7 @@ pub fn transfer(
     source: &dyn StorageBackend,
     target: &dyn StorageBackend,
     options: &TransferOptions,
-    mut progress: impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<TransferReport> {
     let mut infos = Vec::new();
     for key in source.list_keys(&options.prefix)? {
@@ -133,7 +134,9 @@ pub fn transfer(
         };
         if info.length > options.most_points {
             let most = (options.most_points / 4).max(1);
-            long(source, target, info, is_there, most, &mut |points| progress(done + points, all))?;
+            long(source, target, info, is_there, most, &mut |points, _| {
+                progress(done + points, all)
+            })?;
             report.series += 1;
             report.points += info.length;
             done += info.length;
@@ -211,7 +214,7 @@ fn long(
     info: &SeriesInfo,
     is_there: bool,
     most: u64,
-    progress: &mut dyn FnMut(u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<()> {
     let (key, part) = (&info.key, format!("{}{PART}", info.key));
     let mut have = match target.info(&part) {
@@ -240,7 +243,7 @@ fn long(
         waiting.push(points);
         if waiting.iter().map(|points| points.len() as u64).sum::<u64>() >= most {
             written = flush(target, &part, &mut waiting, &mut have)?;
-            progress(written)?;
+            progress(written, info.length)?;
         }
     }
     if hasher.points < have {
@@ -248,7 +251,7 @@ fn long(
         return long(source, target, info, is_there, most, progress);
     }
     written = written.max(flush(target, &part, &mut waiting, &mut have)?);
-    progress(written)?;
+    progress(written, info.length)?;
     if hash_of_points(target, &part)? != hasher.finish() {
         return Err(broken(target, key));
     }

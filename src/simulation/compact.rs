@@ -7,7 +7,7 @@ use super::arrays::ArrayReader;
 use super::tables::{Layout, MIGRATIONS};
 use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, shape_json};
 use crate::error::Result;
-use crate::kernel::{Database, ReadTx, WriteTx};
+use crate::kernel::{Database, Progress, ReadTx, WriteTx};
 
 /// Bytes of a block before packing: what has to be unpacked to read one array.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -37,10 +37,7 @@ struct Batch {
 }
 
 /// Compacts every attribute of a file; `progress` gets blocks done and in all.
-pub(super) fn compact(
-    db: &Database,
-    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-) -> Result<CompactReport> {
+pub(super) fn compact(db: &Database, progress: &mut Progress<'_>) -> Result<CompactReport> {
     let batches = db.read(|tx| match Layout::of(tx)? {
         Layout::Ours => batches(tx),
         _ => Ok(Vec::new()),

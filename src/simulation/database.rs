@@ -22,7 +22,7 @@ use super::update::{EntityData, Update};
 use super::write::{self, OnRepeat, Storing};
 use crate::array::{Checksum, Codec};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, Profile, QueuePolicy, Ticket, upgrades};
+use crate::kernel::{Database, Durability, Profile, Progress, QueuePolicy, Ticket, upgrades};
 
 /// How a [`SimulationDatabase`] writes.
 #[derive(Debug, Clone, Default)]
@@ -506,11 +506,8 @@ impl SimulationDatabase {
     /// # Errors
     /// [`Error::Io`] or [`Error::Corrupt`], and that of `progress`; each block is in the file whole or
     /// not at all, and nothing is lost.
-    pub fn compact(
-        &self,
-        mut progress: impl FnMut(u64, u64) -> Result<()>,
-    ) -> Result<CompactReport> {
-        let report = compact::compact(&self.db, &mut progress)?;
+    pub fn compact(&self, progress: &mut Progress<'_>) -> Result<CompactReport> {
+        let report = compact::compact(&self.db, progress)?;
         if report.blocks > 0 {
             self.db.rewrite()?; // the rows that moved left their pages half empty
         }
@@ -555,7 +552,7 @@ impl SimulationDatabase {
         }
         if self.seen.wrote.load(Ordering::Relaxed) {
             if self.options.codec == Codec::Auto {
-                self.compact(|_, _| Ok(()))?;
+                self.compact(&mut |_, _| Ok(()))?;
             }
             if self.run()?.status == run::Status::Running {
                 self.mark_ended(None)?;

@@ -19,7 +19,7 @@ use super::tables::Layout;
 use super::update::EntityData;
 use super::{arrow, initial};
 use crate::error::{Error, Result};
-use crate::kernel::{create_folder, sync_names_in, write_atomically};
+use crate::kernel::{Progress, create_folder, sync_names_in, write_atomically};
 use crate::table::{self, Batches, Format, WriteOptions};
 
 /// The form in which a run leaves.
@@ -117,7 +117,7 @@ pub struct ExportReport {
 pub fn export(
     db: &SimulationDatabase,
     options: &ExportOptions,
-    mut progress: impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<ExportReport> {
     let datasets = choose(&options.datasets, db.datasets()?);
     let initial = choose(&options.datasets, db.initial_datasets()?);
@@ -246,7 +246,7 @@ impl Export<'_> {
         &mut self,
         datasets: &[String],
         initial: &[String],
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<()> {
         self.folder("")?;
         self.attributes()?;
@@ -334,11 +334,7 @@ impl Export<'_> {
         self.file(&path, &bytes)
     }
 
-    fn json(
-        &mut self,
-        datasets: &[String],
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-    ) -> Result<()> {
+    fn json(&mut self, datasets: &[String], progress: &mut Progress<'_>) -> Result<()> {
         let folder = self.folder("updates")?;
         let mut all = 0;
         for dataset in datasets {
@@ -389,13 +385,13 @@ impl Export<'_> {
         keys: &[&str],
         batches: Batches,
         format: Format,
-        mut progress: impl FnMut(u64) -> Result<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<()> {
         let path = self.options.target.join(table::file_name(keys, format.extension()));
         let ExportOptions { overwrite, escape_formulas, .. } = *self.options;
         let options = WriteOptions { format, overwrite, escape_formulas };
         self.note(&path);
-        let written = table::write_unsynced(&path, batches, &options, &mut progress)?;
+        let written = table::write_unsynced(&path, batches, &options, progress)?;
         self.report.files += 1;
         self.report.bytes += written.bytes;
         self.report.rows += written.rows;
@@ -407,7 +403,12 @@ impl Export<'_> {
             for group in initial_entities(self.db, dataset)? {
                 let batch = arrow::initial(dataset, &group, &self.schema)?;
                 let batches = Batches::from_batches(batch.schema(), vec![batch]);
-                self.table(&[dataset, &group.name, "initial"], batches, format, |_| Ok(()))?;
+                self.table(
+                    &[dataset, &group.name, "initial"],
+                    batches,
+                    format,
+                    &mut |_, _| Ok(()),
+                )?;
             }
         }
         Ok(())
@@ -417,7 +418,7 @@ impl Export<'_> {
         &mut self,
         datasets: &[String],
         format: Format,
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<()> {
         let mut jobs = Vec::new();
         for dataset in datasets {
@@ -441,7 +442,7 @@ impl Export<'_> {
                 Content::States => self.db.state_batches(dataset, &group, timestamps)?,
             };
             let (batches, done) = counted(batches);
-            self.table(&[dataset, &group], batches, format, |_| {
+            self.table(&[dataset, &group], batches, format, &mut |_, _| {
                 let done = done.load(Ordering::Relaxed).min(weight);
                 progress(before + done, all)
             })?;

@@ -11,7 +11,7 @@ use super::timeline::Timeline;
 use super::update::Update;
 use super::write::OnRepeat;
 use crate::error::{Error, Result};
-use crate::kernel::NewFile;
+use crate::kernel::{NewFile, Progress};
 
 /// Updates of one transaction,
 const CHUNK_UPDATES: usize = 256;
@@ -53,7 +53,7 @@ pub struct MergeReport {
 pub fn merge(
     sources: &[impl AsRef<Path>],
     target: impl AsRef<Path>,
-    mut progress: impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<MergeReport> {
     let target = target.as_ref();
     let mut databases = Vec::with_capacity(sources.len());
@@ -81,7 +81,7 @@ pub fn merge(
         return Err(unread.remove(0).1);
     }
     let made = NewFile::at(target);
-    let merged = merge_into(target, (&databases, all), &unread, &mut progress);
+    let merged = merge_into(target, (&databases, all), &unread, progress);
     if merged.as_ref().map_or(true, |report| report.conflicts > 0) {
         made.remove_if_empty(&["update", "initial_dataset"]);
     }
@@ -92,7 +92,7 @@ fn merge_into(
     target: &Path,
     (databases, all): (&[SimulationDatabase], u64),
     unread: &[(&Path, Error)],
-    progress: &mut impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<MergeReport> {
     let options = Options { on_repeat: OnRepeat::Refuse, ..Options::default() };
     let target = SimulationDatabase::open_with(target, options)?;
@@ -228,7 +228,7 @@ impl Merge<'_> {
         &mut self,
         source: &SimulationDatabase,
         dataset: &str,
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+        progress: &mut Progress<'_>,
     ) -> Result<()> {
         let mut waiting: Vec<Update> = Vec::new();
         let mut size_bytes = 0;

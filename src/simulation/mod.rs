@@ -56,7 +56,7 @@ pub use describe::{
 };
 pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
-pub use import::{ImportOptions, ImportReport, Skipped, import};
+pub use import::{ImportOptions, ImportReport, import};
 pub use initial::InitialData;
 pub use merge::{MergeReport, merge};
 pub use results::{
@@ -69,9 +69,16 @@ pub use timeline::Timeline;
 pub use update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update};
 pub use write::OnRepeat;
 
-use crate::kernel::Store;
+use crate::kernel::{BlockTable, Store};
 use tables::{MIGRATIONS, UPGRADE};
 
 /// The store in a file.
-pub(crate) static STORE: Store =
-    Store { upgrade: Some(&UPGRADE), ..Store::new(&MIGRATIONS, verify::verify) };
+pub(crate) static STORE: Store = Store {
+    upgrade: Some(&UPGRADE),
+    blocks: Some(BlockTable {
+        function: "silt_raw",
+        name: "array_block",
+        columns: "dtype, shape, codec, data",
+    }),
+    ..Store::new(&MIGRATIONS, verify::verify)
+};

@@ -1,14 +1,12 @@
 //! What the file knows of its run: whether it ended, and how.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rusqlite::ToSql;
 use rusqlite::types::FromSql;
 
 use super::tables::Layout;
 use super::timeline::Timeline;
 use crate::error::Result;
-use crate::kernel::{ReadTx, WriteTx};
+use crate::kernel::{ReadTx, WriteTx, now_ns};
 
 /// How far a run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -50,10 +48,6 @@ pub struct Run {
     pub error: Option<String>,
     /// What timestamps mean in calendar time.
     pub timeline: Option<Timeline>,
-}
-
-fn now_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
 }
 
 pub(super) fn set(tx: &WriteTx<'_>, key: &str, value: impl ToSql) -> Result<()> {

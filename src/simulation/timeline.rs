@@ -1,5 +1,8 @@
 //! Timestamps and calendar time.
 
+use jiff::civil::Time;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -84,64 +87,14 @@ impl Timeline {
 
 /// Seconds since 1970-01-01 UTC of an ISO 8601 date or date and time.
 fn iso_seconds(text: &str) -> Option<f64> {
-    let (date, time) = match text.find(['T', 't', ' ']) {
-        Some(i) => (&text[..i], Some(&text[i + 1..])),
-        None => (text, None),
-    };
-    let mut parts = date.splitn(3, '-');
-    let year: i64 = parts.next().filter(|y| y.len() == 4)?.parse().ok()?;
-    let month: i64 = parts.next()?.parse().ok().filter(|m| (1..=12).contains(m))?;
-    let day: i64 = parts.next()?.parse().ok()?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    if !(1..=length).contains(&day) {
+    let parts = Pieces::parse(text).ok()?;
+    if parts.time_zone_annotation().is_some() {
         return None;
     }
-    let midnight = (days_from_civil(year, month, day) * 86_400) as f64;
-    let Some(time) = time else { return Some(midnight) };
-    let (clock, offset) = match time.find(['Z', 'z', '+', '-']) {
-        Some(i) => (&time[..i], offset_seconds(&time[i..])?),
-        None => (time, 0.0),
-    };
-    let mut parts = clock.split(':');
-    let hour: f64 = parts.next()?.parse().ok().filter(|h| (0.0..24.0).contains(h))?;
-    let minute: f64 = parts.next()?.parse().ok().filter(|m| (0.0..60.0).contains(m))?;
-    let second: f64 = match parts.next() {
-        Some(text) => text.parse().ok().filter(|s| (0.0..60.0).contains(s))?,
-        None => 0.0,
-    };
-    parts.next().is_none().then_some(midnight + hour * 3600.0 + minute * 60.0 + second - offset)
-}
-
-fn offset_seconds(text: &str) -> Option<f64> {
-    let sign = match text.as_bytes()[0] {
-        b'+' => 1.0,
-        b'-' => -1.0,
-        _ => return (text.len() == 1).then_some(0.0),
-    };
-    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
-    if !digits.bytes().all(|b| b.is_ascii_digit()) || (digits.len() != 2 && digits.len() != 4) {
-        return None;
-    }
-    let hours: f64 = digits[..2].parse().ok()?;
-    let minutes: f64 = if digits.len() == 4 { digits[2..].parse().ok()? } else { 0.0 };
-    Some(sign * (hours * 3600.0 + minutes * 60.0))
-}
-
-/// Days since 1970-01-01 in the proleptic Gregorian calendar.
-///
-/// # Source
-/// Counting from 1 March of year 0, so that the leap day ends a year.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leaps + day_of_year - 719_468
+    let time = parts.date().to_datetime(parts.time().unwrap_or(Time::midnight()));
+    let offset = parts.to_numeric_offset().unwrap_or(Offset::UTC);
+    let moment = offset.to_timestamp(time).ok()?;
+    Some(moment.as_second() as f64 + f64::from(moment.subsec_nanosecond()) / 1e9)
 }
 
 #[cfg(test)]
@@ -167,6 +120,7 @@ mod tests {
             "2020-01-01T25:00",
             "1.5",
             "2020-01-01T00:00+1",
+            "2020-01-01T00:00[Europe/Paris]",
         ] {
             assert!(Timeline::parse(Some(&timeline), wrong).is_err(), "{wrong} was accepted");
         }

@@ -241,7 +241,7 @@ mod tests {
             let options =
                 WriteOptions { format: ending.parse().unwrap(), ..WriteOptions::default() };
             let batches = crate::table::Batches::from_batches(table.schema(), vec![table.clone()]);
-            write(&path, batches, &options, |_| Ok(())).unwrap();
+            write(&path, batches, &options, &mut |_, _| Ok(())).unwrap();
             let read = read_whole(&path).unwrap();
             assert_eq!(read.columns(), table.columns(), "{ending}");
         }
@@ -255,7 +255,7 @@ mod tests {
         let table = batch(vec![("n", Arc::new(Int64Array::from(vec![1; 1_000])))]);
         let batches = crate::table::Batches::from_batches(table.schema(), vec![table]);
         let options = WriteOptions { format: Format::Arrow, ..WriteOptions::default() };
-        write(&path, batches, &options, |_| Ok(())).unwrap();
+        write(&path, batches, &options, &mut |_, _| Ok(())).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let tail = whole.len() - 10;
         let length = u32::from_le_bytes(whole[tail..tail + 4].try_into().unwrap()) as usize;

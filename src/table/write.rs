@@ -16,7 +16,7 @@ use super::batches::from_arrow;
 use super::text::{self, Texts};
 use super::{Batches, Format, cell};
 use crate::error::{Error, Result};
-use crate::kernel::{Temporary, folder_of, sync_name};
+use crate::kernel::{Progress, Temporary, folder_of, sync_name};
 
 /// Rows of a Parquet row group: what one reader holds at a time, and what the writer holds until it
 /// is complete.
@@ -47,7 +47,7 @@ pub struct Written {
 /// A reader sees the whole file or none. One batch (and a Parquet row group) is in memory at a time.
 ///
 /// - `batches`: any Arrow reader; [`Batches`](super::Batches) of any store is one.
-/// - `progress`: gets the rows written so far, and stops by returning an error.
+/// - `progress`: gets the rows written so far, and 0 in all, which nobody knows before the end.
 ///
 /// # Errors
 /// [`Error::Exists`] for a file that is there, [`Error::Io`] if the disk refuses, [`Error::Invalid`]
@@ -62,7 +62,7 @@ pub struct Written {
 ///
 /// let answer = db.arrow("SELECT 6 * 7 AS answer, 0.1 AS tenth")?;
 /// let path = folder.path().join("answer.parquet");
-/// let written = write(&path, answer, &WriteOptions::default(), |_| Ok(()))?;
+/// let written = write(&path, answer, &WriteOptions::default(), &mut |_, _| Ok(()))?;
 /// assert_eq!(written.rows, 1);
 /// # Ok::<(), siltstone::Error>(())
 /// ```
@@ -70,10 +70,10 @@ pub fn write(
     path: impl AsRef<Path>,
     batches: impl RecordBatchReader,
     options: &WriteOptions,
-    mut progress: impl FnMut(u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<Written> {
     let path = path.as_ref();
-    let written = write_unsynced(path, batches, options, &mut progress)?;
+    let written = write_unsynced(path, batches, options, progress)?;
     sync_name(path)?;
     Ok(written)
 }
@@ -83,7 +83,7 @@ pub(crate) fn write_unsynced(
     path: &Path,
     batches: impl RecordBatchReader,
     options: &WriteOptions,
-    progress: &mut dyn FnMut(u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<Written> {
     let exists = || Error::Exists {
         what: format!("the file {:?}", path.file_name().unwrap_or_default().to_string_lossy()),
@@ -110,7 +110,7 @@ fn write_to(
     path: &Path,
     batches: impl RecordBatchReader,
     options: &WriteOptions,
-    progress: &mut dyn FnMut(u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<Written> {
     let (schema, format) = (batches.schema(), options.format);
     if matches!(format, Format::Csv | Format::Jsonl) {
@@ -129,7 +129,7 @@ fn write_to(
         let batch = batch.map_err(|error| from_arrow("table", error))?;
         writer.write(&batch).map_err(failed)?;
         rows += batch.num_rows() as u64;
-        progress(rows)?;
+        progress(rows, 0)?;
     }
     let file = writer.finish().map_err(failed)?;
     let file = file.into_inner().map_err(|e| failed(Failure::Io(e.into_error())))?.file;

@@ -1,10 +1,9 @@
 //! The tick that held at a time: an as-of join.
 
 use super::calendar::DAY_NS;
-use super::packed::Wanted;
 use super::read::Target;
 use super::store::TickStore;
-use super::tick::{Row, Ticks};
+use super::tick::{Row, Ticks, Wanted};
 use super::writer::Shared;
 use crate::error::{Error, Result};
 

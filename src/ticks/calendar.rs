@@ -1,12 +1,12 @@
-//! Days and dates, in UTC and the Gregorian calendar; no leap seconds.
+//! Days and dates, in UTC; no leap seconds.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use jiff::civil::Date;
+
+use crate::array::{date_of_day, day_number};
+use crate::kernel::now_ns;
 
 pub(super) const SECOND_NS: i64 = 1_000_000_000;
 pub(super) const DAY_NS: i64 = 86_400 * SECOND_NS;
-const ERA_DAYS: i64 = 146_097;
-/// Days from the first of March of the year 0 to 1970-01-01.
-const EPOCH: i64 = 719_468;
 
 /// A day, counted from 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,30 +31,8 @@ impl Day {
         Day::of(now_ns())
     }
 
-    /// Year, month and day of the month.
-    ///
-    /// Counted in eras of 400 years that begin on a first of March, so that the leap day comes last.
-    pub(super) fn date(self) -> (i64, u32, u32) {
-        let since = self.0 + EPOCH;
-        let (era, day) = (since.div_euclid(ERA_DAYS), since.rem_euclid(ERA_DAYS));
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let from_march = (5 * day + 2) / 153;
-        let day_of_month = day - (153 * from_march + 2) / 5 + 1;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        (year + 400 * era + i64::from(month <= 2), month as u32, day_of_month as u32)
-    }
-
-    /// The day of a date; `None` if there is none such.
-    pub(super) fn of_date(year: i64, month: u32, day: u32) -> Option<Self> {
-        if !(1..=12).contains(&month) || !(0..=9999).contains(&year) {
-            return None;
-        }
-        let (from_march, year) = if month > 2 { (month - 3, year) } else { (month + 9, year - 1) };
-        let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
-        let days = 365 * year + year / 4 - year / 100 + (153 * i64::from(from_march) + 2) / 5;
-        let found = Day(era * ERA_DAYS + days + i64::from(day) - 1 - EPOCH);
-        (found.date().2 == day && found.date().1 == month).then_some(found)
+    pub(super) fn date(self) -> Date {
+        date_of_day(self.0)
     }
 
     /// Reads `2026-01-19`.
@@ -68,24 +46,15 @@ impl Day {
         if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
             return None;
         }
-        Day::of_date(digits(0..4)?, digits(5..7)? as u32, digits(8..10)? as u32)
+        let [year, month, day] = [digits(0..4)?, digits(5..7)?, digits(8..10)?];
+        Date::new(year as i16, month as i8, day as i8).ok().map(|date| Day(day_number(date)))
     }
 }
 
 impl std::fmt::Display for Day {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (year, month, day) = self.date();
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        self.date().fmt(f)
     }
-}
-
-/// Now, in ns since 1970-01-01 UTC.
-pub fn now_ns() -> i64 {
-    let (sign, time) = match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(after) => (1, after),
-        Err(before) => (-1, before.duration()),
-    };
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX) * sign
 }
 
 /// The unit that a time was probably given in, if it is not ns: seconds, milliseconds or microseconds since 1970 of the

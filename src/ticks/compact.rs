@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::calendar::Day;
@@ -20,27 +20,6 @@ use crate::kernel::Database;
 const FIRST_CHECK: Duration = Duration::from_secs(60);
 /// So often is a day packed again whose rows were taken away meanwhile; then it is packed locked.
 const TRIES: usize = 3;
-
-/// Where a thread waits that is to end at any time.
-#[derive(Debug, Default)]
-pub(super) struct Pause {
-    ended: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Pause {
-    /// Waits for so long; true as soon as it has ended.
-    fn wait(&self, most: Duration) -> bool {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(ended, most, |ended| !*ended);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    pub(super) fn end(&self) {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_all();
-    }
-}
 
 /// Sizes and times of a day's file and its log: the same ones, and nothing was written.
 type Stamp = [Option<(u64, SystemTime)>; 2];

@@ -49,9 +49,10 @@ impl Days {
     }
 
     pub(super) fn path(&self, day: Day) -> PathBuf {
-        let (year, month, _) = day.date();
-        let month = format!("{year:04}/{month:02}");
-        self.base.join(month).join(format!("ticks_{day}.db"))
+        let date = day.date();
+        self.base
+            .join(format!("{:04}/{:02}", date.year(), date.month()))
+            .join(format!("ticks_{day}.db"))
     }
 
     /// Another thread holds it while it waits for another process to make or remove a day.

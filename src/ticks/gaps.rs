@@ -1,7 +1,7 @@
 //! Times without a tick.
 
-use super::packed::Wanted;
 use super::store::TickStore;
+use super::tick::Wanted;
 use crate::error::{Error, Result};
 
 /// A time without a tick.

@@ -18,7 +18,7 @@ use super::spill::{by_day, runs};
 use super::tick::{Origins, Row};
 use super::write::{self, Arrived, DayBatch, Source};
 use crate::error::{Error, Result};
-use crate::kernel::{Durability, read_whole};
+use crate::kernel::{Durability, Progress, Skipped, read_whole};
 
 /// How deep folders are searched.
 const MAX_DEPTH: usize = 8;
@@ -78,15 +78,6 @@ impl ImportOptions {
     }
 }
 
-/// A file that was skipped, or some ticks of it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Skipped {
-    /// The file.
-    pub file: PathBuf,
-    /// Why, with the byte where it is a JSON file.
-    pub why: String,
-}
-
 /// What an import did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -123,10 +114,7 @@ impl ImportReport {
 /// # Errors
 /// [`Error::NotFound`] without such a folder, [`Error::Invalid`] if no file in it is one of ticks, and that of `progress`. What is wrong with one file is in
 /// [`ImportReport::skipped`].
-pub fn import(
-    options: &ImportOptions,
-    progress: &mut (dyn FnMut(u64, u64) -> Result<()> + Send),
-) -> Result<ImportReport> {
+pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<ImportReport> {
     if !options.input_dir.is_dir() {
         return Err(no_folder(&options.input_dir));
     }
@@ -159,17 +147,11 @@ pub fn import(
                     report.ticks_skipped += read - added.stored.min(read);
                     report.ticks_bad += bad.len() as u64;
                     if !bad.is_empty() {
-                        let why = bad_ticks(&bad, read);
-                        report.skipped.push(Skipped { file: file.clone(), why });
+                        let skipped = Skipped::new(file, bad_ticks(&bad, read));
+                        report.skipped.push(skipped.rows(bad.len() as u64));
                     }
                 }
-                Err(error) => {
-                    let why = error.to_string();
-                    // The file is named beside it.
-                    let own = why.strip_prefix(&format!("{}: ", file.display())).map(str::to_owned);
-                    let (file, why) = (file.clone(), own.unwrap_or(why));
-                    report.skipped.push(Skipped { file, why });
-                }
+                Err(error) => report.skipped.push(Skipped::new(file, error)),
             }
             *done += 1;
             if stop.is_ok() {
@@ -192,7 +174,7 @@ pub fn import(
     });
     let (mut report, _, _, stop) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     stop?;
-    report.skipped.sort_by(|a, b| a.file.cmp(&b.file));
+    report.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(report)
 }
 

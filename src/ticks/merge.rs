@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::config::Duplicates;
-use super::packed::Wanted;
-use super::tick::{Row, Ticks};
+use super::tick::{Row, Ticks, Wanted};
 use crate::error::{Error, Result};
 
 /// Which of the new ones are taken.

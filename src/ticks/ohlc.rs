@@ -1,8 +1,8 @@
 //! Bars from the history.
 
 use super::bars::{Bar, Timeframe, bucket};
-use super::packed::Wanted;
 use super::store::TickStore;
+use super::tick::Wanted;
 use crate::error::{Error, Result};
 
 /// Which price a bar is made of.

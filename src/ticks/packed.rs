@@ -4,7 +4,7 @@
 //! bit for bit; both where neither does), then the origin as text, a JSON list
 //! `[source, broker, offset from UTC in s]`.
 
-use super::tick::{Origin, Origins, Ticks};
+use super::tick::{Origin, Origins, Ticks, Wanted};
 use crate::array::block::{self, Block, Column};
 use crate::error::{Error, Result};
 
@@ -142,15 +142,6 @@ fn pack_one(
 
 fn same(given: &[f64], rebuilt: impl Iterator<Item = f64>) -> bool {
     given.iter().zip(rebuilt).all(|(a, b)| a.to_bits() == b.to_bits())
-}
-
-/// Which columns a reader wants beside the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    All,
-    /// Time and prices; spread and origin stay empty.
-    Prices,
-    Times,
 }
 
 /// The first and last time that a block says of itself.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::CachedStatement;
 
-use super::packed::{Kept, Wanted, unpack};
-use super::tick::{Origins, Row, Ticks};
+use super::packed::{Kept, unpack};
+use super::tick::{Origins, Row, Ticks, Wanted};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 

@@ -4,10 +4,9 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::calendar::Day;
-use super::packed::Wanted;
 use super::read::{Cursor, Target};
 use super::store::TickStore;
-use super::tick::{Tick, Ticks};
+use super::tick::{Tick, Ticks, Wanted};
 use super::writer::Shared;
 use crate::error::{Error, Result};
 use crate::kernel::pause;

@@ -9,10 +9,9 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::calendar::Day;
-use super::packed::Wanted;
 use super::read::{Cursor, Target};
 use super::store::TickStore;
-use super::tick::{Origin, Ticks};
+use super::tick::{Origin, Ticks, Wanted};
 use crate::error::{Error, Result};
 use crate::table::Batches;
 

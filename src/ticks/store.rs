@@ -8,11 +8,13 @@ use std::thread::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::{TickBatch, pack_bulk};
-use super::calendar::{Day, now_ns, suspect_unit};
-use super::compact::{self, Pause};
+use super::calendar::{Day, suspect_unit};
+// The thread is started and stopped here; in `compact` is what a store does in it, also when it is asked.
+use super::compact;
 use super::config::TickStoreConfig;
 use super::day::{Days, no_folder};
 use super::json_days::JsonDays;
+use super::pause::Pause;
 use super::queue::{Pushed, Queue, Queued, forked};
 use super::symbols::{State, Symbol, Symbols};
 use super::throttle::Throttle;
@@ -20,7 +22,7 @@ use super::tick::{Origins, Row, check_prices, quality};
 use super::write::{Arrived, DayBatch};
 use super::writer::{self, Counters, Shared, add, get};
 use crate::error::{Error, Result};
-use crate::kernel::{Durability, check_writable, join, lock, uninterrupted};
+use crate::kernel::{Durability, check_writable, join, lock, now_ns, uninterrupted};
 
 /// What became of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::packed::Wanted;
 use crate::error::{Error, Result};
+
+/// Which columns a reader wants beside the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    All,
+    /// Time and prices; spread and origin stay empty.
+    Prices,
+    Times,
+}
 
 /// The longest source or broker name in bytes.
 const MAX_NAME: usize = 64;

@@ -1,8 +1,8 @@
 //! The store's own checks of one file.
 
-use super::packed::{self, Kept, Wanted, unpack};
+use super::packed::{self, Kept, unpack};
 use super::tables;
-use super::tick::{Origins, Ticks};
+use super::tick::{Origins, Ticks, Wanted};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport, View, static_view};
 

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::calendar::now_ns;
 use super::merge::{Added, Merged, Rule, merge};
 use super::packed::{BLOCK_ROWS, Packed, pack};
 use super::part::{Part, Span};
 use super::tables::{self, Known, MIGRATIONS, SymbolKnown};
 use super::tick::{Origin, Origins, Row, Ticks};
 use crate::error::Result;
-use crate::kernel::{ReadTx, WriteTx};
+use crate::kernel::{ReadTx, WriteTx, now_ns};
 
 /// So many ticks of one symbol at once are packed at once.
 pub(super) const BULK_ROWS: usize = 2048;

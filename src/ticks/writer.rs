@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::calendar::{Day, now_ns};
-use super::compact::Pause;
+use super::calendar::Day;
 use super::config::TickStoreConfig;
 use super::day::Days;
 use super::json_days::JsonDays;
 use super::merge::{Added, Rule};
+use super::pause::Pause;
 use super::queue::{Batch, Queue, Work};
 use super::spill;
 use super::symbols::Symbols;
 use super::tick::Origins;
 use super::write::{self, Arrived, DayBatch};
 use crate::error::{Error, Result};
+use crate::kernel::now_ns;
 
 /// Waits before the second and the third attempt.
 const BACK_OFF_MS: [u64; 2] = [100, 200];

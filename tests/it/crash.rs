@@ -239,7 +239,7 @@ fn writes_until_it_is_killed() {
                 db.build_keyframes().unwrap();
             }
             11 if random.below(3) == 0 => {
-                db.compact(|_, _| Ok(())).unwrap();
+                db.compact(&mut |_, _| Ok(())).unwrap();
             }
             12.. if next > 0 => {
                 let kept = next - 1 - random.below(next.min(40) as u64) as i64;

@@ -40,7 +40,7 @@ fn imported(
         ..ImportOptions::default()
     };
     let db = SimulationDatabase::open(folder.join(format!("{name}.db"))).unwrap();
-    import(&db, &options, |_, _| Ok(())).unwrap();
+    import(&db, &options, &mut |_, _| Ok(())).unwrap();
     (db, options)
 }
 
@@ -62,7 +62,7 @@ fn json_export_gives_the_imported_files() {
         let target = folder.path().join("out");
         let options = ExportOptions { target: target.clone(), ..ExportOptions::default() };
         let mut last = (0, 0);
-        let report = export(&db, &options, |done, all| {
+        let report = export(&db, &options, &mut |done, all| {
             last = (done, all);
             Ok(())
         })
@@ -114,7 +114,7 @@ fn tables_of_real_runs_hold_what_the_updates_hold() {
                 format: ExportFormat::Table(format),
                 ..ExportOptions::default()
             };
-            let report = export(&db, &options, |done, all| {
+            let report = export(&db, &options, &mut |done, all| {
                 assert!(done <= all);
                 Ok(())
             })
@@ -191,7 +191,7 @@ fn tables_of_states_say_the_recorded_facts() {
         what: Content::States,
         ..ExportOptions::default()
     };
-    let report = export(&db, &options, |_, _| Ok(())).unwrap();
+    let report = export(&db, &options, &mut |_, _| Ok(())).unwrap();
     // 24 timestamps of 92 junctions, 3 tanks, 2 reservoirs, 117 pipes, 2 pumps; and once at first.
     assert_eq!(report.rows, (24 + 1) * (92 + 3 + 2 + 117 + 2));
     let file = options.target.join("net3_network.water_junction_entities.parquet");
@@ -242,17 +242,17 @@ fn an_export_stays_in_its_folder() {
             format: format.parse().unwrap(),
             ..ExportOptions::default()
         };
-        export(&db, &options, |_, _| Ok(())).unwrap();
+        export(&db, &options, &mut |_, _| Ok(())).unwrap();
         let outside = fs::read_dir(folder.path().join(format)).unwrap().count();
         assert_eq!((outside, target.parent().unwrap().read_dir().unwrap().count()), (1, 1));
         fs::write(target.join("mine.txt"), "mine").unwrap();
-        let error = export(&db, &options, |_, _| Ok(())).unwrap_err();
+        let error = export(&db, &options, &mut |_, _| Ok(())).unwrap_err();
         assert!(matches!(error, Error::Exists { .. }), "{error}");
         options.overwrite = true;
-        export(&db, &options, |_, _| Ok(())).unwrap();
+        export(&db, &options, &mut |_, _| Ok(())).unwrap();
         assert_eq!(fs::read_to_string(target.join("mine.txt")).unwrap(), "mine");
         options.datasets = vec!["unknown".into()];
-        let error = export(&db, &options, |_, _| Ok(())).unwrap_err();
+        let error = export(&db, &options, &mut |_, _| Ok(())).unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
     }
     let initial = fs::read_to_string(folder.path().join("json/a/b/init_data/..%2Fx.json")).unwrap();
@@ -260,7 +260,7 @@ fn an_export_stays_in_its_folder() {
     let error = export(
         &db,
         &ExportOptions { target: folder.path().join("stop"), ..Default::default() },
-        |_, _| Err(Error::Interrupted { action: "exporting" }),
+        &mut |_, _| Err(Error::Interrupted { action: "exporting" }),
     )
     .unwrap_err();
     assert_eq!(error.to_string(), "interrupted while exporting");
@@ -275,21 +275,23 @@ fn text_tables_are_exact() {
         SELECT 1e-300, 'a \"q\"\n', NULL, NULL UNION ALL SELECT 9e999, ' pad', NULL, -5";
     let path = folder.path().join("out.csv");
     let options = WriteOptions { format: Format::Csv, ..WriteOptions::default() };
-    let written = table::write(&path, db.arrow(sql).unwrap(), &options, |_| Ok(())).unwrap();
+    let written =
+        table::write(&path, db.arrow(sql).unwrap(), &options, &mut |_, _| Ok(())).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     let expected =
         "x,\"te,xt\",b,i\n0.1,\"\",00ff,1\n1e-300,\"a \"\"q\"\"\n\",,\ninf,\" pad\",,-5\n";
     assert_eq!(text, expected);
     assert_eq!((written.rows, written.bytes), (3, expected.len() as u64));
-    let error = table::write(&path, db.arrow(sql).unwrap(), &options, |_| Ok(())).unwrap_err();
+    let error =
+        table::write(&path, db.arrow(sql).unwrap(), &options, &mut |_, _| Ok(())).unwrap_err();
     assert!(error.to_string().contains("the file \"out.csv\" is already in"), "{error}");
     let path = folder.path().join("out.jsonl");
     let options = WriteOptions { format: Format::Jsonl, ..WriteOptions::default() };
-    table::write(&path, db.arrow(sql).unwrap(), &options, |_| Ok(())).unwrap();
+    table::write(&path, db.arrow(sql).unwrap(), &options, &mut |_, _| Ok(())).unwrap();
     let first = fs::read_to_string(&path).unwrap();
     assert!(first.starts_with("{\"x\":0.1,\"te,xt\":\"\",\"b\":\"00ff\",\"i\":1}\n"), "{first}");
     // A table that fails leaves nothing behind.
-    let stop = |_| Err(Error::Interrupted { action: "writing" });
+    let stop = &mut |_, _| Err(Error::Interrupted { action: "writing" });
     let path = folder.path().join("no.parquet");
     table::write(&path, db.arrow(sql).unwrap(), &WriteOptions::default(), stop).unwrap_err();
     let names: Vec<_> = files(folder.path()).into_keys().filter(|n| n.contains("no")).collect();
@@ -324,7 +326,8 @@ fn sql_results_have_types() {
     }
     // The exact list of what can be read back: nulls too.
     let path = folder.path().join("nulls.parquet");
-    table::write(&path, db.arrow(sql).unwrap(), &WriteOptions::default(), |_| Ok(())).unwrap();
+    table::write(&path, db.arrow(sql).unwrap(), &WriteOptions::default(), &mut |_, _| Ok(()))
+        .unwrap();
     let back = table::read(&path).unwrap().collect_batches().unwrap();
     assert_eq!(back, db.arrow(sql).unwrap().collect_batches().unwrap());
 }
@@ -356,7 +359,7 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
     }
     let target = folder.path().join("merged.db");
     let mut last = (0, 0);
-    let report = merge(&parts, &target, |done, all| {
+    let report = merge(&parts, &target, &mut |done, all| {
         last = (done, all);
         Ok(())
     })
@@ -368,7 +371,7 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
     assert_eq!(merged.schema().unwrap(), whole.schema().unwrap());
     assert_eq!(merged.run().unwrap().status, Status::Complete);
     assert!(merged.database().verify().unwrap().is_ok());
-    let again = merge(&parts, &target, |_, _| Ok(())).unwrap();
+    let again = merge(&parts, &target, &mut |_, _| Ok(())).unwrap();
     assert_eq!((again.updates, again.unchanged, again.conflicts), (0, 96, 0));
 
     let other = SimulationDatabase::open(folder.path().join("other.db")).unwrap();
@@ -378,7 +381,7 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
     other.store_updates(vec![changed, Update { timestamp: 1, ..updates[0].clone() }]).unwrap();
     other.store_initial_dataset(dataset, InitialData::Json(b"{}".to_vec()), false).unwrap();
     other.close().unwrap();
-    let report = merge(&[folder.path().join("other.db")], &target, |_, _| Ok(())).unwrap();
+    let report = merge(&[folder.path().join("other.db")], &target, &mut |_, _| Ok(())).unwrap();
     assert_eq!((report.updates, report.unchanged, report.conflicts), (1, 0, 2));
     let said = &report.first_conflicts[1].what;
     let expected = format!("timestamp {timestamp}, iteration {iteration} of dataset {dataset:?}");
@@ -387,11 +390,11 @@ fn a_merge_makes_the_whole_and_tells_contradictions() {
         merged.updates(dataset).unwrap().into_iter().filter(|u| u.timestamp != 1).collect();
     assert_eq!(kept, updates);
 
-    let error = merge(&[&target], &target, |_, _| Ok(())).unwrap_err().to_string();
+    let error = merge(&[&target], &target, &mut |_, _| Ok(())).unwrap_err().to_string();
     assert!(error.contains("a target that is none of the sources"), "{error}");
     let missing = folder.path().join("missing.db");
     let new = folder.path().join("new.db");
-    assert!(merge(&[&missing], &new, |_, _| Ok(())).is_err());
+    assert!(merge(&[&missing], &new, &mut |_, _| Ok(())).is_err());
     assert!(!new.exists() && !missing.exists());
 }
 
@@ -405,12 +408,12 @@ fn tables_come_back_as_the_updates_that_they_were() {
         let target = folder.path().join("out");
         let format = ExportFormat::Table(Format::Parquet);
         let options = ExportOptions { target: target.clone(), format, ..Default::default() };
-        db.compact(|_, _| Ok(())).unwrap();
-        export(&db, &options, |_, _| Ok(())).unwrap();
+        db.compact(&mut |_, _| Ok(())).unwrap();
+        export(&db, &options, &mut |_, _| Ok(())).unwrap();
         let back = SimulationDatabase::open(folder.path().join("back.db")).unwrap();
-        let report = import_tables(&back, &target, |_, _| Ok(())).unwrap();
+        let report = import_tables(&back, &target, &mut |_, _| Ok(())).unwrap();
         assert_eq!((report.updates, report.unchanged), (run.3 as u64, 0));
-        let report = import_tables(&back, &target, |_, _| Ok(())).unwrap();
+        let report = import_tables(&back, &target, &mut |_, _| Ok(())).unwrap();
         assert_eq!((report.updates, report.unchanged), (0, run.3 as u64));
         assert_eq!(back.schema().unwrap(), imported.schema);
         for dataset in db.datasets().unwrap() {
@@ -577,9 +580,9 @@ proptest! {
         }
         let target = folder.path().join("out");
         let format = ExportFormat::Table(format);
-        export(&db, &ExportOptions { target: target.clone(), format, ..Default::default() }, |_, _| Ok(())).unwrap();
+        export(&db, &ExportOptions { target: target.clone(), format, ..Default::default() }, &mut |_, _| Ok(())).unwrap();
         let back = SimulationDatabase::open(folder.path().join("b.db")).unwrap();
-        import_tables(&back, &target, |_, _| Ok(())).unwrap();
+        import_tables(&back, &target, &mut |_, _| Ok(())).unwrap();
         prop_assert_eq!(normal(&back, "d.s"), normal(&db, "d.s"));
     }
 }

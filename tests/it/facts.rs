@@ -60,7 +60,7 @@ impl Recorded {
             schema: self.schema.clone(),
             ..ImportOptions::default()
         };
-        let report = import(&db, &options, |_, _| Ok(())).unwrap();
+        let report = import(&db, &options, &mut |_, _| Ok(())).unwrap();
         assert_eq!(report.skipped, []);
         db.build_keyframes().unwrap();
         db.close().unwrap();

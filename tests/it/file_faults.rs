@@ -366,7 +366,7 @@ fn write_tables(folder: &Path, done: &dyn Fn(usize, Result<()>)) {
         let batches = plant().scan("plant/flow#1/RAW#1", &IndexRange::all()).unwrap();
         let path = folder.join(format!("table.{}", format.extension()));
         let options = WriteOptions { format, overwrite: n % 2 == 0, ..WriteOptions::default() };
-        done(n, table::write(path, batches, &options, |_| Ok(())).map(drop));
+        done(n, table::write(path, batches, &options, &mut |_, _| Ok(())).map(drop));
     }
     let zip = WriteDatasetOptions { overwrite: true, ..Default::default() };
     done(4, write_dataset(&plant(), "plant", folder.join("plant.zip"), &zip).map(drop));
@@ -535,7 +535,7 @@ fn exports(db: &SimulationDatabase, folder: &Path, done: &dyn Fn(usize, Result<(
     for (n, format) in forms.into_iter().enumerate() {
         let target = folder.join(format!("out{n}"));
         let options = ExportOptions { target, format, ..ExportOptions::default() };
-        done(n, export(db, &options, |_, _| Ok(())).map(drop));
+        done(n, export(db, &options, &mut |_, _| Ok(())).map(drop));
     }
 }
 

@@ -133,10 +133,13 @@ fn a_godly_ai_database_is_imported_once() {
     let before = std::fs::read(&source).unwrap();
     let report = store.import(&source).unwrap();
     assert_eq!((report.episodes, report.concepts, report.skipped.len()), (3, 0, 3));
-    let refused: Vec<(&str, i64)> =
-        report.skipped.iter().map(|row| (row.table.as_str(), row.id)).collect();
+    let refused: Vec<(&str, i64)> = report
+        .skipped
+        .iter()
+        .map(|row| (row.table.as_deref().unwrap(), row.row.unwrap()))
+        .collect();
     assert_eq!(refused, [("episodes", 4), ("episodes", 5), ("concept_relationships", 1)]);
-    assert!(report.skipped[1].why.contains("system"), "{}", report.skipped[1].why);
+    assert!(report.skipped[1].reason.contains("system"), "{}", report.skipped[1].reason);
     assert_eq!(store.stats().unwrap().concept_relationships, 0);
     let found = store.episodes_by_context("maze", 10, None).unwrap();
     let times: Vec<f64> = found.iter().map(|episode| episode.timestamp).collect();

@@ -96,7 +96,7 @@ fn no_reader_waits_for_a_pipe() {
             "tables",
             Box::new(move || {
                 let db = SimulationDatabase::open(run)?;
-                simulation::import_tables(&db, tables, |_, _| Ok(())).map(drop)
+                simulation::import_tables(&db, tables, &mut |_, _| Ok(())).map(drop)
             }),
         ),
         ("ticks, JSON", Box::new(move || TickStore::new(config).map(drop))),
@@ -134,5 +134,5 @@ fn an_import_of_ticks_leaves_a_pipe_behind() {
     let report = done.unwrap();
     assert!(report.files == 3, "{report:?}");
     assert_eq!(report.skipped.len() as u64, report.files, "{report:?}");
-    assert!(report.skipped.iter().all(|left| left.why.contains("pipe")), "{report:?}");
+    assert!(report.skipped.iter().all(|left| left.reason.contains("pipe")), "{report:?}");
 }

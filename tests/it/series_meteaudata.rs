@@ -51,7 +51,7 @@ fn expected(folder: &Path) -> Vec<(&'static str, String, String)> {
 }
 
 fn import(backend: &dyn StorageBackend, path: &Path) -> meteaudata::ImportReport {
-    meteaudata::import(backend, path, &ImportOptions::default(), |_, _| Ok(())).unwrap()
+    meteaudata::import(backend, path, &ImportOptions::default(), &mut |_, _| Ok(())).unwrap()
 }
 
 /// Goal: every file that meteaudata wrote gives the points that it had, bit for bit, with their histories;
@@ -151,7 +151,7 @@ fn a_hostile_zip_reads_nothing_else() {
     write_zip(&path, &[("A#1_metadata.yaml", &known), ("A#1_data/A#1_RAW#1.csv", &long)]);
     let small = Limits { file_bytes: 10_000, ..Limits::default() };
     let found = meteaudata::read(&path, small).unwrap();
-    assert!(found.skipped[0].why.contains("10000 bytes"), "{found:?}");
+    assert!(found.skipped[0].reason.contains("10000 bytes"), "{found:?}");
 
     let trap = here.join("trap");
     let code = format!("x: !!python/object/apply:os.mkdir ['{}']\n", trap.display());
@@ -163,7 +163,7 @@ fn a_hostile_zip_reads_nothing_else() {
         ],
     );
     let found = meteaudata::read(&path, Limits::default()).unwrap();
-    assert!(found.skipped[0].why.contains("line 3"), "{found:?}");
+    assert!(found.skipped[0].reason.contains("line 3"), "{found:?}");
     assert!(found.notes[0].contains("os.mkdir") && !trap.exists(), "{found:?}");
     assert!(read_dataset(&path).is_err(), "one series is asked for and cannot be read");
     let names: Vec<_> = fs::read_dir(here).unwrap().map(|f| f.unwrap().file_name()).collect();
@@ -197,7 +197,7 @@ fn what_is_written_is_read_as_the_same() {
         write_zip(&path, &[("A#1_metadata.yaml", &known), ("A#1_data/A#1_RAW#1.csv", csv)]);
         let first = MemoryBackend::new();
         let options = ImportOptions { name: Some("d/../é".into()), ..ImportOptions::default() };
-        let report = meteaudata::import(&first, &path, &options, |_, _| Ok(())).unwrap();
+        let report = meteaudata::import(&first, &path, &options, &mut |_, _| Ok(())).unwrap();
         assert!(report.skipped.is_empty(), "{i}: {report:?}");
         let keys = first.list_keys("").unwrap();
         let (series, metadata) = first.load(&keys[0]).unwrap();
@@ -243,8 +243,8 @@ fn a_conflict_is_named_and_not_overwritten() {
     assert_eq!((report.series, report.conflicts.len()), (0, 1), "{report:?}");
     assert_eq!(backend.load("default/A#1/RAW#1").unwrap(), before);
     let strict = ImportOptions { strict: true, ..ImportOptions::default() };
-    assert!(meteaudata::import(&backend, &path, &strict, |_, _| Ok(())).is_err());
+    assert!(meteaudata::import(&backend, &path, &strict, &mut |_, _| Ok(())).is_err());
     let over = ImportOptions { overwrite: true, ..ImportOptions::default() };
-    assert_eq!(meteaudata::import(&backend, &path, &over, |_, _| Ok(())).unwrap().series, 1);
+    assert_eq!(meteaudata::import(&backend, &path, &over, &mut |_, _| Ok(())).unwrap().series, 1);
     assert_ne!(backend.load("default/A#1/RAW#1").unwrap(), before);
 }

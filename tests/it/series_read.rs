@@ -20,7 +20,7 @@ fn save(path: &Path, table: RecordBatch) {
     let format = Format::of_path(path).unwrap();
     let options = WriteOptions { format, overwrite: true, ..WriteOptions::default() };
     let batches = Batches::from_batches(table.schema(), vec![table]);
-    write(path, batches, &options, |_| Ok(())).unwrap();
+    write(path, batches, &options, &mut |_, _| Ok(())).unwrap();
 }
 
 fn read(path: &Path) -> Result<Points> {

@@ -60,10 +60,11 @@ fn what_was_copied_is_the_same() {
     for target in targets(folder.path()) {
         let kind = target.backend_type();
         let mut reported = Vec::new();
-        let report = series::transfer(source.as_ref(), target.as_ref(), &options, |done, all| {
-            reported.push((done, all));
-            Ok(())
-        });
+        let report =
+            series::transfer(source.as_ref(), target.as_ref(), &options, &mut |done, all| {
+                reported.push((done, all));
+                Ok(())
+            });
         let report = report.unwrap_or_else(|e| panic!("{kind}: {e}"));
         assert_eq!((report.series, report.unchanged), (keys.len() as u64, 0), "{kind}");
         assert_eq!(report.records, 2, "{kind}");
@@ -74,7 +75,8 @@ fn what_was_copied_is_the_same() {
             assert_eq!(source.load(key).unwrap(), target.load(key).unwrap(), "{kind} {key}");
             assert_eq!(source.info(key).unwrap(), target.info(key).unwrap(), "{kind} {key}");
         }
-        let again = series::transfer(source.as_ref(), target.as_ref(), &options, go_on).unwrap();
+        let again =
+            series::transfer(source.as_ref(), target.as_ref(), &options, &mut go_on).unwrap();
         assert_eq!((again.series, again.unchanged), (0, keys.len() as u64), "{kind}");
         assert_eq!((again.records, again.conflicts), (0, 0), "{kind}");
     }
@@ -89,15 +91,15 @@ fn an_interrupted_copy_is_taken_up() {
     let options = TransferOptions { most_points: 8_000, ..TransferOptions::default() };
     for target in targets(folder.path()) {
         let kind = target.backend_type();
-        let stop = |done: u64, _| match done {
+        let mut stop = |done: u64, _| match done {
             20_000.. => Err(Error::Interrupted { action: "copying" }),
             _ => Ok(()),
         };
-        let error = series::transfer(&source, target.as_ref(), &options, stop).unwrap_err();
+        let error = series::transfer(&source, target.as_ref(), &options, &mut stop).unwrap_err();
         assert!(matches!(error, Error::Interrupted { .. }), "{kind}: {error}");
         assert!(!target.exists("long").unwrap(), "{kind}: half a series");
         let mut least = u64::MAX;
-        series::transfer(&source, target.as_ref(), &options, |done, _| {
+        series::transfer(&source, target.as_ref(), &options, &mut |done, _| {
             least = least.min(if done == 0 { u64::MAX } else { done });
             Ok(())
         })
@@ -109,7 +111,7 @@ fn an_interrupted_copy_is_taken_up() {
     // A part of another series is not gone on with.
     let target = MemoryBackend::new();
     target.append("long\0part", &points(5_000).slice(1, 4_000)).unwrap();
-    series::transfer(&source, &target, &options, go_on).unwrap();
+    series::transfer(&source, &target, &options, &mut go_on).unwrap();
     assert_eq!(target.load("long").unwrap(), source.load("long").unwrap());
 }
 
@@ -126,13 +128,13 @@ fn what_is_another_one_stays() {
         let metadata: Metadata = serde_json::from_str(r#"{"a":1}"#).unwrap();
         target.save("a/2", &points(10), &metadata).unwrap();
         let options = TransferOptions { prefix: "a/".into(), ..TransferOptions::default() };
-        let report = series::transfer(&source, target.as_ref(), &options, go_on).unwrap();
+        let report = series::transfer(&source, target.as_ref(), &options, &mut go_on).unwrap();
         assert_eq!(report.first_conflicts, ["a/1", "a/2"]);
         assert_eq!(report.conflicts, 2);
         assert_eq!(target.info("a/1").unwrap().length, 9);
         assert!(!target.exists("b/1").unwrap());
         let options = TransferOptions { overwrite: true, ..options };
-        let report = series::transfer(&source, target.as_ref(), &options, go_on).unwrap();
+        let report = series::transfer(&source, target.as_ref(), &options, &mut go_on).unwrap();
         assert_eq!((report.series, report.conflicts), (2, 0));
         assert_eq!(target.load("a/1").unwrap(), source.load("a/1").unwrap());
         assert_eq!(target.load("a/2").unwrap(), source.load("a/2").unwrap());

@@ -157,11 +157,11 @@ fn integers_that_floats_would_round_are_refused_at_an_import() {
     }
     let db = open(folder.path());
     let options = ImportOptions { updates_dir: Some(updates), ..ImportOptions::default() };
-    let report = import(&db, &options, |_, _| Ok(())).unwrap();
+    let report = import(&db, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!((report.updates, report.skipped.len()), (2, 2), "{report:?}");
     for (skipped, name) in report.skipped.iter().zip(["t1_0_net.json", "t2_0_net.json"]) {
         assert!(skipped.path.ends_with(name), "{skipped:?}");
-        assert!(skipped.why.contains("9007199254740993 at position 0"), "{skipped:?}");
+        assert!(skipped.reason.contains("9007199254740993 at position 0"), "{skipped:?}");
     }
     db.close().unwrap();
 
@@ -171,7 +171,7 @@ fn integers_that_floats_would_round_are_refused_at_an_import() {
         put(&second, at, vec![ids(&[1]), x]).unwrap();
     }
     second.close().unwrap();
-    let report = merge(&[other], folder.path().join("run.db"), |_, _| Ok(())).unwrap();
+    let report = merge(&[other], folder.path().join("run.db"), &mut |_, _| Ok(())).unwrap();
     assert_eq!((report.updates, report.conflicts), (1, 1), "{report:?}");
     assert!(report.first_conflicts[0].why.contains("net/g/x"), "{report:?}");
 }
@@ -246,9 +246,9 @@ fn an_update_before_0_is_refused() {
         std::fs::write(updates.join(format!("t{at}_0_net.json")), text).unwrap();
     }
     let options = ImportOptions { updates_dir: Some(updates), ..ImportOptions::default() };
-    let report = import(&db, &options, |_, _| Ok(())).unwrap();
+    let report = import(&db, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!((report.updates, report.skipped.len()), (1, 1), "{report:?}");
-    assert!(report.skipped[0].why.contains("initial state"), "{report:?}");
+    assert!(report.skipped[0].reason.contains("initial state"), "{report:?}");
 }
 
 /// Goal: entities of a group without ids are known by their positions: in states, JSON and tables, out and in again; such
@@ -302,15 +302,15 @@ fn a_group_without_ids_is_known_by_positions() {
         let format: ExportFormat = name.parse().unwrap();
         let target = folder.path().join(name);
         let options = ExportOptions { target: target.clone(), format, ..ExportOptions::default() };
-        export(&db, &options, |_, _| Ok(())).unwrap();
+        export(&db, &options, &mut |_, _| Ok(())).unwrap();
         let again = SimulationDatabase::open(folder.path().join(format!("{name}.db"))).unwrap();
         if format == ExportFormat::Json {
             let updates = Some(target.join("updates"));
             let options = ImportOptions { updates_dir: updates, ..ImportOptions::default() };
-            let report = import(&again, &options, |_, _| Ok(())).unwrap();
+            let report = import(&again, &options, &mut |_, _| Ok(())).unwrap();
             assert!(report.skipped.is_empty() && report.updates == 5, "{report:?}");
         } else {
-            import_tables(&again, &target, |_, _| Ok(())).unwrap();
+            import_tables(&again, &target, &mut |_, _| Ok(())).unwrap();
         }
         check(&again);
     }

@@ -252,9 +252,9 @@ fn real_results_import_and_import_again() {
         workers: 2,
         ..ImportOptions::default()
     };
-    let report = import(&db, &options, |_, _| Ok(())).unwrap();
+    let report = import(&db, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!((report.updates, report.initial_datasets, report.skipped.len()), (72, 2, 0));
-    let again = import(&db, &options, |_, _| Ok(())).unwrap();
+    let again = import(&db, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!((again.updates, again.unchanged), (0, 72));
     let pressure = |t| {
         let state = db.state_at("net3_network", "water_junction_entities", t).unwrap();
@@ -291,7 +291,7 @@ fn a_compacted_run_reads_the_same_and_goes_on() {
     let size = std::fs::metadata(&path).unwrap().len();
     let raw = "SELECT id, silt_items(dtype, shape, codec, data) FROM numpy_array ORDER BY id";
     let items = db.database().sql(raw).unwrap();
-    let report = db.compact(|_, _| Ok(())).unwrap();
+    let report = db.compact(&mut |_, _| Ok(())).unwrap();
     assert!(report.arrays >= 24 && report.bytes_after * 2 < report.bytes_before, "{report:?}");
     assert_eq!(db.updates("net").unwrap(), before);
     assert_eq!(db.database().sql(raw).unwrap(), items);
@@ -302,7 +302,7 @@ fn a_compacted_run_reads_the_same_and_goes_on() {
     assert!(std::fs::metadata(&path).unwrap().len() <= size);
     store(700..800); // equal arrays are found in their blocks
     assert_eq!(db.updates("net").unwrap().len(), 800);
-    assert_eq!(db.compact(|_, _| Ok(())).unwrap().arrays, 0);
+    assert_eq!(db.compact(&mut |_, _| Ok(())).unwrap().arrays, 0);
     // What nothing uses any more goes, block and all.
     assert_eq!(db.resume_from(-1).unwrap(), 800);
     let left = "SELECT (SELECT count(*) FROM numpy_array), (SELECT count(*) FROM array_block)";

@@ -120,7 +120,7 @@ fn export_and_back(base: &Path, files: &[Recorded], folder: &Path) {
     let path = folder.join("ticks.parquet");
     let scan = store.scan(None, i64::MIN, i64::MAX).unwrap();
     let options = siltstone::table::WriteOptions::default();
-    let written = siltstone::table::write(&path, scan, &options, |_| Ok(())).unwrap();
+    let written = siltstone::table::write(&path, scan, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!(written.rows, 67_539);
     let mut back = siltstone::table::read(&path).unwrap();
     let mut bids: Vec<u64> = Vec::new();

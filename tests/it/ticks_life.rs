@@ -541,7 +541,7 @@ fn rtx_files_are_imported_and_bad_ones_named() {
         (2, 2),
         "the packed copy holds the same"
     );
-    let whys: Vec<&str> = report.skipped.iter().map(|left| &*left.why).collect();
+    let whys: Vec<&str> = report.skipped.iter().map(|left| &*left.reason).collect();
     assert_eq!(whys.len(), 2);
     assert!(whys[0].contains("byte 0") && whys[1].contains("byte 1"), "{whys:?}");
     let store = TickStore::new(config(folder.path())).unwrap();

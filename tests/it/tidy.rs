@@ -1,7 +1,10 @@
 //! The rules of the code base, checked on the files themselves.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use regex_lite::Regex;
 
 /// The stores that the design names; those that are built have a folder in `src`.
 const STORES: [&str; 5] = ["simulation", "experiment", "memory", "ticks", "series"];
@@ -99,6 +102,58 @@ fn lower_modules_do_not_know_higher_ones() {
             for module in &higher {
                 assert!(!names(&code(&text), module), "{} names {module}", path.display());
             }
+        }
+    }
+}
+
+/// The texts between the quotes of a Rust file, without those of its tests and comments.
+fn literals(text: &str) -> Vec<String> {
+    let literal = Regex::new(r#"//[^\n]*|'"'|"((?:[^"\\]|\\[\s\S])*)""#).unwrap();
+    let product = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    literal
+        .captures_iter(product)
+        .filter_map(|found| found.get(1))
+        .map(|m| m.as_str().into())
+        .collect()
+}
+
+/// The tables and views that the migrations of the stores make.
+fn tables_of_stores() -> BTreeSet<String> {
+    let made = Regex::new(r#"CREATE (?:TABLE|VIEW) (?:IF NOT EXISTS )?"?(\w+)"#).unwrap();
+    let mut tables = BTreeSet::new();
+    for store in built_stores() {
+        for (_, sql) in files(&format!("src/{store}"), &[".sql"]) {
+            tables.extend(made.captures_iter(&sql).map(|table| table[1].to_owned()));
+        }
+    }
+    tables
+}
+
+/// Whether an SQL text names a table. A name that is an English word counts only where a table is named.
+fn names_table(sql: &str, table: &str) -> bool {
+    let before = match table.contains('_') {
+        true => r"(?:^|\W)",
+        false => r"(?i:\b(?:FROM|INTO|UPDATE|JOIN|TABLE|VIEW|EXISTS|ON)\s+)",
+    };
+    let name = format!(r#"{before}(?:main\.)?"?{table}(?:\W|$)"#);
+    Regex::new(&name).unwrap().is_match(sql)
+}
+
+/// Goal: what the kernel knows of a store's tables, the store hands in.
+#[test]
+fn the_kernel_names_no_table_of_a_store() {
+    let tables = tables_of_stores();
+    for known in ["array_block", "update", "record_block", "series_block", "episodes", "tick_rows"]
+    {
+        assert!(tables.contains(known), "{known} is not among {tables:?}");
+    }
+    let is_test = |path: &Path| path.ends_with("tests.rs");
+    for (path, text) in files("src/kernel", &[".rs", ".sql"]) {
+        let is_sql = path.extension().is_some_and(|e| e == "sql");
+        let texts = if is_sql { vec![text] } else { literals(&text) };
+        for text in texts.iter().filter(|_| !is_test(&path)) {
+            let named = tables.iter().find(|table| names_table(text, table));
+            assert!(named.is_none(), "{} names the table {named:?}: {text}", path.display());
         }
     }
 }

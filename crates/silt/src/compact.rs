@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let start = Instant::now();
     let db = crate::write::open(&args.file, console)?;
     let mut bar = console.progress("compacting", "blocks");
-    let compacted = db.compact(|done, all| bar.at(done, all));
+    let compacted = db.compact(&mut |done, all| bar.at(done, all));
     bar.end();
     let report = compacted?;
     let series = SqliteBackend::over(db.database().clone())?;

@@ -15,9 +15,10 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use siltstone::Error;
 use siltstone::simulation::{InitialData, SimulationDatabase};
+use siltstone::{Database, Value};
 
+use crate::chart::Canvas;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::interrupt;
@@ -68,68 +69,73 @@ pub(crate) struct Args {
     overwrite: bool,
 }
 
+/// The files of a demo, and the folder of its ticks.
+struct Paths {
+    epidemic: PathBuf,
+    ticks: PathBuf,
+    sweep: PathBuf,
+    agent: PathBuf,
+}
+
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
     // `.` would stand in every command that is shown in the end.
-    let path = match args.dir == Path::new(".") {
-        true => PathBuf::from("demo.db"),
-        false => args.dir.join("demo.db"),
-    };
-    clear(&path, args.overwrite, is_demo)?;
-    let ticks = market::folder_beside(&path);
-    market::clear(&ticks, args.overwrite)?;
-    let sweep = beside(&path, "sweep");
-    clear(&sweep, args.overwrite, sweep::is_demo)?;
-    let agent = beside(&path, "agent");
-    clear(&agent, args.overwrite, agent::is_demo)?;
+    let dir = if args.dir == Path::new(".") { Path::new("") } else { &args.dir };
+    let [epidemic, ticks, sweep, agent] =
+        ["demo.db", "demo-ticks", "demo-sweep.db", "demo-agent.db"].map(|name| dir.join(name));
+    let paths = Paths { epidemic, ticks, sweep, agent };
+    clear(&paths.epidemic, args.overwrite, is_demo(&paths.epidemic))?;
+    clear(&paths.ticks.join(market::DAY_FILE), args.overwrite, market::is_demo(&paths.ticks))?;
+    clear(&paths.sweep, args.overwrite, holds_none(&paths.sweep, sweep::OTHERS))?;
+    clear(&paths.agent, args.overwrite, holds_none(&paths.agent, agent::OTHERS))?;
     std::fs::create_dir_all(&args.dir).map_err(|error| {
         Failure::said(format!("{}: cannot create the folder: {error}", args.dir.display()))
     })?;
+    let (width, height) = console.size();
+    let canvas = Canvas {
+        width: width.clamp(20, 100),
+        height: height.saturating_sub(4).clamp(14, 30),
+        color: console.color,
+    };
+    let low = Canvas { height: canvas.height.min(14), ..canvas };
+
     let start = Instant::now();
-    let watched = watch::watch(args, &path, console)?;
+    let watched = watch::watch(args, &paths.epidemic, console)?;
     let took = start.elapsed();
     // While there was a reader, the writer could not put its log away.
-    SimulationDatabase::open(&path)?.close()?;
-    let market = market::record(ticks, args.seed)?;
-    let plant = plant::record(&path, args.seed)?;
-    let sweep = sweep::record(sweep, args.seed)?;
-    let agent = agent::record(agent, args.seed)?;
-    let db = SimulationDatabase::open_read_only(&path)?;
-    let (path, db, watched, market) = (&path, &db, &watched, &market);
-    let (plant, sweep, agent) = (&plant, &sweep, &agent);
-    let demo = show::Demo { args, path, db, watched, took, market, plant, sweep, agent };
-    show::show(&demo, console)?;
+    SimulationDatabase::open(&paths.epidemic)?.close()?;
+    let mut scenes = vec![
+        ("epidemic", show::epidemic(args, &paths.epidemic, (&watched, took), canvas)?),
+        ("ticks", market::record(&paths.ticks, args.seed, low)?),
+        ("series", plant::record(&paths.epidemic, args.seed, low)?),
+        ("sweep", sweep::record(&paths.sweep, args.seed, canvas)?),
+        ("memory", agent::record(&paths.agent, args.seed)?),
+    ];
+    if console.json {
+        let mut document = scenes.remove(0).1.document;
+        scenes.into_iter().for_each(|(name, scene)| document[name] = scene.document);
+        console.document(&document)?;
+        return Ok(Exit::Done);
+    }
+    scenes.push(("next", show::next(&paths, watched.worst_day())?));
+    for (_, scene) in &scenes {
+        console.line(scene.text(console.color))?;
+    }
     Ok(Exit::Done)
 }
 
-/// A file beside the run's, with so much more in its name.
-fn beside(path: &Path, more: &str) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-{more}.db"))
-}
-
 /// Removes the file of an earlier demo; any other is refused, unless the user said otherwise.
-fn clear(path: &Path, overwrite: bool, is_demo: impl FnOnce(&Path) -> bool) -> Outcome<()> {
+fn clear(path: &Path, overwrite: bool, is_demo: bool) -> Outcome<()> {
     if !path.exists() {
         return Ok(());
     }
-    if !overwrite && !is_demo(path) {
+    if !overwrite && !is_demo {
         return Err(Failure::said(format!(
             "{} is there and is not an earlier demo; it was left as it is, add --overwrite to \
              replace it, or --dir for another folder",
             path.display()
         )));
     }
-    remove_database(path)
-}
-
-/// Whether an SQL query counts nothing.
-fn counts_none(db: &siltstone::Database, sql: &str) -> siltstone::Result<bool> {
-    Ok(db.sql(sql)?.rows == [[siltstone::Value::Integer(0)]])
-}
-
-/// Removes a database with its log.
-fn remove_database(path: &Path) -> Outcome<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -144,10 +150,14 @@ fn remove_database(path: &Path) -> Outcome<()> {
     Ok(())
 }
 
+/// Whether a file has all of a query's tables, and counts nothing.
+fn holds_none(path: &Path, sql: &str) -> bool {
+    let counted = Database::builder(path).open_read_only().and_then(|db| db.sql(sql));
+    counted.is_ok_and(|counted| counted.rows == [[Value::Integer(0)]])
+}
+
 fn is_demo(path: &Path) -> bool {
-    let about = || -> Result<Option<InitialData>, Error> {
-        SimulationDatabase::open_read_only(path)?.initial_dataset(ABOUT)
-    };
-    let Ok(Some(InitialData::Json(text))) = about() else { return false };
+    let about = SimulationDatabase::open_read_only(path).and_then(|db| db.initial_dataset(ABOUT));
+    let Ok(Some(InitialData::Json(text))) = about else { return false };
     serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|about| about["made_by"] == MAKER)
 }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use siltstone::Skipped;
+
 use crate::console::Console;
 
 /// What a subcommand returns.
@@ -67,13 +69,6 @@ impl Failure {
     }
 }
 
-/// The line about a skipped file; the file is named once.
-pub(crate) fn skipped_line(path: &Path, why: &str) -> String {
-    let path = path.display().to_string();
-    let why = why.strip_prefix(&format!("{path}: ")).unwrap_or(why);
-    format!("{path}: skipped: {why}")
-}
-
 /// Several inputs, of which one that cannot be read is skipped and named, and the rest goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
@@ -107,7 +102,7 @@ impl Inputs {
     pub(crate) fn end(mut self, console: &Console) -> Outcome<bool> {
         let first = (self.taken == 0 && !self.left.is_empty()).then(|| self.left.remove(0).1);
         for (input, error) in &self.left {
-            console.warn(&skipped_line(input, &error.to_string()));
+            console.warn(&Skipped::new(input, error).to_string());
         }
         first.map_or(Ok(!self.left.is_empty()), |error| Err(Failure::Library(error)))
     }

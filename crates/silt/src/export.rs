@@ -146,7 +146,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         escape_formulas: args.escape_formulas,
     };
     let mut bar = console.progress("exporting", "updates");
-    let exported = export(&db, &options, |done, all| bar.at(done, all));
+    let exported = export(&db, &options, &mut |done, all| bar.at(done, all));
     bar.end();
     let report = exported?;
     if report.lost_values > 0 {

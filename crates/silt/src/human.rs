@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -52,28 +54,14 @@ pub(crate) fn duration(time: Duration) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// Seconds since 1970-01-01 UTC as `2020-01-01T12:30:00Z`, with a fraction where there is one.
-///
-/// # Source
-/// Days are counted from 1 March of year 0, so that a leap day ends its year.
+/// Seconds since 1970-01-01 UTC as `2020-01-01T12:30:00Z`, with milliseconds where there are some.
 pub(crate) fn moment(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds.abs() > 1e14 {
-        return format!("{seconds} s");
+    let millis = (seconds * 1000.0).round();
+    match Timestamp::from_millisecond(millis as i64) {
+        Ok(time) if !seconds.is_nan() && millis % 1000.0 == 0.0 => time.to_string(),
+        Ok(time) if !seconds.is_nan() => format!("{time:.3}"),
+        _ => format!("{seconds} s"),
     }
-    let millis = (seconds * 1000.0).round() as i64;
-    let (day, of_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
-    let shifted = day + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * day + 2) / 153;
-    let day = day - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year + 400 * era + i64::from(month <= 2);
-    let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
-    let (second, milli) = (of_day / 1000 % 60, of_day % 1000);
-    let fraction = if milli == 0 { String::new() } else { format!(".{milli:03}") };
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
 /// Nanoseconds since 1970-01-01 UTC, with as many digits of a fraction as there are.
@@ -128,6 +116,7 @@ mod tests {
             (4_107_542_399.0, "2100-02-28T23:59:59Z"),
             (4_107_542_400.0, "2100-03-01T00:00:00Z"),
             (f64::NAN, "NaN s"),
+            (1e16, "10000000000000000 s"),
         ] {
             assert_eq!(moment(seconds), text);
         }

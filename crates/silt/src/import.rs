@@ -14,7 +14,7 @@ use siltstone::simulation::{
 use siltstone::{Codec, Durability, Error, Profile};
 
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome, skipped_line};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
 /// Import files and databases of other programs
@@ -134,7 +134,7 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
         ..ImportOptions::default()
     };
     let mut bar = console.progress("importing", "files");
-    let imported = import(&db, &options, |done, all| bar.at(done, all));
+    let imported = import(&db, &options, &mut |done, all| bar.at(done, all));
     bar.end();
     let finished = imported.map_err(Failure::from).and_then(|report| {
         finish(args, &db, console)?;
@@ -157,7 +157,7 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
 fn finish(args: &Simulation, db: &SimulationDatabase, console: &Console) -> Outcome<()> {
     if args.codec == Codec::Auto {
         let mut bar = console.progress("compacting", "blocks");
-        let compacted = db.compact(|done, all| bar.at(done, all));
+        let compacted = db.compact(&mut |done, all| bar.at(done, all));
         bar.end();
         compacted?;
     }
@@ -198,18 +198,13 @@ fn print_report(
     took: std::time::Duration,
     console: &mut Console,
 ) -> Outcome<()> {
-    for file in &report.skipped {
-        console.warn(&skipped_line(&file.path, &file.why));
-    }
+    report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
     for conflict in &report.conflicts {
         let source = conflict.source.display();
         console.warn(&format!("{source}: {}: skipped: {}", conflict.what, conflict.why));
     }
     let file_bytes = std::fs::metadata(&args.output).map_or(0, |metadata| metadata.len());
     if console.json {
-        let skipped: Vec<_> = (report.skipped.iter())
-            .map(|file| json!({ "path": file.path.display().to_string(), "why": file.why }))
-            .collect();
         let conflicts: Vec<_> = (report.conflicts.iter())
             .map(|conflict| {
                 let path = conflict.source.display().to_string();
@@ -223,7 +218,7 @@ fn print_report(
             "initial_datasets": report.initial_datasets,
             "bytes": report.bytes,
             "other_files": report.other_files,
-            "skipped": skipped,
+            "skipped": report.skipped,
             "conflicts": conflicts,
             "file_bytes": file_bytes,
             "seconds": took.as_secs_f64(),

@@ -39,13 +39,7 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     target.remove_if_empty(&["episodes", "concepts", "learning_events", "concept_relationships"]);
     let report = imported?;
     for skipped in &report.skipped {
-        console.warn(&format!(
-            "{}: {} row {} skipped: {}",
-            skipped.source.display(),
-            skipped.table,
-            skipped.id,
-            skipped.why
-        ));
+        console.warn(&skipped.to_string());
     }
     let path = args.output.display().to_string();
     if console.json {

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
     }
     let mut bar = console.progress("merging", "updates");
-    let merged = merge(&args.sources, &args.output, |done, all| bar.at(done, all));
+    let merged = merge(&args.sources, &args.output, &mut |done, all| bar.at(done, all));
     bar.end();
     let report = merged?;
     for conflict in &report.first_conflicts {

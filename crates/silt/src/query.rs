@@ -196,8 +196,9 @@ fn write_table(
     .map_err(with_hint)?;
     let options =
         WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
-    let written =
-        siltstone::table::write(path, batches, &options, |_| interrupt::check("writing rows"))?;
+    let written = siltstone::table::write(path, batches, &options, &mut |_, _| {
+        interrupt::check("writing rows")
+    })?;
     Ok((written, days))
 }
 

@@ -342,7 +342,7 @@ fn export(args: &Export, console: &mut Console) -> Outcome {
     let options =
         WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
     let mut bar = console.progress("exporting", "points");
-    let written = table::write(&args.output, batches, &options, |done| bar.at(done, all));
+    let written = table::write(&args.output, batches, &options, &mut |done, _| bar.at(done, all));
     bar.end();
     print_report(args, written?, console)
 }

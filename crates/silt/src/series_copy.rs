@@ -48,8 +48,9 @@ pub(crate) fn run(args: &Copy, console: &mut Console) -> Outcome {
     let (prefix, overwrite) = (args.prefix.clone(), args.overwrite);
     let options = TransferOptions { prefix, overwrite, ..TransferOptions::default() };
     let mut bar = console.progress("copying", "points");
-    let done =
-        series::transfer(source.as_ref(), target.as_ref(), &options, |done, all| bar.at(done, all));
+    let done = series::transfer(source.as_ref(), target.as_ref(), &options, &mut |done, all| {
+        bar.at(done, all)
+    });
     bar.end();
     let report = done?;
     for key in &report.first_conflicts {

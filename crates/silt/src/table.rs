@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 use crate::terminal::escaped;
 
 /// Between two columns.
@@ -131,7 +133,7 @@ fn printable<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Vec<String>
 
 /// The terminal cells that a text takes.
 pub(crate) fn cells(text: &str) -> usize {
-    text.chars().map(cells_of).sum()
+    text.width()
 }
 
 /// The text, cut to at most `width` cells; the last one is then `…`.
@@ -140,42 +142,14 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     let Some(room) = width.checked_sub(1) else { return String::new() };
-    let mut used = 0;
-    let fits = |c: &char| {
-        used += cells_of(*c);
-        used <= room
-    };
-    text.chars().take_while(fits).chain(['…']).collect()
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| cells(&text[..*end]) <= room).last().unwrap_or(0);
+    format!("{}…", &text[..end])
 }
 
-/// The terminal cells of one character: 0 for marks that join the one before, 2 for the wide
-/// scripts and emoji, otherwise 1.
-///
-/// An approximation by ranges: terminals differ on rare characters and on joined emoji.
-///
-/// # Source
-/// Unicode Standard Annex 11, East Asian Width.
+/// The terminal cells of one character: 0 for marks that join the one before, 2 for the wide scripts and emoji.
 pub(crate) fn cells_of(c: char) -> usize {
-    match u32::from(c) {
-        0x20..0x300 => 1,
-        0x300..=0x36f | 0x483..=0x489 | 0x591..=0x5bd | 0x610..=0x61a | 0x64b..=0x65f => 0,
-        0x900..=0x902 | 0x93c | 0x941..=0x948 | 0x94d | 0xe31 | 0xe34..=0xe3a | 0xe47..=0xe4e => 0,
-        0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x200b..=0x200f | 0x20d0..=0x20ff => 0,
-        0xfe00..=0xfe0f | 0xfe20..=0xfe2f | 0xfeff | 0x1f3fb..=0x1f3ff => 0,
-        0xe0000..=0xe01ef => 0,
-        0x1100..=0x115f | 0x231a..=0x231b | 0x23e9..=0x23ec | 0x2e80..=0x303e => 2,
-        0x3041..=0xa4cf | 0xa960..=0xa97f | 0xac00..=0xd7a3 | 0xf900..=0xfaff => 2,
-        0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x16fe0..=0x1b2ff => 2,
-        0x2705 | 0x274c | 0x2728 | 0x2753..=0x2755 | 0x2795..=0x2797 | 0x2b50 | 0x2b55 => 2,
-        0x1f004 | 0x1f0cf | 0x1f18e | 0x1f191..=0x1f19a | 0x1f200..=0x1f320 => 2,
-        0x1f32d..=0x1f335 | 0x1f337..=0x1f37c | 0x1f37e..=0x1f393 | 0x1f3a0..=0x1f3ca => 2,
-        0x1f3cf..=0x1f3d3 | 0x1f3e0..=0x1f3f0 | 0x1f3f4 | 0x1f3f8..=0x1f43e | 0x1f440 => 2,
-        0x1f442..=0x1f4fc | 0x1f4ff..=0x1f53d | 0x1f54b..=0x1f567 | 0x1f57a | 0x1f595 => 2,
-        0x1f5a4 | 0x1f5fb..=0x1f64f | 0x1f680..=0x1f6c5 | 0x1f6cc | 0x1f6d0..=0x1f6d7 => 2,
-        0x1f6dc..=0x1f6df | 0x1f6eb..=0x1f6fc | 0x1f7e0..=0x1f7eb | 0x1f90c..=0x1f9ff => 2,
-        0x1fa70..=0x1faff | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
+    c.width().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -224,10 +198,14 @@ mod tests {
     /// Goal: wide characters take two cells, joined ones none, and columns stay in line.
     #[test]
     fn wide_characters_keep_the_columns_in_line() {
-        assert_eq!(["é", "e\u{301}", "日本", "🚰", "Zürich", "…"].map(cells), [1, 1, 4, 2, 6, 1]);
+        assert_eq!(
+            ["é", "e\u{301}", "日本", "🚰", "👍🏽", "❤\u{fe0f}", "…"].map(cells),
+            [1, 1, 4, 2, 2, 2, 1]
+        );
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("日本語", 6), "日本語");
         assert_eq!(cut("abc", 0), "");
+        assert_eq!(cut("❤\u{fe0f}❤\u{fe0f}❤\u{fe0f}", 5), "❤\u{fe0f}❤\u{fe0f}…");
         let mut table = Table::new(["town", "n"]);
         table.row(["東京", "1"]).row(["Bern", "22"]);
         assert!(table.to_string().ends_with("東京   1\nBern  22"), "{table}");

@@ -65,42 +65,44 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         Err(error) => return Err(error.into()),
     };
-    let file = args.file.display();
+    let counts = [(report.without_checksum, "array"), (report.rows_without_checksum, "row")];
+    let counts = counts.into_iter().filter(|(n, _)| *n > 0);
+    let counts: Vec<_> = counts.map(|(n, what)| human::plural(n, what)).collect();
+    let without = match counts.is_empty() {
+        true => String::new(),
+        false => format!(", {} stored without one", counts.join(" and ")),
+    };
+    let looked_at = format!(
+        "{} and {} checked{without}",
+        human::plural(report.pages, "page"),
+        human::plural(report.checksums, "checksum"),
+    );
+    print(&args.file, &report.findings, json!(report), &looked_at, console)
+}
+
+/// Prints what a verification found, and how much was looked at: `document` for a program, `looked_at` for a person.
+pub(crate) fn print(
+    path: &Path,
+    findings: &[Finding],
+    mut document: serde_json::Value,
+    looked_at: &str,
+    console: &mut Console,
+) -> Outcome {
     if console.json {
-        let findings: Vec<_> = (report.findings.iter())
-            .map(|finding| json!({ "location": finding.location, "what": finding.what }))
-            .collect();
-        console.document(&json!({
-            "path": file.to_string(),
-            "ok": report.is_ok(),
-            "pages": report.pages,
-            "checksums": report.checksums,
-            "without_checksum": report.without_checksum,
-            "rows_without_checksum": report.rows_without_checksum,
-            "findings": findings,
-        }))?;
+        document["path"] = json!(path.display().to_string());
+        document["ok"] = json!(findings.is_empty());
+        console.document(&document)?;
     } else {
-        for finding in &report.findings {
+        for finding in findings {
             let line = format!("{}: {}", finding.location, finding.what);
             console.line(crate::terminal::escaped(line))?;
         }
-        let found = match report.findings.len() {
-            0 if is_empty(&args.file) => "the file is empty".to_owned(),
+        let found = match findings.len() {
+            0 if is_empty(path) => "the file is empty".to_owned(),
             0 => "all is well".to_owned(),
             n => human::plural(n as u64, "finding"),
         };
-        let counts = [(report.without_checksum, "array"), (report.rows_without_checksum, "row")];
-        let counts = counts.into_iter().filter(|(n, _)| *n > 0);
-        let counts: Vec<_> = counts.map(|(n, what)| human::plural(n, what)).collect();
-        let without = match counts.is_empty() {
-            true => String::new(),
-            false => format!(", {} stored without one", counts.join(" and ")),
-        };
-        console.line(format!(
-            "{file}: {found}; {} and {} checked{without}",
-            human::plural(report.pages, "page"),
-            human::plural(report.checksums, "checksum"),
-        ))?;
+        console.line(format!("{}: {found}; {looked_at}", path.display()))?;
     }
-    Ok(if report.is_ok() { Exit::Done } else { Exit::Finding })
+    Ok(if findings.is_empty() { Exit::Done } else { Exit::Finding })
 }

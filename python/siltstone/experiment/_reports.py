@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from siltstone import _repr
+from siltstone._reports import Skipped, skipped_reports
 
 
 class SimulationInfo(NamedTuple):
@@ -114,15 +115,6 @@ def merge_report(text: str) -> MergeReport:
     return MergeReport(conflicts=conflicts, **found)
 
 
-class Skipped(NamedTuple):
-    """Rows that an import did not take, and what is wrong with the last of them."""
-
-    source: str
-    table: str
-    rows: int
-    why: str
-
-
 class ImportReport(NamedTuple):
     """What an import did.
 
@@ -146,5 +138,5 @@ class ImportReport(NamedTuple):
 
 def import_report(found: dict[str, Any]) -> ImportReport:
     """The report of a JSON object."""
-    skipped = [Skipped(**left) for left in found["skipped"]]
+    skipped = skipped_reports(found["skipped"])
     return ImportReport(found["simulations"], found["unchanged"], dict(found["rows"]), skipped)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from siltstone import _json, _repr, _siltstone
+from siltstone._reports import Skipped
 from siltstone.memory._errors import documented_errors
 
 if TYPE_CHECKING:
@@ -197,13 +198,13 @@ class Pruned(NamedTuple):
 
 
 class ImportReport(NamedTuple):
-    """What was imported, and ``(table, id, why)`` of each row that was skipped."""
+    """What was imported, and each row that was skipped."""
 
     episodes: int
     concepts: int
     learning_events: int
     concept_relationships: int
-    skipped: list[tuple[str, int, str]]
+    skipped: list[Skipped]
 
 
 @documented_errors

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, VerifyReport, make
+from siltstone._reports import BackupReport, VerifyReport, make, skipped_reports
 from siltstone.memory import _records
 from siltstone.memory._connection import Connection
 from siltstone.memory._errors import documented, documented_errors
@@ -491,8 +491,7 @@ class SQLiteStorage(StoreHandle, Recalling):
         containers are taken, and a row with anything else is refused and named.
         """
         report = json.loads(self._inner.import_database(source))
-        skipped = [(row["table"], row["id"], row["why"]) for row in report.pop("skipped")]
-        return ImportReport(**report, skipped=skipped)
+        return ImportReport(**report, skipped=skipped_reports(report.pop("skipped")))
 
     @documented_errors
     def sql(self, query: str) -> QueryResult:

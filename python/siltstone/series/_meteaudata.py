@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siltstone import _siltstone
+from siltstone._reports import skipped_reports
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError
 from siltstone.series._backends import Backend, PandasInMemoryAdapter
 from siltstone.series._home import Home
@@ -47,12 +48,12 @@ def import_dataset(
     Returns
     -------
     dict
-        ``datasets``, the numbers ``series``, ``points`` and ``unchanged``, and what was skipped and why:
-        ``conflicts``, ``skipped``, ``notes``.
+        ``datasets``, the numbers ``series``, ``points`` and ``unchanged``; ``conflicts`` and ``skipped``, a list
+        of :class:`siltstone.Skipped` each; and ``notes``.
     """
     text = _siltstone.series_import(backend._inner, os.fspath(path), name, (overwrite, strict))
     report: dict[str, Any] = json.loads(text)
-    return report
+    return report | {name: skipped_reports(report[name]) for name in ("conflicts", "skipped")}
 
 
 @dataclass(frozen=True)

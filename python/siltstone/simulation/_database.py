@@ -17,6 +17,7 @@ from siltstone._reports import (
     ImportReport,
     Metadata,
     Run,
+    Skipped,
     VerifyReport,
     make,
 )
@@ -551,6 +552,7 @@ class SimulationDatabase(StoreHandle):
         report = self._inner.import_json(
             (init_dir, updates_dir), schema_json(schema), workers, update_pattern, progress
         )
+        report["skipped"] = [Skipped(*skipped) for skipped in report["skipped"]]
         return make(ImportReport, report)
 
     def _shown(self) -> str:

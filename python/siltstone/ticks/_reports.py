@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from siltstone._reports import Skipped, skipped_reports
+
 import numpy as np
 
 
@@ -133,7 +135,7 @@ class TickImportReport(NamedTuple):
         Ticks read; stored; there already, or left out by the rule for duplicates.
     ticks_bad : int
         Ticks that could not be read; the others of their files were.
-    skipped : list of (Path, why)
+    skipped : list of Skipped
         Files that could not be read or stored, wholly or in part, with the byte or row.
     """
 
@@ -143,7 +145,7 @@ class TickImportReport(NamedTuple):
     ticks_migrated: int
     ticks_skipped: int
     ticks_bad: int
-    skipped: list[tuple[Path, str]]
+    skipped: list[Skipped]
 
     @property
     def ok(self) -> bool:
@@ -175,5 +177,5 @@ def doctor_report(text: str) -> DoctorReport:
 def import_report(text: str) -> TickImportReport:
     """An import's report from its JSON."""
     fields = json.loads(text)
-    fields["skipped"] = [(Path(left["file"]), left["why"]) for left in fields["skipped"]]
+    fields["skipped"] = skipped_reports(fields["skipped"])
     return TickImportReport(**fields)

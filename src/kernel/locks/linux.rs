@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use libc::{O_CLOEXEC, flock};
 use rusqlite::ffi;
 
-use super::reads;
+use super::reads; // among the calls that are replaced here; errors are set as here
 
 /// Files that nobody has open any more and whose descriptors are kept all the same.
 pub(crate) const IDLE_FILES: usize = 64;

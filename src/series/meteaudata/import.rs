@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Archive, Limits, LooseSeries, Skipped, read};
+use super::{Archive, Limits, LooseSeries, read};
 use crate::error::{Error, Result};
+use crate::kernel::{Progress, Skipped};
 use crate::series::backend::{Change, StorageBackend};
 use crate::series::tree::pack;
 
@@ -64,12 +65,13 @@ pub fn import(
     backend: &dyn StorageBackend,
     path: impl AsRef<Path>,
     options: &ImportOptions,
-    mut progress: impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<ImportReport> {
     let path = path.as_ref();
     let found = read(path, options.limits)?;
-    if let (true, Some(Skipped { what, why })) = (options.strict, found.skipped.first()) {
-        return Err(Error::invalid(what, "what can be read", why));
+    if let (true, Some(Skipped { path, reason, .. })) = (options.strict, found.skipped.first()) {
+        let what = path.display().to_string();
+        return Err(Error::invalid(what, "what can be read", reason));
     }
     let Archive { datasets, loose, skipped, notes } = found;
     if options.name.is_some() && datasets.len() > 1 {
@@ -104,7 +106,7 @@ pub fn import(
             new.push(change);
         }
     }
-    commit(backend, new, &mut report, &mut progress)?;
+    commit(backend, new, &mut report, progress)?;
     Ok(report)
 }
 
@@ -165,7 +167,7 @@ fn commit(
     backend: &dyn StorageBackend,
     changes: Vec<Change>,
     report: &mut ImportReport,
-    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<()> {
     let (series, records): (Vec<_>, Vec<_>) =
         changes.into_iter().partition(|change| matches!(change, Change::Save { .. }));

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::record::{Beside, beside, keep, record};
-use super::{Archive, ArchiveDataset, ArchiveSeries, ArchiveSignal, Skipped, yaml};
+use super::{Archive, ArchiveDataset, ArchiveSeries, ArchiveSignal, yaml};
 use crate::error::{Error, Result};
+use crate::kernel::Skipped;
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexMetadata;
 use crate::series::read::{FileMarks, IndexReading, PointsOptions, Profile, Role, check_index};

@@ -38,7 +38,7 @@ use super::data::{Metadata, Series};
 use super::tree::{DatasetRecord, SeriesRecord, SignalRecord};
 use super::tree::{dataset_record, key_of, pack, signal_record};
 use crate::error::{Error, Result};
-use crate::kernel::open_file;
+use crate::kernel::{Skipped, open_file};
 
 /// A dataset that meteaudata wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -78,21 +78,6 @@ pub struct LooseSeries {
     pub series: Series,
     /// What is known of it.
     pub record: SeriesRecord,
-}
-
-/// Something that was not read or not kept, and why.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Skipped {
-    /// The file, key or series.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
-
-impl Skipped {
-    fn new(what: impl Into<String>, why: impl ToString) -> Self {
-        Skipped { what: what.into(), why: why.to_string() }
-    }
 }
 
 /// What a file or folder of meteaudata holds.
@@ -146,8 +131,9 @@ pub fn read(path: impl AsRef<Path>, limits: Limits) -> Result<Archive> {
 pub fn read_dataset(path: impl AsRef<Path>) -> Result<ArchiveDataset> {
     let path = path.as_ref();
     let found = read(path, Limits::default())?;
-    if let Some(Skipped { what, why }) = found.skipped.first() {
-        return Err(Error::invalid(what, "a series that can be read", why));
+    if let Some(Skipped { path, reason, .. }) = found.skipped.first() {
+        let what = path.display().to_string();
+        return Err(Error::invalid(what, "a series that can be read", reason));
     }
     let (count, mut datasets) = (found.datasets.len(), found.datasets.into_iter());
     match (datasets.next(), count) {

@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};
 
-use super::write::span;
+use crate::array::span_text;
 use crate::kernel::json::tag;
 use crate::series::process::Clock;
 
@@ -49,7 +49,7 @@ fn of_tag(kind: &str, value: Value) -> Value {
         "Timedelta" => length(number(&value[0]), &value[1]),
         "timedelta" => {
             let whole = i128::from(number(&value[0])) * 86_400 + i128::from(number(&value[1]));
-            span((whole * 1_000_000 + i128::from(number(&value[2]))) * 1_000).into()
+            span_text((whole * 1_000_000 + i128::from(number(&value[2]))) * 1_000).into()
         }
         "scalar" => array(&value).map_or(value, |items| items[0].clone()),
         "ndarray" => match (array(&value), value[1].as_array()) {
@@ -78,7 +78,7 @@ fn time(value: i64, zone: Option<&str>, unit: &Value) -> Value {
 
 fn length(value: i64, unit: &Value) -> Value {
     let Some(unit) = per_second(unit) else { return Value::Null };
-    span(i128::from(value) * i128::from(1_000_000_000 / unit)).into()
+    span_text(i128::from(value) * i128::from(1_000_000_000 / unit)).into()
 }
 
 /// The items of a packed numpy array, one after the other; `None` for one that is damaged.
@@ -166,7 +166,7 @@ mod tests {
         let expected = json!({
             "pairs": [["a", [1, 2]]],
             "since": "2013-03-23 01:53:20.500+01:00",
-            "span": "1 days 00:00:30.000005000",
+            "span": "1 days 00:00:30.000005",
             "long": "-1 days +23:59:59",
             "z": "(1.5+nanj)",
             "scalar": -2,

@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Skipped;
 use crate::error::{Error, Result};
+use crate::kernel::Skipped;
 use crate::series::data::Metadata;
 use crate::series::index::IndexMetadata;
 use crate::series::text::zone_name;

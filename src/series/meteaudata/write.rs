@@ -16,13 +16,13 @@ use zip::write::SimpleFileOptions;
 use super::layout::file_name;
 use super::plain::plain;
 use super::{json_of, yaml};
+use crate::array::{per_second, span_text};
 use crate::error::{Error, Result};
 use crate::kernel::{Temporary, folder_of, sync_folder, sync_name};
 use crate::series::backend::StorageBackend;
 use crate::series::data::{Metadata, Series};
 use crate::series::period::Periods;
 use crate::series::process::{Clock, Frequency};
-use crate::series::text::per_second;
 use crate::series::tree::{dataset_record, escape, of_key, signal_record, unpack};
 use crate::series::widen::type_name;
 use crate::table::Written;
@@ -338,7 +338,7 @@ fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>> {
         DataType::Duration(unit) => {
             let (whole, size) = (i64s()?, 1_000_000_000 / i128::from(per_second(*unit)));
             let items = whole.as_primitive::<Int64Type>().iter();
-            Ok(items.map(|t| t.map(|t| span(i128::from(t) * size))).collect())
+            Ok(items.map(|t| t.map(|t| span_text(i128::from(t) * size))).collect())
         }
         DataType::Binary | DataType::FixedSizeBinary(_) => {
             let expected = "numbers, booleans, texts, times or time spans";
@@ -349,17 +349,6 @@ fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>> {
             Ok(texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
         }
     }
-}
-
-/// A span as pandas writes it: `-1 days +22:00:00.5`.
-pub(super) fn span(ns: i128) -> String {
-    let day = 86_400_000_000_000;
-    let (days, rest) = (ns.div_euclid(day), ns.rem_euclid(day));
-    let (seconds, part) = (rest / 1_000_000_000, rest % 1_000_000_000);
-    let sign = if days < 0 { "+" } else { "" };
-    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let part = if part == 0 { String::new() } else { format!(".{part:09}") };
-    format!("{days} days {sign}{clock}{part}")
 }
 
 fn failed(error: &arrow_schema::ArrowError) -> Error {

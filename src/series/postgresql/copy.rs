@@ -9,7 +9,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, make_array,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float32Array, Float64Array, Int64Array,
+    make_array,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_data::ArrayData;
@@ -70,6 +71,8 @@ impl Kind {
     }
 }
 
+type Half = <Float16Type as ArrowPrimitiveType>::Native;
+
 /// A column that is written row by row.
 enum Cells {
     Int(Int64Array),
@@ -100,12 +103,12 @@ impl Cells {
                 let narrow = array.as_primitive::<Float32Type>();
                 Cells::Float(narrow.unary(double))
             }
-            (Kind::Float, DataType::Float16) => Cells::Float(
-                array.as_primitive::<Float16Type>().unary(|x| double(single(x.to_bits()))),
-            ),
+            (Kind::Float, DataType::Float16) => {
+                Cells::Float(array.as_primitive::<Float16Type>().unary(|x| double(single(x))))
+            }
             (Kind::Float, _) => Cells::Float(array.as_primitive::<Float64Type>().clone()),
             (Kind::Real, DataType::Float16) => {
-                Cells::Real(array.as_primitive::<Float16Type>().unary(|x| single(x.to_bits())))
+                Cells::Real(array.as_primitive::<Float16Type>().unary(single))
             }
             (Kind::Real, _) => Cells::Real(array.as_primitive::<Float32Type>().clone()),
             (Kind::Bool, _) => Cells::Bool(array.as_boolean().clone()),
@@ -255,7 +258,7 @@ impl Column {
                 Buffer::from_vec(all)
             }
             T::Float16 => Buffer::from_vec(
-                words.iter().map(|word| half(f32::from_bits(*word as u32))).collect::<Vec<u16>>(),
+                words.iter().map(|word| half(f32::from_bits(*word as u32))).collect::<Vec<Half>>(),
             ),
             T::Float32 if self.kind == Kind::Float => Buffer::from_vec(
                 words.iter().map(|word| narrow(f64::from_bits(*word))).collect::<Vec<f32>>(),
@@ -380,25 +383,23 @@ fn narrow(x: f64) -> f32 {
     }
 }
 
-fn single(half: u16) -> f32 {
-    let half = u32::from(half);
-    let (sign, exponent, mantissa) = ((half & 0x8000) << 16, (half >> 10) & 0x1f, half & 0x3ff);
-    match (exponent, mantissa) {
-        (0x1f, _) => f32::from_bits(sign | 0x7f80_0000 | (mantissa << 13)),
-        (0, _) => f32::from_bits(sign | (mantissa as f32 / 16_777_216.0).to_bits()),
-        _ => f32::from_bits(sign | ((exponent + 112) << 23) | (mantissa << 13)),
+fn single(x: Half) -> f32 {
+    let bits = u32::from(x.to_bits());
+    if x.is_nan() {
+        f32::from_bits(((bits & 0x8000) << 16) | 0x7f80_0000 | ((bits & 0x3ff) << 13))
+    } else {
+        x.to_f32()
     }
 }
 
 /// The inverse of [`single`] for what it gives.
-fn half(x: f32) -> u16 {
+fn half(x: f32) -> Half {
     let bits = x.to_bits();
-    let (sign, exponent, mantissa) = ((bits >> 16) & 0x8000, (bits >> 23) & 0xff, bits & 0x7f_ffff);
-    (match exponent {
-        0xff => sign | 0x7c00 | (mantissa >> 13),
-        0..=112 => sign | (x.abs() * 16_777_216.0) as u32,
-        _ => sign | ((exponent - 112) << 10) | (mantissa >> 13),
-    }) as u16
+    if x.is_nan() {
+        Half::from_bits((((bits >> 16) & 0x8000) | 0x7c00 | ((bits >> 13) & 0x3ff)) as u16)
+    } else {
+        Half::from_f32(x)
+    }
 }
 
 #[cfg(test)]
@@ -409,7 +410,7 @@ mod tests {
     #[test]
     fn floats_come_back_by_bits() {
         for bits in 0..=u16::MAX {
-            assert_eq!(half(single(bits)), bits, "{bits:#x}");
+            assert_eq!(half(single(Half::from_bits(bits))).to_bits(), bits, "{bits:#x}");
         }
         for bits in (0..=u32::MAX).step_by(65_521).chain([0x7f80_0001, 0xffc0_0000, 1, 0x8000_0000])
         {

@@ -5,6 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::time_index::DAY_NS;
+use crate::array::day_number;
 use crate::error::{Error, Result};
 use crate::kernel::near::near;
 
@@ -163,11 +164,6 @@ pub(super) fn first_day(month: i64) -> Result<i64> {
     let date = year.and_then(|year| Date::new(year, month.rem_euclid(12) as i8 + 1, 1).ok());
     let date = date.ok_or_else(|| out_of_range(month.saturating_mul(30 * DAY_SECONDS)))?;
     Ok(day_number(date))
-}
-
-/// The days of a date since 1970-01-01.
-pub(in crate::series) fn day_number(date: Date) -> i64 {
-    date.duration_since(Date::constant(1970, 1, 1)).as_secs() / DAY_SECONDS
 }
 
 /// What a text names: a year, a month, a day, ..., a nanosecond.

@@ -34,7 +34,7 @@ mod timespan;
 
 pub use aggregate::Aggregation;
 pub use average::average;
-pub(super) use datetime::{Clock, Cursor, Shown, day_number};
+pub(super) use datetime::{Clock, Cursor, Shown};
 pub use datetime::{parse_time, parse_time_end};
 pub use frequency::Frequency;
 pub use interpolate::{By, interpolate};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::datetime::{DAY_SECONDS, Zone, out_of_range};
 use super::{IndexValues, Series};
+use crate::array::per_second;
 use crate::error::{Error, Result};
 
 /// An index of times or of time spans.
@@ -100,16 +101,6 @@ impl TimeIndex {
             DataType::Duration(U::Nanosecond) => of::<types::DurationNanosecondType>(like, values),
             other => unreachable!("{other} is neither a time nor a span"),
         }
-    }
-}
-
-/// Units in a second.
-pub(super) fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 

@@ -275,7 +275,7 @@ fn in_zone(index: ArrayRef, options: &PointsOptions, location: &str) -> Result<A
     if own.is_some() {
         return cast(&index, &zoned).map_err(|e| from_arrow(location, e));
     }
-    let size = 1_000_000_000 / crate::series::text::per_second(*unit);
+    let size = 1_000_000_000 / crate::array::per_second(*unit);
     let too_far = || Error::invalid(location, "times from 1677 to 2262", "other ones");
     let counts = cast(&index, &DataType::Int64).map_err(|e| from_arrow(location, e))?;
     let local = |count: &i64| Some(Local { wall: count.checked_mul(size)?, offset: None });

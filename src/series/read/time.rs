@@ -3,8 +3,9 @@
 use jiff::civil::Date;
 
 use super::{PointsOptions, TimeUnit};
+use crate::array::day_number;
 use crate::error::Result;
-use crate::series::process::{Cursor, day_number};
+use crate::series::process::Cursor;
 use crate::series::text::bad_line;
 
 /// The order of the numbers of a date as `02/08/2022`.

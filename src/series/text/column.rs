@@ -9,6 +9,7 @@ use arrow_schema::{DataType, TimeUnit};
 
 use super::index::{category_dtype, zone_name};
 use super::{Field, bad_line};
+use crate::array::per_second;
 use crate::error::{Error, Result};
 use crate::series::process::{Clock, parse_timespan};
 
@@ -287,16 +288,6 @@ pub(in crate::series) fn boolean(text: &str) -> Option<bool> {
 pub(in crate::series) fn join(pieces: &[ArrayRef], location: &str) -> Result<ArrayRef> {
     let pieces: Vec<&dyn arrow_array::Array> = pieces.iter().map(AsRef::as_ref).collect();
     arrow_select::concat::concat(&pieces).map_err(|e| crate::table::from_arrow(location, e))
-}
-
-/// The parts of a second that a unit counts.
-pub(in crate::series) fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
 }
 
 pub(super) fn unit_of(text: &str) -> Option<TimeUnit> {

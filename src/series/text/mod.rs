@@ -7,7 +7,7 @@ mod column;
 mod index;
 mod scan;
 
-pub(super) use column::{Column, Kind, Missing, boolean, is_missing, join, per_second};
+pub(super) use column::{Column, Kind, Missing, boolean, is_missing, join};
 pub(super) use index::{category_dtype, index_by, zone_name};
 pub(super) use scan::{Field, Row, Rows, find_separator, next_piece};
 

@@ -13,9 +13,9 @@ use super::plan::OWN;
 use super::{DATASET, GROUP, KIND};
 use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::kernel::read_if_there;
+use crate::kernel::{Progress, Skipped, read_if_there};
 use crate::simulation::database::SimulationDatabase;
-use crate::simulation::import::{ImportOptions, ImportReport, Skipped, import};
+use crate::simulation::import::{ImportOptions, ImportReport, import};
 use crate::simulation::json::Schema;
 use crate::simulation::update::{Attribute, Group, Update};
 use crate::table::{self, Batches, Format};
@@ -37,7 +37,7 @@ const CHUNK_UPDATES: usize = 256;
 pub fn import_tables(
     db: &SimulationDatabase,
     folder: impl AsRef<Path>,
-    mut progress: impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<ImportReport> {
     let folder = folder.as_ref();
     let mut datasets: BTreeMap<String, Vec<Table>> = BTreeMap::new();
@@ -59,20 +59,20 @@ pub fn import_tables(
     };
     let init_dir = Some(folder.join("init_data")).filter(|folder| folder.is_dir());
     let options = ImportOptions { init_dir, schema, ..ImportOptions::default() };
-    let mut report = import(db, &options, |_, _| Ok(()))?;
+    let mut report = import(db, &options, &mut |_, _| Ok(()))?;
     let stored = db.keys()?;
     let mut done = 0;
     progress(0, all)?;
     for (dataset, mut tables) in datasets {
-        let mut beat = || progress(done, all);
-        let read = import_dataset(db, &dataset, &mut tables, &stored, &mut report, &mut beat);
+        let reported = (&mut *progress, done, all);
+        let read = import_dataset(db, &dataset, &mut tables, &stored, &mut report, reported);
         if let Err(error) = read {
             if !error.concerns(folder) {
                 return Err(error);
             }
             // What was stored of it stays; the other datasets go on.
-            let why = format!("the rest of dataset {dataset:?}: {error}");
-            report.skipped.push(Skipped { path: folder.to_owned(), why });
+            let reason = format!("the rest of dataset {dataset:?}: {error}");
+            report.skipped.push(Skipped::new(folder, reason));
         }
         done += tables.len() as u64;
         progress(done, all)?;
@@ -98,7 +98,7 @@ fn import_dataset(
     tables: &mut [Table],
     stored: &HashSet<(i64, i64, String)>,
     report: &mut ImportReport,
-    beat: &mut dyn FnMut() -> Result<()>,
+    (progress, done, all): (&mut Progress<'_>, u64, u64),
 ) -> Result<()> {
     let mut waiting = Vec::new();
     loop {
@@ -122,7 +122,7 @@ fn import_dataset(
         waiting.push(update);
         if waiting.len() >= CHUNK_UPDATES {
             report.updates += db.store_updates(std::mem::take(&mut waiting))?.len() as u64;
-            beat()?;
+            progress(done, all)?;
         }
     }
     if !waiting.is_empty() {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::{ImportReport, InitialFiles, Skipped, list, read_file};
+use super::{ImportReport, InitialFiles, list, read_file};
 use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::kernel::Skipped;
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::difference::{Conflict, difference_as_json};
 use crate::simulation::initial::InitialData;
@@ -29,7 +30,7 @@ pub(super) fn import_initial(
         let (data, name) = match read {
             Ok(read) => read,
             Err(why) => {
-                report.skipped.push(Skipped { path, why });
+                report.skipped.push(Skipped::new(path, why));
                 continue;
             }
         };
@@ -44,7 +45,7 @@ pub(super) fn import_initial(
             None => match db.store_initial_dataset(&name, data, false) {
                 Ok(_) => report.initial_datasets += 1,
                 Err(error @ Error::Invalid { .. }) => {
-                    report.skipped.push(Skipped { path, why: error.to_string() });
+                    report.skipped.push(Skipped::new(path, error));
                 }
                 Err(error) => return Err(error),
             },

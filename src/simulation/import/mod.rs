@@ -13,7 +13,7 @@ use super::difference::Conflict;
 use super::json::Schema;
 use super::results::FilePattern;
 use crate::error::{Error, Result};
-use crate::kernel::read_whole;
+use crate::kernel::{Progress, Skipped, read_whole};
 
 /// What to import, and how.
 #[derive(Debug, Clone, Default)]
@@ -30,15 +30,6 @@ pub struct ImportOptions {
     pub schema: Schema,
     /// Threads that parse; 0: as many as there are cores.
     pub workers: usize,
-}
-
-/// A file that could not be read, and why.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Skipped {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it, and where.
-    pub why: String,
 }
 
 /// What an import did.
@@ -85,7 +76,7 @@ pub(super) enum InitialFiles {
 pub fn import(
     db: &SimulationDatabase,
     options: &ImportOptions,
-    progress: impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<ImportReport> {
     import_files(db, options, InitialFiles::All, progress)
 }
@@ -95,7 +86,7 @@ pub(super) fn import_files(
     db: &SimulationDatabase,
     options: &ImportOptions,
     initial: InitialFiles,
-    mut progress: impl FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<ImportReport> {
     let mut report = ImportReport::default();
     let kept;
@@ -110,7 +101,7 @@ pub(super) fn import_files(
         import_initial(db, (folder, initial), schema, &mut report)?;
     }
     if let Some(folder) = &options.updates_dir {
-        import_updates(db, folder, options, (schema, &mut report), &mut progress)?;
+        import_updates(db, folder, options, (schema, &mut report), progress)?;
     }
     Ok(report)
 }

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::ordered::in_order;
-use super::{ImportOptions, ImportReport, Skipped, list, read_file};
+use super::{ImportOptions, ImportReport, list, read_file};
 use crate::error::{Error, Result};
+use crate::kernel::{Progress, Skipped};
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::difference::{Conflict, Identity, difference_as_json, in_words, stored};
 use crate::simulation::json::{Schema, parse_file_name, parse_update};
@@ -46,7 +47,7 @@ pub(super) fn import_updates(
     folder: &std::path::Path,
     options: &ImportOptions,
     (schema, report): (&Schema, &mut ImportReport),
-    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    progress: &mut Progress<'_>,
 ) -> Result<()> {
     let files = list_updates(folder, options, report)?;
     let workers = match options.workers {
@@ -188,7 +189,7 @@ impl Storing<'_> {
             let updates = match updates {
                 Ok(updates) => updates,
                 Err(why) => {
-                    self.report.skipped.push(Skipped { path: file.path.clone(), why });
+                    self.report.skipped.push(Skipped::new(&file.path, why));
                     continue;
                 }
             };
@@ -241,7 +242,7 @@ impl Storing<'_> {
                 let found = updates.into_iter().find(|update| identity(update) == *position);
                 found.ok_or_else(|| "it changed while it was imported".to_owned())
             })
-            .map_err(|why| Skipped { path: file.path.clone(), why });
+            .map_err(|why| Skipped::new(&file.path, why));
         let update = match update {
             Ok(update) => update,
             Err(skipped) => {
@@ -254,8 +255,7 @@ impl Storing<'_> {
             None => match self.db.store(update) {
                 Ok(_) => self.report.updates += 1,
                 Err(error @ Error::Invalid { .. }) => {
-                    let (path, why) = (file.path.clone(), error.to_string());
-                    self.report.skipped.push(Skipped { path, why });
+                    self.report.skipped.push(Skipped::new(&file.path, error));
                 }
                 Err(error) => return Err(error),
             },
@@ -313,12 +313,12 @@ mod tests {
         }
         let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
         let options = ImportOptions { updates_dir: Some(updates), ..ImportOptions::default() };
-        let report = super::super::import(&db, &options, |_, _| Ok(())).unwrap();
+        let report = super::super::import(&db, &options, &mut |_, _| Ok(())).unwrap();
         assert_eq!((report.updates, report.skipped.len()), (99, 1), "{report:?}");
         let odd = &report.skipped[0];
-        assert!(odd.path.ends_with("t47_0_net.json") && odd.why.contains("net/g/x"), "{odd:?}");
+        assert!(odd.path.ends_with("t47_0_net.json") && odd.reason.contains("net/g/x"), "{odd:?}");
         assert_eq!(db.timestamps("net").unwrap().len(), 99);
-        let again = super::super::import(&db, &options, |_, _| Ok(())).unwrap();
+        let again = super::super::import(&db, &options, &mut |_, _| Ok(())).unwrap();
         assert_eq!((again.updates, again.unchanged, again.skipped.len()), (0, 99, 1), "{again:?}");
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::array::{DType, Kind};
+use crate::array::{DType, Kind, date_of_day};
 
 /// How the counts of one `datetime64` or `timedelta64` dtype are written.
 pub(super) struct NumpyTimeText {
@@ -103,21 +103,13 @@ impl NumpyTimeText {
     }
 }
 
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar.
-///
-/// # Source
-/// Counted in eras of 400 years that begin on a first of March, so that the leap day comes last.
+/// The date of a day counted from 1970-01-01. numpy has more years than the calendar of `jiff`, which is the same every
+/// 400 of them.
 fn date(day: i128) -> String {
     const ERA_DAYS: i128 = 146_097;
-    let from_era_start = day + 719_468;
-    let (era, day) = (from_era_start.div_euclid(ERA_DAYS), from_era_start.rem_euclid(ERA_DAYS));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * day + 2) / 153;
-    let day_of_month = day - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year + 400 * era + i128::from(month <= 2);
-    format!("{year:04}-{month:02}-{day_of_month:02}")
+    let date = date_of_day(day.rem_euclid(ERA_DAYS) as i64);
+    let year = i128::from(date.year()) + 400 * day.div_euclid(ERA_DAYS);
+    format!("{year:04}-{:02}-{:02}", date.month(), date.day())
 }
 
 #[cfg(test)]
@@ -133,6 +125,7 @@ mod tests {
             ("<M8[W]", 1, "1970-01-08"),
             ("<M8[D]", 18_321, "2020-02-29"),
             ("<M8[D]", -719_469, "0000-02-29"),
+            ("<M8[D]", 365_242_500, "1001970-01-01"),
             ("<M8[h]", 25, "1970-01-02T01"),
             ("<M8[m]", 61, "1970-01-01T01:01"),
             ("<M8[s]", -1, "1969-12-31T23:59:59"),

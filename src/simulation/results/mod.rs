@@ -77,9 +77,9 @@ impl Results {
                 ..ImportOptions::default()
             },
             InitialFiles::OnlyJson,
-            |_, _| Ok(()),
+            &mut |_, _| Ok(()),
         )?;
-        let skipped = report.skipped.iter().map(|file| (&file.path, file.why.clone()));
+        let skipped = report.skipped.iter().map(|file| (&file.path, file.reason.clone()));
         let conflicts = report.conflicts.iter();
         let conflicts =
             conflicts.map(|twice| (&twice.source, format!("{}: {}", twice.what, twice.why)));

@@ -139,7 +139,7 @@ impl Writer for SimulationDatabase {
     fn tend(&mut self, item: u64) -> Result<Option<PathBuf>, Error> {
         match item / 4 % 3 {
             0 => drop(self.build_keyframes()?),
-            1 => drop(self.compact(|_, _| Ok(()))?),
+            1 => drop(self.compact(&mut |_, _| Ok(()))?),
             _ => self.database().checkpoint()?,
         }
         Ok(None)

@@ -1,75 +1,54 @@
 //! The demo's agent: it walks through the rooms of a house, remembers what it has seen, and finds out by a dim view where
 //! it is.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use siltstone::Array;
 use siltstone::memory::{
     GraphOptions, MemoryStore, NewConcept, NewEpisode, Payload, RecallOptions, RecallWeights,
     SearchOptions,
 };
 
-use super::counts_none;
 use super::random::Random;
+use super::show::{Scene, median};
 use crate::exit::Outcome;
+use crate::human;
+use crate::table::Table;
 
 /// Rooms in a row, and rows.
 const HOUSE: (usize, usize) = (8, 5);
+const ROOMS: usize = HOUSE.0 * HOUSE.1;
 const STEPS: usize = 2_000;
 /// Numbers of a view.
 const VIEW: usize = 32;
 /// How often the agent is put somewhere with its eyes half closed.
 const TRIES: usize = 200;
-const CONTEXT: &str = "demo house";
-
-/// What was remembered.
-pub(super) struct Agent {
-    pub(super) file: PathBuf,
-    pub(super) episodes: u64,
-    pub(super) took: Duration,
-    pub(super) relationships: u64,
-    /// How often the nearest memories named the room, and how long one search took: the median.
-    pub(super) right: usize,
-    pub(super) tries: usize,
-    pub(super) searched: Duration,
-    /// Where the agent stands in the end.
-    pub(super) room: usize,
-    /// Room, score, and its terms, of what is worth recalling there.
-    pub(super) recalled: Vec<(i64, f64, [f64; 3])>,
-}
-
-/// Whether a file is the memories of an earlier demo, and nothing else.
-pub(super) fn is_demo(file: &Path) -> bool {
-    let sql = "SELECT (SELECT count(*) FROM episodes WHERE context_hash <> 'demo house') \
-        + (SELECT count(*) FROM concepts WHERE name NOT LIKE 'room %') \
-        + (SELECT count(*) FROM learning_events)";
-    MemoryStore::open_read_only(file)
-        .and_then(|db| counts_none(db.database(), sql))
-        .unwrap_or(false)
-}
+/// What is not of the memories of an earlier demo.
+pub(super) const OTHERS: &str = "SELECT (SELECT count(*) FROM episodes WHERE context_hash <> 'demo house') \
+    + (SELECT count(*) FROM concepts WHERE name NOT LIKE 'room %') + (SELECT count(*) FROM learning_events)";
 
 /// Walks, remembers, and is put somewhere.
-pub(super) fn record(file: PathBuf, seed: u64) -> Outcome<Agent> {
+pub(super) fn record(file: &Path, seed: u64) -> Outcome<Scene> {
     let mut random = Random::new(seed);
-    let rooms = HOUSE.0 * HOUSE.1;
-    let views: Vec<Vec<f32>> = (0..rooms).map(|_| view(&mut random)).collect();
-    let berries: Vec<f64> = (0..rooms).map(|_| random.unit()).collect();
-    let store = MemoryStore::open(&file)?;
+    let views: Vec<Vec<f32>> =
+        (0..ROOMS).map(|_| (0..VIEW).map(|_| (random.unit() - 0.5) as f32).collect()).collect();
+    let berries: Vec<f64> = (0..ROOMS).map(|_| random.unit()).collect();
+    let store = MemoryStore::open(file)?;
     store.create_tables()?;
 
     let start = Instant::now();
     let mut room = 0;
     for step in 0..STEPS {
-        let seen = Array::from_slice(&dim(&views[room], 0.3, &mut random));
+        let seen = dim(&views[room], 0.3, &mut random);
         let found = berries[room] * (0.8 + 0.4 * random.unit());
         let experience = Payload::map([
             ("view", Payload::from(seen.clone())),
             ("room", Payload::from(room as i64)),
             ("step", Payload::from(step as i64)),
         ]);
-        let episode = NewEpisode::new(experience, found.min(1.0), CONTEXT)
+        let episode = NewEpisode::new(experience, found.min(1.0), "demo house")
             .metadata(json!({ "room": room }).to_string())
             .embedding(seen);
         store.store_episode(episode)?;
@@ -85,55 +64,53 @@ pub(super) fn record(file: PathBuf, seed: u64) -> Outcome<Agent> {
 
     let (mut right, mut times) = (0, Vec::with_capacity(TRIES));
     for _ in 0..TRIES {
-        let room = random.below(rooms);
-        let seen = Array::from_slice(&dim(&views[room], 1.6, &mut random));
+        let room = random.below(ROOMS);
+        let seen = dim(&views[room], 1.6, &mut random);
         let start = Instant::now();
         let near = store.search_similar_episodes(&seen, 5, &SearchOptions::default())?;
         times.push(start.elapsed());
-        let mut votes = vec![0; rooms];
+        let mut votes = [0; ROOMS];
         for hit in &near {
             votes[room_of(&hit.item.data()?) as usize] += 1;
         }
-        right += usize::from((0..rooms).all(|other| other == room || votes[other] < votes[room]));
+        right += usize::from((0..ROOMS).all(|other| other == room || votes[other] < votes[room]));
     }
-    times.sort();
+    let searched = median(&mut times);
 
-    let seen = Array::from_slice(&dim(&views[room], 0.3, &mut random));
-    let mut recalled = Vec::new();
+    let heading = format!("recalled in room {room}");
+    let mut table = Table::new([&*heading, "score", "recency", "importance", "relevance"]);
     let weights = RecallWeights { recency: 0.2, importance: 0.5, relevance: 3.0 };
     let options = RecallOptions { weights, ..RecallOptions::default() };
-    for memory in store.recall(&seen, 3, &options)? {
-        let terms = [memory.recency, memory.importance, memory.relevance];
-        recalled.push((room_of(&memory.episode.data()?), memory.score, terms));
+    for memory in store.recall(&dim(&views[room], 0.3, &mut random), 3, &options)? {
+        let mut row = vec![format!("room {}", room_of(&memory.episode.data()?))];
+        let terms = [memory.score, memory.recency, memory.importance, memory.relevance];
+        row.extend(terms.map(|x| format!("{x:.2}")));
+        table.row(row);
     }
     let episodes = store.stats()?.episodes;
-    drop(store);
-    let searched = times[TRIES / 2];
-    let (relationships, tries) = (graph.relationships, TRIES);
-    Ok(Agent { file, episodes, took, relationships, right, tries, searched, room, recalled })
-}
-
-impl Agent {
-    pub(super) fn document(&self) -> Value {
-        json!({
-            "path": self.file.display().to_string(),
-            "episodes": self.episodes,
-            "seconds": self.took.as_secs_f64(),
-            "relationships": self.relationships,
-            "tries": self.tries,
-            "right": self.right,
-            "search_median_seconds": self.searched.as_secs_f64(),
-        })
-    }
-}
-
-fn view(random: &mut Random) -> Vec<f32> {
-    (0..VIEW).map(|_| (random.unit() - 0.5) as f32).collect()
+    let mut scene = Scene::new("An agent: it remembers the rooms of a house");
+    scene.fact(
+        "remembered",
+        format!(
+            "{} with what was seen, each safe when it returned: {} each",
+            human::plural(episodes, "episode"),
+            human::duration(took / STEPS as u32),
+        ),
+    );
+    scene.fact("lost", format!(
+        "{right} of {TRIES} times the five nearest memories of a dim view say which room it is; a search takes {}",
+        human::duration(searched),
+    ));
+    let relationships = human::plural(graph.relationships, "relationship");
+    scene.fact("related", format!("each room with the three likest: {relationships}"));
+    scene.line(format!("\n{table}"));
+    Ok(scene)
 }
 
 /// A view with so much of another one in it.
-fn dim(view: &[f32], dimness: f32, random: &mut Random) -> Vec<f32> {
-    view.iter().map(|x| x + dimness * (random.unit() as f32 - 0.5)).collect()
+fn dim(view: &[f32], dimness: f32, random: &mut Random) -> Array {
+    let seen = view.iter().map(|x| x + dimness * (random.unit() as f32 - 0.5));
+    Array::from(seen.collect::<Vec<f32>>())
 }
 
 /// A door away.

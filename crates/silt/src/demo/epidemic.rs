@@ -7,35 +7,31 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use siltstone::Array;
+use siltstone::simulation::{Attribute, Group};
+
 use super::random::Random;
 
-/// State of a person: never infected, or immune no longer.
-pub(crate) const SUSCEPTIBLE: i32 = 0;
-/// State of a person: infected, infects nobody yet.
-pub(crate) const EXPOSED: i32 = 1;
-/// State of a person: infects others.
-pub(crate) const INFECTIOUS: i32 = 2;
-/// State of a person: immune for the time being.
-pub(crate) const RECOVERED: i32 = 3;
+// The states of a person, by which they are drawn and counted.
+const SUSCEPTIBLE: i32 = 0;
+const EXPOSED: i32 = 1;
+const INFECTIOUS: i32 = 2;
+const RECOVERED: i32 = 3;
 
 /// The days of the lockdown: the long contacts do not happen.
-pub(crate) const LOCKDOWN: Range<u32> = 31..68;
-
+pub(super) const LOCKDOWN: Range<u32> = 31..68;
 /// Outside of a lockdown a traveller brings the infection home every so many days.
 const TRAVELLER_DAYS: u32 = 12;
 /// How likely a day's contact with a person at [`PEAK_LOAD`] infects.
 const INFECTION_CHANCE: f64 = 0.115;
 /// The highest viral load, log10 of copies per ml.
 const PEAK_LOAD: f64 = 9.5;
-/// Contacts to the nearest neighbours that each person brings in.
+/// Contacts that each person brings in: the nearest neighbours; for those of working age some in the same town, and for
+/// commuters some in another one.
 const NEIGHBOURS: usize = 3;
-/// Contacts to other places of the same town that each person of working age brings in.
 const COLLEAGUES: usize = 2;
-/// Contacts in another town that each commuter brings in.
 const COMMUTER_CONTACTS: usize = 3;
-/// How many of those of working age commute.
 const COMMUTERS: f64 = 0.08;
-/// The ages that work.
 const WORKING_AGE: Range<i32> = 18..67;
 
 /// Name, centre in km, radius in km, share of the people.
@@ -48,62 +44,25 @@ const TOWNS: [(&str, [f64; 2], f64, f64); 6] = [
     ("Chalkness", [86.0, 39.0], 7.0, 0.10),
 ];
 
-/// The people, one entry a person, as they are on the current day.
-///
-/// - `id`: 0, 1, 2, ...
-/// - `x`, `y`: km on a plane of about 100 by 50.
-/// - `age`: years, 0 to 99.
-/// - `town`: its name.
-/// - `state`: [`SUSCEPTIBLE`], [`EXPOSED`], [`INFECTIOUS`] or [`RECOVERED`].
-/// - `load`: viral load, log10 of copies per ml in steps of 0.01, 0 to 9.5; 0 without infection.
+/// A person as they are on the current day.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct People {
-    pub(crate) id: Vec<i64>,
-    pub(crate) x: Vec<f64>,
-    pub(crate) y: Vec<f64>,
-    pub(crate) age: Vec<i32>,
-    pub(crate) town: Vec<&'static str>,
-    pub(crate) state: Vec<i32>,
-    pub(crate) load: Vec<f64>,
+struct Person {
+    /// In km, on a plane of about 100 by 50.
+    at: [f64; 2],
+    age: i32,
+    /// Index into [`TOWNS`].
+    town: usize,
+    state: i32,
+    /// Viral load, log10 of copies per ml in steps of 0.01; 0 without infection.
+    load: f64,
+    /// The last infection.
+    course: Course,
+    /// Whom they meet, by index, and whether it is a near neighbour, whom they meet in a lockdown too.
+    contacts: Vec<(usize, bool)>,
 }
 
-/// Who meets whom: person `i` meets `data[row_ptr[i]..row_ptr[i + 1]]`, ids in rising order.
-///
-/// Each contact stands with both persons; nobody meets themselves.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Contacts {
-    pub(crate) data: Vec<i64>,
-    pub(crate) row_ptr: Vec<i64>,
-    /// Beside `data`: whether the two are near neighbours, who meet in a lockdown too.
-    near: Vec<bool>,
-}
-
-/// What one day changed, one entry a person, ids in rising order; columns as in [`People`].
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Changes {
-    pub(crate) ids: Vec<i64>,
-    pub(crate) state: Vec<i32>,
-    pub(crate) load: Vec<f64>,
-}
-
-/// The towns' figures of the current day, one entry a town.
-///
-/// - `id`: go on after those of the people, since an id is unique in a dataset.
-/// - `susceptible`, `exposed`, `infectious`, `recovered`: people of the town in each state.
-/// - `incidence`: new infections of the last seven days per 1,000 people.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Towns {
-    pub(crate) id: Vec<i64>,
-    pub(crate) name: Vec<&'static str>,
-    pub(crate) susceptible: Vec<i32>,
-    pub(crate) exposed: Vec<i32>,
-    pub(crate) infectious: Vec<i32>,
-    pub(crate) recovered: Vec<i32>,
-    pub(crate) incidence: Vec<f64>,
-}
-
-/// The days on which one infection turns, and how high its load rises.
-#[derive(Debug, Clone, Copy, Default)]
+/// The days on which an infection turns, and how high its load rises.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Course {
     exposed: u32,
     infectious: u32,
@@ -125,16 +84,9 @@ impl Course {
     }
 }
 
-/// An epidemic, day by day.
-///
-/// The same number of people and the same seed give the same epidemic.
-pub(crate) struct Epidemic {
-    people: People,
-    contacts: Contacts,
-    /// Index into [`TOWNS`], one entry a person.
-    town: Vec<usize>,
-    /// The last infection of each person.
-    course: Vec<Course>,
+/// An epidemic, day by day. The same number of people and the same seed give the same one.
+pub(super) struct Epidemic {
+    people: Vec<Person>,
     /// New infections of the last seven days, newest last, each an entry a town.
     new_cases: VecDeque<[u32; TOWNS.len()]>,
     random: Random,
@@ -143,17 +95,14 @@ pub(crate) struct Epidemic {
 
 impl Epidemic {
     /// Day 0: everybody is susceptible but for a few exposed in the first town.
-    pub(crate) fn new(people: usize, seed: u64) -> Self {
+    pub(super) fn new(people: usize, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let (people, town) = populate(people, &mut random);
-        let contacts = connect(&people, &town, &mut random);
-        let course = vec![Course::default(); town.len()];
-        let new_cases = VecDeque::new();
-        let mut epidemic = Epidemic { people, contacts, town, course, new_cases, random, day: 0 };
-        let first_town: Vec<usize> =
-            (0..epidemic.town.len()).filter(|i| epidemic.town[*i] == 0).collect();
-        for _ in 0..epidemic.town.len().div_ceil(500) {
-            if let Some(person) = first_town.get(epidemic.random.below(first_town.len())) {
+        let people = populate(people, &mut random);
+        let mut epidemic = Epidemic { people, new_cases: VecDeque::new(), random, day: 0 };
+        let people = &epidemic.people;
+        let first: Vec<usize> = (0..people.len()).filter(|i| people[*i].town == 0).collect();
+        for _ in 0..epidemic.people.len().div_ceil(500) {
+            if let Some(person) = first.get(epidemic.random.below(first.len())) {
                 epidemic.infect(*person);
             }
         }
@@ -161,82 +110,85 @@ impl Epidemic {
     }
 
     /// The days since the beginning.
-    pub(crate) fn day(&self) -> u32 {
+    pub(super) fn day(&self) -> u32 {
         self.day
     }
 
-    /// The people as they are now; the initial data before the first step.
-    pub(crate) fn people(&self) -> &People {
-        &self.people
+    /// Everybody and every town before the first day.
+    pub(super) fn initial(&self) -> Vec<Group> {
+        let of = |number: fn(&Person) -> f64| self.people.iter().map(number).collect::<Vec<_>>();
+        let mut row_ptr = vec![0_i64];
+        row_ptr.extend(self.people.iter().scan(0, |sum, person| {
+            *sum += person.contacts.len() as i64;
+            Some(*sum)
+        }));
+        let contacts = self.people.iter().flat_map(|person| &person.contacts);
+        let contacts: Vec<i64> = contacts.map(|(other, _)| *other as i64).collect();
+        let towns: Vec<&str> = self.people.iter().map(|person| TOWNS[person.town].0).collect();
+        let people = Group::new("people")
+            .with("id", (0..self.people.len() as i64).collect::<Vec<_>>())
+            .with("x", of(|person| person.at[0]))
+            .with("y", of(|person| person.at[1]))
+            .with("age", self.people.iter().map(|person| person.age).collect::<Vec<_>>())
+            .with("town", &towns[..])
+            .with("contacts", Attribute::ragged(Array::from(contacts), Array::from(row_ptr)))
+            .with("state", self.people.iter().map(|person| person.state).collect::<Vec<_>>())
+            .with("load", of(|person| person.load));
+        // The names stand above the towns.
+        let towns = self
+            .towns()
+            .with("name", TOWNS.map(|town| town.0))
+            .with("label_x", TOWNS.map(|town| town.1[0]))
+            .with("label_y", TOWNS.map(|town| town.1[1] + town.2 * 0.95));
+        vec![people, towns]
     }
 
-    /// The contacts, which never change.
-    pub(crate) fn contacts(&self) -> &Contacts {
-        &self.contacts
-    }
-
-    /// How many are susceptible, exposed, infectious and recovered, in this order.
-    #[cfg(test)]
-    pub(crate) fn counts(&self) -> [usize; 4] {
-        let mut counts = [0; 4];
-        self.people.state.iter().for_each(|state| counts[*state as usize] += 1);
-        counts
-    }
-
-    /// The towns' figures of the current day.
-    pub(crate) fn towns(&self) -> Towns {
-        let mut counts = [[0i32; 4]; TOWNS.len()];
-        for (town, state) in self.town.iter().zip(&self.people.state) {
-            counts[*town][*state as usize] += 1;
-        }
-        let column = |state: i32| counts.iter().map(|town| town[state as usize]).collect();
-        let incidence = |(town, counts): (usize, &[i32; 4])| {
+    /// The towns' figures of the current day; their ids go on after those of the people. `incidence` is the new
+    /// infections of the last seven days per 1,000 people.
+    pub(super) fn towns(&self) -> Group {
+        let mut counts = [[0_i32; TOWNS.len()]; 4];
+        self.people.iter().for_each(|person| counts[person.state as usize][person.town] += 1);
+        let incidence = |town: usize| {
             let cases: u32 = self.new_cases.iter().map(|day| day[town]).sum();
-            f64::from(cases) * 1000.0 / f64::from(counts.iter().sum::<i32>().max(1))
+            let people: i32 = counts.iter().map(|state| state[town]).sum();
+            f64::from(cases) * 1000.0 / f64::from(people.max(1))
         };
-        let first_id = self.people.id.len() as i64;
-        Towns {
-            id: (first_id..).take(TOWNS.len()).collect(),
-            name: TOWNS.iter().map(|town| town.0).collect(),
-            susceptible: column(SUSCEPTIBLE),
-            exposed: column(EXPOSED),
-            infectious: column(INFECTIOUS),
-            recovered: column(RECOVERED),
-            incidence: counts.iter().enumerate().map(incidence).collect(),
-        }
+        let first = self.people.len() as i64;
+        Group::new("towns")
+            .with("id", (first..).take(TOWNS.len()).collect::<Vec<_>>())
+            .with("susceptible", counts[0])
+            .with("exposed", counts[1])
+            .with("infectious", counts[2])
+            .with("recovered", counts[3])
+            .with("incidence", (0..TOWNS.len()).map(incidence).collect::<Vec<_>>())
     }
 
-    /// Where a map writes the towns' names: above each town.
-    pub(crate) fn town_names(&self) -> Vec<(f64, f64, &'static str)> {
-        TOWNS.iter().map(|(name, [x, y], radius, _)| (*x, y + radius * 0.95, *name)).collect()
-    }
-
-    /// Lives through one day and says what it changed.
-    pub(crate) fn step(&mut self) -> Changes {
+    /// Lives through one day: the people whom it changed, their ids in rising order.
+    pub(super) fn step(&mut self) -> Group {
         self.day += 1;
         if self.new_cases.len() >= 7 {
             self.new_cases.pop_front();
         }
         self.new_cases.push_back([0; TOWNS.len()]);
-        let before = self.people.state.clone();
+        let before: Vec<i32> = self.people.iter().map(|person| person.state).collect();
         self.turn();
         self.spread();
-        let mut changes = Changes::default();
-        for (person, before) in before.into_iter().enumerate() {
-            let (load, state) = (self.course[person].load(self.day), self.people.state[person]);
-            if load != self.people.load[person] || state != before {
-                self.people.load[person] = load;
-                changes.ids.push(self.people.id[person]);
-                changes.state.push(state);
-                changes.load.push(load);
+        let (mut ids, mut states, mut loads) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, (person, before)) in self.people.iter_mut().zip(before).enumerate() {
+            let load = person.course.load(self.day);
+            if load != person.load || person.state != before {
+                person.load = load;
+                ids.push(id as i64);
+                states.push(person.state);
+                loads.push(load);
             }
         }
-        changes
+        Group::new("people").with("id", ids).with("state", states).with("load", loads)
     }
 
     /// Lets each infection take its course, and immunity wane.
     fn turn(&mut self) {
-        for (state, course) in self.people.state.iter_mut().zip(&self.course) {
+        for Person { state, course, .. } in &mut self.people {
             *state = match *state {
                 EXPOSED if self.day >= course.infectious => INFECTIOUS,
                 INFECTIOUS if self.day >= course.recovered => RECOVERED,
@@ -249,24 +201,22 @@ impl Epidemic {
     /// Lets the infectious meet their contacts.
     fn spread(&mut self) {
         let lockdown = LOCKDOWN.contains(&self.day);
-        for person in 0..self.people.id.len() {
-            if self.people.state[person] != INFECTIOUS {
+        for source in 0..self.people.len() {
+            if self.people[source].state != INFECTIOUS {
                 continue;
             }
-            let chance = INFECTION_CHANCE * self.course[person].load(self.day) / PEAK_LOAD;
-            let slots = self.contacts.row_ptr[person]..self.contacts.row_ptr[person + 1];
-            for slot in slots.start as usize..slots.end as usize {
-                let other = self.contacts.data[slot] as usize;
-                let meets = self.contacts.near[slot] || !lockdown;
-                let open = meets && self.people.state[other] == SUSCEPTIBLE;
+            let chance = INFECTION_CHANCE * self.people[source].course.load(self.day) / PEAK_LOAD;
+            for contact in 0..self.people[source].contacts.len() {
+                let (other, near) = self.people[source].contacts[contact];
+                let open = (near || !lockdown) && self.people[other].state == SUSCEPTIBLE;
                 if open && self.random.unit() < chance {
                     self.infect(other);
                 }
             }
         }
         if !lockdown && self.day.is_multiple_of(TRAVELLER_DAYS) {
-            let traveller = self.random.below(self.people.id.len());
-            if self.people.state.get(traveller) == Some(&SUSCEPTIBLE) {
+            let traveller = self.random.below(self.people.len());
+            if self.people.get(traveller).is_some_and(|person| person.state == SUSCEPTIBLE) {
                 self.infect(traveller);
             }
         }
@@ -277,81 +227,60 @@ impl Epidemic {
         let infectious = self.day + self.random.within(2..5);
         let recovered = infectious + self.random.within(5..11);
         let susceptible = recovered + self.random.within(60..200);
+        let person = &mut self.people[person];
         // The old shed more: up to a quarter.
-        let age = f64::from(self.people.age[person]) / 100.0;
+        let age = f64::from(person.age) / 100.0;
         let peak = PEAK_LOAD * (0.6 + 0.25 * age + 0.15 * self.random.unit());
-        self.course[person] =
-            Course { exposed: self.day, infectious, recovered, susceptible, peak };
-        self.people.state[person] = EXPOSED;
+        person.course = Course { exposed: self.day, infectious, recovered, susceptible, peak };
+        person.state = EXPOSED;
         if let Some(today) = self.new_cases.back_mut() {
-            today[self.town[person]] += 1;
+            today[person.town] += 1;
         }
     }
 }
 
-/// Places `n` people in and around the towns; also returns each one's index into [`TOWNS`].
-fn populate(n: usize, random: &mut Random) -> (People, Vec<usize>) {
-    let town: Vec<usize> = (0..n).map(|_| random.choose(&TOWNS.map(|town| town.3))).collect();
-    let mut people = People {
-        id: (0..n as i64).collect(),
-        x: Vec::with_capacity(n),
-        y: Vec::with_capacity(n),
-        age: Vec::with_capacity(n),
-        town: town.iter().map(|town| TOWNS[*town].0).collect(),
-        state: vec![SUSCEPTIBLE; n],
-        load: vec![0.0; n],
-    };
-    for town in &town {
-        let (_, [x, y], radius, _) = TOWNS[*town];
+/// Places `n` people in and around the towns, and draws whom they meet.
+fn populate(n: usize, random: &mut Random) -> Vec<Person> {
+    let towns: Vec<usize> = (0..n).map(|_| random.choose(&TOWNS.map(|town| town.3))).collect();
+    let mut people = Vec::with_capacity(n);
+    for town in towns {
+        let (_, [x, y], radius, _) = TOWNS[town];
         // One in twelve lives out in the country.
         let spread = if random.below(12) == 0 { radius * 1.4 } else { radius * 0.8 };
-        people.x.push(x + spread * random.bell());
-        people.y.push(y + spread * random.bell());
+        let at = [x + spread * random.bell(), y + spread * random.bell()];
         // As many of each age up to 60, then fewer and fewer.
         let age = 60.0 * random.unit() + 40.0 * random.unit() * random.unit();
-        people.age.push(age as i32);
+        let (age, course, contacts) = (age as i32, Course::default(), Vec::new());
+        people.push(Person { at, age, town, state: SUSCEPTIBLE, load: 0.0, course, contacts });
     }
-    (people, town)
-}
-
-/// Draws the contact network.
-fn connect(people: &People, town: &[usize], random: &mut Random) -> Contacts {
-    let mut members = vec![Vec::new(); TOWNS.len()];
-    for (person, town) in town.iter().enumerate() {
-        members[*town].push(person);
-    }
-    let mut met: Vec<Vec<(usize, bool)>> = vec![Vec::new(); town.len()];
-    let mut meet = |a: usize, b: usize, near: bool| {
-        if a != b {
-            met[a].push((b, near));
-            met[b].push((a, near));
-        }
-    };
+    let members: Vec<Vec<usize>> = (0..TOWNS.len())
+        .map(|town| (0..n).filter(|person| people[*person].town == town).collect())
+        .collect();
+    let mut met: Vec<(usize, usize, bool)> = Vec::new();
     for members in &members {
-        near_pairs(people, members).into_iter().for_each(|(a, b)| meet(a, b, true));
+        met.extend(neighbours(&people, members).into_iter().map(|(a, b)| (a, b, true)));
     }
-    for person in (0..town.len()).filter(|person| WORKING_AGE.contains(&people.age[*person])) {
-        let home = &members[town[person]];
-        for _ in 0..COLLEAGUES {
-            meet(person, home[random.below(home.len())], false);
-        }
+    for person in (0..n).filter(|person| WORKING_AGE.contains(&people[*person].age)) {
+        let home = &members[people[person].town];
+        let mut meet = |random: &mut Random, others: &[usize]| {
+            met.push((person, others[random.below(others.len())], false));
+        };
+        (0..COLLEAGUES).for_each(|_| meet(random, home));
         if random.unit() < COMMUTERS {
-            let away = &members[workplace(town[person], random)];
-            for _ in 0..COMMUTER_CONTACTS.min(away.len()) {
-                meet(person, away[random.below(away.len())], false);
-            }
+            let away = &members[workplace(people[person].town, random)];
+            (0..COMMUTER_CONTACTS.min(away.len())).for_each(|_| meet(random, away));
         }
     }
-    let mut contacts = Contacts { data: Vec::new(), row_ptr: vec![0], near: Vec::new() };
-    for mut others in met {
-        // The near one first, so that it is the one that stays of two to the same person.
-        others.sort_unstable_by_key(|(other, near)| (*other, !near));
-        others.dedup_by_key(|(other, _)| *other);
-        contacts.data.extend(others.iter().map(|(other, _)| *other as i64));
-        contacts.near.extend(others.iter().map(|(_, near)| *near));
-        contacts.row_ptr.push(contacts.data.len() as i64);
+    for (a, b, near) in met.into_iter().filter(|(a, b, _)| a != b) {
+        people[a].contacts.push((b, near));
+        people[b].contacts.push((a, near));
     }
-    contacts
+    for Person { contacts, .. } in &mut people {
+        // The near one first, so that it is the one that stays of two to the same person.
+        contacts.sort_unstable_by_key(|(other, near)| (*other, !near));
+        contacts.dedup_by_key(|(other, _)| *other);
+    }
+    people
 }
 
 /// Another town than `home`: large ones and close ones more often (gravity).
@@ -365,37 +294,24 @@ fn workplace(home: usize, random: &mut Random) -> usize {
 }
 
 /// Each of `members` with its [`NEIGHBOURS`] nearest.
-fn near_pairs(people: &People, members: &[usize]) -> Vec<(usize, usize)> {
+fn neighbours(people: &[Person], members: &[usize]) -> Vec<(usize, usize)> {
     let mut by_x = members.to_vec();
-    by_x.sort_unstable_by(|a, b| people.x[*a].total_cmp(&people.x[*b]));
+    by_x.sort_unstable_by(|a, b| people[*a].at[0].total_cmp(&people[*b].at[0]));
     let mut pairs = Vec::with_capacity(members.len() * NEIGHBOURS);
     for (index, &person) in by_x.iter().enumerate() {
         let mut nearest: Vec<(f64, usize)> = Vec::with_capacity(NEIGHBOURS + 1);
-        let (mut left, mut right) = (index, index + 1);
-        // Outward along x, the closer side first, until x alone is too far.
-        loop {
-            let gap = |at: Option<&usize>| at.map(|at| (people.x[*at] - people.x[person]).abs());
-            let on_left = gap(left.checked_sub(1).and_then(|at| by_x.get(at)));
-            let on_right = gap(by_x.get(right));
-            let go_left = match (on_left, on_right) {
-                (None, None) => break,
-                (Some(left), Some(right)) => left <= right,
-                (left, _) => left.is_some(),
-            };
-            let (dx, other) = if go_left {
-                left -= 1;
-                (on_left, by_x[left])
-            } else {
-                right += 1;
-                (on_right, by_x[right - 1])
-            };
-            let (dx, dy) = (dx.unwrap_or(0.0), people.y[other] - people.y[person]);
-            if nearest.len() == NEIGHBOURS && nearest.last().is_some_and(|far| dx * dx > far.0) {
-                break;
+        // To the left and to the right, until x alone is too far.
+        let (mut left, mut right) = (by_x[..index].iter().rev(), by_x[index + 1..].iter());
+        for side in [&mut left as &mut dyn Iterator<Item = &usize>, &mut right] {
+            for &other in side {
+                let [dx, dy] = [0, 1].map(|i| people[other].at[i] - people[person].at[i]);
+                if nearest.len() == NEIGHBOURS && dx * dx > nearest[NEIGHBOURS - 1].0 {
+                    break;
+                }
+                nearest.push((dx * dx + dy * dy, other));
+                nearest.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+                nearest.truncate(NEIGHBOURS);
             }
-            nearest.push((dx * dx + dy * dy, other));
-            nearest.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            nearest.truncate(NEIGHBOURS);
         }
         pairs.extend(nearest.into_iter().map(|(_, other)| (person, other)));
     }
@@ -405,6 +321,18 @@ fn near_pairs(people: &People, members: &[usize]) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many are susceptible, exposed, infectious and recovered.
+    fn counts(epidemic: &Epidemic) -> [usize; 4] {
+        let mut counts = [0; 4];
+        epidemic.people.iter().for_each(|person| counts[person.state as usize] += 1);
+        counts
+    }
+
+    fn numbers<T: siltstone::array::Element>(group: &Group, name: &str) -> Vec<T> {
+        let (_, attribute) = group.attributes.iter().find(|(other, _)| other == name).unwrap();
+        attribute.data.to_vec::<T>().unwrap()
+    }
 
     /// Days on which the smoothed number of infectious people stands at a peak of its own: higher
     /// than 3 percent of all, with a valley below 60 percent of it on both sides.
@@ -426,16 +354,13 @@ mod tests {
         waves
     }
 
-    fn infectious_by_day(people: usize, seed: u64, days: usize) -> Vec<usize> {
-        let mut epidemic = Epidemic::new(people, seed);
-        (0..days).map(|_| (epidemic.step(), epidemic.counts()[2]).1).collect()
-    }
-
     /// Goal: the picture has two waves whatever the seed, one on each side of the lockdown.
     #[test]
     fn each_seed_shows_two_waves() {
         for seed in 0..8 {
-            let infectious = infectious_by_day(4000, seed, 180);
+            let mut epidemic = Epidemic::new(4000, seed);
+            let infectious: Vec<usize> =
+                (0..180).map(|_| (epidemic.step(), counts(&epidemic)[2]).1).collect();
             let waves = waves(&infectious, 4000);
             assert!(waves.len() >= 2, "seed {seed}: peaks on days {waves:?}, {infectious:?}");
             assert!(waves[0] < LOCKDOWN.end as usize, "seed {seed}: peaks on days {waves:?}");
@@ -448,14 +373,14 @@ mod tests {
     fn a_seed_always_gives_the_same_epidemic() {
         let run = |seed| {
             let mut epidemic = Epidemic::new(500, seed);
-            let changes: Vec<Changes> = (0..60).map(|_| epidemic.step()).collect();
+            let changes: Vec<Group> = (0..60).map(|_| epidemic.step()).collect();
             (epidemic.people.clone(), changes)
         };
-        assert_eq!(run(7), run(7));
-        assert_ne!(run(7), run(8));
+        assert!(run(7) == run(7));
+        assert!(run(7) != run(8));
         let mut epidemic = Epidemic::new(4000, 1);
         (0..60).for_each(|_| drop(epidemic.step()));
-        assert_eq!(epidemic.counts(), [2767, 13, 52, 1168]);
+        assert_eq!(counts(&epidemic), [2767, 13, 52, 1168]);
     }
 
     /// Goal: a load rises from 0 to its peak and falls to 0 again, in hundredths.
@@ -472,16 +397,21 @@ mod tests {
     #[test]
     fn changes_are_exactly_what_changed() {
         let mut epidemic = Epidemic::new(800, 3);
-        let mut copy = epidemic.people().clone();
+        let now = |epidemic: &Epidemic| -> Vec<(i32, f64)> {
+            epidemic.people.iter().map(|person| (person.state, person.load)).collect()
+        };
+        let mut copy = now(&epidemic);
         for _ in 0..120 {
             let changes = epidemic.step();
-            assert!(changes.ids.windows(2).all(|pair| pair[0] < pair[1]));
-            for ((id, state), load) in changes.ids.iter().zip(&changes.state).zip(&changes.load) {
-                let person = *id as usize;
-                assert_ne!((copy.state[person], copy.load[person]), (*state, *load));
-                (copy.state[person], copy.load[person]) = (*state, *load);
+            let ids: Vec<i64> = numbers(&changes, "id");
+            assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+            let states: Vec<i32> = numbers(&changes, "state");
+            let loads: Vec<f64> = numbers(&changes, "load");
+            for (id, change) in ids.into_iter().zip(states.into_iter().zip(loads)) {
+                assert_ne!(copy[id as usize], change);
+                copy[id as usize] = change;
             }
-            assert_eq!(&copy, epidemic.people());
+            assert_eq!(copy, now(&epidemic));
         }
     }
 
@@ -489,25 +419,23 @@ mod tests {
     #[test]
     fn contacts_go_both_ways() {
         let epidemic = Epidemic::new(600, 1);
-        let (people, contacts) = (epidemic.people(), epidemic.contacts());
-        assert_eq!(contacts.row_ptr.len(), 601);
-        let of = |i: usize| contacts.row_ptr[i] as usize..contacts.row_ptr[i + 1] as usize;
-        for person in 0..600 {
-            let others = &contacts.data[of(person)];
-            assert!(others.windows(2).all(|pair| pair[0] < pair[1]));
-            for other in others {
-                assert_ne!(*other, person as i64);
-                assert!(contacts.data[of(*other as usize)].contains(&(person as i64)));
+        let people = &epidemic.people;
+        for (i, person) in people.iter().enumerate() {
+            assert!(person.contacts.windows(2).all(|pair| pair[0].0 < pair[1].0));
+            for (other, near) in &person.contacts {
+                assert!(*other != i && people[*other].contacts.contains(&(i, *near)));
             }
-            let distance = |i: &usize| {
-                (people.x[*i] - people.x[person]).powi(2)
-                    + (people.y[*i] - people.y[person]).powi(2)
+            let distance = |other: &usize| {
+                let [dx, dy] = [0, 1].map(|axis| people[*other].at[axis] - person.at[axis]);
+                dx * dx + dy * dy
             };
-            let same = (0..600).filter(|i| *i != person && people.town[*i] == people.town[person]);
+            let same = (0..600).filter(|other| *other != i && people[*other].town == person.town);
             let nearest = same.min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap();
-            let slot = of(person).find(|slot| contacts.data[*slot] == nearest as i64);
-            assert!(contacts.near[slot.expect("the nearest is a contact")]);
+            assert!(person.contacts.contains(&(nearest, true)), "the nearest is a contact");
         }
+        let people = &epidemic.initial()[0];
+        let (_, contacts) = people.attributes.iter().find(|(name, _)| name == "contacts").unwrap();
+        assert_eq!(contacts.entities(), 600);
     }
 
     /// Goal: in a lockdown nobody is infected over a long contact.
@@ -515,25 +443,19 @@ mod tests {
     fn a_lockdown_cuts_the_long_contacts() {
         let mut epidemic = Epidemic::new(1000, 5);
         let mut cut_days = 0;
-        while epidemic.day() + 1 < LOCKDOWN.end {
-            let changes = epidemic.step();
-            if !LOCKDOWN.contains(&epidemic.day()) {
+        while epidemic.day + 1 < LOCKDOWN.end {
+            epidemic.step();
+            if !LOCKDOWN.contains(&epidemic.day) {
                 continue;
             }
             cut_days += 1;
-            let (contacts, people) = (epidemic.contacts(), epidemic.people());
-            for (id, _) in changes.ids.iter().zip(&changes.state).filter(|(_, s)| **s == EXPOSED) {
-                let person = *id as usize;
-                if epidemic.course[person].exposed != epidemic.day() {
-                    continue;
-                }
-                let slots =
-                    contacts.row_ptr[person] as usize..contacts.row_ptr[person + 1] as usize;
-                let source = slots.into_iter().find(|slot| {
-                    let other = contacts.data[*slot] as usize;
-                    contacts.near[*slot] && people.state[other] == INFECTIOUS
-                });
-                assert!(source.is_some(), "day {}: person {person}", epidemic.day());
+            let people = &epidemic.people;
+            let is_new =
+                |person: &&Person| person.state == EXPOSED && person.course.exposed == epidemic.day;
+            for person in people.iter().filter(is_new) {
+                let infects =
+                    |(other, near): &(usize, bool)| *near && people[*other].state == INFECTIOUS;
+                assert!(person.contacts.iter().any(infects), "day {}: {person:?}", epidemic.day);
             }
         }
         assert_eq!(cut_days, LOCKDOWN.len());
@@ -546,12 +468,12 @@ mod tests {
         for _ in 0..50 {
             epidemic.step();
             let towns = epidemic.towns();
-            let sums = [&towns.susceptible, &towns.exposed, &towns.infectious, &towns.recovered]
-                .map(|column| column.iter().sum::<i32>() as usize);
-            assert_eq!(sums, epidemic.counts());
-            assert_eq!(towns.id[0], 700);
+            let sums = ["susceptible", "exposed", "infectious", "recovered"]
+                .map(|name| numbers::<i32>(&towns, name).into_iter().sum::<i32>() as usize);
+            assert_eq!(sums, counts(&epidemic));
+            assert_eq!(numbers::<i64>(&towns, "id")[0], 700);
         }
-        assert!(epidemic.towns().incidence.iter().any(|per_1000| *per_1000 > 1.0));
+        assert!(numbers::<f64>(&epidemic.towns(), "incidence").iter().any(|n| *n > 1.0));
     }
 
     /// Goal: no number of people is too small.
@@ -560,9 +482,10 @@ mod tests {
         for people in 0..9 {
             let mut epidemic = Epidemic::new(people, 11);
             (0..30).for_each(|_| drop(epidemic.step()));
-            assert_eq!(epidemic.counts().iter().sum::<usize>(), people);
-            assert_eq!(epidemic.contacts().row_ptr.len(), people + 1);
-            assert_eq!(epidemic.towns().id.len(), epidemic.town_names().len());
+            assert_eq!(counts(&epidemic).iter().sum::<usize>(), people);
+            let initial = epidemic.initial();
+            assert_eq!(numbers::<f64>(&initial[0], "x").len(), people);
+            assert_eq!(numbers::<f64>(&initial[1], "label_x").len(), TOWNS.len());
         }
     }
 }

@@ -1,25 +1,27 @@
-//! The demo's market: quotes of four pairs, taken tick by tick, drawn as bars, then compacted.
+//! The demo's market: quotes of four pairs, taken tick by tick, compacted, and drawn as bars.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
-use serde_json::{Value, json};
-use siltstone::ticks::{Bar, OhlcOptions, QueueFull, TickStore, TickStoreConfig, doctor};
+use siltstone::ticks::{OhlcOptions, QueueFull, TickStore, TickStoreConfig, doctor};
 
 use super::MAKER;
 use super::random::Random;
+use super::show::{Scene, file_size};
+use crate::chart::{self, Canvas};
 use crate::exit::{Failure, Outcome};
+use crate::human;
 
-/// 2024-03-04 00:00 UTC, in ns since 1970.
-const DAY_NS: i64 = 1_709_510_400 * SECOND_NS;
-const SECOND_NS: i64 = 1_000_000_000;
+/// 2024-03-04 00:00 UTC, and how long the market is open, in ns.
+const OPENS: i64 = 1_709_510_400 * SECOND;
+const HOURS: i64 = 8 * 3600 * SECOND;
+const SECOND: i64 = 1_000_000_000;
 /// Where the day's file is in the folder of the ticks.
-const DAY_FILE: &str = "2024/03/ticks_2024-03-04.db";
-const HOURS: i64 = 8;
+pub(super) const DAY_FILE: &str = "2024/03/ticks_2024-03-04.db";
 /// Messages of the feed; each quotes several levels of the book at one time.
 const MESSAGES: usize = 50_000;
 const LEVELS: usize = 4;
-/// What is sampled.
+/// What is drawn.
 pub(super) const SYMBOL: &str = "EURUSD";
 /// Symbol, first price, standard deviation of a step in points of 0.00001.
 const PAIRS: [(&str, f64, f64); 4] = [
@@ -29,57 +31,22 @@ const PAIRS: [(&str, f64, f64); 4] = [
     ("EURCHF", 0.9580, 0.8),
 ];
 
-/// What was recorded and how it went.
-pub(super) struct Market {
-    pub(super) folder: PathBuf,
-    pub(super) ticks: u64,
-    /// Ticks that came after one of a later time.
-    pub(super) late: u64,
-    /// From the first tick to all of them in the file.
-    pub(super) took: Duration,
-    pub(super) bytes_as_rows: u64,
-    pub(super) bytes_compacted: u64,
-    /// Bars of five minutes of [`SYMBOL`].
-    pub(super) bars: Vec<Bar>,
-    /// How long they took, of compacted ticks.
-    pub(super) bars_took: Duration,
-}
-
-/// The folder of the ticks of a demo.
-pub(super) fn folder_beside(demo: &Path) -> PathBuf {
-    demo.with_file_name("demo-ticks")
-}
-
-/// Removes the day of an earlier demo; another program's is refused, unless the user said otherwise.
-pub(super) fn clear(folder: &Path, overwrite: bool) -> Outcome<()> {
-    let file = folder.join(DAY_FILE);
-    if !file.exists() {
-        return Ok(());
-    }
-    let is_ours = || -> siltstone::Result<bool> {
-        let store = TickStore::open_read_only(folder)?;
-        let ticks = store.get_ticks_in_range(SYMBOL, DAY_NS, DAY_NS + HOURS * 3600 * SECOND_NS)?;
-        Ok(ticks.last().is_some_and(|tick| tick.broker_id == MAKER))
-    };
-    if !overwrite && !is_ours().unwrap_or(false) {
-        return Err(Failure::said(format!(
-            "{} is there and is not of an earlier demo; it was left as it is, add --overwrite to \
-             replace it, or --dir for another folder",
-            file.display()
-        )));
-    }
-    super::remove_database(&file)
+/// Whether the day in a folder is that of an earlier demo.
+pub(super) fn is_demo(folder: &Path) -> bool {
+    let store = TickStore::open_read_only(folder);
+    let ticks = store.and_then(|s| s.get_ticks_in_range(SYMBOL, OPENS, OPENS + HOURS));
+    ticks.is_ok_and(|ticks| ticks.last().is_some_and(|tick| tick.broker_id == MAKER))
 }
 
 /// Records the day of a market, compacts it, and looks at it.
-pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
+pub(super) fn record(folder: &Path, seed: u64, canvas: Canvas) -> Outcome<Scene> {
     let config = TickStoreConfig {
-        sqlite_base_path: folder.clone(),
+        sqlite_base_path: folder.to_owned(),
         // All of a day in some hundred milliseconds is faster than any feed: the demo waits.
         queue_full: QueueFull::Block,
         ..TickStoreConfig::production(MAKER)
     };
-    let store = TickStore::new(config)?;
+    let store = TickStore::new(config.clone())?;
     let start = Instant::now();
     let (ticks, late) = feed(&store, seed)?;
     let written = store.flush()?.written;
@@ -87,28 +54,63 @@ pub(super) fn record(folder: PathBuf, seed: u64) -> Outcome<Market> {
     if written != ticks {
         return Err(Failure::said(format!("{written} of {ticks} ticks were written")));
     }
-    let file = folder.join(DAY_FILE);
-    let size = || std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     store.stop()?;
-    let bytes_as_rows = size();
-    let store = TickStore::new(TickStoreConfig {
-        sqlite_base_path: folder.clone(),
-        ..TickStoreConfig::production(MAKER)
-    })?;
+    let bytes_as_rows = file_size(&folder.join(DAY_FILE));
+    let store = TickStore::new(config)?;
     store.compact_all()?;
     store.stop()?;
-    let bytes_compacted = size();
-    let store = TickStore::open_read_only(&folder)?;
+    let bytes = file_size(&folder.join(DAY_FILE));
+    let store = TickStore::open_read_only(folder)?;
     let start = Instant::now();
-    let to_ns = DAY_NS + HOURS * 3600 * SECOND_NS;
-    let options = OhlcOptions { from_ns: DAY_NS, to_ns, ..OhlcOptions::default() };
-    let bars = store.ohlc(SYMBOL, 300 * SECOND_NS, options)?;
+    let options = OhlcOptions { from_ns: OPENS, to_ns: OPENS + HOURS, ..OhlcOptions::default() };
+    let bars = store.ohlc(SYMBOL, 300 * SECOND, options)?;
     let bars_took = start.elapsed();
-    let report = doctor(&folder)?;
-    if let Some(finding) = report.findings.first() {
+    if let Some(finding) = doctor(folder)?.findings.first() {
         return Err(Failure::said(format!("{}: {}", finding.location, finding.what)));
     }
-    Ok(Market { folder, ticks, late, took, bytes_as_rows, bytes_compacted, bars, bars_took })
+
+    let mut scene =
+        Scene::new("A market: four levels of four pairs, several quotes at one time, some late");
+    let rate = (ticks as f64 / took.as_secs_f64()) as u64;
+    scene.fact(
+        "ticks",
+        format!(
+            "{} in {}, {} of them late, one call each: {}/s into the file, none lost",
+            human::count(ticks),
+            human::duration(took),
+            human::count(late),
+            human::count(rate),
+        ),
+    );
+    let per_tick = |bytes: u64| bytes as f64 / ticks as f64;
+    scene.fact(
+        "compacted",
+        format!(
+            "{} to {}: {:.1} to {:.2} bytes a tick, every bit kept",
+            human::size(bytes_as_rows),
+            human::size(bytes),
+            per_tick(bytes_as_rows),
+            per_tick(bytes),
+        ),
+    );
+    scene.fact(
+        "bars",
+        format!(
+            "{} of five minutes out of the compacted ticks: {}",
+            bars.len(),
+            human::duration(bars_took),
+        ),
+    );
+    scene.line(format!("\n{SYMBOL}, the middle of bid and ask"));
+    let series = [
+        ("high", bars.iter().map(|bar| bar.high).collect::<Vec<_>>()),
+        ("low", bars.iter().map(|bar| bar.low).collect()),
+    ];
+    // Hours and minutes.
+    let label = |time_ns| human::moment_ns(time_ns).get(11..16).unwrap_or_default().to_owned();
+    let labels: Vec<String> = bars.iter().map(|bar| label(bar.time_ns)).collect();
+    scene.line(chart::lines(&series, &labels, &[], canvas));
+    Ok(scene)
 }
 
 /// Hands the ticks of a day to the store; how many, and how many of them late.
@@ -116,49 +118,24 @@ fn feed(store: &TickStore, seed: u64) -> Outcome<(u64, u64)> {
     let mut random = Random::new(seed ^ 0x7469_636b);
     let mut points = PAIRS.map(|(_, price, _)| price * 1e5);
     let (mut ticks, mut late) = (0, 0);
-    let step_ns = HOURS * 3600 * SECOND_NS / MESSAGES as i64;
+    let step = HOURS / MESSAGES as i64;
     for message in 0..MESSAGES {
         let pair = random.below(PAIRS.len());
         let (symbol, _, deviation) = PAIRS[pair];
         // Calm and storm, each for a while.
         let storm = if (message / 6000) % 3 == 1 { 2.5 } else { 1.0 };
         points[pair] += 2.0 * deviation * storm * random.bell();
-        let mut time_ns = DAY_NS + message as i64 * step_ns;
+        let mut time_ns = OPENS + message as i64 * step;
         if random.below(100) == 0 && message > 100 {
-            time_ns -= (1 + random.below(60) as i64) * step_ns;
+            time_ns -= (1 + random.below(60) as i64) * step;
             late += LEVELS as u64;
         }
         for level in 0..LEVELS {
             let half = (2.0 + storm + 2.0 * level as f64).round();
-            let middle = points[pair].round();
-            let (bid, ask) = ((middle - half) / 1e5, (middle + half) / 1e5);
+            let [bid, ask] = [-half, half].map(|to_side| (points[pair].round() + to_side) / 1e5);
             let outcome = store.store_tick(symbol, bid, ask, ask - bid, "DEMO", time_ns)?;
-            debug_assert_eq!(outcome, siltstone::ticks::Outcome::Stored);
-            ticks += 1;
+            ticks += u64::from(outcome == siltstone::ticks::Outcome::Stored);
         }
     }
     Ok((ticks, late))
-}
-
-impl Market {
-    pub(super) fn per_tick(&self, bytes: u64) -> f64 {
-        bytes as f64 / self.ticks as f64
-    }
-
-    pub(super) fn rate(&self) -> f64 {
-        self.ticks as f64 / self.took.as_secs_f64()
-    }
-
-    pub(super) fn document(&self) -> Value {
-        json!({
-            "path": self.folder.display().to_string(),
-            "ticks": self.ticks,
-            "late": self.late,
-            "seconds": self.took.as_secs_f64(),
-            "bytes": self.bytes_as_rows,
-            "bytes_compacted": self.bytes_compacted,
-            "bars": self.bars.len(),
-            "bars_seconds": self.bars_took.as_secs_f64(),
-        })
-    }
 }

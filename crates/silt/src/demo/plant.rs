@@ -3,65 +3,45 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::{Value, json};
 use siltstone::series::process::{By, Replacement};
 use siltstone::series::tree::{Dataset, Output, Signal, functions};
 use siltstone::series::{Series, SqliteBackend, StorageBackend};
 
 use super::random::Random;
+use super::show::Scene;
+use crate::chart::{self, Canvas};
 use crate::exit::Outcome;
+use crate::human;
 
-/// 2024-03-04 00:00 UTC, in ns since 1970.
-const START_NS: i64 = 1_709_510_400 * SECOND_NS;
-const SECOND_NS: i64 = 1_000_000_000;
-/// A point every five minutes.
-const STEP_NS: i64 = 300 * SECOND_NS;
+/// 2024-03-04 00:00 UTC, in ns since 1970, and a point every five minutes.
+const START_NS: i64 = 1_709_510_400 * 1_000_000_000;
+const STEP_NS: i64 = 300 * 1_000_000_000;
 const DAYS: i64 = 14;
 const A_DAY: i64 = 288;
-/// The sensor stuck from here to there, in days since the start.
+/// The days on which the sensor was stuck, counted from 0: until then.
 const FAULT: [i64; 2] = [4, 5];
-
 const DATASET: &str = "demo plant";
-const SIGNAL: &str = "ammonium";
-
-/// What was recorded and what was made of it.
-pub(super) struct Plant {
-    pub(super) points: u64,
-    /// From the first point to all of them in the file, an append a day.
-    pub(super) took: Duration,
-    /// All functions, with what they wrote.
-    pub(super) processed: Duration,
-    /// The keys of what was measured, and of what was made of it.
-    pub(super) keys: Vec<String>,
-    /// What was done, in order, to the last of them.
-    pub(super) steps: Vec<String>,
-    pub(super) bytes_per_point: f64,
-    /// Means of an hour: as measured, and as repaired.
-    pub(super) hourly: [Vec<f64>; 2],
-    /// Which hours were repaired.
-    pub(super) fault: std::ops::Range<usize>,
-}
+/// What the sensor measured, in the file.
+pub(super) const MEASURED: &str = "demo plant/ammonium#1/RAW#1";
 
 /// Records two weeks of a sensor, repairs what it measured while it was stuck, and takes the mean of each hour.
-pub(super) fn record(path: &Path, seed: u64) -> Outcome<Plant> {
+pub(super) fn record(path: &Path, seed: u64, canvas: Canvas) -> Outcome<Scene> {
     let file = SqliteBackend::open(path)?;
     let mut dataset = Dataset::create(Arc::new(file.clone()), DATASET)?;
-    let mut signal = Signal::new(SIGNAL, "mg/l")?;
+    let mut signal = Signal::new("ammonium", "mg/l")?;
     signal.edit(|record| {
         record.provenance.location = Some("inlet".into());
         record.provenance.equipment = Some("an ion-selective electrode".into());
     });
     let name = dataset.add(signal)?;
     let signal = dataset.signal_mut(&name)?;
-
     let mut random = Random::new(seed ^ 0x0070_6c61_6e74);
     let raw = signal.add(day(0, &mut random)?)?;
-    let key = format!("{DATASET}/{name}/RAW#1");
     let start = Instant::now();
     for number in 1..DAYS {
-        file.append(&key, &day(number, &mut random)?)?;
+        file.append(MEASURED, &day(number, &mut random)?)?;
     }
     let took = start.elapsed();
 
@@ -73,40 +53,58 @@ pub(super) fn record(path: &Path, seed: u64) -> Outcome<Plant> {
     let cut = signal.process(&[&raw], cut, &next)?.remove(0);
     let fill = functions::linear_interpolation(By::Time);
     let filled = signal.process(&[&cut], fill, &next)?.remove(0);
-    let hourly = |of| [of].map(|of: &str| of.to_owned());
-    let (from_raw, from_filled) = (hourly(&raw), hourly(&filled));
-    let mean = || functions::resample("h", "mean");
-    let before = signal.process(&[&from_raw[0]], mean(), &next)?.remove(0);
-    let after = signal.process(&[&from_filled[0]], mean(), &next)?.remove(0);
+    let mut hourly = Vec::new();
+    for of in [&raw, &filled] {
+        let made = signal.process(&[of], functions::resample("h", "mean"), &next)?.remove(0);
+        hourly.push((made.clone(), signal.get(&made)?.series()?.to_f64s().unwrap_or_default()));
+    }
     let processed = start.elapsed();
-
-    let values = |name: &str| -> Outcome<Vec<f64>> {
-        Ok(signal.get(name)?.series()?.to_f64s().unwrap_or_default())
-    };
-    let steps = signal.get(&after)?.steps();
-    let steps = steps.iter().map(|step| {
-        let made = step.output_series_name.as_deref().unwrap_or_default();
-        format!("{} -> {made}", step.function_info.name)
-    });
-    let plant = Plant {
-        points: signal.get(&raw)?.len()?,
-        took,
-        processed,
-        keys: file.list_keys(&format!("{DATASET}/"))?,
-        steps: steps.collect(),
-        bytes_per_point: 0.0,
-        hourly: [values(&before)?, values(&after)?],
-        fault: (FAULT[0] as usize * 24)..(FAULT[1] as usize * 24),
-    };
+    let points = signal.get(&raw)?.len()?;
+    let steps: Vec<String> = (signal.get(&hourly[1].0)?.steps().iter())
+        .map(|step| {
+            let made = step.output_series_name.as_deref().unwrap_or_default();
+            format!("{} -> {made}", step.function_info.name)
+        })
+        .collect();
     file.compact(None)?;
     let sql =
         "SELECT sum(length(index_data) + length(value_data)) * 1.0 / sum(rows) FROM series_block";
-    let bytes_per_point = file.database().sql(sql)?.rows.first().and_then(|row| match row[..] {
-        [siltstone::Value::Real(bytes)] => Some(bytes),
-        _ => None,
-    });
+    let bytes_per_point = match file.database().sql(sql)?.rows.first().map(|row| &row[..]) {
+        Some([siltstone::Value::Real(bytes)]) => *bytes,
+        _ => f64::NAN,
+    };
+    let keys = file.list_keys(&format!("{DATASET}/"))?;
     file.database().clone().close()?;
-    Ok(Plant { bytes_per_point: bytes_per_point.unwrap_or(f64::NAN), ..plant })
+
+    let mut scene = Scene::new(
+        "A treatment plant: ammonium at the inlet, and a day on which the sensor was stuck",
+    );
+    scene.fact(
+        "recorded",
+        format!(
+            "{} in {}, an append a day, each safe when it returned",
+            human::plural(points, "point"),
+            human::duration(took),
+        ),
+    );
+    scene.fact(
+        "processed",
+        format!(
+            "{} series in {}, each with its history in the same commit",
+            keys.len() - 1,
+            human::duration(processed),
+        ),
+    );
+    scene.fact("compacted", format!("{bytes_per_point:.2} bytes a point"));
+    steps.iter().for_each(|step| scene.line(format!("  {step}")));
+    scene.line("");
+    let hours = 0..hourly[0].1.len();
+    let labels: Vec<String> = hours.map(|hour| format!("day {}", hour / 24 + 1)).collect();
+    let [measured, repaired] = [0, 1].map(|i| hourly[i].1.clone());
+    let series = [("as measured", measured), ("repaired", repaired)];
+    let band = [(FAULT[0] as usize * 24..FAULT[1] as usize * 24, "stuck")];
+    scene.line(chart::lines(&series, &labels, &band, canvas));
+    Ok(scene)
 }
 
 /// One day of the sensor: people rise, work and sleep; it reads to a hundredth.
@@ -125,18 +123,4 @@ fn day(number: i64, random: &mut Random) -> siltstone::Result<Series> {
         values.push((value * 100.0).round() / 100.0);
     }
     Series::from_times_ns(&times, &values)
-}
-
-impl Plant {
-    pub(super) fn document(&self) -> Value {
-        json!({
-            "dataset": DATASET,
-            "points": self.points,
-            "seconds": self.took.as_secs_f64(),
-            "process_seconds": self.processed.as_secs_f64(),
-            "bytes_per_point": self.bytes_per_point,
-            "series": self.keys,
-            "steps": self.steps,
-        })
-    }
 }

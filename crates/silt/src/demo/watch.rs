@@ -1,6 +1,6 @@
 //! The process that reads while the other one writes.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,8 +17,6 @@ use crate::{human, interrupt};
 /// Between two reads of the file, and of one that grows as fast as it can.
 const READ_EVERY: Duration = Duration::from_millis(80);
 const READ_EVERY_FAST: Duration = Duration::from_millis(2);
-/// How long the writer may take to create the file.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause after a simulated day, so that it can be watched: 180 days in nine seconds.
 const PAUSE_MS: u64 = 50;
 
@@ -40,22 +38,20 @@ impl Watched {
         days.rev().max_by(|a, b| self.counts[*a][2].total_cmp(&self.counts[*b][2])).unwrap_or(0)
     }
 
-    pub(super) fn infectious(&self) -> Vec<f64> {
-        self.counts.iter().map(|counts| counts[2]).collect()
+    /// People in a state, an entry a day.
+    pub(super) fn column(&self, state: usize) -> Vec<f64> {
+        self.counts.iter().map(|counts| counts[state]).collect()
     }
 
     /// Reads the days that came since the last read.
     fn read_new(&mut self, db: &SimulationDatabase) -> siltstone::Result<()> {
         let start = Instant::now();
         if self.counts.is_empty() {
-            let state = db.state_at(DATASET, "towns", 0)?;
-            let attributes =
-                state.columns.into_iter().map(|column| (column.name, column.attribute));
-            self.counts
-                .push(sums(&Group { name: String::new(), attributes: attributes.collect() }));
+            let columns = db.state_at(DATASET, "towns", 0)?.columns.into_iter();
+            let attributes = columns.map(|column| (column.name, column.attribute)).collect();
+            self.counts.push(sums(&Group { name: String::new(), attributes }));
         }
-        let next = self.counts.len() as i64;
-        db.for_each_update(DATASET, next..=i64::MAX, |update| {
+        db.for_each_update(DATASET, self.counts.len() as i64..=i64::MAX, |update| {
             // A day is whole when its figures are there.
             if let Some(towns) = update.data.iter().find(|group| group.name == "towns") {
                 self.counts.push(sums(towns));
@@ -65,6 +61,15 @@ impl Watched {
         })?;
         self.reads.push(start.elapsed());
         Ok(())
+    }
+
+    /// What the last read found, and its curve.
+    fn line(&self, days: u32, width: usize) -> (String, String) {
+        let infectious = self.column(2);
+        let (day, curve) = (self.counts.len().saturating_sub(1), sparkline(&infectious, width));
+        let now = infectious.last().copied().unwrap_or(0.0);
+        let took = human::duration(self.reads.last().copied().unwrap_or_default());
+        (format!("day {day:>3} of {days}  infectious {now:>5}  {curve}  read in {took}"), curve)
     }
 }
 
@@ -85,7 +90,19 @@ fn numbers(group: &Group, name: &str) -> Vec<f64> {
 
 /// Starts the writer and reads until it ends.
 pub(super) fn watch(args: &Args, path: &Path, console: &mut Console) -> Outcome<Watched> {
-    let mut writer = start(args, path)?;
+    let program = std::env::current_exe();
+    let program = program.map_err(|e| Failure::said(format!("cannot find this program: {e}")))?;
+    let pause_ms = if args.fast { 0 } else { PAUSE_MS };
+    let mut writer = Command::new(program)
+        .arg("demo-record")
+        .arg(path)
+        .args(["--days", &args.days.to_string(), "--people", &args.people.to_string()])
+        .args(["--seed", &args.seed.to_string(), "--pause-ms", &pause_ms.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| Failure::said(format!("cannot start the process that records: {e}")))?;
     let watched = follow(args, path, console, &mut writer);
     if watched.is_err() {
         // Without a reader the writer stops at its next day.
@@ -95,81 +112,55 @@ pub(super) fn watch(args: &Args, path: &Path, console: &mut Console) -> Outcome<
     watched
 }
 
-fn start(args: &Args, path: &Path) -> Outcome<Child> {
-    let program = std::env::current_exe();
-    let program = program.map_err(|e| Failure::said(format!("cannot find this program: {e}")))?;
-    let pause_ms = if args.fast { 0 } else { PAUSE_MS };
-    Command::new(program)
-        .arg("demo-record")
-        .arg(path)
-        .args(["--days", &args.days.to_string(), "--people", &args.people.to_string()])
-        .args(["--seed", &args.seed.to_string(), "--pause-ms", &pause_ms.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| Failure::said(format!("cannot start the process that records: {e}")))
-}
-
 fn follow(args: &Args, path: &Path, console: &mut Console, writer: &mut Child) -> Outcome<Watched> {
-    let process = writer.id();
     if !console.json {
         console.line(format!(
-            "Process {process} simulates {} for {} and records them into {}; this one reads.",
+            "Process {} simulates {} for {} and records them into {}; this one reads.",
+            writer.id(),
             human::plural(args.people.into(), "person").replace("persons", "people"),
             human::plural(args.days.into(), "day"),
             path.display(),
         ))?;
         console.flush()?;
     }
-    let mut watched = Watched::default();
-    let mut live = Live { days: args.days, printed: 0, drawn: false };
-    let Some(db) = wait_for(path, writer)? else { return Err(failure(writer)) };
+    let (mut watched, mut printed) = (Watched::default(), 0);
+    // The writer says when the first state is in the file.
+    let mut ready = String::new();
+    let said = writer.stdout.take().map(|out| BufReader::new(out).read_line(&mut ready));
+    if !matches!(said, Some(Ok(1..))) {
+        return Err(failure(writer));
+    }
+    let db = SimulationDatabase::open_read_only(path)?;
     loop {
         let ended = ended(writer)?;
         watched.read_new(&db)?;
-        live.print(&watched, console, ended.is_some())?;
+        let day = watched.counts.len().saturating_sub(1);
+        if !console.json && console.is_terminal {
+            show(&watched, args.days, console, ended.is_some())?;
+        } else if !console.json {
+            // Ten lines in all.
+            let due = printed + (args.days as usize).div_ceil(9);
+            if day >= due || (ended.is_some() && day > printed) {
+                printed = day;
+                console.line(watched.line(args.days, 20).0)?;
+                console.flush()?;
+            }
+        }
         match ended {
             Some(true) => return Ok(watched),
             Some(false) => return Err(failure(writer)),
             None => std::thread::sleep(if args.fast { READ_EVERY_FAST } else { READ_EVERY }),
         }
         if interrupt::is_set() {
-            live.clear(console)?;
-            let day = watched.counts.len().saturating_sub(1);
+            if !console.json && console.is_terminal {
+                show(&watched, args.days, console, true)?;
+            }
             console.note(&format!(
                 "stopped after day {day}; {} holds what was recorded",
                 path.display()
             ));
         }
         interrupt::check("recording the demo")?;
-    }
-}
-
-/// The file, as soon as its first state is in it; nothing if the writer ends before.
-fn wait_for(path: &Path, writer: &mut Child) -> Outcome<Option<SimulationDatabase>> {
-    let start = Instant::now();
-    loop {
-        interrupt::check("recording the demo")?;
-        let ended = ended(writer)?;
-        // Until the file has its header and its tables, it is not there for a reader.
-        let problem = match SimulationDatabase::open_read_only(path) {
-            Ok(db) => match db.initial_datasets() {
-                Ok(names) if names.iter().any(|name| name == DATASET) => return Ok(Some(db)),
-                Ok(_) => None,
-                Err(error) => Some(error),
-            },
-            Err(error) => Some(error),
-        };
-        if ended == Some(false) {
-            return Ok(None);
-        }
-        if start.elapsed() > TIMEOUT || ended.is_some() {
-            let why =
-                problem.map_or("it has no initial state".to_owned(), |error| error.to_string());
-            return Err(Failure::said(format!("the recording cannot be read: {why}")));
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -193,65 +184,15 @@ fn failure(writer: &mut Child) -> Failure {
     }
 }
 
-/// One line that changes on a terminal; a line now and then elsewhere.
-struct Live {
-    days: u32,
-    printed: usize,
-    drawn: bool,
-}
-
-impl Live {
-    fn print(&mut self, watched: &Watched, console: &mut Console, ended: bool) -> Outcome<()> {
-        if console.json {
-            return Ok(());
-        }
-        let day = watched.counts.len().saturating_sub(1);
-        if !console.is_terminal {
-            // Ten lines in all.
-            let due = self.printed + (self.days as usize).div_ceil(9);
-            if day >= due || ended && day > self.printed {
-                self.printed = day;
-                console.line(line(watched, self.days, 20).0)?;
-                console.flush()?;
-            }
-            return Ok(());
-        }
-        if ended {
-            return self.clear(console);
-        }
-        let (width, _) = console.size();
-        let (plain, curve) = line(watched, self.days, width.saturating_sub(60).min(60));
-        // One column stays free: a full line would wrap on some terminals.
-        let plain = cut(&plain, width.saturating_sub(1));
-        let text = match console.color && plain.contains(&curve) && !curve.is_empty() {
-            true => plain.replace(&curve, &format!("\u{1b}[31m{curve}\u{1b}[0m")),
-            false => plain,
-        };
-        write!(console.out, "\r\u{1b}[2K{text}")?;
-        self.drawn = true;
-        console.flush()?;
-        Ok(())
+/// One line of a terminal, which each read replaces and the last one takes away.
+fn show(watched: &Watched, days: u32, console: &mut Console, ended: bool) -> Outcome<()> {
+    let (width, _) = console.size();
+    let (line, curve) = watched.line(days, width.saturating_sub(60).min(60));
+    // One column stays free: a full line would wrap on some terminals.
+    let mut text = if ended { String::new() } else { cut(&line, width.saturating_sub(1)) };
+    if console.color && !curve.is_empty() {
+        text = text.replace(&curve, &format!("\u{1b}[31m{curve}\u{1b}[0m"));
     }
-
-    fn clear(&mut self, console: &mut Console) -> Outcome<()> {
-        if std::mem::take(&mut self.drawn) {
-            write!(console.out, "\r\u{1b}[2K")?;
-            console.flush()?;
-        }
-        Ok(())
-    }
-}
-
-/// What the last read found, and its curve.
-fn line(watched: &Watched, days: u32, width: usize) -> (String, String) {
-    let day = watched.counts.len().saturating_sub(1);
-    let infectious = watched.infectious();
-    let curve = sparkline(&infectious, width);
-    let took = watched.reads.last().copied().unwrap_or_default();
-    let now = infectious.last().copied().unwrap_or(0.0);
-    let text = format!(
-        "day {day:>3} of {days}  infectious {now:>5}  {curve}  read in {}",
-        human::duration(took)
-    );
-    (text, curve)
+    write!(console.out, "\r\u{1b}[2K{text}")?;
+    Ok(console.flush()?)
 }

@@ -45,13 +45,7 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     let is_partial = inputs.end(console)?;
     let left: Vec<_> = reports.iter().flat_map(|report| &report.skipped).collect();
     for left in &left {
-        console.warn(&format!(
-            "{}: {} of {} skipped: {}",
-            left.source.display(),
-            human::plural(left.rows, "row"),
-            left.table,
-            left.why
-        ));
+        console.warn(&left.to_string());
     }
     let path = args.output.display().to_string();
     if console.json {

@@ -167,7 +167,7 @@ fn meteaudata(
         ..ImportOptions::default()
     };
     let mut bar = console.progress("importing", "series");
-    let report = meteaudata::import(backend, file, &options, |done, all| bar.at(done, all));
+    let report = meteaudata::import(backend, file, &options, &mut |done, all| bar.at(done, all));
     bar.end();
     let report = report?;
     written.extend(report.written.iter().cloned());
@@ -178,9 +178,7 @@ fn meteaudata(
         human::plural(report.points, "point"),
         human::count(report.unchanged)
     )];
-    for left in report.conflicts.iter().chain(&report.skipped) {
-        lines.push(format!("skipped: {}: {}", left.what, left.why));
-    }
+    lines.extend(report.conflicts.iter().chain(&report.skipped).map(ToString::to_string));
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     let left = !report.conflicts.is_empty() || !report.skipped.is_empty();
     let mut reported = serde_json::to_value(&report).unwrap_or_default();

@@ -7,8 +7,9 @@ use siltstone::ticks::{TickStore, doctor};
 use siltstone::{Finding, Result};
 
 use crate::console::Console;
-use crate::exit::{Exit, Outcome};
+use crate::exit::Outcome;
 use crate::human;
+use crate::verify::print;
 
 /// The gaps of every symbol that are longer than so many seconds.
 fn gaps(folder: &Path, seconds: u32) -> Result<Vec<Finding>> {
@@ -31,34 +32,11 @@ pub(crate) fn verify(folder: &Path, seconds: Option<u32>, console: &mut Console)
     if let Some(seconds) = seconds {
         report.findings.extend(gaps(folder, seconds)?);
     }
-    if console.json {
-        let findings: Vec<_> = (report.findings.iter())
-            .map(|finding| json!({ "location": finding.location, "what": finding.what }))
-            .collect();
-        console.document(&json!({
-            "path": folder.display().to_string(),
-            "ok": report.is_ok(),
-            "files": report.files,
-            "ticks": report.ticks,
-            "blocks": report.blocks,
-            "findings": findings,
-        }))?;
-    } else {
-        for finding in &report.findings {
-            let line = format!("{}: {}", finding.location, finding.what);
-            console.line(crate::terminal::escaped(line))?;
-        }
-        let found = match report.findings.len() {
-            0 => "all is well".to_owned(),
-            n => human::plural(n as u64, "finding"),
-        };
-        console.line(format!(
-            "{}: {found}; {}, {} and {} looked at",
-            folder.display(),
-            human::plural(report.files, "day"),
-            human::plural(report.ticks, "tick"),
-            human::plural(report.blocks, "block"),
-        ))?;
-    }
-    Ok(if report.is_ok() { Exit::Done } else { Exit::Finding })
+    let looked_at = format!(
+        "{}, {} and {} looked at",
+        human::plural(report.files, "day"),
+        human::plural(report.ticks, "tick"),
+        human::plural(report.blocks, "block"),
+    );
+    print(folder, &report.findings, json!(report), &looked_at, console)
 }

@@ -9,7 +9,7 @@ use siltstone::Error;
 use siltstone::ticks::{Duplicates, ImportOptions, import};
 
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome, skipped_line};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
 /// Import ticks of the RTX engine: its JSON files and day files
@@ -79,14 +79,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         console.note("what was imported stays; run the same command again to resume");
     })?;
-    for left in &report.skipped {
-        console.warn(&skipped_line(&left.file, &left.why));
-    }
+    report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
     let took = start.elapsed();
     if console.json {
-        let left: Vec<_> = (report.skipped.iter())
-            .map(|left| json!({ "path": left.file.display().to_string(), "why": left.why }))
-            .collect();
         console.document(&json!({
             "path": args.output_dir.display().to_string(),
             "dry_run": args.dry_run,
@@ -96,7 +91,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "ticks_migrated": report.ticks_migrated,
             "ticks_skipped": report.ticks_skipped,
             "ticks_bad": report.ticks_bad,
-            "skipped": left,
+            "skipped": report.skipped,
             "seconds": took.as_secs_f64(),
         }))?;
     } else {

@@ -303,8 +303,9 @@ pub(super) fn export(args: &Export, console: &mut Console) -> Outcome {
     let batches = store.scan(symbols, args.range.from, args.range.until)?;
     let options =
         WriteOptions { format, overwrite: args.overwrite, escape_formulas: args.escape_formulas };
-    let written =
-        table::write(&args.output, batches, &options, |_| interrupt::check("exporting the ticks"))?;
+    let written = table::write(&args.output, batches, &options, &mut |_, _| {
+        interrupt::check("exporting the ticks")
+    })?;
     let path = args.output.display().to_string();
     if console.json {
         let document: Value =

@@ -61,7 +61,7 @@ fn a_godly_ai_memory_is_imported() {
     drop(store);
     let ran = silt(here, "import memory godly.db -o again.db --json").json();
     assert_eq!(
-        (&ran["report"]["episodes"], &ran["report"]["skipped"][0]["id"]),
+        (&ran["report"]["episodes"], &ran["report"]["skipped"][0]["row"]),
         (&1.into(), &8.into())
     );
     for line in ["import memory godly.db -o agent.db", "import memory nothing.db -o new.db"] {
