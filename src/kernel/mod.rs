@@ -51,7 +51,7 @@ mod writer;
 
 pub use backup::{BackupReport, restore};
 pub use database::Database;
-pub use files::write_file;
+pub use files::{write_file, write_file_with};
 pub use interruption::interruptible;
 pub use new_file::NewFile;
 pub use options::{Builder, Durability, Profile, QueuePolicy};
