@@ -107,3 +107,38 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Resu
 pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     write_atomically(path.as_ref(), bytes, true)
 }
+
+/// As [`write_file`], with what `write` puts into it piece by piece: the file may be larger than memory.
+///
+/// # Errors
+/// As [`write_file`], and what `write` returns, an [`Error`] within an [`io::Error`] as it is: there is no new file then.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("squares.txt");
+/// siltstone::write_file_with(&path, |file| (0..3).try_for_each(|n| writeln!(file, "{}", n * n)))?;
+/// assert_eq!(std::fs::read_to_string(path)?, "0\n1\n4\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_file_with<T>(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> Result<T> {
+    let path = path.as_ref();
+    let temporary = Temporary::file(path)?;
+    let mut file = io::BufWriter::new(temporary.handle());
+    let written = write(&mut file).and_then(|done| {
+        file.flush()?;
+        temporary.handle().sync_all()?;
+        Ok(done)
+    });
+    let done = written.map_err(|error| match error.downcast::<Error>() {
+        Ok(own) => own,
+        Err(error) => Error::io(path, "writing it", &error),
+    })?;
+    drop(file);
+    temporary.rename(path)?;
+    sync_name(path)?;
+    Ok(done)
+}

@@ -57,7 +57,7 @@ mod writer;
 pub use backup::{BackupReport, restore};
 pub use clock::now_ns;
 pub use database::Database;
-pub use files::write_file;
+pub use files::{write_file, write_file_with};
 pub use findings::{Finding, VerifyReport};
 pub use interruption::interruptible;
 pub use new_file::NewFile;

@@ -7,7 +7,7 @@
 //! let db = siltstone::open(folder.path().join("run.db"))?;
 //! let answer = db.arrow("SELECT 6 * 7 AS answer")?;
 //! let path = folder.path().join("answer.parquet");
-//! assert_eq!(write(&path, answer, &WriteOptions::default(), |_| Ok(()))?.rows, 1);
+//! assert_eq!(write(&path, answer, &WriteOptions::default(), &mut |_, _| Ok(()))?.rows, 1);
 //! # Ok::<(), siltstone::Error>(())
 //! ```
 //!

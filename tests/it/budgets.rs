@@ -43,7 +43,7 @@ fn files_of_a_simulation_have_budgets() {
     let db = SimulationDatabase::open(at("run.db")).unwrap();
     let (init_dir, updates_dir) = (Some(at("init")), Some(at("updates")));
     let options = ImportOptions { init_dir, updates_dir, ..Default::default() };
-    let report = import(&db, &options, |_, _| Ok(())).unwrap();
+    let report = import(&db, &options, &mut |_, _| Ok(())).unwrap();
     assert_eq!((report.updates, report.initial_datasets), (2, 1));
     let skipped: Vec<_> = report
         .skipped

@@ -67,7 +67,7 @@ fn targets_may_be_on_another_file_system() {
         [(ExportFormat::Json, "json"), (ExportFormat::Table(Format::Parquet), "tables")]
     {
         let options = ExportOptions { target: at(name), format, ..ExportOptions::default() };
-        export(&run, &options, |_, _| Ok(())).unwrap();
+        export(&run, &options, &mut |_, _| Ok(())).unwrap();
         assert!(fs::read_dir(at(name)).unwrap().count() > 0);
     }
     let memory = MemoryBackend::new();
@@ -77,7 +77,7 @@ fn targets_may_be_on_another_file_system() {
         at("a.csv"),
         batches,
         &WriteOptions { format: Format::Csv, ..Default::default() },
-        |_| Ok(()),
+        &mut |_, _| Ok(()),
     )
     .unwrap();
     for name in ["plant.zip", "plant"] {
@@ -87,7 +87,7 @@ fn targets_may_be_on_another_file_system() {
     let folder = ParquetBackend::open(at("folder")).unwrap();
     let file = SqliteBackend::open(at("series.db")).unwrap();
     for target in [&folder as &dyn StorageBackend, &file] {
-        transfer(&memory, target, &TransferOptions::default(), |_, _| Ok(())).unwrap();
+        transfer(&memory, target, &TransferOptions::default(), &mut |_, _| Ok(())).unwrap();
         assert_eq!(target.load("plant/flow#1/RAW#1").unwrap().0, points());
     }
     siltstone::write_file(at("notes.txt"), b"new").unwrap();

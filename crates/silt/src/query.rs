@@ -161,25 +161,34 @@ fn write_text(
             path.display()
         )));
     }
-    let mut text = Vec::new();
     let form = Form {
         format,
         whole_blobs: true,
         escape_formulas: args.escape_formulas && format == Format::Csv,
     };
-    let mut out = Out::Waiting(Target::File(&mut text), None);
     let mut rows = 0;
-    let each = |columns: &[String], row: Option<Vec<Value>>| {
-        rows += u64::from(row.is_some());
-        if rows.is_multiple_of(1024) {
-            interrupt::check("writing rows")?;
-        }
-        out.take(form, columns, row).map_err(|_| Error::Interrupted { action: "writing rows" })
+    let refused = |error: std::io::Error| Error::Io {
+        path: path.to_owned(),
+        action: "writing rows",
+        kind: error.kind(),
+        why: error.to_string(),
     };
-    let days = each_row(db, sql, each).map_err(with_hint)?;
-    out.end(form)?;
-    siltstone::write_file(path, &text)?;
-    Ok((Written { rows, bytes: text.len() as u64 }, days))
+    let days = siltstone::write_file_with(path, |file| {
+        let mut out = Out::Waiting(Target::File(file), None);
+        let each = |columns: &[String], row: Option<Vec<Value>>| {
+            rows += u64::from(row.is_some());
+            if rows.is_multiple_of(1024) {
+                interrupt::check("writing rows")?;
+            }
+            out.take(form, columns, row).map_err(refused)
+        };
+        let days = each_row(db, sql, each).map_err(std::io::Error::other)?;
+        out.end(form)?;
+        Ok(days)
+    })
+    .map_err(with_hint)?;
+    let bytes = path.metadata().map_err(refused)?.len();
+    Ok((Written { rows, bytes }, days))
 }
 
 /// A format of tables has a type a column.
@@ -241,7 +250,7 @@ impl Form {
 /// Where rows go.
 enum Target<'a> {
     Console(&'a mut Console),
-    File(&'a mut Vec<u8>),
+    File(&'a mut dyn std::io::Write),
 }
 
 impl<'a> Target<'a> {

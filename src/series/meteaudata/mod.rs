@@ -3,7 +3,7 @@
 //! ```no_run
 //! use siltstone::series::{MemoryBackend, meteaudata};
 //! let backend = MemoryBackend::new();
-//! let report = meteaudata::import(&backend, "acc.zip", &Default::default(), |_, _| Ok(()))?;
+//! let report = meteaudata::import(&backend, "acc.zip", &Default::default(), &mut |_, _| Ok(()))?;
 //! println!("{} series, {} points", report.series, report.points);
 //! # Ok::<(), siltstone::Error>(())
 //! ```
