@@ -8,6 +8,7 @@
 - :mod:`siltstone.experiment.models`: SQLAlchemy models of the documented tables.
 """
 
+from siltstone._reports import Skipped
 from siltstone._siltstone import DataLogger
 from siltstone.experiment._config import DataLoggingConfig
 from siltstone.experiment._database import ExperimentDatabase, SimulationContext
@@ -19,7 +20,6 @@ from siltstone.experiment._reports import (
     MergeConflict,
     MergeReport,
     SimulationInfo,
-    Skipped,
     TableSize,
 )
 from siltstone.experiment._single import (

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from siltstone._reports import Skipped, skipped_reports
-
 import numpy as np
+
+from siltstone._reports import Skipped, skipped_reports
 
 
 class Tick(NamedTuple):
