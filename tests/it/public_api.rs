@@ -250,7 +250,7 @@ impl Crate {
             let (own, of_use) = (attributes_shown(own), attributes_shown(of_use));
             let mut lines = of_item(item, path);
             lines[0] = format!("{} {}{own}", lines[0], if of_use == own { "" } else { &of_use });
-            lines[0].truncate(lines[0].trim_end().len());
+            lines[0] = lines[0].trim_end().to_owned();
             self.lines.extend(lines);
         }
         let more = self.impls.get(key).into_iter().flatten();

@@ -206,7 +206,7 @@ mod tests {
             let data = [&(stored.len() as u32).to_le_bytes()[..], &stored, &[0]].concat();
             let (kind, form) = (Kind::Text, Form::Zstd);
             let entry = Entry { kind, form, least: 0, greatest: 0, data: &data };
-            let error = read_text(&entry, 1).err().expect("it is no dictionary");
+            let error = read_text(&entry, 1).expect_err("it is no dictionary");
             assert!(error.contains(expected), "{bytes}: {error}");
         }
     }
