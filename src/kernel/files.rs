@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::paths::folder_of;
+use super::paths::{check_path, folder_of};
 use super::temporary::{Temporary, remove_leftovers};
 use crate::error::{Error, Result};
 

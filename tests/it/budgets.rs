@@ -48,7 +48,7 @@ fn files_of_a_simulation_have_budgets() {
     let skipped: Vec<_> = report
         .skipped
         .iter()
-        .map(|skipped| (skipped.path.file_name().unwrap().to_str().unwrap(), &*skipped.why))
+        .map(|skipped| (skipped.path.file_name().unwrap().to_str().unwrap(), &*skipped.reason))
         .collect();
     let [(b, why_b), (c, why_c), (t1, why_t1)] = skipped[..] else { panic!("{skipped:?}") };
     assert_eq!((b, c, t1), ("b.json", "c.bin", "t1_0_a.json"));
@@ -83,7 +83,7 @@ fn files_of_ticks_have_budgets() {
     let options = ticks::ImportOptions::new(at("in"), at("db"));
     let report = ticks::import(&options, &mut |_, _| Ok(())).unwrap();
     assert_eq!(report.ticks_migrated, 1, "{report:?}");
-    let whys: Vec<&str> = report.skipped.iter().map(|skipped| &*skipped.why).collect();
+    let whys: Vec<&str> = report.skipped.iter().map(|skipped| &*skipped.reason).collect();
     assert_eq!(whys.len(), 2, "{whys:?}");
     assert!(whys.iter().any(|why| why.contains("at most 2147483648 bytes")), "{whys:?}");
     assert!(whys.iter().any(|why| why.contains("at most 4294967296 bytes")), "{whys:?}");
@@ -141,12 +141,12 @@ fn a_folder_of_a_dataset_has_budgets() {
     large(at("s/B_metadata.yaml"), "name: B\n", (64 << 20) + 1);
     let found = read(&at("s"), all).unwrap();
     assert_eq!((found.datasets.len(), found.skipped.len()), (1, 1), "{found:?}");
-    let why = &found.skipped[0].why;
+    let why = &found.skipped[0].reason;
     assert!(why.contains("B_metadata.yaml") && why.contains("at most 67108864 bytes"), "{why}");
     fs::remove_file(at("s/B_metadata.yaml")).unwrap();
     large(at("s/A#1_data/A#1_RAW#1.csv"), csv, (2 << 30) + 1);
     let found = read(&at("s"), all).unwrap();
-    assert!(found.skipped[0].why.contains("at most 2147483648 bytes"), "{found:?}");
+    assert!(found.skipped[0].reason.contains("at most 2147483648 bytes"), "{found:?}");
 }
 
 /// Goal: names are taken up to the lengths that the page gives, and refused with one more.

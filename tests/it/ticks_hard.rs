@@ -191,14 +191,14 @@ fn json_ticks_outlive_a_stop_on_a_broken_disk() {
 fn one_store_writes_a_folder_of_json_files() {
     let folder = tempfile::tempdir().unwrap();
     let first = TickStore::new(json_config(folder.path())).unwrap();
-    put(&first, NOON, 0.0);
+    let _ = put(&first, NOON, 0.0);
     let Err(Error::Busy { path, .. }) = TickStore::new(json_config(folder.path())) else {
         panic!("two stores write one folder");
     };
     assert!(path.starts_with(folder.path()), "{}", path.display());
     first.stop().unwrap();
     let second = TickStore::new(json_config(folder.path())).unwrap();
-    put(&second, NOON + 1, 1.0);
+    let _ = put(&second, NOON + 1, 1.0);
     second.stop().unwrap();
     assert_eq!(bids(&second), [0.0, 1.0]);
 }

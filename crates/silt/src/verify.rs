@@ -37,10 +37,6 @@ fn seconds(text: &str) -> Result<u32, String> {
     }
 }
 
-fn is_empty(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0)
-}
-
 fn examine(path: &Path) -> siltstone::Result<VerifyReport> {
     if ParquetBackend::is_at(path) {
         return ParquetBackend::open(path)?.verify();
@@ -98,7 +94,6 @@ pub(crate) fn print(
             console.line(crate::terminal::escaped(line))?;
         }
         let found = match findings.len() {
-            0 if is_empty(path) => "the file is empty".to_owned(),
             0 => "all is well".to_owned(),
             n => human::plural(n as u64, "finding"),
         };

@@ -107,7 +107,8 @@ fn a_file_says_what_it_has() {
     let info = silt(here, &format!("info {day} --json")).json();
     assert_eq!(info["ticks"]["rows"], 2);
     std::fs::write(here.join("nothing.db"), "").unwrap();
-    assert!(silt(here, "verify nothing.db").ok().contains("nothing.db: the file is empty"));
+    let ran = silt(here, "verify nothing.db");
+    assert!(ran.code == 2 && ran.err.contains("nothing.db: it is empty"), "{ran:?}");
     let ran = silt(here, "verify db --gaps abc");
     assert!(ran.code == 2 && ran.err.contains("expected a whole number of seconds"), "{ran:?}");
 }
