@@ -169,7 +169,8 @@ fn names_have_their_lengths() {
         let store = TickStore::new(TickStoreConfig { broker_id: text(n), ..config.clone() })?;
         store.store_tick("EURUSD", 1.0, 2.0, 1.0, "x", 1).map(drop)
     };
-    let each: [(&dyn Fn(usize) -> Result<(), Error>, usize); 5] =
+    type Store<'a> = &'a dyn Fn(usize) -> Result<(), Error>;
+    let each: [(Store<'_>, usize); 5] =
         [(&dataset, 1_024), (&simulation, 255), (&experiment, 255), (&source, 64), (&broker, 64)];
     for (n, (store, most)) in each.into_iter().enumerate() {
         store(most).unwrap();

@@ -109,7 +109,7 @@ fn a_queue_that_is_full_behind_a_dead_disk_does_what_was_chosen() {
             match store.store_tick("EURUSD", n as f64, n as f64, 0.0, "YOFX", NOON + n) {
                 Ok(Outcome::Stored) => taken += 1,
                 Ok(outcome) => counted += u64::from(outcome == Outcome::Dropped),
-                Err(Error::QueueFull { capacity }) if capacity == 10 => refused += 1,
+                Err(Error::QueueFull { capacity: 10 }) => refused += 1,
                 Err(error) => panic!("{queue_full:?}: {error}"),
             }
         }
