@@ -14,7 +14,7 @@
 //!     (0..10).try_for_each(|step| run.log_metric("loss", rate / (1.0 + f64::from(step)), None))?;
 //!     run.complete()?;
 //! }
-//! let compared = db.database().sql("SELECT simulation_id, min(value) FROM metrics GROUP BY 1")?;
+//! let compared = db.database().sql("SELECT simulation_id, min(value) FROM simulation_metrics GROUP BY 1")?;
 //! assert_eq!(compared.rows.len(), 2);
 //! # Ok::<(), siltstone::Error>(())
 //! ```

@@ -8,7 +8,7 @@ use crate::error::Result;
 /// # Example
 /// ```no_run
 /// use siltstone::Database;
-/// let db = Database::open("run.db")?;
+/// let db = Database::builder("run.db").open()?;
 /// db.backup_with("copy.db".as_ref(), &mut |done, all| {
 ///     eprint!("\r{done} of {all} pages");
 ///     Ok(())
