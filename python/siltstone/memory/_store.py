@@ -491,7 +491,8 @@ class SQLiteStorage(StoreHandle, Recalling):
         containers are taken, and a row with anything else is refused and named.
         """
         report = json.loads(self._inner.import_database(source))
-        return ImportReport(**report, skipped=skipped_reports(report.pop("skipped")))
+        skipped = skipped_reports(report.pop("skipped"))
+        return ImportReport(**report, skipped=skipped)
 
     @documented_errors
     def sql(self, query: str) -> QueryResult:
