@@ -12,7 +12,7 @@ demo: ## record a simulation live, a market, a sensor, a sweep and an agent's me
 	cargo run --profile demo --no-default-features -p silt -- demo --dir target/demo --overwrite
 
 .PHONY: test
-test: lint postgresql test-rust test-python ## everything that must pass: format, lints, Rust, documentation, examples, Python
+test: postgresql test-rust test-python ## all tests: Rust, documentation, examples, Python
 
 .PHONY: postgresql
 postgresql: ## the PostgreSQL server that tests start for themselves: from the system's packages, if it is missing and root asks
