@@ -93,6 +93,8 @@ def _name_in(kind: type, own: Callable[[Exception], Exception]) -> None:
         for name, method in list(vars(base).items()):
             if name.startswith("_") and name != "__init__":
                 continue
+            if isinstance(method, property) and method.fset and not hasattr(method.fset, "_names_arguments"):
+                setattr(base, name, method.setter(_naming(method.fset, own)))
             plain = getattr(method, "__func__", method)
             if not inspect.isfunction(plain) or hasattr(plain, "_names_arguments"):
                 continue

@@ -1,9 +1,11 @@
 """Wrong arguments of every public method: an error of siltstone, or a TypeError that names the argument."""
 
 import enum
+import functools
 import inspect
 import logging
 import pickle
+import types
 
 import pytest
 
@@ -49,8 +51,11 @@ GOOD = {
     "column": "v",
     "path": "out.csv",
 }
-#: They end the object, wait for others, or give what a caller of Python has no name for.
-LEFT_OUT = {"close", "stop", "clear"}
+#: They end the object or empty it, and come last.
+LAST = ("clear", "stop", "close")
+
+
+PROPERTIES = (property, functools.cached_property, types.GetSetDescriptorType, types.MemberDescriptorType)
 
 
 def made_simulation(tmp_path):
@@ -95,7 +100,6 @@ def made_ticks(tmp_path):
     store.store_tick("A", 1.0, 2.0)
     yield store
     yield store.get_recent_ticks("A", 1)
-    store.stop()
 
 
 def made_experiment(tmp_path):
@@ -103,14 +107,12 @@ def made_experiment(tmp_path):
     context = db.create_simulation_context("s")
     yield db
     yield context
-    db.close()
 
 
 def made_memory(tmp_path):
     store = memory.SQLiteStorage(str(tmp_path / "agent.db"))
     store.store_episode([1.0], 0.5, "a")
     yield store
-    store.close()
 
 
 MAKERS = [made_simulation, made_series, made_ticks, made_experiment, made_memory]
@@ -126,14 +128,38 @@ def parameters(method):
 
 
 def calls(thing):
-    """Each public method, each parameter of it, each wrong value: what is called, and its arguments."""
-    for name in sorted(set(dir(type(thing))) - LEFT_OUT):
+    """Each public method, each parameter of it, each wrong value: what is called, and its arguments. Each property: it
+    is read, and set to each wrong value if it can be set.
+    """
+    kind = type(thing)
+    for name in sorted(set(dir(kind)) - set(LAST)):
         # What reads and changes as a dict raises what a dict does.
         if name.startswith("_") or (name in dir(dict) and isinstance(thing, simulation.State)):
             continue
-        if isinstance(inspect.getattr_static(type(thing), name), property) or not callable(getattr(type(thing), name)):
-            continue
-        yield from calls_of(f"{type(thing).__name__}.{name}", getattr(thing, name))
+        found = inspect.getattr_static(kind, name)
+        if isinstance(found, PROPERTIES):
+            yield from calls_of_property(thing, name, found)
+        elif callable(getattr(kind, name)):
+            yield from calls_of(f"{kind.__name__}.{name}", getattr(thing, name))
+
+
+def last_calls(thing):
+    """The same for what ends an object or empties it, which is called twice as it is meant too."""
+    for name in LAST:
+        if callable(getattr(type(thing), name, None)):
+            what, method = f"{type(thing).__name__}.{name}", getattr(thing, name)
+            yield from calls_of(what, method)
+            yield from [(f"{what}()", method, [], {}, [])] * 2
+
+
+def calls_of_property(thing, name, found):
+    what = f"{type(thing).__name__}.{name}"
+    yield what, getattr, [thing, name], {}, []
+    if getattr(found, "fset", None):
+        value = inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)
+        for wrong, given in WRONG.items():
+            yield f"{what} = {wrong}", setattr, [thing, name, given], {}, [value]
+            yield f"{what} after {wrong}", getattr, [thing, name], {}, []
 
 
 def calls_of(name, method):
@@ -167,14 +193,20 @@ def is_in_order(error, listed):
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__.removeprefix("made_"))
 def test_a_wrong_argument_is_named(make, tmp_path, monkeypatch):
-    """Goal: None, -1, another type, NaN, an empty, a huge and a broken text at every place of every public method are
-    taken, or refused by an error of ours or a TypeError that names the argument; no error of the binding gets out.
+    """Goal: None, -1, another type, NaN, an empty, a huge and a broken text at every place of every public method,
+    those that end an object too, and of every property are taken, or refused by an error of ours or a TypeError that
+    names the argument; no error of the binding gets out.
     """
     monkeypatch.chdir(tmp_path)
     logging.disable()
-    raw, number = [], 0
+    raw, number, things = [], 0, []
     for thing in make(tmp_path):
+        things.append(thing)
         for call in calls(thing):
+            number += 1
+            raw += tried(*call)
+    for thing in reversed(things):
+        for call in last_calls(thing):
             number += 1
             raw += tried(*call)
     logging.disable(logging.NOTSET)

@@ -174,8 +174,11 @@ class Backend:
 
     def to_pandas(self, data: Any) -> pd.Series:
         """What :meth:`load` gives, as a pandas Series."""
-        series: pd.Series = data
-        return series
+        import pandas as pd
+
+        if not isinstance(data, pd.Series):
+            raise InvalidTypeError(f"the data: expected a pandas Series, got {type(data).__name__}")
+        return data
 
     def from_pandas(self, series: pd.Series) -> Any:
         """A pandas Series as what :meth:`save` takes."""

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def pandas_series(series: Any) -> pd.Series:
+    """The points of a series, which are to be a pandas Series."""
+    import pandas as pd
+
+    if not isinstance(series, pd.Series):
+        raise InvalidTypeError(f"the series: expected a pandas Series, got {type(series).__name__}")
+    return series
+
+
 class TimeSeries:
     """A series and its history. The points are loaded when they are touched.
 
@@ -60,13 +69,11 @@ class TimeSeries:
     ) -> None:
         import pandas as pd
 
-        if series is not None and not isinstance(series, pd.Series):
-            raise InvalidTypeError(f"the series: expected a pandas Series, got {type(series).__name__}")
         self.processing_steps = steps_in("processing_steps", processing_steps or [])
         self.metadata_id = metadata_id
         self.created_on = now() if created_on is None else created_on
         self.more = dict(more or {})
-        made = pd.Series(dtype="float64") if series is None else series
+        made = pd.Series(dtype="float64") if series is None else pandas_series(series)
         self._series: pd.Series | None = made
         self._name: str | None = made.name if isinstance(made.name, str) else None
         self._home: tuple[Home, str] | None = None
@@ -98,7 +105,7 @@ class TimeSeries:
 
     @series.setter
     def series(self, series: pd.Series) -> None:
-        self._series, self._unsaved = series, True
+        self._series, self._unsaved = pandas_series(series), True
 
     def _stored(self) -> tuple[Home, str]:
         if self._home is None:
