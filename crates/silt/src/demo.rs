@@ -15,8 +15,7 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use siltstone::simulation::{InitialData, SimulationDatabase};
-use siltstone::{Database, Value};
+use siltstone::simulation::SimulationDatabase;
 
 use crate::chart::Canvas;
 use crate::console::Console;
@@ -25,10 +24,6 @@ use crate::interrupt;
 
 /// The dataset of the people and the towns.
 const DATASET: &str = "epidemic";
-/// The initial dataset by which a demo's file is known.
-const ABOUT: &str = "about_this_demo";
-/// Who made the file, in [`ABOUT`].
-const MAKER: &str = "silt demo";
 
 /// Record sample data of every store and inspect them
 ///
@@ -64,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long)]
     fast: bool,
 
-    /// Replace demo.db, demo-agent.db, demo-sweep.db and the day in demo-ticks even if they are something else than an earlier demo
+    /// Replace demo.db, demo-agent.db, demo-sweep.db and the day in demo-ticks
     #[arg(long)]
     overwrite: bool,
 }
@@ -84,10 +79,10 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let [epidemic, ticks, sweep, agent] =
         ["demo.db", "demo-ticks", "demo-sweep.db", "demo-agent.db"].map(|name| dir.join(name));
     let paths = Paths { epidemic, ticks, sweep, agent };
-    clear(&paths.epidemic, args.overwrite, is_demo(&paths.epidemic))?;
-    clear(&paths.ticks.join(market::DAY_FILE), args.overwrite, market::is_demo(&paths.ticks))?;
-    clear(&paths.sweep, args.overwrite, holds_none(&paths.sweep, sweep::OTHERS))?;
-    clear(&paths.agent, args.overwrite, holds_none(&paths.agent, agent::OTHERS))?;
+    let day = paths.ticks.join(market::DAY_FILE);
+    for file in [&paths.epidemic, &day, &paths.sweep, &paths.agent] {
+        clear(file, args.overwrite)?;
+    }
     std::fs::create_dir_all(&args.dir).map_err(|error| {
         Failure::said(format!("{}: cannot create the folder: {error}", args.dir.display()))
     })?;
@@ -124,40 +119,26 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Removes the file of an earlier demo; any other is refused, unless the user said otherwise.
-fn clear(path: &Path, overwrite: bool, is_demo: bool) -> Outcome<()> {
+/// Removes the file of an earlier demo, if the user said so.
+fn clear(path: &Path, overwrite: bool) -> Outcome<()> {
     if !path.exists() {
         return Ok(());
     }
-    if !overwrite && !is_demo {
+    let file = path.display();
+    if !overwrite {
         return Err(Failure::said(format!(
-            "{} is there and is not an earlier demo; it was left as it is, add --overwrite to \
-             replace it, or --dir for another folder",
-            path.display()
+            "{file} is there; it was left as it is, add --overwrite to replace it, or --dir for another folder"
         )));
     }
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["-wal", "-shm", ""] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         match std::fs::remove_file(&name) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let name = Path::new(&name).display();
-                return Err(Failure::said(format!("{name}: cannot remove: {error}")));
+                return Err(Failure::said(format!("{file}: cannot remove: {error}")));
             }
             _ => {}
         }
     }
     Ok(())
-}
-
-/// Whether a file has all of a query's tables, and counts nothing.
-fn holds_none(path: &Path, sql: &str) -> bool {
-    let counted = Database::builder(path).open_read_only().and_then(|db| db.sql(sql));
-    counted.is_ok_and(|counted| counted.rows == [[Value::Integer(0)]])
-}
-
-fn is_demo(path: &Path) -> bool {
-    let about = SimulationDatabase::open_read_only(path).and_then(|db| db.initial_dataset(ABOUT));
-    let Ok(Some(InitialData::Json(text))) = about else { return false };
-    serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|about| about["made_by"] == MAKER)
 }

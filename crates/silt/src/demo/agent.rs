@@ -25,9 +25,6 @@ const STEPS: usize = 2_000;
 const VIEW: usize = 32;
 /// How often the agent is put somewhere with its eyes half closed.
 const TRIES: usize = 200;
-/// What is not of the memories of an earlier demo.
-pub(super) const OTHERS: &str = "SELECT (SELECT count(*) FROM episodes WHERE context_hash <> 'demo house') \
-    + (SELECT count(*) FROM concepts WHERE name NOT LIKE 'room %') + (SELECT count(*) FROM learning_events)";
 
 /// Walks, remembers, and is put somewhere.
 pub(super) fn record(file: &Path, seed: u64) -> Outcome<Scene> {
@@ -89,14 +86,9 @@ pub(super) fn record(file: &Path, seed: u64) -> Outcome<Scene> {
     }
     let episodes = store.stats()?.episodes;
     let mut scene = Scene::new("An agent: it remembers the rooms of a house");
-    scene.fact(
-        "remembered",
-        format!(
-            "{} with what was seen, each safe when it returned: {} each",
-            human::plural(episodes, "episode"),
-            human::duration(took / STEPS as u32),
-        ),
-    );
+    let (episodes, each) =
+        (human::plural(episodes, "episode"), human::duration(took / STEPS as u32));
+    scene.fact("remembered", format!("{episodes} with what was seen, {each} each, safe at once"));
     scene.fact("lost", format!(
         "{right} of {TRIES} times the five nearest memories of a dim view say which room it is; a search takes {}",
         human::duration(searched),

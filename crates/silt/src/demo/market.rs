@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use siltstone::ticks::{OhlcOptions, QueueFull, TickStore, TickStoreConfig, doctor};
 
-use super::MAKER;
 use super::random::Random;
 use super::show::{Scene, file_size};
 use crate::chart::{self, Canvas};
@@ -31,20 +30,13 @@ const PAIRS: [(&str, f64, f64); 4] = [
     ("EURCHF", 0.9580, 0.8),
 ];
 
-/// Whether the day in a folder is that of an earlier demo.
-pub(super) fn is_demo(folder: &Path) -> bool {
-    let store = TickStore::open_read_only(folder);
-    let ticks = store.and_then(|s| s.get_ticks_in_range(SYMBOL, OPENS, OPENS + HOURS));
-    ticks.is_ok_and(|ticks| ticks.last().is_some_and(|tick| tick.broker_id == MAKER))
-}
-
 /// Records the day of a market, compacts it, and looks at it.
 pub(super) fn record(folder: &Path, seed: u64, canvas: Canvas) -> Outcome<Scene> {
     let config = TickStoreConfig {
         sqlite_base_path: folder.to_owned(),
         // All of a day in some hundred milliseconds is faster than any feed: the demo waits.
         queue_full: QueueFull::Block,
-        ..TickStoreConfig::production(MAKER)
+        ..TickStoreConfig::production("silt demo")
     };
     let store = TickStore::new(config.clone())?;
     let start = Instant::now();
@@ -72,35 +64,13 @@ pub(super) fn record(folder: &Path, seed: u64, canvas: Canvas) -> Outcome<Scene>
     let mut scene =
         Scene::new("A market: four levels of four pairs, several quotes at one time, some late");
     let rate = (ticks as f64 / took.as_secs_f64()) as u64;
-    scene.fact(
-        "ticks",
-        format!(
-            "{} in {}, {} of them late, one call each: {}/s into the file, none lost",
-            human::count(ticks),
-            human::duration(took),
-            human::count(late),
-            human::count(rate),
-        ),
-    );
-    let per_tick = |bytes: u64| bytes as f64 / ticks as f64;
-    scene.fact(
-        "compacted",
-        format!(
-            "{} to {}: {:.1} to {:.2} bytes a tick, every bit kept",
-            human::size(bytes_as_rows),
-            human::size(bytes),
-            per_tick(bytes_as_rows),
-            per_tick(bytes),
-        ),
-    );
-    scene.fact(
-        "bars",
-        format!(
-            "{} of five minutes out of the compacted ticks: {}",
-            bars.len(),
-            human::duration(bars_took),
-        ),
-    );
+    let [all, late, rate] = [ticks, late, rate].map(human::count);
+    let took = human::duration(took);
+    scene.fact("ticks", format!("{all} in {took}, {late} of them late: {rate}/s, none lost"));
+    let [rows, blocks] = [bytes_as_rows, bytes].map(|bytes| bytes as f64 / ticks as f64);
+    scene.fact("compacted", format!("{rows:.1} to {blocks:.2} bytes a tick, every bit kept"));
+    let (number, took) = (bars.len(), human::duration(bars_took));
+    scene.fact("bars", format!("{number} of five minutes out of the compacted ticks: {took}"));
     scene.line(format!("\n{SYMBOL}, the middle of bid and ask"));
     let series = [
         ("high", bars.iter().map(|bar| bar.high).collect::<Vec<_>>()),

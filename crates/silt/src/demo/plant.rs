@@ -79,22 +79,10 @@ pub(super) fn record(path: &Path, seed: u64, canvas: Canvas) -> Outcome<Scene> {
     let mut scene = Scene::new(
         "A treatment plant: ammonium at the inlet, and a day on which the sensor was stuck",
     );
-    scene.fact(
-        "recorded",
-        format!(
-            "{} in {}, an append a day, each safe when it returned",
-            human::plural(points, "point"),
-            human::duration(took),
-        ),
-    );
-    scene.fact(
-        "processed",
-        format!(
-            "{} series in {}, each with its history in the same commit",
-            keys.len() - 1,
-            human::duration(processed),
-        ),
-    );
+    let (points, took) = (human::plural(points, "point"), human::duration(took));
+    let (made, processed) = (keys.len() - 1, human::duration(processed));
+    scene.fact("recorded", format!("{points} in {took}, an append a day, each safe at once"));
+    scene.fact("processed", format!("{made} series in {processed}, each with its history"));
     scene.fact("compacted", format!("{bytes_per_point:.2} bytes a point"));
     steps.iter().for_each(|step| scene.line(format!("  {step}")));
     scene.line("");

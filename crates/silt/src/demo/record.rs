@@ -4,11 +4,10 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
 use siltstone::simulation::{InitialData, SimulationDatabase, Timeline};
 
+use super::DATASET;
 use super::epidemic::Epidemic;
-use super::{ABOUT, DATASET, MAKER};
 use crate::exit::{Exit, Outcome};
 use crate::interrupt;
 
@@ -48,10 +47,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
 fn record(args: &Args, db: &SimulationDatabase) -> siltstone::Result<()> {
     let mut epidemic = Epidemic::new(args.people as usize, args.seed);
     db.set_timeline(Timeline { reference: DAY_ZERO, time_scale: 86_400.0, start_time: 0 })?;
-    let about = json!({
-        "made_by": MAKER, "people": args.people, "days": args.days, "seed": args.seed,
-    });
-    db.store_initial_dataset(ABOUT, InitialData::Json(about.to_string().into_bytes()), false)?;
     db.store_initial_dataset(DATASET, InitialData::Entities(epidemic.initial()), false)?;
     println!("ready");
     for _ in 0..args.days {

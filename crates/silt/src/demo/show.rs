@@ -89,23 +89,13 @@ pub(super) fn epidemic(
     scene.document["reads"] = json!(reads.len());
     scene.document["worst_day"] = json!(worst);
     scene.document["infectious"] = json!(watched.column(2));
-    scene.fact(
-        "recorded",
-        format!(
-            "{} in {}, {}",
-            human::plural(updates, "update"),
-            human::duration(took),
-            human::size(bytes),
-        ),
-    );
+    let (updates, bytes) = (human::plural(updates, "update"), human::size(bytes));
+    scene.fact("recorded", format!("{updates} in {}, {bytes}", human::duration(took)));
+    let most = human::duration(reads.last().copied().unwrap_or_default());
+    let (reads, read) = (human::plural(reads.len() as u64, "read"), human::duration(read));
     scene.fact(
         "read meanwhile",
-        format!(
-            "{} at the growing file: {} each, {} at most",
-            human::plural(reads.len() as u64, "read"),
-            human::duration(read),
-            human::duration(reads.last().copied().unwrap_or_default()),
-        ),
+        format!("{reads} at the growing file: {read} each, {most} at most"),
     );
     scene.fact("travel in time", format!("all people on any day: {}", human::duration(seek)));
     scene.fact("verified", format!("{}, all well", human::plural(report.checksums, "checksum")));
@@ -170,26 +160,16 @@ pub(super) fn next(paths: &Paths, worst_day: usize) -> Outcome<Scene> {
     for command in [
         format!("info {file}"),
         format!("state {file} epidemic towns --at {date}"),
-        format!(
-            "state {file} epidemic people --at {worst_day} --attribute town --attribute load --limit 9"
-        ),
-        format!(
-            "query {file} 'SELECT origin, count(*), max(timestamp) FROM \"update\" GROUP BY origin'"
-        ),
         format!("export {file} -o {tables} --format parquet --what states --overwrite"),
-        format!("compact {file}"),
         format!("verify {file}"),
         format!("backup {file} --into {backups} --keep 3"),
         format!("ticks ohlc {ticks} {symbol} --interval 900"),
-        format!("verify {ticks}"),
         format!("runs list {sweep} --where 'params.growth >= 0.06'"),
         format!("runs compare {sweep} foragers_0 foragers_5"),
-        format!("runs show {sweep} foragers_3"),
         format!("info {agent}"),
         format!(
             "query {agent} 'SELECT metadata, count(*), max(performance_score) FROM episodes GROUP BY 1 ORDER BY 3 DESC LIMIT 5'"
         ),
-        format!("series ls {file}"),
         format!("series plot {file} {measured}"),
     ] {
         scene.line(format!("  {silt} {command}"));

@@ -1,8 +1,7 @@
-//! The demo's sweep: foragers on a meadow that grows back at six speeds, each a simulation of one file, logged by two
-//! threads.
+//! The demo's sweep: foragers on a meadow that grows back at six speeds, each a simulation of one file, logged by a
+//! thread.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use serde_json::json;
@@ -25,30 +24,23 @@ const STEPS: i64 = 200;
 const FIRST: u64 = 30;
 const MOST: usize = 300;
 const EXPERIMENT: &str = "demo foragers";
-/// What is not of a sweep of an earlier demo.
-pub(super) const OTHERS: &str =
-    "SELECT count(*) FROM experiments WHERE experiment_id <> 'demo foragers'";
 
 /// Records the sweep, compares its simulations, and compacts them.
 pub(super) fn record(file: &Path, seed: u64, canvas: Canvas) -> Outcome<Scene> {
     let start = Instant::now();
     let db = ExperimentDatabase::open(file, EXPERIMENT)?;
-    let next = AtomicUsize::new(0);
-    let work = || -> siltstone::Result<()> {
-        loop {
-            let run = next.fetch_add(1, Ordering::Relaxed);
-            let Some(growth) = GROWTH.get(run) else { return Ok(()) };
-            let parameters = json!({"growth": growth, "seed": seed + run as u64});
-            let options = SimulationOptions::default().parameters(&parameters)?;
-            let sim = db.create_simulation_context(&format!("foragers_{run}"), options)?;
-            let left = live(&sim, *growth, seed + run as u64)?;
-            let summary = json!({ "population": left }).to_string();
-            db.update_simulation_status(sim.simulation_id(), "completed", Some(&summary))?;
-        }
+    let simulate = |run: usize| -> siltstone::Result<()> {
+        let seed = seed + run as u64;
+        let parameters = json!({"growth": GROWTH[run], "seed": seed});
+        let options = SimulationOptions::default().parameters(&parameters)?;
+        let sim = db.create_simulation_context(&format!("foragers_{run}"), options)?;
+        let summary = json!({ "population": live(&sim, GROWTH[run], seed)? }).to_string();
+        db.update_simulation_status(sim.simulation_id(), "completed", Some(&summary))
     };
     std::thread::scope(|scope| {
-        let other = scope.spawn(work);
-        work().and(other.join().expect("it does not panic"))
+        let runs: Vec<_> =
+            (0..GROWTH.len()).map(|run| scope.spawn(move || simulate(run))).collect();
+        runs.into_iter().try_for_each(|run| run.join().expect("it does not panic"))
     })?;
     let took = start.elapsed();
     db.update_experiment_status("completed", None)?;
@@ -91,21 +83,12 @@ pub(super) fn record(file: &Path, seed: u64, canvas: Canvas) -> Outcome<Scene> {
     db.close()?;
     let simulations = human::plural(GROWTH.len() as u64, "simulation");
     let mut scene = Scene::new("A sweep: foragers on a meadow that grows back at six speeds");
-    let rate = (rows as f64 / took.as_secs_f64().max(1e-9)) as u64;
-    scene.fact(
-        "recorded",
-        format!(
-            "{} of {simulations} in {} by two threads, each step safe when it returned: {}/s",
-            human::plural(rows, "row"),
-            human::duration(took),
-            human::count(rate),
-        ),
-    );
+    let rate = human::count((rows as f64 / took.as_secs_f64().max(1e-9)) as u64);
+    let (rows, took) = (human::plural(rows, "row"), human::duration(took));
+    scene.fact("recorded", format!("{rows} of {simulations} in {took}, a thread each: {rate}/s"));
     scene.fact("compared", format!("{simulations} by two metrics in {}", human::duration(asked)));
-    scene.fact(
-        "compacted",
-        format!("{as_rows:.0} to {compacted:.1} bytes a state of an agent, every bit kept",),
-    );
+    let text = format!("{as_rows:.0} to {compacted:.1} bytes a state of an agent, every bit kept");
+    scene.fact("compacted", text);
     scene.line(format!("\n{table}"));
     Ok(scene)
 }

@@ -1,17 +1,17 @@
 //! The process that reads while the other one writes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use siltstone::simulation::{Group, SimulationDatabase};
 
+use super::epidemic::STATES;
 use super::{Args, DATASET};
 use crate::chart::sparkline;
 use crate::console::Console;
 use crate::exit::{Failure, Outcome};
-use crate::table::cut;
 use crate::{human, interrupt};
 
 /// Between two reads of the file, and of one that grows as fast as it can.
@@ -64,18 +64,17 @@ impl Watched {
     }
 
     /// What the last read found, and its curve.
-    fn line(&self, days: u32, width: usize) -> (String, String) {
+    fn line(&self, days: u32) -> String {
         let infectious = self.column(2);
-        let (day, curve) = (self.counts.len().saturating_sub(1), sparkline(&infectious, width));
+        let (day, curve) = (self.counts.len().saturating_sub(1), sparkline(&infectious, 20));
         let now = infectious.last().copied().unwrap_or(0.0);
         let took = human::duration(self.reads.last().copied().unwrap_or_default());
-        (format!("day {day:>3} of {days}  infectious {now:>5}  {curve}  read in {took}"), curve)
+        format!("day {day:>3} of {days}  infectious {now:>5}  {curve}  read in {took}")
     }
 }
 
 fn sums(towns: &Group) -> [f64; 4] {
-    ["susceptible", "exposed", "infectious", "recovered"]
-        .map(|name| numbers(towns, name).iter().sum())
+    STATES.map(|name| numbers(towns, name).iter().sum())
 }
 
 /// An attribute's values as floats; none if it is not there.
@@ -125,51 +124,36 @@ fn follow(args: &Args, path: &Path, console: &mut Console, writer: &mut Child) -
     }
     let (mut watched, mut printed) = (Watched::default(), 0);
     // The writer says when the first state is in the file.
-    let mut ready = String::new();
-    let said = writer.stdout.take().map(|out| BufReader::new(out).read_line(&mut ready));
+    let said = writer.stdout.take().map(|out| BufReader::new(out).read_line(&mut String::new()));
     if !matches!(said, Some(Ok(1..))) {
         return Err(failure(writer));
     }
     let db = SimulationDatabase::open_read_only(path)?;
     loop {
-        let ended = ended(writer)?;
+        // Before the last read, which so has all.
+        let ended = writer.try_wait();
+        let ended = ended
+            .map_err(|e| Failure::said(format!("cannot ask for the process that records: {e}")))?;
         watched.read_new(&db)?;
         let day = watched.counts.len().saturating_sub(1);
-        if !console.json && console.is_terminal {
-            show(&watched, args.days, console, ended.is_some())?;
-        } else if !console.json {
-            // Ten lines in all.
-            let due = printed + (args.days as usize).div_ceil(9);
-            if day >= due || (ended.is_some() && day > printed) {
-                printed = day;
-                console.line(watched.line(args.days, 20).0)?;
-                console.flush()?;
-            }
+        // Ten lines in all.
+        let is_due = day >= printed + (args.days as usize).div_ceil(9);
+        if !console.json && (is_due || ended.is_some() && day > printed) {
+            printed = day;
+            console.line(watched.line(args.days))?;
+            console.flush()?;
         }
         match ended {
-            Some(true) => return Ok(watched),
-            Some(false) => return Err(failure(writer)),
+            Some(status) if status.success() => return Ok(watched),
+            Some(_) => return Err(failure(writer)),
             None => std::thread::sleep(if args.fast { READ_EVERY_FAST } else { READ_EVERY }),
         }
         if interrupt::is_set() {
-            if !console.json && console.is_terminal {
-                show(&watched, args.days, console, true)?;
-            }
-            console.note(&format!(
-                "stopped after day {day}; {} holds what was recorded",
-                path.display()
-            ));
+            let file = path.display();
+            console.note(&format!("stopped after day {day}; {file} holds what was recorded"));
         }
         interrupt::check("recording the demo")?;
     }
-}
-
-/// Whether the writer ended, and well.
-fn ended(writer: &mut Child) -> Outcome<Option<bool>> {
-    let status = writer.try_wait();
-    let status = status
-        .map_err(|e| Failure::said(format!("cannot ask for the process that records: {e}")))?;
-    Ok(status.map(|status| status.success()))
 }
 
 /// What the writer said when it failed.
@@ -182,17 +166,4 @@ fn failure(writer: &mut Child) -> Failure {
         true => siltstone::Error::Interrupted { action: "recording the demo" }.into(),
         false => Failure::said(format!("the process that records failed: {}", said.trim())),
     }
-}
-
-/// One line of a terminal, which each read replaces and the last one takes away.
-fn show(watched: &Watched, days: u32, console: &mut Console, ended: bool) -> Outcome<()> {
-    let (width, _) = console.size();
-    let (line, curve) = watched.line(days, width.saturating_sub(60).min(60));
-    // One column stays free: a full line would wrap on some terminals.
-    let mut text = if ended { String::new() } else { cut(&line, width.saturating_sub(1)) };
-    if console.color && !curve.is_empty() {
-        text = text.replace(&curve, &format!("\u{1b}[31m{curve}\u{1b}[0m"));
-    }
-    write!(console.out, "\r\u{1b}[2K{text}")?;
-    Ok(console.flush()?)
 }

@@ -68,7 +68,8 @@ fn the_commands_to_try_next_work() {
 fn a_seed_gives_the_same_run() {
     let folder = tempfile::tempdir().unwrap();
     let run = |more: &str| {
-        silt(folder.path(), &format!("demo --days 12 --people 300 --json {more}")).json()
+        let line = format!("demo --overwrite --days 12 --people 300 --json {more}");
+        silt(folder.path(), &line).json()
     };
     let (fast, slow) = (run("--fast"), run(""));
     assert_eq!(fast["infectious"], slow["infectious"]);
@@ -77,9 +78,9 @@ fn a_seed_gives_the_same_run() {
     assert_ne!(run("--fast --seed 2")["infectious"], fast["infectious"]);
 }
 
-/// Goal: an earlier demo is replaced; any other file only when told.
+/// Goal: a file that is there, an earlier demo too, is replaced only when told.
 #[test]
-fn a_file_that_is_no_demo_is_kept() {
+fn a_file_that_is_there_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demo.db");
     fs::rename(small_run(folder.path()), &path).unwrap();
@@ -87,11 +88,13 @@ fn a_file_that_is_no_demo_is_kept() {
         fs::write(&path, &content).unwrap();
         let ran = silt(folder.path(), SMALL);
         assert_eq!(ran.code, 2, "{ran:?}");
-        assert!(ran.err.contains("not an earlier demo"), "{ran:?}");
+        assert!(ran.err.contains("demo.db is there"), "{ran:?}");
         assert_eq!(fs::read(&path).unwrap(), content);
     }
-    silt(folder.path(), &format!("{SMALL} --overwrite")).ok();
-    silt(folder.path(), "demo --fast --days 3 --people 50").ok();
+    for line in [SMALL, "demo --fast --days 3 --people 50"] {
+        silt(folder.path(), &format!("{line} --overwrite")).ok();
+        assert_eq!(silt(folder.path(), line).code, 2);
+    }
     let info = silt(folder.path(), "info demo.db --json").json();
     assert_eq!(info["datasets"][0]["timestamps"], 3);
 }
@@ -103,7 +106,10 @@ fn few_people_and_days_are_no_trouble() {
     for line in ["--days 1 --people 1", "--days 2 --people 7", "--days 40 --people 3"] {
         for columns in ["1", "20", "300"] {
             let mut command = command(folder.path());
-            command.args(["demo", "--fast"]).args(line.split(' ')).env("COLUMNS", columns);
+            command
+                .args(["demo", "--fast", "--overwrite"])
+                .args(line.split(' '))
+                .env("COLUMNS", columns);
             let output = command.output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{line} at {columns}: {said}");
