@@ -29,6 +29,22 @@ fn times(dtype: &str) -> (&'static str, Attribute) {
     ("when", Attribute::new(Array::new(dtype, vec![1], 7_i64.to_le_bytes().to_vec()).unwrap()))
 }
 
+/// Goal: a writer that remembers the forms of so many groups and no more looks the others up again: what does not go with an
+/// earlier value is refused in the first group as in the last.
+#[test]
+fn forms_that_were_forgotten_are_looked_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let group = |n: i64| Group::new(format!("g{n}")).with("id", [1i64]);
+    let numbers = (0..5_000).map(|n| group(n).with("x", [n as f64])).collect();
+    db.store_update(0, 0, "net", numbers, None).unwrap();
+    for n in [0, 4_095, 4_096, 4_999] {
+        let refused = db.store_update(1, 0, "net", vec![group(n).with("x", ["text"])], None);
+        assert!(matches!(refused, Err(Error::Invalid { .. })), "g{n}: {refused:?}");
+        db.store_update(2 + n, 0, "net", vec![group(n).with("x", [0.5])], None).unwrap();
+    }
+}
+
 /// Goal: times of another unit are refused at the write, in whatever order and however often the units come, and the states
 /// before stay readable.
 #[test]

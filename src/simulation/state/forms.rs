@@ -11,6 +11,9 @@ use crate::kernel::ReadTx;
 use crate::simulation::tables::Layout;
 use crate::simulation::update::Attribute;
 
+/// Groups that are remembered; what is forgotten is looked up in the file again.
+const MOST_GROUPS: usize = 4_096;
+
 /// What the groups of a file hold so far: shape of a value, ragged or not, kind of dtype.
 #[derive(Default)]
 pub(in crate::simulation) struct Forms(HashMap<(String, String), Option<Building>>);
@@ -37,6 +40,9 @@ impl Forms {
             None => {
                 // A group that has no state already is left to its reader.
                 let template = Travel::new(tx, Layout::Ours, dataset, group).template();
+                if self.0.len() >= MOST_GROUPS {
+                    self.0.clear();
+                }
                 self.0.entry(names).or_insert(template.ok())
             }
         };
