@@ -13,22 +13,20 @@ use siltstone::series::{
 use siltstone::simulation::{ExportFormat, ExportOptions, SimulationDatabase, export};
 use siltstone::table::{self, Format, WriteOptions};
 use siltstone::{Array, Database, Error, restore};
+use siltstone_needs::needs;
 use tempfile::TempDir;
 
 use crate::crash::update_of;
 
 /// A folder among the temporary ones, and one on another file system.
-fn two_file_systems() -> Option<[TempDir; 2]> {
+fn two_file_systems() -> [TempDir; 2] {
     let here = tempfile::tempdir().unwrap();
     let there = ["/dev/shm", "/run", "/var/tmp"].into_iter().find_map(|root| {
         let folder = tempfile::tempdir_in(root).ok()?;
         let device = |folder: &TempDir| fs::metadata(folder.path()).unwrap().dev();
         (device(&folder) != device(&here)).then_some(folder)
     });
-    if there.is_none() {
-        println!("there is one file system only: its tests are passed over");
-    }
-    Some([here, there?])
+    [here, there.expect("there is another file system, and this process may write there")]
 }
 
 fn points() -> Series {
@@ -43,9 +41,10 @@ fn unfinished(folder: &Path) -> usize {
 
 /// Goal: a backup, a restore, an export of each kind and a copy have their target on another file system than the database and
 /// the temporary folder: none of them renames across.
+#[needs(two_file_systems)]
 #[test]
 fn targets_may_be_on_another_file_system() {
-    let Some([here, there]) = two_file_systems() else { return };
+    let [here, there] = two_file_systems();
     let (db, at) = (here.path().join("run.db"), |name: &str| there.path().join(name));
     let run = SimulationDatabase::open(&db).unwrap();
     run.store_updates((0..3).map(|n| update_of("net", n, 5)).collect()).unwrap();
@@ -108,9 +107,10 @@ fn move_file(from: &Path, to: &Path) {
 
 /// Goal: a file that was moved to another file system is read and written there; it forgets its backups, and removes none of
 /// them, also with the same `keep`.
+#[needs(two_file_systems)]
 #[test]
 fn a_file_that_was_moved_to_another_file_system_forgets_its_backups() {
-    let Some([here, there]) = two_file_systems() else { return };
+    let [here, there] = two_file_systems();
     let (db, moved) = (here.path().join("run.db"), there.path().join("run.db"));
     let backups = here.path().join("backups");
     let store = SimulationDatabase::open(&db).unwrap();
@@ -134,9 +134,10 @@ fn a_file_that_was_moved_to_another_file_system_forgets_its_backups() {
 
 /// Goal: a file that is moved to another file system while it is open takes no more writes through the old handle, each of which
 /// says so; what was acknowledged before is in the file that was moved, if its log went along, and goes on from there.
+#[needs(two_file_systems)]
 #[test]
 fn a_file_that_is_moved_while_it_is_open_takes_no_writes() {
-    let Some([here, there]) = two_file_systems() else { return };
+    let [here, there] = two_file_systems();
     let (db, moved) = (here.path().join("run.db"), there.path().join("run.db"));
     let store = SimulationDatabase::open(&db).unwrap();
     store.store_updates((0..3).map(|n| update_of("net", n, 5)).collect()).unwrap();
@@ -157,13 +158,9 @@ fn a_file_that_is_moved_while_it_is_open_takes_no_writes() {
 
 /// Goal: what a killed process of another user left stays, also for root, and what one of ours left goes; what versions before
 /// this one left stays.
+#[needs(root)]
 #[test]
 fn what_another_user_left_stays() {
-    // SAFETY: it only asks who we are.
-    if unsafe { libc::geteuid() } != 0 {
-        println!("only root can make a file of another user: the test is passed over");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let (ours, theirs) = (
@@ -188,9 +185,10 @@ fn what_another_user_left_stays() {
 }
 
 /// Goal: a memory store makes its backup on another file system, replaces it, and restores it from there.
+#[needs(two_file_systems)]
 #[test]
 fn a_memory_is_backed_up_to_another_file_system() {
-    let Some([here, there]) = two_file_systems() else { return };
+    let [here, there] = two_file_systems();
     let store = MemoryStore::open(here.path().join("agent.db")).unwrap();
     let add = || store.store_episode(NewEpisode::new(Array::from_slice(&[1.0]), 0.5, "c")).unwrap();
     let target = there.path().join("agent.db");

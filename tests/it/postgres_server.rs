@@ -47,11 +47,6 @@ pub(crate) fn shared() -> &'static Server {
     &SHARED
 }
 
-/// Whether there is a package.
-pub(crate) fn is_installed() -> bool {
-    programs().is_some()
-}
-
 /// The newest installed server's programs.
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -1,11 +1,15 @@
 //! Series from one backend into another.
 
+use std::path::Path;
+
 use siltstone::series::tree::{Dataset, Signal};
 use siltstone::series::{
     self, IndexMetadata, MemoryBackend, Metadata, ParquetBackend, Series, SqliteBackend,
     StorageBackend, TransferOptions, conformance,
 };
 use siltstone::{Error, Result};
+#[cfg(all(unix, feature = "postgresql"))]
+use siltstone_needs::needs;
 
 fn points(n: i64) -> Series {
     let times: Vec<i64> = (0..n).map(|i| i * 1_000_000_000).collect();
@@ -18,26 +22,38 @@ fn go_on(_: u64, _: u64) -> Result<()> {
     Ok(())
 }
 
-fn targets(folder: &std::path::Path) -> Vec<Box<dyn StorageBackend>> {
-    #[cfg_attr(not(feature = "postgresql"), expect(unused_mut))]
-    let mut all: Vec<Box<dyn StorageBackend>> = vec![
+type Targets = Vec<Box<dyn StorageBackend>>;
+
+fn targets(folder: &Path) -> Targets {
+    vec![
         Box::new(MemoryBackend::new()),
         Box::new(ParquetBackend::open(folder.join("parquet")).unwrap()),
         Box::new(SqliteBackend::open(folder.join("target.db")).unwrap()),
-    ];
-    #[cfg(all(unix, feature = "postgresql"))]
-    if crate::postgres_server::is_installed() {
-        let server = crate::postgres_server::shared();
-        let name = folder.file_name().unwrap().to_str().unwrap().replace('.', "c").to_lowercase();
-        all.push(Box::new(server.backend(&name)));
-    }
-    all
+    ]
+}
+
+#[cfg(all(unix, feature = "postgresql"))]
+fn server(folder: &Path) -> Targets {
+    let name = folder.file_name().unwrap().to_str().unwrap().replace('.', "c").to_lowercase();
+    vec![Box::new(crate::postgres_server::shared().backend(&name))]
 }
 
 /// Goal: every type of index and of value, metadata, long series and a dataset's tree are the same at any target;
 /// what is equal there is passed over the next time.
 #[test]
 fn what_was_copied_is_the_same() {
+    copies_are_the_same(targets);
+}
+
+/// Goal: the same, into a server.
+#[needs(postgresql)]
+#[test]
+#[cfg(all(unix, feature = "postgresql"))]
+fn what_was_copied_into_a_server_is_the_same() {
+    copies_are_the_same(server);
+}
+
+fn copies_are_the_same(targets: fn(&Path) -> Targets) {
     let folder = tempfile::tempdir().unwrap();
     let file = SqliteBackend::open(folder.path().join("a.db")).unwrap();
     for (i, index) in conformance::indexes().into_iter().enumerate() {
@@ -85,6 +101,18 @@ fn what_was_copied_is_the_same() {
 /// Goal: a copy that is interrupted leaves no half series under its key, and is taken up where it ended.
 #[test]
 fn an_interrupted_copy_is_taken_up() {
+    interrupted_copies_are_taken_up(targets);
+}
+
+/// Goal: the same, into a server.
+#[needs(postgresql)]
+#[test]
+#[cfg(all(unix, feature = "postgresql"))]
+fn an_interrupted_copy_into_a_server_is_taken_up() {
+    interrupted_copies_are_taken_up(server);
+}
+
+fn interrupted_copies_are_taken_up(targets: fn(&Path) -> Targets) {
     let folder = tempfile::tempdir().unwrap();
     let source = MemoryBackend::new();
     source.save("long", &points(50_000), &serde_json::from_str(r#"{"a":1}"#).unwrap()).unwrap();
@@ -118,6 +146,18 @@ fn an_interrupted_copy_is_taken_up() {
 /// Goal: a series that is another one at the target stays, and is named, unless it is to be replaced.
 #[test]
 fn what_is_another_one_stays() {
+    others_stay(targets);
+}
+
+/// Goal: the same, in a server.
+#[needs(postgresql)]
+#[test]
+#[cfg(all(unix, feature = "postgresql"))]
+fn what_is_another_one_in_a_server_stays() {
+    others_stay(server);
+}
+
+fn others_stay(targets: fn(&Path) -> Targets) {
     let folder = tempfile::tempdir().unwrap();
     let source = MemoryBackend::new();
     for key in ["a/1", "a/2", "b/1"] {

@@ -10,7 +10,8 @@ use std::process::Command;
 use proc_macro::TokenStream;
 
 /// Ignores a test where one of these is missing: `shared` (the data beside the project), `cases` (the same with the
-/// folder of cases), `postgresql`, `small_disk` (a file system of this process's own), `second_sqlite`.
+/// folder of cases), `postgresql`, `small_disk` (a file system of this process's own), `two_file_systems` (another one than
+/// that of the temporary files), `root`, `script` (the program), `second_sqlite`.
 #[proc_macro_attribute]
 pub fn needs(what: TokenStream, test: TokenStream) -> TokenStream {
     let (is_there, why) = match what.to_string().as_str() {
@@ -18,6 +19,9 @@ pub fn needs(what: TokenStream, test: TokenStream) -> TokenStream {
         "cases" => (shared("cases"), "no shared cases beside the project or at SILTSTONE_SHARED"),
         "postgresql" => (postgresql(), "PostgreSQL is not installed (make postgresql)"),
         "small_disk" => (small_disk(), "this process may not mount a small file system"),
+        "two_file_systems" => (two_file_systems(), "there is one file system only"),
+        "root" => (is_root(), "only root can make a file of another user"),
+        "script" => (is_on_path("script"), "there is no script(1) to make a terminal"),
         "second_sqlite" => (second_sqlite(), "there is no libsqlite3.so.0"),
         other => panic!("needs({other}): see the documentation of the attribute"),
     };
@@ -52,6 +56,34 @@ fn small_disk() -> bool {
         && run("umount", &["-l"]);
     let _ = std::fs::remove_dir(&at);
     mounts
+}
+
+/// Device and owner of what is there.
+#[cfg(unix)]
+fn device_and_owner(path: &Path) -> Option<(u64, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|found| (found.dev(), found.uid()))
+}
+
+#[cfg(not(unix))]
+fn device_and_owner(_: &Path) -> Option<(u64, u32)> {
+    None
+}
+
+fn two_file_systems() -> bool {
+    let device = |path: &Path| Some(device_and_owner(path)?.0);
+    let here = device(&std::env::temp_dir());
+    let others = ["/dev/shm", "/run", "/var/tmp"].map(Path::new);
+    others.into_iter().filter_map(device).any(|there| Some(there) != here)
+}
+
+fn is_root() -> bool {
+    device_and_owner(Path::new("/proc/self")).is_some_and(|(_, owner)| owner == 0)
+}
+
+fn is_on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).exists())
 }
 
 fn second_sqlite() -> bool {

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use siltstone::Database;
+use siltstone_needs::needs;
 
 use crate::silt::{silt, silt_with};
 
@@ -12,6 +13,7 @@ const HOSTILE: &str = "SELECT 'a' || char(27) || ']0;t' || char(7) || char(155) 
 
 /// Goal: on a terminal no format lets a control character of a value or a name through; into a pipe CSV and TSV are as they
 /// are, and JSON says the same without one.
+#[needs(script)]
 #[test]
 #[cfg(target_os = "linux")]
 fn no_value_steers_a_terminal() {
@@ -28,9 +30,7 @@ fn no_value_steers_a_terminal() {
         let shown = format!("'{}' {line} \"$SQL\"", env!("CARGO_BIN_EXE_silt"));
         let mut script = Command::new("script");
         script.args(["-qec", &shown, "typescript"]).current_dir(here).env("SQL", HOSTILE);
-        let Ok(output) = script.stdin(std::process::Stdio::null()).output() else {
-            return eprintln!("skipped: there is no script(1) to make a terminal");
-        };
+        let output = script.stdin(std::process::Stdio::null()).output().unwrap();
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && shown.contains('c'), "{format}: {shown:?}");
         assert!(!steers(&shown), "{format}: {shown:?}");
