@@ -263,6 +263,10 @@ mod tests {
             whole.concat(&values(Float64Array::from(vec![2.0]))).unwrap().dtype(),
             Some("Int64")
         );
+        // Neither type stays, and so does no dtype.
+        let small = values(Int8Array::from(vec![-1])).with_dtype(Some("Int8".into()));
+        let joined = small.concat(&values(UInt8Array::from(vec![200]))).unwrap();
+        assert_eq!((joined.values().data_type(), joined.dtype()), (&DataType::Int64, None));
         let coded = values(Int8Array::from(vec![0])).with_dtype(Some("category:[1]".into()));
         for other in [values(Int64Array::from(vec![1 << 40])), values(Int64Array::from(vec![0]))] {
             assert!(coded.concat(&other).is_err() && other.concat(&coded).is_err(), "{other:?}");

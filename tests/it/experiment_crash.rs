@@ -184,6 +184,73 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(db.database().verify().unwrap().findings, []);
 }
 
+/// Goal: a context that goes out of scope on a full disk loses what waits in it, and a log message with the number of rows alone
+/// says so; a flush before gives the error. What was acknowledged stays, and the next context goes on.
+#[needs(small_disk)]
+#[test]
+#[cfg(target_os = "linux")]
+fn a_context_that_is_dropped_on_a_full_disk_is_told_by_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let _mounted = crate::shared::Mounted::small(folder.path());
+    let ballast = folder.path().join("ballast");
+    std::fs::write(&ballast, vec![0u8; 1 << 20]).unwrap();
+    let db = ExperimentDatabase::open(folder.path().join("a.db"), "exp").unwrap();
+    let sim = db.create_simulation_context("s", Default::default()).unwrap();
+    let acknowledged = (0..).find(|step| log_step(&sim, *step).is_err()).unwrap();
+    let error = sim.flush_all_buffers().unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    let waiting = sim.buffered().0;
+    assert!(waiting > 0);
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || drop(sim));
+    let logged = log.0.lock().unwrap().join("\n");
+    let rows = format!("rows={waiting} ");
+    assert!(logged.contains("rows were lost") && logged.contains(&rows), "{logged}");
+    std::fs::remove_file(ballast).unwrap();
+    let sim = db.create_simulation_context("t", Default::default()).unwrap();
+    log_step(&sim, 0).unwrap();
+    drop(sim);
+    let steps = "SELECT count(*) FROM simulation_steps GROUP BY simulation_id ORDER BY 1 DESC";
+    let steps = db.database().sql(steps).unwrap().rows;
+    assert_eq!(steps, [[Value::Integer(acknowledged)], [Value::Integer(1)]]);
+    db.close().unwrap();
+    let db = Database::builder(folder.path().join("a.db")).open().unwrap();
+    assert_eq!(db.verify().unwrap().findings, []);
+}
+
+/// What is logged as an error, each with its fields.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+#[cfg(target_os = "linux")]
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Fields(String);
+        impl tracing::field::Visit for Fields {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut fields = Fields(String::new());
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields.0);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 /// Goal: another process that holds the file for a while delays a step, and neither loses nor doubles it; one that holds it
 /// for too long is an error that says so, and the rows wait.
 #[test]

@@ -255,6 +255,33 @@ fn a_simulation_is_resumed_from_a_step() {
     assert_eq!(db.database().verify().unwrap().findings, []);
 }
 
+/// Goal: a comparison sees what another program changed, once that has set the sums of the simulation to NULL as the page
+/// says, and not before; what we log then is seen too.
+#[test]
+fn a_comparison_sees_rows_of_another_program_whose_sums_are_null() {
+    let folder = temporary();
+    let path = folder.path().join("a.db");
+    let db = sweep(&path, "exp", 2);
+    let mean = || {
+        let metric = [("total_agents", At::Mean)];
+        floats(&one(db.compare(Which::Ids(&["exp_1"]), &metric).unwrap()), "total_agents")
+    };
+    assert_eq!(mean(), [Some(104.5)]);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let simulation = "simulation = (SELECT id FROM simulations WHERE simulation_id = 'exp_1')";
+    let change = |sql: &str| other.execute(&format!("{sql} WHERE {simulation}"), []).unwrap();
+    assert_eq!(change("UPDATE simulation_steps_rows SET total_agents = total_agents + 10"), 10);
+    assert_eq!(mean(), [Some(104.5)]);
+    assert!(change("UPDATE record_summary SET sums = NULL") > 0);
+    assert_eq!(mean(), [Some(114.5)]);
+    let sim = db.resume("exp_1", None, LoggingConfig::default()).unwrap();
+    let none: [[Cell<'_>; 4]; 0] = [];
+    let nobody: [[Cell<'_>; 10]; 0] = [];
+    sim.log_step(10, nobody, none, &[("total_agents", Cell::Int(115))]).unwrap();
+    assert_eq!(mean(), [Some((1145.0 + 115.0) / 11.0)]);
+    assert_eq!(db.database().verify().unwrap().findings, []);
+}
+
 /// Goal: a simulation is deleted whole, the rest stays, and the room comes back; a dry run deletes nothing.
 #[test]
 fn simulations_are_deleted_and_retained() {

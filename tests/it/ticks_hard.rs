@@ -269,6 +269,34 @@ fn the_doctor_counts_what_should_be_there() {
     }
 }
 
+/// Goal: when a tick was written is in the row, and is NULL once the tick is compacted; every other column stays.
+#[test]
+fn a_compaction_forgets_when_a_tick_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = TickStore::new(config(folder.path())).unwrap();
+    let before = now_ns() / 1_000_000;
+    (0..300).for_each(|n| assert_eq!(put(&store, NOON + n, n as f64), Outcome::Stored));
+    store.flush().unwrap();
+    let day = || Database::builder(folder.path().join(FILE)).open_read_only().unwrap();
+    let written = || {
+        let sql = "SELECT count(*), count(created_at), coalesce(min(created_at), 0) FROM ticks";
+        let row = day().sql(sql).unwrap().rows.remove(0);
+        <[Value; 3]>::try_from(row).unwrap()
+    };
+    let others = || {
+        let sql = "SELECT symbol, timestamp, bid, ask, spread, lp_source, time_ns, broker_id FROM ticks \
+            ORDER BY time_ns";
+        day().sql(sql).unwrap().rows
+    };
+    let all = others();
+    let [ticks, with, Value::Integer(first)] = written() else { panic!("no time") };
+    assert_eq!((ticks, with), (Value::Integer(300), Value::Integer(300)));
+    assert!((before..=now_ns() / 1_000_000).contains(&first), "{first}");
+    store.compact("2026-01-19").unwrap();
+    assert_eq!(written(), [300, 0, 0].map(Value::Integer));
+    assert_eq!(others(), all);
+}
+
 /// Goal: the first and the last times that there are go through every call.
 #[test]
 fn the_ends_of_time_are_times() {
