@@ -274,6 +274,18 @@ impl Handle {
         Ok(done)
     }
 
+    /// Makes rows of everything that is compacted, so that SQLite alone reads the documented tables; how many rows, and arrays
+    /// of simulations. The points of series stay in blocks.
+    ///
+    /// # Errors
+    /// As [`Database::expand`] and [`TickStore::expand`].
+    pub fn expand(&self) -> Result<u64> {
+        match self {
+            Handle::File(db) => db.expand(),
+            Handle::Ticks(ticks) => ticks.expand(),
+        }
+    }
+
     /// Writes what waits, and closes. Other handles, and stores that were given, keep it open.
     ///
     /// # Errors

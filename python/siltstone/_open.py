@@ -244,6 +244,18 @@ class Handle(StoreHandle):
         """
         return Compacted(*self._inner.compact())
 
+    def expand(self) -> int:
+        """Make rows of everything that is compacted, so that SQLite alone reads the documented tables.
+
+        The points of series stay in blocks.
+
+        Returns
+        -------
+        int
+            How many rows and arrays of simulations were made.
+        """
+        return self._inner.expand()
+
     def close(self) -> None:
         """Write what waits, and close the stores. Closing again does nothing."""
         self._leave(None)

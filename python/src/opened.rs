@@ -79,6 +79,11 @@ impl Opened {
         Ok((done.arrays, done.simulations, done.series_blocks, done.days))
     }
 
+    fn expand(&self, py: Python<'_>) -> PyResult<u64> {
+        let inner = self.handle.get()?;
+        py.enter(|| inner.expand())
+    }
+
     #[getter]
     fn is_open(&self) -> bool {
         self.handle.is_open()

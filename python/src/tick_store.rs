@@ -400,6 +400,11 @@ impl TickStore {
         })
     }
 
+    fn expand(&self, py: Python<'_>) -> PyResult<u64> {
+        let inner = self.get()?;
+        py.enter(|| inner.expand())
+    }
+
     fn retain(
         &self,
         py: Python<'_>,
@@ -439,7 +444,7 @@ pub(crate) fn ticks_doctor(py: Python<'_>, base: PathBuf) -> PyResult<String> {
 pub(crate) fn ticks_import(
     py: Python<'_>,
     folders: (PathBuf, PathBuf),
-    sizes: (usize, usize),
+    sizes: (usize, usize, Option<u32>),
     dry_run: bool,
     duplicates: (String, i64),
     durability: &str,
@@ -447,6 +452,7 @@ pub(crate) fn ticks_import(
 ) -> PyResult<String> {
     let options = ImportOptions {
         dry_run,
+        compact_after_days: sizes.2,
         batch_size: sizes.0,
         threads: sizes.1,
         duplicates: duplicates.0.parse().map_err(to_py)?,

@@ -1,6 +1,8 @@
 """The life of a tick store in Python: old days, stopping, forks, real files."""
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -8,6 +10,7 @@ import textwrap
 import numpy as np
 import pytest
 
+import siltstone
 from siltstone.errors import ClosedError, InvalidError, NotFoundError
 from siltstone.ticks import TickStore, TickStoreConfig, doctor, import_ticks
 
@@ -177,6 +180,8 @@ def test_the_real_files_have_their_facts(shared, tmp_path):
     told = []
     report = import_ticks(folder, tmp_path / "db", progress=lambda *n: told.append(n))
     assert report.ok and report.ticks_migrated == sum(fact["count"] for fact in facts.values())
+    (day,) = report.days
+    assert (day.rows, day.compacted) == (report.ticks_migrated, 0)
     assert told[-1] == (len(facts), len(facts))
     again = import_ticks(folder, tmp_path / "db")
     assert (again.ticks_migrated, again.ticks_skipped) == (0, report.ticks_read)
@@ -192,6 +197,25 @@ def test_the_real_files_have_their_facts(shared, tmp_path):
             assert abs(total - Decimal(fact["sum_bid"])) < Decimal("1e-9")
         assert store.symbols() == sorted(name.split("/")[0] for name in facts)
     assert doctor(tmp_path / "db").ok
+
+
+def test_what_is_compacted_is_refused_by_sqlite_alone_until_it_is_expanded(tmp_path):
+    """Goal: SQLite alone answers the engine's own check of a day in rows, and refuses one with blocks."""
+    tick = '{"broker_id":"b","symbol":"A","bid":1.5,"ask":1.6,"spread":0.1,"timestamp":"2026-01-19T10:00:00Z","lp":"x"}'
+    (tmp_path / "in" / "A").mkdir(parents=True)
+    (tmp_path / "in" / "A" / "2026-01-19.json").write_text(f"[{tick}]")
+    (day,) = import_ticks(tmp_path / "in", tmp_path / "db", compact_after_days=0).days
+    assert (day.day, day.rows, day.compacted) == ("2026-01-19", 0, 1)
+    check = "SELECT symbol, COUNT(*) FROM ticks GROUP BY symbol"
+    with contextlib.closing(sqlite3.connect(day.path)) as plain:
+        with pytest.raises(sqlite3.OperationalError, match="no such table: main.silt_block"):
+            plain.execute(check)
+        (needs,) = plain.execute("SELECT needs FROM siltstone_schema").fetchone()
+        assert "siltstone.open(FILE)" in needs and "silt expand FILE" in needs
+        with siltstone.open(tmp_path / "db") as db:
+            assert db.sql(check).rows == [("A", 1)]
+            assert (db.expand(), db.expand()) == (1, 0)
+        assert plain.execute(check).fetchall() == [("A", 1)]
 
 
 def test_an_import_says_what_it_skipped(tmp_path):

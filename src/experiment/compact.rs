@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 
-use super::record_table::{RecordTable, row_table};
+use super::record_table::{self, RecordTable, row_table};
 use super::stored::{BlockRef, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block};
 use crate::array::block::buffers::Effort;
 use crate::array::block::{arrays, columns};
 use crate::error::Result;
-use crate::kernel::WriteTx;
+use crate::kernel::{WriteTx, table_exists};
 
 /// The most rows of a block.
 const BLOCK_ROWS: usize = 1 << 14;
@@ -34,6 +34,7 @@ pub(super) fn compact(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) ->
     if compacted > 0 {
         let sql = format!("DELETE FROM {} WHERE simulation = ?1", row_table(&table.schema.name));
         tx.execute(&sql, [simulation])?;
+        tx.fit_names(&super::STORE)?;
     }
     Ok(compacted)
 }
@@ -56,15 +57,32 @@ fn insert_block(
     Ok(())
 }
 
-/// Makes rows of the blocks that meet these steps.
+/// Makes rows of all blocks of the file; how many.
+pub(super) fn expand_all(tx: &mut WriteTx<'_>) -> Result<u64> {
+    if !table_exists(tx, "record_block")? {
+        return Ok(0);
+    }
+    super::database::prepare(tx)?;
+    let mut expanded = 0;
+    for table in record_table::tables(tx)? {
+        let sql = "SELECT DISTINCT simulation FROM record_block WHERE record_table = ?1";
+        for simulation in tx.query(sql, [table.id], |row| Ok(row.get(0)?))? {
+            expanded += expand(tx, simulation, &table, i64::MIN, i64::MAX)?;
+        }
+    }
+    Ok(expanded)
+}
+
+/// Makes rows of the blocks that meet these steps; how many.
 pub(super) fn expand(
     tx: &WriteTx<'_>,
     simulation: i64,
     table: &RecordTable,
     first: i64,
     last: i64,
-) -> Result<()> {
+) -> Result<u64> {
     let wanted = Wanted::all(table).columns;
+    let mut expanded = 0;
     for block in blocks(tx, simulation, table, first, last)? {
         let rows = read_block(tx, table, block, &wanted)?;
         if rows.columns.iter().flatten().any(|column| column.len() != rows.len()) {
@@ -75,11 +93,15 @@ pub(super) fn expand(
         }
         rows.insert(tx, simulation, table)?;
         remove_block(tx, block)?;
+        expanded += rows.len() as u64;
     }
-    Ok(())
+    if expanded > 0 {
+        tx.fit_names(&super::STORE)?;
+    }
+    Ok(expanded)
 }
 
-/// Removes a block.
+/// Removes a block; the documented names are made to fit by the caller.
 pub(super) fn remove_block(tx: &WriteTx<'_>, block: BlockRef) -> Result<()> {
     tx.execute("DELETE FROM record_block WHERE id = ?1", [block.id])?;
     Ok(())

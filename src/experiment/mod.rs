@@ -61,8 +61,7 @@ mod summary;
 mod verify;
 mod write;
 
-use crate::error::Result;
-use crate::kernel::{BlockTable, Migrations, ReadTx, Store, View};
+use crate::kernel::{BlockTable, DocumentedNames, Migrations, Store};
 
 pub use cell::Cell;
 pub use config::LoggingConfig;
@@ -84,7 +83,8 @@ pub use schema::{ColumnType, RecordSchema};
 /// The store in a file.
 pub(crate) static STORE: Store = Store {
     definitions: Some(record_table::definitions),
-    views: Some(views),
+    names: Some(DocumentedNames { since: 4, of: record_table::documented_names }),
+    expand: Some(compact::expand_all),
     blocks: Some(BlockTable { function: "silt_record", name: "record_block", columns: "data" }),
     ..Store::new(&MIGRATIONS, verify::verify)
 };
@@ -96,6 +96,7 @@ static MIGRATIONS: Migrations = Migrations {
         include_str!("migrations/0001_experiment.sql"),
         include_str!("migrations/0002_block_table.sql"),
         "-- 3: rows have checksums",
+        "-- 4: a table with blocks is a view over rows and blocks",
     ],
     summed: &[
         "experiments",
@@ -108,15 +109,3 @@ static MIGRATIONS: Migrations = Migrations {
         "SELECT name || '_rows' FROM record_table",
     ],
 };
-
-/// The documented tables over blocks and rows, where there are blocks.
-fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
-    let mut views = Vec::new();
-    for table in record_table::tables(tx)? {
-        let sql = "SELECT 1 FROM record_block WHERE record_table = ?1 LIMIT 1";
-        if tx.query_one(sql, [table.id], |_| Ok(()))?.is_some() {
-            views.push((table.schema.name.clone(), table.compacted_view()));
-        }
-    }
-    Ok(views)
-}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::schema::{RecordSchema, Shape, Storage};
 use crate::error::{Error, Result};
-use crate::kernel::{ReadTx, WriteTx, table_exists};
+use crate::kernel::{DocumentedName, ReadTx, Rows, WriteTx, table_exists};
 
 /// A table of records that the file has.
 #[derive(Debug)]
@@ -38,24 +38,29 @@ impl RecordTable {
         self.schema.stored().map(|(_, column)| letter(column.kind.storage())).collect()
     }
 
-    /// The view of its name over blocks and rows, for our own connections.
-    pub(super) fn compacted_view(&self) -> String {
+    /// Its name, over rows alone and over rows and blocks.
+    fn documented_name(&self, has_blocks: bool) -> DocumentedName {
         let columns = stored_columns(&self.schema);
         let parts: Vec<String> =
             columns.iter().enumerate().map(|(i, name)| format!("r.c{i} AS {name}")).collect();
         let block = format!(
             "SELECT b.simulation AS simulation, r.step AS step, r.row AS row, {} \
-             FROM main.record_block b JOIN silt_record(b.id, b.rows, '{}', b.first_step, b.last_step) r \
+             FROM record_block b JOIN silt_record(b.id, b.rows, '{}', b.first_step, b.last_step) r \
              WHERE b.record_table = {}",
             parts.join(", "),
             self.letters(),
             self.id
         );
-        let name = quoted(&self.schema.name);
-        let rows =
-            view_rows(&self.schema, &format!("main.{}", row_table(&self.schema.name)), "main.");
-        let blocks = view_rows(&self.schema, &format!("({block})"), "main.");
-        format!("CREATE TEMP VIEW {name} AS {rows} UNION ALL {blocks}")
+        let over_rows = view(&self.schema);
+        let over_blocks =
+            format!("{over_rows} UNION ALL {}", view_rows(&self.schema, &format!("({block})")));
+        DocumentedName {
+            name: self.schema.name.clone(),
+            has_blocks,
+            rows: Rows::View(over_rows),
+            over_blocks,
+            triggers: String::new(),
+        }
     }
 }
 
@@ -95,20 +100,23 @@ fn definition(schema: &RecordSchema) -> String {
         table.push_str(&format!(", {} {kind}", quoted(&column.name)));
     }
     let order = order(schema.shape);
-    let rows = view_rows(schema, &row_table(&schema.name), "");
     format!(
-        "{table}, exact BLOB, PRIMARY KEY (simulation, {order})) STRICT, WITHOUT ROWID;\n\
-         CREATE VIEW {} AS {rows};",
-        quoted(&schema.name)
+        "{table}, exact BLOB, PRIMARY KEY (simulation, {order})) STRICT, WITHOUT ROWID;\n{};",
+        view(schema)
     )
 }
 
-/// The rows as a reader sees them; `main` is what stands before the name of a table of the file.
-fn view_rows(schema: &RecordSchema, from: &str, main: &str) -> String {
+/// The view of its name over the rows' table.
+fn view(schema: &RecordSchema) -> String {
+    let rows = view_rows(schema, &row_table(&schema.name));
+    format!("CREATE VIEW {} AS {rows}", quoted(&schema.name))
+}
+
+/// The rows as a reader sees them.
+fn view_rows(schema: &RecordSchema, from: &str) -> String {
     let name_of = |source: &str| {
-        let names = format!("{main}simulation_name n");
         format!(
-            "(SELECT n.name FROM {names} WHERE n.simulation = h.simulation AND n.id = h.{source})"
+            "(SELECT n.name FROM simulation_name n WHERE n.simulation = h.simulation AND n.id = h.{source})"
         )
     };
     let mut columns = Vec::new();
@@ -132,12 +140,22 @@ fn view_rows(schema: &RecordSchema, from: &str, main: &str) -> String {
         });
     }
     let columns = columns.join(", ");
-    format!("SELECT {columns} FROM {from} h JOIN {main}simulations s ON s.id = h.simulation")
+    format!("SELECT {columns} FROM {from} h JOIN simulations s ON s.id = h.simulation")
 }
 
 /// The statements that made the tables of records of the file.
 pub(crate) fn definitions(tx: &ReadTx<'_>) -> Result<Vec<String>> {
     Ok(tables(tx)?.iter().map(|table| definition(&table.schema)).collect())
+}
+
+/// The documented tables of records.
+pub(crate) fn documented_names(tx: &ReadTx<'_>) -> Result<Vec<DocumentedName>> {
+    let names = tables(tx)?.into_iter().map(|table| {
+        let sql = "SELECT 1 FROM record_block WHERE record_table = ?1 LIMIT 1";
+        let has_blocks = tx.query_one(sql, [table.id], |_| Ok(()))?.is_some();
+        Ok(table.documented_name(has_blocks))
+    });
+    names.collect()
 }
 
 /// The tables of records of the file, in the order in which they came.

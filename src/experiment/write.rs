@@ -90,6 +90,7 @@ pub(super) fn delete(tx: &WriteTx<'_>, id: i64) -> Result<u64> {
         tx.execute(&format!("DELETE FROM {table} WHERE simulation = ?1"), [id])?;
     }
     tx.execute("DELETE FROM simulations WHERE id = ?1", [id])?;
+    tx.fit_names(&super::STORE)?;
     Ok(rows)
 }
 

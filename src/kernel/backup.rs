@@ -325,7 +325,7 @@ mod tests {
         let path = folder.path().join("run.db");
         drop(Database::builder(&path).open().unwrap());
         let conn = Connection::open(&path).unwrap();
-        let sql = "INSERT INTO siltstone_schema VALUES ('simulation', 2)";
+        let sql = "INSERT INTO siltstone_schema (store, version) VALUES ('simulation', 2)";
         conn.execute_batch(sql).unwrap();
         let made = |version| {
             before_migration(&conn, &path, "simulation", version).unwrap();

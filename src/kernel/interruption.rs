@@ -226,7 +226,9 @@ mod tests {
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let write = |db: &Database| {
-            db.write(|tx| tx.execute("INSERT INTO siltstone_schema VALUES ('x', 1)", []))
+            db.write(|tx| {
+                tx.execute("INSERT INTO siltstone_schema (store, version) VALUES ('x', 1)", [])
+            })
         };
         let start = Instant::now();
         let cancelled = interruptible(cancel_after(100), || write(&db));
@@ -247,7 +249,7 @@ mod tests {
             Ok(())
         });
         thread::sleep(Duration::from_millis(50));
-        let insert = "INSERT INTO siltstone_schema VALUES (?1, 1)";
+        let insert = "INSERT INTO siltstone_schema (store, version) VALUES (?1, 1)";
         let waiting = interruptible(cancel_after(100), || {
             db.write(move |tx| tx.execute(insert, ["withdrawn"]))
         });

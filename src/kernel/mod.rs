@@ -14,6 +14,7 @@ mod clock;
 mod connect;
 mod database;
 mod deferred;
+mod documented_name;
 mod failure;
 #[cfg(all(test, unix))]
 pub(crate) mod fault;
@@ -70,6 +71,7 @@ pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
 
 pub(crate) use block_plan::BlockTable;
+pub(crate) use documented_name::{DocumentedName, DocumentedNames, Rows};
 pub(crate) use file_lock::{FileLock, open_lock};
 pub(crate) use files::{
     check_writable, create_folder, sync_folder, sync_name, sync_names_in, write_atomically,
@@ -82,7 +84,6 @@ pub(crate) use interruption::{
 pub(crate) use node::Node;
 pub(crate) use paths::folder_of;
 pub(crate) use process::{Process, host};
-pub(crate) use query::{View, static_view};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
 pub(crate) use row_source::RowSource;
 pub(crate) use row_sum::row_sum;

@@ -3,8 +3,9 @@
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
+use super::Database;
 use super::authorize::OnlyReads;
-use super::{Database, ReadTx, table_exists};
+use super::documented_name::add_views;
 use crate::error::{Error, Result};
 
 /// One value of an SQL result.
@@ -61,7 +62,7 @@ pub struct Query {
 impl Database {
     /// Runs one SQL statement on a snapshot and returns its rows. The connection can only read.
     ///
-    /// A documented table of which compacted rows have gone into blocks gives all rows here. Beside
+    /// A documented table of which rows have gone into blocks, which SQLite alone refuses, gives all rows here. Beside
     /// SQLite's own functions there are `silt_items(dtype, shape, codec, data)`, an array
     /// as a JSON list, `silt_raw(dtype, shape, codec, data)`, its plain bytes, `silt_value(json, key, ...)`, the value behind
     /// a path of keys, the table `silt_block(data)`, the rows of a column block, and the documented table
@@ -163,41 +164,6 @@ fn is_empty(sql: &str) -> bool {
             _ => return false,
         };
     }
-}
-
-/// A view of a connection of ours: its name, and the statement that makes it.
-pub(crate) type View = (String, String);
-
-/// The views that a store has for a file.
-pub(crate) type Views = fn(&ReadTx<'_>) -> Result<Vec<View>>;
-
-/// A view that a file gets if it has this table.
-pub(crate) fn static_view(
-    tx: &ReadTx<'_>,
-    table: &str,
-    view: &str,
-    sql: &str,
-) -> Result<Vec<View>> {
-    let there = table_exists(tx, table)?;
-    Ok(if there { vec![(view.to_owned(), sql.to_owned())] } else { Vec::new() })
-}
-
-/// Puts the stores' views over their tables, in this connection alone.
-fn add_views(conn: &Connection) -> Result<()> {
-    let tx = ReadTx::new(conn);
-    for views in crate::STORES.iter().filter_map(|store| store.views) {
-        for (view, sql) in views(&tx)? {
-            let there = "SELECT 1 FROM temp.sqlite_schema WHERE name = ?1";
-            if conn.prepare_cached(there)?.exists([view])? {
-                continue;
-            }
-            conn.pragma_update(None, "query_only", false)?;
-            let made = conn.execute_batch(&sql);
-            conn.pragma_update(None, "query_only", true)?;
-            made?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn value(cell: ValueRef<'_>) -> Value {

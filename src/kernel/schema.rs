@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 // An old file is backed up before it changes; a backup asks for the version of what it copied.
 use super::backup;
+use super::documented_name;
 use super::failure::At;
 use crate::error::{Error, Result};
 
@@ -101,6 +102,13 @@ pub(super) fn apply(conn: &Connection, path: &Path, migrations: &Migrations) -> 
          ON CONFLICT (store) DO UPDATE SET version = excluded.version",
         (migrations.store, migrations.steps.len() as i64),
     )?;
+    let stores = crate::STORES.iter();
+    if let Some(store) = { stores }.find(|store| store.migrations.store == migrations.store)
+        && store.names.is_some()
+    {
+        documented_name::add_needs(conn)?;
+        documented_name::fit(conn, store)?;
+    }
     tracing::debug!(store = migrations.store, from = done, to = migrations.steps.len(), "schema");
     Ok(())
 }

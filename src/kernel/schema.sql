@@ -1,7 +1,8 @@
 -- The kernel's own tables. siltstone_schema: the version of each store's tables in this file.
 CREATE TABLE IF NOT EXISTS siltstone_schema (
     store   TEXT    NOT NULL PRIMARY KEY,  -- simulation, experiment, memory, ticks, series
-    version INTEGER NOT NULL               -- of 1, 2, ...
+    version INTEGER NOT NULL,              -- of 1, 2, ...
+    needs   TEXT                           -- what a reader needs for rows in blocks; NULL: SQLite alone
 ) STRICT, WITHOUT ROWID;
 -- Which file this is: a row that its first backup makes. A copy of the file is another one and gets its own.
 CREATE TABLE IF NOT EXISTS siltstone_file (

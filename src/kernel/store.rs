@@ -3,11 +3,16 @@
 use std::sync::OnceLock;
 
 use super::block_plan::BlockTable;
+use super::documented_name::DocumentedNames;
 use super::foreign::Definitions;
 use super::point_rows::Decode;
-use super::query::Views;
 use super::schema::{Migrations, Upgrade};
+use super::tx::WriteTx;
 use super::verify::Verifier;
+use crate::error::Result;
+
+/// Makes rows of all blocks of a store, in the transaction that is open; how many.
+pub(crate) type Expand = fn(&mut WriteTx<'_>) -> Result<u64>;
 
 /// A store: its tables, and what it does with them where a call is of the whole file.
 pub(crate) struct Store {
@@ -19,8 +24,10 @@ pub(crate) struct Store {
     pub(crate) definitions: Option<Definitions>,
     /// Its own part of [`Database::verify`](super::Database::verify).
     pub(crate) verify: Verifier,
-    /// The views that [`Database::sql`](super::Database::sql) puts over its tables.
-    pub(crate) views: Option<Views>,
+    /// Its documented names of which rows may lie in blocks.
+    pub(crate) names: Option<DocumentedNames>,
+    /// Makes rows of its blocks; `None` if it has none that can be rows.
+    pub(crate) expand: Option<Expand>,
     /// What the numbers of its series stand for, in those views.
     pub(crate) decode: Option<Decode>,
     /// The blocks that those views show as rows.
@@ -35,7 +42,8 @@ impl Store {
             upgrade: None,
             definitions: None,
             verify,
-            views: None,
+            names: None,
+            expand: None,
             decode: None,
             blocks: None,
         }

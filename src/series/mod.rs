@@ -60,11 +60,11 @@ pub use url::{open, without_password};
 pub use wide::{WideColumn, wide};
 pub use widen::type_name;
 
-use crate::kernel::{BlockTable, Store};
+use crate::kernel::{BlockTable, DocumentedNames, Store};
 
 /// The store in a file.
 pub(crate) static STORE: Store = Store {
-    views: Some(sqlite::views),
+    names: Some(DocumentedNames { since: 4, of: sqlite::documented_names }),
     decode: Some(codes::decode_stored),
     blocks: Some(BlockTable {
         function: "silt_points",

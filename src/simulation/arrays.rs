@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use super::tables::Layout;
+use super::tables::{Layout, array_table};
 use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, parse_shape, shape_json};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, WriteTx};
@@ -107,6 +107,8 @@ impl NewArray {
 #[derive(Default)]
 pub(super) struct KnownArrays {
     ids: Recent<Checksum, i64>,
+    /// Where they are, once they are loaded.
+    table: &'static str,
     loaded: bool,
 }
 
@@ -131,7 +133,14 @@ impl KnownArrays {
                 (packed.0, &packed.1)
             }
         };
-        let sql = "INSERT INTO numpy_array (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = match self.table {
+            "numpy_array" => {
+                "INSERT INTO numpy_array (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)"
+            }
+            _ => {
+                "INSERT INTO numpy_array_rows (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)"
+            }
+        };
         let id = tx.insert(sql, (&new.dtype, &new.shape, name, new.checksum.to_bytes(), data))?;
         self.ids.put(new.checksum, id);
         Ok((id, true))
@@ -142,8 +151,9 @@ impl KnownArrays {
         if self.loaded {
             return Ok(());
         }
-        let sql = "SELECT id, checksum FROM numpy_array ORDER BY id DESC LIMIT 4096";
-        tx.query(sql, [], |row| {
+        self.table = array_table(tx)?;
+        let sql = format!("SELECT id, checksum FROM {} ORDER BY id DESC LIMIT 4096", self.table);
+        tx.query(&sql, [], |row| {
             let checksum: Option<Vec<u8>> = row.get(1)?;
             if let Some(checksum) = checksum.as_deref().and_then(Checksum::from_bytes) {
                 self.ids.put(checksum, row.get(0)?);
@@ -159,6 +169,8 @@ impl KnownArrays {
 pub(super) struct ArrayReader<'t, 'c> {
     tx: &'t ReadTx<'c>,
     layout: Layout,
+    /// How an array is found, once one was.
+    sql: Option<String>,
     /// The dtype of the last array: most are alike.
     last: Option<(String, DType)>,
     kept: Recent<i64, Array>,
@@ -168,12 +180,23 @@ pub(super) struct ArrayReader<'t, 'c> {
 
 impl<'t, 'c> ArrayReader<'t, 'c> {
     pub(super) fn new(tx: &'t ReadTx<'c>, layout: Layout) -> Self {
-        ArrayReader { tx, layout, last: None, kept: Recent::default(), blocks: VecDeque::new() }
+        ArrayReader {
+            tx,
+            layout,
+            sql: None,
+            last: None,
+            kept: Recent::default(),
+            blocks: VecDeque::new(),
+        }
     }
 
     /// The array of a row, its checksum compared.
     pub(super) fn read(&mut self, id: i64) -> Result<Array> {
-        let mut statement = self.tx.prepare(self.layout.array_sql())?;
+        let sql = match self.sql.take() {
+            Some(sql) => sql,
+            None => self.layout.array_sql(self.tx)?,
+        };
+        let mut statement = self.tx.prepare(self.sql.insert(sql))?;
         let mut rows = statement.query([id])?;
         match rows.next()? {
             Some(row) => self.unpack("numpy_array", id, row, 0),

@@ -4,7 +4,7 @@
 //! array keeps its row, its checksum and its id: only its bytes move into a block.
 
 use super::arrays::ArrayReader;
-use super::tables::{Layout, MIGRATIONS};
+use super::tables::{Layout, MIGRATIONS, array_table};
 use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, shape_json};
 use crate::error::Result;
 use crate::kernel::{Database, Progress, ReadTx, WriteTx};
@@ -59,12 +59,15 @@ pub(super) fn compact(db: &Database, progress: &mut Progress<'_>) -> Result<Comp
 }
 
 fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
-    let sql = "SELECT a.entity_group, a.attribute_name, n.dtype, n.id, n.shape \
-        FROM numpy_array n JOIN attribute_data a ON a.data_id = n.id \
-        WHERE n.codec IS NOT 'block' GROUP BY n.id ORDER BY 1, 2, 3, 4";
+    let arrays = array_table(tx)?;
+    let sql = format!(
+        "SELECT a.entity_group, a.attribute_name, n.dtype, n.id, n.shape \
+         FROM {arrays} n JOIN attribute_data a ON a.data_id = n.id \
+         WHERE n.codec IS NOT 'block' GROUP BY n.id ORDER BY 1, 2, 3, 4"
+    );
     type Key = (String, String, String);
     let mut batches: Vec<(Key, usize, Batch)> = Vec::new();
-    tx.query(sql, [], |row| {
+    tx.query(&sql, [], |row| {
         let key: Key = (row.get(0)?, row.get(1)?, row.get(2)?);
         let shape: String = row.get(4)?;
         let size = key.2.parse().ok().zip(crate::array::parse_shape(&shape).ok());
@@ -91,10 +94,13 @@ fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64
     tx.ensure(&MIGRATIONS)?;
     let mut reader = ArrayReader::new(tx, Layout::Ours);
     let (mut data, mut locations, mut before) = (Vec::new(), Vec::new(), 0);
+    let sql = format!(
+        "SELECT length(data) FROM {} WHERE id = ?1 AND codec IS NOT 'block'",
+        array_table(tx)?
+    );
     for &id in &batch.ids {
         // Removed or compacted by another process since the batch was made: left out.
-        let sql = "SELECT length(data) FROM numpy_array WHERE id = ?1 AND codec IS NOT 'block'";
-        let Some(stored) = tx.query_one(sql, [id], |row| Ok(row.get::<_, i64>(0)?))? else {
+        let Some(stored) = tx.query_one(&sql, [id], |row| Ok(row.get::<_, i64>(0)?))? else {
             continue;
         };
         before += stored as u64;
@@ -114,18 +120,50 @@ fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64
     let sql =
         "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
     let block = tx.insert(sql, (&dtype, &shape, codec, checksum, &*packed))?;
+    fit_names(tx)?;
+    let sql = format!("UPDATE {} SET codec = ?2, data = ?3 WHERE id = ?1", array_table(tx)?);
     for &(id, offset) in &locations {
         let location = BlockLocation { block, offset }.to_bytes();
-        let sql = "UPDATE numpy_array SET codec = ?2, data = ?3 WHERE id = ?1";
-        tx.execute(sql, (id, BLOCK, location))?;
+        tx.execute(&sql, (id, BLOCK, location))?;
     }
     Ok(Some((before, after, locations.len() as u64)))
 }
 
+/// The name of the table depends on whether there are blocks.
+fn fit_names(tx: &mut WriteTx<'_>) -> Result<()> {
+    if tx.fit_names(&super::STORE)? {
+        tx.forget();
+        tx.ensure(&MIGRATIONS)?;
+    }
+    Ok(())
+}
+
+/// Gives each array that lies in a block its own bytes back; how many.
+pub(super) fn expand(tx: &mut WriteTx<'_>) -> Result<u64> {
+    if Layout::of(tx)? != Layout::Ours {
+        return Ok(0);
+    }
+    tx.ensure(&MIGRATIONS)?;
+    let arrays = array_table(tx)?;
+    let sql = format!("SELECT id FROM {arrays} WHERE codec = 'block' ORDER BY data");
+    let ids = tx.query(&sql, [], |row| Ok(row.get::<_, i64>(0)?))?;
+    let mut reader = ArrayReader::new(tx, Layout::Ours);
+    let sql = format!("UPDATE {arrays} SET codec = NULL, data = ?2 WHERE id = ?1");
+    for &id in &ids {
+        tx.execute(&sql, (id, reader.read(id)?.data()))?;
+    }
+    drop(reader);
+    remove_unused_blocks(tx)?;
+    Ok(ids.len() as u64)
+}
+
 /// Removes blocks in which no array lies any more.
-pub(super) fn remove_unused_blocks(tx: &WriteTx<'_>) -> Result<()> {
-    let sql = "SELECT DISTINCT substr(data, 1, 8) FROM numpy_array WHERE codec = 'block'";
-    let used = tx.query(sql, [], |row| {
+pub(super) fn remove_unused_blocks(tx: &mut WriteTx<'_>) -> Result<()> {
+    let sql = format!(
+        "SELECT DISTINCT substr(data, 1, 8) FROM {} WHERE codec = 'block'",
+        array_table(tx)?
+    );
+    let used = tx.query(&sql, [], |row| {
         let bytes: Vec<u8> = row.get(0)?;
         Ok(bytes.try_into().map(i64::from_le_bytes).unwrap_or(-1))
     })?;
@@ -133,5 +171,5 @@ pub(super) fn remove_unused_blocks(tx: &WriteTx<'_>) -> Result<()> {
     for id in all.into_iter().filter(|id| !used.contains(id)) {
         tx.execute("DELETE FROM array_block WHERE id = ?1", [id])?;
     }
-    Ok(())
+    fit_names(tx)
 }

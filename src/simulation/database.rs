@@ -499,8 +499,8 @@ impl SimulationDatabase {
     }
 
     /// Packs the arrays of each attribute together, some hundred at a time: what is finished takes
-    /// much less, and is read through every call as before, but no longer by a program that knows
-    /// only the documented columns. A file that is written with [`Codec::Auto`] is compacted when it
+    /// much less, and is read through every call as before. SQLite alone refuses `numpy_array` then, until
+    /// [`Database::expand`] gives the arrays their bytes back. A file that is written with [`Codec::Auto`] is compacted when it
     /// is closed. `progress` gets blocks done and in all, and stops the work by returning an error.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::database::SimulationDatabase;
 use super::run::Run;
+use super::tables::array_table;
 use super::timeline::Timeline;
 use crate::array::DType;
 use crate::error::Result;
@@ -256,7 +257,8 @@ impl Ask<'_> {
 
     /// Sizes come from rows' headers: no array is read.
     fn arrays(&self) -> Result<ArraysSummary> {
-        let codec = if self.has("numpy_array", "codec")? { "codec" } else { "NULL" };
+        let table = self.db.read(array_table)?;
+        let codec = if self.has(table, "codec")? { "codec" } else { "NULL" };
         let mut columns = vec!["data_id", "indptr_id"];
         if self.has("attribute_data", "mask_id")? {
             columns.push("mask_id");
@@ -278,8 +280,8 @@ impl Ask<'_> {
             .collect();
         let sql = format!(
             "SELECT {codec}, dtype, shape, count(*), sum(length(data)), sum(coalesce(r.n, 0)) \
-             FROM numpy_array LEFT JOIN (SELECT id, sum(n) AS n FROM ({}) GROUP BY id) r \
-             ON r.id = numpy_array.id GROUP BY 1, 2, 3",
+             FROM main.{table} n LEFT JOIN (SELECT id, sum(n) AS n FROM ({}) GROUP BY id) r \
+             ON r.id = n.id GROUP BY 1, 2, 3",
             referring.join(" UNION ALL ")
         );
         let mut arrays = ArraysSummary::default();

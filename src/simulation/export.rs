@@ -15,7 +15,7 @@ use super::database::SimulationDatabase;
 use super::difference::{Identity, in_words};
 use super::initial::InitialData;
 use super::json::{self, Schema};
-use super::tables::Layout;
+use super::tables::{Layout, array_table};
 use super::update::EntityData;
 use super::{arrow, initial};
 use crate::error::{Error, Result};
@@ -194,14 +194,17 @@ fn check_complex(db: &SimulationDatabase, datasets: &[String]) -> Result<()> {
         return Ok(());
     }
     db.database().read(|tx| {
-        let sql = "SELECT u.timestamp, u.iteration, u.dataset_name, a.entity_group, \
+        let sql = format!(
+            "SELECT u.timestamp, u.iteration, u.dataset_name, a.entity_group, \
             a.attribute_name, n.dtype FROM \"update\" u \
             JOIN update_attribute l ON l.update_id = u.id \
             JOIN attribute_data a ON a.id = l.attribute_data_id \
-            JOIN numpy_array n ON n.id = a.data_id WHERE n.dtype LIKE '%c%' \
-            AND u.dataset_name = ?1 ORDER BY u.timestamp, u.iteration LIMIT 1";
+            JOIN {} n ON n.id = a.data_id WHERE n.dtype LIKE '%c%' \
+            AND u.dataset_name = ?1 ORDER BY u.timestamp, u.iteration LIMIT 1",
+            array_table(tx)?
+        );
         for dataset in datasets {
-            let found = tx.query_one(sql, [dataset], |row| {
+            let found = tx.query_one(&sql, [dataset], |row| {
                 let identity: Identity = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let [group, name, dtype] =
                     [row.get::<_, String>(3)?, row.get(4)?, row.get::<_, String>(5)?];

@@ -69,12 +69,14 @@ pub use timeline::Timeline;
 pub use update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update};
 pub use write::OnRepeat;
 
-use crate::kernel::{BlockTable, Store};
+use crate::kernel::{BlockTable, DocumentedNames, Store};
 use tables::{MIGRATIONS, UPGRADE};
 
 /// The store in a file.
 pub(crate) static STORE: Store = Store {
     upgrade: Some(&UPGRADE),
+    names: Some(DocumentedNames { since: 4, of: tables::documented_names }),
+    expand: Some(compact::expand),
     blocks: Some(BlockTable {
         function: "silt_raw",
         name: "array_block",

@@ -1,7 +1,7 @@
 //! The store's tables: their versions, and the files of movici.
 
 use crate::error::Result;
-use crate::kernel::{Migrations, ReadTx, Upgrade, table_exists};
+use crate::kernel::{DocumentedName, Migrations, ReadTx, Rows, Upgrade, table_exists};
 
 /// All versions of the store's tables.
 pub(crate) static MIGRATIONS: Migrations = Migrations {
@@ -13,6 +13,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         ),
         include_str!("migrations/0002_keyframe_order.sql"),
         include_str!("migrations/0003_row_sums.sql"),
+        "-- 4: numpy_array is a view over rows and blocks where there are blocks",
     ],
     summed: &[
         "update(timestamp, iteration, dataset_name, origin)",
@@ -31,6 +32,28 @@ pub(crate) static UPGRADE: Upgrade = Upgrade {
     tables: &["update", "attribute_data", "numpy_array", "update_attribute"],
     sql: concat!(include_str!("migrations/upgrade.sql"), include_str!("migrations/0001_own.sql")),
 };
+
+/// The name of the table of arrays while some of them are in blocks, and `numpy_array` a view.
+const ARRAY_ROWS: &str = "numpy_array_rows";
+
+/// movici's table of arrays.
+pub(crate) fn documented_names(tx: &ReadTx<'_>) -> Result<Vec<DocumentedName>> {
+    if !table_exists(tx, "array_block")? {
+        return Ok(Vec::new());
+    }
+    Ok(vec![DocumentedName {
+        name: "numpy_array".into(),
+        has_blocks: tx.query_one("SELECT 1 FROM array_block LIMIT 1", [], |_| Ok(()))?.is_some(),
+        rows: Rows::Table(ARRAY_ROWS),
+        over_blocks: include_str!("migrations/arrays_in_blocks.sql").trim_end().to_owned(),
+        triggers: include_str!("migrations/array_triggers.sql").to_owned(),
+    }])
+}
+
+/// The table that has the rows of the arrays.
+pub(super) fn array_table(tx: &ReadTx<'_>) -> Result<&'static str> {
+    Ok(if table_exists(tx, ARRAY_ROWS)? { ARRAY_ROWS } else { "numpy_array" })
+}
 
 /// Which of our additions a file has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +78,10 @@ impl Layout {
     }
 
     /// One array: dtype, shape, codec, checksum, data.
-    pub(super) fn array_sql(self) -> &'static str {
-        match self {
-            Layout::Movici => {
-                "SELECT dtype, shape, NULL, NULL, data FROM numpy_array WHERE id = ?1"
-            }
-            _ => "SELECT dtype, shape, codec, checksum, data FROM numpy_array WHERE id = ?1",
-        }
+    pub(super) fn array_sql(self, tx: &ReadTx<'_>) -> Result<String> {
+        let packed = if self == Layout::Movici { "NULL, NULL" } else { "codec, checksum" };
+        let table = array_table(tx)?;
+        Ok(format!("SELECT dtype, shape, {packed}, data FROM {table} WHERE id = ?1"))
     }
 
     /// The attributes that rows of a table of links, given with the column of their owner, refer to:
@@ -82,12 +102,13 @@ impl Layout {
         };
         // An array is guarded by its checksum, and that it is the one which was meant by those of these rows.
         let (link, attribute) = (tx.whole(table, "l")?, tx.whole("attribute_data", "a")?);
+        let arrays = array_table(tx)?;
         Ok(format!(
             "SELECT a.id, {position}, a.entity_group, a.attribute_name, a.data_id, a.indptr_id, {mask}, \
              n.dtype, n.shape, {packed}, CASE WHEN a.attribute_name = 'id' OR ?4 \
              OR a.attribute_name <> ?3 THEN NULL ELSE n.data END \
              FROM {table} l CROSS JOIN attribute_data a ON a.id = l.attribute_data_id \
-             LEFT JOIN numpy_array n ON n.id = a.data_id \
+             LEFT JOIN {arrays} n ON n.id = a.data_id \
              WHERE l.{owner} IS ?1 AND (?2 IS NULL OR a.entity_group = ?2 \
              OR typeof(a.entity_group) <> 'text') AND {link} AND {attribute} \
              ORDER BY l.attribute_data_id"

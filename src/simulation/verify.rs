@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 
 use super::arrays::{ArrayReader, BLOCK_SQL};
-use super::tables::Layout;
+use super::tables::{Layout, array_table};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport, table_exists};
 
@@ -15,7 +15,7 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
     let layout = Layout::of(tx)?;
     verify_references(tx, report)?;
     let mut reader = ArrayReader::new(tx, layout);
-    verify_table(tx, &mut reader, "numpy_array", layout.array_sql(), report)?;
+    verify_table(tx, &mut reader, "numpy_array", &layout.array_sql(tx)?, report)?;
     if layout == Layout::Ours {
         verify_table(tx, &mut reader, "array_block", BLOCK_SQL, report)?;
         let sql = "SELECT k.id FROM simulation_keyframe k WHERE k.same_as IS NOT NULL AND NOT EXISTS \
@@ -40,6 +40,11 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
 /// What our own tables cannot hold by their types and foreign keys, and those of movici
 /// can.
 fn verify_references(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
+    let arrays = array_table(tx)?;
+    let missing = format!(
+        "SELECT id FROM attribute_data WHERE data_id IS NULL OR data_id NOT IN (SELECT id FROM {arrays}) \
+         OR (indptr_id IS NOT NULL AND indptr_id NOT IN (SELECT id FROM {arrays}))"
+    );
     let checks = [
         (
             "update",
@@ -51,13 +56,7 @@ fn verify_references(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
             "its group or its name is no text",
             "SELECT id FROM attribute_data WHERE typeof(entity_group) <> 'text' OR typeof(attribute_name) <> 'text'",
         ),
-        (
-            "attribute_data",
-            "an array that it refers to is not there",
-            "SELECT id FROM attribute_data WHERE data_id IS NULL \
-             OR data_id NOT IN (SELECT id FROM numpy_array) \
-             OR (indptr_id IS NOT NULL AND indptr_id NOT IN (SELECT id FROM numpy_array))",
-        ),
+        ("attribute_data", "an array that it refers to is not there", &missing),
     ];
     for (table, why, sql) in checks {
         for id in tx.query(sql, [], |row| Ok(row.get::<_, i64>(0)?))? {

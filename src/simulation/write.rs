@@ -10,7 +10,7 @@ use super::arrays::{KnownArrays, Recent};
 use super::prepare::{Prepared, PreparedAttribute};
 use super::run;
 use super::state::Forms;
-use super::tables::MIGRATIONS;
+use super::tables::{MIGRATIONS, array_table};
 use crate::array::Codec;
 use crate::error::{Error, Result};
 use crate::kernel::{WriteTx, row_sum};
@@ -206,12 +206,13 @@ pub(super) fn remove_unused(tx: &mut WriteTx<'_>) -> Result<u64> {
          AND id NOT IN (SELECT attribute_data_id FROM initial_dataset_attribute)",
         [],
     )?;
-    let removed = tx.execute(
-        "DELETE FROM numpy_array WHERE id NOT IN (SELECT data_id FROM attribute_data) \
+    let unused = format!(
+        "DELETE FROM {} WHERE id NOT IN (SELECT data_id FROM attribute_data) \
          AND id NOT IN (SELECT indptr_id FROM attribute_data WHERE indptr_id IS NOT NULL) \
          AND id NOT IN (SELECT mask_id FROM attribute_data WHERE mask_id IS NOT NULL)",
-        [],
-    )?;
+        array_table(tx)?
+    );
+    let removed = tx.execute(&unused, [])?;
     super::compact::remove_unused_blocks(tx)?;
     for (table, column) in children {
         tx.execute(&format!("DROP INDEX siltstone_tmp_{table}_{column}"), [])?;

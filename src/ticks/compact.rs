@@ -97,6 +97,23 @@ impl TickStore {
         self.compact_until(Day(i64::MAX))
     }
 
+    /// Makes rows of the compacted ticks of every day, so that SQLite alone reads them; how many. Each day is one transaction.
+    /// A store that compacts days by itself ([`compact_every`](super::TickStoreConfig::compact_every)) does so again.
+    ///
+    /// # Errors
+    /// What the disk says; [`Error::Corrupt`] for a block that is damaged. The days before are expanded.
+    pub fn expand(&self) -> Result<u64> {
+        self.flush()?;
+        let Some(days) = &self.shared.days else { return Ok(0) };
+        let mut expanded = 0;
+        for day in days.list()? {
+            let db = days.writer(day)?;
+            expanded += db.expand()?;
+            db.vacuum()?;
+        }
+        Ok(expanded)
+    }
+
     fn compact_until(&self, end: Day) -> Result<Vec<CompactedDay>> {
         self.flush()?;
         let shared = &*self.shared;

@@ -1,5 +1,6 @@
 //! Import of what the RTX engine wrote: its JSON tree and its day files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +16,9 @@ use super::json_days::{MAX_JSON_BYTES, read_good_rows};
 use super::merge::{Added, Rule};
 use super::rtx;
 use super::spill::{by_day, runs};
+use super::stats::{DayInfo, day_info};
 use super::tick::{Origins, Row};
-use super::write::{self, Arrived, DayBatch, Source};
+use super::write::{self, Arrived, DayBatch, Form, Source};
 use crate::error::{Error, Result};
 use crate::kernel::{Durability, Progress, Skipped, read_whole};
 
@@ -24,7 +26,7 @@ use crate::kernel::{Durability, Progress, Skipped, read_whole};
 const MAX_DEPTH: usize = 8;
 /// Bad ticks of a file that are named.
 const BAD_NAMED: usize = 3;
-/// Ticks of one symbol from so many on go into blocks; fewer stay rows while the day is young.
+/// Ticks of one symbol from so many on are packed for a day that is compacted.
 const PACK: usize = 1;
 
 /// What is imported, and how.
@@ -37,9 +39,12 @@ pub struct ImportOptions {
     pub output_dir: PathBuf,
     /// Reads and counts only.
     pub dry_run: bool,
-    /// Ticks written in one transaction of a day that is not over yet; 1,000. A day that is over goes
-    /// into blocks, a file in one transaction.
+    /// Ticks written in one transaction of a day that is not over yet; 1,000. Of a day that is over, a file is one
+    /// transaction.
     pub batch_size: usize,
+    /// The ticks of a day that has been over for so many days go into blocks, which SQLite alone cannot read; 0 is every day
+    /// but today. `None`: all become rows.
+    pub compact_after_days: Option<u32>,
     /// What happens to a symbol and time that is there already. With
     /// [`Duplicates::KeepAll`] a tick that is there already, equal in everything, is not
     /// stored again: an import can be repeated.
@@ -60,6 +65,7 @@ impl ImportOptions {
             output_dir: output_dir.into(),
             dry_run: false,
             batch_size: 1_000,
+            compact_after_days: None,
             duplicates: Duplicates::KeepAll,
             duplicate_key_ns: 1,
             durability: Durability::Disk,
@@ -96,6 +102,8 @@ pub struct ImportReport {
     pub ticks_bad: u64,
     /// Files that could not be read or stored, wholly or in part; the rest was.
     pub skipped: Vec<Skipped>,
+    /// The days that the files have ticks of, and what is in them now; empty after a dry run.
+    pub days: Vec<DayInfo>,
 }
 
 impl ImportReport {
@@ -131,6 +139,7 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
         options,
         days: Days::new(&options.output_dir, options.durability),
         origins: Arc::default(),
+        seen: Mutex::default(),
     };
     let report = ImportReport { files: files.len() as u64, ..ImportReport::default() };
     let (next, shared) = (AtomicUsize::new(0), Mutex::new((report, 0, progress, Ok(()))));
@@ -175,6 +184,9 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
     let (mut report, _, _, stop) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     stop?;
     report.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    for day in importer.seen.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        report.days.extend(day_info(&importer.days, day)?);
+    }
     Ok(report)
 }
 
@@ -227,6 +239,8 @@ struct Importer<'a> {
     options: &'a ImportOptions,
     days: Days,
     origins: Arc<Origins>,
+    /// The days that the files have ticks of.
+    seen: Mutex<BTreeSet<Day>>,
 }
 
 impl Importer<'_> {
@@ -264,20 +278,26 @@ impl Importer<'_> {
         source: &Path,
         digest: [u8; 16],
     ) -> Result<Added> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(day);
         let rule = self.options.rule();
-        let compacted = day < Day::today();
+        let today = Day::today();
+        let finished = |after: u32| day.0 < today.0 - i64::from(after);
+        let form = match self.options.compact_after_days {
+            Some(after) if finished(after) => Form::Blocks,
+            _ => Form::Rows,
+        };
         let target = self.days.path(day);
         let source = Source {
             file: source.display().to_string(),
             target: target.display().to_string(),
             digest,
         };
-        if compacted {
+        if day < today {
             // What the rule leaves out is only known beside what is there.
-            if matches!(rule, Rule::Missing) {
+            if form == Form::Blocks && matches!(rule, Rule::Missing) {
                 pack_parts(&mut parts, &self.origins, PACK, 1)?;
             }
-            let batch = DayBatch { parts, rule, watermark: None, compacted, source: Some(source) };
+            let batch = DayBatch { parts, rule, watermark: None, form, source: Some(source) };
             return self.write(day, batch);
         }
         let mut added = Added::default();
@@ -287,7 +307,7 @@ impl Importer<'_> {
         for (i, part) in chunks.into_iter().enumerate() {
             // The note comes with the last batch: what was interrupted is looked at again.
             let source = (i == last).then(|| source.clone());
-            let batch = DayBatch { parts: vec![part], rule, watermark: None, compacted, source };
+            let batch = DayBatch { parts: vec![part], rule, watermark: None, form, source };
             added += self.write(day, batch)?;
         }
         Ok(added)

@@ -87,8 +87,11 @@ pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
 pub(crate) use stats::{day_ticks, has_ticks};
 
-use crate::kernel::Store;
+use crate::kernel::{DocumentedNames, Store};
 
 /// The store in a file.
-pub(crate) static STORE: Store =
-    Store { views: Some(verify::views), ..Store::new(&tables::MIGRATIONS, verify::verify) };
+pub(crate) static STORE: Store = Store {
+    names: Some(DocumentedNames { since: 3, of: tables::documented_names }),
+    expand: Some(write::expand),
+    ..Store::new(&tables::MIGRATIONS, verify::verify)
+};

@@ -106,6 +106,16 @@ impl Part<'_> {
         Ok(more)
     }
 
+    /// Appends the ticks of all blocks, in the order of the blocks.
+    pub(super) fn read_blocks(&self, tx: &ReadTx<'_>, out: &mut Ticks) -> Result<()> {
+        let mut blocks = prepare_blocks(tx, BLOCKS)?;
+        let mut blocks = blocks.query((self.id, i64::MIN, i64::MAX))?;
+        while let Some(row) = blocks.next()? {
+            self.unpack(row, Wanted::All, out)?;
+        }
+        Ok(())
+    }
+
     /// The last `n` ticks up to a time, rising.
     pub(super) fn last(
         &self,

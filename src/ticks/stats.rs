@@ -174,6 +174,14 @@ pub(crate) fn day_ticks(db: &Database) -> Result<DayTicks> {
     })
 }
 
+/// What is in a day's file; `None` if it has none.
+pub(super) fn day_info(days: &Days, day: Day) -> Result<Option<DayInfo>> {
+    let Some(db) = days.reader(day)? else { return Ok(None) };
+    let (ticks, path) = (day_ticks(&db)?, days.path(day));
+    let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
+    Ok(Some(DayInfo { day: day.to_string(), path, ticks, bytes }))
+}
+
 /// What a folder has of ticks.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -327,11 +335,8 @@ impl TickStore {
     pub fn days(&self) -> Result<Vec<DayInfo>> {
         let Some(days) = &self.shared.days else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for (day, path) in days.files()? {
-            let Some(db) = days.reader(day)? else { continue };
-            let ticks = day_ticks(&db)?;
-            let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
-            found.push(DayInfo { day: day.to_string(), path, ticks, bytes });
+        for day in days.list()? {
+            found.extend(day_info(days, day)?);
         }
         Ok(found)
     }

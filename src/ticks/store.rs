@@ -19,7 +19,7 @@ use super::queue::{Pushed, Queue, Queued, forked};
 use super::symbols::{State, Symbol, Symbols};
 use super::throttle::Throttle;
 use super::tick::{Origins, Row, check_prices, quality};
-use super::write::{Arrived, DayBatch};
+use super::write::{Arrived, DayBatch, Form};
 use super::writer::{self, Counters, Shared, add, get};
 use crate::error::{Error, Result};
 use crate::kernel::{Durability, check_writable, join, lock, now_ns, uninterrupted};
@@ -366,7 +366,7 @@ impl Shared {
             let mut parts = parts.to_vec();
             parts.sort_by(|a, b| a.symbol.cmp(&b.symbol));
             let rule = self.rule(true);
-            let batch = DayBatch { parts, rule, watermark: None, compacted: false, source: None };
+            let batch = DayBatch { parts, rule, watermark: None, form: Form::BySize, source: None };
             self.count(self.write_day(day, Arc::new(batch))?);
             add(&self.counters.batches, 1);
         }

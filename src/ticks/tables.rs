@@ -5,12 +5,18 @@ use std::sync::Arc;
 
 use super::tick::{Origin, Origins};
 use crate::error::{Error, Result};
-use crate::kernel::{Migrations, ReadTx, WriteTx, table_exists};
+use crate::kernel::{DocumentedName, Migrations, ReadTx, Rows, WriteTx, table_exists};
+
+const VERSION_1: &str = include_str!("migrations/0001_ticks.sql");
 
 /// All versions of the store's tables.
 pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "ticks",
-    steps: &[include_str!("migrations/0001_ticks.sql"), "-- 2: rows have checksums"],
+    steps: &[
+        VERSION_1,
+        "-- 2: rows have checksums",
+        "-- 3: ticks is a view over rows and blocks where there are blocks",
+    ],
     summed: &[
         "tick_symbol",
         "tick_origin",
@@ -23,6 +29,23 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
 /// Whether the file has the store's tables yet.
 pub(super) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {
     table_exists(tx, "tick_rows")
+}
+
+/// The RTX engine's table.
+pub(crate) fn documented_names(tx: &ReadTx<'_>) -> Result<Vec<DocumentedName>> {
+    if !are_there(tx)? {
+        return Ok(Vec::new());
+    }
+    let from = |start: &str| &VERSION_1[VERSION_1.find(start).expect("version 1 makes it")..];
+    let over_rows = from("CREATE VIEW ticks").split(';').next().unwrap_or_default();
+    let over_blocks = format!("{over_rows}\n{}", include_str!("migrations/ticks_in_blocks.sql"));
+    Ok(vec![DocumentedName {
+        name: "ticks".into(),
+        has_blocks: tx.query_one("SELECT 1 FROM tick_block LIMIT 1", [], |_| Ok(()))?.is_some(),
+        rows: Rows::View(over_rows.to_owned()),
+        over_blocks: over_blocks.trim_end().to_owned(),
+        triggers: from("CREATE TRIGGER ticks_insert").to_owned(),
+    }])
 }
 
 /// The id of a symbol; `None` if the file has no tick of it.

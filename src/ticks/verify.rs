@@ -4,12 +4,7 @@ use super::packed::{self, Kept, unpack};
 use super::tables;
 use super::tick::{Origins, Ticks, Wanted};
 use crate::error::{Error, Result};
-use crate::kernel::{ReadTx, VerifyReport, View, static_view};
-
-/// Where there are blocks, the documented table with their rows too.
-pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
-    static_view(tx, "tick_block", "ticks", include_str!("migrations/compacted_view.sql"))
-}
+use crate::kernel::{ReadTx, VerifyReport};
 
 /// Unpacks every block, and compares it with what its row says; looks for rows that refer to nothing.
 pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {

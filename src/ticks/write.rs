@@ -29,6 +29,17 @@ impl std::fmt::Debug for Packed {
     }
 }
 
+/// What ticks become in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Rows, unless they replace a tick that is in a block.
+    Rows,
+    /// Blocks, however few.
+    Blocks,
+    /// Blocks from [`BULK_ROWS`] of a symbol on.
+    BySize,
+}
+
 /// Ticks of one day, written in one transaction.
 #[derive(Debug, Clone)]
 pub(super) struct DayBatch {
@@ -36,8 +47,7 @@ pub(super) struct DayBatch {
     pub(super) rule: Rule,
     /// Who writes, and the ordinal of the last tick: what is marked as written is not written again.
     pub(super) watermark: Option<(i64, u64)>,
-    /// All into blocks, however few.
-    pub(super) compacted: bool,
+    pub(super) form: Form,
     /// What was read, for the table of imports.
     pub(super) source: Option<Source>,
 }
@@ -75,6 +85,35 @@ pub(super) fn compact(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
     }
     tx.put(known);
     Ok(moved)
+}
+
+/// Makes rows of all blocks; how many.
+pub(crate) fn expand(tx: &mut WriteTx<'_>) -> Result<u64> {
+    if !tables::are_there(tx)? {
+        return Ok(0);
+    }
+    tx.ensure(&MIGRATIONS)?;
+    let origins = Origins::default();
+    let mut known: Known = tx.take();
+    let numbers = tables::origins(tx, &origins)?;
+    let least = "SELECT min(arrival) FROM tick_rows";
+    let least = tx.query_one(least, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+    let (mut first, mut expanded) = (least.flatten().unwrap_or(1).min(1), 0);
+    for (id, symbol) in tables::symbols(tx)? {
+        let mut ticks = Ticks::new(symbol);
+        Part { id, origins: &origins, numbers: &numbers }.read_blocks(tx, &mut ticks)?;
+        // Of one time, what is in a block came before what is a row.
+        first -= ticks.len() as i64;
+        let mut arrival = first;
+        let rows: Vec<Row> = (0..ticks.len()).map(|i| ticks.row(i)).collect();
+        let mut ids = OriginIds { all: origins.all(), ids: Vec::new() };
+        let mut writing = Writing { tx, known: &mut known, origins: &origins };
+        expanded += writing.insert_rows(id, rows.iter(), &mut ids, &mut arrival)?.stored;
+        tx.execute("DELETE FROM tick_block WHERE symbol_id = ?1", [id])?;
+    }
+    tx.put(known);
+    tx.fit_names(&super::STORE)?;
+    Ok(expanded)
 }
 
 /// Keeps the first of `k` neighbouring ticks of each symbol, once a file; how many are removed, or would be.
@@ -135,7 +174,12 @@ impl Writing<'_, '_> {
         for part in &batch.parts {
             let known = self.known.symbol(self.tx, &part.symbol)?;
             let rows = &part.rows;
-            added += if batch.compacted || rows.len() >= BULK_ROWS {
+            let in_blocks = match batch.form {
+                Form::Rows => false,
+                Form::Blocks => true,
+                Form::BySize => rows.len() >= BULK_ROWS,
+            };
+            added += if in_blocks {
                 self.load(part, known, batch.rule)?
             } else {
                 self.insert(part, known, batch.rule, &mut ids, &mut arrival)?
@@ -313,7 +357,7 @@ fn negative_zeros(row: &Row) -> Option<i64> {
     (bits != 0).then_some(bits)
 }
 
-/// Inserts blocks.
+/// Inserts blocks, in place of those that were removed before.
 pub(super) fn store_blocks(tx: &WriteTx<'_>, id: i64, blocks: &[Packed]) -> Result<()> {
     let sql = "INSERT INTO tick_block \
         (symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, checksum, data, row_sum) \
@@ -324,7 +368,7 @@ pub(super) fn store_blocks(tx: &WriteTx<'_>, id: i64, blocks: &[Packed]) -> Resu
         let (min_bid, max_bid) = (block.min_bid, block.max_bid);
         tx.insert(sql, (id, first, last, rows, min_bid, max_bid, kept, sum, &block.data))?;
     }
-    Ok(())
+    tx.fit_names(&super::STORE).map(drop)
 }
 
 /// The block before, if it is short: so that late ticks do not leave many small blocks.

@@ -15,7 +15,7 @@ use super::queue::{Batch, Queue, Work};
 use super::spill;
 use super::symbols::Symbols;
 use super::tick::Origins;
-use super::write::{self, Arrived, DayBatch};
+use super::write::{self, Arrived, DayBatch, Form};
 use crate::error::{Error, Result};
 use crate::kernel::now_ns;
 
@@ -286,7 +286,7 @@ fn write_or_spill(shared: &Shared, day: Day, parts: Vec<Arrived>, last: u64) {
         parts,
         rule: shared.rule(false),
         watermark: Some((shared.writer, last)),
-        compacted: false,
+        form: Form::BySize,
         source: None,
     });
     let mut tries = last_tries(shared);
@@ -385,7 +385,7 @@ fn recover_file(shared: &Shared, file: &PathBuf) -> Result<()> {
             parts,
             rule: shared.rule(false),
             watermark: Some((watermark, 1)),
-            compacted: false,
+            form: Form::BySize,
             source: None,
         };
         let batch = Arc::new(batch);

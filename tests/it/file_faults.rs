@@ -35,7 +35,7 @@ enum Reported {
     Nothing,
 }
 
-fn report<T>(n: usize, result: Result<T>) {
+pub(crate) fn report<T>(n: usize, result: Result<T>) {
     match result {
         Ok(_) | Err(Error::DurabilityUnknown { .. }) => say(format_args!("there {n}")),
         Err(error) => say(format_args!("not {n}: {error}")),
@@ -52,15 +52,23 @@ fn reported(run: &Run, n: usize) -> Reported {
     said.unwrap_or(Reported::Nothing)
 }
 
-/// Runs a child with each trouble at each of its calls, in a folder of its own each time.
 fn each_trouble(child: &str, prepare: impl Fn(&Path), check: impl Fn(&Path, &Run)) {
-    let child = format!("file_faults::{child}");
+    each_trouble_of(&format!("file_faults::{child}"), u64::MAX, prepare, check);
+}
+
+/// Runs a child with each trouble at each of its calls, or at so many of them, in a folder of its own each time.
+pub(crate) fn each_trouble_of(
+    child: &str,
+    most: u64,
+    prepare: impl Fn(&Path),
+    check: impl Fn(&Path, &Run),
+) {
     let in_a_folder = |trouble: Option<(u64, Trouble)>| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap();
         prepare(&path);
         let (nth, trouble) = trouble.unwrap_or((0, Trouble::Nothing));
-        let run = syscalls::run(&child, &path, "", nth, trouble);
+        let run = syscalls::run(child, &path, "", nth, trouble);
         eprintln!("{trouble:?} at {:?}, said {:?}", run.struck(), run.said().collect::<Vec<_>>());
         assert!(run.is_ended_well(), "{:?}", run.status);
         check(&path, &run);
@@ -68,10 +76,11 @@ fn each_trouble(child: &str, prepare: impl Fn(&Path), check: impl Fn(&Path, &Run
     };
     let calls = in_a_folder(None);
     assert!(calls > 3, "{calls} calls");
-    for nth in 0..calls {
-        for trouble in [Trouble::Fail(libc::EIO), Trouble::FailFrom(libc::EIO), Trouble::KillAfter]
-        {
-            in_a_folder(Some((nth, trouble)));
+    let step = calls.div_ceil(most);
+    let troubles = [Trouble::Fail(libc::EIO), Trouble::FailFrom(libc::EIO), Trouble::KillAfter];
+    for first in (0..calls).step_by(step as usize) {
+        for (i, trouble) in (0..).zip(troubles) {
+            in_a_folder(Some((first + i % step, trouble)));
         }
     }
 }

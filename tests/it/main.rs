@@ -33,6 +33,7 @@ mod memory_model;
 #[cfg(unix)]
 mod not_files;
 mod open;
+mod plain_sqlite;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_password;
 #[cfg(all(unix, feature = "postgresql"))]

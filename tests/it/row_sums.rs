@@ -271,12 +271,27 @@ fn a_change_by_another_program_is_told_from_damage() {
     assert!(tables > 25, "{tables}");
 }
 
+/// A file of before has none, and SQLite alone alters no table beside one.
+fn drop_views_over_blocks(conn: &Connection) {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'view' AND instr(sql, 'silt_') > 0";
+    let mut statement = conn.prepare(sql).unwrap();
+    let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let names: Vec<String> = names.map(Result::unwrap).collect();
+    for name in &names {
+        conn.execute_batch(&format!("DROP VIEW {name}")).unwrap();
+    }
+    if names.iter().any(|name| name == "numpy_array") {
+        conn.execute_batch("ALTER TABLE numpy_array_rows RENAME TO numpy_array").unwrap();
+    }
+}
+
 /// Goal: a file of before the sums is read as it is, and gets them with its first write, after a backup.
 #[test]
 fn an_old_file_is_read_and_gets_its_checksums() {
     let folder = tempfile::tempdir().unwrap();
     for path in files(folder.path()) {
         let conn = Connection::open(&path).unwrap();
+        drop_views_over_blocks(&conn);
         for (table, ..) in covered(&conn) {
             let sql = format!(
                 "DROP TRIGGER \"{table}_row_changed\"; ALTER TABLE \"{table}\" DROP COLUMN row_sum;"

@@ -89,8 +89,11 @@ fn real_files_return_from_blocks_with_their_bytes() {
     let (input, files) = recorded();
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("db");
-    let report = import(&ImportOptions::new(&input, &base), &mut |_, _| Ok(())).unwrap();
+    let options =
+        ImportOptions { compact_after_days: Some(0), ..ImportOptions::new(&input, &base) };
+    let report = import(&options, &mut |_, _| Ok(())).unwrap();
     assert!(report.is_complete(), "{:?}", report.skipped);
+    assert_eq!(report.days.iter().map(|day| day.ticks.compacted).sum::<u64>(), 67_539);
     assert_eq!((report.files, report.ticks_read, report.ticks_migrated), (8, 67_539, 67_539));
     let check = |when: &str| {
         let store = open(&base);
@@ -104,7 +107,7 @@ fn real_files_return_from_blocks_with_their_bytes() {
         }
     };
     check("imported");
-    let again = import(&ImportOptions::new(&input, &base), &mut |_, _| Ok(())).unwrap();
+    let again = import(&options, &mut |_, _| Ok(())).unwrap();
     assert_eq!((again.ticks_read, again.ticks_migrated), (67_539, 0));
     check("imported twice");
     export_and_back(&base, &files, folder.path());
@@ -180,6 +183,27 @@ fn real_ticks_one_by_one_are_compacted_without_loss() {
     assert!(compacted.bytes_after * 4 < compacted.bytes_before);
     check("compacted");
     store.stop().unwrap();
+}
+
+/// Goal: the real files are rows after an import that does not compact, and so they are for SQLite alone.
+#[needs(shared)]
+#[test]
+fn real_files_are_rows_for_sqlite_alone() {
+    let (input, files) = recorded();
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("db");
+    let report = import(&ImportOptions::new(&input, &base), &mut |_, _| Ok(())).unwrap();
+    assert_eq!((report.ticks_migrated, report.days.len()), (67_539, 1));
+    assert_eq!((report.days[0].ticks.rows, report.days[0].ticks.compacted), (67_539, 0));
+    let conn = rusqlite::Connection::open(&report.days[0].path).unwrap();
+    let count = "SELECT count(*) FROM ticks";
+    assert_eq!(conn.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 67_539);
+    let store = open(&base);
+    for (symbol, file, facts) in &files {
+        let ticks = store.get_ticks_in_range(symbol, i64::MIN, i64::MAX).unwrap();
+        assert_facts(&ticks, facts, "in rows");
+        assert!(json::write_ticks(ticks.iter()) == std::fs::read(file).unwrap(), "{symbol}");
+    }
 }
 
 /// Goal: the RTX engine's unique key (symbol, millisecond) loses what it is known to lose, and says so.

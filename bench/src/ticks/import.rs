@@ -40,7 +40,9 @@ pub(crate) fn run() {
     for run in 0..crate::runs() {
         let output = folder.path().join(format!("ours-{run}"));
         let start = Instant::now();
-        let report = import(&ImportOptions::new(&input, &output), &mut |_, _| Ok(()));
+        let options =
+            ImportOptions { compact_after_days: Some(0), ..ImportOptions::new(&input, &output) };
+        let report = import(&options, &mut |_, _| Ok(()));
         took[0].push(start.elapsed());
         let report = report.expect("the tree imports");
         assert!(report.is_complete());

@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
-    backup, compact, completions, demo, export, import, info, keyframes, markdown_help, merge,
-    query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
+    backup, compact, completions, demo, expand, export, import, info, keyframes, markdown_help,
+    merge, query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
 };
 
 /// The end of `silt --help`.
@@ -71,6 +71,7 @@ pub(crate) enum Command {
     Backup(backup::Args),
     Restore(restore::Args),
     Compact(compact::Args),
+    Expand(expand::Args),
     Vacuum(vacuum::Args),
     Keyframes(keyframes::Args),
     Resume(resume::Args),
@@ -100,6 +101,7 @@ impl Command {
             Command::Backup(args) => backup::run(args, console),
             Command::Restore(args) => restore::run(args, console),
             Command::Compact(args) => compact::run(args, console),
+            Command::Expand(args) => expand::run(args, console),
             Command::Vacuum(args) => vacuum::run(args, console),
             Command::Keyframes(args) => keyframes::run(args, console),
             Command::Resume(args) => resume::run(args, console),

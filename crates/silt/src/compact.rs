@@ -13,8 +13,8 @@ use crate::{human, interrupt};
 /// Pack finished data into column blocks, which take less space
 ///
 /// Compacts the arrays of a run, the points of series, the simulations of an experiment that have ended, and the days of
-/// ticks that have been over for a week. Every command and every call of the library reads them as before; programs
-/// that know only the documented columns do not. Other programs may use the database meanwhile. Run the same command
+/// ticks that have been over for a week. Every command and every call of the library reads them as before; SQLite
+/// alone refuses the tables that have compacted rows, until `silt expand` makes rows of the blocks. Other programs may use the database meanwhile. Run the same command
 /// again to resume.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -11,6 +11,7 @@ mod completions;
 mod console;
 mod demo;
 mod exit;
+mod expand;
 mod export;
 mod human;
 mod import;

@@ -505,9 +505,10 @@ class SimulationDatabase(StoreHandle):
     def compact(self, progress: Callable[[int, int], object] | None = None) -> CompactReport:
         """Pack the arrays of each attribute together: what is finished takes much less.
 
-        It is read through every call as before, but no longer by a program that knows only the
-        documented columns. A file that is written with ``codec="auto"`` is compacted when it is
-        closed. `progress` gets blocks done and in all; what it raises stops the work.
+        It is read through every call as before. SQLite alone refuses ``numpy_array`` then, with ``no such function:
+        silt_raw``, until :meth:`siltstone.Handle.expand` gives the arrays their bytes back. A file
+        that is written with ``codec="auto"`` is compacted when it is closed. `progress` gets blocks done and in all; what
+        it raises stops the work.
         """
         return CompactReport(*self._inner.compact(progress))
 

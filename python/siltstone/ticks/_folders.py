@@ -20,6 +20,7 @@ def import_ticks(
     duplicates: str = "keep_all",
     duplicate_key_ns: int = 1,
     durability: str = "disk",
+    compact_after_days: int | None = None,
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> TickImportReport:
@@ -36,12 +37,15 @@ def import_ticks(
     output_dir : path
         Folder of the day files.
     batch_size : int
-        Ticks in one transaction of a day that is not over yet. A day that is over goes into blocks.
+        Ticks in one transaction of a day that is not over yet.
     dry_run : bool
         Reads and counts only.
     duplicates, duplicate_key_ns, durability
         As in :class:`TickStoreConfig`; with ``"keep_all"`` a tick that is there already, equal in
         everything, is skipped.
+    compact_after_days : int, optional
+        The ticks of a day that has been over for so many days go into blocks, which SQLite alone cannot read; 0 is
+        every day but today. Without it, all become rows.
     threads : int
         0 for as many as there are processors.
     progress : callable, optional
@@ -57,7 +61,7 @@ def import_ticks(
     return import_report(
         _siltstone.ticks_import(
             (input_dir, output_dir),
-            (batch_size, threads),
+            (batch_size, threads, compact_after_days),
             dry_run,
             (duplicates, duplicate_key_ns),
             durability,

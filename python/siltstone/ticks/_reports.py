@@ -137,6 +137,8 @@ class TickImportReport(NamedTuple):
         Ticks that could not be read; the others of their files were.
     skipped : list of Skipped
         Files that could not be read or stored, wholly or in part, with the byte or row.
+    days : list of DayInfo
+        The days that the files have ticks of, and what is in them now; empty after a dry run.
     """
 
     files: int
@@ -146,6 +148,7 @@ class TickImportReport(NamedTuple):
     ticks_skipped: int
     ticks_bad: int
     skipped: list[Skipped]
+    days: list[DayInfo]
 
     @property
     def ok(self) -> bool:
@@ -160,7 +163,11 @@ def flush_report(text: str) -> FlushReport:
 
 def days(report: Any, text: str) -> list[Any]:
     """Reports of days from their JSON."""
-    found = json.loads(text)
+    return day_reports(report, json.loads(text))
+
+
+def day_reports(report: Any, found: list[dict[str, Any]]) -> list[Any]:
+    """Reports of days from their fields."""
     for day in found:
         if "path" in day:
             day["path"] = Path(day["path"])
@@ -178,4 +185,5 @@ def import_report(text: str) -> TickImportReport:
     """An import's report from its JSON."""
     fields = json.loads(text)
     fields["skipped"] = skipped_reports(fields["skipped"])
+    fields["days"] = day_reports(DayInfo, fields["days"])
     return TickImportReport(**fields)

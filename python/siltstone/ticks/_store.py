@@ -451,6 +451,18 @@ class TickStore(StoreHandle):
         """
         return days(CompactedDay, self._inner.compact(day))
 
+    def expand(self) -> int:
+        """Make rows of the compacted ticks of every day, so that SQLite alone reads them.
+
+        Each day is one transaction. A store with ``compact_every`` compacts days that are over again.
+
+        Returns
+        -------
+        int
+            How many ticks became rows.
+        """
+        return self._inner.expand()
+
     def retain(
         self,
         *,

@@ -11,7 +11,9 @@ use super::backend::{Change, SeriesInfo, StorageBackend};
 use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::Result;
-use crate::kernel::{Database, Migrations, ReadTx, VerifyReport, View, static_view, table_exists};
+use crate::kernel::{
+    Database, DocumentedName, Migrations, ReadTx, Rows, VerifyReport, table_exists,
+};
 use crate::table::Batches;
 pub use describe::SeriesSummary;
 pub(crate) use verify::verify;
@@ -24,6 +26,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         include_str!("migrations/0001_series.sql"),
         include_str!("migrations/0002_block_order.sql"),
         "-- 3: rows have checksums",
+        "-- 4: time_series_data is in the file",
     ],
     summed: &[
         "series",
@@ -32,9 +35,18 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
     ],
 };
 
-/// The documented table of points, over the blocks.
-pub(crate) fn views(tx: &ReadTx<'_>) -> Result<Vec<View>> {
-    static_view(tx, "series_block", "time_series_data", include_str!("migrations/points_view.sql"))
+/// The documented table of points, which are always in blocks.
+pub(crate) fn documented_names(tx: &ReadTx<'_>) -> Result<Vec<DocumentedName>> {
+    if !table_exists(tx, "series_block")? {
+        return Ok(Vec::new());
+    }
+    Ok(vec![DocumentedName {
+        name: "time_series_data".into(),
+        has_blocks: true,
+        rows: Rows::Nothing,
+        over_blocks: include_str!("migrations/points_view.sql").trim_end().to_owned(),
+        triggers: String::new(),
+    }])
 }
 
 /// The most points of a block.

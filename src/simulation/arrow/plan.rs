@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 use crate::simulation::arrays::ArrayReader;
 use crate::simulation::json::Schema;
-use crate::simulation::tables::Layout;
+use crate::simulation::tables::{Layout, array_table};
 use crate::simulation::update::CLEARED;
 
 /// What the updates of a group hold.
@@ -71,14 +71,17 @@ impl GroupPlan {
         group: &str,
         schema: &Schema,
     ) -> Result<()> {
-        let sql = "SELECT a.attribute_name, n.dtype, n.shape, p.dtype, min(a.min_val), max(a.max_val), \
+        let arrays = array_table(tx)?;
+        let sql = format!(
+            "SELECT a.attribute_name, n.dtype, n.shape, p.dtype, min(a.min_val), max(a.max_val), \
             min(u.id), min(a.id) \
             FROM \"update\" u JOIN update_attribute l ON l.update_id = u.id \
             JOIN attribute_data a ON a.id = l.attribute_data_id \
-            JOIN numpy_array n ON n.id = a.data_id LEFT JOIN numpy_array p ON p.id = a.indptr_id \
+            JOIN {arrays} n ON n.id = a.data_id LEFT JOIN {arrays} p ON p.id = a.indptr_id \
             WHERE u.dataset_name = ?1 AND a.entity_group = ?2 \
-            GROUP BY 1, 2, 3, 4 ORDER BY 7, 8";
-        let found = tx.query(sql, (dataset, group), |row| {
+            GROUP BY 1, 2, 3, 4 ORDER BY 7, 8"
+        );
+        let found = tx.query(&sql, (dataset, group), |row| {
             let name: String = row.get(0)?;
             let (dtype, shape): (String, String) = (row.get(1)?, row.get(2)?);
             let row_ptr: Option<String> = row.get(3)?;

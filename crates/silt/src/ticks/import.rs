@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use siltstone::Error;
-use siltstone::ticks::{Duplicates, ImportOptions, import};
+use siltstone::ticks::{DayInfo, Duplicates, ImportOptions, import};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
@@ -15,12 +15,13 @@ use crate::{human, interrupt};
 /// Import ticks of the RTX engine: its JSON files and day files
 ///
 /// Reads `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
-/// depth. Days that are over go straight into column blocks. A tick that is malformed is skipped by itself, its file named
+/// depth. Days become rows of the table ticks, which any SQLite tool reads, unless --compact is given. A tick that is malformed is skipped by itself, its file named
 /// on stderr with the byte or row, and the import goes on; the exit code is 3. A folder without such a file is an error. What is there
 /// already is not stored again, so that the same command resumes an interrupted import.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt import ticks --input-dir data/ticks --output-dir data/ticks/db")]
+#[command(after_help = "Examples:
+  silt import ticks --input-dir data/ticks --output-dir data/ticks/db
+  silt import ticks --input-dir data/ticks --output-dir data/ticks/db --compact=7")]
 pub(crate) struct Args {
     /// The folder to read
     #[arg(long, value_name = "DIR", default_value = "data/ticks")]
@@ -33,6 +34,11 @@ pub(crate) struct Args {
     /// Ticks in one transaction of a day that is not over yet
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
+
+    /// Compact days that ended at least DAYS days ago (without DAYS: every day but today), so that they take less space and
+    /// SQLite alone cannot read them
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    compact: Option<u32>,
 
     /// How to treat a tick whose symbol and time are stored already
     #[arg(long, default_value = "keep_all", value_parser = rules())]
@@ -64,6 +70,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let options = ImportOptions {
         dry_run: args.dry_run,
         batch_size: args.batch_size as usize,
+        compact_after_days: args.compact,
         duplicates: args.duplicates,
         duplicate_key_ns: args.duplicate_key,
         threads: args.workers.map_or(0, usize::from),
@@ -92,6 +99,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "ticks_skipped": report.ticks_skipped,
             "ticks_bad": report.ticks_bad,
             "skipped": report.skipped,
+            "days": report.days,
             "seconds": took.as_secs_f64(),
         }))?;
     } else {
@@ -117,6 +125,30 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             };
             console.line(format!("{files} skipped, wholly or in part, named on stderr{ticks}"))?;
         }
+        if !report.days.is_empty() {
+            let folder = args.output_dir.display();
+            let named = |in_blocks: bool| {
+                names(report.days.iter().filter(|day| (day.ticks.compacted > 0) == in_blocks))
+            };
+            console.line(format!(
+                "in rows, for any SQLite tool: {}; compacted: {}; to change it: silt ticks compact {folder}, silt expand \
+                 {folder}",
+                named(false),
+                named(true),
+            ))?;
+        }
     }
     Ok(if report.is_complete() { Exit::Done } else { Exit::Skipped })
+}
+
+/// Days in a few words.
+fn names<'a>(days: impl Iterator<Item = &'a DayInfo>) -> String {
+    let days: Vec<&str> = days.map(|day| &*day.day).collect();
+    match days[..] {
+        [] => "none".into(),
+        [day] => day.into(),
+        [first, .., last] => {
+            format!("{} from {first} to {last}", human::plural(days.len() as u64, "day"))
+        }
+    }
 }

@@ -30,8 +30,8 @@ fn open(folder: &Path, compact_after_days: u32) -> Outcome<TickStore> {
 /// Turn the rows of days that are over into column blocks, in the same files
 ///
 /// Each day is one transaction: it is compacted or it is not. Every command and every call of the
-/// library reads it as before, and late ticks may come; a program that knows only the documented table
-/// no longer sees the compacted ones.
+/// library reads it as before, and late ticks may come; SQLite alone
+/// then refuses the table ticks, until `silt expand` makes rows of the blocks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt ticks compact data/ticks/db

@@ -68,7 +68,7 @@ fn a_tree_is_imported_and_looked_at() {
     assert_eq!((&again["ticks_migrated"], &again["ticks_skipped"]), (&json!(0), &json!(3)));
 
     let days = silt(folder.path(), "ticks stats db --json").json();
-    assert_eq!((&days[0]["day"], &days[0]["compacted"]), (&json!("2026-01-19"), &json!(3)));
+    assert_eq!((&days[0]["day"], &days[0]["rows"]), (&json!("2026-01-19"), &json!(3)));
     let recent = silt(folder.path(), "ticks recent db EURUSD -n 2").ok();
     assert_eq!(recent.lines().nth(2).unwrap(), "2026-01-19T12:00:30Z\t3.0\t3.5\t0.5\tYOFX");
     let bars = silt(folder.path(), "ticks ohlc db EURUSD --price bid --json").json();
@@ -85,6 +85,46 @@ fn a_tree_is_imported_and_looked_at() {
     assert!(csv.lines().nth(1).unwrap().starts_with("EURUSD,"), "{csv}");
     assert_eq!(silt(folder.path(), "ticks export db -o t.xls").code, 2);
     assert_eq!(silt(folder.path(), "ticks recent db ../x").code, 2);
+}
+
+/// Goal: after an import SQLite alone answers the engine's own check, unless the import was to compact; its last line says
+/// which days are what, and `compact` and `expand` change it.
+#[test]
+fn an_import_leaves_rows_for_sqlite_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    files(here);
+    let last = |args: &str| silt(here, args).out.lines().last().unwrap_or_default().to_owned();
+    let check = |day: &str| {
+        let conn = rusqlite::Connection::open(here.join(day)).unwrap();
+        let sql = "SELECT symbol, COUNT(*) FROM ticks GROUP BY symbol";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        conn.query_row(sql, [], row).map_err(|error| error.to_string())
+    };
+    let (day, rows) = ("db/2026/01/ticks_2026-01-19.db", Ok(("EURUSD".to_owned(), 3)));
+    let said = last(IMPORT);
+    assert!(said.contains("any SQLite tool: 2026-01-19; compacted: none;"), "{said}");
+    assert!(said.contains("silt ticks compact db") && said.contains("silt expand db"), "{said}");
+    assert_eq!(check(day), rows);
+    let _ = silt(here, "ticks compact db").ok();
+    let error = check(day).unwrap_err();
+    assert!(error.contains("no such table: main.silt_block"), "{error}");
+    let _ = silt(here, "expand db").ok();
+    assert_eq!(check(day), rows);
+
+    let compacted = IMPORT.replace("db", "packed");
+    let said = last(&format!("{compacted} --compact"));
+    assert!(said.contains("any SQLite tool: none; compacted: 2026-01-19;"), "{said}");
+    let day = day.replace("db/", "packed/");
+    assert!(check(&day).is_err());
+    let report = silt(here, &format!("expand {day} --json")).json();
+    assert_eq!(report["expanded"], json!(3));
+    assert_eq!(check(&day), rows);
+    let young = IMPORT.replace("db", "young");
+    let said = last(&format!("{young} --compact=1000000"));
+    assert!(said.contains("compacted: none;"), "{said}");
+    assert_eq!(silt(here, "expand nothing.db").code, 2);
+    assert!(!here.join("nothing.db").exists());
 }
 
 /// Goal: one bad tick is skipped by itself, of a JSON file and of a database; it is counted, its file is named once, and
@@ -158,7 +198,9 @@ fn days_are_kept_small_and_examined() {
     silt(folder.path(), IMPORT);
     let day = folder.path().join("db/2026/01/ticks_2026-01-19.db");
     let compacted = silt(folder.path(), "ticks compact db --json").json();
-    assert_eq!(compacted["ticks"], 0, "the import had compacted it");
+    assert_eq!(compacted["ticks"], 3);
+    let again = silt(folder.path(), "ticks compact db --json").json();
+    assert_eq!(again["ticks"], 0, "it is compacted");
     assert_eq!(silt(folder.path(), "ticks compact db --day 2026-01-18").code, 2);
     assert!(
         silt(folder.path(), "verify db").ok().contains("all is well; 1 day, 3 ticks and 1 block")
@@ -218,7 +260,7 @@ fn verbs_of_databases_take_a_folder() {
     assert_eq!(silt_with(here, "query db", "DELETE FROM ticks").code, 2);
     silt_with(here, "query db -o found.parquet", "SELECT * FROM ticks").ok();
     assert!(silt(here, "export db -o all.parquet").ok().contains("3 ticks"));
-    assert!(silt(here, "compact db").ok().contains("0 ticks of 0 days compacted"));
+    assert!(silt(here, "compact db").ok().contains("3 ticks of 1 day compacted"));
     assert!(silt(here, "backup db copy").ok().contains("1 day copied and verified"));
     assert_eq!(silt(here, "backup db copy").code, 2, "it is there");
     assert!(silt(here, "verify copy").ok().contains("all is well; 1 day, 3 ticks and 1 block"));

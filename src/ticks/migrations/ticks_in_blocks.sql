@@ -1,6 +1,3 @@
-CREATE TEMP VIEW ticks AS
-SELECT id, symbol, timestamp, bid, ask, spread, lp_source, created_at, time_ns, broker_id, arrival
-FROM main.ticks
 UNION ALL
 SELECT -(k.id * 1048576 + b.row)                                          AS id,
        s.symbol                                                           AS symbol,
@@ -14,6 +11,6 @@ SELECT -(k.id * 1048576 + b.row)                                          AS id,
        b.c0                                                               AS time_ns,
        json_extract(CASE k.kept WHEN 'both' THEN b.c4 ELSE b.c3 END, '$[1]') AS broker_id,
        NULL                                                               AS arrival
-FROM main.tick_block k
-JOIN main.tick_symbol s ON s.id = k.symbol_id
-JOIN silt_block(k.data, k.first_ns, k.last_ns) b;
+FROM tick_block k
+JOIN tick_symbol s ON s.id = k.symbol_id
+JOIN silt_block(k.data, k.first_ns, k.last_ns) b
