@@ -32,6 +32,7 @@ mod memory_life;
 mod memory_model;
 #[cfg(unix)]
 mod not_files;
+mod old_files;
 mod open;
 mod plain_sqlite;
 #[cfg(all(unix, feature = "postgresql"))]
