@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef};
 
 use super::record_table::{self, RecordTable, row_table};
-use super::stored::{BlockRef, StoredRows, Wanted, blocks, damaged, each_of_row_table, read_block};
-use crate::array::block::buffers::Effort;
-use crate::array::block::{arrays, columns};
+use super::stored::{
+    BlockRef, StoredRows, Wanted, block_types, blocks, damaged, each_of_row_table, read_block,
+};
+use crate::array::block::{self, Effort, version_1};
 use crate::error::Result;
 use crate::kernel::{WriteTx, table_exists};
 
@@ -24,7 +25,7 @@ pub(super) fn compact(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) ->
         compacted += rows.len() as u64;
         while rows.len() > 0 {
             let texts = rows.columns.iter().flatten();
-            let n = texts.map(|array| arrays::fit(array, BLOCK_ROWS)).min().unwrap_or(BLOCK_ROWS);
+            let n = texts.map(|array| block::fit(array, BLOCK_ROWS)).min().unwrap_or(BLOCK_ROWS);
             let n = n.min(rows.len());
             insert_block(tx, simulation, table, &rows.slice(0, n))?;
             rows = rows.slice(n, rows.len() - n);
@@ -48,9 +49,8 @@ fn insert_block(
     let (first, last) = (rows.steps.values().iter().min(), rows.steps.values().iter().max());
     let steps: ArrayRef = Arc::new(rows.steps.clone());
     let numbers: ArrayRef = Arc::new(rows.rows.clone());
-    let columns = [&steps, &numbers].into_iter().chain(rows.columns.iter().flatten());
-    let columns = columns.map(|column| arrays::pack(column, Effort::Compact));
-    let data = columns::join(&columns.collect::<Result<Vec<_>>>()?);
+    let columns = [steps, numbers].into_iter().chain(rows.columns.iter().flatten().cloned());
+    let data = block::encode(&columns.collect::<Vec<_>>(), Effort::Compact)?;
     let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data, row_sum) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5))";
     tx.insert(sql, (simulation, table.id, first, last, rows.len() as i64, data))?;
@@ -99,6 +99,26 @@ pub(super) fn expand(
         tx.fit_names(&super::STORE)?;
     }
     Ok(expanded)
+}
+
+/// Version 5: blocks of today. One that is damaged stays as it is, for `verify` to find.
+pub(super) fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
+    for table in record_table::tables(tx)? {
+        let sql = "SELECT id, rows FROM record_block WHERE record_table = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        for (id, rows) in tx.query(sql, [table.id], read)? {
+            let sql = "SELECT data FROM record_block WHERE id = ?1";
+            let data: Vec<u8> = tx.query_one(sql, [id], |row| Ok(row.get(0)?))?.unwrap_or_default();
+            if let Ok(renewed) =
+                version_1::records(&data, &block_types(&table), rows.max(0) as usize)
+                && *renewed != data
+            {
+                let sql = "UPDATE record_block SET data = ?2 WHERE id = ?1";
+                tx.execute(sql, (id, &*renewed))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes a block; the documented names are made to fit by the caller.

@@ -61,7 +61,7 @@ mod summary;
 mod verify;
 mod write;
 
-use crate::kernel::{BlockTable, DocumentedNames, Migrations, Store};
+use crate::kernel::{BlockTable, DocumentedNames, Migrations, Step, Store};
 
 pub use cell::Cell;
 pub use config::LoggingConfig;
@@ -93,10 +93,11 @@ pub(crate) static STORE: Store = Store {
 static MIGRATIONS: Migrations = Migrations {
     store: "experiment",
     steps: &[
-        include_str!("migrations/0001_experiment.sql"),
-        include_str!("migrations/0002_block_table.sql"),
-        "-- 3: rows have checksums",
-        "-- 4: a table with blocks is a view over rows and blocks",
+        Step::Sql(include_str!("migrations/0001_experiment.sql")),
+        Step::Sql(include_str!("migrations/0002_block_table.sql")),
+        Step::Sql("-- 3: rows have checksums"),
+        Step::Sql("-- 4: a table with blocks is a view over rows and blocks"),
+        Step::Code(compact::renew_blocks),
     ],
     summed: &[
         "experiments",

@@ -15,7 +15,7 @@ use rusqlite::vtab::Context as Cell;
 use super::buffer::{ColumnBuffer, Items};
 use super::record_table::{RecordTable, order, quoted, row_table};
 use super::schema::{Column, Storage};
-use crate::array::block::{arrays, columns};
+use crate::array::block::{Block, version_1};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, RowSource, RowVisitor, WriteTx, check_interrupted, row_sum};
 
@@ -389,6 +389,12 @@ pub(super) fn block_type(column: &Column) -> DataType {
     }
 }
 
+/// Those of all columns of a block: its steps and rows, and what is stored.
+pub(super) fn block_types(table: &RecordTable) -> Vec<DataType> {
+    let stored = table.schema.stored().map(|(_, column)| block_type(column));
+    [DataType::Int64, DataType::Int64].into_iter().chain(stored).collect()
+}
+
 /// A block of a simulation and table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BlockRef {
@@ -431,18 +437,17 @@ pub(super) fn read_block(
     let no_block = || damaged(format!("block {} is not there", block.id));
     let row = found.next()?.ok_or_else(no_block)?;
     let data = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
-    let read = |position: usize, kind: &DataType| {
-        let unpacked = columns::column(data, position)
-            .and_then(|bytes| arrays::unpack(bytes, kind, block.rows));
-        unpacked.map_err(|error| match error {
-            Error::Corrupt { location, why, .. } => {
-                let table = &table.schema.name;
-                let what = format!("column {position} of block {} of {table:?}", block.id);
-                Error::Corrupt { location, what, why }
-            }
-            other => other,
-        })
+    let named = |error: Error| match error {
+        Error::Corrupt { location, why, .. } => {
+            let what = format!("block {} of {:?}", block.id, table.schema.name);
+            Error::Corrupt { location, what, why }
+        }
+        other => other,
     };
+    let data = version_1::records(data, &block_types(table), block.rows).map_err(named)?;
+    let unpacked = Block::of_rows(&data, block.rows).map_err(named)?;
+    let read =
+        |position: usize, kind: &DataType| unpacked.array(position, Some(kind)).map_err(named);
     let int = |array: ArrayRef| array.as_primitive::<Int64Type>().clone();
     let columns = table.schema.stored().enumerate().map(|(index, (_, column))| {
         if !wanted[index] {

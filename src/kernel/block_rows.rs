@@ -4,21 +4,25 @@
 //! in millionths, rounded down: ns as ms. It reads nothing but its arguments, so a view may use it.
 //!
 //! `silt_block(data, first, last)` says that `c0` lies within these two. A block that cannot have
-//! what the query asks of `c0` or `ms` is then not unpacked; and of one that can, only the columns that
-//! the query uses.
+//! what the query asks of `c0` or `ms` is then not unpacked; and of one that can, only the pieces that can have it and the
+//! columns that the query uses.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
-use rusqlite::types::Value;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+use rusqlite::types::{Null, Value};
 use rusqlite::vtab::{
     Context, Filters, IndexConstraint, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig,
     VTabConnection, VTabCursor,
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
-use crate::array::block::{Block, Kind, Words};
+use crate::array::block::Block;
 
 /// Columns of a block that can be seen.
 const COLUMNS: usize = 8;
@@ -150,19 +154,13 @@ impl Range {
 struct Cursor<'vtab> {
     /// SQLite's part, which must come first.
     base: ffi::sqlite3_vtab_cursor,
-    columns: Vec<Items>,
+    /// None where the query does not look at it.
+    columns: Vec<Option<ArrayRef>>,
+    /// The number of the first row in its block.
+    first: usize,
     rows: usize,
     row: usize,
     table: PhantomData<&'vtab Rows>,
-}
-
-enum Items {
-    Integers(Vec<i64>),
-    Reals(Vec<f64>),
-    Bytes(Vec<u8>),
-    Texts(Words),
-    /// The query does not look at it.
-    Unused,
 }
 
 // SAFETY: `repr(C)`, and SQLite's part comes first.
@@ -191,8 +189,9 @@ unsafe impl VTabCursor for Cursor<'_> {
         let Some(data) = data.map(|i| args.get::<Option<Vec<u8>>>(i)).transpose()?.flatten() else {
             return Ok(());
         };
-        let unpacked = unpack(&data, used).map_err(|e| Error::UserFunctionError(e.into()))?;
-        (self.columns, self.rows) = unpacked;
+        let unpacked = unpack(&data, used, range);
+        let (columns, rows) = unpacked.map_err(|e| Error::UserFunctionError(e.into()))?;
+        (self.columns, self.first, self.rows) = (columns, rows.start, rows.len());
         Ok(())
     }
 
@@ -207,22 +206,21 @@ unsafe impl VTabCursor for Cursor<'_> {
 
     fn column(&self, context: &mut Context, i: c_int) -> Result<()> {
         if i == 0 {
-            return context.set_result(&(self.row as i64));
+            return context.set_result(&((self.first + self.row) as i64));
         }
-        if i == MS {
-            let Some(Items::Integers(items)) = self.columns.first() else {
-                return context.set_result(&rusqlite::types::Null);
-            };
-            return context.set_result(&items[self.row].div_euclid(MILLION as i64));
-        }
-        match self.columns.get(i as usize - 1) {
-            Some(Items::Integers(items)) => context.set_result(&items[self.row]),
-            Some(Items::Reals(items)) => context.set_result(&items[self.row]),
-            Some(Items::Bytes(items)) => context.set_result(&items[self.row]),
-            Some(Items::Texts(text)) => {
-                context.set_result(&text.words[text.codes[self.row] as usize])
+        let index = if i == MS { 0 } else { i as usize - 1 };
+        let Some(Some(array)) = self.columns.get(index) else { return context.set_result(&Null) };
+        match array.data_type() {
+            _ if array.is_null(self.row) => context.set_result(&Null),
+            DataType::Int64 => {
+                let item = array.as_primitive::<Int64Type>().value(self.row);
+                context.set_result(&if i == MS { item.div_euclid(MILLION as i64) } else { item })
             }
-            Some(Items::Unused) | None => context.set_result(&rusqlite::types::Null),
+            DataType::Float64 => {
+                context.set_result(&array.as_primitive::<Float64Type>().value(self.row))
+            }
+            DataType::Utf8 => context.set_result(&array.as_string::<i32>().value(self.row)),
+            _ => context.set_result(&Null),
         }
     }
 
@@ -231,31 +229,20 @@ unsafe impl VTabCursor for Cursor<'_> {
     }
 }
 
-/// Unpacks the columns that are used: one bit each, of those that [`Rows`] has.
-fn unpack(data: &[u8], used: u64) -> crate::Result<(Vec<Items>, usize)> {
+/// What was unpacked: the columns that are used, and which rows of the block they are.
+type Unpacked = (Vec<Option<ArrayRef>>, std::ops::Range<usize>);
+
+/// Unpacks the columns that are used, one bit each, of those that [`Rows`] has; of the pieces that can meet the range of `c0`.
+fn unpack(data: &[u8], used: u64, range: Range) -> crate::Result<Unpacked> {
     let block = Block::open(data)?;
-    let kinds: Vec<Kind> = block.kinds().take(COLUMNS).collect();
-    let columns = kinds.into_iter().enumerate().map(|(i, kind)| {
+    let end = |n: i128| n.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+    let rows = match block.has_range(0) {
+        true => block.rows_between(0, end(range.least), end(range.greatest))?,
+        false => 0..block.rows(),
+    };
+    let columns = (0..block.columns().min(COLUMNS)).map(|i| {
         let is_used = used >> (i + 1) & 1 != 0 || (i == 0 && used >> MS & 1 != 0);
-        Ok(match kind {
-            _ if !is_used => Items::Unused,
-            Kind::I64 => {
-                let mut items = Vec::new();
-                block.read_i64(i, &mut items)?;
-                Items::Integers(items)
-            }
-            Kind::F64 => {
-                let mut items = Vec::new();
-                block.read_f64(i, &mut items)?;
-                Items::Reals(items)
-            }
-            Kind::U8 => {
-                let mut items = Vec::new();
-                block.read_u8(i, &mut items)?;
-                Items::Bytes(items)
-            }
-            Kind::Text => Items::Texts(block.text(i)?),
-        })
+        is_used.then(|| block.part(i, rows.clone(), None)).transpose()
     });
-    Ok((columns.collect::<crate::Result<_>>()?, block.rows()))
+    Ok((columns.collect::<crate::Result<_>>()?, rows))
 }

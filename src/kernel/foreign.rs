@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::documented_name;
 use super::failure::At;
 // What is not ours is known by what is; a schema that others changed is refused before it is upgraded.
-use super::schema::{KERNEL_TABLES, version};
+use super::schema::{KERNEL_TABLES, Step, version};
 use super::{Finding, ReadTx, row_sum};
 use crate::error::{Error, Result};
 
@@ -114,7 +114,11 @@ fn made(versions: impl Fn(&str) -> Result<usize>) -> Result<Connection> {
     conn.execute_batch(KERNEL_TABLES)?;
     for migrations in crate::STORES.map(|store| store.migrations) {
         let version = versions(migrations.store)?.min(migrations.steps.len());
-        migrations.steps[..version].iter().try_for_each(|sql| conn.execute_batch(sql))?;
+        for step in &migrations.steps[..version] {
+            if let Step::Sql(sql) = step {
+                conn.execute_batch(sql)?;
+            }
+        }
     }
     Ok(conn)
 }

@@ -88,7 +88,7 @@ pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};
 pub(crate) use row_source::RowSource;
 pub(crate) use row_sum::row_sum;
 pub(crate) use row_visitor::RowVisitor;
-pub(crate) use schema::{Migrations, Upgrade, table_exists};
+pub(crate) use schema::{Migrations, Step, Upgrade, table_exists};
 pub(crate) use store::{Store, upgrades};
 pub(crate) use streamed_table::{Bounds, Chunks, StreamedRows, StreamedTable, query_streamed};
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};

@@ -24,7 +24,8 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Error, Result, ffi};
 
 use super::block_plan::{self, BlockTable};
-use crate::array::block::arrays::{type_of, unpack};
+use crate::array::block::column as unpack;
+use crate::array::block::types::type_of;
 use crate::array::{TimeFormat, per_second, span_text};
 
 /// The most points that a block can claim.

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, Float64Array, Int64Array, StringArray};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow_schema::DataType;
 use rusqlite::types::{Null, Value};
 use rusqlite::vtab::{
@@ -19,8 +19,7 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Error, Result, ffi};
 
 use super::block_plan::{self, BlockTable};
-use crate::array::block::arrays::unpack;
-use crate::array::block::columns;
+use crate::array::block::{Block, version_1};
 
 /// The most rows that a block can claim.
 const MAX_ROWS: i64 = 1 << 20;
@@ -138,15 +137,18 @@ unsafe impl VTabCursor for Cursor<'_> {
         let mut found = statement.query([block])?;
         let Some(row) = found.next()? else { return Ok(()) };
         let data = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
-        for (index, kind) in "ii".chars().chain(kinds.chars()).take(2 + COLUMNS).enumerate() {
+        let user = |error: crate::Error| Error::UserFunctionError(named(error, block).into());
+        let types: Vec<DataType> = "ii".chars().chain(kinds.chars()).map(data_type).collect();
+        let data = version_1::records(data, &types, rows).map_err(user)?;
+        let unpacked = Block::of_rows(&data, rows).map_err(user)?;
+        for (index, data_type) in types.iter().take(2 + COLUMNS).enumerate() {
             // The last bit stands for all columns behind it.
             if used >> index.min(63) & 1 == 0 {
                 self.columns.push(Items::Unused);
                 continue;
             }
-            let items = columns::column(data, index).and_then(|bytes| Items::of(bytes, kind, rows));
-            let user = |error: crate::Error| Error::UserFunctionError(named(error, block).into());
-            self.columns.push(items.map_err(user)?);
+            let array = unpacked.array(index, Some(data_type)).map_err(user)?;
+            self.columns.push(Items::of(&array));
         }
         self.rows = rows;
         Ok(())
@@ -181,18 +183,21 @@ unsafe impl VTabCursor for Cursor<'_> {
     }
 }
 
+fn data_type(kind: char) -> DataType {
+    match kind {
+        'i' => DataType::Int64,
+        'f' => DataType::Float64,
+        _ => DataType::Utf8,
+    }
+}
+
 impl Items {
-    fn of(bytes: &[u8], kind: char, rows: usize) -> crate::Result<Self> {
-        Ok(match kind {
-            'i' => Items::Integers(
-                unpack(bytes, &DataType::Int64, rows)?.as_primitive::<Int64Type>().clone(),
-            ),
-            'f' => {
-                let array = unpack(bytes, &DataType::Float64, rows)?;
-                Items::Floats(array.as_primitive::<Float64Type>().clone())
-            }
-            _ => Items::Texts(unpack(bytes, &DataType::Utf8, rows)?.as_string::<i32>().clone()),
-        })
+    fn of(array: &ArrayRef) -> Self {
+        match array.data_type() {
+            DataType::Int64 => Items::Integers(array.as_primitive::<Int64Type>().clone()),
+            DataType::Float64 => Items::Floats(array.as_primitive::<Float64Type>().clone()),
+            _ => Items::Texts(array.as_string::<i32>().clone()),
+        }
     }
 }
 

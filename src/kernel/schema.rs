@@ -10,6 +10,8 @@ use rusqlite::{Connection, OptionalExtension};
 use super::backup;
 use super::documented_name;
 use super::failure::At;
+// A step in code sees the transaction that a store does.
+use super::tx::{Memory, WriteTx};
 use crate::error::{Error, Result};
 
 /// `SILT`, in the file's header.
@@ -17,13 +19,21 @@ pub(super) const APPLICATION_ID: i32 = 0x5349_4c54;
 /// The kernel's own tables, made with the file.
 pub(super) const KERNEL_TABLES: &str = include_str!("schema.sql");
 
+/// What makes a version of a store's tables from the one before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Sql(&'static str),
+    /// Changes rows and no schema.
+    Code(fn(&WriteTx<'_>) -> Result<()>),
+}
+
 /// Every schema change that a store ever shipped, in order. Append only: never edit, never reorder.
 #[derive(Debug)]
 pub(crate) struct Migrations {
     /// The store's name in `siltstone_schema`.
     pub(crate) store: &'static str,
-    /// SQL of version 1, 2, ...
-    pub(crate) steps: &'static [&'static str],
+    /// Version 1, 2, ...
+    pub(crate) steps: &'static [Step],
     /// Tables whose rows carry a [checksum](super::row_sum): each by its name, `name(column, column)`, or a query for names.
     pub(crate) summed: &'static [&'static str],
 }
@@ -93,8 +103,11 @@ pub(super) fn apply(conn: &Connection, path: &Path, migrations: &Migrations) -> 
     if pending.is_empty() {
         return Ok(());
     }
-    for sql in pending {
-        conn.execute_batch(sql)?;
+    for step in pending {
+        match step {
+            Step::Sql(sql) => conn.execute_batch(sql)?,
+            Step::Code(change) => change(&WriteTx::new(conn, &mut Memory::default(), path))?,
+        }
     }
     super::row_sum::cover_all(conn, conn, migrations.summed)?;
     conn.execute(

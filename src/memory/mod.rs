@@ -44,7 +44,7 @@ mod vector;
 mod vectors;
 mod verify;
 
-use crate::kernel::{Migrations, Store};
+use crate::kernel::{Migrations, Step, Store};
 
 pub use concept::{Concept, ConceptUpdate, NewConcept};
 pub use episode::{Episode, EpisodeUpdate, NewEpisode};
@@ -67,8 +67,8 @@ pub(crate) static STORE: Store = Store::new(&MIGRATIONS, verify::verify);
 static MIGRATIONS: Migrations = Migrations {
     store: "memory",
     steps: &[
-        include_str!("migrations/0001_memory.sql"),
-        include_str!("migrations/0002_row_sums.sql"),
+        Step::Sql(include_str!("migrations/0001_memory.sql")),
+        Step::Sql(include_str!("migrations/0002_row_sums.sql")),
     ],
     summed: &[
         // Payloads have checksums of their own.

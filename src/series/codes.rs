@@ -274,7 +274,7 @@ pub(super) fn decoded_batch(series: &Series) -> RecordBatch {
 /// A column of a series in SQL: what its numbers stand for. `head` is the JSON that is stored with it.
 pub(crate) fn decode_stored(head: &str, is_index: bool, array: &ArrayRef) -> Result<ArrayRef> {
     let head: Head = serde_json::from_str(head).map_err(|e| {
-        crate::array::block::arrays::damaged(format!("its JSON does not parse: {e}"))
+        crate::array::block::types::damaged(format!("its JSON does not parse: {e}"))
     })?;
     let codes = SeriesCodes::of(&head);
     if is_index { codes.decode_index(array) } else { codes.decode_values(array) }

@@ -1,19 +1,19 @@
 //! The store's tables: their versions, and the files of movici.
 
 use crate::error::Result;
-use crate::kernel::{DocumentedName, Migrations, ReadTx, Rows, Upgrade, table_exists};
+use crate::kernel::{DocumentedName, Migrations, ReadTx, Rows, Step, Upgrade, table_exists};
 
 /// All versions of the store's tables.
 pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "simulation",
     steps: &[
-        concat!(
+        Step::Sql(concat!(
             include_str!("migrations/0001_movici.sql"),
             include_str!("migrations/0001_own.sql")
-        ),
-        include_str!("migrations/0002_keyframe_order.sql"),
-        include_str!("migrations/0003_row_sums.sql"),
-        "-- 4: numpy_array is a view over rows and blocks where there are blocks",
+        )),
+        Step::Sql(include_str!("migrations/0002_keyframe_order.sql")),
+        Step::Sql(include_str!("migrations/0003_row_sums.sql")),
+        Step::Sql("-- 4: numpy_array is a view over rows and blocks where there are blocks"),
     ],
     summed: &[
         "update(timestamp, iteration, dataset_name, origin)",

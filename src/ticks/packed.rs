@@ -4,13 +4,21 @@
 //! bit for bit; both where neither does), then the origin as text, a JSON list
 //! `[source, broker, offset from UTC in s]`.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray};
+
 use super::tick::{Origin, Origins, Ticks, Wanted};
-use crate::array::block::{self, Block, Column};
+use crate::array::block::{self, Block, Effort, PIECE_ROWS};
 use crate::error::{Error, Result};
 
 /// The most ticks in a block.
-pub(super) const BLOCK_ROWS: usize = 4096;
-/// Ticks in the last block where there are many: what is asked for most are the last ones, and a block is
+pub(super) const BLOCK_ROWS: usize = 4 * PIECE_ROWS;
+/// A block with fewer ticks is joined with those that come behind it.
+pub(super) const SHORT_ROWS: usize = PIECE_ROWS / 2;
+/// Ticks in the last block where there are many: what is asked for most are the last ones, and a piece is
 /// unpacked as a whole.
 const TAIL_ROWS: usize = 512;
 
@@ -58,19 +66,19 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// The block's own checksum, which lies at its end.
+    /// The block's own checksum, which lies at the end of its header.
     pub(super) fn checksum(&self) -> &[u8] {
-        &self.data[self.data.len() - 16..]
+        block::stored_checksum(&self.data)
     }
 }
 
 /// Packs ticks, rising in time, into blocks of about equal size; of many, the last ones into a
 /// short block of their own.
 pub(super) fn pack(ticks: &Ticks) -> Result<Vec<Packed>> {
-    let tail = if ticks.len() > 2 * BLOCK_ROWS { TAIL_ROWS } else { 0 };
+    let tail = if ticks.len() > 2 * PIECE_ROWS { TAIL_ROWS } else { 0 };
     let n = ticks.len() - tail;
     let blocks = n.div_ceil(BLOCK_ROWS);
-    let words: Vec<String> = ticks.origins.iter().map(word).collect();
+    let words: ArrayRef = Arc::new(StringArray::from_iter_values(ticks.origins.iter().map(word)));
     let mut choice = None;
     (0..blocks)
         .map(|i| i * n / blocks..(i + 1) * n / blocks)
@@ -81,37 +89,29 @@ pub(super) fn pack(ticks: &Ticks) -> Result<Vec<Packed>> {
 
 fn pack_one(
     ticks: &Ticks,
-    range: std::ops::Range<usize>,
-    words: &[String],
+    range: Range<usize>,
+    words: &ArrayRef,
     choice: &mut Option<Kept>,
 ) -> Result<Packed> {
     let (time, bid) = (&ticks.time_ns[range.clone()], &ticks.bid[range.clone()]);
     let (ask, spread) = (&ticks.ask[range.clone()], &ticks.spread[range.clone()]);
-    let mut codes = Vec::with_capacity(time.len());
-    let mut used: Vec<(u32, &str)> = Vec::new();
-    for origin in &ticks.origin[range] {
-        let code = used.iter().position(|(known, _)| known == origin).unwrap_or_else(|| {
-            used.push((*origin, &words[*origin as usize]));
-            used.len() - 1
-        });
-        codes.push(code as u32);
-    }
-    let words: Vec<&str> = used.iter().map(|(_, word)| *word).collect();
-    let origin = Column::Text(&codes, &words);
-    let encode = |kept: Kept| match kept {
-        Kept::Ask => {
-            block::encode(&[Column::I64(time), Column::F64(bid), Column::F64(ask), origin])
-        }
-        Kept::Spread => {
-            block::encode(&[Column::I64(time), Column::F64(bid), Column::F64(spread), origin])
-        }
-        Kept::Both => block::encode(&[
-            Column::I64(time),
-            Column::F64(bid),
-            Column::F64(ask),
-            Column::F64(spread),
-            origin,
-        ]),
+    let floats = |items: &[f64]| -> ArrayRef { Arc::new(Float64Array::from(items.to_vec())) };
+    let times: ArrayRef = Arc::new(Int64Array::from(time.to_vec()));
+    let bids = floats(bid);
+    let origin = ticks.origin[range].iter().map(|origin| *origin as i32);
+    let origin =
+        DictionaryArray::<Int32Type>::try_new(Int32Array::from_iter_values(origin), words.clone());
+    let origin = origin.map_err(|e| Error::invalid("ticks", "an origin each", e.to_string()))?;
+    let origin: ArrayRef = Arc::new(origin);
+    let encode = |kept: Kept| {
+        let prices = match kept {
+            Kept::Ask => vec![floats(ask)],
+            Kept::Spread => vec![floats(spread)],
+            Kept::Both => vec![floats(ask), floats(spread)],
+        };
+        let before = [times.clone(), bids.clone()];
+        let columns = before.into_iter().chain(prices).chain([origin.clone()]);
+        block::encode(&columns.collect::<Vec<_>>(), Effort::Compact)
     };
     let by_ask = same(spread, ask.iter().zip(bid).map(|(ask, bid)| ask - bid));
     let by_spread = same(ask, bid.iter().zip(spread).map(|(bid, spread)| bid + spread));
@@ -144,34 +144,48 @@ fn same(given: &[f64], rebuilt: impl Iterator<Item = f64>) -> bool {
     given.iter().zip(rebuilt).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-/// The first and last time that a block says of itself.
-pub(super) fn time_range(data: &[u8]) -> Result<(i64, i64)> {
-    Block::open(data)?.range_i64(0)
+/// Holds the header of a block against its ticks; the first and last time that it says.
+pub(super) fn check_header(data: &[u8]) -> Result<Option<(i64, i64)>> {
+    let block = Block::open(data)?;
+    block.verify()?;
+    block.range(0)
 }
 
-/// Appends a block's ticks.
+/// The pieces of a block that have ticks between two times, both inclusive.
+pub(super) fn between(block: &Block<'_>, from_ns: i64, to_ns: i64) -> Result<Range<usize>> {
+    block.rows_between(0, from_ns, to_ns)
+}
+
+/// The last `n` ticks of a block up to a time, and the rest of their piece.
+pub(super) fn last(block: &Block<'_>, n: usize, to_ns: i64) -> Result<Range<usize>> {
+    block.last_rows(0, n, to_ns)
+}
+
+/// Appends those of a block's ticks that `rows` chooses.
 pub(super) fn unpack(
     data: &[u8],
     kept: Kept,
     wanted: Wanted,
+    rows: impl FnOnce(&Block<'_>) -> Result<Range<usize>>,
     origins: &Origins,
     out: &mut Ticks,
 ) -> Result<()> {
     let block = Block::open(data)?;
+    let rows = rows(&block)?;
     let start = out.len();
-    block.read_i64(0, &mut out.time_ns)?;
+    block.read(0, rows.clone(), &mut out.time_ns)?;
     if !out.time_ns[start..].is_sorted() {
         return Err(damaged("its times do not rise".into()));
     }
     if wanted == Wanted::Times {
         return Ok(());
     }
-    block.read_f64(1, &mut out.bid)?;
+    block.read(1, rows.clone(), &mut out.bid)?;
     match kept {
-        Kept::Ask | Kept::Both => block.read_f64(2, &mut out.ask)?,
+        Kept::Ask | Kept::Both => block.read(2, rows.clone(), &mut out.ask)?,
         Kept::Spread => {
             let from = out.spread.len();
-            block.read_f64(2, &mut out.spread)?;
+            block.read(2, rows.clone(), &mut out.spread)?;
             let sums = out.bid[start..].iter().zip(&out.spread[from..]).map(|(b, s)| b + s);
             out.ask.extend(sums);
             if wanted == Wanted::Prices {
@@ -187,10 +201,10 @@ pub(super) fn unpack(
             let differences = out.ask[start..].iter().zip(&out.bid[start..]).map(|(a, b)| a - b);
             out.spread.extend(differences);
         }
-        Kept::Both => block.read_f64(3, &mut out.spread)?,
+        Kept::Both => block.read(3, rows.clone(), &mut out.spread)?,
         Kept::Spread => {}
     }
-    let text = block.text(kept.origin_column())?;
+    let text = block.words(kept.origin_column(), rows)?;
     let numbers = text.words.iter().map(|word| {
         let origin = origin_of(word)?;
         origins.number(&origin.lp, &origin.broker_id, origin.utc_offset_s)
@@ -241,7 +255,8 @@ mod tests {
         let packed = pack(ticks).unwrap();
         let mut back = Ticks::new("EURUSD".into());
         for block in &packed {
-            unpack(&block.data, block.kept, Wanted::All, origins, &mut back).unwrap();
+            unpack(&block.data, block.kept, Wanted::All, |b| Ok(0..b.rows()), origins, &mut back)
+                .unwrap();
         }
         assert_eq!(back.time_ns, ticks.time_ns);
         assert_eq!(bits(&back.bid), bits(&ticks.bid));
@@ -262,7 +277,11 @@ mod tests {
             })
             .collect();
         let kept = return_trip(&ticks(&feed, &origins), &origins);
-        assert_eq!(kept.len(), 6, "20,000 ticks in blocks of 4,096 at the most, and the last ones");
+        assert_eq!(
+            kept.len(),
+            3,
+            "20,000 ticks in blocks of 16,384 at the most, and the last ones"
+        );
         assert!(!kept.contains(&Kept::Both));
         let odd: Vec<_> = feed.iter().map(|t| (t.0, t.1, t.2, 7.0, t.4)).collect();
         assert!(return_trip(&ticks(&odd, &origins), &origins).iter().all(|k| *k == Kept::Both));

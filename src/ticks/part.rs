@@ -1,11 +1,13 @@
 //! The ticks of one symbol in one file: blocks and rows as one, in a snapshot.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rusqlite::CachedStatement;
 
-use super::packed::{Kept, unpack};
+use super::packed::{Kept, between, last, unpack};
 use super::tick::{Origins, Row, Ticks, Wanted};
+use crate::array::block::Block;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -63,7 +65,8 @@ impl Part<'_> {
         let mut more = false;
         'blocks: while let Some(row) = blocks.next()? {
             block.clear();
-            self.unpack(row, span.wanted, &mut block)?;
+            let met = |block: &Block<'_>| between(block, span.from_ns, span.to_ns);
+            self.unpack(row, span.wanted, met, &mut block)?;
             let mut i = block.time_ns.partition_point(|time| *time < span.from_ns);
             let end = block.time_ns.partition_point(|time| *time <= span.to_ns);
             while i < end {
@@ -111,7 +114,7 @@ impl Part<'_> {
         let mut blocks = prepare_blocks(tx, BLOCKS)?;
         let mut blocks = blocks.query((self.id, i64::MIN, i64::MAX))?;
         while let Some(row) = blocks.next()? {
-            self.unpack(row, Wanted::All, out)?;
+            self.unpack(row, Wanted::All, |block| Ok(0..block.rows()), out)?;
         }
         Ok(())
     }
@@ -140,7 +143,7 @@ impl Part<'_> {
             && let Some(row) = rows.next()?
         {
             let mut block = Ticks::new(out.symbol.clone());
-            self.unpack(row, Wanted::All, &mut block)?;
+            self.unpack(row, Wanted::All, |block| last(block, n - count, to_ns), &mut block)?;
             count += block.time_ns.partition_point(|time| *time <= to_ns);
             found.push(block);
         }
@@ -165,11 +168,17 @@ impl Part<'_> {
         Ok(())
     }
 
-    fn unpack(&self, row: &rusqlite::Row<'_>, wanted: Wanted, out: &mut Ticks) -> Result<()> {
+    fn unpack(
+        &self,
+        row: &rusqlite::Row<'_>,
+        wanted: Wanted,
+        rows: impl FnOnce(&Block<'_>) -> Result<Range<usize>>,
+        out: &mut Ticks,
+    ) -> Result<()> {
         let data = row.get_ref(2)?.as_blob().unwrap_or_default();
         let kept = row.get_ref(1)?.as_str().unwrap_or_default();
         let unpacked =
-            Kept::of(kept).and_then(|kept| unpack(data, kept, wanted, self.origins, out));
+            Kept::of(kept).and_then(|kept| unpack(data, kept, wanted, rows, self.origins, out));
         unpacked.map_err(|error| in_block(error, row.get(0).unwrap_or_default()))
     }
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::tick::{Origin, Origins};
+use crate::array::block::{self, version_1};
 use crate::error::{Error, Result};
-use crate::kernel::{DocumentedName, Migrations, ReadTx, Rows, WriteTx, table_exists};
+use crate::kernel::{DocumentedName, Migrations, ReadTx, Rows, Step, WriteTx, table_exists};
 
 const VERSION_1: &str = include_str!("migrations/0001_ticks.sql");
 
@@ -13,9 +14,10 @@ const VERSION_1: &str = include_str!("migrations/0001_ticks.sql");
 pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "ticks",
     steps: &[
-        VERSION_1,
-        "-- 2: rows have checksums",
-        "-- 3: ticks is a view over rows and blocks where there are blocks",
+        Step::Sql(VERSION_1),
+        Step::Sql("-- 2: rows have checksums"),
+        Step::Sql("-- 3: ticks is a view over rows and blocks where there are blocks"),
+        Step::Code(renew_blocks),
     ],
     summed: &[
         "tick_symbol",
@@ -25,6 +27,33 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         "tick_counter",
     ],
 };
+
+/// Version 4: blocks of today. One that is damaged stays as it is, for [`verify`](super::verify()) to find.
+fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
+    let whole = tx.is_whole("tick_block", "b")?;
+    let row_sum = match whole.as_str() {
+        "1" => "",
+        _ => {
+            ", row_sum = iif(row_sum IS NULL, NULL, \
+             silt_row_sum(symbol_id, first_ns, last_ns, rows, min_bid, max_bid, kept, ?3))"
+        }
+    };
+    let update = format!("UPDATE tick_block SET data = ?2, checksum = ?3{row_sum} WHERE id = ?1");
+    let sql = format!("SELECT id FROM tick_block b WHERE {whole}");
+    for id in tx.query(&sql, [], |row| Ok(row.get::<_, i64>(0)?))? {
+        let sql = "SELECT data, checksum FROM tick_block WHERE id = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let Some((data, sum)) = tx.query_one::<(Vec<u8>, Vec<u8>)>(sql, [id], read)? else {
+            continue;
+        };
+        if block::stored_checksum(&data) == sum
+            && let Ok(Some(renewed)) = version_1::block(&data)
+        {
+            tx.execute(&update, (id, &renewed, block::stored_checksum(&renewed)))?;
+        }
+    }
+    Ok(())
+}
 
 /// Whether the file has the store's tables yet.
 pub(super) fn are_there(tx: &ReadTx<'_>) -> Result<bool> {

@@ -3,6 +3,7 @@
 use super::packed::{self, Kept, unpack};
 use super::tables;
 use super::tick::{Origins, Ticks, Wanted};
+use crate::array::block::stored_checksum;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
 
@@ -39,20 +40,25 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         let data = row.get_ref(7)?.as_blob().unwrap_or_default();
         report.checksums += 1;
         ticks.clear();
-        let unpacked =
-            Kept::of(&kept).and_then(|kept| unpack(data, kept, Wanted::All, &origins, &mut ticks));
-        if let Err(error) = unpacked {
-            let why = match error {
-                Error::Corrupt { why, .. } => why,
-                other => other.to_string(),
-            };
-            report.find(location, why);
-            continue;
-        }
-        if !data.ends_with(sum) || sum.len() != 16 {
+        let unpacked = Kept::of(&kept).and_then(|kept| {
+            unpack(data, kept, Wanted::All, |block| Ok(0..block.rows()), &origins, &mut ticks)?;
+            packed::check_header(data)
+        });
+        let says = match unpacked {
+            Ok(says) => says,
+            Err(error) => {
+                let why = match error {
+                    Error::Corrupt { why, .. } => why,
+                    other => other.to_string(),
+                };
+                report.find(location, why);
+                continue;
+            }
+        };
+        if sum.is_empty() || stored_checksum(data) != sum {
             report.find(&location, "its checksum is not that of its block");
         }
-        if packed::time_range(data).ok() != Some((first, last)) {
+        if says != Some((first, last)) {
             report.find(&location, "its times are not the range that its block says");
         }
         let ends = ticks.time_ns.first().copied().zip(ticks.time_ns.last().copied());

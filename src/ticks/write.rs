@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::merge::{Added, Merged, Rule, merge};
-use super::packed::{BLOCK_ROWS, Packed, pack};
+use super::packed::{Packed, SHORT_ROWS, pack};
 use super::part::{Part, Span};
 use super::tables::{self, Known, MIGRATIONS, SymbolKnown};
 use super::tick::{Origin, Origins, Row, Ticks};
@@ -377,7 +377,7 @@ pub(super) fn join_short_block(tx: &ReadTx<'_>, id: i64, from: i64) -> Result<i6
         WHERE symbol_id = ?1 AND last_ns < ?2 ORDER BY last_ns DESC, first_ns DESC LIMIT 1";
     let before = tx_pair(tx, sql, (id, from))?;
     Ok(match before {
-        Some((first, rows)) if rows < BLOCK_ROWS as i64 / 2 => first,
+        Some((first, rows)) if rows < SHORT_ROWS as i64 => first,
         _ => from,
     })
 }

@@ -301,8 +301,7 @@ fn files_that_do_not_fit_are_refused() {
     let damaged = copy("damaged.db");
     edit(
         &damaged,
-        "UPDATE record_block SET data = CAST(substr(data, 1, length(data) - 40) || x'FF' || \
-        substr(data, length(data) - 38) AS BLOB) \
+        "UPDATE record_block SET data = CAST(substr(data, 1, 20) || x'FF' || substr(data, 22) AS BLOB) \
         WHERE record_table = (SELECT id FROM record_table WHERE name = 'agent_states')",
     );
     let bad = ExperimentDatabase::open_read_only(&damaged).unwrap();

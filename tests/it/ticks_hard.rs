@@ -400,8 +400,8 @@ fn sql_unpacks_only_blocks_that_can_match() {
     let folder = tempfile::tempdir().unwrap();
     let store = TickStore::new(config(folder.path())).unwrap();
     const MS: i64 = 1_000_000;
-    let time: Vec<i64> = (0..12_000).map(|n| NOON + n * MS).collect();
-    let bid: Vec<f64> = (0..12_000).map(|n| f64::from(n % 7)).collect();
+    let time: Vec<i64> = (0..42_000).map(|n| NOON + n * MS).collect();
+    let bid: Vec<f64> = (0..42_000).map(|n| f64::from(n % 7)).collect();
     store.store_ticks(&TickBatch::new("EURUSD", &time, &bid, &bid)).unwrap();
     store.stop().unwrap();
     let path = folder.path().join(FILE);
@@ -415,7 +415,7 @@ fn sql_unpacks_only_blocks_that_can_match() {
         let found = db.sql(&format!("SELECT count(*) FROM ticks WHERE {predicate}"));
         found.map(|found| found.rows[0][0].clone())
     };
-    let (ns, ms) = (NOON + 6_000 * MS, NOON / MS + 6_000);
+    let (ns, ms) = (NOON + 36_000 * MS, NOON / MS + 36_000);
     for (predicate, n) in [
         (format!("time_ns >= {ns}"), 6_000),
         (format!("time_ns > {ns}"), 5_999),

@@ -14,10 +14,10 @@
 //! A float is its integer divided by that power of ten, in IEEE 754 double arithmetic: that it is so, bit for
 //! bit, was looked at when it was written, and what is not so is an exception.
 
-use super::Form;
 #[cfg(test)]
-use super::buffers::Effort;
+use super::item::Effort;
 use super::item::Item;
+use super::kind::Form;
 
 /// Powers of ten that are floats without an error, and whose quotients of integers below 2^51 are of use.
 const POWERS: [f64; 16] =
@@ -26,6 +26,9 @@ const POWERS: [f64; 16] =
 const SAMPLE: usize = 40;
 /// One of so many may be an exception.
 const EXCEPTIONS: usize = 8;
+/// Digits that no float of full precision seems to have by chance, and the exceptions among as many floats as this.
+const PLAIN_DIGITS: u8 = 9;
+const PLAIN_EXCEPTIONS: usize = 64;
 const HEAD: usize = 12;
 /// 1.5 * 2^52: added to a number below 2^51 it leaves the nearest integer in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
@@ -94,6 +97,12 @@ impl Decimal {
             integers[position] = if position < regular { first } else { integers[position - 1] };
         }
         Some(Decimal { digits, integers, exceptions })
+    }
+
+    /// Whether they are decimal numbers and nothing else, so that no other form is smaller.
+    pub(super) fn is_plain(&self) -> bool {
+        self.digits <= PLAIN_DIGITS
+            && self.exceptions.len() <= self.integers.len() / PLAIN_EXCEPTIONS
     }
 
     /// The integers.

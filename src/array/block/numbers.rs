@@ -4,30 +4,17 @@ use pco::data_types::Number;
 use pco::standalone::{DecompressorItem, FileDecompressor, simple_compress};
 use pco::{ChunkConfig, PagingSpec};
 
-use super::{Form, MAX_ROWS};
+use super::MAX_ROWS;
+use super::kind::Form;
 use crate::array::Element;
 use crate::array::codec::{FORMAT, check_chunk};
 
-/// The form of a column of numbers and its bytes: the smallest of constant, pco and raw.
-pub(super) fn encode<T: Element + Number>(
-    items: &[T],
-    same: impl Fn(T, T) -> bool,
-) -> (Form, Vec<u8>) {
-    let mut raw = Vec::new();
-    if items.iter().all(|item| same(*item, items[0])) {
-        T::write_le(&items[..1], &mut raw);
-        return (Form::Constant, raw);
-    }
+/// A Pcodec file of these numbers, if it is smaller than they are.
+pub(super) fn compress<T: Number>(items: &[T]) -> Option<Vec<u8>> {
     let config = ChunkConfig::default()
         .with_enable_8_bit(true)
         .with_paging_spec(PagingSpec::EqualPagesUpTo(MAX_ROWS));
-    if let Ok(packed) = simple_compress(items, &config)
-        && packed.len() < size_of_val(items)
-    {
-        return (Form::Pco, packed);
-    }
-    T::write_le(items, &mut raw);
-    (Form::Raw, raw)
+    simple_compress(items, &config).ok().filter(|packed| packed.len() < size_of_val(items))
 }
 
 /// Appends the `n` numbers of a column, or says what is wrong.
@@ -51,7 +38,7 @@ pub(super) fn decode<T: Element + Number>(
             Ok(())
         }
         Form::Pco => unpack(stored, n, out),
-        Form::Arithmetic | Form::Deltas | Form::Decimal => {
+        Form::Arithmetic | Form::Deltas | Form::Decimal | Form::Dictionary => {
             Err(format!("these numbers cannot be of the form {form:?}"))
         }
         Form::Zstd => {

@@ -1,80 +1,88 @@
 //! A block's bytes into columns. Nothing is believed: every length is held against what is there.
 
-use super::column::{Kind, Words};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+
+use super::column::{Column, Piece, Words, sum_of};
+use super::growing::{Growing, Texts};
+use super::item::{Item, read_some};
+use super::kind::Kind;
 use super::{
-    CHECKSUM, ENTRY, Form, HEAD, MAGIC, MAX_COLUMNS, MAX_ROWS, VERSION, checksum, numbers,
+    CHECKSUM, HEAD, MAGIC, MAX_COLUMNS, MAX_ROWS, VERSION, checksum, damaged, number, version_1,
+    write,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// The most bytes of a dictionary once unpacked.
-const MAX_DICTIONARY: u64 = 64 << 20;
-
-/// A block whose checksum and directory are right; its columns are unpacked one by one.
+/// A block whose header is right; its pieces are unpacked one by one.
 #[derive(Debug)]
 pub(crate) struct Block<'a> {
+    bytes: Cow<'a, [u8]>,
     rows: usize,
-    columns: Vec<Entry<'a>>,
-}
-
-#[derive(Debug)]
-struct Entry<'a> {
-    kind: Kind,
-    form: Form,
-    least: i64,
-    greatest: i64,
-    data: &'a [u8],
+    header: usize,
+    columns: Vec<Column>,
 }
 
 impl<'a> Block<'a> {
-    /// Looks at the directory and compares the checksum.
+    /// Looks at the header and compares its checksum. A block of version 1 is brought to this one.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for bytes that no encoder of ours made.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for bytes that no encoder of ours made.
     pub(crate) fn open(bytes: &'a [u8]) -> Result<Self> {
-        Self::parse(bytes).map_err(damaged)
+        match version_1::block(bytes)? {
+            Some(bytes) => Self::parse(Cow::Owned(bytes)),
+            None => Self::parse(Cow::Borrowed(bytes)),
+        }
+        .map_err(damaged)
     }
 
-    fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+    /// A block of so many rows.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for others.
+    pub(crate) fn of_rows(bytes: &'a [u8], n: usize) -> Result<Self> {
+        let block = Self::open(bytes)?;
+        match block.rows == n {
+            true => Ok(block),
+            false => Err(damaged(format!("it has {} rows where {n} belong", block.rows))),
+        }
+    }
+
+    fn parse(bytes: Cow<'a, [u8]>) -> Result<Self, String> {
         let short = || format!("it has only {} bytes", bytes.len());
-        let body = bytes.len().checked_sub(CHECKSUM).ok_or_else(short)?;
-        let (body, sum) = bytes.split_at(body);
-        let (head, _) = body.split_at_checked(HEAD).ok_or_else(short)?;
+        let (head, _) = bytes.split_at_checked(HEAD).ok_or_else(short)?;
         if head[..4] != MAGIC {
             return Err("it does not begin as a block does".into());
         }
         if head[4] != VERSION {
             return Err(format!("its version {} is not one that this build knows", head[4]));
         }
+        let header = number(&head[12..]) as usize;
+        let (before, _) = bytes.split_at_checked(header).ok_or_else(short)?;
+        let body = header.checked_sub(CHECKSUM).filter(|body| *body >= HEAD).ok_or_else(short)?;
+        let (body, sum) = before.split_at(body);
         if checksum(body) != sum {
             return Err("the checksum differs from the one it was stored with".into());
         }
-        let columns = head[5] as usize;
-        let rows = number(&head[8..]) as usize;
-        if columns == 0 || columns > MAX_COLUMNS || rows == 0 || rows > MAX_ROWS {
-            return Err(format!("it claims {columns} columns of {rows} rows"));
+        let count = usize::from(u16::from_le_bytes([head[6], head[7]]));
+        let (rows, log) = (number(&head[8..]) as usize, head[5]);
+        if count == 0 || count > MAX_COLUMNS || rows == 0 || rows > MAX_ROWS || log > 20 {
+            return Err(format!("it claims {count} columns of {rows} rows in pieces of 2^{log}"));
         }
-        let rest = &body[HEAD..];
-        let (directory, mut data) = rest.split_at_checked(columns * ENTRY).ok_or_else(short)?;
-        let mut entries = Vec::with_capacity(columns);
-        for entry in directory.chunks_exact(ENTRY) {
-            let size = number(&entry[4..]) as usize;
-            let (own, others) = data
-                .split_at_checked(size)
-                .ok_or_else(|| format!("a column of {size} bytes goes beyond its end"))?;
-            data = others;
-            let wide = |at: usize| i64::from_le_bytes(entry[at..at + 8].try_into().expect("8"));
-            entries.push(Entry {
-                kind: Kind::of(entry[0])?,
-                form: Form::of(entry[1])?,
-                least: wide(8),
-                greatest: wide(16),
-                data: own,
-            });
+        let mut rest = &body[HEAD..];
+        // No allocation by the count: each column takes some bytes of the header.
+        let mut columns = Vec::new();
+        for _ in 0..count {
+            columns.push(Column::read(&mut rest, rows, 1 << log)?);
         }
-        if !data.is_empty() {
-            return Err(format!("{} bytes are left over", data.len()));
+        let pieces = columns.iter().flat_map(|column| &column.pieces);
+        let size = pieces.fold(header as u64, |size, piece| size + piece.size as u64);
+        if !rest.is_empty() || size != bytes.len() as u64 {
+            return Err(format!("it has {} bytes where {size} belong", bytes.len()));
         }
-        Ok(Block { rows, columns: entries })
+        Ok(Block { rows, header, columns, bytes })
     }
 
     /// The number of rows, 1 at least.
@@ -82,132 +90,195 @@ impl<'a> Block<'a> {
         self.rows
     }
 
-    /// The types of the columns.
-    pub(crate) fn kinds(&self) -> impl ExactSizeIterator<Item = Kind> + '_ {
-        self.columns.iter().map(|column| column.kind)
+    /// The number of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns.len()
     }
 
-    /// The least and greatest integer of a column of integers or bytes.
+    /// Whether the header has the ranges of a column of i64.
+    pub(crate) fn has_range(&self, column: usize) -> bool {
+        self.columns.get(column).is_some_and(|column| column.kind == Kind::I64)
+    }
+
+    /// The least and greatest value of a column of i64; `None` if it has none.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if there is no such column.
-    pub(crate) fn range_i64(&self, column: usize) -> Result<(i64, i64)> {
-        match self.columns.get(column) {
-            Some(entry) if matches!(entry.kind, Kind::I64 | Kind::U8) => {
-                Ok((entry.least, entry.greatest))
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if there is no such column.
+    pub(crate) fn range(&self, column: usize) -> Result<Option<(i64, i64)>> {
+        let ranges = self.column(column, Kind::I64)?.pieces.iter().filter_map(range);
+        Ok(ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))))
+    }
+
+    /// The rows from the first piece on, to the last one, which can have a value of a column of i64 between these two.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if there is no such column.
+    pub(crate) fn rows_between(
+        &self,
+        column: usize,
+        least: i64,
+        greatest: i64,
+    ) -> Result<Range<usize>> {
+        let column = self.column(column, Kind::I64)?;
+        if (least, greatest) == (i64::MIN, i64::MAX) {
+            return Ok(0..self.rows); // those without a value too
+        }
+        let meets = |piece: &Piece| range(piece).is_some_and(|r| r.0 <= greatest && r.1 >= least);
+        let first = column.pieces.iter().position(meets);
+        let last = column.pieces.iter().rposition(meets);
+        let Some((first, last)) = first.zip(last) else { return Ok(0..0) };
+        Ok(first * column.piece_rows..((last + 1) * column.piece_rows).min(self.rows))
+    }
+
+    /// Of a column of i64 that rises: the last `n` rows up to a value, and the rest of their piece.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if there is no such column.
+    pub(crate) fn last_rows(&self, column: usize, n: usize, greatest: i64) -> Result<Range<usize>> {
+        let Column { pieces, piece_rows, .. } = self.column(column, Kind::I64)?;
+        let last = pieces.iter().rposition(|piece| range(piece).is_some_and(|r| r.0 <= greatest));
+        let Some(last) = last else { return Ok(0..0) };
+        let from = (last * piece_rows).saturating_sub(n);
+        Ok(from..((last + 1) * piece_rows).min(self.rows))
+    }
+
+    /// Appends rows of a column of numbers of this type, of which none is missing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt); `out` may have grown.
+    pub(crate) fn read<T: Item>(
+        &self,
+        column: usize,
+        rows: Range<usize>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
+        self.column(column, T::KIND)?;
+        self.each(column, rows, |piece, data, n, wanted| {
+            if piece.is_missing {
+                return Err("it lacks values".into());
             }
-            _ => Err(missing(column, Kind::I64)),
+            read_some(piece.form, data, n, wanted, out)
+        })
+    }
+
+    /// Rows of a column of texts, of which none is missing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt).
+    pub(crate) fn words(&self, column: usize, rows: Range<usize>) -> Result<Words> {
+        self.column(column, Kind::Text)?;
+        let mut all = Words::default();
+        self.each(column, rows, |piece, data, n, wanted| match piece.is_missing {
+            true => Err("a row has no word".into()),
+            false => Texts::read(piece.form, data, n)?.append_words(wanted, &mut all),
+        })?;
+        Ok(all)
+    }
+
+    /// Puts rows of a column behind those that are there, of whose type it must be.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt); what grew is of no use then.
+    pub(crate) fn append(
+        &self,
+        column: usize,
+        rows: Range<usize>,
+        out: &mut Growing,
+    ) -> Result<()> {
+        let found = self.column(column, out.kind())?;
+        if found.width != out.width() {
+            return Err(damaged(format!("its column {column} has a width of {}", found.width)));
         }
+        self.each(column, rows, |piece, data, n, wanted| {
+            out.append(piece.form, piece.is_missing, data, n, wanted)
+        })
     }
 
-    /// Appends a column of integers.
+    /// A column as an array; of its plain type if none is given.
     ///
     /// # Errors
-    /// [`Error::Corrupt`]; `out` may have grown.
-    pub(crate) fn read_i64(&self, column: usize, out: &mut Vec<i64>) -> Result<()> {
-        let entry = self.entry(column, Kind::I64)?;
-        numbers::decode(entry.form, entry.data, self.rows, out).map_err(damaged)
+    /// [`Error::Corrupt`](crate::Error::Corrupt).
+    pub(crate) fn array(&self, column: usize, data_type: Option<&DataType>) -> Result<ArrayRef> {
+        self.part(column, 0..self.rows, data_type)
     }
 
-    /// Appends a column of floats.
+    /// Rows of a column as an array.
     ///
     /// # Errors
-    /// [`Error::Corrupt`]; `out` may have grown.
-    pub(crate) fn read_f64(&self, column: usize, out: &mut Vec<f64>) -> Result<()> {
-        let entry = self.entry(column, Kind::F64)?;
-        numbers::decode(entry.form, entry.data, self.rows, out).map_err(damaged)
+    /// [`Error::Corrupt`](crate::Error::Corrupt).
+    pub(crate) fn part(
+        &self,
+        column: usize,
+        rows: Range<usize>,
+        data_type: Option<&DataType>,
+    ) -> Result<ArrayRef> {
+        let plain = match self.columns.get(column) {
+            Some(column) => column.kind.data_type(column.width),
+            None => return Err(damaged(format!("it has no column {column}"))),
+        };
+        let mut growing = Growing::new(data_type.unwrap_or(&plain))?;
+        self.append(column, rows, &mut growing)?;
+        growing.finish()
     }
 
-    /// Appends a column of bytes.
+    /// Unpacks everything and holds it against what the header says of it.
     ///
     /// # Errors
-    /// [`Error::Corrupt`]; `out` may have grown.
-    pub(crate) fn read_u8(&self, column: usize, out: &mut Vec<u8>) -> Result<()> {
-        let entry = self.entry(column, Kind::U8)?;
-        numbers::decode(entry.form, entry.data, self.rows, out).map_err(damaged)
-    }
-
-    /// A column of texts.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`].
-    pub(crate) fn text(&self, column: usize) -> Result<Words> {
-        let entry = self.entry(column, Kind::Text)?;
-        read_text(entry, self.rows).map_err(damaged)
-    }
-
-    fn entry(&self, column: usize, kind: Kind) -> Result<&Entry<'a>> {
-        let entry = self.columns.get(column).filter(|entry| entry.kind == kind);
-        entry.ok_or_else(|| missing(column, kind))
-    }
-}
-
-fn read_text(entry: &Entry<'_>, rows: usize) -> Result<Words, String> {
-    let short = || "a text column ends too early".to_owned();
-    let (size, rest) = entry.data.split_at_checked(4).ok_or_else(short)?;
-    let (stored, rest) = rest.split_at_checked(number(size) as usize).ok_or_else(short)?;
-    let (form, stored_codes) = rest.split_first().ok_or_else(short)?;
-    let unpacked = match entry.form {
-        Form::Raw => stored.to_vec(),
-        Form::Zstd => {
-            let size = zstd::zstd_safe::get_frame_content_size(stored).ok().flatten();
-            let size = size.filter(|size| *size <= MAX_DICTIONARY);
-            let size = size.ok_or("the dictionary does not say its size, or too large a one")?;
-            numbers::decompress(stored, size as usize)?
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for what is damaged.
+    pub(crate) fn verify(&self) -> Result<()> {
+        for (i, column) in self.columns.iter().enumerate() {
+            let array = self.array(i, None)?;
+            for (n, piece) in column.pieces.iter().enumerate() {
+                let first = n * column.piece_rows;
+                let part = array.slice(first, column.piece_rows.min(self.rows - first));
+                if write::stats(&part, column.kind) != piece.stats {
+                    return Err(damaged(format!(
+                        "the values of piece {n} of column {i} are not those that its header says"
+                    )));
+                }
+            }
         }
-        other => return Err(format!("a dictionary has no form {other:?}")),
-    };
-    let (count, mut rest) = unpacked.split_at_checked(4).ok_or_else(short)?;
-    // No allocation by the count: each word takes four bytes at least.
-    let mut words = Vec::new();
-    for _ in 0..number(count) {
-        let (size, after) = rest.split_at_checked(4).ok_or_else(short)?;
-        let (word, after) = after.split_at_checked(number(size) as usize).ok_or_else(short)?;
-        let word = std::str::from_utf8(word).map_err(|_| "a word is not UTF-8")?;
-        words.push(word.to_owned());
-        rest = after;
+        Ok(())
     }
-    if !rest.is_empty() {
-        return Err("bytes are left over after the words".into());
+
+    fn column(&self, column: usize, kind: Kind) -> Result<&Column> {
+        let found = self.columns.get(column).filter(|found| found.kind == kind);
+        found.ok_or_else(|| damaged(format!("its column {column} is not of the type {kind:?}")))
     }
-    let form = Form::of(*form)?;
-    let mut codes: Vec<u32> = Vec::new();
-    numbers::decode(form, stored_codes, rows, &mut codes)?;
-    if codes.iter().any(|code| *code as usize >= words.len()) {
-        return Err("a row has the number of a word that is not there".into());
-    }
-    Ok(Words { codes, words })
-}
 
-fn number(bytes: &[u8]) -> u32 {
-    u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"))
-}
-
-fn missing(column: usize, kind: Kind) -> Error {
-    damaged(format!("its column {column} is not of the type {kind:?}"))
-}
-
-fn damaged(why: String) -> Error {
-    Error::Corrupt { location: String::new(), what: "a column block".into(), why }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: a dictionary is unpacked up to its budget, and one that claims a byte more is refused before it is.
-    #[test]
-    fn a_dictionary_has_a_budget() {
-        for (bytes, expected) in
-            [(MAX_DICTIONARY, "bytes are left over"), (MAX_DICTIONARY + 1, "too large a one")]
-        {
-            // No words, and zeros behind them.
-            let stored = zstd::bulk::compress(&vec![0; bytes as usize], 1).unwrap();
-            let data = [&(stored.len() as u32).to_le_bytes()[..], &stored, &[0]].concat();
-            let (kind, form) = (Kind::Text, Form::Zstd);
-            let entry = Entry { kind, form, least: 0, greatest: 0, data: &data };
-            let error = read_text(&entry, 1).expect_err("it is no dictionary");
-            assert!(error.contains(expected), "{bytes}: {error}");
+    /// The pieces that have some of the rows: each with its data, its number of rows, and which of them are wanted.
+    fn each(
+        &self,
+        column: usize,
+        rows: Range<usize>,
+        mut take: impl FnMut(&Piece, &[u8], usize, Range<usize>) -> Result<(), String>,
+    ) -> Result<()> {
+        let before = self.columns[..column].iter().flat_map(|column| &column.pieces);
+        let mut start = self.header + before.map(|piece| piece.size).sum::<usize>();
+        let Column { pieces, piece_rows, .. } = &self.columns[column];
+        for (i, piece) in pieces.iter().enumerate() {
+            let data = &self.bytes[start..start + piece.size];
+            start += piece.size;
+            let first = i * piece_rows;
+            let n = (*piece_rows).min(self.rows - first);
+            let wanted = rows.start.max(first)..rows.end.min(first + n);
+            if wanted.is_empty() {
+                continue;
+            }
+            let taken = match sum_of(data) == piece.checksum {
+                true => take(piece, data, n, wanted.start - first..wanted.end - first),
+                false => Err("its checksum differs from the one it was stored with".into()),
+            };
+            taken.map_err(|why| damaged(format!("piece {i} of column {column}: {why}")))?;
         }
+        Ok(())
     }
+}
+
+/// The least and greatest value of a piece of i64.
+fn range(piece: &Piece) -> Option<(i64, i64)> {
+    piece
+        .stats
+        .range
+        .map(|[least, greatest]| (i64::from_le_bytes(least), i64::from_le_bytes(greatest)))
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Cut, Disk, Fault, Operation, seeds};
 use crate::Error;
-use crate::kernel::schema::Migrations;
+use crate::kernel::schema::{Migrations, Step};
 use crate::kernel::{Database, Durability, Profile, Value};
 
 /// A folder of the disk's own, below one that is removed in the end.
@@ -217,12 +217,14 @@ fn a_full_disk_answers_every_ticket() {
 }
 
 const FIRST: &str = "CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)";
-static OLD: Migrations = Migrations { store: "travel", steps: &[FIRST], summed: &[] };
+static OLD: Migrations = Migrations { store: "travel", steps: &[Step::Sql(FIRST)], summed: &[] };
 static NEW: Migrations = Migrations {
     store: "travel",
     steps: &[
-        FIRST,
-        "ALTER TABLE t ADD COLUMN twice; UPDATE t SET twice = 2 * n; CREATE TABLE u AS SELECT n FROM t;",
+        Step::Sql(FIRST),
+        Step::Sql(
+            "ALTER TABLE t ADD COLUMN twice; UPDATE t SET twice = 2 * n; CREATE TABLE u AS SELECT n FROM t;",
+        ),
     ],
     summed: &[],
 };

@@ -12,7 +12,7 @@ use super::copy::{self, Kind};
 use super::pool::Access;
 use super::write::digest;
 use super::{Failure, PostgresBackend, are_made, text};
-use crate::array::block::arrays::type_of;
+use crate::array::block::types::type_of;
 use crate::error::{Error, Result};
 use crate::kernel::receive;
 use crate::series::backend::{Revision, SeriesInfo, not_found};

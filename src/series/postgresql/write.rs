@@ -7,7 +7,7 @@ use postgres::Client;
 use super::copy::{self, Kind};
 use super::read::{Extent, Found, find, load};
 use super::{Failure, text};
-use crate::array::block::arrays::type_name;
+use crate::array::block::types::type_name;
 use crate::error::Result;
 use crate::series::backend::{Change, SeriesInfo, expect, in_use, last_label, not_found};
 use crate::series::data::{Metadata, Series};

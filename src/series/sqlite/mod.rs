@@ -12,7 +12,7 @@ use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::Result;
 use crate::kernel::{
-    Database, DocumentedName, Migrations, ReadTx, Rows, VerifyReport, table_exists,
+    Database, DocumentedName, Migrations, ReadTx, Rows, Step, VerifyReport, table_exists,
 };
 use crate::table::Batches;
 pub use describe::SeriesSummary;
@@ -23,10 +23,11 @@ use write::Prepared;
 pub(crate) static MIGRATIONS: Migrations = Migrations {
     store: "series",
     steps: &[
-        include_str!("migrations/0001_series.sql"),
-        include_str!("migrations/0002_block_order.sql"),
-        "-- 3: rows have checksums",
-        "-- 4: time_series_data is in the file",
+        Step::Sql(include_str!("migrations/0001_series.sql")),
+        Step::Sql(include_str!("migrations/0002_block_order.sql")),
+        Step::Sql("-- 3: rows have checksums"),
+        Step::Sql("-- 4: time_series_data is in the file"),
+        Step::Code(write::renew_blocks),
     ],
     summed: &[
         "series",

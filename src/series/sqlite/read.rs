@@ -4,11 +4,12 @@ use std::ops::Bound;
 use std::sync::mpsc::sync_channel;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use rusqlite::types::{Value, ValueRef};
 
 use super::{BLOCK_ROWS, SqliteBackend, are_there};
-use crate::array::block::arrays::{Column, damaged, type_of};
+use crate::array::block::types::{damaged, type_of};
+use crate::array::block::{Block, Growing, version_1};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, receive};
 use crate::series::backend::{Revision, SeriesInfo, not_found};
@@ -118,19 +119,33 @@ pub(super) fn count(rows: i64) -> Result<usize> {
 }
 
 /// An index and values that grow block by block.
-pub(super) struct Points {
-    index: Column,
-    values: Column,
+pub(super) struct Points<'a> {
+    types: [&'a DataType; 2],
+    columns: [Growing; 2],
+    /// The least and the greatest index of whole numbers that are wanted.
+    between: Option<(i64, i64)>,
 }
 
-impl Points {
-    pub(super) fn new(info: &SeriesInfo) -> Result<Self> {
-        Ok(Points { index: Column::new(&info.index_type)?, values: Column::new(&info.value_type)? })
+impl<'a> Points<'a> {
+    pub(super) fn new(info: &'a SeriesInfo) -> Result<Self> {
+        let types = [&info.index_type, &info.value_type];
+        let columns = [Growing::new(types[0])?, Growing::new(types[1])?];
+        Ok(Points { types, columns, between: None })
+    }
+
+    /// Pieces of blocks that have no point of the range are left out.
+    fn within(mut self, range: &IndexRange) -> Self {
+        let end = |bound: &Bound<IndexValue>, open: i64| match bound {
+            Bound::Unbounded => Some(open),
+            Bound::Included(IndexValue::Int(n)) | Bound::Excluded(IndexValue::Int(n)) => Some(*n),
+            _ => None,
+        };
+        self.between = end(&range.from, i64::MIN).zip(end(&range.to, i64::MAX));
+        self
     }
 
     fn reserve(&mut self, n: usize) {
-        self.index.reserve(n);
-        self.values.reserve(n);
+        self.columns.iter_mut().for_each(|column| column.reserve(n));
     }
 
     /// Puts a block behind those that are there.
@@ -141,15 +156,22 @@ impl Points {
         values: ValueRef<'_>,
     ) -> Result<()> {
         let n = count(rows)?;
-        let (Ok(index), Ok(values)) = (index.as_blob(), values.as_blob()) else {
-            return Err(damaged("a block is not a blob".into()));
-        };
-        self.index.append(index, n)?;
-        self.values.append(values, n)
+        let mut wanted = 0..n;
+        for (i, blob) in [index, values].into_iter().enumerate() {
+            let bytes = blob.as_blob().map_err(|_| damaged("a block is not a blob".into()))?;
+            let bytes = version_1::series(bytes, self.types[i], n)?;
+            let block = Block::of_rows(&bytes, n)?;
+            if let Some((least, greatest)) = self.between.filter(|_| i == 0 && block.has_range(0)) {
+                wanted = block.rows_between(0, least, greatest)?;
+            }
+            block.append(0, wanted.clone(), &mut self.columns[i])?;
+        }
+        Ok(())
     }
 
     pub(super) fn finish(self, info: &SeriesInfo) -> Result<Series> {
-        let series = Series::new(self.index.finish()?, self.values.finish()?)?;
+        let [index, values] = self.columns;
+        let series = Series::new(index.finish()?, values.finish()?)?;
         Ok(series.with_head(info.head.clone()))
     }
 }
@@ -209,7 +231,7 @@ pub(super) fn load(
 ) -> Result<(Series, Metadata)> {
     let found = find(tx, key, location)?;
     let range = range.for_type(&found.info.index_type)?;
-    let mut points = Points::new(&found.info)?;
+    let mut points = Points::new(&found.info)?.within(&range);
     if range.is_all() {
         // What the blocks can hold bounds what the row of the series claims.
         let sql = "SELECT count(*) FROM series_block WHERE series_id = ?1";
@@ -222,13 +244,13 @@ pub(super) fn load(
         count += rows as u64;
         points.append(rows, index, values).map(|()| true)
     })?;
-    let info = found.info;
+    let info = &found.info;
     if range.is_all() && count != info.length {
         let why = format!("its blocks hold {count} points, and it has {}", info.length);
         return Err(named(damaged(why), key));
     }
-    let series = points.finish(&info).map_err(|error| named(error, key))?;
-    Ok((series.range(&range)?, info.metadata))
+    let series = points.finish(info).map_err(|error| named(error, key))?;
+    Ok((series.range(&range)?, found.info.metadata))
 }
 
 enum Message {
@@ -249,7 +271,7 @@ pub(super) fn scan(backend: &SqliteBackend, key: &str, range: &IndexRange) -> Re
                 return Ok(());
             }
             each_block(tx, &found, &range, &mut |rows, index, values| {
-                let mut points = Points::new(&found.info)?;
+                let mut points = Points::new(&found.info)?.within(&range);
                 points.append(rows, index, values)?;
                 let part = points.finish(&found.info)?.range(&range)?;
                 Ok(part.is_empty() || send.send(Ok(Message::Batch(part.to_batch()))).is_ok())

@@ -1,10 +1,18 @@
 //! The store's own checks of a file.
 
+use arrow_schema::DataType;
+
 use super::are_there;
 use super::read::{Points, find, orderable};
+use crate::array::block::{Block, version_1};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
 use crate::series::index::IndexValues;
+
+fn check_header(bytes: &[u8], data_type: &DataType, rows: i64) -> Result<()> {
+    let bytes = version_1::series(bytes, data_type, super::read::count(rows)?)?;
+    Block::open(&bytes)?.verify()
+}
 
 /// Unpacks every block, and compares it with what the tables say of it and of its series.
 pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
@@ -36,6 +44,11 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
             next = first.saturating_add(count);
             let mut points = Points::new(&found.info)?;
             let read = points.append(count, row.get_ref(5)?, row.get_ref(6)?);
+            let headers = [(5, &found.info.index_type), (6, &found.info.value_type)];
+            let read = headers.into_iter().fold(read, |read, (column, data_type)| {
+                let bytes = row.get_ref(column)?.as_blob().unwrap_or_default();
+                read.and_then(|()| check_header(bytes, data_type, count))
+            });
             match read.and_then(|()| points.finish(&found.info)) {
                 Ok(block) => {
                     let (least, greatest) = IndexValues::of(block.index())?.extent().unzip();
