@@ -109,9 +109,12 @@ pub(super) fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
         for (id, rows) in tx.query(sql, [table.id], read)? {
             let sql = "SELECT data FROM record_block WHERE id = ?1";
             let data: Vec<u8> = tx.query_one(sql, [id], |row| Ok(row.get(0)?))?.unwrap_or_default();
-            if let Ok(renewed) =
-                version_1::records(&data, &block_types(&table), rows.max(0) as usize)
-                && *renewed != data
+            if let Ok(renewed) = version_1::records(
+                &data,
+                &block_types(&table),
+                rows.max(0) as usize,
+                Effort::Compact,
+            ) && *renewed != data
             {
                 let sql = "UPDATE record_block SET data = ?2 WHERE id = ?1";
                 tx.execute(sql, (id, &*renewed))?;

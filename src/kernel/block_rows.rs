@@ -225,7 +225,7 @@ unsafe impl VTabCursor for Cursor<'_> {
     }
 
     fn rowid(&self) -> Result<i64> {
-        Ok(self.row as i64)
+        Ok((self.first + self.row) as i64)
     }
 }
 

@@ -19,7 +19,7 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, Error, Result, ffi};
 
 use super::block_plan::{self, BlockTable};
-use crate::array::block::{Block, version_1};
+use crate::array::block::{Block, Effort, version_1};
 
 /// The most rows that a block can claim.
 const MAX_ROWS: i64 = 1 << 20;
@@ -139,7 +139,7 @@ unsafe impl VTabCursor for Cursor<'_> {
         let data = row.get_ref(0)?.as_blob_or_null().ok().flatten().unwrap_or_default();
         let user = |error: crate::Error| Error::UserFunctionError(named(error, block).into());
         let types: Vec<DataType> = "ii".chars().chain(kinds.chars()).map(data_type).collect();
-        let data = version_1::records(data, &types, rows).map_err(user)?;
+        let data = version_1::records(data, &types, rows, Effort::Fast).map_err(user)?;
         let unpacked = Block::of_rows(&data, rows).map_err(user)?;
         for (index, data_type) in types.iter().take(2 + COLUMNS).enumerate() {
             // The last bit stands for all columns behind it.

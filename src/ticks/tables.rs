@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::tick::{Origin, Origins};
-use crate::array::block::{self, version_1};
+use crate::array::block::{self, Effort, version_1};
 use crate::error::{Error, Result};
 use crate::kernel::{DocumentedName, Migrations, ReadTx, Rows, Step, WriteTx, table_exists};
 
@@ -47,7 +47,7 @@ fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
             continue;
         };
         if block::stored_checksum(&data) == sum
-            && let Ok(Some(renewed)) = version_1::block(&data)
+            && let Ok(Some(renewed)) = version_1::block(&data, Effort::Compact)
         {
             tx.execute(&update, (id, &renewed, block::stored_checksum(&renewed)))?;
         }

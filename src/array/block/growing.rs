@@ -207,6 +207,11 @@ impl Texts {
         &self.bytes[self.starts[code as usize]..self.starts[code as usize + 1]]
     }
 
+    /// The bytes of its words.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Puts the words behind those that are there, and the numbers of the wanted rows.
     pub(super) fn append_words(self, wanted: Range<usize>, out: &mut Words) -> Result<(), String> {
         let before = out.words.len() as u32;

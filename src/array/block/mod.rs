@@ -22,10 +22,10 @@
 //! u16          zero
 //! u32          bytes of its data
 //! u32          checksum: the low 32 bits of the XXH3-64 of its data
-//! u32          number of values: rows that are neither missing nor NaN
+//! u32          number of values: rows that are neither missing nor NaN (a NaN of type 10 is counted)
 //! 8 bytes      least value    (integers and bool: i64, of u64 its bits; floats: f64; zero if there is none)
 //! 8 bytes      greatest value
-//! 8 bytes      sum of the values, one after another; none if it does not fit into 64 bits
+//! 8 bytes      sum of the values, one after another; none if it does not fit into i64
 //! 16 bytes XXH3-128 of the header before, high byte first
 //!          the data of the first column's pieces, one after another, then those of the next column
 //! ```
@@ -104,7 +104,7 @@ pub(crate) fn damaged(why: impl Into<String>) -> Error {
 /// # Errors
 /// [`Error::Corrupt`] for bytes that do not hold `n` rows of this type.
 pub(crate) fn column(bytes: &[u8], data_type: &DataType, n: usize) -> Result<ArrayRef> {
-    let bytes = version_1::series(bytes, data_type, n)?;
+    let bytes = version_1::series(bytes, data_type, n, Effort::Fast)?;
     let block = Block::of_rows(&bytes, n)?;
     block.array(0, Some(data_type))
 }

@@ -9,8 +9,11 @@ use super::kind::Form;
 use crate::array::Element;
 use crate::array::codec::{FORMAT, check_chunk};
 
-/// A Pcodec file of these numbers, if it is smaller than they are.
+/// A Pcodec file of these numbers, if it is smaller than they are, and one chunk holds them.
 pub(super) fn compress<T: Number>(items: &[T]) -> Option<Vec<u8>> {
+    if items.len() > MAX_ROWS {
+        return None;
+    }
     let config = ChunkConfig::default()
         .with_enable_8_bit(true)
         .with_paging_spec(PagingSpec::EqualPagesUpTo(MAX_ROWS));
@@ -50,27 +53,34 @@ pub(super) fn decode<T: Element + Number>(
 
 fn unpack<T: Element + Number>(stored: &[u8], n: usize, out: &mut Vec<T>) -> Result<(), String> {
     let damaged = |why| format!("the Pcodec file does not decode: {why}");
-    let (file, rest) = FileDecompressor::new(stored).map_err(damaged)?;
+    let (file, mut rest) = FileDecompressor::new(stored).map_err(damaged)?;
     if file.format_version().major != FORMAT {
         return Err(format!("its Pcodec format {} is not ours", file.format_version()));
     }
-    check_chunk(rest, size_of::<T>())?;
-    let DecompressorItem::Chunk(mut chunk) =
-        file.chunk_decompressor::<T, _>(rest).map_err(damaged)?
-    else {
-        return Err("the Pcodec file holds nothing".into());
-    };
-    if chunk.n() != n {
-        return Err(format!("it holds {} numbers where {n} belong", chunk.n()));
+    // Earlier versions wrote more than one chunk for more than 2^20 numbers.
+    let mut left = n;
+    while left > 0 {
+        check_chunk(rest, size_of::<T>())?;
+        let DecompressorItem::Chunk(mut chunk) =
+            file.chunk_decompressor::<T, _>(rest).map_err(damaged)?
+        else {
+            return Err(format!("it holds {} numbers where {n} belong", n - left));
+        };
+        let count = chunk.n();
+        if count == 0 || count > left {
+            return Err(format!("it holds {count} numbers where {left} belong"));
+        }
+        grow(out, count)?;
+        let start = out.len();
+        out.resize(start + count, T::default());
+        let progress = chunk.read(&mut out[start..]).map_err(damaged)?;
+        if progress.n_processed != count || !progress.finished {
+            return Err(format!("it decodes to {} numbers of {count}", progress.n_processed));
+        }
+        left -= count;
+        rest = chunk.into_src();
     }
-    grow(out, n)?;
-    let start = out.len();
-    out.resize(start + n, T::default());
-    let progress = chunk.read(&mut out[start..]).map_err(damaged)?;
-    if progress.n_processed != n || !progress.finished {
-        return Err(format!("it decodes to {} numbers where {n} belong", progress.n_processed));
-    }
-    match file.chunk_decompressor::<T, _>(chunk.into_src()).map_err(damaged)? {
+    match file.chunk_decompressor::<T, _>(rest).map_err(damaged)? {
         DecompressorItem::EndOfData([]) => Ok(()),
         _ => Err("bytes are left over after its numbers".into()),
     }

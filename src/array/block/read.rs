@@ -8,13 +8,16 @@ use arrow_schema::DataType;
 
 use super::column::{Column, Piece, Words, sum_of};
 use super::growing::{Growing, Texts};
-use super::item::{Item, read_some};
+use super::item::{Effort, Item, read_some};
 use super::kind::Kind;
 use super::{
-    CHECKSUM, HEAD, MAGIC, MAX_COLUMNS, MAX_ROWS, VERSION, checksum, damaged, number, version_1,
-    write,
+    CHECKSUM, HEAD, MAGIC, MAX_COLUMNS, MAX_ROWS, MOST_TEXT, VERSION, checksum, damaged, number,
+    version_1, write,
 };
 use crate::error::Result;
+
+/// The most bytes of the words of a column: of four pieces, which is what ticks have in a block.
+const MOST_WORDS: usize = 4 * MOST_TEXT;
 
 /// A block whose header is right; its pieces are unpacked one by one.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ impl<'a> Block<'a> {
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) for bytes that no encoder of ours made.
     pub(crate) fn open(bytes: &'a [u8]) -> Result<Self> {
-        match version_1::block(bytes)? {
+        match version_1::block(bytes, Effort::Fast)? {
             Some(bytes) => Self::parse(Cow::Owned(bytes)),
             None => Self::parse(Cow::Borrowed(bytes)),
         }
@@ -167,10 +170,17 @@ impl<'a> Block<'a> {
     /// [`Error::Corrupt`](crate::Error::Corrupt).
     pub(crate) fn words(&self, column: usize, rows: Range<usize>) -> Result<Words> {
         self.column(column, Kind::Text)?;
-        let mut all = Words::default();
-        self.each(column, rows, |piece, data, n, wanted| match piece.is_missing {
-            true => Err("a row has no word".into()),
-            false => Texts::read(piece.form, data, n)?.append_words(wanted, &mut all),
+        let (mut all, mut size) = (Words::default(), 0);
+        self.each(column, rows, |piece, data, n, wanted| {
+            if piece.is_missing {
+                return Err("a row has no word".into());
+            }
+            let texts = Texts::read(piece.form, data, n)?;
+            size += texts.size();
+            if size > MOST_WORDS {
+                return Err(format!("its words are {size} bytes"));
+            }
+            texts.append_words(wanted, &mut all)
         })?;
         Ok(all)
     }

@@ -100,6 +100,31 @@ fn every_column_returns_in_whole_and_in_part() {
     }
 }
 
+/// Goal: texts and bytes of more than 2^20 bytes a piece come back, whichever form is the smallest; of earlier versions too, which wrote
+/// more than one chunk for them.
+#[test]
+fn long_bytes_return() {
+    let wave = |i: usize| (127.0 + 100.0 * (i as f64 / 37.0).sin() + (i * 7919 % 5) as f64) as u8;
+    let all: Vec<u8> = (0..3 << 20).map(wave).collect();
+    let mut rows = BinaryBuilder::new();
+    all.chunks(all.len() / 4096).for_each(|row| rows.append_value(row));
+    let rows: ArrayRef = Arc::new(rows.finish());
+    let bytes = encode(std::slice::from_ref(&rows), Effort::Compact).unwrap();
+    assert!(bytes.len() < all.len());
+    assert_eq!(&Block::open(&bytes).unwrap().array(0, None).unwrap(), &rows);
+
+    let config = pco::ChunkConfig::default()
+        .with_enable_8_bit(true)
+        .with_paging_spec(pco::PagingSpec::EqualPagesUpTo(MAX_ROWS));
+    let chunks = pco::standalone::simple_compress(&all, &config).unwrap();
+    let mut read = Vec::new();
+    numbers::decode::<u8>(kind::Form::Pco, &chunks, all.len(), &mut read).unwrap();
+    assert!(read == all);
+    let fewer = numbers::decode::<u8>(kind::Form::Pco, &chunks, all.len() - 1, &mut Vec::new());
+    let more = numbers::decode::<u8>(kind::Form::Pco, &chunks, all.len() + 1, &mut Vec::new());
+    assert!(fewer.is_err() && more.is_err(), "{fewer:?} {more:?}");
+}
+
 /// Goal: blocks one behind the other are the arrays one behind the other, wherever rows are missing.
 #[test]
 fn columns_grow_by_blocks() {

@@ -31,24 +31,29 @@ const COLUMN_MAGIC: [u8; 4] = *b"SBUF";
 ///
 /// # Errors
 /// [`Error::Corrupt`](crate::Error::Corrupt) for bytes that no encoder of ours made.
-pub(crate) fn block(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+pub(crate) fn block(bytes: &[u8], effort: Effort) -> Result<Option<Vec<u8>>> {
     if !bytes.starts_with(&[&MAGIC[..], &[1]].concat()) {
         return Ok(None);
     }
     let columns = ticks(bytes).map_err(damaged)?;
-    encode(&columns, Effort::Fast).map(Some)
+    encode(&columns, effort).map(Some)
 }
 
 /// The `n` rows of a column of a series as a block of today.
 ///
 /// # Errors
 /// [`Error::Corrupt`](crate::Error::Corrupt) for bytes that no encoder of ours made.
-pub(crate) fn series<'a>(bytes: &'a [u8], data_type: &DataType, n: usize) -> Result<Cow<'a, [u8]>> {
+pub(crate) fn series<'a>(
+    bytes: &'a [u8],
+    data_type: &DataType,
+    n: usize,
+    effort: Effort,
+) -> Result<Cow<'a, [u8]>> {
     if !bytes.starts_with(&COLUMN_MAGIC) {
         return Ok(bytes.into());
     }
     let array = column(bytes, data_type, n).map_err(damaged)?;
-    encode(&[array], Effort::Fast).map(Cow::Owned)
+    encode(&[array], effort).map(Cow::Owned)
 }
 
 /// The `n` rows of a block of records as one of today.
@@ -59,6 +64,7 @@ pub(crate) fn records<'a>(
     bytes: &'a [u8],
     data_types: &[DataType],
     n: usize,
+    effort: Effort,
 ) -> Result<Cow<'a, [u8]>> {
     if bytes.starts_with(&MAGIC) {
         return Ok(bytes.into());
@@ -78,7 +84,7 @@ pub(crate) fn records<'a>(
         let size = number(sizes.next().unwrap_or(&[0; 4])) as usize;
         column(rest.split_off(..size).ok_or_else(short)?, data_type, n).map_err(damaged)
     });
-    encode(&columns.collect::<Result<Vec<_>>>()?, Effort::Fast).map(Cow::Owned)
+    encode(&columns.collect::<Result<Vec<_>>>()?, effort).map(Cow::Owned)
 }
 
 /// What is before the checksum, which is right.
@@ -164,6 +170,9 @@ fn texts(form: Form, mut data: &[u8], rows: usize) -> Result<ArrayRef, String> {
 fn column(bytes: &[u8], data_type: &DataType, n: usize) -> Result<ArrayRef, String> {
     let short = || "it ends too early".to_owned();
     let plain = |e: crate::Error| e.to_string();
+    if n > MAX_ROWS {
+        return Err(format!("it claims {n} rows"));
+    }
     let mut rest = body(bytes)?;
     let head = rest.split_off(..8).ok_or_else(short)?;
     if !head.starts_with(&COLUMN_MAGIC) || head[4] != 1 {

@@ -123,7 +123,11 @@ fn pack<T: Item>(data: &ArrayData, effort: Effort, out: &mut Vec<u8>) -> Form {
 
 /// Bits from the lowest of the first byte on.
 fn bits(buffer: &BooleanBuffer) -> Vec<u8> {
-    buffer.sliced().as_slice()[..buffer.len().div_ceil(8)].to_vec()
+    let mut bytes = buffer.sliced().as_slice()[..buffer.len().div_ceil(8)].to_vec();
+    if let (Some(last), used @ 1..) = (bytes.last_mut(), buffer.len() % 8) {
+        *last &= (1 << used) - 1; // behind a slice lie the bits of others
+    }
+    bytes
 }
 
 /// What the header says of the values of a piece.

@@ -4,13 +4,13 @@ use arrow_schema::DataType;
 
 use super::are_there;
 use super::read::{Points, find, orderable};
-use crate::array::block::{Block, version_1};
+use crate::array::block::{Block, Effort, version_1};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
 use crate::series::index::IndexValues;
 
 fn check_header(bytes: &[u8], data_type: &DataType, rows: i64) -> Result<()> {
-    let bytes = version_1::series(bytes, data_type, super::read::count(rows)?)?;
+    let bytes = version_1::series(bytes, data_type, super::read::count(rows)?, Effort::Fast)?;
     Block::open(&bytes)?.verify()
 }
 

@@ -362,17 +362,23 @@ pub(super) fn compact(
 
 /// Version 5: blocks of today. One that is damaged stays as it is, for [`verify`](super::verify()) to find.
 pub(super) fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
-    let sql = "SELECT b.id, b.rows, s.index_type, s.value_type FROM series_block b JOIN series s ON s.id = b.series_id";
+    let sql = "SELECT b.id, b.rows, b.compacted, s.index_type, s.value_type FROM series_block b JOIN series s ON s.id = b.series_id";
     let read = |row: &rusqlite::Row<'_>| {
-        Ok((row.get::<_, i64>(0)?, row.get(1)?, [row.get::<_, String>(2)?, row.get(3)?]))
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            [row.get::<_, String>(3)?, row.get(4)?],
+        ))
     };
-    for (id, rows, types) in tx.query(sql, [], read)? {
+    for (id, rows, is_compacted, types) in tx.query(sql, [], read)? {
+        let effort = if is_compacted { Effort::Compact } else { Effort::Fast };
         for (column, name) in ["index_data", "value_data"].into_iter().zip(types) {
             let sql = format!("SELECT {column} FROM series_block WHERE id = ?1");
             let data: Vec<u8> =
                 tx.query_one(&sql, [id], |row| Ok(row.get(0)?))?.unwrap_or_default();
             let renewed = type_of(&name).and_then(|data_type| {
-                Ok(version_1::series(&data, &data_type, count(rows)?)?.into_owned())
+                Ok(version_1::series(&data, &data_type, count(rows)?, effort)?.into_owned())
             });
             if let Some(renewed) = renewed.ok().filter(|renewed| *renewed != data) {
                 let sql = format!("UPDATE series_block SET {column} = ?2 WHERE id = ?1");
