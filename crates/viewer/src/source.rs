@@ -85,7 +85,9 @@ impl Source {
             seen.file(&self.path, &found);
             let mut log = self.path.as_os_str().to_owned();
             log.push("-wal");
-            if let Ok(found) = Path::new(&log).metadata() {
+            if let Ok(found) = Path::new(&log).metadata()
+                && !is_of_a_reader(Path::new(&log), &found)
+            {
                 seen.file(Path::new(&log), &found);
             }
         }
@@ -119,8 +121,7 @@ impl Seen {
         for path in entries {
             match path.metadata() {
                 Ok(found) if found.is_dir() && depth > 0 => self.folder(&path, depth - 1),
-                // The index of a log changes when it is read, too.
-                Ok(found) if found.is_file() && !path.to_string_lossy().ends_with("-shm") => {
+                Ok(found) if found.is_file() && !is_of_a_reader(&path, &found) => {
                     self.file(&path, &found);
                 }
                 _ => {}
@@ -140,6 +141,13 @@ impl Seen {
             modified_ms: since.map_or(0, |since| since.as_millis() as u64),
         }
     }
+}
+
+/// Whether a file says nothing of what was written: the index of a log changes when it is read too, and who reads makes an
+/// empty log.
+fn is_of_a_reader(path: &Path, found: &Metadata) -> bool {
+    let path = path.to_string_lossy();
+    path.ends_with("-shm") || (path.ends_with("-wal") && found.len() == 0)
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Error {
