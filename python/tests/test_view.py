@@ -239,6 +239,11 @@ def test_names_are_text(page: Page, serve: Serve, plant: Path) -> None:
     for path, parameters in [("/", {}), ("/series", {"s": HOSTILE}), ("/sql", {"q": "SELECT key FROM series"})]:
         page.goto(at(address, path, **parameters))
         page.wait_for_selector("html[data-ready]")
+        if path == "/sql":
+            # A link alone runs nothing.
+            expect(page.locator("textarea")).to_have_value(parameters["q"])
+            expect(page.locator(".grid")).to_have_count(0)
+            page.get_by_role("button", name="Run", exact=True).click()
         expect(page.locator("#page")).to_contain_text(HOSTILE)
         assert page.locator("img").count() == 0
         assert page.evaluate("window.ran") is None

@@ -54,8 +54,8 @@ class SqlPage {
     this.showTables(tables);
     const first = tables.find((/** @type {any} */ table) => table.type === "table");
     this.editor.value = query.get("q") ?? (first ? select(first.name) : "SELECT 1");
-    // What a link brings is run only where it can do nothing but read: everywhere.
-    if (query.has("q")) await this.run();
+    // What a link brings may be made by anyone, and take long: it is run when the user says so.
+    if (query.has("q")) this.said.textContent = "from a link: Run (Ctrl+Enter) runs it";
   }
 
   async refresh() {} // the rows are those of the time when they were asked for

@@ -25,6 +25,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 use guard::Guard;
 use source::Source;
@@ -52,6 +53,8 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) source: Arc<Source>,
     pub(crate) guard: Arc<Guard>,
+    /// Turns of statements.
+    pub(crate) statements: Arc<Semaphore>,
 }
 
 /// Threads that read at one time: a page asks for a few windows at once.
@@ -86,7 +89,8 @@ impl Server {
         listener.set_nonblocking(true).map_err(refused)?;
         let port = listener.local_addr().map_err(refused)?.port();
         let guard = Arc::new(Guard::new(port, options.allow_hosts).map_err(refused)?);
-        Ok(Server { listener, shared: Shared { source, guard }, opened: None })
+        let statements = Arc::new(Semaphore::new(sql::STATEMENTS));
+        Ok(Server { listener, shared: Shared { source, guard, statements }, opened: None })
     }
 
     /// The address to open in a browser. Its token opens the data: whoever has it can read the file.

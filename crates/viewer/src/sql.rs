@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use siltstone::{Error, Handle, Query, Result, Value};
+use siltstone::{Error, Handle, Result, Value};
 
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
@@ -20,6 +20,10 @@ const MOST_ROWS: usize = 100_000;
 /// Bytes of a blob, and of a text, that are answered.
 const BLOB_BYTES: usize = 24;
 const TEXT_BYTES: usize = 4096;
+/// Bytes that an answer may take in memory.
+const ANSWER_BYTES: usize = 64 << 20;
+/// Statements that run at one time: one that is inside a function of SQL cannot be stopped, and must not hold every reader.
+pub(crate) const STATEMENTS: usize = 2;
 
 /// The question: a statement.
 #[derive(Debug, Deserialize)]
@@ -41,34 +45,55 @@ pub(crate) async fn run(State(shared): State<Shared>, body: Bytes) -> Answer {
         got: error.to_string(),
     })?;
     let limit = statement.limit.clamp(1, MOST_ROWS);
+    // Given back when the statement has ended, even if nobody waits for it any more.
+    let turn = shared.statements.clone().acquire_owned().await;
     let started = Instant::now();
-    let found =
-        read(&shared, LONGEST_STATEMENT, move |handle| first_rows(handle, &statement.sql, limit));
-    let (found, more) = found.await?;
-    let rows: Vec<Vec<Json>> =
-        found.rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect();
+    let found = read(&shared, LONGEST_STATEMENT, move |handle| {
+        let _turn = turn;
+        first_rows(handle, &statement.sql, limit)
+    });
+    let found = found.await?;
     Ok(document(&json!({
         "columns": found.columns,
-        "rows": rows,
-        "more": more,
+        "rows": found.rows,
+        "more": found.more,
         "limit": limit,
         "seconds": started.elapsed().as_secs_f64(),
     })))
 }
 
-/// The first rows, and whether there are more.
-fn first_rows(handle: &Handle, sql: &str, limit: usize) -> Result<(Query, bool)> {
-    let (mut found, mut more) = (Query::default(), false);
+/// The first rows of a statement, as JSON.
+#[derive(Default)]
+struct Found {
+    columns: Vec<String>,
+    rows: Vec<Vec<Json>>,
+    /// Whether there are more.
+    more: bool,
+}
+
+fn first_rows(handle: &Handle, sql: &str, limit: usize) -> Result<Found> {
+    let (mut found, mut bytes) = (Found::default(), 0);
     let each = |columns: &[String], row: Option<Vec<Value>>| {
         if found.columns.is_empty() {
             found.columns = columns.to_vec();
         }
-        if found.rows.len() == limit && row.is_some() {
-            more = true;
+        let Some(row) = row else { return Ok(()) };
+        if found.rows.len() == limit {
+            found.more = true;
             // The way to end a statement: what it says is not read below.
             return Err(Error::Interrupted { action: "reading rows behind the limit" });
         }
-        found.rows.extend(row);
+        // What is long is cut here: only what is answered is kept.
+        let row: Vec<Json> = row.into_iter().map(cell).collect();
+        bytes += row.iter().map(size_of_cell).sum::<usize>();
+        if bytes > ANSWER_BYTES {
+            return Err(Error::Invalid {
+                what: "the rows of the statement".to_owned(),
+                expected: format!("at most {} MB for one answer", ANSWER_BYTES >> 20),
+                got: "more; ask for fewer rows or columns".to_owned(),
+            });
+        }
+        found.rows.push(row);
         Ok(())
     };
     let done = match handle {
@@ -76,10 +101,15 @@ fn first_rows(handle: &Handle, sql: &str, limit: usize) -> Result<(Query, bool)>
         other => other.database()?.sql_each(sql, each),
     };
     match done {
-        Err(Error::Interrupted { .. }) if more => {}
+        Err(Error::Interrupted { .. }) if found.more => {}
         other => other?,
     }
-    Ok((found, more))
+    Ok(found)
+}
+
+/// Bytes of a value in memory.
+fn size_of_cell(cell: &Json) -> usize {
+    size_of::<Json>() + cell.as_str().map_or(0, str::len)
 }
 
 /// A value as JSON. What JSON has no number for is a text, and of what is long the begin.

@@ -164,6 +164,25 @@ fn statements_only_read() {
     assert_eq!(server.send("POST", "/api/sql", "SELECT 1").status, 400);
 }
 
+/// Goal: an answer takes a bounded part of memory: what is long is cut row by row, and what is still too much is refused.
+#[test]
+fn an_answer_is_bounded() {
+    let server = series();
+    let numbers = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 20000)";
+    let (status, found) =
+        sql(&server, &format!("{numbers} SELECT zeroblob(1000000) FROM n LIMIT 2000"));
+    assert_eq!((status, found["rows"].as_array().unwrap().len()), (200, 2_000));
+    assert!(
+        found["rows"][0][0].as_str().unwrap().ends_with("1000000 bytes"),
+        "{}",
+        found["rows"][0]
+    );
+    let texts: Vec<String> = (0..10).map(|_| "hex(zeroblob(2000))".to_owned()).collect();
+    let (status, refused) = sql(&server, &format!("{numbers} SELECT {} FROM n", texts.join(", ")));
+    assert_eq!(status, 400);
+    assert!(refused["error"].as_str().unwrap().contains("64 MB"), "{refused}");
+}
+
 /// Goal: a browser that leaves stops what it asked for. All threads that read are kept busy without end, and free again.
 #[test]
 fn an_abandoned_statement_ends() {
