@@ -38,11 +38,17 @@ const PAGES = {
 let shown = null;
 /** @type {Context} */
 const context = { overview: null, growth: [], setAddress };
+/** What the navigation was made for. */
+let navigation = "";
+/** Whether what is shown had data when it was begun. */
+let hasData = true;
 let version = "";
 /** Whether what is shown may be older than the file, since a question failed. */
 let isStale = false;
 /** Counts the pages that were shown, so that one that comes late is dropped. */
 let turn = 0;
+
+const pageOf = () => PAGES[location.pathname] ?? PAGES["/"];
 
 /** @param {[string, string][]} parameters */
 function setAddress(parameters) {
@@ -66,7 +72,10 @@ function trouble(error) {
 function showNavigation() {
   const links = Object.entries(PAGES).filter(([, page]) => page.has(context.overview));
   const link = (/** @type {[string, {name: string}]} */ [path, page]) => h("a", { href: path, "aria-current": path === location.pathname && "page" }, page.name);
-  put(byId("pages"), ...links.map(link));
+  const now = [location.pathname, ...links.map(([path]) => path)].join(" ");
+  // Links that are the same stay: one of them may have the focus.
+  if (now !== navigation) put(byId("pages"), ...links.map(link));
+  navigation = now;
   const path = String(context.overview.path);
   const name = path.split(/[/\\]/).pop() || path;
   byId("file").textContent = name;
@@ -78,12 +87,21 @@ async function show() {
   const own = ++turn;
   shown?.close?.();
   shown = null;
-  const page = PAGES[location.pathname] ?? PAGES["/"];
+  const page = pageOf();
   const host = h("div");
   try {
     context.overview = await get("overview");
+    if (own !== turn) return;
     showNavigation();
     put(byId("page"), host);
+    hasData = page.has(context.overview);
+    if (!hasData) {
+      put(host, h("p", { class: "empty" }, `There is nothing for the page ${page.name} here yet.`));
+      shown = { refresh: async () => {} };
+      byId("trouble").hidden = true;
+      document.documentElement.dataset.ready = location.pathname;
+      return;
+    }
     const now = await page.show(host, new URLSearchParams(location.search), context);
     if (own !== turn) {
       now.close?.();
@@ -124,7 +142,9 @@ async function poll() {
     showLive(recent ? "written" : "still", `${size(seen.bytes)}, written ${ago(seen.modified_ms)}`);
     if (isStale || (before && before !== version)) {
       context.overview = await get("overview");
-      if (shown) await shown.refresh();
+      showNavigation();
+      // A page whose data have come, or have gone, is another one.
+      if (shown && hasData === pageOf().has(context.overview)) await shown.refresh();
       else await show();
       isStale = !shown;
       if (shown) byId("trouble").hidden = true;

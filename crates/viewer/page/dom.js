@@ -92,6 +92,23 @@ export function sparkline(xs, ys, width, height) {
 }
 
 /**
+ * A page that has begun. One that fails closes what it has opened.
+ *
+ * @template {{begin(query: URLSearchParams): Promise<void>, close(): void}} T
+ * @param {T} page
+ * @param {URLSearchParams} query
+ */
+export async function begun(page, query) {
+  try {
+    await page.begin(query);
+  } catch (error) {
+    page.close();
+    throw error;
+  }
+  return page;
+}
+
+/**
  * Offers a file to keep.
  *
  * @param {Blob} blob

@@ -2,7 +2,7 @@
 
 import { address, table } from "./api.js";
 import { Chart, color } from "./chart.js";
-import { button, h, put } from "./dom.js";
+import { begun, button, h, put } from "./dom.js";
 import { duration, instant, number, plural, timeOf } from "./format.js";
 import { moved, zoomed } from "./window.js";
 
@@ -21,9 +21,7 @@ const VOLUME = 0.2;
 
 /** @type {import("./app.js").Page} */
 export async function market(host, query, context) {
-  const page = new MarketPage(host, context);
-  await page.begin(query);
-  return page;
+  return begun(new MarketPage(host, context), query);
 }
 
 class MarketPage {
@@ -72,6 +70,7 @@ class MarketPage {
   }
 
   async refresh() {
+    if (this.pictures.length === 0) return this.begin(new URLSearchParams(location.search));
     this.showTools();
     await this.load();
   }

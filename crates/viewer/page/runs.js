@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uPlot.esm.js";
 import { get, table } from "./api.js";
 import { Chart, colorOf } from "./chart.js";
-import { button, h, put } from "./dom.js";
+import { begun, button, h, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
 
@@ -29,9 +29,7 @@ const KNOWN = ["simulation", "status", "started", "seconds", "last step", "rows"
 
 /** @type {import("./app.js").Page} */
 export async function runs(host, query, context) {
-  const page = new RunsPage(host, context);
-  await page.begin(query);
-  return page;
+  return begun(new RunsPage(host, context), query);
 }
 
 /** A value in a cell: what is not plain is JSON. @param {unknown} value */

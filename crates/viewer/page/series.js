@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uPlot.esm.js";
 import { address, get, table } from "./api.js";
 import { Chart, color, colorOf } from "./chart.js";
-import { button, h, put } from "./dom.js";
+import { begun, button, h, put } from "./dom.js";
 import { clock, count, instant, json, number, plural, time } from "./format.js";
 import { moved, zoomed } from "./window.js";
 
@@ -66,9 +66,7 @@ const label = (of) => (of.dataset === null ? of.key : `${of.signal} ${shortName(
 
 /** @type {import("./app.js").Page} */
 export async function series(host, query, context) {
-  const page = new SeriesPage(host, context);
-  await page.begin(query);
-  return page;
+  return begun(new SeriesPage(host, context), query);
 }
 
 class SeriesPage {

@@ -2,7 +2,7 @@
 
 import { get, sql } from "./api.js";
 import { Chart } from "./chart.js";
-import { button, h, put, save } from "./dom.js";
+import { begun, button, h, put, save } from "./dom.js";
 import { count, duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
 
@@ -10,9 +10,7 @@ import { grid } from "./grid.js";
 
 /** @type {import("./app.js").Page} */
 export async function sqlPage(host, query, context) {
-  const page = new SqlPage(host, context);
-  await page.begin(query);
-  return page;
+  return begun(new SqlPage(host, context), query);
 }
 
 class SqlPage {
