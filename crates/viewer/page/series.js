@@ -92,6 +92,8 @@ class SeriesPage {
     this.facts = h("div");
     this.code = h("pre");
     this.details = h("div", { class: "cards" });
+    /** What the details are of. */
+    this.described = "";
     this.picture = h("section", { class: "picture" });
     this.empty = h("p", { class: "empty" }, "Choose a series.");
   }
@@ -116,14 +118,11 @@ class SeriesPage {
   }
 
   async refresh() {
-    const before = new Map(this.all.map((one) => [one.key, one]));
     this.all = (await get("series")).series;
     this.showTree();
-    const isChanged = (/** @type {string} */ key) => {
-      const [old, now] = [before.get(key), this.one(key)];
-      return old?.points !== now?.points || old?.last !== now?.last || old?.first !== now?.first;
-    };
-    if (this.selected.some(isChanged)) await this.load();
+    // Values may be others with the same count and ends.
+    await this.load();
+    await this.showDetails();
   }
 
   /** @param {string} key */
@@ -243,7 +242,7 @@ class SeriesPage {
     const { signal } = this.asking;
     const window = this.window;
     this.picture.hidden = this.empty.hidden = false;
-    if (!window) {
+    if (!window || this.shown().length === 0) {
       this.curves = [];
       this.picture.hidden = true;
       this.empty.textContent = this.selected.length > 0 ? "The chosen series has no points yet." : "Choose a series.";
@@ -393,8 +392,12 @@ class SeriesPage {
 
   /** History and metadata of each chosen series. */
   async showDetails() {
-    const infos = await Promise.all(this.selected.map((key) => get("series/info", { key })));
-    put(this.details, ...infos.map((info, i) => this.detail(info, i)));
+    const known = this.selected.filter((key) => this.one(key));
+    const infos = await Promise.all(known.map((key) => get("series/info", { key })));
+    const now = JSON.stringify(infos, (_, value) => (typeof value === "bigint" ? String(value) : value));
+    if (now === this.described) return; // what was unfolded stays so
+    this.described = now;
+    put(this.details, ...infos.map((info) => this.detail(info, this.selected.indexOf(info.key))));
   }
 
   /** @param {any} info @param {number} i */
