@@ -4,7 +4,7 @@ import { address, table } from "./api.js";
 import { Chart, color } from "./chart.js";
 import { begun, button, h, put } from "./dom.js";
 import { duration, instant, number, plural, timeOf } from "./format.js";
-import { moved, zoomed } from "./window.js";
+import { integer, moved, zoomed } from "./window.js";
 
 /**
  * @typedef {import("./window.js").Window} Window
@@ -164,10 +164,12 @@ class MarketPage {
     this.asking = new AbortController();
     const { signal } = this.asking;
     const isFirst = this.pictures.some(({ chart }) => !chart.plot);
+    const ends = () => (this.asked || this.pictures.length < 2 ? "" : JSON.stringify(this.pictures[0].bounds()));
+    const before = ends();
     await Promise.all(this.pictures.map((picture) => picture.load(signal)));
     for (const picture of this.pictures) picture.draw();
-    // The axes of the first picture say how wide it is, and all the pictures where it begins.
-    if (isFirst) {
+    // The axes of the first picture say how wide it is, and all the pictures where it begins and ends.
+    if (isFirst || ends() !== before) {
       await Promise.all(this.pictures.map((picture) => picture.load(signal)));
       for (const picture of this.pictures) picture.draw();
     }
@@ -200,9 +202,14 @@ class SymbolPicture {
 
   /** The window in ns, as the server takes it. */
   bounds() {
-    const window = this.page.asked ?? (this.page.pictures.length > 1 ? this.page.extent() : null);
-    if (!window) return {};
-    return { from: String(BigInt(Math.floor(window.from * 1e9))), until: String(BigInt(Math.ceil(window.until * 1e9)) + 1n) };
+    const { asked, pictures } = this.page;
+    if (asked) return { from: String(integer(asked.from * 1e9, false)), until: String(integer(asked.until * 1e9 + 1, true)) };
+    // As seconds the ends would be rounded, and the first or the last tick be lost.
+    const known = pictures.map(({ about }) => about).filter((about) => about);
+    if (pictures.length < 2 || known.length === 0) return {};
+    const from = known.map((about) => BigInt(about.first)).reduce((a, b) => (a < b ? a : b));
+    const last = known.map((about) => BigInt(about.last)).reduce((a, b) => (a > b ? a : b));
+    return { from: String(from), until: String(last + 1n) };
   }
 
   /** @param {AbortSignal} signal */

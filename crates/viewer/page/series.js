@@ -5,7 +5,7 @@ import { address, get, table } from "./api.js";
 import { Chart, color, colorOf } from "./chart.js";
 import { begun, button, h, put } from "./dom.js";
 import { clock, count, instant, json, number, plural, time } from "./format.js";
-import { moved, zoomed } from "./window.js";
+import { integer, moved, zoomed } from "./window.js";
 
 /**
  * @typedef {import("./window.js").Window} Window
@@ -46,8 +46,7 @@ const toX = (of, value) => Number(value) / scale(of);
 /** A point of the x axis as an index value, as the server takes it. @param {One} of @param {number} x @param {boolean} up */
 function toIndex(of, x, up) {
   if (of.index.kind === "float") return String(x);
-  const at = x * scale(of);
-  return String(BigInt(up ? Math.ceil(at) : Math.floor(at)));
+  return String(integer(x * scale(of), up));
 }
 
 /** A point of the x axis for people. @param {One} of @param {number} x */

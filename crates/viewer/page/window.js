@@ -10,6 +10,17 @@
 const SHORTEST = 1e-12;
 
 /**
+ * An integer that the server takes: one of 64 bits, the last one for all beyond.
+ *
+ * @param {number} x
+ * @param {boolean} up
+ */
+export function integer(x, up) {
+  if (x >= 2 ** 63) return 2n ** 63n - 1n;
+  return x <= -(2 ** 63) ? -(2n ** 63n) : BigInt(up ? Math.ceil(x) : Math.floor(x));
+}
+
+/**
  * A window so many times as wide around one of its points.
  *
  * @param {Window} window
