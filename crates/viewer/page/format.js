@@ -30,9 +30,9 @@ export function size(bytes) {
 export function number(x) {
   if (x === null || x === undefined) return "missing";
   if (typeof x !== "number") return String(x);
-  if (Number.isInteger(x) && Math.abs(x) < 1e15) return COUNT.format(x);
-  const large = Math.abs(x) >= 1e9 || (x !== 0 && Math.abs(x) < 1e-4);
-  return large ? x.toPrecision(6) : String(Number(x.toPrecision(7)));
+  if (Number.isInteger(x)) return Number.isSafeInteger(x) ? COUNT.format(x) : String(x);
+  // Twelve digits: all of a price or of an amount, and none of the noise that sums of floats have.
+  return String(Number(x.toPrecision(12)));
 }
 
 /**
