@@ -119,6 +119,9 @@ pub(crate) async fn bars(State(shared): State<Shared>, Query(asked): Query<Windo
         let options = OhlcOptions { from_ns, to_ns, price, ..OhlcOptions::default() };
         let bars = store.ohlc(&asked.symbol, interval_ns, options)?;
         let ticks: u64 = bars.iter().map(|bar| bar.volume).sum();
+        let outside = count(store, &asked.symbol, from_ns, times.from.saturating_sub(1))?
+            + count(store, &asked.symbol, times.until, to_ns)?;
+        let ticks = ticks.saturating_sub(outside);
         let batch = bars_to_arrow(&bars)?;
         let mut about = about(&asked.symbol, &times, ticks);
         about["interval_ns"] = json!(interval_ns);
@@ -126,6 +129,19 @@ pub(crate) async fn bars(State(shared): State<Shared>, Query(asked): Query<Windo
         table(about, Batches::from_batches(batch.schema(), vec![batch])).write(asked.format)
     });
     Ok(written.await?.into_response())
+}
+
+/// The ticks from a time to another one, both included.
+fn count(store: &TickStore, symbol: &str, first: i64, last: i64) -> Result<u64> {
+    if last < first {
+        return Ok(0);
+    }
+    let mut batches = store.scan(Some(&[symbol]), first, last)?;
+    let mut ticks = 0;
+    while let Some(batch) = batches.next_batch()? {
+        ticks += batch.num_rows() as u64;
+    }
+    Ok(ticks)
 }
 
 /// The shortest length of which no more bars are needed than fit.
@@ -146,6 +162,9 @@ pub(crate) async fn quotes(State(shared): State<Shared>, Query(asked): Query<Win
         if asked.width.is_none() {
             let mut about = about(&asked.symbol, &times, 0);
             about["said"] = json!("exact");
+            if let Json::Object(fields) = &mut about {
+                fields.remove("points"); // they are not counted: the rows are
+            }
             return table(about, batches).write(asked.format);
         }
         let mut m4 = M4::<i64, 2>::new(times.from, times.until, asked.width);

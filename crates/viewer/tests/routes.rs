@@ -390,6 +390,10 @@ fn ticks_are_bars_and_quotes() {
     let (from, until) = (start + 10 * STEP, start + 13 * STEP);
     let near = format!("/api/ticks/quotes?symbol=EURUSD&width=100&from={from}&until={until}");
     assert_eq!(server.get(&near).json()["rows"].as_array().unwrap().len(), 3);
+    let bars = server.get(&near.replace("quotes", "bars").replace("width=100", "width=7")).json();
+    assert_eq!((&bars["points"], bars["rows"].as_array().unwrap().len()), (&json!(3), 2), "{bars}");
+    let every = server.get(&near.replace("&width=100", "")).json();
+    assert_eq!((every.get("points"), every["rows"].as_array().unwrap().len()), (None, 3));
     assert_eq!(
         server.get(&format!("{near}&edges=true")).json()["rows"].as_array().unwrap().len(),
         5
