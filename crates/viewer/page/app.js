@@ -24,6 +24,8 @@ import { sqlPage } from "./sql.js";
 
 /** How often it is asked whether something was written, in ms. */
 const POLL = 1000;
+/** The most sizes that are kept; an even number. */
+const MOST_SIZES = 2000;
 
 /** @type {Record<string, {name: string, show: Page, has: (overview: any) => boolean}>} */
 const PAGES = {
@@ -56,9 +58,12 @@ function setAddress(parameters) {
   history.replaceState(null, "", location.pathname + (query ? `?${query}` : ""));
 }
 
+/** Whether a question was given up for a newer one. @param {unknown} error */
+const isAborted = (error) => error instanceof DOMException && error.name === "AbortError";
+
 /** @param {unknown} error */
 function trouble(error) {
-  if (error instanceof DOMException && error.name === "AbortError") return;
+  if (isAborted(error)) return;
   const needsToken = error instanceof Refused && error.status === 401;
   const sentence = needsToken
     ? "The data needs a token: open the address that `silt view` printed."
@@ -138,6 +143,8 @@ async function poll() {
     version = seen.version;
     const last = context.growth[context.growth.length - 1];
     if (!last || last[1] !== seen.bytes) context.growth.push([Date.now(), seen.bytes]);
+    // Of a long time every second size is enough; the first and the last one stay.
+    if (context.growth.length > MOST_SIZES) context.growth = context.growth.filter((_, i) => i % 2 === 0);
     const recent = Date.now() - seen.modified_ms < 3000;
     showLive(recent ? "written" : "still", `${size(seen.bytes)}, written ${ago(seen.modified_ms)}`);
     if (isStale || (before && before !== version)) {
@@ -151,6 +158,7 @@ async function poll() {
     }
   } catch (error) {
     isStale = true;
+    if (isAborted(error)) return; // by a newer question: what is left is asked with the next look
     showLive("lost", "cannot be read");
     trouble(error);
   }
@@ -186,7 +194,12 @@ addEventListener("popstate", show);
 // The address with its token, in a page that had none.
 addEventListener("hashchange", () => session().then(show).catch(trouble));
 addEventListener("unhandledrejection", (event) => trouble(event.reason));
-addEventListener("trouble", (event) => trouble(/** @type {CustomEvent} */ (event).detail));
+addEventListener("trouble", (event) => {
+  const { detail } = /** @type {CustomEvent} */ (event);
+  trouble(detail);
+  // Asked again with the next look, which hides what has passed.
+  if (!isAborted(detail)) isStale = true;
+});
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
   const href = link?.getAttribute("href");
