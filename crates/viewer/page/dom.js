@@ -65,8 +65,11 @@ export function button(text, click, attributes = {}) {
  * @param {number} height
  */
 export function sparkline(xs, ys, width, height) {
-  const known = ys.filter((y) => y !== null);
-  const [least, greatest] = [Math.min(...known), Math.max(...known)];
+  // One by one: a call takes no more than some ten thousand arguments.
+  let [least, greatest] = [Infinity, -Infinity];
+  for (const y of ys) {
+    if (y !== null) [least, greatest] = [Math.min(least, y), Math.max(greatest, y)];
+  }
   const [from, until] = [Number(xs[0]), Number(xs[xs.length - 1])];
   let path = "";
   let pen = "M";
