@@ -6,6 +6,7 @@ import { Chart, colorOf } from "./chart.js";
 import { begun, button, h, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
+import { integer } from "./window.js";
 
 /**
  * @typedef {import("./window.js").Window} Window
@@ -24,6 +25,8 @@ import { grid } from "./grid.js";
 
 /** The most runs in one picture: more cannot be told apart. */
 const MOST = 7;
+/** After the window was moved the server is asked once nothing moves for so many ms. */
+const PAUSE = 60;
 /** Columns that every run has. */
 const KNOWN = ["simulation", "status", "started", "seconds", "last step", "rows"];
 
@@ -66,6 +69,7 @@ class RunsPage {
     this.metric = "";
     /** @type {Window | null} */
     this.asked = null;
+    this.timer = 0;
     /** @type {{id: string, xs: number[], ys: (number | null)[], said: string}[]} */
     this.curves = [];
     this.asking = new AbortController();
@@ -102,6 +106,7 @@ class RunsPage {
 
   close() {
     this.asking.abort();
+    clearTimeout(this.timer);
     this.chart.close();
   }
 
@@ -152,7 +157,7 @@ class RunsPage {
     const rows = this.runs.map(cells);
     if (by > 0 || this.isFalling) rows.sort((a, b) => (this.isFalling && a[by] !== null && b[by] !== null ? -1 : 1) * compare(a[by], b[by]));
     if (rows.length === 0) {
-      put(this.list, h("p", { class: "empty" }, this.filter ? "The filter holds for no simulation." : "There are no simulations yet."));
+      put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
       return;
     }
     put(this.list, grid(columns, rows, {
@@ -200,8 +205,9 @@ class RunsPage {
     if (metrics.length === 0) return;
     delete this.chart.element.dataset.ready;
     const having = this.selected.filter((_, i) => known[i].metrics.includes(this.metric));
+    const bounds = this.asked ? { from: String(integer(this.asked.from, false)), until: String(integer(this.asked.until, true)) } : {};
     this.curves = await Promise.all(having.map(async (id) => {
-      const { about, columns } = await table("runs/metric", { id, metric: this.metric, width: this.chart.width }, signal);
+      const { about, columns } = await table("runs/metric", { id, metric: this.metric, width: this.chart.width, edges: true, ...bounds }, signal);
       return { id, said: about.said, xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
     }));
     this.draw();
@@ -210,7 +216,9 @@ class RunsPage {
   /** @param {Window | "all"} window */
   zoom(window) {
     this.asked = window === "all" ? null : window;
-    this.draw();
+    this.draw(); // what is there, until the answer comes
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.showSelected().catch(report), PAUSE);
   }
 
   draw() {

@@ -14,7 +14,7 @@ use siltstone::table::Batches;
 
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
-use crate::m4::M4;
+use crate::m4::{M4, Point};
 use crate::table::{Format, Table, document};
 
 /// A question about all runs.
@@ -53,8 +53,15 @@ pub(crate) async fn metrics(State(shared): State<Shared>, Query(of): Query<Run>)
 pub(crate) struct Metric {
     id: String,
     metric: String,
+    /// From this step on.
+    from: Option<i64>,
+    /// Before this step.
+    until: Option<i64>,
     /// Pixels; without it every step is answered.
     width: Option<usize>,
+    /// Whether the steps before and behind the window come too.
+    #[serde(default)]
+    edges: bool,
     #[serde(default)]
     format: Format,
 }
@@ -64,15 +71,24 @@ pub(crate) async fn metric(State(shared): State<Shared>, Query(asked): Query<Met
     let written = read(&shared, LONGEST, move |handle| {
         let points = handle.experiment(None)?.metric(&asked.id, &asked.metric)?;
         let (first, last) = (points.first().map_or(0, |p| p.0), points.last().map_or(0, |p| p.0));
-        let mut m4 = M4::<i64, 1>::new(first, last.saturating_add(1), asked.width);
-        points.iter().for_each(|(step, value)| m4.push(*step, [*value]));
-        let picture = m4.finish();
+        let from = asked.from.unwrap_or(first);
+        let until = asked.until.unwrap_or(last.saturating_add(1));
+        let mut m4 = M4::<i64, 1>::new(from, until, asked.width);
+        let within = points.iter().filter(|(step, _)| (from..until).contains(step));
+        within.for_each(|(step, value)| m4.push(*step, [*value]));
+        let mut picture = m4.finish();
         let about = json!({
             "id": asked.id,
             "metric": asked.metric,
             "points": picture.points,
             "said": picture.said(),
         });
+        if asked.edges {
+            let point = |(step, value): &(i64, f64)| Point { row: 0, x: *step, y: [*value] };
+            let before = points.iter().rev().find(|(step, _)| *step < from).map(point);
+            picture.shown.splice(0..0, before);
+            picture.shown.extend(points.iter().find(|(step, _)| *step >= until).map(point));
+        }
         let steps = Int64Array::from_iter_values(picture.shown.iter().map(|point| point.x));
         let values = picture.shown.iter().map(|point| Some(point.y[0]).filter(|y| !y.is_nan()));
         let values: Float64Array = values.collect();

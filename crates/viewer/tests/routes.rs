@@ -348,6 +348,10 @@ fn runs_are_filtered_and_drawn() {
     let shown = rows(&drawn);
     assert!(shown.len() <= 6 * 51 && shown.contains(&(3_333, Some(1e6))), "{drawn}");
     assert_eq!(drawn["points"], json!(5_000));
+    let near = "/api/runs/metric?id=run_1&metric=loss&width=50&from=100&until=103";
+    assert_eq!(server.get(near).json()["points"], json!(3));
+    let edges = rows(&server.get(&format!("{near}&edges=true")).json());
+    assert_eq!(edges.iter().map(|row| row.0).collect::<Vec<_>>(), [99, 100, 101, 102, 103]);
     assert_eq!(server.get("/api/runs/metric?id=run_9&metric=loss").status, 404);
 }
 
