@@ -7,6 +7,7 @@ use siltstone_viewer::{Options, Server};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::interrupt;
 
 /// Show a file, or a folder of ticks, in a browser
 ///
@@ -34,6 +35,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    // Its end takes away what it made: the file that opens the browser, the index beside the data.
+    interrupt::listen();
     let options = Options { port: args.port, allow_hosts: args.allow_host.clone() };
     let mut server = Server::bind(&args.file, options)?;
     match console.json {
@@ -46,7 +49,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     {
         console.note(&format!("no browser was opened: {error}"));
     }
-    let ended = server.run();
+    let ended = server.run_until(interrupt::is_set);
     ended.map_err(|error| Failure::said(format!("the server ended: {error}")))?;
     Ok(Exit::Done)
 }

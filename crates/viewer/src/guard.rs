@@ -1,6 +1,7 @@
 //! Who may ask: this machine, by a name of loopback, and for data with the token.
 
 use std::io;
+use std::sync::PoisonError;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -153,6 +154,8 @@ pub(crate) async fn with_token(
 
 /// `GET /api/session`: the token that came as a header, as a cookie that scripts cannot read.
 pub(crate) async fn session(State(shared): State<Shared>) -> Response {
+    // The browser has read the file that led here, and the token in it.
+    drop(shared.opened.lock().unwrap_or_else(PoisonError::into_inner).take());
     let (name, token) = (shared.guard.cookie_name(), shared.guard.token());
     let cookie = format!("{name}={token}; Path=/; SameSite=Strict; HttpOnly");
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()

@@ -19,7 +19,8 @@ mod ticks;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -44,8 +45,6 @@ pub struct Options {
 pub struct Server {
     listener: TcpListener,
     shared: Shared,
-    /// What leads the browser here; kept until the server ends.
-    opened: Option<TempDir>,
 }
 
 /// What every request gets.
@@ -53,12 +52,18 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) source: Arc<Source>,
     pub(crate) guard: Arc<Guard>,
+    /// What leads the browser here; kept until the page has its cookie.
+    pub(crate) opened: Arc<Mutex<Option<TempDir>>>,
     /// Turns of statements.
     pub(crate) statements: Arc<Semaphore>,
 }
 
 /// Threads that read at one time: a page asks for a few windows at once.
 const READERS: usize = 4;
+/// How often it is asked whether the server is to end.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+/// The longest that the end waits for threads that read.
+const LONGEST_END: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Opens the path for reading, so that one that cannot be read is refused here, and takes the port.
@@ -90,7 +95,8 @@ impl Server {
         let port = listener.local_addr().map_err(refused)?.port();
         let guard = Arc::new(Guard::new(port, options.allow_hosts).map_err(refused)?);
         let statements = Arc::new(Semaphore::new(sql::STATEMENTS));
-        Ok(Server { listener, shared: Shared { source, guard, statements }, opened: None })
+        let opened = Arc::new(Mutex::new(None));
+        Ok(Server { listener, shared: Shared { source, guard, opened, statements } })
     }
 
     /// The address to open in a browser. Its token opens the data: whoever has it can read the file.
@@ -107,7 +113,8 @@ impl Server {
     /// # Errors
     /// Where there is no browser, or no display to show it on. The server works all the same.
     pub fn open_browser(&mut self) -> io::Result<()> {
-        self.opened = Some(browser::open(&self.address())?);
+        let opened = browser::open(&self.address())?;
+        *self.shared.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
         Ok(())
     }
 
@@ -116,14 +123,35 @@ impl Server {
     /// # Errors
     /// What the system says when it gives no threads or sockets.
     pub fn run(self) -> io::Result<()> {
+        self.run_until(|| false)
+    }
+
+    /// Answers requests in this thread until `is_stopped`, which is asked ten times a second. What is still read then is
+    /// given up.
+    ///
+    /// # Errors
+    /// What the system says when it gives no threads or sockets.
+    pub fn run_until(self, mut is_stopped: impl FnMut() -> bool) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .max_blocking_threads(READERS)
             .enable_all()
             .build()?;
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(self.listener)?;
-            axum::serve(listener, router(self.shared)).await
-        })
+        let Server { listener, shared } = self;
+        let ended = runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let serving = tokio::spawn(async move { axum::serve(listener, router(shared)).await });
+            while !is_stopped() {
+                if serving.is_finished() {
+                    return serving.await.map_err(io::Error::other)?;
+                }
+                tokio::time::sleep(CHECK_EVERY).await;
+            }
+            serving.abort();
+            Ok(())
+        });
+        // A function of SQL cannot be stopped: it is not waited for.
+        runtime.shutdown_timeout(LONGEST_END);
+        ended
     }
 }
 

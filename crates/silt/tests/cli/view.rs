@@ -48,6 +48,22 @@ fn the_address_is_printed_and_answers() {
     }
 }
 
+/// Goal: Ctrl-C is the end of a server, not a failure.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = small_run(folder.path());
+    let mut command = command(folder.path());
+    command.arg("view").arg(&path).args(["--no-browser", "--port", "0"]);
+    let mut child = Ended(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let id = child.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(child.0.wait().unwrap().success());
+}
+
 /// Goal: what cannot be shown is refused before an address is printed.
 #[test]
 fn what_cannot_be_shown_is_refused() {
