@@ -1,4 +1,4 @@
-// Questions to the server.
+// Queries to the server.
 
 import "./vendor/flechette.min.js";
 

@@ -45,7 +45,7 @@ let navigation = "";
 /** Whether what is shown had data when it was begun. */
 let hasData = true;
 let version = "";
-/** Whether what is shown may be older than the file, since a question failed. */
+/** Whether what is shown may be older than the file, since a query failed. */
 let isStale = false;
 /** Counts the pages that were shown, so that one that comes late is dropped. */
 let turn = 0;
@@ -58,7 +58,7 @@ function setAddress(parameters) {
   history.replaceState(null, "", location.pathname + (query ? `?${query}` : ""));
 }
 
-/** Whether a question was given up for a newer one. @param {unknown} error */
+/** Whether a query was given up for a newer one. @param {unknown} error */
 const isAborted = (error) => error instanceof DOMException && error.name === "AbortError";
 
 /** @param {unknown} error */
@@ -158,7 +158,7 @@ async function poll() {
     }
   } catch (error) {
     isStale = true;
-    if (isAborted(error)) return; // by a newer question: what is left is asked with the next look
+    if (isAborted(error)) return; // by a newer query: what is left is asked with the next look
     showLive("lost", "cannot be read");
     trouble(error);
   }

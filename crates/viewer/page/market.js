@@ -216,11 +216,11 @@ class SymbolPicture {
   async load(signal) {
     const { symbol, page, chart } = this;
     const width = chart.width;
-    const question = { symbol, width, price: page.price, edges: true, ...this.bounds() };
+    const query = { symbol, width, price: page.price, edges: true, ...this.bounds() };
     delete chart.element.dataset.ready;
-    let answer = page.mode === "ticks" ? null : await table("ticks/bars", question, signal);
+    let answer = page.mode === "ticks" ? null : await table("ticks/bars", query, signal);
     if (!answer || (page.mode === "auto" && Number(answer.about.points) < width * FEW)) {
-      answer = await table("ticks/quotes", question, signal);
+      answer = await table("ticks/quotes", query, signal);
     }
     this.about = answer.about;
     this.isBars = "open" in answer.columns;

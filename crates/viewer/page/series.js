@@ -342,7 +342,7 @@ class SeriesPage {
     };
     put(this.facts, h("section", { class: "card" }, h("header", {}, h("h2", {}, "In this window")),
       h("div", { class: "scroll" }, h("table", {},
-        h("thead", {}, h("tr", {}, h("th", {}, "Series"), h("th", {}, "Unit"), ...["Points", "Missing", "Least", "Mean", "Greatest", "Drawn"].map((name) => h("th", { class: "n" }, name)))),
+        h("thead", {}, h("tr", {}, h("th", {}, "Series"), h("th", {}, "Unit"), ...["Points", "Missing", "Min", "Mean", "Max", "Drawn"].map((name) => h("th", { class: "n" }, name)))),
         h("tbody", {}, ...this.curves.map(row))))));
   }
 

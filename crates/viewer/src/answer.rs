@@ -1,4 +1,4 @@
-//! How a question becomes an answer: the work in a thread of its own, its errors as sentences.
+//! How a query becomes an answer: the work in a thread of its own, its errors as sentences.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use siltstone::{Error, Handle};
 
 use crate::Shared;
 
-/// The longest that a question may take, unless its route says otherwise.
+/// The longest that a query may take, unless its route says otherwise.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 
 /// What a handler returns.
@@ -22,7 +22,7 @@ pub(crate) type Answer = std::result::Result<Response, Fault>;
 pub(crate) enum Fault {
     /// The library's error.
     Library(Error),
-    /// The question took too long.
+    /// The query took too long.
     Late(Duration),
 }
 
@@ -38,7 +38,7 @@ impl IntoResponse for Fault {
             Fault::Late(longest) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
-                    "stopped after {} s, the longest that a question may take",
+                    "stopped after {} s, the longest that a query may take",
                     longest.as_secs()
                 ),
             ),
@@ -108,7 +108,7 @@ pub(crate) async fn read<T: Send + 'static>(
     }
 }
 
-/// Tells the work when its question is dropped.
+/// Tells the work when its query is dropped.
 struct Waiting(Arc<AtomicBool>);
 
 impl Drop for Waiting {

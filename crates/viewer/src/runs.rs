@@ -17,7 +17,7 @@ use crate::answer::{Answer, LONGEST, read};
 use crate::m4::{M4, Point};
 use crate::table::{Format, Table, document};
 
-/// A question about all runs.
+/// A query about all runs.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Filter {
     /// As `--where` of the command: SQL over the columns, `params.<name>` and `results.<name>`.
@@ -36,7 +36,7 @@ pub(crate) async fn list(State(shared): State<Shared>, Query(asked): Query<Filte
     Ok(document(&json!({ "runs": runs.await? })))
 }
 
-/// A question about one run.
+/// A query about one run.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Run {
     id: String,
@@ -48,7 +48,7 @@ pub(crate) async fn metrics(State(shared): State<Shared>, Query(of): Query<Run>)
     Ok(document(&json!({ "metrics": names.await? })))
 }
 
-/// A question about a metric of a run.
+/// A query about a metric of a run.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Metric {
     id: String,
@@ -83,7 +83,7 @@ pub(crate) async fn metric(State(shared): State<Shared>, Query(asked): Query<Met
             "points": picture.points,
             "said": picture.said(),
         });
-        if asked.edges {
+        if asked.edges && asked.width.is_some() {
             let point = |(step, value): &(i64, f64)| Point { row: 0, x: *step, y: [*value] };
             let before = points.iter().rev().find(|(step, _)| *step < from).map(point);
             picture.shown.splice(0..0, before);

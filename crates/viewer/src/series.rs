@@ -153,7 +153,7 @@ fn index_json(value: IndexValue) -> Json {
     }
 }
 
-/// A question about one series.
+/// A query about one series.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Key {
     key: String,
@@ -187,7 +187,7 @@ pub(crate) async fn info(State(shared): State<Shared>, Query(of): Query<Key>) ->
     Ok(document(&found.await?))
 }
 
-/// A question about the points of a series.
+/// A query about the points of a series.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Window {
     key: String,

@@ -14,7 +14,7 @@ use crate::table::document;
 
 /// The longest that a statement may run.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(30);
-/// Rows that are answered unless the question says otherwise, and the most that it may ask for.
+/// Rows that are answered unless the query says otherwise, and the most that it may ask for.
 const ROWS: usize = 10_000;
 const MOST_ROWS: usize = 100_000;
 /// Bytes of a blob, and of a text, that are answered.
@@ -25,7 +25,7 @@ const ANSWER_BYTES: usize = 64 << 20;
 /// Statements that run at one time: one that is inside a function of SQL cannot be stopped, and must not hold every reader.
 pub(crate) const STATEMENTS: usize = 2;
 
-/// The question: a statement.
+/// The query: a statement.
 #[derive(Debug, Deserialize)]
 struct Statement {
     sql: String,
@@ -40,7 +40,7 @@ fn rows() -> usize {
 /// `POST /api/sql`: the rows of a statement, up to a limit.
 pub(crate) async fn run(State(shared): State<Shared>, body: Bytes) -> Answer {
     let statement: Statement = serde_json::from_slice(&body).map_err(|error| Error::Invalid {
-        what: "the question".to_owned(),
+        what: "the query".to_owned(),
         expected: r#"JSON as {"sql": "SELECT 1", "limit": 1000}"#.to_owned(),
         got: error.to_string(),
     })?;

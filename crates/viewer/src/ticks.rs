@@ -50,7 +50,7 @@ const BAR_PIXELS: usize = 7;
 /// Pixels of a picture whose width is not said.
 const WIDTH: usize = 1_000;
 
-/// A question about the ticks of one symbol.
+/// A query about the ticks of one symbol.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Window {
     symbol: String,

@@ -256,9 +256,9 @@ fn a_window_has_each_format() {
     assert_eq!(server.get(&format!("{path}xml")).status, 400);
 }
 
-/// Goal: a question that cannot be answered says why.
+/// Goal: a query that cannot be answered says why.
 #[test]
-fn wrong_questions_are_refused_by_name() {
+fn wrong_queries_are_refused_by_name() {
     let server = series();
     for (path, status, word) in [
         ("/api/series/window?key=nothing&width=9", 404, "nothing"),
@@ -281,7 +281,9 @@ fn names_are_data() {
     let list = server.get("/api/series");
     assert_eq!(list.header("content-type"), Some("application/json"));
     assert_eq!(list.json()["series"][0]["key"], json!(HOSTILE));
-    assert!(!server.get("/").text().contains(HOSTILE));
+    let refused = server.get("/api/series/info?key=%3Cimg%3E");
+    assert_eq!((refused.status, refused.header("content-type")), (404, Some("application/json")));
+    assert!(refused.text().contains("<img>"), "{}", refused.text());
 }
 
 /// Goal: what is written shows in the next answers, and nothing shows when nothing was written.
