@@ -234,7 +234,7 @@ def test_what_is_written_shows_without_a_click(page: Page, serve: Serve, plant: 
 
 
 def test_names_are_text(page: Page, serve: Serve, plant: Path) -> None:
-    """Goal: a series that is called as markup is shown as that on every page, and runs nothing."""
+    """Goal: a series that is called as markup is shown as that on the pages that name it, and runs nothing."""
     address = serve(plant)
     for path, parameters in [("/", {}), ("/series", {"s": HOSTILE}), ("/sql", {"q": "SELECT key FROM series"})]:
         page.goto(at(address, path, **parameters))
@@ -290,6 +290,10 @@ def test_the_code_of_a_picture_gives_its_data(
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
+    if what == "series":
+        assert len(pd.read_parquet(plant.parent / "series.parquet")) == 200_000
+    else:
+        assert sum(int(line.split()[-1]) for line in ran.stdout.splitlines()[1:]) == rows
 
 
 def test_runs_are_filtered_and_compared(page: Page, serve: Serve, demo: Path) -> None:
