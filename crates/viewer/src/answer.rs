@@ -37,10 +37,7 @@ impl IntoResponse for Fault {
         let (status, sentence) = match self {
             Fault::Late(longest) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                format!(
-                    "stopped after {} s, the longest that a query may take",
-                    longest.as_secs()
-                ),
+                format!("stopped after {} s, the longest that a query may take", longest.as_secs()),
             ),
             Fault::Library(error) => (status_of(&error), error.to_string()),
         };
