@@ -12,7 +12,7 @@ demo: ## record a simulation live, a market, a sensor, a sweep and an agent's me
 	cargo run --profile demo --no-default-features -p silt -- demo --dir target/demo --overwrite
 
 .PHONY: test
-test: postgresql test-rust test-python ## all tests: Rust, documentation, examples, Python
+test: postgresql chromium test-rust test-python ## all tests: Rust, documentation, examples, Python
 
 .PHONY: postgresql
 postgresql: ## the PostgreSQL server that tests start for themselves: from the system's packages, if it is missing and root asks
@@ -20,6 +20,13 @@ postgresql: ## the PostgreSQL server that tests start for themselves: from the s
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	} || echo "PostgreSQL is not installed: the tests that need it are ignored, and counted so"
+
+.PHONY: chromium
+chromium: ## the browser that tests of the viewer use: from the system's packages, if it is missing and root asks
+	@command -v chromium >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	} || echo "Chromium is not installed: the tests that need it are skipped, and counted so"
 
 MYPY := 'mypy==2.4.*'
 LINTERS := 'ruff==0.17.*' $(MYPY) 'numpy>=2.2,<2.5' 'pandas-stubs==2.3.3.*' 'sqlalchemy==2.0.*'
@@ -35,6 +42,15 @@ lint: ## formatting and lints of Rust and Python, types of the Python package; w
 	target/lint/bin/ruff format --quiet --check python
 	target/lint/bin/ruff check --quiet python
 	cd python && ../target/lint/bin/mypy --no-error-summary
+	$(MAKE) --no-print-directory lint-page
+
+# TypeScript checks the page's JavaScript by its JSDoc types. Without npm that is left out, and said.
+TYPESCRIPT := typescript@5.9.3
+.PHONY: lint-page
+lint-page: ## types of the viewer's page
+	@command -v npm >/dev/null || { echo "npm is not installed: the viewer's page is not checked"; exit 0; }; \
+	npm install --silent --no-save --no-audit --no-fund --prefix target/lint-page $(TYPESCRIPT) \
+	&& target/lint-page/node_modules/.bin/tsc --project crates/viewer/page
 
 .PHONY: test-rust
 test-rust: ## Rust tests, documentation tests and examples
@@ -47,6 +63,7 @@ test-rust: ## Rust tests, documentation tests and examples
 .PHONY: test-python
 test-python: venv ## the wheel in a fresh virtual environment, its stubs, its tests and its examples
 	$(VENV)/bin/stubtest --concise --allowlist python/stubtest-allowlist.txt siltstone._siltstone
+	cargo build --quiet --workspace --bin silt
 	$(VENV)/bin/python -m pytest -q python/tests
 	for example in examples/*.py; do $(VENV)/bin/python $$example || exit 1; done
 

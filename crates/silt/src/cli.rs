@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
     backup, compact, completions, demo, expand, export, import, info, keyframes, markdown_help,
-    merge, query, restore, resume, runs, series, state, stats, ticks, vacuum, verify,
+    merge, query, restore, resume, runs, series, state, stats, ticks, vacuum, verify, view,
 };
 
 /// The end of `silt --help`.
@@ -62,6 +62,7 @@ pub(crate) enum Command {
     Import(import::Args),
     Info(info::Args),
     Query(query::Args),
+    View(view::Args),
     State(state::Args),
     Runs(runs::Args),
     Export(export::Args),
@@ -92,6 +93,7 @@ impl Command {
             Command::Import(args) => import::run(args, console),
             Command::Info(args) => info::run(args, console),
             Command::Query(args) => query::run(args, console),
+            Command::View(args) => view::run(args, console),
             Command::State(args) => state::run(args, console),
             Command::Export(args) => export::run(args, console),
             Command::Runs(args) => runs::run(args, console),

@@ -1,6 +1,6 @@
 //! Ctrl-C: the work in hand is ended at its next step; a second one ends the process.
 //!
-//! Only commands that write install this. For the others the system's own way is right: the process
+//! Only commands that write, and the server, install this. For the others the system's own way is right: the process
 //! ends at once, and the shell sees 130.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -38,6 +38,7 @@ mod terminal;
 mod ticks;
 mod vacuum;
 mod verify;
+mod view;
 mod write;
 
 use std::io::Write;

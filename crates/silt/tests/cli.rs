@@ -34,3 +34,5 @@ mod silt;
 mod terminal;
 #[path = "cli/ticks.rs"]
 mod ticks;
+#[path = "cli/view.rs"]
+mod view;

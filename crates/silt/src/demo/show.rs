@@ -174,6 +174,7 @@ pub(super) fn next(paths: &Paths, worst_day: usize) -> Outcome<Scene> {
     ] {
         scene.line(format!("  {silt} {command}"));
     }
+    scene.line(format!("In a browser: {silt} view {file}"));
     Ok(scene)
 }
 

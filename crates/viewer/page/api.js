@@ -1,0 +1,127 @@
+// Queries to the server.
+
+import "./vendor/flechette.min.js";
+
+/** An answer that is a refusal: its sentence, and its status (0 if there was no answer). */
+export class Refused extends Error {
+  /**
+   * @param {string} sentence
+   * @param {number} status
+   */
+  constructor(sentence, status) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** @typedef {Record<string, string | number | boolean | null | undefined>} Parameters */
+
+/**
+ * @param {string} path
+ * @param {Parameters} [parameters]
+ */
+export function address(path, parameters = {}) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+  return given.length ? `/api/${path}?${query}` : `/api/${path}`;
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} [init]
+ */
+async function ask(url, init) {
+  let response;
+  try {
+    response = await fetch(url, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Refused("The server does not answer. Start `silt view` again and open the address that it prints.", 0);
+  }
+  if (response.ok) return response;
+  const text = await response.text();
+  let sentence = text;
+  try {
+    sentence = JSON.parse(text).error;
+  } catch {
+    // Not one of ours: its text says what there is to say.
+  }
+  throw new Refused(sentence, response.status);
+}
+
+/**
+ * JSON in which integers that a float cannot hold are bigints.
+ *
+ * @param {string} text
+ */
+function parse(text) {
+  const exact = (/** @type {string} */ _, /** @type {any} */ value, /** @type {any} */ context) =>
+    typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "")
+      ? BigInt(context.source)
+      : value;
+  return JSON.parse(text, /** @type {any} */ (exact)); // the types do not know the context yet
+}
+
+/**
+ * @param {string} path
+ * @param {Parameters} [parameters]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+export async function get(path, parameters, signal) {
+  const response = await ask(address(path, parameters), { signal });
+  return parse(await response.text());
+}
+
+/**
+ * The rows of a statement.
+ *
+ * @param {string} sql
+ * @param {AbortSignal} signal
+ * @returns {Promise<{columns: string[], rows: any[][], more: boolean, limit: number, seconds: number}>}
+ */
+export async function sql(sql, signal) {
+  const body = JSON.stringify({ sql });
+  const response = await ask("/api/sql", { method: "POST", body, signal });
+  return parse(await response.text());
+}
+
+/**
+ * A table of numbers: what is said about it, and its columns. Times are raw, in the unit of their column.
+ *
+ * @param {string} path
+ * @param {Parameters} parameters
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{about: any, columns: Record<string, (number | bigint | null)[]>}>}
+ */
+export async function table(path, parameters, signal) {
+  const response = await ask(address(path, { ...parameters, format: "arrow" }), { signal });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  // @ts-ignore The file puts itself beside the other globals.
+  const arrow = globalThis.fl.tableFromIPC(bytes, { useBigInt: true });
+  /** @type {Record<string, (number | bigint | null)[]>} */
+  const columns = {};
+  arrow.schema.fields.forEach((/** @type {{name: string}} */ field, /** @type {number} */ i) => {
+    columns[field.name] = arrow.getChildAt(i).data.flatMap(values);
+  });
+  return { about: parse(arrow.schema.metadata.get("siltstone")), columns };
+}
+
+/**
+ * The values of a batch as they are stored, null where there is none.
+ *
+ * @param {any} batch
+ */
+function values(batch) {
+  const raw = Array.from(batch.values.subarray(0, batch.length));
+  if (batch.nullCount === 0) return raw;
+  return raw.map((value, i) => ((batch.validity[i >> 3] >> (i & 7)) & 1 ? value : null));
+}
+
+/** Exchanges the token of the address for a cookie, and takes it out of the address. */
+export async function session() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  await ask("/api/session", { headers: { Authorization: `Bearer ${token}` } });
+  history.replaceState(null, "", location.pathname + location.search);
+}

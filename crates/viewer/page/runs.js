@@ -1,0 +1,281 @@
+// Runs: the simulations of experiments, filtered and sorted, and some of them side by side.
+
+import uPlot from "./vendor/uPlot.esm.js";
+import { get, table } from "./api.js";
+import { Chart, colorOf } from "./chart.js";
+import { begun, button, h, put } from "./dom.js";
+import { duration, number, plural } from "./format.js";
+import { grid } from "./grid.js";
+import { integer } from "./window.js";
+
+/**
+ * @typedef {import("./window.js").Window} Window
+ *
+ * @typedef {object} Run
+ * @property {string} simulation_id
+ * @property {string} status
+ * @property {string | null} start_time
+ * @property {string | null} end_time
+ * @property {string | null} error
+ * @property {Record<string, any>} parameters
+ * @property {Record<string, any>} results_summary
+ * @property {number | null} last_step
+ * @property {number} rows
+ */
+
+/** The most runs in one picture: more cannot be told apart. */
+const MOST = 7;
+/** After the window was moved the server is asked once nothing moves for so many ms. */
+const PAUSE = 60;
+/** Columns that every run has. */
+const KNOWN = ["simulation", "status", "started", "seconds", "last step", "rows"];
+
+/** @type {import("./app.js").Page} */
+export async function runs(host, query, context) {
+  return begun(new RunsPage(host, context), query);
+}
+
+/** A value in a cell: what is not plain is JSON. @param {unknown} value */
+const plain = (value) => (value === undefined || value === null ? null : typeof value === "object" ? JSON.stringify(value) : value);
+
+/** @param {Run} run */
+function seconds({ start_time: start, end_time: end }) {
+  const ms = start && end ? Date.parse(end) - Date.parse(start) : NaN;
+  return Number.isNaN(ms) ? null : ms / 1000;
+}
+
+/** The names that any of the runs has. @param {Run[]} runs @param {"parameters" | "results_summary"} of */
+const names = (runs, of) => [...new Set(runs.flatMap((run) => Object.keys(run[of])))].sort();
+
+/** In the order of numbers, then of texts; what is missing comes last. @param {unknown} a @param {unknown} b */
+function compare(a, b) {
+  if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1;
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return String(a).localeCompare(String(b), "en", { numeric: true });
+}
+
+class RunsPage {
+  /** @param {HTMLElement} host @param {import("./app.js").Context} context */
+  constructor(host, context) {
+    this.host = host;
+    this.context = context;
+    /** @type {Run[]} */
+    this.runs = [];
+    this.filter = "";
+    /** @type {string[]} */
+    this.selected = [];
+    this.column = 0;
+    this.isFalling = false;
+    this.metric = "";
+    /** @type {Window | null} */
+    this.asked = null;
+    this.timer = 0;
+    /** @type {{id: string, xs: number[], ys: (number | null)[], said: string}[]} */
+    this.curves = [];
+    this.asking = new AbortController();
+    this.chart = new Chart({ height: 320, onWindow: (window) => this.zoom(window), onCursor: (index) => this.showValues(index) });
+    this.input = h("input", {
+      type: "search", "aria-label": "Filter", placeholder: "Filter, as params.growth >= 0.06 AND status = 'completed'", spellcheck: "false",
+      change: () => this.apply(),
+    });
+    this.said = h("span", { class: "said", role: "status" });
+    this.wrong = h("pre", { class: "bad", hidden: true, role: "alert" });
+    this.list = h("div", { class: "list" });
+    this.metrics = h("select", { "aria-label": "Metric", change: () => this.choose(this.metrics.value) });
+    this.legend = h("div", { class: "legend" });
+    this.drawn = h("span", { class: "said" });
+    this.picture = h("section", { class: "picture", hidden: true },
+      h("div", { class: "row" }, h("label", {}, "Metric ", this.metrics), this.drawn,
+        h("span", { class: "push group" }, button("All", () => this.zoom("all"), { title: "Show all (double click)" }), button("PNG", () => this.chart.png(this.metric)))),
+      this.chart.element, this.legend);
+    this.comparison = h("div");
+  }
+
+  /** @param {URLSearchParams} query */
+  async begin(query) {
+    this.filter = query.get("where") ?? "";
+    this.input.value = this.filter;
+    this.selected = query.getAll("s").slice(0, MOST);
+    this.metric = query.get("metric") ?? "";
+    this.column = Number(query.get("by") ?? 0);
+    this.isFalling = query.get("order") === "falling";
+    put(this.host, h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong), this.list, this.picture, this.comparison);
+    await this.load();
+    await this.showSelected();
+  }
+
+  close() {
+    this.asking.abort();
+    clearTimeout(this.timer);
+    this.chart.close();
+  }
+
+  async refresh() {
+    await this.load();
+    await this.showSelected();
+  }
+
+  apply() {
+    this.filter = this.input.value;
+    this.state();
+    this.load().catch(report);
+  }
+
+  state() {
+    /** @type {[string, string][]} */
+    const parameters = this.selected.map((id) => ["s", id]);
+    if (this.filter) parameters.push(["where", this.filter]);
+    if (this.metric) parameters.push(["metric", this.metric]);
+    if (this.column) parameters.push(["by", String(this.column)]);
+    if (this.isFalling) parameters.push(["order", "falling"]);
+    this.context.setAddress(parameters);
+  }
+
+  /** Asks for the runs; a filter that is none is refused with a sentence, and the rows stay. */
+  async load() {
+    this.wrong.hidden = true;
+    try {
+      this.runs = (await get("runs", this.filter ? { where: this.filter } : {})).runs;
+    } catch (error) {
+      if (!this.filter || !(error instanceof Error)) throw error;
+      this.wrong.textContent = error.message;
+      this.wrong.hidden = false;
+      return;
+    }
+    this.said.textContent = plural(this.runs.length, "simulation");
+    this.showList();
+  }
+
+  showList() {
+    const [params, results] = [names(this.runs, "parameters"), names(this.runs, "results_summary")];
+    const columns = [...KNOWN, ...params.map((name) => `params.${name}`), ...results.map((name) => `results.${name}`)];
+    const cells = (/** @type {Run} */ run) => [
+      run.simulation_id, run.status, run.start_time?.replace("T", " ").replace(/(\.\d+)?Z$/, "") ?? null, seconds(run), run.last_step, run.rows,
+      ...params.map((name) => plain(run.parameters[name])), ...results.map((name) => plain(run.results_summary[name])),
+    ];
+    const by = Math.min(this.column, columns.length - 1);
+    const rows = this.runs.map(cells);
+    if (by > 0 || this.isFalling) rows.sort((a, b) => (this.isFalling && a[by] !== null && b[by] !== null ? -1 : 1) * compare(a[by], b[by]));
+    if (rows.length === 0) {
+      put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
+      return;
+    }
+    put(this.list, grid(columns, rows, {
+      mark: (row) => this.selected.indexOf(String(rows[row][0])) + 1,
+      toggle: (row) => this.toggle(String(rows[row][0])),
+      sort: (column) => {
+        this.isFalling = this.column === column && !this.isFalling;
+        this.column = column;
+        this.state();
+        this.showList();
+      },
+      sorted: this.isFalling ? "↓" : "↑",
+      column: this.column > 0 || this.isFalling ? by : -1,
+    }));
+  }
+
+  /** @param {string} id */
+  toggle(id) {
+    const at = this.selected.indexOf(id);
+    if (at >= 0) this.selected.splice(at, 1);
+    else if (this.selected.length < MOST) this.selected.push(id);
+    this.state();
+    this.showSelected().catch(report);
+  }
+
+  /** @param {string} metric */
+  choose(metric) {
+    this.metric = metric;
+    this.asked = null;
+    this.state();
+    this.showSelected().catch(report);
+  }
+
+  /** Curves of a metric, and parameters side by side. */
+  async showSelected() {
+    this.asking.abort();
+    this.asking = new AbortController();
+    const { signal } = this.asking;
+    const known = await Promise.all(this.selected.map((id) => get("runs/metrics", { id }, signal)));
+    const metrics = [...new Set(known.flatMap((of) => of.metrics))];
+    if (!metrics.includes(this.metric)) this.metric = metrics[0] ?? "";
+    put(this.metrics, ...metrics.map((name) => h("option", { value: name, selected: name === this.metric }, name)));
+    this.picture.hidden = metrics.length === 0;
+    this.showComparison();
+    if (metrics.length === 0) return;
+    delete this.chart.element.dataset.ready;
+    const having = this.selected.filter((_, i) => known[i].metrics.includes(this.metric));
+    const bounds = this.asked ? { from: String(integer(this.asked.from, false)), until: String(integer(this.asked.until, true)) } : {};
+    this.curves = await Promise.all(having.map(async (id) => {
+      const { about, columns } = await table("runs/metric", { id, metric: this.metric, width: this.chart.width, edges: true, ...bounds }, signal);
+      return { id, said: about.said, xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
+    }));
+    this.draw();
+  }
+
+  /** @param {Window | "all"} window */
+  zoom(window) {
+    this.asked = window === "all" ? null : window;
+    this.draw(); // what is there, until the answer comes
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.showSelected().catch(report), PAUSE);
+  }
+
+  draw() {
+    const curves = this.curves.filter(({ xs }) => xs.length > 0);
+    if (curves.length === 0) return;
+    const from = Math.min(...curves.map(({ xs }) => xs[0]));
+    const until = Math.max(...curves.map(({ xs }) => xs[xs.length - 1]));
+    this.chart.draw({
+      kind: "integer",
+      window: this.asked ?? (until > from ? { from, until } : { from: from - 0.5, until: until + 0.5 }),
+      data: /** @type {any} */ (uPlot.join(curves.map(({ xs, ys }) => [xs, ys]), curves.map(() => [1, 2]))),
+      lines: curves.map(({ id }) => ({ label: id, color: colorOf(this.selected.indexOf(id)), scale: "y" })),
+      scales: { y: { label: this.metric } },
+    });
+    this.drawn.textContent = [...new Set(curves.map(({ said }) => said))].join("; ");
+    this.showValues(null);
+  }
+
+  /** @param {number | null} index */
+  showValues(index) {
+    const data = this.chart.plot?.data;
+    const entry = (/** @type {{id: string}} */ { id }, /** @type {number} */ i) => {
+      const y = index === null ? undefined : data?.[i + 1][index];
+      return h("span", {}, h("i", { class: `swatch c${this.selected.indexOf(id) + 1}` }), id, h("b", {}, y === undefined ? "" : number(y)));
+    };
+    const step = index === null ? "" : `step ${number(data?.[0][index])}`;
+    put(this.legend, ...this.curves.filter(({ xs }) => xs.length > 0).map(entry), h("span", { class: "soft" }, step));
+  }
+
+  /** What the chosen runs were given, and what came of them; what differs stands out. */
+  showComparison() {
+    const chosen = this.selected.map((id) => this.runs.find((run) => run.simulation_id === id)).filter((run) => run !== undefined);
+    if (chosen.length === 0) {
+      put(this.comparison);
+      return;
+    }
+    const row = (/** @type {string} */ name, /** @type {(run: Run) => unknown} */ of) => {
+      const values = chosen.map((run) => plain(of(run)));
+      if (values.every((value) => value === null)) return null;
+      const differs = new Set(values.map(String)).size > 1;
+      return h("tr", {}, h("td", { class: differs ? "" : "soft" }, name), ...values.map((value) => h("td", { class: differs ? "key" : "key soft" }, value === null ? "" : number(/** @type {any} */ (value)))));
+    };
+    const lasted = (/** @type {Run} */ run) => {
+      const length = seconds(run);
+      return length === null ? null : duration(length);
+    };
+    put(this.comparison, h("section", { class: "card comparison" }, h("header", {}, h("h2", {}, "Side by side"), h("span", { class: "soft small" }, "what differs is dark")),
+      h("div", { class: "scroll" }, h("table", {},
+        h("thead", {}, h("tr", {}, h("th", {}), ...chosen.map((run) => h("th", {}, h("i", { class: `swatch c${this.selected.indexOf(run.simulation_id) + 1}` }), " ", run.simulation_id)))),
+        h("tbody", {},
+          row("status", (run) => run.status), row("error", (run) => run.error), row("lasted", lasted), row("last step", (run) => run.last_step), row("rows", (run) => run.rows),
+          ...names(chosen, "parameters").map((name) => row(`params.${name}`, (run) => run.parameters[name])),
+          ...names(chosen, "results_summary").map((name) => row(`results.${name}`, (run) => run.results_summary[name])))))));
+  }
+}
+
+/** @param {unknown} error */
+function report(error) {
+  dispatchEvent(new CustomEvent("trouble", { detail: error }));
+}

@@ -1,0 +1,55 @@
+//! The files of the page, which are part of the program.
+
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::answer::refusal;
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+const JS: &str = "text/javascript; charset=utf-8";
+
+macro_rules! files {
+    ($($path:literal $kind:ident),* $(,)?) => {
+        [$(($path, $kind, include_str!(concat!("../page", $path)))),*]
+    };
+}
+
+const FILES: [(&str, &str, &str); 18] = files!(
+    "/index.html" HTML,
+    "/style.css" CSS,
+    "/api.js" JS,
+    "/app.js" JS,
+    "/chart.js" JS,
+    "/dom.js" JS,
+    "/format.js" JS,
+    "/grid.js" JS,
+    "/icon.svg" SVG,
+    "/market.js" JS,
+    "/overview.js" JS,
+    "/runs.js" JS,
+    "/series.js" JS,
+    "/sql.js" JS,
+    "/window.js" JS,
+    "/vendor/flechette.min.js" JS,
+    "/vendor/uPlot.esm.js" JS,
+    "/vendor/uPlot.min.css" CSS,
+);
+/// Addresses of the page: its scripts read the rest.
+const PAGES: [&str; 5] = ["/", "/series", "/runs", "/market", "/sql"];
+
+/// Every path outside of `/api`.
+pub(crate) async fn file(method: Method, uri: Uri) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
+    }
+    let path = if PAGES.contains(&uri.path()) { "/index.html" } else { uri.path() };
+    match FILES.iter().find(|(name, ..)| *name == path) {
+        Some((_, kind, text)) => {
+            let headers = [(header::CONTENT_TYPE, *kind), (header::CACHE_CONTROL, "no-cache")];
+            (headers, *text).into_response()
+        }
+        None => refusal(StatusCode::NOT_FOUND, &format!("there is no page {path:?}")),
+    }
+}

@@ -1,0 +1,253 @@
+//! Ticks of a symbol: bars, and bid and ask in a window.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, TimestampNanosecondType};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampNanosecondArray};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use axum::extract::{Query, State};
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use siltstone::series::process::parse_time;
+use siltstone::table::Batches;
+use siltstone::ticks::{Direction, OhlcOptions, Price, TickStore, bars_to_arrow};
+use siltstone::{Error, Result};
+
+use crate::Shared;
+use crate::answer::{Answer, LONGEST, read};
+use crate::m4::{M4, Picture};
+use crate::table::{Format, Table};
+
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400 * SECOND;
+/// Lengths of bars that people know, in ns.
+const INTERVALS: [i64; 20] = [
+    SECOND,
+    2 * SECOND,
+    5 * SECOND,
+    10 * SECOND,
+    15 * SECOND,
+    30 * SECOND,
+    60 * SECOND,
+    120 * SECOND,
+    300 * SECOND,
+    600 * SECOND,
+    900 * SECOND,
+    1_800 * SECOND,
+    3_600 * SECOND,
+    7_200 * SECOND,
+    14_400 * SECOND,
+    28_800 * SECOND,
+    DAY,
+    7 * DAY,
+    28 * DAY,
+    364 * DAY,
+];
+/// Pixels of a bar with its distance to the next.
+const BAR_PIXELS: usize = 7;
+/// Pixels of a picture whose width is not said.
+const WIDTH: usize = 1_000;
+
+/// A query about the ticks of one symbol.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Window {
+    symbol: String,
+    /// From this time on: ns since 1970, or ISO 8601.
+    from: Option<String>,
+    /// Before this time.
+    until: Option<String>,
+    /// Pixels.
+    width: Option<usize>,
+    /// Which price bars are made of: mid, bid or ask.
+    price: Option<String>,
+    /// Whether the ticks before and behind the window come too.
+    #[serde(default)]
+    edges: bool,
+    #[serde(default)]
+    format: Format,
+}
+
+/// The times of a window, and of all ticks of the symbol.
+struct Times {
+    from: i64,
+    until: i64,
+    first: i64,
+    last: i64,
+}
+
+impl Window {
+    fn times(&self, store: &TickStore) -> Result<Times> {
+        let at_end = store.last(&self.symbol)?;
+        let at_begin = store.asof(&self.symbol, &[i64::MIN], None, Direction::Forward)?;
+        let (Some(last), Some(first)) = (at_end, at_begin.ticks.time_ns.first()) else {
+            return Err(Error::NotFound {
+                what: "the symbol",
+                name: self.symbol.clone(),
+                location: store.config().sqlite_base_path.display().to_string(),
+            });
+        };
+        let time = |text: &Option<String>, default| match text {
+            None => Ok(default),
+            Some(text) => text.parse::<i64>().or_else(|_| parse_time(text, Some("UTC"))),
+        };
+        Ok(Times {
+            from: time(&self.from, *first)?,
+            until: time(&self.until, last.time_ns.saturating_add(1))?,
+            first: *first,
+            last: last.time_ns,
+        })
+    }
+
+    fn width(&self) -> usize {
+        self.width.unwrap_or(WIDTH).max(1)
+    }
+}
+
+/// `GET /api/ticks/bars`: bars of the length that suits the window.
+pub(crate) async fn bars(State(shared): State<Shared>, Query(asked): Query<Window>) -> Answer {
+    let written = read(&shared, LONGEST, move |handle| {
+        let store = handle.ticks()?;
+        let times = asked.times(store)?;
+        let price: Price = asked.price.as_deref().unwrap_or("mid").parse()?;
+        let interval_ns = interval(&times, asked.width());
+        let (from_ns, to_ns) = (times.from, times.until.saturating_sub(1));
+        // Whole bars: the first and the last one reach beyond the window.
+        let from_ns = from_ns.saturating_sub(from_ns.rem_euclid(interval_ns));
+        let to_ns = to_ns.saturating_add(interval_ns - 1 - to_ns.rem_euclid(interval_ns));
+        let options = OhlcOptions { from_ns, to_ns, price, ..OhlcOptions::default() };
+        let bars = store.ohlc(&asked.symbol, interval_ns, options)?;
+        let ticks: u64 = bars.iter().map(|bar| bar.volume).sum();
+        let outside = count(store, &asked.symbol, from_ns, times.from.saturating_sub(1))?
+            + count(store, &asked.symbol, times.until, to_ns)?;
+        let ticks = ticks.saturating_sub(outside);
+        let batch = bars_to_arrow(&bars)?;
+        let mut about = about(&asked.symbol, &times, ticks);
+        about["interval_ns"] = json!(interval_ns);
+        about["said"] = json!("exact");
+        table(about, Batches::from_batches(batch.schema(), vec![batch])).write(asked.format)
+    });
+    Ok(written.await?.into_response())
+}
+
+/// The ticks from a time to another one, both included.
+fn count(store: &TickStore, symbol: &str, first: i64, last: i64) -> Result<u64> {
+    if last < first {
+        return Ok(0);
+    }
+    let mut batches = store.scan(Some(&[symbol]), first, last)?;
+    let mut ticks = 0;
+    while let Some(batch) = batches.next_batch()? {
+        ticks += batch.num_rows() as u64;
+    }
+    Ok(ticks)
+}
+
+/// The shortest length of which no more bars are needed than fit.
+fn interval(times: &Times, width: usize) -> i64 {
+    let most = (width / BAR_PIXELS).max(1) as i128;
+    let span = i128::from(times.until) - i128::from(times.from);
+    let fits = |interval: &&i64| span <= i128::from(**interval) * most;
+    *INTERVALS.iter().find(fits).unwrap_or(&INTERVALS[INTERVALS.len() - 1])
+}
+
+/// `GET /api/ticks/quotes`: bid and ask, of each column of pixels those that its picture needs.
+pub(crate) async fn quotes(State(shared): State<Shared>, Query(asked): Query<Window>) -> Answer {
+    let written = read(&shared, LONGEST, move |handle| {
+        let store = handle.ticks()?;
+        let times = asked.times(store)?;
+        let last = times.until.saturating_sub(1);
+        let mut batches = store.scan(Some(&[&asked.symbol]), times.from, last)?;
+        if asked.width.is_none() {
+            let mut about = about(&asked.symbol, &times, 0);
+            about["said"] = json!("exact");
+            if let Json::Object(fields) = &mut about {
+                fields.remove("points"); // they are not counted: the rows are
+            }
+            return table(about, batches).write(asked.format);
+        }
+        let mut m4 = M4::<i64, 2>::new(times.from, times.until, asked.width);
+        while let Some(batch) = batches.next_batch()? {
+            let time = column(&batch, "time")?.as_primitive::<TimestampNanosecondType>();
+            let bid = column(&batch, "bid")?.as_primitive::<Float64Type>();
+            let ask = column(&batch, "ask")?.as_primitive::<Float64Type>();
+            for ((time, bid), ask) in time.values().iter().zip(bid.values()).zip(ask.values()) {
+                m4.push(*time, [*bid, *ask]);
+            }
+        }
+        let mut picture = m4.finish();
+        let mut about = about(&asked.symbol, &times, picture.points);
+        about["said"] = json!(picture.said());
+        if asked.edges {
+            add_edges(store, &asked.symbol, &times, &mut picture)?;
+        }
+        table(about, quotes_of(picture)?).write(asked.format)
+    });
+    Ok(written.await?.into_response())
+}
+
+/// Adds the tick that held when the window begins, and the first one behind it.
+fn add_edges(
+    store: &TickStore,
+    symbol: &str,
+    times: &Times,
+    picture: &mut Picture<i64, 2>,
+) -> Result<()> {
+    let one = |time, direction| -> Result<_> {
+        let found = store.asof(symbol, &[time], None, direction)?.ticks;
+        let tick = found.last();
+        Ok(tick.map(|tick| crate::m4::Point { row: 0, x: tick.time_ns, y: [tick.bid, tick.ask] }))
+    };
+    picture.shown.splice(0..0, one(times.from, Direction::Before)?);
+    picture.shown.extend(one(times.until, Direction::Forward)?);
+    Ok(())
+}
+
+fn about(symbol: &str, times: &Times, ticks: u64) -> Json {
+    json!({
+        "symbol": symbol,
+        "from": times.from,
+        "until": times.until,
+        "first": times.first,
+        "last": times.last,
+        "points": ticks,
+    })
+}
+
+fn table(about: Json, batches: Batches) -> Table {
+    let about = match about {
+        Json::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    Table { about, batches }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a ArrayRef> {
+    batch.column_by_name(name).ok_or(Error::NotFound {
+        what: "the column",
+        name: name.to_owned(),
+        location: "the ticks".to_owned(),
+    })
+}
+
+fn quotes_of(picture: Picture<i64, 2>) -> Result<Batches> {
+    let times = picture.shown.iter().map(|point| point.x);
+    let times = TimestampNanosecondArray::from_iter_values(times).with_timezone("UTC");
+    let line = |i: usize| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(picture.shown.iter().map(|point| point.y[i])))
+    };
+    let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("time", time, false),
+        Field::new("bid", DataType::Float64, false),
+        Field::new("ask", DataType::Float64, false),
+    ]));
+    let columns = vec![Arc::new(times) as ArrayRef, line(0), line(1)];
+    let batch = RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Invalid {
+        what: "the ticks".to_owned(),
+        expected: "a table that Arrow takes".to_owned(),
+        got: error.to_string(),
+    })?;
+    Ok(Batches::from_batches(schema, vec![batch]))
+}

@@ -1,0 +1,375 @@
+"""The page of `silt view`, in Debian's Chromium."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import siltstone
+
+sync_api = pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+#: A name that would run, if a page took it for markup.
+HOSTILE = '<img src=x onerror="window.ran = true">'
+DAY_NS = 86_400 * 10**9
+START_NS = 1_709_510_400 * 10**9
+
+Serve = Callable[[Path], str]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (make chromium)")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that must not complain, nor ask another machine for anything."""
+    page = context.new_page()
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
+    local = ("http://127.0.0.1:", "blob:http://127.0.0.1:")
+    page.on("request", lambda request: None if request.url.startswith(local) else trouble.append(request.url))
+    yield page
+    # A refusal that a test asks for shows in the console too.
+    assert [line for line in trouble if "the server responded with a status of" not in line] == []
+
+
+@pytest.fixture
+def serve(silt: str) -> Iterator[Serve]:
+    """Serves a path; the address with its token."""
+    running: list[subprocess.Popen] = []
+
+    def start(path: Path) -> str:
+        command = [silt, "view", str(path), "--no-browser", "--port", "0"]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return running[-1].stdout.readline().strip()
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def at(address: str, path: str, **parameters: object) -> str:
+    """The address of another page of the server."""
+    query = "?" + urlencode(parameters, doseq=True) if parameters else ""
+    return address.replace("/#", f"{path}{query}#")
+
+
+def drawn(page: Page) -> None:
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector(".chart[data-ready]")
+
+
+@pytest.fixture
+def plant(path: Path) -> Path:
+    """Two series: one of 200,000 points with a gap and a spike of one point, one whose name is hostile."""
+    times = START_NS + np.arange(200_000) * (14 * DAY_NS // 200_000)
+    values = np.cumsum(np.random.default_rng(1).normal(size=200_000))
+    values[50_000:60_000] = np.nan
+    values[123_456] = 5_000.0
+    with siltstone.open(path) as db:
+        db.series.save(points(times, values), "flow")
+        db.series.save(points(times[:1000], values[:1000]), HOSTILE)
+    return path
+
+
+def points(times_ns: np.ndarray, values: np.ndarray) -> pd.Series:
+    return pd.Series(values, index=pd.to_datetime(times_ns).tz_localize("UTC"))
+
+
+@pytest.fixture(scope="session")
+def demo(silt: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a demo."""
+    folder = tmp_path_factory.mktemp("demo")
+    subprocess.run([silt, "demo", "--fast", "--quiet", "--dir", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["demo.db", "demo-sweep.db", "demo-agent.db", "demo-ticks"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_page_of_the_demo_shows_what_there_is(
+    browser: Browser, serve: Serve, demo: Path, name: str, width: int, scheme: str
+) -> None:
+    """Goal: each page that is linked has content, fits the width, takes on the colours, and fails nowhere."""
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
+    address = serve(demo / name)
+    page.goto(address)
+    page.wait_for_selector("html[data-ready='/']")
+    names = page.locator("#pages a").all_inner_texts()
+    assert names[0] == "Overview"
+    assert names[-1] == "SQL"
+    for link in names:
+        page.locator("#pages a", has_text=link).click()
+        path = "/" if link == "Overview" else f"/{link.lower()}"
+        page.wait_for_selector(f"html[data-ready='{path}']")
+        assert len(page.locator("#page").text_content() or "") > 40
+        assert page.locator("#trouble").is_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{link} is too wide"
+    red, green, blue = map(
+        int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))[:3]
+    )
+    assert (red + green + blue < 200) == (scheme == "dark")
+    context.close()
+    assert trouble == []
+
+
+def test_a_drag_zooms_and_a_link_brings_the_view_back(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: the state is in the address, and the window says how much of it is drawn."""
+    address = serve(plant)
+    page.goto(at(address, "/series", s="flow"))
+    drawn(page)
+    assert "#token" not in page.url
+    said = page.locator(".picture .said")
+    expect(said).to_contain_text("points, min and max kept")
+    box = page.locator(".chart .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.700, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.702, box["y"] + 100, steps=4)
+    page.mouse.move(box["x"] + box["width"] * 0.71, box["y"] + 100, steps=4)
+    page.mouse.up()
+    expect(said).to_have_text("exact")
+    assert "from=" in page.url
+    shown = page.locator("tbody tr").first.inner_text()
+    page.goto(page.url)
+    drawn(page)
+    expect(said).to_have_text("exact")
+    assert page.locator("tbody tr").first.inner_text() == shown
+    page.locator(".chart").press("0")
+    expect(said).to_contain_text("points, min and max kept")
+    assert "from=" not in page.url
+
+
+def test_a_reduced_picture_is_the_picture_of_all_points(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: the points that the server keeps fill the pixels that all 200,000 fill."""
+    page.goto(at(serve(plant), "/series", s="flow"))
+    drawn(page)
+    differing, inked = page.evaluate(
+        """async () => {
+            const { table } = await import("/api.js");
+            const [width, height] = [900, 300];
+            const picture = async (parameters) => {
+                const { columns } = await table("series/window", { key: "flow", ...parameters });
+                const [times, values] = Object.values(columns);
+                const xs = times.map((ns) => Number(BigInt(ns) - BigInt(times[0])));
+                const ctx = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+                let pen = "moveTo";
+                xs.forEach((x, i) => {
+                    const y = values[i];
+                    if (y === null || Number.isNaN(y)) {
+                        pen = "moveTo";
+                        return;
+                    }
+                    ctx[pen](Math.round((x / xs[xs.length - 1]) * width), Math.round((1 - (y + 1000) / 2000) * height));
+                    pen = "lineTo";
+                });
+                ctx.lineWidth = 2; // of thinner lines each segment is blended with those under it
+                ctx.stroke();
+                return ctx.getImageData(0, 0, width, height).data;
+            };
+            const [all, few] = [await picture({}), await picture({ width })];
+            let [differing, inked] = [0, 0];
+            for (let i = 3; i < all.length; i += 4) {
+                inked += all[i] > 0;
+                differing += Math.abs(all[i] - few[i]) > 32;
+            }
+            return [differing, inked];
+        }"""
+    )
+    assert inked > 2_000
+    assert differing <= inked * 0.005, f"{differing} of {inked} pixels differ"
+
+
+def test_what_is_written_shows_without_a_click(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: a page that is open follows a writer, on the overview and in a picture."""
+    address = serve(plant)
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator(".tiles")).to_contain_text("201,000")
+    page.goto(at(address, "/series", s="flow"))
+    drawn(page)
+    expect(page.locator("tbody tr").first).to_contain_text("200,000")
+    with siltstone.open(plant) as db:
+        db.series.append("flow", points(np.array([START_NS + 15 * DAY_NS]), np.array([1.0])))
+        expect(page.locator("tbody tr").first).to_contain_text("200,001", timeout=10_000)
+        page.locator("#pages a", has_text="Overview").click()
+        expect(page.locator(".tiles")).to_contain_text("201,001")
+
+
+def test_names_are_text(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: a series that is called as markup is shown as that on the pages that name it, and runs nothing."""
+    address = serve(plant)
+    for path, parameters in [("/", {}), ("/series", {"s": HOSTILE}), ("/sql", {"q": "SELECT key FROM series"})]:
+        page.goto(at(address, path, **parameters))
+        page.wait_for_selector("html[data-ready]")
+        if path == "/sql":
+            # A link alone runs nothing.
+            expect(page.locator("textarea")).to_have_value(parameters["q"])
+            expect(page.locator(".grid")).to_have_count(0)
+            page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.locator("#page")).to_contain_text(HOSTILE)
+        assert page.locator("img").count() == 0
+        assert page.evaluate("window.ran") is None
+
+
+def test_candles_become_ticks(page: Page, serve: Serve, demo: Path) -> None:
+    """Goal: the market is bars from afar and single ticks from near, several symbols under one axis."""
+    page.goto(at(serve(demo / "demo-ticks"), "/market", s=["EURUSD", "GBPUSD"]))
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator(".chart[data-ready]")).to_have_count(2)
+    said = page.locator(".picture .said").first
+    expect(said).to_contain_text("bars of")
+    for _ in range(10):
+        page.get_by_label("Zoom in").click()
+    expect(said).to_contain_text(re.compile(r"ticks?, exact"))
+    page.mouse.move(640, 400)
+    expect(page.locator(".legend").first).to_contain_text("spread")
+
+
+@pytest.mark.parametrize("what", ["series", "ticks"])
+def test_the_code_of_a_picture_gives_its_data(
+    page: Page, serve: Serve, silt: str, plant: Path, demo: Path, what: str
+) -> None:
+    """Goal: the SQL, the Python and the shell line under a picture run as they stand."""
+    bounds = {"from": START_NS // 10**9 + 3600, "until": START_NS // 10**9 + 7200}
+    path, parameters = (plant, "/series?s=flow") if what == "series" else (demo / "demo-ticks", "/market?s=EURUSD")
+    page.goto(serve(path).replace("/#", f"{parameters}&{urlencode(bounds)}#"))
+    drawn(page)
+    code = page.locator("details.code pre").first.text_content() or ""
+    sql, python, shell = re.split(r"^-- SQL\n|\n# Python\n|\n# Shell.*\n", code, flags=re.MULTILINE)[1:]
+    with siltstone.open(path, read_only=True) as db:
+        rows = len(db.sql(sql.strip().rstrip(";")).rows)
+    assert rows > 100
+    *statements, last = python.strip().splitlines()
+    names: dict[str, object] = {}
+    exec("\n".join(statements), names)
+    assert len(eval(last, names)) == rows
+    ran = subprocess.run(
+        shell,
+        shell=True,
+        cwd=plant.parent,
+        env={"PATH": f"{Path(silt).parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    if what == "series":
+        assert len(pd.read_parquet(plant.parent / "series.parquet")) == 200_000
+    else:
+        assert sum(int(line.split()[-1]) for line in ran.stdout.splitlines()[1:]) == rows
+
+
+def test_runs_are_filtered_and_compared(page: Page, serve: Serve, demo: Path) -> None:
+    """Goal: the filter of the command, an order, and chosen runs side by side, which a link brings back."""
+    page.goto(at(serve(demo / "demo-sweep.db"), "/runs"))
+    page.wait_for_selector("html[data-ready]")
+    rows = page.locator(".grid tbody tr:not(.space)")
+    expect(rows).to_have_count(6)
+    expect(page.locator(".chart")).to_be_hidden()
+    field = page.get_by_role("searchbox")
+    field.fill("params.growth >= 0.08")
+    field.press("Enter")
+    expect(rows).to_have_count(3)
+    for _ in range(2):
+        page.get_by_role("button", name="params.growth").click()
+    expect(rows.first).to_contain_text("foragers_5")
+    page.get_by_label("foragers_5").check()
+    page.get_by_label("foragers_3").check()
+    page.wait_for_selector(".chart[data-ready]")
+    compared = page.locator("tr", has_text="params.growth").last
+    expect(compared).to_contain_text("0.12")
+    expect(compared).to_contain_text("0.08")
+    page.goto(page.url)
+    drawn(page)
+    expect(rows.first).to_contain_text("foragers_5")
+    expect(page.get_by_label("foragers_3")).to_be_checked()
+    field.fill("params.growht > 1")
+    field.press("Enter")
+    expect(page.locator("pre[role=alert]")).to_contain_text("near it: params.growth")
+
+
+def test_sql_reads_and_is_cancelled(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: rows with their limit said, a chart, a refusal as a sentence, and a statement without end that ends."""
+    page.goto(at(serve(plant), "/sql"))
+    page.wait_for_selector("html[data-ready]")
+    editor, said = page.locator("textarea"), page.locator("[role=status].said")
+
+    def run(statement: str) -> None:
+        editor.fill(statement)
+        editor.press("Control+Enter")
+
+    run(
+        "WITH RECURSIVE n(i) AS (VALUES (9007199254740993) UNION ALL SELECT i + 1 FROM n LIMIT 20000) "
+        "SELECT i, i % 7 AS m FROM n"
+    )
+    expect(said).to_contain_text("the first 10,000 rows")
+    expect(page.locator(".grid")).to_contain_text("9007199254740993")
+    assert page.locator(".grid tbody tr").count() < 200
+    page.locator(".grid").evaluate("grid => grid.scrollTo(0, grid.scrollHeight)")
+    expect(page.locator(".grid")).to_contain_text("9007199254750992")
+    page.get_by_label("Up").select_option(label="m")
+    page.wait_for_selector(".chart[data-ready]")
+    run("DELETE FROM series")
+    expect(page.locator("pre[role=alert]")).to_contain_text("only reads")
+    run("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+    expect(said).to_have_text("running …")
+    page.get_by_role("button", name="Cancel").click()
+    expect(said).to_have_text("cancelled")
+    run("SELECT 42 AS answer")
+    expect(page.locator(".grid")).to_contain_text("42")
+
+
+def test_trouble_is_a_sentence(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: no token, a file that is gone, damaged or back again: the page says so, and goes on by itself."""
+    address = serve(plant)
+    page.goto(address.split("#")[0])
+    expect(page.locator("#trouble")).to_contain_text("open the address that `silt view` printed")
+    page.goto(address)  # the same page: only its fragment is another
+    page.wait_for_selector("html[data-ready]")
+    content = plant.read_bytes()
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{plant}{ending}").unlink(missing_ok=True)
+    expect(page.locator("#trouble")).to_contain_text("run.db", timeout=10_000)
+    plant.write_bytes(b"no database" * 1000)
+    expect(page.locator("#trouble")).to_contain_text("not an SQLite database", timeout=10_000)
+    plant.unlink()
+    plant.write_bytes(content)
+    expect(page.locator("#trouble")).to_be_hidden(timeout=10_000)
+    expect(page.locator(".tiles")).to_contain_text("201,000")
