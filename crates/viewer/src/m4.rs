@@ -207,7 +207,7 @@ mod tests {
         sorted.sort_by_key(|(x, _)| *x);
         let mut columns = vec![Vec::new(); width + 1];
         for (x, y) in sorted {
-            columns[(x as f64 / until as f64 * width as f64).round() as usize].push(y);
+            columns[((2 * x * width as i64 + until) / (2 * until)) as usize].push(y);
         }
         let of = |ys: Vec<f64>| {
             let ends = [ys.first()?, ys.last()?].map(|y| f64::from(u8::from(y.is_nan())));
