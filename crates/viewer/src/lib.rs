@@ -127,7 +127,7 @@ impl Server {
     }
 
     /// Answers requests in this thread until `is_stopped`, which is asked ten times a second. What is still read then is
-    /// given up.
+    /// interrupted.
     ///
     /// # Errors
     /// What the system says when it gives no threads or sockets.
