@@ -138,7 +138,9 @@ impl Subject for InSqlite {
         let is_day = |path: &PathBuf| path.extension().is_some_and(|end| end == "db");
         for path in files_below(folder).into_iter().filter(is_day) {
             let Some(db) = Outside::open(&path, "tick_rows")? else { continue };
-            let sql = "SELECT symbol, time_ns, bid, ask, spread, lp_source FROM ticks";
+            // The view ticks has blocks too, and SQLite alone refuses it then.
+            let sql = "SELECT s.symbol, r.time_ns, r.bid, r.ask, coalesce(r.spread, r.ask - r.bid) \
+                FROM tick_rows r JOIN tick_symbol s ON s.id = r.symbol_id";
             for (symbol, time_ns, prices) in db.each(sql, |row| {
                 let prices = [row.get(2)?, row.get(3)?, row.get(4)?];
                 Ok((row.get::<_, String>(0)?, row.get(1)?, prices))
