@@ -506,9 +506,9 @@ class SimulationDatabase(StoreHandle):
         """Pack the arrays of each attribute together: what is finished takes much less.
 
         It is read through every call as before. SQLite alone refuses ``numpy_array`` then, with ``no such function:
-        silt_raw``, until :meth:`siltstone.Handle.expand` gives the arrays their bytes back. A file
-        that is written with ``codec="auto"`` is compacted when it is closed. `progress` gets blocks done and in all; what
-        it raises stops the work.
+        silt_raw``, until :meth:`siltstone.Handle.expand` gives the arrays their bytes back. A file that is written
+        with ``codec="auto"`` is compacted when it is closed. `progress` gets blocks done and in all; what it raises
+        stops the work.
         """
         return CompactReport(*self._inner.compact(progress))
 
