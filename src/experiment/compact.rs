@@ -109,7 +109,7 @@ pub(super) fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
         for (id, rows) in tx.query(sql, [table.id], read)? {
             let sql = "SELECT data FROM record_block WHERE id = ?1";
             let data: Vec<u8> = tx.query_one(sql, [id], |row| Ok(row.get(0)?))?.unwrap_or_default();
-            if let Ok(renewed) = version_1::records(
+            if let Ok(renewed) = version_1::renewed(
                 &data,
                 &block_types(&table),
                 rows.max(0) as usize,

@@ -85,7 +85,7 @@ pub(crate) static STORE: Store = Store {
     definitions: Some(record_table::definitions),
     names: Some(DocumentedNames { since: 4, of: record_table::documented_names }),
     expand: Some(compact::expand_all),
-    blocks: Some(BlockTable { function: "silt_record", name: "record_block", columns: "data" }),
+    blocks: Some(BlockTable { name: "record_block", data: "data" }),
     ..Store::new(&MIGRATIONS, verify::verify)
 };
 
@@ -98,6 +98,7 @@ static MIGRATIONS: Migrations = Migrations {
         Step::Sql("-- 3: rows have checksums"),
         Step::Sql("-- 4: a table with blocks is a view over rows and blocks"),
         Step::Code(compact::renew_blocks),
+        Step::Sql("-- 6: one table function"),
     ],
     summed: &[
         "experiments",

@@ -28,27 +28,29 @@ impl RecordTable {
         Arc::new(RecordTable { id, schema, insert })
     }
 
-    /// The letter of each stored column in a block, for `silt_record`.
-    pub(super) fn letters(&self) -> String {
-        let letter = |storage| match storage {
-            Storage::Int | Storage::Name => 'i',
-            Storage::Float => 'f',
-            Storage::Text => 't',
-        };
-        self.schema.stored().map(|(_, column)| letter(column.kind.storage())).collect()
+    /// The types of the columns of a block, for `silt_block`.
+    fn types(&self) -> String {
+        let stored = self.schema.stored().map(|(_, column)| match column.kind.storage() {
+            Storage::Int | Storage::Name => "i64",
+            Storage::Float => "f64",
+            Storage::Text => "text",
+        });
+        let types: Vec<&str> = ["i64", "i64"].into_iter().chain(stored).collect();
+        types.join(";")
     }
 
     /// Its name, over rows alone and over rows and blocks.
     fn documented_name(&self, has_blocks: bool) -> DocumentedName {
         let columns = stored_columns(&self.schema);
         let parts: Vec<String> =
-            columns.iter().enumerate().map(|(i, name)| format!("r.c{i} AS {name}")).collect();
+            columns.iter().enumerate().map(|(i, name)| format!("r.c{} AS {name}", i + 2)).collect();
         let block = format!(
-            "SELECT b.simulation AS simulation, r.step AS step, r.row AS row, {} \
-             FROM record_block b JOIN silt_record(b.id, b.rows, '{}', b.first_step, b.last_step) r \
+            "SELECT b.simulation AS simulation, r.c0 AS step, r.c1 AS row, {} \
+             FROM record_block b \
+             JOIN silt_block('record_block', b.id, b.first_step, b.last_step, '{}') r \
              WHERE b.record_table = {}",
             parts.join(", "),
-            self.letters(),
+            self.types(),
             self.id
         );
         let over_rows = view(&self.schema);

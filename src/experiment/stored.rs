@@ -15,7 +15,7 @@ use rusqlite::vtab::Context as Cell;
 use super::buffer::{ColumnBuffer, Items};
 use super::record_table::{RecordTable, order, quoted, row_table};
 use super::schema::{Column, Storage};
-use crate::array::block::{Block, Effort, version_1};
+use crate::array::block::Block;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, RowSource, RowVisitor, WriteTx, check_interrupted, row_sum};
 
@@ -444,9 +444,7 @@ pub(super) fn read_block(
         }
         other => other,
     };
-    let data =
-        version_1::records(data, &block_types(table), block.rows, Effort::Fast).map_err(named)?;
-    let unpacked = Block::of_rows(&data, block.rows).map_err(named)?;
+    let unpacked = Block::of_types(data, &block_types(table), block.rows).map_err(named)?;
     let read =
         |position: usize, kind: &DataType| unpacked.array(position, Some(kind)).map_err(named);
     let int = |array: ArrayRef| array.as_primitive::<Int64Type>().clone();

@@ -3,7 +3,6 @@
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 
-use super::block_plan::BlockTable;
 use crate::array::{
     Array, BLOCK, BlockLocation, Codec, DType, Kind, byte_size, integer, number, parse_shape,
 };
@@ -19,8 +18,6 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         Ok(items_json(&array))
     })?;
     super::block_rows::register(conn)?;
-    super::point_rows::register(conn)?;
-    super::record_rows::register(conn)?;
     super::row_source::register(conn)?;
     super::row_visitor::register(conn)?;
     super::row_sum::register(conn)?;
@@ -57,7 +54,10 @@ fn block_of(args: &Context<'_>, id: i64) -> rusqlite::Result<Array> {
     let user = |error: crate::Error| rusqlite::Error::UserFunctionError(error.into());
     // SAFETY: the connection is used in this call and in this thread only.
     let conn = unsafe { args.get_connection()? };
-    conn.query_row(&BlockTable::of("silt_raw").sql(), [id], |row| {
+    let table = crate::STORES.iter().find_map(|store| store.array_blocks);
+    let table = table.ok_or_else(|| user(Error::invalid("a store", "blocks of arrays", "none")))?;
+    let sql = format!("SELECT dtype, shape, codec, data FROM main.{table} WHERE id = ?1");
+    conn.query_row(&sql, [id], |row| {
         let (dtype, shape): (String, String) = (row.get(0)?, row.get(1)?);
         let (codec, data): (Option<String>, Vec<u8>) = (row.get(2)?, row.get(3)?);
         let (dtype, shape) = (dtype.parse().map_err(user)?, parse_shape(&shape).map_err(user)?);

@@ -8,7 +8,7 @@
 mod authorize;
 mod backup;
 mod backup_records;
-mod block_plan;
+mod block_cells;
 mod block_rows;
 mod clock;
 mod connect;
@@ -34,12 +34,10 @@ mod node;
 mod options;
 mod pages;
 mod paths;
-mod point_rows;
 mod process;
 mod progress;
 mod query;
 mod reading;
-mod record_rows;
 mod row_source;
 mod row_sum;
 mod row_visitor;
@@ -70,7 +68,7 @@ pub use stats::Stats;
 pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
 
-pub(crate) use block_plan::BlockTable;
+pub(crate) use block_rows::BlockTable;
 pub(crate) use documented_name::{DocumentedName, DocumentedNames, Rows};
 pub(crate) use file_lock::{FileLock, open_lock};
 pub(crate) use files::{

@@ -2,14 +2,18 @@
 
 use std::sync::OnceLock;
 
-use super::block_plan::BlockTable;
+use arrow_array::ArrayRef;
+
+use super::block_rows::BlockTable;
 use super::documented_name::DocumentedNames;
 use super::foreign::Definitions;
-use super::point_rows::Decode;
 use super::schema::{Migrations, Upgrade};
 use super::tx::WriteTx;
 use super::verify::Verifier;
 use crate::error::Result;
+
+/// What the numbers of an array stand for, by the head of their series: of its index, or of its values.
+pub(crate) type Decode = fn(head: &str, is_index: bool, array: &ArrayRef) -> Result<ArrayRef>;
 
 /// Makes rows of all blocks of a store, in the transaction that is open; how many.
 pub(crate) type Expand = fn(&mut WriteTx<'_>) -> Result<u64>;
@@ -32,6 +36,8 @@ pub(crate) struct Store {
     pub(crate) decode: Option<Decode>,
     /// The blocks that those views show as rows.
     pub(crate) blocks: Option<BlockTable>,
+    /// The table of blocks of arrays.
+    pub(crate) array_blocks: Option<&'static str>,
 }
 
 impl Store {
@@ -46,6 +52,7 @@ impl Store {
             expand: None,
             decode: None,
             blocks: None,
+            array_blocks: None,
         }
     }
 }

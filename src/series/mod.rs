@@ -66,10 +66,6 @@ use crate::kernel::{BlockTable, DocumentedNames, Store};
 pub(crate) static STORE: Store = Store {
     names: Some(DocumentedNames { since: 4, of: sqlite::documented_names }),
     decode: Some(codes::decode_stored),
-    blocks: Some(BlockTable {
-        function: "silt_points",
-        name: "series_block",
-        columns: "index_data, value_data",
-    }),
+    blocks: Some(BlockTable { name: "series_block", data: "index_data, value_data" }),
     ..Store::new(&sqlite::MIGRATIONS, sqlite::verify)
 };

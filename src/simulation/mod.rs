@@ -69,7 +69,7 @@ pub use timeline::Timeline;
 pub use update::{Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, ROW_PTR_NAMES, Update};
 pub use write::OnRepeat;
 
-use crate::kernel::{BlockTable, DocumentedNames, Store};
+use crate::kernel::{DocumentedNames, Store};
 use tables::{MIGRATIONS, UPGRADE};
 
 /// The store in a file.
@@ -77,10 +77,6 @@ pub(crate) static STORE: Store = Store {
     upgrade: Some(&UPGRADE),
     names: Some(DocumentedNames { since: 4, of: tables::documented_names }),
     expand: Some(compact::expand),
-    blocks: Some(BlockTable {
-        function: "silt_raw",
-        name: "array_block",
-        columns: "dtype, shape, codec, data",
-    }),
+    array_blocks: Some("array_block"),
     ..Store::new(&MIGRATIONS, verify::verify)
 };

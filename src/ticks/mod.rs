@@ -87,11 +87,12 @@ pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
 pub(crate) use stats::{day_ticks, has_ticks};
 
-use crate::kernel::{DocumentedNames, Store};
+use crate::kernel::{BlockTable, DocumentedNames, Store};
 
 /// The store in a file.
 pub(crate) static STORE: Store = Store {
     names: Some(DocumentedNames { since: 3, of: tables::documented_names }),
     expand: Some(write::expand),
+    blocks: Some(BlockTable { name: "tick_block", data: "data" }),
     ..Store::new(&tables::MIGRATIONS, verify::verify)
 };

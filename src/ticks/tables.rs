@@ -18,6 +18,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         Step::Sql("-- 2: rows have checksums"),
         Step::Sql("-- 3: ticks is a view over rows and blocks where there are blocks"),
         Step::Code(renew_blocks),
+        Step::Sql("-- 5: one table function"),
     ],
     summed: &[
         "tick_symbol",

@@ -142,7 +142,7 @@ const RECORDS: Subject = Subject {
         "SELECT * FROM agent_actions ORDER BY simulation_id, step_number",
         "SELECT * FROM simulation_steps ORDER BY simulation_id, step_number",
     ],
-    lacks: "no such table: main.silt_record",
+    lacks: "no such table: main.silt_block",
     before: "DROP VIEW agent_states; CREATE VIEW agent_states AS SELECT step AS step_number FROM agent_states_rows; \
         DROP VIEW agent_actions; CREATE VIEW agent_actions AS SELECT step AS step_number FROM agent_actions_rows; \
         DROP VIEW simulation_steps; CREATE VIEW simulation_steps AS SELECT step AS step_number FROM simulation_steps_rows",
@@ -364,7 +364,7 @@ fn the_points_of_series_are_refused_by_plain_sqlite() {
     drop(backend);
     let sql = "SELECT key, value FROM time_series_data ORDER BY idx";
     let error = plain_rows(&path, sql).unwrap_err();
-    assert!(error.contains("no such table: main.silt_points"), "{error}");
+    assert!(error.contains("no such table: main.silt_block"), "{error}");
     let db = open(&path);
     assert_eq!(our_rows(&db, sql).len(), 3);
     let needs = our_rows(&db, "SELECT needs FROM siltstone_schema");

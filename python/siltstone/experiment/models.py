@@ -2,7 +2,7 @@
 
 They need the extra ``siltstone[sqlalchemy]``. What is written goes through
 :class:`~siltstone.experiment.ExperimentDatabase`; sessions of :func:`session_factory` cannot write. A simulation that
-is compacted keeps its big tables in column blocks: SQLite alone refuses them (``no such table: main.silt_record``)
+is compacted keeps its big tables in column blocks: SQLite alone refuses them (``no such table: main.silt_block``)
 until :meth:`siltstone.Handle.expand` makes rows again; :meth:`~siltstone.experiment.ExperimentDatabase.query` and
 :meth:`~siltstone.experiment.ExperimentDatabase.records` read them.
 

@@ -61,10 +61,7 @@ pub(crate) use item::Effort;
 pub(crate) use read::Block;
 pub(crate) use write::{encode, fit};
 
-use arrow_array::ArrayRef;
-use arrow_schema::DataType;
-
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Rows of a piece that is written.
 pub(crate) const PIECE_ROWS: usize = 1 << PIECE_LOG;
@@ -97,16 +94,6 @@ fn number(bytes: &[u8]) -> u32 {
 /// Bytes that no encoder of ours made.
 pub(crate) fn damaged(why: impl Into<String>) -> Error {
     Error::Corrupt { location: String::new(), what: "a column block".into(), why: why.into() }
-}
-
-/// The `n` rows of a column that is a block of its own, in today's form or an earlier one.
-///
-/// # Errors
-/// [`Error::Corrupt`] for bytes that do not hold `n` rows of this type.
-pub(crate) fn column(bytes: &[u8], data_type: &DataType, n: usize) -> Result<ArrayRef> {
-    let bytes = version_1::series(bytes, data_type, n, Effort::Fast)?;
-    let block = Block::of_rows(&bytes, n)?;
-    block.array(0, Some(data_type))
 }
 
 /// The checksum that a block of ticks is known by: of its header, or of an earlier block's bytes. Empty if there is none.

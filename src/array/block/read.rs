@@ -41,6 +41,25 @@ impl<'a> Block<'a> {
         .map_err(damaged)
     }
 
+    /// A block of columns of these types and so many rows, in today's form or an earlier one. No types leave them open, but in
+    /// the earlier forms that need them.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for others.
+    pub(crate) fn of_types(bytes: &'a [u8], types: &[DataType], n: usize) -> Result<Self> {
+        let block = match version_1::renewed(bytes, types, n, Effort::Fast)? {
+            Cow::Borrowed(bytes) => Self::of_rows(bytes, n)?,
+            Cow::Owned(bytes) => Block::of_rows(&bytes, n)?.into_owned(),
+        };
+        match types.is_empty() || types.len() == block.columns.len() {
+            true => Ok(block),
+            false => {
+                let (found, wanted) = (block.columns.len(), types.len());
+                Err(damaged(format!("it has {found} columns where {wanted} belong")))
+            }
+        }
+    }
+
     /// A block of so many rows.
     ///
     /// # Errors
@@ -86,6 +105,12 @@ impl<'a> Block<'a> {
             return Err(format!("it has {} bytes where {size} belong", bytes.len()));
         }
         Ok(Block { rows, header, columns, bytes })
+    }
+
+    /// The same with bytes of its own.
+    pub(crate) fn into_owned(self) -> Block<'static> {
+        let Block { bytes, rows, header, columns } = self;
+        Block { bytes: Cow::Owned(bytes.into_owned()), rows, header, columns }
     }
 
     /// The number of rows, 1 at least.

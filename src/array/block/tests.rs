@@ -3,13 +3,20 @@ use std::sync::Arc;
 use arrow_array::builder::{BinaryBuilder, FixedSizeBinaryBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, BooleanArray, DictionaryArray, Float32Array, Float64Array, Int8Array, Int32Array,
-    Int64Array, StringArray, TimestampMillisecondArray, UInt64Array,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Float32Array, Float64Array, Int8Array,
+    Int32Array, Int64Array, StringArray, TimestampMillisecondArray, UInt64Array,
 };
+use arrow_schema::DataType;
 use arrow_select::concat::concat;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::Result;
+
+/// The rows of a block of one column.
+fn column(bytes: &[u8], data_type: &DataType, n: usize) -> Result<ArrayRef> {
+    Block::of_types(bytes, std::slice::from_ref(data_type), n)?.array(0, Some(data_type))
+}
 
 /// Columns of each kind, whole and with rows that are missing.
 fn sample(n: usize) -> Vec<ArrayRef> {
@@ -280,8 +287,8 @@ fn few_bytes_are_not_many() {
     let seven: ArrayRef = Arc::new(Int64Array::from(vec![7; 1 << 20]));
     let bytes = encode(&[seven], Effort::Fast).unwrap();
     assert!(bytes.len() < 100, "it is one number, so many times");
-    assert!(super::column(&bytes, &DataType::Int64, 10).is_err(), "it has other rows");
-    assert!(super::column(&bytes, &DataType::Float64, 1 << 20).is_err(), "of another type");
+    assert!(column(&bytes, &DataType::Int64, 10).is_err(), "it has other rows");
+    assert!(column(&bytes, &DataType::Float64, 1 << 20).is_err(), "of another type");
 }
 
 proptest! {

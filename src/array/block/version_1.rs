@@ -39,48 +39,31 @@ pub(crate) fn block(bytes: &[u8], effort: Effort) -> Result<Option<Vec<u8>>> {
     encode(&columns, effort).map(Some)
 }
 
-/// The `n` rows of a column of a series as a block of today.
+/// The `n` rows of these bytes as a block of today: a block, a column of a series if there is one type, or a block of records.
 ///
 /// # Errors
 /// [`Error::Corrupt`](crate::Error::Corrupt) for bytes that no encoder of ours made.
-pub(crate) fn series<'a>(
+pub(crate) fn renewed<'a>(
     bytes: &'a [u8],
-    data_type: &DataType,
+    types: &[DataType],
     n: usize,
     effort: Effort,
 ) -> Result<Cow<'a, [u8]>> {
-    if !bytes.starts_with(&COLUMN_MAGIC) {
-        return Ok(bytes.into());
+    if bytes.starts_with(&MAGIC) || types.is_empty() {
+        return Ok(block(bytes, effort)?.map_or(Cow::Borrowed(bytes), Cow::Owned));
     }
-    let array = column(bytes, data_type, n).map_err(damaged)?;
-    encode(&[array], effort).map(Cow::Owned)
-}
-
-/// The `n` rows of a block of records as one of today.
-///
-/// # Errors
-/// [`Error::Corrupt`](crate::Error::Corrupt) for bytes that no encoder of ours made.
-pub(crate) fn records<'a>(
-    bytes: &'a [u8],
-    data_types: &[DataType],
-    n: usize,
-    effort: Effort,
-) -> Result<Cow<'a, [u8]>> {
-    if bytes.starts_with(&MAGIC) {
-        return Ok(bytes.into());
+    if let ([data_type], true) = (types, bytes.starts_with(&COLUMN_MAGIC)) {
+        let array = column(bytes, data_type, n).map_err(damaged)?;
+        return encode(&[array], effort).map(Cow::Owned);
     }
     let short = || damaged("it ends too early");
     let mut rest = bytes;
-    let count = rest.split_off(..4).ok_or_else(short)?;
-    if number(count) as usize != data_types.len() {
-        return Err(damaged(format!(
-            "{} columns where {} belong",
-            number(count),
-            data_types.len()
-        )));
+    let count = number(rest.split_off(..4).ok_or_else(short)?) as usize;
+    if count != types.len() {
+        return Err(damaged(format!("{count} columns where {} belong", types.len())));
     }
-    let mut sizes = rest.split_off(..data_types.len() * 4).ok_or_else(short)?.chunks_exact(4);
-    let columns = data_types.iter().map(|data_type| {
+    let mut sizes = rest.split_off(..types.len() * 4).ok_or_else(short)?.chunks_exact(4);
+    let columns = types.iter().map(|data_type| {
         let size = number(sizes.next().unwrap_or(&[0; 4])) as usize;
         column(rest.split_off(..size).ok_or_else(short)?, data_type, n).map_err(damaged)
     });

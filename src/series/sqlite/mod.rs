@@ -28,6 +28,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         Step::Sql("-- 3: rows have checksums"),
         Step::Sql("-- 4: time_series_data is in the file"),
         Step::Code(write::renew_blocks),
+        Step::Sql("-- 6: one table function"),
     ],
     summed: &[
         "series",

@@ -9,7 +9,7 @@ use rusqlite::types::{Value, ValueRef};
 
 use super::{BLOCK_ROWS, SqliteBackend, are_there};
 use crate::array::block::types::{damaged, type_of};
-use crate::array::block::{Block, Effort, Growing, version_1};
+use crate::array::block::{Block, Growing};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, receive};
 use crate::series::backend::{Revision, SeriesInfo, not_found};
@@ -159,8 +159,7 @@ impl<'a> Points<'a> {
         let mut wanted = 0..n;
         for (i, blob) in [index, values].into_iter().enumerate() {
             let bytes = blob.as_blob().map_err(|_| damaged("a block is not a blob".into()))?;
-            let bytes = version_1::series(bytes, self.types[i], n, Effort::Fast)?;
-            let block = Block::of_rows(&bytes, n)?;
+            let block = Block::of_types(bytes, std::slice::from_ref(self.types[i]), n)?;
             if let Some((least, greatest)) = self.between.filter(|_| i == 0 && block.has_range(0)) {
                 wanted = block.rows_between(0, least, greatest)?;
             }

@@ -4,14 +4,14 @@ use arrow_schema::DataType;
 
 use super::are_there;
 use super::read::{Points, find, orderable};
-use crate::array::block::{Block, Effort, version_1};
+use crate::array::block::Block;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
 use crate::series::index::IndexValues;
 
 fn check_header(bytes: &[u8], data_type: &DataType, rows: i64) -> Result<()> {
-    let bytes = version_1::series(bytes, data_type, super::read::count(rows)?, Effort::Fast)?;
-    Block::open(&bytes)?.verify()
+    let rows = super::read::count(rows)?;
+    Block::of_types(bytes, std::slice::from_ref(data_type), rows)?.verify()
 }
 
 /// Unpacks every block, and compares it with what the tables say of it and of its series.

@@ -378,7 +378,7 @@ pub(super) fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
             let data: Vec<u8> =
                 tx.query_one(&sql, [id], |row| Ok(row.get(0)?))?.unwrap_or_default();
             let renewed = type_of(&name).and_then(|data_type| {
-                Ok(version_1::series(&data, &data_type, count(rows)?, effort)?.into_owned())
+                Ok(version_1::renewed(&data, &[data_type], count(rows)?, effort)?.into_owned())
             });
             if let Some(renewed) = renewed.ok().filter(|renewed| *renewed != data) {
                 let sql = format!("UPDATE series_block SET {column} = ?2 WHERE id = ?1");

@@ -13,4 +13,4 @@ SELECT -(k.id * 1048576 + b.row)                                          AS id,
        NULL                                                               AS arrival
 FROM tick_block k
 JOIN tick_symbol s ON s.id = k.symbol_id
-JOIN silt_block(k.data, k.first_ns, k.last_ns) b
+JOIN silt_block('tick_block', k.id, k.first_ns, k.last_ns) b
