@@ -9,12 +9,16 @@ use super::kind::Form;
 use crate::array::Element;
 use crate::array::codec::{FORMAT, check_chunk};
 
+/// Of pieces of 4,096 numbers the default level, 8, takes up to four times the time for less than a hundredth of the bytes.
+const LEVEL: usize = 6;
+
 /// A Pcodec file of these numbers, if it is smaller than they are, and one chunk holds them.
 pub(super) fn compress<T: Number>(items: &[T]) -> Option<Vec<u8>> {
     if items.len() > MAX_ROWS {
         return None;
     }
     let config = ChunkConfig::default()
+        .with_compression_level(LEVEL)
         .with_enable_8_bit(true)
         .with_paging_spec(PagingSpec::EqualPagesUpTo(MAX_ROWS));
     simple_compress(items, &config).ok().filter(|packed| packed.len() < size_of_val(items))
