@@ -22,8 +22,11 @@ fn main() -> siltstone::Result<()> {
     for row in siltstone::table::rows(&table[0])? {
         println!("{}: mean {:.2}, warmest {:.2} at the end", row[0], row[1], row[2]);
     }
-    let compacted: u64 =
-        db.simulation_ids()?.iter().map(|name| db.compact(name)).sum::<siltstone::Result<u64>>()?;
+    let compacted: u64 = db
+        .simulation_ids()?
+        .iter()
+        .map(|name| Ok(db.compact(name)?.rows))
+        .sum::<siltstone::Result<u64>>()?;
     assert_eq!(compacted, 4 * 100 * (20 + 1));
     db.close()
 }

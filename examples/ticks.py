@@ -36,7 +36,7 @@ with TickStore(config) as store:
     print("held at", held.tick_time[0], held.bid[0])
 
     (day,) = store.compact("2026-01-19")
-    print(f"compacted {day.ticks} ticks: {day.bytes_before} bytes became {day.bytes_after}")
+    print(f"compacted {day.rows} ticks: {day.bytes_before} bytes became {day.bytes_after}")
     assert (len(ticks), bars.volume.sum(), len(store.get_recent_ticks("EURUSD", 10))) == (
         241,
         1_000,

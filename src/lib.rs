@@ -19,11 +19,11 @@ pub use array::{Array, Codec, DType};
 pub use describe::{FileInfo, Info};
 pub use error::{Error, Result};
 pub use kernel::{
-    BackupReport, Builder, Database, Durability, Executed, Finding, NewFile, Profile, Progress,
-    Query, QueuePolicy, Skipped, Stats, Ticket, Transaction, Value, VerifyReport, interruptible,
-    restore, write_file, write_file_with,
+    BackupReport, Builder, CompactReport, Database, Durability, Executed, Finding, NewFile,
+    Profile, Progress, Query, QueuePolicy, Skipped, Stats, Ticket, Transaction, Value,
+    VerifyReport, interruptible, restore, write_file, write_file_with,
 };
-pub use open::{Compacted, Handle, open, open_read_only};
+pub use open::{Handle, open, open_read_only};
 
 /// The stores of a file.
 const STORES: [&kernel::Store; 5] =

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::describe::{FileInfo, Info};
 use crate::experiment::{ExperimentDatabase, Which};
-use crate::kernel::{Database, Progress, Query, VerifyReport, upgrades};
+use crate::kernel::{CompactReport, Database, Progress, Query, VerifyReport, upgrades};
 use crate::memory::MemoryStore;
 use crate::series::SqliteBackend;
 use crate::simulation::{Options, SimulationDatabase};
@@ -90,20 +90,6 @@ pub enum Handle {
     File(Database),
     /// A folder of ticks.
     Ticks(TickStore),
-}
-
-/// What [`Handle::compact`] has packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-#[non_exhaustive]
-pub struct Compacted {
-    /// Arrays of updates.
-    pub arrays: u64,
-    /// Simulations of experiments.
-    pub simulations: u64,
-    /// Blocks of series.
-    pub series_blocks: u64,
-    /// Days of ticks.
-    pub days: u64,
 }
 
 impl Handle {
@@ -245,33 +231,33 @@ impl Handle {
     ///
     /// # Errors
     /// What the disk says, and whatever `progress` returns. What had been packed stays so; the next call goes on.
-    pub fn compact(&self, progress: &mut Progress<'_>) -> Result<Compacted> {
-        let mut done = Compacted::default();
+    pub fn compact(&self, progress: &mut Progress<'_>) -> Result<CompactReport> {
         let db = match self {
             Handle::File(db) => db,
             Handle::Ticks(ticks) => {
-                done.days = ticks.compact_all()?.len() as u64;
-                return Ok(done);
+                let days = ticks.compact_all()?;
+                return Ok(days.iter().map(|day| day.report).sum());
             }
         };
-        let Info::File(info) = self.info()? else { return Ok(done) };
+        let Info::File(info) = self.info()? else { return Ok(CompactReport::default()) };
+        let mut reports = Vec::new();
         if info.simulation.has_updates {
-            done.arrays = self.simulation()?.compact(progress)?.arrays;
+            reports.push(self.simulation()?.compact(progress)?);
         }
         if !info.experiments.simulations.is_empty() {
             let experiments = self.experiment(None)?;
             let all = experiments.simulations(Which::All)?;
             let ended = all.iter().filter(|simulation| simulation.status != "running");
-            for simulation in ended {
-                experiments.compact(&simulation.simulation_id)?;
-                done.simulations += 1;
-                progress(done.simulations, all.len() as u64)?;
+            for (done, simulation) in ended.enumerate() {
+                progress(done as u64, all.len() as u64)?;
+                reports.push(experiments.compact(&simulation.simulation_id)?);
             }
         }
         if info.series.count > 0 {
-            done.series_blocks = SqliteBackend::over(db.clone())?.compact(None)?;
+            let series = SqliteBackend::over(db.clone())?;
+            reports.push(series.compact_with(None, progress)?);
         }
-        Ok(done)
+        Ok(CompactReport::of_one_file(reports))
     }
 
     /// Makes rows of everything that is compacted, so that SQLite alone reads the documented tables; how many rows, and arrays

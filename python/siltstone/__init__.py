@@ -15,9 +15,9 @@ import sys as _sys
 
 from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._arguments import name_them as _name_them
-from siltstone._open import Compacted, Handle, open
+from siltstone._open import Handle, open
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, Skipped, VerifyReport
+from siltstone._reports import BackupReport, CompactReport, Skipped, VerifyReport
 from siltstone._restore import restore
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
@@ -26,7 +26,7 @@ from siltstone.memory._errors import documented as _documented
 
 __all__ = [
     "BackupReport",
-    "Compacted",
+    "CompactReport",
     "Handle",
     "QueryResult",
     "SiltstoneError",

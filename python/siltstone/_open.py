@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
-from siltstone._reports import VerifyReport, make
+from siltstone._reports import CompactReport, VerifyReport, make
 from siltstone.errors import InvalidError
 from siltstone.experiment import ExperimentDatabase
 from siltstone.memory import SQLiteStorage
@@ -21,21 +21,6 @@ from siltstone.ticks import TickStore
 from siltstone.ticks._store import OUTCOMES
 
 T = TypeVar("T")
-
-
-class Compacted(NamedTuple):
-    """What :meth:`Handle.compact` has packed.
-
-    Attributes
-    ----------
-    arrays, simulations, series_blocks, days : int
-        Arrays of updates, simulations of experiments, blocks of series, days of ticks.
-    """
-
-    arrays: int
-    simulations: int
-    series_blocks: int
-    days: int
 
 
 def open(path: str | Path, read_only: bool = False) -> Handle:
@@ -234,15 +219,15 @@ class Handle(StoreHandle):
         """
         return self._inner.backup(target)
 
-    def compact(self) -> Compacted:
+    def compact(self) -> CompactReport:
         """Pack what is finished into column blocks. Every read gives the same afterwards.
 
         Returns
         -------
-        Compacted
-            How much was packed.
+        CompactReport
+            How much was packed: rows, blocks, bytes in use before and after.
         """
-        return Compacted(*self._inner.compact())
+        return CompactReport(*self._inner.compact())
 
     def expand(self) -> int:
         """Make rows of everything that is compacted, so that SQLite alone reads the documented tables.

@@ -138,9 +138,19 @@ class ImportReport(NamedTuple):
 
 
 class CompactReport(NamedTuple):
-    """What a compaction did: arrays moved, blocks written, and their bytes before and after."""
+    """What a compaction did.
 
-    arrays: int
+    Attributes
+    ----------
+    rows : int
+        Rows that are in blocks now and were not before: arrays of updates, records, points, ticks.
+    blocks : int
+        Blocks written.
+    bytes_before, bytes_after : int
+        Bytes of the file that are in use. The file itself gets smaller by ``vacuum``.
+    """
+
+    rows: int
     blocks: int
     bytes_before: int
     bytes_after: int

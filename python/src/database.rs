@@ -326,7 +326,6 @@ impl SimulationDatabase {
         py.enter(|| inner.build_keyframes())
     }
 
-    /// Arrays moved, blocks written, bytes before and after.
     #[pyo3(signature = (progress=None))]
     fn compact(
         &self,
@@ -337,7 +336,7 @@ impl SimulationDatabase {
         let done = py.enter_long("compacting", |signals| {
             inner.compact(&mut |done, all| signals.report(progress.as_ref(), done, all))
         })?;
-        Ok((done.arrays, done.blocks, done.bytes_before, done.bytes_after))
+        Ok(report::compact(&done))
     }
 
     fn vacuum(&self, py: Python<'_>) -> PyResult<u64> {

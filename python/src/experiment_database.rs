@@ -172,9 +172,9 @@ impl ExperimentDatabase {
         py.enter(|| inner.delete_simulation(simulation_id))
     }
 
-    fn compact(&self, py: Python<'_>, simulation_id: &str) -> PyResult<u64> {
+    fn compact(&self, py: Python<'_>, simulation_id: &str) -> PyResult<(u64, u64, u64, u64)> {
         let inner = self.get()?;
-        py.enter(|| inner.compact(simulation_id))
+        Ok(report::compact(&py.enter(|| inner.compact(simulation_id))?))
     }
 
     fn records(

@@ -71,12 +71,11 @@ impl Opened {
         py.enter(|| inner.backup(target))
     }
 
-    /// How many arrays, simulations, blocks of series, and days.
     fn compact(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64)> {
         let inner = self.handle.get()?;
         let done =
             py.enter_long("compacting", |signals| inner.compact(&mut |_, _| signals.check()))?;
-        Ok((done.arrays, done.simulations, done.series_blocks, done.days))
+        Ok(report::compact(&done))
     }
 
     fn expand(&self, py: Python<'_>) -> PyResult<u64> {

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use siltstone::simulation::{ImportReport, Run};
-use siltstone::{BackupReport, Skipped, Stats, VerifyReport};
+use siltstone::{BackupReport, CompactReport, Skipped, Stats, VerifyReport};
 
 pub(crate) fn verify<'py>(py: Python<'py>, report: &VerifyReport) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
@@ -15,6 +15,11 @@ pub(crate) fn verify<'py>(py: Python<'py>, report: &VerifyReport) -> PyResult<Bo
         report.findings.iter().map(|finding| (finding.location.as_str(), finding.what.as_str()));
     dict.set_item("findings", findings.collect::<Vec<_>>())?;
     Ok(dict)
+}
+
+/// Rows, blocks, bytes before and after.
+pub(crate) fn compact(report: &CompactReport) -> (u64, u64, u64, u64) {
+    (report.rows, report.blocks, report.bytes_before, report.bytes_after)
 }
 
 pub(crate) fn backup<'py>(py: Python<'py>, report: &BackupReport) -> PyResult<Bound<'py, PyDict>> {

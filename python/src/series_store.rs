@@ -340,9 +340,13 @@ impl SeriesStore {
     }
 
     /// Packs the points of one series, or of all; `None` for a backend that has nothing to pack.
-    fn compact(&self, py: Python<'_>, key: Option<String>) -> PyResult<Option<u64>> {
+    fn compact(
+        &self,
+        py: Python<'_>,
+        key: Option<String>,
+    ) -> PyResult<Option<(u64, u64, u64, u64)>> {
         let Some(file) = &self.file else { return Ok(None) };
-        py.enter(|| file.compact(key.as_deref())).map(Some)
+        Ok(Some(report::compact(&py.enter(|| file.compact(key.as_deref()))?)))
     }
 
     /// Gives free pages back; the bytes, or `None` for a backend that has none.

@@ -393,7 +393,7 @@ def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):
     before = sweep.agent_states("sim_1").to_pandas()
     by_sql = "SELECT * FROM agent_states WHERE simulation_id = 'sim_1' AND step_number > 2"
     rows = sweep.query(by_sql).rows
-    assert sweep.compact("sim_1") == 10
+    assert sweep.compact("sim_1").rows == 10
     assert sweep.agent_states("sim_1").to_pandas().equals(before)
     assert sweep.query(by_sql).rows == rows and len(rows) == 2
     assert sweep.agent_states("sim_1", steps=(1, 2), agent_id="a").to_arrow()["step_number"].to_pylist() == [1, 2]

@@ -38,8 +38,7 @@ def test_one_handle_reaches_all_stores_of_a_file(tmp_path):
         assert info["series"]["points"] == 2
         assert db.sql("SELECT count(*) AS n FROM episodes").rows == [(1,)]
         done = db.compact()
-        assert (done.simulations, done.series_blocks) == (1, 1)
-        assert done.arrays > 0
+        assert done.rows > 40 and done.blocks > 2 and done.bytes_before > 0
         assert db.verify().ok
         assert db.backup(tmp_path / "copy.db") > 0
         with pytest.raises(errors.ExistsError):
@@ -91,7 +90,7 @@ def test_a_folder_of_ticks_is_opened_the_same_way(tmp_path):
         assert (db.info()["ticks"], len(db.info()["days"])) == (30, 3)
         sql = f"SELECT count(*), sum(bid) FROM ticks WHERE symbol = 'EURUSD' AND time_ns < {NOON + DAY}"
         assert db.sql(sql).rows == [(10, 55.0)]
-        assert db.compact().days == 3
+        assert db.compact()[:2] == (30, 3)
         assert db.sql(sql).rows == [(10, 55.0)]
         frame = pd.DataFrame(db.sql("SELECT symbol, bid FROM ticks ORDER BY time_ns"))
         assert (list(frame.columns), len(frame)) == (["symbol", "bid"], 30)

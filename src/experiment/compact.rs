@@ -4,57 +4,165 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 
-use super::record_table::{self, RecordTable, row_table};
+use super::record_table::{self, RecordTable, order, row_table};
+use super::schema::Shape;
 use super::stored::{
     BlockRef, StoredRows, Wanted, block_types, blocks, damaged, each_of_row_table, read_block,
 };
 use crate::array::block::{self, Effort, version_1};
 use crate::error::Result;
-use crate::kernel::{WriteTx, table_exists};
+use crate::kernel::{Part, ReadTx, WriteTx, table_exists};
 
 /// The most rows of a block.
 const BLOCK_ROWS: usize = 1 << 14;
 
-/// Packs the rows of a simulation in one table; how many.
-pub(super) fn compact(tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) -> Result<u64> {
-    if !table.schema.can_compact() {
-        return Ok(0);
-    }
-    let mut compacted = 0;
-    each_of_row_table(tx, simulation, table, &Wanted::all(table), BLOCK_ROWS, |mut rows| {
-        compacted += rows.len() as u64;
-        while rows.len() > 0 {
-            let texts = rows.columns.iter().flatten();
-            let n = texts.map(|array| block::fit(array, BLOCK_ROWS)).min().unwrap_or(BLOCK_ROWS);
-            let n = n.min(rows.len());
-            insert_block(tx, simulation, table, &rows.slice(0, n))?;
-            rows = rows.slice(n, rows.len() - n);
-        }
-        Ok(())
-    })?;
-    if compacted > 0 {
-        let sql = format!("DELETE FROM {} WHERE simulation = ?1", row_table(&table.schema.name));
-        tx.execute(&sql, [simulation])?;
-        tx.fit_names(&super::STORE)?;
-    }
-    Ok(compacted)
+/// The most rows that are compacted in one transaction.
+const ROWS_AT_ONCE: i64 = 1 << 20;
+
+/// The tables of a simulation whose rows go into blocks.
+pub(super) struct SimulationPart {
+    simulation: i64,
+    tables: Vec<Arc<RecordTable>>,
+    rows: u64,
 }
 
-fn insert_block(
-    tx: &WriteTx<'_>,
-    simulation: i64,
-    table: &RecordTable,
-    rows: &StoredRows,
-) -> Result<()> {
-    let (first, last) = (rows.steps.values().iter().min(), rows.steps.values().iter().max());
-    let steps: ArrayRef = Arc::new(rows.steps.clone());
-    let numbers: ArrayRef = Arc::new(rows.rows.clone());
-    let columns = [steps, numbers].into_iter().chain(rows.columns.iter().flatten().cloned());
-    let data = block::encode(&columns.collect::<Vec<_>>(), Effort::Compact)?;
-    let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data, row_sum) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5))";
-    tx.insert(sql, (simulation, table.id, first, last, rows.len() as i64, data))?;
-    Ok(())
+/// The first rows of a table, by its place among those of the simulation.
+pub(super) struct Packed {
+    table: usize,
+    seen: Seen,
+    blocks: Vec<PackedBlock>,
+}
+
+struct PackedBlock {
+    first_step: Option<i64>,
+    last_step: Option<i64>,
+    rows: usize,
+    data: Vec<u8>,
+}
+
+/// The rows up to one: how many, and the sum of their checksums.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    last: (i64, i64),
+    rows: i64,
+    sum: i64,
+}
+
+impl SimulationPart {
+    pub(super) fn find(tx: &ReadTx<'_>, simulation: i64) -> Result<Self> {
+        let tables = record_table::tables(tx)?.into_iter();
+        let tables: Vec<_> = tables.filter(|table| table.schema.can_compact()).collect();
+        let mut all = 0;
+        for table in &tables {
+            let rows = row_table(&table.schema.name);
+            let sql = format!("SELECT count(*) FROM {rows} WHERE simulation = ?1");
+            all += tx.query_one(&sql, [simulation], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
+        }
+        Ok(SimulationPart { simulation, tables, rows: all as u64 })
+    }
+
+    /// Packs the first rows of a table, so many at the most.
+    fn pack_table(&self, tx: &ReadTx<'_>, index: usize, most: i64) -> Result<Option<Packed>> {
+        let table = &self.tables[index];
+        let (mut last, mut blocks) = (None, Vec::new());
+        let wanted = Wanted { most, ..Wanted::all(table) };
+        each_of_row_table(tx, self.simulation, table, &wanted, BLOCK_ROWS, |mut rows| {
+            let end = rows.len() - 1;
+            let key = (rows.steps.value(end), rows.rows.value(end));
+            last = Some(match table.schema.shape {
+                Shape::Series => (key.1, key.0),
+                _ => key,
+            });
+            while rows.len() > 0 {
+                let texts = rows.columns.iter().flatten();
+                let n = texts.map(|array| block::fit(array, BLOCK_ROWS)).min();
+                let n = n.unwrap_or(BLOCK_ROWS).min(rows.len());
+                blocks.push(PackedBlock::of(&rows.slice(0, n))?);
+                rows = rows.slice(n, rows.len() - n);
+            }
+            Ok(())
+        })?;
+        let Some(last) = last else { return Ok(None) };
+        let seen = self.see(tx, index, last)?;
+        match blocks.iter().map(|block| block.rows as i64).sum::<i64>() == seen.rows {
+            true => Ok(Some(Packed { table: index, seen, blocks })),
+            false => Err(damaged(format!("{:?} has rows before step 0", table.schema.name))),
+        }
+    }
+
+    fn see(&self, tx: &ReadTx<'_>, index: usize, last: (i64, i64)) -> Result<Seen> {
+        let table = &self.tables[index];
+        let sql = format!(
+            "SELECT count(*), sum(coalesce(row_sum, silt_row_sum(step, row, {}, exact))) FROM {}",
+            table.stored_columns().join(", "),
+            up_to(table)
+        );
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?));
+        let (rows, sum) =
+            tx.query_one(&sql, (self.simulation, last.0, last.1), read)?.unwrap_or_default();
+        Ok(Seen { last, rows, sum: sum.unwrap_or(0) })
+    }
+}
+
+/// The rows of simulation ?1 up to (?2, ?3), in the order in which they lie.
+fn up_to(table: &RecordTable) -> String {
+    let (rows, order) = (row_table(&table.schema.name), order(table.schema.shape));
+    format!("{rows} WHERE simulation = ?1 AND ({order}) <= (?2, ?3)")
+}
+
+impl Part for SimulationPart {
+    type Packed = Vec<Packed>;
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn pack(&self, tx: &ReadTx<'_>) -> Result<Option<Vec<Packed>>> {
+        let (mut all, mut left) = (Vec::new(), ROWS_AT_ONCE);
+        for table in 0..self.tables.len() {
+            let packed = self.pack_table(tx, table, left)?;
+            left -= packed.as_ref().map_or(0, |packed| packed.seen.rows);
+            all.extend(packed);
+        }
+        Ok(Some(all).filter(|all| !all.is_empty()))
+    }
+
+    fn replace(&self, tx: &mut WriteTx<'_>, all: &Vec<Packed>) -> Result<Option<(u64, u64)>> {
+        for Packed { table, seen, .. } in all {
+            if self.see(tx, *table, seen.last)? != *seen {
+                return Ok(None);
+            }
+        }
+        let (mut moved, mut written) = (0, 0);
+        for Packed { table, seen, blocks } in all {
+            let table = &self.tables[*table];
+            let sql = format!("DELETE FROM {}", up_to(table));
+            moved += tx.execute(&sql, (self.simulation, seen.last.0, seen.last.1))? as u64;
+            written += blocks.len() as u64;
+            let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data, row_sum) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5))";
+            for PackedBlock { first_step, last_step, rows, data } in blocks {
+                let rows = *rows as i64;
+                tx.insert(sql, (self.simulation, table.id, first_step, last_step, rows, data))?;
+            }
+        }
+        tx.fit_names(&super::STORE)?;
+        Ok(Some((moved, written)))
+    }
+}
+
+impl PackedBlock {
+    fn of(rows: &StoredRows) -> Result<Self> {
+        let (steps, numbers) = (Arc::new(rows.steps.clone()), Arc::new(rows.rows.clone()));
+        let columns = [steps as ArrayRef, numbers as ArrayRef].into_iter();
+        let columns: Vec<_> = columns.chain(rows.columns.iter().flatten().cloned()).collect();
+        Ok(PackedBlock {
+            first_step: rows.steps.values().iter().min().copied(),
+            last_step: rows.steps.values().iter().max().copied(),
+            rows: rows.len(),
+            data: block::encode(&columns, Effort::Compact)?,
+        })
+    }
 }
 
 /// Makes rows of all blocks of the file; how many.
@@ -128,4 +236,47 @@ pub(super) fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
 pub(super) fn remove_block(tx: &WriteTx<'_>, block: BlockRef) -> Result<()> {
     tx.execute("DELETE FROM record_block WHERE id = ?1", [block.id])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::ExperimentDatabase;
+
+    /// Goal: a row that is replaced between the packing and the exchange makes what was packed void; one that comes behind stays a row.
+    /// What another program wrote without a checksum is looked at too.
+    #[test]
+    fn what_was_changed_meanwhile_is_packed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = ExperimentDatabase::open(folder.path().join("sweep.db"), "e").unwrap();
+        let sim = db.create_simulation_context("s", Default::default()).unwrap();
+        let log = |step: i64, value: f64| {
+            sim.log_metric("loss", value, Some(step)).unwrap();
+            sim.flush_all_buffers().unwrap();
+        };
+        (0..4).for_each(|step| log(step, 0.5));
+        let file = db.database();
+        let part = || file.read(|tx| SimulationPart::find(tx, 1)).unwrap();
+        let exchange = |meanwhile: &dyn Fn()| {
+            let packed = file.read(|tx| part().pack(tx)).unwrap().unwrap();
+            meanwhile();
+            let part = part();
+            file.write(move |tx| part.replace(tx, &packed)).unwrap()
+        };
+        let sql = |sql: &'static str| {
+            let _ = file.write(move |tx| tx.execute(sql, [])).unwrap();
+        };
+        let tables = file.read(record_table::tables).unwrap();
+        let metrics = tables.iter().find(|table| table.schema.name.contains("metric")).unwrap();
+        assert_eq!(metrics.schema.name, "simulation_metrics");
+        assert_eq!(exchange(&|| log(2, 0.25)), None, "a value was replaced");
+        sql("UPDATE simulation_metrics_rows SET row_sum = NULL WHERE step = 1");
+        let foreign = || sql("UPDATE simulation_metrics_rows SET value = 9.5 WHERE step = 1");
+        assert_eq!(exchange(&foreign), None, "another program changed a value");
+        assert_eq!(exchange(&|| log(7, 0.75)), Some((4, 1)), "it came behind");
+        let left = "SELECT count(*) FROM simulation_metrics_rows";
+        let count = file.read(|tx| tx.query_one(left, [], |row| Ok(row.get::<_, i64>(0)?)));
+        assert_eq!(count.unwrap(), Some(1));
+        assert_eq!(db.compact("s").unwrap().rows, 1);
+    }
 }

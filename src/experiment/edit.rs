@@ -16,8 +16,8 @@ use super::summary::Summary;
 use super::{builtin, compact, names, process, write};
 use crate::array::shape_json;
 use crate::error::{Error, Result};
-use crate::kernel::WriteTx;
 use crate::kernel::json;
+use crate::kernel::{CompactReport, WriteTx};
 
 /// Statuses after which nothing more is expected of a simulation.
 pub(super) const FINAL: [&str; 5] = ["completed", "failed", "crashed", "stopped", "cancelled"];
@@ -183,25 +183,21 @@ impl ExperimentDatabase {
         Ok(rows)
     }
 
-    /// Packs the big tables of a simulation into column blocks, in one transaction; the number of records. They are read
-    /// as before. [`Database::vacuum`] gives the room back.
+    /// Packs the big tables of a simulation into column blocks, in one transaction, or in one for each million of records. They are
+    /// read as before. [`Database::vacuum`] gives the room back.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation.
     ///
     /// [`Database::vacuum`]: crate::Database::vacuum
-    pub fn compact(&self, simulation_id: &str) -> Result<u64> {
+    pub fn compact(&self, simulation_id: &str) -> Result<CompactReport> {
         self.handle.core.flush_simulation(simulation_id)?;
         let name = simulation_id.to_owned();
-        self.database().write(move |tx| {
+        let part = self.database().write(move |tx| {
             super::database::prepare(tx)?;
-            let id = simulation(tx, &name)?;
-            let mut rows = 0;
-            for table in record_table::tables(tx)? {
-                rows += compact::compact(tx, id, &table)?;
-            }
-            Ok(rows)
-        })
+            compact::SimulationPart::find(tx, simulation(tx, &name)?)
+        })?;
+        self.database().compact(vec![part], &mut |_, _| Ok(()))
     }
 }
 

@@ -109,6 +109,7 @@ fn plan(
         last: selection.last.unwrap_or(i64::MAX),
         key,
         columns: stored,
+        most: -1,
     };
     Ok(Some(Plan { schema: arrow_schema(table, &columns), columns, wanted }))
 }

@@ -28,6 +28,11 @@ impl RecordTable {
         Arc::new(RecordTable { id, schema, insert })
     }
 
+    /// The names of the stored columns, as SQL.
+    pub(super) fn stored_columns(&self) -> Vec<String> {
+        stored_columns(&self.schema)
+    }
+
     /// The types of the columns of a block, for `silt_block`.
     fn types(&self) -> String {
         let stored = self.schema.stored().map(|(_, column)| match column.kind.storage() {
@@ -41,7 +46,7 @@ impl RecordTable {
 
     /// Its name, over rows alone and over rows and blocks.
     fn documented_name(&self, has_blocks: bool) -> DocumentedName {
-        let columns = stored_columns(&self.schema);
+        let columns = self.stored_columns();
         let parts: Vec<String> =
             columns.iter().enumerate().map(|(i, name)| format!("r.c{} AS {name}", i + 2)).collect();
         let block = format!(

@@ -231,6 +231,8 @@ pub(super) struct Wanted {
     pub(super) key: Option<i64>,
     /// By the stored columns.
     pub(super) columns: Vec<bool>,
+    /// So many rows of the row table at the most; -1 for all.
+    pub(super) most: i64,
 }
 
 impl Wanted {
@@ -241,7 +243,7 @@ impl Wanted {
     /// Steps and rows alone.
     pub(super) fn no_columns(table: &RecordTable) -> Self {
         let columns = vec![false; table.schema.stored().count()];
-        Wanted { first: 0, last: i64::MAX, key: None, columns }
+        Wanted { first: 0, last: i64::MAX, key: None, columns, most: -1 }
     }
 }
 
@@ -309,10 +311,11 @@ pub(super) fn each_of_row_table(
     // The rows lie in this order; a subquery may not put them in another.
     let sql = format!(
         "SELECT silt_visit({columns}) FROM (SELECT {columns} FROM {} \
-         WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3{} ORDER BY {} LIMIT -1)",
+         WHERE simulation = ?1 AND step BETWEEN ?2 AND ?3{} ORDER BY {} LIMIT {})",
         row_table(&table.schema.name),
         if wanted.key.is_some() { " AND row = ?4" } else { "" },
-        order(table.schema.shape)
+        order(table.schema.shape),
+        wanted.most
     );
     let builders = chosen.iter().map(|i| Builder::new(stored[*i])).collect();
     let mut taken =

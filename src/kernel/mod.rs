@@ -11,6 +11,7 @@ mod backup_records;
 mod block_cells;
 mod block_rows;
 mod clock;
+mod compaction;
 mod connect;
 mod database;
 mod deferred;
@@ -55,6 +56,7 @@ mod writer;
 
 pub use backup::{BackupReport, restore};
 pub use clock::now_ns;
+pub use compaction::CompactReport;
 pub use database::Database;
 pub use files::{write_file, write_file_with};
 pub use findings::{Finding, VerifyReport};
@@ -69,6 +71,7 @@ pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
 
 pub(crate) use block_rows::BlockTable;
+pub(crate) use compaction::Part;
 pub(crate) use documented_name::{DocumentedName, DocumentedNames, Rows};
 pub(crate) use file_lock::{FileLock, open_lock};
 pub(crate) use files::{

@@ -7,7 +7,7 @@ use super::arrays::ArrayReader;
 use super::tables::{Layout, MIGRATIONS, array_table};
 use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, shape_json};
 use crate::error::Result;
-use crate::kernel::{Database, Progress, ReadTx, WriteTx};
+use crate::kernel::{CompactReport, Database, Part, Progress, ReadTx, WriteTx};
 
 /// Bytes of a block before packing: what has to be unpacked to read one array.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -16,46 +16,19 @@ const ARRAY_BYTES: usize = BLOCK_BYTES / 4;
 /// Fewer arrays than this are left as they are.
 const ARRAYS: usize = 4;
 
-/// What a compaction did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-#[non_exhaustive]
-pub struct CompactReport {
-    /// Arrays moved into blocks.
-    pub arrays: u64,
-    /// Blocks written.
-    pub blocks: u64,
-    /// Stored bytes of those arrays before.
-    pub bytes_before: u64,
-    /// Bytes of the blocks, and of what tells where each array lies.
-    pub bytes_after: u64,
-}
-
 /// Arrays of one attribute and dtype that lie in their own rows, in the order of their ids.
 struct Batch {
     dtype: DType,
     ids: Vec<i64>,
 }
 
-/// Compacts every attribute of a file; `progress` gets blocks done and in all.
+/// Compacts every attribute of a file; `progress` gets arrays done and in all.
 pub(super) fn compact(db: &Database, progress: &mut Progress<'_>) -> Result<CompactReport> {
     let batches = db.read(|tx| match Layout::of(tx)? {
         Layout::Ours => batches(tx),
         _ => Ok(Vec::new()),
     })?;
-    let mut report = CompactReport::default();
-    let all = batches.len() as u64;
-    for (done, batch) in batches.into_iter().enumerate() {
-        progress(done as u64, all)?;
-        // One block, one transaction: other writers wait for milliseconds.
-        if let Some((before, after, n)) = db.write(move |tx| compact_batch(tx, &batch))? {
-            report.arrays += n;
-            report.blocks += 1;
-            report.bytes_before += before;
-            report.bytes_after += after;
-        }
-    }
-    progress(all, all)?;
-    Ok(report)
+    db.compact(batches, progress)
 }
 
 fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
@@ -89,44 +62,92 @@ fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
     Ok(batches.into_iter().map(|(_, _, batch)| batch).filter(|b| b.ids.len() >= ARRAYS).collect())
 }
 
-/// Moves one batch into a block, if that is smaller by a tenth: bytes before, after, and arrays.
-fn compact_batch(tx: &mut WriteTx<'_>, batch: &Batch) -> Result<Option<(u64, u64, u64)>> {
-    tx.ensure(&MIGRATIONS)?;
-    let mut reader = ArrayReader::new(tx, Layout::Ours);
-    let (mut data, mut locations, mut before) = (Vec::new(), Vec::new(), 0);
-    let sql = format!(
-        "SELECT length(data) FROM {} WHERE id = ?1 AND codec IS NOT 'block'",
-        array_table(tx)?
-    );
-    for &id in &batch.ids {
-        // Removed or compacted by another process since the batch was made: left out.
-        let Some(stored) = tx.query_one(&sql, [id], |row| Ok(row.get::<_, i64>(0)?))? else {
-            continue;
-        };
-        before += stored as u64;
-        locations.push((id, data.len() as u64));
-        data.extend_from_slice(reader.read(id)?.data());
+/// A block, and where the arrays lie in it.
+struct Packed {
+    dtype: String,
+    shape: String,
+    codec: Option<&'static str>,
+    checksum: Vec<u8>,
+    data: Vec<u8>,
+    /// The id of each array, the checksum of its stored bytes, and its offset.
+    arrays: Vec<(i64, u64, u64)>,
+}
+
+impl Part for Batch {
+    type Packed = Packed;
+
+    fn rows(&self) -> u64 {
+        self.ids.len() as u64
     }
-    drop(reader);
-    let items = data.len().checked_div(batch.dtype.item_size()).unwrap_or(0);
-    let block = Array::new(batch.dtype, vec![items], data)?;
-    let (codec, packed) = Codec::Auto.encode(&block);
-    let after = (packed.len() + 16 * locations.len()) as u64;
-    if after * 10 > before * 9 {
-        return Ok(None);
+
+    /// All of them, if the block is smaller by a tenth.
+    fn pack(&self, tx: &ReadTx<'_>) -> Result<Option<Packed>> {
+        let mut reader = ArrayReader::new(tx, Layout::Ours);
+        let (mut data, mut arrays, mut before) = (Vec::new(), Vec::new(), 0);
+        let stored = stored(tx)?;
+        for &id in &self.ids {
+            // Removed or compacted by another process since the batch was made: left out.
+            let Some((size, sum)) = tx.query_one(&stored, [id], sum_of)? else { continue };
+            before += size;
+            arrays.push((id, sum, data.len() as u64));
+            data.extend_from_slice(reader.read(id)?.data());
+        }
+        drop(reader);
+        let items = data.len().checked_div(self.dtype.item_size()).unwrap_or(0);
+        let block = Array::new(self.dtype, vec![items], data)?;
+        let (codec, packed) = Codec::Auto.encode(&block);
+        if arrays.is_empty() || (packed.len() + 16 * arrays.len()) * 10 > before * 9 {
+            return Ok(None);
+        }
+        Ok(Some(Packed {
+            dtype: self.dtype.to_string(),
+            shape: shape_json(block.shape()),
+            codec,
+            checksum: Checksum::of(&block).to_bytes().to_vec(),
+            data: packed.into_owned(),
+            arrays,
+        }))
     }
-    let (dtype, shape) = (batch.dtype.to_string(), shape_json(block.shape()));
-    let checksum = Checksum::of(&block).to_bytes();
-    let sql =
-        "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let block = tx.insert(sql, (&dtype, &shape, codec, checksum, &*packed))?;
-    fit_names(tx)?;
-    let sql = format!("UPDATE {} SET codec = ?2, data = ?3 WHERE id = ?1", array_table(tx)?);
-    for &(id, offset) in &locations {
-        let location = BlockLocation { block, offset }.to_bytes();
-        tx.execute(&sql, (id, BLOCK, location))?;
+
+    fn replace(&self, tx: &mut WriteTx<'_>, packed: &Packed) -> Result<Option<(u64, u64)>> {
+        tx.ensure(&MIGRATIONS)?;
+        let Packed { dtype, shape, codec, checksum, data, arrays } = packed;
+        let stored = stored(tx)?;
+        for &(id, sum, _) in arrays {
+            if tx.query_one(&stored, [id], sum_of)?.map(|(_, sum)| sum) != Some(sum) {
+                return Ok(None);
+            }
+        }
+        let sql = "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let block = tx.insert(sql, (dtype, shape, codec, checksum, data))?;
+        fit_names(tx)?;
+        let sql = format!("UPDATE {} SET codec = ?2, data = ?3 WHERE id = ?1", array_table(tx)?);
+        for &(id, _, offset) in arrays {
+            let location = BlockLocation { block, offset }.to_bytes();
+            tx.execute(&sql, (id, BLOCK, location))?;
+        }
+        Ok(Some((arrays.len() as u64, 1)))
     }
-    Ok(Some((before, after, locations.len() as u64)))
+}
+
+/// The query for an array that lies in its own row.
+fn stored(tx: &ReadTx<'_>) -> Result<String> {
+    let table = array_table(tx)?;
+    Ok(format!(
+        "SELECT dtype, shape, codec, data FROM {table} WHERE id = ?1 AND codec IS NOT 'block'"
+    ))
+}
+
+/// Its stored bytes, and their checksum with what they mean.
+fn sum_of(row: &rusqlite::Row<'_>) -> Result<(usize, u64)> {
+    let mut sum = xxhash_rust::xxh3::Xxh3::new();
+    for i in 0..3 {
+        sum.update(row.get_ref(i)?.as_bytes_or_null().ok().flatten().unwrap_or_default());
+        sum.update(&[0]);
+    }
+    let data = row.get_ref(3)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
+    sum.update(data);
+    Ok((data.len(), sum.digest()))
 }
 
 /// The name of the table depends on whether there are blocks.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::arrays::Recent;
-use super::compact::{self, CompactReport};
+use super::compact;
 use super::initial::{self, InitialData};
 use super::json::Schema;
 use super::keyframe_thread::KeyframeThread;
@@ -22,7 +22,9 @@ use super::update::{EntityData, Update};
 use super::write::{self, OnRepeat, Storing};
 use crate::array::{Checksum, Codec};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Durability, Profile, Progress, QueuePolicy, Ticket, upgrades};
+use crate::kernel::{
+    CompactReport, Database, Durability, Profile, Progress, QueuePolicy, Ticket, upgrades,
+};
 
 /// How a [`SimulationDatabase`] writes.
 #[derive(Debug, Clone, Default)]
@@ -501,15 +503,16 @@ impl SimulationDatabase {
     /// Packs the arrays of each attribute together, some hundred at a time: what is finished takes
     /// much less, and is read through every call as before. SQLite alone refuses `numpy_array` then, until
     /// [`Database::expand`] gives the arrays their bytes back. A file that is written with [`Codec::Auto`] is compacted when it
-    /// is closed. `progress` gets blocks done and in all, and stops the work by returning an error.
+    /// is closed. `progress` gets arrays done and in all, and stops the work by returning an error.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Corrupt`], and that of `progress`; each block is in the file whole or
     /// not at all, and nothing is lost.
     pub fn compact(&self, progress: &mut Progress<'_>) -> Result<CompactReport> {
-        let report = compact::compact(&self.db, progress)?;
+        let mut report = compact::compact(&self.db, progress)?;
         if report.blocks > 0 {
             self.db.rewrite()?; // the rows that moved left their pages half empty
+            report.bytes_after = self.db.bytes_in_use()?;
         }
         Ok(report)
     }

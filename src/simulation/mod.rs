@@ -48,7 +48,6 @@ pub use collector::{
     JsonStrategy, Model, Settings, Simulation, SqliteStrategy, StorageStrategy, StrategyFactory,
     World, register_strategy, strategy_names,
 };
-pub use compact::CompactReport;
 pub use database::{Options, SimulationDatabase};
 pub use describe::{
     ArraysSummary, CodecSummary, DatasetSummary, GroupSummary, InitialDatasetSummary,

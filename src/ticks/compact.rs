@@ -1,25 +1,19 @@
 //! Compaction: the rows of a day into column blocks, in one transaction, inside the same file.
-//!
-//! Blocks are packed from a snapshot, with nothing locked; the transaction compares and exchanges.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::calendar::Day;
-use super::plan::{self, Plan};
+use super::plan::DayPart;
 use super::store::TickStore;
 use super::tables;
-use super::write;
 use super::writer::{Shared, add};
 use crate::error::{Error, Result};
-use crate::kernel::Database;
+use crate::kernel::CompactReport;
 
 /// How long after the opening the store looks for days to compact for the first time.
 const FIRST_CHECK: Duration = Duration::from_secs(60);
-/// So often is a day packed again whose rows were taken away meanwhile; then it is packed locked.
-const TRIES: usize = 3;
 
 /// Sizes and times of a day's file and its log: the same ones, and nothing was written.
 type Stamp = [Option<(u64, SystemTime)>; 2];
@@ -55,12 +49,9 @@ pub struct CompactedDay {
     pub day: String,
     /// The file.
     pub path: PathBuf,
-    /// Rows that were moved into blocks.
-    pub ticks: u64,
-    /// Bytes of the file before.
-    pub bytes_before: u64,
-    /// And after.
-    pub bytes_after: u64,
+    /// Its ticks are the rows.
+    #[serde(flatten)]
+    pub report: CompactReport,
 }
 
 impl TickStore {
@@ -177,54 +168,20 @@ impl Shared {
         if !path.exists() {
             return Ok(None);
         }
-        let size = || std::fs::metadata(&path).map_or(0, |file| file.len());
         let db = days.writer(day)?;
-        // What is in the log counts: else a file would seem to grow.
-        db.checkpoint()?;
-        let bytes_before = size();
-        let ticks = self.compact_rows(&db)?;
+        let report = db.compact(vec![DayPart(self.origins.clone())], &mut |_, _| Ok(()))?;
         db.vacuum()?;
-        Ok(Some(CompactedDay {
-            day: day.to_string(),
-            path: path.clone(),
-            ticks,
-            bytes_before,
-            bytes_after: size(),
-        }))
-    }
-
-    fn compact_rows(&self, db: &Database) -> Result<u64> {
-        for _ in 0..TRIES {
-            let plans = self.plans(db)?;
-            if plans.is_empty() {
-                return Ok(0);
-            }
-            if let Some(moved) = db.write(move |tx| plan::apply(tx, &plans))? {
-                return Ok(moved);
-            }
-        }
-        let origins = self.origins.clone();
-        db.write(move |tx| write::compact(tx, &origins))
-    }
-
-    /// What a compaction would do to each symbol of a file.
-    fn plans(&self, db: &Database) -> Result<Arc<Vec<Plan>>> {
-        let symbols = db
-            .read(|tx| if tables::are_there(tx)? { tables::symbols(tx) } else { Ok(Vec::new()) })?;
-        let mut plans = Vec::new();
-        for (id, symbol) in symbols {
-            if let Some(found) = db.read(|tx| plan::find(tx, id, &symbol, &self.origins))? {
-                plans.push(found.pack()?);
-            }
-        }
-        Ok(Arc::new(plans))
+        Ok(Some(CompactedDay { day: day.to_string(), path, report }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::config::{Duplicates, TickStoreConfig};
     use super::*;
+    use crate::kernel::{Database, Part};
 
     const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
 
@@ -255,20 +212,25 @@ mod tests {
         .unwrap();
         (0..4).for_each(|n| put(&store, NOON + 2 * n, n as f64));
         let db = store.shared.days.as_ref().unwrap().writer(Day::of(NOON)).unwrap();
-        let apply = |plans: Arc<Vec<Plan>>| db.write(move |tx| plan::apply(tx, &plans)).unwrap();
-        let plans = store.shared.plans(&db).unwrap();
+        let part = DayPart(store.shared.origins.clone());
+        let plans = || Arc::new(db.read(|tx| part.pack(tx)).unwrap().unwrap());
+        let apply = |plans: Arc<_>| {
+            let part = DayPart(store.shared.origins.clone());
+            db.write(move |tx| part.replace(tx, &plans)).unwrap().map(|(rows, _)| rows)
+        };
+        let packed = plans();
         put(&store, NOON + 1, 9.0);
-        assert_eq!(apply(plans.clone()), Some(4));
+        assert_eq!(apply(packed.clone()), Some(4));
         assert_eq!((rows(&db), bids(&store)), (1, vec![0.0, 9.0, 1.0, 2.0, 3.0]));
-        assert_eq!(apply(plans), None, "its rows are gone");
-        let plans = store.shared.plans(&db).unwrap();
+        assert_eq!(apply(packed), None, "its rows are gone");
+        let packed = plans();
         put(&store, NOON + 1, 8.0);
-        assert_eq!(apply(plans), None, "its row was replaced");
+        assert_eq!(apply(packed), None, "its row was replaced");
         put(&store, NOON + 20, 4.0);
-        let plans = store.shared.plans(&db).unwrap();
-        assert_eq!(plans.len(), 1);
+        let packed = plans();
+        assert_eq!(packed.len(), 1);
         put(&store, NOON + 4, 7.0);
-        assert_eq!(apply(plans), None, "a block that it joins was written anew");
+        assert_eq!(apply(packed), None, "a block that it joins was written anew");
         assert_eq!(bids(&store), [0.0, 8.0, 1.0, 7.0, 3.0, 4.0]);
         store.compact_all().unwrap();
         assert_eq!((rows(&db), bids(&store)), (0, vec![0.0, 8.0, 1.0, 7.0, 3.0, 4.0]));

@@ -16,9 +16,6 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    pub(super) const KEEP_ALL: Rule =
-        Rule::Policy { duplicates: Duplicates::KeepAll, key_ns: 1, strict: false };
-
     pub(super) fn keeps_all(self) -> bool {
         matches!(self, Rule::Policy { duplicates: Duplicates::KeepAll, .. })
     }
@@ -211,7 +208,8 @@ mod tests {
         let base = [row(1, 1.0), row(5, 5.0)];
         let new = [row(5, 6.0), row(3, 3.0), row(5, 5.0), row(3, 4.0)];
         let all = |rule| run(&base, &new, rule).unwrap();
-        let (rows, added) = all(Rule::KEEP_ALL);
+        let (rows, added) =
+            all(Rule::Policy { duplicates: Duplicates::KeepAll, key_ns: 1, strict: false });
         assert_eq!(rows, [(1, 1.0), (3, 3.0), (3, 4.0), (5, 5.0), (5, 6.0), (5, 5.0)]);
         assert_eq!(added.stored, 4);
         let (rows, added) = all(policy(Duplicates::First, 1, false));

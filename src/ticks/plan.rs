@@ -4,15 +4,16 @@
 //! their checksums. Arrivals are not given twice, so the same number of rows up to it are the same rows;
 //! later ones stay rows. Whatever else happened meanwhile makes the plan void.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::packed::{Packed, pack};
-use super::part::{Part, Span};
+use super::part::{Part as Partition, Span};
 use super::tables::{self, MIGRATIONS};
 use super::tick::{Origins, Ticks};
 use super::write::{join_short_block, store_blocks, whole_blocks};
 use crate::error::Result;
-use crate::kernel::{ReadTx, WriteTx};
+use crate::kernel::{Part, ReadTx, WriteTx};
 
 /// What was seen of a symbol in a snapshot.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,25 +43,64 @@ impl Seen {
     }
 }
 
-/// What was found, and the ticks: all rows of the symbol, and those of the blocks that they meet.
-pub(super) struct Found {
-    seen: Seen,
-    ticks: Ticks,
-}
-
 /// The blocks that replace what was seen.
 pub(super) struct Plan {
     seen: Seen,
     blocks: Vec<Packed>,
 }
 
-/// What a compaction would take of a symbol; `None` if it has no rows.
-pub(super) fn find(
+/// All rows of a day, which become blocks in one transaction.
+pub(super) struct DayPart(pub(super) Arc<Origins>);
+
+impl Part for DayPart {
+    type Packed = Vec<Plan>;
+
+    fn rows(&self) -> u64 {
+        1 // whatever they are, they are done in one transaction
+    }
+
+    fn pack(&self, tx: &ReadTx<'_>) -> Result<Option<Vec<Plan>>> {
+        if !tables::are_there(tx)? {
+            return Ok(None);
+        }
+        let numbers = tables::origins(tx, &self.0)?;
+        let mut plans = Vec::new();
+        for (id, symbol) in tables::symbols(tx)? {
+            plans.extend(plan(tx, id, symbol, &self.0, &numbers)?);
+        }
+        Ok(Some(plans).filter(|plans| !plans.is_empty()))
+    }
+
+    fn replace(&self, tx: &mut WriteTx<'_>, plans: &Vec<Plan>) -> Result<Option<(u64, u64)>> {
+        tx.ensure(&MIGRATIONS)?;
+        for Plan { seen, .. } in plans {
+            let range = (seen.from_ns, seen.to_ns);
+            if Seen::read(tx, seen.id, range, seen.last_arrival)? != *seen {
+                return Ok(None);
+            }
+        }
+        let (mut moved, mut written) = (0, 0);
+        for Plan { seen, blocks } in plans {
+            let sql =
+                "DELETE FROM tick_block WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3";
+            tx.execute(sql, (seen.id, seen.from_ns, seen.to_ns))?;
+            let sql = "DELETE FROM tick_rows WHERE symbol_id = ?1 AND arrival <= ?2";
+            moved += tx.execute(sql, (seen.id, seen.last_arrival))? as u64;
+            store_blocks(tx, seen.id, blocks)?;
+            written += blocks.len() as u64;
+        }
+        Ok(Some((moved, written)))
+    }
+}
+
+/// What becomes of all rows of a symbol, and of the blocks that they meet; `None` if it has no rows.
+fn plan(
     tx: &ReadTx<'_>,
     id: i64,
-    symbol: &Arc<str>,
+    symbol: Arc<str>,
     origins: &Origins,
-) -> Result<Option<Found>> {
+    numbers: &HashMap<i64, u32>,
+) -> Result<Option<Plan>> {
     let sql = "SELECT min(time_ns), max(time_ns), max(arrival) FROM tick_rows WHERE symbol_id = ?1";
     let range = tx.query_one(sql, [id], |row| {
         let range: (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
@@ -69,37 +109,8 @@ pub(super) fn find(
     let Some(((Some(from), Some(to)), Some(last_arrival))) = range else { return Ok(None) };
     let range = whole_blocks(tx, id, join_short_block(tx, id, from)?, to)?;
     let seen = Seen::read(tx, id, range, last_arrival)?;
-    let numbers = tables::origins(tx, origins)?;
-    let mut ticks = Ticks::new(symbol.clone());
-    Part { id, origins, numbers: &numbers }.read(tx, &Span::new(range.0, range.1), &mut ticks)?;
+    let mut ticks = Ticks::new(symbol);
+    Partition { id, origins, numbers }.read(tx, &Span::new(range.0, range.1), &mut ticks)?;
     ticks.origins = origins.all();
-    Ok(Some(Found { seen, ticks }))
-}
-
-impl Found {
-    /// Packs the ticks: the long part.
-    pub(super) fn pack(self) -> Result<Plan> {
-        Ok(Plan { seen: self.seen, blocks: pack(&self.ticks)? })
-    }
-}
-
-/// Puts the blocks in place of the rows; how many rows. `None`, and nothing is done, if a plan is void.
-pub(super) fn apply(tx: &mut WriteTx<'_>, plans: &[Plan]) -> Result<Option<u64>> {
-    tx.ensure(&MIGRATIONS)?;
-    for Plan { seen, .. } in plans {
-        let range = (seen.from_ns, seen.to_ns);
-        if Seen::read(tx, seen.id, range, seen.last_arrival)? != *seen {
-            return Ok(None);
-        }
-    }
-    let mut moved = 0;
-    for Plan { seen, blocks } in plans {
-        let sql =
-            "DELETE FROM tick_block WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3";
-        tx.execute(sql, (seen.id, seen.from_ns, seen.to_ns))?;
-        let sql = "DELETE FROM tick_rows WHERE symbol_id = ?1 AND arrival <= ?2";
-        moved += tx.execute(sql, (seen.id, seen.last_arrival))? as u64;
-        store_blocks(tx, seen.id, blocks)?;
-    }
-    Ok(Some(moved))
+    Ok(Some(Plan { seen, blocks: pack(&ticks)? }))
 }

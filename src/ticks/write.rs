@@ -69,24 +69,6 @@ pub(super) fn write(tx: &mut WriteTx<'_>, batch: &DayBatch, origins: &Origins) -
     Ok(added)
 }
 
-/// Moves all rows into blocks, and packs them inside the transaction; how many.
-pub(super) fn compact(tx: &mut WriteTx<'_>, origins: &Origins) -> Result<u64> {
-    tx.ensure(&MIGRATIONS)?;
-    let sql = "SELECT s.symbol FROM tick_symbol s \
-        WHERE EXISTS (SELECT 1 FROM tick_rows h WHERE h.symbol_id = s.id) ORDER BY s.symbol";
-    let symbols = tx.query(sql, [], |row| Ok(row.get::<_, String>(0)?))?;
-    let mut known: Known = tx.take();
-    let mut moved = 0;
-    for symbol in symbols {
-        let symbol: Arc<str> = symbol.into();
-        let mut writing = Writing { tx, known: &mut known, origins };
-        let id = writing.known.symbol(writing.tx, &symbol)?;
-        moved += writing.rewrite(&symbol, id, &[], Rule::KEEP_ALL)?.1;
-    }
-    tx.put(known);
-    Ok(moved)
-}
-
 /// Makes rows of all blocks; how many.
 pub(crate) fn expand(tx: &mut WriteTx<'_>) -> Result<u64> {
     if !tables::are_there(tx)? {

@@ -86,7 +86,7 @@ fn a_simulation_is_logged_read_and_compacted() {
     assert_eq!(before.2[0][..2], [Value::Integer(8), Value::Real(8.0)]);
     assert_eq!(before.3[0], [Value::Integer(8), Value::Integer(16), Value::Real(0.0)]);
     sim.complete().unwrap();
-    assert!(db.compact("sim_000").unwrap() >= 20);
+    assert!(db.compact("sim_000").unwrap().rows >= 20);
     assert_eq!(
         rows(db.database(), "SELECT count(*) FROM agent_states_rows")[0][0],
         Value::Integer(6)
@@ -165,7 +165,7 @@ fn a_compacted_metric_is_replaced() {
     for step in 0..4 {
         sim.log_metrics(&[("loss", step as f64), ("mood", 0.5)], Some(step)).unwrap();
     }
-    assert_eq!(db.compact("s").unwrap(), 8);
+    assert_eq!(db.compact("s").unwrap().rows, 8);
     sim.log_metric("loss", 9.0, Some(2)).unwrap();
     assert_eq!(db.metric("s", "loss").unwrap(), [(0, 0.0), (1, 1.0), (2, 9.0), (3, 3.0)]);
     assert_eq!(sim.row_count("simulation_metrics").unwrap(), 8);

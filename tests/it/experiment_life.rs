@@ -89,7 +89,7 @@ fn the_agentfarm_database_gives_its_facts() {
     for compacted in [false, true] {
         for (name, facts) in expected["simulations"].as_object().unwrap() {
             if compacted {
-                assert!(db.compact(name).unwrap() > 5000);
+                assert!(db.compact(name).unwrap().rows > 5000);
             }
             let states = one(db.records(name, "agent_states", &Selection::all()).unwrap());
             assert_eq!(json!(states.num_rows()), facts["rows"]["agent_states"]);

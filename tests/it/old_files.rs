@@ -99,7 +99,7 @@ fn saved_anew(handle: &Handle) {
 /// Compacts the ticks that are rows, together with the blocks that they meet.
 fn compacted_anew(handle: &Handle) {
     let store = handle.ticks().unwrap();
-    assert!(store.compact_all().unwrap()[0].ticks > 0, "some of them were rows");
+    assert!(store.compact_all().unwrap()[0].report.rows > 0, "some of them were rows");
 }
 
 fn compare_part(name: &str, handle: &Handle, query: &Json) {

@@ -127,8 +127,7 @@ fn one_handle_reaches_all_stores_of_a_file() {
     let sql = "SELECT (SELECT count(*) FROM \"update\") + (SELECT count(*) FROM episodes) AS n";
     assert_eq!(db.sql(sql).unwrap().rows, [[Value::Integer(41)]]);
     let compacted = db.compact(&mut |_, _| Ok(())).unwrap();
-    assert_eq!((compacted.simulations, compacted.series_blocks), (1, 1));
-    assert!(compacted.arrays > 0, "{compacted:?}");
+    assert!(compacted.rows > 40 && compacted.blocks > 2, "{compacted:?}");
     assert_eq!(db.verify().unwrap().findings, []);
     assert!(db.backup(folder.path().join("copy.db")).unwrap() > 0);
     assert!(matches!(db.backup(folder.path().join("copy.db")), Err(Error::Exists { .. })));
@@ -155,7 +154,7 @@ fn one_handle_does_the_same_to_a_folder_of_ticks() {
     let sql = "SELECT symbol, count(*) FROM ticks GROUP BY symbol ORDER BY 1";
     let counts = db.sql(sql).unwrap();
     assert_eq!(counts.rows.len(), 3);
-    assert_eq!(db.compact(&mut |_, _| Ok(())).unwrap().days, 3);
+    assert_eq!(db.compact(&mut |_, _| Ok(())).unwrap().blocks, 3 * 3);
     assert_eq!(db.sql(sql).unwrap(), counts);
     let report = db.verify().unwrap();
     assert!(report.is_ok() && report.checksums == 15, "{report:?}");

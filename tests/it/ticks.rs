@@ -179,8 +179,9 @@ fn real_ticks_one_by_one_are_compacted_without_loss() {
     check("flushed");
     let compacted = store.compact("2026-01-19").unwrap();
     println!("{compacted:?}");
-    assert_eq!(compacted.ticks, 67_539);
-    assert!(compacted.bytes_after * 4 < compacted.bytes_before);
+    let report = compacted.report;
+    assert_eq!(report.rows, 67_539);
+    assert!(report.bytes_after * 4 < report.bytes_before);
     check("compacted");
     store.stop().unwrap();
 }

@@ -175,8 +175,8 @@ fn row_day(rows: &Rows) {
         let before = all_of_day_one(&store, rows);
         let (took, compacted) = timed(|| store.compact_all().expect("the day is compacted"));
         compact.push(took);
-        assert_eq!(compacted[0].ticks, rows.day(0).len() as u64);
-        bytes = [compacted[0].bytes_before, compacted[0].bytes_after];
+        assert_eq!(compacted[0].report.rows, rows.day(0).len() as u64);
+        bytes = [compacted[0].report.bytes_before, compacted[0].report.bytes_after];
         assert_eq!(before, all_of_day_one(&store, rows), "compacting changed the day");
     }
     alone("last 100 of a symbol, rows on disk", crate::median(last));

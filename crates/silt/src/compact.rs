@@ -1,9 +1,10 @@
 //! `silt compact`: a finished run, packed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use siltstone::CompactReport;
 use siltstone::series::SqliteBackend;
 
 use crate::console::Console;
@@ -43,41 +44,60 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     }
     let start = Instant::now();
     let db = crate::write::open(&args.file, console)?;
-    let mut bar = console.progress("compacting", "blocks");
-    let compacted = db.compact(&mut |done, all| bar.at(done, all));
+    let mut bar = console.progress("compacting", "rows");
+    let updates = db.compact(&mut |done, all| bar.at(done, all));
     bar.end();
-    let report = compacted?;
+    let mut report = updates?;
     let series = SqliteBackend::over(db.database().clone())?;
-    let series_blocks = if series.describe()?.count > 0 { series.compact(None)? } else { 0 };
+    let points = match series.describe()?.count {
+        0 => CompactReport::default(),
+        _ => {
+            let mut bar = console.progress("compacting", "points");
+            let compacted = series.compact_with(None, &mut |done, all| bar.at(done, all));
+            bar.end();
+            compacted?
+        }
+    };
     drop(series);
     db.close()?;
-    let bytes = std::fs::metadata(&args.file).map_or(0, |metadata| metadata.len());
-    let path = args.file.display().to_string();
+    if points.rows > 0 {
+        report = CompactReport::of_one_file([report, points]);
+    }
+    print(&args.file, "row", &report, start, Value::Null, console)
+}
+
+/// Says what a compaction did; `row` is what its rows are, `more` goes into the document.
+pub(crate) fn print(
+    path: &Path,
+    row: &str,
+    report: &CompactReport,
+    start: Instant,
+    more: Value,
+    console: &mut Console,
+) -> Outcome {
+    let path = path.display().to_string();
     if console.json {
-        console.document(&json!({
+        let mut document = json!({
             "path": path,
-            "arrays": report.arrays,
+            "rows": report.rows,
             "blocks": report.blocks,
-            "series_blocks": series_blocks,
             "bytes_before": report.bytes_before,
             "bytes_after": report.bytes_after,
-            "bytes": bytes,
             "seconds": start.elapsed().as_secs_f64(),
-        }))?;
+        });
+        if let (Some(all), Value::Object(more)) = (document.as_object_mut(), more) {
+            all.extend(more);
+        }
+        console.document(&document)?;
     } else {
         console.line(format!(
-            "{path}: {} of {} compacted into {} of {} in {}, {} now",
-            human::plural(report.arrays, "array"),
-            human::size(report.bytes_before),
+            "{path}: {} compacted into {} in {}; {} became {}",
+            human::plural(report.rows, row),
             human::plural(report.blocks, "block"),
-            human::size(report.bytes_after),
             human::duration(start.elapsed()),
-            human::size(bytes),
+            human::size(report.bytes_before),
+            human::size(report.bytes_after),
         ))?;
-        if series_blocks > 0 {
-            let blocks = human::plural(series_blocks, "block");
-            console.line(format!("{path}: series compacted into {blocks}"))?;
-        }
     }
     Ok(Exit::Done)
 }

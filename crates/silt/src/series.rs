@@ -5,6 +5,7 @@ mod read_options;
 mod trial;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -411,22 +412,14 @@ fn compact(args: &Compact, console: &mut Console) -> Outcome {
     let Some(path) = file_of(&args.store) else {
         return Err(Failure::said("only SQLite stores can be compacted".to_owned()));
     };
-    let size = || std::fs::metadata(path).map_or(0, |file| file.len());
+    let start = Instant::now();
     let backend = SqliteBackend::open(path)?;
-    let before = size();
-    let blocks = backend.compact(args.key.as_deref())?;
+    let mut bar = console.progress("compacting", "points");
+    let report = backend.compact_with(args.key.as_deref(), &mut |done, all| bar.at(done, all));
+    bar.end();
+    let report = report?;
     backend.database().vacuum()?;
-    let after = size();
-    let path = path.display().to_string();
-    if console.json {
-        let sizes = json!({ "path": path, "blocks": blocks, "before": before, "after": after });
-        console.document(&sizes)?;
-    } else {
-        let (before, after) = (human::size(before), human::size(after));
-        let blocks = human::plural(blocks, "block");
-        console.line(format!("{path}: {blocks} written, {before} became {after}"))?;
-    }
-    Ok(Exit::Done)
+    crate::compact::print(path, "point", &report, start, Value::Null, console)
 }
 
 /// Remove a series

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from siltstone import _json, _siltstone
 from siltstone._handle import StoreHandle, end_at_exit, forget
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, VerifyReport
+from siltstone._reports import BackupReport, CompactReport, VerifyReport
 from siltstone._table import Table
 from siltstone.errors import InvalidError
 from siltstone.experiment._config import DataLoggingConfig, Settings, settings
@@ -255,12 +255,12 @@ class ExperimentDatabase(StoreHandle):
         """
         return self._inner.delete_simulation(simulation_id)
 
-    def compact(self, simulation_id: str) -> int:
-        """Pack the big tables of a simulation into column blocks, in one transaction; the number of records.
+    def compact(self, simulation_id: str) -> CompactReport:
+        """Pack the big tables of a simulation into column blocks: records, blocks, bytes of the file before and after.
 
         They are read as before, by every call and by :meth:`query`. :meth:`vacuum` gives the room back.
         """
-        return self._inner.compact(simulation_id)
+        return CompactReport(*self._inner.compact(simulation_id))
 
     # -- reading ---------------------------------------------------------------------------------
 

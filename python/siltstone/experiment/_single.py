@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle
+from siltstone._reports import CompactReport
 from siltstone.errors import ExistsError, InvalidError
 from siltstone.experiment._config import DataLoggingConfig, settings
 from siltstone.experiment._database import ExperimentDatabase, PathLike
@@ -121,7 +122,7 @@ class SimulationDatabase(StoreHandle, Simulation):
         self.logger  # noqa: B018 - makes it
         self._database.update_simulation_status(self._simulation_id, status, results_summary)
 
-    def compact(self) -> int:
+    def compact(self) -> CompactReport:
         """As :meth:`ExperimentDatabase.compact`."""
         return self._database.compact(self._simulation_id)
 

@@ -299,12 +299,12 @@ class Backend:
         """Keep a series once more, under a key that must not be in use."""
         self._inner.copy(key, to)
 
-    def compact(self, key: str | None = None) -> int:
-        """Pack one series, or all, at the highest compression; the number of blocks written.
+    def compact(self, key: str | None = None) -> _reports.CompactReport:
+        """Pack one series, or all, at the highest compression: points, blocks, bytes of the file before and after.
 
-        Only an SQLite file has something to pack; elsewhere it is 0.
+        Only an SQLite file has something to pack; elsewhere all are 0.
         """
-        return self._inner.compact(key) or 0
+        return _reports.CompactReport(*(self._inner.compact(key) or (0, 0, 0, 0)))
 
     def vacuum(self) -> int:
         """Give the room of what was removed or compacted back to the file system; the bytes. Only a file has some."""

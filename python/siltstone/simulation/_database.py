@@ -507,7 +507,7 @@ class SimulationDatabase(StoreHandle):
 
         It is read through every call as before. SQLite alone refuses ``numpy_array`` then, with ``no such function:
         silt_raw``, until :meth:`siltstone.Handle.expand` gives the arrays their bytes back. A file that is written
-        with ``codec="auto"`` is compacted when it is closed. `progress` gets blocks done and in all; what it raises
+        with ``codec="auto"`` is compacted when it is closed. `progress` gets arrays done and in all; what it raises
         stops the work.
         """
         return CompactReport(*self._inner.compact(progress))

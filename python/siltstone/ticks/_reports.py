@@ -71,11 +71,12 @@ class FlushReport(NamedTuple):
 
 
 class CompactedDay(NamedTuple):
-    """What a compaction did to one day: rows moved into blocks, bytes of the file before and after."""
+    """What a compaction did to one day: ticks moved into blocks, blocks written, bytes of the file before and after."""
 
     day: str
     path: Path
-    ticks: int
+    rows: int
+    blocks: int
     bytes_before: int
     bytes_after: int
 

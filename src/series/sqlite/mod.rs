@@ -1,5 +1,6 @@
 //! Series in an SQLite file: blocks of points that grow by the logarithmic method.
 
+mod compact;
 mod describe;
 mod read;
 mod verify;
@@ -12,7 +13,8 @@ use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::Result;
 use crate::kernel::{
-    Database, DocumentedName, Migrations, ReadTx, Rows, Step, VerifyReport, table_exists,
+    CompactReport, Database, DocumentedName, Migrations, Progress, ReadTx, Rows, Step,
+    VerifyReport, table_exists,
 };
 use crate::table::Batches;
 pub use describe::SeriesSummary;
@@ -27,7 +29,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         Step::Sql(include_str!("migrations/0002_block_order.sql")),
         Step::Sql("-- 3: rows have checksums"),
         Step::Sql("-- 4: time_series_data is in the file"),
-        Step::Code(write::renew_blocks),
+        Step::Code(compact::renew_blocks),
         Step::Sql("-- 6: one table function"),
     ],
     summed: &[
@@ -94,38 +96,27 @@ impl SqliteBackend {
         &self.db
     }
 
-    /// Packs the points of one series, or of all, at the highest compression: some blocks in a transaction. The number
-    /// of blocks that were written. [`Database::vacuum`] gives the room back.
+    /// Packs the points of one series, or of all, at the highest compression: some blocks in a transaction.
+    /// [`Database::vacuum`] gives the room back.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) for a key that is not there; what had been compacted stays so.
-    pub fn compact(&self, key: Option<&str>) -> Result<u64> {
-        let keys = match key {
-            Some(key) => vec![key.to_owned()],
-            None => self.list_keys("")?,
-        };
-        let mut blocks = 0;
-        for name in keys {
-            let mut until = i64::MAX;
-            loop {
-                let (name, location, only) = (name.clone(), self.location(), key.is_some());
-                let (some, length) = self.db.write(move |tx| {
-                    tx.ensure(&MIGRATIONS)?;
-                    match write::compact(tx, &name, until, &location) {
-                        // Of all of them: it was removed meanwhile.
-                        Err(crate::Error::NotFound { .. }) if !only => Ok((0, 0)),
-                        other => other,
-                    }
-                })?;
-                if some == 0 {
-                    break;
-                }
-                // Points that are appended meanwhile are left for the next time.
-                until = until.min(length);
-                blocks += some;
-            }
-        }
-        Ok(blocks)
+    pub fn compact(&self, key: Option<&str>) -> Result<CompactReport> {
+        self.compact_with(key, &mut |_, _| Ok(()))
+    }
+
+    /// [`compact`](Self::compact); `progress` gets points done and in all.
+    ///
+    /// # Errors
+    /// As it, and whatever `progress` returns.
+    pub fn compact_with(
+        &self,
+        key: Option<&str>,
+        progress: &mut Progress<'_>,
+    ) -> Result<CompactReport> {
+        let location = self.location();
+        let parts = self.db.read(|tx| compact::parts(tx, key, &location))?;
+        self.db.compact(parts, progress)
     }
 
     fn read<T: Default>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {

@@ -148,6 +148,14 @@ impl<'a> Points<'a> {
         self.columns.iter_mut().for_each(|column| column.reserve(n));
     }
 
+    /// Puts a block of the file behind those that are there.
+    pub(super) fn read(&mut self, tx: &ReadTx<'_>, block: i64) -> Result<()> {
+        let data = "SELECT rows, index_data, value_data FROM series_block WHERE id = ?1";
+        let read =
+            |row: &rusqlite::Row<'_>| self.append(row.get(0)?, row.get_ref(1)?, row.get_ref(2)?);
+        tx.query_one(data, [block], read)?.ok_or_else(|| damaged("a block is gone".into()))
+    }
+
     /// Puts a block behind those that are there.
     pub(super) fn append(
         &mut self,

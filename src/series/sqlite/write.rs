@@ -4,8 +4,8 @@ use rusqlite::types::Value;
 
 use super::BLOCK_ROWS;
 use super::read::{Points, count, find, load, orderable};
-use crate::array::block::types::{damaged, type_name, type_of};
-use crate::array::block::{Effort, encode, fit, version_1};
+use crate::array::block::types::type_name;
+use crate::array::block::{Effort, encode, fit};
 use crate::error::Result;
 use crate::kernel::WriteTx;
 use crate::series::backend::{Change, SeriesInfo, expect, in_use, last_label, not_found};
@@ -15,8 +15,6 @@ use crate::series::index::{IndexRange, IndexValues};
 /// The fewest blocks for which a thread is worth its start, and the most threads.
 const BLOCKS_A_THREAD: usize = 4;
 const MOST_THREADS: usize = 4;
-/// The most blocks that are compacted in one transaction.
-const BLOCKS_AT_ONCE: usize = 64;
 
 /// A change, and the blocks of those of its points that need nothing of the file: packed before the writer has
 /// the file.
@@ -192,7 +190,7 @@ impl Block {
 }
 
 /// The blocks of these points; many are packed by several threads.
-fn blocks(series: &Series, effort: Effort) -> Result<Vec<Block>> {
+pub(super) fn blocks(series: &Series, effort: Effort) -> Result<Vec<Block>> {
     let mut parts = Vec::with_capacity(series.len() / BLOCK_ROWS + 1);
     let mut first = 0;
     while first < series.len() {
@@ -225,7 +223,7 @@ fn blocks(series: &Series, effort: Effort) -> Result<Vec<Block>> {
 }
 
 /// Writes blocks, of which the first point has this number in its series.
-fn put(tx: &WriteTx<'_>, id: i64, first: i64, blocks: &[Block]) -> Result<()> {
+pub(super) fn put(tx: &WriteTx<'_>, id: i64, first: i64, blocks: &[Block]) -> Result<()> {
     let sql = "INSERT INTO series_block (series_id, first_row, rows, least, greatest, compacted, \
         index_data, value_data, row_sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
         silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6))";
@@ -308,83 +306,6 @@ fn join_and_put(tx: &WriteTx<'_>, id: i64, info: &SeriesInfo, series: &Series) -
 
 /// Moves the points of a block out of the file.
 fn take(tx: &WriteTx<'_>, block: i64, points: &mut Points<'_>) -> Result<()> {
-    let data = "SELECT rows, index_data, value_data FROM series_block WHERE id = ?1";
-    let read =
-        |row: &rusqlite::Row<'_>| points.append(row.get(0)?, row.get_ref(1)?, row.get_ref(2)?);
-    tx.query_one(data, [block], read)?.ok_or_else(|| damaged("a block is gone".into()))?;
+    points.read(tx, block)?;
     tx.execute("DELETE FROM series_block WHERE id = ?1", [block]).map(drop)
-}
-
-/// Packs some blocks of a series that are not, and begin before the point `until`, at the highest compression. How many
-/// were written, 0 at the end, and the length of the series.
-///
-/// What is compacted stays, except that a small block is joined with those behind it.
-pub(super) fn compact(
-    tx: &WriteTx<'_>,
-    key: &str,
-    until: i64,
-    location: &str,
-) -> Result<(u64, i64)> {
-    let found = find(tx, key, location)?;
-    let length = found.info.length as i64;
-    let sql = "SELECT min(first_row) FROM series_block WHERE series_id = ?1 \
-        AND compacted = 0 AND first_row < ?2";
-    let read = |row: &rusqlite::Row<'_>| Ok(row.get::<_, Option<i64>>(0)?);
-    let Some(first_uncompacted) = tx.query_one(sql, (found.id, until), read)?.flatten() else {
-        return Ok((0, length));
-    };
-    let before = "SELECT first_row, rows FROM series_block WHERE series_id = ?1 \
-        AND first_row < ?2 ORDER BY first_row DESC LIMIT 1";
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, count(row.get(1)?)?));
-    let joins = tx.query_one(before, (found.id, first_uncompacted), read)?;
-    let joins = joins.filter(|(_, rows)| *rows < BLOCK_ROWS / 2);
-    let next = "SELECT id, first_row, rows, compacted FROM series_block WHERE series_id = ?1 \
-        AND first_row >= ?2 ORDER BY first_row LIMIT ?3";
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, count(row.get(2)?)?, row.get(3)?))
-    };
-    let from = joins.map_or(first_uncompacted, |(first, _)| first);
-    let some = tx.query(next, (found.id, from, BLOCKS_AT_ONCE as i64), read)?;
-    let mut points = Points::new(&found.info)?;
-    let mut rows = 0;
-    for (block, first, own, is_compacted) in some {
-        let is_whole: bool = is_compacted && first > first_uncompacted && own >= BLOCK_ROWS / 2;
-        if is_whole || rows >= BLOCKS_AT_ONCE * BLOCK_ROWS {
-            break;
-        }
-        take(tx, block, &mut points)?;
-        rows += own;
-    }
-    let blocks = blocks(&points.finish(&found.info)?, Effort::Compact)?;
-    put(tx, found.id, from, &blocks)?;
-    Ok((blocks.len() as u64, length))
-}
-
-/// Version 5: blocks of today. One that is damaged stays as it is, for [`verify`](super::verify()) to find.
-pub(super) fn renew_blocks(tx: &WriteTx<'_>) -> Result<()> {
-    let sql = "SELECT b.id, b.rows, b.compacted, s.index_type, s.value_type FROM series_block b JOIN series s ON s.id = b.series_id";
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok((
-            row.get::<_, i64>(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            [row.get::<_, String>(3)?, row.get(4)?],
-        ))
-    };
-    for (id, rows, is_compacted, types) in tx.query(sql, [], read)? {
-        let effort = if is_compacted { Effort::Compact } else { Effort::Fast };
-        for (column, name) in ["index_data", "value_data"].into_iter().zip(types) {
-            let sql = format!("SELECT {column} FROM series_block WHERE id = ?1");
-            let data: Vec<u8> =
-                tx.query_one(&sql, [id], |row| Ok(row.get(0)?))?.unwrap_or_default();
-            let renewed = type_of(&name).and_then(|data_type| {
-                Ok(version_1::renewed(&data, &[data_type], count(rows)?, effort)?.into_owned())
-            });
-            if let Some(renewed) = renewed.ok().filter(|renewed| *renewed != data) {
-                let sql = format!("UPDATE series_block SET {column} = ?2 WHERE id = ?1");
-                tx.execute(&sql, (id, renewed))?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use siltstone::Database;
 use siltstone::experiment::{self, ExportOptions, MergeReport, Retention, Which};
+use siltstone::{CompactReport, Database};
 
 use super::{Chosen, open, open_to_change};
 use crate::console::Console;
@@ -153,8 +153,6 @@ fn print_report(
 /// Packs the tables of simulations that have ended; of these, or of all if there are none.
 pub(crate) fn compact(file: &Path, simulations: &[String], console: &mut Console) -> Outcome {
     let start = Instant::now();
-    let size = || std::fs::metadata(file).map_or(0, |file| file.len());
-    let before = size();
     let db = open_to_change(file)?;
     let names = match simulations {
         [] => {
@@ -164,36 +162,17 @@ pub(crate) fn compact(file: &Path, simulations: &[String], console: &mut Console
         names => names.to_vec(),
     };
     let mut bar = console.progress("compacting", "simulations");
-    let mut rows = 0;
+    let mut reports = Vec::new();
     for (done, name) in names.iter().enumerate() {
         bar.at(done as u64, names.len() as u64)?;
-        rows += db.compact(name)?;
+        reports.push(db.compact(name)?);
     }
     bar.end();
     db.database().vacuum()?;
     db.close()?;
-    let after = size();
-    let path = file.display().to_string();
-    if console.json {
-        console.document(&json!({
-            "path": path,
-            "simulations": names,
-            "rows": rows,
-            "before": before,
-            "after": after,
-            "seconds": start.elapsed().as_secs_f64(),
-        }))?;
-    } else {
-        console.line(format!(
-            "{path}: {} of {} compacted in {}, {} became {}",
-            human::plural(rows, "row"),
-            human::plural(names.len() as u64, "simulation"),
-            human::duration(start.elapsed()),
-            human::size(before),
-            human::size(after),
-        ))?;
-    }
-    Ok(Exit::Done)
+    let report = CompactReport::of_one_file(reports);
+    let more = json!({ "simulations": names });
+    crate::compact::print(file, "record", &report, start, more, console)
 }
 
 /// The records of simulations as files in folders.

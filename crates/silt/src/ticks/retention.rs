@@ -63,19 +63,16 @@ pub(super) fn compact(args: &Compact, console: &mut Console) -> Outcome {
     };
     store.stop()?;
     let sum = |of: fn(&CompactedDay) -> u64| compacted.iter().map(of).sum::<u64>();
-    let (ticks, before, after) =
-        (sum(|day| day.ticks), sum(|day| day.bytes_before), sum(|day| day.bytes_after));
+    let (ticks, before, after) = (
+        sum(|day| day.report.rows),
+        sum(|day| day.report.bytes_before),
+        sum(|day| day.report.bytes_after),
+    );
     if console.json {
-        let days: Vec<_> = (compacted.iter())
-            .map(|day| {
-                json!({ "day": day.day, "path": day.path.display().to_string(), "ticks": day.ticks,
-                    "bytes_before": day.bytes_before, "bytes_after": day.bytes_after })
-            })
-            .collect();
         console.document(&json!({
             "path": args.folder.display().to_string(),
-            "days": days,
-            "ticks": ticks,
+            "days": compacted,
+            "rows": ticks,
             "bytes_before": before,
             "bytes_after": after,
         }))?;

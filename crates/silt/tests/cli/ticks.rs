@@ -198,9 +198,9 @@ fn days_are_kept_small_and_examined() {
     silt(folder.path(), IMPORT);
     let day = folder.path().join("db/2026/01/ticks_2026-01-19.db");
     let compacted = silt(folder.path(), "ticks compact db --json").json();
-    assert_eq!(compacted["ticks"], 3);
+    assert_eq!(compacted["rows"], 3);
     let again = silt(folder.path(), "ticks compact db --json").json();
-    assert_eq!(again["ticks"], 0, "it is compacted");
+    assert_eq!(again["rows"], 0, "it is compacted");
     assert_eq!(silt(folder.path(), "ticks compact db --day 2026-01-18").code, 2);
     assert!(
         silt(folder.path(), "verify db").ok().contains("all is well; 1 day, 3 ticks and 1 block")
