@@ -97,7 +97,7 @@ EXTENSION_BUILD = cargo build --manifest-path crates/sqlite-extension/Cargo.toml
 .PHONY: extension
 extension: ## the loadable SQLite extension, into the Python package too, and its tests in sqlite3, Python and Datasette
 	$(EXTENSION_BUILD) --features shared
-	cp "$(TARGET)/debug/$(EXTENSION)" python/siltstone/
+	mkdir -p python/siltstone/sqlite && cp "$(TARGET)/debug/$(EXTENSION)" python/siltstone/sqlite/
 	SILTSTONE_EXTENSION="$(TARGET)/debug/$(EXTENSION)" cargo test -p siltstone --test it sqlite_extension
 	$(MAKE) --no-print-directory venv
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --target target/datasette --upgrade 'datasette<1' apsw \
@@ -127,7 +127,7 @@ bench: ## Siltstone and baselines on the same rows: Rust floors first, then Pyth
 .PHONY: wheel-release
 wheel-release: ## the same, optimized, with the SQLite extension
 	$(EXTENSION_BUILD) --release
-	cp "$(TARGET)/release/$(EXTENSION)" python/siltstone/
+	mkdir -p python/siltstone/sqlite && cp "$(TARGET)/release/$(EXTENSION)" python/siltstone/sqlite/
 	$(PYTHON) -m venv target/maturin
 	target/maturin/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
 	rm -f target/wheels/siltstone-*.whl

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_docs import ROOT, snippets
 
 import siltstone
 from siltstone.errors import NotFoundError
 from siltstone.simulation import SimulationDatabase
-
-from test_docs import ROOT, snippets
 
 LOADS = "import sqlite3; sqlite3.connect(':memory:').enable_load_extension(True)"
 
