@@ -318,7 +318,8 @@ fn hostile_arguments_are_refused() {
 #[test]
 #[needs(extension)]
 fn damaged_blocks_are_errors_or_the_same_rows() {
-    let cases: [(&str, fn(&Path) -> PathBuf, &str, &[&str]); 4] = [
+    type Case = (&'static str, fn(&Path) -> PathBuf, &'static str, &'static [&'static str]);
+    let cases: [Case; 4] = [
         ("tick_block", TICKS.write_half, TICKS.sql[1], &["data"]),
         ("record_block", RECORDS.write_half, RECORDS.sql[1], &["data"]),
         ("array_block", ARRAYS.write_half, ARRAYS.sql[0], &["data", "dtype", "shape", "codec"]),
