@@ -36,6 +36,7 @@ LINTERS := 'ruff==0.17.*' $(MYPY) 'numpy>=2.2,<2.5' 'pandas-stubs==2.3.3.*' 'sql
 .PHONY: lint
 lint: ## formatting and lints of Rust and Python, types of the Python package; warnings denied
 	cargo fmt --all --check
+	cargo fmt --manifest-path crates/sqlite-extension/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	$(PYTHON) -m venv target/lint
 	target/lint/bin/pip install --quiet --disable-pip-version-check $(LINTERS)
@@ -88,8 +89,23 @@ ifneq ($(INTERRUPTS),)
 endif
 endif
 
+# The extension takes SQLite from the program that loads it, so that the library is compiled for it a second time. `shared`
+# and the target folder keep its dependencies from it.
+TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
+EXTENSION := $(if $(filter Darwin,$(shell uname)),libsiltstone.dylib,libsiltstone.so)
+EXTENSION_BUILD = cargo build --manifest-path crates/sqlite-extension/Cargo.toml --target-dir "$(TARGET)"
+.PHONY: extension
+extension: ## the loadable SQLite extension, into the Python package too, and its tests in sqlite3, Python and Datasette
+	$(EXTENSION_BUILD) --features shared
+	mkdir -p python/siltstone/sqlite && cp "$(TARGET)/debug/$(EXTENSION)" python/siltstone/sqlite/
+	SILTSTONE_EXTENSION="$(TARGET)/debug/$(EXTENSION)" cargo test -p siltstone --test it sqlite_extension
+	$(MAKE) --no-print-directory venv
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --target target/datasette --upgrade 'datasette<1' apsw \
+		|| echo "Datasette and apsw cannot be installed: their tests are skipped, and counted so"
+	SILTSTONE_DATASETTE="$(abspath target/datasette)" $(VENV)/bin/python -m pytest -q -rs python/tests/test_sqlite_extension.py
+
 .PHONY: wheel
-wheel: ## build the Python wheel into target/wheels
+wheel: ## build the Python wheel into target/wheels; with the SQLite extension, if make extension has built it
 	$(PYTHON) -m venv target/maturin
 	target/maturin/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
 	rm -f target/wheels/siltstone-*.whl
@@ -109,7 +125,9 @@ bench: ## Siltstone and baselines on the same rows: Rust floors first, then Pyth
 	cd bench/python && ../../target/bench-venv/bin/python experiment/run.py $(if $(EXPERIMENT_REAL),--real $(abspath $(EXPERIMENT_REAL)))
 
 .PHONY: wheel-release
-wheel-release:
+wheel-release: ## the same, optimized, with the SQLite extension
+	$(EXTENSION_BUILD) --release
+	mkdir -p python/siltstone/sqlite && cp "$(TARGET)/release/$(EXTENSION)" python/siltstone/sqlite/
 	$(PYTHON) -m venv target/maturin
 	target/maturin/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
 	rm -f target/wheels/siltstone-*.whl

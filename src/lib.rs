@@ -18,12 +18,19 @@ pub mod ticks;
 pub use array::{Array, Codec, DType};
 pub use describe::{FileInfo, Info};
 pub use error::{Error, Result};
+#[cfg(feature = "extension")]
+pub use kernel::sqlite_extension_init;
 pub use kernel::{
     BackupReport, Builder, CompactReport, Database, Durability, Executed, Finding, NewFile,
     Profile, Progress, Query, QueuePolicy, Skipped, Stats, Ticket, Transaction, Value,
     VerifyReport, interruptible, restore, write_file, write_file_with,
 };
 pub use open::{Handle, open, open_read_only};
+
+#[cfg(all(feature = "bundled", feature = "extension"))]
+compile_error!(
+    "the feature `extension` takes SQLite from the program that loads it: leave out `bundled` (default-features = false)"
+);
 
 /// The stores of a file.
 const STORES: [&kernel::Store; 5] =

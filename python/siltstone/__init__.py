@@ -15,6 +15,7 @@ import sys as _sys
 
 from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._arguments import name_them as _name_them
+from siltstone._extension import sqlite_extension_path
 from siltstone._open import Handle, open
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, CompactReport, Skipped, VerifyReport
@@ -42,6 +43,7 @@ __all__ = [
     "restore",
     "series",
     "simulation",
+    "sqlite_extension_path",
     "ticks",
 ]
 

@@ -82,7 +82,13 @@ def test_links_lead_to_headings_that_are_there(page: Path) -> None:
         assert anchor in anchors(leads_to), f"{page.name} links to {target}#{anchor}"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=lambda page: page.name)
+#: `test_sqlite_extension.py` runs its snippet, in a Python whose sqlite3 loads extensions.
+ELSEWHERE = {"sqlite-extension.md"}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if snippets(page) and page.name not in ELSEWHERE], ids=lambda page: page.name
+)
 def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Goal: what a reader copies works, one snippet after the other, in an empty folder; where a page has shell lines,
     on their inputs.

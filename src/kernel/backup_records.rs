@@ -267,6 +267,7 @@ fn is_of(path: &Path, uuid: &[u8], number: i64) -> Result<bool> {
     match conn.prepare(sql).and_then(|mut s| s.exists((schema::APPLICATION_ID, uuid, number))) {
         Ok(found) => Ok(found),
         // It has no such table, or is no database.
+        #[cfg(feature = "bundled")]
         Err(rusqlite::Error::SqlInputError { .. }) => Ok(false),
         Err(e)
             if matches!(e.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt | Unknown)) =>

@@ -23,7 +23,9 @@ use rusqlite::vtab::{
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
+use super::attached::schema_of;
 use super::block_cells::{Cells, Extent};
+use super::guarded::Guarded;
 use super::store::Decode;
 use crate::array::block::types::type_of;
 use crate::array::block::{Block, PIECE_ROWS};
@@ -49,7 +51,7 @@ pub(crate) struct BlockTable {
 
 /// Adds the function to a connection.
 pub(super) fn register(conn: &Connection) -> Result<()> {
-    const MODULE: Module<Rows> = Module::eponymous_only_module();
+    const MODULE: Module<Guarded<Rows>> = Module::eponymous_only_module();
     conn.create_module(c"silt_block", &MODULE, None)
 }
 
@@ -396,7 +398,8 @@ impl Found {
         let BlockTable { name, data } = table;
         let is_used = used & DATA_BITS != 0;
         let data = if is_used { *data } else { "rows" };
-        let sql = format!("SELECT rows, {data} FROM main.{name} WHERE id = ?1");
+        let schema = schema_of(conn, name)?;
+        let sql = format!("SELECT rows, {data} FROM {schema}.{name} WHERE id = ?1");
         let mut statement = conn.prepare(&sql)?;
         let mut found = statement.query([id])?;
         let Some(row) = found.next()? else { return Ok(false) };

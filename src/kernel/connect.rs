@@ -124,7 +124,9 @@ fn set_up_library() {
         // Nobody reads SQLite's count of its memory, and each allocation would lock for it.
         // SAFETY: SQLITE_CONFIG_MEMSTATUS takes one int. In a program that has used this copy of
         // SQLite before us the call changes nothing and says so.
+        #[cfg(not(feature = "extension"))]
         let set = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0) };
+        #[cfg(not(feature = "extension"))]
         tracing::debug!(set, "sqlite3_config");
         locks::install();
     });

@@ -152,8 +152,8 @@ fn needs(names: &[DocumentedName]) -> Option<String> {
         false => "",
     };
     Some(format!(
-        "Rows of {} are in column blocks, which SQLite alone cannot read. Read them with silt query FILE or Python's \
-         siltstone.open(FILE){expand}.",
+        "Rows of {} are in column blocks, which SQLite alone cannot read. Read them with silt query FILE, Python's \
+         siltstone.open(FILE), or any SQLite that has loaded the extension of siltstone.sqlite_extension_path(){expand}.",
         tables.join(", ")
     ))
 }

@@ -29,6 +29,8 @@ impl From<rusqlite::Error> for Error {
             rusqlite::Error::SqliteFailure(code, text) => {
                 (code.extended_code, text.clone().unwrap_or_else(|| code.to_string()))
             }
+            // Of a newer SQLite, which says where in the statement; an older one gives the plain failure.
+            #[cfg(feature = "bundled")]
             rusqlite::Error::SqlInputError { error, msg, .. } => (error.extended_code, msg.clone()),
             other => (rusqlite::ffi::SQLITE_ERROR, other.to_string()),
         };

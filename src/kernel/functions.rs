@@ -1,27 +1,62 @@
-//! SQL functions of our connections: arrays as a person reads them, values of JSON by exact names.
+//! SQL functions of our connections: arrays as a person reads them, values of JSON by exact names, what stores hand in.
 
-use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::limits::Limit;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, Row, ffi};
 
-use crate::array::{
-    Array, BLOCK, BlockLocation, Codec, DType, Kind, byte_size, integer, number, parse_shape,
-};
+use super::attached::schema_of;
+use super::items::Items;
+use super::table_function;
+use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, byte_size, parse_shape};
 use crate::error::{Error, Result};
 
-/// Adds `silt_items` and `silt_raw`, each of (dtype, shape, codec, data), and `silt_value` of a JSON object and keys.
+/// Bytes of an array of which memory is taken without a look at what the connection allows.
+const SMALL: usize = 1 << 20;
+
+/// A function of a store: of its arguments alone, and deterministic.
+pub(crate) struct ScalarFunction {
+    pub(crate) name: &'static str,
+    pub(crate) arguments: i32,
+    /// Gets the arguments, and the most bytes that a value may have.
+    pub(crate) call: fn(&[ValueRef<'_>], usize) -> Result<Value>,
+}
+
+/// Adds `silt_items`, `silt_array` and `silt_raw`, each of (dtype, shape, codec, data), `silt_value` of a JSON object and keys,
+/// and the functions of the stores.
 pub(super) fn register(conn: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS;
     conn.create_scalar_function("silt_items", 4, flags, |args| {
         let array = array_of(args)?;
-        Ok(items_json(&array))
+        Items::new(&array).json(0, &[array.len()], most_bytes(args)?).map_err(user)
     })?;
+    for arguments in [3, 4] {
+        conn.create_scalar_function("silt_array", arguments, flags, |args| {
+            if args.get_raw(0) == ValueRef::Null || args.get_raw(args.len() - 1) == ValueRef::Null {
+                return Ok(None);
+            }
+            let array = array_of(args)?;
+            let json = Items::new(&array).json(0, array.shape(), most_bytes(args)?);
+            json.map(Some).map_err(user)
+        })?;
+    }
+    for function in crate::STORES.iter().flat_map(|store| store.scalars) {
+        conn.create_scalar_function(function.name, function.arguments, flags, |args| {
+            let values: Vec<_> = (0..args.len()).map(|i| args.get_raw(i)).collect();
+            (function.call)(&values, most_bytes(args)?).map_err(user)
+        })?;
+    }
+    table_function::register(conn)?;
     super::block_rows::register(conn)?;
     super::row_source::register(conn)?;
     super::row_visitor::register(conn)?;
     super::row_sum::register(conn)?;
     conn.create_scalar_function("silt_value", -1, flags, |args| {
+        if args.is_empty() {
+            return Err(user(Error::invalid("silt_value", "a JSON object and keys", "nothing")));
+        }
         let path = (1..args.len()).map(|i| args.get(i)).collect::<Result<Vec<String>, _>>()?;
         Ok(super::json::sql_value(args.get::<Option<String>>(0)?.as_deref(), &path))
     })?;
@@ -29,12 +64,35 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// The error of a function, as SQLite takes it.
+pub(super) fn user(error: Error) -> rusqlite::Error {
+    match error {
+        Error::Sqlite { code, why, .. } => {
+            rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(why))
+        }
+        other => rusqlite::Error::UserFunctionError(other.into()),
+    }
+}
+
+/// The most bytes that a value of the connection may have.
+fn most_bytes(args: &Context<'_>) -> rusqlite::Result<usize> {
+    // SAFETY: the connection is used in this call and in this thread only.
+    let conn = unsafe { args.get_connection()? };
+    Ok(usize::try_from(conn.limit(Limit::SQLITE_LIMIT_LENGTH)?).unwrap_or_default())
+}
+
+/// The array that dtype, shape, codec, if there is one, and data are.
 fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
-    let user = |error: crate::Error| rusqlite::Error::UserFunctionError(error.into());
     let (dtype, shape): (String, String) = (args.get(0)?, args.get(1)?);
-    let codec: Option<String> = args.get(2)?;
-    let data = args.get_raw(3).as_blob().unwrap_or_default();
+    let codec: Option<String> = if args.len() == 4 { args.get(2)? } else { None };
+    let data = args.get_raw(args.len() - 1).as_blob().unwrap_or_default();
     let (dtype, shape) = (dtype.parse().map_err(user)?, parse_shape(&shape).map_err(user)?);
+    // Before memory is taken for what SQLite would not take.
+    let size = byte_size(dtype, &shape).unwrap_or_default();
+    if size > SMALL && size > most_bytes(args)? {
+        let code = ffi::Error::new(ffi::SQLITE_TOOBIG);
+        return Err(rusqlite::Error::SqliteFailure(code, None));
+    }
     if codec.as_deref() != Some(BLOCK) {
         return Codec::decode(codec.as_deref(), dtype, &shape, data).map_err(user);
     }
@@ -49,70 +107,35 @@ fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
     Array::new(dtype, shape, bytes.to_vec()).map_err(user)
 }
 
-/// A block of the same file.
+/// A block of the same file, its checksum compared.
 fn block_of(args: &Context<'_>, id: i64) -> rusqlite::Result<Array> {
-    let user = |error: crate::Error| rusqlite::Error::UserFunctionError(error.into());
     // SAFETY: the connection is used in this call and in this thread only.
     let conn = unsafe { args.get_connection()? };
     let table = crate::STORES.iter().find_map(|store| store.array_blocks);
     let table = table.ok_or_else(|| user(Error::invalid("a store", "blocks of arrays", "none")))?;
-    let sql = format!("SELECT dtype, shape, codec, data FROM main.{table} WHERE id = ?1");
-    conn.query_row(&sql, [id], |row| {
+    let damaged = |why: &str| Error::Corrupt {
+        location: String::new(),
+        what: format!("row {id} of {table}"),
+        why: why.into(),
+    };
+    let read = |row: &Row<'_>| {
         let (dtype, shape): (String, String) = (row.get(0)?, row.get(1)?);
         let (codec, data): (Option<String>, Vec<u8>) = (row.get(2)?, row.get(3)?);
-        let (dtype, shape) = (dtype.parse().map_err(user)?, parse_shape(&shape).map_err(user)?);
-        Codec::decode(codec.as_deref(), dtype, &shape, &data).map_err(user)
-    })
-}
-
-/// The items in C order as one flat JSON list: numbers, texts, `true` and `false`, a complex number as
-/// `[real, imaginary]`, times as their count of units. What JSON has no number for (NaN, infinities, NaT)
-/// is `null`.
-fn items_json(array: &Array) -> String {
-    use serde_json::Value;
-    if let Some(items) = array.to_strings() {
-        return Value::from(items).to_string();
-    }
-    let plain = array.to_little_endian();
-    let (dtype, size) = (plain.dtype(), plain.dtype().item_size());
-    let float = |size: usize, bytes: &[u8]| number(DType::of(Kind::Float, size as u32), bytes);
-    let item = |bytes: &[u8]| -> Value {
-        match dtype.kind() {
-            Kind::Bool => Value::from(bytes != [0]),
-            Kind::Float => Value::from(number(dtype, bytes)),
-            Kind::Complex => {
-                let (real, imaginary) = bytes.split_at(size / 2);
-                Value::from(vec![float(size / 2, real), float(size / 2, imaginary)])
-            }
-            Kind::UInt => Value::from(integer(Kind::UInt, bytes) as u64),
-            Kind::Int => Value::from(integer(Kind::Int, bytes)),
-            _ => match integer(Kind::Int, bytes) {
-                i64::MIN => Value::Null,
-                count => Value::from(count),
-            },
+        let decoded = Codec::decode(codec.as_deref(), dtype.parse()?, &parse_shape(&shape)?, &data);
+        let array = decoded.map_err(|error| damaged(&error.to_string()))?;
+        let sum = Checksum::of_parts(&dtype, &shape, array.data()).to_bytes();
+        match row.get_ref(4)?.as_blob() == Ok(&sum[..]) {
+            true => Ok(array),
+            false => Err(damaged("the checksum differs from the one it was stored with")),
         }
     };
-    Value::Array(plain.data().chunks_exact(size.max(1)).map(item).collect()).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: an array of any dtype is a JSON list of its items, each exact.
-    #[test]
-    fn every_dtype_has_a_list() {
-        let list = |dtype: &str, bytes: &[u8], n: usize| {
-            items_json(&Array::new(dtype.parse().unwrap(), vec![n], bytes.to_vec()).unwrap())
-        };
-        assert_eq!(list("<f2", &[0x66, 0x2e, 0, 0x40, 0, 0x7e], 3), "[0.0999755859375,2.0,null]");
-        assert_eq!(list("<u8", &[0xff; 8], 1), "[18446744073709551615]");
-        assert_eq!(list(">i2", &[0xff, 0xfe], 1), "[-2]");
-        assert_eq!(list("|b1", &[0, 1], 2), "[false,true]");
-        let both = [1.5f64.to_le_bytes(), (-2.0f64).to_le_bytes()].concat();
-        assert_eq!(list("<c16", &both, 1), "[[1.5,-2.0]]");
-        let times = [7i64.to_le_bytes(), i64::MIN.to_le_bytes()].concat();
-        assert_eq!(list("<M8[ns]", &times, 2), "[7,null]");
-        assert_eq!(list("<U1", &[b'a', 0, 0, 0], 1), "[\"a\"]");
+    let schema = schema_of(&conn, table)?;
+    let sql =
+        format!("SELECT dtype, shape, codec, data, checksum FROM {schema}.{table} WHERE id = ?1");
+    let mut statement = conn.prepare(&sql)?;
+    let mut rows = statement.query([id])?;
+    match rows.next()? {
+        Some(row) => read(row).map_err(user),
+        None => Err(user(damaged("it is not there"))),
     }
 }

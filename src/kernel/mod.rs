@@ -5,6 +5,7 @@
 //! asked for. Reads take a pooled read-only connection and see one snapshot. Stores hand in their
 //! tables as [`Migrations`] and speak SQL through [`WriteTx`] and [`ReadTx`].
 
+mod attached;
 mod authorize;
 mod backup;
 mod backup_records;
@@ -16,6 +17,8 @@ mod connect;
 mod database;
 mod deferred;
 mod documented_name;
+#[cfg(feature = "extension")]
+mod extension;
 mod failure;
 #[cfg(all(test, unix))]
 pub(crate) mod fault;
@@ -24,7 +27,9 @@ mod files;
 mod findings;
 mod foreign;
 mod functions;
+mod guarded;
 mod interruption;
+mod items;
 pub(crate) mod json;
 mod lease;
 mod locks;
@@ -47,6 +52,7 @@ mod skipped;
 mod stats;
 mod store;
 mod streamed_table;
+mod table_function;
 mod temporary;
 mod ticket;
 mod transaction;
@@ -58,6 +64,8 @@ pub use backup::{BackupReport, restore};
 pub use clock::now_ns;
 pub use compaction::CompactReport;
 pub use database::Database;
+#[cfg(feature = "extension")]
+pub use extension::sqlite_extension_init;
 pub use files::{write_file, write_file_with};
 pub use findings::{Finding, VerifyReport};
 pub use interruption::interruptible;
@@ -77,11 +85,13 @@ pub(crate) use file_lock::{FileLock, open_lock};
 pub(crate) use files::{
     check_writable, create_folder, sync_folder, sync_name, sync_names_in, write_atomically,
 };
+pub(crate) use functions::ScalarFunction;
 #[cfg(feature = "postgresql")]
 pub(crate) use interruption::cancellable;
 pub(crate) use interruption::{
     CHECK_EVERY, check as check_interrupted, join, lock, pause, receive, uninterrupted,
 };
+pub(crate) use items::Items;
 pub(crate) use node::Node;
 pub(crate) use paths::folder_of;
 pub(crate) use process::{Process, host};
@@ -92,6 +102,7 @@ pub(crate) use row_visitor::RowVisitor;
 pub(crate) use schema::{Migrations, Step, Upgrade, table_exists};
 pub(crate) use store::{Store, upgrades};
 pub(crate) use streamed_table::{Bounds, Chunks, StreamedRows, StreamedTable, query_streamed};
+pub(crate) use table_function::{Arguments, TableFunction};
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
 pub(crate) use tx::{ReadTx, WriteTx};
 

@@ -64,9 +64,10 @@ impl Database {
     ///
     /// A documented table of which rows have gone into blocks, which SQLite alone refuses, gives all rows here. Beside
     /// SQLite's own functions there are `silt_items(dtype, shape, codec, data)`, an array
-    /// as a JSON list, `silt_raw(dtype, shape, codec, data)`, its plain bytes, `silt_value(json, key, ...)`, the value behind
-    /// a path of keys, the table `silt_block(block)`, the rows of a column block, and the documented table
-    /// `time_series_data`, the points of series. A text is in single quotes: a name in double quotes that is not there is
+    /// as a JSON list, `silt_array(dtype, shape, data)`, the same in its shape, `silt_raw(dtype, shape, codec, data)`, its plain
+    /// bytes, `silt_value(json, key, ...)`, the value behind a path of keys, `silt_similarity(a, b)` of two embeddings, the tables
+    /// `silt_block(block)`, the rows of a column block, `silt_state(dataset, entity_group, at)` and `silt_ohlc(symbol, interval)`, and
+    /// the documented table `time_series_data`, the points of series. A text is in single quotes: a name in double quotes that is not there is
     /// an error.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use rusqlite::vtab::{
 };
 use rusqlite::{Connection, Result, ffi};
 
+use super::guarded::Guarded;
 use super::tx::WriteTx;
 
 /// Columns that a row can have.
@@ -58,7 +59,7 @@ impl WriteTx<'_> {
 
 /// Adds the table to a connection.
 pub(super) fn register(conn: &Connection) -> Result<()> {
-    const MODULE: Module<Fields> = Module::eponymous_only_module();
+    const MODULE: Module<Guarded<Fields>> = Module::eponymous_only_module();
     conn.create_module(c"silt_row_source", &MODULE, None)
 }
 

@@ -7,7 +7,9 @@ use arrow_array::ArrayRef;
 use super::block_rows::BlockTable;
 use super::documented_name::DocumentedNames;
 use super::foreign::Definitions;
+use super::functions::ScalarFunction;
 use super::schema::{Migrations, Upgrade};
+use super::table_function::TableFunction;
 use super::tx::WriteTx;
 use super::verify::Verifier;
 use crate::error::Result;
@@ -38,6 +40,10 @@ pub(crate) struct Store {
     pub(crate) blocks: Option<BlockTable>,
     /// The table of blocks of arrays.
     pub(crate) array_blocks: Option<&'static str>,
+    /// Its SQL functions of values.
+    pub(crate) scalars: &'static [ScalarFunction],
+    /// Its SQL functions whose results are rows.
+    pub(crate) tables: &'static [TableFunction],
 }
 
 impl Store {
@@ -53,6 +59,8 @@ impl Store {
             decode: None,
             blocks: None,
             array_blocks: None,
+            scalars: &[],
+            tables: &[],
         }
     }
 }

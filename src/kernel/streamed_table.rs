@@ -18,6 +18,7 @@ use rusqlite::vtab::{
 use rusqlite::{Error, Result, ffi};
 
 use super::failure::At;
+use super::guarded::Guarded;
 use super::row_source::RowSource;
 use super::{connect, query};
 
@@ -60,7 +61,7 @@ pub(crate) fn query_streamed(
     sql: &str,
     each: impl FnMut(&[String], Option<Vec<query::Value>>) -> crate::Result<()>,
 ) -> crate::Result<()> {
-    const MODULE: Module<Streamed> = Module::eponymous_only_module();
+    const MODULE: Module<Guarded<Streamed>> = Module::eponymous_only_module();
     let table = Box::new(table);
     let shared: Shared =
         Arc::new(Source { table, failed: Mutex::default(), ids: Mutex::default() });

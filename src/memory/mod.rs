@@ -27,6 +27,7 @@ mod changes;
 mod concept;
 mod episode;
 mod filter;
+mod functions;
 mod graph;
 mod import;
 mod learning;
@@ -61,7 +62,8 @@ pub use search::{Hit, Metric, SearchOptions};
 pub use store::{MemoryStats, MemoryStore};
 
 /// The store in a file.
-pub(crate) static STORE: Store = Store::new(&MIGRATIONS, verify::verify);
+pub(crate) static STORE: Store =
+    Store { scalars: functions::SCALARS, ..Store::new(&MIGRATIONS, verify::verify) };
 
 /// The versions of the store's tables.
 static MIGRATIONS: Migrations = Migrations {

@@ -25,6 +25,7 @@ mod database;
 mod describe;
 mod difference;
 mod export;
+mod functions;
 mod import;
 mod initial;
 pub mod json;
@@ -77,5 +78,6 @@ pub(crate) static STORE: Store = Store {
     names: Some(DocumentedNames { since: 4, of: tables::documented_names }),
     expand: Some(compact::expand),
     array_blocks: Some("array_block"),
+    tables: functions::TABLES,
     ..Store::new(&MIGRATIONS, verify::verify)
 };

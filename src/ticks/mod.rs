@@ -34,6 +34,7 @@ mod compact;
 mod config;
 mod day;
 mod doctor;
+mod functions;
 mod gaps;
 mod import;
 pub mod json;
@@ -94,5 +95,6 @@ pub(crate) static STORE: Store = Store {
     names: Some(DocumentedNames { since: 3, of: tables::documented_names }),
     expand: Some(write::expand),
     blocks: Some(BlockTable { name: "tick_block", data: "data" }),
+    tables: functions::TABLES,
     ..Store::new(&tables::MIGRATIONS, verify::verify)
 };

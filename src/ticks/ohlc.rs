@@ -88,16 +88,27 @@ impl Default for OhlcOptions {
 const MAX_FILLED: usize = 50_000_000;
 
 /// Bars of ticks that come rising in time.
-struct Bars {
+pub(super) struct Bars {
     interval_ns: i64,
     options: OhlcOptions,
     /// The last time that the bar which is being made may have.
     last_ns: i64,
-    bars: Vec<Bar>,
+    pub(super) bars: Vec<Bar>,
 }
 
 impl Bars {
-    fn add(&mut self, times: &[i64], bid: &[f64], ask: &[f64]) -> Result<()> {
+    /// No bars yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an interval below 1.
+    pub(super) fn new(interval_ns: i64, options: OhlcOptions) -> Result<Self> {
+        if interval_ns < 1 {
+            return Err(Error::invalid("interval", "1 ns or more", interval_ns.to_string()));
+        }
+        Ok(Bars { interval_ns, options, last_ns: i64::MIN, bars: Vec::new() })
+    }
+
+    pub(super) fn add(&mut self, times: &[i64], bid: &[f64], ask: &[f64]) -> Result<()> {
         for ((time, bid), ask) in times.iter().zip(bid).zip(ask) {
             let price = match self.options.price {
                 Price::Mid => (bid + ask) / 2.0,
@@ -149,10 +160,7 @@ impl TickStore {
     /// [`get_ticks_in_range`](Self::get_ticks_in_range).
     pub fn ohlc(&self, symbol: &str, interval_ns: i64, options: OhlcOptions) -> Result<Vec<Bar>> {
         let OhlcOptions { from_ns, to_ns, .. } = options;
-        if interval_ns < 1 {
-            return Err(Error::invalid("interval", "1 ns or more", interval_ns.to_string()));
-        }
-        let mut bars = Bars { interval_ns, options, last_ns: i64::MIN, bars: Vec::new() };
+        let mut bars = Bars::new(interval_ns, options)?;
         let target = self.shared.target(symbol)?;
         self.shared.for_each(&target, from_ns, to_ns, Wanted::Prices, |ticks| {
             bars.add(&ticks.time_ns, &ticks.bid, &ticks.ask)?;

@@ -18,7 +18,7 @@ use crate::kernel::ReadTx;
 /// Days in a range up to which each is looked for by name; beyond, the folders are listed.
 const FEW_DAYS: i64 = 40;
 /// Ticks in one step of a read that goes on in steps.
-const STEP: usize = 64 << 10;
+pub(super) const STEP: usize = 64 << 10;
 
 /// What is looked for: a symbol, whether memory knows it or not.
 pub(super) struct Target {
@@ -31,6 +31,16 @@ pub(super) struct Target {
 pub(super) struct Cursor {
     pub(super) time_ns: i64,
     pub(super) skip: usize,
+}
+
+impl Cursor {
+    /// Behind these ticks, which were read from here on; `None` behind none.
+    pub(super) fn behind(self, ticks: &Ticks) -> Option<Cursor> {
+        let last = *ticks.time_ns.last()?;
+        let first = ticks.time_ns.partition_point(|time| *time < last);
+        let before = if first == 0 && last == self.time_ns { self.skip } else { 0 };
+        Some(Cursor { time_ns: last, skip: before + ticks.len() - first })
+    }
 }
 
 impl Shared {
@@ -206,11 +216,7 @@ impl Shared {
     ) -> Result<(Ticks, Option<Cursor>)> {
         let span = Span { from_ns: at.time_ns, to_ns, skip: at.skip, limit: STEP, wanted };
         let (ticks, more) = self.read_day(target, day, span)?;
-        let next = ticks.time_ns.last().filter(|_| more).map(|last| {
-            let first = ticks.time_ns.partition_point(|time| time < last);
-            let before = if first == 0 && *last == at.time_ns { at.skip } else { 0 };
-            Cursor { time_ns: *last, skip: before + ticks.len() - first }
-        });
+        let next = if more { at.behind(&ticks) } else { None };
         Ok((ticks, next))
     }
 

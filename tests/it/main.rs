@@ -56,6 +56,8 @@ mod series_transfer;
 mod series_tree;
 mod shared;
 mod simulation_writes;
+mod sql_functions;
+mod sqlite_extension;
 mod store;
 mod structs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -12,21 +12,21 @@ use siltstone::{Array, Database, Handle, Value};
 
 use crate::store::group;
 
-type Table = Vec<Vec<String>>;
+pub(crate) type Table = Vec<Vec<String>>;
 
 /// A store whose documented name was compacted in part.
-struct Subject {
-    name: &'static str,
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
     /// Writes its rows into a folder; the file.
     write: fn(&Path) -> PathBuf,
     /// Writes the same, half of it in blocks.
-    write_half: fn(&Path) -> PathBuf,
+    pub(crate) write_half: fn(&Path) -> PathBuf,
     /// Compacts what it can of a file, which is opened for it.
-    compact: fn(&Path),
+    pub(crate) compact: fn(&Path),
     /// The documented SQL.
-    sql: &'static [&'static str],
+    pub(crate) sql: &'static [&'static str],
     /// The function that SQLite alone lacks.
-    lacks: &'static str,
+    pub(crate) lacks: &'static str,
     /// A file of before: what it had in place of the view over blocks.
     before: &'static str,
 }
@@ -59,7 +59,7 @@ fn day(folder: &Path) -> PathBuf {
     folder.join("2026/01/ticks_2026-01-19.db")
 }
 
-const TICKS: Subject = Subject {
+pub(crate) const TICKS: Subject = Subject {
     name: "ticks",
     write: |folder| {
         put_ticks(folder, 0, 300);
@@ -89,7 +89,7 @@ const TICKS: Subject = Subject {
         FROM tick_rows h JOIN tick_symbol s ON s.id = h.symbol_id",
 };
 
-const RECORDS: Subject = Subject {
+pub(crate) const RECORDS: Subject = Subject {
     name: "agent_states",
     write: |folder| {
         let path = folder.join("sweep.db");
@@ -148,7 +148,7 @@ const RECORDS: Subject = Subject {
         DROP VIEW simulation_steps; CREATE VIEW simulation_steps AS SELECT step AS step_number FROM simulation_steps_rows",
 };
 
-const ARRAYS: Subject = Subject {
+pub(crate) const ARRAYS: Subject = Subject {
     name: "numpy_array",
     write: |folder| {
         let path = folder.join("run.db");
@@ -218,7 +218,7 @@ fn system_sqlite(path: &Path, sql: &str) -> Option<Result<String, String>> {
     Some(if ran.status.success() { Ok(text(&ran.stdout)) } else { Err(text(&ran.stderr)) })
 }
 
-fn our_rows(db: &Database, sql: &str) -> Table {
+pub(crate) fn our_rows(db: &Database, sql: &str) -> Table {
     let cell = |value: Value| match value {
         Value::Null => format!("{:?}", Plain::Null),
         Value::Integer(n) => format!("{:?}", Plain::Integer(n)),
@@ -230,7 +230,7 @@ fn our_rows(db: &Database, sql: &str) -> Table {
     db.sql(sql).unwrap().rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect()
 }
 
-fn open(path: &Path) -> Database {
+pub(crate) fn open(path: &Path) -> Database {
     Database::builder(path).open_read_only().unwrap()
 }
 
@@ -252,7 +252,9 @@ fn assert_refused_and_whole(subject: &Subject, path: &Path, before: &[Table]) {
     }
     let needs = plain_rows(path, NEEDS).unwrap();
     assert_eq!(needs.len(), 1, "{needs:?}");
-    for word in [subject.name, "silt query FILE", "siltstone.open(FILE)", "silt expand FILE"] {
+    let ways =
+        ["silt query FILE", "siltstone.open(FILE)", "sqlite_extension_path()", "silt expand FILE"];
+    for word in [subject.name].into_iter().chain(ways) {
         assert!(needs[0][0].contains(word), "{word} in {needs:?}");
     }
     assert_whole(path);

@@ -186,6 +186,25 @@ fn only_the_tables_name_parquet() {
     }
 }
 
+/// The packages of a lock file, each with its version.
+fn locked(path: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    let packages = text.split("[[package]]").skip(1);
+    packages.map(|package| package.trim().lines().take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Goal: the SQLite extension decodes with the very versions that the library encodes with, and `make extension` compiles none
+/// of them a second time.
+#[test]
+fn the_extension_has_the_versions_of_the_library() {
+    let (ours, of_extension) = (locked("Cargo.lock"), locked("crates/sqlite-extension/Cargo.lock"));
+    let missing: Vec<_> = of_extension.difference(&ours).collect();
+    let own =
+        format!("name = \"siltstone-sqlite-extension\" version = {:?}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(missing, [&own], "cp Cargo.lock crates/sqlite-extension/ and build it");
+    assert!(of_extension.len() > 50);
+}
+
 /// Goal: no file becomes one that nobody reads to the end.
 #[test]
 fn no_file_is_too_long() {

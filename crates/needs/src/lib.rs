@@ -11,7 +11,8 @@ use proc_macro::TokenStream;
 
 /// Ignores a test where one of these is missing: `shared` (the data beside the project), `cases` (the same with the
 /// folder of cases), `postgresql`, `small_disk` (a file system of this process's own), `two_file_systems` (another one than
-/// that of the temporary files), `root`, `script` (the program), `second_sqlite`.
+/// that of the temporary files), `root`, `script` (the program), `second_sqlite`, `extension` (the built SQLite extension, and
+/// the system's `sqlite3` to load it).
 #[proc_macro_attribute]
 pub fn needs(what: TokenStream, test: TokenStream) -> TokenStream {
     let (is_there, why) = match what.to_string().as_str() {
@@ -23,10 +24,11 @@ pub fn needs(what: TokenStream, test: TokenStream) -> TokenStream {
         "root" => (is_root(), "only root can make a file of another user"),
         "script" => (is_on_path("script"), "there is no script(1) to make a terminal"),
         "second_sqlite" => (second_sqlite(), "there is no libsqlite3.so.0"),
+        "extension" => (extension(), "no sqlite3, or the extension is not built (make extension)"),
         other => panic!("needs({other}): see the documentation of the attribute"),
     };
-    // The compiler looks again when the variable has changed.
-    let watch = "const _: Option<&str> = option_env!(\"SILTSTONE_SHARED\");";
+    // The compiler looks again when one of these has changed.
+    let watch = "const _: [Option<&str>; 2] = [option_env!(\"SILTSTONE_SHARED\"), option_env!(\"SILTSTONE_EXTENSION\")];";
     let ignore = if is_there { String::new() } else { format!("#[ignore = {why:?}]") };
     let mut all: TokenStream = ignore.parse().expect("an attribute");
     all.extend(test);
@@ -44,6 +46,12 @@ fn postgresql() -> bool {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut all = versions.map(|v| v.path().join("bin")).chain(std::env::split_paths(&on_path));
     all.any(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+}
+
+fn extension() -> bool {
+    let built =
+        std::env::var_os("SILTSTONE_EXTENSION").is_some_and(|path| Path::new(&path).exists());
+    built && is_on_path("sqlite3")
 }
 
 fn small_disk() -> bool {

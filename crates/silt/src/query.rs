@@ -19,9 +19,10 @@ const BLOB_BYTES: usize = 12;
 /// Run one SQL statement, read only, and print its rows
 ///
 /// The table "update" is an SQL keyword and wants quotes. Beside SQLite's functions there are
-/// silt_items(dtype, shape, codec, data), an array as a JSON list, silt_raw(dtype, shape, codec,
-/// data), its plain bytes, and silt_value(json, key, ...), the value behind a path of keys. A text is in
-/// single quotes.
+/// silt_items(dtype, shape, codec, data), an array as a JSON list, silt_array(dtype, shape, data), the same in its
+/// shape, silt_raw(dtype, shape, codec, data), its plain bytes, silt_value(json, key, ...), the value behind a path of
+/// keys, silt_similarity(a, b), the cosine of two embeddings, and the tables silt_state(dataset, entity_group, at) and
+/// silt_ohlc(symbol, interval, from_ns, until_ns, price). A text is in single quotes.
 ///
 /// Of a folder of ticks there is one table, ticks, with all days: symbol, timestamp (ms), time_ns, bid, ask, spread,
 /// lp_source and broker_id. Only the days that conditions on symbol, timestamp and time_ns leave are opened; stderr says how

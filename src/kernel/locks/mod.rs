@@ -47,24 +47,24 @@
 //! # Source
 //! <https://sqlite.org/howtocorrupt.html>, 2.2; `F_OFD_SETLK` in fcntl(2).
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(feature = "extension")))]
 #[allow(unused_imports, reason = "`counts` is for statistics and tests")]
 pub(crate) use linux::{Counts, IDLE_FILES, counts, install, is_inherited};
 
-/// Does nothing on this system: our locks are SQLite's own, and a second SQLite library in this
+/// Does nothing on this system, nor to the SQLite of a program that has loaded us: our locks are SQLite's own, and a second SQLite library in this
 /// process that closes the file cancels them.
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(feature = "extension"))))]
 pub(crate) fn install() {}
 
 /// Not known on this system: nothing here sees a fork.
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(feature = "extension"))))]
 pub(crate) fn is_inherited(_path: &std::path::Path) -> bool {
     false
 }
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(feature = "extension")))]
 mod linux;
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(feature = "extension")))]
 mod reads;
 
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]

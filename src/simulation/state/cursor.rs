@@ -213,6 +213,27 @@ impl<'t, 'c> Travel<'t, 'c> {
     }
 }
 
+/// The state of a group at a timestamp, in a snapshot that is open; `None` for a group that the file does not have.
+pub(in crate::simulation) fn state_at(
+    tx: &ReadTx<'_>,
+    dataset: &str,
+    group: &str,
+    timestamp: i64,
+) -> Result<Option<GroupState>> {
+    let layout = Layout::of(tx)?;
+    if layout == Layout::Empty {
+        return Ok(None);
+    }
+    let mut travel = Travel::new(tx, layout, dataset, group);
+    let template = travel.template()?;
+    if template.ids().is_empty() && template.columns.is_empty() {
+        return Ok(None);
+    }
+    let (mut state, mut position) = travel.start(&template, timestamp)?;
+    travel.replay(&mut state, &mut position, timestamp)?;
+    Ok(Some(state.to_state(timestamp)))
+}
+
 /// A cursor in time in one entity group; it moves forwards and backwards.
 ///
 /// Holds one state of one group, and no transaction: an update that is written meanwhile is seen by

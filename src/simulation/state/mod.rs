@@ -17,7 +17,7 @@ pub use group::{ColumnState, GroupState};
 pub use walk::{AttributeHistory, EntityHistory};
 
 pub(super) use column::sentinels_as_mask;
-pub(super) use cursor::Beginning;
+pub(super) use cursor::{Beginning, state_at};
 pub(super) use diff::TrackedState;
 pub(super) use exact::{check_initial, first_inexact};
 pub(super) use forms::Forms;
