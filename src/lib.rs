@@ -21,7 +21,7 @@ pub use error::{Error, Result};
 pub use kernel::{
     BackupReport, Builder, Database, Durability, Executed, Finding, NewFile, Profile, Progress,
     Query, QueuePolicy, Skipped, Stats, Ticket, Transaction, Value, VerifyReport, interruptible,
-    restore, write_file, write_file_with,
+    restore, with_value_limit, write_file, write_file_with,
 };
 pub use open::{Compacted, Handle, open, open_read_only};
 

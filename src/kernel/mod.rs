@@ -50,6 +50,7 @@ mod temporary;
 mod ticket;
 mod transaction;
 mod tx;
+mod value_limit;
 mod verify;
 mod writer;
 
@@ -67,6 +68,7 @@ pub use skipped::Skipped;
 pub use stats::Stats;
 pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
+pub use value_limit::with_value_limit;
 
 pub(crate) use block_rows::BlockTable;
 pub(crate) use documented_name::{DocumentedName, DocumentedNames, Rows};
