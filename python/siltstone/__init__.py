@@ -1,6 +1,6 @@
 """Siltstone records what numeric runs produce: one SQLite file, safe while it is written.
 
-:func:`open` gives one handle on a file, or on a folder of ticks, with its stores.
+:func:`open` gives one handle on a file, or on a folder of ticks, with its stores; :func:`view` shows what is in it.
 
 The stores:
 
@@ -21,6 +21,7 @@ from siltstone._reports import BackupReport, Skipped, VerifyReport
 from siltstone._restore import restore
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
+from siltstone._view import View, view
 from siltstone.errors import SiltstoneError
 from siltstone.memory._errors import documented as _documented
 
@@ -33,6 +34,7 @@ __all__ = [
     "Skipped",
     "Table",
     "VerifyReport",
+    "View",
     "Written",
     "__version__",
     "errors",
@@ -43,6 +45,7 @@ __all__ = [
     "series",
     "simulation",
     "ticks",
+    "view",
 ]
 
 _name_them(_sys.modules[__name__], experiment, memory, series, simulation, ticks, memory=_documented)

@@ -37,7 +37,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     // Its end takes away what it made: the file that opens the browser, the index beside the data.
     interrupt::listen();
-    let options = Options { port: args.port, allow_hosts: args.allow_host.clone() };
+    let options = Options {
+        port: args.port,
+        allow_hosts: args.allow_host.clone(),
+        ..Options::default()
+    };
     let mut server = Server::bind(&args.file, options)?;
     match console.json {
         true => console.document(&json!({ "address": server.address() }))?,
