@@ -32,7 +32,7 @@ def view(path: str | Path, *, port: int = 0, browser: bool = False) -> View:
     Returns
     -------
     View
-        Has the ``address``. The server ends by ``close()``, at the end of a ``with`` block, or with the interpreter; and
+        Has the ``address``. The server ends by ``close()``, at the end of a ``with`` block, with the interpreter, and
         when nothing refers to it any more, unless a notebook shows it.
 
     Raises
