@@ -9,6 +9,7 @@ mod guard;
 mod m4;
 mod overview;
 mod page;
+mod report;
 mod runs;
 mod series;
 mod source;
@@ -30,6 +31,8 @@ use tokio::sync::Semaphore;
 
 use guard::Guard;
 use source::Source;
+
+pub use report::{Include, Report, report};
 
 /// How a path is served.
 #[derive(Debug, Clone, Default)]
