@@ -2,10 +2,13 @@
 
 import uPlot from "./vendor/uPlot.esm.js";
 import { get, table } from "./api.js";
+import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
+import { Comparison } from "./compare.js";
 import { begun, button, h, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
+import { Sparks } from "./sparks.js";
 import { integer } from "./window.js";
 
 /**
@@ -89,6 +92,17 @@ class RunsPage {
         h("span", { class: "push group" }, button("All", () => this.zoom("all"), { title: "Show all (double click)" }), button("PNG", () => this.chart.png(this.metric)))),
       this.chart.element, this.legend);
     this.comparison = h("div");
+    this.group = "";
+    this.target = "";
+    this.x = "";
+    /** @type {string[]} */
+    this.logged = [];
+    this.sparks = new Sparks();
+    this.bands = new Bands();
+    this.against = new Comparison({ choose: (target, x) => this.compare(target, x), toggle: (id) => this.pick(id) });
+    this.groups = h("select", { "aria-label": "Group by", change: () => this.groupBy(this.groups.value) });
+    this.curve = h("select", { "aria-label": "Curve", change: () => this.choose(this.curve.value) });
+    this.tools = h("div", { class: "row" }, h("label", {}, "Curves of ", this.curve), h("label", {}, "Group by ", this.groups));
   }
 
   /** @param {URLSearchParams} query */
@@ -99,7 +113,12 @@ class RunsPage {
     this.metric = query.get("metric") ?? "";
     this.column = Number(query.get("by") ?? 0);
     this.isFalling = query.get("order") === "falling";
-    put(this.host, h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong), this.list, this.picture, this.comparison);
+    this.group = query.get("group") ?? "";
+    this.target = query.get("target") ?? "";
+    this.x = query.get("x") ?? "";
+    put(this.host,
+      h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.tools),
+      this.list, this.picture, this.bands.element, this.comparison, h("div", { class: "cards" }, this.against.element));
     await this.load();
     await this.showSelected();
   }
@@ -108,9 +127,13 @@ class RunsPage {
     this.asking.abort();
     clearTimeout(this.timer);
     this.chart.close();
+    this.sparks.close();
+    this.bands.close();
+    this.against.close();
   }
 
   async refresh() {
+    this.sparks.forget();
     await this.load();
     await this.showSelected();
   }
@@ -121,6 +144,26 @@ class RunsPage {
     this.load().catch(report);
   }
 
+  /** @param {string} parameter */
+  groupBy(parameter) {
+    this.group = parameter;
+    this.state();
+    this.showBands().catch(report);
+  }
+
+  /** @param {string} target @param {string} x */
+  compare(target, x) {
+    [this.target, this.x] = [target, x];
+    this.state();
+    this.showAgainst().catch(report);
+  }
+
+  /** A run that was clicked in a picture. @param {string} id */
+  pick(id) {
+    this.toggle(id);
+    this.showList();
+  }
+
   state() {
     /** @type {[string, string][]} */
     const parameters = this.selected.map((id) => ["s", id]);
@@ -128,6 +171,9 @@ class RunsPage {
     if (this.metric) parameters.push(["metric", this.metric]);
     if (this.column) parameters.push(["by", String(this.column)]);
     if (this.isFalling) parameters.push(["order", "falling"]);
+    if (this.group) parameters.push(["group", this.group]);
+    if (this.target) parameters.push(["target", this.target]);
+    if (this.x) parameters.push(["x", this.x]);
     this.context.setAddress(parameters);
   }
 
@@ -143,7 +189,35 @@ class RunsPage {
       return;
     }
     this.said.textContent = plural(this.runs.length, "simulation");
+    const [first, last] = [this.runs[0], this.runs[this.runs.length - 1]];
+    const known = await Promise.all([...new Set([first, last])].filter(Boolean).map((run) => get("runs/metrics", { id: run.simulation_id })));
+    this.logged = [...new Set(known.flatMap((of) => of.metrics))];
+    this.showTools();
     this.showList();
+    await this.showBands();
+    await this.showAgainst();
+  }
+
+  /** What curves, groups and results can be chosen. */
+  showTools() {
+    if (!this.metric || !this.logged.includes(this.metric)) this.metric ||= this.logged[0] ?? "";
+    const option = (/** @type {string} */ value, /** @type {string} */ text, /** @type {string} */ now) => h("option", { value, selected: value === now }, text);
+    put(this.curve, ...[...new Set([...this.logged, ...(this.metric ? [this.metric] : [])])].map((name) => option(name, name, this.metric)));
+    const params = names(this.runs, "parameters").map((name) => `params.${name}`);
+    if (this.group && !params.includes(this.group)) params.push(this.group);
+    put(this.groups, option("", "nothing", this.group), ...params.map((name) => option(name, name, this.group)));
+    this.tools.hidden = this.logged.length === 0;
+  }
+
+  async showBands() {
+    await this.bands.show({ metric: this.metric, by: this.group, where: this.filter });
+  }
+
+  async showAgainst() {
+    const results = names(this.runs, "results_summary").filter((name) => this.runs.some((run) => typeof run.results_summary[name] === "number"));
+    const targets = [...results.map((name) => `results.${name}`), ...this.logged.map((name) => `metrics.${name}`)];
+    const hasParameters = this.runs.some((run) => Object.keys(run.parameters).length > 0);
+    await this.against.show({ runs: this.runs, selected: this.selected, target: this.target, x: this.x, where: this.filter }, hasParameters ? targets : []);
   }
 
   showList() {
@@ -171,6 +245,8 @@ class RunsPage {
       },
       sorted: this.isFalling ? "↓" : "↑",
       column: this.column > 0 || this.isFalling ? by : -1,
+      spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
+      sparked: this.metric,
     }));
   }
 
@@ -180,6 +256,7 @@ class RunsPage {
     if (at >= 0) this.selected.splice(at, 1);
     else if (this.selected.length < MOST) this.selected.push(id);
     this.state();
+    this.against.select(this.selected);
     this.showSelected().catch(report);
   }
 
@@ -188,7 +265,9 @@ class RunsPage {
     this.metric = metric;
     this.asked = null;
     this.state();
-    this.showSelected().catch(report);
+    this.showTools();
+    this.showList();
+    this.showSelected().then(() => this.showBands()).catch(report);
   }
 
   /** Curves of a metric, and parameters side by side. */
@@ -198,7 +277,7 @@ class RunsPage {
     const { signal } = this.asking;
     const known = await Promise.all(this.selected.map((id) => get("runs/metrics", { id }, signal)));
     const metrics = [...new Set(known.flatMap((of) => of.metrics))];
-    if (!metrics.includes(this.metric)) this.metric = metrics[0] ?? "";
+    if (metrics.length > 0 && !metrics.includes(this.metric)) this.metric = metrics[0];
     put(this.metrics, ...metrics.map((name) => h("option", { value: name, selected: name === this.metric }, name)));
     this.picture.hidden = metrics.length === 0;
     this.showComparison();

@@ -5,7 +5,10 @@
 
 mod answer;
 mod browser;
+mod flags;
+mod groups;
 mod guard;
+mod importance;
 mod m4;
 mod overview;
 mod page;
@@ -179,8 +182,13 @@ fn router(shared: Shared) -> Router {
         .route("/runs", get(runs::list))
         .route("/runs/metrics", get(runs::metrics))
         .route("/runs/metric", get(runs::metric))
+        .route("/runs/sparks", get(runs::sparks))
+        .route("/runs/groups", get(groups::groups))
+        .route("/runs/importance", get(importance::importance))
         .route("/ticks/bars", get(ticks::bars))
         .route("/ticks/quotes", get(ticks::quotes))
+        .route("/ticks/gaps", get(flags::gaps))
+        .route("/ticks/flags", get(flags::flags))
         .route("/tables", get(sql::tables))
         .route("/sql", post(sql::run))
         .fallback(answer::no_such_route)

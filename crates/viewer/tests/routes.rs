@@ -1,5 +1,7 @@
 //! The routes, asked as a browser asks them.
 
+mod market;
+mod runs;
 mod server;
 
 use std::collections::BTreeMap;
@@ -72,6 +74,13 @@ fn data_needs_the_token() {
     let cookie = session.header("set-cookie").unwrap();
     assert!(cookie.contains("SameSite=Strict") && cookie.contains("HttpOnly"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap();
+    // Cookies know no port: a server beside this one has a name of its own for its.
+    let name = format!("siltstone_{}", server.port);
+    assert_eq!(cookie, format!("{name}={}", server.token));
+    let foreign = format!("siltstone_{}={}; siltstone={}", server.port - 1, server.token, server.token);
+    assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &foreign)], "").status, 401);
+    let both = format!("siltstone_{}=x; {cookie}; {name}1=y", server.port - 1);
+    assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &both)], "").status, 200);
     let cookie = format!("other=1; {cookie}");
     assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &cookie)], "").status, 200);
     for path in ["/", "/series", "/app.js", "/vendor/uPlot.esm.js"] {
