@@ -88,6 +88,11 @@ ifneq ($(INTERRUPTS),)
 endif
 endif
 
+.PHONY: pictures
+pictures: chromium venv ## pictures of the viewer for the README and docs/viewer.md, from the demo's data, into docs/pictures
+	cargo build --quiet -p silt
+	SILTSTONE_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest -q python/tests/test_view_pictures.py
+
 .PHONY: wheel
 wheel: ## build the Python wheel into target/wheels
 	$(PYTHON) -m venv target/maturin
