@@ -14,8 +14,8 @@ import { json } from "./format.js";
  * @property {string} [output_series_name]
  *
  * @typedef {object} Node
- * @property {number} column
- * @property {number} row
+ * @property {number} level from the top
+ * @property {number} place among those of its level
  *
  * @typedef {object} On
  * @property {(keys: string[]) => void} show draws these series alone
@@ -24,10 +24,10 @@ import { json } from "./format.js";
  */
 
 /** Pixels of a node, and between nodes. */
-const WIDE = 184;
-const HIGH = 40;
-const ACROSS = 34;
-const DOWN = 12;
+const WIDE = 190;
+const HIGH = 30;
+const ACROSS = 16;
+const DOWN = 16;
 
 /**
  * @param {string} key of the series
@@ -39,22 +39,22 @@ export function history(key, steps, keys, on) {
   const panel = h("div", { class: "panel", role: "status" });
   /** @type {HTMLElement[]} */
   const buttons = [];
-  const { series, at, columns, rows } = placed(steps);
+  const { series, at, levels, widest } = placed(steps);
   const host = h("div", { class: "graph" });
-  host.style.width = `${columns * (WIDE + ACROSS) - ACROSS}px`;
-  host.style.height = `${rows * (HIGH + DOWN) - DOWN}px`;
+  host.style.width = `${widest * (WIDE + ACROSS) - ACROSS}px`;
+  host.style.height = `${levels * (HIGH + DOWN) - DOWN}px`;
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("aria-hidden", "true");
   const edge = (/** @type {Node} */ from, /** @type {Node} */ to) => {
-    const [x0, y0] = [from.column * (WIDE + ACROSS) + WIDE, from.row * (HIGH + DOWN) + HIGH / 2];
-    const [x1, y1] = [to.column * (WIDE + ACROSS), to.row * (HIGH + DOWN) + HIGH / 2];
+    const [x0, y0] = [from.place * (WIDE + ACROSS) + WIDE / 2, from.level * (HIGH + DOWN) + HIGH];
+    const [x1, y1] = [to.place * (WIDE + ACROSS) + WIDE / 2, to.level * (HIGH + DOWN)];
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    path.setAttribute("d", `M${x0} ${y0}C${x0 + ACROSS / 2} ${y0} ${x1 - ACROSS / 2} ${y1} ${x1} ${y1}`);
+    path.setAttribute("d", `M${x0} ${y0}C${x0} ${y0 + DOWN / 2} ${x1} ${y1 - DOWN / 2} ${x1} ${y1}`);
     svg.append(path);
   };
-  const node = (/** @type {Node} */ { column, row }, /** @type {HTMLElement} */ element) => {
-    element.style.left = `${column * (WIDE + ACROSS)}px`;
-    element.style.top = `${row * (HIGH + DOWN)}px`;
+  const node = (/** @type {Node} */ { level, place }, /** @type {HTMLElement} */ element) => {
+    element.style.left = `${place * (WIDE + ACROSS)}px`;
+    element.style.top = `${level * (HIGH + DOWN)}px`;
     return element;
   };
   for (const [name, place] of series) {
@@ -78,11 +78,11 @@ export function history(key, steps, keys, on) {
     host.append(node(at[i], one));
   });
   host.prepend(svg);
-  return h("div", {}, h("h3", {}, "How it was made"), h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": `Steps that made ${key}` }, host), panel);
+  return h("div", {}, h("h3", {}, "How it was made"), h("div", { class: "history" }, h("div", { class: "scroll", role: "group", "aria-label": `Steps that made ${key}` }, host), panel));
 }
 
 /**
- * A place for each series and each step: what is made of something stands to the right of it.
+ * A place for each series and each step: what is made of something stands below it.
  *
  * @param {Step[]} steps
  */
@@ -91,21 +91,21 @@ function placed(steps) {
   const series = new Map();
   /** @type {number[]} */
   const used = [];
-  const place = (/** @type {number} */ column) => {
-    used[column] = (used[column] ?? 0) + 1;
-    return { column, row: used[column] - 1 };
+  const next = (/** @type {number} */ level) => {
+    used[level] = (used[level] ?? 0) + 1;
+    return { level, place: used[level] - 1 };
   };
   /** @type {Node[]} */
   const at = [];
   for (const step of steps) {
     const inputs = step.input_series_names ?? [];
-    for (const name of inputs) if (!series.has(name)) series.set(name, place(0));
-    const last = Math.max(0, ...inputs.map((name) => /** @type {Node} */ (series.get(name)).column));
-    at.push(place(last + 1));
+    for (const name of inputs) if (!series.has(name)) series.set(name, next(0));
+    const last = Math.max(0, ...inputs.map((name) => /** @type {Node} */ (series.get(name)).level));
+    at.push(next(last + 1));
     const made = step.output_series_name;
-    if (made && !series.has(made)) series.set(made, place(last + 2));
+    if (made && !series.has(made)) series.set(made, next(last + 2));
   }
-  return { series, at, columns: used.length, rows: Math.max(1, ...used.map((n) => n ?? 0)) };
+  return { series, at, levels: used.length, widest: Math.max(1, ...used.map((n) => n ?? 0)) };
 }
 
 /** What a step did. @param {Step} step @param {Record<string, string>} keys @param {On} on */

@@ -99,6 +99,7 @@ class RunsPage {
     this.logged = [];
     this.sparks = new Sparks();
     this.bands = new Bands();
+    this.grouped = h("div");
     this.against = new Comparison({ choose: (target, x) => this.compare(target, x), toggle: (id) => this.pick(id) });
     this.groups = h("select", { "aria-label": "Group by", change: () => this.groupBy(this.groups.value) });
     this.curve = h("select", { "aria-label": "Curve", change: () => this.choose(this.curve.value) });
@@ -118,7 +119,7 @@ class RunsPage {
     this.x = query.get("x") ?? "";
     put(this.host,
       h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.tools),
-      this.list, this.picture, this.bands.element, this.comparison, h("div", { class: "cards" }, this.against.element));
+      this.list, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
     await this.load();
     await this.showSelected();
   }
@@ -210,6 +211,7 @@ class RunsPage {
   }
 
   async showBands() {
+    put(this.grouped, this.group && this.metric ? this.bands.element : null);
     await this.bands.show({ metric: this.metric, by: this.group, where: this.filter });
   }
 
