@@ -24,7 +24,7 @@ import { json } from "./format.js";
  */
 
 /** Pixels of a node, and between nodes. */
-const WIDE = 190;
+const WIDE = 230;
 const HIGH = 30;
 const ACROSS = 16;
 const DOWN = 16;
