@@ -77,7 +77,8 @@ fn data_needs_the_token() {
     // Cookies know no port: a server beside this one has a name of its own for its.
     let name = format!("siltstone_{}", server.port);
     assert_eq!(cookie, format!("{name}={}", server.token));
-    let foreign = format!("siltstone_{}={}; siltstone={}", server.port - 1, server.token, server.token);
+    let foreign =
+        format!("siltstone_{}={}; siltstone={}", server.port - 1, server.token, server.token);
     assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &foreign)], "").status, 401);
     let both = format!("siltstone_{}=x; {cookie}; {name}1=y", server.port - 1);
     assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &both)], "").status, 200);

@@ -29,8 +29,11 @@ pub enum Include {
     Ticks(String),
 }
 
+/// Makes a part of its name.
+type OfName = fn(String) -> Include;
+
 /// The beginnings of parts that have a name.
-const NAMED: [(&str, fn(String) -> Include); 3] =
+const NAMED: [(&str, OfName); 3] =
     [("series=", Include::Series), ("run=", Include::Run), ("ticks=", Include::Ticks)];
 
 impl FromStr for Include {
@@ -177,7 +180,7 @@ fn head(path: &Path, html: &mut String) {
 /// The overview, and a few pictures of each store; what is left out is said.
 fn usual(handle: &Handle, report: &mut Report) -> Result<Vec<Include>> {
     let mut parts = vec![Include::Overview];
-    let mut take = |names: Vec<String>, most: usize, what: &str, of: fn(String) -> Include| {
+    let mut take = |names: Vec<String>, most: usize, what: &str, of: OfName| {
         if names.len() > most {
             let left = names.len() - most;
             let option = match of(String::new()) {
