@@ -217,7 +217,7 @@ export class Comparison {
     const all = this.asked.runs.toSorted((a, b) => Number(this.colorOf(a) !== null) - Number(this.colorOf(b) !== null));
     for (const run of all) {
       const own = this.colorOf(run);
-      ctx.globalAlpha = own ? 1 : Math.max(0.04, Math.min(0.5, 60 / all.length));
+      ctx.globalAlpha = own ? 1 : Math.max(0.015, Math.min(0.5, 60 / all.length));
       ctx.strokeStyle = color(own ?? "--accent");
       ctx.lineWidth = own ? 2.5 : 1;
       const at = axes.map((axis) => axis.at(run));
@@ -312,6 +312,11 @@ function write(ctx, text, x, y, align, most) {
   let shown = text;
   while (shown.length > 1 && ctx.measureText(shown).width > most) shown = `${shown.slice(0, -2)}…`;
   ctx.textAlign = align;
+  // Readable over lines too.
+  const { strokeStyle, lineWidth } = ctx;
+  [ctx.strokeStyle, ctx.lineWidth, ctx.lineJoin] = [color("--card"), 4, "round"];
+  ctx.strokeText(shown, x, y);
+  [ctx.strokeStyle, ctx.lineWidth] = [strokeStyle, lineWidth];
   ctx.fillText(shown, x, y);
 }
 

@@ -16,6 +16,7 @@ use siltstone::{Error, Handle, Result};
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
 use crate::m4::Position;
+use crate::report::count;
 use crate::table::{Format, Table};
 
 /// The most groups in one picture: more cannot be told apart.
@@ -23,7 +24,7 @@ const MOST: usize = 7;
 /// Groups of numbers of which there are more than that.
 const BINS: usize = 5;
 /// The most runs that are read for one picture.
-const MOST_RUNS: usize = 2_000;
+const MOST_RUNS: usize = 10_000;
 /// Steps of a picture whose width is not said.
 const WIDTH: usize = 1_000;
 
@@ -88,15 +89,16 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
     let mut series = Vec::new();
     let (mut first, mut last) = (i64::MAX, i64::MIN);
     for group in &groups {
-        let mut of_group = Vec::new();
+        // One run at a time: only the steps of one group are in memory.
+        let mut steps = Steps::default();
         for run in &group.runs {
             let points = store.metric(&runs[*run].simulation_id, &asked.metric)?;
             // Steps rise.
             first = points.first().map_or(first, |point| first.min(point.0));
             last = points.last().map_or(last, |point| last.max(point.0));
-            of_group.push(points);
+            steps.add(&points, asked);
         }
-        series.push(bands(&of_group, asked, (first, last)));
+        series.push(steps.finish(asked));
     }
     let steps: u64 = series.iter().map(|(_, steps)| steps).sum();
     let shown: usize = series.iter().map(|(bands, _)| bands.len()).sum();
@@ -107,7 +109,8 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
         }
     };
     if all.len() > runs.len() {
-        said += &format!("; the first {} of {} runs", runs.len(), all.len());
+        let [first, all] = [runs.len(), all.len()].map(|n| count(n as u64));
+        said += &format!("; the first {first} of {all} runs");
     }
     if let Some(sentence) = left_out {
         said += &format!("; {sentence}");
@@ -193,40 +196,49 @@ fn ranges(groups: Vec<Group>) -> Vec<Group> {
     bins.into_iter().map(labelled).collect()
 }
 
-/// The bands of a group, and of how many steps they are.
-fn bands(runs: &[Vec<(i64, f64)>], asked: &Asked, (first, last): (i64, i64)) -> (Vec<Band>, u64) {
-    let from = asked.from.unwrap_or(first);
-    let until = asked.until.unwrap_or(last.saturating_add(1));
-    let mut by_step: BTreeMap<i64, Band> = BTreeMap::new();
-    for (step, value) in runs.iter().flatten().filter(|(_, value)| !value.is_nan()) {
-        if (from..until).contains(step) {
+/// The steps of a group.
+#[derive(Default)]
+struct Steps(BTreeMap<i64, Band>);
+
+impl Steps {
+    /// Adds the values of a run.
+    fn add(&mut self, points: &[(i64, f64)], asked: &Asked) {
+        let (from, until) = (asked.from.unwrap_or(i64::MIN), asked.until);
+        let is_within = |step: i64| step >= from && until.is_none_or(|until| step < until);
+        for (step, value) in points.iter().filter(|(step, y)| is_within(*step) && !y.is_nan()) {
             let empty = Band { step: *step, sum: 0.0, values: 0, least: *value, greatest: *value };
-            let band = by_step.entry(*step).or_insert(empty);
+            let band = self.0.entry(*step).or_insert(empty);
             band.sum += value;
             band.values += 1;
             band.least = band.least.min(*value);
             band.greatest = band.greatest.max(*value);
         }
     }
-    let steps = by_step.len() as u64;
-    let width = asked.width.unwrap_or(WIDTH).max(1);
-    if by_step.len() <= width {
-        return (by_step.into_values().collect(), steps);
-    }
-    let mut bands: Vec<(usize, Band)> = Vec::new();
-    for band in by_step.into_values() {
-        let pixel = band.step.pixel(from, until, width);
-        match bands.last_mut() {
-            Some((at, known)) if *at == pixel => {
-                known.sum += band.sum;
-                known.values += band.values;
-                known.least = known.least.min(band.least);
-                known.greatest = known.greatest.max(band.greatest);
+
+    /// The bands, no more than fit into a picture, and of how many steps they are.
+    fn finish(self, asked: &Asked) -> (Vec<Band>, u64) {
+        let steps = self.0.len();
+        let width = asked.width.unwrap_or(WIDTH).max(1);
+        let ends = (self.0.first_key_value(), self.0.last_key_value());
+        let (from, until) = match ends {
+            (Some((first, _)), Some((last, _))) if steps > width => (*first, *last),
+            _ => return (self.0.into_values().collect(), steps as u64),
+        };
+        let mut bands: Vec<(usize, Band)> = Vec::new();
+        for band in self.0.into_values() {
+            let pixel = band.step.pixel(from, until, width);
+            match bands.last_mut() {
+                Some((at, known)) if *at == pixel => {
+                    known.sum += band.sum;
+                    known.values += band.values;
+                    known.least = known.least.min(band.least);
+                    known.greatest = known.greatest.max(band.greatest);
+                }
+                _ => bands.push((pixel, band)),
             }
-            _ => bands.push((pixel, band)),
         }
+        (bands.into_iter().map(|(_, band)| band).collect(), steps as u64)
     }
-    (bands.into_iter().map(|(_, band)| band).collect(), steps)
 }
 
 fn batches(series: &[Vec<Band>]) -> Result<Batches> {
@@ -306,14 +318,19 @@ mod tests {
             width: Some(width),
             format: Format::Json,
         };
-        let (exact, steps) = bands(&runs, &asked(2_000), (0, 999));
+        let of = |width| {
+            let mut steps = Steps::default();
+            runs.iter().for_each(|points| steps.add(points, &asked(width)));
+            steps.finish(&asked(width))
+        };
+        let (exact, steps) = of(2_000);
         assert_eq!((exact.len(), steps), (1_000, 1_000));
         let at = exact[5];
         assert_eq!(
             (at.step, at.sum / at.values as f64, at.least, at.greatest),
             (5, 10.0, 5.0, 15.0)
         );
-        let (few, steps) = bands(&runs, &asked(50), (0, 999));
+        let (few, steps) = of(50);
         assert!(few.len() <= 51 && steps == 1_000, "{}", few.len());
         assert_eq!(few.iter().map(|band| band.greatest).fold(0.0, f64::max), 1e6);
         assert_eq!(few.iter().map(|band| band.values).sum::<u64>(), 2_000);

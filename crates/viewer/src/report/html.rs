@@ -68,7 +68,7 @@ pub(super) fn section(heading: &str, note: &str, body: &str) -> String {
 }
 
 /// A number of things, its digits in threes.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -13,6 +13,8 @@ use siltstone::{Error, Handle, Result};
 
 use html::{escaped, name};
 
+pub(crate) use html::count;
+
 /// A part of a report.
 ///
 /// As text it is `overview`, `series=KEY`, `run=ID` or `ticks=SYMBOL`.
