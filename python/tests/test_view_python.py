@@ -82,6 +82,17 @@ def test_what_cannot_be_shown_is_refused(plant: Path, tmp_path: Path) -> None:
         siltstone.view(5)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a display is asked for by its variables")
+def test_where_there_is_no_browser_it_is_said(plant: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goal: the page is served all the same, with a warning."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.warns(RuntimeWarning, match="no browser was opened: there is no display"):
+        page = siltstone.view(plant, browser=True)
+    assert b'"flow"' in asked(page)
+    page.close()
+
+
 def test_a_view_that_nobody_has_is_ended(plant: Path) -> None:
     """Goal: a forgotten server goes, one that a notebook shows stays until its path is shown again."""
 

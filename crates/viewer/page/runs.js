@@ -30,6 +30,8 @@ import { integer } from "./window.js";
 const MOST = 7;
 /** After the window was moved the server is asked once nothing moves for so many ms. */
 const PAUSE = 60;
+/** How many times as long as they took, groups and parameters are left as they are. */
+const REST = 10;
 /** Columns that every run has. */
 const KNOWN = ["simulation", "status", "started", "seconds", "last step", "rows"];
 
@@ -92,6 +94,10 @@ class RunsPage {
         h("span", { class: "push group" }, button("All", () => this.zoom("all"), { title: "Show all (double click)" }), button("PNG", () => this.chart.png(this.metric)))),
       this.chart.element, this.legend);
     this.comparison = h("div");
+    /** When groups and parameters were last compared, and how long it took, in ms. */
+    this.compared = 0;
+    this.took = 0;
+    this.later = 0;
     this.group = "";
     this.target = "";
     this.x = "";
@@ -128,6 +134,7 @@ class RunsPage {
     this.asking.abort();
     clearTimeout(this.timer);
     this.chart.close();
+    clearTimeout(this.later);
     this.sparks.close();
     this.bands.close();
     this.against.close();
@@ -135,8 +142,29 @@ class RunsPage {
 
   async refresh() {
     this.sparks.forget();
-    await this.load();
+    const isKnown = await this.ask();
     await this.showSelected();
+    if (isKnown) await this.compareInTime();
+  }
+
+  /** Groups and parameters again, which read every run: while a writer goes on they take a tenth of the time at most. */
+  async compareInTime() {
+    const left = REST * this.took - (performance.now() - this.compared);
+    if (left <= 0) {
+      await this.compareAll();
+      return;
+    }
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.compareAll().catch(report), left);
+  }
+
+  async compareAll() {
+    clearTimeout(this.later);
+    const begin = performance.now();
+    await this.showBands();
+    await this.showAgainst();
+    this.compared = performance.now();
+    this.took = this.compared - begin;
   }
 
   apply() {
@@ -178,8 +206,13 @@ class RunsPage {
     this.context.setAddress(parameters);
   }
 
-  /** Asks for the runs; a filter that is none is refused with a sentence, and the rows stay. */
+  /** The runs, and what is made of all of them. */
   async load() {
+    if (await this.ask()) await this.compareAll();
+  }
+
+  /** Asks for the runs; a filter that is none is refused with a sentence, and the rows stay. */
+  async ask() {
     this.wrong.hidden = true;
     try {
       this.runs = (await get("runs", this.filter ? { where: this.filter } : {})).runs;
@@ -187,7 +220,7 @@ class RunsPage {
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;
       this.wrong.hidden = false;
-      return;
+      return false;
     }
     this.said.textContent = plural(this.runs.length, "simulation");
     const [first, last] = [this.runs[0], this.runs[this.runs.length - 1]];
@@ -195,8 +228,7 @@ class RunsPage {
     this.logged = [...new Set(known.flatMap((of) => of.metrics))];
     this.showTools();
     this.showList();
-    await this.showBands();
-    await this.showAgainst();
+    return true;
   }
 
   /** What curves, groups and results can be chosen. */
