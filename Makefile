@@ -104,6 +104,11 @@ extension: ## the loadable SQLite extension, into the Python package too, and it
 		|| echo "Datasette and apsw cannot be installed: their tests are skipped, and counted so"
 	SILTSTONE_DATASETTE="$(abspath target/datasette)" $(VENV)/bin/python -m pytest -q -rs python/tests/test_sqlite_extension.py
 
+.PHONY: pictures
+pictures: chromium venv ## pictures of the viewer for the README and docs/viewer.md, from the demo's data, into docs/pictures
+	cargo build --quiet -p silt
+	SILTSTONE_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest -q python/tests/test_view_pictures.py
+
 .PHONY: wheel
 wheel: ## build the Python wheel into target/wheels; with the SQLite extension, if make extension has built it
 	$(PYTHON) -m venv target/maturin

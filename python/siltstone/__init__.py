@@ -1,6 +1,6 @@
 """Siltstone records what numeric runs produce: one SQLite file, safe while it is written.
 
-:func:`open` gives one handle on a file, or on a folder of ticks, with its stores.
+:func:`open` gives one handle on a file, or on a folder of ticks, with its stores; :func:`view` shows what is in it.
 
 The stores:
 
@@ -22,6 +22,7 @@ from siltstone._reports import BackupReport, CompactReport, Skipped, VerifyRepor
 from siltstone._restore import restore
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
+from siltstone._view import View, view
 from siltstone.errors import SiltstoneError
 from siltstone.memory._errors import documented as _documented
 
@@ -34,6 +35,7 @@ __all__ = [
     "Skipped",
     "Table",
     "VerifyReport",
+    "View",
     "Written",
     "__version__",
     "errors",
@@ -45,6 +47,7 @@ __all__ = [
     "simulation",
     "sqlite_extension_path",
     "ticks",
+    "view",
 ]
 
 _name_them(_sys.modules[__name__], experiment, memory, series, simulation, ticks, memory=_documented)

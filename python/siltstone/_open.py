@@ -12,6 +12,7 @@ from siltstone import _siltstone
 from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
 from siltstone._reports import CompactReport, VerifyReport, make
+from siltstone._view import View
 from siltstone.errors import InvalidError
 from siltstone.experiment import ExperimentDatabase
 from siltstone.memory import SQLiteStorage
@@ -193,6 +194,24 @@ class Handle(StoreHandle):
             Columns and rows; a table to pandas, Polars, pyarrow and DuckDB.
         """
         return QueryResult(self._inner.sql(query), self._inner.sql_table(query))
+
+    def view(self, *, port: int = 0, browser: bool = False) -> View:
+        """Show it as a page, which stays when the handle is closed: see :func:`siltstone.view`.
+
+        Parameters
+        ----------
+        port : int
+            The port; 0 takes a free one.
+        browser : bool
+            Whether to open the page in the user's browser.
+
+        Returns
+        -------
+        View
+            Has the ``address`` and ``close()``, and is a frame in a notebook.
+        """
+        self._check_open()
+        return View(self.path, port=port, browser=browser)
 
     def verify(self) -> VerifyReport:
         """Check everything: pages, references, and every checksum; of a folder, each day.

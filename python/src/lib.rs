@@ -44,6 +44,7 @@ mod ticket;
 mod time;
 mod undo;
 mod updates;
+mod viewer;
 
 /// The compiled half of the package `siltstone`.
 #[pyo3::pymodule]
@@ -111,6 +112,8 @@ mod _siltstone {
     use super::undo::Undo;
     #[pymodule_export]
     use super::updates::Updates;
+    #[pymodule_export]
+    use super::viewer::Viewer;
 
     use pyo3::prelude::*;
 

@@ -57,6 +57,7 @@ mod temporary;
 mod ticket;
 mod transaction;
 mod tx;
+mod value_limit;
 mod verify;
 mod writer;
 
@@ -77,6 +78,7 @@ pub use skipped::Skipped;
 pub use stats::Stats;
 pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
+pub use value_limit::with_value_limit;
 
 pub(crate) use block_rows::BlockTable;
 pub(crate) use compaction::Part;

@@ -6,6 +6,7 @@ use rusqlite::types::ValueRef;
 use super::Database;
 use super::authorize::OnlyReads;
 use super::documented_name::add_views;
+use super::value_limit;
 use crate::error::{Error, Result};
 
 /// One value of an SQL result.
@@ -131,6 +132,7 @@ pub(super) fn run(
     if is_empty(sql) {
         return Err(Error::invalid("the SQL statement", expected, "none"));
     }
+    value_limit::apply(conn)?;
     let only_reads = OnlyReads::of(conn)?;
     let mut run = || {
         let mut statement = conn.prepare(sql)?;

@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::exit::Outcome;
 use crate::{
     backup, compact, completions, demo, expand, export, import, info, keyframes, markdown_help,
-    merge, query, restore, resume, runs, series, state, stats, ticks, vacuum, verify, view,
+    merge, query, report, restore, resume, runs, series, state, stats, ticks, vacuum, verify, view,
 };
 
 /// The end of `silt --help`.
@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Info(info::Args),
     Query(query::Args),
     View(view::Args),
+    Report(report::Args),
     State(state::Args),
     Runs(runs::Args),
     Export(export::Args),
@@ -94,6 +95,7 @@ impl Command {
             Command::Info(args) => info::run(args, console),
             Command::Query(args) => query::run(args, console),
             Command::View(args) => view::run(args, console),
+            Command::Report(args) => report::run(args, console),
             Command::State(args) => state::run(args, console),
             Command::Export(args) => export::run(args, console),
             Command::Runs(args) => runs::run(args, console),

@@ -19,8 +19,8 @@ use siltstone::simulation::SimulationDatabase;
 
 use crate::chart::Canvas;
 use crate::console::Console;
-use crate::exit::{Exit, Failure, Outcome};
-use crate::interrupt;
+use crate::exit::{Failure, Outcome};
+use crate::{interrupt, view};
 
 /// The dataset of the people and the towns.
 const DATASET: &str = "epidemic";
@@ -58,6 +58,10 @@ pub(crate) struct Args {
     /// Simulate as fast as the machine can, else at a pace to watch
     #[arg(long)]
     fast: bool,
+
+    /// Then show it in a browser: a page of each file and of the folder, until Ctrl-C
+    #[arg(long)]
+    view: bool,
 
     /// Replace demo.db, demo-agent.db, demo-sweep.db and the day in demo-ticks
     #[arg(long)]
@@ -106,17 +110,27 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         ("sweep", sweep::record(&paths.sweep, args.seed, canvas)?),
         ("memory", agent::record(&paths.agent, args.seed)?),
     ];
+    let pages = match args.view {
+        true => view::bind_each(&[&paths.epidemic, &paths.sweep, &paths.ticks, &paths.agent])?,
+        false => Vec::new(),
+    };
     if console.json {
         let mut document = scenes.remove(0).1.document;
         scenes.into_iter().for_each(|(name, scene)| document[name] = scene.document);
+        if args.view {
+            document["pages"] = pages.iter().map(view::Page::address).collect();
+        }
         console.document(&document)?;
-        return Ok(Exit::Done);
+        return view::show(pages, console);
     }
     scenes.push(("next", show::next(&paths, watched.worst_day())?));
     for (_, scene) in &scenes {
         console.line(scene.text(console.color))?;
     }
-    Ok(Exit::Done)
+    for page in &pages {
+        console.line(format!("{}: {}", page.path().display(), page.address()))?;
+    }
+    view::show(pages, console)
 }
 
 /// Removes the file of an earlier demo, if the user said so.

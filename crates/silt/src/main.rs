@@ -25,6 +25,7 @@ mod merge;
 mod password;
 mod progress;
 mod query;
+mod report;
 mod restore;
 mod resume;
 mod rows;

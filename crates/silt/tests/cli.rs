@@ -20,6 +20,8 @@ mod one_form;
 mod pages;
 #[path = "cli/real_data.rs"]
 mod real_data;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/series.rs"]

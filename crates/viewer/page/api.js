@@ -1,6 +1,7 @@
 // Queries to the server.
 
 import "./vendor/flechette.min.js";
+import { h, save } from "./dom.js";
 
 /** An answer that is a refusal: its sentence, and its status (0 if there was no answer). */
 export class Refused extends Error {
@@ -15,6 +16,10 @@ export class Refused extends Error {
 }
 
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Parameters */
+
+/** In a frame of another site no cookie is kept: there the page itself keeps the token. */
+const isFramed = window.top !== window;
+let kept = "";
 
 /**
  * @param {string} path
@@ -33,7 +38,7 @@ export function address(path, parameters = {}) {
 async function ask(url, init) {
   let response;
   try {
-    response = await fetch(url, init);
+    response = await fetch(url, kept ? { ...init, headers: { Authorization: `Bearer ${kept}` } } : init);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Refused("The server does not answer. Start `silt view` again and open the address that it prints.", 0);
@@ -71,6 +76,23 @@ function parse(text) {
 export async function get(path, parameters, signal) {
   const response = await ask(address(path, parameters), { signal });
   return parse(await response.text());
+}
+
+/**
+ * Offers an answer as a file to keep.
+ *
+ * @param {string} path
+ * @param {Parameters} parameters
+ */
+export async function download(path, parameters) {
+  const url = address(path, parameters);
+  if (!kept) {
+    h("a", { href: url, download: "" }).click();
+    return;
+  }
+  // A link would go without the token.
+  const response = await ask(url);
+  save(await response.blob(), `siltstone.${parameters.format}`);
 }
 
 /**
@@ -122,6 +144,7 @@ function values(batch) {
 export async function session() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!token) return;
+  if (isFramed) kept = token;
   await ask("/api/session", { headers: { Authorization: `Bearer ${token}` } });
   history.replaceState(null, "", location.pathname + location.search);
 }

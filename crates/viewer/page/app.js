@@ -174,6 +174,24 @@ async function watch() {
 const THEMES = ["", "light", "dark"];
 const SIGNS = { "": "◐", light: "☀", dark: "☾" };
 
+/** In a frame of another site a browser may keep nothing, and refuse to be asked. @param {string} theme */
+function remember(theme) {
+  try {
+    localStorage.setItem("theme", theme);
+  } catch {
+    // Chosen for this page alone.
+  }
+}
+
+function remembered() {
+  try {
+    const known = localStorage.getItem("theme") ?? "";
+    return THEMES.includes(known) ? known : "";
+  } catch {
+    return "";
+  }
+}
+
 /** @param {string} theme */
 function setTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
@@ -181,7 +199,7 @@ function setTheme(theme) {
   const button = byId("theme");
   button.textContent = SIGNS[/** @type {keyof typeof SIGNS} */ (theme)];
   button.title = theme ? `Colours: ${theme}` : "Colours: those of the system";
-  localStorage.setItem("theme", theme);
+  remember(theme);
   dispatchEvent(new Event("theme"));
 }
 
@@ -208,8 +226,7 @@ document.addEventListener("click", (event) => {
   go(href);
 });
 
-const known = localStorage.getItem("theme") ?? "";
-setTheme(THEMES.includes(known) ? known : "");
+setTheme(remembered());
 try {
   await session();
 } catch (error) {

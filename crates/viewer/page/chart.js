@@ -107,6 +107,13 @@ export class Chart {
     this.element.dataset.ready = "";
   }
 
+  /** Takes the picture away. */
+  clear() {
+    this.picture = null;
+    this.plot?.destroy();
+    this.plot = null;
+  }
+
   close() {
     removeEventListener("theme", this.redraw);
     this.observer.disconnect();

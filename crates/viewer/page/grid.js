@@ -10,6 +10,8 @@ const BEYOND = 20;
 const CHARACTER = 7.4;
 const NARROW = 6;
 const WIDE = 48;
+/** Pixels of a small picture with its room. */
+const SPARK = 104;
 /** Rows that a column's width is taken from. */
 const SAMPLE = 200;
 
@@ -23,6 +25,8 @@ const text = (cell) => (cell === null ? "NULL" : String(cell));
  * @property {(column: number) => void} sort
  * @property {string} sorted what stands behind the name of the column that is sorted by
  * @property {number} column that column
+ * @property {(row: number) => Node} [spark] a small picture of a row, made when the row comes into sight
+ * @property {string} [sparked] what it shows
  */
 
 /**
@@ -35,20 +39,20 @@ export function grid(columns, rows, choice) {
   const sample = rows.slice(0, SAMPLE);
   const widths = columns.map((name, i) => Math.min(WIDE, Math.max(NARROW, name.length + 2, ...sample.map((row) => text(row[i]).length))) * CHARACTER + 24);
   const isNumber = columns.map((_, i) => sample.every((row) => row[i] === null || typeof row[i] === "number" || typeof row[i] === "bigint"));
-  const group = h("colgroup", {}, ...[...(choice ? [64] : []), ...widths].map((width) => {
+  const group = h("colgroup", {}, ...[...(choice ? [64] : []), ...(choice?.spark ? [SPARK] : []), ...widths].map((width) => {
     const column = h("col");
     column.style.width = `${width}px`;
     return column;
   }));
   const title = (/** @type {string} */ name, /** @type {number} */ i) =>
     choice ? h("button", { type: "button", class: "plain", click: () => choice.sort(i), title: "Sort" }, i === choice.column ? `${name} ${choice.sorted}` : name) : name;
-  const head = h("thead", {}, h("tr", {}, choice && h("th", { scope: "col" }), ...columns.map((name, i) => h("th", { class: isNumber[i] ? "n" : "", title: name, scope: "col" }, title(name, i)))));
+  const head = h("thead", {}, h("tr", {}, choice && h("th", { scope: "col" }), choice?.spark && h("th", { scope: "col", title: choice.sparked }, choice.sparked), ...columns.map((name, i) => h("th", { class: isNumber[i] ? "n" : "", title: name, scope: "col" }, title(name, i)))));
   const host = h("div", { class: "grid", tabindex: 0, role: "region", "aria-label": `${rows.length} rows`, scroll: () => show(false) },
     h("table", { "aria-rowcount": rows.length + 1 }, group, head, body));
   let first = -1;
 
   const space = (/** @type {number} */ n) => {
-    const row = h("tr", { class: "space" }, h("td", { colspan: columns.length + 1 }));
+    const row = h("tr", { class: "space" }, h("td", { colspan: columns.length + 2 }));
     row.style.height = `${n * ROW}px`;
     return row;
   };
@@ -67,7 +71,7 @@ export function grid(columns, rows, choice) {
     first = from;
     const until = Math.min(rows.length, from + Math.ceil((host.clientHeight || 600) / ROW) + 3 * BEYOND);
     const shown = rows.slice(from, until).map((row, k) =>
-      h("tr", {}, choice && box(from + k), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : isNumber[i] ? "n" : "", title: text(cell) }, choice && cell === null ? "" : text(cell)))));
+      h("tr", {}, choice && box(from + k), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : isNumber[i] ? "n" : "", title: text(cell) }, choice && cell === null ? "" : text(cell)))));
     put(body, space(from), ...shown, space(rows.length - until));
   };
   show(true);

@@ -1,9 +1,11 @@
 // Ticks: candles with their volume, and bid and ask where single ticks can be told apart.
 
-import { address, table } from "./api.js";
+import { download, table } from "./api.js";
 import { Chart, color } from "./chart.js";
 import { begun, button, h, put } from "./dom.js";
 import { duration, instant, number, plural, timeOf } from "./format.js";
+import { Odd } from "./odd.js";
+import { Replay } from "./replay.js";
 import { integer, moved, zoomed } from "./window.js";
 
 /**
@@ -36,6 +38,13 @@ class MarketPage {
     /** @type {Mode} */
     this.mode = "auto";
     this.price = "mid";
+    /** Whether gaps and odd ticks are marked. */
+    this.marks = true;
+    this.replay = new Replay({
+      window: () => this.window,
+      draw: () => this.pictures.forEach((picture) => picture.draw()),
+      next: () => this.next(),
+    });
     this.asking = new AbortController();
     this.timer = 0;
     this.symbols = h("div", { class: "row" });
@@ -51,6 +60,7 @@ class MarketPage {
     if (until > from) this.asked = { from, until };
     const mode = query.get("show");
     if (mode === "bars" || mode === "ticks") this.mode = mode;
+    this.marks = query.get("marks") !== "off";
     this.price = ["bid", "ask"].find((price) => price === query.get("price")) ?? "mid";
     put(this.host, h("div", { class: "rows" }, this.symbols, this.tools), this.stack);
     if (known.length === 0) {
@@ -66,6 +76,7 @@ class MarketPage {
   close() {
     this.asking.abort();
     clearTimeout(this.timer);
+    this.replay.close();
     for (const picture of this.pictures) picture.chart.close();
   }
 
@@ -108,6 +119,7 @@ class MarketPage {
     if (this.asked) parameters.push(["from", String(this.asked.from)], ["until", String(this.asked.until)]);
     if (this.mode !== "auto") parameters.push(["show", this.mode]);
     if (this.price !== "mid") parameters.push(["price", this.price]);
+    if (!this.marks) parameters.push(["marks", "off"]);
     this.context.setAddress(parameters);
   }
 
@@ -134,7 +146,12 @@ class MarketPage {
       }),
       choice("Price of bars", [["mid", "Mid"], ["bid", "Bid"], ["ask", "Ask"]], this.price, (value) => {
         this.price = value;
-      }));
+      }),
+      button("Gaps and odd ticks", () => {
+        this.marks = !this.marks;
+        this.change();
+      }, { "aria-pressed": String(this.marks) }),
+      this.replay.element);
   }
 
   /** All ticks of the shown symbols. @returns {Window | null} */
@@ -148,6 +165,14 @@ class MarketPage {
 
   get window() {
     return this.asked ?? this.extent();
+  }
+
+  /** The window behind this one, for a replay; whether there is one. */
+  next() {
+    const [window, all] = [this.window, this.extent()];
+    if (!window || !all || window.until >= all.until) return false;
+    this.move(moved(window, 1));
+    return true;
   }
 
   /** @param {Window | "all"} window */
@@ -173,6 +198,8 @@ class MarketPage {
       await Promise.all(this.pictures.map((picture) => picture.load(signal)));
       for (const picture of this.pictures) picture.draw();
     }
+    // What is odd comes after the picture that it belongs to.
+    await Promise.all(this.pictures.map((picture) => picture.mark(signal)));
   }
 }
 
@@ -187,6 +214,8 @@ class SymbolPicture {
     /** @type {Record<string, (number | null)[]>} */
     this.columns = {};
     this.isBars = true;
+    this.odd = new Odd();
+    this.oddly = h("span", { class: "said" });
     this.chart = new Chart({ height: 340, sync: "market", onWindow: (window) => page.move(window), onCursor: (index) => this.showValues(index) });
     this.said = h("span", { class: "said" });
     this.values = h("div", { class: "legend mono" });
@@ -197,7 +226,7 @@ class SymbolPicture {
           button("PNG", () => this.chart.png(symbol), { title: "Save the picture" }),
           button("CSV", () => this.download("csv"), { title: "Save every tick of this window" }),
           button("Parquet", () => this.download("parquet"), { title: "Save every tick of this window" }))),
-      this.chart.element, this.values, h("details", { class: "code" }, h("summary", {}, "Show me the code"), this.code));
+      this.chart.element, this.values, this.oddly, h("details", { class: "code" }, h("summary", {}, "Show me the code"), this.code));
   }
 
   /** The window in ns, as the server takes it. */
@@ -232,6 +261,29 @@ class SymbolPicture {
     this.showCode();
   }
 
+  /** Asks for what is odd in the window. @param {AbortSignal} signal */
+  async mark(signal) {
+    this.odd = new Odd();
+    delete this.element.dataset.marked;
+    if (this.page.marks) await this.odd.load({ symbol: this.symbol, width: this.chart.width, ...this.bounds() }, Number(this.about.points), signal);
+    this.oddly.textContent = this.odd.said;
+    this.draw();
+    this.element.dataset.marked = "";
+  }
+
+  /** What a replay has not come to is not there yet. @param {Record<string, (number | null)[]>} columns @param {number} after seconds from a time to when it is known */
+  upTo(columns, after) {
+    const { now } = this.page.replay;
+    if (now === null) return columns;
+    const shown = columns.time.findIndex((at) => Number(at) + after > now);
+    if (shown < 0) return columns;
+    return Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values.slice(0, shown)]));
+  }
+
+  get now() {
+    return this.page.replay.now ?? Infinity;
+  }
+
   draw() {
     const { window } = this.page;
     if (!window || !this.about) return;
@@ -242,8 +294,9 @@ class SymbolPicture {
 
   /** @param {Window} window */
   drawBars(window) {
-    const { time: starts, open, high, low, close, volume } = this.columns;
     const length = Number(this.about.interval_ns) / 1e9;
+    const { time: starts, open, high, low, close, volume } = this.upTo(this.columns, length);
+    const prices = this.range([this.columns.low, this.columns.high]);
     const middles = starts.map((start) => Number(start) + length / 2);
     const hidden = (/** @type {string} */ label) => ({ label, color: "--ink", scale: "price", hidden: true });
     this.chart.draw({
@@ -251,15 +304,22 @@ class SymbolPicture {
       window,
       data: [middles, open, high, low, close, volume],
       lines: [hidden("open"), hidden("high"), hidden("low"), hidden("close"), { label: "volume", color: "--soft", scale: "volume", hidden: true }],
-      scales: { price: { label: "", range: priced }, volume: { label: "", hidden: true, range: (_, most) => [0, most / VOLUME] } },
-      under: (u) => bars(u, middles, volume, length),
-      paint: (u) => candles(u, middles, { open, high, low, close }, length),
+      scales: { price: { label: "", range: (least, greatest) => priced(...(prices ?? [least, greatest])) }, volume: { label: "", hidden: true, range: (_, most) => [0, most / VOLUME] } },
+      under: (u) => {
+        this.odd.under(u, this.now);
+        bars(u, middles, volume, length);
+      },
+      paint: (u) => {
+        candles(u, middles, { open, high, low, close }, length);
+        this.odd.over(u, this.now);
+      },
     });
   }
 
   /** @param {Window} window */
   drawTicks(window) {
-    const { time: times, bid, ask } = this.columns;
+    const { time: times, bid, ask } = this.upTo(this.columns, 0);
+    const prices = this.range([this.columns.bid, this.columns.ask]);
     const xs = times.map(Number);
     for (let i = 1; i < xs.length; i += 1) {
       if (xs[i] <= xs[i - 1]) xs[i] = xs[i - 1] + Math.abs(xs[i - 1]) * 2 ** -52;
@@ -272,8 +332,18 @@ class SymbolPicture {
         { label: "bid", color: "--line-1", scale: "price", stepped: true },
         { label: "ask", color: "--line-2", scale: "price", stepped: true },
       ],
-      scales: { price: { label: "" } },
+      scales: { price: prices ? { label: "", range: () => prices } : { label: "" } },
+      under: (u) => this.odd.under(u, this.now),
+      paint: (u) => this.odd.over(u, this.now),
     });
+  }
+
+  /** While a replay plays, the prices of the whole window: an axis that moves cannot be read. @param {(number | null)[][]} columns @returns {[number, number] | undefined} */
+  range(columns) {
+    if (this.page.replay.now === null) return undefined;
+    let [least, greatest] = [Infinity, -Infinity];
+    for (const price of columns.flat()) if (price !== null) [least, greatest] = [Math.min(least, price), Math.max(greatest, price)];
+    return least < greatest ? [least, greatest] : undefined;
   }
 
   /** @param {number | null} index */
@@ -285,12 +355,19 @@ class SymbolPicture {
     const spread = !this.isBars && index !== null ? Number(columns.ask[index]) - Number(columns.bid[index]) : null;
     put(this.values, ...names.map(value),
       !this.isBars && h("span", {}, h("span", { class: "soft" }, "spread"), h("b", {}, spread === null ? "" : number(Number(spread.toPrecision(6))))),
-      h("span", { class: "soft" }, at));
+      h("span", { class: "soft" }, at), h("span", { class: "bad" }, this.oddAt(index)));
+  }
+
+  /** @param {number | null} index */
+  oddAt(index) {
+    const { plot } = this.chart;
+    const x = index === null ? undefined : plot?.data[0][index];
+    return plot && x !== undefined ? this.odd.at(plot, x) : "";
   }
 
   /** @param {"csv" | "parquet"} format */
   download(format) {
-    h("a", { href: address("ticks/quotes", { symbol: this.symbol, ...this.bounds(), format }), download: "" }).click();
+    download("ticks/quotes", { symbol: this.symbol, ...this.bounds(), format }).catch(report);
   }
 
   showCode() {

@@ -2,10 +2,13 @@
 
 import uPlot from "./vendor/uPlot.esm.js";
 import { get, table } from "./api.js";
+import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
+import { Comparison } from "./compare.js";
 import { begun, button, h, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
+import { Sparks } from "./sparks.js";
 import { integer } from "./window.js";
 
 /**
@@ -27,6 +30,8 @@ import { integer } from "./window.js";
 const MOST = 7;
 /** After the window was moved the server is asked once nothing moves for so many ms. */
 const PAUSE = 60;
+/** How many times as long as they took, groups and parameters are left as they are. */
+const REST = 10;
 /** Columns that every run has. */
 const KNOWN = ["simulation", "status", "started", "seconds", "last step", "rows"];
 
@@ -89,6 +94,22 @@ class RunsPage {
         h("span", { class: "push group" }, button("All", () => this.zoom("all"), { title: "Show all (double click)" }), button("PNG", () => this.chart.png(this.metric)))),
       this.chart.element, this.legend);
     this.comparison = h("div");
+    /** When groups and parameters were last compared, and how long it took, in ms. */
+    this.compared = 0;
+    this.took = 0;
+    this.later = 0;
+    this.group = "";
+    this.target = "";
+    this.x = "";
+    /** @type {string[]} */
+    this.logged = [];
+    this.sparks = new Sparks();
+    this.bands = new Bands();
+    this.grouped = h("div");
+    this.against = new Comparison({ choose: (target, x) => this.compare(target, x), toggle: (id) => this.pick(id) });
+    this.groups = h("select", { "aria-label": "Group by", change: () => this.groupBy(this.groups.value) });
+    this.curve = h("select", { "aria-label": "Curve", change: () => this.choose(this.curve.value) });
+    this.tools = h("div", { class: "row" }, h("label", {}, "Curves of ", this.curve), h("label", {}, "Group by ", this.groups));
   }
 
   /** @param {URLSearchParams} query */
@@ -99,7 +120,12 @@ class RunsPage {
     this.metric = query.get("metric") ?? "";
     this.column = Number(query.get("by") ?? 0);
     this.isFalling = query.get("order") === "falling";
-    put(this.host, h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong), this.list, this.picture, this.comparison);
+    this.group = query.get("group") ?? "";
+    this.target = query.get("target") ?? "";
+    this.x = query.get("x") ?? "";
+    put(this.host,
+      h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.tools),
+      this.list, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
     await this.load();
     await this.showSelected();
   }
@@ -108,17 +134,63 @@ class RunsPage {
     this.asking.abort();
     clearTimeout(this.timer);
     this.chart.close();
+    clearTimeout(this.later);
+    this.sparks.close();
+    this.bands.close();
+    this.against.close();
   }
 
   async refresh() {
-    await this.load();
+    this.sparks.forget();
+    const isKnown = await this.ask();
     await this.showSelected();
+    if (isKnown) await this.compareInTime();
+  }
+
+  /** Groups and parameters again, which read every run: while a writer goes on they take a tenth of the time at most. */
+  async compareInTime() {
+    const left = REST * this.took - (performance.now() - this.compared);
+    if (left <= 0) {
+      await this.compareAll();
+      return;
+    }
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.compareAll().catch(report), left);
+  }
+
+  async compareAll() {
+    clearTimeout(this.later);
+    const begin = performance.now();
+    await this.showBands();
+    await this.showAgainst();
+    this.compared = performance.now();
+    this.took = this.compared - begin;
   }
 
   apply() {
     this.filter = this.input.value;
     this.state();
     this.load().catch(report);
+  }
+
+  /** @param {string} parameter */
+  groupBy(parameter) {
+    this.group = parameter;
+    this.state();
+    this.showBands().catch(report);
+  }
+
+  /** @param {string} target @param {string} x */
+  compare(target, x) {
+    [this.target, this.x] = [target, x];
+    this.state();
+    this.showAgainst().catch(report);
+  }
+
+  /** A run that was clicked in a picture. @param {string} id */
+  pick(id) {
+    this.toggle(id);
+    this.showList();
   }
 
   state() {
@@ -128,11 +200,19 @@ class RunsPage {
     if (this.metric) parameters.push(["metric", this.metric]);
     if (this.column) parameters.push(["by", String(this.column)]);
     if (this.isFalling) parameters.push(["order", "falling"]);
+    if (this.group) parameters.push(["group", this.group]);
+    if (this.target) parameters.push(["target", this.target]);
+    if (this.x) parameters.push(["x", this.x]);
     this.context.setAddress(parameters);
   }
 
-  /** Asks for the runs; a filter that is none is refused with a sentence, and the rows stay. */
+  /** The runs, and what is made of all of them. */
   async load() {
+    if (await this.ask()) await this.compareAll();
+  }
+
+  /** Asks for the runs; a filter that is none is refused with a sentence, and the rows stay. */
+  async ask() {
     this.wrong.hidden = true;
     try {
       this.runs = (await get("runs", this.filter ? { where: this.filter } : {})).runs;
@@ -140,10 +220,38 @@ class RunsPage {
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;
       this.wrong.hidden = false;
-      return;
+      return false;
     }
     this.said.textContent = plural(this.runs.length, "simulation");
+    const [first, last] = [this.runs[0], this.runs[this.runs.length - 1]];
+    const known = await Promise.all([...new Set([first, last])].filter(Boolean).map((run) => get("runs/metrics", { id: run.simulation_id })));
+    this.logged = [...new Set(known.flatMap((of) => of.metrics))];
+    this.showTools();
     this.showList();
+    return true;
+  }
+
+  /** What curves, groups and results can be chosen. */
+  showTools() {
+    if (!this.metric || !this.logged.includes(this.metric)) this.metric ||= this.logged[0] ?? "";
+    const option = (/** @type {string} */ value, /** @type {string} */ text, /** @type {string} */ now) => h("option", { value, selected: value === now }, text);
+    put(this.curve, ...[...new Set([...this.logged, ...(this.metric ? [this.metric] : [])])].map((name) => option(name, name, this.metric)));
+    const params = names(this.runs, "parameters").map((name) => `params.${name}`);
+    if (this.group && !params.includes(this.group)) params.push(this.group);
+    put(this.groups, option("", "nothing", this.group), ...params.map((name) => option(name, name, this.group)));
+    this.tools.hidden = this.logged.length === 0;
+  }
+
+  async showBands() {
+    put(this.grouped, this.group && this.metric ? this.bands.element : null);
+    await this.bands.show({ metric: this.metric, by: this.group, where: this.filter });
+  }
+
+  async showAgainst() {
+    const results = names(this.runs, "results_summary").filter((name) => this.runs.some((run) => typeof run.results_summary[name] === "number"));
+    const targets = [...results.map((name) => `results.${name}`), ...this.logged.map((name) => `metrics.${name}`)];
+    const hasParameters = this.runs.some((run) => Object.keys(run.parameters).length > 0);
+    await this.against.show({ runs: this.runs, selected: this.selected, target: this.target, x: this.x, where: this.filter }, hasParameters ? targets : []);
   }
 
   showList() {
@@ -171,6 +279,8 @@ class RunsPage {
       },
       sorted: this.isFalling ? "↓" : "↑",
       column: this.column > 0 || this.isFalling ? by : -1,
+      spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
+      sparked: this.metric,
     }));
   }
 
@@ -180,6 +290,7 @@ class RunsPage {
     if (at >= 0) this.selected.splice(at, 1);
     else if (this.selected.length < MOST) this.selected.push(id);
     this.state();
+    this.against.select(this.selected);
     this.showSelected().catch(report);
   }
 
@@ -188,7 +299,9 @@ class RunsPage {
     this.metric = metric;
     this.asked = null;
     this.state();
-    this.showSelected().catch(report);
+    this.showTools();
+    this.showList();
+    this.showSelected().then(() => this.showBands()).catch(report);
   }
 
   /** Curves of a metric, and parameters side by side. */
@@ -198,7 +311,7 @@ class RunsPage {
     const { signal } = this.asking;
     const known = await Promise.all(this.selected.map((id) => get("runs/metrics", { id }, signal)));
     const metrics = [...new Set(known.flatMap((of) => of.metrics))];
-    if (!metrics.includes(this.metric)) this.metric = metrics[0] ?? "";
+    if (metrics.length > 0 && !metrics.includes(this.metric)) this.metric = metrics[0];
     put(this.metrics, ...metrics.map((name) => h("option", { value: name, selected: name === this.metric }, name)));
     this.picture.hidden = metrics.length === 0;
     this.showComparison();

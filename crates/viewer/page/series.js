@@ -1,10 +1,11 @@
 // Series: curves over one axis, and what is known of each.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { address, get, table } from "./api.js";
+import { download, get, table } from "./api.js";
 import { Chart, color, colorOf } from "./chart.js";
 import { begun, button, h, put } from "./dom.js";
 import { clock, count, instant, json, number, plural, time } from "./format.js";
+import { history } from "./history.js";
 import { integer, moved, zoomed } from "./window.js";
 
 /**
@@ -208,11 +209,27 @@ class SeriesPage {
       h("i", { class: `swatch ${at >= 0 ? `c${at + 1}` : ""}` })));
   }
 
+  /** These series and no others, those of them that can be drawn. @param {string[]} keys */
+  showOnly(keys) {
+    this.selected = [...new Set(keys)].filter((key) => this.one(key)?.drawable).slice(0, MOST);
+    this.change();
+  }
+
+  /** @param {string} key */
+  toggle(key) {
+    if (this.selected.includes(key) || (this.one(key)?.drawable && this.selected.length < MOST)) this.choose(key);
+  }
+
   /** @param {string} key */
   choose(key) {
     const at = this.selected.indexOf(key);
     if (at >= 0) this.selected.splice(at, 1);
     else this.selected.push(key);
+    this.change();
+  }
+
+  /** Others are chosen: the tree, the address, the picture and the details follow. */
+  change() {
     this.showTree();
     this.state();
     this.load().then(() => this.showDetails()).catch(report);
@@ -353,9 +370,7 @@ class SeriesPage {
 
   /** @param {"csv" | "parquet"} format */
   download(format) {
-    for (const of of this.shown()) {
-      h("a", { href: address("series/window", { key: of.key, ...this.bounds(of), format }), download: "" }).click();
-    }
+    for (const of of this.shown()) download("series/window", { key: of.key, ...this.bounds(of), format }).catch(report);
   }
 
   showCode() {
@@ -393,7 +408,7 @@ class SeriesPage {
   async showDetails() {
     const known = this.selected.filter((key) => this.one(key));
     const infos = await Promise.all(known.map((key) => get("series/info", { key })));
-    const now = JSON.stringify(infos, (_, value) => (typeof value === "bigint" ? String(value) : value));
+    const now = JSON.stringify([infos, this.selected], (_, value) => (typeof value === "bigint" ? String(value) : value));
     if (now === this.described) return; // what was unfolded stays so
     this.described = now;
     put(this.details, ...infos.map((info) => this.detail(info, this.selected.indexOf(info.key))));
@@ -413,21 +428,17 @@ class SeriesPage {
     return h("section", { class: "card" },
       h("header", {}, h("i", { class: `swatch c${i + 1}` }), h("h2", { class: "path" }, info.key), h("span", { class: "soft small" }, info.units ?? "")),
       h("dl", { class: "facts" }, ...known.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-      steps.length > 0 && h("div", {}, h("h3", {}, "How it was made"), h("ol", { class: "steps" }, ...steps.map((/** @type {any} */ step) => this.step(step)))),
+      steps.length > 0 && history(info.key, named(steps, info.full_name), { ...info.keys, [info.full_name]: info.key }, {
+        show: (keys) => this.showOnly(keys),
+        isShown: (key) => this.selected.includes(key),
+        toggle: (key) => this.toggle(key),
+      }),
       Object.keys(metadata).length > 0 && h("details", {}, h("summary", {}, "Metadata"), h("pre", {}, json(metadata))));
   }
-
-  /** @param {any} step */
-  step(step) {
-    const { function_info: of, parameters } = step;
-    const input = (step.input_series_names ?? []).join(", ");
-    const given = Object.keys(parameters ?? {}).length > 0;
-    return h("li", {}, h("b", {}, of?.name || step.type), of?.version ? h("span", { class: "soft" }, ` ${of.version}`) : null,
-      h("div", { class: "small" }, `${input} → ${step.output_series_name ?? ""}`),
-      step.description && h("div", { class: "soft small" }, step.description),
-      given && h("details", {}, h("summary", {}, "Parameters"), h("pre", {}, json(parameters))));
-  }
 }
+
+/** Steps of which the last one made the series, if it does not say what it made. @param {any[]} steps @param {string} name */
+const named = (steps, name) => steps.map((step, i) => (i === steps.length - 1 && !step.output_series_name ? { ...step, output_series_name: name } : step));
 
 /**
  * Points for uPlot, which takes each x once: the later ones of equal index move on by as little as a float can.

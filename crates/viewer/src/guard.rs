@@ -4,12 +4,12 @@ use std::io;
 use std::sync::PoisonError;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::Shared;
 use crate::answer::refusal;
+use crate::{Options, Shared};
 
 /// Names of loopback that a browser may use.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
@@ -19,6 +19,8 @@ pub(crate) struct Guard {
     port: u16,
     token: String,
     allow_hosts: Vec<String>,
+    /// With it in its address, the page may stand in a frame.
+    frame_key: Option<String>,
 }
 
 impl std::fmt::Debug for Guard {
@@ -30,11 +32,9 @@ impl std::fmt::Debug for Guard {
 
 impl Guard {
     /// A guard with a token that nobody can guess.
-    pub(crate) fn new(port: u16, allow_hosts: Vec<String>) -> io::Result<Self> {
-        let mut bytes = [0; 24];
-        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-        let token = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Guard { port, token, allow_hosts })
+    pub(crate) fn new(port: u16, options: Options) -> io::Result<Self> {
+        let frame_key = if options.frames { Some(secret()?) } else { None };
+        Ok(Guard { port, token: secret()?, allow_hosts: options.allow_hosts, frame_key })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -43,6 +43,17 @@ impl Guard {
 
     pub(crate) fn token(&self) -> &str {
         &self.token
+    }
+
+    pub(crate) fn frame_key(&self) -> Option<&str> {
+        self.frame_key.as_deref()
+    }
+
+    /// Whether an address may be shown in a frame.
+    fn may_be_framed(&self, uri: &Uri) -> bool {
+        let given = uri.query().unwrap_or_default().split('&');
+        let mut given = given.filter_map(|pair| pair.strip_prefix("frame="));
+        self.frame_key().is_some_and(|key| given.any(|given| is_same(given, key)))
     }
 
     /// Cookies know no port: two servers of one machine would overwrite each other's.
@@ -69,6 +80,13 @@ impl Guard {
     }
 }
 
+/// Hexadecimal digits that nobody can guess.
+fn secret() -> io::Result<String> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Compares in a time that does not depend on where two texts differ.
 fn is_same(given: &str, token: &str) -> bool {
     given.len() == token.len()
@@ -89,16 +107,17 @@ pub(crate) async fn same_origin(
     request: Request,
     next: Next,
 ) -> Response {
+    let policy = match shared.guard.may_be_framed(request.uri()) {
+        true => "default-src 'self'; base-uri 'none'",
+        false => "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    };
     let mut response = match foreign(&shared.guard, request.headers()) {
         Some(sentence) => refusal(StatusCode::FORBIDDEN, &sentence),
         None => next.run(request).await,
     };
     let headers = response.headers_mut();
     for (name, value) in [
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -168,7 +187,11 @@ mod tests {
     /// Goal: a name is compared without its port, whatever the port and the address family.
     #[test]
     fn the_port_of_a_host_does_not_matter() {
-        let guard = Guard::new(8080, vec!["proxy.example".into()]).unwrap();
+        let guard = Guard::new(
+            8080,
+            Options { allow_hosts: vec!["proxy.example".into()], ..Options::default() },
+        )
+        .unwrap();
         for host in [
             "127.0.0.1",
             "127.0.0.1:1",

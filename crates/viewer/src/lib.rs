@@ -5,10 +5,14 @@
 
 mod answer;
 mod browser;
+mod flags;
+mod groups;
 mod guard;
+mod importance;
 mod m4;
 mod overview;
 mod page;
+mod report;
 mod runs;
 mod series;
 mod source;
@@ -31,6 +35,8 @@ use tokio::sync::Semaphore;
 use guard::Guard;
 use source::Source;
 
+pub use report::{Include, Report, report};
+
 /// How a path is served.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -38,6 +44,8 @@ pub struct Options {
     pub port: u16,
     /// Names, without a port, by which a proxy may ask for this server, beside those of loopback.
     pub allow_hosts: Vec<String>,
+    /// Whether there is an address that may be shown in a frame: see [`Server::frame_address`].
+    pub frames: bool,
 }
 
 /// A server that is bound to its port and does not answer yet.
@@ -93,7 +101,7 @@ impl Server {
         let listener = TcpListener::bind(address).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let port = listener.local_addr().map_err(refused)?.port();
-        let guard = Arc::new(Guard::new(port, options.allow_hosts).map_err(refused)?);
+        let guard = Arc::new(Guard::new(port, options).map_err(refused)?);
         let statements = Arc::new(Semaphore::new(sql::STATEMENTS));
         let opened = Arc::new(Mutex::new(None));
         Ok(Server { listener, shared: Shared { source, guard, opened, statements } })
@@ -106,6 +114,13 @@ impl Server {
             self.shared.guard.port(),
             self.shared.guard.token()
         )
+    }
+
+    /// The address to show in a frame of another page, as a notebook does, if [`Options::frames`] is set. Only an address
+    /// with its key may be framed: a page that does not know it cannot show this one.
+    pub fn frame_address(&self) -> Option<String> {
+        let (guard, key) = (&self.shared.guard, self.shared.guard.frame_key()?);
+        Some(format!("http://127.0.0.1:{}/?frame={key}#token={}", guard.port(), guard.token()))
     }
 
     /// Opens the page in the user's browser. The token does not show in the list of processes.
@@ -167,8 +182,13 @@ fn router(shared: Shared) -> Router {
         .route("/runs", get(runs::list))
         .route("/runs/metrics", get(runs::metrics))
         .route("/runs/metric", get(runs::metric))
+        .route("/runs/sparks", get(runs::sparks))
+        .route("/runs/groups", get(groups::groups))
+        .route("/runs/importance", get(importance::importance))
         .route("/ticks/bars", get(ticks::bars))
         .route("/ticks/quotes", get(ticks::quotes))
+        .route("/ticks/gaps", get(flags::gaps))
+        .route("/ticks/flags", get(flags::flags))
         .route("/tables", get(sql::tables))
         .route("/sql", post(sql::run))
         .fallback(answer::no_such_route)

@@ -18,14 +18,21 @@ const MOST_FAILED: usize = 20;
 /// `GET /api/overview`: what the file or the folder holds, store by store.
 pub(crate) async fn overview(State(shared): State<Shared>) -> Answer {
     let path = shared.source.path().display().to_string();
-    let found = read(&shared, LONGEST, |handle| match handle.info()? {
+    let mut found = read(&shared, LONGEST, of).await?;
+    found["path"] = json!(path);
+    Ok(document(&found))
+}
+
+/// What there is.
+///
+/// # Errors
+/// As [`Handle::info`].
+pub(crate) fn of(handle: &Handle) -> Result<Json> {
+    match handle.info()? {
         Info::File(info) => file(handle, *info),
         Info::Ticks(info) => Ok(json!({ "kind": "ticks", "ticks": info })),
         _ => Ok(json!({})),
-    });
-    let mut found = found.await?;
-    found["path"] = json!(path);
-    Ok(document(&found))
+    }
 }
 
 fn file(handle: &Handle, mut info: FileInfo) -> Result<Json> {

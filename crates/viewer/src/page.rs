@@ -16,20 +16,26 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 18] = files!(
+const FILES: [(&str, &str, &str); 24] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
     "/app.js" JS,
+    "/bands.js" JS,
     "/chart.js" JS,
+    "/compare.js" JS,
     "/dom.js" JS,
     "/format.js" JS,
     "/grid.js" JS,
+    "/history.js" JS,
     "/icon.svg" SVG,
     "/market.js" JS,
+    "/odd.js" JS,
     "/overview.js" JS,
+    "/replay.js" JS,
     "/runs.js" JS,
     "/series.js" JS,
+    "/sparks.js" JS,
     "/sql.js" JS,
     "/window.js" JS,
     "/vendor/flechette.min.js" JS,

@@ -7,13 +7,13 @@ use arrow_schema::{DataType, Field, Schema};
 use axum::extract::{Query, State};
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use serde_json::json;
-use siltstone::Error;
+use serde_json::{Value as Json, json};
 use siltstone::experiment::Which;
 use siltstone::table::Batches;
+use siltstone::{Error, Handle, Result};
 
 use crate::Shared;
-use crate::answer::{Answer, LONGEST, read};
+use crate::answer::{Answer, Fault, LONGEST, read};
 use crate::m4::{M4, Point};
 use crate::table::{Format, Table, document};
 
@@ -66,44 +66,112 @@ pub(crate) struct Metric {
     format: Format,
 }
 
+impl Metric {
+    /// All steps, for a picture so many pixels wide.
+    pub(crate) fn all(id: &str, metric: &str, width: usize) -> Self {
+        let (id, metric) = (id.to_owned(), metric.to_owned());
+        let (from, until, width, format) = (None, None, Some(width), Format::Json);
+        Metric { id, metric, from, until, width, edges: false, format }
+    }
+}
+
 /// `GET /api/runs/metric`: its value at each step, for a picture so many pixels wide.
 pub(crate) async fn metric(State(shared): State<Shared>, Query(asked): Query<Metric>) -> Answer {
     let written = read(&shared, LONGEST, move |handle| {
-        let points = handle.experiment(None)?.metric(&asked.id, &asked.metric)?;
-        let (first, last) = (points.first().map_or(0, |p| p.0), points.last().map_or(0, |p| p.0));
-        let from = asked.from.unwrap_or(first);
-        let until = asked.until.unwrap_or(last.saturating_add(1));
-        let mut m4 = M4::<i64, 1>::new(from, until, asked.width);
-        let within = points.iter().filter(|(step, _)| (from..until).contains(step));
-        within.for_each(|(step, value)| m4.push(*step, [*value]));
-        let mut picture = m4.finish();
-        let about = json!({
-            "id": asked.id,
-            "metric": asked.metric,
-            "points": picture.points,
-            "said": picture.said(),
-        });
-        if asked.edges && asked.width.is_some() {
-            let point = |(step, value): &(i64, f64)| Point { row: 0, x: *step, y: [*value] };
-            let before = points.iter().rev().find(|(step, _)| *step < from).map(point);
-            picture.shown.splice(0..0, before);
-            picture.shown.extend(points.iter().find(|(step, _)| *step >= until).map(point));
-        }
-        let steps = Int64Array::from_iter_values(picture.shown.iter().map(|point| point.x));
-        let values = picture.shown.iter().map(|point| Some(point.y[0]).filter(|y| !y.is_nan()));
-        let values: Float64Array = values.collect();
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("step", DataType::Int64, false),
-            Field::new("value", DataType::Float64, true),
-        ]));
-        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(steps), Arc::new(values)])
-            .map_err(|error| Error::Invalid {
+        let format = asked.format;
+        steps_of(handle, &asked)?.write(format)
+    });
+    Ok(written.await?.into_response())
+}
+
+/// The values of a metric by step.
+///
+/// # Errors
+/// [`Error::NotFound`] for no such simulation or metric.
+pub(crate) fn steps_of(handle: &Handle, asked: &Metric) -> Result<Table> {
+    let points = handle.experiment(None)?.metric(&asked.id, &asked.metric)?;
+    let (first, last) = (points.first().map_or(0, |p| p.0), points.last().map_or(0, |p| p.0));
+    let from = asked.from.unwrap_or(first);
+    let until = asked.until.unwrap_or(last.saturating_add(1));
+    let mut m4 = M4::<i64, 1>::new(from, until, asked.width);
+    let within = points.iter().filter(|(step, _)| (from..until).contains(step));
+    within.for_each(|(step, value)| m4.push(*step, [*value]));
+    let mut picture = m4.finish();
+    let about = json!({
+        "id": asked.id,
+        "metric": asked.metric,
+        "points": picture.points,
+        "said": picture.said(),
+    });
+    if asked.edges && asked.width.is_some() {
+        let point = |(step, value): &(i64, f64)| Point { row: 0, x: *step, y: [*value] };
+        let before = points.iter().rev().find(|(step, _)| *step < from).map(point);
+        picture.shown.splice(0..0, before);
+        picture.shown.extend(points.iter().find(|(step, _)| *step >= until).map(point));
+    }
+    let steps = Int64Array::from_iter_values(picture.shown.iter().map(|point| point.x));
+    let values = picture.shown.iter().map(|point| Some(point.y[0]).filter(|y| !y.is_nan()));
+    let values: Float64Array = values.collect();
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("step", DataType::Int64, false),
+        Field::new("value", DataType::Float64, true),
+    ]));
+    let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(steps), Arc::new(values)])
+        .map_err(|error| Error::Invalid {
             what: format!("the metric {:?}", asked.metric),
             expected: "a table that Arrow takes".to_owned(),
             got: error.to_string(),
         })?;
-        let batches = Batches::from_batches(schema, vec![batch]);
-        Table { about: about.as_object().cloned().unwrap_or_default(), batches }.write(asked.format)
+    let batches = Batches::from_batches(schema, vec![batch]);
+    Ok(Table { about: about.as_object().cloned().unwrap_or_default(), batches })
+}
+
+/// The most small curves of one answer: as many as rows of a list are in sight.
+const MOST_SPARKS: usize = 200;
+/// Pixels of a small curve.
+const SPARK_WIDTH: usize = 60;
+
+/// A query about small curves.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sparks {
+    metric: String,
+    /// Ids of runs, as a list of JSON.
+    ids: String,
+}
+
+/// `GET /api/runs/sparks`: a metric of several runs as small curves; null for a run that does not have it.
+pub(crate) async fn sparks(State(shared): State<Shared>, Query(asked): Query<Sparks>) -> Answer {
+    let ids: Vec<String> = serde_json::from_str(&asked.ids).map_err(|error| Error::Invalid {
+        what: "ids".to_owned(),
+        expected: r#"a list of JSON as ["run_1", "run_2"]"#.to_owned(),
+        got: error.to_string(),
+    })?;
+    if ids.len() > MOST_SPARKS {
+        return Err(Fault::from(Error::Invalid {
+            what: "ids".to_owned(),
+            expected: format!("at most {MOST_SPARKS}"),
+            got: ids.len().to_string(),
+        }));
+    }
+    let curves = read(&shared, LONGEST, move |handle| {
+        let store = handle.experiment(None)?;
+        let one = |id: &String| -> Result<Json> {
+            let points = match store.metric(id, &asked.metric) {
+                // Removed meanwhile.
+                Err(Error::NotFound { what: "simulation", .. }) => Vec::new(),
+                points => points?,
+            };
+            let (Some((from, _)), Some((until, _))) = (points.first(), points.last()) else {
+                return Ok(Json::Null);
+            };
+            let mut m4 = M4::<i64, 1>::new(*from, *until, Some(SPARK_WIDTH));
+            points.iter().for_each(|(step, value)| m4.push(*step, [*value]));
+            let shown = m4.finish().shown;
+            let steps: Vec<i64> = shown.iter().map(|point| point.x).collect();
+            let values: Vec<f64> = shown.iter().map(|point| point.y[0]).collect();
+            Ok(json!([steps, values]))
+        };
+        ids.iter().map(one).collect::<Result<Vec<Json>>>()
     });
-    Ok(written.await?.into_response())
+    Ok(document(&json!({ "sparks": curves.await? })))
 }

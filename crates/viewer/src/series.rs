@@ -13,12 +13,12 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use siltstone::series::process::parse_time;
-use siltstone::series::tree::{Dataset, key_of, of_key, within};
+use siltstone::series::tree::{Dataset, ProcessingStep, key_of, of_key, within};
 use siltstone::series::{
     IndexRange, IndexValue, SeriesInfo, SqliteBackend, StorageBackend, type_name,
 };
 use siltstone::table::Batches;
-use siltstone::{Error, Result};
+use siltstone::{Error, Handle, Result};
 
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
@@ -95,19 +95,25 @@ struct Signal {
 
 /// `GET /api/series`: every series, without its points.
 pub(crate) async fn list(State(shared): State<Shared>) -> Answer {
-    let series = read(&shared, LONGEST, |handle| {
-        let backend = handle.series()?;
-        let signals = signals(&backend)?;
-        let mut series = Vec::new();
-        for key in backend.list_keys("")? {
-            match backend.info(&key) {
-                Err(Error::NotFound { .. }) => {} // removed meanwhile
-                info => series.push(summary(&info?, signals.get(&key))),
-            }
-        }
-        Ok(series)
-    });
+    let series = read(&shared, LONGEST, all);
     Ok(document(&json!({ "series": series.await? })))
+}
+
+/// Every series, in the order of their keys.
+///
+/// # Errors
+/// As reading the file.
+pub(crate) fn all(handle: &Handle) -> Result<Vec<Json>> {
+    let backend = handle.series()?;
+    let signals = signals(&backend)?;
+    let mut series = Vec::new();
+    for key in backend.list_keys("")? {
+        match backend.info(&key) {
+            Err(Error::NotFound { .. }) => {} // removed meanwhile
+            info => series.push(summary(&info?, signals.get(&key))),
+        }
+    }
+    Ok(series)
 }
 
 /// The signals of all datasets, by the keys of their series.
@@ -161,30 +167,56 @@ pub(crate) struct Key {
 
 /// `GET /api/series/info`: what is known of a series, and the steps that made it.
 pub(crate) async fn info(State(shared): State<Shared>, Query(of): Query<Key>) -> Answer {
-    let found = read(&shared, LONGEST, move |handle| {
-        let backend = handle.series()?;
-        let info = backend.info(&of.key)?;
-        let mut found = summary(&info, None);
-        found["name"] = json!(info.name());
-        found["dtype"] = json!(info.dtype());
-        found["sorted"] = json!(info.is_sorted);
-        found["metadata"] = json!(info.plain_metadata());
-        let shared: Arc<dyn StorageBackend> = Arc::new(backend.clone());
-        for name in Dataset::list(&backend)? {
-            let Some((signal, series)) = of_key(&name, &of.key) else { continue };
-            let dataset = Dataset::open(shared.clone(), &name)?;
-            let signal = dataset.signal(&signal)?;
-            found["dataset"] = json!(name);
-            found["signal"] = json!(signal.name());
-            found["units"] = json!(signal.record().units);
-            found["provenance"] = json!(signal.record().provenance);
-            let series =
-                signal.series().iter().find(|of| within(signal.name(), of.name()) == series);
-            found["steps"] = json!(series.map(|series| series.steps()).unwrap_or_default());
-        }
-        Ok(found)
-    });
+    let found = read(&shared, LONGEST, move |handle| one(handle, &of.key));
     Ok(document(&found.await?))
+}
+
+/// What is known of a series, and the steps that made it.
+///
+/// # Errors
+/// [`Error::NotFound`] for no such series.
+pub(crate) fn one(handle: &Handle, key: &str) -> Result<Json> {
+    let backend = handle.series()?;
+    let info = backend.info(key)?;
+    let mut found = summary(&info, None);
+    found["name"] = json!(info.name());
+    found["dtype"] = json!(info.dtype());
+    found["sorted"] = json!(info.is_sorted);
+    found["metadata"] = json!(info.plain_metadata());
+    let shared: Arc<dyn StorageBackend> = Arc::new(backend.clone());
+    for name in Dataset::list(&backend)? {
+        let Some((signal, series)) = of_key(&name, key) else { continue };
+        let dataset = Dataset::open(shared.clone(), &name)?;
+        let signal = dataset.signal(&signal)?;
+        found["dataset"] = json!(name);
+        found["signal"] = json!(signal.name());
+        found["units"] = json!(signal.record().units);
+        found["provenance"] = json!(signal.record().provenance);
+        let series = signal.series().iter().find(|of| of.name() == series);
+        let steps = series.map(|series| series.steps()).unwrap_or_default();
+        found["full_name"] = json!(series.map(|series| series.name()));
+        found["keys"] = json!(keys_of(&name, &dataset, steps));
+        found["steps"] = json!(steps);
+    }
+    Ok(found)
+}
+
+/// The keys of the series that steps name, by these names; what is not in the dataset is left out.
+fn keys_of(name: &str, dataset: &Dataset, steps: &[ProcessingStep]) -> BTreeMap<String, String> {
+    let mut keys = BTreeMap::new();
+    for signal in dataset.signals() {
+        for series in signal.series() {
+            let is_named = |step: &ProcessingStep| {
+                step.input_series_names.iter().any(|input| input == series.name())
+                    || step.output_series_name.as_deref() == Some(series.name())
+            };
+            if steps.iter().any(is_named) {
+                let key = key_of(name, signal.name(), within(signal.name(), series.name()));
+                keys.insert(series.name().to_owned(), key);
+            }
+        }
+    }
+    keys
 }
 
 /// A query about the points of a series.
@@ -202,15 +234,31 @@ pub(crate) struct Window {
     format: Format,
 }
 
+impl Window {
+    /// All points of a series, for a picture so many pixels wide.
+    pub(crate) fn all(key: &str, width: usize) -> Self {
+        let (key, width, format) = (key.to_owned(), Some(width), Format::Json);
+        Window { key, from: None, until: None, width, edges: false, format }
+    }
+}
+
 /// `GET /api/series/window`: the points from one index value to another, for a picture so many pixels wide.
 pub(crate) async fn window(State(shared): State<Shared>, Query(asked): Query<Window>) -> Answer {
     let written = read(&shared, LONGEST, move |handle| {
-        let backend = handle.series()?;
-        let info = backend.info(&asked.key)?;
         let format = asked.format;
-        points(&backend, &info, &asked)?.write(format)
+        window_of(handle, &asked)?.write(format)
     });
     Ok(written.await?.into_response())
+}
+
+/// The points of a window.
+///
+/// # Errors
+/// [`Error::NotFound`] for no such series, [`Error::Invalid`] for one that cannot be drawn.
+pub(crate) fn window_of(handle: &Handle, asked: &Window) -> Result<Table> {
+    let backend = handle.series()?;
+    let info = backend.info(&asked.key)?;
+    points(&backend, &info, asked)
 }
 
 fn points(backend: &SqliteBackend, info: &SeriesInfo, asked: &Window) -> Result<Table> {

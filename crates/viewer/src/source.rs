@@ -42,6 +42,9 @@ impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         // A path that was typed as a relative one is the same when the process changes its folder.
         let path = std::path::absolute(path).map_err(|error| refused(path, &error))?;
+        if !path.exists() {
+            siltstone::open_read_only(&path)?; // it says so
+        }
         let source = Source { path, opened: Mutex::new(None) };
         source.handle()?;
         Ok(source)

@@ -22,6 +22,8 @@ const BLOB_BYTES: usize = 24;
 const TEXT_BYTES: usize = 4096;
 /// Bytes that an answer may take in memory.
 const ANSWER_BYTES: usize = 64 << 20;
+/// Bytes of the longest text or blob that a statement may make or read, on the way to an answer too: as much as an answer.
+const VALUE_BYTES: usize = ANSWER_BYTES;
 /// Statements that run at one time: one that is inside a function of SQL cannot be stopped, and must not hold every reader.
 pub(crate) const STATEMENTS: usize = 2;
 
@@ -96,10 +98,10 @@ fn first_rows(handle: &Handle, sql: &str, limit: usize) -> Result<Found> {
         found.rows.push(row);
         Ok(())
     };
-    let done = match handle {
+    let done = siltstone::with_value_limit(VALUE_BYTES, || match handle {
         Handle::Ticks(ticks) => ticks.sql_each(sql, each).map(drop),
         other => other.database()?.sql_each(sql, each),
-    };
+    });
     match done {
         Err(Error::Interrupted { .. }) if found.more => {}
         other => other?,

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use siltstone::series::process::parse_time;
 use siltstone::table::Batches;
 use siltstone::ticks::{Direction, OhlcOptions, Price, TickStore, bars_to_arrow};
-use siltstone::{Error, Result};
+use siltstone::{Error, Handle, Result};
 
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
@@ -53,32 +53,49 @@ const WIDTH: usize = 1_000;
 /// A query about the ticks of one symbol.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Window {
-    symbol: String,
+    pub(crate) symbol: String,
     /// From this time on: ns since 1970, or ISO 8601.
     from: Option<String>,
     /// Before this time.
     until: Option<String>,
     /// Pixels.
-    width: Option<usize>,
+    pub(crate) width: Option<usize>,
+    /// Of gaps, the shortest one, in ns.
+    pub(crate) min: Option<i64>,
     /// Which price bars are made of: mid, bid or ask.
     price: Option<String>,
     /// Whether the ticks before and behind the window come too.
     #[serde(default)]
     edges: bool,
     #[serde(default)]
-    format: Format,
+    pub(crate) format: Format,
 }
 
 /// The times of a window, and of all ticks of the symbol.
-struct Times {
-    from: i64,
-    until: i64,
+pub(crate) struct Times {
+    pub(crate) from: i64,
+    pub(crate) until: i64,
     first: i64,
     last: i64,
 }
 
 impl Window {
-    fn times(&self, store: &TickStore) -> Result<Times> {
+    /// All ticks of a symbol, for a picture so many pixels wide.
+    pub(crate) fn all(symbol: &str, width: usize) -> Self {
+        let (symbol, width, format) = (symbol.to_owned(), Some(width), Format::Json);
+        Window {
+            symbol,
+            from: None,
+            until: None,
+            width,
+            min: None,
+            price: None,
+            edges: false,
+            format,
+        }
+    }
+
+    pub(crate) fn times(&self, store: &TickStore) -> Result<Times> {
         let at_end = store.last(&self.symbol)?;
         let at_begin = store.asof(&self.symbol, &[i64::MIN], None, Direction::Forward)?;
         let (Some(last), Some(first)) = (at_end, at_begin.ticks.time_ns.first()) else {
@@ -100,7 +117,7 @@ impl Window {
         })
     }
 
-    fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width.unwrap_or(WIDTH).max(1)
     }
 }
@@ -108,27 +125,36 @@ impl Window {
 /// `GET /api/ticks/bars`: bars of the length that suits the window.
 pub(crate) async fn bars(State(shared): State<Shared>, Query(asked): Query<Window>) -> Answer {
     let written = read(&shared, LONGEST, move |handle| {
-        let store = handle.ticks()?;
-        let times = asked.times(store)?;
-        let price: Price = asked.price.as_deref().unwrap_or("mid").parse()?;
-        let interval_ns = interval(&times, asked.width());
-        let (from_ns, to_ns) = (times.from, times.until.saturating_sub(1));
-        // Whole bars: the first and the last one reach beyond the window.
-        let from_ns = from_ns.saturating_sub(from_ns.rem_euclid(interval_ns));
-        let to_ns = to_ns.saturating_add(interval_ns - 1 - to_ns.rem_euclid(interval_ns));
-        let options = OhlcOptions { from_ns, to_ns, price, ..OhlcOptions::default() };
-        let bars = store.ohlc(&asked.symbol, interval_ns, options)?;
-        let ticks: u64 = bars.iter().map(|bar| bar.volume).sum();
-        let outside = count(store, &asked.symbol, from_ns, times.from.saturating_sub(1))?
-            + count(store, &asked.symbol, times.until, to_ns)?;
-        let ticks = ticks.saturating_sub(outside);
-        let batch = bars_to_arrow(&bars)?;
-        let mut about = about(&asked.symbol, &times, ticks);
-        about["interval_ns"] = json!(interval_ns);
-        about["said"] = json!("exact");
-        table(about, Batches::from_batches(batch.schema(), vec![batch])).write(asked.format)
+        let format = asked.format;
+        bars_of(handle, &asked)?.write(format)
     });
     Ok(written.await?.into_response())
+}
+
+/// The bars of a window.
+///
+/// # Errors
+/// [`Error::NotFound`] for no such symbol.
+pub(crate) fn bars_of(handle: &Handle, asked: &Window) -> Result<Table> {
+    let store = handle.ticks()?;
+    let times = asked.times(store)?;
+    let price: Price = asked.price.as_deref().unwrap_or("mid").parse()?;
+    let interval_ns = interval(&times, asked.width());
+    let (from_ns, to_ns) = (times.from, times.until.saturating_sub(1));
+    // Whole bars: the first and the last one reach beyond the window.
+    let from_ns = from_ns.saturating_sub(from_ns.rem_euclid(interval_ns));
+    let to_ns = to_ns.saturating_add(interval_ns - 1 - to_ns.rem_euclid(interval_ns));
+    let options = OhlcOptions { from_ns, to_ns, price, ..OhlcOptions::default() };
+    let bars = store.ohlc(&asked.symbol, interval_ns, options)?;
+    let ticks: u64 = bars.iter().map(|bar| bar.volume).sum();
+    let outside = count(store, &asked.symbol, from_ns, times.from.saturating_sub(1))?
+        + count(store, &asked.symbol, times.until, to_ns)?;
+    let ticks = ticks.saturating_sub(outside);
+    let batch = bars_to_arrow(&bars)?;
+    let mut about = about(&asked.symbol, &times, ticks);
+    about["interval_ns"] = json!(interval_ns);
+    about["said"] = json!("exact");
+    Ok(table(about, Batches::from_batches(batch.schema(), vec![batch])))
 }
 
 /// The ticks from a time to another one, both included.
@@ -204,7 +230,7 @@ fn add_edges(
     Ok(())
 }
 
-fn about(symbol: &str, times: &Times, ticks: u64) -> Json {
+pub(crate) fn about(symbol: &str, times: &Times, ticks: u64) -> Json {
     json!({
         "symbol": symbol,
         "from": times.from,
@@ -215,7 +241,7 @@ fn about(symbol: &str, times: &Times, ticks: u64) -> Json {
     })
 }
 
-fn table(about: Json, batches: Batches) -> Table {
+pub(crate) fn table(about: Json, batches: Batches) -> Table {
     let about = match about {
         Json::Object(fields) => fields,
         _ => serde_json::Map::new(),
@@ -223,7 +249,8 @@ fn table(about: Json, batches: Batches) -> Table {
     Table { about, batches }
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a ArrayRef> {
+/// A column of ticks.
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a ArrayRef> {
     batch.column_by_name(name).ok_or(Error::NotFound {
         what: "the column",
         name: name.to_owned(),

@@ -1,5 +1,7 @@
 //! The routes, asked as a browser asks them.
 
+mod market;
+mod runs;
 mod server;
 
 use std::collections::BTreeMap;
@@ -10,10 +12,11 @@ use std::time::{Duration, Instant};
 use arrow_array::{ArrayRef, Float64Array, Int64Array};
 use arrow_ipc::reader::StreamReader;
 use serde_json::{Value, json};
-use server::{Running, serve};
+use server::{Running, serve, serve_with};
 use siltstone::experiment::{ExperimentDatabase, SimulationOptions};
 use siltstone::series::{Series, StorageBackend};
 use siltstone::ticks::{QueueFull, TickStore, TickStoreConfig};
+use siltstone_viewer::Options;
 
 /// A name that a page must not take for markup.
 const HOSTILE: &str = "<img src=x onerror=alert(1)>";
@@ -71,6 +74,14 @@ fn data_needs_the_token() {
     let cookie = session.header("set-cookie").unwrap();
     assert!(cookie.contains("SameSite=Strict") && cookie.contains("HttpOnly"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap();
+    // Cookies know no port: a server beside this one has a name of its own for its.
+    let name = format!("siltstone_{}", server.port);
+    assert_eq!(cookie, format!("{name}={}", server.token));
+    let foreign =
+        format!("siltstone_{}={}; siltstone={}", server.port - 1, server.token, server.token);
+    assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &foreign)], "").status, 401);
+    let both = format!("siltstone_{}=x; {cookie}; {name}1=y", server.port - 1);
+    assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &both)], "").status, 200);
     let cookie = format!("other=1; {cookie}");
     assert_eq!(server.ask("GET", "/api/overview", &[("Cookie", &cookie)], "").status, 200);
     for path in ["/", "/series", "/app.js", "/vendor/uPlot.esm.js"] {
@@ -113,6 +124,40 @@ fn foreign_hosts_and_origins_are_refused() {
             assert_eq!(answer.header("access-control-allow-origin"), None);
         }
     }
+}
+
+/// Goal: no page may show this one in a frame, but one that knows the key of a server that was started for frames.
+#[test]
+fn only_a_page_with_the_key_may_frame_this_one() {
+    let policy = |server: &Running, path: &str| {
+        let answer = server.ask("GET", path, &[], "");
+        answer.header("content-security-policy").unwrap().to_owned()
+    };
+    let folder = || {
+        let folder = tempfile::tempdir().unwrap();
+        siltstone::open(folder.path().join("run.db")).unwrap().close().unwrap();
+        folder
+    };
+    let plain = serve(folder(), "run.db", &[]);
+    assert_eq!(plain.frame, None);
+    for path in ["/", "/?frame=", "/?frame=1"] {
+        assert!(policy(&plain, path).contains("frame-ancestors 'none'"), "{path}");
+    }
+    let options = Options { frames: true, ..Options::default() };
+    let framed = serve_with(folder(), "run.db", options);
+    let address = framed.frame.clone().unwrap();
+    let (path, token) = address.split_once("#token=").unwrap();
+    let path = path.split_once(&format!(":{}", framed.port)).unwrap().1;
+    assert_eq!(token, framed.token);
+    let key = path.strip_prefix("/?frame=").unwrap();
+    assert_ne!(key, framed.token, "the key shows in the address of a request");
+    assert_eq!(policy(&framed, path), "default-src 'self'; base-uri 'none'");
+    for path in ["/", "/?frame=", "/?frame=0", &format!("/?frame={key}0"), "/runs"] {
+        assert!(policy(&framed, path).contains("frame-ancestors 'none'"), "{path}");
+    }
+    // The key opens no data.
+    let with_key = format!("/api/overview?frame={key}");
+    assert_eq!(framed.ask("GET", &with_key, &[], "").status, 401);
 }
 
 /// Goal: nothing but a statement is posted.
@@ -181,6 +226,22 @@ fn an_answer_is_bounded() {
     let (status, refused) = sql(&server, &format!("{numbers} SELECT {} FROM n", texts.join(", ")));
     assert_eq!(status, 400);
     assert!(refused["error"].as_str().unwrap().contains("64 MB"), "{refused}");
+}
+
+/// Goal: a statement makes no value longer than an answer may be, not even on the way to a short one.
+#[test]
+fn a_value_of_a_statement_is_bounded() {
+    let server = series();
+    for statement in [
+        "SELECT zeroblob(900000000)",
+        "SELECT length(replace(hex(zeroblob(3000000)), '00', '0123456789012345678901234567890123456789'))",
+        "SELECT length(group_concat(hex(zeroblob(30000000)))) FROM (VALUES (1), (2), (3))",
+    ] {
+        let (status, refused) = sql(&server, statement);
+        assert_eq!(status, 400, "{statement}: {refused}");
+        assert!(refused["error"].as_str().unwrap().contains("67108864 bytes"), "{refused}");
+    }
+    assert_eq!(sql(&server, "SELECT length(zeroblob(60000000))").1["rows"], json!([[60_000_000]]));
 }
 
 /// Goal: a browser that leaves stops what it asked for. All threads that read are kept busy without end, and free again.

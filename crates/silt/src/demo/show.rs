@@ -154,6 +154,7 @@ pub(super) fn next(paths: &Paths, worst_day: usize) -> Outcome<Scene> {
         [&paths.epidemic, &paths.ticks, &paths.sweep, &paths.agent].map(|path| quoted(path));
     let [tables, backups] =
         ["tables", "backups"].map(|name| quoted(&paths.epidemic.with_file_name(name)));
+    let page = quoted(&paths.sweep.with_file_name("sweep.html"));
     let date = date(&SimulationDatabase::open_read_only(&paths.epidemic)?, worst_day)?;
     let (symbol, measured) = (market::SYMBOL, quoted(Path::new(plant::MEASURED)));
     let mut scene = Scene::new("What to try next");
@@ -171,10 +172,13 @@ pub(super) fn next(paths: &Paths, worst_day: usize) -> Outcome<Scene> {
             "query {agent} 'SELECT metadata, count(*), max(performance_score) FROM episodes GROUP BY 1 ORDER BY 3 DESC LIMIT 5'"
         ),
         format!("series plot {file} {measured}"),
+        format!("report {sweep} -o {page} --overwrite"),
     ] {
         scene.line(format!("  {silt} {command}"));
     }
-    scene.line(format!("In a browser: {silt} view {file}"));
+    for path in [&file, &sweep, &ticks, &agent] {
+        scene.line(format!("In a browser: {silt} view {path}"));
+    }
     Ok(scene)
 }
 

@@ -1,7 +1,9 @@
 //! `demo`.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -61,6 +63,38 @@ fn the_commands_to_try_next_work() {
         assert!(output.status.success(), "{line}: {said}");
         assert!(!output.stdout.is_empty(), "{line}");
     }
+}
+
+/// Goal: with --view each file and the folder has a page after the demo, until Ctrl-C, which leaves nothing behind.
+#[test]
+#[cfg(unix)]
+fn the_demo_can_be_viewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command.args(SMALL.split_whitespace()).args(["--view", "--json"]).env_remove("DISPLAY");
+    command.env_remove("WAYLAND_DISPLAY");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let pages = document["pages"].as_array().unwrap();
+    assert_eq!(pages.len(), 4, "{document}");
+    for page in pages {
+        let host =
+            page.as_str().unwrap().strip_prefix("http://").unwrap().split('/').next().unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("no browser was opened"), "{ended:?}");
+    assert_eq!(names(folder.path()), ["demo-agent.db", "demo-sweep.db", "demo-ticks", "demo.db"]);
 }
 
 /// Goal: the same seed gives the same run, whatever the pace; as JSON too.

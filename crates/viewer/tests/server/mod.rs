@@ -12,6 +12,8 @@ use tempfile::TempDir;
 pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) token: String,
+    /// The address for a frame.
+    pub(crate) frame: Option<String>,
     folder: TempDir,
     name: &'static str,
 }
@@ -19,13 +21,19 @@ pub(crate) struct Running {
 /// Serves a file of a folder.
 pub(crate) fn serve(folder: TempDir, name: &'static str, allow_hosts: &[&str]) -> Running {
     let allow_hosts = allow_hosts.iter().map(|host| (*host).to_owned()).collect();
-    let server = Server::bind(folder.path().join(name), Options { port: 0, allow_hosts }).unwrap();
+    serve_with(folder, name, Options { allow_hosts, ..Options::default() })
+}
+
+/// Serves a file of a folder in another way.
+pub(crate) fn serve_with(folder: TempDir, name: &'static str, options: Options) -> Running {
+    let server = Server::bind(folder.path().join(name), options).unwrap();
+    let frame = server.frame_address();
     let address = server.address();
     let (origin, token) = address.split_once("/#token=").unwrap();
     let port = origin.rsplit_once(':').unwrap().1.parse().unwrap();
     let token = token.to_owned();
     std::thread::spawn(move || server.run());
-    Running { port, token, folder, name }
+    Running { port, token, frame, folder, name }
 }
 
 pub(crate) struct Answer {

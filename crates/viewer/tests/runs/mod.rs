@@ -1,0 +1,116 @@
+//! Routes of the page Runs.
+
+use serde_json::json;
+use siltstone::experiment::{ExperimentDatabase, SimulationOptions};
+
+use super::HOSTILE;
+use super::server::{Running, serve};
+
+/// Runs of a sweep, some with hostile names, a parameter that some lack, one that is text.
+fn sweep() -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let experiments = ExperimentDatabase::open(folder.path().join("run.db"), "sweep").unwrap();
+    for run in 0..30 {
+        let mut parameters = json!({ "rate": run % 3, HOSTILE: HOSTILE, "seed": (run * 7) % 30, "deep": { "size": run } });
+        if run % 10 == 9 {
+            parameters.as_object_mut().unwrap().remove("rate");
+        }
+        let options = SimulationOptions::default().parameters(&parameters).unwrap();
+        let id = if run == 0 { HOSTILE.to_owned() } else { format!("run_{run}") };
+        let context = experiments.create_simulation_context(&id, options).unwrap();
+        for step in 0..500 {
+            let value = if (run, step) == (4, 333) {
+                1e6
+            } else {
+                f64::from(run % 3) * 100.0 + f64::from(run)
+            };
+            context.log_metric("loss", value, Some(step)).unwrap();
+        }
+        let summary = if run == 29 { json!({}) } else { json!({ "score": -run * run }) };
+        experiments
+            .update_simulation_status(
+                context.simulation_id(),
+                "completed",
+                Some(&summary.to_string()),
+            )
+            .unwrap();
+    }
+    experiments.close().unwrap();
+    serve(folder, "run.db", &[])
+}
+
+/// Goal: runs in groups have the mean and the range of each, and those without the parameter are said.
+#[test]
+fn runs_are_grouped() {
+    let server = sweep();
+    let found = server.get("/api/runs/groups?metric=loss&by=rate&width=50").json();
+    assert_eq!(
+        found["groups"],
+        json!([{ "label": "0", "runs": 9 }, { "label": "1", "runs": 9 }, { "label": "2", "runs": 9 }])
+    );
+    assert!(found["said"].as_str().unwrap().contains("3 runs have no such parameter"), "{found}");
+    let rows = found["rows"].as_array().unwrap();
+    assert!(rows.len() <= 3 * 51, "{} rows", rows.len());
+    // The spike of one step of one run is the greatest of its group.
+    let greatest = |group: i64| {
+        let of = rows.iter().filter(|row| row[0] == json!(group));
+        of.filter_map(|row| row[4].as_f64()).fold(0.0, f64::max)
+    };
+    assert_eq!((greatest(0), greatest(1)), (27.0, 1e6));
+    let exact = server.get("/api/runs/groups?metric=loss&by=rate&from=100&until=102").json();
+    let first = &exact["rows"][0];
+    // The runs 0, 3, ..., 27 without 9: their mean is 126 / 9.
+    assert_eq!(
+        (&first[1], &first[2], &first[3], &first[4]),
+        (&json!(100), &json!(14.0), &json!(0.0), &json!(27.0))
+    );
+    assert_eq!(exact["rows"].as_array().unwrap().len(), 6);
+    let filtered =
+        server.get("/api/runs/groups?metric=loss&by=deep.size&where=params.seed%20%3C%203").json();
+    assert_eq!(filtered["groups"].as_array().unwrap().len(), 3, "{filtered}");
+    for (query, word) in [("metric=loss&by=rat", "rat"), ("metric=los&by=rate", "loss")] {
+        let refused = server.get(&format!("/api/runs/groups?{query}"));
+        assert!(refused.status == 404 && refused.text().contains(word), "{}", refused.text());
+    }
+}
+
+/// Goal: a parameter's rank correlation is over the runs that have it and the result, whose number is said.
+#[test]
+fn parameters_have_an_importance() {
+    let server = sweep();
+    let found = server.get("/api/runs/importance?target=results.score").json();
+    assert_eq!((&found["runs"], &found["without_target"]), (&json!(30), &json!(1)));
+    let rows = found["parameters"].as_array().unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["parameter"] == name).unwrap();
+    assert_eq!(rows[0]["parameter"], "deep.size");
+    assert_eq!((&row("deep.size")["rho"], &row("deep.size")["runs"]), (&json!(-1.0), &json!(29)));
+    assert_eq!((&row("rate")["runs"], &row("rate")["missing"]), (&json!(27), &json!(3)));
+    assert_eq!(row(HOSTILE)["why"], "no numbers");
+    assert!(row("seed")["rho"].as_f64().unwrap().abs() < 0.9);
+    let of_metric =
+        server.get("/api/runs/importance?target=metrics.loss&where=params.rate%20%3D%200").json();
+    assert_eq!((&of_metric["runs"], &of_metric["values"][1]), (&json!(9), &json!(["run_3", 3.0])));
+    for (target, status) in [("results.nothing", 404), ("metrics.nothing", 404), ("score", 400)] {
+        let refused = server.get(&format!("/api/runs/importance?target={target}"));
+        assert_eq!(refused.status, status, "{target}: {}", refused.text());
+    }
+}
+
+/// Goal: small curves come for the runs that are asked for, with their spikes, and a bounded number at a time.
+#[test]
+fn small_curves_come_together() {
+    let server = sweep();
+    let ids = |ids: &[&str]| {
+        let list = serde_json::to_string(ids).unwrap();
+        list.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>()
+    };
+    let path = |list: &str, metric: &str| format!("/api/runs/sparks?metric={metric}&ids={list}");
+    let found = server.get(&path(&ids(&["run_4", HOSTILE, "gone"]), "loss")).json();
+    let sparks = found["sparks"].as_array().unwrap();
+    let values = sparks[0][1].as_array().unwrap();
+    assert!(values.len() <= 6 * 61 && values.contains(&json!(1e6)), "{found}");
+    assert!(sparks[1].is_array() && sparks[2].is_null(), "{found}");
+    assert_eq!(server.get(&path("x", "loss")).status, 400);
+    let many = vec!["run_1"; 201];
+    assert_eq!(server.get(&path(&ids(&many), "loss")).status, 400);
+}

@@ -1,0 +1,99 @@
+"""The page Market of `silt view`: gaps, odd ticks and replay."""
+
+from pathlib import Path
+
+import pytest
+
+from siltstone.ticks import TickStore, TickStoreConfig
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Page, expect
+from viewing import START_NS, Serve, at
+
+SECOND = 10**9
+#: What a symbol may have that a page could take for markup.
+SYMBOL = "A&lt/#&gt=1"
+
+
+@pytest.fixture
+def ticks(base: Path) -> Path:
+    """Two hours of ticks of a symbol with a gap of ten minutes, two crossed quotes and a locked one."""
+    config = TickStoreConfig(broker_id="test", sqlite_base_path=str(base), backend="sqlite")
+    with TickStore(config) as store:
+        for i in [*range(3_000), *range(3_600, 7_200)]:
+            bid = 1.0 + (i % 50) / 1e4
+            ask = {500: bid - 0.1, 501: bid - 0.1, 5_000: bid}.get(i, bid + 0.0001)
+            store.store_tick(SYMBOL, bid, ask, ask - bid, "lp", START_NS + i * SECOND)
+    return base
+
+
+def shown(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("html[data-ready='/market']")
+    page.wait_for_selector(".picture[data-marked]")
+
+
+def test_gaps_and_odd_ticks_are_drawn(page: Page, serve: Serve, ticks: Path) -> None:
+    """Goal: what is odd is counted and drawn, told at the cursor, and can be left out."""
+    address = serve(ticks)
+    shown(page, at(address, "/market"))
+    said = page.locator(".picture .said").nth(1)
+    expect(said).to_contain_text("1 gap longer than")
+    expect(said).to_contain_text("3 odd ticks: 2 crossed: the ask is below the bid, 1 locked: bid and ask are equal")
+    expect(page.locator(".picture h2")).to_have_text(SYMBOL)
+    odd = START_NS / SECOND + 500
+    shown(page, at(address, "/market", **{"from": odd - 20, "until": odd + 20}))
+    expect(said).to_contain_text("2 odd ticks")
+    box = page.locator(".u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    expect(page.locator(".legend .bad")).to_contain_text("crossed")
+    page.get_by_role("button", name="Gaps and odd ticks").click()
+    expect(said).to_have_text("")
+    assert "marks=off" in page.url
+
+
+def test_a_replay_hides_what_comes(page: Page, serve: Serve, ticks: Path) -> None:
+    """Goal: a replay shows nothing behind its time, is paused, sought and ended, and reaches the end of the window."""
+    from_s = START_NS // SECOND
+    shown(page, at(serve(ticks), "/market", show="ticks", **{"from": from_s, "until": from_s + 100}))
+
+    def last() -> float:
+        """The last time that is drawn, in seconds of the window."""
+        return page.evaluate(
+            """async () => {
+                const canvas = document.querySelector(".chart canvas");
+                const { width, height } = canvas;
+                const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+                let last = 0;
+                for (let i = 0; i < data.length; i += 4) {
+                    const rgb = [data[i], data[i + 1], data[i + 2]];
+                    const isLine = data[i + 3] && Math.max(...rgb) - Math.min(...rgb) > 90;
+                    if (isLine) last = Math.max(last, (i / 4) % width);
+                }
+                const over = document.querySelector(".u-over").getBoundingClientRect();
+                const box = canvas.getBoundingClientRect();
+                return ((last / width) * box.width + box.left - over.left) / over.width * 100;
+            }"""
+        )
+
+    assert last() > 95
+    page.get_by_label("Speed of the replay").select_option("10")
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.get_by_role("timer")).to_contain_text("2024-03-04 00:00:2", timeout=20_000)
+    page.get_by_role("button", name="Pause").click()
+    now = page.get_by_role("timer").inner_text()
+    assert 15 < last() < 60
+    page.wait_for_timeout(300)
+    assert page.get_by_role("timer").inner_text() == now
+    page.get_by_label("Time of the replay").fill("800")
+    expect(page.get_by_role("timer")).to_contain_text("00:01:20")
+    assert 75 < last() < 85
+    page.get_by_role("button", name="End replay").click()
+    assert last() > 95
+    # To the last window, and its end.
+    end = from_s + 7_200
+    shown(page, page.url.replace(str(from_s + 100), str(end)).replace(str(from_s), str(end - 100)))
+    page.get_by_label("Speed of the replay").select_option("60")
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=20_000)

@@ -1,0 +1,126 @@
+"""The page Runs of `silt view`: small curves, groups, and parameters against results."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from siltstone.experiment import ExperimentDatabase
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Page, expect
+from viewing import HOSTILE, Serve, at
+
+
+@pytest.fixture
+def sweep(path: Path) -> Path:
+    """Forty runs, of which one has a hostile id, and all a hostile parameter, metric and result."""
+    with ExperimentDatabase(path, "sweep") as db:
+        for run in range(40):
+            parameters = {"rate": run % 4, "seed": (run * 7) % 40, HOSTILE: HOSTILE, "mode": ["slow", "fast"][run % 2]}
+            if run == 39:
+                del parameters["rate"]
+            with db.create_simulation_context(HOSTILE if run == 0 else f"run_{run}", parameters=parameters) as sim:
+                for step in range(200):
+                    sim.log_metric("loss", (run % 4) * 10 + run / 100 + step / 50, step=step)
+                    sim.log_metric(HOSTILE, step, step=step)
+                id = sim.simulation_id
+            db.update_simulation_status(id, "completed", {"score": (run % 4) * 100 + run, HOSTILE: run})
+    return path
+
+
+def shown(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("html[data-ready='/runs']")
+
+
+def test_rows_have_a_small_curve_and_groups_a_band(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: each row in sight has its curve; runs in groups are means and ranges, whose values the cursor tells."""
+    shown(page, at(serve(sweep), "/runs"))
+    expect(page.locator(".spark path")).to_have_count(40)
+    assert page.get_by_label("Curve", exact=True).input_value() == "loss"
+    page.get_by_label("Group by").select_option("params.rate")
+    bands = page.locator(".picture", has_text="loss by params.rate")
+    bands.locator(".chart[data-ready]").wait_for()
+    expect(bands.locator(".said")).to_contain_text("1 run has no such parameter")
+    expect(bands.locator(".legend > span")).to_have_count(5)
+    expect(bands.locator(".legend")).to_contain_text("3, 9 runs")
+    box = bands.locator(".u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    expect(bands.locator(".legend")).to_contain_text(" to ")
+    link = page.url
+    assert "group=params.rate" in link
+    shown(page, link)
+    expect(page.locator(".picture", has_text="loss by params.rate").locator(".chart[data-ready]")).to_have_count(1)
+
+
+def test_parameters_are_held_against_a_result(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: the strongest parameter stands first, with the runs that count; a click in a picture chooses a run."""
+    shown(page, at(serve(sweep), "/runs", target="results.score"))
+    card = page.locator(".against[data-ready]")
+    expect(card).to_contain_text("over 40 runs")
+    rows = card.locator("tbody tr")
+    expect(rows.first).to_contain_text("rate")
+    expect(rows.first).to_contain_text("39")
+    expect(rows.first).to_contain_text("1 missing")
+    expect(card.locator("tr", has_text="mode")).to_contain_text("no numbers")
+    expect(card).to_contain_text("1 run not drawn")
+    for canvas in card.locator("canvas").all():
+        inked = canvas.evaluate(
+            "c => { const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height);"
+            " return data.filter((v, i) => i % 4 === 3 && v).length; }"
+        )
+        assert inked > 500
+    scatter = card.locator("canvas").first
+    # Where a run of rate 3 and the highest score is.
+    box = scatter.bounding_box()
+    assert box is not None
+    scatter.click(position={"x": box["width"] - 12, "y": 12})
+    expect(page.locator(".comparison")).to_contain_text("run_3")
+    expect(page.locator(".grid input:checked")).to_have_count(1)
+    page.get_by_label("Result").select_option("metrics.loss")
+    expect(card.locator("h3").first).to_contain_text("metrics.loss against")
+    assert "target=metrics.loss" in page.url
+
+
+def test_hostile_names_of_runs_are_text(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: ids, parameters, metrics and results that are called as markup are shown as that, and run nothing."""
+    address = at(
+        serve(sweep),
+        "/runs",
+        s=HOSTILE,
+        metric=HOSTILE,
+        group=f"params.{HOSTILE}",
+        target=f"results.{HOSTILE}",
+        x=HOSTILE,
+    )
+    shown(page, address)
+    page.locator(".against[data-ready]").wait_for()
+    expect(page.locator(".chart[data-ready]")).to_have_count(2)
+    for part in (".grid", ".comparison", ".against", ".picture h2"):
+        expect(page.locator(part).first).to_contain_text(HOSTILE)
+    assert page.locator("img").count() == 0
+    assert page.evaluate("window.ran") is None
+
+
+def test_ten_thousand_runs_are_listed(page: Page, serve: Serve, path: Path) -> None:
+    """Goal: the list of 10,000 runs has few elements, and is filtered and sorted at once."""
+    with ExperimentDatabase(path, "many") as db:
+        for run in range(10_000):
+            db.create_simulation_context(f"run_{run:05}", parameters={"rate": run % 100 / 100, "seed": run}).complete()
+    shown(page, at(serve(path), "/runs"))
+    expect(page.get_by_role("status").filter(has_text="10,000 simulations")).to_be_visible()
+    assert page.locator(".grid tbody tr").count() < 200
+    began = time.monotonic()
+    for _ in range(2):
+        page.get_by_role("button", name="params.seed").click()
+    expect(page.locator(".grid tbody tr:not(.space)").first).to_contain_text("run_09999")
+    page.locator(".grid").evaluate("grid => grid.scrollTo(0, grid.scrollHeight)")
+    expect(page.locator(".grid")).to_contain_text("run_00000")
+    field = page.get_by_role("searchbox")
+    field.fill("params.rate >= 0.99")
+    field.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="100 simulations")).to_be_visible()
+    # Far above what it takes: a loaded machine must not fail it, a list that is no longer virtual must.
+    assert time.monotonic() - began < 20
