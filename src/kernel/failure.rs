@@ -84,7 +84,7 @@ fn locate_failure(path: &Path, action: &'static str, code: i32, why: String) -> 
             Error::Busy { path, waited_ms: BUSY_TIMEOUT.as_millis() as u64, action }
         }
         ErrorCode::TooBig => {
-            let expected = super::value_limit::described();
+            let expected = super::value_limit::in_words();
             Error::invalid(format!("a value for {}", path.display()), expected, "more")
         }
         ErrorCode::DiskFull => {

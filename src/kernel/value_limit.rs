@@ -47,7 +47,7 @@ pub(super) fn apply(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// The limit in words.
-pub(super) fn described() -> String {
+pub(super) fn in_words() -> String {
     match MOST.get() {
         Some(bytes) => format!("at most {bytes} bytes, the limit of this statement"),
         None => "at most 10^9 bytes, as SQLite has one row".to_owned(),

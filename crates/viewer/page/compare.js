@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { color, colorOf } from "./chart.js";
-import { button, h, put, save } from "./dom.js";
+import { button, h, offer, put, save } from "./dom.js";
 import { count, number, plural } from "./format.js";
 
 /**
@@ -97,7 +97,7 @@ export class Comparison {
     if (this.element.hidden) return;
     const known = targets.includes(asked.target) ? asked.target : targets[0];
     this.asked = { ...asked, target: known };
-    put(this.targets, ...targets.map((name) => h("option", { value: name, selected: name === known }, name)));
+    offer(this.targets, targets.map((name) => [name, name]), known);
     this.asking.abort();
     this.asking = new AbortController();
     delete this.element.dataset.ready;

@@ -57,6 +57,21 @@ export function button(text, click, attributes = {}) {
 }
 
 /**
+ * What a select offers. One that offers it already stays as it is: it may be open.
+ *
+ * @param {HTMLSelectElement} select
+ * @param {string[][]} offered values and their texts
+ * @param {string} now the chosen value
+ */
+export function offer(select, offered, now) {
+  const before = [...select.options].map(({ value }) => value);
+  if (JSON.stringify(before) !== JSON.stringify(offered.map(([value]) => value))) {
+    put(select, ...offered.map(([value, text]) => h("option", { value }, text)));
+  }
+  select.value = now;
+}
+
+/**
  * A curve without axes: values from left to right, null where one is missing.
  *
  * @param {(number | null)[]} xs

@@ -5,7 +5,7 @@ import { get, table } from "./api.js";
 import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
 import { Comparison } from "./compare.js";
-import { begun, button, h, put } from "./dom.js";
+import { begun, button, h, offer, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
 import { Sparks } from "./sparks.js";
@@ -234,11 +234,10 @@ class RunsPage {
   /** What curves, groups and results can be chosen. */
   showTools() {
     if (!this.metric || !this.logged.includes(this.metric)) this.metric ||= this.logged[0] ?? "";
-    const option = (/** @type {string} */ value, /** @type {string} */ text, /** @type {string} */ now) => h("option", { value, selected: value === now }, text);
-    put(this.curve, ...[...new Set([...this.logged, ...(this.metric ? [this.metric] : [])])].map((name) => option(name, name, this.metric)));
+    offer(this.curve, [...new Set([...this.logged, ...(this.metric ? [this.metric] : [])])].map((name) => [name, name]), this.metric);
     const params = names(this.runs, "parameters").map((name) => `params.${name}`);
     if (this.group && !params.includes(this.group)) params.push(this.group);
-    put(this.groups, option("", "nothing", this.group), ...params.map((name) => option(name, name, this.group)));
+    offer(this.groups, [["", "nothing"], ...params.map((name) => [name, name])], this.group);
     this.tools.hidden = this.logged.length === 0;
   }
 
@@ -268,7 +267,8 @@ class RunsPage {
       put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
       return;
     }
-    put(this.list, grid(columns, rows, {
+    const scrolled = this.list.firstElementChild?.scrollTop ?? 0;
+    const shown = grid(columns, rows, {
       mark: (row) => this.selected.indexOf(String(rows[row][0])) + 1,
       toggle: (row) => this.toggle(String(rows[row][0])),
       sort: (column) => {
@@ -281,7 +281,9 @@ class RunsPage {
       column: this.column > 0 || this.isFalling ? by : -1,
       spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
       sparked: this.metric,
-    }));
+    });
+    put(this.list, shown);
+    shown.scrollTop = scrolled;
   }
 
   /** @param {string} id */
@@ -312,7 +314,7 @@ class RunsPage {
     const known = await Promise.all(this.selected.map((id) => get("runs/metrics", { id }, signal)));
     const metrics = [...new Set(known.flatMap((of) => of.metrics))];
     if (metrics.length > 0 && !metrics.includes(this.metric)) this.metric = metrics[0];
-    put(this.metrics, ...metrics.map((name) => h("option", { value: name, selected: name === this.metric }, name)));
+    offer(this.metrics, metrics.map((name) => [name, name]), this.metric);
     this.picture.hidden = metrics.length === 0;
     this.showComparison();
     if (metrics.length === 0) return;

@@ -48,7 +48,7 @@ fn the_address_is_printed_and_answers() {
     }
 }
 
-/// Goal: Ctrl-C is the end of a server, not a failure, and leaves no log, index or file with the token behind, however
+/// Goal: Ctrl-C is the end of a server, not a failure, and leaves no log, index or file with the token there, however
 /// much was read and a browser opened.
 #[cfg(all(unix, not(target_os = "macos")))]
 #[test]
@@ -91,11 +91,11 @@ fn ctrl_c_ends_it() {
     let id = child.0.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     assert!(child.0.wait().unwrap().success());
-    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the token is left behind");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the token is still there");
     for ending in ["-wal", "-shm"] {
         let mut beside = path.as_os_str().to_owned();
         beside.push(ending);
-        assert!(!std::path::Path::new(&beside).exists(), "{ending} is left behind");
+        assert!(!std::path::Path::new(&beside).exists(), "{ending} is still there");
     }
 }
 
