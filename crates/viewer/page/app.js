@@ -7,6 +7,7 @@ import { market } from "./market.js";
 import { overview } from "./overview.js";
 import { runs } from "./runs.js";
 import { series } from "./series.js";
+import { simulation } from "./simulation.js";
 import { sqlPage } from "./sql.js";
 
 /**
@@ -30,6 +31,7 @@ const MOST_SIZES = 2000;
 /** @type {Record<string, {name: string, show: Page, has: (overview: any) => boolean}>} */
 const PAGES = {
   "/": { name: "Overview", show: overview, has: () => true },
+  "/simulation": { name: "Simulation", show: simulation, has: (of) => of.file?.datasets.length + of.file?.initial_datasets.length > 0 },
   "/series": { name: "Series", show: series, has: (of) => of.file?.series.count > 0 },
   "/runs": { name: "Runs", show: runs, has: (of) => Object.keys(of.file?.experiments.simulations ?? {}).length > 0 },
   "/market": { name: "Market", show: market, has: (of) => of.kind === "ticks" },

@@ -89,7 +89,7 @@ function pill(status) {
 function simulation({ run, datasets, initial_datasets, keyframes, arrays }) {
   const rows = datasets.flatMap((/** @type {any} */ dataset) =>
     dataset.groups.map((/** @type {any} */ group) =>
-      h("tr", {}, h("td", { class: "key" }, `${dataset.name} / ${group.name}`), h("td", { class: "n" }, count(group.updates)), h("td", { class: "soft" }, group.attributes.join(", ")))));
+      h("tr", {}, h("td", { class: "key" }, h("a", { href: `/simulation?${new URLSearchParams({ d: dataset.name, g: group.name })}` }, `${dataset.name} / ${group.name}`)), h("td", { class: "n" }, count(group.updates)), h("td", { class: "soft" }, group.attributes.join(", ")))));
   const sql = 'SELECT dataset_name, count(*) AS updates, min(timestamp) AS first, max(timestamp) AS last\nFROM "update"\nGROUP BY dataset_name';
   /** @type {[string, import("./dom.js").Child][]} */
   const known = [];

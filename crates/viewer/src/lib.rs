@@ -5,12 +5,15 @@
 
 mod answer;
 mod browser;
+mod cursors;
 mod guard;
 mod m4;
 mod overview;
 mod page;
+mod plane;
 mod runs;
 mod series;
+mod simulation;
 mod source;
 mod sql;
 mod table;
@@ -167,6 +170,12 @@ fn router(shared: Shared) -> Router {
         .route("/runs", get(runs::list))
         .route("/runs/metrics", get(runs::metrics))
         .route("/runs/metric", get(runs::metric))
+        .route("/simulation", get(simulation::list))
+        .route("/simulation/group", get(simulation::group))
+        .route("/simulation/times", get(simulation::times))
+        .route("/simulation/state", get(simulation::state))
+        .route("/simulation/range", get(simulation::range))
+        .route("/simulation/history", get(simulation::history))
         .route("/ticks/bars", get(ticks::bars))
         .route("/ticks/quotes", get(ticks::quotes))
         .route("/tables", get(sql::tables))

@@ -16,20 +16,24 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 18] = files!(
+const FILES: [(&str, &str, &str); 22] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
     "/app.js" JS,
     "/chart.js" JS,
+    "/columns.js" JS,
     "/dom.js" JS,
     "/format.js" JS,
     "/grid.js" JS,
     "/icon.svg" SVG,
     "/market.js" JS,
     "/overview.js" JS,
+    "/plane.js" JS,
     "/runs.js" JS,
+    "/scale.js" JS,
     "/series.js" JS,
+    "/simulation.js" JS,
     "/sql.js" JS,
     "/window.js" JS,
     "/vendor/flechette.min.js" JS,
@@ -37,7 +41,7 @@ const FILES: [(&str, &str, &str); 18] = files!(
     "/vendor/uPlot.min.css" CSS,
 );
 /// Addresses of the page: its scripts read the rest.
-const PAGES: [&str; 5] = ["/", "/series", "/runs", "/market", "/sql"];
+const PAGES: [&str; 6] = ["/", "/simulation", "/series", "/runs", "/market", "/sql"];
 
 /// Every path outside of `/api`.
 pub(crate) async fn file(method: Method, uri: Uri) -> Response {

@@ -8,13 +8,24 @@ use std::time::{Duration, SystemTime};
 
 use siltstone::{Error, Handle, Result};
 
+use crate::cursors::Cursors;
+
 /// A file that was written this short a time ago may be written again with the same time.
 const RESOLUTION: Duration = Duration::from_millis(50);
 
 /// A file, or a folder of ticks.
 pub(crate) struct Source {
     path: PathBuf,
-    opened: Mutex<Option<(FileId, Handle)>>,
+    opened: Mutex<Opened>,
+    /// Places in the simulations of what is open.
+    pub(crate) cursors: Cursors,
+}
+
+/// What is open, and how often something was opened: what was read by an earlier handle is of another file.
+#[derive(Default)]
+struct Opened {
+    file: Option<(FileId, Handle)>,
+    turn: u64,
 }
 
 /// What a file is, whatever its name; of a folder, what can be seen of its files.
@@ -42,7 +53,7 @@ impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         // A path that was typed as a relative one is the same when the process changes its folder.
         let path = std::path::absolute(path).map_err(|error| refused(path, &error))?;
-        let source = Source { path, opened: Mutex::new(None) };
+        let source = Source { path, opened: Mutex::default(), cursors: Cursors::default() };
         source.handle()?;
         Ok(source)
     }
@@ -56,20 +67,30 @@ impl Source {
     /// # Errors
     /// As [`siltstone::open_read_only`].
     pub(crate) fn handle(&self) -> Result<Handle> {
+        Ok(self.opened()?.1)
+    }
+
+    /// The open file, and the number of its opening.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    pub(crate) fn opened(&self) -> Result<(u64, Handle)> {
         let found = self.path.metadata().map_err(|error| refused(&self.path, &error))?;
         // An open folder of ticks does not see what another process stores: it is opened again.
         let id = if found.is_dir() { Some((self.look()?.version, 0)) } else { id_of(&found) };
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, handle)) = opened.as_ref()
+        if let Some((known, handle)) = &opened.file
             && *known == id
         {
-            return Ok(handle.clone());
+            return Ok((opened.turn, handle.clone()));
         }
         // The file that is no longer there is closed first: it may fail as it likes.
-        *opened = None;
+        opened.file = None;
+        self.cursors.clear();
         let handle = siltstone::open_read_only(&self.path)?;
-        *opened = Some((id, handle.clone()));
-        Ok(handle)
+        opened.file = Some((id, handle.clone()));
+        opened.turn += 1;
+        Ok((opened.turn, handle))
     }
 
     /// Looks at the files without opening them.
