@@ -155,7 +155,7 @@ function memory(of) {
   const sql = "SELECT context_hash, count(*) AS episodes, avg(performance_score) AS score\nFROM episodes\nGROUP BY context_hash\nORDER BY episodes DESC";
   return card("Memory", null,
     facts([["Episodes", count(of.episodes)], ["Concepts", count(of.concepts)], ["Relationships", count(of.concept_relationships)], ["Learning events", count(of.learning_events)]]),
-    h("p", { class: "small" }, h("a", { href: statement(sql) }, "Episodes of each context in SQL")));
+    h("p", { class: "small" }, ...(of.episodes + of.concepts > 0 ? [h("a", { href: "/memory" }, "Embeddings, recall and concepts"), " · "] : []), h("a", { href: statement(sql) }, "Episodes of each context in SQL")));
 }
 
 /** @param {any} of */

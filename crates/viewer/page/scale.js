@@ -120,12 +120,15 @@ export function legend(scale, { label, undefined: missing, note }) {
   };
   const entries = scale.kind === "categories"
     ? scale.names.map((name, i) => h("span", {}, swatch(i < MOST ? colorName(i) : "--line-7"), name))
-    : [h("span", {}, number(scale.min), ramp(), number(scale.max))];
+    : [h("span", {}, few(scale.min), ramp(), few(scale.max))];
   return h("div", { class: "legend key-of-colors" },
     h("span", { class: "soft" }, label), ...entries,
     h("span", { class: "soft" }, swatch("--undefined"), `undefined: ${count(missing)}`),
     note ? h("span", { class: "soft small" }, note) : null);
 }
+
+/** A number as the end of a scale. @param {number} x */
+const few = (x) => number(Number.isInteger(x) ? x : Number(x.toPrecision(5)));
 
 /** The scale as a strip. */
 function ramp() {

@@ -175,7 +175,7 @@ class SimulationPage {
     const names = this.colorNames();
     const first = this.likeliest();
     this.panels[0].choose(names.find((name) => name === query.get("c")) ?? first, query.get("k"));
-    this.panels[1].choose(names.find((name) => name === query.get("c2")) ?? names.find((name) => name !== first) ?? first, query.get("k2"));
+    this.panels[1].choose(names.find((name) => name === query.get("c2")) ?? this.besideName(), query.get("k2"));
     await this.want();
     await this.history.load();
   }
@@ -275,6 +275,14 @@ class SimulationPage {
     return this.colorNames().sort((a, b) => rank(a) - rank(b))[0] ?? "";
   }
 
+  /** What is coloured beside the first picture unless somebody chooses: the same at another time, else another attribute. */
+  besideName() {
+    const [{ name }] = this.panels;
+    if (this.beside === "time") return name;
+    const others = this.attributes.filter((of) => of.name !== this.attribute(name).of?.name && !/^(geometry|topology)\./.test(of.name)).flatMap(parts);
+    return others[0] ?? name;
+  }
+
   /** The attribute that a name means, and which part of it. @param {string} name @returns {{of: Attribute | undefined, part: number}} */
   attribute(name) {
     const whole = this.attributes.find((of) => of.name === name);
@@ -362,6 +370,7 @@ class SimulationPage {
   /** @param {"" | "attribute" | "time"} beside */
   setBeside(beside) {
     this.beside = beside;
+    this.panels[1].choose(this.besideName(), null);
     this.showBeside();
     this.changed();
   }
@@ -369,7 +378,7 @@ class SimulationPage {
   showBeside() {
     this.panels[1].element.hidden = this.beside === "";
     this.planes.classList.toggle("two", this.beside !== "");
-    this.panels[1].slider.hidden = this.beside !== "time";
+    this.panels[1].slider.hidden = this.panels[1].when.hidden = this.beside !== "time";
   }
 
   /** Something was chosen: the address and the picture follow. */
@@ -749,13 +758,14 @@ class Panel {
       this.showTime();
       page.changed();
     } });
+    this.when = h("span", { class: "when mono", hidden: true });
     this.said = h("span", { class: "said" });
     this.key = h("div");
     this.under = h("div", { class: "legend mono" });
     this.element = h("section", { class: "picture" },
       h("div", { class: "row" }, h("label", {}, "Coloured by ", this.names), this.kinds, this.said,
         h("span", { class: "push group" }, button("PNG", () => this.plane.png(`${page.group}: ${this.name}, ${page.nameOf(this.lane.index)}`, this.key), { title: "Save the picture" }))),
-      this.slider, this.key, this.plane.element, this.under);
+      this.slider, this.when, this.key, this.plane.element, this.under);
   }
 
   get lane() {
@@ -765,7 +775,8 @@ class Panel {
   showTime() {
     this.slider.max = String(this.page.times.length);
     this.slider.value = String(this.lane.index);
-    this.slider.setAttribute("aria-valuetext", this.page.nameOf(this.lane.index));
+    this.when.textContent = this.page.nameOf(this.lane.index);
+    this.slider.setAttribute("aria-valuetext", this.when.textContent);
   }
 
   /** @param {string} name @param {string | null} kind */

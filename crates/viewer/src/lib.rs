@@ -8,8 +8,10 @@ mod browser;
 mod cursors;
 mod guard;
 mod m4;
+mod memory;
 mod overview;
 mod page;
+mod pca;
 mod plane;
 mod runs;
 mod series;
@@ -176,6 +178,13 @@ fn router(shared: Shared) -> Router {
         .route("/simulation/state", get(simulation::state))
         .route("/simulation/range", get(simulation::range))
         .route("/simulation/history", get(simulation::history))
+        .route("/memory/map", get(memory::map))
+        .route("/memory/one", get(memory::one))
+        .route("/memory/recall", get(memory::recall))
+        .route("/memory/concepts", get(memory::concepts))
+        .route("/memory/graph", get(memory::graph))
+        .route("/memory/contexts", get(memory::contexts))
+        .route("/memory/scores", get(memory::scores))
         .route("/ticks/bars", get(ticks::bars))
         .route("/ticks/quotes", get(ticks::quotes))
         .route("/tables", get(sql::tables))

@@ -16,7 +16,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 22] = files!(
+const FILES: [(&str, &str, &str); 24] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
@@ -25,9 +25,11 @@ const FILES: [(&str, &str, &str); 22] = files!(
     "/columns.js" JS,
     "/dom.js" JS,
     "/format.js" JS,
+    "/graph.js" JS,
     "/grid.js" JS,
     "/icon.svg" SVG,
     "/market.js" JS,
+    "/memory.js" JS,
     "/overview.js" JS,
     "/plane.js" JS,
     "/runs.js" JS,
@@ -41,7 +43,8 @@ const FILES: [(&str, &str, &str); 22] = files!(
     "/vendor/uPlot.min.css" CSS,
 );
 /// Addresses of the page: its scripts read the rest.
-const PAGES: [&str; 6] = ["/", "/simulation", "/series", "/runs", "/market", "/sql"];
+const PAGES: [&str; 7] =
+    ["/", "/simulation", "/series", "/runs", "/market", "/memory", "/sql"];
 
 /// Every path outside of `/api`.
 pub(crate) async fn file(method: Method, uri: Uri) -> Response {

@@ -121,7 +121,8 @@ fn no_group(dataset: &str, group: &str) -> Error {
     }
 }
 
-fn table(about: Json, schema: Schema, columns: Vec<ArrayRef>) -> Result<Table> {
+/// A table of columns, and what is said about it.
+pub(crate) fn table(about: Json, schema: Schema, columns: Vec<ArrayRef>) -> Result<Table> {
     let schema = Arc::new(schema);
     let batch = RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Invalid {
         what: "the answer".to_owned(),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use siltstone::memory::MemoryStore;
 use siltstone::{Error, Handle, Result};
 
 use crate::cursors::Cursors;
@@ -25,6 +26,8 @@ pub(crate) struct Source {
 #[derive(Default)]
 struct Opened {
     file: Option<(FileId, Handle)>,
+    /// The memories of the file: its store holds the embeddings that a search needs.
+    memory: Option<MemoryStore>,
     turn: u64,
 }
 
@@ -85,12 +88,31 @@ impl Source {
             return Ok((opened.turn, handle.clone()));
         }
         // The file that is no longer there is closed first: it may fail as it likes.
-        opened.file = None;
+        (opened.file, opened.memory) = (None, None);
         self.cursors.clear();
         let handle = siltstone::open_read_only(&self.path)?;
         opened.file = Some((id, handle.clone()));
         opened.turn += 1;
         Ok((opened.turn, handle))
+    }
+
+    /// The memories of the open file, one store for all queries.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle), and [`Handle::memory`].
+    pub(crate) fn memory(&self) -> Result<MemoryStore> {
+        let (turn, handle) = self.opened()?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        match &opened.memory {
+            Some(store) if opened.turn == turn => Ok(store.clone()),
+            _ => {
+                let store = handle.memory()?;
+                if opened.turn == turn {
+                    opened.memory = Some(store.clone());
+                }
+                Ok(store)
+            }
+        }
     }
 
     /// Looks at the files without opening them.
