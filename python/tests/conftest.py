@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from viewing import browser, context, demo, page, serve  # noqa: F401
 
 from siltstone.simulation import SimulationDatabase
 from siltstone.ticks import TickStore, TickStoreConfig

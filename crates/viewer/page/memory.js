@@ -291,7 +291,7 @@ class MemoryPage {
     const rows = (known.neighbours ?? []).map((/** @type {any} */ hit) => {
       const other = hit.episode ?? hit.concept;
       return h("tr", {}, h("td", {}, button(`${isEpisode ? "episode " : ""}${isEpisode ? other.id : other.name}`, () => this.choose(String(other.id)), { class: "plain" })),
-        h("td", { class: "n" }, hit.likeness.toFixed(4)), h("td", { class: "n" }, number(isEpisode ? other.score : other.accesses)),
+        h("td", { class: "n" }, hit.likeness.toFixed(4)), h("td", { class: "n" }, isEpisode ? number(Number(Number(other.score).toPrecision(4))) : number(other.accesses)),
         isEpisode && h("td", { class: "key soft" }, other.context));
     });
     return h("section", { class: "card" },
@@ -346,7 +346,7 @@ class MemoryPage {
     const { recalled, now } = await get("memory/recall", { of, id: chosen, k: 12, half_life: this.halfLife, ...this.weights }, this.asking.signal);
     if (chosen !== this.chosen) return;
     const rows = recalled.map((/** @type {any} */ one) => h("tr", {},
-      h("td", {}, button(`episode ${one.episode.id}`, () => of === "episodes" && this.choose(String(one.episode.id)), { class: "plain" })),
+      h("td", {}, of === "episodes" ? button(`episode ${one.episode.id}`, () => this.choose(String(one.episode.id)), { class: "plain" }) : `episode ${one.episode.id}`),
       h("td", { class: "n" }, h("b", {}, one.score.toFixed(3))), ...WEIGHTS.map((name) => h("td", { class: "n" }, Number(one[name]).toFixed(3))), h("td", { class: "key soft" }, one.episode.context)));
     put(this.recalled, rows.length > 0
       ? h("div", { class: "scroll" }, h("table", {},

@@ -74,7 +74,8 @@ pub(crate) async fn map(State(shared): State<Shared>, Query(asked): Query<Map>) 
         let (rows, all) = recent(handle, asked.of, most)?;
         let mut dimensions: BTreeMap<usize, usize> = BTreeMap::new();
         rows.iter().for_each(|row| *dimensions.entry(row.vector.len()).or_default() += 1);
-        let common = dimensions.iter().max_by_key(|(_, n)| **n).map_or(0, |(dimension, _)| *dimension);
+        let common =
+            dimensions.iter().max_by_key(|(_, n)| **n).map_or(0, |(dimension, _)| *dimension);
         let read = rows.len();
         let rows: Vec<Mapped> = rows.into_iter().filter(|row| row.vector.len() == common).collect();
         let numbers: Vec<f32> = rows.iter().flat_map(|row| row.vector.iter().copied()).collect();
@@ -82,10 +83,13 @@ pub(crate) async fn map(State(shared): State<Shared>, Query(asked): Query<Map>) 
         let name = if asked.of == Of::Episodes { "episodes" } else { "concepts" };
         let mut said = match read as u64 == all {
             true => format!("PCA of all {all} {name} with an embedding"),
-            false => format!("PCA of {} of {all} {name} with an embedding, the most recent", rows.len()),
+            false => {
+                format!("PCA of {} of {all} {name} with an embedding, the most recent", rows.len())
+            }
         };
         if rows.len() < read {
-            said += &format!("; {} of another dimension than {common} are left out", read - rows.len());
+            said +=
+                &format!("; {} of another dimension than {common} are left out", read - rows.len());
         }
         let about = json!({
             "of": name,
@@ -219,12 +223,16 @@ pub(crate) async fn one(State(shared): State<Shared>, Query(asked): Query<One>) 
             Of::Episodes => {
                 let hits = store.search_similar_episodes(&vector, k + 1, &options)?;
                 let others = hits.iter().filter(|hit| hit.item.id != asked.id).take(k);
-                others.map(|hit| json!({ "likeness": hit.score, "episode": summed(&hit.item) })).collect()
+                others
+                    .map(|hit| json!({ "likeness": hit.score, "episode": summed(&hit.item) }))
+                    .collect()
             }
             Of::Concepts => {
                 let hits = store.search_similar(&vector, k + 1, &options)?;
                 let others = hits.iter().filter(|hit| hit.item.id != asked.id).take(k);
-                others.map(|hit| json!({ "likeness": hit.score, "concept": concept_of(&hit.item) })).collect()
+                others
+                    .map(|hit| json!({ "likeness": hit.score, "concept": concept_of(&hit.item) }))
+                    .collect()
             }
         };
         known["neighbours"] = json!(neighbours);
@@ -373,11 +381,12 @@ pub(crate) async fn recall(State(shared): State<Shared>, Query(asked): Query<Rec
     let source = shared.source.clone();
     let found = read(&shared, LONGEST, move |handle| {
         let store = source.memory()?;
-        let vector = embedding(handle, &store, asked.of, asked.id)?.ok_or_else(|| Error::NotFound {
-            what: "the vector of",
-            name: asked.id.to_string(),
-            location: "what was stored with an embedding".to_owned(),
-        })?;
+        let vector =
+            embedding(handle, &store, asked.of, asked.id)?.ok_or_else(|| Error::NotFound {
+                what: "the vector of",
+                name: asked.id.to_string(),
+                location: "what was stored with an embedding".to_owned(),
+            })?;
         let mut options = RecallOptions::default();
         let known = RecallWeights::default();
         options.weights = RecallWeights {
@@ -437,7 +446,8 @@ pub(crate) async fn graph(State(shared): State<Shared>, Query(asked): Query<Grap
 }
 
 fn around(store: &MemoryStore, asked: &Graph) -> Result<Json> {
-    let (depth, most) = (asked.depth.unwrap_or(1).min(6), asked.most.unwrap_or(NODES).clamp(1, MOST_NODES));
+    let (depth, most) =
+        (asked.depth.unwrap_or(1).min(6), asked.most.unwrap_or(NODES).clamp(1, MOST_NODES));
     let mut depths = HashMap::from([(asked.id, 0)]);
     let mut nodes = vec![(concept(store, asked.id)?, 0)];
     let mut edges = Vec::new();
@@ -476,15 +486,21 @@ fn around(store: &MemoryStore, asked: &Graph) -> Result<Json> {
             }
         }
     }
-    let mut said = format!("{} concepts to a depth of {depth}, {} relationships", nodes.len(), edges.len());
+    let mut said =
+        format!("{} concepts to a depth of {depth}, {} relationships", nodes.len(), edges.len());
     if left_out.is_empty() && cut_edges == 0 {
         said += "; all of them";
     }
     if !left_out.is_empty() {
-        said += &format!("; {} more concepts are left out, those with the strongest relationships first", left_out.len());
+        said += &format!(
+            "; {} more concepts are left out, those with the strongest relationships first",
+            left_out.len()
+        );
     }
     if cut_edges > 0 {
-        said += &format!("; of each concept the {MOST_EDGES} strongest relationships each way, {cut_edges} are left out");
+        said += &format!(
+            "; of each concept the {MOST_EDGES} strongest relationships each way, {cut_edges} are left out"
+        );
     }
     let nodes: Vec<Json> = nodes
         .iter()

@@ -43,8 +43,7 @@ const FILES: [(&str, &str, &str); 24] = files!(
     "/vendor/uPlot.min.css" CSS,
 );
 /// Addresses of the page: its scripts read the rest.
-const PAGES: [&str; 7] =
-    ["/", "/simulation", "/series", "/runs", "/market", "/memory", "/sql"];
+const PAGES: [&str; 7] = ["/", "/simulation", "/series", "/runs", "/market", "/memory", "/sql"];
 
 /// Every path outside of `/api`.
 pub(crate) async fn file(method: Method, uri: Uri) -> Response {

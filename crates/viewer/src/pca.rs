@@ -3,7 +3,7 @@
 /// The most rounds of the iteration; a picture needs no more.
 const ROUNDS: usize = 60;
 /// Two rounds whose directions differ by less have ended.
-const NEAR: f64 = 1e-8;
+const NEAR: f64 = 1e-12;
 
 /// Vectors in their two principal directions.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,8 @@ pub(crate) fn project(rows: &[f32], dimension: usize) -> Projection {
     }
     // Of one sign, so that the picture does not flip when a vector comes in.
     for axis in &mut axes {
-        let largest = axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+        let largest =
+            axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
         if largest < 0.0 {
             axis.iter_mut().for_each(|x| *x = -*x);
         }
@@ -72,7 +73,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 fn start(dimension: usize, seed: u64) -> Vec<f64> {
     let mut state = seed;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5
     };
     (0..dimension).map(|_| next()).collect()

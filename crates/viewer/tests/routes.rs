@@ -1,5 +1,6 @@
 //! The routes, asked as a browser asks them.
 
+mod pages;
 mod server;
 
 use std::collections::BTreeMap;
