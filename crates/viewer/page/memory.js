@@ -61,6 +61,9 @@ class MemoryPage {
     this.curves = [];
     this.asking = new AbortController();
     this.timer = 0;
+    /** @type {Promise<void> | null} recall that is under way */
+    this.running = null;
+    this.isWanted = false;
     this.plane = new Plane({
       height: innerWidth > 800 ? 440 : 340,
       label: "Embeddings by PCA; drag to move, + and - zoom, 0 shows all, a click chooses",
@@ -334,10 +337,6 @@ class MemoryPage {
       }
     })().catch(report).finally(() => (this.running = null));
   }
-
-  /** @type {Promise<void> | null} */
-  running = null;
-  isWanted = false;
 
   async loadRecall() {
     const { chosen, of } = this;

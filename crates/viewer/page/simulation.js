@@ -1,21 +1,18 @@
 // Simulations: a group of entities at a time, on a plane and as a table, and the history of one.
 
-import { address, arrowTable, get, table } from "./api.js";
-import { Chart, color } from "./chart.js";
+import { address, arrowTable, get } from "./api.js";
 import { cell, integers, numbers, shapes } from "./columns.js";
 import { begun, button, h, put } from "./dom.js";
-import { count, number, plural, time } from "./format.js";
+import { EntityHistory } from "./entity.js";
+import { count, plural, time } from "./format.js";
 import { grid } from "./grid.js";
-import { Plane, linesOf, pointsOf } from "./plane.js";
-import { categoryScale, colors, legend, placeOf, valueScale } from "./scale.js";
-import { integer } from "./window.js";
+import { Panel } from "./panel.js";
+import { linesOf, pointsOf } from "./plane.js";
 
 /**
  * @typedef {import("./columns.js").Column} Column
  * @typedef {import("./plane.js").View} View
  * @typedef {import("./plane.js").Geometry} Geometry
- * @typedef {import("./scale.js").Scale} Scale
- * @typedef {import("./window.js").Window} Window
  *
  * @typedef {object} Attribute
  * @property {string} name
@@ -34,8 +31,6 @@ import { integer } from "./window.js";
  * @property {Column | null} ids
  */
 
-/** Attributes that are coloured at once only if they have so few values. */
-const FEW = 6;
 /** Entities up to which the table is open unless the address says otherwise. */
 const TABLE = 20_000;
 /** Steps a second. */
@@ -54,7 +49,7 @@ function parts(of) {
   return of.shape.length === 0 ? [of.name] : Array.from({ length: n }, (_, i) => `${of.name}[${i}]`);
 }
 
-class SimulationPage {
+export class SimulationPage {
   /** @param {HTMLElement} host @param {import("./app.js").Context} context */
   constructor(host, context) {
     this.host = host;
@@ -98,8 +93,8 @@ class SimulationPage {
     this.made = null;
     /** @type {Map<string, {key: string, places: Map<bigint, [number, number]>}>} */
     this.nodes = new Map();
-    /** @type {Map<string, Promise<{min: number | null, max: number | null}>>} */
-    this.ranges = new Map();
+    /** @type {Map<string, Promise<any>>} */
+    this.remembered = new Map();
 
     this.choosers = h("div", { class: "row" });
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Time", input: () => this.go(Number(this.slider.value)) });
@@ -118,7 +113,7 @@ class SimulationPage {
     this.places = h("div", { class: "row places" });
     this.note = h("p", { class: "empty", hidden: true });
     this.planes = h("div", { class: "planes" });
-    this.history = new History(this);
+    this.history = new EntityHistory(this);
     this.rows = h("div");
     this.tableSaid = h("span", { class: "said" });
     this.table = h("details", { class: "code", toggle: () => this.toggled() }, h("summary", {}, "Table at this time"),
@@ -302,7 +297,6 @@ class SimulationPage {
       Object.assign(this, { dataset, group, times: new BigInt64Array(0), made: null });
       this.held.clear();
       this.nodes.clear();
-      this.ranges.clear();
       this.begun(new URLSearchParams()).then(() => this.state()).catch(report);
     };
     const besides = { "": "nothing", attribute: "another attribute", time: "another time" };
@@ -566,9 +560,6 @@ class SimulationPage {
     }));
   }
 
-  /** @type {Map<string, Promise<any>>} */
-  remembered = new Map();
-
   /** @param {string} key @param {() => Promise<any>} ask */
   remember(key, ask) {
     const name = `${this.dataset}\n${key}`;
@@ -718,344 +709,6 @@ class SimulationPage {
       "# Python", `import siltstone\ndb = siltstone.open(${python(path)}, read_only=True)\ndb.simulation.state_at(${python(this.dataset)}, ${python(this.group)}, ${at})`, "",
       "# Shell", `silt state ${shell(path)} ${shell(this.dataset)} ${shell(this.group)} --at ${at}`,
     ].join("\n");
-  }
-}
-
-/** A picture of the group, coloured by an attribute. */
-class Panel {
-  /** @param {SimulationPage} page @param {number} i */
-  constructor(page, i) {
-    this.page = page;
-    this.i = i;
-    this.name = "";
-    /** @type {"values" | "categories"} */
-    this.kind = "values";
-    /** Whether somebody chose it. */
-    this.isChosen = false;
-    /** @type {Scale | null} */
-    this.scale = null;
-    /** @type {{min: number | null, max: number | null} | null} */
-    this.range = null;
-    this.plane = new Plane({
-      height: innerWidth > 800 ? 460 : 340,
-      label: "Entities on a plane; drag to move, + and - zoom, 0 shows all",
-      onView: (view) => page.setView(view),
-      onPick: (row) => page.pick(row, this.lane),
-      onHover: (row) => this.hover(row),
-    });
-    this.names = h("select", { "aria-label": "Coloured by", change: () => {
-      this.choose(this.names.value, null);
-      page.changed();
-      page.history.load().catch(report);
-    } });
-    this.kinds = h("select", { "aria-label": "Colours", change: () => {
-      this.setKind(/** @type {any} */ (this.kinds.value));
-      this.isChosen = true;
-      page.changed();
-    } });
-    this.slider = h("input", { type: "range", min: 0, value: 0, step: 1, "aria-label": "The other time", hidden: true, input: () => {
-      page.other.index = Number(this.slider.value);
-      this.showTime();
-      page.changed();
-    } });
-    this.when = h("span", { class: "when mono", hidden: true });
-    this.said = h("span", { class: "said" });
-    this.key = h("div");
-    this.under = h("div", { class: "legend mono" });
-    this.element = h("section", { class: "picture" },
-      h("div", { class: "row" }, h("label", {}, "Coloured by ", this.names), this.kinds, this.said,
-        h("span", { class: "push group" }, button("PNG", () => this.plane.png(`${page.group}: ${this.name}, ${page.nameOf(this.lane.index)}`, this.key), { title: "Save the picture" }))),
-      this.slider, this.when, this.key, this.plane.element, this.under);
-  }
-
-  get lane() {
-    return this.i === 1 && this.page.beside === "time" ? this.page.other : this.page.lane;
-  }
-
-  showTime() {
-    this.slider.max = String(this.page.times.length);
-    this.slider.value = String(this.lane.index);
-    this.when.textContent = this.page.nameOf(this.lane.index);
-    this.slider.setAttribute("aria-valuetext", this.when.textContent);
-  }
-
-  /** @param {string} name @param {string | null} kind */
-  choose(name, kind) {
-    this.name = name;
-    this.scale = null;
-    this.range = null;
-    this.isChosen = kind === "values" || kind === "categories";
-    const { of } = this.page.attribute(name);
-    const byType = of && (of.kind === "text" || of.kind === "bool" || of.enum) ? "categories" : "values";
-    this.setKind(this.isChosen && this.canBe(/** @type {any} */ (kind)) ? /** @type {any} */ (kind) : byType);
-    this.showNames();
-  }
-
-  /** @param {"values" | "categories"} kind */
-  canBe(kind) {
-    const { of } = this.page.attribute(this.name);
-    return kind === "values" ? of?.kind !== "text" : of?.kind === "text" || of?.kind === "bool" || of?.kind === "integer";
-  }
-
-  /** @param {"values" | "categories"} kind */
-  setKind(kind) {
-    this.kind = kind;
-    this.scale = null;
-    const able = /** @type {const} */ (["values", "categories"]).filter((one) => this.canBe(one));
-    put(this.kinds, ...able.map((one) => h("option", { value: one, selected: one === kind }, one === "values" ? "as a scale" : "as categories")));
-    this.kinds.hidden = able.length < 2;
-  }
-
-  showNames() {
-    put(this.names, ...this.page.colorNames().map((name) => h("option", { value: name, selected: name === this.name }, name)));
-  }
-
-  /** The range in the whole run, so that a colour means the same at every time. */
-  async askRange() {
-    const { of } = this.page.attribute(this.name);
-    if (this.range || this.kind !== "values" || !of || this.element.hidden) return;
-    const ask = () => get("simulation/range", { ...this.page.names(), attribute: of.name });
-    // Of one that has a value that stands for none, the range would have that in it.
-    this.range = of.special === null && ["number", "integer"].includes(of.kind) ? await ask() : { min: null, max: null };
-  }
-
-  draw() {
-    const { page, plane, lane } = this;
-    const geometry = page.geometry(lane);
-    if (!geometry) {
-      this.said.textContent = "cannot be drawn: these are no numbers";
-      return;
-    }
-    const found = this.shares();
-    if (!found) return;
-    plane.setGeometry(geometry);
-    plane.setColors(found.shares, colors(found.scale));
-    const row = page.rowOfChosen(lane);
-    plane.chosen = row < 0 ? null : row;
-    plane.paint(page.view ?? page.panels[0].plane.all());
-    put(this.key, legend(found.scale, { label: this.name, undefined: found.undefined, note: found.note }));
-    const placed = geometry.owners ? new Set(geometry.owners).size : this.placed(geometry);
-    const without = geometry.count - placed;
-    this.said.textContent = `${plural(geometry.count, "entity").replace("entitys", "entities")}, exact${without > 0 ? `; ${count(without)} without coordinates` : ""}${plane.isFast ? "" : "; drawn without WebGL2"}`;
-    plane.element.dataset.at = String(page.at(lane.index));
-    if (!page.isWanted) plane.element.dataset.ready = "";
-  }
-
-  /** How many have a place. @param {Geometry} geometry */
-  placed({ places, count: n }) {
-    let placed = 0;
-    for (let i = 0; i < n; i += 1) placed += places[2 * i] < 1e29 ? 1 : 0;
-    return placed;
-  }
-
-  /** Of each entity its place in the colours. */
-  shares() {
-    const { page, lane, name } = this;
-    const { of, part } = page.attribute(name);
-    const column = of && lane.columns.get(of.name);
-    if (!of || !column) return { shares: new Float32Array(lane.ids?.length ?? 0).fill(-1), scale: valueScale(0, 0), undefined: lane.ids?.length ?? 0, note: "no attribute" };
-    if (of.kind === "text") {
-      const texts = page.of(column, "texts", () => Array.from({ length: column.length }, (_, i) => cell(column, i)));
-      return this.categories(texts.map((text) => (text === null ? NaN : text)), null, String);
-    }
-    const found = page.of(column, `numbers ${part}`, () => numbers(column, part));
-    if (!found) return null;
-    const { values, isUndefined } = found;
-    const isNone = of.special === null ? isUndefined : values.map((x, i) => (isUndefined?.[i] || x === of.special ? 1 : 0));
-    if (this.kind === "values" && !this.isChosen && !this.scale && of.kind === "integer" && fewValues(values)) this.setKind("categories");
-    if (this.kind === "categories") {
-      const names = of.kind === "bool" ? ["false", "true"] : of.enum;
-      return this.categories(values, isNone, (value) => names?.[Number(value)] ?? String(value));
-    }
-    let [min, max] = [this.scale?.min ?? this.range?.min ?? Infinity, this.scale?.max ?? this.range?.max ?? -Infinity];
-    let missing = 0;
-    for (let i = 0; i < values.length; i += 1) {
-      const x = values[i];
-      if (isNone?.[i] || Number.isNaN(x)) missing += 1;
-      else if (Number.isFinite(x)) {
-        if (x < min) min = x;
-        if (x > max) max = x;
-      }
-    }
-    if (min > max) [min, max] = [0, 0];
-    const scale = valueScale(min, max);
-    this.scale = missing < values.length || this.range?.min != null ? scale : null;
-    const shares = new Float32Array(values.length);
-    for (let i = 0; i < values.length; i += 1) shares[i] = placeOf(scale, values[i], Boolean(isNone?.[i]));
-    return { shares, scale, undefined: missing, note: this.range?.min != null ? "range of the whole run" : "range of what was shown so far" };
-  }
-
-  /**
-   * @param {ArrayLike<any>} values
-   * @param {ArrayLike<number> | null} isNone
-   * @param {(value: unknown) => string} name
-   */
-  categories(values, isNone, name) {
-    /** @type {Map<unknown, number>} */
-    const counts = new Map();
-    let missing = 0;
-    for (let i = 0; i < values.length; i += 1) {
-      if (isNone?.[i] || Number.isNaN(values[i])) missing += 1;
-      else counts.set(values[i], (counts.get(values[i]) ?? 0) + 1);
-    }
-    const scale = categoryScale(counts, name, this.scale);
-    this.scale = scale;
-    const shares = new Float32Array(values.length);
-    for (let i = 0; i < values.length; i += 1) shares[i] = placeOf(scale, values[i], Boolean(isNone?.[i]));
-    return { shares, scale, undefined: missing, note: scale.names.includes("others") ? "the categories that are most frequent have a colour each" : "" };
-  }
-
-  /** @param {number | null} row */
-  hover(row) {
-    const { lane, page } = this;
-    const { of } = page.attribute(this.name);
-    const column = of && lane.columns.get(of.name);
-    if (row === null || !lane.ids || !column) return put(this.under);
-    put(this.under, h("span", {}, h("span", { class: "soft" }, "id"), h("b", {}, String(integers(lane.ids)[row]))),
-      h("span", {}, h("span", { class: "soft" }, of.name), h("b", {}, shown(of, cell(column, row)))));
-  }
-}
-
-/** A value as a person reads it. @param {Attribute} of @param {any} value */
-function shown(of, value) {
-  if (value === null) return "undefined";
-  if (of.enum?.[Number(value)] !== undefined) return `${of.enum[Number(value)]} (${value})`;
-  return typeof value === "number" ? number(value) : String(value);
-}
-
-/** Whether integers have so few values that each may have its colour. @param {Float64Array} values */
-function fewValues(values) {
-  const seen = new Set();
-  for (const value of values) {
-    if (!Number.isNaN(value)) seen.add(value);
-    if (seen.size > FEW) return false;
-  }
-  return seen.size > 0;
-}
-
-/** The history of the entity that was clicked. */
-class History {
-  /** @param {SimulationPage} page */
-  constructor(page) {
-    this.page = page;
-    this.chart = new Chart({ height: 240, onWindow: (window) => this.zoom(window), onCursor: (index) => this.showValue(index) });
-    /** @type {Window | null} */
-    this.asked = null;
-    /** @type {{xs: number[], ys: (number | null)[], about: any, times: (number | bigint | null)[]} | null} */
-    this.curve = null;
-    this.asking = new AbortController();
-    this.timer = 0;
-    this.title = h("h2");
-    this.said = h("span", { class: "said" });
-    this.value = h("div", { class: "legend mono" });
-    this.wrong = h("p", { class: "soft", hidden: true });
-    this.element = h("section", { class: "picture", hidden: true },
-      h("div", { class: "row" }, this.title, this.said,
-        h("span", { class: "push group" },
-          button("All", () => this.zoom("all"), { title: "Show all (double click)" }),
-          button("PNG", () => this.chart.png(this.title.textContent ?? ""), { title: "Save the picture" }),
-          button("CSV", () => this.download("csv"), { title: "Save the values" }),
-          button("Parquet", () => this.download("parquet"), { title: "Save the values" }),
-          button("×", () => this.page.pick(null, this.page.lane), { "aria-label": "Close the history" }))),
-      this.wrong, this.chart.element, this.value);
-  }
-
-  /** @param {number} timestamp */
-  toX(timestamp) {
-    const { timeline } = this.page;
-    return timeline ? timeline.reference + timestamp * timeline.time_scale : timestamp;
-  }
-
-  /** @param {number} x */
-  toTimestamp(x) {
-    const { timeline } = this.page;
-    return timeline ? (x - timeline.reference) / timeline.time_scale : x;
-  }
-
-  query() {
-    const { of, part } = this.page.attribute(this.page.panels[0].name);
-    return { ...this.page.names(), id: this.page.chosen, attribute: of?.name, part };
-  }
-
-  bounds() {
-    if (!this.asked) return {};
-    const { from, until } = this.asked;
-    return { from: String(integer(this.toTimestamp(from), false)), until: String(integer(this.toTimestamp(until), true)) };
-  }
-
-  async load() {
-    const { chosen, panels } = this.page;
-    this.asking.abort();
-    this.asking = new AbortController();
-    this.element.hidden = chosen === null;
-    if (chosen === null) {
-      this.curve = null;
-      return;
-    }
-    this.title.textContent = `${panels[0].name} of entity ${chosen}`;
-    delete this.chart.element.dataset.ready;
-    this.said.textContent = "reading …";
-    const { of } = this.page.attribute(panels[0].name);
-    this.wrong.hidden = of?.kind !== "text" && of?.kind !== "other";
-    this.chart.element.hidden = !this.wrong.hidden;
-    if (!this.wrong.hidden) {
-      this.wrong.textContent = "Texts have no curve: the table has the value at the time that is shown.";
-      this.said.textContent = "";
-      return;
-    }
-    const { about, columns } = await table("simulation/history", { ...this.query(), ...this.bounds(), width: this.chart.width, edges: true }, this.asking.signal);
-    this.curve = { about, times: columns.timestamp, xs: columns.timestamp.map((at) => this.toX(Number(at))), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
-    this.said.textContent = about.said;
-    this.show();
-  }
-
-  /** @param {Window | "all"} window */
-  zoom(window) {
-    this.asked = window === "all" ? null : window;
-    this.show();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.load().catch(report), PAUSE);
-  }
-
-  show() {
-    if (!this.curve || this.page.chosen === null || this.curve.xs.length === 0) return;
-    const { about, xs, ys } = this.curve;
-    const [from, until] = [this.toX(Number(about.first)), this.toX(Number(about.last))];
-    this.chart.draw({
-      kind: this.page.timeline ? "time" : "integer",
-      window: this.asked ?? (until > from ? { from, until } : { from: from - 0.5, until: until + 0.5 }),
-      data: [xs, ys],
-      lines: [{ label: about.attribute, color: "--line-1", scale: "y", stepped: true }],
-      scales: { y: { label: "" } },
-      paint: (u) => this.paintTime(u),
-    });
-    this.showValue(null);
-  }
-
-  /** The time moved. */
-  mark() {
-    this.chart.plot?.redraw(false);
-  }
-
-  /** Where the picture above stands. @param {import("./vendor/uPlot.esm.js")} u */
-  paintTime(u) {
-    const x = u.valToPos(this.toX(Number(this.page.at(this.page.lane.index))), "x", true);
-    if (!(x >= u.bbox.left && x <= u.bbox.left + u.bbox.width)) return;
-    u.ctx.fillStyle = color("--line-2");
-    u.ctx.fillRect(x - devicePixelRatio, u.bbox.top, 2 * devicePixelRatio, u.bbox.height);
-  }
-
-  /** @param {number | null} index */
-  showValue(index) {
-    if (index === null || !this.curve) return put(this.value, h("span", { class: "soft" }, "the orange line is the time that is shown"));
-    const { of } = this.page.attribute(this.page.panels[0].name);
-    const y = this.curve.ys[index];
-    put(this.value, h("span", {}, h("span", { class: "soft" }, `at ${this.curve.times[index]}`), h("b", {}, of ? shown(of, y) : number(y))));
-  }
-
-  /** @param {"csv" | "parquet"} format */
-  download(format) {
-    h("a", { href: address("simulation/history", { ...this.query(), ...this.bounds(), format }), download: "" }).click();
   }
 }
 

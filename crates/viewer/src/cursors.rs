@@ -29,9 +29,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Bytes that the cursor holds, roughly: the state, and the one that it begins from.
+    /// Bytes that the cursor holds, roughly: of the state, and of the one that it begins from, ids, where each is, and values.
     fn size_bytes(&self) -> usize {
-        self.cursor.ids().len() * (32 + 18 * self.cursor.attributes().len())
+        self.cursor.ids().len() * 2 * (68 + 9 * self.cursor.attributes().len())
     }
 
     fn fork(&self) -> Self {

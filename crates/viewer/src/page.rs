@@ -16,7 +16,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 24] = files!(
+const FILES: [(&str, &str, &str); 26] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
@@ -24,6 +24,7 @@ const FILES: [(&str, &str, &str); 24] = files!(
     "/chart.js" JS,
     "/columns.js" JS,
     "/dom.js" JS,
+    "/entity.js" JS,
     "/format.js" JS,
     "/graph.js" JS,
     "/grid.js" JS,
@@ -31,6 +32,7 @@ const FILES: [(&str, &str, &str); 24] = files!(
     "/market.js" JS,
     "/memory.js" JS,
     "/overview.js" JS,
+    "/panel.js" JS,
     "/plane.js" JS,
     "/runs.js" JS,
     "/scale.js" JS,
