@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,12 @@ from viewing import HOSTILE, Serve, at
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-page: Iterator[Page] = quiet_page
+page = quiet_page
 
 
 @pytest.fixture
 def agent(path: Path) -> Path:
-    """Eighty memories on a circle, in two contexts, one of which is hostile; concepts of which each leads to the next."""
+    """Eighty memories on a circle, in two contexts, one of them hostile; concepts of which each leads to the next."""
     with SQLiteStorage(path) as store:
         for i in range(80):
             angle = i * 2 * np.pi / 80
@@ -39,7 +39,7 @@ def agent(path: Path) -> Path:
             )
         names = [HOSTILE, *(f"place {i}" for i in range(1, 6))]
         ids = store.store_concepts({"name": name, "embedding": np.eye(6)[i]} for i, name in enumerate(names))
-        for a, b in zip(ids, ids[1:], strict=False):
+        for a, b in pairwise(ids):
             store.add_concept_relationship(a, b, "leads to", 0.5)
     return path
 
@@ -50,7 +50,7 @@ def ready(page: Page) -> None:
 
 
 def test_a_memory_has_its_fields_and_neighbours(page: Page, serve: Serve, agent: Path) -> None:
-    """Goal: a clicked point is an episode with its fields as text, whose neighbours lead on, and a link brings it back."""
+    """Goal: a clicked point is an episode with its fields as text, whose neighbours lead on; a link brings it back."""
     page.goto(at(serve(agent), "/memory"))
     ready(page)
     expect(page.locator(".said").first).to_contain_text("PCA of all 80 episodes with an embedding")

@@ -214,7 +214,7 @@ def test_lines_are_drawn(page: Page, serve: Serve, town: Path, kind: str) -> Non
 
 
 def test_coordinates_are_chosen(page: Page, serve: Serve, town: Path) -> None:
-    """Goal: any numbers can be the coordinates, and the page says that they were chosen; without some there is the table."""
+    """Goal: any numbers can be the coordinates, which the page says; without some there is the table."""
     address = serve(town)
     page.goto(at(address, "/simulation", d="town", g="sensors"))
     drawn(page)
@@ -229,7 +229,7 @@ def test_coordinates_are_chosen(page: Page, serve: Serve, town: Path) -> None:
 
 
 def test_names_of_a_simulation_are_text(page: Page, serve: Serve, town: Path) -> None:
-    """Goal: a dataset, a group, an attribute and a value that are called as markup are shown as that, and run nothing."""
+    """Goal: a dataset, group, attribute and value that are called as markup are shown as that, and run nothing."""
     address = serve(town)
     page.goto(at(address, "/simulation", d="town", g="sensors", c=HOSTILE))
     drawn(page)
