@@ -30,8 +30,6 @@ export class Panel {
     this.kind = "values";
     /** Whether somebody chose it. */
     this.isChosen = false;
-    /** @type {Scale | null} */
-    this.scale = null;
     /** @type {{min: number | null, max: number | null} | null} */
     this.range = null;
     this.plane = new Plane({
@@ -70,6 +68,15 @@ export class Panel {
     return this.i === 1 && this.page.beside === "time" ? this.page.other : this.page.lane;
   }
 
+  /** The scale of what is coloured, one for both pictures: a colour means the same in both. @returns {Scale | null} */
+  get scale() {
+    return this.page.scales.get(`${this.name}\n${this.kind}`) ?? null;
+  }
+
+  set scale(scale) {
+    if (scale) this.page.scales.set(`${this.name}\n${this.kind}`, scale);
+  }
+
   showTime() {
     this.slider.max = String(this.page.times.length);
     this.slider.value = String(this.lane.index);
@@ -80,7 +87,6 @@ export class Panel {
   /** @param {string} name @param {string | null} kind */
   choose(name, kind) {
     this.name = name;
-    this.scale = null;
     this.range = null;
     this.isChosen = kind === "values" || kind === "categories";
     const { of } = this.page.attribute(name);
@@ -98,7 +104,6 @@ export class Panel {
   /** @param {"values" | "categories"} kind */
   setKind(kind) {
     this.kind = kind;
-    this.scale = null;
     const able = /** @type {const} */ (["values", "categories"]).filter((one) => this.canBe(one));
     put(this.kinds, ...able.map((one) => h("option", { value: one, selected: one === kind }, one === "values" ? "as a scale" : "as categories")));
     this.kinds.hidden = able.length < 2;

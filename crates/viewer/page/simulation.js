@@ -95,6 +95,8 @@ export class SimulationPage {
     this.nodes = new Map();
     /** @type {Map<string, Promise<any>>} */
     this.remembered = new Map();
+    /** @type {Map<string, import("./scale.js").Scale>} of each attribute and kind */
+    this.scales = new Map();
 
     this.choosers = h("div", { class: "row" });
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Time", input: () => this.go(Number(this.slider.value)) });
@@ -297,6 +299,7 @@ export class SimulationPage {
       Object.assign(this, { dataset, group, times: new BigInt64Array(0), made: null });
       this.held.clear();
       this.nodes.clear();
+      this.scales.clear();
       this.begun(new URLSearchParams()).then(() => this.state()).catch(report);
     };
     const besides = { "": "nothing", attribute: "another attribute", time: "another time" };
@@ -634,6 +637,8 @@ export class SimulationPage {
 
   draw() {
     const shown = this.beside ? this.panels : this.panels.slice(0, 1);
+    // What the second picture has widens the scale of the first.
+    if (this.beside === "time") this.panels[1].shares();
     if (this.drawn) shown.forEach((panel) => panel.draw());
     this.history.show();
   }
