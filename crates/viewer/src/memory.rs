@@ -1,5 +1,6 @@
 //! Memories: embeddings as points, neighbours, recall, the graph of concepts, scores over time.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -461,7 +462,7 @@ fn around(store: &MemoryStore, asked: &Graph) -> Result<Json> {
             cut_edges += found.len().saturating_sub(MOST_EDGES);
             for edge in found.into_iter().take(MOST_EDGES) {
                 let other = edge.concept_id;
-                if !depths.contains_key(&other) {
+                if let Entry::Vacant(place) = depths.entry(other) {
                     if at >= depth {
                         continue;
                     }
@@ -470,7 +471,7 @@ fn around(store: &MemoryStore, asked: &Graph) -> Result<Json> {
                         continue;
                     }
                     let Some(concept) = store.retrieve_concept(other)? else { continue };
-                    depths.insert(other, at + 1);
+                    place.insert(at + 1);
                     nodes.push((concept, at + 1));
                     next.push_back(other);
                 }
