@@ -1,9 +1,8 @@
 """The page of `silt view`, in Debian's Chromium."""
 
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,84 +12,9 @@ import pytest
 
 import siltstone
 
-sync_api = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-#: A name that would run, if a page took it for markup.
-HOSTILE = '<img src=x onerror="window.ran = true">'
-DAY_NS = 86_400 * 10**9
-START_NS = 1_709_510_400 * 10**9
-
-Serve = Callable[[Path], str]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (make chromium)")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page that must not complain, nor ask another machine for anything."""
-    page = context.new_page()
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
-    local = ("http://127.0.0.1:", "blob:http://127.0.0.1:")
-    page.on("request", lambda request: None if request.url.startswith(local) else trouble.append(request.url))
-    yield page
-    # A refusal that a test asks for shows in the console too.
-    assert [line for line in trouble if "the server responded with a status of" not in line] == []
-
-
-@pytest.fixture
-def serve(silt: str) -> Iterator[Serve]:
-    """Serves a path; the address with its token."""
-    running: list[subprocess.Popen] = []
-
-    def start(path: Path) -> str:
-        command = [silt, "view", str(path), "--no-browser", "--port", "0"]
-        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-        return running[-1].stdout.readline().strip()
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
-
-
-def at(address: str, path: str, **parameters: object) -> str:
-    """The address of another page of the server."""
-    query = "?" + urlencode(parameters, doseq=True) if parameters else ""
-    return address.replace("/#", f"{path}{query}#")
-
-
-def drawn(page: Page) -> None:
-    page.wait_for_selector("html[data-ready]")
-    page.wait_for_selector(".chart[data-ready]")
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
+from viewing import DAY_NS, HOSTILE, START_NS, Serve, at, drawn, points
 
 
 @pytest.fixture
@@ -104,18 +28,6 @@ def plant(path: Path) -> Path:
         db.series.save(points(times, values), "flow")
         db.series.save(points(times[:1000], values[:1000]), HOSTILE)
     return path
-
-
-def points(times_ns: np.ndarray, values: np.ndarray) -> pd.Series:
-    return pd.Series(values, index=pd.to_datetime(times_ns).tz_localize("UTC"))
-
-
-@pytest.fixture(scope="session")
-def demo(silt: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a demo."""
-    folder = tmp_path_factory.mktemp("demo")
-    subprocess.run([silt, "demo", "--fast", "--quiet", "--dir", str(folder)], check=True, stdout=subprocess.DEVNULL)
-    return folder
 
 
 @pytest.mark.parametrize("name", ["demo.db", "demo-sweep.db", "demo-agent.db", "demo-ticks"])
@@ -374,3 +286,68 @@ def test_trouble_is_a_sentence(page: Page, serve: Serve, plant: Path) -> None:
     plant.write_bytes(content)
     expect(page.locator("#trouble")).to_be_hidden(timeout=10_000)
     expect(page.locator(".tiles")).to_contain_text("201,000")
+
+
+def test_another_file_in_its_place_is_shown(page: Page, serve: Serve, plant: Path, tmp_path: Path) -> None:
+    """Goal: a file that is replaced while it is open, as by a job that writes under another name, is shown at once."""
+    page.goto(serve(plant))
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator(".tiles")).to_contain_text("201,000")
+    other = tmp_path / "other.db"
+    with siltstone.open(other) as db:
+        db.series.save(points(START_NS + np.arange(5) * DAY_NS, np.arange(5.0)), "level")
+    for ending in ("-wal", "-shm"):
+        Path(f"{plant}{ending}").unlink(missing_ok=True)
+    other.rename(plant)
+    expect(page.locator("#page")).to_contain_text("level", timeout=10_000)
+    expect(page.locator(".tiles")).not_to_contain_text("201,000")
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_a_damaged_block_is_named(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: bytes that a disk has spoilt are a sentence that names the file, and no picture of what is not so."""
+    with siltstone.open(plant) as db:
+        db.compact()
+    content = bytearray(plant.read_bytes())
+    # The points; the tables and their names stay.
+    begin, end = len(content) // 3, len(content) * 2 // 3
+    content[begin:end] = bytes(byte ^ 0x55 for byte in content[begin:end])
+    address = serve(plant)
+    plant.write_bytes(content)
+    page.goto(at(address, "/series", s="flow"))
+    expect(page.locator("#trouble")).to_contain_text("damaged", timeout=10_000)
+    expect(page.locator("#trouble")).to_contain_text("run.db")
+    expect(page.locator(".chart[data-ready]")).to_have_count(0)
+
+
+def test_a_locked_file_is_said(page: Page, serve: Serve, plant: Path, tmp_path: Path) -> None:
+    """Goal: a file that another program holds for itself alone is said to be held, and shown once it is free."""
+    page.goto(serve(plant))
+    page.wait_for_selector("html[data-ready]")
+    # Nobody gets a file for himself alone that the server has open: it is one that takes its place.
+    other = tmp_path / "other.db"
+    with siltstone.open(other) as db:
+        db.series.save(points(START_NS + np.arange(5) * DAY_NS, np.arange(5.0)), "level")
+    script = (
+        "import sqlite3, sys\n"
+        f"db = sqlite3.connect({str(other)!r}, isolation_level=None)\n"
+        "db.execute('PRAGMA journal_mode=DELETE')\n"
+        "db.execute('PRAGMA locking_mode=EXCLUSIVE')\n"
+        "db.execute('BEGIN EXCLUSIVE')\n"
+        "db.execute('CREATE TABLE held (x)')\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        for ending in ("-wal", "-shm"):
+            Path(f"{plant}{ending}").unlink(missing_ok=True)
+        other.rename(plant)
+        # Readers wait half a minute for it.
+        expect(page.locator("#trouble")).to_contain_text(re.compile("run.db.*held the file|longest"), timeout=60_000)
+        holder.communicate("")
+    expect(page.locator("#trouble")).to_be_hidden(timeout=45_000)
+    expect(page.locator("#page")).to_contain_text("level")
