@@ -59,7 +59,8 @@ def test_every_page_of_the_demo_shows_what_there_is(
     )
     assert (red + green + blue < 200) == (scheme == "dark")
     context.close()
-    assert trouble == []
+    # Without a graphics card Chromium says that WebGL is slow.
+    assert [line for line in trouble if "GPU stall due to ReadPixels" not in line] == []
 
 
 def test_a_drag_zooms_and_a_link_brings_the_view_back(page: Page, serve: Serve, plant: Path) -> None:

@@ -303,6 +303,9 @@ fn slices_agree_with_states() {
             let by_attribute: Vec<Value> =
                 history.values.iter().map(|v| rendered(v)[row].clone()).collect();
             assert_eq!(rendered(&column.attribute), Value::from(by_attribute), "{name} of {id}");
+            let value = dataset.value_history("g", *id, name).unwrap();
+            let only = entity.attributes.iter().filter(|c| c.name == name).cloned().collect();
+            assert_eq!(value, EntityHistory { attributes: only, ..entity }, "{name} of {id}");
         }
     }
     assert_eq!(
@@ -313,6 +316,22 @@ fn slices_agree_with_states() {
         assert_eq!(dataset.attribute_history(group, name).unwrap(), Default::default());
     }
     assert_eq!(dataset.state_at("nobody", &Time::from(0)).unwrap(), None);
+
+    for (group, id, name) in [("g", 5, "n"), ("g", 4, "nothing"), ("nobody", 4, "n")] {
+        let refused = dataset.value_history(group, id, name);
+        assert!(matches!(refused, Err(Error::NotFound { .. })), "{group} {id} {name}: {refused:?}");
+    }
+    // A cursor's attribute is that of its state; a clone goes its own way.
+    let mut cursor = dataset.cursor("g", &Time::from(5)).unwrap();
+    let clone = cursor.clone();
+    cursor.move_to(8).unwrap();
+    for (cursor, time) in [(cursor, 8), (clone, 5)] {
+        let state = dataset.state_at("g", &Time::from(time)).unwrap().unwrap();
+        assert_eq!((cursor.ids(), cursor.attributes()), (&state.ids[..], vec!["n", "l"]));
+        for name in ["n", "l", "nothing"] {
+            assert_eq!(cursor.column(name).as_ref(), state.column(name), "{name} at {time}");
+        }
+    }
 
     // A group whose last update is not the dataset's last one.
     let early = dataset.entity_history("h", &EntityKey::Id(1)).unwrap();

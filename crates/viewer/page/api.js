@@ -15,7 +15,8 @@ export class Refused extends Error {
   }
 }
 
-/** @typedef {Record<string, string | number | boolean | null | undefined>} Parameters */
+/** @typedef {string | number | boolean | null | undefined} Value */
+/** @typedef {Record<string, Value | Value[]>} Parameters a list is a parameter that is there several times */
 
 /** In a frame of another site no cookie is kept: there the page itself keeps the token. */
 const isFramed = window.top !== window;
@@ -26,7 +27,8 @@ let kept = "";
  * @param {Parameters} [parameters]
  */
 export function address(path, parameters = {}) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  const all = Object.entries(parameters).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => /** @type {const} */ ([name, one])));
+  const given = all.filter(([, value]) => value !== null && value !== undefined);
   const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
   return given.length ? `/api/${path}?${query}` : `/api/${path}`;
 }
@@ -117,16 +119,29 @@ export async function sql(sql, signal) {
  * @returns {Promise<{about: any, columns: Record<string, (number | bigint | null)[]>}>}
  */
 export async function table(path, parameters, signal) {
-  const response = await ask(address(path, { ...parameters, format: "arrow" }), { signal });
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  // @ts-ignore The file puts itself beside the other globals.
-  const arrow = globalThis.fl.tableFromIPC(bytes, { useBigInt: true });
+  const { about, arrow } = await arrowTable(path, parameters, signal);
   /** @type {Record<string, (number | bigint | null)[]>} */
   const columns = {};
   arrow.schema.fields.forEach((/** @type {{name: string}} */ field, /** @type {number} */ i) => {
     columns[field.name] = arrow.getChildAt(i).data.flatMap(values);
   });
-  return { about: parse(arrow.schema.metadata.get("siltstone")), columns };
+  return { about, columns };
+}
+
+/**
+ * A table as flechette has it, and what is said about it.
+ *
+ * @param {string} path
+ * @param {Parameters} parameters
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{about: any, arrow: any}>}
+ */
+export async function arrowTable(path, parameters, signal) {
+  const response = await ask(address(path, { ...parameters, format: "arrow" }), { signal });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  // @ts-ignore The file puts itself beside the other globals.
+  const arrow = globalThis.fl.tableFromIPC(bytes, { useBigInt: true });
+  return { about: parse(arrow.schema.metadata.get("siltstone")), arrow };
 }
 
 /**

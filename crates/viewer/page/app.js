@@ -4,9 +4,11 @@ import { Refused, get, session } from "./api.js";
 import { byId, h, put } from "./dom.js";
 import { ago, size } from "./format.js";
 import { market } from "./market.js";
+import { memory } from "./memory.js";
 import { overview } from "./overview.js";
 import { runs } from "./runs.js";
 import { series } from "./series.js";
+import { simulation } from "./simulation.js";
 import { sqlPage } from "./sql.js";
 
 /**
@@ -30,9 +32,11 @@ const MOST_SIZES = 2000;
 /** @type {Record<string, {name: string, show: Page, has: (overview: any) => boolean}>} */
 const PAGES = {
   "/": { name: "Overview", show: overview, has: () => true },
+  "/simulation": { name: "Simulation", show: simulation, has: (of) => of.file?.datasets.length + of.file?.initial_datasets.length > 0 },
   "/series": { name: "Series", show: series, has: (of) => of.file?.series.count > 0 },
   "/runs": { name: "Runs", show: runs, has: (of) => Object.keys(of.file?.experiments.simulations ?? {}).length > 0 },
   "/market": { name: "Market", show: market, has: (of) => of.kind === "ticks" },
+  "/memory": { name: "Memory", show: memory, has: (of) => of.file?.memory.schema_version > 0 && of.file.memory.episodes + of.file.memory.concepts > 0 },
   "/sql": { name: "SQL", show: sqlPage, has: () => true },
 };
 

@@ -89,7 +89,7 @@ function pill(status) {
 function simulation({ run, datasets, initial_datasets, keyframes, arrays }) {
   const rows = datasets.flatMap((/** @type {any} */ dataset) =>
     dataset.groups.map((/** @type {any} */ group) =>
-      h("tr", {}, h("td", { class: "key" }, `${dataset.name} / ${group.name}`), h("td", { class: "n" }, count(group.updates)), h("td", { class: "soft" }, group.attributes.join(", ")))));
+      h("tr", {}, h("td", { class: "key" }, h("a", { href: `/simulation?${new URLSearchParams({ d: dataset.name, g: group.name })}` }, `${dataset.name} / ${group.name}`)), h("td", { class: "n" }, count(group.updates)), h("td", { class: "soft" }, group.attributes.join(", ")))));
   const sql = 'SELECT dataset_name, count(*) AS updates, min(timestamp) AS first, max(timestamp) AS last\nFROM "update"\nGROUP BY dataset_name';
   /** @type {[string, import("./dom.js").Child][]} */
   const known = [];
@@ -155,7 +155,7 @@ function memory(of) {
   const sql = "SELECT context_hash, count(*) AS episodes, avg(performance_score) AS score\nFROM episodes\nGROUP BY context_hash\nORDER BY episodes DESC";
   return card("Memory", null,
     facts([["Episodes", count(of.episodes)], ["Concepts", count(of.concepts)], ["Relationships", count(of.concept_relationships)], ["Learning events", count(of.learning_events)]]),
-    h("p", { class: "small" }, h("a", { href: statement(sql) }, "Episodes of each context in SQL")));
+    h("p", { class: "small" }, ...(of.episodes + of.concepts > 0 ? [h("a", { href: "/memory" }, "Embeddings, recall and concepts"), " · "] : []), h("a", { href: statement(sql) }, "Episodes of each context in SQL")));
 }
 
 /** @param {any} of */

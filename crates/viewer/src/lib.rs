@@ -5,16 +5,21 @@
 
 mod answer;
 mod browser;
+mod cursors;
 mod flags;
 mod groups;
 mod guard;
 mod importance;
 mod m4;
+mod memory;
 mod overview;
 mod page;
+mod pca;
+mod plane;
 mod report;
 mod runs;
 mod series;
+mod simulation;
 mod source;
 mod sql;
 mod table;
@@ -185,6 +190,19 @@ fn router(shared: Shared) -> Router {
         .route("/runs/sparks", get(runs::sparks))
         .route("/runs/groups", get(groups::groups))
         .route("/runs/importance", get(importance::importance))
+        .route("/simulation", get(simulation::list))
+        .route("/simulation/group", get(simulation::group))
+        .route("/simulation/times", get(simulation::times))
+        .route("/simulation/state", get(simulation::state))
+        .route("/simulation/range", get(simulation::range))
+        .route("/simulation/history", get(simulation::history))
+        .route("/memory/map", get(memory::map))
+        .route("/memory/one", get(memory::one))
+        .route("/memory/recall", get(memory::recall))
+        .route("/memory/concepts", get(memory::concepts))
+        .route("/memory/graph", get(memory::graph))
+        .route("/memory/contexts", get(memory::contexts))
+        .route("/memory/scores", get(memory::scores))
         .route("/ticks/bars", get(ticks::bars))
         .route("/ticks/quotes", get(ticks::quotes))
         .route("/ticks/gaps", get(flags::gaps))

@@ -16,25 +16,33 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 24] = files!(
+const FILES: [(&str, &str, &str); 32] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
     "/app.js" JS,
     "/bands.js" JS,
     "/chart.js" JS,
+    "/columns.js" JS,
     "/compare.js" JS,
     "/dom.js" JS,
+    "/entity.js" JS,
     "/format.js" JS,
+    "/graph.js" JS,
     "/grid.js" JS,
     "/history.js" JS,
     "/icon.svg" SVG,
     "/market.js" JS,
+    "/memory.js" JS,
     "/odd.js" JS,
     "/overview.js" JS,
+    "/panel.js" JS,
+    "/plane.js" JS,
     "/replay.js" JS,
     "/runs.js" JS,
+    "/scale.js" JS,
     "/series.js" JS,
+    "/simulation.js" JS,
     "/sparks.js" JS,
     "/sql.js" JS,
     "/window.js" JS,
@@ -43,7 +51,7 @@ const FILES: [(&str, &str, &str); 24] = files!(
     "/vendor/uPlot.min.css" CSS,
 );
 /// Addresses of the page: its scripts read the rest.
-const PAGES: [&str; 5] = ["/", "/series", "/runs", "/market", "/sql"];
+const PAGES: [&str; 7] = ["/", "/simulation", "/series", "/runs", "/market", "/memory", "/sql"];
 
 /// Every path outside of `/api`.
 pub(crate) async fn file(method: Method, uri: Uri) -> Response {

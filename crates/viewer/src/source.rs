@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use siltstone::memory::MemoryStore;
 use siltstone::{Error, Handle, Result};
+
+use crate::cursors::Cursors;
 
 /// A file that was written this short a time ago may be written again with the same time.
 const RESOLUTION: Duration = Duration::from_millis(50);
@@ -14,7 +17,18 @@ const RESOLUTION: Duration = Duration::from_millis(50);
 /// A file, or a folder of ticks.
 pub(crate) struct Source {
     path: PathBuf,
-    opened: Mutex<Option<(FileId, Handle)>>,
+    opened: Mutex<Opened>,
+    /// Places in the simulations of what is open.
+    pub(crate) cursors: Cursors,
+}
+
+/// What is open, and how often something was opened: what was read by an earlier handle is of another file.
+#[derive(Default)]
+struct Opened {
+    file: Option<(FileId, Handle)>,
+    /// The memories of the file: its store holds the embeddings that a search needs.
+    memory: Option<MemoryStore>,
+    turn: u64,
 }
 
 /// What a file is, whatever its name; of a folder, what can be seen of its files.
@@ -45,7 +59,7 @@ impl Source {
         if !path.exists() {
             siltstone::open_read_only(&path)?; // it says so
         }
-        let source = Source { path, opened: Mutex::new(None) };
+        let source = Source { path, opened: Mutex::default(), cursors: Cursors::default() };
         source.handle()?;
         Ok(source)
     }
@@ -59,20 +73,49 @@ impl Source {
     /// # Errors
     /// As [`siltstone::open_read_only`].
     pub(crate) fn handle(&self) -> Result<Handle> {
+        Ok(self.opened()?.1)
+    }
+
+    /// The open file, and the number of its opening.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    pub(crate) fn opened(&self) -> Result<(u64, Handle)> {
         let found = self.path.metadata().map_err(|error| refused(&self.path, &error))?;
         // An open folder of ticks does not see what another process stores: it is opened again.
         let id = if found.is_dir() { Some((self.look()?.version, 0)) } else { id_of(&found) };
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, handle)) = opened.as_ref()
+        if let Some((known, handle)) = &opened.file
             && *known == id
         {
-            return Ok(handle.clone());
+            return Ok((opened.turn, handle.clone()));
         }
         // The file that is no longer there is closed first: it may fail as it likes.
-        *opened = None;
+        (opened.file, opened.memory) = (None, None);
+        self.cursors.clear();
         let handle = siltstone::open_read_only(&self.path)?;
-        *opened = Some((id, handle.clone()));
-        Ok(handle)
+        opened.file = Some((id, handle.clone()));
+        opened.turn += 1;
+        Ok((opened.turn, handle))
+    }
+
+    /// The memories of the open file, one store for all queries.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle), and [`Handle::memory`].
+    pub(crate) fn memory(&self) -> Result<MemoryStore> {
+        let (turn, handle) = self.opened()?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        match &opened.memory {
+            Some(store) if opened.turn == turn => Ok(store.clone()),
+            _ => {
+                let store = handle.memory()?;
+                if opened.turn == turn {
+                    opened.memory = Some(store.clone());
+                }
+                Ok(store)
+            }
+        }
     }
 
     /// Looks at the files without opening them.

@@ -1,6 +1,7 @@
 //! The routes, asked as a browser asks them.
 
 mod market;
+mod pages;
 mod runs;
 mod server;
 

@@ -242,11 +242,38 @@ impl ResultDataset {
                 state.ids[row]
             }
         };
+        let history = self.history(group, id, None)?;
+        history.ok_or_else(|| missing("entity", id.to_string()))
+    }
+
+    /// One attribute of one entity, at each timestamp of the group. Only its updates are read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such entity, attribute or group.
+    pub fn value_history(&self, group: &str, id: i64, attribute: &str) -> Result<EntityHistory> {
+        let missing = |what: &'static str, name: String| Error::NotFound {
+            what,
+            name,
+            location: format!("{}/{group}", self.name),
+        };
+        let history = self.history(group, id, Some(attribute))?;
+        let history = history.ok_or_else(|| missing("entity", id.to_string()))?;
+        match history.attributes.is_empty() {
+            true => Err(missing("attribute", attribute.to_owned())),
+            false => Ok(history),
+        }
+    }
+
+    fn history(
+        &self,
+        group: &str,
+        id: i64,
+        attribute: Option<&str>,
+    ) -> Result<Option<EntityHistory>> {
         let beginning = self.beginning(group)?;
         let location = (self.name.as_str(), group);
-        let history = entity_history(self.source.db.database(), location, &beginning, id);
-        let history = self.source.named(history)?;
-        history.ok_or_else(|| missing("entity", id.to_string()))
+        let db = self.source.db.database();
+        self.source.named(entity_history(db, location, &beginning, (id, attribute)))
     }
 }
 

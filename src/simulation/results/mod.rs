@@ -54,8 +54,15 @@ impl Results {
     /// # Errors
     /// As [`SimulationDatabase::open_read_only`].
     pub fn open(path: impl AsRef<Path>, options: ResultsOptions) -> Result<Self> {
-        let db = SimulationDatabase::open_read_only(path)?;
-        Self::over(db, options, Format::Sqlite, None)
+        Self::over(SimulationDatabase::open_read_only(path)?, options)
+    }
+
+    /// Reads the run of a database that is open.
+    ///
+    /// # Errors
+    /// As [`SimulationDatabase::schema`]; [`Error::Io`] if `options.init_dir` cannot be listed.
+    pub fn over(db: SimulationDatabase, options: ResultsOptions) -> Result<Self> {
+        Self::assembled(db, options, Format::Sqlite, None)
     }
 
     /// Opens a folder of update files, with the initial data of `options.init_dir`.
@@ -94,7 +101,7 @@ impl Results {
                 why,
             });
         }
-        Self::over(db, options, Format::Json, Some((folder, updates_dir.to_owned())))
+        Self::assembled(db, options, Format::Json, Some((folder, updates_dir.to_owned())))
     }
 
     /// Opens what a path is: a database, a folder that holds one, or a folder of update files.
@@ -109,7 +116,7 @@ impl Results {
         }
     }
 
-    fn over(
+    fn assembled(
         db: SimulationDatabase,
         options: ResultsOptions,
         format: Format,

@@ -1,6 +1,6 @@
 //! Moving through time.
 
-use super::group::{Building, GroupState};
+use super::group::{Building, ColumnState, GroupState};
 use super::keyframe_builder::UPDATES;
 use super::keyframes::{is_damage, last_keyframe};
 use crate::array::Array;
@@ -237,8 +237,8 @@ pub(in crate::simulation) fn state_at(
 /// A cursor in time in one entity group; it moves forwards and backwards.
 ///
 /// Holds one state of one group, and no transaction: an update that is written meanwhile is seen by
-/// the next move.
-#[derive(Debug)]
+/// the next move. A clone moves by itself.
+#[derive(Debug, Clone)]
 pub struct GroupCursor {
     db: Database,
     dataset: String,
@@ -306,6 +306,22 @@ impl GroupCursor {
     /// The state where the cursor stands.
     pub fn state(&self) -> GroupState {
         self.state.to_state(self.timestamp)
+    }
+
+    /// Every entity that the group ever has, as in [`GroupState::ids`].
+    pub fn ids(&self) -> &[i64] {
+        self.state.ids()
+    }
+
+    /// Every attribute that the group ever has.
+    pub fn attributes(&self) -> Vec<&str> {
+        self.state.columns.iter().map(|column| column.name.as_str()).collect()
+    }
+
+    /// One attribute of the state where the cursor stands; `None` for one that the group never has.
+    pub fn column(&self, name: &str) -> Option<ColumnState> {
+        let column = self.state.columns.iter().find(|column| column.name == name)?;
+        Some(ColumnState { name: column.name.clone(), attribute: column.to_attribute() })
     }
 
     /// Moves to a timestamp: the state is that of the last update at or before it. Before the first

@@ -59,14 +59,16 @@ pub(in crate::simulation) fn attribute_history(
     Ok(visitor.history)
 }
 
-/// The history of one entity; `None` if the group never has it, or there is no such group.
+/// The history of one entity, of all attributes or only of one; `None` if the group never has it, or there is no such
+/// group.
 pub(in crate::simulation) fn entity_history(
     db: &Database,
     names: (&str, &str),
     beginning: &Beginning,
-    id: i64,
+    (id, only): (i64, Option<&str>),
 ) -> Result<Option<EntityHistory>> {
-    let mut visitor = OneEntity { id, row: None, timestamps: Vec::new(), columns: Vec::new() };
+    let mut visitor =
+        OneEntity { id, only, row: None, timestamps: Vec::new(), columns: Vec::new() };
     db.read(|tx| walk(tx, names, beginning, &mut visitor))?;
     let OneEntity { row, timestamps, columns, .. } = visitor;
     let state = |column: &Column| ColumnState {
@@ -124,28 +126,32 @@ impl Visitor for OneAttribute<'_> {
     }
 }
 
-struct OneEntity {
+struct OneEntity<'a> {
     id: i64,
+    only: Option<&'a str>,
     row: Option<usize>,
     timestamps: Vec<i64>,
     columns: Vec<Column>,
 }
 
-impl Visitor for OneEntity {
+impl Visitor for OneEntity<'_> {
     fn begin(&mut self, state: &Building) -> bool {
         self.row = state.ids().iter().position(|id| *id == self.id);
-        self.columns = state.columns.iter().map(Column::without_rows).collect();
+        let wanted = |column: &&Column| self.only.is_none_or(|only| column.name == only);
+        self.columns = state.columns.iter().filter(wanted).map(Column::without_rows).collect();
         self.row.is_some()
     }
 
     fn only(&self) -> Option<&str> {
-        None
+        self.only
     }
 
     fn stand(&mut self, timestamp: i64, state: &Building, _: bool) {
         let row = self.row.expect("the walk began because the entity is there");
         self.timestamps.push(timestamp);
-        for (column, now) in self.columns.iter_mut().zip(&state.columns) {
+        let only = self.only;
+        let wanted = |column: &&Column| only.is_none_or(|only| column.name == only);
+        for (column, now) in self.columns.iter_mut().zip(state.columns.iter().filter(wanted)) {
             assert_eq!(column.dtype, now.dtype, "the walk begins with the widest dtype of the run");
             let unit_size = now.unit_size();
             match (&mut column.values, &now.values) {

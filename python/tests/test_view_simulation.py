@@ -1,0 +1,280 @@
+"""The page Simulation of `silt view`: a group at a time on a plane and as a table, and the history of an entity."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import siltstone
+from siltstone.simulation import SimulationDatabase
+
+sync_api = pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+from viewing import HOSTILE, Serve, at
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+N = 400
+STEPS = 30
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that must not complain; of WebGL without a graphics card Chromium says that it is slow."""
+    page = context.new_page()
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
+    local = ("http://127.0.0.1:", "blob:http://127.0.0.1:")
+    page.on("request", lambda request: None if request.url.startswith(local) else trouble.append(request.url))
+    yield page
+    harmless = ("the server responded with a status of", "GPU stall due to ReadPixels")
+    assert [line for line in trouble if not any(known in line for known in harmless)] == []
+
+
+def sensors(t: int) -> np.ndarray:
+    """The values at a time: of every seventh sensor none."""
+    return np.where(np.arange(N) % 7 == 0, np.nan, np.arange(N) + 1000.0 * t)
+
+
+@pytest.fixture
+def town(path: Path) -> Path:
+    """Sensors on a grid of 20 by 20 with a value that changes, and roads with shapes and ends; one name is hostile."""
+    ids = np.arange(N)
+    x, y = 155_000.0 + ids % 20, 463_000.0 + ids // 20
+    roads = np.arange(1000, 1010)
+    shapes = np.array([[[155_000.0, 463_000.0 + i], [155_019.0, 463_000.0 + i]] for i in range(10)]).reshape(-1, 2)
+    with SimulationDatabase(path) as db:
+        columns = {"id": ids, "geometry.x": x, "geometry.y": y, HOSTILE: np.array([HOSTILE, "b"])[ids % 2]}
+        sensor = {name: {"data": values} for name, values in columns.items()}
+        road = {
+            "id": {"data": roads},
+            "geometry.linestring_2d": {"data": shapes, "row_ptr": np.arange(11) * 2},
+            "topology.from_node_id": {"data": np.arange(10) * 20},
+            "topology.to_node_id": {"data": np.arange(10) * 20 + 19},
+        }
+        db.store_update(0, 0, "town", {"sensors": sensor, "roads": road})
+        for t in range(1, STEPS):
+            value = {"id": {"data": ids}, "value": {"data": sensors(t)}}
+            flow = {"id": {"data": roads}, "flow": {"data": np.arange(10.0) * t}}
+            db.store_update(t, 0, "town", {"sensors": value, "roads": flow})
+        db.store_update(0, 0, HOSTILE, {HOSTILE: {"id": {"data": [1]}, HOSTILE: {"data": [1.5]}}})
+    return path
+
+
+def drawn(page: Page, planes: int = 1) -> None:
+    page.wait_for_selector("html[data-ready='/simulation']")
+    expect(page.locator(".plane[data-ready]:visible")).to_have_count(planes)
+
+
+def shown_at(page: Page, timestamp: int) -> None:
+    expect(page.locator(f".plane[data-ready][data-at='{timestamp}']").first).to_be_visible()
+
+
+def colors_of(page: Page, plane: int = 0) -> int:
+    """How many different colours the picture has."""
+    return page.evaluate(
+        """async (i) => {
+            const { Plane } = await import("/plane.js");
+            const from = document.querySelectorAll(".plane")[i].querySelector("canvas");
+            const box = document.createElement("canvas");
+            [box.width, box.height] = [from.width, from.height];
+            await new Promise((resolve) => requestAnimationFrame(resolve));
+            dispatchEvent(new Event("theme")); // draws at once: what was drawn is gone with its frame
+            const ctx = box.getContext("2d");
+            ctx.drawImage(from, 0, 0);
+            const seen = new Set(new Uint32Array(ctx.getImageData(0, 0, box.width, box.height).data.buffer));
+            return seen.size;
+        }""",
+        plane,
+    )
+
+
+def click_entity(page: Page, entity: int) -> None:
+    """Clicks where a sensor is drawn."""
+    box = page.locator(".plane").first.bounding_box()
+    assert box is not None
+    scale = box["height"] / (19 * 1.12)
+    x, y = entity % 20 - 9.5, entity // 20 - 9.5
+    page.mouse.click(box["x"] + box["width"] / 2 + x * scale, box["y"] + box["height"] / 2 - y * scale)
+
+
+def test_the_slider_goes_through_time(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: picture, legend and table are of the step that the slider, a key, a button or the address says."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors"))
+    drawn(page)
+    shown_at(page, STEPS - 1)
+    assert page.get_by_label("Coloured by").first.input_value() == "value"
+    expect(page.locator(".places")).to_contain_text("taken for coordinates by their names")
+    expect(page.locator(".key-of-colors").first).to_contain_text("undefined: 58")
+    expect(page.locator(".key-of-colors").first).to_contain_text("range of the whole run")
+    expect(page.locator(".key-of-colors").first).to_contain_text("1,00129,398")
+    assert colors_of(page) > 20
+    slider = page.get_by_label("Time", exact=True)
+    slider.fill("11")
+    shown_at(page, 10)
+    expect(page.locator(".grid")).to_contain_text("10001")
+    expect(page.locator(".when").first).to_contain_text("step 11 of 30")
+    slider.press("ArrowLeft")
+    shown_at(page, 9)
+    page.get_by_label("Step on").click()
+    shown_at(page, 10)
+    expect(page).to_have_url(re.compile(r"[?&]t=10(&|$)"))
+    page.goto(page.url)
+    drawn(page)
+    shown_at(page, 10)
+    expect(page.locator(".grid")).to_contain_text("10001")
+    page.get_by_label("Begin").click()
+    expect(page.locator(".when").first).to_have_text("initial state")
+    expect(page.locator(".key-of-colors").first).to_contain_text("undefined: 400")
+    page.get_by_label("Steps a second").select_option("30")
+    page.get_by_label("Play").click()
+    shown_at(page, STEPS - 1)
+    expect(page.get_by_label("Play")).to_be_visible()
+
+
+def test_what_did_not_change_is_not_sent_again(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: one query at a time, the last of those that were wished for meanwhile, and only columns that changed."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0))
+    drawn(page)
+    asked: list[int] = []
+    page.on("response", lambda got: asked.append(len(got.body())) if "simulation/state" in got.url else None)
+    page.evaluate(
+        """(steps) => {
+            const slider = document.querySelector(".clock input");
+            for (let i = 5; i < steps; i += 1) {
+                slider.value = String(i);
+                slider.dispatchEvent(new Event("input"));
+            }
+        }""",
+        20,
+    )
+    shown_at(page, 18)
+    page.wait_for_load_state("networkidle")
+    assert 1 <= len(asked) <= 3, "all that was wished for is asked for"
+    # Values and where they are undefined of 400 sensors, and not their ids and coordinates.
+    assert all(size < 400 * 8 * 2 for size in asked), asked
+
+
+def test_a_click_shows_a_history(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: the clicked entity has its curve, which a link brings back, and goes when nothing is clicked."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0))
+    drawn(page)
+    click_entity(page, 205)
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    page.wait_for_selector(".chart[data-ready]")
+    box = page.locator(".chart .u-over").bounding_box()
+    assert box is not None
+    page.locator(".chart .u-over").hover(position={"x": box["width"] - 2, "y": 50})
+    expect(page.locator(".picture", has_text="value of entity 205").locator(".legend")).to_contain_text("29,205")
+    page.goto(page.url)
+    drawn(page)
+    page.wait_for_selector(".chart[data-ready]")
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    page.get_by_label("Close the history").click()
+    expect(page.locator(".chart")).to_be_hidden()
+    assert "id=" not in page.url
+
+
+def test_two_pictures_stand_side_by_side(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: another attribute of the same time, or the same of another time, in one view."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0, t=20))
+    drawn(page)
+    page.get_by_label("Beside it").select_option("attribute")
+    drawn(page, 2)
+    page.get_by_label("Coloured by").nth(1).select_option("geometry.x")
+    expect(page.locator(".key-of-colors").nth(1)).to_contain_text("155,000155,019")
+    page.get_by_label("Beside it").select_option("time")
+    page.get_by_role("slider", name="The other time").fill("6")
+    expect(page.locator(".plane[data-ready]").nth(1)).to_have_attribute("data-at", "5")
+    expect(page.locator(".plane").nth(0)).to_have_attribute("data-at", "20")
+    page.locator(".plane").first.press("+")
+    expect(page).to_have_url(re.compile("view=155"))
+    page.goto(page.url)
+    drawn(page, 2)
+    expect(page.locator(".plane").nth(1)).to_have_attribute("data-at", "5")
+
+
+@pytest.mark.parametrize("kind", ["shapes", "ends"])
+def test_lines_are_drawn(page: Page, serve: Serve, town: Path, kind: str) -> None:
+    """Goal: entities that are lines, by their points or by the entities at their ends, have a colour each."""
+    page.goto(at(serve(town), "/simulation", d="town", g="roads", table=0, **{"as": kind}))
+    drawn(page)
+    assert page.get_by_label("Drawn as").input_value() == kind
+    expect(page.locator(".said").first).to_contain_text("10 entities, exact")
+    assert "without" not in page.locator(".said").first.inner_text()
+    assert colors_of(page) > 8
+
+
+def test_coordinates_are_chosen(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: any numbers can be the coordinates, which the page says; without some there is the table."""
+    address = serve(town)
+    page.goto(at(address, "/simulation", d="town", g="sensors"))
+    drawn(page)
+    page.get_by_label("x", exact=True).select_option("value")
+    expect(page.locator(".places")).to_contain_text("chosen")
+    expect(page.locator(".said").first).to_contain_text("58 without coordinates")
+    assert "x=value" in page.url
+    page.goto(at(address, "/simulation", d=HOSTILE))
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator(".empty:visible")).to_contain_text("No attribute is called as a coordinate is")
+    expect(page.locator(".grid")).to_contain_text("1.5")
+
+
+def test_names_of_a_simulation_are_text(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: a dataset, group, attribute and value that are called as markup are shown as that, and run nothing."""
+    address = serve(town)
+    page.goto(at(address, "/simulation", d="town", g="sensors", c=HOSTILE))
+    drawn(page)
+    expect(page.locator(".key-of-colors").first).to_contain_text(HOSTILE)
+    click_entity(page, 200)
+    expect(page.locator("h2", has_text="of entity 200")).to_contain_text(HOSTILE)
+    for path in ["/", "/simulation"]:
+        page.goto(at(address, path, d=HOSTILE, g=HOSTILE))
+        page.wait_for_selector("html[data-ready]")
+        expect(page.locator("#page")).to_contain_text(HOSTILE)
+    assert page.locator("img").count() == 0
+    assert page.evaluate("window.ran") is None
+
+
+def test_a_run_is_followed(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: at the last step the picture goes along with the writer; elsewhere it stays where it is."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0))
+    drawn(page)
+    with SimulationDatabase(town) as db:
+        value = {"id": {"data": np.arange(N + 1)}, "value": {"data": np.arange(N + 1.0)}}
+        db.store_update(100, 0, "town", {"sensors": value})
+        expect(page.locator(".plane[data-ready]").first).to_have_attribute("data-at", "100", timeout=10_000)
+        expect(page.locator(".said").first).to_contain_text("401 entities, exact; 1 without coordinates")
+        page.get_by_label("Step back").click()
+        shown_at(page, STEPS - 1)
+        db.store_update(101, 0, "town", {"sensors": value})
+        expect(page.locator(".when").first).to_contain_text("of 32", timeout=10_000)
+        shown_at(page, STEPS - 1)
+
+
+def test_the_code_of_a_state_gives_it(page: Page, serve: Serve, silt: str, town: Path) -> None:
+    """Goal: the SQL, the Python and the shell line run as they stand."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", t=10))
+    drawn(page)
+    code = page.locator("details.code pre").last.text_content() or ""
+    sql, python, shell = re.split(r"^-- SQL.*\n|\n# Python\n|\n# Shell.*\n", code, flags=re.MULTILINE)[1:]
+    with siltstone.open(town, read_only=True) as db:
+        rows = db.sql(sql.strip().rstrip(";")).rows
+    assert rows[0][0] == 10
+    *statements, last = python.strip().splitlines()
+    names: dict[str, object] = {}
+    exec("\n".join(statements), names)
+    state = eval(last, names)
+    assert state["value"]["data"][1] == 10_001.0
+    env = {"PATH": f"{Path(silt).parent}:/usr/bin:/bin"}
+    ran = subprocess.run(shell, shell=True, env=env, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "10001" in ran.stdout
