@@ -8,9 +8,9 @@ use siltstone::Array;
 use siltstone::Error;
 use siltstone::simulation::json::{Schema, row_values};
 use siltstone::simulation::{
-    Attribute, CLEARED, EntityKey, FilePattern, Format, GIVEN, Group, InitialData, KeyValue,
-    NOT_GIVEN, Options, Results, ResultsOptions, SimulationDatabase, Time, Timeline, Update,
-    detect_format,
+    Attribute, CLEARED, EntityHistory, EntityKey, FilePattern, Format, GIVEN, Group, InitialData,
+    KeyValue, NOT_GIVEN, Options, Results, ResultsOptions, SimulationDatabase, Time, Timeline,
+    Update, detect_format,
 };
 
 use crate::store::group;
