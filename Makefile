@@ -98,7 +98,7 @@ EXTENSION_BUILD = cargo build --manifest-path crates/sqlite-extension/Cargo.toml
 extension: ## the loadable SQLite extension, into the Python package too, and its tests in sqlite3, Python and Datasette
 	$(EXTENSION_BUILD) --features shared
 	mkdir -p python/siltstone/sqlite && cp "$(TARGET)/debug/$(EXTENSION)" python/siltstone/sqlite/
-	SILTSTONE_EXTENSION="$(TARGET)/debug/$(EXTENSION)" cargo test -p siltstone --test it sqlite_extension
+	SILTSTONE_EXTENSION="$(TARGET)/debug/$(EXTENSION)" cargo test --workspace --test it sqlite_extension
 	$(MAKE) --no-print-directory venv
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --target target/datasette --upgrade 'datasette<1' apsw \
 		|| echo "Datasette and apsw cannot be installed: their tests are skipped, and counted so"
