@@ -214,7 +214,7 @@ pub(crate) async fn one(State(shared): State<Shared>, Query(asked): Query<One>) 
         let k = asked.k.unwrap_or(10).min(MOST_FOUND);
         let vector = embedding(handle, &store, asked.of, asked.id)?;
         let mut known = match asked.of {
-            Of::Episodes => described(&episode(&store, asked.id)?),
+            Of::Episodes => listed(&episode(&store, asked.id)?),
             Of::Concepts => json!(concept_of(&concept(&store, asked.id)?)),
         };
         let Some(vector) = vector else { return Ok(known) };
@@ -284,7 +284,7 @@ fn summed(episode: &Episode) -> Json {
 }
 
 /// An episode with its experience.
-fn described(episode: &Episode) -> Json {
+fn listed(episode: &Episode) -> Json {
     let mut known = summed(episode);
     known["experience"] = match episode.data() {
         Ok(payload) => plain(&payload),

@@ -64,10 +64,10 @@ pub(crate) async fn group(State(shared): State<Shared>, Query(asked): Query<Grou
         let is_bool = |name: &str| {
             results.schema().get(name).is_some_and(|spec| spec.py_type == PyType::Bool)
         };
-        let described: Vec<Json> =
+        let listed: Vec<Json> =
             attributes.iter().map(|of| describe(of, is_bool(&of.name))).collect();
         let plane = plane::proposals(&attributes);
-        Ok(json!({ "attributes": described, "plane": plane }))
+        Ok(json!({ "attributes": listed, "plane": plane }))
     });
     Ok(document(&found.await?))
 }
