@@ -101,14 +101,14 @@ def test_concepts_are_a_graph(page: Page, serve: Serve, agent: Path) -> None:
     ready(page)
     page.get_by_label("Find a concept").fill("place 2")
     page.get_by_role("button", name="place 2", exact=True).first.click()
-    nodes = page.locator(".graph .node")
+    nodes = page.locator(".around .node")
     expect(nodes).to_have_count(3)
     page.get_by_label("Depth").select_option("2")
     expect(nodes).to_have_count(5)
     expect(page.locator(".card", has_text="Concepts").locator(".said")).to_contain_text("5 concepts to a depth of 2")
-    expect(page.locator(".graph")).to_contain_text("<img")
-    page.locator(".graph .node", has_text="place 3").click()
-    expect(page.locator(".graph .node.first")).to_contain_text("place 3")
+    expect(page.locator(".around")).to_contain_text("<img")
+    page.locator(".around .node", has_text="place 3").click()
+    expect(page.locator(".around .node.first")).to_contain_text("place 3")
     assert page.locator("img").count() == 0
 
 

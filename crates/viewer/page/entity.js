@@ -1,6 +1,6 @@
 // The history of an entity of a simulation: one attribute over the run.
 
-import { address, table } from "./api.js";
+import { download, table } from "./api.js";
 import { Chart, color } from "./chart.js";
 import { button, h, put } from "./dom.js";
 import { number } from "./format.js";
@@ -136,7 +136,7 @@ export class EntityHistory {
 
   /** @param {"csv" | "parquet"} format */
   download(format) {
-    h("a", { href: address("simulation/history", { ...this.query(), ...this.bounds(), format }), download: "" }).click();
+    download("simulation/history", { ...this.query(), ...this.bounds(), format }).catch(report);
   }
 }
 

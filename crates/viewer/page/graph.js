@@ -62,7 +62,7 @@ export function graph(nodes, edges, choose) {
   });
   const svg = s("svg", { viewBox: `-70 0 ${SIZE + 140} ${SIZE}`, role: "img", "aria-label": `${nodes.length} concepts and ${edges.length} relationships` },
     ...rings, ...lines.filter((line) => line !== ""), ...dots);
-  return h("div", { class: "graph" }, svg);
+  return h("div", { class: "around" }, svg);
 }
 
 /** @param {number} depth @param {Node_[]} nodes */

@@ -1,7 +1,7 @@
 // Memories: embeddings on a plane, what is near, what comes to mind, how concepts belong together, scores over time.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { address, arrowTable, get, table } from "./api.js";
+import { arrowTable, download, get, table } from "./api.js";
 import { Chart, colorOf } from "./chart.js";
 import { cell, integers, numbers } from "./columns.js";
 import { begun, button, h, put } from "./dom.js";
@@ -476,7 +476,7 @@ class MemoryPage {
 
   /** @param {"csv" | "parquet"} format */
   download(format) {
-    h("a", { href: address("memory/map", { of: this.of, most: this.most, format }), download: "" }).click();
+    download("memory/map", { of: this.of, most: this.most, format }).catch(report);
   }
 
   showCode() {

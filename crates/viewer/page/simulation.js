@@ -1,6 +1,6 @@
 // Simulations: a group of entities at a time, on a plane and as a table, and the history of one.
 
-import { address, arrowTable, get } from "./api.js";
+import { arrowTable, download, get } from "./api.js";
 import { cell, integers, numbers, shapes } from "./columns.js";
 import { begun, button, h, put } from "./dom.js";
 import { EntityHistory } from "./entity.js";
@@ -699,7 +699,7 @@ export class SimulationPage {
 
   /** @param {"csv" | "parquet"} format */
   download(format) {
-    h("a", { href: address("simulation/state", { ...this.names(), at: this.at(this.lane.index).toString(), format }), download: "" }).click();
+    download("simulation/state", { ...this.names(), at: this.at(this.lane.index).toString(), format }).catch(report);
   }
 
   showCode() {
