@@ -278,9 +278,11 @@ impl Ask<'_> {
                 })
             })
             .collect();
+        // Materialized: a sorter would carry the bytes themselves.
         let sql = format!(
-            "SELECT {codec}, dtype, shape, count(*), sum(length(data)), sum(coalesce(r.n, 0)) \
-             FROM main.{table} n LEFT JOIN (SELECT id, sum(n) AS n FROM ({}) GROUP BY id) r \
+            "WITH sized AS MATERIALIZED (SELECT id, {codec} AS codec, dtype, shape, length(data) AS size FROM main.{table}) \
+             SELECT n.codec, dtype, shape, count(*), sum(size), sum(coalesce(r.n, 0)) \
+             FROM sized n LEFT JOIN (SELECT id, sum(n) AS n FROM ({}) GROUP BY id) r \
              ON r.id = n.id GROUP BY 1, 2, 3",
             referring.join(" UNION ALL ")
         );
