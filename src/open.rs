@@ -248,10 +248,15 @@ impl Handle {
             let experiments = self.experiment(None)?;
             let all = experiments.simulations(Which::All)?;
             let ended = all.iter().filter(|simulation| simulation.status != "running");
-            for (done, simulation) in ended.enumerate() {
-                progress(done as u64, all.len() as u64)?;
-                reports.push(experiments.compact(&simulation.simulation_id)?);
+            let ended: Vec<_> = ended.collect();
+            for (done, simulation) in ended.iter().enumerate() {
+                progress(done as u64, ended.len() as u64)?;
+                match experiments.compact(&simulation.simulation_id) {
+                    Err(Error::NotFound { .. }) => {} // it was removed meanwhile
+                    report => reports.push(report?),
+                }
             }
+            progress(ended.len() as u64, ended.len() as u64)?;
         }
         if info.series.count > 0 {
             let series = SqliteBackend::over(db.clone())?;

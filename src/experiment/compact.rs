@@ -93,7 +93,7 @@ impl SimulationPart {
     fn see(&self, tx: &ReadTx<'_>, index: usize, last: (i64, i64)) -> Result<Seen> {
         let table = &self.tables[index];
         let sql = format!(
-            "SELECT count(*), sum(coalesce(row_sum, silt_row_sum(step, row, {}, exact))) FROM {}",
+            "SELECT count(*), sum(coalesce(row_sum, silt_row_sum(step, row, {}, exact)) & 0xffffffff) FROM {}",
             table.stored_columns().join(", "),
             up_to(table)
         );

@@ -20,14 +20,24 @@ pub(super) fn schema_of(conn: &Connection, table: &str) -> Result<String> {
     if names.len() > 1 {
         let mut found = Vec::new();
         for name in names {
-            let sql = format!("SELECT 1 FROM {}.sqlite_schema WHERE name = ?1", quoted(&name));
-            if conn.prepare(&sql)?.exists([table])? {
+            let sql = "SELECT 1 FROM {}.sqlite_schema WHERE name = ?1 AND type = 'table'";
+            if conn.prepare(&sql.replace("{}", &quoted(&name)))?.exists([table])? {
                 found.push(name);
             }
         }
         if found.len() > 1 {
+            let mut filled = Vec::new();
+            for name in &found {
+                let sql = format!("SELECT 1 FROM {}.{} LIMIT 1", quoted(name), quoted(table));
+                if conn.prepare(&sql)?.exists([])? {
+                    filled.push(name.clone());
+                }
+            }
+            found = filled;
+        }
+        if found.len() > 1 {
             return Err(rusqlite::Error::ModuleError(format!(
-                "the table {table} is in several attached databases ({}): expected one of them to have column blocks",
+                "the table {table} is in several attached databases ({}): expected one of them to have rows in it",
                 found.join(", ")
             )));
         }

@@ -25,10 +25,10 @@ use rusqlite::{Connection, Error, Result, ffi};
 
 use super::attached::schema_of;
 use super::block_cells::{Cells, Extent};
-use super::guarded::Guarded;
+use super::guarded::{Guarded, inner};
 use super::store::Decode;
 use crate::array::block::types::type_of;
-use crate::array::block::{Block, PIECE_ROWS};
+use crate::array::block::{Block, PIECE_ROWS, damaged};
 
 /// The most rows that a table can claim of a block.
 const MAX_ROWS: i64 = 1 << 20;
@@ -108,6 +108,12 @@ unsafe impl<'vtab> VTab<'vtab> for Rows {
                 }
                 true => None,
             });
+        }
+        let is_twice = |(i, letter): (usize, &Option<char>)| {
+            letter.is_some_and(|c| c.is_ascii_digit()) && letters[..i].contains(letter)
+        };
+        if letters.iter().enumerate().any(is_twice) {
+            return Err(Error::ModuleError("silt_block: an argument is given twice".into()));
         }
         if !letters.contains(&Some('0')) {
             return Ok(false);
@@ -243,7 +249,8 @@ unsafe impl VTabCursor for Cursor<'_> {
         for (i, letter) in letters.chars().enumerate() {
             match letter.to_digit(10) {
                 Some(argument) => arguments[argument as usize] = args.get(i)?,
-                None => asked.push(Asked::of(letter, args.get(i)?)),
+                // What is no text of UTF-8 is compared by SQLite alone.
+                None => asked.push(Asked::of(letter, args.get(i).unwrap_or(Value::Null))),
             }
         }
         // SAFETY: SQLite calls us within a call of this connection.
@@ -310,8 +317,11 @@ impl Cursor<'_> {
 impl Found {
     fn cells(&self, i: usize, rows: Range<usize>) -> crate::Result<Cells> {
         let (block, column) = if self.blocks.len() == 1 { (0, i) } else { (i, 0) };
-        let data_type = self.types.as_ref().map(|types| &types[i]);
-        let Some(block) = &self.blocks[block] else { return Ok(Cells::Unused) };
+        let no_column = || damaged(format!("it has no column {i}"));
+        let types = self.types.as_ref();
+        let data_type = types.map(|types| types.get(i).ok_or_else(no_column)).transpose()?;
+        let block = self.blocks.get(block).ok_or_else(no_column)?;
+        let Some(block) = block else { return Ok(Cells::Unused) };
         let array = block.part(column, rows, data_type)?;
         match &self.head {
             Some((decode, head)) => Cells::of(&decode(head, i == 0, &array)?),
@@ -339,7 +349,8 @@ fn find(
 ) -> Result<Option<Found>> {
     let [block, id, first, last, types, head] = arguments;
     let mut found = Found { name: "a column block".into(), ..Found::default() };
-    if let Value::Text(names) = types {
+    // Bytes are what they are.
+    if let (Value::Text(names), false) = (types, matches!(block, Value::Blob(_))) {
         let types = names.split(';').map(type_of).collect::<crate::Result<Vec<_>>>();
         found.types = Some(types.map_err(|error| found.user(error))?);
     }
@@ -365,15 +376,13 @@ fn find(
     let is_integer = kind == Some(&DataType::Int64) && !is_coded;
     match (block, id) {
         (Value::Blob(bytes), _) => {
-            // The bytes alone do not say of how many rows an earlier form is.
-            found.types = None;
             let block = Block::open(&bytes).map_err(|error| found.user(error))?;
             found.add(block.into_owned());
         }
         (Value::Text(name), Value::Integer(id)) => {
             let table = BlockTable::named(&name).map_err(|error| found.user(error))?;
             found.name = format!("the block in row {id} of {name}");
-            if !found.read(conn, table, id, used)? {
+            if !inner(&name, || found.read(conn, table, id, used))? {
                 return Ok(None);
             }
         }
@@ -522,6 +531,37 @@ mod tests {
             let error = count(&of(rest)).unwrap_err().to_string();
             assert!(error.contains("piece 2 of column 0"), "{rest}: {error}");
         }
+    }
+
+    /// Goal: a file whose table of blocks is a view over the function does not end the process; nor do types that do not fit, or an
+    /// argument that comes twice.
+    #[test]
+    fn hostile_calls_are_errors() {
+        let (conn, block) = times();
+        let view = "CREATE VIEW tick_block AS SELECT 1 AS id, 1 AS rows, \
+            (SELECT c0 FROM silt_block('tick_block', 1)) AS data";
+        conn.execute_batch(view).unwrap();
+        let error = |sql: &str| {
+            let read = conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+            read.unwrap_err().to_string()
+        };
+        let nested = error("SELECT c0 FROM silt_block('tick_block', 1)");
+        assert!(nested.contains("view over itself"), "{nested}");
+        let twice = error("SELECT count(*) FROM silt_block('tick_block', 1) WHERE id = 2");
+        assert!(twice.contains("given twice"), "{twice}");
+        conn.execute_batch(
+            "DROP VIEW tick_block; CREATE TABLE series_block (id, rows, index_data, value_data)",
+        )
+        .unwrap();
+        let insert = "INSERT INTO series_block VALUES (1, 10000, ?1, ?1)";
+        conn.execute(insert, [&block]).unwrap();
+        let short = error("SELECT c1 FROM silt_block('series_block', 1, NULL, NULL, 'i64')");
+        assert!(short.contains("no column 1"), "{short}");
+        let other = "SELECT count(*) FROM silt_block(?1, NULL, 0, 1, 'time[ns]') WHERE c0 < '1960'";
+        let count = conn.query_row(other, [&block], |row| row.get::<_, i64>(0));
+        assert_eq!(count.unwrap(), 10_000, "bytes are what they are: integers are below texts");
+        let bytes = "SELECT count(*) FROM silt_block(?1) WHERE c0 > CAST(x'ff' AS TEXT)";
+        assert_eq!(conn.query_row(bytes, [&block], |row| row.get::<_, i64>(0)).unwrap(), 0);
     }
 
     /// Goal: a table that has no blocks is not read, however it is called.

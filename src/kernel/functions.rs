@@ -6,6 +6,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, ffi};
 
 use super::attached::schema_of;
+use super::guarded::inner;
 use super::items::Items;
 use super::table_function;
 use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, byte_size, parse_shape};
@@ -132,10 +133,12 @@ fn block_of(args: &Context<'_>, id: i64) -> rusqlite::Result<Array> {
     let schema = schema_of(&conn, table)?;
     let sql =
         format!("SELECT dtype, shape, codec, data, checksum FROM {schema}.{table} WHERE id = ?1");
-    let mut statement = conn.prepare(&sql)?;
-    let mut rows = statement.query([id])?;
-    match rows.next()? {
-        Some(row) => read(row).map_err(user),
-        None => Err(user(damaged("it is not there"))),
-    }
+    inner(table, || {
+        let mut statement = conn.prepare(&sql)?;
+        let mut rows = statement.query([id])?;
+        match rows.next()? {
+            Some(row) => read(row).map_err(user),
+            None => Err(user(damaged("it is not there"))),
+        }
+    })
 }

@@ -4,6 +4,7 @@
 //! rusqlite itself.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,6 +20,26 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(Error::ModuleError("a fault of Siltstone: its table function panicked".into()))
     })
+}
+
+thread_local! {
+    static IS_INNER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the query of a function's own for a table. In a file that is made so the table may be a view over the function, which would
+/// call itself until the stack ends.
+pub(super) fn inner<T>(table: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    struct Ended;
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            IS_INNER.set(false);
+        }
+    }
+    if IS_INNER.replace(true) {
+        return Err(Error::ModuleError(format!("{table} is a view over itself")));
+    }
+    let _ended = Ended;
+    work()
 }
 
 // SAFETY: it is laid out as the table, which begins with SQLite's part.

@@ -14,8 +14,9 @@ use rusqlite::vtab::{
 };
 use rusqlite::{Connection, Error, Result, ffi};
 
+use super::attached::schema_of;
 use super::functions::user;
-use super::guarded::Guarded;
+use super::guarded::{Guarded, inner};
 use super::row_source::RowSource;
 use super::tx::ReadTx;
 
@@ -30,6 +31,8 @@ pub(crate) struct TableFunction {
     pub(crate) arguments: &'static [&'static str],
     /// How many of the arguments must be given; there are no rows where one of these is NULL.
     pub(crate) required: usize,
+    /// A table that the rows are read from: of several attached files one may have rows in it.
+    pub(crate) table: &'static str,
     /// Reads the rows, in one snapshot.
     pub(crate) rows: fn(&ReadTx<'_>, &Arguments) -> crate::Result<Box<dyn RowSource>>,
 }
@@ -146,12 +149,10 @@ unsafe impl<'vtab> VTab<'vtab> for Computed {
             seen[argument] = true;
         }
         if let Some(missing) = seen[..function.required].iter().position(|seen| !seen) {
-            return Err(Error::ModuleError(format!(
-                "{}({}): {} is missing",
-                function.name,
-                function.arguments.join(", "),
-                function.arguments[missing]
-            )));
+            // Terms of an OR are planned by themselves too: this plan is taken if there is no other.
+            info.set_idx_str(&format!("?{missing}"));
+            info.set_estimated_cost(1e99);
+            return Ok(true);
         }
         if (0..function.arguments.len())
             .any(|i| seen[i] && !plan.as_bytes().contains(&(b'0' + i as u8)))
@@ -197,6 +198,15 @@ unsafe impl VTabCursor for Cursor<'_> {
         (self.source, self.rows, self.row) = (None, 0, 0);
         let function = self.function;
         self.arguments = vec![Value::Null; function.arguments.len()];
+        if let Some(missing) = plan.and_then(|plan| plan.strip_prefix('?')) {
+            let missing = missing.parse().ok().and_then(|i: usize| function.arguments.get(i));
+            return Err(Error::ModuleError(format!(
+                "{}({}): {} is missing",
+                function.name,
+                function.arguments.join(", "),
+                missing.unwrap_or(&"an argument")
+            )));
+        }
         for (i, digit) in plan.unwrap_or_default().bytes().enumerate() {
             self.arguments[usize::from(digit - b'0')] = values.get(i)?;
         }
@@ -210,7 +220,9 @@ unsafe impl VTabCursor for Cursor<'_> {
         let mut holder = conn.prepare("SELECT count(*) FROM main.sqlite_schema")?;
         let mut held = holder.query([])?;
         held.next()?;
-        let source = (function.rows)(&ReadTx::new(&conn), &arguments).map_err(user)?;
+        schema_of(&conn, function.table)?; // several would be a wrong answer
+        let rows = || (function.rows)(&ReadTx::new(&conn), &arguments).map_err(user);
+        let source = inner(function.table, rows)?;
         self.rows = source.rows();
         self.source = Some(source);
         Ok(())

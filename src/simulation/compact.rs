@@ -88,9 +88,13 @@ impl Part for Batch {
         for &id in &self.ids {
             // Removed or compacted by another process since the batch was made: left out.
             let Some((size, sum)) = tx.query_one(&stored, [id], sum_of)? else { continue };
+            let array = reader.read(id)?;
+            if array.dtype() != self.dtype {
+                continue; // another one has the id now
+            }
             before += size;
             arrays.push((id, sum, data.len() as u64));
-            data.extend_from_slice(reader.read(id)?.data());
+            data.extend_from_slice(array.data());
         }
         drop(reader);
         let items = data.len().checked_div(self.dtype.item_size()).unwrap_or(0);

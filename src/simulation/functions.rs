@@ -13,6 +13,7 @@ pub(crate) const TABLES: &[TableFunction] = &[TableFunction {
     columns: &["id", "attribute", "value"],
     arguments: &["dataset", "entity_group", "at"],
     required: 2,
+    table: "update",
     rows: state,
 }];
 

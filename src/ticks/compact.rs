@@ -229,6 +229,13 @@ mod tests {
         put(&store, NOON + 20, 4.0);
         let packed = plans();
         assert_eq!(packed.len(), 1);
+        let set = |sql: &'static str| {
+            let _ = db.write(move |tx| tx.execute(sql, [])).unwrap();
+        };
+        set("UPDATE tick_rows SET bid = 4.5, row_sum = NULL");
+        assert_eq!(apply(packed), None, "another program changed a row");
+        set("UPDATE tick_rows SET bid = 4.0");
+        let packed = plans();
         put(&store, NOON + 4, 7.0);
         assert_eq!(apply(packed), None, "a block that it joins was written anew");
         assert_eq!(bids(&store), [0.0, 8.0, 1.0, 7.0, 3.0, 4.0]);

@@ -21,6 +21,7 @@ pub(crate) const TABLES: &[TableFunction] = &[TableFunction {
     columns: &["time_ns", "timestamp", "open", "high", "low", "close", "volume"],
     arguments: &["symbol", "interval", "from_ns", "until_ns", "price"],
     required: 2,
+    table: "tick_symbol",
     rows: ohlc,
 }];
 

@@ -1,8 +1,7 @@
 //! What a compaction does to one symbol, made ready outside the transaction.
 //!
-//! A plan holds what it saw: how many rows up to which arrival, and the blocks that it replaces by
-//! their checksums. Arrivals are not given twice, so the same number of rows up to it are the same rows;
-//! later ones stay rows. Whatever else happened meanwhile makes the plan void.
+//! A plan holds what it saw: how many rows up to which arrival with the sum of their checksums, and the blocks that it replaces by
+//! theirs. Later rows stay rows. Whatever else happened meanwhile makes the plan void.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +22,8 @@ struct Seen {
     to_ns: i64,
     last_arrival: i64,
     rows: i64,
+    /// Of their checksums.
+    sum: i64,
     /// Id and checksum of each block from `from_ns` to `to_ns`.
     blocks: Vec<(i64, Vec<u8>)>,
 }
@@ -34,12 +35,14 @@ impl Seen {
         (from_ns, to_ns): (i64, i64),
         last_arrival: i64,
     ) -> Result<Self> {
-        let sql = "SELECT count(*) FROM tick_rows WHERE symbol_id = ?1 AND arrival <= ?2";
-        let rows = tx.query_one(sql, (id, last_arrival), |row| Ok(row.get(0)?))?.unwrap_or(0);
+        let sql = "SELECT count(*), sum(coalesce(row_sum, silt_row_sum(symbol_id, time_ns, arrival, bid, ask, spread, \
+            origin_id, created_ms, zeros)) & 0xffffffff) FROM tick_rows WHERE symbol_id = ?1 AND arrival <= ?2";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?));
+        let (rows, sum) = tx.query_one(sql, (id, last_arrival), read)?.unwrap_or_default();
         let sql = "SELECT id, checksum FROM tick_block \
             WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY id";
         let blocks = tx.query(sql, (id, from_ns, to_ns), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Seen { id, from_ns, to_ns, last_arrival, rows, blocks })
+        Ok(Seen { id, from_ns, to_ns, last_arrival, rows, sum: sum.unwrap_or(0), blocks })
     }
 }
 
