@@ -118,8 +118,8 @@ const POINTS: [&str; 2] = [
 ];
 
 /// Goal: what plain `sqlite3` refuses for its blocks, it reads with the extension, equal to ours row by row.
-#[test]
 #[needs(extension)]
+#[test]
 fn compacted_tables_are_read_by_the_systems_sqlite() {
     for subject in [TICKS, RECORDS, ARRAYS] {
         let Subject { name, write_half, sql, lacks, .. } = subject;
@@ -145,8 +145,8 @@ fn compacted_tables_are_read_by_the_systems_sqlite() {
 }
 
 /// Goal: the functions are ours, with the same answers.
-#[test]
 #[needs(extension)]
+#[test]
 fn functions_answer_as_in_our_connections() {
     let folder = tempfile::tempdir().unwrap();
     let run = write_run(&folder.path().join("run.db"));
@@ -184,8 +184,8 @@ fn functions_answer_as_in_our_connections() {
 }
 
 /// Goal: the views work where the host trusts no schema, guards itself, or may only read.
-#[test]
 #[needs(extension)]
+#[test]
 fn views_work_in_a_host_that_trusts_no_schema() {
     for subject in [TICKS, RECORDS, ARRAYS] {
         let folder = tempfile::tempdir().unwrap();
@@ -211,8 +211,8 @@ fn views_work_in_a_host_that_trusts_no_schema() {
 
 /// Goal: a view in an attached database reads that database's blocks; where two have such blocks it is an error, and never
 /// the rows of the other file.
-#[test]
 #[needs(extension)]
+#[test]
 fn an_attached_file_gives_its_own_rows_or_an_error() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for subject in [RECORDS, ARRAYS] {
@@ -251,8 +251,8 @@ const ODD_CALLS: [&str; 11] = [
 ];
 
 /// Goal: whatever is handed to a function is refused or answered, and `sqlite3` goes on.
-#[test]
 #[needs(extension)]
+#[test]
 fn hostile_arguments_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = (RECORDS.write_half)(folder.path());
@@ -323,8 +323,8 @@ fn hostile_arguments_are_refused() {
 
 /// Goal: of a file whose blocks are damaged, each query gives the rows that were stored, or an error that says what is
 /// damaged; and `sqlite3` goes on.
-#[test]
 #[needs(extension)]
+#[test]
 fn damaged_blocks_are_errors_or_the_same_rows() {
     type Case = (&'static str, fn(&Path) -> PathBuf, &'static str, &'static [&'static str]);
     let cases: [Case; 4] = [
@@ -401,8 +401,8 @@ fn damage(path: &Path, table: &str, column: &str, seed: usize) {
 }
 
 /// Goal: each line of the page works as it stands.
-#[test]
 #[needs(extension)]
+#[test]
 fn the_lines_of_the_page_run() {
     let folder = tempfile::tempdir().unwrap();
     let run = write_run(&folder.path().join("run.db"));

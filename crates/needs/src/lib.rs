@@ -27,6 +27,8 @@ pub fn needs(what: TokenStream, test: TokenStream) -> TokenStream {
         "extension" => (extension(), "no sqlite3, or the extension is not built (make extension)"),
         other => panic!("needs({other}): see the documentation of the attribute"),
     };
+    // What `#[test]` has taken before is run, whatever is added here.
+    assert!(test.to_string().contains("[test]"), "needs({what}) comes before #[test]");
     // The compiler looks again when one of these has changed.
     let watch = "const _: [Option<&str>; 2] = [option_env!(\"SILTSTONE_SHARED\"), option_env!(\"SILTSTONE_EXTENSION\")];";
     let ignore = if is_there { String::new() } else { format!("#[ignore = {why:?}]") };

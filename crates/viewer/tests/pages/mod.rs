@@ -71,7 +71,7 @@ fn escaped(text: &str) -> String {
 
 /// Goal: datasets and groups are listed, and what may be coordinates is proposed by names and called so.
 #[test]
-fn groups_are_described() {
+fn groups_are_listed() {
     let server = simulation();
     let found = server.get("/api/simulation").json();
     assert_eq!(found["datasets"][0]["name"], json!(HOSTILE));
