@@ -18,7 +18,7 @@ pub(crate) type Table = Vec<Vec<String>>;
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     /// Writes its rows into a folder; the file.
-    write: fn(&Path) -> PathBuf,
+    pub(crate) write: fn(&Path) -> PathBuf,
     /// Writes the same, half of it in blocks.
     pub(crate) write_half: fn(&Path) -> PathBuf,
     /// Compacts what it can of a file, which is opened for it.
