@@ -18,7 +18,7 @@ SYMBOL = "A&lt/#&gt=1"
 @pytest.fixture
 def ticks(base: Path) -> Path:
     """Two hours of ticks of a symbol with a gap of ten minutes, two crossed quotes and a locked one."""
-    config = TickStoreConfig(broker_id="test", sqlite_base_path=str(base), backend="sqlite")
+    config = TickStoreConfig(broker_id="test", sqlite_base_path=str(base), backend="sqlite", enable_json_legacy=False)
     with TickStore(config) as store:
         for i in [*range(3_000), *range(3_600, 7_200)]:
             bid = 1.0 + (i % 50) / 1e4
