@@ -80,11 +80,7 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
         runs.iter().map(|run| within(&run.parameters, &asked.by)).collect();
     let (groups, left_out) = grouped(&values);
     if groups.is_empty() {
-        return Err(Error::NotFound {
-            what: "the parameter",
-            name: asked.by.clone(),
-            location: "the simulations".to_owned(),
-        });
+        check_parameter(&store.simulations(Which::All)?, &asked.by)?;
     }
     let mut series = Vec::new();
     let (mut first, mut last) = (i64::MAX, i64::MIN);
@@ -103,6 +99,8 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
     let steps: u64 = series.iter().map(|(_, steps)| steps).sum();
     let shown: usize = series.iter().map(|(bands, _)| bands.len()).sum();
     let mut said = match steps == shown as u64 {
+        true if runs.is_empty() => "no run matches".to_owned(),
+        true if groups.is_empty() => "no run to group".to_owned(),
         true => "every step".to_owned(),
         false => {
             format!("{:.0} steps a point, their ranges kept", steps as f64 / shown.max(1) as f64)
@@ -119,12 +117,27 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
         "metric": asked.metric,
         "by": asked.by,
         "groups": groups.iter().map(|group| json!({ "label": group.label, "runs": group.runs.len() })).collect::<Vec<_>>(),
-        "first": first,
-        "last": last,
+        // Without a step there are no ends.
+        "first": (first <= last).then_some(first),
+        "last": (first <= last).then_some(last),
         "said": said,
     });
     let series: Vec<Vec<Band>> = series.into_iter().map(|(bands, _)| bands).collect();
     Ok(Table { about: about.as_object().cloned().unwrap_or_default(), batches: batches(&series)? })
+}
+
+/// Refuses a name that no simulation of the file has; a filter may leave none of those that have it.
+fn check_parameter(all: &[SimulationInfo], name: &str) -> Result<()> {
+    // Tagged values are objects: their inner names are no parameters.
+    let has = |run: &SimulationInfo| within(&run.clone().plain().parameters, name).is_some();
+    if all.is_empty() || all.iter().any(has) {
+        return Ok(());
+    }
+    Err(Error::NotFound {
+        what: "the parameter",
+        name: name.to_owned(),
+        location: "the simulations".to_owned(),
+    })
 }
 
 /// A parameter by its name, or by the names on the way to it.

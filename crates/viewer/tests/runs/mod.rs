@@ -74,6 +74,26 @@ fn runs_are_grouped() {
     }
 }
 
+/// Goal: a filter that leaves no run, or none with the parameter, gives no group and says why; it is no error.
+#[test]
+fn a_filter_may_leave_no_group() {
+    let server = sweep();
+    for (filter, sentence) in [
+        ("params.seed%20%3E%201000", "no run matches"),
+        ("params.rate%20IS%20NULL", "no run to group; 3 runs have no such parameter"),
+    ] {
+        let answer = server.get(&format!("/api/runs/groups?metric=loss&by=rate&where={filter}"));
+        assert_eq!(answer.status, 200, "{filter}: {}", answer.text());
+        let found = answer.json();
+        assert_eq!((&found["groups"], &found["rows"]), (&json!([]), &json!([])), "{filter}");
+        assert_eq!(found["said"], json!(sentence), "{filter}");
+        assert_eq!((&found["first"], &found["last"]), (&json!(null), &json!(null)), "{filter}");
+    }
+    // A name that no run of the file has is still refused.
+    let refused = server.get("/api/runs/groups?metric=loss&by=rat&where=params.seed%20%3C%200");
+    assert!(refused.status == 404 && refused.text().contains("rat"), "{}", refused.text());
+}
+
 /// Goal: a parameter's rank correlation is over the runs that have it and the result, whose number is said.
 #[test]
 fn parameters_have_an_importance() {
