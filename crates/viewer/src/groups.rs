@@ -24,7 +24,7 @@ const MOST: usize = 7;
 /// Groups of numbers of which there are more than that.
 const BINS: usize = 5;
 /// The most runs that are read for one picture.
-const MOST_RUNS: usize = 10_000;
+pub(crate) const MOST_RUNS: usize = 10_000;
 /// Steps of a picture whose width is not said.
 const WIDTH: usize = 1_000;
 
