@@ -88,7 +88,11 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
         // One run at a time: only the steps of one group are in memory.
         let mut steps = Steps::default();
         for run in &group.runs {
-            let points = store.metric(&runs[*run].simulation_id, &asked.metric)?;
+            let points = match store.metric(&runs[*run].simulation_id, &asked.metric) {
+                // Removed meanwhile.
+                Err(Error::NotFound { what: "simulation", .. }) => Vec::new(),
+                points => points?,
+            };
             // Steps rise.
             first = points.first().map_or(first, |point| first.min(point.0));
             last = points.last().map_or(last, |point| last.max(point.0));

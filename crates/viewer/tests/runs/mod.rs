@@ -145,7 +145,8 @@ fn the_strongest_parameters_come() {
     assert_eq!(few.json()["said"], json!(""));
 }
 
-/// Goal: while another process adds and removes runs, every answer has each value at its own run.
+/// Goal: while another process adds and removes runs, every answer has each value at its own run, and a run that is
+/// gone takes no group with it.
 #[test]
 fn runs_may_come_and_go() {
     let folder = tempfile::tempdir().unwrap();
@@ -174,6 +175,10 @@ fn runs_may_come_and_go() {
         });
         let mut wrong = Vec::new();
         for _ in 0..60 {
+            let grouped = server.get("/api/runs/groups?metric=loss&by=rate");
+            if grouped.status != 200 {
+                wrong.push(grouped.text());
+            }
             let answer = server.get("/api/runs/importance?target=metrics.loss");
             // No panic: the other thread would go on for ever.
             let found: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
