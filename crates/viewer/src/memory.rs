@@ -433,9 +433,9 @@ pub(crate) async fn scores(State(shared): State<Shared>, Query(asked): Query<Sco
             });
         };
         let (first, last) = (first.0, last.0);
-        let (from, until) = (asked.from.unwrap_or(first), asked.until.unwrap_or(last));
+        let (from, until) = (asked.from.unwrap_or(first), asked.until.unwrap_or(last.next_up()));
         let mut m4 = M4::<f64, 1>::new(from, until, asked.width);
-        let within = points.iter().filter(|(time, _)| (from..=until).contains(time));
+        let within = points.iter().filter(|(time, _)| (from..until).contains(time));
         within.for_each(|(time, score)| m4.push(*time, [*score]));
         let picture = m4.finish();
         let about = json!({

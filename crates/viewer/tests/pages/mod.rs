@@ -383,5 +383,15 @@ fn scores_are_of_their_context() {
     let values: Vec<f64> =
         scores["rows"].as_array().unwrap().iter().filter_map(|row| row[1].as_f64()).collect();
     assert!(values.contains(&0.0) && values.contains(&0.9), "{values:?}");
+    // The times are 1000, 1003, ... 1027: `from` is included, `until` is not.
+    let points = |bounds: &str| {
+        let path = format!("/api/memory/scores?context={}{bounds}", escaped(HOSTILE));
+        server.get(&path).json()["points"].clone()
+    };
+    assert_eq!(
+        (points(""), points("&from=1027"), points("&until=1027")),
+        (json!(10), json!(1), json!(9))
+    );
+    assert_eq!(points("&from=1003&until=1006"), json!(1));
     assert_eq!(server.get("/api/memory/scores?context=nothing").status, 404);
 }
