@@ -393,5 +393,9 @@ fn scores_are_of_their_context() {
         (json!(10), json!(1), json!(9))
     );
     assert_eq!(points("&from=1003&until=1006"), json!(1));
+    // The widest picture has room for every point.
+    for width in [usize::MAX, 1 << 62] {
+        assert_eq!(points(&format!("&width={width}")), json!(10), "{width}");
+    }
     assert_eq!(server.get("/api/memory/scores?context=nothing").status, 404);
 }
