@@ -94,6 +94,45 @@ fn a_filter_may_leave_no_group() {
     assert!(refused.status == 404 && refused.text().contains("rat"), "{}", refused.text());
 }
 
+/// Goal: numbers are grouped by their value also if a run has something else in their place, and what is equal is one group.
+#[test]
+fn numbers_are_grouped_beside_other_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiments = ExperimentDatabase::open(folder.path().join("run.db"), "sweep").unwrap();
+    let same = [json!(1), json!(1.0), json!("1"), json!(0.5), json!("auto"), json!(-0.0), json!(0)];
+    for run in 0..70usize {
+        let rate = if run == 33 { json!("none") } else { json!(run as f64 / 10.0) };
+        let parameters = json!({ "rate": rate, "same": same[run % 7] });
+        let options = SimulationOptions::default().parameters(&parameters).unwrap();
+        let context =
+            experiments.create_simulation_context(&format!("run_{run}"), options).unwrap();
+        context.log_metric("loss", 1.0, Some(1)).unwrap();
+    }
+    experiments.close().unwrap();
+    let server = serve(folder, "run.db", &[]);
+    let found = server.get("/api/runs/groups?metric=loss&by=rate").json();
+    let labels: Vec<&str> = found["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|group| group["label"].as_str())
+        .collect();
+    let ranges = ["0.0 to 1.3", "1.4 to 2.7", "2.8 to 4.2", "4.3 to 5.6", "5.7 to 6.9"];
+    assert_eq!(labels, ranges);
+    assert_eq!(found["said"], json!("every step; 1 run, whose value is no number, is not drawn"));
+    let found = server.get("/api/runs/groups?metric=loss&by=same").json();
+    assert_eq!(
+        found["groups"],
+        json!([
+            { "label": "-0.0", "runs": 20 },
+            { "label": "0.5", "runs": 10 },
+            { "label": "1", "runs": 20 },
+            { "label": "\"1\"", "runs": 10 },
+            { "label": "auto", "runs": 10 },
+        ])
+    );
+}
+
 /// Goal: a parameter's rank correlation is over the runs that have it and the result, whose number is said.
 #[test]
 fn parameters_have_an_importance() {
