@@ -24,7 +24,7 @@ const MOST: usize = 7;
 /// Groups of numbers of which there are more than that.
 const BINS: usize = 5;
 /// The most runs that are read for one picture.
-const MOST_RUNS: usize = 10_000;
+pub(crate) const MOST_RUNS: usize = 10_000;
 /// Steps of a picture whose width is not said.
 const WIDTH: usize = 1_000;
 
@@ -80,11 +80,7 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
         runs.iter().map(|run| within(&run.parameters, &asked.by)).collect();
     let (groups, left_out) = grouped(&values);
     if groups.is_empty() {
-        return Err(Error::NotFound {
-            what: "the parameter",
-            name: asked.by.clone(),
-            location: "the simulations".to_owned(),
-        });
+        check_parameter(&store.simulations(Which::All)?, &asked.by)?;
     }
     let mut series = Vec::new();
     let (mut first, mut last) = (i64::MAX, i64::MIN);
@@ -92,7 +88,11 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
         // One run at a time: only the steps of one group are in memory.
         let mut steps = Steps::default();
         for run in &group.runs {
-            let points = store.metric(&runs[*run].simulation_id, &asked.metric)?;
+            let points = match store.metric(&runs[*run].simulation_id, &asked.metric) {
+                // Removed meanwhile.
+                Err(Error::NotFound { what: "simulation", .. }) => Vec::new(),
+                points => points?,
+            };
             // Steps rise.
             first = points.first().map_or(first, |point| first.min(point.0));
             last = points.last().map_or(last, |point| last.max(point.0));
@@ -103,6 +103,8 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
     let steps: u64 = series.iter().map(|(_, steps)| steps).sum();
     let shown: usize = series.iter().map(|(bands, _)| bands.len()).sum();
     let mut said = match steps == shown as u64 {
+        true if runs.is_empty() => "no run matches".to_owned(),
+        true if groups.is_empty() => "no run to group".to_owned(),
         true => "every step".to_owned(),
         false => {
             format!("{:.0} steps a point, their ranges kept", steps as f64 / shown.max(1) as f64)
@@ -119,12 +121,27 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Table> {
         "metric": asked.metric,
         "by": asked.by,
         "groups": groups.iter().map(|group| json!({ "label": group.label, "runs": group.runs.len() })).collect::<Vec<_>>(),
-        "first": first,
-        "last": last,
+        // Without a step there are no ends.
+        "first": (first <= last).then_some(first),
+        "last": (first <= last).then_some(last),
         "said": said,
     });
     let series: Vec<Vec<Band>> = series.into_iter().map(|(bands, _)| bands).collect();
     Ok(Table { about: about.as_object().cloned().unwrap_or_default(), batches: batches(&series)? })
+}
+
+/// Refuses a name that no simulation of the file has; a filter may leave none of those that have it.
+fn check_parameter(all: &[SimulationInfo], name: &str) -> Result<()> {
+    // Tagged values are objects: their inner names are no parameters.
+    let has = |run: &SimulationInfo| within(&run.clone().plain().parameters, name).is_some();
+    if all.is_empty() || all.iter().any(has) {
+        return Ok(());
+    }
+    Err(Error::NotFound {
+        what: "the parameter",
+        name: name.to_owned(),
+        location: "the simulations".to_owned(),
+    })
 }
 
 /// A parameter by its name, or by the names on the way to it.
@@ -136,20 +153,50 @@ fn within<'a>(parameters: &'a Map<String, Json>, name: &str) -> Option<&'a Json>
     within(parameters.get(outer)?.as_object()?, inner)
 }
 
-/// The runs by their values; more numbers than can be told apart are put into ranges of as many runs each, of other values
-/// the most frequent count. With a sentence about what is left out.
-fn grouped(values: &[Option<&Json>]) -> (Vec<Group>, Option<String>) {
-    let mut known: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (run, value) in values.iter().enumerate() {
-        if let Some(value) = value {
-            let label = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            known.entry(label).or_default().push(run);
+/// What makes values equal: 1 is 1.0, and is not "1".
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Integer(i128),
+    /// The bits of a number that is no integer.
+    Float(u64),
+    /// JSON of any other value.
+    Other(String),
+}
+
+impl Key {
+    fn of(value: &Json) -> Self {
+        let Json::Number(number) = value else { return Key::Other(value.to_string()) };
+        match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(n), _, _) => Key::Integer(n.into()),
+            (_, Some(n), _) => Key::Integer(n.into()),
+            // A float without a fraction is that integer exactly; -0 is 0.
+            (_, _, Some(x)) if x.fract() == 0.0 && x.abs() < 18_446_744_073_709_551_616.0 => {
+                Key::Integer(x as i128)
+            }
+            (_, _, Some(x)) => Key::Float(x.to_bits()),
+            _ => Key::Other(value.to_string()),
         }
     }
-    let numbers = |runs: &[usize]| runs.first().and_then(|run| values[*run]?.as_f64());
-    let is_number = known.values().all(|runs| numbers(runs).is_some());
-    let mut groups: Vec<Group> =
-        known.into_iter().map(|(label, runs)| Group { label, runs }).collect();
+}
+
+/// A value as a group is called; a text that reads as another value is in quotes.
+fn label(value: &Json) -> String {
+    match value.as_str().filter(|text| serde_json::from_str::<Json>(text).is_err()) {
+        Some(text) => text.to_owned(),
+        None => value.to_string(),
+    }
+}
+
+/// The runs by their values, numbers by their size before others. Of more values than can be told apart numbers, if most
+/// runs have one, are put into ranges of as many runs each, and else the most frequent values count. With a sentence about
+/// what is left out.
+fn grouped(values: &[Option<&Json>]) -> (Vec<Group>, Option<String>) {
+    let mut known: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+    for (run, value) in values.iter().enumerate() {
+        if let Some(value) = value {
+            known.entry(Key::of(value)).or_default().push(run);
+        }
+    }
     let missing = values.iter().filter(|value| value.is_none()).count();
     let mut left_out = Vec::new();
     if missing > 0 {
@@ -158,18 +205,36 @@ fn grouped(values: &[Option<&Json>]) -> (Vec<Group>, Option<String>) {
             n => format!("{n} runs have no such parameter"),
         });
     }
-    if is_number {
-        let number = |group: &Group| numbers(&group.runs).unwrap_or(f64::NAN);
-        groups.sort_by(|a, b| number(a).total_cmp(&number(b)));
-        if groups.len() > MOST {
-            groups = ranges(groups);
+    let value = |runs: &[usize]| runs.first().and_then(|run| values[*run]);
+    let group = |(_, runs): (Key, Vec<usize>)| Group {
+        label: value(&runs).map(label).unwrap_or_default(),
+        runs,
+    };
+    let (others, numbers): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|(key, _)| matches!(key, Key::Other(_)));
+    let mut numbers: Vec<Group> = numbers.into_iter().map(group).collect();
+    let others: Vec<Group> = others.into_iter().map(group).collect();
+    let size = |group: &Group| value(&group.runs).and_then(Json::as_f64).unwrap_or(f64::NAN);
+    numbers.sort_by(|a, b| size(a).total_cmp(&size(b)));
+    let runs = |groups: &[Group]| groups.iter().map(|group| group.runs.len()).sum::<usize>();
+    if numbers.len() + others.len() <= MOST {
+        numbers.extend(others);
+    } else if runs(&numbers) > runs(&others) {
+        match runs(&others) {
+            0 => {}
+            1 => left_out.push("1 run, whose value is no number, is not drawn".to_owned()),
+            n => left_out.push(format!("{n} runs, whose values are no numbers, are not drawn")),
         }
-    } else if groups.len() > MOST {
-        groups.sort_by_key(|group| std::cmp::Reverse(group.runs.len()));
-        let rest = groups.split_off(MOST);
+        if numbers.len() > MOST {
+            numbers = ranges(numbers);
+        }
+    } else {
+        numbers.extend(others);
+        numbers.sort_by_key(|group| std::cmp::Reverse(group.runs.len()));
+        let rest = numbers.split_off(MOST);
         left_out.push(format!("{} rarer values are not drawn", rest.len()));
     }
-    (groups, Some(left_out.join("; ")).filter(|text| !text.is_empty()))
+    (numbers, Some(left_out.join("; ")).filter(|text| !text.is_empty()))
 }
 
 /// Neighbouring values as one group, so that each has about as many runs.

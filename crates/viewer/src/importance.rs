@@ -1,7 +1,8 @@
 //! Which parameters go along with a result: rank correlation over the runs that have both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use axum::extract::{Query, State};
@@ -12,10 +13,14 @@ use siltstone::{Error, Handle, Result};
 
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
+use crate::groups::MOST_RUNS;
+use crate::report::count;
 use crate::table::document;
 
 /// The fewest runs whose ranks say anything.
 const FEWEST: usize = 3;
+/// The most parameters of one answer: the strongest.
+const MOST_ROWS: usize = 500;
 
 /// A query about parameters.
 #[derive(Debug, Deserialize)]
@@ -37,8 +42,10 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Json> {
     let store = handle.experiment(None)?;
     let filter = asked.filter.as_deref().filter(|filter| !filter.trim().is_empty());
     let which = filter.map_or(Which::All, Which::Filter);
-    let runs = store.simulations(which)?.into_iter().map(SimulationInfo::plain);
-    let runs: Vec<SimulationInfo> = runs.collect();
+    let mut runs = store.simulations(which)?;
+    let all = runs.len();
+    runs.truncate(MOST_RUNS);
+    let mut runs: Vec<SimulationInfo> = runs.into_iter().map(SimulationInfo::plain).collect();
     let target: Vec<Option<f64>> = match asked.target.split_once('.') {
         Some(("results", name)) => {
             let known = runs.iter().any(|run| run.results_summary.contains_key(name));
@@ -48,12 +55,16 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Json> {
             runs.iter().map(|run| run.results_summary.get(name).and_then(number)).collect()
         }
         Some(("metrics", name)) => {
-            let mut values = Vec::with_capacity(runs.len());
+            let mut values = HashMap::new();
             let mut batches = store.compare(which, &[(name, At::Final)])?;
             while let Some(batch) = batches.next_batch()? {
-                values.extend(batch.column(1).as_primitive::<Float64Type>().iter());
+                let finals = batch.column(1).as_primitive::<Float64Type>().iter();
+                values.extend(named(batch.column(0)).zip(finals));
             }
-            values.into_iter().map(|value| value.filter(|x| !x.is_nan())).collect()
+            // By their ids: other processes add and remove runs between the two queries.
+            runs.retain(|run| values.contains_key(&run.simulation_id));
+            let finals = runs.iter().map(|run| values.get(&run.simulation_id).copied().flatten());
+            finals.map(|value| value.filter(|x| !x.is_nan())).collect()
         }
         _ => {
             return Err(Error::Invalid {
@@ -63,37 +74,52 @@ fn of(handle: &Handle, asked: &Asked) -> Result<Json> {
             });
         }
     };
-    if target.len() != runs.len() {
-        return Err(Error::Interrupted { action: "reading runs that another process removes" });
-    }
     // The page has the results of its runs already, and of metrics no value.
     let values: Option<Vec<Json>> = asked.target.starts_with("metrics.").then(|| {
         let values = runs.iter().zip(&target);
         values.map(|(run, value)| json!([run.simulation_id, value])).collect()
     });
     let missing = target.iter().filter(|value| value.is_none()).count();
-    let mut rows: Vec<(f64, Json)> =
-        columns(&runs).iter().map(|(name, column)| row(name, column, &target)).collect();
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let rows: Vec<Json> = rows.into_iter().map(|(_, row)| row).collect();
+    let columns = columns(&runs);
+    let mut rows: Vec<Row<'_>> =
+        columns.iter().map(|(name, column)| row(name, column, &target)).collect();
+    rows.sort_by(|a, b| b.strength().total_cmp(&a.strength()));
+    let mut said = Vec::new();
+    if all > MOST_RUNS {
+        said.push(format!("the first {} of {} runs", count(MOST_RUNS as u64), count(all as u64)));
+    }
+    if rows.len() > MOST_ROWS {
+        let rest = count((rows.len() - MOST_ROWS) as u64);
+        said.push(format!("the {MOST_ROWS} strongest parameters, {rest} are left out"));
+    }
+    rows.truncate(MOST_ROWS);
     Ok(json!({
         "target": asked.target,
         "runs": runs.len(),
         "without_target": missing,
-        "parameters": rows,
+        "parameters": rows.iter().map(Row::said).collect::<Vec<_>>(),
         "values": values,
+        "said": said.join("; "),
     }))
+}
+
+/// The ids of a column of texts.
+fn named(column: &dyn Array) -> impl Iterator<Item = String> {
+    column.as_string::<i32>().iter().map(|id| id.unwrap_or_default().to_owned())
 }
 
 fn no_such(what: &'static str, name: &str) -> Error {
     Error::NotFound { what, name: name.to_owned(), location: "the simulations".to_owned() }
 }
 
-/// The parameters, those within objects too, by their names: a value for each run.
-fn columns(runs: &[SimulationInfo]) -> BTreeMap<String, Vec<Option<&Json>>> {
+/// The values of a parameter, of those runs that have it: each with the run's number, rising.
+type Column<'a> = Vec<(usize, &'a Json)>;
+
+/// The parameters, those within objects too, by their names.
+fn columns(runs: &[SimulationInfo]) -> BTreeMap<String, Column<'_>> {
     let mut columns = BTreeMap::new();
     for (i, run) in runs.iter().enumerate() {
-        put("", &run.parameters, (i, runs.len()), &mut columns);
+        put("", &run.parameters, i, &mut columns);
     }
     columns
 }
@@ -101,16 +127,17 @@ fn columns(runs: &[SimulationInfo]) -> BTreeMap<String, Vec<Option<&Json>>> {
 fn put<'a>(
     prefix: &str,
     object: &'a Map<String, Json>,
-    (at, runs): (usize, usize),
-    columns: &mut BTreeMap<String, Vec<Option<&'a Json>>>,
+    run: usize,
+    columns: &mut BTreeMap<String, Column<'a>>,
 ) {
-    for (key, value) in object {
-        let name = format!("{prefix}{key}");
-        match value {
-            Json::Object(inner) => put(&format!("{name}."), inner, (at, runs), columns),
-            Json::Null => {}
-            value => columns.entry(name).or_insert_with(|| vec![None; runs])[at] = Some(value),
-        }
+    for (key, inner) in object.iter().filter_map(|(key, value)| Some((key, value.as_object()?))) {
+        put(&format!("{prefix}{key}."), inner, run, columns);
+    }
+    for (key, value) in object.iter().filter(|(_, value)| !value.is_object() && !value.is_null()) {
+        let column = columns.entry(format!("{prefix}{key}")).or_default();
+        // A name with a dot goes before that of a value within an object, as where runs are grouped.
+        column.pop_if(|(last, _)| *last == run);
+        column.push((run, value));
     }
 }
 
@@ -126,12 +153,43 @@ fn number(value: &Json) -> Option<f64> {
     }
 }
 
-/// How strong a parameter is, to sort by, and what is said of it.
-fn row(name: &str, column: &[Option<&Json>], target: &[Option<f64>]) -> (f64, Json) {
-    let both = column.iter().zip(target).filter_map(|(x, y)| Some((number((*x)?)?, (*y)?)));
+/// A parameter against the result.
+#[derive(Debug)]
+struct Row<'a> {
+    name: &'a str,
+    rho: Option<f64>,
+    /// Runs that have both as numbers.
+    runs: usize,
+    missing: usize,
+    /// Runs in which the parameter is no number.
+    others: usize,
+    /// Why there is no correlation.
+    why: Option<&'static str>,
+}
+
+impl Row<'_> {
+    /// What rows are sorted by.
+    fn strength(&self) -> f64 {
+        self.rho.map_or(-1.0, f64::abs)
+    }
+
+    fn said(&self) -> Json {
+        json!({
+            "parameter": self.name,
+            "rho": self.rho,
+            "runs": self.runs,
+            "missing": self.missing,
+            "not_numbers": self.others,
+            "why": self.why,
+        })
+    }
+}
+
+fn row<'a>(name: &'a str, column: &[(usize, &Json)], target: &[Option<f64>]) -> Row<'a> {
+    let both = column.iter().filter_map(|(run, x)| Some((number(x)?, target[*run]?)));
     let (xs, ys): (Vec<f64>, Vec<f64>) = both.unzip();
-    let missing = column.iter().filter(|value| value.is_none()).count();
-    let others = column.iter().flatten().filter(|value| number(value).is_none()).count();
+    let missing = target.len() - column.len();
+    let others = column.iter().filter(|(_, value)| number(value).is_none()).count();
     let is_constant = |values: &[f64]| values.windows(2).all(|two| two[0] == two[1]);
     let why = match () {
         () if xs.is_empty() && others > 0 => Some("no numbers"),
@@ -141,15 +199,7 @@ fn row(name: &str, column: &[Option<&Json>], target: &[Option<f64>]) -> (f64, Js
         () => None,
     };
     let rho = if why.is_none() { spearman(&xs, &ys) } else { None };
-    let said = json!({
-        "parameter": name,
-        "rho": rho,
-        "runs": xs.len(),
-        "missing": missing,
-        "not_numbers": others,
-        "why": why,
-    });
-    (rho.map_or(-1.0, f64::abs), said)
+    Row { name, rho, runs: xs.len(), missing, others, why }
 }
 
 /// Spearman's rank correlation: Pearson's of the ranks, equal values sharing the mean of theirs. `None` where one side does
@@ -204,19 +254,18 @@ mod tests {
     fn missing_values_are_counted() {
         let (one, text, yes) = (json!(1), json!("fast"), json!(true));
         let (two, three) = (json!(2.5), json!(3));
-        let column = [Some(&one), None, Some(&text), Some(&two), Some(&three), Some(&yes)];
+        let column = [(0, &one), (2, &text), (3, &two), (4, &three), (5, &yes)];
         let target = [Some(1.0), Some(9.0), Some(9.0), Some(2.0), Some(3.0), None];
-        let (strength, said) = row("rate", &column, &target);
-        assert_eq!(strength, 1.0);
+        let found = row("rate", &column, &target);
+        assert_eq!(found.strength(), 1.0);
         assert_eq!(
-            said,
+            found.said(),
             json!({ "parameter": "rate", "rho": 1.0, "runs": 3, "missing": 1, "not_numbers": 1, "why": null })
         );
-        let (strength, said) = row("mode", &[Some(&text); 6], &target);
-        assert_eq!(
-            (strength, &said["why"], &said["rho"]),
-            (-1.0, &json!("no numbers"), &Json::Null)
-        );
-        assert_eq!(row("n", &[Some(&one); 6], &target).1["why"], json!("the same in all runs"));
+        let texts: Vec<(usize, &Json)> = (0..6).map(|run| (run, &text)).collect();
+        let found = row("mode", &texts, &target);
+        assert_eq!((found.strength(), found.why, found.rho), (-1.0, Some("no numbers"), None));
+        let ones: Vec<(usize, &Json)> = (0..6).map(|run| (run, &one)).collect();
+        assert_eq!(row("n", &ones, &target).why, Some("the same in all runs"));
     }
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod browser;
 mod cursors;
+mod embeddings;
 mod flags;
 mod groups;
 mod guard;
@@ -196,7 +197,7 @@ fn router(shared: Shared) -> Router {
         .route("/simulation/state", get(simulation::state))
         .route("/simulation/range", get(simulation::range))
         .route("/simulation/history", get(simulation::history))
-        .route("/memory/map", get(memory::map))
+        .route("/memory/map", get(embeddings::map))
         .route("/memory/one", get(memory::one))
         .route("/memory/recall", get(memory::recall))
         .route("/memory/concepts", get(memory::concepts))

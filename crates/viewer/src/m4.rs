@@ -77,7 +77,7 @@ pub(crate) struct Picture<X, const LINES: usize> {
 impl<X: Position, const LINES: usize> M4<X, LINES> {
     /// - `width`: pixels between `from` and `until`; `None` keeps every point.
     pub(crate) fn new(from: X, until: X, width: Option<usize>) -> Self {
-        let limit = width.map_or(usize::MAX, |width| width.max(1) * 4);
+        let limit = width.map_or(usize::MAX, |width| width.max(1).saturating_mul(4));
         M4 { from, until, points: 0, kept: Kept::All(Vec::new(), limit) }
     }
 

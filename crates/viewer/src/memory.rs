@@ -1,10 +1,10 @@
-//! Memories: embeddings as points, neighbours, recall, the graph of concepts, scores over time.
+//! Memories: neighbours, recall, the graph of concepts, scores over time.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow_array::Float64Array;
 use arrow_schema::{DataType, Field, Schema};
 use axum::extract::{Query, State};
 use axum::response::IntoResponse;
@@ -18,15 +18,9 @@ use siltstone::{Array, Error, Handle, Result, Value};
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
 use crate::m4::M4;
-use crate::pca;
 use crate::simulation::table;
 use crate::table::{Format, document};
 
-/// Vectors of a map unless the query says otherwise, and the most that it may ask for.
-const MAPPED: usize = 2_000;
-const MOST_MAPPED: usize = 10_000;
-/// Numbers of all vectors of a map together.
-const MOST_NUMBERS: usize = 8 << 20;
 /// The most neighbours, recollections, concepts of a list and contexts.
 const MOST_FOUND: usize = 200;
 /// Concepts of a graph unless the query says otherwise, and the most.
@@ -42,133 +36,13 @@ const ARRAY_NUMBERS: usize = 32;
 /// What has embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Of {
+pub(crate) enum Of {
     #[default]
     Episodes,
     Concepts,
 }
 
-/// A query about a map.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Map {
-    #[serde(default)]
-    of: Of,
-    /// How many of the most recent.
-    most: Option<usize>,
-    #[serde(default)]
-    format: Format,
-}
-
-/// What is known of a vector that is mapped.
-struct Mapped {
-    id: i64,
-    time: f64,
-    score: f64,
-    label: String,
-    vector: Vec<f32>,
-}
-
-/// `GET /api/memory/map`: the most recent embeddings in the two directions in which they differ most.
-pub(crate) async fn map(State(shared): State<Shared>, Query(asked): Query<Map>) -> Answer {
-    let written = read(&shared, LONGEST, move |handle| {
-        let most = asked.most.unwrap_or(MAPPED).clamp(1, MOST_MAPPED);
-        let (rows, all) = recent(handle, asked.of, most)?;
-        let mut dimensions: BTreeMap<usize, usize> = BTreeMap::new();
-        rows.iter().for_each(|row| *dimensions.entry(row.vector.len()).or_default() += 1);
-        let common =
-            dimensions.iter().max_by_key(|(_, n)| **n).map_or(0, |(dimension, _)| *dimension);
-        let read = rows.len();
-        let rows: Vec<Mapped> = rows.into_iter().filter(|row| row.vector.len() == common).collect();
-        let numbers: Vec<f32> = rows.iter().flat_map(|row| row.vector.iter().copied()).collect();
-        let found = pca::project(&numbers, common);
-        let name = if asked.of == Of::Episodes { "episodes" } else { "concepts" };
-        let mut said = match read as u64 == all {
-            true => format!("PCA of all {all} {name} with an embedding"),
-            false => {
-                format!("PCA of {} of {all} {name} with an embedding, the most recent", rows.len())
-            }
-        };
-        if rows.len() < read {
-            said +=
-                &format!("; {} of another dimension than {common} are left out", read - rows.len());
-        }
-        let about = json!({
-            "of": name,
-            "dimension": common,
-            "used": rows.len(),
-            "all": all,
-            "shares": found.shares,
-            "said": said,
-        });
-        let floats = |of: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(of)) };
-        let labels = StringArray::from_iter_values(rows.iter().map(|row| row.label.as_str()));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
-            floats(found.places.iter().map(|place| place[0]).collect()),
-            floats(found.places.iter().map(|place| place[1]).collect()),
-            floats(rows.iter().map(|row| row.score).collect()),
-            Arc::new(labels),
-            floats(rows.iter().map(|row| row.time).collect()),
-        ];
-        let (label, score) = match asked.of {
-            Of::Episodes => ("context", "score"),
-            Of::Concepts => ("name", "accesses"),
-        };
-        let float = |name: &str| Field::new(name, DataType::Float64, false);
-        let schema = Schema::new(vec![
-            Field::new("id", DataType::Int64, false),
-            float("x"),
-            float("y"),
-            float(score),
-            Field::new(label, DataType::Utf8, false),
-            float("time"),
-        ]);
-        table(about, schema, columns)?.write(asked.format)
-    });
-    Ok(written.await?.into_response())
-}
-
-/// The most recent rows that have an embedding, and how many have one.
-fn recent(handle: &Handle, of: Of, most: usize) -> Result<(Vec<Mapped>, u64)> {
-    let (rows_sql, count_sql) = match of {
-        Of::Episodes => (
-            "SELECT e.id, e.timestamp, e.performance_score, e.context_hash, v.embedding FROM episode_embeddings v \
-             JOIN episodes e ON e.id = v.episode_id ORDER BY v.episode_id DESC LIMIT ",
-            "SELECT count(*) FROM episode_embeddings v JOIN episodes e ON e.id = v.episode_id",
-        ),
-        Of::Concepts => (
-            "SELECT id, creation_time, access_count, name, embedding FROM concepts ORDER BY id DESC LIMIT ",
-            "SELECT count(*) FROM concepts",
-        ),
-    };
-    let db = handle.database()?;
-    let (mut rows, mut numbers) = (Vec::new(), 0);
-    db.sql_each(&format!("{rows_sql}{most}"), |_, row| {
-        let Some([id, time, score, label, embedding]) = row.as_deref() else { return Ok(()) };
-        if numbers >= MOST_NUMBERS {
-            return Ok(()); // those that are more recent are there
-        }
-        let (Value::Integer(id), Value::Blob(bytes)) = (id, embedding) else { return Ok(()) };
-        let vector = vector_of(bytes.clone())?;
-        numbers += vector.len();
-        rows.push(Mapped {
-            id: *id,
-            time: float(time),
-            score: float(score),
-            label: match label {
-                Value::Text(text) => text.clone(),
-                _ => String::new(),
-            },
-            vector: vector.into_iter().map(|x| x as f32).collect(),
-        });
-        Ok(())
-    })?;
-    let all = db.sql(count_sql)?;
-    let all = all.rows.first().and_then(|row| row.first()).map_or(0.0, float);
-    Ok((rows, all as u64))
-}
-
-fn float(value: &Value) -> f64 {
+pub(crate) fn float(value: &Value) -> f64 {
     match value {
         Value::Integer(n) => *n as f64,
         Value::Real(x) => *x,
@@ -176,17 +50,8 @@ fn float(value: &Value) -> f64 {
     }
 }
 
-/// The numbers of an embedding; none for one that is no vector.
-fn vector_of(bytes: Vec<u8>) -> Result<Vec<f64>> {
-    let payload = Payload::decode(bytes)?;
-    let Some(array) = payload.as_array().filter(|array| array.shape().len() == 1) else {
-        return Ok(Vec::new());
-    };
-    Ok(numbers_of(array).unwrap_or_default())
-}
-
 /// Real numbers of an array.
-fn numbers_of(array: &Array) -> Option<Vec<f64>> {
+pub(crate) fn numbers_of(array: &Array) -> Option<Vec<f64>> {
     if let Some(numbers) = array.to_vec::<f64>() {
         return Some(numbers);
     }
@@ -568,9 +433,9 @@ pub(crate) async fn scores(State(shared): State<Shared>, Query(asked): Query<Sco
             });
         };
         let (first, last) = (first.0, last.0);
-        let (from, until) = (asked.from.unwrap_or(first), asked.until.unwrap_or(last));
+        let (from, until) = (asked.from.unwrap_or(first), asked.until.unwrap_or(last.next_up()));
         let mut m4 = M4::<f64, 1>::new(from, until, asked.width);
-        let within = points.iter().filter(|(time, _)| (from..=until).contains(time));
+        let within = points.iter().filter(|(time, _)| (from..until).contains(time));
         within.for_each(|(time, score)| m4.push(*time, [*score]));
         let picture = m4.finish();
         let about = json!({

@@ -264,6 +264,54 @@ fn embeddings_are_mapped() {
     assert_eq!(server.get("/api/memory/map?of=nothing").status, 400);
 }
 
+/// Goal: what is no vector, or damaged, or too large for a picture is left out of the map and counted; the rest is drawn,
+/// even if most are of that kind.
+#[test]
+fn embeddings_without_a_place_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let store = MemoryStore::open(&path).unwrap();
+    let stored = |array: Array| {
+        let episode = NewEpisode::new(Payload::Nothing, 0.5, "maze").embedding(array);
+        store.store_episode(episode.timestamp(1000.0)).unwrap()
+    };
+    for _ in 0..5 {
+        let bytes: Vec<u8> = [1.0f64, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        stored(Array::new(Array::from_slice(&[0.0]).dtype(), vec![1, 2], bytes).unwrap());
+    }
+    for i in 0..3 {
+        stored(Array::from_slice(&[f64::from(i), 1.0, -f64::from(i)]));
+    }
+    stored(Array::from_slice(&[1.0, 2.0]));
+    stored(Array::from_slice(&[1e300, 0.0, 0.0]));
+    let pattern = 1_234.567_8f64;
+    stored(Array::from_slice(&[pattern, 2.0, 3.0]));
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let places: Vec<usize> =
+        (0..bytes.len() - 8).filter(|at| bytes[*at..at + 8] == pattern.to_le_bytes()).collect();
+    assert!(!places.is_empty(), "the embedding is in the file");
+    places.iter().for_each(|at| bytes[*at] ^= 1);
+    std::fs::write(&path, bytes).unwrap();
+    let server = serve(folder, "run.db", &[]);
+    let answer = server.get("/api/memory/map");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let found = answer.json();
+    assert_eq!((&found["used"], &found["dimension"]), (&json!(3), &json!(3)), "{found}");
+    assert_eq!(
+        found["said"],
+        json!(
+            "PCA of 3 of 11 episodes with an embedding; left out: 1 of another dimension than 3, 5 not a vector, \
+             1 with a number that is not finite in 32 bits, 1 damaged"
+        )
+    );
+    let rows = found["rows"].as_array().unwrap();
+    assert!(
+        rows.len() == 3 && rows.iter().all(|row| row[1].is_f64() && row[2].is_f64()),
+        "{found}"
+    );
+}
+
 /// Goal: an episode is shown as text, of what is long the beginning; its neighbours are those of the library's search, and
 /// recall follows its weights.
 #[test]
@@ -335,5 +383,19 @@ fn scores_are_of_their_context() {
     let values: Vec<f64> =
         scores["rows"].as_array().unwrap().iter().filter_map(|row| row[1].as_f64()).collect();
     assert!(values.contains(&0.0) && values.contains(&0.9), "{values:?}");
+    // The times are 1000, 1003, ... 1027: `from` is included, `until` is not.
+    let points = |bounds: &str| {
+        let path = format!("/api/memory/scores?context={}{bounds}", escaped(HOSTILE));
+        server.get(&path).json()["points"].clone()
+    };
+    assert_eq!(
+        (points(""), points("&from=1027"), points("&until=1027")),
+        (json!(10), json!(1), json!(9))
+    );
+    assert_eq!(points("&from=1003&until=1006"), json!(1));
+    // The widest picture has room for every point.
+    for width in [usize::MAX, 1 << 62] {
+        assert_eq!(points(&format!("&width={width}")), json!(10), "{width}");
+    }
     assert_eq!(server.get("/api/memory/scores?context=nothing").status, 404);
 }

@@ -74,6 +74,65 @@ fn runs_are_grouped() {
     }
 }
 
+/// Goal: a filter that leaves no run, or none with the parameter, gives no group and says why; it is no error.
+#[test]
+fn a_filter_may_leave_no_group() {
+    let server = sweep();
+    for (filter, sentence) in [
+        ("params.seed%20%3E%201000", "no run matches"),
+        ("params.rate%20IS%20NULL", "no run to group; 3 runs have no such parameter"),
+    ] {
+        let answer = server.get(&format!("/api/runs/groups?metric=loss&by=rate&where={filter}"));
+        assert_eq!(answer.status, 200, "{filter}: {}", answer.text());
+        let found = answer.json();
+        assert_eq!((&found["groups"], &found["rows"]), (&json!([]), &json!([])), "{filter}");
+        assert_eq!(found["said"], json!(sentence), "{filter}");
+        assert_eq!((&found["first"], &found["last"]), (&json!(null), &json!(null)), "{filter}");
+    }
+    // A name that no run of the file has is still refused.
+    let refused = server.get("/api/runs/groups?metric=loss&by=rat&where=params.seed%20%3C%200");
+    assert!(refused.status == 404 && refused.text().contains("rat"), "{}", refused.text());
+}
+
+/// Goal: numbers are grouped by their value also if a run has something else in their place, and what is equal is one group.
+#[test]
+fn numbers_are_grouped_beside_other_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiments = ExperimentDatabase::open(folder.path().join("run.db"), "sweep").unwrap();
+    let same = [json!(1), json!(1.0), json!("1"), json!(0.5), json!("auto"), json!(-0.0), json!(0)];
+    for run in 0..70usize {
+        let rate = if run == 33 { json!("none") } else { json!(run as f64 / 10.0) };
+        let parameters = json!({ "rate": rate, "same": same[run % 7] });
+        let options = SimulationOptions::default().parameters(&parameters).unwrap();
+        let context =
+            experiments.create_simulation_context(&format!("run_{run}"), options).unwrap();
+        context.log_metric("loss", 1.0, Some(1)).unwrap();
+    }
+    experiments.close().unwrap();
+    let server = serve(folder, "run.db", &[]);
+    let found = server.get("/api/runs/groups?metric=loss&by=rate").json();
+    let labels: Vec<&str> = found["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|group| group["label"].as_str())
+        .collect();
+    let ranges = ["0.0 to 1.3", "1.4 to 2.7", "2.8 to 4.2", "4.3 to 5.6", "5.7 to 6.9"];
+    assert_eq!(labels, ranges);
+    assert_eq!(found["said"], json!("every step; 1 run, whose value is no number, is not drawn"));
+    let found = server.get("/api/runs/groups?metric=loss&by=same").json();
+    assert_eq!(
+        found["groups"],
+        json!([
+            { "label": "-0.0", "runs": 20 },
+            { "label": "0.5", "runs": 10 },
+            { "label": "1", "runs": 20 },
+            { "label": "\"1\"", "runs": 10 },
+            { "label": "auto", "runs": 10 },
+        ])
+    );
+}
+
 /// Goal: a parameter's rank correlation is over the runs that have it and the result, whose number is said.
 #[test]
 fn parameters_have_an_importance() {
@@ -94,6 +153,90 @@ fn parameters_have_an_importance() {
         let refused = server.get(&format!("/api/runs/importance?target={target}"));
         assert_eq!(refused.status, status, "{target}: {}", refused.text());
     }
+}
+
+/// Goal: of more parameters than a list has room for the strongest come, and how many are left out is said.
+#[test]
+fn the_strongest_parameters_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiments = ExperimentDatabase::open(folder.path().join("run.db"), "sweep").unwrap();
+    for run in 0..4 {
+        let own = (0..200).map(|i| (format!("of_{run}_{i}"), json!(i)));
+        let both = [("rate".to_owned(), json!(run)), ("a.b".to_owned(), json!(run * run))];
+        let mut parameters: serde_json::Map<String, serde_json::Value> = own.chain(both).collect();
+        // A name with a dot, and the same way through an object.
+        parameters.insert("a".to_owned(), json!({ "b": 0 }));
+        let options = SimulationOptions::default().parameters(&json!(parameters)).unwrap();
+        let context =
+            experiments.create_simulation_context(&format!("run_{run}"), options).unwrap();
+        let (id, summary) = (context.simulation_id(), json!({ "score": run }).to_string());
+        experiments.update_simulation_status(id, "completed", Some(&summary)).unwrap();
+    }
+    experiments.close().unwrap();
+    let server = serve(folder, "run.db", &[]);
+    let found = server.get("/api/runs/importance?target=results.score").json();
+    let rows = found["parameters"].as_array().unwrap();
+    assert_eq!(rows.len(), 500, "{}", found["said"]);
+    assert_eq!(found["said"], json!("the 500 strongest parameters, 302 are left out"));
+    assert!(rows.iter().any(|row| row["parameter"] == "rate" && row["rho"] == 1.0), "{found}");
+    assert!(rows.iter().any(|row| row["parameter"] == "a.b" && row["rho"] == 1.0), "{found}");
+    let few = server.get("/api/runs/importance?target=results.score&where=params.rate%20=%200");
+    assert_eq!(few.json()["said"], json!(""));
+}
+
+/// Goal: while another process adds and removes runs, every answer has each value at its own run, and a run that is
+/// gone takes no group with it.
+#[test]
+fn runs_may_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let experiments = ExperimentDatabase::open(&path, "sweep").unwrap();
+    let add = |run: i32| {
+        let options = SimulationOptions::default().parameters(&json!({ "rate": run % 3 })).unwrap();
+        let id = format!("run_{run}");
+        let context = experiments.create_simulation_context(&id, options).unwrap();
+        context.log_metric("loss", f64::from(run), Some(1)).unwrap();
+        experiments.update_simulation_status(&id, "completed", None).unwrap();
+    };
+    (0..60).for_each(add);
+    experiments.database().flush().unwrap();
+    let server = serve(folder, "run.db", &[]);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let wrong = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for run in 60.. {
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                add(run);
+                experiments.delete_simulation(&format!("run_{}", run - 60)).unwrap();
+            }
+        });
+        let mut wrong = Vec::new();
+        for _ in 0..60 {
+            let grouped = server.get("/api/runs/groups?metric=loss&by=rate");
+            if grouped.status != 200 {
+                wrong.push(grouped.text());
+            }
+            let answer = server.get("/api/runs/importance?target=metrics.loss");
+            // No panic: the other thread would go on for ever.
+            let found: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let values = found["values"].as_array().filter(|values| values.len() > 30);
+            let Some(values) = values.filter(|_| answer.status == 200) else {
+                wrong.push(answer.text());
+                continue;
+            };
+            for value in values.iter().filter(|value| !value[1].is_null()) {
+                let own = format!("run_{}", value[1].as_f64().unwrap_or(f64::NAN));
+                if value[0] != json!(own) {
+                    wrong.push(value.to_string());
+                }
+            }
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        wrong
+    });
+    assert!(wrong.is_empty(), "{} wrong, as {:?}", wrong.len(), &wrong[..wrong.len().min(3)]);
 }
 
 /// Goal: small curves come for the runs that are asked for, with their spikes, and a bounded number at a time.
