@@ -125,3 +125,19 @@ def test_scores_are_curves_of_contexts(page: Page, serve: Serve, agent: Path) ->
         store.store_episode([1], 0.5, "new", embedding=np.zeros(3))
         expect(page.locator(".said").first).to_contain_text("all 81 episodes", timeout=10_000)
         expect(timeline.get_by_role("button", name="new")).to_be_visible()
+
+
+def test_a_link_to_a_memory_that_is_gone_opens_the_page(page: Page, serve: Serve, agent: Path) -> None:
+    """Goal: an id that is not there, or is none, and a concept that is not there are said in place; the rest works."""
+    address = serve(agent)
+    for id in ("4000", "gone"):
+        page.goto(at(address, "/memory", id=id, concept="5000"))
+        ready(page)
+        card = page.locator(".card", has=page.locator("h2", has_text=f"Episode {id}"))
+        expect(card).to_contain_text(id)
+        expect(page.locator(".card", has_text="Concepts")).to_contain_text("5000")
+        expect(page.locator("#trouble")).to_be_hidden()
+    card.get_by_label("Close").click()
+    page.get_by_role("button", name="place 2", exact=True).first.click()
+    expect(page.locator(".around .node")).to_have_count(3)
+    expect(page.locator("#trouble")).to_be_hidden()

@@ -124,3 +124,22 @@ def test_ten_thousand_runs_are_listed(page: Page, serve: Serve, path: Path) -> N
     expect(page.get_by_role("status").filter(has_text="100 simulations")).to_be_visible()
     # Far above what it takes: a loaded machine must not fail it, a list that is no longer virtual must.
     assert time.monotonic() - began < 20
+
+
+def test_a_link_to_a_run_that_is_gone_opens_the_page(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: a run of the address that is not there is named and left out, and so is one that another process removes."""
+    shown(page, at(serve(sweep), "/runs", s=["run_3", "gone_run"], metric="gone_metric"))
+    expect(page.get_by_text("Not in the file: gone_run.")).to_be_visible()
+    expect(page.locator(".grid input:checked")).to_have_count(1)
+    expect(page.locator(".comparison")).to_contain_text("run_3")
+    page.wait_for_selector(".chart[data-ready]")
+    expect(page.locator("#trouble")).to_be_hidden()
+    assert "gone_run" not in page.url
+    page.get_by_label("run_2", exact=True).check()
+    expect(page.get_by_text("Not in the file")).to_be_hidden()
+    expect(page.locator(".comparison")).to_contain_text("run_2")
+    with ExperimentDatabase(sweep, "sweep") as db:
+        db.delete_simulation("run_3")
+        expect(page.get_by_text("Not in the file: run_3.")).to_be_visible(timeout=10_000)
+    expect(page.locator(".comparison")).not_to_contain_text("run_3")
+    expect(page.locator("#trouble")).to_be_hidden()

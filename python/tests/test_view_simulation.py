@@ -278,3 +278,17 @@ def test_the_code_of_a_state_gives_it(page: Page, serve: Serve, silt: str, town:
     ran = subprocess.run(shell, shell=True, env=env, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert "10001" in ran.stdout
+
+
+@pytest.mark.parametrize("id", ["4000", "gone"])
+def test_a_link_to_an_entity_that_is_gone_opens_the_page(page: Page, serve: Serve, town: Path, id: str) -> None:
+    """Goal: an entity of the address that the group does not have is said in place; another one can be clicked."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0, id=id))
+    drawn(page)
+    history = page.locator(".picture", has=page.locator("h2", has_text=f"value of entity {id}"))
+    expect(history.locator("p.soft")).to_contain_text(id)
+    expect(page.locator("#trouble")).to_be_hidden()
+    click_entity(page, 205)
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    page.wait_for_selector(".chart[data-ready]")
+    expect(page.locator("#trouble")).to_be_hidden()

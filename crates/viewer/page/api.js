@@ -15,6 +15,9 @@ export class Refused extends Error {
   }
 }
 
+/** Whether a query named what is not there, or is no name of it: a link may be older than the file. @param {unknown} error @returns {error is Refused} */
+export const isGone = (error) => error instanceof Refused && (error.status === 404 || error.status === 400);
+
 /** @typedef {string | number | boolean | null | undefined} Value */
 /** @typedef {Record<string, Value | Value[]>} Parameters a list is a parameter that is there several times */
 

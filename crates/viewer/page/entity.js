@@ -1,6 +1,6 @@
 // The history of an entity of a simulation: one attribute over the run.
 
-import { download, table } from "./api.js";
+import { download, isGone, table } from "./api.js";
 import { Chart, color } from "./chart.js";
 import { button, h, put } from "./dom.js";
 import { number } from "./format.js";
@@ -84,7 +84,21 @@ export class EntityHistory {
       this.said.textContent = "";
       return;
     }
-    const { about, columns } = await table("simulation/history", { ...this.query(), ...this.bounds(), width: this.chart.width, edges: true }, this.asking.signal);
+    let answer;
+    try {
+      answer = await table("simulation/history", { ...this.query(), ...this.bounds(), width: this.chart.width, edges: true }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // An entity of a link that the group does not have: the pictures above do without.
+      this.curve = null;
+      this.chart.element.hidden = true;
+      this.wrong.hidden = false;
+      this.wrong.textContent = error.message;
+      this.said.textContent = "";
+      put(this.value);
+      return;
+    }
+    const { about, columns } = answer;
     this.curve = { about, times: columns.timestamp, xs: columns.timestamp.map((at) => this.toX(Number(at))), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
     this.said.textContent = about.said;
     this.show();

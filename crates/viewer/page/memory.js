@@ -1,7 +1,7 @@
 // Memories: embeddings on a plane, what is near, what comes to mind, how concepts belong together, scores over time.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { arrowTable, download, get, table } from "./api.js";
+import { arrowTable, download, get, isGone, table } from "./api.js";
 import { Chart, colorOf } from "./chart.js";
 import { cell, integers, numbers } from "./columns.js";
 import { begun, button, h, put } from "./dom.js";
@@ -129,7 +129,7 @@ class MemoryPage {
     this.showRecall();
     this.showCode();
     await Promise.all([this.loadMap(), this.loadContexts(), this.loadConcepts()]);
-    await Promise.all([this.loadChosen(), this.loadGraph()]);
+    await Promise.all([this.loadChosen().catch(report), this.loadGraph().catch(report)]);
   }
 
   close() {
@@ -277,10 +277,25 @@ class MemoryPage {
       put(this.detail, this.mapped && this.mapped.ids.length > 0 && h("section", { class: "card" }, h("p", { class: "soft" }, "Click a point: its fields, its neighbours and what it calls to mind.")));
       return;
     }
-    const known = await get("memory/one", { of, id: chosen, k: 10 }, this.asking.signal);
+    let known;
+    try {
+      known = await get("memory/one", { of, id: chosen, k: 10 }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (chosen === this.chosen && of === this.of) this.showGone(error.message);
+      return;
+    }
     if (chosen !== this.chosen || of !== this.of) return;
     put(this.detail, this.one(known));
     await this.loadRecall();
+  }
+
+  /** The chosen one is not there: the rest of the page does without. @param {string} sentence */
+  showGone(sentence) {
+    this.recall.hidden = true;
+    put(this.detail, h("section", { class: "card" },
+      h("header", {}, h("h2", { class: "path" }, `${this.of === "episodes" ? "Episode" : "Concept"} ${this.chosen}`), button("×", () => this.choose(null), { "aria-label": "Close" })),
+      h("p", { class: "soft" }, sentence)));
   }
 
   /** @param {any} known */
@@ -342,8 +357,16 @@ class MemoryPage {
     const { chosen, of } = this;
     if (chosen === null) return;
     delete this.recalled.dataset.ready;
-    const { recalled, now } = await get("memory/recall", { of, id: chosen, k: 12, half_life: this.halfLife, ...this.weights }, this.asking.signal);
-    if (chosen !== this.chosen) return;
+    let answer;
+    try {
+      answer = await get("memory/recall", { of, id: chosen, k: 12, half_life: this.halfLife, ...this.weights }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (chosen === this.chosen && of === this.of) put(this.recalled, h("p", { class: "soft" }, error.message));
+      return;
+    }
+    const { recalled, now } = answer;
+    if (chosen !== this.chosen || of !== this.of) return;
     const rows = recalled.map((/** @type {any} */ one) => h("tr", {},
       h("td", {}, of === "episodes" ? button(`episode ${one.episode.id}`, () => this.choose(String(one.episode.id)), { class: "plain" }) : `episode ${one.episode.id}`),
       h("td", { class: "n" }, h("b", {}, one.score.toFixed(3))), ...WEIGHTS.map((name) => h("td", { class: "n" }, Number(one[name]).toFixed(3))), h("td", { class: "key soft" }, one.episode.context)));
@@ -383,7 +406,16 @@ class MemoryPage {
       put(this.around, h("p", { class: "soft" }, "Choose a concept: its relationships, and theirs."));
       return;
     }
-    const found = await get("memory/graph", { id: this.concept, depth: this.depth }, this.asking.signal);
+    const asked = this.concept;
+    let found;
+    try {
+      found = await get("memory/graph", { id: asked, depth: this.depth }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (asked === this.concept) put(this.around, h("p", { class: "soft" }, error.message));
+      return;
+    }
+    if (asked !== this.concept) return;
     put(this.around,
       h("div", { class: "row" }, this.select("Depth", { 1: "1", 2: "2", 3: "3" }, String(this.depth), (value) => {
         this.depth = Number(value);

@@ -174,7 +174,7 @@ export class SimulationPage {
     this.panels[0].choose(names.find((name) => name === query.get("c")) ?? first, query.get("k"));
     this.panels[1].choose(names.find((name) => name === query.get("c2")) ?? this.besideName(), query.get("k2"));
     await this.want();
-    await this.history.load();
+    await this.history.load().catch(report);
   }
 
   close() {
