@@ -143,3 +143,26 @@ def test_a_link_to_a_run_that_is_gone_opens_the_page(page: Page, serve: Serve, s
         expect(page.get_by_text("Not in the file: run_3.")).to_be_visible(timeout=10_000)
     expect(page.locator(".comparison")).not_to_contain_text("run_3")
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_groups_of_no_run_are_said_and_undone(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: a filter that no run matches leaves the page with its groups as a sentence, and the select that undoes them."""
+    shown(page, at(serve(sweep), "/runs", group="params.rate"))
+    bands = page.locator(".picture", has=page.locator("h2", has_text="loss by params.rate"))
+    expect(bands.locator(".legend > span")).to_have_count(5)
+    field = page.get_by_role("searchbox")
+    field.fill("params.rate > 1000")
+    field.press("Enter")
+    expect(page.locator(".list")).to_contain_text("No simulation matches.")
+    expect(bands.locator(".legend")).to_have_text("No run has a value of this metric here.")
+    # Two looks for what was written: the trouble came with each.
+    page.wait_for_timeout(2500)
+    expect(page.locator("#trouble")).to_be_hidden()
+    shown(page, page.url)
+    expect(bands.locator(".legend")).to_have_text("No run has a value of this metric here.")
+    page.get_by_label("Group by").select_option("nothing")
+    expect(bands).to_be_hidden()
+    field.fill("")
+    field.press("Enter")
+    expect(page.locator(".spark path")).to_have_count(40)
+    expect(page.locator("#trouble")).to_be_hidden()

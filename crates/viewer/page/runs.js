@@ -259,7 +259,8 @@ class RunsPage {
     const params = names(this.runs, "parameters").map((name) => `params.${name}`);
     if (this.group && !params.includes(this.group)) params.push(this.group);
     offer(this.groups, [["", "nothing"], ...params.map((name) => [name, name])], this.group);
-    this.tools.hidden = this.logged.length === 0;
+    // What is chosen can be undone, also where no run matches.
+    this.tools.hidden = this.logged.length === 0 && !this.metric && !this.group && !this.filter;
   }
 
   async showBands() {
