@@ -127,7 +127,7 @@ def test_ten_thousand_runs_are_listed(page: Page, serve: Serve, path: Path) -> N
 
 
 def test_a_link_to_a_run_that_is_gone_opens_the_page(page: Page, serve: Serve, sweep: Path) -> None:
-    """Goal: a run of the address that is not there is named and left out, and so is one that another process removes."""
+    """Goal: a run of the address that is not there is named and left out, and so is one that is removed meanwhile."""
     shown(page, at(serve(sweep), "/runs", s=["run_3", "gone_run"], metric="gone_metric"))
     expect(page.get_by_text("Not in the file: gone_run.")).to_be_visible()
     expect(page.locator(".grid input:checked")).to_have_count(1)
@@ -146,7 +146,7 @@ def test_a_link_to_a_run_that_is_gone_opens_the_page(page: Page, serve: Serve, s
 
 
 def test_groups_of_no_run_are_said_and_undone(page: Page, serve: Serve, sweep: Path) -> None:
-    """Goal: a filter that no run matches leaves the page with its groups as a sentence, and the select that undoes them."""
+    """Goal: where no run matches, the groups are a sentence, and the select that undoes them stays."""
     shown(page, at(serve(sweep), "/runs", group="params.rate"))
     bands = page.locator(".picture", has=page.locator("h2", has_text="loss by params.rate"))
     expect(bands.locator(".legend > span")).to_have_count(5)

@@ -5,7 +5,7 @@ import { get, isGone, table } from "./api.js";
 import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
 import { Comparison } from "./compare.js";
-import { begun, button, h, offer, put } from "./dom.js";
+import { begun, button, h, keepingFocus, offer, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
 import { Sparks } from "./sparks.js";
@@ -304,8 +304,11 @@ class RunsPage {
       spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
       sparked: this.metric,
     });
-    put(this.list, shown);
-    shown.scrollTop = scrolled;
+    keepingFocus(this.list, () => {
+      put(this.list, shown);
+      shown.scrollTop = scrolled;
+      shown.dispatchEvent(new Event("scroll")); // the rows in sight, one of which may have had the focus
+    });
   }
 
   /** @param {string} id */

@@ -2,7 +2,7 @@
 
 import { arrowTable, download, get } from "./api.js";
 import { cell, integers, numbers, shapes } from "./columns.js";
-import { begun, button, h, put } from "./dom.js";
+import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { EntityHistory } from "./entity.js";
 import { count, plural, time } from "./format.js";
 import { grid } from "./grid.js";
@@ -691,7 +691,7 @@ export class SimulationPage {
     const before = this.rows.firstElementChild;
     const [top, left] = [before?.scrollTop ?? 0, before?.scrollLeft ?? 0];
     const made = grid(["id", ...names], /** @type {any} */ (rows));
-    put(this.rows, made);
+    keepingFocus(this.rows, () => put(this.rows, made));
     made.scrollTo(left, top);
     this.tableSaid.textContent = `${plural(ids.length, "row")}, ${this.nameOf(index)}`;
     this.rows.dataset.at = String(this.at(index));
