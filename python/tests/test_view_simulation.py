@@ -292,3 +292,16 @@ def test_a_link_to_an_entity_that_is_gone_opens_the_page(page: Page, serve: Serv
     expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
     page.wait_for_selector(".chart[data-ready]")
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+@pytest.mark.parametrize("view", ["155010,463010,1e-12", "1e300,463010,1e-300", "155010,463010,1e300"])
+def test_a_link_to_any_view_is_drawn(page: Page, serve: Serve, town: Path, view: str) -> None:
+    """Goal: a view of a link that floats cannot tell apart, or that is beyond all, is drawn and left again."""
+    page.set_default_timeout(15_000)
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0, view=view))
+    drawn(page)
+    page.get_by_role("button", name="All", exact=True).first.click()
+    expect(page).not_to_have_url(re.compile("view="))
+    click_entity(page, 205)
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    expect(page.locator("#trouble")).to_be_hidden()
