@@ -77,10 +77,11 @@ export class EntityHistory {
     delete this.chart.element.dataset.ready;
     this.said.textContent = "reading …";
     const { of } = this.page.attribute(panels[0].name);
-    this.wrong.hidden = of?.kind !== "text" && of?.kind !== "other";
+    this.wrong.hidden = !of || !["text", "other", "time", "span"].includes(of.kind);
     this.chart.element.hidden = !this.wrong.hidden;
     if (!this.wrong.hidden) {
-      this.wrong.textContent = "Texts have no curve: the table has the value at the time that is shown.";
+      this.curve = null; // of the attribute before
+      this.wrong.textContent = "Only numbers have a curve: the table has the value at the time that is shown.";
       this.said.textContent = "";
       return;
     }
