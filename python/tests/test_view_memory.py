@@ -141,3 +141,22 @@ def test_a_link_to_a_memory_that_is_gone_opens_the_page(page: Page, serve: Serve
     page.get_by_role("button", name="place 2", exact=True).first.click()
     expect(page.locator(".around .node")).to_have_count(3)
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_what_is_stored_meanwhile_is_recalled(page: Page, serve: Serve, agent: Path) -> None:
+    """Goal: neighbours, recall and concepts follow the writer, and the button with the focus keeps it."""
+    page.goto(at(serve(agent), "/memory", id=20, w="0,0,1", concept=3))
+    ready(page)
+    expect(page.locator(".around .node")).to_have_count(3)
+    button = page.get_by_role("button", name="place 4", exact=True).first
+    button.focus()
+    with SQLiteStorage(agent) as store:
+        angle = 19 * 2 * np.pi / 80
+        new = store.store_episode([1], 0.5, "new", embedding=np.array([np.cos(angle), np.sin(angle), 0.0]))
+        store.add_concept_relationship(3, store.store_concept("newcomer", np.ones(6)), "leads to", 0.5)
+        neighbours = page.locator(".card", has=page.locator("h2", has_text="Episode 20"))
+        expect(neighbours).to_contain_text(f"episode {new}", timeout=10_000)
+        expect(page.locator(".card", has_text="Recall")).to_contain_text(f"episode {new}")
+        expect(page.locator(".around .node")).to_have_count(4)
+        expect(page.get_by_role("button", name="newcomer").first).to_be_visible()
+    expect(button).to_be_focused()
