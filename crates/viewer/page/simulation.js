@@ -427,7 +427,8 @@ export class SimulationPage {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.key !== " " || event.target instanceof HTMLButtonElement) return;
+    // Space opens a list, and presses a button.
+    if (event.key !== " " || event.target instanceof HTMLButtonElement || event.target instanceof HTMLSelectElement) return;
     event.preventDefault();
     this.toggle();
   }
