@@ -39,7 +39,7 @@ def test_gaps_and_odd_ticks_are_drawn(page: Page, serve: Serve, ticks: Path) -> 
     shown(page, at(address, "/market"))
     said = page.locator(".picture .said").nth(1)
     expect(said).to_contain_text("1 gap longer than")
-    expect(said).to_contain_text("3 odd ticks: 2 crossed: the ask is below the bid, 1 locked: bid and ask are equal")
+    expect(said).to_contain_text("3 odd ticks: crossed (ask < bid): 2, locked (ask = bid): 1")
     expect(page.locator(".picture h2")).to_have_text(SYMBOL)
     odd = START_NS / SECOND + 500
     shown(page, at(address, "/market", **{"from": odd - 20, "until": odd + 20}))

@@ -81,7 +81,7 @@ def test_a_memory_has_its_fields_and_neighbours(page: Page, serve: Serve, agent:
 
 
 def test_recall_follows_its_weights(page: Page, serve: Serve, agent: Path) -> None:
-    """Goal: each slider changes what comes to mind first, and the address keeps them."""
+    """Goal: each slider changes what is recalled first, and the address keeps them."""
     page.goto(at(serve(agent), "/memory", id=20, w="0,0,1"))
     ready(page)
     first = page.locator(".card", has_text="Recall").locator("tbody tr").first

@@ -64,7 +64,7 @@ def test_parameters_are_held_against_a_result(page: Page, serve: Serve, sweep: P
     expect(rows.first).to_contain_text("rate")
     expect(rows.first).to_contain_text("39")
     expect(rows.first).to_contain_text("1 missing")
-    expect(card.locator("tr", has_text="mode")).to_contain_text("no numbers")
+    expect(card.locator("tr", has_text="mode")).to_contain_text("not numeric")
     expect(card).to_contain_text("1 run not drawn")
     for canvas in card.locator("canvas").all():
         inked = canvas.evaluate(

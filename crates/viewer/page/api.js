@@ -46,7 +46,7 @@ async function ask(url, init) {
     response = await fetch(url, kept ? { ...init, headers: { Authorization: `Bearer ${kept}` } } : init);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refused("The server does not answer. Start `silt view` again and open the address that it prints.", 0);
+    throw new Refused("The server does not answer. Start `silt view` again and open the address that it prints; in a notebook, run the cell again.", 0);
   }
   if (response.ok) return response;
   const text = await response.text();

@@ -1,4 +1,4 @@
-// Memories: embeddings on a plane, what is near, what comes to mind, how concepts belong together, scores over time.
+// Memories: embeddings on a plane, neighbours, recall, the graph of concepts, scores over time.
 
 import uPlot from "./vendor/uPlot.esm.js";
 import { arrowTable, download, get, isGone, table } from "./api.js";
@@ -283,13 +283,13 @@ class MemoryPage {
     this.loadChosen().catch(report);
   }
 
-  /** What is known of the chosen one, its neighbours, and what it calls to mind. */
+  /** What is known of the chosen one, its neighbours, and the recall for it. */
   async loadChosen() {
     const { chosen, of } = this;
     this.recall.hidden = chosen === null;
     if (chosen === null) {
       this.known = "";
-      put(this.detail, this.mapped && this.mapped.ids.length > 0 && h("section", { class: "card" }, h("p", { class: "soft" }, "Click a point: its fields, its neighbours and what it calls to mind.")));
+      put(this.detail, this.mapped && this.mapped.ids.length > 0 && h("section", { class: "card" }, h("p", { class: "soft" }, "Click a point for its fields, its neighbours and its recall.")));
       return;
     }
     let known;
@@ -351,7 +351,7 @@ class MemoryPage {
       } });
       return h("label", { class: "weight" }, h("span", {}, name), slider, value);
     });
-    put(this.recall, h("header", {}, h("h2", {}, "Recall"), h("span", { class: "soft small" }, "at the sight of the chosen one")),
+    put(this.recall, h("header", {}, h("h2", {}, "Recall for the selected item")),
       h("div", { class: "weights" }, ...sliders, this.select("Half-life of recency", HALF_LIVES, String(this.halfLife), (value) => {
         this.halfLife = Number(value);
         this.state();
@@ -538,7 +538,7 @@ class MemoryPage {
     const sql = "SELECT id, timestamp, context_hash, performance_score FROM episodes ORDER BY id DESC LIMIT 100";
     this.code.textContent = [
       "-- SQL", `${sql};`, "",
-      "# Python: in place of the vector the one that is to call them to mind", `import siltstone\ndb = siltstone.open(${JSON.stringify(path)}, read_only=True)\n# db.memory.recall(vector, k=12, weights={"recency": 1.0, "importance": 1.0, "relevance": 1.0})\ndb.memory.stats()`, "",
+      "# Python: `vector` is an embedding to recall episodes for", `import siltstone\ndb = siltstone.open(${JSON.stringify(path)}, read_only=True)\n# db.memory.recall(vector, k=12, weights={"recency": 1.0, "importance": 1.0, "relevance": 1.0})\ndb.memory.stats()`, "",
       "# Shell", `silt query '${path.replaceAll("'", "'\\''")}' '${sql}'`,
     ].join("\n");
   }

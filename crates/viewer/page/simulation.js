@@ -335,7 +335,7 @@ export class SimulationPage {
     };
     const kind = h("select", { "aria-label": "Drawn as", change: () => choose(this.drawnAs(kind.value)) },
       ...able.filter(([, is]) => is).map(([value]) => h("option", { value: String(value), selected: value === drawn?.kind }, kinds[/** @type {keyof typeof kinds} */ (value)])),
-      h("option", { value: "", selected: !drawn }, "nothing"));
+      h("option", { value: "", selected: !drawn }, "table only"));
     const axis = (/** @type {"x" | "y"} */ name) => {
       const made = h("select", { "aria-label": name, change: () => drawn?.kind === "points" && choose({ ...drawn, [name]: made.value }) },
         ...this.numberNames().map((of) => h("option", { value: of, selected: drawn?.kind === "points" && drawn[name] === of }, of)));
