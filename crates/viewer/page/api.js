@@ -18,6 +18,9 @@ export class Refused extends Error {
 /** Whether a query named what is not there, or is no name of it: a link may be older than the file. @param {unknown} error @returns {error is Refused} */
 export const isGone = (error) => error instanceof Refused && (error.status === 404 || error.status === 400);
 
+/** Why there is nothing of an id. @param {Refused} error @param {string | null} id */
+export const whyGone = (error, id) => (/^-?\d+$/.test(id ?? "") ? error.message : `An id is an integer: ${id} is none.`);
+
 /** @typedef {string | number | boolean | null | undefined} Value */
 /** @typedef {Record<string, Value | Value[]>} Parameters a list is a parameter that is there several times */
 

@@ -1,6 +1,6 @@
 // The history of an entity of a simulation: one attribute over the run.
 
-import { download, isGone, table } from "./api.js";
+import { download, isGone, table, whyGone } from "./api.js";
 import { Chart, color } from "./chart.js";
 import { button, h, put } from "./dom.js";
 import { number } from "./format.js";
@@ -94,7 +94,7 @@ export class EntityHistory {
       this.curve = null;
       this.chart.element.hidden = true;
       this.wrong.hidden = false;
-      this.wrong.textContent = error.message;
+      this.wrong.textContent = whyGone(error, chosen);
       this.said.textContent = "";
       put(this.value);
       return;

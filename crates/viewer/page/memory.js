@@ -1,7 +1,7 @@
 // Memories: embeddings on a plane, neighbours, recall, the graph of concepts, scores over time.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { arrowTable, download, get, isGone, table } from "./api.js";
+import { arrowTable, download, get, isGone, table, whyGone } from "./api.js";
 import { Chart, colorOf } from "./chart.js";
 import { cell, integers, numbers } from "./columns.js";
 import { begun, button, h, keepingFocus, put } from "./dom.js";
@@ -297,7 +297,7 @@ class MemoryPage {
       known = await get("memory/one", { of, id: chosen, k: 10 }, this.asking.signal);
     } catch (error) {
       if (!isGone(error)) throw error;
-      if (chosen === this.chosen && of === this.of) this.showGone(error.message);
+      if (chosen === this.chosen && of === this.of) this.showGone(whyGone(error, chosen));
       return;
     }
     if (chosen !== this.chosen || of !== this.of) return;
@@ -436,7 +436,7 @@ class MemoryPage {
       if (asked !== this.concept) return;
       this.found = "";
       this.deep.hidden = true;
-      put(this.around, h("p", { class: "soft" }, error.message));
+      put(this.around, h("p", { class: "soft" }, whyGone(error, asked)));
       return;
     }
     const now = json(found);
