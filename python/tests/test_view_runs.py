@@ -166,3 +166,23 @@ def test_groups_of_no_run_are_said_and_undone(page: Page, serve: Serve, sweep: P
     field.press("Enter")
     expect(page.locator(".spark path")).to_have_count(40)
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_the_focus_stays_while_runs_are_written(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: the box of a run, and the name of a column, keep the focus when the list is made anew."""
+    shown(page, at(serve(sweep), "/runs"))
+    expect(page.locator(".spark path")).to_have_count(40)
+    box = page.get_by_label("run_30", exact=True)
+    box.scroll_into_view_if_needed()
+    box.focus()
+    with ExperimentDatabase(sweep, "sweep") as db:
+        with db.create_simulation_context("late", parameters={"rate": 1}):
+            pass
+        expect(page.get_by_role("status").filter(has_text="41 simulations")).to_be_visible(timeout=10_000)
+        expect(page.get_by_label("run_30", exact=True)).to_be_focused()
+        page.keyboard.press("Space")
+        expect(page.locator(".comparison")).to_contain_text("run_30")
+        expect(page.get_by_label("run_30", exact=True)).to_be_focused()
+        header = page.get_by_role("button", name="params.seed")
+        header.press("Enter")
+        expect(header).to_be_focused()
