@@ -39,7 +39,7 @@ def test_gaps_and_odd_ticks_are_drawn(page: Page, serve: Serve, ticks: Path) -> 
     shown(page, at(address, "/market"))
     said = page.locator(".picture .said").nth(1)
     expect(said).to_contain_text("1 gap longer than")
-    expect(said).to_contain_text("3 odd ticks: 2 crossed: the ask is below the bid, 1 locked: bid and ask are equal")
+    expect(said).to_contain_text("3 odd ticks: crossed (ask < bid): 2, locked (ask = bid): 1")
     expect(page.locator(".picture h2")).to_have_text(SYMBOL)
     odd = START_NS / SECOND + 500
     shown(page, at(address, "/market", **{"from": odd - 20, "until": odd + 20}))
@@ -97,3 +97,26 @@ def test_a_replay_hides_what_comes(page: Page, serve: Serve, ticks: Path) -> Non
     page.get_by_label("Speed of the replay").select_option("60")
     page.get_by_role("button", name="Replay", exact=True).click()
     expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=20_000)
+
+
+def test_the_tools_stay_while_ticks_are_written(page: Page, serve: Serve, ticks: Path) -> None:
+    """Goal: the list of speeds, which may be open, and the button with the focus are the same after a write."""
+    shown(page, at(serve(ticks), "/market"))
+    page.get_by_role("button", name="Bid", exact=True).focus()
+    speeds = page.get_by_label("Speed of the replay").element_handle()
+    assert speeds is not None
+    speeds.evaluate(
+        "list => { list.left = 0; new MutationObserver((all) => { for (const one of all)"
+        " if ([...one.removedNodes].some((node) => node.contains(list))) list.left += 1; })"
+        ".observe(document.getElementById('page'), { childList: true, subtree: true }); }"
+    )
+    config = TickStoreConfig(broker_id="test", sqlite_base_path=str(ticks), backend="sqlite")
+    with TickStore(config) as store:
+        for i in range(10):
+            store.store_tick("EURUSD", 1.0, 1.1, 0.1, "lp", START_NS + i * SECOND)
+    expect(page.get_by_role("button", name="EURUSD")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("button", name="Bid", exact=True)).to_be_focused()
+    assert speeds.evaluate("list => list.left") == 0
+    page.get_by_role("button", name="Bid", exact=True).click()
+    expect(page.get_by_role("button", name="Bid", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Mid", exact=True)).to_have_attribute("aria-pressed", "false")

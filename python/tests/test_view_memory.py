@@ -81,7 +81,7 @@ def test_a_memory_has_its_fields_and_neighbours(page: Page, serve: Serve, agent:
 
 
 def test_recall_follows_its_weights(page: Page, serve: Serve, agent: Path) -> None:
-    """Goal: each slider changes what comes to mind first, and the address keeps them."""
+    """Goal: each slider changes what is recalled first, and the address keeps them."""
     page.goto(at(serve(agent), "/memory", id=20, w="0,0,1"))
     ready(page)
     first = page.locator(".card", has_text="Recall").locator("tbody tr").first
@@ -125,3 +125,38 @@ def test_scores_are_curves_of_contexts(page: Page, serve: Serve, agent: Path) ->
         store.store_episode([1], 0.5, "new", embedding=np.zeros(3))
         expect(page.locator(".said").first).to_contain_text("all 81 episodes", timeout=10_000)
         expect(timeline.get_by_role("button", name="new")).to_be_visible()
+
+
+def test_a_link_to_a_memory_that_is_gone_opens_the_page(page: Page, serve: Serve, agent: Path) -> None:
+    """Goal: an id that is not there, or is none, and a concept that is not there are said in place; the rest works."""
+    address = serve(agent)
+    for id in ("4000", "gone"):
+        page.goto(at(address, "/memory", id=id, concept="5000"))
+        ready(page)
+        card = page.locator(".card", has=page.locator("h2", has_text=f"Episode {id}"))
+        expect(card.locator("p")).to_contain_text(id)
+        expect(page.locator(".card", has_text="Concepts")).to_contain_text("5000")
+        expect(page.locator("#trouble")).to_be_hidden()
+    card.get_by_label("Close").click()
+    page.get_by_role("button", name="place 2", exact=True).first.click()
+    expect(page.locator(".around .node")).to_have_count(3)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_what_is_stored_meanwhile_is_recalled(page: Page, serve: Serve, agent: Path) -> None:
+    """Goal: neighbours, recall and concepts follow the writer, and the button with the focus keeps it."""
+    page.goto(at(serve(agent), "/memory", id=20, w="0,0,1", concept=3))
+    ready(page)
+    expect(page.locator(".around .node")).to_have_count(3)
+    button = page.get_by_role("button", name="place 4", exact=True).first
+    button.focus()
+    with SQLiteStorage(agent) as store:
+        angle = 19 * 2 * np.pi / 80
+        new = store.store_episode([1], 0.5, "new", embedding=np.array([np.cos(angle), np.sin(angle), 0.0]))
+        store.add_concept_relationship(3, store.store_concept("newcomer", np.ones(6)), "leads to", 0.5)
+        neighbours = page.locator(".card", has=page.locator("h2", has_text="Episode 20"))
+        expect(neighbours).to_contain_text(f"episode {new}", timeout=10_000)
+        expect(page.locator(".card", has_text="Recall")).to_contain_text(f"episode {new}")
+        expect(page.locator(".around .node")).to_have_count(4)
+        expect(page.get_by_role("button", name="newcomer").first).to_be_visible()
+    expect(button).to_be_focused()

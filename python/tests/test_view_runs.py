@@ -64,7 +64,7 @@ def test_parameters_are_held_against_a_result(page: Page, serve: Serve, sweep: P
     expect(rows.first).to_contain_text("rate")
     expect(rows.first).to_contain_text("39")
     expect(rows.first).to_contain_text("1 missing")
-    expect(card.locator("tr", has_text="mode")).to_contain_text("no numbers")
+    expect(card.locator("tr", has_text="mode")).to_contain_text("not numeric")
     expect(card).to_contain_text("1 run not drawn")
     for canvas in card.locator("canvas").all():
         inked = canvas.evaluate(
@@ -124,3 +124,65 @@ def test_ten_thousand_runs_are_listed(page: Page, serve: Serve, path: Path) -> N
     expect(page.get_by_role("status").filter(has_text="100 simulations")).to_be_visible()
     # Far above what it takes: a loaded machine must not fail it, a list that is no longer virtual must.
     assert time.monotonic() - began < 20
+
+
+def test_a_link_to_a_run_that_is_gone_opens_the_page(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: a run of the address that is not there is named and left out, and so is one that is removed meanwhile."""
+    shown(page, at(serve(sweep), "/runs", s=["run_3", "gone_run"], metric="gone_metric"))
+    expect(page.get_by_text("Not in the file: gone_run.")).to_be_visible()
+    expect(page.locator(".grid input:checked")).to_have_count(1)
+    expect(page.locator(".comparison")).to_contain_text("run_3")
+    page.wait_for_selector(".chart[data-ready]")
+    expect(page.locator("#trouble")).to_be_hidden()
+    assert "gone_run" not in page.url
+    page.get_by_label("run_2", exact=True).check()
+    expect(page.get_by_text("Not in the file")).to_be_hidden()
+    expect(page.locator(".comparison")).to_contain_text("run_2")
+    with ExperimentDatabase(sweep, "sweep") as db:
+        db.delete_simulation("run_3")
+        expect(page.get_by_text("Not in the file: run_3.")).to_be_visible(timeout=10_000)
+    expect(page.locator(".comparison")).not_to_contain_text("run_3")
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_groups_of_no_run_are_said_and_undone(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: where no run matches, the groups are a sentence, and the select that undoes them stays."""
+    shown(page, at(serve(sweep), "/runs", group="params.rate"))
+    bands = page.locator(".picture", has=page.locator("h2", has_text="loss by params.rate"))
+    expect(bands.locator(".legend > span")).to_have_count(5)
+    field = page.get_by_role("searchbox")
+    field.fill("params.rate > 1000")
+    field.press("Enter")
+    expect(page.locator(".list")).to_contain_text("No simulation matches.")
+    expect(bands.locator(".legend")).to_have_text("No run has a value of this metric here.")
+    # Two looks for what was written: the trouble came with each.
+    page.wait_for_timeout(2500)
+    expect(page.locator("#trouble")).to_be_hidden()
+    shown(page, page.url)
+    expect(bands.locator(".legend")).to_have_text("No run has a value of this metric here.")
+    page.get_by_label("Group by").select_option("nothing")
+    expect(bands).to_be_hidden()
+    field.fill("")
+    field.press("Enter")
+    expect(page.locator(".spark path")).to_have_count(40)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_the_focus_stays_while_runs_are_written(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: the box of a run, and the name of a column, keep the focus when the list is made anew."""
+    shown(page, at(serve(sweep), "/runs"))
+    expect(page.locator(".spark path")).to_have_count(40)
+    box = page.get_by_label("run_30", exact=True)
+    box.scroll_into_view_if_needed()
+    box.focus()
+    with ExperimentDatabase(sweep, "sweep") as db:
+        with db.create_simulation_context("late", parameters={"rate": 1}):
+            pass
+        expect(page.get_by_role("status").filter(has_text="41 simulations")).to_be_visible(timeout=10_000)
+        expect(page.get_by_label("run_30", exact=True)).to_be_focused()
+        page.keyboard.press("Space")
+        expect(page.locator(".comparison")).to_contain_text("run_30")
+        expect(page.get_by_label("run_30", exact=True)).to_be_focused()
+        header = page.get_by_role("button", name="params.seed")
+        header.press("Enter")
+        expect(header).to_be_focused()

@@ -134,6 +134,9 @@ def test_the_slider_goes_through_time(page: Page, serve: Serve, town: Path) -> N
     page.get_by_label("Begin").click()
     expect(page.locator(".when").first).to_have_text("initial state")
     expect(page.locator(".key-of-colors").first).to_contain_text("undefined: 400")
+    page.get_by_label("Steps a second").press("Space")
+    expect(page.get_by_label("Play")).to_be_visible()
+    page.get_by_label("Steps a second").press("Escape")
     page.get_by_label("Steps a second").select_option("30")
     page.get_by_label("Play").click()
     shown_at(page, STEPS - 1)
@@ -278,3 +281,30 @@ def test_the_code_of_a_state_gives_it(page: Page, serve: Serve, silt: str, town:
     ran = subprocess.run(shell, shell=True, env=env, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert "10001" in ran.stdout
+
+
+@pytest.mark.parametrize("id", ["4000", "gone"])
+def test_a_link_to_an_entity_that_is_gone_opens_the_page(page: Page, serve: Serve, town: Path, id: str) -> None:
+    """Goal: an entity of the address that the group does not have is said in place; another one can be clicked."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0, id=id))
+    drawn(page)
+    history = page.locator(".picture", has=page.locator("h2", has_text=f"value of entity {id}"))
+    expect(history.locator("p.soft")).to_contain_text(id)
+    expect(page.locator("#trouble")).to_be_hidden()
+    click_entity(page, 205)
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    page.wait_for_selector(".chart[data-ready]")
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+@pytest.mark.parametrize("view", ["155010,463010,1e-12", "1e300,463010,1e-300", "155010,463010,1e300"])
+def test_a_link_to_any_view_is_drawn(page: Page, serve: Serve, town: Path, view: str) -> None:
+    """Goal: a view of a link that floats cannot tell apart, or that is beyond all, is drawn and left again."""
+    page.set_default_timeout(15_000)
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0, view=view))
+    drawn(page)
+    page.get_by_role("button", name="All", exact=True).first.click()
+    expect(page).not_to_have_url(re.compile("view="))
+    click_entity(page, 205)
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    expect(page.locator("#trouble")).to_be_hidden()

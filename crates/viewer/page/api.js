@@ -15,6 +15,12 @@ export class Refused extends Error {
   }
 }
 
+/** Whether a query named what is not there, or is no name of it: a link may be older than the file. @param {unknown} error @returns {error is Refused} */
+export const isGone = (error) => error instanceof Refused && (error.status === 404 || error.status === 400);
+
+/** Why there is nothing of an id. @param {Refused} error @param {string | null} id */
+export const whyGone = (error, id) => (/^-?\d+$/.test(id ?? "") ? error.message : `An id is an integer: ${id} is none.`);
+
 /** @typedef {string | number | boolean | null | undefined} Value */
 /** @typedef {Record<string, Value | Value[]>} Parameters a list is a parameter that is there several times */
 
@@ -43,7 +49,7 @@ async function ask(url, init) {
     response = await fetch(url, kept ? { ...init, headers: { Authorization: `Bearer ${kept}` } } : init);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refused("The server does not answer. Start `silt view` again and open the address that it prints.", 0);
+    throw new Refused("The server does not answer. Start `silt view` again and open the address that it prints; in a notebook, run the cell again.", 0);
   }
   if (response.ok) return response;
   const text = await response.text();

@@ -70,7 +70,7 @@ function trouble(error) {
   if (isAborted(error)) return;
   const needsToken = error instanceof Refused && error.status === 401;
   const sentence = needsToken
-    ? "The data needs a token: open the address that `silt view` printed."
+    ? "The data needs a token: open the address that `silt view` printed; in a notebook, run the cell again."
     : error instanceof Refused ? error.message : `The page failed: ${error instanceof Error ? error.message : error}`;
   const bar = byId("trouble");
   bar.textContent = sentence;

@@ -1,6 +1,6 @@
 // Groups of runs: of each the mean of a metric by step, over the range of its runs.
 
-import { table } from "./api.js";
+import { isGone, table } from "./api.js";
 import { Chart, color, colorOf } from "./chart.js";
 import { button, h, put } from "./dom.js";
 import { number, plural } from "./format.js";
@@ -68,7 +68,19 @@ export class Bands {
     const { metric, by, where } = this.asked;
     const bounds = this.window ? { from: String(integer(this.window.from, false)), until: String(integer(this.window.until, true)) } : {};
     const query = { metric, by: by.slice(by.indexOf(".") + 1), where: where || null, width: this.chart.width, ...bounds };
-    const { about, columns } = await table("runs/groups", query, this.asking.signal);
+    let answer;
+    try {
+      answer = await table("runs/groups", query, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      this.showNone(error.message);
+      return;
+    }
+    const { about, columns } = answer;
+    if (about.groups.length === 0) {
+      this.showNone(about.said);
+      return;
+    }
     this.bands = about.groups.map((/** @type {any} */ group) => ({ ...group, steps: [], mean: [], min: [], max: [] }));
     columns.group.forEach((group, i) => {
       const band = this.bands[Number(group)];
@@ -77,6 +89,13 @@ export class Bands {
     });
     if (!this.window) this.ends = { first: Number(about.first), last: Number(about.last) };
     this.said.textContent = `mean, and the range from min to max; ${about.said}`;
+    this.draw();
+  }
+
+  /** There is no group: no run matches, or none has the parameter. @param {string} sentence */
+  showNone(sentence) {
+    this.bands = [];
+    this.said.textContent = sentence;
     this.draw();
   }
 

@@ -136,7 +136,7 @@ export class Comparison {
     const { runs, without_target: without, parameters } = this.found;
     this.said.textContent = `rank correlation (Spearman) over ${plural(runs, "run")}${without > 0 ? `, ${count(without)} of them without this result` : ""}`;
     const row = (/** @type {any} */ { parameter, rho, runs, missing, not_numbers: others, why }) => {
-      const left = [missing > 0 && `${count(missing)} missing`, others > 0 && `${count(others)} no numbers`].filter(Boolean).join(", ");
+      const left = [missing > 0 && `${count(missing)} missing`, others > 0 && `${count(others)} not numeric`].filter(Boolean).join(", ");
       return h("tr", {},
         h("td", { class: "key" }, button(parameter, () => this.on.choose(this.asked.target, parameter), { class: "plain", "aria-pressed": String(parameter === this.x) })),
         h("td", { class: "bar" }, rho === null ? h("span", { class: "soft" }, why ?? "") : strength(rho)),

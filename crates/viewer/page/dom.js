@@ -57,6 +57,26 @@ export function button(text, click, attributes = {}) {
 }
 
 /**
+ * Changes what is within an element. What stands in place of the element that had the focus gets it back: that of the
+ * same `data-key`.
+ *
+ * @param {Element} host
+ * @param {() => void} change
+ */
+export function keepingFocus(host, change) {
+  const had = document.activeElement;
+  const key = had instanceof HTMLElement || had instanceof SVGElement ? had.dataset.key : undefined;
+  const isWithin = had !== null && host.contains(had);
+  change();
+  if (!isWithin || key === undefined || host.contains(document.activeElement)) return;
+  for (const element of host.querySelectorAll("[data-key]")) {
+    if (!(element instanceof HTMLElement || element instanceof SVGElement) || element.dataset.key !== key) continue;
+    element.focus({ preventScroll: true });
+    return;
+  }
+}
+
+/**
  * What a select offers. One that offers it already stays as it is: it may be open.
  *
  * @param {HTMLSelectElement} select

@@ -1,6 +1,6 @@
 // The history of an entity of a simulation: one attribute over the run.
 
-import { download, table } from "./api.js";
+import { download, isGone, table, whyGone } from "./api.js";
 import { Chart, color } from "./chart.js";
 import { button, h, put } from "./dom.js";
 import { number } from "./format.js";
@@ -77,14 +77,29 @@ export class EntityHistory {
     delete this.chart.element.dataset.ready;
     this.said.textContent = "reading …";
     const { of } = this.page.attribute(panels[0].name);
-    this.wrong.hidden = of?.kind !== "text" && of?.kind !== "other";
+    this.wrong.hidden = !of || !["text", "other", "time", "span"].includes(of.kind);
     this.chart.element.hidden = !this.wrong.hidden;
     if (!this.wrong.hidden) {
-      this.wrong.textContent = "Texts have no curve: the table has the value at the time that is shown.";
+      this.curve = null; // of the attribute before
+      this.wrong.textContent = "Only numbers have a curve: the table has the value at the time that is shown.";
       this.said.textContent = "";
       return;
     }
-    const { about, columns } = await table("simulation/history", { ...this.query(), ...this.bounds(), width: this.chart.width, edges: true }, this.asking.signal);
+    let answer;
+    try {
+      answer = await table("simulation/history", { ...this.query(), ...this.bounds(), width: this.chart.width, edges: true }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // An entity of a link that the group does not have: the pictures above do without.
+      this.curve = null;
+      this.chart.element.hidden = true;
+      this.wrong.hidden = false;
+      this.wrong.textContent = whyGone(error, chosen);
+      this.said.textContent = "";
+      put(this.value);
+      return;
+    }
+    const { about, columns } = answer;
     this.curve = { about, times: columns.timestamp, xs: columns.timestamp.map((at) => this.toX(Number(at))), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
     this.said.textContent = about.said;
     this.show();

@@ -52,7 +52,7 @@ export function graph(nodes, edges, choose) {
     const label = nodes.length <= NAMED || depth < 2
       ? [s("text", { x: x + (middle ? 0 : left ? -9 : 9), y: y + (middle ? (i === 0 ? -13 : y < MIDDLE ? -11 : 20) : 4), "text-anchor": middle ? "middle" : left ? "end" : "start" }, short(name))]
       : [];
-    const node = s("g", { class: i === 0 ? "node first" : "node", tabindex: 0, role: "button", "aria-label": name },
+    const node = s("g", { class: i === 0 ? "node first" : "node", tabindex: 0, role: "button", "aria-label": name, "data-key": `node ${id}` },
       s("circle", { cx: x, cy: y, r: i === 0 ? 8 : 5.5 }), ...label, s("title", {}, name));
     node.addEventListener("click", () => choose(id));
     node.addEventListener("keydown", (event) => {

@@ -1,6 +1,6 @@
 // A table of many rows, of which only those in sight are elements.
 
-import { h, put } from "./dom.js";
+import { h, keepingFocus, put } from "./dom.js";
 
 /** Pixels of a row; the style sheet says the same. */
 const ROW = 26;
@@ -45,9 +45,9 @@ export function grid(columns, rows, choice) {
     return column;
   }));
   const title = (/** @type {string} */ name, /** @type {number} */ i) =>
-    choice ? h("button", { type: "button", class: "plain", click: () => choice.sort(i), title: "Sort" }, i === choice.column ? `${name} ${choice.sorted}` : name) : name;
+    choice ? h("button", { type: "button", class: "plain", click: () => choice.sort(i), title: "Sort", "data-key": `column ${name}` }, i === choice.column ? `${name} ${choice.sorted}` : name) : name;
   const head = h("thead", {}, h("tr", {}, choice && h("th", { scope: "col" }), choice?.spark && h("th", { scope: "col", title: choice.sparked }, choice.sparked), ...columns.map((name, i) => h("th", { class: isNumber[i] ? "n" : "", title: name, scope: "col" }, title(name, i)))));
-  const host = h("div", { class: "grid", tabindex: 0, role: "region", "aria-label": `${rows.length} rows`, scroll: () => show(false) },
+  const host = h("div", { class: "grid", tabindex: 0, "data-key": "grid", role: "region", "aria-label": `${rows.length} rows`, scroll: () => show(false) },
     h("table", { "aria-rowcount": rows.length + 1 }, group, head, body));
   let first = -1;
 
@@ -62,7 +62,7 @@ export function grid(columns, rows, choice) {
       choice?.toggle(row);
       show(true);
     };
-    return h("td", {}, h("label", { class: "choice" }, h("input", { type: "checkbox", checked: mark > 0, change: toggle, "aria-label": text(rows[row][0]) }), h("i", { class: `swatch ${mark ? `c${mark}` : ""}` })));
+    return h("td", {}, h("label", { class: "choice" }, h("input", { type: "checkbox", checked: mark > 0, change: toggle, "aria-label": text(rows[row][0]), "data-key": `row ${text(rows[row][0])}` }), h("i", { class: `swatch ${mark ? `c${mark}` : ""}` })));
   };
   const show = (/** @type {boolean} */ again) => {
     const at = Math.max(0, Math.floor(host.scrollTop / ROW) - BEYOND);
@@ -72,7 +72,7 @@ export function grid(columns, rows, choice) {
     const until = Math.min(rows.length, from + Math.ceil((host.clientHeight || 600) / ROW) + 3 * BEYOND);
     const shown = rows.slice(from, until).map((row, k) =>
       h("tr", {}, choice && box(from + k), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : isNumber[i] ? "n" : "", title: text(cell) }, choice && cell === null ? "" : text(cell)))));
-    put(body, space(from), ...shown, space(rows.length - until));
+    keepingFocus(body, () => put(body, space(from), ...shown, space(rows.length - until)));
   };
   show(true);
   return host;

@@ -48,7 +48,11 @@ class MarketPage {
     this.asking = new AbortController();
     this.timer = 0;
     this.symbols = h("div", { class: "row" });
-    this.tools = h("div", { class: "row" });
+    /** @type {Map<string, HTMLButtonElement>} */
+    this.symbolButtons = new Map();
+    /** Says on each button of a choice whether it is the chosen one. @type {(() => void)[]} */
+    this.pressed = [];
+    this.tools = this.makeTools();
     this.stack = h("div");
   }
 
@@ -63,6 +67,7 @@ class MarketPage {
     this.marks = query.get("marks") !== "off";
     this.price = ["bid", "ask"].find((price) => price === query.get("price")) ?? "mid";
     put(this.host, h("div", { class: "rows" }, this.symbols, this.tools), this.stack);
+    this.tools.hidden = known.length === 0;
     if (known.length === 0) {
       put(this.stack, h("p", { class: "empty" }, "The folder has no ticks yet."));
       return;
@@ -123,34 +128,56 @@ class MarketPage {
     this.context.setAddress(parameters);
   }
 
+  /** The buttons stay, as one of them, or the list of speeds, may be in use: what is chosen is said on them. */
   showTools() {
     const shown = this.pictures.map(({ symbol }) => symbol);
+    /** @type {string[]} */
     const all = this.context.overview.ticks.symbols;
-    put(this.symbols, ...all.map((/** @type {string} */ symbol) =>
-      button(symbol, () => this.toggle(symbol), { "aria-pressed": String(shown.includes(symbol)), disabled: shown.length >= MOST && !shown.includes(symbol) })));
+    for (const [symbol, made] of this.symbolButtons) {
+      if (all.includes(symbol)) continue;
+      made.remove();
+      this.symbolButtons.delete(symbol);
+    }
+    all.forEach((symbol, i) => {
+      const made = this.symbolButtons.get(symbol) ?? button(symbol, () => this.toggle(symbol));
+      this.symbolButtons.set(symbol, made);
+      if (this.symbols.children[i] !== made) this.symbols.insertBefore(made, this.symbols.children[i] ?? null);
+      made.setAttribute("aria-pressed", String(shown.includes(symbol)));
+      made.disabled = shown.length >= MOST && !shown.includes(symbol);
+    });
+    for (const say of this.pressed) say();
+  }
+
+  /** A button that says whether something is chosen. @param {string} text @param {() => boolean} is @param {() => void} set */
+  choice(text, is, set) {
+    const made = button(text, () => {
+      set();
+      this.change();
+    });
+    this.pressed.push(() => made.setAttribute("aria-pressed", String(is())));
+    return made;
+  }
+
+  makeTools() {
     const go = (/** @type {(window: Window) => Window} */ to) => () => this.window && this.move(to(this.window));
-    const choice = (/** @type {string} */ name, /** @type {string[][]} */ of, /** @type {string} */ now, /** @type {(value: string) => void} */ set) =>
-      h("span", { class: "group", role: "group", "aria-label": name }, ...of.map(([value, text]) => button(text, () => {
-        set(value);
-        this.change();
-      }, { "aria-pressed": String(value === now) })));
-    put(this.tools,
+    const choices = (/** @type {string} */ name, /** @type {string[][]} */ of, /** @type {() => string} */ now, /** @type {(value: string) => void} */ set) =>
+      h("span", { class: "group", role: "group", "aria-label": name }, ...of.map(([value, text]) => this.choice(text, () => value === now(), () => set(value))));
+    return h("div", { class: "row" },
       h("span", { class: "group" },
         button("◀", go((window) => moved(window, -0.5)), { "aria-label": "Back" }),
         button("▶", go((window) => moved(window, 0.5)), { "aria-label": "On" }),
         button("+", go((window) => zoomed(window, 0.5)), { "aria-label": "Zoom in" }),
         button("−", go((window) => zoomed(window, 2)), { "aria-label": "Zoom out" }),
         button("All", () => this.move("all"), { title: "Show all (double click)" })),
-      choice("Shown as", [["auto", "Auto"], ["bars", "Bars"], ["ticks", "Ticks"]], this.mode, (value) => {
+      choices("Shown as", [["auto", "Auto"], ["bars", "Bars"], ["ticks", "Ticks"]], () => this.mode, (value) => {
         this.mode = /** @type {Mode} */ (value);
       }),
-      choice("Price of bars", [["mid", "Mid"], ["bid", "Bid"], ["ask", "Ask"]], this.price, (value) => {
+      choices("Price of bars", [["mid", "Mid"], ["bid", "Bid"], ["ask", "Ask"]], () => this.price, (value) => {
         this.price = value;
       }),
-      button("Gaps and odd ticks", () => {
+      this.choice("Gaps and odd ticks", () => this.marks, () => {
         this.marks = !this.marks;
-        this.change();
-      }, { "aria-pressed": String(this.marks) }),
+      }),
       this.replay.element);
   }
 

@@ -1,10 +1,10 @@
-// Memories: embeddings on a plane, what is near, what comes to mind, how concepts belong together, scores over time.
+// Memories: embeddings on a plane, neighbours, recall, the graph of concepts, scores over time.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { arrowTable, download, get, table } from "./api.js";
+import { arrowTable, download, get, isGone, table, whyGone } from "./api.js";
 import { Chart, colorOf } from "./chart.js";
 import { cell, integers, numbers } from "./columns.js";
-import { begun, button, h, put } from "./dom.js";
+import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { count, json, number, plural, time } from "./format.js";
 import { graph } from "./graph.js";
 import { Plane, pointsOf } from "./plane.js";
@@ -60,7 +60,13 @@ class MemoryPage {
     /** @type {{context: string, xs: number[], ys: (number | null)[], said: string}[]} */
     this.curves = [];
     this.asking = new AbortController();
-    this.timer = 0;
+    // One each: what is typed, moved and zoomed waits for itself alone.
+    this.stating = 0;
+    this.finding = 0;
+    this.zooming = 0;
+    /** What is shown of the chosen one, and of the concepts around one: the same is not made anew. */
+    this.known = "";
+    this.found = "";
     /** @type {Promise<void> | null} recall that is under way */
     this.running = null;
     this.isWanted = false;
@@ -94,8 +100,10 @@ class MemoryPage {
     this.recall = h("section", { class: "card", hidden: true });
     this.names = h("div", { class: "row" });
     this.around = h("div");
+    this.reached = h("span", { class: "said" });
+    this.deep = h("div", { class: "row", hidden: true });
     this.search = h("input", { type: "search", placeholder: "Find a concept", "aria-label": "Find a concept", input: () => this.findSoon() });
-    this.concepts = h("section", { class: "card", hidden: true }, h("header", {}, h("h2", {}, "Concepts")), h("div", { class: "row filter" }, this.search), this.names, this.around);
+    this.concepts = h("section", { class: "card", hidden: true }, h("header", {}, h("h2", {}, "Concepts")), h("div", { class: "row filter" }, this.search), this.names, this.deep, this.around);
     this.legend = h("div", { class: "legend" });
     this.drawn = h("span", { class: "said" });
     this.list = h("div", { class: "row" });
@@ -127,26 +135,32 @@ class MemoryPage {
       h("details", { class: "code" }, h("summary", {}, "Show me the code"), this.code));
     this.showTools();
     this.showRecall();
+    put(this.deep, this.select("Depth", { 1: "1", 2: "2", 3: "3" }, String(this.depth), (value) => {
+      this.depth = Number(value);
+      this.state();
+      this.loadGraph().catch(report);
+    }), this.reached);
     this.showCode();
     await Promise.all([this.loadMap(), this.loadContexts(), this.loadConcepts()]);
-    await Promise.all([this.loadChosen(), this.loadGraph()]);
+    await Promise.all([this.loadChosen().catch(report), this.loadGraph().catch(report)]);
   }
 
   close() {
     this.asking.abort();
-    clearTimeout(this.timer);
+    for (const timer of [this.stating, this.finding, this.zooming]) clearTimeout(timer);
     removeEventListener("theme", this.recolor);
     this.plane.close();
     this.chart.close();
   }
 
   async refresh() {
-    await Promise.all([this.loadMap(), this.loadContexts()]);
+    await Promise.all([this.loadMap(), this.loadContexts(), this.loadConcepts()]);
+    await Promise.all([this.loadChosen(), this.loadGraph()]);
   }
 
   stateSoon() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.state(), PAUSE);
+    clearTimeout(this.stating);
+    this.stating = setTimeout(() => this.state(), PAUSE);
   }
 
   state() {
@@ -269,18 +283,37 @@ class MemoryPage {
     this.loadChosen().catch(report);
   }
 
-  /** What is known of the chosen one, its neighbours, and what it calls to mind. */
+  /** What is known of the chosen one, its neighbours, and the recall for it. */
   async loadChosen() {
     const { chosen, of } = this;
     this.recall.hidden = chosen === null;
     if (chosen === null) {
-      put(this.detail, this.mapped && this.mapped.ids.length > 0 && h("section", { class: "card" }, h("p", { class: "soft" }, "Click a point: its fields, its neighbours and what it calls to mind.")));
+      this.known = "";
+      put(this.detail, this.mapped && this.mapped.ids.length > 0 && h("section", { class: "card" }, h("p", { class: "soft" }, "Click a point for its fields, its neighbours and its recall.")));
       return;
     }
-    const known = await get("memory/one", { of, id: chosen, k: 10 }, this.asking.signal);
+    let known;
+    try {
+      known = await get("memory/one", { of, id: chosen, k: 10 }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (chosen === this.chosen && of === this.of) this.showGone(whyGone(error, chosen));
+      return;
+    }
     if (chosen !== this.chosen || of !== this.of) return;
-    put(this.detail, this.one(known));
+    const now = json([of, known]);
+    if (now !== this.known) keepingFocus(this.detail, () => put(this.detail, this.one(known)));
+    this.known = now;
     await this.loadRecall();
+  }
+
+  /** The chosen one is not there: the rest of the page does without. @param {string} sentence */
+  showGone(sentence) {
+    this.recall.hidden = true;
+    this.known = "";
+    put(this.detail, h("section", { class: "card" },
+      h("header", {}, h("h2", { class: "path" }, `${this.of === "episodes" ? "Episode" : "Concept"} ${this.chosen}`), button("×", () => this.choose(null), { "aria-label": "Close" })),
+      h("p", { class: "soft" }, sentence)));
   }
 
   /** @param {any} known */
@@ -293,7 +326,7 @@ class MemoryPage {
     facts.push(["Dimensions", known.dimension === undefined ? "no embedding" : count(known.dimension)]);
     const rows = (known.neighbours ?? []).map((/** @type {any} */ hit) => {
       const other = hit.episode ?? hit.concept;
-      return h("tr", {}, h("td", {}, button(`${isEpisode ? "episode " : ""}${isEpisode ? other.id : other.name}`, () => this.choose(String(other.id)), { class: "plain" })),
+      return h("tr", {}, h("td", {}, button(`${isEpisode ? "episode " : ""}${isEpisode ? other.id : other.name}`, () => this.choose(String(other.id)), { class: "plain", "data-key": `neighbour ${other.id}` })),
         h("td", { class: "n" }, hit.likeness.toFixed(4)), h("td", { class: "n" }, isEpisode ? number(Number(Number(other.score).toPrecision(4))) : number(other.accesses)),
         isEpisode && h("td", { class: "key soft" }, other.context));
     });
@@ -318,7 +351,7 @@ class MemoryPage {
       } });
       return h("label", { class: "weight" }, h("span", {}, name), slider, value);
     });
-    put(this.recall, h("header", {}, h("h2", {}, "Recall"), h("span", { class: "soft small" }, "at the sight of the chosen one")),
+    put(this.recall, h("header", {}, h("h2", {}, "Recall for the selected item")),
       h("div", { class: "weights" }, ...sliders, this.select("Half-life of recency", HALF_LIVES, String(this.halfLife), (value) => {
         this.halfLife = Number(value);
         this.state();
@@ -342,32 +375,42 @@ class MemoryPage {
     const { chosen, of } = this;
     if (chosen === null) return;
     delete this.recalled.dataset.ready;
-    const { recalled, now } = await get("memory/recall", { of, id: chosen, k: 12, half_life: this.halfLife, ...this.weights }, this.asking.signal);
-    if (chosen !== this.chosen) return;
+    let answer;
+    try {
+      answer = await get("memory/recall", { of, id: chosen, k: 12, half_life: this.halfLife, ...this.weights }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (chosen === this.chosen && of === this.of) put(this.recalled, h("p", { class: "soft" }, error.message));
+      return;
+    }
+    const { recalled, now } = answer;
+    if (chosen !== this.chosen || of !== this.of) return;
     const rows = recalled.map((/** @type {any} */ one) => h("tr", {},
-      h("td", {}, of === "episodes" ? button(`episode ${one.episode.id}`, () => this.choose(String(one.episode.id)), { class: "plain" }) : `episode ${one.episode.id}`),
+      h("td", {}, of === "episodes" ? button(`episode ${one.episode.id}`, () => this.choose(String(one.episode.id)), { class: "plain", "data-key": `recalled ${one.episode.id}` }) : `episode ${one.episode.id}`),
       h("td", { class: "n" }, h("b", {}, one.score.toFixed(3))), ...WEIGHTS.map((name) => h("td", { class: "n" }, Number(one[name]).toFixed(3))), h("td", { class: "key soft" }, one.episode.context)));
-    put(this.recalled, rows.length > 0
+    keepingFocus(this.recalled, () => put(this.recalled, rows.length > 0
       ? h("div", { class: "scroll" }, h("table", {},
         h("thead", {}, h("tr", {}, h("th", {}, ""), ...["Score", "Recency", "Importance", "Relevance"].map((name) => h("th", { class: "n" }, name)), h("th", {}, "Context"))), h("tbody", {}, ...rows)))
       : h("p", { class: "soft" }, "No episode has an embedding of these dimensions."),
-    h("p", { class: "soft small" }, `The score is the sum of the terms, each times its weight; age is counted from the last episode, ${time(now)} UTC.`));
+    h("p", { class: "soft small" }, `The score is the sum of the terms, each times its weight; age is counted from the last episode, ${time(now)} UTC.`)));
     this.recalled.dataset.ready = "";
   }
 
   findSoon() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.loadConcepts().catch(report), PAUSE);
+    clearTimeout(this.finding);
+    this.finding = setTimeout(() => this.loadConcepts().catch(report), PAUSE);
   }
 
   async loadConcepts() {
-    const { concepts, most } = await get("memory/concepts", { query: this.search.value }, this.asking.signal);
+    const query = this.search.value;
+    const { concepts, most } = await get("memory/concepts", { query }, this.asking.signal);
+    if (query !== this.search.value) return; // what was typed since is asked for
     this.concepts.hidden = this.context.overview.file.memory.concepts === 0;
     const shown = concepts.slice(0, 24);
     const more = concepts.length - shown.length;
-    put(this.names, ...shown.map((/** @type {any} */ of) => button(of.name, () => this.chooseConcept(String(of.id)), { "aria-pressed": String(String(of.id) === this.concept) })),
+    keepingFocus(this.names, () => put(this.names, ...shown.map((/** @type {any} */ of) => button(of.name, () => this.chooseConcept(String(of.id)), { "aria-pressed": String(String(of.id) === this.concept), "data-key": String(of.id) })),
       more > 0 && h("span", { class: "soft" }, `and ${concepts.length >= most ? `${count(more)} or more` : count(more)}: type a part of the name`),
-      concepts.length === 0 && h("span", { class: "soft" }, "No concept has this in its name."));
+      concepts.length === 0 && h("span", { class: "soft" }, "No concept has this in its name.")));
   }
 
   /** @param {string} id */
@@ -380,17 +423,28 @@ class MemoryPage {
 
   async loadGraph() {
     if (this.concept === null) {
+      this.deep.hidden = true;
       put(this.around, h("p", { class: "soft" }, "Choose a concept: its relationships, and theirs."));
       return;
     }
-    const found = await get("memory/graph", { id: this.concept, depth: this.depth }, this.asking.signal);
-    put(this.around,
-      h("div", { class: "row" }, this.select("Depth", { 1: "1", 2: "2", 3: "3" }, String(this.depth), (value) => {
-        this.depth = Number(value);
-        this.state();
-        this.loadGraph().catch(report);
-      }), h("span", { class: "said" }, found.said)),
-      graph(found.nodes, found.edges, (id) => this.chooseConcept(String(id))));
+    const asked = this.concept;
+    let found;
+    try {
+      found = await get("memory/graph", { id: asked, depth: this.depth }, this.asking.signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (asked !== this.concept) return;
+      this.found = "";
+      this.deep.hidden = true;
+      put(this.around, h("p", { class: "soft" }, whyGone(error, asked)));
+      return;
+    }
+    const now = json(found);
+    if (asked !== this.concept || (now === this.found && !this.deep.hidden)) return;
+    this.found = now;
+    this.deep.hidden = false;
+    this.reached.textContent = found.said;
+    keepingFocus(this.around, () => put(this.around, graph(found.nodes, found.edges, (id) => this.chooseConcept(String(id)))));
   }
 
   async loadContexts() {
@@ -402,10 +456,10 @@ class MemoryPage {
     /** @type {string[]} */
     const selected = this.selected ?? contexts.slice(0, 4).map((/** @type {Context_} */ of) => of.context);
     this.selected = selected;
-    put(this.list, ...shown.map((/** @type {Context_} */ { context, episodes }) => {
+    keepingFocus(this.list, () => put(this.list, ...shown.map((/** @type {Context_} */ { context, episodes }) => {
       const at = selected.indexOf(context);
-      return button("", () => this.toggle(context), { "aria-pressed": String(at >= 0), "aria-label": context, title: plural(episodes, "episode"), disabled: at < 0 && selected.length >= MOST });
-    }), all > shown.length && h("span", { class: "soft" }, `and ${count(all - shown.length)} contexts with fewer episodes`));
+      return button("", () => this.toggle(context), { "aria-pressed": String(at >= 0), "aria-label": context, title: plural(episodes, "episode"), disabled: at < 0 && selected.length >= MOST, "data-key": context });
+    }), all > shown.length && h("span", { class: "soft" }, `and ${count(all - shown.length)} contexts with fewer episodes`)));
     shown.forEach((/** @type {Context_} */ { context }, /** @type {number} */ i) => {
       const at = selected.indexOf(context);
       put(this.list.children[i], at >= 0 && h("i", { class: `swatch c${at + 1}` }), ` ${context}`);
@@ -440,8 +494,8 @@ class MemoryPage {
   zoom(window) {
     this.asked = window === "all" ? null : window;
     this.drawScores();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.loadScores().catch(report), PAUSE);
+    clearTimeout(this.zooming);
+    this.zooming = setTimeout(() => this.loadScores().catch(report), PAUSE);
   }
 
   drawScores() {
@@ -484,7 +538,7 @@ class MemoryPage {
     const sql = "SELECT id, timestamp, context_hash, performance_score FROM episodes ORDER BY id DESC LIMIT 100";
     this.code.textContent = [
       "-- SQL", `${sql};`, "",
-      "# Python: in place of the vector the one that is to call them to mind", `import siltstone\ndb = siltstone.open(${JSON.stringify(path)}, read_only=True)\n# db.memory.recall(vector, k=12, weights={"recency": 1.0, "importance": 1.0, "relevance": 1.0})\ndb.memory.stats()`, "",
+      "# Python: `vector` is an embedding to recall episodes for", `import siltstone\ndb = siltstone.open(${JSON.stringify(path)}, read_only=True)\n# db.memory.recall(vector, k=12, weights={"recency": 1.0, "importance": 1.0, "relevance": 1.0})\ndb.memory.stats()`, "",
       "# Shell", `silt query '${path.replaceAll("'", "'\\''")}' '${sql}'`,
     ].join("\n");
   }

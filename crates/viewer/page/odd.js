@@ -11,6 +11,8 @@ import { count, duration, plural } from "./format.js";
 
 /** The most ticks that are searched with each window: each of them is read for it. */
 const MOST = 2_000_000;
+/** What the bits mean. */
+const MEANINGS = ["bid <= 0", "ask <= 0", "crossed (ask < bid)", "locked (ask = bid)", "spread < 0", "spread > bid / 10", "spread != ask - bid"];
 /** Pixels around a mark that belong to it. */
 const REACH = 5;
 
@@ -41,9 +43,9 @@ export class Odd {
     this.gaps = start.map((from, i) => ({ from: Number(from) / 1e9, until: Number(end[i]) / 1e9 }));
     const { time, flags: bits, ticks: many } = flags.columns;
     this.flags = time.map((at, i) => ({ time: Number(at) / 1e9, bits: Number(bits[i]), ticks: Number(many[i]) }));
-    this.counts = flags.about.counts;
+    this.counts = flags.about.counts.map((/** @type {{bit: number, name: string, ticks: number}} */ one) => ({ ...one, name: MEANINGS[one.bit] ?? one.name }));
     const shortest = duration(Number(gaps.about.min_ns) / 1e9);
-    const found = this.counts.map(({ name, ticks }) => `${count(ticks)} ${name}`);
+    const found = this.counts.map(({ name, ticks }) => `${name}: ${count(ticks)}`);
     this.said = `${plural(this.gaps.length, "gap")} longer than ${shortest}; ${plural(Number(flags.about.odd), "odd tick")}${found.length > 0 ? `: ${found.join(", ")}` : ""}`;
   }
 

@@ -126,7 +126,7 @@ export class Panel {
     const { page, plane, lane } = this;
     const geometry = page.geometry(lane);
     if (!geometry) {
-      this.said.textContent = "cannot be drawn: these are no numbers";
+      this.said.textContent = "cannot be drawn: not numeric";
       return;
     }
     const found = this.shares();

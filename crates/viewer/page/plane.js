@@ -165,7 +165,7 @@ export class Plane {
 
   /** Draws at once. @param {View} [view] */
   paint(view = this.view) {
-    this.view = view;
+    this.view = this.clamped(view);
     const width = this.element.clientWidth;
     if (width === 0) return;
     const ratio = devicePixelRatio;
@@ -179,7 +179,7 @@ export class Plane {
 
   /** Draws with the next frame. @param {View} view */
   paintSoon(view) {
-    this.view = view;
+    this.view = this.clamped(view);
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.paint());
   }
@@ -229,14 +229,14 @@ export class Plane {
     const [left, bottom] = [this.view.x - width / 2 / scale, this.view.y - height / 2 / scale];
     const text = (/** @type {number} */ at) => number(Number((Math.round(at / step) * step).toPrecision(12)));
     ctx.textAlign = "center";
-    for (let x = Math.ceil(left / step) * step; (x - left) * scale < width - 24; x += step) {
+    for (const x of ticks(left, step, left + (width - 24) / scale)) {
       const px = (x - left) * scale;
       if (px < 50) continue;
       ctx.fillRect(px, height - 5, 1, 5);
       halo(ctx, text(x), px, height - 9);
     }
     ctx.textAlign = "left";
-    for (let y = Math.ceil(bottom / step) * step; (y - bottom) * scale < height - 10; y += step) {
+    for (const y of ticks(bottom, step, bottom + (height - 10) / scale)) {
       const py = height - (y - bottom) * scale;
       if (py > height - 22) continue;
       ctx.fillRect(0, py, 5, 1);
@@ -287,11 +287,21 @@ export class Plane {
     return found < 0 ? null : found;
   }
 
+  /** The nearest height that a view may have. @param {number} span */
+  spanned(span) {
+    const whole = this.all().span;
+    return Math.min(whole * 20, Math.max(whole * 1e-6, span));
+  }
+
+  /** A view of a link may have any height. @param {View} view @returns {View} */
+  clamped(view) {
+    return this.geometry?.extent ? { ...view, span: this.spanned(view.span) } : view;
+  }
+
   /** A view so many times as high around a pixel. @param {number} factor @param {number} [px] @param {number} [py] */
   zoomed(factor, px = this.element.clientWidth / 2, py = this.height / 2) {
     const { x, y, span } = this.view;
-    const whole = this.all().span;
-    const next = Math.min(whole * 20, Math.max(whole * 1e-6, span * factor));
+    const next = this.spanned(span * factor);
     const unit = (span - next) / this.height;
     return { x: x + (px - this.element.clientWidth / 2) * unit, y: y - (py - this.height / 2) * unit, span: next };
   }
@@ -455,6 +465,22 @@ function halo(ctx, text, x, y) {
   ctx.strokeText(text, x, y);
   ctx.restore();
   ctx.fillText(text, x, y);
+}
+
+/**
+ * The multiples of a step from one number up to another, without it. None where floats are further apart than the step.
+ *
+ * @param {number} from
+ * @param {number} step
+ * @param {number} until
+ */
+function ticks(from, step, until) {
+  const first = Math.ceil(from / step) * step;
+  /** @type {number[]} */
+  const found = [];
+  if (first + step === first) return found;
+  for (let i = 0; first + i * step < until; i += 1) found.push(first + i * step);
+  return found;
 }
 
 /** A number that people count by, at least as large. @param {number} least */

@@ -32,7 +32,7 @@ export class Replay {
     this.play = button("Replay", () => this.toggle(), { title: "Play through this window" });
     this.end = button("End replay", () => this.stop(), { hidden: true });
     this.speeds = h("select", { "aria-label": "Speed of the replay", change: () => (this.speed = Number(this.speeds.value)) },
-      h("option", { value: 0 }, `a window in ${USUAL} s`), ...SPEEDS.map((speed) => h("option", { value: speed }, speed === 1 ? "as it was" : `${duration(speed)} a second`)));
+      h("option", { value: 0 }, `a window in ${USUAL} s`), ...SPEEDS.map((speed) => h("option", { value: speed }, speed === 1 ? "real time" : `${duration(speed)} a second`)));
     this.slider = h("input", { type: "range", min: 0, max: STEPS, value: 0, hidden: true, "aria-label": "Time of the replay", input: () => this.seek() });
     this.said = h("span", { class: "said", role: "timer" });
     this.element = h("span", { class: "row replay" }, this.play, this.speeds, this.slider, this.said, this.end);

@@ -1,11 +1,11 @@
 // Runs: the simulations of experiments, filtered and sorted, and some of them side by side.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { get, table } from "./api.js";
+import { get, isGone, table } from "./api.js";
 import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
 import { Comparison } from "./compare.js";
-import { begun, button, h, offer, put } from "./dom.js";
+import { begun, button, h, keepingFocus, offer, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
 import { Sparks } from "./sparks.js";
@@ -85,6 +85,7 @@ class RunsPage {
     });
     this.said = h("span", { class: "said", role: "status" });
     this.wrong = h("pre", { class: "bad", hidden: true, role: "alert" });
+    this.gone = h("p", { class: "soft", hidden: true, role: "status" });
     this.list = h("div", { class: "list" });
     this.metrics = h("select", { "aria-label": "Metric", change: () => this.choose(this.metrics.value) });
     this.legend = h("div", { class: "legend" });
@@ -125,7 +126,7 @@ class RunsPage {
     this.x = query.get("x") ?? "";
     put(this.host,
       h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.tools),
-      this.list, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
+      this.list, this.gone, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
     await this.load();
     await this.showSelected();
   }
@@ -208,7 +209,7 @@ class RunsPage {
 
   /** The runs, and what is made of all of them. */
   async load() {
-    if (await this.ask()) await this.compareAll();
+    if (await this.ask()) await this.compareAll().catch(report);
   }
 
   /** Asks for the runs; a filter that is none is refused with a sentence, and the rows stay. */
@@ -224,11 +225,31 @@ class RunsPage {
     }
     this.said.textContent = plural(this.runs.length, "simulation");
     const [first, last] = [this.runs[0], this.runs[this.runs.length - 1]];
-    const known = await Promise.all([...new Set([first, last])].filter(Boolean).map((run) => get("runs/metrics", { id: run.simulation_id })));
-    this.logged = [...new Set(known.flatMap((of) => of.metrics))];
+    const known = await Promise.all([...new Set([first, last])].filter(Boolean).map((run) => this.metricsOf(run.simulation_id)));
+    this.logged = [...new Set(known.flatMap((metrics) => metrics ?? []))];
     this.showTools();
     this.showList();
     return true;
+  }
+
+  /** The metrics of a run; null if it is not there. @param {string} id @param {AbortSignal} [signal] @returns {Promise<string[] | null>} */
+  async metricsOf(id, signal) {
+    try {
+      return (await get("runs/metrics", { id }, signal)).metrics;
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Chosen runs that are not there, of a link or removed by another process, are chosen no longer. @param {string[]} ids */
+  drop(ids) {
+    this.selected = this.selected.filter((id) => !ids.includes(id));
+    this.gone.textContent = `Not in the file: ${ids.join(", ")}.`;
+    this.gone.hidden = false;
+    this.state();
+    this.showList();
+    this.against.select(this.selected);
   }
 
   /** What curves, groups and results can be chosen. */
@@ -238,7 +259,8 @@ class RunsPage {
     const params = names(this.runs, "parameters").map((name) => `params.${name}`);
     if (this.group && !params.includes(this.group)) params.push(this.group);
     offer(this.groups, [["", "nothing"], ...params.map((name) => [name, name])], this.group);
-    this.tools.hidden = this.logged.length === 0;
+    // What is chosen can be undone, also where no run matches.
+    this.tools.hidden = this.logged.length === 0 && !this.metric && !this.group && !this.filter;
   }
 
   async showBands() {
@@ -282,13 +304,17 @@ class RunsPage {
       spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
       sparked: this.metric,
     });
-    put(this.list, shown);
-    shown.scrollTop = scrolled;
+    keepingFocus(this.list, () => {
+      put(this.list, shown);
+      shown.scrollTop = scrolled;
+      shown.dispatchEvent(new Event("scroll")); // the rows in sight, one of which may have had the focus
+    });
   }
 
   /** @param {string} id */
   toggle(id) {
     const at = this.selected.indexOf(id);
+    this.gone.hidden = true;
     if (at >= 0) this.selected.splice(at, 1);
     else if (this.selected.length < MOST) this.selected.push(id);
     this.state();
@@ -311,7 +337,11 @@ class RunsPage {
     this.asking.abort();
     this.asking = new AbortController();
     const { signal } = this.asking;
-    const known = await Promise.all(this.selected.map((id) => get("runs/metrics", { id }, signal)));
+    const asked = await Promise.all(this.selected.map(async (id) => ({ id, metrics: await this.metricsOf(id, signal) })));
+    if (signal.aborted) return;
+    const gone = asked.filter(({ metrics }) => metrics === null).map(({ id }) => id);
+    if (gone.length > 0) this.drop(gone);
+    const known = asked.map(({ id, metrics }) => ({ id, metrics: metrics ?? [] }));
     const metrics = [...new Set(known.flatMap((of) => of.metrics))];
     if (metrics.length > 0 && !metrics.includes(this.metric)) this.metric = metrics[0];
     offer(this.metrics, metrics.map((name) => [name, name]), this.metric);
@@ -319,7 +349,7 @@ class RunsPage {
     this.showComparison();
     if (metrics.length === 0) return;
     delete this.chart.element.dataset.ready;
-    const having = this.selected.filter((_, i) => known[i].metrics.includes(this.metric));
+    const having = known.filter((of) => of.metrics.includes(this.metric)).map(({ id }) => id);
     const bounds = this.asked ? { from: String(integer(this.asked.from, false)), until: String(integer(this.asked.until, true)) } : {};
     this.curves = await Promise.all(having.map(async (id) => {
       const { about, columns } = await table("runs/metric", { id, metric: this.metric, width: this.chart.width, edges: true, ...bounds }, signal);

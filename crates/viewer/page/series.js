@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uPlot.esm.js";
 import { download, get, table } from "./api.js";
 import { Chart, color, colorOf } from "./chart.js";
-import { begun, button, h, put } from "./dom.js";
+import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { clock, count, instant, json, number, plural, time } from "./format.js";
 import { history } from "./history.js";
 import { integer, moved, zoomed } from "./window.js";
@@ -194,7 +194,7 @@ class SeriesPage {
     const dataset = (/** @type {[string, Map<string, One[]>]} */ [name, signals]) => name === ""
       ? [...signals].flatMap(signal)
       : h("li", {}, h("div", { class: "head" }, name), h("ul", {}, ...[...signals].flatMap(signal)));
-    put(this.tree, ...[...datasets].flatMap(dataset), found.length === 0 && h("li", { class: "soft" }, "No key has this in it."));
+    keepingFocus(this.tree, () => put(this.tree, ...[...datasets].flatMap(dataset), found.length === 0 && h("li", { class: "soft" }, "No key has this in it.")));
   }
 
   /** @param {One} one */
@@ -203,7 +203,7 @@ class SeriesPage {
     const full = this.selected.length >= MOST && at < 0;
     const why = one.drawable ? "" : `${one.value_type} over ${one.index_type} cannot be drawn`;
     return h("li", {}, h("label", { class: one.drawable ? null : "off", title: why || one.key },
-      h("input", { type: "checkbox", checked: at >= 0, disabled: !one.drawable || full, change: () => this.choose(one.key) }),
+      h("input", { type: "checkbox", checked: at >= 0, disabled: !one.drawable || full, "data-key": one.key, change: () => this.choose(one.key) }),
       h("span", {}, shortName(one)),
       h("span", { class: "soft" }, count(one.points)),
       h("i", { class: `swatch ${at >= 0 ? `c${at + 1}` : ""}` })));

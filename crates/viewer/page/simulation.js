@@ -2,7 +2,7 @@
 
 import { arrowTable, download, get } from "./api.js";
 import { cell, integers, numbers, shapes } from "./columns.js";
-import { begun, button, h, put } from "./dom.js";
+import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { EntityHistory } from "./entity.js";
 import { count, plural, time } from "./format.js";
 import { grid } from "./grid.js";
@@ -174,7 +174,7 @@ export class SimulationPage {
     this.panels[0].choose(names.find((name) => name === query.get("c")) ?? first, query.get("k"));
     this.panels[1].choose(names.find((name) => name === query.get("c2")) ?? this.besideName(), query.get("k2"));
     await this.want();
-    await this.history.load();
+    await this.history.load().catch(report);
   }
 
   close() {
@@ -335,7 +335,7 @@ export class SimulationPage {
     };
     const kind = h("select", { "aria-label": "Drawn as", change: () => choose(this.drawnAs(kind.value)) },
       ...able.filter(([, is]) => is).map(([value]) => h("option", { value: String(value), selected: value === drawn?.kind }, kinds[/** @type {keyof typeof kinds} */ (value)])),
-      h("option", { value: "", selected: !drawn }, "nothing"));
+      h("option", { value: "", selected: !drawn }, "table only"));
     const axis = (/** @type {"x" | "y"} */ name) => {
       const made = h("select", { "aria-label": name, change: () => drawn?.kind === "points" && choose({ ...drawn, [name]: made.value }) },
         ...this.numberNames().map((of) => h("option", { value: of, selected: drawn?.kind === "points" && drawn[name] === of }, of)));
@@ -427,7 +427,8 @@ export class SimulationPage {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.key !== " " || event.target instanceof HTMLButtonElement) return;
+    // Space opens a list, and presses a button.
+    if (event.key !== " " || event.target instanceof HTMLButtonElement || event.target instanceof HTMLSelectElement) return;
     event.preventDefault();
     this.toggle();
   }
@@ -691,7 +692,7 @@ export class SimulationPage {
     const before = this.rows.firstElementChild;
     const [top, left] = [before?.scrollTop ?? 0, before?.scrollLeft ?? 0];
     const made = grid(["id", ...names], /** @type {any} */ (rows));
-    put(this.rows, made);
+    keepingFocus(this.rows, () => put(this.rows, made));
     made.scrollTo(left, top);
     this.tableSaid.textContent = `${plural(ids.length, "row")}, ${this.nameOf(index)}`;
     this.rows.dataset.at = String(this.at(index));
