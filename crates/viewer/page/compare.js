@@ -133,8 +133,9 @@ export class Comparison {
   }
 
   showStrength() {
-    const { runs, without_target: without, parameters } = this.found;
-    this.said.textContent = `rank correlation (Spearman) over ${plural(runs, "run")}${without > 0 ? `, ${count(without)} of them without this result` : ""}`;
+    const { runs, without_target: without, parameters, said } = this.found;
+    const none = without > 0 ? `, ${count(without)} of them without this result` : "";
+    this.said.textContent = `rank correlation (Spearman) over ${plural(runs, "run")}${none}${said ? `; ${said}` : ""}`;
     const row = (/** @type {any} */ { parameter, rho, runs, missing, not_numbers: others, why }) => {
       const left = [missing > 0 && `${count(missing)} missing`, others > 0 && `${count(others)} not numeric`].filter(Boolean).join(", ");
       return h("tr", {},
