@@ -16,7 +16,7 @@ from siltstone.simulation import SimulationDatabase
 
 sync_api = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
-from viewing import HOSTILE, Serve, at
+from viewing import HOSTILE, Serve, at, watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -28,15 +28,7 @@ STEPS = 30
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
     """A page that must not complain; of WebGL without a graphics card Chromium says that it is slow."""
-    page = context.new_page()
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
-    local = ("http://127.0.0.1:", "blob:http://127.0.0.1:")
-    page.on("request", lambda request: None if request.url.startswith(local) else trouble.append(request.url))
-    yield page
-    harmless = ("the server responded with a status of", "GPU stall due to ReadPixels")
-    assert [line for line in trouble if not any(known in line for known in harmless)] == []
+    yield from watched(context, "GPU stall due to ReadPixels")
 
 
 def sensors(t: int) -> np.ndarray:

@@ -116,7 +116,7 @@ fn parts_are_chosen() {
 
 /// Goal: a file that is there stays unless the user says so, and what is read is never written.
 #[test]
-fn nothing_is_overwritten_unasked() {
+fn nothing_is_overwritten_without_the_option() {
     let folder = tempfile::tempdir().unwrap();
     let path = plant(folder.path());
     std::fs::write(folder.path().join("report.html"), "mine").unwrap();
