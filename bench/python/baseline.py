@@ -68,6 +68,7 @@ BASELINES = {
     "sqlite3_executemany": "sqlite3_executemany:Sqlite3Executemany",
     "h5py": "h5py_baseline:H5py",
     "zarr": "zarr_baseline:Zarr",
+    "icechunk": "icechunk_baseline:Icechunk",
 }
 
 
