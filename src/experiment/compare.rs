@@ -53,12 +53,10 @@ impl ExperimentDatabase {
             let many_ats = metrics.iter().any(|(_, at)| *at != metrics[0].1);
             for (name, at) in metrics {
                 let source = Source::find(tx, name)?;
-                let values = chosen
-                    .iter()
-                    .map(|(id, _)| source.value(tx, *id, *at))
-                    .collect::<Result<Vec<_>>>()?;
+                let is_column = source.is_column();
+                let values = source.values(tx, chosen.iter().map(|(id, _)| id), *at)?;
                 if values.iter().all(Option::is_none) && !chosen.is_empty() {
-                    check_metric(tx, name, &source)?;
+                    check_metric(tx, name, is_column)?;
                 }
                 let title =
                     if many_ats { format!("{name} ({})", title(*at)) } else { (*name).to_owned() };
@@ -84,7 +82,7 @@ impl ExperimentDatabase {
             let series =
                 chosen.iter().map(|(id, _)| source.series(tx, *id)).collect::<Result<Vec<_>>>()?;
             if series.iter().all(Vec::is_empty) && !chosen.is_empty() {
-                check_metric(tx, metric, &source)?;
+                check_metric(tx, metric, source.is_column())?;
             }
             let steps: BTreeSet<i64> = series.iter().flatten().map(|(step, _)| *step).collect();
             let mut columns: Vec<Named> = vec![(
@@ -114,7 +112,7 @@ impl ExperimentDatabase {
             let source = Source::find(tx, metric)?;
             let series = source.series(tx, id)?;
             if series.is_empty() {
-                check_metric(tx, metric, &source)?;
+                check_metric(tx, metric, source.is_column())?;
             }
             Ok(series)
         })
@@ -273,9 +271,9 @@ fn logged_names(tx: &ReadTx<'_>, simulation: i64) -> Result<Vec<String>> {
 }
 
 /// An error unless a table has such a column, or any simulation of the file logged a metric of this name.
-fn check_metric(tx: &ReadTx<'_>, name: &str, source: &Source) -> Result<()> {
+fn check_metric(tx: &ReadTx<'_>, name: &str, is_column: bool) -> Result<()> {
     let sql = "SELECT 1 FROM simulation_name WHERE name = ?1 LIMIT 1";
-    if source.is_column() || tx.query_one(sql, [name], |_| Ok(()))?.is_some() {
+    if is_column || tx.query_one(sql, [name], |_| Ok(()))?.is_some() {
         return Ok(());
     }
     let mut known = BTreeSet::new();

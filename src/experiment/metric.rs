@@ -1,6 +1,7 @@
 //! Numbers of a simulation by name: a column of its steps, a metric that it logged, a column of any table.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_array::Array;
@@ -11,7 +12,7 @@ use super::names;
 use super::read::each_stored;
 use super::record_table::{self, RecordTable, row_table};
 use super::schema::{Column, Storage};
-use super::stored::{StoredRows, Wanted, blocks};
+use super::stored::{StoredRows, Wanted, blocks, last_values};
 use super::summary::{Sum, Summary};
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
@@ -69,12 +70,28 @@ pub(super) struct Source {
 
 /// A column that has values of a metric.
 #[derive(Debug, Clone)]
-enum Part {
-    /// A stored column of a table.
-    Column(Arc<RecordTable>, usize),
-    /// What was logged by this name.
-    Metric(Arc<RecordTable>, String),
+struct Part {
+    table: Arc<RecordTable>,
+    /// The index of the values among the stored columns; those of a metric are behind its name.
+    index: usize,
+    /// The name by which they were logged; none of a column of numbers.
+    name: Option<String>,
+    /// What was read of all simulations at once.
+    known: Option<Arc<Known>>,
 }
+
+/// What the file has of all simulations, by their ids: read at once if there are many to be asked for.
+#[derive(Debug, Default)]
+struct Known {
+    summaries: HashMap<i64, Summary>,
+    /// The numbers of the name.
+    keys: HashMap<i64, i64>,
+    /// The values at the last step, of those that have some and no blocks.
+    last: HashMap<i64, Step>,
+}
+
+/// So many simulations are asked for one by one.
+const FEW: usize = 16;
 
 /// A step, the sum of its values, the first of them, and how many there are.
 type Step = (i64, Sum, f64, usize);
@@ -94,8 +111,23 @@ impl Source {
             Some((first, column)) => table(first)?.and_then(|table| Part::column(table, column)),
             None => table("simulation_steps")?.and_then(|steps| Part::column(steps, name)),
         };
-        let logged = table("simulation_metrics")?.map(|table| Part::Metric(table, name.to_owned()));
+        let logged = table("simulation_metrics")?.map(|table| Part::logged(table, name));
         Ok(Source { column, logged })
+    }
+
+    /// The value of each of these simulations.
+    pub(super) fn values<'a>(
+        mut self,
+        tx: &ReadTx<'_>,
+        simulations: impl ExactSizeIterator<Item = &'a i64>,
+        at: At,
+    ) -> Result<Vec<Option<f64>>> {
+        if simulations.len() > FEW {
+            for part in [&mut self.column, &mut self.logged].into_iter().flatten() {
+                part.known = Some(Arc::new(part.read_known(tx, at)?));
+            }
+        }
+        simulations.map(|simulation| self.value(tx, *simulation, at)).collect()
     }
 
     /// Whether any simulation can have it without having logged it by its name.
@@ -143,6 +175,12 @@ impl Source {
     }
 }
 
+/// Adds a value to a step.
+fn add_to((_, sum, _, n): &mut Step, value: f64) {
+    sum.add(value);
+    *n += 1;
+}
+
 /// What steps are as a whole, or one of them is.
 fn of_steps(steps: &[Step], at: At) -> Option<f64> {
     let sum = steps.iter().fold(Sum::NOTHING, |mut all, step| {
@@ -172,31 +210,58 @@ impl Part {
     fn column(table: Arc<RecordTable>, name: &str) -> Option<Self> {
         let is_it = |column: &Column| column.name == name && column.kind.is_number();
         let index = table.schema.stored().position(|(_, column)| is_it(column))?;
-        Some(Part::Column(table, index))
+        Some(Part { table, index, name: None, known: None })
     }
 
-    fn table(&self) -> &Arc<RecordTable> {
-        match self {
-            Part::Column(table, _) | Part::Metric(table, _) => table,
+    /// What was logged by a name.
+    fn logged(table: Arc<RecordTable>, name: &str) -> Self {
+        Part { table, index: 0, name: Some(name.to_owned()), known: None }
+    }
+
+    fn read_known(&self, tx: &ReadTx<'_>, at: At) -> Result<Known> {
+        let mut known =
+            Known { summaries: Summary::load_all(tx, &self.table)?, ..Known::default() };
+        match &self.name {
+            Some(name) => known.keys = names::find_all(tx, name)?,
+            None if at == At::Final => {
+                last_values(tx, &self.table, self.index, |simulation, step, value| {
+                    add_to(
+                        known.last.entry(simulation).or_insert((step, Sum::NOTHING, value, 0)),
+                        value,
+                    );
+                })?;
+            }
+            None => {}
+        }
+        Ok(known)
+    }
+
+    fn summary(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Cow<'_, Summary>> {
+        match &self.known {
+            Some(known) => Ok(match known.summaries.get(&simulation) {
+                Some(summary) => Cow::Borrowed(summary),
+                None => Cow::Owned(Summary::nothing(&self.table)),
+            }),
+            None => Summary::load(tx, simulation, &self.table).map(Cow::Owned),
         }
     }
 
-    /// The index of the values among the stored columns; that of a metric is the one behind its name.
-    fn index(&self) -> usize {
-        match self {
-            Part::Column(_, index) => *index,
-            Part::Metric(..) => 0,
+    /// The number of the name; `None` if the simulation does not have it.
+    fn key(&self, tx: &ReadTx<'_>, simulation: i64, name: &str) -> Result<Option<i64>> {
+        match &self.known {
+            Some(known) => Ok(known.keys.get(&simulation).copied()),
+            None => names::find(tx, simulation, name),
         }
     }
 
     /// Whether there are rows that can have values of a simulation.
     fn has_rows(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<bool> {
-        if let Part::Metric(_, name) = self
-            && names::find(tx, simulation, name)?.is_none()
+        if let Some(name) = &self.name
+            && self.key(tx, simulation, name)?.is_none()
         {
             return Ok(false);
         }
-        Ok(Summary::load(tx, simulation, self.table())?.rows > 0)
+        Ok(self.summary(tx, simulation)?.rows > 0)
     }
 
     fn value(&self, tx: &ReadTx<'_>, simulation: i64, at: At) -> Result<Option<f64>> {
@@ -208,36 +273,32 @@ impl Part {
     }
 
     fn last(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Option<f64>> {
-        match self {
-            Part::Column(table, _) => {
-                let Some(mut last) = Summary::load(tx, simulation, table)?.last_step else {
-                    return Ok(None);
-                };
-                // A column may have no value at the last steps: back from there, further each time.
-                let mut width = 1;
-                loop {
-                    let first = last.saturating_sub(width - 1).max(0);
-                    if let Some(step) = self.steps_in(tx, simulation, first, last)?.last() {
-                        return Ok(Some(value_of(step)));
-                    }
-                    if first == 0 {
-                        return Ok(None);
-                    }
-                    (last, width) = (first - 1, width.saturating_mul(8));
-                }
-            }
-            Part::Metric(table, name) => {
-                let Some(key) = names::find(tx, simulation, name)? else { return Ok(None) };
-                if !blocks(tx, simulation, table, 0, i64::MAX)?.is_empty() {
-                    return Ok(self.steps(tx, simulation)?.last().map(value_of));
-                }
-                let row_table = row_table(&table.schema.name);
-                let sql =
-                    format!("SELECT max(step) FROM {row_table} WHERE simulation = ?1 AND row = ?2");
-                let last = tx.query_one(&sql, (simulation, key), |row| Ok(row.get(0)?))?.flatten();
-                last.map_or(Ok(None), |step| self.at_step(tx, simulation, step))
-            }
+        if let Some(step) = self.known.as_ref().and_then(|known| known.last.get(&simulation)) {
+            return Ok(Some(value_of(step)));
         }
+        let Some(name) = &self.name else {
+            let Some(mut last) = self.summary(tx, simulation)?.last_step else { return Ok(None) };
+            // A column may have no value at the last steps: back from there, further each time.
+            let mut width = 1;
+            loop {
+                let first = last.saturating_sub(width - 1).max(0);
+                if let Some(step) = self.steps_in(tx, simulation, first, last)?.last() {
+                    return Ok(Some(value_of(step)));
+                }
+                if first == 0 {
+                    return Ok(None);
+                }
+                (last, width) = (first - 1, width.saturating_mul(8));
+            }
+        };
+        let Some(key) = self.key(tx, simulation, name)? else { return Ok(None) };
+        if !blocks(tx, simulation, &self.table, 0, i64::MAX)?.is_empty() {
+            return Ok(self.steps(tx, simulation)?.last().map(value_of));
+        }
+        let row_table = row_table(&self.table.schema.name);
+        let sql = format!("SELECT max(step) FROM {row_table} WHERE simulation = ?1 AND row = ?2");
+        let last = tx.query_one(&sql, (simulation, key), |row| Ok(row.get(0)?))?.flatten();
+        last.map_or(Ok(None), |step| self.at_step(tx, simulation, step))
     }
 
     /// The value of a step, or the mean of many.
@@ -246,10 +307,10 @@ impl Part {
     }
 
     fn sum(&self, tx: &ReadTx<'_>, simulation: i64) -> Result<Sum> {
-        if let Part::Column(table, index) = self
-            && let Some(sums) = Summary::load(tx, simulation, table)?.sums
+        if self.name.is_none()
+            && let Some(sums) = &self.summary(tx, simulation)?.sums
         {
-            return Ok(sums[*index]);
+            return Ok(sums[self.index]);
         }
         let mut sum = Sum::NOTHING;
         self.each(tx, simulation, 0, i64::MAX, |_, value| sum.add(value))?;
@@ -270,14 +331,11 @@ impl Part {
     ) -> Result<Vec<Step>> {
         let mut steps: Vec<Step> = Vec::new();
         self.each(tx, simulation, first, last, |step, value| match steps.last_mut() {
-            Some((last, sum, _, n)) if *last == step => {
-                sum.add(value);
-                *n += 1;
-            }
+            Some(last) if last.0 == step => add_to(last, value),
             _ => {
-                let mut sum = Sum::NOTHING;
-                sum.add(value);
-                steps.push((step, sum, value, 1));
+                let mut new = (step, Sum::NOTHING, value, 0);
+                add_to(&mut new, value);
+                steps.push(new);
             }
         })?;
         Ok(steps)
@@ -291,10 +349,10 @@ impl Part {
         last: i64,
         mut each: impl FnMut(i64, f64),
     ) -> Result<()> {
-        let (table, index) = (self.table(), self.index());
-        let key = match self {
-            Part::Column(..) => None,
-            Part::Metric(_, name) => match names::find(tx, simulation, name)? {
+        let (table, index) = (&self.table, self.index);
+        let key = match &self.name {
+            None => None,
+            Some(name) => match self.key(tx, simulation, name)? {
                 Some(key) => Some(key),
                 None => return Ok(()),
             },

@@ -80,6 +80,12 @@ pub(super) fn find(tx: &ReadTx<'_>, simulation: i64, name: &str) -> Result<Optio
     tx.query_one(sql, (simulation, name), |row| Ok(row.get(0)?))
 }
 
+/// The numbers of one name, by the simulations that have it.
+pub(super) fn find_all(tx: &ReadTx<'_>, name: &str) -> Result<HashMap<i64, i64>> {
+    let sql = "SELECT simulation, id FROM simulation_name WHERE name = ?1";
+    Ok(tx.query(sql, [name], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
+}
+
 /// A quick hash of short texts: eight bytes at a time, multiplied and folded.
 #[derive(Debug, Default)]
 struct Mix(u64);

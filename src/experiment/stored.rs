@@ -329,6 +329,33 @@ pub(super) fn each_of_row_table(
     taken.give()
 }
 
+/// Gives the values of a column at the last step of each simulation that has no blocks of the table: simulation, step, value.
+pub(super) fn last_values(
+    tx: &ReadTx<'_>,
+    table: &RecordTable,
+    index: usize,
+    mut each: impl FnMut(i64, i64, f64),
+) -> Result<()> {
+    let column = table.schema.stored().nth(index).map(|(_, column)| quoted(&column.name));
+    let sql = format!(
+        "SELECT r.simulation, r.step, r.{}, r.exact FROM record_summary s CROSS JOIN {} r \
+         ON r.simulation = s.simulation AND r.step = s.last_step WHERE s.record_table = ?1 \
+         AND s.simulation NOT IN (SELECT simulation FROM record_block WHERE record_table = ?1) \
+         ORDER BY s.simulation, r.row",
+        column.unwrap_or_default(),
+        row_table(&table.schema.name)
+    );
+    tx.query(&sql, [table.id], |row| {
+        let exact = row.get_ref(3)?.as_blob_or_null().ok().flatten().unwrap_or_default();
+        let value = bits_of(exact, index).map_or_else(|| row.get(2), |value| Ok(Some(value)));
+        if let Some(value) = value? {
+            each(row.get(0)?, row.get(1)?, value);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
 /// Rows as SQLite gives them: step, row, `exact`, and the chosen columns.
 struct Taken<'a, F> {
     each: F,

@@ -1,5 +1,9 @@
 //! What is known of the records of one simulation in one table without reading them.
 
+use std::collections::HashMap;
+
+use rusqlite::Row;
+
 use super::buffer::{ColumnBuffer, Items, TableBuffer};
 use super::record_table::RecordTable;
 use crate::error::Result;
@@ -55,24 +59,34 @@ const WIDTH: usize = 32;
 
 impl Summary {
     pub(super) fn load(tx: &ReadTx<'_>, simulation: i64, table: &RecordTable) -> Result<Self> {
-        let sql = "SELECT next_row, rows, last_step, sums FROM record_summary \
+        let sql = "SELECT simulation, next_row, rows, last_step, sums FROM record_summary \
             WHERE simulation = ?1 AND record_table = ?2";
-        let columns = table.schema.stored().count();
-        let found = tx.query_one(sql, (simulation, table.id), |row| {
-            let sums = row.get_ref(3)?.as_blob_or_null().ok().flatten();
-            Ok(Summary {
-                next_row: row.get(0)?,
-                rows: row.get(1)?,
-                last_step: row.get(2)?,
-                sums: sums.and_then(|bytes| read(bytes, columns)),
-            })
-        })?;
-        let nothing = || Summary {
-            next_row: 1,
-            sums: Some(vec![Sum::NOTHING; columns]),
-            ..Summary::default()
+        let found = tx.query_one(sql, (simulation, table.id), |row| Self::of(row, table))?;
+        Ok(found.map_or_else(|| Self::nothing(table), |(_, found)| found))
+    }
+
+    /// Those of all simulations that have rows, by their ids.
+    pub(super) fn load_all(tx: &ReadTx<'_>, table: &RecordTable) -> Result<HashMap<i64, Self>> {
+        let sql = "SELECT simulation, next_row, rows, last_step, sums FROM record_summary \
+            WHERE record_table = ?1";
+        Ok(tx.query(sql, [table.id], |row| Self::of(row, table))?.into_iter().collect())
+    }
+
+    /// That of a simulation without rows.
+    pub(super) fn nothing(table: &RecordTable) -> Self {
+        let sums = Some(vec![Sum::NOTHING; table.schema.stored().count()]);
+        Summary { next_row: 1, sums, ..Summary::default() }
+    }
+
+    fn of(row: &Row<'_>, table: &RecordTable) -> Result<(i64, Self)> {
+        let sums = row.get_ref(4)?.as_blob_or_null().ok().flatten();
+        let summary = Summary {
+            next_row: row.get(1)?,
+            rows: row.get(2)?,
+            last_step: row.get(3)?,
+            sums: sums.and_then(|bytes| read(bytes, table.schema.stored().count())),
         };
-        Ok(found.unwrap_or_else(nothing))
+        Ok((row.get(0)?, summary))
     }
 
     pub(super) fn store(
