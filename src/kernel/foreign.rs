@@ -258,7 +258,7 @@ pub(super) fn check_versions(conn: &Connection, path: &Path) -> Result<()> {
 /// Refuses a file in which triggers that are not ours would run with our writes.
 pub(super) fn refuse_triggers(conn: &Connection, path: &Path) -> Result<()> {
     let mut unknown = items(conn, "type = 'trigger'").at(path, "reading its schema")?;
-    unknown.retain(|_, item| !known_triggers().contains(&item.words));
+    unknown.retain(|_, item| !is_of_migration(item) && !known_triggers().contains(&item.words));
     if unknown.is_empty() {
         return Ok(());
     }
@@ -276,7 +276,22 @@ pub(super) fn refuse_triggers(conn: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// The triggers of every version of every store.
+/// Whether a trigger stands in a migration as it is, which takes no time to find out.
+fn is_of_migration(trigger: &Item) -> bool {
+    static TEXTS: OnceLock<String> = OnceLock::new();
+    let spaced = |words: &[String]| format!(" {} ", words.join(" "));
+    let texts = TEXTS.get_or_init(|| {
+        let steps = crate::STORES.iter().flat_map(|store| store.migrations.steps);
+        let sql = steps.filter_map(|step| match step {
+            Step::Sql(sql) => Some(spaced(&words(sql))),
+            Step::Code(_) => None,
+        });
+        sql.collect()
+    });
+    trigger.words.len() > 2 && texts.contains(&spaced(&trigger.words))
+}
+
+/// The triggers of every version of every store, which takes a while to find out.
 fn known_triggers() -> &'static HashSet<Vec<String>> {
     static KNOWN: OnceLock<HashSet<Vec<String>>> = OnceLock::new();
     KNOWN.get_or_init(|| {
