@@ -22,7 +22,7 @@ class Package:
         codes, names = pa.array(rows.symbol.astype("i4")), pa.array(self.data.symbols)
         columns = {
             "symbol": pa.DictionaryArray.from_arrays(codes, names),
-            "time": pa.array(rows.time_ns.view("M8[ns]")),
+            "time": pa.array(rows.time_ns).cast(pa.timestamp("ns", "UTC")),
             "bid": rows.bid,
             "ask": rows.ask,
         }
