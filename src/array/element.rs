@@ -27,6 +27,7 @@ macro_rules! element {
                     out.extend_from_slice(&item.to_le_bytes());
                 }
             }
+            #[inline(always)]
             fn read_le(bytes: &[u8]) -> Self {
                 <$t>::from_le_bytes(bytes.try_into().expect("as many bytes as the item has"))
             }

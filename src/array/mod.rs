@@ -19,6 +19,7 @@ mod csr;
 mod dtype;
 mod element;
 mod from;
+pub(crate) mod large;
 mod location;
 mod ndarray;
 mod number;

@@ -54,6 +54,7 @@ mod store;
 mod streamed_table;
 mod table_function;
 mod temporary;
+mod threads;
 mod ticket;
 mod transaction;
 mod tx;
@@ -106,6 +107,7 @@ pub(crate) use store::{Store, upgrades};
 pub(crate) use streamed_table::{Bounds, Chunks, StreamedRows, StreamedTable, query_streamed};
 pub(crate) use table_function::{Arguments, TableFunction};
 pub(crate) use temporary::{Temporary, is_temporary, remove_leftovers};
+pub(crate) use threads::{both, threads, together};
 pub(crate) use tx::{ReadTx, WriteTx};
 
 /// For tests: makes a database as another program does.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::calendar::Day;
 use super::packed::pack;
@@ -10,6 +9,7 @@ use super::tick::{Origins, Row, Ticks, check_prices, check_symbol};
 use super::write::{Arrived, BULK_ROWS};
 use super::writer::Shared;
 use crate::error::{Error, Result};
+use crate::kernel::together;
 
 /// A name for each tick.
 #[derive(Debug, Clone, Copy)]
@@ -184,41 +184,25 @@ impl<'a> TickBatch<'a> {
 }
 
 /// Packs the parts that have `least` ticks or more, before the writer is asked: it has then only to
-/// insert. `threads` 0: as many as there are processors.
+/// insert. There is a thread for every `each` of them.
 pub(super) fn pack_parts(
     parts: &mut [Arrived],
     origins: &Origins,
     least: usize,
-    threads: usize,
+    each: usize,
 ) -> Result<()> {
     let origins = origins.all();
     let large: Vec<usize> = (0..parts.len()).filter(|i| parts[*i].rows.len() >= least).collect();
-    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if threads == 0 { processors() } else { threads }.min(large.len());
-    let next = AtomicUsize::new(0);
-    let work = |parts: &[Arrived]| {
-        let mut done = Vec::new();
-        while let Some(i) = large.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let part = &parts[*i];
-            let mut ticks = Ticks::new(part.symbol.clone());
-            let mut rows: Vec<&Row> = part.rows.iter().collect();
-            rows.sort_by_key(|row| row.time_ns);
-            rows.into_iter().for_each(|row| ticks.push(row));
-            ticks.origins = origins.clone();
-            done.push((*i, pack(&ticks)));
-        }
-        done
-    };
-    let unpacked = &*parts;
-    let packed: Vec<_> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| work(unpacked))).collect();
-        let mut done = work(unpacked);
-        for other in others {
-            done.extend(other.join().expect("packing does not panic"));
-        }
-        done
+    let packed = together(&large, each, |i| {
+        let part = &parts[*i];
+        let mut ticks = Ticks::new(part.symbol.clone());
+        let mut rows: Vec<&Row> = part.rows.iter().collect();
+        rows.sort_by_key(|row| row.time_ns);
+        rows.into_iter().for_each(|row| ticks.push(row));
+        ticks.origins = origins.clone();
+        pack(&ticks)
     });
-    for (i, blocks) in packed {
+    for (i, blocks) in large.into_iter().zip(packed) {
         parts[i].packed = Some(Arc::new(blocks?));
     }
     Ok(())
@@ -229,5 +213,5 @@ pub(super) fn pack_bulk(parts: &mut [Arrived], shared: &Shared) -> Result<()> {
     if !shared.rule(true).keeps_all() {
         return Ok(());
     }
-    pack_parts(parts, &shared.origins, BULK_ROWS, 0)
+    pack_parts(parts, &shared.origins, BULK_ROWS, 1)
 }

@@ -295,7 +295,7 @@ impl Importer<'_> {
         if day < today {
             // What the rule leaves out is only known beside what is there.
             if form == Form::Blocks && matches!(rule, Rule::Missing) {
-                pack_parts(&mut parts, &self.origins, PACK, 1)?;
+                pack_parts(&mut parts, &self.origins, PACK, usize::MAX)?;
             }
             let batch = DayBatch { parts, rule, watermark: None, form, source: Some(source) };
             return self.write(day, batch);

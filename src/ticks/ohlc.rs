@@ -1,9 +1,12 @@
 //! Bars from the history.
 
 use super::bars::{Bar, Timeframe, bucket};
+use super::calendar::Day;
+use super::read::DAYS_AT_ONCE;
 use super::store::TickStore;
 use super::tick::Wanted;
 use crate::error::{Error, Result};
+use crate::kernel::{check_interrupted, threads, together};
 
 /// Which price a bar is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -128,8 +131,34 @@ impl Bars {
         Ok(())
     }
 
+    /// A bar that was made of later ticks.
+    fn append(&mut self, bar: &Bar) -> Result<()> {
+        match self.bars.last_mut().filter(|last| last.time_ns == bar.time_ns) {
+            Some(last) => {
+                last.high = last.high.max(bar.high);
+                last.low = last.low.min(bar.low);
+                last.close = bar.close;
+                last.volume += bar.volume;
+            }
+            None => {
+                self.fill(bar.time_ns)?;
+                self.bars.push(*bar);
+            }
+        }
+        Ok(())
+    }
+
     fn begin(&mut self, time_ns: i64, price: f64) -> Result<()> {
         let begin = bucket(time_ns, self.interval_ns, self.options.origin_ns);
+        self.fill(begin)?;
+        self.last_ns = begin.saturating_add(self.interval_ns - 1);
+        let (open, high, low, close) = (price, price, price, price);
+        self.bars.push(Bar { time_ns: begin, open, high, low, close, volume: 1 });
+        Ok(())
+    }
+
+    /// Makes the bars of the empty intervals between the last one and one that begins then, if they are wanted.
+    fn fill(&mut self, begin: i64) -> Result<()> {
         if let Some(last) = self.bars.last().copied().filter(|_| self.options.fill != Fill::None) {
             let price = if self.options.fill == Fill::Previous { last.close } else { f64::NAN };
             let mut at = last.time_ns;
@@ -143,9 +172,6 @@ impl Bars {
                 self.bars.push(Bar { time_ns: at, open, high, low, close, volume: 0 });
             }
         }
-        self.last_ns = begin.saturating_add(self.interval_ns - 1);
-        let (open, high, low, close) = (price, price, price, price);
-        self.bars.push(Bar { time_ns: begin, open, high, low, close, volume: 1 });
         Ok(())
     }
 }
@@ -161,11 +187,23 @@ impl TickStore {
     pub fn ohlc(&self, symbol: &str, interval_ns: i64, options: OhlcOptions) -> Result<Vec<Bar>> {
         let OhlcOptions { from_ns, to_ns, .. } = options;
         let mut bars = Bars::new(interval_ns, options)?;
-        let target = self.shared.target(symbol)?;
-        self.shared.for_each(&target, from_ns, to_ns, Wanted::Prices, |ticks| {
-            bars.add(&ticks.time_ns, &ticks.bid, &ticks.ask)?;
-            Ok(true)
-        })?;
+        let shared = &*self.shared;
+        let target = shared.target(symbol)?;
+        let of_days = |days: &&[Day]| -> Result<Vec<Bar>> {
+            let mut bars = Bars::new(interval_ns, OhlcOptions { fill: Fill::None, ..options })?;
+            shared.for_each_of(days, &target, from_ns, to_ns, Wanted::Prices, |ticks| {
+                bars.add(&ticks.time_ns, &ticks.bid, &ticks.ask)?;
+                Ok(true)
+            })?;
+            Ok(bars.bars)
+        };
+        for days in shared.days_between(&target, from_ns, to_ns)?.chunks(DAYS_AT_ONCE) {
+            let parts: Vec<&[Day]> = days.chunks(days.len().div_ceil(threads())).collect();
+            for found in together(&parts, 1, of_days) {
+                found?.iter().try_for_each(|bar| bars.append(bar))?;
+            }
+            check_interrupted("making bars")?;
+        }
         Ok(bars.bars)
     }
 

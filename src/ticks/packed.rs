@@ -11,13 +11,17 @@ use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray};
 
 use super::tick::{Origin, Origins, Ticks, Wanted};
-use crate::array::block::{self, Block, Effort, PIECE_ROWS};
+use crate::array::block::{self, Block, Effort, Item, PIECE_ROWS};
+use crate::array::large;
 use crate::error::{Error, Result};
+use crate::kernel::both;
 
 /// The most ticks in a block.
 pub(super) const BLOCK_ROWS: usize = 4 * PIECE_ROWS;
 /// A block with fewer ticks is joined with those that come behind it.
 pub(super) const SHORT_ROWS: usize = PIECE_ROWS / 2;
+/// Ticks that are worth a thread.
+const WORTH: usize = 4 * PIECE_ROWS;
 /// Ticks in the last block where there are many: what is asked for most are the last ones, and a piece is
 /// unpacked as a whole.
 const TAIL_ROWS: usize = 512;
@@ -144,74 +148,147 @@ fn same(given: &[f64], rebuilt: impl Iterator<Item = f64>) -> bool {
     given.iter().zip(rebuilt).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-/// Holds the header of a block against its ticks; the first and last time that it says.
-pub(super) fn check_header(data: &[u8]) -> Result<Option<(i64, i64)>> {
-    let block = Block::open(data)?;
-    block.verify()?;
-    block.range(0)
-}
-
-/// The pieces of a block that have ticks between two times, both inclusive.
-pub(super) fn between(block: &Block<'_>, from_ns: i64, to_ns: i64) -> Result<Range<usize>> {
-    block.rows_between(0, from_ns, to_ns)
-}
-
-/// The last `n` ticks of a block up to a time, and the rest of their piece.
-pub(super) fn last(block: &Block<'_>, n: usize, to_ns: i64) -> Result<Range<usize>> {
-    block.last_rows(0, n, to_ns)
-}
-
-/// Appends those of a block's ticks that `rows` chooses.
-pub(super) fn unpack(
-    data: &[u8],
+/// A block out of a file.
+pub(super) struct Stored {
+    id: i64,
     kept: Kept,
+    block: Block<'static>,
+}
+
+/// Some ticks of a block.
+pub(super) type Chosen = (Stored, Range<usize>);
+
+impl Stored {
+    /// A block from its bytes, and which of the columns ask and spread it keeps.
+    pub(super) fn open(id: i64, kept: &str, data: &[u8]) -> Result<Self> {
+        let open =
+            || Ok(Stored { id, kept: Kept::of(kept)?, block: Block::open(data)?.into_owned() });
+        open().map_err(|error| in_block(error, id))
+    }
+
+    /// All of its ticks.
+    pub(super) fn all(&self) -> Range<usize> {
+        0..self.block.rows()
+    }
+
+    /// The pieces that have ticks between two times, both inclusive.
+    pub(super) fn between(&self, from_ns: i64, to_ns: i64) -> Result<Range<usize>> {
+        self.block.rows_between(0, from_ns, to_ns).map_err(|error| in_block(error, self.id))
+    }
+
+    /// The last `n` ticks up to a time, and the rest of their piece.
+    pub(super) fn last(&self, n: usize, to_ns: i64) -> Result<Range<usize>> {
+        self.block.last_rows(0, n, to_ns).map_err(|error| in_block(error, self.id))
+    }
+
+    /// Holds the header against the ticks; the first and last time that it says.
+    pub(super) fn check_header(&self) -> Result<Option<(i64, i64)>> {
+        self.block.verify()?;
+        self.block.range(0)
+    }
+
+    /// Appends the times of these ticks.
+    pub(super) fn times(&self, rows: Range<usize>, out: &mut Vec<i64>) -> Result<()> {
+        let start = out.len();
+        self.block.read(0, rows, out).map_err(|error| in_block(error, self.id))?;
+        match out[start..].is_sorted() {
+            true => Ok(()),
+            false => Err(in_block(damaged("its times do not rise".into()), self.id)),
+        }
+    }
+
+    fn column<T: Item>(&self, column: usize, rows: &Range<usize>, out: &mut Vec<T>) -> Result<()> {
+        self.block.read(column, rows.clone(), out).map_err(|error| in_block(error, self.id))
+    }
+
+    /// Appends what is kept of ask and spread, and zeros in place of what is not.
+    fn second(&self, rows: &Range<usize>, ask: &mut Vec<f64>, spread: &mut Vec<f64>) -> Result<()> {
+        match self.kept {
+            Kept::Ask => self.column(2, rows, ask)?,
+            Kept::Spread => self.column(2, rows, spread)?,
+            Kept::Both => {
+                self.column(2, rows, ask)?;
+                self.column(3, rows, spread)?;
+            }
+        }
+        let n = ask.len().max(spread.len());
+        ask.resize(n, 0.0);
+        spread.resize(n, 0.0);
+        Ok(())
+    }
+
+    /// Appends the numbers of the origins.
+    fn origins(&self, rows: &Range<usize>, origins: &Origins, out: &mut Vec<u32>) -> Result<()> {
+        let mut read = || {
+            let text = self.block.words(self.kept.origin_column(), rows.clone())?;
+            let numbers = text.words.iter().map(|word| {
+                let origin = origin_of(word)?;
+                origins.number(&origin.lp, &origin.broker_id, origin.utc_offset_s)
+            });
+            let numbers = numbers.collect::<Result<Vec<u32>>>()?;
+            out.extend(text.codes.iter().map(|code| numbers[*code as usize]));
+            Ok(())
+        };
+        read().map_err(|error| in_block(error, self.id))
+    }
+}
+
+/// Appends what else is wanted of ticks whose times are there. Of many, bids and what stands beside them are unpacked at the same
+/// time.
+pub(super) fn unpack(
+    blocks: &[Chosen],
     wanted: Wanted,
-    rows: impl FnOnce(&Block<'_>) -> Result<Range<usize>>,
     origins: &Origins,
     out: &mut Ticks,
 ) -> Result<()> {
-    let block = Block::open(data)?;
-    let rows = rows(&block)?;
-    let start = out.len();
-    block.read(0, rows.clone(), &mut out.time_ns)?;
-    if !out.time_ns[start..].is_sorted() {
-        return Err(damaged("its times do not rise".into()));
-    }
     if wanted == Wanted::Times {
         return Ok(());
     }
-    block.read(1, rows.clone(), &mut out.bid)?;
-    match kept {
-        Kept::Ask | Kept::Both => block.read(2, rows.clone(), &mut out.ask)?,
-        Kept::Spread => {
-            let from = out.spread.len();
-            block.read(2, rows.clone(), &mut out.spread)?;
-            let sums = out.bid[start..].iter().zip(&out.spread[from..]).map(|(b, s)| b + s);
-            out.ask.extend(sums);
+    let Ticks { bid, ask, spread, origin, .. } = out;
+    let start = bid.len();
+    let count: usize = blocks.iter().map(|(_, rows)| rows.len()).sum();
+    // Where there is no memory, whoever fills it says so.
+    let _ = large::reserve(bid, count).and(large::reserve(ask, count));
+    if wanted == Wanted::All {
+        let _ = large::reserve(spread, count).and(large::reserve(origin, count));
+    }
+    let bids = || blocks.iter().try_for_each(|(block, rows)| block.column(1, rows, bid));
+    let others = || {
+        blocks.iter().try_for_each(|(block, rows)| {
             if wanted == Wanted::Prices {
-                out.spread.truncate(from);
+                return block.column(2, rows, ask);
             }
+            block.second(rows, ask, spread)?;
+            block.origins(rows, origins, origin)
+        })
+    };
+    let (bids, others) = both(count >= WORTH, bids, others);
+    bids.and(others)?;
+    let mut at = start;
+    for (block, rows) in blocks {
+        let range = at..at + rows.len();
+        at = range.end;
+        let (bid, ask) = (&out.bid[range.clone()], &mut out.ask[range.clone()]);
+        let spread = if wanted == Wanted::All { &mut out.spread[range] } else { &mut [][..] };
+        let of_bid = bid.iter().zip(ask);
+        match (block.kept, wanted) {
+            (Kept::Spread, Wanted::Prices) => of_bid.for_each(|(bid, ask)| *ask += bid),
+            (Kept::Spread, _) => of_bid.zip(spread).for_each(|((bid, ask), s)| *ask = bid + *s),
+            (Kept::Ask, _) => of_bid.zip(spread).for_each(|((bid, ask), s)| *s = *ask - bid),
+            (Kept::Both, _) => {}
         }
     }
-    if wanted == Wanted::Prices {
-        return Ok(());
-    }
-    match kept {
-        Kept::Ask => {
-            let differences = out.ask[start..].iter().zip(&out.bid[start..]).map(|(a, b)| a - b);
-            out.spread.extend(differences);
-        }
-        Kept::Both => block.read(3, rows.clone(), &mut out.spread)?,
-        Kept::Spread => {}
-    }
-    let text = block.words(kept.origin_column(), rows)?;
-    let numbers = text.words.iter().map(|word| {
-        let origin = origin_of(word)?;
-        origins.number(&origin.lp, &origin.broker_id, origin.utc_offset_s)
-    });
-    let numbers = numbers.collect::<Result<Vec<u32>>>()?;
-    out.origin.extend(text.codes.iter().map(|code| numbers[*code as usize]));
     Ok(())
+}
+
+/// Says which block was damaged.
+fn in_block(error: Error, id: i64) -> Error {
+    match error {
+        Error::Corrupt { location, why, .. } => {
+            Error::Corrupt { location, what: format!("tick_block row {id}"), why }
+        }
+        other => other,
+    }
 }
 
 fn word(origin: &Origin) -> String {
@@ -255,8 +332,10 @@ mod tests {
         let packed = pack(ticks).unwrap();
         let mut back = Ticks::new("EURUSD".into());
         for block in &packed {
-            unpack(&block.data, block.kept, Wanted::All, |b| Ok(0..b.rows()), origins, &mut back)
-                .unwrap();
+            let stored = Stored::open(1, block.kept.name(), &block.data).unwrap();
+            let all = stored.all();
+            stored.times(all.clone(), &mut back.time_ns).unwrap();
+            unpack(&[(stored, all)], Wanted::All, origins, &mut back).unwrap();
         }
         assert_eq!(back.time_ns, ticks.time_ns);
         assert_eq!(bits(&back.bid), bits(&ticks.bid));

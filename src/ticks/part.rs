@@ -1,13 +1,11 @@
 //! The ticks of one symbol in one file: blocks and rows as one, in a snapshot.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use rusqlite::CachedStatement;
 
-use super::packed::{Kept, between, last, unpack};
+use super::packed::{Chosen, Stored, unpack};
 use super::tick::{Origins, Row, Ticks, Wanted};
-use crate::array::block::Block;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -61,14 +59,18 @@ impl Part<'_> {
         let mut blocks = prepare_blocks(tx, BLOCKS)?;
         let mut blocks = blocks.query((self.id, span.from_ns, span.to_ns))?;
         let start = out.len();
+        if late.is_none() {
+            let more = self.read_blocks_of(&mut blocks, span, most, out)?;
+            skip(span, start, out);
+            return Ok(more);
+        }
         let mut block = Ticks::new(out.symbol.clone());
         let mut more = false;
         'blocks: while let Some(row) = blocks.next()? {
             block.clear();
-            let met = |block: &Block<'_>| between(block, span.from_ns, span.to_ns);
-            self.unpack(row, span.wanted, met, &mut block)?;
-            let mut i = block.time_ns.partition_point(|time| *time < span.from_ns);
-            let end = block.time_ns.partition_point(|time| *time <= span.to_ns);
+            let (found, _) = next(row, span, usize::MAX, &mut block)?;
+            unpack(&[found], span.wanted, self.origins, &mut block)?;
+            let (mut i, end) = (0, block.len());
             while i < end {
                 let room = most - (out.len() - start);
                 if room == 0 {
@@ -100,12 +102,26 @@ impl Part<'_> {
             out.push_wanted(&row, span.wanted);
             late = rows.next()?.map(|row| self.row(row)).transpose()?;
         }
-        // What is skipped lies at the very beginning, and is the same in every snapshot.
-        let skip = span.skip.min(out.len() - start);
-        if skip > 0 {
-            assert_eq!(start, 0, "only the first part of a read is continued");
-            out.remove_first(skip);
+        skip(span, start, out);
+        Ok(more)
+    }
+
+    /// Appends the ticks of these blocks that a span has, at most so many, where no row lies between them.
+    fn read_blocks_of(
+        &self,
+        blocks: &mut rusqlite::Rows<'_>,
+        span: &Span,
+        most: usize,
+        out: &mut Ticks,
+    ) -> Result<bool> {
+        let start = out.len();
+        let (mut found, mut more) = (Vec::new(), false);
+        while !more && let Some(row) = blocks.next()? {
+            let (block, is_cut) = next(row, span, most - (out.len() - start), out)?;
+            found.push(block);
+            more = is_cut;
         }
+        unpack(&found, span.wanted, self.origins, out)?;
         Ok(more)
     }
 
@@ -113,9 +129,7 @@ impl Part<'_> {
     pub(super) fn read_blocks(&self, tx: &ReadTx<'_>, out: &mut Ticks) -> Result<()> {
         let mut blocks = prepare_blocks(tx, BLOCKS)?;
         let mut blocks = blocks.query((self.id, i64::MIN, i64::MAX))?;
-        while let Some(row) = blocks.next()? {
-            self.unpack(row, Wanted::All, |block| Ok(0..block.rows()), out)?;
-        }
+        self.read_blocks_of(&mut blocks, &Span::new(i64::MIN, i64::MAX), usize::MAX, out)?;
         Ok(())
     }
 
@@ -142,8 +156,11 @@ impl Part<'_> {
         while count < n
             && let Some(row) = rows.next()?
         {
+            let stored = stored(row)?;
+            let rows = stored.last(n - count, to_ns)?;
             let mut block = Ticks::new(out.symbol.clone());
-            self.unpack(row, Wanted::All, |block| last(block, n - count, to_ns), &mut block)?;
+            stored.times(rows.clone(), &mut block.time_ns)?;
+            unpack(&[(stored, rows)], Wanted::All, self.origins, &mut block)?;
             count += block.time_ns.partition_point(|time| *time <= to_ns);
             found.push(block);
         }
@@ -168,20 +185,6 @@ impl Part<'_> {
         Ok(())
     }
 
-    fn unpack(
-        &self,
-        row: &rusqlite::Row<'_>,
-        wanted: Wanted,
-        rows: impl FnOnce(&Block<'_>) -> Result<Range<usize>>,
-        out: &mut Ticks,
-    ) -> Result<()> {
-        let data = row.get_ref(2)?.as_blob().unwrap_or_default();
-        let kept = row.get_ref(1)?.as_str().unwrap_or_default();
-        let unpacked =
-            Kept::of(kept).and_then(|kept| unpack(data, kept, wanted, rows, self.origins, out));
-        unpacked.map_err(|error| in_block(error, row.get(0).unwrap_or_default()))
-    }
-
     fn row(&self, row: &rusqlite::Row<'_>) -> Result<Row> {
         let (mut bid, mut ask) = (row.get(1)?, row.get(2)?);
         let mut spread: Option<f64> = row.get(3)?;
@@ -201,12 +204,38 @@ impl Part<'_> {
     }
 }
 
-/// Says which block was damaged.
-pub(super) fn in_block(error: Error, id: i64) -> Error {
-    match error {
-        Error::Corrupt { location, why, .. } => {
-            Error::Corrupt { location, what: format!("tick_block row {id}"), why }
-        }
-        other => other,
+fn stored(row: &rusqlite::Row<'_>) -> Result<Stored> {
+    let kept = row.get_ref(1)?.as_str().unwrap_or_default();
+    let data = row.get_ref(2)?.as_blob().unwrap_or_default();
+    Stored::open(row.get(0).unwrap_or_default(), kept, data)
+}
+
+/// Appends the times of a block that a span has, at most so many; which of its ticks they are, and whether there are more.
+fn next(
+    row: &rusqlite::Row<'_>,
+    span: &Span,
+    room: usize,
+    out: &mut Ticks,
+) -> Result<(Chosen, bool)> {
+    let block = stored(row)?;
+    let rows = block.between(span.from_ns, span.to_ns)?;
+    let start = out.time_ns.len();
+    block.times(rows.clone(), &mut out.time_ns)?;
+    let times = &out.time_ns[start..];
+    let first = times.partition_point(|time| *time < span.from_ns);
+    let end = times.partition_point(|time| *time <= span.to_ns).max(first);
+    let taken = (end - first).min(room);
+    out.time_ns.truncate(start + first + taken);
+    out.time_ns.drain(start..start + first);
+    let from = rows.start + first;
+    Ok(((block, from..from + taken), end - first > room))
+}
+
+/// What is skipped lies at the very beginning, and is the same in every snapshot.
+fn skip(span: &Span, start: usize, out: &mut Ticks) {
+    let skip = span.skip.min(out.len() - start);
+    if skip > 0 {
+        assert_eq!(start, 0, "only the first part of a read is continued");
+        out.remove_first(skip);
     }
 }

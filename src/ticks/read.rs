@@ -13,10 +13,12 @@ use super::tables;
 use super::tick::{LastTick, Row, Ticks, Wanted, check_symbol};
 use super::writer::{Shared, get};
 use crate::error::Result;
-use crate::kernel::ReadTx;
+use crate::kernel::{ReadTx, check_interrupted, together};
 
 /// Days in a range up to which each is looked for by name; beyond, the folders are listed.
 const FEW_DAYS: i64 = 40;
+/// Days that are read at once, by several threads.
+pub(super) const DAYS_AT_ONCE: usize = 16;
 /// Ticks in one step of a read that goes on in steps.
 pub(super) const STEP: usize = 64 << 10;
 
@@ -78,6 +80,18 @@ impl Shared {
 
     /// The ticks of one day within a span, and whether there are more behind its limit.
     pub(super) fn read_day(&self, target: &Target, day: Day, span: Span) -> Result<(Ticks, bool)> {
+        self.read_day_into(target, day, span, Ticks::new(target.name.clone()))
+    }
+
+    /// As [`read_day`](Self::read_day), in the memory of ticks that are needed no more.
+    fn read_day_into(
+        &self,
+        target: &Target,
+        day: Day,
+        span: Span,
+        mut ticks: Ticks,
+    ) -> Result<(Ticks, bool)> {
+        ticks.clear();
         // What waits comes first: what is committed in between is then seen twice, and told apart.
         let mut pending = self.pending(target, day);
         let (from_ns, to_ns) = (span.from_ns.max(day.first_ns()), span.to_ns.min(day.last_ns()));
@@ -90,7 +104,6 @@ impl Shared {
         let skip_late = if ring.is_empty() { 0 } else { skip };
         let (skip, limit) = (skip - skip_late, span.limit.saturating_add(skip_late));
         let span = Span { from_ns, to_ns, skip, limit, wanted };
-        let mut ticks = Ticks::new(target.name.clone());
         let (mut more, watermark) =
             self.on_disk(target, day, &mut ticks, |part, tx, out| part.read(tx, &span, out))?;
         if self.days.is_none() {
@@ -190,22 +203,36 @@ impl Shared {
         from_ns: i64,
         to_ns: i64,
         wanted: Wanted,
+        each: impl FnMut(&Ticks) -> Result<bool>,
+    ) -> Result<()> {
+        let days = self.days_between(target, from_ns, to_ns)?;
+        self.for_each_of(&days, target, from_ns, to_ns, wanted, each)
+    }
+
+    /// As [`for_each`](Self::for_each), of these days.
+    pub(super) fn for_each_of(
+        &self,
+        days: &[Day],
+        target: &Target,
+        from_ns: i64,
+        to_ns: i64,
+        wanted: Wanted,
         mut each: impl FnMut(&Ticks) -> Result<bool>,
     ) -> Result<()> {
-        for day in self.days_between(target, from_ns, to_ns)? {
+        let mut ticks = Ticks::new(target.name.clone());
+        for day in days.iter().copied() {
             let mut cursor = Some(Cursor { time_ns: from_ns.max(day.first_ns()), skip: 0 });
             while let Some(at) = cursor {
-                let (ticks, next) = self.step(target, day, at, to_ns, wanted)?;
+                (ticks, cursor) = self.step(target, day, at, to_ns, wanted, ticks)?;
                 if !ticks.is_empty() && !each(&ticks)? {
                     return Ok(());
                 }
-                cursor = next;
             }
         }
         Ok(())
     }
 
-    /// The next ticks of a day, and where to go on.
+    /// The next ticks of a day, in the memory of those before, and where to go on.
     pub(super) fn step(
         &self,
         target: &Target,
@@ -213,22 +240,27 @@ impl Shared {
         at: Cursor,
         to_ns: i64,
         wanted: Wanted,
+        before: Ticks,
     ) -> Result<(Ticks, Option<Cursor>)> {
         let span = Span { from_ns: at.time_ns, to_ns, skip: at.skip, limit: STEP, wanted };
-        let (ticks, more) = self.read_day(target, day, span)?;
+        let (ticks, more) = self.read_day_into(target, day, span, before)?;
         let next = if more { at.behind(&ticks) } else { None };
         Ok((ticks, next))
     }
 
     pub(super) fn range(&self, target: &Target, from_ns: i64, to_ns: i64) -> Result<Ticks> {
         let mut all = Ticks::new(target.name.clone());
-        for day in self.days_between(target, from_ns, to_ns)? {
-            let (ticks, _) = self.read_day(target, day, Span::new(from_ns, to_ns))?;
-            if all.is_empty() {
-                all = ticks;
-            } else {
-                all.extend(&ticks, 0..ticks.len(), Wanted::All);
+        let read = |day: &Day| self.read_day(target, *day, Span::new(from_ns, to_ns));
+        for days in self.days_between(target, from_ns, to_ns)?.chunks(DAYS_AT_ONCE) {
+            for read in together(days, 1, read) {
+                let (ticks, _) = read?;
+                if all.is_empty() {
+                    all = ticks;
+                } else {
+                    all.extend(&ticks, 0..ticks.len(), Wanted::All);
+                }
             }
+            check_interrupted("reading ticks")?;
         }
         all.origins = self.origins.all();
         Ok(all)

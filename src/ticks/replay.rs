@@ -33,8 +33,10 @@ impl Source {
             let Some(day) = self.days.last().copied() else { return Ok(None) };
             let begin = Cursor { time_ns: from_ns.max(day.first_ns()), skip: 0 };
             let at = self.cursor.unwrap_or(begin);
-            let (ticks, cursor) = shared.step(&self.target, day, at, to_ns, Wanted::All)?;
-            (self.ticks, self.next, self.cursor) = (ticks, 0, cursor);
+            let before = std::mem::replace(&mut self.ticks, Ticks::new(self.target.name.clone()));
+            self.next = 0;
+            let (ticks, cursor) = shared.step(&self.target, day, at, to_ns, Wanted::All, before)?;
+            (self.ticks, self.cursor) = (ticks, cursor);
             self.ticks.origins = shared.origins.all();
             if cursor.is_none() {
                 self.days.pop();

@@ -135,7 +135,14 @@ impl Scan {
             }
             let at = cursor.unwrap_or(begin);
             let shared = &self.store.shared;
-            let (mut ticks, next) = shared.step(target, day, at, self.to_ns, Wanted::All)?;
+            let (mut ticks, next) = shared.step(
+                target,
+                day,
+                at,
+                self.to_ns,
+                Wanted::All,
+                Ticks::new(target.name.clone()),
+            )?;
             *cursor = next;
             if next.is_none() {
                 days.pop();

@@ -1,6 +1,6 @@
 //! The store's own checks of one file.
 
-use super::packed::{self, Kept, unpack};
+use super::packed::{Stored, unpack};
 use super::tables;
 use super::tick::{Origins, Ticks, Wanted};
 use crate::array::block::stored_checksum;
@@ -40,9 +40,11 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
         let data = row.get_ref(7)?.as_blob().unwrap_or_default();
         report.checksums += 1;
         ticks.clear();
-        let unpacked = Kept::of(&kept).and_then(|kept| {
-            unpack(data, kept, Wanted::All, |block| Ok(0..block.rows()), &origins, &mut ticks)?;
-            packed::check_header(data)
+        let unpacked = Stored::open(row.get(0)?, &kept, data).and_then(|block| {
+            let (all, says) = (block.all(), block.check_header()?);
+            block.times(all.clone(), &mut ticks.time_ns)?;
+            unpack(&[(block, all)], Wanted::All, &origins, &mut ticks)?;
+            Ok(says)
         });
         let says = match unpacked {
             Ok(says) => says,

@@ -12,6 +12,7 @@ use super::column::Words;
 use super::item::{Item, read_part, read_some};
 use super::kind::{Form, Kind};
 use super::{MOST_BYTES, MOST_TEXT, damaged, number};
+use crate::array::large;
 use crate::error::Result;
 
 /// An array that grows by pieces of columns of its type.
@@ -60,7 +61,7 @@ impl<T: Item> Numbers for Vec<T> {
     }
 
     fn reserve(&mut self, n: usize) {
-        let _ = self.try_reserve_exact(n);
+        let _ = large::reserve(self, n);
     }
 
     fn into_buffer(self: Box<Self>) -> Buffer {

@@ -57,7 +57,7 @@ pub(crate) mod version_1;
 mod write;
 
 pub(crate) use growing::Growing;
-pub(crate) use item::Effort;
+pub(crate) use item::{Effort, Item};
 pub(crate) use read::Block;
 pub(crate) use write::{encode, fit};
 

@@ -1,7 +1,7 @@
 //! Series out of the tables, in a snapshot.
 
 use std::ops::Bound;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
@@ -151,22 +151,17 @@ impl<'a> Points<'a> {
     /// Puts a block of the file behind those that are there.
     pub(super) fn read(&mut self, tx: &ReadTx<'_>, block: i64) -> Result<()> {
         let data = "SELECT rows, index_data, value_data FROM series_block WHERE id = ?1";
-        let read =
-            |row: &rusqlite::Row<'_>| self.append(row.get(0)?, row.get_ref(1)?, row.get_ref(2)?);
+        let read = |row: &rusqlite::Row<'_>| {
+            self.append(row.get(0)?, bytes(row.get_ref(1)?)?, bytes(row.get_ref(2)?)?)
+        };
         tx.query_one(data, [block], read)?.ok_or_else(|| damaged("a block is gone".into()))
     }
 
     /// Puts a block behind those that are there.
-    pub(super) fn append(
-        &mut self,
-        rows: i64,
-        index: ValueRef<'_>,
-        values: ValueRef<'_>,
-    ) -> Result<()> {
+    pub(super) fn append(&mut self, rows: i64, index: &[u8], values: &[u8]) -> Result<()> {
         let n = count(rows)?;
         let mut wanted = 0..n;
-        for (i, blob) in [index, values].into_iter().enumerate() {
-            let bytes = blob.as_blob().map_err(|_| damaged("a block is not a blob".into()))?;
+        for (i, bytes) in [index, values].into_iter().enumerate() {
             let block = Block::of_types(bytes, std::slice::from_ref(self.types[i]), n)?;
             if let Some((least, greatest)) = self.between.filter(|_| i == 0 && block.has_range(0)) {
                 wanted = block.rows_between(0, least, greatest)?;
@@ -230,6 +225,49 @@ fn named(error: Error, key: &str) -> Error {
     }
 }
 
+/// Points that are unpacked by a thread of their own, and blocks that wait for it.
+const MANY: u64 = 8 * BLOCK_ROWS as u64;
+const WAITING: usize = 8;
+
+/// Reads the blocks here while another thread unpacks them: each takes about as long. The number of points.
+fn unpack_meanwhile(
+    tx: &ReadTx<'_>,
+    found: &Found,
+    range: &IndexRange,
+    points: &mut Points<'_>,
+) -> Result<u64> {
+    let (send, from) = sync_channel::<(i64, [Vec<u8>; 2])>(WAITING);
+    let (give_back, unused) = channel();
+    std::thread::scope(|scope| {
+        let unpacked = scope.spawn(move || {
+            from.iter().try_for_each(|(rows, blobs)| {
+                points.append(rows, &blobs[0], &blobs[1])?;
+                let _ = give_back.send(blobs); // nobody needs them at the end
+                Ok(())
+            })
+        });
+        let mut count = 0;
+        let read = each_block(tx, found, range, &mut |rows, index, values| {
+            count += rows as u64;
+            let mut blobs: [Vec<u8>; 2] = unused.try_recv().unwrap_or_default();
+            for (blob, from) in blobs.iter_mut().zip([index, values]) {
+                blob.clear();
+                blob.extend_from_slice(bytes(from)?);
+            }
+            // An error there ends the reading here.
+            Ok(send.send((rows, blobs)).is_ok())
+        });
+        drop(send); // ends the other thread
+        let unpacked = unpacked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        read.and(unpacked.map_err(|error| named(error, &found.info.key))).map(|()| count)
+    })
+}
+
+/// The bytes of a block.
+pub(super) fn bytes(blob: ValueRef<'_>) -> Result<&[u8]> {
+    blob.as_blob().map_err(|_| damaged("a block is not a blob".into()))
+}
+
 pub(super) fn load(
     tx: &ReadTx<'_>,
     key: &str,
@@ -247,10 +285,14 @@ pub(super) fn load(
         points.reserve(usize::try_from(most).unwrap_or(0));
     }
     let mut count = 0;
-    each_block(tx, &found, &range, &mut |rows, index, values| {
-        count += rows as u64;
-        points.append(rows, index, values).map(|()| true)
-    })?;
+    if range.is_all() && found.info.length >= MANY {
+        count = unpack_meanwhile(tx, &found, &range, &mut points)?;
+    } else {
+        each_block(tx, &found, &range, &mut |rows, index, values| {
+            count += rows as u64;
+            points.append(rows, bytes(index)?, bytes(values)?).map(|()| true)
+        })?;
+    }
     let info = &found.info;
     if range.is_all() && count != info.length {
         let why = format!("its blocks hold {count} points, and it has {}", info.length);
@@ -279,7 +321,7 @@ pub(super) fn scan(backend: &SqliteBackend, key: &str, range: &IndexRange) -> Re
             }
             each_block(tx, &found, &range, &mut |rows, index, values| {
                 let mut points = Points::new(&found.info)?.within(&range);
-                points.append(rows, index, values)?;
+                points.append(rows, bytes(index)?, bytes(values)?)?;
                 let part = points.finish(&found.info)?.range(&range)?;
                 Ok(part.is_empty() || send.send(Ok(Message::Batch(part.to_batch()))).is_ok())
             })

@@ -3,7 +3,7 @@
 use arrow_schema::DataType;
 
 use super::are_there;
-use super::read::{Points, find, orderable};
+use super::read::{Points, bytes, find, orderable};
 use crate::array::block::Block;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
@@ -43,7 +43,8 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
             }
             next = first.saturating_add(count);
             let mut points = Points::new(&found.info)?;
-            let read = points.append(count, row.get_ref(5)?, row.get_ref(6)?);
+            let (index, values) = (bytes(row.get_ref(5)?), bytes(row.get_ref(6)?));
+            let read = index.and_then(|index| points.append(count, index, values?));
             let headers = [(5, &found.info.index_type), (6, &found.info.value_type)];
             let read = headers.into_iter().fold(read, |read, (column, data_type)| {
                 let bytes = row.get_ref(column)?.as_blob().unwrap_or_default();

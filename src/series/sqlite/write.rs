@@ -7,14 +7,13 @@ use super::read::{Points, count, find, load, orderable};
 use crate::array::block::types::type_name;
 use crate::array::block::{Effort, encode, fit};
 use crate::error::Result;
-use crate::kernel::WriteTx;
+use crate::kernel::{WriteTx, together};
 use crate::series::backend::{Change, SeriesInfo, expect, in_use, last_label, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValues};
 
-/// The fewest blocks for which a thread is worth its start, and the most threads.
+/// The fewest blocks for which a thread is worth its start.
 const BLOCKS_A_THREAD: usize = 4;
-const MOST_THREADS: usize = 4;
 
 /// A change, and the blocks of those of its points that need nothing of the file: packed before the writer has
 /// the file.
@@ -199,27 +198,8 @@ pub(super) fn blocks(series: &Series, effort: Effort) -> Result<Vec<Block>> {
         parts.push((first, rows));
         first += rows;
     }
-    let pack = |parts: &[(usize, usize)]| -> Result<Vec<Block>> {
-        parts.iter().map(|(first, rows)| Block::of(series, *first, *rows, effort)).collect()
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(parts.len() / BLOCKS_A_THREAD).clamp(1, MOST_THREADS);
-    if threads == 1 {
-        return pack(&parts);
-    }
-    std::thread::scope(|scope| {
-        let pack = &pack;
-        let work = parts.chunks(parts.len().div_ceil(threads));
-        let work: Vec<_> = work.map(|parts| scope.spawn(move || pack(parts))).collect();
-        let mut all = Vec::with_capacity(parts.len());
-        for thread in work {
-            match thread.join() {
-                Ok(blocks) => all.extend(blocks?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(all)
-    })
+    let pack = |(first, rows): &(usize, usize)| Block::of(series, *first, *rows, effort);
+    together(&parts, BLOCKS_A_THREAD, pack).into_iter().collect()
 }
 
 /// Writes blocks, of which the first point has this number in its series.
