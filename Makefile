@@ -145,4 +145,4 @@ docs: ## the API documentation and the page of the command line
 
 .PHONY: fuzz
 fuzz: ## fuzz the decoders, the JSON reader and the database reader for a minute each (needs `cargo install cargo-fuzz`)
-	cd fuzz && for target in blob json database; do cargo fuzz run -s none $$target -- -max_total_time=60 || exit 1; done
+	cd fuzz && for target in blob block json database; do cargo fuzz run -s none $$target -- -max_total_time=60 || exit 1; done
