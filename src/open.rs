@@ -227,7 +227,7 @@ impl Handle {
     }
 
     /// Packs what is finished into column blocks: the arrays of updates, simulations that have ended, series, days of
-    /// ticks. Every read gives the same afterwards. `progress` gets how much is done, and of how much.
+    /// ticks; and copies embeddings into some, for the first search. Every read gives the same afterwards. `progress` gets how much is done, and of how much.
     ///
     /// # Errors
     /// What the disk says, and whatever `progress` returns. What had been packed stays so; the next call goes on.
@@ -261,6 +261,9 @@ impl Handle {
         if info.series.count > 0 {
             let series = SqliteBackend::over(db.clone())?;
             reports.push(series.compact_with(None, progress)?);
+        }
+        if info.memory.episodes > 0 || info.memory.concepts > 0 {
+            reports.push(self.memory()?.compact(progress)?);
         }
         Ok(CompactReport::of_one_file(reports))
     }

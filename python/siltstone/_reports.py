@@ -143,7 +143,8 @@ class CompactReport(NamedTuple):
     Attributes
     ----------
     rows : int
-        Rows that are in blocks now and were not before: arrays of updates, records, points, ticks.
+        Rows that are in blocks now and were not before: arrays of updates, records, points, ticks,
+        embeddings.
     blocks : int
         Blocks written.
     bytes_before, bytes_after : int

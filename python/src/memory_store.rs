@@ -485,6 +485,14 @@ impl MemoryStore {
         report::backup(py, &made)
     }
 
+    fn compact(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64)> {
+        let inner = self.get()?;
+        let done = py.enter_long("compacting", |signals| {
+            inner.compact(&mut |done, all| signals.report(None, done, all))
+        })?;
+        Ok(report::compact(&done))
+    }
+
     fn vacuum(&self, py: Python<'_>) -> PyResult<u64> {
         let inner = self.get()?;
         py.enter(|| {

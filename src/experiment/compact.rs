@@ -243,6 +243,31 @@ mod tests {
     use super::*;
     use crate::experiment::ExperimentDatabase;
 
+    /// Goal: a block whose header says another range than its values have is found, though all its checksums are right.
+    #[test]
+    fn a_header_that_says_otherwise_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = ExperimentDatabase::open(folder.path().join("sweep.db"), "e").unwrap();
+        let sim = db.create_simulation_context("s", Default::default()).unwrap();
+        (0..4).for_each(|step| sim.log_metric("loss", 0.5, Some(step)).unwrap());
+        sim.flush_all_buffers().unwrap();
+        db.compact("s").unwrap();
+        assert!(db.database().verify().unwrap().is_ok());
+        let lie = |tx: &mut WriteTx<'_>| {
+            let sql = "SELECT data FROM record_block";
+            let mut data: Vec<u8> = tx.query_one(sql, [], |row| Ok(row.get(0)?))?.unwrap();
+            data[16 + 8 + 16] ^= 1; // the least step of the first piece
+            let header = u32::from_le_bytes(data[12..16].try_into().unwrap()) as usize;
+            let sum = xxhash_rust::xxh3::xxh3_128(&data[..header - 16]).to_be_bytes();
+            data[header - 16..header].copy_from_slice(&sum);
+            tx.execute("UPDATE record_block SET data = ?1", [data])
+        };
+        db.database().write(lie).unwrap();
+        let findings = db.database().verify().unwrap().findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].what.contains("not those that its header says"), "{findings:?}");
+    }
+
     /// Goal: a row that is replaced between the packing and the exchange makes what was packed void; one that comes behind stays a row.
     /// What another program wrote without a checksum is looked at too.
     #[test]

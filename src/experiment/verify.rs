@@ -9,7 +9,7 @@ use arrow_array::{Array, Int64Array};
 use super::record_table::{self, RecordTable, row_table};
 use super::records::stored_array;
 use super::schema::Storage;
-use super::stored::{StoredRows, Wanted, blocks, read_block};
+use super::stored::{StoredRows, Wanted, block_types, blocks, read_block};
 use super::summary::Summary;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, VerifyReport};
@@ -102,9 +102,16 @@ fn count(
     let mut known = None;
     for block in blocks(tx, id, table, i64::MIN, i64::MAX)? {
         rows += block.rows as i64;
-        report.checksums += 2 + wanted.len() as u64;
         let location =
             format!("block {} of {:?} of simulation {name:?}", block.id, table.schema.name);
+        let sql = "SELECT first_step, last_step, data FROM record_block WHERE id = ?1";
+        let says = tx.query_one(sql, [block.id], |row| {
+            let data = row.get_ref(2)?.as_blob_or_null().ok().flatten().unwrap_or_default();
+            let is_whole =
+                report.check_block(&location, data, &block_types(table), block.rows as i64)?;
+            Ok((is_whole, (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        })?;
+        let Some((true, says)) = says else { continue };
         match read_block(tx, table, block, &wanted) {
             Ok(found) => {
                 let known = match &mut known {
@@ -115,13 +122,9 @@ fn count(
                 if nameless > 0 {
                     report.find(&location, format!("{nameless} of its items have no name"));
                 }
-                let sql = "SELECT first_step, last_step FROM record_block WHERE id = ?1";
-                let says = tx.query_one(sql, [block.id], |row| {
-                    Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-                })?;
                 let steps = found.steps.values();
                 let is = steps.iter().min().copied().zip(steps.iter().max().copied());
-                if says != is
+                if Some(says) != is
                     || found.columns.iter().flatten().any(|column| column.len() != found.len())
                 {
                     report.find(location, "its steps are not those that its row says");

@@ -18,7 +18,7 @@ const TRIES: usize = 3;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct CompactReport {
-    /// Rows that are in blocks now and were not before: arrays of updates, records, points, ticks.
+    /// Rows that are in blocks now and were not before: arrays of updates, records, points, ticks, embeddings.
     pub rows: u64,
     /// Blocks written.
     pub blocks: u64,

@@ -1,5 +1,10 @@
 //! What a verification found.
 
+use arrow_schema::DataType;
+
+use crate::array::block::Block;
+use crate::error::{Error, Result};
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
@@ -32,5 +37,26 @@ impl VerifyReport {
 
     pub(crate) fn find(&mut self, location: impl Into<String>, what: impl Into<String>) {
         self.findings.push(Finding { location: location.into(), what: what.into() });
+    }
+
+    /// Unpacks a column block of columns of these types (any, if there are none) and so many rows, and holds it against its
+    /// header; what is wrong is a finding. Whether the block is whole.
+    pub(crate) fn check_block(
+        &mut self,
+        location: &str,
+        bytes: &[u8],
+        types: &[DataType],
+        rows: i64,
+    ) -> Result<bool> {
+        let block = Block::of_types(bytes, types, usize::try_from(rows).unwrap_or_default());
+        self.checksums += block.as_ref().map_or(types.len().max(1), Block::columns) as u64;
+        match block.and_then(|block| block.verify()) {
+            Ok(()) => Ok(true),
+            Err(Error::Corrupt { why, .. }) => {
+                self.find(location, why);
+                Ok(false)
+            }
+            Err(other) => Err(other),
+        }
     }
 }

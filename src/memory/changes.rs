@@ -27,14 +27,14 @@ pub(super) struct Head {
 }
 
 /// The last entry.
-fn head(tx: &ReadTx<'_>) -> Result<Head> {
+pub(super) fn head(tx: &ReadTx<'_>) -> Result<Head> {
     let sql = "SELECT seq, stamp FROM memory_change ORDER BY seq DESC LIMIT 1";
     let found = tx.query_one(sql, [], |row| Ok(Head { seq: row.get(0)?, stamp: row.get(1)? }))?;
     Ok(found.unwrap_or_default())
 }
 
 /// The rows that have changed since an entry; `None` if that is not known any more.
-fn since(tx: &ReadTx<'_>, seen: Head, kind: Kind) -> Result<Option<BTreeSet<i64>>> {
+pub(super) fn since(tx: &ReadTx<'_>, seen: Head, kind: Kind) -> Result<Option<BTreeSet<i64>>> {
     if seen != Head::default() {
         let sql = "SELECT stamp FROM memory_change WHERE seq = ?1";
         let stamp = tx.query_one(sql, [seen.seq], |row| Ok(row.get::<_, i64>(0)?))?;

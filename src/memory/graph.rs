@@ -1,14 +1,14 @@
 //! Relationships by likeness, of all concepts with all.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::Context;
 
 use super::store::{MemoryStore, finite, now};
-use super::vectors::{Group, Vectors};
+use super::vectors::Vectors;
 use crate::error::{Error, Result};
-use crate::kernel::{ReadTx, RowSource, check_interrupted, row_sum};
+use crate::kernel::{RowSource, check_interrupted, row_sum};
 
 /// Which concepts become related.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,12 +114,26 @@ impl MemoryStore {
             return Err(Error::invalid("relationship_type", "a text", "an empty one"));
         }
         let least = finite("threshold", options.threshold.unwrap_or(f64::MIN))? as f32;
-        let (concepts, all) = self.shared.concepts.with(self, &(), |tx, vectors| {
-            let mut edges = Vec::new();
-            let mut concepts = 0;
-            for group in vectors.groups.values() {
-                concepts += group.ids.len() as u64;
-                relate(tx, group, least, options, &mut edges)?;
+        let (concepts, all) = self.read(|tx| {
+            // By the number of dimensions, and by id, so that what is written lies in the order of the index.
+            let mut groups: BTreeMap<usize, (Vec<i64>, Vec<f32>)> = BTreeMap::new();
+            tx.query("SELECT id, embedding FROM concepts ORDER BY id", [], |row| {
+                let id = row.get(0)?;
+                let bytes = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
+                let numbers = Vectors::<false>::numbers(id, bytes)?;
+                if !numbers.is_empty() {
+                    let length = super::vector::length(&numbers);
+                    let by = if options.normalize && length > 0.0 { length } else { 1.0 };
+                    let (ids, rows) = groups.entry(numbers.len()).or_default();
+                    ids.push(id);
+                    rows.extend(numbers.iter().map(|x| (x / by) as f32));
+                }
+                Ok(())
+            })?;
+            let (mut edges, mut concepts) = (Vec::new(), 0);
+            for (ids, rows) in groups.values() {
+                concepts += ids.len() as u64;
+                relate(ids, rows, least, options, &mut edges)?;
             }
             Ok((concepts, edges))
         })?;
@@ -145,25 +159,15 @@ impl MemoryStore {
     }
 }
 
-/// The edges of a group, by source and target.
+/// The edges of concepts of one number of dimensions, by source and target.
 fn relate(
-    tx: &ReadTx<'_>,
-    group: &Group,
+    ids: &[i64],
+    rows: &[f32],
     least: f32,
     options: &GraphOptions,
     edges: &mut Vec<(i64, i64, f32)>,
 ) -> Result<()> {
-    let (n, dimension) = (group.ids.len(), group.dimension);
-    // By id, so that what is written lies in the order of the index.
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by_key(|at| group.ids[*at]);
-    let mut rows = Vec::with_capacity(n * dimension);
-    for at in &order {
-        let row = Vectors::<false>::numbers(tx, group, *at)?;
-        let length = super::vector::length(&row);
-        let by = if options.normalize && length > 0.0 { length } else { 1.0 };
-        rows.extend(row.iter().map(|x| (x / by) as f32));
-    }
+    let (n, dimension) = (ids.len(), rows.len() / ids.len());
     let mut products = vec![0f32; BLOCK_ROWS.min(n) * n];
     let mut near: Vec<(usize, f32)> = Vec::new();
     for start in (0..n).step_by(BLOCK_ROWS) {
@@ -218,8 +222,7 @@ fn relate(
                     "more; give a higher threshold, or k",
                 ));
             }
-            let id = |position: usize| group.ids[order[position]];
-            edges.extend(near.iter().map(|(j, x)| (id(source), id(*j), *x)));
+            edges.extend(near.iter().map(|(j, x)| (ids[source], ids[*j], *x)));
         }
     }
     Ok(())

@@ -24,8 +24,10 @@
 
 mod backup;
 mod changes;
+mod compact;
 mod concept;
 mod episode;
+mod facts;
 mod filter;
 mod functions;
 mod graph;
@@ -71,6 +73,7 @@ static MIGRATIONS: Migrations = Migrations {
     steps: &[
         Step::Sql(include_str!("migrations/0001_memory.sql")),
         Step::Sql(include_str!("migrations/0002_row_sums.sql")),
+        Step::Sql(include_str!("migrations/0003_vector_blocks.sql")),
     ],
     summed: &[
         // Payloads have checksums of their own.
@@ -83,5 +86,6 @@ static MIGRATIONS: Migrations = Migrations {
         "memory_replay",
         "memory_limit",
         "memory_info",
+        "vector_block(kind, first_id, last_id, dimension, rows)",
     ],
 };

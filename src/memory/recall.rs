@@ -1,6 +1,7 @@
 //! What comes to mind: by age, by how well it went, and by likeness.
 
 use super::episode::{self, Episode};
+use super::facts::Facts;
 use super::filter::Filter;
 use super::search::{SearchOptions, allowed, cosine, cosine_slope, query_of};
 use super::store::{MemoryStore, finite, now};
@@ -77,6 +78,7 @@ pub struct Recollection {
 
 struct Mind<'a> {
     query: &'a [f64],
+    facts: &'a Facts,
     length: f64,
     weights: RecallWeights,
     half_life: f64,
@@ -88,22 +90,22 @@ impl Mind<'_> {
         (-(self.now - time).max(0.0) / self.half_life).exp2()
     }
 
-    fn offset(&self, group: &Group, at: usize) -> f64 {
+    fn offset(&self, at: usize) -> f64 {
         // A score without an end would make a sum that is no number.
-        let score = group.scores[at].clamp(-1e150, 1e150);
-        self.weights.recency * self.recency(group.times[at]) + self.weights.importance * score
+        let score = self.facts.scores[at].clamp(-1e150, 1e150);
+        self.weights.recency * self.recency(self.facts.times[at]) + self.weights.importance * score
     }
 }
 
 impl Measure for Mind<'_> {
     fn linear(&self, group: &Group, at: usize) -> (f64, f64, f64) {
         let slope = cosine_slope(f64::from(group.lengths[at]), self.length);
-        let offset = self.offset(group, at);
+        let offset = self.offset(at);
         (slope * self.weights.relevance, offset, offset.abs() * 1e-13)
     }
 
-    fn exact(&self, group: &Group, at: usize, row: &[f64]) -> f64 {
-        self.offset(group, at) + self.weights.relevance * cosine(self.query, row)
+    fn exact(&self, at: usize, row: &[f64]) -> f64 {
+        self.offset(at) + self.weights.relevance * cosine(self.query, row)
     }
 }
 
@@ -134,13 +136,6 @@ impl MemoryStore {
             return Err(Error::invalid("half_life", "seconds, more than 0", got));
         }
         let now = finite("now", options.now.unwrap_or_else(now))?;
-        let mind = Mind {
-            query: &query,
-            length: vector::length(&query),
-            weights: options.weights,
-            half_life: options.half_life,
-            now,
-        };
         let which = SearchOptions {
             filter: options.filter.clone(),
             context_hash: options.context_hash.clone(),
@@ -151,18 +146,27 @@ impl MemoryStore {
         let sql = format!("SELECT {} FROM episodes WHERE id = ?1", episode::COLUMNS);
         self.shared.episodes.with(self, &(), |tx, vectors| {
             let Some(group) = vectors.group(&query)? else { return Ok(Vec::new()) };
-            let allowed = allowed(vectors, group, &which);
+            let allowed = allowed(tx, vectors, group, &which)?;
+            let mind = Mind {
+                query: &query,
+                facts: vectors.facts(tx, group)?,
+                length: vector::length(&query),
+                weights: options.weights,
+                half_life: options.half_life,
+                now,
+            };
             let found = Vectors::<true>::nearest(tx, group, &query, k, allowed.as_deref(), &mind)?;
             let mut all = Vec::with_capacity(found.len());
             for (at, score) in found {
                 let Some(episode) = tx.query_one(&sql, [group.ids[at]], episode::read)? else {
                     continue;
                 };
-                let row = Vectors::<true>::numbers(tx, group, at)?;
+                let mut relevance = 0.0;
+                Vectors::<true>::stored(tx, group, [at], |_, row| relevance = cosine(&query, row))?;
                 all.push(Recollection {
-                    recency: mind.recency(group.times[at]),
+                    recency: mind.recency(mind.facts.times[at]),
                     importance: episode.performance_score,
-                    relevance: cosine(&query, &row),
+                    relevance,
                     episode,
                     score,
                 });

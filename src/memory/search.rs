@@ -10,6 +10,7 @@ use super::vector::{self, length};
 use super::vectors::{Group, Measure, Vectors};
 use crate::array::Array;
 use crate::error::{Error, Result};
+use crate::kernel::ReadTx;
 
 /// How like two vectors are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,7 +103,7 @@ impl Measure for Likeness<'_> {
         }
     }
 
-    fn exact(&self, _: &Group, _: usize, row: &[f64]) -> f64 {
+    fn exact(&self, _: usize, row: &[f64]) -> f64 {
         match self.metric {
             Metric::Cosine => cosine(self.query, row),
             Metric::Dot => product(self.query, row),
@@ -120,30 +121,32 @@ pub(super) fn cosine_slope(a: f64, b: f64) -> f64 {
 
 /// The rows of a group that the options allow; `None` for all.
 pub(super) fn allowed<const EPISODES: bool>(
+    tx: &ReadTx<'_>,
     vectors: &Vectors<EPISODES>,
     group: &Group,
     options: &SearchOptions,
-) -> Option<Vec<usize>> {
+) -> Result<Option<Vec<usize>>> {
     let SearchOptions { filter, context_hash, since, until, .. } = options;
     if filter.is_none() && context_hash.is_none() && since.is_none() && until.is_none() {
-        return None;
+        return Ok(None);
     }
-    let context = context_hash.as_deref().map(|name| vectors.context(name));
+    let facts = vectors.facts(tx, group)?;
+    let context = context_hash.as_deref().map(|name| facts.context(name));
     let is_allowed = |at: &usize| {
-        let time = group.times[*at];
+        let time = facts.times[*at];
         since.is_none_or(|since| time >= since)
             && until.is_none_or(|until| time < until)
-            && context.is_none_or(|context| context == Some(group.contexts[*at]))
-            && filter.as_ref().is_none_or(|filter| filter.accepts(&group.metadata[*at]))
+            && context.is_none_or(|context| context.is_some_and(|name| facts.is_of(*at, name)))
+            && filter.as_ref().is_none_or(|filter| filter.accepts(&facts.metadata[*at]))
     };
-    Some((0..group.ids.len()).filter(is_allowed).collect())
+    Ok(Some((0..group.ids.len()).filter(is_allowed).collect()))
 }
 
 impl MemoryStore {
     /// The `k` concepts whose embeddings are most like a vector: exact, the likest first, of equals the one of the lower id.
     ///
-    /// The first search reads all embeddings into memory, five bytes a dimension of each; later ones read what has
-    /// changed, whoever has changed it. Concepts whose embedding has another number of dimensions are not looked at.
+    /// The first search reads all embeddings and keeps a byte a number of each, out of the blocks that
+    /// [`compact`](Self::compact) makes if there are any; later ones read what has changed, whoever has changed it. Concepts whose embedding has another number of dimensions are not looked at.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a vector that no embedding has the dimensions of, or that has numbers that are not finite;
@@ -201,7 +204,7 @@ impl MemoryStore {
         let likeness = Likeness { metric: options.metric, query: &query, length: length(&query) };
         held.with(self, &(), |tx, vectors| {
             let Some(group) = vectors.group(&query)? else { return Ok(Vec::new()) };
-            let allowed = allowed(vectors, group, options);
+            let allowed = allowed(tx, vectors, group, options)?;
             let found =
                 Vectors::<EPISODES>::nearest(tx, group, &query, k, allowed.as_deref(), &likeness)?;
             let mut hits = Vec::with_capacity(found.len());

@@ -1,10 +1,14 @@
-//! All embeddings of a file in memory, one after another, as a search wants them.
+//! All embeddings of a file in memory, one after another, as a search wants them first: with 8 bits a number.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use rusqlite::Row;
 
 use super::changes::{Copied, Kind};
+use super::compact;
+use super::facts::{Fact, Facts};
 use super::scan;
 use super::vector;
 use crate::error::{Error, Result};
@@ -16,8 +20,6 @@ pub(super) struct Vectors<const EPISODES: bool> {
     /// By the number of dimensions.
     pub(super) groups: BTreeMap<usize, Group>,
     positions: HashMap<i64, (usize, usize)>,
-    /// Names of contexts, each once.
-    contexts: HashMap<String, u32>,
 }
 
 /// Vectors of one number of dimensions, and what is known of each, by its position.
@@ -25,34 +27,23 @@ pub(super) struct Vectors<const EPISODES: bool> {
 pub(super) struct Group {
     pub(super) dimension: usize,
     pub(super) ids: Vec<i64>,
-    /// The vectors in single precision.
-    pub(super) data: Vec<f32>,
-    /// Whether that is all of it.
-    pub(super) is_single: Vec<bool>,
     /// Lengths.
     pub(super) lengths: Vec<f32>,
     /// The vectors with 8 bits an item.
     pub(super) coded: Vec<i8>,
     pub(super) steps: Vec<f32>,
-    /// The length of what `coded` lost.
+    /// The length of what `coded` lost, at most.
     pub(super) lost: Vec<f32>,
-    /// Seconds since 1970-01-01 UTC.
-    pub(super) times: Vec<f64>,
-    pub(super) scores: Vec<f64>,
-    pub(super) contexts: Vec<u32>,
-    pub(super) metadata: Vec<Box<str>>,
+    /// Once somebody has asked for them.
+    facts: OnceLock<Facts>,
 }
 
-/// A row of the file.
-struct Parsed {
-    id: i64,
+/// An embedding of the file.
+pub(super) struct Parsed {
+    pub(super) id: i64,
     /// In single precision, and whether that is all of it; none if it is no vector.
-    items: Vec<f32>,
+    pub(super) items: Vec<f32>,
     is_single: bool,
-    time: f64,
-    score: f64,
-    context: Box<str>,
-    metadata: Box<str>,
 }
 
 /// Rows, or numbers of them, that are handed over at once, and how often before the reader waits.
@@ -64,47 +55,49 @@ const WAITING: usize = 8;
 const SINGLE: f64 = 1.2e-7;
 
 impl Group {
-    fn push(&mut self, id: i64, is_single: bool, known: (f64, f64, u32, Box<str>)) {
-        let row = &self.data[self.data.len() - self.dimension..];
-        let length = scan::square(row).sqrt() as f32;
-        let (step, mut lost) = scan::code(row, &mut self.coded);
-        if !is_single {
+    fn push(&mut self, row: &Parsed) {
+        let length = scan::square(&row.items).sqrt() as f32;
+        let (step, mut lost) = scan::code(&row.items, &mut self.coded);
+        if !row.is_single {
             // Beyond these, single precision does not say what the numbers are.
             lost = match (1e-15..1e15).contains(&length) {
                 true => lost + length * SINGLE as f32,
                 false => f32::INFINITY,
             };
         }
-        self.ids.push(id);
-        self.is_single.push(is_single);
+        self.ids.push(row.id);
         self.lengths.push(length);
         self.steps.push(step);
         self.lost.push(lost);
-        self.times.push(known.0);
-        self.scores.push(known.1);
-        self.contexts.push(known.2);
-        self.metadata.push(known.3);
     }
 
     fn remove(&mut self, at: usize) {
         let (last, n) = (self.ids.len() - 1, self.dimension);
-        self.data.copy_within(last * n.., at * n);
-        self.data.truncate(last * n);
         self.coded.copy_within(last * n.., at * n);
         self.coded.truncate(last * n);
         self.ids.swap_remove(at);
-        self.is_single.swap_remove(at);
         self.lengths.swap_remove(at);
         self.steps.swap_remove(at);
         self.lost.swap_remove(at);
-        self.times.swap_remove(at);
-        self.scores.swap_remove(at);
-        self.contexts.swap_remove(at);
-        self.metadata.swap_remove(at);
+        if let Some(facts) = self.facts.get_mut() {
+            facts.remove(at);
+        }
     }
 
-    pub(super) fn row(&self, at: usize) -> &[f32] {
-        &self.data[at * self.dimension..][..self.dimension]
+    /// Whether what is known of a row holds for these numbers: its length, and what its code lost.
+    pub(super) fn is_of(&self, at: usize, row: &[f64]) -> bool {
+        let step = f64::from(self.steps[at]);
+        let rest = row.iter().zip(self.row(at)).map(|(x, code)| x - f64::from(*code) * step);
+        let (lost, length) = (f64::from(self.lost[at]), f64::from(self.lengths[at]));
+        let rest = vector::length(&rest.collect::<Vec<f64>>());
+        // Beyond what single precision can hold, nothing is said of it.
+        lost == f64::INFINITY
+            || rest <= lost * 1.0001
+                && (vector::length(row) - length).abs() <= length * LINEAR + 1e-40
+    }
+
+    fn row(&self, at: usize) -> &[i8] {
+        &self.coded[at * self.dimension..][..self.dimension]
     }
 }
 
@@ -115,24 +108,36 @@ pub(super) trait Measure {
     fn linear(&self, group: &Group, at: usize) -> (f64, f64, f64);
 
     /// The exact one, for the row's numbers.
-    fn exact(&self, group: &Group, at: usize, row: &[f64]) -> f64;
+    fn exact(&self, at: usize, row: &[f64]) -> f64;
 }
 
 /// The part of a measure by which `linear` may be wrong.
 const LINEAR: f64 = 1e-5;
 
-impl<const EPISODES: bool> Vectors<EPISODES> {
-    const SELECT: &str = if EPISODES {
-        "SELECT v.episode_id, v.embedding, e.timestamp, e.performance_score, e.context_hash, e.metadata \
-         FROM episode_embeddings v JOIN episodes e ON e.id = v.episode_id"
-    } else {
-        "SELECT c.id, c.embedding, c.creation_time, 0.0, '', c.metadata FROM concepts c"
-    };
-    const ID: &str = if EPISODES { "v.episode_id" } else { "c.id" };
+/// Rows that are read before what is known of the others decides: at least, and for each that is wanted.
+const FIRST_ROWS: usize = 24;
+const ROWS_EACH: usize = 2;
 
-    pub(super) fn context(&self, name: &str) -> Option<u32> {
-        self.contexts.get(name).copied()
-    }
+impl<const EPISODES: bool> Vectors<EPISODES> {
+    /// The table of embeddings, and its id.
+    pub(super) const TABLE: (&str, &str) = match EPISODES {
+        true => ("episode_embeddings", "episode_id"),
+        false => ("concepts", "id"),
+    };
+    /// An embedding with the id before it, and the name of the id.
+    const SELECT: &str = if EPISODES {
+        "SELECT v.episode_id, v.embedding FROM episode_embeddings v"
+    } else {
+        "SELECT v.id, v.embedding FROM concepts v"
+    };
+    const ID: &str = if EPISODES { "v.episode_id" } else { "v.id" };
+    /// The embedding of an id, unless it is of an episode that is not there.
+    const STORED: &str = if EPISODES {
+        "SELECT v.episode_id, v.embedding FROM episode_embeddings v JOIN episodes e ON e.id = v.episode_id \
+         WHERE v.episode_id = ?1"
+    } else {
+        "SELECT v.id, v.embedding FROM concepts v WHERE v.id = ?1"
+    };
 
     /// The group of a query; an error names the dimensions that there are. `None` if there are no vectors.
     pub(super) fn group(&self, query: &[f64]) -> Result<Option<&Group>> {
@@ -147,59 +152,90 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         Err(Error::invalid("vector", expected, query.len().to_string()))
     }
 
+    /// The facts of a group of these, read when they are asked for first.
+    pub(super) fn facts<'a>(&'a self, tx: &ReadTx<'_>, group: &'a Group) -> Result<&'a Facts> {
+        if group.facts.get().is_none() {
+            let made =
+                |(dimension, group): (&usize, &Group)| (*dimension, Facts::new(group.ids.len()));
+            let mut all: BTreeMap<usize, Facts> = self.groups.iter().map(made).collect();
+            tx.query(Fact::select(EPISODES).0, [], |row| {
+                let fact = Fact::read(row)?;
+                if let Some((dimension, at)) = self.positions.get(&fact.id)
+                    && let Some(facts) = all.get_mut(dimension)
+                {
+                    facts.set(*at, fact);
+                }
+                Ok(())
+            })?;
+            for (dimension, facts) in all {
+                let _ = self.groups[&dimension].facts.set(facts); // another search may have been faster
+            }
+        }
+        Ok(group.facts.get().expect("they were set just now"))
+    }
+
     /// What a row says.
-    fn parse(row: &Row<'_>) -> Result<Parsed> {
+    pub(super) fn parse(row: &Row<'_>) -> Result<Parsed> {
         let id: i64 = row.get(0)?;
         let bytes = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
-        let table = if EPISODES { "episode_embeddings" } else { "concepts" };
-        let named = |error| match error {
+        if let Some(items) = vector::single(bytes) {
+            let number = |b: &[u8]| f32::from_le_bytes(b.try_into().expect("four bytes"));
+            let items = items.chunks_exact(4).map(number).collect();
+            return Ok(Parsed { id, items, is_single: true });
+        }
+        let items = Self::numbers(id, bytes)?;
+        let is_single = items.iter().all(|x| f64::from(*x as f32) == *x);
+        Ok(Parsed { id, items: items.into_iter().map(|x| x as f32).collect(), is_single })
+    }
+
+    /// The numbers of an embedding; none of one that has more dimensions: it is no vector, and a search passes over it.
+    pub(super) fn numbers(id: i64, bytes: &[u8]) -> Result<Vec<f64>> {
+        if let Some(items) = vector::single(bytes) {
+            let number = |b: &[u8]| f32::from_le_bytes(b.try_into().expect("four bytes"));
+            return Ok(items.chunks_exact(4).map(|b| f64::from(number(b))).collect());
+        }
+        let table = Self::TABLE.0;
+        let array = vector::decode(bytes).map_err(|error| match error {
             Error::Corrupt { location, why, .. } => {
                 Error::Corrupt { location, what: format!("the embedding of {table} row {id}"), why }
             }
             other => other,
-        };
-        let (items, is_single) = match vector::single(bytes) {
-            Some(items) => {
-                let number = |b: &[u8]| f32::from_le_bytes(b.try_into().expect("four bytes"));
-                (items.chunks_exact(4).map(number).collect::<Vec<f32>>(), true)
-            }
-            None => {
-                let array = vector::decode(bytes).map_err(named)?;
-                // An embedding of more dimensions is no vector: a search passes over it.
-                let is_vector = array.shape().len() == 1;
-                let items = if is_vector { vector::numbers(&array) } else { Vec::new() };
-                let is_single = items.iter().all(|x| f64::from(*x as f32) == *x);
-                (items.into_iter().map(|x| x as f32).collect(), is_single)
-            }
-        };
-        let context = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
-        let metadata = row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-        Ok(Parsed {
-            id,
-            items,
-            is_single,
-            time: row.get(2)?,
-            score: row.get(3)?,
-            context: context.into(),
-            metadata: metadata.unwrap_or("{}").into(),
-        })
+        })?;
+        Ok(if array.shape().len() == 1 { vector::numbers(&array) } else { Vec::new() })
     }
 
-    fn add(&mut self, row: Parsed) {
-        if row.items.is_empty() {
+    pub(super) fn add(&mut self, row: &Parsed) {
+        let dimension = row.items.len();
+        if dimension == 0 {
             return;
         }
-        let next = self.contexts.len() as u32;
-        let context = match self.contexts.get(&*row.context) {
-            Some(number) => *number,
-            None => *self.contexts.entry(row.context.into()).or_insert(next),
-        };
-        let dimension = row.items.len();
         let group = self.groups.entry(dimension).or_default();
         group.dimension = dimension;
-        group.data.extend_from_slice(&row.items);
-        group.push(row.id, row.is_single, (row.time, row.score, context, row.metadata));
+        group.push(row);
         self.positions.insert(row.id, (dimension, group.ids.len() - 1));
+    }
+
+    /// Adds what `fill` puts behind a group; false, and it is of no use then, if one of the ids was there.
+    pub(super) fn extend(
+        &mut self,
+        dimension: usize,
+        fill: impl FnOnce(&mut Group) -> Result<()>,
+    ) -> Result<bool> {
+        let group = self.groups.entry(dimension).or_default();
+        group.dimension = dimension;
+        let before = group.ids.len();
+        fill(group)?;
+        self.positions.reserve(group.ids.len() - before);
+        let new = group.ids.iter().enumerate().skip(before);
+        Ok(new.fold(true, |is_new, (at, id)| {
+            self.positions.insert(*id, (dimension, at)).is_none() && is_new
+        }))
+    }
+
+    /// The group that has an id, and where.
+    pub(super) fn position(&self, id: i64) -> Option<(&Group, usize)> {
+        let (dimension, at) = self.positions.get(&id)?;
+        Some((&self.groups[dimension], *at))
     }
 
     fn remove(&mut self, id: i64) {
@@ -213,25 +249,41 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         }
     }
 
-    /// The numbers of a row as they are stored.
-    pub(super) fn numbers(tx: &ReadTx<'_>, group: &Group, at: usize) -> Result<Vec<f64>> {
-        if group.is_single[at] {
-            return Ok(group.row(at).iter().map(|x| f64::from(*x)).collect());
+    /// The numbers of rows of a group as they are stored; those of a row that is not there are left out.
+    pub(super) fn stored(
+        tx: &ReadTx<'_>,
+        group: &Group,
+        rows: impl IntoIterator<Item = usize>,
+        mut take: impl FnMut(usize, &[f64]),
+    ) -> Result<()> {
+        let mut statement = tx.prepare(Self::STORED)?;
+        for at in rows {
+            let mut found = statement.query([group.ids[at]])?;
+            let Some(row) = found.next()? else { continue };
+            let id = row.get(0)?;
+            let numbers =
+                Self::numbers(id, row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?)?;
+            if numbers.len() != group.dimension {
+                return Err(Error::Corrupt {
+                    location: String::new(),
+                    what: format!("the embedding of id {id}"),
+                    why: format!(
+                        "it has {} numbers where {} were noted",
+                        numbers.len(),
+                        group.dimension
+                    ),
+                });
+            }
+            take(at, &numbers);
         }
-        let id = group.ids[at];
-        let sql = format!("{} WHERE {} = ?1", Self::SELECT, Self::ID);
-        let found = tx.query_one(&sql, [id], |row| {
-            let bytes = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
-            Ok(vector::numbers(&vector::decode(bytes)?))
-        })?;
-        Ok(found.unwrap_or_default())
+        Ok(())
     }
 
     /// The `k` nearest rows of a group, of those that `allowed` names if it is given: exact, the nearest first, of equals
     /// that of the lowest id.
     ///
-    /// A first pass takes 8 bits an item and knows by how much it may be wrong; whatever could be among the nearest is
-    /// looked at again in single precision, and then as it is stored.
+    /// A first pass takes 8 bits an item and knows how near a row can be at most. The rows that can be nearest are read as they
+    /// are stored, until no other can be as near as the `k` that were found.
     pub(super) fn nearest(
         tx: &ReadTx<'_>,
         group: &Group,
@@ -243,74 +295,66 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         if k == 0 {
             return Ok(Vec::new());
         }
-        let length = vector::length(query);
-        let (coded, step) = scan::code_query(query);
-        let query_lost = step * 0.5 * (query.len() as f64).sqrt();
-        let rows = match allowed {
-            Some(rows) if rows.len() < group.ids.len() / 4 => rows.to_vec(),
-            _ => {
-                let mut products = Vec::with_capacity(group.ids.len());
-                scan::coded_products(&group.coded, &coded, &mut products);
-                let ranged = |at: usize| {
-                    let (lost, length_of) =
-                        (f64::from(group.lost[at]), f64::from(group.lengths[at]));
-                    let product = f64::from(products[at]) * f64::from(group.steps[at]) * step;
-                    let wrong = (lost * length + (length_of + lost) * query_lost) * 1.0001;
-                    range(measure, group, at, product, wrong)
-                };
-                match allowed {
-                    None => candidates((0..group.ids.len()).map(|at| (at, ranged(at))), k),
-                    Some(rows) => candidates(rows.iter().map(|at| (*at, ranged(*at))), k),
-                }
+        let mut rows = bounds(group, query, allowed, measure);
+        let mut rest = rows.as_mut_slice();
+        let mut found: Vec<(usize, f64)> = Vec::new();
+        let mut wanted = k.saturating_mul(ROWS_EACH).saturating_add(FIRST_ROWS);
+        while !rest.is_empty() {
+            let n = wanted.min(rest.len());
+            if n < rest.len() {
+                rest.select_nth_unstable_by(n, |a, b| b.1.total_cmp(&a.1));
             }
-        };
-        let rows = if rows.len() > k {
-            let ranged = rows.into_iter().map(|at| {
-                let pairs = group.row(at).iter().zip(query);
-                let product = pairs.map(|(x, y)| f64::from(*x) * y).sum();
-                let length_of = f64::from(group.lengths[at]);
-                let wrong = match (group.is_single[at], group.lost[at].is_finite()) {
-                    (true, _) => length_of * length * 1e-12,
-                    (false, true) => length_of * length * SINGLE,
-                    (false, false) => f64::INFINITY,
-                };
-                (at, range(measure, group, at, product, wrong))
-            });
-            candidates(ranged, k)
-        } else {
-            rows
-        };
-        let mut found = Vec::with_capacity(rows.len());
-        for at in rows {
-            found.push((at, measure.exact(group, at, &Self::numbers(tx, group, at)?)));
+            let (some, others) = rest.split_at_mut(n);
+            let bar = if found.len() < k { f64::NEG_INFINITY } else { found[k - 1].1 };
+            let can_be = |most: f64| most.partial_cmp(&bar) != Some(Ordering::Less);
+            let near = some.iter().filter(|(_, most)| can_be(*most)).map(|(at, _)| *at);
+            let mut near: Vec<usize> = near.collect();
+            if near.is_empty() {
+                break;
+            }
+            near.sort_unstable(); // in the order in which they lie
+            Self::stored(tx, group, near, |at, row| found.push((at, measure.exact(at, row))))?;
+            found.sort_by(|a, b| b.1.total_cmp(&a.1).then(group.ids[a.0].cmp(&group.ids[b.0])));
+            found.truncate(k);
+            (rest, wanted) = (others, wanted.saturating_mul(4));
         }
-        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(group.ids[a.0].cmp(&group.ids[b.0])));
-        found.truncate(k);
         Ok(found)
     }
 }
 
-/// Between what a measure lies; anywhere, if it cannot be said.
-fn range(measure: &impl Measure, group: &Group, at: usize, product: f64, wrong: f64) -> (f64, f64) {
-    let (slope, offset, offset_wrong) = measure.linear(group, at);
-    let middle = slope * product + offset;
-    let wrong = slope.abs() * (wrong + product.abs() * LINEAR) + offset_wrong;
-    match middle.is_finite() && wrong.is_finite() {
-        true => (middle - wrong, middle + wrong),
-        false => (f64::NEG_INFINITY, f64::INFINITY),
+/// The rows, and how near each is at most.
+fn bounds(
+    group: &Group,
+    query: &[f64],
+    allowed: Option<&[usize]>,
+    measure: &impl Measure,
+) -> Vec<(usize, f64)> {
+    let length = vector::length(query);
+    let (coded, step) = scan::code_query(query);
+    let query_lost = step * 0.5 * (query.len() as f64).sqrt();
+    let most = |at: usize, product: i32| {
+        let (lost, length_of) = (f64::from(group.lost[at]), f64::from(group.lengths[at]));
+        let product = f64::from(product) * f64::from(group.steps[at]) * step;
+        let wrong = (lost * length + (length_of + lost) * query_lost) * 1.0001;
+        let (slope, offset, offset_wrong) = measure.linear(group, at);
+        let most = slope * product
+            + offset
+            + slope.abs() * (wrong + product.abs() * LINEAR)
+            + offset_wrong;
+        // Anything, if it cannot be said.
+        (at, if most.is_finite() { most } else { f64::INFINITY })
+    };
+    let mut products = Vec::with_capacity(allowed.map_or(group.ids.len(), <[usize]>::len));
+    match allowed {
+        Some(rows) => {
+            rows.iter().for_each(|at| scan::coded_products(group.row(*at), &coded, &mut products));
+            rows.iter().zip(products).map(|(at, product)| most(*at, product)).collect()
+        }
+        None => {
+            scan::coded_products(&group.coded, &coded, &mut products);
+            products.into_iter().enumerate().map(|(at, product)| most(at, product)).collect()
+        }
     }
-}
-
-/// The rows that may be among the `k` nearest.
-fn candidates(ranges: impl Iterator<Item = (usize, (f64, f64))>, k: usize) -> Vec<usize> {
-    let ranges: Vec<(usize, (f64, f64))> = ranges.collect();
-    if ranges.len() <= k {
-        return ranges.into_iter().map(|(at, _)| at).collect();
-    }
-    let mut least: Vec<f64> = ranges.iter().map(|(_, (least, _))| *least).collect();
-    let (_, bar, _) = least.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-    let bar = *bar;
-    ranges.into_iter().filter(|(_, (_, most))| *most >= bar).map(|(at, _)| at).collect()
 }
 
 impl<const EPISODES: bool> Copied for Vectors<EPISODES> {
@@ -318,29 +362,75 @@ impl<const EPISODES: bool> Copied for Vectors<EPISODES> {
     type Key = ();
 
     fn load(tx: &ReadTx<'_>, (): &()) -> Result<Self> {
+        let mut all = Self::default();
+        let ranges = compact::read(tx, &mut all)?;
+        for (first, last) in gaps(&ranges) {
+            all = all.with_rows(tx, first, last)?;
+        }
+        if !ranges.is_empty() {
+            all.follow(tx, &(), &compact::stale(tx, Self::KIND)?)?;
+        }
+        Ok(all)
+    }
+
+    fn follow(&mut self, tx: &ReadTx<'_>, (): &(), changed: &BTreeSet<i64>) -> Result<()> {
+        let sql = format!("{} WHERE {} = ?1", Self::SELECT, Self::ID);
+        let (facts, id) = Fact::select(EPISODES);
+        let fact = format!("{facts} WHERE {id} = ?1");
+        for id in changed {
+            self.remove(*id);
+            if let Some(row) = tx.query_one(&sql, [id], Self::parse)? {
+                self.add(&row);
+                let group = self.groups.get_mut(&row.items.len());
+                if let Some(facts) = group.and_then(|group| group.facts.get_mut()) {
+                    facts.push();
+                    if let Some(fact) = tx.query_one(&fact, [id], Fact::read)? {
+                        facts.set(facts.times.len() - 1, fact);
+                    }
+                }
+            }
+            crate::kernel::check_interrupted("reading vectors")?;
+        }
+        Ok(())
+    }
+}
+
+/// What lies between ranges of ids, which rise.
+pub(super) fn gaps(ranges: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let mut gaps = Vec::new();
+    let mut next = Some(i64::MIN);
+    for (first, last) in ranges {
+        if let Some(next) = next.filter(|next| next < first) {
+            gaps.push((next, first - 1));
+        }
+        next = last.checked_add(1);
+    }
+    gaps.extend(next.map(|next| (next, i64::MAX)));
+    gaps
+}
+
+impl<const EPISODES: bool> Vectors<EPISODES> {
+    /// With the rows from an id to another.
+    fn with_rows(mut self, tx: &ReadTx<'_>, first: i64, last: i64) -> Result<Self> {
         // To read them and to prepare them takes about as long: each in a thread of its own.
         let (hand, handed) = std::sync::mpsc::sync_channel::<Vec<Parsed>>(WAITING);
         std::thread::scope(|scope| {
             let prepared = scope.spawn(move || {
-                let mut all = Vectors::default();
-                handed.iter().flatten().for_each(|row| all.add(row));
-                all
+                handed.iter().flatten().for_each(|row| self.add(&row));
+                self
             });
             let read = || -> Result<()> {
-                let mut statement = tx.prepare(Self::SELECT)?;
-                let mut rows = statement.query([])?;
                 let (mut part, mut numbers) = (Vec::with_capacity(HANDED), 0);
-                while let Some(row) = rows.next()? {
-                    let row = Self::parse(row)?;
+                Self::each_row(tx, first, last, |row| {
                     numbers += row.items.len();
                     part.push(row);
                     if part.len() == HANDED || numbers >= HANDED_NUMBERS {
-                        crate::kernel::check_interrupted("reading vectors")?;
                         let full = std::mem::replace(&mut part, Vec::with_capacity(HANDED));
                         numbers = 0;
                         hand.send(full).expect("the other thread takes all");
                     }
-                }
+                    Ok(())
+                })?;
                 hand.send(part).expect("the other thread takes all");
                 Ok(())
             };
@@ -351,13 +441,24 @@ impl<const EPISODES: bool> Copied for Vectors<EPISODES> {
         })
     }
 
-    fn follow(&mut self, tx: &ReadTx<'_>, (): &(), changed: &BTreeSet<i64>) -> Result<()> {
-        let sql = format!("{} WHERE {} = ?1", Self::SELECT, Self::ID);
-        for id in changed {
-            self.remove(*id);
-            let row = tx.query_one(&sql, [id], Self::parse)?;
-            row.into_iter().for_each(|row| self.add(row));
-            crate::kernel::check_interrupted("reading vectors")?;
+    /// The embeddings from an id to another.
+    pub(super) fn each_row(
+        tx: &ReadTx<'_>,
+        first: i64,
+        last: i64,
+        mut take: impl FnMut(Parsed) -> Result<()>,
+    ) -> Result<()> {
+        let (select, id) = (Self::SELECT, Self::ID);
+        let mut statement =
+            tx.prepare(&format!("{select} WHERE {id} BETWEEN ?1 AND ?2 ORDER BY {id}"))?;
+        let mut rows = statement.query([first, last])?;
+        let mut n = 0;
+        while let Some(row) = rows.next()? {
+            take(Self::parse(row)?)?;
+            n += 1;
+            if n % HANDED == 0 {
+                crate::kernel::check_interrupted("reading vectors")?;
+            }
         }
         Ok(())
     }
@@ -370,17 +471,33 @@ mod tests {
     /// Goal: a row that is removed takes nothing of the others with it.
     #[test]
     fn the_last_row_takes_the_place_of_one_that_goes() {
-        let mut group = Group { dimension: 2, ..Group::default() };
-        for id in 0..4i64 {
-            group.data.extend([id as f32, 1.0]);
-            group.push(id, true, (id as f64, 0.5, id as u32, "{}".into()));
-        }
-        group.remove(1);
+        let mut vectors = Vectors::<true>::default();
+        let row = |id: i64| Parsed { id, items: vec![id as f32, 127.0], is_single: true };
+        (0..4).for_each(|id| vectors.add(&row(id)));
+        vectors.groups[&2].facts.set(Facts::new(4)).unwrap();
+        vectors.groups.get_mut(&2).unwrap().facts.get_mut().unwrap().scores[3] = 0.5;
+        vectors.remove(1);
+        let group = &vectors.groups[&2];
         assert_eq!(group.ids, [0, 3, 2]);
-        assert_eq!((group.row(1), group.times[1], group.contexts[1]), (&[3.0, 1.0][..], 3.0, 3));
-        group.remove(2);
-        group.remove(0);
-        assert_eq!((group.ids.as_slice(), group.row(0)), (&[3][..], &[3.0, 1.0][..]));
-        assert_eq!((group.data.len(), group.coded.len(), group.lost.len()), (2, 2, 1));
+        assert_eq!(group.row(1), [3, 127]);
+        assert_eq!(group.facts.get().unwrap().scores, [0.0, 0.5, 0.0]);
+        assert_eq!(vectors.position(3).map(|(_, at)| at), Some(1));
+        vectors.remove(2);
+        vectors.remove(0);
+        let group = &vectors.groups[&2];
+        assert_eq!((group.ids.as_slice(), group.row(0)), (&[3][..], &[3, 127][..]));
+        assert_eq!((group.coded.len(), group.lost.len(), group.steps.len()), (2, 1, 1));
+        vectors.remove(3);
+        assert!(vectors.groups.is_empty() && vectors.positions.is_empty());
+    }
+
+    /// Goal: every id is in a range or in a gap, to both ends of the numbers.
+    #[test]
+    fn gaps_lie_between_ranges() {
+        let all = (i64::MIN, i64::MAX);
+        assert_eq!(gaps(&[]), [all]);
+        assert_eq!(gaps(&[all]), []);
+        let found = gaps(&[(1, 5), (6, 6), (9, 12)]);
+        assert_eq!(found, [(i64::MIN, 0), (7, 8), (13, i64::MAX)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::payload::{State, state};
 use super::store::are_there;
-use super::vector;
+use super::{compact, vector};
 use crate::error::Result;
 use crate::kernel::{ReadTx, VerifyReport};
 
@@ -60,5 +60,5 @@ pub(crate) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
             report.find(table, format!("{strangers} rows are of no row of {parent}"));
         }
     }
-    Ok(())
+    compact::verify(tx, report)
 }

@@ -504,6 +504,26 @@ fn a_payload_that_became_a_text_is_found() {
     assert!(findings.iter().all(|found| found.what.contains("is no blob")), "{findings:?}");
 }
 
+/// Goal: of vectors that are all alike, or nearly, those of the lowest ids are found, by blocks and by rows.
+#[test]
+fn equal_vectors_are_found_by_their_ids() {
+    let (folder, store) = store();
+    let like = |i: usize| [1.0f32, 2.0, if i == 900 { 3.000001 } else { 3.0 }];
+    let concept = |i| NewConcept::new(format!("{i}"), Array::from_slice(&like(i)));
+    store.store_concepts((1..=1000).map(concept).collect()).unwrap();
+    let search = || {
+        let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
+        let query = Array::from_slice(&[0.0, 0.0, 1.0]);
+        let hits = store.search_similar(&query, 3, &Default::default()).unwrap();
+        hits.iter().map(|hit| hit.item.id).collect::<Vec<_>>()
+    };
+    assert_eq!(search(), [900, 1, 2]);
+    assert_eq!(store.compact(&mut |_, _| Ok(())).unwrap().rows, 1000);
+    assert_eq!(search(), [900, 1, 2]);
+    store.delete_concepts(&[1, 900]).unwrap();
+    assert_eq!(search(), [2, 3, 4]);
+}
+
 /// Goal: a handle whose file is put back to an earlier state by others, and goes on from there, searches what the file has
 /// and not what it had.
 #[test]

@@ -39,6 +39,7 @@ enum Act {
     /// Acts in one transaction, which is committed or not.
     Together(Vec<Act>, bool),
     Reopen,
+    Compact,
     Check,
 }
 
@@ -62,6 +63,7 @@ fn act() -> impl Strategy<Value = Act> {
         8 => simple.clone(),
         1 => (prop::collection::vec(simple, 1..5), any::<bool>()).prop_map(|(a, c)| Act::Together(a, c)),
         1 => Just(Act::Reopen),
+        1 => Just(Act::Compact),
     ]
 }
 
@@ -208,7 +210,7 @@ fn work(store: &MemoryStore, model: &mut Model, act: &Act) -> Result<(), Error> 
             db.transaction(|| db.execute(sql, &[Value::Integer(id)]))?;
             model.episodes.get_mut(&id).unwrap().time = 3;
         }
-        Act::Together(..) | Act::Reopen | Act::Check => {}
+        Act::Together(..) | Act::Reopen | Act::Compact | Act::Check => {}
     }
     Ok(())
 }
@@ -340,7 +342,7 @@ fn check(store: &MemoryStore, model: &Model) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
-    /// Goal: whatever is stored, changed, removed, undone and reopened, by two handles in turn, what is found is what plain
+    /// Goal: whatever is stored, changed, removed, undone, compacted and reopened, by two handles in turn, what is found is what plain
     /// maps hold: orders, limits, searches by two copies in memory, samples.
     #[test]
     fn a_memory_is_what_maps_hold(acts in prop::collection::vec(act(), 1..50)) {
@@ -353,6 +355,7 @@ proptest! {
             match act {
                 Act::Check => stores.iter().for_each(|store| check(store, &model)),
                 Act::Reopen => stores = [open(), open()],
+                Act::Compact => drop(store.compact(&mut |_, _| Ok(())).unwrap()),
                 Act::Together(acts, commits) => {
                     let mut inside = model.clone();
                     let done = store.database().transaction(|| {
@@ -372,6 +375,7 @@ proptest! {
             }
         }
         stores.iter().for_each(|store| check(store, &model));
+        check(&open(), &model);
         prop_assert!(stores[0].database().verify().unwrap().is_ok());
     }
 }

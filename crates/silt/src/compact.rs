@@ -5,22 +5,26 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use siltstone::CompactReport;
+use siltstone::memory::MemoryStore;
 use siltstone::series::SqliteBackend;
 
 use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::{human, interrupt};
 
-/// Pack finished data into column blocks, which take less space
+/// Pack finished data into column blocks
 ///
 /// Compacts the arrays of a run, the points of series, the simulations of an experiment that have ended, and the days of
 /// ticks that have been over for a week. Every command and every call of the library reads them as before; SQLite
 /// alone refuses the tables that have compacted rows, until `silt expand` makes rows of the blocks. Other programs may use the database meanwhile. Run the same command
 /// again to resume.
+///
+/// What a first search reads of an agent's embeddings is copied into blocks: that takes room and saves time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt compact run.db
   silt compact sweep.db --simulation sim_003
+  silt compact agent.db
   silt compact data/ticks/db")]
 pub(crate) struct Args {
     /// The database, or a folder of ticks
@@ -59,9 +63,15 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
     };
     drop(series);
+    let mut bar = console.progress("compacting", "embeddings");
+    let memory = MemoryStore::over(db.database().clone())?;
+    let embeddings = memory.compact(&mut |done, all| bar.at(done, all));
+    bar.end();
+    let embeddings = embeddings?;
+    drop(memory);
     db.close()?;
-    if points.rows > 0 {
-        report = CompactReport::of_one_file([report, points]);
+    for part in [points, embeddings].into_iter().filter(|part| part.blocks > 0) {
+        report = CompactReport::of_one_file([report, part]);
     }
     print(&args.file, "row", &report, start, Value::Null, console)
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, VerifyReport, make, skipped_reports
+from siltstone._reports import BackupReport, CompactReport, VerifyReport, make, skipped_reports
 from siltstone.memory import _records
 from siltstone.memory._connection import Connection
 from siltstone.memory._errors import documented, documented_errors
@@ -460,6 +460,20 @@ class SQLiteStorage(StoreHandle, Recalling):
     def restore_backup(self, backup_path: PathLike) -> BackupReport:
         """Put a backup, verified first, in place of all that the file has, in one transaction."""
         return make(BackupReport, self._inner.restore_backup(backup_path))
+
+    @documented_errors
+    def compact(self) -> CompactReport:
+        """Copy what a first search reads of the embeddings into column blocks.
+
+        The first search of a process then reads a byte a number in place of all rows. The rows stay, and every answer
+        is the same. A row that is changed later is read itself until the next call.
+
+        Returns
+        -------
+        CompactReport
+            How many rows are in blocks now and were not before, the blocks written, and bytes in use.
+        """
+        return CompactReport(*self._inner.compact())
 
     @documented_errors
     def vacuum_database(self) -> bool:

@@ -189,6 +189,22 @@ impl<'a> Block<'a> {
         })
     }
 
+    /// Appends the bytes of a column of this width, with their sign, of which none is missing. They were written with
+    /// [`Effort::Fast`].
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt); `out` may have grown.
+    pub(crate) fn read_signed(&self, column: usize, width: usize, out: &mut Vec<i8>) -> Result<()> {
+        let found = self.column(column, Kind::Bytes)?;
+        if found.width as usize != width {
+            return Err(damaged(format!("its column {column} has a width of {}", found.width)));
+        }
+        self.each(column, 0..self.rows, |piece, data, n, _| match piece.is_missing {
+            true => Err("it lacks values".into()),
+            false => i8::read(piece.form, data, n.saturating_mul(width), out),
+        })
+    }
+
     /// Rows of a column of texts, of which none is missing.
     ///
     /// # Errors
