@@ -1,5 +1,7 @@
 //! Names are exact: those of parameters, results, columns and metrics.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use serde_json::{Value, json};
 use siltstone::experiment::{
     At, Cell, ExperimentDatabase, InMemorySimulationDatabase, RecordSchema, Selection,
@@ -352,4 +354,49 @@ fn a_filter_takes_no_integer_that_is_rounded() {
     let error = refused(&db, "params.big = 9223372036854775809");
     assert!(error.contains("64 bits") && error.contains("9223372036854775809"), "{error}");
     assert_eq!(found(&db, "params.big = 9223372036854775807"), ["c"]);
+}
+
+/// Goal: a comparison of many simulations, which reads what is known of all at once, says of each what one of it alone says: of
+/// last values that are missing, NaN or -0, of steps with many values, of blocks and of names that only some have logged.
+#[test]
+fn many_simulations_are_compared_as_each_is() {
+    let (_folder, db) = file(&[]);
+    let none: [[Cell<'_>; 4]; 0] = [];
+    let agent = |id: &'static str, reward: f64| -> [Cell<'static>; 10] {
+        let numbers = [0.0, 1.0, 2.0, 3.0, 4.0].map(Cell::Float);
+        let [x, y, level, health, start] = numbers;
+        [id.into(), x, y, level, health, start, 0.into(), false.into(), reward.into(), 1.into()]
+    };
+    let names: Vec<String> = (0..40).map(|run| format!("run{run}")).collect();
+    for (run, name) in names.iter().enumerate() {
+        let sim = db.create_simulation_context(name, with(&json!({}))).unwrap();
+        let last = [1.5, f64::NAN, -0.0, run as f64][run % 4];
+        for step in 0..run as i64 % 3 {
+            let agents = [agent("a", step as f64), agent("b", last)];
+            sim.log_step(step, agents, none, &[("births", Cell::Int(step)), ("mood", last.into())])
+                .unwrap();
+        }
+        if run % 3 == 2 {
+            sim.log_step(9, [agent("c", last)], none, &[("mood", Cell::Null)]).unwrap();
+            sim.log_metric("births", 7.5, Some(run as i64 % 2)).unwrap();
+        }
+        sim.complete().unwrap();
+        if run % 5 == 0 {
+            db.compact(name).unwrap();
+        }
+    }
+    let values = |which: Which<'_>, metric: &str, at| {
+        let table = db.compare(which, &[(metric, at)]).unwrap().collect_batches().unwrap();
+        let column = table[0].column(1).as_primitive::<Float64Type>();
+        column.iter().map(|value| value.map(f64::to_bits)).collect::<Vec<_>>()
+    };
+    let ats = [At::Final, At::Mean, At::Min, At::Max, At::Sum, At::Count, At::Step(1)];
+    for metric in ["births", "mood", "agent_states.total_reward"] {
+        for at in ats {
+            let all = values(Which::All, metric, at);
+            let each = names.iter().flat_map(|name| values(Which::Ids(&[name]), metric, at));
+            assert_eq!(all, each.collect::<Vec<_>>(), "{metric} {at:?}");
+            assert!(all.iter().any(Option::is_some));
+        }
+    }
 }
