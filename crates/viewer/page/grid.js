@@ -25,6 +25,7 @@ const text = (cell) => (cell === null ? "NULL" : String(cell));
  * @property {(column: number) => void} sort
  * @property {string} sorted what stands behind the name of the column that is sorted by
  * @property {number} column that column
+ * @property {(row: number) => Node} link the first cell of a row, which leads to its own page
  * @property {(row: number) => Node} [spark] a small picture of a row, made when the row comes into sight
  * @property {string} [sparked] what it shows
  */
@@ -71,7 +72,7 @@ export function grid(columns, rows, choice) {
     first = from;
     const until = Math.min(rows.length, from + Math.ceil((host.clientHeight || 600) / ROW) + 3 * BEYOND);
     const shown = rows.slice(from, until).map((row, k) =>
-      h("tr", {}, choice && box(from + k), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : isNumber[i] ? "n" : "", title: text(cell) }, choice && cell === null ? "" : text(cell)))));
+      h("tr", {}, choice && box(from + k), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : isNumber[i] ? "n" : "", title: text(cell) }, choice && i === 0 ? choice.link(from + k) : choice && cell === null ? "" : text(cell)))));
     keepingFocus(body, () => put(body, space(from), ...shown, space(rows.length - until)));
   };
   show(true);

@@ -5,9 +5,12 @@ import { get, isGone, table } from "./api.js";
 import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
 import { Comparison } from "./compare.js";
+import { folded } from "./code.js";
 import { begun, button, h, keepingFocus, offer, put } from "./dom.js";
 import { duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
+import { RunPage } from "./run.js";
+import { codeOfComparison, codeOfList } from "./runscode.js";
 import { Sparks } from "./sparks.js";
 import { integer } from "./window.js";
 
@@ -37,7 +40,8 @@ const KNOWN = ["simulation", "status", "started", "seconds", "last step", "rows"
 
 /** @type {import("./app.js").Page} */
 export async function runs(host, query, context) {
-  return begun(new RunsPage(host, context), query);
+  const id = query.get("run");
+  return id === null ? begun(new RunsPage(host, context), query) : begun(new RunPage(host, context, id), query);
 }
 
 /** A value in a cell: what is not plain is JSON. @param {unknown} value */
@@ -69,7 +73,8 @@ class RunsPage {
     this.filter = "";
     /** @type {string[]} */
     this.selected = [];
-    this.column = 0;
+    /** What is sorted by: without a click the order in which they were made. */
+    this.column = KNOWN[0];
     this.isFalling = false;
     this.metric = "";
     /** @type {Window | null} */
@@ -95,6 +100,8 @@ class RunsPage {
         h("span", { class: "push group" }, button("All", () => this.zoom("all"), { title: "Show all (double click)" }), button("PNG", () => this.chart.png(this.metric)))),
       this.chart.element, this.legend);
     this.comparison = h("div");
+    this.code = h("pre");
+    this.besideCode = h("pre");
     /** When groups and parameters were last compared, and how long it took, in ms. */
     this.compared = 0;
     this.took = 0;
@@ -119,14 +126,14 @@ class RunsPage {
     this.input.value = this.filter;
     this.selected = query.getAll("s").slice(0, MOST);
     this.metric = query.get("metric") ?? "";
-    this.column = Number(query.get("by") ?? 0);
+    this.column = query.get("by") ?? KNOWN[0];
     this.isFalling = query.get("order") === "falling";
     this.group = query.get("group") ?? "";
     this.target = query.get("target") ?? "";
     this.x = query.get("x") ?? "";
     put(this.host,
       h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.tools),
-      this.list, this.gone, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
+      this.list, folded(this.code), this.gone, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
     await this.load();
     await this.showSelected();
   }
@@ -195,16 +202,22 @@ class RunsPage {
   }
 
   state() {
+    this.context.setAddress(this.parameters());
+    for (const link of this.host.querySelectorAll("a[data-run]")) link.setAttribute("href", this.hrefOf(link.getAttribute("data-run") ?? ""));
+  }
+
+  /** The state as the address has it. */
+  parameters() {
     /** @type {[string, string][]} */
     const parameters = this.selected.map((id) => ["s", id]);
     if (this.filter) parameters.push(["where", this.filter]);
     if (this.metric) parameters.push(["metric", this.metric]);
-    if (this.column) parameters.push(["by", String(this.column)]);
+    if (this.column !== KNOWN[0]) parameters.push(["by", this.column]);
     if (this.isFalling) parameters.push(["order", "falling"]);
     if (this.group) parameters.push(["group", this.group]);
     if (this.target) parameters.push(["target", this.target]);
     if (this.x) parameters.push(["x", this.x]);
-    this.context.setAddress(parameters);
+    return parameters;
   }
 
   /** The runs, and what is made of all of them. */
@@ -282,9 +295,10 @@ class RunsPage {
       run.simulation_id, run.status, run.start_time?.replace("T", " ").replace(/(\.\d+)?Z$/, "") ?? null, seconds(run), run.last_step, run.rows,
       ...params.map((name) => plain(run.parameters[name])), ...results.map((name) => plain(run.results_summary[name])),
     ];
-    const by = Math.min(this.column, columns.length - 1);
+    const by = Math.max(0, columns.indexOf(this.column));
     const rows = this.runs.map(cells);
     if (by > 0 || this.isFalling) rows.sort((a, b) => (this.isFalling && a[by] !== null && b[by] !== null ? -1 : 1) * compare(a[by], b[by]));
+    this.showCode(rows.some((row) => typeof row[by] === "string"));
     if (rows.length === 0) {
       put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
       return;
@@ -294,13 +308,14 @@ class RunsPage {
       mark: (row) => this.selected.indexOf(String(rows[row][0])) + 1,
       toggle: (row) => this.toggle(String(rows[row][0])),
       sort: (column) => {
-        this.isFalling = this.column === column && !this.isFalling;
-        this.column = column;
+        this.isFalling = this.column === columns[column] && !this.isFalling;
+        this.column = columns[column];
         this.state();
         this.showList();
       },
       sorted: this.isFalling ? "↓" : "↑",
-      column: this.column > 0 || this.isFalling ? by : -1,
+      column: by > 0 || this.isFalling ? by : -1,
+      link: (row) => this.link(String(rows[row][0])),
       spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
       sparked: this.metric,
     });
@@ -309,6 +324,12 @@ class RunsPage {
       shown.scrollTop = scrolled;
       shown.dispatchEvent(new Event("scroll")); // the rows in sight, one of which may have had the focus
     });
+  }
+
+  /** @param {boolean} isText whether what is sorted by has texts */
+  showCode(isText) {
+    const path = String(this.context.overview.path);
+    this.code.textContent = codeOfList({ path, filter: this.filter, parameters: names(this.runs, "parameters"), column: this.column, isFalling: this.isFalling, isText, metric: this.metric });
   }
 
   /** @param {string} id */
@@ -320,6 +341,16 @@ class RunsPage {
     this.state();
     this.against.select(this.selected);
     this.showSelected().catch(report);
+  }
+
+  /** The page of a run, which leads back to this list as it is. @param {string} id */
+  link(id) {
+    return h("a", { href: this.hrefOf(id), "data-run": id, "data-key": `link ${id}` }, id);
+  }
+
+  /** @param {string} id */
+  hrefOf(id) {
+    return `/runs?${new URLSearchParams([["run", id], ...this.parameters()])}`;
   }
 
   /** @param {string} metric */
@@ -412,11 +443,16 @@ class RunsPage {
     };
     put(this.comparison, h("section", { class: "card comparison" }, h("header", {}, h("h2", {}, "Side by side"), h("span", { class: "soft small" }, "what differs is dark")),
       h("div", { class: "scroll" }, h("table", {},
-        h("thead", {}, h("tr", {}, h("th", {}), ...chosen.map((run) => h("th", {}, h("i", { class: `swatch c${this.selected.indexOf(run.simulation_id) + 1}` }), " ", run.simulation_id)))),
+        h("thead", {}, h("tr", {}, h("th", {}), ...chosen.map((run) => h("th", {}, h("i", { class: `swatch c${this.selected.indexOf(run.simulation_id) + 1}` }), " ", this.link(run.simulation_id))))),
         h("tbody", {},
           row("status", (run) => run.status), row("error", (run) => run.error), row("lasted", lasted), row("last step", (run) => run.last_step), row("rows", (run) => run.rows),
           ...names(chosen, "parameters").map((name) => row(`params.${name}`, (run) => run.parameters[name])),
-          ...names(chosen, "results_summary").map((name) => row(`results.${name}`, (run) => run.results_summary[name])))))));
+          ...names(chosen, "results_summary").map((name) => row(`results.${name}`, (run) => run.results_summary[name]))))),
+      folded(this.besideCode, "Show me the code of this comparison")));
+    this.besideCode.textContent = codeOfComparison({
+      path: String(this.context.overview.path), ids: chosen.map((run) => run.simulation_id),
+      parameters: names(chosen, "parameters"), results: names(chosen, "results_summary"), metric: this.picture.hidden ? "" : this.metric,
+    });
   }
 }
 
