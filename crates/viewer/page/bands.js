@@ -64,10 +64,15 @@ export class Bands {
   async load() {
     this.asking.abort();
     this.asking = new AbortController();
+    await this.chart.fit((width) => this.ask(width));
+  }
+
+  /** @param {number} width */
+  async ask(width) {
     delete this.chart.element.dataset.ready;
     const { metric, by, where } = this.asked;
     const bounds = this.window ? { from: String(integer(this.window.from, false)), until: String(integer(this.window.until, true)) } : {};
-    const query = { metric, by: by.slice(by.indexOf(".") + 1), where: where || null, width: this.chart.width, ...bounds };
+    const query = { metric, by: by.slice(by.indexOf(".") + 1), where: where || null, width, ...bounds };
     let answer;
     try {
       answer = await table("runs/groups", query, this.asking.signal);

@@ -85,9 +85,16 @@ export class EntityHistory {
       this.said.textContent = "";
       return;
     }
+    await this.chart.fit((width) => this.ask(width));
+  }
+
+  /** @param {number} width */
+  async ask(width) {
+    const { chosen } = this.page;
+    delete this.chart.element.dataset.ready;
     let answer;
     try {
-      answer = await table("simulation/history", { ...this.query(), ...this.bounds(), width: this.chart.width, edges: true }, this.asking.signal);
+      answer = await table("simulation/history", { ...this.query(), ...this.bounds(), width, edges: true }, this.asking.signal);
     } catch (error) {
       if (!isGone(error)) throw error;
       // An entity of a link that the group does not have: the pictures above do without.

@@ -480,11 +480,16 @@ class MemoryPage {
   }
 
   async loadScores() {
+    await this.chart.fit((width) => this.askScores(width));
+  }
+
+  /** @param {number} width */
+  async askScores(width) {
     delete this.chart.element.dataset.ready;
     const bounds = this.asked ?? {};
     const known = (this.selected ?? []).filter((name) => this.contexts.some(({ context }) => context === name));
     this.curves = await Promise.all(known.map(async (context) => {
-      const { about, columns } = await table("memory/scores", { context, ...bounds, width: this.chart.width }, this.asking.signal);
+      const { about, columns } = await table("memory/scores", { context, ...bounds, width }, this.asking.signal);
       return { context, said: about.said, xs: columns.time.map(Number), ys: columns.score.map((y) => (y === null ? null : Number(y))) };
     }));
     this.drawScores();

@@ -45,11 +45,13 @@ class Curve {
   /** @param {AbortSignal} signal */
   async load(signal) {
     const { id, asked } = this.page;
-    delete this.chart.element.dataset.ready;
     const bounds = asked ? { from: String(integer(asked.from, false)), until: String(integer(asked.until, true)) } : {};
-    const { columns } = await table("runs/metric", { id, metric: this.name, width: this.chart.width, edges: true, ...bounds }, signal);
-    this.points = { xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
-    this.draw();
+    await this.chart.fit(async (width) => {
+      delete this.chart.element.dataset.ready;
+      const { columns } = await table("runs/metric", { id, metric: this.name, width, edges: true, ...bounds }, signal);
+      this.points = { xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
+      this.draw();
+    });
   }
 
   draw() {

@@ -379,14 +379,16 @@ class RunsPage {
     this.picture.hidden = metrics.length === 0;
     this.showComparison();
     if (metrics.length === 0) return;
-    delete this.chart.element.dataset.ready;
     const having = known.filter((of) => of.metrics.includes(this.metric)).map(({ id }) => id);
     const bounds = this.asked ? { from: String(integer(this.asked.from, false)), until: String(integer(this.asked.until, true)) } : {};
-    this.curves = await Promise.all(having.map(async (id) => {
-      const { about, columns } = await table("runs/metric", { id, metric: this.metric, width: this.chart.width, edges: true, ...bounds }, signal);
-      return { id, said: about.said, xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
-    }));
-    this.draw();
+    await this.chart.fit(async (width) => {
+      delete this.chart.element.dataset.ready;
+      this.curves = await Promise.all(having.map(async (id) => {
+        const { about, columns } = await table("runs/metric", { id, metric: this.metric, width, edges: true, ...bounds }, signal);
+        return { id, said: about.said, xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
+      }));
+      this.draw();
+    });
   }
 
   /** @param {Window | "all"} window */
