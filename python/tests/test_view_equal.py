@@ -19,7 +19,7 @@ SPAN = 14 * DAY_NS // 10**9
 STROKES = 8
 
 #: Draws all points of the window, with those before and behind it, by the page's own charts; how many pixels differ by
-#: more than overlapping edges do (those by at most 32 of 255).
+#: more than edges that overlap do (32 of 255).
 DIFFERING = """async ([from, until, strokes]) => {
     const [{ Chart }, { table }] = [await import("/chart.js"), await import("/api.js")];
     const { columns } = await table("series/window", { key: "flow" });
@@ -37,7 +37,8 @@ DIFFERING = """async ([from, until, strokes]) => {
         const stroke = new Path2D();
         for (let i = first; i <= last; i += 1) {
             const y = u.data[line][i];
-            if (y != null) stroke.lineTo(Math.round(u.valToPos(u.data[0][i], "x", true)), Math.round(u.valToPos(y, "y ", true)));
+            const [x, up] = [u.valToPos(u.data[0][i], "x", true), u.valToPos(y, "y ", true)];
+            if (y != null) stroke.lineTo(Math.round(x), Math.round(up));
         }
         return { ...paths, stroke };
     };
@@ -90,7 +91,7 @@ def plant(path: Path) -> Path:
 def test_a_reduced_picture_is_that_of_all_points(
     page: Page, serve: Serve, plant: Path, share: float, about: float
 ) -> None:
-    """Goal: at the whole, a tenth, a hundredth and single points no pixel differs, with gaps and spikes of one point."""
+    """Goal: at the whole, a tenth, a hundredth and single points no pixel differs, with gaps and spikes."""
     begin = START_NS / 10**9
     parameters = {}
     ends = [begin, begin + (N - 1) * (SPAN / N)]

@@ -107,7 +107,7 @@ def test_a_run_has_a_page(page: Page, serve: Serve, sweep: Path) -> None:
     expect(page).to_have_url(re.compile(r"run=alpha&from=12\.25&until=36\.75&"))
     shown(page, page.url)
     expect(page.locator(".curve").first).to_contain_text("at step 37")  # the one behind the window
-    page.get_by_role("link", name="‹ Runs").press("Enter")
+    page.locator(".head-of-run a").first.press("Enter")
     expect(page.locator(".grid")).to_be_visible()
     assert listed(page) == ["it's", "alpha", "run_10", "run_2"]
     expect(page.get_by_label("run_2", exact=True)).to_be_checked()
