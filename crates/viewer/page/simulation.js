@@ -5,8 +5,9 @@ import { cell, integers, numbers, shapes } from "./columns.js";
 import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { EntityHistory } from "./entity.js";
 import { count, plural, time } from "./format.js";
-import { grid } from "./grid.js";
-import { Panel } from "./panel.js";
+import { Word, grid } from "./grid.js";
+import { Keyframes } from "./keyframes.js";
+import { Panel, isSpecial, shown } from "./panel.js";
 import { linesOf, pointsOf } from "./plane.js";
 
 /**
@@ -100,6 +101,11 @@ export class SimulationPage {
 
     this.choosers = h("div", { class: "row" });
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Time", input: () => this.go(Number(this.slider.value)) });
+    this.keyframes = new Keyframes();
+    /** Buttons that go from keyframe to keyframe. */
+    this.jumps = h("span", { class: "group", hidden: true },
+      button("‹ K", () => this.jump(-1), { "aria-label": "Keyframe before", title: "The keyframe before ([)" }),
+      button("K ›", () => this.jump(1), { "aria-label": "Next keyframe", title: "The next keyframe (])" }));
     this.when = h("span", { class: "when mono" });
     this.play = button("▶", () => this.toggle(), { "aria-label": "Play", title: "Play (space)" });
     this.pace = h("select", { "aria-label": "Steps a second", change: () => (this.speed = Number(this.pace.value)) },
@@ -111,7 +117,7 @@ export class SimulationPage {
         this.play,
         button("›", () => this.go(this.lane.index + 1), { "aria-label": "Step on" }),
         button("⇥", () => this.go(this.times.length), { "aria-label": "End", title: "The last step; what is written later follows" })),
-      this.slider, this.when, this.pace);
+      h("span", { class: "track" }, this.slider, this.keyframes.element), this.jumps, this.when, this.pace);
     this.places = h("div", { class: "row places" });
     this.note = h("p", { class: "empty", hidden: true });
     this.planes = h("div", { class: "planes" });
@@ -205,8 +211,20 @@ export class SimulationPage {
     this.proposals = plane;
   }
 
-  /** All times, or those that have come since. */
+  /** The times at which there is something, and which of them have a keyframe. */
   async askTimes() {
+    const before = this.times;
+    await this.askUpdates();
+    if (this.times === before) return;
+    // Statements wait for each other: the picture does not wait for them.
+    this.keyframes.load(this.dataset, this.group, this.times).then(() => {
+      this.jumps.hidden = this.keyframes.steps.length === 0;
+      this.showTime();
+    }).catch(report);
+  }
+
+  /** All times, or those that have come since. */
+  async askUpdates() {
     const last = this.times[this.times.length - 1];
     const ask = (/** @type {any} */ more) => arrowTable("simulation/times", { ...this.names(), ...more });
     const column = (/** @type {any} */ arrow) => integers({ vector: arrow.getChildAt(0), length: arrow.numRows, hash: "" });
@@ -214,6 +232,7 @@ export class SimulationPage {
       const { about, arrow } = await ask({ from: last + 1n });
       const more = column(arrow);
       if (about.times === this.times.length + more.length) {
+        if (more.length === 0) return;
         const all = new BigInt64Array(about.times);
         all.set(this.times);
         all.set(more, this.times.length);
@@ -235,7 +254,7 @@ export class SimulationPage {
   nameOf(index) {
     if (index === 0) return "initial state";
     const at = this.at(index);
-    const step = `step ${count(index)} of ${count(this.times.length)}`;
+    const step = `step ${count(index)} of ${count(this.times.length)}${this.keyframes.has(index) ? ", keyframe" : ""}`;
     return this.timeline ? `${time(this.timeline.reference + Number(at) * this.timeline.time_scale)} UTC (${at}), ${step}` : `${at}, ${step}`;
   }
 
@@ -416,6 +435,12 @@ export class SimulationPage {
     this.want().catch(report);
   }
 
+  /** To the keyframe before or to the next. @param {1 | -1} way */
+  jump(way) {
+    const to = this.keyframes.next(this.lane.index, way);
+    if (to !== null) this.go(to);
+  }
+
   showTime() {
     this.slider.max = String(this.times.length);
     this.slider.value = String(this.lane.index);
@@ -427,6 +452,11 @@ export class SimulationPage {
 
   /** @param {KeyboardEvent} event */
   key(event) {
+    if ((event.key === "[" || event.key === "]") && !(event.target instanceof HTMLSelectElement)) {
+      event.preventDefault();
+      this.jump(event.key === "[" ? -1 : 1);
+      return;
+    }
     // Space opens a list, and presses a button.
     if (event.key !== " " || event.target instanceof HTMLButtonElement || event.target instanceof HTMLSelectElement) return;
     event.preventDefault();
@@ -591,7 +621,11 @@ export class SimulationPage {
   numbers(lane, name) {
     const { of, part } = this.attribute(name);
     const column = of && lane.columns.get(of.name);
-    return column ? this.of(column, `numbers ${part}`, () => numbers(column, part)) : null;
+    if (!column) return null;
+    const found = this.of(column, `numbers ${part}`, () => numbers(column, part));
+    if (!found || of.special === null) return found;
+    // What stands for none is no place.
+    return this.of(column, `places ${part}`, () => ({ ...found, values: found.values.map((value) => (isSpecial(of, value) ? NaN : value)) }));
   }
 
   /** @param {Lane} lane @returns {Geometry | null} */
@@ -684,10 +718,15 @@ export class SimulationPage {
   showTable() {
     const { ids, columns, index } = this.lane;
     if (!this.table.open || !ids) return;
-    const names = this.attributes.map(({ name }) => name).filter((name) => columns.has(name));
+    const attributes = this.attributes.filter(({ name }) => columns.has(name));
+    const names = attributes.map(({ name }) => name);
     const all = names.map((name) => /** @type {Column} */ (columns.get(name)));
     const numbers = integers(ids);
-    const row = (/** @type {number} */ i) => [numbers[i], ...all.map((column) => cell(column, i))];
+    const value = (/** @type {Column} */ column, /** @type {Attribute} */ of, /** @type {number} */ i) => {
+      const found = cell(column, i);
+      return isSpecial(of, found) ? new Word(shown(of, found), "special") : found;
+    };
+    const row = (/** @type {number} */ i) => [numbers[i], ...all.map((column, k) => value(column, attributes[k], i))];
     const rows = { length: ids.length, slice: (/** @type {number} */ from, /** @type {number} */ until) => Array.from({ length: Math.max(0, Math.min(until, ids.length) - from) }, (_, k) => row(from + k)) };
     const before = this.rows.firstElementChild;
     const [top, left] = [before?.scrollTop ?? 0, before?.scrollLeft ?? 0];

@@ -16,7 +16,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 36] = files!(
+const FILES: [(&str, &str, &str); 37] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
@@ -33,6 +33,7 @@ const FILES: [(&str, &str, &str); 36] = files!(
     "/grid.js" JS,
     "/history.js" JS,
     "/icon.svg" SVG,
+    "/keyframes.js" JS,
     "/market.js" JS,
     "/memory.js" JS,
     "/odd.js" JS,
