@@ -392,3 +392,44 @@ def test_special_values_are_none(page: Page, serve: Serve, pumps: Path) -> None:
     expect(history.locator(".said")).to_contain_text("1 special")
     history.locator(".u-over").hover()
     expect(history.locator(".legend")).to_contain_text("special (-9999)")
+
+
+def test_an_entity_is_chosen_by_keys(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: an id and Enter show a history, the arrows the next one; its zoom is in the address and comes back."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0))
+    drawn(page)
+    field = page.get_by_label("Entity", exact=True)
+    field.fill("205")
+    field.press("Enter")
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    field.press("ArrowDown")
+    expect(page.locator("h2", has_text="value of entity 206")).to_be_visible()
+    field.press("ArrowUp")
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    expect(field).to_have_value("205")
+    chart = page.locator(".chart[data-ready]")
+    chart.press("+")
+    expect(page).to_have_url(re.compile(r"zoom=7\.25%2C21\.75"))
+    page.goto(page.url)
+    drawn(page)
+    page.wait_for_selector(".chart[data-ready]")
+    expect(field).to_have_value("205")
+    assert "zoom=7.25%2C21.75" in page.url
+    first = page.evaluate("document.querySelector('.u-over').getBoundingClientRect().width") / 2
+    page.locator(".chart .u-over").hover(position={"x": first, "y": 30})
+    expect(page.locator(".picture", has_text="value of entity 205").locator(".legend")).to_contain_text("at 1")
+
+
+def test_names_of_an_address_that_are_not_there_are_said(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: an attribute, group or coordinate of an old link is said, and goes from the address."""
+    page.goto(
+        at(serve(town), "/simulation", d="town", g="sensers", c="valu", **{"as": "points", "x": "lon", "y": "value"})
+    )
+    drawn(page)
+    said = page.get_by_text("The address names what is not here")
+    for text in ("the group sensers", "the attribute valu", "the number lon"):
+        expect(said).to_contain_text(text)
+    assert not re.search("sensers|valu(&|$)|lon", page.url)
+    page.goto(page.url)
+    drawn(page)
+    expect(said).to_be_hidden()

@@ -119,6 +119,7 @@ export class EntityHistory {
   /** @param {Window | "all"} window */
   zoom(window) {
     this.asked = window === "all" ? null : window;
+    this.page.stateSoon();
     this.show();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.load().catch(report), PAUSE);

@@ -7,12 +7,12 @@ import { Chart, colorOf } from "./chart.js";
 import { Comparison } from "./compare.js";
 import { folded } from "./code.js";
 import { begun, button, h, keepingFocus, offer, put } from "./dom.js";
-import { duration, number, plural } from "./format.js";
+import { count, duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
 import { RunPage } from "./run.js";
 import { codeOfComparison, codeOfList } from "./runscode.js";
 import { Sparks } from "./sparks.js";
-import { integer } from "./window.js";
+import { integer, windowOf, windowText } from "./window.js";
 
 /**
  * @typedef {import("./window.js").Window} Window
@@ -33,6 +33,8 @@ import { integer } from "./window.js";
 const MOST = 7;
 /** After the window was moved the server is asked once nothing moves for so many ms. */
 const PAUSE = 60;
+/** Runs that are asked whether they have a metric. */
+const MOST_ASKED = 200;
 /** How many times as long as they took, groups and parameters are left as they are. */
 const REST = 10;
 /** Columns that every run has. */
@@ -90,6 +92,7 @@ class RunsPage {
     });
     this.said = h("span", { class: "said", role: "status" });
     this.wrong = h("pre", { class: "bad", hidden: true, role: "alert" });
+    this.unknown = h("p", { class: "soft", hidden: true, role: "status" });
     this.gone = h("p", { class: "soft", hidden: true, role: "status" });
     this.list = h("div", { class: "list" });
     this.metrics = h("select", { "aria-label": "Metric", change: () => this.choose(this.metrics.value) });
@@ -106,13 +109,14 @@ class RunsPage {
     this.compared = 0;
     this.took = 0;
     this.later = 0;
+    this.stating = 0;
     this.group = "";
     this.target = "";
     this.x = "";
     /** @type {string[]} */
     this.logged = [];
     this.sparks = new Sparks();
-    this.bands = new Bands();
+    this.bands = new Bands(() => this.state());
     this.grouped = h("div");
     this.against = new Comparison({ choose: (target, x) => this.compare(target, x), toggle: (id) => this.pick(id) });
     this.groups = h("select", { "aria-label": "Group by", change: () => this.groupBy(this.groups.value) });
@@ -131,8 +135,10 @@ class RunsPage {
     this.group = query.get("group") ?? "";
     this.target = query.get("target") ?? "";
     this.x = query.get("x") ?? "";
+    this.asked = windowOf(query.get("zoom"));
+    this.bands.open(windowOf(query.get("gzoom")));
     put(this.host,
-      h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.tools),
+      h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.unknown, this.tools),
       this.list, folded(this.code), this.gone, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
     await this.load();
     await this.showSelected();
@@ -143,13 +149,13 @@ class RunsPage {
     clearTimeout(this.timer);
     this.chart.close();
     clearTimeout(this.later);
+    clearTimeout(this.stating);
     this.sparks.close();
     this.bands.close();
     this.against.close();
   }
 
   async refresh() {
-    this.sparks.forget();
     const isKnown = await this.ask();
     await this.showSelected();
     if (isKnown) await this.compareInTime();
@@ -206,6 +212,12 @@ class RunsPage {
     for (const link of this.host.querySelectorAll("a[data-run]")) link.setAttribute("href", this.hrefOf(link.getAttribute("data-run") ?? ""));
   }
 
+  /** While a window moves the address waits. */
+  stateSoon() {
+    clearTimeout(this.stating);
+    this.stating = setTimeout(() => this.state(), PAUSE);
+  }
+
   /** The state as the address has it. */
   parameters() {
     /** @type {[string, string][]} */
@@ -217,6 +229,8 @@ class RunsPage {
     if (this.group) parameters.push(["group", this.group]);
     if (this.target) parameters.push(["target", this.target]);
     if (this.x) parameters.push(["x", this.x]);
+    if (this.asked) parameters.push(["zoom", windowText(this.asked)]);
+    if (this.bands.window && this.group) parameters.push(["gzoom", windowText(this.bands.window)]);
     return parameters;
   }
 
@@ -240,9 +254,30 @@ class RunsPage {
     const [first, last] = [this.runs[0], this.runs[this.runs.length - 1]];
     const known = await Promise.all([...new Set([first, last])].filter(Boolean).map((run) => this.metricsOf(run.simulation_id)));
     this.logged = [...new Set(known.flatMap((metrics) => metrics ?? []))];
+    await this.checkMetric();
     this.showTools();
     this.showList();
     return true;
+  }
+
+  /** A metric of the address that the first and the last run do not have may be one of others; one of none is said, and not kept. */
+  async checkMetric() {
+    if (!this.metric || this.logged.includes(this.metric) || this.runs.length === 0) return;
+    const ids = this.runs.slice(0, MOST_ASKED).map((run) => run.simulation_id);
+    try {
+      const { sparks } = await get("runs/sparks", { metric: this.metric, ids: JSON.stringify(ids) });
+      if (sparks.some((/** @type {unknown} */ spark) => spark !== null)) {
+        this.logged.push(this.metric);
+        return;
+      }
+    } catch (error) {
+      if (!isGone(error)) throw error; // no run of the file has it
+    }
+    this.unknown.textContent = `${ids.length < this.runs.length ? `None of the first ${count(ids.length)} runs has` : "No run here has"} a metric ${this.metric}.`;
+    this.unknown.hidden = false;
+    this.metric = "";
+    this.showTools();
+    this.state();
   }
 
   /** The metrics of a run; null if it is not there. @param {string} id @param {AbortSignal} [signal] @returns {Promise<string[] | null>} */
@@ -303,6 +338,7 @@ class RunsPage {
       put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
       return;
     }
+    const versions = new Map(this.runs.map((run) => [run.simulation_id, `${run.rows} ${run.last_step} ${run.status}`]));
     const scrolled = this.list.firstElementChild?.scrollTop ?? 0;
     const shown = grid(columns, rows, {
       mark: (row) => this.selected.indexOf(String(rows[row][0])) + 1,
@@ -316,7 +352,7 @@ class RunsPage {
       sorted: this.isFalling ? "↓" : "↑",
       column: by > 0 || this.isFalling ? by : -1,
       link: (row) => this.link(String(rows[row][0])),
-      spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
+      spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0]), versions.get(String(rows[row][0])) ?? "") : undefined,
       sparked: this.metric,
     });
     keepingFocus(this.list, () => {
@@ -356,6 +392,7 @@ class RunsPage {
   /** @param {string} metric */
   choose(metric) {
     this.metric = metric;
+    this.unknown.hidden = true;
     this.asked = null;
     this.state();
     this.showTools();
@@ -394,6 +431,7 @@ class RunsPage {
   /** @param {Window | "all"} window */
   zoom(window) {
     this.asked = window === "all" ? null : window;
+    this.stateSoon();
     this.draw(); // what is there, until the answer comes
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.showSelected().catch(report), PAUSE);

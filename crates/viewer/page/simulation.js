@@ -1,6 +1,7 @@
 // Simulations: a group of entities at a time, on a plane and as a table, and the history of one.
 
 import { arrowTable, download, get } from "./api.js";
+import { Chooser } from "./chooser.js";
 import { cell, integers, numbers, shapes } from "./columns.js";
 import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { EntityHistory } from "./entity.js";
@@ -9,6 +10,7 @@ import { Word, grid } from "./grid.js";
 import { Keyframes } from "./keyframes.js";
 import { Panel, isSpecial, shown } from "./panel.js";
 import { linesOf, pointsOf } from "./plane.js";
+import { windowOf, windowText } from "./window.js";
 
 /**
  * @typedef {import("./columns.js").Column} Column
@@ -119,6 +121,8 @@ export class SimulationPage {
         button("⇥", () => this.go(this.times.length), { "aria-label": "End", title: "The last step; what is written later follows" })),
       h("span", { class: "track" }, this.slider, this.keyframes.element), this.jumps, this.when, this.pace);
     this.places = h("div", { class: "row places" });
+    this.chooser = new Chooser("Entity", (id) => this.choose(id), (way) => this.neighbour(way));
+    this.unknown = h("p", { class: "soft", hidden: true, role: "status" });
     this.note = h("p", { class: "empty", hidden: true });
     this.planes = h("div", { class: "planes" });
     this.history = new EntityHistory(this);
@@ -172,6 +176,8 @@ export class SimulationPage {
     const beside = query.get("beside");
     this.beside = beside === "attribute" || beside === "time" ? beside : "";
     this.chosen = query.get("id");
+    this.chooser.show(this.chosen);
+    this.history.asked = windowOf(query.get("zoom"));
     const open = query.get("table");
     this.isTableOpen = open === null ? null : open === "1";
     this.layOut();
@@ -179,8 +185,25 @@ export class SimulationPage {
     const first = this.likeliest();
     this.panels[0].choose(names.find((name) => name === query.get("c")) ?? first, query.get("k"));
     this.panels[1].choose(names.find((name) => name === query.get("c2")) ?? this.besideName(), query.get("k2"));
+    this.showUnknown(query);
     await this.want();
     await this.history.load().catch(report);
+  }
+
+  /** What the address names and the file does not have is said, and not kept. @param {URLSearchParams} query */
+  showUnknown(query) {
+    const colors = this.colorNames();
+    /** @type {[string, string, boolean][]} */
+    const named = [
+      ["d", "dataset", this.dataset === query.get("d")], ["g", "group", this.group === query.get("g")],
+      ...["c", "c2"].map((name) => /** @type {[string, string, boolean]} */ ([name, "attribute", colors.includes(query.get(name) ?? "")])),
+      ...["x", "y"].map((name) => /** @type {[string, string, boolean]} */ ([name, "number", this.numberNames().includes(query.get(name) ?? "")])),
+      ["shape", "shape", this.attributes.some((of) => of.is_shape && of.name === query.get("shape"))],
+    ];
+    const unknown = named.filter(([name, , is]) => query.has(name) && !is).map(([name, what]) => `the ${what} ${query.get(name)}`);
+    this.unknown.textContent = `The address names what is not here: ${unknown.join(", ")}.`;
+    this.unknown.hidden = unknown.length === 0;
+    if (unknown.length > 0) this.state();
   }
 
   close() {
@@ -327,7 +350,7 @@ export class SimulationPage {
     put(this.choosers,
       select("Dataset", this.datasets.map(({ name }) => name), this.dataset, (name) => goTo(name, this.datasets.find((of) => of.name === name)?.groups[0] ?? "")),
       select("Group", groups, this.group, (name) => goTo(this.dataset, name)),
-      h("label", {}, "Beside it ", beside),
+      h("label", {}, "Beside it ", beside), this.chooser.element,
       h("span", { class: "push group" },
         button("+", () => this.setView(this.panels[0].plane.zoomed(0.5)), { "aria-label": "Zoom in" }),
         button("−", () => this.setView(this.panels[0].plane.zoomed(2)), { "aria-label": "Zoom out" }),
@@ -335,7 +358,7 @@ export class SimulationPage {
     this.panels.forEach((panel) => panel.plane.close());
     this.panels = [new Panel(this, 0), new Panel(this, 1)];
     put(this.planes, ...this.panels.map(({ element }) => element));
-    put(this.host, h("div", { class: "rows" }, this.choosers, this.clock, this.places), this.note, this.planes, this.history.element, this.table,
+    put(this.host, h("div", { class: "rows" }, this.choosers, this.clock, this.places, this.unknown), this.note, this.planes, this.history.element, this.table,
       h("details", { class: "code" }, h("summary", {}, "Show me the code"), this.code));
     this.showPlaces();
     this.showBeside();
@@ -397,6 +420,12 @@ export class SimulationPage {
     this.panels[1].slider.hidden = this.panels[1].when.hidden = this.beside !== "time";
   }
 
+  /** While something moves the address waits. */
+  stateSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.state(), PAUSE);
+  }
+
   /** Something was chosen: the address and the picture follow. */
   changed() {
     this.state();
@@ -420,6 +449,7 @@ export class SimulationPage {
     if (this.beside === "time") put("t2", step(this.other.index));
     if (this.view) put("view", [this.view.x, this.view.y, this.view.span].map((x) => Number(x.toPrecision(9))).join(","));
     put("id", this.chosen);
+    if (this.chosen !== null && this.history.asked) put("zoom", windowText(this.history.asked));
     if (this.isTableOpen !== null) put("table", this.isTableOpen ? "1" : "0");
     this.context.setAddress(parameters);
   }
@@ -430,8 +460,7 @@ export class SimulationPage {
     this.lane.index = to;
     this.follows = to === this.times.length;
     this.showTime();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.state(), PAUSE);
+    this.stateSoon();
     this.want().catch(report);
   }
 
@@ -682,13 +711,26 @@ export class SimulationPage {
   setView(view) {
     this.view = view === "all" ? null : view;
     for (const { plane } of this.panels) plane.paintSoon(this.view ?? this.panels[0].plane.all());
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.state(), PAUSE);
+    this.stateSoon();
   }
 
   /** @param {number | null} row @param {Lane} lane */
   pick(row, lane) {
-    this.chosen = row === null || !lane.ids ? null : String(integers(lane.ids)[row]);
+    this.choose(row === null || !lane.ids ? null : String(integers(lane.ids)[row]));
+  }
+
+  /** The entity before or behind the chosen one. @param {number} way */
+  neighbour(way) {
+    const { ids } = this.lane;
+    if (!ids || ids.length === 0) return;
+    const at = this.rowOfChosen(this.lane);
+    this.pick(at < 0 ? (way > 0 ? 0 : ids.length - 1) : Math.min(ids.length - 1, Math.max(0, at + way)), this.lane);
+  }
+
+  /** @param {string | null} id */
+  choose(id) {
+    this.chosen = id;
+    this.chooser.show(id);
     this.state();
     this.draw();
     this.history.load().catch(report);

@@ -16,13 +16,14 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 37] = files!(
+const FILES: [(&str, &str, &str); 38] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
     "/app.js" JS,
     "/bands.js" JS,
     "/chart.js" JS,
+    "/chooser.js" JS,
     "/code.js" JS,
     "/columns.js" JS,
     "/compare.js" JS,
