@@ -176,6 +176,7 @@ def test_a_memory_is_chosen_by_keys(page: Page, serve: Serve, agent: Path) -> No
     field.press("ArrowUp")
     expect(title).to_have_text("Episode 7")
     assert "id=7" in page.url
+    page.wait_for_load_state("networkidle")
     page.locator(".chart[data-ready]").press("+")
     expect(page).to_have_url(re.compile("zoom=17000"))
     zoom = re.search("zoom=[^&]*", page.url)
@@ -189,7 +190,7 @@ def test_a_memory_is_chosen_by_keys(page: Page, serve: Serve, agent: Path) -> No
 
 def test_memory_is_read_again_in_sight_and_in_its_time(page: Page, serve: Serve, agent: Path) -> None:
     """Goal: while episodes are stored, what is in sight is read every few seconds, and what is not is left."""
-    page.set_viewport_size({"width": 1280, "height": 500})
+    page.set_viewport_size({"width": 1280, "height": 400})
     page.goto(at(serve(agent), "/memory"))
     ready(page)
     page.wait_for_load_state("networkidle")

@@ -23,7 +23,7 @@ export class Pace {
     this.observer = new IntersectionObserver((entries) => {
       this.isInSight = entries[entries.length - 1].isIntersecting;
       this.plan();
-    });
+    }, { rootMargin: "50%" }); // what a short scroll brings into sight is ready
     this.observer.observe(element);
   }
 
