@@ -109,6 +109,11 @@ pictures: chromium venv ## pictures of the viewer for the README and docs/viewer
 	cargo build --quiet -p silt
 	SILTSTONE_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest -q python/tests/test_view_pictures.py
 
+.PHONY: references
+references: chromium venv ## renew the pictures that tests hold the pages of the viewer against, in python/tests/pictures
+	cargo build --quiet -p silt
+	SILTSTONE_REFERENCES=write $(VENV)/bin/python -m pytest -q python/tests/test_view_references.py
+
 .PHONY: wheel
 wheel: ## build the Python wheel into target/wheels; with the SQLite extension, if make extension has built it
 	$(PYTHON) -m venv target/maturin

@@ -160,3 +160,54 @@ def test_what_is_stored_meanwhile_is_recalled(page: Page, serve: Serve, agent: P
         expect(page.locator(".around .node")).to_have_count(4)
         expect(page.get_by_role("button", name="newcomer").first).to_be_visible()
     expect(button).to_be_focused()
+
+
+def test_a_memory_is_chosen_by_keys(page: Page, serve: Serve, agent: Path) -> None:
+    """Goal: an id and Enter choose an episode, the arrows the next; the zoom of the scores is in the address."""
+    page.goto(at(serve(agent), "/memory"))
+    ready(page)
+    field = page.get_by_label("Id", exact=True)
+    field.fill("7")
+    field.press("Enter")
+    title = page.locator("h2", has_text=re.compile(r"^Episode \d+$"))
+    expect(title).to_have_text("Episode 7")
+    field.press("ArrowDown")
+    expect(title).to_have_text(re.compile("Episode (6|8)"))
+    field.press("ArrowUp")
+    expect(title).to_have_text("Episode 7")
+    assert "id=7" in page.url
+    page.wait_for_load_state("networkidle")
+    page.locator(".chart[data-ready]").press("+")
+    expect(page).to_have_url(re.compile("zoom=17000"))
+    zoom = re.search("zoom=[^&]*", page.url)
+    page.goto(page.url)
+    ready(page)
+    expect(field).to_have_value("7")
+    page.locator(".chart[data-ready]").press("0")
+    expect(page).not_to_have_url(re.compile("zoom="))
+    assert zoom is not None
+
+
+def test_memory_is_read_again_in_sight_and_in_its_time(page: Page, serve: Serve, agent: Path) -> None:
+    """Goal: while episodes are stored, what is in sight is read every few seconds, and what is not is left."""
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.goto(at(serve(agent), "/memory"))
+    ready(page)
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("/api/")[-1].split("?")[0]))
+    with SQLiteStorage(agent) as store:
+        for i in range(30):
+            store.store_episode(
+                {"seen": "more"}, performance_score=0.5, context_hash="maze", timestamp=1_700_010_000.0 + i,
+                embedding=np.array([0.0, 0.0, 1.0]),
+            )  # fmt: skip
+            page.wait_for_timeout(300)
+    page.wait_for_timeout(3500)
+    assert 1 <= asked.count("memory/map") <= 6, asked
+    assert "memory/concepts" not in asked
+    expect(page.locator(".said").first).to_contain_text("all 110 episodes")
+    page.locator("h2", has_text="Concepts").scroll_into_view_if_needed()
+    expect(page.locator("h2", has_text="Concepts")).to_be_visible()
+    page.wait_for_timeout(1000)
+    assert "memory/concepts" in asked

@@ -1,7 +1,10 @@
 """The page Runs of `silt view`: small curves, groups, and parameters against results."""
 
+import json
+import re
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 
@@ -186,3 +189,54 @@ def test_the_focus_stays_while_runs_are_written(page: Page, serve: Serve, sweep:
         header = page.get_by_role("button", name="params.seed")
         header.press("Enter")
         expect(header).to_be_focused()
+
+
+def test_zooms_are_in_the_address_and_an_unknown_metric_is_not(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: the windows of the comparison and the groups come back by a link; a metric of no run is said, not kept."""
+    address = serve(sweep)
+    shown(page, at(address, "/runs", s=["run_1", "run_2"], group="params.rate"))
+    chosen = page.locator(".picture", has=page.get_by_label("Metric"))
+    bands = page.locator(".picture", has_text="loss by params.rate")
+    chosen.locator(".chart[data-ready]").press("+")
+    expect(page).to_have_url(re.compile(r"zoom=49\.75%2C149\.25"))
+    bands.locator(".chart[data-ready]").press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"gzoom=49\.75%2C248\.75"))
+    shown(page, page.url)
+    for picture, step in ((chosen, "100"), (bands, "149")):
+        picture.locator(".chart[data-ready]").wait_for()
+        picture.locator(".u-over").hover()
+        expect(picture.locator(".legend")).to_contain_text(re.compile(f"step ({step}|{int(step) - 1})"))
+    assert "zoom=49.75%2C149.25" in page.url
+    assert "gzoom=49.75%2C248.75" in page.url
+    shown(page, at(address, "/runs", metric="lost"))
+    expect(page.get_by_text("No run here has a metric lost.")).to_be_visible()
+    assert "lost" not in page.url
+    assert page.get_by_label("Curve", exact=True).input_value() == "loss"
+    page.get_by_label("Curve", exact=True).select_option(HOSTILE)
+    expect(page.get_by_text("No run here has")).to_be_hidden()
+
+
+def test_only_curves_that_changed_are_asked_for_again(page: Page, serve: Serve, sweep: Path) -> None:
+    """Goal: while one run logs, its small curve alone is asked for again, every few seconds at most."""
+    with ExperimentDatabase(sweep, "sweep") as db, db.create_simulation_context("live") as sim:
+        sim.log_metric("loss", 1.0, step=0)
+        db.flush_all_buffers()
+        shown(page, at(serve(sweep), "/runs"))
+        expect(page.locator(".spark path")).to_have_count(41)
+        asked: list[tuple[float, list[str]]] = []
+
+        def note(request) -> None:
+            if "runs/sparks" in request.url:
+                asked.append((time.monotonic(), json.loads(parse_qs(urlparse(request.url).query)["ids"][0])))
+
+        page.on("request", note)
+        for step in range(1, 41):
+            sim.log_metric("loss", float(step), step=step)
+            db.flush_all_buffers()
+            page.wait_for_timeout(200)
+        page.wait_for_timeout(3500)
+        assert asked
+        assert all(ids == ["live"] for _, ids in asked), asked
+        assert len(asked) <= 6, "each write is asked for"
+        curve = page.locator("tr", has=page.get_by_label("live", exact=True)).locator(".spark path")
+        assert (curve.get_attribute("d") or "").count("L") > 20

@@ -89,6 +89,25 @@ def colors_of(page: Page, plane: int = 0) -> int:
     )
 
 
+def has_color(page: Page, rgb: list[int]) -> bool:
+    """Whether the first picture has pixels of a colour."""
+    return page.evaluate(
+        """async (rgb) => {
+            const from = document.querySelector(".plane canvas");
+            const box = Object.assign(document.createElement("canvas"), { width: from.width, height: from.height });
+            dispatchEvent(new Event("theme")); // draws at once
+            const ctx = box.getContext("2d");
+            ctx.drawImage(from, 0, 0);
+            const { data } = ctx.getImageData(0, 0, box.width, box.height);
+            for (let i = 0; i < data.length; i += 4) {
+                if (rgb.every((value, k) => Math.abs(data[i + k] - value) < 3)) return true;
+            }
+            return false;
+        }""",
+        rgb,
+    )
+
+
 def click_entity(page: Page, entity: int) -> None:
     """Clicks where a sensor is drawn."""
     box = page.locator(".plane").first.bounding_box()
@@ -300,3 +319,117 @@ def test_a_link_to_any_view_is_drawn(page: Page, serve: Serve, town: Path, view:
     click_entity(page, 205)
     expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_keyframes_are_marked_and_stepped_through(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: keyframes have marks under the slider, and `[` and `]` go from one to the next."""
+    with SimulationDatabase(town) as db:
+        value = {"id": {"data": np.arange(N)}, "value": {"data": np.arange(N) * 1.0}}
+        for t in range(100, 900):
+            db.store_update(t, 0, "town", {"sensors": value})
+        db.build_keyframes()
+    with siltstone.open(town, read_only=True) as db:
+        sql = "SELECT DISTINCT timestamp FROM simulation_keyframe WHERE entity_group = 'sensors' ORDER BY 1"
+        frames = [row[0] for row in db.sql(sql).rows]
+    assert len(frames) > 2
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0))
+    drawn(page)
+    expect(page.locator(".keyframes path")).to_have_attribute("d", re.compile(f"^(M[0-9]+ 0V6){{{len(frames)}}}$"))
+    slider = page.get_by_label("Time", exact=True)
+    slider.press("[")
+    shown_at(page, [at for at in frames if at < 899][-1])
+    slider.press("[")
+    shown_at(page, [at for at in frames if at < 899][-2])
+    expect(page.locator(".when").first).to_contain_text(", keyframe")
+    slider.press("ArrowLeft")
+    expect(page.locator(".when").first).not_to_contain_text("keyframe")
+    page.get_by_label("Next keyframe").click()
+    shown_at(page, [at for at in frames if at < 899][-2])
+    page.get_by_label("Group").select_option("roads")
+    expect(page.locator(".keyframes")).to_be_hidden()
+    expect(page.get_by_label("Next keyframe")).to_be_hidden()
+
+
+@pytest.fixture
+def pumps(path: Path) -> Path:
+    """Two groups of four, of whose values -9999 stands for none; one is undefined, and x is special for one entity."""
+    general = {"special": {"pumps.power": -9999.0, "pumps.mode": -1, "pumps.geometry.x": -9999.0}}
+    values = {
+        "id": [0, 1, 2, 3],
+        "geometry.x": [0.0, 1.0, 2.0, -9999.0],
+        "geometry.y": [0.0, 1.0, 2.0, 3.0],
+        "power": [10.0, -9999.0, None, 20.0],
+        "mode": [-1, 1, 2, 2],
+    }
+    with SimulationDatabase(path) as db:
+        db.store_initial_dataset("plant", {"name": "plant", "general": general, "data": {"pumps": values}})
+        for t, power in enumerate([11.0, -9999.0, 13.0]):
+            db.store_update(t, 0, "plant", {"pumps": {"id": {"data": [0]}, "power": {"data": [power]}}})
+    return path
+
+
+def test_special_values_are_none(page: Page, serve: Serve, pumps: Path) -> None:
+    """Goal: the value that stands for none is said so in scale, legend, categories, table, history and as a place."""
+    page.goto(at(serve(pumps), "/simulation", d="plant", g="pumps", t=2, c="power", table=1))
+    drawn(page)
+    key = page.locator(".key-of-colors").first
+    expect(key).to_contain_text("1320")
+    expect(key).to_contain_text("undefined: 1")
+    expect(key).to_contain_text("special (-9999): 1")
+    expect(page.locator(".said").first).to_contain_text("4 entities, exact; 1 without coordinates")
+    expect(page.locator(".grid td.special")).to_have_text(["special (-1)", "special (-9999)", "special (-9999)"])
+    rgb = page.evaluate(
+        "getComputedStyle(document.querySelector('td.special')).color.match(/[0-9]+/g).slice(0, 3).map(Number)"
+    )
+    assert has_color(page, rgb)
+    page.get_by_label("Coloured by").first.select_option("mode")
+    expect(key).to_contain_text("special (-1): 1")
+    expect(key).not_to_contain_text("-1undefined")
+    page.goto(at(page.url.split("/simulation")[0] + "/#", "/simulation", d="plant", g="pumps", c="power", id=0))
+    drawn(page)
+    page.wait_for_selector(".chart[data-ready]")
+    history = page.locator(".picture", has=page.locator("h2", has_text="power of entity 0"))
+    expect(history.locator(".said")).to_contain_text("1 special")
+    history.locator(".u-over").hover()
+    expect(history.locator(".legend")).to_contain_text("special (-9999)")
+
+
+def test_an_entity_is_chosen_by_keys(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: an id and Enter show a history, the arrows the next one; its zoom is in the address and comes back."""
+    page.goto(at(serve(town), "/simulation", d="town", g="sensors", table=0))
+    drawn(page)
+    field = page.get_by_label("Entity", exact=True)
+    field.fill("205")
+    field.press("Enter")
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    field.press("ArrowDown")
+    expect(page.locator("h2", has_text="value of entity 206")).to_be_visible()
+    field.press("ArrowUp")
+    expect(page.locator("h2", has_text="value of entity 205")).to_be_visible()
+    expect(field).to_have_value("205")
+    chart = page.locator(".chart[data-ready]")
+    chart.press("+")
+    expect(page).to_have_url(re.compile(r"zoom=7\.25%2C21\.75"))
+    page.goto(page.url)
+    drawn(page)
+    page.wait_for_selector(".chart[data-ready]")
+    expect(field).to_have_value("205")
+    assert "zoom=7.25%2C21.75" in page.url
+    first = page.evaluate("document.querySelector('.u-over').getBoundingClientRect().width") / 2
+    page.locator(".chart .u-over").hover(position={"x": first, "y": 30})
+    expect(page.locator(".picture", has_text="value of entity 205").locator(".legend")).to_contain_text("at 1")
+
+
+def test_names_of_an_address_that_are_not_there_are_said(page: Page, serve: Serve, town: Path) -> None:
+    """Goal: an attribute, group or coordinate of an old link is said, and goes from the address."""
+    page.goto(
+        at(serve(town), "/simulation", d="town", g="sensers", c="valu", **{"as": "points", "x": "lon", "y": "value"})
+    )
+    drawn(page)
+    said = page.get_by_text("The address names what is not here")
+    for text in ("the group sensers", "the attribute valu", "the number lon"):
+        expect(said).to_contain_text(text)
+    assert not re.search("sensers|valu(&|$)|lon", page.url)
+    page.goto(page.url)
+    drawn(page)
+    expect(said).to_be_hidden()

@@ -22,7 +22,9 @@ import { integer } from "./window.js";
 const PAUSE = 60;
 
 export class Bands {
-  constructor() {
+  /** @param {() => void} onZoom the window is another one */
+  constructor(onZoom) {
+    this.onZoom = onZoom;
     /** @type {{metric: string, by: string, where: string}} */
     this.asked = { metric: "", by: "", where: "" };
     /** @type {Window | null} */
@@ -48,9 +50,14 @@ export class Bands {
     this.chart.close();
   }
 
+  /** The window of an address. @param {Window | null} window */
+  open(window) {
+    this.window = window;
+  }
+
   /** Shows the groups, or nothing without a parameter or a metric. @param {{metric: string, by: string, where: string}} asked */
   async show(asked) {
-    if (asked.metric !== this.asked.metric) this.window = null;
+    if (this.asked.metric && asked.metric !== this.asked.metric) this.window = null;
     this.asked = asked;
     this.element.hidden = !asked.metric || !asked.by;
     if (this.element.hidden) {
@@ -64,10 +71,15 @@ export class Bands {
   async load() {
     this.asking.abort();
     this.asking = new AbortController();
+    await this.chart.fit((width) => this.ask(width));
+  }
+
+  /** @param {number} width */
+  async ask(width) {
     delete this.chart.element.dataset.ready;
     const { metric, by, where } = this.asked;
     const bounds = this.window ? { from: String(integer(this.window.from, false)), until: String(integer(this.window.until, true)) } : {};
-    const query = { metric, by: by.slice(by.indexOf(".") + 1), where: where || null, width: this.chart.width, ...bounds };
+    const query = { metric, by: by.slice(by.indexOf(".") + 1), where: where || null, width, ...bounds };
     let answer;
     try {
       answer = await table("runs/groups", query, this.asking.signal);
@@ -103,6 +115,7 @@ export class Bands {
   zoom(window) {
     this.window = window === "all" ? null : window;
     this.draw();
+    this.onZoom();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.load().catch(report), PAUSE);
   }

@@ -60,6 +60,9 @@ const TIMES = [
 /** A window shorter than this, in seconds, has ticks closer than uPlot's times. */
 const SHORT = 0.01;
 
+/** How often points are asked for at most until the picture has as many pixels as they are for. */
+const MOST_FITS = 3;
+
 export class Chart {
   /**
    * @param {object} options
@@ -95,6 +98,20 @@ export class Chart {
   get width() {
     const wide = this.plot ? this.plot.bbox.width / devicePixelRatio : this.element.clientWidth - 60;
     return Math.max(50, Math.round(wide * devicePixelRatio));
+  }
+
+  /**
+   * Asks for points for as many pixels as the picture has, and draws them; again where their axes leave another width.
+   *
+   * @param {(width: number) => Promise<void>} show
+   */
+  async fit(show) {
+    for (let i = 0; i < MOST_FITS; i += 1) {
+      const { width } = this;
+      await show(width);
+      await null; // uPlot lays its axes out behind what runs now
+      if (!this.plot || this.width === width) return;
+    }
   }
 
   /** @param {Picture} picture */

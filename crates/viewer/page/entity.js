@@ -3,8 +3,8 @@
 import { download, isGone, table, whyGone } from "./api.js";
 import { Chart, color } from "./chart.js";
 import { button, h, put } from "./dom.js";
-import { number } from "./format.js";
-import { shown } from "./panel.js";
+import { count, number } from "./format.js";
+import { isSpecial, shown } from "./panel.js";
 import { integer } from "./window.js";
 
 /**
@@ -22,7 +22,7 @@ export class EntityHistory {
     this.chart = new Chart({ height: 240, onWindow: (window) => this.zoom(window), onCursor: (index) => this.showValue(index) });
     /** @type {Window | null} */
     this.asked = null;
-    /** @type {{xs: number[], ys: (number | null)[], about: any, times: (number | bigint | null)[]} | null} */
+    /** Of a special value there is no point: `raw` has it. @type {{xs: number[], ys: (number | null)[], raw: (number | null)[], about: any, times: (number | bigint | null)[]} | null} */
     this.curve = null;
     this.asking = new AbortController();
     this.timer = 0;
@@ -85,9 +85,16 @@ export class EntityHistory {
       this.said.textContent = "";
       return;
     }
+    await this.chart.fit((width) => this.ask(width));
+  }
+
+  /** @param {number} width */
+  async ask(width) {
+    const { chosen } = this.page;
+    delete this.chart.element.dataset.ready;
     let answer;
     try {
-      answer = await table("simulation/history", { ...this.query(), ...this.bounds(), width: this.chart.width, edges: true }, this.asking.signal);
+      answer = await table("simulation/history", { ...this.query(), ...this.bounds(), width, edges: true }, this.asking.signal);
     } catch (error) {
       if (!isGone(error)) throw error;
       // An entity of a link that the group does not have: the pictures above do without.
@@ -100,14 +107,19 @@ export class EntityHistory {
       return;
     }
     const { about, columns } = answer;
-    this.curve = { about, times: columns.timestamp, xs: columns.timestamp.map((at) => this.toX(Number(at))), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
-    this.said.textContent = about.said;
+    const { of } = this.page.attribute(this.page.panels[0].name);
+    const raw = columns.value.map((y) => (y === null ? null : Number(y)));
+    const ys = raw.map((y) => (of && isSpecial(of, y) ? null : y));
+    const special = raw.filter((y, i) => y !== ys[i]).length;
+    this.curve = { about, raw, ys, times: columns.timestamp, xs: columns.timestamp.map((at) => this.toX(Number(at))) };
+    this.said.textContent = special > 0 ? `${about.said}; ${count(special)} special, with a mark below` : about.said;
     this.show();
   }
 
   /** @param {Window | "all"} window */
   zoom(window) {
     this.asked = window === "all" ? null : window;
+    this.page.stateSoon();
     this.show();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.load().catch(report), PAUSE);
@@ -123,7 +135,10 @@ export class EntityHistory {
       data: [xs, ys],
       lines: [{ label: about.attribute, color: "--line-1", scale: "y", stepped: true }],
       scales: { y: { label: "" } },
-      paint: (u) => this.paintTime(u),
+      paint: (u) => {
+        this.paintSpecial(u);
+        this.paintTime(u);
+      },
     });
     this.showValue(null);
   }
@@ -131,6 +146,18 @@ export class EntityHistory {
   /** The time moved. */
   mark() {
     this.chart.plot?.redraw(false);
+  }
+
+  /** Where the value is special, as strokes on the ground. @param {import("./vendor/uPlot.esm.js")} u */
+  paintSpecial(u) {
+    const { xs, ys, raw } = /** @type {NonNullable<EntityHistory["curve"]>} */ (this.curve);
+    u.ctx.fillStyle = color("--special");
+    const [wide, high] = [3 * devicePixelRatio, 6 * devicePixelRatio];
+    raw.forEach((y, i) => {
+      if (y === ys[i]) return;
+      const x = u.valToPos(xs[i], "x", true);
+      if (x >= u.bbox.left && x <= u.bbox.left + u.bbox.width) u.ctx.fillRect(x - wide / 2, u.bbox.top + u.bbox.height - high, wide, high);
+    });
   }
 
   /** Where the picture above stands. @param {import("./vendor/uPlot.esm.js")} u */
@@ -145,7 +172,7 @@ export class EntityHistory {
   showValue(index) {
     if (index === null || !this.curve) return put(this.value, h("span", { class: "soft" }, "the orange line is the time that is shown"));
     const { of } = this.page.attribute(this.page.panels[0].name);
-    const y = this.curve.ys[index];
+    const y = this.curve.raw[index];
     put(this.value, h("span", {}, h("span", { class: "soft" }, `at ${this.curve.times[index]}`), h("b", {}, of ? shown(of, y) : number(y))));
   }
 

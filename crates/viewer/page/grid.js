@@ -15,6 +15,19 @@ const SPARK = 104;
 /** Rows that a column's width is taken from. */
 const SAMPLE = 200;
 
+/** What stands in a cell in place of a value of its column. */
+export class Word {
+  /** @param {string} text @param {string} look a class of the style sheet */
+  constructor(text, look) {
+    this.text = text;
+    this.look = look;
+  }
+
+  toString() {
+    return this.text;
+  }
+}
+
 /** @param {unknown} cell */
 const text = (cell) => (cell === null ? "NULL" : String(cell));
 
@@ -25,6 +38,7 @@ const text = (cell) => (cell === null ? "NULL" : String(cell));
  * @property {(column: number) => void} sort
  * @property {string} sorted what stands behind the name of the column that is sorted by
  * @property {number} column that column
+ * @property {(row: number) => Node} link the first cell of a row, which leads to its own page
  * @property {(row: number) => Node} [spark] a small picture of a row, made when the row comes into sight
  * @property {string} [sparked] what it shows
  */
@@ -38,7 +52,7 @@ export function grid(columns, rows, choice) {
   const body = h("tbody");
   const sample = rows.slice(0, SAMPLE);
   const widths = columns.map((name, i) => Math.min(WIDE, Math.max(NARROW, name.length + 2, ...sample.map((row) => text(row[i]).length))) * CHARACTER + 24);
-  const isNumber = columns.map((_, i) => sample.every((row) => row[i] === null || typeof row[i] === "number" || typeof row[i] === "bigint"));
+  const isNumber = columns.map((_, i) => sample.every((row) => row[i] === null || row[i] instanceof Word || typeof row[i] === "number" || typeof row[i] === "bigint"));
   const group = h("colgroup", {}, ...[...(choice ? [64] : []), ...(choice?.spark ? [SPARK] : []), ...widths].map((width) => {
     const column = h("col");
     column.style.width = `${width}px`;
@@ -71,7 +85,7 @@ export function grid(columns, rows, choice) {
     first = from;
     const until = Math.min(rows.length, from + Math.ceil((host.clientHeight || 600) / ROW) + 3 * BEYOND);
     const shown = rows.slice(from, until).map((row, k) =>
-      h("tr", {}, choice && box(from + k), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : isNumber[i] ? "n" : "", title: text(cell) }, choice && cell === null ? "" : text(cell)))));
+      h("tr", {}, choice && box(from + k), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : `${isNumber[i] ? "n" : ""} ${cell instanceof Word ? cell.look : ""}`.trim(), title: text(cell) }, choice && i === 0 ? choice.link(from + k) : choice && cell === null ? "" : text(cell)))));
     keepingFocus(body, () => put(body, space(from), ...shown, space(rows.length - until)));
   };
   show(true);

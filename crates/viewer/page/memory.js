@@ -3,11 +3,14 @@
 import uPlot from "./vendor/uPlot.esm.js";
 import { arrowTable, download, get, isGone, table, whyGone } from "./api.js";
 import { Chart, colorOf } from "./chart.js";
+import { Chooser } from "./chooser.js";
 import { cell, integers, numbers } from "./columns.js";
 import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { count, json, number, plural, time } from "./format.js";
 import { graph } from "./graph.js";
+import { Pace } from "./pace.js";
 import { Plane, pointsOf } from "./plane.js";
+import { windowOf, windowText } from "./window.js";
 import { categoryScale, colors, legend, placeOf, valueScale } from "./scale.js";
 
 /**
@@ -83,6 +86,7 @@ class MemoryPage {
     });
     this.chart = new Chart({ height: 280, onWindow: (window) => this.zoom(window), onCursor: (index) => this.showValues(index) });
     this.tools = h("div", { class: "row" });
+    this.chooser = new Chooser("Id", (id) => this.choose(id), (way) => this.neighbour(way));
     this.said = h("span", { class: "said" });
     this.key = h("div");
     this.under = h("div", { class: "legend mono" });
@@ -112,6 +116,13 @@ class MemoryPage {
         h("span", { class: "push group" }, button("All", () => this.zoom("all"), { title: "Show all (double click)" }), button("PNG", () => this.chart.png("Scores by context")))),
       this.list, this.chart.element, this.legend);
     this.code = h("pre");
+    /** What is read again while the file is written, each in its own time. */
+    this.paces = [
+      new Pace(this.map, () => this.loadMap()),
+      new Pace(this.recall, async () => (this.chosen === null ? undefined : this.loadChosen())),
+      new Pace(this.timeline, () => this.loadContexts()),
+      new Pace(this.concepts, () => this.loadConcepts().then(() => this.loadGraph())),
+    ];
     this.recolor = () => this.draw();
     addEventListener("theme", this.recolor);
   }
@@ -130,9 +141,11 @@ class MemoryPage {
     this.halfLife = Object.keys(HALF_LIVES).map(Number).find((s) => String(s) === query.get("h")) ?? this.halfLife;
     this.concept = query.get("concept");
     this.depth = [1, 2, 3].find((n) => String(n) === query.get("depth")) ?? 1;
+    this.asked = windowOf(query.get("zoom"));
     if (query.has("s")) this.selected = query.getAll("s").slice(0, MOST);
     put(this.host, this.nothing, this.map, h("div", { class: "cards memory" }, this.detail, this.recall), this.timeline, this.concepts,
       h("details", { class: "code" }, h("summary", {}, "Show me the code"), this.code));
+    this.chooser.show(this.chosen);
     this.showTools();
     this.showRecall();
     put(this.deep, this.select("Depth", { 1: "1", 2: "2", 3: "3" }, String(this.depth), (value) => {
@@ -147,6 +160,7 @@ class MemoryPage {
 
   close() {
     this.asking.abort();
+    for (const pace of this.paces) pace.close();
     for (const timer of [this.stating, this.finding, this.zooming]) clearTimeout(timer);
     removeEventListener("theme", this.recolor);
     this.plane.close();
@@ -154,8 +168,8 @@ class MemoryPage {
   }
 
   async refresh() {
-    await Promise.all([this.loadMap(), this.loadContexts(), this.loadConcepts()]);
-    await Promise.all([this.loadChosen(), this.loadGraph()]);
+    // Counts that are the same do not say that nothing changed: accesses and scores may have.
+    for (const pace of this.paces) pace.ask();
   }
 
   stateSoon() {
@@ -175,6 +189,7 @@ class MemoryPage {
     if (this.concept !== null) parameters.push(["concept", this.concept]);
     if (this.depth !== 1) parameters.push(["depth", String(this.depth)]);
     for (const name of this.selected ?? []) parameters.push(["s", name]);
+    if (this.asked) parameters.push(["zoom", windowText(this.asked)]);
     this.context.setAddress(parameters);
   }
 
@@ -191,12 +206,22 @@ class MemoryPage {
     return h("label", {}, `${label} `, made);
   }
 
+  /** The one before or behind the chosen one, in the order of the map. @param {number} way */
+  neighbour(way) {
+    const { ids } = this.mapped ?? { ids: [] };
+    if (ids.length === 0) return;
+    const at = this.chosen === null ? -1 : Array.from(ids, String).indexOf(this.chosen);
+    this.choose(String(ids[at < 0 ? (way > 0 ? 0 : ids.length - 1) : Math.min(ids.length - 1, Math.max(0, at + way))]));
+  }
+
   showTools() {
     /** @type {Record<string, string>} */
     const byContext = this.of === "episodes" ? { score: "importance (score)", context: "context" } : { score: "accesses" };
     put(this.tools,
+      this.chooser.element,
       this.select("Of", { episodes: "episodes", concepts: "concepts" }, this.of, (value) => {
         Object.assign(this, { of: value, chosen: null, view: null, scale: null, by: "score" });
+        this.chooser.show(null);
         this.showTools();
         this.state();
         this.loadMap().then(() => this.loadChosen()).catch(report);
@@ -278,6 +303,7 @@ class MemoryPage {
   /** @param {string | null} id */
   choose(id) {
     this.chosen = id;
+    this.chooser.show(id);
     this.state();
     this.draw();
     this.loadChosen().catch(report);
@@ -289,7 +315,7 @@ class MemoryPage {
     this.recall.hidden = chosen === null;
     if (chosen === null) {
       this.known = "";
-      put(this.detail, this.mapped && this.mapped.ids.length > 0 && h("section", { class: "card" }, h("p", { class: "soft" }, "Click a point for its fields, its neighbours and its recall.")));
+      put(this.detail, this.mapped && this.mapped.ids.length > 0 && h("section", { class: "card" }, h("p", { class: "soft" }, "Click a point, or type an id, for its fields, its neighbours and its recall.")));
       return;
     }
     let known;
@@ -480,11 +506,16 @@ class MemoryPage {
   }
 
   async loadScores() {
+    await this.chart.fit((width) => this.askScores(width));
+  }
+
+  /** @param {number} width */
+  async askScores(width) {
     delete this.chart.element.dataset.ready;
     const bounds = this.asked ?? {};
     const known = (this.selected ?? []).filter((name) => this.contexts.some(({ context }) => context === name));
     this.curves = await Promise.all(known.map(async (context) => {
-      const { about, columns } = await table("memory/scores", { context, ...bounds, width: this.chart.width }, this.asking.signal);
+      const { about, columns } = await table("memory/scores", { context, ...bounds, width }, this.asking.signal);
       return { context, said: about.said, xs: columns.time.map(Number), ys: columns.score.map((y) => (y === null ? null : Number(y))) };
     }));
     this.drawScores();
@@ -493,6 +524,7 @@ class MemoryPage {
   /** @param {Window | "all"} window */
   zoom(window) {
     this.asked = window === "all" ? null : window;
+    this.stateSoon();
     this.drawScores();
     clearTimeout(this.zooming);
     this.zooming = setTimeout(() => this.loadScores().catch(report), PAUSE);

@@ -5,7 +5,7 @@ import { cell, integers, numbers } from "./columns.js";
 import { button, h, put } from "./dom.js";
 import { count, number, plural } from "./format.js";
 import { Plane } from "./plane.js";
-import { categoryScale, colors, legend, placeOf, valueScale } from "./scale.js";
+import { SPECIAL, UNDEFINED, categoryScale, colors, legend, placeOf, valueScale } from "./scale.js";
 
 /**
  * @typedef {import("./plane.js").Geometry} Geometry
@@ -136,7 +136,7 @@ export class Panel {
     const row = page.rowOfChosen(lane);
     plane.chosen = row < 0 ? null : row;
     plane.paint(page.view ?? page.panels[0].plane.all());
-    put(this.key, legend(found.scale, { label: this.name, undefined: found.undefined, note: found.note }));
+    put(this.key, legend(found.scale, { label: this.name, undefined: found.undefined, special: found.special, note: found.note }));
     const placed = geometry.owners ? new Set(geometry.owners).size : this.placed(geometry);
     const without = geometry.count - placed;
     this.said.textContent = `${plural(geometry.count, "entity").replace("entitys", "entities")}, exact${without > 0 ? `; ${count(without)} without coordinates` : ""}${plane.isFast ? "" : "; drawn without WebGL2"}`;
@@ -156,24 +156,27 @@ export class Panel {
     const { page, lane, name } = this;
     const { of, part } = page.attribute(name);
     const column = of && lane.columns.get(of.name);
-    if (!of || !column) return { shares: new Float32Array(lane.ids?.length ?? 0).fill(-1), scale: valueScale(0, 0), undefined: lane.ids?.length ?? 0, note: "no attribute" };
+    if (!of || !column) return { shares: new Float32Array(lane.ids?.length ?? 0).fill(UNDEFINED), scale: valueScale(0, 0), undefined: lane.ids?.length ?? 0, special: null, note: "no attribute" };
     if (of.kind === "text") {
       const texts = page.of(column, "texts", () => Array.from({ length: column.length }, (_, i) => cell(column, i)));
-      return this.categories(texts.map((text) => (text === null ? NaN : text)), null, String);
+      const values = texts.map((text) => (text === null ? NaN : text));
+      return this.categories(values, null, specialsOf(of, values), String);
     }
     const found = page.of(column, `numbers ${part}`, () => numbers(column, part));
     if (!found) return null;
     const { values, isUndefined } = found;
-    const isNone = of.special === null ? isUndefined : values.map((x, i) => (isUndefined?.[i] || x === of.special ? 1 : 0));
+    const special = specialsOf(of, values);
+    const isNone = special ? values.map((_, i) => (isUndefined?.[i] || special.is[i] ? 1 : 0)) : isUndefined;
     if (this.kind === "values" && !this.isChosen && !this.scale && of.kind === "integer" && fewValues(values)) this.setKind("categories");
     if (this.kind === "categories") {
       const names = of.kind === "bool" ? ["false", "true"] : of.enum;
-      return this.categories(values, isNone, (value) => names?.[Number(value)] ?? String(value));
+      return this.categories(values, isUndefined, special, (value) => names?.[Number(value)] ?? String(value));
     }
     let [min, max] = [this.scale?.min ?? this.range?.min ?? Infinity, this.scale?.max ?? this.range?.max ?? -Infinity];
     let missing = 0;
     for (let i = 0; i < values.length; i += 1) {
       const x = values[i];
+      if (special?.is[i]) continue;
       if (isNone?.[i] || Number.isNaN(x)) missing += 1;
       else if (Number.isFinite(x)) {
         if (x < min) min = x;
@@ -182,30 +185,32 @@ export class Panel {
     }
     if (min > max) [min, max] = [0, 0];
     const scale = valueScale(min, max);
-    this.scale = missing < values.length || this.range?.min != null ? scale : null;
+    this.scale = missing + (special?.count ?? 0) < values.length || this.range?.min != null ? scale : null;
     const shares = new Float32Array(values.length);
-    for (let i = 0; i < values.length; i += 1) shares[i] = placeOf(scale, values[i], Boolean(isNone?.[i]));
-    return { shares, scale, undefined: missing, note: this.range?.min != null ? "range of the whole run" : "range of what was shown so far" };
+    for (let i = 0; i < values.length; i += 1) shares[i] = special?.is[i] ? SPECIAL : placeOf(scale, values[i], Boolean(isNone?.[i]));
+    return { shares, scale, undefined: missing, special, note: this.range?.min != null ? "range of the whole run" : "range of what was shown so far" };
   }
 
   /**
    * @param {ArrayLike<any>} values
    * @param {ArrayLike<number> | null} isNone
+   * @param {Specials | null} special
    * @param {(value: unknown) => string} name
    */
-  categories(values, isNone, name) {
+  categories(values, isNone, special, name) {
     /** @type {Map<unknown, number>} */
     const counts = new Map();
     let missing = 0;
     for (let i = 0; i < values.length; i += 1) {
+      if (special?.is[i]) continue;
       if (isNone?.[i] || Number.isNaN(values[i])) missing += 1;
       else counts.set(values[i], (counts.get(values[i]) ?? 0) + 1);
     }
     const scale = categoryScale(counts, name, this.scale);
     this.scale = scale;
     const shares = new Float32Array(values.length);
-    for (let i = 0; i < values.length; i += 1) shares[i] = placeOf(scale, values[i], Boolean(isNone?.[i]));
-    return { shares, scale, undefined: missing, note: scale.names.includes("others") ? "the categories that are most frequent have a colour each" : "" };
+    for (let i = 0; i < values.length; i += 1) shares[i] = special?.is[i] ? SPECIAL : placeOf(scale, values[i], Boolean(isNone?.[i]));
+    return { shares, scale, undefined: missing, special, note: scale.names.includes("others") ? "the categories that are most frequent have a colour each" : "" };
   }
 
   /** @param {number | null} row */
@@ -219,9 +224,30 @@ export class Panel {
   }
 }
 
+/**
+ * @typedef {object} Specials the entities that have the value that stands for none in the data of their attribute
+ * @property {any} value
+ * @property {Uint8Array} is
+ * @property {number} count
+ */
+
+/** Null for an attribute without such a value. @param {Attribute} of @param {ArrayLike<any>} values @returns {Specials | null} */
+function specialsOf(of, values) {
+  if (of.special === null || of.special === undefined) return null;
+  const is = Uint8Array.from(values, (value) => Number(isSpecial(of, value)));
+  return { value: of.special, is, count: is.reduce((n, one) => n + one, 0) };
+}
+
+/** Whether a value is the one that the dataset says stands for none. @param {Attribute} of @param {any} value */
+export function isSpecial(of, value) {
+  if (of.special === null || of.special === undefined || value === null) return false;
+  return typeof value === "string" ? value === of.special : Number(value) === Number(of.special);
+}
+
 /** A value as a person reads it. @param {Attribute} of @param {any} value */
 export function shown(of, value) {
   if (value === null) return "undefined";
+  if (isSpecial(of, value)) return `special (${value})`;
   if (of.enum?.[Number(value)] !== undefined) return `${of.enum[Number(value)]} (${value})`;
   return typeof value === "number" ? number(value) : String(value);
 }

@@ -3,7 +3,7 @@
 import { color } from "./chart.js";
 import { h, save } from "./dom.js";
 import { number } from "./format.js";
-import { STEPS, channels } from "./scale.js";
+import { STEPS, channels, colorAt } from "./scale.js";
 
 /**
  * @typedef {object} Geometry in units of the attributes, moved so that `origin` is 0: floats of 32 bits hold differences
@@ -33,7 +33,7 @@ out vec4 ink;
 void main() {
   gl_Position = vec4((place - centre) * scale, share < 0.0 ? 0.5 : 0.0, 1.0);
   gl_PointSize = size;
-  ink = texelFetch(colors, ivec2(share < 0.0 ? ${STEPS} : int(share * ${STEPS - 1}.0 + 0.5), 0), 0);
+  ink = texelFetch(colors, ivec2(share < -1.5 ? ${STEPS + 1} : share < 0.0 ? ${STEPS} : int(share * ${STEPS - 1}.0 + 0.5), 0), 0);
 }`;
 const DISC = `#version 300 es
 precision mediump float;
@@ -57,7 +57,7 @@ void main() {
   vec2 at = (gl_VertexID & 1) == 0 ? a - unit * size * 0.25 : b + unit * size * 0.25;
   at += gl_VertexID < 2 ? side : -side;
   gl_Position = vec4(at / half_pixels, share < 0.0 ? 0.5 : 0.0, 1.0);
-  ink = texelFetch(colors, ivec2(share < 0.0 ? ${STEPS} : int(share * ${STEPS - 1}.0 + 0.5), 0), 0);
+  ink = texelFetch(colors, ivec2(share < -1.5 ? ${STEPS + 1} : share < 0.0 ? ${STEPS} : int(share * ${STEPS - 1}.0 + 0.5), 0), 0);
 }`;
 const FULL = `#version 300 es
 precision mediump float;
@@ -83,7 +83,7 @@ export class Plane {
     /** @type {Float32Array} */
     this.shares = new Float32Array(0);
     /** @type {Uint8Array} */
-    this.colors = new Uint8Array((STEPS + 1) * 4);
+    this.colors = new Uint8Array((STEPS + 2) * 4);
     /** @type {View} */
     this.view = { x: 0, y: 0, span: 1 };
     /** @type {number | null} */
@@ -129,7 +129,7 @@ export class Plane {
   }
 
   /**
-   * @param {Float32Array} shares of each entity its place in the colours; below 0 for undefined
+   * @param {Float32Array} shares of each entity its place in the colours; UNDEFINED and SPECIAL for what has none
    * @param {Uint8Array} colors
    */
   setColors(shares, colors) {
@@ -536,7 +536,7 @@ class Gl {
     gl.bindBuffer(gl.ARRAY_BUFFER, this.shares);
     gl.bufferData(gl.ARRAY_BUFFER, shares, gl.DYNAMIC_DRAW);
     gl.bindTexture(gl.TEXTURE_2D, this.texture);
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, STEPS + 1, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, colors);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, STEPS + 2, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, colors);
     for (const edge of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, edge, gl.NEAREST);
   }
 
@@ -632,9 +632,9 @@ class Flat {
     const [px, py] = [(/** @type {number} */ at) => width / 2 + (at - x) * unit, (/** @type {number} */ at) => height / 2 - (at - y) * unit];
     // By colour, since to change it takes longer than to draw.
     /** @type {number[][]} */
-    const by = Array.from({ length: STEPS + 1 }, () => []);
-    for (let i = 0; i < shares.length; i += 1) by[shares[i] < 0 ? STEPS : Math.round(shares[i] * (STEPS - 1))].push(i);
-    for (const at of [STEPS, ...Array(STEPS).keys()]) {
+    const by = Array.from({ length: STEPS + 2 }, () => []);
+    for (let i = 0; i < shares.length; i += 1) by[colorAt(shares[i])].push(i);
+    for (const at of [STEPS, STEPS + 1, ...Array(STEPS).keys()]) {
       if (by[at].length === 0) continue;
       ctx.fillStyle = ctx.strokeStyle = `rgb(${this.colors.subarray(4 * at, 4 * at + 3).join(" ")})`;
       ctx.lineWidth = size;

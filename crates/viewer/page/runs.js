@@ -5,11 +5,14 @@ import { get, isGone, table } from "./api.js";
 import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
 import { Comparison } from "./compare.js";
+import { folded } from "./code.js";
 import { begun, button, h, keepingFocus, offer, put } from "./dom.js";
-import { duration, number, plural } from "./format.js";
+import { count, duration, number, plural } from "./format.js";
 import { grid } from "./grid.js";
+import { RunPage } from "./run.js";
+import { codeOfComparison, codeOfList } from "./runscode.js";
 import { Sparks } from "./sparks.js";
-import { integer } from "./window.js";
+import { integer, windowOf, windowText } from "./window.js";
 
 /**
  * @typedef {import("./window.js").Window} Window
@@ -30,6 +33,8 @@ import { integer } from "./window.js";
 const MOST = 7;
 /** After the window was moved the server is asked once nothing moves for so many ms. */
 const PAUSE = 60;
+/** Runs that are asked whether they have a metric. */
+const MOST_ASKED = 200;
 /** How many times as long as they took, groups and parameters are left as they are. */
 const REST = 10;
 /** Columns that every run has. */
@@ -37,7 +42,8 @@ const KNOWN = ["simulation", "status", "started", "seconds", "last step", "rows"
 
 /** @type {import("./app.js").Page} */
 export async function runs(host, query, context) {
-  return begun(new RunsPage(host, context), query);
+  const id = query.get("run");
+  return id === null ? begun(new RunsPage(host, context), query) : begun(new RunPage(host, context, id), query);
 }
 
 /** A value in a cell: what is not plain is JSON. @param {unknown} value */
@@ -69,7 +75,8 @@ class RunsPage {
     this.filter = "";
     /** @type {string[]} */
     this.selected = [];
-    this.column = 0;
+    /** What is sorted by: without a click the order in which they were made. */
+    this.column = KNOWN[0];
     this.isFalling = false;
     this.metric = "";
     /** @type {Window | null} */
@@ -85,6 +92,7 @@ class RunsPage {
     });
     this.said = h("span", { class: "said", role: "status" });
     this.wrong = h("pre", { class: "bad", hidden: true, role: "alert" });
+    this.unknown = h("p", { class: "soft", hidden: true, role: "status" });
     this.gone = h("p", { class: "soft", hidden: true, role: "status" });
     this.list = h("div", { class: "list" });
     this.metrics = h("select", { "aria-label": "Metric", change: () => this.choose(this.metrics.value) });
@@ -95,17 +103,20 @@ class RunsPage {
         h("span", { class: "push group" }, button("All", () => this.zoom("all"), { title: "Show all (double click)" }), button("PNG", () => this.chart.png(this.metric)))),
       this.chart.element, this.legend);
     this.comparison = h("div");
+    this.code = h("pre");
+    this.besideCode = h("pre");
     /** When groups and parameters were last compared, and how long it took, in ms. */
     this.compared = 0;
     this.took = 0;
     this.later = 0;
+    this.stating = 0;
     this.group = "";
     this.target = "";
     this.x = "";
     /** @type {string[]} */
     this.logged = [];
     this.sparks = new Sparks();
-    this.bands = new Bands();
+    this.bands = new Bands(() => this.state());
     this.grouped = h("div");
     this.against = new Comparison({ choose: (target, x) => this.compare(target, x), toggle: (id) => this.pick(id) });
     this.groups = h("select", { "aria-label": "Group by", change: () => this.groupBy(this.groups.value) });
@@ -119,14 +130,16 @@ class RunsPage {
     this.input.value = this.filter;
     this.selected = query.getAll("s").slice(0, MOST);
     this.metric = query.get("metric") ?? "";
-    this.column = Number(query.get("by") ?? 0);
+    this.column = query.get("by") ?? KNOWN[0];
     this.isFalling = query.get("order") === "falling";
     this.group = query.get("group") ?? "";
     this.target = query.get("target") ?? "";
     this.x = query.get("x") ?? "";
+    this.asked = windowOf(query.get("zoom"));
+    this.bands.open(windowOf(query.get("gzoom")));
     put(this.host,
-      h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.tools),
-      this.list, this.gone, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
+      h("div", { class: "rows" }, h("div", { class: "row filter" }, this.input, button("Filter", () => this.apply()), this.said), this.wrong, this.unknown, this.tools),
+      this.list, folded(this.code), this.gone, this.picture, this.grouped, this.comparison, h("div", { class: "cards" }, this.against.element));
     await this.load();
     await this.showSelected();
   }
@@ -136,13 +149,13 @@ class RunsPage {
     clearTimeout(this.timer);
     this.chart.close();
     clearTimeout(this.later);
+    clearTimeout(this.stating);
     this.sparks.close();
     this.bands.close();
     this.against.close();
   }
 
   async refresh() {
-    this.sparks.forget();
     const isKnown = await this.ask();
     await this.showSelected();
     if (isKnown) await this.compareInTime();
@@ -195,16 +208,30 @@ class RunsPage {
   }
 
   state() {
+    this.context.setAddress(this.parameters());
+    for (const link of this.host.querySelectorAll("a[data-run]")) link.setAttribute("href", this.hrefOf(link.getAttribute("data-run") ?? ""));
+  }
+
+  /** While a window moves the address waits. */
+  stateSoon() {
+    clearTimeout(this.stating);
+    this.stating = setTimeout(() => this.state(), PAUSE);
+  }
+
+  /** The state as the address has it. */
+  parameters() {
     /** @type {[string, string][]} */
     const parameters = this.selected.map((id) => ["s", id]);
     if (this.filter) parameters.push(["where", this.filter]);
     if (this.metric) parameters.push(["metric", this.metric]);
-    if (this.column) parameters.push(["by", String(this.column)]);
+    if (this.column !== KNOWN[0]) parameters.push(["by", this.column]);
     if (this.isFalling) parameters.push(["order", "falling"]);
     if (this.group) parameters.push(["group", this.group]);
     if (this.target) parameters.push(["target", this.target]);
     if (this.x) parameters.push(["x", this.x]);
-    this.context.setAddress(parameters);
+    if (this.asked) parameters.push(["zoom", windowText(this.asked)]);
+    if (this.bands.window && this.group) parameters.push(["gzoom", windowText(this.bands.window)]);
+    return parameters;
   }
 
   /** The runs, and what is made of all of them. */
@@ -227,9 +254,30 @@ class RunsPage {
     const [first, last] = [this.runs[0], this.runs[this.runs.length - 1]];
     const known = await Promise.all([...new Set([first, last])].filter(Boolean).map((run) => this.metricsOf(run.simulation_id)));
     this.logged = [...new Set(known.flatMap((metrics) => metrics ?? []))];
+    await this.checkMetric();
     this.showTools();
     this.showList();
     return true;
+  }
+
+  /** A metric of the address that the first and the last run do not have may be one of others; one of none is said, and not kept. */
+  async checkMetric() {
+    if (!this.metric || this.logged.includes(this.metric) || this.runs.length === 0) return;
+    const ids = this.runs.slice(0, MOST_ASKED).map((run) => run.simulation_id);
+    try {
+      const { sparks } = await get("runs/sparks", { metric: this.metric, ids: JSON.stringify(ids) });
+      if (sparks.some((/** @type {unknown} */ spark) => spark !== null)) {
+        this.logged.push(this.metric);
+        return;
+      }
+    } catch (error) {
+      if (!isGone(error)) throw error; // no run of the file has it
+    }
+    this.unknown.textContent = `${ids.length < this.runs.length ? `None of the first ${count(ids.length)} runs has` : "No run here has"} a metric ${this.metric}.`;
+    this.unknown.hidden = false;
+    this.metric = "";
+    this.showTools();
+    this.state();
   }
 
   /** The metrics of a run; null if it is not there. @param {string} id @param {AbortSignal} [signal] @returns {Promise<string[] | null>} */
@@ -282,26 +330,29 @@ class RunsPage {
       run.simulation_id, run.status, run.start_time?.replace("T", " ").replace(/(\.\d+)?Z$/, "") ?? null, seconds(run), run.last_step, run.rows,
       ...params.map((name) => plain(run.parameters[name])), ...results.map((name) => plain(run.results_summary[name])),
     ];
-    const by = Math.min(this.column, columns.length - 1);
+    const by = Math.max(0, columns.indexOf(this.column));
     const rows = this.runs.map(cells);
     if (by > 0 || this.isFalling) rows.sort((a, b) => (this.isFalling && a[by] !== null && b[by] !== null ? -1 : 1) * compare(a[by], b[by]));
+    this.showCode(rows.some((row) => typeof row[by] === "string"));
     if (rows.length === 0) {
       put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
       return;
     }
+    const versions = new Map(this.runs.map((run) => [run.simulation_id, `${run.rows} ${run.last_step} ${run.status}`]));
     const scrolled = this.list.firstElementChild?.scrollTop ?? 0;
     const shown = grid(columns, rows, {
       mark: (row) => this.selected.indexOf(String(rows[row][0])) + 1,
       toggle: (row) => this.toggle(String(rows[row][0])),
       sort: (column) => {
-        this.isFalling = this.column === column && !this.isFalling;
-        this.column = column;
+        this.isFalling = this.column === columns[column] && !this.isFalling;
+        this.column = columns[column];
         this.state();
         this.showList();
       },
       sorted: this.isFalling ? "↓" : "↑",
-      column: this.column > 0 || this.isFalling ? by : -1,
-      spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0])) : undefined,
+      column: by > 0 || this.isFalling ? by : -1,
+      link: (row) => this.link(String(rows[row][0])),
+      spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0]), versions.get(String(rows[row][0])) ?? "") : undefined,
       sparked: this.metric,
     });
     keepingFocus(this.list, () => {
@@ -309,6 +360,12 @@ class RunsPage {
       shown.scrollTop = scrolled;
       shown.dispatchEvent(new Event("scroll")); // the rows in sight, one of which may have had the focus
     });
+  }
+
+  /** @param {boolean} isText whether what is sorted by has texts */
+  showCode(isText) {
+    const path = String(this.context.overview.path);
+    this.code.textContent = codeOfList({ path, filter: this.filter, parameters: names(this.runs, "parameters"), column: this.column, isFalling: this.isFalling, isText, metric: this.metric });
   }
 
   /** @param {string} id */
@@ -322,9 +379,20 @@ class RunsPage {
     this.showSelected().catch(report);
   }
 
+  /** The page of a run, which leads back to this list as it is. @param {string} id */
+  link(id) {
+    return h("a", { href: this.hrefOf(id), "data-run": id, "data-key": `link ${id}` }, id);
+  }
+
+  /** @param {string} id */
+  hrefOf(id) {
+    return `/runs?${new URLSearchParams([["run", id], ...this.parameters()])}`;
+  }
+
   /** @param {string} metric */
   choose(metric) {
     this.metric = metric;
+    this.unknown.hidden = true;
     this.asked = null;
     this.state();
     this.showTools();
@@ -348,19 +416,22 @@ class RunsPage {
     this.picture.hidden = metrics.length === 0;
     this.showComparison();
     if (metrics.length === 0) return;
-    delete this.chart.element.dataset.ready;
     const having = known.filter((of) => of.metrics.includes(this.metric)).map(({ id }) => id);
     const bounds = this.asked ? { from: String(integer(this.asked.from, false)), until: String(integer(this.asked.until, true)) } : {};
-    this.curves = await Promise.all(having.map(async (id) => {
-      const { about, columns } = await table("runs/metric", { id, metric: this.metric, width: this.chart.width, edges: true, ...bounds }, signal);
-      return { id, said: about.said, xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
-    }));
-    this.draw();
+    await this.chart.fit(async (width) => {
+      delete this.chart.element.dataset.ready;
+      this.curves = await Promise.all(having.map(async (id) => {
+        const { about, columns } = await table("runs/metric", { id, metric: this.metric, width, edges: true, ...bounds }, signal);
+        return { id, said: about.said, xs: columns.step.map(Number), ys: columns.value.map((y) => (y === null ? null : Number(y))) };
+      }));
+      this.draw();
+    });
   }
 
   /** @param {Window | "all"} window */
   zoom(window) {
     this.asked = window === "all" ? null : window;
+    this.stateSoon();
     this.draw(); // what is there, until the answer comes
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.showSelected().catch(report), PAUSE);
@@ -412,11 +483,16 @@ class RunsPage {
     };
     put(this.comparison, h("section", { class: "card comparison" }, h("header", {}, h("h2", {}, "Side by side"), h("span", { class: "soft small" }, "what differs is dark")),
       h("div", { class: "scroll" }, h("table", {},
-        h("thead", {}, h("tr", {}, h("th", {}), ...chosen.map((run) => h("th", {}, h("i", { class: `swatch c${this.selected.indexOf(run.simulation_id) + 1}` }), " ", run.simulation_id)))),
+        h("thead", {}, h("tr", {}, h("th", {}), ...chosen.map((run) => h("th", {}, h("i", { class: `swatch c${this.selected.indexOf(run.simulation_id) + 1}` }), " ", this.link(run.simulation_id))))),
         h("tbody", {},
           row("status", (run) => run.status), row("error", (run) => run.error), row("lasted", lasted), row("last step", (run) => run.last_step), row("rows", (run) => run.rows),
           ...names(chosen, "parameters").map((name) => row(`params.${name}`, (run) => run.parameters[name])),
-          ...names(chosen, "results_summary").map((name) => row(`results.${name}`, (run) => run.results_summary[name])))))));
+          ...names(chosen, "results_summary").map((name) => row(`results.${name}`, (run) => run.results_summary[name]))))),
+      folded(this.besideCode, "Show me the code of this comparison")));
+    this.besideCode.textContent = codeOfComparison({
+      path: String(this.context.overview.path), ids: chosen.map((run) => run.simulation_id),
+      parameters: names(chosen, "parameters"), results: names(chosen, "results_summary"), metric: this.picture.hidden ? "" : this.metric,
+    });
   }
 }
 

@@ -11,8 +11,13 @@ const VIRIDIS = [
 ];
 /** The part of it that stands out from a light and from a dark ground. */
 const [LIGHT, DARK] = [[0, 0.93], [0.16, 1]];
-/** Colours of a scale; the one behind them is that of what is undefined. */
+/** Colours of a scale; behind them are that of what is undefined and that of the special value. */
 export const STEPS = 256;
+/** Places in the colours of what is undefined, and of the value that stands for none. */
+export const [UNDEFINED, SPECIAL] = [-1, -2];
+
+/** Where the colour of a place is. @param {number} share */
+export const colorAt = (share) => (share === SPECIAL ? STEPS + 1 : share < 0 ? STEPS : Math.round(share * (STEPS - 1)));
 /** The most categories with a colour of their own. */
 const MOST = 6;
 
@@ -46,17 +51,18 @@ function viridis(share) {
 const colorName = (i) => `--line-${i + 1}`;
 
 /**
- * The colours of a scale, four bytes each, and that of what is undefined behind them.
+ * The colours of a scale, four bytes each, and behind them those of what is undefined and of the special value.
  *
  * @param {Scale} scale
  */
 export function colors(scale) {
-  const out = new Uint8Array((STEPS + 1) * 4).fill(255);
+  const out = new Uint8Array((STEPS + 2) * 4).fill(255);
   for (let i = 0; i < STEPS; i += 1) {
     const rgb = scale.kind === "values" ? viridis(i / (STEPS - 1)) : channels(color(i < scale.names.length ? colorName(i) : "--line-7"));
     out.set(rgb, i * 4);
   }
   out.set(channels(color("--undefined")), STEPS * 4);
+  out.set(channels(color("--special")), (STEPS + 1) * 4);
   return out;
 }
 
@@ -93,14 +99,14 @@ export function categoryScale(counts, name, before) {
 }
 
 /**
- * Where a value stands in the colours: from 0 to 1, and -1 for what is undefined.
+ * Where a value stands in the colours: from 0 to 1, and UNDEFINED.
  *
  * @param {Scale} scale
  * @param {number} value
  * @param {boolean} isUndefined
  */
 export function placeOf(scale, value, isUndefined) {
-  if (isUndefined || Number.isNaN(value)) return -1;
+  if (isUndefined || Number.isNaN(value)) return UNDEFINED;
   if (scale.kind === "categories") return (scale.places.get(value) ?? MOST) / (STEPS - 1);
   const share = scale.max > scale.min ? (value - scale.min) / (scale.max - scale.min) : 0.5;
   return share < 0 ? 0 : share > 1 ? 1 : share;
@@ -110,9 +116,9 @@ export function placeOf(scale, value, isUndefined) {
  * What the colours mean.
  *
  * @param {Scale} scale
- * @param {{label: string, undefined: number, note: string}} about
+ * @param {{label: string, undefined: number, special?: {value: any, count: number} | null, note: string}} about
  */
-export function legend(scale, { label, undefined: missing, note }) {
+export function legend(scale, { label, undefined: missing, special, note }) {
   const swatch = (/** @type {string} */ name) => {
     const box = h("i", { class: "swatch" });
     box.style.background = `var(${name})`;
@@ -124,6 +130,7 @@ export function legend(scale, { label, undefined: missing, note }) {
   return h("div", { class: "legend key-of-colors" },
     h("span", { class: "soft" }, label), ...entries,
     h("span", { class: "soft" }, swatch("--undefined"), `undefined: ${count(missing)}`),
+    special && h("span", { class: "soft" }, swatch("--special"), `special (${special.value}): ${count(special.count)}`),
     note ? h("span", { class: "soft small" }, note) : null);
 }
 

@@ -265,14 +265,13 @@ class SeriesPage {
       return;
     }
     this.empty.hidden = true;
-    const { width, plot } = this.chart;
-    delete this.chart.element.dataset.ready;
-    this.curves = await Promise.all(this.shown().map((of) => this.curve(of, window, width, signal)));
-    this.draw();
+    await this.chart.fit(async (width) => {
+      delete this.chart.element.dataset.ready;
+      this.curves = await Promise.all(this.shown().map((of) => this.curve(of, window, width, signal)));
+      this.draw();
+    });
     this.showFacts();
     this.showCode();
-    // The axes of the first picture say how wide it is.
-    if (!plot && this.chart.width !== width) await this.load();
   }
 
   /**

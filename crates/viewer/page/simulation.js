@@ -1,13 +1,16 @@
 // Simulations: a group of entities at a time, on a plane and as a table, and the history of one.
 
 import { arrowTable, download, get } from "./api.js";
+import { Chooser } from "./chooser.js";
 import { cell, integers, numbers, shapes } from "./columns.js";
 import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { EntityHistory } from "./entity.js";
 import { count, plural, time } from "./format.js";
-import { grid } from "./grid.js";
-import { Panel } from "./panel.js";
+import { Word, grid } from "./grid.js";
+import { Keyframes } from "./keyframes.js";
+import { Panel, isSpecial, shown } from "./panel.js";
 import { linesOf, pointsOf } from "./plane.js";
+import { windowOf, windowText } from "./window.js";
 
 /**
  * @typedef {import("./columns.js").Column} Column
@@ -100,6 +103,11 @@ export class SimulationPage {
 
     this.choosers = h("div", { class: "row" });
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Time", input: () => this.go(Number(this.slider.value)) });
+    this.keyframes = new Keyframes();
+    /** Buttons that go from keyframe to keyframe. */
+    this.jumps = h("span", { class: "group", hidden: true },
+      button("‹ K", () => this.jump(-1), { "aria-label": "Keyframe before", title: "The keyframe before ([)" }),
+      button("K ›", () => this.jump(1), { "aria-label": "Next keyframe", title: "The next keyframe (])" }));
     this.when = h("span", { class: "when mono" });
     this.play = button("▶", () => this.toggle(), { "aria-label": "Play", title: "Play (space)" });
     this.pace = h("select", { "aria-label": "Steps a second", change: () => (this.speed = Number(this.pace.value)) },
@@ -111,8 +119,10 @@ export class SimulationPage {
         this.play,
         button("›", () => this.go(this.lane.index + 1), { "aria-label": "Step on" }),
         button("⇥", () => this.go(this.times.length), { "aria-label": "End", title: "The last step; what is written later follows" })),
-      this.slider, this.when, this.pace);
+      h("span", { class: "track" }, this.slider, this.keyframes.element), this.jumps, this.when, this.pace);
     this.places = h("div", { class: "row places" });
+    this.chooser = new Chooser("Entity", (id) => this.choose(id), (way) => this.neighbour(way));
+    this.unknown = h("p", { class: "soft", hidden: true, role: "status" });
     this.note = h("p", { class: "empty", hidden: true });
     this.planes = h("div", { class: "planes" });
     this.history = new EntityHistory(this);
@@ -166,6 +176,8 @@ export class SimulationPage {
     const beside = query.get("beside");
     this.beside = beside === "attribute" || beside === "time" ? beside : "";
     this.chosen = query.get("id");
+    this.chooser.show(this.chosen);
+    this.history.asked = windowOf(query.get("zoom"));
     const open = query.get("table");
     this.isTableOpen = open === null ? null : open === "1";
     this.layOut();
@@ -173,8 +185,25 @@ export class SimulationPage {
     const first = this.likeliest();
     this.panels[0].choose(names.find((name) => name === query.get("c")) ?? first, query.get("k"));
     this.panels[1].choose(names.find((name) => name === query.get("c2")) ?? this.besideName(), query.get("k2"));
+    this.showUnknown(query);
     await this.want();
     await this.history.load().catch(report);
+  }
+
+  /** What the address names and the file does not have is said, and not kept. @param {URLSearchParams} query */
+  showUnknown(query) {
+    const colors = this.colorNames();
+    /** @type {[string, string, boolean][]} */
+    const named = [
+      ["d", "dataset", this.dataset === query.get("d")], ["g", "group", this.group === query.get("g")],
+      ...["c", "c2"].map((name) => /** @type {[string, string, boolean]} */ ([name, "attribute", colors.includes(query.get(name) ?? "")])),
+      ...["x", "y"].map((name) => /** @type {[string, string, boolean]} */ ([name, "number", this.numberNames().includes(query.get(name) ?? "")])),
+      ["shape", "shape", this.attributes.some((of) => of.is_shape && of.name === query.get("shape"))],
+    ];
+    const unknown = named.filter(([name, , is]) => query.has(name) && !is).map(([name, what]) => `the ${what} ${query.get(name)}`);
+    this.unknown.textContent = `The address names what is not here: ${unknown.join(", ")}.`;
+    this.unknown.hidden = unknown.length === 0;
+    if (unknown.length > 0) this.state();
   }
 
   close() {
@@ -205,8 +234,20 @@ export class SimulationPage {
     this.proposals = plane;
   }
 
-  /** All times, or those that have come since. */
+  /** The times at which there is something, and which of them have a keyframe. */
   async askTimes() {
+    const before = this.times;
+    await this.askUpdates();
+    if (this.times === before) return;
+    // Statements wait for each other: the picture does not wait for them.
+    this.keyframes.load(this.dataset, this.group, this.times).then(() => {
+      this.jumps.hidden = this.keyframes.steps.length === 0;
+      this.showTime();
+    }).catch(report);
+  }
+
+  /** All times, or those that have come since. */
+  async askUpdates() {
     const last = this.times[this.times.length - 1];
     const ask = (/** @type {any} */ more) => arrowTable("simulation/times", { ...this.names(), ...more });
     const column = (/** @type {any} */ arrow) => integers({ vector: arrow.getChildAt(0), length: arrow.numRows, hash: "" });
@@ -214,6 +255,7 @@ export class SimulationPage {
       const { about, arrow } = await ask({ from: last + 1n });
       const more = column(arrow);
       if (about.times === this.times.length + more.length) {
+        if (more.length === 0) return;
         const all = new BigInt64Array(about.times);
         all.set(this.times);
         all.set(more, this.times.length);
@@ -235,7 +277,7 @@ export class SimulationPage {
   nameOf(index) {
     if (index === 0) return "initial state";
     const at = this.at(index);
-    const step = `step ${count(index)} of ${count(this.times.length)}`;
+    const step = `step ${count(index)} of ${count(this.times.length)}${this.keyframes.has(index) ? ", keyframe" : ""}`;
     return this.timeline ? `${time(this.timeline.reference + Number(at) * this.timeline.time_scale)} UTC (${at}), ${step}` : `${at}, ${step}`;
   }
 
@@ -308,7 +350,7 @@ export class SimulationPage {
     put(this.choosers,
       select("Dataset", this.datasets.map(({ name }) => name), this.dataset, (name) => goTo(name, this.datasets.find((of) => of.name === name)?.groups[0] ?? "")),
       select("Group", groups, this.group, (name) => goTo(this.dataset, name)),
-      h("label", {}, "Beside it ", beside),
+      h("label", {}, "Beside it ", beside), this.chooser.element,
       h("span", { class: "push group" },
         button("+", () => this.setView(this.panels[0].plane.zoomed(0.5)), { "aria-label": "Zoom in" }),
         button("−", () => this.setView(this.panels[0].plane.zoomed(2)), { "aria-label": "Zoom out" }),
@@ -316,7 +358,7 @@ export class SimulationPage {
     this.panels.forEach((panel) => panel.plane.close());
     this.panels = [new Panel(this, 0), new Panel(this, 1)];
     put(this.planes, ...this.panels.map(({ element }) => element));
-    put(this.host, h("div", { class: "rows" }, this.choosers, this.clock, this.places), this.note, this.planes, this.history.element, this.table,
+    put(this.host, h("div", { class: "rows" }, this.choosers, this.clock, this.places, this.unknown), this.note, this.planes, this.history.element, this.table,
       h("details", { class: "code" }, h("summary", {}, "Show me the code"), this.code));
     this.showPlaces();
     this.showBeside();
@@ -378,6 +420,12 @@ export class SimulationPage {
     this.panels[1].slider.hidden = this.panels[1].when.hidden = this.beside !== "time";
   }
 
+  /** While something moves the address waits. */
+  stateSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.state(), PAUSE);
+  }
+
   /** Something was chosen: the address and the picture follow. */
   changed() {
     this.state();
@@ -401,6 +449,7 @@ export class SimulationPage {
     if (this.beside === "time") put("t2", step(this.other.index));
     if (this.view) put("view", [this.view.x, this.view.y, this.view.span].map((x) => Number(x.toPrecision(9))).join(","));
     put("id", this.chosen);
+    if (this.chosen !== null && this.history.asked) put("zoom", windowText(this.history.asked));
     if (this.isTableOpen !== null) put("table", this.isTableOpen ? "1" : "0");
     this.context.setAddress(parameters);
   }
@@ -411,9 +460,14 @@ export class SimulationPage {
     this.lane.index = to;
     this.follows = to === this.times.length;
     this.showTime();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.state(), PAUSE);
+    this.stateSoon();
     this.want().catch(report);
+  }
+
+  /** To the keyframe before or to the next. @param {1 | -1} way */
+  jump(way) {
+    const to = this.keyframes.next(this.lane.index, way);
+    if (to !== null) this.go(to);
   }
 
   showTime() {
@@ -427,6 +481,11 @@ export class SimulationPage {
 
   /** @param {KeyboardEvent} event */
   key(event) {
+    if ((event.key === "[" || event.key === "]") && !(event.target instanceof HTMLSelectElement)) {
+      event.preventDefault();
+      this.jump(event.key === "[" ? -1 : 1);
+      return;
+    }
     // Space opens a list, and presses a button.
     if (event.key !== " " || event.target instanceof HTMLButtonElement || event.target instanceof HTMLSelectElement) return;
     event.preventDefault();
@@ -591,7 +650,11 @@ export class SimulationPage {
   numbers(lane, name) {
     const { of, part } = this.attribute(name);
     const column = of && lane.columns.get(of.name);
-    return column ? this.of(column, `numbers ${part}`, () => numbers(column, part)) : null;
+    if (!column) return null;
+    const found = this.of(column, `numbers ${part}`, () => numbers(column, part));
+    if (!found || of.special === null) return found;
+    // What stands for none is no place.
+    return this.of(column, `places ${part}`, () => ({ ...found, values: found.values.map((value) => (isSpecial(of, value) ? NaN : value)) }));
   }
 
   /** @param {Lane} lane @returns {Geometry | null} */
@@ -648,13 +711,26 @@ export class SimulationPage {
   setView(view) {
     this.view = view === "all" ? null : view;
     for (const { plane } of this.panels) plane.paintSoon(this.view ?? this.panels[0].plane.all());
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.state(), PAUSE);
+    this.stateSoon();
   }
 
   /** @param {number | null} row @param {Lane} lane */
   pick(row, lane) {
-    this.chosen = row === null || !lane.ids ? null : String(integers(lane.ids)[row]);
+    this.choose(row === null || !lane.ids ? null : String(integers(lane.ids)[row]));
+  }
+
+  /** The entity before or behind the chosen one. @param {number} way */
+  neighbour(way) {
+    const { ids } = this.lane;
+    if (!ids || ids.length === 0) return;
+    const at = this.rowOfChosen(this.lane);
+    this.pick(at < 0 ? (way > 0 ? 0 : ids.length - 1) : Math.min(ids.length - 1, Math.max(0, at + way)), this.lane);
+  }
+
+  /** @param {string | null} id */
+  choose(id) {
+    this.chosen = id;
+    this.chooser.show(id);
     this.state();
     this.draw();
     this.history.load().catch(report);
@@ -684,10 +760,15 @@ export class SimulationPage {
   showTable() {
     const { ids, columns, index } = this.lane;
     if (!this.table.open || !ids) return;
-    const names = this.attributes.map(({ name }) => name).filter((name) => columns.has(name));
+    const attributes = this.attributes.filter(({ name }) => columns.has(name));
+    const names = attributes.map(({ name }) => name);
     const all = names.map((name) => /** @type {Column} */ (columns.get(name)));
     const numbers = integers(ids);
-    const row = (/** @type {number} */ i) => [numbers[i], ...all.map((column) => cell(column, i))];
+    const value = (/** @type {Column} */ column, /** @type {Attribute} */ of, /** @type {number} */ i) => {
+      const found = cell(column, i);
+      return isSpecial(of, found) ? new Word(shown(of, found), "special") : found;
+    };
+    const row = (/** @type {number} */ i) => [numbers[i], ...all.map((column, k) => value(column, attributes[k], i))];
     const rows = { length: ids.length, slice: (/** @type {number} */ from, /** @type {number} */ until) => Array.from({ length: Math.max(0, Math.min(until, ids.length) - from) }, (_, k) => row(from + k)) };
     const before = this.rows.firstElementChild;
     const [top, left] = [before?.scrollTop ?? 0, before?.scrollLeft ?? 0];

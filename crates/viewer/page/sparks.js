@@ -3,6 +3,8 @@
 import { get } from "./api.js";
 import { h, put, sparkline } from "./dom.js";
 
+/** A curve of a run that goes on is asked for again after so many ms at the earliest. */
+const AGAIN = 3000;
 /** Rows that come into sight together are asked for together, after so many ms. */
 const PAUSE = 40;
 /** The most curves of one query. */
@@ -15,9 +17,11 @@ const HEIGHT = 20;
 export class Sparks {
   constructor() {
     this.metric = "";
-    /** @type {Map<string, Curve>} */
+    /** @type {Map<string, {curve: Curve, version: string}>} */
     this.known = new Map();
-    /** @type {Map<string, HTMLElement>} */
+    /** When curves were last asked for again. */
+    this.asked = -AGAIN;
+    /** @type {Map<string, {host: HTMLElement, version: string}>} */
     this.waiting = new Map();
     this.timer = 0;
     this.asking = new AbortController();
@@ -28,13 +32,8 @@ export class Sparks {
     clearTimeout(this.timer);
   }
 
-  /** What is known may be older than the file. */
-  forget() {
-    this.known.clear();
-  }
-
-  /** A place for the curve of a run. @param {string} metric @param {string} id */
-  of(metric, id) {
+  /** A place for the curve of a run. @param {string} metric @param {string} id @param {string} version of the run, which differs once it has logged more */
+  of(metric, id, version) {
     if (metric !== this.metric) {
       this.metric = metric;
       this.asking.abort();
@@ -42,30 +41,40 @@ export class Sparks {
       this.waiting.clear();
     }
     const host = h("span", { class: "spark" });
-    const curve = this.known.get(id);
-    if (curve !== undefined) {
-      show(host, curve);
-    } else {
-      this.waiting.set(id, host);
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.ask().catch((error) => dispatchEvent(new CustomEvent("trouble", { detail: error }))), PAUSE);
-    }
+    const known = this.known.get(id);
+    // What is older than the run stands until the new one comes.
+    if (known) show(host, known.curve);
+    if (known?.version !== version) {
+      this.waiting.set(id, { host, version });
+      this.askSoon(known !== undefined);
+    } else this.waiting.delete(id);
     return host;
+  }
+
+  /** @param {boolean} isAgain whether something stands there already */
+  askSoon(isAgain) {
+    if (isAgain && this.timer) return; // with what is asked for next
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.ask().catch((error) => dispatchEvent(new CustomEvent("trouble", { detail: error })));
+    }, isAgain ? Math.max(PAUSE, this.asked + AGAIN - performance.now()) : PAUSE);
   }
 
   async ask() {
     this.asking = new AbortController();
     const { signal } = this.asking;
     const { metric } = this;
+    this.asked = performance.now();
     // What was scrolled past is not asked for.
-    for (const [id, host] of this.waiting) if (!host.isConnected) this.waiting.delete(id);
+    for (const [id, { host }] of this.waiting) if (!host.isConnected) this.waiting.delete(id);
     while (this.waiting.size > 0 && !signal.aborted) {
       const some = [...this.waiting].slice(0, MOST);
       const { sparks } = await get("runs/sparks", { metric, ids: JSON.stringify(some.map(([id]) => id)) }, signal);
       if (metric !== this.metric) return;
-      some.forEach(([id, host], i) => {
-        this.known.set(id, sparks[i]);
-        if (this.waiting.get(id) === host) this.waiting.delete(id);
+      some.forEach(([id, { host, version }], i) => {
+        this.known.set(id, { curve: sparks[i], version });
+        if (this.waiting.get(id)?.host === host) this.waiting.delete(id);
         show(host, sparks[i]);
       });
     }

@@ -9,6 +9,15 @@
 /** The shortest window, so that its ends differ as floats. */
 const SHORTEST = 1e-12;
 
+/** A window as one parameter of an address. @param {Window} window */
+export const windowText = ({ from, until }) => `${from},${until}`;
+
+/** The window of an address; null where it is none. @param {string | null} text @returns {Window | null} */
+export function windowOf(text) {
+  const [from, until] = (text ?? "").split(",").map(parseFloat);
+  return until > from && Number.isFinite(from) && Number.isFinite(until) ? { from, until } : null;
+}
+
 /**
  * An integer that the server takes: one of 64 bits, the last one for all beyond.
  *

@@ -16,13 +16,15 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 32] = files!(
+const FILES: [(&str, &str, &str); 38] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
     "/app.js" JS,
     "/bands.js" JS,
     "/chart.js" JS,
+    "/chooser.js" JS,
+    "/code.js" JS,
     "/columns.js" JS,
     "/compare.js" JS,
     "/dom.js" JS,
@@ -32,14 +34,18 @@ const FILES: [(&str, &str, &str); 32] = files!(
     "/grid.js" JS,
     "/history.js" JS,
     "/icon.svg" SVG,
+    "/keyframes.js" JS,
     "/market.js" JS,
     "/memory.js" JS,
     "/odd.js" JS,
     "/overview.js" JS,
+    "/pace.js" JS,
     "/panel.js" JS,
     "/plane.js" JS,
     "/replay.js" JS,
+    "/run.js" JS,
     "/runs.js" JS,
+    "/runscode.js" JS,
     "/scale.js" JS,
     "/series.js" JS,
     "/simulation.js" JS,
