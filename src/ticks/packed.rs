@@ -156,6 +156,11 @@ pub(super) fn between(block: &Block<'_>, from_ns: i64, to_ns: i64) -> Result<Ran
     block.rows_between(0, from_ns, to_ns)
 }
 
+/// The rows of each piece of a block with their first and last time.
+pub(super) fn pieces(data: &[u8]) -> Result<Vec<(Range<usize>, i64, i64)>> {
+    Block::open(data)?.ranges(0)
+}
+
 /// The last `n` ticks of a block up to a time, and the rest of their piece.
 pub(super) fn last(block: &Block<'_>, n: usize, to_ns: i64) -> Result<Range<usize>> {
     block.last_rows(0, n, to_ns)
