@@ -220,7 +220,8 @@ def test_a_proxy_may_ask_by_its_name(plant: Path) -> None:
         origin, token = page.address.split("/#token=")
         headers = {"Authorization": f"Bearer {token}", "Host": host}
         try:
-            with urllib.request.urlopen(urllib.request.Request(origin + "/api/series", headers=headers), timeout=20) as answer:
+            request = urllib.request.Request(origin + "/api/series", headers=headers)
+            with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status
         except urllib.error.HTTPError as refused:
             return refused.code

@@ -35,7 +35,7 @@ def size_bytes(path: Path) -> int:
 
 
 def ticks(day: int, n: int) -> dict[str, np.ndarray]:
-    """A day of ticks: times of whole ms that rise and never meet, a bid that walks, an ask one to four points above it."""
+    """A day of ticks: times of whole ms that rise, a bid that walks, an ask one to four points above it."""
     random = np.random.default_rng(day)
     steps = random.exponential(1.0, n)
     room = DAY_NS // 1_000_000 - 2 * n

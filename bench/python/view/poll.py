@@ -29,7 +29,6 @@ def writer(path, seconds):
     with siltstone.open(path) as db:
         context = db.experiment("live").create_simulation_context(f"run_{time.time_ns()}", {"seed": 1})
         step = max(db.simulation.get_timestamps(data.DATASET), default=-1) + 1
-        start = pd.Timestamp.now("UTC")
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             values = {"id": {"data": ids}, data.ATTRIBUTE: {"data": random.normal(size=200)}}
@@ -41,7 +40,6 @@ def writer(path, seconds):
             commits += 1
             step += 1
         context.flush_all_buffers()
-    del start
     print(json.dumps({"commits": commits, "seconds": seconds}))
 
 

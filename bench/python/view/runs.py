@@ -103,7 +103,12 @@ class Running:
     def __init__(self, command, environment, address=None):
         out = subprocess.PIPE if address is None else subprocess.DEVNULL
         self.process = subprocess.Popen(
-            command, stdout=out, stderr=subprocess.DEVNULL, text=True, env=os.environ | environment, start_new_session=True
+            command,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | environment,
+            start_new_session=True,
         )
         self.address = address or self.told()
         end = time.monotonic() + 120
@@ -136,7 +141,8 @@ def mlflow(options, path, count, browser):
     store = f"sqlite:///{path / 'mlflow.db'}"
     asked, shown = [], []
     environment = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    with Running([command, "ui", "--backend-store-uri", store, "--port", "5199", "--workers", "1"], environment, "http://127.0.0.1:5199") as server:
+    command = [command, "ui", "--backend-store-uri", store, "--port", "5199", "--workers", "1"]
+    with Running(command, environment, "http://127.0.0.1:5199") as server:
         api = f"{server.address}/api/2.0/mlflow"
         experiment = post(f"{api}/experiments/search", {"max_results": 10})[0]["experiments"]
         experiment = next(one["experiment_id"] for one in experiment if one["name"] == "sweep")
@@ -163,8 +169,8 @@ def post(url, document):
 TEXT = """
 const look = () => {
   if ("it" in window.seen) return;
-  const text = document.body?.innerText ?? "";
-  if (text.includes("%s") || [...document.querySelectorAll("input, label")].some((one) => (one.value ?? one.textContent ?? "").includes("run_"))) {
+  const inputs = [...document.querySelectorAll("input")].map((one) => one.value);
+  if ([document.body?.innerText ?? "", ...inputs].some((text) => text.includes("%s"))) {
     window.seen.it = -1;
     requestAnimationFrame(() => setTimeout(() => { window.seen.it = performance.now(); }, 0));
   } else setTimeout(look, 20);

@@ -84,7 +84,8 @@ def measure(options, folder, size):
             (far if len(near) + len(far) < STEPS // 2 else near).append(took)
         found["/api/simulation/state, far, ms"] = 1e3 * median(far)
         found["/api/simulation/state, a step, ms"] = 1e3 * median(near)
-        history = [server.ask("simulation/history", **names, id=entities // 2, width=1600, format="arrow")[2] for _ in range(3)]
+        one = names | {"id": entities // 2, "width": 1600, "format": "arrow"}
+        history = [server.ask("simulation/history", **one)[2] for _ in range(3)]
         found["history of an entity, the first time, ms"] = 1e3 * history[0]
         found["history of an entity, again, ms"] = 1e3 * median(history[1:])
         page = open_page(browser, server, t=0)

@@ -1,12 +1,13 @@
 """The runs of `data.py` in other trackers, made and served by their own packages: `trackers.py WHAT FOLDER COUNT PORT`.
 
 It runs in an environment of its own (`requirements.txt`): their packages want other versions than ours.
-`mlflow` and `trackio` write the runs; `serve-trackio` shows them, as `trackio show` does (`mlflow ui` is its own command).
+`mlflow` and `trackio` write the runs; `serve-trackio` shows them, as `trackio show` does (`mlflow ui` is a command).
 """
 
 import os
 import random
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,8 +71,6 @@ def serve_trackio(_path, _count):
     shown = trackio.show(project=PROJECT, open_browser=False, block_thread=False)
     print("address", shown[1], flush=True)
     while True:
-        import time
-
         time.sleep(1)
 
 

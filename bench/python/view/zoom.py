@@ -25,7 +25,7 @@ FROM ticks WHERE time >= {at} AND time < {until} GROUP BY x ORDER BY x
 
 
 def windows(first, last):
-    """All ticks, and halves of halves of it down to a minute. Pixels are an even number of ns wide: their edges are exact."""
+    """All ticks, and halves of halves down to a minute. A pixel is an even number of ns wide: its edges are exact."""
     chosen = random.Random(1)
     pixel = -(-(last + 1 - first) // (2 * WIDTH)) * 2
     levels = [[(first, pixel)]]
@@ -76,11 +76,13 @@ def measure(options, folder, size):
         return {"symbol": data.SYMBOL, "format": "arrow"} | window | more
 
     for route in ("quotes", "bars"):
-        cold = []
+        cold, cpu = [], []
         for _ in range(min(options.repeat, 3)):
             forget(path)
             with Server(options.silt, path) as server:
                 cold.append(server.ask(f"ticks/{route}", **parameters(*levels[0][0]))[2])
+                cpu.append(server.cpu_s())
+        found[f"{route}, cold: CPU, ms"] = 1e3 * median(cpu)
         found[f"{route}, cold: the first window of all ticks, ms"] = 1e3 * median(cold)
     answers = {}
     with Server(options.silt, path) as server:
@@ -88,7 +90,7 @@ def measure(options, folder, size):
             server.ask(f"ticks/{route}", **parameters(*levels[0][0]))
             took = []
             for level, asked in enumerate(levels):
-                of_level = []
+                of_level, before = [], server.cpu_s()
                 for at, pixel in asked * (TIMES // len(asked)):
                     body, _, seconds = server.ask(f"ticks/{route}", **parameters(at, pixel))
                     of_level.append(seconds)
@@ -97,6 +99,7 @@ def measure(options, folder, size):
                 took += of_level
                 name = f"{route}, level {level:2} ({pixel * WIDTH / 1e9:,.0f} s), ms"
                 found[name] = 1e3 * median(of_level)
+                found[f"{name}, of CPU"] = 1e3 * (server.cpu_s() - before) / len(of_level)
             found[f"{route}, warm: p95 of all levels, ms"] = 1e3 * quantiles(took, n=20)[-1]
         found["memory of the server after it, MB"] = server.memory_mb()
     if not options.no_baselines:
