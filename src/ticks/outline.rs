@@ -183,20 +183,32 @@ impl Part<'_> {
     ) -> Result<Option<Vec<Option<Outline>>>> {
         let pieces = pieces(bytes)?;
         let mut found = known.map_or_else(|| vec![None; pieces.len()], <[_]>::to_vec);
-        let mut is_new = false;
+        let same = gather.is_one;
+        let is_one = |least, greatest| least >= from && greatest <= to && same(least, greatest);
+        // All that is needed at once: a column may be one piece of the whole block.
+        let needed = pieces.iter().zip(&found).filter(|((_, least, greatest), outline)| {
+            *greatest >= from && *least <= to && !(outline.is_some() && is_one(*least, *greatest))
+        });
+        let needed = needed.map(|((rows, ..), _)| rows.clone()).reduce(|a, b| a.start..b.end);
+        let needed = needed.unwrap_or(0..0);
         let mut ticks = Ticks::new("".into());
+        if !needed.is_empty() {
+            let rows = needed.clone();
+            unpack(bytes, kept, Wanted::Prices, |_| Ok(rows), self.origins, &mut ticks)?;
+        }
+        let mut is_new = false;
         for ((rows, least, greatest), outline) in pieces.into_iter().zip(&mut found) {
             if greatest < from || least > to {
                 continue;
             }
-            let is_one = least >= from && greatest <= to && (gather.is_one)(least, greatest);
+            let is_one = is_one(least, greatest);
             if let Some(outline) = outline.as_ref().filter(|_| is_one) {
                 (gather.take)(Stretch::Outline(outline))?;
                 continue;
             }
-            ticks.clear();
-            unpack(bytes, kept, Wanted::Prices, |_| Ok(rows), self.origins, &mut ticks)?;
-            let Ticks { time_ns, bid, ask, .. } = &ticks;
+            let rows = rows.start - needed.start..rows.end - needed.start;
+            let time_ns = &ticks.time_ns[rows.clone()];
+            let (bid, ask) = (&ticks.bid[rows.clone()], &ticks.ask[rows]);
             // One that a NaN is in, which no writer of ours takes, stays what it is.
             let has_nan = || bid.iter().chain(ask).any(|price| price.is_nan());
             if outline.is_none() && !has_nan() {
