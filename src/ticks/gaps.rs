@@ -39,7 +39,7 @@ impl TickStore {
         let mut before = self.neighbour(symbol, from_ns, Direction::Before)?;
         let next = |time, gaps: &mut Vec<Gap>, before: &mut Option<i64>| {
             let gap = before.replace(time).map(|last| Gap { from_ns: last, to_ns: time });
-            gaps.extend(gap.filter(|gap| gap.length_ns() > min_ns));
+            gaps.extend(gap.filter(|gap| gap.length_ns() > min_ns && gap.to_ns > from_ns));
         };
         self.shared.for_each(&target, from_ns, to_ns, Wanted::Times, |ticks| {
             ticks.time_ns.iter().for_each(|time| next(*time, &mut gaps, &mut before));

@@ -78,7 +78,7 @@ pub use doctor::{DoctorReport, doctor};
 pub use gaps::Gap;
 pub use import::{ImportOptions, ImportReport, import};
 pub use ohlc::{Fill, OhlcOptions, Price};
-pub use outline::{Outline, Outlines, Quote, Stretch};
+pub use outline::{Drawn, Outline, Outlines, Quote, Stretch};
 pub use replay::{Replay, ReplayOptions};
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
 pub use scan::{into_arrow, scan_schema, to_arrow};

@@ -122,6 +122,29 @@ pub enum Stretch<'a> {
     Outline(&'a Outline),
 }
 
+/// Which ticks are drawn, and what is one place of the picture.
+#[derive(Clone, Copy)]
+pub struct Drawn<'a> {
+    /// The first time.
+    pub from_ns: i64,
+    /// The last time.
+    pub to_ns: i64,
+    /// Whether neighbouring ticks, of this first and this last time, are drawn at one place.
+    pub is_one: &'a dyn Fn(i64, i64) -> bool,
+    /// The outlines of earlier pictures.
+    pub known: &'a Outlines,
+}
+
+impl std::fmt::Debug for Drawn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Drawn { from_ns, to_ns, .. } = self;
+        f.debug_struct("Drawn")
+            .field("from_ns", from_ns)
+            .field("to_ns", to_ns)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How ticks are gathered: which are one to whoever asks, and what takes them.
 struct Gather<'a> {
     known: &'a Outlines,
@@ -272,9 +295,8 @@ impl Shared {
 }
 
 impl TickStore {
-    /// The ticks of a symbol from one time to another, both inclusive, rising: for a picture. `is_one` says of the first and
-    /// the last time of neighbouring ticks whether these are drawn at one place; of such ticks `take` may get the outline in
-    /// place of each. A picture of many ticks unpacks only those that lie at the edge of a place, once `known` has the others.
+    /// The ticks of a symbol, rising, for a picture: of those that are drawn at one place `take` may get the outline in place
+    /// of each. A picture of many ticks unpacks only those that lie at the edge of a place, once the others are known.
     ///
     /// # Errors
     /// As [`get_ticks_in_range`](Self::get_ticks_in_range), and what `take` says.
@@ -282,7 +304,7 @@ impl TickStore {
     /// # Example
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
-    /// use siltstone::ticks::{Outlines, Stretch, TickStore, TickStoreConfig};
+    /// use siltstone::ticks::{Drawn, Outlines, Stretch, TickStore, TickStoreConfig};
     ///
     /// let sqlite_base_path = folder.path().join("ticks");
     /// let config = TickStoreConfig { sqlite_base_path, ..TickStoreConfig::production("broker") };
@@ -291,7 +313,9 @@ impl TickStore {
     ///     store.store_tick("EURUSD", 1.0850, 1.0852, 0.0002, "LP", time_ns)?;
     /// }
     /// let mut ticks = 0;
-    /// store.outline("EURUSD", 0, 999, &Outlines::default(), &|_, _| true, &mut |stretch| {
+    /// let known = Outlines::default();
+    /// let drawn = Drawn { from_ns: 0, to_ns: 999, is_one: &|_, _| true, known: &known };
+    /// store.outline("EURUSD", drawn, &mut |stretch| {
     ///     ticks += match stretch {
     ///         Stretch::Outline(outline) => outline.ticks as usize,
     ///         Stretch::Ticks(times, ..) => times.len(),
@@ -305,12 +329,10 @@ impl TickStore {
     pub fn outline(
         &self,
         symbol: &str,
-        from_ns: i64,
-        to_ns: i64,
-        known: &Outlines,
-        is_one: &dyn Fn(i64, i64) -> bool,
+        drawn: Drawn<'_>,
         take: &mut dyn FnMut(Stretch<'_>) -> Result<()>,
     ) -> Result<()> {
+        let Drawn { from_ns, to_ns, is_one, known } = drawn;
         let target = self.shared.target(symbol)?;
         self.shared.outline(&target, (from_ns, to_ns), &mut Gather { known, is_one, take })
     }
@@ -333,7 +355,7 @@ impl TickStore {
             Stretch::Ticks(times, bid, ask) => bars.add(times, bid, ask),
             Stretch::Outline(outline) => bars.add_outline(outline),
         };
-        self.outline(symbol, from_ns, to_ns, known, &is_one, &mut take)?;
+        self.outline(symbol, Drawn { from_ns, to_ns, is_one: &is_one, known }, &mut take)?;
         Ok(bars.bars)
     }
 }

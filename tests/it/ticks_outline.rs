@@ -1,7 +1,7 @@
 //! Ticks for a picture, by the outlines of those that lie in one place.
 
 use siltstone::ticks::{
-    OhlcOptions, Outlines, Price, QueueFull, Stretch, TickStore, TickStoreConfig,
+    Drawn, OhlcOptions, Outlines, Price, QueueFull, Stretch, TickStore, TickStoreConfig,
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -103,7 +103,8 @@ fn outlines_say_what_all_ticks_say() {
                 }
                 Ok(())
             };
-            store.outline("A", from, to, &known, &is_one, &mut take).unwrap();
+            let drawn = Drawn { from_ns: from, to_ns: to, is_one: &is_one, known: &known };
+            store.outline("A", drawn, &mut take).unwrap();
             assert_eq!(found, expected, "{from} {to} {place_ns}, round {round}");
         }
     }

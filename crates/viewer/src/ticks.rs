@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use siltstone::series::process::parse_time;
 use siltstone::table::Batches;
 use siltstone::ticks::{
-    Bar, Direction, OhlcOptions, Outlines, Price, Stretch, TickStore, bars_to_arrow,
+    Bar, Direction, Drawn, OhlcOptions, Outlines, Price, Stretch, TickStore, bars_to_arrow,
 };
 use siltstone::{Error, Handle, Result};
 
@@ -173,7 +173,8 @@ fn count(
         return Ok(0);
     }
     let mut ticks = 0;
-    store.outline(&asked.symbol, first, last, known, &|_, _| true, &mut |stretch| {
+    let drawn = Drawn { from_ns: first, to_ns: last, is_one: &|_, _| true, known };
+    store.outline(&asked.symbol, drawn, &mut |stretch| {
         ticks += match stretch {
             Stretch::Ticks(times, ..) => times.len() as u64,
             Stretch::Outline(outline) => u64::from(outline.ticks),
@@ -236,9 +237,10 @@ pub(crate) async fn quotes(State(shared): State<Shared>, Query(asked): Query<Win
         };
         let pixel = |time: i64| time.pixel(times.from, times.until, width.max(1));
         let is_one = |first, last| pixel(first) == pixel(last);
-        let parts = halves((times.from, last), 1, |(from, to)| {
+        let parts = halves((times.from, last), 1, |(from_ns, to_ns)| {
             let mut m4 = M4::<i64, 2>::new(times.from, times.until, asked.width);
-            store.outline(&asked.symbol, from, to, &source.outlines, &is_one, &mut |stretch| {
+            let drawn = Drawn { from_ns, to_ns, is_one: &is_one, known: &source.outlines };
+            store.outline(&asked.symbol, drawn, &mut |stretch| {
                 match stretch {
                     Stretch::Ticks(time, bid, ask) => m4.extend(time, [bid, ask]),
                     Stretch::Outline(outline) => m4.push_outline(outline),
