@@ -133,6 +133,16 @@ bench: ## Siltstone and baselines on the same rows: Rust floors first, then Pyth
 	cd bench/python && ../../target/bench-venv/bin/python series/run.py
 	cd bench/python && ../../target/bench-venv/bin/python memory/run.py
 	cd bench/python && ../../target/bench-venv/bin/python experiment/run.py $(if $(EXPERIMENT_REAL),--real $(abspath $(EXPERIMENT_REAL)))
+	$(MAKE) --no-print-directory bench-view
+
+# MLflow and trackio want other versions of what the benchmarks run on: they have an environment of their own.
+.PHONY: bench-view
+bench-view: chromium ## the viewer alone, with the environment that make bench has made; VIEW=--help lists its options
+	cargo build --release -p silt
+	test -d target/trackers-venv || $(PYTHON) -m venv target/trackers-venv
+	target/trackers-venv/bin/pip install --quiet --disable-pip-version-check -r bench/python/view/requirements.txt
+	cd bench/python && ../../target/bench-venv/bin/python view/run.py --silt ../../target/release/silt \
+		--trackers ../../target/trackers-venv/bin/python $(VIEW)
 
 .PHONY: wheel-release
 wheel-release: ## the same, optimized, with the SQLite extension

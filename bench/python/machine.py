@@ -23,7 +23,7 @@ def facts(scratch: Path) -> dict:
         "load_average": os.getloadavg(),
         "python": platform.python_version(),
         "python_sqlite": sqlite3.sqlite_version,
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
     }
 
 
@@ -44,7 +44,7 @@ def _file_system(folder: Path) -> str | None:
     return max(holding)[1]
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

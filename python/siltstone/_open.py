@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -195,7 +195,7 @@ class Handle(StoreHandle):
         """
         return QueryResult(self._inner.sql(query), self._inner.sql_table(query))
 
-    def view(self, *, port: int = 0, browser: bool = False) -> View:
+    def view(self, *, port: int = 0, browser: bool = False, allow_host: str | Sequence[str] = ()) -> View:
         """Show it as a page, which stays when the handle is closed: see :func:`siltstone.view`.
 
         Parameters
@@ -204,6 +204,8 @@ class Handle(StoreHandle):
             The port; 0 takes a free one.
         browser : bool
             Whether to open the page in the user's browser.
+        allow_host : str or list of str
+            Names by which a proxy asks for it.
 
         Returns
         -------
@@ -211,7 +213,7 @@ class Handle(StoreHandle):
             Has the ``address`` and ``close()``, and is a frame in a notebook.
         """
         self._check_open()
-        return View(self.path, port=port, browser=browser)
+        return View(self.path, port=port, browser=browser, allow_host=allow_host)
 
     def verify(self) -> VerifyReport:
         """Check everything: pages, references, and every checksum; of a folder, each day.

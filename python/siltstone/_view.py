@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -14,7 +15,7 @@ HEIGHT = 620
 _framed: dict[Path, View] = {}
 
 
-def view(path: str | Path, *, port: int = 0, browser: bool = False) -> View:
+def view(path: str | Path, *, port: int = 0, browser: bool = False, allow_host: str | Sequence[str] = ()) -> View:
     """Show a file, or a folder of ticks, as a page: what ``silt view`` does, in a thread of this process.
 
     The path is read only, and can be written meanwhile, here or by others. In a notebook the result shows the page in a
@@ -28,6 +29,8 @@ def view(path: str | Path, *, port: int = 0, browser: bool = False) -> View:
         The port; 0 takes a free one.
     browser : bool
         Whether to open the page in the user's browser. A warning says where there is none.
+    allow_host : str or list of str
+        Names, without a port, by which a proxy asks for the page, beside those of this machine.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def view(path: str | Path, *, port: int = 0, browser: bool = False) -> View:
     ...     page.address.startswith("http://127.0.0.1:")
     True
     """
-    return View(path, port=port, browser=browser)
+    return View(path, port=port, browser=browser, allow_host=allow_host)
 
 
 class View(StoreHandle):
@@ -68,11 +71,16 @@ class View(StoreHandle):
         The port; 0 takes a free one.
     browser : bool
         Whether to open the page in the user's browser.
+    allow_host : str or list of str
+        Names by which a proxy asks for it.
     """
 
-    def __init__(self, path: str | Path, *, port: int = 0, browser: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, port: int = 0, browser: bool = False, allow_host: str | Sequence[str] = ()
+    ) -> None:
         self.path = Path(path)
-        self._inner = _siltstone.Viewer(self.path, port, browser)
+        hosts = [allow_host] if isinstance(allow_host, str) else list(allow_host)
+        self._inner = _siltstone.Viewer(self.path, port, browser, hosts)
         end_at_exit(self._inner, _siltstone.Viewer.close, f"closing the page of {self.path}")
 
     @property

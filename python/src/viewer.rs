@@ -29,8 +29,14 @@ struct Running {
 #[pymethods]
 impl Viewer {
     #[new]
-    fn new(py: Python<'_>, path: PathBuf, port: u16, browser: bool) -> PyResult<Self> {
-        let options = Options { port, frames: true, ..Options::default() };
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        port: u16,
+        browser: bool,
+        allow_hosts: Vec<String>,
+    ) -> PyResult<Self> {
+        let options = Options { port, frames: true, allow_hosts };
         let mut server = py.enter(|| Server::bind(&path, options))?;
         if browser && let Err(error) = server.open_browser() {
             let said = std::ffi::CString::new(format!("no browser was opened: {error}"))?;

@@ -211,3 +211,22 @@ def test_the_key_of_a_frame_is_not_the_token(plant: Path) -> None:
         origin, query = framed.split("/?")
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"{origin}/api/series?{query}", timeout=20)
+
+
+def test_a_proxy_may_ask_by_its_name(plant: Path) -> None:
+    """Goal: names that are allowed are answered, one or several; others are refused."""
+
+    def status(page: siltstone.View, host: str) -> int:
+        origin, token = page.address.split("/#token=")
+        headers = {"Authorization": f"Bearer {token}", "Host": host}
+        try:
+            request = urllib.request.Request(origin + "/api/series", headers=headers)
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    with siltstone.view(plant, allow_host="box.example") as page:
+        assert [status(page, host) for host in ("box.example", "other.example")] == [200, 403]
+    with siltstone.open(plant) as db, db.view(allow_host=["box.example", "other.example"]) as page:
+        assert [status(page, host) for host in ("other.example", "third.example")] == [200, 403]

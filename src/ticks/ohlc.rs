@@ -2,6 +2,7 @@
 
 use super::bars::{Bar, Timeframe, bucket};
 use super::calendar::Day;
+use super::outline::Outline;
 use super::read::DAYS_AT_ONCE;
 use super::store::TickStore;
 use super::tick::Wanted;
@@ -145,6 +146,20 @@ impl Bars {
                 self.bars.push(*bar);
             }
         }
+        Ok(())
+    }
+
+    /// Ticks of one bar.
+    pub(super) fn add_outline(&mut self, outline: &Outline) -> Result<()> {
+        let [open, high, low, close] = outline.ohlc(self.options.price);
+        let first_ns = outline.ends[0].time_ns;
+        if self.bars.is_empty() || first_ns > self.last_ns {
+            self.begin(first_ns, open)?;
+            self.bars.last_mut().expect("it has begun").volume = 0;
+        }
+        let bar = self.bars.last_mut().expect("it has begun");
+        (bar.high, bar.low, bar.close) = (bar.high.max(high), bar.low.min(low), close);
+        bar.volume += u64::from(outline.ticks);
         Ok(())
     }
 

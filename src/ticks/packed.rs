@@ -176,6 +176,11 @@ impl Stored {
         self.block.rows_between(0, from_ns, to_ns).map_err(|error| in_block(error, self.id))
     }
 
+    /// The ticks of each piece, with their first and last time.
+    pub(super) fn pieces(&self) -> Result<Vec<(Range<usize>, i64, i64)>> {
+        self.block.ranges(0).map_err(|error| in_block(error, self.id))
+    }
+
     /// The last `n` ticks up to a time, and the rest of their piece.
     pub(super) fn last(&self, n: usize, to_ns: i64) -> Result<Range<usize>> {
         self.block.last_rows(0, n, to_ns).map_err(|error| in_block(error, self.id))

@@ -134,8 +134,20 @@ impl Shared {
         Ok((ticks, more))
     }
 
+    /// Whether what the disk has of a day is all there is, in its own file.
+    pub(super) fn is_on_disk_alone(
+        &self,
+        target: &Target,
+        day: Day,
+        (from_ns, to_ns): (i64, i64),
+    ) -> bool {
+        self.days.is_some()
+            && self.pending(target, day).is_empty()
+            && self.in_ring(target, from_ns, to_ns).is_empty()
+    }
+
     /// Runs `work` on what the disk has of a day, and says up to which ordinal that is.
-    fn on_disk(
+    pub(super) fn on_disk(
         &self,
         target: &Target,
         day: Day,

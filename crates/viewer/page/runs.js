@@ -72,6 +72,8 @@ class RunsPage {
     this.context = context;
     /** @type {Run[]} */
     this.runs = [];
+    /** What the server calls the list that is known. */
+    this.version = "";
     this.filter = "";
     /** @type {string[]} */
     this.selected = [];
@@ -243,7 +245,7 @@ class RunsPage {
   async ask() {
     this.wrong.hidden = true;
     try {
-      this.runs = (await get("runs", this.filter ? { where: this.filter } : {})).runs;
+      this.hear(await get("runs", { ...(this.filter ? { where: this.filter } : {}), known: this.version || null }));
     } catch (error) {
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;
@@ -278,6 +280,17 @@ class RunsPage {
     this.metric = "";
     this.showTools();
     this.state();
+  }
+
+  /** The runs, or what differs from those that are known. @param {any} answer */
+  hear({ version, runs, gone, come }) {
+    if (!runs) {
+      const left = new Set(gone);
+      runs = this.runs.filter((_, place) => !left.has(place));
+      for (const [place, run] of come) runs.splice(place, 0, run);
+    }
+    this.version = version;
+    this.runs = runs;
   }
 
   /** The metrics of a run; null if it is not there. @param {string} id @param {AbortSignal} [signal] @returns {Promise<string[] | null>} */

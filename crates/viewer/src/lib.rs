@@ -11,6 +11,7 @@ mod flags;
 mod groups;
 mod guard;
 mod importance;
+mod lists;
 mod m4;
 mod memory;
 mod overview;

@@ -3,6 +3,8 @@
 //! Lines through these points fill the same pixels as lines through all of them (M4: Jugel et al., VLDB 2014). Nothing is
 //! sampled, so that no spike is lost.
 
+use siltstone::ticks::{Outline, Quote};
+
 /// A value of an index: an integer (a time too) or a float.
 pub(crate) trait Position: Copy + PartialOrd {
     /// The pixel that it is drawn at, of a picture whose first pixel is `from` and whose last one, of number `width`, is
@@ -58,6 +60,15 @@ struct Column<X, const LINES: usize> {
     lines: [Option<Extremes<X, LINES>>; LINES],
 }
 
+impl<X: Copy, const LINES: usize> Column<X, LINES> {
+    /// All that is kept; one may be there several times.
+    fn points(self) -> impl Iterator<Item = Point<X, LINES>> {
+        let lines = self.lines.into_iter().flatten();
+        let lines = lines.flat_map(|e| [e.first, e.last, e.least, e.greatest]);
+        self.ends.into_iter().chain(lines)
+    }
+}
+
 /// The first, the last, the least and the greatest point that a line has in a column.
 #[derive(Clone, Copy)]
 struct Extremes<X, const LINES: usize> {
@@ -84,21 +95,80 @@ impl<X: Position, const LINES: usize> M4<X, LINES> {
     pub(crate) fn push(&mut self, x: X, y: [f64; LINES]) {
         let point = Point { row: self.points, x, y };
         self.points += 1;
-        if let Kept::All(all, limit) = &mut self.kept {
-            if all.len() < *limit {
-                return all.push(point);
-            }
-            let all = std::mem::take(all);
-            self.kept = Kept::Columns(vec![None; *limit / 4 + 1]);
-            all.into_iter().for_each(|point| self.put(point));
+        if let Kept::All(all, limit) = &mut self.kept
+            && all.len() < *limit
+        {
+            return all.push(point);
         }
+        self.reduce();
         self.put(point);
+    }
+
+    /// Takes points that rise. Which column a point is in, which costs more than all else, is asked for a few of them.
+    pub(crate) fn extend(&mut self, xs: &[X], ys: [&[f64]; LINES]) {
+        let y = |i: usize| ys.map(|ys| ys[i]);
+        let mut i = 0;
+        while i < xs.len() {
+            if matches!(&self.kept, Kept::All(all, limit) if all.len() < *limit) {
+                self.push(xs[i], y(i));
+                i += 1;
+                continue;
+            }
+            self.reduce();
+            let Kept::Columns(columns) = &self.kept else { return };
+            let (from, until, width) = (self.from, self.until, columns.len() - 1);
+            let pixel = |x: &X| x.pixel(from, until, width);
+            let at = pixel(&xs[i]);
+            // Twice as far each time, then back.
+            let mut step = 1;
+            while xs.get(i + step).is_some_and(|x| pixel(x) == at) {
+                step *= 2;
+            }
+            let (known, end) = (i + step / 2, (i + step).min(xs.len()));
+            let end = known + xs[known..end].partition_point(|x| pixel(x) == at);
+            for i in i..end {
+                self.put_at(at, Point { row: self.points, x: xs[i], y: y(i) });
+                self.points += 1;
+            }
+            i = end;
+        }
+    }
+
+    /// Keeps columns from now on.
+    fn reduce(&mut self) {
+        let Kept::All(all, limit) = &mut self.kept else { return };
+        let all = std::mem::take(all);
+        self.kept = Kept::Columns(vec![None; *limit / 4 + 1]);
+        all.into_iter().for_each(|point| self.put(point));
+    }
+
+    /// Takes what was made of later points, for a picture of the same window.
+    pub(crate) fn append(&mut self, later: Self) {
+        match later.kept {
+            Kept::All(all, _) => all.into_iter().for_each(|point| self.push(point.x, point.y)),
+            Kept::Columns(columns) => {
+                self.reduce();
+                for column in columns.into_iter().flatten() {
+                    let mut points: Vec<_> = column.points().collect();
+                    points.sort_by_key(|point| point.row);
+                    for point in points {
+                        self.put(Point { row: self.points + point.row, ..point });
+                    }
+                }
+                self.points += later.points;
+            }
+        }
     }
 
     /// Puts a point into its column.
     fn put(&mut self, point: Point<X, LINES>) {
-        let Kept::Columns(columns) = &mut self.kept else { return };
+        let Kept::Columns(columns) = &self.kept else { return };
         let at = point.x.pixel(self.from, self.until, columns.len() - 1);
+        self.put_at(at, point);
+    }
+
+    fn put_at(&mut self, at: usize, point: Point<X, LINES>) {
+        let Kept::Columns(columns) = &mut self.kept else { return };
         let column = columns[at].get_or_insert(Column { ends: [point; 2], lines: [None; LINES] });
         if is_before(&point, &column.ends[0]) {
             column.ends[0] = point;
@@ -134,12 +204,7 @@ impl<X: Position, const LINES: usize> M4<X, LINES> {
         let mut shown = match self.kept {
             Kept::All(all, _) => all,
             Kept::Columns(columns) => {
-                let kept = |column: Column<X, LINES>| {
-                    let lines = column.lines.into_iter().flatten();
-                    let lines = lines.flat_map(|e| [e.first, e.last, e.least, e.greatest]);
-                    column.ends.into_iter().chain(lines)
-                };
-                columns.into_iter().flatten().flat_map(kept).collect()
+                columns.into_iter().flatten().flat_map(Column::points).collect()
             }
         };
         shown.sort_by(|a, b| {
@@ -147,6 +212,19 @@ impl<X: Position, const LINES: usize> M4<X, LINES> {
         });
         shown.dedup_by_key(|point| point.row);
         Picture { shown, points: self.points }
+    }
+}
+
+impl M4<i64, 2> {
+    /// Takes ticks that lie in one column, by their outline.
+    pub(crate) fn push_outline(&mut self, outline: &Outline) {
+        self.reduce();
+        let mut quotes = [outline.ends, outline.bids, outline.asks].concat();
+        quotes.sort_by_key(|quote| quote.number);
+        for Quote { number, time_ns, bid, ask } in quotes {
+            self.put(Point { row: self.points + u64::from(number), x: time_ns, y: [bid, ask] });
+        }
+        self.points += u64::from(outline.ticks);
     }
 }
 
@@ -233,6 +311,34 @@ mod tests {
             let shown: Vec<(i64, f64)> = picture.shown.iter().map(|p| (p.x, p.y[0])).collect();
             assert!(shown.is_sorted_by_key(|(x, _)| *x), "{n} {width}");
             assert_eq!(columns(&shown, n, width), columns(&points, n, width), "{n} {width}");
+        }
+    }
+
+    /// Goal: rising points that come by the slice, and in two parts, are the picture of points that come one by one.
+    #[test]
+    fn slices_and_parts_are_the_picture_of_points() {
+        let mut points = walk(50_000);
+        points.sort_by_key(|(x, _)| *x);
+        let (xs, ys): (Vec<i64>, Vec<f64>) = points.iter().copied().unzip();
+        for (width, size) in [(300, 4_096), (7, 100), (20_000, 1), (20_000, 333), (1, 50_000)] {
+            let part = |range: std::ops::Range<usize>| {
+                let mut m4 = M4::<i64, 1>::new(0, 50_000, Some(width));
+                for (xs, ys) in xs[range.clone()].chunks(size).zip(ys[range].chunks(size)) {
+                    m4.extend(xs, [ys]);
+                }
+                m4
+            };
+            let wanted = picture(&points, 50_000, width);
+            let shown = |picture: &Picture<i64, 1>| {
+                let of = |point: &Point<i64, 1>| (point.row, point.x, point.y[0].to_bits());
+                (picture.points, picture.shown.iter().map(of).collect::<Vec<_>>())
+            };
+            assert_eq!(shown(&part(0..50_000).finish()), shown(&wanted), "{width} {size}");
+            for middle in [0, 10, 20_000, 49_995] {
+                let mut m4 = part(0..middle);
+                m4.append(part(middle..50_000));
+                assert_eq!(shown(&m4.finish()), shown(&wanted), "{width} {size} {middle}");
+            }
         }
     }
 

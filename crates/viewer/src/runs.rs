@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use axum::extract::{Query, State};
+use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -23,17 +24,22 @@ pub(crate) struct Filter {
     /// As `--where` of the command: SQL over the columns, `params.<name>` and `results.<name>`.
     #[serde(rename = "where")]
     filter: Option<String>,
+    /// The `version` of a list that the asker has: of one that is remembered only what differs is sent.
+    known: Option<String>,
 }
 
-/// `GET /api/runs`: the runs for which a filter holds.
+/// `GET /api/runs`: the runs for which a filter holds, or how their list differs from one that was sent before.
 pub(crate) async fn list(State(shared): State<Shared>, Query(asked): Query<Filter>) -> Answer {
-    let runs = read(&shared, LONGEST, move |handle| {
+    let source = shared.source.clone();
+    let written = read(&shared, LONGEST, move |handle| {
         let filter = asked.filter.as_deref().filter(|filter| !filter.trim().is_empty());
         let which = filter.map_or(Which::All, Which::Filter);
         let found = handle.experiment(None)?.simulations(which)?;
-        Ok(found.into_iter().map(|run| run.plain()).collect::<Vec<_>>())
+        let runs: Vec<String> =
+            found.into_iter().map(|run| json!(run.plain()).to_string()).collect();
+        Ok(source.lists.answer(&runs, asked.known.as_deref()))
     });
-    Ok(document(&json!({ "runs": runs.await? })))
+    Ok(([(header::CONTENT_TYPE, "application/json")], written.await?).into_response())
 }
 
 /// A query about one run.

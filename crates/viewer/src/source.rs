@@ -7,9 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use siltstone::memory::MemoryStore;
+use siltstone::ticks::Outlines;
 use siltstone::{Error, Handle, Result};
 
 use crate::cursors::Cursors;
+use crate::lists::Lists;
 
 /// A file that was written this short a time ago may be written again with the same time.
 const RESOLUTION: Duration = Duration::from_millis(50);
@@ -20,6 +22,10 @@ pub(crate) struct Source {
     opened: Mutex<Opened>,
     /// Places in the simulations of what is open.
     pub(crate) cursors: Cursors,
+    /// What was seen of blocks of ticks, whatever file they are in.
+    pub(crate) outlines: Outlines,
+    /// The lists of runs that were sent.
+    pub(crate) lists: Lists,
 }
 
 /// What is open, and how often something was opened: what was read by an earlier handle is of another file.
@@ -59,7 +65,9 @@ impl Source {
         if !path.exists() {
             siltstone::open_read_only(&path)?; // it says so
         }
-        let source = Source { path, opened: Mutex::default(), cursors: Cursors::default() };
+        let (opened, cursors) = (Mutex::default(), Cursors::default());
+        let (outlines, lists) = (Outlines::default(), Lists::default());
+        let source = Source { path, opened, cursors, outlines, lists };
         source.handle()?;
         Ok(source)
     }

@@ -1,9 +1,8 @@
 //! Ticks of a symbol: bars, and bid and ask in a window.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampNanosecondType};
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use axum::extract::{Query, State};
@@ -12,12 +11,14 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use siltstone::series::process::parse_time;
 use siltstone::table::Batches;
-use siltstone::ticks::{Direction, OhlcOptions, Price, TickStore, bars_to_arrow};
+use siltstone::ticks::{
+    Bar, Direction, Drawn, OhlcOptions, Outlines, Price, Stretch, TickStore, bars_to_arrow,
+};
 use siltstone::{Error, Handle, Result};
 
 use crate::Shared;
 use crate::answer::{Answer, LONGEST, read};
-use crate::m4::{M4, Picture};
+use crate::m4::{M4, Picture, Position};
 use crate::table::{Format, Table};
 
 const SECOND: i64 = 1_000_000_000;
@@ -124,9 +125,10 @@ impl Window {
 
 /// `GET /api/ticks/bars`: bars of the length that suits the window.
 pub(crate) async fn bars(State(shared): State<Shared>, Query(asked): Query<Window>) -> Answer {
+    let source = shared.source.clone();
     let written = read(&shared, LONGEST, move |handle| {
         let format = asked.format;
-        bars_of(handle, &asked)?.write(format)
+        bars_of(handle, &asked, &source.outlines)?.write(format)
     });
     Ok(written.await?.into_response())
 }
@@ -135,7 +137,7 @@ pub(crate) async fn bars(State(shared): State<Shared>, Query(asked): Query<Windo
 ///
 /// # Errors
 /// [`Error::NotFound`] for no such symbol.
-pub(crate) fn bars_of(handle: &Handle, asked: &Window) -> Result<Table> {
+pub(crate) fn bars_of(handle: &Handle, asked: &Window, known: &Outlines) -> Result<Table> {
     let store = handle.ticks()?;
     let times = asked.times(store)?;
     let price: Price = asked.price.as_deref().unwrap_or("mid").parse()?;
@@ -144,11 +146,14 @@ pub(crate) fn bars_of(handle: &Handle, asked: &Window) -> Result<Table> {
     // Whole bars: the first and the last one reach beyond the window.
     let from_ns = from_ns.saturating_sub(from_ns.rem_euclid(interval_ns));
     let to_ns = to_ns.saturating_add(interval_ns - 1 - to_ns.rem_euclid(interval_ns));
-    let options = OhlcOptions { from_ns, to_ns, price, ..OhlcOptions::default() };
-    let bars = store.ohlc(&asked.symbol, interval_ns, options)?;
+    let bars = halves((from_ns, to_ns), interval_ns, |(from_ns, to_ns)| {
+        let options = OhlcOptions { from_ns, to_ns, price, ..OhlcOptions::default() };
+        store.ohlc_outlined(&asked.symbol, interval_ns, options, known)
+    })?;
+    let bars: Vec<Bar> = bars.into_iter().flatten().collect();
     let ticks: u64 = bars.iter().map(|bar| bar.volume).sum();
-    let outside = count(store, &asked.symbol, from_ns, times.from.saturating_sub(1))?
-        + count(store, &asked.symbol, times.until, to_ns)?;
+    let outside = count(store, asked, (from_ns, times.from.saturating_sub(1)), known)?
+        + count(store, asked, (times.until, to_ns), known)?;
     let ticks = ticks.saturating_sub(outside);
     let batch = bars_to_arrow(&bars)?;
     let mut about = about(&asked.symbol, &times, ticks);
@@ -158,16 +163,52 @@ pub(crate) fn bars_of(handle: &Handle, asked: &Window) -> Result<Table> {
 }
 
 /// The ticks from a time to another one, both included.
-fn count(store: &TickStore, symbol: &str, first: i64, last: i64) -> Result<u64> {
+fn count(
+    store: &TickStore,
+    asked: &Window,
+    (first, last): (i64, i64),
+    known: &Outlines,
+) -> Result<u64> {
     if last < first {
         return Ok(0);
     }
-    let mut batches = store.scan(Some(&[symbol]), first, last)?;
     let mut ticks = 0;
-    while let Some(batch) = batches.next_batch()? {
-        ticks += batch.num_rows() as u64;
-    }
+    let drawn = Drawn { from_ns: first, to_ns: last, is_one: &|_, _| true, known };
+    store.outline(&asked.symbol, drawn, &mut |stretch| {
+        ticks += match stretch {
+            Stretch::Ticks(times, ..) => times.len() as u64,
+            Stretch::Outline(outline) => u64::from(outline.ticks),
+            _ => 0,
+        };
+        Ok(())
+    })?;
     Ok(ticks)
+}
+
+/// Works on two halves of a span, both ends included, at one time; they meet at a multiple of `step`. A query that is
+/// stopped stops both.
+fn halves<T: Send>(
+    (first, last): (i64, i64),
+    step: i64,
+    work: impl Fn((i64, i64)) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let middle = first.midpoint(last);
+    let middle = middle.saturating_sub(middle.rem_euclid(step));
+    if middle <= first {
+        return Ok(vec![work((first, last))?]);
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let stop = is_over.clone();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let stop = move || stop.load(Ordering::Relaxed);
+            siltstone::interruptible(stop, || work((middle, last)))
+        });
+        let first = work((first, middle - 1));
+        is_over.store(first.is_err(), Ordering::Relaxed);
+        let second = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(vec![first?, second?])
+    })
 }
 
 /// The shortest length of which no more bars are needed than fit.
@@ -180,28 +221,37 @@ fn interval(times: &Times, width: usize) -> i64 {
 
 /// `GET /api/ticks/quotes`: bid and ask, of each column of pixels those that its picture needs.
 pub(crate) async fn quotes(State(shared): State<Shared>, Query(asked): Query<Window>) -> Answer {
+    let source = shared.source.clone();
     let written = read(&shared, LONGEST, move |handle| {
         let store = handle.ticks()?;
         let times = asked.times(store)?;
         let last = times.until.saturating_sub(1);
-        let mut batches = store.scan(Some(&[&asked.symbol]), times.from, last)?;
-        if asked.width.is_none() {
+        let Some(width) = asked.width else {
+            let batches = store.scan(Some(&[&asked.symbol]), times.from, last)?;
             let mut about = about(&asked.symbol, &times, 0);
             about["said"] = json!("exact");
             if let Json::Object(fields) = &mut about {
                 fields.remove("points"); // they are not counted: the rows are
             }
             return table(about, batches).write(asked.format);
-        }
+        };
+        let pixel = |time: i64| time.pixel(times.from, times.until, width.max(1));
+        let is_one = |first, last| pixel(first) == pixel(last);
+        let parts = halves((times.from, last), 1, |(from_ns, to_ns)| {
+            let mut m4 = M4::<i64, 2>::new(times.from, times.until, asked.width);
+            let drawn = Drawn { from_ns, to_ns, is_one: &is_one, known: &source.outlines };
+            store.outline(&asked.symbol, drawn, &mut |stretch| {
+                match stretch {
+                    Stretch::Ticks(time, bid, ask) => m4.extend(time, [bid, ask]),
+                    Stretch::Outline(outline) => m4.push_outline(outline),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            Ok(m4)
+        })?;
         let mut m4 = M4::<i64, 2>::new(times.from, times.until, asked.width);
-        while let Some(batch) = batches.next_batch()? {
-            let time = column(&batch, "time")?.as_primitive::<TimestampNanosecondType>();
-            let bid = column(&batch, "bid")?.as_primitive::<Float64Type>();
-            let ask = column(&batch, "ask")?.as_primitive::<Float64Type>();
-            for ((time, bid), ask) in time.values().iter().zip(bid.values()).zip(ask.values()) {
-                m4.push(*time, [*bid, *ask]);
-            }
-        }
+        parts.into_iter().for_each(|part| m4.append(part));
         let mut picture = m4.finish();
         let mut about = about(&asked.symbol, &times, picture.points);
         about["said"] = json!(picture.said());

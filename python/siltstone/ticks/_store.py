@@ -389,7 +389,10 @@ class TickStore(StoreHandle):
         start: Time | None = None,
         end: Time | None = None,
     ) -> Gaps:
-        """The gaps between neighbouring ticks of a symbol that are longer than `min`."""
+        """The gaps between neighbouring ticks of a symbol that are longer than `min`, of which some lies in the range.
+
+        One at an end of the range begins or ends beyond it.
+        """
         span = length("min", min)
         return Gaps(self._inner.gaps(symbol, span, *bounds(start, end)), f"{symbol}, > {min}")
 

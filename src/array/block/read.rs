@@ -137,6 +137,19 @@ impl<'a> Block<'a> {
         Ok(ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))))
     }
 
+    /// The rows of each piece of a column of i64, with the least and the greatest value; of pieces that have none, nothing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if there is no such column.
+    pub(crate) fn ranges(&self, column: usize) -> Result<Vec<(Range<usize>, i64, i64)>> {
+        let Column { pieces, piece_rows, .. } = self.column(column, Kind::I64)?;
+        let of = |(i, piece): (usize, &Piece)| {
+            let (least, greatest) = range(piece)?;
+            Some((i * piece_rows..((i + 1) * piece_rows).min(self.rows), least, greatest))
+        };
+        Ok(pieces.iter().enumerate().filter_map(of).collect())
+    }
+
     /// The rows from the first piece on, to the last one, which can have a value of a column of i64 between these two.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use arrow_cast::cast;
 use arrow_schema::DataType;
 use serde_json::{Map, Value as Json};
 use siltstone::experiment::{SimulationInfo, Which};
+use siltstone::ticks::Outlines;
 use siltstone::{Error, Handle, Result};
 
 use super::axis::{self, Mark};
@@ -162,7 +163,7 @@ fn step(step: &Json) -> Vec<String> {
 /// The candles of a symbol.
 pub(super) fn ticks(handle: &Handle, symbol: &str, report: &mut Report) -> Result<()> {
     let asked = crate::ticks::Window::all(symbol, PIXELS);
-    let (about, batches) = rows(crate::ticks::bars_of(handle, &asked)?)?;
+    let (about, batches) = rows(crate::ticks::bars_of(handle, &asked, &Outlines::default())?)?;
     let end = |key: &str| about[key].as_i64().unwrap_or(0);
     let (first, last, interval) = (end("first"), end("last"), end("interval_ns").max(1));
     let mut candles = Vec::new();

@@ -40,7 +40,14 @@ fn gaps_and_odd_ticks_are_found() {
     // Of a picture in which it would be no three pixels wide it is none.
     assert_eq!(ask("gaps?width=3")["rows"], json!([]));
     assert_eq!(ask("gaps?min=999999999")["rows"].as_array().unwrap().len(), 1_999);
-    let until = start + 1_000 * SECOND;
+    // A gap that begins, ends, or does both beyond the window.
+    for (from, until) in [(0, 1_000), (1_000, 1_500), (1_200, 1_800), (1_500, 2_500)] {
+        let (from, until) = (start + from * SECOND, start + until * SECOND);
+        let found = ask(&format!("gaps?width=300&from={from}&until={until}"));
+        assert_eq!(found["rows"].as_array().unwrap().len(), 1, "{from} {until}: {found}");
+        assert_eq!(found["rows"][0][2], json!(1_001 * SECOND));
+    }
+    let until = start + 999 * SECOND;
     assert_eq!(ask(&format!("gaps?width=300&until={until}"))["rows"], json!([]));
     let found = ask("flags?width=300");
     let rows = found["rows"].as_array().unwrap();

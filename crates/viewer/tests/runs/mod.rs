@@ -257,3 +257,28 @@ fn small_curves_come_together() {
     let many = vec!["run_1"; 201];
     assert_eq!(server.get(&path(&ids(&many), "loss")).status, 400);
 }
+
+/// Goal: who has the list gets what has changed since, under its filter, and of another list everything.
+#[test]
+fn a_known_list_is_brought_up_to_date() {
+    let server = sweep();
+    let whole = server.get("/api/runs").json();
+    let known = whole["version"].as_str().unwrap();
+    let same = server.get(&format!("/api/runs?known={known}")).json();
+    assert_eq!(same, json!({ "version": known, "gone": [], "come": [] }));
+    let path = server.path();
+    let experiments = ExperimentDatabase::open(path, "sweep").unwrap();
+    experiments.delete_simulation("run_7").unwrap();
+    experiments.update_simulation_status("run_9", "failed", None).unwrap();
+    experiments.create_simulation_context("new", SimulationOptions::default()).unwrap();
+    let now = server.get("/api/runs").json()["runs"].as_array().unwrap().clone();
+    let found = server.get(&format!("/api/runs?known={known}")).json();
+    assert_eq!(found["gone"], json!([7, 9]));
+    assert_eq!(found["come"], json!([[8, now[8]], [29, now[29]]]));
+    assert_eq!((now.len(), &now[29]["simulation_id"]), (30, &json!("new")));
+    for unknown in
+        ["/api/runs?known=0", "/api/runs?known=", "/api/runs?where=status%3D%27failed%27&known=0"]
+    {
+        assert!(server.get(unknown).json()["runs"].is_array(), "{unknown}");
+    }
+}
