@@ -46,7 +46,10 @@ impl Stored {
         data: &[u8],
         all: &mut Vectors<EPISODES>,
     ) -> Result<()> {
-        let damaged = |error: Error| self.damaged(error.to_string());
+        let damaged = |error: Error| match error {
+            Error::Corrupt { why, .. } => self.damaged(why),
+            other => other,
+        };
         let numbers = usize::try_from(self.rows).ok().zip(usize::try_from(self.dimension).ok());
         let (rows, dimension) = numbers.ok_or_else(|| self.damaged("a negative number"))?;
         let block = Block::of_rows(data, rows).map_err(damaged)?;
@@ -513,7 +516,7 @@ mod tests {
         for other in [
             "UPDATE vector_block SET data = (SELECT data FROM vector_block b WHERE b.kind = 1 AND b.dimension = 3 \
              AND b.rows = (SELECT max(rows) FROM vector_block c WHERE c.kind = 1)), rows = 2048 \
-             WHERE id = (SELECT min(id) FROM vector_block WHERE kind = 0)",
+             WHERE kind = 0 AND first_id = (SELECT min(first_id) FROM vector_block WHERE kind = 0)",
             "UPDATE episode_embeddings SET embedding = (SELECT embedding FROM concepts WHERE id = 9) WHERE episode_id = 1001; ",
         ] {
             sql(&store, other);
