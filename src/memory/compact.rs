@@ -404,7 +404,7 @@ mod tests {
             "INSERT INTO concepts (id, name, embedding, creation_time) \
              SELECT 3, 'new', embedding, 1.0 FROM concepts WHERE id = 1003",
             "INSERT OR REPLACE INTO concepts (id, name, embedding, creation_time) \
-             SELECT 2, 'other', embedding, 1.0 FROM concepts WHERE id = 1003",
+             SELECT 2, 'other', embedding, 1.0 FROM concepts WHERE id = 998",
             "DELETE FROM vector_block WHERE kind = 1 AND id % 2 = 0",
             // Without a trigger for the row that goes.
             "INSERT OR REPLACE INTO concepts (name, embedding, creation_time) \
@@ -517,7 +517,7 @@ mod tests {
             "UPDATE vector_block SET data = (SELECT data FROM vector_block b WHERE b.kind = 1 AND b.dimension = 3 \
              AND b.rows = (SELECT max(rows) FROM vector_block c WHERE c.kind = 1)), rows = 2048 \
              WHERE kind = 0 AND first_id = (SELECT min(first_id) FROM vector_block WHERE kind = 0)",
-            "UPDATE episode_embeddings SET embedding = (SELECT embedding FROM concepts WHERE id = 9) WHERE episode_id = 1001; ",
+            "UPDATE episode_embeddings SET embedding = (SELECT embedding FROM concepts WHERE id = 9) WHERE episode_id = 1002",
         ] {
             sql(&store, other);
             sql(&store, "DELETE FROM vector_stale");
