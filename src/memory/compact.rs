@@ -428,6 +428,13 @@ mod tests {
         assert_eq!(compact(&store).blocks, 6);
         assert_eq!(number(&store, "SELECT count(*) FROM vector_stale"), 0);
         agree(&store);
+        // In the range of a block, and in no block.
+        let between = "INSERT INTO concepts (id, name, embedding, creation_time) \
+            SELECT 1002, 'between', embedding, 1.0 FROM concepts WHERE id = 998";
+        sql(&store, between);
+        agree(&store);
+        sql(&store, "DELETE FROM concepts WHERE id = 1002");
+        compact(&store);
         store.store_concept(NewConcept::new("behind", Array::from_slice(&vector(1000)))).unwrap();
         assert_eq!(
             number(&store, "SELECT count(*) FROM vector_stale"),
