@@ -487,9 +487,8 @@ impl MemoryStore {
 
     fn compact(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, u64)> {
         let inner = self.get()?;
-        let done = py.enter_long("compacting", |signals| {
-            inner.compact(&mut |done, all| signals.report(None, done, all))
-        })?;
+        let done =
+            py.enter_long("compacting", |signals| inner.compact(&mut |_, _| signals.check()))?;
         Ok(report::compact(&done))
     }
 

@@ -15,24 +15,24 @@ use super::store::MemoryStore;
 use super::vectors::{Group, Vectors, gaps};
 use crate::array::block::{self, Block, Effort};
 use crate::error::{Error, Result};
-use crate::kernel::{CompactReport, Part, Progress, ReadTx, VerifyReport, WriteTx, table_exists};
+use crate::kernel::{CompactReport, Part, Progress, ReadTx, WriteTx, table_exists};
 
 /// Rows whose blocks are made together.
 const RUN_ROWS: usize = 1 << 12;
 
 /// The ids from the first to the last one.
-type Range = (i64, i64);
+pub(super) type Range = (i64, i64);
 
 /// A block of the file.
-struct Stored {
+pub(super) struct Stored {
     id: i64,
     range: Range,
     dimension: i64,
-    rows: i64,
+    pub(super) rows: i64,
 }
 
 impl Stored {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("vector_block row {}", self.id)
     }
 
@@ -41,8 +41,15 @@ impl Stored {
     }
 
     /// Puts its vectors behind those that are there.
-    fn read<const EPISODES: bool>(&self, data: &[u8], all: &mut Vectors<EPISODES>) -> Result<()> {
-        let damaged = |error: Error| self.damaged(error.to_string());
+    pub(super) fn read<const EPISODES: bool>(
+        &self,
+        data: &[u8],
+        all: &mut Vectors<EPISODES>,
+    ) -> Result<()> {
+        let damaged = |error: Error| match error {
+            Error::Corrupt { why, .. } => self.damaged(why),
+            other => other,
+        };
         let numbers = usize::try_from(self.rows).ok().zip(usize::try_from(self.dimension).ok());
         let (rows, dimension) = numbers.ok_or_else(|| self.damaged("a negative number"))?;
         let block = Block::of_rows(data, rows).map_err(damaged)?;
@@ -70,7 +77,7 @@ impl Stored {
 }
 
 /// Calls with each block of a kind for which a condition holds, by range.
-fn each_block(
+pub(super) fn each_block(
     tx: &ReadTx<'_>,
     kind: Kind,
     whole: &str,
@@ -100,7 +107,7 @@ fn each_block(
 }
 
 /// The next range, if it is not the last one again.
-fn add_range(ranges: &mut Vec<Range>, stored: &Stored) -> Result<()> {
+pub(super) fn add_range(ranges: &mut Vec<Range>, stored: &Stored) -> Result<()> {
     let range = stored.range;
     match ranges.last() {
         Some(last) if *last == range => Ok(()),
@@ -278,23 +285,19 @@ impl MemoryStore {
         Ok(CompactReport { rows, ..CompactReport::of_one_file(reports) })
     }
 
-    /// Rows of blocks whose ranges may be any.
+    /// If what a row of a block says is damaged, its range may be any: then all are made anew.
     fn remove_damaged_blocks(&self) -> Result<()> {
-        let damaged = |tx: &ReadTx<'_>| -> Result<String> {
-            Ok(format!("vector_block AS b WHERE NOT {}", tx.is_whole("vector_block", "b")?))
-        };
-        let count = |tx: &ReadTx<'_>| match table_exists(tx, "vector_block")? {
-            true => {
-                let sql = format!("SELECT count(*) FROM {}", damaged(tx)?);
-                tx.query_one(&sql, [], |row| Ok(row.get::<_, i64>(0)?))
+        let count = |tx: &ReadTx<'_>| {
+            let whole = tx.is_whole("vector_block", "b")?;
+            let sql = format!("SELECT count(*) FROM vector_block b WHERE NOT {whole}");
+            match table_exists(tx, "vector_block")? {
+                true => tx.query_one(&sql, [], |row| Ok(row.get::<_, i64>(0)?)),
+                false => Ok(None),
             }
-            false => Ok(None),
         };
         match self.read(count)? {
             None | Some(0) => Ok(()),
-            Some(_) => self.write(move |tx| {
-                tx.execute(&format!("DELETE FROM {}", damaged(tx)?), []).map(drop)
-            }),
+            Some(_) => self.write(|tx| tx.execute("DELETE FROM vector_block", []).map(drop)),
         }
     }
 
@@ -308,63 +311,6 @@ impl MemoryStore {
             false => Ok(0),
         })
     }
-}
-
-/// Holds every block against the rows that it is of.
-pub(super) fn verify(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
-    verify_kind::<false>(tx, report)?;
-    verify_kind::<true>(tx, report)
-}
-
-fn verify_kind<const EPISODES: bool>(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
-    if !table_exists(tx, "vector_block")? {
-        return Ok(());
-    }
-    let kind = Vectors::<EPISODES>::KIND;
-    let stale = stale(tx, kind)?;
-    let (mut ranges, mut all) = (Vec::new(), Vectors::<EPISODES>::default());
-    // A row whose checksum is wrong has been found by it.
-    let whole = tx.is_whole("vector_block", "b")?;
-    let mut are_whole = true;
-    each_block(tx, kind, &whole, |stored, data| {
-        if !report.check_block(&stored.name(), data, &[], stored.rows)? {
-            are_whole = false;
-            return Ok(());
-        }
-        match add_range(&mut ranges, &stored).and_then(|()| stored.read(data, &mut all)) {
-            Err(Error::Corrupt { what, why, .. }) => {
-                are_whole = false;
-                report.find(what, why);
-                Ok(())
-            }
-            other => other,
-        }
-    })?;
-    // Only if all can be read does a row that is missing mean something.
-    if !are_whole {
-        return Ok(());
-    }
-    let (table, id) = Vectors::<EPISODES>::TABLE;
-    let sql = format!("SELECT v.{id}, v.embedding FROM {table} v WHERE v.{id} BETWEEN ?1 AND ?2");
-    for (first, last) in ranges {
-        let mut statement = tx.prepare(&sql)?;
-        let mut rows = statement.query([first, last])?;
-        while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            let Ok(bytes) = row.get_ref(1)?.as_blob() else { continue };
-            // One that is damaged has been found.
-            let Ok(numbers) = Vectors::<EPISODES>::numbers(id, bytes) else { continue };
-            if stale.contains(&id) || numbers.is_empty() {
-                continue;
-            }
-            let known = all.position(id).filter(|(group, _)| group.dimension == numbers.len());
-            if !known.is_some_and(|(group, at)| group.is_of(at, &numbers)) {
-                report.find(format!("{table} row {id}"), "its column block is of another vector");
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -458,7 +404,8 @@ mod tests {
             "INSERT INTO concepts (id, name, embedding, creation_time) \
              SELECT 3, 'new', embedding, 1.0 FROM concepts WHERE id = 1003",
             "INSERT OR REPLACE INTO concepts (id, name, embedding, creation_time) \
-             SELECT 2, 'other', embedding, 1.0 FROM concepts WHERE id = 1003",
+             SELECT 2, 'other', embedding, 1.0 FROM concepts WHERE id = 998",
+            "DELETE FROM vector_block WHERE kind = 1 AND id % 2 = 0",
             // Without a trigger for the row that goes.
             "INSERT OR REPLACE INTO concepts (name, embedding, creation_time) \
              SELECT 'c1003', embedding, 1.0 FROM concepts WHERE id = 5",
@@ -481,6 +428,13 @@ mod tests {
         assert_eq!(compact(&store).blocks, 6);
         assert_eq!(number(&store, "SELECT count(*) FROM vector_stale"), 0);
         agree(&store);
+        // In the range of a block, and in no block.
+        let between = "INSERT INTO concepts (id, name, embedding, creation_time) \
+            SELECT 1002, 'between', embedding, 1.0 FROM concepts WHERE id = 998";
+        sql(&store, between);
+        agree(&store);
+        sql(&store, "DELETE FROM concepts WHERE id = 1002");
+        compact(&store);
         store.store_concept(NewConcept::new("behind", Array::from_slice(&vector(1000)))).unwrap();
         assert_eq!(
             number(&store, "SELECT count(*) FROM vector_stale"),
@@ -569,8 +523,8 @@ mod tests {
         for other in [
             "UPDATE vector_block SET data = (SELECT data FROM vector_block b WHERE b.kind = 1 AND b.dimension = 3 \
              AND b.rows = (SELECT max(rows) FROM vector_block c WHERE c.kind = 1)), rows = 2048 \
-             WHERE id = (SELECT min(id) FROM vector_block WHERE kind = 0)",
-            "UPDATE episode_embeddings SET embedding = (SELECT embedding FROM concepts WHERE id = 9) WHERE episode_id = 1001; ",
+             WHERE kind = 0 AND first_id = (SELECT min(first_id) FROM vector_block WHERE kind = 0)",
+            "UPDATE episode_embeddings SET embedding = (SELECT embedding FROM concepts WHERE id = 9) WHERE episode_id = 1002",
         ] {
             sql(&store, other);
             sql(&store, "DELETE FROM vector_stale");

@@ -298,6 +298,17 @@ fn an_old_file_is_read_and_gets_its_checksums() {
             );
             conn.execute_batch(&sql).unwrap();
         }
+        // What the newest version of memories made.
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%INTO vector_stale%'";
+        let mut statement = conn.prepare(sql).unwrap();
+        let triggers = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let triggers: Vec<String> = triggers.map(Result::unwrap).collect();
+        drop(statement);
+        for trigger in triggers {
+            conn.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+        }
+        let tables = "DROP TABLE IF EXISTS vector_block; DROP TABLE IF EXISTS vector_stale";
+        conn.execute_batch(tables).unwrap();
         conn.execute("UPDATE siltstone_schema SET version = version - 1", []).unwrap();
         drop(conn);
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

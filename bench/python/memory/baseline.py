@@ -60,6 +60,10 @@ class Baseline:
         """The rows with the highest cosines, and these, the highest first."""
         raise NotImplementedError("it searches no vectors")
 
+    def compact(self) -> None:
+        """Make what a first search reads; not timed."""
+        raise NotImplementedError("it has nothing to compact")
+
     def graph(self, threshold: float) -> int:
         """Relate all concepts that are more alike than that; the number of relationships."""
         raise NotImplementedError("it keeps no relationships")

@@ -39,6 +39,9 @@ class Siltstone(Baseline):
         hits = self.store.search_similar(vector, k=k, metric="cosine")
         return [(hit.id - 1, hit.score) for hit in hits]
 
+    def compact(self):
+        self.store.compact()
+
     def graph(self, threshold):
         built = self.store.build_similarity_graph(
             threshold=threshold, relationship_type="similar_to", normalize=True

@@ -35,7 +35,7 @@ WORKS = {
     "batch": ["batch"],
     "dicts": ["dicts"],
     "latest": ["fill", "latest"],
-    "search": ["concepts", "search", "first"],
+    "search": ["concepts", "search", "first", "first:compacted"],
     "graph": ["graph:clustered", "graph:full"],
 }
 FILL = "fill", "concepts"
@@ -52,6 +52,7 @@ TITLES = {
     "concepts": "store {vectors:,} concepts x 512 float32, in few calls (to fill a file)",
     "search": "exact top 10 of {vectors:,} x 512 float32, one core, each search",
     "first": "open that file in a fresh process, and search it once, one core",
+    "first compacted": "the same of a file that was compacted",
     "graph clustered": "relate {concepts:,} concepts x 512 float64 that are clustered, threshold 0.8",
     "graph full": "relate {concepts:,} concepts x 512 float64, each with each",
 }

@@ -10,6 +10,10 @@ CREATE TABLE vector_block (
     data BLOB NOT NULL,
     UNIQUE (kind, last_id, dimension)
 ) STRICT;
+-- Without one of them the others would not have all vectors of their rows.
+CREATE TRIGGER vector_block_deleted AFTER DELETE ON vector_block BEGIN
+    DELETE FROM vector_block WHERE kind = OLD.kind AND last_id = OLD.last_id;
+END;
 -- Rows that are not what a block says of them: they are read themselves.
 CREATE TABLE vector_stale (
     kind INTEGER NOT NULL,

@@ -25,7 +25,7 @@ pub(super) const COVERED: &[(&str, &str)] = &[
 ];
 
 /// Tables whose rows have no checksum: what is known of them is not of the stores' contents.
-const UNCHECKED: [&str; 10] = [
+const UNCHECKED: [&str; 11] = [
     "siltstone_schema",
     "siltstone_file",
     "siltstone_backup",
@@ -36,6 +36,7 @@ const UNCHECKED: [&str; 10] = [
     "tick_watermark",
     "migration_log",
     "memory_change",
+    "vector_stale",
 ];
 
 const ITEMS: u64 = 24;
