@@ -125,9 +125,18 @@ pub(super) fn read<const EPISODES: bool>(
     tx: &ReadTx<'_>,
     all: &mut Vectors<EPISODES>,
 ) -> Result<Vec<Range>> {
-    let mut ranges = Vec::new();
+    let (mut ranges, kind) = (Vec::new(), Vectors::<EPISODES>::KIND);
+    if table_exists(tx, "vector_block")? {
+        // What the blocks have bounds what they claim.
+        let sql = "SELECT dimension, sum(min(rows * dimension, length(data))) FROM vector_block \
+            WHERE kind = ?1 AND rows > 0 AND dimension > 0 GROUP BY dimension";
+        let claimed = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        for (dimension, items) in tx.query(sql, [kind as i64], claimed)? {
+            all.reserve(dimension as usize, items as usize);
+        }
+    }
     let whole = tx.whole("vector_block", "b")?;
-    each_block(tx, Vectors::<EPISODES>::KIND, &whole, |stored, data| {
+    each_block(tx, kind, &whole, |stored, data| {
         add_range(&mut ranges, &stored)?;
         stored.read(data, all)
     })?;

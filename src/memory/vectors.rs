@@ -11,6 +11,7 @@ use super::compact;
 use super::facts::{Fact, Facts};
 use super::scan;
 use super::vector;
+use crate::array::large;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -213,6 +214,11 @@ impl<const EPISODES: bool> Vectors<EPISODES> {
         group.dimension = dimension;
         group.push(row);
         self.positions.insert(row.id, (dimension, group.ids.len() - 1));
+    }
+
+    /// Makes room for so many items of vectors of a dimension, if there is memory; they come next.
+    pub(super) fn reserve(&mut self, dimension: usize, items: usize) {
+        let _ = large::reserve(&mut self.groups.entry(dimension).or_default().coded, items);
     }
 
     /// Adds what `fill` puts behind a group; false, and it is of no use then, if one of the ids was there.

@@ -53,9 +53,6 @@ class Baseline:
         """Keep a concept for each row, with that row as its embedding."""
         raise NotImplementedError("it searches no vectors")
 
-    def compact(self):
-        """Copy or pack what a first search wants, where there is such a call."""
-
     def search(self, vector: np.ndarray, k: int) -> list[tuple[int, float]]:
         """The rows with the highest cosines, and these, the highest first."""
         raise NotImplementedError("it searches no vectors")

@@ -32,9 +32,6 @@ class Siltstone(Baseline):
             rows = enumerate(vectors[first : first + GROUP], first)
             self.store.store_concepts([{"name": f"c{n}", "embedding": row} for n, row in rows])
 
-    def compact(self):
-        self.store.compact()
-
     def search(self, vector, k):
         hits = self.store.search_similar(vector, k=k, metric="cosine")
         return [(hit.id - 1, hit.score) for hit in hits]
