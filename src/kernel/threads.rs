@@ -85,7 +85,7 @@ mod tests {
             let seen = AtomicUsize::new(0);
             let work = |item: &usize| {
                 seen.fetch_add(1, Ordering::Relaxed);
-                if item % 5 == 0 {
+                if item.is_multiple_of(5) {
                     std::thread::yield_now();
                 }
                 item * 2

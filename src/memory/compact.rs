@@ -287,8 +287,8 @@ impl MemoryStore {
     pub fn compact(&self, progress: &mut Progress<'_>) -> Result<CompactReport> {
         self.remove_damaged_blocks()?;
         let before = self.rows_in_blocks()?;
-        let concepts = self.read(|tx| runs::<false>(tx))?;
-        let episodes = self.read(|tx| runs::<true>(tx))?;
+        let concepts = self.read(runs::<false>)?;
+        let episodes = self.read(runs::<true>)?;
         let reports = [self.db.compact(concepts, progress)?, self.db.compact(episodes, progress)?];
         let rows = self.rows_in_blocks()?.saturating_sub(before);
         Ok(CompactReport { rows, ..CompactReport::of_one_file(reports) })
@@ -511,9 +511,7 @@ mod tests {
             format!("UPDATE vector_block SET first_id = 5 WHERE id = {last}"),
             format!("UPDATE vector_block SET last_id = first_id WHERE id = {last}"),
             format!("UPDATE vector_block SET rows = 12 WHERE id = {last}"),
-            format!(
-                "UPDATE vector_block SET dimension = 2 WHERE kind = 0 AND id = (SELECT min(id) FROM vector_block)"
-            ),
+            "UPDATE vector_block SET dimension = 2 WHERE kind = 0 AND id = (SELECT min(id) FROM vector_block)".to_owned(),
         ] {
             sql(&store, &damage);
             let path = store.database().path();

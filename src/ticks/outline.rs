@@ -92,14 +92,17 @@ fn extremes(prices: &[f64]) -> [usize; 2] {
 /// Outlines that are remembered, by what their blocks hold: they outlive the store, and serve any that has these blocks.
 #[derive(Debug, Default)]
 pub struct Outlines {
-    known: Mutex<HashMap<Vec<u8>, Arc<[Option<Outline>]>>>,
+    known: Mutex<HashMap<Vec<u8>, Pieces>>,
 }
+
+/// Of each piece of a block, if it is known.
+type Pieces = Arc<[Option<Outline>]>;
 
 /// The most blocks that are remembered: 64 MB.
 const MOST_BLOCKS: usize = 64 << 10;
 
 impl Outlines {
-    fn of(&self, block: &[u8]) -> Option<Arc<[Option<Outline>]>> {
+    fn of(&self, block: &[u8]) -> Option<Pieces> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(block).cloned()
     }
 

@@ -126,11 +126,11 @@ impl<X: Position, const LINES: usize> M4<X, LINES> {
             }
             let (known, end) = (i + step / 2, (i + step).min(xs.len()));
             let end = known + xs[known..end].partition_point(|x| pixel(x) == at);
-            for i in i..end {
+            while i < end {
                 self.put_at(at, Point { row: self.points, x: xs[i], y: y(i) });
                 self.points += 1;
+                i += 1;
             }
-            i = end;
         }
     }
 
