@@ -123,8 +123,8 @@ def test_the_tools_stay_while_ticks_are_written(page: Page, serve: Serve, ticks:
     expect(page.get_by_role("button", name="Mid", exact=True)).to_have_attribute("aria-pressed", "false")
 
 
-#: Draws all ticks of the window, with those before and behind it, by the page's own charts; how many pixels differ by more
-#: than edges that overlap do (32 of 255), how many have ink, and of how many ticks.
+#: Draws all ticks of the window, with those before and behind it, by the page's own charts; how many pixels differ by
+#: more than edges that overlap do (32 of 255), how many have ink, and of how many ticks.
 DIFFERING = """async (symbol) => {
     const [{ Chart }, { table }] = [await import("/chart.js"), await import("/api.js")];
     const query = new URLSearchParams(location.search);
@@ -160,7 +160,7 @@ DIFFERING = """async (symbol) => {
 
 
 def test_reduced_ticks_are_drawn_as_all(page: Page, serve: Serve, base: Path) -> None:
-    """Goal: after a move to prices with longer names, which narrow the picture, no pixel differs from that of all ticks."""
+    """Goal: after a move to prices with longer names, which narrow the picture, it is exactly that of all ticks."""
     count, step = 40_000, SECOND // 10
     walk = np.cumsum(np.random.default_rng(3).normal(size=count))
     bid = np.where(np.arange(count) < count // 2, np.round(walk) + 1_000, 1.000_1 + walk * 1e-8)
@@ -170,7 +170,8 @@ def test_reduced_ticks_are_drawn_as_all(page: Page, serve: Serve, base: Path) ->
             store.store_tick("EURUSD", price, price * 1.000_001, price * 0.000_001, "lp", START_NS + i * step)
     # No tick stands just between two pixels, where rounding is by chance.
     begin = START_NS / SECOND + 0.037
-    shown(page, at(serve(base), "/market", show="ticks", marks="off", **{"from": begin + 1_100, "until": begin + 1_900}))
+    window = {"from": begin + 1_100, "until": begin + 1_900}
+    shown(page, at(serve(base), "/market", show="ticks", marks="off", **window))
     for _ in range(3):
         page.evaluate("delete document.querySelector('.picture').dataset.marked")
         page.get_by_role("button", name="On", exact=True).click()
