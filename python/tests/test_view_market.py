@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from siltstone.ticks import TickStore, TickStoreConfig
@@ -110,7 +111,7 @@ def test_the_tools_stay_while_ticks_are_written(page: Page, serve: Serve, ticks:
         " if ([...one.removedNodes].some((node) => node.contains(list))) list.left += 1; })"
         ".observe(document.getElementById('page'), { childList: true, subtree: true }); }"
     )
-    config = TickStoreConfig(broker_id="test", sqlite_base_path=str(ticks), backend="sqlite")
+    config = TickStoreConfig(broker_id="test", sqlite_base_path=str(ticks), backend="sqlite", enable_json_legacy=False)
     with TickStore(config) as store:
         for i in range(10):
             store.store_tick("EURUSD", 1.0, 1.1, 0.1, "lp", START_NS + i * SECOND)
@@ -120,3 +121,62 @@ def test_the_tools_stay_while_ticks_are_written(page: Page, serve: Serve, ticks:
     page.get_by_role("button", name="Bid", exact=True).click()
     expect(page.get_by_role("button", name="Bid", exact=True)).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_role("button", name="Mid", exact=True)).to_have_attribute("aria-pressed", "false")
+
+
+#: Draws all ticks of the window, with those before and behind it, by the page's own charts; how many pixels differ by
+#: more than edges that overlap do (32 of 255), how many have ink, and of how many ticks.
+DIFFERING = """async (symbol) => {
+    const [{ Chart }, { table }] = [await import("/chart.js"), await import("/api.js")];
+    const query = new URLSearchParams(location.search);
+    const [from, until] = ["from", "until"].map((name) => parseFloat(query.get(name)));
+    const { columns } = await table("ticks/quotes", { symbol });
+    const seconds = columns.time.map((ns) => Number(ns) / 1e9);
+    const first = seconds.findIndex((x) => x >= from) - 1;
+    const last = seconds.findIndex((x) => x > until) + 1;
+    const lines = [["bid", "--line-1"], ["ask", "--line-2"]];
+    const shown = document.querySelector(".chart");
+    const chart = new Chart({ height: 340, onWindow: () => {} });
+    shown.after(chart.element);
+    chart.draw({
+        kind: "time",
+        window: { from, until },
+        data: [seconds, ...lines.map(([name]) => columns[name].map(Number))].map((all) => all.slice(first, last)),
+        lines: lines.map(([label, color]) => ({ label, color, scale: "price", stepped: true })),
+        scales: { price: { label: "" } },
+    });
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    const [few, all] = [shown, chart.element].map((of) => of.querySelector("canvas"));
+    const data = (of) => of.getContext("2d").getImageData(0, 0, of.width, of.height).data;
+    const [one, other] = [data(few), data(all)];
+    let [differing, inked] = [0, 0];
+    for (let i = 0; i < other.length; i += 4) {
+        inked += other[i + 3] > 0 && Math.abs(other[i + 2] - other[i]) > 60;
+        differing += [0, 1, 2, 3].some((k) => Math.abs(other[i + k] - one[i + k]) > 32);
+    }
+    chart.close();
+    chart.element.remove();
+    return [differing, inked, last - first];
+}"""
+
+
+def test_reduced_ticks_are_drawn_as_all(page: Page, serve: Serve, base: Path) -> None:
+    """Goal: after a move to prices with longer names, which narrow the picture, it is exactly that of all ticks."""
+    count, step = 40_000, SECOND // 10
+    walk = np.cumsum(np.random.default_rng(3).normal(size=count))
+    bid = np.where(np.arange(count) < count // 2, np.round(walk) + 1_000, 1.000_1 + walk * 1e-8)
+    config = TickStoreConfig.production("test", sqlite_base_path=base, queue_full="block")
+    with TickStore(config) as store:
+        for i, price in enumerate(bid.tolist()):
+            store.store_tick("EURUSD", price, price * 1.000_001, price * 0.000_001, "lp", START_NS + i * step)
+    # No tick stands just between two pixels, where rounding is by chance.
+    begin = START_NS / SECOND + 0.037
+    window = {"from": begin + 1_100, "until": begin + 1_900}
+    shown(page, at(serve(base), "/market", show="ticks", marks="off", **window))
+    for _ in range(3):
+        page.evaluate("delete document.querySelector('.picture').dataset.marked")
+        page.get_by_role("button", name="On", exact=True).click()
+        page.wait_for_selector(".picture[data-marked]")
+    differing, inked, ticks = page.evaluate(DIFFERING, "EURUSD")
+    assert ticks > 7_900
+    assert inked > 300
+    assert differing == 0, f"{differing} pixels differ, of {inked} with ink"

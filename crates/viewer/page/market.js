@@ -215,16 +215,12 @@ class MarketPage {
     this.asking.abort();
     this.asking = new AbortController();
     const { signal } = this.asking;
-    const isFirst = this.pictures.some(({ chart }) => !chart.plot);
     const ends = () => (this.asked || this.pictures.length < 2 ? "" : JSON.stringify(this.pictures[0].bounds()));
+    const load = () => Promise.all(this.pictures.map((picture) => picture.load(signal)));
     const before = ends();
-    await Promise.all(this.pictures.map((picture) => picture.load(signal)));
-    for (const picture of this.pictures) picture.draw();
-    // The axes of the first picture say how wide it is, and all the pictures where it begins and ends.
-    if (isFirst || ends() !== before) {
-      await Promise.all(this.pictures.map((picture) => picture.load(signal)));
-      for (const picture of this.pictures) picture.draw();
-    }
+    await load();
+    // All the pictures say where each begins and ends.
+    if (ends() !== before) await load();
     // What is odd comes after the picture that it belongs to.
     await Promise.all(this.pictures.map((picture) => picture.mark(signal)));
   }
@@ -270,8 +266,15 @@ class SymbolPicture {
 
   /** @param {AbortSignal} signal */
   async load(signal) {
+    await this.chart.fit(async (width) => {
+      await this.ask(width, signal);
+      this.draw();
+    });
+  }
+
+  /** @param {number} width @param {AbortSignal} signal */
+  async ask(width, signal) {
     const { symbol, page, chart } = this;
-    const width = chart.width;
     const query = { symbol, width, price: page.price, edges: true, ...this.bounds() };
     delete chart.element.dataset.ready;
     let answer = page.mode === "ticks" ? null : await table("ticks/bars", query, signal);

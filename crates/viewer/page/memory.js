@@ -7,9 +7,10 @@ import { Chooser } from "./chooser.js";
 import { cell, integers, numbers } from "./columns.js";
 import { begun, button, h, keepingFocus, put } from "./dom.js";
 import { count, json, number, plural, time } from "./format.js";
+import { pointsOf } from "./geometry.js";
 import { graph } from "./graph.js";
 import { Pace } from "./pace.js";
-import { Plane, pointsOf } from "./plane.js";
+import { Plane } from "./plane.js";
 import { windowOf, windowText } from "./window.js";
 import { categoryScale, colors, legend, placeOf, valueScale } from "./scale.js";
 

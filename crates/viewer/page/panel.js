@@ -8,7 +8,7 @@ import { Plane } from "./plane.js";
 import { SPECIAL, UNDEFINED, categoryScale, colors, legend, placeOf, valueScale } from "./scale.js";
 
 /**
- * @typedef {import("./plane.js").Geometry} Geometry
+ * @typedef {import("./geometry.js").Geometry} Geometry
  * @typedef {import("./scale.js").Scale} Scale
  * @typedef {import("./simulation.js").Attribute} Attribute
  * @typedef {import("./simulation.js").SimulationPage} SimulationPage
@@ -124,7 +124,7 @@ export class Panel {
 
   draw() {
     const { page, plane, lane } = this;
-    const geometry = page.geometry(lane);
+    const geometry = page.places.geometry(lane);
     if (!geometry) {
       this.said.textContent = "cannot be drawn: not numeric";
       return;

@@ -1,21 +1,21 @@
 // Simulations: a group of entities at a time, on a plane and as a table, and the history of one.
 
-import { arrowTable, download, get } from "./api.js";
+import { arrowTable, get } from "./api.js";
 import { Chooser } from "./chooser.js";
-import { cell, integers, numbers, shapes } from "./columns.js";
-import { begun, button, h, keepingFocus, put } from "./dom.js";
+import { Clock } from "./clock.js";
+import { codeText, folded, opened, pythonText, shellWord, sqlText } from "./code.js";
+import { integers, numbers } from "./columns.js";
+import { begun, button, h, put } from "./dom.js";
 import { EntityHistory } from "./entity.js";
-import { count, plural, time } from "./format.js";
-import { Word, grid } from "./grid.js";
-import { Keyframes } from "./keyframes.js";
-import { Panel, isSpecial, shown } from "./panel.js";
-import { linesOf, pointsOf } from "./plane.js";
+import { count, time } from "./format.js";
+import { GroupTable } from "./grouptable.js";
+import { Panel, isSpecial } from "./panel.js";
+import { Places } from "./places.js";
 import { windowOf, windowText } from "./window.js";
 
 /**
  * @typedef {import("./columns.js").Column} Column
  * @typedef {import("./plane.js").View} View
- * @typedef {import("./plane.js").Geometry} Geometry
  *
  * @typedef {object} Attribute
  * @property {string} name
@@ -26,18 +26,12 @@ import { windowOf, windowText } from "./window.js";
  * @property {string[] | null} enum
  * @property {any} special
  *
- * @typedef {{kind: "points", x: string, y: string} | {kind: "shapes", shape: string} | {kind: "ends", from: string, to: string}} Drawn
- *
  * @typedef {object} Lane a group at a time
  * @property {number} index of the step
  * @property {Map<string, Column>} columns
  * @property {Column | null} ids
  */
 
-/** Entities up to which the table is open unless the address says otherwise. */
-const TABLE = 20_000;
-/** Steps a second. */
-const SPEEDS = [1, 2, 5, 10, 30];
 const PAUSE = 150;
 
 /** @type {import("./app.js").Page} */
@@ -65,10 +59,6 @@ export class SimulationPage {
     this.group = "";
     /** @type {Attribute[]} */
     this.attributes = [];
-    /** @type {Drawn[]} */
-    this.proposals = [];
-    /** @type {Drawn | null} */
-    this.drawn = null;
     /** @type {BigInt64Array} */
     this.times = new BigInt64Array(0);
     /** Whether the last step is shown whatever comes. */
@@ -83,57 +73,22 @@ export class SimulationPage {
     this.panels = [];
     /** @type {string | null} the id of the entity whose history is shown */
     this.chosen = null;
-    /** @type {boolean | null} */
-    this.isTableOpen = null;
-    this.isPlaying = false;
-    this.speed = 5;
     this.timer = 0;
     this.isWanted = false;
     /** @type {Promise<void> | null} */
     this.running = null;
     this.asking = new AbortController();
-    /** @type {{key: string, geometry: Geometry} | null} */
-    this.made = null;
-    /** @type {Map<string, {key: string, places: Map<bigint, [number, number]>}>} */
-    this.nodes = new Map();
-    /** @type {Map<string, Promise<any>>} */
-    this.remembered = new Map();
     /** @type {Map<string, import("./scale.js").Scale>} of each attribute and kind */
     this.scales = new Map();
 
     this.choosers = h("div", { class: "row" });
-    this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Time", input: () => this.go(Number(this.slider.value)) });
-    this.keyframes = new Keyframes();
-    /** Buttons that go from keyframe to keyframe. */
-    this.jumps = h("span", { class: "group", hidden: true },
-      button("‹ K", () => this.jump(-1), { "aria-label": "Keyframe before", title: "The keyframe before ([)" }),
-      button("K ›", () => this.jump(1), { "aria-label": "Next keyframe", title: "The next keyframe (])" }));
-    this.when = h("span", { class: "when mono" });
-    this.play = button("▶", () => this.toggle(), { "aria-label": "Play", title: "Play (space)" });
-    this.pace = h("select", { "aria-label": "Steps a second", change: () => (this.speed = Number(this.pace.value)) },
-      ...SPEEDS.map((speed) => h("option", { value: speed, selected: speed === this.speed }, `${speed} a second`)));
-    this.clock = h("div", { class: "row clock", keydown: (event) => this.key(event) },
-      h("span", { class: "group" },
-        button("⇤", () => this.go(0), { "aria-label": "Begin", title: "The initial state" }),
-        button("‹", () => this.go(this.lane.index - 1), { "aria-label": "Step back" }),
-        this.play,
-        button("›", () => this.go(this.lane.index + 1), { "aria-label": "Step on" }),
-        button("⇥", () => this.go(this.times.length), { "aria-label": "End", title: "The last step; what is written later follows" })),
-      h("span", { class: "track" }, this.slider, this.keyframes.element), this.jumps, this.when, this.pace);
-    this.places = h("div", { class: "row places" });
+    this.clock = new Clock(this);
+    this.places = new Places(this);
     this.chooser = new Chooser("Entity", (id) => this.choose(id), (way) => this.neighbour(way));
     this.unknown = h("p", { class: "soft", hidden: true, role: "status" });
-    this.note = h("p", { class: "empty", hidden: true });
     this.planes = h("div", { class: "planes" });
     this.history = new EntityHistory(this);
-    this.rows = h("div");
-    this.tableSaid = h("span", { class: "said" });
-    this.table = h("details", { class: "code", toggle: () => this.toggled() }, h("summary", {}, "Table at this time"),
-      h("div", { class: "row" }, this.tableSaid,
-        h("span", { class: "push group" },
-          button("CSV", () => this.download("csv"), { title: "Save the group at this time" }),
-          button("Parquet", () => this.download("parquet"), { title: "Save the group at this time" }))),
-      this.rows);
+    this.table = new GroupTable(this);
     this.code = h("pre");
     /** @type {Lane} */
     this.lane = { index: 0, columns: new Map(), ids: null };
@@ -170,7 +125,7 @@ export class SimulationPage {
     this.follows = !query.has("t");
     this.lane = { index: index(query.get("t")), columns: new Map(), ids: null };
     this.other = { index: query.has("t2") ? index(query.get("t2")) : Math.min(1, this.times.length), columns: new Map(), ids: null };
-    this.drawn = this.asked(query) ?? this.proposals[0] ?? null;
+    this.places.drawn = this.places.asked(query) ?? this.places.proposals[0] ?? null;
     const [x, y, span] = (query.get("view") ?? "").split(",").map(parseFloat);
     this.view = span > 0 && Number.isFinite(x) && Number.isFinite(y) ? { x, y, span } : null;
     const beside = query.get("beside");
@@ -179,7 +134,7 @@ export class SimulationPage {
     this.chooser.show(this.chosen);
     this.history.asked = windowOf(query.get("zoom"));
     const open = query.get("table");
-    this.isTableOpen = open === null ? null : open === "1";
+    this.table.asked = open === null ? null : open === "1";
     this.layOut();
     const names = this.colorNames();
     const first = this.likeliest();
@@ -209,7 +164,7 @@ export class SimulationPage {
   close() {
     this.asking.abort();
     clearTimeout(this.timer);
-    this.isPlaying = false;
+    this.clock.isPlaying = false;
     removeEventListener("theme", this.recolor);
     this.panels.forEach((panel) => panel.plane.close());
     this.history.chart.close();
@@ -219,7 +174,7 @@ export class SimulationPage {
   async refresh() {
     if (this.datasets.length === 0) return this.begin(new URLSearchParams(location.search));
     await this.askTimes();
-    if (this.follows && !this.isPlaying) this.lane.index = this.times.length;
+    if (this.follows && !this.clock.isPlaying) this.lane.index = this.times.length;
     await this.want();
     await this.history.load();
   }
@@ -231,7 +186,7 @@ export class SimulationPage {
   async askGroup() {
     const { attributes, plane } = await get("simulation/group", this.names());
     this.attributes = attributes;
-    this.proposals = plane;
+    this.places.proposals = plane;
   }
 
   /** The times at which there is something, and which of them have a keyframe. */
@@ -240,10 +195,7 @@ export class SimulationPage {
     await this.askUpdates();
     if (this.times === before) return;
     // Statements wait for each other: the picture does not wait for them.
-    this.keyframes.load(this.dataset, this.group, this.times).then(() => {
-      this.jumps.hidden = this.keyframes.steps.length === 0;
-      this.showTime();
-    }).catch(report);
+    this.clock.mark();
   }
 
   /** All times, or those that have come since. */
@@ -277,17 +229,8 @@ export class SimulationPage {
   nameOf(index) {
     if (index === 0) return "initial state";
     const at = this.at(index);
-    const step = `step ${count(index)} of ${count(this.times.length)}${this.keyframes.has(index) ? ", keyframe" : ""}`;
+    const step = `step ${count(index)} of ${count(this.times.length)}${this.clock.keyframes.has(index) ? ", keyframe" : ""}`;
     return this.timeline ? `${time(this.timeline.reference + Number(at) * this.timeline.time_scale)} UTC (${at}), ${step}` : `${at}, ${step}`;
-  }
-
-  /** What the address says is drawn. @param {URLSearchParams} query @returns {Drawn | null} */
-  asked(query) {
-    const [kind, x, y, shape] = ["as", "x", "y", "shape"].map((name) => query.get(name));
-    const numbers = this.numberNames();
-    if (kind === "points" && x && y && numbers.includes(x) && numbers.includes(y)) return { kind, x, y };
-    if (kind === "shapes" && this.attributes.some((of) => of.name === shape && of.is_shape)) return { kind, shape: shape ?? "" };
-    return this.proposals.find((one) => one.kind === "ends" && kind === "ends") ?? null;
   }
 
   /** Numbers that may be coordinates. */
@@ -302,7 +245,7 @@ export class SimulationPage {
 
   /** What is coloured unless somebody chooses: of what changes and is no coordinate a number first, then a state, then a text. */
   likeliest() {
-    const places = new Set(this.drawn ? Object.values(this.drawn) : []);
+    const places = new Set(this.places.drawn ? Object.values(this.places.drawn) : []);
     const summed = (this.context.overview.file?.datasets ?? []).find((/** @type {any} */ of) => of.name === this.dataset);
     const changing = summed?.groups.find((/** @type {any} */ of) => of.name === this.group)?.attributes ?? [];
     const kinds = ["number", "integer", "bool", "text", "time", "span"];
@@ -337,10 +280,10 @@ export class SimulationPage {
     };
     const groups = this.datasets.find(({ name }) => name === this.dataset)?.groups ?? [];
     const goTo = (/** @type {string} */ dataset, /** @type {string} */ group) => {
-      this.stop();
-      Object.assign(this, { dataset, group, times: new BigInt64Array(0), made: null });
+      this.clock.stop();
+      Object.assign(this, { dataset, group, times: new BigInt64Array(0) });
+      this.places.clear();
       this.held.clear();
-      this.nodes.clear();
       this.scales.clear();
       this.begun(new URLSearchParams()).then(() => this.state()).catch(report);
     };
@@ -358,52 +301,9 @@ export class SimulationPage {
     this.panels.forEach((panel) => panel.plane.close());
     this.panels = [new Panel(this, 0), new Panel(this, 1)];
     put(this.planes, ...this.panels.map(({ element }) => element));
-    put(this.host, h("div", { class: "rows" }, this.choosers, this.clock, this.places, this.unknown), this.note, this.planes, this.history.element, this.table,
-      h("details", { class: "code" }, h("summary", {}, "Show me the code"), this.code));
-    this.showPlaces();
+    put(this.host, h("div", { class: "rows" }, this.choosers, this.clock.element, this.places.element, this.unknown), this.places.note, this.planes, this.history.element, this.table.element, folded(this.code));
+    this.places.show();
     this.showBeside();
-  }
-
-  /** Which attributes are coordinates, and that a name was all that was gone by. */
-  showPlaces() {
-    const { drawn } = this;
-    const kinds = { points: "points", shapes: "lines through their points", ends: "lines between two entities" };
-    const able = [["points", this.numberNames().length > 0], ["shapes", this.attributes.some((of) => of.is_shape)], ["ends", this.proposals.some(({ kind }) => kind === "ends")]];
-    const choose = (/** @type {Drawn | null} */ next) => {
-      this.drawn = next;
-      this.view = null;
-      this.showPlaces();
-      this.changed();
-    };
-    const kind = h("select", { "aria-label": "Drawn as", change: () => choose(this.drawnAs(kind.value)) },
-      ...able.filter(([, is]) => is).map(([value]) => h("option", { value: String(value), selected: value === drawn?.kind }, kinds[/** @type {keyof typeof kinds} */ (value)])),
-      h("option", { value: "", selected: !drawn }, "table only"));
-    const axis = (/** @type {"x" | "y"} */ name) => {
-      const made = h("select", { "aria-label": name, change: () => drawn?.kind === "points" && choose({ ...drawn, [name]: made.value }) },
-        ...this.numberNames().map((of) => h("option", { value: of, selected: drawn?.kind === "points" && drawn[name] === of }, of)));
-      return h("label", {}, `${name} `, made);
-    };
-    const shape = h("select", { "aria-label": "Shape", change: () => choose({ kind: "shapes", shape: shape.value }) },
-      ...this.attributes.filter((of) => of.is_shape).map((of) => h("option", { value: of.name, selected: drawn?.kind === "shapes" && drawn.shape === of.name }, of.name)));
-    const isProposed = this.proposals.some((one) => JSON.stringify(one) === JSON.stringify(drawn));
-    put(this.places, h("label", {}, "Drawn as ", kind),
-      ...(drawn?.kind === "points" ? [axis("x"), axis("y")] : []),
-      drawn?.kind === "shapes" && h("label", {}, "of ", shape),
-      drawn?.kind === "ends" && h("span", { class: "soft" }, `from ${drawn.from} to ${drawn.to}, at the coordinates of the entities of these ids`),
-      h("span", { class: "soft small" }, drawn ? (isProposed ? "taken for coordinates by their names" : "chosen") : ""));
-    this.note.textContent = this.proposals.length > 0 ? "Choose what the entities are drawn as." : "No attribute is called as a coordinate is: choose which are x and y under “Drawn as”, or read the table.";
-    this.note.hidden = drawn !== null;
-    this.planes.hidden = drawn === null;
-  }
-
-  /** @param {string} kind @returns {Drawn | null} */
-  drawnAs(kind) {
-    const proposed = this.proposals.find((one) => one.kind === kind);
-    if (proposed) return proposed;
-    const [x, y = x] = this.numberNames();
-    if (kind === "points" && x) return { kind, x, y };
-    const shape = this.attributes.find((of) => of.is_shape);
-    return kind === "shapes" && shape ? { kind, shape: shape.name } : null;
   }
 
   /** @param {"" | "attribute" | "time"} beside */
@@ -434,7 +334,7 @@ export class SimulationPage {
 
   state() {
     const [first, second] = this.panels;
-    const { drawn } = this;
+    const { drawn, proposals } = this.places;
     /** @type {[string, string][]} */
     const parameters = [["d", this.dataset], ["g", this.group]];
     const put = (/** @type {string} */ name, /** @type {string | null} */ value) => value !== null && parameters.push([name, value]);
@@ -442,7 +342,7 @@ export class SimulationPage {
     if (!this.follows) put("t", step(this.lane.index));
     put("c", first.name);
     if (first.isChosen) put("k", first.kind);
-    if (drawn && JSON.stringify(drawn) !== JSON.stringify(this.proposals[0])) Object.entries(drawn).forEach(([name, value]) => put(name === "kind" ? "as" : name, value));
+    if (drawn && JSON.stringify(drawn) !== JSON.stringify(proposals[0])) Object.entries(drawn).forEach(([name, value]) => put(name === "kind" ? "as" : name, value));
     if (this.beside) put("beside", this.beside);
     if (this.beside) put("c2", second.name);
     if (this.beside && second.isChosen) put("k2", second.kind);
@@ -450,79 +350,14 @@ export class SimulationPage {
     if (this.view) put("view", [this.view.x, this.view.y, this.view.span].map((x) => Number(x.toPrecision(9))).join(","));
     put("id", this.chosen);
     if (this.chosen !== null && this.history.asked) put("zoom", windowText(this.history.asked));
-    if (this.isTableOpen !== null) put("table", this.isTableOpen ? "1" : "0");
+    if (this.table.asked !== null) put("table", this.table.asked ? "1" : "0");
     this.context.setAddress(parameters);
   }
 
-  /** @param {number} index */
-  go(index) {
-    const to = Math.min(Math.max(index, 0), this.times.length);
-    this.lane.index = to;
-    this.follows = to === this.times.length;
-    this.showTime();
-    this.stateSoon();
-    this.want().catch(report);
-  }
-
-  /** To the keyframe before or to the next. @param {1 | -1} way */
-  jump(way) {
-    const to = this.keyframes.next(this.lane.index, way);
-    if (to !== null) this.go(to);
-  }
-
   showTime() {
-    this.slider.max = String(this.times.length);
-    this.slider.value = String(this.lane.index);
-    this.when.textContent = this.nameOf(this.lane.index);
-    this.slider.setAttribute("aria-valuetext", this.when.textContent);
+    this.clock.show();
     this.panels.forEach((panel) => panel.showTime());
     this.history.mark();
-  }
-
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    if ((event.key === "[" || event.key === "]") && !(event.target instanceof HTMLSelectElement)) {
-      event.preventDefault();
-      this.jump(event.key === "[" ? -1 : 1);
-      return;
-    }
-    // Space opens a list, and presses a button.
-    if (event.key !== " " || event.target instanceof HTMLButtonElement || event.target instanceof HTMLSelectElement) return;
-    event.preventDefault();
-    this.toggle();
-  }
-
-  stop() {
-    this.isPlaying = false;
-    this.play.textContent = "▶";
-    this.play.setAttribute("aria-label", "Play");
-  }
-
-  toggle() {
-    if (this.isPlaying) return this.stop();
-    this.isPlaying = true;
-    this.play.textContent = "❙❙";
-    this.play.setAttribute("aria-label", "Pause");
-    if (this.lane.index >= this.times.length) this.lane.index = 0;
-    this.step().catch(report);
-  }
-
-  /** One step after the other, each when the one before it has been drawn. */
-  async step() {
-    while (this.isPlaying && this.lane.index < this.times.length) {
-      const began = performance.now();
-      this.lane.index += 1;
-      this.follows = this.lane.index === this.times.length;
-      this.showTime();
-      await this.want();
-      const left = 1000 / this.speed - (performance.now() - began);
-      await new Promise((resolve) => setTimeout(resolve, Math.max(left, 0)));
-      // A page in the background waits.
-      while (this.isPlaying && document.visibilityState !== "visible") await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    if (!this.isPlaying) return;
-    this.stop();
-    this.state();
   }
 
   /**
@@ -545,28 +380,26 @@ export class SimulationPage {
 
   /** The attributes that a picture needs. */
   wanted() {
-    const { drawn } = this;
-    const places = drawn?.kind === "points" ? [drawn.x, drawn.y] : drawn?.kind === "shapes" ? [drawn.shape] : drawn ? [drawn.from, drawn.to] : [];
     const shown = this.beside ? this.panels : this.panels.slice(0, 1);
-    const names = [...places, ...shown.map(({ name }) => name)].map((name) => this.attribute(name).of?.name);
+    const names = [...this.places.names(), ...shown.map(({ name }) => name)].map((name) => this.attribute(name).of?.name);
     return [...new Set(names.filter((name) => name !== undefined))];
   }
 
   async load() {
     const { signal } = this.asking;
     this.showTime();
-    await this.ask(this.lane, this.isTableWanted(), signal);
+    await this.ask(this.lane, this.table.isWanted(), signal);
     // How many entities there are is known from the first answer on.
-    if (this.isTableWanted() && this.lane.columns.size < this.attributes.length) await this.ask(this.lane, true, signal);
-    this.table.open = this.isTableWanted();
+    if (this.table.isWanted() && this.lane.columns.size < this.attributes.length) await this.ask(this.lane, true, signal);
+    this.table.element.open = this.table.isWanted();
     if (this.beside === "time") await this.ask(this.other, false, signal);
     const lanes = this.beside === "time" ? [this.lane, this.other] : [this.lane];
     const used = new Set(lanes.flatMap(({ columns, ids }) => [...columns.values(), ids].map((column) => column?.hash)));
     for (const hash of this.held.keys()) if (!used.has(hash)) this.held.delete(hash);
     await Promise.all(this.panels.map((panel) => panel.askRange()));
-    if (this.drawn?.kind === "ends") await this.askNodes(signal);
+    if (this.places.drawn?.kind === "ends") await this.places.askNodes(signal);
     this.draw();
-    this.showTable();
+    this.table.show();
     this.showCode();
   }
 
@@ -596,39 +429,8 @@ export class SimulationPage {
     if (about.attributes.length !== this.attributes.length) {
       await this.askGroup();
       this.panels.forEach((panel) => panel.showNames());
-      this.showPlaces();
+      this.places.show();
     }
-  }
-
-  /** Coordinates of the entities that lines lead to: those of the dataset's groups that have some. @param {AbortSignal} signal */
-  async askNodes(signal) {
-    const groups = this.datasets.find(({ name }) => name === this.dataset)?.groups ?? [];
-    await Promise.all(groups.map(async (group) => {
-      let known = this.nodes.get(group);
-      if (!known) this.nodes.set(group, known = { key: "", places: new Map() });
-      const { plane } = await this.remember(`group ${group}`, () => get("simulation/group", { dataset: this.dataset, group }));
-      const of = plane.find((/** @type {Drawn} */ one) => one.kind === "points" && !one.x.includes("["));
-      if (!of) return;
-      const query = { dataset: this.dataset, group, at: this.at(this.lane.index).toString(), attribute: [of.x, of.y], known: known.key ? known.key.split(" ") : [] };
-      const { about, arrow } = await arrowTable("simulation/state", query, signal);
-      const key = ["id", of.x, of.y].map((name) => about.hashes[name]).join(" ");
-      if (about.left_out.length === 3 || key === known.key) return;
-      // One of them is another: all are read again.
-      const whole = about.left_out.length === 0 ? arrow : (await arrowTable("simulation/state", { ...query, known: [] }, signal)).arrow;
-      const column = (/** @type {number} */ i) => ({ vector: whole.getChildAt(i), length: about.entities, hash: "" });
-      const [ids, x, y] = [integers(column(0)), numbers(column(1)), numbers(column(2))];
-      const places = new Map();
-      ids.forEach((id, i) => x && y && places.set(id, [x.values[i], y.values[i]]));
-      this.nodes.set(group, { key, places });
-    }));
-  }
-
-  /** @param {string} key @param {() => Promise<any>} ask */
-  remember(key, ask) {
-    const name = `${this.dataset}\n${key}`;
-    const found = this.remembered.get(name) ?? ask();
-    this.remembered.set(name, found);
-    return found;
   }
 
   /**
@@ -657,53 +459,11 @@ export class SimulationPage {
     return this.of(column, `places ${part}`, () => ({ ...found, values: found.values.map((value) => (isSpecial(of, value) ? NaN : value)) }));
   }
 
-  /** @param {Lane} lane @returns {Geometry | null} */
-  geometry(lane) {
-    const { drawn } = this;
-    if (!drawn) return null;
-    const names = Object.entries(drawn).filter(([name]) => name !== "kind").map(([, name]) => name);
-    const hashes = names.map((name) => lane.columns.get(this.attribute(name).of?.name ?? "")?.hash);
-    const key = JSON.stringify([drawn, hashes, drawn.kind === "ends" && [...this.nodes.values()].map((of) => of.key)]);
-    if (this.made?.key === key) return this.made.geometry;
-    const geometry = this.make(lane, drawn);
-    if (geometry && lane === this.lane) this.made = { key, geometry };
-    return geometry;
-  }
-
-  /** @param {Lane} lane @param {Drawn} drawn @returns {Geometry | null} */
-  make(lane, drawn) {
-    if (drawn.kind === "points") {
-      const [x, y] = [this.numbers(lane, drawn.x), this.numbers(lane, drawn.y)];
-      return x && y && pointsOf(x.values, y.values);
-    }
-    if (drawn.kind === "shapes") {
-      const column = lane.columns.get(drawn.shape);
-      const lines = column && shapes(column);
-      return lines ? linesOf(lines.offsets, lines.x, lines.y) : null;
-    }
-    const [from, to] = [this.numbers(lane, drawn.from), this.numbers(lane, drawn.to)];
-    if (!from || !to) return null;
-    const place = (/** @type {number} */ id) => {
-      if (!Number.isInteger(id)) return undefined;
-      for (const { places } of this.nodes.values()) {
-        const found = places.get(BigInt(id));
-        if (found) return found;
-      }
-      return undefined;
-    };
-    const n = from.values.length;
-    const [x, y] = [new Float64Array(2 * n).fill(NaN), new Float64Array(2 * n).fill(NaN)];
-    for (let i = 0; i < n; i += 1) {
-      [place(from.values[i]), place(to.values[i])].forEach((at, k) => at && ([x[2 * i + k], y[2 * i + k]] = at));
-    }
-    return linesOf(Array.from({ length: n + 1 }, (_, i) => 2 * i), x, y);
-  }
-
   draw() {
     const shown = this.beside ? this.panels : this.panels.slice(0, 1);
     // What the second picture has widens the scale of the first.
     if (this.beside === "time") this.panels[1].shares();
-    if (this.drawn) shown.forEach((panel) => panel.draw());
+    if (this.places.drawn) shown.forEach((panel) => panel.draw());
     this.history.show();
   }
 
@@ -744,58 +504,16 @@ export class SimulationPage {
     return this.of(ids, `row ${id}`, () => integers(ids).indexOf(id));
   }
 
-  /** Whether the table is open: as somebody chose, else for groups that are not large, and where there is no picture. */
-  isTableWanted() {
-    if (this.isTableOpen !== null) return this.isTableOpen;
-    return this.drawn === null || (this.lane.ids !== null && this.lane.ids.length <= TABLE);
-  }
-
-  /** The table was opened or closed, by this page or by somebody. */
-  toggled() {
-    if (this.table.open === this.isTableWanted()) return;
-    this.isTableOpen = this.table.open;
-    this.changed();
-  }
-
-  showTable() {
-    const { ids, columns, index } = this.lane;
-    if (!this.table.open || !ids) return;
-    const attributes = this.attributes.filter(({ name }) => columns.has(name));
-    const names = attributes.map(({ name }) => name);
-    const all = names.map((name) => /** @type {Column} */ (columns.get(name)));
-    const numbers = integers(ids);
-    const value = (/** @type {Column} */ column, /** @type {Attribute} */ of, /** @type {number} */ i) => {
-      const found = cell(column, i);
-      return isSpecial(of, found) ? new Word(shown(of, found), "special") : found;
-    };
-    const row = (/** @type {number} */ i) => [numbers[i], ...all.map((column, k) => value(column, attributes[k], i))];
-    const rows = { length: ids.length, slice: (/** @type {number} */ from, /** @type {number} */ until) => Array.from({ length: Math.max(0, Math.min(until, ids.length) - from) }, (_, k) => row(from + k)) };
-    const before = this.rows.firstElementChild;
-    const [top, left] = [before?.scrollTop ?? 0, before?.scrollLeft ?? 0];
-    const made = grid(["id", ...names], /** @type {any} */ (rows));
-    keepingFocus(this.rows, () => put(this.rows, made));
-    made.scrollTo(left, top);
-    this.tableSaid.textContent = `${plural(ids.length, "row")}, ${this.nameOf(index)}`;
-    this.rows.dataset.at = String(this.at(index));
-  }
-
-  /** @param {"csv" | "parquet"} format */
-  download(format) {
-    download("simulation/state", { ...this.names(), at: this.at(this.lane.index).toString(), format }).catch(report);
-  }
-
   showCode() {
     const path = String(this.context.overview.path);
+    const { dataset, group } = this;
     const at = this.at(this.lane.index);
-    const text = (/** @type {string} */ value) => `'${value.replaceAll("'", "''")}'`;
-    const shell = (/** @type {string} */ value) => `'${value.replaceAll("'", "'\\''")}'`;
-    const python = (/** @type {string} */ value) => JSON.stringify(value);
-    this.code.textContent = [
-      "-- SQL: what updates up to this time say; the state is the last of each entity and attribute",
-      `SELECT u.timestamp, a.attribute_name, silt_items(n.dtype, n.shape, n.codec, n.data) AS items\nFROM "update" u JOIN update_attribute l ON l.update_id = u.id JOIN attribute_data a ON a.id = l.attribute_data_id\nJOIN numpy_array n ON n.id = a.data_id\nWHERE u.dataset_name = ${text(this.dataset)} AND a.entity_group = ${text(this.group)} AND u.timestamp <= ${at}\nORDER BY u.timestamp DESC, u.iteration DESC LIMIT 100;`, "",
-      "# Python", `import siltstone\ndb = siltstone.open(${python(path)}, read_only=True)\ndb.simulation.state_at(${python(this.dataset)}, ${python(this.group)}, ${at})`, "",
-      "# Shell", `silt state ${shell(path)} ${shell(this.dataset)} ${shell(this.group)} --at ${at}`,
-    ].join("\n");
+    this.code.textContent = codeText({
+      said: { sql: "what updates up to this time say; the state is the last of each entity and attribute" },
+      sql: `SELECT u.timestamp, a.attribute_name, silt_items(n.dtype, n.shape, n.codec, n.data) AS items\nFROM "update" u JOIN update_attribute l ON l.update_id = u.id JOIN attribute_data a ON a.id = l.attribute_data_id\nJOIN numpy_array n ON n.id = a.data_id\nWHERE u.dataset_name = ${sqlText(dataset)} AND a.entity_group = ${sqlText(group)} AND u.timestamp <= ${at}\nORDER BY u.timestamp DESC, u.iteration DESC LIMIT 100`,
+      python: `${opened(path)}\ndb.simulation.state_at(${pythonText(dataset)}, ${pythonText(group)}, ${at})`,
+      shell: `silt state ${shellWord(path)} ${shellWord(dataset)} ${shellWord(group)} --at ${at}`,
+    });
   }
 }
 

@@ -16,7 +16,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str, &str); 38] = files!(
+const FILES: [(&str, &str, &str); 43] = files!(
     "/index.html" HTML,
     "/style.css" CSS,
     "/api.js" JS,
@@ -24,14 +24,17 @@ const FILES: [(&str, &str, &str); 38] = files!(
     "/bands.js" JS,
     "/chart.js" JS,
     "/chooser.js" JS,
+    "/clock.js" JS,
     "/code.js" JS,
     "/columns.js" JS,
     "/compare.js" JS,
     "/dom.js" JS,
     "/entity.js" JS,
     "/format.js" JS,
+    "/geometry.js" JS,
     "/graph.js" JS,
     "/grid.js" JS,
+    "/grouptable.js" JS,
     "/history.js" JS,
     "/icon.svg" SVG,
     "/keyframes.js" JS,
@@ -40,7 +43,9 @@ const FILES: [(&str, &str, &str); 38] = files!(
     "/odd.js" JS,
     "/overview.js" JS,
     "/pace.js" JS,
+    "/painter.js" JS,
     "/panel.js" JS,
+    "/places.js" JS,
     "/plane.js" JS,
     "/replay.js" JS,
     "/run.js" JS,
