@@ -110,9 +110,8 @@ export class EntityHistory {
     const { of } = this.page.attribute(this.page.panels[0].name);
     const raw = columns.value.map((y) => (y === null ? null : Number(y)));
     const ys = raw.map((y) => (of && isSpecial(of, y) ? null : y));
-    const special = raw.filter((y, i) => y !== ys[i]).length;
     this.curve = { about, raw, ys, times: columns.timestamp, xs: columns.timestamp.map((at) => this.toX(Number(at))) };
-    this.said.textContent = special > 0 ? `${about.said}; ${count(special)} special, with a mark below` : about.said;
+    this.said.textContent = about.special > 0 ? `${about.said}; ${count(about.special)} special, with a mark below` : about.said;
     this.show();
   }
 

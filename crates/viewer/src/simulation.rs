@@ -400,9 +400,16 @@ pub(crate) async fn history(State(shared): State<Shared>, Query(asked): Query<Hi
         let (first, last) = (points.first().map_or(0, |p| p.0), points.last().map_or(0, |p| p.0));
         let from = asked.from.unwrap_or(first);
         let until = asked.until.unwrap_or(last.saturating_add(1));
-        let mut m4 = M4::<i64, 1>::new(from, until, asked.width);
+        // Special values are a line of their own: none of them is the least or the greatest of a column of pixels.
+        let special = special(&dataset, &asked);
+        let is_special = |value: &Option<f64>| value.is_some() && *value == special;
+        let lines = |value: &Option<f64>| {
+            let y = value.unwrap_or(f64::NAN);
+            if is_special(value) { [f64::NAN, y] } else { [y, f64::NAN] }
+        };
+        let mut m4 = M4::<i64, 2>::new(from, until, asked.width);
         let within = points.iter().filter(|(time, _)| (from..until).contains(time));
-        within.for_each(|(time, value)| m4.push(*time, [value.unwrap_or(f64::NAN)]));
+        within.clone().for_each(|(time, value)| m4.push(*time, lines(value)));
         let mut picture = m4.finish();
         let about = json!({
             "id": asked.id,
@@ -410,20 +417,18 @@ pub(crate) async fn history(State(shared): State<Shared>, Query(asked): Query<Hi
             "first": first,
             "last": last,
             "points": picture.points,
+            "special": within.filter(|(_, value)| is_special(value)).count(),
             "said": picture.said(),
         });
         if asked.edges && asked.width.is_some() {
-            let point = |(time, value): &(i64, Option<f64>)| Point {
-                row: 0,
-                x: *time,
-                y: [value.unwrap_or(f64::NAN)],
-            };
+            let point =
+                |(time, value): &(i64, Option<f64>)| Point { row: 0, x: *time, y: lines(value) };
             let before = points.iter().rev().find(|(time, _)| *time < from).map(point);
             picture.shown.splice(0..0, before);
             picture.shown.extend(points.iter().find(|(time, _)| *time >= until).map(point));
         }
         let times = Int64Array::from_iter_values(picture.shown.iter().map(|point| point.x));
-        let values = picture.shown.iter().map(|point| Some(point.y[0]).filter(|y| !y.is_nan()));
+        let values = picture.shown.iter().map(|point| point.y.into_iter().find(|y| !y.is_nan()));
         let schema = Schema::new(vec![
             Field::new("timestamp", DataType::Int64, false),
             Field::new("value", DataType::Float64, true),
@@ -432,6 +437,14 @@ pub(crate) async fn history(State(shared): State<Shared>, Query(asked): Query<Hi
         table(about, schema, vec![Arc::new(times), Arc::new(values)])?.write(asked.format)
     });
     Ok(written.await?.into_response())
+}
+
+/// The number that the dataset says stands for none in the attribute.
+fn special(dataset: &ResultDataset, asked: &History) -> Option<f64> {
+    let general = dataset.metadata().get("general")?;
+    let name = format!("{}.{}", asked.group, asked.attribute);
+    let value = ["special", "no_data"].iter().find_map(|of| general.get(of)?.get(&name))?;
+    value.as_f64().or_else(|| value.as_bool().map(f64::from))
 }
 
 /// The values of the history, undefined ones as `None`.

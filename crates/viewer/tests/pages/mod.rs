@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use siltstone::Array;
 use siltstone::memory::{MemoryStore, NewConcept, NewEpisode, NewRelationship, Payload};
 use siltstone::simulation::{
-    Attribute, CLEARED, GIVEN, Group, NOT_GIVEN, SimulationDatabase, Timeline,
+    Attribute, CLEARED, GIVEN, Group, InitialData, NOT_GIVEN, SimulationDatabase, Timeline,
 };
 
 use crate::server::{Answer, Running, serve};
@@ -159,6 +159,39 @@ fn ranges_and_histories_are_of_the_whole_run() {
     let reduced =
         server.get(&format!("/api/simulation/history?{CARS}&id=7&attribute=speed&width=1")).json();
     assert!(reduced["said"].as_str().unwrap().contains("min and max kept"), "{reduced}");
+}
+
+/// Goal: a column of pixels keeps the least of its values that are not special beside the special ones, which are counted.
+#[test]
+fn a_history_keeps_the_least_value_beside_special_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let begin = json!({
+        "general": { "special": { "pumps.power": -9999.0 } },
+        "data": { "pumps": { "id": [1], "power": [10.0] } },
+    });
+    let begin = InitialData::Json(begin.to_string().into_bytes());
+    db.store_initial_dataset("plant", begin, false).unwrap();
+    for t in 0..40 {
+        let power = match t {
+            5 | 15 | 25 => -9999.0,
+            7 => -3.0,
+            _ => 10.0,
+        };
+        let pumps = Group::new("pumps").with("id", [1i64]).with("power", [power]);
+        db.store_update(t, 0, "plant", vec![pumps], None).unwrap();
+    }
+    db.close().unwrap();
+    let server = serve(folder, "run.db", &[]);
+    let path =
+        "/api/simulation/history?dataset=plant&group=pumps&id=1&attribute=power&width=2&edges=true";
+    let found = server.get(path).json();
+    assert!(found["said"].as_str().unwrap().contains("min and max kept"), "{found}");
+    let rows = found["rows"].as_array().unwrap();
+    assert!(rows.len() < 30, "{found}");
+    assert!(rows.contains(&json!([7, -3.0])), "the least value of its column: {found}");
+    assert!(rows.contains(&json!([5, -9999.0])), "a special value of the same column: {found}");
+    assert_eq!(found["special"], json!(3));
 }
 
 /// Goal: hostile names find what they name and nothing else, and what is not there is named in the refusal.
