@@ -290,6 +290,7 @@ impl MemoryStore {
         let concepts = self.read(runs::<false>)?;
         let episodes = self.read(runs::<true>)?;
         let reports = [self.db.compact(concepts, progress)?, self.db.compact(episodes, progress)?];
+        self.remove_dead::<false>().and_then(|()| self.remove_dead::<true>())?;
         let rows = self.rows_in_blocks()?.saturating_sub(before);
         Ok(CompactReport { rows, ..CompactReport::of_one_file(reports) })
     }
@@ -307,6 +308,35 @@ impl MemoryStore {
         match self.read(count)? {
             None | Some(0) => Ok(()),
             Some(_) => self.write(|tx| tx.execute("DELETE FROM vector_block", []).map(drop)),
+        }
+    }
+
+    /// Removes blocks of which no row is left, and notes of rows that are in no block.
+    fn remove_dead<const EPISODES: bool>(&self) -> Result<()> {
+        let ((table, id), kind) = (Vectors::<EPISODES>::TABLE, Vectors::<EPISODES>::KIND as i64);
+        let blocks = format!(
+            "FROM vector_block AS b WHERE b.kind = {kind} AND NOT EXISTS \
+             (SELECT 1 FROM {table} WHERE {id} BETWEEN b.first_id AND b.last_id)"
+        );
+        let notes = format!(
+            "FROM vector_stale AS s WHERE s.kind = {kind} AND NOT EXISTS (SELECT 1 FROM vector_block b \
+             WHERE b.kind = s.kind AND s.row_id BETWEEN b.first_id AND b.last_id)"
+        );
+        let found = self.read(|tx| match table_exists(tx, "vector_stale")? {
+            true => {
+                let sql = format!(
+                    "SELECT 1 WHERE EXISTS (SELECT 1 {blocks}) OR EXISTS (SELECT 1 {notes})"
+                );
+                tx.query_one(&sql, [], |_| Ok(()))
+            }
+            false => Ok(None),
+        })?;
+        match found {
+            Some(()) => self.write(move |tx| {
+                tx.execute(&format!("DELETE {blocks}"), [])?;
+                tx.execute(&format!("DELETE {notes}"), []).map(drop)
+            }),
+            None => Ok(()),
         }
     }
 

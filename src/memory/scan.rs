@@ -91,10 +91,12 @@ fn code_any(row: &[f32], out: &mut Vec<i8>) -> (f32, f32) {
     out.resize(start + row.len(), 0);
     let mut lost = [0f32; 16];
     let one = |x: f32, to: &mut i8, lost: &mut f32| {
-        let rounded = (x * inverse + ROUND) - ROUND;
+        let scaled = x * inverse;
+        let rounded = (scaled + ROUND) - ROUND;
         // At most 127.00001: it fits after the rounding.
         *to = rounded as i32 as i8;
-        let rest = x - rounded * step;
+        // In steps: the square of a small number would be 0.
+        let rest = scaled - rounded;
         *lost += rest * rest;
     };
     let coded = &mut out[start..];
@@ -107,7 +109,7 @@ fn code_any(row: &[f32], out: &mut Vec<i8>) -> (f32, f32) {
         one(*x, to, &mut lost[0]);
     }
     // A little more than it is: the sums are rounded.
-    (step, (lost.iter().sum::<f32>() * 1.001).sqrt() + largest * 1e-6)
+    (step, (lost.iter().sum::<f32>() * 1.001).sqrt() * step + largest * 1e-6)
 }
 
 /// A query with 16 bits an item, small enough that no sum of `query.len()` products leaves 32 bits; the size of a step.
@@ -158,6 +160,9 @@ mod tests {
         }
         let mut coded = Vec::new();
         assert_eq!(code(&[0.0, 0.0], &mut coded), (0.0, 0.0));
+        let (step, lost) = code(&[1e-21, 3.03e-22], &mut coded);
+        let rest = 3.03e-22 - f32::from(coded[3]) * step;
+        assert!(lost >= rest.abs() && rest != 0.0, "{lost} {rest}");
         assert!(code(&[f32::MIN_POSITIVE / 4.0, 0.0], &mut coded).1 > 0.0);
     }
 }

@@ -103,6 +103,13 @@ impl Measure for Likeness<'_> {
         }
     }
 
+    fn at_most(&self, most: f64) -> f64 {
+        match self.metric {
+            Metric::L2 => -(self.length * self.length - most).max(0.0).sqrt() * (1.0 - 1e-12),
+            Metric::Cosine | Metric::Dot => most,
+        }
+    }
+
     fn exact(&self, _: usize, row: &[f64]) -> f64 {
         match self.metric {
             Metric::Cosine => cosine(self.query, row),

@@ -108,6 +108,11 @@ pub(super) trait Measure {
     /// of the third.
     fn linear(&self, group: &Group, at: usize) -> (f64, f64, f64);
 
+    /// The most that `exact` can be of a row of which `linear` is so much at the most: where they are not of one scale.
+    fn at_most(&self, most: f64) -> f64 {
+        most
+    }
+
     /// The exact one, for the row's numbers.
     fn exact(&self, at: usize, row: &[f64]) -> f64;
 }
@@ -348,7 +353,7 @@ fn bounds(
             + slope.abs() * (wrong + product.abs() * LINEAR)
             + offset_wrong;
         // Anything, if it cannot be said.
-        (at, if most.is_finite() { most } else { f64::INFINITY })
+        (at, if most.is_finite() { measure.at_most(most) } else { f64::INFINITY })
     };
     let mut products = Vec::with_capacity(allowed.map_or(group.ids.len(), <[usize]>::len));
     match allowed {

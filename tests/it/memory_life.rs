@@ -1,9 +1,10 @@
 //! Memories on a full disk, imported from elsewhere, and related all with all.
 
 use siltstone::memory::{
-    GraphOptions, Limit, MemoryStore, NewConcept, NewEpisode, RecallOptions, RecallWeights,
+    GraphOptions, Limit, MemoryStore, Metric, NewConcept, NewEpisode, RecallOptions, RecallWeights,
+    SearchOptions,
 };
-use siltstone::{Array, Error};
+use siltstone::{Array, Error, Value};
 use siltstone_needs::needs;
 
 /// The tables of Godly-AI, with one episode a row: a pickle of `bytes` bytes.
@@ -252,4 +253,51 @@ fn a_collection_gets_large_pages() {
         assert_eq!(store.search_similar(&vector, 3, &Default::default()).unwrap().len(), 3);
         assert!(store.database().verify().unwrap().is_ok());
     }
+}
+
+/// Goal: the nearest by distance is found where its own bound is far from its distance, among rows whose bounds are loose, from
+/// rows and from blocks; of equals it is that of the lowest id.
+#[test]
+fn the_nearest_by_distance_is_not_passed_over() {
+    let by_distance = SearchOptions { metric: Metric::L2, ..SearchOptions::default() };
+    let (_folder, store) = crate::memory::store();
+    let row = |name: String, x: f64, y: f64| {
+        store.store_concept(NewConcept::new(name, Array::from_slice(&[x, y]))).unwrap()
+    };
+    for n in 0..40 {
+        row(format!("far {n}"), 100.0, -0.393);
+    }
+    let nearest: Vec<i64> = (0..40).map(|n| row(format!("near {n}"), 100.0, 0.0)).collect();
+    for is_compacted in [false, true] {
+        if is_compacted {
+            store.compact(&mut |_, _| Ok(())).unwrap();
+        }
+        let store = MemoryStore::open(store.database().path()).unwrap();
+        let hits = store.search_similar(&Array::from_slice(&[0.0, 9.0]), 3, &by_distance).unwrap();
+        let ids: Vec<i64> = hits.iter().map(|hit| hit.item.id).collect();
+        assert_eq!(ids, nearest[..3], "compacted: {is_compacted}");
+        assert!((hits[0].score - (100f64.powi(2) + 81.0).sqrt()).abs() < 1e-9);
+    }
+}
+
+/// Goal: of rows that are gone a compaction leaves neither blocks nor notes.
+#[test]
+fn blocks_of_rows_that_are_gone_go() {
+    let (_folder, store) = crate::memory::store();
+    for n in 0..50 {
+        let vector = Array::from_slice(&[f64::from(n), 1.0]);
+        store.store_concept(NewConcept::new(format!("c{n}"), vector)).unwrap();
+    }
+    store.compact(&mut |_, _| Ok(())).unwrap();
+    let count = || {
+        let sql = "SELECT (SELECT count(*) FROM vector_block), (SELECT count(*) FROM vector_stale)";
+        store.database().sql(sql).unwrap().rows.remove(0)
+    };
+    assert_eq!(count(), [Value::Integer(1), Value::Integer(0)]);
+    let other = rusqlite::Connection::open(store.database().path()).unwrap();
+    other.execute("DELETE FROM concepts", []).unwrap();
+    drop(other);
+    assert_eq!(count(), [Value::Integer(1), Value::Integer(50)]);
+    store.compact(&mut |_, _| Ok(())).unwrap();
+    assert_eq!(count(), [Value::Integer(0), Value::Integer(0)]);
 }

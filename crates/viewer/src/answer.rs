@@ -1,5 +1,6 @@
 //! How a query becomes an answer: the work in a thread of its own, its errors as sentences.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -71,6 +72,18 @@ pub(crate) fn json_body(document: &Json) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "application/json")], document.to_string())
 }
 
+/// Whether work is to end.
+pub(crate) type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+
+thread_local! {
+    static STOP: RefCell<Option<Stop>> = const { RefCell::new(None) };
+}
+
+/// Whether the work of this thread is to end: for threads that do a part of it.
+pub(crate) fn stop() -> Stop {
+    STOP.with_borrow(|stop| stop.clone()).unwrap_or_else(|| Arc::new(|| false))
+}
+
 /// Runs work that reads, in a thread of its own. It is stopped after `longest`, and when nobody waits for it any more: a
 /// browser that leaves drops this future.
 ///
@@ -88,8 +101,11 @@ pub(crate) async fn read<T: Send + 'static>(
             return Err(Fault::Late(longest)); // nobody will read it
         }
         let end = Instant::now() + longest;
-        let stop = move || !is_waited_for.load(Ordering::Relaxed) || Instant::now() >= end;
-        let done = siltstone::interruptible(stop, || work(&source.handle()?));
+        let stop: Stop =
+            Arc::new(move || !is_waited_for.load(Ordering::Relaxed) || Instant::now() >= end);
+        STOP.set(Some(stop.clone()));
+        let done = siltstone::interruptible(move || stop(), || work(&source.handle()?));
+        STOP.set(None);
         match done {
             Err(Error::Interrupted { .. }) => Err(Fault::Late(longest)),
             other => other.map_err(Fault::from),

@@ -5,6 +5,9 @@
 
 use siltstone::ticks::{Outline, Quote};
 
+/// The most pixels of a picture: its columns are held in memory.
+pub(crate) const MOST: usize = 1 << 20;
+
 /// A value of an index: an integer (a time too) or a float.
 pub(crate) trait Position: Copy + PartialOrd {
     /// The pixel that it is drawn at, of a picture whose first pixel is `from` and whose last one, of number `width`, is
@@ -88,7 +91,7 @@ pub(crate) struct Picture<X, const LINES: usize> {
 impl<X: Position, const LINES: usize> M4<X, LINES> {
     /// - `width`: pixels between `from` and `until`; `None` keeps every point.
     pub(crate) fn new(from: X, until: X, width: Option<usize>) -> Self {
-        let limit = width.map_or(usize::MAX, |width| width.max(1).saturating_mul(4));
+        let limit = width.map_or(usize::MAX, |width| width.clamp(1, MOST) * 4);
         M4 { from, until, points: 0, kept: Kept::All(Vec::new(), limit) }
     }
 

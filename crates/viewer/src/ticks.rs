@@ -17,8 +17,8 @@ use siltstone::ticks::{
 use siltstone::{Error, Handle, Result};
 
 use crate::Shared;
-use crate::answer::{Answer, LONGEST, read};
-use crate::m4::{M4, Picture, Position};
+use crate::answer::{Answer, LONGEST, read, stop};
+use crate::m4::{self, M4, Picture, Position};
 use crate::table::{Format, Table};
 
 const SECOND: i64 = 1_000_000_000;
@@ -198,10 +198,10 @@ fn halves<T: Send>(
         return Ok(vec![work((first, last))?]);
     }
     let is_over = Arc::new(AtomicBool::new(false));
-    let stop = is_over.clone();
+    let (failed, stop) = (is_over.clone(), stop());
     std::thread::scope(|scope| {
         let second = scope.spawn(|| {
-            let stop = move || stop.load(Ordering::Relaxed);
+            let stop = move || failed.load(Ordering::Relaxed) || stop();
             siltstone::interruptible(stop, || work((middle, last)))
         });
         let first = work((first, middle - 1));
@@ -235,7 +235,8 @@ pub(crate) async fn quotes(State(shared): State<Shared>, Query(asked): Query<Win
             }
             return table(about, batches).write(asked.format);
         };
-        let pixel = |time: i64| time.pixel(times.from, times.until, width.max(1));
+        let width = width.clamp(1, m4::MOST);
+        let pixel = |time: i64| time.pixel(times.from, times.until, width);
         let is_one = |first, last| pixel(first) == pixel(last);
         let parts = halves((times.from, last), 1, |(from_ns, to_ns)| {
             let mut m4 = M4::<i64, 2>::new(times.from, times.until, asked.width);

@@ -13,6 +13,14 @@ use crate::array::Element;
 const BYTES_EACH: usize = 32 << 10;
 const BYTES_FREE: usize = 64 << 10;
 
+/// Refuses more bytes than these data may stand for.
+pub(super) fn bounded(data: &[u8], n: usize) -> Result<(), String> {
+    match n > data.len().saturating_mul(BYTES_EACH).saturating_add(BYTES_FREE) {
+        true => Err(format!("{} bytes cannot hold {n}", data.len())),
+        false => Ok(()),
+    }
+}
+
 /// How much work is done for fewer bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
@@ -136,9 +144,7 @@ integers! {
         }
 
         fn read(form: Form, data: &[u8], n: usize, out: &mut Vec<u8>) -> Result<(), String> {
-            if n > data.len().saturating_mul(BYTES_EACH).saturating_add(BYTES_FREE) {
-                return Err(format!("{} bytes cannot hold {n}", data.len()));
-            }
+            bounded(data, n)?;
             numbers::decode(form, data, n, out)
         }
     }

@@ -8,7 +8,7 @@ use arrow_schema::DataType;
 
 use super::column::{Column, Piece, Words, sum_of};
 use super::growing::{Growing, Texts};
-use super::item::{Effort, Item, read_some};
+use super::item::{Effort, Item, bounded, read_some};
 use super::kind::Kind;
 use super::{
     CHECKSUM, HEAD, MAGIC, MAX_COLUMNS, MAX_ROWS, MOST_TEXT, VERSION, checksum, damaged, number,
@@ -214,7 +214,11 @@ impl<'a> Block<'a> {
         }
         self.each(column, 0..self.rows, |piece, data, n, _| match piece.is_missing {
             true => Err("it lacks values".into()),
-            false => i8::read(piece.form, data, n.saturating_mul(width), out),
+            false => {
+                let items = n.saturating_mul(width);
+                bounded(data, items)?;
+                i8::read(piece.form, data, items, out)
+            }
         })
     }
 
