@@ -12,10 +12,9 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 
+import kept
 import machine
 import report
 from gen import WORKLOADS, Workload
@@ -55,7 +54,7 @@ def main():
             sys.exit(str(failure))
     print(f"\n{report.notes(baselines)}")
     if options.name or not options.quick:
-        print(f"kept as {keep(record, options)}")
+        print(f"kept as {kept.keep(record, options.results, options.name or 'python')}")
 
 
 def arguments():
@@ -157,18 +156,6 @@ def child(phase: str, baseline: str, workload: Workload, folder: str) -> dict:
         kind = BaselineMissing if done.returncode == MISSING else BaselineFailed
         raise kind(f"{baseline}, {phase} of {workload.name!r}: {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def keep(record: dict, options) -> Path:
-    """Write the record beside the earlier ones, with a number if its name is taken."""
-    options.results.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC)
-    stem = f"{now:%Y-%m-%d}-{options.name or 'python'}"
-    names = (f"{stem}{number}.json" for number in chain([""], (f"-{n}" for n in count(2))))
-    file = next(file for file in map(options.results.joinpath, names) if not file.exists())
-    with file.open("x") as out:
-        json.dump({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"} | record, out, indent=1)
-    return file
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))
 
+import kept
 import machine
 from data import SHAPES
 from baseline import BASELINES
@@ -136,7 +135,7 @@ def main():
             print(f"repetition {run + 1} of {options.repeat} is done", file=sys.stderr)
     record |= {"repeat": options.repeat, "baselines": about, "results": results}
     table(record)
-    print(f"kept as {keep(record, options)}")
+    print(f"kept as {kept.keep(record, options.results, options.name)}")
     if results.get(US, {}).get("errors"):
         sys.exit("Siltstone failed: see above.")
 
@@ -175,18 +174,6 @@ def line(baseline, reported, found, ours):
     if "slowest_s" in found[0]:
         text += f"  slowest step {1e3 * of('slowest_s'):,.1f} ms"
     return text
-
-
-def keep(record, options):
-    """Write the record beside the earlier ones, with a number if its name is taken."""
-    options.results.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC)
-    stem = f"{now:%Y-%m-%d}-{options.name}"
-    names = (f"{stem}{number}.json" for number in chain([""], (f"-{n}" for n in count(2))))
-    file = next(file for file in map(options.results.joinpath, names) if not file.exists())
-    with file.open("x") as out:
-        json.dump({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"} | record, out, indent=1)
-    return file
 
 
 if __name__ == "__main__":

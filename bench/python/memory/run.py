@@ -13,14 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))
 
+import kept
 import machine
 from data import SIZES
 from baseline import BASELINES
@@ -140,7 +139,9 @@ def main():
     record |= {"repeat": options.repeat, "baselines": about, "results": results}
     table(record)
     if options.out or not options.quick:
-        print(f"kept as {keep(record, options.out)}")
+        if options.out:
+            kept.write(record, options.out)
+        print(f"kept as {options.out or kept.keep(record, RESULTS, 'memory-python')}")
     if any("errors" in result for result in results.values()):
         sys.exit("Something failed: see above.")
 
@@ -195,19 +196,6 @@ def duration(seconds):
     if seconds < 1e-3:
         return f"{seconds * 1e6:9,.2f} us"
     return f"{seconds * 1e3:9,.2f} ms" if seconds < 1 else f"{seconds:9,.2f} s "
-
-
-def keep(record, file):
-    """Write the record to a file, or beside the earlier ones, with a number if its name is taken."""
-    now = datetime.now(UTC)
-    if file is None:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        stem = f"{now:%Y-%m-%d}-memory-python"
-        names = (f"{stem}{number}.json" for number in chain([""], (f"-{n}" for n in count(2))))
-        file = next(file for file in map(RESULTS.joinpath, names) if not file.exists())
-    with file.open("w") as out:
-        json.dump({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"} | record, out, indent=1)
-    return file
 
 
 if __name__ == "__main__":

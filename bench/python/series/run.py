@@ -13,14 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))
 
+import kept
 import machine
 import postgresql
 from data import KINDS, MANY, POINTS
@@ -134,7 +133,7 @@ def main():
             print(f"repetition {run + 1} of {options.repeat} is done", file=sys.stderr)
     record |= {"repeat": options.repeat, "baselines": about, "results": results}
     table(record)
-    print(f"kept as {keep(record, options)}")
+    print(f"kept as {kept.keep(record, options.results, options.name)}")
     if any(results[baseline].get("errors") for baseline in (US, SERVED) if baseline in results):
         sys.exit("Siltstone failed: see above.")
 
@@ -181,18 +180,6 @@ def lines(record, measures, key, scale, cpu=None, memory=None):
             text += f"   CPU {of(baseline, cpu, scale):12,.3f}   +{of(baseline, memory):,.0f} MB"
             text += f"   n={len(measures(results[baseline]))}   survives {told['survives']}"
         print(text)
-
-
-def keep(record, options):
-    """Write the record beside the earlier ones, with a number if its name is taken."""
-    options.results.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC)
-    stem = f"{now:%Y-%m-%d}-{options.name}"
-    names = (f"{stem}{number}.json" for number in chain([""], (f"-{n}" for n in count(2))))
-    file = next(file for file in map(options.results.joinpath, names) if not file.exists())
-    with file.open("x") as out:
-        json.dump({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"} | record, out, indent=1)
-    return file
 
 
 if __name__ == "__main__":

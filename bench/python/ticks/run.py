@@ -12,14 +12,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))
 
+import kept
 import machine
 from worker import MISSING, BASELINES
 
@@ -90,7 +89,7 @@ def main():
     same(results)
     table(results, about, record["data"]["rows"], record["data"]["days"])
     record |= {"baselines": about, "results": results}
-    print(f"kept as {keep(record, options)}")
+    print(f"kept as {kept.keep(record, options.results, options.name)}")
 
 
 def same(results):
@@ -126,18 +125,6 @@ def table(results, about, rows, days):
     for baseline, told in about.items():
         if told["unfair"]:
             print(f"* {baseline}: {told['unfair']}.")
-
-
-def keep(record, options):
-    """Write the record beside the earlier ones, with a number if its name is taken."""
-    options.results.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC)
-    stem = f"{now:%Y-%m-%d}-{options.name}"
-    names = (f"{stem}{number}.json" for number in chain([""], (f"-{n}" for n in count(2))))
-    file = next(file for file in map(options.results.joinpath, names) if not file.exists())
-    with file.open("x") as out:
-        json.dump({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"} | record, out, indent=1)
-    return file
 
 
 if __name__ == "__main__":

@@ -6,16 +6,14 @@ What it shows is compared with the data, or with the answer of a baseline; a dif
 """
 
 import argparse
-import json
 import sys
 import tempfile
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(1, str(HERE.parent))
 
+import kept
 import machine
 import overview
 import poll
@@ -75,7 +73,7 @@ def main():
             print(f"\n{row}", flush=True)
             results[row] = ROWS[row](options, folder.resolve(), size)
             table(results[row])
-    print(f"kept as {keep(record | {'results': results}, options)}")
+    print(f"kept as {kept.keep(record | {'results': results}, options.results, options.name)}")
 
 
 def table(measures):
@@ -83,18 +81,6 @@ def table(measures):
     for name, value in measures.items():
         text = f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
         print(f"  {name:60} {text}", flush=True)
-
-
-def keep(record, options):
-    """Write the record beside the earlier ones, with a number if its name is taken."""
-    options.results.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC)
-    stem = f"{now:%Y-%m-%d}-{options.name}"
-    names = (f"{stem}{number}.json" for number in chain([""], (f"-{n}" for n in count(2))))
-    file = next(file for file in map(options.results.joinpath, names) if not file.exists())
-    with file.open("x") as out:
-        json.dump({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"} | record, out, indent=1)
-    return file
 
 
 if __name__ == "__main__":
