@@ -101,6 +101,16 @@ pub(super) fn writers_at_once(backend: &dyn StorageBackend) {
     is_there(backend, "a", &numbers(&all, &vec![1.0; all.len()]));
     let all: Vec<i64> = (0..2 * rounds).collect();
     is_there(backend, "b", &numbers(&all, &vec![1.0; all.len()]));
+    // Two make the same series at the same moment: who comes second sees that it is there.
+    for n in 0..30 {
+        let key = format!("new/{n}");
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| drop(append(&key, 7, 1.0, Overlap::Skip).unwrap()));
+            }
+        });
+        is_there(backend, &key, &numbers(&[7], &[1.0]));
+    }
 }
 
 pub(super) fn rename_and_copy(backend: &dyn StorageBackend) {

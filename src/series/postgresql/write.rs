@@ -38,6 +38,11 @@ pub(super) fn apply(client: &mut Client, change: &Change, location: &str) -> Res
             },
         },
         Change::Expect { key, info } => {
+            if info.is_none() {
+                // There is no row to lock: who else expects none waits here, and sees the series then.
+                let lock = i64::from_le_bytes(digest(key)[..8].try_into().expect("eight bytes"));
+                client.execute("SELECT pg_advisory_xact_lock($1)", &[&lock])?;
+            }
             let now = find(client, key, true)?.map(|found| found.info);
             Ok(expect(key, info.as_deref(), now.as_ref())?)
         }
