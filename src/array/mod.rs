@@ -12,6 +12,7 @@
 //! with, so that every number returns bit for bit. A [`Codec`] makes the bytes smaller, a
 //! [`Checksum`] names and guards them.
 
+mod array_block;
 pub(crate) mod block;
 mod checksum;
 mod codec;
@@ -20,19 +21,20 @@ mod dtype;
 mod element;
 mod from;
 pub(crate) mod large;
-mod location;
 mod ndarray;
 mod number;
 mod pack;
 mod time_format;
 
+pub(crate) use array_block::{
+    BLOCK, BlockLocation, COLUMN, array_in_block, pack_arrays, unpack_arrays,
+};
 pub use checksum::Checksum;
 pub(crate) use checksum::{parse_shape, shape_json};
 pub use codec::Codec;
 pub use csr::check_row_ptr;
 pub use dtype::{DType, Kind};
 pub use element::Element;
-pub(crate) use location::{BLOCK, BlockLocation};
 pub use ndarray::Array;
 pub(crate) use ndarray::byte_size;
 pub(crate) use ndarray::text_of_cell;

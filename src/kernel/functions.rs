@@ -1,5 +1,6 @@
 //! SQL functions of our connections: arrays as a person reads them, values of JSON by exact names, what stores hand in.
 
+use bytes::Bytes;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::limits::Limit;
 use rusqlite::types::{Value, ValueRef};
@@ -9,7 +10,8 @@ use super::attached::schema_of;
 use super::guarded::inner;
 use super::items::Items;
 use super::table_function;
-use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, byte_size, parse_shape};
+use super::tx::ReadTx;
+use crate::array::{Array, BLOCK, Codec, array_in_block, byte_size, parse_shape, unpack_arrays};
 use crate::error::{Error, Result};
 
 /// Bytes of an array of which memory is taken without a look at what the connection allows.
@@ -97,48 +99,34 @@ fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
     if codec.as_deref() != Some(BLOCK) {
         return Codec::decode(codec.as_deref(), dtype, &shape, data).map_err(user);
     }
-    let invalid =
-        || user(Error::invalid("data", "the location of an array in a block", "something else"));
-    let location = BlockLocation::from_bytes(data).ok_or_else(invalid)?;
-    let block = block_of(args, location.block)?;
-    let from = usize::try_from(location.offset).map_err(|_| invalid())?;
-    let to =
-        byte_size(dtype, &shape).and_then(|size| from.checked_add(size)).ok_or_else(invalid)?;
-    let bytes = block.data().get(from..to).ok_or_else(invalid)?;
-    Array::new(dtype, shape, bytes.to_vec()).map_err(user)
-}
-
-/// A block of the same file, its checksum compared.
-fn block_of(args: &Context<'_>, id: i64) -> rusqlite::Result<Array> {
     // SAFETY: the connection is used in this call and in this thread only.
     let conn = unsafe { args.get_connection()? };
+    array_in_block(dtype, shape, data, |id| array_block(&ReadTx::new(&conn), id)).map_err(user)
+}
+
+/// The unpacked bytes of a block of arrays of the same file.
+pub(crate) fn array_block(tx: &ReadTx<'_>, id: i64) -> Result<Bytes> {
     let table = crate::STORES.iter().find_map(|store| store.array_blocks);
-    let table = table.ok_or_else(|| user(Error::invalid("a store", "blocks of arrays", "none")))?;
-    let damaged = |why: &str| Error::Corrupt {
+    let table = table.ok_or_else(|| Error::invalid("a store", "blocks of arrays", "none"))?;
+    let damaged = |why: String| Error::Corrupt {
         location: String::new(),
-        what: format!("row {id} of {table}"),
-        why: why.into(),
+        what: format!("{table} row {id}"),
+        why,
     };
+    let sql = format!(
+        "SELECT dtype, shape, codec, checksum, data FROM {}.{table} WHERE id = ?1",
+        schema_of(tx.connection(), table)?
+    );
     let read = |row: &Row<'_>| {
-        let (dtype, shape): (String, String) = (row.get(0)?, row.get(1)?);
-        let (codec, data): (Option<String>, Vec<u8>) = (row.get(2)?, row.get(3)?);
-        let decoded = Codec::decode(codec.as_deref(), dtype.parse()?, &parse_shape(&shape)?, &data);
-        let array = decoded.map_err(|error| damaged(&error.to_string()))?;
-        let sum = Checksum::of_parts(&dtype, &shape, array.data()).to_bytes();
-        match row.get_ref(4)?.as_blob() == Ok(&sum[..]) {
-            true => Ok(array),
-            false => Err(damaged("the checksum differs from the one it was stored with")),
-        }
+        let text = |i| Ok::<_, Error>(row.get_ref(i)?.as_str().map_err(rusqlite::Error::from)?);
+        let codec = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+        let bytes = |i| Ok::<_, Error>(row.get_ref(i)?.as_blob().map_err(rusqlite::Error::from)?);
+        unpack_arrays(text(0)?, text(1)?, codec, bytes(3)?, bytes(4)?)
     };
-    let schema = schema_of(&conn, table)?;
-    let sql =
-        format!("SELECT dtype, shape, codec, data, checksum FROM {schema}.{table} WHERE id = ?1");
-    inner(table, || {
-        let mut statement = conn.prepare(&sql)?;
-        let mut rows = statement.query([id])?;
-        match rows.next()? {
-            Some(row) => read(row).map_err(user),
-            None => Err(user(damaged("it is not there"))),
-        }
-    })
+    let found = inner(table, || tx.query_one(&sql, [id], |row| Ok(read(row))))?;
+    match found {
+        Some(Err(Error::Corrupt { why, .. })) => Err(damaged(why)),
+        Some(block) => block,
+        None => Err(damaged("the row is missing".into())),
+    }
 }

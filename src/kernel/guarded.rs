@@ -28,7 +28,10 @@ thread_local! {
 
 /// Runs the query of a function's own for a table. In a file that is made so the table may be a view over the function, which would
 /// call itself until the stack ends.
-pub(super) fn inner<T>(table: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn inner<T, E: From<Error>>(
+    table: &str,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     struct Ended;
     impl Drop for Ended {
         fn drop(&mut self) {
@@ -36,7 +39,7 @@ pub(super) fn inner<T>(table: &str, work: impl FnOnce() -> Result<T>) -> Result<
         }
     }
     if IS_INNER.replace(true) {
-        return Err(Error::ModuleError(format!("{table} is a view over itself")));
+        return Err(Error::ModuleError(format!("{table} is a view over itself")).into());
     }
     let _ended = Ended;
     work()

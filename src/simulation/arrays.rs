@@ -8,12 +8,9 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::tables::{Layout, array_table};
-use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, parse_shape, shape_json};
+use crate::array::{Array, BLOCK, Checksum, Codec, DType, array_in_block, parse_shape, shape_json};
 use crate::error::{Error, Result};
-use crate::kernel::{ReadTx, WriteTx};
-
-pub(super) const BLOCK_SQL: &str =
-    "SELECT dtype, shape, codec, checksum, data FROM array_block WHERE id = ?1";
+use crate::kernel::{ReadTx, WriteTx, array_block};
 
 /// Unpacked blocks that a reader keeps: one an attribute, mostly.
 const KEPT_BLOCKS: usize = 16;
@@ -199,30 +196,26 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
         let mut statement = self.tx.prepare(self.sql.insert(sql))?;
         let mut rows = statement.query([id])?;
         match rows.next()? {
-            Some(row) => self.unpack("numpy_array", id, row, 0),
-            None => Err(corrupt("numpy_array", id, "the row is missing")),
+            Some(row) => self.unpack(id, row, 0),
+            None => Err(corrupt(id, "the row is missing")),
         }
     }
 
     /// The array of a row that has dtype, shape, codec, checksum and data from column `at` on.
-    pub(super) fn unpack(
-        &mut self,
-        table: &str,
-        id: i64,
-        row: &Row<'_>,
-        at: usize,
-    ) -> Result<Array> {
-        let corrupt = |why: &str| corrupt(table, id, why);
-        let (dtype, shape) = self.dtype_and_shape(table, id, row, at)?;
+    pub(super) fn unpack(&mut self, id: i64, row: &Row<'_>, at: usize) -> Result<Array> {
+        let corrupt = |why: &str| corrupt(id, why);
+        let (dtype, shape) = self.dtype_and_shape(id, row, at)?;
         let codec =
             row.get_ref(at + 2)?.as_str_or_null().map_err(|_| corrupt("codec must be text"))?;
         let data = row.get_ref(at + 4)?.as_blob().map_err(|_| corrupt("data must be a blob"))?;
         let array = match codec {
-            Some(BLOCK) => self.slice(dtype, shape, data).map_err(|e| corrupt(&e.to_string()))?,
-            codec => {
-                Codec::decode(codec, dtype, &shape, data).map_err(|e| corrupt(&e.to_string()))?
-            }
+            Some(BLOCK) => array_in_block(dtype, shape, data, |block| self.block(block)),
+            codec => Codec::decode(codec, dtype, &shape, data),
         };
+        let array = array.map_err(|error| match error {
+            Error::Corrupt { .. } | Error::Invalid { .. } => corrupt(&error.to_string()),
+            other => other,
+        })?;
         if let Ok(Some(stored)) = row.get_ref(at + 3)?.as_blob_or_null() {
             let text = |i| row.get_ref(i).map(|text| text.as_str().unwrap_or_default());
             let found = Checksum::of_parts(text(at)?, text(at + 1)?, array.data());
@@ -235,22 +228,21 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
 
     /// An array without rows, of the dtype and the row shape that stand from column `at` on.
     pub(super) fn form(&mut self, id: i64, row: &Row<'_>, at: usize) -> Result<Array> {
-        let (dtype, mut shape) = self.dtype_and_shape("numpy_array", id, row, at)?;
+        let (dtype, mut shape) = self.dtype_and_shape(id, row, at)?;
         match shape.first_mut() {
             Some(rows) => *rows = 0,
-            None => return Err(corrupt("numpy_array", id, "it is a single value")),
+            None => return Err(corrupt(id, "it is a single value")),
         }
         Array::new(dtype, shape, Vec::new())
     }
 
     fn dtype_and_shape(
         &mut self,
-        table: &str,
         id: i64,
         row: &Row<'_>,
         at: usize,
     ) -> Result<(DType, Vec<usize>)> {
-        let corrupt = |why: &str| corrupt(table, id, why);
+        let corrupt = |why: &str| corrupt(id, why);
         let text = |i| -> Result<&str> {
             match row.get_ref(i)? {
                 ValueRef::Null => Err(corrupt("the row is missing")),
@@ -270,34 +262,12 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
         Ok((dtype, shape))
     }
 
-    /// An array that lies in a block, by its location there.
-    fn slice(&mut self, dtype: DType, shape: Vec<usize>, location: &[u8]) -> Result<Array> {
-        let invalid =
-            |got: String| Error::invalid("its location", "a block and an offset in it", got);
-        let location = BlockLocation::from_bytes(location)
-            .ok_or_else(|| invalid(format!("{} bytes", location.len())))?;
-        let block = self.block(location.block)?;
-        let size = crate::array::byte_size(dtype, &shape);
-        let from = usize::try_from(location.offset).ok();
-        let range = from.zip(size).and_then(|(from, size)| Some(from..from.checked_add(size)?));
-        match range.filter(|range| range.end <= block.len()) {
-            Some(range) => Array::new(dtype, shape, block.slice(range)),
-            None => Err(invalid(format!("{location:?} of {} bytes", block.len()))),
-        }
-    }
-
     /// The unpacked bytes of a block; the last few are kept.
     fn block(&mut self, id: i64) -> Result<Bytes> {
         if let Some((_, block)) = self.blocks.iter().find(|(known, _)| *known == id) {
             return Ok(block.clone());
         }
-        let mut statement = self.tx.prepare(BLOCK_SQL)?;
-        let mut rows = statement.query([id])?;
-        let row = rows.next()?.ok_or_else(|| corrupt("array_block", id, "the row is missing"))?;
-        if row.get_ref(2)?.as_str_or_null() == Ok(Some(BLOCK)) {
-            return Err(corrupt("array_block", id, "it lies in a block itself"));
-        }
-        let block = self.unpack("array_block", id, row, 0)?.into_data();
+        let block = array_block(self.tx, id)?;
         if self.blocks.len() == KEPT_BLOCKS {
             self.blocks.pop_front();
         }
@@ -316,8 +286,9 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
     }
 }
 
-fn corrupt(table: &str, id: i64, why: &str) -> Error {
-    Error::Corrupt { location: String::new(), what: format!("{table} row {id}"), why: why.into() }
+fn corrupt(id: i64, why: &str) -> Error {
+    let what = format!("numpy_array row {id}");
+    Error::Corrupt { location: String::new(), what, why: why.into() }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 
 use super::arrays::ArrayReader;
 use super::tables::{Layout, MIGRATIONS, array_table};
-use crate::array::{Array, BLOCK, BlockLocation, Checksum, Codec, DType, shape_json};
+use crate::array::block::stored_checksum;
+use crate::array::{BLOCK, BlockLocation, COLUMN, DType, pack_arrays, shape_json};
 use crate::error::Result;
 use crate::kernel::{CompactReport, Database, Part, Progress, ReadTx, WriteTx};
 
@@ -66,8 +67,6 @@ fn batches(tx: &ReadTx<'_>) -> Result<Vec<Batch>> {
 struct Packed {
     dtype: String,
     shape: String,
-    codec: Option<&'static str>,
-    checksum: Vec<u8>,
     data: Vec<u8>,
     /// The id of each array, the checksum of its stored bytes, and its offset.
     arrays: Vec<(i64, u64, u64)>,
@@ -97,25 +96,19 @@ impl Part for Batch {
             data.extend_from_slice(array.data());
         }
         drop(reader);
-        let items = data.len().checked_div(self.dtype.item_size()).unwrap_or(0);
-        let block = Array::new(self.dtype, vec![items], data)?;
-        let (codec, packed) = Codec::Auto.encode(&block);
-        if arrays.is_empty() || (packed.len() + 16 * arrays.len()) * 10 > before * 9 {
+        if data.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Packed {
-            dtype: self.dtype.to_string(),
-            shape: shape_json(block.shape()),
-            codec,
-            checksum: Checksum::of(&block).to_bytes().to_vec(),
-            data: packed.into_owned(),
-            arrays,
-        }))
+        let (dtype, items, data) = pack_arrays(self.dtype, data)?;
+        if (data.len() + 16 * arrays.len()) * 10 > before * 9 {
+            return Ok(None);
+        }
+        Ok(Some(Packed { dtype: dtype.to_string(), shape: shape_json(&[items]), data, arrays }))
     }
 
     fn replace(&self, tx: &mut WriteTx<'_>, packed: &Packed) -> Result<Option<(u64, u64)>> {
         tx.ensure(&MIGRATIONS)?;
-        let Packed { dtype, shape, codec, checksum, data, arrays } = packed;
+        let Packed { dtype, shape, data, arrays } = packed;
         let stored = stored(tx)?;
         for &(id, sum, _) in arrays {
             if tx.query_one(&stored, [id], sum_of)?.map(|(_, sum)| sum) != Some(sum) {
@@ -123,7 +116,7 @@ impl Part for Batch {
             }
         }
         let sql = "INSERT INTO array_block (dtype, shape, codec, checksum, data) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let block = tx.insert(sql, (dtype, shape, codec, checksum, data))?;
+        let block = tx.insert(sql, (dtype, shape, COLUMN, stored_checksum(data), data))?;
         fit_names(tx)?;
         let sql = format!("UPDATE {} SET codec = ?2, data = ?3 WHERE id = ?1", array_table(tx)?);
         for &(id, _, offset) in arrays {

@@ -209,7 +209,7 @@ fn part(arrays: &mut ArrayReader<'_, '_>, row: &Row<'_>, wanted: Wanted<'_>) -> 
         // The ids of most updates are those of the update before.
         let data = match &*name {
             "id" => arrays.read_shared(id)?,
-            _ => arrays.unpack("numpy_array", id, row, ARRAY_COLUMNS)?,
+            _ => arrays.unpack(id, row, ARRAY_COLUMNS)?,
         };
         let mut side = |id: Option<i64>| id.map(|id| arrays.read_shared(id)).transpose();
         let attribute = Attribute { data, row_ptr: side(row_ptr)?, mask: side(mask)? };

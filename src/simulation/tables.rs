@@ -14,6 +14,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations {
         Step::Sql(include_str!("migrations/0002_keyframe_order.sql")),
         Step::Sql(include_str!("migrations/0003_row_sums.sql")),
         Step::Sql("-- 4: numpy_array is a view over rows and blocks where there are blocks"),
+        Step::Sql("-- 5: blocks of arrays are column blocks"),
     ],
     summed: &[
         "update(timestamp, iteration, dataset_name, origin)",

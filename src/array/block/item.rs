@@ -28,6 +28,8 @@ pub(crate) enum Effort {
     Fast,
     /// The smallest form.
     Compact,
+    /// The smallest form, and all rows in one piece, which Zstandard may make smaller still: for what repeats from far.
+    Whole,
 }
 
 /// A sum that grows: of integers or of floats.
@@ -61,7 +63,7 @@ pub(crate) trait Item:
 
     /// Appends at least one number; its form.
     fn pack(items: &[Self], effort: Effort, out: &mut Vec<u8>) -> Form {
-        if effort == Effort::Compact {
+        if effort != Effort::Fast {
             return smallest(items, out);
         }
         if let Some(form) = constant(items, out) {
@@ -186,7 +188,7 @@ fn pack_bytes(items: &[u8], effort: Effort, out: &mut Vec<u8>) -> Form {
     {
         return form;
     }
-    if effort == Effort::Compact {
+    if effort != Effort::Fast {
         let mut packed = Vec::new();
         let form = smallest(items, &mut packed);
         let zstd = zstd::bulk::compress(items, 3).ok().filter(|zstd| fits(zstd.len()));
@@ -210,7 +212,7 @@ fn pack_integers(items: &[i64], effort: Effort, out: &mut Vec<u8>) -> Form {
         out.extend_from_slice(&step.to_le_bytes());
         return Form::Arithmetic;
     }
-    if effort == Effort::Compact {
+    if effort != Effort::Fast {
         return smallest(items, out);
     }
     if let Some(form) = constant(items, out) {
@@ -238,7 +240,7 @@ fn pack_floats(items: &[f64], effort: Effort, out: &mut Vec<u8>) -> Form {
     let (mut form, mut bytes) = (Form::Raw, Vec::new());
     let mut most = worth_it(items);
     // What is decimal is not tried by its bits.
-    if effort == Effort::Compact && !is_plain {
+    if effort != Effort::Fast && !is_plain {
         form = smallest(items, &mut bytes);
         most = bytes.len();
     }

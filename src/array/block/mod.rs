@@ -38,7 +38,7 @@
 //!   row is a word; of the form dictionary the part of each row's word number follows, i64.
 //!
 //! Raw numbers lie one after another; constant is one number for all; pco is a standalone Pcodec file, major format 4, of one chunk;
-//! zstd, of u8 alone, is one Zstandard frame that says its size. Of i64 alone: arithmetic, the first number and the step, whose sums
+//! zstd is one Zstandard frame of the raw bytes that says its size. Of i64 alone: arithmetic, the first number and the step, whose sums
 //! wrap around, and [`deltas`]. Of f64 alone: [`decimal`]. u8 are 65,536 and 32,768 more for each byte of data at most, and the words
 //! of more than one row have 64 MiB at most.
 

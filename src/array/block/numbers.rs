@@ -24,6 +24,19 @@ pub(super) fn compress<T: Number>(items: &[T]) -> Option<Vec<u8>> {
     simple_compress(items, &config).ok().filter(|packed| packed.len() < size_of_val(items))
 }
 
+/// A Zstandard frame of the bytes of these numbers, low byte first, if it has fewer bytes than `most`.
+pub(super) fn compress_bytes<T: Element>(items: &[T], most: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    T::write_le(items, &mut bytes);
+    let zstd = zstd::bulk::compress(&bytes, 3).ok()?;
+    (zstd.len() < most && can_hold(&zstd, bytes.len())).then_some(zstd)
+}
+
+/// Whether a frame may be of so many bytes: one byte stands for 32 KiB at most, see the codecs of arrays.
+fn can_hold(zstd: &[u8], size: usize) -> bool {
+    size / (32 << 10) <= zstd.len()
+}
+
 /// Appends the `n` numbers of a column, or says what is wrong.
 pub(super) fn decode<T: Element + Number>(
     form: Form,
@@ -96,8 +109,7 @@ pub(super) fn decompress(stored: &[u8], size: usize) -> Result<Vec<u8>, String> 
     if known != Some(size as u64) {
         return Err(format!("it is not a Zstandard frame of {size} bytes"));
     }
-    // One byte of a frame stands for 32 KiB at most: see the codecs of arrays.
-    if size / (32 << 10) > stored.len() {
+    if !can_hold(stored, size) {
         return Err(format!("{} bytes cannot hold {size}", stored.len()));
     }
     let bytes = zstd::bulk::decompress(stored, size);

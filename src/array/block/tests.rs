@@ -87,7 +87,7 @@ fn read(
 #[test]
 fn every_column_returns_in_whole_and_in_part() {
     for n in [1, 300, PIECE_ROWS, 2 * PIECE_ROWS + 300] {
-        for effort in [Effort::Fast, Effort::Compact] {
+        for effort in [Effort::Fast, Effort::Compact, Effort::Whole] {
             let columns = sample(n);
             let bytes = encode(&columns, effort).unwrap();
             let block = Block::of_rows(&bytes, n).unwrap();
@@ -235,7 +235,7 @@ fn damage_is_seen() {
 /// Goal: changed bytes with checksums that fit them are an error or values, never a panic or a large allocation.
 #[test]
 fn hostile_bytes_never_panic() {
-    for effort in [Effort::Fast, Effort::Compact] {
+    for effort in [Effort::Fast, Effort::Compact, Effort::Whole] {
         let columns = sample(20);
         let bytes = encode(&columns, effort).unwrap();
         let header = number(&bytes[12..]) as usize;

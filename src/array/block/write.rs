@@ -14,7 +14,7 @@ use super::item::{Effort, Item, write_part};
 use super::kind::{Form, Kind};
 use super::{
     CHECKSUM, HEAD, MAGIC, MAX_COLUMNS, MAX_ROWS, MOST_TEXT, PIECE, PIECE_LOG, PIECE_ROWS, VERSION,
-    checksum,
+    checksum, numbers,
 };
 use crate::error::{Error, Result};
 
@@ -68,7 +68,7 @@ fn check(columns: &[ArrayRef], rows: usize) -> Result<()> {
 fn write_column(array: &ArrayRef, effort: Effort, data: &mut Vec<u8>) -> Result<Column> {
     let (kind, width) = Kind::of_type(array.data_type())?;
     let (rows, start) = (array.len(), data.len());
-    let mut piece_rows = rows.min(PIECE_ROWS);
+    let mut piece_rows = if effort == Effort::Whole { rows } else { rows.min(PIECE_ROWS) };
     let mut pieces = vec![write_piece(&array.slice(0, piece_rows), kind, effort, data)?];
     if piece_rows < rows && data.len() - start < WORTH_CUTTING * PIECE {
         data.truncate(start);
@@ -118,7 +118,17 @@ fn items<T: Item>(data: &ArrayData) -> &[T] {
 }
 
 fn pack<T: Item>(data: &ArrayData, effort: Effort, out: &mut Vec<u8>) -> Form {
-    T::pack(items::<T>(data), effort, out)
+    let (items, start) = (items::<T>(data), out.len());
+    let form = T::pack(items, effort, out);
+    if effort == Effort::Whole
+        && form != Form::Zstd
+        && let Some(zstd) = numbers::compress_bytes(items, out.len() - start)
+    {
+        out.truncate(start);
+        out.extend_from_slice(&zstd);
+        return Form::Zstd;
+    }
+    form
 }
 
 /// Bits from the lowest of the first byte on.
