@@ -94,6 +94,7 @@ pub(crate) enum Form {
     Deltas,
     Decimal,
     Dictionary,
+    ZstdShuffle,
 }
 
 impl Form {
@@ -108,6 +109,7 @@ impl Form {
             F::Deltas,
             F::Decimal,
             F::Dictionary,
+            F::ZstdShuffle,
         ];
         let known = all.get(usize::from(byte)).copied();
         known.ok_or_else(|| format!("form {byte} is not one that this build knows"))

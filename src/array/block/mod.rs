@@ -17,7 +17,7 @@
 //! u16        zero
 //! u32        the width, of type 15; else 0
 //!            and for each of its pieces, 40 bytes:
-//! u8           form: 0 raw, 1 pco, 2 zstd, 3 constant, 4 arithmetic, 5 deltas, 6 decimal, 7 dictionary
+//! u8           form: 0 raw, 1 pco, 2 zstd, 3 constant, 4 arithmetic, 5 deltas, 6 decimal, 7 dictionary, 8 zstd-shuffle
 //! u8           flags: 1 some rows are missing, 2 it has a least and a greatest value, 4 it has a sum
 //! u16          zero
 //! u32          bytes of its data
@@ -38,7 +38,8 @@
 //!   row is a word; of the form dictionary the part of each row's word number follows, i64.
 //!
 //! Raw numbers lie one after another; constant is one number for all; pco is a standalone Pcodec file, major format 4, of one chunk;
-//! zstd is one Zstandard frame of the raw bytes that says its size. Of i64 alone: arithmetic, the first number and the step, whose sums
+//! zstd is one Zstandard frame of the raw bytes that says its size; zstd-shuffle the same of all first bytes, then all second ones, and
+//! so on, of numbers of more than one byte. Of i64 alone: arithmetic, the first number and the step, whose sums
 //! wrap around, and [`deltas`]. Of f64 alone: [`decimal`]. u8 are 65,536 and 32,768 more for each byte of data at most, and the words
 //! of more than one row have 64 MiB at most.
 

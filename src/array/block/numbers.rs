@@ -7,7 +7,7 @@ use pco::{ChunkConfig, PagingSpec};
 use super::MAX_ROWS;
 use super::kind::Form;
 use crate::array::Element;
-use crate::array::codec::{FORMAT, check_chunk};
+use crate::array::codec::{FORMAT, check_chunk, shuffle, unshuffle};
 
 /// Of pieces of 4,096 numbers the default level, 8, takes up to four times the time for less than a hundredth of the bytes.
 const LEVEL: usize = 6;
@@ -24,12 +24,18 @@ pub(super) fn compress<T: Number>(items: &[T]) -> Option<Vec<u8>> {
     simple_compress(items, &config).ok().filter(|packed| packed.len() < size_of_val(items))
 }
 
-/// A Zstandard frame of the bytes of these numbers, low byte first, if it has fewer bytes than `most`.
-pub(super) fn compress_bytes<T: Element>(items: &[T], most: usize) -> Option<Vec<u8>> {
+/// The smaller Zstandard frame of the bytes of these numbers, low byte first, as they are or shuffled, if it has fewer bytes than
+/// `most`.
+pub(super) fn compress_bytes<T: Element>(items: &[T], most: usize) -> Option<(Form, Vec<u8>)> {
     let mut bytes = Vec::new();
     T::write_le(items, &mut bytes);
-    let zstd = zstd::bulk::compress(&bytes, 3).ok()?;
-    (zstd.len() < most && can_hold(&zstd, bytes.len())).then_some(zstd)
+    let mut frames = vec![(Form::Zstd, zstd::bulk::compress(&bytes, 3).ok()?)];
+    if size_of::<T>() > 1 {
+        let shuffled = zstd::bulk::compress(&shuffle(&bytes, size_of::<T>()), 3);
+        frames.push((Form::ZstdShuffle, shuffled.ok()?));
+    }
+    let smallest = frames.into_iter().min_by_key(|(_, zstd)| zstd.len());
+    smallest.filter(|(_, zstd)| zstd.len() < most && can_hold(zstd, bytes.len()))
 }
 
 /// Whether a frame may be of so many bytes: one byte stands for 32 KiB at most, see the codecs of arrays.
@@ -58,13 +64,15 @@ pub(super) fn decode<T: Element + Number>(
             Ok(())
         }
         Form::Pco => unpack(stored, n, out),
-        Form::Arithmetic | Form::Deltas | Form::Decimal | Form::Dictionary => {
-            Err(format!("these numbers cannot be of the form {form:?}"))
-        }
         Form::Zstd => {
             let bytes = decompress(stored, n * size_of::<T>())?;
             decode(Form::Raw, &bytes, n, out)
         }
+        Form::ZstdShuffle if size_of::<T>() > 1 => {
+            let bytes = decompress(stored, n * size_of::<T>())?;
+            decode(Form::Raw, &unshuffle(&bytes, size_of::<T>())?, n, out)
+        }
+        _ => Err(format!("these numbers cannot be of the form {form:?}")),
     }
 }
 

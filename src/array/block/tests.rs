@@ -10,6 +10,7 @@ use arrow_schema::DataType;
 use arrow_select::concat::concat;
 use proptest::prelude::*;
 
+use super::kind::Form;
 use super::*;
 use crate::error::Result;
 
@@ -328,4 +329,36 @@ proptest! {
         }
         prop_assert_eq!(&block.array(3, None)?, &columns[3]);
     }
+}
+
+/// Goal: numbers that repeat from far lie in a Zstandard frame, shuffled where that is smaller, and return; bytes are not shuffled.
+#[test]
+fn what_repeats_from_far_is_small() {
+    let noise = |i: usize| ((i * i * 7919) as f64).sin();
+    for (form, numbers) in [
+        (
+            Form::Zstd,
+            (0..9_000)
+                .map(|i| noise(i / 4 * 48_271 % 65_537 % 200 * 4 + i % 4))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            Form::ZstdShuffle,
+            (0..9_000)
+                .map(|i| f64::from_bits(noise(i % 3_000).to_bits() ^ (i / 3_000) as u64))
+                .collect(),
+        ),
+    ] {
+        let column: ArrayRef = Arc::new(Float64Array::from(numbers));
+        let bytes = encode(std::slice::from_ref(&column), Effort::Whole).unwrap();
+        assert!(bytes.len() < 9_000 * 8 / 2, "{form:?}: {}", bytes.len());
+        assert_eq!(bytes[HEAD + ENTRY], form as u8);
+        let block = Block::open(&bytes).unwrap();
+        block.verify().unwrap();
+        assert_eq!(&block.array(0, None).unwrap(), &column);
+    }
+    let frame = zstd::bulk::compress(&[7; 100], 3).unwrap();
+    let mut out = Vec::new();
+    numbers::decode::<u16>(Form::ZstdShuffle, &frame, 50, &mut out).unwrap();
+    assert!(numbers::decode::<u8>(Form::ZstdShuffle, &frame, 100, &mut Vec::new()).is_err());
 }

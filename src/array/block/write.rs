@@ -122,11 +122,11 @@ fn pack<T: Item>(data: &ArrayData, effort: Effort, out: &mut Vec<u8>) -> Form {
     let form = T::pack(items, effort, out);
     if effort == Effort::Whole
         && form != Form::Zstd
-        && let Some(zstd) = numbers::compress_bytes(items, out.len() - start)
+        && let Some((form, zstd)) = numbers::compress_bytes(items, out.len() - start)
     {
         out.truncate(start);
         out.extend_from_slice(&zstd);
-        return Form::Zstd;
+        return form;
     }
     form
 }

@@ -22,6 +22,7 @@ use std::str::FromStr;
 
 use form::Form;
 pub(super) use numbers::{FORMAT, check_chunk};
+pub(super) use shuffle::{shuffle, unshuffle};
 
 use super::checksum::shape_json;
 use super::ndarray::byte_size;

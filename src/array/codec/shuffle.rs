@@ -16,7 +16,7 @@ pub(super) fn width(dtype: DType) -> usize {
 }
 
 /// Byte 0 of each item, then byte 1 of each, to the last. `items` is a whole number of items.
-pub(super) fn shuffle(items: &[u8], width: usize) -> Vec<u8> {
+pub(in crate::array) fn shuffle(items: &[u8], width: usize) -> Vec<u8> {
     let mut planes = vec![0; items.len()];
     match width {
         2 => to_planes::<2>(items, &mut planes),
@@ -29,7 +29,7 @@ pub(super) fn shuffle(items: &[u8], width: usize) -> Vec<u8> {
 }
 
 /// The inverse of [`shuffle`].
-pub(super) fn unshuffle(planes: &[u8], width: usize) -> Result<Vec<u8>, String> {
+pub(in crate::array) fn unshuffle(planes: &[u8], width: usize) -> Result<Vec<u8>, String> {
     let mut items = reserve(planes.len())?;
     items.resize(planes.len(), 0);
     match width {
