@@ -169,9 +169,12 @@ fn runs<const EPISODES: bool>(tx: &ReadTx<'_>) -> Result<Vec<Run<EPISODES>>> {
     if table_exists(tx, "vector_stale")? {
         stale = self::stale(tx, kind)?;
     }
-    let whole = tx.is_whole("vector_block", "b")?;
+    let (whole, mut of_range) = (tx.is_whole("vector_block", "b")?, Vectors::<EPISODES>::default());
     each_block(tx, kind, &whole, |stored, data| {
-        let mut is_sound = stored.read(data, &mut Vectors::<EPISODES>::default()).is_ok()
+        if known.last().is_none_or(|(range, ..)| *range != stored.range) {
+            of_range = Vectors::default();
+        }
+        let mut is_sound = stored.read(data, &mut of_range).is_ok()
             && stale.range(stored.range.0..=stored.range.1).next().is_none();
         match known.last_mut() {
             Some((range, rows, are_sound)) if *range == stored.range => {
@@ -507,11 +510,7 @@ mod tests {
         let update = "UPDATE concepts SET embedding = (SELECT embedding FROM concepts WHERE id = 7) WHERE id = 12";
         assert_eq!(exchange(update), None);
         assert_eq!(exchange("DELETE FROM concepts WHERE id = 13"), None);
-        assert_eq!(
-            exchange("DELETE FROM memory_change WHERE seq % 2 = 0"),
-            None,
-            "it is not known"
-        );
+        assert_eq!(exchange("DELETE FROM memory_change WHERE seq % 2 = 0"), None);
         let behind = format!("DELETE FROM concepts WHERE id = {ROWS}");
         assert_eq!(exchange(&behind), Some((RUN_ROWS as u64, 1)));
         agree(&store);
@@ -542,6 +541,9 @@ mod tests {
             format!("UPDATE vector_block SET last_id = first_id WHERE id = {last}"),
             format!("UPDATE vector_block SET rows = 12 WHERE id = {last}"),
             "UPDATE vector_block SET dimension = 2 WHERE kind = 0 AND id = (SELECT min(id) FROM vector_block)".to_owned(),
+            // Ids of another block of the same range.
+            "UPDATE vector_block SET data = (SELECT data FROM vector_block WHERE kind = 0 ORDER BY rows DESC), rows = 4096 \
+             WHERE kind = 1 AND dimension = 3 AND first_id = 1".to_owned(),
         ] {
             sql(&store, &damage);
             let path = store.database().path();
@@ -566,10 +568,8 @@ mod tests {
             sql(&store, other);
             sql(&store, "DELETE FROM vector_stale");
             let findings = store.database().verify().unwrap().findings;
-            assert!(
-                findings.iter().any(|found| found.what.contains("of another vector")),
-                "{findings:?}"
-            );
+            let is_found = findings.iter().any(|found| found.what.contains("of another vector"));
+            assert!(is_found, "{findings:?}");
             sql(&store, "DELETE FROM vector_block");
             compact(&store);
         }

@@ -74,6 +74,7 @@ static MIGRATIONS: Migrations = Migrations {
         Step::Sql(include_str!("migrations/0001_memory.sql")),
         Step::Sql(include_str!("migrations/0002_row_sums.sql")),
         Step::Sql(include_str!("migrations/0003_vector_blocks.sql")),
+        Step::Sql(include_str!("migrations/0004_late_episodes.sql")),
     ],
     summed: &[
         // Payloads have checksums of their own.

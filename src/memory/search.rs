@@ -224,3 +224,34 @@ impl MemoryStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::NewEpisode;
+    use super::*;
+
+    /// Goal: an episode that plain SQL adds after its embedding is found by what is known of it, by a handle that has searched before.
+    #[test]
+    fn an_episode_may_come_after_its_embedding() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = MemoryStore::open(folder.path().join("agent.db")).unwrap();
+        let vector = Array::from_slice(&[1.0, 2.0]);
+        store.store_episodes(vec![NewEpisode::new(1, 0.5, "c").embedding(vector.clone())]).unwrap();
+        let found = || {
+            let options = SearchOptions { context_hash: Some("late".into()), ..Default::default() };
+            let hits = store.search_similar_episodes(&vector, 4, &options).unwrap();
+            hits.iter().map(|hit| hit.item.id).collect::<Vec<i64>>()
+        };
+        assert!(found().is_empty());
+        for sql in [
+            "INSERT INTO episode_embeddings (episode_id, embedding) SELECT 2, embedding FROM episode_embeddings",
+            "INSERT INTO episodes (id, timestamp, experience_data, performance_score, context_hash) \
+             SELECT 2, 1.0, experience_data, 0.5, 'late' FROM episodes",
+        ] {
+            assert!(found().is_empty());
+            let db = store.database();
+            db.transaction(|| db.execute(sql, &[])).unwrap();
+        }
+        assert_eq!(found(), [2]);
+    }
+}
