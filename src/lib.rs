@@ -6,6 +6,8 @@ mod describe;
 mod error;
 pub mod experiment;
 mod kernel;
+#[cfg(feature = "lake")]
+pub mod lake;
 pub mod memory;
 mod open;
 #[cfg(all(test, unix))]

@@ -49,6 +49,8 @@ mod metric;
 mod names;
 mod process;
 mod provenance;
+#[cfg(feature = "lake")]
+mod publish;
 mod read;
 mod record_table;
 mod records;
@@ -75,6 +77,8 @@ pub use in_memory::InMemorySimulationDatabase;
 pub use log::{Agent, AgentAction, AgentRow, AgentState, HealthIncident, ResourceRow, StepTables};
 pub use merge::{MergeConflict, MergeReport, merge};
 pub use metric::At;
+#[cfg(feature = "lake")]
+pub(crate) use publish::PublishedRuns;
 pub use read::Selection;
 pub use retention::{Retention, TableSize};
 pub use runs::{SimulationInfo, Which};

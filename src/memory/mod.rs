@@ -35,6 +35,8 @@ mod import;
 mod learning;
 mod payload;
 mod pickle;
+#[cfg(feature = "lake")]
+mod publish;
 mod recall;
 mod relationship;
 mod replay;
@@ -56,6 +58,8 @@ pub use graph::{GraphOptions, GraphReport};
 pub use import::ImportReport;
 pub use learning::{LearningEvent, LearningEventUpdate, NewLearningEvent, Strategy};
 pub use payload::Payload;
+#[cfg(feature = "lake")]
+pub(crate) use publish::PublishedMemories;
 pub use recall::{RecallOptions, RecallWeights, Recollection};
 pub use relationship::{Direction, NewRelationship, Relationship};
 pub use replay::{Sample, SampleMode, SampleOptions};

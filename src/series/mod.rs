@@ -29,6 +29,8 @@ mod period;
 #[cfg(feature = "postgresql")]
 mod postgresql;
 pub mod process;
+#[cfg(feature = "lake")]
+mod publish;
 mod read;
 mod sqlite;
 mod text;
@@ -48,6 +50,8 @@ pub use index::{IndexMetadata, IndexRange, IndexValue};
 pub use parquet_folder::ParquetBackend;
 #[cfg(feature = "postgresql")]
 pub use postgresql::PostgresBackend;
+#[cfg(feature = "lake")]
+pub(crate) use publish::PublishedSeries;
 pub use read::{
     Ambiguous, BadCells, Encoding, Nonexistent, Points, PointsColumn, PointsOptions, TimeUnit,
     read_points,

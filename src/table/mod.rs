@@ -19,9 +19,19 @@ mod batches;
 mod cell;
 mod file_name;
 mod format;
+#[cfg(feature = "lake")]
+mod json_rows;
+#[cfg(feature = "lake")]
+mod published;
 mod read;
+#[cfg(feature = "lake")]
+mod row_hash;
+#[cfg(feature = "lake")]
+mod segment_file;
 mod source;
 mod sql;
+#[cfg(feature = "lake")]
+mod sql_table;
 mod text;
 mod whole;
 mod write;
@@ -30,9 +40,17 @@ pub use batches::Batches;
 pub(crate) use batches::from_arrow;
 pub(crate) use file_name::file_name;
 pub use format::Format;
+#[cfg(feature = "lake")]
+pub(crate) use json_rows::{json_rows_of_parquet, json_rows_to_parquet};
+#[cfg(feature = "lake")]
+pub(crate) use published::{Cut, Published, PublishedTable, Slice, growing};
 pub use read::read;
 pub(crate) use read::{parquet_footer, read_parquet, read_parquet_footer, schema_of_footer};
+#[cfg(feature = "lake")]
+pub(crate) use segment_file::SegmentFile;
 pub(crate) use sql::rows_to_arrow;
+#[cfg(feature = "lake")]
+pub(crate) use sql_table::{Kind, SqlTable};
 pub use text::{rows, without_formula};
 pub(crate) use whole::read_whole;
 pub use write::{WriteOptions, Written, write};

@@ -46,6 +46,8 @@ mod packed;
 mod part;
 mod pause;
 mod plan;
+#[cfg(feature = "lake")]
+mod publish;
 mod queue;
 mod read;
 mod replay;
@@ -88,6 +90,8 @@ pub use store::{FlushReport, Outcome, TickStore};
 pub use throttle::Throttle;
 pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
+#[cfg(feature = "lake")]
+pub(crate) use publish::PublishedTicks;
 pub(crate) use stats::{day_ticks, has_ticks};
 
 use crate::kernel::{BlockTable, DocumentedNames, Store};

@@ -68,6 +68,10 @@ pub(crate) enum Command {
     Runs(runs::Args),
     Export(export::Args),
     Merge(merge::Args),
+    #[cfg(feature = "lake")]
+    Publish(crate::publish::Args),
+    #[cfg(feature = "lake")]
+    Sync(crate::publish::SyncArgs),
     Verify(verify::Args),
     Stats(stats::Args),
     Backup(backup::Args),
@@ -100,6 +104,10 @@ impl Command {
             Command::Export(args) => export::run(args, console),
             Command::Runs(args) => runs::run(args, console),
             Command::Merge(args) => merge::run(args, console),
+            #[cfg(feature = "lake")]
+            Command::Publish(args) => crate::publish::run(args, console),
+            #[cfg(feature = "lake")]
+            Command::Sync(args) => crate::publish::sync(args, console),
             Command::Verify(args) => verify::run(args, console),
             Command::Stats(args) => stats::run(args, console),
             Command::Backup(args) => backup::run(args, console),

@@ -24,6 +24,8 @@ mod merge;
 #[cfg(feature = "postgresql")]
 mod password;
 mod progress;
+#[cfg(feature = "lake")]
+mod publish;
 mod query;
 mod report;
 mod restore;

@@ -177,7 +177,7 @@ fn time_by(
     }
 }
 
-fn interval(text: &str) -> Result<i64, String> {
+pub(crate) fn interval(text: &str) -> Result<i64, String> {
     if text.trim().is_empty() {
         return Err("expected a length as 30s, 1m, 1h or 1d, got nothing".into());
     }

@@ -1,0 +1,158 @@
+//! `silt publish` and `silt sync`: what a lake has not yet.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use siltstone::Handle;
+use siltstone::lake::{PublishOptions, PublishReport, publish};
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::{human, interrupt};
+
+/// Publish a database or a folder of ticks to a lake of Parquet files with a Delta log
+///
+/// Sends what the lake does not have yet, replaces what has changed, and removes what is gone; each row is there once,
+/// whatever fails in between. DuckDB, Polars, Spark and DataFusion read the tables. Other programs may use the database
+/// meanwhile. Run the same command again to resume.
+///
+/// Credentials come from the environment (AWS_ACCESS_KEY_ID and others) or from the machine's own identity, never from the
+/// address.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt publish data/ticks/db --to s3://bucket/lake
+  silt publish agent.db --to /mnt/team/lake --table episodes
+  AWS_ENDPOINT_URL=http://minio:9000 silt publish sweep.db --to s3://runs/lake")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    what: What,
+}
+
+/// Publish again and again while a file is written
+///
+/// As `silt publish`, repeated until Ctrl-C. What still grows is sent in small files, which become large ones when a period
+/// is over. An error of the network is reported, and tried again at the next turn.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt sync data/ticks/db --to s3://bucket/lake --every 5s")]
+pub(crate) struct SyncArgs {
+    #[command(flatten)]
+    what: What,
+
+    /// The time from one turn to the next, as 5s, 2m or 1h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::ticks::interval)]
+    every: i64,
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
+    /// The database, or a folder of ticks
+    file: PathBuf,
+
+    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    #[arg(long, value_name = "ADDRESS")]
+    to: String,
+
+    /// Only this table; may be given several times (default: all)
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
+
+    /// Take what the lake says of this file as what was published, after a restored backup: what the file does not have any
+    /// more is removed from the lake
+    #[arg(long)]
+    rebuild_ledger: bool,
+
+    /// Publish a copy of a file under a name of its own: all of it is sent
+    #[arg(long, conflicts_with = "rebuild_ledger")]
+    new_identity: bool,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let start = Instant::now();
+    let handle = open(&args.what.file, console)?;
+    let report = once(&args.what, &handle, false, console)?;
+    print(&args.what, &report, start, console)?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let every = Duration::from_nanos(args.every as u64);
+    let handle = open(&args.what.file, console)?;
+    loop {
+        let start = Instant::now();
+        match once(&args.what, &handle, true, console) {
+            Ok(report) if report.tables.is_empty() => {}
+            Ok(report) => {
+                print(&args.what, &report, start, console)?;
+                console.flush()?;
+            }
+            // It may be better next time; whatever else is wrong stays wrong.
+            Err(error @ (siltstone::Error::Server { .. } | siltstone::Error::Busy { .. })) => {
+                console.warn(&format!("{error}; the next turn is in {}", human::duration(every)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        while start.elapsed() < every {
+            interrupt::check("waiting for the next turn")?;
+            let left = every.saturating_sub(start.elapsed());
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+}
+
+/// A folder of ticks is read only: another process writes it.
+fn open(path: &Path, console: &mut Console) -> Result<Handle, crate::exit::Failure> {
+    if path.is_dir() {
+        return Ok(siltstone::open_read_only(path)?);
+    }
+    Ok(Handle::File(crate::write::open(path, console)?.database().clone()))
+}
+
+fn once(
+    what: &What,
+    handle: &Handle,
+    live: bool,
+    console: &mut Console,
+) -> siltstone::Result<PublishReport> {
+    let mut options = PublishOptions::default();
+    options.tables = what.table.clone();
+    options.live = live;
+    options.rebuild_ledger = what.rebuild_ledger;
+    options.new_identity = what.new_identity;
+    let mut bar = console.progress("publishing", "segments");
+    let report = publish(handle, &what.to, &options, &mut |done, all| bar.at(done, all));
+    bar.end();
+    report
+}
+
+fn print(what: &What, report: &PublishReport, start: Instant, console: &mut Console) -> Outcome {
+    let path = what.file.display().to_string();
+    if console.json {
+        let seconds = start.elapsed().as_secs_f64();
+        let tables = &report.tables;
+        console.document(
+            &json!({"path": path, "to": what.to, "tables": tables, "seconds": seconds}),
+        )?;
+        return Ok(Exit::Done);
+    }
+    if report.tables.is_empty() {
+        console.line(format!("{path}: {} has all of it", what.to))?;
+    }
+    for (name, table) in &report.tables {
+        let removed = match table.removed {
+            0 => String::new(),
+            n => format!(", {} replaced or removed", human::plural(n, "file")),
+        };
+        console.line(format!(
+            "{name}: {} in {}, {}{removed}, in {}",
+            human::plural(table.rows, "row"),
+            human::plural(table.segments, "file"),
+            human::size(table.bytes),
+            human::duration(start.elapsed()),
+        ))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,279 @@
+//! What a file has published: its segments, in the file itself.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+use super::id::uuid;
+use crate::error::{Error, Result};
+use crate::kernel::{Database, Migrations, Step, WriteTx};
+use crate::table::Slice;
+
+/// The versions of the ledger's tables.
+static MIGRATIONS: Migrations = Migrations {
+    store: "publish",
+    steps: &[Step::Sql(include_str!("ledger.sql"))],
+    summed: &["publish_store", "publish_table", "publish_segment"],
+};
+
+/// The ledger in a folder of ticks, beside its days.
+const OF_FOLDER: &str = "publish.db";
+
+/// How far a segment has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Stage {
+    /// Its rows are counted and hashed.
+    Made,
+    /// Its file is in the lake.
+    Sent,
+    /// The log of its table has it.
+    Confirmed,
+}
+
+impl Stage {
+    const ALL: [(Stage, &'static str); 3] =
+        [(Stage::Made, "made"), (Stage::Sent, "sent"), (Stage::Confirmed, "confirmed")];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(stage, _)| *stage == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// A piece of a table as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) number: i64,
+    pub(super) version: i64,
+    pub(super) stage: Stage,
+    pub(super) slice: Slice,
+    pub(super) rows: u64,
+    /// Of its rows, as text.
+    pub(super) hash: String,
+    /// Below the folder of the table.
+    pub(super) file: String,
+    pub(super) bytes: u64,
+    pub(super) statistics: String,
+}
+
+/// A commit of which it is not known whether the log has it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Pending {
+    /// What the commit is called.
+    pub(super) plan: String,
+    pub(super) actions: Vec<Action>,
+    /// Segments, each by its number and version.
+    pub(super) added: Vec<(i64, i64)>,
+    pub(super) removed: Vec<(i64, i64)>,
+}
+
+/// What is known of a table in a lake.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) commits: i64,
+    pub(super) pending: Option<Pending>,
+    pub(super) segments: Vec<Segment>,
+}
+
+/// The ledger, for one lake.
+pub(super) struct Ledger {
+    db: Database,
+    target: String,
+    /// The file's own name among all that publish.
+    pub(super) store: String,
+}
+
+impl Ledger {
+    /// The ledger of a file.
+    pub(super) fn of_file(db: Database, target: &str) -> Result<Self> {
+        let store = db.write(|tx| {
+            tx.ensure(&MIGRATIONS)?;
+            let found =
+                tx.query_one("SELECT store_id FROM publish_store", [], |row| Ok(row.get(0)?))?;
+            if let Some(store) = found {
+                return Ok(store);
+            }
+            let store: String = uuid();
+            tx.execute("INSERT INTO publish_store (store_id) VALUES (?1)", [&store])?;
+            Ok(store)
+        })?;
+        Ok(Ledger { db, target: target.to_owned(), store })
+    }
+
+    /// The ledger of a folder of ticks.
+    pub(super) fn of_folder(folder: &Path, target: &str) -> Result<Self> {
+        Self::of_file(Database::builder(folder.join(OF_FOLDER)).open()?, target)
+    }
+
+    /// What is known of a table.
+    pub(super) fn known(&self, table: &str) -> Result<Known> {
+        self.db.read(|tx| {
+            let key = (&self.target, table);
+            let sql = "SELECT commits, pending FROM publish_table WHERE target = ?1 AND name = ?2";
+            let found = tx.query_one(sql, key, |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+            })?;
+            let (commits, pending) = found.unwrap_or_default();
+            let pending = pending.map(|text| serde_json::from_str(&text)).transpose();
+            let pending = pending.map_err(|error| damaged(table, error.to_string()))?;
+            let sql = "SELECT number, version, state, partition, first, until, signature, rows, hash, file, bytes, \
+                statistics FROM publish_segment WHERE target = ?1 AND name = ?2 ORDER BY number, version";
+            let segments = tx.query(sql, key, |row| {
+                let (state, partition): (String, String) = (row.get(2)?, row.get(3)?);
+                let stage = Stage::ALL.iter().find(|(_, name)| *name == state);
+                let stage = stage.ok_or_else(|| damaged(table, format!("state {state:?}")))?.0;
+                let partition = serde_json::from_str(&partition);
+                let partition = partition.map_err(|error| damaged(table, error.to_string()))?;
+                let signature: Vec<u8> = row.get(6)?;
+                let signature = <[u8; 16]>::try_from(signature.as_slice());
+                let signature =
+                    signature.map_err(|_| damaged(table, "a signature is not of 16 bytes"))?;
+                Ok(Segment {
+                    number: row.get(0)?,
+                    version: row.get(1)?,
+                    stage,
+                    slice: Slice {
+                        partition,
+                        first: row.get(4)?,
+                        until: row.get(5)?,
+                        signature: u128::from_le_bytes(signature),
+                    },
+                    rows: row.get::<_, i64>(7)? as u64,
+                    hash: row.get(8)?,
+                    file: row.get(9)?,
+                    bytes: row.get::<_, i64>(10)? as u64,
+                    statistics: row.get(11)?,
+                })
+            })?;
+            Ok(Known { commits, pending, segments })
+        })
+    }
+
+    fn change<F>(&self, work: F) -> Result<()>
+    where
+        F: Fn(&WriteTx<'_>, &str) -> Result<()> + Send + 'static,
+    {
+        let target = self.target.clone();
+        self.db.write(move |tx| {
+            tx.ensure(&MIGRATIONS)?;
+            work(tx, &target)
+        })
+    }
+
+    /// Writes segments down, in place of those of their number and version.
+    pub(super) fn put(&self, table: &str, segments: Vec<Segment>) -> Result<()> {
+        let table = table.to_owned();
+        self.change(move |tx, target| {
+            for s in &segments {
+                let partition = serde_json::to_string(&s.slice.partition);
+                let partition = partition.map_err(|error| damaged(&table, error.to_string()))?;
+                tx.execute(
+                    "INSERT OR REPLACE INTO publish_segment (target, name, number, version, state, partition, first, \
+                     until, signature, rows, hash, file, bytes, statistics) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                    (
+                        target,
+                        &table,
+                        s.number,
+                        s.version,
+                        s.stage.name(),
+                        partition,
+                        s.slice.first,
+                        s.slice.until,
+                        s.slice.signature.to_le_bytes(),
+                        s.rows as i64,
+                        &s.hash,
+                        &s.file,
+                        s.bytes as i64,
+                        &s.statistics,
+                    ),
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes what a log says in place of what was known of a table.
+    pub(super) fn replace(&self, table: &str, commits: i64, segments: Vec<Segment>) -> Result<()> {
+        let name = table.to_owned();
+        self.change(move |tx, target| {
+            let sql = "DELETE FROM publish_segment WHERE target = ?1 AND name = ?2";
+            tx.execute(sql, (target, &name))?;
+            let sql = "INSERT OR REPLACE INTO publish_table (target, name, commits, pending) VALUES (?1, ?2, ?3, NULL)";
+            tx.execute(sql, (target, &name, commits)).map(drop)
+        })?;
+        self.put(table, segments)
+    }
+
+    /// Gives the file another name: for all lakes, nothing of it is published.
+    pub(super) fn rename(&mut self) -> Result<()> {
+        let store = uuid();
+        let new = store.clone();
+        self.change(move |tx, _| {
+            for table in ["publish_store", "publish_table", "publish_segment"] {
+                tx.execute(&format!("DELETE FROM {table}"), [])?;
+            }
+            tx.execute("INSERT INTO publish_store (store_id) VALUES (?1)", [&new]).map(drop)
+        })?;
+        self.store = store;
+        Ok(())
+    }
+
+    /// Removes segments that no log has.
+    pub(super) fn forget(&self, table: &str, segments: Vec<(i64, i64)>) -> Result<()> {
+        let table = table.to_owned();
+        self.change(move |tx, target| {
+            segments.iter().try_for_each(|segment| forget(tx, target, &table, *segment))
+        })
+    }
+
+    /// Writes down what is about to be committed: from now on the log may have it.
+    pub(super) fn begin(&self, table: &str, commits: i64, pending: &Pending) -> Result<()> {
+        let text = serde_json::to_string(pending);
+        let text = text.map_err(|error| damaged(table, error.to_string()))?;
+        let table = table.to_owned();
+        self.change(move |tx, target| {
+            tx.execute(
+                "INSERT INTO publish_table (target, name, commits, pending) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (target, name) DO UPDATE SET commits = excluded.commits, pending = excluded.pending",
+                (target, &table, commits, &text),
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The log has what was pending, as commit `commits`.
+    pub(super) fn confirm(&self, table: &str, commits: i64, pending: Pending) -> Result<()> {
+        let table = table.to_owned();
+        self.change(move |tx, target| {
+            let sql = "UPDATE publish_table SET commits = ?3, pending = NULL WHERE target = ?1 AND name = ?2";
+            tx.execute(sql, (target, &table, commits))?;
+            pending.removed.iter().try_for_each(|segment| forget(tx, target, &table, *segment))?;
+            for (number, version) in &pending.added {
+                tx.execute(
+                    "UPDATE publish_segment SET state = 'confirmed' \
+                     WHERE target = ?1 AND name = ?2 AND number = ?3 AND version = ?4",
+                    (target, &table, number, version),
+                )?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn forget(
+    tx: &WriteTx<'_>,
+    target: &str,
+    table: &str,
+    (number, version): (i64, i64),
+) -> Result<()> {
+    let sql = "DELETE FROM publish_segment WHERE target = ?1 AND name = ?2 AND number = ?3 AND version = ?4";
+    tx.execute(sql, (target, table, number, version))?;
+    Ok(())
+}
+
+fn damaged(table: &str, why: impl Into<String>) -> Error {
+    let what = format!("what was published of {table}");
+    Error::Corrupt { location: String::new(), what, why: why.into() }
+}

@@ -1,0 +1,139 @@
+//! Publishing to a lake: Parquet files with a Delta log, in a folder or an object store, which many machines write and every
+//! engine reads.
+//!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! use siltstone::lake::{PublishOptions, publish};
+//! use siltstone::memory::{MemoryStore, NewLearningEvent};
+//!
+//! let db = siltstone::open(folder.path().join("agent.db"))?;
+//! db.memory()?.store_learning_event(NewLearningEvent::new("maze", 0.2, "explore"))?;
+//! let lake = folder.path().join("lake");
+//! let report = publish(&db, lake.to_str().unwrap(), &PublishOptions::default(), &mut |_, _| Ok(()))?;
+//! assert_eq!(report.tables["learning_events"].rows, 1);
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
+//! A table is a folder of the lake with a log of its own. What a file publishes of it is divided into segments: parts by the
+//! key of its rows, each a Parquet file that is named by its rows, so that whoever sends it again sends the same file. The
+//! ledger, in the file that publishes, says which segments are made, sent and confirmed; the log says how many commits of
+//! this file it has (Delta's `txn`), so that each is there once, whatever fails in between.
+
+mod action;
+mod id;
+mod ledger;
+mod log;
+mod objects;
+mod publish;
+
+use std::path::Path;
+
+use crate::Handle;
+use crate::error::{Error, Result};
+use crate::kernel::{FileLock, Progress};
+use crate::table::{Cut, Published};
+use ledger::Ledger;
+use objects::Objects;
+use publish::Publishing;
+
+pub use publish::{PublishReport, TableReport};
+
+/// Held by whoever publishes a file, beside it.
+const LOCK: &str = ".publish.lock";
+
+/// How a file is published.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct PublishOptions {
+    /// Only these tables; all that have rows if empty.
+    pub tables: Vec<String>,
+    /// Sends what still grows in small pieces, which become large ones when it is over: for calls that follow each other
+    /// within minutes.
+    pub live: bool,
+    /// Takes what the lake says of this file as what was published, and makes the lake what the file is: after a restored
+    /// backup, of either of them. What the file has no more is removed from the lake.
+    pub rebuild_ledger: bool,
+    /// Gives the file a name of its own first: for a copy of a file that publishes too. All of it is sent, to every lake.
+    pub new_identity: bool,
+}
+
+/// Publishes a file, or a folder of ticks: what the lake has not yet of it is sent, what has changed is replaced, what is gone
+/// is removed. Each table is committed by itself, a large one several times; readers see whole commits.
+///
+/// - `address`: a folder, `file:///folder`, `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`. Who may
+///   write there is found in the environment, or given by the machine: an address has no secrets.
+/// - `progress`: gets segments done and in all of the table that is being published.
+///
+/// # Errors
+/// [`Error::Invalid`] for an address that is none, for a store that cannot make an object only if none has its name, for a table
+/// whose columns have other types in the lake, and for a file that was copied or restored since it published; [`Error::Busy`]
+/// if another process publishes the file; [`Error::Server`] and what the disk says. What was committed stays; the next call
+/// goes on.
+///
+/// # Example
+/// See the [module](self).
+pub fn publish(
+    handle: &Handle,
+    address: &str,
+    options: &PublishOptions,
+    progress: &mut Progress<'_>,
+) -> Result<PublishReport> {
+    let lake = Objects::open(address)?;
+    let _lock = FileLock::take(
+        &lock_beside(handle.path()),
+        "waiting for another process that publishes it",
+    )?;
+    let mut ledger = match handle {
+        Handle::File(db) => Ledger::of_file(db.clone(), lake.address())?,
+        Handle::Ticks(_) => Ledger::of_folder(handle.path(), lake.address())?,
+    };
+    if options.new_identity {
+        ledger.rename()?;
+    }
+    let sources: Vec<Box<dyn Published>> = match handle {
+        Handle::File(db) => vec![
+            Box::new(crate::series::PublishedSeries(db.clone())),
+            Box::new(crate::experiment::PublishedRuns(db.clone())),
+            Box::new(crate::memory::PublishedMemories(db.clone())),
+        ],
+        Handle::Ticks(ticks) => vec![Box::new(crate::ticks::PublishedTicks::new(ticks))],
+    };
+    let cut = if options.live { Cut::Fine } else { Cut::Coarse };
+    let mut report = PublishReport::default();
+    let mut unknown = options.tables.clone();
+    let mut is_probed = false;
+    for source in &sources {
+        for table in source.tables()? {
+            unknown.retain(|name| *name != table.name);
+            if !options.tables.is_empty() && !options.tables.contains(&table.name) {
+                continue;
+            }
+            let publishing =
+                Publishing::begin(&**source, &table, &ledger, &lake, options.rebuild_ledger)?;
+            if !is_probed && publishing.is_first() {
+                lake.probe()?;
+                is_probed = true;
+            }
+            let done = publishing.run(cut, progress)?;
+            if done != TableReport::default() {
+                report.tables.insert(table.name.clone(), done);
+            }
+        }
+    }
+    match unknown.into_iter().next() {
+        None => Ok(report),
+        Some(name) => {
+            let location = handle.path().display().to_string();
+            Err(Error::NotFound { what: "table", name, location })
+        }
+    }
+}
+
+/// The lock of a file, or of a folder.
+fn lock_beside(path: &Path) -> std::path::PathBuf {
+    if path.is_dir() {
+        return path.join(LOCK);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}{LOCK}"))
+}

@@ -1,0 +1,321 @@
+//! A folder of an object store, with calls that wait.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart};
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+use super::id::uuid;
+use crate::error::{Error, Result};
+use crate::kernel::{create_folder, sync_name};
+
+/// What is sent in one request.
+const PART_BYTES: usize = 8 << 20;
+/// Parts that are under way at once.
+const PARTS: usize = 4;
+
+/// A folder of an object store. Clones share its connections.
+#[derive(Clone)]
+pub(super) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    root: Key,
+    /// As it was given, without what stands behind `?`.
+    address: String,
+    /// Of a local folder: what is written is synced.
+    folder: Option<PathBuf>,
+    runtime: Arc<Runtime>,
+}
+
+/// An object that was listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Below the folder.
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    pub(super) modified_ms: i64,
+}
+
+impl Objects {
+    /// A folder by its address: a path, `file:///folder`, `s3://bucket/folder`, `gs://...`, `az://...`. Who may enter is found
+    /// as the tools of these stores find it: in the environment, or from the machine's own identity.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an address that is none, [`Error::Server`] for a store that cannot be set up.
+    pub(super) fn open(address: &str) -> Result<Self> {
+        let address = address.trim_end_matches('/');
+        let invalid = |got: String| {
+            let expected = "a folder, file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder";
+            Error::invalid("the lake", expected, got)
+        };
+        if address.is_empty() {
+            return Err(invalid("an empty text".into()));
+        }
+        let url = match address.split_once("://") {
+            None => {
+                let path = std::path::absolute(address)
+                    .map_err(|e| Error::io(address, "looking for it", &e))?;
+                Url::from_file_path(&path).map_err(|()| invalid(format!("{address:?}")))?
+            }
+            Some(_) => Url::parse(address).map_err(|e| invalid(e.to_string()))?,
+        };
+        if url.password().is_some() || url.query().is_some() {
+            let got = "an address with a password or a query in it";
+            let expected = "secrets in the environment, where no list of processes shows them";
+            return Err(Error::invalid("the lake", expected, got));
+        }
+        let failed = |error: object_store::Error| server(address, "setting it up", &error);
+        let mut folder = None;
+        let (store, root): (Arc<dyn ObjectStore>, &str) = match url.scheme() {
+            "file" => {
+                let path = url.to_file_path().map_err(|()| invalid(format!("{address:?}")))?;
+                create_folder(&path, true)?;
+                let store = LocalFileSystem::new_with_prefix(&path).map_err(failed)?;
+                folder = Some(path);
+                (Arc::new(store), "")
+            }
+            "s3" | "s3a" => {
+                let builder = AmazonS3Builder::from_env().with_url(url.as_str());
+                (Arc::new(builder.build().map_err(failed)?), url.path())
+            }
+            "gs" => {
+                let builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
+                (Arc::new(builder.build().map_err(failed)?), url.path())
+            }
+            "az" | "abfs" | "abfss" => {
+                let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
+                (Arc::new(builder.build().map_err(failed)?), url.path())
+            }
+            other => return Err(invalid(format!("{other}://"))),
+        };
+        let root = Key::from_url_path(root).map_err(|e| invalid(e.to_string()))?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|e| Error::io(address, "starting a thread for it", &e))?;
+        let address = address.to_owned();
+        Ok(Objects { store, root, address, folder, runtime: Arc::new(runtime) })
+    }
+
+    /// The address, which has no secret.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A folder below this one.
+    pub(super) fn folder(&self, name: &str) -> Self {
+        Objects {
+            root: self.root.clone().join(name),
+            address: format!("{}/{name}", self.address),
+            folder: self.folder.as_ref().map(|folder| folder.join(name)),
+            ..self.clone()
+        }
+    }
+
+    fn key(&self, name: &str) -> Key {
+        // `folder` is in the root already; the local store begins at its own.
+        name.split('/').fold(self.root.clone(), |key, part| key.join(part))
+    }
+
+    fn failed(&self, action: &'static str, error: &object_store::Error) -> Error {
+        server(&self.address, action, error)
+    }
+
+    /// An object; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Server`], or [`Error::Io`] of a local folder; so below.
+    pub(super) fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        let key = self.key(name);
+        let got = self.runtime.block_on(async { self.store.get(&key).await?.bytes().await });
+        match got {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("reading it", &error)),
+        }
+    }
+
+    /// The objects below a folder of this one, by name.
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+        let prefix = if folder.is_empty() { self.root.clone() } else { self.key(folder) };
+        let listed = self.store.list(Some(&prefix)).map_ok(|found| {
+            let name = found.location.prefix_match(&self.root).map(|parts| {
+                parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
+            });
+            Listed {
+                name: name.unwrap_or_default(),
+                bytes: found.size,
+                modified_ms: found.last_modified.timestamp_millis(),
+            }
+        });
+        let listed: object_store::Result<Vec<Listed>> = self.runtime.block_on(listed.try_collect());
+        match listed {
+            Ok(mut listed) => {
+                listed.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(listed)
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(self.failed("listing it", &error)),
+        }
+    }
+
+    /// What is known of an object; `None` if there is none.
+    pub(super) fn find(&self, name: &str) -> Result<Option<Listed>> {
+        let key = self.key(name);
+        match self.runtime.block_on(self.store.head(&key)) {
+            Ok(found) => Ok(Some(Listed {
+                name: name.to_owned(),
+                bytes: found.size,
+                modified_ms: found.last_modified.timestamp_millis(),
+            })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("looking for a file", &error)),
+        }
+    }
+
+    /// The folders in this one.
+    pub(super) fn folders(&self) -> Result<Vec<String>> {
+        let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&self.root)));
+        let listed = listed.map_err(|error| self.failed("listing it", &error))?;
+        let name = |key: Key| key.filename().map(str::to_owned);
+        Ok(listed.common_prefixes.into_iter().filter_map(name).collect())
+    }
+
+    /// Makes an object unless one has that name; whether it did. After an error of the network it may have been made.
+    pub(super) fn create(&self, name: &str, bytes: impl Into<Bytes>) -> Result<bool> {
+        let key = self.key(name);
+        let options = PutOptions::from(PutMode::Create);
+        let put = self.store.put_opts(&key, bytes.into().into(), options);
+        match self.runtime.block_on(put) {
+            Ok(_) => self.sync(name).map(|()| true),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(false),
+            Err(error) => Err(self.failed("writing to it", &error)),
+        }
+    }
+
+    /// Makes or replaces an object.
+    pub(super) fn put(&self, name: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        let key = self.key(name);
+        let put = self.runtime.block_on(self.store.put(&key, bytes.into().into()));
+        put.map_err(|error| self.failed("writing to it", &error))?;
+        self.sync(name)
+    }
+
+    /// Sends a file, from where it is read now; a large one in parts, of which a few are in memory.
+    pub(super) fn send(&self, name: &str, file: &mut File, bytes: u64) -> Result<()> {
+        let read =
+            |e: std::io::Error| Error::io(std::env::temp_dir(), "reading a file to publish", &e);
+        if bytes <= PART_BYTES as u64 {
+            let mut whole = Vec::with_capacity(bytes as usize);
+            file.read_to_end(&mut whole).map_err(read)?;
+            return self.put(name, whole);
+        }
+        let key = self.key(name);
+        let action = "writing to it";
+        let upload = self.runtime.block_on(self.store.put_multipart(&key));
+        let upload = upload.map_err(|error| self.failed(action, &error))?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+        let mut part = vec![0; PART_BYTES];
+        loop {
+            let n = match file.read(&mut part) {
+                Ok(n) => n,
+                Err(error) => {
+                    let _ = self.runtime.block_on(upload.abort()); // the reason is told, not what follows
+                    return Err(read(error));
+                }
+            };
+            if n == 0 {
+                break;
+            }
+            let sent = self.runtime.block_on(async {
+                upload.wait_for_capacity(PARTS).await?;
+                upload.write(&part[..n]);
+                Ok(())
+            });
+            if let Err(error) = sent {
+                let _ = self.runtime.block_on(upload.abort());
+                return Err(self.failed(action, &error));
+            }
+        }
+        let finished = self.runtime.block_on(upload.finish());
+        finished.map_err(|error| self.failed(action, &error))?;
+        self.sync(name)
+    }
+
+    /// Removes an object; nothing happens if there is none.
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        let key = self.key(name);
+        match self.runtime.block_on(self.store.delete(&key)) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("removing a file", &error)),
+        }
+    }
+
+    /// Brings what was written to the disk, where this is a local folder.
+    fn sync(&self, name: &str) -> Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path = folder.join(name);
+        let synced = File::open(&path).and_then(|file| file.sync_all());
+        synced.map_err(|e| Error::io(&path, "syncing it", &e))?;
+        sync_name(&path)
+    }
+
+    /// Whether of several writers of one name one wins and no more: what a log needs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a store that lets two win.
+    pub(super) fn probe(&self) -> Result<()> {
+        let name = format!("_siltstone_probe/{}", uuid());
+        let tries = [0u8, 1, 2, 3].map(|n| {
+            let objects = self.clone();
+            let name = name.clone();
+            std::thread::spawn(move || objects.create(&name, vec![n]))
+        });
+        let mut won = 0;
+        let mut failure = None;
+        for attempt in tries {
+            match attempt.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Ok(is_made) => won += u32::from(is_made),
+                Err(error) => failure = Some(error),
+            }
+        }
+        // Once more, after all of them: a store that only delays is told from one that ignores the condition.
+        let again = self.create(&name, vec![4]);
+        self.remove(&name)?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        won += u32::from(again?);
+        if won == 1 {
+            return Ok(());
+        }
+        let expected = "a store that makes an object only if none has its name (put-if-absent)";
+        let got = format!("{}, where {won} of 5 writers of one name won", self.address);
+        Err(Error::invalid("the lake", expected, got))
+    }
+}
+
+/// What an object store said, as an error of ours; of a local folder as the system's.
+fn server(address: &str, action: &'static str, error: &object_store::Error) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            if io.raw_os_error().is_some() && !matches!(io.kind(), ErrorKind::ConnectionRefused) {
+                return Error::io(address, action, io);
+            }
+        }
+        cause = error.source();
+    }
+    Error::Server { location: address.to_owned(), action, why: error.to_string() }
+}

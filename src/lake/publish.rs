@@ -1,0 +1,455 @@
+//! Publishing: what a file has that a lake has not, sent and committed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::action::{
+    Action, Add, Format, MetaData, Remove, Texts, grown_schema, partitions, schema_string,
+};
+use super::id::uuid;
+use super::ledger::{Known, Ledger, Pending, Segment, Stage};
+use super::log::{Commit, Log, Own, State, creation};
+use super::objects::Objects;
+use crate::error::{Error, Result};
+use crate::kernel::{Progress, now_ns, together};
+use crate::table::{Cut, Published, PublishedTable, SegmentFile, Slice};
+
+/// Files of one commit, at most: what a reader sees at once.
+const COMMIT_FILES: usize = 256;
+/// How long finished files wait for others, before they are committed.
+const COMMIT_EVERY: Duration = Duration::from_secs(20);
+/// A file that was sent this short a time ago is used again: whoever cleans up waits longer.
+const SENT_FOR_MS: i64 = 86_400_000;
+/// Segments that are made between two looks at the clock and at the caller.
+const AT_ONCE: usize = 4;
+
+/// What was published.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PublishReport {
+    /// Of each table that changed.
+    pub tables: BTreeMap<String, TableReport>,
+}
+
+/// What was published of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TableReport {
+    /// Segments that are new or have other rows than before.
+    pub segments: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// Files that are no part of the table any more.
+    pub removed: u64,
+    /// Commits to the log of the table.
+    pub commits: u64,
+}
+
+/// Segments that a commit adds, and those that they stand for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Unit {
+    add: Vec<Slice>,
+    /// Places among the known segments.
+    remove: Vec<usize>,
+}
+
+/// A table on its way.
+pub(super) struct Publishing<'a> {
+    source: &'a dyn Published,
+    table: &'a PublishedTable,
+    ledger: &'a Ledger,
+    objects: Objects,
+    log: Log,
+    state: State,
+    known: Known,
+    /// Of the next segment that is new.
+    next_number: i64,
+    report: TableReport,
+}
+
+impl<'a> Publishing<'a> {
+    /// Begins with a table: what was under way is finished first.
+    pub(super) fn begin(
+        source: &'a dyn Published,
+        table: &'a PublishedTable,
+        ledger: &'a Ledger,
+        lake: &Objects,
+        rebuild: bool,
+    ) -> Result<Self> {
+        let objects = lake.folder(&table.name);
+        let log = Log::new(objects.clone());
+        let state = log.load()?;
+        let known = ledger.known(&table.name)?;
+        let next_number = next_number(&known);
+        let report = TableReport::default();
+        let mut own =
+            Publishing { source, table, ledger, objects, log, state, known, next_number, report };
+        own.finish_pending()?;
+        let there = own.state.commits_of(&own.ledger.store);
+        if rebuild {
+            own.rebuild(there)?;
+        }
+        if there != own.known.commits {
+            return Err(own.refused(there));
+        }
+        Ok(own)
+    }
+
+    /// Takes what the log has of this file as what was published.
+    fn rebuild(&mut self, commits: i64) -> Result<()> {
+        let store = Some(self.ledger.store.clone());
+        let own = self
+            .state
+            .files
+            .values()
+            .filter(|add| add.partition_values.get("store_id") == Some(&store));
+        let segments: Result<Vec<Segment>> = own.map(|add| self.logged(add)).collect();
+        self.ledger.replace(&self.table.name, commits, segments?)?;
+        self.known = self.ledger.known(&self.table.name)?;
+        self.next_number = next_number(&self.known);
+        Ok(())
+    }
+
+    /// The segment of a file of the log.
+    fn logged(&self, add: &Add) -> Result<Segment> {
+        let damaged = |what: &str| Error::Corrupt {
+            location: self.objects.address().to_owned(),
+            what: format!("the log's line of {}", add.path),
+            why: format!("it has no {what}"),
+        };
+        let tag = |name: &str| {
+            let tag = add.tags.as_ref().and_then(|tags| tags.get(name)).cloned().flatten();
+            tag.ok_or_else(|| damaged(name))
+        };
+        let number = |name: &str| tag(name)?.parse::<i64>().map_err(|_| damaged(name));
+        let value = |name: &str| {
+            add.partition_values.get(name).cloned().flatten().ok_or_else(|| damaged(name))
+        };
+        let partition = self.table.partitions.iter().map(|(name, _)| value(name));
+        Ok(Segment {
+            number: number("siltstone_segment")?,
+            version: number("siltstone_version")?,
+            stage: Stage::Confirmed,
+            slice: Slice {
+                partition: partition.collect::<Result<_>>()?,
+                first: number("siltstone_first")?,
+                until: number("siltstone_until")?,
+                signature: 0, // its rows are compared
+            },
+            rows: number("siltstone_rows")? as u64,
+            hash: tag("siltstone_hash")?,
+            file: add.path.clone(),
+            bytes: add.size as u64,
+            statistics: add.stats.clone().unwrap_or_default(),
+        })
+    }
+
+    /// Why a lake that has more or fewer commits of this file than it knows of is refused.
+    fn refused(&self, there: i64) -> Error {
+        let expected = format!("{} commits of this file", self.known.commits);
+        let why = if there > self.known.commits {
+            "the file was copied, or restored from an older backup: publish a copy under a name of its own (--new-identity), \
+             or let the lake become what the restored file is (--rebuild-ledger)"
+        } else {
+            "the lake was emptied, or restored from an older backup: compare the file with it and send what it lacks \
+             (--rebuild-ledger)"
+        };
+        let got = format!("{there} in {}; {why}", self.objects.address());
+        Error::invalid(format!("table {} of the lake", self.table.name), expected, got)
+    }
+
+    /// A commit of which nothing was heard is in the log, or goes there now.
+    fn finish_pending(&mut self) -> Result<()> {
+        let Some(pending) = self.known.pending.take() else { return Ok(()) };
+        let adds = pending.actions.iter().filter_map(|action| action.add.as_ref());
+        let is_there = self.state.commits_of(&self.ledger.store) > self.known.commits;
+        for add in adds.filter(|_| !is_there) {
+            if !self.is_sent(&add.path, add.size as u64)? {
+                // It was too long ago. The log does not have it: what it would have said is made anew.
+                let nothing = Pending { plan: uuid(), ..Pending::default() };
+                return self.ledger.begin(&self.table.name, self.known.commits, &nothing);
+            }
+        }
+        self.commit(&pending)
+    }
+
+    /// Whether the lake has a file, and will keep it until it is committed.
+    fn is_sent(&self, file: &str, bytes: u64) -> Result<bool> {
+        let since_ms = now_ns() / 1_000_000 - SENT_FOR_MS;
+        let found = self.objects.find(file)?;
+        Ok(found.is_some_and(|found| found.bytes == bytes && found.modified_ms >= since_ms))
+    }
+
+    fn commit(&mut self, pending: &Pending) -> Result<()> {
+        let number = self.known.commits + 1;
+        let table = self.table;
+        let before = |state: &State| before(state, table);
+        let own = Own { writer: &self.ledger.store, number, plan: &pending.plan };
+        let commit = self.log.commit(&mut self.state, &own, &pending.actions, &before)?;
+        self.report.commits += u64::from(commit == Commit::Done);
+        self.ledger.confirm(&table.name, number, pending.clone())?;
+        self.known = self.ledger.known(&table.name)?;
+        Ok(())
+    }
+
+    /// Whether the lake has nothing of this table.
+    pub(super) fn is_first(&self) -> bool {
+        self.state.version.is_none()
+    }
+
+    /// Sends what is new. `progress` gets segments done and in all.
+    pub(super) fn run(mut self, cut: Cut, progress: &mut Progress<'_>) -> Result<TableReport> {
+        let slices = self.source.slices(self.table, cut)?;
+        let confirmed: Vec<Segment> =
+            self.known.segments.iter().filter(|s| s.stage == Stage::Confirmed).cloned().collect();
+        let units = units(slices, &confirmed);
+        let all: u64 = units.iter().map(|unit| unit.add.len().max(1) as u64).sum();
+        let mut done = 0;
+        let mut pending = Pending::default();
+        let mut since = Instant::now();
+        for unit in units {
+            self.send(&unit, &confirmed, &mut pending, &mut |n| progress(done + n, all))?;
+            done += unit.add.len().max(1) as u64;
+            progress(done, all)?;
+            if pending.actions.len() >= COMMIT_FILES || since.elapsed() >= COMMIT_EVERY {
+                self.commit_all(&mut pending)?;
+                since = Instant::now();
+            }
+        }
+        self.commit_all(&mut pending)?;
+        // What was sent before an interruption and is of no use any more.
+        let stale = self.known.segments.iter().filter(|s| s.stage != Stage::Confirmed);
+        let stale: Vec<_> = stale.map(|s| (s.number, s.version)).collect();
+        if !stale.is_empty() {
+            self.ledger.forget(&self.table.name, stale)?;
+        }
+        Ok(self.report)
+    }
+
+    fn commit_all(&mut self, pending: &mut Pending) -> Result<()> {
+        let mut pending = std::mem::take(pending);
+        if pending.actions.is_empty() {
+            return Ok(());
+        }
+        pending.plan = uuid();
+        self.ledger.begin(&self.table.name, self.known.commits, &pending)?;
+        self.report.removed += pending.removed.len() as u64;
+        self.commit(&pending)
+    }
+
+    /// Makes and sends the segments of a unit, and adds what they need in the log.
+    fn send(
+        &mut self,
+        unit: &Unit,
+        confirmed: &[Segment],
+        pending: &mut Pending,
+        each: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<()> {
+        let mut made: Vec<Segment> = Vec::new();
+        for slices in unit.add.chunks(AT_ONCE) {
+            let work: Vec<_> =
+                slices.iter().map(|slice| self.numbered(slice.clone(), confirmed)).collect();
+            let results = together(&work, 1, |(slice, number, version)| {
+                self.segment(slice, *number, *version)
+            });
+            for result in results {
+                made.extend(result?);
+            }
+            each(made.len() as u64)?;
+        }
+        // What has the rows that it had stays, whatever its signature.
+        let mut removed: Vec<&Segment> = unit.remove.iter().map(|i| &confirmed[*i]).collect();
+        let mut renewed = Vec::new();
+        made.retain(|segment| {
+            let same =
+                |old: &&Segment| old.slice.same_place(&segment.slice) && old.hash == segment.hash;
+            let Some(at) = removed.iter().position(|old| same(&old)) else { return true };
+            let old = removed.swap_remove(at);
+            renewed.push(Segment { slice: segment.slice.clone(), ..old.clone() });
+            false
+        });
+        self.ledger.put(&self.table.name, made.iter().cloned().chain(renewed).collect())?;
+        let now_ms = now_ns() / 1_000_000;
+        for old in removed {
+            let remove = self.remove(old, now_ms);
+            pending.actions.push(Action { remove: Some(remove), ..Action::default() });
+            pending.removed.push((old.number, old.version));
+        }
+        for new in &made {
+            self.report.segments += 1;
+            self.report.rows += new.rows;
+            self.report.bytes += new.bytes;
+            let add = self.add(new, now_ms);
+            pending.actions.push(Action { add: Some(add), ..Action::default() });
+            pending.added.push((new.number, new.version));
+        }
+        Ok(())
+    }
+
+    /// A slice with the number and version that its segment gets.
+    fn numbered(&mut self, slice: Slice, confirmed: &[Segment]) -> (Slice, i64, i64) {
+        let same = confirmed.iter().find(|old| old.slice.same_place(&slice));
+        if let Some(old) = same {
+            return (slice, old.number, old.version + 1);
+        }
+        self.next_number += 1;
+        (slice, self.next_number - 1, 1)
+    }
+
+    /// Makes a segment and sends it; `None` if there are no rows.
+    fn segment(&self, slice: &Slice, number: i64, version: i64) -> Result<Option<Segment>> {
+        let sent = self.known.segments.iter().find(|s| s.stage == Stage::Sent && s.slice == *slice);
+        if let Some(sent) = sent
+            && self.is_sent(&sent.file, sent.bytes)?
+        {
+            return Ok(Some(sent.clone()));
+        }
+        let rows = self.source.rows(self.table, slice)?;
+        let Some(mut made) = SegmentFile::write(rows)? else { return Ok(None) };
+        let hash = made.hash.text();
+        let values = self.partition_values(slice);
+        let folders = values.iter().map(|(name, value)| format!("{name}={value}/"));
+        // The same rows get the same name: what is sent twice is one file.
+        let file = format!("{}{number}-{hash}.parquet", folders.collect::<String>());
+        if !self.is_sent(&file, made.bytes)? {
+            self.objects.send(&file, &mut made.file, made.bytes)?;
+        }
+        Ok(Some(Segment {
+            number,
+            version,
+            stage: Stage::Sent,
+            slice: slice.clone(),
+            rows: made.hash.rows,
+            hash,
+            file,
+            bytes: made.bytes,
+            statistics: made.statistics.to_string(),
+        }))
+    }
+
+    fn partition_values(&self, slice: &Slice) -> Vec<(&'static str, String)> {
+        let store = std::iter::once(self.ledger.store.clone());
+        let values = store.chain(slice.partition.iter().cloned());
+        partitions(self.table).map(|(name, _)| name).zip(values).collect()
+    }
+
+    fn logged_partition(&self, slice: &Slice) -> Texts {
+        let values = self.partition_values(slice).into_iter();
+        values.map(|(name, value)| (name.to_owned(), Some(value))).collect()
+    }
+
+    fn add(&self, segment: &Segment, now_ms: i64) -> Add {
+        let tags = [
+            ("siltstone_segment", segment.number.to_string()),
+            ("siltstone_version", segment.version.to_string()),
+            ("siltstone_rows", segment.rows.to_string()),
+            ("siltstone_hash", segment.hash.clone()),
+            ("siltstone_first", segment.slice.first.to_string()),
+            ("siltstone_until", segment.slice.until.to_string()),
+        ];
+        Add {
+            path: segment.file.clone(),
+            partition_values: self.logged_partition(&segment.slice),
+            size: segment.bytes as i64,
+            modification_time: now_ms,
+            data_change: true,
+            stats: Some(segment.statistics.clone()),
+            tags: Some(tags.into_iter().map(|(name, value)| (name.into(), Some(value))).collect()),
+        }
+    }
+
+    fn remove(&self, segment: &Segment, now_ms: i64) -> Remove {
+        Remove {
+            path: segment.file.clone(),
+            deletion_timestamp: Some(now_ms),
+            data_change: true,
+            extended_file_metadata: Some(true),
+            partition_values: Some(self.logged_partition(&segment.slice)),
+            size: Some(segment.bytes as i64),
+        }
+    }
+}
+
+fn next_number(known: &Known) -> i64 {
+    known.segments.iter().map(|segment| segment.number).max().unwrap_or(0) + 1
+}
+
+/// What the log needs before rows of this table: the table itself, or columns that are new.
+fn before(state: &State, table: &PublishedTable) -> Result<Vec<Action>> {
+    match &state.metadata {
+        None => Ok(creation(MetaData {
+            id: uuid(),
+            name: Some(table.name.clone()),
+            format: Format { provider: "parquet".into(), options: BTreeMap::new() },
+            schema_string: schema_string(table)?,
+            partition_columns: partitions(table).map(|(name, _)| name.into()).collect(),
+            configuration: BTreeMap::new(),
+            created_time: Some(now_ns() / 1_000_000),
+        })),
+        Some(known) => Ok(grown_schema(known, table)?
+            .map(|schema_string| Action {
+                meta_data: Some(MetaData { schema_string, ..known.clone() }),
+                ..Action::default()
+            })
+            .into_iter()
+            .collect()),
+    }
+}
+
+/// What has to be done so that the log has `slices` in place of what it has: slices that overlap are one unit. What is the
+/// same is no unit.
+fn units(slices: Vec<Slice>, confirmed: &[Segment]) -> Vec<Unit> {
+    type Ranges = (Vec<Slice>, Vec<usize>);
+    let mut partitions: BTreeMap<Vec<String>, Ranges> = BTreeMap::new();
+    for slice in slices {
+        partitions.entry(slice.partition.clone()).or_default().0.push(slice);
+    }
+    for (i, segment) in confirmed.iter().enumerate() {
+        partitions.entry(segment.slice.partition.clone()).or_default().1.push(i);
+    }
+    let mut units = Vec::new();
+    for (_, (mut new, mut old)) in partitions {
+        new.sort_by_key(|slice| slice.first);
+        old.sort_by_key(|i| confirmed[*i].slice.first);
+        let (mut new, mut old) = (new.into_iter().peekable(), old.into_iter().peekable());
+        loop {
+            // Grows as long as what comes next begins inside.
+            let mut unit = Unit::default();
+            let mut until = i64::MIN;
+            loop {
+                let starts_in = |first: i64| until == i64::MIN || first < until;
+                let next_new = new.peek().map(|slice| slice.first);
+                let next_old = old.peek().map(|i| confirmed[*i].slice.first);
+                let new_is_first = match (next_new, next_old) {
+                    (None, None) => break,
+                    (Some(n), Some(o)) => n <= o,
+                    (n, _) => n.is_some(),
+                };
+                if new_is_first && next_new.is_some_and(starts_in) {
+                    let slice = new.next().expect("it was looked at");
+                    until = until.max(slice.until);
+                    unit.add.push(slice);
+                } else if !new_is_first && next_old.is_some_and(starts_in) {
+                    let i = old.next().expect("it was looked at");
+                    until = until.max(confirmed[i].slice.until);
+                    unit.remove.push(i);
+                } else {
+                    break;
+                }
+            }
+            let is_same = unit.add.len() == 1
+                && unit.remove.len() == 1
+                && confirmed[unit.remove[0]].slice == unit.add[0];
+            match (unit.add.is_empty(), unit.remove.is_empty()) {
+                (true, true) => break,
+                _ if is_same => {}
+                _ => units.push(unit),
+            }
+        }
+    }
+    units
+}

@@ -1,0 +1,71 @@
+//! A table as other machines see it, and the parts in which it is published.
+
+use arrow_schema::SchemaRef;
+
+use super::Batches;
+use crate::error::Result;
+
+/// A table that is published.
+#[derive(Debug, Clone)]
+pub(crate) struct PublishedTable {
+    pub(crate) name: String,
+    /// The columns of its files: what it is [partitioned](Self::partitions) by is not among them.
+    pub(crate) schema: SchemaRef,
+    /// The columns that stand in the names of its folders, behind the store's, each with its type in a Delta schema.
+    pub(crate) partitions: &'static [(&'static str, &'static str)],
+}
+
+/// A part of a table: the rows of a partition whose key lies in a range. One file is made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Slice {
+    /// The values of the columns that the table is partitioned by.
+    pub(crate) partition: Vec<String>,
+    /// The least key, and the first one behind.
+    pub(crate) first: i64,
+    pub(crate) until: i64,
+    /// Is another if its rows may be others.
+    pub(crate) signature: u128,
+}
+
+/// How finely what still grows is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// As what has ended: few large files.
+    Coarse,
+    /// So that new rows are sent without those before them.
+    Fine,
+}
+
+/// What a store publishes.
+pub(crate) trait Published: Sync {
+    fn tables(&self) -> Result<Vec<PublishedTable>>;
+
+    /// The parts of a table, which do not overlap. Of a partition, all parts are given or none.
+    fn slices(&self, table: &PublishedTable, cut: Cut) -> Result<Vec<Slice>>;
+
+    /// The rows of a part, with the columns of the table, ordered so that a reader of few of them passes over many.
+    fn rows(&self, table: &PublishedTable, slice: &Slice) -> Result<Batches>;
+}
+
+impl Slice {
+    /// Whether they are the same part, whatever its rows.
+    pub(crate) fn same_place(&self, other: &Slice) -> bool {
+        (&self.partition, self.first, self.until) == (&other.partition, other.first, other.until)
+    }
+}
+
+/// Ranges from `begin` on, which hold `last` in their end: as many of the longest length as fit, then of the next one, the last
+/// one of the shortest.
+pub(crate) fn growing(begin: i64, last: i64, lengths: &[i64]) -> Vec<(i64, i64)> {
+    let (origin, mut first) = (begin, begin);
+    let mut ranges = Vec::new();
+    for length in lengths {
+        let end = last - (last - origin) % length;
+        while first < end {
+            ranges.push((first, first + length));
+            first += length;
+        }
+    }
+    ranges.extend(lengths.last().map(|length| (first, first.saturating_add(*length))));
+    ranges
+}
