@@ -181,14 +181,6 @@ impl Objects {
         }
     }
 
-    /// The folders in this one.
-    pub(super) fn folders(&self) -> Result<Vec<String>> {
-        let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&self.root)));
-        let listed = listed.map_err(|error| self.failed("listing it", &error))?;
-        let name = |key: Key| key.filename().map(str::to_owned);
-        Ok(listed.common_prefixes.into_iter().filter_map(name).collect())
-    }
-
     /// Makes an object unless one has that name; whether it did. After an error of the network it may have been made.
     pub(super) fn create(&self, name: &str, bytes: impl Into<Bytes>) -> Result<bool> {
         let key = self.key(name);
@@ -310,12 +302,24 @@ impl Objects {
 fn server(address: &str, action: &'static str, error: &object_store::Error) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            if io.raw_os_error().is_some() && !matches!(io.kind(), ErrorKind::ConnectionRefused) {
-                return Error::io(address, action, io);
-            }
+        let io = error.downcast_ref::<std::io::Error>();
+        if let Some(io) = io.filter(|io| io.raw_os_error().is_some() && is_of_files(io.kind())) {
+            return Error::io(address, action, io);
         }
         cause = error.source();
     }
     Error::Server { location: address.to_owned(), action, why: error.to_string() }
+}
+
+/// Whether the system refuses a file and not a connection.
+fn is_of_files(kind: ErrorKind) -> bool {
+    use ErrorKind as K;
+    !matches!(
+        kind,
+        K::ConnectionRefused
+            | K::ConnectionReset
+            | K::ConnectionAborted
+            | K::BrokenPipe
+            | K::TimedOut
+    )
 }

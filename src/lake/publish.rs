@@ -267,7 +267,7 @@ impl<'a> Publishing<'a> {
         made.retain(|segment| {
             let same =
                 |old: &&Segment| old.slice.same_place(&segment.slice) && old.hash == segment.hash;
-            let Some(at) = removed.iter().position(|old| same(&old)) else { return true };
+            let Some(at) = removed.iter().position(same) else { return true };
             let old = removed.swap_remove(at);
             renewed.push(Segment { slice: segment.slice.clone(), ..old.clone() });
             false

@@ -26,6 +26,8 @@ mod foreign;
 mod glossary;
 mod hostile;
 mod hot_paths;
+#[cfg(feature = "lake")]
+mod lake;
 mod memory;
 mod memory_crash;
 mod memory_life;

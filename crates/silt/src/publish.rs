@@ -45,7 +45,7 @@ pub(crate) struct SyncArgs {
     every: i64,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct What {
     /// The database, or a folder of ticks
     file: PathBuf,
@@ -81,12 +81,17 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
     interrupt::listen();
     let every = Duration::from_nanos(args.every as u64);
     let handle = open(&args.what.file, console)?;
+    let mut what = args.what.clone();
     loop {
         let start = Instant::now();
-        match once(&args.what, &handle, true, console) {
+        let done = once(&what, &handle, true, console);
+        if done.is_ok() {
+            (what.rebuild_ledger, what.new_identity) = (false, false); // once is enough
+        }
+        match done {
             Ok(report) if report.tables.is_empty() => {}
             Ok(report) => {
-                print(&args.what, &report, start, console)?;
+                print(&what, &report, start, console)?;
                 console.flush()?;
             }
             // It may be better next time; whatever else is wrong stays wrong.

@@ -1,0 +1,311 @@
+//! Publishing to a lake in a folder: each row once, whatever comes in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use serde_json::Value;
+use siltstone::lake::{PublishOptions, PublishReport, publish};
+use siltstone::memory::{MemoryStore, NewLearningEvent};
+use siltstone::series::{Series, StorageBackend};
+use siltstone::ticks::{TickStore, TickStoreConfig};
+use siltstone::{Error, Handle};
+
+use crate::child::{self, Random, mission, say};
+
+const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// Ticks of three symbols, a second from one to the next, each told by its bid.
+fn put(base: &Path, from: i64, numbers: std::ops::Range<u64>) {
+    let store = TickStore::new(TickStoreConfig {
+        sqlite_base_path: base.to_owned(),
+        ..TickStoreConfig::production("b")
+    })
+    .unwrap();
+    for n in numbers {
+        let symbol = ["EURUSD", "GBPUSD", "USDJPY"][n as usize % 3];
+        let _ = store
+            .store_tick(symbol, n as f64, n as f64 + 0.5, 0.5, "LP", from + n as i64 * SECOND)
+            .unwrap();
+    }
+    store.stop().unwrap();
+}
+
+fn send(
+    file: &Path,
+    lake: &Path,
+    change: impl FnOnce(&mut PublishOptions),
+) -> Result<PublishReport, Error> {
+    let handle = siltstone::open_read_only(file)?;
+    send_handle(&handle, lake, change)
+}
+
+fn send_handle(
+    handle: &Handle,
+    lake: &Path,
+    change: impl FnOnce(&mut PublishOptions),
+) -> Result<PublishReport, Error> {
+    let mut options = PublishOptions::default();
+    change(&mut options);
+    publish(handle, lake.to_str().unwrap(), &options, &mut |_, _| Ok(()))
+}
+
+/// The actions of a table's log, commit by commit.
+fn log(table: &Path) -> Vec<Vec<Value>> {
+    let mut commits = Vec::new();
+    loop {
+        let path = table.join(format!("_delta_log/{:020}.json", commits.len()));
+        let Ok(text) = std::fs::read_to_string(path) else { return commits };
+        commits.push(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect());
+    }
+}
+
+/// The files that a table has, by its log.
+fn files(table: &Path) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for action in log(table).into_iter().flatten() {
+        if let Some(add) = action.get("add") {
+            files.insert(add["path"].as_str().unwrap().to_owned());
+        }
+        if let Some(remove) = action.get("remove") {
+            assert!(files.remove(remove["path"].as_str().unwrap()), "it was there");
+        }
+    }
+    files
+}
+
+/// The ticks of a lake: how often each bid is there, and that what the log says of a file is so.
+fn bids(lake: &Path) -> BTreeMap<u64, u64> {
+    let table = lake.join("ticks");
+    let mut found = BTreeMap::new();
+    for file in files(&table) {
+        let batches = siltstone::table::read(table.join(&file)).unwrap();
+        for batch in batches.collect_batches().unwrap() {
+            let bid = batch.column_by_name("bid").unwrap().as_primitive::<Float64Type>();
+            let ns = batch.column_by_name("time_ns").unwrap().as_primitive::<Int64Type>();
+            assert_eq!((bid.null_count(), ns.null_count()), (0, 0));
+            for bid in bid.values() {
+                *found.entry(*bid as u64).or_default() += 1;
+            }
+        }
+    }
+    found
+}
+
+fn once(numbers: std::ops::Range<u64>) -> BTreeMap<u64, u64> {
+    numbers.map(|n| (n, 1)).collect()
+}
+
+/// Goal: what is published is there once, and published again it is not sent again; new and late ticks replace the segments that
+/// they lie in, and no others.
+#[test]
+fn each_tick_is_there_once_and_only_what_changed_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    put(&base, NOON, 0..300);
+    put(&base, NOON + DAY, 300..600);
+    let report = send(&base, &lake, |_| {}).unwrap();
+    let ticks = report.tables["ticks"];
+    assert_eq!((ticks.rows, ticks.commits), (600, 1));
+    assert_eq!(bids(&lake), once(0..600));
+    assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+    assert_eq!(log(&lake.join("ticks")).len(), 1);
+    let before = files(&lake.join("ticks"));
+
+    put(&base, NOON - 600 * SECOND, 600..601); // of the first day, late
+    let late = send(&base, &lake, |_| {}).unwrap().tables["ticks"];
+    assert_eq!((late.segments, late.removed, late.commits), (1, 1, 1));
+    assert_eq!(before.intersection(&files(&lake.join("ticks"))).count(), before.len() - 1);
+    assert_eq!(bids(&lake), once(0..601));
+
+    // Rows that become blocks are the same rows.
+    let store = siltstone::open(&base).unwrap();
+    store.compact(&mut |_, _| Ok(())).unwrap();
+    store.close().unwrap();
+    assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+}
+
+/// Goal: a day that grows is sent in pieces, of which old ones become one, and a later call makes one of all.
+#[test]
+fn a_growing_day_is_sent_in_pieces_that_become_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    let mut sent = 0;
+    for turn in 0..30 {
+        put(&base, NOON, turn * 40..(turn + 1) * 40);
+        let ticks = send(&base, &lake, |options| options.live = true).unwrap().tables["ticks"];
+        sent += ticks.rows;
+        assert_eq!(bids(&lake), once(0..(turn + 1) * 40));
+    }
+    assert!(sent < 4 * 1_200, "{sent} rows were sent for 1,200");
+    let pieces = files(&lake.join("ticks")).len();
+    let whole = send(&base, &lake, |_| {}).unwrap().tables["ticks"];
+    // Two of the three symbols share a file.
+    assert_eq!((whole.segments, whole.removed), (2, pieces as u64));
+    assert_eq!(bids(&lake), once(0..1_200));
+    // Its log has had a checkpoint meanwhile.
+    let last = std::fs::read_to_string(lake.join("ticks/_delta_log/_last_checkpoint")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&last).unwrap()["version"], 20);
+    std::fs::remove_file(lake.join("ticks/_delta_log").join(format!("{:020}.json", 3))).unwrap();
+    assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+}
+
+/// Goal: several files publish to one lake at the same moment, and each row is there once.
+#[test]
+fn many_files_publish_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let bases: Vec<_> = (0..8).map(|n| folder.path().join(format!("db{n}"))).collect();
+    for (n, base) in bases.iter().enumerate() {
+        put(base, NOON, n as u64 * 100..(n as u64 + 1) * 100);
+    }
+    std::thread::scope(|scope| {
+        for base in &bases {
+            scope.spawn(|| send(base, &lake, |_| {}).unwrap());
+            scope.spawn(|| send(base, &lake, |_| {}).unwrap());
+        }
+    });
+    assert_eq!(bids(&lake), once(0..800));
+    assert_eq!(log(&lake.join("ticks")).len(), bases.len());
+}
+
+/// Goal: a file that was restored from an older backup is refused, and either of the ways out leads to what it says.
+#[test]
+fn a_restored_file_is_refused_with_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    put(&base, NOON, 0..30);
+    send(&base, &lake, |_| {}).unwrap();
+    let old = std::fs::read(base.join("publish.db")).unwrap();
+    put(&base, NOON, 30..60);
+    send(&base, &lake, |_| {}).unwrap();
+    for name in ["publish.db-wal", "publish.db-shm"] {
+        let _ = std::fs::remove_file(base.join(name));
+    }
+    std::fs::write(base.join("publish.db"), old).unwrap();
+    let refused = send(&base, &lake, |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("restored") && refused.contains("--rebuild-ledger"), "{refused}");
+    assert_eq!(bids(&lake), once(0..60));
+    let rebuilt = send(&base, &lake, |options| options.rebuild_ledger = true).unwrap();
+    assert_eq!(rebuilt, PublishReport::default(), "the lake has what the file has");
+    put(&base, NOON, 60..90);
+    send(&base, &lake, |_| {}).unwrap();
+    assert_eq!(bids(&lake), once(0..90));
+
+    let twice = send(&base, &lake, |options| options.new_identity = true).unwrap();
+    assert_eq!(twice.tables["ticks"].rows, 90);
+    assert!(bids(&lake).values().all(|times| *times == 2), "as another file's");
+}
+
+/// Goal: a log that lacks a commit, and one that is cut off, are called damaged, and nothing is sent.
+#[test]
+fn a_damaged_log_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    for turn in 0..3 {
+        put(&base, NOON, turn * 30..(turn + 1) * 30);
+        send(&base, &lake, |_| {}).unwrap();
+    }
+    put(&base, NOON, 90..120);
+    let commit = |n: usize| lake.join("ticks/_delta_log").join(format!("{n:020}.json"));
+    let (one, last) = (std::fs::read(commit(1)).unwrap(), std::fs::read(commit(2)).unwrap());
+    std::fs::write(commit(2), &last[..last.len() / 2]).unwrap();
+    let refused = send(&base, &lake, |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("is damaged") && refused.contains("002.json"), "{refused}");
+    std::fs::write(commit(2), last).unwrap();
+    std::fs::remove_file(commit(1)).unwrap();
+    let refused = send(&base, &lake, |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("version 1 is missing"), "{refused}");
+    std::fs::write(commit(1), one).unwrap();
+    send(&base, &lake, |_| {}).unwrap();
+    assert_eq!(bids(&lake), once(0..120));
+}
+
+/// Goal: memories and series get to the lake, and what is deleted goes from it.
+#[test]
+fn what_is_deleted_goes_from_the_lake() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, lake) = (folder.path().join("run.db"), folder.path().join("lake"));
+    let db = siltstone::open(&file).unwrap();
+    let memory: MemoryStore = db.memory().unwrap();
+    for n in 0..10 {
+        memory
+            .store_learning_event(NewLearningEvent::new("maze", f64::from(n), "explore"))
+            .unwrap();
+    }
+    let series = db.series().unwrap();
+    let points = Series::from_times_ns(&[NOON, NOON + DAY], &[1.5, f64::NAN]).unwrap();
+    series.save("flow", &points, &Default::default()).unwrap();
+    series.save("level", &points, &Default::default()).unwrap();
+    let report = send_handle(&db, &lake, |_| {}).unwrap();
+    let rows: Vec<_> =
+        report.tables.iter().map(|(name, table)| (name.as_str(), table.rows)).collect();
+    assert_eq!(rows, [("learning_events", 10), ("series", 2), ("series_points", 4)]);
+    assert_eq!(send_handle(&db, &lake, |_| {}).unwrap(), PublishReport::default());
+
+    series.delete("flow").unwrap();
+    let report =
+        send_handle(&db, &lake, |options| options.tables = vec!["series_points".into()]).unwrap();
+    assert_eq!(report.tables.keys().collect::<Vec<_>>(), ["series_points"]);
+    let points: Vec<_> = log(&lake.join("series_points")).into_iter().flatten().collect();
+    let rows: i64 = points
+        .iter()
+        .filter_map(|action| action.get("add"))
+        .filter(|add| files(&lake.join("series_points")).contains(add["path"].as_str().unwrap()))
+        .map(|add| add["tags"]["siltstone_rows"].as_str().unwrap().parse::<i64>().unwrap())
+        .sum();
+    assert_eq!(rows, 2);
+    let unknown = send_handle(&db, &lake, |options| options.tables = vec!["point".into()]);
+    assert!(matches!(unknown, Err(Error::NotFound { .. })));
+}
+
+/// Goal: an address that is none, or that holds a secret, is refused before anything is made.
+#[test]
+fn an_address_with_a_secret_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), NOON, 0..3);
+    let ticks = siltstone::open_read_only(folder.path()).unwrap();
+    let send = |address: &str| {
+        let options = PublishOptions::default();
+        publish(&ticks, address, &options, &mut |_, _| Ok(())).unwrap_err().to_string()
+    };
+    assert!(send("s3://key:secret@bucket/lake").contains("environment"));
+    assert!(!send("s3://key:secret@bucket/lake").contains("secret@"));
+    assert!(send("ftp://host/lake").contains("s3://bucket/folder"));
+    assert!(send("").contains("an empty text"));
+    assert!(!folder.path().join("publish.db").exists());
+}
+
+/// Goal: a sender that is killed at any instant leaves a lake in which each row is there once, when another has finished.
+#[test]
+fn a_killed_sender_loses_and_repeats_nothing() {
+    let kills = std::env::var("SILTSTONE_LAKE_KILLS").map_or(12, |text| text.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    let mut random = Random(7);
+    let mut interrupted = 0;
+    for turn in 0..kills {
+        put(&base, NOON + (turn % 3) as i64 * DAY, turn * 300..(turn + 1) * 300);
+        let child = child::start("lake::sends_until_it_is_killed", &base, lake.to_str().unwrap());
+        std::thread::sleep(Duration::from_micros(random.below(120_000)));
+        interrupted += u64::from(!child.kill().iter().any(|line| line.contains("sent")));
+        let there = bids(&lake);
+        assert!(there.values().all(|times| *times == 1), "turn {turn}");
+    }
+    send(&base, &lake, |_| {}).unwrap();
+    assert_eq!(bids(&lake), once(0..kills * 300), "{interrupted} of {kills} were interrupted");
+    println!("{interrupted} of {kills} senders were killed before they were done");
+}
+
+#[test]
+#[ignore = "the process that a test kills"]
+fn sends_until_it_is_killed() {
+    let Some((base, lake)) = mission() else { return };
+    send(&base, Path::new(&lake), |options| options.live = true).unwrap();
+    say(format_args!("sent"));
+}
