@@ -18,7 +18,7 @@ from siltstone._arguments import name_them as _name_them
 from siltstone._extension import sqlite_extension_path
 from siltstone._open import Handle, open
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, CompactReport, Skipped, VerifyReport
+from siltstone._reports import BackupReport, CompactReport, PublishedTable, Skipped, VerifyReport
 from siltstone._restore import restore
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
@@ -30,6 +30,7 @@ __all__ = [
     "BackupReport",
     "CompactReport",
     "Handle",
+    "PublishedTable",
     "QueryResult",
     "SiltstoneError",
     "Skipped",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
-from siltstone._reports import CompactReport, VerifyReport, make
+from siltstone._reports import CompactReport, PublishedTable, VerifyReport, make
 from siltstone._view import View
 from siltstone.errors import InvalidError
 from siltstone.experiment import ExperimentDatabase
@@ -249,6 +249,47 @@ class Handle(StoreHandle):
             How much was packed: rows, blocks, bytes in use before and after.
         """
         return CompactReport(*self._inner.compact())
+
+    def publish(
+        self,
+        to: str,
+        *,
+        tables: Sequence[str] = (),
+        live: bool = False,
+        rebuild_ledger: bool = False,
+        new_identity: bool = False,
+    ) -> dict[str, PublishedTable]:
+        """Publish to a lake: Parquet files with a Delta log, which Polars, DuckDB and Spark read.
+
+        What the lake does not have is sent, what has changed is replaced, what is gone is removed. Each row is there
+        once, whatever fails in between; the next call goes on.
+
+        Parameters
+        ----------
+        to : str
+            A folder, ``s3://bucket/folder``, ``gs://bucket/folder`` or ``az://container/folder``. Credentials come from
+            the environment.
+        tables : sequence of str
+            Only these tables; all if empty.
+        live : bool
+            Send what still grows in small files, which become large ones later: for calls within minutes.
+        rebuild_ledger : bool
+            Take what the lake says of this file as what was published, after a restored backup.
+        new_identity : bool
+            Publish a copy of a file under a name of its own: all of it is sent.
+
+        Returns
+        -------
+        dict
+            The tables that changed, each with a `PublishedTable`.
+
+        Examples
+        --------
+        >>> with siltstone.open("run.db") as db:  # doctest: +SKIP
+        ...     db.publish("s3://bucket/lake")
+        """
+        done = self._inner.publish(to, list(tables), live, rebuild_ledger, new_identity)
+        return {name: PublishedTable(**table) for name, table in json.loads(done).items()}
 
     def expand(self) -> int:
         """Make rows of everything that is compacted, so that SQLite alone reads the documented tables.

@@ -157,6 +157,26 @@ class CompactReport(NamedTuple):
     bytes_after: int
 
 
+class PublishedTable(NamedTuple):
+    """What was published of a table.
+
+    Attributes
+    ----------
+    segments, rows, bytes : int
+        Files that were sent, their rows and bytes.
+    removed : int
+        Files that are no part of the table any more.
+    commits : int
+        Commits to the log of the table.
+    """
+
+    segments: int
+    rows: int
+    bytes: int
+    removed: int
+    commits: int
+
+
 class Metadata(NamedTuple):
     """The row of the documented table ``metadata``."""
 

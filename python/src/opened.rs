@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use siltstone::lake::{PublishOptions, publish};
 
 use crate::arrow::Table;
 use crate::enter::Enter;
@@ -76,6 +77,28 @@ impl Opened {
         let done =
             py.enter_long("compacting", |signals| inner.compact(&mut |_, _| signals.check()))?;
         Ok(report::compact(&done))
+    }
+
+    /// The tables that changed, as JSON.
+    fn publish(
+        &self,
+        py: Python<'_>,
+        to: String,
+        tables: Vec<String>,
+        live: bool,
+        rebuild_ledger: bool,
+        new_identity: bool,
+    ) -> PyResult<String> {
+        let inner = self.handle.get()?;
+        let mut options = PublishOptions::default();
+        options.tables = tables;
+        options.live = live;
+        options.rebuild_ledger = rebuild_ledger;
+        options.new_identity = new_identity;
+        let done = py.enter_long("publishing", |signals| {
+            publish(&inner, &to, &options, &mut |_, _| signals.check())
+        })?;
+        Ok(serde_json::to_string(&done.tables).expect("names and numbers are JSON"))
     }
 
     fn expand(&self, py: Python<'_>) -> PyResult<u64> {

@@ -1,8 +1,10 @@
 """The page of `silt view`, in Debian's Chromium."""
 
+import itertools
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -13,7 +15,7 @@ import pytest
 import siltstone
 
 pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from viewing import DAY_NS, HOSTILE, START_NS, Serve, at, drawn, points
 
 
@@ -144,6 +146,27 @@ def test_what_is_written_shows_without_a_click(page: Page, serve: Serve, plant: 
         expect(page.locator("tbody tr").first).to_contain_text("200,001", timeout=10_000)
         page.locator("#pages a", has_text="Overview").click()
         expect(page.locator(".tiles")).to_contain_text("201,001")
+
+
+def test_an_overview_that_takes_long_is_read_seldom(page: Page, serve: Serve, plant: Path) -> None:
+    """Goal: while a writer goes on, the overview of a large file takes a tenth of the time, and ends up to date."""
+    asked = []
+
+    def late(route: Route) -> None:
+        asked.append(time.monotonic())
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/api/overview", late)
+    page.goto(serve(plant))
+    page.wait_for_selector("html[data-ready]")
+    with siltstone.open(plant) as db:
+        for n in range(8):
+            db.series.append("flow", points(np.array([START_NS + (15 + n) * DAY_NS]), np.array([1.0])))
+            page.wait_for_timeout(1_000)
+        expect(page.locator(".tiles")).to_contain_text("201,008", timeout=15_000)
+    assert 2 <= len(asked) <= 4
+    assert all(b - a > 5 for a, b in itertools.pairwise(asked))
 
 
 def test_names_are_text(page: Page, serve: Serve, plant: Path) -> None:

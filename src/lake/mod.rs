@@ -24,7 +24,7 @@ mod id;
 mod ledger;
 mod log;
 mod objects;
-mod publish;
+mod publishing;
 
 use std::path::Path;
 
@@ -34,9 +34,9 @@ use crate::kernel::{FileLock, Progress};
 use crate::table::{Cut, Published};
 use ledger::Ledger;
 use objects::Objects;
-use publish::Publishing;
+use publishing::Publishing;
 
-pub use publish::{PublishReport, TableReport};
+pub use publishing::{PublishReport, TableReport};
 
 /// Held by whoever publishes a file, beside it.
 const LOCK: &str = ".publish.lock";

@@ -311,15 +311,18 @@ fn server(address: &str, action: &'static str, error: &object_store::Error) -> E
     Error::Server { location: address.to_owned(), action, why: error.to_string() }
 }
 
-/// Whether the system refuses a file and not a connection.
+/// Whether the system refuses a file, and not what goes over a network.
 fn is_of_files(kind: ErrorKind) -> bool {
     use ErrorKind as K;
-    !matches!(
+    matches!(
         kind,
-        K::ConnectionRefused
-            | K::ConnectionReset
-            | K::ConnectionAborted
-            | K::BrokenPipe
-            | K::TimedOut
+        K::NotFound
+            | K::PermissionDenied
+            | K::StorageFull
+            | K::QuotaExceeded
+            | K::FileTooLarge
+            | K::ReadOnlyFilesystem
+            | K::IsADirectory
+            | K::NotADirectory
     )
 }

@@ -27,7 +27,7 @@ const BUCKETS: u64 = 8;
 /// Of a day that grows, from its beginning to its end.
 const CUTS_NS: [i64; 3] = [3_600 * SECOND_NS, 300 * SECOND_NS, 15 * SECOND_NS];
 /// What was written this short a time ago may be written again without a later time in the file system.
-const SETTLED_NS: i64 = SECOND_NS;
+const RECENT_NS: i64 = SECOND_NS;
 
 /// The ticks of a store, as they are published.
 pub(crate) struct PublishedTicks {
@@ -183,7 +183,7 @@ fn stamp(path: &Path) -> Result<u128> {
         let modified = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified_ns = modified.map_or(i64::MAX, |time| time.as_nanos() as i64);
         let now = now_ns();
-        if now.saturating_sub(modified_ns) < SETTLED_NS {
+        if now.saturating_sub(modified_ns) < RECENT_NS {
             bytes.extend(now.to_le_bytes()); // it may change and keep its time: like no other
         }
         bytes.extend(found.len().to_le_bytes());

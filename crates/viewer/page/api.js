@@ -62,12 +62,16 @@ async function ask(url, init) {
   throw new Refused(sentence, response.status);
 }
 
+/** What may be an integer that a float cannot hold. */
+const LONG = /(?<![\d.])\d{16}/;
+
 /**
  * JSON in which integers that a float cannot hold are bigints.
  *
  * @param {string} text
  */
 function parse(text) {
+  if (!LONG.test(text)) return JSON.parse(text); // five times as fast
   const exact = (/** @type {string} */ _, /** @type {any} */ value, /** @type {any} */ context) =>
     typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "")
       ? BigInt(context.source)

@@ -26,6 +26,8 @@ import { sqlPage } from "./sql.js";
 
 /** How often it is asked whether something was written, in ms. */
 const POLL = 1000;
+/** How many times as long as reading the overview took, it is left as it is: it counts all that is in the file. */
+const REST = 10;
 /** The most sizes that are kept; an even number. */
 const MOST_SIZES = 2000;
 
@@ -51,10 +53,20 @@ let hasData = true;
 let version = "";
 /** Whether what is shown may be older than the file, since a query failed. */
 let isStale = false;
+/** Whether something was written since the overview was read, and when it may be read again, by the clock of the page. */
+let isOld = false;
+let nextOverview = 0;
 /** Counts the pages that were shown, so that one that comes late is dropped. */
 let turn = 0;
 
 const pageOf = () => PAGES[location.pathname] ?? PAGES["/"];
+
+async function readOverview() {
+  const begin = performance.now();
+  isOld = false;
+  context.overview = await get("overview");
+  nextOverview = performance.now() + REST * (performance.now() - begin);
+}
 
 /** @param {[string, string][]} parameters */
 function setAddress(parameters) {
@@ -99,7 +111,7 @@ async function show() {
   const page = pageOf();
   const host = h("div");
   try {
-    context.overview = await get("overview");
+    await readOverview();
     if (own !== turn) return;
     showNavigation();
     put(byId("page"), host);
@@ -151,8 +163,11 @@ async function poll() {
     if (context.growth.length > MOST_SIZES) context.growth = context.growth.filter((_, i) => i % 2 === 0);
     const recent = Date.now() - seen.modified_ms < 3000;
     showLive(recent ? "written" : "still", `${size(seen.bytes)}, written ${ago(seen.modified_ms)}`);
-    if (isStale || (before && before !== version)) {
-      context.overview = await get("overview");
+    const isWritten = Boolean(before) && before !== version;
+    isOld ||= isWritten;
+    const isDue = isStale || (isOld && performance.now() >= nextOverview);
+    if (isDue || isWritten) {
+      if (isDue) await readOverview();
       showNavigation();
       // A page whose data have come, or have gone, is another one.
       if (shown && hasData === pageOf().has(context.overview)) await shown.refresh();

@@ -3,7 +3,6 @@
 import { sql } from "./api.js";
 import { sqlText } from "./code.js";
 import { h, put } from "./dom.js";
-import { count } from "./format.js";
 
 /** Units of the picture's width. */
 const WIDE = 1000;
@@ -52,7 +51,6 @@ export class Keyframes {
     path.setAttribute("d", [...places].map((x) => `M${x} 0V6`).join(""));
     svg.append(path);
     put(this.element, svg);
-    this.element.title = `${count(this.steps.length)} keyframes: [ and ] go to the one before and the next`;
   }
 
   /** @param {number} step */

@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use siltstone::experiment::Which;
+use siltstone::experiment::{SimulationInfo, Which};
 use siltstone::table::Batches;
 use siltstone::{Error, Handle, Result};
 
@@ -35,8 +35,14 @@ pub(crate) async fn list(State(shared): State<Shared>, Query(asked): Query<Filte
         let filter = asked.filter.as_deref().filter(|filter| !filter.trim().is_empty());
         let which = filter.map_or(Which::All, Which::Filter);
         let found = handle.experiment(None)?.simulations(which)?;
-        let runs: Vec<String> =
-            found.into_iter().map(|run| json!(run.plain()).to_string()).collect();
+        let one = |mut run: SimulationInfo| {
+            // It is the most of a run, and no list shows it.
+            run.provenance.clear();
+            let mut run = json!(run.plain());
+            run.as_object_mut().and_then(|fields| fields.shift_remove("provenance"));
+            run.to_string()
+        };
+        let runs: Vec<String> = found.into_iter().map(one).collect();
         Ok(source.lists.answer(&runs, asked.known.as_deref()))
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], written.await?).into_response())

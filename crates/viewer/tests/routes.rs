@@ -405,6 +405,8 @@ fn runs_are_filtered_and_drawn() {
     let found = server.get("/api/runs?where=params.rate%20%3E%200").json();
     assert_eq!(found["runs"].as_array().unwrap().len(), 2);
     assert_eq!(found["runs"][0]["parameters"], json!({ "rate": 1 }));
+    // A list of many runs is small without it.
+    assert_eq!(found["runs"][0].get("provenance"), None);
     let wrong = server.get("/api/runs?where=params.rat%20%3E%200");
     assert!(wrong.status == 400 && wrong.text().contains("params.rate"), "{}", wrong.text());
     assert_eq!(server.get("/api/runs/metrics?id=run_1").json()["metrics"], json!(["loss"]));
