@@ -26,6 +26,9 @@ pub(crate) struct Filter {
     filter: Option<String>,
     /// The `version` of a list that the asker has: of one that is remembered only what differs is sent.
     known: Option<String>,
+    /// Whether each run has its provenance, which is the most of it and no list shows.
+    #[serde(default)]
+    provenance: bool,
 }
 
 /// `GET /api/runs`: the runs for which a filter holds, or how their list differs from one that was sent before.
@@ -36,7 +39,9 @@ pub(crate) async fn list(State(shared): State<Shared>, Query(asked): Query<Filte
         let which = filter.map_or(Which::All, Which::Filter);
         let found = handle.experiment(None)?.simulations(which)?;
         let one = |mut run: SimulationInfo| {
-            // It is the most of a run, and no list shows it.
+            if asked.provenance {
+                return json!(run.plain()).to_string();
+            }
             run.provenance.clear();
             let mut run = json!(run.plain());
             run.as_object_mut().and_then(|fields| fields.shift_remove("provenance"));

@@ -407,6 +407,8 @@ fn runs_are_filtered_and_drawn() {
     assert_eq!(found["runs"][0]["parameters"], json!({ "rate": 1 }));
     // A list of many runs is small without it.
     assert_eq!(found["runs"][0].get("provenance"), None);
+    let whole = server.get("/api/runs?provenance=true").json();
+    assert!(whole["runs"][0]["provenance"].is_object());
     let wrong = server.get("/api/runs?where=params.rat%20%3E%200");
     assert!(wrong.status == 400 && wrong.text().contains("params.rate"), "{}", wrong.text());
     assert_eq!(server.get("/api/runs/metrics?id=run_1").json()["metrics"], json!(["loss"]));
