@@ -44,8 +44,9 @@ pub(crate) struct Display {
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
-    /// Use colour (auto: on a terminal)
+    /// Use colour: auto (default: on a terminal), always, never
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) color: When,
 }
 

@@ -11,9 +11,9 @@ use crate::console::Console;
 use crate::exit::{Exit, Outcome};
 use crate::{human, interrupt};
 
-/// Publish a database or a folder of ticks to a lake of Parquet files with a Delta log
+/// Publish to a lake: Parquet files with a Delta log
 ///
-/// Sends what the lake does not have yet, replaces what has changed, and removes what is gone; each row is there once,
+/// Sends what the lake does not have yet of a database or a folder of ticks, replaces what has changed, and removes what is gone; each row is there once,
 /// whatever fails in between. DuckDB, Polars, Spark and DataFusion read the tables. Other programs may use the database
 /// meanwhile. Run the same command again to resume.
 ///

@@ -1,7 +1,9 @@
 //! `silt ticks`: inspect a folder of ticks, and keep it small.
 
 pub(crate) use doctor::verify;
-pub(crate) use inspect::{export_all, interval, print_info};
+#[cfg(feature = "lake")]
+pub(crate) use inspect::interval;
+pub(crate) use inspect::{export_all, print_info};
 pub(crate) use retention::compact_finished;
 
 mod doctor;

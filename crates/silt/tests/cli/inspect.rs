@@ -13,7 +13,7 @@ fn info_tells_what_is_there() {
     small_run(folder.path());
     let text = silt(folder.path(), "info run.db").ok();
     for part in [
-        "simulation 4",
+        "simulation 5",
         "complete",
         "0 is 2020-01-01T00:00:00Z",
         "dataset transport: 3 updates at 3 timestamps, 0 to 20 (2020-01-01T00:00:00Z to 2020-01-01T20:00:00Z)",
@@ -25,7 +25,7 @@ fn info_tells_what_is_there() {
     let info = silt(folder.path(), "info run.db --json").json();
     assert_eq!(info["run"]["status"], "complete");
     assert_eq!(info["page_size"], 4096);
-    assert_eq!(info["schema"], json!({ "simulation": 4 }));
+    assert_eq!(info["schema"], json!({ "simulation": 5 }));
     let dataset = &info["datasets"][0];
     assert_eq!(
         (&dataset["updates"], &dataset["first"], &dataset["last"]),
