@@ -101,7 +101,8 @@ fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
     }
     // SAFETY: the connection is used in this call and in this thread only.
     let conn = unsafe { args.get_connection()? };
-    array_in_block(dtype, shape, data, |id| array_block(&ReadTx::new(&conn), id)).map_err(user)
+    let block = |id| inner("the table of blocks", || array_block(&ReadTx::new(&conn), id));
+    array_in_block(dtype, shape, data, block).map_err(user)
 }
 
 /// The unpacked bytes of a block of arrays of the same file.
@@ -123,7 +124,7 @@ pub(crate) fn array_block(tx: &ReadTx<'_>, id: i64) -> Result<Bytes> {
         let bytes = |i| Ok::<_, Error>(row.get_ref(i)?.as_blob().map_err(rusqlite::Error::from)?);
         unpack_arrays(text(0)?, text(1)?, codec, bytes(3)?, bytes(4)?)
     };
-    let found = inner(table, || tx.query_one(&sql, [id], |row| Ok(read(row))))?;
+    let found = tx.query_one(&sql, [id], |row| Ok(read(row)))?;
     match found {
         Some(Err(Error::Corrupt { why, .. })) => Err(damaged(why)),
         Some(block) => block,
