@@ -164,8 +164,9 @@ impl Log {
         let before = version.map(|version| commit_name(version - 1));
         let listed = self.objects.list(FOLDER, before.as_deref())?;
         let names = || listed.iter().filter_map(|object| object.name.rsplit('/').next());
-        let mut checkpoints: Vec<u64> =
-            names().filter_map(|name| version_of(name.strip_suffix(".checkpoint.parquet")?)).collect();
+        let mut checkpoints: Vec<u64> = names()
+            .filter_map(|name| version_of(name.strip_suffix(".checkpoint.parquet")?))
+            .collect();
         let (mut state, mut damage) = (State::default(), None);
         while let Some(version) = checkpoints.pop() {
             match self.read_checkpoint(version) {
@@ -181,7 +182,9 @@ impl Log {
             }
         }
         if state.version.is_none() && version.is_some() {
-            return Err(damage.unwrap_or_else(|| self.damaged(FOLDER, "its last checkpoint is missing")));
+            return Err(
+                damage.unwrap_or_else(|| self.damaged(FOLDER, "its last checkpoint is missing"))
+            );
         }
         let first = state.version.map_or(0, |version| version + 1);
         let commits = names().filter_map(|name| version_of(name.strip_suffix(".json")?));
@@ -201,7 +204,9 @@ impl Log {
             version: u64,
         }
         let text = self.objects.get(LAST_CHECKPOINT)?;
-        Ok(text.and_then(|text| serde_json::from_slice::<Last>(&text).ok()).map(|last| last.version))
+        Ok(text
+            .and_then(|text| serde_json::from_slice::<Last>(&text).ok())
+            .map(|last| last.version))
     }
 
     fn read_checkpoint(&self, version: u64) -> Result<State> {
@@ -294,7 +299,9 @@ impl Log {
                 return Err(Error::invalid(self.objects.address(), expected, format!("{there}")));
             }
             let removed = actions.iter().filter_map(|action| action.remove.as_ref());
-            if let Some(gone) = removed.map(|r| &r.path).find(|path| !state.files.contains_key(*path)) {
+            if let Some(gone) =
+                removed.map(|r| &r.path).find(|path| !state.files.contains_key(*path))
+            {
                 return Err(changed_by_another(self.objects.address(), gone));
             }
             let now_ms = now_ns() / 1_000_000;

@@ -25,8 +25,10 @@ mod ledger;
 mod log;
 mod objects;
 mod publishing;
+mod report;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use std::path::Path;
 
@@ -38,7 +40,7 @@ use ledger::Ledger;
 use objects::Objects;
 use publishing::Publishing;
 
-pub use publishing::{PublishReport, TableReport};
+pub use report::{PublishReport, TableReport};
 
 /// Held by whoever publishes a file, beside it.
 const LOCK: &str = ".publish.lock";
