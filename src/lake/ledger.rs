@@ -18,7 +18,7 @@ static MIGRATIONS: Migrations = Migrations {
 };
 
 /// The ledger in a folder of ticks, beside its days.
-const OF_FOLDER: &str = "publish.db";
+pub(super) const OF_FOLDER: &str = "publish.db";
 
 /// How far a segment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,22 +20,30 @@
 //! this file it has (Delta's `txn`), so that each is there once, whatever fails in between.
 
 mod action;
+mod checking;
+mod cleaning;
 mod id;
 mod ledger;
+mod listing;
 mod log;
 mod objects;
 mod publishing;
+mod source;
 
 use std::path::Path;
 
 use crate::Handle;
 use crate::error::{Error, Result};
 use crate::kernel::{FileLock, Progress};
-use crate::table::{Cut, Published};
+use crate::table::Cut;
 use ledger::Ledger;
 use objects::Objects;
 use publishing::Publishing;
+use source::sources;
 
+pub use checking::{CheckedTable, LakeReport, verify};
+pub use cleaning::{UnusedFile, VacuumOptions, VacuumReport, vacuum};
+pub use listing::{LakeSender, LakeTable, tables};
 pub use publishing::{PublishReport, TableReport};
 
 /// Held by whoever publishes a file, beside it.
@@ -90,26 +98,18 @@ pub fn publish(
     if options.new_identity {
         ledger.rename()?;
     }
-    let sources: Vec<Box<dyn Published>> = match handle {
-        Handle::File(db) => vec![
-            Box::new(crate::series::PublishedSeries(db.clone())),
-            Box::new(crate::experiment::PublishedRuns(db.clone())),
-            Box::new(crate::memory::PublishedMemories(db.clone())),
-        ],
-        Handle::Ticks(ticks) => vec![Box::new(crate::ticks::PublishedTicks::new(ticks))],
-    };
     let cut = if options.live { Cut::Fine } else { Cut::Coarse };
     let mut report = PublishReport::default();
     let mut unknown = options.tables.clone();
     let mut is_probed = false;
-    for source in &sources {
+    for source in sources(handle) {
         for table in source.tables()? {
             unknown.retain(|name| *name != table.name);
             if !options.tables.is_empty() && !options.tables.contains(&table.name) {
                 continue;
             }
             let publishing =
-                Publishing::begin(&**source, &table, &ledger, &lake, options.rebuild_ledger)?;
+                Publishing::begin(&*source, &table, &ledger, &lake, options.rebuild_ledger)?;
             if !is_probed && publishing.is_first() {
                 lake.probe()?;
                 is_probed = true;

@@ -18,6 +18,8 @@ mod import;
 mod info;
 mod interrupt;
 mod keyframes;
+#[cfg(feature = "lake")]
+mod lake;
 mod markdown_help;
 mod memory;
 mod merge;
