@@ -22,12 +22,14 @@
 mod action;
 mod checking;
 mod cleaning;
+mod filter;
 mod id;
 mod ledger;
 mod listing;
 mod log;
 mod objects;
 mod publishing;
+mod pulling;
 mod source;
 
 use std::path::Path;
@@ -45,6 +47,7 @@ pub use checking::{CheckedTable, LakeReport, verify};
 pub use cleaning::{UnusedFile, VacuumOptions, VacuumReport, vacuum};
 pub use listing::{LakeSender, LakeTable, tables};
 pub use publishing::{PublishReport, TableReport};
+pub use pulling::{PullOptions, PullReport, pull};
 
 /// Held by whoever publishes a file, beside it.
 const LOCK: &str = ".publish.lock";

@@ -11,12 +11,12 @@ use siltstone::series::{Series, StorageBackend};
 use siltstone::ticks::{TickBatch, TickStore, TickStoreConfig};
 use siltstone::{Error, Handle};
 
-const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
-const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(crate) const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
+pub(crate) const SECOND: i64 = 1_000_000_000;
+pub(crate) const DAY: i64 = 86_400 * SECOND;
 
 /// Ticks of three symbols, a second from one to the next.
-fn put(base: &Path, from: i64, n: i64) {
+pub(crate) fn put(base: &Path, from: i64, n: i64) {
     let store = TickStore::new(TickStoreConfig {
         sqlite_base_path: base.to_owned(),
         ..TickStoreConfig::production("b")
@@ -30,7 +30,7 @@ fn put(base: &Path, from: i64, n: i64) {
     store.stop().unwrap();
 }
 
-fn send(handle: &Handle, lake: &Path) {
+pub(crate) fn send(handle: &Handle, lake: &Path) {
     let options = PublishOptions::default();
     publish(handle, lake.to_str().unwrap(), &options, &mut |_, _| Ok(())).unwrap();
 }
@@ -46,7 +46,7 @@ fn found(report: &LakeReport) -> Vec<String> {
 }
 
 /// The data files of a table, also those that no log has.
-fn data(table: &Path) -> Vec<PathBuf> {
+pub(crate) fn data(table: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![table.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -64,7 +64,7 @@ fn data(table: &Path) -> Vec<PathBuf> {
 }
 
 /// A file with memories and series.
-fn file(path: &Path) -> Handle {
+pub(crate) fn file(path: &Path) -> Handle {
     let db = siltstone::open(path).unwrap();
     let memory: MemoryStore = db.memory().unwrap();
     let events = (0..10).map(|n| NewLearningEvent::new("maze", f64::from(n), "explore"));

@@ -29,6 +29,8 @@ mod hot_paths;
 #[cfg(feature = "lake")]
 mod lake;
 #[cfg(feature = "lake")]
+mod lake_pull;
+#[cfg(feature = "lake")]
 mod lake_read;
 mod memory;
 mod memory_crash;

@@ -72,6 +72,8 @@ pub(crate) enum Command {
     #[cfg(feature = "lake")]
     Sync(crate::publish::SyncArgs),
     #[cfg(feature = "lake")]
+    Pull(crate::pull::Args),
+    #[cfg(feature = "lake")]
     Lake(crate::lake::Args),
     Verify(verify::Args),
     Stats(stats::Args),
@@ -109,6 +111,8 @@ impl Command {
             Command::Publish(args) => crate::publish::run(args, console),
             #[cfg(feature = "lake")]
             Command::Sync(args) => crate::publish::sync(args, console),
+            #[cfg(feature = "lake")]
+            Command::Pull(args) => crate::pull::run(args, console),
             #[cfg(feature = "lake")]
             Command::Lake(args) => crate::lake::run(args, console),
             Command::Verify(args) => verify::run(args, console),

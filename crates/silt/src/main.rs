@@ -28,6 +28,8 @@ mod password;
 mod progress;
 #[cfg(feature = "lake")]
 mod publish;
+#[cfg(feature = "lake")]
+mod pull;
 mod query;
 mod report;
 mod restore;
