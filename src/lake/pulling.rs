@@ -47,6 +47,13 @@ pub struct PullReport {
     pub bytes: u64,
 }
 
+impl PullReport {
+    /// Refuses what has no row.
+    fn of(self, address: &str) -> Result<Self> {
+        if self.tables.values().all(|rows| *rows == 0) { Err(nothing(address)) } else { Ok(self) }
+    }
+}
+
 /// A data file that is read.
 struct Source<'a> {
     add: &'a Add,
@@ -118,8 +125,7 @@ pub fn pull(
         tables.extend(table(&lake, name, state, options)?);
     }
     if tables.is_empty() {
-        let name = options.store.clone().unwrap_or_else(|| "any".into());
-        return Err(Error::NotFound { what: "row of the file", name, location: address.into() });
+        return Err(nothing(address));
     }
     let is_of_ticks = tables.iter().any(|table| TICKS.contains(&table.name.as_str()));
     if is_of_ticks && tables.len() > 1 {
@@ -131,7 +137,7 @@ pub fn pull(
     let temporary = Temporary::folder(target)?;
     if is_of_ticks {
         let mut ticks = PulledTicks::new(temporary.path());
-        let report = take(&mut [&mut ticks], &tables, progress)?;
+        let report = take(&mut [&mut ticks], &tables, progress)?.of(address)?;
         drop(ticks);
         if target.exists() {
             return Err(is_there(target));
@@ -144,11 +150,19 @@ pub fn pull(
     let db = Database::builder(temporary.path().join("pulled.db")).open()?;
     let mut series = PulledSeries::new(db.clone())?;
     let mut memories = PulledMemories::new(db.clone())?;
-    let report = take(&mut [&mut series, &mut memories], &tables, progress)?;
+    let report = take(&mut [&mut series, &mut memories], &tables, progress)?.of(address)?;
     drop((series, memories));
     db.backup(target)?;
     db.close()?;
     Ok(report)
+}
+
+fn nothing(address: &str) -> Error {
+    Error::invalid(
+        "the rows to pull",
+        "some of --table, --store and --where",
+        format!("none in {address}"),
+    )
 }
 
 fn is_there(target: &Path) -> Error {

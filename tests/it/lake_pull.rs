@@ -251,7 +251,17 @@ fn what_cannot_be_brought_back_is_refused() {
     let error = refused(|options| only(options, "learning_events"));
     assert!(error.contains("memories") && error.contains("--store ID"), "{error}");
     assert!(refused(|options| only(options, "serie")).contains("table \"serie\" is not in"));
-    assert!(refused(|options| options.store = Some("x".into())).contains("\"x\" is not in"));
+    assert!(refused(|options| options.store = Some("x".into())).contains("none in"));
+    for symbol in ["A", "H"] {
+        let error = bring(&lake, &target, |options| {
+            only(options, "ticks");
+            options.filters = vec![("symbol".into(), symbol.into())];
+        });
+        assert!(
+            error.unwrap_err().to_string().contains("none in"),
+            "also between those that are there"
+        );
+    }
     let error = refused(|options| {
         only(options, "ticks");
         options.filters = vec![("key".into(), "flow".into())];
