@@ -12,22 +12,25 @@ use super::listing::no_lake;
 use super::log::{Log, State};
 use super::objects::Objects;
 use crate::error::{Error, Result};
+use crate::experiment::PulledRuns;
 use crate::kernel::{Database, Progress, Temporary, sync_name};
 use crate::memory::PulledMemories;
 use crate::series::PulledSeries;
 use crate::table::{Pulled, RowHash, read_parquet_file};
 use crate::ticks::PulledTicks;
 
-/// Tables that make a folder of ticks, and those that a file has, in the order in which they are taken.
-const TICKS: &[&str] = &["ticks"];
-const SERIES: &[&str] = &["series", "series_points"];
-const MEMORIES: &[&str] = &["concepts", "episodes", "relationships", "learning_events"];
+/// The table that makes a folder of ticks.
+const TICKS: &str = "ticks";
+/// What records belong to.
+const RUNS: &str = "runs";
+const SERIES: [&str; 2] = ["series", "series_points"];
+const MEMORIES: [&str; 4] = ["concepts", "episodes", "relationships", "learning_events"];
 
 /// What is brought back.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct PullOptions {
-    /// Only these tables; all that have rows if empty. `series` and `series_points` go together.
+    /// Only these tables; all that have rows if empty. `series` and `series_points` go together, and records with `runs`.
     pub tables: Vec<String>,
     /// Only what the file of this name published (`store_id`).
     pub store: Option<String>,
@@ -72,8 +75,8 @@ struct Table<'a> {
     sources: Vec<Source<'a>>,
 }
 
-/// Brings tables of a lake back: `ticks` into a new folder of ticks, `series`, `series_points` and the tables of memories into
-/// a new file. Each data file is held against its hash in the log. The target gets its name when all is there.
+/// Brings tables of a lake back: `ticks` into a new folder of ticks, series, memories and runs with their records into a new
+/// file. Each data file is held against its hash in the log. The target gets its name when all is there.
 ///
 /// Of embeddings the numbers come back, as doubles in one dimension; the offset of ticks from UTC does not.
 ///
@@ -124,10 +127,12 @@ pub fn pull(
     for (name, state) in states.iter().filter(|(name, _)| wanted.contains(name.as_str())) {
         tables.extend(table(&lake, name, state, options)?);
     }
+    // What others need comes first: `series` does by its name.
+    tables.sort_by_key(|table: &Table<'_>| ![RUNS, "concepts"].contains(&table.name.as_str()));
     if tables.is_empty() {
         return Err(nothing(address));
     }
-    let is_of_ticks = tables.iter().any(|table| TICKS.contains(&table.name.as_str()));
+    let is_of_ticks = tables.iter().any(|table| table.name == TICKS);
     if is_of_ticks && tables.len() > 1 {
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         let expected =
@@ -150,8 +155,10 @@ pub fn pull(
     let db = Database::builder(temporary.path().join("pulled.db")).open()?;
     let mut series = PulledSeries::new(db.clone())?;
     let mut memories = PulledMemories::new(db.clone())?;
-    let report = take(&mut [&mut series, &mut memories], &tables, progress)?.of(address)?;
-    drop((series, memories));
+    let mut runs = PulledRuns::new(db.clone());
+    let takers: &mut [&mut dyn Pulled] = &mut [&mut series, &mut memories, &mut runs];
+    let report = take(takers, &tables, progress)?.of(address)?;
+    drop((series, memories, runs));
     db.backup(target)?;
     db.close()?;
     Ok(report)
@@ -191,15 +198,15 @@ fn wanted(
     if SERIES.iter().any(|name| wanted.contains(*name)) {
         wanted.extend(SERIES.iter().map(|name| (*name).to_owned()));
     }
-    let known = [TICKS, SERIES, MEMORIES].concat();
-    match wanted.iter().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(wanted),
-        Some(name) => {
-            let expected =
-                format!("tables that can be brought back (--table): {}", known.join(", "));
-            Err(Error::invalid("the tables to pull", expected, name.as_str()))
-        }
+    if wanted.iter().any(|name| is_of_records(name)) {
+        wanted.insert(RUNS.to_owned());
     }
+    Ok(wanted)
+}
+
+/// Whether a table is none of those that each lake calls so.
+fn is_of_records(name: &str) -> bool {
+    ![TICKS, RUNS].contains(&name) && !SERIES.contains(&name) && !MEMORIES.contains(&name)
 }
 
 fn store_of(add: &Add) -> Option<&str> {
@@ -259,10 +266,10 @@ fn take(
     let all = tables.iter().flat_map(|table| &table.sources).map(|source| source.rows).sum();
     let mut report = PullReport::default();
     let mut done = 0;
-    for name in [TICKS, SERIES, MEMORIES].concat() {
-        let Some(table) = tables.iter().find(|table| table.name == name) else { continue };
-        let taker = takers.iter_mut().find(|taker| taker.tables().contains(&name));
-        let taker = taker.expect("each table that is known has a store");
+    for table in tables {
+        let name = &table.name;
+        let taker = takers.iter_mut().find(|taker| taker.takes(name));
+        let taker = taker.expect("the last one takes what is left");
         let mut taken = 0;
         for source in &table.sources {
             report.files += 1;
@@ -290,7 +297,7 @@ fn take(
                 return Err(damaged("its rows are not those that the log says"));
             }
         }
-        report.tables.insert(name.to_owned(), taken);
+        report.tables.insert(name.clone(), taken);
     }
     progress(done, all)?;
     takers.iter_mut().try_for_each(|taker| taker.finish())?;

@@ -146,8 +146,8 @@ fn insert(tx: &WriteTx<'_>, into: &Into, rows: &RecordBatch) -> Result<()> {
 }
 
 impl Pulled for PulledMemories {
-    fn tables(&self) -> &'static [&'static str] {
-        &["concepts", "episodes", "relationships", "learning_events"]
+    fn takes(&self, table: &str) -> bool {
+        TABLES.iter().any(|into| into.table == table)
     }
 
     fn take(&mut self, table: &str, file: &str, rows: &RecordBatch) -> Result<()> {

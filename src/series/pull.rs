@@ -177,8 +177,8 @@ fn values_of(rows: &RecordBatch, kind: &DataType) -> Result<ArrayRef> {
 }
 
 impl Pulled for PulledSeries {
-    fn tables(&self) -> &'static [&'static str] {
-        &["series", "series_points"]
+    fn takes(&self, table: &str) -> bool {
+        ["series", "series_points"].contains(&table)
     }
 
     fn take(&mut self, table: &str, file: &str, rows: &RecordBatch) -> Result<()> {

@@ -50,11 +50,11 @@ pub(crate) trait Published: Sync {
 
 /// What takes the rows of a lake back into a store.
 pub(crate) trait Pulled {
-    /// The tables that it takes.
-    fn tables(&self) -> &'static [&'static str];
+    /// Whether it takes a table of this name.
+    fn takes(&self, table: &str) -> bool;
 
-    /// Takes rows of a table that the file of this name has published: table by table, as
-    /// [`tables`](Self::tables) has them, in the order in which they were published.
+    /// Takes rows of a table that the file of this name has published, in the order in which they were. What other rows need
+    /// comes before them.
     fn take(&mut self, table: &str, file: &str, rows: &RecordBatch) -> Result<()>;
 
     /// After the last ones.

@@ -68,8 +68,8 @@ impl PulledTicks {
 }
 
 impl Pulled for PulledTicks {
-    fn tables(&self) -> &'static [&'static str] {
-        &["ticks"]
+    fn takes(&self, table: &str) -> bool {
+        table == "ticks"
     }
 
     fn take(&mut self, table: &str, file: &str, rows: &RecordBatch) -> Result<()> {

@@ -12,6 +12,7 @@ use arrow_array::{
 };
 use serde_json::{Value, json};
 use siltstone::array::Array;
+use siltstone::experiment::{Cell, ExperimentDatabase, RecordSchema, Selection, SimulationOptions};
 use siltstone::lake::{PullOptions, PullReport, pull, tables};
 use siltstone::memory::{NewConcept, NewEpisode, NewLearningEvent, NewRelationship, Payload};
 use siltstone::series::{IndexMetadata, Metadata, Series, StorageBackend};
@@ -317,4 +318,64 @@ fn a_damaged_data_file_is_not_pulled() {
     let error = bring(&lake, &target, |options| only(options, "series")).unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. } | Error::Invalid { .. }), "{error}");
     assert!(!target.exists());
+}
+
+/// Goal: simulations come back with their numbers, parameters and records of every type, those of tables of one's own too.
+#[test]
+fn simulations_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let db = siltstone::open(folder.path().join("sweep.db")).unwrap();
+    let experiments = db.experiment(Some("sweep")).unwrap();
+    let columns = [
+        ("sensor", "category"),
+        ("x", "float32"),
+        ("n", "uint8"),
+        ("at", "datetime64[ns]"),
+        ("is_on", "bool"),
+        ("note", "text"),
+    ];
+    let schema = RecordSchema::new("temperature", &columns).unwrap().with_key("sensor").unwrap();
+    for n in 0..40 {
+        let options = SimulationOptions::default().parameters(&json!({"n": n, "x": 0.5})).unwrap();
+        let run = experiments.create_simulation_context(&format!("run {n}"), options).unwrap();
+        run.define_table(&schema).unwrap();
+        for step in 0..20 {
+            run.log_metric("loss", step as f64 / 3.0, Some(step)).unwrap();
+            let mut cells = vec![("sensor", Cell::Text("a")), ("x", Cell::Float(0.5))];
+            match step % 2 {
+                0 => cells.extend([("n", Cell::Int(255)), ("at", Cell::Int(NOON))]),
+                _ => cells.extend([("note", Cell::Text("")), ("is_on", Cell::Bool(true))]),
+            }
+            run.log("temperature", step, &cells).unwrap();
+        }
+        match n % 3 {
+            0 => run.fail("it diverged").unwrap(),
+            _ => run.complete().unwrap(),
+        }
+    }
+    for n in 0..5 {
+        experiments.delete_simulation(&format!("run {}", 7 * n)).unwrap();
+    }
+    experiments.close().unwrap();
+    send(&db, &lake);
+    let pulled = again(&lake, folder.path(), |_| {});
+    let back = pulled.experiment(None).unwrap();
+    let own = db.experiment(None).unwrap();
+    assert_eq!(back.simulation_ids().unwrap(), own.simulation_ids().unwrap());
+    for id in ["run 1", "run 39"] {
+        let of = |db: &ExperimentDatabase| {
+            let batches = db.records(id, "temperature", &Selection::all()).unwrap();
+            (batches.schema().clone(), batches.collect_batches().unwrap())
+        };
+        assert_eq!(of(&back), of(&own));
+    }
+
+    let one = folder.path().join("one.db");
+    let report = bring(&lake, &one, |options| {
+        only(options, "temperature");
+        options.filters = vec![("simulation_id".into(), "run 39".into())];
+    });
+    let rows = report.unwrap().tables;
+    assert_eq!(rows, BTreeMap::from([("runs".into(), 1), ("temperature".into(), 20)]));
 }

@@ -12,11 +12,12 @@ use crate::{human, interrupt};
 
 /// Bring tables of a lake back into a new file, or a folder of ticks
 ///
-/// Ticks become a new folder, series and memories a new database. Each data file is held against its hash in the log. The
+/// Ticks become a new folder, series, memories and simulations a new database. Each data file is held against its hash in the log. The
 /// result gets its name when all is there; of rows that two files have published under one key, --store says which.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt pull s3://bucket/lake -o ticks --table ticks --where day=2026-01-19 --where symbol=EURUSD
+  silt pull /mnt/team/lake -o best.db --table run_metrics --where simulation_id=sim_7
   silt pull /mnt/team/lake -o agent.db --store 74c52aa6-9a8e-439a-a7b2-febe89949526")]
 pub(crate) struct Args {
     /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
