@@ -51,6 +51,8 @@ mod process;
 mod provenance;
 #[cfg(feature = "lake")]
 mod publish;
+#[cfg(feature = "lake")]
+mod pull;
 mod read;
 mod record_table;
 mod records;
@@ -79,6 +81,8 @@ pub use merge::{MergeConflict, MergeReport, merge};
 pub use metric::At;
 #[cfg(feature = "lake")]
 pub(crate) use publish::PublishedRuns;
+#[cfg(feature = "lake")]
+pub(crate) use pull::PulledRuns;
 pub use read::Selection;
 pub use retention::{Retention, TableSize};
 pub use runs::{SimulationInfo, Which};

@@ -1,5 +1,6 @@
 //! Simulations as other machines see them: a table of runs, and each table of records.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
@@ -17,6 +18,8 @@ use crate::kernel::{Database, ReadTx, table_exists};
 use crate::table::Kind::{Int, Text};
 use crate::table::{Batches, Cut, Published, PublishedTable, Slice, SqlTable, from_arrow};
 
+/// The key under which each file of records has their definition.
+pub(super) const DEFINITION: &str = "siltstone.records";
 /// Simulations of one file of records, as a power of two.
 const SIMULATIONS_BITS: u32 = 4;
 
@@ -87,7 +90,9 @@ fn published(table: &RecordTable) -> PublishedTable {
     let id = std::iter::once(("simulation_id".to_owned(), DataType::Utf8));
     let fields = step.chain(columns).map(|(name, kind)| (free_name(name, &COLUMNS), kind));
     let fields = id.chain(fields).map(|(name, kind)| Field::new(name, kind, true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let definition = serde_json::to_string(&table.schema).expect("a schema is JSON");
+    let definition = HashMap::from([(DEFINITION.to_owned(), definition)]);
+    let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), definition));
     PublishedTable { name: published_name(&table.schema.name), schema, partitions: &[] }
 }
 

@@ -14,12 +14,12 @@ use crate::table::{json_rows_of_parquet, json_rows_to_parquet};
 
 /// What a commit is called, in its `commitInfo`.
 const PLAN: &str = "siltstonePlan";
-const FOLDER: &str = "_delta_log";
+pub(super) const FOLDER: &str = "_delta_log";
 const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 /// Commits from one checkpoint to the next.
 const CHECKPOINT_EVERY: u64 = 20;
 /// How long a file that was removed stays in checkpoints, for those who clean up.
-const REMOVED_FOR_MS: i64 = 7 * 86_400_000;
+pub(super) const REMOVED_FOR_MS: i64 = 7 * 86_400_000;
 /// What this code reads and writes.
 const READER: i32 = 1;
 const WRITER: i32 = 2;
@@ -37,12 +37,12 @@ pub(super) struct State {
     protocol: Option<Protocol>,
     pub(super) metadata: Option<MetaData>,
     /// The last commit of each writer.
-    writers: BTreeMap<String, Txn>,
+    pub(super) writers: BTreeMap<String, Txn>,
     /// What that commit was called, where the log still says it.
     plans: BTreeMap<String, String>,
     /// The table's files, by their path.
     pub(super) files: BTreeMap<String, Add>,
-    removed: BTreeMap<String, Remove>,
+    pub(super) removed: BTreeMap<String, Remove>,
 }
 
 impl State {

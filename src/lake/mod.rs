@@ -20,12 +20,18 @@
 //! this file it has (Delta's `txn`), so that each is there once, whatever fails in between.
 
 mod action;
+mod checking;
+mod cleaning;
+mod filter;
 mod id;
 mod ledger;
+mod listing;
 mod log;
 mod objects;
 mod publishing;
+mod pulling;
 mod report;
+mod source;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -39,7 +45,12 @@ use crate::table::{Batches, Cut, Published, PublishedTable, Slice};
 use ledger::Ledger;
 use objects::Objects;
 use publishing::Publishing;
+use source::sources;
 
+pub use checking::{CheckedTable, LakeReport, verify};
+pub use cleaning::{UnusedFile, VacuumOptions, VacuumReport, vacuum};
+pub use listing::{LakeSender, LakeTable, tables};
+pub use pulling::{PullOptions, PullReport, pull};
 pub use report::{PublishReport, TableReport};
 
 /// Held by whoever publishes a file, beside it.
@@ -103,14 +114,7 @@ fn publish_to(
     if options.new_identity {
         ledger.rename()?;
     }
-    let sources: Vec<Box<dyn Published>> = match handle {
-        Handle::File(db) => vec![
-            Box::new(crate::series::PublishedSeries(db.clone())),
-            Box::new(crate::experiment::PublishedRuns(db.clone())),
-            Box::new(crate::memory::PublishedMemories(db.clone())),
-        ],
-        Handle::Ticks(ticks) => vec![Box::new(crate::ticks::PublishedTicks::new(ticks))],
-    };
+    let sources = sources(handle);
     let mut tables = Vec::new();
     for source in &sources {
         tables.extend(source.tables()?.into_iter().map(|table| (&**source, table)));

@@ -1,5 +1,9 @@
 //! A folder of an object store, with calls that wait.
 
+mod reading;
+
+pub(super) use reading::plain;
+
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -22,6 +26,8 @@ use crate::kernel::{Temporary, create_folder, sync_name};
 
 /// What is sent in one request.
 const PART_BYTES: usize = 8 << 20;
+/// The folder of a lake in which its store is tested.
+pub(super) const PROBES: &str = "_siltstone_probe";
 /// Parts that are under way at once.
 const PARTS: usize = 4;
 
@@ -53,6 +59,10 @@ impl Objects {
     /// # Errors
     /// [`Error::Invalid`] for an address that is none, [`Error::Server`] for a store that cannot be set up.
     pub(super) fn open(address: &str) -> Result<Self> {
+        Self::at(address, true)
+    }
+
+    fn at(address: &str, make_folder: bool) -> Result<Self> {
         let address = address.trim_end_matches('/');
         let invalid = |got: String| {
             let expected = "a folder, file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder";
@@ -79,7 +89,12 @@ impl Objects {
         let (store, root): (Arc<dyn ObjectStore>, &str) = match url.scheme() {
             "file" => {
                 let path = url.to_file_path().map_err(|()| invalid(format!("{address:?}")))?;
-                create_folder(&path, true)?;
+                if make_folder {
+                    create_folder(&path, true)?;
+                } else if !path.is_dir() {
+                    let location = path.parent().unwrap_or(&path).display().to_string();
+                    return Err(Error::NotFound { what: "lake", name: address.into(), location });
+                }
                 let store = LocalFileSystem::new_with_prefix(&path).map_err(failed)?;
                 folder = Some(path);
                 (Arc::new(store), "")
@@ -290,7 +305,7 @@ impl Objects {
     /// # Errors
     /// [`Error::Invalid`] for a store that lets two win.
     pub(super) fn probe(&self) -> Result<()> {
-        let name = format!("_siltstone_probe/{}", uuid());
+        let name = format!("{PROBES}/{}", uuid());
         let tries = [0u8, 1, 2, 3].map(|n| {
             let objects = self.clone();
             let name = name.clone();

@@ -37,6 +37,8 @@ mod payload;
 mod pickle;
 #[cfg(feature = "lake")]
 mod publish;
+#[cfg(feature = "lake")]
+mod pull;
 mod recall;
 mod relationship;
 mod replay;
@@ -60,6 +62,8 @@ pub use learning::{LearningEvent, LearningEventUpdate, NewLearningEvent, Strateg
 pub use payload::Payload;
 #[cfg(feature = "lake")]
 pub(crate) use publish::PublishedMemories;
+#[cfg(feature = "lake")]
+pub(crate) use pull::PulledMemories;
 pub use recall::{RecallOptions, RecallWeights, Recollection};
 pub use relationship::{Direction, NewRelationship, Relationship};
 pub use replay::{Sample, SampleMode, SampleOptions};

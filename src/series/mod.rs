@@ -31,6 +31,8 @@ mod postgresql;
 pub mod process;
 #[cfg(feature = "lake")]
 mod publish;
+#[cfg(feature = "lake")]
+mod pull;
 mod read;
 mod sqlite;
 mod text;
@@ -52,6 +54,8 @@ pub use parquet_folder::ParquetBackend;
 pub use postgresql::PostgresBackend;
 #[cfg(feature = "lake")]
 pub(crate) use publish::PublishedSeries;
+#[cfg(feature = "lake")]
+pub(crate) use pull::PulledSeries;
 pub use read::{
     Ambiguous, BadCells, Encoding, Nonexistent, Points, PointsColumn, PointsOptions, TimeUnit,
     read_points,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::UInt64Type;
+use arrow_array::types::{TimestampMicrosecondType, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow_cast::{CastOptions, cast, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -326,10 +326,12 @@ fn index_columns(
     let integer = DataType::Int64;
     match index.data_type() {
         DataType::Timestamp(..) => {
-            let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-            // Times that are too far for µs have none; the integer is exact.
+            // Times that are too far for µs have none; the integer is exact. The name of a zone is not looked up: all are UTC.
             let options = CastOptions { safe: true, ..CastOptions::default() };
-            columns.insert("time", cast_with_options(index, &time, &options)?);
+            let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+            let time = cast_with_options(index, &time, &options)?;
+            let time = time.as_primitive::<TimestampMicrosecondType>().clone();
+            columns.insert("time", Arc::new(time.with_timezone("UTC")));
             columns.insert("index_integer", cast(index, &integer)?);
         }
         kind if kind.is_floating() => {

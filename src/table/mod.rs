@@ -43,9 +43,13 @@ pub use format::Format;
 #[cfg(feature = "lake")]
 pub(crate) use json_rows::{json_rows_of_parquet, json_rows_to_parquet};
 #[cfg(feature = "lake")]
-pub(crate) use published::{Cut, Published, PublishedTable, Slice, growing};
+pub(crate) use published::{Cut, Published, PublishedTable, Pulled, Slice, growing, of_two_files};
 pub use read::read;
+#[cfg(feature = "lake")]
+pub(crate) use read::read_parquet_file;
 pub(crate) use read::{parquet_footer, read_parquet, read_parquet_footer, schema_of_footer};
+#[cfg(feature = "lake")]
+pub(crate) use row_hash::RowHash;
 #[cfg(feature = "lake")]
 pub(crate) use segment_file::SegmentFile;
 pub(crate) use sql::rows_to_arrow;

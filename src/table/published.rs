@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::Batches;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A table that is published.
 #[derive(Debug, Clone)]
@@ -59,6 +60,25 @@ pub(crate) trait Published: Sync {
 
     /// The rows of a part, with the columns of the table, ordered so that a reader of few of them passes over many.
     fn rows(&self, table: &PublishedTable, slice: &Slice) -> Result<Batches>;
+}
+
+/// What takes the rows of a lake back into a store.
+pub(crate) trait Pulled {
+    /// Whether it takes a table of this name.
+    fn takes(&self, table: &str) -> bool;
+
+    /// Takes rows of a table that the file of this name has published, in the order in which they were. What other rows need
+    /// comes before them.
+    fn take(&mut self, table: &str, file: &str, rows: &RecordBatch) -> Result<()>;
+
+    /// After the last ones.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// The refusal of rows with one key that two files have published.
+pub(crate) fn of_two_files(what: String, one: &str, other: &str) -> Error {
+    let got = format!("those of {one} and of {other}");
+    Error::invalid(what, "rows of one file (--store ID says of which)", got)
 }
 
 impl Slice {

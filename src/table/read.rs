@@ -94,6 +94,12 @@ pub(crate) fn read_parquet(path: &Path, bytes: Vec<u8>) -> Result<Batches> {
     parquet(path, Bytes::from(bytes), Refused::default())
 }
 
+/// The table of an open Parquet file; `path` is where it came from.
+#[cfg(feature = "lake")]
+pub(crate) fn read_parquet_file(path: &Path, file: std::fs::File) -> Result<Batches> {
+    parquet(path, file, Refused::default())
+}
+
 fn parquet(path: &Path, file: impl ChunkReader + 'static, refused: Refused) -> Result<Batches> {
     let damaged =
         |e: parquet::errors::ParquetError| refused.explain(path, damaged(path, e.to_string()));

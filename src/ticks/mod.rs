@@ -48,6 +48,8 @@ mod pause;
 mod plan;
 #[cfg(feature = "lake")]
 mod publish;
+#[cfg(feature = "lake")]
+mod pull;
 mod queue;
 mod read;
 mod replay;
@@ -92,6 +94,8 @@ pub use tick::{LastTick, Origin, Tick, Ticks, quality};
 
 #[cfg(feature = "lake")]
 pub(crate) use publish::PublishedTicks;
+#[cfg(feature = "lake")]
+pub(crate) use pull::PulledTicks;
 pub(crate) use stats::{day_ticks, has_ticks};
 
 use crate::kernel::{BlockTable, DocumentedNames, Store};

@@ -28,6 +28,10 @@ mod hostile;
 mod hot_paths;
 #[cfg(feature = "lake")]
 mod lake;
+#[cfg(feature = "lake")]
+mod lake_pull;
+#[cfg(feature = "lake")]
+mod lake_read;
 mod memory;
 mod memory_crash;
 mod memory_life;

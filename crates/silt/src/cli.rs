@@ -18,9 +18,7 @@ Exit codes:
   3    partial success: what was skipped is named on stderr
   130  interrupted by Ctrl-C; committed data stay
 
-Environment:
-  NO_COLOR  no colour unless --color=always is given
-  COLUMNS   width of tables and pictures where stdout is no terminal";
+Environment: NO_COLOR (no colour), COLUMNS (width of tables and pictures)";
 
 /// Import, inspect, query, export, compact and back up Siltstone databases
 #[derive(Debug, Parser)]
@@ -73,6 +71,10 @@ pub(crate) enum Command {
     Publish(crate::publish::Args),
     #[cfg(feature = "lake")]
     Sync(crate::publish::SyncArgs),
+    #[cfg(feature = "lake")]
+    Pull(crate::pull::Args),
+    #[cfg(feature = "lake")]
+    Lake(crate::lake::Args),
     Verify(verify::Args),
     Stats(stats::Args),
     Backup(backup::Args),
@@ -109,6 +111,10 @@ impl Command {
             Command::Publish(args) => crate::publish::run(args, console),
             #[cfg(feature = "lake")]
             Command::Sync(args) => crate::publish::sync(args, console),
+            #[cfg(feature = "lake")]
+            Command::Pull(args) => crate::pull::run(args, console),
+            #[cfg(feature = "lake")]
+            Command::Lake(args) => crate::lake::run(args, console),
             Command::Verify(args) => verify::run(args, console),
             Command::Stats(args) => stats::run(args, console),
             Command::Backup(args) => backup::run(args, console),

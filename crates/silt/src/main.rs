@@ -18,6 +18,8 @@ mod import;
 mod info;
 mod interrupt;
 mod keyframes;
+#[cfg(feature = "lake")]
+mod lake;
 mod markdown_help;
 mod memory;
 mod merge;
@@ -26,6 +28,8 @@ mod password;
 mod progress;
 #[cfg(feature = "lake")]
 mod publish;
+#[cfg(feature = "lake")]
+mod pull;
 mod query;
 mod report;
 mod restore;

@@ -8,6 +8,9 @@ mod documentation;
 mod import;
 #[path = "cli/inspect.rs"]
 mod inspect;
+#[cfg(feature = "lake")]
+#[path = "cli/lake.rs"]
+mod lake;
 #[path = "cli/maintenance.rs"]
 mod maintenance;
 #[path = "cli/memory.rs"]

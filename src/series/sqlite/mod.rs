@@ -91,6 +91,17 @@ impl SqliteBackend {
         Ok(SqliteBackend { db })
     }
 
+    /// Gives the next new series this number, unless it is taken.
+    #[cfg(feature = "lake")]
+    pub(crate) fn number_from(&self, id: i64) -> Result<()> {
+        self.db.write(move |tx| {
+            tx.ensure(&MIGRATIONS)?;
+            tx.execute("DELETE FROM sqlite_sequence WHERE name = 'series'", [])?;
+            let sql = "INSERT INTO sqlite_sequence (name, seq) VALUES ('series', ?1)";
+            tx.execute(sql, [id - 1]).map(drop)
+        })
+    }
+
     /// The file.
     pub fn database(&self) -> &Database {
         &self.db

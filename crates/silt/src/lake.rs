@@ -1,0 +1,175 @@
+//! `silt lake`: look at a lake, check it, and remove what no table has.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::json;
+use siltstone::lake::{self, tables};
+
+use crate::console::Console;
+use crate::exit::{Exit, Outcome};
+use crate::table::Table;
+use crate::{human, interrupt};
+
+/// List, verify and clean a lake that files publish to
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt lake ls s3://bucket/lake
+  silt lake verify /mnt/team/lake agent.db
+  silt lake vacuum /mnt/team/lake --dry-run")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Ls(Ls),
+    Verify(Verify),
+    Vacuum(Vacuum),
+}
+
+/// List the tables of a lake and the files that publish to them
+///
+/// By the logs of the tables alone: no data file is read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt lake ls s3://bucket/lake")]
+struct Ls {
+    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    lake: String,
+}
+
+/// Check a lake against its logs, and against a file that publishes to it
+///
+/// Each data file is read and held against the log of its table: size, rows, and the hash of the rows. With a file, each
+/// segment that it has published is compared with its rows now: what differs or is not published is named. Nothing is
+/// changed. The exit code is 0 if all is well and 1 if anything was found; each finding is a line on stdout.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt lake verify s3://bucket/lake
+  silt lake verify /mnt/team/lake agent.db")]
+struct Verify {
+    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    lake: String,
+
+    /// A database or a folder of ticks that publishes to it
+    file: Option<PathBuf>,
+}
+
+/// Remove data files that no table of a lake has any more
+///
+/// Those that were replaced or removed, and those that were sent and never committed, both if it was longer ago than
+/// --older-than. Only Parquet files in the folders of tables are removed, and what a test of the store has left; logs and
+/// checkpoints stay. Readers of an older version of a table find its files for as long as --older-than says.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt lake vacuum s3://bucket/lake --dry-run
+  silt lake vacuum /mnt/team/lake --older-than 30d")]
+struct Vacuum {
+    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    lake: String,
+
+    /// How long ago a file must have been replaced, removed or sent, as 48h or 30d: two days or more
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = crate::ticks::interval)]
+    older_than: i64,
+
+    /// Print what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Nobody publishes to this lake until the command has ended: allow less than two days
+    #[arg(long)]
+    no_senders: bool,
+}
+
+pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
+    match &args.what {
+        What::Ls(args) => ls(args, console),
+        What::Verify(args) => verify(args, console),
+        What::Vacuum(args) => vacuum(args, console),
+    }
+}
+
+fn ls(args: &Ls, console: &mut Console) -> Outcome {
+    let found = tables(&args.lake)?;
+    if console.json {
+        console.document(&json!({"lake": args.lake, "tables": found}))?;
+        return Ok(Exit::Done);
+    }
+    let mut list = Table::new(["table", "version", "files", "rows", "size"]);
+    let mut senders = Table::new(["table", "store_id", "commits", "last"]);
+    for table in &found {
+        let rows = table.rows.map_or_else(|| "unknown".into(), human::count);
+        let (version, files) = (table.version.to_string(), human::count(table.files));
+        list.row([table.name.clone(), version, files, rows, human::size(table.bytes)]);
+        for sender in &table.senders {
+            let last = sender.last_ms.map(|ms| human::moment(ms as f64 / 1_000.0));
+            let (store, commits) = (sender.store_id.clone(), sender.commits.to_string());
+            senders.row([table.name.clone(), store, commits, last.unwrap_or_default()]);
+        }
+    }
+    for table in [list, senders] {
+        let table = table.bold_headers(console.color).width(console.table_width());
+        console.line(format!("{table}\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn verify(args: &Verify, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let handle = args.file.as_ref().map(siltstone::open_read_only).transpose()?;
+    let mut bar = console.progress("verifying", "files and segments");
+    let report = lake::verify(&args.lake, handle.as_ref(), &mut |done, all| bar.at(done, all));
+    bar.end();
+    let report = report?;
+    let sum = |of: fn(&lake::CheckedTable) -> u64| report.tables.values().map(of).sum::<u64>();
+    let mut looked_at = format!(
+        "{} and {} read",
+        human::plural(sum(|table| table.files), "file"),
+        human::plural(sum(|table| table.rows), "row"),
+    );
+    if handle.is_some() {
+        let compared = human::plural(sum(|table| table.compared), "segment");
+        looked_at += &format!(", {compared} compared with the file");
+    }
+    let without = sum(|table| table.without_hash);
+    if without > 0 {
+        let files = human::plural(without, "file");
+        looked_at += &format!("; {files} of other writers: their rows are counted, not checked");
+    }
+    crate::verify::print(
+        Path::new(&args.lake),
+        &report.findings,
+        json!(report),
+        &looked_at,
+        console,
+    )
+}
+
+fn vacuum(args: &Vacuum, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let mut options = lake::VacuumOptions::default();
+    options.older_than = Duration::from_nanos(args.older_than as u64);
+    options.dry_run = args.dry_run;
+    options.no_senders = args.no_senders;
+    let mut bar = console.progress("removing", "files");
+    let report = lake::vacuum(&args.lake, &options, &mut |done, all| bar.at(done, all));
+    bar.end();
+    let report = report?;
+    if console.json {
+        let (files, bytes) = (&report.files, report.bytes);
+        let document = json!({"lake": args.lake, "files": files, "freed_bytes": bytes, "dry_run": args.dry_run});
+        console.document(&document)?;
+        return Ok(Exit::Done);
+    }
+    for file in &report.files {
+        console.line(crate::terminal::escaped(file.name.clone()))?;
+    }
+    let (files, bytes) =
+        (human::plural(report.files.len() as u64, "file"), human::size(report.bytes));
+    let done = if args.dry_run { "would be given back" } else { "given back" };
+    console.line(format!("{}: {files}, {bytes} {done}", args.lake))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,62 @@
+//! `silt lake` and `silt pull`.
+
+use std::path::Path;
+
+use siltstone::series::{Series, StorageBackend};
+
+use crate::silt::{names, silt};
+
+fn save(path: &Path, values: &[f64]) {
+    let db = siltstone::open(path).unwrap();
+    let times: Vec<i64> = (0..values.len() as i64).map(|n| n * 1_000_000_000).collect();
+    let points = Series::from_times_ns(&times, values).unwrap();
+    db.series().unwrap().save("flow", &points, &Default::default()).unwrap();
+}
+
+/// Goal: the commands say what is in a lake and whether it is right, by their exit codes and as JSON too, and bring it back.
+#[test]
+fn a_lake_is_listed_checked_cleaned_and_brought_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |line: &str| silt(folder.path(), line);
+    save(&folder.path().join("a.db"), &[1.5, 2.5]);
+    run("publish a.db --to lake").ok();
+    let listed = run("lake ls lake").ok();
+    assert!(listed.contains("series_points        0      1     2"), "{listed}");
+    let tables = run("lake ls lake --json").json();
+    let store = tables["tables"][0]["senders"][0]["store_id"].as_str().unwrap().to_owned();
+    assert!(listed.contains(&store));
+    let missing = run("lake ls none");
+    assert_eq!((missing.code, names(folder.path()).contains(&"none".to_owned())), (2, false));
+    assert!(missing.err.contains("\"none\" is not in"), "{missing:?}");
+
+    let said = run("lake verify lake a.db").ok();
+    assert!(said.contains("all is well; 2 files and 3 rows read, 2 segments compared"), "{said}");
+    save(&folder.path().join("a.db"), &[1.5, 3.5]);
+    let found = run("lake verify lake a.db");
+    assert_eq!(found.code, 1, "{found:?}");
+    assert!(found.out.contains("series_points, segment 1, partition"), "{found:?}");
+    let found = run("lake verify lake a.db --json").json();
+    assert_eq!((&found["ok"], found["findings"].as_array().unwrap().len()), (&false.into(), 2));
+
+    let none = run("lake vacuum lake --older-than 1h");
+    assert_eq!((none.code, none.err.contains("--no-senders")), (2, true), "{none:?}");
+    let none = run("lake vacuum lake --dry-run").ok();
+    assert_eq!(none, "lake: 0 files, 0 B would be given back\n");
+    run("publish a.db --to lake").ok();
+    let freed = run("lake vacuum lake --older-than 1s --no-senders --json").json();
+    assert_eq!(freed["files"].as_array().unwrap().len(), 0, "it is younger than a second");
+
+    let said = run(&format!("pull lake -o b.db --store {store}")).ok();
+    assert!(
+        said.starts_with("series: 1 row\nseries_points: 2 rows\nb.db: made of 2 files of lake"),
+        "{said}"
+    );
+    let again = run("pull lake -o b.db");
+    assert_eq!((again.code, again.err.contains("choose another name")), (2, true), "{again:?}");
+    let report = run("pull lake -o c.db --where key=flow --json").json();
+    assert_eq!(report["tables"]["series_points"], 2);
+    let wrong = run("pull lake -o d.db --where flow");
+    assert!(wrong.err.contains("COLUMN=VALUE"), "{wrong:?}");
+    let rows = run("query b.db SELECT/**/value/**/FROM/**/time_series_data --json");
+    assert!(rows.out.contains("3.5"), "{rows:?}");
+}
