@@ -22,12 +22,12 @@ use siltstone::{Error, Handle};
 
 use crate::child::{self, Random, mission, say};
 
-const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
+pub(crate) const NOON: i64 = 1_768_824_000_000_000_000; // 2026-01-19T12:00:00Z
 const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(crate) const DAY: i64 = 86_400 * SECOND;
 
 /// Ticks of three symbols, a second from one to the next, each told by its bid.
-fn put(base: &Path, from: i64, numbers: std::ops::Range<u64>) {
+pub(crate) fn put(base: &Path, from: i64, numbers: std::ops::Range<u64>) {
     let store = TickStore::new(TickStoreConfig {
         sqlite_base_path: base.to_owned(),
         ..TickStoreConfig::production("b")

@@ -28,6 +28,8 @@ mod hostile;
 mod hot_paths;
 #[cfg(feature = "lake")]
 mod lake;
+#[cfg(all(unix, feature = "lake", feature = "postgresql"))]
+mod lake_postgres;
 #[cfg(feature = "lake")]
 mod lake_pull;
 #[cfg(feature = "lake")]

@@ -132,8 +132,19 @@ impl Server {
         PostgresBackend::open(&self.url(schema)).unwrap()
     }
 
+    /// The address of a new, empty database of it.
+    pub(crate) fn database(&self, name: &str) -> String {
+        self.sql(&format!("CREATE DATABASE {name}"));
+        self.url("public").replace("/postgres?", &format!("/{name}?"))
+    }
+
     /// What `psql` says: rows of fields with `|` in between.
     pub(crate) fn sql(&self, sql: &str) -> String {
+        self.sql_in("postgres", sql)
+    }
+
+    /// The same of a database.
+    pub(crate) fn sql_in(&self, database: &str, sql: &str) -> String {
         let mut psql = Command::new(self.bin.join("psql"));
         psql.args([
             "-X",
@@ -145,7 +156,7 @@ impl Server {
             "-U",
             "siltstone",
             "-d",
-            "postgres",
+            database,
         ]);
         let done = psql.arg("-h").arg(&self.folder).arg("-c").arg(sql).output().unwrap();
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
