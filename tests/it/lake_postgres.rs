@@ -61,7 +61,7 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     assert_eq!(report.failed, Default::default());
     assert_eq!(report.tables["shops"].rows, 1);
     assert_eq!(send(&file, &address, |_| {}).unwrap(), PublishReport::default());
-    let shop = "SELECT simulation_id, step_number, city = E'\\x011Z\\x010rich', open, n FROM siltstone.shops";
+    let shop = "SELECT simulation_id, step, city = E'\\x011Z\\x010rich', open, n FROM siltstone.shops";
     assert_eq!(sql(shop), format!("a|3|t|t|{}", i64::MIN));
     assert_eq!(sql("SELECT name, embedding FROM siltstone.concepts"), "door|{0.5,-1.5}");
     assert_eq!(sql("SELECT performance_delta FROM siltstone.learning_events"), "0.25");
