@@ -283,13 +283,21 @@ class Handle(StoreHandle):
         dict
             The tables that changed, each with a `PublishedTable`.
 
+        Raises
+        ------
+        InvalidError
+            If a table cannot be published, when the others were.
+
         Examples
         --------
         >>> with siltstone.open("run.db") as db:  # doctest: +SKIP
         ...     db.publish("s3://bucket/lake")
         """
-        done = self._inner.publish(to, list(tables), live, rebuild_ledger, new_identity)
-        return {name: PublishedTable(**table) for name, table in json.loads(done).items()}
+        done = json.loads(self._inner.publish(to, list(tables), live, rebuild_ledger, new_identity))
+        if failed := done["failed"]:
+            lines = (f"{name} was not published: {why}" for name, why in failed.items())
+            raise InvalidError("\n".join(lines))
+        return {name: PublishedTable(**table) for name, table in done["tables"].items()}
 
     def expand(self) -> int:
         """Make rows of everything that is compacted, so that SQLite alone reads the documented tables.

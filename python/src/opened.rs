@@ -79,7 +79,7 @@ impl Opened {
         Ok(report::compact(&done))
     }
 
-    /// The tables that changed, as JSON.
+    /// The tables that changed and those that failed, as JSON.
     fn publish(
         &self,
         py: Python<'_>,
@@ -98,7 +98,7 @@ impl Opened {
         let done = py.enter_long("publishing", |signals| {
             publish(&inner, &to, &options, &mut |_, _| signals.check())
         })?;
-        Ok(serde_json::to_string(&done.tables).expect("names and numbers are JSON"))
+        Ok(serde_json::to_string(&done).expect("names and numbers are JSON"))
     }
 
     fn expand(&self, py: Python<'_>) -> PyResult<u64> {

@@ -45,9 +45,35 @@ static RUNS: SqlTable = SqlTable {
 /// The experiments of a file, as they are published.
 pub(crate) struct PublishedRuns(pub(crate) Database);
 
+/// What the other tables of a lake are called.
+const TABLES: [&str; 11] = [
+    "concepts",
+    "episodes",
+    "learning_events",
+    "relationships",
+    "run_metrics",
+    "runs",
+    "series",
+    "series_points",
+    "simulation_states",
+    "simulation_updates",
+    "ticks",
+];
+/// What a column is called that each table of a lake has.
+const COLUMNS: [&str; 1] = ["store_id"];
+
+/// A name that is none of those that are taken, and that no other name becomes.
+fn free_name(name: &str, taken: &[&str]) -> String {
+    const PREFIX: &str = "record_";
+    let lower = name.to_ascii_lowercase();
+    let is_taken = taken.contains(&lower.trim_start_matches(PREFIX));
+    if is_taken { format!("{PREFIX}{name}") } else { name.into() }
+}
+
 /// The name of a table of records in a lake.
-fn published_name(name: &str) -> &str {
-    if name == builtin::all()[builtin::METRICS].name { "run_metrics" } else { name }
+fn published_name(name: &str) -> String {
+    let is_metrics = name == builtin::all()[builtin::METRICS].name;
+    if is_metrics { "run_metrics".into() } else { free_name(name, &TABLES) }
 }
 
 fn published(table: &RecordTable) -> PublishedTable {
@@ -61,12 +87,13 @@ fn published(table: &RecordTable) -> PublishedTable {
         };
         (column.name.as_str(), kind)
     });
-    let id = std::iter::once(("simulation_id", DataType::Utf8));
-    let fields = id.chain(step).chain(columns).map(|(name, kind)| Field::new(name, kind, true));
+    let id = std::iter::once(("simulation_id".to_owned(), DataType::Utf8));
+    let fields = step.chain(columns).map(|(name, kind)| (free_name(name, &COLUMNS), kind));
+    let fields = id.chain(fields).map(|(name, kind)| Field::new(name, kind, true));
     let definition = serde_json::to_string(&table.schema).expect("a schema is JSON");
     let definition = HashMap::from([(DEFINITION.to_owned(), definition)]);
     let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), definition));
-    PublishedTable { name: published_name(&table.schema.name).into(), schema, partitions: &[] }
+    PublishedTable { name: published_name(&table.schema.name), schema, partitions: &[] }
 }
 
 impl PublishedRuns {

@@ -144,11 +144,11 @@ fn live(state: &State) -> BTreeSet<String> {
 fn unused(objects: Objects, name: &str, since_ms: i64) -> Result<Option<Folder>> {
     let is_old = |file: &Listed| file.modified_ms < since_ms;
     if name == PROBES {
-        let unused = objects.list("")?.into_iter().filter(is_old).collect();
+        let unused = objects.list("", None)?.into_iter().filter(is_old).collect();
         return Ok(Some(Folder { name: name.into(), objects, log: None, unused }));
     }
     // Files first: what is committed after they were listed is in the log that is read then.
-    let mut unused = objects.list("")?;
+    let mut unused = objects.list("", None)?;
     let log = Log::new(objects.clone());
     let state = log.load()?;
     if state.version.is_none() {

@@ -13,19 +13,14 @@ use crate::table::Slice;
 /// The versions of the ledger's tables.
 static MIGRATIONS: Migrations = Migrations {
     store: "publish",
-    steps: &[Step::Sql(include_str!("ledger.sql"))],
+    steps: &[Step::Sql(include_str!("ledger.sql")), Step::Sql(include_str!("ledger_2.sql"))],
     summed: &["publish_store", "publish_table", "publish_segment"],
 };
-
-/// The ledger in a folder of ticks, beside its days.
-pub(super) const OF_FOLDER: &str = "publish.db";
 
 /// How far a segment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Stage {
-    /// Its rows are counted and hashed.
-    Made,
     /// Its file is in the lake.
     Sent,
     /// The log of its table has it.
@@ -33,8 +28,8 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    const ALL: [(Stage, &'static str); 3] =
-        [(Stage::Made, "made"), (Stage::Sent, "sent"), (Stage::Confirmed, "confirmed")];
+    const ALL: [(Stage, &'static str); 2] =
+        [(Stage::Sent, "sent"), (Stage::Confirmed, "confirmed")];
 
     fn name(self) -> &'static str {
         Self::ALL.iter().find(|(stage, _)| *stage == self).map_or("", |(_, name)| name)
@@ -82,28 +77,29 @@ pub(super) struct Ledger {
     target: String,
     /// The file's own name among all that publish.
     pub(super) store: String,
+    /// It was given lately, and not all was sent under it.
+    is_renamed: bool,
 }
 
 impl Ledger {
     /// The ledger of a file.
     pub(super) fn of_file(db: Database, target: &str) -> Result<Self> {
-        let store = db.write(|tx| {
+        let (store, is_renamed) = db.write(|tx| {
             tx.ensure(&MIGRATIONS)?;
-            let found =
-                tx.query_one("SELECT store_id FROM publish_store", [], |row| Ok(row.get(0)?))?;
-            if let Some(store) = found {
-                return Ok(store);
+            let sql = "SELECT store_id, EXISTS (SELECT 1 FROM publish_renamed) FROM publish_store";
+            if let Some(found) = tx.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))? {
+                return Ok(found);
             }
             let store: String = uuid();
             tx.execute("INSERT INTO publish_store (store_id) VALUES (?1)", [&store])?;
-            Ok(store)
+            Ok((store, false))
         })?;
-        Ok(Ledger { db, target: target.to_owned(), store })
+        Ok(Ledger { db, target: target.to_owned(), store, is_renamed })
     }
 
     /// The ledger of a folder of ticks.
     pub(super) fn of_folder(folder: &Path, target: &str) -> Result<Self> {
-        Self::of_file(Database::builder(folder.join(OF_FOLDER)).open()?, target)
+        Self::of_file(Database::builder(folder.join(crate::ticks::LEDGER)).open()?, target)
     }
 
     /// What is known of a table.
@@ -161,63 +157,56 @@ impl Ledger {
         })
     }
 
+    /// The tables that were published.
+    pub(super) fn tables(&self) -> Result<Vec<String>> {
+        let sql = "SELECT name FROM publish_table WHERE target = ?1 ORDER BY name";
+        self.db.read(|tx| tx.query(sql, [&self.target], |row| Ok(row.get(0)?)))
+    }
+
     /// Writes segments down, in place of those of their number and version.
     pub(super) fn put(&self, table: &str, segments: Vec<Segment>) -> Result<()> {
         let table = table.to_owned();
-        self.change(move |tx, target| {
-            for s in &segments {
-                let partition = serde_json::to_string(&s.slice.partition);
-                let partition = partition.map_err(|error| damaged(&table, error.to_string()))?;
-                tx.execute(
-                    "INSERT OR REPLACE INTO publish_segment (target, name, number, version, state, partition, first, \
-                     until, signature, rows, hash, file, bytes, statistics) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-                    (
-                        target,
-                        &table,
-                        s.number,
-                        s.version,
-                        s.stage.name(),
-                        partition,
-                        s.slice.first,
-                        s.slice.until,
-                        s.slice.signature.to_le_bytes(),
-                        s.rows as i64,
-                        &s.hash,
-                        &s.file,
-                        s.bytes as i64,
-                        &s.statistics,
-                    ),
-                )?;
-            }
-            Ok(())
-        })
+        self.change(move |tx, target| put(tx, target, &table, &segments))
     }
 
     /// Takes what a log says in place of what was known of a table.
     pub(super) fn replace(&self, table: &str, commits: i64, segments: Vec<Segment>) -> Result<()> {
-        let name = table.to_owned();
+        let table = table.to_owned();
         self.change(move |tx, target| {
             let sql = "DELETE FROM publish_segment WHERE target = ?1 AND name = ?2";
-            tx.execute(sql, (target, &name))?;
+            tx.execute(sql, (target, &table))?;
             let sql = "INSERT OR REPLACE INTO publish_table (target, name, commits, pending) VALUES (?1, ?2, ?3, NULL)";
-            tx.execute(sql, (target, &name, commits)).map(drop)
-        })?;
-        self.put(table, segments)
+            tx.execute(sql, (target, &table, commits))?;
+            put(tx, target, &table, &segments)
+        })
     }
 
-    /// Gives the file another name: for all lakes, nothing of it is published.
+    /// Gives the file another name, under which nothing of it is published in any lake. A name that was given and under which
+    /// not all was sent yet stays.
     pub(super) fn rename(&mut self) -> Result<()> {
+        if self.is_renamed {
+            return Ok(());
+        }
         let store = uuid();
         let new = store.clone();
         self.change(move |tx, _| {
             for table in ["publish_store", "publish_table", "publish_segment"] {
                 tx.execute(&format!("DELETE FROM {table}"), [])?;
             }
-            tx.execute("INSERT INTO publish_store (store_id) VALUES (?1)", [&new]).map(drop)
+            tx.execute("INSERT INTO publish_store (store_id) VALUES (?1)", [&new])?;
+            tx.execute("INSERT INTO publish_renamed (store_id) VALUES (?1)", [&new]).map(drop)
         })?;
-        self.store = store;
+        (self.store, self.is_renamed) = (store, true);
         Ok(())
+    }
+
+    /// All was sent under the name that [`rename`](Self::rename) gave.
+    pub(super) fn keep_name(&mut self) -> Result<()> {
+        if !self.is_renamed {
+            return Ok(());
+        }
+        self.is_renamed = false;
+        self.change(|tx, _| tx.execute("DELETE FROM publish_renamed", []).map(drop))
     }
 
     /// Removes segments that no log has.
@@ -260,6 +249,35 @@ impl Ledger {
             Ok(())
         })
     }
+}
+
+fn put(tx: &WriteTx<'_>, target: &str, table: &str, segments: &[Segment]) -> Result<()> {
+    for s in segments {
+        let partition = serde_json::to_string(&s.slice.partition);
+        let partition = partition.map_err(|error| damaged(table, error.to_string()))?;
+        tx.execute(
+            "INSERT OR REPLACE INTO publish_segment (target, name, number, version, state, partition, first, until, \
+             signature, rows, hash, file, bytes, statistics) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            (
+                target,
+                table,
+                s.number,
+                s.version,
+                s.stage.name(),
+                partition,
+                s.slice.first,
+                s.slice.until,
+                s.slice.signature.to_le_bytes(),
+                s.rows as i64,
+                &s.hash,
+                &s.file,
+                s.bytes as i64,
+                &s.statistics,
+            ),
+        )?;
+    }
+    Ok(())
 }
 
 fn forget(

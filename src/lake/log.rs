@@ -15,6 +15,7 @@ use crate::table::{json_rows_of_parquet, json_rows_to_parquet};
 /// What a commit is called, in its `commitInfo`.
 const PLAN: &str = "siltstonePlan";
 pub(super) const FOLDER: &str = "_delta_log";
+const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 /// Commits from one checkpoint to the next.
 const CHECKPOINT_EVERY: u64 = 20;
 /// How long a file that was removed stays in checkpoints, for those who clean up.
@@ -45,6 +46,15 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The files whose rows are a file's own, by their path.
+    pub(super) fn files_of(&self, store: &str) -> BTreeMap<&str, &Add> {
+        let is_own = |add: &&Add| {
+            let value = add.partition_values.get("store_id");
+            value.and_then(Option::as_deref) == Some(store)
+        };
+        self.files.values().filter(is_own).map(|add| (add.path.as_str(), add)).collect()
+    }
+
     /// How many commits of a writer it has.
     pub(super) fn commits_of(&self, writer: &str) -> i64 {
         self.writers.get(writer).map_or(0, |txn| txn.version)
@@ -140,42 +150,77 @@ impl Log {
     /// [`Error::Corrupt`] for a log that lacks a commit or has one that is none; [`Error::Invalid`] for one that asks for
     /// more than this code knows; what the store says.
     pub(super) fn load(&self) -> Result<State> {
-        let listed = self.objects.list(FOLDER)?;
-        let mut commits = Vec::new();
-        let mut checkpoint = None;
-        for object in &listed {
-            let Some(name) = object.name.strip_prefix(FOLDER).and_then(|n| n.strip_prefix('/'))
-            else {
-                continue;
-            };
-            if let Some(version) = name.strip_suffix(".json").and_then(version_of) {
-                commits.push(version);
-            } else if let Some(version) =
-                name.strip_suffix(".checkpoint.parquet").and_then(version_of)
-            {
-                checkpoint = Some(version);
+        match self.last_checkpoint()? {
+            None | Some(0) => self.load_from(None),
+            Some(version) => match self.load_from(Some(version)) {
+                Err(Error::Corrupt { .. }) => self.load_from(None), // an older checkpoint, or all commits, say the same
+                loaded => loaded,
+            },
+        }
+    }
+
+    /// Reads the table from a checkpoint that is not before `version`: then what is older is not listed.
+    fn load_from(&self, version: Option<u64>) -> Result<State> {
+        let before = version.map(|version| commit_name(version - 1));
+        let listed = self.objects.list(FOLDER, before.as_deref())?;
+        let names = || listed.iter().filter_map(|object| object.name.rsplit('/').next());
+        let mut checkpoints: Vec<u64> = names()
+            .filter_map(|name| version_of(name.strip_suffix(".checkpoint.parquet")?))
+            .collect();
+        let (mut state, mut damage) = (State::default(), None);
+        while let Some(version) = checkpoints.pop() {
+            match self.read_checkpoint(version) {
+                Ok(found) => {
+                    state = found;
+                    break;
+                }
+                Err(error @ Error::Corrupt { .. }) => {
+                    tracing::warn!(%error, "a checkpoint of the lake cannot be read");
+                    damage = damage.or(Some(error));
+                }
+                Err(error) => return Err(error),
             }
         }
-        let mut state = State::default();
-        if let Some(version) = checkpoint {
-            let name = checkpoint_name(version);
-            let bytes = self.objects.get(&name)?;
-            let bytes =
-                bytes.ok_or_else(|| self.damaged(&name, "it went away while it was read"))?;
-            let damaged = |why: String| self.damaged(&name, why);
-            for row in json_rows_of_parquet(bytes).map_err(|e| damaged(e.to_string()))? {
-                state.apply(serde_json::from_value(row).map_err(|e| damaged(e.to_string()))?);
-            }
-            state.version = Some(version);
+        if state.version.is_none() && version.is_some() {
+            return Err(
+                damage.unwrap_or_else(|| self.damaged(FOLDER, "its last checkpoint is missing"))
+            );
         }
-        let next = state.version.map_or(0, |version| version + 1);
-        let expected = next..;
-        let later = commits.into_iter().filter(|version| *version >= next);
-        if let Some((expected, version)) = expected.zip(later).find(|(a, b)| a != b) {
+        let first = state.version.map_or(0, |version| version + 1);
+        let commits = names().filter_map(|name| version_of(name.strip_suffix(".json")?));
+        let later = commits.filter(|version| *version >= first);
+        if let Some((expected, version)) = (first..).zip(later).find(|(a, b)| a != b) {
             let why = format!("version {expected} is missing, and version {version} is there");
-            return Err(self.damaged(FOLDER, why));
+            return Err(damage.unwrap_or_else(|| self.damaged(FOLDER, why)));
         }
         self.advance(&mut state)?;
+        Ok(state)
+    }
+
+    /// The version of the last checkpoint, as its writer says.
+    fn last_checkpoint(&self) -> Result<Option<u64>> {
+        #[derive(Deserialize)]
+        struct Last {
+            version: u64,
+        }
+        let text = self.objects.get(LAST_CHECKPOINT)?;
+        Ok(text
+            .and_then(|text| serde_json::from_slice::<Last>(&text).ok())
+            .map(|last| last.version))
+    }
+
+    fn read_checkpoint(&self, version: u64) -> Result<State> {
+        let name = checkpoint_name(version);
+        let bytes = self.objects.get(&name)?;
+        let bytes = bytes.ok_or_else(|| self.damaged(&name, "it went away while it was read"))?;
+        let damaged = |why: String| self.damaged(&name, why);
+        let mut state = State { version: Some(version), ..State::default() };
+        for row in json_rows_of_parquet(bytes).map_err(|e| damaged(e.to_string()))? {
+            state.apply(serde_json::from_value(row).map_err(|e| damaged(e.to_string()))?);
+        }
+        if state.protocol.is_none() || state.metadata.is_none() {
+            return Err(damaged("it does not say what the table is".into()));
+        }
         Ok(state)
     }
 
@@ -234,7 +279,7 @@ impl Log {
     /// at all. `table` gives what the table needs before: its protocol and columns, where they are not there.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the log has more or fewer commits of this writer; those of `table`; what the store says. After an
+    /// [`Error::Invalid`] if the log has more or fewer commits of this writer, or lacks a file that is removed; those of `table`; what the store says. After an
     /// error of the network it may be in the log: the next call with the same number finds out.
     pub(super) fn commit(
         &self,
@@ -252,6 +297,12 @@ impl Log {
             if there != number - 1 {
                 let expected = format!("{} commits of this file", number - 1);
                 return Err(Error::invalid(self.objects.address(), expected, format!("{there}")));
+            }
+            let removed = actions.iter().filter_map(|action| action.remove.as_ref());
+            if let Some(gone) =
+                removed.map(|r| &r.path).find(|path| !state.files.contains_key(*path))
+            {
+                return Err(changed_by_another(self.objects.address(), gone));
             }
             let now_ms = now_ns() / 1_000_000;
             let txn = Txn { app_id: writer.into(), version: number, last_updated: Some(now_ms) };
@@ -297,17 +348,17 @@ impl Log {
         let bytes: Bytes = json_rows_to_parquet(Arc::new(checkpoint_schema()), &actions)?.into();
         let last = serde_json::json!({"version": version, "size": actions.len(), "sizeInBytes": bytes.len()});
         self.objects.put(&checkpoint_name(version), bytes)?;
-        let known = self.objects.get(&format!("{FOLDER}/_last_checkpoint"))?;
-        #[derive(Deserialize)]
-        struct Last {
-            version: u64,
-        }
-        let known = known.and_then(|bytes| serde_json::from_slice::<Last>(&bytes).ok());
-        if known.is_none_or(|known| known.version < version) {
-            self.objects.put(&format!("{FOLDER}/_last_checkpoint"), last.to_string())?;
+        if self.last_checkpoint()?.is_none_or(|known| known < version) {
+            self.objects.put(LAST_CHECKPOINT, last.to_string())?;
         }
         Ok(())
     }
+}
+
+/// Of a table in which another program replaced or removed what this file had sent.
+pub(super) fn changed_by_another(address: &str, file: &str) -> Error {
+    let got = "another program replaced or removed it: let the table become what the file is (--rebuild-ledger)";
+    Error::invalid(address, format!("{file}, which this file published"), got)
 }
 
 /// What makes a table: who may read it, and what it is.

@@ -31,13 +31,15 @@ mod objects;
 mod publishing;
 mod pulling;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
 use crate::Handle;
 use crate::error::{Error, Result};
 use crate::kernel::{FileLock, Progress};
-use crate::table::Cut;
+use crate::table::{Batches, Cut, Published, PublishedTable, Slice};
 use ledger::Ledger;
 use objects::Objects;
 use publishing::Publishing;
@@ -76,10 +78,11 @@ pub struct PublishOptions {
 /// - `progress`: gets segments done and in all of the table that is being published.
 ///
 /// # Errors
-/// [`Error::Invalid`] for an address that is none, for a store that cannot make an object only if none has its name, for a table
-/// whose columns have other types in the lake, and for a file that was copied or restored since it published; [`Error::Busy`]
-/// if another process publishes the file; [`Error::Server`] and what the disk says. What was committed stays; the next call
-/// goes on.
+/// [`Error::Invalid`] for an address that is none, and for a store that cannot make an object only if none has its name;
+/// [`Error::NotFound`] for a table that the file does not have; [`Error::Busy`] if another process publishes the file;
+/// [`Error::Server`] and what the disk says. What was committed stays; the next call goes on. A table that is refused does not
+/// hold the others up and is in [`PublishReport::failed`]: one whose columns have other types in the lake, which another program
+/// changed there, or of a file that was copied or restored since it published.
 ///
 /// # Example
 /// See the [module](self).
@@ -89,7 +92,15 @@ pub fn publish(
     options: &PublishOptions,
     progress: &mut Progress<'_>,
 ) -> Result<PublishReport> {
-    let lake = Objects::open(address)?;
+    publish_to(handle, &Objects::open(address)?, options, progress)
+}
+
+fn publish_to(
+    handle: &Handle,
+    lake: &Objects,
+    options: &PublishOptions,
+    progress: &mut Progress<'_>,
+) -> Result<PublishReport> {
     let _lock = FileLock::take(
         &lock_beside(handle.path()),
         "waiting for another process that publishes it",
@@ -101,34 +112,64 @@ pub fn publish(
     if options.new_identity {
         ledger.rename()?;
     }
-    let cut = if options.live { Cut::Fine } else { Cut::Coarse };
-    let mut report = PublishReport::default();
-    let mut unknown = options.tables.clone();
-    let mut is_probed = false;
-    for source in sources(handle) {
-        for table in source.tables()? {
-            unknown.retain(|name| *name != table.name);
-            if !options.tables.is_empty() && !options.tables.contains(&table.name) {
-                continue;
-            }
-            let publishing =
-                Publishing::begin(&*source, &table, &ledger, &lake, options.rebuild_ledger)?;
-            if !is_probed && publishing.is_first() {
-                lake.probe()?;
-                is_probed = true;
-            }
-            let done = publishing.run(cut, progress)?;
-            if done != TableReport::default() {
-                report.tables.insert(table.name.clone(), done);
-            }
+    let sources = sources(handle);
+    let mut tables = Vec::new();
+    for source in &sources {
+        tables.extend(source.tables()?.into_iter().map(|table| (&**source, table)));
+    }
+    // What was published and is no table of the file any more.
+    for name in ledger.tables()? {
+        if tables.iter().all(|(_, table)| table.name != name) {
+            tables.push((&Gone, PublishedTable::without_rows(name)));
         }
     }
-    match unknown.into_iter().next() {
-        None => Ok(report),
-        Some(name) => {
-            let location = handle.path().display().to_string();
-            Err(Error::NotFound { what: "table", name, location })
+    let unknown = |name: &&String| tables.iter().all(|(_, table)| table.name != **name);
+    if let Some(name) = options.tables.iter().find(unknown) {
+        let location = handle.path().display().to_string();
+        return Err(Error::NotFound { what: "table", name: name.clone(), location });
+    }
+    let cut = if options.live { Cut::Fine } else { Cut::Coarse };
+    let mut report = PublishReport::default();
+    let mut is_probed = false;
+    for (source, table) in &tables {
+        if !options.tables.is_empty() && !options.tables.contains(&table.name) {
+            continue;
         }
+        let begun = Publishing::begin(*source, table, &ledger, lake, options.rebuild_ledger);
+        if !is_probed && begun.as_ref().is_ok_and(Publishing::is_first) {
+            lake.probe()?;
+            is_probed = true;
+        }
+        match begun.and_then(|publishing| publishing.run(cut, progress)) {
+            Ok(done) if done == TableReport::default() => {}
+            Ok(done) => drop(report.tables.insert(table.name.clone(), done)),
+            // It says nothing of the other tables.
+            Err(error @ (Error::Invalid { .. } | Error::Corrupt { .. })) => {
+                report.failed.insert(table.name.clone(), error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if report.failed.is_empty() && options.tables.is_empty() {
+        ledger.keep_name()?;
+    }
+    Ok(report)
+}
+
+/// What a table gives that the file has no more.
+struct Gone;
+
+impl Published for Gone {
+    fn tables(&self) -> Result<Vec<PublishedTable>> {
+        Ok(Vec::new())
+    }
+
+    fn slices(&self, _: &PublishedTable, _: Cut) -> Result<Vec<Slice>> {
+        Ok(Vec::new())
+    }
+
+    fn rows(&self, table: &PublishedTable, _: &Slice) -> Result<Batches> {
+        Ok(Batches::new(table.schema.clone(), || Ok(None)))
     }
 }
 

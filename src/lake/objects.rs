@@ -6,7 +6,7 @@ pub(super) use reading::plain;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use url::Url;
 
 use super::id::uuid;
 use crate::error::{Error, Result};
-use crate::kernel::{create_folder, sync_name};
+use crate::kernel::{Temporary, create_folder, sync_name};
 
 /// What is sent in one request.
 const PART_BYTES: usize = 8 << 20;
@@ -120,6 +120,14 @@ impl Objects {
         Ok(Objects { store, root, address, folder, runtime: Arc::new(runtime) })
     }
 
+    /// For tests: a store of their own.
+    #[cfg(test)]
+    pub(super) fn over(store: Arc<dyn ObjectStore>) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (root, address) = (Key::default(), "memory".to_owned());
+        Objects { store, root, address, folder: None, runtime: Arc::new(runtime) }
+    }
+
     /// The address, which has no secret.
     pub(super) fn address(&self) -> &str {
         &self.address
@@ -158,10 +166,14 @@ impl Objects {
         }
     }
 
-    /// The objects below a folder of this one, by name.
-    pub(super) fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+    /// The objects below a folder of this one, by name; only those behind the name `after`, if it is given.
+    pub(super) fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<Listed>> {
         let prefix = if folder.is_empty() { self.root.clone() } else { self.key(folder) };
-        let listed = self.store.list(Some(&prefix)).map_ok(|found| {
+        let listed = match after {
+            None => self.store.list(Some(&prefix)),
+            Some(name) => self.store.list_with_offset(Some(&prefix), &self.key(name)),
+        };
+        let listed = listed.map_ok(|found| {
             let name = found.location.prefix_match(&self.root).map(|parts| {
                 parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
             });
@@ -198,11 +210,19 @@ impl Objects {
 
     /// Makes an object unless one has that name; whether it did. After an error of the network it may have been made.
     pub(super) fn create(&self, name: &str, bytes: impl Into<Bytes>) -> Result<bool> {
-        let key = self.key(name);
+        let bytes: Bytes = bytes.into();
+        if let Some(folder) = &self.folder {
+            let path = folder.join(name);
+            let temporary = on_disk(&path, &mut &bytes[..])?;
+            let is_made = temporary.rename_new(&path)?;
+            sync_name(&path)?;
+            return Ok(is_made);
+        }
         let options = PutOptions::from(PutMode::Create);
-        let put = self.store.put_opts(&key, bytes.into().into(), options);
+        let key = self.key(name);
+        let put = self.store.put_opts(&key, bytes.into(), options);
         match self.runtime.block_on(put) {
-            Ok(_) => self.sync(name).map(|()| true),
+            Ok(_) => Ok(true),
             Err(
                 object_store::Error::AlreadyExists { .. }
                 | object_store::Error::Precondition { .. },
@@ -213,14 +233,26 @@ impl Objects {
 
     /// Makes or replaces an object.
     pub(super) fn put(&self, name: &str, bytes: impl Into<Bytes>) -> Result<()> {
-        let key = self.key(name);
-        let put = self.runtime.block_on(self.store.put(&key, bytes.into().into()));
-        put.map_err(|error| self.failed("writing to it", &error))?;
-        self.sync(name)
+        let bytes: Bytes = bytes.into();
+        if self.folder.is_some() {
+            return self.put_on_disk(name, &mut &bytes[..]);
+        }
+        let put = self.runtime.block_on(self.store.put(&self.key(name), bytes.into()));
+        put.map(drop).map_err(|error| self.failed("writing to it", &error))
+    }
+
+    /// A file of a local folder, which is on the disk before it has its name.
+    fn put_on_disk(&self, name: &str, from: &mut dyn Read) -> Result<()> {
+        let path = self.folder.as_ref().map_or_else(PathBuf::new, |folder| folder.join(name));
+        on_disk(&path, from)?.rename(&path)?;
+        sync_name(&path)
     }
 
     /// Sends a file, from where it is read now; a large one in parts, of which a few are in memory.
     pub(super) fn send(&self, name: &str, file: &mut File, bytes: u64) -> Result<()> {
+        if self.folder.is_some() {
+            return self.put_on_disk(name, file);
+        }
         let read =
             |e: std::io::Error| Error::io(std::env::temp_dir(), "reading a file to publish", &e);
         if bytes <= PART_BYTES as u64 {
@@ -256,8 +288,7 @@ impl Objects {
             }
         }
         let finished = self.runtime.block_on(upload.finish());
-        finished.map_err(|error| self.failed(action, &error))?;
-        self.sync(name)
+        finished.map(drop).map_err(|error| self.failed(action, &error))
     }
 
     /// Removes an object; nothing happens if there is none.
@@ -267,15 +298,6 @@ impl Objects {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed("removing a file", &error)),
         }
-    }
-
-    /// Brings what was written to the disk, where this is a local folder.
-    fn sync(&self, name: &str) -> Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let path = folder.join(name);
-        let synced = File::open(&path).and_then(|file| file.sync_all());
-        synced.map_err(|e| Error::io(&path, "syncing it", &e))?;
-        sync_name(&path)
     }
 
     /// Whether of several writers of one name one wins and no more: what a log needs.
@@ -311,6 +333,16 @@ impl Objects {
         let got = format!("{}, where {won} of 5 writers of one name won", self.address);
         Err(Error::invalid("the lake", expected, got))
     }
+}
+
+/// A file beside the one that it is going to be, with its bytes on the disk.
+fn on_disk(path: &Path, from: &mut dyn Read) -> Result<Temporary> {
+    create_folder(path.parent().unwrap_or(Path::new("")), true)?;
+    let temporary = Temporary::file(path)?;
+    let mut file = temporary.handle();
+    let written = std::io::copy(from, &mut file).and_then(|_| file.sync_all());
+    written.map_err(|e| Error::io(path, "writing it", &e))?;
+    Ok(temporary)
 }
 
 /// What an object store said, as an error of ours; of a local folder as the system's.

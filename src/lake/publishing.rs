@@ -1,6 +1,6 @@
 //! Publishing: what a file has that a lake has not, sent and committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::action::{
 };
 use super::id::uuid;
 use super::ledger::{Known, Ledger, Pending, Segment, Stage};
-use super::log::{Commit, Log, Own, State, creation};
+use super::log::{Commit, Log, Own, State, changed_by_another, creation};
 use super::objects::Objects;
 use crate::error::{Error, Result};
 use crate::kernel::{Progress, now_ns, together};
@@ -31,6 +31,8 @@ const AT_ONCE: usize = 4;
 pub struct PublishReport {
     /// Of each table that changed.
     pub tables: BTreeMap<String, TableReport>,
+    /// Tables that could not be published, and why: the others were.
+    pub failed: BTreeMap<String, String>,
 }
 
 /// What was published of a table.
@@ -68,11 +70,17 @@ pub(super) struct Publishing<'a> {
     known: Known,
     /// Of the next segment that is new.
     next_number: i64,
+    /// What the lake has is made what the file has, in one commit.
+    is_rebuilding: bool,
     report: TableReport,
 }
 
 impl<'a> Publishing<'a> {
     /// Begins with a table: what was under way is finished first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a table that has other columns in the lake, or other files or commits of this file than the
+    /// ledger says.
     pub(super) fn begin(
         source: &'a dyn Published,
         table: &'a PublishedTable,
@@ -83,35 +91,78 @@ impl<'a> Publishing<'a> {
         let objects = lake.folder(&table.name);
         let log = Log::new(objects.clone());
         let state = log.load()?;
+        before(&state, table)?;
         let known = ledger.known(&table.name)?;
         let next_number = next_number(&known);
         let report = TableReport::default();
-        let mut own =
-            Publishing { source, table, ledger, objects, log, state, known, next_number, report };
-        own.finish_pending()?;
-        let there = own.state.commits_of(&own.ledger.store);
+        let mut own = Publishing {
+            source,
+            table,
+            ledger,
+            objects,
+            log,
+            state,
+            known,
+            next_number,
+            is_rebuilding: rebuild,
+            report,
+        };
         if rebuild {
-            own.rebuild(there)?;
+            own.rebuild()?;
+        } else {
+            own.finish_pending()?;
         }
-        if there != own.known.commits {
-            return Err(own.refused(there));
-        }
+        own.check_ledger()?;
         Ok(own)
     }
 
-    /// Takes what the log has of this file as what was published.
-    fn rebuild(&mut self, commits: i64) -> Result<()> {
-        let store = Some(self.ledger.store.clone());
-        let own = self
-            .state
-            .files
-            .values()
-            .filter(|add| add.partition_values.get("store_id") == Some(&store));
-        let segments: Result<Vec<Segment>> = own.map(|add| self.logged(add)).collect();
-        self.ledger.replace(&self.table.name, commits, segments?)?;
+    /// Takes what the log has of this file as what was published. A commit that was under way is made anew if it is not there.
+    fn rebuild(&mut self) -> Result<()> {
+        let commits = self.state.commits_of(&self.ledger.store);
+        let own = self.state.files_of(&self.ledger.store);
+        let mut segments = Vec::new();
+        let mut others = Vec::new();
+        for add in own.values() {
+            match add.tags.as_ref().is_some_and(|tags| tags.contains_key("siltstone_segment")) {
+                true => segments.push(self.logged(add)?),
+                false => others.push(*add),
+            }
+        }
+        let mut number = segments.iter().map(|segment| segment.number).max().unwrap_or(0);
+        segments.extend(others.into_iter().map(|add| {
+            number += 1;
+            rewritten(self.table, add, number)
+        }));
+        self.ledger.replace(&self.table.name, commits, segments)?;
         self.known = self.ledger.known(&self.table.name)?;
         self.next_number = next_number(&self.known);
         Ok(())
+    }
+
+    /// Refuses a table that has other files of this file than the ledger says.
+    fn check_ledger(&self) -> Result<()> {
+        let there = self.state.commits_of(&self.ledger.store);
+        if there != self.known.commits {
+            return Err(self.refused(there));
+        }
+        let known: BTreeSet<&str> = self.confirmed().map(|segment| segment.file.as_str()).collect();
+        let logged = self.state.files_of(&self.ledger.store);
+        if let Some(gone) = known.iter().find(|file| !logged.contains_key(*file)) {
+            return Err(changed_by_another(self.objects.address(), gone));
+        }
+        match logged.into_keys().find(|file| !known.contains(file)) {
+            None => Ok(()),
+            Some(file) => {
+                let got = format!(
+                    "{file}, which another program put among them: let the table become what the file is (--rebuild-ledger)"
+                );
+                Err(Error::invalid(self.objects.address(), "files that this file published", got))
+            }
+        }
+    }
+
+    fn confirmed(&self) -> impl Iterator<Item = &Segment> {
+        self.known.segments.iter().filter(|segment| segment.stage == Stage::Confirmed)
     }
 
     /// The segment of a file of the log.
@@ -204,18 +255,24 @@ impl<'a> Publishing<'a> {
     /// Sends what is new. `progress` gets segments done and in all.
     pub(super) fn run(mut self, cut: Cut, progress: &mut Progress<'_>) -> Result<TableReport> {
         let slices = self.source.slices(self.table, cut)?;
-        let confirmed: Vec<Segment> =
-            self.known.segments.iter().filter(|s| s.stage == Stage::Confirmed).cloned().collect();
+        let mut confirmed: Vec<Segment> = self.confirmed().cloned().collect();
+        if !self.is_rebuilding {
+            let partitions: BTreeSet<&Vec<String>> = slices.iter().map(|slice| &slice.partition).collect();
+            let keeps = self.source.keeps()?;
+            confirmed.retain(|old| partitions.contains(&old.slice.partition) || !keeps(&old.slice));
+        }
         let units = units(slices, &confirmed);
         let all: u64 = units.iter().map(|unit| unit.add.len().max(1) as u64).sum();
         let mut done = 0;
         let mut pending = Pending::default();
         let mut since = Instant::now();
         for unit in units {
-            self.send(&unit, &confirmed, &mut pending, &mut |n| progress(done + n, all))?;
+            let removed = unit.remove.iter().map(|i| &confirmed[*i]).collect();
+            self.send(&unit.add, removed, &mut pending, &mut |n| progress(done + n, all))?;
             done += unit.add.len().max(1) as u64;
             progress(done, all)?;
-            if pending.actions.len() >= COMMIT_FILES || since.elapsed() >= COMMIT_EVERY {
+            let is_due = pending.actions.len() >= COMMIT_FILES || since.elapsed() >= COMMIT_EVERY;
+            if is_due && !self.is_rebuilding {
                 self.commit_all(&mut pending)?;
                 since = Instant::now();
             }
@@ -241,18 +298,18 @@ impl<'a> Publishing<'a> {
         self.commit(&pending)
     }
 
-    /// Makes and sends the segments of a unit, and adds what they need in the log.
+    /// Makes and sends segments in place of those that are removed, and notes what the log has to say of both.
     fn send(
         &mut self,
-        unit: &Unit,
-        confirmed: &[Segment],
+        slices: &[Slice],
+        mut removed: Vec<&Segment>,
         pending: &mut Pending,
         each: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<()> {
         let mut made: Vec<Segment> = Vec::new();
-        for slices in unit.add.chunks(AT_ONCE) {
+        for slices in slices.chunks(AT_ONCE) {
             let work: Vec<_> =
-                slices.iter().map(|slice| self.numbered(slice.clone(), confirmed)).collect();
+                slices.iter().map(|slice| self.numbered(slice.clone(), &removed)).collect();
             let results = together(&work, 1, |(slice, number, version)| {
                 self.segment(slice, *number, *version)
             });
@@ -262,7 +319,6 @@ impl<'a> Publishing<'a> {
             each(made.len() as u64)?;
         }
         // What has the rows that it had stays, whatever its signature.
-        let mut removed: Vec<&Segment> = unit.remove.iter().map(|i| &confirmed[*i]).collect();
         let mut renewed = Vec::new();
         made.retain(|segment| {
             let same =
@@ -291,8 +347,8 @@ impl<'a> Publishing<'a> {
     }
 
     /// A slice with the number and version that its segment gets.
-    fn numbered(&mut self, slice: Slice, confirmed: &[Segment]) -> (Slice, i64, i64) {
-        let same = confirmed.iter().find(|old| old.slice.same_place(&slice));
+    fn numbered(&mut self, slice: Slice, removed: &[&Segment]) -> (Slice, i64, i64) {
+        let same = removed.iter().find(|old| old.slice.same_place(&slice));
         if let Some(old) = same {
             return (slice, old.number, old.version + 1);
         }
@@ -363,14 +419,37 @@ impl<'a> Publishing<'a> {
     }
 
     fn remove(&self, segment: &Segment, now_ms: i64) -> Remove {
+        // As the log says it, whoever wrote it.
+        let values = self.state.files.get(&segment.file).map(|add| add.partition_values.clone());
         Remove {
             path: segment.file.clone(),
             deletion_timestamp: Some(now_ms),
             data_change: true,
             extended_file_metadata: Some(true),
-            partition_values: Some(self.logged_partition(&segment.slice)),
+            partition_values: values,
             size: Some(segment.bytes as i64),
         }
+    }
+}
+
+/// A file that another program made of some that were published: its rows are not known, and are replaced.
+fn rewritten(table: &PublishedTable, add: &Add, number: i64) -> Segment {
+    let value = |name: &str| add.partition_values.get(name).cloned().flatten().unwrap_or_default();
+    Segment {
+        number,
+        version: 0,
+        stage: Stage::Confirmed,
+        slice: Slice {
+            partition: table.partitions.iter().map(|(name, _)| value(name)).collect(),
+            first: i64::MIN,
+            until: i64::MAX,
+            signature: 0,
+        },
+        rows: 0,
+        hash: String::new(),
+        file: add.path.clone(),
+        bytes: add.size as u64,
+        statistics: String::new(),
     }
 }
 

@@ -4,8 +4,7 @@ use crate::Handle;
 use crate::error::Result;
 use crate::kernel::{Database, table_exists};
 use crate::table::Published;
-
-use super::ledger::OF_FOLDER;
+use crate::ticks::LEDGER;
 
 /// What a file, or a folder of ticks, publishes: of each store what it has.
 pub(super) fn sources(handle: &Handle) -> Vec<Box<dyn Published>> {
@@ -32,7 +31,7 @@ pub(super) fn store_id(handle: &Handle) -> Result<Option<String>> {
     match handle {
         Handle::File(db) => read(db),
         Handle::Ticks(_) => {
-            let path = handle.path().join(OF_FOLDER);
+            let path = handle.path().join(LEDGER);
             if !path.exists() {
                 return Ok(None);
             }

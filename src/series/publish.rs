@@ -1,6 +1,7 @@
 //! Series as other machines see them: a table of what is known of each, and one of their points.
 //!
-//! Points of a time index lie in the year of their time, unless they do not rise; all others in the year `none`. A year of a
+//! Points of a time index lie in the year of their time, unless they do not rise, or span a thousand years; all others in the
+//! year `none`. A year of a
 //! bucket of series is one slice, or one a month if it has many points.
 
 use std::collections::BTreeMap;
@@ -28,10 +29,11 @@ use crate::table::{Batches, Cut, Published, PublishedTable, Slice, SqlTable, fro
 const BUCKETS: u64 = 8;
 /// A year with more points than this has a slice a month.
 const MANY_POINTS: u64 = 4 << 20;
-const SECOND_NS: i64 = 1_000_000_000;
-const DAY_NS: i64 = 86_400 * SECOND_NS;
+const DAY_S: i64 = 86_400;
+/// A series that spans more is not cut by years: most would be empty.
+const MOST_YEARS: i64 = 1_000;
 /// Of a month that grows, from its beginning to its end.
-const CUTS_NS: [i64; 3] = [DAY_NS, 3_600 * SECOND_NS, 300 * SECOND_NS];
+const CUTS_S: [i64; 3] = [DAY_S, 3_600, 300];
 /// Series of one slice that have no time, as a power of two.
 const SERIES_BITS: u32 = 10;
 /// The year of points without a time.
@@ -78,13 +80,13 @@ fn points_schema() -> SchemaRef {
     Arc::new(Schema::new(fields.map(|(name, kind)| Field::new(name, kind, true)).to_vec()))
 }
 
-/// The unit of a time index, in ns.
-fn unit_ns(unit: TimeUnit) -> i64 {
+/// How many of the unit of a time index make a second.
+fn of_second(unit: TimeUnit) -> i64 {
     match unit {
-        TimeUnit::Second => SECOND_NS,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1_000,
-        TimeUnit::Nanosecond => 1,
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 
@@ -92,9 +94,9 @@ fn unit_ns(unit: TimeUnit) -> i64 {
 struct Known {
     id: i64,
     key: String,
-    /// Of its index, if it is a time that rises.
-    unit_ns: Option<i64>,
-    /// Number, rows, and first and last time in ns.
+    /// How many of the unit of its index make a second, if that is a time that rises.
+    of_second: Option<i64>,
+    /// Number, rows, and first and last time in seconds, rounded down.
     blocks: Vec<(i64, i64, i64, i64)>,
 }
 
@@ -106,34 +108,44 @@ fn known(tx: &ReadTx<'_>) -> Result<Vec<Known>> {
         let id: i64 = row.get(0)?;
         if all.last().is_none_or(|known| known.id != id) {
             let index = crate::array::block::types::type_of(&row.get::<_, String>(2)?)?;
-            let unit_ns = match index {
-                DataType::Timestamp(unit, _) if row.get(3)? => Some(unit_ns(unit)),
+            let of_second = match index {
+                DataType::Timestamp(unit, _) if row.get(3)? => Some(of_second(unit)),
                 _ => None,
             };
-            all.push(Known { id, key: row.get(1)?, unit_ns, blocks: Vec::new() });
+            all.push(Known { id, key: row.get(1)?, of_second, blocks: Vec::new() });
         }
         let known = all.last_mut().expect("it was just added");
         let time = |column: usize| -> Result<i64> {
-            let unit_ns = known.unit_ns.unwrap_or(0);
-            Ok(row.get::<_, Option<i64>>(column)?.unwrap_or(0).saturating_mul(unit_ns))
+            Ok(match known.of_second {
+                Some(n) => row.get::<_, Option<i64>>(column)?.unwrap_or(0).div_euclid(n),
+                None => 0,
+            })
         };
-        let (least, greatest) = match known.unit_ns {
-            Some(_) => (time(6)?, time(7)?),
-            None => (0, 0),
-        };
+        let (least, greatest) = (time(6)?, time(7)?);
         known.blocks.push((row.get(4)?, row.get(5)?, least, greatest));
         Ok(())
     })?;
+    for known in &mut all {
+        let first = known.blocks.iter().map(|block| block.2).min().unwrap_or(0);
+        let last = known.blocks.iter().map(|block| block.3).max().unwrap_or(0);
+        if last.saturating_sub(first) > MOST_YEARS * 366 * DAY_S {
+            known.of_second = None;
+            known.blocks.iter_mut().for_each(|block| (block.2, block.3) = (0, 0));
+        }
+    }
     Ok(all)
 }
 
-/// The first ns of a year or of a month.
-fn begin_ns(year: i16, month: i8) -> i64 {
-    Date::new(year, month, 1).map_or(i64::MAX, |date| day_number(date).saturating_mul(DAY_NS))
+/// The first second of a year or of a month. What lies before the calendar, or behind it, belongs to its first and last year.
+fn begin_s(year: i16, month: i8) -> i64 {
+    if (year, month) == (Date::MIN.year(), 1) {
+        return i64::MIN;
+    }
+    Date::new(year, month, 1).map_or(i64::MAX, |date| day_number(date).saturating_mul(DAY_S))
 }
 
-fn date_of(ns: i64) -> Date {
-    date_of_day(ns.div_euclid(DAY_NS))
+fn date_of(second: i64) -> Date {
+    date_of_day(second.div_euclid(DAY_S))
 }
 
 /// The next first of a month.
@@ -145,7 +157,8 @@ fn next_month((year, month): (i16, i8)) -> (i16, i8) {
 type Parts<'a> = Vec<(&'a Known, &'a (i64, i64, i64, i64))>;
 
 fn signature(parts: &Parts<'_>, range: (i64, i64)) -> Option<u128> {
-    let within = parts.iter().filter(|(_, block)| block.2 < range.1 && block.3 >= range.0);
+    let is_behind = |second: i64| second >= range.1 && range.1 != i64::MAX;
+    let within = parts.iter().filter(|(_, block)| !is_behind(block.2) && block.3 >= range.0);
     let mut sum = None;
     for (series, block) in within {
         let mut bytes = series.key.as_bytes().to_vec();
@@ -158,10 +171,11 @@ fn signature(parts: &Parts<'_>, range: (i64, i64)) -> Option<u128> {
 
 /// The ranges of a year of a bucket.
 fn ranges(year: i16, parts: &Parts<'_>, is_newest: bool, cut: Cut) -> Vec<(i64, i64)> {
-    let whole = (begin_ns(year, 1), begin_ns(year.saturating_add(1), 1));
+    let whole = (begin_s(year, 1), begin_s(year.saturating_add(1), 1));
     let points: u64 = parts.iter().map(|(_, block)| block.1 as u64).sum();
     let is_growing = is_newest && cut == Cut::Fine;
-    if points < MANY_POINTS && !is_growing {
+    let is_at_end = whole.0 == i64::MIN || whole.1 == i64::MAX;
+    if is_at_end || (points < MANY_POINTS && !is_growing) {
         return vec![whole];
     }
     let last = parts.iter().map(|(_, block)| block.3).max().unwrap_or(whole.0);
@@ -169,9 +183,9 @@ fn ranges(year: i16, parts: &Parts<'_>, is_newest: bool, cut: Cut) -> Vec<(i64, 
     let mut ranges = Vec::new();
     for month in 1..=12 {
         let (next_year, next) = next_month((year, month));
-        let (first, until) = (begin_ns(year, month), begin_ns(next_year, next));
+        let (first, until) = (begin_s(year, month), begin_s(next_year, next));
         if is_growing && (first..until).contains(&last) {
-            ranges.extend(growing(first, last, &CUTS_NS));
+            ranges.extend(growing(first, last, &CUTS_S));
             break;
         }
         ranges.push((first, until));
@@ -185,7 +199,7 @@ fn slices(all: &[Known], cut: Cut) -> Vec<Slice> {
     for series in all {
         let bucket = bucket(&series.key);
         for block in &series.blocks {
-            if series.unit_ns.is_none() {
+            if series.of_second.is_none() {
                 let group = series.id >> SERIES_BITS;
                 others.entry((bucket, group)).or_default().push((series, block));
                 continue;
@@ -221,17 +235,17 @@ impl PublishedSeries {
         let mut parts: Vec<_> = if slice.partition[1] == NO_YEAR {
             let ids = slice.first..slice.until;
             let own = all.iter().filter(is_own);
-            let own = own.filter(|series| series.unit_ns.is_none() && ids.contains(&series.id));
+            let own = own.filter(|series| series.of_second.is_none() && ids.contains(&series.id));
             own.map(|series| (series.key.clone(), IndexRange::all())).collect()
         } else {
             let timed = |series: &Known| {
-                let unit = series.unit_ns?;
-                // Times before the first of a unit that begins inside belong to the slice in front.
-                let from =
-                    slice.first.div_euclid(unit) + i64::from(slice.first.rem_euclid(unit) > 0);
-                let until =
-                    slice.until.div_euclid(unit) + i64::from(slice.until.rem_euclid(unit) > 0);
-                Some((series.key.clone(), IndexRange::half_open(from, until)))
+                let n = i128::from(series.of_second?);
+                let of = |time: i128| time.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+                let (first, until) = (i128::from(slice.first), i128::from(slice.until));
+                let last = if slice.until == i64::MAX { i128::MAX } else { until * n - 1 };
+                let is_beyond = first * n > i64::MAX.into() || last < i64::MIN.into();
+                let range = IndexRange::closed(of(first * n), of(last));
+                (!is_beyond).then(|| (series.key.clone(), range))
             };
             all.iter().filter(is_own).filter_map(timed).collect()
         };

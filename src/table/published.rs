@@ -1,7 +1,9 @@
 //! A table as other machines see it, and the parts in which it is published.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 
 use super::Batches;
 use crate::error::{Error, Result};
@@ -14,6 +16,13 @@ pub(crate) struct PublishedTable {
     pub(crate) schema: SchemaRef,
     /// The columns that stand in the names of its folders, behind the store's, each with its type in a Delta schema.
     pub(crate) partitions: &'static [(&'static str, &'static str)],
+}
+
+impl PublishedTable {
+    /// A table of which nothing is known but its name.
+    pub(crate) fn without_rows(name: String) -> Self {
+        PublishedTable { name, schema: Arc::new(Schema::empty()), partitions: &[] }
+    }
 }
 
 /// A part of a table: the rows of a partition whose key lies in a range. One file is made of it.
@@ -43,6 +52,11 @@ pub(crate) trait Published: Sync {
 
     /// The parts of a table, which do not overlap. Of a partition, all parts are given or none.
     fn slices(&self, table: &PublishedTable, cut: Cut) -> Result<Vec<Slice>>;
+
+    /// Tells whether a part that was published and is not among the [`slices`](Self::slices) any more stays published.
+    fn keeps(&self) -> Result<Box<dyn Fn(&Slice) -> bool>> {
+        Ok(Box::new(|_| false))
+    }
 
     /// The rows of a part, with the columns of the table, ordered so that a reader of few of them passes over many.
     fn rows(&self, table: &PublishedTable, slice: &Slice) -> Result<Batches>;

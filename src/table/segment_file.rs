@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 
 /// Rows of a row group: what a reader of few rows reads at least, and what the writer holds.
 const ROW_GROUP_ROWS: usize = 128 << 10;
+/// Its bytes, at most.
+const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// A Parquet file in the folder for temporary files, without a name.
 pub(crate) struct SegmentFile {
@@ -46,6 +48,7 @@ impl SegmentFile {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(parquet_error)?))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_created_by(format!("siltstone {}", env!("CARGO_PKG_VERSION")))
             .build();
         let schema = batches.schema().clone();

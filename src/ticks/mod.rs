@@ -100,6 +100,9 @@ pub(crate) use stats::{day_ticks, has_ticks};
 
 use crate::kernel::{BlockTable, DocumentedNames, Store};
 
+/// Beside the days of a folder: what was published of it.
+pub(crate) const LEDGER: &str = "publish.db";
+
 /// The store in a file.
 pub(crate) static STORE: Store = Store {
     names: Some(DocumentedNames { since: 3, of: tables::documented_names }),

@@ -147,7 +147,8 @@ fn seen(tx: &ReadTx<'_>, day: Day) -> Result<Seen> {
         found.buckets.entry(bucket(symbol)).or_default().push((range, hash));
     };
     let step = CUTS_NS[2];
-    let sql = "SELECT symbol_id, (time_ns - ?1) / ?2, max(time_ns), count(*), sum(coalesce(row_sum, 0)), sum(arrival) \
+    let sql = "SELECT symbol_id, (time_ns - ?1) / ?2, max(time_ns), count(*), sum(coalesce(row_sum, \
+        silt_row_sum(symbol_id, time_ns, arrival, bid, ask, spread, origin_id, created_ms, zeros))), sum(arrival) \
         FROM tick_rows GROUP BY 1, 2";
     tx.query(sql, (day.first_ns(), step), |row| {
         let numbers: [i64; 6] =
@@ -194,6 +195,9 @@ fn stamp(path: &Path) -> Result<u128> {
 
 impl Published for PublishedTicks {
     fn tables(&self) -> Result<Vec<PublishedTable>> {
+        if self.store.shared.days.is_none() {
+            return Err(Error::invalid("the store of ticks", "one that writes SQLite", "JSON files"));
+        }
         let partitions = &[("day", "date"), ("symbol_bucket", "integer")];
         Ok(vec![PublishedTable { name: "ticks".into(), schema: schema(), partitions }])
     }
@@ -218,6 +222,13 @@ impl Published for PublishedTicks {
             }));
         }
         Ok(slices)
+    }
+
+    /// A day whose file was removed, to save room: the lake is the place where it stays.
+    fn keeps(&self) -> Result<Box<dyn Fn(&Slice) -> bool>> {
+        let Some(days) = &self.store.shared.days else { return Ok(Box::new(|_| true)) };
+        let days: BTreeSet<String> = days.files()?.into_keys().map(|day| day.to_string()).collect();
+        Ok(Box::new(move |slice| !days.contains(&slice.partition[0])))
     }
 
     fn rows(&self, table: &PublishedTable, slice: &Slice) -> Result<Batches> {

@@ -9,7 +9,7 @@ use super::config::StorageBackend;
 use super::day::Days;
 use super::store::TickStore;
 use super::symbols::Counts;
-use super::tables;
+use super::{LEDGER, tables};
 use super::writer::get;
 use crate::error::{Error, Result};
 use crate::kernel::{BackupReport, Database, create_folder, folder_of, sync_folder};
@@ -269,6 +269,11 @@ impl TickStore {
                 .join(path.strip_prefix(&self.shared.config.sqlite_base_path).unwrap_or(&path));
             create_folder(folder_of(&copy), true)?;
             reports.push(db.backup(copy)?);
+        }
+        // What was published: without it a restored folder would be another one, and send all of it again.
+        let ledger = self.shared.config.sqlite_base_path.join(LEDGER);
+        if ledger.exists() {
+            reports.push(Database::builder(ledger).open_read_only()?.backup(target.join(LEDGER))?);
         }
         Ok(reports)
     }

@@ -2,12 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
-use serde_json::Value;
+use arrow_array::{
+    Array, ArrayRef, Float64Array, RecordBatch, TimestampNanosecondArray, TimestampSecondArray,
+};
+use arrow_cast::cast;
+use arrow_schema::DataType;
+use serde_json::{Value, json};
+use siltstone::experiment::{Cell, ExperimentDatabase, RecordSchema};
 use siltstone::lake::{PublishOptions, PublishReport, publish};
 use siltstone::memory::{MemoryStore, NewLearningEvent};
 use siltstone::series::{Series, StorageBackend};
@@ -53,6 +59,12 @@ fn send_handle(
     let mut options = PublishOptions::default();
     change(&mut options);
     publish(handle, lake.to_str().unwrap(), &options, &mut |_, _| Ok(()))
+}
+
+/// Why a table is refused; that nothing of it was sent.
+fn refused(report: &PublishReport, table: &str) -> String {
+    assert!(!report.tables.contains_key(table));
+    report.failed[table].clone()
 }
 
 /// The actions of a table's log, commit by commit.
@@ -151,8 +163,20 @@ fn a_growing_day_is_sent_in_pieces_that_become_one() {
     // Its log has had a checkpoint meanwhile.
     let last = std::fs::read_to_string(lake.join("ticks/_delta_log/_last_checkpoint")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&last).unwrap()["version"], 20);
-    std::fs::remove_file(lake.join("ticks/_delta_log").join(format!("{:020}.json", 3))).unwrap();
+    // Without the checkpoint the commits say the same; without a commit the checkpoint does.
+    let log = lake.join("ticks/_delta_log");
+    let checkpoint = log.join(format!("{:020}.checkpoint.parquet", 20));
+    let whole = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &whole[..whole.len() / 2]).unwrap();
     assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+    std::fs::remove_file(&checkpoint).unwrap();
+    assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+    std::fs::write(&checkpoint, whole).unwrap();
+    std::fs::remove_file(log.join(format!("{:020}.json", 3))).unwrap();
+    assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+    std::fs::remove_file(checkpoint).unwrap();
+    let why = refused(&send(&base, &lake, |_| {}).unwrap(), "ticks");
+    assert!(why.contains("version 3 is missing"), "{why}");
 }
 
 /// Goal: several files publish to one lake at the same moment, and each row is there once.
@@ -188,8 +212,8 @@ fn a_restored_file_is_refused_with_a_way_out() {
         let _ = std::fs::remove_file(base.join(name));
     }
     std::fs::write(base.join("publish.db"), old).unwrap();
-    let refused = send(&base, &lake, |_| {}).unwrap_err().to_string();
-    assert!(refused.contains("restored") && refused.contains("--rebuild-ledger"), "{refused}");
+    let why = refused(&send(&base, &lake, |_| {}).unwrap(), "ticks");
+    assert!(why.contains("restored") && why.contains("--rebuild-ledger"), "{why}");
     assert_eq!(bids(&lake), once(0..60));
     let rebuilt = send(&base, &lake, |options| options.rebuild_ledger = true).unwrap();
     assert_eq!(rebuilt, PublishReport::default(), "the lake has what the file has");
@@ -215,12 +239,12 @@ fn a_damaged_log_is_refused() {
     let commit = |n: usize| lake.join("ticks/_delta_log").join(format!("{n:020}.json"));
     let (one, last) = (std::fs::read(commit(1)).unwrap(), std::fs::read(commit(2)).unwrap());
     std::fs::write(commit(2), &last[..last.len() / 2]).unwrap();
-    let refused = send(&base, &lake, |_| {}).unwrap_err().to_string();
-    assert!(refused.contains("is damaged") && refused.contains("002.json"), "{refused}");
+    let why = refused(&send(&base, &lake, |_| {}).unwrap(), "ticks");
+    assert!(why.contains("is damaged") && why.contains("002.json"), "{why}");
     std::fs::write(commit(2), last).unwrap();
     std::fs::remove_file(commit(1)).unwrap();
-    let refused = send(&base, &lake, |_| {}).unwrap_err().to_string();
-    assert!(refused.contains("version 1 is missing"), "{refused}");
+    let why = refused(&send(&base, &lake, |_| {}).unwrap(), "ticks");
+    assert!(why.contains("version 1 is missing"), "{why}");
     std::fs::write(commit(1), one).unwrap();
     send(&base, &lake, |_| {}).unwrap();
     assert_eq!(bids(&lake), once(0..120));
@@ -262,6 +286,174 @@ fn what_is_deleted_goes_from_the_lake() {
     assert_eq!(rows, 2);
     let unknown = send_handle(&db, &lake, |options| options.tables = vec!["point".into()]);
     assert!(matches!(unknown, Err(Error::NotFound { .. })));
+}
+
+/// Adds a commit to a table's log, as another program does.
+fn commit(table: &Path, actions: &[Value]) {
+    let path = table.join(format!("_delta_log/{:020}.json", log(table).len()));
+    let lines: String = actions.iter().map(|action| format!("{action}\n")).collect();
+    std::fs::write(path, lines).unwrap();
+}
+
+/// Goal: a table in which another program rewrote or deleted files is refused, and becomes what the file is if that is asked for.
+#[test]
+fn what_another_program_rewrote_is_not_sent_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    let table = lake.join("ticks");
+    put(&base, NOON, 0..60);
+    put(&base, NOON + DAY, 60..120);
+    send(&base, &lake, |_| {}).unwrap();
+    for (number, is_rewritten) in [(120, true), (121, false)] {
+        let found = log(&table);
+        let adds = found.iter().flatten().filter_map(|action| action.get("add"));
+        let add = adds.last().unwrap();
+        let path = add["path"].as_str().unwrap();
+        let remove = json!({"remove": {"path": path, "dataChange": false, "deletionTimestamp": 1}});
+        let mut actions = vec![remove];
+        if is_rewritten {
+            let (partition, _) = path.rsplit_once('/').unwrap();
+            let other = format!("{partition}/part-00000.parquet");
+            std::fs::copy(table.join(path), table.join(&other)).unwrap();
+            let mut add = add.clone();
+            add["path"] = other.into();
+            add.as_object_mut().unwrap().remove("tags");
+            actions.push(json!({"add": add}));
+        }
+        commit(&table, &actions);
+        put(&base, NOON + 2 * DAY, number..number + 1);
+        let before = bids(&lake);
+        let why = refused(&send(&base, &lake, |_| {}).unwrap(), "ticks");
+        assert!(why.contains("another program") && why.contains("--rebuild-ledger"), "{why}");
+        assert_eq!(bids(&lake), before);
+        send(&base, &lake, |options| options.rebuild_ledger = true).unwrap();
+        assert_eq!(bids(&lake), once(0..number + 1), "rewritten: {is_rewritten}");
+        assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+    }
+}
+
+/// Goal: a day that was removed from the folder to save room stays in the lake, until the lake is to be what the folder is.
+#[test]
+fn a_removed_day_stays_in_the_lake() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    put(&base, NOON, 0..60);
+    put(&base, NOON + DAY, 60..120);
+    send(&base, &lake, |_| {}).unwrap();
+    let store = TickStore::open_read_only(&base).unwrap();
+    let days = store.describe().unwrap().days;
+    drop(store);
+    std::fs::remove_file(&days[0].path).unwrap();
+    assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+    assert_eq!(bids(&lake), once(0..120));
+    send(&base, &lake, |options| options.rebuild_ledger = true).unwrap();
+    assert_eq!(bids(&lake), once(60..120));
+}
+
+/// Goal: a backup of a folder of ticks knows what was published, so that it sends nothing twice.
+#[test]
+fn a_backup_of_ticks_goes_on_where_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    let copy = folder.path().join("copy");
+    put(&base, NOON, 0..60);
+    send(&base, &lake, |_| {}).unwrap();
+    siltstone::open_read_only(&base).unwrap().backup(&copy).unwrap();
+    assert_eq!(send(&copy, &lake, |_| {}).unwrap(), PublishReport::default());
+    put(&copy, NOON, 60..90);
+    send(&copy, &lake, |_| {}).unwrap();
+    assert_eq!(bids(&lake), once(0..90));
+}
+
+/// The rows of a table of a lake.
+fn rows(table: &Path) -> Vec<RecordBatch> {
+    let read = |file: String| siltstone::table::read(table.join(file)).unwrap();
+    files(table).into_iter().flat_map(|file| read(file).collect_batches().unwrap()).collect()
+}
+
+/// Goal: points of any time are published once, whatever the unit of their index and wherever the calendar ends.
+#[test]
+fn points_of_any_time_are_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, lake) = (folder.path().join("run.db"), folder.path().join("lake"));
+    let db = siltstone::open(&file).unwrap();
+    let series = db.series().unwrap();
+    let year_s = 365 * 86_400;
+    let seconds = [i64::MIN + 1, -9_000_000 * year_s, -400 * year_s, 0, 500 * year_s, 1 << 60, i64::MAX];
+    let ns = [i64::MIN + 1, -1, 0, 1, NOON, i64::MAX];
+    let indexes: [(&str, ArrayRef); 2] = [
+        ("far", Arc::new(TimestampSecondArray::from(seconds.to_vec()))),
+        ("near", Arc::new(TimestampNanosecondArray::from(ns.to_vec()))),
+    ];
+    for (key, index) in indexes {
+        let values = Float64Array::from_iter_values((0..index.len()).map(|n| n as f64));
+        let points = Series::new(index, Arc::new(values)).unwrap();
+        series.save(key, &points, &Default::default()).unwrap();
+    }
+    for live in [true, false] {
+        send_handle(&db, &lake, |options| options.live = live).unwrap();
+        let mut found: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for batch in rows(&lake.join("series_points")) {
+            let column = |name: &str| cast(batch.column_by_name(name).unwrap(), &DataType::Utf8);
+            let (keys, times) = (column("key").unwrap(), column("index_integer").unwrap());
+            for (key, time) in keys.as_string::<i32>().iter().zip(times.as_string::<i32>()) {
+                let time = time.unwrap().parse().unwrap();
+                found.entry(key.unwrap().to_owned()).or_default().push(time);
+            }
+        }
+        found.values_mut().for_each(|times| times.sort_unstable());
+        assert_eq!(found["far"], seconds, "live: {live}");
+        assert_eq!(found["near"], ns, "live: {live}");
+    }
+}
+
+/// Goal: a table of records that is called as another table of a lake, with a column that each has, disturbs neither.
+#[test]
+fn a_table_of_records_may_be_called_as_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, lake) = (folder.path().join("run.db"), folder.path().join("lake"));
+    let runs = ExperimentDatabase::open(&file, "exp").unwrap();
+    let run = runs.create_simulation_context("a", Default::default()).unwrap();
+    for (table, value) in [("Ticks", 1.0), ("record_ticks", 2.0), ("runs", 3.0)] {
+        let columns = [("store_id", "float64"), ("record_store_id", "float64")];
+        run.define_table(&RecordSchema::new(table, &columns).unwrap()).unwrap();
+        run.log(table, 0, &[("store_id", Cell::Float(value))]).unwrap();
+    }
+    drop(run);
+    runs.close().unwrap();
+    let db = siltstone::open(&file).unwrap();
+    let report = send_handle(&db, &lake, |_| {}).unwrap();
+    assert_eq!(report.failed, BTreeMap::new());
+    let all = [("record_Ticks", 1.0), ("record_record_ticks", 2.0), ("record_runs", 3.0)];
+    for (table, value) in all {
+        let rows = rows(&lake.join(table));
+        let column = rows[0].column_by_name("record_store_id").unwrap();
+        assert_eq!(column.as_primitive::<Float64Type>().values(), &[value], "{table}");
+    }
+    assert_eq!(report.tables["runs"].rows, 1);
+    assert_eq!(send_handle(&db, &lake, |_| {}).unwrap(), PublishReport::default());
+}
+
+/// Goal: a table that the lake has with other columns is named, and holds the others up no more than itself.
+#[test]
+fn a_table_that_is_refused_does_not_hold_the_others_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, lake) = (folder.path().join("run.db"), folder.path().join("lake"));
+    let db = siltstone::open(&file).unwrap();
+    let save = |key: &str| {
+        let points = Series::from_times_ns(&[NOON], &[1.5]).unwrap();
+        db.series().unwrap().save(key, &points, &Default::default()).unwrap();
+    };
+    save("flow");
+    send_handle(&db, &lake, |_| {}).unwrap();
+    let first = lake.join("series/_delta_log").join(format!("{:020}.json", 0));
+    let text = std::fs::read_to_string(&first).unwrap();
+    std::fs::write(&first, text.replace(r#"\"long\""#, r#"\"string\""#)).unwrap();
+    save("level");
+    let report = send_handle(&db, &lake, |_| {}).unwrap();
+    let why = refused(&report, "series");
+    assert!(why.contains("long") && why.contains("string"), "{why}");
+    assert_eq!(report.tables["series_points"].rows, 1);
 }
 
 /// Goal: an address that is none, or that holds a secret, is refused before anything is made.

@@ -8,7 +8,7 @@ use siltstone::Handle;
 use siltstone::lake::{PublishOptions, PublishReport, publish};
 
 use crate::console::Console;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
 /// Publish to a lake: Parquet files with a Delta log
@@ -74,7 +74,10 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let handle = open(&args.what.file, console)?;
     let report = once(&args.what, &handle, false, console)?;
     print(&args.what, &report, start, console)?;
-    Ok(Exit::Done)
+    match failed(&report) {
+        None => Ok(Exit::Done),
+        Some(lines) => Err(Failure::said(lines)),
+    }
 }
 
 pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
@@ -89,10 +92,13 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
             (what.rebuild_ledger, what.new_identity) = (false, false); // once is enough
         }
         match done {
-            Ok(report) if report.tables.is_empty() => {}
+            Ok(report) if report == PublishReport::default() => {}
             Ok(report) => {
                 print(&what, &report, start, console)?;
                 console.flush()?;
+                if let Some(lines) = failed(&report) {
+                    console.warn(&lines);
+                }
             }
             // It may be better next time; whatever else is wrong stays wrong.
             Err(error @ (siltstone::Error::Server { .. } | siltstone::Error::Busy { .. })) => {
@@ -109,7 +115,7 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
 }
 
 /// A folder of ticks is read only: another process writes it.
-fn open(path: &Path, console: &mut Console) -> Result<Handle, crate::exit::Failure> {
+fn open(path: &Path, console: &mut Console) -> Result<Handle, Failure> {
     if path.is_dir() {
         return Ok(siltstone::open_read_only(path)?);
     }
@@ -133,17 +139,22 @@ fn once(
     report
 }
 
-fn print(what: &What, report: &PublishReport, start: Instant, console: &mut Console) -> Outcome {
+fn print(
+    what: &What,
+    report: &PublishReport,
+    start: Instant,
+    console: &mut Console,
+) -> Outcome<()> {
     let path = what.file.display().to_string();
     if console.json {
         let seconds = start.elapsed().as_secs_f64();
-        let tables = &report.tables;
+        let PublishReport { tables, failed, .. } = report;
         console.document(
-            &json!({"path": path, "to": what.to, "tables": tables, "seconds": seconds}),
+            &json!({"path": path, "to": what.to, "tables": tables, "failed": failed, "seconds": seconds}),
         )?;
-        return Ok(Exit::Done);
+        return Ok(());
     }
-    if report.tables.is_empty() {
+    if *report == PublishReport::default() {
         console.line(format!("{path}: {} has all of it", what.to))?;
     }
     for (name, table) in &report.tables {
@@ -159,5 +170,12 @@ fn print(what: &What, report: &PublishReport, start: Instant, console: &mut Cons
             human::duration(start.elapsed()),
         ))?;
     }
-    Ok(Exit::Done)
+    Ok(())
+}
+
+/// What was not published, a line each; `None` if all was.
+fn failed(report: &PublishReport) -> Option<String> {
+    let lines = report.failed.iter();
+    let lines: Vec<_> = lines.map(|(name, why)| format!("{name} was not published: {why}")).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
