@@ -10,6 +10,8 @@ mod kernel;
 pub mod lake;
 pub mod memory;
 mod open;
+#[cfg(feature = "postgresql")]
+mod postgresql;
 #[cfg(all(test, unix))]
 mod power_loss;
 pub mod series;

@@ -71,6 +71,13 @@ pub(super) struct Known {
     pub(super) segments: Vec<Segment>,
 }
 
+impl Known {
+    /// The segments that the lake has.
+    pub(super) fn confirmed(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| segment.stage == Stage::Confirmed)
+    }
+}
+
 /// The ledger, for one lake.
 pub(super) struct Ledger {
     db: Database,

@@ -30,9 +30,11 @@ mod log;
 mod objects;
 mod publishing;
 mod pulling;
+mod report;
 mod source;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use std::path::Path;
 
@@ -48,8 +50,8 @@ use source::sources;
 pub use checking::{CheckedTable, LakeReport, verify};
 pub use cleaning::{UnusedFile, VacuumOptions, VacuumReport, vacuum};
 pub use listing::{LakeSender, LakeTable, tables};
-pub use publishing::{PublishReport, TableReport};
 pub use pulling::{PullOptions, PullReport, pull};
+pub use report::{PublishReport, TableReport};
 
 /// Held by whoever publishes a file, beside it.
 const LOCK: &str = ".publish.lock";

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use super::action::{
     Action, Add, Format, MetaData, Remove, Texts, grown_schema, partitions, schema_string,
 };
@@ -12,6 +10,8 @@ use super::id::uuid;
 use super::ledger::{Known, Ledger, Pending, Segment, Stage};
 use super::log::{Commit, Log, Own, State, changed_by_another, creation};
 use super::objects::Objects;
+use super::report::TableReport;
+use super::units::{Unit, next_number, refused, to_do};
 use crate::error::{Error, Result};
 use crate::kernel::{Progress, now_ns, together};
 use crate::table::{Cut, Published, PublishedTable, SegmentFile, Slice};
@@ -24,40 +24,6 @@ const COMMIT_EVERY: Duration = Duration::from_secs(20);
 const SENT_FOR_MS: i64 = 86_400_000;
 /// Segments that are made between two looks at the clock and at the caller.
 const AT_ONCE: usize = 4;
-
-/// What was published.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PublishReport {
-    /// Of each table that changed.
-    pub tables: BTreeMap<String, TableReport>,
-    /// Tables that could not be published, and why: the others were.
-    pub failed: BTreeMap<String, String>,
-}
-
-/// What was published of a table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct TableReport {
-    /// Segments that are new or have other rows than before.
-    pub segments: u64,
-    /// Their rows.
-    pub rows: u64,
-    /// Bytes of their files.
-    pub bytes: u64,
-    /// Files that are no part of the table any more.
-    pub removed: u64,
-    /// Commits to the log of the table.
-    pub commits: u64,
-}
-
-/// Segments that a commit adds, and those that they stand for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Unit {
-    add: Vec<Slice>,
-    /// Places among the known segments.
-    remove: Vec<usize>,
-}
 
 /// A table on its way.
 pub(super) struct Publishing<'a> {
@@ -143,9 +109,15 @@ impl<'a> Publishing<'a> {
     fn check_ledger(&self) -> Result<()> {
         let there = self.state.commits_of(&self.ledger.store);
         if there != self.known.commits {
-            return Err(self.refused(there));
+            return Err(refused(
+                &self.table.name,
+                self.objects.address(),
+                self.known.commits,
+                there,
+            ));
         }
-        let known: BTreeSet<&str> = self.confirmed().map(|segment| segment.file.as_str()).collect();
+        let known: BTreeSet<&str> =
+            self.known.confirmed().map(|segment| segment.file.as_str()).collect();
         let logged = self.state.files_of(&self.ledger.store);
         if let Some(gone) = known.iter().find(|file| !logged.contains_key(*file)) {
             return Err(changed_by_another(self.objects.address(), gone));
@@ -159,10 +131,6 @@ impl<'a> Publishing<'a> {
                 Err(Error::invalid(self.objects.address(), "files that this file published", got))
             }
         }
-    }
-
-    fn confirmed(&self) -> impl Iterator<Item = &Segment> {
-        self.known.segments.iter().filter(|segment| segment.stage == Stage::Confirmed)
     }
 
     /// The segment of a file of the log.
@@ -197,20 +165,6 @@ impl<'a> Publishing<'a> {
             bytes: add.size as u64,
             statistics: add.stats.clone().unwrap_or_default(),
         })
-    }
-
-    /// Why a lake that has more or fewer commits of this file than it knows of is refused.
-    fn refused(&self, there: i64) -> Error {
-        let expected = format!("{} commits of this file", self.known.commits);
-        let why = if there > self.known.commits {
-            "the file was copied, or restored from an older backup: publish a copy under a name of its own (--new-identity), \
-             or let the lake become what the restored file is (--rebuild-ledger)"
-        } else {
-            "the lake was emptied, or restored from an older backup: compare the file with it and send what it lacks \
-             (--rebuild-ledger)"
-        };
-        let got = format!("{there} in {}; {why}", self.objects.address());
-        Error::invalid(format!("table {} of the lake", self.table.name), expected, got)
     }
 
     /// A commit of which nothing was heard is in the log, or goes there now.
@@ -254,22 +208,14 @@ impl<'a> Publishing<'a> {
 
     /// Sends what is new. `progress` gets segments done and in all.
     pub(super) fn run(mut self, cut: Cut, progress: &mut Progress<'_>) -> Result<TableReport> {
-        let slices = self.source.slices(self.table, cut)?;
-        let mut confirmed: Vec<Segment> = self.confirmed().cloned().collect();
-        if !self.is_rebuilding {
-            let partitions: BTreeSet<&Vec<String>> = slices.iter().map(|slice| &slice.partition).collect();
-            let keeps = self.source.keeps()?;
-            confirmed.retain(|old| partitions.contains(&old.slice.partition) || !keeps(&old.slice));
-        }
-        let units = units(slices, &confirmed);
-        let all: u64 = units.iter().map(|unit| unit.add.len().max(1) as u64).sum();
+        let units = to_do(self.source, self.table, &self.known, cut, self.is_rebuilding)?;
+        let all: u64 = units.iter().map(Unit::steps).sum();
         let mut done = 0;
         let mut pending = Pending::default();
         let mut since = Instant::now();
         for unit in units {
-            let removed = unit.remove.iter().map(|i| &confirmed[*i]).collect();
-            self.send(&unit.add, removed, &mut pending, &mut |n| progress(done + n, all))?;
-            done += unit.add.len().max(1) as u64;
+            self.send(&unit, &mut pending, &mut |n| progress(done + n, all))?;
+            done += unit.steps();
             progress(done, all)?;
             let is_due = pending.actions.len() >= COMMIT_FILES || since.elapsed() >= COMMIT_EVERY;
             if is_due && !self.is_rebuilding {
@@ -301,15 +247,13 @@ impl<'a> Publishing<'a> {
     /// Makes and sends segments in place of those that are removed, and notes what the log has to say of both.
     fn send(
         &mut self,
-        slices: &[Slice],
-        mut removed: Vec<&Segment>,
+        unit: &Unit,
         pending: &mut Pending,
         each: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<()> {
         let mut made: Vec<Segment> = Vec::new();
-        for slices in slices.chunks(AT_ONCE) {
-            let work: Vec<_> =
-                slices.iter().map(|slice| self.numbered(slice.clone(), &removed)).collect();
+        for slices in unit.add.chunks(AT_ONCE) {
+            let work: Vec<_> = slices.iter().map(|slice| self.numbered(slice, unit)).collect();
             let results = together(&work, 1, |(slice, number, version)| {
                 self.segment(slice, *number, *version)
             });
@@ -319,6 +263,7 @@ impl<'a> Publishing<'a> {
             each(made.len() as u64)?;
         }
         // What has the rows that it had stays, whatever its signature.
+        let mut removed: Vec<&Segment> = unit.remove.iter().collect();
         let mut renewed = Vec::new();
         made.retain(|segment| {
             let same =
@@ -347,9 +292,8 @@ impl<'a> Publishing<'a> {
     }
 
     /// A slice with the number and version that its segment gets.
-    fn numbered(&mut self, slice: Slice, removed: &[&Segment]) -> (Slice, i64, i64) {
-        let same = removed.iter().find(|old| old.slice.same_place(&slice));
-        if let Some(old) = same {
+    fn numbered<'s>(&mut self, slice: &'s Slice, unit: &Unit) -> (&'s Slice, i64, i64) {
+        if let Some(old) = unit.replaced(slice) {
             return (slice, old.number, old.version + 1);
         }
         self.next_number += 1;
@@ -453,10 +397,6 @@ fn rewritten(table: &PublishedTable, add: &Add, number: i64) -> Segment {
     }
 }
 
-fn next_number(known: &Known) -> i64 {
-    known.segments.iter().map(|segment| segment.number).max().unwrap_or(0) + 1
-}
-
 /// What the log needs before rows of this table: the table itself, or columns that are new.
 fn before(state: &State, table: &PublishedTable) -> Result<Vec<Action>> {
     match &state.metadata {
@@ -477,58 +417,4 @@ fn before(state: &State, table: &PublishedTable) -> Result<Vec<Action>> {
             .into_iter()
             .collect()),
     }
-}
-
-/// What has to be done so that the log has `slices` in place of what it has: slices that overlap are one unit. What is the
-/// same is no unit.
-fn units(slices: Vec<Slice>, confirmed: &[Segment]) -> Vec<Unit> {
-    type Ranges = (Vec<Slice>, Vec<usize>);
-    let mut partitions: BTreeMap<Vec<String>, Ranges> = BTreeMap::new();
-    for slice in slices {
-        partitions.entry(slice.partition.clone()).or_default().0.push(slice);
-    }
-    for (i, segment) in confirmed.iter().enumerate() {
-        partitions.entry(segment.slice.partition.clone()).or_default().1.push(i);
-    }
-    let mut units = Vec::new();
-    for (_, (mut new, mut old)) in partitions {
-        new.sort_by_key(|slice| slice.first);
-        old.sort_by_key(|i| confirmed[*i].slice.first);
-        let (mut new, mut old) = (new.into_iter().peekable(), old.into_iter().peekable());
-        loop {
-            // Grows as long as what comes next begins inside.
-            let mut unit = Unit::default();
-            let mut until = i64::MIN;
-            loop {
-                let starts_in = |first: i64| until == i64::MIN || first < until;
-                let next_new = new.peek().map(|slice| slice.first);
-                let next_old = old.peek().map(|i| confirmed[*i].slice.first);
-                let new_is_first = match (next_new, next_old) {
-                    (None, None) => break,
-                    (Some(n), Some(o)) => n <= o,
-                    (n, _) => n.is_some(),
-                };
-                if new_is_first && next_new.is_some_and(starts_in) {
-                    let slice = new.next().expect("it was looked at");
-                    until = until.max(slice.until);
-                    unit.add.push(slice);
-                } else if !new_is_first && next_old.is_some_and(starts_in) {
-                    let i = old.next().expect("it was looked at");
-                    until = until.max(confirmed[i].slice.until);
-                    unit.remove.push(i);
-                } else {
-                    break;
-                }
-            }
-            let is_same = unit.add.len() == 1
-                && unit.remove.len() == 1
-                && confirmed[unit.remove[0]].slice == unit.add[0];
-            match (unit.add.is_empty(), unit.remove.is_empty()) {
-                (true, true) => break,
-                _ if is_same => {}
-                _ => units.push(unit),
-            }
-        }
-    }
-    units
 }

@@ -196,7 +196,11 @@ fn stamp(path: &Path) -> Result<u128> {
 impl Published for PublishedTicks {
     fn tables(&self) -> Result<Vec<PublishedTable>> {
         if self.store.shared.days.is_none() {
-            return Err(Error::invalid("the store of ticks", "one that writes SQLite", "JSON files"));
+            return Err(Error::invalid(
+                "the store of ticks",
+                "one that writes SQLite",
+                "JSON files",
+            ));
         }
         let partitions = &[("day", "date"), ("symbol_bucket", "integer")];
         Ok(vec![PublishedTable { name: "ticks".into(), schema: schema(), partitions }])

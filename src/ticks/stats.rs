@@ -9,8 +9,8 @@ use super::config::StorageBackend;
 use super::day::Days;
 use super::store::TickStore;
 use super::symbols::Counts;
-use super::{LEDGER, tables};
 use super::writer::get;
+use super::{LEDGER, tables};
 use crate::error::{Error, Result};
 use crate::kernel::{BackupReport, Database, create_folder, folder_of, sync_folder};
 

@@ -379,7 +379,8 @@ fn points_of_any_time_are_published() {
     let db = siltstone::open(&file).unwrap();
     let series = db.series().unwrap();
     let year_s = 365 * 86_400;
-    let seconds = [i64::MIN + 1, -9_000_000 * year_s, -400 * year_s, 0, 500 * year_s, 1 << 60, i64::MAX];
+    let seconds =
+        [i64::MIN + 1, -9_000_000 * year_s, -400 * year_s, 0, 500 * year_s, 1 << 60, i64::MAX];
     let ns = [i64::MIN + 1, -1, 0, 1, NOON, i64::MAX];
     let indexes: [(&str, ArrayRef); 2] = [
         ("far", Arc::new(TimestampSecondArray::from(seconds.to_vec()))),

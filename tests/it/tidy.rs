@@ -9,7 +9,7 @@ use regex_lite::Regex;
 /// The stores that the design names; those that are built have a folder in `src`.
 const STORES: [&str; 5] = ["simulation", "experiment", "memory", "ticks", "series"];
 /// The modules below the stores.
-const LOWER: [&str; 4] = ["array", "kernel", "table", "error.rs"];
+const LOWER: [&str; 5] = ["array", "kernel", "postgresql", "table", "error.rs"];
 /// What stands over the stores: the list of all, and tests of all.
 const UPPER: [&str; 5] = ["lib.rs", "describe.rs", "lake", "open.rs", "power_loss.rs"];
 /// Lines that a file may have.

@@ -176,6 +176,7 @@ fn print(
 /// What was not published, a line each; `None` if all was.
 fn failed(report: &PublishReport) -> Option<String> {
     let lines = report.failed.iter();
-    let lines: Vec<_> = lines.map(|(name, why)| format!("{name} was not published: {why}")).collect();
+    let lines: Vec<_> =
+        lines.map(|(name, why)| format!("{name} was not published: {why}")).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }

@@ -16,8 +16,8 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 
-use super::text;
 use crate::error::{Error, Result};
+use crate::postgresql::text;
 use crate::series::data::Series;
 
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

@@ -1,11 +1,7 @@
 //! Series in a PostgreSQL server, shared by many machines: typed rows, written and read by `COPY ... BINARY`.
 
-mod address;
 mod copy;
-mod password;
-mod pool;
 mod read;
-mod text;
 mod write;
 
 use std::sync::Arc;
@@ -15,9 +11,8 @@ use super::backend::{Change, SeriesInfo, StorageBackend};
 use super::data::{Metadata, Series};
 use super::index::IndexRange;
 use crate::error::{Error, Result};
+use crate::postgresql::{Access, Address, Failure, Pool};
 use crate::table::Batches;
-use address::Address;
-use pool::{Access, Pool};
 use postgres::Client;
 
 /// The version of the tables that this build writes.
@@ -154,29 +149,6 @@ fn are_made(client: &mut Client, location: &str) -> Result<bool, Failure> {
             known_version: VERSION.into(),
         })),
         version => Ok(version.is_some()),
-    }
-}
-
-/// Why a piece of work on a connection failed.
-#[derive(Debug)]
-enum Failure {
-    /// For a reason of our own.
-    Ours(Error),
-    /// The server refused, or is gone.
-    Server(postgres::Error),
-    /// A stream of rows broke.
-    Stream(std::io::Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure::Ours(error)
-    }
-}
-
-impl From<postgres::Error> for Failure {
-    fn from(error: postgres::Error) -> Self {
-        Failure::Server(error)
     }
 }
 

@@ -9,12 +9,12 @@ use postgres::{Client, Row};
 use serde::{Deserialize, Serialize};
 
 use super::copy::{self, Kind};
-use super::pool::Access;
 use super::write::digest;
-use super::{Failure, PostgresBackend, are_made, text};
+use super::{PostgresBackend, are_made};
 use crate::array::block::types::type_of;
 use crate::error::{Error, Result};
 use crate::kernel::receive;
+use crate::postgresql::{Access, Failure, text};
 use crate::series::backend::{Revision, SeriesInfo, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::{IndexRange, IndexValue};

@@ -6,9 +6,9 @@ use postgres::Client;
 
 use super::copy::{self, Kind};
 use super::read::{Extent, Found, find, load};
-use super::{Failure, text};
 use crate::array::block::types::type_name;
 use crate::error::Result;
+use crate::postgresql::{Failure, text};
 use crate::series::backend::{Change, SeriesInfo, expect, in_use, last_label, not_found};
 use crate::series::data::{Metadata, Series};
 use crate::series::index::IndexRange;

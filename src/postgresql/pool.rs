@@ -21,7 +21,7 @@ const MISSING: &str = "password missing";
 
 /// What a transaction does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// It reads one snapshot.
     Read,
     /// It writes.
@@ -29,7 +29,7 @@ pub(super) enum Access {
 }
 
 /// The connections to one server.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     address: Address,
     idle: Mutex<Idle>,
 }
@@ -41,12 +41,12 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(address: Address) -> Self {
+    pub(crate) fn new(address: Address) -> Self {
         let idle = Idle { clients: Vec::new(), process: std::process::id() };
         Pool { address, idle: Mutex::new(idle) }
     }
 
-    pub(super) fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.address.location()
     }
 
@@ -80,7 +80,7 @@ impl Pool {
     }
 
     /// Connects; a server that wants a password of which none is known gets that which `ask` gives.
-    pub(super) fn asking(
+    pub(crate) fn asking(
         address: Address,
         ask: &mut dyn FnMut(&str) -> Result<String>,
     ) -> Result<Self> {
@@ -126,7 +126,7 @@ impl Pool {
     /// off for the sake of another one.
     ///
     /// A caller that cancels has the server cancel the statement.
-    pub(super) fn run<T: Send>(
+    pub(crate) fn run<T: Send>(
         &self,
         access: Access,
         action: &'static str,
@@ -170,7 +170,7 @@ impl Pool {
     }
 
     /// A failure as an error of the library.
-    pub(super) fn said(&self, failure: Failure, action: &'static str) -> Error {
+    pub(crate) fn said(&self, failure: Failure, action: &'static str) -> Error {
         let location = self.location().to_owned();
         match failure {
             Failure::Ours(Error::Corrupt { what, why, .. }) => {

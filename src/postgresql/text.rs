@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// U+0001 leads a pair: `0` for NUL, `1` for itself. Texts sort as they did.
-pub(super) fn encode(text: &str) -> Cow<'_, str> {
+pub(crate) fn encode(text: &str) -> Cow<'_, str> {
     if text.contains(['\0', '\u{1}']) {
         text.replace('\u{1}', "\u{1}1").replace('\0', "\u{1}0").into()
     } else {
@@ -12,7 +12,7 @@ pub(super) fn encode(text: &str) -> Cow<'_, str> {
 }
 
 /// The text that [`encode`] made this of; `None` for a pair that it does not make.
-pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('\u{1}') {
         return Some(text.into());
     }

@@ -12,9 +12,9 @@ const SOCKETS: &str = "/var/run/postgresql";
 
 /// A password, or why a file that may have one was not read.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Found {
-    pub(super) password: Option<String>,
-    pub(super) passed_over: Option<String>,
+pub(crate) struct Found {
+    pub(crate) password: Option<String>,
+    pub(crate) passed_over: Option<String>,
 }
 
 /// The password of a server: `PGPASSWORD`; or the first entry that fits of the file that `passfile` or `PGPASSFILE` names,
@@ -22,7 +22,7 @@ pub(super) struct Found {
 ///
 /// # Source
 /// <https://www.postgresql.org/docs/current/libpq-pgpass.html>
-pub(super) fn find(
+pub(crate) fn find(
     config: &Config,
     passfile: Option<&str>,
     variable: &dyn Fn(&str) -> Option<String>,

@@ -20,7 +20,7 @@ use crate::kernel::{CHECK_EVERY, check_interrupted};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a server is reached. It has no `Debug`: it may hold a password.
-pub(super) struct Address {
+pub(crate) struct Address {
     config: Config,
     tls: MakeRustlsConnect,
     location: String,
@@ -42,7 +42,7 @@ fn refuse(got: impl Into<String>) -> Error {
 
 impl Address {
     /// Reads an address. No part of it that may be a secret is in an error.
-    pub(super) fn parse(url: &str) -> Result<Self> {
+    pub(crate) fn parse(url: &str) -> Result<Self> {
         let (_, rest) = url.split_once("://").ok_or_else(|| refuse("an address without ://"))?;
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         if authority.matches('@').count() > 1 {
@@ -99,24 +99,24 @@ impl Address {
     }
 
     /// Host, port and database: no user, no password, no parameter.
-    pub(super) fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         &self.location
     }
 
     /// Why a file that may have had the password was passed over.
-    pub(super) fn passed_over(&self) -> Option<&str> {
+    pub(crate) fn passed_over(&self) -> Option<&str> {
         self.passed_over.as_deref()
     }
 
     /// The same server, with a password.
-    pub(super) fn with_password(mut self, password: &str) -> Self {
+    pub(crate) fn with_password(mut self, password: &str) -> Self {
         self.config.password(password);
         self
     }
 
     /// Connects, in a thread that ends by itself if the caller cancels or has waited for long enough: `connect_timeout` for
     /// each host, with all that client and server say to each other first.
-    pub(super) fn connect(
+    pub(crate) fn connect(
         &self,
         action: &'static str,
     ) -> Result<std::result::Result<Client, postgres::Error>> {
@@ -144,7 +144,7 @@ impl Address {
     }
 
     /// What breaks off the statement that a connection runs now.
-    pub(super) fn canceller(&self, client: &Client) -> impl Fn() + use<> {
+    pub(crate) fn canceller(&self, client: &Client) -> impl Fn() + use<> {
         let (token, tls) = (client.cancel_token(), self.tls.clone());
         move || {
             // The server may have ended it just now.
