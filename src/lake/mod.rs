@@ -23,6 +23,8 @@ mod action;
 mod checking;
 mod cleaning;
 mod filter;
+#[cfg(feature = "postgresql")]
+mod copy;
 mod id;
 mod ledger;
 mod listing;
@@ -31,6 +33,8 @@ mod objects;
 mod publishing;
 mod pulling;
 mod report;
+#[cfg(feature = "postgresql")]
+mod server;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -94,12 +98,12 @@ pub fn publish(
     options: &PublishOptions,
     progress: &mut Progress<'_>,
 ) -> Result<PublishReport> {
-    publish_to(handle, &Objects::open(address)?, options, progress)
+    publish_to(handle, &Target::open(address)?, options, progress)
 }
 
 fn publish_to(
     handle: &Handle,
-    lake: &Objects,
+    target: &Target,
     options: &PublishOptions,
     progress: &mut Progress<'_>,
 ) -> Result<PublishReport> {
@@ -108,8 +112,8 @@ fn publish_to(
         "waiting for another process that publishes it",
     )?;
     let mut ledger = match handle {
-        Handle::File(db) => Ledger::of_file(db.clone(), lake.address())?,
-        Handle::Ticks(_) => Ledger::of_folder(handle.path(), lake.address())?,
+        Handle::File(db) => Ledger::of_file(db.clone(), target.address())?,
+        Handle::Ticks(_) => Ledger::of_folder(handle.path(), target.address())?,
     };
     if options.new_identity {
         ledger.rename()?;
@@ -137,12 +141,22 @@ fn publish_to(
         if !options.tables.is_empty() && !options.tables.contains(&table.name) {
             continue;
         }
-        let begun = Publishing::begin(*source, table, &ledger, lake, options.rebuild_ledger);
-        if !is_probed && begun.as_ref().is_ok_and(Publishing::is_first) {
-            lake.probe()?;
-            is_probed = true;
-        }
-        match begun.and_then(|publishing| publishing.run(cut, progress)) {
+        let done = match target {
+            Target::Lake(lake) => {
+                let begun = Publishing::begin(*source, table, &ledger, lake, options.rebuild_ledger);
+                if !is_probed && begun.as_ref().is_ok_and(Publishing::is_first) {
+                    lake.probe()?;
+                    is_probed = true;
+                }
+                begun.and_then(|publishing| publishing.run(cut, progress))
+            }
+            #[cfg(feature = "postgresql")]
+            Target::Server(server) => {
+                let rebuild = options.rebuild_ledger;
+                server.publish((*source, table), &ledger, cut, rebuild, progress)
+            }
+        };
+        match done {
             Ok(done) if done == TableReport::default() => {}
             Ok(done) => drop(report.tables.insert(table.name.clone(), done)),
             // It says nothing of the other tables.
@@ -156,6 +170,32 @@ fn publish_to(
         ledger.keep_name()?;
     }
     Ok(report)
+}
+
+/// Where a file is published to.
+enum Target {
+    Lake(Objects),
+    #[cfg(feature = "postgresql")]
+    Server(server::Server),
+}
+
+impl Target {
+    fn open(address: &str) -> Result<Self> {
+        #[cfg(feature = "postgresql")]
+        if server::Server::is_meant(address) {
+            return server::Server::open(address).map(Target::Server);
+        }
+        Objects::open(address).map(Target::Lake)
+    }
+
+    /// Without a secret.
+    fn address(&self) -> &str {
+        match self {
+            Target::Lake(lake) => lake.address(),
+            #[cfg(feature = "postgresql")]
+            Target::Server(server) => server.address(),
+        }
+    }
 }
 
 /// What a table gives that the file has no more.

@@ -4,7 +4,6 @@ use crate::Handle;
 use crate::error::Result;
 use crate::kernel::{Database, table_exists};
 use crate::table::Published;
-use crate::ticks::LEDGER;
 
 /// What a file, or a folder of ticks, publishes: of each store what it has.
 pub(super) fn sources(handle: &Handle) -> Vec<Box<dyn Published>> {
@@ -31,7 +30,7 @@ pub(super) fn store_id(handle: &Handle) -> Result<Option<String>> {
     match handle {
         Handle::File(db) => read(db),
         Handle::Ticks(_) => {
-            let path = handle.path().join(LEDGER);
+            let path = handle.path().join(crate::ticks::LEDGER);
             if !path.exists() {
                 return Ok(None);
             }

@@ -17,7 +17,7 @@ use object_store::{
 
 use super::log::Log;
 use super::objects::Objects;
-use super::{PublishOptions, PublishReport, publish_to};
+use super::{PublishOptions, PublishReport, Target, publish_to};
 use crate::memory::NewLearningEvent;
 use crate::table::json_rows_of_parquet;
 use crate::{Handle, Result};
@@ -109,7 +109,7 @@ impl ObjectStore for Failing {
 }
 
 fn send(handle: &Handle, lake: &Objects) -> Result<PublishReport> {
-    publish_to(handle, lake, &PublishOptions::default(), &mut |_, _| Ok(()))
+    publish_to(handle, &Target::Lake(lake.clone()), &PublishOptions::default(), &mut |_, _| Ok(()))
 }
 
 /// The numbers of the events of a lake; that no commit of the file is there twice, and no file that no commit has.
@@ -220,7 +220,7 @@ fn the_ways_out_may_fail_anywhere() {
             assert!(!send(&db, &lake).unwrap().failed.is_empty());
             let mut options = PublishOptions::default();
             (options.new_identity, options.rebuild_ledger) = (is_renamed, !is_renamed);
-            let out = |_| publish_to(&db, &lake, &options, &mut |_, _| Ok(()));
+            let out = |_| publish_to(&db, &Target::Lake(lake.clone()), &options, &mut |_, _| Ok(()));
             store.fail(n, n % 2 == 0);
             let _ = out(()); // it may fail, or not
             let failed = store.failed();
