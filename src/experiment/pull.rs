@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema};
 
 use super::buffer::TableBuffer;
@@ -45,7 +46,8 @@ impl PulledRuns {
     }
 
     fn runs(&mut self, file: &str, rows: &RecordBatch) -> Result<()> {
-        let ids = column(RUNS, rows, "simulation_id")?.as_string::<i32>();
+        let ids = column(RUNS, rows, "simulation_id", &DataType::Utf8)?;
+        let ids = ids.as_string::<i32>();
         for id in ids.iter().flatten() {
             if let Some((_, other)) = self.simulations.get(id) {
                 return Err(of_two_files(format!("the simulation {id:?}"), other, file));
@@ -64,7 +66,8 @@ impl PulledRuns {
 
     fn records(&self, table: &str, file: &str, rows: &RecordBatch) -> Result<()> {
         let schema = definition(table, rows)?;
-        let ids = column(table, rows, "simulation_id")?.as_string::<i32>();
+        let ids = column(table, rows, "simulation_id", &DataType::Utf8)?;
+        let ids = ids.as_string::<i32>();
         let mut first = 0;
         let mut parts = Vec::new();
         while first < rows.num_rows() {
@@ -94,12 +97,13 @@ impl PulledRuns {
     }
 }
 
-fn column<'a>(table: &str, rows: &'a RecordBatch, name: &str) -> Result<&'a arrow_array::ArrayRef> {
-    rows.column_by_name(name).ok_or_else(|| Error::NotFound {
+fn column(table: &str, rows: &RecordBatch, name: &str, kind: &DataType) -> Result<ArrayRef> {
+    let column = rows.column_by_name(name).ok_or_else(|| Error::NotFound {
         what: "column",
         name: name.to_owned(),
         location: format!("the table {table} of the lake"),
-    })
+    })?;
+    cast(column, kind).map_err(|error| from_arrow(name, error))
 }
 
 /// What a table of records is, as the file wrote it into its segments.
@@ -132,17 +136,11 @@ fn of_simulation(schema: &RecordSchema, rows: &RecordBatch) -> Result<RecordBatc
 
 /// Makes a simulation, and its experiment; its number.
 fn make(tx: &mut WriteTx<'_>, rows: &RecordBatch, row: usize) -> Result<i64> {
-    let texts = COLUMNS.map(|name| -> Result<Option<&str>> {
-        let column = column(RUNS, rows, name)?;
-        match column.data_type() {
-            DataType::Utf8 => {
-                let texts = column.as_string::<i32>();
-                Ok(texts.is_valid(row).then(|| texts.value(row)))
-            }
-            other => Err(Error::invalid(name, "a column of texts", other.to_string())),
-        }
-    });
+    let texts = COLUMNS.map(|name| column(RUNS, rows, name, &DataType::Utf8));
     let texts = texts.into_iter().collect::<Result<Vec<_>>>()?;
+    let texts = texts.iter().map(|column| column.as_string::<i32>());
+    let texts: Vec<Option<&str>> =
+        texts.map(|column| column.is_valid(row).then(|| column.value(row))).collect();
     let (experiment, name) = (texts[1], texts[9]);
     if let Some(experiment) = experiment {
         let sql = "INSERT INTO experiments (experiment_id, name) VALUES (?1, coalesce(?2, ?1)) ON CONFLICT DO NOTHING";
@@ -150,7 +148,7 @@ fn make(tx: &mut WriteTx<'_>, rows: &RecordBatch, row: usize) -> Result<i64> {
             tx.seal("experiments", "experiment_id = ?1", [experiment])?;
         }
     }
-    let number = column(RUNS, rows, "id")?.as_primitive::<Int64Type>().value(row);
+    let number = column(RUNS, rows, "id", &DataType::Int64)?.as_primitive::<Int64Type>().value(row);
     let taken = "SELECT 1 FROM simulations WHERE id = ?1";
     let is_free = tx.query_one(taken, [number], |_| Ok(()))?.is_none();
     let id = tx.insert(

@@ -190,12 +190,16 @@ impl LakeReport {
             }
         }
         let unpublished = gaps(own.source.slices(own.table, Cut::Coarse)?, &segments);
+        let keeps = own.source.keeps()?;
         let all = (segments.len() + unpublished.len()) as u64;
         let mut done = 0;
         for part in segments.chunks(AT_ONCE) {
             progress(done, all)?;
             for (segment, here) in part.iter().zip(together(part, 1, |s| own.hash(&s.slice))) {
                 let here = here?;
+                if here.rows == 0 && keeps(&segment.slice) {
+                    continue; // the lake keeps what the file has let go
+                }
                 if (here.rows, here.text().as_str()) != (segment.rows, segment.hash) {
                     let location = place(name, Some(segment.number), &segment.slice);
                     self.find(location, differ(here.rows, segment.rows));

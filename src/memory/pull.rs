@@ -161,8 +161,9 @@ impl Pulled for PulledMemories {
         }
         let into = TABLES.iter().find(|into| into.table == table).expect("one of its own");
         if table == "episodes" {
-            let experiences = column(table, rows, "experience_data")?.as_binary::<i32>();
-            self.store.choose_pages(experiences.value_length(0).unsigned_abs() as usize)?;
+            let experiences = column(table, rows, "experience_data")?.as_binary_opt::<i32>();
+            let bytes = experiences.map_or(0, |all| all.value_length(0).unsigned_abs() as usize);
+            self.store.choose_pages(bytes)?;
         }
         let rows = rows.clone();
         self.store.write(move |tx| insert(tx, into, &rows))

@@ -1,12 +1,12 @@
 //! Ticks out of a lake, back into a folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::DataType;
 use arrow_select::filter::filter_record_batch;
@@ -21,6 +21,12 @@ use crate::table::{Pulled, of_two_files};
 
 /// Ticks of a broker that are stored in one go.
 const STORE_ROWS: usize = 1 << 20;
+
+type Words = DictionaryArray<Int32Type>;
+
+fn word(words: &Words, key: i32) -> &str {
+    words.values().as_string::<i32>().value(key as usize)
+}
 
 /// A folder of ticks that takes those of a lake.
 pub(crate) struct PulledTicks {
@@ -38,15 +44,15 @@ impl PulledTicks {
     }
 
     /// Refuses a day of a symbol that two files have published.
-    fn check(&mut self, file: &str, symbols: &StringArray, times: &[i64]) -> Result<()> {
+    fn check(&mut self, file: &str, symbols: &Words, times: &[i64]) -> Result<()> {
         let mut last = None;
-        for (i, ns) in times.iter().enumerate() {
-            let key = (Day::of(*ns), symbols.value(i));
-            if last == Some(key) {
+        for (ns, key) in times.iter().zip(symbols.keys().values()) {
+            let place = (Day::of(*ns), *key);
+            if last == Some(place) {
                 continue;
             }
-            last = Some(key);
-            let (day, symbol) = key;
+            last = Some(place);
+            let (day, symbol) = (place.0, word(symbols, *key));
             let known = self.symbols.entry((day, symbol.to_owned()));
             let known = known.or_insert_with(|| file.to_owned());
             if known != file {
@@ -80,11 +86,16 @@ impl Pulled for PulledTicks {
                 location: format!("the table {table} of the lake"),
             })
         };
-        let text = |name: &str| -> Result<StringArray> {
-            let text = cast(&column(name)?, &DataType::Utf8).map_err(not_arrow)?;
-            Ok(text.as_string::<i32>().clone())
+        let words = |name: &str| -> Result<Words> {
+            let kind = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
+            let words = cast(&column(name)?, &kind).map_err(not_arrow)?;
+            if words.is_nullable() {
+                return Err(Error::invalid(name, "a text for each tick", "null"));
+            }
+            Ok(words.as_dictionary::<Int32Type>().clone())
         };
-        let (symbol, time) = (text("symbol")?, column("time_ns")?);
+        let time = cast(&column("time_ns")?, &DataType::Int64).map_err(not_arrow)?;
+        let symbol = words("symbol")?;
         self.check(file, &symbol, time.as_primitive::<Int64Type>().values())?;
         let columns: [(&str, ArrayRef); 6] = [
             ("symbol", Arc::new(symbol)),
@@ -95,14 +106,18 @@ impl Pulled for PulledTicks {
             ("lp", column("lp_source")?),
         ];
         let ticks = RecordBatch::try_from_iter(columns).map_err(not_arrow)?;
-        let brokers = text("broker_id")?;
-        let mut names: Vec<&str> = brokers.iter().flatten().collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            let own = brokers.iter().map(|broker| Some(broker == Some(name))).collect();
-            let own = filter_record_batch(&ticks, &own).map_err(not_arrow)?;
-            let waiting = self.brokers.entry(name.to_owned()).or_default();
+        let brokers = words("broker_id")?;
+        let keys: BTreeSet<i32> = brokers.keys().values().iter().copied().collect();
+        let names: BTreeSet<&str> = keys.iter().map(|key| word(&brokers, *key)).collect();
+        for name in &names {
+            let own = if names.len() == 1 {
+                ticks.clone()
+            } else {
+                let keys = brokers.keys().values().iter();
+                let own = keys.map(|key| Some(word(&brokers, *key) == *name)).collect();
+                filter_record_batch(&ticks, &own).map_err(not_arrow)?
+            };
+            let waiting = self.brokers.entry((*name).to_owned()).or_default();
             waiting.push(own);
             if waiting.iter().map(RecordBatch::num_rows).sum::<usize>() >= STORE_ROWS {
                 let waiting = std::mem::take(waiting);

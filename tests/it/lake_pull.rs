@@ -125,7 +125,7 @@ fn zoned<T: arrow_array::types::ArrowTimestampType>(array: PrimitiveArray<T>) ->
 /// Series of all kinds of index and values.
 fn kinds() -> Vec<(&'static str, Series)> {
     let times =
-        || Arc::new(TimestampNanosecondArray::from(vec![NOON, NOON + 400 * DAY, NOON + 800 * DAY]));
+        || Arc::new(TimestampNanosecondArray::from(vec![i64::MIN, NOON + 400 * DAY, i64::MAX]));
     let values = || Arc::new(Float64Array::from(vec![Some(1.5), None, Some(f64::NAN)])) as ArrayRef;
     let of = |values: ArrayRef| Series::new(times(), values).unwrap();
     let by = |index: ArrayRef| Series::new(index, values()).unwrap();

@@ -183,6 +183,10 @@ fn a_file_that_changed_since_is_told_from_its_lake() {
     assert_eq!(said, expected, "{wrong:?}");
     assert!(wrong.iter().all(|line| line.contains(" segment")), "{wrong:?}");
     assert!(wrong.iter().any(|line| line.contains("partition 2026-01-20/")), "{wrong:?}");
+    // A day whose file was removed to save room stays in the lake.
+    send(&siltstone::open_read_only(&base).unwrap(), &lake);
+    std::fs::remove_file(base.join("2026/01/ticks_2026-01-19.db")).unwrap();
+    assert_eq!(found(&check(&lake, Some(&siltstone::open_read_only(&base).unwrap()))), [""; 0]);
 
     let db = file(&folder.path().join("a.db"));
     let wrong = found(&check(&lake, Some(&db)));
