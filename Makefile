@@ -134,6 +134,7 @@ bench: ## Siltstone and baselines on the same rows: Rust floors first, then Pyth
 	cd bench/python && ../../target/bench-venv/bin/python memory/run.py
 	cd bench/python && ../../target/bench-venv/bin/python experiment/run.py $(if $(EXPERIMENT_REAL),--real $(abspath $(EXPERIMENT_REAL)))
 	$(MAKE) --no-print-directory bench-view
+	$(MAKE) --no-print-directory bench-lake
 
 # MLflow and trackio want other versions of what the benchmarks run on: they have an environment of their own.
 .PHONY: bench-view
@@ -143,6 +144,16 @@ bench-view: chromium ## the viewer alone, with the environment that make bench h
 	target/trackers-venv/bin/pip install --quiet --disable-pip-version-check -r bench/python/view/requirements.txt
 	cd bench/python && ../../target/bench-venv/bin/python view/run.py --silt ../../target/release/silt \
 		--trackers ../../target/trackers-venv/bin/python $(VIEW)
+
+# DuckDB's reader of Delta needs an older DuckDB than the other benchmarks have: an environment of its own. After `make bench`,
+# or with a wheel of `make wheel-release`.
+.PHONY: bench-lake
+bench-lake: ## publishing to a lake alone; LAKE=--help lists its options
+	cargo build --release -p silt
+	test -d target/lake-venv || $(PYTHON) -m venv target/lake-venv
+	target/lake-venv/bin/pip install --quiet --disable-pip-version-check -r bench/python/lake/requirements.txt \
+		"$$(ls -t target/wheels/siltstone-*.whl | head -n 1)"
+	cd bench/python && ../../target/lake-venv/bin/python lake/run.py --silt ../../target/release/silt $(LAKE)
 
 .PHONY: wheel-release
 wheel-release: ## the same, optimized, with the SQLite extension
