@@ -76,10 +76,17 @@ pub(super) fn mark_dead(tx: &WriteTx<'_>) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The last step of which all is in the file: of the steps that were logged as such; without any, of all records.
+/// The last step of which all is in the file, of a simulation that is given as SQL: of the steps that were logged as such;
+/// without any, of all records.
+pub(super) fn safe_step_sql(simulation: &str) -> String {
+    format!(
+        "SELECT coalesce(max(CASE t.name WHEN 'simulation_steps' THEN r.last_step END), max(r.last_step)) \
+         FROM record_summary r JOIN record_table t ON t.id = r.record_table \
+         WHERE r.simulation = {simulation} AND t.name NOT IN ('agents', 'simulation_config')"
+    )
+}
+
+/// As [`safe_step_sql`].
 pub(super) fn safe_step(tx: &ReadTx<'_>, simulation: i64) -> Result<Option<i64>> {
-    let sql = "SELECT coalesce(max(CASE t.name WHEN 'simulation_steps' THEN r.last_step END), max(r.last_step)) \
-        FROM record_summary r JOIN record_table t ON t.id = r.record_table \
-        WHERE r.simulation = ?1 AND t.name NOT IN ('agents', 'simulation_config')";
-    Ok(tx.query_one(sql, [simulation], |row| Ok(row.get(0)?))?.flatten())
+    Ok(tx.query_one(&safe_step_sql("?1"), [simulation], |row| Ok(row.get(0)?))?.flatten())
 }

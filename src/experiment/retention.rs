@@ -1,5 +1,7 @@
 //! What a file holds and how much room it takes, and what may go.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,7 +11,6 @@ use super::database::ExperimentDatabase;
 use super::edit::FINAL;
 use super::record_table;
 use super::runs::Which;
-use super::summary::Summary;
 use crate::error::{Error, Result};
 use crate::kernel::ReadTx;
 
@@ -47,37 +48,41 @@ impl ExperimentDatabase {
     /// # Errors
     /// Those of the file.
     pub fn sizes(&self) -> Result<Vec<TableSize>> {
-        let mut sizes = self.read(|tx| {
-            let mut sizes = Vec::new();
-            let simulations = self.chosen(tx, Which::All)?;
+        let found = self.read(|tx| {
+            let mut tables = HashMap::new();
             for table in record_table::tables(tx)? {
                 let (bytes, rows) = of_rows(tx, &table.schema.name)?;
-                for (id, name) in &simulations {
-                    let summary = Summary::load(tx, *id, &table)?;
-                    if summary.rows == 0 {
-                        continue;
-                    }
-                    let sql = "SELECT coalesce(sum(b.rows), 0), coalesce(sum(length(b.data)), 0) \
-                        FROM record_block b WHERE b.simulation = ?1 AND b.record_table = ?2";
-                    let compacted: (i64, i64) = tx
-                        .query_one(sql, (id, table.id), |row| Ok((row.get(0)?, row.get(1)?)))?
-                        .unwrap_or_default();
-                    let in_rows = (summary.rows - compacted.0).max(0);
-                    let share =
-                        if rows > 0 { bytes as f64 * in_rows as f64 / rows as f64 } else { 0.0 };
-                    sizes.push(TableSize {
-                        simulation_id: name.clone(),
-                        table: table.schema.name.clone(),
-                        rows: summary.rows.max(0) as u64,
-                        compacted_rows: compacted.0.max(0) as u64,
-                        bytes: share as u64 + compacted.1.max(0) as u64,
-                    });
-                }
+                tables.insert(table.id, (table.schema.name.clone(), bytes, rows));
             }
-            Ok(sizes)
+            let sql = "SELECT s.simulation_id, r.record_table, r.rows, coalesce(sum(b.rows), 0), \
+                coalesce(sum(length(b.data)), 0) \
+                FROM record_summary r CROSS JOIN simulations s ON s.id = r.simulation \
+                LEFT JOIN record_block b ON b.simulation = r.simulation AND b.record_table = r.record_table \
+                WHERE r.rows <> 0 AND (?1 IS NULL OR s.experiment_id = ?1) \
+                GROUP BY r.simulation, r.record_table ORDER BY r.simulation, r.record_table";
+            tx.query(sql, [self.experiment_id()], |row| {
+                let id: i64 = row.get(1)?;
+                let Some((table, bytes, in_table)) = tables.get(&id) else { return Ok(None) };
+                let cell = |i| row.get::<_, i64>(i);
+                let (rows, compacted, in_blocks) = (cell(2)?, cell(3)?, cell(4)?);
+                let in_rows = (rows - compacted).max(0);
+                let share = match *in_table > 0 {
+                    true => *bytes as f64 * in_rows as f64 / *in_table as f64,
+                    false => 0.0,
+                };
+                let size = TableSize {
+                    simulation_id: row.get(0)?,
+                    table: table.clone(),
+                    rows: rows.max(0) as u64,
+                    compacted_rows: compacted.max(0) as u64,
+                    bytes: share as u64 + in_blocks.max(0) as u64,
+                };
+                Ok(Some((id, size)))
+            })
         })?;
-        sizes.sort_by_key(|size| std::cmp::Reverse(size.bytes));
-        Ok(sizes)
+        let mut sizes: Vec<(i64, TableSize)> = found.into_iter().flatten().collect();
+        sizes.sort_by_key(|(table, size)| (Reverse(size.bytes), *table));
+        Ok(sizes.into_iter().map(|(_, size)| size).collect())
     }
 
     /// Removes the simulations that may go, or only says which those are; the ids. [`Database::vacuum`] gives the room

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use rusqlite::Row;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -108,17 +109,38 @@ impl ExperimentDatabase {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn simulations(&self, which: Which<'_>) -> Result<Vec<SimulationInfo>> {
+        self.infos(which, "s.provenance")
+    }
+
+    /// As [`simulations`](Self::simulations), but [`SimulationInfo::provenance`] stays empty: it is the most of each, and a list
+    /// of ten thousand takes half as long without it.
+    ///
+    /// # Errors
+    /// As [`simulations`](Self::simulations).
+    pub fn simulations_brief(&self, which: Which<'_>) -> Result<Vec<SimulationInfo>> {
+        self.infos(which, "NULL")
+    }
+
+    fn infos(&self, which: Which<'_>, provenance: &str) -> Result<Vec<SimulationInfo>> {
         self.read(|tx| {
             // Whoever can write marks them; who only reads sees it too.
             let dead: HashSet<i64> = process::dead(tx)?.into_iter().map(|(id, ..)| id).collect();
-            let info_of = |id| -> Result<SimulationInfo> {
-                let mut info = info(tx, id)?;
-                if dead.contains(&id) {
+            let ids: Vec<i64> = self.chosen(tx, which)?.into_iter().map(|(id, _)| id).collect();
+            // One statement for all of them, in the order of the list.
+            let sql = format!(
+                "SELECT s.simulation_id, s.experiment_id, s.status, s.start_time, s.end_time, s.error, \
+                 s.parameters, s.results_summary, {provenance}, s.id, ({}), \
+                 (SELECT sum(rows) FROM record_summary WHERE simulation = s.id) \
+                 FROM json_each(?1) j CROSS JOIN simulations s ON s.id = j.value ORDER BY j.key",
+                process::safe_step_sql("s.id")
+            );
+            tx.query(&sql, [serde_json::json!(ids).to_string()], |row| {
+                let mut info = info(row)?;
+                if dead.contains(&row.get(9)?) {
                     info.status = "crashed".into();
                 }
                 Ok(info)
-            };
-            self.chosen(tx, which)?.into_iter().map(|(id, _)| info_of(id)).collect()
+            })
         })
     }
 
@@ -139,31 +161,23 @@ impl ExperimentDatabase {
     }
 }
 
-fn info(tx: &ReadTx<'_>, id: i64) -> Result<SimulationInfo> {
-    let sql = "SELECT simulation_id, experiment_id, status, start_time, end_time, error, parameters, \
-        results_summary, provenance, (SELECT sum(rows) FROM record_summary WHERE simulation = ?1) \
-        FROM simulations WHERE id = ?1";
-    let last_step = process::safe_step(tx, id)?;
-    let found = tx.query_one(sql, [id], |row| {
-        let object = |i| Ok::<_, Error>(stored_object(row.get::<_, Option<String>>(i)?.as_deref()));
-        Ok(SimulationInfo {
-            simulation_id: row.get(0)?,
-            experiment_id: row.get(1)?,
-            status: row.get(2)?,
-            start_time: row.get(3)?,
-            end_time: row.get(4)?,
-            error: row.get(5)?,
-            parameters: object(6)?,
-            results_summary: object(7)?,
-            provenance: object(8)?,
-            last_step,
-            rows: row.get::<_, Option<i64>>(9)?.unwrap_or(0).max(0) as u64,
-        })
-    })?;
-    found.ok_or_else(|| Error::NotFound {
-        what: "simulation",
-        name: id.to_string(),
-        location: String::new(),
+fn info(row: &Row<'_>) -> Result<SimulationInfo> {
+    let object = |i| {
+        let text = row.get_ref(i)?.as_str_or_null();
+        Ok::<_, Error>(stored_object(text.map_err(rusqlite::Error::from)?))
+    };
+    Ok(SimulationInfo {
+        simulation_id: row.get(0)?,
+        experiment_id: row.get(1)?,
+        status: row.get(2)?,
+        start_time: row.get(3)?,
+        end_time: row.get(4)?,
+        error: row.get(5)?,
+        parameters: object(6)?,
+        results_summary: object(7)?,
+        provenance: object(8)?,
+        last_step: row.get(10)?,
+        rows: row.get::<_, Option<i64>>(11)?.unwrap_or(0).max(0) as u64,
     })
 }
 

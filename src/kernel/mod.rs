@@ -74,6 +74,7 @@ pub use interruption::interruptible;
 pub use new_file::NewFile;
 pub use options::{Builder, Durability, Profile, QueuePolicy};
 pub use progress::Progress;
+pub(crate) use query::value;
 pub use query::{Query, Value};
 pub use skipped::Skipped;
 pub use stats::Stats;

@@ -169,7 +169,8 @@ fn is_empty(sql: &str) -> bool {
     }
 }
 
-pub(super) fn value(cell: ValueRef<'_>) -> Value {
+/// A cell as a value.
+pub(crate) fn value(cell: ValueRef<'_>) -> Value {
     match cell {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(n) => Value::Integer(n),

@@ -1,14 +1,14 @@
 //! What a file has of simulation updates, counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::counts::{Columns, Counts};
 use super::database::SimulationDatabase;
 use super::run::Run;
 use super::tables::array_table;
 use super::timeline::Timeline;
-use crate::array::DType;
 use crate::error::Result;
 use crate::kernel::{Database, Value};
 
@@ -159,55 +159,25 @@ impl SimulationDatabase {
             datasets: Vec::new(),
             initial_datasets: ask.initial()?,
             unreadable: Vec::new(),
-            arrays: if has_updates { ask.arrays()? } else { ArraysSummary::default() },
+            arrays: ArraysSummary::default(),
             keyframes: ask.keyframes()?,
             has_updates,
         };
         if has_updates {
-            self.describe_datasets(&ask, &mut summary)?;
+            let has = Columns {
+                codec: ask.has(ask.db.read(array_table)?, "codec")?,
+                mask: ask.has("attribute_data", "mask_id")?,
+                initial: ask.has("initial_dataset_attribute", "attribute_data_id")?,
+            };
+            self.database().read(|tx| {
+                let counts = Counts::of(tx, &has)?;
+                counts.datasets(tx, &mut summary)?;
+                summary.arrays = counts.arrays();
+                Ok(())
+            })?;
+            ask.blocks(&mut summary.arrays)?;
         }
         Ok(summary)
-    }
-
-    fn describe_datasets(&self, ask: &Ask<'_>, summary: &mut SimulationSummary) -> Result<()> {
-        let sql = "SELECT dataset_name, count(*), count(DISTINCT timestamp), min(timestamp), max(timestamp) \
-            FROM \"update\" GROUP BY 1 ORDER BY 1";
-        let known = ask.rows(sql)?;
-        let sql = "SELECT u.dataset_name, a.entity_group, a.attribute_name, count(*) \
-            FROM \"update\" u JOIN update_attribute l ON l.update_id = u.id \
-            JOIN attribute_data a ON a.id = l.attribute_data_id GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
-        let mut groups: HashMap<(String, String), GroupSummary> = HashMap::new();
-        for row in ask.rows(sql)? {
-            let group = groups.entry((row[0].to_text(), row[1].to_text())).or_default();
-            // Each update of a group has one array of ids; without any, the attribute given most.
-            group.updates = group.updates.max(row[3].to_count());
-            group.attributes.push(row[2].to_text());
-        }
-        for row in known {
-            let name = row[0].to_text();
-            let names = self.groups(&name).unwrap_or_else(|error| {
-                let why = error.to_string();
-                summary.unreadable.push(Unreadable { name: name.clone(), why });
-                // Those of the updates are known all the same.
-                let own = groups.keys().filter(|(dataset, _)| *dataset == name);
-                let mut names: Vec<String> = own.map(|(_, group)| group.clone()).collect();
-                names.sort();
-                names
-            });
-            let groups = names.into_iter().map(|group| {
-                let known = groups.remove(&(name.clone(), group.clone()));
-                GroupSummary { name: group, ..known.unwrap_or_default() }
-            });
-            summary.datasets.push(DatasetSummary {
-                groups: groups.collect(),
-                updates: row[1].to_count(),
-                timestamps: row[2].to_count(),
-                first: row[3].to_integer(),
-                last: row[4].to_integer(),
-                name,
-            });
-        }
-        Ok(())
     }
 }
 
@@ -255,53 +225,7 @@ impl Ask<'_> {
         Ok(rows.iter().map(summary).collect())
     }
 
-    /// Sizes come from rows' headers: no array is read.
-    fn arrays(&self) -> Result<ArraysSummary> {
-        let table = self.db.read(array_table)?;
-        let codec = if self.has(table, "codec")? { "codec" } else { "NULL" };
-        let mut columns = vec!["data_id", "indptr_id"];
-        if self.has("attribute_data", "mask_id")? {
-            columns.push("mask_id");
-        }
-        let mut links = vec!["update_attribute"];
-        if self.has("initial_dataset_attribute", "attribute_data_id")? {
-            links.push("initial_dataset_attribute");
-        }
-        let referring: Vec<String> = (links.iter())
-            .flat_map(|link| {
-                columns.iter().map(move |column| {
-                    format!(
-                        "SELECT a.{column} AS id, count(*) AS n FROM {link} l \
-                         JOIN attribute_data a ON a.id = l.attribute_data_id \
-                         WHERE a.{column} IS NOT NULL GROUP BY 1"
-                    )
-                })
-            })
-            .collect();
-        // Materialized: a sorter would carry the bytes themselves.
-        let sql = format!(
-            "WITH sized AS MATERIALIZED (SELECT id, {codec} AS codec, dtype, shape, length(data) AS size FROM main.{table}) \
-             SELECT n.codec, dtype, shape, count(*), sum(size), sum(coalesce(r.n, 0)) \
-             FROM sized n LEFT JOIN (SELECT id, sum(n) AS n FROM ({}) GROUP BY id) r \
-             ON r.id = n.id GROUP BY 1, 2, 3",
-            referring.join(" UNION ALL ")
-        );
-        let mut arrays = ArraysSummary::default();
-        for row in self.rows(&sql)? {
-            let [count, bytes, references] = [3, 4, 5].map(|i: usize| row[i].to_count());
-            let raw = raw_bytes(&row[1].to_text(), &row[2].to_text());
-            let raw = raw.unwrap_or(bytes / count.max(1));
-            let codec = if row[0] == Value::Null { "raw".to_owned() } else { row[0].to_text() };
-            let held = arrays.codecs.entry(codec).or_default();
-            held.arrays += count;
-            held.bytes += bytes;
-            held.raw_bytes += raw * count;
-            arrays.stored += count;
-            arrays.stored_bytes += bytes;
-            arrays.raw_bytes += raw * count;
-            arrays.references += references;
-            arrays.referenced_bytes += raw * references;
-        }
+    fn blocks(&self, arrays: &mut ArraysSummary) -> Result<()> {
         // A compacted array's row says only where in a block it lies.
         if self.has("array_block", "data")? {
             let sql = "SELECT count(*), coalesce(sum(length(data)), 0) FROM array_block";
@@ -313,7 +237,7 @@ impl Ask<'_> {
                 held.bytes += bytes;
             }
         }
-        Ok(arrays)
+        Ok(())
     }
 
     fn keyframes(&self) -> Result<KeyframesSummary> {
@@ -326,9 +250,88 @@ impl Ask<'_> {
     }
 }
 
-/// The bytes of an array by its dtype and shape; `None` if they say nothing.
-fn raw_bytes(dtype: &str, shape: &str) -> Option<u64> {
-    let dtype: DType = dtype.parse().ok()?;
-    let shape: Vec<u64> = serde_json::from_str(shape).ok()?;
-    shape.iter().try_fold(dtype.item_size() as u64, |bytes, n| bytes.checked_mul(*n))
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::array::Array;
+    use crate::simulation::{Attribute, Group, InitialData};
+
+    /// A group of a hundred entities with an attribute, which has a mask at times, and is ragged at others.
+    fn group(n: i64) -> Group {
+        let ids: Vec<i64> = (0..100).collect();
+        let load = Attribute::new(Array::from_slice(&[n as f64; 100]));
+        let path = Attribute::ragged(
+            Array::from_slice(&[n; 100]),
+            Array::from_slice(&[ids, vec![100]].concat()),
+        );
+        let (name, attribute) = match n % 3 {
+            0 => ("load", load),
+            1 => ("load", load.with_mask(&[[0u8; 50], [1; 50]].concat())),
+            _ => ("path", path),
+        };
+        let ids = Attribute::new(Array::from_slice(&(0..100).collect::<Vec<i64>>()));
+        let attributes = vec![("id".to_owned(), ids), (name.to_owned(), attribute)];
+        Group { name: ["roads", "houses"][n as usize % 2].to_owned(), attributes }
+    }
+
+    /// Goal: what is counted kind by kind is what SQL counts, as rows and as compacted arrays.
+    #[test]
+    fn counts_are_those_of_sql() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+        for n in 0..60 {
+            let dataset = ["b", "a", "c"][n as usize / 4 % 3];
+            db.store_update(n / 4, n, dataset, vec![group(n)], None).unwrap();
+        }
+        let initial =
+            r#"{"data": {"first": {"id": [1, 2], "load": [1.0, 2.0]}, "roads": {"id": [1]}}}"#;
+        db.store_initial_dataset("a", InitialData::Json(initial.into()), false).unwrap();
+        let rows = db.describe().unwrap();
+        db.compact(&mut |_, _| Ok(())).unwrap();
+        let compacted = db.describe().unwrap();
+        assert!(compacted.arrays.codecs["block"].arrays > 20, "{:?}", compacted.arrays);
+        for seen in [&rows, &compacted] {
+            assert_eq!(seen.datasets, rows.datasets);
+            check(&db, seen);
+        }
+        let groups = |n: usize| rows.datasets[n].groups.iter().map(|group| group.name.as_str());
+        assert!(groups(0).eq(["first", "roads", "houses"]), "{:?}", rows.datasets);
+        assert!(groups(1).eq(["roads", "houses"]), "{:?}", rows.datasets);
+    }
+
+    fn check(db: &SimulationDatabase, seen: &SimulationSummary) {
+        let count = |sql: String| db.database().sql(&sql).unwrap().rows[0][0].to_count();
+        let links = "update_attribute l JOIN attribute_data a ON a.id = l.attribute_data_id";
+        for dataset in &seen.datasets {
+            let name = &dataset.name;
+            let own = format!("\"update\" WHERE dataset_name = '{name}'");
+            assert_eq!(dataset.updates, count(format!("SELECT count(*) FROM {own}")));
+            let times = count(format!("SELECT count(DISTINCT timestamp) FROM {own}"));
+            assert_eq!(dataset.timestamps, times);
+            for group in dataset.groups.iter().filter(|group| group.name != "first") {
+                let own = format!(
+                    "\"update\" u JOIN {links} AND u.id = l.update_id \
+                     WHERE u.dataset_name = '{name}' AND a.entity_group = '{}'",
+                    group.name
+                );
+                let updates = format!("SELECT count(DISTINCT u.id) FROM {own}");
+                assert_eq!(group.updates, count(updates), "{name} {group:?}");
+                let names = format!("SELECT DISTINCT a.attribute_name FROM {own}");
+                let names = db.database().sql(&names).unwrap().rows;
+                let names: BTreeSet<String> = names.iter().map(|row| row[0].to_text()).collect();
+                assert!(names.iter().eq(&group.attributes), "{name} {group:?}");
+            }
+        }
+        let arrays = &seen.arrays;
+        let table = db.database().read(array_table).unwrap();
+        assert_eq!(arrays.stored, count(format!("SELECT count(*) FROM {table}")));
+        let references = |links: String| {
+            count(format!("SELECT count(data_id) + count(indptr_id) + count(mask_id) FROM {links}"))
+        };
+        let initial = links.replace("update_attribute", "initial_dataset_attribute");
+        assert_eq!(arrays.references, references(links.to_owned()) + references(initial));
+        assert!(arrays.referenced_bytes > arrays.raw_bytes, "{arrays:?}");
+    }
 }

@@ -21,6 +21,7 @@ mod arrays;
 mod arrow;
 mod collector;
 mod compact;
+mod counts;
 mod database;
 mod describe;
 mod difference;

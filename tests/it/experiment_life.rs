@@ -459,3 +459,40 @@ fn a_metric_alone_makes_no_step_safe() {
     only.flush_all_buffers().unwrap();
     assert_eq!(last("metrics"), Some(7), "where there are no steps, it is that of all records");
 }
+
+/// Goal: simulations come in the order in which they are asked for, as often as they are, each with its own last step and
+/// rows; a brief list is the same without provenance, and the room of each is told, of one experiment alone if that is asked.
+#[test]
+fn simulations_are_listed() {
+    let folder = temporary();
+    let path = folder.path().join("runs.db");
+    let db = ExperimentDatabase::open(&path, "first").unwrap();
+    for n in 0..12 {
+        let run = db.create_simulation_context(&format!("run_{n}"), with(json!({ "n": n })));
+        let run = run.unwrap();
+        for step in 0..=n {
+            run.log_metric("loss", step as f64, Some(step)).unwrap();
+        }
+        run.complete().unwrap();
+    }
+    let names = ["run_7", "run_2", "run_11", "run_2"];
+    let found = db.simulations(Which::Ids(&names)).unwrap();
+    assert!(found.iter().map(|run| run.simulation_id.as_str()).eq(names), "{found:?}");
+    for (run, n) in found.iter().zip([7, 2, 11, 2]) {
+        assert_eq!((run.last_step, run.rows), (Some(n), n as u64 + 1), "{run:?}");
+        assert_eq!((&run.parameters["n"], run.status.as_str()), (&json!(n), "completed"));
+        assert!(run.provenance["host"].is_string(), "{run:?}");
+    }
+    let mut all = db.simulations(Which::All).unwrap();
+    assert!(all.iter().enumerate().all(|(n, run)| run.simulation_id == format!("run_{n}")));
+    all.iter_mut().for_each(|run| run.provenance.clear());
+    assert_eq!(db.simulations_brief(Which::All).unwrap(), all);
+    let filter = Which::Filter("params.n > 8");
+    assert_eq!(db.simulations_brief(filter).unwrap(), all[9..]);
+    let sizes = db.sizes().unwrap();
+    assert!(sizes.is_sorted_by(|a, b| a.bytes >= b.bytes), "{sizes:?}");
+    let rows: Vec<u64> = all.iter().map(|run| run.rows).collect();
+    assert_eq!(sizes.iter().map(|size| size.rows).sum::<u64>(), rows.iter().sum::<u64>());
+    let other = ExperimentDatabase::open(&path, "second").unwrap();
+    assert_eq!(other.sizes().unwrap(), []);
+}

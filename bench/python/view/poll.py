@@ -17,8 +17,8 @@ HOUR_LOOKS = 3_600
 SERIES_WIDTH = 1_600
 
 
-def writer(path, seconds):
-    """Writes updates, runs and points until the time is over; prints how many commits."""
+def writer(path, seconds, most):
+    """Writes updates, runs and points until the time is over, at most so many a second; prints how many commits."""
     import numpy as np
     import pandas as pd
     import siltstone
@@ -29,8 +29,9 @@ def writer(path, seconds):
     with siltstone.open(path) as db:
         context = db.experiment("live").create_simulation_context(f"run_{time.time_ns()}", {"seed": 1})
         step = max(db.simulation.get_timestamps(data.DATASET), default=-1) + 1
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
+        begin = time.perf_counter()
+        while time.perf_counter() < begin + seconds:
+            time.sleep(max(0.0, begin + commits / most - time.perf_counter()))
             values = {"id": {"data": ids}, data.ATTRIBUTE: {"data": random.normal(size=200)}}
             db.simulation.store_update(step, 0, data.DATASET, {data.GROUP: values})
             context.log_metric("loss", float(random.random()), commits)
@@ -43,9 +44,9 @@ def writer(path, seconds):
     print(json.dumps({"commits": commits, "seconds": seconds}))
 
 
-def written(path, seconds):
+def written(path, seconds, most=None):
     """A writer in a process of its own."""
-    command = [sys.executable, __file__, str(path), str(seconds)]
+    command = [sys.executable, __file__, str(path), str(seconds), str(most or "inf")]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -57,28 +58,36 @@ def rate(process):
     return told["commits"] / told["seconds"]
 
 
-def look(server, known):
-    """What a page asks for that is open: whether something was written, and then for what it shows."""
+def look(server, known, page):
+    """What a page asks for that is open: whether something was written, and then for what it shows.
+
+    The overview is left as it is for ten times as long as it took, and of the times of updates those are asked for that
+    have come since: `page` has the end of the one and the last of the others.
+    """
     seen = json.loads(server.ask("changes")[0])["version"]
     if seen == known:
         return seen, False
-    server.ask("overview")
+    if time.perf_counter() >= page.get("rest", 0.0):
+        took = server.ask("overview")[2]
+        page["rest"] = time.perf_counter() + 10 * took
     names = {"dataset": data.DATASET, "group": data.GROUP}
     series = json.loads(server.ask("series")[0])["series"]
     for one in series:
         server.ask("series/window", key=one["key"], width=SERIES_WIDTH, format="arrow")
-    server.ask("runs")
-    server.ask("simulation/times", **names, format="arrow")
+    server.ask("runs", brief="true")
+    since = {"from": page["last"] + 1} if "last" in page else {}
+    if times := json.loads(server.ask("simulation/times", **names, **since)[0])["rows"]:
+        page["last"] = times[-1][0]
     server.ask("simulation/state", **names, attribute=data.ATTRIBUTE, format="arrow")
     return seen, True
 
 
 def until_end(server, process, every_s, sample=lambda: None):
     """Looks at what is written until the writer ends; how often, and how often there was something."""
-    known, looks, news = None, 0, 0
+    known, looks, news, page = None, 0, 0, {}
     while process.poll() is None:
         began = time.perf_counter()
-        known, is_new = look(server, known)
+        known, is_new = look(server, known, page)
         looks, news = looks + 1, news + is_new
         sample()
         time.sleep(max(0.0, every_s - (time.perf_counter() - began)))
@@ -97,14 +106,16 @@ def memory(options, size):
     seconds = 60 * size["minutes"]
     memory = []
     with Server(options.silt, path) as server:
-        process = written(path, seconds)
+        process = written(path, seconds, options.commits)
         every = seconds / HOUR_LOOKS
         looks, news = until_end(server, process, every, lambda: memory.append(server.memory_mb()))
         commits = rate(process) * seconds
         cpu = server.cpu_s()
-    fourth = len(memory) // 4
+    fourth, tenth = len(memory) // 4, max(1, len(memory) // 10)
+    tenths = [max(memory[at : at + tenth]) for at in range(0, 10 * tenth, tenth) if memory[at:]]
     return {
         "minutes": seconds / 60,
+        "commits a second, at most": options.commits,
         "looks": looks,
         "looks that found something": news,
         "commits": round(commits),
@@ -112,6 +123,7 @@ def memory(options, size):
         "memory of the server, second quarter, MB": median(memory[fourth : 2 * fourth]),
         "memory of the server, last quarter, MB": median(memory[-fourth:]),
         "memory of the server, most, MB": max(memory),
+        "memory of the server, most of each tenth, MB": str(tenths),
         "CPU of the server, s": cpu,
     }
 
@@ -143,4 +155,4 @@ def cost(options):
 if __name__ == "__main__":
     from pathlib import Path
 
-    writer(Path(sys.argv[1]), float(sys.argv[2]))
+    writer(Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]))

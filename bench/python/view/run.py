@@ -50,6 +50,7 @@ def arguments():
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions; the median counts")
     parser.add_argument("--minutes", type=float, help="how long a growing file is polled")
+    parser.add_argument("--commits", type=float, help="commits a second of the writer of that file, at most")
     parser.add_argument("--trackers", type=Path, help="the Python of an environment with mlflow and trackio")
     parser.add_argument("--no-baselines", action="store_true", help="measure Siltstone alone")
     parser.add_argument("--data", type=Path, help="where the data are made, and found again")

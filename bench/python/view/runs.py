@@ -62,14 +62,14 @@ def measure(options, folder, size):
     with pages.browser() as browser:
         for _ in range(options.repeat):
             with Server(options.silt, path) as server:
-                body, _, seconds = server.ask("runs")
+                body, _, seconds = server.ask("runs", brief="true")
                 asked["/api/runs, the first time"].append(1e3 * seconds)
                 listed = json.loads(body)["runs"]
                 if len(listed) != count:
                     raise RuntimeError(f"{len(listed)} runs are listed, of {count}")
                 found["/api/runs, bytes"] = len(body)
-                asked["/api/runs, again"].append(1e3 * server.ask("runs")[2])
-                body, _, seconds = server.ask("runs", where=FILTER)
+                asked["/api/runs, again"].append(1e3 * server.ask("runs", brief="true")[2])
+                body, _, seconds = server.ask("runs", where=FILTER, brief="true")
                 asked["/api/runs, filtered"].append(1e3 * seconds)
                 if len(json.loads(body)["runs"]) != len(of_filter):
                     raise RuntimeError("the filter gives other runs than the data")

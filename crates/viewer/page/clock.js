@@ -22,8 +22,8 @@ export class Clock {
       button("K ›", () => this.jump(1), { "aria-label": "Next keyframe", title: "The next keyframe (])" }));
     this.when = h("span", { class: "when mono" });
     this.play = button("▶", () => this.toggle(), { "aria-label": "Play", title: "Play (space)" });
-    this.pace = h("select", { "aria-label": "Steps a second", change: () => (this.speed = Number(this.pace.value)) },
-      ...SPEEDS.map((speed) => h("option", { value: speed, selected: speed === this.speed }, `${speed} a second`)));
+    this.pace = h("select", { "aria-label": "Steps a second", title: "Steps a second", change: () => (this.speed = Number(this.pace.value)) },
+      ...SPEEDS.map((speed) => h("option", { value: speed, selected: speed === this.speed }, `${speed} / s`)));
     this.element = h("div", { class: "row clock", keydown: (event) => this.key(event) },
       h("span", { class: "group" },
         button("⇤", () => this.go(0), { "aria-label": "Begin", title: "The initial state" }),

@@ -150,7 +150,7 @@ export class RunPage {
   async load() {
     const where = `simulation_id = ${sqlText(this.id)}`;
     const { signal } = this.asking;
-    const [run] = /** @type {Run[]} */ ((await get("runs", { where, provenance: "true" }, signal)).runs);
+    const [run] = /** @type {Run[]} */ ((await get("runs", { where }, signal)).runs);
     if (!run) {
       this.showGone();
       return;

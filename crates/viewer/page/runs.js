@@ -55,8 +55,12 @@ function seconds({ start_time: start, end_time: end }) {
   return Number.isNaN(ms) ? null : ms / 1000;
 }
 
-/** The names that any of the runs has. @param {Run[]} runs @param {"parameters" | "results_summary"} of */
-const names = (runs, of) => [...new Set(runs.flatMap((run) => Object.keys(run[of])))].sort();
+/** The names that any of the runs has. @param {Run[]} runs @param {"parameters" | "results_summary"} of @returns {string[]} */
+function names(runs, of) {
+  const all = new Set();
+  for (const run of runs) for (const name in run[of]) all.add(name);
+  return [...all].sort();
+}
 
 /** In the order of numbers, then of texts; what is missing comes last. @param {unknown} a @param {unknown} b */
 function compare(a, b) {
@@ -245,7 +249,7 @@ class RunsPage {
   async ask() {
     this.wrong.hidden = true;
     try {
-      this.hear(await get("runs", { ...(this.filter ? { where: this.filter } : {}), known: this.version || null }));
+      this.hear(await get("runs", { ...(this.filter ? { where: this.filter } : {}), known: this.version || null, brief: true }));
     } catch (error) {
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;

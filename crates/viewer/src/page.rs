@@ -1,5 +1,7 @@
 //! The files of the page, which are part of the program.
 
+use std::sync::LazyLock;
+
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
@@ -64,6 +66,13 @@ const FILES: [(&str, &str, &str); 43] = files!(
 /// Addresses of the page: its scripts read the rest.
 const PAGES: [&str; 7] = ["/", "/simulation", "/series", "/runs", "/market", "/memory", "/sql"];
 
+/// The page with its scripts by name: asked for all at once, and not each when another one that imports it has come.
+static INDEX: LazyLock<String> = LazyLock::new(|| {
+    let scripts = FILES.iter().filter(|(_, kind, _)| *kind == JS);
+    let links = scripts.map(|(name, ..)| format!("<link rel=\"modulepreload\" href=\"{name}\">\n"));
+    FILES[0].2.replacen("<script", &(links.collect::<String>() + "<script"), 1)
+});
+
 /// Every path outside of `/api`.
 pub(crate) async fn file(method: Method, uri: Uri) -> Response {
     if method != Method::GET && method != Method::HEAD {
@@ -73,7 +82,8 @@ pub(crate) async fn file(method: Method, uri: Uri) -> Response {
     match FILES.iter().find(|(name, ..)| *name == path) {
         Some((_, kind, text)) => {
             let headers = [(header::CONTENT_TYPE, *kind), (header::CACHE_CONTROL, "no-cache")];
-            (headers, *text).into_response()
+            let text = if *kind == HTML { INDEX.as_str() } else { *text };
+            (headers, text).into_response()
         }
         None => refusal(StatusCode::NOT_FOUND, &format!("there is no page {path:?}")),
     }

@@ -7,8 +7,8 @@ use arrow_schema::{DataType, Field, Schema};
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
 use siltstone::experiment::{SimulationInfo, Which};
 use siltstone::table::Batches;
 use siltstone::{Error, Handle, Result};
@@ -26,9 +26,9 @@ pub(crate) struct Filter {
     filter: Option<String>,
     /// The `version` of a list that the asker has: of one that is remembered only what differs is sent.
     known: Option<String>,
-    /// Whether each run has its provenance, which is the most of it and no list shows.
+    /// Whether the runs come without their provenance, which is half of them and no list shows.
     #[serde(default)]
-    provenance: bool,
+    brief: bool,
 }
 
 /// `GET /api/runs`: the runs for which a filter holds, or how their list differs from one that was sent before.
@@ -37,20 +37,57 @@ pub(crate) async fn list(State(shared): State<Shared>, Query(asked): Query<Filte
     let written = read(&shared, LONGEST, move |handle| {
         let filter = asked.filter.as_deref().filter(|filter| !filter.trim().is_empty());
         let which = filter.map_or(Which::All, Which::Filter);
-        let found = handle.experiment(None)?.simulations(which)?;
-        let one = |mut run: SimulationInfo| {
-            if asked.provenance {
-                return json!(run.plain()).to_string();
-            }
-            run.provenance.clear();
-            let mut run = json!(run.plain());
-            run.as_object_mut().and_then(|fields| fields.shift_remove("provenance"));
-            run.to_string()
+        let store = handle.experiment(None)?;
+        let runs: Vec<String> = if asked.brief {
+            let brief = |run: SimulationInfo| json_text(&Brief::of(&run.plain()));
+            store.simulations_brief(which)?.into_iter().map(brief).collect::<Result<_>>()?
+        } else {
+            let whole = |run: SimulationInfo| json_text(&run.plain());
+            store.simulations(which)?.into_iter().map(whole).collect::<Result<_>>()?
         };
-        let runs: Vec<String> = found.into_iter().map(one).collect();
         Ok(source.lists.answer(&runs, asked.known.as_deref()))
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], written.await?).into_response())
+}
+
+/// A run without its provenance.
+#[derive(Serialize)]
+struct Brief<'a> {
+    simulation_id: &'a str,
+    experiment_id: Option<&'a str>,
+    status: &'a str,
+    start_time: Option<&'a str>,
+    end_time: Option<&'a str>,
+    error: Option<&'a str>,
+    parameters: &'a Map<String, Json>,
+    results_summary: &'a Map<String, Json>,
+    last_step: Option<i64>,
+    rows: u64,
+}
+
+impl<'a> Brief<'a> {
+    fn of(run: &'a SimulationInfo) -> Self {
+        Brief {
+            simulation_id: &run.simulation_id,
+            experiment_id: run.experiment_id.as_deref(),
+            status: &run.status,
+            start_time: run.start_time.as_deref(),
+            end_time: run.end_time.as_deref(),
+            error: run.error.as_deref(),
+            parameters: &run.parameters,
+            results_summary: &run.results_summary,
+            last_step: run.last_step,
+            rows: run.rows,
+        }
+    }
+}
+
+fn json_text(run: &impl Serialize) -> Result<String> {
+    serde_json::to_string(run).map_err(|error| Error::Invalid {
+        what: "a run".to_owned(),
+        expected: "what JSON can say".to_owned(),
+        got: error.to_string(),
+    })
 }
 
 /// A query about one run.
