@@ -267,8 +267,8 @@ class Handle(StoreHandle):
         Parameters
         ----------
         to : str
-            A folder, ``s3://bucket/folder``, ``gs://bucket/folder`` or ``az://container/folder``. Credentials come from
-            the environment.
+            A folder, ``s3://bucket/folder``, ``gs://bucket/folder``, ``az://container/folder`` or
+            ``postgresql://USER@HOST/DATABASE``. Credentials come from the environment.
         tables : sequence of str
             Only these tables; all if empty.
         live : bool

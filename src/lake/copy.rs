@@ -108,7 +108,8 @@ impl<'a> Cells<'a> {
             Cells::Bytes(a) => field(out, a.value(row)),
             Cells::Date(a) => field(out, &a.value(row).saturating_sub(EPOCH_DAYS).to_be_bytes()),
             Cells::Time(a) => {
-                let time = a.value(row).checked_sub(EPOCH_US).filter(|time| TIMES_US.contains(time));
+                let time =
+                    a.value(row).checked_sub(EPOCH_US).filter(|time| TIMES_US.contains(time));
                 match time {
                     Some(time) => field(out, &time.to_be_bytes()),
                     None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
@@ -164,13 +165,18 @@ impl Copy {
     }
 
     /// Sends rows.
-    pub(super) fn rows(&mut self, batch: &RecordBatch, to: &mut dyn Write) -> Result<std::io::Result<()>> {
-        let columns = batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, column)| {
-            Cells::of(column).ok_or_else(|| {
-                let expected = "a column that can be published";
-                Error::invalid(field.name(), expected, field.data_type().to_string())
-            })
-        });
+    pub(super) fn rows(
+        &mut self,
+        batch: &RecordBatch,
+        to: &mut dyn Write,
+    ) -> Result<std::io::Result<()>> {
+        let columns =
+            batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, column)| {
+                Cells::of(column).ok_or_else(|| {
+                    let expected = "a column that can be published";
+                    Error::invalid(field.name(), expected, field.data_type().to_string())
+                })
+            });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let n = (columns.len() as i16 + 1).to_be_bytes();
         for row in 0..batch.num_rows() {

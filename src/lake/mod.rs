@@ -22,9 +22,9 @@
 mod action;
 mod checking;
 mod cleaning;
-mod filter;
 #[cfg(feature = "postgresql")]
 mod copy;
+mod filter;
 mod id;
 mod ledger;
 mod listing;
@@ -80,7 +80,8 @@ pub struct PublishOptions {
 /// is removed. Each table is committed by itself, a large one several times; readers see whole commits.
 ///
 /// - `address`: a folder, `file:///folder`, `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`. Who may
-///   write there is found in the environment, or given by the machine: an address has no secrets.
+///   write there is found in the environment, or given by the machine: an address has no secrets. With the feature
+///   `postgresql` also `postgresql://USER@HOST/DATABASE`, see [`PostgresBackend`](crate::series::PostgresBackend::open).
 /// - `progress`: gets segments done and in all of the table that is being published.
 ///
 /// # Errors
@@ -143,7 +144,8 @@ fn publish_to(
         }
         let done = match target {
             Target::Lake(lake) => {
-                let begun = Publishing::begin(*source, table, &ledger, lake, options.rebuild_ledger);
+                let begun =
+                    Publishing::begin(*source, table, &ledger, lake, options.rebuild_ledger);
                 if !is_probed && begun.as_ref().is_ok_and(Publishing::is_first) {
                     lake.probe()?;
                     is_probed = true;
@@ -176,14 +178,14 @@ fn publish_to(
 enum Target {
     Lake(Objects),
     #[cfg(feature = "postgresql")]
-    Server(server::Server),
+    Server(Box<server::Server>),
 }
 
 impl Target {
     fn open(address: &str) -> Result<Self> {
         #[cfg(feature = "postgresql")]
         if server::Server::is_meant(address) {
-            return server::Server::open(address).map(Target::Server);
+            return Ok(Target::Server(Box::new(server::Server::open(address)?)));
         }
         Objects::open(address).map(Target::Lake)
     }

@@ -90,7 +90,11 @@ impl Server {
             Some(kind) => Ok((field.name().as_str(), kind)),
             None => {
                 let what = format!("table {}, column {}", table.name, field.name());
-                Err(Error::invalid(what, "a type that PostgreSQL has", field.data_type().to_string()))
+                Err(Error::invalid(
+                    what,
+                    "a type that PostgreSQL has",
+                    field.data_type().to_string(),
+                ))
             }
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
@@ -229,7 +233,11 @@ impl Server {
             if there.commits == known.commits + 1 && there.plan == pending.plan {
                 ledger.confirm(name, there.commits, pending)?;
             } else if there.commits == known.commits {
-                ledger.begin(name, known.commits, &Pending { plan: uuid(), ..Pending::default() })?;
+                ledger.begin(
+                    name,
+                    known.commits,
+                    &Pending { plan: uuid(), ..Pending::default() },
+                )?;
             }
             known = ledger.known(name)?;
         }
@@ -253,11 +261,7 @@ impl Server {
 }
 
 /// The segments that have the rows that they had, whatever their signature: each with its new one.
-fn renewed(
-    source: &dyn Published,
-    table: &PublishedTable,
-    group: &[Unit],
-) -> Result<Vec<Segment>> {
+fn renewed(source: &dyn Published, table: &PublishedTable, group: &[Unit]) -> Result<Vec<Segment>> {
     let mut renewed = Vec::new();
     for unit in group {
         for slice in &unit.add {
@@ -288,16 +292,15 @@ struct Sending<'a> {
 impl Sending<'_> {
     /// Sends them; `None` if there is nothing to do. New segments are numbered from `next` on.
     fn send(&self, pool: &Pool, next: i64) -> Result<Option<(Pending, TableReport)>> {
-        let is_renewed =
-            |number: i64| self.renewed.iter().any(|segment| segment.number == number);
+        let is_renewed = |number: i64| self.renewed.iter().any(|segment| segment.number == number);
         let units = || self.group.iter();
-        let removed: Vec<&Segment> = units()
-            .flat_map(|unit| &unit.remove)
-            .filter(|old| !is_renewed(old.number))
-            .collect();
+        let removed: Vec<&Segment> =
+            units().flat_map(|unit| &unit.remove).filter(|old| !is_renewed(old.number)).collect();
         let mut next = next;
         let mut added = Vec::new();
-        for (unit, slice) in units().flat_map(|unit| unit.add.iter().map(move |slice| (unit, slice))) {
+        for (unit, slice) in
+            units().flat_map(|unit| unit.add.iter().map(move |slice| (unit, slice)))
+        {
             match unit.replaced(slice) {
                 Some(old) if is_renewed(old.number) => {}
                 Some(old) => added.push((slice, old.number, old.version + 1)),
@@ -378,10 +381,10 @@ impl Sending<'_> {
         let table = self.table;
         let mut rows = self.source.rows(table, slice)?;
         let Some(mut batch) = rows.next_batch()? else { return Ok(None) };
-        let segment: i64 = client
-            .query_one("SELECT nextval('siltstone_ledger.segment_segment_seq')", &[])?
-            .get(0);
-        let columns: Vec<_> = table.schema.fields().iter().map(|field| quoted(field.name())).collect();
+        let segment: i64 =
+            client.query_one("SELECT nextval('siltstone_ledger.segment_segment_seq')", &[])?.get(0);
+        let columns: Vec<_> =
+            table.schema.fields().iter().map(|field| quoted(field.name())).collect();
         let sql = format!(
             "COPY {} (segment, {}) FROM STDIN BINARY",
             place(&table.name),

@@ -220,7 +220,8 @@ fn the_ways_out_may_fail_anywhere() {
             assert!(!send(&db, &lake).unwrap().failed.is_empty());
             let mut options = PublishOptions::default();
             (options.new_identity, options.rebuild_ledger) = (is_renamed, !is_renamed);
-            let out = |_| publish_to(&db, &Target::Lake(lake.clone()), &options, &mut |_, _| Ok(()));
+            let out =
+                |_| publish_to(&db, &Target::Lake(lake.clone()), &options, &mut |_, _| Ok(()));
             store.fail(n, n % 2 == 0);
             let _ = out(()); // it may fail, or not
             let failed = store.failed();

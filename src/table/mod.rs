@@ -43,7 +43,9 @@ pub use format::Format;
 #[cfg(feature = "lake")]
 pub(crate) use json_rows::{json_rows_of_parquet, json_rows_to_parquet};
 #[cfg(feature = "lake")]
-pub(crate) use published::{Cut, Published, PublishedTable, Pulled, Slice, growing, of_two_files};
+pub(crate) use published::{
+    Cut, Keeps, Published, PublishedTable, Pulled, Slice, growing, of_two_files,
+};
 pub use read::read;
 #[cfg(feature = "lake")]
 pub(crate) use read::read_parquet_file;

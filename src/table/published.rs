@@ -46,6 +46,9 @@ pub(crate) enum Cut {
     Fine,
 }
 
+/// Tells of a part whether it stays published.
+pub(crate) type Keeps = Box<dyn Fn(&Slice) -> bool>;
+
 /// What a store publishes.
 pub(crate) trait Published: Sync {
     fn tables(&self) -> Result<Vec<PublishedTable>>;
@@ -54,7 +57,7 @@ pub(crate) trait Published: Sync {
     fn slices(&self, table: &PublishedTable, cut: Cut) -> Result<Vec<Slice>>;
 
     /// Tells whether a part that was published and is not among the [`slices`](Self::slices) any more stays published.
-    fn keeps(&self) -> Result<Box<dyn Fn(&Slice) -> bool>> {
+    fn keeps(&self) -> Result<Keeps> {
         Ok(Box::new(|_| false))
     }
 

@@ -20,7 +20,7 @@ use super::store::TickStore;
 use super::tables;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, now_ns};
-use crate::table::{Batches, Cut, Published, PublishedTable, Slice, growing};
+use crate::table::{Batches, Cut, Keeps, Published, PublishedTable, Slice, growing};
 
 /// Symbols are divided among so many files a day.
 const BUCKETS: u64 = 8;
@@ -229,7 +229,7 @@ impl Published for PublishedTicks {
     }
 
     /// A day whose file was removed, to save room: the lake is the place where it stays.
-    fn keeps(&self) -> Result<Box<dyn Fn(&Slice) -> bool>> {
+    fn keeps(&self) -> Result<Keeps> {
         let Some(days) = &self.store.shared.days else { return Ok(Box::new(|_| true)) };
         let days: BTreeSet<String> = days.files()?.into_keys().map(|day| day.to_string()).collect();
         Ok(Box::new(move |slice| !days.contains(&slice.partition[0])))

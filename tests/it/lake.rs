@@ -306,8 +306,7 @@ fn what_another_program_rewrote_is_not_sent_twice() {
     send(&base, &lake, |_| {}).unwrap();
     for (number, is_rewritten) in [(120, true), (121, false)] {
         let found = log(&table);
-        let adds = found.iter().flatten().filter_map(|action| action.get("add"));
-        let add = adds.last().unwrap();
+        let add = found.iter().flatten().rev().find_map(|action| action.get("add")).unwrap();
         let path = add["path"].as_str().unwrap();
         let remove = json!({"remove": {"path": path, "dataChange": false, "deletionTimestamp": 1}});
         let mut actions = vec![remove];

@@ -28,7 +28,8 @@ fn send(
 
 /// That the ticks on a server are `0..n`, each once.
 fn assert_ticks(server: &Server, database: &str, n: u64) {
-    let sql = "SELECT count(*), count(DISTINCT bid), coalesce(sum(bid), 0)::bigint FROM siltstone.ticks";
+    let sql =
+        "SELECT count(*), count(DISTINCT bid), coalesce(sum(bid), 0)::bigint FROM siltstone.ticks";
     let sum = n * n.saturating_sub(1) / 2;
     assert_eq!(server.sql_in(database, sql), format!("{n}|{n}|{sum}"));
 }
@@ -46,7 +47,8 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     let run = runs.create_simulation_context("a", Default::default()).unwrap();
     let columns = [("city", "text"), ("open", "bool"), ("n", "int64")];
     run.define_table(&RecordSchema::new("shops", &columns).unwrap()).unwrap();
-    let cells = [("city", Cell::Text("\u{1}Z\0rich")), ("open", Cell::Int(1)), ("n", Cell::Int(i64::MIN))];
+    let cells =
+        [("city", Cell::Text("\u{1}Z\0rich")), ("open", Cell::Int(1)), ("n", Cell::Int(i64::MIN))];
     run.log("shops", 3, &cells).unwrap();
     drop(run);
     runs.close().unwrap();
@@ -61,7 +63,8 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     assert_eq!(report.failed, Default::default());
     assert_eq!(report.tables["shops"].rows, 1);
     assert_eq!(send(&file, &address, |_| {}).unwrap(), PublishReport::default());
-    let shop = "SELECT simulation_id, step, city = E'\\x011Z\\x010rich', open, n FROM siltstone.shops";
+    let shop =
+        "SELECT simulation_id, step, city = E'\\x011Z\\x010rich', open, n FROM siltstone.shops";
     assert_eq!(sql(shop), format!("a|3|t|t|{}", i64::MIN));
     assert_eq!(sql("SELECT name, embedding FROM siltstone.concepts"), "door|{0.5,-1.5}");
     assert_eq!(sql("SELECT performance_delta FROM siltstone.learning_events"), "0.25");
@@ -155,7 +158,9 @@ fn a_killed_sender_to_a_server_loses_and_repeats_nothing() {
         let child = child::start("lake_postgres::sends_until_it_is_killed", &base, &address);
         std::thread::sleep(Duration::from_micros(random.below(150_000)));
         child.kill();
-        if turn > 0 && server.sql_in(database, "SELECT to_regclass('siltstone.ticks') IS NOT NULL") == "t" {
+        if turn > 0
+            && server.sql_in(database, "SELECT to_regclass('siltstone.ticks') IS NOT NULL") == "t"
+        {
             let twice = "SELECT count(*) - count(DISTINCT bid) FROM siltstone.ticks";
             assert_eq!(server.sql_in(database, twice), "0", "turn {turn}");
         }

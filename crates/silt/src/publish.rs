@@ -50,7 +50,7 @@ struct What {
     /// The database, or a folder of ticks
     file: PathBuf,
 
-    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    /// The lake: a folder, s3://bucket/folder, gs://bucket/folder or az://container/folder; or postgresql://USER@HOST/DATABASE
     #[arg(long, value_name = "ADDRESS")]
     to: String,
 
