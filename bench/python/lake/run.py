@@ -1,8 +1,9 @@
 """Publishing ticks to a lake in a folder, beside what others write: `python lake/run.py --help`.
 
-Every phase runs in a process of its own, on the same rows; counts and sums of what is read back must be those of what was
-written. `silt publish` reads day files and writes 8 files a day; pyarrow and deltalake write a frame that is in their
-memory already, a file a day, and keep nothing in order. Compression is zstd at level 3 everywhere.
+Every phase runs in a process of its own, on the same rows; counts and sums of what is read back
+must be those of what was written. `silt publish` reads day files and writes 8 files a day; pyarrow
+and deltalake write a frame that is in their memory already, a file a day, and sort nothing. The
+compression is zstd everywhere, at level 3.
 """
 
 import argparse

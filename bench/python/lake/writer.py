@@ -1,4 +1,4 @@
-"""Writes ticks at a steady pace: `writer.py FOLDER ROWS_A_SECOND SECONDS`. Prints what that cost as a line of JSON."""
+"""Ticks at a steady pace: `writer.py FOLDER ROWS_A_SECOND SECONDS`. Prints its cost as JSON."""
 
 import json
 import resource
