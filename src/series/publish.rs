@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{TimestampMicrosecondType, UInt64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
-use arrow_cast::{CastOptions, cast, cast_with_options};
+use arrow_array::types::UInt64Type;
+use arrow_array::{
+    Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
+use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use jiff::civil::Date;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -325,14 +328,16 @@ fn index_columns(
 ) -> Result<(), ArrowError> {
     let integer = DataType::Int64;
     match index.data_type() {
-        DataType::Timestamp(..) => {
-            // Times that are too far for µs have none; the integer is exact. The name of a zone is not looked up: all are UTC.
-            let options = CastOptions { safe: true, ..CastOptions::default() };
-            let time = DataType::Timestamp(TimeUnit::Microsecond, None);
-            let time = cast_with_options(index, &time, &options)?;
-            let time = time.as_primitive::<TimestampMicrosecondType>().clone();
+        DataType::Timestamp(unit, _) => {
+            let exact = cast(index, &integer)?;
+            let times: &Int64Array = exact.as_primitive();
+            // Rounded down. Times that are too far for µs have none; the integer is exact.
+            let time: TimestampMicrosecondArray = match unit {
+                TimeUnit::Nanosecond => times.unary(|ns| ns.div_euclid(1_000)),
+                unit => times.unary_opt(|n| n.checked_mul(1_000_000 / of_second(*unit))),
+            };
             columns.insert("time", Arc::new(time.with_timezone("UTC")));
-            columns.insert("index_integer", cast(index, &integer)?);
+            columns.insert("index_integer", exact);
         }
         kind if kind.is_floating() => {
             columns.insert("index_real", cast(index, &DataType::Float64)?);
