@@ -30,12 +30,21 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
+#: One request at a time: with several threads moto looks and then writes, so that two of one name can win.
+SERVER = """
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app))
+"""
+
+
 @contextlib.contextmanager
 def moto():
     """A server of its own process; gives its port."""
     port = free_port()
     log = subprocess.DEVNULL
-    process = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=log, stderr=log)
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stdout=log, stderr=log)
     try:
         for _ in range(600):
             with contextlib.suppress(OSError):

@@ -210,11 +210,12 @@ def test_a_sender_that_is_killed_goes_on(bucket, silt, tmp_path):
             longest = 1.2 * (time.monotonic() - start)
             assert bucket.rows("lake/learning_events", "timestamp") == [float(n) for n in range(rows)], f"turn {turns}"
         else:
-            sender = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            sender = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                sender.wait(draw.random() * longest)
+                sender.wait(draw.uniform(0.3, 1) * longest)
             sender.kill()
-            assert sender.wait() in (0, -9)
+            _, said = sender.communicate()
+            assert sender.returncode in (0, -9), said
             killed += sender.returncode == -9
             stages[stage(path)] += sender.returncode == -9
         turns += 1

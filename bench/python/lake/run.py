@@ -78,6 +78,7 @@ def measured(command):
 def publish(options, rows, folder):
     """All the phases of a number of rows."""
     record = {"fill": child("fill", rows, folder), "publish": []}
+    time.sleep(2)  # a file that was written just now would be looked at again
     for run in range(options.repeat):
         lake = folder / ("lake" if run == 0 else f"lake-{run}")
         command = [options.silt, "--json", "publish", folder / "ticks", "--to", lake]
