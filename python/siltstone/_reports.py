@@ -168,6 +168,8 @@ class PublishedTable(NamedTuple):
         Files that are no part of the table any more.
     commits : int
         Commits to the log of the table.
+    kept : int
+        Files that stay as they are since the folder has fewer ticks of them now.
     """
 
     segments: int
@@ -175,6 +177,7 @@ class PublishedTable(NamedTuple):
     bytes: int
     removed: int
     commits: int
+    kept: int
 
 
 class Metadata(NamedTuple):

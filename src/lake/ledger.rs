@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Action;
 use super::id::uuid;
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Migrations, Step, WriteTx};
+use crate::kernel::{Database, Durability, Migrations, Step, WriteTx};
 use crate::table::Slice;
 
 /// The versions of the ledger's tables.
@@ -91,6 +91,8 @@ pub(super) struct Ledger {
 impl Ledger {
     /// The ledger of a file.
     pub(super) fn of_file(db: Database, target: &str) -> Result<Self> {
+        // What the lake is told must not be forgotten by a loss of power.
+        let db = db.with_durability(Durability::Disk);
         let (store, is_renamed) = db.write(|tx| {
             tx.ensure(&MIGRATIONS)?;
             let sql = "SELECT store_id, EXISTS (SELECT 1 FROM publish_renamed) FROM publish_store";

@@ -125,7 +125,11 @@ fn publish_to(
         tables.extend(source.tables()?.into_iter().map(|table| (&**source, table)));
     }
     // What was published and is no table of the file any more.
-    for name in ledger.tables()? {
+    let mut published = ledger.tables()?;
+    if options.rebuild_ledger {
+        published.extend(target.tables_of(&ledger.store)?);
+    }
+    for name in published {
         if tables.iter().all(|(_, table)| table.name != name) {
             tables.push((&Gone, PublishedTable::without_rows(name)));
         }
@@ -188,6 +192,24 @@ impl Target {
             return Ok(Target::Server(Box::new(server::Server::open(address)?)));
         }
         Objects::open(address).map(Target::Lake)
+    }
+
+    /// The tables that have something of a file, whatever its ledger says.
+    fn tables_of(&self, store: &str) -> Result<Vec<String>> {
+        match self {
+            Target::Lake(lake) => {
+                let mut found = Vec::new();
+                for name in lake.folders()? {
+                    let state = log::Log::new(lake.folder(&name)).load()?;
+                    if !state.files_of(store).is_empty() {
+                        found.push(name);
+                    }
+                }
+                Ok(found)
+            }
+            #[cfg(feature = "postgresql")]
+            Target::Server(server) => server.tables_of(store),
+        }
     }
 
     /// Without a secret.

@@ -251,16 +251,27 @@ impl<'a> Publishing<'a> {
         pending: &mut Pending,
         each: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<()> {
+        if !self.is_rebuilding && unit.add.is_empty() && unit.stays(self.source, 0) {
+            return Ok(());
+        }
         let mut made: Vec<Segment> = Vec::new();
         for slices in unit.add.chunks(AT_ONCE) {
             let work: Vec<_> = slices.iter().map(|slice| self.numbered(slice, unit)).collect();
             let results = together(&work, 1, |(slice, number, version)| {
-                self.segment(slice, *number, *version)
+                self.segment(slice, *number, *version, unit.replaced(slice))
             });
             for result in results {
                 made.extend(result?);
             }
             each(made.len() as u64)?;
+        }
+        let rows = made.iter().map(|segment| segment.rows).sum();
+        if !self.is_rebuilding && unit.stays(self.source, rows) {
+            let seen = unit.add.iter().filter_map(|slice| {
+                Some(Segment { slice: slice.clone(), ..unit.replaced(slice)?.clone() })
+            });
+            self.report.kept += unit.remove.len() as u64;
+            return self.ledger.put(&self.table.name, seen.collect());
         }
         // What has the rows that it had stays, whatever its signature.
         let mut removed: Vec<&Segment> = unit.remove.iter().collect();
@@ -301,7 +312,13 @@ impl<'a> Publishing<'a> {
     }
 
     /// Makes a segment and sends it; `None` if there are no rows.
-    fn segment(&self, slice: &Slice, number: i64, version: i64) -> Result<Option<Segment>> {
+    fn segment(
+        &self,
+        slice: &Slice,
+        number: i64,
+        version: i64,
+        old: Option<&Segment>,
+    ) -> Result<Option<Segment>> {
         let sent = self.known.segments.iter().find(|s| s.stage == Stage::Sent && s.slice == *slice);
         if let Some(sent) = sent
             && self.is_sent(&sent.file, sent.bytes)?
@@ -313,9 +330,11 @@ impl<'a> Publishing<'a> {
         let hash = made.hash.text();
         let values = self.partition_values(slice);
         let folders = values.iter().map(|(name, value)| format!("{name}={value}/"));
-        // The same rows get the same name: what is sent twice is one file.
+        // The same rows get the same name: what is sent twice is one file. One that the log has is not touched: the same rows may
+        // be other bytes.
         let file = format!("{}{number}-{hash}.parquet", folders.collect::<String>());
-        if !self.is_sent(&file, made.bytes)? {
+        let is_there = old.is_some_and(|old| old.hash == hash && old.rows == made.hash.rows);
+        if !is_there && !self.is_sent(&file, made.bytes)? {
             self.objects.send(&file, &mut made.file, made.bytes)?;
         }
         Ok(Some(Segment {

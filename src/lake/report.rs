@@ -28,4 +28,7 @@ pub struct TableReport {
     pub removed: u64,
     /// Commits to the log of the table.
     pub commits: u64,
+    /// Files that stay as they are since the folder has fewer ticks of them now: a day that was thinned, or removed and begun
+    /// anew. Told once.
+    pub kept: u64,
 }

@@ -1,7 +1,7 @@
 //! Publishing to a PostgreSQL server: a segment is rows that carry its number, sent by `COPY` in the transaction that notes it
 //! in the ledger there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postgres::Client;
 
@@ -23,6 +23,8 @@ const LOCK: i64 = 0x5349_4c54_4c41_4b45;
 const AT_ONCE: usize = 8;
 /// Bytes of a name that the server does not cut off.
 const MOST_OF_NAME: usize = 63;
+/// Names of columns that each table of a server has.
+const TAKEN: [&str; 7] = ["cmax", "cmin", "ctid", "segment", "tableoid", "xmax", "xmin"];
 const ACTION: &str = "publishing to it";
 
 /// A server that is published to.
@@ -55,6 +57,14 @@ impl Server {
             client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
             let sql = "SELECT to_regclass('siltstone_ledger.version') IS NOT NULL";
             if !client.query_one(sql, &[])?.get::<_, bool>(0) {
+                let sql =
+                    "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'siltstone'";
+                if client.query_one(sql, &[])?.get::<_, i64>(0) > 0 {
+                    let got =
+                        "tables in the schema siltstone, and no ledger of them: it was removed";
+                    let expected = "none, or those of the schema siltstone_ledger";
+                    return Err(Error::invalid(location, expected, got).into());
+                }
                 client.batch_execute(include_str!("server.sql"))?;
             }
             let version = client.query_one("SELECT version FROM siltstone_ledger.version", &[])?;
@@ -76,15 +86,21 @@ impl Server {
         self.pool.location()
     }
 
-    /// Makes a table, or gives it the columns that are new.
+    /// Makes a table, or gives it the columns that are new; whether it was made.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a column that is there with another type, and for one that a server has no type for.
-    fn ensure(&self, table: &PublishedTable) -> Result<()> {
+    fn ensure(&self, table: &PublishedTable) -> Result<bool> {
         let names = table.schema.fields().iter().map(|field| field.name());
         if let Some(long) = names.chain([&table.name]).find(|name| name.len() > MOST_OF_NAME) {
             let what = format!("table {} of the server", table.name);
             return Err(Error::invalid(what, "names of at most 63 bytes", format!("{long:?}")));
+        }
+        let mut names = table.schema.fields().iter().map(|field| field.name());
+        if let Some(taken) = names.find(|name| TAKEN.contains(&name.to_lowercase().as_str())) {
+            let what = format!("table {} of the server", table.name);
+            let expected = "columns with names that a server does not have itself";
+            return Err(Error::invalid(what, expected, format!("{taken:?}")));
         }
         let columns = table.schema.fields().iter().map(|field| match sql_type(field.data_type()) {
             Some(kind) => Ok((field.name().as_str(), kind)),
@@ -99,7 +115,7 @@ impl Server {
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         if columns.is_empty() {
-            return Ok(()); // the file has it no more
+            return Ok(false); // the file has it no more
         }
         self.pool.run(Access::Write, "making a table", |client, _| {
             client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
@@ -130,19 +146,27 @@ impl Server {
                 let new: Vec<_> = new.iter().map(|column| format!("ADD COLUMN {column}")).collect();
                 client.batch_execute(&format!("ALTER TABLE {place} {}", new.join(", ")))?;
             }
-            Ok(())
+            Ok(there.is_empty())
         })
     }
 
-    fn there(&self, store: &str, table: &str) -> Result<There> {
+    /// What there is of a table. If rows are counted, a segment that lacks some has no hash.
+    fn there(&self, store: &str, table: &str, is_counted: bool) -> Result<There> {
         self.pool.run(Access::Read, "reading its ledger", |client, location| {
             let sql = "SELECT commits, plan FROM siltstone_ledger.published WHERE store_id = $1 AND name = $2";
             let found = client.query_opt(sql, &[&store, &table])?;
             let Some(found) = found else { return Ok(There::default()) };
-            let sql = "SELECT number, version, partition, first, until, rows, hash FROM siltstone_ledger.segment \
+            let sql = "SELECT number, version, partition, first, until, rows, hash, segment FROM siltstone_ledger.segment \
                 WHERE store_id = $1 AND name = $2 ORDER BY number";
             let rows = client.query(sql, &[&store, &table])?;
+            let mut counts = BTreeMap::new();
+            if is_counted {
+                let sql = format!("SELECT segment, count(*) FROM {} GROUP BY 1", place(table));
+                let rows = client.query(&sql, &[])?;
+                counts.extend(rows.iter().map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1))));
+            }
             let segments = rows.iter().map(|row| {
+                let is_whole = !is_counted || counts.get(&row.get(7)) == Some(&row.get(5));
                 let partition: String = row.get(2);
                 let partition = serde_json::from_str(&partition).map_err(|error| Error::Corrupt {
                     location: location.to_owned(),
@@ -155,7 +179,7 @@ impl Server {
                     stage: Stage::Confirmed,
                     slice: Slice { partition, first: row.get(3), until: row.get(4), signature: 0 },
                     rows: row.get::<_, i64>(5) as u64,
-                    hash: row.get(6),
+                    hash: if is_whole { row.get(6) } else { String::new() },
                     file: String::new(),
                     bytes: 0,
                     statistics: String::new(),
@@ -163,6 +187,15 @@ impl Server {
             });
             let segments = segments.collect::<Result<_>>()?;
             Ok(There { commits: found.get(0), plan: found.get(1), segments })
+        })
+    }
+
+    /// The tables that have something of a file.
+    pub(super) fn tables_of(&self, store: &str) -> Result<Vec<String>> {
+        self.pool.run(Access::Read, "reading its ledger", |client, _| {
+            let sql = "SELECT name FROM siltstone_ledger.published WHERE store_id = $1 ORDER BY 1";
+            let rows = client.query(sql, &[&store])?;
+            Ok(rows.iter().map(|row| row.get(0)).collect())
         })
     }
 
@@ -179,9 +212,15 @@ impl Server {
         progress: &mut Progress<'_>,
     ) -> Result<TableReport> {
         let name = &table.name;
-        let there = self.there(&ledger.store, name)?;
+        let is_new = self.ensure(table)?;
+        let there = self.there(&ledger.store, name, is_rebuilding)?;
         let known = self.known(table, ledger, there, is_rebuilding)?;
-        self.ensure(table)?;
+        if is_new && known.confirmed().next().is_some() && !is_rebuilding {
+            let expected = "the rows that this file published";
+            let got =
+                "a table that somebody removed: let it become what the file is (--rebuild-ledger)";
+            return Err(Error::invalid(format!("table {name} of the server"), expected, got));
+        }
         let units = to_do(source, table, &known, cut, is_rebuilding)?;
         let all: u64 = units.iter().map(Unit::steps).sum();
         let (mut done, mut at, mut next) = (0, 0, next_number(&known));
@@ -196,17 +235,17 @@ impl Server {
             });
             let group = &units[at..at + few.count()];
             let renewed = renewed(source, table, group)?;
-            ledger.put(name, renewed.clone())?;
-            let sending = Sending { source, table, ledger, commits, group, renewed: &renewed };
-            let sent = sending.send(&self.pool, next)?;
-            if let Some((pending, sent)) = sent {
+            let renewed = &renewed;
+            let sending = Sending { source, table, ledger, commits, group, renewed, is_rebuilding };
+            let (pending, sent) = sending.send(&self.pool, &mut next)?;
+            report.segments += sent.segments;
+            report.rows += sent.rows;
+            report.bytes += sent.bytes;
+            report.removed += sent.removed;
+            report.commits += sent.commits;
+            report.kept += sent.kept;
+            if let Some(pending) = pending {
                 commits += 1;
-                next += sent.segments as i64;
-                report.segments += sent.segments;
-                report.rows += sent.rows;
-                report.bytes += sent.bytes;
-                report.removed += pending.removed.len() as u64;
-                report.commits += 1;
                 ledger.confirm(name, commits, pending)?;
             }
             at += group.len();
@@ -287,59 +326,90 @@ struct Sending<'a> {
     commits: i64,
     group: &'a [Unit],
     renewed: &'a [Segment],
+    is_rebuilding: bool,
 }
 
 impl Sending<'_> {
-    /// Sends them; `None` if there is nothing to do. New segments are numbered from `next` on.
-    fn send(&self, pool: &Pool, next: i64) -> Result<Option<(Pending, TableReport)>> {
-        let is_renewed = |number: i64| self.renewed.iter().any(|segment| segment.number == number);
-        let units = || self.group.iter();
-        let removed: Vec<&Segment> =
-            units().flat_map(|unit| &unit.remove).filter(|old| !is_renewed(old.number)).collect();
-        let mut next = next;
-        let mut added = Vec::new();
-        for (unit, slice) in
-            units().flat_map(|unit| unit.add.iter().map(move |slice| (unit, slice)))
-        {
-            match unit.replaced(slice) {
-                Some(old) if is_renewed(old.number) => {}
-                Some(old) => added.push((slice, old.number, old.version + 1)),
-                None => {
-                    added.push((slice, next, 1));
-                    next += 1;
+    /// Sends them, and says what was done; without a plan if there was nothing to do. New segments are numbered from `next`
+    /// on, which moves.
+    fn send(&self, pool: &Pool, next: &mut i64) -> Result<(Option<Pending>, TableReport)> {
+        let first = *next;
+        let mut done = (None, TableReport::default());
+        pool.run(Access::Write, ACTION, |client, location| {
+            *next = first; // it may be done again
+            let mut pending = Pending { plan: uuid(), ..Pending::default() };
+            let (mut report, mut made) = (TableReport::default(), Vec::new());
+            self.note(client, location, &pending.plan)?;
+            for unit in self.group {
+                client.batch_execute("SAVEPOINT unit")?;
+                let sent = self.unit(client, unit, next)?;
+                let rows = sent.iter().map(|segment| segment.rows).sum();
+                if !self.is_rebuilding && unit.stays(self.source, rows) {
+                    client.batch_execute("ROLLBACK TO unit")?;
+                    report.kept += if unit.add.is_empty() { 0 } else { unit.remove.len() as u64 };
+                    made.extend(unit.add.iter().filter_map(|slice| {
+                        Some(Segment { slice: slice.clone(), ..unit.replaced(slice)?.clone() })
+                    }));
+                    continue;
+                }
+                let is_renewed = |old: &Segment| {
+                    sent.iter().any(|new| (new.number, new.version) == (old.number, old.version))
+                };
+                let removed = unit.remove.iter().filter(|old| !is_renewed(old));
+                pending.removed.extend(removed.map(|old| (old.number, old.version)));
+                for new in sent {
+                    if new.stage == Stage::Sent {
+                        report.segments += 1;
+                        report.rows += new.rows;
+                        report.bytes += new.bytes;
+                        pending.added.push((new.number, new.version));
+                    }
+                    made.push(new);
                 }
             }
-        }
-        if removed.is_empty() && added.is_empty() {
-            return Ok(None);
-        }
-        let mut sent = None;
-        pool.run(Access::Write, ACTION, |client, location| {
-            let mut pending = Pending { plan: uuid(), ..Pending::default() };
-            let mut report = TableReport::default();
-            self.note(client, location, &pending.plan)?;
-            for old in &removed {
-                self.remove(client, old)?;
-                pending.removed.push((old.number, old.version));
-            }
-            let mut made = Vec::new();
-            for (slice, number, version) in &added {
-                let Some(segment) = self.add(client, slice, *number, *version)? else { continue };
-                report.segments += 1;
-                report.rows += segment.rows;
-                report.bytes += segment.bytes;
-                pending.added.push((*number, *version));
-                made.push(segment);
-            }
-            if pending.added.is_empty() && pending.removed.is_empty() {
-                return Ok(client.batch_execute("ROLLBACK")?); // the slices had no rows
-            }
-            // From now on the server may have it.
             self.ledger.put(&self.table.name, made)?;
+            if pending.added.is_empty() && pending.removed.is_empty() {
+                done = (None, report);
+                return Ok(client.batch_execute("ROLLBACK")?);
+            }
+            report.removed = pending.removed.len() as u64;
+            report.commits = 1;
+            // From now on the server may have it.
             self.ledger.begin(&self.table.name, self.commits, &pending)?;
-            sent = Some((pending, report));
+            done = (Some(pending), report);
             Ok(())
         })?;
+        Ok(done)
+    }
+
+    /// Puts the segments of a unit in place of those that it removes. One that has the rows that it had stays.
+    fn unit(
+        &self,
+        client: &mut Client,
+        unit: &Unit,
+        next: &mut i64,
+    ) -> Result<Vec<Segment>, Failure> {
+        let renewed =
+            |old: &&Segment| self.renewed.iter().find(|new| new.number == old.number).cloned();
+        for old in unit.remove.iter().filter(|old| renewed(old).is_none()) {
+            self.remove(client, old)?;
+        }
+        let mut sent = Vec::new();
+        for slice in &unit.add {
+            let old = unit.replaced(slice);
+            if let Some(same) = old.as_ref().and_then(renewed) {
+                sent.push(same);
+                continue;
+            }
+            let (number, version) = match old {
+                Some(old) => (old.number, old.version + 1),
+                None => {
+                    *next += 1;
+                    (*next - 1, 1)
+                }
+            };
+            sent.extend(self.add(client, slice, number, version)?);
+        }
         Ok(sent)
     }
 

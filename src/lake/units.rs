@@ -19,6 +19,11 @@ impl Unit {
         self.remove.iter().find(|old| old.slice.same_place(slice))
     }
 
+    /// Whether what was published stays in place of what there is now, which has so many rows.
+    pub(super) fn stays(&self, source: &dyn Published, rows: u64) -> bool {
+        source.only_grows() && rows < self.remove.iter().map(|old| old.rows).sum()
+    }
+
     /// What is counted while it is done.
     pub(super) fn steps(&self) -> u64 {
         self.add.len().max(1) as u64

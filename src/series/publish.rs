@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::UInt64Type;
 use arrow_array::{
-    Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
     new_null_array,
 };
 use arrow_cast::cast;
@@ -358,9 +357,17 @@ fn value_columns(
 ) -> Result<(), ArrowError> {
     let (integer, real) = (DataType::Int64, DataType::Float64);
     match values.data_type() {
-        DataType::UInt64 if is_large(values) => {
+        DataType::UInt64 => {
+            // What has no place in 63 bits is a text.
+            let numbers: &UInt64Array = values.as_primitive();
+            let integers: Int64Array = numbers.unary_opt(|n| i64::try_from(n).ok());
+            let large = numbers.iter().map(|n| n.filter(|n| i64::try_from(*n).is_err()));
+            let large: StringArray = large.map(|n| n.map(|n| n.to_string())).collect();
             columns.insert("value", cast(values, &real)?);
-            columns.insert("value_text", cast(values, &DataType::Utf8)?);
+            columns.insert("value_integer", Arc::new(integers));
+            if large.null_count() < large.len() {
+                columns.insert("value_text", Arc::new(large));
+            }
         }
         kind if kind.is_integer() || *kind == DataType::Boolean => {
             let integers = cast(values, &integer)?;
@@ -381,10 +388,4 @@ fn value_columns(
         }
     }
     Ok(())
-}
-
-/// Whether some integer has no place in 63 bits.
-fn is_large(values: &ArrayRef) -> bool {
-    let values = values.as_primitive::<UInt64Type>();
-    values.iter().flatten().any(|n| i64::try_from(n).is_err())
 }

@@ -159,7 +159,7 @@ fn index_of(rows: &RecordBatch, kind: &DataType) -> Result<ArrayRef> {
 fn values_of(rows: &RecordBatch, kind: &DataType) -> Result<ArrayRef> {
     let name = match kind {
         DataType::UInt64 => {
-            // Of a batch with one that is too large for 63 bits, all are texts.
+            // What is too large for 63 bits is a text; of a batch with one, all were once.
             let (texts, integers) = (column(rows, "value_text")?, column(rows, "value_integer")?);
             let texts = typed(texts, &DataType::UInt64)?;
             let integers = typed(integers, &DataType::UInt64)?;

@@ -61,6 +61,11 @@ pub(crate) trait Published: Sync {
         Ok(Box::new(|_| false))
     }
 
+    /// Whether rows are only added, but to save room: what was published is not replaced by fewer rows.
+    fn only_grows(&self) -> bool {
+        false
+    }
+
     /// The rows of a part, with the columns of the table, ordered so that a reader of few of them passes over many.
     fn rows(&self, table: &PublishedTable, slice: &Slice) -> Result<Batches>;
 }

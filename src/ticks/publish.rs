@@ -228,6 +228,11 @@ impl Published for PublishedTicks {
         Ok(slices)
     }
 
+    /// A day that was thinned, or removed and begun anew by a late tick, has fewer ticks than the lake.
+    fn only_grows(&self) -> bool {
+        true
+    }
+
     /// A day whose file was removed, to save room: the lake is the place where it stays.
     fn keeps(&self) -> Result<Keeps> {
         let Some(days) = &self.store.shared.days else { return Ok(Box::new(|_| true)) };

@@ -58,6 +58,10 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     memory.store_concept(NewConcept::new("door", Array::from(vec![0.5, -1.5]))).unwrap();
     let points = Series::from_times_ns(&[-1, NOON], &[1.5, f64::NAN]).unwrap();
     db.series().unwrap().save("flow", &points, &Default::default()).unwrap();
+    // Of every second year nothing.
+    let times: Vec<i64> = (0..20).map(|n| n * 2 * 365 * DAY + 10 * DAY).collect();
+    let sparse = Series::from_times_ns(&times, &[0.5; 20]).unwrap();
+    db.series().unwrap().save("sparse", &sparse, &Default::default()).unwrap();
     db.close().unwrap();
     let report = send(&file, &address, |_| {}).unwrap();
     assert_eq!(report.failed, Default::default());
@@ -68,16 +72,19 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     assert_eq!(sql(shop), format!("a|3|t|t|{}", i64::MIN));
     assert_eq!(sql("SELECT name, embedding FROM siltstone.concepts"), "door|{0.5,-1.5}");
     assert_eq!(sql("SELECT performance_delta FROM siltstone.learning_events"), "0.25");
-    let times = "SELECT extract(epoch FROM time)::numeric(20, 6), index_integer, value FROM siltstone.series_points ORDER BY time";
+    let times = "SELECT extract(epoch FROM time)::numeric(20, 6), index_integer, value FROM siltstone.series_points WHERE key = 'flow' ORDER BY time";
     let expected = format!("-0.000001|-1|1.5\n{}.000000|{NOON}|NaN", NOON / 1_000_000_000);
     assert_eq!(sql(times), expected);
 
     siltstone::open(&file).unwrap().series().unwrap().delete("flow").unwrap();
     let gone = send(&file, &address, |_| {}).unwrap();
     assert_eq!(gone.tables["series_points"].removed, 2, "two years");
-    assert_eq!(sql("SELECT count(*) FROM siltstone.series_points"), "0");
+    assert_eq!(sql("SELECT count(*) FROM siltstone.series_points"), "20");
     let kinds = "SELECT name, sum(rows) FROM siltstone_ledger.segment GROUP BY 1 ORDER BY 1";
-    assert_eq!(sql(kinds), "concepts|1\nlearning_events|1\nruns|1\nshops|1");
+    assert_eq!(
+        sql(kinds),
+        "concepts|1\nlearning_events|1\nruns|1\nseries|1\nseries_points|20\nshops|1"
+    );
 
     // A table of another program's that has such a column of another type is refused, and the others are sent.
     sql("ALTER TABLE siltstone.concepts ALTER name TYPE varchar(9)");
@@ -91,6 +98,15 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     assert!(why.contains("name of type text") && why.contains("character varying"), "{why}");
     assert_eq!(report.tables["learning_events"].rows, 2);
     assert_eq!(sql("SELECT count(*) FROM siltstone.learning_events"), "2");
+
+    // Rows that somebody removed are sent again, if that is asked for.
+    sql("DROP TABLE siltstone.learning_events; DELETE FROM siltstone.runs");
+    let why = &send(&file, &address, |_| {}).unwrap().failed["learning_events"];
+    assert!(why.contains("--rebuild-ledger"), "{why}");
+    send(&file, &address, |options| options.rebuild_ledger = true).unwrap();
+    assert_eq!(sql("SELECT count(*) FROM siltstone.learning_events"), "2");
+    assert_eq!(sql("SELECT count(*) FROM siltstone.runs"), "1");
+    assert_eq!(sql("SELECT count(*) FROM siltstone.series_points"), "20");
 }
 
 /// Goal: several files publish to one server at the same moment, whoever makes its tables, and each row is there once.

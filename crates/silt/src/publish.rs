@@ -88,7 +88,7 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
     loop {
         let start = Instant::now();
         let done = once(&what, &handle, true, console);
-        if done.is_ok() {
+        if done.as_ref().is_ok_and(|report| report.failed.is_empty()) {
             (what.rebuild_ledger, what.new_identity) = (false, false); // once is enough
         }
         match done {
@@ -162,6 +162,15 @@ fn print(
             0 => String::new(),
             n => format!(", {} replaced or removed", human::plural(n, "file")),
         };
+        if table.kept > 0 {
+            let files = human::plural(table.kept, "file");
+            console.line(format!(
+                "{name}: {files} stay in the lake, of which the folder has fewer ticks now (--rebuild-ledger replaces them)"
+            ))?;
+        }
+        if table.commits == 0 {
+            continue;
+        }
         console.line(format!(
             "{name}: {} in {}, {}{removed}, in {}",
             human::plural(table.rows, "row"),
