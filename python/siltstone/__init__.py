@@ -1,6 +1,7 @@
 """Siltstone records what numeric runs produce: one SQLite file, safe while it is written.
 
-:func:`open` gives one handle on a file, or on a folder of ticks, with its stores; :func:`view` shows what is in it.
+:func:`open` gives one handle on a file, or on a folder of ticks, with its stores; :func:`view` shows what is in it;
+:func:`lake` looks after what many files have published.
 
 The stores:
 
@@ -16,6 +17,7 @@ import sys as _sys
 from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._arguments import name_them as _name_them
 from siltstone._extension import sqlite_extension_path
+from siltstone._lake import Lake, LakeReport, LakeTable, VacuumReport, lake
 from siltstone._open import Handle, open
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, CompactReport, PublishedTable, Skipped, VerifyReport
@@ -30,17 +32,22 @@ __all__ = [
     "BackupReport",
     "CompactReport",
     "Handle",
+    "Lake",
+    "LakeReport",
+    "LakeTable",
     "PublishedTable",
     "QueryResult",
     "SiltstoneError",
     "Skipped",
     "Table",
+    "VacuumReport",
     "VerifyReport",
     "View",
     "Written",
     "__version__",
     "errors",
     "experiment",
+    "lake",
     "memory",
     "open",
     "restore",

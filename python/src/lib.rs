@@ -22,6 +22,7 @@ mod experiment_rows;
 mod files;
 mod handle;
 mod initial;
+mod lake;
 mod memory_recall;
 mod memory_rows;
 mod memory_store;
@@ -69,6 +70,8 @@ mod _siltstone {
     use super::experiment_reads::{InMemorySimulation, experiment_import, experiment_merge};
     #[pymodule_export]
     use super::files::write_file;
+    #[pymodule_export]
+    use super::lake::{lake_pull, lake_tables, lake_vacuum, lake_verify};
     #[pymodule_export]
     use super::memory_recall::MemoryRecall;
     #[pymodule_export]

@@ -1,6 +1,7 @@
 """Publishing to a lake."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +31,54 @@ def test_a_file_is_published_once(tmp_path: Path) -> None:
     adds = [action["add"] for action in map(json.loads, log) if "add" in action]
     table = pq.read_table(lake / "concepts" / adds[0]["path"], partitioning=None)
     assert table["embedding"].to_pylist() == [[0.0, 0.5], [1.0, 0.5], [2.0, 0.5]]
+
+
+def test_a_lake_is_looked_at_and_brought_back(tmp_path: Path) -> None:
+    """Goal: `siltstone.lake` says what there is, finds what differs, removes what no table has, and gives rows back."""
+    address = tmp_path / "lake"
+    with siltstone.open(tmp_path / "agent.db") as db:
+        for n in range(3):
+            db.memory.store_concept(f"concept {n}", [n, 0.5])
+        db.publish(str(address))
+    lake = siltstone.lake(address)
+    assert repr(lake) == f"siltstone.lake({str(address)!r})"
+    table = lake.tables()["concepts"]
+    assert (table.version, table.files, table.rows, list(table.senders.values())) == (0, 1, 3, [1])
+    assert lake.verify().rows == {"concepts": 3}
+    assert lake.verify(tmp_path / "agent.db").ok
+    with siltstone.open(tmp_path / "agent.db") as db:
+        db.memory.store_concept("concept 3", [3, 0.5])
+        assert [what for _, what in lake.verify(tmp_path / "agent.db").findings] != []
+        db.publish(str(address))
+    unused = lake.vacuum(timedelta(0), no_senders=True, dry_run=True)
+    assert len(unused.files) == 1
+    assert unused.bytes > 0
+    with pytest.raises(siltstone.errors.InvalidError, match="two days"):
+        lake.vacuum(timedelta(hours=1))
+    with pytest.raises(siltstone.errors.InvalidError, match="negative"):
+        lake.vacuum(timedelta(-1))
+    assert lake.pull(tmp_path / "copy.db", where={"name": "concept 3"}) == {"concepts": 1}
+    with pytest.raises(siltstone.errors.ExistsError):
+        lake.pull(tmp_path / "copy.db")
+    with pytest.raises(siltstone.errors.NotFoundError):
+        siltstone.lake(tmp_path / "none").tables()
+    assert not (tmp_path / "none").exists()
+    file = next(address.glob("concepts/store_id=*/*.parquet"))
+    file.write_bytes(file.read_bytes()[:-1])
+    assert not lake.verify().ok
+
+
+def test_a_table_of_a_lake_is_a_frame(tmp_path: Path) -> None:
+    """Goal: a table is read by Polars and as Arrow, of now and of a version before."""
+    pytest.importorskip("deltalake", reason="deltalake is not installed")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    lake = siltstone.lake(tmp_path / "lake")
+    with siltstone.open(tmp_path / "agent.db") as db:
+        for n in range(2):
+            db.memory.store_concept(f"concept {n}", [n, 0.5])
+            db.publish(lake.address)
+    names = lake.scan("concepts").select(polars.col("name").sort()).collect()
+    assert names["name"].to_list() == ["concept 0", "concept 1"]
+    assert lake.scan("concepts", version=0).collect().height == 1
+    assert lake.to_arrow("concepts", ["id"]).num_rows == 2
+    assert lake.to_arrow("concepts", version=0)["name"].to_pylist() == ["concept 0"]

@@ -1,6 +1,6 @@
 //! Whether a lake has what its logs say, and what a file has published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -60,7 +60,7 @@ pub fn verify(
 ) -> Result<LakeReport> {
     let lake = Objects::open_existing(address)?;
     let mut report = LakeReport::default();
-    let mut states = BTreeMap::new();
+    let (mut states, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     for name in lake.folders()? {
         let objects = lake.folder(&name);
         match Log::new(objects.clone()).load() {
@@ -71,6 +71,7 @@ pub fn verify(
             }
             Err(error @ (Error::Corrupt { .. } | Error::Invalid { .. })) => {
                 report.find(&name, error.to_string());
+                damaged.insert(name.clone());
                 report.tables.insert(name, CheckedTable::default());
             }
             Err(error) => return Err(error),
@@ -84,12 +85,18 @@ pub fn verify(
         for source in sources(handle) {
             for table in source.tables()? {
                 // A damaged log is a finding already.
-                if report.tables.contains_key(&table.name) && !states.contains_key(&table.name) {
+                if damaged.contains(&table.name) {
                     continue;
                 }
-                let state = states.get(&table.name);
+                let state = states.remove(&table.name);
                 let own = Own { store: store.as_deref(), source: &*source, table: &table };
-                report.compare(&own, state, progress)?;
+                report.compare(&own, state.as_ref(), progress)?;
+            }
+        }
+        for (name, state) in &states {
+            let files = store.as_deref().map_or(0, |store| state.files_of(store).len());
+            if files > 0 {
+                report.find(name, format!("{files} files of a table that the file does not have"));
             }
         }
     }

@@ -190,6 +190,18 @@ impl Server {
         })
     }
 
+    /// Waits for a transaction of a table that is not over yet, of a sender that is gone.
+    fn wait(&self, store: &str, table: &str) -> Result<()> {
+        self.pool.run(Access::Write, "waiting for its last transaction", |client, _| {
+            let sql = "INSERT INTO siltstone_ledger.published (store_id, name, commits, plan) VALUES ($1, $2, 0, '') \
+                ON CONFLICT DO NOTHING";
+            client.execute(sql, &[&store, &table])?;
+            let sql = "SELECT FROM siltstone_ledger.published WHERE store_id = $1 AND name = $2 FOR UPDATE";
+            client.query(sql, &[&store, &table])?;
+            Ok(())
+        })
+    }
+
     /// The tables that have something of a file.
     pub(super) fn tables_of(&self, store: &str) -> Result<Vec<String>> {
         self.pool.run(Access::Read, "reading its ledger", |client, _| {
@@ -213,6 +225,9 @@ impl Server {
     ) -> Result<TableReport> {
         let name = &table.name;
         let is_new = self.ensure(table)?;
+        if ledger.known(name)?.pending.is_some() {
+            self.wait(&ledger.store, name)?;
+        }
         let there = self.there(&ledger.store, name, is_rebuilding)?;
         let known = self.known(table, ledger, there, is_rebuilding)?;
         if is_new && known.confirmed().next().is_some() && !is_rebuilding {

@@ -1,0 +1,253 @@
+"""Lakes: what files have published, looked at, read by engines, and brought back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from siltstone import _siltstone
+from siltstone.errors import InvalidError
+
+if TYPE_CHECKING:
+    import polars
+    import pyarrow
+
+
+class LakeTable(NamedTuple):
+    """A table of a lake, by its log.
+
+    Attributes
+    ----------
+    name : str
+        Its folder below the lake.
+    version : int
+        Of its last commit.
+    files : int
+        Data files that it consists of.
+    rows : int or None
+        Rows in them; None if the log does not say so of each, as other writers may do.
+    bytes : int
+        Bytes of the files.
+    senders : dict of str to int
+        The files that publish to it, by their ``store_id``, and how many commits of each there are.
+    """
+
+    name: str
+    version: int
+    files: int
+    rows: int | None
+    bytes: int
+    senders: dict[str, int]
+
+
+class LakeReport(NamedTuple):
+    """What a verification of a lake looked at and found.
+
+    Attributes
+    ----------
+    rows : dict of str to int
+        Rows of each table that were read.
+    without_hash : int
+        Files of other writers: their rows were counted, but there is no hash to hold them against.
+    findings : list of (location, what)
+        What is wrong; empty if nothing is.
+    """
+
+    rows: dict[str, int]
+    without_hash: int
+    findings: list[tuple[str, str]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+class VacuumReport(NamedTuple):
+    """What was removed from a lake, or would be.
+
+    Attributes
+    ----------
+    files : list of str
+        Below the lake.
+    bytes : int
+        Their bytes.
+    """
+
+    files: list[str]
+    bytes: int
+
+
+class Lake:
+    """A lake: a folder, or a folder of an object store, with a Delta table in each of its folders.
+
+    See :func:`lake`.
+    """
+
+    def __init__(self, address: str | PathLike[str]) -> None:
+        self.address = fspath(address).rstrip("/")
+
+    def tables(self) -> dict[str, LakeTable]:
+        """The tables, from their logs alone.
+
+        Returns
+        -------
+        dict of str to LakeTable
+
+        Raises
+        ------
+        NotFoundError, InvalidError
+            If the address is not there, or has no table.
+        """
+        found = json.loads(_siltstone.lake_tables(self.address))
+        for table in found:
+            table["senders"] = {sender["store_id"]: sender["commits"] for sender in table["senders"]}
+        return {table["name"]: LakeTable(**table) for table in found}
+
+    def verify(self, file: str | PathLike[str] | None = None) -> LakeReport:
+        """Read each data file, and hold it against the log of its table.
+
+        Parameters
+        ----------
+        file : path, optional
+            A file, or a folder of ticks: what it has published is compared with what it has now.
+
+        Returns
+        -------
+        LakeReport
+            What is damaged is a finding, not an error.
+        """
+        report = json.loads(_siltstone.lake_verify(self.address, None if file is None else Path(file)))
+        tables = report["tables"]
+        return LakeReport(
+            {name: table["rows"] for name, table in tables.items()},
+            sum(table["without_hash"] for table in tables.values()),
+            [(finding["location"], finding["what"]) for finding in report["findings"]],
+        )
+
+    def vacuum(
+        self, older_than: timedelta = timedelta(days=7), *, dry_run: bool = False, no_senders: bool = False
+    ) -> VacuumReport:
+        """Remove data files that no table has: what was replaced, and what was sent and never committed.
+
+        Parameters
+        ----------
+        older_than : timedelta
+            A file stays if it was part of a table, or was written, this short a time ago.
+        dry_run : bool
+            Remove nothing.
+        no_senders : bool
+            Nobody publishes meanwhile: `older_than` may be less than two days.
+
+        Returns
+        -------
+        VacuumReport
+        """
+        seconds = older_than.total_seconds()
+        if seconds < 0:
+            raise InvalidError(f"older_than: expected a time that is not negative, got {older_than!r}")
+        report = json.loads(_siltstone.lake_vacuum(self.address, seconds, dry_run, no_senders))
+        return VacuumReport([file["name"] for file in report["files"]], report["bytes"])
+
+    def pull(
+        self,
+        output: str | PathLike[str],
+        *,
+        tables: Sequence[str] = (),
+        store: str | None = None,
+        where: Mapping[str, object] | None = None,
+    ) -> dict[str, int]:
+        """Bring tables back into a new file, or a new folder of ticks.
+
+        Parameters
+        ----------
+        output : path
+            What is made; it gets its name when all is in it.
+        tables : sequence of str
+            Only these tables; all if empty.
+        store : str, optional
+            Only what the file of this ``store_id`` has published.
+        where : mapping, optional
+            Only rows with these values, each of a column that all the tables have.
+
+        Returns
+        -------
+        dict of str to int
+            The rows of each table.
+
+        Raises
+        ------
+        ExistsError
+            If there is something at `output`.
+        InvalidError
+            If two files have published rows under one key: `store` says which.
+        """
+        filters = [(column, str(value)) for column, value in (where or {}).items()]
+        rows: dict[str, int] = json.loads(
+            _siltstone.lake_pull(self.address, Path(output), list(tables), store, filters)
+        )
+        return rows
+
+    def scan(self, table: str, **options: Any) -> polars.LazyFrame:
+        """A table as a lazy frame of Polars, which reads what a query needs.
+
+        Parameters
+        ----------
+        table : str
+        **options
+            Of ``polars.scan_delta``, such as ``version`` and ``storage_options``.
+
+        Returns
+        -------
+        polars.LazyFrame
+        """
+        import polars
+
+        return polars.scan_delta(f"{self.address}/{table}", **options)
+
+    def to_arrow(self, table: str, columns: Sequence[str] | None = None, **options: Any) -> pyarrow.Table:
+        """A table, read by deltalake.
+
+        Parameters
+        ----------
+        table : str
+        columns : sequence of str, optional
+            Only these.
+        **options
+            Of ``deltalake.DeltaTable``, such as ``version`` and ``storage_options``.
+
+        Returns
+        -------
+        pyarrow.Table
+        """
+        from deltalake import DeltaTable
+
+        found = DeltaTable(f"{self.address}/{table}", **options)
+        return found.to_pyarrow_table(columns=None if columns is None else list(columns))
+
+    def __repr__(self) -> str:
+        return f"siltstone.lake({self.address!r})"
+
+
+def lake(address: str | PathLike[str]) -> Lake:
+    """A lake, by its address. Nothing is read yet.
+
+    Parameters
+    ----------
+    address : str or path
+        A folder, ``s3://bucket/folder``, ``gs://bucket/folder`` or ``az://container/folder``. Credentials come from the
+        environment.
+
+    Returns
+    -------
+    Lake
+
+    Examples
+    --------
+    >>> siltstone.lake("s3://team/lake").scan("runs").collect()  # doctest: +SKIP
+    """
+    return Lake(address)

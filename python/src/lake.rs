@@ -1,0 +1,70 @@
+//! Lakes; `siltstone/_lake.py` makes its class of it. Reports are JSON.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use serde::Serialize;
+use siltstone::lake::{PullOptions, VacuumOptions, pull, tables, vacuum, verify};
+
+use crate::enter::Enter;
+
+fn json(report: &impl Serialize) -> String {
+    serde_json::to_string(report).expect("names and numbers are JSON")
+}
+
+#[pyfunction]
+pub(crate) fn lake_tables(py: Python<'_>, address: String) -> PyResult<String> {
+    let found = py.enter_abandonable(move || tables(&address))?;
+    Ok(json(&found))
+}
+
+#[pyfunction]
+pub(crate) fn lake_verify(
+    py: Python<'_>,
+    address: String,
+    file: Option<PathBuf>,
+) -> PyResult<String> {
+    let report = py.enter_long("verifying a lake", |signals| {
+        let handle = file.map(siltstone::open_read_only).transpose()?;
+        verify(&address, handle.as_ref(), &mut |_, _| signals.check())
+    })?;
+    Ok(json(&report))
+}
+
+#[pyfunction]
+pub(crate) fn lake_vacuum(
+    py: Python<'_>,
+    address: String,
+    older_than_s: f64,
+    dry_run: bool,
+    no_senders: bool,
+) -> PyResult<String> {
+    let mut options = VacuumOptions::default();
+    options.older_than = Duration::from_secs_f64(older_than_s);
+    options.dry_run = dry_run;
+    options.no_senders = no_senders;
+    let report = py.enter_long("removing files of a lake", |signals| {
+        vacuum(&address, &options, &mut |_, _| signals.check())
+    })?;
+    Ok(json(&report))
+}
+
+#[pyfunction]
+pub(crate) fn lake_pull(
+    py: Python<'_>,
+    address: String,
+    output: PathBuf,
+    tables: Vec<String>,
+    store: Option<String>,
+    filters: Vec<(String, String)>,
+) -> PyResult<String> {
+    let mut options = PullOptions::default();
+    options.tables = tables;
+    options.store = store;
+    options.filters = filters;
+    let report = py.enter_long("pulling", |signals| {
+        pull(&address, &output, &options, &mut |_, _| signals.check())
+    })?;
+    Ok(json(&report.tables))
+}
