@@ -111,10 +111,40 @@ impl Ledger {
         Self::of_file(Database::builder(folder.join(crate::ticks::LEDGER)).open()?, target)
     }
 
+    /// Takes what was published under another address, if that is the same: a lake that was moved, or has two names. Whether it
+    /// did.
+    pub(super) fn take_over(&self, table: &str, is_same: impl Fn(&Known) -> bool) -> Result<bool> {
+        let sql = "SELECT target FROM publish_table WHERE name = ?1 AND target <> ?2 AND pending IS NULL ORDER BY 1";
+        let key = (table, &self.target);
+        let others: Vec<String> = self.db.read(|tx| tx.query(sql, key, |row| Ok(row.get(0)?)))?;
+        for other in others {
+            if !is_same(&self.known_of(&other, table)?) {
+                continue;
+            }
+            let table = table.to_owned();
+            self.change(move |tx, target| {
+                let sql = "INSERT OR REPLACE INTO publish_segment (target, name, number, version, state, partition, first, \
+                    until, signature, rows, hash, file, bytes, statistics) SELECT ?1, name, number, version, state, partition, \
+                    first, until, signature, rows, hash, file, bytes, statistics FROM publish_segment \
+                    WHERE target = ?2 AND name = ?3 AND state = 'confirmed'";
+                tx.execute(sql, (target, &other, &table))?;
+                let sql = "INSERT OR REPLACE INTO publish_table (target, name, commits, pending) \
+                    SELECT ?1, name, commits, NULL FROM publish_table WHERE target = ?2 AND name = ?3";
+                tx.execute(sql, (target, &other, &table)).map(drop)
+            })?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     /// What is known of a table.
     pub(super) fn known(&self, table: &str) -> Result<Known> {
+        self.known_of(&self.target, table)
+    }
+
+    fn known_of(&self, target: &str, table: &str) -> Result<Known> {
         self.db.read(|tx| {
-            let key = (&self.target, table);
+            let key = (target, table);
             let sql = "SELECT commits, pending FROM publish_table WHERE target = ?1 AND name = ?2";
             let found = tx.query_one(sql, key, |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))

@@ -63,7 +63,6 @@ impl Objects {
     }
 
     fn at(address: &str, make_folder: bool) -> Result<Self> {
-        let address = address.trim_end_matches('/');
         let invalid = |got: String| {
             let expected = "a folder, file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder";
             Error::invalid("the lake", expected, got)
@@ -71,6 +70,14 @@ impl Objects {
         if address.is_empty() {
             return Err(invalid("an empty text".into()));
         }
+        if address.starts_with("postgres") && address.contains("://") {
+            let got = "a PostgreSQL server, which is published to, and asked in SQL";
+            return Err(invalid(got.into()));
+        }
+        if is_mistyped(address) {
+            return Err(invalid(format!("{address:?}")));
+        }
+        let address = address.trim_end_matches('/');
         let url = match address.split_once("://") {
             None => {
                 let path = std::path::absolute(address)
@@ -85,7 +92,7 @@ impl Objects {
             return Err(Error::invalid("the lake", expected, got));
         }
         let failed = |error: object_store::Error| server(address, "setting it up", &error);
-        let mut folder = None;
+        let (mut folder, mut name) = (None, address.to_owned());
         let (store, root): (Arc<dyn ObjectStore>, &str) = match url.scheme() {
             "file" => {
                 let path = url.to_file_path().map_err(|()| invalid(format!("{address:?}")))?;
@@ -96,6 +103,10 @@ impl Objects {
                     return Err(Error::NotFound { what: "lake", name: address.into(), location });
                 }
                 let store = LocalFileSystem::new_with_prefix(&path).map_err(failed)?;
+                // However it is spelled, it is one lake.
+                let path =
+                    path.canonicalize().map_err(|e| Error::io(&path, "looking for it", &e))?;
+                name = path.display().to_string();
                 folder = Some(path);
                 (Arc::new(store), "")
             }
@@ -116,8 +127,7 @@ impl Objects {
         let root = Key::from_url_path(root).map_err(|e| invalid(e.to_string()))?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|e| Error::io(address, "starting a thread for it", &e))?;
-        let address = address.to_owned();
-        Ok(Objects { store, root, address, folder, runtime: Arc::new(runtime) })
+        Ok(Objects { store, root, address: name, folder, runtime: Arc::new(runtime) })
     }
 
     /// For tests: a store of their own.
@@ -334,6 +344,22 @@ impl Objects {
         let expected = "a store that makes an object only if none has its name (put-if-absent)";
         let got = format!("{}, where {won} of 5 writers of one name won", self.address);
         Err(Error::invalid("the lake", expected, got))
+    }
+}
+
+/// Whether an address looks like one of a store, and is none: it would become a folder here.
+fn is_mistyped(address: &str) -> bool {
+    let schemes = ["s3", "s3a", "gs", "az", "abfs", "abfss", "file", "http", "https"];
+    let Some(scheme) = schemes.iter().find(|scheme| {
+        address.strip_prefix(**scheme).is_some_and(|rest| rest.starts_with([':', '/']))
+    }) else {
+        return false;
+    };
+    match address[scheme.len()..].strip_prefix("://") {
+        Some(rest) => *scheme != "file" && rest.trim_matches('/').is_empty(),
+        None => {
+            address[scheme.len()..].starts_with("//") || address[scheme.len()..].starts_with(':')
+        }
     }
 }
 

@@ -58,7 +58,18 @@ impl<'a> Publishing<'a> {
         let log = Log::new(objects.clone());
         let state = log.load()?;
         before(&state, table)?;
-        let known = ledger.known(&table.name)?;
+        let mut known = ledger.known(&table.name)?;
+        let there = state.commits_of(&ledger.store);
+        if known.commits == 0 && known.pending.is_none() && there > 0 {
+            let logged = state.files_of(&ledger.store);
+            let is_same = |other: &Known| {
+                let files: BTreeSet<&str> = other.confirmed().map(|s| s.file.as_str()).collect();
+                other.commits == there && files.into_iter().eq(logged.keys().copied())
+            };
+            if ledger.take_over(&table.name, is_same)? {
+                known = ledger.known(&table.name)?;
+            }
+        }
         let next_number = next_number(&known);
         let report = TableReport::default();
         let mut own = Publishing {
@@ -92,6 +103,13 @@ impl<'a> Publishing<'a> {
             match add.tags.as_ref().is_some_and(|tags| tags.contains_key("siltstone_segment")) {
                 true => segments.push(self.logged(add)?),
                 false => others.push(*add),
+            }
+        }
+        // A file that is gone is made again.
+        for segment in &mut segments {
+            let found = self.objects.find(&segment.file)?;
+            if found.is_none_or(|found| found.bytes != segment.bytes) {
+                segment.hash = String::new();
             }
         }
         let mut number = segments.iter().map(|segment| segment.number).max().unwrap_or(0);
@@ -332,7 +350,11 @@ impl<'a> Publishing<'a> {
         let folders = values.iter().map(|(name, value)| format!("{name}={value}/"));
         // The same rows get the same name: what is sent twice is one file. One that the log has is not touched: the same rows may
         // be other bytes.
-        let file = format!("{}{number}-{hash}.parquet", folders.collect::<String>());
+        let folders: String = folders.collect();
+        let mut file = format!("{folders}{number}-{hash}.parquet");
+        if old.is_some_and(|old| old.file == file && old.hash != hash) {
+            file = format!("{folders}{number}-{hash}-{version}.parquet"); // that one was lost
+        }
         let is_there = old.is_some_and(|old| old.hash == hash && old.rows == made.hash.rows);
         if !is_there && !self.is_sent(&file, made.bytes)? {
             self.objects.send(&file, &mut made.file, made.bytes)?;

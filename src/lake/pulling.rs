@@ -167,7 +167,7 @@ pub fn pull(
 fn nothing(address: &str) -> Error {
     Error::invalid(
         "the rows to pull",
-        "some of --table, --store and --where",
+        "rows of these tables, of this store (`silt lake ls` lists them) and with these values",
         format!("none in {address}"),
     )
 }

@@ -52,6 +52,13 @@ impl Server {
     /// # Errors
     /// [`Error::Invalid`] for an address that cannot be read, [`Error::Server`], [`Error::TooNew`].
     pub(super) fn open(address: &str) -> Result<Self> {
+        let authority = address.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next());
+        let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+        if user.is_some_and(|user| user.contains(':')) || address.contains("password=") {
+            let expected =
+                "a password in PGPASSWORD or ~/.pgpass, where no list of processes shows it";
+            return Err(Error::invalid("the server", expected, "an address with a password in it"));
+        }
         let server = Server { pool: Pool::new(Address::parse(address)?) };
         server.pool.run(Access::Write, "making its tables", |client, location| {
             client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
@@ -229,6 +236,15 @@ impl Server {
             self.wait(&ledger.store, name)?;
         }
         let there = self.there(&ledger.store, name, is_rebuilding)?;
+        let own = ledger.known(name)?;
+        if own.commits == 0 && own.pending.is_none() && there.commits > 0 {
+            let of = |segment: &Segment| (segment.number, segment.version, segment.hash.clone());
+            let logged: BTreeSet<_> = there.segments.iter().map(of).collect();
+            ledger.take_over(name, |other| {
+                other.commits == there.commits
+                    && other.confirmed().map(of).collect::<BTreeSet<_>>() == logged
+            })?;
+        }
         let known = self.known(table, ledger, there, is_rebuilding)?;
         if is_new && known.confirmed().next().is_some() && !is_rebuilding {
             let expected = "the rows that this file published";

@@ -365,6 +365,43 @@ fn a_removed_day_stays_in_the_lake() {
     assert_eq!(bids(&lake), once(60..121));
 }
 
+/// Goal: a lake has one ledger however its address is spelled, and goes on after it was moved.
+#[test]
+fn a_lake_may_have_several_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    put(&base, NOON, 0..60);
+    send(&base, &lake, |_| {}).unwrap();
+    let spelled = [lake.join("."), folder.path().join("db/../lake"), folder.path().join("link")];
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&lake, &spelled[2]).unwrap();
+    for other in spelled.iter().take(if cfg!(unix) { 3 } else { 2 }) {
+        assert_eq!(send(&base, other, |_| {}).unwrap(), PublishReport::default());
+    }
+    let moved = folder.path().join("moved");
+    std::fs::rename(&lake, &moved).unwrap();
+    assert_eq!(send(&base, &moved, |_| {}).unwrap(), PublishReport::default());
+    put(&base, NOON + DAY, 60..90);
+    send(&base, &moved, |_| {}).unwrap();
+    assert_eq!(bids(&moved), once(0..90));
+}
+
+/// Goal: a data file that was lost is made again from the file that published it, if that is asked for.
+#[test]
+fn a_lost_file_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    put(&base, NOON, 0..60);
+    put(&base, NOON + DAY, 60..90);
+    send(&base, &lake, |_| {}).unwrap();
+    let lost = files(&lake.join("ticks")).into_iter().next().unwrap();
+    std::fs::remove_file(lake.join("ticks").join(&lost)).unwrap();
+    let made = send(&base, &lake, |options| options.rebuild_ledger = true).unwrap().tables["ticks"];
+    assert_eq!((made.segments, made.removed, made.commits), (1, 1, 1));
+    assert_eq!(bids(&lake), once(0..90));
+    assert_eq!(send(&base, &lake, |_| {}).unwrap(), PublishReport::default());
+}
+
 /// Goal: a backup of a folder of ticks knows what was published, so that it sends nothing twice.
 #[test]
 fn a_backup_of_ticks_goes_on_where_they_were() {
@@ -486,6 +523,9 @@ fn an_address_with_a_secret_is_refused() {
     assert!(!send("s3://key:secret@bucket/lake").contains("secret@"));
     assert!(send("ftp://host/lake").contains("s3://bucket/folder"));
     assert!(send("").contains("an empty text"));
+    for mistyped in ["s3:/bucket/lake", "s3//bucket/lake", "s3://", "gs:///", "s3:bucket"] {
+        assert!(send(mistyped).contains("s3://bucket/folder"), "{mistyped}");
+    }
     assert!(!folder.path().join("publish.db").exists());
 }
 

@@ -221,6 +221,8 @@ fn a_server_that_goes_away_gets_the_rest_later() {
     }
     let refused = send(&base, &address, |_| {}).unwrap_err();
     assert!(matches!(refused, Error::Server { .. }), "{refused}");
+    let refused = send(&base, "postgresql://me:hunter2@host/x", |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("PGPASSWORD") && !refused.contains("hunter2"), "{refused}");
     server.start_again();
     send(&base, &address, |_| {}).unwrap();
     assert_ticks(&server, "lake_away", 600);

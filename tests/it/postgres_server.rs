@@ -135,7 +135,7 @@ impl Server {
     /// The address of a new, empty database of it.
     pub(crate) fn database(&self, name: &str) -> String {
         self.sql(&format!("CREATE DATABASE {name}"));
-        self.url("public").replace("/postgres?", &format!("/{name}?"))
+        self.url("public").replace("/postgres?", &format!("/{name}?")).replace(":hunter2", "")
     }
 
     /// What `psql` says: rows of fields with `|` in between.

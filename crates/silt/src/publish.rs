@@ -23,7 +23,7 @@ use crate::{human, interrupt};
 #[command(after_help = "Examples:
   silt publish data/ticks/db --to s3://bucket/lake
   silt publish agent.db --to /mnt/team/lake --table episodes
-  AWS_ENDPOINT_URL=http://minio:9000 silt publish sweep.db --to s3://runs/lake")]
+  AWS_ENDPOINT_URL=http://minio:9000 AWS_ALLOW_HTTP=true silt publish sweep.db --to s3://runs/lake")]
 pub(crate) struct Args {
     #[command(flatten)]
     what: What,
@@ -76,7 +76,13 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     print(&args.what, &report, start, console)?;
     match failed(&report) {
         None => Ok(Exit::Done),
-        Some(lines) => Err(Failure::said(lines)),
+        Some(lines) => {
+            lines.iter().for_each(|line| console.warn(line));
+            Err(Failure::said(format!(
+                "{} not published",
+                human::plural(lines.len() as u64, "table")
+            )))
+        }
     }
 }
 
@@ -96,9 +102,7 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
             Ok(report) => {
                 print(&what, &report, start, console)?;
                 console.flush()?;
-                if let Some(lines) = failed(&report) {
-                    console.warn(&lines);
-                }
+                failed(&report).iter().flatten().for_each(|line| console.warn(line));
             }
             // It may be better next time; whatever else is wrong stays wrong.
             Err(error @ (siltstone::Error::Server { .. } | siltstone::Error::Busy { .. })) => {
@@ -183,9 +187,9 @@ fn print(
 }
 
 /// What was not published, a line each; `None` if all was.
-fn failed(report: &PublishReport) -> Option<String> {
+fn failed(report: &PublishReport) -> Option<Vec<String>> {
     let lines = report.failed.iter();
     let lines: Vec<_> =
         lines.map(|(name, why)| format!("{name} was not published: {why}")).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    (!lines.is_empty()).then_some(lines)
 }
