@@ -113,7 +113,11 @@ impl Ledger {
 
     /// Takes what was published under another address, if that is the same: a lake that was moved, or has two names. Whether it
     /// did.
-    pub(super) fn take_over(&self, table: &str, is_same: impl Fn(&Known) -> bool) -> Result<bool> {
+    pub(super) fn from_other_address(
+        &self,
+        table: &str,
+        is_same: impl Fn(&Known) -> bool,
+    ) -> Result<bool> {
         let sql = "SELECT target FROM publish_table WHERE name = ?1 AND target <> ?2 AND pending IS NULL ORDER BY 1";
         let key = (table, &self.target);
         let others: Vec<String> = self.db.read(|tx| tx.query(sql, key, |row| Ok(row.get(0)?)))?;

@@ -240,7 +240,7 @@ impl Server {
         if own.commits == 0 && own.pending.is_none() && there.commits > 0 {
             let of = |segment: &Segment| (segment.number, segment.version, segment.hash.clone());
             let logged: BTreeSet<_> = there.segments.iter().map(of).collect();
-            ledger.take_over(name, |other| {
+            ledger.from_other_address(name, |other| {
                 other.commits == there.commits
                     && other.confirmed().map(of).collect::<BTreeSet<_>>() == logged
             })?;
