@@ -113,7 +113,7 @@ impl Ledger {
 
     /// Takes what was published under another address, if that is the same: a lake that was moved, or has two names. Whether it
     /// did.
-    pub(super) fn from_other_address(
+    pub(super) fn copy_published(
         &self,
         table: &str,
         is_same: impl Fn(&Known) -> bool,

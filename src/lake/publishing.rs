@@ -66,7 +66,7 @@ impl<'a> Publishing<'a> {
                 let files: BTreeSet<&str> = other.confirmed().map(|s| s.file.as_str()).collect();
                 other.commits == there && files.into_iter().eq(logged.keys().copied())
             };
-            if ledger.from_other_address(&table.name, is_same)? {
+            if ledger.copy_published(&table.name, is_same)? {
                 known = ledger.known(&table.name)?;
             }
         }

@@ -240,7 +240,7 @@ impl Server {
         if own.commits == 0 && own.pending.is_none() && there.commits > 0 {
             let of = |segment: &Segment| (segment.number, segment.version, segment.hash.clone());
             let logged: BTreeSet<_> = there.segments.iter().map(of).collect();
-            ledger.from_other_address(name, |other| {
+            ledger.copy_published(name, |other| {
                 other.commits == there.commits
                     && other.confirmed().map(of).collect::<BTreeSet<_>>() == logged
             })?;
