@@ -16,7 +16,7 @@
 //!
 //! A table is a folder of the lake with a log of its own. What a file publishes of it is divided into segments: parts by the
 //! key of its rows, each a Parquet file that is named by its rows, so that whoever sends it again sends the same file. The
-//! ledger, in the file that publishes, says which segments are made, sent and confirmed; the log says how many commits of
+//! ledger, in the file that publishes, says which segments are sent and which are confirmed; the log says how many commits of
 //! this file it has (Delta's `txn`), so that each is there once, whatever fails in between.
 
 mod action;
