@@ -1,7 +1,7 @@
 """Siltstone records what numeric runs produce: one SQLite file, safe while it is written.
 
 :func:`open` gives one handle on a file, or on a folder of ticks, with its stores; :func:`view` shows what is in it;
-:func:`lake` looks after what many files have published.
+:func:`lake` looks after what many files have published. :func:`init` begins a run in three lines.
 
 The stores:
 
@@ -22,6 +22,7 @@ from siltstone._open import Handle, open
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, CompactReport, PublishedTable, Skipped, VerifyReport
 from siltstone._restore import restore
+from siltstone._run import Histogram, Run, init, track
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
 from siltstone._view import View, view
@@ -32,11 +33,13 @@ __all__ = [
     "BackupReport",
     "CompactReport",
     "Handle",
+    "Histogram",
     "Lake",
     "LakeReport",
     "LakeTable",
     "PublishedTable",
     "QueryResult",
+    "Run",
     "SiltstoneError",
     "Skipped",
     "Table",
@@ -47,6 +50,7 @@ __all__ = [
     "__version__",
     "errors",
     "experiment",
+    "init",
     "lake",
     "memory",
     "open",
@@ -55,6 +59,7 @@ __all__ = [
     "simulation",
     "sqlite_extension_path",
     "ticks",
+    "track",
     "view",
 ]
 

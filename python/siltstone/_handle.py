@@ -32,7 +32,7 @@ def forget(inner: Any) -> None:
 
 @atexit.register
 def _end_all() -> None:
-    for inner, (end, title) in list(_at_exit.items()):
+    for inner, (end, title) in reversed(list(_at_exit.items())):  # a run before its database
         try:
             end(inner)
         except SiltstoneError as error:

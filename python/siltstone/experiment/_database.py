@@ -112,7 +112,7 @@ class ExperimentDatabase(StoreHandle):
         logging_config: DataLoggingConfig | None = None,
         *,
         durability: str | None = None,
-        provenance: bool = True,
+        provenance: bool | Mapping[str, Any] = True,
     ) -> SimulationContext:
         """Make a simulation, with the status ``running``.
 
@@ -127,9 +127,10 @@ class ExperimentDatabase(StoreHandle):
             When its rows go into the file.
         durability : {"os", "disk", "buffered"}, optional
             That of ``logging_config``, unless given.
-        provenance : bool
-            Whether command line, machine, versions of packages and the state of the code under git are written down.
-            Nothing of the environment is, and options that are named like secrets are hidden.
+        provenance : bool or dict
+            Whether command line, machine, versions of packages and the state of the code under git are written down;
+            and what you say of the run beside these. Nothing of the environment is, and options that are named like
+            secrets are hidden.
 
         Returns
         -------
@@ -143,9 +144,11 @@ class ExperimentDatabase(StoreHandle):
             If there is a simulation of that id; :meth:`resume` goes on with it.
         """
         logging = self._logging(logging_config, durability)
-        known = json.dumps(facts() if provenance else {})
+        own = provenance if isinstance(provenance, Mapping) else {}
+        is_recorded = bool(provenance) or provenance is own
+        known = json.dumps((facts() if is_recorded else {}) | dict(own))
         plain = as_dict(parameters)
-        logger = self._inner.create(simulation_id, plain, known, provenance, *logging)
+        logger = self._inner.create(simulation_id, plain, known, is_recorded, *logging)
         return SimulationContext(self, logger)
 
     def resume(

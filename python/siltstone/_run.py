@@ -1,0 +1,465 @@
+"""A run in three lines: ``init``, ``log``, ``finish``. It is a simulation of the experiment store."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from siltstone import _siltstone
+from siltstone._handle import StoreHandle, end_at_exit, failure, forget
+from siltstone.errors import ExistsError, InvalidError, NotFoundError
+from siltstone.experiment import DataLoggingConfig, ExperimentDatabase, SimulationContext
+from siltstone.experiment._given import as_dict
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The table of the texts of runs, which is made with the first of them.
+TEXTS = "run_texts"
+_TEXT_COLUMNS = {"name": "category", "value": "text", "time_ms": "int64"}
+_RESUME = ("never", "allow", "must")
+
+
+class Histogram:
+    """How values are distributed, as :meth:`Run.log` takes it.
+
+    Parameters
+    ----------
+    values : array-like
+        Numbers of any shape. NaN and infinities are in no bin; how many there are is a metric, ``NAME.not_finite``.
+    bins : int
+        How many bins of the same width.
+
+    Attributes
+    ----------
+    counts : numpy.ndarray
+        Values in each bin, int64.
+    edges : numpy.ndarray
+        Where the bins begin and end, float64: one more than ``counts``.
+    not_finite : int
+        Values that are in no bin.
+
+    Examples
+    --------
+    >>> import siltstone
+    >>> siltstone.Histogram([0.0, 0.1, 1.0], bins=2).counts.tolist()
+    [2, 1]
+    """
+
+    def __init__(self, values: Any, bins: int = 64) -> None:
+        numbers = np.asarray(values, dtype=np.float64).ravel()
+        finite = numbers[np.isfinite(numbers)]
+        counts, self.edges = np.histogram(finite, bins=bins)
+        self.counts = counts.astype(np.int64)
+        self.not_finite = len(numbers) - len(finite)
+
+
+class Config(Mapping[str, Any]):
+    """The parameters of a run: read by key or as attributes; a new one is written to the file at once.
+
+    A parameter that has a value keeps it: another one is refused.
+    """
+
+    def __init__(self, sim: SimulationContext, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(_sim=sim, _values=dict(values))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise AttributeError(f"the run has no parameter {name!r}") from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def update(self, parameters: Any) -> None:
+        """Add parameters: a dict, a dataclass, an ``argparse.Namespace``.
+
+        Raises
+        ------
+        ExistsError
+            For a parameter that has another value. None is added then.
+        """
+        new = _plain(parameters)
+        self._sim.log_params(new)
+        self._values.update(new)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+
+class Summary(MutableMapping[str, Any]):
+    """What came of a run: what was set here, and the last value of each metric that was logged.
+
+    What is set is in the file at once.
+    """
+
+    def __init__(self, sim: SimulationContext, values: Mapping[str, Any]) -> None:
+        self._sim, self._set = sim, dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._set:
+            return self._set[name]
+        self._sim.flush_all_buffers()
+        try:
+            found = self._sim.parent_db.metric(self._sim.simulation_id, name)
+        except NotFoundError:
+            found = []
+        if not found:
+            raise KeyError(name)
+        return found[-1][1]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._write(self._set | {name: value})
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self._set:
+            raise KeyError(name)
+        self._write({key: value for key, value in self._set.items() if key != name})
+
+    def __iter__(self) -> Iterator[str]:
+        self._sim.flush_all_buffers()
+        return iter(dict.fromkeys([*self._set, *self._sim.parent_db.metric_names(self._sim.simulation_id)]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def _write(self, values: dict[str, Any]) -> None:
+        self._sim.parent_db.update_simulation_record(self._sim.simulation_id, results_summary=values)
+        self._set = values
+
+
+class Run(StoreHandle):
+    """One run, as :func:`init` gives it. A ``with`` block finishes it, as failed if it raises.
+
+    Attributes
+    ----------
+    id : str
+        Its id: of its own in the file.
+    path : str
+        The file.
+    config : Config
+        Its parameters.
+    summary : Summary
+        What came of it.
+    tags : tuple of str
+        Its tags.
+    step : int
+        The step of the next :meth:`log` that is given none.
+    simulation : SimulationContext
+        The run in the experiment store, with all of its calls: tables of records, arrays, SQL.
+    """
+
+    def __init__(self, db: ExperimentDatabase, sim: SimulationContext) -> None:
+        (info,) = db.simulations([sim.simulation_id])
+        self.simulation, self._db = sim, db
+        self.id, self.path = sim.simulation_id, db.db_path
+        self.config = Config(sim, info.parameters)
+        self.summary = Summary(sim, info.results_summary)
+        self.tags: tuple[str, ...] = tuple(info.provenance.get("tags", ()))
+        self.step = 0 if info.last_step is None else info.last_step + 1
+        self._log_metrics: Callable[[Any, int], None] = sim.logger.log_metrics
+        self._has_texts = False
+        # At the interpreter's end, before its database is closed: an exception that nothing caught has ended it.
+        end_at_exit(sim.logger, _fail_if_raised, f"the run {self.id!r} of {self.path}")
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, *, commit: bool = True) -> None:
+        """Log what a step has. It waits in memory for a moment; see :func:`init`.
+
+        Parameters
+        ----------
+        data : dict
+            Values by name. Numbers (those of numpy, and tensors of one element, too) are metrics; a text is a record of
+            the table ``run_texts``; a numpy array, a tensor, an image of PIL and a :class:`Histogram` are arrays. A dict
+            has names of its own: ``{"val": {"loss": 0.1}}`` is the metric ``val.loss``.
+        step : int, optional
+            Its step; without one, that of :attr:`step`. Logged again at the same step, a value replaces.
+        commit : bool
+            Whether the next call without a step has the next one; with False it has the same.
+
+        Raises
+        ------
+        InvalidError
+            For a value of another kind, by its name. Nothing of the call is logged then.
+        """
+        at = self.step if step is None else step
+        try:
+            self._log_metrics(data, at)
+        except (InvalidError, TypeError):
+            self._log_all(data, at)
+        self.step = max(self.step, at + 1) if commit else max(self.step, at)
+
+    def _log_all(self, data: Mapping[str, Any], step: int) -> None:
+        """What is no dict of plain numbers."""
+        if not isinstance(data, Mapping):
+            raise InvalidError(f"data: expected a dict of names and values, got {data!r}")
+        metrics: dict[str, float] = {}
+        texts: dict[str, str] = {}
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        for name, value in _flat(data, ()):
+            if isinstance(value, str):
+                texts[name] = value
+            elif isinstance(value, Histogram):
+                arrays[f"{name}.counts"], arrays[f"{name}.edges"] = value.counts, value.edges
+                if value.not_finite:
+                    metrics[f"{name}.not_finite"] = value.not_finite
+            else:
+                array = _array(name, value)
+                if array.size == 1 and array.dtype.kind in "biuf":
+                    metrics[name] = array.item()
+                else:
+                    arrays[name] = array
+        sim = self.simulation
+        if metrics or not (texts or arrays):
+            self._log_metrics(metrics, step)
+        for name, array in arrays.items():
+            sim.log_array(name, array, step)
+        if texts:
+            if not self._has_texts:
+                sim.define_table(TEXTS, _TEXT_COLUMNS, key="name")
+                self._has_texts = True
+            now, n = time.time_ns() // 1_000_000, len(texts)
+            rows = {"name": list(texts), "value": list(texts.values()), "time_ms": [now] * n}
+            sim.log(TEXTS, rows, step=step)
+
+    def flush(self) -> None:
+        """Write what waits into the file."""
+        self.simulation.flush_all_buffers()
+
+    def finish(self, error: str | BaseException | None = None) -> None:
+        """Write what waits, and say how the run ended. What is logged afterwards is refused.
+
+        Parameters
+        ----------
+        error : str or exception, optional
+            Why it failed; without one it is ``completed``.
+        """
+        if isinstance(error, BaseException):
+            error = failure(error)
+        if error is None:
+            self.simulation.logger.complete()
+        else:
+            self.simulation.fail(error)
+        forget(self.simulation.logger)
+        self._db.close()
+
+    def _leave(self, error: BaseException | None) -> None:
+        self.finish(error)
+
+    def _shown(self) -> str:
+        return f"{self.id!r}, {self.path!r}"
+
+
+def init(
+    path: str | os.PathLike[str],
+    config: Any = None,
+    *,
+    name: str = "runs",
+    id: str | None = None,
+    resume: str = "never",
+    tags: Iterable[str] = (),
+    notes: str | None = None,
+    logging: DataLoggingConfig | None = None,
+) -> Run:
+    """Begin a run in a file, which is made if there is none. Any number of processes may have runs in it.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    config : dict, dataclass, argparse.Namespace, or object with to_dict, optional
+        The parameters of the run.
+    name : str
+        The experiment that it belongs to: what wandb calls the project.
+    id : str, optional
+        Its id; without one it gets one of the time and six random letters.
+    resume : {"never", "allow", "must"}
+        What an ``id`` means that the file has: refused, gone on with, or expected. A run that is gone on with logs
+        behind its last step.
+    tags : list of str
+        Words to find it by, kept with ``notes`` in its provenance.
+    notes : str, optional
+        What a reader should know of it.
+    logging : DataLoggingConfig, optional
+        When its rows go into the file: by default after half a second, or as many rows as its ``buffer_size`` says.
+
+    Returns
+    -------
+    Run
+        To be finished by :meth:`Run.finish` or the end of a ``with`` block. One whose process ends without is
+        ``stopped``, or ``failed`` with the exception that nothing caught; one that was killed is ``crashed`` as soon as
+        somebody opens the file.
+
+    Raises
+    ------
+    ExistsError
+        If there is a run of that id, or a living process has it open.
+    NotFoundError
+        For ``resume="must"`` without such a run.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import siltstone
+    >>> path = os.path.join(tempfile.mkdtemp(), "sweep.db")
+    >>> run = siltstone.init(path, config={"lr": 0.1})
+    >>> for i in range(3):
+    ...     run.log({"loss": 1 / (i + 1), "val": {"accuracy": i / 3}})
+    >>> run.summary["val.accuracy"]
+    0.6666666666666666
+    >>> run.finish()
+    """
+    if resume not in _RESUME:
+        raise InvalidError(f"resume: expected one of {', '.join(_RESUME)}, got {resume!r}")
+    if id is None and resume == "must":
+        raise InvalidError("resume: expected the id of the run to go on with, got none")
+    words = [tags] if isinstance(tags, str) else list(tags)
+    for word in words:
+        if not isinstance(word, str):
+            raise InvalidError(f"tags: expected texts, got {word!r}")
+    own: dict[str, Any] = {"tags": words} if words else {}
+    own |= {} if notes is None else {"notes": notes}
+    db = ExperimentDatabase(Path(path), name)
+    try:
+        return Run(db, _begin(db, id, _plain(config), resume, own, logging))
+    except BaseException:
+        db.close()
+        raise
+
+
+def _begin(
+    db: ExperimentDatabase,
+    id: str | None,
+    config: dict[str, Any],
+    resume: str,
+    own: dict[str, Any],
+    logging: DataLoggingConfig | None,
+) -> SimulationContext:
+    made = id or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
+    if resume != "never" and id is not None:
+        try:
+            sim = db.resume(id, logging_config=logging)
+        except NotFoundError:
+            if resume == "must":
+                raise
+        else:
+            sim.log_params(config)
+            return sim
+    try:
+        return db.create_simulation_context(made, config, logging, provenance=own or True)
+    except ExistsError as error:
+        if resume == "never":
+            error.add_note('resume="allow" goes on with it')
+        raise
+
+
+def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
+    """Make each call of a function a run: its arguments are the parameters, a dict that it returns is the summary.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    **options
+        As of :func:`init`, but ``config``.
+
+    Returns
+    -------
+    callable
+        The decorator. A function that has an argument named ``run`` gets the :class:`Run` in it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import siltstone
+    >>> @siltstone.track(os.path.join(tempfile.mkdtemp(), "sweep.db"))
+    ... def train(lr, run=None):
+    ...     run.log({"loss": lr * 2})
+    ...     return {"best": lr}
+    >>> train(0.1)
+    {'best': 0.1}
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            given = signature.bind_partial(*args, **kwargs)
+            given.apply_defaults()
+            config = {name: value for name, value in given.arguments.items() if name != "run"}
+            with init(path, config, **options) as run:
+                if "run" in signature.parameters:
+                    kwargs["run"] = run
+                result = function(*args, **kwargs)
+                if isinstance(result, Mapping):
+                    for name, value in result.items():
+                        run.summary[name] = value
+                return result
+
+        return cast(F, call)
+
+    return decorate
+
+
+def _plain(parameters: Any) -> dict[str, Any]:
+    if parameters is None:
+        return {}
+    plain = as_dict(parameters)
+    if not isinstance(plain, Mapping):
+        plain = vars(plain) if hasattr(plain, "__dict__") else plain
+    if not isinstance(plain, Mapping):
+        raise InvalidError(f"config: expected a dict of parameters, got {parameters!r}")
+    return dict(plain)
+
+
+def _flat(data: Mapping[Any, Any], above: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Names and values; those of a dict in a dict have dots between."""
+    for key, value in data.items():
+        if not isinstance(key, str):
+            raise InvalidError(f"the data: expected names, which are texts, got {key!r}")
+        path = (*above, key)
+        if isinstance(value, Mapping):
+            yield from _flat(value, path)
+        else:
+            yield ".".join(path), value
+
+
+def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """The numbers of a value."""
+    own = value
+    for call in ("detach", "cpu"):  # a tensor that has a gradient, or is elsewhere
+        own = getattr(own, call)() if callable(getattr(own, call, None)) else own
+    array = None if own is None else np.asarray(own)
+    if array is None or array.dtype.kind not in "biufcmMSU":
+        raise InvalidError(f"{name}: expected a number, a text, an array, an image, or a dict of these, got {value!r}")
+    return array
+
+
+def _fail_if_raised(logger: _siltstone.DataLogger) -> None:
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    if error is not None:
+        logger.fail(failure(error) or "")

@@ -1,0 +1,252 @@
+"""A run in three lines, as users of wandb and trackio begin one."""
+
+import argparse
+import dataclasses
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import siltstone
+from siltstone.errors import ClosedError, ExistsError, InvalidError, NotFoundError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "sweep.db"
+
+
+def runs(path):
+    with siltstone.open(path, read_only=True) as db:
+        return db.experiment().simulations()
+
+
+def child(code, *arguments, **options):
+    """A process of its own that runs code."""
+    command = [sys.executable, "-c", "import sys, siltstone\n" + code, *map(str, arguments)]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_numbers_of_every_kind_are_metrics_by_their_names(path):
+    run = siltstone.init(path, {"lr": 0.1})
+    run.log({"loss": 1.5, "n": 3, "ok": True, "val": {"loss": np.float32(0.5), "deep": {"er": np.int64(-2)}}})
+    run.log({"loss": np.array(0.25), "one": np.array([7]), "gone": float("nan"), "most": float("inf")})
+    run.flush()
+    metric = run.simulation.parent_db.metric
+    assert metric(run.id, "loss") == [(0, 1.5), (1, 0.25)]
+    assert metric(run.id, "val.loss") == [(0, 0.5)] and metric(run.id, "val.deep.er") == [(0, -2.0)]
+    assert metric(run.id, "one") == [(1, 7.0)] and metric(run.id, "ok") == [(0, 1.0)]
+    assert np.isnan(metric(run.id, "gone")[0][1]) and metric(run.id, "most") == [(1, np.inf)]
+    run.finish()
+
+
+def test_steps_go_on_by_themselves_and_replace_when_given_again(path):
+    with siltstone.init(path) as run:
+        run.log({"a": 1})
+        run.log({"b": 2}, commit=False)
+        run.log({"a": 3})
+        run.log({"a": 4}, step=10)
+        run.log({"a": 5})
+        run.log({"a": 9}, step=0)
+        assert run.step == 12
+        run.flush()
+        metric = run.simulation.parent_db.metric
+        assert metric(run.id, "a") == [(0, 9.0), (1, 3.0), (10, 4.0), (11, 5.0)]
+        assert metric(run.id, "b") == [(1, 2.0)]
+
+
+def test_texts_arrays_images_and_histograms_are_kept_whole(path):
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+
+    class Image:  # as PIL's
+        __array_interface__ = image.__array_interface__
+
+    class Tensor:  # as one of torch that has a gradient and is elsewhere
+        def detach(self):
+            return self
+
+        def cpu(self):
+            return np.array([1.5, 2.5], np.float32)
+
+    with siltstone.init(path) as run:
+        histogram = siltstone.Histogram([0.0, 0.1, 1.0, np.nan], bins=2)
+        run.log({"note": "began", "image": Image(), "weights": Tensor(), "h": histogram, "loss": 1.0}, step=3)
+        run.log({"note": "went on"})
+        arrays = run.simulation.array
+        assert (arrays("image", 3) == image).all() and arrays("image").dtype == np.uint8
+        assert arrays("weights").tolist() == [1.5, 2.5] and arrays("weights").dtype == np.float32
+        assert arrays("h.counts").tolist() == [2, 1] and arrays("h.edges").tolist() == [0.0, 0.5, 1.0]
+        run.flush()
+        assert run.simulation.parent_db.metric(run.id, "h.not_finite") == [(3, 1.0)]
+        rows = run.simulation.query("SELECT step, name, value FROM run_texts ORDER BY step").rows
+        assert rows == [(3, "note", "began"), (4, "note", "went on")]
+
+
+@pytest.mark.parametrize("value", [None, object(), {1, 2}, [None], np.array(["a", None], object)])
+def test_a_value_of_another_kind_is_refused_by_name_and_nothing_of_the_call_is_kept(path, value):
+    with siltstone.init(path) as run:
+        with pytest.raises(InvalidError, match=r"net\.x: expected a number, a text, an array"):
+            run.log({"loss": 1.0, "note": "text", "net": {"x": value}})
+        assert run.step == 0 and dict(run.summary) == {}
+        with pytest.raises(InvalidError, match="expected names, which are texts, got 3"):
+            run.log({3: 1.0})
+        with pytest.raises(InvalidError, match="data: expected a dict of names and values, got 1.5"):
+            run.log(1.5)
+    assert runs(path)[0].rows == 0
+
+
+@dataclasses.dataclass
+class Parameters:
+    lr: float = 0.5
+
+
+@pytest.mark.parametrize("given", [{"lr": 0.5}, Parameters(), argparse.Namespace(lr=0.5)])
+def test_parameters_are_a_dict_a_dataclass_or_a_namespace(path, given):
+    with siltstone.init(path, given) as run:
+        assert run.config.lr == run.config["lr"] == 0.5 and dict(run.config) == {"lr": 0.5}
+        run.config.depth = 3
+        run.config.update(argparse.Namespace(seed=1))
+        run.config["lr"] = 0.5  # the same again
+        with pytest.raises(ExistsError):
+            run.config.lr = 0.25
+        with pytest.raises(AttributeError, match="no parameter 'width'"):
+            run.config.width
+    assert runs(path)[0].parameters == {"lr": 0.5, "depth": 3, "seed": 1}
+
+
+@pytest.mark.parametrize("given", [3, "lr=1", [1]])
+def test_other_parameters_are_refused_and_make_no_run(path, given):
+    with pytest.raises(InvalidError, match="config: expected a dict of parameters"):
+        siltstone.init(path, given)
+
+
+def test_the_summary_has_what_is_set_and_the_last_value_of_each_metric(path):
+    with siltstone.init(path) as run:
+        run.log({"loss": 2.0})
+        run.log({"loss": 1.0})
+        run.summary["best"] = {"loss": 0.5}
+        run.summary["extra"] = 1
+        del run.summary["extra"]
+        assert dict(run.summary) == {"best": {"loss": 0.5}, "loss": 1.0} and len(run.summary) == 2
+        with pytest.raises(KeyError):
+            run.summary["none"]
+    assert runs(path)[0].results_summary == {"best": {"loss": 0.5}}
+
+
+def test_a_run_says_how_it_ended(path):
+    with siltstone.init(path, id="good", tags=["a", "b"], notes="first"):
+        pass
+    with pytest.raises(RuntimeError), siltstone.init(path, id="bad") as run:
+        raise RuntimeError("too hot")
+    run = siltstone.init(path, id="worse")
+    run.finish("too cold")
+    with pytest.raises(ClosedError):
+        run.log({"x": 1})
+    good, bad, worse = runs(path)
+    assert (good.status, good.error) == ("completed", None)
+    assert good.provenance["tags"] == ["a", "b"] and good.provenance["notes"] == "first"
+    assert good.provenance["command_line"]
+    assert (bad.status, bad.error) == ("failed", "RuntimeError: too hot")
+    assert (worse.status, worse.error) == ("failed", "too cold")
+
+
+def test_an_id_that_is_there_is_refused_gone_on_with_or_expected(path):
+    with siltstone.init(path, {"lr": 1}, id="a", tags="x") as run:
+        run.log({"loss": 3.0}, step=4)
+    with pytest.raises(ExistsError) as caught:
+        siltstone.init(path, id="a")
+    if sys.version_info >= (3, 11):
+        assert 'resume="allow" goes on with it' in caught.value.__notes__
+    with pytest.raises(NotFoundError):
+        siltstone.init(path, id="b", resume="must")
+    with pytest.raises(InvalidError, match="expected one of never, allow, must, got 'yes'"):
+        siltstone.init(path, resume="yes")
+    with pytest.raises(InvalidError, match="expected the id"):
+        siltstone.init(path, resume="must")
+    with siltstone.init(path, {"lr": 1, "more": 2}, id="a", resume="must") as run:
+        assert run.step == 5 and run.tags == ("x",) and run.config.more == 2
+        run.log({"loss": 2.0})
+    with siltstone.init(path, id="b", resume="allow") as run:
+        assert run.step == 0
+    found = runs(path)
+    assert [one.simulation_id for one in found] == ["a", "b"] and found[0].last_step == 5
+
+
+def test_a_decorated_function_is_a_run_a_call(path):
+    @siltstone.track(path, name="sweep", tags=["t"])
+    def train(lr, depth=2, run=None):
+        run.log({"loss": lr})
+        return {"best": lr / depth}
+
+    @siltstone.track(path)
+    def plain(lr):
+        return lr
+
+    assert train(0.5) == {"best": 0.25} and train(1.0, depth=4) == {"best": 0.25} and plain(3) == 3
+    with pytest.raises(TypeError):
+        train()
+    found = runs(path)
+    assert [one.parameters for one in found][:3] == [{"lr": 0.5, "depth": 2}, {"lr": 1.0, "depth": 4}, {"lr": 3}]
+    assert found[0].results_summary == {"best": 0.25} and found[0].experiment_id == "sweep"
+    assert train.__name__ == "train"
+
+
+def test_a_process_that_ends_without_finish_leaves_a_run_that_says_so(path):
+    code = "run = siltstone.init(sys.argv[1], id=sys.argv[2]); run.log({'loss': 1.0})\n"
+    assert child(code, path, "quiet").wait(60) == 0
+    assert child(code + "raise ValueError('no luck')", path, "raised").wait(60) == 1
+    quiet, raised = runs(path)
+    assert (quiet.status, quiet.rows) == ("stopped", 1)
+    assert (raised.status, raised.error, raised.rows) == ("failed", "ValueError: no luck", 1)
+
+
+def test_a_killed_run_is_crashed_keeps_what_was_written_and_can_be_gone_on_with(path):
+    code = """
+run = siltstone.init(sys.argv[1], {"seed": 1}, id="a")
+for i in range(10**9):
+    run.log({"loss": 1 / (i + 1)})
+    if i == 1000:
+        run.flush()
+        print("written", flush=True)
+"""
+    process = child(code, path)
+    assert process.stdout.readline() == "written\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+    with siltstone.init(path, id="other"):
+        pass
+    killed = runs(path)[0]
+    assert killed.status == "crashed" and killed.last_step >= 1000
+    with siltstone.init(path, id="a", resume="must") as run:
+        assert run.step == killed.last_step + 1
+        run.log({"loss": 0.0})
+        run.flush()
+        found = run.simulation.parent_db.metric("a", "loss")
+    assert found[:1001] == [(i, 1 / (i + 1)) for i in range(1001)] and found[-1] == (run.step - 1, 0.0)
+    assert runs(path)[0].status == "completed"
+
+
+def test_many_processes_and_threads_have_runs_in_one_file_at_once(path):
+    code = """
+with siltstone.init(sys.argv[1], {"n": int(sys.argv[2])}) as run:
+    for i in range(500):
+        run.log({"loss": i * int(sys.argv[2])})
+"""
+    processes = [child(code, path, n) for n in range(6)]
+    with siltstone.init(path, {"n": 99}) as run:
+        threads = [
+            threading.Thread(target=lambda k=k: [run.log({f"m{k}": i}, step=i) for i in range(300)]) for k in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for process in processes:
+        assert process.wait(120) == 0, process.stderr.read()
+    found = runs(path)
+    assert {one.status for one in found} == {"completed"} and len({one.simulation_id for one in found}) == 7
+    assert sorted(one.rows for one in found) == [500] * 6 + [1200]
+    assert {one.parameters["n"] for one in found} == {*range(6), 99}
