@@ -1,5 +1,8 @@
 //! SQL functions of our connections: arrays as a person reads them, values of JSON by exact names, what stores hand in.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::limits::Limit;
@@ -31,16 +34,19 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS;
-    conn.create_scalar_function("silt_items", 4, flags, |args| {
-        let array = array_of(args)?;
+    let last = Arc::<LastBlocks>::default();
+    let known = last.clone();
+    conn.create_scalar_function("silt_items", 4, flags, move |args| {
+        let array = array_of(args, &known)?;
         Items::new(&array).json(0, &[array.len()], most_bytes(args)?).map_err(user)
     })?;
     for arguments in [3, 4] {
-        conn.create_scalar_function("silt_array", arguments, flags, |args| {
+        let known = last.clone();
+        conn.create_scalar_function("silt_array", arguments, flags, move |args| {
             if args.get_raw(0) == ValueRef::Null || args.get_raw(args.len() - 1) == ValueRef::Null {
                 return Ok(None);
             }
-            let array = array_of(args)?;
+            let array = array_of(args, &known)?;
             let json = Items::new(&array).json(0, array.shape(), most_bytes(args)?);
             json.map(Some).map_err(user)
         })?;
@@ -63,7 +69,9 @@ pub(super) fn register(conn: &Connection) -> Result<()> {
         let path = (1..args.len()).map(|i| args.get(i)).collect::<Result<Vec<String>, _>>()?;
         Ok(super::json::sql_value(args.get::<Option<String>>(0)?.as_deref(), &path))
     })?;
-    conn.create_scalar_function("silt_raw", 4, flags, |args| Ok(array_of(args)?.data().to_vec()))?;
+    conn.create_scalar_function("silt_raw", 4, flags, move |args| {
+        Ok(array_of(args, &last)?.data().to_vec())
+    })?;
     Ok(())
 }
 
@@ -85,7 +93,7 @@ fn most_bytes(args: &Context<'_>) -> rusqlite::Result<usize> {
 }
 
 /// The array that dtype, shape, codec, if there is one, and data are.
-fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
+fn array_of(args: &Context<'_>, last: &LastBlocks) -> rusqlite::Result<Array> {
     let (dtype, shape): (String, String) = (args.get(0)?, args.get(1)?);
     let codec: Option<String> = if args.len() == 4 { args.get(2)? } else { None };
     let data = args.get_raw(args.len() - 1).as_blob().unwrap_or_default();
@@ -101,12 +109,20 @@ fn array_of(args: &Context<'_>) -> rusqlite::Result<Array> {
     }
     // SAFETY: the connection is used in this call and in this thread only.
     let conn = unsafe { args.get_connection()? };
-    let block = |id| inner("the table of blocks", || array_block(&ReadTx::new(&conn), id));
+    let block =
+        |id| inner("the table of blocks", || array_block(&ReadTx::new(&conn), id, Some(last)));
     array_in_block(dtype, shape, data, block).map_err(user)
 }
 
+/// The blocks that a connection unpacked last, each with its id and all columns of its row: arrays that are read one after
+/// another lie in few.
+pub(crate) type LastBlocks = Mutex<VecDeque<(i64, [Value; 5], Bytes)>>;
+
+/// How many are kept: those of the attributes of a group.
+const KEPT_BLOCKS: usize = 16;
+
 /// The unpacked bytes of a block of arrays of the same file.
-pub(crate) fn array_block(tx: &ReadTx<'_>, id: i64) -> Result<Bytes> {
+pub(crate) fn array_block(tx: &ReadTx<'_>, id: i64, last: Option<&LastBlocks>) -> Result<Bytes> {
     let table = crate::STORES.iter().find_map(|store| store.array_blocks);
     let table = table.ok_or_else(|| Error::invalid("a store", "blocks of arrays", "none"))?;
     let damaged = |why: String| Error::Corrupt {
@@ -119,10 +135,30 @@ pub(crate) fn array_block(tx: &ReadTx<'_>, id: i64) -> Result<Bytes> {
         schema_of(tx.connection(), table)?
     );
     let read = |row: &Row<'_>| {
-        let text = |i| Ok::<_, Error>(row.get_ref(i)?.as_str().map_err(rusqlite::Error::from)?);
-        let codec = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-        let bytes = |i| Ok::<_, Error>(row.get_ref(i)?.as_blob().map_err(rusqlite::Error::from)?);
-        unpack_arrays(text(0)?, text(1)?, codec, bytes(3)?, bytes(4)?)
+        let mut stored = [ValueRef::Null; 5];
+        for (i, cell) in stored.iter_mut().enumerate() {
+            *cell = row.get_ref(i)?;
+        }
+        let mut last = last.map(|last| last.lock().unwrap_or_else(PoisonError::into_inner));
+        let is_it = |(of, known, _): &&(i64, [Value; 5], Bytes)| {
+            *of == id && known.iter().map(ValueRef::from).eq(stored)
+        };
+        if let Some((.., block)) = last.as_ref().and_then(|last| last.iter().find(is_it)) {
+            return Ok(block.clone());
+        }
+        let text = |i: usize| Ok::<_, Error>(stored[i].as_str().map_err(rusqlite::Error::from)?);
+        let codec = stored[2].as_str_or_null().map_err(rusqlite::Error::from)?;
+        let bytes = |i: usize| Ok::<_, Error>(stored[i].as_blob().map_err(rusqlite::Error::from)?);
+        let block = unpack_arrays(text(0)?, text(1)?, codec, bytes(3)?, bytes(4)?)?;
+        if let Some(last) = last.as_deref_mut() {
+            let mut kept = [const { Value::Null }; 5];
+            for (kept, cell) in kept.iter_mut().zip(stored) {
+                *kept = cell.try_into().map_err(rusqlite::Error::from)?;
+            }
+            last.truncate(KEPT_BLOCKS - 1);
+            last.push_front((id, kept, block.clone()));
+        }
+        Ok(block)
     };
     let found = tx.query_one(&sql, [id], |row| Ok(read(row)))?;
     match found {

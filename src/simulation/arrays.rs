@@ -267,7 +267,7 @@ impl<'t, 'c> ArrayReader<'t, 'c> {
         if let Some((_, block)) = self.blocks.iter().find(|(known, _)| *known == id) {
             return Ok(block.clone());
         }
-        let block = array_block(self.tx, id)?;
+        let block = array_block(self.tx, id, None)?;
         if self.blocks.len() == KEPT_BLOCKS {
             self.blocks.pop_front();
         }

@@ -89,7 +89,7 @@ fn verify_blocks(tx: &ReadTx<'_>, report: &mut VerifyReport) -> Result<()> {
             }
             report.checksums -= 1; // it is counted below
         }
-        judge(report, &location, true, array_block(tx, id).map(drop))?;
+        judge(report, &location, true, array_block(tx, id, None).map(drop))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ import { ago, size } from "./format.js";
 import { market } from "./market.js";
 import { memory } from "./memory.js";
 import { overview } from "./overview.js";
-import { runs } from "./runs.js";
+import { firstRuns, runs } from "./runs.js";
 import { series } from "./series.js";
 import { simulation } from "./simulation.js";
 import { sqlPage } from "./sql.js";
@@ -20,6 +20,7 @@ import { sqlPage } from "./sql.js";
  * @property {any} overview what is in the file
  * @property {number[][]} growth times (ms) and sizes since the page was opened
  * @property {(parameters: [string, string][]) => void} setAddress the state, in the address
+ * @property {Promise<any> | null} first what the page asked for while the overview was read
  *
  * @typedef {(host: HTMLElement, query: URLSearchParams, context: Context) => Promise<Shown>} Page
  */
@@ -31,12 +32,12 @@ const REST = 10;
 /** The most sizes that are kept; an even number. */
 const MOST_SIZES = 2000;
 
-/** @type {Record<string, {name: string, show: Page, has: (overview: any) => boolean}>} */
+/** @type {Record<string, {name: string, show: Page, has: (overview: any) => boolean, first?: (query: URLSearchParams) => Promise<any> | null}>} */
 const PAGES = {
   "/": { name: "Overview", show: overview, has: () => true },
   "/simulation": { name: "Simulation", show: simulation, has: (of) => of.file?.datasets.length + of.file?.initial_datasets.length > 0 },
   "/series": { name: "Series", show: series, has: (of) => of.file?.series.count > 0 },
-  "/runs": { name: "Runs", show: runs, has: (of) => Object.keys(of.file?.experiments.simulations ?? {}).length > 0 },
+  "/runs": { name: "Runs", show: runs, first: firstRuns, has: (of) => Object.keys(of.file?.experiments.simulations ?? {}).length > 0 },
   "/market": { name: "Market", show: market, has: (of) => of.kind === "ticks" },
   "/memory": { name: "Memory", show: memory, has: (of) => of.file?.memory.schema_version > 0 && of.file.memory.episodes + of.file.memory.concepts > 0 },
   "/sql": { name: "SQL", show: sqlPage, has: () => true },
@@ -45,7 +46,7 @@ const PAGES = {
 /** @type {Shown | null} */
 let shown = null;
 /** @type {Context} */
-const context = { overview: null, growth: [], setAddress };
+const context = { overview: null, growth: [], setAddress, first: null };
 /** What the navigation was made for. */
 let navigation = "";
 /** Whether what is shown had data when it was begun. */
@@ -110,6 +111,9 @@ async function show() {
   shown = null;
   const page = pageOf();
   const host = h("div");
+  const query = new URLSearchParams(location.search);
+  context.first = page.first?.(query) ?? null;
+  context.first?.catch(() => {}); // whoever takes it hears of it
   try {
     await readOverview();
     if (own !== turn) return;
@@ -123,7 +127,7 @@ async function show() {
       document.documentElement.dataset.ready = location.pathname;
       return;
     }
-    const now = await page.show(host, new URLSearchParams(location.search), context);
+    const now = await page.show(host, query, context);
     if (own !== turn) {
       now.close?.();
       return;

@@ -45,7 +45,7 @@ const text = (cell) => (cell === null ? "NULL" : String(cell));
 
 /**
  * @param {string[]} columns
- * @param {unknown[][]} rows
+ * @param {{length: number, slice: (from: number, until: number) => unknown[][]}} rows
  * @param {Choice} [choice]
  */
 export function grid(columns, rows, choice) {
@@ -70,13 +70,13 @@ export function grid(columns, rows, choice) {
     row.style.height = `${n * ROW}px`;
     return row;
   };
-  const box = (/** @type {number} */ row) => {
+  const box = (/** @type {number} */ row, /** @type {string} */ name) => {
     const mark = choice?.mark(row) ?? 0;
     const toggle = () => {
       choice?.toggle(row);
       show(true);
     };
-    return h("td", {}, h("label", { class: "choice" }, h("input", { type: "checkbox", checked: mark > 0, change: toggle, "aria-label": text(rows[row][0]), "data-key": `row ${text(rows[row][0])}` }), h("i", { class: `swatch ${mark ? `c${mark}` : ""}` })));
+    return h("td", {}, h("label", { class: "choice" }, h("input", { type: "checkbox", checked: mark > 0, change: toggle, "aria-label": name, "data-key": `row ${name}` }), h("i", { class: `swatch ${mark ? `c${mark}` : ""}` })));
   };
   const show = (/** @type {boolean} */ again) => {
     const at = Math.max(0, Math.floor(host.scrollTop / ROW) - BEYOND);
@@ -85,7 +85,7 @@ export function grid(columns, rows, choice) {
     first = from;
     const until = Math.min(rows.length, from + Math.ceil((host.clientHeight || 600) / ROW) + 3 * BEYOND);
     const shown = rows.slice(from, until).map((row, k) =>
-      h("tr", {}, choice && box(from + k), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : `${isNumber[i] ? "n" : ""} ${cell instanceof Word ? cell.look : ""}`.trim(), title: text(cell) }, choice && i === 0 ? choice.link(from + k) : choice && cell === null ? "" : text(cell)))));
+      h("tr", {}, choice && box(from + k, text(row[0])), choice?.spark && h("td", {}, choice.spark(from + k)), ...row.map((cell, i) => h("td", { class: cell === null ? "null" : `${isNumber[i] ? "n" : ""} ${cell instanceof Word ? cell.look : ""}`.trim(), title: text(cell) }, choice && i === 0 ? choice.link(from + k) : choice && cell === null ? "" : text(cell)))));
     keepingFocus(body, () => put(body, space(from), ...shown, space(rows.length - until)));
   };
   show(true);

@@ -46,6 +46,12 @@ export async function runs(host, query, context) {
   return id === null ? begun(new RunsPage(host, context), query) : begun(new RunPage(host, context, id), query);
 }
 
+/** The list that the server is asked for. @param {string} filter @param {string} [known] */
+const listOf = (filter, known) => get("runs", { ...(filter ? { where: filter } : {}), known: known || null, brief: true });
+
+/** The first list of an address. @param {URLSearchParams} query */
+export const firstRuns = (query) => (query.get("run") === null ? listOf(query.get("where") ?? "") : null);
+
 /** A value in a cell: what is not plain is JSON. @param {unknown} value */
 const plain = (value) => (value === undefined || value === null ? null : typeof value === "object" ? JSON.stringify(value) : value);
 
@@ -249,7 +255,9 @@ class RunsPage {
   async ask() {
     this.wrong.hidden = true;
     try {
-      this.hear(await get("runs", { ...(this.filter ? { where: this.filter } : {}), known: this.version || null, brief: true }));
+      const { first } = this.context;
+      this.context.first = null;
+      this.hear(await (first ?? listOf(this.filter, this.version)));
     } catch (error) {
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;
@@ -343,23 +351,29 @@ class RunsPage {
   showList() {
     const [params, results] = [names(this.runs, "parameters"), names(this.runs, "results_summary")];
     const columns = [...KNOWN, ...params.map((name) => `params.${name}`), ...results.map((name) => `results.${name}`)];
-    const cells = (/** @type {Run} */ run) => [
-      run.simulation_id, run.status, run.start_time?.replace("T", " ").replace(/(\.\d+)?Z$/, "") ?? null, seconds(run), run.last_step, run.rows,
-      ...params.map((name) => plain(run.parameters[name])), ...results.map((name) => plain(run.results_summary[name])),
+    /** @type {((run: Run) => any)[]} */
+    const readers = [
+      (run) => run.simulation_id, (run) => run.status, (run) => run.start_time?.replace("T", " ").replace(/(\.\d+)?Z$/, "") ?? null, seconds,
+      (run) => run.last_step, (run) => run.rows,
+      ...params.map((name) => (/** @type {Run} */ run) => plain(run.parameters[name])), ...results.map((name) => (/** @type {Run} */ run) => plain(run.results_summary[name])),
     ];
     const by = Math.max(0, columns.indexOf(this.column));
-    const rows = this.runs.map(cells);
-    if (by > 0 || this.isFalling) rows.sort((a, b) => (this.isFalling && a[by] !== null && b[by] !== null ? -1 : 1) * compare(a[by], b[by]));
-    this.showCode(rows.some((row) => typeof row[by] === "string"));
+    const { runs } = this; // what comes later has a list of its own
+    const keys = runs.map(readers[by]);
+    const order = keys.map((_, i) => i);
+    if (by > 0 || this.isFalling) order.sort((a, b) => (this.isFalling && keys[a] !== null && keys[b] !== null ? -1 : 1) * compare(keys[a], keys[b]));
+    const at = (/** @type {number} */ row) => runs[order[row]];
+    // Only rows in sight have cells.
+    const rows = { length: order.length, slice: (/** @type {number} */ from, /** @type {number} */ until) => order.slice(from, until).map((i) => readers.map((read) => read(runs[i]))) };
+    this.showCode(keys.some((key) => typeof key === "string"));
     if (rows.length === 0) {
       put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
       return;
     }
-    const versions = new Map(this.runs.map((run) => [run.simulation_id, `${run.rows} ${run.last_step} ${run.status}`]));
     const scrolled = this.list.firstElementChild?.scrollTop ?? 0;
     const shown = grid(columns, rows, {
-      mark: (row) => this.selected.indexOf(String(rows[row][0])) + 1,
-      toggle: (row) => this.toggle(String(rows[row][0])),
+      mark: (row) => this.selected.indexOf(at(row).simulation_id) + 1,
+      toggle: (row) => this.toggle(at(row).simulation_id),
       sort: (column) => {
         this.isFalling = this.column === columns[column] && !this.isFalling;
         this.column = columns[column];
@@ -368,8 +382,8 @@ class RunsPage {
       },
       sorted: this.isFalling ? "↓" : "↑",
       column: by > 0 || this.isFalling ? by : -1,
-      link: (row) => this.link(String(rows[row][0])),
-      spark: this.metric ? (row) => this.sparks.of(this.metric, String(rows[row][0]), versions.get(String(rows[row][0])) ?? "") : undefined,
+      link: (row) => this.link(at(row).simulation_id),
+      spark: this.metric ? (row) => this.sparks.of(this.metric, at(row).simulation_id, `${at(row).rows} ${at(row).last_step} ${at(row).status}`) : undefined,
       sparked: this.metric,
     });
     keepingFocus(this.list, () => {
