@@ -161,6 +161,8 @@ class Run(StoreHandle):
         Its id: of its own in the file.
     path : str
         The file.
+    name : str
+        The experiment that it belongs to.
     config : Config
         Its parameters.
     summary : Summary
@@ -176,7 +178,7 @@ class Run(StoreHandle):
     def __init__(self, db: ExperimentDatabase, sim: SimulationContext) -> None:
         (info,) = db.simulations([sim.simulation_id])
         self.simulation, self._db = sim, db
-        self.id, self.path = sim.simulation_id, db.db_path
+        self.id, self.path, self.name = sim.simulation_id, db.db_path, str(info.experiment_id)
         self.config = Config(sim, info.parameters)
         self.summary = Summary(sim, info.results_summary)
         self.tags: tuple[str, ...] = tuple(info.provenance.get("tags", ()))
@@ -192,9 +194,10 @@ class Run(StoreHandle):
         Parameters
         ----------
         data : dict
-            Values by name. Numbers (those of numpy, and tensors of one element, too) are metrics; a text is a record of
-            the table ``run_texts``; a numpy array, a tensor, an image of PIL and a :class:`Histogram` are arrays. A dict
-            has names of its own: ``{"val": {"loss": 0.1}}`` is the metric ``val.loss``.
+            Values by name. Numbers (those of numpy, and arrays and tensors without a dimension, too) are metrics; a
+            text is a record of the table ``run_texts``; an array or a tensor of numpy, torch or jax, an image of PIL
+            and a :class:`Histogram` are arrays. A dict has names of its own: ``{"val": {"loss": 0.1}}`` is the metric
+            ``val.loss``.
         step : int, optional
             Its step; without one, that of :attr:`step`. Logged again at the same step, a value replaces.
         commit : bool
@@ -228,7 +231,7 @@ class Run(StoreHandle):
                     metrics[f"{name}.not_finite"] = value.not_finite
             else:
                 array = _array(name, value)
-                if array.size == 1 and array.dtype.kind in "biuf":
+                if array.ndim == 0 and array.dtype.kind in "biuf":
                     metrics[name] = array.item()
                 else:
                     arrays[name] = array
@@ -249,18 +252,20 @@ class Run(StoreHandle):
         """Write what waits into the file."""
         self.simulation.flush_all_buffers()
 
-    def finish(self, error: str | BaseException | None = None) -> None:
+    def finish(self, error: str | BaseException | None = None, *, status: str = "completed") -> None:
         """Write what waits, and say how the run ended. What is logged afterwards is refused.
 
         Parameters
         ----------
         error : str or exception, optional
-            Why it failed; without one it is ``completed``.
+            Why it is ``failed``.
+        status : str
+            What it is without an error.
         """
         if isinstance(error, BaseException):
             error = failure(error)
         if error is None:
-            self.simulation.logger.complete()
+            self._db.update_simulation_status(self.id, status)
         else:
             self.simulation.fail(error)
         forget(self.simulation.logger)
