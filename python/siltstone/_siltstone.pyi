@@ -396,6 +396,7 @@ def forked() -> None: ...
 def ticks_doctor(base: _Path) -> str: ...
 def ticks_import(
     folders: tuple[_Path, _Path],
+    files: tuple[list[_Path], tuple[Any, ...]] | None,
     sizes: tuple[int, int, int | None],
     dry_run: bool,
     duplicates: tuple[str, int],

@@ -9,9 +9,9 @@ use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3_arrow::input::AnyRecordBatch;
 use siltstone::ticks::{
-    ArrowDefaults, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, ReplayOptions,
-    RetentionPolicy, TickBatch, TickStoreConfig, Timeframe, bars_to_arrow, gaps_to_arrow,
-    into_arrow, now_ns, suspect_unit,
+    ArrowDefaults, Fill, ImportOptions, Names, OhlcOptions, Outcome, QueueFull, QuoteOptions,
+    ReplayOptions, RetentionPolicy, TickBatch, TickStoreConfig, Timeframe, bars_to_arrow,
+    gaps_to_arrow, into_arrow, now_ns, suspect_unit,
 };
 use siltstone::{Error, Result, ticks};
 
@@ -439,18 +439,45 @@ pub(crate) fn ticks_doctor(py: Python<'_>, base: PathBuf) -> PyResult<String> {
     py.enter_abandonable(move || to_json(&ticks::doctor(base)?))
 }
 
-/// Ticks of the RTX engine into day files; the report as JSON text.
+/// How files of quotes are read, as Python has it: format, columns, symbol, lp, zone, unit, form of times, separator, carry.
+type QuoteWords =
+    ([Option<String>; 4], Option<String>, Option<String>, Option<String>, Option<char>, bool);
+
+fn quote_options(words: QuoteWords) -> siltstone::Result<QuoteOptions> {
+    let ([format, columns, symbol, lp], time_zone, unit, time_format, separator, carry) = words;
+    Ok(QuoteOptions {
+        format: format.map(|name| name.parse()).transpose()?,
+        columns: columns.map(|names| names.parse()).transpose()?,
+        symbol,
+        lp,
+        time_zone,
+        time_unit: unit.map(|unit| unit.parse()).transpose()?,
+        time_format,
+        separator,
+        carry,
+    })
+}
+
+/// Ticks of the RTX engine, or files of quotes, into day files; the report as JSON text.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "Python's options, one by one")]
 pub(crate) fn ticks_import(
     py: Python<'_>,
     folders: (PathBuf, PathBuf),
+    files: Option<(Vec<PathBuf>, QuoteWords)>,
     sizes: (usize, usize, Option<u32>),
     dry_run: bool,
     duplicates: (String, i64),
     durability: &str,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
+    let (files, quotes) = match files {
+        None => (Vec::new(), QuoteOptions::default()),
+        Some((files, words)) => (files, quote_options(words).map_err(to_py)?),
+    };
     let options = ImportOptions {
+        files,
+        quotes,
         dry_run,
         compact_after_days: sizes.2,
         batch_size: sizes.0,

@@ -1,4 +1,4 @@
-//! Import of what the RTX engine wrote: its JSON tree and its day files.
+//! Import of what the RTX engine wrote, its JSON tree and its day files; and of files of quotes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use super::day::{Days, day_of, entries, no_folder};
 use super::json::JsonError;
 use super::json_days::{MAX_JSON_BYTES, read_good_rows};
 use super::merge::{Added, Rule};
+use super::quotes::{self, QuoteOptions, Quotes};
 use super::rtx;
 use super::spill::{by_day, runs};
 use super::stats::{DayInfo, day_info};
@@ -35,6 +36,10 @@ pub struct ImportOptions {
     /// Folder with `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` or `ticks_YYYY-MM-DD.db.zst`, at any
     /// depth.
     pub input_dir: PathBuf,
+    /// Files of quotes, in place of the folder: delimited text, plain or packed as `.gz` or `.zst`, and Parquet.
+    pub files: Vec<PathBuf>,
+    /// How files of quotes are read.
+    pub quotes: QuoteOptions,
     /// Folder of the day files.
     pub output_dir: PathBuf,
     /// Reads and counts only.
@@ -62,6 +67,8 @@ impl ImportOptions {
     pub fn new(input_dir: impl Into<PathBuf>, output_dir: impl Into<PathBuf>) -> Self {
         ImportOptions {
             input_dir: input_dir.into(),
+            files: Vec::new(),
+            quotes: QuoteOptions::default(),
             output_dir: output_dir.into(),
             dry_run: false,
             batch_size: 1_000,
@@ -102,6 +109,8 @@ pub struct ImportReport {
     pub ticks_bad: u64,
     /// Files that could not be read or stored, wholly or in part; the rest was.
     pub skipped: Vec<Skipped>,
+    /// What each file of quotes was taken for.
+    pub taken_for: Vec<(PathBuf, String)>,
     /// The days that the files have ticks of, and what is in them now; empty after a dry run.
     pub days: Vec<DayInfo>,
 }
@@ -123,10 +132,13 @@ impl ImportReport {
 /// [`Error::NotFound`] without such a folder, [`Error::Invalid`] if no file in it is one of ticks, and that of `progress`. What is wrong with one file is in
 /// [`ImportReport::skipped`].
 pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<ImportReport> {
-    if !options.input_dir.is_dir() {
+    let (files, others) = if !options.files.is_empty() {
+        (options.files.clone(), Vec::new())
+    } else if options.input_dir.is_dir() {
+        find(options)?
+    } else {
         return Err(no_folder(&options.input_dir));
-    }
-    let (files, others) = find(options)?;
+    };
     if files.is_empty() {
         let expected = "SYMBOL/YYYY-MM-DD.json, ticks_YYYY-MM-DD.db or ticks_YYYY-MM-DD.db.zst";
         let got = match others.first() {
@@ -149,16 +161,17 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (report, done, progress, stop) = &mut *shared;
             match outcome {
-                Ok(Imported { read, added, bad }) => {
+                Ok(Imported { read, added, bad, named, taken_for }) => {
                     report.files_done += 1;
                     report.ticks_read += read;
                     report.ticks_migrated += added.stored;
                     report.ticks_skipped += read - added.stored.min(read);
-                    report.ticks_bad += bad.len() as u64;
-                    if !bad.is_empty() {
-                        let skipped = Skipped::new(file, bad_ticks(&bad, read));
-                        report.skipped.push(skipped.rows(bad.len() as u64));
+                    report.ticks_bad += bad;
+                    if bad > 0 {
+                        let skipped = Skipped::new(file, bad_ticks(bad, &named, read));
+                        report.skipped.push(skipped.rows(bad));
                     }
+                    report.taken_for.extend(taken_for.map(|said| (file.clone(), said)));
                 }
                 Err(error) => report.skipped.push(Skipped::new(file, error)),
             }
@@ -191,10 +204,10 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
 }
 
 /// How many ticks are skipped, and why the first ones are.
-fn bad_ticks(bad: &[String], good: u64) -> String {
-    let named = bad[..bad.len().min(BAD_NAMED)].join("; ");
-    let more = if bad.len() > BAD_NAMED { "; ..." } else { "" };
-    format!("{} of {} ticks cannot be read: {named}{more}", bad.len(), good + bad.len() as u64)
+fn bad_ticks(bad: u64, named: &[String], good: u64) -> String {
+    let shown = named[..named.len().min(BAD_NAMED)].join("; ");
+    let more = if bad > BAD_NAMED as u64 { "; ..." } else { "" };
+    format!("{bad} of {} ticks cannot be read: {shown}{more}", good + bad)
 }
 
 /// The files to import, in the order of their names, and what other files there are; not those that the import itself
@@ -228,11 +241,14 @@ fn find(options: &ImportOptions) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((found, others))
 }
 
-/// What became of a file: how many ticks were read, what was stored, and why others could not be read.
+/// What became of a file: how many ticks were read, what was stored, how many could not be read and why the first of them.
 struct Imported {
     read: u64,
     added: Added,
-    bad: Vec<String>,
+    bad: u64,
+    named: Vec<String>,
+    /// What a file of quotes was taken for.
+    taken_for: Option<String>,
 }
 
 struct Importer<'a> {
@@ -246,6 +262,9 @@ struct Importer<'a> {
 impl Importer<'_> {
     /// Imports one file.
     fn file(&self, path: &Path) -> Result<Imported> {
+        if !self.options.files.is_empty() {
+            return self.quotes(path);
+        }
         let (digest, days, bad) = if path.extension().is_some_and(|e| e == "json") {
             let text = read_whole(path, MAX_JSON_BYTES)?;
             let mut bad = Vec::new();
@@ -260,15 +279,35 @@ impl Importer<'_> {
         };
         let read = days.iter().flat_map(|(_, parts)| parts).map(|p| p.rows.len() as u64).sum();
         let mut added = Added::default();
+        let (bad, named, taken_for) = (bad.len() as u64, bad, None);
         if self.options.dry_run {
             added.stored = read;
-            return Ok(Imported { read, added, bad });
+            return Ok(Imported { read, added, bad, named, taken_for });
         }
         let source = path.strip_prefix(&self.options.input_dir).unwrap_or(path);
         for (day, parts) in days {
             added += self.day(day, parts, source, digest)?;
         }
-        Ok(Imported { read, added, bad })
+        Ok(Imported { read, added, bad, named, taken_for })
+    }
+
+    /// Imports a file of quotes.
+    fn quotes(&self, path: &Path) -> Result<Imported> {
+        let (options, mut added) = (self.options, Added::default());
+        let digest = if options.dry_run { [0; 16] } else { quotes::digest(path, &options.quotes)? };
+        let mut each = |day, parts: Vec<Arrived>, part: u64| {
+            if options.dry_run {
+                added.stored += parts.iter().map(|part| part.rows.len() as u64).sum::<u64>();
+                return Ok(());
+            }
+            // A day that comes again in a file whose times do not rise is another source.
+            let number = u128::from_be_bytes(digest).wrapping_add(u128::from(part));
+            added += self.day(day, parts, path, number.to_be_bytes())?;
+            Ok(())
+        };
+        let Quotes { read, bad, named, taken_for } =
+            quotes::read(path, &options.quotes, &self.origins, &mut each)?;
+        Ok(Imported { read, added, bad, named, taken_for: Some(taken_for) })
     }
 
     fn day(

@@ -51,6 +51,7 @@ mod publish;
 #[cfg(feature = "lake")]
 mod pull;
 mod queue;
+mod quotes;
 mod read;
 mod replay;
 mod retention;
@@ -83,6 +84,7 @@ pub use gaps::Gap;
 pub use import::{ImportOptions, ImportReport, import};
 pub use ohlc::{Fill, OhlcOptions, Price};
 pub use outline::{Drawn, Outline, Outlines, Quote, Stretch};
+pub use quotes::{EpochUnit, QuoteColumns, QuoteFormat, QuoteOptions};
 pub use replay::{Replay, ReplayOptions};
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
 pub use scan::{into_arrow, scan_schema, to_arrow};

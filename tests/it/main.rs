@@ -72,6 +72,7 @@ mod structs;
 mod syscalls;
 mod ticks;
 mod ticks_crash;
+mod ticks_files;
 mod ticks_hard;
 mod ticks_life;
 mod ticks_model;

@@ -18,7 +18,7 @@ from siltstone._siltstone import ticks_now_ns as now_ns
 from siltstone._siltstone import ticks_quality as quality
 from siltstone.ticks._columns import AsOf, Bars, Gaps, Ticks
 from siltstone.ticks._config import Outcome, StorageBackend, TickStoreConfig
-from siltstone.ticks._folders import doctor, import_ticks
+from siltstone.ticks._folders import doctor, import_quotes, import_ticks
 from siltstone.ticks._reports import (
     CompactedDay,
     DayInfo,
@@ -47,6 +47,7 @@ __all__ = [
     "TickStoreConfig",
     "Ticks",
     "doctor",
+    "import_quotes",
     "import_ticks",
     "now_ns",
     "quality",

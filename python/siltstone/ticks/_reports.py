@@ -138,6 +138,8 @@ class TickImportReport(NamedTuple):
         Ticks that could not be read; the others of their files were.
     skipped : list of Skipped
         Files that could not be read or stored, wholly or in part, with the byte or row.
+    taken_for : list of (path, str)
+        What each file of quotes was taken for.
     days : list of DayInfo
         The days that the files have ticks of, and what is in them now; empty after a dry run.
     """
@@ -149,6 +151,7 @@ class TickImportReport(NamedTuple):
     ticks_skipped: int
     ticks_bad: int
     skipped: list[Skipped]
+    taken_for: list[tuple[Path, str]]
     days: list[DayInfo]
 
     @property
@@ -186,5 +189,6 @@ def import_report(text: str) -> TickImportReport:
     """An import's report from its JSON."""
     fields = json.loads(text)
     fields["skipped"] = skipped_reports(fields["skipped"])
+    fields["taken_for"] = [(Path(path), said) for path, said in fields["taken_for"]]
     fields["days"] = day_reports(DayInfo, fields["days"])
     return TickImportReport(**fields)

@@ -6,29 +6,51 @@ use std::time::Instant;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use siltstone::Error;
-use siltstone::ticks::{DayInfo, Duplicates, ImportOptions, import};
+use siltstone::ticks::{
+    DayInfo, Duplicates, EpochUnit, ImportOptions, QuoteColumns, QuoteFormat, QuoteOptions, import,
+};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
 
-/// Import ticks of the RTX engine: its JSON files and day files
+/// Import ticks: CSV and Parquet files, and what the RTX engine wrote
 ///
-/// Reads `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
+/// FILE... are text (CSV, also packed as .gz or .zst) or Parquet: of a format that is known by name, or with columns that
+/// --columns names. What each file was taken for is printed on stderr, and what can be read in two ways is refused. A line
+/// that is no tick is skipped and named; the exit code is 3.
+///
+/// Without files it reads the folders of the RTX engine: `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
 /// depth. Days become rows of the table ticks, which any SQLite tool reads, unless --compact is given. A tick that is malformed is skipped by itself, its file named
 /// on stderr with the byte or row, and the import goes on; the exit code is 3. A folder without such a file is an error. What is there
 /// already is not stored again, so that the same command resumes an interrupted import.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  silt import ticks DAT_ASCII_EURUSD_T_202401.csv -o ticks
+  silt import ticks --format mt5 --tz Europe/Helsinki --symbol EURUSD --carry EURUSD.csv -o ticks
+  silt import ticks --columns time=ts,bid=b,ask=a --time-unit ms --symbol BTCUSD quotes.csv.gz -o ticks
   silt import ticks --input-dir data/ticks --output-dir data/ticks/db
   silt import ticks --input-dir data/ticks --output-dir data/ticks/db --compact=7")]
 pub(crate) struct Args {
-    /// The folder to read
+    /// Files of ticks
+    #[arg(value_name = "FILE", conflicts_with = "input_dir")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    quotes: Quotes,
+
+    /// The folder of the RTX engine to read
     #[arg(long, value_name = "DIR", default_value = "data/ticks")]
     input_dir: PathBuf,
 
     /// The folder of the day files
-    #[arg(long, value_name = "DIR", default_value = "data/ticks/db")]
+    #[arg(
+        long,
+        short = 'o',
+        visible_alias = "output",
+        value_name = "DIR",
+        default_value = "data/ticks/db"
+    )]
     output_dir: PathBuf,
 
     /// Ticks in one transaction of a day that is not over yet
@@ -57,6 +79,47 @@ pub(crate) struct Args {
     workers: Option<u16>,
 }
 
+/// How files of ticks are read
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of FILE")]
+struct Quotes {
+    /// Whose files they are: histdata, dukascopy, mt5, binance (default: recognised by the first line)
+    #[arg(long, value_name = "FORMAT", value_parser = |text: &str| text.parse::<QuoteFormat>().map_err(|e| e.to_string()))]
+    format: Option<QuoteFormat>,
+
+    /// Columns, by name or by number from 1: time=ts,bid=b,ask=a, or price= for both sides; date=, spread=, symbol=, lp=
+    #[arg(long, value_name = "COLUMNS", conflicts_with = "format", value_parser = |text: &str| text.parse::<QuoteColumns>().map_err(|e| e.to_string()))]
+    columns: Option<QuoteColumns>,
+
+    /// Symbol of the ticks
+    #[arg(long)]
+    symbol: Option<String>,
+
+    /// Source of the ticks (liquidity provider)
+    #[arg(long)]
+    lp: Option<String>,
+
+    /// Time zone of times without an offset: UTC, Europe/Berlin, -05:00
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    tz: Option<String>,
+
+    /// Unit of times that are numbers, counted from 1970-01-01 UTC: s, ms, us or ns
+    #[arg(long, value_name = "UNIT", value_parser = |text: &str| text.parse::<EpochUnit>().map_err(|e| e.to_string()))]
+    time_unit: Option<EpochUnit>,
+
+    /// Format of times, as %d/%m/%Y %H:%M:%S%.f
+    #[arg(long, value_name = "FORMAT")]
+    time_format: Option<String>,
+
+    /// Field separator (default: detected)
+    #[arg(long, value_name = "CHAR")]
+    separator: Option<char>,
+
+    /// Take an empty bid or ask for the last one (default: skip such a line)
+    #[arg(long)]
+    carry: bool,
+}
+
 fn rules() -> impl TypedValueParser<Value = Duplicates> {
     PossibleValuesParser::new(["keep_all", "first", "last", "exact_row", "error"])
         .try_map(|name| name.parse::<Duplicates>())
@@ -64,10 +127,23 @@ fn rules() -> impl TypedValueParser<Value = Duplicates> {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
-    if !args.input_dir.is_dir() {
+    if args.files.is_empty() && !args.input_dir.is_dir() {
         return Err(Failure::said(format!("{} is not a folder", args.input_dir.display())));
     }
+    let quotes = &args.quotes;
     let options = ImportOptions {
+        files: args.files.clone(),
+        quotes: QuoteOptions {
+            format: quotes.format,
+            columns: quotes.columns.clone(),
+            symbol: quotes.symbol.clone(),
+            lp: quotes.lp.clone(),
+            time_zone: quotes.tz.clone(),
+            time_unit: quotes.time_unit,
+            time_format: quotes.time_format.clone(),
+            separator: quotes.separator,
+            carry: quotes.carry,
+        },
         dry_run: args.dry_run,
         batch_size: args.batch_size as usize,
         compact_after_days: args.compact,
@@ -86,6 +162,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         console.note("what was imported stays; run the same command again to resume");
     })?;
+    for (file, taken_for) in &report.taken_for {
+        console.note(&format!("{}: {taken_for}", file.display()));
+    }
     report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
     let took = start.elapsed();
     if console.json {
@@ -99,6 +178,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             "ticks_skipped": report.ticks_skipped,
             "ticks_bad": report.ticks_bad,
             "skipped": report.skipped,
+            "taken_for": report.taken_for,
             "days": report.days,
             "seconds": took.as_secs_f64(),
         }))?;

@@ -1,0 +1,272 @@
+//! Quotes in files of other programs: delimited text, maybe packed, and Parquet; of a format that is known, or by columns
+//! that the caller names.
+
+mod clock;
+mod format;
+mod parquet;
+mod text;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::calendar::Day;
+use super::spill::by_day;
+use super::tick::{Origins, Row, check_prices, check_symbol};
+use super::write::Arrived;
+use crate::error::{Error, Result};
+use crate::kernel::{check_interrupted, open_file};
+
+pub use clock::EpochUnit;
+pub use format::{QuoteColumns, QuoteFormat};
+
+/// How files of quotes are read. What nobody says is found in the file, where it is beyond doubt; else the file is
+/// refused, and the error names the option of `silt import ticks`, which has the name of the field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QuoteOptions {
+    /// Whose files they are.
+    pub format: Option<QuoteFormat>,
+    /// Which column is what, in place of a format.
+    pub columns: Option<QuoteColumns>,
+    /// The symbol of all ticks.
+    pub symbol: Option<String>,
+    /// The source of all ticks (liquidity provider); empty if nobody says.
+    pub lp: Option<String>,
+    /// The zone of times that say no offset from UTC: `UTC`, `Europe/Berlin`, `-05:00`.
+    pub time_zone: Option<String>,
+    /// The unit of times that are numbers, counted from 1970-01-01 UTC.
+    pub time_unit: Option<EpochUnit>,
+    /// How times are written, as `%d/%m/%Y %H:%M:%S%.f`.
+    pub time_format: Option<String>,
+    /// The character between fields: found in the first line if nobody says.
+    pub separator: Option<char>,
+    /// Whether a side that is empty is the last one that was not. Without it such a line is skipped, and named.
+    pub carry: bool,
+}
+
+/// What was read of a file.
+#[derive(Debug, Default)]
+pub(super) struct Quotes {
+    pub(super) read: u64,
+    /// Lines that are no ticks, and why the first of them are not.
+    pub(super) bad: u64,
+    pub(super) named: Vec<String>,
+    /// What the file was taken for.
+    pub(super) taken_for: String,
+}
+
+/// Bad lines that are named.
+const NAMED: usize = 3;
+/// So many bad lines at the beginning, and more than good ones, are a file that is none of quotes.
+const MOST_BAD: u64 = 100;
+/// Ticks that are gathered before those of days that are over are handed on.
+const GATHERED: usize = 1 << 20;
+
+/// Gets the ticks of a day, and how often it got some of this day and file before.
+pub(super) type EachDay<'a> = &'a mut dyn FnMut(Day, Vec<Arrived>, u64) -> Result<()>;
+
+/// A digest of a file and of how it is read.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn digest(path: &Path, options: &QuoteOptions) -> Result<[u8; 16]> {
+    let (mut file, mut hash, mut part) = (open_file(path)?, Xxh3::new(), vec![0; 1 << 20]);
+    hash.update(format!("{options:?}").as_bytes());
+    loop {
+        check_interrupted("importing")?;
+        match file.read(&mut part).map_err(|e| Error::io(path, "reading it", &e))? {
+            0 => return Ok(hash.digest128().to_be_bytes()),
+            n => hash.update(&part[..n]),
+        }
+    }
+}
+
+/// Reads the quotes of a file, day by day, with some of it in memory at a time.
+///
+/// # Errors
+/// [`Error::Invalid`] for a file that is none of quotes, or of which an option has to say more; that of `each`.
+pub(super) fn read(
+    path: &Path,
+    options: &QuoteOptions,
+    origins: &Origins,
+    each: EachDay<'_>,
+) -> Result<Quotes> {
+    let mut file = BufReader::with_capacity(1 << 20, open_file(path)?);
+    let magic = file.fill_buf().map_err(|e| Error::io(path, "reading it", &e))?;
+    let begins = |with: &[u8]| magic.starts_with(with);
+    if begins(b"PK\x03\x04") {
+        return Err(Error::invalid(
+            path.display().to_string(),
+            "a file of quotes",
+            "a zip archive: unpack it first",
+        ));
+    }
+    let (is_parquet, is_gzip, is_zstd) =
+        (begins(b"PAR1"), begins(&[0x1f, 0x8b]), begins(&[0x28, 0xb5, 0x2f, 0xfd]));
+    let mut gathered = Gathered::new(options, path, origins, each)?;
+    if is_parquet {
+        parquet::read(path, options, &mut gathered)?;
+    } else if is_gzip {
+        text::read(
+            path,
+            options,
+            BufReader::with_capacity(1 << 20, flate2::bufread::MultiGzDecoder::new(file)),
+            &mut gathered,
+        )?;
+    } else if is_zstd {
+        let unpacked = zstd::stream::Decoder::with_buffer(file)
+            .map_err(|e| Error::io(path, "unpacking it", &e))?;
+        text::read(path, options, BufReader::with_capacity(1 << 20, unpacked), &mut gathered)?;
+    } else {
+        text::read(path, options, file, &mut gathered)?;
+    }
+    gathered.finish()
+}
+
+/// Ticks of a file on their way to its days.
+struct Gathered<'a> {
+    path: &'a Path,
+    origins: &'a Origins,
+    each: EachDay<'a>,
+    /// Of ticks without a column of symbols.
+    symbol: Option<Arc<str>>,
+    symbols: HashMap<String, Arc<str>>,
+    /// Of ticks without a column of sources.
+    origin: u32,
+    sources: HashMap<String, u32>,
+    rows: Vec<(Arc<str>, Row)>,
+    most: usize,
+    parts: HashMap<Day, u64>,
+    out: Quotes,
+}
+
+/// One tick as a file has it: what is text there, and whether the spread is said.
+struct Quote<'q> {
+    time_ns: i64,
+    bid: f64,
+    ask: f64,
+    spread: Option<f64>,
+    symbol: Option<&'q str>,
+    lp: Option<&'q str>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(
+        options: &QuoteOptions,
+        path: &'a Path,
+        origins: &'a Origins,
+        each: EachDay<'a>,
+    ) -> Result<Self> {
+        let symbol = options.symbol.clone().or_else(|| format::symbol_of(path));
+        let symbol =
+            symbol.map(|symbol| check_symbol(&symbol).map(|()| Arc::from(symbol))).transpose()?;
+        let origin = origins.number(options.lp.as_deref().unwrap_or_default(), "", 0)?;
+        Ok(Gathered {
+            path,
+            origins,
+            each,
+            symbol,
+            symbols: HashMap::new(),
+            origin,
+            sources: HashMap::new(),
+            rows: Vec::new(),
+            most: GATHERED,
+            parts: HashMap::new(),
+            out: Quotes::default(),
+        })
+    }
+
+    /// Says what the file was taken for. Without a column of symbols there must be one symbol.
+    fn begin(&mut self, taken_for: &str, has_symbols: bool) -> Result<()> {
+        self.out.taken_for = match &self.symbol {
+            Some(symbol) if !has_symbols => format!("{taken_for}, symbol {symbol}"),
+            _ => taken_for.to_owned(),
+        };
+        if has_symbols || self.symbol.is_some() {
+            return Ok(());
+        }
+        let expected = "the symbol of its ticks (--symbol, or --columns symbol=COLUMN)";
+        Err(Error::invalid(self.path.display().to_string(), expected, "none"))
+    }
+
+    /// Takes a tick; what is wrong with it is noted, and it is left out.
+    fn push(&mut self, line: u64, quote: Result<Quote<'_>, String>) -> Result<()> {
+        match quote.and_then(|quote| self.row(&quote).map_err(|error| error.to_string())) {
+            Ok(row) => {
+                self.rows.push(row);
+                self.out.read += 1;
+            }
+            Err(why) => {
+                self.out.bad += 1;
+                if self.out.named.len() < NAMED {
+                    self.out.named.push(format!("line {line}: {why}"));
+                }
+                if self.out.bad >= MOST_BAD && self.out.bad > self.out.read {
+                    let expected =
+                        format!("{}; {} of {line} lines are", self.out.taken_for, self.out.read);
+                    return Err(Error::invalid(
+                        self.path.display().to_string(),
+                        expected,
+                        self.out.named.join("; "),
+                    ));
+                }
+            }
+        }
+        if self.rows.len() >= self.most {
+            check_interrupted("importing")?;
+            self.hand_on(false)?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, quote: &Quote<'_>) -> Result<(Arc<str>, Row)> {
+        let Quote { time_ns, bid, ask, .. } = *quote;
+        let spread = quote.spread.unwrap_or(ask - bid);
+        check_prices(bid, ask, spread)?;
+        let symbol = match (quote.symbol, &self.symbol) {
+            (Some(name), _) => match self.symbols.get(name) {
+                Some(symbol) => symbol.clone(),
+                None => {
+                    check_symbol(name)?;
+                    self.symbols.entry(name.to_owned()).or_insert_with(|| name.into()).clone()
+                }
+            },
+            (None, Some(symbol)) => symbol.clone(),
+            (None, None) => return Err(Error::invalid("symbol", "a text", "none")),
+        };
+        let origin = match quote.lp {
+            None => self.origin,
+            Some(lp) => match self.sources.get(lp) {
+                Some(number) => *number,
+                None => {
+                    let number = self.origins.number(lp, "", 0)?;
+                    self.sources.insert(lp.to_owned(), number);
+                    number
+                }
+            },
+        };
+        Ok((symbol, Row { time_ns, bid, ask, spread, origin }))
+    }
+
+    /// Hands on what is gathered; of the day that is under way only at the end.
+    fn hand_on(&mut self, is_end: bool) -> Result<()> {
+        let last = self.rows.last().filter(|_| !is_end).map(|(_, row)| Day::of(row.time_ns));
+        let is_over = |row: &(Arc<str>, Row)| Some(Day::of(row.1.time_ns)) != last;
+        let over = self.rows.extract_if(.., |row| is_over(row)).collect::<Vec<_>>();
+        for (day, parts) in by_day(over.iter().map(|(symbol, row)| (symbol, *row))) {
+            let part = self.parts.entry(day).or_default();
+            (self.each)(day, parts, *part)?;
+            *part += 1;
+        }
+        self.most = self.rows.len() + GATHERED;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Quotes> {
+        self.hand_on(true)?;
+        Ok(self.out)
+    }
+}

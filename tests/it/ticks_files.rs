@@ -1,0 +1,338 @@
+//! Files of quotes that other programs wrote.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+};
+use siltstone::Error;
+use siltstone::table::{Batches, WriteOptions};
+use siltstone::ticks::{
+    EpochUnit, ImportOptions, ImportReport, QuoteColumns, QuoteFormat, QuoteOptions, TickStore,
+    TickStoreConfig, Ticks, import,
+};
+
+/// A folder with files, and one of ticks.
+struct World(tempfile::TempDir);
+
+impl World {
+    fn new() -> Self {
+        World(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn ticks(&self) -> PathBuf {
+        self.0.path().join("ticks")
+    }
+
+    fn try_import(
+        &self,
+        files: &[PathBuf],
+        quotes: QuoteOptions,
+    ) -> siltstone::Result<ImportReport> {
+        let options =
+            ImportOptions { files: files.to_vec(), quotes, ..ImportOptions::new("", self.ticks()) };
+        import(&options, &mut |_, _| Ok(()))
+    }
+
+    fn import(&self, file: &Path, quotes: QuoteOptions) -> ImportReport {
+        self.try_import(&[file.to_owned()], quotes).unwrap()
+    }
+
+    /// Why a file was skipped. Nothing of it is there.
+    fn refusal(&self, name: &str, content: impl AsRef<[u8]>, quotes: QuoteOptions) -> String {
+        let report = self.import(&self.file(name, content), quotes);
+        assert_eq!((report.files_done, report.ticks_migrated, report.skipped.len()), (0, 0, 1));
+        report.skipped[0].to_string()
+    }
+
+    fn read(&self, symbol: &str) -> Ticks {
+        let config =
+            TickStoreConfig { sqlite_base_path: self.ticks(), ..TickStoreConfig::production("b") };
+        let store = TickStore::new(config).unwrap();
+        store.get_ticks_in_range(symbol, i64::MIN, i64::MAX).unwrap()
+    }
+}
+
+fn symbol(symbol: &str) -> QuoteOptions {
+    QuoteOptions { symbol: Some(symbol.into()), ..QuoteOptions::default() }
+}
+
+fn of(columns: &str) -> QuoteOptions {
+    QuoteOptions { columns: Some(columns.parse().unwrap()), ..symbol("X") }
+}
+
+fn ns(time: &str) -> i64 {
+    time.parse::<jiff::Timestamp>().unwrap().as_nanosecond() as i64
+}
+
+const HISTDATA: &str = "20120201 000003660,1.306600,1.306770,0\n20120201 000003973,1.306580,1.306750,0\n\
+    20120201 000005003,1.306590,1.306760,0\n";
+
+/// Goal: each format is recognised, its times are in UTC, its sides are where they belong, and that is said.
+#[test]
+fn files_of_known_formats_are_recognised() {
+    let world = World::new();
+    for (name, content, symbol, first, sides, said) in [
+        (
+            "DAT_ASCII_EURUSD_T_201202.csv",
+            HISTDATA,
+            "EURUSD",
+            "2012-02-01T05:00:03.660Z",
+            (1.3066, 1.30677),
+            "histdata: no header, bid before ask, times of UTC-05:00 all year, symbol EURUSD",
+        ),
+        (
+            "gold.csv",
+            "Gmt time,Ask,Bid,AskVolume,BidVolume\r\n01.03.2013 00:00:00.605 GMT-0000,1581.15,1580.787,400,700\r\n",
+            "XAU",
+            "2013-03-01T00:00:00.605Z",
+            (1580.787, 1581.15),
+            "dukascopy: columns Bid and Ask, times of UTC, symbol XAU",
+        ),
+        (
+            "local.csv",
+            "\u{feff}Local time,Ask,Bid,AskVolume,BidVolume\n01.03.2013 00:00:00.605 GMT+0100,1581.15,1580.787,400,700\n",
+            "LOCAL",
+            "2013-02-28T23:00:00.605Z",
+            (1580.787, 1581.15),
+            "dukascopy: columns Bid and Ask, times with their offset from UTC, symbol LOCAL",
+        ),
+        (
+            "BTCUSDT-bookTicker-2023-05-16.csv",
+            "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time,event_time\n\
+             1,27000.1,5,27000.2,3,1684195200001,1684195200005\n",
+            "BTCUSDT",
+            "2023-05-16T00:00:00.001Z",
+            (27000.1, 27000.2),
+            "binance: quotes, times in ms since 1970 UTC, symbol BTCUSDT",
+        ),
+    ] {
+        let mut options = QuoteOptions::default();
+        options.symbol = ["gold.csv", "local.csv"].contains(&name).then(|| symbol.to_owned());
+        let path = world.file(name, content);
+        let report = world.import(&path, options);
+        assert!(report.is_complete(), "{name}: {:?}", report.skipped);
+        assert_eq!(report.taken_for, [(path, said.to_owned())]);
+        let ticks = world.read(symbol);
+        assert_eq!((ticks.time_ns[0], (ticks.bid[0], ticks.ask[0])), (ns(first), sides), "{name}");
+    }
+    // Without a header trades are like nothing else: the format must be said. Their price is both sides.
+    let trades = "4,42283.58,0.2,8456.7,1704067200000123,True,True\n5,42283.59,0.1,4228.3,1704067200500123,False,True\n";
+    let path = world.file("ETHUSDT-trades-2025-01-01.csv", trades);
+    let report = world.import(
+        &path,
+        QuoteOptions { format: Some(QuoteFormat::Binance), ..QuoteOptions::default() },
+    );
+    assert!(report.is_complete(), "{:?}", report.skipped);
+    assert!(
+        report.taken_for[0].1.starts_with("binance: trades, the price as both sides, times in us")
+    );
+    let ticks = world.read("ETHUSDT");
+    assert_eq!(
+        ticks.time_ns,
+        [ns("2024-01-01T00:00:00.000123Z"), ns("2024-01-01T00:00:00.500123Z")]
+    );
+    assert_eq!((ticks.bid[1], ticks.ask[1]), (42283.59, 42283.59));
+}
+
+const MT5: &str = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\n\
+    2024.03.01\t00:00:00.060\t1.08210\t1.08222\t\t\t6\n2024.03.01\t00:00:00.403\t1.08211\t\t\t\t2\n\
+    2024.03.01\t00:00:00.500\t\t1.08230\t\t\t4\n";
+
+/// Goal: a side that did not change is carried only if told; else the line is named, and imported by a second import that is told.
+#[test]
+fn an_empty_side_is_carried_only_if_told() {
+    let world = World::new();
+    let refused = world.refusal("a.csv", MT5, symbol("X"));
+    assert!(refused.contains("the zone of the times (--tz"), "{refused}");
+    let path = world.file("b.csv", MT5);
+    let told = QuoteOptions { time_zone: Some("Europe/Helsinki".into()), ..symbol("X") };
+    let report = world.import(&path, told.clone());
+    assert_eq!((report.ticks_migrated, report.ticks_bad), (1, 2));
+    let why = report.skipped[0].to_string();
+    assert!(
+        why.contains("line 3: ask: expected a number, got nothing (--carry takes the last one)"),
+        "{why}"
+    );
+    let report = world.import(&path, QuoteOptions { carry: true, ..told });
+    assert_eq!((report.ticks_migrated, report.ticks_skipped, report.ticks_bad), (2, 1, 0));
+    let ticks = world.read("X");
+    assert_eq!(ticks.time_ns[0], ns("2024-02-29T22:00:00.060Z"));
+    assert_eq!(
+        (ticks.bid, ticks.ask),
+        (vec![1.0821, 1.08211, 1.08211], vec![1.08222, 1.08222, 1.0823])
+    );
+}
+
+/// Goal: columns are named by the caller, in text and in Parquet, with whatever times; what can be read in two ways is refused
+/// with the option that decides it.
+#[test]
+fn columns_are_named_by_the_caller() {
+    let world = World::new();
+    let counts =
+        "ts;b;a;who;what\n1709251200123;1,5;1.6;LP1;EURUSD\n1709251200124;1.5;1.6;LP2;USDJPY\n";
+    let refused = world.refusal("a.csv", counts, of("time=ts,bid=b,ask=a"));
+    assert!(refused.contains("--time-unit"), "{refused}");
+    let refused = world.refusal("a.csv", counts, of("time=ts,bid=b,ask=ask"));
+    assert!(refused.contains(r#"one of ts, b, a, who, what, got "ask""#), "{refused}");
+    let refused = world.refusal("a.csv", counts, of("time=ts,bid=2,ask=a"));
+    assert!(refused.contains("all by name, or all by number"), "{refused}");
+    let refused = world.refusal("a.csv", counts, QuoteOptions::default());
+    assert!(
+        refused.contains("a file of histdata, dukascopy, mt5, binance: say which (--format)"),
+        "{refused}"
+    );
+    let columns = "time=ts,bid=b,ask=a,symbol=what,lp=who".parse::<QuoteColumns>().unwrap();
+    let options = QuoteOptions {
+        columns: Some(columns),
+        time_unit: Some(EpochUnit::Ms),
+        ..QuoteOptions::default()
+    };
+    let report = world.import(&world.file("b.csv", counts), options);
+    assert_eq!((report.ticks_migrated, report.ticks_bad), (1, 1));
+    assert!(report.skipped[0].to_string().contains(r#"line 2: bid: expected a number, got "1,5""#));
+    let ticks = world.read("USDJPY");
+    assert_eq!((ticks.time_ns[0], ticks.get(0).lp), (1_709_251_200_124_000_000, "LP2"));
+
+    let numbered = "02/03/2024 10:00:00.5|1.5|1.6\n";
+    let mut options = of("time=1,bid=2,ask=3");
+    options.time_format = Some("%d/%m/%Y %H:%M:%S%.f".into());
+    let refused = world.refusal("c.csv", numbered, options.clone());
+    assert!(refused.contains("--tz"), "{refused}");
+    options.time_zone = Some("-05:00".into());
+    assert!(world.import(&world.file("c.csv", numbered), options).is_complete());
+    assert_eq!(world.read("X").time_ns, [ns("2024-03-02T15:00:00.5Z")]);
+
+    let write = |name: &str, time: ArrayRef| {
+        let numbers = |x: f64| Arc::new(Float64Array::from(vec![Some(x), None])) as ArrayRef;
+        let names = Arc::new(StringArray::from(vec!["P", "P"])) as ArrayRef;
+        let columns = [("at", time), ("b", numbers(1.5)), ("a", numbers(1.75)), ("symbol", names)];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let path = world.0.path().join(name);
+        let batches = Batches::from_batches(batch.schema(), vec![batch]);
+        siltstone::table::write(&path, batches, &WriteOptions::default(), &mut |_, _| Ok(()))
+            .unwrap();
+        path
+    };
+    let naive = Arc::new(TimestampMillisecondArray::from(vec![1_709_251_200_123, 0])) as ArrayRef;
+    let path = write("naive.parquet", naive);
+    let columns = |zone: Option<&str>, unit| QuoteOptions {
+        columns: Some("time=at,bid=b,ask=a".parse().unwrap()),
+        time_zone: zone.map(str::to_owned),
+        time_unit: unit,
+        ..QuoteOptions::default()
+    };
+    let report = world.import(&path, columns(None, None));
+    assert!(report.skipped[0].to_string().contains("--tz"), "{:?}", report.skipped);
+    let report = world.import(&path, columns(Some("UTC"), None));
+    assert_eq!((report.ticks_migrated, report.ticks_bad), (1, 1));
+    let counts = write("counts.parquet", Arc::new(Int64Array::from(vec![1_709_251_200, 0])));
+    let report = world.import(&counts, columns(None, None));
+    assert!(report.skipped[0].to_string().contains("--time-unit"), "{:?}", report.skipped);
+    assert_eq!(world.import(&counts, columns(None, Some(EpochUnit::S))).ticks_migrated, 1);
+    assert_eq!(world.read("P").time_ns, [1_709_251_200_000_000_000, 1_709_251_200_123_000_000]);
+}
+
+/// Goal: an import that is repeated stores nothing twice, one of a file that has grown only what is new, and equal ticks of
+/// one file are all kept; packed files are as plain ones.
+#[test]
+fn an_import_can_be_repeated_and_a_file_may_grow() {
+    let world = World::new();
+    let twice = HISTDATA.to_owned() + "20120201 000005003,1.306590,1.306760,0\n";
+    let path = world.file("a.csv", &twice);
+    assert_eq!(world.import(&path, symbol("X")).ticks_migrated, 4);
+    assert_eq!(world.import(&path, symbol("X")).ticks_migrated, 0);
+    let grown = twice + "20120202 000000000,1.3,1.4,0\n20120202 00000";
+    let path = world.file("a.csv", grown);
+    let report = world.import(&path, symbol("X"));
+    assert_eq!((report.ticks_migrated, report.ticks_skipped, report.ticks_bad), (1, 4, 1));
+    assert_eq!(world.read("X").len(), 5);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(HISTDATA.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    assert_eq!(world.import(&world.file("a.csv.gz", &gzip), symbol("GZ")).ticks_migrated, 3);
+    let zstd = zstd::encode_all(HISTDATA.as_bytes(), 1).unwrap();
+    assert_eq!(world.import(&world.file("a.csv.zst", zstd), symbol("ZST")).ticks_migrated, 3);
+    // A torn one is refused.
+    let report = world.import(&world.file("torn.csv.gz", &gzip[..gzip.len() - 9]), symbol("TORN"));
+    assert!(report.skipped[0].to_string().contains("packed text"), "{:?}", report.skipped);
+    let refused = world.refusal("a.zip", b"PK\x03\x04more", symbol("X"));
+    assert!(refused.contains("a zip archive: unpack it first"), "{refused}");
+}
+
+/// Goal: many days, in order and not, in more than fits into one piece: every tick is there, once.
+#[test]
+fn a_long_file_is_read_in_pieces() {
+    let world = World::new();
+    let mut text = String::from("t,b,a\n");
+    let n = 1_300_000i64;
+    for i in 0..n {
+        // Three days, and then the first one again.
+        let t = 1_704_067_200_000 + i * 250 % (3 * 86_400_000);
+        text += &format!("{t},{},{}\n", i % 1000, i % 1000 + 1);
+    }
+    let options = QuoteOptions { time_unit: Some(EpochUnit::Ms), ..of("time=t,bid=b,ask=a") };
+    let path = world.file("long.csv", text);
+    let report = world.import(&path, options.clone());
+    assert!(report.is_complete(), "{:?}", report.skipped);
+    assert_eq!((report.ticks_migrated, report.days.len()), (n as u64, 3));
+    assert_eq!(world.import(&path, options).ticks_migrated, 0);
+    assert_eq!(world.read("X").len() as i64, n);
+}
+
+/// Goal: hostile and foreign files are refused in words, without memory for what they claim.
+#[test]
+fn hostile_files_are_refused() {
+    let world = World::new();
+    for (content, said) in [
+        (Vec::new(), "an empty one"),
+        (b"\xff\xfe\x00\x01\n\xff\n".to_vec(), "text in UTF-8"),
+        (vec![b'1'; 1 << 20], "of more than 65536 bytes"),
+        (b"<html><body>403</body></html>\n".to_vec(), "say which (--format)"),
+        (
+            b"2011.12.08,18:49,77.708,77.710,77.702,77.702,30\n".to_vec(),
+            "bars, as MetaTrader 4 exports them",
+        ),
+    ] {
+        let refused = world.refusal("x.csv", content, symbol("X"));
+        assert!(refused.contains(said), "{refused}");
+    }
+    // A file that is mostly something else ends the import of it early.
+    let mixed = format!("{HISTDATA}{}", "no tick\n".repeat(500));
+    let report = world.import(&world.file("mixed.csv", mixed), symbol("X"));
+    let why = report.skipped[0].to_string();
+    assert!(why.contains("line 4: 4 fields expected, got 1"), "{why}");
+    for bad in ["../x", "", "a\0b"] {
+        let refused = world.refusal("h.csv", HISTDATA, symbol(bad));
+        assert!(refused.contains("symbol: expected 1 to 64 letters"), "{refused}");
+    }
+    let not_finite = "20120201 000003660,nan,1.306770,0\n20120201 000003973,1.3,inf,0\n20120201 000004000,1.3,1.4,0\n";
+    let report = world.import(&world.file("nan.csv", not_finite), symbol("NAN"));
+    assert_eq!((report.ticks_migrated, report.ticks_bad), (1, 2));
+    for (text, said) in [("mt4", "exports bars"), ("x", "one of histdata, dukascopy, mt5, binance")]
+    {
+        let error = text.parse::<QuoteFormat>().unwrap_err();
+        assert!(
+            matches!(error, Error::Invalid { .. }) && error.to_string().contains(said),
+            "{error}"
+        );
+    }
+    for text in [
+        "",
+        "time=a",
+        "time=a,bid=b",
+        "time=,bid=b,ask=c",
+        "time=a,bid=b,ask=c,volume=d",
+        "date=a,bid=b,ask=c",
+    ] {
+        assert!(text.parse::<QuoteColumns>().is_err(), "{text}");
+    }
+}
