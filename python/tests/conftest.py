@@ -4,6 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
+# Keras is imported with what the tests install for it.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
 import pytest
 from viewing import browser, context, demo, page, serve  # noqa: F401
 

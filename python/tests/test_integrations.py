@@ -155,8 +155,7 @@ def test_episodes_of_gymnasium_are_kept_whole(path):
         assert array("episode.observations", 1).tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
 
 
-def test_epochs_of_keras_are_steps(path, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+def test_epochs_of_keras_are_steps(path):
     keras = pytest.importorskip("keras")
     from siltstone.integrations.keras import RunCallback
 

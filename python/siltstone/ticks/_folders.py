@@ -94,7 +94,7 @@ def import_quotes(
     threads: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> TickImportReport:
-    """Import files of ticks: CSV, plain or packed as ``.gz`` or ``.zst``, and Parquet.
+    r"""Import files of ticks: CSV, plain or packed as ``.gz`` or ``.zst``, and Parquet.
 
     A file is of a format that is known by name, or has columns that ``columns`` names; what can be read in two ways is
     refused. Some of a file is in memory at a time. It can be interrupted and repeated: what is there already is not
@@ -109,8 +109,8 @@ def import_quotes(
     format : {"histdata", "dukascopy", "mt5", "binance"}, optional
         Whose files they are; recognised by the first line unless given.
     columns : dict, optional
-        ``{"time": "ts", "bid": "b", "ask": "a"}``, or numbers from 1 of a file without a header; ``price`` is both sides,
-        ``date`` one beside ``time``; ``spread``, ``symbol`` and ``lp`` may be there.
+        ``{"time": "ts", "bid": "b", "ask": "a"}``, or numbers from 1 of a file without a header; ``price`` is both
+        sides, ``date`` one beside ``time``; ``spread``, ``symbol`` and ``lp`` may be there.
     symbol, lp : str, optional
         The symbol of all ticks, and their source.
     tz : str, optional
@@ -138,7 +138,7 @@ def import_quotes(
     >>> folder = tempfile.mkdtemp()
     >>> path = os.path.join(folder, "DAT_ASCII_EURUSD_T_201202.csv")
     >>> with open(path, "w") as file:
-    ...     _ = file.write("20120201 000003660,1.306600,1.306770,0\\n20120201 000003973,1.306580,1.306750,0\\n")
+    ...     _ = file.write("20120201 000003660,1.306600,1.306770,0\n20120201 000003973,1.306580,1.306750,0\n")
     >>> report = import_quotes(path, os.path.join(folder, "ticks"))
     >>> report.ticks_migrated, report.taken_for[0][1]
     (2, 'histdata: no header, bid before ask, times of UTC-05:00 all year, symbol EURUSD')
