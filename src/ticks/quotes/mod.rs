@@ -3,7 +3,7 @@
 
 mod clock;
 mod format;
-mod parquet;
+mod table;
 mod text;
 
 use std::collections::HashMap;
@@ -104,11 +104,11 @@ pub(super) fn read(
             "a zip archive: unpack it first",
         ));
     }
-    let (is_parquet, is_gzip, is_zstd) =
+    let (is_table, is_gzip, is_zstd) =
         (begins(b"PAR1"), begins(&[0x1f, 0x8b]), begins(&[0x28, 0xb5, 0x2f, 0xfd]));
     let mut gathered = Gathered::new(options, path, origins, each)?;
-    if is_parquet {
-        parquet::read(path, options, &mut gathered)?;
+    if is_table {
+        table::read(path, options, &mut gathered)?;
     } else if is_gzip {
         text::read(
             path,
