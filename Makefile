@@ -145,6 +145,13 @@ bench-view: chromium ## the viewer alone, with the environment that make bench h
 	cd bench/python && ../../target/bench-venv/bin/python view/run.py --silt ../../target/release/silt \
 		--trackers ../../target/trackers-venv/bin/python $(VIEW)
 
+.PHONY: bench-log
+bench-log: ## a call of run.log beside trackio, wandb and MLflow, with a wheel of make wheel-release
+	test -d target/log-venv || $(PYTHON) -m venv target/log-venv
+	target/log-venv/bin/pip install --quiet --disable-pip-version-check trackio wandb mlflow-skinny sqlalchemy alembic \
+		"$$(ls -t target/wheels/siltstone-*.whl | head -n 1)"
+	cd bench/python && ../../target/log-venv/bin/python log/run.py
+
 # DuckDB's reader of Delta needs an older DuckDB than the other benchmarks have: an environment of its own. After `make bench`,
 # or with a wheel of `make wheel-release`.
 .PHONY: bench-lake
