@@ -23,6 +23,7 @@ from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, CompactReport, PublishedTable, Skipped, VerifyReport
 from siltstone._restore import restore
 from siltstone._run import Histogram, Run, init, track
+from siltstone._scan import scan_records, scan_series, scan_states, scan_ticks
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written
 from siltstone._view import View, view
@@ -55,6 +56,10 @@ __all__ = [
     "memory",
     "open",
     "restore",
+    "scan_records",
+    "scan_series",
+    "scan_states",
+    "scan_ticks",
     "series",
     "simulation",
     "sqlite_extension_path",
