@@ -22,9 +22,9 @@ from siltstone.experiment._given import as_dict
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The table of the texts of runs, which is made with the first of them.
-TEXTS = "run_texts"
-_TEXT_COLUMNS = {"name": "category", "value": "text", "time_ms": "int64"}
+#: The table of the texts of runs, which is made with the first of them; importers have the same.
+TEXTS = "texts"
+_TEXT_COLUMNS = {"name": "category", "text": "text", "time_ms": "int64"}
 _RESUME = ("never", "allow", "must")
 
 
@@ -195,11 +195,12 @@ class Run(StoreHandle):
         ----------
         data : dict
             Values by name. Numbers (those of numpy, and arrays and tensors without a dimension, too) are metrics; a
-            text is a record of the table ``run_texts``; an array or a tensor of numpy, torch or jax, an image of PIL
+            text is a record of the table ``texts``; an array or a tensor of numpy, torch or jax, an image of PIL
             and a :class:`Histogram` are arrays. A dict has names of its own: ``{"val": {"loss": 0.1}}`` is the metric
             ``val.loss``.
         step : int, optional
-            Its step; without one, that of :attr:`step`. Logged again at the same step, a value replaces.
+            Its step; without one, that of :attr:`step`. Logged again at the same step, a number or an array replaces;
+            texts are all kept.
         commit : bool
             Whether the next call without a step has the next one; with False it has the same.
 
@@ -242,10 +243,10 @@ class Run(StoreHandle):
             sim.log_array(name, array, step)
         if texts:
             if not self._has_texts:
-                sim.define_table(TEXTS, _TEXT_COLUMNS, key="name")
+                sim.define_table(TEXTS, _TEXT_COLUMNS)
                 self._has_texts = True
             now, n = time.time_ns() // 1_000_000, len(texts)
-            rows = {"name": list(texts), "value": list(texts.values()), "time_ms": [now] * n}
+            rows = {"name": list(texts), "text": list(texts.values()), "time_ms": [now] * n}
             sim.log(TEXTS, rows, step=step)
 
     def flush(self) -> None:

@@ -82,7 +82,7 @@ def test_texts_arrays_images_and_histograms_are_kept_whole(path):
         assert arrays("h.counts").tolist() == [2, 1] and arrays("h.edges").tolist() == [0.0, 0.5, 1.0]
         run.flush()
         assert run.simulation.parent_db.metric(run.id, "h.not_finite") == [(3, 1.0)]
-        rows = run.simulation.query("SELECT step, name, value FROM run_texts ORDER BY step").rows
+        rows = run.simulation.query("SELECT step, name, text FROM texts ORDER BY step").rows
         assert rows == [(3, "note", "began"), (4, "note", "went on")]
 
 
