@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import os
 import secrets
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,6 +29,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 TEXTS = "texts"
 _TEXT_COLUMNS = {"name": "category", "text": "text", "time_ms": "int64"}
 _RESUME = ("never", "allow", "must")
+#: A reader sees what is half a second old.
+_LOGGING = DataLoggingConfig(buffer_size=10_000, commit_interval=0.5)
+#: Most characters of a name.
+_LONGEST = 255
 
 
 class Histogram:
@@ -116,10 +123,14 @@ class Summary(MutableMapping[str, Any]):
 
     def __init__(self, sim: SimulationContext, values: Mapping[str, Any]) -> None:
         self._sim, self._set = sim, dict(values)
+        # What was logged last of each metric by this process.
+        self._last: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name in self._set:
             return self._set[name]
+        if name in self._last:
+            return float(self._last[name])
         self._sim.flush_all_buffers()
         try:
             found = self._sim.parent_db.metric(self._sim.simulation_id, name)
@@ -161,8 +172,10 @@ class Run(StoreHandle):
         Its id: of its own in the file.
     path : str
         The file.
-    name : str
+    project : str
         The experiment that it belongs to.
+    name : str or None
+        What it is called beside its id.
     config : Config
         Its parameters.
     summary : Summary
@@ -178,15 +191,18 @@ class Run(StoreHandle):
     def __init__(self, db: ExperimentDatabase, sim: SimulationContext) -> None:
         (info,) = db.simulations([sim.simulation_id])
         self.simulation, self._db = sim, db
-        self.id, self.path, self.name = sim.simulation_id, db.db_path, str(info.experiment_id)
+        self.id, self.path, self.project = sim.simulation_id, db.db_path, str(info.experiment_id)
+        self.name: str | None = info.provenance.get("run_name")
         self.config = Config(sim, info.parameters)
         self.summary = Summary(sim, info.results_summary)
         self.tags: tuple[str, ...] = tuple(info.provenance.get("tags", ()))
-        self.step = 0 if info.last_step is None else info.last_step + 1
+        self.step = _last_step(db, self.id) + 1
         self._log_metrics: Callable[[Any, int], None] = sim.logger.log_metrics
-        self._has_texts = False
-        # At the interpreter's end, before its database is closed: an exception that nothing caught has ended it.
-        end_at_exit(sim.logger, _fail_if_raised, f"the run {self.id!r} of {self.path}")
+        self._has_texts = self._is_finished = False
+        self._lock = threading.Lock()
+        # At the interpreter's end, before its database is closed: an exception that nothing caught since has ended it.
+        title, before = f"the run {self.id!r} of {self.path}", _uncaught()
+        end_at_exit(sim.logger, lambda logger: _fail_if_raised(logger, before), title)
 
     def log(self, data: Mapping[str, Any], step: int | None = None, *, commit: bool = True) -> None:
         """Log what a step has. It waits in memory for a moment; see :func:`init`.
@@ -209,12 +225,14 @@ class Run(StoreHandle):
         InvalidError
             For a value of another kind, by its name. Nothing of the call is logged then.
         """
-        at = self.step if step is None else step
-        try:
-            self._log_metrics(data, at)
-        except (InvalidError, TypeError):
-            self._log_all(data, at)
-        self.step = max(self.step, at + 1) if commit else max(self.step, at)
+        with self._lock:  # two threads have two steps
+            at = self.step if step is None else step
+            try:
+                self._log_metrics(data, at)
+                self.summary._last.update(data)
+            except (InvalidError, TypeError):
+                self._log_all(data, at)
+            self.step = max(self.step, at + commit)
 
     def _log_all(self, data: Mapping[str, Any], step: int) -> None:
         """What is no dict of plain numbers."""
@@ -224,6 +242,8 @@ class Run(StoreHandle):
         texts: dict[str, str] = {}
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         for name, value in _flat(data, ()):
+            if name in metrics or name in texts or name in arrays:
+                raise InvalidError(f"the data: expected each name once, got {name!r} twice")
             if isinstance(value, str):
                 texts[name] = value
             elif isinstance(value, Histogram):
@@ -237,10 +257,11 @@ class Run(StoreHandle):
                 else:
                     arrays[name] = array
         sim = self.simulation
-        if metrics or not (texts or arrays):
-            self._log_metrics(metrics, step)
         for name, array in arrays.items():
             sim.log_array(name, array, step)
+        if metrics or not (texts or arrays):
+            self._log_metrics(metrics, step)
+            self.summary._last.update(metrics)
         if texts:
             if not self._has_texts:
                 sim.define_table(TEXTS, _TEXT_COLUMNS)
@@ -254,7 +275,9 @@ class Run(StoreHandle):
         self.simulation.flush_all_buffers()
 
     def finish(self, error: str | BaseException | None = None, *, status: str = "completed") -> None:
-        """Write what waits, and say how the run ended. What is logged afterwards is refused.
+        """Write what waits, and say how the run ended: once.
+
+        What is logged afterwards is refused; a second call does nothing.
 
         Parameters
         ----------
@@ -263,6 +286,10 @@ class Run(StoreHandle):
         status : str
             What it is without an error.
         """
+        if self._is_finished:
+            return
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            error = None
         if isinstance(error, BaseException):
             error = failure(error)
         if error is None:
@@ -270,6 +297,7 @@ class Run(StoreHandle):
         else:
             self.simulation.fail(error)
         forget(self.simulation.logger)
+        self._is_finished = True
         self._db.close()
 
     def _leave(self, error: BaseException | None) -> None:
@@ -283,12 +311,13 @@ def init(
     path: str | os.PathLike[str],
     config: Any = None,
     *,
-    name: str = "runs",
+    project: str = "runs",
+    name: str | None = None,
     id: str | None = None,
     resume: str = "never",
     tags: Iterable[str] = (),
     notes: str | None = None,
-    logging: DataLoggingConfig | None = None,
+    logging: DataLoggingConfig = _LOGGING,
 ) -> Run:
     """Begin a run in a file, which is made if there is none. Any number of processes may have runs in it.
 
@@ -298,19 +327,22 @@ def init(
         The file.
     config : dict, dataclass, argparse.Namespace, or object with to_dict, optional
         The parameters of the run.
-    name : str
-        The experiment that it belongs to: what wandb calls the project.
+    project : str
+        The experiment of the file that it belongs to.
+    name : str, optional
+        What it is called beside its id.
     id : str, optional
         Its id; without one it gets one of the time and six random letters.
     resume : {"never", "allow", "must"}
         What an ``id`` means that the file has: refused, gone on with, or expected. A run that is gone on with logs
         behind its last step.
     tags : list of str
-        Words to find it by, kept with ``notes`` in its provenance.
+        Words to find it by, kept with ``name`` and ``notes`` in its provenance. A run that is gone on with keeps its
+        own.
     notes : str, optional
         What a reader should know of it.
     logging : DataLoggingConfig, optional
-        When its rows go into the file: by default after half a second, or as many rows as its ``buffer_size`` says.
+        When its rows go into the file: unless given after half a second, or 10,000 rows. A kill loses what waits.
 
     Returns
     -------
@@ -348,9 +380,16 @@ def init(
             raise InvalidError(f"tags: expected texts, got {word!r}")
     own: dict[str, Any] = {"tags": words} if words else {}
     own |= {} if notes is None else {"notes": notes}
-    db = ExperimentDatabase(Path(path), name)
+    own |= {} if name is None else {"run_name": name}
+    db = ExperimentDatabase(Path(path), project)
     try:
-        return Run(db, _begin(db, id, _plain(config), resume, own, logging))
+        run = Run(db, _begin(db, id, _plain(config), resume, own, logging))
+        known = db.simulations([run.id])[0].provenance
+        if lost := [f"{key}={value!r}" for key, value in own.items() if known.get(key) != value]:
+            warnings.warn(f"the run {run.id!r} keeps what it has, not {', '.join(lost)}", UserWarning, stacklevel=2)
+        if run.project != project != "runs":
+            warnings.warn(f"the run {run.id!r} stays in {run.project!r}, not {project!r}", UserWarning, stacklevel=2)
+        return run
     except BaseException:
         db.close()
         raise
@@ -362,16 +401,22 @@ def _begin(
     config: dict[str, Any],
     resume: str,
     own: dict[str, Any],
-    logging: DataLoggingConfig | None,
+    logging: DataLoggingConfig,
 ) -> SimulationContext:
-    made = id or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
+    made = id if id is not None else time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
     if resume != "never" and id is not None:
         try:
-            sim = db.resume(id, logging_config=logging)
+            (known,) = db.simulations([id])
         except NotFoundError:
             if resume == "must":
                 raise
         else:
+            # Before it is running again: what is refused changes nothing.
+            for name, value in config.items():
+                if name in known.parameters and not _is_same(known.parameters[name], value):
+                    was = known.parameters[name]
+                    raise ExistsError(f"config: expected {name} as the run {id!r} has it, {was!r}, got {value!r}")
+            sim = db.resume(id, logging_config=logging)
             sim.log_params(config)
             return sim
     try:
@@ -382,8 +427,18 @@ def _begin(
         raise
 
 
+def _is_same(known: Any, value: Any) -> bool:
+    """Whether a parameter is what the file has, where texts, numbers, lists and dicts come back."""
+    try:
+        return bool(json.dumps(known, sort_keys=True) == json.dumps(value, sort_keys=True))
+    except (TypeError, ValueError):  # numpy's: the store compares
+        return True
+
+
 def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
     """Make each call of a function a run: its arguments are the parameters, a dict that it returns is the summary.
+
+    An argument that is no number, text, list or dict of these is a parameter by its ``repr``; ``self`` is none.
 
     Parameters
     ----------
@@ -408,19 +463,25 @@ def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
     >>> train(0.1)
     {'best': 0.1}
     """
+    if callable(path):
+        raise InvalidError("path: expected @track(path), with the path of a file, got @track alone")
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise InvalidError(f"track: expected a function that has run when it returns, got {function!r}")
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             given = signature.bind_partial(*args, **kwargs)
             given.apply_defaults()
-            config = {name: value for name, value in given.arguments.items() if name != "run"}
+            config = {
+                name: _shown(value) for name, value in given.arguments.items() if name not in ("run", "self", "cls")
+            }
             with init(path, config, **options) as run:
                 if "run" in signature.parameters:
-                    kwargs["run"] = run
-                result = function(*args, **kwargs)
+                    given.arguments["run"] = run
+                result = function(*given.args, **given.kwargs)
                 if isinstance(result, Mapping):
                     for name, value in result.items():
                         run.summary[name] = value
@@ -429,6 +490,15 @@ def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
         return cast(F, call)
 
     return decorate
+
+
+def _shown(value: Any) -> Any:
+    """An argument as a parameter: what is not JSON by its repr."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return value if isinstance(value, np.generic) else repr(value)[:_LONGEST]
+    return value
 
 
 def _plain(parameters: Any) -> dict[str, Any]:
@@ -448,10 +518,23 @@ def _flat(data: Mapping[Any, Any], above: tuple[str, ...]) -> Iterator[tuple[str
         if not isinstance(key, str):
             raise InvalidError(f"the data: expected names, which are texts, got {key!r}")
         path = (*above, key)
+        name = ".".join(path)
         if isinstance(value, Mapping):
             yield from _flat(value, path)
-        else:
-            yield ".".join(path), value
+            continue
+        for text in (name, value):
+            if isinstance(text, str) and not text.isascii():
+                _check_text(text)
+        if not 0 < len(name) <= _LONGEST:
+            raise InvalidError(f"the data: expected names of 1 to {_LONGEST} characters, got {name[:40]!r}")
+        yield name, value
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidError(f"the data: expected texts of Unicode characters, got {text[:40]!r}") from None
 
 
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
@@ -459,13 +542,34 @@ def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
     own = value
     for call in ("detach", "cpu"):  # a tensor that has a gradient, or is elsewhere
         own = getattr(own, call)() if callable(getattr(own, call, None)) else own
-    array = None if own is None else np.asarray(own)
-    if array is None or array.dtype.kind not in "biufcmMSU":
+    try:
+        array = None if own is None or isinstance(own, np.ma.MaskedArray) else np.asarray(own)
+        if array is not None and array.dtype.name == "bfloat16":
+            array = array.astype(np.float32)  # exact
+    except ValueError:  # lists of different lengths
+        array = None
+    if array is None or array.dtype.kind not in ("biufcmMU" if array.ndim else "biuf"):
         raise InvalidError(f"{name}: expected a number, a text, an array, an image, or a dict of these, got {value!r}")
     return array
 
 
-def _fail_if_raised(logger: _siltstone.DataLogger) -> None:
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    if error is not None:
+def _last_step(db: ExperimentDatabase, id: str) -> int:
+    """The last step of anything that a run has logged; -1 of none."""
+    quoted = id.replace("'", "''")
+    own = f"(SELECT id FROM simulations WHERE simulation_id = '{quoted}')"
+    sql = f"""SELECT max(step) FROM (
+        SELECT last_step AS step FROM record_summary WHERE simulation = {own}
+        UNION ALL SELECT step FROM simulation_array WHERE simulation = {own})"""
+    last = db.query(sql).rows[0][0]
+    return -1 if last is None else int(last)
+
+
+def _uncaught() -> BaseException | None:
+    """The exception that ended the program, or a cell of a notebook."""
+    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+
+
+def _fail_if_raised(logger: _siltstone.DataLogger, before: BaseException | None) -> None:
+    error = _uncaught()
+    if error is not None and error is not before:
         logger.fail(failure(error) or "")

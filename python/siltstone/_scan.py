@@ -72,7 +72,10 @@ class _Bounds:
 
     def equal(self, column: str) -> Any:
         """The value that the column must have, or None."""
-        found = self._values(column, ("Eq",), None)
+        try:
+            found = self._values(column, ("Eq",), None)
+        except Exception:  # a literal of a kind that is not known here
+            return None
         return found[0] if found else None
 
     def between(self, column: str, kind: pl.DataType) -> tuple[Any, Any]:
@@ -203,7 +206,7 @@ def scan_records(path: str | Path, table: str, simulation_ids: str | Sequence[st
     def parts(bounds: _Bounds, columns: list[str]) -> Iterator[_Part]:
         one = bounds.equal("simulation_id")
         low, high = bounds.between(step, schema[step])
-        steps = (0 if low is None else max(low, 0), 2**62 if high is None else high)
+        steps = (0 if low is None else max(low, 0), 2**63 - 1 if high is None else high)
         wanted = [name for name in others if name in columns]
         with open(path, read_only=True) as db:
             for id in ids:

@@ -16,8 +16,6 @@ from xarray.core import indexing
 from siltstone._open import Handle, open
 from siltstone.errors import InvalidError, NotFoundError, SiltstoneError
 
-_MAGIC = b"SQLite format 3\x00"
-
 
 class SiltstoneBackend(BackendEntrypoint):  # type: ignore[misc]
     """States of an entity group over ``timestamp`` and ``id``; what is read of the file is what is asked for.
@@ -86,11 +84,11 @@ class SiltstoneBackend(BackendEntrypoint):  # type: ignore[misc]
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Whether it is a file that has updates of a simulation."""
+        # Not by its first bytes: to close a file that one has read drops the locks that SQLite has on it here.
         try:
             path = Path(os.fspath(filename_or_obj))
-            with path.open("rb") as file:
-                if file.read(len(_MAGIC)) != _MAGIC:
-                    return False
+            if not path.is_file():
+                return False
             with open(path, read_only=True) as db:
                 return bool(_groups(db))
         except (TypeError, OSError, SiltstoneError):
@@ -127,8 +125,17 @@ class _States:
 
     def __init__(self, db: Handle, dataset: str, group: str) -> None:
         self._db, self._of = db, (dataset, group)
+        self._path = os.fspath(db.path)
         self.times = np.asarray(db.simulation.get_timestamps(dataset), dtype=np.int64)
         self.read = lru_cache(maxsize=1)(self._read)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._db.close()
+
+    def __reduce__(self) -> Any:
+        # Another process opens the file for itself.
+        return _reopened, (self._path, *self._of)
 
     def _read(self, times: tuple[int, ...]) -> xr.Dataset:
         return self._db.simulation.states_table(*self._of, times).to_xarray()
@@ -138,20 +145,25 @@ class _States:
         left_out = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         n = len(self.times)
         variables: dict[str, Any] = {}
+        masks = {f"{name}_undefined" for name in first}
         for name, one in first.items():
-            if name in left_out or str(name).removesuffix("_undefined") in left_out:
+            if name in left_out or name in masks:
                 continue
             dtype = np.dtype(object) if one.dtype.kind in "US" else one.dtype
             lazy = _Lazy(self, str(name), (n, *one.shape[1:]), dtype)
             variables[str(name)] = (one.dims, indexing.LazilyIndexedArray(lazy))
             undefined = f"{name}_undefined"
-            if one.dtype.kind not in "fcMmO" and undefined not in first:
+            if one.dtype.kind not in "fcMmO":
                 lazy = _Lazy(self, undefined, (n, one.shape[1]), np.dtype(bool))
                 variables[undefined] = (one.dims[:2], indexing.LazilyIndexedArray(lazy))
         coords = {"timestamp": self.times, "id": first["id"].values}
         made = xr.Dataset(variables, coords=coords, attrs=first.attrs)
-        made.set_close(self._db.close)
+        made.set_close(self.close)
         return made
+
+
+def _reopened(path: str, dataset: str, group: str) -> _States:
+    return _States(open(path, read_only=True), dataset, group)
 
 
 class _Lazy(BackendArray):  # type: ignore[misc]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -86,7 +87,10 @@ def test_texts_arrays_images_and_histograms_are_kept_whole(path):
         assert rows == [(3, "note", "began"), (4, "note", "went on")]
 
 
-@pytest.mark.parametrize("value", [None, object(), {1, 2}, [None], np.array(["a", None], object)])
+MASKED = np.ma.array([1, 2], mask=[False, True])
+
+
+@pytest.mark.parametrize("value", [None, object(), {1, 2}, [None], [[1], [1, 2]], MASKED, b"a\0", 10**30])
 def test_a_value_of_another_kind_is_refused_by_name_and_nothing_of_the_call_is_kept(path, value):
     with siltstone.init(path) as run:
         with pytest.raises(InvalidError, match=r"net\.x: expected a number, a text, an array"):
@@ -94,6 +98,9 @@ def test_a_value_of_another_kind_is_refused_by_name_and_nothing_of_the_call_is_k
         assert run.step == 0 and dict(run.summary) == {}
         with pytest.raises(InvalidError, match="expected names, which are texts, got 3"):
             run.log({3: 1.0})
+        for bad in ({"a": 1.0, "x" * 300: np.zeros(3)}, {"a": 1.0, "t": "\ud800"}, {"a.b": 1, "a": {"b": 2}}, {"": 1}):
+            with pytest.raises(InvalidError):
+                run.log(bad)
         with pytest.raises(InvalidError, match="data: expected a dict of names and values, got 1.5"):
             run.log(1.5)
     assert runs(path)[0].rows == 0
@@ -176,8 +183,69 @@ def test_an_id_that_is_there_is_refused_gone_on_with_or_expected(path):
     assert [one.simulation_id for one in found] == ["a", "b"] and found[0].last_step == 5
 
 
+def test_what_is_refused_at_resume_changes_nothing_and_what_it_does_not_take_is_said(path):
+    with pytest.raises(RuntimeError), siltstone.init(path, {"lr": 0.1}, id="x", tags=["one"]) as run:
+        run.log({"w": np.zeros(3)}, step=2)  # arrays count as steps
+        raise RuntimeError("boom")
+    before = runs(path)
+    with pytest.raises(ExistsError, match=r"config: expected lr as the run 'x' has it, 0.1, got 0.2"):
+        siltstone.init(path, {"lr": 0.2}, id="x", resume="allow")
+    assert runs(path) == before and before[0].error == "RuntimeError: boom"
+    with pytest.warns(UserWarning, match=r"keeps what it has, not tags=\['two'\]"):
+        run = siltstone.init(path, {"lr": 0.1}, id="x", resume="allow", tags=["two"])
+    assert run.tags == ("one",) and run.step == 3
+    run.finish()
+
+
+def test_threads_have_a_step_each(path):
+    with siltstone.init(path) as run:
+        threads = [threading.Thread(target=lambda: [run.log({"m": 1.0}) for _ in range(2_000)]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert run.step == 16_000
+    assert runs(path)[0].rows == 16_000
+
+
+def test_a_reader_sees_what_was_logged_a_moment_ago(path):
+    with siltstone.init(path) as run:
+        run.log({"loss": 1.0})
+        deadline = time.monotonic() + 20
+        while runs(path)[0].rows == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_second_finish_does_nothing_and_an_exit_without_a_code_is_no_failure(path):
+    with siltstone.init(path, id="a") as run:
+        run.finish("broken")
+    for code in (0, None, 3):
+        with pytest.raises(SystemExit), siltstone.init(path, id=f"exit {code}"):
+            sys.exit(code)
+    assert [one.status for one in runs(path)] == ["failed", "completed", "completed", "failed"]
+
+
+def test_a_decorator_refuses_what_has_not_run_when_it_returns(path):
+    async def later():
+        pass
+
+    with pytest.raises(InvalidError, match="has run when it returns"):
+        siltstone.track(path)(later)
+    with pytest.raises(InvalidError, match=r"expected @track\(path\)"):
+        siltstone.track(later)
+
+    class Model:
+        @siltstone.track(path)
+        def fit(self, data, run=None):
+            return run.id
+
+    assert Model().fit(np.zeros(2)) == runs(path)[0].simulation_id
+    assert runs(path)[0].parameters == {"data": "array([0., 0.])"}
+
+
 def test_a_decorated_function_is_a_run_a_call(path):
-    @siltstone.track(path, name="sweep", tags=["t"])
+    @siltstone.track(path, project="sweep", tags=["t"])
     def train(lr, depth=2, run=None):
         run.log({"loss": lr})
         return {"best": lr / depth}

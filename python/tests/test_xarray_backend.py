@@ -1,5 +1,10 @@
 """States of a simulation as `xarray.open_dataset` reads them."""
 
+import pickle
+import sqlite3
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -78,6 +83,23 @@ def test_only_what_is_asked_for_is_read(path, monkeypatch):
         states["speed"].sel(timestamp=slice(6, 10)).load()
         states["at"].sel(timestamp=slice(6, 10)).load()
         assert asked == [(0,), (6, 8, 10)]
+
+
+def test_a_mask_has_no_mask_and_another_process_opens_the_file_for_itself(path, whole):
+    with xr.open_dataset(path, engine="siltstone", group="net/roads") as states:
+        assert sorted(states) == ["at", "lanes", "lanes_undefined", "name", "name_undefined", "speed"]
+        copy = pickle.loads(pickle.dumps(states))
+        xr.testing.assert_equal(copy["speed"].load(), whole["speed"])
+
+
+def test_asking_what_a_file_is_leaves_the_locks_of_others(path):
+    conn = sqlite3.connect(path, isolation_level=None)
+    conn.execute("BEGIN IMMEDIATE")
+    assert backend.SiltstoneBackend().guess_can_open(path)
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0.2).execute('BEGIN IMMEDIATE')"
+    other = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert "database is locked" in other.stderr
+    conn.close()
 
 
 def test_dask_reads_it_in_pieces(path, whole):

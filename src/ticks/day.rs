@@ -43,6 +43,11 @@ impl Days {
         Days { base: base.to_owned(), durability, busy_timeout, read_only: false, open }
     }
 
+    /// Waits so long for others who write a day.
+    pub(super) fn waiting(self, busy_timeout: Duration) -> Self {
+        Days { busy_timeout, ..self }
+    }
+
     /// Files that are read and never written.
     pub(super) fn read_only(base: &Path) -> Self {
         Days { read_only: true, ..Days::new(base, Durability::default()) }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -21,12 +22,14 @@ use super::stats::{DayInfo, day_info};
 use super::tick::{Origins, Row};
 use super::write::{self, Arrived, DayBatch, Form, Source};
 use crate::error::{Error, Result};
-use crate::kernel::{Durability, Progress, Skipped, read_whole};
+use crate::kernel::{Durability, Progress, Skipped, open_file, read_whole};
 
 /// How deep folders are searched.
 const MAX_DEPTH: usize = 8;
 /// Bad ticks of a file that are named.
 const BAD_NAMED: usize = 3;
+/// So long an import waits for others who write a day: a day is one transaction.
+const WAIT: Duration = Duration::from_secs(600);
 /// Ticks of one symbol from so many on are packed for a day that is compacted.
 const PACK: usize = 1;
 
@@ -133,6 +136,10 @@ impl ImportReport {
 /// [`ImportReport::skipped`].
 pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<ImportReport> {
     let (files, others) = if !options.files.is_empty() {
+        options.quotes.check()?;
+        for file in &options.files {
+            open_file(file)?;
+        }
         (options.files.clone(), Vec::new())
     } else if options.input_dir.is_dir() {
         find(options)?
@@ -149,7 +156,7 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
     }
     let importer = Importer {
         options,
-        days: Days::new(&options.output_dir, options.durability),
+        days: Days::new(&options.output_dir, options.durability).waiting(WAIT),
         origins: Arc::default(),
         seen: Mutex::default(),
     };

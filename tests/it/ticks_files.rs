@@ -172,6 +172,47 @@ fn an_empty_side_is_carried_only_if_told() {
     );
 }
 
+/// Goal: sides are carried for each symbol, from lines that are no ticks too, and by nothing from a line without sides.
+#[test]
+fn each_side_of_each_symbol_is_carried() {
+    let world = World::new();
+    let text = "t,s,b,a\n\
+        2024-03-01T10:00:00Z,A,100,\n2024-03-01T10:00:01Z,A,,51\n2024-03-01T10:00:02Z,B,7,8\n\
+        no time,A,99,\n2024-03-01T10:00:04Z,A,,52\n2024-03-01T10:00:05Z,A,,\n2024-03-01T10:00:06Z,B,,9\n";
+    let mut options = of("time=t,bid=b,ask=a,symbol=s");
+    (options.symbol, options.carry) = (None, true);
+    let report = world.import(&world.file("a.csv", text), options);
+    assert_eq!((report.ticks_migrated, report.ticks_bad), (4, 3), "{:?}", report.skipped);
+    let (a, b) = (world.read("A"), world.read("B"));
+    assert_eq!((a.bid, a.ask), (vec![100.0, 99.0], vec![51.0, 52.0]));
+    assert_eq!((b.bid, b.ask), (vec![7.0, 7.0], vec![8.0, 9.0]));
+}
+
+/// Goal: quotes keep separators, empty fields at the end of a line are fields, and a column or unit that can be two things is
+/// refused.
+#[test]
+fn lines_are_split_as_they_are_written() {
+    let world = World::new();
+    let quoted = "t,n,b,a\n2024-03-01T10:00:00Z,\"hello, world\",\"1.5\",2\n";
+    assert!(world.import(&world.file("q.csv", quoted), of("time=t,bid=b,ask=a")).is_complete());
+    let empty = MT5
+        .replace("\t<FLAGS>", "")
+        .replace("\t6\n", "\n")
+        .replace("\t2\n", "\n")
+        .replace("\t4\n", "\n");
+    let told = QuoteOptions { time_zone: Some("UTC".into()), carry: true, ..symbol("M") };
+    assert_eq!(world.import(&world.file("m.csv", empty), told).ticks_migrated, 3);
+    let twice = "ts,b,a,a\n1709251200123,1,2,3\n";
+    let refused = world.refusal("t.csv", twice, of("time=ts,bid=b,ask=a"));
+    assert!(refused.contains(r#"expected one of that name, got "a" twice"#), "{refused}");
+    let mut seconds = of("time=ts,bid=b,ask=c");
+    seconds.time_unit = Some(EpochUnit::S);
+    let refused = world.refusal("u.csv", twice.replace("a,a", "c,a"), seconds);
+    assert!(refused.contains("--time-unit ms is"), "{refused}");
+    let refused = world.refusal("s.csv", twice, of("time=ts,bid=b,ask=b,symbol=a"));
+    assert!(refused.contains("twice") || refused.contains("got both"), "{refused}");
+}
+
 /// Goal: columns are named by the caller, in text and in Parquet, with whatever times; what can be read in two ways is refused
 /// with the option that decides it.
 #[test]
@@ -225,7 +266,7 @@ fn columns_are_named_by_the_caller() {
     let naive = Arc::new(TimestampMillisecondArray::from(vec![1_709_251_200_123, 0])) as ArrayRef;
     let path = write("naive.parquet", naive);
     let columns = |zone: Option<&str>, unit| QuoteOptions {
-        columns: Some("time=at,bid=b,ask=a".parse().unwrap()),
+        columns: Some("time=at,bid=b,ask=a,symbol=symbol".parse().unwrap()),
         time_zone: zone.map(str::to_owned),
         time_unit: unit,
         ..QuoteOptions::default()
@@ -254,7 +295,17 @@ fn an_import_can_be_repeated_and_a_file_may_grow() {
     let path = world.file("a.csv", grown);
     let report = world.import(&path, symbol("X"));
     assert_eq!((report.ticks_migrated, report.ticks_skipped, report.ticks_bad), (1, 4, 1));
+    assert!(
+        report.skipped[0].to_string().contains("line 6: it has no end"),
+        "{:?}",
+        report.skipped
+    );
     assert_eq!(world.read("X").len(), 5);
+    // A number that is cut is none.
+    let cut = HISTDATA.trim_end_matches("6760,0\n");
+    assert_eq!(world.import(&world.file("cut.csv", cut), symbol("CUT")).ticks_migrated, 2);
+    assert_eq!(world.import(&world.file("cut.csv", HISTDATA), symbol("CUT")).ticks_migrated, 1);
+    assert_eq!(world.read("CUT").ask, [1.30677, 1.30675, 1.30676]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(HISTDATA.as_bytes()).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -310,9 +361,17 @@ fn hostile_files_are_refused() {
     let report = world.import(&world.file("mixed.csv", mixed), symbol("X"));
     let why = report.skipped[0].to_string();
     assert!(why.contains("line 4: 4 fields expected, got 1"), "{why}");
+    let path = world.file("h.csv", HISTDATA);
     for bad in ["../x", "", "a\0b"] {
-        let refused = world.refusal("h.csv", HISTDATA, symbol(bad));
-        assert!(refused.contains("symbol: expected 1 to 64 letters"), "{refused}");
+        let error = world.try_import(std::slice::from_ref(&path), symbol(bad)).unwrap_err();
+        assert!(error.to_string().contains("symbol: expected 1 to 64 letters"), "{error}");
+    }
+    let mars = QuoteOptions { time_zone: Some("Mars".into()), ..symbol("X") };
+    for (files, options, said) in
+        [(vec![path], mars, "time zone"), (vec!["none.csv".into()], symbol("X"), "none.csv")]
+    {
+        let error = world.try_import(&files, options).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
     }
     let not_finite = "20120201 000003660,nan,1.306770,0\n20120201 000003973,1.3,inf,0\n20120201 000004000,1.3,1.4,0\n";
     let report = world.import(&world.file("nan.csv", not_finite), symbol("NAN"));

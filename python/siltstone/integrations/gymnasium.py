@@ -11,7 +11,7 @@ from siltstone._run import Run
 
 
 class RecordEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):  # type: ignore[misc]
-    """A wrapper that stores each episode when it ends: its number is the step.
+    """A wrapper that stores each episode when it ends, at the next step of the run.
 
     Metrics are ``episode.return`` and ``episode.length``; arrays ``episode.rewards``, ``episode.actions`` and
     ``episode.observations``, which has one more, at the beginning. Observations and actions that are no arrays of one
@@ -27,7 +27,7 @@ class RecordEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):  # type: ignore[mis
 
     def __init__(self, env: gymnasium.Env[Any, Any], run: Run) -> None:
         super().__init__(env)
-        self._run, self._episode = run, run.step
+        self._run = run
         self._forget([])
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
@@ -69,6 +69,5 @@ class RecordEpisodes(gymnasium.Wrapper[Any, Any, Any, Any]):  # type: ignore[mis
                 continue
             if array.dtype.kind in "biuf":
                 episode[name] = array
-        self._run.log({"episode": episode}, step=self._episode)
-        self._episode += 1
+        self._run.log({"episode": episode})
         self._forget([])

@@ -20,8 +20,12 @@ class RunCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, run: Run) -> None:
         super().__init__()
-        self._run = run
+        self._run, self._begin = run, 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Go on behind what the run has."""
+        self._begin = self._run.step
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Log the metrics of an epoch; its number is the step."""
-        self._run.log(logs or {}, step=epoch)
+        """Log the metrics of an epoch; the epochs of a second ``fit`` are behind those of the first."""
+        self._run.log(logs or {}, step=self._begin + epoch)

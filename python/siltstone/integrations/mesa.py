@@ -11,8 +11,8 @@ from siltstone._run import Run
 
 #: The table of what agents report, which is made with the first of it.
 TABLE = "mesa_agents"
-#: What kinds of numpy arrays are as columns of a table of records.
-_KINDS = {"b": "bool", "i": "int64", "u": "int64", "f": "float64"}
+#: What kinds of numpy arrays are as columns of a table of records. What is an integer may be a float later.
+_KINDS = {"b": "bool", "i": "float64", "u": "float64", "f": "float64"}
 
 
 class RunCollector(mesa.DataCollector):  # type: ignore[misc]
@@ -39,13 +39,26 @@ class RunCollector(mesa.DataCollector):  # type: ignore[misc]
         super().collect(model)
         step = int(model.steps)
         if self.model_vars:
-            self._run.log({name: values[-1] for name, values in self.model_vars.items()}, step=step)
+            reported = {name: values[-1] for name, values in self.model_vars.items()}
+        self._run.log({name: value for name, value in reported.items() if value is not None}, step=step)
         records = self._agent_records.get(model.steps) if self.agent_reporters else None
         if not records:
             return
         _, *values = zip(*records, strict=True)  # of each agent: the step, its number, and what it reports
-        columns = dict(zip(["agent", *self.agent_reporters], map(np.asarray, values), strict=True))
+        columns = dict(zip(["agent", *self.agent_reporters], map(_column, values), strict=True))
         if self._columns is None:
-            self._columns = {name: _KINDS.get(values.dtype.kind, "text") for name, values in columns.items()}
+            self._columns = {"agent": "int64"} | {
+                name: _KINDS.get(values.dtype.kind, "text") for name, values in columns.items() if name != "agent"
+            }
             self._run.simulation.define_table(TABLE, self._columns)
         self._run.simulation.log(TABLE, columns, step=step)
+
+
+def _column(values: tuple[Any, ...]) -> np.ndarray[Any, Any]:
+    """Values of agents; None is NaN."""
+    missing = [value is None for value in values]
+    if not any(missing):
+        return np.asarray(values)
+    if all(isinstance(value, (int, float, np.number)) for value in values if value is not None):
+        return np.array([np.nan if value is None else value for value in values])
+    return np.array(["" if value is None else str(value) for value in values])

@@ -59,11 +59,32 @@ impl FromStr for EpochUnit {
     }
 }
 
-/// The zone of a name: one of the IANA's, or an offset as `-05:00`.
+/// A zone, and how many ns clocks are ahead of it.
+#[derive(Debug, Clone)]
+pub(super) struct Zone {
+    pub(super) zone: TimeZone,
+    pub(super) ahead_ns: i64,
+}
+
+impl From<TimeZone> for Zone {
+    fn from(zone: TimeZone) -> Self {
+        Zone { zone, ahead_ns: 0 }
+    }
+}
+
+/// The zone of a name: one of the IANA's, with hours ahead of it as `America/New_York+7`, or an offset as `-05:00`.
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub(super) fn zone(name: &str) -> Result<TimeZone> {
+pub(super) fn zone(name: &str) -> Result<Zone> {
+    let ahead = name.rsplit_once('+').filter(|(zone, _)| zone.contains('/'));
+    if let Some((of, hours)) = ahead {
+        let hours = hours.parse::<i64>().ok().filter(|hours| *hours < 24);
+        let hours = hours.ok_or_else(|| {
+            Error::invalid("time zone", "hours ahead, as America/New_York+7", format!("{name:?}"))
+        })?;
+        return Ok(Zone { ahead_ns: hours * 3600 * SECOND_NS, ..zone(of)? });
+    }
     let offset = || -> Option<TimeZone> {
         let (sign, rest) = match name.as_bytes().first()? {
             b'+' => (1, &name[1..]),
@@ -76,7 +97,7 @@ pub(super) fn zone(name: &str) -> Result<TimeZone> {
         Offset::from_seconds(sign * seconds).ok().map(TimeZone::fixed)
     };
     let wrong = || Error::invalid("time zone", "UTC, Europe/Berlin or -05:00", format!("{name:?}"));
-    offset().or_else(|| TimeZone::get(name).ok()).ok_or_else(wrong)
+    offset().or_else(|| TimeZone::get(name).ok()).map(Zone::from).ok_or_else(wrong)
 }
 
 /// How the times of a file are read.
@@ -84,7 +105,7 @@ pub(super) fn zone(name: &str) -> Result<TimeZone> {
 pub(super) struct Clock {
     pub(super) form: Form,
     /// Of times that say no offset.
-    pub(super) zone: Option<TimeZone>,
+    pub(super) zone: Option<Zone>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +120,10 @@ impl Clock {
     /// The time of a text, in ns since 1970 UTC; why it is none.
     pub(super) fn read(&self, text: &str) -> Result<i64, String> {
         let (ns, offset_s) = match &self.form {
-            Form::Epoch(unit) => return epoch(text, *unit).ok_or_else(|| none("a number", text)),
+            Form::Epoch(unit) => {
+                let expected = || format!("a count of {unit} since 1970, up to the year 2262");
+                return epoch(text, *unit).ok_or_else(|| none(&expected(), text));
+            }
             Form::Wall => wall(text).ok_or_else(|| none("a time", text))?,
             Form::Format(format) => by_format(format, text)?,
         };
@@ -117,15 +141,23 @@ fn none(expected: &str, text: &str) -> String {
     format!("time: expected {expected}, got {:?}", text.chars().take(40).collect::<String>())
 }
 
+/// A count of a unit, with decimals or without, to the ns.
 fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
-    match text.parse::<i64>() {
-        Ok(count) => count.checked_mul(unit.ns()),
-        Err(_) => {
-            let count: f64 = text.parse().ok()?;
-            let ns = count * unit.ns() as f64;
-            (ns.abs() < 9.2e18).then_some(ns.round() as i64)
-        }
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let count = whole.parse::<i64>().ok()?;
+    if EpochUnit::of(count).is_some_and(|other| other != unit) {
+        return None; // a line of another unit
     }
+    let ns = count.checked_mul(unit.ns())?;
+    let digits = unit.ns().ilog10() as usize;
+    let decimals = decimals.get(..digits.min(decimals.len()))?;
+    if decimals.is_empty() {
+        return Some(ns);
+    }
+    let part =
+        decimals.bytes().all(|b| b.is_ascii_digit()).then(|| decimals.parse::<i64>().ok())??;
+    let part = part * 10i64.pow((digits - decimals.len()) as u32);
+    ns.checked_add(if whole.starts_with('-') { -part } else { part })
 }
 
 fn by_format(format: &str, text: &str) -> Result<(i64, Option<i64>), String> {
@@ -145,7 +177,9 @@ fn ns_of(at: DateTime) -> Option<i64> {
 }
 
 /// What clocks of a zone show, as UTC.
-pub(super) fn in_zone(ns: i64, zone: &TimeZone, text: &str) -> Result<i64, String> {
+pub(super) fn in_zone(ns: i64, of: &Zone, text: &str) -> Result<i64, String> {
+    let Zone { zone, ahead_ns } = of;
+    let ns = ns.checked_sub(*ahead_ns).ok_or_else(|| none("a time", text))?;
     if let Ok(offset) = zone.to_fixed_offset() {
         return ns
             .checked_sub(i64::from(offset.seconds()) * SECOND_NS)
@@ -299,13 +333,34 @@ mod tests {
             clock("America/New_York").read("20120701 000000"),
             Ok(ns("2012-07-01T04:00:00Z"))
         );
+        // A server of New York's days: seven hours ahead of it, with its change of clocks.
+        assert_eq!(
+            clock("America/New_York+7").read("20240320 000000"),
+            Ok(ns("2024-03-19T21:00:00Z"))
+        );
+        assert_eq!(
+            clock("America/New_York+7").read("20240105 000000"),
+            Ok(ns("2024-01-04T22:00:00Z"))
+        );
         let twice = clock("America/New_York").read("2012-11-04 01:30:00").unwrap_err();
         assert!(twice.contains("show once"), "{twice}");
         let epoch = Clock { form: Form::Epoch(EpochUnit::Ms), zone: None };
         assert_eq!(epoch.read("1709251200123"), Ok(1_709_251_200_123_000_000));
         assert!(epoch.read("x").is_err() && epoch.read("9223372036854775807").is_err());
-        let by_format =
-            Clock { form: Form::Format("%d/%m/%Y %H:%M:%S%.f".into()), zone: Some(TimeZone::UTC) };
+        for (text, unit, ns) in [
+            ("1709251200.123456789", EpochUnit::S, 1_709_251_200_123_456_789),
+            ("1709251200906.75", EpochUnit::Ms, 1_709_251_200_906_750_000),
+            ("-1.5", EpochUnit::S, -1_500_000_000),
+            ("1.", EpochUnit::S, 1_000_000_000),
+            ("7.0", EpochUnit::Ns, 7),
+        ] {
+            assert_eq!(super::epoch(text, unit), Some(ns), "{text}");
+        }
+        assert_eq!(super::epoch("1.7e9", EpochUnit::S), None);
+        let by_format = Clock {
+            form: Form::Format("%d/%m/%Y %H:%M:%S%.f".into()),
+            zone: Some(TimeZone::UTC.into()),
+        };
         assert_eq!(by_format.read("02/03/2024 10:00:00.5"), Ok(ns("2024-03-02T10:00:00.5Z")));
         assert!(by_format.read("2024-03-02").is_err());
     }

@@ -276,6 +276,12 @@ impl Layout {
         }
         match &self.times.form {
             Form::Epoch(unit) => {
+                let whole = time.split('.').next().and_then(|count| count.parse().ok());
+                if let Some(other) = whole.and_then(EpochUnit::of).filter(|other| other != unit) {
+                    return wrong(&format!(
+                        "a count of {unit} since 1970 that is a time of today (--time-unit {other} is)"
+                    ));
+                }
                 self.taken_for += &format!(", times in {unit} since 1970 UTC");
                 return Ok(());
             }
@@ -305,7 +311,7 @@ impl Layout {
             }
             Some(zone) => {
                 let name =
-                    options.time_zone.clone().or_else(|| zone.iana_name().map(str::to_owned));
+                    options.time_zone.clone().or_else(|| zone.zone.iana_name().map(str::to_owned));
                 self.taken_for +=
                     &format!(", times of {}", name.unwrap_or_else(|| "UTC-05:00 all year".into()));
                 Ok(())
@@ -363,7 +369,8 @@ fn layout(separator: u8, head: &[&str], form: Form) -> Layout {
 
 fn histdata(_: &QuoteOptions, separator: u8, head: &[&str]) -> Option<Layout> {
     let mut own = layout(separator, head, Form::Wall);
-    own.times.zone = Offset::from_seconds(HISTDATA_S).ok().map(TimeZone::fixed);
+    own.times.zone =
+        Offset::from_seconds(HISTDATA_S).ok().map(|offset| TimeZone::fixed(offset).into());
     own.taken_for = "no header, bid before ask".into();
     (head.len() >= 3).then_some(Layout { has_header: false, bid: 1, ask: 2, ..own })
 }
@@ -383,7 +390,7 @@ fn by_names(
     let mut own = layout(separator, head, Form::Wall);
     let name = head[time].to_lowercase();
     if name == "gmt time" || name == "time (utc)" {
-        own.times.zone = Some(TimeZone::UTC);
+        own.times.zone = Some(TimeZone::UTC.into());
     }
     own.taken_for = format!("columns {} and {}", head[at(bid)?], head[at(ask)?]);
     let clock = if clock.is_empty() { None } else { Some(at(clock)?) };
@@ -452,12 +459,23 @@ fn named(
     let mut kinds = Vec::new();
     for (found, name) in found.iter_mut().zip(wanted.into_iter().chain(more)) {
         let Some(name) = name else { continue };
+        if head.iter().filter(|own| *own == name).count() > 1 {
+            let got = format!("{name:?} twice");
+            return Err(Error::invalid(
+                format!("{}: column", path.display()),
+                "one of that name",
+                got,
+            ));
+        }
         let (at, is_name) = find(name).ok_or_else(|| {
             let expected = format!("one of {}", head.join(", "));
             Error::invalid(format!("{}: column", path.display()), expected, format!("{name:?}"))
         })?;
         kinds.push(is_name);
         *found = Some(at);
+    }
+    if columns.symbol.is_some() && options.symbol.is_some() {
+        return Err(Error::invalid("symbol", "one symbol, or a column of them", "both"));
     }
     let has_header = kinds[0];
     if kinds.iter().any(|kind| *kind != has_header) {

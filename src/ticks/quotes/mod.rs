@@ -47,6 +47,15 @@ pub struct QuoteOptions {
     pub carry: bool,
 }
 
+impl QuoteOptions {
+    /// # Errors
+    /// [`Error::Invalid`] for a value that means nothing, whatever the file.
+    pub(super) fn check(&self) -> Result<()> {
+        self.time_zone.as_deref().map_or(Ok(()), |name| clock::zone(name).map(drop))?;
+        self.symbol.as_deref().map_or(Ok(()), check_symbol)
+    }
+}
+
 /// What was read of a file.
 #[derive(Debug, Default)]
 pub(super) struct Quotes {
@@ -137,6 +146,8 @@ struct Gathered<'a> {
     /// Of ticks without a column of sources.
     origin: u32,
     sources: HashMap<String, u32>,
+    /// The last sides of each symbol, where an empty one is the last.
+    carried: Option<HashMap<Arc<str>, [Option<f64>; 2]>>,
     rows: Vec<(Arc<str>, Row)>,
     most: usize,
     parts: HashMap<Day, u64>,
@@ -145,9 +156,10 @@ struct Gathered<'a> {
 
 /// One tick as a file has it: what is text there, and whether the spread is said.
 struct Quote<'q> {
-    time_ns: i64,
-    bid: f64,
-    ask: f64,
+    time_ns: Result<i64, String>,
+    /// None of a side that is empty.
+    bid: Option<f64>,
+    ask: Option<f64>,
     spread: Option<f64>,
     symbol: Option<&'q str>,
     lp: Option<&'q str>,
@@ -172,6 +184,7 @@ impl<'a> Gathered<'a> {
             symbols: HashMap::new(),
             origin,
             sources: HashMap::new(),
+            carried: options.carry.then(HashMap::new),
             rows: Vec::new(),
             most: GATHERED,
             parts: HashMap::new(),
@@ -194,7 +207,7 @@ impl<'a> Gathered<'a> {
 
     /// Takes a tick; what is wrong with it is noted, and it is left out.
     fn push(&mut self, line: u64, quote: Result<Quote<'_>, String>) -> Result<()> {
-        match quote.and_then(|quote| self.row(&quote).map_err(|error| error.to_string())) {
+        match quote.and_then(|quote| self.row(quote).map_err(|error| error.to_string())) {
             Ok(row) => {
                 self.rows.push(row);
                 self.out.read += 1;
@@ -222,10 +235,7 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    fn row(&mut self, quote: &Quote<'_>) -> Result<(Arc<str>, Row)> {
-        let Quote { time_ns, bid, ask, .. } = *quote;
-        let spread = quote.spread.unwrap_or(ask - bid);
-        check_prices(bid, ask, spread)?;
+    fn row(&mut self, quote: Quote<'_>) -> Result<(Arc<str>, Row)> {
         let symbol = match (quote.symbol, &self.symbol) {
             (Some(name), _) => match self.symbols.get(name) {
                 Some(symbol) => symbol.clone(),
@@ -237,6 +247,28 @@ impl<'a> Gathered<'a> {
             (None, Some(symbol)) => symbol.clone(),
             (None, None) => return Err(Error::invalid("symbol", "a text", "none")),
         };
+        let mut sides = [quote.bid, quote.ask];
+        let is_empty = sides == [None, None];
+        if let Some(carried) = &mut self.carried {
+            // Also of a line that is no tick: its sides are the last ones.
+            let last = carried.entry(symbol.clone()).or_default();
+            for (last, side) in last.iter_mut().zip(&mut sides) {
+                match *side {
+                    Some(price) if price.is_finite() => *last = *side,
+                    Some(_) => {}
+                    None if is_empty => {}
+                    None => *side = *last,
+                }
+            }
+        }
+        let side = |what: &str, side: Option<f64>| {
+            let hint = if self.carried.is_some() { "" } else { " (--carry takes the last one)" };
+            side.ok_or_else(|| Error::invalid(what, "a number", format!("nothing{hint}")))
+        };
+        let (bid, ask) = (side("bid", sides[0])?, side("ask", sides[1])?);
+        let time_ns = quote.time_ns.map_err(|why| Error::invalid("line", "a tick", why))?;
+        let spread = quote.spread.unwrap_or(ask - bid);
+        check_prices(bid, ask, spread)?;
         let origin = match quote.lp {
             None => self.origin,
             Some(lp) => match self.sources.get(lp) {

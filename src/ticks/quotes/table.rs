@@ -89,7 +89,8 @@ pub(super) fn read(path: &Path, options: &QuoteOptions, out: &mut Gathered<'_>) 
     let needed = |name: &str| column(path, &schema, name, true).map(Option::unwrap_or_default);
     let or_usual = |named: &Option<String>, usual: &str| match named {
         Some(name) => column(path, &schema, name, true),
-        None => column(path, &schema, usual, false),
+        None if options.columns.is_none() => column(path, &schema, usual, false),
+        None => Ok(None),
     };
     let (time, bid, ask) = (needed(&names.time)?, needed(&names.bid)?, needed(&names.ask)?);
     let spread = or_usual(&names.spread, "spread")?;
@@ -151,13 +152,10 @@ pub(super) fn read(path: &Path, options: &QuoteOptions, out: &mut Gathered<'_>) 
             line += 1;
             let (symbol, lp) = (text(&symbols, i), text(&sources, i));
             let quote = || -> Result<Quote<'_>, String> {
-                let side = |what: &str, column: &ArrayRef| {
-                    number(column, i).ok_or_else(|| format!("{what}: expected a number, got null"))
-                };
                 Ok(Quote {
-                    time_ns: at(i)?,
-                    bid: side("bid", &bids)?,
-                    ask: side("ask", &asks)?,
+                    time_ns: at(i),
+                    bid: number(&bids, i),
+                    ask: number(&asks, i),
                     spread: spreads.as_ref().and_then(|column| number(column, i)),
                     symbol: symbol.as_deref(),
                     lp: lp.as_deref(),

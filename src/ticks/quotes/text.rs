@@ -18,6 +18,8 @@ struct Lines<'a, R> {
     from: R,
     line: Vec<u8>,
     number: u64,
+    /// Whether a newline ended the line.
+    has_end: bool,
 }
 
 impl<R: BufRead> Lines<'_, R> {
@@ -56,9 +58,9 @@ impl<R: BufRead> Lines<'_, R> {
             if self.number == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
                 self.line.drain(..3);
             }
-            let end = self.line.trim_ascii_end().len();
-            self.line.truncate(end);
-            if end > 0 {
+            self.has_end = self.line.pop_if(|byte| *byte == b'\n').is_some();
+            self.line.pop_if(|byte| *byte == b'\r');
+            if !self.line.trim_ascii().is_empty() {
                 return Ok(true);
             }
         }
@@ -78,7 +80,7 @@ pub(super) fn read(
     from: impl BufRead,
     out: &mut Gathered<'_>,
 ) -> Result<()> {
-    let mut lines = Lines { path, from, line: Vec::new(), number: 0 };
+    let mut lines = Lines { path, from, line: Vec::new(), number: 0, has_end: false };
     if !lines.next()? {
         return Err(Error::invalid(path.display().to_string(), "a file of quotes", "an empty one"));
     }
@@ -87,25 +89,55 @@ pub(super) fn read(
     let second = if is_next { lines.text()?.to_owned() } else { String::new() };
     let layout = Layout::of(options, path, &first, &second)?;
     out.begin(&layout.taken_for, layout.symbol.is_some())?;
-    let mut reading = Reading { layout, carry: options.carry, last: None, time: String::new() };
+    if layout.fields > MOST_FIELDS {
+        let got = format!("{} fields a line", layout.fields);
+        return Err(Error::invalid(
+            path.display().to_string(),
+            format!("at most {MOST_FIELDS}"),
+            got,
+        ));
+    }
+    let mut reading = Reading { layout, time: String::new() };
     if !reading.layout.has_header {
         let quote = reading.quote(&first);
         out.push(1, quote)?;
     }
     while is_next {
-        let quote =
-            std::str::from_utf8(&lines.line).map_err(|_| "text in UTF-8 expected".to_owned());
-        out.push(lines.number, quote.and_then(|line| reading.quote(line)))?;
+        let quote = match std::str::from_utf8(&lines.line) {
+            Err(_) => Err("text in UTF-8 expected".to_owned()),
+            // Of a file that grows it may be cut inside a number.
+            Ok(_) if !lines.has_end => {
+                Err("it has no end: end it with a newline, or import the file again when it is finished".into())
+            }
+            Ok(line) => reading.quote(line),
+        };
+        out.push(lines.number, quote)?;
         is_next = lines.next()?;
     }
     Ok(())
 }
 
+/// The fields of a line; what is between quotes is one, whatever is in it.
+fn split<'q>(line: &'q str, separator: char, mut each: impl FnMut(&'q str)) {
+    if !line.contains('"') {
+        return line.split(separator).for_each(each);
+    }
+    let (mut begin, mut is_quoted) = (0, false);
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            c if c == separator && !is_quoted => {
+                each(&line[begin..at]);
+                begin = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    each(&line[begin..]);
+}
+
 struct Reading {
     layout: Layout,
-    carry: bool,
-    /// The last bid and ask, where an empty side is the last one.
-    last: Option<(f64, f64)>,
     time: String,
 }
 
@@ -114,25 +146,16 @@ impl Reading {
         let layout = &self.layout;
         let mut cells = [""; MOST_FIELDS];
         let mut found = 0;
-        for cell in line.split(char::from(layout.separator)) {
+        split(line, char::from(layout.separator), |cell| {
             if let Some(place) = cells.get_mut(found) {
                 *place = cell;
             }
             found += 1;
-        }
+        });
         if found != layout.fields {
             return Err(format!("{} fields expected, got {found}", layout.fields));
         }
         let cell = |at: usize| cells[at].trim().trim_matches('"');
-        let time = match layout.clock {
-            None => cell(layout.time),
-            Some(clock) => {
-                self.time.clear();
-                self.time.extend([cell(layout.time), " ", cell(clock)]);
-                &self.time
-            }
-        };
-        let time_ns = layout.times.read(time)?;
         let price = |what: &str, at: usize| match cell(at) {
             "" => Ok(None),
             text => match text.parse::<f64>() {
@@ -144,21 +167,17 @@ impl Reading {
             },
         };
         let (bid, ask) = (price("bid", layout.bid)?, price("ask", layout.ask)?);
-        let last = self.last.filter(|_| self.carry && layout.symbol.is_none());
-        let side = |what: &str, own: Option<f64>, last: Option<f64>| {
-            own.or(last).ok_or_else(|| match self.carry {
-                true => format!("{what}: expected a number, got nothing, and nothing to carry"),
-                false => {
-                    format!("{what}: expected a number, got nothing (--carry takes the last one)")
-                }
-            })
-        };
-        let (bid, ask) =
-            (side("bid", bid, last.map(|l| l.0))?, side("ask", ask, last.map(|l| l.1))?);
         let spread = layout.spread.map(|at| price("spread", at)).transpose()?.flatten();
-        self.last = Some((bid, ask));
+        let time = match layout.clock {
+            None => cell(layout.time),
+            Some(clock) => {
+                self.time.clear();
+                self.time.extend([cell(layout.time), " ", cell(clock)]);
+                &self.time
+            }
+        };
         Ok(Quote {
-            time_ns,
+            time_ns: layout.times.read(time),
             bid,
             ask,
             spread,
