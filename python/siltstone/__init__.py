@@ -17,6 +17,7 @@ import sys as _sys
 from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._arguments import name_them as _name_them
 from siltstone._extension import sqlite_extension_path
+from siltstone._import import Imported, import_, import_kinds
 from siltstone._lake import Lake, LakeReport, LakeTable, VacuumReport, lake
 from siltstone._open import Handle, open
 from siltstone._query import QueryResult
@@ -35,6 +36,7 @@ __all__ = [
     "CompactReport",
     "Handle",
     "Histogram",
+    "Imported",
     "Lake",
     "LakeReport",
     "LakeTable",
@@ -51,6 +53,8 @@ __all__ = [
     "__version__",
     "errors",
     "experiment",
+    "import_",
+    "import_kinds",
     "init",
     "lake",
     "memory",

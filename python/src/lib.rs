@@ -43,6 +43,7 @@ mod tick_store;
 mod tick_time;
 mod ticket;
 mod time;
+mod trackers;
 mod undo;
 mod updates;
 mod viewer;
@@ -111,6 +112,8 @@ mod _siltstone {
     };
     #[pymodule_export]
     use super::ticket::Ticket;
+    #[pymodule_export]
+    use super::trackers::{import_kinds, import_runs};
     #[pymodule_export]
     use super::undo::Undo;
     #[pymodule_export]

@@ -28,6 +28,7 @@ pub(super) fn text_of_ms(ms: i64) -> String {
     text_of_us(ms.saturating_mul(1_000))
 }
 
-fn text_of_us(us: i64) -> String {
+/// As [`text_of_ms`], of µs.
+pub(super) fn text_of_us(us: i64) -> String {
     TimeFormat::new(TimeUnit::Microsecond, None).text(us)
 }

@@ -67,6 +67,38 @@ fn set_record(
     tx.seal("simulations", "id = ?1", [id]).map(drop)
 }
 
+/// An array in the form in which it is stored.
+pub(super) struct StoredArray {
+    dtype: String,
+    shape: String,
+    codec: Option<&'static str>,
+    pub(super) checksum: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl StoredArray {
+    pub(super) fn of(array: &crate::Array) -> Self {
+        let (codec, data) = crate::Codec::Auto.encode(array);
+        StoredArray {
+            dtype: array.dtype().to_string(),
+            shape: shape_json(array.shape()),
+            codec,
+            checksum: crate::array::Checksum::of(array).to_bytes().to_vec(),
+            data: data.into_owned(),
+        }
+    }
+
+    /// Inserts it under a name and a step; one that is there is replaced.
+    pub(super) fn insert(&self, tx: &WriteTx<'_>, id: i64, name: &str, step: i64) -> Result<()> {
+        let StoredArray { dtype, shape, codec, checksum, data } = self;
+        let sql = "INSERT OR REPLACE INTO simulation_array \
+            (simulation, name, step, dtype, shape, codec, checksum, data, row_sum) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))";
+        tx.execute(sql, (id, name, step, dtype, shape, codec, checksum, data))?;
+        Ok(())
+    }
+}
+
 impl ExperimentDatabase {
     /// Says what became of a simulation. With `completed`, `failed`, `crashed`, `stopped` or `cancelled` it has ended now;
     /// what waits in its buffers is written first. Without a summary the one that is there stays.
@@ -257,17 +289,8 @@ impl SimulationContext {
         self.inner.check_open()?;
         let location = format!("the array {name:?} of simulation {:?}", self.simulation_id());
         crate::Array::check_stored(location, array.data().len())?;
-        let (codec, data) = crate::Codec::Auto.encode(array);
-        let (name, id, data) = (name.to_owned(), self.inner.id, data.into_owned());
-        let checksum = crate::array::Checksum::of(array).to_bytes();
-        let (dtype, shape) = (array.dtype().to_string(), shape_json(array.shape()));
-        self.inner.db().write(move |tx| {
-            let sql = "INSERT OR REPLACE INTO simulation_array \
-                (simulation, name, step, dtype, shape, codec, checksum, data, row_sum) \
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, silt_row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))";
-            tx.execute(sql, (id, &name, step, &dtype, &shape, codec, &checksum[..], &data))?;
-            Ok(())
-        })
+        let (name, id, array) = (name.to_owned(), self.inner.id, StoredArray::of(array));
+        self.inner.db().write(move |tx| array.insert(tx, id, &name, step))
     }
 
     /// Says that an agent has died, and logs why.

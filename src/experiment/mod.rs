@@ -62,6 +62,7 @@ mod schema;
 mod stored;
 mod struct_rows;
 mod summary;
+pub mod trackers;
 mod verify;
 mod write;
 

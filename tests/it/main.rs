@@ -80,6 +80,7 @@ mod ticks_outline;
 mod tidy;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod torture;
+mod trackers;
 mod travel;
 #[cfg(target_os = "linux")]
 mod two_libraries;

@@ -4,9 +4,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{CommandFactory, Subcommand};
 use serde_json::json;
+use siltstone::experiment::trackers::Kind;
 use siltstone::simulation::json::Schema;
 use siltstone::simulation::{
     ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import,
@@ -15,6 +16,7 @@ use siltstone::{Codec, Durability, Error, Profile};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::runs::{Tracker, import_tracker};
 use crate::{human, interrupt};
 
 /// Import files and databases of other programs
@@ -22,9 +24,14 @@ use crate::{human, interrupt};
 /// `silt series import` takes what meteaudata wrote, and tables of loggers: CSV, JSON lines, Parquet, Arrow. A database of
 /// movici's needs no import: every command reads it as it is, and the first write upgrades it, after a backup.
 #[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Args {
+    /// List the kinds, a line each
+    #[arg(long, exclusive = true)]
+    list: bool,
+
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +40,15 @@ enum What {
     Ticks(crate::ticks::import::Args),
     Experiment(crate::runs::Import),
     Memory(crate::memory::Import),
+    /// Import runs of MLflow: a folder mlruns, or its database mlflow.db
+    ///
+    /// A run keeps its id, parameters (as texts, which is what MLflow has), tags, metrics with step and time, status, times,
+    /// parent and the names of its artifacts. A second import adds what is new, and changes nothing else. Deleted runs,
+    /// datasets, traces, models and the contents of artifacts are not imported, and counted.
+    #[command(after_help = "Examples:
+  silt import mlflow mlruns -o runs.db
+  silt import mlflow mlflow.db --dry-run")]
+    Mlflow(Tracker),
 }
 
 /// Import movici's folders of JSON files into a database
@@ -90,12 +106,39 @@ fn durabilities() -> impl TypedValueParser<Value = Durability> {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
-    match &args.what {
+    let Some(what) = &args.what else { return list(console) };
+    match what {
         What::Simulation(args) => simulation(args, console),
         What::Ticks(args) => crate::ticks::import::run(args, console),
         What::Experiment(args) => crate::runs::import(args, console),
         What::Memory(args) => crate::memory::import(args, console),
+        What::Mlflow(args) => import_tracker(Kind::Mlflow, args, console),
     }
+}
+
+/// The kinds, a line each.
+fn list(console: &mut Console) -> Outcome {
+    let command = crate::cli::Cli::command();
+    let import = command.find_subcommand("import").expect("this very command");
+    let kinds: Vec<(String, String)> = (import.get_subcommands())
+        .map(|kind| {
+            let about = kind.get_about().map(ToString::to_string).unwrap_or_default();
+            (
+                kind.get_name().to_owned(),
+                about.strip_prefix("Import ").map_or(about.clone(), str::to_owned),
+            )
+        })
+        .collect();
+    if console.json {
+        let kinds = kinds.iter().map(|(kind, about)| json!({"kind": kind, "reads": about}));
+        console.document(&json!({ "kinds": kinds.collect::<Vec<_>>() }))?;
+        return Ok(Exit::Done);
+    }
+    let width = kinds.iter().map(|(kind, _)| kind.len()).max().unwrap_or(0);
+    for (kind, about) in &kinds {
+        console.line(format!("{kind:width$}  {about}"))?;
+    }
+    Ok(Exit::Done)
 }
 
 fn simulation(args: &Simulation, console: &mut Console) -> Outcome {

@@ -3,6 +3,7 @@
 mod change;
 mod compare;
 mod show;
+mod tracker;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ pub(crate) use change::{Import, compact, export, import, merge};
 use clap::Subcommand;
 use compare::{Compare, compare};
 use show::{Show, show};
+pub(crate) use tracker::{Tracker, import as import_tracker};
 
 use crate::chart::sparkline;
 use crate::console::Console;

@@ -51,7 +51,7 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
     let color = console.color;
     console.line(bold(format!("simulation {}", escaped(info.simulation_id.clone())), color))?;
     let mut fact = |name: &str, value: Option<String>| match value {
-        Some(value) => console.line(format!("  {name:<12}{}", escaped(value))),
+        Some(value) => console.line(format!("  {name:<11} {}", escaped(value))),
         None => Ok(()),
     };
     fact("experiment", info.experiment_id.clone())?;

@@ -1,0 +1,296 @@
+//! Runs of other experiment trackers, into the experiment store.
+//!
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let run = folder.path().join("mlruns/0/a1");
+//! # std::fs::create_dir_all(run.join("metrics")).unwrap();
+//! # std::fs::write(folder.path().join("mlruns/0/meta.yaml"), "experiment_id: '0'\nname: Default\n").unwrap();
+//! # std::fs::write(run.join("meta.yaml"), "run_id: a1\nstatus: 3\nstart_time: 0\nend_time: 5\n").unwrap();
+//! # std::fs::write(run.join("metrics/loss"), "1 0.5 0\n2 nan 1\n").unwrap();
+//! # let mlruns = folder.path().join("mlruns");
+//! use siltstone::Database;
+//! use siltstone::experiment::trackers::{Kind, Options, import};
+//!
+//! let target = Database::builder(folder.path().join("runs.db")).open()?;
+//! let report = import(&mlruns, &target, &Options::new(Kind::Mlflow), &mut |_, _| Ok(()))?;
+//! assert_eq!((report.imported, report.found.points), (vec!["a1".to_owned()], 2));
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
+//! A run becomes a simulation of the same id. Its parameters are the simulation's parameters, its metrics are rows of
+//! `simulation_metrics`, and what else is known of it (name, tags, parent, names of artifacts) is in its provenance.
+//! An import compares with what is there: a run that grew since is continued, and a second import changes nothing.
+
+mod files;
+mod mlflow;
+mod put;
+mod run;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::kernel::{Database, Progress, Skipped, check_interrupted};
+use put::Put;
+use run::Run;
+
+/// A tracker whose runs can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// MLflow: a folder `mlruns`, or its SQLite database.
+    Mlflow,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 1] = [Kind::Mlflow];
+
+    /// Its name: `mlflow`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Mlflow => "mlflow",
+        }
+    }
+
+    /// What it reads, in a line.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Kind::Mlflow => "MLflow: a folder mlruns, or its SQLite database mlflow.db",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names = Kind::ALL.map(Kind::name).join(", ");
+            Error::invalid("the kind of an import", names, format!("{text:?}"))
+        })
+    }
+}
+
+/// How runs are imported.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// The tracker that wrote them.
+    pub kind: Kind,
+    /// A text in front of each id, for trackers whose ids are not unique between folders; empty unless set.
+    pub prefix: String,
+}
+
+impl Options {
+    /// Those of a tracker, with its own ids.
+    pub fn new(kind: Kind) -> Self {
+        Options { kind, prefix: String::new() }
+    }
+
+    /// Puts a text in front of each id.
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        Options { prefix: prefix.into(), ..self }
+    }
+}
+
+/// How much a source has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Found {
+    /// Runs that could be read.
+    pub runs: u64,
+    /// Their parameters.
+    pub parameters: u64,
+    /// Their tags.
+    pub tags: u64,
+    /// Names of metrics, each counted once a run.
+    pub metrics: u64,
+    /// Points of metrics.
+    pub points: u64,
+    /// Texts logged at a step.
+    pub texts: u64,
+    /// Arrays and histograms logged at a step.
+    pub arrays: u64,
+    /// Files of runs, whose names are kept.
+    pub artifacts: u64,
+}
+
+/// What an import understood and did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The tracker.
+    pub kind: Kind,
+    /// What the source was taken for.
+    pub understood: String,
+    /// What it has.
+    pub found: Found,
+    /// Runs that were imported, by their ids in the file; of a dry run, those that were read.
+    pub imported: Vec<String>,
+    /// Runs that were there and had changed or grown: what was new was added.
+    pub continued: Vec<String>,
+    /// Runs that were there, equal in everything.
+    pub unchanged: Vec<String>,
+    /// Records that were written.
+    pub rows: u64,
+    /// What is not finished in the source: a run that is still written, a last record of which a part is there.
+    pub notes: Vec<String>,
+    /// Kinds of things that this import does not carry, and how many of them the source has.
+    pub not_carried: Vec<(String, u64)>,
+    /// What could not be read, and was skipped.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Report {
+    fn new(kind: Kind) -> Self {
+        Report {
+            kind,
+            understood: String::new(),
+            found: Found::default(),
+            imported: Vec::new(),
+            continued: Vec::new(),
+            unchanged: Vec::new(),
+            rows: 0,
+            notes: Vec::new(),
+            not_carried: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// Counts things that are not carried.
+    fn leave_out(&mut self, what: &str, n: u64) {
+        match self.not_carried.iter_mut().find(|(known, _)| known == what) {
+            Some((_, all)) => *all += n,
+            None if n > 0 => self.not_carried.push((what.to_owned(), n)),
+            None => {}
+        }
+    }
+}
+
+/// The runs of a folder or file, as one tracker has them.
+trait Source {
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// The file or folder of one of them.
+    fn location(&self, run: usize) -> PathBuf;
+    /// Reads one; what is amiss with parts of it goes into the report. `None` if there is nothing of it yet.
+    fn read(&self, run: usize, report: &mut Report) -> Result<Option<Run>>;
+}
+
+/// Imports the runs of a tracker, each in one transaction. A run that cannot be read is skipped and named in the report, and
+/// the others go on. The source is never written to. `progress` gets the runs that are done, and all.
+///
+/// # Errors
+/// [`Error::NotFound`] and [`Error::Invalid`] for a source that is not there or is none of the tracker; those of the target.
+/// Runs that were imported until then stay, and the same call goes on with the others.
+pub fn import(
+    source: impl AsRef<Path>,
+    target: &Database,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Report> {
+    read(source.as_ref(), Some(target), options, progress)
+}
+
+/// Reads the runs of a tracker as [`import`] does, and says what it understood; nothing is written.
+///
+/// # Errors
+/// As [`import`], of the source.
+pub fn inspect(
+    source: impl AsRef<Path>,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Report> {
+    read(source.as_ref(), None, options, progress)
+}
+
+fn read(
+    path: &Path,
+    target: Option<&Database>,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Report> {
+    if !path.exists() {
+        return Err(Error::NotFound {
+            what: "file or folder",
+            name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            location: crate::kernel::folder_of(path).display().to_string(),
+        });
+    }
+    let mut report = Report::new(options.kind);
+    let source = match options.kind {
+        Kind::Mlflow => mlflow::open(path, &mut report)?,
+    };
+    let n = source.len();
+    for i in 0..n {
+        progress(i as u64, n as u64)?;
+        check_interrupted("importing runs")?;
+        if let Err(error) = one(&*source, i, target, options, &mut report) {
+            let location = source.location(i);
+            if !error.concerns(&location) && !error.concerns(path) {
+                return Err(error);
+            }
+            report.skipped.push(Skipped::new(location, error));
+        }
+    }
+    progress(n as u64, n as u64)?;
+    Ok(report)
+}
+
+fn one(
+    source: &dyn Source,
+    i: usize,
+    target: Option<&Database>,
+    options: &Options,
+    report: &mut Report,
+) -> Result<()> {
+    let Some(mut run) = source.read(i, report)? else { return Ok(()) };
+    run.add_prefix(&options.prefix);
+    super::id::check_id("the id of a run", &run.id)?;
+    let (id, found) = (run.id.clone(), run.count());
+    if run.unnamed > 0 {
+        let why = "names that are empty, or have more than 255 characters or a NUL; texts and arrays of a step below 0";
+        report
+            .skipped
+            .push(Skipped::new(source.location(i), why).table("points").rows(run.unnamed));
+    }
+    match target {
+        None => report.imported.push(id),
+        Some(target) => {
+            let (kind, file) = (report.kind, target.path().display().to_string());
+            let (put, rows) = target.write(move |tx| put::put(tx, kind, &run, &file))?;
+            report.rows += rows;
+            match put {
+                Put::Imported => report.imported.push(id),
+                Put::Continued => report.continued.push(id),
+                Put::Unchanged => report.unchanged.push(id),
+            }
+        }
+    }
+    report.found.add(&found);
+    Ok(())
+}
+
+impl Found {
+    fn add(&mut self, other: &Found) {
+        self.runs += other.runs;
+        self.parameters += other.parameters;
+        self.tags += other.tags;
+        self.metrics += other.metrics;
+        self.points += other.points;
+        self.texts += other.texts;
+        self.arrays += other.arrays;
+        self.artifacts += other.artifacts;
+    }
+}
