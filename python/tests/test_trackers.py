@@ -1,7 +1,11 @@
 """Runs of other trackers, written by the trackers themselves and compared with what they read."""
 
+import json
 import math
+import os
 import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -143,3 +147,183 @@ def test_kinds_are_known_and_others_refused(tmp_path):
     with pytest.raises(siltstone.errors.NotFoundError):
         siltstone.import_(tmp_path / "none", "mlflow", tmp_path / "runs.db")
     assert not (tmp_path / "runs.db").exists()
+
+
+# -- TensorBoard -----------------------------------------------------------------------------------
+
+
+def write_tensorboard(logs):
+    writer_of = pytest.importorskip("tensorboardX").SummaryWriter
+    for name, offset in [("train", 0.0), ("eval/deep", 1.0)]:
+        with writer_of(str(logs / name)) as writer:
+            for step, value in enumerate(VALUES):
+                writer.add_scalar("loss", value + offset, step, walltime=1.7e9 + step / 8)
+            writer.add_scalar("loss", 7.0, 3, walltime=1.7e9 + 99)  # a step once more
+            writer.add_text("note", "grüezi *mitenand*", 2)
+            writer.add_histogram("weights", [0.5, 1.0, 1.0, 7.0], 4)
+    with writer_of(str(logs / "tuned")) as writer:
+        writer.add_hparams({"lr": 0.1, "opt": "adam", "big": True}, {"best": 0.25}, name="one")
+
+
+def accumulated(folder):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    everything = dict.fromkeys((accumulator.SCALARS, accumulator.HISTOGRAMS, accumulator.TENSORS), 0)
+    events = accumulator.EventAccumulator(str(folder), everything, purge_orphaned_data=False)
+    return events.Reload()
+
+
+def check_tensorboard(logs, file):
+    """Compare every value of every run with what TensorBoard reads."""
+    tensor_util = pytest.importorskip("tensorboard.util.tensor_util")
+    known = infos(file)
+    folders = {path.parent for path in logs.rglob("*tfevents*")}
+    assert {str(folder.relative_to(logs)) for folder in folders} == set(known)
+    for folder in folders:
+        run, events = str(folder.relative_to(logs)), accumulated(folder)
+        wanted = []
+        for tag in events.Tags()["scalars"]:
+            wanted += [(tag, e.step, bits(e.value), round(e.wall_time * 1000)) for e in events.Scalars(tag)]
+        assert points(file, run) == sorted(wanted)
+        with ExperimentDatabase(file, read_only=True) as db:
+            for tag in events.Tags()["histograms"]:
+                for event in events.Histograms(tag):
+                    value = event.histogram_value
+                    buckets = db.array(run, tag, event.step)
+                    assert buckets.tolist() == [
+                        list(pair) for pair in zip(value.bucket_limit, value.bucket, strict=True)
+                    ]
+                    rows = db.records(run, "histograms").to_pandas().to_dict("records")
+                    [row] = [row for row in rows if (row["name"], row["step"]) == (tag, event.step)]
+                    for part in ("min", "max", "num", "sum", "sum_squares"):
+                        assert row[part] == getattr(value, part)
+            for tag in events.Tags()["tensors"]:
+                for event in events.Tensors(tag):
+                    tensor = tensor_util.make_ndarray(event.tensor_proto)
+                    texts = [text.decode() for text in tensor.ravel()]
+                    rows = db.records(run, "texts").to_pandas().to_dict("records")
+                    assert [row["text"] for row in rows if (row["name"], row["step"]) == (tag, event.step)] == texts
+
+
+def test_tensorboard_is_imported_as_tensorboard_reads_it(tmp_path):
+    logs, file = tmp_path / "logs", tmp_path / "runs.db"
+    write_tensorboard(logs)
+    report = siltstone.import_(logs, "tensorboard", file)
+    assert report.skipped == [] and report.notes == []
+    assert report.found["texts"] == 2 and report.found["arrays"] == 2
+    check_tensorboard(logs, file)
+    tuned = infos(file)["tuned/one"]
+    assert tuned.parameters == {"lr": 0.1, "opt": "adam", "big": True}
+    assert tuned.status == "completed"
+    again = siltstone.import_(logs, "tensorboard", file)
+    assert (again.rows, again.imported, again.continued) == (0, [], [])
+
+
+def test_a_file_of_tensorboard_that_is_still_written_is_continued(tmp_path):
+    logs, file = tmp_path / "logs", tmp_path / "runs.db"
+    writer = pytest.importorskip("tensorboardX").SummaryWriter(str(logs))
+    for step in range(100):
+        writer.add_scalar("loss", step / 3, step)
+        if step % 30 == 20:
+            writer.flush()
+            [path] = logs.glob("*tfevents*")
+            whole = path.read_bytes()
+            os.truncate(path, len(whole) - 5)  # in the middle of a record
+            cut = siltstone.import_(logs, "tensorboard", file)
+            assert len(cut.notes) == 1 and cut.skipped == []
+            os.truncate(path, len(whole) - 5)
+            with path.open("ab") as rest:
+                rest.write(whole[-5:])
+            assert siltstone.import_(logs, "tensorboard", file).rows == 1
+    writer.close()
+    siltstone.import_(logs, "tensorboard", file)
+    events = accumulated(logs)
+    wanted = [("loss", e.step, bits(e.value), round(e.wall_time * 1000)) for e in events.Scalars("loss")]
+    assert points(file, "logs") == sorted(wanted)
+
+
+# -- Sacred ----------------------------------------------------------------------------------------
+
+
+def test_sacred_is_imported_as_it_was_logged(tmp_path):
+    sacred = pytest.importorskip("sacred")
+    from sacred.observers import FileStorageObserver
+
+    store, file = tmp_path / "store", tmp_path / "runs.db"
+    experiment = sacred.Experiment("a study", interactive=True, save_git_info=False)
+    experiment.observers.append(FileStorageObserver(store))
+    (tmp_path / "plot.txt").write_text("x")
+
+    @experiment.config
+    def config():
+        lr = 0.1  # noqa: F841
+        layers = [1, {"units": 2}]  # noqa: F841
+        fails = False  # noqa: F841
+
+    @experiment.main
+    def main(_run, fails):
+        for step, value in enumerate(VALUES):
+            _run.log_scalar("loss", value, step)
+        _run.add_artifact(str(tmp_path / "plot.txt"))
+        _run.info["seen"] = 3
+        if fails:
+            raise RuntimeError("it was told to")
+        return 0.25
+
+    run = experiment.run()
+    with pytest.raises(RuntimeError):
+        experiment.run(config_updates={"fails": True})
+    report = siltstone.import_(store, "sacred", file)
+    assert report.imported == ["1", "2"] and report.skipped == []
+    known = infos(file)
+    assert known["1"].parameters == {**run.config}
+    assert (known["1"].status, known["2"].status) == ("completed", "failed")
+    assert known["1"].results_summary == {"result": 0.25}
+    assert "it was told to" in known["2"].error
+    assert known["1"].experiment_id == "a study"
+    assert known["1"].provenance["artifacts"] == ["plot.txt"]
+    assert known["1"].provenance["info"]["seen"] == 3
+    found = [(name, step, value) for name, step, value, _ in points(file, "1")]
+    assert found == sorted(("loss", step, bits(value)) for step, value in enumerate(VALUES))
+    assert siltstone.import_(store, "sacred", file).rows == 0
+
+
+# -- trackio ---------------------------------------------------------------------------------------
+
+TRACKIO = """
+import math, sys, trackio
+values = [0.1, -0.0, 1e-320, 1e308, 3.0, 1 / 3, math.nan, math.inf, -math.inf, 2.5]
+for name in ("first", "second"):
+    trackio.init(project="study", name=name, config={"lr": 0.1, "layers": [1, 2]}, embed=False)
+    for step, value in enumerate(values):
+        trackio.log({"loss": value, "note": f"step {step}"}, step=step)
+    trackio.finish()
+"""
+
+
+def test_trackio_is_imported_as_trackio_reads_it(tmp_path):
+    pytest.importorskip("trackio")
+    folder, file = tmp_path / "trackio", tmp_path / "runs.db"
+    environment = {**os.environ, "TRACKIO_DIR": str(folder), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    done = subprocess.run(
+        [sys.executable, "-c", TRACKIO], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode != 0 or not (folder / "study.db").exists():
+        pytest.skip(f"trackio cannot log here: {done.stderr[-300:]}")
+    report = siltstone.import_(folder / "study.db", "trackio", file)
+    assert report.skipped == [] and len(report.imported) == 2
+    read = "import json, trackio.sqlite_storage as s; S = s.SQLiteStorage\n"
+    read += "print(json.dumps([S.get_logs('study', run) for run in ('first', 'second')], default=str))"
+    done = subprocess.run(
+        [sys.executable, "-c", read], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    logs = dict(zip(("first", "second"), json.loads(done.stdout.splitlines()[-1]), strict=True))
+    for run, info in infos(file).items():
+        assert info.parameters == {"lr": 0.1, "layers": [1, 2]}
+        assert info.experiment_id == "study"
+        wanted = logs[info.provenance["run_name"]]
+        found = [(step, value) for name, step, value, _ in points(file, run) if name == "loss"]
+        assert sorted(found) == sorted((log["step"], bits(log["loss"])) for log in wanted)
+        with ExperimentDatabase(file, read_only=True) as db:
+            texts = {row["step"]: row["text"] for row in db.records(run, "texts").to_pandas().to_dict("records")}
+        assert texts == {log["step"]: log["note"] for log in wanted}
+    assert siltstone.import_(folder / "study.db", "trackio", file).rows == 0

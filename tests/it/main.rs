@@ -81,6 +81,8 @@ mod tidy;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod torture;
 mod trackers;
+mod trackers_json;
+mod trackers_tensorboard;
 mod travel;
 #[cfg(target_os = "linux")]
 mod two_libraries;

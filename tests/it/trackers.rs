@@ -277,6 +277,7 @@ INSERT INTO registered_models VALUES ('m');
 fn databases_of_mlflow_are_read_and_never_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let (source, file) = (folder.path().join("mlflow.db"), folder.path().join("runs.db"));
+    drop(Database::builder(&file).open().unwrap()); // how this process locks is decided with its first file
     let conn = rusqlite::Connection::open(&source).unwrap();
     conn.execute_batch(MLFLOW_SQL).unwrap();
     write(folder.path().join("mlruns/1/aaa/artifacts/plot.png"), "x");

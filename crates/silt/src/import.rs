@@ -49,6 +49,28 @@ enum What {
   silt import mlflow mlruns -o runs.db
   silt import mlflow mlflow.db --dry-run")]
     Mlflow(Tracker),
+    /// Import runs of TensorBoard: event files, and folders with some
+    ///
+    /// A folder with event files is a run; its id is its path below the source. Scalars of both forms, texts, histograms and other
+    /// arrays of numbers, and hyperparameters are imported. A last record that is only half there is said, and the next import
+    /// takes it. Images, audio and graphs are not imported, and counted.
+    #[command(after_help = "Example:
+  silt import tensorboard logs -o runs.db")]
+    Tensorboard(Tracker),
+    /// Import runs of Sacred: the folder of its file store
+    ///
+    /// A run keeps its id, config, metrics with step and time, status, result, error and the names of its artifacts. Sources,
+    /// resources and captured outputs are not imported, and counted.
+    #[command(after_help = "Example:
+  silt import sacred my_runs -o runs.db")]
+    Sacred(Tracker),
+    /// Import runs of trackio: the SQLite database of a project
+    ///
+    /// A run keeps its id, name, config, numbers and texts with step and time; system metrics are named system/NAME. Images,
+    /// tables, alerts and traces are not imported, and counted.
+    #[command(after_help = "Example:
+  silt import trackio ~/.cache/huggingface/trackio/my-project.db -o runs.db")]
+    Trackio(Tracker),
 }
 
 /// Import movici's folders of JSON files into a database
@@ -113,6 +135,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Experiment(args) => crate::runs::import(args, console),
         What::Memory(args) => crate::memory::import(args, console),
         What::Mlflow(args) => import_tracker(Kind::Mlflow, args, console),
+        What::Tensorboard(args) => import_tracker(Kind::Tensorboard, args, console),
+        What::Sacred(args) => import_tracker(Kind::Sacred, args, console),
+        What::Trackio(args) => import_tracker(Kind::Trackio, args, console),
     }
 }
 

@@ -25,6 +25,10 @@ mod files;
 mod mlflow;
 mod put;
 mod run;
+mod sacred;
+mod tensorboard;
+mod trackio;
+mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -44,16 +48,25 @@ use run::Run;
 pub enum Kind {
     /// MLflow: a folder `mlruns`, or its SQLite database.
     Mlflow,
+    /// TensorBoard: event files.
+    Tensorboard,
+    /// Sacred: its file store.
+    Sacred,
+    /// trackio: the SQLite database of a project.
+    Trackio,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 1] = [Kind::Mlflow];
+    pub const ALL: [Kind; 4] = [Kind::Mlflow, Kind::Tensorboard, Kind::Sacred, Kind::Trackio];
 
     /// Its name: `mlflow`.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Mlflow => "mlflow",
+            Kind::Tensorboard => "tensorboard",
+            Kind::Sacred => "sacred",
+            Kind::Trackio => "trackio",
         }
     }
 
@@ -61,6 +74,9 @@ impl Kind {
     pub fn summary(self) -> &'static str {
         match self {
             Kind::Mlflow => "MLflow: a folder mlruns, or its SQLite database mlflow.db",
+            Kind::Tensorboard => "TensorBoard: event files, and folders with some",
+            Kind::Sacred => "Sacred: the folder of its file store",
+            Kind::Trackio => "trackio: the SQLite database of a project",
         }
     }
 }
@@ -231,6 +247,9 @@ fn read(
     let mut report = Report::new(options.kind);
     let source = match options.kind {
         Kind::Mlflow => mlflow::open(path, &mut report)?,
+        Kind::Tensorboard => tensorboard::open(path, &mut report)?,
+        Kind::Sacred => sacred::open(path, &mut report)?,
+        Kind::Trackio => trackio::open(path, &mut report)?,
     };
     let n = source.len();
     for i in 0..n {

@@ -1,0 +1,67 @@
+//! Numbers and times as trackers write them in JSON.
+
+use serde_json::Value;
+
+/// A number: one of JSON, one that JSON does not have, as [`json`](crate::kernel::json) reads it, or a numpy scalar as an object
+/// with its `value`. An integer that no float is equal to is none.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Bool(yes) => Some(f64::from(u8::from(*yes))),
+        Value::Number(number) => match number.as_i64() {
+            Some(n) => Some(n as f64).filter(|x| *x as i128 == i128::from(n)),
+            None => number.as_f64(),
+        },
+        Value::Object(object) => match (object.get("$silt"), object.get("value")?) {
+            (Some(Value::String(kind)), Value::String(name)) if kind == "float" => {
+                Some(match name.as_str() {
+                    "nan" => f64::NAN,
+                    "inf" => f64::INFINITY,
+                    "-inf" => f64::NEG_INFINITY,
+                    _ => return None,
+                })
+            }
+            (None, Value::Object(_)) => None,
+            (None, value) => number(value),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// µs since 1970-01-01 UTC of an ISO 8601 text; one without a zone is UTC.
+pub(super) fn time_us(text: &str) -> Option<i64> {
+    let time = match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time,
+        Err(_) => {
+            let local: jiff::civil::DateTime = text.parse().ok()?;
+            jiff::tz::TimeZone::UTC.to_timestamp(local).ok()?
+        }
+    };
+    Some(time.as_microsecond())
+}
+
+/// The same in ms, the nearest.
+pub(super) fn time_ms(text: &str) -> Option<i64> {
+    time_us(text).map(|us| (us + 500).div_euclid(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::json;
+
+    /// Goal: a number is what Python wrote, or none; a time has a zone or is UTC.
+    #[test]
+    fn numbers_and_times_are_read() {
+        let read = |text: &str| number(&json::parse(text).unwrap());
+        assert_eq!(read("[1]"), None);
+        assert_eq!([read("7"), read("-0.5"), read("true")], [Some(7.0), Some(-0.5), Some(1.0)]);
+        assert_eq!(read("-Infinity"), Some(f64::NEG_INFINITY));
+        assert!(read("NaN").is_some_and(f64::is_nan));
+        assert_eq!(read(r#"{"dtype": "float64", "value": 0.25}"#), Some(0.25));
+        assert_eq!([read("9007199254740993"), read("\"7\""), read("{}")], [None; 3]);
+        assert_eq!(time_us("1970-01-01T00:00:01.000250"), Some(1_000_250));
+        assert_eq!(time_us("1970-01-01T01:00:01+01:00"), Some(1_000_000));
+        assert_eq!((time_ms("1970-01-01T00:00:00.0005"), time_us("soon")), (Some(1), None));
+    }
+}
