@@ -24,7 +24,8 @@ class Imported(NamedTuple):
     understood : str
         What the source was taken for.
     found : dict of str to int
-        How much it has: ``runs``, ``parameters``, ``tags``, ``metrics``, ``points``, ``texts``, ``arrays``, ``artifacts``.
+        How much it has: ``runs``, ``parameters``, ``tags``, ``metrics``, ``points``, ``texts``, ``arrays``,
+        ``artifacts``.
     imported : list of str
         Runs that were imported, by their ids in the file; of a dry run, those that were read.
     continued : list of str

@@ -189,9 +189,8 @@ def check_tensorboard(logs, file):
                 for event in events.Histograms(tag):
                     value = event.histogram_value
                     buckets = db.array(run, tag, event.step)
-                    assert buckets.tolist() == [
-                        list(pair) for pair in zip(value.bucket_limit, value.bucket, strict=True)
-                    ]
+                    pairs = zip(value.bucket_limit, value.bucket, strict=True)
+                    assert buckets.tolist() == [list(pair) for pair in pairs]
                     rows = db.records(run, "histograms").to_pandas().to_dict("records")
                     [row] = [row for row in rows if (row["name"], row["step"]) == (tag, event.step)]
                     for part in ("min", "max", "num", "sum", "sum_squares"):
@@ -327,3 +326,89 @@ def test_trackio_is_imported_as_trackio_reads_it(tmp_path):
             texts = {row["step"]: row["text"] for row in db.records(run, "texts").to_pandas().to_dict("records")}
         assert texts == {log["step"]: log["note"] for log in wanted}
     assert siltstone.import_(folder / "study.db", "trackio", file).rows == 0
+
+
+# -- Weights & Biases ------------------------------------------------------------------------------
+
+WANDB = """
+import math, os, sys, wandb
+values = [0.1, -0.0, 1e-320, 1e308, 3.0, 1 / 3, math.nan, math.inf, -math.inf, 2.5]
+settings = wandb.Settings(x_disable_stats=True, console="off")
+for number, code in (("one", 0), ("two", 3), ("three", None)):
+    run = wandb.init(mode="offline", dir=sys.argv[1], project="study", name=f"run {number}", id=number, group="g",
+                     config={"lr": 0.1, "layers": [1, {"u": 2}]}, tags=["a", "b"], notes="hello", settings=settings)
+    for i, value in enumerate(values):
+        run.log({"loss": value, "deep": {"x": i, "text": f"t{i}"}, "flag": i % 2 == 0})
+    run.log({"long": "x" * 100_000, "h": wandb.Histogram(np_histogram=([3, 5], [0.0, 0.5, 2.0]))})
+    run.summary["best"] = 0.25
+    if code is None:
+        import time
+        time.sleep(3)  # until its other process has written
+        os._exit(0)
+    run.finish(exit_code=code)
+"""
+
+
+def test_wandb_is_imported_as_it_was_logged(tmp_path):
+    pytest.importorskip("wandb")
+    file = tmp_path / "runs.db"
+    environment = {**os.environ, "WANDB_SILENT": "true", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", WANDB, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode != 0 or len(list((tmp_path / "wandb").rglob("*.wandb"))) != 3:
+        pytest.skip(f"wandb cannot log here: {done.stderr[-300:]}")
+    report = siltstone.import_(tmp_path / "wandb", "wandb", file)
+    assert report.skipped == [] and report.imported == ["one", "two", "three"]
+    known = infos(file)
+    assert [known[run].status for run in report.imported] == ["completed", "failed", "running"]
+    for number, info in known.items():
+        assert info.parameters == {"lr": 0.1, "layers": [1, {"u": 2}]}
+        assert info.provenance["run_name"] == f"run {number}"
+        assert info.provenance["tags"] == {"a": True, "b": True}
+        assert (info.provenance["notes"], info.experiment_id) == ("hello", "study")
+        logged = points(file, number)
+        if number == "three":
+            continue  # it was killed: as much as was written is there
+        assert info.results_summary["best"] == 0.25
+        for name, values in (
+            ("loss", VALUES),
+            ("deep.x", range(len(VALUES))),
+            ("flag", [i % 2 == 0 for i in range(len(VALUES))]),
+        ):
+            found = [(step, value) for key, step, value, _ in logged if key == name]
+            assert found == [(step, bits(float(value))) for step, value in enumerate(values)]
+        with ExperimentDatabase(file, read_only=True) as db:
+            texts = {
+                (row["name"], row["step"]): row["text"]
+                for row in db.records(number, "texts").to_pandas().to_dict("records")
+            }
+            assert db.array(number, "h", len(VALUES)).tolist() == [[0.0, 0.5, 3.0], [0.5, 2.0, 5.0]]
+        assert texts.pop(("long", len(VALUES))) == "x" * 100_000
+        assert texts == {("deep.text", i): f"t{i}" for i in range(len(VALUES))}
+    assert siltstone.import_(tmp_path / "wandb", "wandb", file).unchanged == ["one", "two", "three"]
+
+
+def test_wandb_files_that_are_cut_are_read_as_far_as_they_are(tmp_path):
+    pytest.importorskip("wandb")
+    environment = {**os.environ, "WANDB_SILENT": "true", "HOME": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "-c", WANDB, str(tmp_path)], env=environment, capture_output=True, timeout=120, check=False
+    )
+    paths = list((tmp_path / "wandb").rglob("run-one.wandb"))
+    if not paths:
+        pytest.skip("wandb cannot log here")
+    whole = paths[0].read_bytes()
+    cut, file = tmp_path / "cut" / "run-one.wandb", tmp_path / "runs.db"
+    cut.parent.mkdir()
+    for size in (3, 100, 2000, 5000, len(whole) - 1, len(whole)):
+        cut.write_bytes(whole[:size])
+        report = siltstone.import_(cut, "wandb", file)
+        assert report.skipped == []
+        assert bool(report.notes) == (size < len(whole))
+    assert report.rows == 0 and report.continued == ["one"]  # its end alone was missing

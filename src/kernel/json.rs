@@ -41,6 +41,17 @@ pub(crate) fn read(text: &str) -> Result<(Value, Cow<'_, str>), serde_json::Erro
     Ok((serde_json::from_str(&text)?, text))
 }
 
+/// A number as a value; one that JSON does not have as an object.
+pub(crate) fn of_number(x: f64) -> Value {
+    let name = match x {
+        x if x.is_nan() => "nan",
+        f64::INFINITY => "inf",
+        f64::NEG_INFINITY => "-inf",
+        x => return json!(x),
+    };
+    json!({TAG: "float", "value": name})
+}
+
 fn tagged(kind: &str, value: &str) -> String {
     json!({TAG: kind, "value": value}).to_string()
 }
@@ -188,7 +199,7 @@ pub(crate) fn is_number(value: &Value) -> bool {
 pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Object(object) => match tag(object)? {
-            "float" | "int" => object["value"].as_str()?.parse().ok(),
+            "float" | "int" => object.get("value")?.as_str()?.parse().ok(),
             _ => None,
         },
         value => value.as_f64(),

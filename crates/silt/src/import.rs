@@ -71,6 +71,14 @@ enum What {
     #[command(after_help = "Example:
   silt import trackio ~/.cache/huggingface/trackio/my-project.db -o runs.db")]
     Trackio(Tracker),
+    /// Import runs of Weights & Biases that were logged offline: the folder wandb, or a file run-ID.wandb
+    ///
+    /// A run keeps its id, name, config, tags, summary, numbers, texts and histograms with step and time, status and the names of its
+    /// files; objects have dots in their names, measures of the machine are named system/NAME. Media, tables, artifacts and output
+    /// are not imported, and counted.
+    #[command(after_help = "Example:
+  silt import wandb wandb -o runs.db")]
+    Wandb(Tracker),
 }
 
 /// Import movici's folders of JSON files into a database
@@ -138,6 +146,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Tensorboard(args) => import_tracker(Kind::Tensorboard, args, console),
         What::Sacred(args) => import_tracker(Kind::Sacred, args, console),
         What::Trackio(args) => import_tracker(Kind::Trackio, args, console),
+        What::Wandb(args) => import_tracker(Kind::Wandb, args, console),
     }
 }
 

@@ -22,6 +22,7 @@
 //! An import compares with what is there: a run that grew since is continued, and a second import changes nothing.
 
 mod files;
+mod message;
 mod mlflow;
 mod put;
 mod run;
@@ -29,6 +30,7 @@ mod sacred;
 mod tensorboard;
 mod trackio;
 mod values;
+mod wandb;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -54,11 +56,14 @@ pub enum Kind {
     Sacred,
     /// trackio: the SQLite database of a project.
     Trackio,
+    /// Weights & Biases: runs that were logged offline.
+    Wandb,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::Mlflow, Kind::Tensorboard, Kind::Sacred, Kind::Trackio];
+    pub const ALL: [Kind; 5] =
+        [Kind::Mlflow, Kind::Tensorboard, Kind::Sacred, Kind::Trackio, Kind::Wandb];
 
     /// Its name: `mlflow`.
     pub fn name(self) -> &'static str {
@@ -67,6 +72,7 @@ impl Kind {
             Kind::Tensorboard => "tensorboard",
             Kind::Sacred => "sacred",
             Kind::Trackio => "trackio",
+            Kind::Wandb => "wandb",
         }
     }
 
@@ -77,6 +83,9 @@ impl Kind {
             Kind::Tensorboard => "TensorBoard: event files, and folders with some",
             Kind::Sacred => "Sacred: the folder of its file store",
             Kind::Trackio => "trackio: the SQLite database of a project",
+            Kind::Wandb => {
+                "Weights & Biases: the folder wandb with offline runs, or a file run-ID.wandb"
+            }
         }
     }
 }
@@ -250,6 +259,7 @@ fn read(
         Kind::Tensorboard => tensorboard::open(path, &mut report)?,
         Kind::Sacred => sacred::open(path, &mut report)?,
         Kind::Trackio => trackio::open(path, &mut report)?,
+        Kind::Wandb => wandb::open(path, &mut report)?,
     };
     let n = source.len();
     for i in 0..n {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::kernel::json;
+
 /// A number: one of JSON, one that JSON does not have, as [`json`](crate::kernel::json) reads it, or a numpy scalar as an object
 /// with its `value`. An integer that no float is equal to is none.
 pub(super) fn number(value: &Value) -> Option<f64> {
@@ -11,20 +13,11 @@ pub(super) fn number(value: &Value) -> Option<f64> {
             Some(n) => Some(n as f64).filter(|x| *x as i128 == i128::from(n)),
             None => number.as_f64(),
         },
-        Value::Object(object) => match (object.get("$silt"), object.get("value")?) {
-            (Some(Value::String(kind)), Value::String(name)) if kind == "float" => {
-                Some(match name.as_str() {
-                    "nan" => f64::NAN,
-                    "inf" => f64::INFINITY,
-                    "-inf" => f64::NEG_INFINITY,
-                    _ => return None,
-                })
-            }
-            (None, Value::Object(_)) => None,
-            (None, value) => number(value),
-            _ => None,
+        Value::Object(object) if object.contains_key("dtype") => match object.get("value")? {
+            Value::Object(_) => None,
+            value => number(value),
         },
-        _ => None,
+        other => json::number(other),
     }
 }
 
@@ -48,7 +41,6 @@ pub(super) fn time_ms(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::json;
 
     /// Goal: a number is what Python wrote, or none; a time has a zone or is UTC.
     #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::super::message::{Fields, Value};
 use super::super::run::{Moments, Run};
 use super::hparams;
-use super::message::{Fields, Value};
 use super::tensor::{self, Tensor};
 use crate::array::{Array, Kind};
 

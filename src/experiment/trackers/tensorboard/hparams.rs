@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
+use super::super::message::{Fields, Value};
 use super::super::run::Run;
-use super::message::{Fields, Value};
 use crate::kernel::json;
 
 /// The name of the plugin.
@@ -79,7 +79,7 @@ fn value_of(value: Value<'_>, depth: usize) -> Option<Json> {
     let mut found = Json::Null;
     for field in Fields(value.bytes()) {
         found = match field? {
-            (2, number) => number_of(number.float()),
+            (2, number) => json::of_number(number.float()),
             (3, text) => json!(text.text()),
             (4, yes) => json!(yes.int() != 0),
             (5, object) => {
@@ -104,15 +104,4 @@ fn value_of(value: Value<'_>, depth: usize) -> Option<Json> {
         };
     }
     Some(found)
-}
-
-/// A number; one that JSON does not have as the store writes it.
-fn number_of(x: f64) -> Json {
-    let text = match x {
-        x if x.is_nan() => "NaN",
-        f64::INFINITY => "Infinity",
-        f64::NEG_INFINITY => "-Infinity",
-        x => return json!(x),
-    };
-    json::parse(text).expect("a word that it knows")
 }

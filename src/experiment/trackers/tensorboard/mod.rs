@@ -3,7 +3,6 @@
 mod crc;
 mod event;
 mod hparams;
-mod message;
 mod records;
 mod tensor;
 

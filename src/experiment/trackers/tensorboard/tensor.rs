@@ -1,6 +1,6 @@
 //! `TensorProto`: numbers as arrays, texts as texts.
 
-use super::message::{Fields, Value, varint};
+use super::super::message::{Fields, Value, varint};
 use crate::array::{Array, DType};
 
 /// What a tensor holds.
