@@ -241,6 +241,7 @@ fn what_is_none_of_the_tracker_is_refused() {
     assert!(matches!(read(&folder.path().join("none")), Err(Error::NotFound { .. })));
     write(folder.path().join("text.db"), "no database");
     assert!(matches!(read(&folder.path().join("text.db")), Err(Error::NotOurs { .. })));
+    assert!(matches!(read(&file), Err(Error::Invalid { .. })), "its own target");
     let db = ExperimentDatabase::over(target.clone(), Some("mine")).unwrap();
     db.create_simulation_context("aaa", Default::default()).unwrap().complete().unwrap();
     let report = read(&root).unwrap();

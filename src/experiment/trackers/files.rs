@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::id::is_id;
 use crate::error::{Error, Result};
-use crate::kernel::{Skipped, read_if_there};
+use crate::kernel::{Database, Skipped, Upgrade, read_if_there, table_exists};
 
 /// Folders in folders; deeper ones are refused.
 const MAX_DEPTH: usize = 32;
@@ -92,6 +92,19 @@ pub(super) fn text_if_there(path: &Path) -> Result<Option<String>> {
         what: "the text".into(),
         why: format!("it is not UTF-8: {e}"),
     })
+}
+
+/// Opens the database of a tracker for reading alone: nothing is upgraded.
+///
+/// # Errors
+/// [`Error::NotOurs`] for one of another program; [`Error::Invalid`] for one of Siltstone.
+pub(super) fn database(path: &Path, upgrades: &'static [&'static Upgrade]) -> Result<Database> {
+    let db = Database::builder(path).upgrade(upgrades).open_read_only()?;
+    if db.read(|tx| table_exists(tx, "siltstone_schema"))? {
+        let expected = "a database of the tracker; a file of siltstone is merged";
+        return Err(Error::invalid(path.display().to_string(), expected, "one of siltstone"));
+    }
+    Ok(db)
 }
 
 /// Whether a text of a file can be one step of a path: it leads nowhere else.

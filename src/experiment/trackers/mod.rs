@@ -298,7 +298,7 @@ fn one(
         None => report.imported.push(id),
         Some(target) => {
             let (kind, file) = (report.kind, target.path().display().to_string());
-            let (put, rows) = target.write(move |tx| put::put(tx, kind, &run, &file))?;
+            let (put, rows) = target.write(move |tx| put::put(tx, kind, &mut run, &file))?;
             report.rows += rows;
             match put {
                 Put::Imported => report.imported.push(id),

@@ -35,14 +35,20 @@ pub(super) enum Put {
 ///
 /// # Errors
 /// [`Error::Exists`] if a simulation of its id did not come from there: it stays as it is.
-pub(super) fn put(tx: &mut WriteTx<'_>, kind: Kind, run: &Run, file: &str) -> Result<(Put, u64)> {
+pub(super) fn put(
+    tx: &mut WriteTx<'_>,
+    kind: Kind,
+    run: &mut Run,
+    file: &str,
+) -> Result<(Put, u64)> {
     prepare(tx)?;
     if let Some((name, facts)) = &run.experiment {
         experiment(tx, name, facts)?;
     }
     let (id, head) = head(tx, kind, run, file)?;
     let is_new = head == Put::Imported;
-    let (last, others) = split(run);
+    let (last, others) = split(std::mem::take(&mut run.points));
+    let run = &*run;
     let mut rows = metrics(tx, id, run, last, is_new)?;
     let others: Vec<_> = others.iter().map(|point| point_row(run, point)).collect();
     rows += append(tx, id, "metric_points", &POINT_COLUMNS, &others)?;
@@ -189,8 +195,7 @@ fn stored_head(tx: &WriteTx<'_>, id: i64) -> Result<Head> {
 
 /// The points that `simulation_metrics` has room for, by name and step, the last of each; and the others, those of a step
 /// below 0 among them.
-fn split(run: &Run) -> (Vec<Point>, Vec<Point>) {
-    let mut points = run.points.clone();
+fn split(mut points: Vec<Point>) -> (Vec<Point>, Vec<Point>) {
     points.sort_by_key(|point| (point.name, point.step)); // stable: the last of equals came last
     let (mut last, mut others): (Vec<Point>, _) = (Vec::with_capacity(points.len()), Vec::new());
     for point in points {
@@ -220,7 +225,7 @@ fn metrics(
         let known: HashMap<i64, u32> = (names::load(tx, id)?.into_iter())
             .filter_map(|(number, name)| Some((number, *numbers.get(name.as_str())?)))
             .collect();
-        let mut there: Vec<((u32, i64), (u64, Option<i64>))> = Vec::new();
+        let mut there: Vec<Point> = Vec::new();
         each_stored(tx, id, &table, &Wanted::all(&table), |part: StoredRows| {
             let value = part.columns[0].as_ref().expect("it was asked for");
             let time = part.columns[1].as_ref().expect("it was asked for");
@@ -228,16 +233,19 @@ fn metrics(
                 (value.as_primitive::<Float64Type>(), time.as_primitive::<Int64Type>());
             for i in 0..part.len() {
                 if let Some(name) = known.get(&part.rows.value(i)) {
-                    let time = time.is_valid(i).then(|| time.value(i));
-                    there.push(((*name, part.steps.value(i)), (value.value(i).to_bits(), time)));
+                    let time_ms = time.is_valid(i).then(|| time.value(i));
+                    let (name, step, value) = (*name, part.steps.value(i), value.value(i));
+                    there.push(Point { name, step, time_ms, value });
                 }
             }
             Ok(())
         })?;
-        there.sort_unstable_by_key(|(key, _)| *key);
+        let key = |point: &Point| (point.name, point.step);
+        there.sort_unstable_by_key(key);
         points.retain(|point| {
-            let at = there.binary_search_by_key(&(point.name, point.step), |(key, _)| *key);
-            at.map_or(true, |at| there[at].1 != (point.value.to_bits(), point.time_ms))
+            let Ok(at) = there.binary_search_by_key(&key(point), key) else { return true };
+            let is_equal = there[at].value.to_bits() == point.value.to_bits();
+            !is_equal || there[at].time_ms != point.time_ms
         });
     }
     let (mut buffer, mut names) = (TableBuffer::new(table), Names::default());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
 
+use super::files::database;
 use super::run::Run;
 use super::values::{number, time_ms, time_us};
 use super::{Report, Source};
@@ -34,7 +35,7 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
         let expected = "the database of a project, PROJECT.db";
         return Err(Error::invalid(path.display().to_string(), expected, "a folder"));
     }
-    let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
+    let db = database(path, UPGRADES)?;
     let (key, runs) = db.read(|tx| {
         let has_id = "SELECT 1 FROM pragma_table_info('metrics') WHERE name = 'run_id'";
         let has_id = tx.query_one(has_id, [], |_| Ok(()))?.is_some();

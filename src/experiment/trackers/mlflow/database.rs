@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
 
-use super::super::files::{is_plain_name, walk};
+use super::super::files::{database, is_plain_name, walk};
 use super::super::run::Run;
 use super::super::{Report, Source};
 use super::{Experiment, finish, status};
@@ -42,7 +42,7 @@ pub(super) struct Runs {
 
 impl Runs {
     pub(super) fn open(path: &Path, report: &mut Report) -> Result<Self> {
-        let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
+        let db = database(path, UPGRADES)?;
         let (experiments, ids) = db.read(|tx| {
             for (table, what) in NOT_CARRIED {
                 if table_exists(tx, table)? {

@@ -89,17 +89,17 @@ fn shape_of(bytes: &[u8]) -> Option<Vec<usize>> {
 
 /// Appends items that stand one by one, or packed.
 fn push(data: &mut Vec<u8>, name: &str, size: usize, value: Value<'_>) -> Option<()> {
-    let mut packed = match value {
-        Value::Bytes(bytes) => bytes,
-        Value::Fixed32(bits) => return Some(data.extend(bits.to_le_bytes())),
-        Value::Fixed64(bits) => return Some(data.extend(bits.to_le_bytes())),
-        Value::Varint(n) => return Some(data.extend(&n.to_le_bytes()[..size.min(8)])),
-    };
-    if matches!(name, "<f4" | "<f8" | "<c8" | "<c16") {
-        return Some(data.extend(packed));
+    let is_fixed = matches!(name, "<f4" | "<f8" | "<c8" | "<c16");
+    let mut varints = &[][..];
+    match value {
+        Value::Fixed32(bits) => data.extend(bits.to_le_bytes()),
+        Value::Fixed64(bits) => data.extend(bits.to_le_bytes()),
+        Value::Bytes(bytes) if is_fixed => data.extend(bytes),
+        Value::Bytes(bytes) => varints = bytes,
+        Value::Varint(n) => data.extend(&n.to_le_bytes()[..size.min(8)]),
     }
-    while !packed.is_empty() {
-        let n = varint(&mut packed)?;
+    while !varints.is_empty() {
+        let n = varint(&mut varints)?;
         data.extend(&n.to_le_bytes()[..size.min(8)]);
     }
     Some(())
