@@ -11,6 +11,7 @@ pub(super) fn sources(handle: &Handle) -> Vec<Box<dyn Published>> {
         Handle::File(db) => vec![
             Box::new(crate::series::PublishedSeries(db.clone())),
             Box::new(crate::experiment::PublishedRuns(db.clone())),
+            Box::new(crate::simulation::PublishedUpdates(db.clone())),
             Box::new(crate::memory::PublishedMemories(db.clone())),
         ],
         Handle::Ticks(ticks) => vec![Box::new(crate::ticks::PublishedTicks::new(ticks))],

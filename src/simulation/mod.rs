@@ -31,9 +31,13 @@ mod import;
 mod initial;
 pub mod json;
 mod keyframe_thread;
+#[cfg(feature = "lake")]
+mod long;
 mod merge;
 mod page_size;
 mod prepare;
+#[cfg(feature = "lake")]
+mod publish;
 mod read;
 mod results;
 mod run;
@@ -60,6 +64,8 @@ pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, import};
 pub use initial::InitialData;
 pub use merge::{MergeReport, merge};
+#[cfg(feature = "lake")]
+pub(crate) use publish::PublishedUpdates;
 pub use results::{
     AttributeInfo, EntityKey, FilePattern, Format, KeyValue, ResultDataset, Results,
     ResultsOptions, Time, detect_format,

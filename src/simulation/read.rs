@@ -51,7 +51,7 @@ fn wrong_type(table: &str, id: i64, why: String) -> Error {
 }
 
 /// A cell of a row whose first column is its id. Another program may have written anything.
-fn cell<T: FromSql>(table: &str, row: &Row<'_>, i: usize) -> Result<T> {
+pub(super) fn cell<T: FromSql>(table: &str, row: &Row<'_>, i: usize) -> Result<T> {
     row.get(i).map_err(|error| match (error, row.get::<_, i64>(0)) {
         (rusqlite::Error::InvalidColumnType(_, name, found), Ok(id)) => {
             wrong_type(table, id, format!("its {name} is of type {found}"))
@@ -212,16 +212,19 @@ fn part(arrays: &mut ArrayReader<'_, '_>, row: &Row<'_>, wanted: Wanted<'_>) -> 
             _ => arrays.unpack(id, row, ARRAY_COLUMNS)?,
         };
         let mut side = |id: Option<i64>| id.map(|id| arrays.read_shared(id)).transpose();
-        let attribute = Attribute { data, row_ptr: side(row_ptr)?, mask: side(mask)? };
-        // Another program may have written anything.
-        attribute.check("it").map_err(|error| Error::Corrupt {
-            location: String::new(),
-            what: format!("attribute {group}/{name}"),
-            why: error.to_string(),
-        })?;
-        attribute
+        checked(&group, &name, Attribute { data, row_ptr: side(row_ptr)?, mask: side(mask)? })?
     };
     Ok(Part { group, name, data: id, attribute })
+}
+
+/// An attribute whose arrays fit each other: another program may have written anything.
+pub(super) fn checked(group: &str, name: &str, attribute: Attribute) -> Result<Attribute> {
+    attribute.check("it").map_err(|error| Error::Corrupt {
+        location: String::new(),
+        what: format!("attribute {group}/{name}"),
+        why: error.to_string(),
+    })?;
+    Ok(attribute)
 }
 
 /// Attributes as groups, both in the order of the attributes.

@@ -78,7 +78,7 @@ fn log(table: &Path) -> Vec<Vec<Value>> {
 }
 
 /// The files that a table has, by its log.
-fn files(table: &Path) -> BTreeSet<String> {
+pub(crate) fn files(table: &Path) -> BTreeSet<String> {
     let mut files = BTreeSet::new();
     for action in log(table).into_iter().flatten() {
         if let Some(add) = action.get("add") {

@@ -34,6 +34,8 @@ mod lake_postgres;
 mod lake_pull;
 #[cfg(feature = "lake")]
 mod lake_read;
+#[cfg(feature = "lake")]
+mod lake_updates;
 mod memory;
 mod memory_crash;
 mod memory_life;
