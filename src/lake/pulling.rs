@@ -16,6 +16,7 @@ use crate::experiment::PulledRuns;
 use crate::kernel::{Database, Progress, Temporary, sync_name};
 use crate::memory::PulledMemories;
 use crate::series::PulledSeries;
+use crate::simulation::PulledUpdates;
 use crate::table::{Pulled, RowHash, read_parquet_file};
 use crate::ticks::PulledTicks;
 
@@ -24,6 +25,7 @@ const TICKS: &str = "ticks";
 /// What records belong to.
 const RUNS: &str = "runs";
 const SERIES: [&str; 2] = ["series", "series_points"];
+const UPDATES: &str = "simulation_updates";
 const MEMORIES: [&str; 4] = ["concepts", "episodes", "relationships", "learning_events"];
 
 /// What is brought back.
@@ -75,10 +77,11 @@ struct Table<'a> {
     sources: Vec<Source<'a>>,
 }
 
-/// Brings tables of a lake back: `ticks` into a new folder of ticks, series, memories and runs with their records into a new
-/// file. Each data file is held against its hash in the log. The target gets its name when all is there.
+/// Brings tables of a lake back: `ticks` into a new folder of ticks, series, memories, updates of simulations, and runs with their
+/// records into a new file. Each data file is held against its hash in the log. The target gets its name when all is there.
 ///
-/// Of embeddings the numbers come back, as doubles in one dimension; the offset of ticks from UTC does not.
+/// Of embeddings the numbers come back, as doubles in one dimension; the offset of ticks from UTC does not, nor the order of
+/// attributes in an update.
 ///
 /// - `progress`: gets rows that were read, and in all.
 ///
@@ -155,10 +158,11 @@ pub fn pull(
     let db = Database::builder(temporary.path().join("pulled.db")).open()?;
     let mut series = PulledSeries::new(db.clone())?;
     let mut memories = PulledMemories::new(db.clone())?;
+    let mut updates = PulledUpdates::new(db.clone())?;
     let mut runs = PulledRuns::new(db.clone());
-    let takers: &mut [&mut dyn Pulled] = &mut [&mut series, &mut memories, &mut runs];
+    let takers: &mut [&mut dyn Pulled] = &mut [&mut series, &mut memories, &mut updates, &mut runs];
     let report = take(takers, &tables, progress)?.of(address)?;
-    drop((series, memories, runs));
+    drop((series, memories, updates, runs));
     db.backup(target)?;
     db.close()?;
     Ok(report)
@@ -206,7 +210,7 @@ fn wanted(
 
 /// Whether a table is none of those that each lake calls so.
 fn is_of_records(name: &str) -> bool {
-    ![TICKS, RUNS].contains(&name) && !SERIES.contains(&name) && !MEMORIES.contains(&name)
+    ![TICKS, RUNS, UPDATES].contains(&name) && !SERIES.contains(&name) && !MEMORIES.contains(&name)
 }
 
 fn store_of(add: &Add) -> Option<&str> {
@@ -296,6 +300,7 @@ fn take(
             if (hash.rows, hash.text().as_str()) != (source.rows, source.hash) {
                 return Err(damaged("its rows are not those that the log says"));
             }
+            taker.end_of_file()?;
         }
         report.tables.insert(name.clone(), taken);
     }

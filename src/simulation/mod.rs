@@ -38,6 +38,8 @@ mod page_size;
 mod prepare;
 #[cfg(feature = "lake")]
 mod publish;
+#[cfg(feature = "lake")]
+mod pull;
 mod read;
 mod results;
 mod run;
@@ -66,6 +68,8 @@ pub use initial::InitialData;
 pub use merge::{MergeReport, merge};
 #[cfg(feature = "lake")]
 pub(crate) use publish::PublishedUpdates;
+#[cfg(feature = "lake")]
+pub(crate) use pull::PulledUpdates;
 pub use results::{
     AttributeInfo, EntityKey, FilePattern, Format, KeyValue, ResultDataset, Results,
     ResultsOptions, Time, detect_format,

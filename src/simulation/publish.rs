@@ -321,7 +321,7 @@ fn values(
 
 impl Published for PublishedUpdates {
     fn tables(&self) -> Result<Vec<PublishedTable>> {
-        if self.0.read(|tx| Layout::of(tx))? == Layout::Empty {
+        if self.0.read(Layout::of)? == Layout::Empty {
             return Ok(Vec::new());
         }
         let partitions = &[("dataset_bucket", "integer")];

@@ -79,6 +79,11 @@ pub(crate) trait Pulled {
     /// comes before them.
     fn take(&mut self, table: &str, file: &str, rows: &RecordBatch) -> Result<()>;
 
+    /// After the last rows of a data file.
+    fn end_of_file(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// After the last ones.
     fn finish(&mut self) -> Result<()>;
 }

@@ -48,7 +48,7 @@ fn content(lake: &Path) -> BTreeMap<String, (u64, u128)> {
     content
 }
 
-fn bring(
+pub(crate) fn bring(
     lake: &Path,
     target: &Path,
     change: impl FnOnce(&mut PullOptions),
@@ -63,7 +63,7 @@ fn only(options: &mut PullOptions, table: &str) {
 }
 
 /// What is pulled, published once more.
-fn again(lake: &Path, folder: &Path, change: impl FnOnce(&mut PullOptions)) -> Handle {
+pub(crate) fn again(lake: &Path, folder: &Path, change: impl FnOnce(&mut PullOptions)) -> Handle {
     let pulled = folder.join("pulled");
     bring(lake, &pulled, change).unwrap();
     let handle = siltstone::open(&pulled).unwrap();

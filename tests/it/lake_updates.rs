@@ -12,10 +12,12 @@ use serde_json::Value;
 use siltstone::lake::{PublishOptions, PublishReport, TableReport, publish, verify};
 use siltstone::simulation::{
     Attribute, CLEARED, EntityData, GIVEN, Group, NOT_GIVEN, OnRepeat, Options, SimulationDatabase,
-    Timeline, Update,
+    Status, Timeline, Update,
 };
 use siltstone::{Array, DType, Handle};
 use siltstone_needs::needs;
+
+use crate::lake_pull::{again, bring};
 
 const TABLE: &str = "simulation_updates";
 
@@ -265,6 +267,43 @@ fn each_value_is_a_row_that_says_what_the_export_says() {
     assert_eq!(report.tables[TABLE].rows as usize, found.len() + 2);
     assert_eq!(send(&handle, &lake, false), PublishReport::default());
     assert!(verify(lake.to_str().unwrap(), Some(&handle), &mut |_, _| Ok(())).unwrap().is_ok());
+}
+
+/// Goal: updates come back from a lake with every value that they give or clear, bit for bit, and published again they are
+/// the same rows.
+#[needs(shared)]
+#[test]
+fn updates_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own.db");
+    let db = SimulationDatabase::open(&own).unwrap();
+    fill(&db);
+    db.close().unwrap();
+    let movici = |name| crate::shared::folder("data/simulation").join(name);
+    let paths = [own, movici("water_net3/net3.db"), movici("edge/edge.db")];
+    for (n, path) in paths.iter().enumerate() {
+        let folder = folder.path().join(n.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        let (file, lake) = (folder.join("run.db"), folder.join("lake"));
+        std::fs::copy(path, &file).unwrap();
+        send(&siltstone::open(&file).unwrap(), &lake, false);
+        let pulled = again(&lake, &folder, |_| {}).simulation().unwrap();
+        let db = SimulationDatabase::open_read_only(&file).unwrap();
+        let mut found = exported(&pulled);
+        found.retain(|(_, group, ..), _| group != "tanks"); // which have got ids
+        assert!(found == exported(&db), "{}", path.display());
+        assert_eq!(pulled.run().unwrap().status, Status::Complete);
+    }
+
+    // What two files have of one dataset is of neither.
+    let lake = folder.path().join("both");
+    for name in ["a.db", "b.db"] {
+        let db = SimulationDatabase::open(folder.path().join(name)).unwrap();
+        grow(&db, 0..2, 0.0);
+        send(&Handle::File(db.database().clone()), &lake, false);
+    }
+    let error = bring(&lake, &folder.path().join("c.db"), |_| {}).unwrap_err().to_string();
+    assert!(error.contains("the dataset \"grid\"") && error.contains("--store ID"), "{error}");
 }
 
 /// A run of one dataset: `n` updates of 4,096 entities, from `first` on.
