@@ -30,6 +30,7 @@ mod ledger;
 mod listing;
 mod log;
 mod objects;
+mod profile;
 mod publishing;
 mod pulling;
 mod report;

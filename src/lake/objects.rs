@@ -21,6 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use super::id::uuid;
+use super::profile::with_profile;
 use crate::error::{Error, Result};
 use crate::kernel::{Temporary, create_folder, sync_name};
 
@@ -112,6 +113,7 @@ impl Objects {
             }
             "s3" | "s3a" => {
                 let builder = AmazonS3Builder::from_env().with_url(url.as_str());
+                let builder = with_profile(builder, &|name| std::env::var(name).ok())?;
                 (Arc::new(builder.build().map_err(failed)?), url.path())
             }
             "gs" => {
