@@ -21,7 +21,7 @@ from siltstone._import import Imported, import_, import_kinds
 from siltstone._lake import Lake, LakeReport, LakeTable, VacuumReport, lake
 from siltstone._open import Handle, open
 from siltstone._query import QueryResult
-from siltstone._reports import BackupReport, CompactReport, PublishedTable, Skipped, VerifyReport
+from siltstone._reports import BackupReport, CompactReport, PublishedTable, PublishReport, Skipped, VerifyReport
 from siltstone._restore import restore
 from siltstone._run import Histogram, Run, init, track
 from siltstone._scan import scan_records, scan_series, scan_states, scan_ticks
@@ -40,6 +40,7 @@ __all__ = [
     "Lake",
     "LakeReport",
     "LakeTable",
+    "PublishReport",
     "PublishedTable",
     "QueryResult",
     "Run",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle
 from siltstone._query import QueryResult
-from siltstone._reports import CompactReport, PublishedTable, VerifyReport, make
+from siltstone._reports import CompactReport, PublishedTable, PublishReport, VerifyReport, make
 from siltstone._view import View
 from siltstone.errors import InvalidError
 from siltstone.experiment import ExperimentDatabase
@@ -255,10 +255,12 @@ class Handle(StoreHandle):
         to: str,
         *,
         tables: Sequence[str] = (),
+        states_every: int | None = None,
+        state_times: Sequence[int] = (),
         live: bool = False,
         rebuild_ledger: bool = False,
         new_identity: bool = False,
-    ) -> dict[str, PublishedTable]:
+    ) -> PublishReport:
         """Publish to a lake: Parquet files with a Delta log, which Polars, DuckDB and Spark read.
 
         What the lake does not have is sent, what has changed is replaced, what is gone is removed. Each row is there
@@ -271,6 +273,11 @@ class Handle(StoreHandle):
             ``postgresql://USER@HOST/DATABASE``. Credentials come from the environment.
         tables : sequence of str
             Only these tables; all if empty.
+        states_every : int, optional
+            Publish the states of simulations at its multiples, from the first update of the file to the last one, as the
+            table ``simulation_states``.
+        state_times : sequence of int
+            Publish the states at these times too. If neither is given, those that the lake has are kept up to date.
         live : bool
             Send what still grows in small files, which become large ones later: for calls within minutes.
         rebuild_ledger : bool
@@ -280,8 +287,9 @@ class Handle(StoreHandle):
 
         Returns
         -------
-        dict
-            The tables that changed, each with a `PublishedTable`.
+        PublishReport
+            A dict of the tables that changed, each with a `PublishedTable`; what the file has and publishing leaves out is its
+            ``not_published``.
 
         Raises
         ------
@@ -293,11 +301,13 @@ class Handle(StoreHandle):
         >>> with siltstone.open("run.db") as db:  # doctest: +SKIP
         ...     db.publish("s3://bucket/lake")
         """
-        done = json.loads(self._inner.publish(to, list(tables), live, rebuild_ledger, new_identity))
+        states = (states_every, list(state_times))
+        done = json.loads(self._inner.publish(to, list(tables), states, live, rebuild_ledger, new_identity))
         if failed := done["failed"]:
             lines = (f"{name} was not published: {why}" for name, why in failed.items())
             raise InvalidError("\n".join(lines))
-        return {name: PublishedTable(**table) for name, table in done["tables"].items()}
+        tables_done = {name: PublishedTable(**table) for name, table in done["tables"].items()}
+        return PublishReport(tables_done, done["not_published"])
 
     def expand(self) -> int:
         """Make rows of everything that is compacted, so that SQLite alone reads the documented tables.

@@ -180,6 +180,20 @@ class PublishedTable(NamedTuple):
     kept: int
 
 
+class PublishReport(dict[str, PublishedTable]):
+    """The tables that were published.
+
+    Attributes
+    ----------
+    not_published : dict of str to int
+        What the file has and publishing leaves out, and how many there are, as ``initial datasets of simulations``.
+    """
+
+    def __init__(self, tables: dict[str, PublishedTable], not_published: dict[str, int]) -> None:
+        super().__init__(tables)
+        self.not_published = not_published
+
+
 class Metadata(NamedTuple):
     """The row of the documented table ``metadata``."""
 

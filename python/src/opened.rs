@@ -85,6 +85,7 @@ impl Opened {
         py: Python<'_>,
         to: String,
         tables: Vec<String>,
+        states: (Option<i64>, Vec<i64>),
         live: bool,
         rebuild_ledger: bool,
         new_identity: bool,
@@ -92,6 +93,7 @@ impl Opened {
         let inner = self.handle.get()?;
         let mut options = PublishOptions::default();
         options.tables = tables;
+        (options.states_every, options.state_times) = states;
         options.live = live;
         options.rebuild_ledger = rebuild_ledger;
         options.new_identity = new_identity;

@@ -137,6 +137,22 @@ impl Published for PublishedRuns {
         })
     }
 
+    fn unpublished(&self) -> Result<Vec<(&'static str, u64)>> {
+        let sql = "SELECT (SELECT count(*) FROM experiments \
+            WHERE concat(description, hypothesis, tags, variables, results_summary, notes) <> ''), \
+            (SELECT count(*) FROM simulation_array)";
+        let counts = |row: &rusqlite::Row<'_>| Ok([row.get::<_, i64>(0)?, row.get(1)?]);
+        let found = self.0.read(|tx| match table_exists(tx, "record_table")? {
+            true => tx.query_one(sql, [], counts),
+            false => Ok(None),
+        })?;
+        let [descriptions, arrays] = found.unwrap_or_default();
+        Ok(vec![
+            ("descriptions of experiments", descriptions as u64),
+            ("arrays of runs", arrays as u64),
+        ])
+    }
+
     fn slices(&self, table: &PublishedTable, cut: Cut) -> Result<Vec<Slice>> {
         self.0.read(|tx| {
             if table.name == RUNS.name {

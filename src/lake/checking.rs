@@ -12,6 +12,7 @@ use super::source::{sources, store_id};
 use crate::Handle;
 use crate::error::{Error, Result};
 use crate::kernel::{Finding, Progress, together};
+use crate::simulation::StateTimes;
 use crate::table::{Batches, Cut, Published, PublishedTable, RowHash, Slice, read_parquet_file};
 
 /// Files that are read between two calls of the progress function.
@@ -82,7 +83,8 @@ pub fn verify(
     }
     if let Some(handle) = handle {
         let store = store_id(handle)?;
-        for source in sources(handle) {
+        // Each published state says itself of which time it is.
+        for source in sources(handle, Some(StateTimes::default())) {
             for table in source.tables()? {
                 // A damaged log is a finding already.
                 if damaged.contains(&table.name) {

@@ -41,11 +41,13 @@ mod source;
 mod tests;
 mod units;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::Handle;
 use crate::error::{Error, Result};
-use crate::kernel::{FileLock, Progress};
+use crate::kernel::{FileLock, Progress, table_exists};
+use crate::simulation::{STATES, StateTimes};
 use crate::table::{Batches, Cut, Published, PublishedTable, Slice};
 use ledger::Ledger;
 use objects::Objects;
@@ -67,6 +69,11 @@ const LOCK: &str = ".publish.lock";
 pub struct PublishOptions {
     /// Only these tables; all that have rows if empty.
     pub tables: Vec<String>,
+    /// Publishes the states of simulations at the multiples of this, from the first update of the file to the last one, as
+    /// the table `simulation_states`.
+    pub states_every: Option<i64>,
+    /// Publishes the states of simulations at these times too. If neither is given, those that the lake has are kept up to date.
+    pub state_times: Vec<i64>,
     /// Sends what still grows in small pieces, which become large ones when it is over: for calls that follow each other
     /// within minutes.
     pub live: bool,
@@ -120,7 +127,8 @@ fn publish_to(
     if options.new_identity {
         ledger.rename()?;
     }
-    let sources = sources(handle);
+    let states = state_times(handle, &ledger, options)?;
+    let sources = sources(handle, states);
     let mut tables = Vec::new();
     for source in &sources {
         tables.extend(source.tables()?.into_iter().map(|table| (&**source, table)));
@@ -142,6 +150,10 @@ fn publish_to(
     }
     let cut = if options.live { Cut::Fine } else { Cut::Coarse };
     let mut report = PublishReport::default();
+    for source in &sources {
+        let left_out = source.unpublished()?.into_iter().filter(|(_, n)| *n > 0);
+        report.not_published.extend(left_out.map(|(what, n)| (what.to_owned(), n)));
+    }
     let mut is_probed = false;
     for (source, table) in &tables {
         if !options.tables.is_empty() && !options.tables.contains(&table.name) {
@@ -177,6 +189,36 @@ fn publish_to(
         ledger.keep_name()?;
     }
     Ok(report)
+}
+
+/// The times whose states are published: those that were asked for, else those that were published; `None` if there are none.
+fn state_times(
+    handle: &Handle,
+    ledger: &Ledger,
+    options: &PublishOptions,
+) -> Result<Option<StateTimes>> {
+    let times = StateTimes {
+        every: options.states_every,
+        at: options.state_times.iter().copied().collect(),
+    };
+    if times == StateTimes::default() {
+        let known = ledger.known(STATES)?;
+        let at: BTreeSet<i64> = known.segments.iter().map(|segment| segment.slice.first).collect();
+        return Ok((!at.is_empty()).then_some(StateTimes { every: None, at }));
+    }
+    let is_simulation = match handle {
+        Handle::File(db) => db.read(|tx| table_exists(tx, "update"))?,
+        Handle::Ticks(_) => false,
+    };
+    if !is_simulation {
+        let got = format!("{} without any", handle.path().display());
+        return Err(Error::invalid(
+            "states to publish",
+            "a file with updates of a simulation",
+            got,
+        ));
+    }
+    Ok(Some(times))
 }
 
 /// Where a file is published to.

@@ -16,7 +16,7 @@ use crate::experiment::PulledRuns;
 use crate::kernel::{Database, Progress, Temporary, sync_name};
 use crate::memory::PulledMemories;
 use crate::series::PulledSeries;
-use crate::simulation::PulledUpdates;
+use crate::simulation::{PulledUpdates, STATES};
 use crate::table::{Pulled, RowHash, read_parquet_file};
 use crate::ticks::PulledTicks;
 
@@ -46,6 +46,8 @@ pub struct PullOptions {
 pub struct PullReport {
     /// Rows of each table.
     pub tables: BTreeMap<String, u64>,
+    /// Rows of the lake that are not brought back, since they are made of others: those of `simulation_states`.
+    pub not_pulled: BTreeMap<String, u64>,
     /// Files of the lake that were read.
     pub files: u64,
     /// Bytes of them.
@@ -53,8 +55,9 @@ pub struct PullReport {
 }
 
 impl PullReport {
-    /// Refuses what has no row.
-    fn of(self, address: &str) -> Result<Self> {
+    /// Refuses what has no row, and notes how many rows of states there are.
+    fn of(mut self, address: &str, states: u64) -> Result<Self> {
+        self.not_pulled.extend((states > 0).then(|| (STATES.to_owned(), states)));
         if self.tables.values().all(|rows| *rows == 0) { Err(nothing(address)) } else { Ok(self) }
     }
 }
@@ -126,6 +129,9 @@ pub fn pull(
         return Err(no_lake(&lake));
     }
     let wanted = wanted(&lake, &states, options)?;
+    let of_states = states.iter().filter(|(name, _)| name == STATES && options.tables.is_empty());
+    let adds = of_states.flat_map(|(_, state)| state.files.values());
+    let not_pulled = adds.filter(|add| is_of(add, options)).filter_map(super::listing::rows).sum();
     let mut tables = Vec::new();
     for (name, state) in states.iter().filter(|(name, _)| wanted.contains(name.as_str())) {
         tables.extend(table(&lake, name, state, options)?);
@@ -145,7 +151,7 @@ pub fn pull(
     let temporary = Temporary::folder(target)?;
     if is_of_ticks {
         let mut ticks = PulledTicks::new(temporary.path());
-        let report = take(&mut [&mut ticks], &tables, progress)?.of(address)?;
+        let report = take(&mut [&mut ticks], &tables, progress)?.of(address, not_pulled)?;
         drop(ticks);
         if target.exists() {
             return Err(is_there(target));
@@ -161,7 +167,7 @@ pub fn pull(
     let mut updates = PulledUpdates::new(db.clone())?;
     let mut runs = PulledRuns::new(db.clone());
     let takers: &mut [&mut dyn Pulled] = &mut [&mut series, &mut memories, &mut updates, &mut runs];
-    let report = take(takers, &tables, progress)?.of(address)?;
+    let report = take(takers, &tables, progress)?.of(address, not_pulled)?;
     drop((series, memories, updates, runs));
     db.backup(target)?;
     db.close()?;
@@ -191,6 +197,10 @@ fn wanted(
     options: &PullOptions,
 ) -> Result<BTreeSet<String>> {
     let mut wanted: BTreeSet<String> = options.tables.iter().cloned().collect();
+    if wanted.contains(STATES) {
+        let got = format!("{STATES}, which publishing makes of {UPDATES} (--states-every)");
+        return Err(Error::invalid("the tables to pull", "tables that can be brought back", got));
+    }
     if let Some(name) = wanted.iter().find(|name| !states.iter().any(|(own, _)| own == *name)) {
         let location = lake.address().to_owned();
         return Err(Error::NotFound { what: "table", name: name.clone(), location });
@@ -198,6 +208,7 @@ fn wanted(
     if wanted.is_empty() {
         let stores = |state: &State| state.files.values().any(|add| is_of(add, options));
         wanted.extend(states.iter().filter(|(_, s)| stores(s)).map(|(name, _)| name.clone()));
+        wanted.remove(STATES);
     }
     if SERIES.iter().any(|name| wanted.contains(*name)) {
         wanted.extend(SERIES.iter().map(|name| (*name).to_owned()));

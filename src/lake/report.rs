@@ -12,6 +12,15 @@ pub struct PublishReport {
     pub tables: BTreeMap<String, TableReport>,
     /// Tables that could not be published, and why: the others were.
     pub failed: BTreeMap<String, String>,
+    /// What the file has and publishing leaves out, and how many there are, as `initial datasets of simulations`.
+    pub not_published: BTreeMap<String, u64>,
+}
+
+impl PublishReport {
+    /// Whether the lake had all of it: nothing was sent or removed, and nothing failed.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.failed.is_empty()
+    }
 }
 
 /// What was published of a table.

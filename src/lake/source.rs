@@ -3,17 +3,24 @@
 use crate::Handle;
 use crate::error::Result;
 use crate::kernel::{Database, table_exists};
+use crate::simulation::{PublishedStates, StateTimes};
 use crate::table::Published;
 
-/// What a file, or a folder of ticks, publishes: of each store what it has.
-pub(super) fn sources(handle: &Handle) -> Vec<Box<dyn Published>> {
+/// What a file, or a folder of ticks, publishes: of each store what it has. Of simulations also the states at these times.
+pub(super) fn sources(handle: &Handle, states: Option<StateTimes>) -> Vec<Box<dyn Published>> {
     match handle {
-        Handle::File(db) => vec![
-            Box::new(crate::series::PublishedSeries(db.clone())),
-            Box::new(crate::experiment::PublishedRuns(db.clone())),
-            Box::new(crate::simulation::PublishedUpdates(db.clone())),
-            Box::new(crate::memory::PublishedMemories(db.clone())),
-        ],
+        Handle::File(db) => {
+            let mut all: Vec<Box<dyn Published>> = vec![
+                Box::new(crate::series::PublishedSeries(db.clone())),
+                Box::new(crate::experiment::PublishedRuns(db.clone())),
+                Box::new(crate::simulation::PublishedUpdates(db.clone())),
+                Box::new(crate::memory::PublishedMemories(db.clone())),
+            ];
+            if let Some(times) = states {
+                all.push(Box::new(PublishedStates { db: db.clone(), times }));
+            }
+            all
+        }
         Handle::Ticks(ticks) => vec![Box::new(crate::ticks::PublishedTicks::new(ticks))],
     }
 }

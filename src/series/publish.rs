@@ -266,6 +266,16 @@ impl Published for PublishedSeries {
         Ok(vec![SERIES.published(), points])
     }
 
+    fn unpublished(&self) -> Result<Vec<(&'static str, u64)>> {
+        let sql = "SELECT count(*) FROM series_record";
+        let count = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?);
+        let records = self.0.read(|tx| match table_exists(tx, "series_record")? {
+            true => tx.query_one(sql, [], count),
+            false => Ok(None),
+        })?;
+        Ok(vec![("records of provenance beside series", records.unwrap_or_default() as u64)])
+    }
+
     fn slices(&self, table: &PublishedTable, cut: Cut) -> Result<Vec<Slice>> {
         self.0.read(|tx| match table.name.as_str() {
             POINTS => Ok(slices(&known(tx)?, cut)),

@@ -39,6 +39,8 @@ mod prepare;
 #[cfg(feature = "lake")]
 mod publish;
 #[cfg(feature = "lake")]
+mod publish_states;
+#[cfg(feature = "lake")]
 mod pull;
 mod read;
 mod results;
@@ -68,6 +70,8 @@ pub use initial::InitialData;
 pub use merge::{MergeReport, merge};
 #[cfg(feature = "lake")]
 pub(crate) use publish::PublishedUpdates;
+#[cfg(feature = "lake")]
+pub(crate) use publish_states::{PublishedStates, STATES, StateTimes};
 #[cfg(feature = "lake")]
 pub(crate) use pull::PulledUpdates;
 pub use results::{

@@ -12,6 +12,7 @@ use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::arrays::ArrayReader;
+use super::initial;
 use super::long::{Head, Rows, UPDATES, Values, schema};
 use super::read::{cell, checked, datasets};
 use super::state::sentinels_as_mask;
@@ -43,7 +44,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn add(&mut self, other: Seen) {
+    fn add(&mut self, other: Seen) {
         self.items = self.items.saturating_add(other.items);
         self.signature = self.signature.wrapping_add(other.signature);
     }
@@ -326,6 +327,11 @@ impl Published for PublishedUpdates {
         }
         let partitions = &[("dataset_bucket", "integer")];
         Ok(vec![PublishedTable { name: UPDATES.into(), schema: schema(), partitions }])
+    }
+
+    fn unpublished(&self) -> Result<Vec<(&'static str, u64)>> {
+        let initial = self.0.read(initial::names)?.len() as u64;
+        Ok(vec![("initial datasets of simulations", initial)])
     }
 
     fn slices(&self, _: &PublishedTable, cut: Cut) -> Result<Vec<Slice>> {

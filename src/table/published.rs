@@ -53,6 +53,11 @@ pub(crate) type Keeps = Box<dyn Fn(&Slice) -> bool>;
 pub(crate) trait Published: Sync {
     fn tables(&self) -> Result<Vec<PublishedTable>>;
 
+    /// What the file has and does not publish, each in words, and how many there are.
+    fn unpublished(&self) -> Result<Vec<(&'static str, u64)>> {
+        Ok(Vec::new())
+    }
+
     /// The parts of a table, which do not overlap. Of a partition, all parts are given or none.
     fn slices(&self, table: &PublishedTable, cut: Cut) -> Result<Vec<Slice>>;
 

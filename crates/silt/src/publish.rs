@@ -58,6 +58,16 @@ struct What {
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
 
+    /// Publish the states of simulations at the multiples of N too, from the first update to the last one: the table
+    /// simulation_states
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    states_every: Option<i64>,
+
+    /// Publish the states of simulations at this time too; may be given several times. Without these two options, states that
+    /// the lake has are kept up to date
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    state_at: Vec<i64>,
+
     /// Take what the lake says of this file as what was published, after a restored backup: what the file does not have any
     /// more is removed from the lake
     #[arg(long)]
@@ -73,6 +83,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let start = Instant::now();
     let handle = open(&args.what.file, console)?;
     let report = once(&args.what, &handle, false, console)?;
+    say_left_out(&report, console);
     print(&args.what, &report, start, console)?;
     match failed(&report) {
         None => Ok(Exit::Done),
@@ -91,6 +102,7 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
     let every = Duration::from_nanos(args.every as u64);
     let handle = open(&args.what.file, console)?;
     let mut what = args.what.clone();
+    let mut is_first = true;
     loop {
         let start = Instant::now();
         let done = once(&what, &handle, true, console);
@@ -98,11 +110,15 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
             (what.rebuild_ledger, what.new_identity) = (false, false); // once is enough
         }
         match done {
-            Ok(report) if report == PublishReport::default() => {}
             Ok(report) => {
-                print(&what, &report, start, console)?;
-                console.flush()?;
-                failed(&report).iter().flatten().for_each(|line| console.warn(line));
+                if std::mem::take(&mut is_first) {
+                    say_left_out(&report, console);
+                }
+                if !report.is_empty() {
+                    print(&what, &report, start, console)?;
+                    console.flush()?;
+                    failed(&report).iter().flatten().for_each(|line| console.warn(line));
+                }
             }
             // It may be better next time; whatever else is wrong stays wrong.
             Err(error @ (siltstone::Error::Server { .. } | siltstone::Error::Busy { .. })) => {
@@ -134,6 +150,8 @@ fn once(
 ) -> siltstone::Result<PublishReport> {
     let mut options = PublishOptions::default();
     options.tables = what.table.clone();
+    options.states_every = what.states_every;
+    options.state_times = what.state_at.clone();
     options.live = live;
     options.rebuild_ledger = what.rebuild_ledger;
     options.new_identity = what.new_identity;
@@ -152,13 +170,13 @@ fn print(
     let path = what.file.display().to_string();
     if console.json {
         let seconds = start.elapsed().as_secs_f64();
-        let PublishReport { tables, failed, .. } = report;
-        console.document(
-            &json!({"path": path, "to": what.to, "tables": tables, "failed": failed, "seconds": seconds}),
-        )?;
+        let PublishReport { tables, failed, not_published, .. } = report;
+        console
+            .document(&json!({"path": path, "to": what.to, "tables": tables, "failed": failed,
+            "not_published": not_published, "seconds": seconds}))?;
         return Ok(());
     }
-    if *report == PublishReport::default() {
+    if report.is_empty() {
         console.line(format!("{path}: {} has all of it", what.to))?;
     }
     for (name, table) in &report.tables {
@@ -184,6 +202,16 @@ fn print(
         ))?;
     }
     Ok(())
+}
+
+/// Says what the file has and publishing leaves out.
+fn say_left_out(report: &PublishReport, console: &Console) {
+    let left_out =
+        report.not_published.iter().map(|(what, n)| format!("{what} ({})", human::count(*n)));
+    let left_out = left_out.collect::<Vec<_>>();
+    if !left_out.is_empty() {
+        console.note(&format!("not published: {}", left_out.join(", ")));
+    }
 }
 
 /// What was not published, a line each; `None` if all was.

@@ -12,7 +12,7 @@ use crate::{human, interrupt};
 
 /// Bring tables of a lake back into a new file, or a folder of ticks
 ///
-/// Ticks become a new folder, series, memories and simulations a new database. Each data file is held against its hash in the log. The
+/// Ticks become a new folder, series, memories, experiments and simulations a new database. Each data file is held against its hash in the log. The
 /// result gets its name when all is there; of rows that two files have published under one key, --store says which.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -61,11 +61,16 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         let seconds = start.elapsed().as_secs_f64();
         let (tables, files, bytes) = (&report.tables, report.files, report.bytes);
         console.document(&json!({"lake": args.lake, "path": path, "tables": tables, "files": files, "bytes": bytes,
-            "seconds": seconds}))?;
+            "not_pulled": report.not_pulled, "seconds": seconds}))?;
         return Ok(Exit::Done);
     }
     for (name, rows) in &report.tables {
         console.line(format!("{name}: {}", human::plural(*rows, "row")))?;
+    }
+    for (name, rows) in &report.not_pulled {
+        let rows = human::plural(*rows, "row");
+        console
+            .note(&format!("not pulled: {name} ({rows}), which publishing makes of other tables"));
     }
     let (files, bytes) = (human::plural(report.files, "file"), human::size(report.bytes));
     let took = human::duration(start.elapsed());

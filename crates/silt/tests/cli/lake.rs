@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use siltstone::series::{Series, StorageBackend};
+use siltstone::simulation::{Group, InitialData, SimulationDatabase};
 
 use crate::silt::{names, silt};
 
@@ -59,4 +61,45 @@ fn a_lake_is_listed_checked_cleaned_and_brought_back() {
     assert!(wrong.err.contains("COLUMN=VALUE"), "{wrong:?}");
     let rows = run("query b.db SELECT/**/value/**/FROM/**/time_series_data --json");
     assert!(rows.out.contains("3.5"), "{rows:?}");
+}
+
+/// Goal: states at chosen times are published and not pulled, and the commands say what they leave out, on stderr and in JSON.
+#[test]
+fn what_is_left_out_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |line: &str| silt(folder.path(), line);
+    let db = SimulationDatabase::open(folder.path().join("run.db")).unwrap();
+    let cells = || Group::new("cells").with("id", [1i64, 2]).with("heat", [0.5, 1.5]);
+    db.store_initial_dataset("grid", InitialData::Entities(vec![cells()]), false).unwrap();
+    for time in [5, 15, 25] {
+        db.store_update(time, 0, "grid", vec![cells()], None).unwrap();
+    }
+    db.close().unwrap();
+    let said = run("publish run.db --to lake --states-every 10 --state-at -1");
+    assert_eq!(said.err, "not published: initial datasets of simulations (1)\n");
+    assert!(said.out.starts_with("simulation_states: 6 rows in 3 files"), "{said:?}");
+    assert!(said.out.contains("simulation_updates: 6 rows in 1 file"), "{said:?}");
+    let none = run("publish run.db --to lake --json").json();
+    assert_eq!(
+        (&none["tables"], &none["not_published"]["initial datasets of simulations"]),
+        (&json!({}), &json!(1))
+    );
+    let said = run("pull lake -o back.db");
+    assert_eq!(
+        said.err,
+        "not pulled: simulation_states (6 rows), which publishing makes of other tables\n"
+    );
+    assert_eq!(
+        run("pull lake -o more.db --json").json()["not_pulled"],
+        json!({"simulation_states": 6})
+    );
+    let state = run("query back.db SELECT/**/value/**/FROM/**/silt_state('grid','cells') --json");
+    assert!(state.out.contains("1.5"), "{state:?}");
+    save(&folder.path().join("a.db"), &[1.5]);
+    let refused = run("publish a.db --to lake --states-every 10");
+    assert_eq!(
+        (refused.code, refused.err.contains("a file with updates")),
+        (2, true),
+        "{refused:?}"
+    );
 }
