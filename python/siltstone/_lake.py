@@ -205,6 +205,7 @@ class Lake:
         -------
         polars.LazyFrame
         """
+        self._check_files(table)
         import polars
 
         return polars.scan_delta(f"{self.address}/{table}", **options)
@@ -224,10 +225,16 @@ class Lake:
         -------
         pyarrow.Table
         """
+        self._check_files(table)
         from deltalake import DeltaTable
 
         found = DeltaTable(f"{self.address}/{table}", **options)
         return found.to_pyarrow_table(columns=None if columns is None else list(columns))
+
+    def _check_files(self, table: str) -> None:
+        if self.address.startswith(("postgresql:", "postgres:")):
+            got = f"a PostgreSQL server: ask it for siltstone.{table} in SQL"
+            raise InvalidError(f"the lake: expected files, which engines read, got {got}")
 
     def __repr__(self) -> str:
         return f"siltstone.lake({self.address!r})"
@@ -240,7 +247,8 @@ def lake(address: str | PathLike[str]) -> Lake:
     ----------
     address : str or path
         A folder, ``s3://bucket/folder``, ``gs://bucket/folder`` or ``az://container/folder``. Credentials come from the
-        environment.
+        environment. Of a server, ``postgresql://USER@HOST/DATABASE``, there are `tables` and `verify`; its rows are
+        read in SQL.
 
     Returns
     -------

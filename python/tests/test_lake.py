@@ -82,3 +82,25 @@ def test_a_table_of_a_lake_is_a_frame(tmp_path: Path) -> None:
     assert lake.scan("concepts", version=0).collect().height == 1
     assert lake.to_arrow("concepts", ["id"]).num_rows == 2
     assert lake.to_arrow("concepts", version=0)["name"].to_pylist() == ["concept 0"]
+
+
+def test_a_server_is_no_lake_of_files() -> None:
+    """Goal: what a PostgreSQL server does not have is refused by what to do, before anything is reached."""
+    lake = siltstone.lake("postgresql://me@nowhere.invalid/plant")
+    for call in (lake.scan, lake.to_arrow):
+        with pytest.raises(siltstone.errors.InvalidError, match=r"siltstone\.runs in SQL"):
+            call("runs")
+    for call in (lake.vacuum, lambda: lake.pull("copy.db")):
+        with pytest.raises(siltstone.errors.InvalidError, match="PostgreSQL server, which is published to"):
+            call()
+
+
+def test_states_are_published_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+    """Goal: states at chosen times are a table, and the report counts what publishing leaves out."""
+    with siltstone.open(tmp_path / "run.db") as db:
+        for time in (5, 15):
+            db.simulation.store_update(time, 0, "grid", {"cells": {"id": {"data": [1]}, "heat": {"data": [0.5]}}})
+        done = db.publish(str(tmp_path / "lake"), states_every=10, state_times=[15])
+        assert (done["simulation_states"].rows, done["simulation_updates"].rows) == (2, 2)
+        assert done.not_published == {}
+        assert db.publish(str(tmp_path / "lake")) == {}

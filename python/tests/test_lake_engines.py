@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import lake_world
+import numpy as np
 import pytest
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
@@ -244,3 +245,30 @@ def test_a_table_of_records_grows(tmp_path):
         }
     for name, got in found.items():
         assert answer(got) == answer(expected), name
+
+
+def test_values_of_simulations_are_those_of_the_store(tmp_path):
+    """Goal: an aggregate over `simulation_updates`, from each engine, is that of the updates which the store gives."""
+    path, table = tmp_path / "run.db", f"{tmp_path}/lake/simulation_updates"
+    expected = {}
+    with siltstone.open(path) as db:
+        for time in range(20):
+            heat, count = np.arange(5) / 4 + time, np.arange(5, dtype=np.int32) * time
+            cells = {"id": {"data": np.arange(5)}, "heat": {"data": heat}, "count": {"data": count}}
+            db.simulation.store_update(time, 0, f"area {time % 2}", {"cells": cells})
+            for name, values in (("heat", heat), ("count", count)):
+                n, total, _ = expected.get((f"area {time % 2}", name), (0, 0, 0))
+                expected[f"area {time % 2}", name] = (n + 5, total + values.sum(), time)
+        db.publish(str(tmp_path / "lake"))
+    sql = """SELECT dataset, attribute, count(*), sum(coalesce(value_float, value_int)), max("timestamp") FROM updates
+        WHERE NOT is_cleared AND entity_group = 'cells' GROUP BY dataset, attribute"""
+    duck = loaded()
+    duck.execute(f"CREATE VIEW updates AS SELECT * FROM delta_scan('{table}')")
+    builder = deltalake.QueryBuilder().register("updates", deltalake.DeltaTable(table))
+    found = [
+        duck.execute(sql).fetchall(),
+        pl.SQLContext(updates=pl.scan_delta(table)).execute(sql, eager=True).rows(),
+        rows(pa.table(builder.execute(sql).read_all())),
+    ]
+    for answers in found:
+        assert {tuple(row[:2]): tuple(row[2:]) for row in answers} == expected

@@ -8,6 +8,8 @@ use super::action::Add;
 use super::listing::{no_lake, rows};
 use super::log::{Log, State};
 use super::objects::Objects;
+#[cfg(feature = "postgresql")]
+use super::server::Server;
 use super::source::{sources, store_id};
 use crate::Handle;
 use crate::error::{Error, Result};
@@ -48,6 +50,8 @@ pub struct CheckedTable {
 /// file, or a folder of ticks, also what that has published against what it has now: each segment whose rows differ is a
 /// finding, and rows that are not published.
 ///
+/// Of a PostgreSQL server every row is read and held against its ledger.
+///
 /// - `handle`: may be read only. What it gets meanwhile may be called not published.
 /// - `progress`: gets files and segments done and in all of a table.
 ///
@@ -59,6 +63,10 @@ pub fn verify(
     handle: Option<&Handle>,
     progress: &mut Progress<'_>,
 ) -> Result<LakeReport> {
+    #[cfg(feature = "postgresql")]
+    if Server::is_meant(address) {
+        return verify_server(&Server::at(address)?, handle, progress);
+    }
     let lake = Objects::open_existing(address)?;
     let mut report = LakeReport::default();
     let (mut states, mut damaged) = (BTreeMap::new(), BTreeSet::new());
@@ -91,8 +99,9 @@ pub fn verify(
                     continue;
                 }
                 let state = states.remove(&table.name);
-                let own = Own { store: store.as_deref(), source: &*source, table: &table };
-                report.compare(&own, state.as_ref(), progress)?;
+                let own = Own { source: &*source, table: &table };
+                let segments = report.logged(store.as_deref(), &table, state.as_ref());
+                report.compare(&own, segments, progress)?;
             }
         }
         for (name, state) in &states {
@@ -105,20 +114,88 @@ pub fn verify(
     Ok(report)
 }
 
+/// As [`verify`], of a server: each row is read, and those of each segment are held against the ledger.
+#[cfg(feature = "postgresql")]
+fn verify_server(
+    server: &Server,
+    handle: Option<&Handle>,
+    progress: &mut Progress<'_>,
+) -> Result<LakeReport> {
+    let mut report = LakeReport::default();
+    let names: Vec<String> = server.tables()?.into_iter().map(|table| table.name).collect();
+    let store = handle.map(store_id).transpose()?.flatten();
+    let mut own: BTreeMap<String, Vec<Logged>> = BTreeMap::new();
+    for (n, name) in names.iter().enumerate() {
+        progress(n as u64, names.len() as u64)?;
+        let read = server.read(name)?;
+        let mut checked = CheckedTable { bytes: read.bytes, ..CheckedTable::default() };
+        if read.strange_rows > 0 {
+            let what =
+                format!("{} of segments that the ledger does not have", plural(read.strange_rows));
+            report.find(name, what);
+        }
+        for segment in read.segments {
+            checked.files += 1;
+            checked.rows += segment.there.rows;
+            let (number, partition) = (segment.number.to_string(), segment.partition);
+            let slice =
+                Slice { partition, first: segment.first, until: segment.until, signature: 0 };
+            let is_own = store.as_ref() == Some(&segment.store);
+            let location = place(name, Some(&number), &slice);
+            if segment.there.rows != segment.rows {
+                let what = format!(
+                    "{} on the server, {} by its ledger",
+                    plural(segment.there.rows),
+                    segment.rows
+                );
+                report.find(format!("{location}, store {}", segment.store), what);
+            } else if segment.there.text() != segment.hash {
+                let what = "its rows have another hash than the ledger says";
+                report.find(format!("{location}, store {}", segment.store), what);
+            }
+            if is_own {
+                let file = format!("segment {number}");
+                let (rows, hash) = (segment.rows, segment.hash);
+                own.entry(name.clone()).or_default().push(Logged {
+                    file,
+                    number,
+                    slice,
+                    rows,
+                    hash,
+                });
+            }
+        }
+        report.tables.insert(name.clone(), checked);
+    }
+    for source in handle.into_iter().flat_map(|handle| sources(handle, Some(StateTimes::default())))
+    {
+        for table in source.tables()? {
+            let segments = own.remove(&table.name).unwrap_or_default();
+            report.compare(&Own { source: &*source, table: &table }, segments, progress)?;
+        }
+    }
+    for (name, segments) in &own {
+        report.find(
+            name,
+            format!("{} segments of a table that the file does not have", segments.len()),
+        );
+    }
+    Ok(report)
+}
+
 /// A table of the file.
 struct Own<'a> {
-    store: Option<&'a str>,
     source: &'a dyn Published,
     table: &'a PublishedTable,
 }
 
 /// A segment of the file, as the log says it.
-struct Logged<'a> {
-    file: &'a str,
-    number: &'a str,
+struct Logged {
+    file: String,
+    number: String,
     slice: Slice,
     rows: u64,
-    hash: &'a str,
+    hash: String,
 }
 
 /// What was seen of a data file.
@@ -166,28 +243,38 @@ impl LakeReport {
         Ok(())
     }
 
-    /// Holds what a file has of a table against what the log says that it has published.
-    fn compare(
+    /// The segments that a file has published of a table.
+    fn logged(
         &mut self,
-        own: &Own<'_>,
+        store: Option<&str>,
+        table: &PublishedTable,
         state: Option<&State>,
-        progress: &mut Progress<'_>,
-    ) -> Result<()> {
-        let name = &own.table.name;
-        let mut segments: Vec<Logged<'_>> = Vec::new();
+    ) -> Vec<Logged> {
+        let mut segments = Vec::new();
         for add in state.iter().flat_map(|state| state.files.values()) {
-            let store = add.partition_values.get("store_id").and_then(Option::as_deref);
-            if store.is_none() || store != own.store {
+            let own = add.partition_values.get("store_id").and_then(Option::as_deref);
+            if own.is_none() || own != store {
                 continue;
             }
-            match logged(add, own.table) {
+            match logged(add, table) {
                 Some(segment) => segments.push(segment),
                 None => self.find(
-                    format!("{name}/{}", add.path),
+                    format!("{}/{}", table.name, add.path),
                     "it has rows of this file, but another program wrote it: they cannot be compared",
                 ),
             }
         }
+        segments
+    }
+
+    /// Holds what a file has of a table against what the log says that it has published.
+    fn compare(
+        &mut self,
+        own: &Own<'_>,
+        mut segments: Vec<Logged>,
+        progress: &mut Progress<'_>,
+    ) -> Result<()> {
+        let name = &own.table.name;
         segments.sort_by(|a, b| {
             (&a.slice.partition, a.slice.first).cmp(&(&b.slice.partition, b.slice.first))
         });
@@ -209,8 +296,8 @@ impl LakeReport {
                 if here.rows == 0 && keeps(&segment.slice) {
                     continue; // the lake keeps what the file has let go
                 }
-                if (here.rows, here.text().as_str()) != (segment.rows, segment.hash) {
-                    let location = place(name, Some(segment.number), &segment.slice);
+                if (here.rows, here.text().as_str()) != (segment.rows, &*segment.hash) {
+                    let location = place(name, Some(&segment.number), &segment.slice);
                     self.find(location, differ(here.rows, segment.rows));
                 }
             }
@@ -269,7 +356,7 @@ fn plural(rows: u64) -> String {
 }
 
 /// The parts of slices that no segment has; both do not overlap among themselves, segments are in order.
-fn gaps(slices: Vec<Slice>, segments: &[Logged<'_>]) -> Vec<Slice> {
+fn gaps(slices: Vec<Slice>, segments: &[Logged]) -> Vec<Slice> {
     let mut gaps = Vec::new();
     for slice in slices {
         let mut first = slice.first;
@@ -295,11 +382,11 @@ pub(super) fn tag<'a>(add: &'a Add, name: &str) -> Option<&'a str> {
     add.tags.as_ref()?.get(name)?.as_deref()
 }
 
-fn logged<'a>(add: &'a Add, table: &PublishedTable) -> Option<Logged<'a>> {
+fn logged(add: &Add, table: &PublishedTable) -> Option<Logged> {
     let values = table.partitions.iter().map(|(name, _)| add.partition_values.get(*name)?.clone());
     Some(Logged {
-        file: &add.path,
-        number: tag(add, "siltstone_segment")?,
+        file: add.path.clone(),
+        number: tag(add, "siltstone_segment")?.to_owned(),
         slice: Slice {
             partition: values.collect::<Option<_>>()?,
             first: tag(add, "siltstone_first")?.parse().ok()?,
@@ -307,7 +394,7 @@ fn logged<'a>(add: &'a Add, table: &PublishedTable) -> Option<Logged<'a>> {
             signature: 0,
         },
         rows: tag(add, "siltstone_rows")?.parse().ok()?,
-        hash: tag(add, "siltstone_hash")?,
+        hash: tag(add, "siltstone_hash")?.to_owned(),
     })
 }
 

@@ -20,8 +20,8 @@ const PIECE: usize = 1 << 20;
 /// The signature, no flags, and no further header.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// PostgreSQL counts from 2000-01-01.
-const EPOCH_US: i64 = 946_684_800_000_000;
-const EPOCH_DAYS: i32 = 10_957;
+pub(super) const EPOCH_US: i64 = 946_684_800_000_000;
+pub(super) const EPOCH_DAYS: i32 = 10_957;
 /// Its times, in µs since then: from 4713 BC to AD 294276.
 const TIMES_US: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
 /// The type of the items of a list.

@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::action::Add;
 use super::log::{Log, State};
 use super::objects::Objects;
+#[cfg(feature = "postgresql")]
+use super::server::Server;
 use crate::error::{Error, Result};
 
 /// A table of a lake.
@@ -37,12 +39,17 @@ pub struct LakeSender {
     pub last_ms: Option<i64>,
 }
 
-/// The tables of a lake, by name, from their logs alone.
+/// The tables of a lake, by name, from their logs alone; of a PostgreSQL server from its ledger: its version is the number of
+/// commits of all files, its files are segments, and its bytes those of the table with its indexes.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a folder that is not there; [`Error::Invalid`] for an address that is none or has no table;
 /// [`Error::Corrupt`] for a damaged log; [`Error::Server`] and what the disk says. Nothing is made.
 pub fn tables(address: &str) -> Result<Vec<LakeTable>> {
+    #[cfg(feature = "postgresql")]
+    if Server::is_meant(address) {
+        return Server::at(address)?.tables();
+    }
     let lake = Objects::open_existing(address)?;
     let mut tables = Vec::new();
     for name in lake.folders()? {

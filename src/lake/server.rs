@@ -1,6 +1,8 @@
 //! Publishing to a PostgreSQL server: a segment is rows that carry its number, sent by `COPY` in the transaction that notes it
 //! in the ledger there.
 
+mod reading;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use postgres::Client;
@@ -47,11 +49,11 @@ impl Server {
         address.starts_with("postgresql:") || address.starts_with("postgres:")
     }
 
-    /// Connects, and makes the tables of the ledger if they are not there: many may try at once.
+    /// A server that is looked at: nothing is made.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an address that cannot be read, [`Error::Server`], [`Error::TooNew`].
-    pub(super) fn open(address: &str) -> Result<Self> {
+    /// [`Error::Invalid`] for an address that cannot be read, or has a password in it.
+    pub(super) fn at(address: &str) -> Result<Self> {
         let authority = address.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next());
         let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
         if user.is_some_and(|user| user.contains(':')) || address.contains("password=") {
@@ -59,7 +61,15 @@ impl Server {
                 "a password in PGPASSWORD or ~/.pgpass, where no list of processes shows it";
             return Err(Error::invalid("the server", expected, "an address with a password in it"));
         }
-        let server = Server { pool: Pool::new(Address::parse(address)?) };
+        Ok(Server { pool: Pool::new(Address::parse(address)?) })
+    }
+
+    /// Connects, and makes the tables of the ledger if they are not there: many may try at once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an address that cannot be read, [`Error::Server`], [`Error::TooNew`].
+    pub(super) fn open(address: &str) -> Result<Self> {
+        let server = Server::at(address)?;
         server.pool.run(Access::Write, "making its tables", |client, location| {
             client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
             let sql = "SELECT to_regclass('siltstone_ledger.version') IS NOT NULL";
@@ -74,16 +84,7 @@ impl Server {
                 }
                 client.batch_execute(include_str!("server.sql"))?;
             }
-            let version = client.query_one("SELECT version FROM siltstone_ledger.version", &[])?;
-            match version.get::<_, i32>(0) {
-                newer if newer > VERSION => Err(Failure::Ours(Error::TooNew {
-                    path: location.into(),
-                    store: "publish".into(),
-                    file_version: newer.into(),
-                    known_version: VERSION.into(),
-                })),
-                _ => Ok(()),
-            }
+            check_version(client, location)
         })?;
         Ok(server)
     }
@@ -533,6 +534,20 @@ impl Sending<'_> {
             bytes: copy.bytes,
             statistics: String::new(),
         }))
+    }
+}
+
+/// Refuses a ledger that a newer version has made.
+fn check_version(client: &mut Client, location: &str) -> Result<(), Failure> {
+    let version = client.query_one("SELECT version FROM siltstone_ledger.version", &[])?;
+    match version.get::<_, i32>(0) {
+        newer if newer > VERSION => Err(Failure::Ours(Error::TooNew {
+            path: location.into(),
+            store: "publish".into(),
+            file_version: newer.into(),
+            known_version: VERSION.into(),
+        })),
+        _ => Ok(()),
     }
 }
 

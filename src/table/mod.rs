@@ -51,7 +51,7 @@ pub use read::read;
 pub(crate) use read::read_parquet_file;
 pub(crate) use read::{parquet_footer, read_parquet, read_parquet_footer, schema_of_footer};
 #[cfg(feature = "lake")]
-pub(crate) use row_hash::RowHash;
+pub(crate) use row_hash::{CellHash, RowHash};
 #[cfg(feature = "lake")]
 pub(crate) use segment_file::SegmentFile;
 pub(crate) use sql::rows_to_arrow;

@@ -25,15 +25,19 @@ impl RowHash {
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut cells = vec![0u64; batch.num_rows()];
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            add_column(&mut cells, xxh3_64(field.name().as_bytes()), column).ok_or_else(|| {
+            add_column(&mut cells, CellHash::of(field.name()), column).ok_or_else(|| {
                 let expected = "a column that can be published";
                 Error::invalid(field.name(), expected, field.data_type().to_string())
             })?;
         }
-        self.rows += cells.len() as u64;
-        let rows = cells.iter().map(|cell| xxh3_128(&cell.to_le_bytes()));
-        self.sum = rows.fold(self.sum, u128::wrapping_add);
+        cells.into_iter().for_each(|cells| self.add_row(cells));
         Ok(())
+    }
+
+    /// Adds a row by the sum, modulo 2^64, of its cells.
+    pub(crate) fn add_row(&mut self, cells: u64) {
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(xxh3_128(&cells.to_le_bytes()));
     }
 
     /// As 32 hexadecimal digits.
@@ -42,7 +46,22 @@ impl RowHash {
     }
 }
 
-fn add_column(cells: &mut [u64], seed: u64, column: &dyn Array) -> Option<()> {
+/// The hashes of the cells of a column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CellHash(u64);
+
+impl CellHash {
+    pub(crate) fn of(column: &str) -> Self {
+        CellHash(xxh3_64(column.as_bytes()))
+    }
+
+    /// Of a cell that is not null, by its bytes.
+    pub(crate) fn cell(self, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.0)
+    }
+}
+
+fn add_column(cells: &mut [u64], hash: CellHash, column: &dyn Array) -> Option<()> {
     let nulls = column.nulls();
     let mut add = |value: &dyn Fn(usize) -> u64| {
         for (i, cell) in cells.iter_mut().enumerate() {
@@ -51,7 +70,7 @@ fn add_column(cells: &mut [u64], seed: u64, column: &dyn Array) -> Option<()> {
             }
         }
     };
-    let bytes = |bytes: &[u8]| xxh3_64_with_seed(bytes, seed);
+    let bytes = |bytes: &[u8]| hash.cell(bytes);
     let integer = |n: i64| bytes(&n.to_le_bytes());
     match column.data_type() {
         DataType::Int64 => {

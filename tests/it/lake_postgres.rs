@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use siltstone::experiment::{Cell, ExperimentDatabase, RecordSchema};
-use siltstone::lake::{PublishOptions, PublishReport, publish};
+use siltstone::lake::{PublishOptions, PublishReport, publish, tables, verify};
 use siltstone::memory::{NewConcept, NewLearningEvent};
 use siltstone::series::{Series, StorageBackend};
+use siltstone::simulation::{Attribute, Group, SimulationDatabase};
 use siltstone::{Array, Error};
 use siltstone_needs::needs;
 
@@ -67,6 +68,7 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     assert_eq!(report.failed, Default::default());
     assert_eq!(report.tables["shops"].rows, 1);
     assert_eq!(send(&file, &address, |_| {}).unwrap(), PublishReport::default());
+    assert_eq!(found(&address, &file), [] as [&str; 0]);
     let shop =
         "SELECT simulation_id, step, city = E'\\x011Z\\x010rich', open, n FROM siltstone.shops";
     assert_eq!(sql(shop), format!("a|3|t|t|{}", i64::MIN));
@@ -107,6 +109,76 @@ fn a_file_gets_to_a_server_in_typed_columns() {
     assert_eq!(sql("SELECT count(*) FROM siltstone.learning_events"), "2");
     assert_eq!(sql("SELECT count(*) FROM siltstone.runs"), "1");
     assert_eq!(sql("SELECT count(*) FROM siltstone.series_points"), "20");
+}
+
+/// What a verification of a server and a file finds, as lines.
+fn found(address: &str, file: &Path) -> Vec<String> {
+    let handle = siltstone::open_read_only(file).unwrap();
+    let report = verify(address, Some(&handle), &mut |_, _| Ok(())).unwrap();
+    assert!(report.tables.values().any(|table| table.compared > 0));
+    report.findings.iter().map(|found| format!("{}: {}", found.location, found.what)).collect()
+}
+
+/// Goal: a server lists what files have published to it, and its rows are held against its ledger and against a file: what was
+/// changed, removed or put there by others is named, and so is what is not published. Nothing is made by looking.
+#[needs(postgresql)]
+#[test]
+fn a_server_is_listed_and_verified() {
+    let (server, database) = (shared(), "lake_verified");
+    let address = server.database(database);
+    let sql = |sql: &str| server.sql_in(database, sql);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, base) = (folder.path().join("run.db"), folder.path().join("db"));
+    for refused in
+        [tables(&address).unwrap_err(), verify(&address, None, &mut |_, _| Ok(())).unwrap_err()]
+    {
+        assert!(refused.to_string().contains("siltstone_ledger"), "{refused}");
+    }
+    assert_eq!(sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'silt%'"), "0");
+    let db = SimulationDatabase::open(&file).unwrap();
+    let lists = Attribute::ragged(Array::from([1.0, -0.0, f64::NAN]), Array::from([0i64, 0, 3]));
+    let cells = Group::new("cells")
+        .with("id", [1i64, 2])
+        .with("hot", Attribute::new(Array::from_slice(&[true, false])).with_mask(&[0, 2]))
+        .with("lists", lists)
+        .with("name", Array::from_strs(&["\u{1}a", ""]))
+        .with("heat", [f64::NEG_INFINITY, 0.1]);
+    db.store_update(4, 0, "grid", vec![cells], Some("solver")).unwrap();
+    db.close().unwrap();
+    put(&base, NOON, 0..300);
+    send(&file, &address, |options| options.states_every = Some(4)).unwrap();
+    send(&base, &address, |_| {}).unwrap();
+    let listed = tables(&address).unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|table| (table.name.as_str(), table.version, table.rows, table.senders.len()))
+        .collect();
+    let expected = [
+        ("simulation_states", 1, Some(7), 1),
+        ("simulation_updates", 1, Some(8), 1),
+        ("ticks", 1, Some(300), 1),
+    ];
+    assert_eq!(listed, expected);
+    assert_eq!([found(&address, &file), found(&address, &base)], [[] as [&str; 0]; 2]);
+
+    sql(
+        "UPDATE siltstone.simulation_updates SET value_floats = '{1,0,NaN}' WHERE value_floats <> '{}'",
+    );
+    sql("DELETE FROM siltstone.simulation_states WHERE attribute = 'hot'");
+    sql("INSERT INTO siltstone.ticks (segment, symbol) VALUES (0, 'other')");
+    put(&base, NOON + DAY, 300..301);
+    let of_file = found(&address, &file);
+    assert_eq!(of_file.len(), 3, "{of_file:?}");
+    assert!(
+        of_file[0].contains("simulation_states, segment 1")
+            && of_file[0].contains("6 rows on the server, 7 by its ledger")
+    );
+    assert!(
+        of_file[1].contains("simulation_updates, segment 1") && of_file[1].contains("another hash")
+    );
+    assert!(of_file[2].contains("ticks: 1 row of segments that the ledger does not have"));
+    let of_ticks = found(&address, &base);
+    assert!(of_ticks[3].contains("1 row of the file not published"), "{of_ticks:?}");
 }
 
 /// Goal: several files publish to one server at the same moment, whoever makes its tables, and each row is there once.

@@ -32,18 +32,20 @@ enum What {
 
 /// List the tables of a lake and the files that publish to them
 ///
-/// By the logs of the tables alone: no data file is read.
+/// By the logs of the tables alone, or the ledger of a server: no data file and no row is read.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt lake ls s3://bucket/lake")]
+#[command(after_help = "Examples:
+  silt lake ls s3://bucket/lake
+  silt lake ls postgresql://me@server/plant")]
 struct Ls {
-    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder; or postgresql://USER@HOST/DATABASE
     lake: String,
 }
 
 /// Check a lake against its logs, and against a file that publishes to it
 ///
-/// Each data file is read and held against the log of its table: size, rows, and the hash of the rows. With a file, each
+/// Each data file is read and held against the log of its table: size, rows, and the hash of the rows; of a server each row, against
+/// its ledger. With a file, each
 /// segment that it has published is compared with its rows now: what differs or is not published is named. Nothing is
 /// changed. The exit code is 0 if all is well and 1 if anything was found; each finding is a line on stdout.
 #[derive(Debug, clap::Args)]
@@ -51,7 +53,7 @@ struct Ls {
   silt lake verify s3://bucket/lake
   silt lake verify /mnt/team/lake agent.db")]
 struct Verify {
-    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder; or postgresql://USER@HOST/DATABASE
     lake: String,
 
     /// A database or a folder of ticks that publishes to it
