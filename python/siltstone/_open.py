@@ -274,8 +274,8 @@ class Handle(StoreHandle):
         tables : sequence of str
             Only these tables; all if empty.
         states_every : int, optional
-            Publish the states of simulations at its multiples, from the first update of the file to the last one, as the
-            table ``simulation_states``.
+            Publish the states of simulations at its multiples, from the first update of the file to the last one, as
+            the table ``simulation_states``.
         state_times : sequence of int
             Publish the states at these times too. If neither is given, those that the lake has are kept up to date.
         live : bool
@@ -288,8 +288,8 @@ class Handle(StoreHandle):
         Returns
         -------
         PublishReport
-            A dict of the tables that changed, each with a `PublishedTable`; what the file has and publishing leaves out is its
-            ``not_published``.
+            A dict of the tables that changed, each with a `PublishedTable`; what the file has and publishing leaves out
+            is its ``not_published``.
 
         Raises
         ------
