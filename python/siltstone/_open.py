@@ -257,6 +257,7 @@ class Handle(StoreHandle):
         tables: Sequence[str] = (),
         states_every: int | None = None,
         state_times: Sequence[int] = (),
+        max_memory: int | None = None,
         live: bool = False,
         rebuild_ledger: bool = False,
         new_identity: bool = False,
@@ -278,6 +279,8 @@ class Handle(StoreHandle):
             the table ``simulation_states``.
         state_times : sequence of int
             Publish the states at these times too. If neither is given, those that the lake has are kept up to date.
+        max_memory : int, optional
+            Bytes that files which are made and sent may take at once, 64 MiB or more; SQLite and the ledger come on top.
         live : bool
             Send what still grows in small files, which become large ones later: for calls within minutes.
         rebuild_ledger : bool
@@ -302,7 +305,8 @@ class Handle(StoreHandle):
         ...     db.publish("s3://bucket/lake")
         """
         states = (states_every, list(state_times))
-        done = json.loads(self._inner.publish(to, list(tables), states, live, rebuild_ledger, new_identity))
+        flags = (live, rebuild_ledger, new_identity)
+        done = json.loads(self._inner.publish(to, list(tables), states, max_memory, flags))
         if failed := done["failed"]:
             lines = (f"{name} was not published: {why}" for name, why in failed.items())
             raise InvalidError("\n".join(lines))

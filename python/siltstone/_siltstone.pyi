@@ -293,9 +293,8 @@ class Opened:
         to: str,
         tables: list[str],
         states: tuple[int | None, list[int]],
-        live: bool,
-        rebuild_ledger: bool,
-        new_identity: bool,
+        max_memory: int | None,
+        flags: tuple[bool, bool, bool],
     ) -> str: ...
     def expand(self) -> int: ...
     @property

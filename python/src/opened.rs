@@ -86,17 +86,15 @@ impl Opened {
         to: String,
         tables: Vec<String>,
         states: (Option<i64>, Vec<i64>),
-        live: bool,
-        rebuild_ledger: bool,
-        new_identity: bool,
+        max_memory: Option<u64>,
+        flags: (bool, bool, bool),
     ) -> PyResult<String> {
         let inner = self.handle.get()?;
         let mut options = PublishOptions::default();
         options.tables = tables;
         (options.states_every, options.state_times) = states;
-        options.live = live;
-        options.rebuild_ledger = rebuild_ledger;
-        options.new_identity = new_identity;
+        options.max_memory = max_memory;
+        (options.live, options.rebuild_ledger, options.new_identity) = flags;
         let done = py.enter_long("publishing", |signals| {
             publish(&inner, &to, &options, &mut |_, _| signals.check())
         })?;

@@ -20,6 +20,7 @@
 //! this file it has (Delta's `txn`), so that each is there once, whatever fails in between.
 
 mod action;
+mod budget;
 mod checking;
 mod cleaning;
 #[cfg(feature = "postgresql")]
@@ -49,6 +50,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{FileLock, Progress, table_exists};
 use crate::simulation::{STATES, StateTimes};
 use crate::table::{Batches, Cut, Published, PublishedTable, Slice};
+use budget::Budget;
 use ledger::Ledger;
 use objects::Objects;
 use publishing::Publishing;
@@ -77,6 +79,9 @@ pub struct PublishOptions {
     /// Sends what still grows in small pieces, which become large ones when it is over: for calls that follow each other
     /// within minutes.
     pub live: bool,
+    /// Bytes that segments which are made and sent may take at once, 64 MiB or more; what SQLite and the ledger take comes on top,
+    /// some 50 MB. By default several hundred MB, if the rows are that large.
+    pub max_memory: Option<u64>,
     /// Takes what the lake says of this file as what was published, and makes the lake what the file is: after a restored
     /// backup, of either of them. What the file has no more is removed from the lake.
     pub rebuild_ledger: bool,
@@ -107,7 +112,8 @@ pub fn publish(
     options: &PublishOptions,
     progress: &mut Progress<'_>,
 ) -> Result<PublishReport> {
-    publish_to(handle, &Target::open(address)?, options, progress)
+    let budget = Budget::of(options.max_memory)?;
+    publish_to(handle, &Target::open(address, budget)?, options, progress)
 }
 
 fn publish_to(
@@ -229,12 +235,12 @@ enum Target {
 }
 
 impl Target {
-    fn open(address: &str) -> Result<Self> {
+    fn open(address: &str, budget: Budget) -> Result<Self> {
         #[cfg(feature = "postgresql")]
         if server::Server::is_meant(address) {
             return Ok(Target::Server(Box::new(server::Server::open(address)?)));
         }
-        Objects::open(address).map(Target::Lake)
+        Ok(Target::Lake(Objects::open(address)?.within(budget)))
     }
 
     /// The tables that have something of a file, whatever its ledger says.

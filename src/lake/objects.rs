@@ -20,17 +20,14 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultip
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
+use super::budget::{Budget, PART_BYTES};
 use super::id::uuid;
 use super::profile::with_profile;
 use crate::error::{Error, Result};
 use crate::kernel::{Temporary, create_folder, sync_name};
 
-/// What is sent in one request.
-const PART_BYTES: usize = 8 << 20;
 /// The folder of a lake in which its store is tested.
 pub(super) const PROBES: &str = "_siltstone_probe";
-/// Parts that are under way at once.
-const PARTS: usize = 4;
 
 /// A folder of an object store. Clones share its connections.
 #[derive(Clone)]
@@ -41,6 +38,7 @@ pub(super) struct Objects {
     address: String,
     /// Of a local folder: what is written is synced.
     folder: Option<PathBuf>,
+    pub(super) budget: Budget,
     runtime: Arc<Runtime>,
 }
 
@@ -129,15 +127,21 @@ impl Objects {
         let root = Key::from_url_path(root).map_err(|e| invalid(e.to_string()))?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|e| Error::io(address, "starting a thread for it", &e))?;
-        Ok(Objects { store, root, address: name, folder, runtime: Arc::new(runtime) })
+        let (address, budget, runtime) = (name, Budget::default(), Arc::new(runtime));
+        Ok(Objects { store, root, address, folder, budget, runtime })
+    }
+
+    /// The same folder, published to with so much in memory.
+    pub(super) fn within(self, budget: Budget) -> Self {
+        Objects { budget, ..self }
     }
 
     /// For tests: a store of their own.
     #[cfg(test)]
     pub(super) fn over(store: Arc<dyn ObjectStore>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (root, address) = (Key::default(), "memory".to_owned());
-        Objects { store, root, address, folder: None, runtime: Arc::new(runtime) }
+        let (root, address, budget) = (Key::default(), "memory".to_owned(), Budget::default());
+        Objects { store, root, address, folder: None, budget, runtime: Arc::new(runtime) }
     }
 
     /// The address, which has no secret.
@@ -290,7 +294,7 @@ impl Objects {
                 break;
             }
             let sent = self.runtime.block_on(async {
-                upload.wait_for_capacity(PARTS).await?;
+                upload.wait_for_capacity(self.budget.parts).await?;
                 upload.write(&part[..n]);
                 Ok(())
             });

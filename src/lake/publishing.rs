@@ -22,8 +22,6 @@ const COMMIT_FILES: usize = 256;
 const COMMIT_EVERY: Duration = Duration::from_secs(20);
 /// A file that was sent this short a time ago is used again: whoever cleans up waits longer.
 const SENT_FOR_MS: i64 = 86_400_000;
-/// Segments that are made between two looks at the clock and at the caller.
-const AT_ONCE: usize = 4;
 
 /// A table on its way.
 pub(super) struct Publishing<'a> {
@@ -273,7 +271,7 @@ impl<'a> Publishing<'a> {
             return Ok(());
         }
         let mut made: Vec<Segment> = Vec::new();
-        for slices in unit.add.chunks(AT_ONCE) {
+        for slices in unit.add.chunks(self.objects.budget.segments) {
             let work: Vec<_> = slices.iter().map(|slice| self.numbered(slice, unit)).collect();
             let results = together(&work, 1, |(slice, number, version)| {
                 self.segment(slice, *number, *version, unit.replaced(slice))
@@ -344,7 +342,9 @@ impl<'a> Publishing<'a> {
             return Ok(Some(sent.clone()));
         }
         let rows = self.source.rows(self.table, slice)?;
-        let Some(mut made) = SegmentFile::write(rows)? else { return Ok(None) };
+        let Some(mut made) = SegmentFile::write(rows, self.objects.budget.group_bytes)? else {
+            return Ok(None);
+        };
         let hash = made.hash.text();
         let values = self.partition_values(slice);
         let folders = values.iter().map(|(name, value)| format!("{name}={value}/"));

@@ -24,8 +24,6 @@ use crate::error::{Error, Result};
 
 /// Rows of a row group: what a reader of few rows reads at least, and what the writer holds.
 const ROW_GROUP_ROWS: usize = 128 << 10;
-/// Its bytes, at most.
-const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// A Parquet file in the folder for temporary files, without a name.
 pub(crate) struct SegmentFile {
@@ -37,11 +35,11 @@ pub(crate) struct SegmentFile {
 }
 
 impl SegmentFile {
-    /// Writes rows; `None` if there are none.
+    /// Writes rows, in row groups of so many bytes at most; `None` if there are none.
     ///
     /// # Errors
     /// Those of the rows, and what the disk says.
-    pub(crate) fn write(mut batches: Batches) -> Result<Option<Self>> {
+    pub(crate) fn write(mut batches: Batches, group_bytes: usize) -> Result<Option<Self>> {
         let spool = std::env::temp_dir();
         let io = |e: std::io::Error| Error::io(&spool, "writing a file to publish", &e);
         let Some(mut batch) = batches.next_batch()? else { return Ok(None) };
@@ -50,7 +48,7 @@ impl SegmentFile {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(parquet_error)?))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_max_row_group_bytes(Some(group_bytes))
             .set_created_by(format!("siltstone {}", env!("CARGO_PKG_VERSION")));
         // Times and ids differ from row to row by little: a third smaller than by a dictionary.
         let integers = schema.fields().iter().filter(|field| is_integer(field.data_type()));

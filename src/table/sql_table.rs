@@ -67,13 +67,22 @@ impl SqlTable {
     pub(crate) fn slices(&self, tx: &ReadTx<'_>, cut: Cut) -> Result<Vec<Slice>> {
         let (key, from) = (self.key, self.from);
         let columns: Vec<&str> = self.columns.iter().map(|(_, _, sql)| *sql).collect();
-        // The sum of sums of rows: which are the same in other slices, so their keys count too.
+        // The sum of sums of rows: which are the same in other slices, so their keys count too. SQL would keep the rows to group
+        // them.
         let sql = format!(
-            "SELECT {key} >> {LEAST_BITS}, count(*), sum(silt_row_sum({key}, {})), max({key}) FROM {from} GROUP BY 1 ORDER BY 1",
+            "SELECT {key}, silt_row_sum({key}, {}) FROM {from} ORDER BY {key}",
             columns.join(", ")
         );
-        let groups: Vec<[i64; 4]> =
-            tx.query(&sql, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+        let mut groups: Vec<[i64; 4]> = Vec::new();
+        tx.query(&sql, [], |row| {
+            let (key, sum): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let group = key >> LEAST_BITS;
+            match groups.last_mut().filter(|known| known[0] == group) {
+                Some(known) => *known = [group, known[1] + 1, known[2] + sum, key],
+                None => groups.push([group, 1, sum, key]),
+            }
+            Ok(())
+        })?;
         let Some(last) = groups.iter().map(|group| group[3]).max() else { return Ok(Vec::new()) };
         if groups[0][0] < 0 {
             let expected = "keys that are not below zero";

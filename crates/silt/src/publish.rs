@@ -68,6 +68,11 @@ struct What {
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     state_at: Vec<i64>,
 
+    /// How much the files that are made and sent may take in memory at once, as 256M or 1G: 64M or more. SQLite and the ledger
+    /// come on top, some 50 MB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<u64>,
+
     /// Take what the lake says of this file as what was published, after a restored backup: what the file does not have any
     /// more is removed from the lake
     #[arg(long)]
@@ -76,6 +81,20 @@ struct What {
     /// Publish a copy of a file under a name of its own: all of it is sent
     #[arg(long, conflicts_with = "rebuild_ledger")]
     new_identity: bool,
+}
+
+/// A number of bytes, with K, M or G for powers of 1,024.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, bits) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << bits));
+    bytes.ok_or_else(|| {
+        "expected a number of bytes, or one with K, M or G behind it, as 256M".into()
+    })
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
@@ -153,6 +172,7 @@ fn once(
     options.states_every = what.states_every;
     options.state_times = what.state_at.clone();
     options.live = live;
+    options.max_memory = what.max_memory;
     options.rebuild_ledger = what.rebuild_ledger;
     options.new_identity = what.new_identity;
     let mut bar = console.progress("publishing", "segments");

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use siltstone::memory::{NewEpisode, Payload};
 use siltstone::series::{Series, StorageBackend};
 use siltstone::simulation::{Group, InitialData, SimulationDatabase};
 
@@ -75,7 +76,11 @@ fn what_is_left_out_is_said() {
         db.store_update(time, 0, "grid", vec![cells()], None).unwrap();
     }
     db.close().unwrap();
-    let said = run("publish run.db --to lake --states-every 10 --state-at -1");
+    for wrong in ["63M", "much", "9999999999999G"] {
+        let refused = run(&format!("publish run.db --to lake --max-memory {wrong}"));
+        assert_eq!(refused.code, 2, "{refused:?}");
+    }
+    let said = run("publish run.db --to lake --max-memory 64M --states-every 10 --state-at -1");
     assert_eq!(said.err, "not published: initial datasets of simulations (1)\n");
     assert!(said.out.starts_with("simulation_states: 6 rows in 3 files"), "{said:?}");
     assert!(said.out.contains("simulation_updates: 6 rows in 1 file"), "{said:?}");
@@ -102,4 +107,41 @@ fn what_is_left_out_is_said() {
         (2, true),
         "{refused:?}"
     );
+}
+
+/// Goal: however large the rows of a file are together, publishing takes what `--max-memory` allows and what SQLite takes.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_bounded_while_a_file_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = siltstone::memory::MemoryStore::open(folder.path().join("agent.db")).unwrap();
+    let mut random = 1u64;
+    for _ in 0..120 {
+        let mut text = String::with_capacity(2_000_000);
+        while text.len() < 2_000_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            text += &format!("{random:016x}");
+        }
+        memory.store_episode(NewEpisode::new(Payload::from(&*text), 0.5, "maze")).unwrap();
+    }
+    drop(memory);
+    let mut silt = std::process::Command::new(env!("CARGO_BIN_EXE_silt"))
+        .args(["publish", "agent.db", "--to", "lake", "--max-memory", "64M", "--quiet"])
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut peak, status) = (0, format!("/proc/{}/status", silt.id()));
+    let done = loop {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or_default());
+        if let Some(done) = silt.try_wait().unwrap() {
+            break done;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    assert!(done.success());
+    assert!((1..(64 + 80) << 10).contains(&peak), "{peak} KiB for 240 MB of rows");
 }
