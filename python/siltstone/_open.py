@@ -280,7 +280,7 @@ class Handle(StoreHandle):
         state_times : sequence of int
             Publish the states at these times too. If neither is given, those that the lake has are kept up to date.
         max_memory : int, optional
-            Bytes that files which are made and sent may take at once, 64 MiB or more; SQLite and the ledger come on top.
+            Bytes that files which are made and sent may take at once, 64 MiB or more; SQLite comes on top.
         live : bool
             Send what still grows in small files, which become large ones later: for calls within minutes.
         rebuild_ledger : bool
