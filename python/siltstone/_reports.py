@@ -137,6 +137,35 @@ class ImportReport(NamedTuple):
     conflicts: list[tuple[Path, str, str]]
 
 
+class FileReport(NamedTuple):
+    """What an import of a file of another simulator did.
+
+    Attributes
+    ----------
+    taken_for : str
+        What the file was taken for.
+    rows, rows_skipped : int
+        Rows of it that were taken, and that were skipped.
+    updates, unchanged : int
+        Updates stored now (of a dry run, those that there are), and those that were there already with the same content.
+    skipped : list of Skipped
+        What was skipped.
+    conflicts : list of (Path, what, why)
+        Updates that the database has with another content; that stays.
+    ends_early : bool
+        Whether the file ends early: it is still written, or was cut off.
+    """
+
+    taken_for: str
+    rows: int
+    updates: int
+    unchanged: int
+    rows_skipped: int
+    skipped: list[Skipped]
+    conflicts: list[tuple[Path, str, str]]
+    ends_early: bool
+
+
 class CompactReport(NamedTuple):
     """What a compaction did.
 

@@ -401,6 +401,14 @@ class TickStore:
 
 def forked() -> None: ...
 def ticks_doctor(base: _Path) -> str: ...
+def simulation_import(
+    paths: tuple[_Path, _Path | None],
+    states: tuple[Any, ...],
+    dataset: str,
+    time_unit: float | None,
+    durability: str,
+    progress: _Progress,
+) -> str: ...
 def ticks_import(
     folders: tuple[_Path, _Path],
     files: tuple[list[_Path], tuple[Any, ...]] | None,

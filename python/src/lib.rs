@@ -38,6 +38,7 @@ mod series_meteaudata;
 mod series_process;
 mod series_store;
 mod series_tree;
+mod simulation_files;
 mod tick_replay;
 mod tick_store;
 mod tick_time;
@@ -104,6 +105,8 @@ mod _siltstone {
         series_of_key, series_parse, series_record_name, series_split, series_unescape,
         series_within, signal_name,
     };
+    #[pymodule_export]
+    use super::simulation_files::simulation_import;
     #[pymodule_export]
     use super::tick_replay::Replay;
     #[pymodule_export]

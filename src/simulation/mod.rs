@@ -26,6 +26,7 @@ mod database;
 mod describe;
 mod difference;
 mod export;
+mod files;
 mod functions;
 mod import;
 mod initial;
@@ -65,6 +66,7 @@ pub use describe::{
 };
 pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
+pub use files::{FileFormat, FileOptions, FileReport, Layout, Missing, StatesOptions, import_file};
 pub use import::{ImportOptions, ImportReport, import};
 pub use initial::InitialData;
 pub use merge::{MergeReport, merge};

@@ -65,6 +65,7 @@ mod series_sqlite;
 mod series_transfer;
 mod series_tree;
 mod shared;
+mod simulation_files;
 mod simulation_writes;
 mod sql_functions;
 mod sqlite_extension;

@@ -37,6 +37,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Simulation(Simulation),
+    States(crate::import_simulation::States),
     Ticks(crate::ticks::import::Args),
     Experiment(crate::runs::Import),
     Memory(crate::memory::Import),
@@ -131,7 +132,7 @@ fn codecs() -> impl TypedValueParser<Value = Codec> {
     PossibleValuesParser::new(Codec::ALL.map(Codec::name)).try_map(|name| name.parse::<Codec>())
 }
 
-fn durabilities() -> impl TypedValueParser<Value = Durability> {
+pub(crate) fn durabilities() -> impl TypedValueParser<Value = Durability> {
     PossibleValuesParser::new(["buffered", "os", "disk"]).try_map(|name| name.parse::<Durability>())
 }
 
@@ -139,6 +140,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let Some(what) = &args.what else { return list(console) };
     match what {
         What::Simulation(args) => simulation(args, console),
+        What::States(args) => crate::import_simulation::states(args, console),
         What::Ticks(args) => crate::ticks::import::run(args, console),
         What::Experiment(args) => crate::runs::import(args, console),
         What::Memory(args) => crate::memory::import(args, console),
@@ -214,7 +216,7 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
     let imported = import(&db, &options, &mut |done, all| bar.at(done, all));
     bar.end();
     let finished = imported.map_err(Failure::from).and_then(|report| {
-        finish(args, &db, console)?;
+        finish(args.codec, &db, console)?;
         Ok(report)
     });
     let report = match finished {
@@ -231,8 +233,8 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
 }
 
 /// Makes the file ready, and says last of all that its run is complete.
-fn finish(args: &Simulation, db: &SimulationDatabase, console: &Console) -> Outcome<()> {
-    if args.codec == Codec::Auto {
+pub(crate) fn finish(codec: Codec, db: &SimulationDatabase, console: &Console) -> Outcome<()> {
+    if codec == Codec::Auto {
         let mut bar = console.progress("compacting", "blocks");
         let compacted = db.compact(&mut |done, all| bar.at(done, all));
         bar.end();
@@ -250,7 +252,7 @@ fn finish(args: &Simulation, db: &SimulationDatabase, console: &Console) -> Outc
 }
 
 /// After an import that ended with an error. Nothing is closed: it is not complete.
-fn stopped(db: &SimulationDatabase, failure: &Failure, console: &Console) {
+pub(crate) fn stopped(db: &SimulationDatabase, failure: &Failure, console: &Console) {
     let is_flushed = db.flush().is_ok();
     // An earlier import may have said so, of less. On a full disk so small a write may have room.
     if db.run().is_ok_and(|run| run.status == Status::Complete) {

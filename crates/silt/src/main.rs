@@ -15,6 +15,7 @@ mod expand;
 mod export;
 mod human;
 mod import;
+mod import_simulation;
 mod info;
 mod interrupt;
 mod keyframes;

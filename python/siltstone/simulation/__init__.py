@@ -14,11 +14,12 @@ Examples
 array([50., 55.])
 """
 
-from siltstone._reports import ImportReport, Metadata, Run
+from siltstone._reports import FileReport, ImportReport, Metadata, Run
 from siltstone.simulation._attributes import AttributeInfo, AttributeSpec, TimelineInfo
 from siltstone.simulation._collector import DataCollector, Model, Simulation, World
 from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._database import SimulationDatabase
+from siltstone.simulation._files import import_states
 from siltstone.simulation._initial import DatasetFormat, DatasetFormat_
 from siltstone.simulation._progress import StateAttribute, TimeProgressingState
 from siltstone.simulation._results import (
@@ -45,6 +46,7 @@ __all__ = [
     "DataCollector",
     "DatasetFormat",
     "DatasetFormat_",
+    "FileReport",
     "FileStorageStrategy",
     "ImportReport",
     "Metadata",
@@ -67,4 +69,5 @@ __all__ = [
     "World",
     "detect_results_format",
     "get_simulation_results",
+    "import_states",
 ]

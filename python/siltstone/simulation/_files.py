@@ -1,0 +1,95 @@
+"""Files of other simulators into a database."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from siltstone import _siltstone
+from siltstone._reports import FileReport, skipped_reports
+
+PathLike = str | os.PathLike[str]
+Progress = Callable[[int, int], object] | None
+
+
+def _report(text: str) -> FileReport:
+    fields = json.loads(text)
+    fields["skipped"] = skipped_reports(fields["skipped"])
+    fields["conflicts"] = [(Path(of["source"]), of["what"], of["why"]) for of in fields["conflicts"]]
+    return FileReport(**fields)
+
+
+def import_states(
+    source: PathLike,
+    target: PathLike | None,
+    *,
+    time: str,
+    id: str | None = None,
+    wide: str | None = None,
+    dataset: str,
+    group: str,
+    columns: Iterable[str] = (),
+    missing: str | None = None,
+    separator: str | None = None,
+    time_unit: float | None = None,
+    durability: str = "os",
+    progress: Progress = None,
+) -> FileReport:
+    r"""Import a table of states: CSV, plain or packed as ``.gz`` or ``.zst``, Parquet or Arrow.
+
+    All rows of a time become one update. Ids are integers, or texts, which get numbers and stay as an attribute. What can
+    be read in two ways is refused. What the database has already is compared: the same stays unchanged, so that the same
+    call resumes an interrupted import and follows a file that grows; what differs is named as a conflict and left out.
+
+    Parameters
+    ----------
+    source : path
+        The table.
+    target : path or None
+        The database, made if it is not there; None to read and count only.
+    time : str
+        The column of times: integers, or numbers with ``time_unit``.
+    id : str, optional
+        The column of the entities' ids; every other one is an attribute.
+    wide : str, optional
+        In place of ``id``: a column is an entity, and this is the attribute whose values they are.
+    dataset, group : str
+        Where the updates go.
+    columns : list of str, optional
+        The columns that are taken; all unless given.
+    missing : {"keep", "clear"}, optional
+        What an empty cell means, and an entity without a row at a later time: the value before it stays, or is undefined.
+    separator : str, optional
+        Between fields; found in the first line unless given.
+    time_unit : float, optional
+        What a timestamp counts, in the unit of the table's times: 0.001 makes milliseconds of seconds.
+    durability : {"buffered", "os", "disk"}
+        What an acknowledged update survives.
+    progress : callable, optional
+        Gets updates done and in all; what it raises stops the import.
+
+    Raises
+    ------
+    InvalidError
+        For a file that is none, or of which an option has to say more. Nothing was stored.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from siltstone.simulation import SimulationDatabase, import_states
+    >>> folder = tempfile.mkdtemp()
+    >>> path, target = os.path.join(folder, "cars.csv"), os.path.join(folder, "run.db")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("t,car,speed\n0,a,1.5\n0,b,2\n1,a,3\n1,b,2.5\n")
+    >>> import_states(path, target, time="t", id="car", dataset="traffic", group="cars").updates
+    2
+    >>> with SimulationDatabase(target) as db:
+    ...     db.state_at("traffic", "cars", 1)["speed"]["data"]
+    array([3. , 2.5])
+    """
+    states = (time, id, wide, group, list(columns), missing, separator)
+    return _report(
+        _siltstone.simulation_import((source, target), states, dataset, time_unit, durability, progress)
+    )

@@ -1,0 +1,73 @@
+//! Files of other simulators into a database.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use siltstone::simulation::{
+    FileFormat, FileOptions, Layout, OnRepeat, Options, SimulationDatabase, StatesOptions,
+    import_file,
+};
+use siltstone::{Error, Profile, Result};
+
+use crate::enter::Enter;
+use crate::errors::to_py;
+
+/// Time, id, attribute of a wide table, group, columns, what is missing, separator.
+type States =
+    (String, Option<String>, Option<String>, String, Vec<String>, Option<String>, Option<char>);
+
+fn states_options(words: States) -> Result<StatesOptions> {
+    let (time, id, wide, group, columns, missing, separator) = words;
+    let layout = match (id, wide) {
+        (Some(id), None) => Layout::Long(id),
+        (None, Some(attribute)) => Layout::Wide(attribute),
+        (id, _) => {
+            let got = if id.is_some() { "both" } else { "neither" };
+            let (what, expected) = ("id and wide".into(), "one of them".into());
+            return Err(Error::Invalid { what, expected, got: got.into() });
+        }
+    };
+    let missing = missing.map(|missing| missing.parse()).transpose()?;
+    Ok(StatesOptions { time, layout, group, columns, missing, separator })
+}
+
+/// Imports a file; the report as JSON text.
+#[pyfunction]
+pub(crate) fn simulation_import(
+    py: Python<'_>,
+    paths: (PathBuf, Option<PathBuf>),
+    states: States,
+    dataset: String,
+    time_unit: Option<f64>,
+    durability: &str,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<String> {
+    let (source, target) = paths;
+    let format = FileFormat::States(states_options(states).map_err(to_py)?);
+    let options = FileOptions { format, dataset, time_unit };
+    let durability = durability.parse().map_err(to_py)?;
+    py.enter_long("importing", |signals| {
+        let how = Options {
+            durability,
+            profile: Profile::Throughput,
+            on_repeat: OnRepeat::Replace, // of a file that grows: the last update
+            ..Options::default()
+        };
+        let db = target.map(|target| SimulationDatabase::open_with(target, how)).transpose()?;
+        let report = import_file(db.as_ref(), &source, &options, &mut |done, all| {
+            signals.report(progress.as_ref(), done, all)
+        })?;
+        if let Some(db) = db {
+            if !report.ends_early {
+                db.build_keyframes()?;
+                db.mark_ended(None)?;
+            }
+            db.close()?;
+        }
+        serde_json::to_string(&report).map_err(|error| Error::Invalid {
+            what: "the report".into(),
+            expected: "names that are UTF-8".into(),
+            got: error.to_string(),
+        })
+    })
+}

@@ -1,0 +1,205 @@
+//! Files of other simulators, and tables of states, into a database.
+//!
+//! A source is read twice: first to see what it holds, so that what is ambiguous is refused before anything is stored; then
+//! into updates, one for all rows of a time.
+
+mod build;
+mod delimited;
+mod profile;
+mod rows;
+mod storing;
+mod table;
+
+use std::path::Path;
+use std::str::FromStr;
+
+use self::build::Builder;
+use self::profile::Profile;
+use self::rows::{Bad, Clock, Source};
+use self::storing::Storing;
+use super::database::SimulationDatabase;
+use super::difference::Conflict;
+use crate::error::{Error, Result};
+use crate::kernel::{Progress, Skipped};
+
+/// Whose file it is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum FileFormat {
+    /// A table of states: delimited text (also packed as `.gz` or `.zst`), Parquet or Arrow.
+    States(StatesOptions),
+}
+
+/// How the rows and columns of a table say who has which value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    /// A row an entity and time. The column of the entities' ids; every other one is an attribute.
+    Long(String),
+    /// A row a time, a column an entity. The attribute whose values they are.
+    Wide(String),
+}
+
+/// What no value means: an empty cell, and an entity without a row at a later time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The value before it stays.
+    Keep,
+    /// It is undefined from then on.
+    Clear,
+}
+
+impl FromStr for Missing {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "keep" => Ok(Missing::Keep),
+            "clear" => Ok(Missing::Clear),
+            _ => Err(Error::invalid("missing", "keep or clear", format!("{text:?}"))),
+        }
+    }
+}
+
+/// How a table of states is read. An error names the option of `silt import states`, which has the name of the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatesOptions {
+    /// The column of the times.
+    pub time: String,
+    /// Which columns are ids and attributes.
+    pub layout: Layout,
+    /// The entity group.
+    pub group: String,
+    /// The columns that are taken; every one if empty.
+    pub columns: Vec<String>,
+    /// What no value means. It has to be said only if there is none somewhere.
+    pub missing: Option<Missing>,
+    /// The character between fields: found in the first line if nobody says.
+    pub separator: Option<char>,
+}
+
+/// What to import of a file, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileOptions {
+    /// Whose file it is.
+    pub format: FileFormat,
+    /// The dataset of the updates.
+    pub dataset: String,
+    /// What a timestamp counts, in the unit of the file's times: 0.001 makes milliseconds of seconds. Without it times must
+    /// be integers.
+    pub time_unit: Option<f64>,
+}
+
+/// What an import of a file did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct FileReport {
+    /// What the file was taken for.
+    pub taken_for: String,
+    /// Rows of it that were taken.
+    pub rows: u64,
+    /// Updates stored now; of a dry run, those that there are.
+    pub updates: u64,
+    /// Updates that were in the database already, with the same content.
+    pub unchanged: u64,
+    /// Rows that were skipped.
+    pub rows_skipped: u64,
+    /// What was skipped, with the first rows of it.
+    pub skipped: Vec<Skipped>,
+    /// Updates that the database has with another content; that stays.
+    pub conflicts: Vec<Conflict>,
+    /// Whether the file ends early: it is still written, or was cut off.
+    pub ends_early: bool,
+}
+
+impl FileReport {
+    /// Whether all of the file is in the database.
+    pub fn is_complete(&self) -> bool {
+        self.skipped.is_empty() && self.conflicts.is_empty()
+    }
+}
+
+/// Imports a file of another simulator, or a table of states; without a database it reads and counts only.
+///
+/// All rows of a time become one update, of iteration 0. Entities that are named by texts get numbers, in the order in
+/// which they come, after those that the group has; the text is kept as an attribute. A row that is malformed is skipped
+/// and named. What the database has already is compared: the same stays unchanged, so that the same call resumes an
+/// interrupted import; another content is a conflict, and what the database has stays. Of a file that grows the last update
+/// may have been stored with some of its rows: it is replaced if the database was opened with
+/// [`OnRepeat::Replace`](super::OnRepeat::Replace).
+///
+/// `progress` gets updates done and in all, and stops the import by returning an error; what was stored until then stays.
+///
+/// # Errors
+/// [`Error::Invalid`] for a file that is none of its format, or of which an option has to say more: nothing was stored.
+/// [`Error::Corrupt`] for one that is damaged, [`Error::Io`]; the error of `progress`.
+///
+/// # Example
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// use siltstone::simulation::{FileFormat, FileOptions, Layout, SimulationDatabase, StatesOptions, import_file};
+///
+/// let path = folder.path().join("cars.csv");
+/// std::fs::write(&path, "t,car,speed\n0,a,1.5\n0,b,2\n1,a,3\n1,b,2.5\n")?;
+/// let states = StatesOptions {
+///     time: "t".into(),
+///     layout: Layout::Long("car".into()),
+///     group: "cars".into(),
+///     columns: vec![],
+///     missing: None,
+///     separator: None,
+/// };
+/// let options =
+///     FileOptions { format: FileFormat::States(states), dataset: "traffic".into(), time_unit: None };
+/// let db = SimulationDatabase::open(folder.path().join("run.db"))?;
+/// let report = import_file(Some(&db), &path, &options, &mut |_, _| Ok(()))?;
+/// assert_eq!((report.updates, report.is_complete()), (2, true));
+/// assert_eq!(db.state_at("traffic", "cars", 1)?.values::<f64>("speed")?, [3.0, 2.5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn import_file(
+    db: Option<&SimulationDatabase>,
+    path: impl AsRef<Path>,
+    options: &FileOptions,
+    progress: &mut Progress<'_>,
+) -> Result<FileReport> {
+    let path = path.as_ref();
+    match &options.format {
+        FileFormat::States(states) => {
+            let source = table::open(path, states)?;
+            import_rows((db, path), source, (options, states.missing), progress)
+        }
+    }
+}
+
+/// Imports a source of rows.
+fn import_rows(
+    (db, path): (Option<&SimulationDatabase>, &Path),
+    mut source: Box<dyn Source>,
+    (options, missing): (&FileOptions, Option<Missing>),
+    progress: &mut Progress<'_>,
+) -> Result<FileReport> {
+    let clock = Clock::new(options.time_unit)?;
+    let profile = Profile::of(path, &mut *source, (clock, missing), progress)?;
+    let taken_for = profile.in_words(&*source, clock);
+    let mut storing = Storing::new(db, path, &options.dataset, profile.updates())?;
+    let mut builder = Builder::new(db, &options.dataset, &*source, &profile)?;
+    let mut bad = Bad::new(path);
+    let ends_early = source.read(&mut |found| {
+        builder.take(found, clock, &mut bad)?;
+        while let Some(update) = builder.next_update(false)? {
+            storing.push(update, progress)?;
+        }
+        Ok(())
+    })?;
+    while let Some(update) = builder.next_update(true)? {
+        storing.push(update, progress)?;
+    }
+    let mut report = storing.finish(progress)?;
+    (report.taken_for, report.rows) = (taken_for, builder.rows());
+    report.rows_skipped = bad.rows();
+    report.skipped.extend(bad.into_skipped());
+    report.ends_early = ends_early.is_some();
+    report.skipped.extend(ends_early.map(|why| Skipped::new(path, why)));
+    Ok(report)
+}

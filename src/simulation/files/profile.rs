@@ -1,0 +1,270 @@
+//! What a file holds, seen before anything of it is stored.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use super::Missing;
+use super::rows::{Bad, Cell, Clock, Columns, NoTime, Row, Source, Type, What, float, integer};
+use crate::array::DType;
+use crate::error::{Error, Result};
+use crate::kernel::{Progress, check_interrupted};
+
+/// The most cells of a file whose rows are not in the order of their times, which are sorted in memory.
+const MOST_UNSORTED: u64 = 1 << 27;
+/// Rows between two looks at whether to stop.
+const CHECK_ROWS: u64 = 1 << 14;
+
+/// What the values of a column can be.
+#[derive(Debug, Clone)]
+struct Values {
+    any: bool,
+    missing: bool,
+    integers: bool,
+    floats: bool,
+    booleans: bool,
+}
+
+/// A truth value, as programs write it.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+impl Values {
+    const NONE: Self =
+        Values { any: false, missing: false, integers: true, floats: true, booleans: true };
+
+    fn add(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Missing => self.missing = true,
+            Cell::Text(text) => {
+                self.any = true;
+                self.integers = self.integers && integer(text).is_some();
+                self.floats = self.floats && float(text).is_some();
+                self.booleans = self.booleans && boolean(text).is_some();
+            }
+            Cell::Int(_) | Cell::Float(_) | Cell::Item(_) => self.any = true,
+        }
+    }
+
+    /// The dtype of texts that are all of one; `None` for those that are texts.
+    fn dtype(&self) -> Type {
+        match self {
+            Values { integers: true, .. } => Some(DType::I64),
+            Values { floats: true, .. } => Some(DType::F64),
+            Values { booleans: true, .. } => Some(DType::BOOL),
+            _ => None,
+        }
+    }
+}
+
+/// One group.
+#[derive(Debug, Default)]
+struct GroupProfile {
+    values: Vec<Values>,
+    /// The first time of each entity.
+    first: HashMap<String, i64>,
+    /// Entities at each time.
+    counts: BTreeMap<i64, u64>,
+    has_text_ids: bool,
+}
+
+/// What a file holds.
+pub(super) struct Profile {
+    groups: Vec<GroupProfile>,
+    pub(super) missing: Option<Missing>,
+    rows: u64,
+    times: BTreeMap<i64, ()>,
+    pub(super) is_sorted: bool,
+}
+
+impl Profile {
+    /// Reads all of a source.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where an option has to say more, or for a file most of which is none of rows.
+    pub(super) fn of(
+        path: &Path,
+        source: &mut dyn Source,
+        (clock, missing): (Clock, Option<Missing>),
+        progress: &mut Progress<'_>,
+    ) -> Result<Self> {
+        let mut profile = Profile {
+            groups: Vec::new(),
+            missing,
+            rows: 0,
+            times: BTreeMap::new(),
+            is_sorted: true,
+        };
+        let (mut bad, mut last, mut seen, mut cells) = (Bad::new(path), i64::MIN, 0u64, 0u64);
+        source.read(&mut |found| {
+            seen += 1;
+            if seen.is_multiple_of(CHECK_ROWS) {
+                check_interrupted("importing")?;
+                progress(0, 0)?;
+            }
+            let taken = match &found.what {
+                What::Bad(why) => Err(NoTime::Bad(why.clone())),
+                What::Row(row) => profile.add(row, clock),
+            };
+            match taken {
+                Ok(time) => {
+                    profile.is_sorted &= time >= last;
+                    last = last.max(time);
+                }
+                Err(NoTime::Bad(why)) => bad.push(found.line, &why),
+                Err(NoTime::Unclear(error)) => return Err(in_file(path, error)),
+            }
+            if let What::Row(row) = &found.what {
+                cells += 1 + row.cells.len() as u64;
+            }
+            bad.check(profile.rows, false)
+        })?;
+        bad.check(profile.times.len() as u64, true)?;
+        if !profile.is_sorted && cells > MOST_UNSORTED {
+            let expected =
+                format!("rows in the order of their times, or at most {MOST_UNSORTED} cells");
+            return Err(Error::invalid(path.display().to_string(), expected, cells.to_string()));
+        }
+        profile.check_missing(path, source)?;
+        Ok(profile)
+    }
+
+    fn add(&mut self, row: &Row<'_>, clock: Clock) -> Result<i64, NoTime> {
+        let time = clock.timestamp(row.time)?;
+        let id = entity(row)?;
+        self.times.insert(time, ());
+        let Some(id) = id else { return Ok(time) };
+        self.rows += 1;
+        while self.groups.len() <= row.group {
+            self.groups.push(GroupProfile::default());
+        }
+        let group = &mut self.groups[row.group];
+        while group.values.len() < row.cells.len() {
+            // It was in no row before.
+            group.values.push(Values { missing: !group.counts.is_empty(), ..Values::NONE });
+        }
+        for (values, cell) in group.values.iter_mut().zip(row.cells) {
+            values.add(*cell);
+        }
+        for values in group.values.iter_mut().skip(row.cells.len()) {
+            values.missing = true;
+        }
+        *group.counts.entry(time).or_default() += 1;
+        let first = match id {
+            Cell::Text(text) => {
+                group.has_text_ids |= integer(text).is_none();
+                match group.first.get_mut(text) {
+                    Some(first) => first,
+                    None => group.first.entry(text.to_owned()).or_insert(time),
+                }
+            }
+            Cell::Int(n) => group.first.entry(n.to_string()).or_insert(time),
+            _ => return Ok(time),
+        };
+        *first = time.min(*first);
+        Ok(time)
+    }
+
+    /// Refuses a file where something has no value, and nobody says what that means.
+    fn check_missing(&self, path: &Path, source: &dyn Source) -> Result<()> {
+        if self.missing.is_some() {
+            return Ok(());
+        }
+        for (group, columns) in self.groups.iter().zip(source.groups()) {
+            let missing = group.values.iter().zip(&columns.columns);
+            let empty =
+                missing.filter(|(values, _)| values.missing && values.any).map(|(_, c)| &c.0);
+            let mut firsts: Vec<i64> = group.first.values().copied().collect();
+            firsts.sort_unstable();
+            let known = |time: i64| firsts.partition_point(|first| *first <= time) as u64;
+            let absent = group.counts.iter().find(|(time, count)| **count < known(**time));
+            let got = match (empty.into_iter().next(), absent) {
+                (Some(column), _) => format!("empty cells in {column:?}"),
+                (None, Some((time, count))) => {
+                    format!("{count} of {} entities at time {time}", known(*time))
+                }
+                (None, None) => continue,
+            };
+            let expected = "a value of each entity at each time, or what none means (--missing): \
+                keep the one before, or clear it";
+            return Err(Error::invalid(path.display().to_string(), expected, got));
+        }
+        Ok(())
+    }
+
+    /// How many updates there are.
+    pub(super) fn updates(&self) -> u64 {
+        self.times.len() as u64
+    }
+
+    pub(super) fn has_text_ids(&self, group: usize, columns: &Columns) -> bool {
+        columns.has_text_ids || self.groups.get(group).is_some_and(|group| group.has_text_ids)
+    }
+
+    /// The type of a column; `None` if it has no value.
+    pub(super) fn dtype(&self, group: usize, column: usize, known: Option<Type>) -> Option<Type> {
+        let values = self.groups.get(group)?.values.get(column)?;
+        values.any.then(|| known.unwrap_or_else(|| values.dtype()))
+    }
+
+    /// What the file was taken for.
+    pub(super) fn in_words(&self, source: &dyn Source, clock: Clock) -> String {
+        let span = match (self.times.first_key_value(), self.times.last_key_value()) {
+            (Some((first, _)), Some((last, _))) => format!("{first} to {last}"),
+            _ => "none".into(),
+        };
+        let mut text = format!(
+            "{}: {} rows, {} timestamps {span}{}{}",
+            source.taken_for(),
+            self.rows,
+            self.times.len(),
+            clock.in_words(),
+            if self.is_sorted { "" } else { ", not in their order" },
+        );
+        for (at, (group, columns)) in self.groups.iter().zip(source.groups()).enumerate() {
+            if group.first.is_empty() {
+                continue;
+            }
+            let ids = if self.has_text_ids(at, columns) {
+                "named by texts, numbered"
+            } else {
+                "by their ids"
+            };
+            text += &format!("; {}: {} entities {ids}", columns.group, group.first.len());
+            for (column, (name, known)) in columns.columns.iter().enumerate() {
+                text += &match self.dtype(at, column, *known) {
+                    None => format!(", {name} (empty, left out)"),
+                    Some(None) => format!(", {name} (text)"),
+                    Some(Some(dtype)) => format!(", {name} ({dtype})"),
+                };
+            }
+        }
+        text
+    }
+}
+
+/// The entity of a row; `None` for a row that only says that there is a time.
+pub(super) fn entity<'a>(row: &Row<'a>) -> Result<Option<Cell<'a>>, NoTime> {
+    match row.id {
+        Cell::Missing if row.cells.iter().all(|cell| matches!(cell, Cell::Missing)) => Ok(None),
+        Cell::Missing => Err(NoTime::Bad("id: expected one, got nothing".into())),
+        Cell::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            Ok(Some(Cell::Int(number as i64)))
+        }
+        Cell::Float(number) => Err(NoTime::Bad(format!("id: expected an integer, got {number}"))),
+        id => Ok(Some(id)),
+    }
+}
+
+fn in_file(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Invalid { what, expected, got } => {
+            Error::invalid(format!("{}: {what}", path.display()), expected, got)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,385 @@
+//! Tables of states: delimited text, Parquet and Arrow.
+
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array as _, ArrayRef, StringArray};
+use arrow_cast::cast;
+use arrow_schema::{DataType, TimeUnit};
+
+use super::delimited::Records;
+use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What};
+use super::{Layout, StatesOptions};
+use crate::array::DType;
+use crate::error::{Error, Result};
+use crate::table::{self, Batches, Format, from_arrow};
+
+/// Where in the rows of a table the parts are.
+struct Places {
+    time: usize,
+    /// The column of ids; `None` if each column is an entity.
+    id: Option<usize>,
+    /// The columns of attributes, or of entities.
+    values: Vec<usize>,
+    names: Vec<String>,
+}
+
+impl Places {
+    fn find(path: &Path, names: Vec<String>, options: &StatesOptions) -> Result<Self> {
+        let what = || format!("{}: columns", path.display());
+        for (i, name) in names.iter().enumerate() {
+            if names[..i].contains(name) {
+                return Err(Error::invalid(what(), "each name once", format!("{name:?} twice")));
+            }
+        }
+        let at = |name: &String, option: &str| {
+            names.iter().position(|own| own == name).ok_or_else(|| {
+                let shown: Vec<&str> = names.iter().take(20).map(|name| short_name(name)).collect();
+                let more = if names.len() > 20 { ", ..." } else { "" };
+                let got = format!("{}{more}", shown.join(", "));
+                Error::invalid(what(), format!("one named {name:?} ({option})"), got)
+            })
+        };
+        let time = at(&options.time, "--time")?;
+        let id = match &options.layout {
+            Layout::Long(id) => Some(at(id, "--id")?),
+            Layout::Wide(_) => None,
+        };
+        if id == Some(time) {
+            return Err(Error::invalid(what(), "a column of times and one of ids", "one of both"));
+        }
+        let mut values: Vec<usize> = match options.columns.is_empty() {
+            true => (0..names.len()).collect(),
+            false => {
+                options.columns.iter().map(|name| at(name, "--columns")).collect::<Result<_>>()?
+            }
+        };
+        values.retain(|column| *column != time && Some(*column) != id);
+        if values.is_empty() {
+            return Err(Error::invalid(what(), "some beside times and ids", "none"));
+        }
+        if id.is_some() && values.iter().any(|column| names[*column] == "id") {
+            let expected = "none named id beside that of the ids: take others (--columns)";
+            return Err(Error::invalid(what(), expected, "one named id"));
+        }
+        Ok(Places { time, id, values, names })
+    }
+
+    /// The columns of the group; `dtype` says which are known.
+    fn columns(
+        &self,
+        options: &StatesOptions,
+        dtype: impl Fn(usize) -> Result<Option<Type>>,
+    ) -> Result<Columns> {
+        let of = |column: &usize| Ok((self.names[*column].clone(), dtype(*column)?));
+        let (columns, id) = match &options.layout {
+            Layout::Long(id) => (self.values.iter().map(of).collect::<Result<_>>()?, id.to_owned()),
+            Layout::Wide(name) => {
+                let dtypes: Vec<_> =
+                    self.values.iter().map(|column| dtype(*column)).collect::<Result<_>>()?;
+                if let Some(other) = dtypes.iter().position(|dtype| *dtype != dtypes[0]) {
+                    let expected = format!("the type of {:?} in all", self.names[self.values[0]]);
+                    let got = format!("another one in {:?}", self.names[self.values[other]]);
+                    return Err(Error::invalid("the columns of entities", expected, got));
+                }
+                (vec![(name.clone(), dtypes[0])], "name".to_owned())
+            }
+        };
+        Ok(Columns { group: options.group.clone(), columns, id, has_text_ids: false })
+    }
+
+    /// Hands on the rows of a row of the table.
+    fn hand_on(&self, line: u64, time: Cell<'_>, row: HandOn<'_>, each: Each<'_>) -> Result<()> {
+        let group = 0;
+        let mut send = |id, cells: &[Cell<'_>]| {
+            each(Found { line, what: What::Row(Row { group, time, id, cells }) })
+        };
+        match row.id {
+            Some(id) => send(id, row.cells),
+            None => self.values.iter().zip(row.cells).try_for_each(|(column, cell)| {
+                send(Cell::Text(&self.names[*column]), std::slice::from_ref(cell))
+            }),
+        }
+    }
+}
+
+struct HandOn<'a> {
+    id: Option<Cell<'a>>,
+    cells: &'a [Cell<'a>],
+}
+
+fn short_name(name: &str) -> &str {
+    name.char_indices().nth(40).map_or(name, |(end, _)| &name[..end])
+}
+
+/// Opens a table.
+pub(super) fn open(path: &Path, options: &StatesOptions) -> Result<Box<dyn Source>> {
+    Ok(match Format::of_path(path) {
+        Some(Format::Parquet | Format::Arrow) => Box::new(Typed::open(path, options)?),
+        _ => Box::new(Text::open(path, options)?),
+    })
+}
+
+/// A table of delimited text.
+struct Text {
+    path: PathBuf,
+    separator: Option<char>,
+    found: char,
+    places: Places,
+    groups: [Columns; 1],
+}
+
+impl Text {
+    fn open(path: &Path, options: &StatesOptions) -> Result<Self> {
+        let separator = options.separator;
+        let records = Records::open(path, separator)?;
+        let names = records.fields().map(str::to_owned).collect();
+        let places = Places::find(path, names, options)?;
+        let groups = [places.columns(options, |_| Ok(None))?];
+        let found = records.separator();
+        Ok(Text { path: path.to_owned(), separator, found, places, groups })
+    }
+}
+
+impl Source for Text {
+    fn taken_for(&self) -> String {
+        let separator = match self.found {
+            '\t' => "tabs".to_owned(),
+            mark => format!("{mark:?}"),
+        };
+        format!("text with {separator} between fields")
+    }
+
+    fn groups(&self) -> &[Columns] {
+        &self.groups
+    }
+
+    fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
+        let mut records = Records::open(&self.path, self.separator)?;
+        let expected = self.places.names.len();
+        if !records.fields().eq(self.places.names.iter().map(String::as_str)) {
+            let got = "another one than a moment ago";
+            return Err(Error::invalid(self.path.display().to_string(), "its first line", got));
+        }
+        while records.next()? {
+            let line = records.line();
+            let fields: Vec<&str> = records.fields().collect();
+            if fields.len() != expected {
+                let why = format!("{expected} fields expected, got {}", fields.len());
+                each(Found { line, what: What::Bad(why) })?;
+                continue;
+            }
+            let cell = |column: usize| match fields[column] {
+                "" => Cell::Missing,
+                text => Cell::Text(text),
+            };
+            let cells: Vec<Cell<'_>> = self.places.values.iter().map(|at| cell(*at)).collect();
+            let row = HandOn { id: self.places.id.map(cell), cells: &cells };
+            self.places.hand_on(line, cell(self.places.time), row, each)?;
+        }
+        Ok(None)
+    }
+}
+
+/// A table whose columns have types.
+struct Typed {
+    path: PathBuf,
+    places: Places,
+    groups: [Columns; 1],
+}
+
+impl Typed {
+    fn open(path: &Path, options: &StatesOptions) -> Result<Self> {
+        let schema = table::read(path)?.schema().clone();
+        let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let places = Places::find(path, names, options)?;
+        for (column, option) in [(Some(places.time), "--time"), (places.id, "--id")] {
+            let Some(field) = column.map(|column| schema.field(column)) else { continue };
+            let is_text = matches!(plain(field.data_type()), DataType::Utf8);
+            let is_number = field.data_type().is_integer() || field.data_type().is_floating();
+            if !is_number && !(is_text && column == places.id) {
+                let what = format!("{}: column {:?}", path.display(), field.name());
+                let expected = format!("numbers, or of ids integers or texts ({option})");
+                return Err(Error::invalid(what, expected, field.data_type().to_string()));
+            }
+        }
+        let groups = [places.columns(options, |column| {
+            let field = schema.field(column);
+            dtype_of(&plain(field.data_type())).map(Some).ok_or_else(|| {
+                let what = format!("{}: column {:?}", path.display(), field.name());
+                let expected = "numbers, booleans, times or texts: take other columns (--columns)";
+                Error::invalid(what, expected, field.data_type().to_string())
+            })
+        })?];
+        Ok(Typed { path: path.to_owned(), places, groups })
+    }
+
+    fn cells(&self, column: &ArrayRef) -> Result<Cells> {
+        let to = plain(column.data_type());
+        let column =
+            cast(column, &to).map_err(|e| from_arrow(&self.path.display().to_string(), e))?;
+        Ok(Cells { width: to.primitive_width().unwrap_or(1), column })
+    }
+}
+
+/// The type in which a column is read: texts of all kinds as texts.
+fn plain(of: &DataType) -> DataType {
+    match of {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Dictionary(_, values) => plain(values),
+        other => other.clone(),
+    }
+}
+
+/// The type that a column becomes; `None` if it cannot be one.
+fn dtype_of(of: &DataType) -> Option<Type> {
+    let unit = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    };
+    let text = match of {
+        DataType::Utf8 => return Some(None),
+        DataType::Boolean => return Some(Some(DType::BOOL)),
+        DataType::Int8 => "|i1".to_owned(),
+        DataType::Int16 => "<i2".to_owned(),
+        DataType::Int32 => "<i4".to_owned(),
+        DataType::Int64 => "<i8".to_owned(),
+        DataType::UInt8 => "|u1".to_owned(),
+        DataType::UInt16 => "<u2".to_owned(),
+        DataType::UInt32 => "<u4".to_owned(),
+        DataType::UInt64 => "<u8".to_owned(),
+        DataType::Float16 => "<f2".to_owned(),
+        DataType::Float32 => "<f4".to_owned(),
+        DataType::Float64 => "<f8".to_owned(),
+        DataType::Timestamp(of, _) => format!("<M8[{}]", unit(of)),
+        DataType::Duration(of) => format!("<m8[{}]", unit(of)),
+        _ => return None,
+    };
+    text.parse().ok().map(Some)
+}
+
+/// The cells of a column.
+struct Cells {
+    column: ArrayRef,
+    width: usize,
+}
+
+impl Cells {
+    fn at(&self, row: usize) -> Cell<'_> {
+        if self.column.is_null(row) {
+            return Cell::Missing;
+        }
+        match self.column.data_type() {
+            DataType::Utf8 => Cell::Text(self.texts().value(row)),
+            DataType::Boolean => {
+                Cell::Item(if self.column.as_boolean().value(row) { &[1] } else { &[0] })
+            }
+            _ => {
+                let data = self.column.as_any();
+                let from = row * self.width;
+                Cell::Item(&bytes_of(data, self.column.data_type())[from..from + self.width])
+            }
+        }
+    }
+
+    fn texts(&self) -> &StringArray {
+        self.column.as_string()
+    }
+}
+
+/// The bytes of a column of numbers, as they are in memory: low byte first, as every machine has them that this runs on.
+fn bytes_of<'a>(column: &'a dyn std::any::Any, data_type: &DataType) -> &'a [u8] {
+    macro_rules! primitive {
+        ($($pattern:pat => $t:ident),* $(,)?) => {
+            match data_type {
+                $($pattern => column
+                    .downcast_ref::<arrow_array::PrimitiveArray<arrow_array::types::$t>>()
+                    .map(|array| array.values().inner().as_slice()),)*
+                _ => None,
+            }
+        };
+    }
+    let bytes = primitive! {
+        DataType::Int8 => Int8Type,
+        DataType::Int16 => Int16Type,
+        DataType::Int32 => Int32Type,
+        DataType::Int64 => Int64Type,
+        DataType::UInt8 => UInt8Type,
+        DataType::UInt16 => UInt16Type,
+        DataType::UInt32 => UInt32Type,
+        DataType::UInt64 => UInt64Type,
+        DataType::Float16 => Float16Type,
+        DataType::Float32 => Float32Type,
+        DataType::Float64 => Float64Type,
+        DataType::Timestamp(TimeUnit::Second, _) => TimestampSecondType,
+        DataType::Timestamp(TimeUnit::Millisecond, _) => TimestampMillisecondType,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => TimestampMicrosecondType,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => TimestampNanosecondType,
+        DataType::Duration(TimeUnit::Second) => DurationSecondType,
+        DataType::Duration(TimeUnit::Millisecond) => DurationMillisecondType,
+        DataType::Duration(TimeUnit::Microsecond) => DurationMicrosecondType,
+        DataType::Duration(TimeUnit::Nanosecond) => DurationNanosecondType,
+    };
+    bytes.expect("a type that dtype_of has")
+}
+
+impl Source for Typed {
+    fn taken_for(&self) -> String {
+        "a table of Parquet or Arrow".into()
+    }
+
+    fn groups(&self) -> &[Columns] {
+        &self.groups
+    }
+
+    fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
+        let mut batches: Batches = table::read(&self.path)?;
+        let mut line = 0;
+        while let Some(batch) = batches.next_batch()? {
+            // Times and ids are read as numbers or texts, all others as the bytes that they are.
+            let key = |column: usize| {
+                let column = batch.column(column);
+                let to = match column.data_type() {
+                    own if own.is_integer() => DataType::Int64,
+                    own if own.is_floating() => DataType::Float64,
+                    _ => DataType::Utf8,
+                };
+                let keys = cast(column, &to);
+                keys.map_err(|e| from_arrow(&self.path.display().to_string(), e))
+            };
+            let (times, ids) = (key(self.places.time)?, self.places.id.map(key).transpose()?);
+            let values = &self.places.values;
+            let columns: Vec<Cells> = values
+                .iter()
+                .map(|column| self.cells(batch.column(*column)))
+                .collect::<Result<_>>()?;
+            for row in 0..batch.num_rows() {
+                line += 1;
+                let cells: Vec<Cell<'_>> = columns.iter().map(|column| column.at(row)).collect();
+                let id = ids.as_ref().map(|ids| key_at(ids, row));
+                self.places.hand_on(
+                    line,
+                    key_at(&times, row),
+                    HandOn { id, cells: &cells },
+                    each,
+                )?;
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn key_at(keys: &ArrayRef, row: usize) -> Cell<'_> {
+    match keys.data_type() {
+        _ if keys.is_null(row) => Cell::Missing,
+        DataType::Int64 => Cell::Int(keys.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => Cell::Float(keys.as_primitive::<Float64Type>().value(row)),
+        _ => match keys.as_string::<i32>().value(row) {
+            "" => Cell::Missing,
+            text => Cell::Text(text),
+        },
+    }
+}

@@ -1,0 +1,318 @@
+//! Files of other simulators, and tables of states, into a database.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int16Array, Int64Array, RecordBatch,
+    StringArray, TimestampMillisecondArray,
+};
+use siltstone::simulation::{
+    FileFormat, FileOptions, FileReport, GroupState, Layout, Missing, OnRepeat, Options,
+    SimulationDatabase, StatesOptions, import_file,
+};
+use siltstone::table::{Batches, Format, WriteOptions};
+
+/// A folder with files, and a database.
+struct World {
+    folder: tempfile::TempDir,
+    db: SimulationDatabase,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { on_repeat: OnRepeat::Replace, ..Options::default() };
+        let db = SimulationDatabase::open_with(folder.path().join("run.db"), options).unwrap();
+        World { folder, db }
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn try_import(&self, path: &Path, options: &FileOptions) -> siltstone::Result<FileReport> {
+        import_file(Some(&self.db), path, options, &mut |_, _| Ok(()))
+    }
+
+    fn import(&self, path: &Path, options: &FileOptions) -> FileReport {
+        let report = self.try_import(path, options).unwrap();
+        assert!(report.is_complete(), "{report:?}");
+        report
+    }
+
+    /// Why a file is refused. Nothing of it is stored.
+    fn refusal(&self, name: &str, content: impl AsRef<[u8]>, options: &FileOptions) -> String {
+        let error = self.try_import(&self.file(name, content), options).unwrap_err();
+        assert_eq!(self.db.update_count(None).unwrap(), 0, "{error}");
+        error.to_string()
+    }
+
+    fn state(&self, group: &str, timestamp: i64) -> GroupState {
+        self.db.state_at("traffic", group, timestamp).unwrap()
+    }
+
+    fn texts(&self, group: &str, name: &str, timestamp: i64) -> Vec<Option<String>> {
+        let state = self.state(group, timestamp);
+        let column = state.column(name).unwrap();
+        let texts = column.attribute.data.to_strings().unwrap();
+        let texts = texts.into_iter().enumerate();
+        texts.map(|(row, text)| column.is_defined(row).then_some(text)).collect()
+    }
+
+    fn floats(&self, group: &str, name: &str, timestamp: i64) -> Vec<Option<f64>> {
+        let state = self.state(group, timestamp);
+        let column = state.column(name).unwrap();
+        let values = column.attribute.data.to_vec::<f64>().unwrap().into_iter().enumerate();
+        values.map(|(row, value)| column.is_defined(row).then_some(value)).collect()
+    }
+}
+
+fn states(layout: Layout) -> StatesOptions {
+    StatesOptions {
+        time: "t".into(),
+        layout,
+        group: "cars".into(),
+        columns: vec![],
+        missing: None,
+        separator: None,
+    }
+}
+
+fn long(missing: Option<Missing>) -> FileOptions {
+    let states = StatesOptions { missing, ..states(Layout::Long("car".into())) };
+    FileOptions { format: FileFormat::States(states), dataset: "traffic".into(), time_unit: None }
+}
+
+fn wide(missing: Option<Missing>) -> FileOptions {
+    let states = StatesOptions { missing, ..states(Layout::Wide("speed".into())) };
+    FileOptions { format: FileFormat::States(states), dataset: "traffic".into(), time_unit: None }
+}
+
+/// Goal: a long table becomes an update a time, texts that name entities get numbers and stay, each column has the narrowest
+/// type that keeps its values; and the same file again changes nothing.
+#[test]
+fn a_long_table_becomes_an_update_a_time() {
+    let world = World::new();
+    let text = "\u{feff}t;car;speed;laps;brakes;plate;empty\r\n\
+        0;a;1.5;3;true;007;\r\n0;b;-0.0;4;false;\"x;\"\"y\"\"\";\r\n\r\n\
+        5;b;nan;9007199254740993;True;z;\r\n5;a;2;4;False;_udf_;\r\n";
+    let path = world.file("cars.csv", text);
+    let report = world.import(&path, &long(None));
+    assert_eq!((report.rows, report.updates, report.unchanged), (4, 2, 0));
+    assert_eq!(
+        report.taken_for,
+        "text with ';' between fields: 4 rows, 2 timestamps 0 to 5; cars: 2 entities named by texts, numbered, \
+         speed (<f8), laps (<i8), brakes (|b1), plate (text), empty (empty, left out)"
+    );
+    assert_eq!(world.db.timestamps("traffic").unwrap(), [0, 5]);
+    let first = world.state("cars", 0);
+    assert_eq!(first.ids, [0, 1]);
+    let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+    assert_eq!(bits(first.values("speed").unwrap()), bits(vec![1.5, -0.0]));
+    let named = |names: [&str; 2]| names.map(|name| Some(name.to_owned()));
+    assert_eq!(world.texts("cars", "car", 5), named(["a", "b"]));
+    assert_eq!(world.texts("cars", "plate", 0), named(["007", "x;\"y\""]));
+    assert_eq!(world.texts("cars", "plate", 5), named(["_udf_", "z"]));
+    let last = world.state("cars", 5);
+    assert_eq!(last.values::<i64>("laps").unwrap(), [4, 9_007_199_254_740_993]);
+    assert!(matches!(world.floats("cars", "speed", 5)[..], [Some(2.0), Some(nan)] if nan.is_nan()));
+    let again = world.import(&path, &long(None));
+    assert_eq!((again.updates, again.unchanged), (0, 2));
+    let dry = import_file(None, &path, &long(None), &mut |_, _| Ok(())).unwrap();
+    assert_eq!((dry.updates, dry.taken_for), (2, report.taken_for));
+    assert!(world.db.database().verify().unwrap().is_ok());
+}
+
+/// Goal: what could be read in two ways is refused before anything is stored, and the error names what decides.
+#[test]
+fn what_is_ambiguous_is_refused_with_the_option_that_decides() {
+    let world = World::new();
+    let clear = Some(Missing::Clear);
+    for (name, text, options, expected) in [
+        ("absent.csv", "t,car,x\n0,1,5\n0,2,6\n1,1,7\n", long(None), "1 of 2 entities at time 1"),
+        ("cell.csv", "t,car,x\n0,1,5\n0,2,\n", long(None), "--missing"),
+        ("fraction.csv", "t,car,x\n0,1,5\n0.5,1,6\n", long(None), "--time-unit"),
+        ("column.csv", "time,car,x\n0,1,5\n", long(None), "\"t\" (--time), got time, car, x"),
+        ("id.csv", "t,car,id\n0,1,5\n", long(None), "--columns"),
+        ("twice.csv", "t,car,x,x\n0,1,5,6\n", long(None), "\"x\" twice"),
+        (
+            "date.csv",
+            "t,car,x\n2024-01-01,1,5\n",
+            long(clear),
+            "expected a number, got \"2024-01-01\"",
+        ),
+        ("none.csv", "t,car\n0,1\n", long(None), "some beside times and ids"),
+        ("head.csv", "t,car,x\n", long(None), "rows that can be read, got none"),
+        ("empty.csv", "", long(None), "an empty file"),
+        (
+            "quote.csv",
+            "t,car,x\n0,\"1,5\n",
+            long(None),
+            "line 2: expected a record of a table, got a quote",
+        ),
+        ("latin.csv", "t,car,x\n0,1,a\n0,2,?\n", long(None), "not UTF-8"),
+        ("cars.zip", "PK\u{3}\u{4}", long(None), "unpack it first"),
+    ] {
+        let mut bytes = text.as_bytes().to_vec();
+        if name == "latin.csv" {
+            bytes.iter_mut().filter(|c| **c == b'?').for_each(|c| *c = 0xe9);
+        }
+        let refusal = world.refusal(name, bytes, &options);
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+    let missing = world.folder.path().join("none/cars.csv");
+    assert!(world.try_import(&missing, &long(None)).is_err());
+}
+
+/// Goal: what is missing keeps its value or becomes undefined, as is said; nothing else changes.
+#[test]
+fn what_is_missing_is_kept_or_cleared() {
+    let text = "t,car,x,y\n0,7,1.5,2.5\n0,9,3.5,\n1,9,,4.5\n3,7,5.5,6.5\n";
+    for (missing, xs, ys) in [
+        (Missing::Keep, [Some(1.5), Some(3.5)], [Some(2.5), Some(4.5)]),
+        (Missing::Clear, [None, None], [None, Some(4.5)]),
+    ] {
+        let world = World::new();
+        let path = world.file("cars.csv", text);
+        world.import(&path, &long(Some(missing)));
+        assert_eq!(world.state("cars", 1).ids, [7, 9]);
+        assert_eq!(world.floats("cars", "x", 1), xs, "{missing:?}");
+        assert_eq!(world.floats("cars", "y", 1), ys, "{missing:?}");
+        assert_eq!(world.floats("cars", "x", 3)[0], Some(5.5));
+        let kept = missing == Missing::Keep;
+        assert_eq!(world.floats("cars", "x", 3)[1], kept.then_some(3.5));
+        assert_eq!(world.import(&path, &long(Some(missing))).unchanged, 3);
+    }
+}
+
+/// Goal: a wide table gives what the long one gives, whatever the order of its rows and the unit of its times.
+#[test]
+fn a_wide_table_is_the_long_one() {
+    let world = World::new();
+    let text = "t,a,b\n0.2,2.5,\n0.0,1.5,3.5\n0.1,7.5,8.5\n";
+    let options = FileOptions { time_unit: Some(0.1), ..wide(Some(Missing::Keep)) };
+    let report = world.import(&world.file("wide.csv", text), &options);
+    assert_eq!((report.rows, report.updates), (6, 3));
+    assert!(report.taken_for.contains("in units of 0.1, not in their order"), "{report:?}");
+    assert_eq!(world.floats("cars", "speed", 0), [Some(1.5), Some(3.5)]);
+    assert_eq!(world.floats("cars", "speed", 2), [Some(2.5), Some(8.5)]);
+    assert_eq!(world.texts("cars", "name", 2), [Some("a".to_owned()), Some("b".to_owned())]);
+    let odd = FileOptions { time_unit: Some(0.15), ..options };
+    let path = world.file("odd.csv", "t,a\n0,1\n0.1,2\n0.15,3\n");
+    let odd = FileOptions { dataset: "other".into(), ..odd };
+    let report = world.try_import(&path, &odd).unwrap();
+    assert_eq!((report.updates, report.rows_skipped), (2, 1));
+    assert!(report.skipped[0].reason.contains("row 3: time: expected a multiple of 0.15"));
+}
+
+/// Goal: of a typed table each value comes back bit for bit, in its own type, and nulls are what is missing.
+#[test]
+fn parquet_keeps_types_and_bits() {
+    let world = World::new();
+    let nan = f64::from_bits(0x7ff8_0000_0000_beef);
+    let columns: [(&str, ArrayRef); 9] = [
+        ("t", Arc::new(Int64Array::from(vec![0, 0, 4]))),
+        ("car", Arc::new(StringArray::from(vec!["a", "b", "a"]))),
+        ("x", Arc::new(Float64Array::from(vec![Some(nan), Some(-0.0), None]))),
+        ("y", Arc::new(Float32Array::from(vec![f32::MIN_POSITIVE / 2.0, 1.5, f32::NAN]))),
+        ("n", Arc::new(Int16Array::from(vec![-5, 6, i16::MIN]))),
+        ("on", Arc::new(BooleanArray::from(vec![true, false, false]))),
+        ("at", Arc::new(TimestampMillisecondArray::from(vec![1, 2, 3]))),
+        ("line", Arc::new(StringArray::from(vec!["1", "2", "3"]))),
+        ("who", Arc::new(StringArray::from(vec![Some("é"), None, Some("")]))),
+    ];
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap();
+    for (ending, format) in [("parquet", Format::Parquet), ("arrow", Format::Arrow)] {
+        let path = world.folder.path().join(format!("cars.{ending}"));
+        let batches = Batches::from_batches(batch.schema(), vec![batch.clone()]);
+        siltstone::table::write(
+            &path,
+            batches,
+            &WriteOptions { format, ..WriteOptions::default() },
+            &mut |_, _| Ok(()),
+        )
+        .unwrap();
+        let report = world.import(&path, &long(Some(Missing::Keep)));
+        assert_eq!(report.updates + report.unchanged, 2, "{report:?}");
+    }
+    let state = world.state("cars", 4);
+    let bits: Vec<u64> = state.values::<f64>("x").unwrap().into_iter().map(f64::to_bits).collect();
+    assert_eq!(bits, [nan.to_bits(), (-0.0f64).to_bits()]);
+    let ys: Vec<u32> = state.values::<f32>("y").unwrap().into_iter().map(f32::to_bits).collect();
+    assert_eq!(ys, [f32::NAN.to_bits(), 1.5f32.to_bits()]);
+    let first = world.state("cars", 0).values::<f32>("y").unwrap();
+    assert_eq!(first, [f32::MIN_POSITIVE / 2.0, 1.5]);
+    assert_eq!(state.values::<i16>("n").unwrap(), [i16::MIN, 6]);
+    assert_eq!(state.column("on").unwrap().attribute.data.dtype().to_string(), "|b1");
+    assert_eq!(state.column("at").unwrap().attribute.data.dtype().to_string(), "<M8[ms]");
+    assert_eq!(world.texts("cars", "line", 0), [Some("1".to_owned()), Some("2".to_owned())]);
+    assert_eq!(world.texts("cars", "who", 0), [Some("é".to_owned()), None]);
+    assert_eq!(world.texts("cars", "who", 4), [Some(String::new()), None]);
+}
+
+/// Goal: a row that is malformed is skipped, named and counted, and the others are stored; a file of nothing else is refused.
+#[test]
+fn malformed_rows_are_named() {
+    let world = World::new();
+    let text = "t,car,x\n0,1,5\n0,1,6\nsoon,1,7\n1,,8\n-1,1,9\n1,1\n2,1,10\n";
+    let report = world.try_import(&world.file("cars.csv", text), &long(None)).unwrap();
+    assert_eq!((report.updates, report.rows, report.rows_skipped), (2, 2, 5), "{report:?}");
+    let reason = &report.skipped[0].reason;
+    assert!(reason.starts_with("5 rows: row 3: a second row of \"1\" at this time"), "{reason}");
+    assert!(reason.contains("row 4: time: expected a number, got \"soon\""), "{reason}");
+    assert_eq!(world.state("cars", 2).values::<i64>("x").unwrap(), [10]);
+    let world = World::new();
+    let refusal =
+        world.refusal("odd.csv", "t,car,x\n".to_owned() + &"a,b,c\n".repeat(200), &long(None));
+    assert!(refusal.contains("expected rows that can be read, got row 2: time"), "{refusal}");
+}
+
+/// Goal: a file that grows, cut anywhere, is followed: what came of the last time is completed, the numbers of names stay, and
+/// at the end all is as if it had been imported at once. What differs otherwise is a conflict, and what is stored stays.
+#[test]
+fn a_file_that_grows_is_followed() {
+    let mut text = String::from("t,car,x,y\n");
+    for time in 0..6 {
+        for car in 0..4 {
+            text += &format!("{time},car{car},{}.25,{}\n", time * 10 + car, car);
+        }
+    }
+    let (world, whole) = (World::new(), World::new());
+    whole.import(&whole.file("cars.csv", &text), &long(Some(Missing::Keep)));
+    for end in (30..text.len()).step_by(7).chain([text.len()]) {
+        let path = world.file("cars.csv", &text[..end]);
+        let report = world.try_import(&path, &long(Some(Missing::Keep))).unwrap();
+        assert_eq!(report.conflicts, [], "after {end} bytes");
+    }
+    for time in 0..6 {
+        assert_eq!(world.state("cars", time), whole.state("cars", time));
+    }
+    let other = text.replace("21.25", "99.25");
+    let report =
+        world.try_import(&world.file("cars.csv", other), &long(Some(Missing::Keep))).unwrap();
+    assert_eq!((report.updates, report.unchanged, report.conflicts.len()), (0, 5, 1));
+    assert!(report.conflicts[0].why.contains("cars/x"), "{report:?}");
+    assert_eq!(world.floats("cars", "x", 2)[1], Some(21.25));
+    let more = "t,car,x,y\n6,new,1.25,1\n6,car2,2.25,1\n";
+    world.import(&world.file("more.csv", more), &long(Some(Missing::Keep)));
+    assert_eq!(world.texts("cars", "car", 6)[4], Some("new".to_owned()));
+    assert_eq!(world.floats("cars", "x", 6)[2], Some(2.25));
+}
+
+/// Goal: packed text is read, and a damaged one is called so before anything is stored.
+#[test]
+fn packed_text_is_read() {
+    let world = World::new();
+    let text = "t,car,x\n".to_owned() + &"0,1,5\n1,1,6\n2,1,7\n";
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let cut = world.refusal("cut.csv.gz", &gzip[..gzip.len() - 12], &long(None));
+    assert!(cut.contains("the packed text is damaged"), "{cut}");
+    assert_eq!(world.import(&world.file("cars.csv.gz", gzip), &long(None)).updates, 3);
+}
