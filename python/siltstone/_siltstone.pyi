@@ -403,7 +403,7 @@ def forked() -> None: ...
 def ticks_doctor(base: _Path) -> str: ...
 def simulation_import(
     paths: tuple[_Path, _Path | None],
-    states: tuple[Any, ...],
+    format: tuple[str, tuple[Any, ...] | None],
     dataset: str,
     time_unit: float | None,
     durability: str,

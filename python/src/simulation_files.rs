@@ -31,19 +31,30 @@ fn states_options(words: States) -> Result<StatesOptions> {
     Ok(StatesOptions { time, layout, group, columns, missing, separator })
 }
 
+fn format_of((kind, states): (String, Option<States>)) -> Result<FileFormat> {
+    Ok(match (&*kind, states) {
+        ("states", Some(states)) => FileFormat::States(states_options(states)?),
+        ("sumo", None) => FileFormat::Sumo,
+        _ => {
+            let (what, expected) = ("format".into(), "states or sumo".into());
+            return Err(Error::Invalid { what, expected, got: kind });
+        }
+    })
+}
+
 /// Imports a file; the report as JSON text.
 #[pyfunction]
 pub(crate) fn simulation_import(
     py: Python<'_>,
     paths: (PathBuf, Option<PathBuf>),
-    states: States,
+    format: (String, Option<States>),
     dataset: String,
     time_unit: Option<f64>,
     durability: &str,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
     let (source, target) = paths;
-    let format = FileFormat::States(states_options(states).map_err(to_py)?);
+    let format = format_of(format).map_err(to_py)?;
     let options = FileOptions { format, dataset, time_unit };
     let durability = durability.parse().map_err(to_py)?;
     py.enter_long("importing", |signals| {

@@ -38,6 +38,7 @@ pub(crate) struct Args {
 enum What {
     Simulation(Simulation),
     States(crate::import_simulation::States),
+    Sumo(crate::import_simulation::Sumo),
     Ticks(crate::ticks::import::Args),
     Experiment(crate::runs::Import),
     Memory(crate::memory::Import),
@@ -141,6 +142,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     match what {
         What::Simulation(args) => simulation(args, console),
         What::States(args) => crate::import_simulation::states(args, console),
+        What::Sumo(args) => crate::import_simulation::sumo(args, console),
         What::Ticks(args) => crate::ticks::import::run(args, console),
         What::Experiment(args) => crate::runs::import(args, console),
         What::Memory(args) => crate::memory::import(args, console),

@@ -1,4 +1,4 @@
-//! `silt import states`: files of other simulators into a simulation store.
+//! `silt import states`, `silt import sumo`: files of other simulators into a simulation store.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -69,6 +69,37 @@ pub(crate) struct States {
 
     #[command(flatten)]
     target: Target,
+}
+
+/// Import SUMO's floating car data: fcd output as XML (also .gz), or the CSV of xml2csv
+///
+/// A timestep becomes one update; vehicles, persons and containers are groups. Their ids are texts: they get numbers and stay
+/// as the attribute name. Who leaves becomes undefined. Of a file that is still written, or was cut off, the timesteps that
+/// are whole are stored; the exit code is 3, and the same command goes on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt import sumo fcd.xml.gz -o traffic.db")]
+pub(crate) struct Sumo {
+    /// The output
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+
+    /// Dataset of the updates
+    #[arg(long, default_value = "traffic")]
+    dataset: String,
+
+    /// What a timestamp counts, in seconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.001)]
+    time_unit: f64,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) fn sumo(args: &Sumo, console: &mut Console) -> Outcome {
+    let (dataset, time_unit) = (args.dataset.clone(), Some(args.time_unit));
+    let options = FileOptions { dataset, time_unit, ..FileOptions::sumo() };
+    import(&args.source, &options, &args.target, console)
 }
 
 /// Where a file goes

@@ -90,6 +90,64 @@ def import_states(
     array([3. , 2.5])
     """
     states = (time, id, wide, group, list(columns), missing, separator)
+    format = ("states", states)
     return _report(
-        _siltstone.simulation_import((source, target), states, dataset, time_unit, durability, progress)
+        _siltstone.simulation_import((source, target), format, dataset, time_unit, durability, progress)
+    )
+
+
+def import_sumo(
+    source: PathLike,
+    target: PathLike | None,
+    *,
+    dataset: str = "traffic",
+    time_unit: float = 0.001,
+    durability: str = "os",
+    progress: Progress = None,
+) -> FileReport:
+    r"""Import SUMO's floating car data: ``fcd`` output as XML (also ``.gz``), or the CSV of ``xml2csv``.
+
+    A timestep becomes one update; ``vehicles``, ``persons`` and ``containers`` are groups. Their ids are texts: they get
+    numbers and stay as the attribute ``name``. Who leaves becomes undefined. Of a file that is still written, or was cut
+    off, the timesteps that are whole are stored, and the same call goes on.
+
+    Parameters
+    ----------
+    source : path
+        The output.
+    target : path or None
+        The database, made if it is not there; None to read and count only.
+    dataset : str
+        Where the updates go.
+    time_unit : float
+        What a timestamp counts, in seconds.
+    durability : {"buffered", "os", "disk"}
+        What an acknowledged update survives.
+    progress : callable, optional
+        Gets updates done and in all; what it raises stops the import.
+
+    Raises
+    ------
+    InvalidError
+        For a file that is none. Nothing was stored.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from siltstone.simulation import SimulationDatabase, import_sumo
+    >>> folder = tempfile.mkdtemp()
+    >>> path, target = os.path.join(folder, "fcd.xml"), os.path.join(folder, "run.db")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write(
+    ...         '<fcd-export><timestep time="0.50"><vehicle id="veh0" x="1.5" y="2" lane="a_0"/>'
+    ...         '</timestep></fcd-export>'
+    ...     )
+    >>> import_sumo(path, target).updates
+    1
+    >>> with SimulationDatabase(target) as db:
+    ...     db.state_at("traffic", "vehicles", 500)["x"]["data"]
+    array([1.5])
+    """
+    return _report(
+        _siltstone.simulation_import((source, target), ("sumo", None), dataset, time_unit, durability, progress)
     )

@@ -8,6 +8,7 @@ mod delimited;
 mod profile;
 mod rows;
 mod storing;
+mod sumo;
 mod table;
 
 use std::path::Path;
@@ -28,6 +29,9 @@ use crate::kernel::{Progress, Skipped};
 pub enum FileFormat {
     /// A table of states: delimited text (also packed as `.gz` or `.zst`), Parquet or Arrow.
     States(StatesOptions),
+    /// SUMO's output of floating car data (`fcd`): XML (also packed as `.gz` or `.zst`), or the table that its `xml2csv`
+    /// makes. Vehicles, persons and containers are the groups; who leaves becomes undefined.
+    Sumo,
 }
 
 /// How the rows and columns of a table say who has which value.
@@ -88,6 +92,14 @@ pub struct FileOptions {
     /// What a timestamp counts, in the unit of the file's times: 0.001 makes milliseconds of seconds. Without it times must
     /// be integers.
     pub time_unit: Option<f64>,
+}
+
+impl FileOptions {
+    /// Of SUMO's output: milliseconds, as SUMO itself counts, of the dataset `traffic`.
+    pub fn sumo() -> Self {
+        let dataset = "traffic".to_owned();
+        FileOptions { format: FileFormat::Sumo, dataset, time_unit: Some(0.001) }
+    }
 }
 
 /// What an import of a file did.
@@ -168,6 +180,9 @@ pub fn import_file(
         FileFormat::States(states) => {
             let source = table::open(path, states)?;
             import_rows((db, path), source, (options, states.missing), progress)
+        }
+        FileFormat::Sumo => {
+            import_rows((db, path), sumo::open(path)?, (options, Some(Missing::Clear)), progress)
         }
     }
 }

@@ -1,0 +1,414 @@
+//! SUMO's output of floating car data: XML, or the table that its `xml2csv` makes of it.
+
+use std::io::{BufRead, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use super::delimited::{Records, open_text, reading};
+use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, short};
+use crate::array::DType;
+use crate::error::{Error, Result};
+
+/// Elements of a timestep, and the groups that they become.
+const GROUPS: [(&str, &str); 3] =
+    [("vehicle", "vehicles"), ("person", "persons"), ("container", "containers")];
+/// The most bytes of one element or comment.
+const LONGEST: usize = 16 << 20;
+/// The deepest element: persons are in vehicles in a timestep.
+const DEEPEST: usize = 8;
+/// The most attributes of one kind of element.
+const MOST_ATTRIBUTES: usize = 256;
+
+/// The type of an attribute, whatever its values look like; `None` for one that is not known.
+///
+/// # Source
+/// SUMO's documentation, "FCDOutput".
+fn type_of(name: &str) -> Option<Type> {
+    Some(match name {
+        "x" | "y" | "z" | "angle" | "speed" | "pos" | "slope" | "posLat" | "speedLat"
+        | "acceleration" | "accelerationLat" | "distance" | "odometer" | "timeLoss"
+        | "arrivalDelay" | "leaderSpeed" | "leaderGap" => Some(DType::F64),
+        "signals" => Some(DType::I64),
+        "type" | "lane" | "edge" | "vehicle" | "leaderID" => None,
+        _ => return None,
+    })
+}
+
+fn groups() -> Vec<Columns> {
+    let group = |(_, group): (&str, &str)| Columns {
+        group: group.to_owned(),
+        columns: Vec::new(),
+        id: "name".to_owned(),
+        has_text_ids: true,
+    };
+    GROUPS.map(group).into()
+}
+
+/// The place of an attribute among those of its group.
+fn column(columns: &mut Columns, name: &str) -> Option<usize> {
+    let found = columns.columns.iter().position(|(own, _)| own == name);
+    if found.is_none() && columns.columns.len() < MOST_ATTRIBUTES {
+        columns.columns.push((name.to_owned(), type_of(name)));
+        return Some(columns.columns.len() - 1);
+    }
+    found
+}
+
+/// Opens an output, XML or a table.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Source>> {
+    let mut text = open_text(path)?;
+    let first = loop {
+        let part = text.fill_buf().map_err(|e| reading(path, &e, 0))?;
+        let Some(c) = part.first().copied() else {
+            let got = "an empty file";
+            return Err(Error::invalid(path.display().to_string(), "fcd output of SUMO", got));
+        };
+        if !c.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(&c) {
+            break c;
+        }
+        text.consume(1);
+    };
+    Ok(match first {
+        b'<' => Box::new(Xml { path: path.to_owned(), groups: groups() }),
+        _ => Box::new(Table::open(path)?),
+    })
+}
+
+/// XML.
+struct Xml {
+    path: PathBuf,
+    groups: Vec<Columns>,
+}
+
+/// Text whose pieces are not too long for memory.
+struct Bounded<R> {
+    from: R,
+    left: usize,
+}
+
+impl<R: BufRead> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.from.read(into)
+    }
+}
+
+impl<R: BufRead> BufRead for Bounded<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.left == 0 {
+            let why = format!("an element or comment has more than {LONGEST} bytes");
+            return Err(std::io::Error::new(ErrorKind::FileTooLarge, why));
+        }
+        let part = self.from.fill_buf()?;
+        Ok(&part[..part.len().min(self.left)])
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.left = self.left.saturating_sub(n);
+        self.from.consume(n);
+    }
+}
+
+/// The rows of a timestep that is not over.
+#[derive(Default)]
+struct Timestep {
+    time: Option<String>,
+    line: u64,
+    rows: Vec<(usize, u64, Result<Element, String>)>,
+}
+
+/// One element: its id, and its attributes by their places.
+struct Element {
+    id: Option<String>,
+    attributes: Vec<(usize, String)>,
+}
+
+impl Timestep {
+    /// Hands on all of it.
+    fn hand_on(self, widths: &[usize], each: Each<'_>) -> Result<()> {
+        let time = self.time.as_deref().map_or(Cell::Missing, Cell::Text);
+        let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
+        each(Found { line: self.line, what: What::Row(none) })?;
+        for (group, line, element) in self.rows {
+            let element = match element {
+                Ok(element) => element,
+                Err(why) => {
+                    each(Found { line, what: What::Bad(why) })?;
+                    continue;
+                }
+            };
+            let mut cells = vec![Cell::Missing; widths[group]];
+            for (at, text) in &element.attributes {
+                cells[*at] = if text.is_empty() { Cell::Missing } else { Cell::Text(text) };
+            }
+            let Some(id) = element.id.as_deref().filter(|id| !id.is_empty()) else {
+                let why = "an element without an id".to_owned();
+                each(Found { line, what: What::Bad(why) })?;
+                continue;
+            };
+            let row = Row { group, time, id: Cell::Text(id), cells: &cells };
+            each(Found { line, what: What::Row(row) })?;
+        }
+        Ok(())
+    }
+}
+
+/// The attributes of an element.
+fn attributes(
+    element: &BytesStart<'_>,
+    decoder: quick_xml::Decoder,
+    mut each: impl FnMut(&str, String) -> Result<(), String>,
+) -> Result<(), String> {
+    for (n, attribute) in element.attributes().enumerate() {
+        if n == MOST_ATTRIBUTES {
+            return Err(format!("more than {MOST_ATTRIBUTES} attributes"));
+        }
+        let attribute = attribute.map_err(|e| e.to_string())?;
+        let name = std::str::from_utf8(attribute.key.as_ref()).map_err(|e| e.to_string())?;
+        let value = attribute.decode_and_unescape_value(decoder).map_err(|e| e.to_string())?;
+        each(name, value.into_owned())?;
+    }
+    Ok(())
+}
+
+impl Xml {
+    fn element(
+        &mut self,
+        group: usize,
+        element: &BytesStart<'_>,
+        decoder: quick_xml::Decoder,
+    ) -> Result<Element, String> {
+        let mut found = Element { id: None, attributes: Vec::new() };
+        let columns = &mut self.groups[group];
+        attributes(element, decoder, |name, value| {
+            if name == "id" {
+                found.id = Some(value);
+                return Ok(());
+            }
+            let at = column(columns, name).ok_or("too many kinds of attributes")?;
+            found.attributes.push((at, value));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn refuse(&self, expected: &str, got: String) -> Error {
+        Error::invalid(self.path.display().to_string(), expected, got)
+    }
+
+    /// What an error of the parser means: `Ok` if the file ends early.
+    fn explain(&self, error: &quick_xml::Error, is_end: bool, position: u64) -> Result<()> {
+        match error {
+            quick_xml::Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => Ok(()),
+            quick_xml::Error::Io(io) => Err(reading(&self.path, io, 0)),
+            quick_xml::Error::Syntax(_) if is_end => Ok(()),
+            other => Err(Error::Corrupt {
+                location: self.path.display().to_string(),
+                what: "the XML".into(),
+                why: format!("{other}, at byte {position}"),
+            }),
+        }
+    }
+}
+
+impl Source for Xml {
+    fn taken_for(&self) -> String {
+        "fcd output of SUMO, XML".into()
+    }
+
+    fn groups(&self) -> &[Columns] {
+        &self.groups
+    }
+
+    fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
+        let bounded = Bounded { from: open_text(&self.path)?, left: LONGEST };
+        let mut reader = Reader::from_reader(bounded);
+        let (mut buffer, mut path, mut step) = (Vec::new(), Vec::<bool>::new(), None::<Timestep>);
+        let (mut line, mut is_begun) = (0u64, false);
+        let early = |_| {
+            Ok(Some("it ends early, or is still written: what is behind the last whole timestep is left out".to_owned()))
+        };
+        loop {
+            buffer.clear();
+            reader.get_mut().left = LONGEST;
+            let event = match reader.read_event_into(&mut buffer) {
+                Ok(event) => event,
+                Err(error) => {
+                    let position = reader.error_position();
+                    let is_end = reader.get_mut().from.fill_buf().is_ok_and(<[u8]>::is_empty);
+                    return self.explain(&error, is_end, position).and_then(early);
+                }
+            };
+            let (element, is_empty) = match &event {
+                Event::Start(element) => (element, false),
+                Event::Empty(element) => (element, true),
+                Event::End(_) => {
+                    if path.pop() == Some(true)
+                        && let Some(step) = step.take()
+                    {
+                        step.hand_on(&self.widths(), each)?;
+                    }
+                    continue;
+                }
+                Event::DocType(_) => {
+                    return Err(self.refuse("fcd output of SUMO", "a document type".into()));
+                }
+                Event::Eof if path.is_empty() && is_begun => return Ok(None),
+                Event::Eof => return early(()),
+                _ => continue,
+            };
+            line += 1;
+            let name = String::from_utf8_lossy(element.name().as_ref()).into_owned();
+            let decoder = reader.decoder();
+            let mut is_step = false;
+            match (path.len(), &mut step) {
+                (0, _) if name == "fcd-export" && !is_begun => is_begun = true,
+                (0, _) => {
+                    let got = format!("<{}>", short(&name));
+                    return Err(self.refuse("fcd output of SUMO (<fcd-export>)", got));
+                }
+                (1, _) if name == "timestep" => {
+                    is_step = true;
+                    let mut found = Timestep { line, ..Timestep::default() };
+                    let read = attributes(element, decoder, |name, value| {
+                        if name == "time" {
+                            found.time = Some(value);
+                        }
+                        Ok(())
+                    });
+                    if let Err(why) = read {
+                        found.rows.push((0, line, Err(why)));
+                    }
+                    step = Some(found);
+                }
+                (_, Some(step)) => match GROUPS.iter().position(|(element, _)| *element == name) {
+                    Some(group) => {
+                        let element = self.element(group, element, decoder);
+                        step.rows.push((group, line, element));
+                    }
+                    None => {
+                        let why = format!("an element <{}>", short(&name));
+                        step.rows.push((0, line, Err(why)));
+                    }
+                },
+                _ => {
+                    let why = format!("an element <{}> outside of a timestep", short(&name));
+                    each(Found { line, what: What::Bad(why) })?;
+                }
+            }
+            if !is_empty {
+                path.push(is_step);
+                if path.len() > DEEPEST {
+                    let got = format!("{} and more", path.len());
+                    return Err(
+                        self.refuse(&format!("at most {DEEPEST} elements in each other"), got)
+                    );
+                }
+            } else if is_step && let Some(step) = step.take() {
+                step.hand_on(&self.widths(), each)?;
+            }
+        }
+    }
+}
+
+impl Xml {
+    fn widths(&self) -> Vec<usize> {
+        self.groups.iter().map(|group| group.columns.len()).collect()
+    }
+}
+
+/// The table of `xml2csv`: columns are named by element and attribute.
+struct Table {
+    path: PathBuf,
+    time: usize,
+    /// The column of ids of each group, if it has one.
+    ids: Vec<Option<usize>>,
+    /// The columns of each group.
+    values: Vec<Vec<usize>>,
+    groups: Vec<Columns>,
+    fields: usize,
+}
+
+impl Table {
+    fn open(path: &Path) -> Result<Self> {
+        let records = Records::open(path, None)?;
+        let names: Vec<&str> = records.fields().collect();
+        let Some(time) = names.iter().position(|name| *name == "timestep_time") else {
+            let got = names.first().map(|name| format!("{:?} first", short(name)));
+            let expected = "fcd output of SUMO: XML, or a table with a column timestep_time";
+            return Err(Error::invalid(
+                path.display().to_string(),
+                expected,
+                got.unwrap_or_default(),
+            ));
+        };
+        let fields = names.len();
+        let mut table = Table {
+            path: path.to_owned(),
+            time,
+            ids: vec![None; GROUPS.len()],
+            values: vec![Vec::new(); GROUPS.len()],
+            groups: groups(),
+            fields,
+        };
+        for (at, name) in names.iter().enumerate().filter(|(at, _)| *at != time) {
+            let of = GROUPS.iter().enumerate().find_map(|(group, (element, _))| {
+                let rest = name.strip_prefix(element)?.strip_prefix('_')?;
+                Some((group, rest))
+            });
+            match of {
+                Some((group, "id")) => table.ids[group] = Some(at),
+                Some((group, name)) => {
+                    table.values[group].push(at);
+                    table.groups[group].columns.push((name.to_owned(), type_of(name)));
+                }
+                None => {
+                    let expected = "columns of vehicle_, person_ and container_";
+                    let got = format!("{:?}", short(name));
+                    return Err(Error::invalid(path.display().to_string(), expected, got));
+                }
+            }
+        }
+        Ok(table)
+    }
+}
+
+impl Source for Table {
+    fn taken_for(&self) -> String {
+        "fcd output of SUMO, CSV".into()
+    }
+
+    fn groups(&self) -> &[Columns] {
+        &self.groups
+    }
+
+    fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
+        let mut records = Records::open(&self.path, None)?;
+        while records.next()? {
+            let line = records.line();
+            let fields: Vec<&str> = records.fields().collect();
+            if fields.len() != self.fields {
+                let why = format!("{} fields expected, got {}", self.fields, fields.len());
+                each(Found { line, what: What::Bad(why) })?;
+                continue;
+            }
+            let cell = |at: usize| match fields[at] {
+                "" => Cell::Missing,
+                text => Cell::Text(text),
+            };
+            let time = cell(self.time);
+            let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
+            each(Found { line, what: What::Row(none) })?;
+            for (group, values) in self.values.iter().enumerate() {
+                let id = self.ids[group].map_or(Cell::Missing, cell);
+                let cells: Vec<Cell<'_>> = values.iter().map(|at| cell(*at)).collect();
+                if cells.iter().chain([&id]).all(|cell| matches!(cell, Cell::Missing)) {
+                    continue;
+                }
+                each(Found { line, what: What::Row(Row { group, time, id, cells: &cells }) })?;
+            }
+        }
+        Ok(None)
+    }
+}
