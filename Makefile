@@ -177,5 +177,5 @@ docs: ## the API documentation and the page of the command line
 	cargo run --quiet -p silt -- markdown-help > docs/command-line.md
 
 .PHONY: fuzz
-fuzz: ## fuzz the decoders and the readers of JSON, databases and event files for a minute each (needs `cargo install cargo-fuzz`)
-	cd fuzz && for target in blob block json database tensorboard; do cargo fuzz run -s none $$target -- -max_total_time=60 || exit 1; done
+fuzz: ## fuzz the decoders and the readers of JSON, databases and other programs' files for a minute each (needs `cargo install cargo-fuzz`)
+	cd fuzz && for target in blob block json database tensorboard simulation_files; do cargo fuzz run -s none $$target -- -max_total_time=60 || exit 1; done

@@ -404,7 +404,7 @@ def ticks_doctor(base: _Path) -> str: ...
 def simulation_import(
     paths: tuple[_Path, _Path | None],
     format: tuple[str, tuple[Any, ...] | None],
-    dataset: str,
+    updates: tuple[str, int],
     time_unit: float | None,
     durability: str,
     progress: _Progress,

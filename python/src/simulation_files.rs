@@ -35,8 +35,9 @@ fn format_of((kind, states): (String, Option<States>)) -> Result<FileFormat> {
     Ok(match (&*kind, states) {
         ("states", Some(states)) => FileFormat::States(states_options(states)?),
         ("sumo", None) => FileFormat::Sumo,
+        ("epanet", None) => FileFormat::Epanet,
         _ => {
-            let (what, expected) = ("format".into(), "states or sumo".into());
+            let (what, expected) = ("format".into(), "states, sumo or epanet".into());
             return Err(Error::Invalid { what, expected, got: kind });
         }
     })
@@ -48,14 +49,15 @@ pub(crate) fn simulation_import(
     py: Python<'_>,
     paths: (PathBuf, Option<PathBuf>),
     format: (String, Option<States>),
-    dataset: String,
+    updates: (String, i64),
     time_unit: Option<f64>,
     durability: &str,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
     let (source, target) = paths;
     let format = format_of(format).map_err(to_py)?;
-    let options = FileOptions { format, dataset, time_unit };
+    let (dataset, iteration) = updates;
+    let options = FileOptions { format, dataset, iteration, time_unit };
     let durability = durability.parse().map_err(to_py)?;
     py.enter_long("importing", |signals| {
         let how = Options {

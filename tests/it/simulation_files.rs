@@ -84,12 +84,14 @@ fn states(layout: Layout) -> StatesOptions {
 
 fn long(missing: Option<Missing>) -> FileOptions {
     let states = StatesOptions { missing, ..states(Layout::Long("car".into())) };
-    FileOptions { format: FileFormat::States(states), dataset: "traffic".into(), time_unit: None }
+    let dataset = "traffic".into();
+    FileOptions { format: FileFormat::States(states), dataset, iteration: 0, time_unit: None }
 }
 
 fn wide(missing: Option<Missing>) -> FileOptions {
     let states = StatesOptions { missing, ..states(Layout::Wide("speed".into())) };
-    FileOptions { format: FileFormat::States(states), dataset: "traffic".into(), time_unit: None }
+    let dataset = "traffic".into();
+    FileOptions { format: FileFormat::States(states), dataset, iteration: 0, time_unit: None }
 }
 
 /// Goal: a long table becomes an update a time, texts that name entities get numbers and stay, each column has the narrowest
@@ -300,6 +302,13 @@ fn a_file_that_grows_is_followed() {
     assert_eq!(world.floats("cars", "x", 2)[1], Some(21.25));
     let more = "t,car,x,y\n6,new,1.25,1\n6,car2,2.25,1\n";
     world.import(&world.file("more.csv", more), &long(Some(Missing::Keep)));
+    let bikes = StatesOptions { group: "bikes".into(), ..states(Layout::Long("car".into())) };
+    let format = FileFormat::States(bikes);
+    let path = world.file("bikes.csv", "t,car,x\n6,1,0.5\n");
+    let second = FileOptions { format, dataset: "traffic".into(), iteration: 1, time_unit: None };
+    assert_eq!(world.import(&path, &second).updates, 1);
+    assert_eq!(world.import(&path, &second).unchanged, 1);
+    assert_eq!(world.floats("bikes", "x", 6), [Some(0.5)]);
     assert_eq!(world.texts("cars", "car", 6)[4], Some("new".to_owned()));
     assert_eq!(world.floats("cars", "x", 6)[2], Some(2.25));
 }
@@ -455,4 +464,117 @@ fn hostile_xml_is_refused() {
         inside(&format!(r#"{vehicle}<vehicle x="2"/><vehicle id="b" x="far"/><train id="c"/>"#));
     let report = world.try_import(&world.file("fcd.xml", text), &FileOptions::sumo()).unwrap();
     assert_eq!((report.rows, report.rows_skipped), (1, 3), "{report:?}");
+}
+
+/// An output of EPANET of two junctions and a tank, a pipe and a pump, by the published format: its periods, each of nodes and
+/// then links, one quantity after another.
+fn epanet(periods: &[[f32; 28]]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let integers = |file: &mut Vec<u8>, all: &[i32]| {
+        all.iter().for_each(|n| file.extend(n.to_le_bytes()));
+    };
+    let floats = |file: &mut Vec<u8>, all: &[f32]| {
+        all.iter().for_each(|n| file.extend(n.to_le_bytes()));
+    };
+    let duration = 3600 * (periods.len() as i32 - 1);
+    integers(&mut file, &[516_114_521, 20012, 3, 1, 2, 1, 0, 0, 0, 5, 0, 0, 0, 3600, duration]);
+    file.resize(file.len() + 3 * 80 + 2 * 260 + 2 * 32, b' ');
+    for id in [&b"../J1"[..], b"caf\xe9", b"T", b"P1", b"PU"] {
+        let mut cell = [0; 32];
+        cell[..id.len()].copy_from_slice(id);
+        file.extend(cell);
+    }
+    integers(&mut file, &[1, 3, 2, 1, 1, 2, 3]); // ends of the links, their types, the tank
+    floats(&mut file, &[78.5, 10.0, 20.0, 30.5, 100.0, 0.0, 300.0, 0.0]); // area, elevations, lengths, diameters
+    floats(&mut file, &[0.0; 8]); // energy
+    periods.iter().for_each(|period| floats(&mut file, period));
+    floats(&mut file, &[0.0; 4]);
+    integers(&mut file, &[periods.len() as i32, 0, 516_114_521]);
+    file
+}
+
+fn periods() -> Vec<[f32; 28]> {
+    (0..4).map(|p| std::array::from_fn(|i| (p * 100 + i) as f32 + 0.1)).collect()
+}
+
+/// Goal: every value of EPANET's output comes back, by period, group and quantity.
+#[test]
+fn output_of_epanet_is_read() {
+    let world = World::new();
+    let mut periods = periods();
+    periods[2][0] = f32::NAN;
+    let options = FileOptions { dataset: "traffic".into(), ..FileOptions::epanet() };
+    let path = world.file("net.out", epanet(&periods));
+    let report = world.import(&path, &options);
+    assert_eq!((report.rows, report.updates), (20, 4));
+    assert_eq!(
+        report.taken_for,
+        "binary output of EPANET, version 20012: 3 nodes (1 of them tanks or reservoirs), 2 links, 4 periods of 3600 s \
+         from 0 s, flow in LPS, quality: no quality"
+    );
+    for (p, period) in periods.iter().enumerate() {
+        let (nodes, links) =
+            (world.state("nodes", p as i64 * 3600), world.state("links", p as i64 * 3600));
+        assert_eq!((&nodes.ids[..], &links.ids[..]), (&[1, 2, 3][..], &[1, 2][..]));
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        for (q, name) in ["demand", "head", "pressure", "quality"].into_iter().enumerate() {
+            let values = nodes.values::<f32>(name).unwrap();
+            assert_eq!(bits(&values), bits(&period[3 * q..3 * q + 3]), "{name} of {p}");
+        }
+        let names = [
+            "flow",
+            "velocity",
+            "headloss",
+            "quality",
+            "status",
+            "setting",
+            "reaction_rate",
+            "friction_factor",
+        ];
+        for (q, name) in names.into_iter().enumerate() {
+            let values = links.values::<f32>(name).unwrap();
+            assert_eq!(bits(&values), bits(&period[12 + 2 * q..14 + 2 * q]), "{name} of {p}");
+        }
+        assert_eq!(nodes.values::<f32>("elevation").unwrap(), [10.0, 20.0, 30.5]);
+        assert_eq!(links.values::<i64>("topology.to_node_id").unwrap(), [2, 1]);
+    }
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(world.texts("nodes", "name", 0), [text("../J1"), text("café"), text("T")]);
+    assert_eq!(world.texts("nodes", "type", 0), [text("JUNCTION"), text("JUNCTION"), text("TANK")]);
+    assert_eq!(world.texts("links", "type", 0), [text("PIPE"), text("PUMP")]);
+    assert_eq!(world.import(&path, &options).unchanged, 4);
+}
+
+/// Goal: of an output that is cut off the whole periods are stored, and that is said; one whose numbers contradict its size is
+/// refused before memory is taken for them.
+#[test]
+fn damaged_output_of_epanet_is_refused() {
+    let world = World::new();
+    let options = FileOptions { dataset: "traffic".into(), ..FileOptions::epanet() };
+    let whole = epanet(&periods());
+    let begin = whole.len() - 28 - 4 * 112;
+    for end in 0..begin + 112 {
+        let refusal = world.refusal("net.out", &whole[..end], &options);
+        assert!(refusal.contains("EPANET"), "{refusal}");
+    }
+    for (at, value, expected) in [
+        (0, 7, "begins otherwise"),
+        (2, i32::MAX, "need more than"),
+        (4, i32::MAX, "need more than"),
+        (5, -1, "a count in it is -1"),
+        (3, 3, "it names node"),
+        (14, 0, "at most 1"),
+        (13, -5, "at most 1"),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[4 * at..4 * at + 4].copy_from_slice(&i32::to_le_bytes(value));
+        let refusal = world.refusal("net.out", bytes, &options);
+        assert!(refusal.contains(expected), "{expected}: {refusal}");
+    }
+    for end in (begin + 112..whole.len()).step_by(13) {
+        let report = world.try_import(&world.file("net.out", &whole[..end]), &options).unwrap();
+        assert!(report.ends_early && report.conflicts.is_empty());
+        assert_eq!(report.updates + report.unchanged, ((end - begin) / 112).min(4) as u64);
+    }
+    assert_eq!(world.import(&world.file("net.out", whole), &options).unchanged, 4);
 }

@@ -1,4 +1,4 @@
-//! `silt import states`, `silt import sumo`: files of other simulators into a simulation store.
+//! `silt import states`, `sumo` and `epanet`: files of other simulators into a simulation store.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -97,14 +97,50 @@ pub(crate) struct Sumo {
 }
 
 pub(crate) fn sumo(args: &Sumo, console: &mut Console) -> Outcome {
-    let (dataset, time_unit) = (args.dataset.clone(), Some(args.time_unit));
-    let options = FileOptions { dataset, time_unit, ..FileOptions::sumo() };
+    let (dataset, iteration) = (args.dataset.clone(), args.target.iteration);
+    let time_unit = Some(args.time_unit);
+    let options = FileOptions { dataset, iteration, time_unit, ..FileOptions::sumo() };
+    import(&args.source, &options, &args.target, console)
+}
+
+/// Import EPANET's binary output (.out), of version 2
+///
+/// A period becomes one update of the groups nodes and links, by EPANET's own numbers; names, types, elevations, lengths,
+/// diameters and ends come with the first one. Of a file that is cut off the whole periods are stored; the exit code is 3.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  silt import epanet net3.out -o net3.db")]
+pub(crate) struct Epanet {
+    /// The output
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+
+    /// Dataset of the updates
+    #[arg(long, default_value = "network")]
+    dataset: String,
+
+    /// What a timestamp counts, in seconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
+    time_unit: f64,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) fn epanet(args: &Epanet, console: &mut Console) -> Outcome {
+    let (dataset, iteration) = (args.dataset.clone(), args.target.iteration);
+    let time_unit = Some(args.time_unit);
+    let options = FileOptions { dataset, iteration, time_unit, ..FileOptions::epanet() };
     import(&args.source, &options, &args.target, console)
 }
 
 /// Where a file goes
 #[derive(Debug, clap::Args)]
 struct Target {
+    /// Iteration of the updates; another one for a second file with the same times of the same dataset
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    iteration: i64,
+
     /// Read and count only
     #[arg(long)]
     dry_run: bool,
@@ -134,6 +170,7 @@ pub(crate) fn states(args: &States, console: &mut Console) -> Outcome {
     let options = FileOptions {
         format: FileFormat::States(states),
         dataset: args.dataset.clone(),
+        iteration: args.target.iteration,
         time_unit: args.time_unit,
     };
     import(&args.source, &options, &args.target, console)

@@ -33,6 +33,7 @@ def import_states(
     columns: Iterable[str] = (),
     missing: str | None = None,
     separator: str | None = None,
+    iteration: int = 0,
     time_unit: float | None = None,
     durability: str = "os",
     progress: Progress = None,
@@ -57,6 +58,8 @@ def import_states(
         In place of ``id``: a column is an entity, and this is the attribute whose values they are.
     dataset, group : str
         Where the updates go.
+    iteration : int
+        Of the updates; another one for a second file with the same times of the same dataset.
     columns : list of str, optional
         The columns that are taken; all unless given.
     missing : {"keep", "clear"}, optional
@@ -92,7 +95,7 @@ def import_states(
     states = (time, id, wide, group, list(columns), missing, separator)
     format = ("states", states)
     return _report(
-        _siltstone.simulation_import((source, target), format, dataset, time_unit, durability, progress)
+        _siltstone.simulation_import((source, target), format, (dataset, iteration), time_unit, durability, progress)
     )
 
 
@@ -101,6 +104,7 @@ def import_sumo(
     target: PathLike | None,
     *,
     dataset: str = "traffic",
+    iteration: int = 0,
     time_unit: float = 0.001,
     durability: str = "os",
     progress: Progress = None,
@@ -119,6 +123,8 @@ def import_sumo(
         The database, made if it is not there; None to read and count only.
     dataset : str
         Where the updates go.
+    iteration : int
+        Of the updates; another one for a second file with the same times of the same dataset.
     time_unit : float
         What a timestamp counts, in seconds.
     durability : {"buffered", "os", "disk"}
@@ -149,5 +155,49 @@ def import_sumo(
     array([1.5])
     """
     return _report(
-        _siltstone.simulation_import((source, target), ("sumo", None), dataset, time_unit, durability, progress)
+        _siltstone.simulation_import((source, target), ("sumo", None), (dataset, iteration), time_unit, durability, progress)
+    )
+
+
+def import_epanet(
+    source: PathLike,
+    target: PathLike | None,
+    *,
+    dataset: str = "network",
+    iteration: int = 0,
+    time_unit: float = 1.0,
+    durability: str = "os",
+    progress: Progress = None,
+) -> FileReport:
+    r"""Import EPANET's binary output (``.out``), of version 2.
+
+    A period becomes one update of the groups ``nodes`` (demand, head, pressure, quality) and ``links`` (flow, velocity,
+    headloss, quality, status, setting, reaction_rate, friction_factor), by EPANET's own numbers. Names, types, elevations,
+    lengths, diameters and ends come with the first one; the energy of pumps is not read. Of a file that is cut off the whole
+    periods are stored.
+
+    Parameters
+    ----------
+    source : path
+        The output.
+    target : path or None
+        The database, made if it is not there; None to read and count only.
+    dataset : str
+        Where the updates go.
+    iteration : int
+        Of the updates; another one for a second file with the same times of the same dataset.
+    time_unit : float
+        What a timestamp counts, in seconds.
+    durability : {"buffered", "os", "disk"}
+        What an acknowledged update survives.
+    progress : callable, optional
+        Gets updates done and in all; what it raises stops the import.
+
+    Raises
+    ------
+    InvalidError, CorruptError
+        For a file that is none, or whose parts contradict each other. Nothing was stored.
+    """
+    return _report(
+        _siltstone.simulation_import((source, target), ("epanet", None), (dataset, iteration), time_unit, durability, progress)
     )

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Missing;
 use super::profile::{Profile, boolean, entity};
 use super::rows::{
     Bad, Cell, Clock, Columns, Found, NoTime, Row, Source, Type, What, float, integer, short,
 };
+use super::{FileOptions, Missing};
 use crate::array::{Array, DType};
 use crate::error::Result;
 use crate::simulation::database::SimulationDatabase;
@@ -15,6 +15,7 @@ use crate::simulation::update::{Attribute, CLEARED, GIVEN, Group, NOT_GIVEN, Upd
 /// Gathers rows until their time is over.
 pub(super) struct Builder {
     dataset: String,
+    iteration: i64,
     groups: Vec<GroupBuilder>,
     missing: Missing,
     is_sorted: bool,
@@ -41,15 +42,17 @@ struct Values {
 impl Builder {
     pub(super) fn new(
         db: Option<&SimulationDatabase>,
-        dataset: &str,
+        options: &FileOptions,
         source: &dyn Source,
         profile: &Profile,
     ) -> Result<Self> {
+        let dataset = &options.dataset;
         let groups = source.groups().iter().enumerate();
         let groups =
             groups.map(|(at, columns)| GroupBuilder::new(db, dataset, (at, columns), profile));
         Ok(Builder {
-            dataset: dataset.to_owned(),
+            dataset: dataset.clone(),
+            iteration: options.iteration,
             groups: groups.collect::<Result<_>>()?,
             missing: profile.missing.unwrap_or(Missing::Keep),
             is_sorted: profile.is_sorted,
@@ -128,7 +131,7 @@ impl Builder {
             data.extend(group.build(part, self.missing, &self.dataset)?);
         }
         let dataset = self.dataset.clone();
-        Ok(Some(Update { timestamp, iteration: 0, dataset, origin: None, data }))
+        Ok(Some(Update { timestamp, iteration: self.iteration, dataset, origin: None, data }))
     }
 }
 
@@ -202,13 +205,23 @@ impl Values {
                 Array::from_strs(&self.texts)
             }
         };
-        let size = data.dtype().item_size();
-        let is_plain = self.mask.iter().all(|mask| *mask == GIVEN)
-            && !data.data().chunks_exact(size).any(|item| is_sentinel(data.dtype(), item));
-        let attribute = Attribute::new(data);
-        // As it will be stored, so that it can be compared.
-        Ok(Some(if is_plain { attribute } else { attribute.with_mask(&self.mask).marked()? }))
+        masked(data, &self.mask).map(Some)
     }
+}
+
+/// Values of which each is itself, also one that looks like a sentinel.
+pub(super) fn given(data: Array) -> Result<Attribute> {
+    let mask = vec![GIVEN; data.rows()];
+    masked(data, &mask)
+}
+
+/// An attribute as it will be stored, so that it can be compared: with a mask if it needs one.
+fn masked(data: Array, mask: &[u8]) -> Result<Attribute> {
+    let (dtype, size) = (data.dtype(), data.dtype().item_size());
+    let is_plain = mask.iter().all(|mask| *mask == GIVEN)
+        && !data.data().chunks_exact(size).any(|item| is_sentinel(dtype, item));
+    let attribute = Attribute::new(data);
+    if is_plain { Ok(attribute) } else { attribute.with_mask(mask).marked() }
 }
 
 /// One group.

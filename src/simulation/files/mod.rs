@@ -5,6 +5,7 @@
 
 mod build;
 mod delimited;
+mod epanet;
 mod profile;
 mod rows;
 mod storing;
@@ -32,6 +33,9 @@ pub enum FileFormat {
     /// SUMO's output of floating car data (`fcd`): XML (also packed as `.gz` or `.zst`), or the table that its `xml2csv`
     /// makes. Vehicles, persons and containers are the groups; who leaves becomes undefined.
     Sumo,
+    /// EPANET's binary output (`.out`): a period is an update of the groups `nodes` and `links`. What does not change, such as
+    /// names and lengths, comes with the first one; the energy of pumps is not read.
+    Epanet,
 }
 
 /// How the rows and columns of a table say who has which value.
@@ -89,6 +93,8 @@ pub struct FileOptions {
     pub format: FileFormat,
     /// The dataset of the updates.
     pub dataset: String,
+    /// The iteration of the updates: 0, or another one for a second file with the same times of the same dataset.
+    pub iteration: i64,
     /// What a timestamp counts, in the unit of the file's times: 0.001 makes milliseconds of seconds. Without it times must
     /// be integers.
     pub time_unit: Option<f64>,
@@ -98,7 +104,13 @@ impl FileOptions {
     /// Of SUMO's output: milliseconds, as SUMO itself counts, of the dataset `traffic`.
     pub fn sumo() -> Self {
         let dataset = "traffic".to_owned();
-        FileOptions { format: FileFormat::Sumo, dataset, time_unit: Some(0.001) }
+        FileOptions { format: FileFormat::Sumo, dataset, iteration: 0, time_unit: Some(0.001) }
+    }
+
+    /// Of EPANET's output: seconds, of the dataset `network`.
+    pub fn epanet() -> Self {
+        let dataset = "network".to_owned();
+        FileOptions { format: FileFormat::Epanet, dataset, iteration: 0, time_unit: None }
     }
 }
 
@@ -133,7 +145,7 @@ impl FileReport {
 
 /// Imports a file of another simulator, or a table of states; without a database it reads and counts only.
 ///
-/// All rows of a time become one update, of iteration 0. Entities that are named by texts get numbers, in the order in
+/// All rows of a time become one update. Entities that are named by texts get numbers, in the order in
 /// which they come, after those that the group has; the text is kept as an attribute. A row that is malformed is skipped
 /// and named. What the database has already is compared: the same stays unchanged, so that the same call resumes an
 /// interrupted import; another content is a conflict, and what the database has stays. Of a file that grows the last update
@@ -161,8 +173,8 @@ impl FileReport {
 ///     missing: None,
 ///     separator: None,
 /// };
-/// let options =
-///     FileOptions { format: FileFormat::States(states), dataset: "traffic".into(), time_unit: None };
+/// let format = FileFormat::States(states);
+/// let options = FileOptions { format, dataset: "traffic".into(), iteration: 0, time_unit: None };
 /// let db = SimulationDatabase::open(folder.path().join("run.db"))?;
 /// let report = import_file(Some(&db), &path, &options, &mut |_, _| Ok(()))?;
 /// assert_eq!((report.updates, report.is_complete()), (2, true));
@@ -184,7 +196,27 @@ pub fn import_file(
         FileFormat::Sumo => {
             import_rows((db, path), sumo::open(path)?, (options, Some(Missing::Clear)), progress)
         }
+        FileFormat::Epanet => import_periods((db, path), options, progress),
     }
+}
+
+/// Imports an output of EPANET.
+fn import_periods(
+    (db, path): (Option<&SimulationDatabase>, &Path),
+    options: &FileOptions,
+    progress: &mut Progress<'_>,
+) -> Result<FileReport> {
+    let clock = Clock::new(options.time_unit)?;
+    let mut output = epanet::open(path)?;
+    let mut storing = Storing::new(db, path, &options.dataset, output.periods)?;
+    while let Some(update) = output.next_update(options, clock)? {
+        storing.push(update, progress)?;
+    }
+    let mut report = storing.finish(progress)?;
+    (report.taken_for, report.rows) = (output.taken_for + &clock.in_words(), output.rows);
+    report.ends_early = output.ends_early.is_some();
+    report.skipped.extend(output.ends_early.map(|why| Skipped::new(path, why)));
+    Ok(report)
 }
 
 /// Imports a source of rows.
@@ -198,7 +230,7 @@ fn import_rows(
     let profile = Profile::of(path, &mut *source, (clock, missing), progress)?;
     let taken_for = profile.in_words(&*source, clock);
     let mut storing = Storing::new(db, path, &options.dataset, profile.updates())?;
-    let mut builder = Builder::new(db, &options.dataset, &*source, &profile)?;
+    let mut builder = Builder::new(db, options, &*source, &profile)?;
     let mut bad = Bad::new(path);
     let ends_early = source.read(&mut |found| {
         builder.take(found, clock, &mut bad)?;

@@ -148,7 +148,8 @@ impl Clock {
                 if !(nearest.abs() < i64::MAX as f64) {
                     return bad(number.to_string());
                 }
-                if (count - nearest).abs() > 1e-6 * nearest.abs().max(1.0).min(1e3) {
+                // As much as the rounding of two floats takes.
+                if (count - nearest).abs() > (1e-9 * nearest.abs().max(1.0)).min(1e-4) {
                     let unit = unit.unwrap_or(1.0);
                     return Err(NoTime::Bad(format!(
                         "time: expected a multiple of {unit} (--time-unit), got {number}"

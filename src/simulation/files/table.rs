@@ -1,5 +1,6 @@
 //! Tables of states: delimited text, Parquet and Arrow.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -28,8 +29,9 @@ struct Places {
 impl Places {
     fn find(path: &Path, names: Vec<String>, options: &StatesOptions) -> Result<Self> {
         let what = || format!("{}: columns", path.display());
-        for (i, name) in names.iter().enumerate() {
-            if names[..i].contains(name) {
+        let mut seen = HashSet::new();
+        for name in &names {
+            if !seen.insert(name) {
                 return Err(Error::invalid(what(), "each name once", format!("{name:?} twice")));
             }
         }

@@ -1,0 +1,107 @@
+"""Files of other simulators, made by the simulators themselves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siltstone.simulation import SimulationDatabase, import_epanet, import_states
+
+INP = """[JUNCTIONS]
+J1 10 0
+J2 12 5
+J3 8 3
+[RESERVOIRS]
+R 60
+[TANKS]
+T 40 3 1 6 12 0
+[PIPES]
+P1 R J1 500 300 100 0 Open
+P2 J1 J2 400 200 100 0 Open
+P3 J2 J3 300 150 100 0 Open
+P4 J3 T 200 150 100 0 Open
+[TIMES]
+Duration 6:00
+Hydraulic Timestep 1:00
+Report Timestep 0:30
+Report Start 1:00
+[OPTIONS]
+Units LPS
+Headloss H-W
+Quality Age
+[END]
+"""
+
+
+def test_output_of_epanet_is_what_its_toolkit_says(tmp_path: Path) -> None:
+    """Goal: each value of the file is the one that EPANET itself gives at that time."""
+    toolkit = pytest.importorskip("epanet.toolkit", reason="owa-epanet is not installed")
+    inp, out, target = (str(tmp_path / name) for name in ("net.inp", "net.out", "run.db"))
+    Path(inp).write_text(INP)
+    project = toolkit.createproject()
+    toolkit.runproject(project, inp, str(tmp_path / "net.rpt"), out, None)
+    report = import_epanet(out, target)
+    assert (report.updates, report.skipped) == (11, [])
+    assert "5 nodes (2 of them tanks or reservoirs), 4 links" in report.taken_for
+    assert import_epanet(out, target).unchanged == 11
+    with SimulationDatabase(target, read_only=True) as db:
+        assert db.get_timestamps("network") == list(range(3600, 6 * 3600 + 1, 1800))
+        toolkit.open(project, inp, str(tmp_path / "again.rpt"), str(tmp_path / "again.out"))
+        toolkit.openH(project)
+        toolkit.initH(project, toolkit.NOSAVE)
+        compared = 0
+        while True:
+            time = toolkit.runH(project)
+            if time in range(3600, 6 * 3600 + 1, 1800):
+                nodes, links = (db.state_at("network", group, time) for group in ("nodes", "links"))
+                for group, state, kinds in (
+                    (toolkit.getnodevalue, nodes, {"head": toolkit.HEAD, "pressure": toolkit.PRESSURE}),
+                    (toolkit.getlinkvalue, links, {"flow": toolkit.FLOW, "length": toolkit.LENGTH}),
+                ):
+                    for name, kind in kinds.items():
+                        own = [group(project, n + 1, kind) for n in range(len(state["id"]["data"]))]
+                        np.testing.assert_array_equal(state[name]["data"], np.float32(own), err_msg=name)
+                        compared += len(own)
+            if toolkit.nextH(project) == 0:
+                break
+        assert compared > 100
+        ids = [toolkit.getnodeid(project, n + 1) for n in range(5)]
+        assert nodes["name"]["data"].tolist() == ids
+
+
+def test_frames_of_pandas_are_states(tmp_path: Path) -> None:
+    """Goal: what pandas writes, long and wide, text and Parquet, gives the same states."""
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    long = pd.DataFrame(
+        {"step": [0, 0, 1, 1], "agent": ["a", "b", "a", "b"], "wealth": [1.5, 2.5, 3.25, 0.1 + 0.2]}
+    )
+    wide = long.pivot(index="step", columns="agent", values="wealth").reset_index()
+    states = []
+    for name, frame, how in (("long", long, {"id": "agent"}), ("wide", wide, {"wide": "wealth"})):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+        for ending in ("csv", "parquet"):
+            target = tmp_path / f"{name}-{ending}.db"
+            report = import_states(
+                tmp_path / f"{name}.{ending}", target, time="step", dataset="model", group="agents", **how
+            )
+            assert (report.updates, report.skipped, report.conflicts) == (2, [], [])
+            with SimulationDatabase(target, read_only=True) as db:
+                states.append(db.state_at("model", "agents", 1)["wealth"]["data"].tolist())
+    assert states == [[3.25, 0.1 + 0.2]] * 4
+
+
+def test_an_unclear_table_names_its_option(tmp_path: Path) -> None:
+    """Goal: what can be read in two ways is refused, and no file is made; without a target nothing is stored."""
+    from siltstone.errors import InvalidError
+
+    path = tmp_path / "cars.csv"
+    path.write_text("t,car,x\n0,1,5\n0.5,1,6\n")
+    options = {"time": "t", "dataset": "d", "group": "g"}
+    with pytest.raises(InvalidError, match="--time-unit"):
+        import_states(path, None, id="car", **options)
+    with pytest.raises(InvalidError, match="id and wide"):
+        import_states(path, None, **options)
+    assert import_states(path, None, id="car", time_unit=0.5, **options).updates == 2
+    assert list(tmp_path.iterdir()) == [path]
