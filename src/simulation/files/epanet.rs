@@ -120,7 +120,7 @@ impl Reading<'_> {
 }
 
 /// Opens an output and reads what does not change.
-pub(super) fn open(path: &Path) -> Result<Output<'_>> {
+pub(super) fn open(path: &Path, clock: Clock) -> Result<Output<'_>> {
     let file = open_file(path)?;
     let size = file.metadata().map_err(|e| Error::io(path, "reading it", &e))?.len();
     let mut reading = Reading { path, from: BufReader::with_capacity(1 << 20, file) };
@@ -181,7 +181,8 @@ pub(super) fn open(path: &Path) -> Result<Output<'_>> {
     from.map_err(|e| Error::io(path, "reading it", &e))?;
     let mut taken_for = format!(
         "binary output of EPANET, version {version}: {nodes} nodes ({tanks} of them tanks or reservoirs), {links} links, \
-         {periods} periods of {step} s from {start} s, flow in {}, quality: {}",
+         {periods} periods of {step} s from {start} s{}, flow in {}, quality: {}",
+        clock.in_words(),
         name(&FLOW_UNITS, flow),
         name(&QUALITY, quality),
     );

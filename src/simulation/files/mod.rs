@@ -207,13 +207,13 @@ fn import_periods(
     progress: &mut Progress<'_>,
 ) -> Result<FileReport> {
     let clock = Clock::new(options.time_unit)?;
-    let mut output = epanet::open(path)?;
+    let mut output = epanet::open(path, clock)?;
     let mut storing = Storing::new(db, path, &options.dataset, output.periods)?;
     while let Some(update) = output.next_update(options, clock)? {
         storing.push(update, progress)?;
     }
     let mut report = storing.finish(progress)?;
-    (report.taken_for, report.rows) = (output.taken_for + &clock.in_words(), output.rows);
+    (report.taken_for, report.rows) = (output.taken_for, output.rows);
     report.ends_early = output.ends_early.is_some();
     report.skipped.extend(output.ends_early.map(|why| Skipped::new(path, why)));
     Ok(report)

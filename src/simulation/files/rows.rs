@@ -120,7 +120,8 @@ impl Clock {
     }
 
     pub(super) fn in_words(self) -> String {
-        self.unit.map_or(String::new(), |unit| format!(" in units of {unit}"))
+        let unit = self.unit.filter(|unit| *unit != 1.0);
+        unit.map_or(String::new(), |unit| format!(" in units of {unit}"))
     }
 
     pub(super) fn timestamp(self, cell: Cell<'_>) -> Result<i64, NoTime> {
