@@ -147,7 +147,8 @@ class FileReport(NamedTuple):
     rows, rows_skipped : int
         Rows of it that were taken, and that were skipped.
     updates, unchanged : int
-        Updates stored now (of a dry run, those that there are), and those that were there already with the same content.
+        Updates stored now (of a dry run, those that there are), and those that were there already with
+        the same content.
     skipped : list of Skipped
         What was skipped.
     conflicts : list of (Path, what, why)

@@ -82,9 +82,7 @@ def test_frames_of_pandas_are_states(tmp_path: Path) -> None:
     """Goal: what pandas writes, long and wide, text and Parquet, gives the same states."""
     pd = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
-    long = pd.DataFrame(
-        {"step": [0, 0, 1, 1], "agent": ["a", "b", "a", "b"], "wealth": [1.5, 2.5, 3.25, 0.1 + 0.2]}
-    )
+    long = pd.DataFrame({"step": [0, 0, 1, 1], "agent": ["a", "b", "a", "b"], "wealth": [1.5, 2.5, 3.25, 0.1 + 0.2]})
     wide = long.pivot(index="step", columns="agent", values="wealth").reset_index()
     states = []
     for name, frame, how in (("long", long, {"id": "agent"}), ("wide", wide, {"wide": "wealth"})):

@@ -40,9 +40,10 @@ def import_states(
 ) -> FileReport:
     r"""Import a table of states: CSV, plain or packed as ``.gz`` or ``.zst``, Parquet or Arrow.
 
-    All rows of a time become one update. Ids are integers, or texts, which get numbers and stay as an attribute. What can
-    be read in two ways is refused. What the database has already is compared: the same stays unchanged, so that the same
-    call resumes an interrupted import and follows a file that grows; what differs is named as a conflict and left out.
+    All rows of a time become one update. Ids are integers, or texts, which get numbers and stay as
+    an attribute. What can be read in two ways is refused. What the database has already is
+    compared: the same stays unchanged, so that the same call resumes an interrupted import and
+    follows a file that grows; what differs is named as a conflict and left out.
 
     Parameters
     ----------
@@ -63,7 +64,8 @@ def import_states(
     columns : list of str, optional
         The columns that are taken; all unless given.
     missing : {"keep", "clear"}, optional
-        What an empty cell means, and an entity without a row at a later time: the value before it stays, or is undefined.
+        What an empty cell means, and an entity without a row at a later time: the value before it
+        stays, or is undefined.
     separator : str, optional
         Between fields; found in the first line unless given.
     time_unit : float, optional
@@ -111,9 +113,10 @@ def import_sumo(
 ) -> FileReport:
     r"""Import SUMO's floating car data: ``fcd`` output as XML (also ``.gz``), or the CSV of ``xml2csv``.
 
-    A timestep becomes one update; ``vehicles``, ``persons`` and ``containers`` are groups. Their ids are texts: they get
-    numbers and stay as the attribute ``name``. Who leaves becomes undefined. Of a file that is still written, or was cut
-    off, the timesteps that are whole are stored, and the same call goes on.
+    A timestep becomes one update; ``vehicles``, ``persons`` and ``containers`` are groups. Their
+    ids are texts: they get numbers and stay as the attribute ``name``. Who leaves becomes
+    undefined. Of a file that is still written, or was cut off, the timesteps that are whole are
+    stored, and the same call goes on.
 
     Parameters
     ----------
@@ -155,7 +158,9 @@ def import_sumo(
     array([1.5])
     """
     return _report(
-        _siltstone.simulation_import((source, target), ("sumo", None), (dataset, iteration), time_unit, durability, progress)
+        _siltstone.simulation_import(
+            (source, target), ("sumo", None), (dataset, iteration), time_unit, durability, progress
+        )
     )
 
 
@@ -171,10 +176,11 @@ def import_epanet(
 ) -> FileReport:
     r"""Import EPANET's binary output (``.out``), of version 2.
 
-    A period becomes one update of the groups ``nodes`` (demand, head, pressure, quality) and ``links`` (flow, velocity,
-    headloss, quality, status, setting, reaction_rate, friction_factor), by EPANET's own numbers. Names, types, elevations,
-    lengths, diameters and ends come with the first one; the energy of pumps is not read. Of a file that is cut off the whole
-    periods are stored.
+    A period becomes one update of the groups ``nodes`` (demand, head, pressure, quality) and
+    ``links`` (flow, velocity, headloss, quality, status, setting, reaction_rate, friction_factor),
+    by EPANET's own numbers. Names, types, elevations, lengths, diameters and ends come with the
+    first one; the energy of pumps is not read. Of a file that is cut off the whole periods are
+    stored.
 
     Parameters
     ----------
@@ -199,5 +205,7 @@ def import_epanet(
         For a file that is none, or whose parts contradict each other. Nothing was stored.
     """
     return _report(
-        _siltstone.simulation_import((source, target), ("epanet", None), (dataset, iteration), time_unit, durability, progress)
+        _siltstone.simulation_import(
+            (source, target), ("epanet", None), (dataset, iteration), time_unit, durability, progress
+        )
     )
