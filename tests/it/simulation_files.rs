@@ -317,7 +317,7 @@ fn a_file_that_grows_is_followed() {
 #[test]
 fn packed_text_is_read() {
     let world = World::new();
-    let text = "t,car,x\n".to_owned() + &"0,1,5\n1,1,6\n2,1,7\n";
+    let text = "t,car,x\n".to_owned() + "0,1,5\n1,1,6\n2,1,7\n";
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).unwrap();
     let gzip = gzip.finish().unwrap();

@@ -115,8 +115,8 @@ fn files_of_known_formats_are_recognised() {
             "binance: quotes, times in ms since 1970 UTC, symbol BTCUSDT",
         ),
     ] {
-        let mut options = QuoteOptions::default();
-        options.symbol = ["gold.csv", "local.csv"].contains(&name).then(|| symbol.to_owned());
+        let own = ["gold.csv", "local.csv"].contains(&name).then(|| symbol.to_owned());
+        let options = QuoteOptions { symbol: own, ..QuoteOptions::default() };
         let path = world.file(name, content);
         let report = world.import(&path, options);
         assert!(report.is_complete(), "{name}: {:?}", report.skipped);

@@ -40,7 +40,7 @@ enum What {
     States(crate::import_simulation::States),
     Sumo(crate::import_simulation::Sumo),
     Epanet(crate::import_simulation::Epanet),
-    Ticks(crate::ticks::import::Args),
+    Ticks(Box<crate::ticks::import::Args>),
     Experiment(crate::runs::Import),
     Memory(crate::memory::Import),
     /// Import runs of MLflow: a folder mlruns, or its database mlflow.db

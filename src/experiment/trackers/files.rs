@@ -51,6 +51,27 @@ pub(super) fn list(folder: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+}
+
+/// All files below a folder of a run, as [`walk`] gives them; none if a step on the way there from `from` is a link.
+pub(super) fn walk_within(
+    from: &Path,
+    steps: &[&str],
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<(String, PathBuf)>> {
+    let mut folder = from.to_owned();
+    for step in steps {
+        folder.push(step);
+        if is_link(&folder) {
+            skipped.push(Skipped::new(folder, "links are not followed"));
+            return Ok(Vec::new());
+        }
+    }
+    walk(&folder, skipped)
+}
+
 /// All files below a folder, each by its path from there with `/` between names.
 pub(super) fn walk(folder: &Path, skipped: &mut Vec<Skipped>) -> Result<Vec<(String, PathBuf)>> {
     let (mut found, mut waiting) = (Vec::new(), vec![(String::new(), folder.to_owned(), 0)]);
@@ -83,7 +104,7 @@ pub(super) fn text(path: &Path) -> Result<String> {
 
 /// As [`text`], of a file that may not be there. A link is refused: the caller made the path of names that it knows.
 pub(super) fn text_if_there(path: &Path) -> Result<Option<String>> {
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+    if is_link(path) {
         return Err(Error::invalid(path.display().to_string(), "a file", "a link"));
     }
     let Some(bytes) = read_if_there(path, MOST_BYTES)? else { return Ok(None) };

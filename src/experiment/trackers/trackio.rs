@@ -40,6 +40,9 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
         let has_id = "SELECT 1 FROM pragma_table_info('metrics') WHERE name = 'run_id'";
         let has_id = tx.query_one(has_id, [], |_| Ok(()))?.is_some();
         let key = if has_id { "run_id" } else { "run_name" };
+        let nameless = format!("SELECT count(*) FROM main.metrics WHERE {key} IS NULL");
+        let nameless: Option<i64> = tx.query_one(&nameless, [], |row| Ok(row.get(0)?))?;
+        report.leave_out("points of no run", nameless.unwrap_or(0) as u64);
         for (table, what) in [("alerts", "alerts"), ("traces", "traces")] {
             if table_exists(tx, table)? {
                 let sql = format!("SELECT count(*) FROM main.{table}");
@@ -49,7 +52,8 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
         }
         let sql = format!(
             "SELECT {key}, max(run_name) FROM (SELECT {key}, run_name, min(id) AS id, 0 AS t FROM main.configs GROUP BY 1 \
-             UNION ALL SELECT {key}, run_name, min(id), 1 FROM main.metrics GROUP BY 1) GROUP BY 1 ORDER BY min(t), min(id)"
+             UNION ALL SELECT {key}, run_name, min(id), 1 FROM main.metrics GROUP BY 1) WHERE {key} IS NOT NULL \
+             GROUP BY 1 ORDER BY min(t), min(id)"
         );
         Ok((key, tx.query(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?))
     })?;
@@ -89,6 +93,10 @@ impl Source for Runs {
             })?;
             if let Some((config, created)) = config {
                 run.start_us = created;
+                if self.key == "run_name" {
+                    // Names come again in other projects of the same name.
+                    run.origin = created.map(|at| format!("{} {at}", self.project));
+                }
                 match config {
                     Some(config) => {
                         let (own, given): (Map<_, _>, _) =

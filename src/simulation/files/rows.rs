@@ -146,7 +146,7 @@ impl Clock {
             (_, unit) => {
                 let count = number / unit.unwrap_or(1.0);
                 let nearest = count.round();
-                if !(nearest.abs() < i64::MAX as f64) {
+                if nearest.is_nan() || nearest.abs() >= i64::MAX as f64 {
                     return bad(number.to_string());
                 }
                 // As much as the rounding of two floats takes.

@@ -200,7 +200,7 @@ impl Typed {
             let Some(field) = column.map(|column| schema.field(column)) else { continue };
             let is_text = matches!(plain(field.data_type()), DataType::Utf8);
             let is_number = field.data_type().is_integer() || field.data_type().is_floating();
-            if !is_number && !(is_text && column == places.id) {
+            if !(is_number || is_text && column == places.id) {
                 let what = format!("{}: column {:?}", path.display(), field.name());
                 let expected = format!("numbers, or of ids integers or texts ({option})");
                 return Err(Error::invalid(what, expected, field.data_type().to_string()));

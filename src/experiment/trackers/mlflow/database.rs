@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
 
-use super::super::files::{database, is_plain_name, walk};
+use super::super::files::{database, is_plain_name, walk_within};
 use super::super::run::Run;
 use super::super::{Report, Source};
 use super::{Experiment, finish, status};
@@ -134,8 +134,9 @@ impl Source for Runs {
         let experiment = run.facts.get("experiment").and_then(Value::as_str).unwrap_or_default();
         // Where MLflow puts files unless it is told otherwise; a path of the file itself is not followed.
         if is_plain_name(experiment) && is_plain_name(id) {
-            let folder = folder_of(&self.path).join("mlruns").join(experiment).join(id);
-            let artifacts = walk(&folder.join("artifacts"), &mut report.skipped)?;
+            let folder = folder_of(&self.path).join("mlruns");
+            let steps = [experiment, id, "artifacts"];
+            let artifacts = walk_within(&folder, &steps, &mut report.skipped)?;
             run.artifacts = artifacts.into_iter().map(|(name, _)| name).collect();
         }
         run.facts.remove("experiment");

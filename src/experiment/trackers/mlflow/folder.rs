@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::super::files::{Listing, list, text, text_if_there, walk};
+use super::super::files::{Listing, list, text, text_if_there, walk_within};
 use super::super::run::Run;
 use super::super::{Report, Source};
 use super::{Experiment, finish, status, yaml};
@@ -74,7 +74,7 @@ impl Runs {
                 experiment.facts.insert(key.into(), value.as_str().into());
             }
         }
-        let tags = texts(&folder.join("tags"), &mut report.skipped)?;
+        let tags = texts(folder, "tags", &mut report.skipped)?;
         if !tags.is_empty() {
             experiment.facts.insert("tags".into(), Value::Object(tags));
         }
@@ -130,10 +130,10 @@ fn meta_of(folder: &Path) -> Result<Option<HashMap<String, String>>> {
     }
 }
 
-/// The files of a folder as texts by their names: parameters and tags. A name may have `/`, as folders.
-fn texts(folder: &Path, skipped: &mut Vec<Skipped>) -> Result<Map<String, Value>> {
+/// The files of a folder of a run as texts by their names: parameters and tags. A name may have `/`, as folders.
+fn texts(run: &Path, folder: &str, skipped: &mut Vec<Skipped>) -> Result<Map<String, Value>> {
     let mut found = Map::new();
-    for (name, path) in walk(folder, skipped)? {
+    for (name, path) in walk_within(run, &[folder], skipped)? {
         match text(&path) {
             Ok(text) => {
                 found.insert(name, text.into());
@@ -161,14 +161,14 @@ impl Source for Runs {
             id: get("run_id").or(get("run_uuid")).unwrap_or_default(),
             experiment: Some(self.experiments[*experiment].of_run()),
             status: status(meta.get("status").map(String::as_str)),
-            parameters: texts(&folder.join("params"), &mut report.skipped)?,
-            tags: texts(&folder.join("tags"), &mut report.skipped)?,
+            parameters: texts(folder, "params", &mut report.skipped)?,
+            tags: texts(folder, "tags", &mut report.skipped)?,
             ..Run::default()
         };
         for key in ["user_id", "source_name", "source_version", "artifact_uri"] {
             run.fact(key, get(key).filter(|text| !text.is_empty()));
         }
-        for (name, path) in walk(&folder.join("metrics"), &mut report.skipped)? {
+        for (name, path) in walk_within(folder, &["metrics"], &mut report.skipped)? {
             let bytes = match read_whole(&path, MOST_BYTES) {
                 Ok(bytes) => bytes,
                 Err(error) if error.concerns(&path) => {
@@ -179,7 +179,7 @@ impl Source for Runs {
             };
             metric(&mut run, &name, &path, &bytes, report);
         }
-        let artifacts = walk(&folder.join("artifacts"), &mut report.skipped)?;
+        let artifacts = walk_within(folder, &["artifacts"], &mut report.skipped)?;
         run.artifacts = artifacts.into_iter().map(|(name, _)| name).collect();
         for (name, what) in [("inputs", "inputs of runs"), ("outputs", "outputs of runs")] {
             report.leave_out(what, list(&folder.join(name))?.folders.len() as u64);
