@@ -412,3 +412,13 @@ def test_wandb_files_that_are_cut_are_read_as_far_as_they_are(tmp_path):
         assert report.skipped == []
         assert bool(report.notes) == (size < len(whole))
     assert report.rows == 0 and report.continued == ["one"]  # its end alone was missing
+    # A backup beside it, whole or as it was earlier, is the same run once.
+    twice, other = tmp_path / "twice", tmp_path / "other.db"
+    for name, size in (("a", 5000), ("b", len(whole)), ("c", len(whole))):
+        (twice / name).mkdir(parents=True)
+        (twice / name / "run-one.wandb").write_bytes(whole[:size])
+    copied = siltstone.import_(twice, "wandb", other)
+    assert sum("left out, its records are those of" in note for note in copied.notes) == 2
+    assert points(other, "one") == points(file, "one")
+    with ExperimentDatabase(file, read_only=True) as db, ExperimentDatabase(other, read_only=True) as copy:
+        assert len(db.records("one", "texts").to_pandas()) == len(copy.records("one", "texts").to_pandas())

@@ -23,6 +23,9 @@ use crate::{human, interrupt};
 /// so that the same command resumes an interrupted import and follows a file that grows; what differs is a conflict, skipped
 /// and named, and what the database has stays.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "silt import states [OPTIONS] --time <COLUMN> --dataset <NAME> --group <NAME> -o <FILE> <SRC>"
+)]
 #[command(after_help = "Examples:
   silt import states cars.csv --time t --id car --dataset traffic --group cars -o run.db
   silt import states heat.parquet --time step --wide temperature --dataset plate --group cells -o run.db")]
@@ -44,11 +47,11 @@ pub(crate) struct States {
     wide: Option<String>,
 
     /// Dataset of the updates
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     dataset: String,
 
     /// Entity group of the rows
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     group: String,
 
     /// Columns to take (default: all)

@@ -288,6 +288,7 @@ fn one(
     run.add_prefix(&options.prefix);
     super::id::check_id("the id of a run", &run.id)?;
     let (id, found) = (run.id.clone(), run.count());
+    report.leave_out("arrays that were logged again at their step", run.repeated_arrays());
     if run.unnamed > 0 {
         let why = "names that are empty, or have more than 255 characters or a NUL; texts and arrays of a step below 0";
         report

@@ -1,6 +1,6 @@
 //! A run, in the one shape that every tracker's is brought into.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -77,6 +77,12 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// Arrays that were logged again at their step: the last of each counts.
+    pub(super) fn repeated_arrays(&self) -> u64 {
+        let kept: HashSet<_> = self.arrays.iter().map(|(name, step, _)| (name, step)).collect();
+        (self.arrays.len() - kept.len()) as u64
+    }
+
     /// The number of a metric's name; none of what cannot be a name.
     pub(super) fn name(&mut self, name: &str) -> Option<u32> {
         if let Some(number) = self.numbers.get(name) {

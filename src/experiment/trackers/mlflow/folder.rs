@@ -1,6 +1,7 @@
 //! The folder `mlruns`: a folder an experiment, in it a folder a run, in that a file a parameter, tag and metric.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -10,10 +11,10 @@ use super::super::run::Run;
 use super::super::{Report, Source};
 use super::{Experiment, finish, status, yaml};
 use crate::error::{Error, Result};
-use crate::kernel::{Skipped, check_interrupted, read_whole};
+use crate::kernel::{Skipped, check_interrupted, open_file};
 
-/// The most bytes of the points of one metric.
-const MOST_BYTES: u64 = 8 << 30;
+/// The longest line of a metric, in bytes.
+const LONGEST: u64 = 4 << 10;
 
 /// The runs of a folder.
 pub(super) struct Runs {
@@ -26,8 +27,8 @@ impl Runs {
     /// The runs of a folder; nothing if no experiment of MLflow is in it.
     pub(super) fn open(path: &Path, report: &mut Report) -> Result<Option<Self>> {
         let mut runs = Runs { experiments: Vec::new(), runs: Vec::new() };
-        let Listing { folders, .. } = list(path)?;
-        let mut is_store = false;
+        let Listing { folders, skipped, .. } = list(path)?;
+        let (mut is_store, mut others) = (false, skipped);
         for (name, folder) in folders {
             match name.as_str() {
                 ".trash" => {
@@ -38,6 +39,12 @@ impl Runs {
                     report.leave_out("registered models", list(&folder)?.folders.len() as u64);
                 }
                 _ => match meta(&folder) {
+                    Ok(None) if has_runs(&folder)? => {
+                        others.push(Skipped::new(
+                            folder,
+                            "it has runs, and no meta.yaml of an experiment",
+                        ));
+                    }
                     Ok(None) => {}
                     Ok(Some(meta)) => {
                         is_store = true;
@@ -53,6 +60,7 @@ impl Runs {
             return Ok(None);
         }
         report.understood = format!("a folder of MLflow, {}", path.display());
+        report.skipped.extend(others);
         Ok(Some(runs))
     }
 
@@ -130,6 +138,11 @@ fn meta_of(folder: &Path) -> Result<Option<HashMap<String, String>>> {
     }
 }
 
+/// Whether a folder has folders of runs.
+fn has_runs(folder: &Path) -> Result<bool> {
+    Ok(list(folder)?.folders.iter().any(|(_, run)| run.join("meta.yaml").is_file()))
+}
+
 /// The files of a folder of a run as texts by their names: parameters and tags. A name may have `/`, as folders.
 fn texts(run: &Path, folder: &str, skipped: &mut Vec<Skipped>) -> Result<Map<String, Value>> {
     let mut found = Map::new();
@@ -169,15 +182,12 @@ impl Source for Runs {
             run.fact(key, get(key).filter(|text| !text.is_empty()));
         }
         for (name, path) in walk_within(folder, &["metrics"], &mut report.skipped)? {
-            let bytes = match read_whole(&path, MOST_BYTES) {
-                Ok(bytes) => bytes,
+            match metric(&mut run, &name, &path, report) {
                 Err(error) if error.concerns(&path) => {
-                    report.skipped.push(Skipped::new(path, error));
-                    continue;
+                    report.skipped.push(Skipped::new(path, error))
                 }
-                Err(other) => return Err(other),
-            };
-            metric(&mut run, &name, &path, &bytes, report);
+                read => read?,
+            }
         }
         let artifacts = walk_within(folder, &["artifacts"], &mut report.skipped)?;
         run.artifacts = artifacts.into_iter().map(|(name, _)| name).collect();
@@ -191,17 +201,30 @@ impl Source for Runs {
 }
 
 /// The points of a metric: lines of `time_ms value step`, behind them at times the name and digest of a dataset.
-fn metric(run: &mut Run, name: &str, path: &Path, bytes: &[u8], report: &mut Report) {
-    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    if end < bytes.len() {
-        report.notes.push(format!(
-            "{}: its last line is not complete yet; import again when it is",
-            path.display()
-        ));
-    }
+fn metric(run: &mut Run, name: &str, path: &Path, report: &mut Report) -> Result<()> {
+    let mut file = BufReader::new(open_file(path)?);
+    let (mut line, mut number) = (Vec::new(), 0);
     let (mut wrong, mut first, mut datasets) = (0, 0, 0);
-    for (number, line) in bytes[..end].split(|byte| *byte == b'\n').enumerate() {
-        match point(line) {
+    loop {
+        line.clear();
+        let read = file.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+        if read.map_err(|e| Error::io(path, "reading it", &e))? == 0 {
+            break;
+        }
+        number += 1;
+        if line.len() as u64 == LONGEST {
+            let got = format!("one of more than {LONGEST} bytes");
+            let location = format!("{}: line {number}", path.display());
+            return Err(Error::invalid(location, "a line of a metric", got));
+        }
+        if line.last() != Some(&b'\n') {
+            report.notes.push(format!(
+                "{}: its last line is not complete yet; import again when it is",
+                path.display()
+            ));
+            break;
+        }
+        match point(&line) {
             Some((time_ms, value, step, has_dataset)) => {
                 datasets += u64::from(has_dataset);
                 run.point(name, step, Some(time_ms), value);
@@ -209,7 +232,7 @@ fn metric(run: &mut Run, name: &str, path: &Path, bytes: &[u8], report: &mut Rep
             None if line.trim_ascii().is_empty() => {}
             None => {
                 wrong += 1;
-                first = if wrong == 1 { number + 1 } else { first };
+                first = if wrong == 1 { number } else { first };
             }
         }
     }
@@ -218,6 +241,7 @@ fn metric(run: &mut Run, name: &str, path: &Path, bytes: &[u8], report: &mut Rep
         let why = format!("line {first} is not `time value step`");
         report.skipped.push(Skipped::new(path, why).table("lines").rows(wrong));
     }
+    Ok(())
 }
 
 /// A line: time, value, step, whether it names a dataset.

@@ -60,7 +60,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Tensor<'_>> {
     let wanted = items.checked_mul(size)?;
     if data.len() < wanted && data.len() >= size && content.is_empty() {
         // Not more than a thousand times of what is there: a few bytes do not become gigabytes.
-        if wanted / data.len() > 1_000 {
+        if wanted / data.len() > 1_000 || wanted > Array::MAX_STORED_BYTES {
             return None;
         }
         let last = data[data.len() - size..].to_vec();

@@ -42,10 +42,41 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
         return Err(Error::invalid(path.display().to_string(), expected, "none"));
     }
     report.understood = format!("offline runs of wandb, {}", path.display());
+    for files in runs.values_mut().filter(|files| files.len() > 1) {
+        leave_out_copies(files, report)?;
+    }
     let mut runs: Vec<_> = runs.into_iter().collect();
     // Their folders have the time in their names.
     runs.sort_by(|a, b| a.1[0].cmp(&b.1[0]));
     Ok(Box::new(Runs(runs)))
+}
+
+/// Of files of one run those that are another one's copy, or its beginning, are left out: a run is logged once.
+fn leave_out_copies(files: &mut Vec<PathBuf>, report: &mut Report) -> Result<()> {
+    let mut known: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    for file in std::mem::take(files) {
+        check_interrupted("comparing files")?;
+        let bytes = read_whole(&file, MOST_BYTES)?;
+        let copied = known
+            .iter()
+            .position(|(_, other)| other.starts_with(&bytes) || bytes.starts_with(other));
+        match copied {
+            None => known.push((file, bytes)),
+            Some(at) => {
+                let (longer, shorter) = match bytes.len() > known[at].1.len() {
+                    true => (file.clone(), std::mem::replace(&mut known[at], (file, bytes)).0),
+                    false => (known[at].0.clone(), file),
+                };
+                report.notes.push(format!(
+                    "{}: left out, its records are those of {}",
+                    shorter.display(),
+                    longer.display()
+                ));
+            }
+        }
+    }
+    files.extend(known.into_iter().map(|(file, _)| file));
+    Ok(())
 }
 
 impl Source for Runs {
