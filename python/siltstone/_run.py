@@ -476,7 +476,9 @@ def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
             given = signature.bind_partial(*args, **kwargs)
             given.apply_defaults()
             config = {
-                name: _shown(value) for name, value in given.arguments.items() if name not in ("run", "self", "cls")
+                name: _as_parameter(value)
+                for name, value in given.arguments.items()
+                if name not in ("run", "self", "cls")
             }
             with init(path, config, **options) as run:
                 if "run" in signature.parameters:
@@ -492,7 +494,7 @@ def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
     return decorate
 
 
-def _shown(value: Any) -> Any:
+def _as_parameter(value: Any) -> Any:
     """An argument as a parameter: what is not JSON by its repr."""
     try:
         json.dumps(value)

@@ -51,7 +51,6 @@ class SiltstoneBackend(BackendEntrypoint):  # type: ignore[misc]
     """
 
     description = "States of simulations in Siltstone files"
-    url = ""
     open_dataset_parameters = ("filename_or_obj", "group", "drop_variables")
     supports_groups = True
 

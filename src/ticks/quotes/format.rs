@@ -227,9 +227,8 @@ impl Layout {
             return Err(Error::invalid(path.display().to_string(), expected, format!("{shown:?}")));
         };
         let layout = match format {
-            QuoteFormat::HistData => histdata(options, separator, &head),
+            QuoteFormat::HistData => histdata(separator, &head),
             QuoteFormat::Dukascopy => by_names(
-                options,
                 separator,
                 &head,
                 &["gmt time", "local time", "time (utc)"],
@@ -237,10 +236,8 @@ impl Layout {
                 "bid",
                 "ask",
             ),
-            QuoteFormat::Mt5 => {
-                by_names(options, separator, &head, &["<date>"], "<time>", "<bid>", "<ask>")
-            }
-            QuoteFormat::Binance => binance(options, separator, &head, second)?,
+            QuoteFormat::Mt5 => by_names(separator, &head, &["<date>"], "<time>", "<bid>", "<ask>"),
+            QuoteFormat::Binance => binance(separator, &head, second)?,
         };
         let mut layout = layout.ok_or_else(|| {
             let expected = format!("lines as {format} has them");
@@ -367,7 +364,7 @@ fn layout(separator: u8, head: &[&str], form: Form) -> Layout {
     }
 }
 
-fn histdata(_: &QuoteOptions, separator: u8, head: &[&str]) -> Option<Layout> {
+fn histdata(separator: u8, head: &[&str]) -> Option<Layout> {
     let mut own = layout(separator, head, Form::Wall);
     own.times.zone =
         Offset::from_seconds(HISTDATA_S).ok().map(|offset| TimeZone::fixed(offset).into());
@@ -377,7 +374,6 @@ fn histdata(_: &QuoteOptions, separator: u8, head: &[&str]) -> Option<Layout> {
 
 /// A header of known names.
 fn by_names(
-    _: &QuoteOptions,
     separator: u8,
     head: &[&str],
     times: &[&str],
@@ -397,7 +393,7 @@ fn by_names(
     Some(Layout { time, clock, bid: at(bid)?, ask: at(ask)?, ..own })
 }
 
-fn binance(_: &QuoteOptions, separator: u8, head: &[&str], second: &str) -> Result<Option<Layout>> {
+fn binance(separator: u8, head: &[&str], second: &str) -> Result<Option<Layout>> {
     let has_header = head.first().is_some_and(|cell| cell.parse::<f64>().is_err());
     let names: Vec<String> = match has_header {
         true => head.iter().map(|name| name.to_lowercase()).collect(),
