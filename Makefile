@@ -9,7 +9,7 @@ help: ## list the targets
 
 .PHONY: demo
 demo: ## record a simulation live, a market, a sensor, a sweep and an agent's memories, and inspect them
-	cargo run --profile demo --no-default-features -p silt -- demo --dir target/demo --overwrite
+	cargo run --profile demo --no-default-features -p siltstone-cli -- demo --dir target/demo --overwrite
 
 .PHONY: test
 test: postgresql chromium test-rust test-python ## all tests: Rust, documentation, examples, Python
@@ -106,12 +106,12 @@ extension: ## the loadable SQLite extension, into the Python package too, and it
 
 .PHONY: pictures
 pictures: chromium venv ## pictures of the viewer for the README and docs/viewer.md, from the demo's data, into docs/pictures
-	cargo build --quiet -p silt
+	cargo build --quiet -p siltstone-cli
 	SILTSTONE_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest -q python/tests/test_view_pictures.py
 
 .PHONY: references
 references: chromium venv ## renew the pictures that tests hold the pages of the viewer against, in python/tests/pictures
-	cargo build --quiet -p silt
+	cargo build --quiet -p siltstone-cli
 	SILTSTONE_REFERENCES=write $(VENV)/bin/python -m pytest -q python/tests/test_view_references.py
 
 .PHONY: wheel
@@ -139,7 +139,7 @@ bench: ## Siltstone and baselines on the same rows: Rust floors first, then Pyth
 # MLflow and trackio want other versions of what the benchmarks run on: they have an environment of their own.
 .PHONY: bench-view
 bench-view: chromium ## the viewer alone, with the environment that make bench has made; VIEW=--help lists its options
-	cargo build --release -p silt
+	cargo build --release -p siltstone-cli
 	test -d target/trackers-venv || $(PYTHON) -m venv target/trackers-venv
 	target/trackers-venv/bin/pip install --quiet --disable-pip-version-check -r bench/python/view/requirements.txt
 	cd bench/python && ../../target/bench-venv/bin/python view/run.py --silt ../../target/release/silt \
@@ -156,7 +156,7 @@ bench-log: ## a call of run.log beside trackio, wandb and MLflow, with a wheel o
 # or with a wheel of `make wheel-release`.
 .PHONY: bench-lake
 bench-lake: ## publishing to a lake alone; LAKE=--help lists its options
-	cargo build --release -p silt
+	cargo build --release -p siltstone-cli
 	test -d target/lake-venv || $(PYTHON) -m venv target/lake-venv
 	target/lake-venv/bin/pip install --quiet --disable-pip-version-check -r bench/python/lake/requirements.txt \
 		"$$(ls -t target/wheels/siltstone-*.whl | head -n 1)"
@@ -174,7 +174,7 @@ wheel-release: ## the same, optimized, with the SQLite extension
 .PHONY: docs
 docs: ## the API documentation and the page of the command line
 	cargo doc --no-deps --workspace
-	cargo run --quiet -p silt -- markdown-help > docs/command-line.md
+	cargo run --quiet -p siltstone-cli -- markdown-help > docs/command-line.md
 
 .PHONY: fuzz
 fuzz: ## fuzz the decoders and the readers of JSON, databases and other programs' files for a minute each (needs `cargo install cargo-fuzz`)

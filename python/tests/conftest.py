@@ -43,7 +43,7 @@ def silt():
     built = (shutil.which("silt", path=target / "debug") for target in targets)
     found = next(filter(None, built), shutil.which("silt"))
     if found is None:
-        pytest.skip("the command silt is not built (cargo build -p silt), and not on the path")
+        pytest.skip("the command silt is not built (cargo build -p siltstone-cli), and not on the path")
     return found
 
 

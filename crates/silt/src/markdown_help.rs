@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 # The command `silt`
 
 This page is what `silt help` and `silt help <command>` say; a test holds it to that. To write it again:
-`cargo run -p silt -- markdown-help > docs/command-line.md`.
+`cargo run -p siltstone-cli -- markdown-help > docs/command-line.md`.
 
 Results go to stdout and messages to stderr. `--json` turns the result of each command into one JSON
 document, for programs: a number that JSON does not have is a text there, `NaN`, `Infinity`,

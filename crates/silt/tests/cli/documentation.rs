@@ -19,7 +19,7 @@ fn the_page_is_what_help_says() {
     assert_eq!(
         said.lines().count(),
         written.lines().count(),
-        "write docs/command-line.md again: cargo run -p silt -- markdown-help > docs/command-line.md"
+        "write docs/command-line.md again: cargo run -p siltstone-cli -- markdown-help > docs/command-line.md"
     );
 }
 
