@@ -1,6 +1,5 @@
 // Queries to the server.
 
-import "./vendor/flechette.min.js";
 import { h, save } from "./dom.js";
 
 /** An answer that is a refusal: its sentence, and its status (0 if there was no answer). */
@@ -20,6 +19,9 @@ export const isGone = (error) => error instanceof Refused && (error.status === 4
 
 /** Why there is nothing of an id. @param {Refused} error @param {string | null} id */
 export const whyGone = (error, id) => (/^-?\d+$/.test(id ?? "") ? error.message : `An id is an integer: ${id} is none.`);
+
+/** What is said where there is no answer. */
+export const SILENT = "The server does not answer. Start `silt view` again and open the address that it prints; in a notebook, run the cell again.";
 
 /** @typedef {string | number | boolean | null | undefined} Value */
 /** @typedef {Record<string, Value | Value[]>} Parameters a list is a parameter that is there several times */
@@ -49,7 +51,7 @@ async function ask(url, init) {
     response = await fetch(url, kept ? { ...init, headers: { Authorization: `Bearer ${kept}` } } : init);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refused("The server does not answer. Start `silt view` again and open the address that it prints; in a notebook, run the cell again.", 0);
+    throw new Refused(SILENT, 0);
   }
   if (response.ok) return response;
   const text = await response.text();
@@ -89,6 +91,9 @@ export async function get(path, parameters, signal) {
   const response = await ask(address(path, parameters), { signal });
   return parse(await response.text());
 }
+
+/** The runs for which a filter holds, or what differs from a list that is known. @param {string} filter @param {string} [known] */
+export const listOfRuns = (filter, known) => get("runs", { ...(filter ? { where: filter } : {}), known: known || null, brief: true });
 
 /**
  * Offers an answer as a file to keep.
@@ -147,8 +152,10 @@ export async function table(path, parameters, signal) {
  * @returns {Promise<{about: any, arrow: any}>}
  */
 export async function arrowTable(path, parameters, signal) {
+  const reader = import("./vendor/flechette.min.js");
   const response = await ask(address(path, { ...parameters, format: "arrow" }), { signal });
   const bytes = new Uint8Array(await response.arrayBuffer());
+  await reader;
   // @ts-ignore The file puts itself beside the other globals.
   const arrow = globalThis.fl.tableFromIPC(bytes, { useBigInt: true });
   return { about: parse(arrow.schema.metadata.get("siltstone")), arrow };

@@ -1,15 +1,8 @@
 // The page: which part of it is shown, whether something was written, and what went wrong.
 
-import { Refused, get, session } from "./api.js";
+import { Refused, SILENT, get, listOfRuns, session } from "./api.js";
 import { byId, h, put } from "./dom.js";
 import { ago, size } from "./format.js";
-import { market } from "./market.js";
-import { memory } from "./memory.js";
-import { overview } from "./overview.js";
-import { firstRuns, runs } from "./runs.js";
-import { series } from "./series.js";
-import { simulation } from "./simulation.js";
-import { sqlPage } from "./sql.js";
 
 /**
  * @typedef {object} Shown
@@ -32,15 +25,19 @@ const REST = 10;
 /** The most sizes that are kept; an even number. */
 const MOST_SIZES = 2000;
 
-/** @type {Record<string, {name: string, show: Page, has: (overview: any) => boolean, first?: (query: URLSearchParams) => Promise<any> | null}>} */
+/**
+ * Each is loaded when it is shown, and its first query is asked meanwhile. The server has their scripts by these addresses too.
+ *
+ * @type {Record<string, {name: string, load: () => Promise<Page>, has: (overview: any) => boolean, first?: (query: URLSearchParams) => Promise<any> | null}>}
+ */
 const PAGES = {
-  "/": { name: "Overview", show: overview, has: () => true },
-  "/simulation": { name: "Simulation", show: simulation, has: (of) => of.file?.datasets.length + of.file?.initial_datasets.length > 0 },
-  "/series": { name: "Series", show: series, has: (of) => of.file?.series.count > 0 },
-  "/runs": { name: "Runs", show: runs, first: firstRuns, has: (of) => Object.keys(of.file?.experiments.simulations ?? {}).length > 0 },
-  "/market": { name: "Market", show: market, has: (of) => of.kind === "ticks" },
-  "/memory": { name: "Memory", show: memory, has: (of) => of.file?.memory.schema_version > 0 && of.file.memory.episodes + of.file.memory.concepts > 0 },
-  "/sql": { name: "SQL", show: sqlPage, has: () => true },
+  "/": { name: "Overview", load: async () => (await import("./overview.js")).overview, has: () => true },
+  "/simulation": { name: "Simulation", load: async () => (await import("./simulation.js")).simulation, has: (of) => of.file?.datasets.length + of.file?.initial_datasets.length > 0 },
+  "/series": { name: "Series", load: async () => (await import("./series.js")).series, has: (of) => of.file?.series.count > 0 },
+  "/runs": { name: "Runs", load: async () => (await import("./runs.js")).runs, first: firstRuns, has: (of) => Object.keys(of.file?.experiments.simulations ?? {}).length > 0 },
+  "/market": { name: "Market", load: async () => (await import("./market.js")).market, has: (of) => of.kind === "ticks" },
+  "/memory": { name: "Memory", load: async () => (await import("./memory.js")).memory, has: (of) => of.file?.memory.schema_version > 0 && of.file.memory.episodes + of.file.memory.concepts > 0 },
+  "/sql": { name: "SQL", load: async () => (await import("./sql.js")).sqlPage, has: () => true },
 };
 
 /** @type {Shown | null} */
@@ -59,6 +56,11 @@ let isOld = false;
 let nextOverview = 0;
 /** Counts the pages that were shown, so that one that comes late is dropped. */
 let turn = 0;
+
+/** The first list of an address. @param {URLSearchParams} query */
+function firstRuns(query) {
+  return query.get("run") === null ? listOfRuns(query.get("where") ?? "") : null;
+}
 
 const pageOf = () => PAGES[location.pathname] ?? PAGES["/"];
 
@@ -112,8 +114,11 @@ async function show() {
   const page = pageOf();
   const host = h("div");
   const query = new URLSearchParams(location.search);
+  const loaded = page.load().catch((error) => {
+    throw error instanceof TypeError ? new Refused(SILENT, 0) : error; // which a script that does not come is
+  });
   context.first = page.first?.(query) ?? null;
-  context.first?.catch(() => {}); // whoever takes it hears of it
+  for (const asked of [loaded, context.first]) asked?.catch(() => {}); // whoever takes it hears of it
   try {
     await readOverview();
     if (own !== turn) return;
@@ -127,7 +132,7 @@ async function show() {
       document.documentElement.dataset.ready = location.pathname;
       return;
     }
-    const now = await page.show(host, query, context);
+    const now = await (await loaded)(host, query, context);
     if (own !== turn) {
       now.close?.();
       return;

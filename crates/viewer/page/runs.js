@@ -1,7 +1,7 @@
 // Runs: the simulations of experiments, filtered and sorted, and some of them side by side.
 
 import uPlot from "./vendor/uPlot.esm.js";
-import { get, isGone, table } from "./api.js";
+import { get, isGone, listOfRuns, table } from "./api.js";
 import { Bands } from "./bands.js";
 import { Chart, colorOf } from "./chart.js";
 import { Comparison } from "./compare.js";
@@ -45,12 +45,6 @@ export async function runs(host, query, context) {
   const id = query.get("run");
   return id === null ? begun(new RunsPage(host, context), query) : begun(new RunPage(host, context, id), query);
 }
-
-/** The list that the server is asked for. @param {string} filter @param {string} [known] */
-const listOf = (filter, known) => get("runs", { ...(filter ? { where: filter } : {}), known: known || null, brief: true });
-
-/** The first list of an address. @param {URLSearchParams} query */
-export const firstRuns = (query) => (query.get("run") === null ? listOf(query.get("where") ?? "") : null);
 
 /** A value in a cell: what is not plain is JSON. @param {unknown} value */
 const plain = (value) => (value === undefined || value === null ? null : typeof value === "object" ? JSON.stringify(value) : value);
@@ -257,7 +251,7 @@ class RunsPage {
     try {
       const { first } = this.context;
       this.context.first = null;
-      this.hear(await (first ?? listOf(this.filter, this.version)));
+      this.hear(await (first ?? listOfRuns(this.filter, this.version)));
     } catch (error) {
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;

@@ -63,26 +63,59 @@ const FILES: [(&str, &str, &str); 43] = files!(
     "/vendor/uPlot.esm.js" JS,
     "/vendor/uPlot.min.css" CSS,
 );
-/// Addresses of the page: its scripts read the rest.
-const PAGES: [&str; 7] = ["/", "/simulation", "/series", "/runs", "/market", "/memory", "/sql"];
+/// Addresses of the page, and the script that shows each.
+const PAGES: [(&str, &str); 7] = [
+    ("/", "/overview.js"),
+    ("/simulation", "/simulation.js"),
+    ("/series", "/series.js"),
+    ("/runs", "/runs.js"),
+    ("/market", "/market.js"),
+    ("/memory", "/memory.js"),
+    ("/sql", "/sql.js"),
+];
 
-/// The page with its scripts by name: asked for all at once, and not each when another one that imports it has come.
-static INDEX: LazyLock<String> = LazyLock::new(|| {
-    let scripts = FILES.iter().filter(|(_, kind, _)| *kind == JS);
-    let links = scripts.map(|(name, ..)| format!("<link rel=\"modulepreload\" href=\"{name}\">\n"));
-    FILES[0].2.replacen("<script", &(links.collect::<String>() + "<script"), 1)
+/// The page at each address, with the scripts that it needs by name: asked for all at once, and not each when another one that
+/// imports it has come.
+static INDEX: LazyLock<[String; PAGES.len()]> = LazyLock::new(|| {
+    PAGES.map(|(_, script)| {
+        let mut needed = vec!["/app.js", script];
+        let mut at = 0;
+        while let Some(name) = needed.get(at) {
+            for import in imports(text_of(name)) {
+                if !needed.contains(&import) {
+                    needed.push(import);
+                }
+            }
+            at += 1;
+        }
+        let links =
+            needed.iter().map(|name| format!("<link rel=\"modulepreload\" href=\"{name}\">\n"));
+        text_of("/index.html").replacen("<script", &(links.collect::<String>() + "<script"), 1)
+    })
 });
+
+/// The text of one of the files.
+fn text_of(name: &str) -> &'static str {
+    FILES.iter().find(|(other, ..)| *other == name).map_or("", |(.., text)| text)
+}
+
+/// The scripts that one imports at its beginning, as they are named here.
+fn imports(text: &'static str) -> impl Iterator<Item = &'static str> {
+    let lines = text.lines().filter(|line| line.starts_with("import "));
+    lines.filter_map(|line| line.split('"').nth(1)?.strip_prefix('.'))
+}
 
 /// Every path outside of `/api`.
 pub(crate) async fn file(method: Method, uri: Uri) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
     }
-    let path = if PAGES.contains(&uri.path()) { "/index.html" } else { uri.path() };
+    let page = PAGES.iter().position(|(path, _)| *path == uri.path());
+    let path = page.map_or(uri.path(), |_| "/index.html");
     match FILES.iter().find(|(name, ..)| *name == path) {
         Some((_, kind, text)) => {
             let headers = [(header::CONTENT_TYPE, *kind), (header::CACHE_CONTROL, "no-cache")];
-            let text = if *kind == HTML { INDEX.as_str() } else { *text };
+            let text = page.map_or(*text, |page| &INDEX[page]);
             (headers, text).into_response()
         }
         None => refusal(StatusCode::NOT_FOUND, &format!("there is no page {path:?}")),

@@ -88,12 +88,36 @@ fn data_needs_the_token() {
     for path in ["/", "/series", "/app.js", "/vendor/uPlot.esm.js"] {
         assert_eq!(server.ask("GET", path, &[], "").status, 200, "{path}");
     }
-    // The page names each of its scripts, or they would be asked for one after another.
-    let page = server.ask("GET", "/runs", &[], "").text();
-    for script in ["/app.js", "/runs.js", "/vendor/uPlot.esm.js"] {
-        assert!(page.contains(&format!("rel=\"modulepreload\" href=\"{script}\"")), "{page}");
-    }
     assert_eq!(server.ask("GET", "/../Cargo.toml", &[], "").status, 404);
+}
+
+/// Goal: each address names the scripts that it needs, or they would be asked for one after another, and none that it does not.
+#[test]
+fn a_page_names_its_scripts() {
+    let server = series();
+    let get = |path: &str| {
+        let answer = server.ask("GET", path, &[], "");
+        assert_eq!(answer.status, 200, "{path}");
+        answer.text()
+    };
+    let named = |page: &str| {
+        let links = page.split("rel=\"modulepreload\" href=\"").skip(1);
+        links.map(|link| link.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let own = |name: &str| format!("/{}.js", if name.is_empty() { "overview" } else { name });
+    let pages = ["", "simulation", "series", "runs", "market", "memory", "sql"];
+    for name in pages {
+        let scripts = named(&get(&format!("/{name}")));
+        assert!(scripts.contains(&"/app.js".to_owned()) && scripts.contains(&own(name)), "{name}");
+        let others = pages.iter().filter(|other| **other != name && scripts.contains(&own(other)));
+        assert_eq!(others.count(), 0, "{name}: {scripts:?}");
+        for script in &scripts {
+            for line in get(script).lines().filter(|line| line.starts_with("import ")) {
+                let needed = line.split('"').nth(1).unwrap().trim_start_matches('.').to_owned();
+                assert!(scripts.contains(&needed), "{name}: {script} imports {needed}");
+            }
+        }
+    }
 }
 
 /// Goal: a page of another origin, or a name that was made to point to this machine, gets nothing, not even the page.
