@@ -129,11 +129,19 @@ impl<X: Position, const LINES: usize> M4<X, LINES> {
             }
             let (known, end) = (i + step / 2, (i + step).min(xs.len()));
             let end = known + xs[known..end].partition_point(|x| pixel(x) == at);
-            while i < end {
-                self.put_at(at, Point { row: self.points, x: xs[i], y: y(i) });
-                self.points += 1;
-                i += 1;
+            // Of a column these alone can be kept.
+            let mut chosen = vec![i, end - 1];
+            for ys in ys {
+                chosen.extend(landmarks(&ys[i..end]).into_iter().flatten().map(|at| i + at));
             }
+            chosen.sort_unstable();
+            chosen.dedup();
+            for k in chosen {
+                let row = self.points + (k - i) as u64;
+                self.put_at(at, Point { row, x: xs[k], y: y(k) });
+            }
+            self.points += (end - i) as u64;
+            i = end;
         }
     }
 
@@ -229,6 +237,25 @@ impl M4<i64, 2> {
         }
         self.points += u64::from(outline.ticks);
     }
+}
+
+/// Where the first, the last, the least and the greatest value stand that is not missing, if there is one.
+fn landmarks(values: &[f64]) -> Option<[usize; 4]> {
+    let is_there = |value: &f64| !value.is_nan();
+    let (first, last) = (values.iter().position(is_there)?, values.iter().rposition(is_there)?);
+    // Each lane on its own, so that one instruction compares several; NaN is neither less nor greater.
+    let (mut low, mut high) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
+    let mut compare = |lane: usize, x: f64| {
+        low[lane] = if x < low[lane] { x } else { low[lane] };
+        high[lane] = if x > high[lane] { x } else { high[lane] };
+    };
+    let (lanes, rest) = values.as_chunks::<8>();
+    lanes.iter().for_each(|lane| lane.iter().enumerate().for_each(|(i, x)| compare(i, *x)));
+    rest.iter().enumerate().for_each(|(i, x)| compare(i, *x));
+    let least = low.into_iter().fold(f64::INFINITY, f64::min);
+    let greatest = high.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let first_of = |wanted: f64| values.iter().position(|value| *value == wanted);
+    Some([first, last, first_of(least)?, first_of(greatest)?])
 }
 
 /// In the order of the picture; points of one place stand in the order of the file.
