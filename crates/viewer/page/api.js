@@ -92,8 +92,13 @@ export async function get(path, parameters, signal) {
   return parse(await response.text());
 }
 
-/** The runs for which a filter holds, or what differs from a list that is known. @param {string} filter @param {string} [known] */
-export const listOfRuns = (filter, known) => get("runs", { ...(filter ? { where: filter } : {}), known: known || null, brief: true });
+/**
+ * The runs for which a filter holds, or what differs from a list that is known.
+ *
+ * @param {string} filter
+ * @param {{known?: string, first?: number}} [part] the list that is known; how many are asked for, unless it is all
+ */
+export const listOfRuns = (filter, { known, first } = {}) => get("runs", { where: filter || null, known: known || null, first, brief: true });
 
 /**
  * Offers an answer as a file to keep.

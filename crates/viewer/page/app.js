@@ -22,6 +22,8 @@ import { ago, size } from "./format.js";
 const POLL = 1000;
 /** How many times as long as reading the overview took, it is left as it is: it counts all that is in the file. */
 const REST = 10;
+/** Runs that are shown before the others have come: more than are in sight. */
+const FIRST_RUNS = 200;
 /** The most sizes that are kept; an even number. */
 const MOST_SIZES = 2000;
 
@@ -57,9 +59,11 @@ let nextOverview = 0;
 /** Counts the pages that were shown, so that one that comes late is dropped. */
 let turn = 0;
 
-/** The first list of an address. @param {URLSearchParams} query */
+/** The first runs of the list of an address; all of them where they are sorted. @param {URLSearchParams} query */
 function firstRuns(query) {
-  return query.get("run") === null ? listOfRuns(query.get("where") ?? "") : null;
+  if (query.get("run") !== null) return null;
+  const isSorted = query.get("by") !== null || query.get("order") !== null;
+  return listOfRuns(query.get("where") ?? "", isSorted ? {} : { first: FIRST_RUNS });
 }
 
 const pageOf = () => PAGES[location.pathname] ?? PAGES["/"];

@@ -76,6 +76,8 @@ class RunsPage {
     this.context = context;
     /** @type {Run[]} */
     this.runs = [];
+    /** How many there are: at first not all have come. */
+    this.count = 0;
     /** What the server calls the list that is known. */
     this.version = "";
     this.filter = "";
@@ -251,21 +253,30 @@ class RunsPage {
     try {
       const { first } = this.context;
       this.context.first = null;
-      this.hear(await (first ?? listOfRuns(this.filter, this.version)));
+      this.hear(await (first ?? listOfRuns(this.filter, { known: this.version })));
+      if (this.runs.length < this.count) {
+        await this.showRuns();
+        this.hear(await listOfRuns(this.filter));
+      }
     } catch (error) {
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;
       this.wrong.hidden = false;
       return false;
     }
-    this.said.textContent = plural(this.runs.length, "simulation");
+    await this.showRuns();
+    return true;
+  }
+
+  /** The runs that have come, and what can be chosen of them. */
+  async showRuns() {
+    this.said.textContent = plural(this.count, "simulation");
     const [first, last] = [this.runs[0], this.runs[this.runs.length - 1]];
     const known = await Promise.all([...new Set([first, last])].filter(Boolean).map((run) => this.metricsOf(run.simulation_id)));
     this.logged = [...new Set(known.flatMap((metrics) => metrics ?? []))];
-    await this.checkMetric();
+    if (this.runs.length === this.count) await this.checkMetric();
     this.showTools();
     this.showList();
-    return true;
   }
 
   /** A metric of the address that the first and the last run do not have may be one of others; one of none is said, and not kept. */
@@ -289,7 +300,7 @@ class RunsPage {
   }
 
   /** The runs, or what differs from those that are known. @param {any} answer */
-  hear({ version, runs, gone, come }) {
+  hear({ version = "", runs, count, gone, come }) {
     if (!runs) {
       const left = new Set(gone);
       runs = this.runs.filter((_, place) => !left.has(place));
@@ -297,6 +308,7 @@ class RunsPage {
     }
     this.version = version;
     this.runs = runs;
+    this.count = count ?? runs.length;
   }
 
   /** The metrics of a run; null if it is not there. @param {string} id @param {AbortSignal} [signal] @returns {Promise<string[] | null>} */
@@ -358,9 +370,9 @@ class RunsPage {
     if (by > 0 || this.isFalling) order.sort((a, b) => (this.isFalling && keys[a] !== null && keys[b] !== null ? -1 : 1) * compare(keys[a], keys[b]));
     const at = (/** @type {number} */ row) => runs[order[row]];
     // Only rows in sight have cells.
-    const rows = { length: order.length, slice: (/** @type {number} */ from, /** @type {number} */ until) => order.slice(from, until).map((i) => readers.map((read) => read(runs[i]))) };
+    const rows = { length: this.count, slice: (/** @type {number} */ from, /** @type {number} */ until) => order.slice(from, until).map((i) => readers.map((read) => read(runs[i]))) };
     this.showCode(keys.some((key) => typeof key === "string"));
-    if (rows.length === 0) {
+    if (runs.length === 0) {
       put(this.list, h("p", { class: "empty" }, this.filter ? "No simulation matches." : "There are no simulations yet."));
       return;
     }

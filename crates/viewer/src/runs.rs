@@ -29,6 +29,8 @@ pub(crate) struct Filter {
     /// Whether the runs come without their provenance, which is half of them and no list shows.
     #[serde(default)]
     brief: bool,
+    /// So many runs of the list, and how many there are.
+    first: Option<usize>,
 }
 
 /// `GET /api/runs`: the runs for which a filter holds, or how their list differs from one that was sent before.
@@ -38,14 +40,21 @@ pub(crate) async fn list(State(shared): State<Shared>, Query(asked): Query<Filte
         let filter = asked.filter.as_deref().filter(|filter| !filter.trim().is_empty());
         let which = filter.map_or(Which::All, Which::Filter);
         let store = handle.experiment(None)?;
-        let runs: Vec<String> = if asked.brief {
-            let brief = |run: SimulationInfo| json_text(&Brief::of(&run.plain()));
-            store.simulations_brief(which)?.into_iter().map(brief).collect::<Result<_>>()?
-        } else {
-            let whole = |run: SimulationInfo| json_text(&run.plain());
-            store.simulations(which)?.into_iter().map(whole).collect::<Result<_>>()?
+        let found = match asked.brief {
+            true => store.simulations_brief(which)?,
+            false => store.simulations(which)?,
         };
-        Ok(source.lists.answer(&runs, asked.known.as_deref()))
+        let count = found.len();
+        let text = |run: SimulationInfo| match asked.brief {
+            true => json_text(&Brief::of(&run.plain())),
+            false => json_text(&run.plain()),
+        };
+        let runs = found.into_iter().take(asked.first.unwrap_or(count)).map(text);
+        let runs = runs.collect::<Result<Vec<_>>>()?;
+        Ok(match asked.first {
+            Some(_) => format!(r#"{{"count":{count},"runs":[{}]}}"#, runs.join(",")),
+            None => source.lists.answer(&runs, asked.known.as_deref()),
+        })
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], written.await?).into_response())
 }

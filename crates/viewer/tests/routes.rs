@@ -442,6 +442,9 @@ fn runs_are_filtered_and_drawn() {
         assert!(provenance.is_some_and(|one| one["host"].is_string()), "{run}");
     }
     assert_eq!(brief["runs"], whole);
+    // A page shows the first ones while it waits for the others.
+    let first = server.get("/api/runs?where=params.rate%20%3E%200&brief=true&first=1").json();
+    assert_eq!(first, json!({ "count": 2, "runs": [whole[0]] }));
     let wrong = server.get("/api/runs?where=params.rat%20%3E%200");
     assert!(wrong.status == 400 && wrong.text().contains("params.rate"), "{}", wrong.text());
     assert_eq!(server.get("/api/runs/metrics?id=run_1").json()["metrics"], json!(["loss"]));
