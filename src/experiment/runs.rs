@@ -109,23 +109,35 @@ impl ExperimentDatabase {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn simulations(&self, which: Which<'_>) -> Result<Vec<SimulationInfo>> {
-        self.infos(which, "s.provenance")
+        Ok(self.infos(which, "s.provenance", usize::MAX)?.1)
     }
 
-    /// As [`simulations`](Self::simulations), but [`SimulationInfo::provenance`] stays empty: it is the most of each, and a list
-    /// of ten thousand takes half as long without it.
+    /// As [`simulations`](Self::simulations): how many there are, and the first `most` of them, of which
+    /// [`SimulationInfo::provenance`] stays empty. It is the most of each, and a list of ten thousand takes half as long without it.
     ///
     /// # Errors
     /// As [`simulations`](Self::simulations).
-    pub fn simulations_brief(&self, which: Which<'_>) -> Result<Vec<SimulationInfo>> {
-        self.infos(which, "NULL")
+    pub fn simulations_brief(
+        &self,
+        which: Which<'_>,
+        most: usize,
+    ) -> Result<(usize, Vec<SimulationInfo>)> {
+        self.infos(which, "NULL", most)
     }
 
-    fn infos(&self, which: Which<'_>, provenance: &str) -> Result<Vec<SimulationInfo>> {
+    fn infos(
+        &self,
+        which: Which<'_>,
+        provenance: &str,
+        most: usize,
+    ) -> Result<(usize, Vec<SimulationInfo>)> {
         self.read(|tx| {
             // Whoever can write marks them; who only reads sees it too.
             let dead: HashSet<i64> = process::dead(tx)?.into_iter().map(|(id, ..)| id).collect();
-            let ids: Vec<i64> = self.chosen(tx, which)?.into_iter().map(|(id, _)| id).collect();
+            let mut ids: Vec<i64> =
+                self.chosen(tx, which)?.into_iter().map(|(id, _)| id).collect();
+            let count = ids.len();
+            ids.truncate(most);
             // One statement for all of them, in the order of the list.
             let sql = format!(
                 "SELECT s.simulation_id, s.experiment_id, s.status, s.start_time, s.end_time, s.error, \
@@ -134,13 +146,14 @@ impl ExperimentDatabase {
                  FROM json_each(?1) j CROSS JOIN simulations s ON s.id = j.value ORDER BY j.key",
                 process::safe_step_sql("s.id")
             );
-            tx.query(&sql, [serde_json::json!(ids).to_string()], |row| {
+            let found = tx.query(&sql, [serde_json::json!(ids).to_string()], |row| {
                 let mut info = info(row)?;
                 if dead.contains(&row.get(9)?) {
                     info.status = "crashed".into();
                 }
                 Ok(info)
-            })
+            })?;
+            Ok((count, found))
         })
     }
 

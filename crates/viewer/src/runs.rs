@@ -40,17 +40,17 @@ pub(crate) async fn list(State(shared): State<Shared>, Query(asked): Query<Filte
         let filter = asked.filter.as_deref().filter(|filter| !filter.trim().is_empty());
         let which = filter.map_or(Which::All, Which::Filter);
         let store = handle.experiment(None)?;
-        let found = match asked.brief {
-            true => store.simulations_brief(which)?,
-            false => store.simulations(which)?,
+        let most = asked.first.unwrap_or(usize::MAX);
+        let (count, runs) = if asked.brief {
+            let (count, found) = store.simulations_brief(which, most)?;
+            let brief = |run: SimulationInfo| json_text(&Brief::of(&run.plain()));
+            (count, found.into_iter().map(brief).collect::<Result<Vec<_>>>()?)
+        } else {
+            let found = store.simulations(which)?;
+            let count = found.len();
+            let whole = |run: SimulationInfo| json_text(&run.plain());
+            (count, found.into_iter().take(most).map(whole).collect::<Result<Vec<_>>>()?)
         };
-        let count = found.len();
-        let text = |run: SimulationInfo| match asked.brief {
-            true => json_text(&Brief::of(&run.plain())),
-            false => json_text(&run.plain()),
-        };
-        let runs = found.into_iter().take(asked.first.unwrap_or(count)).map(text);
-        let runs = runs.collect::<Result<Vec<_>>>()?;
         Ok(match asked.first {
             Some(_) => format!(r#"{{"count":{count},"runs":[{}]}}"#, runs.join(",")),
             None => source.lists.answer(&runs, asked.known.as_deref()),
