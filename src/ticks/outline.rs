@@ -13,6 +13,7 @@ use super::read::{Cursor, Target};
 use super::store::TickStore;
 use super::tick::{Ticks, Wanted};
 use super::writer::Shared;
+use crate::array::extremes;
 use crate::error::Result;
 use crate::kernel::ReadTx;
 use crate::ticks::{Bar, Price};
@@ -46,15 +47,14 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// Of ticks, at least one.
+    /// Of ticks, at least one, without NaN.
     fn of(time_ns: &[i64], bid: &[f64], ask: &[f64]) -> Self {
         let quote =
             |i: usize| Quote { number: i as u32, time_ns: time_ns[i], bid: bid[i], ask: ask[i] };
-        let [bids, asks] = [bid, ask].map(|prices| extremes(prices).map(quote));
-        let middles = bid.iter().zip(ask).map(|(bid, ask)| (bid + ask) / 2.0);
-        let middles = middles.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], x| {
-            [if x < low { x } else { low }, if x > high { x } else { high }]
-        });
+        let places = |prices: &[f64]| extremes(prices).unwrap_or_default();
+        let [bids, asks] = [bid, ask].map(|prices| places(prices).map(quote));
+        let middles: Vec<f64> = bid.iter().zip(ask).map(|(bid, ask)| (bid + ask) / 2.0).collect();
+        let middles = places(&middles).map(|at| middles[at]);
         let ends = [quote(0), quote(time_ns.len() - 1)];
         Outline { ticks: time_ns.len() as u32, ends, bids, asks, middles }
     }
@@ -73,20 +73,6 @@ impl Outline {
         };
         [first, high, low, last]
     }
-}
-
-/// Where the least and the greatest of some prices stand for the first time.
-fn extremes(prices: &[f64]) -> [usize; 2] {
-    let (mut least, mut greatest) = (0, 0);
-    for (i, price) in prices.iter().enumerate() {
-        if *price < prices[least] {
-            least = i;
-        }
-        if *price > prices[greatest] {
-            greatest = i;
-        }
-    }
-    [least, greatest]
 }
 
 /// Outlines that are remembered, by what their blocks hold: they outlive the store, and serve any that has these blocks.
@@ -235,7 +221,11 @@ impl Part<'_> {
             let time_ns = &ticks.time_ns[rows.clone()];
             let (bid, ask) = (&ticks.bid[rows.clone()], &ticks.ask[rows]);
             // One that a NaN is in, which no writer of ours takes, stays what it is.
-            let has_nan = || bid.iter().chain(ask).any(|price| price.is_nan());
+            let has_nan = || {
+                [bid, ask]
+                    .iter()
+                    .any(|prices| prices.iter().fold(false, |nan, price| nan | price.is_nan()))
+            };
             if outline.is_none() && !has_nan() {
                 *outline = Some(Outline::of(time_ns, bid, ask));
                 is_new = true;

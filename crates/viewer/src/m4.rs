@@ -3,6 +3,7 @@
 //! Lines through these points fill the same pixels as lines through all of them (M4: Jugel et al., VLDB 2014). Nothing is
 //! sampled, so that no spike is lost.
 
+use siltstone::array::extremes;
 use siltstone::ticks::{Outline, Quote};
 
 /// The most pixels of a picture: its columns are held in memory.
@@ -243,19 +244,8 @@ impl M4<i64, 2> {
 fn landmarks(values: &[f64]) -> Option<[usize; 4]> {
     let is_there = |value: &f64| !value.is_nan();
     let (first, last) = (values.iter().position(is_there)?, values.iter().rposition(is_there)?);
-    // Each lane on its own, so that one instruction compares several; NaN is neither less nor greater.
-    let (mut low, mut high) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
-    let mut compare = |lane: usize, x: f64| {
-        low[lane] = if x < low[lane] { x } else { low[lane] };
-        high[lane] = if x > high[lane] { x } else { high[lane] };
-    };
-    let (lanes, rest) = values.as_chunks::<8>();
-    lanes.iter().for_each(|lane| lane.iter().enumerate().for_each(|(i, x)| compare(i, *x)));
-    rest.iter().enumerate().for_each(|(i, x)| compare(i, *x));
-    let least = low.into_iter().fold(f64::INFINITY, f64::min);
-    let greatest = high.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let first_of = |wanted: f64| values.iter().position(|value| *value == wanted);
-    Some([first, last, first_of(least)?, first_of(greatest)?])
+    let [least, greatest] = extremes(values)?;
+    Some([first, last, least, greatest])
 }
 
 /// In the order of the picture; points of one place stand in the order of the file.
