@@ -126,6 +126,19 @@ def test_what_a_model_of_mesa_and_its_agents_report_is_in_the_file(path):
         assert len(rows) == 12 and str(rows).replace("None", "nan") == str(wanted).replace("None", "nan")
 
 
+def test_a_model_of_mesa_of_which_only_agents_report_is_collected_too(path):
+    mesa = pytest.importorskip("mesa")
+    from siltstone.integrations.mesa import RunCollector
+
+    with siltstone.init(path) as run:
+        model = mesa.Model()
+        mesa.Agent(model)
+        RunCollector(run, agent_reporters={"id": "unique_id"}).collect(model)
+        RunCollector(run, model_reporters={"none": lambda _: None}).collect(model)
+        assert run.simulation.query("SELECT id FROM mesa_agents").rows == [(1.0,)]
+        assert dict(run.summary) == {"none": None}
+
+
 def test_episodes_of_gymnasium_are_kept_whole(path):
     gymnasium = pytest.importorskip("gymnasium")
     from siltstone.integrations.gymnasium import RecordEpisodes

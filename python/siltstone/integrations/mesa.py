@@ -38,9 +38,7 @@ class RunCollector(mesa.DataCollector):  # type: ignore[misc]
         """Collect what is reported at the model's step, and log it."""
         super().collect(model)
         step = int(model.steps)
-        if self.model_vars:
-            reported = {name: values[-1] for name, values in self.model_vars.items()}
-        self._run.log({name: value for name, value in reported.items() if value is not None}, step=step)
+        self._run.log({name: values[-1] for name, values in self.model_vars.items()}, step=step)
         records = self._agent_records.get(model.steps) if self.agent_reporters else None
         if not records:
             return
