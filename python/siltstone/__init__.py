@@ -23,7 +23,8 @@ from siltstone._open import Handle, open
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, CompactReport, PublishedTable, PublishReport, Skipped, VerifyReport
 from siltstone._restore import restore
-from siltstone._run import Histogram, Run, init, track
+from siltstone._run import Run, init, track
+from siltstone._run_values import Histogram
 from siltstone._scan import scan_records, scan_series, scan_states, scan_ticks
 from siltstone._siltstone import __version__
 from siltstone._table import Table, Written

@@ -19,11 +19,13 @@ import numpy as np
 
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle, end_at_exit, failure, forget
+from siltstone._run_values import LONGEST, Values, column_types, plain
 from siltstone.errors import ExistsError, InvalidError, NotFoundError
 from siltstone.experiment import DataLoggingConfig, ExperimentDatabase, SimulationContext
 from siltstone.experiment._given import as_dict
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 #: The table of the texts of runs, which is made with the first of them; importers have the same.
 TEXTS = "texts"
@@ -31,42 +33,6 @@ _TEXT_COLUMNS = {"name": "category", "text": "text", "time_ms": "int64"}
 _RESUME = ("never", "allow", "must")
 #: A reader sees what is half a second old.
 _LOGGING = DataLoggingConfig(buffer_size=10_000, commit_interval=0.5)
-#: Most characters of a name.
-_LONGEST = 255
-
-
-class Histogram:
-    """How values are distributed, as :meth:`Run.log` takes it.
-
-    Parameters
-    ----------
-    values : array-like
-        Numbers of any shape. NaN and infinities are in no bin; how many there are is a metric, ``NAME.not_finite``.
-    bins : int
-        How many bins of the same width.
-
-    Attributes
-    ----------
-    counts : numpy.ndarray
-        Values in each bin, int64.
-    edges : numpy.ndarray
-        Where the bins begin and end, float64: one more than ``counts``.
-    not_finite : int
-        Values that are in no bin.
-
-    Examples
-    --------
-    >>> import siltstone
-    >>> siltstone.Histogram([0.0, 0.1, 1.0], bins=2).counts.tolist()
-    [2, 1]
-    """
-
-    def __init__(self, values: Any, bins: int = 64) -> None:
-        numbers = np.asarray(values, dtype=np.float64).ravel()
-        finite = numbers[np.isfinite(numbers)]
-        counts, self.edges = np.histogram(finite, bins=bins)
-        self.counts = counts.astype(np.int64)
-        self.not_finite = len(numbers) - len(finite)
 
 
 class Config(Mapping[str, Any]):
@@ -118,7 +84,7 @@ class Config(Mapping[str, Any]):
 class Summary(MutableMapping[str, Any]):
     """What came of a run: what was set here, and the last value of each metric that was logged.
 
-    What is set is in the file at once.
+    What is set is in the file at once. A finished run's can be read, from the file.
     """
 
     def __init__(self, sim: SimulationContext, values: Mapping[str, Any]) -> None:
@@ -131,17 +97,14 @@ class Summary(MutableMapping[str, Any]):
             return self._set[name]
         if name in self._last:
             return float(self._last[name])
-        self._sim.flush_all_buffers()
         try:
-            found = self._sim.parent_db.metric(self._sim.simulation_id, name)
+            found = self._read(lambda db, id: db.metric(id, name))
         except NotFoundError:
-            found = []
-        if not found:
-            raise KeyError(name)
-        return found[-1][1]
+            raise KeyError(name) from None
+        return found[-1][1] if found else None
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._write(self._set | {name: value})
+        self._write(self._set | {name: plain(name, value)})
 
     def __delitem__(self, name: str) -> None:
         if name not in self._set:
@@ -149,14 +112,20 @@ class Summary(MutableMapping[str, Any]):
         self._write({key: value for key, value in self._set.items() if key != name})
 
     def __iter__(self) -> Iterator[str]:
-        self._sim.flush_all_buffers()
-        return iter(dict.fromkeys([*self._set, *self._sim.parent_db.metric_names(self._sim.simulation_id)]))
+        return iter(dict.fromkeys([*self._set, *self._read(ExperimentDatabase.metric_names)]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+    def _read(self, ask: Callable[[ExperimentDatabase, str], T]) -> T:
+        if self._sim._logger is None:  # finished
+            with ExperimentDatabase(self._sim.db_path, read_only=True) as db:
+                return ask(db, self._sim.simulation_id)
+        self._sim.flush_all_buffers()
+        return ask(self._sim.parent_db, self._sim.simulation_id)
 
     def _write(self, values: dict[str, Any]) -> None:
         self._sim.parent_db.update_simulation_record(self._sim.simulation_id, results_summary=values)
@@ -210,13 +179,15 @@ class Run(StoreHandle):
         Parameters
         ----------
         data : dict
-            Values by name. Numbers (those of numpy, and arrays and tensors without a dimension, too) are metrics; a
-            text is a record of the table ``texts``; an array or a tensor of numpy, torch or jax, an image of PIL
-            and a :class:`Histogram` are arrays. A dict has names of its own: ``{"val": {"loss": 0.1}}`` is the metric
-            ``val.loss``.
+            Values by name. Numbers (those of numpy, and arrays and tensors without a dimension, too) are metrics, and
+            None is one without a value at this step, NULL in SQL; a ``Decimal`` or a ``Fraction`` is one that a float
+            has exactly. A text is a record of the table ``texts``; an array or a tensor of numpy, torch or jax, an
+            image of PIL and a :class:`Histogram` are arrays. A frame of pandas, Polars or PyArrow is records of the
+            table of its name, which all runs of the file share. A dict has names of its own:
+            ``{"val": {"loss": 0.1}}`` is the metric ``val.loss``.
         step : int, optional
             Its step; without one, that of :attr:`step`. Logged again at the same step, a number or an array replaces;
-            texts are all kept.
+            texts and records are all kept.
         commit : bool
             Whether the next call without a step has the next one; with False it has the same.
 
@@ -224,6 +195,8 @@ class Run(StoreHandle):
         ------
         InvalidError
             For a value of another kind, by its name. Nothing of the call is logged then.
+        ExistsError
+            For a table that the file has with other columns. The same.
         """
         with self._lock:  # two threads have two steps
             at = self.step if step is None else step
@@ -234,40 +207,25 @@ class Run(StoreHandle):
                 self._log_all(data, at)
             self.step = max(self.step, at + commit)
 
-    def _log_all(self, data: Mapping[str, Any], step: int) -> None:
+    def _log_all(self, data: Any, step: int) -> None:
         """What is no dict of plain numbers."""
-        if not isinstance(data, Mapping):
-            raise InvalidError(f"data: expected a dict of names and values, got {data!r}")
-        metrics: dict[str, float] = {}
-        texts: dict[str, str] = {}
-        arrays: dict[str, np.ndarray[Any, Any]] = {}
-        for name, value in _flat(data, ()):
-            if name in metrics or name in texts or name in arrays:
-                raise InvalidError(f"the data: expected each name once, got {name!r} twice")
-            if isinstance(value, str):
-                texts[name] = value
-            elif isinstance(value, Histogram):
-                arrays[f"{name}.counts"], arrays[f"{name}.edges"] = value.counts, value.edges
-                if value.not_finite:
-                    metrics[f"{name}.not_finite"] = value.not_finite
-            else:
-                array = _array(name, value)
-                if array.ndim == 0 and array.dtype.kind in "biuf":
-                    metrics[name] = array.item()
-                else:
-                    arrays[name] = array
-        sim = self.simulation
-        for name, array in arrays.items():
+        values, sim = Values(data), self.simulation
+        for name, table in values.tables.items():
+            sim.define_table(name, column_types(name, table))
+        for name, table in values.tables.items():
+            sim.log(name, table, step=step)
+        self._log_metrics(values.metrics, step)
+        self.summary._last.update(values.metrics)
+        for name, array in values.arrays.items():
             sim.log_array(name, array, step)
-        if metrics or not (texts or arrays):
-            self._log_metrics(metrics, step)
-            self.summary._last.update(metrics)
-        if texts:
+        now = time.time_ns() // 1_000_000
+        for name in values.missing:
+            sim.log("simulation_metrics", step=step, name=name, value=None, time_ms=now)
+        if texts := values.texts:
             if not self._has_texts:
                 sim.define_table(TEXTS, _TEXT_COLUMNS)
                 self._has_texts = True
-            now, n = time.time_ns() // 1_000_000, len(texts)
-            rows = {"name": list(texts), "text": list(texts.values()), "time_ms": [now] * n}
+            rows = {"name": list(texts), "text": list(texts.values()), "time_ms": [now] * len(texts)}
             sim.log(TEXTS, rows, step=step)
 
     def flush(self) -> None:
@@ -299,6 +257,8 @@ class Run(StoreHandle):
         forget(self.simulation.logger)
         self._is_finished = True
         self._db.close()
+        self.simulation._let_go()
+        self._log_metrics = self.simulation.log_metrics  # which refuses
 
     def _leave(self, error: BaseException | None) -> None:
         self.finish(error)
@@ -499,7 +459,7 @@ def _as_parameter(value: Any) -> Any:
     try:
         json.dumps(value)
     except (TypeError, ValueError):
-        return value if isinstance(value, np.generic) else repr(value)[:_LONGEST]
+        return value if isinstance(value, np.generic) else repr(value)[:LONGEST]
     return value
 
 
@@ -512,47 +472,6 @@ def _plain(parameters: Any) -> dict[str, Any]:
     if not isinstance(plain, Mapping):
         raise InvalidError(f"config: expected a dict of parameters, got {parameters!r}")
     return dict(plain)
-
-
-def _flat(data: Mapping[Any, Any], above: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Names and values; those of a dict in a dict have dots between."""
-    for key, value in data.items():
-        if not isinstance(key, str):
-            raise InvalidError(f"the data: expected names, which are texts, got {key!r}")
-        path = (*above, key)
-        name = ".".join(path)
-        if isinstance(value, Mapping):
-            yield from _flat(value, path)
-            continue
-        for text in (name, value):
-            if isinstance(text, str) and not text.isascii():
-                _check_text(text)
-        if not 0 < len(name) <= _LONGEST:
-            raise InvalidError(f"the data: expected names of 1 to {_LONGEST} characters, got {name[:40]!r}")
-        yield name, value
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidError(f"the data: expected texts of Unicode characters, got {text[:40]!r}") from None
-
-
-def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """The numbers of a value."""
-    own = value
-    for call in ("detach", "cpu"):  # a tensor that has a gradient, or is elsewhere
-        own = getattr(own, call)() if callable(getattr(own, call, None)) else own
-    try:
-        array = None if own is None or isinstance(own, np.ma.MaskedArray) else np.asarray(own)
-        if array is not None and array.dtype.name == "bfloat16":
-            array = array.astype(np.float32)  # exact
-    except ValueError:  # lists of different lengths
-        array = None
-    if array is None or array.dtype.kind not in ("biufcmMU" if array.ndim else "biuf"):
-        raise InvalidError(f"{name}: expected a number, a text, an array, an image, or a dict of these, got {value!r}")
-    return array
 
 
 def _last_step(db: ExperimentDatabase, id: str) -> int:

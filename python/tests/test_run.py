@@ -2,11 +2,16 @@
 
 import argparse
 import dataclasses
+import glob
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,7 +95,7 @@ def test_texts_arrays_images_and_histograms_are_kept_whole(path):
 MASKED = np.ma.array([1, 2], mask=[False, True])
 
 
-@pytest.mark.parametrize("value", [None, object(), {1, 2}, [None], [[1], [1, 2]], MASKED, b"a\0", 10**30])
+@pytest.mark.parametrize("value", [object(), {1, 2}, [None], [[1], [1, 2]], MASKED, b"a\0", 10**30])
 def test_a_value_of_another_kind_is_refused_by_name_and_nothing_of_the_call_is_kept(path, value):
     with siltstone.init(path) as run:
         with pytest.raises(InvalidError, match=r"net\.x: expected a number, a text, an array"):
@@ -104,6 +109,89 @@ def test_a_value_of_another_kind_is_refused_by_name_and_nothing_of_the_call_is_k
         with pytest.raises(InvalidError, match="data: expected a dict of names and values, got 1.5"):
             run.log(1.5)
     assert runs(path)[0].rows == 0
+
+
+def test_none_is_a_metric_without_a_value_and_a_reader_finds_it_so(path):
+    with siltstone.init(path) as run:
+        run.log({"loss": 1.0})
+        run.log({"loss": None, "val": {"loss": None}})
+        run.log({"acc": 2.0}, step=0)
+        run.log({"acc": None}, step=0)  # replaces, as a number does
+        run.flush()
+        assert run.step == 2 and run.simulation.parent_db.metric(run.id, "loss") == [(0, 1.0)]
+        rows = run.simulation.query("SELECT step_number, name, value FROM simulation_metrics ORDER BY 1, 2").rows
+        assert rows == [(0, "acc", None), (0, "loss", 1.0), (1, "loss", None), (1, "val.loss", None)]
+        assert run.summary["loss"] == 1.0
+    with siltstone.init(path, id=run.id, resume="must") as run:
+        assert dict(run.summary) == {"acc": None, "loss": 1.0, "val.loss": None}
+        run.summary["best"] = None
+    assert runs(path)[0].results_summary == {"best": None}
+
+
+@pytest.mark.parametrize(
+    "exact", [Decimal("0.5"), Fraction(-3, 4), Decimal("NaN"), Decimal("-Infinity"), Decimal(2**60)]
+)
+def test_a_decimal_that_a_float_has_exactly_is_a_number(path, exact):
+    with siltstone.init(path) as run:
+        run.log({"price": exact})
+        run.flush()
+        np.testing.assert_equal(run.simulation.parent_db.metric(run.id, "price"), [(0, float(exact))])
+        run.summary["best"] = {"prices": [exact]}
+        np.testing.assert_equal(run.summary["best"], {"prices": [float(exact)]})
+
+
+@pytest.mark.parametrize(
+    "rounded", [Decimal("0.1"), Fraction(1, 3), Decimal("1e400"), Decimal("sNaN"), Fraction(10**400)]
+)
+def test_a_decimal_that_would_be_rounded_is_refused_with_what_keeps_it(path, rounded):
+    with siltstone.init(path) as run:
+        with pytest.raises(InvalidError, match=r"price: expected a number that a float has exactly.*float\(.*str\("):
+            run.log({"loss": 1.0, "price": rounded})
+        with pytest.raises(InvalidError, match=r"best\.prices\[0\]: expected a number that a float has exactly"):
+            run.summary["best"] = {"prices": [rounded]}
+        assert dict(run.summary) == {}
+
+
+def frames():
+    columns = {"n": [1, 2], "x": [0.5, None], "word": ["a", None], "ok": [True, False]}
+    made = {
+        "pandas": lambda: pytest.importorskip("pandas").DataFrame(columns),
+        "polars": lambda: pytest.importorskip("polars").DataFrame(columns),
+    }
+    return made | {"pyarrow": lambda: pytest.importorskip("pyarrow").table(columns)}
+
+
+@pytest.mark.parametrize("library", frames())
+def test_a_frame_is_records_of_a_table_of_its_name(path, library):
+    frame = frames()[library]()
+    with siltstone.init(path) as run:
+        run.log({"loss": 1.0, "predictions": frame})
+        run.log({"predictions": frame})
+        sql = "SELECT step, n, x, word, ok FROM predictions WHERE simulation_id = '{}'"
+        run.flush()
+        once = [(1, 0.5, "a", 1), (2, None, None, 0)]
+        assert run.simulation.query(sql.format(run.id)).rows == [(step, *row) for step in (0, 1) for row in once]
+        with pytest.raises(ExistsError, match='table "predictions" with other columns'):
+            run.log({"loss": 2.0, "predictions": frame[["n"]] if library == "pandas" else frame.select(["n"])})
+        with pytest.raises(InvalidError, match="the name of a table"):
+            run.log({"loss": 2.0, "val": {"predictions": frame}})
+        with pytest.raises(InvalidError, match=r"run\.log\(\{'best': table\}\) keeps it"):
+            run.summary["best"] = frame
+        run.flush()
+        assert run.simulation.parent_db.metric(run.id, "loss") == [(0, 1.0)] and run.step == 2
+
+
+def test_a_frame_whose_columns_have_no_such_type_is_refused_by_the_column(path):
+    pa = pytest.importorskip("pyarrow")
+    with siltstone.init(path) as run:
+        for values, kind in (([[1]], "list<item: int64>"), ([None], "null"), ([Decimal("0.1")], "decimal128")):
+            with pytest.raises(InvalidError, match=rf"t\.y: expected a column of integers.*, got {kind}"):
+                run.log({"loss": 1.0, "t": pa.table({"x": [1], "y": values})})
+        table = pa.table({"at": pa.array([0], pa.timestamp("us")), "kind": pa.array(["a"]).dictionary_encode()})
+        run.log({"t": table})
+        rows = run.simulation.records("t").to_pandas()
+        assert rows.to_dict("list")["kind"] == ["a"] and rows["at"][0].value == 0
+    assert runs(path)[0].rows == 1
 
 
 @dataclasses.dataclass
@@ -159,6 +247,31 @@ def test_a_run_says_how_it_ended(path):
     assert good.provenance["command_line"]
     assert (bad.status, bad.error) == ("failed", "RuntimeError: too hot")
     assert (worse.status, worse.error) == ("failed", "too cold")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted where Linux lists them")
+def test_a_finished_run_holds_no_thread_and_is_read_from_its_file(path):
+    def threads():
+        names = (Path(task, "comm").read_text().strip() for task in glob.glob("/proc/self/task/*"))
+        return [name for name in names if name.startswith("siltstone-")]
+
+    before = threads()
+    held = []
+    for n in range(3):
+        run = siltstone.init(path, {"n": n}, id=f"run {n}")
+        run.log({"loss": float(n), "w": np.zeros(2)})
+        run.summary["best"] = n
+        run.finish()
+        held.append(run)
+    assert threads() == before
+    assert [dict(run.summary) for run in held] == [{"best": n, "loss": float(n)} for n in range(3)]
+    assert run.config["n"] == 2 and run.simulation.simulation_id == "run 2"
+    for call in (run.log, run.simulation.log_metrics, lambda data: run.simulation.log("texts", step=0, name="a")):
+        with pytest.raises(ClosedError, match="the simulation 'run 2' belongs to a database that was closed"):
+            call({"loss": 1.0})
+    with pytest.raises(ClosedError):
+        run.summary["best"] = 3
+    assert threads() == before
 
 
 def test_an_id_that_is_there_is_refused_gone_on_with_or_expected(path):

@@ -13,7 +13,7 @@ from siltstone._handle import StoreHandle, end_at_exit, forget
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, CompactReport, VerifyReport
 from siltstone._table import Table
-from siltstone.errors import InvalidError
+from siltstone.errors import ClosedError, InvalidError
 from siltstone.experiment._config import DataLoggingConfig, Settings, settings
 from siltstone.experiment._given import Which, as_dict, facts, which
 from siltstone.experiment._reports import (
@@ -524,7 +524,8 @@ class SimulationContext(StoreHandle, Simulation):
 
     def __init__(self, parent_db: ExperimentDatabase, logger: _siltstone.DataLogger) -> None:
         self._database = self.parent_db = parent_db
-        self._logger = logger
+        self._logger: _siltstone.DataLogger | None = logger
+        self._id = logger.simulation_id
         # The hot calls go past Python.
         self.log_step = logger.log_step  # type: ignore[method-assign, assignment]
         self.log_agent_action = logger.log_agent_action  # type: ignore[method-assign]
@@ -532,11 +533,19 @@ class SimulationContext(StoreHandle, Simulation):
 
     @property
     def simulation_id(self) -> str:
-        return self._logger.simulation_id
+        return self._id
 
     @property
     def logger(self) -> _siltstone.DataLogger:
+        if self._logger is None:
+            raise ClosedError(f"the simulation {self._id!r} belongs to a database that was closed")
         return self._logger
+
+    def _let_go(self) -> None:
+        """Its database was closed: the file, and the threads that wrote it, are not held here any more."""
+        self._logger = None
+        for name in ("log_step", "log_agent_action", "log_metric"):
+            delattr(self, name)
 
     def complete(self, results_summary: Mapping[str, Any] | None = None) -> None:
         """Mark the simulation ``completed``; what waits is written first."""
@@ -544,7 +553,7 @@ class SimulationContext(StoreHandle, Simulation):
 
     def fail(self, error: str) -> None:
         """Mark the simulation ``failed``, with the reason; what waits is written first."""
-        self._logger.fail(error)
+        self.logger.fail(error)
 
     def close(self) -> None:
         """Write what waits."""
@@ -554,7 +563,7 @@ class SimulationContext(StoreHandle, Simulation):
     cleanup = close
 
     def _leave(self, error: BaseException | None) -> None:
-        end(self._logger, error)
+        end(self.logger, error)
 
     def _shown(self) -> str:
         return f"{self.simulation_id!r}, {self.parent_db!r}"
