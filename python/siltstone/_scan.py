@@ -1,135 +1,60 @@
-"""What a file has as lazy frames of Polars, by the door that Polars has for other sources.
+"""What a file has for the queries of Polars and DuckDB, which say what columns they need and what rows they filter for.
 
-Polars says which columns a query needs and which rows it filters for. Bounds on the column by which a store is ordered
-(and the symbol of ticks, the simulation of records) are handed on to the store, which skips what is outside of them;
-Polars' filter is applied to what comes, so that a condition that is not understood here costs time and no row. The door
-is unstable in Polars itself: this module follows it.
+Bounds on the column by which a store is ordered (and the symbol of ticks, the simulation of records) are handed on to
+the store, which skips what is outside of them.
 """
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from siltstone._open import open
 from siltstone._table import Table
-from siltstone.errors import NotFoundError
-
-if TYPE_CHECKING:
-    import polars as pl
+from siltstone.errors import InvalidError, NotFoundError
 
 
-_FLIPPED = {"Lt": "Gt", "LtEq": "GtEq", "Gt": "Lt", "GtEq": "LtEq", "Eq": "Eq"}
-
-
-class _Part(NamedTuple):
-    """A table that is read, and a column that all of its rows have beside its own."""
+class Part(NamedTuple):
+    """A table that is read, and what all of its rows have in a column of names beside its own."""
 
     table: Table
     name: str | None = None
-    value: str | None = None
 
 
-class _Bounds:
-    """What a filter says of single columns: between which values rows are, both included."""
+class Bounds(Protocol):
+    """What a query says of single columns."""
 
-    def __init__(self, predicate: pl.Expr | None) -> None:
-        self._of: dict[str, list[tuple[str, Any]]] = {}
-        if predicate is None:
-            return
-        try:
-            self._read(json.loads(predicate.meta.serialize(format="json")))
-        except Exception:  # another version of Polars: everything is read, and filtered
-            self._of = {}
+    def can_be(self, column: str, value: str) -> bool:
+        """Whether there may be rows that have this value in a column of texts."""
 
-    def _read(self, node: Any) -> None:
-        if not isinstance(node, dict) or "BinaryExpr" not in node:
-            return
-        left, op, right = (node["BinaryExpr"][part] for part in ("left", "op", "right"))
-        if op == "And":
-            self._read(left)
-            self._read(right)
-        elif op in _FLIPPED:
-            if "Column" in right:
-                left, op, right = right, _FLIPPED[op], left
-            if "Column" in left and "Literal" in right:
-                self._of.setdefault(left["Column"], []).append((op, right))
-
-    def _values(self, column: str, ops: tuple[str, ...], kind: pl.DataType | None) -> list[Any]:
-        import polars as pl
-
-        found = []
-        for op, literal in self._of.get(column, ()):
-            if op in ops:
-                value = pl.Expr.deserialize(io.BytesIO(json.dumps(literal).encode()), format="json")
-                if kind is not None:
-                    value = value.cast(kind).to_physical()  # in the unit of the column
-                found.append(pl.select(value).item())
-        return [value for value in found if value is not None]
-
-    def equal(self, column: str) -> Any:
-        """The value that the column must have, or None."""
-        try:
-            found = self._values(column, ("Eq",), None)
-        except Exception:  # a literal of a kind that is not known here
-            return None
-        return found[0] if found else None
-
-    def between(self, column: str, kind: pl.DataType) -> tuple[Any, Any]:
-        """The least and the greatest value that the column may have, as numbers of its unit; None for none."""
-        try:
-            low = self._values(column, ("Gt", "GtEq", "Eq"), kind)
-            high = self._values(column, ("Lt", "LtEq", "Eq"), kind)
-        except Exception:  # a value that the column's type cannot have
-            return None, None
-        return max(low, default=None), min(high, default=None)
+    def between(self, column: str) -> tuple[int | None, int | None]:
+        """The least and the greatest value of rows, both included, in the unit of the column; None for no bound."""
 
 
-def _lazy(schema: pl.Schema, parts: Callable[[_Bounds, list[str]], Iterable[_Part]]) -> pl.LazyFrame:
-    """A lazy frame over parts: `parts` gets bounds and the columns that are needed."""
-    import polars as pl
-    from polars.io.plugins import register_io_source
-
-    def read(
-        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        shown = list(schema) if with_columns is None else with_columns
-        needed = dict.fromkeys([*shown, *(() if predicate is None else predicate.meta.root_names())])
-        for part in parts(_Bounds(predicate), list(needed)):
-            for batch in part.table.batches():
-                frame = pl.DataFrame(batch)
-                if part.name is not None:
-                    frame = frame.with_columns(pl.lit(part.value).alias(part.name))
-                frame = frame.select(pl.col(name).cast(schema[name]) for name in needed)
-                frame = (frame if predicate is None else frame.filter(predicate)).select(shown)
-                if n_rows is not None:
-                    frame = frame.head(n_rows)
-                    n_rows -= len(frame)
-                yield frame
-                if n_rows == 0:
-                    return
-
-    return register_io_source(read, schema=schema)
+#: Gives what there is within bounds, of the columns that are needed.
+Parts = Callable[[Bounds, list[str]], Iterable[Part]]
 
 
-def _schema(table: Table) -> pl.Schema:
-    """The columns of a table, as Polars has them."""
-    import polars as pl
-    import pyarrow as pa
+def _source(library: str, table: Table, named: str | None, parts: Parts) -> Any:
+    """Parts with the columns of a table, behind one of names if they have that, as a library takes them."""
+    if library == "polars":
+        from siltstone._scan_polars import lazy_frame
 
-    empty = pa.RecordBatchReader.from_stream(table).schema.empty_table()
-    kinds = pl.DataFrame(empty).schema
-    # Categories of batches are texts to a query: each batch has its own.
-    return pl.Schema({name: pl.String() if kind == pl.Categorical else kind for name, kind in kinds.items()})
+        return lazy_frame(table, named, parts)
+    if library == "pyarrow":
+        from siltstone._scan_arrow import Dataset
+
+        return Dataset(table, named, parts)
+    raise InvalidError(f"library: expected 'polars' or 'pyarrow', got {library!r}")
 
 
-def scan_ticks(folder: str | Path, symbols: str | Iterable[str] | None = None) -> pl.LazyFrame:
-    """The ticks of a folder as a lazy frame of Polars: columns as of ``TickStore.scan``.
+def scan_ticks(folder: str | Path, symbols: str | Iterable[str] | None = None, *, library: str = "polars") -> Any:
+    """The ticks of a folder for the queries of Polars or DuckDB: columns as of ``TickStore.scan``.
 
-    Bounds on ``time`` and one ``symbol`` are handed on to the store.
+    Bounds on ``time``, and which ``symbol``, are handed on to the store.
 
     Parameters
     ----------
@@ -137,10 +62,13 @@ def scan_ticks(folder: str | Path, symbols: str | Iterable[str] | None = None) -
         A folder of ticks.
     symbols : str or list of str, optional
         These symbols; all unless given.
+    library : {"polars", "pyarrow"}
+        Whose form it has.
 
     Returns
     -------
-    polars.LazyFrame
+    polars.LazyFrame or pyarrow.dataset.Dataset
+        DuckDB takes the name of a dataset as a table, and asks it for what a query needs.
 
     Examples
     --------
@@ -155,29 +83,25 @@ def scan_ticks(folder: str | Path, symbols: str | Iterable[str] | None = None) -
     1
     """
     chosen = [symbols] if isinstance(symbols, str) else None if symbols is None else list(symbols)
-    with open(folder, read_only=True) as db:
-        schema = _schema(db.ticks.scan([]))
 
-    def parts(bounds: _Bounds, _columns: list[str]) -> Iterator[_Part]:
-        symbol = bounds.equal("symbol")
-        wanted = chosen if symbol is None else [symbol] if chosen is None or symbol in chosen else []
+    def parts(bounds: Bounds, _columns: list[str]) -> Iterator[Part]:
         with open(folder, read_only=True) as db:
-            try:
-                found = db.ticks.scan(wanted, *bounds.between("time", schema["time"]))
-            except NotFoundError:
-                if symbol is None:
-                    raise
-                return  # the filter names a symbol that there is not
-            yield _Part(found)
+            names = db.ticks.symbols() if chosen is None else chosen
+            yield Part(
+                db.ticks.scan([name for name in names if bounds.can_be("symbol", name)], *bounds.between("time"))
+            )
 
-    return _lazy(schema, parts)
+    with open(folder, read_only=True) as db:
+        return _source(library, db.ticks.scan([]), None, parts)
 
 
-def scan_records(path: str | Path, table: str, simulation_ids: str | Sequence[str] | None = None) -> pl.LazyFrame:
-    """The records of simulations as a lazy frame of Polars.
+def scan_records(
+    path: str | Path, table: str, simulation_ids: str | Sequence[str] | None = None, *, library: str = "polars"
+) -> Any:
+    """The records of simulations for the queries of Polars or DuckDB.
 
-    Columns are ``simulation_id``, and those of ``ExperimentDatabase.records``. Which are needed, bounds on the step and
-    one ``simulation_id`` are handed on to the store.
+    Columns are ``simulation_id``, and those of ``ExperimentDatabase.records``. Which are needed, bounds on the step,
+    and which ``simulation_id``, are handed on to the store.
 
     Parameters
     ----------
@@ -187,40 +111,38 @@ def scan_records(path: str | Path, table: str, simulation_ids: str | Sequence[st
         ``"simulation_metrics"``, ``"agent_states"``, ... or one that was defined.
     simulation_ids : str or list of str, optional
         Ids, or a filter as ``"params.rate > 0.15"``; all simulations unless given.
+    library : {"polars", "pyarrow"}
+        Whose form it has.
 
     Returns
     -------
-    polars.LazyFrame
+    polars.LazyFrame or pyarrow.dataset.Dataset
+        DuckDB takes the name of a dataset as a table, and asks it for what a query needs.
     """
     with open(path, read_only=True) as db:
         runs = db.experiment()
         ids = [info.simulation_id for info in runs.simulations(simulation_ids)]
         if not ids:
             raise NotFoundError(f"simulations: expected one of {str(path)!r}, got none")
-        own = _schema(runs.records(ids[0], table))
-    import polars as pl
+        first = runs.records(ids[0], table)
+        step, *others = first.columns
 
-    step, *others = own
-    schema = pl.Schema({"simulation_id": pl.String(), **own})
+        def parts(bounds: Bounds, columns: list[str]) -> Iterator[Part]:
+            low, high = bounds.between(step)
+            steps = (0 if low is None else max(low, 0), 2**63 - 1 if high is None else high)
+            wanted = [name for name in others if name in columns]
+            with open(path, read_only=True) as db:
+                for id in ids:
+                    if bounds.can_be("simulation_id", id) and steps[0] <= steps[1]:
+                        yield Part(db.experiment().records(id, table, steps=steps, columns=wanted), id)
 
-    def parts(bounds: _Bounds, columns: list[str]) -> Iterator[_Part]:
-        one = bounds.equal("simulation_id")
-        low, high = bounds.between(step, schema[step])
-        steps = (0 if low is None else max(low, 0), 2**63 - 1 if high is None else high)
-        wanted = [name for name in others if name in columns]
-        with open(path, read_only=True) as db:
-            for id in ids:
-                if (one is None or one == id) and steps[0] <= steps[1]:
-                    found = db.experiment().records(id, table, steps=steps, columns=wanted)
-                    yield _Part(found, "simulation_id", id)
-
-    return _lazy(schema, parts)
+        return _source(library, first, "simulation_id", parts)
 
 
-def scan_series(path: str | Path, key: str) -> pl.LazyFrame:
-    """A series of a file as a lazy frame of Polars: columns as of ``Backend.scan``.
+def scan_series(path: str | Path, key: str, *, library: str = "polars") -> Any:
+    """A series of a file for the queries of Polars or DuckDB: columns as of ``Backend.scan``.
 
-    Bounds on the index are handed on to the store, if it is of integers.
+    Bounds on the index are handed on to the store, if it is of integers or times.
 
     Parameters
     ----------
@@ -228,27 +150,33 @@ def scan_series(path: str | Path, key: str) -> pl.LazyFrame:
         A file of series.
     key : str
         The series.
+    library : {"polars", "pyarrow"}
+        Whose form it has.
 
     Returns
     -------
-    polars.LazyFrame
+    polars.LazyFrame or pyarrow.dataset.Dataset
+        DuckDB takes the name of a dataset as a table, and asks it for what a query needs.
     """
     with open(path, read_only=True) as db:
-        schema = _schema(db.series.scan(key))
-    index = next(iter(schema))
+        whole = db.series.scan(key)
+        index = whole.columns[0]
+        kind, *unit = db.series.info(key).index_type.split(":")
 
-    def parts(bounds: _Bounds, _columns: list[str]) -> Iterator[_Part]:
-        low, high = bounds.between(index, schema[index]) if schema[index].is_integer() else (None, None)
-        with open(path, read_only=True) as db:
-            yield _Part(db.series.scan(key, low, high))
+        def parts(bounds: Bounds, _columns: list[str]) -> Iterator[Part]:
+            ends: Iterable[Any] = bounds.between(index) if kind in ("int64", "timestamp") else (None, None)
+            if kind == "timestamp":
+                ends = (None if end is None else np.array(end, f"M8[{unit[0]}]")[()] for end in ends)
+            with open(path, read_only=True) as db:
+                yield Part(db.series.scan(key, *ends))
 
-    return _lazy(schema, parts)
+        return _source(library, whole, None, parts)
 
 
-def scan_states(path: str | Path, dataset: str, entity_group: str) -> pl.LazyFrame:
-    """The states of an entity group as a lazy frame of Polars: columns as of ``SimulationDatabase.states_table``.
+def scan_states(path: str | Path, dataset: str, entity_group: str, *, library: str = "polars") -> Any:
+    """The states of an entity group for the queries of Polars or DuckDB.
 
-    Bounds on ``timestamp`` are handed on to the store.
+    Columns are as of ``SimulationDatabase.states_table``. Bounds on ``timestamp`` are handed on to the store.
 
     Parameters
     ----------
@@ -256,19 +184,21 @@ def scan_states(path: str | Path, dataset: str, entity_group: str) -> pl.LazyFra
         A file of a simulation.
     dataset, entity_group : str
         The group.
+    library : {"polars", "pyarrow"}
+        Whose form it has.
 
     Returns
     -------
-    polars.LazyFrame
+    polars.LazyFrame or pyarrow.dataset.Dataset
+        DuckDB takes the name of a dataset as a table, and asks it for what a query needs.
     """
-    with open(path, read_only=True) as db:
-        schema = _schema(db.simulation.states_table(dataset, entity_group, []))
 
-    def parts(bounds: _Bounds, _columns: list[str]) -> Iterator[_Part]:
-        low, high = bounds.between("timestamp", schema["timestamp"])
+    def parts(bounds: Bounds, _columns: list[str]) -> Iterator[Part]:
+        low, high = bounds.between("timestamp")
         with open(path, read_only=True) as db:
             times = db.simulation.get_timestamps(dataset)
             times = [t for t in times if (low is None or low <= t) and (high is None or t <= high)]
-            yield _Part(db.simulation.states_table(dataset, entity_group, times))
+            yield Part(db.simulation.states_table(dataset, entity_group, times))
 
-    return _lazy(schema, parts)
+    with open(path, read_only=True) as db:
+        return _source(library, db.simulation.states_table(dataset, entity_group, []), None, parts)
