@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from siltstone import _html, _siltstone, _xarray
+from siltstone import _geojson, _html, _siltstone, _xarray
+from siltstone.errors import InvalidError
 
 
 class Written(NamedTuple):
@@ -130,6 +132,61 @@ class Table:
             They do not come back as they were; numbers do.
         """
         return Written(*self._inner.write(path, format, overwrite, escape_formulas))
+
+    def write_geojson(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        crs: str | None,
+        point: tuple[str, ...] | None = None,
+        line: str | None = None,
+        polygon: str | None = None,
+        overwrite: bool = False,
+    ) -> Written:
+        """Write the rows as features of a GeoJSON file, which appears when it is whole; needs pyarrow.
+
+        Every other column is a property. A row whose coordinates are missing is a feature without a geometry.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        crs : str or None
+            What the coordinates are, which is not guessed: ``"OGC:CRS84"`` or ``"EPSG:4326"`` for degrees of longitude
+            and latitude, in this order, which RFC 7946 asks for. Any other ``"EPSG:..."`` is written into the member
+            ``crs``, which GDAL, QGIS and GeoPandas follow, and readers of the RFC alone do not; None: not known.
+        point : tuple of str
+            The columns of x (longitude) and y (latitude), and z if there is one.
+        line, polygon : str
+            The column that has the positions of a line, or of the ring around a polygon, in its rows.
+        overwrite : bool
+            Whether a file of that name may be replaced.
+
+        Raises
+        ------
+        InvalidError
+            For coordinates that are no degrees, if they should be, and for a column that is not there. There is no new
+            file.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import siltstone
+        >>> folder = tempfile.mkdtemp()
+        >>> with siltstone.open(os.path.join(folder, "run.db")) as db:
+        ...     tram = {"id": {"data": [1]}, "lon": {"data": [4.9]}, "lat": {"data": [52.4]}, "speed": {"data": [7.5]}}
+        ...     _ = db.simulation.store_update(0, 0, "net", {"trams": tram})
+        ...     states = db.simulation.states_table("net", "trams")
+        ...     states.write_geojson(os.path.join(folder, "trams.geojson"), point=("lon", "lat"), crs="OGC:CRS84").rows
+        1
+        """
+        given = {"Point": point, "LineString": line, "Polygon": polygon}
+        (kind, columns), *others = [(k, c) for k, c in given.items() if c is not None] or [("", ())]
+        if not columns or others or (kind == "Point") != (not isinstance(columns, str)):
+            raise InvalidError("the geometry: expected one of point=(X, Y), line=COLUMN and polygon=COLUMN")
+        named = [columns] if isinstance(columns, str) else list(columns)
+        rows = _geojson.write(Path(path), self.batches(), kind, named, crs, overwrite)
+        return Written(rows, os.path.getsize(path))
 
     def __repr__(self) -> str:
         return f"Table({self._name}: {', '.join(self.columns)})"
