@@ -162,6 +162,21 @@ bench-lake: ## publishing to a lake alone; LAKE=--help lists its options
 		"$$(ls -t target/wheels/siltstone-*.whl | head -n 1)"
 	cd bench/python && ../../target/lake-venv/bin/python lake/run.py --silt ../../target/release/silt $(LAKE)
 
+.PHONY: bench-csv
+bench-csv: ## importing CSV of ticks beside the readers of DuckDB and Polars; CSV=--help lists its options
+	cargo build --release -p siltstone-cli
+	test -d target/csv-venv || $(PYTHON) -m venv target/csv-venv
+	target/csv-venv/bin/pip install --quiet --disable-pip-version-check $$(grep -E '^(numpy|duckdb|polars)==' bench/python/requirements.txt)
+	cd bench/python && ../../target/csv-venv/bin/python ticks/import_csv.py --silt ../../target/release/silt $(CSV)
+
+# MLflow wants other versions of what the benchmarks run on.
+.PHONY: bench-trackers
+bench-trackers: ## importing runs of MLflow and TensorBoard beside their own readers; TRACKERS=--help lists its options
+	cargo build --release -p siltstone-cli
+	test -d target/import-venv || $(PYTHON) -m venv target/import-venv
+	target/import-venv/bin/pip install --quiet --disable-pip-version-check -r bench/python/trackers/requirements.txt
+	cd bench/python && ../../target/import-venv/bin/python trackers/run.py --silt ../../target/release/silt $(TRACKERS)
+
 .PHONY: wheel-release
 wheel-release: ## the same, optimized, with the SQLite extension
 	$(EXTENSION_BUILD) --release
