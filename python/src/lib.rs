@@ -50,7 +50,7 @@ mod updates;
 mod viewer;
 
 /// The compiled half of the package `siltstone`.
-#[pyo3::pymodule]
+#[pyo3::pymodule(gil_used = false)] // every class is frozen or has locks of its own
 mod _siltstone {
     #[pymodule_export]
     use super::arrow::{Table, state_to_arrow};
