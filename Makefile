@@ -182,12 +182,12 @@ bench-csv: ## importing CSV of ticks beside the readers of DuckDB and Polars; CS
 	cd bench/python && ../../target/csv-venv/bin/python ticks/import_csv.py --silt ../../target/release/silt $(CSV)
 
 # MLflow wants other versions of what the benchmarks run on.
-.PHONY: bench-trackers
-bench-trackers: ## importing runs of MLflow and TensorBoard beside their own readers; TRACKERS=--help lists its options
+.PHONY: bench-runs
+bench-runs: ## importing runs of MLflow and TensorBoard beside their own readers; RUNS=--help lists its options
 	cargo build --release -p siltstone-cli
 	test -d target/import-venv || $(PYTHON) -m venv target/import-venv
 	target/import-venv/bin/pip install --quiet --disable-pip-version-check -r bench/python/trackers/requirements.txt
-	cd bench/python && ../../target/import-venv/bin/python trackers/run.py --silt ../../target/release/silt $(TRACKERS)
+	cd bench/python && ../../target/import-venv/bin/python trackers/run.py --silt ../../target/release/silt $(RUNS)
 
 .PHONY: wheel-release
 wheel-release: ## the same, optimized, with the SQLite extension
