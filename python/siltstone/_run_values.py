@@ -68,8 +68,7 @@ class Values:
         Metrics that are None.
     texts : dict of str to str
     arrays : dict of str to numpy.ndarray
-    tables : dict of str to object
-        What streams Arrow and has named columns.
+    tables : dict of str to pyarrow.Table
     """
 
     def __init__(self, data: Any) -> None:
@@ -95,7 +94,9 @@ class Values:
             if value.not_finite:
                 self.metrics[f"{name}.not_finite"] = value.not_finite
         elif is_table(value):
-            self.tables[name] = value
+            import pyarrow as pa
+
+            self.tables[name] = pa.table(value)
         else:
             array = _array(name, exact(name, value))
             if array.ndim == 0 and array.dtype.kind in "biuf":
@@ -106,7 +107,8 @@ class Values:
 
 def is_table(value: Any) -> bool:
     """Whether it is a table of pandas, Polars, PyArrow or ours, with named columns."""
-    return hasattr(value, "__arrow_c_stream__") and hasattr(value, "columns")
+    # A frame of pandas before 2.2 streams no Arrow, but has types of columns.
+    return hasattr(value, "columns") and (hasattr(value, "__arrow_c_stream__") or hasattr(value, "dtypes"))
 
 
 def exact(name: str, value: Any) -> Any:
@@ -135,11 +137,11 @@ def plain(name: str, value: Any) -> Any:
 
 
 def column_types(name: str, table: Any) -> dict[str, str]:
-    """The columns of a table, and their types as a table of records has them; needs pyarrow."""
+    """The columns of a table of PyArrow, and their types as a table of records has them."""
     import pyarrow as pa
 
     types = {}
-    for field in pa.RecordBatchReader.from_stream(table).schema:
+    for field in table.schema:
         kind = str(field.type)
         if pa.types.is_timestamp(field.type):
             types[field.name] = "datetime64[ns]"
