@@ -39,6 +39,9 @@ def filters(column, low, high):
     yield own.is_valid() & (own >= high)
     yield own.is_null()
     yield (own == low) | pc.scalar(False)
+    if isinstance(low, int):
+        yield own > low + 0.5
+        yield (own <= float("inf")) & (own < high)
 
 
 def same(made, condition, columns):
