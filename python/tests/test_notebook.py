@@ -22,7 +22,12 @@ def execute(folder, *cells, allow_errors=False):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     resources = {"metadata": {"path": str(folder)}}
     client = nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources=resources, allow_errors=allow_errors
+        notebook,
+        timeout=300,
+        startup_timeout=300,
+        kernel_name="python3",
+        resources=resources,
+        allow_errors=allow_errors,
     )
     client.execute()
     return ["".join(out.get("text", "") for out in cell.outputs) for cell in notebook.cells]
@@ -38,7 +43,7 @@ def test_a_notebook_whose_kernel_is_killed_loses_nothing_that_was_written_and_is
     path, marker = tmp_path / "sweep.db", tmp_path / "written"
 
     def kill():
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 280
         while not (marker.exists() and (text := marker.read_text()).endswith("\n")):
             if time.monotonic() > deadline:
                 return

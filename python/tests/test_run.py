@@ -1,7 +1,9 @@
 """A run in three lines, as users of wandb and trackio begin one."""
 
 import argparse
+import contextlib
 import dataclasses
+import gc
 import glob
 import os
 import signal
@@ -252,9 +254,20 @@ def test_a_run_says_how_it_ended(path):
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted where Linux lists them")
 def test_a_finished_run_holds_no_thread_and_is_read_from_its_file(path):
     def threads():
-        names = (Path(task, "comm").read_text().strip() for task in glob.glob("/proc/self/task/*"))
-        return [name for name in names if name.startswith("siltstone-")]
+        found = set()
+        for task in glob.glob("/proc/self/task/*"):
+            with contextlib.suppress(OSError):  # it has ended
+                if Path(task, "comm").read_text().startswith("siltstone-"):
+                    found.add(task)
+        return found
 
+    def ended():
+        deadline = time.monotonic() + 20
+        while threads() - before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    gc.collect()  # what tests before have let go
     before = threads()
     held = []
     for n in range(3):
@@ -263,7 +276,7 @@ def test_a_finished_run_holds_no_thread_and_is_read_from_its_file(path):
         run.summary["best"] = n
         run.finish()
         held.append(run)
-    assert threads() == before
+    ended()
     assert [dict(run.summary) for run in held] == [{"best": n, "loss": float(n)} for n in range(3)]
     assert run.config["n"] == 2 and run.simulation.simulation_id == "run 2"
     for call in (run.log, run.simulation.log_metrics, lambda data: run.simulation.log("texts", step=0, name="a")):
@@ -271,7 +284,7 @@ def test_a_finished_run_holds_no_thread_and_is_read_from_its_file(path):
             call({"loss": 1.0})
     with pytest.raises(ClosedError):
         run.summary["best"] = 3
-    assert threads() == before
+    ended()
 
 
 def test_an_id_that_is_there_is_refused_gone_on_with_or_expected(path):
