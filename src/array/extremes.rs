@@ -21,7 +21,11 @@ pub fn extremes(numbers: &[f64]) -> Option<[usize; 2]> {
     rest.iter().enumerate().for_each(|(i, x)| compare(i, *x));
     let least = low.into_iter().fold(f64::INFINITY, f64::min);
     let greatest = high.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let first = |wanted: f64| numbers.iter().position(|number| *number == wanted);
+    let first = |wanted: f64| {
+        let has = |lane: &[f64; 8]| lane.iter().fold(false, |found, x| found | (*x == wanted));
+        let begin = 8 * lanes.iter().position(has).unwrap_or(lanes.len());
+        Some(begin + numbers[begin..].iter().position(|number| *number == wanted)?)
+    };
     Some([first(least)?, first(greatest)?])
 }
 
