@@ -23,6 +23,7 @@ mod container;
 mod data;
 mod in_memory;
 mod index;
+mod influx;
 pub mod meteaudata;
 mod parquet_folder;
 mod period;
@@ -49,6 +50,7 @@ pub use container::SeriesContainer;
 pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
+pub use influx::{InfluxOptions, InfluxReport, import_influx};
 pub use parquet_folder::ParquetBackend;
 #[cfg(feature = "postgresql")]
 pub use postgresql::PostgresBackend;

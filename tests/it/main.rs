@@ -53,6 +53,7 @@ mod public_api;
 mod results;
 mod row_sums;
 mod series;
+mod series_influx;
 mod series_meteaudata;
 mod series_parquet;
 #[cfg(all(unix, feature = "postgresql"))]

@@ -1,6 +1,9 @@
 //! `silt series`: inspect a store of series, import and export points, compact it.
 
+pub(crate) use influx::{Influx, import as import_influx};
+
 mod import;
+mod influx;
 mod read_options;
 mod trial;
 

@@ -6,6 +6,8 @@ mod demo;
 mod documentation;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/influx.rs"]
+mod influx;
 #[path = "cli/inspect.rs"]
 mod inspect;
 #[cfg(feature = "lake")]

@@ -63,11 +63,7 @@ impl fmt::Display for Encoding {
 /// [`Error::Invalid`] for bytes that are not in the encoding, and for NUL, naming the line.
 pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
     let location = path.display().to_string();
-    let mut bytes = read_whole(path, MAX_TEXT_BYTES)?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        bytes = unpacked(&bytes, &location, SOME_BYTES)?;
-    }
-    let mut text = decoded(bytes, asked, &location)?;
+    let mut text = decoded(bytes_of(path, &location)?, asked, &location)?;
     if let Some(at) = text.bytes().position(|byte| byte == 0) {
         let expected =
             "a text, or --encoding utf-16le or utf-16be for one without a byte order mark";
@@ -78,6 +74,28 @@ pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
         text = text.replace('\r', "\n");
     }
     Ok(text)
+}
+
+/// The lines of a text in UTF-8 that have an end, and whether something stands behind them: the file may grow.
+///
+/// # Errors
+/// As [`text_of`].
+pub(in crate::series) fn lines_of(path: &Path) -> Result<(String, bool)> {
+    let location = path.display().to_string();
+    let mut bytes = bytes_of(path, &location)?;
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let is_cut = end < bytes.len();
+    bytes.truncate(end);
+    Ok((decoded(bytes, Some(Encoding::Utf8), &location)?, is_cut))
+}
+
+/// The bytes of a file, unpacked if it is packed by gzip.
+fn bytes_of(path: &Path, location: &str) -> Result<Vec<u8>> {
+    let bytes = read_whole(path, MAX_TEXT_BYTES)?;
+    match bytes.starts_with(&[0x1f, 0x8b]) {
+        true => unpacked(&bytes, location, SOME_BYTES),
+        false => Ok(bytes),
+    }
 }
 
 fn unpacked(bytes: &[u8], location: &str, some: u64) -> Result<Vec<u8>> {

@@ -19,6 +19,7 @@ use std::str::FromStr;
 
 pub(super) use column::{FileMarks, Profile, Role};
 pub use decode::Encoding;
+pub(super) use decode::lines_of;
 pub(super) use index::{IndexReading, check_index, index_of};
 
 use super::data::Series;
@@ -99,7 +100,7 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    fn ns(self) -> i64 {
+    pub(super) fn ns(self) -> i64 {
         match self {
             TimeUnit::S => 1_000_000_000,
             TimeUnit::Ms => 1_000_000,
@@ -115,7 +116,7 @@ impl TimeUnit {
     }
 
     /// A note if counts of this unit are all of the year 1970, and of usual years were they of another unit.
-    fn suspicion(self, times: impl Iterator<Item = i128> + Clone) -> Option<String> {
+    pub(super) fn suspicion(self, times: impl Iterator<Item = i128> + Clone) -> Option<String> {
         let (least, greatest) = (times.clone().min()?, times.max()?);
         let years = |unit: TimeUnit| [least, greatest].map(|ns| self.year_of(ns, unit));
         if years(self) != [1970, 1970] {
@@ -130,7 +131,7 @@ impl TimeUnit {
     }
 
     /// The error for a count that no time of a series holds; it names the unit that the count may have.
-    fn too_far(self, ns: i128, location: &str) -> Error {
+    pub(super) fn too_far(self, ns: i128, location: &str) -> Error {
         let year = |unit: TimeUnit| self.year_of(ns, unit);
         let units = [TimeUnit::Ms, TimeUnit::Us, TimeUnit::Ns];
         let other = units.into_iter().find(|unit| (1980..=2100).contains(&year(*unit)));
