@@ -53,6 +53,8 @@ mod public_api;
 mod results;
 mod row_sums;
 mod series;
+#[cfg(feature = "excel")]
+mod series_excel;
 mod series_influx;
 mod series_meteaudata;
 mod series_parquet;

@@ -21,7 +21,7 @@ use crate::{human, interrupt};
 
 /// Import files and databases of other programs
 ///
-/// `silt series import` takes what meteaudata wrote, and tables of loggers: CSV, JSON lines, Parquet, Arrow. A database of
+/// `silt series import` takes what meteaudata wrote, and tables of loggers: CSV, JSON lines, Excel, Parquet, Arrow. A database of
 /// movici's needs no import: every command reads it as it is, and the first write upgrades it, after a backup.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]

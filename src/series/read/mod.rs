@@ -3,6 +3,8 @@
 
 mod column;
 mod decode;
+#[cfg(feature = "excel")]
+mod excel;
 mod index;
 mod json_lines;
 mod local;
@@ -35,6 +37,8 @@ pub struct PointsOptions {
     pub index: Option<String>,
     /// The zone of index times that say no offset.
     pub time_zone: Option<String>,
+    /// The sheet of a workbook; the one that has cells if nobody says.
+    pub sheet: Option<String>,
     /// The character between the fields of a text.
     pub separator: Option<char>,
     /// The lines before the header.
@@ -292,8 +296,15 @@ impl fmt::Display for PointsColumn {
 pub fn read_points(path: impl AsRef<Path>, options: &PointsOptions) -> Result<Points> {
     let path = path.as_ref();
     check(options)?;
+    if let Some(ending) = workbook(path) {
+        return workbook_points(path, ending, options);
+    }
+    if options.sheet.is_some() {
+        let got = "a file that is none";
+        return Err(Error::invalid(path.display().to_string(), "a workbook for --sheet", got));
+    }
     let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-    let (mut points, lines) = match Format::of_path(&path.with_extension(""))
+    let (points, lines) = match Format::of_path(&path.with_extension(""))
         .filter(|format| packed && *format == Format::Jsonl)
         .or_else(|| Format::of_path(path))
     {
@@ -301,7 +312,36 @@ pub fn read_points(path: impl AsRef<Path>, options: &PointsOptions) -> Result<Po
         Some(Format::Jsonl) => text::read_json(path, options)?,
         _ => text::read(path, options)?,
     };
-    if let Some(note) = order_note(&points, &lines)? {
+    with_order(points, &lines)
+}
+
+/// The ending of a workbook.
+fn workbook(path: &Path) -> Option<String> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    ["xlsx", "xlsm", "xlsb", "xls", "ods"].contains(&&*ending).then_some(ending)
+}
+
+fn workbook_points(path: &Path, ending: String, options: &PointsOptions) -> Result<Points> {
+    if !ending.starts_with("xlsx") && ending != "xlsm" {
+        let (what, got) = (path.display().to_string(), format!("an .{ending} file"));
+        return Err(Error::invalid(what, "a workbook that is saved as .xlsx", got));
+    }
+    #[cfg(feature = "excel")]
+    {
+        let (points, lines) = text::read_sheet(path, options)?;
+        with_order(points, &lines)
+    }
+    #[cfg(not(feature = "excel"))]
+    {
+        let _ = options;
+        let expected = "a table that is no workbook: this build is without the feature `excel`";
+        Err(Error::invalid(path.display().to_string(), expected, format!("an .{ending} file")))
+    }
+}
+
+/// Adds a note if the index has a value twice, or falls.
+fn with_order(mut points: Points, lines: &[u64]) -> Result<Points> {
+    if let Some(note) = order_note(&points, lines)? {
         points.notes.push(note);
     }
     Ok(points)

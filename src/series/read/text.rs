@@ -68,6 +68,17 @@ pub(super) fn read_json(path: &Path, options: &PointsOptions) -> Result<(Points,
     read_table(table_of_json(&text, &location)?, options, location, MOST_BYTES)
 }
 
+/// Reads a sheet of an Excel workbook, whose rows are lines.
+#[cfg(feature = "excel")]
+pub(super) fn read_sheet(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
+    let location = path.display().to_string();
+    let sheet = super::excel::read(path, options)?;
+    let of_text = PointsOptions { separator: Some(','), ..options.clone() };
+    let mut table = table_of(&sheet.text, &of_text, &location)?;
+    table.notes.insert(0, sheet.note);
+    read_table(table, options, location, MOST_BYTES)
+}
+
 fn read_table(
     mut table: Table<'_>,
     options: &PointsOptions,

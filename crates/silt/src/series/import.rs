@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
 use crate::{human, interrupt};
 
-/// Import points: CSV, JSON-lines, Parquet and Arrow files, and datasets of meteaudata
+/// Import points: CSV, JSON-lines, Excel, Parquet and Arrow files, and datasets of meteaudata
 ///
 /// A zip, a folder or a database of meteaudata is imported with its signals and histories, and importing it
 /// once more changes nothing. Of a table the first column is the index, and each other one a series; what each column is

@@ -18,6 +18,10 @@ pub(super) struct ReadArgs {
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
 
+    /// Sheet of an Excel workbook (default: the one that has cells)
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+
     /// Field separator (default: detected)
     #[arg(long, value_name = "CHAR")]
     separator: Option<char>,
@@ -130,6 +134,7 @@ impl ReadArgs {
         PointsOptions {
             index: self.index.clone(),
             time_zone: self.tz.clone(),
+            sheet: self.sheet.clone(),
             separator: self.separator,
             skip_lines: self.skip_lines,
             header: flag(self.header, self.no_header),
@@ -161,12 +166,15 @@ impl ReadArgs {
     }
 }
 
-/// Whether a path is a table, and not a dataset: a file that is no zip and no SQLite database.
+/// Whether a path is a table, and not a dataset: a file that is no zip and no SQLite database. A workbook is a zip that is one.
 pub(super) fn is_table(path: &Path) -> bool {
     let mut begin = Vec::new();
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     if !path.is_file() || ["zip", "db", "sqlite", "sqlite3"].contains(&ending.as_str()) {
         return false;
+    }
+    if ["xlsx", "xlsm", "xlsb", "ods"].contains(&ending.as_str()) {
+        return true;
     }
     // What cannot be read is told by whoever reads it.
     let _ = File::open(path).and_then(|file| file.take(16).read_to_end(&mut begin));
