@@ -2,22 +2,13 @@
 #![no_main]
 
 use std::fs;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use siltstone::simulation::{FileFormat, FileOptions, Layout, Missing, StatesOptions, import_file};
-use siltstone_fuzz::{Input, Seed, plant};
+use siltstone_fuzz::{Input, Seed, folder_in_memory, plant};
 
-/// A folder in memory where there is one.
-static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
-    let memory = Path::new("/dev/shm");
-    let folder = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    folder.expect("a temporary folder")
-});
+static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(folder_in_memory);
 
 fuzz_target!(
     init: plant("simulation_files", seeds),

@@ -2,21 +2,15 @@
 #![no_main]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use siltstone::experiment::trackers::{Kind, Options, inspect};
-use siltstone_fuzz::{Input, Seed, plant};
+use siltstone_fuzz::{Input, Seed, folder_in_memory, plant};
 
-/// A folder in memory where there is one, and an event file in it.
 static SCENE: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(|| {
-    let memory = Path::new("/dev/shm");
-    let folder = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    let folder = folder.expect("a temporary folder");
+    let folder = folder_in_memory();
     let path = folder.path().join("events.out.tfevents.1");
     (folder, path)
 });
@@ -66,8 +60,10 @@ fn seeds() -> Vec<Seed> {
     let scalar = event(&[&tag, &[2 << 3 | 5], &0.5f32.to_le_bytes()]);
     let number = [&[8, 1, 18, 4, 18, 2, 8, 1][..], &field(5, &0.5f32.to_le_bytes())].concat();
     let tensor = event(&[&tag, &plugin(b"scalars", b""), &field(8, &number)]);
-    let text = event(&[&tag, &plugin(b"text", b""), &field(8, &[&[8, 7][..], &field(8, b"hi")].concat())]);
-    let buckets = [double(1, -1.0), field(6, &1f64.to_le_bytes()), field(7, &2f64.to_le_bytes())].concat();
+    let text =
+        event(&[&tag, &plugin(b"text", b""), &field(8, &[&[8, 7][..], &field(8, b"hi")].concat())]);
+    let buckets =
+        [double(1, -1.0), field(6, &1f64.to_le_bytes()), field(7, &2f64.to_le_bytes())].concat();
     let histogram = event(&[&tag, &field(5, &buckets)]);
     let pair = [field(1, b"lr"), field(2, &double(2, 0.1))].concat();
     let parameters = event(&[&tag, &plugin(b"hparams", &field(3, &field(1, &pair)))]);

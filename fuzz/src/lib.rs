@@ -81,6 +81,16 @@ impl Seed {
     }
 }
 
+/// A folder in memory where there is one.
+pub fn folder_in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    folder.expect("a temporary folder")
+}
+
 /// Writes a target's seeds into its corpus, if that is empty.
 pub fn plant(target: &str, seeds: impl FnOnce() -> Vec<Seed>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
