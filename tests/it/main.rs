@@ -12,6 +12,8 @@ mod copies;
 mod crash;
 mod experiment;
 mod experiment_crash;
+#[cfg(feature = "tracing")]
+mod experiment_events;
 mod experiment_git;
 mod experiment_life;
 mod experiment_model;
@@ -88,6 +90,7 @@ mod tidy;
 mod torture;
 mod trackers;
 mod trackers_json;
+mod trackers_netlogo;
 mod trackers_tensorboard;
 mod travel;
 #[cfg(target_os = "linux")]

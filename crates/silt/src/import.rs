@@ -83,6 +83,14 @@ enum What {
     #[command(after_help = "Example:
   silt import wandb wandb -o runs.db")]
     Wandb(Tracker),
+    /// Import runs of NetLogo's BehaviorSpace: a table or a spreadsheet
+    ///
+    /// A run gets the id EXPERIMENT/NUMBER, with the values of the parameters and, step by step, what the reporters gave: numbers and
+    /// booleans as metrics, lists of numbers as arrays, other things as texts. A table may grow: a last line without an end is
+    /// left for the next import. Lists and statistics, which NetLogo makes of the same measurements, are refused.
+    #[command(after_help = "Example:
+  silt import netlogo Fire-experiment-table.csv -o runs.db")]
+    Netlogo(Tracker),
 }
 
 /// Import movici's folders of JSON files into a database
@@ -155,6 +163,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Sacred(args) => import_tracker(Kind::Sacred, args, console),
         What::Trackio(args) => import_tracker(Kind::Trackio, args, console),
         What::Wandb(args) => import_tracker(Kind::Wandb, args, console),
+        What::Netlogo(args) => import_tracker(Kind::Netlogo, args, console),
     }
 }
 

@@ -24,6 +24,7 @@
 mod files;
 mod message;
 mod mlflow;
+mod netlogo;
 mod put;
 mod run;
 mod sacred;
@@ -58,12 +59,14 @@ pub enum Kind {
     Trackio,
     /// Weights & Biases: runs that were logged offline.
     Wandb,
+    /// NetLogo's BehaviorSpace: a table or a spreadsheet of an experiment.
+    Netlogo,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] =
-        [Kind::Mlflow, Kind::Tensorboard, Kind::Sacred, Kind::Trackio, Kind::Wandb];
+    pub const ALL: [Kind; 6] =
+        [Kind::Mlflow, Kind::Tensorboard, Kind::Sacred, Kind::Trackio, Kind::Wandb, Kind::Netlogo];
 
     /// Its name: `mlflow`.
     pub fn name(self) -> &'static str {
@@ -73,6 +76,7 @@ impl Kind {
             Kind::Sacred => "sacred",
             Kind::Trackio => "trackio",
             Kind::Wandb => "wandb",
+            Kind::Netlogo => "netlogo",
         }
     }
 
@@ -86,6 +90,7 @@ impl Kind {
             Kind::Wandb => {
                 "Weights & Biases: the folder wandb with offline runs, or a file run-ID.wandb"
             }
+            Kind::Netlogo => "NetLogo: a table or a spreadsheet of BehaviorSpace",
         }
     }
 }
@@ -260,6 +265,7 @@ fn read(
         Kind::Sacred => sacred::open(path, &mut report)?,
         Kind::Trackio => trackio::open(path, &mut report)?,
         Kind::Wandb => wandb::open(path, &mut report)?,
+        Kind::Netlogo => netlogo::open(path, &mut report)?,
     };
     let n = source.len();
     for i in 0..n {

@@ -115,6 +115,14 @@ impl Run {
         }
     }
 
+    /// Adds an array.
+    pub(super) fn array(&mut self, name: &str, step: i64, array: Array) {
+        match is_id(name) && step >= 0 {
+            true => self.arrays.push((name.to_owned(), step, array)),
+            false => self.unnamed += 1,
+        }
+    }
+
     /// Adds what is known, if it is.
     pub(super) fn fact(&mut self, name: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {

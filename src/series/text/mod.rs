@@ -9,7 +9,9 @@ mod scan;
 
 pub(super) use column::{Column, Kind, Missing, boolean, is_missing, join};
 pub(super) use index::{category_dtype, index_by, zone_name};
-pub(super) use scan::{Field, Row, Rows, find_separator, next_piece};
+pub(super) use scan::{find_separator, next_piece};
+
+pub(super) use crate::table::delimited::{Field, Row, Rows};
 
 use crate::error::{Error, Result};
 

@@ -135,10 +135,8 @@ impl Events {
 
     fn array(&mut self, tag: &str, at: At, array: Array) {
         let fits = array.data().len() <= Array::MAX_STORED_BYTES;
-        if is_name(tag) && at.step >= 0 && fits {
-            self.run.arrays.push((tag.to_owned(), at.step, array));
-        } else if fits {
-            self.run.unnamed += 1;
+        if fits {
+            self.run.array(tag, at.step, array);
         } else {
             self.leave_out("arrays of more than a gigabyte");
         }

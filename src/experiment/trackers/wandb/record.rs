@@ -178,10 +178,7 @@ impl Records {
             Json::String(text) => self.run.text(name, at.0, at.1, &text),
             Json::Object(object) if object.get("_type").is_some_and(|kind| kind == "histogram") => {
                 match histogram(&object) {
-                    Some(array) if at.0 >= 0 && crate::experiment::id::is_id(name) => {
-                        self.run.arrays.push((name.to_owned(), at.0, array));
-                    }
-                    Some(_) => self.run.unnamed += 1,
+                    Some(array) => self.run.array(name, at.0, array),
                     None => *self.left_out.entry("histograms of another form").or_default() += 1,
                 }
             }
