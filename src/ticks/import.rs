@@ -26,8 +26,9 @@ use crate::kernel::{Durability, Progress, Skipped, open_file, read_whole};
 
 /// How deep folders are searched.
 const MAX_DEPTH: usize = 8;
-/// Bad ticks of a file that are named.
+/// Bad ticks of a file that are named, and those of a dry run.
 const BAD_NAMED: usize = 3;
+const BAD_NAMED_DRY: usize = 1_000;
 /// So long an import waits for others who write a day: a day is one transaction.
 const WAIT: Duration = Duration::from_secs(600);
 /// Ticks of one symbol from so many on are packed for a day that is compacted.
@@ -175,7 +176,7 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
                     report.ticks_skipped += read - added.stored.min(read);
                     report.ticks_bad += bad;
                     if bad > 0 {
-                        let skipped = Skipped::new(file, bad_ticks(bad, &named, read));
+                        let skipped = Skipped::new(file, importer.bad_ticks(bad, &named, read));
                         report.skipped.push(skipped.rows(bad));
                     }
                     report.taken_for.extend(taken_for.map(|said| (file.clone(), said)));
@@ -208,13 +209,6 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
         report.days.extend(day_info(&importer.days, day)?);
     }
     Ok(report)
-}
-
-/// How many ticks are skipped, and why the first ones are.
-fn bad_ticks(bad: u64, named: &[String], good: u64) -> String {
-    let shown = named[..named.len().min(BAD_NAMED)].join("; ");
-    let more = if bad > BAD_NAMED as u64 { "; ..." } else { "" };
-    format!("{bad} of {} ticks cannot be read: {shown}{more}", good + bad)
 }
 
 /// The files to import, in the order of their names, and what other files there are; not those that the import itself
@@ -267,6 +261,19 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
+    /// The bad ticks of a file that are named.
+    fn most_named(&self) -> usize {
+        if self.options.dry_run { BAD_NAMED_DRY } else { BAD_NAMED }
+    }
+
+    /// How many ticks are skipped, and why the first ones are.
+    fn bad_ticks(&self, bad: u64, named: &[String], good: u64) -> String {
+        let most = self.most_named();
+        let shown = named[..named.len().min(most)].join("; ");
+        let more = if bad > most as u64 { "; ..." } else { "" };
+        format!("{bad} of {} ticks cannot be read: {shown}{more}", good + bad)
+    }
+
     /// Imports one file.
     fn file(&self, path: &Path) -> Result<Imported> {
         if !self.options.files.is_empty() {
@@ -313,7 +320,7 @@ impl Importer<'_> {
             Ok(())
         };
         let Quotes { read, bad, named, taken_for } =
-            quotes::read(path, &options.quotes, &self.origins, &mut each)?;
+            quotes::read(path, (&options.quotes, self.most_named()), &self.origins, &mut each)?;
         Ok(Imported { read, added, bad, named, taken_for: Some(taken_for) })
     }
 

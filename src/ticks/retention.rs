@@ -1,4 +1,4 @@
-//! Old days: removed, or thinned out.
+//! Old days, removed or thinned out; and ticks that are taken back.
 
 use std::fs;
 
@@ -29,6 +29,8 @@ pub enum RetentionAction {
     Delete,
     /// Its ticks are thinned out.
     Thin,
+    /// Ticks of a symbol are removed.
+    Remove,
 }
 
 /// A day that a policy meets.
@@ -48,11 +50,12 @@ pub struct RetainedDay {
 }
 
 impl RetainedDay {
-    /// What is done, as a word: `delete` or `thin`.
+    /// What is done, as a word: `delete`, `thin` or `remove`.
     pub fn action_name(&self) -> &'static str {
         match self.action {
             RetentionAction::Delete => "delete",
             RetentionAction::Thin => "thin",
+            RetentionAction::Remove => "remove",
         }
     }
 }
@@ -98,6 +101,49 @@ impl TickStore {
                 }
                 let action = RetentionAction::Thin;
                 done.push(RetainedDay { day: name, action, ticks, removed, bytes });
+            }
+        }
+        Ok(done)
+    }
+
+    /// Removes the ticks of a symbol from one time to another, both included, such as those of a wrong import. The days that had
+    /// some are listed; with `dry_run` that is all. A day of which rows were compacted has all ticks of the symbol as blocks afterwards.
+    /// The days forget which files were imported, so that these can be imported again. Ticks that a running process holds in memory, as the
+    /// last ones, stay there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a symbol that no day has; what the disk says. The days before are done then.
+    pub fn remove_ticks(
+        &self,
+        symbol: &str,
+        from_ns: i64,
+        to_ns: i64,
+        dry_run: bool,
+    ) -> Result<Vec<RetainedDay>> {
+        if !dry_run {
+            self.flush()?;
+        }
+        if !self.symbols()?.iter().any(|known| known == symbol) {
+            let (name, location) = (symbol.to_owned(), "the days of ticks".to_owned());
+            return Err(Error::NotFound { what: "symbol", name, location });
+        }
+        let Some(days) = &self.shared.days else { return Ok(Vec::new()) };
+        let (first, last) = (Day::of(from_ns), Day::of(to_ns));
+        let mut done = Vec::new();
+        for (day, path) in days.files()?.into_iter().filter(|(day, _)| (first..=last).contains(day))
+        {
+            let bytes = fs::metadata(&path).map_or(0, |file| file.len());
+            let (ticks, _) = self.tick_count(day)?;
+            let (origins, symbol) = (self.shared.origins.clone(), symbol.to_owned());
+            let removed = days
+                .writer(day)?
+                .write(move |tx| write::remove(tx, &origins, &symbol, (from_ns, to_ns), dry_run))?;
+            if removed > 0 {
+                if !dry_run {
+                    days.writer(day)?.vacuum()?;
+                }
+                let (day, action) = (day.to_string(), RetentionAction::Remove);
+                done.push(RetainedDay { day, action, ticks, removed, bytes });
             }
         }
         Ok(done)

@@ -106,26 +106,72 @@ pub(super) fn thin(
     dry_run: bool,
 ) -> Result<u64> {
     tx.ensure(&MIGRATIONS)?;
-    let mut known: Known = tx.take();
     let mut removed = 0;
     for (id, symbol) in tables::symbols(tx)? {
-        let mut all = Ticks::new(symbol);
-        let writing = Writing { tx, known: &mut known, origins };
-        writing.read(id, &Span::new(i64::MIN, i64::MAX), &mut all)?;
-        let mut kept = Ticks::new(all.symbol.clone());
-        (0..all.len()).step_by(k).for_each(|i| kept.push(&all.row(i)));
-        kept.origins = all.origins.clone();
-        removed += (all.len() - kept.len()) as u64;
-        if !dry_run {
-            writing.delete_range(id, i64::MIN, i64::MAX)?;
-            store_blocks(writing.tx, id, &pack(&kept)?)?;
-        }
+        removed += keep(tx, origins, (id, symbol), |i, _| i % k == 0, dry_run)?;
     }
     if !dry_run {
-        tables::count(tx, -(removed as i64))?;
         let sql = "INSERT INTO tick_counter VALUES ('thinned', ?1, silt_row_sum('thinned', ?1)) \
             ON CONFLICT (name) DO UPDATE SET value = excluded.value, row_sum = excluded.row_sum";
         tx.execute(sql, [k as i64])?;
+    }
+    Ok(removed)
+}
+
+/// Removes the ticks of a symbol from one time to another, both included; how many there are. The file forgets what was
+/// imported: the same files can be imported again.
+pub(super) fn remove(
+    tx: &mut WriteTx<'_>,
+    origins: &Origins,
+    symbol: &str,
+    (from, to): (i64, i64),
+    dry_run: bool,
+) -> Result<u64> {
+    tx.ensure(&MIGRATIONS)?;
+    let Some(id) = tables::symbol_id(tx, symbol)? else { return Ok(0) };
+    let in_blocks = "SELECT 1 FROM tick_block WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 LIMIT 1";
+    let removed = if tx.query_one(in_blocks, (id, from, to), |_| Ok(()))?.is_some() {
+        let is_kept = |_, row: &Row| !(from..=to).contains(&row.time_ns);
+        keep(tx, origins, (id, symbol.into()), is_kept, dry_run)?
+    } else {
+        let count =
+            "SELECT count(*) FROM tick_rows WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3";
+        let rows: Option<i64> = tx.query_one(count, (id, from, to), |row| Ok(row.get(0)?))?;
+        let rows = rows.unwrap_or(0);
+        if !dry_run {
+            let sql = "DELETE FROM tick_rows WHERE symbol_id = ?1 AND time_ns BETWEEN ?2 AND ?3";
+            tx.execute(sql, (id, from, to))?;
+            tables::count(tx, -rows)?;
+        }
+        rows as u64
+    };
+    if removed > 0 && !dry_run {
+        tx.execute("DELETE FROM migration_log", [])?;
+    }
+    Ok(removed)
+}
+
+/// Keeps some ticks of a symbol, by their number and values, as blocks; how many others there are.
+fn keep(
+    tx: &mut WriteTx<'_>,
+    origins: &Origins,
+    (id, symbol): (i64, Arc<str>),
+    is_kept: impl Fn(usize, &Row) -> bool,
+    dry_run: bool,
+) -> Result<u64> {
+    let mut known: Known = tx.take();
+    let mut all = Ticks::new(symbol);
+    let writing = Writing { tx, known: &mut known, origins };
+    writing.read(id, &Span::new(i64::MIN, i64::MAX), &mut all)?;
+    let mut kept = Ticks::new(all.symbol.clone());
+    let rows = (0..all.len()).map(|i| (i, all.row(i)));
+    rows.filter(|(i, row)| is_kept(*i, row)).for_each(|(_, row)| kept.push(&row));
+    kept.origins = all.origins.clone();
+    let removed = (all.len() - kept.len()) as u64;
+    if !dry_run {
+        writing.delete_range(id, i64::MIN, i64::MAX)?;
+        store_blocks(writing.tx, id, &pack(&kept)?)?;
+        tables::count(tx, -(removed as i64))?;
     }
     tx.put(known);
     Ok(removed)

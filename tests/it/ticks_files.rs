@@ -395,3 +395,82 @@ fn hostile_files_are_refused() {
         assert!(text.parse::<QuoteColumns>().is_err(), "{text}");
     }
 }
+
+/// Goal: a dry run names each line that is no tick, so that a file can be mended; an import names the first.
+#[test]
+fn a_dry_run_names_all_bad_lines() {
+    let world = World::new();
+    let bad: String = (0..9).map(|_| "20120201 000005003,x,1.3,0\n").collect();
+    let path = world.file("a.csv", HISTDATA.to_owned() + &bad);
+    let quotes = symbol("EURUSD");
+    let reason = |dry_run| {
+        let files = vec![path.clone()];
+        let quotes = quotes.clone();
+        let options =
+            ImportOptions { files, quotes, dry_run, ..ImportOptions::new("", world.ticks()) };
+        import(&options, &mut |_, _| Ok(())).unwrap().skipped[0].reason.clone()
+    };
+    assert!(
+        (4..13).all(|line| reason(true).contains(&format!("line {line}:"))),
+        "{}",
+        reason(true)
+    );
+    assert!(
+        reason(false).contains("line 6:") && reason(false).ends_with("; ..."),
+        "{}",
+        reason(false)
+    );
+}
+
+/// Goal: what a wrong import brought can be taken back to the tick, from rows and from blocks, and the right one follows.
+#[test]
+fn ticks_of_a_wrong_import_are_taken_back() {
+    let text = |day: u8| HISTDATA.replace("20120201", &format!("201202{day:02}"));
+    for compact in [None, Some(0)] {
+        let world = World::new();
+        let load = |name: &str, content: String, as_symbol: &str| {
+            let files = vec![world.file(name, content)];
+            let quotes = symbol(as_symbol);
+            let options = ImportOptions {
+                files,
+                quotes,
+                compact_after_days: compact,
+                ..ImportOptions::new("", world.ticks())
+            };
+            import(&options, &mut |_, _| Ok(())).unwrap().ticks_migrated
+        };
+        load("a.csv", text(1), "EURUSD");
+        load("b.csv", text(1), "GBPUSD");
+        load("c.csv", text(2), "EURUSD");
+        let (eur, gbp) = (world.read("EURUSD"), world.read("GBPUSD"));
+        let config = TickStoreConfig {
+            sqlite_base_path: world.ticks(),
+            compact_every: None,
+            ..TickStoreConfig::production("b")
+        };
+        let store = TickStore::new(config).unwrap();
+        let second = ns("2012-02-01T05:00:03.973Z");
+        let removed = |dry_run| store.remove_ticks("EURUSD", second, second, dry_run).unwrap();
+        assert_eq!((removed(true)[0].removed, removed(true)[0].ticks), (1, 6));
+        assert_eq!(world.read("EURUSD").time_ns, eur.time_ns, "a dry run does nothing");
+        let days = removed(false);
+        assert_eq!((days.len(), &*days[0].day, days[0].action_name()), (1, "2012-02-01", "remove"));
+        let mut left = eur.time_ns.clone();
+        left.retain(|time| *time != second);
+        let after = world.read("EURUSD");
+        assert_eq!((after.time_ns, &after.bid[0]), (left, &eur.bid[0]));
+        assert_eq!(world.read("GBPUSD").bid, gbp.bid);
+        assert!(removed(false).is_empty());
+        // All of the rest, of both days; what is wrong is refused.
+        assert_eq!(store.remove_ticks("EURUSD", i64::MIN, i64::MAX, false).unwrap().len(), 2);
+        assert!(world.read("EURUSD").is_empty());
+        let unknown = store.remove_ticks("EURSUD", i64::MIN, i64::MAX, true);
+        assert!(matches!(unknown, Err(Error::NotFound { .. })), "{unknown:?}");
+        store.stop().unwrap();
+        // The same file brings them again, and no other one twice.
+        assert_eq!((load("a.csv", text(1), "EURUSD"), load("b.csv", text(1), "GBPUSD")), (3, 0));
+        assert_eq!(world.read("GBPUSD").len(), 3);
+        let report = siltstone::ticks::doctor(world.ticks()).unwrap();
+        assert!(report.is_ok(), "{report:?}");
+    }
+}

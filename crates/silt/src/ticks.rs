@@ -35,6 +35,7 @@ enum What {
     Export(inspect::Export),
     Compact(retention::Compact),
     Retain(retention::Retain),
+    Remove(retention::Remove),
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
@@ -45,5 +46,6 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Export(args) => inspect::export(args, console),
         What::Compact(args) => retention::compact(args, console),
         What::Retain(args) => retention::retain(args, console),
+        What::Remove(args) => retention::remove(args, console),
     }
 }

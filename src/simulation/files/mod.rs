@@ -231,7 +231,7 @@ fn import_rows(
     let taken_for = profile.in_words(&*source, clock);
     let mut storing = Storing::new(db, path, &options.dataset, profile.updates())?;
     let mut builder = Builder::new(db, options, &*source, &profile)?;
-    let mut bad = Bad::new(path);
+    let mut bad = Bad::new(path, db.is_none());
     let ends_early = source.read(&mut |found| {
         builder.take(found, clock, &mut bad)?;
         while let Some(update) = builder.next_update(false)? {

@@ -99,7 +99,8 @@ impl Profile {
             times: BTreeMap::new(),
             is_sorted: true,
         };
-        let (mut bad, mut last, mut seen, mut cells) = (Bad::new(path), i64::MIN, 0u64, 0u64);
+        let (mut bad, mut last, mut seen, mut cells) =
+            (Bad::new(path, false), i64::MIN, 0u64, 0u64);
         source.read(&mut |found| {
             seen += 1;
             if seen.is_multiple_of(CHECK_ROWS) {

@@ -6,8 +6,9 @@ use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::Skipped;
 
-/// Bad rows that are named.
+/// Bad rows that are named, and those of a dry run.
 const NAMED: usize = 3;
+const NAMED_DRY: usize = 1_000;
 /// So many bad rows, and more than good ones, are a file of something else.
 const MOST_BAD: u64 = 100;
 
@@ -176,16 +177,18 @@ pub(super) struct Bad<'a> {
     path: &'a Path,
     rows: u64,
     named: Vec<String>,
+    most: usize,
 }
 
 impl<'a> Bad<'a> {
-    pub(super) fn new(path: &'a Path) -> Self {
-        Bad { path, rows: 0, named: Vec::new() }
+    pub(super) fn new(path: &'a Path, is_dry_run: bool) -> Self {
+        let most = if is_dry_run { NAMED_DRY } else { NAMED };
+        Bad { path, rows: 0, named: Vec::new(), most }
     }
 
     pub(super) fn push(&mut self, line: u64, why: &str) {
         self.rows += 1;
-        if self.named.len() < NAMED {
+        if self.named.len() < self.most {
             self.named.push(format!("row {line}: {why}"));
         }
     }
@@ -205,7 +208,7 @@ impl<'a> Bad<'a> {
     }
 
     pub(super) fn into_skipped(self) -> Option<Skipped> {
-        let more = if self.rows > NAMED as u64 { "; ..." } else { "" };
+        let more = if self.rows > self.most as u64 { "; ..." } else { "" };
         let reason = format!("{} rows: {}{more}", self.rows, self.named.join("; "));
         (self.rows > 0).then(|| Skipped::new(self.path, reason).rows(self.rows))
     }

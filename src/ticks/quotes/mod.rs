@@ -67,8 +67,6 @@ pub(super) struct Quotes {
     pub(super) taken_for: String,
 }
 
-/// Bad lines that are named.
-const NAMED: usize = 3;
 /// So many bad lines at the beginning, and more than good ones, are a file that is none of quotes.
 const MOST_BAD: u64 = 100;
 /// Ticks that are gathered before those of days that are over are handed on.
@@ -93,13 +91,13 @@ pub(super) fn digest(path: &Path, options: &QuoteOptions) -> Result<[u8; 16]> {
     }
 }
 
-/// Reads the quotes of a file, day by day, with some of it in memory at a time.
+/// Reads the quotes of a file, day by day, with some of it in memory at a time. So many bad lines are named.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a file that is none of quotes, or of which an option has to say more; that of `each`.
 pub(super) fn read(
     path: &Path,
-    options: &QuoteOptions,
+    (options, named): (&QuoteOptions, usize),
     origins: &Origins,
     each: EachDay<'_>,
 ) -> Result<Quotes> {
@@ -116,6 +114,7 @@ pub(super) fn read(
     let (is_table, is_gzip, is_zstd) =
         (begins(b"PAR1"), begins(&[0x1f, 0x8b]), begins(&[0x28, 0xb5, 0x2f, 0xfd]));
     let mut gathered = Gathered::new(options, path, origins, each)?;
+    gathered.most_named = named;
     if is_table {
         table::read(path, options, &mut gathered)?;
     } else if is_gzip {
@@ -150,6 +149,7 @@ struct Gathered<'a> {
     carried: Option<HashMap<Arc<str>, [Option<f64>; 2]>>,
     rows: Vec<(Arc<str>, Row)>,
     most: usize,
+    most_named: usize,
     parts: HashMap<Day, u64>,
     out: Quotes,
 }
@@ -187,6 +187,7 @@ impl<'a> Gathered<'a> {
             carried: options.carry.then(HashMap::new),
             rows: Vec::new(),
             most: GATHERED,
+            most_named: 0,
             parts: HashMap::new(),
             out: Quotes::default(),
         })
@@ -214,7 +215,7 @@ impl<'a> Gathered<'a> {
             }
             Err(why) => {
                 self.out.bad += 1;
-                if self.out.named.len() < NAMED {
+                if self.out.named.len() < self.most_named {
                     self.out.named.push(format!("line {line}: {why}"));
                 }
                 if self.out.bad >= MOST_BAD && self.out.bad > self.out.read {

@@ -135,14 +135,14 @@ fn check_symbols(store: &TickStore, folder: &Path, symbols: &[String]) -> Outcom
 
 /// A range of time.
 #[derive(Debug, Clone, Copy, clap::Args)]
-struct Range {
+pub(super) struct Range {
     /// From this time on: a date, an ISO 8601 time (UTC unless it has an offset), or ns since 1970-01-01 UTC
     #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true, allow_hyphen_values = true, value_parser = from)]
-    from: i64,
+    pub(super) from: i64,
 
     /// Before this time, given as --from; with a date, up to the end of that day
     #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true, allow_hyphen_values = true, value_parser = until)]
-    until: i64,
+    pub(super) until: i64,
 }
 
 fn from(text: &str) -> Result<i64, String> {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use siltstone::ticks::{
-    CompactedDay, RetentionAction, RetentionPolicy, TickStore, TickStoreConfig,
+    CompactedDay, RetainedDay, RetentionAction, RetentionPolicy, TickStore, TickStoreConfig,
 };
 
+use super::inspect::Range;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::{human, interrupt};
@@ -127,6 +128,42 @@ pub(super) fn retain(args: &Retain, console: &mut Console) -> Outcome {
     };
     let days = store.retain(&policy)?;
     store.stop()?;
+    print(&args.folder, args.yes, &days, console)
+}
+
+/// Remove ticks of a symbol from a time to another, such as those of a wrong import
+///
+/// Nothing is done unless --yes is given: what would be done is printed. Ticks of other symbols and times stay. The days forget which files
+/// were imported, so that the right ones can be imported. A day that is compacted stays compacted.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt ticks remove data/ticks/db EURUSD --from 2026-01-19 --until 2026-01-23
+  silt ticks remove data/ticks/db EURUSD --from 2026-01-19T10:00 --until 2026-01-19T11:00 --yes")]
+pub(super) struct Remove {
+    /// The folder of the day files
+    folder: PathBuf,
+
+    /// The symbol
+    symbol: String,
+
+    #[command(flatten)]
+    range: Range,
+
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn remove(args: &Remove, console: &mut Console) -> Outcome {
+    interrupt::listen();
+    let store = open(&args.folder, 7)?;
+    let Range { from, until } = args.range;
+    let days = store.remove_ticks(&args.symbol, from, until, !args.yes)?;
+    store.stop()?;
+    print(&args.folder, args.yes, &days, console)
+}
+
+fn print(folder: &Path, is_done: bool, days: &[RetainedDay], console: &mut Console) -> Outcome {
     if console.json {
         let listed: Vec<_> = (days.iter())
             .map(|day| {
@@ -134,21 +171,24 @@ pub(super) fn retain(args: &Retain, console: &mut Console) -> Outcome {
                     "removed": day.removed, "bytes": day.bytes })
             })
             .collect();
-        let path = args.folder.display().to_string();
-        console.document(&json!({ "path": path, "done": args.yes, "days": listed }))?;
+        let path = folder.display().to_string();
+        console.document(&json!({ "path": path, "done": is_done, "days": listed }))?;
         return Ok(Exit::Done);
     }
-    for day in &days {
+    for day in days {
         let of = human::plural(day.ticks, "tick");
-        let what = match (day.action, args.yes) {
-            (RetentionAction::Delete, true) => "removed",
-            (RetentionAction::Delete, false) => "would be removed",
-            (_, true) => "thinned out",
-            (_, false) => "would be thinned out",
+        let would = if is_done { "" } else { "would be " };
+        let what = match day.action {
+            RetentionAction::Thin => "thinned out",
+            _ => "removed",
         };
-        console.line(format!("{}: {what}, {} of {of} go", day.day, human::count(day.removed)))?;
+        console.line(format!(
+            "{}: {would}{what}, {} of {of} go",
+            day.day,
+            human::count(day.removed)
+        ))?;
     }
-    if !args.yes {
+    if !is_done {
         console.note("dry run; pass --yes to apply");
     }
     Ok(Exit::Done)

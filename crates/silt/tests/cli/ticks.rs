@@ -209,6 +209,9 @@ fn days_are_kept_small_and_examined() {
     assert!(plan.contains("would be thinned out, 1 of 3 ticks go"), "{plan}");
     let done = silt(folder.path(), "ticks retain db --thin-after 1 --keep-one-of 2 --yes --json");
     assert_eq!(done.json()["days"][0]["removed"], 1);
+    let plan = silt(folder.path(), "ticks remove db EURUSD --until 2026-01-18").ok();
+    assert_eq!(plan, "", "nothing is there");
+    assert_eq!(silt(folder.path(), "ticks remove db NONE").code, 2);
     silt(folder.path(), "ticks retain db --delete-after 1").ok();
     assert!(day.exists(), "without --yes nothing is done");
     std::fs::write(folder.path().join("db/ticks_2026-01-19.db"), "").unwrap();
