@@ -578,3 +578,17 @@ fn damaged_output_of_epanet_is_refused() {
     }
     assert_eq!(world.import(&world.file("net.out", whole), &options).unchanged, 4);
 }
+
+/// Goal: the frame of agents that mesa's DataCollector gives, written by pandas as CSV, is a table of states; an agent that went is gone.
+#[test]
+fn a_frame_of_mesa_is_a_table_of_states() {
+    let world = World::new();
+    let csv = "Step,AgentID,wealth,kind\n0,1,1,x\n0,2,1,x\n1,1,0,poor\n1,2,2,rich\n2,2,1,poor\n";
+    let frame = StatesOptions { time: "Step".into(), ..states(Layout::Long("AgentID".into())) };
+    let states = StatesOptions { missing: Some(Missing::Clear), ..frame };
+    let options = FileOptions { format: FileFormat::States(states), ..long(None) };
+    let report = world.import(&world.file("agents.csv", csv), &options);
+    assert_eq!((report.updates, report.rows), (3, 5));
+    assert_eq!(world.state("cars", 1).values::<i64>("wealth").unwrap(), [0, 2]);
+    assert_eq!(world.texts("cars", "kind", 2), [None, Some("poor".to_owned())]);
+}
