@@ -37,6 +37,8 @@ mod context;
 mod database;
 mod describe;
 mod edit;
+#[cfg(feature = "tracing")]
+mod events;
 mod export;
 mod filter;
 mod git;
@@ -74,6 +76,8 @@ pub use context::SimulationContext;
 pub use database::{ExperimentDatabase, SimulationOptions};
 pub use describe::{ExperimentSummary, ExperimentsSummary};
 pub use edit::RecordUpdate;
+#[cfg(feature = "tracing")]
+pub use events::{RunEvents, RunLayer};
 pub use export::{ExportOptions, Exported};
 pub use import::{ImportReport, import};
 pub use in_memory::InMemorySimulationDatabase;
