@@ -44,7 +44,7 @@ enum What {
     Show(Show),
     Plot(Plot),
     Export(Export),
-    Import(import::Import),
+    Import(Box<import::Import>),
     Copy(crate::series_copy::Copy),
     Compact(Compact),
     Rm(Rm),

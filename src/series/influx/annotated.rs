@@ -122,10 +122,10 @@ pub(super) fn read(text: &str, gathered: &mut Gathered<'_>) -> Result<String> {
                 return Err(Error::invalid(location(), "a table", failure(text, line)));
             }
             table = Some(Table::of(header, annotations, (&location(), gathered))?);
-        } else if let Some(table) = table.as_ref().filter(|table| !texts().eq(&table.header)) {
-            if let Err(why) = table.take(&row, gathered)? {
-                gathered.bad(line, &why)?;
-            }
+        } else if let Some(table) = table.as_ref().filter(|table| !texts().eq(&table.header))
+            && let Err(why) = table.take(&row, gathered)?
+        {
+            gathered.bad(line, &why)?;
         }
     }
     gathered.end()?;

@@ -160,11 +160,12 @@ impl Gathering {
     pub(super) fn contradiction(&self) -> Option<i64> {
         let mut rows: Vec<usize> = (0..self.times.len()).collect();
         rows.sort_by_key(|row| self.times[*row]);
-        let pair = rows.array_windows::<2>().find(|[one, other]| {
-            self.times[*one] == self.times[*other]
-                && self.values.array(&[*one]).to_data() != self.values.array(&[*other]).to_data()
+        let mut pairs = rows.iter().zip(rows.iter().skip(1));
+        let pair = pairs.find(|(one, other)| {
+            self.times[**one] == self.times[**other]
+                && self.values.array(&[**one]).to_data() != self.values.array(&[**other]).to_data()
         });
-        pair.map(|[row, _]| self.times[*row])
+        pair.map(|(row, _)| self.times[*row])
     }
 }
 
