@@ -26,7 +26,7 @@ fuzz_target!(
         let time_unit = (kind == 1).then_some(TimeUnit::Ns);
         let options = InfluxOptions { time_unit, ..Default::default() };
         let backend = MemoryBackend::new();
-        let mut import = || import_influx(&backend, &path, &options, &mut |_, _| Ok(()));
+        let import = || import_influx(&backend, &path, &options, &mut |_, _| Ok(()));
         if let Ok(first) = import() {
             let again = import().expect("it was imported");
             assert_eq!((again.added, again.unchanged), (0, first.points));

@@ -96,14 +96,23 @@ pub(super) struct Identity<'a> {
     pub(super) field: Cow<'a, str>,
 }
 
+/// A text with a backslash before each of these marks, and before each one that stands before a mark or the end.
+fn escaped(text: &str, marks: &[char]) -> String {
+    let (mut escaped, mut before) = (String::with_capacity(text.len()), 0);
+    for c in text.chars() {
+        if marks.contains(&c) {
+            escaped.extend(std::iter::repeat_n('\\', before + 1));
+        }
+        before = if c == '\\' { before + 1 } else { 0 };
+        escaped.push(c);
+    }
+    escaped.extend(std::iter::repeat_n('\\', before));
+    escaped
+}
+
 impl Identity<'_> {
+    /// Its key; different ones have different keys.
     fn key(&self, prefix: &str) -> String {
-        let escaped = |text: &str, marks: &[char]| {
-            let each = text
-                .chars()
-                .flat_map(|c| marks.contains(&c).then_some('\\').into_iter().chain([c]));
-            each.collect::<String>()
-        };
         let mut key = prefix.to_owned();
         key.push_str(&escaped(&self.measurement, &[',']));
         for (name, value) in &self.tags {
@@ -291,5 +300,33 @@ impl<'p> Gathered<'p> {
         let lines = if self.bad == 1 { "line" } else { "lines" };
         let reason = format!("{} {lines}: {}{more}", self.bad, self.named.join("; "));
         (self.bad > 0).then(|| Skipped::new(PathBuf::from(self.path), reason).rows(self.bad))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: series that differ have keys that differ, whatever their names.
+    #[test]
+    fn keys_tell_series_apart() {
+        let key = |measurement: &'static str,
+                   tags: &[(&'static str, &'static str)],
+                   field: &'static str| {
+            let tags = tags.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let (measurement, field) = (measurement.into(), field.into());
+            Identity { measurement, tags: tags.collect(), field }.key("")
+        };
+        for (key, expected) in [
+            (key("a", &[], "b"), "a/b"),
+            (key("a,h=x", &[], "b"), r"a\,h=x/b"),
+            (key(r"a\", &[("h", "x")], "b"), r"a\\,h=x/b"),
+            (key(r"a\,h=x", &[], "b"), r"a\\\,h=x/b"),
+            (key("a", &[("h", r"C:\d\"), ("k=", ",")], "b"), r"a,h=C:\d\\,k\==\,/b"),
+            (key("a", &[], "b/c"), r"a/b\/c"),
+            (key("a/b", &[], "c"), "a/b/c"),
+        ] {
+            assert_eq!(key, expected);
+        }
     }
 }
