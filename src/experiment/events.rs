@@ -32,7 +32,7 @@ thread_local! {
 /// The fields of an event stand behind its message, `name=value` each; one called `step` is the step of its row. Events of
 /// Siltstone itself are left out, since storing them would make new ones. An event waits for the same lock as other records of
 /// the simulation. What cannot be stored, and an event whose values panic when they are shown, is [counted](RunEvents::dropped).
-/// The end of the simulation writes what waits; what comes later is counted.
+/// What waits is written as other records are: at the end of the simulation, and of the last handle on it, which may be the layer.
 ///
 /// # Example
 /// ```
@@ -49,8 +49,9 @@ thread_local! {
 ///     tracing::warn!(target: "solver", residual = 0.5, "did not converge");
 /// });
 /// run.complete()?;
-/// let rows = db.database().sql("SELECT step, level, message FROM run_events")?.rows;
-/// assert_eq!(rows, [[3.into(), "WARNING".into(), "did not converge residual=0.5".into()]]);
+/// let sql = "SELECT message FROM run_events WHERE level = 'WARNING' AND step = 3";
+/// let rows = db.database().sql(sql)?.rows;
+/// assert_eq!(rows, [[siltstone::Value::Text("did not converge residual=0.5".into())]]);
 /// assert_eq!(events.dropped(), 0);
 /// # Ok::<(), siltstone::Error>(())
 /// ```

@@ -88,6 +88,7 @@ fn a_layer_never_fails_its_program() {
             }
         });
         world.run.complete().unwrap();
+        world.run.database().close().unwrap();
         tracing::info!(target: "a", "too late");
     });
     assert_eq!(events.dropped(), 2);

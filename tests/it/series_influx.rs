@@ -309,3 +309,19 @@ fn the_case_of_a_user_is_read() {
     assert_eq!(counts(&report.unwrap()), [2, 3, 3, 0]);
     assert_eq!(world.keys(), [",host=A/temp", ",host=B/temp"]);
 }
+
+/// Goal: a line of very many fields, or a table of very many columns, is read in a moment.
+#[test]
+fn wide_lines_take_no_time() {
+    let world = World::new();
+    let fields: Vec<String> = (0..10_000).map(|i| format!("f{i}=1i")).collect();
+    let report = world.import(format!("wide {} 1715201400000000000\n", fields.join(",")));
+    assert_eq!(counts(&report), [10_000, 10_000, 10_000, 0]);
+    let n = 100_000;
+    let types = format!("#datatype,dateTime:RFC3339,long{}\n", ",long".repeat(n));
+    let names: String = (0..n).map(|i| format!(",c{i}")).collect();
+    let row = format!(",2024-05-08T20:50:00Z,1{}\n", ",2".repeat(n));
+    let report = world.import(format!("{types},_time,_value{names}\n{row}"));
+    let note = "100000 columns are left out that have no texts and are no tags: \"c0\"";
+    assert_eq!((counts(&report)[0], &*report.notes), (1, &[note.to_owned()][..]));
+}

@@ -4,7 +4,7 @@
 //! InfluxDB's reference of annotated CSV.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::points::{Gathered, Identity, Value};
 use crate::error::{Error, Result};
@@ -175,9 +175,9 @@ impl Table {
             return refuse("as many types in #datatype as columns", got);
         }
         let names = format!("{header:?}");
-        let twice = (1..header.len()).find(|at| header[..*at].contains(&header[*at]));
-        if let Some(at) = twice {
-            return refuse("columns of different names", format!("{:?} twice", header[at]));
+        let mut seen = HashSet::new();
+        if let Some(twice) = header.iter().find(|name| !seen.insert(*name)) {
+            return refuse("columns of different names", format!("{twice:?} twice"));
         }
         let time = find("_time").filter(|at| types[*at] == Type::Time);
         let Some(time) = time else { return refuse("a column _time of times", names) };
@@ -188,7 +188,18 @@ impl Table {
         let others = (0..header.len()).filter(|at| !own.contains(&&*header[*at]));
         let is_group = |at: &usize| annotations.groups.get(*at).copied().unwrap_or_default();
         let (tags, values): (Vec<usize>, Vec<usize>) = match value {
-            Some(value) => (others.filter(|at| types[*at] == Type::Text).collect(), vec![value]),
+            Some(value) => {
+                let (tags, left): (Vec<usize>, Vec<usize>) =
+                    others.partition(|at| types[*at] == Type::Text);
+                if let Some(first) = left.first() {
+                    let (n, first) = (left.len(), &header[*first]);
+                    let columns = if n == 1 { "column is" } else { "columns are" };
+                    gathered.note(format!(
+                        "{n} {columns} left out that have no texts and are no tags: {first:?}"
+                    ));
+                }
+                (tags, vec![value])
+            }
             None if annotations.groups.is_empty() => {
                 return refuse(
                     "#group, which tells tags from fields where there is no column _value",
@@ -199,12 +210,6 @@ impl Table {
         };
         if values.is_empty() {
             return refuse("a column of values", names);
-        }
-        let is_left = |at: &usize| {
-            !own.contains(&&*header[*at]) && !tags.contains(at) && !values.contains(at)
-        };
-        for at in (0..header.len()).filter(is_left) {
-            gathered.notes.push(format!("the column {:?} is left out: it is no tag", header[at]));
         }
         Ok(Table { time, measurement, result, field, tags, values, header, annotations })
     }

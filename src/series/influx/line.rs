@@ -77,15 +77,16 @@ impl<'a> Parts<'a> {
                 return Err(format!("a field as name=value expected, got {}", short(name)));
             };
             *rest = after;
-            let value = value(rest)?;
-            if fields.iter().any(|(known, _)| *known == name) {
-                return Err(format!("the field {} twice", short(name)));
-            }
-            fields.push((name, value));
+            fields.push((name, value(rest)?));
             match rest.strip_prefix(',') {
                 Some(after) => *rest = after,
                 None => break,
             }
+        }
+        let mut names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("the field {} twice", short(pair[0])));
         }
         let line = until_line(rest);
         let time = line.trim_end_matches('\r').trim();

@@ -248,6 +248,13 @@ impl<'p> Gathered<'p> {
         self.bad(line, &why)
     }
 
+    /// Notes something, once.
+    pub(super) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// The times of all points.
     pub(super) fn times(&self) -> impl Iterator<Item = i64> + Clone {
         self.all.iter().flat_map(|series| series.times.iter().copied())

@@ -184,7 +184,7 @@ impl Rows {
         let mut rows = self.head.iter().skip_while(|(row, _)| (*row as u64) < skip);
         let Some((first, names)) = rows.next() else { return Ok(()) };
         // The index may be without a name.
-        let is_bare = |column: &&u32| **column > 0 && !names.contains(column);
+        let is_bare = |column: &&u32| **column > 0 && names.binary_search(column).is_err();
         let Some(bare) = rows.flat_map(|(_, filled)| filled).find(is_bare) else { return Ok(()) };
         let (row, column) = (first + 1, letters(*bare));
         let expected = format!(
