@@ -11,7 +11,7 @@ use super::ledger::{Known, Ledger, Pending, Segment, Stage};
 use super::log::{Commit, Log, Own, State, changed_by_another, creation};
 use super::objects::Objects;
 use super::report::TableReport;
-use super::units::{Unit, next_number, refused, to_do};
+use super::units::{Unit, groups, next_number, refused, to_do};
 use crate::error::{Error, Result};
 use crate::kernel::{Progress, now_ns, together};
 use crate::table::{Cut, Published, PublishedTable, SegmentFile, Slice};
@@ -229,9 +229,9 @@ impl<'a> Publishing<'a> {
         let mut done = 0;
         let mut pending = Pending::default();
         let mut since = Instant::now();
-        for unit in units {
-            self.send(&unit, &mut pending, &mut |n| progress(done + n, all))?;
-            done += unit.steps();
+        for group in groups(&units, self.objects.budget.segments) {
+            self.send(group, &mut pending, &mut |n| progress(done + n, all))?;
+            done += group.iter().map(Unit::steps).sum::<u64>();
             progress(done, all)?;
             let is_due = pending.actions.len() >= COMMIT_FILES || since.elapsed() >= COMMIT_EVERY;
             if is_due && !self.is_rebuilding {
@@ -260,34 +260,56 @@ impl<'a> Publishing<'a> {
         self.commit(&pending)
     }
 
-    /// Makes and sends segments in place of those that are removed, and notes what the log has to say of both.
+    /// Makes and sends the segments of some units, several at once, and notes what the log has to say of them.
     fn send(
         &mut self,
-        unit: &Unit,
+        units: &[Unit],
         pending: &mut Pending,
         each: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<()> {
-        if !self.is_rebuilding && unit.add.is_empty() && unit.stays(self.source, 0) {
-            return Ok(());
-        }
-        let mut made: Vec<Segment> = Vec::new();
-        for slices in unit.add.chunks(self.objects.budget.segments) {
-            let work: Vec<_> = slices.iter().map(|slice| self.numbered(slice, unit)).collect();
-            let results = together(&work, 1, |(slice, number, version)| {
-                self.segment(slice, *number, *version, unit.replaced(slice))
-            });
-            for result in results {
-                made.extend(result?);
+        let mut work = Vec::new();
+        for (i, unit) in units.iter().enumerate() {
+            for slice in &unit.add {
+                let (number, version) = self.numbered(slice, unit);
+                work.push((i, slice, number, version));
             }
-            each(made.len() as u64)?;
         }
+        let mut made: Vec<Vec<Segment>> = units.iter().map(|_| Vec::new()).collect();
+        let mut done = 0;
+        for some in work.chunks(self.objects.budget.segments) {
+            let results = together(some, 1, |(i, slice, number, version)| {
+                self.segment(slice, *number, *version, units[*i].replaced(slice))
+            });
+            for ((i, ..), result) in some.iter().zip(results) {
+                made[*i].extend(result?);
+            }
+            done += some.len() as u64;
+            each(done)?;
+        }
+        let mut sent = Vec::new();
+        for (unit, made) in units.iter().zip(made) {
+            sent.extend(self.note(unit, made, pending)?);
+        }
+        self.ledger.put(&self.table.name, sent)
+    }
+
+    /// Notes what the log has to say of segments that were sent, and of those that they stand for; what the ledger has to say.
+    fn note(
+        &mut self,
+        unit: &Unit,
+        mut made: Vec<Segment>,
+        pending: &mut Pending,
+    ) -> Result<Vec<Segment>> {
         let rows = made.iter().map(|segment| segment.rows).sum();
         if !self.is_rebuilding && unit.stays(self.source, rows) {
+            if unit.add.is_empty() {
+                return Ok(Vec::new());
+            }
             let seen = unit.add.iter().filter_map(|slice| {
                 Some(Segment { slice: slice.clone(), ..unit.replaced(slice)?.clone() })
             });
             self.report.kept += unit.remove.len() as u64;
-            return self.ledger.put(&self.table.name, seen.collect());
+            return Ok(seen.collect());
         }
         // What has the rows that it had stays, whatever its signature.
         let mut removed: Vec<&Segment> = unit.remove.iter().collect();
@@ -300,7 +322,6 @@ impl<'a> Publishing<'a> {
             renewed.push(Segment { slice: segment.slice.clone(), ..old.clone() });
             false
         });
-        self.ledger.put(&self.table.name, made.iter().cloned().chain(renewed).collect())?;
         let now_ms = now_ns() / 1_000_000;
         for old in removed {
             let remove = self.remove(old, now_ms);
@@ -315,16 +336,17 @@ impl<'a> Publishing<'a> {
             pending.actions.push(Action { add: Some(add), ..Action::default() });
             pending.added.push((new.number, new.version));
         }
-        Ok(())
+        made.extend(renewed);
+        Ok(made)
     }
 
-    /// A slice with the number and version that its segment gets.
-    fn numbered<'s>(&mut self, slice: &'s Slice, unit: &Unit) -> (&'s Slice, i64, i64) {
+    /// The number and version that the segment of a slice gets.
+    fn numbered(&mut self, slice: &Slice, unit: &Unit) -> (i64, i64) {
         if let Some(old) = unit.replaced(slice) {
-            return (slice, old.number, old.version + 1);
+            return (old.number, old.version + 1);
         }
         self.next_number += 1;
-        (slice, self.next_number - 1, 1)
+        (self.next_number - 1, 1)
     }
 
     /// Makes a segment and sends it; `None` if there are no rows.

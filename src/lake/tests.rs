@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use object_store::memory::InMemory;
@@ -15,11 +16,14 @@ use object_store::{
     Result as StoreResult,
 };
 
+use super::budget::Budget;
 use super::log::Log;
 use super::objects::Objects;
 use super::{PublishOptions, PublishReport, Target, publish_to};
+use crate::kernel::threads;
 use crate::memory::NewLearningEvent;
 use crate::table::json_rows_of_parquet;
+use crate::ticks::{TickStore, TickStoreConfig};
 use crate::{Handle, Result};
 
 /// A store of which one call fails: before it did something, or after it, as when the answer is lost.
@@ -30,6 +34,9 @@ struct Failing {
     /// The call that fails; 0 for none.
     fails: AtomicUsize,
     after: AtomicBool,
+    /// Each write of a data file takes a while, and how many there are at once: now, and at most.
+    is_slow: bool,
+    writes: [AtomicUsize; 2],
 }
 
 impl fmt::Display for Failing {
@@ -73,6 +80,12 @@ impl ObjectStore for Failing {
         payload: PutPayload,
         options: PutOptions,
     ) -> StoreResult<PutResult> {
+        if self.is_slow && at.extension() == Some("parquet") {
+            let [now, most] = &self.writes;
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+        }
         self.call(self.inner.put_opts(at, payload, options)).await
     }
 
@@ -236,5 +249,28 @@ fn the_ways_out_may_fail_anywhere() {
                 break;
             }
         }
+    }
+}
+
+/// Goal: of a first publish several segments are made and sent at once, as many as there is memory for, and none is there twice.
+#[test]
+fn segments_of_a_first_publish_are_sent_at_once() {
+    for (max_memory, most) in [(None, threads()), (Some(64 << 20), 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().to_owned();
+        let config = TickStoreConfig { sqlite_base_path: base, ..TickStoreConfig::production("b") };
+        let ticks = TickStore::new(config).unwrap();
+        for n in 0..60_i64 {
+            let (symbol, time_ns) = (format!("S{}", n % 7), n / 20 * 86_400_000_000_000 + n);
+            let _ = ticks.store_tick(&symbol, n as f64, n as f64, 0.0, "LP", time_ns).unwrap();
+        }
+        ticks.stop().unwrap();
+        let store = Arc::new(Failing { is_slow: true, ..Failing::default() });
+        let lake = Objects::over(store.clone()).within(Budget::of(max_memory).unwrap());
+        let report = send(&crate::open_read_only(folder.path()).unwrap(), &lake).unwrap();
+        let ticks = report.tables["ticks"];
+        assert_eq!((ticks.rows, ticks.commits), (60, 1));
+        assert!(ticks.segments > 6, "{ticks:?}");
+        assert_eq!(store.writes[1].load(Ordering::SeqCst), most, "{max_memory:?}");
     }
 }

@@ -50,6 +50,22 @@ pub(super) fn to_do(
     Ok(units(slices, &confirmed))
 }
 
+/// Units that are done at once: as many as have so many slices together, one at least.
+pub(super) fn groups(units: &[Unit], slices: usize) -> impl Iterator<Item = &[Unit]> {
+    let mut rest = units;
+    std::iter::from_fn(move || {
+        let mut all = 0;
+        let fits = |unit: &&Unit| {
+            all += unit.steps();
+            all <= slices as u64
+        };
+        let n = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (group, others) = rest.split_at(n);
+        rest = others;
+        (n > 0).then_some(group)
+    })
+}
+
 /// The number of the next segment that is new.
 pub(super) fn next_number(known: &Known) -> i64 {
     known.segments.iter().map(|segment| segment.number).max().unwrap_or(0) + 1
@@ -121,4 +137,28 @@ fn units(slices: Vec<Slice>, confirmed: &[&Segment]) -> Vec<Unit> {
         }
     }
     units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: each unit is in one group, in their order, and no group has more slices than asked for, but for a unit alone.
+    #[test]
+    fn groups_have_no_more_slices_than_asked_for() {
+        let unit = |n: usize| {
+            let (partition, signature) = (Vec::new(), 0);
+            let slice = Slice { partition, first: 0, until: 1, signature };
+            Unit { add: vec![slice; n], remove: Vec::new() }
+        };
+        let sizes = [1, 1, 3, 0, 5, 0, 1, 2, 1, 1];
+        let units: Vec<Unit> = sizes.into_iter().map(unit).collect();
+        let of = |slices| {
+            let sizes = |group: &[Unit]| group.iter().map(|unit| unit.add.len()).collect();
+            groups(&units, slices).map(sizes).collect::<Vec<Vec<usize>>>()
+        };
+        assert_eq!(of(3), [vec![1, 1], vec![3], vec![0], vec![5], vec![0, 1], vec![2, 1], vec![1]]);
+        assert_eq!(of(1).concat(), sizes);
+        assert!(groups(&[], 4).next().is_none());
+    }
 }
