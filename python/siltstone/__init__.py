@@ -18,7 +18,7 @@ from siltstone import errors, experiment, memory, series, simulation, ticks
 from siltstone._arguments import name_them as _name_them
 from siltstone._extension import sqlite_extension_path
 from siltstone._import import Imported, import_, import_kinds
-from siltstone._lake import Lake, LakeReport, LakeTable, VacuumReport, lake
+from siltstone._lake import Lake, LakeReport, LakeSender, LakeTable, VacuumReport, lake
 from siltstone._open import Handle, open
 from siltstone._query import QueryResult
 from siltstone._reports import BackupReport, CompactReport, PublishedTable, PublishReport, Skipped, VerifyReport
@@ -40,6 +40,7 @@ __all__ = [
     "Imported",
     "Lake",
     "LakeReport",
+    "LakeSender",
     "LakeTable",
     "PublishReport",
     "PublishedTable",

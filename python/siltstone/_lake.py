@@ -17,6 +17,28 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+class LakeSender(NamedTuple):
+    """A file that publishes to a table of a lake.
+
+    Attributes
+    ----------
+    commits : int
+        How many commits of it the table has.
+    last_ms : int or None
+        When the last one was made, in ms since 1970.
+    rows : int or None
+        Rows of it; None if the log does not say so of each data file.
+    host, file : str or None
+        The machine that sent them last, and what the file is called there; None if the lake does not say so.
+    """
+
+    commits: int
+    last_ms: int | None
+    rows: int | None
+    host: str | None
+    file: str | None
+
+
 class LakeTable(NamedTuple):
     """A table of a lake, by its log.
 
@@ -32,8 +54,8 @@ class LakeTable(NamedTuple):
         Rows in them; None if the log does not say so of each, as other writers may do.
     bytes : int
         Bytes of the files.
-    senders : dict of str to int
-        The files that publish to it, by their ``store_id``, and how many commits of each there are.
+    senders : dict of str to LakeSender
+        The files that publish to it, by their ``store_id``.
     """
 
     name: str
@@ -41,7 +63,7 @@ class LakeTable(NamedTuple):
     files: int
     rows: int | None
     bytes: int
-    senders: dict[str, int]
+    senders: dict[str, LakeSender]
 
 
 class LakeReport(NamedTuple):
@@ -105,7 +127,7 @@ class Lake:
         """
         found = json.loads(_siltstone.lake_tables(self.address))
         for table in found:
-            table["senders"] = {sender["store_id"]: sender["commits"] for sender in table["senders"]}
+            table["senders"] = {sender.pop("store_id"): LakeSender(**sender) for sender in table["senders"]}
         return {table["name"]: LakeTable(**table) for table in found}
 
     def verify(self, file: str | PathLike[str] | None = None) -> LakeReport:
@@ -128,6 +150,32 @@ class Lake:
             sum(table["without_hash"] for table in tables.values()),
             [(finding["location"], finding["what"]) for finding in report["findings"]],
         )
+
+    def remove(self, store_id: str, *, dry_run: bool = False) -> dict[str, int]:
+        """Remove what a file has published from the tables, each in one commit.
+
+        Readers of older versions find the rows until :meth:`vacuum` removes the data files. If the file publishes once
+        more, it is refused until it rebuilds its ledger, which sends all of it again.
+
+        Parameters
+        ----------
+        store_id : str
+            The file, as in :attr:`LakeTable.senders`.
+        dry_run : bool
+            Remove nothing.
+
+        Returns
+        -------
+        dict of str to int
+            Of each table, how many data files it has no more.
+
+        Raises
+        ------
+        NotFoundError
+            If the file has nothing in the lake.
+        """
+        removed = json.loads(_siltstone.lake_remove(self.address, store_id, dry_run))
+        return {name: table["files"] for name, table in removed.items()}
 
     def vacuum(
         self, older_than: timedelta = timedelta(days=7), *, dry_run: bool = False, no_senders: bool = False

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use serde::Serialize;
-use siltstone::lake::{PullOptions, VacuumOptions, pull, tables, vacuum, verify};
+use siltstone::lake::{PullOptions, VacuumOptions, pull, remove, tables, vacuum, verify};
 
 use crate::enter::Enter;
 
@@ -30,6 +30,17 @@ pub(crate) fn lake_verify(
         verify(&address, handle.as_ref(), &mut |_, _| signals.check())
     })?;
     Ok(json(&report))
+}
+
+#[pyfunction]
+pub(crate) fn lake_remove(
+    py: Python<'_>,
+    address: String,
+    store_id: String,
+    dry_run: bool,
+) -> PyResult<String> {
+    let removed = py.enter_abandonable(move || remove(&address, &store_id, dry_run))?;
+    Ok(json(&removed))
 }
 
 #[pyfunction]

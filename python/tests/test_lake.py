@@ -1,6 +1,7 @@
 """Publishing to a lake."""
 
 import json
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def test_a_lake_is_looked_at_and_brought_back(tmp_path: Path) -> None:
     lake = siltstone.lake(address)
     assert repr(lake) == f"siltstone.lake({str(address)!r})"
     table = lake.tables()["concepts"]
-    assert (table.version, table.files, table.rows, list(table.senders.values())) == (0, 1, 3, [1])
+    assert (table.version, table.files, table.rows) == (0, 1, 3)
+    (sender,) = table.senders.values()
+    assert (sender.commits, sender.rows, sender.host, sender.file) == (1, 3, socket.gethostname(), "agent.db")
     assert lake.verify().rows == {"concepts": 3}
     assert lake.verify(tmp_path / "agent.db").ok
     with siltstone.open(tmp_path / "agent.db") as db:
@@ -63,6 +66,14 @@ def test_a_lake_is_looked_at_and_brought_back(tmp_path: Path) -> None:
     with pytest.raises(siltstone.errors.NotFoundError):
         siltstone.lake(tmp_path / "none").tables()
     assert not (tmp_path / "none").exists()
+    (store,) = table.senders
+    assert lake.remove(store, dry_run=True) == lake.remove(store) == {"concepts": 1}
+    assert lake.tables()["concepts"].senders[store].rows == 0
+    with pytest.raises(siltstone.errors.NotFoundError, match="silt lake ls"):
+        lake.remove(store)
+    with siltstone.open(tmp_path / "agent.db") as db:
+        assert "removed from the lake" in db.publish(str(address)).failed["concepts"]
+        assert db.publish(str(address), rebuild_ledger=True)["concepts"].rows == 4
     for file in address.glob("concepts/store_id=*/*.parquet"):
         file.write_bytes(file.read_bytes()[:-1])
     assert not lake.verify().ok

@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::table::PublishedTable;
 
+/// Tags of a file: the machine that sent it, and what the file that publishes is called there.
+pub(super) const HOST: &str = "siltstone_host";
+pub(super) const FILE: &str = "siltstone_file";
+
 pub(super) type Texts = BTreeMap<String, Option<String>>;
 
 /// A line of the log, or a row of a checkpoint: one of these.
@@ -104,6 +108,20 @@ pub(super) struct Remove {
     pub(super) partition_values: Option<Texts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) size: Option<i64>,
+}
+
+impl Remove {
+    /// Of a file that was added, as the log says it.
+    pub(super) fn of(add: &Add, now_ms: i64) -> Self {
+        Remove {
+            path: add.path.clone(),
+            deletion_timestamp: Some(now_ms),
+            data_change: true,
+            extended_file_metadata: Some(true),
+            partition_values: Some(add.partition_values.clone()),
+            size: Some(add.size),
+        }
+    }
 }
 
 /// The columns that a table is partitioned by: the file that the rows come from, and those of its store.

@@ -84,6 +84,8 @@ pub(super) struct Ledger {
     target: String,
     /// The file's own name among all that publish.
     pub(super) store: String,
+    /// What it is called on its machine, without the folders above.
+    pub(super) file: String,
     /// It was given lately, and not all was sent under it.
     is_renamed: bool,
 }
@@ -103,12 +105,15 @@ impl Ledger {
             tx.execute("INSERT INTO publish_store (store_id) VALUES (?1)", [&store])?;
             Ok((store, false))
         })?;
-        Ok(Ledger { db, target: target.to_owned(), store, is_renamed })
+        let file = name_of(db.path());
+        Ok(Ledger { db, target: target.to_owned(), store, file, is_renamed })
     }
 
     /// The ledger of a folder of ticks.
     pub(super) fn of_folder(folder: &Path, target: &str) -> Result<Self> {
-        Self::of_file(Database::builder(folder.join(crate::ticks::LEDGER)).open()?, target)
+        let ledger = Database::builder(folder.join(crate::ticks::LEDGER)).open()?;
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        Ok(Ledger { file: name_of(&folder), ..Self::of_file(ledger, target)? })
     }
 
     /// Takes what was published under another address, if that is the same: a lake that was moved, or has two names. Whether it
@@ -292,6 +297,10 @@ impl Ledger {
             Ok(())
         })
     }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn put(tx: &WriteTx<'_>, target: &str, table: &str, segments: &[Segment]) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::action::Add;
+use super::action::{Add, FILE, HOST};
+use super::checking::tag;
 use super::log::{Log, State};
 use super::objects::Objects;
 #[cfg(feature = "postgresql")]
@@ -37,6 +38,12 @@ pub struct LakeSender {
     pub commits: i64,
     /// When the last one was made, in ms since 1970; `None` if the log does not say so.
     pub last_ms: Option<i64>,
+    /// Rows of it; `None` if the log does not say so of each file.
+    pub rows: Option<u64>,
+    /// The machine that sent them last; `None` if the lake does not say so, as a server does not.
+    pub host: Option<String>,
+    /// What the file is called there, without the folders above.
+    pub file: Option<String>,
 }
 
 /// The tables of a lake, by name, from their logs alone; of a PostgreSQL server from its ledger: its version is the number of
@@ -66,10 +73,18 @@ pub(super) fn no_lake(lake: &Objects) -> Error {
 }
 
 fn table(name: String, state: &State) -> Option<LakeTable> {
-    let senders = state.writers.values().map(|txn| LakeSender {
-        store_id: txn.app_id.clone(),
-        commits: txn.version,
-        last_ms: txn.last_updated,
+    let senders = state.writers.values().map(|txn| {
+        let files = state.files_of(&txn.app_id);
+        let latest = files.values().max_by_key(|add| add.modification_time);
+        let said = |name| latest.and_then(|add| tag(add, name)).map(str::to_owned);
+        LakeSender {
+            store_id: txn.app_id.clone(),
+            commits: txn.version,
+            last_ms: txn.last_updated,
+            rows: files.values().map(|add| rows(add)).sum(),
+            host: said(HOST),
+            file: said(FILE),
+        }
     });
     Some(LakeTable {
         name,

@@ -34,6 +34,7 @@ mod objects;
 mod profile;
 mod publishing;
 mod pulling;
+mod removing;
 mod report;
 #[cfg(feature = "postgresql")]
 mod server;
@@ -60,6 +61,7 @@ pub use checking::{CheckedTable, LakeReport, verify};
 pub use cleaning::{UnusedFile, VacuumOptions, VacuumReport, vacuum};
 pub use listing::{LakeSender, LakeTable, tables};
 pub use pulling::{PullOptions, PullReport, pull};
+pub use removing::{RemovedRows, remove};
 pub use report::{PublishReport, TableReport};
 
 /// Held by whoever publishes a file, beside it.

@@ -389,7 +389,30 @@ fn server(address: &str, action: &'static str, error: &object_store::Error) -> E
         }
         cause = error.source();
     }
-    Error::Server { location: address.to_owned(), action, why: without_echo(&error.to_string()) }
+    let why = without_echo(&error.to_string());
+    let why = match credentials(address).filter(|_| asks_the_machine(&why)) {
+        Some(names) => format!(
+            "no credentials were found: set {names}, or give the machine an identity that may write there ({why})"
+        ),
+        None => why,
+    };
+    Error::Server { location: address.to_owned(), action, why }
+}
+
+/// Whether a store asked the machine's own service who it is, which it does if nothing else says so; Azure wants a name first.
+fn asks_the_machine(said: &str) -> bool {
+    let signs = ["169.254.169.254", "metadata.google.internal", "Account must be specified"];
+    signs.iter().any(|sign| said.contains(sign))
+}
+
+/// The variables of the environment that say who enters a store.
+fn credentials(address: &str) -> Option<&'static str> {
+    Some(match address.split_once("://")?.0 {
+        "s3" | "s3a" => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        "gs" => "GOOGLE_APPLICATION_CREDENTIALS, the file of a service account's key",
+        "az" | "abfs" | "abfss" => "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+        _ => return None,
+    })
 }
 
 /// What a store said in XML, as its code and message alone: S3 repeats a token that is expired or not valid.
@@ -425,6 +448,24 @@ fn is_of_files(kind: ErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: who has no credentials is told what to set, whichever the store, and an error of another kind stays as it is.
+    #[test]
+    fn missing_credentials_are_told_by_what_to_set() {
+        let told = |address: &str, said: &str| {
+            let error =
+                object_store::Error::Generic { store: "S3", source: said.to_owned().into() };
+            server(address, "listing it", &error).to_string()
+        };
+        let asked = "Error performing PUT http://169.254.169.254/latest/api/token in 3 s";
+        for (address, name) in
+            [("s3://b/l", "AWS_PROFILE"), ("gs://b/l", "GOOGLE_APP"), ("az://b/l", "ACCOUNT_KEY")]
+        {
+            let error = told(address, asked);
+            assert!(error.contains(name) && error.contains(asked), "{error}");
+            assert!(!told(address, "404 Not Found: NoSuchBucket").contains(name));
+        }
+    }
 
     /// Goal: code and message of a store's answer are told, and nothing else of it, whole or cut.
     #[test]

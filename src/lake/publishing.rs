@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::action::{
-    Action, Add, Format, MetaData, Remove, Texts, grown_schema, partitions, schema_string,
+    Action, Add, FILE, Format, HOST, MetaData, Remove, Texts, grown_schema, partitions,
+    schema_string,
 };
 use super::id::uuid;
 use super::ledger::{Known, Ledger, Pending, Segment, Stage};
@@ -13,7 +14,7 @@ use super::objects::Objects;
 use super::report::TableReport;
 use super::units::{Unit, groups, next_number, refused, to_do};
 use crate::error::{Error, Result};
-use crate::kernel::{Progress, now_ns, together};
+use crate::kernel::{Progress, host, now_ns, together};
 use crate::table::{Cut, Published, PublishedTable, SegmentFile, Slice};
 
 /// Files of one commit, at most: what a reader sees at once.
@@ -324,7 +325,10 @@ impl<'a> Publishing<'a> {
         });
         let now_ms = now_ns() / 1_000_000;
         for old in removed {
-            let remove = self.remove(old, now_ms);
+            let known = self.state.files.get(&old.file);
+            let known =
+                known.ok_or_else(|| changed_by_another(self.objects.address(), &old.file))?;
+            let remove = Remove::of(known, now_ms);
             pending.actions.push(Action { remove: Some(remove), ..Action::default() });
             pending.removed.push((old.number, old.version));
         }
@@ -413,6 +417,8 @@ impl<'a> Publishing<'a> {
             ("siltstone_hash", segment.hash.clone()),
             ("siltstone_first", segment.slice.first.to_string()),
             ("siltstone_until", segment.slice.until.to_string()),
+            (HOST, host()),
+            (FILE, self.ledger.file.clone()),
         ];
         Add {
             path: segment.file.clone(),
@@ -422,19 +428,6 @@ impl<'a> Publishing<'a> {
             data_change: true,
             stats: Some(segment.statistics.clone()),
             tags: Some(tags.into_iter().map(|(name, value)| (name.into(), Some(value))).collect()),
-        }
-    }
-
-    fn remove(&self, segment: &Segment, now_ms: i64) -> Remove {
-        // As the log says it, whoever wrote it.
-        let values = self.state.files.get(&segment.file).map(|add| add.partition_values.clone());
-        Remove {
-            path: segment.file.clone(),
-            deletion_timestamp: Some(now_ms),
-            data_change: true,
-            extended_file_metadata: Some(true),
-            partition_values: values,
-            size: Some(segment.bytes as i64),
         }
     }
 }

@@ -75,8 +75,8 @@ pub(super) fn next_number(known: &Known) -> i64 {
 pub(super) fn refused(table: &str, address: &str, known: i64, there: i64) -> Error {
     let expected = format!("{known} commits of this file");
     let why = if there > known {
-        "the file was copied, or restored from an older backup: publish a copy under a name of its own (--new-identity), \
-         or let the lake become what the restored file is (--rebuild-ledger)"
+        "the file was copied, restored from an older backup, or removed from the lake: publish a copy under a name of its own \
+         (--new-identity), or let the lake become what the file is (--rebuild-ledger)"
     } else {
         "the lake was emptied, or restored from an older backup: compare the file with it and send what it lacks \
          (--rebuild-ledger)"

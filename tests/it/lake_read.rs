@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use regex_lite::Regex;
-use siltstone::lake::{LakeReport, PublishOptions, VacuumOptions, publish, tables, vacuum, verify};
+use siltstone::lake::{
+    LakeReport, LakeSender, PublishOptions, VacuumOptions, publish, remove, tables, vacuum, verify,
+};
 use siltstone::memory::{MemoryStore, NewLearningEvent};
 use siltstone::series::{Series, StorageBackend};
 use siltstone::ticks::{TickBatch, TickStore, TickStoreConfig};
@@ -112,6 +114,86 @@ fn a_lake_lists_its_tables_and_their_senders() {
     assert!(!none.exists());
     let refused = tables(base.to_str().unwrap()).unwrap_err().to_string();
     assert!(refused.contains("_delta_log"), "{refused}");
+}
+
+/// Goal: the machine and the file of a sender are told, behind a checkpoint too, and no folder above the file.
+#[test]
+fn a_sender_is_known_by_its_machine_and_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, lake) = (folder.path().join("db"), folder.path().join("lake"));
+    put(&base, NOON, 100);
+    send(&siltstone::open_read_only(&base).unwrap(), &lake);
+    send(&file(&folder.path().join("first.db")), &lake);
+    let db = file(&folder.path().join("second.db"));
+    for _ in 0..21 {
+        let memory: MemoryStore = db.memory().unwrap();
+        memory.store_learning_event(NewLearningEvent::new("maze", 1.0, "explore")).unwrap();
+        send(&db, &lake);
+    }
+    assert!(lake.join("learning_events/_delta_log/_last_checkpoint").exists());
+    let all = tables(lake.to_str().unwrap()).unwrap();
+    let files: Vec<Vec<_>> = all
+        .iter()
+        .map(|table| {
+            let mut files: Vec<_> =
+                table.senders.iter().map(|s| (s.file.clone(), s.rows)).collect();
+            files.sort();
+            files
+        })
+        .collect();
+    let named = |name: &str, rows| (Some(name.to_owned()), Some(rows));
+    assert_eq!(files[0], [named("first.db", 10), named("second.db", 31)]);
+    assert_eq!(files[3], [named("db", 300)]);
+    let hosts: Vec<_> = all.iter().flat_map(|t| &t.senders).map(|s| s.host.clone()).collect();
+    assert!(
+        hosts.iter().all(|host| host.as_ref().is_some_and(|host| !host.is_empty())),
+        "{hosts:?}"
+    );
+    let above = folder.path().file_name().unwrap().to_str().unwrap();
+    for entry in std::fs::read_dir(lake.join("learning_events/_delta_log")).unwrap().flatten() {
+        let text = std::fs::read(entry.path()).unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains(above), "{:?}", entry.path());
+    }
+}
+
+/// Goal: what one file published is removed from all tables and nothing of others; the file is refused then, and sends all of
+/// it again when it is told to.
+#[test]
+fn a_sender_is_removed_from_a_lake() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let address = lake.to_str().unwrap();
+    let (first, second) = (file(&folder.path().join("a.db")), file(&folder.path().join("b.db")));
+    send(&first, &lake);
+    send(&second, &lake);
+    let before = tables(address).unwrap();
+    let is_first = |sender: &&LakeSender| sender.file.as_deref() == Some("a.db");
+    let id = before[0].senders.iter().find(is_first).unwrap().store_id.clone();
+    let planned = remove(address, &id, true).unwrap();
+    assert_eq!(tables(address).unwrap(), before);
+    assert_eq!(remove(address, &id, false).unwrap(), planned);
+    let rows: Vec<_> = planned.iter().map(|(name, of)| (name.as_str(), of.rows)).collect();
+    assert_eq!(
+        rows,
+        [("learning_events", Some(10)), ("series", Some(2)), ("series_points", Some(4))]
+    );
+    let left: Vec<_> = tables(address).unwrap().iter().map(|table| table.rows).collect();
+    assert_eq!(left, [Some(10), Some(2), Some(4)]);
+    assert_eq!(found(&check(&lake, Some(&second))), [""; 0]);
+    let refused = remove(address, &id, false).unwrap_err();
+    assert!(matches!(refused, Error::NotFound { what: "file", .. }), "{refused}");
+
+    let mut options = PublishOptions::default();
+    let report = publish(&first, address, &options, &mut |_, _| Ok(())).unwrap();
+    assert!(report.failed["series"].contains("removed from the lake"), "{report:?}");
+    assert_eq!(
+        publish(&second, address, &options, &mut |_, _| Ok(())).unwrap(),
+        Default::default()
+    );
+    options.rebuild_ledger = true;
+    publish(&first, address, &options, &mut |_, _| Ok(())).unwrap();
+    assert_eq!(tables(address).unwrap()[0].rows, Some(20));
+    assert_eq!(found(&check(&lake, Some(&first))), [""; 0]);
 }
 
 /// Goal: a lake and the files that publish to it agree, and each way in which a data file can be wrong is found.

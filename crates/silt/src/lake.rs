@@ -17,6 +17,7 @@ use crate::{human, interrupt};
 #[command(after_help = "Examples:
   silt lake ls s3://bucket/lake
   silt lake verify /mnt/team/lake agent.db
+  silt lake remove /mnt/team/lake 74c52aa6-9a8e-439a-a7b2-febe89949526
   silt lake vacuum /mnt/team/lake --dry-run")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -27,6 +28,7 @@ pub(crate) struct Args {
 enum What {
     Ls(Ls),
     Verify(Verify),
+    Remove(Remove),
     Vacuum(Vacuum),
 }
 
@@ -60,6 +62,27 @@ struct Verify {
     file: Option<PathBuf>,
 }
 
+/// Remove what one file has published from the tables of a lake
+///
+/// By the id that `silt lake ls` prints. Tables lose its rows, each in one commit; readers of older versions find them until
+/// `silt lake vacuum` removes the data files. The file itself is not touched. If it publishes once more, it is refused;
+/// `silt publish --rebuild-ledger` sends all of it again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  silt lake remove s3://bucket/lake 74c52aa6-9a8e-439a-a7b2-febe89949526
+  silt lake remove s3://bucket/lake 74c52aa6-9a8e-439a-a7b2-febe89949526 --yes")]
+struct Remove {
+    /// The lake: a folder, or s3://bucket/folder, gs://bucket/folder, az://container/folder
+    lake: String,
+
+    /// The id of the file
+    store_id: String,
+
+    /// Remove the rows (default: only print what would be removed)
+    #[arg(long)]
+    yes: bool,
+}
+
 /// Remove data files that no table of a lake has any more
 ///
 /// Those that were replaced or removed, and those that were sent and never committed, both if it was longer ago than
@@ -90,6 +113,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     match &args.what {
         What::Ls(args) => ls(args, console),
         What::Verify(args) => verify(args, console),
+        What::Remove(args) => remove(args, console),
         What::Vacuum(args) => vacuum(args, console),
     }
 }
@@ -101,15 +125,20 @@ fn ls(args: &Ls, console: &mut Console) -> Outcome {
         return Ok(Exit::Done);
     }
     let mut list = Table::new(["table", "version", "files", "rows", "size"]);
-    let mut senders = Table::new(["table", "store_id", "commits", "last"]);
+    let mut senders =
+        Table::new(["table", "store_id", "machine", "file", "rows", "commits", "last"]);
     for table in &found {
-        let rows = table.rows.map_or_else(|| "unknown".into(), human::count);
+        let count = |rows: Option<u64>| rows.map_or_else(|| "unknown".into(), human::count);
+        let rows = count(table.rows);
         let (version, files) = (table.version.to_string(), human::count(table.files));
         list.row([table.name.clone(), version, files, rows, human::size(table.bytes)]);
         for sender in &table.senders {
             let last = sender.last_ms.map(|ms| human::moment(ms as f64 / 1_000.0));
             let (store, commits) = (sender.store_id.clone(), sender.commits.to_string());
-            senders.row([table.name.clone(), store, commits, last.unwrap_or_default()]);
+            let name = |name: &Option<String>| name.clone().unwrap_or_default();
+            let (host, file) = (name(&sender.host), name(&sender.file));
+            let (rows, last) = (count(sender.rows), last.unwrap_or_default());
+            senders.row([table.name.clone(), store, host, file, rows, commits, last]);
         }
     }
     for table in [list, senders] {
@@ -148,6 +177,26 @@ fn verify(args: &Verify, console: &mut Console) -> Outcome {
         &looked_at,
         console,
     )
+}
+
+fn remove(args: &Remove, console: &mut Console) -> Outcome {
+    let removed = lake::remove(&args.lake, &args.store_id, !args.yes)?;
+    if console.json {
+        let (lake, store) = (&args.lake, &args.store_id);
+        console.document(
+            &json!({"lake": lake, "store_id": store, "done": args.yes, "tables": removed}),
+        )?;
+        return Ok(Exit::Done);
+    }
+    let done = if args.yes { "removed" } else { "would be removed" };
+    for (name, table) in &removed {
+        let rows = table.rows.map_or_else(|| "rows".into(), |n| human::plural(n, "row"));
+        console.line(format!("{name}: {rows} in {} {done}", human::plural(table.files, "file")))?;
+    }
+    if !args.yes {
+        console.note("dry run; pass --yes to apply");
+    }
+    Ok(Exit::Done)
 }
 
 fn vacuum(args: &Vacuum, console: &mut Console) -> Outcome {

@@ -60,7 +60,14 @@ impl Server {
             for row in client.query(sql, &[])? {
                 let name: String = row.get(0);
                 let (commits, segments, rows): (i64, i64, i64) = (row.get(2), row.get(4), row.get(5));
-                let sender = LakeSender { store_id: row.get(1), commits, last_ms: row.get(3) };
+                let sender = LakeSender {
+                    store_id: row.get(1),
+                    commits,
+                    last_ms: row.get(3),
+                    rows: Some(rows as u64),
+                    host: None,
+                    file: None,
+                };
                 if tables.last().is_none_or(|table| table.name != name) {
                     let sql = "SELECT coalesce(pg_total_relation_size(to_regclass($1)), 0)";
                     let bytes: i64 = client.query_one(sql, &[&place(&name)])?.get(0);
