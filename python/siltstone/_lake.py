@@ -9,12 +9,16 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from siltstone import _siltstone
+from siltstone import _lake_calls, _siltstone
 from siltstone.errors import InvalidError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import polars
     import pyarrow
+
+    from siltstone.ticks import Bars
+    from siltstone.ticks._time import Length, Time
 
 
 class LakeSender(NamedTuple):
@@ -278,6 +282,99 @@ class Lake:
 
         found = DeltaTable(f"{self.address}/{table}", **options)
         return found.to_pyarrow_table(columns=None if columns is None else list(columns))
+
+    def ohlc(
+        self,
+        symbol: str,
+        interval: Length | str,
+        start: Time | None = None,
+        end: Time | None = None,
+        price: str = "mid",
+        origin: Time = 0,
+        fill: str = "none",
+        *,
+        store: str | None = None,
+    ) -> Bars:
+        """Bars of a symbol, as :meth:`siltstone.ticks.TickStore.ohlc` makes them, of the ticks of all folders.
+
+        Polars reads the symbol's bucket of the days of the range.
+
+        Parameters
+        ----------
+        symbol, interval, start, end, price, origin, fill
+            As of :meth:`siltstone.ticks.TickStore.ohlc`.
+        store : str, optional
+            Only what the folder of this ``store_id`` has published.
+
+        Raises
+        ------
+        NotFoundError
+            If the lake has no tick of the symbol.
+        InvalidError
+            If two folders have published ticks of the symbol on one day.
+        """
+        return _lake_calls.ohlc(self, symbol, (interval, origin), (start, end), (price, fill), store)
+
+    def load_range(
+        self, key: str, start: Any = None, end: Any = None, closed: str = "both", *, store: str | None = None
+    ) -> pd.Series:
+        """Points of a series, as :meth:`siltstone.series.Backend.load_range` gives them.
+
+        Polars reads the bucket of the key; of an index of times the files whose times may lie in the range.
+
+        Parameters
+        ----------
+        key, start, end, closed
+            As of :meth:`siltstone.series.Backend.load_range`.
+        store : str, optional
+            Only what the file of this ``store_id`` has published.
+
+        Returns
+        -------
+        pandas.Series
+
+        Raises
+        ------
+        NotFoundError
+            If the lake has no series of this key.
+        InvalidError
+            If two files have published one.
+        """
+        return _lake_calls.load_range(self, key, (start, end, closed), store)
+
+    def compare(
+        self,
+        simulation_ids: str | Sequence[str] | None = None,
+        metric: str | Sequence[str] = "total_agents",
+        at: str | int = "final",
+        *,
+        store: str | None = None,
+    ) -> pyarrow.Table:
+        """The runs of all files beside each other, as :meth:`siltstone.experiment.ExperimentDatabase.compare` does it.
+
+        Runs and the records that the metrics need are brought back, file by file, and compared there.
+
+        Parameters
+        ----------
+        simulation_ids : str, or list of str, optional
+            A filter, as ``"params.rate > 0.15"``, which each file applies; or ids.
+        metric, at
+            As of :meth:`siltstone.experiment.ExperimentDatabase.compare`.
+        store : str, optional
+            Only what the file of this ``store_id`` has published.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``store_id``, ``simulation_id``, and a column of float64 for each metric; null where a simulation has no
+            value.
+
+        Raises
+        ------
+        NotFoundError
+            If no file has such a simulation, or such a metric.
+        """
+        return _lake_calls.compare(self, simulation_ids, metric, at, store)
 
     def _check_files(self, table: str) -> None:
         if self.address.startswith(("postgresql:", "postgres:")):

@@ -4,10 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3_arrow::input::AnyRecordBatch;
 use serde::Serialize;
 use siltstone::lake::{PullOptions, VacuumOptions, pull, remove, tables, vacuum, verify};
+use siltstone::series::series_of;
+use siltstone::table::Batches;
+use siltstone::ticks::{OhlcOptions, bars_to_arrow, ohlc_of};
 
+use crate::columns::Columns;
 use crate::enter::Enter;
+use crate::errors::to_py;
+use crate::series_store::SeriesStore;
 
 fn json(report: &impl Serialize) -> String {
     serde_json::to_string(report).expect("names and numbers are JSON")
@@ -78,4 +85,42 @@ pub(crate) fn lake_pull(
         pull(&address, &output, &options, &mut |_, _| signals.check())
     })?;
     Ok(json(&report.tables))
+}
+
+#[pyfunction]
+pub(crate) fn lake_bucket(name: &str) -> u64 {
+    siltstone::table::bucket(name)
+}
+
+fn batches(table: AnyRecordBatch) -> PyResult<Batches> {
+    Ok(Batches::from_reader(table.into_reader()?))
+}
+
+/// Bars of ticks that an engine has read, in the order of their times.
+#[pyfunction]
+pub(crate) fn lake_ohlc(
+    py: Python<'_>,
+    ticks: AnyRecordBatch,
+    interval_ns: i64,
+    price: &str,
+    origin_ns: i64,
+    fill: &str,
+) -> PyResult<Columns> {
+    let price = price.parse().map_err(to_py)?;
+    let fill = fill.parse().map_err(to_py)?;
+    let options = OhlcOptions { price, origin_ns, fill, ..OhlcOptions::default() };
+    let ticks = batches(ticks)?;
+    py.enter(|| bars_to_arrow(&ohlc_of(ticks, interval_ns, options)?)).map(Columns::new)
+}
+
+/// A series that an engine has read, in memory.
+#[pyfunction]
+pub(crate) fn lake_series(
+    py: Python<'_>,
+    row: AnyRecordBatch,
+    points: AnyRecordBatch,
+) -> PyResult<SeriesStore> {
+    let (row, points) = (batches(row)?, batches(points)?);
+    let backend = py.enter(|| series_of(row, points))?;
+    Ok(SeriesStore::in_memory(backend))
 }

@@ -73,7 +73,10 @@ mod _siltstone {
     #[pymodule_export]
     use super::files::write_file;
     #[pymodule_export]
-    use super::lake::{lake_pull, lake_remove, lake_tables, lake_vacuum, lake_verify};
+    use super::lake::{
+        lake_bucket, lake_ohlc, lake_pull, lake_remove, lake_series, lake_tables, lake_vacuum,
+        lake_verify,
+    };
     #[pymodule_export]
     use super::memory_recall::MemoryRecall;
     #[pymodule_export]

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use siltstone::Database;
 use siltstone::series::process::label_range;
 use siltstone::series::{
-    Change, IndexMetadata, IndexRange, IndexValue, Metadata, Overlap, Series, SeriesInfo,
-    SqliteBackend, StorageBackend, TransferOptions, append_points, decoded, tree, type_name,
+    Change, IndexMetadata, IndexRange, IndexValue, MemoryBackend, Metadata, Overlap, Series,
+    SeriesInfo, SqliteBackend, StorageBackend, TransferOptions, append_points, decoded, tree,
+    type_name,
 };
 
 use crate::arrow::Table;
@@ -92,6 +93,10 @@ impl SeriesStore {
     /// The series of a file that is open.
     pub(crate) fn over(file: SqliteBackend) -> Self {
         SeriesStore { inner: Arc::new(file.clone()), file: Some(file), types: Mutex::default() }
+    }
+
+    pub(crate) fn in_memory(backend: MemoryBackend) -> Self {
+        SeriesStore { inner: Arc::new(backend), file: None, types: Mutex::default() }
     }
 }
 

@@ -58,6 +58,8 @@ pub use postgresql::PostgresBackend;
 pub(crate) use publish::PublishedSeries;
 #[cfg(feature = "lake")]
 pub(crate) use pull::PulledSeries;
+#[cfg(feature = "lake")]
+pub use pull::series_of;
 pub use read::{
     Ambiguous, BadCells, Encoding, Nonexistent, Points, PointsColumn, PointsOptions, TimeUnit,
     read_points,

@@ -15,7 +15,7 @@ use arrow_array::{
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use jiff::civil::Date;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::backend::{SeriesInfo, StorageBackend};
 use super::codes::decoded;
@@ -25,10 +25,10 @@ use crate::array::{date_of_day, day_number};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx, table_exists};
 use crate::table::Kind::{Int, Text};
-use crate::table::{Batches, Cut, Published, PublishedTable, Slice, SqlTable, from_arrow, growing};
+use crate::table::{
+    Batches, Cut, Published, PublishedTable, Slice, SqlTable, bucket, from_arrow, growing,
+};
 
-/// Series are divided among so many files.
-const BUCKETS: u64 = 8;
 /// A year with more points than this has a slice a month.
 const MANY_POINTS: u64 = 4 << 20;
 const DAY_S: i64 = 86_400;
@@ -61,10 +61,6 @@ const POINTS: &str = "series_points";
 
 /// The series of a file, as they are published.
 pub(crate) struct PublishedSeries(pub(crate) Database);
-
-fn bucket(key: &str) -> u64 {
-    xxh3_64(key.as_bytes()) % BUCKETS
-}
 
 fn points_schema() -> SchemaRef {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));

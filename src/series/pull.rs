@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::backend::{Change, StorageBackend};
 use super::codes::decoded;
-use super::data::{Head, Series, schema};
+use super::data::{Head, Metadata, Series, schema};
+use super::in_memory::MemoryBackend;
 use super::sqlite::SqliteBackend;
 use crate::array::block::types::type_of;
 use crate::error::{Error, Result};
@@ -24,7 +25,8 @@ struct Known {
     file: String,
     length: u64,
     head: Head,
-    /// The types that its points were published with.
+    /// The types of its points, and those that they were published with.
+    coded: SchemaRef,
     decoded: SchemaRef,
     taken: u64,
 }
@@ -44,40 +46,18 @@ impl PulledSeries {
 
     /// Makes series without points, with the numbers that they had where those are free.
     fn know(&mut self, file: &str, rows: &RecordBatch) -> Result<()> {
-        let texts = |name: &str| -> Result<StringArray> {
-            Ok(typed(column(rows, name)?, &DataType::Utf8)?.as_string::<i32>().clone())
-        };
-        let (keys, heads, metadata) = (texts("key")?, texts("head")?, texts("metadata")?);
-        let (indexes, values) = (texts("index_type")?, texts("value_type")?);
-        let integers = |name: &str| -> Result<Int64Array> {
-            Ok(typed(column(rows, name)?, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
-        };
-        let (ids, lengths) = (integers("id")?, integers("length")?);
         let mut changes = Vec::new();
-        for row in 0..rows.num_rows() {
-            let key = keys.value(row).to_owned();
-            let head: Head = json(&key, heads.value(row))?;
-            let (index, value) = (type_of(indexes.value(row))?, type_of(values.value(row))?);
-            let coded = schema(&head, &index, &value);
-            let series = Series::from_batch(&RecordBatch::new_empty(coded.clone()))?;
-            let decoded = decoded(Batches::from_batches(coded, Vec::new()))?;
-            let known = Known {
-                file: file.to_owned(),
-                length: lengths.value(row) as u64,
-                head,
-                decoded: decoded.schema().clone(),
-                taken: 0,
-            };
+        for (id, key, known, metadata) in known(file, rows)? {
             if let Some(other) = self.known.get(&key) {
                 return Err(of_two_files(format!("the series {key:?}"), &other.file, file));
             }
-            if ids.value(row) > self.next {
+            if id > self.next {
                 self.backend.commit(&std::mem::take(&mut changes))?;
-                self.next = ids.value(row);
+                self.next = id;
                 self.backend.number_from(self.next)?;
             }
             self.next += 1;
-            let metadata = json(&key, metadata.value(row))?;
+            let series = Series::from_batch(&RecordBatch::new_empty(known.coded.clone()))?;
             changes.push(Change::Save { key: key.clone(), series, metadata });
             self.known.insert(key, known);
         }
@@ -109,6 +89,61 @@ impl PulledSeries {
         }
         self.backend.commit(&changes)
     }
+}
+
+/// What rows of the table `series` say: of each series its number, key, and metadata.
+fn known(file: &str, rows: &RecordBatch) -> Result<Vec<(i64, String, Known, Metadata)>> {
+    let texts = |name: &str| -> Result<StringArray> {
+        Ok(typed(column(rows, name)?, &DataType::Utf8)?.as_string::<i32>().clone())
+    };
+    let (keys, heads, metadata) = (texts("key")?, texts("head")?, texts("metadata")?);
+    let (indexes, values) = (texts("index_type")?, texts("value_type")?);
+    let integers = |name: &str| -> Result<Int64Array> {
+        Ok(typed(column(rows, name)?, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+    };
+    let (ids, lengths) = (integers("id")?, integers("length")?);
+    let known = |row| {
+        let key = keys.value(row).to_owned();
+        let head: Head = json(&key, heads.value(row))?;
+        let (index, value) = (type_of(indexes.value(row))?, type_of(values.value(row))?);
+        let coded = schema(&head, &index, &value);
+        let decoded = decoded(Batches::from_batches(coded.clone(), Vec::new()))?.schema().clone();
+        let (file, length) = (file.to_owned(), lengths.value(row) as u64);
+        let known = Known { file, length, head, coded, decoded, taken: 0 };
+        let metadata = json(&key, metadata.value(row))?;
+        Ok((ids.value(row), key, known, metadata))
+    };
+    (0..rows.num_rows()).map(known).collect()
+}
+
+/// A series as a lake has it, in memory: `row` is the row of the table `series`, `points` rows of `series_points`, in their order; all
+/// of its columns are there. If they are not all points of the series, they are those of a range.
+///
+/// # Errors
+/// [`Error::NotFound`] for a column that is not there; [`Error::Invalid`] for more or less than one series, and values of other
+/// types; [`Error::Corrupt`] for a row that no file has published; those of the batches.
+pub fn series_of(mut row: Batches, points: Batches) -> Result<MemoryBackend> {
+    let mut all = Vec::new();
+    while let Some(rows) = row.next_batch()? {
+        all.extend(known("", &rows)?);
+    }
+    let n = all.len();
+    let Some((_, key, known, metadata)) = all.pop().filter(|_| n == 1) else {
+        return Err(Error::invalid("the series of the lake", "one row", format!("{n} rows")));
+    };
+    let all = points.collect_batches()?;
+    let series = all.iter().filter(|rows| rows.num_rows() > 0).map(|rows| known.points(rows));
+    let empty = Series::from_batch(&RecordBatch::new_empty(known.coded.clone()))?;
+    let backend = MemoryBackend::default();
+    let mut changes = vec![Change::Save { key: key.clone(), series: empty, metadata }];
+    for series in series {
+        changes.push(Change::Append { key: key.clone(), series: series? });
+    }
+    backend.commit(&changes)?;
+    if backend.info(&key)?.index_metadata() != &known.head.index {
+        backend.commit(&[Change::SetIndexMetadata { key, index: known.head.index }])?;
+    }
+    Ok(backend)
 }
 
 impl Known {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use rusqlite::types::ValueRef;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::arrays::ArrayReader;
 use super::initial;
@@ -21,20 +21,14 @@ use super::update::Attribute;
 use crate::array::parse_shape;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
-use crate::table::{Batches, Cut, Published, PublishedTable, Slice};
+use crate::table::{Batches, Cut, Published, PublishedTable, Slice, bucket};
 
-/// Datasets are divided among so many files.
-const BUCKETS: u64 = 8;
 /// A range with more items than this is cut; near the end of a run that grows, one with more than this.
 const MOST_ITEMS: u64 = 1 << 20;
 const MOST_NEW_ITEMS: u64 = 1 << 16;
 
 /// The updates of a file, as they are published.
 pub(crate) struct PublishedUpdates(pub(crate) Database);
-
-pub(super) fn bucket(dataset: &str) -> u64 {
-    xxh3_64(dataset.as_bytes()) % BUCKETS
-}
 
 /// The updates of a timestamp: how many items they have, and what tells them from others.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::database::{Options, SimulationDatabase};
 use super::initial;
 use super::long::{Head, Rows, Values, schema};
-use super::publish::{bucket, seen};
+use super::publish::seen;
 use super::read::datasets;
 use super::state::GroupState;
 use super::tables::Layout;
@@ -19,7 +19,7 @@ use super::update::{GIVEN, NOT_GIVEN};
 use crate::array::Checksum;
 use crate::error::{Error, Result};
 use crate::kernel::{Database, ReadTx};
-use crate::table::{Batches, Cut, Published, PublishedTable, Slice};
+use crate::table::{Batches, Cut, Published, PublishedTable, Slice, bucket};
 
 /// The table of states.
 pub(crate) const STATES: &str = "simulation_states";

@@ -37,6 +37,13 @@ impl Batches {
         Batches::new(schema, move || Ok(batches.next()))
     }
 
+    /// The table that another library gives.
+    pub fn from_reader(mut reader: impl RecordBatchReader + Send + 'static) -> Self {
+        Batches::new(reader.schema(), move || {
+            reader.next().transpose().map_err(|error| from_arrow("a table", error))
+        })
+    }
+
     /// The columns.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

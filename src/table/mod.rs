@@ -44,6 +44,8 @@ pub use format::Format;
 #[cfg(feature = "lake")]
 pub(crate) use json_rows::{json_rows_of_parquet, json_rows_to_parquet};
 #[cfg(feature = "lake")]
+pub use published::bucket;
+#[cfg(feature = "lake")]
 pub(crate) use published::{
     Cut, Keeps, Published, PublishedTable, Pulled, Slice, growing, of_two_files,
 };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Batches;
 use crate::error::{Error, Result};
@@ -35,6 +36,15 @@ pub(crate) struct Slice {
     pub(crate) until: i64,
     /// Is another if its rows may be others.
     pub(crate) signature: u128,
+}
+
+/// A table is divided by a name (a symbol, a key, a dataset) among so many files.
+const BUCKETS: u64 = 8;
+
+/// The bucket of a name: XXH3-64 of its bytes, modulo 8. By it the tables of a lake are partitioned (`symbol_bucket`, `key_bucket`,
+/// `dataset_bucket`), so that a reader of one name passes over the files of most others.
+pub fn bucket(name: &str) -> u64 {
+    xxh3_64(name.as_bytes()) % BUCKETS
 }
 
 /// How finely what still grows is cut.

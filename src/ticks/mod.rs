@@ -82,7 +82,7 @@ pub use config::{Duplicates, QueueFull, StorageBackend, TickStoreConfig};
 pub use doctor::{DoctorReport, doctor};
 pub use gaps::Gap;
 pub use import::{ImportOptions, ImportReport, import};
-pub use ohlc::{Fill, OhlcOptions, Price};
+pub use ohlc::{Fill, OhlcOptions, Price, ohlc_of};
 pub use outline::{Drawn, Outline, Outlines, Quote, Stretch};
 pub use quotes::{EpochUnit, QuoteColumns, QuoteFormat, QuoteOptions};
 pub use replay::{Replay, ReplayOptions};

@@ -1,13 +1,21 @@
 //! Bars from the history.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::cast;
+use arrow_schema::DataType;
+
 use super::bars::{Bar, Timeframe, bucket};
 use super::calendar::Day;
 use super::outline::Outline;
 use super::read::DAYS_AT_ONCE;
+use super::scan::not_arrow;
 use super::store::TickStore;
 use super::tick::Wanted;
 use crate::error::{Error, Result};
 use crate::kernel::{check_interrupted, threads, together};
+use crate::table::Batches;
 
 /// Which price a bar is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -189,6 +197,43 @@ impl Bars {
         }
         Ok(())
     }
+}
+
+/// Bars of ticks of one symbol that come from elsewhere, as from a lake: batches with the columns `time_ns` (integer), `bid` and
+/// `ask`, rising in time. The same ticks give the bars that [`TickStore::ohlc`] gives.
+///
+/// - `interval_ns`: length of a bar, 1 or more.
+///
+/// # Errors
+/// [`Error::Invalid`] for an interval below 1, a null, and times that fall; [`Error::NotFound`] for a column that is not there; those
+/// of the batches.
+pub fn ohlc_of(mut ticks: Batches, interval_ns: i64, options: OhlcOptions) -> Result<Vec<Bar>> {
+    let mut bars = Bars::new(interval_ns, options)?;
+    let mut last_ns = i64::MIN;
+    while let Some(batch) = ticks.next_batch()? {
+        let column = |name: &'static str, kind: DataType| {
+            let found = batch.column_by_name(name).ok_or_else(|| Error::NotFound {
+                what: "column",
+                name: name.into(),
+                location: "the ticks".into(),
+            })?;
+            match cast(found, &kind).map_err(not_arrow)? {
+                column if column.null_count() > 0 => Err(Error::invalid(name, "a number", "null")),
+                column => Ok(column),
+            }
+        };
+        let (times, real) = (column("time_ns", DataType::Int64)?, DataType::Float64);
+        let (bid, ask) = (column("bid", real.clone())?, column("ask", real)?);
+        let times = times.as_primitive::<Int64Type>().values();
+        let rises = times.iter().try_fold(last_ns, |last, time| (*time >= last).then_some(*time));
+        last_ns =
+            rises.ok_or_else(|| Error::invalid("time_ns", "times that rise", "one that falls"))?;
+        let first = times.partition_point(|time| *time < options.from_ns);
+        let end = times.partition_point(|time| *time <= options.to_ns).max(first);
+        let prices = |column: &ArrayRef| column.as_primitive::<Float64Type>().values().clone();
+        bars.add(&times[first..end], &prices(&bid)[first..end], &prices(&ask)[first..end])?;
+    }
+    Ok(bars.bars)
 }
 
 impl TickStore {

@@ -12,7 +12,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::calendar::{Day, SECOND_NS};
 use super::scan::{not_arrow, scan_schema};
@@ -20,10 +20,8 @@ use super::store::TickStore;
 use super::tables;
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, now_ns};
-use crate::table::{Batches, Cut, Keeps, Published, PublishedTable, Slice, growing};
+use crate::table::{Batches, Cut, Keeps, Published, PublishedTable, Slice, bucket, growing};
 
-/// Symbols are divided among so many files a day.
-const BUCKETS: u64 = 8;
 /// Of a day that grows, from its beginning to its end.
 const CUTS_NS: [i64; 3] = [3_600 * SECOND_NS, 300 * SECOND_NS, 15 * SECOND_NS];
 /// What was written this short a time ago may be written again without a later time in the file system.
@@ -34,14 +32,6 @@ pub(crate) struct PublishedTicks {
     store: TickStore,
     /// Of days that did not change since they were looked at: which buckets they have.
     days: Mutex<HashMap<Day, (u128, BTreeSet<u64>)>>,
-}
-
-/// The bucket of a symbol.
-///
-/// # Source
-/// XXH3-64 of its bytes, modulo their number.
-fn bucket(symbol: &str) -> u64 {
-    xxh3_64(symbol.as_bytes()) % BUCKETS
 }
 
 fn schema() -> SchemaRef {
