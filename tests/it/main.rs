@@ -37,6 +37,8 @@ mod lake_pull;
 #[cfg(feature = "lake")]
 mod lake_read;
 #[cfg(feature = "lake")]
+mod lake_scale;
+#[cfg(feature = "lake")]
 mod lake_updates;
 mod memory;
 mod memory_crash;
