@@ -1,4 +1,4 @@
-"""Lakes in Azure Blob Storage, by Azurite (`npm install azurite`): its `azurite-blob` in the PATH, or in AZURITE_BLOB."""
+"""Lakes in Azure Blob Storage, by Azurite (`npm install azurite`): `azurite-blob` in the PATH, or in AZURITE_BLOB."""
 
 import base64
 import contextlib
