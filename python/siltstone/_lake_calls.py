@@ -58,7 +58,7 @@ def ohlc(
     days = [date(1970, 1, 1) + timedelta(ns // _DAY_NS) for ns in (low, high)]
     bucket = _siltstone.lake_bucket(symbol)
     of_symbol = _of(lake.scan("ticks"), store, symbol_bucket=bucket, symbol=symbol)
-    wanted = of_symbol.filter(pl.col("day").is_between(*days), pl.col("time_ns").is_between(low, high))
+    wanted = of_symbol.filter(pl.col("day").is_between(days[0], days[1]), pl.col("time_ns").is_between(low, high))
     ticks = wanted.select("day", "store_id", "time_ns", "bid", "ask").collect()
     for day, stores in ticks.group_by("day").agg(pl.col("store_id").unique()).sort("day").iter_rows():
         _refuse_two(f"ticks of {symbol} on {day}", stores)
