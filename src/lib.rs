@@ -27,7 +27,7 @@ pub use kernel::sqlite_extension_init;
 pub use kernel::{
     BackupReport, Builder, CompactReport, Database, Durability, Executed, Finding, NewFile,
     Profile, Progress, Query, QueuePolicy, Skipped, Stats, Ticket, Transaction, Value,
-    VerifyReport, interruptible, restore, with_value_limit, write_file, write_file_with,
+    VerifyReport, Watch, interruptible, restore, with_value_limit, write_file, write_file_with,
 };
 pub use open::{Handle, open, open_read_only};
 

@@ -60,6 +60,7 @@ mod transaction;
 mod tx;
 mod value_limit;
 mod verify;
+mod watch;
 mod writer;
 
 pub use backup::{BackupReport, restore};
@@ -81,6 +82,7 @@ pub use stats::Stats;
 pub use ticket::Ticket;
 pub use transaction::{Executed, Transaction};
 pub use value_limit::with_value_limit;
+pub use watch::Watch;
 
 pub(crate) use block_rows::BlockTable;
 pub(crate) use compaction::Part;

@@ -28,6 +28,7 @@ use super::schema::{self, Upgrade};
 use super::stats::{Counters, add};
 use super::ticket::{Slot, Ticket, closed};
 use super::tx::{Memory, WriteTx};
+use super::watch::data_version;
 use super::{interruption, transaction};
 use crate::error::{Error, Result};
 
@@ -559,12 +560,4 @@ impl Core {
             }
         }
     }
-}
-
-/// Changes when another connection has committed.
-///
-/// # Source
-/// SQLite, `PRAGMA data_version`.
-fn data_version(conn: &Connection) -> Result<i64> {
-    Ok(conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }

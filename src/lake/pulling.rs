@@ -186,7 +186,8 @@ fn is_there(target: &Path) -> Error {
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let above = target.parent().map(|above| above.display().to_string());
     let location = above.filter(|above| !above.is_empty()).unwrap_or_else(|| ".".into());
-    let hint = "rows are brought back into a new file or folder: choose another name";
+    let hint = "rows are brought back into a new file or folder: choose another name; `silt merge` and `silt series copy` \
+        put them into a file that exists";
     Error::Exists { what: format!("{name:?}"), location, hint }
 }
 

@@ -156,6 +156,27 @@ fn a_sender_is_known_by_its_machine_and_file() {
     }
 }
 
+/// Goal: who publishes again and again need not look while nothing was written: to publish what is there already writes nothing,
+/// and a write is seen.
+#[test]
+fn a_publish_of_nothing_new_leaves_the_file_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let db = file(&folder.path().join("a.db"));
+    let Handle::File(watched) = &db else { panic!("it is a file") };
+    let mut watch = watched.watch().unwrap();
+    assert!(watch.has_changed().unwrap());
+    send(&db, &lake);
+    assert!(watch.has_changed().unwrap(), "the ledger has what was sent");
+    for _ in 0..3 {
+        send(&db, &lake);
+        assert!(!watch.has_changed().unwrap());
+    }
+    let memory: MemoryStore = db.memory().unwrap();
+    memory.store_learning_event(NewLearningEvent::new("maze", 1.0, "explore")).unwrap();
+    assert!(watch.has_changed().unwrap());
+}
+
 /// Goal: what one file published is removed from all tables and nothing of others; the file is refused then, and sends all of
 /// it again when it is told to.
 #[test]

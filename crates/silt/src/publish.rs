@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use siltstone::Handle;
 use siltstone::lake::{PublishOptions, PublishReport, publish};
+use siltstone::{Handle, Watch};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
@@ -32,7 +32,8 @@ pub(crate) struct Args {
 /// Publish again and again while a file is written
 ///
 /// As `silt publish`, repeated until Ctrl-C. What still grows is sent in small files, which become large ones when a period
-/// is over. An error of the network is reported, and tried again at the next turn.
+/// is over. An error of the network is reported, and tried again at the next turn. While nothing is written to the database,
+/// neither it nor the lake is looked at.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt sync data/ticks/db --to s3://bucket/lake --every 5s")]
@@ -122,9 +123,20 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
     let handle = open(&args.what.file, console)?;
     let mut what = args.what.clone();
     let mut is_first = true;
+    let mut watch = match &handle {
+        Handle::File(db) => Some(db.watch()?),
+        _ => None, // a folder of ticks tells by the times of its files
+    };
+    let mut has_all = false;
     loop {
         let start = Instant::now();
+        let has_changed = watch.as_mut().map_or(Ok(true), Watch::has_changed)?;
+        if has_all && !has_changed {
+            wait(start, every)?;
+            continue;
+        }
         let done = once(&what, &handle, true, console);
+        has_all = done.as_ref().is_ok_and(PublishReport::is_empty);
         if done.as_ref().is_ok_and(|report| report.failed.is_empty()) {
             (what.rebuild_ledger, what.new_identity) = (false, false); // once is enough
         }
@@ -145,12 +157,18 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
             }
             Err(error) => return Err(error.into()),
         }
-        while start.elapsed() < every {
-            interrupt::check("waiting for the next turn")?;
-            let left = every.saturating_sub(start.elapsed());
-            std::thread::sleep(left.min(Duration::from_millis(50)));
-        }
+        wait(start, every)?;
     }
+}
+
+/// Waits for the next turn.
+fn wait(start: Instant, every: Duration) -> siltstone::Result<()> {
+    while start.elapsed() < every {
+        interrupt::check("waiting for the next turn")?;
+        let left = every.saturating_sub(start.elapsed());
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
+    Ok(())
 }
 
 /// A folder of ticks is read only: another process writes it.
