@@ -129,6 +129,28 @@ def test_ten_thousand_runs_are_listed(page: Page, serve: Serve, path: Path) -> N
     assert time.monotonic() - began < 20
 
 
+def test_a_filter_stays_when_the_whole_list_comes_late(page: Page, serve: Serve, path: Path) -> None:
+    """Goal: the first runs are shown before all have come, and what is asked for meanwhile is not undone by these."""
+    with ExperimentDatabase(path, "many") as db:
+        for run in range(300):
+            db.create_simulation_context(f"run_{run:03}", parameters={"seed": run}).complete()
+    held = []
+    page.route(re.compile(r"/api/runs\?brief=true$"), lambda route: held.append(route))
+    page.goto(at(serve(path), "/runs"))
+    expect(page.get_by_role("status").filter(has_text="300 simulations")).to_be_visible()
+    expect(page.locator(".grid tbody tr:not(.space)").first).to_contain_text("run_000")
+    field = page.get_by_role("searchbox")
+    field.fill("params.seed >= 298")
+    field.press("Enter")
+    few = page.get_by_role("status").filter(has_text="2 simulations")
+    expect(few).to_be_visible()
+    with page.expect_response(re.compile(r"/api/runs\?brief=true$")):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    expect(few).to_be_visible()
+    expect(page.locator(".grid tbody tr:not(.space)")).to_have_count(2)
+
+
 def test_a_link_to_a_run_that_is_gone_opens_the_page(page: Page, serve: Serve, sweep: Path) -> None:
     """Goal: a run of the address that is not there is named and left out, and so is one that is removed meanwhile."""
     shown(page, at(serve(sweep), "/runs", s=["run_3", "gone_run"], metric="gone_metric"))

@@ -80,6 +80,8 @@ class RunsPage {
     this.count = 0;
     /** What the server calls the list that is known. */
     this.version = "";
+    /** Counts what was asked for, so that a list that comes late is dropped. */
+    this.turn = 0;
     this.filter = "";
     /** @type {string[]} */
     this.selected = [];
@@ -247,18 +249,22 @@ class RunsPage {
     if (await this.ask()) await this.compareAll().catch(report);
   }
 
-  /** Asks for the runs; a filter that is none is refused with a sentence, and the rows stay. */
+  /** Asks for the runs, and whether all is there; a filter that is none is refused with a sentence, and the rows stay. */
   async ask() {
+    const own = ++this.turn;
     this.wrong.hidden = true;
     try {
       const { first } = this.context;
       this.context.first = null;
-      this.hear(await (first ?? listOfRuns(this.filter, { known: this.version })));
-      if (this.runs.length < this.count) {
+      for (let asked = first ?? listOfRuns(this.filter, { known: this.version }); ; asked = listOfRuns(this.filter)) {
+        const answer = await asked;
+        if (own !== this.turn) return false;
+        this.hear(answer);
+        if (this.runs.length === this.count) break;
         await this.showRuns();
-        this.hear(await listOfRuns(this.filter));
       }
     } catch (error) {
+      if (own !== this.turn) return false;
       if (!this.filter || !(error instanceof Error)) throw error;
       this.wrong.textContent = error.message;
       this.wrong.hidden = false;
