@@ -30,9 +30,12 @@ def _refuse_two(what: str, stores: Sequence[str]) -> None:
         )
 
 
-def _of(frame: pl.LazyFrame, store: str | None, **values: Any) -> pl.LazyFrame:
+def _of(lake: Lake, table: str, store: str | None, **values: Any) -> pl.LazyFrame:
     import polars as pl
 
+    if table not in lake.tables():
+        raise NotFoundError(f"the table {table!r}: expected one that the lake has, got none in {lake.address}")
+    frame = lake.scan(table)
     if store is not None:
         values["store_id"] = store
     return frame.filter([pl.col(name) == value for name, value in values.items()])
@@ -57,7 +60,7 @@ def ohlc(
     low, high = bounds(*ends)
     days = [date(1970, 1, 1) + timedelta(ns // _DAY_NS) for ns in (low, high)]
     bucket = _siltstone.lake_bucket(symbol)
-    of_symbol = _of(lake.scan("ticks"), store, symbol_bucket=bucket, symbol=symbol)
+    of_symbol = _of(lake, "ticks", store, symbol_bucket=bucket, symbol=symbol)
     wanted = of_symbol.filter(pl.col("day").is_between(days[0], days[1]), pl.col("time_ns").is_between(low, high))
     ticks = wanted.select("day", "store_id", "time_ns", "bid", "ask").collect()
     for day, stores in ticks.group_by("day").agg(pl.col("store_id").unique()).sort("day").iter_rows():
@@ -76,12 +79,13 @@ def load_range(lake: Lake, key: str, ends: tuple[Any, Any, str], store: str | No
     from siltstone.series import Backend
     from siltstone.series._range import bounds
 
-    row = _of(lake.scan("series"), store, key=key).collect()
+    row = _of(lake, "series", store, key=key).collect()
     _refuse_two(f"the series {key!r}", row["store_id"].to_list())
     if row.is_empty():
         raise NotFoundError(f"series {key!r}: expected one that the lake has, got none in {lake.address}")
     info = _siltstone.lake_series(row, row.clear()).info(key)
-    points = _of(lake.scan("series_points"), row["store_id"][0], key_bucket=_siltstone.lake_bucket(key), key=key)
+    points = _of(lake, "series_points", row["store_id"][0], key_bucket=_siltstone.lake_bucket(key), key=key)
+    low = high = None
     if info[1].startswith("timestamp:") and row["is_sorted"][0]:
         first, last = bounds(info, *ends)
         low = None if first is None else first[1] + (not first[0])  # an end that is not included
@@ -90,7 +94,14 @@ def load_range(lake: Lake, key: str, ends: tuple[Any, Any, str], store: str | No
             *([] if low is None else [pl.col("index_integer") >= low]),
             *([] if high is None else [pl.col("index_integer") <= high]),
         ).sort("index_integer", maintain_order=True)
-    backend = Backend._over(_siltstone.lake_series(row, points.collect()), "memory:")
+    found = points.collect()
+    expected = row["length"][0]
+    if len(found) != expected if (low, high) == (None, None) else len(found) > expected:
+        raise InvalidError(
+            f"the series {key!r} in the table series_points of {lake.address}: "
+            f"expected {expected} points, got {len(found)}; publish the file again"
+        )
+    backend = Backend._over(_siltstone.lake_series(row, found), "memory:")
     series: pd.Series = backend.load_range(key, *ends)
     return series
 
@@ -116,13 +127,19 @@ def compare(
     runs = tables["runs"].senders if "runs" in tables else {}
     found: list[pa.Table] = []
     missing: dict[str, NotFoundError] = {}
+    refused: list[InvalidError] = []
     for name in (name for name, sender in runs.items() if sender.rows != 0 and store in (None, name)):
         own = ["runs", *(table for table in sorted(needed & set(tables)) if _sends(tables[table], name))]
         with tempfile.TemporaryDirectory() as folder:
             lake.pull(Path(folder) / "runs.db", tables=own, store=name)
             with ExperimentDatabase(Path(folder) / "runs.db", read_only=True) as db:
-                ids = [one for one in db.get_simulation_ids() if one in chosen] if isinstance(chosen, list) else chosen
-                columns = [pa.table(db.compare(ids, [], at))["simulation_id"]]
+                here = set(db.get_simulation_ids())
+                ids = [one for one in chosen if one in here] if isinstance(chosen, list) else chosen
+                try:
+                    columns = [pa.table(db.compare(ids, [], at))["simulation_id"]]
+                except InvalidError as error:  # a parameter that no run of this file has
+                    refused.append(error)
+                    continue
                 for one in metrics:
                     try:
                         columns.append(pa.table(db.compare(ids, [one], at)).column(1))
@@ -131,6 +148,8 @@ def compare(
                         columns.append(pa.nulls(len(columns[0]), pa.float64()))
         stores = pa.array([name] * len(columns[0]), pa.string())
         found.append(pa.table([stores, *columns], ["store_id", "simulation_id", *metrics]))
+    if refused and not found:
+        raise refused[0]
     if isinstance(chosen, list):
         known = {one for table in found for one in table["simulation_id"].to_pylist()}
         for one in (one for one in chosen if one not in known):

@@ -214,3 +214,42 @@ def test_runs_of_all_files_are_compared_as_each_file_does_it(tmp_path: Path) -> 
     for call in ({"metric": "losss"}, {"simulation_ids": ["run 3", "run 77"], "metric": "loss"}):
         with pytest.raises(NotFoundError):
             lake.compare(**call)
+
+
+def test_a_comparison_keeps_the_order_of_ids_and_forgives_other_parameters(tmp_path: Path) -> None:
+    """Goal: ids come as they were given, as from the file; a file without the parameter of a filter has no run, and a
+    parameter that no file has is refused.
+    """
+    lake = siltstone.lake(tmp_path / "lake")
+    for name, parameter in (("ant", "rate"), ("bee", "speed")):
+        with ExperimentDatabase(tmp_path / f"{name}.db", "sweep") as db:
+            for run in range(3):
+                with db.create_simulation_context(f"{name}{run}", {parameter: run / 10}) as sim:
+                    sim.log_metric("loss", run, step=0)
+        publish(tmp_path / f"{name}.db", lake.address)
+
+    def ids(chosen) -> list[str]:
+        return lake.compare(chosen, "loss")["simulation_id"].to_pylist()
+
+    assert ids(["ant1", "ant0", "ant1"]) == ["ant1", "ant0", "ant1"]
+    assert ids("params.rate > 0.05") == ["ant1", "ant2"]
+    with pytest.raises(InvalidError, match=r"params\.sped"):
+        ids("params.sped > 1")
+
+
+def test_points_that_are_not_in_the_lake_are_told(tmp_path: Path) -> None:
+    """Goal: where the table of points lacks some, or is not there, a range is refused and not answered with less."""
+    lake = siltstone.lake(tmp_path / "lake")
+    with siltstone.open(tmp_path / "plant.db") as db:
+        db.series.save(pd.Series([1.0, 2.0], pd.date_range("2020-01-01", periods=2, freq="D")), "flow", {})
+        db.publish(lake.address, tables=["series"])
+        with pytest.raises(NotFoundError, match="series_points"):
+            lake.load_range("flow")
+        db.publish(lake.address)
+        assert len(lake.load_range("flow")) == 2
+        db.series.append("flow", pd.Series([3.0], pd.date_range("2020-01-03", periods=1, freq="D")))
+        db.publish(lake.address, tables=["series"])
+        with pytest.raises(InvalidError, match="expected 3 points, got 2"):
+            lake.load_range("flow")
+    with pytest.raises(NotFoundError, match="'ticks'"):
+        lake.ohlc("EURUSD", "1h")

@@ -112,7 +112,7 @@ impl Ledger {
     /// The ledger of a folder of ticks.
     pub(super) fn of_folder(folder: &Path, target: &str) -> Result<Self> {
         let ledger = Database::builder(folder.join(crate::ticks::LEDGER)).open()?;
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         Ok(Ledger { file: name_of(&folder), ..Self::of_file(ledger, target)? })
     }
 

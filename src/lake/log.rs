@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use super::action::{Action, Add, MetaData, Protocol, Remove, Txn, checkpoint_schema};
 use super::objects::Objects;
 use crate::error::{Error, Result};
-use crate::kernel::now_ns;
+use crate::kernel::{now_ns, pause};
 use crate::table::{json_rows_of_parquet, json_rows_to_parquet};
 
 /// What a commit is called, in its `commitInfo`.
@@ -18,6 +19,8 @@ pub(super) const FOLDER: &str = "_delta_log";
 const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 /// Commits from one checkpoint to the next.
 const CHECKPOINT_EVERY: u64 = 20;
+/// How often a commit that is there and cannot be read is asked for, a tenth of a second apart.
+const MOST_TRIES: u32 = 30;
 /// How long a file that was removed stays in checkpoints, for those who clean up.
 pub(super) const REMOVED_FOR_MS: i64 = 7 * 86_400_000;
 /// What this code reads and writes.
@@ -288,6 +291,7 @@ impl Log {
         actions: &[Action],
         table: &dyn Fn(&State) -> Result<Vec<Action>>,
     ) -> Result<Commit> {
+        let mut tries = 0;
         loop {
             let Own { writer, number, plan } = *own;
             let there = state.commits_of(writer);
@@ -329,7 +333,17 @@ impl Log {
                 self.checkpoint_sometimes(state);
                 return Ok(Commit::Done);
             }
+            let before = state.version;
             self.advance(state)?;
+            // A store may say that the commit is there before it gives it.
+            tries = if state.version == before { tries + 1 } else { 0 };
+            if tries > MOST_TRIES {
+                let name = commit_name(version);
+                return Err(self.damaged(&name, "it is there, and cannot be read"));
+            }
+            if tries > 0 {
+                pause(Duration::from_millis(100), "waiting for a commit of the lake")?;
+            }
         }
     }
 

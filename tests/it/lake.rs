@@ -557,3 +557,24 @@ fn sends_until_it_is_killed() {
     send(&base, Path::new(&lake), |options| options.live = true).unwrap();
     say(format_args!("sent"));
 }
+
+/// Goal: where a commit is there and cannot be read, whoever has the next one says so and does not try for ever.
+#[test]
+fn a_commit_that_cannot_be_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = siltstone::open(folder.path().join("agent.db")).unwrap();
+    let lake = folder.path().join("lake");
+    let store = |n: &str| {
+        let event = NewLearningEvent::new(n, 0.5, "explore");
+        db.memory().unwrap().store_learning_event(event).unwrap();
+        publish(&db, lake.to_str().unwrap(), &PublishOptions::default(), &mut |_, _| Ok(()))
+    };
+    store("first").unwrap();
+    let name = format!("{:020}.json", 1);
+    std::fs::create_dir(lake.join("learning_events/_delta_log").join(&name)).unwrap();
+    let told = match store("second") {
+        Ok(report) => format!("{:?}", report.failed),
+        Err(error) => error.to_string(),
+    };
+    assert!(told.contains(&name), "{told}");
+}

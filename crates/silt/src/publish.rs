@@ -130,7 +130,10 @@ pub(crate) fn sync(args: &SyncArgs, console: &mut Console) -> Outcome {
     let mut has_all = false;
     loop {
         let start = Instant::now();
-        let has_changed = watch.as_mut().map_or(Ok(true), Watch::has_changed)?;
+        let has_changed = match watch.as_mut().map_or(Ok(true), Watch::has_changed) {
+            Err(siltstone::Error::Busy { .. }) => true, // who publishes says so
+            other => other?,
+        };
         if has_all && !has_changed {
             wait(start, every)?;
             continue;
