@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from siltstone._open import open
 from siltstone._table import Table
 from siltstone.errors import InvalidError, NotFoundError
+from siltstone.series._range import whole
 
 
 class Part(NamedTuple):
@@ -159,18 +158,18 @@ def scan_series(path: str | Path, key: str, *, library: str = "polars") -> Any:
         DuckDB takes the name of a dataset as a table, and asks it for what a query needs.
     """
     with open(path, read_only=True) as db:
-        whole = db.series.scan(key)
-        index = whole.columns[0]
-        kind, *unit = db.series.info(key).index_type.split(":")
+        points = db.series.scan(key)
+        index = points.columns[0]
+        is_bounded = db.series.info(key).index_type.partition(":")[0] in ("int64", "timestamp")
 
         def parts(bounds: Bounds, _columns: list[str]) -> Iterator[Part]:
-            ends: Iterable[Any] = bounds.between(index) if kind in ("int64", "timestamp") else (None, None)
-            if kind == "timestamp":
-                ends = (None if end is None else np.array(end, f"M8[{unit[0]}]")[()] for end in ends)
+            low, high = bounds.between(index) if is_bounded else (None, None)
+            # Numbers, as the store has them: a time would be read in the zone of the index.
+            ends = (None if low is None else whole(low, True, True), None if high is None else whole(high, True, False))
             with open(path, read_only=True) as db:
-                yield Part(db.series.scan(key, *ends))
+                yield Part(Table(db.series._inner.scan(key, *ends), f"series {key!r}"))
 
-        return _source(library, whole, None, parts)
+        return _source(library, points, None, parts)
 
 
 def scan_states(path: str | Path, dataset: str, entity_group: str, *, library: str = "polars") -> Any:

@@ -1,6 +1,7 @@
 """What files have as lazy frames of Polars: with every filter what the whole, filtered, has."""
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,8 @@ def file(tmp_path):
             db.simulation.store_update(t, 0, "net", {"roads": roads})
         index = pd.date_range("2024-01-01", periods=1_000, freq="min", tz="UTC")
         db.series.save(pd.Series(np.arange(1_000.0), index=index), "level")
+        for zone in ("Europe/Paris", "America/New_York"):
+            db.series.save(pd.Series(np.arange(1_000.0), index=index.tz_convert(zone)), zone)
         db.series.save(pd.Series(np.arange(1_000.0), index=np.arange(0, 2_000, 2)), "counts")
     return path
 
@@ -120,12 +123,15 @@ def test_states_are_filtered_by_time(file):
         same(lazy, condition, ["speed"])
 
 
-@pytest.mark.parametrize("key", ["level", "counts"])
+@pytest.mark.parametrize("key", ["level", "counts", "Europe/Paris", "America/New_York"])
 def test_series_are_filtered_by_their_index(file, key):
     lazy = siltstone.scan_series(file, key)
     index = lazy.collect_schema().names()[0]
     at = dt.datetime(2024, 1, 1, 5, tzinfo=dt.timezone.utc)
-    values = (at, at + dt.timedelta(hours=2)) if key == "level" else (101, 900)
+    at = at.astimezone(ZoneInfo(key)) if "/" in key else at
+    values = (101, 900) if key == "counts" else (at, at + dt.timedelta(hours=2))
+    if key != "counts":
+        assert lazy.filter(pl.col(index) <= at).select(pl.len()).collect().item() == 301
     for condition in filters(index, values):
         same(lazy, condition, [lazy.collect_schema().names()[1]])
 

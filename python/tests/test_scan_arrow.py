@@ -78,7 +78,8 @@ def test_records_states_and_series_are_filtered_by_their_order(runs, file):  # n
     for condition in filters("timestamp", 7, 20):
         same(states, condition, ["speed"])
     at = dt.datetime(2024, 1, 1, 5, tzinfo=dt.timezone.utc)
-    for key, ends in (("level", (at, at + dt.timedelta(hours=2))), ("counts", (101, 900))):
+    times = (at, at + dt.timedelta(hours=2))
+    for key, ends in {"level": times, "counts": (101, 900), "Europe/Paris": times, "America/New_York": times}.items():
         series = siltstone.scan_series(file, key, library="pyarrow")
         for condition in filters(series.schema.names[0], *ends):
             same(series, condition, [series.schema.names[1]])
@@ -118,6 +119,15 @@ def test_duckdb_joins_and_groups_what_several_stores_have(runs, file, duckdb):  
     wanted = [sum((1 + t / 4) * (n + t / 50) for t in range(0, 10, 2)) for n in range(3)]
     assert [id for id, _ in found] == ["run_0", "run_1", "run_2"]
     np.testing.assert_allclose([total for _, total in found], wanted)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/New_York"])
+def test_duckdb_filters_a_series_of_any_zone_by_its_instants(file, duckdb, zone):  # noqa: F811
+    made = siltstone.scan_series(file, zone, library="pyarrow")
+    duckdb.register("level", made)
+    for op, wanted in {"<=": 301, "<": 300, ">": 699, ">=": 700, "=": 1}.items():
+        sql = f"SELECT count(*) FROM level WHERE \"{made.schema.names[0]}\" {op} '2024-01-01 05:00:00+00'"
+        assert duckdb.execute(sql).fetchone() == (wanted,)
 
 
 def test_what_a_dataset_of_files_has_beside_is_refused(ticks):  # noqa: F811

@@ -50,7 +50,7 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
             value = value.item()
         if isinstance(value, (int, float, str)) and not isinstance(value, bool):
             if "int" in index_type and not isinstance(value, str) and value == value:
-                return _whole(value, closed, up)
+                return whole(value, closed, up)
             return closed, value
         raise InvalidTypeError(f"{what}: expected a number or a text, got {value!r}")
     value = _day_as_text(value)
@@ -61,9 +61,9 @@ def _end(what: str, index_type: str, value: Any, closed: bool, up: bool) -> End:
     exact = _instant_ns(what, value, zone) if head == "timestamp" else _span_ns(what, value)
     size = _NS[unit]
     if exact % size == 0:
-        return _whole(exact // size, closed, up)
+        return whole(exact // size, closed, up)
     # Between two values of the index: the nearest one inside of the range.
-    return _whole(-(-exact // size) if up else exact // size, True, up)
+    return whole(-(-exact // size) if up else exact // size, True, up)
 
 
 def _day_as_text(value: Any) -> Any:
@@ -83,7 +83,7 @@ def _named(what: str, index_type: str, text: str) -> tuple[int, int]:
         raise InvalidError(f"{what}: {error}") from error
 
 
-def _whole(value: float, closed: bool, up: bool) -> End:
+def whole(value: float, closed: bool, up: bool) -> End:
     """An end as an integer of 64 bits that bounds the same integers."""
     if not -_MOST <= value < _MOST:
         # Beyond every value: all of them are within, or none, which no open end can say.
