@@ -19,17 +19,22 @@ import numpy as np
 
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle, end_at_exit, failure, forget
-from siltstone._run_values import LONGEST, Values, column_types, plain
+from siltstone._run_values import LONGEST, TEXTS, Values, plain
 from siltstone.errors import ExistsError, InvalidError, NotFoundError
-from siltstone.experiment import DataLoggingConfig, ExperimentDatabase, SimulationContext
+from siltstone.experiment import (
+    DataLoggingConfig,
+    ExperimentDatabase,
+    InMemorySimulationDatabase,
+    SimulationContext,
+)
 from siltstone.experiment._given import as_dict
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
-#: The table of the texts of runs, which is made with the first of them; importers have the same.
-TEXTS = "texts"
 _TEXT_COLUMNS = {"name": "category", "text": "text", "time_ms": "int64"}
+#: Types of values that the store would round: they are looked at first.
+_ROUNDED = {np.longdouble, np.ndarray}
 _RESUME = ("never", "allow", "must")
 #: A reader sees what is half a second old.
 _LOGGING = DataLoggingConfig(buffer_size=10_000, commit_interval=0.5)
@@ -167,7 +172,8 @@ class Run(StoreHandle):
         self.tags: tuple[str, ...] = tuple(info.provenance.get("tags", ()))
         self.step = _last_step(db, self.id) + 1
         self._log_metrics: Callable[[Any, int], None] = sim.logger.log_metrics
-        self._has_texts = self._is_finished = False
+        self._defined: dict[str, dict[str, str]] = {}
+        self._is_finished = False
         self._lock = threading.Lock()
         # At the interpreter's end, before its database is closed: an exception that nothing caught since has ended it.
         title, before = f"the run {self.id!r} of {self.path}", _uncaught()
@@ -183,7 +189,7 @@ class Run(StoreHandle):
             None is one without a value at this step, NULL in SQL; a ``Decimal`` or a ``Fraction`` is one that a float
             has exactly. A text is a record of the table ``texts``; an array or a tensor of numpy, torch or jax, an
             image of PIL and a :class:`Histogram` are arrays. A frame of pandas, Polars or PyArrow is records of the
-            table of its name, which all runs of the file share. A dict has names of its own:
+            table of its name, which all runs of the file share; none is named ``texts``. A dict has names of its own:
             ``{"val": {"loss": 0.1}}`` is the metric ``val.loss``.
         step : int, optional
             Its step; without one, that of :attr:`step`. Logged again at the same step, a number or an array replaces;
@@ -201,32 +207,50 @@ class Run(StoreHandle):
         with self._lock:  # two threads have two steps
             at = self.step if step is None else step
             try:
+                if not _ROUNDED.isdisjoint(map(type, data.values())):
+                    raise TypeError
                 self._log_metrics(data, at)
                 self.summary._last.update(data)
-            except (InvalidError, TypeError):
+            except (InvalidError, TypeError, AttributeError):
                 self._log_all(data, at)
             self.step = max(self.step, at + commit)
 
     def _log_all(self, data: Any, step: int) -> None:
-        """What is no dict of plain numbers."""
+        """What is no dict of plain numbers. All of it is looked at before the first is written."""
         values, sim = Values(data), self.simulation
-        for name, table in values.tables.items():
-            sim.define_table(name, column_types(name, table))
-        for name, table in values.tables.items():
-            sim.log(name, table, step=step)
+        self._log_metrics({}, step)  # refuses the step, and a run that is finished
+        step = int(step)
+        texts = {TEXTS: _TEXT_COLUMNS} if values.texts else {}
+        self._define(texts | {name: table.types for name, table in values.tables.items()})
         self._log_metrics(values.metrics, step)
         self.summary._last.update(values.metrics)
-        for name, array in values.arrays.items():
-            sim.log_array(name, array, step)
         now = time.time_ns() // 1_000_000
         for name in values.missing:
             sim.log("simulation_metrics", step=step, name=name, value=None, time_ms=now)
-        if texts := values.texts:
-            if not self._has_texts:
-                sim.define_table(TEXTS, _TEXT_COLUMNS)
-                self._has_texts = True
-            rows = {"name": list(texts), "text": list(texts.values()), "time_ms": [now] * len(texts)}
+        if values.texts:
+            n = len(values.texts)
+            rows = {"name": list(values.texts), "text": list(values.texts.values()), "time_ms": [now] * n}
             sim.log(TEXTS, rows, step=step)
+        for name, array in values.arrays.items():
+            sim.log_array(name, array, step)
+        for name, table in values.tables.items():
+            sim.log(name, table.rows, step=step)
+
+    def _define(self, tables: dict[str, dict[str, str]]) -> None:
+        """Have the file have tables: none is made if one is refused."""
+        new = {name: types for name, types in tables.items() if self._defined.get(name) != types}
+        if len(new) > 1:
+            with InMemorySimulationDatabase() as trial:  # refuses what no file takes
+                for name, types in new.items():
+                    trial.define_table(name, types)
+            known = {name.lower() for (name,) in self._db.query("SELECT name FROM sqlite_master").rows}
+            # Those that the file has are refused, or nothing is made for them.
+            new = dict(
+                sorted(new.items(), key=lambda one: known.isdisjoint((one[0].lower(), f"{one[0].lower()}_rows")))
+            )
+        for name, types in new.items():
+            self.simulation.define_table(name, types)
+            self._defined[name] = types
 
     def flush(self) -> None:
         """Write what waits into the file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from siltstone.errors import InvalidError
 
 #: Most characters of a name.
 LONGEST = 255
+#: The table of the texts of runs, which is made with the first of them; importers have the same.
+TEXTS = "texts"
+#: Most bytes of an array that is kept.
+_MOST_BYTES = 1_000_000_000 - (64 << 10)
 #: Types of Arrow as those of a table of records; texts and categories come in several forms.
 _TYPES = {name: name for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")} | {
     "halffloat": "float32",
@@ -68,7 +72,7 @@ class Values:
         Metrics that are None.
     texts : dict of str to str
     arrays : dict of str to numpy.ndarray
-    tables : dict of str to pyarrow.Table
+    tables : dict of str to Records
     """
 
     def __init__(self, data: Any) -> None:
@@ -78,7 +82,7 @@ class Values:
         self.missing: list[str] = []
         self.texts: dict[str, str] = {}
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
-        self.tables: dict[str, Any] = {}
+        self.tables: dict[str, Records] = {}
         for name, value in _flat(data, ()):
             if any(name in known for known in (self.metrics, self.missing, self.texts, self.arrays, self.tables)):
                 raise InvalidError(f"the data: expected each name once, got {name!r} twice")
@@ -89,18 +93,12 @@ class Values:
             self.missing.append(name)
         elif isinstance(value, str):
             self.texts[name] = value
-        elif isinstance(value, Histogram):
-            self.arrays[f"{name}.counts"], self.arrays[f"{name}.edges"] = value.counts, value.edges
-            if value.not_finite:
-                self.metrics[f"{name}.not_finite"] = value.not_finite
         elif is_table(value):
-            import pyarrow as pa
-
-            self.tables[name] = pa.table(value)
+            self.tables[name] = _table(name, value)
         else:
             array = _array(name, exact(name, value))
-            if array.ndim == 0 and array.dtype.kind in "biuf":
-                self.metrics[name] = array.item()
+            if array.ndim == 0:
+                self.metrics[name] = _float(name, array.item())
             else:
                 self.arrays[name] = array
 
@@ -112,9 +110,12 @@ def is_table(value: Any) -> bool:
 
 
 def exact(name: str, value: Any) -> Any:
-    """A decimal number or a fraction as the float that it is; anything else as it is."""
-    if not isinstance(value, (Decimal, Fraction)):
-        return value
+    """A decimal number, a fraction or a long double as the float that it is; anything else as it is."""
+    return _float(name, value) if isinstance(value, (Decimal, Fraction, np.longdouble)) else value
+
+
+def _float(name: str, value: Any) -> float:
+    """A number as the float that it is."""
     try:
         number = float(value)
         if number == value or (number != number and value != value):
@@ -136,23 +137,46 @@ def plain(name: str, value: Any) -> Any:
     return exact(name, value)
 
 
-def column_types(name: str, table: Any) -> dict[str, str]:
-    """The columns of a table of PyArrow, and their types as a table of records has them."""
+class Records(NamedTuple):
+    """A table whose rows are logged, and the types of its columns as a table of records has them."""
+
+    rows: Any
+    types: dict[str, str]
+
+
+def _table(name: str, value: Any) -> Records:
+    """A table of which nothing is refused when it is logged, but for its names and what the file has."""
     import pyarrow as pa
 
-    types = {}
-    for field in table.schema:
-        kind = str(field.type)
+    if name.lower() in (TEXTS, f"{TEXTS}_rows"):
+        raise InvalidError(f"{name}: expected another name of a table, since {TEXTS!r} has the texts of all runs")
+    table, types = pa.table(value), {}
+    for i, field in enumerate(table.schema):
+        where, kind, column = f"{name}.{field.name}", str(field.type), table[i]
+        if field.name in types:
+            raise InvalidError(f"{where}: expected each column once, got it twice")
         if pa.types.is_timestamp(field.type):
             types[field.name] = "datetime64[ns]"
-        elif pa.types.is_dictionary(field.type) and str(field.type.value_type) in _TYPES:
+            try:
+                table = table.set_column(i, field.name, column.cast(pa.timestamp("ns", field.type.tz)))
+            except pa.ArrowInvalid:
+                raise InvalidError(f"{where}: expected times of the years 1678 to 2261, got others") from None
+        elif pa.types.is_dictionary(field.type) and _TYPES.get(str(field.type.value_type)) == "text":
             types[field.name] = "category"
+            # Each chunk has categories of its own.
+            coded = [one.dictionary.cast(pa.large_string()).take(one.indices) for one in column.chunks]
+            texts = pa.chunked_array(coded, pa.large_string())
+            for text in texts.unique().to_pylist():
+                if text is not None and (not 0 < len(text) <= LONGEST or "\0" in text):
+                    expected = f"categories of 1 to {LONGEST} characters without a NUL"
+                    raise InvalidError(f"{where}: expected {expected}, got {text[:40]!r}")
+            table = table.set_column(i, field.name, texts)
         elif kind in _TYPES:
             types[field.name] = _TYPES[kind]
         else:
             expected = "a column of integers, floats, booleans, texts, categories or times"
-            raise InvalidError(f"{name}.{field.name}: expected {expected}, got {kind}")
-    return types
+            raise InvalidError(f"{where}: expected {expected}, got {kind}")
+    return Records(table, types)
 
 
 def _flat(data: Mapping[Any, Any], above: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -162,14 +186,18 @@ def _flat(data: Mapping[Any, Any], above: tuple[str, ...]) -> Iterator[tuple[str
             raise InvalidError(f"the data: expected names, which are texts, got {key!r}")
         path = (*above, key)
         name = ".".join(path)
+        if isinstance(value, Histogram):
+            outside = {"not_finite": value.not_finite} if value.not_finite else {}
+            value = {"counts": value.counts, "edges": value.edges, **outside}
         if isinstance(value, Mapping):
             yield from _flat(value, path)
             continue
         for text in (name, value):
             if isinstance(text, str) and not text.isascii():
                 _check_text(text)
-        if not 0 < len(name) <= LONGEST:
-            raise InvalidError(f"the data: expected names of 1 to {LONGEST} characters, got {name[:40]!r}")
+        if not 0 < len(name) <= LONGEST or "\0" in name:
+            expected = f"names of 1 to {LONGEST} characters without a NUL"
+            raise InvalidError(f"the data: expected {expected}, got {name[:40]!r}")
         yield name, value
 
 
@@ -193,4 +221,8 @@ def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
         array = None
     if array is None or array.dtype.kind not in ("biufcmMU" if array.ndim else "biuf"):
         raise InvalidError(f"{name}: expected a number, a text, an array, an image, or a dict of these, got {value!r}")
+    if array.ndim and array.dtype.itemsize > {"f": 8, "c": 16}.get(array.dtype.kind, array.dtype.itemsize):
+        raise InvalidError(f"{name}: expected floats of 64 bits or fewer, got dtype {array.dtype}")
+    if array.nbytes > _MOST_BYTES:
+        raise InvalidError(f"{name}: expected an array of at most {_MOST_BYTES:,} bytes, got {array.nbytes:,}")
     return array

@@ -196,6 +196,90 @@ def test_a_frame_whose_columns_have_no_such_type_is_refused_by_the_column(path):
     assert runs(path)[0].rows == 1
 
 
+def refusals():
+    """What the store would refuse, beside what the checks of the values find."""
+    pa = pytest.importorskip("pyarrow")
+    name = "x" * 250
+    return {
+        "numbers": {"n": 2**53 + 1},
+        "arrays": {"a": np.broadcast_to(np.float64(0), 125_000_000)},
+        "names": {"a\0b": "text"},
+        "histograms": {name: siltstone.Histogram([1.0])},
+        "categories": {"c": pa.table({"c": pa.array([1, 2]).dictionary_encode()})},
+        "empty categories": {"c": pa.table({"c": pa.array(["a", ""]).dictionary_encode()})},
+        "long categories": {"c": pa.table({"c": pa.array(["a" * 256]).dictionary_encode()})},
+        "times": {"t": pa.table({"t": pa.array([2**62], pa.timestamp("s"))})},
+        "columns": {"t": pa.table([[1], [2]], names=["x", "x"])},
+        "no columns": {"t": pa.table({})},
+        "taken columns": {"t": pa.table({"step": [1]})},
+        "names of tables": {"net.t": pa.table({"x": [1]})},
+        "a table of rows": {"first_rows": pa.table({"x": [1]})},
+        "the store's tables": {"agents": pa.table({"x": [1]})},
+        "other columns": {"known": pa.table({"y": [1]})},
+    }
+
+
+@pytest.mark.parametrize("what", list(refusals()))
+def test_of_a_call_of_which_one_value_is_refused_nothing_is_kept_and_no_table_is_made(path, what):
+    pa = pytest.importorskip("pyarrow")
+    with siltstone.init(path, id="other") as run:
+        run.log({"known": pa.table({"x": [1]})})
+    with siltstone.init(path, id="a") as run:
+        names = run.simulation.query("SELECT name FROM sqlite_master").rows
+        good = {"m": 1.0, "none": None, "note": "text", "w": np.zeros(2), "first": pa.table({"x": [1]})}
+        for data in (good | refusals()[what], refusals()[what] | good):
+            with pytest.raises((InvalidError, ExistsError)):
+                run.log(data)
+        for step in (-1, 1.5, "x"):
+            with pytest.raises(InvalidError, match="step"):
+                run.log(good, step=step)
+        assert dict(run.summary) == {} and run.step == 0
+        assert run.simulation.query("SELECT name FROM sqlite_master").rows == names
+        assert run.simulation.query("SELECT count(*) FROM simulation_arrays WHERE simulation_id = 'a'").rows == [(0,)]
+        run.log(good, step=np.float64(2))
+    assert [one.rows for one in runs(path)] == [1, 4]
+
+
+@pytest.mark.parametrize("name", ["texts", "Texts", "texts_rows"])
+def test_a_frame_does_not_take_the_name_of_the_table_of_texts(path, name):
+    pa = pytest.importorskip("pyarrow")
+    with siltstone.init(path) as run:
+        with pytest.raises(InvalidError, match=f"{name}: expected another name of a table"):
+            run.log({name: pa.table({"x": [1]})})
+        run.log({"note": "text"})
+        assert run.simulation.query("SELECT text FROM texts").rows == [("text",)]
+
+
+def test_categories_of_frames_are_kept_however_they_are_coded(path):
+    pa, pl = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    words = [f"word {i}" for i in range(200)]
+    kind = pa.dictionary(pa.int8(), pa.string())
+    chunks = [pa.array(part).dictionary_encode().cast(kind) for part in (words[:100], words[100:])]
+    coded = {"arrow": pa.table({"c": pa.chunked_array(chunks)})}
+    coded["categorical"] = pl.DataFrame({"c": pl.Series(words, dtype=pl.Categorical)})
+    coded["enum"] = pl.DataFrame({"c": pl.Series(words, dtype=pl.Enum(words))})
+    with siltstone.init(path) as run:
+        run.log(coded)
+        for name in coded:
+            assert run.simulation.records(name).to_pandas()["c"].tolist() == words
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="a long double is a float here")
+def test_a_long_double_is_never_rounded_in_silence(path):
+    with siltstone.init(path) as run:
+        for value in (np.longdouble("0.1"), np.array(np.longdouble("0.1")), np.longdouble("1e400")):
+            for data in ({"x": value}, {"x": value, "note": "text"}, {"net": {"x": value}}):
+                with pytest.raises(InvalidError, match="x: expected a number that a float has exactly"):
+                    run.log(data)
+        with pytest.raises(InvalidError, match="best: expected a number that a float has exactly"):
+            run.summary["best"] = np.longdouble("0.1")
+        for kind in (np.longdouble, np.clongdouble):
+            with pytest.raises(InvalidError, match="x: expected floats of 64 bits or fewer, got dtype"):
+                run.log({"m": 1.0, "x": np.zeros(3, kind)})
+        run.log({"x": np.longdouble("0.5"), "y": np.array(0.25, np.longdouble), "z": np.longdouble("nan")})
+        np.testing.assert_equal(dict(run.summary), {"x": 0.5, "y": 0.25, "z": np.nan})
+
+
 @dataclasses.dataclass
 class Parameters:
     lr: float = 0.5
