@@ -94,7 +94,8 @@ class Dataset(ds.Dataset):  # type: ignore[misc]
         names = self._schema.names
         own = self._schema
         if isinstance(columns, list) and set(columns) <= set(names):
-            needed = pa.schema([own.field(name) for name in names if name in columns])
+            # Of no column there would be no row.
+            needed = pa.schema([own.field(name) for name in names if name in columns] or [own.field(0)])
             own = needed if filter is None or _is_of(filter, needed) else own
         batches = self._batches(own, filter)
         return ds.Scanner.from_batches(batches, schema=own, columns=columns, filter=filter, **options)

@@ -47,9 +47,11 @@ def filters(column, low, high):
 def same(made, condition, columns):
     """A filtered dataset is the whole, filtered; with some columns too."""
     whole = made.to_table()
+    assert made.to_table([]).num_rows == len(whole)
     wanted = whole.filter(condition)
     assert made.to_table(filter=condition).equals(wanted)
     assert made.to_table(columns, filter=condition).equals(wanted.select(columns))
+    assert made.to_table([], filter=condition).num_rows == len(wanted)
     assert made.count_rows(filter=condition) == len(wanted)
 
 
