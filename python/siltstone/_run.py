@@ -422,7 +422,8 @@ def _is_same(known: Any, value: Any) -> bool:
 def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
     """Make each call of a function a run: its arguments are the parameters, a dict that it returns is the summary.
 
-    An argument that is no number, text, list or dict of these is a parameter by its ``repr``; ``self`` is none.
+    An argument that is no number, text, list or dict of these is a parameter by its ``repr``, and so is such a value of
+    the dict; ``self`` is none.
 
     Parameters
     ----------
@@ -470,7 +471,7 @@ def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
                 result = function(*given.args, **given.kwargs)
                 if isinstance(result, Mapping):
                     for name, value in result.items():
-                        run.summary[name] = value
+                        _sum_up(run.summary, name, value)
                 return result
 
         return cast(F, call)
@@ -481,10 +482,28 @@ def track(path: str | os.PathLike[str], **options: Any) -> Callable[[F], F]:
 def _as_parameter(value: Any) -> Any:
     """An argument as a parameter: what is not JSON by its repr."""
     try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return value if isinstance(value, np.generic) else repr(value)[:LONGEST]
+        json.dumps(value, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return value if isinstance(value, (np.integer, np.bool_, np.float16, np.float32)) else _as_text(value)
     return value
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return repr(value).encode(errors="backslashreplace").decode()[:LONGEST]
+    except Exception:  # it has no repr
+        return object.__repr__(value)
+
+
+def _sum_up(summary: Summary, name: Any, value: Any) -> None:
+    """Set a value, by its repr if a summary does not take it: a function's result is not lost to it."""
+    try:
+        summary[name] = value
+    except (InvalidError, RecursionError):
+        try:
+            summary[name] = _as_text(value)
+        except InvalidError:
+            summary[ascii(name)] = _as_text(value)
 
 
 def _plain(parameters: Any) -> dict[str, Any]:

@@ -473,6 +473,31 @@ def test_a_decorated_function_is_a_run_a_call(path):
     assert train.__name__ == "train"
 
 
+class Unshown:
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+def test_a_decorated_function_gives_its_result_whatever_a_summary_takes(path):
+    cycle = {}
+    cycle["again"] = cycle
+    odd = [np.zeros(2), {1}, cycle, np.datetime64("2026-01-01"), "\ud800", Decimal("0.1"), Unshown(), [np.ones(1)]]
+    result = {f"odd {i}": value for i, value in enumerate(odd)} | {(1, 2): "tuple", "\ud800": 1, "good": 0.5}
+    result |= {"frame": pytest.importorskip("pandas").DataFrame({"x": [1]})}
+
+    @siltstone.track(path)
+    def train(argument):
+        return result
+
+    for argument in odd:
+        assert train(argument) is result
+    found = runs(path)
+    assert [one.status for one in found] == ["completed"] * len(odd)
+    summary = found[0].results_summary
+    assert summary["odd 0"] == found[0].parameters["argument"] == "array([0., 0.])" and summary["good"] == 0.5
+    assert summary["odd 1"] == "{1}" and summary["(1, 2)"] == "'tuple'" and len(summary) == len(result)
+
+
 def test_a_process_that_ends_without_finish_leaves_a_run_that_says_so(path):
     code = "run = siltstone.init(sys.argv[1], id=sys.argv[2]); run.log({'loss': 1.0})\n"
     assert child(code, path, "quiet").wait(60) == 0
