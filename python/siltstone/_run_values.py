@@ -57,9 +57,28 @@ class Histogram:
     def __init__(self, values: Any, bins: int = 64) -> None:
         numbers = np.asarray(values, dtype=np.float64).ravel()
         finite = numbers[np.isfinite(numbers)]
-        counts, self.edges = np.histogram(finite, bins=bins)
+        counts, self.edges = np.histogram(finite, bins=_bins(finite, bins))
         self.counts = counts.astype(np.int64)
         self.not_finite = len(numbers) - len(finite)
+
+
+def _bins(finite: np.ndarray[Any, Any], bins: int) -> Any:
+    """The number of bins; or where they begin and end, if values are nearer or farther than numpy takes them."""
+    if not len(finite) or not isinstance(bins, (int, np.integer)) or bins < 1:
+        return bins
+    low, high = float(finite.min()), float(finite.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5  # as numpy does
+    # Every bin has a float between its ends.
+    room, span = 2 * bins * float(np.spacing(max(abs(low), abs(high)) / 2)), high - low
+    if max(2 * room, 1e-300) <= span < np.inf:
+        return bins
+    if span < 2 * room:
+        greatest = float(np.finfo(np.float64).max)
+        low, high = max(low - room, -greatest), min(high + room, greatest)
+    # So that a step is neither infinite nor rounded.
+    scale = 0.5 if span == np.inf else 2.0**600 if high - low < 1e-300 else 1.0
+    return np.linspace(low * scale, high * scale, bins + 1) / scale
 
 
 class Values:

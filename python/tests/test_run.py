@@ -94,6 +94,31 @@ def test_texts_arrays_images_and_histograms_are_kept_whole(path):
         assert rows == [(3, "note", "began"), (4, "note", "went on")]
 
 
+GREATEST = np.finfo(np.float64).max
+NEAR_AND_FAR = [
+    *([1.0, 1.0 + 6e-16], [-1.0, -1.0 - 6e-16], [1e300] * 3, [-1e308, 0.0, 1e308], [-GREATEST, GREATEST]),
+    *([GREATEST], [-GREATEST], [0.0, 5e-324], [5e-324 * 1001, 0.0], [0.0, 1e-310], [2.0**53, 2.0**53 + 2]),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", NEAR_AND_FAR)
+def test_a_histogram_has_its_bins_however_near_or_far_values_are(values):
+    for bins in (1, 2, 64, 1000):
+        made = siltstone.Histogram(values, bins=bins)
+        assert made.counts.sum() == len(values) and len(made.counts) == bins
+        assert np.isfinite(made.edges).all() and (made.edges[:-1] < made.edges[1:]).all()
+        assert made.edges[0] <= min(values) and max(values) <= made.edges[-1]
+    with pytest.raises(InvalidError, match="bins"):
+        siltstone.Histogram(values, bins=0)
+
+
+def test_a_histogram_of_other_values_is_numpys():
+    for values in ([], [3.0], np.random.default_rng(1).normal(size=1_000)):
+        made, (counts, edges) = siltstone.Histogram(values), np.histogram(values, bins=64)
+        assert made.counts.tolist() == counts.tolist() and made.edges.tolist() == edges.tolist()
+
+
 MASKED = np.ma.array([1, 2], mask=[False, True])
 
 
