@@ -185,6 +185,8 @@ class Table:
         if not columns or others or (kind == "Point") != (not isinstance(columns, str)):
             raise InvalidError("the geometry: expected one of point=(X, Y), line=COLUMN and polygon=COLUMN")
         named = [columns] if isinstance(columns, str) else list(columns)
+        if kind == "Point" and not (len(named) in (2, 3) and len(set(named)) == len(named)):
+            raise InvalidError(f"point: expected two columns, or three with z, got {point!r}")
         rows = _geojson.write(Path(path), self.batches(), kind, named, crs, overwrite)
         return Written(rows, os.path.getsize(path))
 

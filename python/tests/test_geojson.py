@@ -1,15 +1,28 @@
 """States whose entities have coordinates, as GeoJSON that other programs read."""
 
+import datetime as dt
 import json
 import shutil
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 import siltstone
+from siltstone._table import Table
 from siltstone.errors import ExistsError, InvalidError
 
-pytest.importorskip("pyarrow")
+pa = pytest.importorskip("pyarrow")
+
+
+class Streamed(Table):
+    """A table of any types, as a file of a lake has them."""
+
+    def __init__(self, columns):
+        self._made = pa.table(columns)
+
+    def batches(self):
+        return iter(self._made.to_batches())
 
 
 @pytest.fixture
@@ -86,6 +99,63 @@ def test_polygons_are_closed(tmp_path):
     assert ring[0] == ring[-1] and len(ring) == 5
     shape = shapely.geometry.shape(found["features"][0]["geometry"])
     assert shape.is_valid and shape.area == 2.0 and found["crs"] is None
+
+
+def properties(tmp_path, **columns):
+    file = tmp_path / "one.geojson"
+    Streamed({"x": [1.0], "y": [2.0], **columns}).write_geojson(file, point=("x", "y"), crs=None, overwrite=True)
+    (feature,) = json.loads(file.read_text(encoding="utf-8"), parse_constant=pytest.fail)["features"]
+    assert feature["geometry"] == {"type": "Point", "coordinates": [1.0, 2.0]}
+    return feature["properties"]
+
+
+def test_a_table_of_coordinates_alone_has_features_without_properties(tmp_path):
+    assert properties(tmp_path) == {}
+    file = tmp_path / "line.geojson"
+    Streamed({"l": [[[1.0, 2.0], [3.0, 4.0]], None, [None]]}).write_geojson(file, line="l", crs=None)
+    first, *others = json.loads(file.read_text())["features"]
+    assert first["geometry"]["coordinates"] == [[1.0, 2.0], [3.0, 4.0]]
+    assert [one["geometry"] for one in others] == [None, None]
+
+
+def test_properties_of_every_type_are_json_within_lists_and_structs_too(tmp_path):
+    at = dt.datetime(2026, 1, 1)
+    found = properties(
+        tmp_path,
+        price=[Decimal("0.10")],
+        times=[[at, None]],
+        nested=[{"x": float("nan"), "day": [at.date()], "raw": b"a"}],
+        pairs=pa.array([[("k", float("inf"))]], pa.map_(pa.string(), pa.float64())),
+        kind=pa.array(["a"]).dictionary_encode(),
+    )
+    assert found == {
+        "price": "0.10",
+        "times": ["2026-01-01 00:00:00.000000", None],
+        "nested": {"x": None, "day": ["2026-01-01"], "raw": "61"},
+        "pairs": [["k", None]],
+        "kind": "a",
+    }
+    for odd in (pa.array([pa.MonthDayNano([1, 2, 3])]), pa.array([at]).dictionary_encode()):
+        with pytest.raises(InvalidError, match="expected values that"):
+            properties(tmp_path, odd=odd)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [["a"], [True], [1.0], [[1.0, 2.0]], [[["a", "b"]]], [[{"x": 1.0}]], [[[1.0]]], [[[[1.0, 2.0], [3.0, 4.0]]]]],
+)
+def test_a_column_that_has_no_positions_is_no_geometry(tmp_path, rows):
+    table = Streamed({"g": rows, "h": rows, "id": [1]})
+    for kind in ("line", "polygon"):
+        with pytest.raises(InvalidError, match="the geometry: expected (lists of )?positions"):
+            table.write_geojson(tmp_path / "a.geojson", **{kind: "g"}, crs=None)
+    if rows != [1.0]:
+        with pytest.raises(InvalidError, match="the geometry: expected numbers in 'g', got "):
+            table.write_geojson(tmp_path / "a.geojson", point=("g", "h"), crs=None)
+    for point in (("g",), (), ("g", "g"), ("g", "h", "id", "x")):
+        with pytest.raises(InvalidError, match="expected (two columns|one of point)"):
+            table.write_geojson(tmp_path / "a.geojson", point=point, crs=None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_degrees_or_no_geometry_is_refused_and_makes_no_file(net, trams, tmp_path):
