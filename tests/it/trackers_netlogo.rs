@@ -156,6 +156,33 @@ fn a_table_may_grow() {
     assert_eq!(content(&world.file()), before);
 }
 
+/// Goal: of one run, step and name no value is lost in silence: a step that comes again is named, names of reporters are numbered.
+#[test]
+fn nothing_comes_twice() {
+    for (kind, whole, again) in [
+        ("Table", TABLE, "\"1\",\"57\",\"low\",\"false\",\"1\",\"8\",\"\",\"\",\"\"\n"),
+        ("Spreadsheet", SPREADSHEET, ",\"1\",\"8\",\"\",\"\",\"\",\"2\",\"5\",\"\",\"\",\"\"\n"),
+    ] {
+        let world = World::new();
+        let twice = head(kind) + &whole.replace("\"done?\"", "\"burned\"") + again;
+        let report = imported(Kind::Netlogo, &world.source(&twice), &world.file());
+        let said = report.skipped[0].to_string();
+        assert!(
+            said.contains("1 row of the table") && said.contains("the step 1 of the run 1 again"),
+            "{said}"
+        );
+        let one = |name: &str| points(&world.file(), "sweep/1", name);
+        let values = |name: &str| {
+            one(name)
+                .iter()
+                .map(|(step, bits, _)| (*step, f64::from_bits(*bits)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(values("burned"), [(0, 1.5e-7), (1, -3.0)]);
+        assert_eq!(values("burned_2"), [(0, 0.0), (1, 1.0)]);
+    }
+}
+
 /// Goal: lines that are none are named and others imported; a file that is none of the two layouts is refused by what it is.
 #[test]
 fn what_is_wrong_is_named() {

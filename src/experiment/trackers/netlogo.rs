@@ -4,7 +4,7 @@
 //! NetLogo's manual, "BehaviorSpace", and the files that NetLogo 6 and 7 write.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -109,7 +109,8 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
     );
     if is_cut {
         report.notes.push(format!(
-            "{location}: the last line has no end, and was not read: import the file again when it is finished"
+            "{location}: the last line has no end, and was not read: import the file again when it is finished, or end it with a \
+             line break"
         ));
     }
     if bad.0 > 0 {
@@ -151,6 +152,26 @@ fn head(rows: &mut Rows<'_>, location: &str) -> Result<Head> {
     })
 }
 
+/// The names of reporters; one that comes again is numbered: `a`, `a_2`.
+fn numbered<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let own: HashSet<&str> = names.clone().collect();
+    let (mut seen, mut next) = (HashSet::new(), BTreeMap::new());
+    let one = |name: &'a str| {
+        if seen.insert(name) {
+            return name.to_owned();
+        }
+        let n = next.entry(name).or_insert(1);
+        loop {
+            *n += 1;
+            let free = format!("{name}_{n}");
+            if !own.contains(&*free) {
+                return free;
+            }
+        }
+    };
+    names.map(one).collect()
+}
+
 /// A line a run and step: number, parameters, step, reporters.
 fn table(
     head: &Head,
@@ -158,7 +179,8 @@ fn table(
     (names, step): (&Row<'_>, usize),
     bad: &mut Bad,
 ) -> BTreeMap<u64, Run> {
-    let mut runs = BTreeMap::new();
+    let (mut runs, mut seen) = (BTreeMap::new(), HashSet::new());
+    let reporters = numbered((step + 1..names.fields.len()).map(|at| cell(names, at)));
     for row in rows {
         if row.open_quote.is_some() || row.fields.len() != names.fields.len() {
             let (expected, got) = (names.fields.len(), row.fields.len());
@@ -169,6 +191,10 @@ fn table(
             bad.push(row.line, "a run number and a step expected");
             continue;
         };
+        if !seen.insert((number, at)) {
+            bad.push(row.line, format!("the step {at} of the run {number} again"));
+            continue;
+        }
         let run = runs.entry(number).or_insert_with(|| {
             let mut run = head.run(number, "unknown"); // nothing says whether it ended
             for column in 1..step {
@@ -176,8 +202,8 @@ fn table(
             }
             run
         });
-        for column in step + 1..row.fields.len() {
-            measure(run, cell(names, column), at, cell(&row, column));
+        for (name, column) in reporters.iter().zip(step + 1..) {
+            measure(run, name, at, cell(&row, column));
         }
     }
     runs
@@ -204,6 +230,7 @@ fn spreadsheet(
     }
     let is_first = |at: usize| at == 1 || of[at - 1] != of[at];
     let mut names: Option<Vec<String>> = None;
+    let mut seen = HashSet::new();
     let mut summaries = false;
     for row in rows {
         if row.open_quote.is_some() || row.fields.len() != width {
@@ -221,6 +248,10 @@ fn spreadsheet(
                     if step.is_none() && !text.is_empty() {
                         bad.push(row.line, format!("a step expected, got {text:?}"));
                     }
+                    let run = of[at];
+                    if let Some(again) = step.take_if(|step| !seen.insert((run, *step))) {
+                        bad.push(row.line, format!("the step {again} of the run {run} again"));
+                    }
                 } else if let Some(step) = step {
                     measure(runs.get_mut(&of[at]).expect("it was made"), &names[at], step, text);
                 }
@@ -229,8 +260,13 @@ fn spreadsheet(
         }
         match name {
             "[all run data]" | "[final value]" | "[initial & final values]" => {
-                let texts: Vec<String> = (0..width).map(|at| cell(&row, at).to_owned()).collect();
-                if (1..width).any(|at| is_first(at) && texts[at] != STEP) {
+                let begins =
+                    (1..width).filter(|at| is_first(*at)).chain([width]).collect::<Vec<_>>();
+                let mut texts = vec![String::new()];
+                for pair in begins.windows(2) {
+                    texts.extend(numbered((pair[0]..pair[1]).map(|at| cell(&row, at))));
+                }
+                if begins.iter().any(|at| *at < width && texts[*at] != STEP) {
                     let what = format!("{location}, line {}", row.line);
                     let expected = "a column [step] for each run, as NetLogo 6 writes it";
                     return Err(Error::invalid(what, expected, "none"));
