@@ -27,9 +27,10 @@ thread_local! {
 }
 
 /// A layer of `tracing` that stores events as records of a simulation: rows of `run_events`, with `time_ms`, `level`, `logger` (the
-/// event's target) and `message`, as Python's `logging` has them there: a warning is `WARNING`.
+/// event's target) and `message`, as Python's `logging` has them there: a warning is `WARNING`. Events that `tracing-log` makes of
+/// the crate `log` have the target of their record.
 ///
-/// The fields of an event stand behind its message, `name=value` each; one called `step` is the step of its row. Events of
+/// The fields of an event stand behind its message, `name=value` each; one called `step`, 0 or more, is the step of its row. Events of
 /// Siltstone itself are left out, since storing them would make new ones. An event waits for the same lock as other records of
 /// the simulation. What cannot be stored, and an event whose values panic when they are shown, is [counted](RunEvents::dropped).
 /// What waits is written as other records are: at the end of the simulation, and of the last handle on it, which may be the layer.
@@ -97,8 +98,12 @@ impl RunLayer {
     fn store(&self, event: &Event<'_>) -> Result<()> {
         let metadata = event.metadata();
         let step = self.events.shared.0.load(Ordering::Relaxed);
-        let mut text = EventText { text: String::new(), fields: String::new(), step };
+        let mut text = EventText { is_log: metadata.target() == "log", step, ..Default::default() };
         event.record(&mut text);
+        let target = text.target.as_deref().unwrap_or(metadata.target());
+        if is_own(target) {
+            return Ok(());
+        }
         text.text.push_str(&text.fields);
         let level = match *metadata.level() {
             Level::WARN => "WARNING",
@@ -107,7 +112,7 @@ impl RunLayer {
         let values = [
             ("time_ms", Cell::Int(jiff::Timestamp::now().as_millisecond())),
             ("level", Cell::Text(level)),
-            ("logger", Cell::Text(metadata.target())),
+            ("logger", Cell::Text(target)),
             ("message", Cell::Text(text.text.trim_start())),
         ];
         self.context.log(TABLE, text.step, &values)
@@ -116,8 +121,7 @@ impl RunLayer {
 
 impl<S: Subscriber> Layer<S> for RunLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let target = event.metadata().target();
-        if target == "siltstone" || target.starts_with("siltstone::") {
+        if is_own(event.metadata().target()) {
             return;
         }
         let stored = match IS_BUSY.replace(true) {
@@ -134,17 +138,32 @@ impl<S: Subscriber> Layer<S> for RunLayer {
     }
 }
 
+fn is_own(target: &str) -> bool {
+    target == "siltstone" || target.starts_with("siltstone::")
+}
+
 /// The message of an event, then its fields.
+#[derive(Default)]
 struct EventText {
     text: String,
     fields: String,
     step: i64,
+    /// Whether it is a record of the crate `log`, whose own target is in a field.
+    is_log: bool,
+    target: Option<String>,
 }
 
 impl Visit for EventText {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "log.target" if self.is_log => self.target = Some(value.to_owned()),
+            _ => self.record_debug(field, &value),
+        }
+    }
+
     fn record_i64(&mut self, field: &Field, value: i64) {
         match field.name() {
-            "step" => self.step = value,
+            "step" if value >= 0 => self.step = value,
             _ => self.record_debug(field, &value),
         }
     }
@@ -160,6 +179,7 @@ impl Visit for EventText {
         // A String takes all that is written.
         let _ = match field.name() {
             "message" => write!(self.text, "{value:?}"),
+            name if self.is_log && name.starts_with("log.") => Ok(()),
             name => write!(self.fields, " {name}={value:?}"),
         };
     }
