@@ -25,7 +25,8 @@ impl Book {
         Book { folder: tempfile::tempdir().unwrap(), sheets: vec![], is_1904: false }
     }
 
-    /// Adds a sheet of cells as `t"..."` (a text), `s1:45352.5` (a number of a style), `b1`, `e#N/A`, a number, or nothing.
+    /// Adds a sheet of cells as `t"..."` (a text), `s1:45352.5` (a number of a style), `b1`, `e#N/A`, `fA1` (a formula that
+    /// nobody calculated), a number, or nothing.
     fn sheet(mut self, name: &str, rows: &[&str]) -> Self {
         let mut xml = String::new();
         for (row, cells) in (1..).zip(rows) {
@@ -36,6 +37,7 @@ impl Book {
                     ("t", _) => {
                         (r#" t="inlineStr""#.into(), format!("<is><t>{}</t></is>", &cell[1..]))
                     }
+                    ("f", _) => (String::new(), format!("<f>{}</f><v></v>", &cell[1..])),
                     ("b", _) => (r#" t="b""#.into(), format!("<v>{}</v>", &cell[1..])),
                     ("e", _) => (r#" t="e""#.into(), format!("<v>{}</v>", &cell[1..])),
                     ("s", Some((style, n))) => {
@@ -166,6 +168,24 @@ fn a_sheet_is_read_as_a_table() {
     assert!(note[0].ends_with(r#" "007, \"a\"""#) && note[1].ends_with(r#" "b c""#), "{note:?}");
 }
 
+/// Goal: formulas without values are no missing cells in silence, and texts of digits keep their zeros.
+#[test]
+fn formulas_and_codes_are_not_lost() {
+    let plain = PointsOptions::default();
+    let rows = ["tt|tcode|tn", "s1:45352|t001|t1", "s1:45353|t100|t2", "s1:45354|t205|3"];
+    let points = Book::new().sheet("a", &rows).read(&plain).unwrap();
+    assert_eq!(taken_for(&points)[1..], ["code: texts", "n: integers"]);
+    assert!(column(&points, "code")[0].ends_with(r#" "001""#), "{:?}", column(&points, "code"));
+    let indexed = Book::new().sheet("a", &["tcode|tv", "t001|1", "t100|2"]).read(&plain).unwrap();
+    assert_eq!(taken_for(&indexed)[0], "code: texts");
+    let book =
+        Book::new().sheet("a", &["fB2", "tt|tv", "s1:45352|1", "s1:45353|fB3", "s1:45354|fB4"]);
+    let skip = PointsOptions { skip_lines: Some(1), ..Default::default() };
+    let refused = book.refusal(&skip);
+    assert!(refused.contains("cell B4: expected values of formulas"), "{refused}");
+    assert!(refused.contains("got 2 formulas without a value"), "{refused}");
+}
+
 /// Goal: a workbook of the system of 1904 has its own days; a date and a time of the day beside each other are one time.
 #[test]
 fn dates_are_of_the_system_of_the_workbook() {
@@ -267,6 +287,10 @@ fn a_hostile_workbook_is_an_error() {
         "{}",
         far("XFD1048576")
     );
+    for cell in ["A250000000", "A1048577", "XFE5"] {
+        let expected = format!("at most 1048576 rows and 16384 columns, got a cell {cell}");
+        assert!(far(cell).contains(&expected), "{}", far(cell));
+    }
     let mut back = Book::new().sheet("a", &LOG);
     back.sheets[0].1.push_str(r#"<row r="2"><c r="A2"><v>1</v></c></row>"#);
     assert!(back.refusal(&PointsOptions::default()).contains("not in order at row 2"));

@@ -56,6 +56,9 @@ pub(in crate::series) struct Profile<'o> {
     name: String,
     /// Whether what stands in quotes is no number and no boolean.
     is_json: bool,
+    /// Whether they are cells of a sheet; and whether a text of it is one as `007`, which is no number.
+    are_cells: bool,
+    has_codes: bool,
     cells: u64,
     missing: u64,
     /// Whether an empty text stands in quotes.
@@ -96,6 +99,8 @@ impl<'o> Profile<'o> {
             options,
             name: name.to_owned(),
             is_json: false,
+            are_cells: false,
+            has_codes: false,
             cells: 0,
             missing: 0,
             empty_texts: false,
@@ -121,6 +126,10 @@ impl<'o> Profile<'o> {
         profile
     }
 
+    pub(super) fn of_cells(self, are_cells: bool) -> Self {
+        Profile { are_cells, ..self }
+    }
+
     pub(in crate::series) fn add(&mut self, column: &Column<'_>, role: Role) {
         for (field, line) in column.fields.iter().zip(&column.lines) {
             self.cells += 1;
@@ -135,6 +144,7 @@ impl<'o> Profile<'o> {
                 self.empty_texts |= field.quoted && text.is_empty();
                 continue;
             }
+            self.has_codes |= self.are_cells && field.quoted && is_code(text);
             if is_text {
                 self.numbers.iter_mut().for_each(|profile| profile.note_other(*line, text));
             } else {
@@ -289,7 +299,7 @@ impl<'o> Profile<'o> {
         } else {
             match role {
                 Role::Index => self.index_form(file, location)?,
-                Role::Values if present == 0 && self.empty_texts => Form::Text,
+                Role::Values if self.has_codes || present == 0 && self.empty_texts => Form::Text,
                 Role::Values if present == 0 || self.is_numeric() => {
                     self.number_form(file, location)?
                 }
@@ -382,7 +392,7 @@ impl<'o> Profile<'o> {
                             since 1970, or --time-format";
             return refuse(&self.times.first_other, expected);
         }
-        if self.is_numeric() {
+        if self.is_numeric() && !self.has_codes {
             let profile = self.marks(file, location)?;
             if profile.fits < cells {
                 return refuse(&profile.first_other, "a number, as the index has elsewhere");
@@ -409,6 +419,11 @@ impl<'o> Profile<'o> {
         }
         Ok(Form::Text)
     }
+}
+
+/// Whether a text is of digits that a number would lose zeros of.
+fn is_code(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn marks_of(options: &PointsOptions) -> Vec<Marks> {

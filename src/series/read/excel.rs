@@ -18,6 +18,9 @@ const SOME_BYTES: u64 = 256 << 20;
 const MOST_BYTES: u64 = 4 << 30;
 /// Cells of a sheet, those between others that are empty too.
 const MOST_CELLS: u64 = 1 << 28;
+/// What Excel has at most.
+const MOST_ROWS: u32 = 1_048_576;
+const MOST_COLUMNS: u32 = 16_384;
 const DAY_MS: f64 = 86_400_000.0;
 
 /// A sheet as a text.
@@ -57,8 +60,21 @@ pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<Sheet> {
     let is_1904 = workbook.has_1904_epoch();
     let mut cells = workbook.worksheet_cells_reader(&name).map_err(damaged)?;
     let mut rows = Rows::default();
-    while let Some(cell) = cells.next_cell().map_err(damaged)? {
-        rows.push(cell.get_position(), cell.get_value(), is_1904, &location)?;
+    // Of formulas that no program has calculated.
+    let (mut formulas, mut first, skip) = (0_u64, None, options.skip_lines.unwrap_or(0));
+    while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(damaged)? {
+        let is_empty = matches!(cell.value, DataRef::Empty);
+        if cell.formula.is_some() && is_empty && u64::from(cell.pos.0) >= skip {
+            formulas += 1;
+            first.get_or_insert(cell.pos);
+        }
+        rows.push(cell.pos, &cell.value, is_1904, &location)?;
+    }
+    if let Some((row, column)) = first {
+        let cell = format!("{location}, cell {}{}", letters(column), u64::from(row) + 1);
+        let n = if formulas == 1 { "1 formula".to_owned() } else { format!("{formulas} formulas") };
+        let expected = "values of formulas: open the workbook in Excel or LibreOffice and save it";
+        return Err(Error::invalid(cell, expected, format!("{n} without a value")));
     }
     let mut note = format!("the sheet {name:?} of an Excel workbook");
     if is_1904 {
@@ -149,6 +165,11 @@ impl Rows {
     ) -> Result<()> {
         if matches!(value, DataRef::Empty) {
             return Ok(());
+        }
+        if row >= MOST_ROWS || column >= MOST_COLUMNS {
+            let expected = format!("at most {MOST_ROWS} rows and {MOST_COLUMNS} columns");
+            let got = format!("a cell {}{}", letters(column), u64::from(row) + 1);
+            return Err(Error::invalid(location, expected, got));
         }
         self.width = self.width.max(column + 1);
         if (u64::from(row) + 1) * u64::from(self.width) > MOST_CELLS {

@@ -30,6 +30,8 @@ pub(super) struct Records<'a> {
     rows: Source<'a>,
     header: Vec<String>,
     width: usize,
+    /// Whether they are of a sheet, where what stands in quotes is a cell of text.
+    pub(super) are_cells: bool,
     /// Lines on which the header stands again.
     pub(super) again: Vec<u64>,
 }
@@ -80,7 +82,7 @@ fn texts<'r>(row: &'r Row<'_>) -> impl Iterator<Item = &'r str> {
 pub(super) fn table_of_json<'a>(text: &'a str, location: &str) -> Result<Table<'a>> {
     let (rows, names) = JsonRows::of(text, location)?;
     let (rows, width) = (Source::Json(rows), names.len());
-    let records = Records { rows, header: Vec::new(), width, again: Vec::new() };
+    let records = Records { rows, header: Vec::new(), width, are_cells: false, again: Vec::new() };
     Ok(Table { records, separator: None, names, units: vec![], index: None, notes: vec![] })
 }
 
@@ -168,7 +170,8 @@ pub(super) fn table_of<'a>(
         header.clear();
     }
     let index = (kind == Kind::Influx).then(|| names.iter().position(|name| name == "_time"));
-    let records = Records { rows: Source::Text(rows), header, width, again: Vec::new() };
+    let records =
+        Records { rows: Source::Text(rows), header, width, are_cells: false, again: Vec::new() };
     let separator = Some(separator);
     Ok(Table { records, separator, names, units, index: index.flatten(), notes })
 }

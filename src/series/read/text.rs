@@ -76,6 +76,7 @@ pub(super) fn read_sheet(path: &Path, options: &PointsOptions) -> Result<(Points
     let of_text = PointsOptions { separator: Some(','), ..options.clone() };
     let mut table = table_of(&sheet.text, &of_text, &location)?;
     table.notes.insert(0, sheet.note);
+    table.records.are_cells = true;
     read_table(table, options, location, MOST_BYTES)
 }
 
@@ -203,7 +204,7 @@ fn profile_cells<'o>(
 ) -> Result<Vec<Profile<'o>>> {
     let new = |name: &String| match records.are_json() {
         true => Profile::of_json(name, options),
-        false => Profile::new(name, options),
+        false => Profile::new(name, options).of_cells(records.are_cells),
     };
     let mut profiles: Vec<Profile<'_>> = names.iter().map(new).collect();
     let mut all = records.clone();
