@@ -189,6 +189,14 @@ fn annotated_csv_is_read() {
         ,,0,2024-05-08T20:50:00Z,cpu,a,0.5,true\n,,0,2024-05-08T20:50:10Z,cpu,a,,false\n";
     assert_eq!(counts(&world.import(pivoted)), [2, 3, 3, 0]);
     assert_eq!(world.points("cpu,host=a/usage"), "2024-05-08T20:50:00Z 0.5");
+    // A number that tells tables apart is a tag.
+    let numbers = "#datatype,string,long,dateTime:RFC3339,double,string,string,long,long\n\
+        #group,false,false,false,false,true,true,true,false\n#default,_result,,,,,,,\n\
+        ,result,table,_time,_value,_field,_measurement,rack,left\n\
+        ,,0,2024-05-08T20:50:00Z,1,v,m,7,1\n,,1,2024-05-08T20:50:01Z,2,v,m,8,1\n";
+    let report = world.import(numbers);
+    assert_eq!((counts(&report), report.notes.len()), ([2, 2, 2, 0], 1));
+    assert_eq!(world.points("m,rack=8/v"), "2024-05-08T20:50:01Z 2.0");
 }
 
 /// Goal: what annotated CSV does not say is not guessed, and what it says wrongly is named.
@@ -222,6 +230,12 @@ fn annotated_csv_that_is_unclear_is_refused() {
         let refused = World::new().refusal(&text);
         assert!(refused.contains(why), "{text}: {refused}");
     }
+    let other = format!("{plain}{row}\n,_time,_value,place\n,2024-05-08T20:50:01Z,1,b\n");
+    let refused = World::new().refusal(other);
+    assert!(
+        refused.contains("line 7: ") && refused.contains("a header without #datatype"),
+        "{refused}"
+    );
     let bad = ",yesterday,1,a\n,2024-05-08T20:50:01Z,1.5,a\n,2024-05-08T20:50:02Z,1\n\n,2024-05-08T20:50:03Z,\"1,a\n";
     let report = World::new().import(format!("{plain}{row}{bad}"));
     let said = report.skipped[0].to_string();
@@ -260,6 +274,55 @@ fn a_file_may_come_again_and_grow() {
     assert_eq!((counts(&report), report.repeated), ([1, 2, 2, 0], 1));
     let values = world.backend.load("a/v").unwrap().0.to_f64s();
     assert_eq!(values, Some(vec![1.0, 2.0, 3.0, 4.0]));
+}
+
+/// Goal: a file may begin with a text of several lines, and one whose only line has no end says so.
+#[test]
+fn the_first_and_the_last_line_may_be_odd() {
+    let world = World::new();
+    let report = world.import("# text\n\nlog note=\"two\nlines\" 1715201400000000000\nlog n=1 1715201400000000000\nlog n=2 17");
+    assert_eq!(
+        (counts(&report), &*world.keys()),
+        ([2, 2, 2, 0], &["log/n".to_owned(), "log/note".into()][..])
+    );
+    let said = report.skipped[0].to_string();
+    assert!(
+        said.contains("line 6: it has no end") && said.contains("or end it with a line break"),
+        "{said}"
+    );
+    let refused = world.refusal("log n=1 1715201400000000000");
+    assert!(refused.contains("a line break at the end of its only line"), "{refused}");
+}
+
+/// Goal: back-filled series do not gather in memory until a thousand wait: what they hold is committed before.
+#[test]
+fn whole_series_do_not_gather_in_memory() {
+    use std::sync::Arc;
+    let world = World::new();
+    let keys = ["a", "b", "c"];
+    for key in keys {
+        world.import(format!("{key} v=1 1715201400000000000\n"));
+        let (_, metadata) = world.backend.load(&format!("{key}/v")).unwrap();
+        let n = 600_000;
+        let index = arrow_array::TimestampNanosecondArray::from_iter_values(
+            (0..n).map(|i| 1_715_201_400_000_000_000 + 2 * i),
+        );
+        let values = arrow_array::Float64Array::from_iter_values((0..n).map(|i| i as f64));
+        let many = Series::new(Arc::new(index.with_timezone("UTC")), Arc::new(values)).unwrap();
+        world.backend.save(&format!("{key}/v"), &many, &metadata).unwrap();
+    }
+    let path = world.folder.path().join("late");
+    std::fs::write(&path, keys.map(|key| format!("{key} v=9 1715201400000000001\n")).concat())
+        .unwrap();
+    let mut lengths = Vec::new();
+    let mut progress = |_: u64, _: u64| {
+        lengths.push(
+            keys.map(|key| world.backend.info(&format!("{key}/v")).unwrap().length - 600_000),
+        );
+        Ok(())
+    };
+    import_influx(&world.backend, &path, &InfluxOptions::default(), &mut progress).unwrap();
+    assert_eq!(lengths, [[0, 0, 0], [0, 0, 0], [1, 1, 0], [1, 1, 1]]);
 }
 
 /// Goal: what the store has stays where a file says something else, and each case is named.
@@ -317,6 +380,11 @@ fn wide_lines_take_no_time() {
     let fields: Vec<String> = (0..10_000).map(|i| format!("f{i}=1i")).collect();
     let report = world.import(format!("wide {} 1715201400000000000\n", fields.join(",")));
     assert_eq!(counts(&report), [10_000, 10_000, 10_000, 0]);
+    // The series of a line share its tags.
+    let tags: String = (0..1_000).map(|i| format!(",t{i}=v{i}")).collect();
+    let fields: Vec<String> = (0..1_000).map(|i| format!("f{i}=1i")).collect();
+    let report = world.import(format!("tagged{tags} {} 1715201400000000000\n", fields.join(",")));
+    assert_eq!(counts(&report), [1_000, 1_000, 1_000, 0]);
     let n = 100_000;
     let types = format!("#datatype,dateTime:RFC3339,long{}\n", ",long".repeat(n));
     let names: String = (0..n).map(|i| format!(",c{i}")).collect();

@@ -122,10 +122,15 @@ pub(super) fn read(text: &str, gathered: &mut Gathered<'_>) -> Result<String> {
                 return Err(Error::invalid(location(), "a table", failure(text, line)));
             }
             table = Some(Table::of(header, annotations, (&location(), gathered))?);
-        } else if let Some(table) = table.as_ref().filter(|table| !texts().eq(&table.header))
-            && let Err(why) = table.take(&row, gathered)?
-        {
-            gathered.bad(line, &why)?;
+        } else if let Some(table) = table.as_ref().filter(|table| !texts().eq(&table.header)) {
+            if texts().any(|text| text == "_time") && !table.has_time(&row) {
+                let expected =
+                    "#datatype, #group and #default before each header that is another one";
+                return Err(Error::invalid(location(), expected, "a header without #datatype"));
+            }
+            if let Err(why) = table.take(&row, gathered)? {
+                gathered.bad(line, &why)?;
+            }
         }
     }
     gathered.end()?;
@@ -190,7 +195,7 @@ impl Table {
         let (tags, values): (Vec<usize>, Vec<usize>) = match value {
             Some(value) => {
                 let (tags, left): (Vec<usize>, Vec<usize>) =
-                    others.partition(|at| types[*at] == Type::Text);
+                    others.partition(|at| types[*at] == Type::Text || is_group(at));
                 if let Some(first) = left.first() {
                     let (n, first) = (left.len(), &header[*first]);
                     let columns = if n == 1 { "column is" } else { "columns are" };
@@ -212,6 +217,12 @@ impl Table {
             return refuse("a column of values", names);
         }
         Ok(Table { time, measurement, result, field, tags, values, header, annotations })
+    }
+
+    /// Whether a row has a time where the table has its times.
+    fn has_time(&self, row: &Row<'_>) -> bool {
+        let cell = row.fields.get(self.time + 1);
+        cell.is_some_and(|cell| cell.text.trim().parse::<jiff::Timestamp>().is_ok())
     }
 
     /// Takes the points of a row, or says what is wrong with it.
@@ -267,7 +278,7 @@ impl Table {
             };
             let identity =
                 Identity { measurement: text(self.measurement), tags: tags.clone(), field };
-            points.push((gathered.number(&identity, &value), value));
+            points.push((gathered.number(&identity, &value)?, value));
         }
         for (series, value) in points {
             gathered.push(series, ns, value, row.line)?;

@@ -16,10 +16,10 @@ pub(super) fn is_passed_over(line: &str) -> bool {
     line.is_empty() || line.starts_with('#') || line.starts_with("CREATE DATABASE ")
 }
 
-/// Whether a line is a point.
-pub(super) fn is_point(line: &str) -> bool {
-    let mut rest = line;
-    Parts::take(&mut rest).is_ok_and(|parts| parts.identity("").is_ok())
+/// Whether a text begins with a point, which may have several lines.
+pub(super) fn is_point(text: &str) -> bool {
+    let mut rest = text.trim_start_matches(' ');
+    Parts::take(&mut rest).is_ok_and(|parts| parts.identity().is_ok())
 }
 
 type Parsed<T> = std::result::Result<T, String>;
@@ -98,8 +98,8 @@ impl<'a> Parts<'a> {
         Ok(Parts { head, fields, time })
     }
 
-    /// The series of one of its fields.
-    fn identity(&self, field: &'a str) -> Parsed<Identity<'a>> {
+    /// What its series have in common.
+    fn identity(&self) -> Parsed<Identity<'a>> {
         let mut rest = self.head;
         let measurement = plain(until(&mut rest, b","), &[',', ' ']);
         if measurement.is_empty() {
@@ -120,7 +120,7 @@ impl<'a> Parts<'a> {
                 return Err(format!("the tag {} twice", short(name)));
             }
         }
-        Ok(Identity { measurement, tags, field: plain(field, &[',', '=', ' ']) })
+        Ok(Identity { measurement, tags, field: Cow::default() })
     }
 }
 
@@ -184,23 +184,24 @@ pub(super) fn read<'a>(
         }
         rest = rest.trim_start_matches(' ');
         let taken = Parts::take(&mut rest).and_then(|parts| {
-            let mut numbers = Vec::with_capacity(parts.fields.len());
-            for (field, value) in &parts.fields {
-                let at = match known.get(&(parts.head, *field)) {
-                    Some(at) => *at,
-                    None => {
-                        let at = gathered.number(&parts.identity(field)?, value);
-                        known.insert((parts.head, field), at);
-                        at
-                    }
-                };
-                numbers.push(at);
-            }
-            Ok((parts, numbers))
+            let is_known = known.contains_key(&(parts.head, parts.fields[0].0));
+            let identity = if is_known { None } else { Some(parts.identity()?) };
+            Ok((parts, identity))
         });
         match taken {
-            Ok((parts, numbers)) => {
-                for ((_, value), at) in parts.fields.into_iter().zip(numbers) {
+            Ok((mut parts, mut identity)) => {
+                for (field, value) in std::mem::take(&mut parts.fields) {
+                    let at = match known.get(&(parts.head, field)) {
+                        Some(at) => *at,
+                        None => {
+                            let again = || parts.identity().expect("its first field was read");
+                            let identity = identity.get_or_insert_with(again);
+                            identity.field = plain(field, &[',', '=', ' ']);
+                            let at = gathered.number(identity, &value)?;
+                            known.insert((parts.head, field), at);
+                            at
+                        }
+                    };
                     gathered.push(at, parts.time, value, line)?;
                 }
                 number += begin[..begin.len() - rest.len()].matches('\n').count() as u64;

@@ -80,6 +80,10 @@ pub fn import_influx(
 ) -> Result<InfluxReport> {
     let path = path.as_ref();
     let (text, is_cut) = lines_of(path)?;
+    if is_cut && text.trim().is_empty() {
+        let expected = "a line break at the end of its only line, without which it may be cut";
+        return Err(Error::invalid(path.display().to_string(), expected, "none"));
+    }
     let mut gathered = Gathered::new(path, options.key.as_deref());
     let taken_for = match Kind::of(&text, path)? {
         Kind::Annotated if options.time_unit.is_some() => {
@@ -91,7 +95,9 @@ pub fn import_influx(
     };
     if is_cut {
         let line = text.lines().count() + 1;
-        gathered.note_bad(line as u64, "it has no end: import the file again when it is finished");
+        let why =
+            "it has no end: import the file again when it is finished, or end it with a line break";
+        gathered.note_bad(line as u64, why);
     }
     let mut report = put::put(backend, gathered, progress)?;
     report.taken_for = taken_for;
@@ -111,10 +117,17 @@ impl Kind {
             Err(Error::invalid(path.display().to_string(), expected.to_owned(), got))
         };
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        if lines.clone().next().is_some_and(annotated::is_annotation) {
+        if lines.next().is_some_and(annotated::is_annotation) {
             return Ok(Kind::Annotated);
         }
-        let first = lines.find(|line| !line::is_passed_over(line)).unwrap_or_default();
+        let mut begin = 0;
+        let is_passed_over = |line: &&str| {
+            let is = line::is_passed_over(line);
+            begin += if is { line.len() } else { 0 };
+            is
+        };
+        let lines = text.split_inclusive('\n');
+        let first = lines.skip_while(is_passed_over).next().unwrap_or_default().trim();
         let begins = |begins: &[&str]| begins.iter().any(|begin| first.starts_with(begin));
         if begins(&["name,tags,time,", "name,time,"]) {
             let expected = "annotated CSV or line protocol; CSV of InfluxDB 1 is a table for silt series import \
@@ -124,7 +137,7 @@ impl Kind {
         if begins(&[",result,table", "result,table"]) {
             return refuse("annotated CSV with its lines #datatype, #group and #default", first);
         }
-        match line::is_point(first) {
+        match line::is_point(&text[begin..]) {
             true => Ok(Kind::LineProtocol),
             false => refuse("annotated CSV or line protocol of InfluxDB", first),
         }

@@ -122,12 +122,30 @@ impl Identity<'_> {
         key + "/" + &escaped(&self.field, &['/'])
     }
 
-    fn metadata(&self) -> Metadata {
-        let mut metadata = Metadata::new();
-        metadata.insert("measurement".into(), json!(self.measurement));
-        metadata.insert("tags".into(), json!(self.tags));
-        metadata.insert("field".into(), json!(self.field));
-        metadata
+    fn is_of(&self, head: &Head) -> bool {
+        let tags = head.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = self.tags.iter().map(|(name, value)| (&**name, &**value));
+        self.measurement == head.measurement && own.eq(tags)
+    }
+
+    fn head(&self) -> Head {
+        let text = |text: &Cow<'_, str>| text.clone().into_owned();
+        let tags = self.tags.iter().map(|(name, value)| (text(name), text(value)));
+        Head { measurement: text(&self.measurement), tags: tags.collect() }
+    }
+}
+
+/// A measurement and its tags, which the series of a line share.
+#[derive(Debug)]
+struct Head {
+    measurement: String,
+    tags: Vec<(String, String)>,
+}
+
+impl Head {
+    fn bytes(&self) -> u64 {
+        let tags = self.tags.iter().map(|(name, value)| 96 + name.len() + value.len());
+        (64 + self.measurement.len() + tags.sum::<usize>()) as u64
     }
 }
 
@@ -135,12 +153,22 @@ impl Identity<'_> {
 #[derive(Debug)]
 pub(super) struct Gathering {
     pub(super) key: String,
-    pub(super) metadata: Metadata,
+    head: Arc<Head>,
+    field: String,
     times: Vec<i64>,
     values: Values,
 }
 
 impl Gathering {
+    pub(super) fn metadata(&self) -> Metadata {
+        let tags = self.head.tags.iter().map(|(name, value)| (name.clone(), json!(value)));
+        let mut metadata = Metadata::new();
+        metadata.insert("measurement".into(), json!(self.head.measurement));
+        metadata.insert("tags".into(), tags.collect::<Metadata>().into());
+        metadata.insert("field".into(), json!(self.field));
+        metadata
+    }
+
     /// The series, and the points that are not in it since a later one is of the same time.
     pub(super) fn series(&self) -> Result<(Series, u64)> {
         let mut rows: Vec<usize> = (0..self.times.len()).collect();
@@ -161,8 +189,7 @@ impl Gathering {
             time_zone: Some("UTC".into()),
             ..IndexMetadata::default()
         };
-        let field = self.metadata["field"].as_str().unwrap_or_default();
-        Ok((series.with_index_metadata(known).with_name(field), (all - kept.len()) as u64))
+        Ok((series.with_index_metadata(known).with_name(&self.field), (all - kept.len()) as u64))
     }
 
     /// A time at which two points have different values.
@@ -209,17 +236,28 @@ impl<'p> Gathered<'p> {
     }
 
     /// The number of a series, which begins with values like this one if it is new.
-    pub(super) fn number(&mut self, identity: &Identity<'_>, like: &Value<'_>) -> usize {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if memory for all of them runs out.
+    pub(super) fn number(&mut self, identity: &Identity<'_>, like: &Value<'_>) -> Result<usize> {
         let key = identity.key(&self.prefix);
         if let Some(at) = self.by_key.get(&key) {
-            return *at;
+            return Ok(*at);
         }
         let at = self.all.len();
+        let field = identity.field.clone().into_owned();
+        let last = self.all.last().map(|last| &last.head).filter(|head| identity.is_of(head));
+        let head = last.cloned().unwrap_or_else(|| {
+            let head = identity.head();
+            self.bytes += head.bytes();
+            Arc::new(head)
+        });
         self.bytes += 3 * key.len() as u64 + 256;
+        Room::of(&self.location, MOST_BYTES).take(self.bytes)?;
         self.by_key.insert(key.clone(), at);
-        let metadata = identity.metadata();
-        self.all.push(Gathering { key, metadata, times: Vec::new(), values: Values::of(like) });
-        at
+        let (times, values) = (Vec::new(), Values::of(like));
+        self.all.push(Gathering { key, head, field, times, values });
+        Ok(at)
     }
 
     /// Takes a point.

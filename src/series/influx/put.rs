@@ -38,7 +38,6 @@ pub(super) fn put(
         let (series, repeated) = one.series()?;
         report.points += series.len() as u64;
         report.repeated += repeated;
-        points += series.len();
         let rows = series.len() as u64;
         let skipped = |why: &str, rows| Skipped::new(gathered.path, why).table(&one.key).rows(rows);
         match plan(backend, one, series)? {
@@ -46,6 +45,7 @@ pub(super) fn put(
             Ok(plan) => {
                 report.added += plan.added;
                 report.unchanged += plan.unchanged;
+                points += plan.changes.iter().map(held).sum::<usize>();
                 changes.extend(plan.changes);
                 if plan.differing > 0 {
                     let first =
@@ -69,6 +69,17 @@ pub(super) fn put(
     }
     progress(all, all)?;
     Ok(report)
+}
+
+/// The points and tags that a change holds in memory.
+fn held(change: &Change) -> usize {
+    match change {
+        Change::Save { series, metadata, .. } => {
+            series.len() + metadata["tags"].as_object().map_or(0, serde_json::Map::len)
+        }
+        Change::Append { series, .. } => series.len(),
+        _ => 0,
+    }
 }
 
 /// What becomes of a series.
@@ -96,7 +107,7 @@ fn plan(
     plan.changes.push(Change::Expect { key: key.clone(), info: info.clone().map(Box::new) });
     let Some(info) = info else {
         plan.added = series.len() as u64;
-        plan.changes.push(Change::Save { key, series, metadata: one.metadata.clone() });
+        plan.changes.push(Change::Save { key, series, metadata: one.metadata() });
         return Ok(Ok(plan));
     };
     if let Some(why) = refusal(&info, one, &series) {
@@ -145,7 +156,7 @@ fn plan(
 
 /// Why the points of a file do not go with those that are stored.
 fn refusal(info: &SeriesInfo, one: &Gathering, series: &Series) -> Option<String> {
-    let is_same = one.metadata.iter().all(|(name, own)| info.metadata.get(name) == Some(own));
+    let is_same = one.metadata().iter().all(|(name, own)| info.metadata.get(name) == Some(own));
     if !is_same {
         return Some("the store has a series of this key that is not this one of InfluxDB".into());
     }
