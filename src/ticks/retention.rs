@@ -47,6 +47,8 @@ pub struct RetainedDay {
     pub removed: u64,
     /// Bytes of its file before.
     pub bytes: u64,
+    /// Imported files that the day forgets: the next import of them brings back what was removed or thinned out of any symbol.
+    pub forgotten_files: u64,
 }
 
 impl RetainedDay {
@@ -83,13 +85,11 @@ impl TickStore {
             let bytes = fs::metadata(&path).map_or(0, |file| file.len());
             let k = u64::from(policy.keep_one_of);
             let (ticks, thinned) = self.tick_count(day)?;
-            let name = day.to_string();
-            if is_over(policy.delete_after_days) {
+            let (action, removed) = if is_over(policy.delete_after_days) {
                 if !policy.dry_run {
                     days.remove(day)?;
                 }
-                let action = RetentionAction::Delete;
-                done.push(RetainedDay { day: name, action, ticks, removed: ticks, bytes });
+                (RetentionAction::Delete, ticks)
             } else if is_over(policy.thin_after_days) && thinned < k {
                 let origins = self.shared.origins.clone();
                 let dry_run = policy.dry_run;
@@ -99,17 +99,21 @@ impl TickStore {
                 if !policy.dry_run {
                     days.writer(day)?.vacuum()?;
                 }
-                let action = RetentionAction::Thin;
-                done.push(RetainedDay { day: name, action, ticks, removed, bytes });
-            }
+                (RetentionAction::Thin, removed)
+            } else {
+                continue;
+            };
+            let (day, forgotten_files) = (day.to_string(), 0);
+            done.push(RetainedDay { day, action, ticks, removed, bytes, forgotten_files });
         }
         Ok(done)
     }
 
     /// Removes the ticks of a symbol from one time to another, both included, such as those of a wrong import. The days that had
     /// some are listed; with `dry_run` that is all. A day of which rows were compacted has all ticks of the symbol as blocks afterwards.
-    /// The days forget which files were imported, so that these can be imported again. Ticks that a running process holds in memory, as the
-    /// last ones, stay there.
+    /// The days forget which files were imported, so that these can be imported again; since they do not know which symbols a file had, the
+    /// next import of such a file brings back all that was removed or thinned out of it, of other symbols too. Ticks that a running process
+    /// holds in memory, as the last ones, stay there.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a symbol that no day has; what the disk says. The days before are done then.
@@ -135,7 +139,7 @@ impl TickStore {
             let bytes = fs::metadata(&path).map_or(0, |file| file.len());
             let (ticks, _) = self.tick_count(day)?;
             let (origins, symbol) = (self.shared.origins.clone(), symbol.to_owned());
-            let removed = days
+            let (removed, forgotten_files) = days
                 .writer(day)?
                 .write(move |tx| write::remove(tx, &origins, &symbol, (from_ns, to_ns), dry_run))?;
             if removed > 0 {
@@ -143,7 +147,7 @@ impl TickStore {
                     days.writer(day)?.vacuum()?;
                 }
                 let (day, action) = (day.to_string(), RetentionAction::Remove);
-                done.push(RetainedDay { day, action, ticks, removed, bytes });
+                done.push(RetainedDay { day, action, ticks, removed, bytes, forgotten_files });
             }
         }
         Ok(done)

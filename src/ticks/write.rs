@@ -118,17 +118,17 @@ pub(super) fn thin(
     Ok(removed)
 }
 
-/// Removes the ticks of a symbol from one time to another, both included; how many there are. The file forgets what was
-/// imported: the same files can be imported again.
+/// Removes the ticks of a symbol from one time to another, both included; how many there are, and how many imported files the
+/// day forgets with them: all, since it does not know which symbols a file had. These can be imported again.
 pub(super) fn remove(
     tx: &mut WriteTx<'_>,
     origins: &Origins,
     symbol: &str,
     (from, to): (i64, i64),
     dry_run: bool,
-) -> Result<u64> {
+) -> Result<(u64, u64)> {
     tx.ensure(&MIGRATIONS)?;
-    let Some(id) = tables::symbol_id(tx, symbol)? else { return Ok(0) };
+    let Some(id) = tables::symbol_id(tx, symbol)? else { return Ok((0, 0)) };
     let in_blocks = "SELECT 1 FROM tick_block WHERE symbol_id = ?1 AND last_ns >= ?2 AND first_ns <= ?3 LIMIT 1";
     let removed = if tx.query_one(in_blocks, (id, from, to), |_| Ok(()))?.is_some() {
         let is_kept = |_, row: &Row| !(from..=to).contains(&row.time_ns);
@@ -145,10 +145,15 @@ pub(super) fn remove(
         }
         rows as u64
     };
-    if removed > 0 && !dry_run {
+    if removed == 0 {
+        return Ok((0, 0));
+    }
+    let count = "SELECT count(DISTINCT source_file) FROM migration_log";
+    let files: Option<i64> = tx.query_one(count, [], |row| Ok(row.get(0)?))?;
+    if !dry_run {
         tx.execute("DELETE FROM migration_log", [])?;
     }
-    Ok(removed)
+    Ok((removed, files.unwrap_or(0) as u64))
 }
 
 /// Keeps some ticks of a symbol, by their number and values, as blocks; how many others there are.

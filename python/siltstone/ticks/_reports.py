@@ -82,13 +82,17 @@ class CompactedDay(NamedTuple):
 
 
 class RetainedDay(NamedTuple):
-    """What a policy does to a day: ``"delete"`` or ``"thin"``, its ticks, those removed, its bytes."""
+    """What a policy does to a day: ``"delete"`` or ``"thin"``, its ticks, those removed, its bytes.
+
+    ``forgotten_files`` are imported files that the day forgets with ticks of a symbol; a policy forgets none.
+    """
 
     day: str
     action: str
     ticks: int
     removed: int
     bytes: int
+    forgotten_files: int = 0
 
 
 class DayInfo(NamedTuple):

@@ -134,7 +134,8 @@ pub(super) fn retain(args: &Retain, console: &mut Console) -> Outcome {
 /// Remove ticks of a symbol from a time to another, such as those of a wrong import
 ///
 /// Nothing is done unless --yes is given: what would be done is printed. Ticks of other symbols and times stay. The days forget which files
-/// were imported, so that the right ones can be imported. A day that is compacted stays compacted.
+/// were imported, so that the right ones can be imported; the next import of such a file brings back all that was removed or
+/// thinned out of it, of other symbols too. A day that is compacted stays compacted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt ticks remove data/ticks/db EURUSD --from 2026-01-19 --until 2026-01-23
@@ -168,7 +169,7 @@ fn print(folder: &Path, is_done: bool, days: &[RetainedDay], console: &mut Conso
         let listed: Vec<_> = (days.iter())
             .map(|day| {
                 json!({ "day": day.day, "action": day.action_name(), "ticks": day.ticks,
-                    "removed": day.removed, "bytes": day.bytes })
+                    "removed": day.removed, "bytes": day.bytes, "forgotten_files": day.forgotten_files })
             })
             .collect();
         let path = folder.display().to_string();
@@ -187,6 +188,13 @@ fn print(folder: &Path, is_done: bool, days: &[RetainedDay], console: &mut Conso
             day.day,
             human::count(day.removed)
         ))?;
+    }
+    if days.iter().any(|day| day.forgotten_files > 0) {
+        let forget = if is_done { "forgot" } else { "would forget" };
+        console.note(&format!(
+            "these days {forget} which files were imported: the next import of such a file brings back ticks that were removed or \
+             thinned out, of other symbols too"
+        ));
     }
     if !is_done {
         console.note("dry run; pass --yes to apply");

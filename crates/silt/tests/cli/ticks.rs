@@ -211,6 +211,9 @@ fn days_are_kept_small_and_examined() {
     assert_eq!(done.json()["days"][0]["removed"], 1);
     let plan = silt(folder.path(), "ticks remove db EURUSD --until 2026-01-18").ok();
     assert_eq!(plan, "", "nothing is there");
+    let plan = silt(folder.path(), "ticks remove db EURUSD");
+    let said = "these days would forget which files were imported: the next import of such a file brings back";
+    assert!(plan.err.contains(said), "{plan:?}");
     assert_eq!(silt(folder.path(), "ticks remove db NONE").code, 2);
     silt(folder.path(), "ticks retain db --delete-after 1").ok();
     assert!(day.exists(), "without --yes nothing is done");
