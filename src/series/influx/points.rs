@@ -374,4 +374,24 @@ mod tests {
             assert_eq!(key, expected);
         }
     }
+    /// Goal: the tags of a line are in memory once for all of its fields, and count.
+    #[test]
+    fn the_series_of_a_line_share_its_tags() {
+        let mut gathered = Gathered::new(Path::new("file"), None);
+        let of = |field: &'static str, value: &str| {
+            let tags = (0..3_000).map(|n| (format!("t{n}").into(), value.to_owned().into()));
+            Identity { measurement: "m".into(), tags: tags.collect(), field: field.into() }
+        };
+        let mut grown = Vec::new();
+        for identity in [of("a", "v"), of("b", "v"), of("b", "w"), of("b", "w")] {
+            let before = gathered.bytes;
+            gathered.number(&identity, &Value::Float(1.0)).unwrap();
+            grown.push(gathered.bytes - before);
+        }
+        let key = 3 * gathered.all[0].key.len() as u64 + 256;
+        assert_eq!((grown[1], grown[3]), (key, 0));
+        assert!(grown[0] > key + 3_000 * 96 && grown[2] == grown[0], "{grown:?}");
+        assert!(Arc::ptr_eq(&gathered.all[0].head, &gathered.all[1].head));
+        assert_eq!(gathered.all[1].metadata()["tags"]["t7"], "v");
+    }
 }
