@@ -255,7 +255,7 @@ fn what_is_unclear_in_a_workbook_is_refused() {
     );
     let xls = titled.folder.path().join("a.xls");
     std::fs::write(&xls, b"\xd0\xcf\x11\xe0").unwrap();
-    assert!(read_points(&xls, &plain).unwrap_err().to_string().contains("saved as .xlsx"));
+    assert!(read_points(&xls, &plain).unwrap_err().to_string().contains("save it as .xlsx"));
 }
 
 /// Goal: a workbook that is cut, changed or made to take all memory is an error, and no more.

@@ -324,7 +324,11 @@ fn workbook(path: &Path) -> Option<String> {
 fn workbook_points(path: &Path, ending: String, options: &PointsOptions) -> Result<Points> {
     if !ending.starts_with("xlsx") && ending != "xlsm" {
         let (what, got) = (path.display().to_string(), format!("an .{ending} file"));
-        return Err(Error::invalid(what, "a workbook that is saved as .xlsx", got));
+        return Err(Error::invalid(
+            what,
+            "a workbook as .xlsx: open it in Excel or LibreOffice and save it as .xlsx",
+            got,
+        ));
     }
     #[cfg(feature = "excel")]
     {

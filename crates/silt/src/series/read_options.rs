@@ -173,7 +173,7 @@ pub(super) fn is_table(path: &Path) -> bool {
     if !path.is_file() || ["zip", "db", "sqlite", "sqlite3"].contains(&ending.as_str()) {
         return false;
     }
-    if ["xlsx", "xlsm", "xlsb", "ods"].contains(&ending.as_str()) {
+    if ["xlsx", "xlsm", "xlsb", "xls", "ods"].contains(&ending.as_str()) {
         return true;
     }
     // What cannot be read is told by whoever reads it.
