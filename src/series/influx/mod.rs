@@ -120,14 +120,9 @@ impl Kind {
         if lines.next().is_some_and(annotated::is_annotation) {
             return Ok(Kind::Annotated);
         }
-        let mut begin = 0;
-        let is_passed_over = |line: &&str| {
-            let is = line::is_passed_over(line);
-            begin += if is { line.len() } else { 0 };
-            is
-        };
-        let lines = text.split_inclusive('\n');
-        let first = lines.skip_while(is_passed_over).next().unwrap_or_default().trim();
+        let passed_over = text.split_inclusive('\n').take_while(|line| line::is_passed_over(line));
+        let rest = &text[passed_over.map(str::len).sum::<usize>()..];
+        let first = rest.lines().next().unwrap_or_default().trim();
         let begins = |begins: &[&str]| begins.iter().any(|begin| first.starts_with(begin));
         if begins(&["name,tags,time,", "name,time,"]) {
             let expected = "annotated CSV or line protocol; CSV of InfluxDB 1 is a table for silt series import \
@@ -137,7 +132,7 @@ impl Kind {
         if begins(&[",result,table", "result,table"]) {
             return refuse("annotated CSV with its lines #datatype, #group and #default", first);
         }
-        match line::is_point(&text[begin..]) {
+        match line::is_point(rest) {
             true => Ok(Kind::LineProtocol),
             false => refuse("annotated CSV or line protocol of InfluxDB", first),
         }
