@@ -1,11 +1,14 @@
 """Files of other simulators, made by the simulators themselves."""
 
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from siltstone.simulation import SimulationDatabase, import_epanet, import_states
+from siltstone.simulation import SimulationDatabase, import_epanet, import_states, import_sumo
 
 INP = """[JUNCTIONS]
 J1 10 0
@@ -76,6 +79,75 @@ def test_output_of_epanet_is_what_its_toolkit_says(tmp_path: Path) -> None:
         assert compared > 100
         ids = [toolkit.getnodeid(project, n + 1) for n in range(5)]
         assert nodes["name"]["data"].tolist() == ids
+
+
+FLOWS = """<routes>
+<flow id="car" from="A0A1" to="C2C1" begin="0" end="40" period="4"/>
+<flow id="bus" from="C0B0" to="A2A1" begin="0" end="20" period="9" departLane="best"/>
+<personFlow id="walker" begin="0" end="20" period="7"><walk from="A0A1" to="B1B2"/></personFlow>
+</routes>"""
+
+
+class Sumo:
+    """A network with cars, buses and people, and what SUMO says of it in XML."""
+
+    def __init__(self, folder: Path) -> None:
+        home = Path(pytest.importorskip("sumo", reason="eclipse-sumo is not installed").SUMO_HOME)
+        self.folder, self.home = folder, home
+        (folder / "flows.rou.xml").write_text(FLOWS)
+        self.run(home / "bin" / "netgenerate", "--grid", "--grid.number", 3, "--sidewalks.guess", "-o", "net.net.xml")
+        self.write("own.xml")
+
+    def run(self, *command: object) -> None:
+        subprocess.run([str(part) for part in command], cwd=self.folder, check=True, capture_output=True)
+
+    def write(self, name: str, *options: str) -> Path:
+        sumo = [self.home / "bin" / "sumo", "-n", "net.net.xml", "-r", "flows.rou.xml", "-e", 60, "--step-length", 0.5]
+        self.run(*sumo, "--precision", 6, "--no-step-log", *options, "--fcd-output", name)
+        return self.folder / name
+
+
+@pytest.fixture(scope="module")
+def sumo(tmp_path_factory: pytest.TempPathFactory) -> Sumo:
+    return Sumo(tmp_path_factory.mktemp("sumo"))
+
+
+@pytest.mark.parametrize(
+    "name", ["own.xml", "fcd.xml.gz", "fcd.csv", "fcd.parquet", "human.xml", "human.csv", "table.csv"]
+)
+def test_output_of_sumo_is_what_its_xml_says(tmp_path: Path, sumo: Sumo, name: str) -> None:
+    """Goal: what SUMO writes, in each of its forms, has the values of its XML, read without our code."""
+    if name == "table.csv":
+        sumo.run(sys.executable, sumo.home / "tools" / "xml" / "xml2csv.py", "own.xml", "-o", name)
+    elif name != "own.xml":
+        sumo.write(name, *(["-H"] if name.startswith("human") else []))
+    path = sumo.folder / name
+    report = import_sumo(path, tmp_path / "run.db")
+    assert report.skipped == [] and import_sumo(path, tmp_path / "run.db").unchanged == report.updates
+    # Tables of SUMO itself have persons as vehicles.
+    as_vehicles = name in ("fcd.csv", "fcd.parquet", "human.csv")
+    compared = {"vehicle": 0, "person": 0}
+    with SimulationDatabase(tmp_path / "run.db", read_only=True) as db:
+        for step in ElementTree.parse(sumo.folder / "own.xml").getroot():
+            if not len(step) and as_vehicles:
+                continue
+            time = round(float(step.get("time", "")) * 1000)
+            for kind in ("vehicle", "person"):
+                state = db.state_at("traffic", "vehicles" if as_vehicles else kind + "s", time)
+                rows = {name: row for row, name in enumerate(state["name"]["data"])} if len(step) else {}
+                for element in step.findall(kind):
+                    row = rows[element.get("id")]
+                    for attribute, text in element.items():
+                        if attribute == "id" or text == "":
+                            continue
+                        value = state[attribute]["data"][row]
+                        if isinstance(value, str):
+                            assert value == text
+                        else:
+                            # Parquet has numbers that XML rounds.
+                            assert value == pytest.approx(float(text), abs=1e-4 if name.endswith("parquet") else 0)
+                        compared[kind] += 1
+    assert min(compared.values()) > 100
 
 
 def test_frames_of_pandas_are_states(tmp_path: Path) -> None:

@@ -378,6 +378,48 @@ fn fcd_output_is_read() {
     assert!(world.db.database().verify().unwrap().is_ok());
 }
 
+/// Goal: times as SUMO writes them for people are the seconds that they are, in XML and tables; others are named.
+#[test]
+fn human_readable_times_of_sumo_are_seconds() {
+    let world = World::new();
+    let step = |time: &str| {
+        format!("<timestep time=\"{time}\"><vehicle id=\"a\" x=\"1\" y=\"2\"/></timestep>")
+    };
+    let times = ["00:00:00", "00:01:05.50", "23:59:59", "1:00:00:00", "12:02:03:04.25"];
+    let xml = format!("<fcd-export>{}</fcd-export>", times.map(step).concat());
+    world.import(&world.file("fcd.xml", &xml), &FileOptions::sumo());
+    let seconds = [0, 65_500, 86_399_000, 86_400_000, 1_044_184_250];
+    assert_eq!(world.db.timestamps("traffic").unwrap(), seconds);
+    let rows = times.map(|time| format!("{time};a;1;2\n")).concat();
+    let table = format!("timestep_time;vehicle_id;vehicle_x;vehicle_y\n{rows}");
+    assert_eq!(world.import(&world.file("fcd.csv", &table), &FileOptions::sumo()).unchanged, 5);
+    for time in [
+        "24:00:00",
+        "00:60:00",
+        "00:00:60",
+        "1:2",
+        "a:00:00:00",
+        "1:1:00:00:00",
+        "00:00:-1",
+        ":00:00",
+    ] {
+        let text = format!("<fcd-export>{}</fcd-export>", step(time));
+        let refusal = World::new().refusal("bad.xml", &text, &FileOptions::sumo());
+        assert!(refusal.contains(&format!("time: expected a number, got {time:?}")), "{refusal}");
+    }
+}
+
+/// Goal: a column twice is refused, and not one of them taken.
+#[test]
+fn a_column_twice_in_a_table_of_sumo_is_refused() {
+    let table = "timestep_time;vehicle_id;vehicle_x;vehicle_x\n0;a;1;2\n";
+    let refusal = World::new().refusal("fcd.csv", table, &FileOptions::sumo());
+    assert!(
+        refusal.contains("expected each column once, got \"x\" of a vehicle twice"),
+        "{refusal}"
+    );
+}
+
 /// Goal: the table of xml2csv gives what the XML gives.
 #[test]
 fn the_table_of_xml2csv_is_the_xml() {

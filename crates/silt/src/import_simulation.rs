@@ -74,10 +74,11 @@ pub(crate) struct States {
     target: Target,
 }
 
-/// Import SUMO's floating car data: fcd output as XML (also .gz), or the CSV of xml2csv
+/// Import SUMO's floating car data: fcd output as XML (also .gz), CSV or Parquet
 ///
 /// A timestep becomes one update; vehicles, persons and containers are groups. Their ids are texts: they get numbers and stay
-/// as the attribute name. Who leaves becomes undefined. Of a file that is still written, or was cut off, the timesteps that
+/// as the attribute name. Who leaves becomes undefined. In CSV and Parquet that SUMO writes itself persons stand among the
+/// vehicles; XML, and what xml2csv makes of it, tells them apart. Of a file that is still written, or was cut off, the timesteps that
 /// are whole are stored; the exit code is 3, and the same command goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:

@@ -111,11 +111,12 @@ def import_sumo(
     durability: str = "os",
     progress: Progress = None,
 ) -> FileReport:
-    r"""Import SUMO's floating car data: ``fcd`` output as XML (also ``.gz``), or the CSV of ``xml2csv``.
+    r"""Import SUMO's floating car data: ``fcd`` output as XML (also ``.gz``), CSV or Parquet.
 
     A timestep becomes one update; ``vehicles``, ``persons`` and ``containers`` are groups. Their
     ids are texts: they get numbers and stay as the attribute ``name``. Who leaves becomes
-    undefined. Of a file that is still written, or was cut off, the timesteps that are whole are
+    undefined. In CSV and Parquet that SUMO writes itself persons stand among the vehicles; XML, and
+    what ``xml2csv`` makes of it, tells them apart. Of a file that is still written, or was cut off, the timesteps that are whole are
     stored, and the same call goes on.
 
     Parameters

@@ -30,8 +30,9 @@ use crate::kernel::{Progress, Skipped};
 pub enum FileFormat {
     /// A table of states: delimited text (also packed as `.gz` or `.zst`), Parquet or Arrow.
     States(StatesOptions),
-    /// SUMO's output of floating car data (`fcd`): XML (also packed as `.gz` or `.zst`), or the table that its `xml2csv`
-    /// makes. Vehicles, persons and containers are the groups; who leaves becomes undefined.
+    /// SUMO's output of floating car data (`fcd`): XML (also packed as `.gz` or `.zst`), CSV of SUMO or of its `xml2csv`, or
+    /// Parquet. Vehicles, persons and containers are the groups; who leaves becomes undefined. In the tables that SUMO
+    /// writes itself persons stand among the vehicles, and a timestep without any is missing.
     Sumo,
     /// EPANET's binary output (`.out`): a period is an update of the groups `nodes` and `links`. What does not change, such as
     /// names and lengths, comes with the first one; the energy of pumps is not read.

@@ -1,15 +1,18 @@
-//! SUMO's output of floating car data: XML, or the table that its `xml2csv` makes of it.
+//! SUMO's output of floating car data: XML, or a table, CSV or Parquet, which SUMO writes itself or `xml2csv` makes.
 
 use std::io::{BufRead, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use arrow_schema::FieldRef;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::delimited::{Records, open_text, reading};
 use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, short};
+use super::table;
 use crate::array::DType;
 use crate::error::{Error, Result};
+use crate::table::{Format, read};
 
 /// Elements of a timestep, and the groups that they become.
 const GROUPS: [(&str, &str); 3] =
@@ -58,6 +61,9 @@ fn column(columns: &mut Columns, name: &str) -> Option<usize> {
 
 /// Opens an output, XML or a table.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Source>> {
+    if matches!(Format::of_path(path), Some(Format::Parquet | Format::Arrow)) {
+        return Ok(Box::new(Table::open(path, true)?));
+    }
     let mut text = open_text(path)?;
     let first = loop {
         let part = text.fill_buf().map_err(|e| reading(path, &e, 0))?;
@@ -72,7 +78,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Source>> {
     };
     Ok(match first {
         b'<' => Box::new(Xml { path: path.to_owned(), groups: groups() }),
-        _ => Box::new(Table::open(path)?),
+        _ => Box::new(Table::open(path, false)?),
     })
 }
 
@@ -127,7 +133,7 @@ struct Element {
 impl Timestep {
     /// Hands on all of it.
     fn hand_on(self, widths: &[usize], each: Each<'_>) -> Result<()> {
-        let time = self.time.as_deref().map_or(Cell::Missing, Cell::Text);
+        let time = self.time.as_deref().map_or(Cell::Missing, time_of);
         let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
         each(Found { line: self.line, what: What::Row(none) })?;
         for (group, line, element) in self.rows {
@@ -318,9 +324,34 @@ impl Xml {
     }
 }
 
-/// The table of `xml2csv`: columns are named by element and attribute.
+/// A time: seconds, or what `--human-readable-time` makes of them, `[days:]HH:MM:SS[.fraction]`.
+fn time_of(text: &str) -> Cell<'_> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [days @ .., hours, minutes, seconds] = &parts[..] else { return Cell::Text(text) };
+    let is_number = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit());
+    let number = |part: &&str| part.parse::<u32>().ok();
+    let days = match days {
+        [] => Some(0),
+        [days] => number(days),
+        _ => None,
+    };
+    let found = (days, number(hours), number(minutes), seconds.parse::<f64>());
+    match found {
+        (Some(days), Some(hours @ ..24), Some(minutes @ ..60), Ok(seconds @ ..60.0))
+            if parts.iter().all(is_number) =>
+        {
+            let minutes = (f64::from(days) * 24.0 + f64::from(hours)) * 60.0 + f64::from(minutes);
+            Cell::Float(minutes * 60.0 + seconds)
+        }
+        _ => Cell::Text(text),
+    }
+}
+
+/// A table: columns are named by element and attribute.
 struct Table {
     path: PathBuf,
+    /// Whether it is Parquet or Arrow, whose columns have types.
+    is_typed: bool,
     time: usize,
     /// The column of ids of each group, if it has one.
     ids: Vec<Option<usize>>,
@@ -331,11 +362,17 @@ struct Table {
 }
 
 impl Table {
-    fn open(path: &Path) -> Result<Self> {
-        let records = Records::open(path, None)?;
-        let names: Vec<&str> = records.fields().collect();
-        let Some(time) = names.iter().position(|name| *name == "timestep_time") else {
-            let got = names.first().map(|name| format!("{:?} first", short(name)));
+    fn open(path: &Path, is_typed: bool) -> Result<Self> {
+        let columns: Vec<(String, Option<Type>)> = if is_typed {
+            let schema = read(path)?.schema().clone();
+            let column =
+                |field: &FieldRef| Ok((field.name().clone(), table::type_of(path, field)?));
+            schema.fields().iter().map(column).collect::<Result<_>>()?
+        } else {
+            Records::open(path, None)?.fields().map(|name| (name.to_owned(), None)).collect()
+        };
+        let Some(time) = columns.iter().position(|(name, _)| name == "timestep_time") else {
+            let got = columns.first().map(|(name, _)| format!("{:?} first", short(name)));
             let expected = "fcd output of SUMO: XML, or a table with a column timestep_time";
             return Err(Error::invalid(
                 path.display().to_string(),
@@ -343,16 +380,16 @@ impl Table {
                 got.unwrap_or_default(),
             ));
         };
-        let fields = names.len();
         let mut table = Table {
             path: path.to_owned(),
+            is_typed,
             time,
             ids: vec![None; GROUPS.len()],
             values: vec![Vec::new(); GROUPS.len()],
             groups: groups(),
-            fields,
+            fields: columns.len(),
         };
-        for (at, name) in names.iter().enumerate().filter(|(at, _)| *at != time) {
+        for (at, (name, dtype)) in columns.iter().enumerate().filter(|(at, _)| *at != time) {
             let of = GROUPS.iter().enumerate().find_map(|(group, (element, _))| {
                 let rest = name.strip_prefix(element)?.strip_prefix('_')?;
                 Some((group, rest))
@@ -360,8 +397,17 @@ impl Table {
             match of {
                 Some((group, "id")) => table.ids[group] = Some(at),
                 Some((group, name)) => {
+                    let own = &mut table.groups[group].columns;
+                    if own.iter().any(|(own, _)| own == name) {
+                        let got = format!("{name:?} of a {} twice", GROUPS[group].0);
+                        return Err(Error::invalid(
+                            path.display().to_string(),
+                            "each column once",
+                            got,
+                        ));
+                    }
                     table.values[group].push(at);
-                    table.groups[group].columns.push((name.to_owned(), type_of(name)));
+                    own.push((name.to_owned(), dtype.or(type_of(name))));
                 }
                 None => {
                     let expected = "columns of vehicle_, person_ and container_";
@@ -372,11 +418,36 @@ impl Table {
         }
         Ok(table)
     }
+
+    /// Hands on the rows of a row: one of each group that is in it.
+    fn hand_on<'a>(
+        &self,
+        line: u64,
+        cell: impl Fn(usize) -> Cell<'a>,
+        each: Each<'_>,
+    ) -> Result<()> {
+        let time = match cell(self.time) {
+            Cell::Text(text) => time_of(text),
+            other => other,
+        };
+        let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
+        each(Found { line, what: What::Row(none) })?;
+        for (group, values) in self.values.iter().enumerate() {
+            let id = self.ids[group].map_or(Cell::Missing, &cell);
+            let cells: Vec<Cell<'_>> = values.iter().map(|at| cell(*at)).collect();
+            if cells.iter().chain([&id]).all(|cell| matches!(cell, Cell::Missing)) {
+                continue;
+            }
+            each(Found { line, what: What::Row(Row { group, time, id, cells: &cells }) })?;
+        }
+        Ok(())
+    }
 }
 
 impl Source for Table {
     fn taken_for(&self) -> String {
-        "fcd output of SUMO, CSV".into()
+        let form = if self.is_typed { "Parquet or Arrow" } else { "CSV" };
+        format!("fcd output of SUMO, {form}")
     }
 
     fn groups(&self) -> &[Columns] {
@@ -384,6 +455,19 @@ impl Source for Table {
     }
 
     fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
+        if self.is_typed {
+            let keys: Vec<usize> =
+                [self.time].into_iter().chain(self.ids.iter().flatten().copied()).collect();
+            let values = self.values.concat();
+            table::each_row(&self.path, &keys, &values, &mut |line, found, cells| {
+                let cell = |at| match keys.iter().position(|key| *key == at) {
+                    Some(key) => found[key],
+                    None => cells[values.iter().position(|value| *value == at).expect("a value")],
+                };
+                self.hand_on(line, cell, each)
+            })?;
+            return Ok(None);
+        }
         let mut records = Records::open(&self.path, None)?;
         while records.next()? {
             let line = records.line();
@@ -397,17 +481,7 @@ impl Source for Table {
                 "" => Cell::Missing,
                 text => Cell::Text(text),
             };
-            let time = cell(self.time);
-            let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
-            each(Found { line, what: What::Row(none) })?;
-            for (group, values) in self.values.iter().enumerate() {
-                let id = self.ids[group].map_or(Cell::Missing, cell);
-                let cells: Vec<Cell<'_>> = values.iter().map(|at| cell(*at)).collect();
-                if cells.iter().chain([&id]).all(|cell| matches!(cell, Cell::Missing)) {
-                    continue;
-                }
-                each(Found { line, what: What::Row(Row { group, time, id, cells: &cells }) })?;
-            }
+            self.hand_on(line, cell, each)?;
         }
         Ok(None)
     }

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array as _, ArrayRef, StringArray};
 use arrow_cast::cast;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 
 use super::delimited::Records;
 use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What};
@@ -206,22 +206,8 @@ impl Typed {
                 return Err(Error::invalid(what, expected, field.data_type().to_string()));
             }
         }
-        let groups = [places.columns(options, |column| {
-            let field = schema.field(column);
-            dtype_of(&plain(field.data_type())).map(Some).ok_or_else(|| {
-                let what = format!("{}: column {:?}", path.display(), field.name());
-                let expected = "numbers, booleans, times or texts: take other columns (--columns)";
-                Error::invalid(what, expected, field.data_type().to_string())
-            })
-        })?];
+        let groups = [places.columns(options, |column| type_of(path, schema.field(column)))?];
         Ok(Typed { path: path.to_owned(), places, groups })
-    }
-
-    fn cells(&self, column: &ArrayRef) -> Result<Cells> {
-        let to = plain(column.data_type());
-        let column =
-            cast(column, &to).map_err(|e| from_arrow(&self.path.display().to_string(), e))?;
-        Ok(Cells { width: to.primitive_width().unwrap_or(1), column })
     }
 }
 
@@ -232,6 +218,15 @@ fn plain(of: &DataType) -> DataType {
         DataType::Dictionary(_, values) => plain(values),
         other => other.clone(),
     }
+}
+
+/// The type that a column becomes.
+pub(super) fn type_of(path: &Path, field: &Field) -> Result<Option<Type>> {
+    dtype_of(&plain(field.data_type())).map(Some).ok_or_else(|| {
+        let what = format!("{}: column {:?}", path.display(), field.name());
+        let expected = "numbers, booleans, times or texts: take other columns (--columns)";
+        Error::invalid(what, expected, field.data_type().to_string())
+    })
 }
 
 /// The type that a column becomes; `None` if it cannot be one.
@@ -338,40 +333,54 @@ impl Source for Typed {
     }
 
     fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
-        let mut batches: Batches = table::read(&self.path)?;
-        let mut line = 0;
-        while let Some(batch) = batches.next_batch()? {
-            // Times and ids are read as numbers or texts, all others as the bytes that they are.
-            let key = |column: usize| {
-                let column = batch.column(column);
-                let to = match column.data_type() {
-                    own if own.is_integer() => DataType::Int64,
-                    own if own.is_floating() => DataType::Float64,
-                    _ => DataType::Utf8,
-                };
-                let keys = cast(column, &to);
-                keys.map_err(|e| from_arrow(&self.path.display().to_string(), e))
-            };
-            let (times, ids) = (key(self.places.time)?, self.places.id.map(key).transpose()?);
-            let values = &self.places.values;
-            let columns: Vec<Cells> = values
-                .iter()
-                .map(|column| self.cells(batch.column(*column)))
-                .collect::<Result<_>>()?;
-            for row in 0..batch.num_rows() {
-                line += 1;
-                let cells: Vec<Cell<'_>> = columns.iter().map(|column| column.at(row)).collect();
-                let id = ids.as_ref().map(|ids| key_at(ids, row));
-                self.places.hand_on(
-                    line,
-                    key_at(&times, row),
-                    HandOn { id, cells: &cells },
-                    each,
-                )?;
-            }
-        }
+        let keys: Vec<usize> = [self.places.time].into_iter().chain(self.places.id).collect();
+        each_row(&self.path, &keys, &self.places.values, &mut |line, keys, cells| {
+            let row = HandOn { id: keys.get(1).copied(), cells };
+            self.places.hand_on(line, keys[0], row, each)
+        })?;
         Ok(None)
     }
+}
+
+/// What takes the number of a row, its keys and its values.
+type EachRow<'a> = &'a mut dyn FnMut(u64, &[Cell<'_>], &[Cell<'_>]) -> Result<()>;
+
+/// Hands on the rows of a table of Parquet or Arrow: times and ids, the keys, as numbers or texts, all others as the bytes
+/// that they are.
+pub(super) fn each_row(
+    path: &Path,
+    keys: &[usize],
+    values: &[usize],
+    each: EachRow<'_>,
+) -> Result<()> {
+    let mut batches: Batches = table::read(path)?;
+    let mut line = 0;
+    while let Some(batch) = batches.next_batch()? {
+        let column = |column: usize, to: &DataType| {
+            let found = cast(batch.column(column), to);
+            found.map_err(|e| from_arrow(&path.display().to_string(), e))
+        };
+        let type_of = |at: usize| batch.column(at).data_type();
+        let key = |at: &usize| match type_of(*at) {
+            own if own.is_integer() => column(*at, &DataType::Int64),
+            own if own.is_floating() => column(*at, &DataType::Float64),
+            _ => column(*at, &DataType::Utf8),
+        };
+        let value = |at: &usize| {
+            let to = plain(type_of(*at));
+            let column = column(*at, &to)?;
+            Ok(Cells { width: to.primitive_width().unwrap_or(1), column })
+        };
+        let keys: Vec<ArrayRef> = keys.iter().map(key).collect::<Result<_>>()?;
+        let values: Vec<Cells> = values.iter().map(value).collect::<Result<_>>()?;
+        for row in 0..batch.num_rows() {
+            line += 1;
+            let keys: Vec<Cell<'_>> = keys.iter().map(|keys| key_at(keys, row)).collect();
+            let cells: Vec<Cell<'_>> = values.iter().map(|column| column.at(row)).collect();
+            each(line, &keys, &cells)?;
+        }
+    }
+    Ok(())
 }
 
 fn key_at(keys: &ArrayRef, row: usize) -> Cell<'_> {
