@@ -1,6 +1,6 @@
 //! A file that one process at a time holds.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// How long another process is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An exclusive lock (`flock`) on a file of its own; given back when it is dropped, and by the system when the
-/// process dies. Where there is no `flock` it locks nothing: there the caller sees to it that one process writes.
+/// An exclusive lock on a file of its own (`flock`, on Windows `LockFileEx`); given back when it is dropped, and by the
+/// system when the process dies.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
@@ -56,29 +56,16 @@ impl Drop for FileLock {
     }
 }
 
-#[cfg(unix)]
-pub(super) fn try_lock(file: &File) -> std::io::Result<bool> {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open as long as `file` is.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-        return Ok(true);
+/// Locks a file that is open; false if another handle has it locked.
+pub(crate) fn try_lock(file: &File) -> std::io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
-    let error = std::io::Error::last_os_error();
-    if error.kind() == std::io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
 }
 
 /// Not by closing it: a forked process may have it open too.
-#[cfg(unix)]
-fn unlock(file: &File) {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open as long as `file` is.
-    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+pub(crate) fn unlock(file: &File) {
+    let _ = file.unlock(); // what cannot be given back goes with the process
 }
-
-#[cfg(not(unix))]
-pub(super) fn try_lock(_: &File) -> std::io::Result<bool> {
-    Ok(true)
-}
-
-#[cfg(not(unix))]
-fn unlock(_: &File) {}

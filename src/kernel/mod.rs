@@ -87,7 +87,7 @@ pub use watch::Watch;
 pub(crate) use block_rows::BlockTable;
 pub(crate) use compaction::Part;
 pub(crate) use documented_name::{DocumentedName, DocumentedNames, Rows};
-pub(crate) use file_lock::{FileLock, open_lock};
+pub(crate) use file_lock::{FileLock, open_lock, try_lock, unlock};
 pub(crate) use files::{
     check_writable, create_folder, sync_folder, sync_name, sync_names_in, write_atomically,
 };

@@ -68,10 +68,7 @@ impl Temporary {
     pub(crate) fn private_folder() -> Result<Self> {
         remove_leftovers(&std::env::temp_dir());
         Self::beside(&std::env::temp_dir().join("siltstone"), |path| {
-            let mut folder = fs::DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-            folder.create(path)?;
+            create_private(path)?;
             open(OpenOptions::new().read(true), path)
         })
     }
@@ -175,12 +172,30 @@ impl Drop for Temporary {
     }
 }
 
+#[cfg(unix)]
+fn create_private(path: &Path) -> io::Result<()> {
+    std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700).create(path)
+}
+
+/// Windows' temporary folder is the user's own.
+#[cfg(not(unix))]
+fn create_private(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         // A planted pipe is not waited for.
         options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000; // also folders
+        const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000; // no link is followed
+        options.custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
     }
     options.open(path)
 }

@@ -8,6 +8,7 @@ use postgres::config::Host;
 /// The port of a server that names none.
 const PORT: u16 = 5432;
 /// The folder of sockets that a file of passwords calls `localhost`.
+#[cfg(unix)]
 const SOCKETS: &str = "/var/run/postgresql";
 
 /// A password, or why a file that may have one was not read.
@@ -18,7 +19,7 @@ pub(crate) struct Found {
 }
 
 /// The password of a server: `PGPASSWORD`; or the first entry that fits of the file that `passfile` or `PGPASSFILE` names,
-/// or `~/.pgpass`.
+/// or `~/.pgpass`, on Windows `%APPDATA%\postgresql\pgpass.conf`.
 ///
 /// # Source
 /// <https://www.postgresql.org/docs/current/libpq-pgpass.html>
@@ -32,7 +33,10 @@ pub(crate) fn find(
         return Found { password: Some(password), passed_over: None };
     }
     let named = passfile.map(str::to_owned).or_else(|| set("PGPASSFILE")).map(PathBuf::from);
-    let own = || set("HOME").map(|home| Path::new(&home).join(".pgpass"));
+    let own = || match cfg!(windows) {
+        true => set("APPDATA").map(|folder| Path::new(&folder).join("postgresql/pgpass.conf")),
+        false => set("HOME").map(|home| Path::new(&home).join(".pgpass")),
+    };
     let Some(path) = named.or_else(own) else { return Found::default() };
     match read(&path) {
         Ok(None) => Found::default(),
@@ -144,6 +148,7 @@ mod tests {
         assert_eq!(found("postgresql://me@db.example.org:1/plant"), some("any user"));
         assert_eq!(found("postgresql://you@db.example.org/plant"), some("any user"));
         assert_eq!(found("postgresql://me@/plant?host=/run/a:b&port=5433"), some("socket"));
+        #[cfg(unix)]
         assert_eq!(found("postgresql://me@/plant?host=/var/run/postgresql"), some("local"));
         assert_eq!(found("postgresql://me@else/star"), some("wild"));
         assert_eq!(found("postgresql://me@else,db.example.org/plant"), some("first:and\\last"));

@@ -105,23 +105,17 @@ impl Days {
 
     /// Removes a day's file. Whoever has it open, here or in another process, sees that before his next
     /// write: the file goes while its writers are locked out, and they look for it once they are in.
+    /// On Windows it stays, with an error, as long as anybody else has it open.
     pub(super) fn remove(&self, day: Day) -> Result<()> {
         let path = self.path(day);
+        if cfg!(windows) {
+            let _lock = self.lock_files()?;
+            self.close(day);
+            return remove_files(&path);
+        }
         let db = self.writer(day)?;
         let lock = self.lock_files()?;
-        let removed = db.write(move |_| {
-            for suffix in ["", "-wal", "-shm"] {
-                let mut name = path.clone().into_os_string();
-                name.push(suffix);
-                match fs::remove_file(&name) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(Error::io(&path, "removing it", &e));
-                    }
-                    _ => {}
-                }
-            }
-            Ok(())
-        });
+        let removed = db.write(move |_| remove_files(&path));
         // Somebody else may have removed it just before.
         let removed = if db.is_at_its_path() { removed } else { Ok(()) };
         drop(lock); // before our own handles are asked for: who holds them may wait for the lock
@@ -206,6 +200,21 @@ fn evict(open: &mut HashMap<Day, (Database, u64)>, most: usize) -> Option<(Datab
     }
     let oldest = open.iter().min_by_key(|(_, (_, used))| *used).map(|(day, _)| *day)?;
     open.remove(&oldest)
+}
+
+/// Removes a day's file and what SQLite has beside it.
+fn remove_files(path: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::remove_file(&name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(path, "removing it", &e));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// There is no such folder.

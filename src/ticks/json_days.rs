@@ -11,7 +11,8 @@ use super::json::{self, JsonError, JsonTick};
 use super::tick::{Origins, Row, Tick, Ticks, check_prices, check_symbol};
 use crate::error::{Error, Result};
 use crate::kernel::{
-    check_is_file, check_writable, create_folder, open_lock, read_if_there, write_atomically,
+    check_is_file, check_writable, create_folder, open_lock, read_if_there, try_lock, unlock,
+    write_atomically,
 };
 
 /// The most bytes of a JSON file of ticks.
@@ -293,36 +294,13 @@ pub(super) fn sorted(symbol: &Arc<str>, mut rows: Vec<Row>, from_ns: i64, to_ns:
     ticks
 }
 
-#[cfg(unix)]
 fn lock_whole(file: &File, path: &Path) -> Result<()> {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open as long as `file` is.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+    if try_lock(file).map_err(|e| Error::io(path, "locking it", &e))? {
         return Ok(());
     }
-    let error = std::io::Error::last_os_error();
-    if error.kind() == std::io::ErrorKind::WouldBlock {
-        return Err(Error::Busy {
-            path: path.to_owned(),
-            waited_ms: 0,
-            action: "taking the folder of JSON files, which one store at a time may write",
-        });
-    }
-    Err(Error::io(path, "locking it", &error))
+    Err(Error::Busy {
+        path: path.to_owned(),
+        waited_ms: 0,
+        action: "taking the folder of JSON files, which one store at a time may write",
+    })
 }
-
-#[cfg(not(unix))]
-fn lock_whole(_: &File, _: &Path) -> Result<()> {
-    Ok(()) // documented: elsewhere the caller sees to it that there is one writer
-}
-
-/// Not by closing it: a forked process may have it open too.
-#[cfg(unix)]
-fn unlock(file: &File) {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open as long as `file` is.
-    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
-}
-
-#[cfg(not(unix))]
-fn unlock(_: &File) {}
