@@ -24,10 +24,9 @@ from siltstone.errors import ExistsError, InvalidError, NotFoundError
 from siltstone.experiment import (
     DataLoggingConfig,
     ExperimentDatabase,
-    InMemorySimulationDatabase,
     SimulationContext,
 )
-from siltstone.experiment._given import as_dict
+from siltstone.experiment._given import as_dict, definition
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -239,18 +238,9 @@ class Run(StoreHandle):
     def _define(self, tables: dict[str, dict[str, str]]) -> None:
         """Have the file have tables: none is made if one is refused."""
         new = {name: types for name, types in tables.items() if self._defined.get(name) != types}
-        if len(new) > 1:
-            with InMemorySimulationDatabase() as trial:  # refuses what no file takes
-                for name, types in new.items():
-                    trial.define_table(name, types)
-            known = {name.lower() for (name,) in self._db.query("SELECT name FROM sqlite_master").rows}
-            # Those that the file has are refused, or nothing is made for them.
-            new = dict(
-                sorted(new.items(), key=lambda one: known.isdisjoint((one[0].lower(), f"{one[0].lower()}_rows")))
-            )
-        for name, types in new.items():
-            self.simulation.define_table(name, types)
-            self._defined[name] = types
+        if new:
+            self.simulation.logger.define_tables([definition(name, types) for name, types in new.items()])
+            self._defined |= new
 
     def flush(self) -> None:
         """Write what waits into the file."""

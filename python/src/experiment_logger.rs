@@ -33,6 +33,9 @@ pub(crate) fn logging(
     Ok(LoggingConfig { buffer_size, commit_interval, durability, ..LoggingConfig::default() })
 }
 
+/// A table of records to be made: its name, names and types of its columns, its key.
+type Definition = (String, Vec<(String, String)>, Option<String>);
+
 /// Logs one simulation. Any number of threads may use it.
 #[pyclass(frozen, weakref, subclass, module = "siltstone._siltstone")]
 pub(crate) struct DataLogger {
@@ -451,20 +454,18 @@ impl DataLogger {
         py.enter(|| sim.log_array(name, step, &array))
     }
 
-    /// Defines a table: names and types of columns, and the key.
-    fn define_table(
-        &self,
-        py: Python<'_>,
-        name: &str,
-        columns: Vec<(String, String)>,
-        key: Option<&str>,
-    ) -> PyResult<()> {
-        let columns: Vec<(&str, &str)> =
-            columns.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
-        let schema = RecordSchema::new(name, &columns).map_err(to_py)?;
-        let schema = key.map_or(Ok(schema.clone()), |key| schema.with_key(key)).map_err(to_py)?;
+    /// Defines tables, all or none: of each its name, names and types of columns, and the key.
+    fn define_tables(&self, py: Python<'_>, tables: Vec<Definition>) -> PyResult<()> {
+        let schema = |(name, columns, key): &Definition| {
+            let columns: Vec<(&str, &str)> =
+                columns.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+            let schema = RecordSchema::new(name, &columns)?;
+            key.as_deref().map_or(Ok(schema.clone()), |key| schema.with_key(key))
+        };
+        let schemas: Vec<RecordSchema> =
+            tables.iter().map(schema).collect::<Result<_, _>>().map_err(to_py)?;
         let sim = self.get()?;
-        py.enter(|| sim.define_table(&schema))
+        py.enter(|| sim.define_tables(&schemas))
     }
 
     fn log_row(

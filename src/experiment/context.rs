@@ -203,18 +203,32 @@ impl SimulationContext {
     /// # Ok::<(), siltstone::Error>(())
     /// ```
     pub fn define_table(&self, schema: &RecordSchema) -> Result<()> {
+        self.define_tables(std::slice::from_ref(schema))
+    }
+
+    /// Defines tables of records, all of them or none.
+    ///
+    /// # Errors
+    /// As [`define_table`](Self::define_table), for the first that is refused; then none is made.
+    pub fn define_tables(&self, schemas: &[RecordSchema]) -> Result<()> {
         let mut state = self.inner.lock_to_log()?;
-        if let Some(index) = state.table(&schema.name)
-            && state.tables[index].table.schema == *schema
-        {
+        let is_new = |schema: &&RecordSchema| {
+            let known = state.table(&schema.name).map(|index| &state.tables[index].table.schema);
+            known != Some(*schema)
+        };
+        let new: Vec<RecordSchema> = schemas.iter().filter(is_new).cloned().collect();
+        if new.is_empty() {
             return Ok(());
         }
-        let own = schema.clone();
-        let table = self.inner.db.write(move |tx| {
+        let tables = self.inner.db.write(move |tx| {
             super::database::prepare(tx)?;
-            record_table::define(tx, &own)
+            new.iter().map(|schema| record_table::define(tx, schema)).collect::<Result<Vec<_>>>()
         })?;
-        state.tables.push(TableBuffer::new(table));
+        for table in tables {
+            if state.table(&table.schema.name).is_none() {
+                state.tables.push(TableBuffer::new(table));
+            }
+        }
         Ok(())
     }
 

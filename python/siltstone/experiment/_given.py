@@ -6,7 +6,7 @@ import dataclasses
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -22,6 +22,13 @@ def as_dict(parameters: Any) -> Any:
         return dataclasses.asdict(parameters)
     own = getattr(parameters, "to_dict", None) or getattr(parameters, "model_dump", None)
     return own() if callable(own) else parameters
+
+
+def definition(
+    name: str, columns: Mapping[str, str], key: str | None = None
+) -> tuple[str, list[tuple[str, str]], str | None]:
+    """A table of records to be made."""
+    return name, [(column, str(kind)) for column, kind in columns.items()], key
 
 
 def which(simulation_ids: Which) -> str | list[str] | None:

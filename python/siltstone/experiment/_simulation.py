@@ -12,6 +12,7 @@ from siltstone import _json, _siltstone
 from siltstone._query import QueryResult
 from siltstone._table import Table
 from siltstone.errors import InvalidError
+from siltstone.experiment._given import definition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -219,6 +220,8 @@ class Simulation:
         ------
         ExistsError
             If there is a table of that name with other columns.
+        InvalidError
+            For a name that a store needs for itself, in this file or another.
 
         Examples
         --------
@@ -232,8 +235,7 @@ class Simulation:
         1
         >>> db.close()
         """
-        typed = [(column, str(kind)) for column, kind in columns.items()]
-        self.logger.define_table(name, typed, key)
+        self.logger.define_tables([definition(name, columns, key)])
 
     def log(self, table: str, rows: Any = None, *, step: int | None = None, **columns: Any) -> None:
         """Log records of a table: one, of scalars; or many, of arrays, lists, or an Arrow table.
