@@ -240,6 +240,7 @@ def refusals():
         "names of tables": {"net.t": pa.table({"x": [1]})},
         "a table of rows": {"first_rows": pa.table({"x": [1]})},
         "the store's tables": {"agents": pa.table({"x": [1]})},
+        "another store's tables": {"concepts": pa.table({"x": [1]})},
         "other columns": {"known": pa.table({"y": [1]})},
     }
 

@@ -189,7 +189,8 @@ impl SimulationContext {
     /// Makes a table of records in the file, unless it is there. All simulations of the file share it.
     ///
     /// # Errors
-    /// [`Error::Exists`] if there is one of that name with other columns, or of another kind.
+    /// [`Error::Exists`] if there is one of that name with other columns, or of another kind; [`Error::Invalid`] for a name
+    /// that a store needs for itself, in this file or another.
     ///
     /// # Example
     /// ```

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::schema::{RecordSchema, Shape, Storage};
 use crate::error::{Error, Result};
-use crate::kernel::{DocumentedName, ReadTx, Rows, WriteTx, table_exists};
+use crate::kernel::{DocumentedName, ReadTx, Rows, WriteTx, is_reserved, table_exists};
 
 /// A table of records that the file has.
 #[derive(Debug)]
@@ -209,7 +209,8 @@ fn parse(text: &str) -> Result<RecordSchema> {
 /// The table of this schema, made if it is not there.
 ///
 /// # Errors
-/// [`Error::Exists`] if there is one of other columns, or something else has the name.
+/// [`Error::Exists`] if there is one of other columns, or something else has the name; [`Error::Invalid`] for a name that a
+/// store needs, whether the file has that store or not.
 pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<RecordTable>> {
     if let Some(found) = find(tx, &schema.name)? {
         if found.schema == *schema {
@@ -222,6 +223,11 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
         });
     }
     for name in [&schema.name, &format!("{}_rows", schema.name)] {
+        if is_reserved(name) {
+            let expected = "one that neither SQLite nor a store needs for itself";
+            let what = format!("the name of table {:?}", schema.name);
+            return Err(Error::invalid(what, expected, format!("{name:?}")));
+        }
         if table_exists(tx, name)? {
             return Err(Error::Exists {
                 what: format!("a table {name:?} of another kind"),

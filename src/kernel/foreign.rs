@@ -6,10 +6,11 @@ use std::sync::OnceLock;
 
 use rusqlite::Connection;
 
+use super::connect;
 use super::documented_name;
 use super::failure::At;
 // What is not ours is known by what is; a schema that others changed is refused before it is upgraded.
-use super::schema::{KERNEL_TABLES, Step, version};
+use super::schema::{KERNEL_TABLES, Migrations, Step, version};
 use super::{Finding, ReadTx, row_sum};
 use crate::error::{Error, Result};
 
@@ -109,18 +110,77 @@ impl Item {
 
 /// What the migrations make, up to the versions of the file or the newest.
 fn made(versions: impl Fn(&str) -> Result<usize>) -> Result<Connection> {
+    let conn = with_kernel_tables()?;
+    for migrations in crate::STORES.map(|store| store.migrations) {
+        let version = versions(migrations.store)?.min(migrations.steps.len());
+        make(&conn, &migrations.steps[..version])?;
+    }
+    Ok(conn)
+}
+
+fn with_kernel_tables() -> Result<Connection> {
     let conn = Connection::open_in_memory()?;
     row_sum::register(&conn)?;
     conn.execute_batch(KERNEL_TABLES)?;
-    for migrations in crate::STORES.map(|store| store.migrations) {
-        let version = versions(migrations.store)?.min(migrations.steps.len());
-        for step in &migrations.steps[..version] {
-            if let Step::Sql(sql) = step {
-                conn.execute_batch(sql)?;
-            }
+    Ok(conn)
+}
+
+fn make(conn: &Connection, steps: &[Step]) -> Result<()> {
+    for step in steps {
+        if let Step::Sql(sql) = step {
+            conn.execute_batch(sql)?;
         }
     }
-    Ok(conn)
+    Ok(())
+}
+
+/// Whether a table of a user's naming cannot have this name: some store makes one of it in the file, now or later, or it
+/// would hide a function of ours or of SQLite's whose results are rows.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    /// The last is of the feature `lake`, whose tables are made by builds that have it.
+    const FAMILIES: [&str; 5] = ["sqlite_", "siltstone_", "silt_", "pragma_", "publish_"];
+    static NAMES: OnceLock<HashSet<String>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let find = || -> Result<HashSet<String>> {
+            let conn = made(|_| Ok(usize::MAX))?;
+            // Also the names that a table has while its rows are in blocks.
+            documented_name::hide_all(&conn)?;
+            let mut names: HashSet<String> = schema(&conn)?.into_keys().collect();
+            // Those of SQLite that are listed only once they are used.
+            let late = ["json_each", "json_tree", "jsonb_each", "jsonb_tree"];
+            names.extend(late.map(str::to_owned));
+            let conn = connect::in_memory()?;
+            let mut functions = conn.prepare("SELECT lower(name) FROM pragma_module_list")?;
+            for name in functions.query_map([], |row| row.get(0))? {
+                names.insert(name?);
+            }
+            Ok(names)
+        };
+        find().expect("the migrations of this build run")
+    });
+    let name = name.to_ascii_lowercase();
+    FAMILIES.iter().any(|family| name.starts_with(family)) || names.contains(&name)
+}
+
+/// The names of a connection's schema, in lower case.
+pub(super) fn names(conn: &Connection) -> Result<HashSet<String>> {
+    let mut statement = conn.prepare_cached("SELECT lower(name) FROM sqlite_schema")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Which of the names that a file had are in the way of a store's steps from this version on, if any is.
+pub(super) fn in_the_way(
+    there: &HashSet<String>,
+    migrations: &Migrations,
+    version: usize,
+) -> Result<Option<String>> {
+    let conn = with_kernel_tables()?;
+    make(&conn, &migrations.steps[..version])?;
+    let before = names(&conn)?;
+    make(&conn, &migrations.steps[version..])?;
+    let new = names(&conn)?;
+    Ok(new.into_iter().filter(|name| there.contains(name) && !before.contains(name)).min())
 }
 
 /// What Siltstone makes in a file of these versions, the stores' own definitions included, and a database that has it. Of

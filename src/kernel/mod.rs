@@ -91,6 +91,7 @@ pub(crate) use file_lock::{FileLock, open_lock, try_lock, unlock};
 pub(crate) use files::{
     check_writable, create_folder, sync_folder, sync_name, sync_names_in, write_atomically,
 };
+pub(crate) use foreign::is_reserved;
 pub(crate) use functions::{ScalarFunction, array_block};
 #[cfg(feature = "postgresql")]
 pub(crate) use interruption::cancellable;

@@ -1,5 +1,6 @@
 //! Tables and their versions: one list of migrations a store.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::str::from_utf8;
 
@@ -10,6 +11,8 @@ use rusqlite::{Connection, OptionalExtension};
 use super::backup;
 use super::documented_name;
 use super::failure::At;
+// Why a store's tables cannot be made.
+use super::foreign;
 // A step in code sees the transaction that a store does.
 use super::tx::{Memory, WriteTx};
 use crate::error::{Error, Result};
@@ -103,11 +106,13 @@ pub(super) fn apply(conn: &Connection, path: &Path, migrations: &Migrations) -> 
     if pending.is_empty() {
         return Ok(());
     }
+    let there = foreign::names(conn)?;
     for step in pending {
-        match step {
-            Step::Sql(sql) => conn.execute_batch(sql)?,
-            Step::Code(change) => change(&WriteTx::new(conn, &mut Memory::default(), path))?,
-        }
+        let made = match step {
+            Step::Sql(sql) => conn.execute_batch(sql).map_err(Error::from),
+            Step::Code(change) => change(&WriteTx::new(conn, &mut Memory::default(), path)),
+        };
+        made.map_err(|error| taken(&there, path, migrations, done).unwrap_or(error))?;
     }
     super::row_sum::cover_all(conn, conn, migrations.summed)?;
     conn.execute(
@@ -124,6 +129,21 @@ pub(super) fn apply(conn: &Connection, path: &Path, migrations: &Migrations) -> 
     }
     tracing::debug!(store = migrations.store, from = done, to = migrations.steps.len(), "schema");
     Ok(())
+}
+
+/// The error of a file in which something else has a name that a store needs; `None` if nothing has.
+fn taken(
+    there: &HashSet<String>,
+    path: &Path,
+    migrations: &Migrations,
+    done: i64,
+) -> Option<Error> {
+    let name = foreign::in_the_way(there, migrations, done as usize).ok().flatten()?;
+    Some(Error::Exists {
+        what: format!("something else named {name:?}, which the {} store needs,", migrations.store),
+        location: path.display().to_string(),
+        hint: "use another file for that store, or rename what is yours there",
+    })
 }
 
 /// Brings an old file up to date when it is opened: backup first, then one transaction. A file
@@ -179,8 +199,9 @@ pub(super) fn in_transaction(conn: &Connection, work: impl FnOnce() -> Result<()
     }
 }
 
-/// Whether the file has a table or view of that name.
+/// Whether the file has a table or view of that name, which SQLite compares without case.
 pub(crate) fn table_exists(conn: &super::ReadTx<'_>, name: &str) -> Result<bool> {
-    let sql = "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type IN ('table', 'view')";
+    let sql = "SELECT 1 FROM sqlite_schema \
+               WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')";
     Ok(conn.query_one(sql, [name], |_| Ok(()))?.is_some())
 }

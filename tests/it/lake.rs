@@ -467,7 +467,7 @@ fn a_table_of_records_may_be_called_as_another() {
     let (file, lake) = (folder.path().join("run.db"), folder.path().join("lake"));
     let runs = ExperimentDatabase::open(&file, "exp").unwrap();
     let run = runs.create_simulation_context("a", Default::default()).unwrap();
-    for (table, value) in [("Ticks", 1.0), ("record_ticks", 2.0), ("runs", 3.0)] {
+    for (table, value) in [("Series_points", 1.0), ("record_series_points", 2.0), ("runs", 3.0)] {
         let columns = [("store_id", "float64"), ("record_store_id", "float64")];
         run.define_table(&RecordSchema::new(table, &columns).unwrap()).unwrap();
         run.log(table, 0, &[("store_id", Cell::Float(value))]).unwrap();
@@ -477,7 +477,8 @@ fn a_table_of_records_may_be_called_as_another() {
     let db = siltstone::open(&file).unwrap();
     let report = send_handle(&db, &lake, |_| {}).unwrap();
     assert_eq!(report.failed, BTreeMap::new());
-    let all = [("record_Ticks", 1.0), ("record_record_ticks", 2.0), ("record_runs", 3.0)];
+    let all =
+        [("record_Series_points", 1.0), ("record_record_series_points", 2.0), ("record_runs", 3.0)];
     for (table, value) in all {
         let rows = rows(&lake.join(table));
         let column = rows[0].column_by_name("record_store_id").unwrap();

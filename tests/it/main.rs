@@ -54,6 +54,7 @@ mod postgres_password;
 #[cfg(all(unix, feature = "postgresql"))]
 mod postgres_server;
 mod public_api;
+mod reserved_names;
 mod results;
 mod row_sums;
 mod series;
