@@ -89,6 +89,7 @@ pub(crate) use publish::PublishedRuns;
 #[cfg(feature = "lake")]
 pub(crate) use pull::PulledRuns;
 pub use read::Selection;
+pub use records::ArraySummary;
 pub use retention::{Retention, TableSize};
 pub use runs::{SimulationInfo, Which};
 pub use schema::{ColumnType, RecordSchema};

@@ -1,5 +1,7 @@
 //! Reads of the database.
 
+use serde::Serialize;
+
 use super::context::SimulationContext;
 use super::database::{ExperimentDatabase, simulation};
 use super::read::{Selection, each_batch};
@@ -8,6 +10,23 @@ use crate::array::{Array, Checksum, Codec, parse_shape};
 use crate::error::{Error, Result};
 use crate::kernel::{ReadTx, table_exists};
 use crate::table::Batches;
+
+/// The arrays of one name, dtype and shape that a simulation logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArraySummary {
+    /// Their name.
+    pub name: String,
+    /// Their dtype, as numpy writes it.
+    pub dtype: String,
+    /// Their shape; none of a number.
+    pub shape: Vec<usize>,
+    /// How many there are: one a step.
+    pub count: u64,
+    /// The step of the first.
+    pub first_step: i64,
+    /// The step of the last.
+    pub last_step: i64,
+}
 
 impl ExperimentDatabase {
     /// The ids of the simulations of this experiment, or of all if it was opened without one, in the order in which
@@ -71,6 +90,29 @@ impl ExperimentDatabase {
                 what: "array",
                 name: name.to_owned(),
                 location: format!("simulation {simulation_id:?}"),
+            })
+        })
+    }
+
+    /// The arrays that a simulation logged, by name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such simulation.
+    pub fn arrays(&self, simulation_id: &str) -> Result<Vec<ArraySummary>> {
+        self.handle.core.flush_simulation(simulation_id)?;
+        self.database().read(|tx| {
+            let id = simulation(tx, simulation_id)?;
+            let sql = "SELECT name, dtype, shape, count(*), min(step), max(step) FROM simulation_array \
+                WHERE simulation = ?1 GROUP BY name, dtype, shape ORDER BY name, min(step)";
+            tx.query(sql, [id], |row| {
+                Ok(ArraySummary {
+                    name: row.get(0)?,
+                    dtype: row.get(1)?,
+                    shape: parse_shape(&row.get::<_, String>(2)?)?,
+                    count: row.get::<_, i64>(3)? as u64,
+                    first_step: row.get(4)?,
+                    last_step: row.get(5)?,
+                })
             })
         })
     }

@@ -14,7 +14,7 @@ use crate::rows;
 use crate::table::{Table, bold};
 use crate::terminal::escaped;
 
-/// Show one simulation: its status, parameters, metrics as sparklines, and tables
+/// Show one simulation: its status, parameters, metrics as sparklines, arrays, and tables
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt runs show sweep.db sim_003")]
@@ -34,6 +34,7 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
         let series = db.metric(&args.simulation, &name)?;
         metrics.push((name, series));
     }
+    let arrays = db.arrays(&args.simulation)?;
     let mut sizes = db.sizes()?;
     sizes.retain(|size| size.simulation_id == args.simulation);
     if console.json {
@@ -45,7 +46,9 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
                 (name, json!({ "steps": steps, "values": values }))
             })
             .collect();
-        console.document(&json!({ "simulation": info, "metrics": metrics, "tables": sizes }))?;
+        console.document(
+            &json!({ "simulation": info, "metrics": metrics, "arrays": arrays, "tables": sizes }),
+        )?;
         return Ok(Exit::Done);
     }
     let color = console.color;
@@ -85,15 +88,31 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
         for (name, series) in &metrics {
             let values: Vec<f64> = series.iter().map(|(_, x)| *x).collect();
             let known: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
-            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            let mean = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
             let text = |x: Option<&f64>| x.map_or("-".into(), |x| shown(&number(*x)));
             table.row([
                 name.clone(),
                 human::count(values.len() as u64),
                 text(values.first()),
                 text(values.last()),
-                text(Some(&mean)),
+                text(mean.as_ref()),
                 sparkline(&values, 24),
+            ]);
+        }
+        console.line("")?;
+        console.line(table.to_string())?;
+    }
+    if !arrays.is_empty() {
+        let mut table = Table::new(["array", "count", "dtype", "shape", "first", "last"]);
+        table = table.width(console.table_width()).bold_headers(color);
+        for array in &arrays {
+            table.row([
+                array.name.clone(),
+                human::count(array.count),
+                array.dtype.clone(),
+                format!("{:?}", array.shape),
+                array.first_step.to_string(),
+                array.last_step.to_string(),
             ]);
         }
         console.line("")?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use siltstone::Array;
 use siltstone::experiment::{Cell, ExperimentDatabase, SimulationOptions};
 use siltstone_needs::needs;
 
@@ -67,6 +68,41 @@ fn simulations_are_looked_at() {
     assert!(wrong.code == 2 && wrong.err.contains("got \"speed\"; there are:"), "{wrong:?}");
     let at = silt(here, "runs compare a.db --at middle");
     assert!(at.code == 2 && at.err.contains("final, mean"), "{at:?}");
+}
+
+/// Goal: `show` names the arrays of a run, and has no mean of a metric without values.
+#[test]
+fn arrays_and_metrics_without_values_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let db = ExperimentDatabase::open(here.join("a.db"), "exp").unwrap();
+    let sim = db.create_simulation_context("r0", Default::default()).unwrap();
+    let none = [("name", Cell::Text("nothing")), ("time_ms", Cell::Int(1))];
+    sim.log("simulation_metrics", 0, &none).unwrap();
+    sim.log_metric("nan", f64::NAN, Some(0)).unwrap();
+    for step in 0..3 {
+        let weights = Array::from_slice(&[0.5f32; 6]).reshape(vec![2, 3]).unwrap();
+        sim.log_array("weights", step, &weights).unwrap();
+    }
+    sim.log_array("weights", 7, &Array::from_slice(&[1i64])).unwrap();
+    sim.complete().unwrap();
+    drop(db);
+    let lines: Vec<String> = silt(here, "runs show a.db r0")
+        .ok()
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for line in
+        ["nothing 0 - - -", "nan 1 NaN NaN -", "weights 3 <f4 [2, 3] 0 2", "weights 1 <i8 [1] 7 7"]
+    {
+        assert!(lines.iter().any(|found| found == line), "{line}: {lines:#?}");
+    }
+    let arrays = silt(here, "runs show a.db r0 --json").json()["arrays"].clone();
+    let expected = json!([
+        {"name": "weights", "dtype": "<f4", "shape": [2, 3], "count": 3, "first_step": 0, "last_step": 2},
+        {"name": "weights", "dtype": "<i8", "shape": [1], "count": 1, "first_step": 7, "last_step": 7},
+    ]);
+    assert_eq!(arrays, expected);
 }
 
 /// Goal: every number of a parameter, result or metric is in an answer as it was: integers with all digits, and what JSON
