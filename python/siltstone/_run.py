@@ -32,8 +32,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _TEXT_COLUMNS = {"name": "category", "text": "text", "time_ms": "int64"}
-#: Types of values that the store would round: they are looked at first.
-_ROUNDED = {np.longdouble, np.ndarray}
 _RESUME = ("never", "allow", "must")
 #: A reader sees what is half a second old.
 _LOGGING = DataLoggingConfig(buffer_size=10_000, commit_interval=0.5)
@@ -206,8 +204,6 @@ class Run(StoreHandle):
         with self._lock:  # two threads have two steps
             at = self.step if step is None else step
             try:
-                if not _ROUNDED.isdisjoint(map(type, data.values())):
-                    raise TypeError
                 self._log_metrics(data, at)
                 self.summary._last.update(data)
             except (InvalidError, TypeError, AttributeError):

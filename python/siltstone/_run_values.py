@@ -169,7 +169,10 @@ def _table(name: str, value: Any) -> Records:
 
     if name.lower() in (TEXTS, f"{TEXTS}_rows"):
         raise InvalidError(f"{name}: expected another name of a table, since {TEXTS!r} has the texts of all runs")
-    table, types = pa.table(value), {}
+    try:
+        table, types = pa.table(value), {}
+    except pa.ArrowException as error:
+        raise InvalidError(f"{name}: expected a table that Arrow has too, got {error}") from None
     for i, field in enumerate(table.schema):
         where, kind, column = f"{name}.{field.name}", str(field.type), table[i]
         if field.name in types:

@@ -1,11 +1,12 @@
 //! What the documented calls take: rows of tuples, metrics, steps.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 use siltstone::experiment::Cell;
 
+use crate::arguments::is_equal;
 use crate::errors::{invalid, wrong_type};
-use crate::record_cells::{Held, cell, exact_float, held};
+use crate::record_cells::{Held, cell, exact_float, held, is_time_of_numpy, scalar_kind};
 
 /// Rows as tuples of `N`.
 pub(crate) fn tuples<'py, const N: usize>(
@@ -99,11 +100,29 @@ pub(crate) fn cells_of<'a>(values: &'a [(String, Held<'_>)]) -> PyResult<Vec<(&'
     values.iter().map(|(name, value)| Ok((name.as_str(), value.cell()?))).collect()
 }
 
-/// A number, or nothing.
+/// A number, or nothing. One of another type, as a `Decimal`, is taken if a float is equal to it.
 pub(crate) fn number(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
-    Ok(match cell(what, value)? {
+    let cell = match cell(what, value) {
+        Ok(cell) => cell,
+        Err(error) => {
+            // Of numpy's own, an integer beyond 64 bits with a sign.
+            let can_be =
+                !value.hasattr("dtype")? || scalar_kind(value)?.is_some_and(|kind| kind == "u");
+            if can_be
+                && let Ok(x) = value.extract::<f64>()
+                && is_equal(value, x).unwrap_or(false)
+            {
+                return Ok(Some(x));
+            }
+            return Err(error);
+        }
+    };
+    Ok(match cell {
         Cell::Null => None,
         Cell::Float(x) => Some(x),
+        Cell::Int(_) if !value.is_instance_of::<PyInt>() && is_time_of_numpy(value)? => {
+            return Err(wrong_type(what, "a number", value));
+        }
         Cell::Int(n) => Some(exact_float(what, n)?),
         Cell::Bool(b) => Some(f64::from(u8::from(b))),
         Cell::Text(_) => return Err(wrong_type(what, "a number", value)),

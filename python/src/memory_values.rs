@@ -9,6 +9,7 @@ use pyo3::types::{
 use siltstone::Array;
 use siltstone::memory::Payload;
 
+use crate::arguments::{EXACT, is_equal};
 use crate::arrays_in::{to_integer, to_stored_array};
 use crate::arrays_out::Out;
 use crate::errors::{invalid, to_py, wrong_type};
@@ -114,7 +115,11 @@ pub(crate) fn to_number(what: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
     if is_text || value.is_none() {
         return Err(wrong_type(what, "a number", value));
     }
-    value.extract::<f64>().map_err(|_| wrong_type(what, "a number", value))
+    let x = value.extract::<f64>().map_err(|_| wrong_type(what, "a number", value))?;
+    match is_equal(value, x)? {
+        true => Ok(x),
+        false => Err(invalid(what, EXACT, value.repr()?.to_string())),
+    }
 }
 
 /// A text.

@@ -19,6 +19,7 @@ use pyo3_arrow::input::AnyRecordBatch;
 use siltstone::DType;
 use siltstone::experiment::Cell;
 
+use crate::arguments::{EXACT, is_equal};
 use crate::arrays_in::to_array;
 use crate::errors::{invalid, to_py, wrong_type};
 
@@ -88,12 +89,12 @@ fn time(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Option<i64>>> {
     }
     let py = value.py();
     let out_of_range = |_| invalid(what, "a time that 64 bits hold in ns", value.to_string());
+    if value.ne(value)? {
+        return Ok(Some(None)); // NaT
+    }
     if value.hasattr(intern!(py, "as_unit"))? {
         let ns = value.call_method1(intern!(py, "as_unit"), ("ns",)).map_err(out_of_range)?;
         return Ok(Some(Some(ns.getattr(intern!(py, "value"))?.extract()?)));
-    }
-    if value.ne(value)? {
-        return Ok(Some(None)); // NaT
     }
     let zone = value.getattr(intern!(py, "tzinfo"))?;
     let kwargs = PyDict::new(py);
@@ -138,30 +139,48 @@ pub(crate) fn cell<'a>(what: &str, value: &'a Bound<'_, PyAny>) -> PyResult<Cell
 fn other_cell<'a>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Cell<'a>> {
     let py = value.py();
     let misfit = || wrong_type(what, "a number, a text, True, False or None", value);
-    let has_dtype = value.hasattr(intern!(py, "dtype"))?;
-    if !has_dtype || !value.getattr(intern!(py, "shape"))?.is_empty()? {
-        return Err(misfit());
-    }
-    let kind: String =
-        value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
-    Ok(match kind.as_str() {
+    Ok(match scalar_kind(value)?.ok_or_else(misfit)?.as_str() {
         "b" => Cell::Bool(value.is_truthy()?),
         "i" | "u" => {
             let too_wide = |_| invalid(what, "an integer of 64 bits", value.to_string());
             Cell::Int(value.call_method0(intern!(py, "item"))?.extract().map_err(too_wide)?)
         }
-        "f" => Cell::Float(value.call_method0(intern!(py, "item"))?.extract()?),
-        "M" => {
-            let ns = value
-                .call_method1(intern!(py, "astype"), ("datetime64[ns]",))?
-                .call_method1(intern!(py, "astype"), ("int64",))?;
-            match ns.extract()? {
-                i64::MIN => Cell::Null, // NaT
-                ns => Cell::Int(ns),
-            }
-        }
+        "f" => Cell::Float(float_of(what, &value.call_method0(intern!(py, "item"))?)?),
+        "M" => match in_ns(what, value)?.extract()? {
+            i64::MIN => Cell::Null, // NaT
+            ns => Cell::Int(ns),
+        },
         _ => return Err(misfit()),
     })
+}
+
+/// A float of numpy, which may be a long double, as the float that is equal.
+fn float_of(what: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let x: f64 = value.extract()?;
+    if is_equal(value, x)? {
+        return Ok(x);
+    }
+    let kept = format!("{}: float() rounds it, str() keeps it as a text", value.repr()?);
+    Err(invalid(what, EXACT, kept))
+}
+
+/// A time, or an array of times, of numpy in ns, as int64: the least one is NaT.
+fn in_ns<'py>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    let (astype, dtype) = (intern!(py, "astype"), value.getattr(intern!(py, "dtype"))?);
+    let made = value.call_method1(astype, ("datetime64[ns]",));
+    // numpy goes round the end of 64 bits, and cuts what is finer.
+    let is_exact = |ns: &Bound<'_, PyAny>| -> PyResult<bool> {
+        let back = ns.call_method1(astype, (dtype,))?;
+        let kwargs = PyDict::new(py);
+        kwargs.set_item("equal_nan", true)?;
+        let numpy = py.import(intern!(py, "numpy"))?;
+        numpy.call_method("array_equal", (back, value), Some(&kwargs))?.is_truthy()
+    };
+    match made {
+        Ok(ns) if is_exact(&ns)? => ns.call_method1(astype, ("int64",)),
+        _ => Err(invalid(what, "times that 64 bits hold in ns", value.str()?.to_string())),
+    }
 }
 
 /// An id: a text, or an integer as its digits.
@@ -277,9 +296,15 @@ fn write_json<'py>(
             let is_array = value.hasattr(intern!(py, "dtype"))?
                 && value.hasattr(intern!(py, "tolist"))?
                 && !is_time_of_numpy(value)?;
-            if is_array && is_wide_integer(value)? {
-                let integer = value.call_method0(intern!(py, "item"))?;
-                return write_json(inside, &integer, out, depth + 1);
+            match scalar_kind(value)?.as_deref() {
+                Some("u") => {
+                    let integer = value.call_method0(intern!(py, "item"))?;
+                    return write_json(inside, &integer, out, depth + 1);
+                }
+                Some("f") => {
+                    float_of(&inside.path(), &value.call_method0(intern!(py, "item"))?)?;
+                }
+                _ => {}
             }
             if is_array && inside.with_arrays {
                 let items = value.call_method0(intern!(py, "tolist"))?;
@@ -304,15 +329,18 @@ fn write_json<'py>(
     Ok(())
 }
 
-/// Whether a value is an integer of numpy without a sign, which may need all 64 bits.
-fn is_wide_integer(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// The kind of a dtype, of a value of numpy without a dimension.
+pub(crate) fn scalar_kind(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     let py = value.py();
-    let kind = value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?;
-    Ok(&*kind.extract::<String>()? == "u" && value.getattr(intern!(py, "shape"))?.is_empty()?)
+    let has_dtype = value.hasattr(intern!(py, "dtype"))?;
+    if !has_dtype || !value.getattr(intern!(py, "shape"))?.is_empty()? {
+        return Ok(None);
+    }
+    Ok(Some(value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?))
 }
 
 /// Whether a value is a time, or a length of time, of numpy.
-fn is_time_of_numpy(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn is_time_of_numpy(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = value.py();
     if !value.hasattr(intern!(py, "dtype"))? {
         return Ok(false);
@@ -517,9 +545,9 @@ fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
         "|u1" u8 => UInt8Array;
     }
     if dtype.to_string().starts_with("<M8[") {
-        let ns =
-            values.call_method1("astype", ("datetime64[ns]",))?.call_method1("view", ("int64",))?;
-        let items: Vec<i64> = ns.extract()?;
+        let numpy = py.import(intern!(py, "numpy"))?;
+        let times = numpy.call_method1(intern!(py, "asarray"), (values,))?;
+        let items: Vec<i64> = in_ns(what, &times)?.extract()?;
         let items = items.into_iter().map(|ns| (ns != i64::MIN).then_some(ns));
         return Ok(Arc::new(items.collect::<TimestampNanosecondArray>()));
     }

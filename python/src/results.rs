@@ -12,6 +12,7 @@ use siltstone::simulation::{
 };
 use siltstone::{Array, Error};
 
+use crate::arguments::is_equal;
 use crate::arrays_in::to_integer;
 use crate::arrays_out::Out;
 use crate::cursor::Cursor;
@@ -137,7 +138,9 @@ fn to_key(key: &str, value: &Bound<'_, PyAny>) -> PyResult<EntityKey> {
         KeyValue::Text(text)
     } else if let Ok(number) = value.extract::<i64>() {
         KeyValue::Int(number)
-    } else if let Ok(number) = value.extract::<f64>() {
+    } else if let Ok(number) = value.extract::<f64>()
+        && is_equal(value, number)?
+    {
         KeyValue::Float(number)
     } else {
         return Err(wrong_type(key, "an integer, a number or a text", value));

@@ -143,7 +143,7 @@ def test_a_bad_row_is_refused_at_its_own_call_and_nothing_of_it_is_kept(db, sim)
         (lambda: sim.log_agent_action(0, "a", "move", details={"f": object()}), "details"),
         (lambda: sim.log_agent_action(-1, "a", "move"), "the step"),
         (lambda: sim.log_metric("loss", "low"), "loss"),
-        (lambda: sim.log_metric("loss", 1 << 70), "64 bits"),
+        (lambda: sim.log_metric("loss", (1 << 70) + 1), "64 bits"),
         (lambda: sim.update_agent_death("nobody", 3), "agent"),
         (lambda: sim.log("nowhere", step=0, x=1), "nowhere"),
     ]

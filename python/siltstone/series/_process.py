@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from siltstone import _siltstone
 from siltstone.errors import InvalidError, InvalidTypeError
 from siltstone.series._convert import Parts, from_pandas, to_pandas
@@ -141,6 +143,11 @@ def replace_ranges_series(
         if number is None:
             raise InvalidTypeError(f"replace_with: expected a number, a boolean, a text or None, got {replace_with!r}")
         replace_with = number()
+    is_wide = isinstance(replace_with, int) and not -(2**63) <= replace_with < 2**63
+    if is_wide or isinstance(replace_with, np.longdouble):
+        if float(replace_with) != replace_with and replace_with == replace_with:
+            raise InvalidError(f"replace_with: expected a number that a float has exactly, got {replace_with!r}")
+        replace_with = float(replace_with)
     return to_pandas(_siltstone.series_replace_ranges(parts, ranges, replace_with))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siltstone.errors import InvalidTypeError
+from siltstone.errors import InvalidError, InvalidTypeError
 
 
 def is_table(value: Any) -> bool:
@@ -18,13 +18,18 @@ def is_table(value: Any) -> bool:
 
 
 def floats(what: str, values: Any) -> NDArray[np.float64]:
-    """Numbers as float64; nothing is rounded, but for integers beyond 2**53."""
+    """Numbers as float64; nothing is rounded."""
     array = np.asarray(values)
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
         raise InvalidTypeError(f"{what}: expected numbers, got dtype {array.dtype}")
     if array.ndim != 1:
         raise InvalidTypeError(f"{what}: expected one dimension, got {array.ndim}")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    made = np.ascontiguousarray(array, dtype=np.float64)
+    if array.dtype.kind != "f" and (wide := np.abs(made) >= 2**53).any():
+        for number, integer in zip(made[wide].tolist(), array[wide].tolist(), strict=True):
+            if number != integer:
+                raise InvalidError(f"{what}: expected numbers that a float has exactly, got {integer}")
+    return made
 
 
 def names(what: str, values: Any) -> str | tuple[list[int], list[str]]:
