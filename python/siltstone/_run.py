@@ -173,8 +173,12 @@ class Run(StoreHandle):
         self._is_finished = False
         self._lock = threading.Lock()
         # At the interpreter's end, before its database is closed: an exception that nothing caught since has ended it.
-        title, before = f"the run {self.id!r} of {self.path}", _uncaught()
-        end_at_exit(sim.logger, lambda logger: _fail_if_raised(logger, before), title)
+        self._raised = raised = [_uncaught()]
+        # In a notebook or at a prompt it ends a cell, and what is logged afterwards shows that the run goes on.
+        self._goes_on = hasattr(sys, "ps1")
+        end_at_exit(
+            sim.logger, lambda logger: _fail_if_raised(logger, raised[0]), f"the run {self.id!r} of {self.path}"
+        )
 
     def log(self, data: Mapping[str, Any], step: int | None = None, *, commit: bool = True) -> None:
         """Log what a step has. It waits in memory for a moment; see :func:`init`.
@@ -209,6 +213,8 @@ class Run(StoreHandle):
             except (InvalidError, TypeError, AttributeError):
                 self._log_all(data, at)
             self.step = max(self.step, at + commit)
+            if self._goes_on:
+                self._raised[0] = _uncaught()
 
     def _log_all(self, data: Any, step: int) -> None:
         """What is no dict of plain numbers. All of it is looked at before the first is written."""

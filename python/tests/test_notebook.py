@@ -75,13 +75,20 @@ def test_a_notebook_whose_kernel_is_killed_loses_nothing_that_was_written_and_is
     assert loss == [*((i, 1 / (i + 1)) for i in range(run.last_step)), (run.last_step, 0.0)]
 
 
-def test_a_cell_that_raises_leaves_the_run_going_and_a_notebook_that_is_shut_down_ends_it(tmp_path):
+def test_a_cell_that_raises_leaves_the_run_going_and_fails_it_if_nothing_is_logged_afterwards(tmp_path):
     cells = (
         "import siltstone\nrun = siltstone.init('sweep.db', id='a')",
         "run.log({'loss': 1.0})\nraise ValueError('diverged')",
-        "run.log({'loss': 0.5})",
     )
-    execute(tmp_path, *cells, allow_errors=True)
-    run, loss = run_of(tmp_path / "sweep.db")
-    assert loss == [(0, 1.0), (1, 0.5)]
-    assert (run.status, run.error) == ("failed", "ValueError: diverged")
+    for name, more, status, error in (
+        ("last", (), "failed", "ValueError: diverged"),
+        ("logged", ("run.log({'loss': 0.5})",), "stopped", None),
+        ("finished", ("run.log({'loss': 0.5})\nrun.finish()",), "completed", None),
+        ("again", ("run.log({'loss': 0.5})", "1 / 0"), "failed", "ZeroDivisionError: division by zero"),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        execute(folder, *cells, *more, allow_errors=True)
+        run, loss = run_of(folder / "sweep.db")
+        assert loss == [(0, 1.0), (1, 0.5)][: 1 + bool(more)]
+        assert (run.status, run.error) == (status, error), name
