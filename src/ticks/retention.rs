@@ -47,7 +47,7 @@ pub struct RetainedDay {
     pub removed: u64,
     /// Bytes of its file before.
     pub bytes: u64,
-    /// Imported files that the day forgets: the next import of them brings back what was removed or thinned out of any symbol.
+    /// Files that were imported before: the next import of them brings back what was removed or thinned out of this symbol.
     pub forgotten_files: u64,
 }
 
@@ -111,9 +111,8 @@ impl TickStore {
 
     /// Removes the ticks of a symbol from one time to another, both included, such as those of a wrong import. The days that had
     /// some are listed; with `dry_run` that is all. A day of which rows were compacted has all ticks of the symbol as blocks afterwards.
-    /// The days forget which files were imported, so that these can be imported again; since they do not know which symbols a file had, the
-    /// next import of such a file brings back all that was removed or thinned out of it, of other symbols too. Ticks that a running process
-    /// holds in memory, as the last ones, stay there.
+    /// Files that were imported before can bring ticks of this symbol again, once each: all that they have of it, also what was thinned out.
+    /// Ticks that a running process holds in memory, as the last ones, stay there.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a symbol that no day has; what the disk says. The days before are done then.

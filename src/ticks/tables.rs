@@ -119,6 +119,25 @@ pub(super) fn watermark(tx: &ReadTx<'_>, writer: i64) -> Result<u64> {
     Ok(watermark.unwrap_or(0) as u64)
 }
 
+/// Sets a counter, which is made if it is not there.
+pub(super) fn set_counter(tx: &WriteTx<'_>, name: &str, value: i64) -> Result<()> {
+    let sql = "INSERT INTO tick_counter VALUES (?1, ?2, silt_row_sum(?1, ?2)) \
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value, row_sum = excluded.row_sum";
+    tx.execute(sql, (name, value)).map(drop)
+}
+
+/// The last import before ticks of a symbol were removed; `None` if none ever were.
+pub(super) fn removed_after(tx: &ReadTx<'_>, symbol: &str) -> Result<Option<i64>> {
+    let sql = "SELECT c.value FROM tick_counter c JOIN tick_symbol s ON c.name = 'removed ' || s.id \
+        WHERE s.symbol IS ?1";
+    tx.query_one(sql, [symbol], |row| Ok(row.get(0)?))
+}
+
+/// Notes that ticks of a symbol were removed after an import.
+pub(super) fn set_removed_after(tx: &WriteTx<'_>, symbol_id: i64, import: i64) -> Result<()> {
+    set_counter(tx, &format!("removed {symbol_id}"), import)
+}
+
 /// What the writer remembers of a file between two transactions.
 #[derive(Default)]
 pub(super) struct Known {

@@ -111,15 +111,13 @@ pub(super) fn thin(
         removed += keep(tx, origins, (id, symbol), |i, _| i % k == 0, dry_run)?;
     }
     if !dry_run {
-        let sql = "INSERT INTO tick_counter VALUES ('thinned', ?1, silt_row_sum('thinned', ?1)) \
-            ON CONFLICT (name) DO UPDATE SET value = excluded.value, row_sum = excluded.row_sum";
-        tx.execute(sql, [k as i64])?;
+        tables::set_counter(tx, "thinned", k as i64)?;
     }
     Ok(removed)
 }
 
-/// Removes the ticks of a symbol from one time to another, both included; how many there are, and how many imported files the
-/// day forgets with them: all, since it does not know which symbols a file had. These can be imported again.
+/// Removes the ticks of a symbol from one time to another, both included; how many there are, and how many files were imported
+/// before: ticks of this symbol can be imported from them again.
 pub(super) fn remove(
     tx: &mut WriteTx<'_>,
     origins: &Origins,
@@ -148,12 +146,12 @@ pub(super) fn remove(
     if removed == 0 {
         return Ok((0, 0));
     }
-    let count = "SELECT count(DISTINCT source_file) FROM migration_log";
-    let files: Option<i64> = tx.query_one(count, [], |row| Ok(row.get(0)?))?;
+    let count = "SELECT count(DISTINCT source_file), coalesce(max(id), 0) FROM migration_log";
+    let (files, last) = tx_pair(tx, count, [])?.unwrap_or_default();
     if !dry_run {
-        tx.execute("DELETE FROM migration_log", [])?;
+        tables::set_removed_after(tx, id, last)?;
     }
-    Ok((removed, files.unwrap_or(0) as u64))
+    Ok((removed, files as u64))
 }
 
 /// Keeps some ticks of a symbol, by their number and values, as blocks; how many others there are.
@@ -196,15 +194,21 @@ impl Writing<'_, '_> {
             }
             tables::set_watermark(self.tx, writer, ordinal)?;
         }
-        if let Some(source) = &batch.source
-            && !self.log(source, batch)?
-        {
-            return Ok(Added::default());
-        }
+        let imported = match &batch.source {
+            Some(source) => self.log(source, batch)?,
+            None => None,
+        };
+        let mut is_again = false;
         let mut arrival = self.known.next_arrival(self.tx)?;
         let mut ids = OriginIds { all: self.origins.all(), ids: Vec::new() };
         let mut added = Added::default();
         for part in &batch.parts {
+            if let Some(import) = imported {
+                if tables::removed_after(self.tx, &part.symbol)? < Some(import) {
+                    continue;
+                }
+                is_again = true;
+            }
             let known = self.known.symbol(self.tx, &part.symbol)?;
             let rows = &part.rows;
             let in_blocks = match batch.form {
@@ -222,19 +226,29 @@ impl Writing<'_, '_> {
                 known.last_ns = known.last_ns.max(last);
             }
         }
+        if let Some(import) = imported.filter(|_| is_again) {
+            // Behind all removals, so that the next time nothing is stored again.
+            let sql = "UPDATE migration_log SET id = (SELECT max(id) + 1 FROM migration_log) WHERE id = ?1";
+            self.tx.execute(sql, [import])?;
+        }
         self.known.set_next_arrival(self.tx, arrival)?;
         tables::count(self.tx, added.stored as i64 - added.removed as i64)?;
         Ok(added)
     }
 
-    /// Notes an import; false if this very file was imported before.
-    fn log(&self, source: &Source, batch: &DayBatch) -> Result<bool> {
+    /// Notes an import; the number of the one before if this very file was imported before. Then only symbols are stored of
+    /// which ticks were removed since.
+    fn log(&self, source: &Source, batch: &DayBatch) -> Result<Option<i64>> {
         let ticks: usize = batch.parts.iter().map(|part| part.rows.len()).sum();
         let sql = "INSERT OR IGNORE INTO migration_log \
             (source_file, target_db, ticks_migrated, migration_time, digest) VALUES (?1, ?2, ?3, ?4, ?5)";
         let now_ms = now_ns().div_euclid(1_000_000);
         let row = (&source.file, &source.target, ticks as i64, now_ms, &source.digest[..]);
-        Ok(self.tx.execute(sql, row)? == 1)
+        if self.tx.execute(sql, row)? == 1 {
+            return Ok(None);
+        }
+        let sql = "SELECT id FROM migration_log WHERE source_file = ?1 AND digest = ?2";
+        self.tx.query_one(sql, (&source.file, &source.digest[..]), |row| Ok(row.get(0)?))
     }
 
     /// A few ticks: rows.

@@ -10,8 +10,8 @@ use arrow_array::{
 use siltstone::Error;
 use siltstone::table::{Batches, WriteOptions};
 use siltstone::ticks::{
-    EpochUnit, ImportOptions, ImportReport, QuoteColumns, QuoteFormat, QuoteOptions, TickStore,
-    TickStoreConfig, Ticks, import,
+    EpochUnit, ImportOptions, ImportReport, QuoteColumns, QuoteFormat, QuoteOptions,
+    RetentionPolicy, TickStore, TickStoreConfig, Ticks, import,
 };
 
 /// A folder with files, and one of ticks.
@@ -471,6 +471,62 @@ fn ticks_of_a_wrong_import_are_taken_back() {
         // The same file brings them again, and no other one twice.
         assert_eq!((load("a.csv", text(1), "EURUSD"), load("b.csv", text(1), "GBPUSD")), (3, 0));
         assert_eq!(world.read("GBPUSD").len(), 3);
+        let report = siltstone::ticks::doctor(world.ticks()).unwrap();
+        assert!(report.is_ok(), "{report:?}");
+    }
+}
+
+/// Goal: a file whose ticks of one symbol were taken back brings these again, once, and not what was thinned out of another
+/// symbol, or taken back of it before the file was imported again; rows and blocks.
+#[test]
+fn an_import_after_a_removal_leaves_other_symbols_alone() {
+    let text = "time,symbol,bid,ask\n".to_owned()
+        + &(0..12)
+            .map(|n| format!("{},{},{n}.5,{n}.75\n", 1_328_054_400 + n, ["A", "B", "C"][n % 3]))
+            .collect::<String>();
+    for compact in [None, Some(0)] {
+        let world = World::new();
+        let files = vec![world.file("a.csv", &text)];
+        let columns = "time=time,bid=bid,ask=ask,symbol=symbol".parse::<QuoteColumns>().unwrap();
+        let quotes = QuoteOptions {
+            columns: Some(columns),
+            time_unit: Some(EpochUnit::S),
+            ..QuoteOptions::default()
+        };
+        let load = || {
+            let (files, quotes) = (files.clone(), quotes.clone());
+            let options = ImportOptions {
+                files,
+                quotes,
+                compact_after_days: compact,
+                ..ImportOptions::new("", world.ticks())
+            };
+            let report = import(&options, &mut |_, _| Ok(())).unwrap();
+            assert!(report.is_complete(), "{:?}", report.skipped);
+            report.ticks_migrated
+        };
+        let lengths = || ["A", "B", "C"].map(|symbol| world.read(symbol).len());
+        assert_eq!((load(), load(), lengths()), (12, 0, [4, 4, 4]));
+        let store = TickStore::new(TickStoreConfig {
+            sqlite_base_path: world.ticks(),
+            compact_every: None,
+            ..TickStoreConfig::production("b")
+        })
+        .unwrap();
+        let policy = RetentionPolicy {
+            thin_after_days: Some(1),
+            keep_one_of: 2,
+            ..RetentionPolicy::default()
+        };
+        store.retain(&policy).unwrap();
+        assert_eq!((load(), lengths()), (0, [2, 2, 2]));
+        let remove =
+            |symbol| store.remove_ticks(symbol, i64::MIN, i64::MAX, false).unwrap()[0].removed;
+        assert_eq!((remove("A"), lengths()), (2, [0, 2, 2]));
+        assert_eq!((load(), load(), lengths()), (4, 0, [4, 2, 2]));
+        assert_eq!((remove("B"), load(), load(), lengths()), (2, 4, 0, [4, 4, 2]));
+        assert_eq!((remove("A"), remove("B"), load(), lengths()), (4, 4, 8, [4, 4, 2]));
+        store.stop().unwrap();
         let report = siltstone::ticks::doctor(world.ticks()).unwrap();
         assert!(report.is_ok(), "{report:?}");
     }

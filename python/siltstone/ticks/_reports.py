@@ -84,7 +84,7 @@ class CompactedDay(NamedTuple):
 class RetainedDay(NamedTuple):
     """What a policy does to a day: ``"delete"`` or ``"thin"``, its ticks, those removed, its bytes.
 
-    ``forgotten_files`` are imported files that the day forgets with ticks of a symbol; a policy forgets none.
+    ``forgotten_files`` are imported files that can bring removed ticks of a symbol again; a policy forgets none.
     """
 
     day: str

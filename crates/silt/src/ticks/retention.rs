@@ -133,9 +133,9 @@ pub(super) fn retain(args: &Retain, console: &mut Console) -> Outcome {
 
 /// Remove ticks of a symbol from a time to another, such as those of a wrong import
 ///
-/// Nothing is done unless --yes is given: what would be done is printed. Ticks of other symbols and times stay. The days forget which files
-/// were imported, so that the right ones can be imported; the next import of such a file brings back all that was removed or
-/// thinned out of it, of other symbols too. A day that is compacted stays compacted.
+/// Nothing is done unless --yes is given: what would be done is printed. Ticks of other symbols and times stay. The next import of
+/// a file that was imported before brings back all that it has of this symbol, also what was thinned out, and nothing
+/// of others. A day that is compacted stays compacted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt ticks remove data/ticks/db EURUSD --from 2026-01-19 --until 2026-01-23
@@ -190,10 +190,9 @@ fn print(folder: &Path, is_done: bool, days: &[RetainedDay], console: &mut Conso
         ))?;
     }
     if days.iter().any(|day| day.forgotten_files > 0) {
-        let forget = if is_done { "forgot" } else { "would forget" };
+        let would = if is_done { "brings" } else { "would bring" };
         console.note(&format!(
-            "these days {forget} which files were imported: the next import of such a file brings back ticks that were removed or \
-             thinned out, of other symbols too"
+            "the next import of a file that was imported before {would} back ticks of this symbol that were removed or thinned out"
         ));
     }
     if !is_done {

@@ -212,7 +212,8 @@ fn days_are_kept_small_and_examined() {
     let plan = silt(folder.path(), "ticks remove db EURUSD --until 2026-01-18").ok();
     assert_eq!(plan, "", "nothing is there");
     let plan = silt(folder.path(), "ticks remove db EURUSD");
-    let said = "these days would forget which files were imported: the next import of such a file brings back";
+    let said =
+        "the next import of a file that was imported before would bring back ticks of this symbol";
     assert!(plan.err.contains(said), "{plan:?}");
     assert_eq!(silt(folder.path(), "ticks remove db NONE").code, 2);
     silt(folder.path(), "ticks retain db --delete-after 1").ok();
