@@ -8,7 +8,7 @@ use siltstone::Array;
 use siltstone::simulation::{Attribute, Group, SimulationDatabase};
 use siltstone_needs::needs;
 
-use crate::silt::{command, names, silt};
+use crate::silt::{command, names, plain, silt};
 
 const IMPORT: &str = "import simulation --init-dir init --updates-dir updates -o run.db";
 
@@ -431,7 +431,7 @@ fn a_failed_import_leaves_no_empty_target() {
     fs::create_dir_all(here.join("updates")).unwrap();
     fs::write(here.join("updates/t0_0_plant.json"), "{").unwrap();
     fs::write(here.join("bad.csv"), "a\n\u{0}").unwrap();
-    let other = rusqlite::Connection::open(here.join("other.db")).unwrap();
+    let other = plain(here.join("other.db"));
     other.execute_batch("CREATE TABLE t (x)").unwrap();
     drop(other);
     let before = names(here);

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::silt::{command, names, silt, silt_with, small_run};
+use crate::silt::{command, names, plain, silt, silt_with, small_run};
 
 /// Goal: what is in the file is reported, in words and as JSON.
 #[test]
@@ -296,7 +296,7 @@ fn a_bad_initial_dataset_hides_nothing_else() {
     // As another program may have written it.
     let bad = "UPDATE initial_dataset SET data = CAST('{\"data\":{\"g\":{\"id\":[1,1]}}}' AS BLOB), \
         codec = NULL, row_sum = NULL";
-    rusqlite::Connection::open(&path).unwrap().execute_batch(bad).unwrap();
+    plain(&path).execute_batch(bad).unwrap();
     let ran = silt(folder.path(), "info run.db");
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.err.contains("initial dataset \"transport\"") && ran.err.contains("g"), "{ran:?}");

@@ -3,7 +3,7 @@
 use siltstone::Array;
 use siltstone::memory::{MemoryStore, NewConcept, NewEpisode};
 
-use crate::silt::silt;
+use crate::silt::{plain, silt};
 
 /// Goal: a memory is reported, backed up, restored and verified by the commands that know any file.
 #[test]
@@ -33,7 +33,7 @@ fn a_godly_ai_memory_is_imported() {
     let here = folder.path();
     // Locks change their kind when the library is first used in a process: before the other connection has some.
     drop(MemoryStore::open(here.join("first.db")).unwrap());
-    let conn = rusqlite::Connection::open(here.join("godly.db")).unwrap();
+    let conn = plain(here.join("godly.db"));
     // Pickles of 1.5, and of a function that runs a program.
     conn.execute_batch(
         "CREATE TABLE episodes (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp REAL, experience_data BLOB, \

@@ -7,13 +7,11 @@ use serde_json::json;
 use siltstone::experiment::ExperimentDatabase;
 use siltstone::simulation::SimulationDatabase;
 
-use crate::silt::{roads, silt};
+use crate::silt::{plain, roads, silt};
 
 /// A database of another program, made as that program would.
 fn database(path: &Path, sql: &str) {
-    // Locks change their kind when the library is first used in a process: before the other connection has some.
-    drop(SimulationDatabase::open(path.with_extension("first")).unwrap());
-    rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    plain(path).execute_batch(sql).unwrap();
 }
 
 /// Goal: of several files of points the ragged one, the one that is there already and the one that is none are named, the

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use siltstone::memory::MemoryStore;
 
-use crate::silt::command;
+use crate::silt::{command, plain};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -20,7 +20,7 @@ fn lay_out(inputs: &Path, folder: &Path) {
         if path.is_dir() {
             lay_out(&path, &folder.join(name));
         } else if let Some(database) = name.strip_suffix(".sql") {
-            let conn = rusqlite::Connection::open(folder.join(database)).unwrap();
+            let conn = plain(folder.join(database));
             conn.execute_batch(&fs::read_to_string(&path).unwrap()).unwrap();
         } else {
             fs::copy(&path, folder.join(name)).unwrap();

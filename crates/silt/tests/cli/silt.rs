@@ -54,6 +54,12 @@ pub(crate) fn silt_with(folder: &Path, line: &str, last: &str) -> Ran {
     command.args(line.split_whitespace()).arg(last).output().expect("the command was built").into()
 }
 
+/// SQLite alone on a file. The library is used first: what it changes in this process is not for transactions that are under way.
+pub(crate) fn plain(path: impl AsRef<Path>) -> rusqlite::Connection {
+    assert!(siltstone::open_read_only("no such file").is_err());
+    rusqlite::Connection::open(path).expect("SQLite opens it")
+}
+
 /// The names in a folder, sorted.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder is there");

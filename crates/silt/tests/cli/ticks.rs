@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::silt::{silt, silt_with};
+use crate::silt::{plain, silt, silt_with};
 
 const IMPORT: &str = "import ticks --input-dir in --output-dir db";
 
@@ -96,7 +96,7 @@ fn an_import_leaves_rows_for_sqlite_alone() {
     files(here);
     let last = |args: &str| silt(here, args).out.lines().last().unwrap_or_default().to_owned();
     let check = |day: &str| {
-        let conn = rusqlite::Connection::open(here.join(day)).unwrap();
+        let conn = plain(here.join(day));
         let sql = "SELECT symbol, COUNT(*) FROM ticks GROUP BY symbol";
         let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
         conn.query_row(sql, [], row).map_err(|error| error.to_string())
@@ -148,7 +148,7 @@ fn a_bad_tick_is_skipped_by_itself() {
     let sql = "CREATE TABLE ticks (id INTEGER PRIMARY KEY, symbol TEXT, timestamp INTEGER, bid REAL, ask REAL, \
         spread REAL, lp_source TEXT); INSERT INTO ticks VALUES (1, 'BRK B', 1768824000000, 1.0, 1.5, 0.5, 'a'), \
         (2, 'BRK B', 1768824000001, 'x', 1.5, 0.5, 'a'), (3, 'BRK B', 1768824000002, 1.0, 1.5, 0.5, NULL)";
-    let db = rusqlite::Connection::open(here.join("in/ticks_2026-01-19.db")).unwrap();
+    let db = plain(here.join("in/ticks_2026-01-19.db"));
     db.execute_batch(sql).unwrap();
     drop(db);
     let ran = silt(here, &format!("{IMPORT} --json"));
