@@ -5,7 +5,6 @@ pub(crate) use influx::{Influx, import as import_influx};
 mod import;
 mod influx;
 mod read_options;
-mod trial;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

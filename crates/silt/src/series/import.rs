@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
-use siltstone::Error;
 use siltstone::series::meteaudata::{self, ImportOptions};
-use siltstone::series::{self, Overlap, Points, PointsOptions, StorageBackend};
+use siltstone::series::{
+    self, DryRunBackend, ImportPointsOptions, ImportedSeries, Overlap, Points, PointsOptions,
+    StorageBackend, is_table,
+};
 
 use super::file_of;
-use super::read_options::{ReadArgs, is_table, stem};
-use super::trial::Trial;
+use super::read_options::ReadArgs;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
 use crate::{human, interrupt};
@@ -97,7 +98,9 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
         return Err(Failure::said(format!("{name}: options of tables do not apply to a dataset")));
     }
     if args.read.dry_run {
-        return import_files(args, &trial(args)?, console);
+        let stored = stored(args)?;
+        let trial = DryRunBackend::over(stored.as_deref(), &args.to);
+        return import_files(args, &trial, console);
     }
     let target = file_of(&args.to).map(siltstone::NewFile::at);
     let imported = open(args).and_then(|backend| import_files(args, backend.as_ref(), console));
@@ -112,15 +115,14 @@ fn open(args: &Import) -> Outcome<Box<dyn StorageBackend>> {
     })
 }
 
-/// What a dry run writes to.
-fn trial(args: &Import) -> Outcome<Trial> {
+/// The store that is there, for a dry run.
+fn stored(args: &Import) -> Outcome<Option<Box<dyn StorageBackend>>> {
     let is_there = match (file_of(&args.to), args.to.split_once(':')) {
         (Some(path), _) => path.exists(),
         (None, Some(("parquet", path))) => Path::new(path.trim_start_matches("///")).exists(),
         _ => true,
     };
-    let stored = is_there.then(|| super::open_read_only(&args.to)).transpose()?;
-    Ok(Trial::over(stored, &args.to))
+    is_there.then(|| super::open_read_only(&args.to)).transpose()
 }
 
 fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Console) -> Outcome {
@@ -205,46 +207,20 @@ fn points(
     if !args.read.dry_run {
         lines.drain(..).for_each(|line| console.note(&line));
     }
-    let Points { series: read, columns, notes } = read;
-    let stem = stem(file);
-    let base = args.key.as_deref().or(args.dataset.as_deref()).unwrap_or(stem);
-    let mut reported = Vec::new();
-    let (count, rows) = (read.len(), read.first().map_or(0, |series| series.len()));
-    let keyed: Vec<(String, series::Series)> = read
-        .into_iter()
-        .map(|series| match (count, args.key.is_some()) {
-            (1, true) => (base.to_owned(), series),
-            _ => (format!("{base}/{}", series.name().unwrap_or("value")), series),
-        })
-        .collect();
-    if let Some(key) = &args.key {
-        check_keys(args, key, (file, &keyed), (backend, written))?;
-    }
-    let mut all = Vec::new();
-    for ((key, series), column) in keyed.into_iter().zip(&columns[1..]) {
-        let overlap = if args.append {
-            args.overlap.into()
-        } else if args.key.is_some() && written.contains(&key) {
-            // Several files to one key are one series.
-            Overlap::Refuse
-        } else if args.overwrite && !written.contains(&key) {
-            Overlap::Overwrite
-        } else if backend.exists(&key)? {
-            let hint = match written.contains(&key) {
-                true => "an earlier file has the same name; ask for --append, or take a --key",
-                false => "ask for --append or --overwrite, or take another key",
-            };
-            let (what, location) = (format!("the series {key:?}"), backend.location());
-            return Err(Error::Exists { what, location, hint }.into());
-        } else {
-            Overlap::Refuse
-        };
-        let units = column.units.iter().map(|units| ("units".to_owned(), json!(units)));
-        all.push((key, series, units.collect(), overlap));
-    }
-    interrupt::check("importing")?;
-    let appended = series::append_points(backend, &all)?;
-    for ((key, series, ..), done) in all.into_iter().zip(appended) {
+    let rows = read.series.first().map_or(0, |series| series.len());
+    let (columns, notes) = (read.columns.clone(), read.notes.clone());
+    let options = ImportPointsOptions {
+        key: args.key.clone(),
+        dataset: args.dataset.clone(),
+        stored: match (args.append, args.overwrite) {
+            (true, _) => Some(args.overlap.into()),
+            (false, true) => Some(Overlap::Overwrite),
+            (false, false) => None,
+        },
+        written: written.clone(),
+    };
+    let imported = series::import_points(backend, file, read, &options)?;
+    for ImportedSeries { key, appended: done, .. } in &imported {
         let points = human::plural(done.points, "point");
         let more = match (done.skipped, done.replaced) {
             (0, 0) => String::new(),
@@ -253,46 +229,9 @@ fn points(
         };
         lines.push(format!("{key}: {points}{more}"));
         lines.extend(done.widened.iter().map(|types| format!("{key}: widened: {types}")));
-        reported.push(json!({ "key": key, "points": done.points, "skipped": done.skipped,
-            "replaced": done.replaced, "values": series::type_name(series.values().data_type()),
-            "widened": done.widened }));
-        written.insert(key);
     }
-    let reported = json!({ "file": file.display().to_string(), "points": rows, "series": reported,
+    written.extend(imported.iter().map(|series| series.key.clone()));
+    let reported = json!({ "file": file.display().to_string(), "points": rows, "series": imported,
         "columns": columns, "notes": notes });
     Ok((lines, reported, false))
-}
-
-/// Refuses a file of one column for a key under which there is a series a column, and a file of several for a key of one
-/// series: those of another file of this import or, to append, of the store.
-fn check_keys(
-    args: &Import,
-    key: &str,
-    (file, keyed): (&Path, &[(String, series::Series)]),
-    (backend, written): (&dyn StorageBackend, &BTreeSet<String>),
-) -> Outcome<()> {
-    let below = format!("{key}/");
-    let (mut own, mut columns) = (written.contains(key), Vec::new());
-    columns.extend(written.iter().filter(|other| other.starts_with(&below)).cloned());
-    if args.append {
-        own |= backend.exists(key)?;
-        columns.extend(backend.list_keys(&below)?);
-    }
-    let (expected, got) = match keyed {
-        [(_, series)] if !own && !columns.is_empty() => {
-            let name = series.name().unwrap_or("value");
-            let expected = format!(
-                "the columns of the series below {key:?}, as {:?}: pass --key with the key of one of them",
-                columns[0]
-            );
-            (expected, format!("one column {name:?}"))
-        }
-        [_, _, ..] if own && columns.is_empty() => {
-            let expected = format!("one column for the series {key:?}: pass another --key");
-            (expected, format!("{} columns", keyed.len()))
-        }
-        _ => return Ok(()),
-    };
-    let what = file.display().to_string();
-    Err(Error::Invalid { what, expected, got }.into())
 }

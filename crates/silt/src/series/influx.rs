@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use siltstone::series::{
-    InfluxOptions, InfluxReport, SqliteBackend, StorageBackend, TimeUnit, import_influx,
+    DryRunBackend, InfluxOptions, InfluxReport, SqliteBackend, StorageBackend, TimeUnit,
+    import_influx,
 };
 
-use super::trial::Trial;
 use crate::console::Console;
 use crate::exit::{Exit, Inputs, Outcome};
 use crate::{human, interrupt};
@@ -53,7 +53,8 @@ pub(crate) fn import(args: &Influx, console: &mut Console) -> Outcome {
             .output
             .exists()
             .then(|| super::open_read_only(&format!("sqlite:{}", args.output.display())));
-        let trial = Trial::over(stored.transpose()?, &args.output.display().to_string());
+        let stored = stored.transpose()?;
+        let trial = DryRunBackend::over(stored.as_deref(), &args.output.display().to_string());
         return files(args, &trial, console);
     }
     let target = siltstone::NewFile::at(&args.output);

@@ -1,8 +1,4 @@
-//! How `silt series import` reads a table: the options, and which files are tables.
-
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+//! How `silt series import` reads a table.
 
 use clap::{ArgAction, ValueEnum};
 use siltstone::series::{Ambiguous, BadCells, Encoding, Nonexistent, PointsOptions, TimeUnit};
@@ -164,27 +160,4 @@ impl ReadArgs {
             },
         }
     }
-}
-
-/// Whether a path is a table, and not a dataset: a file that is no zip and no SQLite database. A workbook is a zip that is one.
-pub(super) fn is_table(path: &Path) -> bool {
-    let mut begin = Vec::new();
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    if !path.is_file() || ["zip", "db", "sqlite", "sqlite3"].contains(&ending.as_str()) {
-        return false;
-    }
-    if ["xlsx", "xlsm", "xlsb", "xls", "ods"].contains(&ending.as_str()) {
-        return true;
-    }
-    // What cannot be read is told by whoever reads it.
-    let _ = File::open(path).and_then(|file| file.take(16).read_to_end(&mut begin));
-    !begin.starts_with(b"PK\x03\x04") && !begin.starts_with(b"SQLite format 3\0")
-}
-
-/// The name of a file without its endings: the key of its series.
-pub(super) fn stem(path: &Path) -> &str {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("points");
-    let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-    let inner = if packed { stem.rsplit_once('.') } else { None };
-    inner.map_or(stem, |(inner, _)| inner)
 }

@@ -1,27 +1,31 @@
-//! A store that a dry run writes to: what is written stays in memory, and the rest is read from the real one.
+//! A store that a dry run writes to.
 
-use siltstone::series::{Change, IndexRange, MemoryBackend, Metadata, SeriesInfo, StorageBackend};
-use siltstone::table::Batches;
-use siltstone::{Error, Result};
+use super::backend::{Change, SeriesInfo, StorageBackend};
+use super::data::Metadata;
+use super::in_memory::MemoryBackend;
+use super::index::IndexRange;
+use crate::error::{Error, Result};
+use crate::table::Batches;
 
-/// Over a store, which is not changed; over nothing if there is none yet.
-pub(super) struct Trial {
+/// A store for trying out what another one would get: what is written stays in memory, and the rest is read from the
+/// other, which is not changed.
+pub struct DryRunBackend<'a> {
     written: MemoryBackend,
-    stored: Option<Box<dyn StorageBackend>>,
+    stored: Option<&'a dyn StorageBackend>,
     location: String,
 }
 
-impl Trial {
-    pub(super) fn over(stored: Option<Box<dyn StorageBackend>>, location: &str) -> Self {
-        let location =
-            stored.as_ref().map_or_else(|| location.to_owned(), |stored| stored.location());
-        Trial { written: MemoryBackend::new(), stored, location }
+impl<'a> DryRunBackend<'a> {
+    /// Over a store, or over nothing where there is none yet; the location is for messages.
+    pub fn over(stored: Option<&'a dyn StorageBackend>, location: &str) -> Self {
+        let location = stored.map_or_else(|| location.to_owned(), StorageBackend::location);
+        DryRunBackend { written: MemoryBackend::new(), stored, location }
     }
 
     /// What `read` finds in what was written, or else in the store.
     fn either<T>(&self, read: impl Fn(&dyn StorageBackend) -> Result<T>) -> Result<T> {
-        match (read(&self.written), &self.stored) {
-            (Err(Error::NotFound { .. }), Some(stored)) => read(stored.as_ref()),
+        match (read(&self.written), self.stored) {
+            (Err(Error::NotFound { .. }), Some(stored)) => read(stored),
             (found, _) => found,
         }
     }
@@ -31,16 +35,16 @@ impl Trial {
         list: impl Fn(&dyn StorageBackend) -> Result<Vec<String>>,
     ) -> Result<Vec<String>> {
         let mut names = list(&self.written)?;
-        names.extend(self.stored.as_deref().map(list).transpose()?.unwrap_or_default());
+        names.extend(self.stored.map(list).transpose()?.unwrap_or_default());
         names.sort();
         names.dedup();
         Ok(names)
     }
 }
 
-impl StorageBackend for Trial {
+impl StorageBackend for DryRunBackend<'_> {
     fn backend_type(&self) -> &'static str {
-        "trial"
+        "dry run"
     }
 
     fn location(&self) -> String {
@@ -50,7 +54,7 @@ impl StorageBackend for Trial {
     /// An import saves, appends and keeps records: what it appends to is taken from the store first.
     fn commit(&self, changes: &[Change]) -> Result<()> {
         for change in changes {
-            if let (Change::Append { key, .. }, Some(stored)) = (change, &self.stored)
+            if let (Change::Append { key, .. }, Some(stored)) = (change, self.stored)
                 && !self.written.exists(key)?
                 && stored.exists(key)?
             {
@@ -74,7 +78,7 @@ impl StorageBackend for Trial {
     }
 
     fn record(&self, name: &str) -> Result<Option<Metadata>> {
-        match (self.written.record(name)?, &self.stored) {
+        match (self.written.record(name)?, self.stored) {
             (None, Some(stored)) => stored.record(name),
             (found, _) => Ok(found),
         }
