@@ -34,6 +34,7 @@ mod record_cells;
 mod report;
 mod results;
 mod series_columns;
+mod series_import;
 mod series_meteaudata;
 mod series_process;
 mod series_store;
@@ -92,7 +93,11 @@ mod _siltstone {
     #[pymodule_export]
     use super::results::{ResultDataset, Results, detect_results_format};
     #[pymodule_export]
-    use super::series_meteaudata::{series_import, series_write_meteaudata};
+    use super::series_import::{
+        series_import, series_import_influx, series_import_points, series_is_table,
+    };
+    #[pymodule_export]
+    use super::series_meteaudata::series_write_meteaudata;
     #[pymodule_export]
     use super::series_process::{
         series_average, series_interpolate, series_normalize_index, series_predict,

@@ -1,28 +1,13 @@
-//! What meteaudata wrote, into a backend, and a dataset in its layout.
+//! A dataset in the layout of meteaudata.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use siltstone::series::meteaudata::{ImportOptions, WriteDatasetOptions, import, write_dataset};
+use siltstone::series::meteaudata::{WriteDatasetOptions, write_dataset};
 
 use crate::enter::Enter;
 use crate::series_store::SeriesStore;
-
-/// Imports a zip, a folder or a database; the report as JSON.
-#[pyfunction]
-pub(crate) fn series_import(
-    py: Python<'_>,
-    store: &SeriesStore,
-    path: PathBuf,
-    name: Option<String>,
-    flags: (bool, bool),
-) -> PyResult<String> {
-    let (overwrite, strict) = flags;
-    let options = ImportOptions { name, overwrite, strict, ..ImportOptions::default() };
-    let report = py.enter(|| import(store.backend(), &path, &options, &mut |_, _| Ok(())))?;
-    Ok(serde_json::to_string(&report).expect("a report is JSON"))
-}
 
 /// A signal alone, the separator, the head of the index, the heads of the values.
 type Layout = (Option<String>, char, Option<String>, BTreeMap<String, String>);

@@ -32,6 +32,7 @@ from siltstone.series._backends import (
 from siltstone.series._config import StorageConfig, create_backend
 from siltstone.series._container import SeriesContainer
 from siltstone.series._dataset import Dataset, datasets
+from siltstone.series._import import ImportedSeries, InfluxReport, PointsReport, import_influx, import_points
 from siltstone.series._inputs import DatasetTransformFunctionProtocol, SignalTransformFunctionProtocol
 from siltstone.series._meteaudata import export_dataset, import_dataset
 from siltstone.series._signal import Signal
@@ -61,12 +62,15 @@ __all__ = [
     "Dataset",
     "DatasetTransformFunctionProtocol",
     "FunctionInfo",
+    "ImportedSeries",
     "IndexMetadata",
+    "InfluxReport",
     "PandasDiskAdapter",
     "PandasInMemoryAdapter",
     "PandasMemoryAdapter",
     "PandasOnDiskAdapter",
     "Parameters",
+    "PointsReport",
     "PolarsAdapter",
     "ProcessingConfig",
     "ProcessingStep",
@@ -87,6 +91,8 @@ __all__ = [
     "datasets",
     "export_dataset",
     "import_dataset",
+    "import_influx",
+    "import_points",
     "linear_interpolation",
     "normalize_index_to_numeric_delta",
     "open",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ def import_dataset(
     *,
     overwrite: bool = False,
     strict: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, Any]:
     """Import what meteaudata wrote: a zip, a folder or an SQLite database.
 
@@ -44,6 +46,10 @@ def import_dataset(
         Replace what is there with another content.
     strict
         Keep nothing if anything cannot be read.
+    dry_run
+        Read all of it, report what an import would do, and store nothing.
+    progress
+        Gets series done and in all; what it raises stops the import.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def import_dataset(
         ``datasets``, the numbers ``series``, ``points`` and ``unchanged``; ``conflicts`` and ``skipped``, a list
         of :class:`siltstone.Skipped` each; and ``notes``.
     """
-    text = _siltstone.series_import(backend._inner, os.fspath(path), name, (overwrite, strict))
+    text = _siltstone.series_import(backend._inner, os.fspath(path), name, (overwrite, strict, dry_run), progress)
     report: dict[str, Any] = json.loads(text)
     return report | {name: skipped_reports(report[name]) for name in ("conflicts", "skipped")}
 
