@@ -1,6 +1,6 @@
 //! The simulation store's handle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use siltstone::simulation::json::Schema;
 use siltstone::simulation::{self, ImportOptions, OnRepeat, Options, Timeline};
-use siltstone::{Durability, Error, QueuePolicy};
+use siltstone::{Durability, Error, NewFile, QueuePolicy};
 
 use crate::arrays_in::to_integer;
 use crate::arrow::Table;
@@ -466,10 +466,7 @@ impl SimulationDatabase {
         update_pattern: Option<&str>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let schema = schema.map(Schema::parse).transpose().map_err(to_py)?.unwrap_or_default();
-        let update_pattern = update_pattern.map(str::parse).transpose().map_err(to_py)?;
-        let (init_dir, updates_dir) = folders;
-        let options = ImportOptions { init_dir, updates_dir, schema, workers, update_pattern };
+        let options = import_options(folders, schema, workers, update_pattern).map_err(to_py)?;
         let inner = self.get_to_write()?;
         let done = py.enter_long("importing", |signals| {
             simulation::import(&inner, &options, &mut |done, all| {
@@ -478,6 +475,58 @@ impl SimulationDatabase {
         })?;
         report::import(py, &done)
     }
+}
+
+fn import_options(
+    (init_dir, updates_dir): (Option<PathBuf>, Option<PathBuf>),
+    schema: Option<&[u8]>,
+    workers: usize,
+    update_pattern: Option<&str>,
+) -> siltstone::Result<ImportOptions> {
+    let schema = schema.map(Schema::parse).transpose()?.unwrap_or_default();
+    let update_pattern = update_pattern.map(str::parse).transpose()?;
+    Ok(ImportOptions { init_dir, updates_dir, schema, workers, update_pattern })
+}
+
+/// Opens a file for an import, and closes it; one that was made and got nothing is removed.
+pub(crate) fn into_file<T>(
+    target: &Path,
+    how: Options,
+    work: impl FnOnce(&simulation::SimulationDatabase) -> siltstone::Result<T>,
+) -> siltstone::Result<T> {
+    let made = NewFile::at(target);
+    let done = simulation::SimulationDatabase::open_with(target, how).and_then(|db| {
+        let done = work(&db)?;
+        db.close()?;
+        Ok(done)
+    });
+    made.remove_if_empty(&["update", "initial_dataset"]);
+    done
+}
+
+/// Imports movici's folders into a file, or only reads them.
+#[pyfunction]
+pub(crate) fn simulation_import_json<'py>(
+    py: Python<'py>,
+    folders: (Option<PathBuf>, Option<PathBuf>),
+    target: Option<PathBuf>,
+    schema: Option<&[u8]>,
+    workers: usize,
+    update_pattern: Option<&str>,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let options = import_options(folders, schema, workers, update_pattern).map_err(to_py)?;
+    let done = py.enter_long("importing", |signals| {
+        let report = &mut |done, all| signals.report(progress.as_ref(), done, all);
+        let Some(target) = target else { return simulation::inspect(&options, report) };
+        into_file(&target, Options::default(), |db| {
+            let imported = simulation::import(db, &options, report)?;
+            db.build_keyframes()?;
+            db.mark_ended(None)?;
+            Ok(imported)
+        })
+    })?;
+    report::import(py, &done)
 }
 
 /// Puts replace a file by a backup.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use siltstone::experiment::{self, SimulationOptions, Which, import, merge};
+use siltstone::experiment::{self, SimulationOptions, Which, import, inspect, merge};
 use siltstone::{Database, Error, NewFile};
 
 use crate::enter::Enter;
@@ -54,21 +54,32 @@ pub(crate) fn experiment_merge(
     })
 }
 
-/// Imports databases of AgentFarm; a report each, as JSON.
+/// Imports databases of AgentFarm, or only reads them; a report each, as JSON.
 #[pyfunction]
 pub(crate) fn experiment_import(
     py: Python<'_>,
     sources: Vec<PathBuf>,
-    target: PathBuf,
+    target: Option<PathBuf>,
+    progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
     py.enter_long("importing", |signals| {
-        let made = NewFile::at(&target);
-        let imported = (|| {
-            let target = Database::builder(&target).open()?;
-            let each = |source| signals.check().and_then(|()| import(source, &target));
-            sources.iter().map(each).collect::<Result<Vec<_>, _>>()
+        let made = target.as_ref().map(NewFile::at);
+        let imported: siltstone::Result<_> = (|| {
+            let target = target.map(|path| Database::builder(path).open()).transpose()?;
+            let (mut reports, all) = (Vec::new(), sources.len() as u64);
+            for (source, done) in sources.iter().zip(0..) {
+                signals.report(progress.as_ref(), done, all)?;
+                reports.push(match &target {
+                    Some(target) => import(source, target)?,
+                    None => inspect(source)?,
+                });
+            }
+            signals.report(progress.as_ref(), all, all)?;
+            Ok(reports)
         })();
-        made.remove_if_empty(&["simulations"]);
+        if let Some(made) = made {
+            made.remove_if_empty(&["simulations"]);
+        }
         json(&imported?)
     })
 }

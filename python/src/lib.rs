@@ -62,7 +62,7 @@ mod _siltstone {
     #[pymodule_export]
     use super::cursor::Cursor;
     #[pymodule_export]
-    use super::database::{SimulationDatabase, restore};
+    use super::database::{SimulationDatabase, restore, simulation_import_json};
     #[pymodule_export]
     use super::driver::{Simulation, World};
     #[pymodule_export]
@@ -81,7 +81,7 @@ mod _siltstone {
     #[pymodule_export]
     use super::memory_recall::MemoryRecall;
     #[pymodule_export]
-    use super::memory_store::MemoryStore;
+    use super::memory_store::{MemoryStore, memory_import};
     #[pymodule_export]
     use super::memory_transaction::MemoryTransaction;
     #[pymodule_export]

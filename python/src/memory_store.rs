@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use siltstone::memory::{
     ConceptUpdate, Direction, EpisodeUpdate, LearningEventUpdate, MemoryStore as Inner,
 };
-use siltstone::{Database, Error};
+use siltstone::{Database, Error, NewFile};
 
 use crate::arrays_in::to_integer;
 use crate::arrow::Table;
@@ -530,4 +530,22 @@ impl MemoryStore {
         let database = self.get()?.database().clone();
         Ok(Table::new(move || database.arrow(&sql)))
     }
+}
+
+/// Imports a database of Godly-AI into a new file, or only reads it; the report as JSON.
+#[pyfunction]
+pub(crate) fn memory_import(
+    py: Python<'_>,
+    source: PathBuf,
+    target: Option<PathBuf>,
+) -> PyResult<String> {
+    let found = py.enter(|| {
+        let Some(target) = target else { return siltstone::memory::inspect(source) };
+        let made = NewFile::at(&target);
+        let imported =
+            siltstone::memory::MemoryStore::open(target).and_then(|store| store.import(source));
+        made.remove_if_empty(&["episodes", "concepts", "learning_events", "concept_relationships"]);
+        imported
+    })?;
+    Ok(serde_json::to_string(&found).expect("names and numbers are JSON"))
 }

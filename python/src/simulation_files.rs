@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use siltstone::simulation::{
-    FileFormat, FileOptions, Layout, OnRepeat, Options, SimulationDatabase, StatesOptions,
-    import_file,
+    FileFormat, FileOptions, Layout, OnRepeat, Options, StatesOptions, import_file,
 };
 use siltstone::{Error, Profile, Result};
 
+use crate::database::into_file;
 use crate::enter::Enter;
 use crate::errors::to_py;
 
@@ -66,17 +66,18 @@ pub(crate) fn simulation_import(
             on_repeat: OnRepeat::Replace, // of a file that grows: the last update
             ..Options::default()
         };
-        let db = target.map(|target| SimulationDatabase::open_with(target, how)).transpose()?;
-        let report = import_file(db.as_ref(), &source, &options, &mut |done, all| {
-            signals.report(progress.as_ref(), done, all)
-        })?;
-        if let Some(db) = db {
-            if !report.ends_early {
-                db.build_keyframes()?;
-                db.mark_ended(None)?;
-            }
-            db.close()?;
-        }
+        let report = &mut |done, all| signals.report(progress.as_ref(), done, all);
+        let report = match target {
+            None => import_file(None, &source, &options, report)?,
+            Some(target) => into_file(&target, how, |db| {
+                let imported = import_file(Some(db), &source, &options, report)?;
+                if !imported.ends_early {
+                    db.build_keyframes()?;
+                    db.mark_ended(None)?;
+                }
+                Ok(imported)
+            })?,
+        };
         serde_json::to_string(&report).map_err(|error| Error::Invalid {
             what: "the report".into(),
             expected: "names that are UTF-8".into(),

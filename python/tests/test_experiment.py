@@ -407,7 +407,10 @@ def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):
 
 def test_a_database_of_agentfarm_is_imported(tmp_path, shared):
     source = shared / "data" / "experiment" / "agents.db"
+    seen = []
+    tried = import_agentfarm([source], None, progress=lambda done, all: seen.append((done, all)))[0]
     report = import_agentfarm([source], tmp_path / "new.db")[0]
+    assert tried == report and seen == [(0, 1), (1, 1)]
     assert report.rows["agent_states"] == 15145 and report.skipped == []
     with (
         ExperimentDatabase(tmp_path / "new.db", read_only=True) as db,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from siltstone import errors
-from siltstone.memory import Episode, SQLiteStorage, SQLiteStorageError
+from siltstone.memory import Episode, SQLiteStorage, SQLiteStorageError, import_godly_ai
 
 
 @pytest.fixture
@@ -401,8 +401,13 @@ def test_godly_ai_databases_are_imported(store, tmp_path):
     )
     plain.commit()
     plain.close()
+    tried = import_godly_ai(tmp_path / "godly.db", None)
     report = store.import_database(tmp_path / "godly.db")
-    assert report[:4] == (2, 2, 1, 1)
+    assert report[:4] == (2, 2, 1, 1) and tried == report
+    assert import_godly_ai(tmp_path / "godly.db", tmp_path / "new.db") == report
+    with pytest.raises(SQLiteStorageError):
+        import_godly_ai(tmp_path / "none.db", tmp_path / "none-new.db")
+    assert not (tmp_path / "none-new.db").exists()
     whys = {(skipped.table, skipped.row): skipped.reason for skipped in report.skipped}
     assert set(whys) == {("episodes", 3), ("episodes", 4), ("concept_relationships", 2)}
     assert "system" in whys["episodes", 3] and not (tmp_path / "ran").exists()

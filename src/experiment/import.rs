@@ -16,8 +16,9 @@ use super::record_table;
 use super::schema::Storage;
 use super::{MIGRATIONS, write};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, ReadTx, Upgrade, WriteTx, check_interrupted, table_exists};
-use crate::kernel::{Skipped, json};
+use crate::kernel::{
+    Database, ReadTx, Skipped, Temporary, Upgrade, WriteTx, check_interrupted, json, table_exists,
+};
 
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
 static AGENTFARM: Upgrade = Upgrade {
@@ -50,7 +51,21 @@ pub struct ImportReport {
 /// # Errors
 /// [`Error::NotOurs`] for a file that is none; [`Error::Invalid`] for one of Siltstone: [`merge`](super::merge) takes it.
 pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportReport> {
-    let path = source.as_ref();
+    read(source.as_ref(), target, false)
+}
+
+/// Reads the simulations of a database that AgentFarm wrote as [`import`] does, and counts their rows; nothing is written.
+///
+/// # Errors
+/// As [`import`], of the source; [`Error::Io`] without a folder for temporary files.
+pub fn inspect(source: impl AsRef<Path>) -> Result<ImportReport> {
+    let folder = Temporary::private_folder()?.emptied();
+    let target = Database::builder(folder.path().join("dry.db")).open()?;
+    let report = read(source.as_ref(), &target, true);
+    target.close().and(report)
+}
+
+fn read(path: &Path, target: &Database, is_dry_run: bool) -> Result<ImportReport> {
     let source = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
     let names = source.read(|tx| {
         if table_exists(tx, "siltstone_schema")? {
@@ -78,7 +93,7 @@ pub fn import(source: impl AsRef<Path>, target: &Database) -> Result<ImportRepor
             if simulation(tx, &own).is_ok() {
                 return Ok(None);
             }
-            from.read(|from| one(from, tx, &own, only, &file)).map(Some)
+            from.read(|from| one(from, tx, &own, (only, is_dry_run), &file)).map(Some)
         });
         let found = match found {
             // Nothing of it was kept; the others go on.
@@ -116,10 +131,11 @@ fn one(
     from: &ReadTx<'_>,
     tx: &mut WriteTx<'_>,
     name: &str,
-    only: bool,
+    (only, is_dry_run): (bool, bool),
     file: &Path,
 ) -> Result<Counts> {
     let id = make(from, tx, name)?;
+    let id = (!is_dry_run).then_some(id);
     let (mut counts, mut skipped, mut all_names) = (Vec::new(), Vec::new(), Names::default());
     for schema in builtin::all() {
         if !table_exists(from, &schema.name)? {
@@ -184,9 +200,17 @@ fn one(
     Ok((counts, skipped))
 }
 
-fn put(tx: &mut WriteTx<'_>, id: i64, names: &mut Names, buffer: &mut TableBuffer) -> Result<()> {
-    let stored = write::write(tx, id, names, std::slice::from_ref(buffer), &[])?;
-    names.stored(stored.expect("the simulation is of this transaction"));
+/// Writes rows to a simulation, or in a dry run gives them away.
+fn put(
+    tx: &mut WriteTx<'_>,
+    simulation: Option<i64>,
+    names: &mut Names,
+    buffer: &mut TableBuffer,
+) -> Result<()> {
+    if let Some(id) = simulation {
+        let stored = write::write(tx, id, names, std::slice::from_ref(buffer), &[])?;
+        names.stored(stored.expect("the simulation is of this transaction"));
+    }
     buffer.truncate(0);
     Ok(())
 }

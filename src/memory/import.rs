@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::store::{MemoryStore, json_text, number};
 use super::{MIGRATIONS, pickle, vector};
 use crate::error::{Error, Result};
-use crate::kernel::{Database, ReadTx, Skipped, Upgrade, WriteTx, table_exists};
+use crate::kernel::{
+    Database, Durability, ReadTx, Skipped, Temporary, Upgrade, WriteTx, table_exists,
+};
 
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
 static GODLY_AI: Upgrade = Upgrade {
@@ -251,4 +253,16 @@ impl MemoryStore {
             })
         })
     }
+}
+
+/// Reads all that a database of Godly-AI has as [`MemoryStore::import`] does, by way of a temporary file, and counts it.
+///
+/// # Errors
+/// As [`MemoryStore::import`], of the source; [`Error::Io`] without a folder for temporary files.
+pub fn inspect(source: impl AsRef<Path>) -> Result<ImportReport> {
+    let folder = Temporary::private_folder()?.emptied();
+    let path = folder.path().join("dry.db");
+    let db = Database::builder(path).durability(Durability::Buffered).open()?;
+    let report = MemoryStore::over(db.clone())?.import(source);
+    db.close().and(report)
 }

@@ -67,7 +67,7 @@ pub use describe::{
 pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use files::{FileFormat, FileOptions, FileReport, Layout, Missing, StatesOptions, import_file};
-pub use import::{ImportOptions, ImportReport, import};
+pub use import::{ImportOptions, ImportReport, import, inspect};
 pub use initial::InitialData;
 pub use merge::{MergeReport, merge};
 #[cfg(feature = "lake")]

@@ -178,6 +178,18 @@ fn check_ids(dataset: &str, group: &str, id: &Attribute) -> Result<usize> {
     Ok(id.data.rows())
 }
 
+/// Checks an update that is not going to be stored.
+///
+/// # Errors
+/// As [`prepare`], and for an id that comes twice.
+pub(super) fn check_update(update: Update) -> Result<()> {
+    let Prepared { dataset, attributes, .. } = prepare(update)?;
+    let mut ids = attributes.iter().filter(|attribute| attribute.name == "id");
+    ids.try_for_each(|id| {
+        unique_ids(&format!("{dataset}/{}/id", id.group), &id.data.array).map(drop)
+    })
+}
+
 /// Ids of a group as numbers, each once.
 pub(super) fn unique_ids(what: &str, ids: &Array) -> Result<Vec<i64>> {
     let ids = ids.to_i64s().ok_or_else(|| {

@@ -10,7 +10,7 @@ use serde_json::json;
 use siltstone::experiment::trackers::Kind;
 use siltstone::simulation::json::Schema;
 use siltstone::simulation::{
-    ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import,
+    ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import, inspect,
 };
 use siltstone::{Codec, Durability, Error, Profile};
 
@@ -102,12 +102,17 @@ enum What {
 /// that the same command resumes an interrupted import; what differs is a conflict,
 /// skipped and named like a malformed file, and what the database has stays.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   silt import simulation --init-dir init_data --updates-dir scenarios/net3 \\
-      --scenario scenarios/net3.json -o net3.db")]
+      --scenario scenarios/net3.json -o net3.db
+  silt import simulation scenarios/net3 --dry-run")]
 struct Simulation {
+    /// The folder of the updates, as --updates-dir
+    #[arg(value_name = "SRC", conflicts_with = "updates_dir", required_unless_present_any = ["init_dir", "updates_dir"])]
+    source: Option<PathBuf>,
+
     /// The folder of the initial datasets
-    #[arg(long, value_name = "DIR", required_unless_present = "updates_dir")]
+    #[arg(long, value_name = "DIR")]
     init_dir: Option<PathBuf>,
 
     /// The folder of the updates
@@ -134,9 +139,13 @@ struct Simulation {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
+    /// Read all of it, say what was understood, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
     /// The database; created if missing
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
 }
 
 fn codecs() -> impl TypedValueParser<Value = Codec> {
@@ -194,54 +203,57 @@ fn list(console: &mut Console) -> Outcome {
 
 fn simulation(args: &Simulation, console: &mut Console) -> Outcome {
     interrupt::listen();
-    let target = siltstone::NewFile::at(&args.output);
+    let target = args.output.as_ref().map(siltstone::NewFile::at);
     let imported = import_simulation(args, console);
-    target.remove_if_empty(&["update", "initial_dataset"]);
+    target.into_iter().for_each(|target| target.remove_if_empty(&["update", "initial_dataset"]));
     imported
 }
 
 fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
     // Everything that was typed is looked at before a file is created.
-    for folder in [&args.init_dir, &args.updates_dir].into_iter().flatten() {
+    let updates_dir = args.updates_dir.as_ref().or(args.source.as_ref());
+    for folder in [args.init_dir.as_ref(), updates_dir].into_iter().flatten() {
         if !folder.is_dir() {
             return Err(Failure::said(format!("{} is not a folder", folder.display())));
         }
     }
     let schema = args.attributes.as_deref().map(schema_of).transpose()?.unwrap_or_default();
     let timeline = args.scenario.as_deref().map(timeline).transpose()?;
-    let options = Options {
-        durability: args.durability,
-        codec: args.codec,
-        profile: Profile::Throughput,
-        ..Options::default()
-    };
-    let start = Instant::now();
-    let db = SimulationDatabase::open_with(&args.output, options)?;
-    if let Some(timeline) = timeline {
-        db.set_timeline(timeline)?;
-    }
     let options = ImportOptions {
         init_dir: args.init_dir.clone(),
-        updates_dir: args.updates_dir.clone(),
+        updates_dir: updates_dir.cloned(),
         schema,
         workers: args.workers.map_or(0, usize::from),
         ..ImportOptions::default()
     };
+    let start = Instant::now();
     let mut bar = console.progress("importing", "files");
-    let imported = import(&db, &options, &mut |done, all| bar.at(done, all));
-    bar.end();
-    let finished = imported.map_err(Failure::from).and_then(|report| {
-        finish(args.codec, &db, console)?;
-        Ok(report)
-    });
-    let report = match finished {
-        Ok(report) => report,
-        Err(failure) => {
-            stopped(&db, &failure, console);
-            return Err(failure);
+    let report = match args.output.as_ref().filter(|_| !args.dry_run) {
+        None => {
+            let report = inspect(&options, &mut |done, all| bar.at(done, all));
+            bar.end();
+            report?
+        }
+        Some(output) => {
+            let how = Options {
+                durability: args.durability,
+                codec: args.codec,
+                profile: Profile::Throughput,
+                ..Options::default()
+            };
+            let db = SimulationDatabase::open_with(output, how)?;
+            if let Some(timeline) = timeline {
+                db.set_timeline(timeline)?;
+            }
+            let imported = import(&db, &options, &mut |done, all| bar.at(done, all));
+            bar.end();
+            let finished = imported.map_err(Failure::from).and_then(|report| {
+                finish(args.codec, &db, console)?;
+                Ok(report)
+            });
+            finished.inspect_err(|failure| stopped(&db, failure, console))?
         }
     };
-    drop(db);
     print_report(args, &report, start.elapsed(), console)?;
     let is_whole = report.skipped.is_empty() && report.conflicts.is_empty();
     Ok(if is_whole { Exit::Done } else { Exit::Skipped })
@@ -297,7 +309,9 @@ fn print_report(
         let source = conflict.source.display();
         console.warn(&format!("{source}: {}: skipped: {}", conflict.what, conflict.why));
     }
-    let file_bytes = std::fs::metadata(&args.output).map_or(0, |metadata| metadata.len());
+    let output = args.output.as_ref().filter(|_| !args.dry_run);
+    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let file_bytes = output.map(size);
     if console.json {
         let conflicts: Vec<_> = (report.conflicts.iter())
             .map(|conflict| {
@@ -306,7 +320,8 @@ fn print_report(
             })
             .collect();
         console.document(&json!({
-            "path": args.output.display().to_string(),
+            "path": args.output.as_ref().map(|path| path.display().to_string()),
+            "dry_run": args.dry_run,
             "updates": report.updates,
             "unchanged": report.unchanged,
             "initial_datasets": report.initial_datasets,
@@ -321,15 +336,18 @@ fn print_report(
     }
     let rate = report.bytes as f64 / took.as_secs_f64().max(1e-9);
     console.line(format!(
-        "{}: {} and {} from {} of JSON in {} ({}/s), {} now",
-        args.output.display(),
+        "{}: {} and {} from {} of JSON in {} ({}/s){}",
+        output.map_or("found".into(), |path| path.display().to_string()),
         human::plural(report.updates, "update"),
         human::plural(report.initial_datasets, "initial dataset"),
         human::size(report.bytes),
         human::duration(took),
         human::size(rate as u64),
-        human::size(file_bytes),
+        file_bytes.map_or_else(String::new, |bytes| format!(", {} now", human::size(bytes))),
     ))?;
+    if args.dry_run {
+        console.line("dry run: nothing was written")?;
+    }
     if report.unchanged > 0 {
         let updates = human::plural(report.unchanged, "update");
         console.line(format!("{updates} unchanged: the database has the same already"))?;

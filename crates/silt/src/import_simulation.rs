@@ -154,8 +154,8 @@ struct Target {
     durability: Durability,
 
     /// The database; created if missing
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
 }
 
 pub(crate) fn states(args: &States, console: &mut Console) -> Outcome {
@@ -183,13 +183,15 @@ pub(crate) fn states(args: &States, console: &mut Console) -> Outcome {
 fn import(source: &Path, options: &FileOptions, target: &Target, console: &mut Console) -> Outcome {
     interrupt::listen();
     let start = Instant::now();
-    let report = if target.dry_run {
-        read(None, source, options, console)?
-    } else {
-        let new = siltstone::NewFile::at(&target.output);
-        let stored = store(source, options, target, console);
-        new.remove_if_empty(&["update", "initial_dataset"]);
-        stored?
+    let output = target.output.as_ref().filter(|_| !target.dry_run);
+    let report = match output {
+        None => read(None, source, options, console)?,
+        Some(output) => {
+            let new = siltstone::NewFile::at(output);
+            let stored = store(source, options, (output, target.durability), console);
+            new.remove_if_empty(&["update", "initial_dataset"]);
+            stored?
+        }
     };
     console.note(&format!("{}: {}", source.display(), report.taken_for));
     report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
@@ -200,14 +202,14 @@ fn import(source: &Path, options: &FileOptions, target: &Target, console: &mut C
     let took = start.elapsed();
     if console.json {
         let mut document = json!(report);
-        document["path"] = json!(target.output.display().to_string());
+        document["path"] = json!(target.output.as_ref().map(|path| path.display().to_string()));
         document["dry_run"] = json!(target.dry_run);
         document["seconds"] = json!(took.as_secs_f64());
         console.document(&document)?;
     } else {
         console.line(format!(
             "{}: {} of {} {} in {}",
-            target.output.display(),
+            target.output.as_deref().unwrap_or(source).display(),
             human::plural(report.updates, "update"),
             human::plural(report.rows, "row"),
             if target.dry_run { "would be imported" } else { "imported" },
@@ -232,13 +234,13 @@ fn import(source: &Path, options: &FileOptions, target: &Target, console: &mut C
 fn store(
     source: &Path,
     options: &FileOptions,
-    target: &Target,
+    (output, durability): (&Path, Durability),
     console: &mut Console,
 ) -> Outcome<FileReport> {
     let db = SimulationDatabase::open_with(
-        &target.output,
+        output,
         Options {
-            durability: target.durability,
+            durability,
             profile: Profile::Throughput,
             on_repeat: OnRepeat::Replace, // of a file that grows: the last update
             ..Options::default()

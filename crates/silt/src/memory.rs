@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::json;
-use siltstone::memory::{MemoryStats, MemoryStore};
+use siltstone::memory::{MemoryStats, MemoryStore, inspect};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
@@ -17,15 +17,20 @@ use crate::{human, interrupt};
 /// with anything else is skipped and named on stderr, and the import goes on; the exit code is 3. The source
 /// is not changed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt import memory godly_ai.db -o agent.db")]
+#[command(after_help = "Examples:
+  silt import memory godly_ai.db -o agent.db
+  silt import memory godly_ai.db --dry-run")]
 pub(crate) struct Import {
     /// The database to read
     source: PathBuf,
 
+    /// Read all of it, say what was understood, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
     /// The database; created if missing, and without memories yet
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
 }
 
 pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
@@ -34,19 +39,30 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     if !args.source.is_file() {
         return Err(Failure::said(format!("{} is not a file", args.source.display())));
     }
-    let target = siltstone::NewFile::at(&args.output);
-    let imported = MemoryStore::open(&args.output).and_then(|store| store.import(&args.source));
-    target.remove_if_empty(&["episodes", "concepts", "learning_events", "concept_relationships"]);
-    let report = imported?;
+    let report = match args.output.as_ref().filter(|_| !args.dry_run) {
+        None => inspect(&args.source)?,
+        Some(output) => {
+            let target = siltstone::NewFile::at(output);
+            let imported = MemoryStore::open(output).and_then(|store| store.import(&args.source));
+            target.remove_if_empty(&[
+                "episodes",
+                "concepts",
+                "learning_events",
+                "concept_relationships",
+            ]);
+            imported?
+        }
+    };
     for skipped in &report.skipped {
         console.warn(&skipped.to_string());
     }
-    let path = args.output.display().to_string();
+    let path = args.output.as_ref().map(|path| path.display().to_string());
     if console.json {
-        console.document(&json!({ "path": path, "report": report }))?;
+        console.document(&json!({ "path": path, "dry_run": args.dry_run, "report": report }))?;
     } else {
         console.line(format!(
-            "{path}: {}, {}, {} and {} in {}; {} skipped",
+            "{}: {}, {}, {} and {} in {}; {} skipped",
+            path.filter(|_| !args.dry_run).unwrap_or_else(|| args.source.display().to_string()),
             human::plural(report.episodes, "episode"),
             human::plural(report.concepts, "concept"),
             human::plural(report.learning_events, "learning event"),
@@ -54,6 +70,9 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
             human::duration(start.elapsed()),
             human::count(report.skipped.len() as u64),
         ))?;
+        if args.dry_run {
+            console.line("dry run: nothing was written")?;
+        }
     }
     Ok(if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped })
 }

@@ -40,20 +40,27 @@ def merge(
     return merge_report(_siltstone.experiment_merge(list(sources), target, progress))
 
 
-def import_agentfarm(sources: Sequence[PathLike], target: PathLike) -> list[ImportReport]:
+def import_agentfarm(
+    sources: Sequence[PathLike],
+    target: PathLike | None,
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[ImportReport]:
     """Import databases that AgentFarm wrote; the sources are only read.
 
     Parameters
     ----------
     sources : list of path
         Its files, of one simulation or of many.
-    target : path
-        The file that gets their simulations.
+    target : path or None
+        The file that gets their simulations, made if it is not there; None to read and count only.
+    progress : callable, optional
+        Gets files done and in all; what it raises stops the import.
 
     Returns
     -------
     list of ImportReport
         One a file.
     """
-    found = json.loads(_siltstone.experiment_import(list(sources), target))
+    found = json.loads(_siltstone.experiment_import(list(sources), target, progress))
     return [import_report(report) for report in found]

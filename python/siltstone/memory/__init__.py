@@ -16,7 +16,7 @@ from siltstone.memory._records import (
     Recollection,
     Sample,
 )
-from siltstone.memory._store import SQLiteStorage
+from siltstone.memory._store import SQLiteStorage, import_godly_ai
 
 __all__ = [
     "Concept",
@@ -30,4 +30,5 @@ __all__ = [
     "SQLiteStorage",
     "SQLiteStorageError",
     "Sample",
+    "import_godly_ai",
 ]

@@ -504,9 +504,7 @@ class SQLiteStorage(StoreHandle, Recalling):
         """Import a database of Godly-AI, with its ids. Pickles are read, not run: arrays and plain
         containers are taken, and a row with anything else is refused and named.
         """
-        report = json.loads(self._inner.import_database(source))
-        skipped = skipped_reports(report.pop("skipped"))
-        return ImportReport(**report, skipped=skipped)
+        return _import_report(self._inner.import_database(source))
 
     @documented_errors
     def sql(self, query: str) -> QueryResult:
@@ -549,3 +547,30 @@ class SQLiteStorage(StoreHandle, Recalling):
     def _serialize_array(array: Any) -> bytes:
         """The bytes of a payload."""
         return _siltstone.memory_encode(array)
+
+
+def _import_report(text: str) -> ImportReport:
+    report = json.loads(text)
+    skipped = skipped_reports(report.pop("skipped"))
+    return ImportReport(**report, skipped=skipped)
+
+
+@documented_errors
+def import_godly_ai(source: PathLike, target: PathLike | None) -> ImportReport:
+    """Import a database of Godly-AI, with its ids, into a new file; the source is only read.
+
+    Pickles are read, not run: arrays and plain containers are taken, and a row with anything else is refused and named.
+
+    Parameters
+    ----------
+    source : path
+        The database.
+    target : path or None
+        The file that gets its memories, made if it is not there, and without memories yet; None to read and count only.
+
+    Raises
+    ------
+    SQLiteStorageError
+        For a file that is none of Godly-AI, and for one that has memories already. Nothing is written.
+    """
+    return _import_report(_siltstone.memory_import(source, target))

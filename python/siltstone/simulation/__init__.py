@@ -19,7 +19,7 @@ from siltstone.simulation._attributes import AttributeInfo, AttributeSpec, Timel
 from siltstone.simulation._collector import DataCollector, Model, Simulation, World
 from siltstone.simulation._cursor import Cursor
 from siltstone.simulation._database import SimulationDatabase
-from siltstone.simulation._files import import_epanet, import_states, import_sumo
+from siltstone.simulation._files import import_epanet, import_json, import_states, import_sumo
 from siltstone.simulation._initial import DatasetFormat, DatasetFormat_
 from siltstone.simulation._progress import StateAttribute, TimeProgressingState
 from siltstone.simulation._results import (
@@ -70,6 +70,7 @@ __all__ = [
     "detect_results_format",
     "get_simulation_results",
     "import_epanet",
+    "import_json",
     "import_states",
     "import_sumo",
 ]

@@ -553,8 +553,7 @@ class SimulationDatabase(StoreHandle):
         report = self._inner.import_json(
             (init_dir, updates_dir), schema_json(schema), workers, update_pattern, progress
         )
-        report["skipped"] = [Skipped(*skipped) for skipped in report["skipped"]]
-        return make(ImportReport, report)
+        return json_report(report)
 
     def _shown(self) -> str:
         return f"{str(self.path)!r}, {'closed' if self.closed else 'open'}"
@@ -570,3 +569,9 @@ class SimulationDatabase(StoreHandle):
             rows.append((name, self.get_update_count(name), span, ", ".join(self.get_groups(name))))
         title = f"{self.path.name}: {self.get_update_count():,} updates, {self.status}"
         return _html.table(title, ["dataset", "updates", "timestamps", "groups"], rows, len(names))
+
+
+def json_report(report: dict[str, Any]) -> ImportReport:
+    """The report of an import of JSON files."""
+    report["skipped"] = [Skipped(*skipped) for skipped in report["skipped"]]
+    return make(ImportReport, report)

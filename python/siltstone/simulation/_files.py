@@ -6,9 +6,12 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from siltstone import _siltstone
-from siltstone._reports import FileReport, skipped_reports
+from siltstone._reports import FileReport, ImportReport, skipped_reports
+from siltstone.simulation._attributes import schema_json
+from siltstone.simulation._database import json_report
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[int, int], object] | None
@@ -19,6 +22,38 @@ def _report(text: str) -> FileReport:
     fields["skipped"] = skipped_reports(fields["skipped"])
     fields["conflicts"] = [(Path(of["source"]), of["what"], of["why"]) for of in fields["conflicts"]]
     return FileReport(**fields)
+
+
+def import_json(
+    updates_dir: PathLike | None,
+    target: PathLike | None,
+    *,
+    init_dir: PathLike | None = None,
+    schema: Any = None,
+    workers: int = 0,
+    update_pattern: str | None = None,
+    progress: Progress = None,
+) -> ImportReport:
+    """Import folders of movici's JSON files.
+
+    As :meth:`SimulationDatabase.import_json`, whose parameters it has.
+
+    Parameters
+    ----------
+    updates_dir : path or None
+        Folder of ``t<timestamp>_<iteration>_<dataset>.json``.
+    target : path or None
+        The database, made if it is not there; None to read and count only.
+    init_dir : path, optional
+        Folder of ``<dataset>.json``.
+    schema, workers, update_pattern, progress
+        As of :meth:`SimulationDatabase.import_json`.
+    """
+    return json_report(
+        _siltstone.simulation_import_json(
+            (init_dir, updates_dir), target, schema_json(schema), workers, update_pattern, progress
+        )
+    )
 
 
 def import_states(

@@ -15,7 +15,7 @@ use crate::simulation::json::{
 
 /// Imports the datasets of a folder: `<dataset>.json`, and files with any other ending as bytes.
 pub(super) fn import_initial(
-    db: &SimulationDatabase,
+    db: Option<&SimulationDatabase>,
     (folder, wanted): (&Path, InitialFiles),
     schema: &Schema,
     report: &mut ImportReport,
@@ -35,6 +35,10 @@ pub(super) fn import_initial(
             }
         };
         report.bytes += size(&data) as u64;
+        let Some(db) = db else {
+            report.initial_datasets += 1;
+            continue;
+        };
         match db.initial_dataset(&name)? {
             Some(stored) => {
                 if let Some(why) = difference(&stored, &data, &name, schema) {

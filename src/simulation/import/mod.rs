@@ -78,24 +78,37 @@ pub fn import(
     options: &ImportOptions,
     progress: &mut Progress<'_>,
 ) -> Result<ImportReport> {
-    import_files(db, options, InitialFiles::All, progress)
+    import_files(Some(db), options, InitialFiles::All, progress)
 }
 
-/// As [`import`], of some of the initial data.
+/// Reads initial data and updates as [`import`] does, and counts what there is to import; nothing is written. Not found is
+/// what only a database tells: that one update has another form than those before it, or is stored already.
+///
+/// # Errors
+/// [`Error::Io`] if a folder cannot be listed; the error of `progress`.
+pub fn inspect(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<ImportReport> {
+    import_files(None, options, InitialFiles::All, progress)
+}
+
+/// As [`import`], of some of the initial data; without a database as [`inspect`].
 pub(super) fn import_files(
-    db: &SimulationDatabase,
+    db: Option<&SimulationDatabase>,
     options: &ImportOptions,
     initial: InitialFiles,
     progress: &mut Progress<'_>,
 ) -> Result<ImportReport> {
     let mut report = ImportReport::default();
     let kept;
-    let schema = if options.schema.specs().is_empty() {
-        kept = db.schema()?;
-        &kept
-    } else {
-        db.set_schema(&options.schema)?;
-        &options.schema
+    let schema = match db {
+        Some(db) if options.schema.specs().is_empty() => {
+            kept = db.schema()?;
+            &kept
+        }
+        Some(db) => {
+            db.set_schema(&options.schema)?;
+            &options.schema
+        }
+        None => &options.schema,
     };
     if let Some(folder) = &options.init_dir {
         import_initial(db, (folder, initial), schema, &mut report)?;

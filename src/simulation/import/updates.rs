@@ -1,6 +1,6 @@
 //! The files of updates.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::ordered::in_order;
@@ -10,7 +10,7 @@ use crate::kernel::{Progress, Skipped};
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::difference::{Conflict, Identity, difference_as_json, in_words, stored};
 use crate::simulation::json::{Schema, parse_file_name, parse_update};
-use crate::simulation::prepare::Prepared;
+use crate::simulation::prepare::{Prepared, check_update};
 use crate::simulation::update::Update;
 
 /// Files that one worker takes at a time, and that one transaction stores;
@@ -39,11 +39,13 @@ enum Found {
     New(Prepared),
     /// In the database, with the same content or another.
     Known(Identity, Option<String>),
+    /// Good; there is no database.
+    Read(Identity),
 }
 
 /// Imports the updates of a folder in the order of their timestamps.
 pub(super) fn import_updates(
-    db: &SimulationDatabase,
+    db: Option<&SimulationDatabase>,
     folder: &std::path::Path,
     options: &ImportOptions,
     (schema, report): (&Schema, &mut ImportReport),
@@ -54,11 +56,11 @@ pub(super) fn import_updates(
         0 => std::thread::available_parallelism().map_or(2, |n| n.get()),
         n => n,
     };
-    let known = db.keys()?;
+    let known = db.map_or_else(|| Ok(HashSet::new()), SimulationDatabase::keys)?;
     let chunks = chunks(&files);
     let all = files.len() as u64;
     let mut done = 0;
-    let mut storing = Storing { db, schema, report, taken: HashSet::new() };
+    let mut storing = Storing { db, schema, report, taken: HashMap::new() };
     progress(0, all)?;
     in_order(
         &chunks,
@@ -117,7 +119,7 @@ fn list_updates(
 }
 
 fn read_updates<'a>(
-    db: &SimulationDatabase,
+    db: Option<&SimulationDatabase>,
     file: &'a File,
     schema: &Schema,
     known: &HashSet<Identity>,
@@ -127,11 +129,16 @@ fn read_updates<'a>(
         let mut found = Vec::new();
         for update in parse(file, schema, &mut bytes)? {
             let identity = identity(&update);
-            found.push(if known.contains(&identity) {
-                let why = compare(db, &identity, &update, schema);
-                Found::Known(identity, why.flatten())
-            } else {
-                Found::New(db.prepare(update).map_err(|error| error.to_string())?)
+            found.push(match db {
+                Some(db) if known.contains(&identity) => {
+                    let why = compare(db, &identity, &update, schema);
+                    Found::Known(identity, why.flatten())
+                }
+                Some(db) => Found::New(db.prepare(update).map_err(|error| error.to_string())?),
+                None => {
+                    check_update(update).map_err(|error| error.to_string())?;
+                    Found::Read(identity)
+                }
             });
         }
         Ok(found)
@@ -151,6 +158,12 @@ fn parse(file: &File, schema: &Schema, bytes: &mut u64) -> Result<Vec<Update>, S
         Update { timestamp, iteration, dataset, origin: None, data }
     };
     Ok(parts.into_iter().map(update).collect())
+}
+
+/// One update of a file that was read before.
+fn read_one(file: &File, position: &Identity, schema: &Schema) -> Result<Update, String> {
+    let found = parse(file, schema, &mut 0)?.into_iter().find(|one| identity(one) == *position);
+    found.ok_or_else(|| "it changed while it was imported".to_owned())
 }
 
 fn identity(update: &Update) -> Identity {
@@ -174,15 +187,16 @@ fn compare(
 
 /// The end of an import's line: what the workers made is stored here.
 struct Storing<'a> {
-    db: &'a SimulationDatabase,
+    /// Without one, what is read is counted.
+    db: Option<&'a SimulationDatabase>,
     schema: &'a Schema,
     report: &'a mut ImportReport,
-    /// What came earlier in this import.
-    taken: HashSet<Identity>,
+    /// What came earlier in this import, and its file.
+    taken: HashMap<Identity, &'a File>,
 }
 
-impl Storing<'_> {
-    fn chunk(&mut self, chunk: Vec<Read<'_>>) -> Result<()> {
+impl<'a> Storing<'a> {
+    fn chunk(&mut self, chunk: Vec<Read<'a>>) -> Result<()> {
         let (mut batch, mut owners, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
         for Read { file, bytes, updates } in chunk {
             self.report.bytes += bytes;
@@ -196,32 +210,59 @@ impl Storing<'_> {
             for found in updates {
                 match found {
                     Found::Known(identity, why) => self.known(file, &identity, why),
+                    Found::Read(position) => match self.taken.get(&position) {
+                        Some(first) => repeated.push((file, position, *first)),
+                        None => {
+                            self.taken.insert(position, file);
+                            self.report.updates += 1;
+                        }
+                    },
                     Found::New(update) => {
                         let position = (update.timestamp, update.iteration, update.dataset.clone());
-                        if self.taken.insert(position.clone()) {
-                            batch.push(update);
-                            owners.push((file, position));
-                        } else {
-                            repeated.push((file, position));
+                        match self.taken.get(&position) {
+                            Some(first) => repeated.push((file, position, *first)),
+                            None => {
+                                self.taken.insert(position.clone(), file);
+                                batch.push(update);
+                                owners.push((file, position));
+                            }
                         }
                     }
                 }
             }
         }
+        let Some(db) = self.db else {
+            repeated
+                .iter()
+                .for_each(|(file, position, first)| self.repeated(file, position, first));
+            return Ok(());
+        };
         if !batch.is_empty() {
-            match self.db.store_prepared(batch) {
+            match db.store_prepared(batch) {
                 Ok(stored) => self.report.updates += stored.len() as u64,
                 // Somebody else stored one of them meanwhile, or one is of another form than those before it (ragged
                 // where they are not). Nothing of the batch is stored: singly, so that the others are.
                 Err(Error::Exists { .. } | Error::Invalid { .. }) => {
                     owners
                         .into_iter()
-                        .try_for_each(|(file, position)| self.again(file, &position))?;
+                        .try_for_each(|(file, position)| self.again(db, file, &position))?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        repeated.into_iter().try_for_each(|(file, position)| self.again(file, &position))
+        repeated.into_iter().try_for_each(|(file, position, _)| self.again(db, file, &position))
+    }
+
+    /// Compares an update that came in an earlier file too, where nothing was stored.
+    fn repeated(&mut self, file: &File, position: &Identity, first: &File) {
+        let [first, again] = [first, file].map(|file| read_one(file, position, self.schema));
+        match first.and_then(|first| Ok((first, again?))) {
+            Ok((first, again)) => {
+                let why = difference_as_json(&first.data, &again.data, self.schema);
+                self.known(file, position, why);
+            }
+            Err(why) => self.report.skipped.push(Skipped::new(&file.path, why)),
+        }
     }
 
     /// An update whose identity is stored already.
@@ -236,23 +277,17 @@ impl Storing<'_> {
     }
 
     /// Reads one update of a file once more, and compares it with what is stored by now, or stores it.
-    fn again(&mut self, file: &File, position: &Identity) -> Result<()> {
-        let update = parse(file, self.schema, &mut 0)
-            .and_then(|updates| {
-                let found = updates.into_iter().find(|update| identity(update) == *position);
-                found.ok_or_else(|| "it changed while it was imported".to_owned())
-            })
-            .map_err(|why| Skipped::new(&file.path, why));
-        let update = match update {
+    fn again(&mut self, db: &SimulationDatabase, file: &File, position: &Identity) -> Result<()> {
+        let update = match read_one(file, position, self.schema) {
             Ok(update) => update,
-            Err(skipped) => {
-                self.report.skipped.push(skipped);
+            Err(why) => {
+                self.report.skipped.push(Skipped::new(&file.path, why));
                 return Ok(());
             }
         };
-        match compare(self.db, position, &update, self.schema) {
+        match compare(db, position, &update, self.schema) {
             Some(why) => self.known(file, position, why),
-            None => match self.db.store(update) {
+            None => match db.store(update) {
                 Ok(_) => self.report.updates += 1,
                 Err(error @ Error::Invalid { .. }) => {
                     self.report.skipped.push(Skipped::new(&file.path, error));
@@ -281,7 +316,8 @@ mod tests {
             File { path, key: (timestamp, 0, "net".into()), bytes: 0 }
         };
         let files = [file(0, 0.5), file(1, 1.5), file(2, 2.5)];
-        let chunk = files.iter().map(|file| read_updates(&db, file, &schema, &HashSet::new()));
+        let chunk =
+            files.iter().map(|file| read_updates(Some(&db), file, &schema, &HashSet::new()));
         let chunk: Vec<Read<'_>> = chunk.collect();
         for (at, value) in [(1, 1.5), (2, 9.5)] {
             let other = file(at + 10, value);
@@ -290,8 +326,8 @@ mod tests {
             db.store(update).unwrap();
         }
         let mut report = ImportReport::default();
-        let taken = HashSet::new();
-        let mut storing = Storing { db: &db, schema: &schema, report: &mut report, taken };
+        let taken = HashMap::new();
+        let mut storing = Storing { db: Some(&db), schema: &schema, report: &mut report, taken };
         storing.chunk(chunk).unwrap();
         assert_eq!((report.updates, report.unchanged, report.conflicts.len()), (1, 1, 1));
         assert_eq!(report.conflicts[0].source, files[2].path);

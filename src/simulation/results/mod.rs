@@ -75,7 +75,7 @@ impl Results {
         let folder = Temporary::private_folder()?.emptied();
         let db = SimulationDatabase::open(folder.path().join("results.db"))?;
         let report = import_files(
-            &db,
+            Some(&db),
             &ImportOptions {
                 init_dir: options.init_dir.clone(),
                 updates_dir: Some(updates_dir.to_owned()),

@@ -18,16 +18,21 @@ use crate::{human, interrupt};
 /// stderr, rows that cannot be taken are counted with the reason of the last, and the rest goes on; the exit code is 3
 /// then. The sources are not changed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  silt import experiment old-1.db old-2.db -o sweep.db")]
+#[command(after_help = "Examples:
+  silt import experiment old-1.db old-2.db -o sweep.db
+  silt import experiment old-1.db --dry-run")]
 pub(crate) struct Import {
     /// The databases to read
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
 
+    /// Read all of it, say what was understood, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
     /// The database; created if missing
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
 }
 
 pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
@@ -37,45 +42,55 @@ pub(crate) fn import(args: &Import, console: &mut Console) -> Outcome {
     if let Some(missing) = missing {
         return Err(Failure::said(format!("{} is not a file", missing.display())));
     }
-    let made = siltstone::NewFile::at(&args.output);
+    let output = args.output.as_ref().filter(|_| !args.dry_run);
+    let made = output.map(siltstone::NewFile::at);
     let (mut reports, mut inputs) = (Vec::new(), Inputs::default());
-    let imported = import_all(args, (&mut reports, &mut inputs), console);
-    made.remove_if_empty(&["simulations"]);
+    let imported = import_all((&args.sources, output), (&mut reports, &mut inputs), console);
+    made.into_iter().for_each(|made| made.remove_if_empty(&["simulations"]));
     imported?;
     let is_partial = inputs.end(console)?;
     let left: Vec<_> = reports.iter().flat_map(|report| &report.skipped).collect();
     for left in &left {
         console.warn(&left.to_string());
     }
-    let path = args.output.display().to_string();
+    let path = args.output.as_ref().map(|path| path.display().to_string());
     if console.json {
-        console.document(&json!({ "path": path, "sources": reports }))?;
+        let document = json!({ "path": path, "dry_run": args.dry_run, "sources": reports });
+        console.document(&document)?;
     } else {
         let rows: u64 = reports.iter().flat_map(|report| &report.rows).map(|(_, n)| n).sum();
         let n = |names: fn(&experiment::ImportReport) -> usize| {
             reports.iter().map(names).sum::<usize>() as u64
         };
         console.line(format!(
-            "{path}: {} of {} in {}; {} unchanged",
+            "{}: {} of {} in {}; {} unchanged",
+            path.filter(|_| !args.dry_run).unwrap_or_else(|| "found".into()),
             human::plural(n(|report| report.simulations.len()), "simulation"),
             human::plural(rows, "row"),
             human::duration(start.elapsed()),
             human::count(n(|report| report.unchanged.len())),
         ))?;
+        if args.dry_run {
+            console.line("dry run: nothing was written")?;
+        }
     }
     Ok(if left.is_empty() && !is_partial { Exit::Done } else { Exit::Skipped })
 }
 
 fn import_all(
-    args: &Import,
+    (sources, output): (&[PathBuf], Option<&PathBuf>),
     (reports, inputs): (&mut Vec<experiment::ImportReport>, &mut Inputs),
     console: &Console,
 ) -> Outcome<()> {
-    let target = Database::builder(&args.output).open()?;
+    let target = output.map(|output| Database::builder(output).open()).transpose()?;
     let mut bar = console.progress("importing", "databases");
-    for (done, source) in args.sources.iter().enumerate() {
-        bar.at(done as u64, args.sources.len() as u64)?;
-        let given = experiment::import(source, &target).map_err(Failure::from);
+    for (done, source) in sources.iter().enumerate() {
+        bar.at(done as u64, sources.len() as u64)?;
+        let given = match &target {
+            Some(target) => experiment::import(source, target),
+            None => experiment::inspect(source),
+        };
+        let given = given.map_err(Failure::from);
         reports.extend(inputs.take(source, given)?);
     }
     bar.end();

@@ -1,6 +1,6 @@
 //! `silt import influx`: files of InfluxDB into a series store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
@@ -23,7 +23,7 @@ use crate::{human, interrupt};
 #[command(after_help = "Examples:
   silt import influx query.csv -o plant.db
   silt import influx export.lp.gz --key plant -o plant.db
-  silt import influx telegraf.lp --time-unit s --dry-run -o plant.db")]
+  silt import influx telegraf.lp --time-unit s --dry-run")]
 pub(crate) struct Influx {
     /// The files
     #[arg(required = true, value_name = "FILE")]
@@ -42,23 +42,20 @@ pub(crate) struct Influx {
     dry_run: bool,
 
     /// The database; created if missing
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
 }
 
 pub(crate) fn import(args: &Influx, console: &mut Console) -> Outcome {
     interrupt::listen();
-    if args.dry_run {
-        let stored = args
-            .output
-            .exists()
-            .then(|| super::open_read_only(&format!("sqlite:{}", args.output.display())));
+    let Some(output) = args.output.as_ref().filter(|_| !args.dry_run) else {
+        let there = args.output.as_ref().filter(|output| output.exists());
+        let stored = there.map(|path| super::open_read_only(&format!("sqlite:{}", path.display())));
         let stored = stored.transpose()?;
-        let trial = DryRunBackend::over(stored.as_deref(), &args.output.display().to_string());
-        return files(args, &trial, console);
-    }
-    let target = siltstone::NewFile::at(&args.output);
-    let imported = SqliteBackend::open(&args.output)
+        return files(args, &DryRunBackend::over(stored.as_deref(), "a new store"), console);
+    };
+    let target = siltstone::NewFile::at(output);
+    let imported = SqliteBackend::open(output)
         .map_err(Into::into)
         .and_then(|backend| files(args, &backend, console));
     target.remove_if_empty(&["series", "series_record"]);
@@ -85,25 +82,25 @@ fn files(args: &Influx, backend: &dyn StorageBackend, console: &mut Console) -> 
             document["file"] = json!(file.display().to_string());
             all.push(document);
         } else {
-            console.line(in_words(args, &report))?;
+            console.line(in_words(args, file, &report))?;
         }
     }
     let is_partial = inputs.end(console)?;
     if console.json {
-        let path = args.output.display().to_string();
+        let path = args.output.as_ref().map(|path| path.display().to_string());
         console.document(&json!({ "path": path, "dry_run": args.dry_run, "files": all }))?;
     }
     Ok(if is_partial { Exit::Skipped } else { exit })
 }
 
-fn in_words(args: &Influx, report: &InfluxReport) -> String {
+fn in_words(args: &Influx, file: &Path, report: &InfluxReport) -> String {
     let repeated = match report.repeated {
         0 => String::new(),
         n => format!("; {} written again later in the file", human::plural(n, "point")),
     };
     format!(
         "{}: {} of {} series {}, {} unchanged{repeated}",
-        args.output.display(),
+        args.output.as_deref().unwrap_or(file).display(),
         human::plural(report.added, "point"),
         human::count(report.series),
         if args.dry_run { "would be added" } else { "added" },

@@ -64,6 +64,32 @@ fn a_malformed_file_is_skipped() {
     assert_eq!((ran.code, &ran.json()["updates"]), (0, &json!(1)));
 }
 
+/// Goal: a dry run reads all files, names those that are malformed and those that contradict each other, and makes no file.
+#[test]
+fn a_dry_run_of_folders_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    json_run(folder.path(), 40);
+    let updates = folder.path().join("updates");
+    fs::write(updates.join("t7_0_net.json"), "{").unwrap();
+    let other = json!({ "net": { "pipes": { "id": [1, 2], "flow": [9.0, 0.25] } } });
+    fs::write(updates.join("t8_0_other.json"), other.to_string()).unwrap();
+    let ran = silt(folder.path(), &format!("{IMPORT} --dry-run --json"));
+    let found = ran.json();
+    assert_eq!(
+        (ran.code, &found["updates"], &found["initial_datasets"]),
+        (3, &json!(39), &json!(1))
+    );
+    assert!(ran.err.contains("t7_0_net.json") && ran.err.contains("t8_0_other.json"), "{ran:?}");
+    assert_eq!(names(folder.path()), ["init", "updates"]);
+    let done = silt(folder.path(), &format!("{IMPORT} --json"));
+    for name in ["updates", "initial_datasets", "bytes", "skipped", "conflicts"] {
+        assert_eq!(done.json()[name], found[name], "{name}");
+    }
+    let short = silt(folder.path(), "import simulation updates --dry-run");
+    assert!(short.out.contains("39 updates") && short.out.contains("dry run"), "{short:?}");
+    assert!(silt(folder.path(), "import simulation --dry-run").code == 2);
+}
+
 /// Goal: what was typed wrongly is told before any file is made.
 #[test]
 fn wrong_input_makes_no_file() {

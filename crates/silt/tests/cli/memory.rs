@@ -50,6 +50,10 @@ fn a_godly_ai_memory_is_imported() {
     )
     .unwrap();
     drop(conn);
+    let dry = silt(here, "import memory godly.db -o agent.db --dry-run --json");
+    assert!(dry.code == 3 && !here.join("agent.db").exists(), "{dry:?}");
+    let ran = silt(here, "import memory godly.db --dry-run");
+    assert!(ran.out.contains("1 episode") && ran.out.contains("nothing was written"), "{ran:?}");
     let ran = silt(here, "import memory godly.db -o agent.db");
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("episodes row 8 skipped") && ran.err.contains("system"), "{ran:?}");
@@ -60,6 +64,7 @@ fn a_godly_ai_memory_is_imported() {
     assert_eq!(found.data().unwrap(), siltstone::memory::Payload::Float(1.5));
     drop(store);
     let ran = silt(here, "import memory godly.db -o again.db --json").json();
+    assert_eq!(dry.json()["report"], ran["report"]);
     assert_eq!(
         (&ran["report"]["episodes"], &ran["report"]["skipped"][0]["row"]),
         (&1.into(), &8.into())

@@ -241,7 +241,10 @@ fn an_agentfarm_database_is_imported() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     std::fs::copy(&source, here.join("old.db")).unwrap();
+    let dry = silt(here, "import experiment old.db --dry-run --json").json();
+    assert!(silt(here, "import experiment old.db --dry-run").ok().contains("nothing was written"));
     let report = silt(here, "import experiment old.db -o new.db --json").json();
+    assert_eq!(dry["sources"], report["sources"]);
     assert_eq!(report["sources"][0]["simulations"], json!(["sim_000", "sim_001", "sim_002"]));
     assert!(silt(here, "import experiment old.db -o new.db").ok().contains("3 unchanged"));
     assert_eq!(silt(here, "import experiment none.db -o new.db").code, 2);
