@@ -5,6 +5,7 @@ pub mod array;
 mod describe;
 mod error;
 pub mod experiment;
+mod import;
 mod kernel;
 #[cfg(feature = "lake")]
 pub mod lake;
@@ -22,6 +23,7 @@ pub mod ticks;
 pub use array::{Array, Codec, DType};
 pub use describe::{FileInfo, Info};
 pub use error::{Error, Result};
+pub use import::ImportKind;
 #[cfg(feature = "extension")]
 pub use kernel::sqlite_extension_init;
 pub use kernel::{

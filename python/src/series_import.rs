@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use siltstone::series::{
     Ambiguous, BadCells, DryRunBackend, ImportPointsOptions, InfluxOptions, Nonexistent, Overlap,
-    PointsOptions, StorageBackend, import_influx, import_points, is_table, meteaudata, read_points,
+    PointsOptions, SqliteBackend, StorageBackend, import_influx, import_points, is_table,
+    meteaudata, read_points,
 };
-use siltstone::{Error, Result, Skipped};
+use siltstone::{Database, Error, NewFile, Result, Skipped};
 
 use crate::enter::Enter;
 use crate::errors::to_py;
@@ -138,39 +139,66 @@ impl Files {
     }
 }
 
-/// Runs `work` on the backend, or for a dry run on one that gives what is written away.
+/// Where series go: a backend that is open, or a file, which is made if it is not there.
+#[derive(FromPyObject)]
+pub(crate) enum Target {
+    Store(Py<SeriesStore>),
+    File(PathBuf),
+}
+
+fn trial(stored: Option<&dyn StorageBackend>) -> DryRunBackend<'_> {
+    DryRunBackend::over(stored, "a new store")
+}
+
+/// Runs `work` on a backend, or for a dry run on one that gives what is written away.
 fn on<T>(
-    store: &SeriesStore,
+    target: Option<&Target>,
     dry_run: bool,
     work: impl FnOnce(&dyn StorageBackend) -> Result<T>,
 ) -> Result<T> {
-    match dry_run {
-        true => work(&DryRunBackend::over(Some(store.backend()), "")),
-        false => work(store.backend()),
+    match target {
+        Some(Target::Store(store)) if dry_run => work(&trial(Some(store.get().backend()))),
+        Some(Target::Store(store)) => work(store.get().backend()),
+        Some(Target::File(path)) if dry_run && path.exists() => {
+            let stored = SqliteBackend::over(Database::builder(path).open_read_only()?)?;
+            work(&trial(Some(&stored)))
+        }
+        _ if dry_run => work(&trial(None)),
+        Some(Target::File(path)) => {
+            let made = NewFile::at(path);
+            let done = SqliteBackend::open(path).and_then(|backend| work(&backend));
+            made.remove_if_empty(&["series", "series_record"]);
+            done
+        }
+        None => Err(Error::Invalid {
+            what: "backend".into(),
+            expected: "a backend or a file, or dry_run=True".into(),
+            got: "nothing".into(),
+        }),
     }
 }
 
 /// Key, dataset, how stored series get the points.
-type Target = (Option<String>, Option<String>, Option<String>);
+type Keys = (Option<String>, Option<String>, Option<String>);
 
 /// Imports tables; the reports of the files as JSON.
 #[pyfunction]
 pub(crate) fn series_import_points(
     py: Python<'_>,
-    store: &SeriesStore,
+    target: Option<Target>,
     files: Vec<PathBuf>,
-    target: Target,
+    keys: Keys,
     read: Reading,
     dry_run: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
-    let (key, dataset, stored) = target;
+    let (key, dataset, stored) = keys;
     let stored = stored.map(|text| overlap(&text)).transpose().map_err(to_py)?;
     let mut options = ImportPointsOptions { key, dataset, stored, ..Default::default() };
     let read = read.options().map_err(to_py)?;
     py.enter_long("importing", |signals| {
         let mut reports = Files::default();
-        on(store, dry_run, |backend| {
+        on(target.as_ref(), dry_run, |backend| {
             for (done, file) in files.iter().enumerate() {
                 signals.report(progress.as_ref(), done as u64, files.len() as u64)?;
                 let given = read_points(file, &read).and_then(|points| {
@@ -208,7 +236,7 @@ fn overlap(text: &str) -> Result<Overlap> {
 #[pyfunction]
 pub(crate) fn series_import_influx(
     py: Python<'_>,
-    store: &SeriesStore,
+    target: Option<Target>,
     files: Vec<PathBuf>,
     words: (Option<String>, Option<String>),
     dry_run: bool,
@@ -216,10 +244,10 @@ pub(crate) fn series_import_influx(
 ) -> PyResult<String> {
     let (key, unit) = words;
     let time_unit = unit.map(|text| text.parse()).transpose().map_err(to_py)?;
-    let options = InfluxOptions { key, time_unit };
+    let options = InfluxOptions { key, time_unit, names_all: dry_run };
     py.enter_long("importing", |signals| {
         let mut reports = Files::default();
-        on(store, dry_run, |backend| {
+        on(target.as_ref(), dry_run, |backend| {
             files.iter().try_for_each(|file| {
                 let report = &mut |done, all| signals.report(progress.as_ref(), done, all);
                 let given = import_influx(backend, file, &options, report);
@@ -234,7 +262,7 @@ pub(crate) fn series_import_influx(
 #[pyfunction]
 pub(crate) fn series_import(
     py: Python<'_>,
-    store: &SeriesStore,
+    target: Option<Target>,
     path: PathBuf,
     name: Option<String>,
     flags: (bool, bool, bool),
@@ -248,7 +276,7 @@ pub(crate) fn series_import(
         ..meteaudata::ImportOptions::default()
     };
     let report = py.enter_long("importing", |signals| {
-        on(store, dry_run, |backend| {
+        on(target.as_ref(), dry_run, |backend| {
             let report = &mut |done, all| signals.report(progress.as_ref(), done, all);
             meteaudata::import(backend, &path, &options, report)
         })

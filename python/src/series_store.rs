@@ -114,13 +114,6 @@ impl SeriesStore {
         Ok(SeriesStore::over(py.enter(|| SqliteBackend::open(path))?))
     }
 
-    /// A file that is there, which is not changed.
-    #[staticmethod]
-    fn open_read_only(py: Python<'_>, path: std::path::PathBuf) -> PyResult<Self> {
-        let open = || SqliteBackend::over(Database::builder(path).open_read_only()?);
-        Ok(SeriesStore::over(py.enter(open)?))
-    }
-
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let inner = self.inner.clone();
         let found = py.enter_abandonable(move || inner.verify())?;

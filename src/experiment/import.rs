@@ -26,7 +26,7 @@ static AGENTFARM: Upgrade = Upgrade {
     tables: &["simulations", "simulation_steps", "agent_states", "agents"],
     sql: "",
 };
-static UPGRADES: &[&Upgrade] = &[&AGENTFARM];
+pub(crate) static DATABASE: &[&Upgrade] = &[&AGENTFARM];
 
 /// Rows that are written at a time.
 const PIECE_ROWS: usize = 10_000;
@@ -66,7 +66,7 @@ pub fn inspect(source: impl AsRef<Path>) -> Result<ImportReport> {
 }
 
 fn read(path: &Path, target: &Database, is_dry_run: bool) -> Result<ImportReport> {
-    let source = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
+    let source = Database::builder(path).upgrade(DATABASE).open_read_only()?;
     let names = source.read(|tx| {
         if table_exists(tx, "siltstone_schema")? {
             let expected = "a database of AgentFarm; a file of siltstone is merged";

@@ -79,6 +79,7 @@ pub use edit::RecordUpdate;
 #[cfg(feature = "tracing")]
 pub use events::{RunEvents, RunLayer};
 pub use export::{ExportOptions, Exported};
+pub(crate) use import::DATABASE as AGENTFARM;
 pub use import::{ImportReport, import, inspect};
 pub use in_memory::InMemorySimulationDatabase;
 pub use log::{Agent, AgentAction, AgentRow, AgentState, HealthIncident, ResourceRow, StepTables};

@@ -18,7 +18,7 @@ static GODLY_AI: Upgrade = Upgrade {
     tables: &["episodes", "concepts", "learning_events", "concept_relationships"],
     sql: "",
 };
-static UPGRADES: &[&Upgrade] = &[&GODLY_AI];
+pub(crate) static DATABASE: &[&Upgrade] = &[&GODLY_AI];
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -227,7 +227,7 @@ impl MemoryStore {
     /// [`Error::Invalid`] for one of Siltstone. Nothing is written.
     pub fn import(&self, source: impl AsRef<Path>) -> Result<ImportReport> {
         let path = source.as_ref().to_owned();
-        let from = Database::builder(&path).upgrade(UPGRADES).open_read_only()?;
+        let from = Database::builder(&path).upgrade(DATABASE).open_read_only()?;
         self.write(move |tx| {
             let there = "SELECT 1 WHERE EXISTS (SELECT 1 FROM episodes) OR EXISTS (SELECT 1 FROM concepts) \
                 OR EXISTS (SELECT 1 FROM learning_events)";

@@ -57,6 +57,7 @@ pub use concept::{Concept, ConceptUpdate, NewConcept};
 pub use episode::{Episode, EpisodeUpdate, NewEpisode};
 pub use filter::{Comparison, Filter};
 pub use graph::{GraphOptions, GraphReport};
+pub(crate) use import::DATABASE as GODLY_AI;
 pub use import::{ImportReport, inspect};
 pub use learning::{LearningEvent, LearningEventUpdate, NewLearningEvent, Strategy};
 pub use payload::Payload;

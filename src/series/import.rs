@@ -171,3 +171,9 @@ pub fn is_table(path: impl AsRef<Path>) -> bool {
     let _ = File::open(path).and_then(|file| file.take(16).read_to_end(&mut begin));
     !begin.starts_with(b"PK\x03\x04") && !begin.starts_with(b"SQLite format 3\0")
 }
+
+/// Whether a text begins as the files of loggers do that say what they are: TOA5 and HOBO.
+pub(crate) fn is_logger(begin: &str) -> bool {
+    let first = begin.trim_start_matches(['\u{feff}', '"']);
+    first.starts_with("TOA5\"") || first.starts_with("TOA5,") || first.starts_with("Plot Title:")
+}

@@ -51,9 +51,11 @@ pub use codes::decoded;
 pub use container::SeriesContainer;
 pub use data::{Metadata, SCHEMA_KEY, Series};
 pub use dry_run::DryRunBackend;
+pub(crate) use import::is_logger;
 pub use import::{ImportPointsOptions, ImportedSeries, import_points, is_table};
 pub use in_memory::MemoryBackend;
 pub use index::{IndexMetadata, IndexRange, IndexValue};
+pub(crate) use influx::is_influx;
 pub use influx::{InfluxOptions, InfluxReport, import_influx};
 pub use parquet_folder::ParquetBackend;
 #[cfg(feature = "postgresql")]

@@ -67,6 +67,8 @@ pub use describe::{
 pub use difference::Conflict;
 pub use export::{Content, ExportFormat, ExportOptions, ExportReport, export};
 pub use files::{FileFormat, FileOptions, FileReport, Layout, Missing, StatesOptions, import_file};
+pub(crate) use files::{is_epanet, is_sumo};
+pub(crate) use import::is_folder_of_updates;
 pub use import::{ImportOptions, ImportReport, import, inspect};
 pub use initial::InitialData;
 pub use merge::{MergeReport, merge};

@@ -211,6 +211,14 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
     Ok(report)
 }
 
+/// Whether a folder has files of the RTX engine, at any depth.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) fn is_folder_of_rtx(folder: &Path) -> Result<bool> {
+    Ok(!find(&ImportOptions::new(folder, ""))?.0.is_empty())
+}
+
 /// The files to import, in the order of their names, and what other files there are; not those that the import itself
 /// writes.
 fn find(options: &ImportOptions) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {

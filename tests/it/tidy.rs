@@ -11,7 +11,7 @@ const STORES: [&str; 5] = ["simulation", "experiment", "memory", "ticks", "serie
 /// The modules below the stores.
 const LOWER: [&str; 5] = ["array", "kernel", "postgresql", "table", "error.rs"];
 /// What stands over the stores: the list of all, and tests of all.
-const UPPER: [&str; 5] = ["lib.rs", "describe.rs", "lake", "open.rs", "power_loss.rs"];
+const UPPER: [&str; 6] = ["lib.rs", "describe.rs", "import.rs", "lake", "open.rs", "power_loss.rs"];
 /// Lines that a file may have.
 const MOST_LINES: usize = 600;
 

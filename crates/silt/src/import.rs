@@ -1,18 +1,19 @@
 //! `silt import`: what other programs wrote, into a database.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{CommandFactory, Subcommand};
 use serde_json::json;
 use siltstone::experiment::trackers::Kind;
 use siltstone::simulation::json::Schema;
 use siltstone::simulation::{
     ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import, inspect,
 };
-use siltstone::{Codec, Durability, Error, Profile};
+use siltstone::{Codec, Durability, Error, ImportKind, Profile};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
@@ -21,13 +22,21 @@ use crate::{human, interrupt};
 
 /// Import files and databases of other programs
 ///
-/// `silt series import` takes what meteaudata wrote, and tables of loggers: CSV, JSON lines, Excel, Parquet, Arrow. A database of
-/// movici's needs no import: every command reads it as it is, and the first write upgrades it, after a backup.
+/// In place of its kind, the name of a source: its content says what it is, where that is beyond doubt, and stderr what it was
+/// taken for. A database of movici's needs no import: every command reads it as it is, and the first write upgrades it, after a
+/// backup.
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true)]
+#[command(
+    arg_required_else_help = true,
+    override_usage = "silt import [OPTIONS] <KIND> <SRC> -o <FILE>\n       silt import [OPTIONS] <SRC> -o <FILE>"
+)]
+#[command(after_help = "Examples:
+  silt import mlflow mlruns -o runs.db
+  silt import mlruns -o runs.db
+  silt import network.out --dry-run")]
 pub(crate) struct Args {
     /// List the kinds, a line each
-    #[arg(long, exclusive = true)]
+    #[arg(long)]
     list: bool,
 
     #[command(subcommand)]
@@ -41,6 +50,7 @@ enum What {
     Sumo(crate::import_simulation::Sumo),
     Epanet(crate::import_simulation::Epanet),
     Influx(crate::series::Influx),
+    Series(Box<crate::series::Import>),
     Ticks(Box<crate::ticks::import::Args>),
     Experiment(crate::runs::Import),
     Memory(crate::memory::Import),
@@ -91,6 +101,34 @@ enum What {
     #[command(after_help = "Example:
   silt import netlogo Fire-experiment-table.csv -o runs.db")]
     Netlogo(Tracker),
+    /// A source in place of a kind, and options of its kind.
+    #[command(external_subcommand)]
+    Source(Vec<OsString>),
+}
+
+impl Args {
+    /// What was typed in place of a kind: a source, and options.
+    pub(crate) fn source(&self) -> Option<&[OsString]> {
+        match &self.what {
+            Some(What::Source(words)) => Some(words),
+            _ => None,
+        }
+    }
+}
+
+/// The kind of a source, and what to say of it.
+pub(crate) fn detect(source: &OsStr) -> Outcome<(ImportKind, String)> {
+    let path = Path::new(source);
+    if !path.exists() {
+        let name = source.to_string_lossy();
+        let wrong = name.parse::<ImportKind>().err().map(|error| error.to_string());
+        return Err(Failure::said(format!(
+            "{}, and no file or folder of that name is there",
+            wrong.unwrap_or_default()
+        )));
+    }
+    let kind = ImportKind::detect(path)?;
+    Ok((kind, format!("{}: taken for {kind}: {}", path.display(), kind.summary())))
 }
 
 /// Import movici's folders of JSON files into a database
@@ -157,13 +195,17 @@ pub(crate) fn durabilities() -> impl TypedValueParser<Value = Durability> {
 }
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
-    let Some(what) = &args.what else { return list(console) };
+    let what = match &args.what {
+        Some(what) if !args.list => what,
+        _ => return list(console),
+    };
     match what {
         What::Simulation(args) => simulation(args, console),
         What::States(args) => crate::import_simulation::states(args, console),
         What::Sumo(args) => crate::import_simulation::sumo(args, console),
         What::Epanet(args) => crate::import_simulation::epanet(args, console),
         What::Influx(args) => crate::series::import_influx(args, console),
+        What::Series(args) => crate::series::import_series(args, console),
         What::Ticks(args) => crate::ticks::import::run(args, console),
         What::Experiment(args) => crate::runs::import(args, console),
         What::Memory(args) => crate::memory::import(args, console),
@@ -173,22 +215,13 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         What::Trackio(args) => import_tracker(Kind::Trackio, args, console),
         What::Wandb(args) => import_tracker(Kind::Wandb, args, console),
         What::Netlogo(args) => import_tracker(Kind::Netlogo, args, console),
+        What::Source(_) => unreachable!("main puts its kind before it"),
     }
 }
 
 /// The kinds, a line each.
 fn list(console: &mut Console) -> Outcome {
-    let command = crate::cli::Cli::command();
-    let import = command.find_subcommand("import").expect("this very command");
-    let kinds: Vec<(String, String)> = (import.get_subcommands())
-        .map(|kind| {
-            let about = kind.get_about().map(ToString::to_string).unwrap_or_default();
-            (
-                kind.get_name().to_owned(),
-                about.strip_prefix("Import ").map_or(about.clone(), str::to_owned),
-            )
-        })
-        .collect();
+    let kinds: Vec<_> = ImportKind::all().map(|kind| (kind.name(), kind.summary())).collect();
     if console.json {
         let kinds = kinds.iter().map(|(kind, about)| json!({"kind": kind, "reads": about}));
         console.document(&json!({ "kinds": kinds.collect::<Vec<_>>() }))?;

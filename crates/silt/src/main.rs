@@ -49,6 +49,7 @@ mod verify;
 mod view;
 mod write;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -56,23 +57,42 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let mut typed: Vec<OsString> = std::env::args_os().collect();
+    let mut cli = match cli::Cli::try_parse_from(&typed) {
         Ok(cli) => cli,
         Err(error) => return usage(error),
     };
     let mut console = console::Console::new(&cli.display);
+    if let cli::Command::Import(args) = &cli.command
+        && let Some([source, more @ ..]) = args.source()
+    {
+        console.json |= more.iter().any(|word| word == "--json");
+        let (kind, note) = match import::detect(source) {
+            Ok(detected) => detected,
+            Err(failure) => return failed(&console, &failure),
+        };
+        typed.insert(typed.len() - more.len() - 1, kind.name().into());
+        cli = match cli::Cli::try_parse_from(&typed) {
+            Ok(cli) => cli,
+            Err(error) => return usage(error),
+        };
+        console = console::Console::new(&cli.display);
+        console.note(&note);
+    }
     let result = cli.command.run(&mut console);
     // What was written before a failure is shown before the failure is reported.
     let result = console.flush().map_err(exit::Failure::from).and(result);
     match result {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            if let Some(sentence) = failure.sentence() {
-                console.error(&sentence, failure.code());
-            }
-            ExitCode::from(failure.code())
-        }
+        Err(failure) => failed(&console, &failure),
     }
+}
+
+fn failed(console: &console::Console, failure: &exit::Failure) -> ExitCode {
+    if let Some(sentence) = failure.sentence() {
+        console.error(&sentence, failure.code());
+    }
+    ExitCode::from(failure.code())
 }
 
 /// Help and version are results; anything else is wrong usage.

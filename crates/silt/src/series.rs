@@ -1,5 +1,6 @@
 //! `silt series`: inspect a store of series, import and export points, compact it.
 
+pub(crate) use import::{Import, run as import_series};
 pub(crate) use influx::{Influx, import as import_influx};
 
 mod import;

@@ -10,6 +10,8 @@ mod import;
 mod influx;
 #[path = "cli/inspect.rs"]
 mod inspect;
+#[path = "cli/kinds.rs"]
+mod kinds;
 #[cfg(feature = "lake")]
 #[path = "cli/lake.rs"]
 mod lake;

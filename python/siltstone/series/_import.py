@@ -99,6 +99,11 @@ def paths_of(files: PathLike | Iterable[PathLike]) -> list[PathLike]:
     return paths
 
 
+def inner_of(backend: Backend | PathLike | None) -> _siltstone.SeriesStore | PathLike | None:
+    """Where an import goes, for the compiled half."""
+    return backend._inner if isinstance(backend, Backend) else backend
+
+
 def _texts(given: str | Iterable[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
@@ -109,7 +114,7 @@ def _notes(files: list[dict[str, Any]]) -> list[tuple[Path, str]]:
 
 def import_points(
     files: PathLike | Iterable[PathLike],
-    backend: Backend,
+    backend: Backend | PathLike | None,
     *,
     key: str | None = None,
     dataset: str | None = None,
@@ -148,8 +153,8 @@ def import_points(
     ----------
     files : path or list of paths
         The tables.
-    backend : Backend
-        Where the series go.
+    backend : Backend, path or None
+        Where the series go: a backend, or an SQLite file, made if it is not there; None for a dry run.
     key : str, optional
         The key of the series; of several columns, each has its name behind it, ``KEY/COLUMN``. Several files are one
         series.
@@ -247,7 +252,7 @@ def import_points(
     stored = overlap if append else "overwrite" if overwrite else None
     found = json.loads(
         _siltstone.series_import_points(
-            backend._inner, paths_of(files), (key, dataset, stored), read, dry_run, progress
+            inner_of(backend), paths_of(files), (key, dataset, stored), read, dry_run, progress
         )
     )
     reports = found["files"]
@@ -262,7 +267,7 @@ def import_points(
 
 def import_influx(
     files: PathLike | Iterable[PathLike],
-    backend: Backend,
+    backend: Backend | PathLike | None,
     *,
     key: str | None = None,
     time_unit: str | None = None,
@@ -279,8 +284,8 @@ def import_influx(
     ----------
     files : path or list of paths
         The files. Which of the two each is, its content says.
-    backend : Backend
-        Where the series go.
+    backend : Backend, path or None
+        Where the series go: a backend, or an SQLite file, made if it is not there; None for a dry run.
     key : str, optional
         What stands before the key of each series, with ``/`` between.
     time_unit : {"s", "ms", "us", "ns"}, optional
@@ -309,7 +314,7 @@ def import_influx(
     ['weather,station=A/temp']
     """
     found = json.loads(
-        _siltstone.series_import_influx(backend._inner, paths_of(files), (key, time_unit), dry_run, progress)
+        _siltstone.series_import_influx(inner_of(backend), paths_of(files), (key, time_unit), dry_run, progress)
     )
     reports = found["files"]
     counts = {name: sum(file[name] for file in reports) for name in _INFLUX_COUNTS}

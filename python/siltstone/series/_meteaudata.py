@@ -15,6 +15,7 @@ from siltstone._reports import skipped_reports
 from siltstone.errors import ExistsError, InvalidError, InvalidTypeError
 from siltstone.series._backends import Backend, PandasInMemoryAdapter
 from siltstone.series._home import Home
+from siltstone.series._import import inner_of
 
 if TYPE_CHECKING:
     from siltstone.series._signal import Signal
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def import_dataset(
     path: str | os.PathLike[str],
-    backend: Backend,
+    backend: Backend | str | os.PathLike[str] | None,
     name: str | None = None,
     *,
     overwrite: bool = False,
@@ -39,7 +40,7 @@ def import_dataset(
     path
         The zip, folder or database.
     backend
-        Where the series go.
+        Where the series go: a backend, or an SQLite file, made if it is not there; None for a dry run.
     name
         The name of the dataset, if not its own.
     overwrite
@@ -57,7 +58,8 @@ def import_dataset(
         ``datasets``, the numbers ``series``, ``points`` and ``unchanged``; ``conflicts`` and ``skipped``, a list
         of :class:`siltstone.Skipped` each; and ``notes``.
     """
-    text = _siltstone.series_import(backend._inner, os.fspath(path), name, (overwrite, strict, dry_run), progress)
+    flags = (overwrite, strict, dry_run)
+    text = _siltstone.series_import(inner_of(backend), os.fspath(path), name, flags, progress)
     report: dict[str, Any] = json.loads(text)
     return report | {name: skipped_reports(report[name]) for name in ("conflicts", "skipped")}
 

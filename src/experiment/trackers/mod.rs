@@ -21,6 +21,7 @@
 //! `simulation_metrics`, and what else is known of it (name, tags, parent, names of artifacts) is in its provenance.
 //! An import compares with what is there: a run that grew since is continued, and a second import changes nothing.
 
+mod detect;
 mod files;
 mod message;
 mod mlflow;
@@ -41,8 +42,11 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Progress, Skipped, check_interrupted};
+pub(crate) use detect::{in_file, in_folder};
+pub(crate) use mlflow::DATABASE as MLFLOW;
 use put::Put;
 use run::Run;
+pub(crate) use trackio::DATABASE as TRACKIO;
 
 /// A tracker whose runs can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -180,6 +184,9 @@ pub struct Report {
     pub not_carried: Vec<(String, u64)>,
     /// What could not be read, and was skipped.
     pub skipped: Vec<Skipped>,
+    /// Whether each bad line is named, and not the first ones alone.
+    #[serde(skip)]
+    names_all: bool,
 }
 
 impl Report {
@@ -195,6 +202,7 @@ impl Report {
             notes: Vec::new(),
             not_carried: Vec::new(),
             skipped: Vec::new(),
+            names_all: false,
         }
     }
 
@@ -259,14 +267,8 @@ fn read(
         });
     }
     let mut report = Report::new(options.kind);
-    let source = match options.kind {
-        Kind::Mlflow => mlflow::open(path, &mut report)?,
-        Kind::Tensorboard => tensorboard::open(path, &mut report)?,
-        Kind::Sacred => sacred::open(path, &mut report)?,
-        Kind::Trackio => trackio::open(path, &mut report)?,
-        Kind::Wandb => wandb::open(path, &mut report)?,
-        Kind::Netlogo => netlogo::open(path, &mut report)?,
-    };
+    report.names_all = target.is_none();
+    let source = open(path, &mut report)?;
     let n = source.len();
     for i in 0..n {
         progress(i as u64, n as u64)?;
@@ -281,6 +283,18 @@ fn read(
     }
     progress(n as u64, n as u64)?;
     Ok(report)
+}
+
+/// Opens the source of a report.
+fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> {
+    match report.kind {
+        Kind::Mlflow => mlflow::open(path, report),
+        Kind::Tensorboard => tensorboard::open(path, report),
+        Kind::Sacred => sacred::open(path, report),
+        Kind::Trackio => trackio::open(path, report),
+        Kind::Wandb => wandb::open(path, report),
+        Kind::Netlogo => netlogo::open(path, report),
+    }
 }
 
 fn one(

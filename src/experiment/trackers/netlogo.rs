@@ -22,6 +22,8 @@ const NUMBER: &str = "[run number]";
 const STEP: &str = "[step]";
 /// Bad lines that are named.
 const NAMED: usize = 3;
+/// And those of a dry run.
+const NAMED_DRY: usize = 1_000;
 
 /// The runs of an experiment; each is taken once.
 struct Runs {
@@ -71,14 +73,17 @@ impl Head {
 }
 
 /// Lines that are skipped.
-#[derive(Default)]
-struct Bad(u64, Vec<String>);
+struct Bad {
+    lines: u64,
+    named: Vec<String>,
+    most: usize,
+}
 
 impl Bad {
     fn push(&mut self, line: u64, why: impl Into<String>) {
-        self.0 += 1;
-        if self.1.len() < NAMED {
-            self.1.push(format!("line {line}: {}", why.into()));
+        self.lines += 1;
+        if self.named.len() < self.most {
+            self.named.push(format!("line {line}: {}", why.into()));
         }
     }
 }
@@ -98,7 +103,8 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
         let expected = format!("a line that begins with {NUMBER}");
         return Err(Error::invalid(&location, expected, "none"));
     };
-    let mut bad = Bad::default();
+    let most = if report.names_all { NAMED_DRY } else { NAMED };
+    let mut bad = Bad { lines: 0, named: Vec::new(), most };
     let (layout, runs) = match (1..first.fields.len()).find(|at| cell(&first, *at) == STEP) {
         Some(step) => ("table", table(&head, rows, (&first, step), &mut bad)),
         None => ("spreadsheet", spreadsheet(&head, rows, &first, (&location, &mut bad))?),
@@ -113,10 +119,10 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
              line break"
         ));
     }
-    if bad.0 > 0 {
-        let more = if bad.0 > NAMED as u64 { "; ..." } else { "" };
-        let why = format!("{}{more}", bad.1.join("; "));
-        report.skipped.push(Skipped::new(path, why).table("the table").rows(bad.0));
+    if bad.lines > 0 {
+        let more = if bad.lines > most as u64 { "; ..." } else { "" };
+        let why = format!("{}{more}", bad.named.join("; "));
+        report.skipped.push(Skipped::new(path, why).table("the table").rows(bad.lines));
     }
     let runs = RefCell::new(runs.into_values().map(Some).collect());
     Ok(Box::new(Runs { path: path.to_owned(), runs }))

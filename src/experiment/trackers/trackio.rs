@@ -16,7 +16,7 @@ use crate::kernel::{Database, ReadTx, Skipped, Upgrade, json, table_exists};
 /// How such a file is known. It is opened for reading alone: nothing is upgraded.
 static TRACKIO: Upgrade =
     Upgrade { migrations: &MIGRATIONS, tables: &["metrics", "configs"], sql: "" };
-static UPGRADES: &[&Upgrade] = &[&TRACKIO];
+pub(crate) static DATABASE: &[&Upgrade] = &[&TRACKIO];
 
 /// The runs of a project.
 struct Runs {
@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
         let expected = "the database of a project, PROJECT.db";
         return Err(Error::invalid(path.display().to_string(), expected, "a folder"));
     }
-    let db = database(path, UPGRADES)?;
+    let db = database(path, DATABASE)?;
     let (key, runs) = db.read(|tx| {
         let has_id = "SELECT 1 FROM pragma_table_info('metrics') WHERE name = 'run_id'";
         let has_id = tx.query_one(has_id, [], |_| Ok(()))?.is_some();

@@ -25,6 +25,8 @@ pub struct InfluxOptions {
     pub key: Option<String>,
     /// What timestamps of line protocol count; ns, as the protocol has it, unless that makes them times of 1970.
     pub time_unit: Option<TimeUnit>,
+    /// Whether a thousand lines that cannot be read are named, as a dry run wants, in place of three.
+    pub names_all: bool,
 }
 
 /// What an import of a file of InfluxDB did.
@@ -84,7 +86,7 @@ pub fn import_influx(
         let expected = "a line break at the end of its only line, without which it may be cut";
         return Err(Error::invalid(path.display().to_string(), expected, "none"));
     }
-    let mut gathered = Gathered::new(path, options.key.as_deref());
+    let mut gathered = Gathered::new(path, options);
     let taken_for = match Kind::of(&text, path)? {
         Kind::Annotated if options.time_unit.is_some() => {
             let expected = "line protocol for --time-unit";
@@ -102,6 +104,11 @@ pub fn import_influx(
     let mut report = put::put(backend, gathered, progress)?;
     report.taken_for = taken_for;
     Ok(report)
+}
+
+/// Whether a file that begins so is one of InfluxDB.
+pub(crate) fn is_influx(begin: &str, path: &Path) -> bool {
+    Kind::of(begin, path).is_ok()
 }
 
 enum Kind {

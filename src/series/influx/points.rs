@@ -11,6 +11,7 @@ use arrow_array::{
 };
 use serde_json::json;
 
+use super::InfluxOptions;
 use crate::error::{Error, Result};
 use crate::kernel::Skipped;
 use crate::series::data::{Metadata, Series};
@@ -19,6 +20,8 @@ use crate::series::text::{MOST_BYTES, Room};
 
 /// Lines that are named.
 const NAMED: usize = 3;
+/// And those of a dry run.
+const NAMED_DRY: usize = 1_000;
 /// So many bad lines, and more than good ones, are a file that is none.
 const MOST_BAD: u64 = 100;
 
@@ -214,16 +217,19 @@ pub(super) struct Gathered<'p> {
     points: u64,
     bad: u64,
     named: Vec<String>,
+    most_named: usize,
     pub(super) notes: Vec<String>,
     location: String,
     bytes: u64,
 }
 
 impl<'p> Gathered<'p> {
-    pub(super) fn new(path: &'p Path, prefix: Option<&str>) -> Self {
+    pub(super) fn new(path: &'p Path, options: &InfluxOptions) -> Self {
+        let prefix = options.key.as_ref().map(|prefix| format!("{prefix}/"));
         Gathered {
             path,
-            prefix: prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default(),
+            prefix: prefix.unwrap_or_default(),
+            most_named: if options.names_all { NAMED_DRY } else { NAMED },
             by_key: HashMap::new(),
             all: Vec::new(),
             points: 0,
@@ -315,7 +321,7 @@ impl<'p> Gathered<'p> {
 
     pub(super) fn note_bad(&mut self, line: u64, why: &str) {
         self.bad += 1;
-        if self.named.len() < NAMED {
+        if self.named.len() < self.most_named {
             self.named.push(format!("line {line}: {why}"));
         }
     }
@@ -329,7 +335,8 @@ impl<'p> Gathered<'p> {
     }
 
     fn check(&self, is_hopeless: bool) -> Result<()> {
-        let got = if self.named.is_empty() { "none".into() } else { self.named.join("; ") };
+        let first = &self.named[..self.named.len().min(NAMED)];
+        let got = if first.is_empty() { "none".into() } else { first.join("; ") };
         match is_hopeless {
             true => Err(Error::invalid(&self.location, "points that can be read", got)),
             false => Ok(()),
@@ -341,7 +348,7 @@ impl<'p> Gathered<'p> {
     }
 
     pub(super) fn skipped(&self) -> Option<Skipped> {
-        let more = if self.bad > NAMED as u64 { "; ..." } else { "" };
+        let more = if self.bad > self.most_named as u64 { "; ..." } else { "" };
         let lines = if self.bad == 1 { "line" } else { "lines" };
         let reason = format!("{} {lines}: {}{more}", self.bad, self.named.join("; "));
         (self.bad > 0).then(|| Skipped::new(PathBuf::from(self.path), reason).rows(self.bad))
@@ -377,7 +384,7 @@ mod tests {
     /// Goal: the tags of a line are in memory once for all of its fields, and count.
     #[test]
     fn the_series_of_a_line_share_its_tags() {
-        let mut gathered = Gathered::new(Path::new("file"), None);
+        let mut gathered = Gathered::new(Path::new("file"), &InfluxOptions::default());
         let of = |field: &'static str, value: &str| {
             let tags = (0..3_000).map(|n| (format!("t{n}").into(), value.to_owned().into()));
             Identity { measurement: "m".into(), tags: tags.collect(), field: field.into() }

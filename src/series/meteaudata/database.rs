@@ -33,7 +33,7 @@ static METEAUDATA: Upgrade = Upgrade {
     tables: &["time_series_data", "time_series_metadata"],
     sql: "",
 };
-static UPGRADES: &[&Upgrade] = &[&METEAUDATA];
+pub(crate) static DATABASE: &[&Upgrade] = &[&METEAUDATA];
 
 /// Reads what is there.
 pub(super) fn read(path: &Path) -> Result<Archive> {
@@ -41,7 +41,7 @@ pub(super) fn read(path: &Path) -> Result<Archive> {
 }
 
 fn read_within(path: &Path, most: Most) -> Result<Archive> {
-    let db = Database::builder(path).upgrade(UPGRADES).open_read_only()?;
+    let db = Database::builder(path).upgrade(DATABASE).open_read_only()?;
     db.read(|tx| {
         if crate::kernel::table_exists(tx, "siltstone_schema")? {
             let why = "it was written by siltstone already";

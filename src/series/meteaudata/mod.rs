@@ -28,6 +28,7 @@ mod yaml;
 
 use std::path::Path;
 
+pub(crate) use database::DATABASE;
 pub use files::Limits;
 pub use import::{ImportOptions, ImportReport, import};
 pub(super) use plain::plain_object;
@@ -112,6 +113,21 @@ pub fn read(path: impl AsRef<Path>, limits: Limits) -> Result<Archive> {
         return folder::read(files);
     }
     layout::read(files)
+}
+
+/// Whether a folder or zip has files as meteaudata names them.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) fn is_archive(path: &Path) -> Result<bool> {
+    match files::Files::open(path, Limits::default()) {
+        Ok(files) => Ok(files.names().iter().any(|name| {
+            let ends = |ending: &str| name.ends_with(ending) && !name.contains('/');
+            ends("_metadata.yaml") || ends("_meta.yaml")
+        })),
+        Err(Error::Invalid { .. } | Error::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads one dataset, or a signal alone, of a zip or folder; see [`read`].

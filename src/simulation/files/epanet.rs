@@ -26,6 +26,11 @@ use crate::kernel::open_file;
 use crate::simulation::update::{Group, Update};
 
 const MAGIC: i32 = 516_114_521;
+/// Whether a file begins as an output of EPANET does.
+pub(crate) fn is_epanet(begin: &[u8]) -> bool {
+    begin.starts_with(&MAGIC.to_le_bytes())
+}
+
 /// The integers at the beginning.
 const INTEGERS: usize = 15;
 /// Titles, names of files, of the chemical and of its unit.

@@ -16,9 +16,11 @@ use std::path::Path;
 use std::str::FromStr;
 
 use self::build::Builder;
+pub(crate) use self::epanet::is_epanet;
 use self::profile::Profile;
 use self::rows::{Bad, Clock, Source};
 use self::storing::Storing;
+pub(crate) use self::sumo::is_sumo;
 use super::database::SimulationDatabase;
 use super::difference::Conflict;
 use crate::error::{Error, Result};

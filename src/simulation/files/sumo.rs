@@ -39,6 +39,14 @@ fn type_of(name: &str) -> Option<Type> {
     })
 }
 
+/// Whether a text begins as an output of floating car data does.
+pub(crate) fn is_sumo(begin: &str) -> bool {
+    let text = begin.trim_start_matches('\u{feff}').trim_start();
+    let mut header = text.lines().next().unwrap_or_default().split([';', ',']);
+    text.starts_with('<') && text.contains("<fcd-export")
+        || header.any(|name| name.trim_matches('"') == "timestep_time")
+}
+
 fn groups() -> Vec<Columns> {
     let group = |(_, group): (&str, &str)| Columns {
         group: group.to_owned(),

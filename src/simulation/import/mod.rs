@@ -119,6 +119,15 @@ pub(super) fn import_files(
     Ok(report)
 }
 
+/// Whether a folder has a file that is named as one of updates.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be listed.
+pub(crate) fn is_folder_of_updates(folder: &Path) -> Result<bool> {
+    let named = |path: &PathBuf| path.file_name()?.to_str().and_then(super::json::parse_file_name);
+    Ok(list(folder)?.iter().any(|path| named(path).is_some()))
+}
+
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "listing it", &e))?;
     let mut paths = entries

@@ -324,6 +324,13 @@ impl Clock {
     }
 }
 
+/// Whether a text begins as a file of quotes of a known format.
+pub(crate) fn is_quotes(begin: &str) -> bool {
+    let first = begin.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
+    let separator = separator(&QuoteOptions::default(), first);
+    separator.is_ok_and(|separator| recognised(&fields(first, separator), separator).is_some())
+}
+
 /// The format whose first line it is.
 fn recognised(head: &[&str], separator: u8) -> Option<QuoteFormat> {
     let lower: Vec<String> = head.iter().map(|name| name.to_lowercase()).collect();

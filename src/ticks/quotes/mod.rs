@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{check_interrupted, open_file};
 
 pub use clock::EpochUnit;
+pub(crate) use format::is_quotes;
 pub use format::{QuoteColumns, QuoteFormat};
 
 /// How files of quotes are read. What nobody says is found in the file, where it is beyond doubt; else the file is

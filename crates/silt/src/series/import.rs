@@ -1,4 +1,4 @@
-//! `silt series import`: points of files into a store.
+//! `silt import series`, also called `silt series import`: points of files into a store.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,18 +26,24 @@ use crate::{human, interrupt};
 /// cannot be taken is skipped and named on stderr, and the import goes on; the exit code is 3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  silt series import acc.zip --to sqlite:plant.db
-  silt series import january.csv --to sqlite:plant.db --key plant/flow --tz Europe/Berlin
-  silt series import february.csv --to sqlite:plant.db --key plant/flow --append --overlap skip
-  silt series import logger.csv --to sqlite:plant.db --skip-lines 4 --day-first --dry-run")]
+  silt import series acc.zip -o plant.db
+  silt import series january.csv -o plant.db --key plant/flow --tz Europe/Berlin
+  silt import series february.csv -o postgresql://host/plant --key plant/flow --append --overlap skip
+  silt import series logger.csv --skip-lines 4 --day-first --dry-run")]
 pub(crate) struct Import {
     /// The files, or a folder
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// The store that gets the points; it is made if it is not there
-    #[arg(long, value_name = "STORE")]
-    to: String,
+    /// The store that gets the points, a file or an address; created if missing
+    #[arg(
+        long,
+        short,
+        visible_alias = "to",
+        value_name = "STORE",
+        required_unless_present = "dry_run"
+    )]
+    output: Option<String>,
 
     /// The key of the series; of several columns, each has its name behind it: KEY/COLUMN. Several files are one series
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
@@ -90,39 +96,39 @@ impl From<Rule> for Overlap {
     }
 }
 
-pub(super) fn run(args: &Import, console: &mut Console) -> Outcome {
+pub(crate) fn run(args: &Import, console: &mut Console) -> Outcome {
     interrupt::listen();
     let dataset = args.files.iter().find(|file| file.exists() && !is_table(file));
     if let (Some(dataset), true) = (dataset, args.read.options() != PointsOptions::default()) {
         let name = dataset.display();
         return Err(Failure::said(format!("{name}: options of tables do not apply to a dataset")));
     }
-    if args.read.dry_run {
-        let stored = stored(args)?;
-        let trial = DryRunBackend::over(stored.as_deref(), &args.to);
-        return import_files(args, &trial, console);
-    }
-    let target = file_of(&args.to).map(siltstone::NewFile::at);
-    let imported = open(args).and_then(|backend| import_files(args, backend.as_ref(), console));
+    let Some(output) = args.output.as_ref().filter(|_| !args.read.dry_run) else {
+        let stored = args.output.as_deref().map(stored).transpose()?.flatten();
+        let location = args.output.as_deref().unwrap_or("a new store");
+        return import_files(args, &DryRunBackend::over(stored.as_deref(), location), console);
+    };
+    let target = file_of(output).map(siltstone::NewFile::at);
+    let imported = open(output).and_then(|backend| import_files(args, backend.as_ref(), console));
     target.into_iter().for_each(|target| target.remove_if_empty(&["series", "series_record"]));
     imported
 }
 
-fn open(args: &Import) -> Outcome<Box<dyn StorageBackend>> {
-    Ok(match file_of(&args.to) {
+fn open(output: &str) -> Outcome<Box<dyn StorageBackend>> {
+    Ok(match file_of(output) {
         Some(path) => Box::new(series::SqliteBackend::open(path)?),
-        None => super::open(&args.to)?,
+        None => super::open(output)?,
     })
 }
 
-/// The store that is there, for a dry run.
-fn stored(args: &Import) -> Outcome<Option<Box<dyn StorageBackend>>> {
-    let is_there = match (file_of(&args.to), args.to.split_once(':')) {
+/// The store of an address, for a dry run, if it is there.
+fn stored(output: &str) -> Outcome<Option<Box<dyn StorageBackend>>> {
+    let is_there = match (file_of(output), output.split_once(':')) {
         (Some(path), _) => path.exists(),
         (None, Some(("parquet", path))) => Path::new(path.trim_start_matches("///")).exists(),
         _ => true,
     };
-    is_there.then(|| super::open_read_only(&args.to)).transpose()
+    is_there.then(|| super::open_read_only(output)).transpose()
 }
 
 fn import_files(args: &Import, backend: &dyn StorageBackend, console: &mut Console) -> Outcome {

@@ -63,7 +63,8 @@ pub(crate) fn import(args: &Influx, console: &mut Console) -> Outcome {
 }
 
 fn files(args: &Influx, backend: &dyn StorageBackend, console: &mut Console) -> Outcome {
-    let options = InfluxOptions { key: args.key.clone(), time_unit: args.time_unit };
+    let options =
+        InfluxOptions { key: args.key.clone(), time_unit: args.time_unit, names_all: args.dry_run };
     let (mut exit, mut inputs, mut all) = (Exit::Done, Inputs::default(), Vec::new());
     for file in &args.files {
         let mut bar = console.progress("importing", "series");

@@ -32,7 +32,7 @@ use crate::{human, interrupt};
   silt import ticks --input-dir data/ticks --output-dir data/ticks/db
   silt import ticks --input-dir data/ticks --output-dir data/ticks/db --compact=7")]
 pub(crate) struct Args {
-    /// Files of ticks
+    /// Files of ticks, or the folder of the RTX engine
     #[arg(value_name = "FILE", conflicts_with = "input_dir")]
     files: Vec<PathBuf>,
 
@@ -127,12 +127,16 @@ fn rules() -> impl TypedValueParser<Value = Duplicates> {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     interrupt::listen();
-    if args.files.is_empty() && !args.input_dir.is_dir() {
-        return Err(Failure::said(format!("{} is not a folder", args.input_dir.display())));
+    let (files, input_dir) = match &args.files[..] {
+        [folder] if folder.is_dir() => (&[][..], folder),
+        files => (files, &args.input_dir),
+    };
+    if files.is_empty() && !input_dir.is_dir() {
+        return Err(Failure::said(format!("{} is not a folder", input_dir.display())));
     }
     let quotes = &args.quotes;
     let options = ImportOptions {
-        files: args.files.clone(),
+        files: files.to_vec(),
         quotes: QuoteOptions {
             format: quotes.format,
             columns: quotes.columns.clone(),
@@ -150,7 +154,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         duplicates: args.duplicates,
         duplicate_key_ns: args.duplicate_key,
         threads: args.workers.map_or(0, usize::from),
-        ..ImportOptions::new(&args.input_dir, &args.output_dir)
+        ..ImportOptions::new(input_dir, &args.output_dir)
     };
     let start = Instant::now();
     let mut bar = console.progress("importing", "files");

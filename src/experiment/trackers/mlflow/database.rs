@@ -20,7 +20,7 @@ static MLFLOW: Upgrade = Upgrade {
     tables: &["alembic_version", "experiments", "runs", "metrics", "params", "tags"],
     sql: "",
 };
-static UPGRADES: &[&Upgrade] = &[&MLFLOW];
+pub(crate) static DATABASE: &[&Upgrade] = &[&MLFLOW];
 
 /// Tables of which nothing is taken, and what they hold.
 const NOT_CARRIED: [(&str, &str); 6] = [
@@ -42,7 +42,7 @@ pub(super) struct Runs {
 
 impl Runs {
     pub(super) fn open(path: &Path, report: &mut Report) -> Result<Self> {
-        let db = database(path, UPGRADES)?;
+        let db = database(path, DATABASE)?;
         let (experiments, ids) = db.read(|tx| {
             for (table, what) in NOT_CARRIED {
                 if table_exists(tx, table)? {

@@ -6,6 +6,7 @@ mod yaml;
 
 use std::path::Path;
 
+pub(crate) use database::DATABASE;
 use serde_json::{Map, Value};
 
 use super::run::Run;

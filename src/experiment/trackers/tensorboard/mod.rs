@@ -22,6 +22,13 @@ use records::{Next, Records};
 /// What the name of an event file has in it.
 const EVENTS: &str = "tfevents";
 
+/// Whether a file that begins so is one of events: by its name, or by the checksum of its first length.
+pub(super) fn is_event_file(path: &Path, begin: &[u8]) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.contains(EVENTS)
+        || begin.len() >= 12 && crc::masked(&begin[..8]).to_le_bytes() == begin[8..12]
+}
+
 /// The runs of a folder.
 struct Runs {
     experiment: String,

@@ -4,7 +4,7 @@
 //! LevelDB, `doc/log_format.md`; the header of seven bytes and the plain CRC-32 are of wandb.
 
 /// What a file begins with: `:W&B`, a number, a version.
-const HEADER: &[u8; 7] = b":W&B\xE1\xBE\x00";
+pub(super) const HEADER: &[u8; 7] = b":W&B\xE1\xBE\x00";
 const BLOCK: usize = 32 << 10;
 /// The checksum, the length and the kind of a piece.
 const HEAD: usize = 7;

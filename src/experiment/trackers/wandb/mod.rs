@@ -16,6 +16,11 @@ use record::Records;
 /// The most bytes of a file, which is read as a whole.
 const MOST_BYTES: u64 = 4 << 30;
 
+/// Whether a file that begins so is the log of a run.
+pub(super) fn is_log(begin: &[u8]) -> bool {
+    begin.starts_with(log::HEADER)
+}
+
 /// Ids and files, in their order.
 struct Runs(Vec<(String, Vec<PathBuf>)>);
 

@@ -1,0 +1,103 @@
+//! The kinds of `silt import`: their list, and sources that say their kind themselves.
+
+use std::fs;
+
+use siltstone::ImportKind;
+
+use crate::silt::{names, silt, silt_with};
+
+/// Goal: the list of kinds names each kind that there is, with what it reads.
+#[test]
+fn all_kinds_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = silt(folder.path(), "import --list").ok();
+    let help = silt(folder.path(), "import --help").ok();
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let kinds: Vec<&str> = (commands.lines())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap())
+        .filter(|kind| *kind != "help")
+        .collect();
+    assert!(kinds.len() > 10 && kinds.contains(&"influx"), "{help}");
+    assert_eq!(list.lines().count(), kinds.len(), "{list}");
+    for (line, kind) in list.lines().zip(kinds) {
+        let (name, about) = line.split_once("  ").unwrap();
+        assert_eq!(name, kind);
+        assert!(about.trim().len() > 10, "{line}");
+        let help = silt_with(folder.path(), &format!("import {kind}"), "--help").ok();
+        assert!(help.contains("silt import "), "{help}");
+    }
+}
+
+/// Goal: the library and the command have the same kinds.
+#[test]
+fn the_list_is_that_of_the_library() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ImportKind::all() {
+        let help = silt(folder.path(), &format!("import {kind} --help"));
+        assert_eq!(help.code, 0, "{help:?}");
+        assert_eq!(kind.name().parse::<ImportKind>().unwrap(), kind);
+        assert!(kind.summary().len() > 10, "{kind}");
+    }
+    let list = silt(folder.path(), "import --list --json").json();
+    assert_eq!(list["kinds"].as_array().unwrap().len(), ImportKind::all().count());
+}
+
+/// Goal: a source in place of a kind is imported as what it is, with the options of its kind, and stderr says so.
+#[test]
+fn a_source_says_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("cpu.lp"), "cpu,host=a usage=0.5 1715201400\n").unwrap();
+    let ran = silt(here, "import cpu.lp --time-unit s --key lab -o plant.db --json");
+    assert_eq!(ran.json()["files"][0]["added"], 1, "{ran:?}");
+    assert!(ran.err.starts_with("cpu.lp: taken for influx: InfluxDB: "), "{ran:?}");
+    assert!(silt(here, "series ls plant.db").ok().contains("lab/cpu,host=a/usage"));
+    let quiet = silt(here, "--quiet import cpu.lp -o plant.db --time-unit s --dry-run");
+    assert!(quiet.code == 0 && quiet.err.is_empty(), "{quiet:?}");
+    let help = silt(here, "import cpu.lp --help").ok();
+    assert!(help.contains("silt import influx"), "{help}");
+    let wrong = silt(here, "import cpu.lp --prefix x -o plant.db");
+    assert!(wrong.code == 2 && wrong.err.contains("--prefix"), "{wrong:?}");
+    fs::create_dir_all(here.join("EURUSD")).unwrap();
+    fs::write(here.join("EURUSD/2024-03-01.json"), "[]").unwrap();
+    let ticks = silt(here, "import . --dry-run -o ticks");
+    assert!(ticks.err.contains("taken for ticks"), "{ticks:?}");
+}
+
+/// Goal: where the content does not say the kind, nothing is made, and the error names the kinds or their list.
+#[test]
+fn a_source_that_says_no_kind_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("log.csv"), "time,flow\n2024-01-01,1.5\n").unwrap();
+    fs::write(here.join("noise.bin"), [0, 1, 2, 3]).unwrap();
+    fs::create_dir(here.join("empty")).unwrap();
+    for (source, why) in [
+        ("log.csv", "series, states or ticks"),
+        ("noise.bin", "--list"),
+        ("empty", "--list"),
+        ("mlfow", "sacred, trackio, wandb, netlogo, got \"mlfow\", and no file or folder"),
+    ] {
+        let ran = silt(here, &format!("import {source} -o new.db"));
+        assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(why), "{ran:?}");
+        let json = silt(here, &format!("import {source} -o new.db --json"));
+        assert!(json.code == 2 && json.err.starts_with("{\"error\""), "{json:?}");
+    }
+    assert_eq!(names(here), ["empty", "log.csv", "noise.bin"]);
+}
+
+/// Goal: tables of loggers are a kind like the others, by the same command as `silt series import`.
+#[test]
+fn series_are_a_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("log.csv"), "step,flow\n1,1.5\n2,2.5\n").unwrap();
+    let dry = silt(here, "import series log.csv --dry-run");
+    assert!(dry.code == 0 && dry.out.contains("log/flow: 2 points"), "{dry:?}");
+    assert_eq!(names(here), ["log.csv"]);
+    let new = silt(here, "import series log.csv -o new.db --json").json();
+    let old = silt(here, "series import log.csv --to sqlite:old.db --json").json();
+    assert_eq!(new, old);
+    assert_eq!(silt(here, "import series log.csv").code, 2);
+}
