@@ -3,16 +3,22 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use siltstone::experiment::trackers::{Kind, Options, import, inspect};
-use siltstone::{Database, NewFile};
+use siltstone::experiment::trackers::{Options, import, inspect};
+use siltstone::{Database, ImportKind, NewFile};
 
 use crate::enter::Enter;
 use crate::errors::to_py;
 
-/// The kinds that [`import_runs`] takes.
+/// All kinds of imports, and what each reads.
 #[pyfunction]
 pub(crate) fn import_kinds() -> Vec<(&'static str, &'static str)> {
-    Kind::ALL.map(|kind| (kind.name(), kind.summary())).to_vec()
+    ImportKind::all().map(|kind| (kind.name(), kind.summary())).collect()
+}
+
+/// The kind of a file or folder, by its content.
+#[pyfunction]
+pub(crate) fn import_detect(py: Python<'_>, source: PathBuf) -> PyResult<&'static str> {
+    Ok(py.enter(|| ImportKind::detect(source))?.name())
 }
 
 /// Imports the runs of a tracker, or only reads them; the report as JSON.

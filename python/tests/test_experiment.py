@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from experiment_world import agent
 
+from siltstone._siltstone import import_detect
 from siltstone.errors import (
     ExistsError,
     InvalidError,
@@ -407,6 +408,7 @@ def test_a_compacted_simulation_reads_as_before_and_room_comes_back(sweep):
 
 def test_a_database_of_agentfarm_is_imported(tmp_path, shared):
     source = shared / "data" / "experiment" / "agents.db"
+    assert import_detect(source) == "experiment"
     seen = []
     tried = import_agentfarm([source], None, progress=lambda done, all: seen.append((done, all)))[0]
     report = import_agentfarm([source], tmp_path / "new.db")[0]

@@ -13,7 +13,7 @@ import types
 import numpy as np
 import pytest
 
-from siltstone import errors
+from siltstone import _siltstone, errors
 from siltstone.memory import Episode, SQLiteStorage, SQLiteStorageError, import_godly_ai
 
 
@@ -401,6 +401,7 @@ def test_godly_ai_databases_are_imported(store, tmp_path):
     )
     plain.commit()
     plain.close()
+    assert _siltstone.import_detect(tmp_path / "godly.db") == "memory"
     tried = import_godly_ai(tmp_path / "godly.db", None)
     report = store.import_database(tmp_path / "godly.db")
     assert report[:4] == (2, 2, 1, 1) and tried == report

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import siltstone
+from siltstone._siltstone import import_detect
 from siltstone.experiment import ExperimentDatabase
 
 VALUES = [0.1, -0.0, 1e-320, 1e308, 3.0, 1 / 3, math.nan, math.inf, -math.inf, 2.5]
@@ -111,6 +112,7 @@ def test_mlflow_is_imported_as_mlflow_reads_it(mlflow_store, tmp_path):
     client, experiment, source = mlflow_store
     write_mlflow(client, experiment)
     file = tmp_path / "runs.db"
+    assert import_detect(source) == "mlflow"
     dry = siltstone.import_(source, "mlflow", dry_run=True)
     assert len(dry.imported) == 4
     assert not file.exists()
@@ -206,6 +208,10 @@ def check_tensorboard(logs, file):
 def test_tensorboard_is_imported_as_tensorboard_reads_it(tmp_path):
     logs, file = tmp_path / "logs", tmp_path / "runs.db"
     write_tensorboard(logs)
+    assert import_detect(logs) == "tensorboard"
+    copy = tmp_path / "copy"
+    copy.write_bytes(next(logs.rglob("*tfevents*")).read_bytes())
+    assert import_detect(copy) == "tensorboard"
     report = siltstone.import_(logs, "tensorboard", file)
     assert report.skipped == [] and report.notes == []
     assert report.found["texts"] == 2 and report.found["arrays"] == 2
@@ -271,6 +277,7 @@ def test_sacred_is_imported_as_it_was_logged(tmp_path):
     run = experiment.run()
     with pytest.raises(RuntimeError):
         experiment.run(config_updates={"fails": True})
+    assert import_detect(store) == "sacred"
     report = siltstone.import_(store, "sacred", file)
     assert report.imported == ["1", "2"] and report.skipped == []
     known = infos(file)
@@ -308,6 +315,7 @@ def test_trackio_is_imported_as_trackio_reads_it(tmp_path):
     )
     if done.returncode != 0 or not (folder / "study.db").exists():
         pytest.skip(f"trackio cannot log here: {done.stderr[-300:]}")
+    assert import_detect(folder / "study.db") == "trackio"
     report = siltstone.import_(folder / "study.db", "trackio", file)
     assert report.skipped == [] and len(report.imported) == 2
     read = "import json, trackio.sqlite_storage as s; S = s.SQLiteStorage\n"
@@ -363,6 +371,7 @@ def test_wandb_is_imported_as_it_was_logged(tmp_path):
     )
     if done.returncode != 0 or len(list((tmp_path / "wandb").rglob("*.wandb"))) != 3:
         pytest.skip(f"wandb cannot log here: {done.stderr[-300:]}")
+    assert import_detect(tmp_path / "wandb") == import_detect(next(tmp_path.rglob("run-*.wandb"))) == "wandb"
     report = siltstone.import_(tmp_path / "wandb", "wandb", file)
     assert report.skipped == [] and sorted(report.imported) == ["one", "three", "two"]
     known = infos(file)
