@@ -152,3 +152,15 @@ def test_options_go_to_the_function_of_the_kind(tmp_path):
     assert not (tmp_path / "new.db").exists()
     with pytest.raises(errors.InvalidError, match="mlfow"):
         siltstone.import_(table, "mlfow", tmp_path / "new.db")
+
+
+def test_a_dry_run_names_every_bad_line(tmp_path):
+    """Goal: what is wrong in a long file is known before it is imported; an import names the first lines."""
+    bad = "".join(f'"{run}","57","x","0.5"\n' for run in range(2, 10))
+    table = text(tmp_path / "table.csv", BEHAVIORSPACE + bad)
+    for report, lines in (
+        (siltstone.import_(table, "netlogo", dry_run=True), 8),
+        (siltstone.import_(table, "netlogo", tmp_path / "runs.db"), 3),
+    ):
+        [skipped] = report.skipped
+        assert (skipped.rows, skipped.reason.count("line ")) == (8, lines), skipped
