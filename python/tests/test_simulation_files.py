@@ -102,7 +102,7 @@ class Sumo:
         subprocess.run([str(part) for part in command], cwd=self.folder, check=True, capture_output=True)
 
     def write(self, name: str, *options: str) -> Path:
-        sumo = [self.home / "bin" / "sumo", "-n", "net.net.xml", "-r", "flows.rou.xml", "-e", 60, "--step-length", 0.5]
+        sumo = [self.home / "bin" / "sumo", "-n", "net.net.xml", "-r", "flows.rou.xml", "-e", 60, "--step-length", 0.4]
         self.run(*sumo, "--precision", 6, "--no-step-log", *options, "--fcd-output", name)
         return self.folder / name
 
@@ -113,7 +113,7 @@ def sumo(tmp_path_factory: pytest.TempPathFactory) -> Sumo:
 
 
 @pytest.mark.parametrize(
-    "name", ["own.xml", "fcd.xml.gz", "fcd.csv", "fcd.parquet", "human.xml", "human.csv", "table.csv"]
+    "name", ["own.xml", "fcd.xml.gz", "fcd.csv", "fcd.parquet", "human.xml", "human.csv", "human.parquet", "table.csv"]
 )
 def test_output_of_sumo_is_what_its_xml_says(tmp_path: Path, sumo: Sumo, name: str) -> None:
     """Goal: what SUMO writes, in each of its forms, has the values of its XML, read without our code."""

@@ -223,7 +223,9 @@ impl SimulationContext {
         }
         let tables = self.inner.db.write(move |tx| {
             super::database::prepare(tx)?;
-            new.iter().map(|schema| record_table::define(tx, schema)).collect::<Result<Vec<_>>>()
+            new.iter()
+                .map(|schema| record_table::define_own(tx, schema))
+                .collect::<Result<Vec<_>>>()
         })?;
         for table in tables {
             if state.table(&table.schema.name).is_none() {

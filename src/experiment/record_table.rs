@@ -206,11 +206,26 @@ fn parse(text: &str) -> Result<RecordSchema> {
     Ok(schema)
 }
 
+/// As [`define`], of a user. What comes from another file keeps its name: it is accepted already.
+///
+/// # Errors
+/// As there; [`Error::Invalid`] for a new table of a name that a store needs, whether the file has that store or not.
+pub(super) fn define_own(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<RecordTable>> {
+    let mut names = [schema.name.clone(), format!("{}_rows", schema.name)].into_iter();
+    if let Some(name) = names.find(|name| is_reserved(name))
+        && find(tx, &schema.name)?.is_none()
+    {
+        let what = format!("the name of table {:?}", schema.name);
+        let expected = "one that neither SQLite nor a store may need for itself";
+        return Err(Error::invalid(what, expected, format!("{name:?}")));
+    }
+    define(tx, schema)
+}
+
 /// The table of this schema, made if it is not there.
 ///
 /// # Errors
-/// [`Error::Exists`] if there is one of other columns, or something else has the name; [`Error::Invalid`] for a name that a
-/// store needs, whether the file has that store or not.
+/// [`Error::Exists`] if there is one of other columns, or something else has the name.
 pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<RecordTable>> {
     if let Some(found) = find(tx, &schema.name)? {
         if found.schema == *schema {
@@ -223,11 +238,6 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
         });
     }
     for name in [&schema.name, &format!("{}_rows", schema.name)] {
-        if is_reserved(name) {
-            let expected = "one that neither SQLite nor a store needs for itself";
-            let what = format!("the name of table {:?}", schema.name);
-            return Err(Error::invalid(what, expected, format!("{name:?}")));
-        }
         if table_exists(tx, name)? {
             return Err(Error::Exists {
                 what: format!("a table {name:?} of another kind"),
@@ -244,4 +254,39 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
     let sql = "INSERT INTO record_table (name, definition, row_sum) VALUES (?1, ?2, silt_row_sum(?1, ?2))";
     let id = tx.insert(sql, [&schema.name, &text])?;
     Ok(RecordTable::new(id, schema.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cell, ExperimentDatabase, Selection, merge};
+    use super::*;
+
+    /// Goal: a file of before whose table has the name of a store's is copied into another one, with its rows.
+    #[test]
+    fn a_table_that_is_there_keeps_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old.db", "new.db"].map(|name| folder.path().join(name));
+        let schema = RecordSchema::new("episodes", &[("x", "int64")]).unwrap();
+        let db = ExperimentDatabase::open(&old, "exp").unwrap();
+        let own = schema.clone();
+        db.database()
+            .write(move |tx| {
+                super::super::database::prepare(tx)?;
+                define(tx, &own).map(drop)
+            })
+            .unwrap();
+        let sim = db.create_simulation_context("a", Default::default()).unwrap();
+        sim.define_table(&schema).unwrap();
+        sim.log("episodes", 0, &[("x", Cell::Int(7))]).unwrap();
+        sim.complete().unwrap();
+        drop((sim, db));
+        let report = merge(&[&old], &new, &mut |_, _| Ok(())).unwrap();
+        assert_eq!(report.copied, ["a"]);
+        let copy = ExperimentDatabase::open_read_only(&new).unwrap();
+        let records = copy.records("a", "episodes", &Selection::default()).unwrap();
+        assert_eq!(
+            records.collect_batches().unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>(),
+            1
+        );
+    }
 }

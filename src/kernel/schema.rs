@@ -142,7 +142,7 @@ fn taken(
     Some(Error::Exists {
         what: format!("something else named {name:?}, which the {} store needs,", migrations.store),
         location: path.display().to_string(),
-        hint: "use another file for that store, or rename what is yours there",
+        hint: "use another file for that store",
     })
 }
 

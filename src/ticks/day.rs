@@ -109,8 +109,10 @@ impl Days {
     pub(super) fn remove(&self, day: Day) -> Result<()> {
         let path = self.path(day);
         if cfg!(windows) {
+            // In the order of `writer`; nobody here opens the day meanwhile.
+            let mut open = self.lock()?;
             let _lock = self.lock_files()?;
-            self.close(day);
+            drop((open.writers.remove(&day), open.readers.remove(&day)));
             return remove_files(&path);
         }
         let db = self.writer(day)?;

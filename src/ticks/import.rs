@@ -350,6 +350,7 @@ impl Importer<'_> {
         let target = self.days.path(day);
         let source = Source {
             file: source.display().to_string(),
+            symbols: parts.iter().map(|part| part.symbol.clone()).collect(),
             target: target.display().to_string(),
             digest,
         };

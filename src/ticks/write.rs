@@ -56,6 +56,8 @@ pub(super) struct DayBatch {
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) file: String,
+    /// Those that the file has: of a day under way they come in several batches, and this is with the last one.
+    pub(super) symbols: Vec<Arc<str>>,
     pub(super) target: String,
     pub(super) digest: [u8; 16],
 }
@@ -198,16 +200,14 @@ impl Writing<'_, '_> {
             Some(source) => self.log(source, batch)?,
             None => None,
         };
-        let mut is_again = false;
         let mut arrival = self.known.next_arrival(self.tx)?;
         let mut ids = OriginIds { all: self.origins.all(), ids: Vec::new() };
         let mut added = Added::default();
         for part in &batch.parts {
-            if let Some(import) = imported {
-                if tables::removed_after(self.tx, &part.symbol)? < Some(import) {
-                    continue;
-                }
-                is_again = true;
+            if let Some(import) = imported
+                && !self.was_removed(&part.symbol, import)?
+            {
+                continue;
             }
             let known = self.known.symbol(self.tx, &part.symbol)?;
             let rows = &part.rows;
@@ -226,14 +226,24 @@ impl Writing<'_, '_> {
                 known.last_ns = known.last_ns.max(last);
             }
         }
-        if let Some(import) = imported.filter(|_| is_again) {
-            // Behind all removals, so that the next time nothing is stored again.
-            let sql = "UPDATE migration_log SET id = (SELECT max(id) + 1 FROM migration_log) WHERE id = ?1";
-            self.tx.execute(sql, [import])?;
+        if let (Some(import), Some(source)) = (imported, &batch.source) {
+            for symbol in &source.symbols {
+                if self.was_removed(symbol, import)? {
+                    // Behind all removals, so that the next time nothing is stored again.
+                    let sql = "UPDATE migration_log SET id = (SELECT max(id) + 1 FROM migration_log) WHERE id = ?1";
+                    self.tx.execute(sql, [import])?;
+                    break;
+                }
+            }
         }
         self.known.set_next_arrival(self.tx, arrival)?;
         tables::count(self.tx, added.stored as i64 - added.removed as i64)?;
         Ok(added)
+    }
+
+    /// Whether ticks of a symbol were removed after an import.
+    fn was_removed(&self, symbol: &str, import: i64) -> Result<bool> {
+        Ok(tables::removed_after(self.tx, symbol)? >= Some(import))
     }
 
     /// Notes an import; the number of the one before if this very file was imported before. Then only symbols are stored of

@@ -93,7 +93,7 @@ fn no_name_of_a_store_can_be_given_to_a_table() {
     let error = sim.define_tables(&[schema("fine"), schema("concepts")]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the name of table \"concepts\": expected one that neither SQLite nor a store needs for itself, got \"concepts\""
+        "the name of table \"concepts\": expected one that neither SQLite nor a store may need for itself, got \"concepts\""
     );
     assert_eq!(texts(db.database(), "SELECT name FROM sqlite_schema"), before);
     sim.define_tables(&[schema("fine"), schema("fine"), schema("also_fine")]).unwrap();
@@ -130,7 +130,7 @@ fn a_store_says_which_name_is_in_its_way() {
         let error = MemoryStore::over(db.clone()).unwrap().create_tables().unwrap_err();
         let expected = format!(
             "something else named {name:?}, which the memory store needs, is already in {}; use another file for that \
-             store, or rename what is yours there",
+             store",
             path.display()
         );
         assert_eq!(error.to_string(), expected);

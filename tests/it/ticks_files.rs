@@ -531,3 +531,55 @@ fn an_import_after_a_removal_leaves_other_symbols_alone() {
         assert!(report.is_ok(), "{report:?}");
     }
 }
+
+/// Goal: of a day under way, whose ticks come in batches, what was taken back of a symbol comes again once too.
+#[test]
+fn a_day_under_way_is_imported_again_once() {
+    let world = World::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let begin = now.as_secs() / 86_400 * 86_400;
+    let rows =
+        (0..6).map(|n| format!("{},{},{n}.5,{n}.75\n", begin + n, ["A", "B"][n as usize / 3]));
+    let text = "time,symbol,bid,ask\n".to_owned() + &rows.collect::<String>();
+    let files = vec![world.file("a.csv", &text)];
+    let columns = "time=time,bid=bid,ask=ask,symbol=symbol".parse::<QuoteColumns>().unwrap();
+    let quotes = QuoteOptions {
+        columns: Some(columns),
+        time_unit: Some(EpochUnit::S),
+        ..QuoteOptions::default()
+    };
+    let load = || {
+        let (files, quotes) = (files.clone(), quotes.clone());
+        let options = ImportOptions { files, quotes, ..ImportOptions::new("", world.ticks()) };
+        import(&options, &mut |_, _| Ok(())).unwrap().ticks_migrated
+    };
+    let remove = || {
+        let store = TickStore::new(TickStoreConfig {
+            sqlite_base_path: world.ticks(),
+            compact_every: None,
+            ..TickStoreConfig::production("b")
+        })
+        .unwrap();
+        let removed = store.remove_ticks("A", i64::MIN, i64::MAX, false).unwrap()[0].removed;
+        store.stop().unwrap();
+        removed
+    };
+    let imports = || {
+        let mut day = world.ticks();
+        while day.is_dir() {
+            let entries = std::fs::read_dir(&day).unwrap().map(|entry| entry.unwrap().path());
+            day = entries
+                .filter(|path| path.is_dir() || path.extension() == Some("db".as_ref()))
+                .max()
+                .unwrap();
+        }
+        let day = siltstone::Database::builder(day).open_read_only().unwrap();
+        day.sql("SELECT id FROM migration_log").unwrap().rows
+    };
+    assert_eq!((load(), load()), (6, 0));
+    let before = imports();
+    assert_eq!((remove(), load()), (3, 3));
+    let after = imports();
+    assert!(after != before, "the next import takes it for one before the removal");
+    assert_eq!((load(), imports()), (0, after));
+}

@@ -142,8 +142,10 @@ impl Timestep {
     /// Hands on all of it.
     fn hand_on(self, widths: &[usize], each: Each<'_>) -> Result<()> {
         let time = self.time.as_deref().map_or(Cell::Missing, time_of);
-        let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
-        each(Found { line: self.line, what: What::Row(none) })?;
+        if self.rows.is_empty() {
+            let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
+            return each(Found { line: self.line, what: What::Row(none) });
+        }
         for (group, line, element) in self.rows {
             let element = match element {
                 Ok(element) => element,
@@ -334,9 +336,12 @@ impl Xml {
 
 /// A time: seconds, or what `--human-readable-time` makes of them, `[days:]HH:MM:SS[.fraction]`.
 fn time_of(text: &str) -> Cell<'_> {
-    let parts: Vec<&str> = text.split(':').collect();
+    let parts: Vec<&str> = text.splitn(5, ':').collect();
     let [days @ .., hours, minutes, seconds] = &parts[..] else { return Cell::Text(text) };
-    let is_number = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit());
+    let is_number = |part: &&str| {
+        part.starts_with(|c: char| c.is_ascii_digit())
+            && part.bytes().all(|c| c.is_ascii_digit() || c == b'.')
+    };
     let number = |part: &&str| part.parse::<u32>().ok();
     let days = match days {
         [] => Some(0),
@@ -403,10 +408,10 @@ impl Table {
                 Some((group, rest))
             });
             match of {
-                Some((group, "id")) => table.ids[group] = Some(at),
+                Some((group, "id")) if table.ids[group].is_none() => table.ids[group] = Some(at),
                 Some((group, name)) => {
                     let own = &mut table.groups[group].columns;
-                    if own.iter().any(|(own, _)| own == name) {
+                    if name == "id" || own.iter().any(|(own, _)| own == name) {
                         let got = format!("{name:?} of a {} twice", GROUPS[group].0);
                         return Err(Error::invalid(
                             path.display().to_string(),
@@ -438,8 +443,7 @@ impl Table {
             Cell::Text(text) => time_of(text),
             other => other,
         };
-        let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
-        each(Found { line, what: What::Row(none) })?;
+        let mut is_empty = true;
         for (group, values) in self.values.iter().enumerate() {
             let id = self.ids[group].map_or(Cell::Missing, &cell);
             let cells: Vec<Cell<'_>> = values.iter().map(|at| cell(*at)).collect();
@@ -447,8 +451,10 @@ impl Table {
                 continue;
             }
             each(Found { line, what: What::Row(Row { group, time, id, cells: &cells }) })?;
+            is_empty = false;
         }
-        Ok(())
+        let none = Row { group: 0, time, id: Cell::Missing, cells: &[] };
+        if is_empty { each(Found { line, what: What::Row(none) }) } else { Ok(()) }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `silt runs show`: one simulation.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use siltstone::experiment::Which;
+use siltstone::experiment::{ArraySummary, Which};
 
 use super::{number, open};
 use crate::chart::sparkline;
@@ -105,14 +106,23 @@ pub(crate) fn show(args: &Show, console: &mut Console) -> Outcome {
     if !arrays.is_empty() {
         let mut table = Table::new(["array", "count", "dtype", "shape", "first", "last"]);
         table = table.width(console.table_width()).bold_headers(color);
-        for array in &arrays {
+        // A line a name: of one whose shape changes each step there may be thousands.
+        for same in arrays.chunk_by(|a, b| a.name == b.name) {
+            let all = |text: fn(&ArraySummary) -> String, what| {
+                let texts: BTreeSet<String> = same.iter().map(text).collect();
+                match texts.len() {
+                    1 => texts.into_iter().collect(),
+                    n => format!("{} {what}", human::count(n as u64)),
+                }
+            };
+            let steps = same.iter().flat_map(|array| [array.first_step, array.last_step]);
             table.row([
-                array.name.clone(),
-                human::count(array.count),
-                array.dtype.clone(),
-                format!("{:?}", array.shape),
-                array.first_step.to_string(),
-                array.last_step.to_string(),
+                same[0].name.clone(),
+                human::count(same.iter().map(|array| array.count).sum()),
+                all(|array| array.dtype.clone(), "dtypes"),
+                all(|array| format!("{:?}", array.shape), "shapes"),
+                steps.clone().min().unwrap_or_default().to_string(),
+                steps.max().unwrap_or_default().to_string(),
             ]);
         }
         console.line("")?;

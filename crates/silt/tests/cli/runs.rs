@@ -85,6 +85,8 @@ fn arrays_and_metrics_without_values_are_shown() {
         sim.log_array("weights", step, &weights).unwrap();
     }
     sim.log_array("weights", 7, &Array::from_slice(&[1i64])).unwrap();
+    let grid = Array::from_slice(&[0.5f64]).reshape(vec![1, 1]).unwrap();
+    (0..2).for_each(|step| sim.log_array("grid", step, &grid).unwrap());
     sim.complete().unwrap();
     drop(db);
     let lines: Vec<String> = silt(here, "runs show a.db r0")
@@ -92,13 +94,17 @@ fn arrays_and_metrics_without_values_are_shown() {
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
-    for line in
-        ["nothing 0 - - -", "nan 1 NaN NaN -", "weights 3 <f4 [2, 3] 0 2", "weights 1 <i8 [1] 7 7"]
-    {
+    for line in [
+        "nothing 0 - - -",
+        "nan 1 NaN NaN -",
+        "weights 4 2 dtypes 2 shapes 0 7",
+        "grid 2 <f8 [1, 1] 0 1",
+    ] {
         assert!(lines.iter().any(|found| found == line), "{line}: {lines:#?}");
     }
     let arrays = silt(here, "runs show a.db r0 --json").json()["arrays"].clone();
     let expected = json!([
+        {"name": "grid", "dtype": "<f8", "shape": [1, 1], "count": 2, "first_step": 0, "last_step": 1},
         {"name": "weights", "dtype": "<f4", "shape": [2, 3], "count": 3, "first_step": 0, "last_step": 2},
         {"name": "weights", "dtype": "<i8", "shape": [1], "count": 1, "first_step": 7, "last_step": 7},
     ]);
