@@ -1,7 +1,9 @@
 //! A table that streams.
 
-use arrow_array::{RecordBatch, RecordBatchReader};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 
 use crate::error::{Error, Result};
 
@@ -98,6 +100,17 @@ pub(crate) fn from_arrow(what: &str, error: ArrowError) -> Error {
         },
         other => Error::invalid(what, "a table that Arrow takes", other.to_string()),
     }
+}
+
+/// The integer at a row of a column, if no float is equal to it.
+pub(crate) fn rounded(column: &ArrayRef, row: usize) -> Option<i128> {
+    let n = match column.data_type() {
+        _ if column.is_null(row) => return None,
+        DataType::Int64 => i128::from(column.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt64 => i128::from(column.as_primitive::<UInt64Type>().value(row)),
+        _ => return None,
+    };
+    (n as f64 as i128 != n).then_some(n)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ mod whole;
 mod write;
 
 pub use batches::Batches;
-pub(crate) use batches::from_arrow;
+pub(crate) use batches::{from_arrow, rounded};
 pub(crate) use file_name::file_name;
 pub use format::Format;
 #[cfg(feature = "lake")]

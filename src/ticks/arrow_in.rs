@@ -11,7 +11,7 @@ use arrow_schema::{ArrowError, DataType, TimeUnit};
 use super::batch::{Names, TickBatch};
 use super::store::{FlushReport, TickStore};
 use crate::error::{Error, Result};
-use crate::table::from_arrow;
+use crate::table::{from_arrow, rounded};
 
 /// Ticks that are stored in one go: smaller batches are put together.
 const STORE_ROWS: usize = 1 << 20;
@@ -65,6 +65,8 @@ struct Gathered {
     bid: Vec<f64>,
     ask: Vec<f64>,
     spread: Vec<f64>,
+    /// Rows of the table before these.
+    before: usize,
 }
 
 /// What a table says nothing of.
@@ -95,10 +97,10 @@ impl Gathered {
             self.lp.push("lp", lp, Some(""))?;
         }
         push_times(&mut self.time_ns, needed("time")?)?;
-        push_floats(&mut self.bid, "bid", needed("bid")?)?;
-        push_floats(&mut self.ask, "ask", needed("ask")?)?;
+        push_floats(&mut self.bid, "bid", needed("bid")?, self.before)?;
+        push_floats(&mut self.ask, "ask", needed("ask")?, self.before)?;
         match column("spread") {
-            Some(spread) => push_floats(&mut self.spread, "spread", spread),
+            Some(spread) => push_floats(&mut self.spread, "spread", spread, self.before),
             None => Ok(()),
         }
     }
@@ -160,10 +162,17 @@ fn push_times(out: &mut Vec<i64>, column: &ArrayRef) -> Result<()> {
     Ok(())
 }
 
-fn push_floats(out: &mut Vec<f64>, what: &str, column: &ArrayRef) -> Result<()> {
+fn push_floats(out: &mut Vec<f64>, what: &str, column: &ArrayRef, before: usize) -> Result<()> {
     without_null(what, column)?;
     if !column.data_type().is_numeric() {
         return Err(Error::invalid(what, "numbers", column.data_type().to_string()));
+    }
+    if column.data_type().is_integer() {
+        let found = (0..column.len()).find_map(|row| rounded(column, row).map(|n| (row, n)));
+        if let Some((row, n)) = found {
+            let what = format!("{what} of row {}", before + out.len() + row);
+            return Err(Error::invalid(what, "a number that a float has exactly", n.to_string()));
+        }
     }
     let column = cast(what, column, &DataType::Float64)?;
     out.extend(column.as_primitive::<Float64Type>().values());
@@ -176,7 +185,8 @@ impl TickStore {
     ///
     /// - `symbol`, `lp`: texts, plain or as dictionaries; a null `lp` is empty.
     /// - `time`: timestamps of any unit, UTC, or ns since 1970 as 64-bit integers.
-    /// - `bid`, `ask`, and `spread` if there is one: numbers without nulls.
+    /// - `bid`, `ask`, and `spread` if there is one: numbers without nulls; an integer that no float is
+    ///   equal to is refused.
     ///
     /// Other columns are left alone.
     ///
@@ -193,7 +203,8 @@ impl TickStore {
             gathered.push(&batch.map_err(|error| from_arrow("the ticks", error))?, defaults)?;
             if gathered.time_ns.len() >= STORE_ROWS {
                 gathered.store(self, defaults)?;
-                gathered = Gathered::default();
+                let before = gathered.before + gathered.time_ns.len();
+                gathered = Gathered { before, ..Gathered::default() };
             }
         }
         gathered.store(self, defaults)
@@ -261,6 +272,12 @@ mod tests {
             let error = store.store_arrow([one(bad)], defaults).unwrap_err();
             assert!(matches!(error, Error::Invalid { .. }), "{error}");
         }
+        let wide = Arc::new(Int64Array::from(vec![1, (1 << 53) + 1])) as ArrayRef;
+        let time = Arc::new(Int64Array::from(vec![8, 9])) as ArrayRef;
+        let two = batch(vec![("time", time), ("bid", wide), ("ask", numbers(&[1.0, 1.0]))]);
+        let whole = Arc::new(Int64Array::from(vec![1 << 60])) as ArrayRef;
+        let error = store.store_arrow([one(whole), two], defaults).unwrap_err().to_string();
+        assert!(error.starts_with("bid of row 2: expected a number that a float has"), "{error}");
         let error = store.store_arrow([one(numbers(&[1.0]))], ArrowDefaults::default());
         assert!(error.unwrap_err().to_string().starts_with("symbol: expected a column"));
     }

@@ -11,7 +11,7 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 use super::clock::{Clock, Form, in_zone, zone};
 use super::{Gathered, Quote, QuoteColumns, QuoteOptions};
 use crate::error::{Error, Result};
-use crate::table::{self, from_arrow};
+use crate::table::{self, from_arrow, rounded};
 
 /// How the numbers of the time column become ns since 1970 UTC.
 enum Times {
@@ -110,8 +110,11 @@ pub(super) fn read(path: &Path, options: &QuoteOptions, out: &mut Gathered<'_>) 
         };
         let (bids, asks, spreads) = (floats(bid)?, floats(ask)?, spread.map(floats).transpose()?);
         let (symbols, sources) = (texts(symbol)?, texts(lp)?);
-        let number = |column: &ArrayRef, i: usize| {
-            (!column.is_null(i)).then(|| column.as_primitive::<Float64Type>().value(i))
+        let number = |name: &str, at: usize, column: &ArrayRef, i: usize| {
+            if let Some(n) = rounded(batch.column(at), i) {
+                return Err(format!("{name}: expected a number that a float has exactly, got {n}"));
+            }
+            Ok((!column.is_null(i)).then(|| column.as_primitive::<Float64Type>().value(i)))
         };
         let own = batch.column(time);
         let own = match (&times, own.data_type()) {
@@ -154,9 +157,12 @@ pub(super) fn read(path: &Path, options: &QuoteOptions, out: &mut Gathered<'_>) 
             let quote = || -> Result<Quote<'_>, String> {
                 Ok(Quote {
                     time_ns: at(i),
-                    bid: number(&bids, i),
-                    ask: number(&asks, i),
-                    spread: spreads.as_ref().and_then(|column| number(column, i)),
+                    bid: number("bid", bid, &bids, i)?,
+                    ask: number("ask", ask, &asks, i)?,
+                    spread: match (spread, &spreads) {
+                        (Some(at), Some(column)) => number("spread", at, column, i)?,
+                        _ => None,
+                    },
                     symbol: symbol.as_deref(),
                     lp: lp.as_deref(),
                 })
