@@ -168,14 +168,18 @@ class Run(StoreHandle):
         self.summary = Summary(sim, info.results_summary)
         self.tags: tuple[str, ...] = tuple(info.provenance.get("tags", ()))
         self.step = _last_step(db, self.id) + 1
-        self._log_metrics: Callable[[Any, int], None] = sim.logger.log_metrics
+        self._log_metrics: Callable[[Any, int], bool | None] = sim.logger.log_metrics
         self._defined: dict[str, dict[str, str]] = {}
         self._is_finished = False
         self._lock = threading.Lock()
         # At the interpreter's end, before its database is closed: an exception that nothing caught since has ended it.
-        self._raised = raised = [_uncaught()]
+        self._raised = raised = [_mark(_uncaught())]
         # In a notebook or at a prompt it ends a cell, and what is logged afterwards shows that the run goes on.
         self._goes_on = hasattr(sys, "ps1")
+        if self._goes_on:
+            for call in dir(type(sim)):
+                if call == "log" or call.startswith("log_"):
+                    setattr(sim, call, _going_on(getattr(sim, call), raised))
         end_at_exit(
             sim.logger, lambda logger: _fail_if_raised(logger, raised[0]), f"the run {self.id!r} of {self.path}"
         )
@@ -208,13 +212,14 @@ class Run(StoreHandle):
         with self._lock:  # two threads have two steps
             at = self.step if step is None else step
             try:
-                self._log_metrics(data, at)
-                self.summary._last.update(data)
+                are_own = self._log_metrics(data, at)
+                # Others, as arrays without a dimension, may change afterwards.
+                self.summary._last.update(data if are_own else {name: float(data[name]) for name in data})
             except (InvalidError, TypeError, AttributeError):
                 self._log_all(data, at)
             self.step = max(self.step, at + commit)
             if self._goes_on:
-                self._raised[0] = _uncaught()
+                self._raised[0] = _mark(_uncaught())
 
     def _log_all(self, data: Any, step: int) -> None:
         """What is no dict of plain numbers. All of it is looked at before the first is written."""
@@ -525,7 +530,24 @@ def _uncaught() -> BaseException | None:
     return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
 
 
-def _fail_if_raised(logger: _siltstone.DataLogger, before: BaseException | None) -> None:
+def _mark(error: BaseException | None) -> dict[str, Any] | None:
+    """What tells an exception from all others without keeping it, and the frames that it holds: its attributes."""
+    return None if error is None else error.__dict__
+
+
+def _going_on(call: Callable[..., Any], raised: list[dict[str, Any] | None]) -> Callable[..., Any]:
+    """A call that logs and says that what has raised before did not end the run."""
+
+    @functools.wraps(call)
+    def log(*args: Any, **kwargs: Any) -> Any:
+        result = call(*args, **kwargs)
+        raised[0] = _mark(_uncaught())
+        return result
+
+    return log
+
+
+def _fail_if_raised(logger: _siltstone.DataLogger, before: dict[str, Any] | None) -> None:
     error = _uncaught()
-    if error is not None and error is not before:
+    if error is not None and _mark(error) is not before:
         logger.fail(failure(error) or "")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -83,6 +85,9 @@ def test_a_cell_that_raises_leaves_the_run_going_and_fails_it_if_nothing_is_logg
     for name, more, status, error in (
         ("last", (), "failed", "ValueError: diverged"),
         ("logged", ("run.log({'loss': 0.5})",), "stopped", None),
+        ("counted", ("run.simulation.log_metric('loss', 0.5, 1)",), "stopped", None),
+        ("counted twice", ("run.simulation.log_metrics({'loss': 0.5}, 1)",), "stopped", None),
+        ("looked at", ("run.summary['loss']\nrun.flush()",), "failed", "ValueError: diverged"),
         ("finished", ("run.log({'loss': 0.5})\nrun.finish()",), "completed", None),
         ("again", ("run.log({'loss': 0.5})", "1 / 0"), "failed", "ZeroDivisionError: division by zero"),
     ):
@@ -90,5 +95,37 @@ def test_a_cell_that_raises_leaves_the_run_going_and_fails_it_if_nothing_is_logg
         folder.mkdir()
         execute(folder, *cells, *more, allow_errors=True)
         run, loss = run_of(folder / "sweep.db")
-        assert loss == [(0, 1.0), (1, 0.5)][: 1 + bool(more)]
+        assert loss == [(0, 1.0), (1, 0.5)][: 1 + any("0.5" in cell for cell in more)]
         assert (run.status, run.error) == (status, error), name
+
+
+def test_an_exception_at_a_prompt_is_not_kept_by_the_run_that_goes_on(tmp_path):
+    code = """
+import sys, siltstone
+import gc, weakref
+sys.ps1 = ">>> "
+run = siltstone.init(sys.argv[1], id="a")
+
+class Large:
+    pass
+
+def fails():
+    large = Large()
+    large.itself = weakref.ref(large)
+    raise ValueError(large.itself)
+
+try:
+    fails()
+except ValueError as error:
+    sys.last_exc = sys.last_value = error
+    itself = error.args[0]
+assert itself() is not None
+run.log({"loss": 1.0})
+run.simulation.log_metric("y", 1.0)
+del sys.last_exc, sys.last_value
+gc.collect()
+assert itself() is None
+"""
+    path = tmp_path / "sweep.db"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=60)
+    assert run_of(path)[0].status == "stopped"
