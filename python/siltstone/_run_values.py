@@ -108,7 +108,7 @@ class Values:
             self._add(name, value)
 
     def _add(self, name: str, value: Any) -> None:
-        if value is None:
+        if value is None or _is_masked(value):
             self.missing.append(name)
         elif isinstance(value, str):
             self.texts[name] = value
@@ -120,6 +120,11 @@ class Values:
                 self.metrics[name] = _float(name, array.item())
             else:
                 self.arrays[name] = array
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether it is one value of a masked array, and masked."""
+    return isinstance(value, np.ma.MaskedArray) and value.ndim == 0 and bool(value.mask)
 
 
 def is_table(value: Any) -> bool:
@@ -236,7 +241,7 @@ def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
     for call in ("detach", "cpu"):  # a tensor that has a gradient, or is elsewhere
         own = getattr(own, call)() if callable(getattr(own, call, None)) else own
     try:
-        array = None if own is None or isinstance(own, np.ma.MaskedArray) else np.asarray(own)
+        array = None if own is None or (isinstance(own, np.ma.MaskedArray) and own.ndim) else np.asarray(own)
         if array is not None and array.dtype.name == "bfloat16":
             array = array.astype(np.float32)  # exact
     except ValueError:  # lists of different lengths

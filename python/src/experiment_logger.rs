@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyFloat, PyInt};
 use siltstone::Error;
 use siltstone::experiment::{
     Agent, AgentAction, AgentRow, HealthIncident, LoggingConfig, RecordSchema, ResourceRow,
@@ -18,7 +18,8 @@ use crate::experiment_rows::{
     AGENT, RESOURCE, cells, cells_of, is_table, items, metrics, number, position, step, tuples,
     with_field,
 };
-use crate::record_cells::{batch, id, to_json, to_json_of_run};
+use crate::record_cells::{id, to_json, to_json_of_run};
+use crate::record_columns::batch;
 
 /// When rows go into the file, as Python has it.
 pub(crate) fn logging(
@@ -411,30 +412,34 @@ impl DataLogger {
         step: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let (sim, Text(name)) = (self.get()?, name);
-        let missing = || wrong_type("value", "a number", value);
+        let missing = || wrong_type(name, "a number", value);
         let value = number(name, value)?.ok_or_else(missing)?;
         let step = step.map(self::step).transpose()?;
         py.enter(|| sim.log_metric(name, value, step))
     }
 
+    /// Whether all are Python's own numbers, which nobody changes afterwards.
     #[pyo3(signature = (metrics, step=None))]
     fn log_metrics(
         &self,
         py: Python<'_>,
         metrics: Dict<'_>,
         step: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
+    ) -> PyResult<bool> {
         let (sim, Dict(metrics)) = (self.get()?, metrics);
+        let mut are_own = true;
         let mut values = Vec::with_capacity(metrics.len());
         for (name, value) in metrics.iter() {
             let name: String = name.extract()?;
             let missing = || wrong_type(&name, "a number", &value);
             let number = number(&name, &value)?.ok_or_else(missing)?;
             values.push((name, number));
+            are_own &= value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>();
         }
         let step = step.map(self::step).transpose()?;
         let values: Vec<(&str, f64)> = values.iter().map(|(name, x)| (name.as_str(), *x)).collect();
-        py.enter(|| sim.log_metrics(&values, step))
+        py.enter(|| sim.log_metrics(&values, step))?;
+        Ok(are_own)
     }
 
     fn log_params(&self, py: Python<'_>, params: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -1,12 +1,13 @@
 //! What the documented calls take: rows of tuples, metrics, steps.
 
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 use siltstone::experiment::Cell;
 
-use crate::arguments::is_equal;
+use crate::arguments::{is_decimal, is_exact};
 use crate::errors::{invalid, wrong_type};
-use crate::record_cells::{Held, cell, exact_float, held, is_time_of_numpy, scalar_kind};
+use crate::record_cells::{Held, cell, exact_float, held, is_time_of_numpy, rounded, scalar_kind};
 
 /// Rows as tuples of `N`.
 pub(crate) fn tuples<'py, const N: usize>(
@@ -108,13 +109,7 @@ pub(crate) fn number(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<f6
             // Of numpy's own, an integer beyond 64 bits with a sign.
             let can_be =
                 !value.hasattr("dtype")? || scalar_kind(value)?.is_some_and(|kind| kind == "u");
-            if can_be
-                && let Ok(x) = value.extract::<f64>()
-                && is_equal(value, x).unwrap_or(false)
-            {
-                return Ok(Some(x));
-            }
-            return Err(error);
+            return if can_be { other_number(what, value, error).map(Some) } else { Err(error) };
         }
     };
     Ok(match cell {
@@ -127,6 +122,27 @@ pub(crate) fn number(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<f6
         Cell::Bool(b) => Some(f64::from(u8::from(b))),
         Cell::Text(_) => return Err(wrong_type(what, "a number", value)),
     })
+}
+
+/// A number of another type as the float that is equal; `error` if it is none.
+#[cold]
+fn other_number(what: &str, value: &Bound<'_, PyAny>, error: PyErr) -> PyResult<f64> {
+    let is_kept = |x: f64| {
+        let is_rounded = !x.is_nan() && is_decimal(value)?;
+        if is_rounded { value.eq(x) } else { is_exact(value, x) }
+    };
+    let py = value.py();
+    match value.extract::<f64>() {
+        Ok(x) if is_kept(x)? => Ok(x),
+        Err(e)
+            if !e.is_instance_of::<PyOverflowError>(py)
+                && !e.is_instance_of::<PyValueError>(py) =>
+        {
+            Err(if e.is_instance_of::<PyTypeError>(py) { error } else { e })
+        }
+        _ if value.is_instance_of::<PyInt>() => Err(error),
+        _ => Err(rounded(what, value)?),
+    }
 }
 
 pub(crate) fn step(value: &Bound<'_, PyAny>) -> PyResult<i64> {

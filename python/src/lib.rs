@@ -31,6 +31,7 @@ mod memory_values;
 mod opened;
 mod query;
 mod record_cells;
+mod record_columns;
 mod report;
 mod results;
 mod series_columns;

@@ -9,7 +9,7 @@ use pyo3::types::{
 use siltstone::Array;
 use siltstone::memory::Payload;
 
-use crate::arguments::{EXACT, is_equal};
+use crate::arguments::{EXACT, is_exact};
 use crate::arrays_in::{to_integer, to_stored_array};
 use crate::arrays_out::Out;
 use crate::errors::{invalid, to_py, wrong_type};
@@ -109,14 +109,14 @@ pub(crate) fn to_vector(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Array>
     to_stored_array(what, value)
 }
 
-/// A number of Python or numpy; no text.
+/// A number of Python or numpy, of a `Decimal` the nearest float; no text.
 pub(crate) fn to_number(what: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
     let is_text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
     if is_text || value.is_none() {
         return Err(wrong_type(what, "a number", value));
     }
     let x = value.extract::<f64>().map_err(|_| wrong_type(what, "a number", value))?;
-    match is_equal(value, x)? {
+    match is_exact(value, x)? {
         true => Ok(x),
         false => Err(invalid(what, EXACT, value.repr()?.to_string())),
     }

@@ -1,27 +1,18 @@
-//! Python's values as cells of records, JSON, and columns.
+//! Python's values as cells of records, and JSON.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{
-    Array as _, ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray,
-    UInt8Array, UInt16Array, UInt32Array, UInt64Array,
-};
-use arrow_schema::{Field, Schema};
+use numpy::PyUntypedArray;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyDateTime, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyTzInfo,
 };
-use pyo3_arrow::input::AnyRecordBatch;
-use siltstone::DType;
 use siltstone::experiment::Cell;
 
-use crate::arguments::{EXACT, is_equal};
-use crate::arrays_in::to_array;
-use crate::errors::{invalid, to_py, wrong_type};
+use crate::arguments::{EXACT, is_exact};
+use crate::errors::{invalid, wrong_type};
 
 /// A value whose text, if it is one, is Python's own or a JSON text made of it.
 pub(crate) enum Held<'py> {
@@ -77,13 +68,13 @@ pub(crate) fn utf8<'a>(what: &str, text: &'a Bound<'_, PyString>) -> PyResult<&'
     })
 }
 
-fn is_time(value: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_time(value: &Bound<'_, PyAny>) -> bool {
     value.is_instance_of::<PyDateTime>()
 }
 
 /// A time of Python or pandas in ns since 1970-01-01 UTC, one without a zone taken for UTC; `None` within if it is NaT, and
 /// without if the value is no time.
-fn time(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Option<i64>>> {
+pub(crate) fn time(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Option<i64>>> {
     if !is_time(value) {
         return Ok(None);
     }
@@ -134,12 +125,20 @@ pub(crate) fn cell<'a>(what: &str, value: &'a Bound<'_, PyAny>) -> PyResult<Cell
     other_cell(what, value)
 }
 
-/// numpy's scalars, and arrays without dimensions, as what they are in Python.
+/// numpy's scalars, and arrays without dimensions, as what they are in Python; a masked one is missing.
 #[cold]
 fn other_cell<'a>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Cell<'a>> {
     let py = value.py();
     let misfit = || wrong_type(what, "a number, a text, True, False or None", value);
-    Ok(match scalar_kind(value)?.ok_or_else(misfit)?.as_str() {
+    let kind = scalar_kind(value)?.ok_or_else(misfit)?;
+    if matches!(&*kind, "b" | "i" | "u" | "f" | "M")
+        && value.is_instance_of::<PyUntypedArray>()
+        && let Some(mask) = value.getattr_opt(intern!(py, "mask"))?
+        && mask.is_truthy()?
+    {
+        return Ok(Cell::Null);
+    }
+    Ok(match &*kind {
         "b" => Cell::Bool(value.is_truthy()?),
         "i" | "u" => {
             let too_wide = |_| invalid(what, "an integer of 64 bits", value.to_string());
@@ -157,17 +156,27 @@ fn other_cell<'a>(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Cell<'a>> {
 /// A float of numpy, which may be a long double, as the float that is equal.
 fn float_of(what: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
     let x: f64 = value.extract()?;
-    if is_equal(value, x)? {
-        return Ok(x);
+    match is_exact(value, x)? {
+        true => Ok(x),
+        false => Err(rounded(what, value)?),
     }
-    let kept = format!("{}: float() rounds it, str() keeps it as a text", value.repr()?);
-    Err(invalid(what, EXACT, kept))
+}
+
+/// What to say of a number that no float is equal to.
+pub(crate) fn rounded(what: &str, value: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let (repr, text) = (value.repr()?, value.str()?);
+    let got = format!("{repr}: float({text}) rounds it, str({text}) keeps it as a text");
+    Ok(invalid(what, EXACT, got))
 }
 
 /// A time, or an array of times, of numpy in ns, as int64: the least one is NaT.
-fn in_ns<'py>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn in_ns<'py>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
     let (astype, dtype) = (intern!(py, "astype"), value.getattr(intern!(py, "dtype"))?);
+    let is_in_ns = dtype.str()?.to_str()? == "datetime64[ns]";
+    if is_in_ns {
+        return value.call_method1(astype, ("int64",));
+    }
     let made = value.call_method1(astype, ("datetime64[ns]",));
     // numpy goes round the end of 64 bits, and cuts what is finer.
     let is_exact = |ns: &Bound<'_, PyAny>| -> PyResult<bool> {
@@ -179,6 +188,13 @@ fn in_ns<'py>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAn
     };
     match made {
         Ok(ns) if is_exact(&ns)? => ns.call_method1(astype, ("int64",)),
+        Err(error)
+            if !error.is_instance_of::<PyOverflowError>(py)
+                && !error.is_instance_of::<PyValueError>(py)
+                && !error.is_instance_of::<PyTypeError>(py) =>
+        {
+            Err(error)
+        }
         _ => Err(invalid(what, "times that 64 bits hold in ns", value.str()?.to_string())),
     }
 }
@@ -293,9 +309,8 @@ fn write_json<'py>(
         }
         _ => {
             let py = value.py();
-            let is_array = value.hasattr(intern!(py, "dtype"))?
-                && value.hasattr(intern!(py, "tolist"))?
-                && !is_time_of_numpy(value)?;
+            let is_array = dtype_kind(value)?.is_some_and(|kind| !matches!(&*kind, "M" | "m"))
+                && value.hasattr(intern!(py, "tolist"))?;
             match scalar_kind(value)?.as_deref() {
                 Some("u") => {
                     let integer = value.call_method0(intern!(py, "item"))?;
@@ -331,22 +346,23 @@ fn write_json<'py>(
 
 /// The kind of a dtype, of a value of numpy without a dimension.
 pub(crate) fn scalar_kind(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-    let py = value.py();
-    let has_dtype = value.hasattr(intern!(py, "dtype"))?;
-    if !has_dtype || !value.getattr(intern!(py, "shape"))?.is_empty()? {
-        return Ok(None);
+    let Some(shape) = value.getattr_opt(intern!(value.py(), "shape"))? else { return Ok(None) };
+    match shape.cast::<PyTuple>() {
+        Ok(shape) if shape.is_empty() => dtype_kind(value),
+        _ => Ok(None),
     }
-    Ok(Some(value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?))
+}
+
+/// The kind of the dtype of a value, if it has one as those of numpy.
+fn dtype_kind(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let py = value.py();
+    let Some(dtype) = value.getattr_opt(intern!(py, "dtype"))? else { return Ok(None) };
+    Ok(dtype.getattr_opt(intern!(py, "kind"))?.and_then(|kind| kind.extract().ok()))
 }
 
 /// Whether a value is a time, or a length of time, of numpy.
 pub(crate) fn is_time_of_numpy(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = value.py();
-    if !value.hasattr(intern!(py, "dtype"))? {
-        return Ok(false);
-    }
-    let kind = value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?;
-    Ok(matches!(&*kind.extract::<String>()?, "M" | "m"))
+    Ok(dtype_kind(value)?.is_some_and(|kind| matches!(&*kind, "M" | "m")))
 }
 
 /// The key of an object that stands for what JSON does not have.
@@ -440,148 +456,10 @@ fn write_items<'py>(
     Ok(())
 }
 
-/// Records by columns: a dict of arrays and lists, or anything that hands out Arrow.
-pub(crate) fn batch(what: &str, value: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
-    let py = value.py();
-    if !value.is_instance_of::<PyDict>() {
-        let is_arrow = value.hasattr(intern!(py, "__arrow_c_stream__"))?
-            || value.hasattr(intern!(py, "__arrow_c_array__"))?;
-        if !is_arrow {
-            return Err(wrong_type(what, "a dict of columns, or an Arrow table", value));
-        }
-        let reader = value.extract::<AnyRecordBatch>()?.into_reader()?;
-        let schema = reader.schema();
-        let wrong =
-            |error: arrow_schema::ArrowError| invalid(what, "an Arrow table", error.to_string());
-        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-        return arrow_select::concat::concat_batches(&schema, &batches).map_err(wrong);
-    }
-    let columns = value.cast::<PyDict>()?;
-    let (mut fields, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
-    for (name, values) in columns.iter() {
-        let name: String = name.extract()?;
-        let array = column(&format!("{name} of {what}"), &values)?;
-        fields.push(Field::new(name, array.data_type().clone(), true));
-        arrays.push(array);
-    }
-    let rows = arrays.first().map_or(0, |array| array.len());
-    if let Some(index) = arrays.iter().position(|array| array.len() != rows) {
-        let what = format!("{} of {what}", fields[index].name());
-        let expected = format!("{rows} values, as many as {} has", fields[0].name());
-        return Err(invalid(&what, &expected, arrays[index].len().to_string()));
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
-        .map_err(|error| invalid(what, "columns of one length", error.to_string()))
-}
-
-/// A column: an array of one dimension, or a list.
-fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
-    let py = values.py();
-    let is_times = |items: &Bound<'_, PyList>| items.iter().any(|item| is_time(&item));
-    // An array of objects, as times with a zone are in numpy.
-    if !values.is_instance_of::<PyList>() && values.hasattr(intern!(py, "dtype"))? {
-        let made = py.import(intern!(py, "numpy"))?.call_method1("asarray", (values,))?;
-        let kind: String = made.getattr("dtype")?.getattr("kind")?.extract()?;
-        if kind == "O" && made.getattr("ndim")?.extract::<usize>()? == 1 {
-            let items = made.call_method0("tolist")?.cast_into::<PyList>()?;
-            if is_times(&items) {
-                return column(what, items.as_any());
-            }
-        }
-    }
-    if let Ok(items) = values.cast::<PyList>()
-        && is_times(items)
-    {
-        let cell = |item: Bound<'_, PyAny>| match (time(what, &item)?, item.is_none()) {
-            (Some(ns), _) => Ok(ns),
-            (None, true) => Ok(None),
-            (None, false) => Err(wrong_type(what, "times and None", &item)),
-        };
-        let items: Vec<Option<i64>> = items.iter().map(cell).collect::<PyResult<_>>()?;
-        return Ok(Arc::new(TimestampNanosecondArray::from(items)));
-    }
-    if let Ok(items) = values.cast::<PyList>() {
-        let is_text = |item: &Bound<'_, PyAny>| item.is_instance_of::<PyString>() || item.is_none();
-        if items.iter().all(|item| is_text(&item)) && !items.is_empty() {
-            let mut texts = StringBuilder::with_capacity(items.len(), items.len() * 8);
-            for item in items.iter() {
-                match item.cast::<PyString>() {
-                    Ok(text) => texts.append_value(utf8(what, text)?),
-                    Err(_) => texts.append_null(),
-                }
-            }
-            return Ok(Arc::new(texts.finish()));
-        }
-        if items.iter().any(|item| item.is_none()) {
-            return with_gaps(what, items);
-        }
-    }
-    let array = to_array(what, values)?;
-    if array.shape().len() != 1 {
-        return Err(invalid(what, "one dimension", format!("the shape {:?}", array.shape())));
-    }
-    let array = array.to_little_endian();
-    let dtype = array.dtype();
-    macro_rules! numbers {
-        ($($name:literal $t:ty => $made:ident;)*) => {
-            $(if dtype == $name.parse::<DType>().map_err(to_py)? {
-                let items: Vec<$t> = array.to_vec().expect("it is of this dtype");
-                return Ok(Arc::new($made::from(items)));
-            })*
-        };
-    }
-    numbers! {
-        "<f8" f64 => Float64Array;
-        "<i8" i64 => Int64Array;
-        "<f4" f32 => Float32Array;
-        "|b1" bool => BooleanArray;
-        "<i4" i32 => Int32Array;
-        "<i2" i16 => Int16Array;
-        "|i1" i8 => Int8Array;
-        "<u8" u64 => UInt64Array;
-        "<u4" u32 => UInt32Array;
-        "<u2" u16 => UInt16Array;
-        "|u1" u8 => UInt8Array;
-    }
-    if dtype.to_string().starts_with("<M8[") {
-        let numpy = py.import(intern!(py, "numpy"))?;
-        let times = numpy.call_method1(intern!(py, "asarray"), (values,))?;
-        let items: Vec<i64> = in_ns(what, &times)?.extract()?;
-        let items = items.into_iter().map(|ns| (ns != i64::MIN).then_some(ns));
-        return Ok(Arc::new(items.collect::<TimestampNanosecondArray>()));
-    }
-    if let Some(texts) = array.to_strings() {
-        return Ok(Arc::new(StringArray::from(texts)));
-    }
-    let expected = "numbers, texts, times, True and False";
-    Err(invalid(what, expected, format!("an array of {dtype}")))
-}
-
 /// An integer as a float that is equal.
 pub(crate) fn exact_float(what: &str, n: i64) -> PyResult<f64> {
     match (n as f64) as i128 == i128::from(n) {
         true => Ok(n as f64),
         false => Err(invalid(what, "a number that float64 holds", n.to_string())),
     }
-}
-
-/// A list of numbers some of which are None.
-fn with_gaps(what: &str, items: &Bound<'_, PyList>) -> PyResult<ArrayRef> {
-    let cells = items.iter().map(|item| held(what, &item)).collect::<PyResult<Vec<_>>>()?;
-    if cells.iter().all(|cell| matches!(cell, Held::Null | Held::Int(_) | Held::Bool(_))) {
-        let numbers = cells.iter().map(|cell| match cell {
-            Held::Int(n) => Some(*n),
-            Held::Bool(b) => Some(i64::from(*b)),
-            _ => None,
-        });
-        return Ok(Arc::new(Int64Array::from(numbers.collect::<Vec<_>>())));
-    }
-    let numbers = cells.iter().map(|cell| match cell {
-        Held::Null => Ok(None),
-        Held::Int(n) => exact_float(what, *n).map(Some),
-        Held::Float(x) => Ok(Some(*x)),
-        _ => Err(invalid(what, "numbers, or texts, and None", "a mixture")),
-    });
-    Ok(Arc::new(Float64Array::from(numbers.collect::<PyResult<Vec<_>>>()?)))
 }

@@ -12,7 +12,7 @@ use siltstone::simulation::{
 };
 use siltstone::{Array, Error};
 
-use crate::arguments::is_equal;
+use crate::arguments::is_exact;
 use crate::arrays_in::to_integer;
 use crate::arrays_out::Out;
 use crate::cursor::Cursor;
@@ -139,7 +139,7 @@ fn to_key(key: &str, value: &Bound<'_, PyAny>) -> PyResult<EntityKey> {
     } else if let Ok(number) = value.extract::<i64>() {
         KeyValue::Int(number)
     } else if let Ok(number) = value.extract::<f64>()
-        && is_equal(value, number)?
+        && is_exact(value, number)?
     {
         KeyValue::Float(number)
     } else {

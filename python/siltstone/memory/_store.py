@@ -146,7 +146,7 @@ class SQLiteStorage(StoreHandle, Recalling):
         experience_data : array or dict
             An array; or numbers, texts, bytes, booleans, ``None``, and dicts, lists and tuples of such and of arrays.
         performance_score : float
-            How well it went; not NaN.
+            How well it went; not NaN. A ``Decimal`` is the nearest float.
         context_hash : str
             In what context.
         timestamp : float, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,25 @@ def is_table(value: Any) -> bool:
 
 
 def floats(what: str, values: Any) -> NDArray[np.float64]:
-    """Numbers as float64; nothing is rounded."""
+    """Numbers as float64; of a ``Decimal`` the nearest, and no other is rounded."""
     array = np.asarray(values)
+    if array.dtype.kind == "O" and all(isinstance(item, (float, int, Decimal)) for item in array.flat):
+        try:
+            values, array = array, array.astype(np.float64)
+        except (OverflowError, ValueError) as error:
+            raise InvalidError(f"{what}: expected numbers that a float can hold, got another: {error}") from None
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
         raise InvalidTypeError(f"{what}: expected numbers, got dtype {array.dtype}")
     if array.ndim != 1:
         raise InvalidTypeError(f"{what}: expected one dimension, got {array.ndim}")
     made = np.ascontiguousarray(array, dtype=np.float64)
-    if array.dtype.kind != "f" and (wide := np.abs(made) >= 2**53).any():
-        for number, integer in zip(made[wide].tolist(), array[wide].tolist(), strict=True):
-            if number != integer:
-                raise InvalidError(f"{what}: expected numbers that a float has exactly, got {integer}")
+    # Of a list numpy has made floats already.
+    is_list = not isinstance(values, np.ndarray) or values.dtype.kind == "O"
+    if (is_list or array.dtype.kind != "f") and (wide := np.abs(made) >= 2**53).any():
+        items = np.asarray(values, dtype=object) if is_list else array
+        for number, item in zip(made[wide].tolist(), items[wide].tolist(), strict=True):
+            if isinstance(item, (int, np.integer)) and int(item) != number:
+                raise InvalidError(f"{what}: expected numbers that a float has exactly, got {item}")
     return made
 
 

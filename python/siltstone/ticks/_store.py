@@ -130,7 +130,8 @@ class TickStore(StoreHandle):
             1 to 64 letters and digits of any language, spaces and ``._-/#&+=@^$:!~``; no part of it begins with a
             dot, or begins or ends with a space.
         bid, ask : float
-            Finite. Zeros and crossed prices are quotes, and counted as odd.
+            Finite. Zeros and crossed prices are quotes, and counted as odd. A ``Decimal`` is the nearest float; an
+            integer, a fraction or a long double that no float is equal to is refused.
         spread : float, optional
             ``ask - bid`` unless given.
         lp : str
