@@ -151,8 +151,8 @@ def import_sumo(
     A timestep becomes one update; ``vehicles``, ``persons`` and ``containers`` are groups. Their
     ids are texts: they get numbers and stay as the attribute ``name``. Who leaves becomes
     undefined. In CSV and Parquet that SUMO writes itself persons stand among the vehicles; XML, and
-    what ``xml2csv`` makes of it, tells them apart. Of a file that is still written, or was cut off, the timesteps that are whole are
-    stored, and the same call goes on.
+    what ``xml2csv`` makes of it, tells them apart. Of a file that is still written, or was cut off,
+    the timesteps that are whole are stored, and the same call goes on.
 
     Parameters
     ----------
