@@ -1,7 +1,7 @@
 //! The one integration-test binary: a module a topic.
 
 mod agreement;
-#[cfg(unix)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod backups;
 #[cfg(unix)]
 mod budgets;
