@@ -125,7 +125,7 @@ def test_output_of_sumo_is_what_its_xml_says(tmp_path: Path, sumo: Sumo, name: s
     report = import_sumo(path, tmp_path / "run.db")
     assert report.skipped == [] and import_sumo(path, tmp_path / "run.db").unchanged == report.updates
     # Tables of SUMO itself have persons as vehicles.
-    as_vehicles = name in ("fcd.csv", "fcd.parquet", "human.csv")
+    as_vehicles = name in ("fcd.csv", "fcd.parquet", "human.csv", "human.parquet")
     compared = {"vehicle": 0, "person": 0}
     with SimulationDatabase(tmp_path / "run.db", read_only=True) as db:
         for step in ElementTree.parse(sumo.folder / "own.xml").getroot():
