@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use siltstone::Database;
-use siltstone::experiment::trackers::{Kind, Options, Report, import};
+use siltstone::experiment::trackers::{Kind, Options, Report, import, inspect};
 use siltstone::experiment::{ExperimentDatabase, SimulationInfo, Which};
-use siltstone::{Error, Value};
+use siltstone::{Error, ImportKind, Value};
 
 /// Imports, as the command does.
 pub(crate) fn imported(kind: Kind, source: &Path, target: &Path) -> Report {
@@ -309,4 +309,22 @@ fn databases_of_mlflow_are_read_and_never_written_to() {
     assert_eq!(fs::read(&source).unwrap(), before);
     conn.execute_batch("INSERT INTO metrics VALUES ('loss', 0.25, 20, 'aaa', 9, 0)").unwrap();
     assert_eq!(imported(Kind::Mlflow, &source, &file).rows, 1);
+    // MLflow 3 has both side by side; artifacts are no store.
+    let [alone, both] = ["alone.db", "both.db"].map(|name| folder.path().join(name));
+    assert_eq!(imported(Kind::Mlflow, folder.path(), &alone).imported, ["aaa"]);
+    assert_eq!(ImportKind::detect(folder.path()).unwrap(), ImportKind::Runs(Kind::Mlflow));
+    let refused = |source: &Path, kind| {
+        inspect(source, &Options::new(kind), &mut |_, _| Ok(())).unwrap_err().to_string()
+    };
+    let artifacts = refused(&folder.path().join("mlruns"), Kind::Mlflow);
+    assert!(artifacts.contains("beside the database") && artifacts.contains("mlflow.db"));
+    let mixed = refused(&source, Kind::Trackio);
+    assert!(mixed.contains("got a database of MLflow"), "{mixed}");
+    write(folder.path().join("mlruns/0/meta.yaml"), "experiment_id: '0'\nname: files\n");
+    write(folder.path().join("mlruns/0/bbb/meta.yaml"), "run_id: bbb\nstatus: 3\n");
+    let report = imported(Kind::Mlflow, folder.path(), &both);
+    assert_eq!(report.imported, ["bbb", "aaa"]);
+    assert!(report.understood.contains("a folder of MLflow, "), "{report:?}");
+    assert!(report.understood.contains("and a database of MLflow, "), "{report:?}");
+    assert_eq!(ImportKind::detect(folder.path()).unwrap(), ImportKind::Runs(Kind::Mlflow));
 }

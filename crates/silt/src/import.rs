@@ -54,7 +54,7 @@ enum What {
     Ticks(Box<crate::ticks::import::Args>),
     Experiment(crate::runs::Import),
     Memory(crate::memory::Import),
-    /// Import runs of MLflow: a folder mlruns, or its database mlflow.db
+    /// Import runs of MLflow: a folder mlruns, its database mlflow.db, or a folder with either or both
     ///
     /// A run keeps its id, parameters (as texts, which is what MLflow has), tags, metrics with step and time, status, times,
     /// parent and the names of its artifacts. A second import adds what is new, and changes nothing else. Deleted runs,

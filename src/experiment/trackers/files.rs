@@ -118,9 +118,20 @@ pub(super) fn text_if_there(path: &Path) -> Result<Option<String>> {
 /// Opens the database of a tracker for reading alone: nothing is upgraded.
 ///
 /// # Errors
-/// [`Error::NotOurs`] for one of another program; [`Error::Invalid`] for one of Siltstone.
+/// [`Error::NotOurs`] for one of another program; [`Error::Invalid`] for one of Siltstone, or of another tracker.
 pub(super) fn database(path: &Path, upgrades: &'static [&'static Upgrade]) -> Result<Database> {
-    let db = Database::builder(path).upgrade(upgrades).open_read_only()?;
+    let open = |upgrades| Database::builder(path).upgrade(upgrades).open_read_only();
+    let db = open(upgrades).map_err(|error| {
+        let others = [("MLflow", super::MLFLOW), ("trackio", super::TRACKIO)];
+        let is_not_ours = matches!(error, Error::NotOurs { .. });
+        match others.into_iter().find(|(_, other)| is_not_ours && open(other).is_ok()) {
+            Some((name, _)) => {
+                let (what, got) = (path.display().to_string(), format!("a database of {name}"));
+                Error::invalid(what, "a database of the tracker", got)
+            }
+            None => error,
+        }
+    })?;
     if db.read(|tx| table_exists(tx, "siltstone_schema"))? {
         let expected = "a database of the tracker; a file of siltstone is merged";
         return Err(Error::invalid(path.display().to_string(), expected, "one of siltstone"));

@@ -53,7 +53,7 @@ pub(crate) use trackio::DATABASE as TRACKIO;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Kind {
-    /// MLflow: a folder `mlruns`, or its SQLite database.
+    /// MLflow: a folder `mlruns`, its SQLite database, or a folder with either or both.
     Mlflow,
     /// TensorBoard: event files.
     Tensorboard,
@@ -87,7 +87,9 @@ impl Kind {
     /// What it reads, in a line.
     pub fn summary(self) -> &'static str {
         match self {
-            Kind::Mlflow => "MLflow: a folder mlruns, or its SQLite database mlflow.db",
+            Kind::Mlflow => {
+                "MLflow: a folder mlruns, its SQLite database mlflow.db, or a folder with either or both"
+            }
             Kind::Tensorboard => "TensorBoard: event files, and folders with some",
             Kind::Sacred => "Sacred: the folder of its file store",
             Kind::Trackio => "trackio: the SQLite database of a project",

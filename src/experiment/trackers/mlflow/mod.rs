@@ -4,7 +4,7 @@ mod database;
 mod folder;
 mod yaml;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) use database::DATABASE;
 use serde_json::{Map, Value};
@@ -12,19 +12,71 @@ use serde_json::{Map, Value};
 use super::run::Run;
 use super::{Report, Source};
 use crate::error::{Error, Result};
+use crate::kernel::folder_of;
 
-/// Opens what is there: a folder `mlruns`, one that has it, or a database.
+/// The name that MLflow gives its database.
+const FILE: &str = "mlflow.db";
+
+/// Opens what is there: a database, a folder `mlruns`, or one that has either or both.
 pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> {
     if path.is_file() {
         return Ok(Box::new(database::Runs::open(path, report)?));
     }
-    for folder in [path.to_owned(), path.join("mlruns")] {
-        if let Some(runs) = folder::Runs::open(&folder, report)? {
-            return Ok(Box::new(runs));
+    let mut folder = folder::Runs::open(path, report)?;
+    if folder.is_none() {
+        folder = folder::Runs::open(&path.join("mlruns"), report)?;
+    }
+    let file = path.join(FILE);
+    if !file.is_file() {
+        return match folder {
+            Some(runs) => Ok(Box::new(runs)),
+            None => Err(none(path)),
+        };
+    }
+    let of_folder = std::mem::take(&mut report.understood);
+    let database = database::Runs::open(&file, report)?;
+    let Some(folder) = folder else { return Ok(Box::new(database)) };
+    report.understood = format!("{of_folder}, and {}", report.understood);
+    Ok(Box::new(Both(folder, database)))
+}
+
+fn none(path: &Path) -> Error {
+    let expected = "a folder mlruns (with experiments that have a meta.yaml), a database of MLflow, or a folder that has one";
+    let beside = folder_of(path).join(FILE);
+    let got = match beside.is_file() {
+        true => format!("a folder without, beside the database {}", beside.display()),
+        false => "a folder without".into(),
+    };
+    Error::invalid(path.display().to_string(), expected, got)
+}
+
+/// The runs of both stores; one that is in both is compared like any that comes again.
+struct Both(folder::Runs, database::Runs);
+
+impl Both {
+    /// The store of a run, and its number there.
+    fn at(&self, run: usize) -> (&dyn Source, usize) {
+        match run.checked_sub(self.0.len()) {
+            None => (&self.0, run),
+            Some(run) => (&self.1, run),
         }
     }
-    let expected = "a folder mlruns (with experiments that have a meta.yaml), one that has it, or a database of MLflow";
-    Err(Error::invalid(path.display().to_string(), expected, "a folder without"))
+}
+
+impl Source for Both {
+    fn len(&self) -> usize {
+        self.0.len() + self.1.len()
+    }
+
+    fn location(&self, run: usize) -> PathBuf {
+        let (store, run) = self.at(run);
+        store.location(run)
+    }
+
+    fn read(&self, run: usize, report: &mut Report) -> Result<Option<Run>> {
+        let (store, run) = self.at(run);
+        store.read(run, report)
+    }
 }
 
 /// The store's word for a status of MLflow, which is a number in files and a word in databases.
