@@ -42,7 +42,9 @@ class Imported(NamedTuple):
     continued : list of str
         Runs that were there and had changed or grown: what was new was added.
     unchanged : list of str
-        Runs that were there, equal in everything.
+        Runs that were there, and of which the source has nothing new.
+    changed : dict of str to int
+        What changed of continued runs beside their records (``status``, ``results``), and of how many.
     rows : int
         Records that were written.
     notes : list of str
@@ -50,7 +52,7 @@ class Imported(NamedTuple):
     not_carried : dict of str to int
         Kinds of things that the import does not carry, and how many of them the source has.
     skipped : list of Skipped
-        What could not be read, and was skipped.
+        What could not be read, and values that differ from the stored ones, which stay: skipped.
     """
 
     kind: str
@@ -59,6 +61,7 @@ class Imported(NamedTuple):
     imported: list[str]
     continued: list[str]
     unchanged: list[str]
+    changed: dict[str, int]
     rows: int
     notes: list[str]
     not_carried: dict[str, int]
@@ -70,7 +73,8 @@ def _runs(
 ) -> Imported:
     found = json.loads(_siltstone.import_runs(kind, source, output, prefix, progress))
     found["skipped"] = skipped_reports(found["skipped"])
-    found["not_carried"] = dict(found["not_carried"])
+    for pairs in ("changed", "not_carried"):
+        found[pairs] = dict(found[pairs])
     return Imported(**found)
 
 

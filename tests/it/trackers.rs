@@ -179,6 +179,7 @@ fn a_second_import_takes_what_is_new_and_nothing_else() {
         [(0, 1.5, Some(10)), (1, 9.0, Some(14)), (2, 1.125, Some(12)), (3, 0.5, Some(13))]
     );
     assert_eq!(info(&file, "bbb").status, "failed");
+    assert_eq!(ended.changed, [("status".to_owned(), 1)]);
     let db = ExperimentDatabase::over(Database::builder(&file).open().unwrap(), None).unwrap();
     for run in ["aaa", "bbb"] {
         db.compact(run).unwrap();
@@ -186,6 +187,41 @@ fn a_second_import_takes_what_is_new_and_nothing_else() {
     drop(db);
     assert_eq!(imported(Kind::Mlflow, &root, &file).rows, 0, "compacted rows are compared too");
     assert!(Database::builder(&file).open_read_only().unwrap().verify().unwrap().is_ok());
+}
+
+/// Goal: a value that the source has otherwise than the file is named and not stored, and what grew beside it is.
+#[test]
+fn a_changed_value_is_a_conflict() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, file) = (mlruns(folder.path()), folder.path().join("runs.db"));
+    imported(Kind::Mlflow, &root, &file);
+    let run = root.join("7/aaa");
+    write(run.join("params/lr"), "0.2");
+    write(run.join("params/new"), "x");
+    let changed = "1700000000200 9 0\n1700000000300 8 1\n1700000000400 7 2\n1700000000500 6 3\n1700000000600 5 4\n";
+    write(run.join("metrics/loss"), changed);
+    // Another of several points of a step; the others stay as they are.
+    write(run.join("metrics/val/acc"), "5 0.125 0\n7 0.5 0\n6 0.75 0\n5 1 -2\n");
+    for compacted in [false, true] {
+        let before = (points(&file, "aaa", "val/acc"), rows(&file, "SELECT * FROM metric_points"));
+        let report = imported(Kind::Mlflow, &root, &file);
+        let [conflict] = &report.skipped[..] else { panic!("{report:?}") };
+        assert_eq!((conflict.rows, conflict.table.as_deref()), (6, Some("changed values")));
+        let why = "run aaa: the parameter lr: \"0.10\" stored, \"0.2\" in the source; loss at step 0: \
+            0.5 at 1700000000200 ms stored, 9.0 at 1700000000200 ms in the source; loss at step 1: ";
+        assert!(conflict.reason.starts_with(why), "{conflict}");
+        assert!(conflict.reason.ends_with("; ...; the stored values stay"), "{conflict}");
+        // The point and the parameter that are new.
+        assert_eq!(report.rows, u64::from(!compacted));
+        let stored = points(&file, "aaa", "loss");
+        assert_eq!((stored.len(), stored[0].1, stored[4].1), (5, 0.5f64.to_bits(), 5f64.to_bits()));
+        let parameters = info(&file, "aaa").parameters;
+        assert_eq!((&parameters["lr"], &parameters["new"]), (&"0.10".into(), &"x".into()));
+        let after = (points(&file, "aaa", "val/acc"), rows(&file, "SELECT * FROM metric_points"));
+        assert_eq!(after, before);
+        let db = ExperimentDatabase::over(Database::builder(&file).open().unwrap(), None).unwrap();
+        db.compact("aaa").unwrap();
+    }
 }
 
 /// Goal: what is hostile or damaged is named, leads nowhere, and the rest is imported.

@@ -117,6 +117,10 @@ fn runs_of_both_layouts_are_the_same() {
         (one.status.as_str(), &one.results_summary["total_steps"]),
         ("completed", &1.into())
     );
+    let sheet = world.source(&(head("Spreadsheet") + SPREADSHEET));
+    let later = imported(Kind::Netlogo, &sheet, &world.file());
+    assert_eq!((later.continued.len(), later.rows, later.skipped.len()), (2, 0, 0), "{later:?}");
+    assert_eq!(later.changed, [("status".to_owned(), 2), ("results".to_owned(), 2)]);
     // NetLogo 7.0.3 leaves out quotes in the first line.
     let seven = head("Table").replace(
         "\"BehaviorSpace results (NetLogo 6.4.0)\",",

@@ -196,6 +196,15 @@ fn events_of_every_kind_are_imported() {
     let before = content(&file);
     assert_eq!(imported(Kind::Tensorboard, &logs, &file).unchanged, ["logs", "train"]);
     assert_eq!(content(&file), before);
+    // A copy of its runs, whose folder has another name.
+    let copy = folder.path().join("copy");
+    fs::create_dir_all(copy.join("train")).unwrap();
+    for entry in fs::read_dir(logs.join("train")).unwrap().flatten() {
+        fs::copy(entry.path(), copy.join("train").join(entry.file_name())).unwrap();
+    }
+    let copied = imported(Kind::Tensorboard, &copy, &file);
+    assert_eq!((copied.unchanged, copied.skipped), (vec!["train".to_owned()], vec![]));
+    assert_eq!(content(&file), before);
 }
 
 /// Goal: the last record of a live file may end anywhere: that is said, and the next import takes the rest.

@@ -19,7 +19,8 @@
 //!
 //! A run becomes a simulation of the same id. Its parameters are the simulation's parameters, its metrics are rows of
 //! `simulation_metrics`, and what else is known of it (name, tags, parent, names of artifacts) is in its provenance.
-//! An import compares with what is there: a run that grew since is continued, and a second import changes nothing.
+//! An import compares with what is there: a run that grew since is continued, and a second import changes nothing. A point,
+//! parameter or array that the source has otherwise than the file is skipped and named, and the stored one stays.
 
 mod detect;
 mod files;
@@ -176,15 +177,17 @@ pub struct Report {
     pub imported: Vec<String>,
     /// Runs that were there and had changed or grown: what was new was added.
     pub continued: Vec<String>,
-    /// Runs that were there, equal in everything.
+    /// Runs that were there, and of which the source has nothing new.
     pub unchanged: Vec<String>,
+    /// What changed of continued runs beside their records (`status`, `results`), and of how many.
+    pub changed: Vec<(String, u64)>,
     /// Records that were written.
     pub rows: u64,
     /// What is not finished in the source: a run that is still written, a last record of which a part is there.
     pub notes: Vec<String>,
     /// Kinds of things that this import does not carry, and how many of them the source has.
     pub not_carried: Vec<(String, u64)>,
-    /// What could not be read, and was skipped.
+    /// What could not be read, and values that differ from the stored ones, which stay: skipped.
     pub skipped: Vec<Skipped>,
     /// Whether each bad line is named, and not the first ones alone.
     #[serde(skip)]
@@ -200,6 +203,7 @@ impl Report {
             imported: Vec::new(),
             continued: Vec::new(),
             unchanged: Vec::new(),
+            changed: Vec::new(),
             rows: 0,
             notes: Vec::new(),
             not_carried: Vec::new(),
@@ -321,9 +325,22 @@ fn one(
         None => report.imported.push(id),
         Some(target) => {
             let (kind, file) = (report.kind, target.path().display().to_string());
-            let (put, rows) = target.write(move |tx| put::put(tx, kind, &mut run, &file))?;
-            report.rows += rows;
-            match put {
+            let done = target.write(move |tx| put::put(tx, kind, &mut run, &file))?;
+            report.rows += done.rows;
+            for what in done.changed {
+                match report.changed.iter_mut().find(|(known, _)| known == what) {
+                    Some((_, runs)) => *runs += 1,
+                    None => report.changed.push((what.to_owned(), 1)),
+                }
+            }
+            if done.conflicts.n > 0 {
+                let (n, named) = (done.conflicts.n, done.conflicts.named);
+                let more = if n > named.len() as u64 { "; ..." } else { "" };
+                let why = format!("run {id}: {}{more}; the stored values stay", named.join("; "));
+                let skipped = Skipped::new(source.location(i), why);
+                report.skipped.push(skipped.table("changed values").rows(n));
+            }
+            match done.put {
                 Put::Imported => report.imported.push(id),
                 Put::Continued => report.continued.push(id),
                 Put::Unchanged => report.unchanged.push(id),

@@ -31,36 +31,65 @@ pub(super) enum Put {
     Unchanged,
 }
 
-/// Brings a run into the file, and how many records that took. What the file has of it and the tracker has not stays.
+/// Conflicts of a run that are named.
+const NAMED: usize = 3;
+
+/// What the source has otherwise than the file, in which it stays as it is.
+#[derive(Debug, Default)]
+pub(super) struct Conflicts {
+    pub(super) n: u64,
+    pub(super) named: Vec<String>,
+}
+
+impl Conflicts {
+    fn push(&mut self, what: impl FnOnce() -> String) {
+        self.n += 1;
+        if self.named.len() < NAMED {
+            self.named.push(what());
+        }
+    }
+}
+
+/// What an import of a run did.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) put: Put,
+    /// Records that were written.
+    pub(super) rows: u64,
+    /// What changed beside them of a run that was there.
+    pub(super) changed: Vec<&'static str>,
+    pub(super) conflicts: Conflicts,
+}
+
+/// Brings a run into the file. What the file has of it and the tracker has not stays.
 ///
 /// # Errors
 /// [`Error::Exists`] if a simulation of its id did not come from there: it stays as it is.
-pub(super) fn put(
-    tx: &mut WriteTx<'_>,
-    kind: Kind,
-    run: &mut Run,
-    file: &str,
-) -> Result<(Put, u64)> {
+pub(super) fn put(tx: &mut WriteTx<'_>, kind: Kind, run: &mut Run, file: &str) -> Result<Done> {
     prepare(tx)?;
-    if let Some((name, facts)) = &run.experiment {
-        experiment(tx, name, facts)?;
-    }
-    let (id, head) = head(tx, kind, run, file)?;
-    let is_new = head == Put::Imported;
-    let (last, others) = split(std::mem::take(&mut run.points));
+    let mut conflicts = Conflicts::default();
+    let (id, put, changed) = head(tx, kind, run, (file, &mut conflicts))?;
+    let mut points = std::mem::take(&mut run.points);
+    points.sort_by_key(|point| (point.name, point.step)); // stable: the last of equals came last
     let run = &*run;
-    let mut rows = metrics(tx, id, run, last, is_new)?;
+    if put != Put::Imported {
+        points = new_points(&points, &stored_points(tx, id, run)?, run, &mut conflicts);
+    }
+    let (last, others) = split(points);
+    let mut rows = metrics(tx, id, run, &last)?;
     let others: Vec<_> = others.iter().map(|point| point_row(run, point)).collect();
-    rows += append(tx, id, "metric_points", &POINT_COLUMNS, &others)?;
+    rows += append(tx, id, POINTS, &POINT_COLUMNS, &others)?;
     let texts: Vec<_> = run.texts.iter().map(text_row).collect();
     rows += append(tx, id, "texts", &TEXT_COLUMNS, &texts)?;
     let moments: Vec<_> = run.moments.iter().map(moments_row).collect();
     rows += append(tx, id, "histograms", &HISTOGRAM_COLUMNS, &moments)?;
-    rows += arrays(tx, id, run)?;
-    Ok((if head == Put::Unchanged && rows > 0 { Put::Continued } else { head }, rows))
+    rows += arrays(tx, id, run, &mut conflicts)?;
+    let put = if put == Put::Unchanged && rows > 0 { Put::Continued } else { put };
+    Ok(Done { put, rows, changed, conflicts })
 }
 
 /// Points that `simulation_metrics` has no room for.
+const POINTS: &str = "metric_points";
 const POINT_COLUMNS: [(&str, &str); 4] =
     [("name", "category"), ("point_step", "int64"), ("value", "float64"), ("time_ms", "int64")];
 const TEXT_COLUMNS: [(&str, &str); 3] =
@@ -118,8 +147,30 @@ struct Head {
     provenance: Option<String>,
 }
 
-/// Writes what is known of the run, if it is not there already; its number.
-fn head(tx: &WriteTx<'_>, kind: Kind, run: &Run, file: &str) -> Result<(i64, Put)> {
+impl Head {
+    /// What differs from another.
+    fn changes(&self, before: &Head) -> Vec<&'static str> {
+        let all = [
+            ("experiment", self.experiment != before.experiment),
+            ("start", self.start != before.start),
+            ("end", self.end != before.end),
+            ("status", self.status != before.status),
+            ("parameters", self.parameters != before.parameters),
+            ("results", self.results != before.results),
+            ("error", self.error != before.error),
+            ("provenance", self.provenance != before.provenance),
+        ];
+        all.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    }
+}
+
+/// Writes what is known of the run, if it is not there already; its number, and what changed of one that was there.
+fn head(
+    tx: &WriteTx<'_>,
+    kind: Kind,
+    run: &Run,
+    (file, conflicts): (&str, &mut Conflicts),
+) -> Result<(i64, Put, Vec<&'static str>)> {
     let known = match simulation(tx, &run.id) {
         Ok(id) => Some((id, stored_head(tx, id)?)),
         Err(Error::NotFound { .. }) => None,
@@ -142,14 +193,31 @@ fn head(tx: &WriteTx<'_>, kind: Kind, run: &Run, file: &str) -> Result<(i64, Put
     }
     provenance.extend(own);
     let mut parameters = stored(before.map(|head| &head.parameters));
-    parameters.extend(run.parameters.clone());
+    for (name, value) in &run.parameters {
+        match parameters.get(name) {
+            Some(own) if own == value => {}
+            Some(own) => conflicts
+                .push(|| format!("the parameter {name}: {own} stored, {value} in the source")),
+            None => {
+                parameters.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    let mut own = run.experiment.as_ref().map(|(name, _)| name.clone());
+    if let Some(stored) = before.and_then(|head| head.experiment.clone()) {
+        // That of TensorBoard is the name of a folder, which a copy has another of.
+        if let Some(own) = own.filter(|own| *own != stored && kind != Kind::Tensorboard) {
+            conflicts.push(|| format!("the experiment: {stored:?} stored, {own:?} in the source"));
+        }
+        own = Some(stored);
+    }
     let mut results = stored(before.and_then(|head| head.results.as_ref()));
     results.extend(run.results.clone());
     let some = |object: Map<String, Value>| {
         (!object.is_empty()).then(|| Value::Object(object).to_string())
     };
     let head = Head {
-        experiment: run.experiment.as_ref().map(|(name, _)| name.clone()),
+        experiment: own,
         start: run.start_us.map(text_of_us),
         end: run.end_us.map(text_of_us),
         status: run.status.to_owned(),
@@ -158,8 +226,14 @@ fn head(tx: &WriteTx<'_>, kind: Kind, run: &Run, file: &str) -> Result<(i64, Put
         error: run.error.clone(),
         provenance: some(provenance),
     };
+    let changed = before.map_or(Vec::new(), |before| head.changes(before));
+    if let Some((name, facts)) = &run.experiment
+        && head.experiment.as_ref() == Some(name)
+    {
+        experiment(tx, name, facts)?;
+    }
     let (id, put) = match known {
-        Some((id, before)) if before == head => return Ok((id, Put::Unchanged)),
+        Some((id, _)) if changed.is_empty() => return Ok((id, Put::Unchanged, changed)),
         Some((id, _)) => (id, Put::Continued),
         None => {
             let sql = "INSERT INTO simulations (simulation_id, simulation_db_path) VALUES (?1, ?2)";
@@ -172,7 +246,7 @@ fn head(tx: &WriteTx<'_>, kind: Kind, run: &Run, file: &str) -> Result<(i64, Put
     let values = (id, experiment, start, end, status, parameters, results, error, provenance);
     tx.execute(sql, values)?;
     tx.seal("simulations", "id = ?1", [id])?;
-    Ok((id, put))
+    Ok((id, put, changed))
 }
 
 fn stored_head(tx: &WriteTx<'_>, id: i64) -> Result<Head> {
@@ -193,10 +267,9 @@ fn stored_head(tx: &WriteTx<'_>, id: i64) -> Result<Head> {
     Ok(head.expect("it was found in this transaction"))
 }
 
-/// The points that `simulation_metrics` has room for, by name and step, the last of each; and the others, those of a step
-/// below 0 among them.
-fn split(mut points: Vec<Point>) -> (Vec<Point>, Vec<Point>) {
-    points.sort_by_key(|point| (point.name, point.step)); // stable: the last of equals came last
+/// The points that `simulation_metrics` has room for, of sorted ones the last of each name and step; and the others, those of
+/// a step below 0 among them.
+fn split(points: Vec<Point>) -> (Vec<Point>, Vec<Point>) {
     let (mut last, mut others): (Vec<Point>, _) = (Vec::with_capacity(points.len()), Vec::new());
     for point in points {
         match last.last_mut() {
@@ -210,46 +283,94 @@ fn split(mut points: Vec<Point>) -> (Vec<Point>, Vec<Point>) {
     (last, others)
 }
 
-/// Writes the points that the file does not have, or has with another value or time.
-fn metrics(
-    tx: &mut WriteTx<'_>,
-    id: i64,
-    run: &Run,
-    mut points: Vec<Point>,
-    is_new: bool,
-) -> Result<u64> {
+/// The points that the file has of a run, of all names that the source has, by name and step.
+fn stored_points(tx: &WriteTx<'_>, id: i64, run: &Run) -> Result<Vec<Point>> {
+    let known: HashMap<i64, u32> = (names::load(tx, id)?.into_iter())
+        .filter_map(|(number, name)| Some((number, *run.numbers.get(&*name)?)))
+        .collect();
+    let mut there = Vec::new();
+    let mut add = |name: i64, step, value, time_ms| {
+        there.extend(known.get(&name).map(|name| Point { name: *name, step, time_ms, value }));
+    };
+    let time = |column: &ArrayRef, i| {
+        column.is_valid(i).then(|| column.as_primitive::<Int64Type>().value(i))
+    };
     let table = record_table::find(tx, "simulation_metrics")?.expect("it was made just now");
-    if !is_new {
-        let numbers: HashMap<&str, u32> =
-            run.names.iter().enumerate().map(|(i, name)| (name.as_str(), i as u32)).collect();
-        let known: HashMap<i64, u32> = (names::load(tx, id)?.into_iter())
-            .filter_map(|(number, name)| Some((number, *numbers.get(name.as_str())?)))
-            .collect();
-        let mut there: Vec<Point> = Vec::new();
+    each_stored(tx, id, &table, &Wanted::all(&table), |part: StoredRows| {
+        let column = |at: usize| part.columns[at].as_ref().expect("it was asked for");
+        let value = column(0).as_primitive::<Float64Type>();
+        for i in 0..part.len() {
+            let (name, step) = (part.rows.value(i), part.steps.value(i));
+            add(name, step, value.value(i), time(column(1), i));
+        }
+        Ok(())
+    })?;
+    if record_table::find(tx, POINTS)?.is_some() {
+        let table = record_table::define(tx, &RecordSchema::new(POINTS, &POINT_COLUMNS)?)?;
         each_stored(tx, id, &table, &Wanted::all(&table), |part: StoredRows| {
-            let value = part.columns[0].as_ref().expect("it was asked for");
-            let time = part.columns[1].as_ref().expect("it was asked for");
-            let (value, time) =
-                (value.as_primitive::<Float64Type>(), time.as_primitive::<Int64Type>());
+            let column = |at: usize| part.columns[at].as_ref().expect("it was asked for");
+            let int = |at: usize, i| column(at).as_primitive::<Int64Type>().value(i);
+            let value = column(2).as_primitive::<Float64Type>();
             for i in 0..part.len() {
-                if let Some(name) = known.get(&part.rows.value(i)) {
-                    let time_ms = time.is_valid(i).then(|| time.value(i));
-                    let (name, step, value) = (*name, part.steps.value(i), value.value(i));
-                    there.push(Point { name, step, time_ms, value });
-                }
+                add(int(0, i), int(1, i), value.value(i), time(column(3), i));
             }
             Ok(())
         })?;
-        let key = |point: &Point| (point.name, point.step);
-        there.sort_unstable_by_key(key);
-        points.retain(|point| {
-            let Ok(at) = there.binary_search_by_key(&key(point), key) else { return true };
-            let is_equal = there[at].value.to_bits() == point.value.to_bits();
-            !is_equal || there[at].time_ms != point.time_ms
-        });
     }
+    there.sort_unstable_by_key(|point: &Point| (point.name, point.step));
+    Ok(there)
+}
+
+/// Of sorted points those of the names and steps at which the source has all that the file has, and more. Where the file has
+/// something that the source has otherwise, that is a conflict.
+fn new_points(
+    points: &[Point],
+    there: &[Point],
+    run: &Run,
+    conflicts: &mut Conflicts,
+) -> Vec<Point> {
+    let key = |point: &Point| (point.name, point.step);
+    let sorted = |points: &[Point]| {
+        let mut values: Vec<_> = points.iter().map(|p| (p.value.to_bits(), p.time_ms)).collect();
+        values.sort_unstable();
+        values
+    };
+    let mut kept = Vec::new();
+    for own in points.chunk_by(|a, b| key(a) == key(b)) {
+        let stored = &there[there.partition_point(|point| key(point) < key(&own[0]))..];
+        let stored = &stored[..stored.partition_point(|point| key(point) == key(&own[0]))];
+        let (old, new) = (sorted(stored), sorted(own));
+        if has_all(&new, &old) && new != old {
+            kept.extend_from_slice(own);
+        } else if !has_all(&old, &new) {
+            conflicts.push(|| {
+                let (name, step) = (&run.names[own[0].name as usize], own[0].step);
+                let text = |points: &[(u64, Option<i64>)]| {
+                    let one = |(bits, time): &(u64, Option<i64>)| {
+                        let time = time.map_or(String::new(), |time| format!(" at {time} ms"));
+                        format!("{:?}{time}", f64::from_bits(*bits))
+                    };
+                    points.iter().take(NAMED).map(one).collect::<Vec<_>>().join(", ")
+                };
+                let (old, new) = (text(&old), text(&new));
+                format!("{name} at step {step}: {old} stored, {new} in the source")
+            });
+        }
+    }
+    kept
+}
+
+/// Whether all of one sorted list are in another, as often.
+fn has_all<T: PartialEq>(all: &[T], part: &[T]) -> bool {
+    let mut all = all.iter();
+    part.iter().all(|one| all.any(|other| other == one))
+}
+
+/// Writes points into `simulation_metrics`.
+fn metrics(tx: &mut WriteTx<'_>, id: i64, run: &Run, points: &[Point]) -> Result<u64> {
+    let table = record_table::find(tx, "simulation_metrics")?.expect("it was made just now");
     let (mut buffer, mut names) = (TableBuffer::new(table), Names::default());
-    for point in &points {
+    for point in points {
         let name = Cell::Text(&run.names[point.name as usize]);
         let cells = [name, Cell::Float(point.value), point.time_ms.into()];
         buffer.push(point.step, &cells, &mut names)?;
@@ -343,8 +464,8 @@ fn key<'a>(step: i64, cells: impl Iterator<Item = Cell<'a>>) -> Vec<u8> {
     key
 }
 
-/// Stores the arrays that the file does not have, or has with other items.
-fn arrays(tx: &WriteTx<'_>, id: i64, run: &Run) -> Result<u64> {
+/// Stores the arrays that the file does not have, or of which it has one that was logged before.
+fn arrays(tx: &WriteTx<'_>, id: i64, run: &Run, conflicts: &mut Conflicts) -> Result<u64> {
     let last: HashMap<(&str, i64), usize> = run
         .arrays
         .iter()
@@ -359,9 +480,19 @@ fn arrays(tx: &WriteTx<'_>, id: i64, run: &Run) -> Result<u64> {
         let sql = "SELECT checksum FROM simulation_array WHERE simulation = ?1 AND name = ?2 AND step = ?3";
         let there: Option<Vec<u8>> = tx.query_one(sql, (id, name, step), |row| Ok(row.get(0)?))?;
         let array = StoredArray::of(array);
-        if there.is_none_or(|there| there != array.checksum) {
-            array.insert(tx, id, name, *step)?;
-            stored += 1;
+        let is_of_source = |there: &Vec<u8>| {
+            let mut same = run.arrays.iter().filter(|(other, at, _)| (other, at) == (name, step));
+            same.any(|(.., other)| StoredArray::of(other).checksum == *there)
+        };
+        match there {
+            Some(there) if there == array.checksum => {}
+            Some(there) if !is_of_source(&there) => {
+                conflicts.push(|| format!("the array {name} at step {step}: other items"));
+            }
+            _ => {
+                array.insert(tx, id, name, *step)?;
+                stored += 1;
+            }
         }
     }
     Ok(stored)

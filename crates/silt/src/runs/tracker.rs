@@ -99,6 +99,12 @@ fn print(args: &Tracker, report: &Report, start: Instant, console: &mut Console)
         ))?,
         _ => console.line("dry run: nothing was written")?,
     }
+    if !report.changed.is_empty() {
+        let list: Vec<String> = (report.changed.iter())
+            .map(|(what, runs)| format!("{what} of {}", human::plural(*runs, "run")))
+            .collect();
+        console.line(format!("changed: {}", list.join(", ")))?;
+    }
     if !report.not_carried.is_empty() {
         let list: Vec<String> = (report.not_carried.iter())
             .map(|(what, n)| format!("{} {what}", human::count(*n)))
