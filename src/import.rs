@@ -5,13 +5,17 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
 use crate::experiment::trackers::{self, Kind};
 use crate::kernel::{Database, Upgrade, folder_of, open_file, table_exists, upgrades};
+use crate::table::Format;
 use crate::{Error, Result};
 use crate::{experiment, memory, series, simulation, ticks};
 
 /// The bytes at the beginning of a file that tell what it is.
-const BEGIN: u64 = 64 << 10;
+const BEGIN: u64 = 1 << 20;
 
 /// What another program wrote, and an import takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,7 +50,11 @@ const KINDS: [(ImportKind, &str, &str); 15] = [
         "states",
         "a table of states of entities: CSV (also .gz, .zst), Parquet or Arrow",
     ),
-    (ImportKind::Sumo, "sumo", "SUMO's floating car data: fcd output as XML or CSV (also .gz)"),
+    (
+        ImportKind::Sumo,
+        "sumo",
+        "SUMO's floating car data: fcd output as XML (also .gz), CSV or Parquet",
+    ),
     (ImportKind::Epanet, "epanet", "EPANET's binary output (.out), of version 2"),
     (ImportKind::Influx, "influx", "InfluxDB: annotated CSV and line protocol (also .gz)"),
     (
@@ -88,6 +96,13 @@ impl ImportKind {
         }
     }
 
+    /// The kind whose name is nearly this: of `MLflow`, `serie` and `tensor-board`.
+    pub fn nearest(name: &str) -> Option<Self> {
+        let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+        let plain = plain.to_lowercase();
+        ImportKind::all().find(|kind| is_near(plain.as_bytes(), kind.name().as_bytes()))
+    }
+
     /// The kind of a file or folder, by its content, which is read for a little.
     ///
     /// # Errors
@@ -119,8 +134,9 @@ impl ImportKind {
         match found[..] {
             [kind] => Ok(kind),
             [] => {
-                let got = if path.is_dir() { "another folder" } else { "another file" };
-                Err(Error::invalid(location(), "what an import takes, as --list names it", got))
+                let expected = "what an import takes, as its list names it (silt import --list)";
+                let got = if path.is_dir() { "another folder".into() } else { nature(path)? };
+                Err(Error::invalid(location(), expected, got))
             }
             _ => {
                 let names: Vec<&str> = found.iter().map(|kind| kind.name()).collect();
@@ -151,6 +167,18 @@ impl FromStr for ImportKind {
     }
 }
 
+/// Whether two words differ by a letter at most: one more, one less, another, or two that changed places.
+fn is_near(a: &[u8], b: &[u8]) -> bool {
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let same = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    match (&a[..a.len() - same], &b[..b.len() - same]) {
+        ([], [] | [_]) | ([_], [] | [_]) => true,
+        ([first, second], [other, more]) => (first, second) == (more, other),
+        _ => false,
+    }
+}
+
 fn in_folder(path: &Path) -> Result<Vec<ImportKind>> {
     let mut found: Vec<ImportKind> =
         trackers::in_folder(path)?.into_iter().map(ImportKind::Runs).collect();
@@ -170,9 +198,7 @@ fn in_file(path: &Path) -> Result<Vec<ImportKind>> {
     if ["db", "sqlite", "sqlite3"].contains(&ending) {
         return in_database(path);
     }
-    let mut begin = Vec::new();
-    let read = open_file(path)?.take(BEGIN).read_to_end(&mut begin);
-    read.map_err(|e| Error::io(path, "reading it", &e))?;
+    let begin = beginning(path)?;
     if begin.starts_with(b"SQLite format 3\0") {
         return in_database(path);
     }
@@ -182,11 +208,12 @@ fn in_file(path: &Path) -> Result<Vec<ImportKind>> {
     }
     let mut found: Vec<ImportKind> =
         trackers::in_file(path, &begin).into_iter().map(ImportKind::Runs).collect();
+    // Those of which nothing is read that is packed.
+    found.extend(simulation::is_epanet(&begin).then_some(ImportKind::Epanet));
     let begin = unpacked(begin);
     let text = String::from_utf8_lossy(&begin);
     for (is_it, kind) in [
-        (simulation::is_epanet(&begin), ImportKind::Epanet),
-        (simulation::is_sumo(&text), ImportKind::Sumo),
+        (simulation::is_sumo(&text) || is_sumo_parquet(path, &begin), ImportKind::Sumo),
         (series::is_influx(&text, path), ImportKind::Influx),
         (series::is_logger(&text), ImportKind::Series),
         (ticks::is_quotes(&text), ImportKind::Ticks),
@@ -195,12 +222,84 @@ fn in_file(path: &Path) -> Result<Vec<ImportKind>> {
     }
     let is_table = [&b"PAR1"[..], b"ARROW1", b"\xff\xfe", b"\xfe\xff"];
     let is_table = is_table.iter().any(|first| begin.starts_with(first));
-    if found.is_empty() && (is_table || !begin.is_empty() && !begin.contains(&0)) {
+    let is_text = !begin.is_empty() && !begin.contains(&0) && !is_xml(&text);
+    if found.is_empty() && (is_table || is_text && !trackers::is_netlogo(&begin)) {
         let expected = "a file that says what it is, or the name of its kind: for a table series, states or ticks, which \
             take it as columns of points, as states of entities (--time, --dataset, --group), as bid and ask (--columns)";
-        return Err(Error::invalid(path.display().to_string(), expected, "a table or other text"));
+        let (nature, path) = (nature(path)?, path.display().to_string());
+        let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+        let quoted = match path.chars().all(is_plain) {
+            true => path.clone(),
+            false => format!("'{}'", path.replace('\'', "'\\''")),
+        };
+        let got = format!("{nature}; try: silt import series {quoted} --dry-run");
+        return Err(Error::invalid(path, expected, got));
     }
     Ok(found)
+}
+
+/// Whether it is SUMO's table; its columns alone are read.
+fn is_sumo_parquet(path: &Path, begin: &[u8]) -> bool {
+    begin.starts_with(b"PAR1")
+        && Format::of_path(path) == Some(Format::Parquet)
+        && crate::table::read(path).is_ok_and(|table| {
+            table.schema().fields().first().is_some_and(|first| first.name() == "timestep_time")
+        })
+}
+
+/// What a file is that no kind takes, as far as its beginning says it.
+fn nature(path: &Path) -> Result<String> {
+    let packed = beginning(path)?;
+    let (is_gzip, n) = (packed.starts_with(&[0x1f, 0x8b]), packed.len());
+    let begin = unpacked(packed);
+    let text = String::from_utf8_lossy(&begin);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let quoted = |text: &str| format!("{:?}", text.chars().take(60).collect::<String>());
+    let what = match &begin[..] {
+        [] if is_gzip => return Ok("a damaged gzip".into()),
+        [] if n == 0 => return Ok("an empty file".into()),
+        [b'P', b'A', b'R', b'1', ..] => "a table, Parquet".into(),
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => "a table, Arrow".into(),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "a text in UTF-16".into(),
+        [b'P', b'K', 3, 4, ..] if text.contains("[Content_Types].xml") && text.contains("xl/") => {
+            "a workbook of Excel by its content, which is read if its name ends in .xlsx".into()
+        }
+        [b'P', b'K', 3, 4, ..] => "a zip".into(),
+        bytes if bytes.is_empty() || bytes.contains(&0) => "another file".into(),
+        _ if is_xml(text) => {
+            root(text).map_or("XML".into(), |name| format!("XML of <{}>", name.escape_debug()))
+        }
+        _ => format!("a table or other text, {}", quoted(text.lines().next().unwrap_or_default())),
+    };
+    Ok(if is_gzip { format!("{what}, packed by gzip") } else { what })
+}
+
+/// Whether a text is XML, and no table of MetaTrader, whose first line is `<DATE>`, a tab and so on.
+fn is_xml(text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    text.starts_with('<') && !text.lines().next().unwrap_or_default().contains('\t')
+}
+
+/// The name of the first element of XML.
+fn root(text: &str) -> Option<String> {
+    let mut xml = Reader::from_str(text);
+    loop {
+        match xml.read_event().ok()? {
+            Event::Start(tag) | Event::Empty(tag) => {
+                return Some(String::from_utf8_lossy(tag.name().as_ref()).into_owned());
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
+/// The first bytes of a file.
+fn beginning(path: &Path) -> Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    let read = open_file(path)?.take(BEGIN).read_to_end(&mut begin);
+    read.map_err(|e| Error::io(path, "reading it", &e))?;
+    Ok(begin)
 }
 
 /// The beginning of what is packed by gzip or zstd; other bytes as they are.
@@ -208,7 +307,7 @@ fn unpacked(begin: Vec<u8>) -> Vec<u8> {
     let mut text = Vec::new();
     // What is packed ends in its middle here: what could be unpacked until there is enough.
     if begin.starts_with(&[0x1f, 0x8b]) {
-        let _ = flate2::read::GzDecoder::new(&begin[..]).take(BEGIN).read_to_end(&mut text);
+        let _ = flate2::read::MultiGzDecoder::new(&begin[..]).take(BEGIN).read_to_end(&mut text);
     } else if begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         let _ = zstd::stream::Decoder::new(&begin[..])
             .and_then(|reader| reader.take(BEGIN).read_to_end(&mut text));

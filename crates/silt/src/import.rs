@@ -121,11 +121,13 @@ pub(crate) fn detect(source: &OsStr) -> Outcome<(ImportKind, String)> {
     let path = Path::new(source);
     if !path.exists() {
         let name = source.to_string_lossy();
-        let wrong = name.parse::<ImportKind>().err().map(|error| error.to_string());
-        return Err(Failure::said(format!(
-            "{}, and no file or folder of that name is there",
-            wrong.unwrap_or_default()
-        )));
+        let hint = match ImportKind::nearest(&name) {
+            Some(kind) => {
+                format!("did you mean the kind {kind}: silt import {kind} SOURCE -o FILE")
+            }
+            None => "nor is it a kind, as silt import --list names them".into(),
+        };
+        return Err(Failure::said(format!("{name} is not there; {hint}")));
     }
     let kind = ImportKind::detect(path)?;
     Ok((kind, format!("{}: taken for {kind}: {}", path.display(), kind.summary())))

@@ -23,12 +23,16 @@ pub(crate) fn in_folder(path: &Path) -> Result<Vec<Kind>> {
 
 /// The trackers whose file begins so; databases are known by their tables.
 pub(crate) fn in_file(path: &Path, begin: &[u8]) -> Vec<Kind> {
-    let text = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin);
-    let text = text.strip_prefix(b"\"").unwrap_or(text);
     let found = [
         (tensorboard::is_event_file(path, begin), Kind::Tensorboard),
         (wandb::is_log(begin), Kind::Wandb),
-        (text.starts_with(b"BehaviorSpace results ("), Kind::Netlogo),
+        (is_netlogo(begin), Kind::Netlogo),
     ];
     found.into_iter().filter_map(|(is_it, kind)| is_it.then_some(kind)).collect()
+}
+
+/// Whether results of BehaviorSpace begin so.
+pub(crate) fn is_netlogo(begin: &[u8]) -> bool {
+    let text = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin);
+    text.strip_prefix(b"\"").unwrap_or(text).starts_with(b"BehaviorSpace results (")
 }

@@ -43,7 +43,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::kernel::{Database, Progress, Skipped, check_interrupted};
-pub(crate) use detect::{in_file, in_folder};
+pub(crate) use detect::{in_file, in_folder, is_netlogo};
 pub(crate) use mlflow::DATABASE as MLFLOW;
 use put::Put;
 use run::Run;

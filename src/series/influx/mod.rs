@@ -82,18 +82,19 @@ pub fn import_influx(
 ) -> Result<InfluxReport> {
     let path = path.as_ref();
     let (text, is_cut) = lines_of(path)?;
+    let text = text.trim_start_matches('\u{feff}');
     if is_cut && text.trim().is_empty() {
         let expected = "a line break at the end of its only line, without which it may be cut";
         return Err(Error::invalid(path.display().to_string(), expected, "none"));
     }
     let mut gathered = Gathered::new(path, options);
-    let taken_for = match Kind::of(&text, path)? {
+    let taken_for = match Kind::of(text, path)? {
         Kind::Annotated if options.time_unit.is_some() => {
             let expected = "line protocol for --time-unit";
             return Err(Error::invalid(path.display().to_string(), expected, "annotated CSV"));
         }
-        Kind::Annotated => annotated::read(&text, &mut gathered)?,
-        Kind::LineProtocol => line::read(&text, options.time_unit, &mut gathered)?,
+        Kind::Annotated => annotated::read(text, &mut gathered)?,
+        Kind::LineProtocol => line::read(text, options.time_unit, &mut gathered)?,
     };
     if is_cut {
         let line = text.lines().count() + 1;
@@ -108,7 +109,7 @@ pub fn import_influx(
 
 /// Whether a file that begins so is one of InfluxDB.
 pub(crate) fn is_influx(begin: &str, path: &Path) -> bool {
-    Kind::of(begin, path).is_ok()
+    Kind::of(begin.trim_start_matches('\u{feff}'), path).is_ok()
 }
 
 enum Kind {

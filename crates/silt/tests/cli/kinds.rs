@@ -1,6 +1,7 @@
 //! The kinds of `silt import`: their list, and sources that say their kind themselves.
 
 use std::fs;
+use std::io::Write;
 
 use siltstone::ImportKind;
 
@@ -77,7 +78,11 @@ fn a_source_that_says_no_kind_is_refused() {
         ("log.csv", "series, states or ticks"),
         ("noise.bin", "--list"),
         ("empty", "--list"),
-        ("mlfow", "sacred, trackio, wandb, netlogo, got \"mlfow\", and no file or folder"),
+        ("mlfow", "mlfow is not there; did you mean the kind mlflow: silt import mlflow SOURCE"),
+        ("MLflow", "did you mean the kind mlflow"),
+        ("serie", "did you mean the kind series"),
+        ("tensor-board", "did you mean the kind tensorboard"),
+        ("runs", "runs is not there; nor is it a kind"),
     ] {
         let ran = silt(here, &format!("import {source} -o new.db"));
         assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(why), "{ran:?}");
@@ -100,4 +105,85 @@ fn series_are_a_kind() {
     let old = silt(here, "series import log.csv --to sqlite:old.db --json").json();
     assert_eq!(new, old);
     assert_eq!(silt(here, "import series log.csv").code, 2);
+}
+
+/// Goal: a refusal says what the file is, and what to type where that helps.
+#[test]
+fn a_refusal_says_what_the_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let gzip = |text: &[u8]| {
+        let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        to.write_all(text).unwrap();
+        to.finish().unwrap()
+    };
+    let net =
+        b"<?xml version=\"1.0\"?>\n<!-- of <configuration/> -->\n<net version=\"1\">\n</net>\n";
+    let netlogo = b"\"BehaviorSpace results (NetLogo 6.4.0)\",\"Table version 2.0\"\n";
+    let workbook = b"PK\x03\x04 [Content_Types].xml PK\x03\x04 xl/workbook.xml";
+    let sources: [(&str, Vec<u8>, &str); 8] = [
+        ("empty.csv", vec![], "got an empty file"),
+        ("city.net.xml", net.to_vec(), "got XML of <net>"),
+        ("city.net.xml.gz", gzip(net), "got XML of <net>, packed by gzip"),
+        ("damaged.gz", vec![0x1f, 0x8b, 8, 0, 1, 2], "got a damaged gzip"),
+        (
+            "my log.csv",
+            b"time,flow\n1,2\n".to_vec(),
+            "other text, \"time,flow\"; try: silt import series 'my log.csv' --dry-run",
+        ),
+        ("results.csv.gz", gzip(netlogo), "packed by gzip"),
+        ("net.out.gz", gzip(&516_114_521i32.to_le_bytes()), "packed by gzip"),
+        ("table.bin", workbook.to_vec(), "a workbook of Excel by its content"),
+    ];
+    for (name, content, why) in sources {
+        fs::write(here.join(name), content).unwrap();
+        let ran = silt_with(here, "import -o new.db", name);
+        assert!(ran.code == 2 && ran.err.contains(why), "{name}: {ran:?}");
+        assert!(!ran.err.contains("taken for"), "{ran:?}");
+        assert!(!here.join("new.db").exists());
+    }
+}
+
+/// Goal: SUMO's packed XML of several members, its Parquet, and files of InfluxDB behind a byte order mark and many comments are
+/// known, and read.
+#[test]
+fn more_files_say_their_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut packed = Vec::new();
+    for part in [
+        "<?xml version=\"1.0\"?>\n",
+        "<fcd-export>\n<timestep time=\"0\">\n<vehicle id=\"a\" x=\"1\"/>\n",
+        "</timestep></fcd-export>\n",
+    ] {
+        let mut to = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast());
+        to.write_all(part.as_bytes()).unwrap();
+        to.finish().unwrap();
+    }
+    fs::write(here.join("fcd.xml.gz"), packed).unwrap();
+    let sql = "SELECT 0.0 AS timestep_time, 'a' AS vehicle_id, 1.5 AS vehicle_x";
+    silt(here, "import --dry-run fcd.xml.gz").ok();
+    silt(here, "import fcd.xml.gz -o any.db").ok();
+    silt_with(here, "query any.db --quiet -o fcd.parquet", sql).ok();
+    let comments =
+        "# a comment of some length, as exports have them at their beginning ".repeat(5) + "\n";
+    let line = "cpu,host=a usage=0.5 1715201400000000000\n";
+    fs::write(here.join("long.lp"), comments.repeat(300) + line).unwrap();
+    fs::write(here.join("mark.lp"), format!("\u{feff}{line}")).unwrap();
+    let annotated = "\u{feff}#datatype,string,long,dateTime:RFC3339,double,string,string\n#group,false,false,false,false,true,true\n\
+        #default,_result,,,,,\n,result,table,_time,_value,_field,_measurement\n,,0,2024-05-08T20:50:00Z,1.5,usage,cpu\n";
+    fs::write(here.join("mark.csv"), annotated).unwrap();
+    for (name, kind) in [
+        ("fcd.xml.gz", "sumo"),
+        ("fcd.parquet", "sumo"),
+        ("long.lp", "influx"),
+        ("mark.lp", "influx"),
+        ("mark.csv", "influx"),
+    ] {
+        let ran = silt(here, &format!("import {name} --dry-run"));
+        assert_eq!(ran.code, 0, "{name}: {ran:?}");
+        assert!(ran.err.contains(&format!("{name}: taken for {kind}")), "{ran:?}");
+    }
+    silt(here, "import mark.lp -o one.db").ok();
+    assert!(silt(here, "series ls one.db").ok().contains("cpu,host=a/usage"));
 }
