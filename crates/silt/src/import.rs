@@ -39,6 +39,14 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
 
+    /// Read all of it, say what was understood, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// The database, of ticks the folder; created if missing
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -104,6 +112,48 @@ enum What {
     /// A source in place of a kind, and options of its kind.
     #[command(external_subcommand)]
     Source(Vec<OsString>),
+}
+
+/// What was typed, with the options that stand between `import` and its kind or source behind that: they are the kind's.
+pub(crate) fn handed_on(mut typed: Vec<OsString>) -> Vec<OsString> {
+    let skipped = |typed: &[OsString], at: usize| match typed.get(at)?.as_encoded_bytes() {
+        b"--color" => Some(2),
+        word => (word.starts_with(b"-") && word != b"--").then_some(1),
+    };
+    let mut at = 1;
+    while let Some(n) = skipped(&typed, at) {
+        at += n;
+    }
+    if typed.get(at).is_none_or(|word| word != "import") {
+        return typed;
+    }
+    at += 1;
+    let mut handed = Vec::new();
+    while let Some(n) = skipped(&typed, at) {
+        let word = typed[at].as_encoded_bytes();
+        let is_whole = word.starts_with(b"-o") || word.starts_with(b"--output=");
+        match word {
+            b"-o" | b"--output" => handed.extend(typed.drain(at..typed.len().min(at + 2))),
+            _ if is_whole || word == b"--dry-run" => handed.push(typed.remove(at)),
+            _ => at += n,
+        }
+    }
+    // With no kind or source behind them, they stay what is wrong.
+    let behind = at + usize::from(typed.get(at).is_some_and(|word| word != "--"));
+    let behind = behind.min(typed.len());
+    typed.splice(behind..behind, handed);
+    typed
+}
+
+/// What to type where a kind is also the name of a source that is there.
+pub(crate) fn source_hint(typed: &[OsString]) -> Option<String> {
+    let import = typed.iter().position(|word| word == "import")?;
+    let mut words = typed[import + 1..].iter().filter_map(|word| word.to_str());
+    let kind = words.find(|word| !word.starts_with('-'))?;
+    kind.parse::<ImportKind>().ok().filter(|_| Path::new(kind).exists())?;
+    Some(format!(
+        "{kind} is the kind here; for what is there by that name: silt import {kind} {kind} ..."
+    ))
 }
 
 impl Args {
@@ -198,8 +248,12 @@ pub(crate) fn durabilities() -> impl TypedValueParser<Value = Durability> {
 
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let what = match &args.what {
+        Some(_) if args.dry_run || args.output.is_some() => {
+            return Err(Failure::said("-o and --dry-run go behind the kind or source here"));
+        }
         Some(what) if !args.list => what,
-        _ => return list(console),
+        _ if args.list => return list(console),
+        _ => return Err(Failure::said("import: a source is missing: silt import SOURCE -o FILE")),
     };
     match what {
         What::Simulation(args) => simulation(args, console),

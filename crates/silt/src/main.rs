@@ -53,14 +53,14 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
-    let mut typed: Vec<OsString> = std::env::args_os().collect();
+    let mut typed = import::handed_on(std::env::args_os().collect());
     let mut cli = match cli::Cli::try_parse_from(&typed) {
         Ok(cli) => cli,
-        Err(error) => return usage(error),
+        Err(error) => return usage(error, &typed),
     };
     let mut console = console::Console::new(&cli.display);
     if let cli::Command::Import(args) = &cli.command
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         typed.insert(typed.len() - more.len() - 1, kind.name().into());
         cli = match cli::Cli::try_parse_from(&typed) {
             Ok(cli) => cli,
-            Err(error) => return usage(error),
+            Err(error) => return usage(error, &typed),
         };
         console = console::Console::new(&cli.display);
         console.note(&note);
@@ -96,7 +96,14 @@ fn failed(console: &console::Console, failure: &exit::Failure) -> ExitCode {
 }
 
 /// Help and version are results; anything else is wrong usage.
-fn usage(mut error: clap::Error) -> ExitCode {
+fn usage(mut error: clap::Error, typed: &[OsString]) -> ExitCode {
+    if error.kind() == ErrorKind::MissingRequiredArgument
+        && let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg)
+        && missing.iter().any(|argument| argument.starts_with('<'))
+        && let Some(hint) = import::source_hint(typed)
+    {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    }
     // Clap lists the commands that are nobody's business too.
     if let Some(ContextValue::Strings(names)) = error.remove(ContextKind::ValidSubcommand) {
         let root = cli::Cli::command();

@@ -187,3 +187,46 @@ fn more_files_say_their_kind() {
     silt(here, "import mark.lp -o one.db").ok();
     assert!(silt(here, "series ls one.db").ok().contains("cpu,host=a/usage"));
 }
+
+/// Goal: -o and --dry-run stand before the source too, of each kind; alone they are no list of kinds.
+#[test]
+fn options_stand_before_the_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("cpu.lp"), "cpu,host=a usage=0.5 1715201400000000000\n").unwrap();
+    for line in ["import --dry-run cpu.lp", "import --dry-run -o new.db influx cpu.lp"] {
+        assert!(silt(here, line).ok().contains("would be added"), "{line}");
+    }
+    assert_eq!(names(here), ["cpu.lp"]);
+    for (n, options) in
+        ["-o 0.db", "--output=1.db", "--json -o2.db", "--quiet --output 3.db"].iter().enumerate()
+    {
+        silt(here, &format!("--color never import {options} cpu.lp")).ok();
+        assert!(here.join(format!("{n}.db")).exists(), "{options}");
+    }
+    for line in ["import -o new.db", "import --dry-run", "import -o new.db -- cpu.lp"] {
+        assert_eq!(silt(here, line).code, 2, "{line}");
+    }
+    assert!(!here.join("new.db").exists());
+    let help = silt(here, "import --help").ok();
+    assert!(help.contains("--output <FILE>") && help.contains("--dry-run"), "{help}");
+}
+
+/// Goal: the default folder of a tracker has the name of its kind: what to type is said.
+#[test]
+fn a_kind_that_is_a_folder_too_is_hinted_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let without = silt(here, "import wandb -o w.db");
+    assert!(without.code == 2 && !without.err.contains("wandb wandb"), "{without:?}");
+    for kind in ["wandb", "sacred", "memory"] {
+        fs::create_dir(here.join(kind)).unwrap();
+        for line in [format!("import {kind} -o w.db"), format!("import -o w.db {kind}")] {
+            let ran = silt(here, &line);
+            assert!(
+                ran.code == 2 && ran.err.contains(&format!("silt import {kind} {kind} ...")),
+                "{ran:?}"
+            );
+        }
+    }
+}
