@@ -153,6 +153,13 @@ fn a_table_may_grow() {
     for id in ["sweep/1", "sweep/2"] {
         assert_eq!(run(&world.file(), id), run(&once.file(), id));
     }
+    // A list that is another one now stays as it is, and is named.
+    let other = world.source(&whole.replace("[0.5 -1]", "[0.5 -2]"));
+    let report = imported(Kind::Netlogo, &other, &world.file());
+    assert_eq!((report.unchanged.len(), report.skipped.len()), (2, 1), "{report:?}");
+    let why = "run sweep/1: the array [xcor] of turtles at step 0: other items";
+    assert!(report.skipped[0].reason.starts_with(why), "{report:?}");
+    assert_eq!(content(&world.file()), before);
     // Another experiment of the same name is not mixed with it.
     let other = world.source(&whole.replace("20:50", "21:50"));
     let report = imported(Kind::Netlogo, &other, &world.file());
