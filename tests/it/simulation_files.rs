@@ -295,10 +295,13 @@ fn a_file_that_grows_is_followed() {
     }
     let (world, whole) = (World::new(), World::new());
     whole.import(&whole.file("cars.csv", &text), &long(Some(Missing::Keep)));
-    for end in (30..text.len()).step_by(7).chain([text.len()]) {
+    let second = text.find("\n1,").unwrap() + 1;
+    for end in (second + 2..text.len()).step_by(7).chain([text.len()]) {
         let path = world.file("cars.csv", &text[..end]);
         let report = world.try_import(&path, &long(Some(Missing::Keep))).unwrap();
         assert_eq!(report.conflicts, [], "after {end} bytes");
+        let is_cut = !text[..end].ends_with('\n');
+        assert_eq!((report.ends_early, report.is_complete()), (is_cut, !is_cut), "{report:?}");
     }
     for time in 0..6 {
         assert_eq!(world.state("cars", time), whole.state("cars", time));
@@ -320,6 +323,43 @@ fn a_file_that_grows_is_followed() {
     assert_eq!(world.floats("bikes", "x", 6), [Some(0.5)]);
     assert_eq!(world.texts("cars", "car", 6)[4], Some("new".to_owned()));
     assert_eq!(world.floats("cars", "x", 6)[2], Some(2.25));
+}
+
+/// Goal: a last line without an end may be cut, so that it and all rows of its time are left out, and that is said; a line whose
+/// time is whole takes none of another time with it, and with its end all are there.
+#[test]
+fn a_last_line_without_an_end_is_left_out_with_its_time() {
+    for (end, updates, rows) in [
+        ("1,b,2.7", 1, 2),
+        ("1,b,2.75", 1, 2),
+        ("1,b", 1, 2),
+        ("2,a,3", 2, 3),
+        ("2,\"a", 2, 3),
+        ("2", 1, 2),
+        ("2,\u{e9}", 2, 3),
+    ] {
+        let world = World::new();
+        let mut text = format!("t,car,x\n0,a,1\n0,b,2\n1,a,3\n{end}").into_bytes();
+        if end.ends_with('\u{e9}') {
+            text.pop(); // cut inside the character
+        }
+        let options = long(Some(Missing::Clear));
+        let path = world.file("cars.csv", &text);
+        let report = world.try_import(&path, &options).unwrap();
+        assert_eq!(
+            (report.updates, report.rows, report.ends_early),
+            (updates, rows, true),
+            "{end}"
+        );
+        let [skipped] = &report.skipped[..] else { panic!("{report:?}") };
+        assert!(skipped.reason.starts_with("line 5 is the last one and has no end"), "{report:?}");
+        assert_eq!(world.db.timestamps("traffic").unwrap().len() as u64, updates);
+    }
+    let world = World::new();
+    world.try_import(&world.file("cars.csv", "t,car,x\n0,a,1\n0,b,2.7"), &long(None)).unwrap_err();
+    let path = world.file("cars.csv", "t,car,x\n0,a,1\n0,b,2.75\n");
+    world.import(&path, &long(None));
+    assert_eq!(world.floats("cars", "x", 0), [Some(1.0), Some(2.75)]);
 }
 
 /// Goal: packed text is read, and a damaged one is called so before anything is stored.

@@ -115,6 +115,14 @@ fn the_table_of_xml2csv_is_the_xml() {
         0.30;;;;;;;;;;;;;;;;;;\n";
     let report = csv.import(&csv.file("fcd.csv", table), &FileOptions::sumo());
     assert_eq!((report.rows, report.updates), (5, 4));
+    // A last line without an end may be cut: it and its timestep are left out.
+    let fourth = table.find("\n0.20;").unwrap() + 1;
+    for (end, updates) in [(table.len() - 1, 3), (fourth + 40, 2), (fourth + 2, 1)] {
+        let cut = World::new();
+        let path = cut.file("fcd.csv", &table[..end]);
+        let report = cut.try_import(&path, &FileOptions::sumo()).unwrap();
+        assert_eq!((report.updates, report.ends_early), (updates, true), "{report:?}");
+    }
     for group in ["vehicles", "persons"] {
         for time in [0, 100, 200, 300] {
             let (mut one, mut other) = (xml.state(group, time), csv.state(group, time));

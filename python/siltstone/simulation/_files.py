@@ -78,7 +78,8 @@ def import_states(
     All rows of a time become one update. Ids are integers, or texts, which get numbers and stay as
     an attribute. What can be read in two ways is refused. What the database has already is
     compared: the same stays unchanged, so that the same call resumes an interrupted import and
-    follows a file that grows; what differs is named as a conflict and left out.
+    follows a file that grows; what differs is named as a conflict and left out. A last line of text
+    without a newline may be cut: it and the rows of its time are left out, until it has its end.
 
     Parameters
     ----------
@@ -152,7 +153,8 @@ def import_sumo(
     ids are texts: they get numbers and stay as the attribute ``name``. Who leaves becomes
     undefined. In CSV and Parquet that SUMO writes itself persons stand among the vehicles; XML, and
     what ``xml2csv`` makes of it, tells them apart. Of a file that is still written, or was cut off,
-    the timesteps that are whole are stored, and the same call goes on.
+    the timesteps that are whole are stored, and the same call goes on; in CSV a last line without
+    a newline counts as cut.
 
     Parameters
     ----------

@@ -20,6 +20,8 @@ pub(super) struct Builder {
     missing: Missing,
     is_sorted: bool,
     frames: BTreeMap<i64, Vec<Part>>,
+    /// The time of the last row.
+    latest: Option<i64>,
     rows: u64,
 }
 
@@ -57,6 +59,7 @@ impl Builder {
             missing: profile.missing.unwrap_or(Missing::Keep),
             is_sorted: profile.is_sorted,
             frames: BTreeMap::new(),
+            latest: None,
             rows: 0,
         })
     }
@@ -66,7 +69,8 @@ impl Builder {
         self.rows
     }
 
-    /// Takes a row. One that is none, or a second one of its entity and time, is noted.
+    /// Takes a row. One that is none, or a second one of its entity and time, is noted. With one that may be cut all of its
+    /// time are left out.
     ///
     /// # Errors
     /// That of an unclear time.
@@ -74,6 +78,12 @@ impl Builder {
         let taken = match found.what {
             What::Bad(why) => Err(NoTime::Bad(why)),
             What::Row(row) => self.row(&row, clock),
+            What::Cut(time) => {
+                let time = time.and_then(|time| clock.timestamp(time).ok()).or(self.latest);
+                let parts = time.and_then(|time| self.frames.remove(&time)).unwrap_or_default();
+                self.rows -= parts.iter().map(|part| part.ids.len() as u64).sum::<u64>();
+                Ok(())
+            }
         };
         match taken {
             Ok(()) => Ok(()),
@@ -88,6 +98,7 @@ impl Builder {
     fn row(&mut self, row: &Row<'_>, clock: Clock) -> Result<(), NoTime> {
         let time = clock.timestamp(row.time)?;
         let id = entity(row)?;
+        self.latest = Some(time);
         let frame = self.frames.entry(time).or_default();
         let Some(id) = id else { return Ok(()) };
         let changed = "the file changed while it was read";

@@ -1,5 +1,6 @@
 //! Records of delimited text, plain or packed.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,8 @@ pub(super) struct Records {
     lines: u64,
     /// The line in which the record begins.
     line: u64,
+    /// Whether a newline ended the record.
+    has_end: bool,
 }
 
 impl Records {
@@ -81,6 +84,7 @@ impl Records {
             ends: Vec::new(),
             lines: 0,
             line: 0,
+            has_end: true,
         };
         if !records.next_text()? {
             return Err(Error::invalid(path.display().to_string(), "a table", "an empty file"));
@@ -102,6 +106,11 @@ impl Records {
     /// The line in which the record begins.
     pub(super) fn line(&self) -> u64 {
         self.line
+    }
+
+    /// Of a last record without an end, which may be cut, the field at this place: `Some(None)` if it may be cut too.
+    pub(super) fn cut(&self, at: usize) -> Option<Option<&str>> {
+        (!self.has_end).then(|| self.fields().take(self.ends.len() - 1).nth(at))
     }
 
     pub(super) fn separator(&self) -> char {
@@ -127,12 +136,14 @@ impl Records {
                 return Err(self.refuse(format!("one of more than {LONGEST} bytes")));
             }
             if read == 0 {
-                return match self.text.is_empty() {
-                    true => Ok(false),
-                    false => Err(self.refuse("a quote that is not closed".into())),
+                return match self.text.last() {
+                    None => Ok(false),
+                    Some(b'\n') => Err(self.refuse("a quote that is not closed".into())),
+                    Some(_) => Ok(true),
                 };
             }
             self.lines += 1;
+            self.has_end = self.text.last() == Some(&b'\n');
             if self.lines == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
                 self.text.drain(..3);
             }
@@ -157,8 +168,12 @@ impl Records {
     fn split(&mut self) -> Result<()> {
         self.fields.clear();
         self.ends.clear();
-        let text = std::str::from_utf8(&self.text)
-            .map_err(|_| self.refuse("bytes that are not UTF-8".into()))?;
+        let text = match String::from_utf8_lossy(&self.text) {
+            // It may be cut inside a character.
+            text if !self.has_end => text,
+            Cow::Borrowed(text) => Cow::Borrowed(text),
+            Cow::Owned(_) => return Err(self.refuse("bytes that are not UTF-8".into())),
+        };
         let separator = char::from(self.separator);
         if !text.contains('"') {
             for field in text.split(separator) {
@@ -167,7 +182,7 @@ impl Records {
             }
             return Ok(());
         }
-        let mut rest = text;
+        let mut rest = &*text;
         loop {
             let inner = rest.trim_start_matches(' ');
             let after = match inner.strip_prefix('"') {

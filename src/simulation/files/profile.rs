@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::Missing;
-use super::rows::{Bad, Cell, Clock, Columns, NoTime, Row, Source, Type, What, float, integer};
+use super::rows::{
+    Bad, Cell, Clock, Columns, NoTime, Row, Source, Type, What, counted, float, integer,
+};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::{Progress, check_interrupted};
@@ -101,6 +103,7 @@ impl Profile {
         };
         let (mut bad, mut last, mut seen, mut cells) =
             (Bad::new(path, false), i64::MIN, 0u64, 0u64);
+        let mut latest = None;
         source.read(&mut |found| {
             seen += 1;
             if seen.is_multiple_of(CHECK_ROWS) {
@@ -110,9 +113,18 @@ impl Profile {
             let taken = match &found.what {
                 What::Bad(why) => Err(NoTime::Bad(why.clone())),
                 What::Row(row) => profile.add(row, clock),
+                What::Cut(time) => {
+                    let time = time.and_then(|time| clock.timestamp(time).ok()).or(latest);
+                    time.into_iter().for_each(|time| profile.leave_out(time));
+                    if profile.times.is_empty() {
+                        bad.push(found.line, "it is the last one and has no end");
+                    }
+                    return Ok(());
+                }
             };
             match taken {
                 Ok(time) => {
+                    latest = Some(time);
                     profile.is_sorted &= time >= last;
                     last = last.max(time);
                 }
@@ -172,6 +184,15 @@ impl Profile {
         Ok(time)
     }
 
+    /// Leaves out the rows of a time.
+    fn leave_out(&mut self, time: i64) {
+        self.times.remove(&time);
+        for group in &mut self.groups {
+            self.rows -= group.counts.remove(&time).unwrap_or(0);
+            group.first.retain(|_, first| *first != time);
+        }
+    }
+
     /// Refuses a file where something has no value, and nobody says what that means.
     fn check_missing(&self, path: &Path, source: &dyn Source) -> Result<()> {
         if self.missing.is_some() {
@@ -221,10 +242,10 @@ impl Profile {
             _ => "none".into(),
         };
         let mut text = format!(
-            "{}: {} rows, {} timestamps {span}{}{}",
+            "{}: {}, {} {span}{}{}",
             source.taken_for(),
-            self.rows,
-            self.times.len(),
+            counted(self.rows, "row"),
+            counted(self.updates(), "timestamp"),
             clock.in_words(),
             if self.is_sorted { "" } else { ", not in their order" },
         );
@@ -237,7 +258,8 @@ impl Profile {
             } else {
                 "by their ids"
             };
-            text += &format!("; {}: {} entities {ids}", columns.group, group.first.len());
+            let entities = counted(group.first.len() as u64, "entity");
+            text += &format!("; {}: {entities} {ids}", columns.group);
             for (column, (name, known)) in columns.columns.iter().enumerate() {
                 text += &match self.dtype(at, column, *known) {
                     None => format!(", {name} (empty, left out)"),

@@ -35,6 +35,8 @@ pub(super) enum What<'a> {
     Row(Row<'a>),
     /// No row: why it is none.
     Bad(String),
+    /// A last line without an end, which may be cut: its time, if that is whole.
+    Cut(Option<Cell<'a>>),
 }
 
 /// The type of a column: a dtype, or `None` for texts.
@@ -167,6 +169,23 @@ impl Clock {
     }
 }
 
+/// What is said of a last line without an end.
+pub(super) fn no_end(line: u64) -> String {
+    format!(
+        "line {line} is the last one and has no end, so that it may be cut: it and the rows of its time are left out; import the \
+         file again when it is finished, or end it with a newline"
+    )
+}
+
+/// A count and its noun: `1 row`, `2 rows`, `3 entities`.
+pub(super) fn counted(n: u64, noun: &str) -> String {
+    match noun.strip_suffix("ty") {
+        _ if n == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{n} {stem}ties"),
+        None => format!("{n} {noun}s"),
+    }
+}
+
 /// The beginning of a text, for messages.
 pub(super) fn short(text: &str) -> String {
     text.chars().take(40).collect()
@@ -209,7 +228,7 @@ impl<'a> Bad<'a> {
 
     pub(super) fn into_skipped(self) -> Option<Skipped> {
         let more = if self.rows > self.most as u64 { "; ..." } else { "" };
-        let reason = format!("{} rows: {}{more}", self.rows, self.named.join("; "));
+        let reason = format!("{}: {}{more}", counted(self.rows, "row"), self.named.join("; "));
         (self.rows > 0).then(|| Skipped::new(self.path, reason).rows(self.rows))
     }
 }

@@ -110,9 +110,9 @@ impl<'a> Storing<'a> {
     }
 }
 
-/// Whether what is stored is what a file said when it had fewer rows of this time, the last of which may have been cut.
+/// Whether what is stored is what a file said when it had fewer rows of this time.
 fn is_beginning(stored: &Update, whole: &Update) -> bool {
-    let (mut differing, mut entities) = (0, 0);
+    let mut entities = 0;
     for group in &stored.data {
         let Some(whole) = whole.data.iter().find(|other| other.name == group.name) else {
             return false;
@@ -124,10 +124,12 @@ fn is_beginning(stored: &Update, whole: &Update) -> bool {
             let is_same = |(name, value): (&String, &serde_json::Value)| {
                 value.is_null() || others.get(name) == Some(value)
             };
-            differing += u64::from(!values.iter().all(is_same));
+            if !values.iter().all(is_same) {
+                return false;
+            }
         }
     }
-    entities > 0 && differing <= 1
+    entities > 0
 }
 
 type Values = HashMap<String, serde_json::Value>;

@@ -8,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::delimited::{Records, open_text, reading};
-use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, short};
+use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, no_end, short};
 use super::table;
 use crate::array::DType;
 use crate::error::{Error, Result};
@@ -485,6 +485,10 @@ impl Source for Table {
         let mut records = Records::open(&self.path, None)?;
         while records.next()? {
             let line = records.line();
+            if let Some(time) = records.cut(self.time) {
+                each(Found { line, what: What::Cut(time.map(time_of)) })?;
+                return Ok(Some(no_end(line)));
+            }
             let fields: Vec<&str> = records.fields().collect();
             if fields.len() != self.fields {
                 let why = format!("{} fields expected, got {}", self.fields, fields.len());

@@ -10,7 +10,7 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use super::delimited::Records;
-use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What};
+use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, no_end};
 use super::{Layout, StatesOptions};
 use crate::array::DType;
 use crate::error::{Error, Result};
@@ -166,6 +166,10 @@ impl Source for Text {
         }
         while records.next()? {
             let line = records.line();
+            if let Some(time) = records.cut(self.places.time) {
+                each(Found { line, what: What::Cut(time.map(Cell::Text)) })?;
+                return Ok(Some(no_end(line)));
+            }
             let fields: Vec<&str> = records.fields().collect();
             if fields.len() != expected {
                 let why = format!("{expected} fields expected, got {}", fields.len());
