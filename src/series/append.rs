@@ -4,7 +4,7 @@ use arrow_array::BooleanArray;
 
 use super::backend::{Change, SeriesInfo, StorageBackend, is_unchanged};
 use super::data::{Metadata, Series};
-use super::index::IndexValues;
+use super::index::{IndexRange, IndexValues};
 use super::widen::type_name;
 use crate::error::{Error, Result};
 use crate::kernel::check_interrupted;
@@ -32,6 +32,10 @@ pub struct Appended {
     pub points: u64,
     /// Points of the file that were skipped.
     pub skipped: u64,
+    /// Of these, points that the series has with another value, which stays.
+    pub conflicts: u64,
+    /// The first of them, in words.
+    pub first_conflict: Option<String>,
     /// Stored points that were replaced.
     pub replaced: u64,
     /// The types that the stored series got to hold the new points without loss: `values int64 to float64`.
@@ -149,6 +153,12 @@ fn plan(
             _ if early == 0 => {}
             Overlap::Skip => {
                 new = series.slice(early, later);
+                let range = IndexRange::closed(labels.get(0), labels.get(early - 1));
+                let own = match &loaded {
+                    Some((own, _)) => own.range(&range)?,
+                    None => backend.load_range(key, &range)?,
+                };
+                (done.conflicts, done.first_conflict) = conflicts(&own, &points.slice(0, early))?;
                 (done.points, done.skipped) = (later as u64, early as u64);
                 if info.fit(&new)?.is_some() {
                     done.widened = None; // what is skipped widens nothing
@@ -181,6 +191,32 @@ fn replace(own: &Series, points: &Series) -> Result<(Series, usize)> {
     Ok((own.slice(0, before).concat(points)?.concat(&after)?, until - before))
 }
 
+/// How many points a series has with another value, and the first of them.
+fn conflicts(own: &Series, points: &Series) -> Result<(u64, Option<String>)> {
+    let (stored, labels) = (IndexValues::of(own.index())?, IndexValues::of(points.index())?);
+    let (mut count, mut first) = (0, None);
+    for row in 0..points.len() {
+        let label = labels.get(row);
+        let (from, until) =
+            (stored.partition(|value| *value < label), stored.partition(|value| *value <= label));
+        let is_same = |at: usize| own.values().slice(at, 1) == points.values().slice(row, 1);
+        if from == until || (from..until).any(is_same) {
+            continue;
+        }
+        count += 1;
+        if first.is_none() {
+            let cells = |series: &Series, row| crate::table::rows(&series.slice(row, 1).to_batch());
+            let (was, new) = (cells(own, from)?, cells(points, row)?);
+            let text = |cell: &serde_json::Value| {
+                cell.as_str().map_or_else(|| cell.to_string(), str::to_owned)
+            };
+            let (label, was, new) = (text(&new[0][0]), text(&was[0][1]), text(&new[0][1]));
+            first = Some(format!("at {label}: {was} is stored, {new} is new"));
+        }
+    }
+    Ok((count, first))
+}
+
 /// The types of a series that are not what they were.
 fn widening(info: &SeriesInfo, own: &Series) -> Option<String> {
     let pairs = [
@@ -203,6 +239,24 @@ mod tests {
 
     use super::super::in_memory::MemoryBackend;
     use super::*;
+
+    /// Goal: a point that is skipped is named if the series has another value, as of a file whose last line was cut; equal ones,
+    /// NaN among them, are not.
+    #[test]
+    fn skipped_points_of_another_value_are_named() {
+        let (backend, nan) = (MemoryBackend::new(), f64::NAN);
+        let stored = Series::from_times_ns(&[0, 10, 20], &[1.0, nan, 2.7]).unwrap();
+        backend.save("k", &stored, &Metadata::new()).unwrap();
+        let grown = Series::from_times_ns(&[0, 10, 20, 30], &[1.0, nan, 2.75, 3.0]).unwrap();
+        let points = [("k".to_owned(), grown, Metadata::new(), Overlap::Skip)];
+        let done = append_points(&backend, &points).unwrap().remove(0);
+        assert_eq!((done.points, done.skipped, done.conflicts), (1, 3, 1), "{done:?}");
+        let said = done.first_conflict.unwrap();
+        assert!(said.ends_with(": 2.7 is stored, 2.75 is new"), "{said}");
+        let again =
+            append_points(&backend, &[("k".into(), stored, Metadata::new(), Overlap::Skip)]);
+        assert_eq!(again.unwrap()[0].conflicts, 0);
+    }
 
     /// Goal: points that are skipped, or missing, widen nothing; those that come in beside skipped ones do if they must.
     #[test]

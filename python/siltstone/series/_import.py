@@ -26,6 +26,10 @@ class ImportedSeries(NamedTuple):
         Its key, and the type of its values.
     points, skipped, replaced : int
         Points that were added; points of the file that were skipped; stored points that were replaced.
+    conflicts : int
+        Of the skipped points, those that the series has with another value, which stays.
+    first_conflict : str or None
+        The first of them, in words.
     widened : str or None
         The types that the stored series got to hold the new points.
     """
@@ -36,6 +40,8 @@ class ImportedSeries(NamedTuple):
     skipped: int
     replaced: int
     widened: str | None
+    conflicts: int = 0
+    first_conflict: str | None = None
 
 
 class PointsReport(NamedTuple):

@@ -35,7 +35,7 @@ pub(crate) struct Import {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// The store that gets the points, a file or an address; created if missing
+    /// The store that gets the points, a file or an address; created if missing, with the folders above it
     #[arg(
         long,
         short,
@@ -77,7 +77,7 @@ pub(crate) struct Import {
 enum Rule {
     /// Nothing is kept
     Refuse,
-    /// Skip points that are not later than the last stored one
+    /// Skip points that are not later than the last stored one; those that are stored with another value are named, exit code 3
     Skip,
     /// Replace the stored points from the first new one to the last
     Replace,
@@ -226,6 +226,7 @@ fn points(
         written: written.clone(),
     };
     let imported = series::import_points(backend, file, read, &options)?;
+    let mut left = false;
     for ImportedSeries { key, appended: done, .. } in &imported {
         let points = human::plural(done.points, "point");
         let more = match (done.skipped, done.replaced) {
@@ -234,10 +235,15 @@ fn points(
             (_, replaced) => format!(", {} replaced", human::count(replaced)),
         };
         lines.push(format!("{key}: {points}{more}"));
+        if let Some(first) = &done.first_conflict {
+            let conflicts = human::plural(done.conflicts, "conflict");
+            console.warn(&format!("{}: {key}: {conflicts} skipped: {first}", file.display()));
+            left = true;
+        }
         lines.extend(done.widened.iter().map(|types| format!("{key}: widened: {types}")));
     }
     written.extend(imported.iter().map(|series| series.key.clone()));
     let reported = json!({ "file": file.display().to_string(), "points": rows, "series": imported,
         "columns": columns, "notes": notes });
-    Ok((lines, reported, false))
+    Ok((lines, reported, left))
 }
