@@ -169,11 +169,15 @@ pub(super) fn table_of<'a>(
     if !has_header {
         header.clear();
     }
-    let index = (kind == Kind::Influx).then(|| names.iter().position(|name| name == "_time"));
+    let index = match kind {
+        Kind::Influx => names.iter().position(|name| name == "_time"),
+        Kind::Hobo => names.iter().position(|name| name.starts_with("Date Time")),
+        _ => None,
+    };
     let records =
         Records { rows: Source::Text(rows), header, width, are_cells: false, again: Vec::new() };
     let separator = Some(separator);
-    Ok(Table { records, separator, names, units, index: index.flatten(), notes })
+    Ok(Table { records, separator, names, units, index, notes })
 }
 
 /// The separator that a first line `sep=;` says, and the lines behind it.
@@ -215,6 +219,8 @@ enum Kind {
     Toa5,
     /// InfluxDB: lines of annotations before the header.
     Influx,
+    /// HOBOware: a line with the title, and a column of row numbers before that of the times.
+    Hobo,
     /// NetLogo's BehaviorSpace: six lines about the experiment.
     BehaviorSpace,
 }
@@ -225,6 +231,7 @@ impl Kind {
         match texts(&first).next().unwrap_or_default() {
             "TOA5" => Kind::Toa5,
             "#group" | "#datatype" | "#default" => Kind::Influx,
+            text if text.starts_with("Plot Title:") => Kind::Hobo,
             text if text.starts_with("BehaviorSpace results") => Kind::BehaviorSpace,
             _ => Kind::Plain,
         }
@@ -235,6 +242,7 @@ impl Kind {
         let (name, lines) = match self {
             Kind::Plain => return rows,
             Kind::Toa5 => ("a TOA5 file of Campbell Scientific", 1),
+            Kind::Hobo => ("a file of HOBOware", 1),
             Kind::BehaviorSpace => ("a table of NetLogo's BehaviorSpace", 6),
             Kind::Influx => {
                 let mut ahead = rows.clone();

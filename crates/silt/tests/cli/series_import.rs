@@ -157,11 +157,11 @@ const CASES: &[(&str, &str, Expect)] = &[
             &[("k/RH (%) c:3", "48.3 49.1 45.7")],
         ),
     ),
-    ("hobo/hobo.csv", "", Refused(&["line 1", "--skip-lines 1"])),
+    ("hobo/hobo.csv", "", Refused(&["line 3", "--day-first"])),
     ("hobo/hobo.csv", "--skip-lines|1", Refused(&["--index \"Date Time, GMT+01:00\""])),
     (
         "hobo/hobo.csv",
-        "--skip-lines|1|--index|Date Time, GMT+01:00|--no-day-first|--tz|+01:00",
+        "--no-day-first",
         Read(
             "2024-07-03T09:45:40 2024-07-03T10:45:40 2024-07-03T11:45:40 2024-07-03T12:45:40",
             &[("k/#", "1 2 3 4"), ("k/Host Connected (LGR S/N: 20881234)", "_ _ _ Logged")],
