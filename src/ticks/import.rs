@@ -133,7 +133,7 @@ impl ImportReport {
 /// - `progress`: gets files done and in all; its error stops the import after the files at work.
 ///
 /// # Errors
-/// [`Error::NotFound`] without such a folder, [`Error::Invalid`] if no file in it is one of ticks, and that of `progress`. What is wrong with one file is in
+/// [`Error::NotFound`] without such a folder, [`Error::Invalid`] if no file in it is one of ticks or the output is a file, and that of `progress`. What is wrong with one file is in
 /// [`ImportReport::skipped`].
 pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<ImportReport> {
     let (files, others) = if !options.files.is_empty() {
@@ -147,6 +147,10 @@ pub fn import(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<Im
     } else {
         return Err(no_folder(&options.input_dir));
     };
+    if options.output_dir.is_file() {
+        let output = options.output_dir.display().to_string();
+        return Err(Error::invalid(output, "the folder of the day files", "a file"));
+    }
     if files.is_empty() {
         let expected = "SYMBOL/YYYY-MM-DD.json, ticks_YYYY-MM-DD.db or ticks_YYYY-MM-DD.db.zst";
         let got = match others.first() {

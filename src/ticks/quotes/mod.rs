@@ -68,6 +68,8 @@ pub(super) struct Quotes {
     pub(super) taken_for: String,
 }
 
+/// What is expected of a file without symbols.
+const SYMBOL: &str = "the symbol of its ticks (--symbol, or --columns symbol=COLUMN)";
 /// So many bad lines at the beginning, and more than good ones, are a file that is none of quotes.
 const MOST_BAD: u64 = 100;
 /// Ticks that are gathered before those of days that are over are handed on.
@@ -194,6 +196,19 @@ impl<'a> Gathered<'a> {
         })
     }
 
+    /// An error that asks for the zone asks for the symbol too, if that is missing as well.
+    fn with_symbol(&self, error: Error, options: &QuoteOptions) -> Error {
+        let has_symbols = options.columns.as_ref().is_some_and(|columns| columns.symbol.is_some());
+        match error {
+            Error::Invalid { what, expected, got }
+                if expected.contains("--tz") && !has_symbols && self.symbol.is_none() =>
+            {
+                Error::Invalid { what, expected: format!("{expected}, and {SYMBOL}"), got }
+            }
+            other => other,
+        }
+    }
+
     /// Says what the file was taken for. Without a column of symbols there must be one symbol.
     fn begin(&mut self, taken_for: &str, has_symbols: bool) -> Result<()> {
         self.out.taken_for = match &self.symbol {
@@ -203,8 +218,7 @@ impl<'a> Gathered<'a> {
         if has_symbols || self.symbol.is_some() {
             return Ok(());
         }
-        let expected = "the symbol of its ticks (--symbol, or --columns symbol=COLUMN)";
-        Err(Error::invalid(self.path.display().to_string(), expected, "none"))
+        Err(Error::invalid(self.path.display().to_string(), SYMBOL, "none"))
     }
 
     /// Takes a tick; what is wrong with it is noted, and it is left out.

@@ -87,7 +87,8 @@ pub(super) fn read(
     let first = lines.text()?.to_owned();
     let mut is_next = lines.next()?;
     let second = if is_next { lines.text()?.to_owned() } else { String::new() };
-    let layout = Layout::of(options, path, &first, &second)?;
+    let layout = Layout::of(options, path, &first, &second)
+        .map_err(|error| out.with_symbol(error, options))?;
     out.begin(&layout.taken_for, layout.symbol.is_some())?;
     if layout.fields > MOST_FIELDS {
         let got = format!("{} fields a line", layout.fields);

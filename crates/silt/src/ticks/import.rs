@@ -18,13 +18,16 @@ use crate::{human, interrupt};
 ///
 /// FILE... are text (CSV, also packed as .gz or .zst) or Parquet: of a format that is known by name, or with columns that
 /// --columns names. What each file was taken for is printed on stderr, and what can be read in two ways is refused. A line
-/// that is no tick is skipped and named; the exit code is 3.
+/// that is no tick is skipped and named; the exit code is 3, and 2 if no tick was read at all.
 ///
 /// Without files it reads the folders of the RTX engine: `SYMBOL/YYYY-MM-DD.json`, `ticks_YYYY-MM-DD.db` and the latter packed as `.db.zst`, at any
 /// depth. Days become rows of the table ticks, which any SQLite tool reads, unless --compact is given. A tick that is malformed is skipped by itself, its file named
 /// on stderr with the byte or row, and the import goes on; the exit code is 3. A folder without such a file is an error. What is there
 /// already is not stored again, so that the same command resumes an interrupted import.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "silt import ticks [OPTIONS] -o <DIR> <FILE>...\n       silt import ticks [OPTIONS] [--input-dir <DIR>] [--output-dir <DIR>]"
+)]
 #[command(after_help = "Examples:
   silt import ticks DAT_ASCII_EURUSD_T_202401.csv -o ticks
   silt import ticks --format mt5 --tz Europe/Helsinki --symbol EURUSD --carry EURUSD.csv -o ticks
@@ -43,15 +46,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "data/ticks")]
     input_dir: PathBuf,
 
-    /// The folder of the day files
-    #[arg(
-        long,
-        short = 'o',
-        visible_alias = "output",
-        value_name = "DIR",
-        default_value = "data/ticks/db"
-    )]
-    output_dir: PathBuf,
+    /// The folder of the day files; created if missing, with those above it (default without FILE: data/ticks/db)
+    #[arg(long, short = 'o', visible_alias = "output", value_name = "DIR")]
+    output_dir: Option<PathBuf>,
 
     /// Ticks in one transaction of a day that is not over yet
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -70,8 +67,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NS", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     duplicate_key: i64,
 
-    /// Read and count only
-    #[arg(long)]
+    /// Read and count only; nothing is compared with a folder, so that it goes without --output-dir
+    #[arg(long, conflicts_with = "output_dir")]
     dry_run: bool,
 
     /// Threads (default: the number of cores)
@@ -134,6 +131,14 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     if files.is_empty() && !input_dir.is_dir() {
         return Err(Failure::said(format!("{} is not a folder", input_dir.display())));
     }
+    let output_dir = match &args.output_dir {
+        Some(folder) => folder.clone(),
+        None if args.files.is_empty() || args.dry_run => PathBuf::from("data/ticks/db"),
+        None => {
+            let sentence = "where the ticks go is not said: pass -o DIR, the folder of the day files, or --dry-run";
+            return Err(Failure::said(sentence));
+        }
+    };
     let quotes = &args.quotes;
     let options = ImportOptions {
         files: files.to_vec(),
@@ -154,7 +159,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         duplicates: args.duplicates,
         duplicate_key_ns: args.duplicate_key,
         threads: args.workers.map_or(0, usize::from),
-        ..ImportOptions::new(input_dir, &args.output_dir)
+        ..ImportOptions::new(input_dir, &output_dir)
     };
     let start = Instant::now();
     let mut bar = console.progress("importing", "files");
@@ -166,14 +171,21 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
         }
         console.note("what was imported stays; run the same command again to resume");
     })?;
+    // Where no file gave a tick, the first reason is that of a failure.
+    let mut skipped = report.skipped.iter();
+    let nothing = skipped.next().filter(|_| report.ticks_read == 0);
     for (file, taken_for) in &report.taken_for {
         console.note(&format!("{}: {taken_for}", file.display()));
+    }
+    if let Some(first) = nothing {
+        skipped.for_each(|skipped| console.warn(&skipped.to_string()));
+        return Err(Failure::said(first.to_string()));
     }
     report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
     let took = start.elapsed();
     if console.json {
         console.document(&json!({
-            "path": args.output_dir.display().to_string(),
+            "path": (!args.dry_run).then(|| output_dir.display().to_string()),
             "dry_run": args.dry_run,
             "files": report.files,
             "files_done": report.files_done,
@@ -189,8 +201,8 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     } else {
         let rate = report.ticks_read as f64 / took.as_secs_f64().max(1e-9);
         console.line(format!(
-            "{}: {} of {} {} in {} ({}/s)",
-            args.output_dir.display(),
+            "{}{} of {} {} in {} ({}/s)",
+            if args.dry_run { String::new() } else { format!("{}: ", output_dir.display()) },
             human::plural(report.ticks_migrated, "tick"),
             human::plural(report.files_done, "file"),
             if args.dry_run { "would be imported" } else { "imported" },
@@ -210,7 +222,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             console.line(format!("{files} skipped, wholly or in part, named on stderr{ticks}"))?;
         }
         if !report.days.is_empty() {
-            let folder = args.output_dir.display();
+            let folder = output_dir.display();
             let named = |in_blocks: bool| {
                 names(report.days.iter().filter(|day| (day.ticks.compacted > 0) == in_blocks))
             };

@@ -58,7 +58,7 @@ fn ranges_are_typed_as_times(folder: &Path, bars: &serde_json::Value) {
 fn a_tree_is_imported_and_looked_at() {
     let folder = tempfile::tempdir().unwrap();
     files(folder.path());
-    let dry = silt(folder.path(), &format!("{IMPORT} --dry-run --json"));
+    let dry = silt(folder.path(), "import ticks --input-dir in --dry-run --json");
     assert_eq!((dry.code, &dry.json()["ticks_read"]), (3, &json!(3)));
     assert!(!folder.path().join("db").exists());
     let ran = silt(folder.path(), IMPORT);
