@@ -167,6 +167,21 @@ fn a_table_may_grow() {
     assert_eq!(content(&world.file()), before);
 }
 
+/// Goal: a spreadsheet is written at once, so that one that is cut is damaged: that is skipped and named, and no run of it is complete.
+#[test]
+fn a_cut_spreadsheet_is_damaged() {
+    let world = World::new();
+    let whole = head("Spreadsheet") + SPREADSHEET;
+    let cut = whole.trim_end().rfind('\n').unwrap() + 5;
+    let report = imported(Kind::Netlogo, &world.source(&whole[..cut]), &world.file());
+    let other = World::new();
+    let headless = other.source(&whole[..whole.find("\n\n").unwrap() + 2]);
+    assert_eq!(imported(Kind::Netlogo, &headless, &other.file()).skipped.len(), 1);
+    let mut reasons = report.skipped.iter().map(|skipped| &skipped.reason);
+    assert!(reasons.any(|why| why.contains("points of its runs are missing")), "{report:?}");
+    assert_eq!(info(&world.file(), "sweep/1").status, "unknown");
+}
+
 /// Goal: of one run, step and name no value is lost in silence: a step that comes again is named, names of reporters are numbered.
 #[test]
 fn nothing_comes_twice() {

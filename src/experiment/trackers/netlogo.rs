@@ -107,13 +107,22 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
     let mut bad = Bad { lines: 0, named: Vec::new(), most };
     let (layout, runs) = match (1..first.fields.len()).find(|at| cell(&first, *at) == STEP) {
         Some(step) => ("table", table(&head, rows, (&first, step), &mut bad)),
-        None => ("spreadsheet", spreadsheet(&head, rows, &first, (&location, &mut bad))?),
+        None => {
+            let (mut runs, has_points) = spreadsheet(&head, rows, &first, (&location, &mut bad))?;
+            // It is written at once, when the experiment is over.
+            if is_cut || !has_points {
+                runs.values_mut().for_each(|run| run.status = "unknown");
+                let why = "it ends early, and is cut: points of its runs are missing";
+                report.skipped.push(Skipped::new(path, why));
+            }
+            ("spreadsheet", runs)
+        }
     };
     report.understood = format!(
         "a {layout} of NetLogo's BehaviorSpace ({}), experiment {:?}, {location}",
         head.version, head.experiment
     );
-    if is_cut {
+    if is_cut && layout == "table" {
         report.notes.push(format!(
             "{location}: the last line has no end, and was not read: import the file again when it is finished, or end it with a \
              line break"
@@ -215,13 +224,14 @@ fn table(
     runs
 }
 
-/// A line a parameter, then a line a measurement; a run has a column for its step, and one for each reporter.
+/// A line a parameter, then a line a measurement; a run has a column for its step, and one for each reporter. The second is
+/// whether the measurements begin.
 fn spreadsheet(
     head: &Head,
     rows: Rows<'_>,
     numbers: &Row<'_>,
     (location, bad): (&str, &mut Bad),
-) -> Result<BTreeMap<u64, Run>> {
+) -> Result<(BTreeMap<u64, Run>, bool)> {
     let width = numbers.fields.len();
     let mut runs = BTreeMap::new();
     // The run of each column; a column's run begins where the number changes.
@@ -296,7 +306,7 @@ fn spreadsheet(
             }
         }
     }
-    Ok(runs)
+    Ok((runs, names.is_some()))
 }
 
 /// An integer, also as `5.0`.
