@@ -11,7 +11,8 @@ use serde_json::json;
 use siltstone::experiment::trackers::Kind;
 use siltstone::simulation::json::Schema;
 use siltstone::simulation::{
-    ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import, inspect,
+    Conflict, ImportOptions, ImportReport, Options, SimulationDatabase, Status, Timeline, import,
+    inspect,
 };
 use siltstone::{Codec, Durability, Error, ImportKind, Profile};
 
@@ -74,8 +75,8 @@ enum What {
     /// Import runs of TensorBoard: event files, and folders with some
     ///
     /// A folder with event files is a run; its id is its path below the source. Scalars of both forms, texts, histograms and other
-    /// arrays of numbers, and hyperparameters are imported. A last record that is only half there is said, and the next import
-    /// takes it. Images, audio and graphs are not imported, and counted.
+    /// arrays of numbers, and hyperparameters are imported. A last record that is only half there is noted, with exit code 0,
+    /// and the next import takes it. Images, audio and graphs are not imported, and counted.
     #[command(after_help = "Example:
   silt import tensorboard logs -o runs.db")]
     Tensorboard(Tracker),
@@ -97,7 +98,7 @@ enum What {
     ///
     /// A run keeps its id, name, config, tags, summary, numbers, texts and histograms with step and time, status and the names of its
     /// files; objects have dots in their names, measures of the machine are named system/NAME. Media, tables, artifacts and output
-    /// are not imported, and counted.
+    /// are not imported, and counted. A last record that is only half there is noted, with exit code 0.
     #[command(after_help = "Example:
   silt import wandb wandb -o runs.db")]
     Wandb(Tracker),
@@ -105,7 +106,8 @@ enum What {
     ///
     /// A run gets the id EXPERIMENT/NUMBER, with the values of the parameters and, step by step, what the reporters gave: numbers and
     /// booleans as metrics, lists of numbers as arrays, other things as texts. A table may grow: a last line without an end is
-    /// left for the next import. Lists and statistics, which NetLogo makes of the same measurements, are refused.
+    /// left for the next import, which is noted with exit code 0. A spreadsheet, which is written at once, is cut then: 3. Lists and
+    /// statistics, which NetLogo makes of the same measurements, are refused.
     #[command(after_help = "Example:
   silt import netlogo Fire-experiment-table.csv -o runs.db")]
     Netlogo(Tracker),
@@ -229,11 +231,11 @@ struct Simulation {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
-    /// Read all of it, say what was understood, and write nothing
-    #[arg(long)]
+    /// Read all of it, say what was understood, and write nothing; without --output
+    #[arg(long, conflicts_with = "output")]
     dry_run: bool,
 
-    /// The database; created if missing
+    /// The database; created if missing, with the folders above it
     #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 }
@@ -340,7 +342,12 @@ fn import_simulation(args: &Simulation, console: &mut Console) -> Outcome {
                 finish(args.codec, &db, console)?;
                 Ok(report)
             });
-            finished.inspect_err(|failure| stopped(&db, failure, console))?
+            finished.inspect_err(|failure| {
+                // What is refused was no import, and changes nothing.
+                if !matches!(failure, Failure::Library(Error::Invalid { .. })) {
+                    stopped(&db, failure, console);
+                }
+            })?
         }
     };
     print_report(args, &report, start.elapsed(), console)?;
@@ -394,10 +401,7 @@ fn print_report(
     console: &mut Console,
 ) -> Outcome<()> {
     report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
-    for conflict in &report.conflicts {
-        let source = conflict.source.display();
-        console.warn(&format!("{source}: {}: skipped: {}", conflict.what, conflict.why));
-    }
+    warn_of(&report.conflicts, console);
     let output = args.output.as_ref().filter(|_| !args.dry_run);
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let file_bytes = output.map(size);
@@ -451,9 +455,22 @@ fn print_report(
     }
     if !report.conflicts.is_empty() {
         let conflicts = human::plural(report.conflicts.len() as u64, "conflict");
-        console.line(format!("{conflicts} skipped, named on stderr"))?;
+        console.line(format!("{conflicts} skipped, the first named on stderr"))?;
     }
     Ok(())
+}
+
+/// Names the first conflicts, and says how many more there are.
+pub(crate) fn warn_of(conflicts: &[Conflict], console: &Console) {
+    const NAMED: usize = 3;
+    for conflict in conflicts.iter().take(NAMED) {
+        let source = conflict.source.display();
+        console.warn(&format!("{source}: {}: skipped: {}", conflict.what, conflict.why));
+    }
+    if let more @ 1.. = conflicts.len().saturating_sub(NAMED) {
+        console
+            .warn(&format!("and {} like these, skipped", human::plural(more as u64, "conflict")));
+    }
 }
 
 /// The attribute types of a file.

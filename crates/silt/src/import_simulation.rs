@@ -12,14 +12,15 @@ use siltstone::{Codec, Durability, Error, Profile};
 
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::import::{finish, stopped};
+use crate::import::{finish, stopped, warn_of};
 use crate::{human, interrupt};
 
 /// Import a table of states: CSV (also .gz, .zst), Parquet or Arrow
 ///
 /// All rows of a time become one update of a dataset and group. Ids are integers, or texts, which get numbers and stay as an
 /// attribute. What the table was taken for is printed on stderr, and what can be read in two ways is refused. A row that is
-/// malformed is skipped and named; the exit code is 3. What is in the database already is compared: the same stays unchanged,
+/// malformed is skipped and named; the exit code is 3. A last line of text without a newline may be cut: it and the rows of its
+/// time are left out, with the same exit code; the next import takes them once the line has its end. What is in the database already is compared: the same stays unchanged,
 /// so that the same command resumes an interrupted import and follows a file that grows; what differs is a conflict, skipped
 /// and named, and what the database has stays.
 #[derive(Debug, clap::Args)]
@@ -79,7 +80,7 @@ pub(crate) struct States {
 /// A timestep becomes one update; vehicles, persons and containers are groups. Their ids are texts: they get numbers and stay
 /// as the attribute name. Who leaves becomes undefined. In CSV and Parquet that SUMO writes itself persons stand among the
 /// vehicles; XML, and what xml2csv makes of it, tells them apart. Of a file that is still written, or was cut off, the timesteps that
-/// are whole are stored; the exit code is 3, and the same command goes on.
+/// are whole are stored; the exit code is 3, and the same command goes on. In CSV a last line without a newline may be cut.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt import sumo fcd.xml.gz -o traffic.db")]
@@ -145,15 +146,15 @@ struct Target {
     #[arg(long, value_name = "N", default_value_t = 0)]
     iteration: i64,
 
-    /// Read and count only
-    #[arg(long)]
+    /// Read and count only; without --output
+    #[arg(long, conflicts_with = "output")]
     dry_run: bool,
 
     /// What an acknowledged update survives: nothing, a crash of the process, a loss of power
     #[arg(long, default_value = "os", value_parser = crate::import::durabilities())]
     durability: Durability,
 
-    /// The database; created if missing
+    /// The database; created if missing, with the folders above it
     #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 }
@@ -195,10 +196,7 @@ fn import(source: &Path, options: &FileOptions, target: &Target, console: &mut C
     };
     console.note(&format!("{}: {}", source.display(), report.taken_for));
     report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
-    for conflict in &report.conflicts {
-        let source = conflict.source.display();
-        console.warn(&format!("{source}: {}: skipped: {}", conflict.what, conflict.why));
-    }
+    warn_of(&report.conflicts, console);
     let took = start.elapsed();
     if console.json {
         let mut document = json!(report);
@@ -225,7 +223,7 @@ fn import(source: &Path, options: &FileOptions, target: &Target, console: &mut C
         }
         if !report.conflicts.is_empty() {
             let conflicts = human::plural(report.conflicts.len() as u64, "conflict");
-            console.line(format!("{conflicts} skipped, named on stderr"))?;
+            console.line(format!("{conflicts} skipped, the first named on stderr"))?;
         }
     }
     Ok(if report.is_complete() { Exit::Done } else { Exit::Skipped })

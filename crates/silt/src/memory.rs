@@ -24,11 +24,11 @@ pub(crate) struct Import {
     /// The database to read
     source: PathBuf,
 
-    /// Read all of it, say what was understood, and write nothing
-    #[arg(long)]
+    /// Read all of it, say what was understood, and write nothing; without --output
+    #[arg(long, conflicts_with = "output")]
     dry_run: bool,
 
-    /// The database; created if missing, and without memories yet
+    /// The database; created if missing, with the folders above it, and without memories yet
     #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 }

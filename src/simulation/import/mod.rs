@@ -52,6 +52,25 @@ pub struct ImportReport {
     pub conflicts: Vec<Conflict>,
 }
 
+impl ImportReport {
+    /// Refuses folders in which no file is one to import.
+    fn of_something(self, options: &ImportOptions) -> Result<Self> {
+        let found = self.bytes + self.updates + self.unchanged + self.initial_datasets;
+        if found > 0 || !self.skipped.is_empty() || !self.conflicts.is_empty() {
+            return Ok(self);
+        }
+        let Some(folder) = options.updates_dir.as_ref().or(options.init_dir.as_ref()) else {
+            return Ok(self);
+        };
+        let got = match self.other_files {
+            0 => "no file".to_owned(),
+            n => format!("{n} of other names"),
+        };
+        let expected = "files of updates, as t0_0_net.json, or of initial datasets, as net.json";
+        Err(Error::invalid(folder.display().to_string(), expected, got))
+    }
+}
+
 /// Which files of initial data are imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InitialFiles {
@@ -71,23 +90,24 @@ pub(super) enum InitialFiles {
 /// stored until then stays.
 ///
 /// # Errors
-/// [`Error::Io`] if a folder cannot be listed or the database not be written; the error of
-/// `progress`.
+/// [`Error::Invalid`] for folders without a file to import; [`Error::Io`] if a folder cannot be listed or the database not
+/// be written; the error of `progress`.
 pub fn import(
     db: &SimulationDatabase,
     options: &ImportOptions,
     progress: &mut Progress<'_>,
 ) -> Result<ImportReport> {
-    import_files(Some(db), options, InitialFiles::All, progress)
+    import_files(Some(db), options, InitialFiles::All, progress)?.of_something(options)
 }
 
 /// Reads initial data and updates as [`import`] does, and counts what there is to import; nothing is written. Not found is
 /// what only a database tells: that one update has another form than those before it, or is stored already.
 ///
 /// # Errors
-/// [`Error::Io`] if a folder cannot be listed; the error of `progress`.
+/// [`Error::Invalid`] for folders without a file to import; [`Error::Io`] if a folder cannot be listed; the error of
+/// `progress`.
 pub fn inspect(options: &ImportOptions, progress: &mut Progress<'_>) -> Result<ImportReport> {
-    import_files(None, options, InitialFiles::All, progress)
+    import_files(None, options, InitialFiles::All, progress)?.of_something(options)
 }
 
 /// As [`import`], of some of the initial data; without a database as [`inspect`].

@@ -26,11 +26,11 @@ pub(crate) struct Import {
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
 
-    /// Read all of it, say what was understood, and write nothing
-    #[arg(long)]
+    /// Read all of it, say what was understood, and write nothing; without --output
+    #[arg(long, conflicts_with = "output")]
     dry_run: bool,
 
-    /// The database; created if missing
+    /// The database; created if missing, with the folders above it
     #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 }

@@ -17,12 +17,12 @@ pub(crate) struct Tracker {
     /// The folder or file to read; it is never written to
     source: PathBuf,
 
-    /// The database; created if missing
+    /// The database; created if missing, with the folders above it
     #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
-    /// Read all of it, say what was understood, and write nothing
-    #[arg(long)]
+    /// Read all of it, say what was understood, and write nothing; without --output
+    #[arg(long, conflicts_with = "output")]
     dry_run: bool,
 
     /// Text in front of the id of each run, where folders have the same ids

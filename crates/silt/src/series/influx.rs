@@ -37,11 +37,11 @@ pub(crate) struct Influx {
     #[arg(long, value_name = "UNIT")]
     time_unit: Option<TimeUnit>,
 
-    /// Read all of it, say what was understood, and store nothing
+    /// Read all of it, say what was understood and, with --output, what would be new there; store nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// The database; created if missing
+    /// The database; created if missing, with the folders above it
     #[arg(long, short, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 }

@@ -73,7 +73,8 @@ fn a_dry_run_of_folders_writes_nothing() {
     fs::write(updates.join("t7_0_net.json"), "{").unwrap();
     let other = json!({ "net": { "pipes": { "id": [1, 2], "flow": [9.0, 0.25] } } });
     fs::write(updates.join("t8_0_other.json"), other.to_string()).unwrap();
-    let ran = silt(folder.path(), &format!("{IMPORT} --dry-run --json"));
+    let ran =
+        silt(folder.path(), &format!("{} --dry-run --json", IMPORT.trim_end_matches(" -o run.db")));
     let found = ran.json();
     assert_eq!(
         (ran.code, &found["updates"], &found["initial_datasets"]),

@@ -62,7 +62,7 @@ fn a_source_says_its_kind() {
     assert!(wrong.code == 2 && wrong.err.contains("--prefix"), "{wrong:?}");
     fs::create_dir_all(here.join("EURUSD")).unwrap();
     fs::write(here.join("EURUSD/2024-03-01.json"), "[]").unwrap();
-    let ticks = silt(here, "import . --dry-run -o ticks");
+    let ticks = silt(here, "import . --dry-run");
     assert!(ticks.err.contains("taken for ticks"), "{ticks:?}");
 }
 
@@ -107,126 +107,78 @@ fn series_are_a_kind() {
     assert_eq!(silt(here, "import series log.csv").code, 2);
 }
 
-/// Goal: a refusal says what the file is, and what to type where that helps.
+/// Goal: an import that imports nothing is a failure, 2, and names what is wrong: the target, or all that has to be said.
 #[test]
-fn a_refusal_says_what_the_file_is() {
+fn an_import_of_nothing_is_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let gzip = |text: &[u8]| {
-        let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        to.write_all(text).unwrap();
-        to.finish().unwrap()
+    fs::create_dir(here.join("empty")).unwrap();
+    fs::write(here.join("none.csv"), "").unwrap();
+    fs::write(here.join("file.db"), "x").unwrap();
+    let mt5 = "<DATE>\t<TIME>\t<BID>\t<ASK>\n2024.03.01\t10:00:00.123\t1.1\t1.2\n";
+    fs::write(here.join("mt5.csv"), mt5).unwrap();
+    fs::write(here.join("odd.csv"), "a,b,c\n1,2,3\n").unwrap();
+    let utc = "import ticks mt5.csv --tz UTC";
+    for (line, said) in [
+        ("import simulation empty -o new.db", &["empty", "t0_0_net.json", "no file"][..]),
+        ("import simulation empty --dry-run", &["t0_0_net.json"]),
+        ("import ticks none.csv -o new", &["none.csv", "an empty one"]),
+        ("import ticks odd.csv -o new", &["--columns"]),
+        ("import ticks mt5.csv -o new", &["--tz", "--symbol"]),
+        (&format!("{utc} -o new"), &["--symbol"]),
+        (&format!("{utc} --symbol EURUSD -o file.db"), &["file.db: expected the folder"]),
+        (&format!("{utc} --symbol EURUSD"), &["-o DIR"]),
+    ] {
+        let ran = silt(here, line);
+        assert_eq!(ran.code, 2, "{line}: {ran:?}");
+        assert!(said.iter().all(|said| ran.err.contains(said)), "{line}: {ran:?}");
+    }
+    let csv = "t,car,x\n0,1,5\n";
+    fs::write(here.join("one.csv"), csv).unwrap();
+    let states = "--time t --id car --dataset d --group g -o run.db";
+    silt(here, &format!("import states one.csv {states}")).ok();
+    assert_eq!(silt(here, "import simulation empty -o run.db").code, 2);
+    assert_eq!(silt(here, "info run.db --json").json()["run"]["status"], "complete");
+    assert!(!here.join("new.db").exists() && !here.join("data").exists());
+    let dry = silt(here, &format!("{utc} --symbol EURUSD --dry-run"));
+    assert!(dry.code == 0 && dry.out.starts_with("1 tick of 1 file would be imported"), "{dry:?}");
+    silt(here, &format!("{utc} --symbol EURUSD -o deep/er/ticks")).ok();
+}
+
+/// Goal: a dry run compares with a file or refuses to be told one, and of many conflicts three are named and all counted.
+#[test]
+fn a_dry_run_has_one_meaning_and_conflicts_few_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    for kind in ["simulation", "epanet", "experiment", "memory", "mlflow", "ticks"] {
+        let ran = silt(here, &format!("import {kind} source --dry-run -o x.db"));
+        assert!(ran.code == 2 && ran.err.contains("cannot be used with"), "{kind}: {ran:?}");
+    }
+    let table = |value: &str| {
+        let rows: String = (0..90).map(|t| format!("{t},1,{value}\n")).collect();
+        fs::write(here.join("cars.csv"), format!("t,car,x\n{rows}")).unwrap();
     };
-    let net =
-        b"<?xml version=\"1.0\"?>\n<!-- of <configuration/> -->\n<net version=\"1\">\n</net>\n";
-    let netlogo = b"\"BehaviorSpace results (NetLogo 6.4.0)\",\"Table version 2.0\"\n";
-    let workbook = b"PK\x03\x04 [Content_Types].xml PK\x03\x04 xl/workbook.xml";
-    let sources: [(&str, Vec<u8>, &str); 8] = [
-        ("empty.csv", vec![], "got an empty file"),
-        ("city.net.xml", net.to_vec(), "got XML of <net>"),
-        ("city.net.xml.gz", gzip(net), "got XML of <net>, packed by gzip"),
-        ("damaged.gz", vec![0x1f, 0x8b, 8, 0, 1, 2], "got a damaged gzip"),
-        (
-            "my log.csv",
-            b"time,flow\n1,2\n".to_vec(),
-            "other text, \"time,flow\"; try: silt import series 'my log.csv' --dry-run",
-        ),
-        ("results.csv.gz", gzip(netlogo), "packed by gzip"),
-        ("net.out.gz", gzip(&516_114_521i32.to_le_bytes()), "packed by gzip"),
-        ("table.bin", workbook.to_vec(), "a workbook of Excel by its content"),
-    ];
-    for (name, content, why) in sources {
-        fs::write(here.join(name), content).unwrap();
-        let ran = silt_with(here, "import -o new.db", name);
-        assert!(ran.code == 2 && ran.err.contains(why), "{name}: {ran:?}");
-        assert!(!ran.err.contains("taken for"), "{ran:?}");
-        assert!(!here.join("new.db").exists());
-    }
+    let line = "import states cars.csv --time t --id car --dataset d --group g -o run.db";
+    table("1.5");
+    let ran = silt(here, line);
+    assert!(ran.code == 0 && ran.err.contains("90 timestamps 0 to 89; g: 1 entity by"), "{ran:?}");
+    table("2.5");
+    let ran = silt(here, &format!("--quiet {line}"));
+    assert!(ran.code == 3 && ran.err.contains("87 conflicts"), "{ran:?}");
+    assert_eq!(ran.err.lines().count(), 4, "{ran:?}");
 }
 
-/// Goal: SUMO's packed XML of several members, its Parquet, and files of InfluxDB behind a byte order mark and many comments are
-/// known, and read.
+/// Goal: a series whose last number was cut is not what the grown file says, and that is named.
 #[test]
-fn more_files_say_their_kind() {
+fn a_number_that_was_cut_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let mut packed = Vec::new();
-    for part in [
-        "<?xml version=\"1.0\"?>\n",
-        "<fcd-export>\n<timestep time=\"0\">\n<vehicle id=\"a\" x=\"1\"/>\n",
-        "</timestep></fcd-export>\n",
-    ] {
-        let mut to = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast());
-        to.write_all(part.as_bytes()).unwrap();
-        to.finish().unwrap();
-    }
-    fs::write(here.join("fcd.xml.gz"), packed).unwrap();
-    let sql = "SELECT 0.0 AS timestep_time, 'a' AS vehicle_id, 1.5 AS vehicle_x";
-    silt(here, "import --dry-run fcd.xml.gz").ok();
-    silt(here, "import fcd.xml.gz -o any.db").ok();
-    silt_with(here, "query any.db --quiet -o fcd.parquet", sql).ok();
-    let comments =
-        "# a comment of some length, as exports have them at their beginning ".repeat(5) + "\n";
-    let line = "cpu,host=a usage=0.5 1715201400000000000\n";
-    fs::write(here.join("long.lp"), comments.repeat(300) + line).unwrap();
-    fs::write(here.join("mark.lp"), format!("\u{feff}{line}")).unwrap();
-    let annotated = "\u{feff}#datatype,string,long,dateTime:RFC3339,double,string,string\n#group,false,false,false,false,true,true\n\
-        #default,_result,,,,,\n,result,table,_time,_value,_field,_measurement\n,,0,2024-05-08T20:50:00Z,1.5,usage,cpu\n";
-    fs::write(here.join("mark.csv"), annotated).unwrap();
-    for (name, kind) in [
-        ("fcd.xml.gz", "sumo"),
-        ("fcd.parquet", "sumo"),
-        ("long.lp", "influx"),
-        ("mark.lp", "influx"),
-        ("mark.csv", "influx"),
-    ] {
-        let ran = silt(here, &format!("import {name} --dry-run"));
-        assert_eq!(ran.code, 0, "{name}: {ran:?}");
-        assert!(ran.err.contains(&format!("{name}: taken for {kind}")), "{ran:?}");
-    }
-    silt(here, "import mark.lp -o one.db").ok();
-    assert!(silt(here, "series ls one.db").ok().contains("cpu,host=a/usage"));
-}
-
-/// Goal: -o and --dry-run stand before the source too, of each kind; alone they are no list of kinds.
-#[test]
-fn options_stand_before_the_source() {
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
-    fs::write(here.join("cpu.lp"), "cpu,host=a usage=0.5 1715201400000000000\n").unwrap();
-    for line in ["import --dry-run cpu.lp", "import --dry-run -o new.db influx cpu.lp"] {
-        assert!(silt(here, line).ok().contains("would be added"), "{line}");
-    }
-    assert_eq!(names(here), ["cpu.lp"]);
-    for (n, options) in
-        ["-o 0.db", "--output=1.db", "--json -o2.db", "--quiet --output 3.db"].iter().enumerate()
-    {
-        silt(here, &format!("--color never import {options} cpu.lp")).ok();
-        assert!(here.join(format!("{n}.db")).exists(), "{options}");
-    }
-    for line in ["import -o new.db", "import --dry-run", "import -o new.db -- cpu.lp"] {
-        assert_eq!(silt(here, line).code, 2, "{line}");
-    }
-    assert!(!here.join("new.db").exists());
-    let help = silt(here, "import --help").ok();
-    assert!(help.contains("--output <FILE>") && help.contains("--dry-run"), "{help}");
-}
-
-/// Goal: the default folder of a tracker has the name of its kind: what to type is said.
-#[test]
-fn a_kind_that_is_a_folder_too_is_hinted_at() {
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
-    let without = silt(here, "import wandb -o w.db");
-    assert!(without.code == 2 && !without.err.contains("wandb wandb"), "{without:?}");
-    for kind in ["wandb", "sacred", "memory"] {
-        fs::create_dir(here.join(kind)).unwrap();
-        for line in [format!("import {kind} -o w.db"), format!("import -o w.db {kind}")] {
-            let ran = silt(here, &line);
-            assert!(
-                ran.code == 2 && ran.err.contains(&format!("silt import {kind} {kind} ...")),
-                "{ran:?}"
-            );
-        }
-    }
+    let line = "import series sc.csv --key k -o plant.db";
+    fs::write(here.join("sc.csv"), "time,v\n2024-01-01,1.5\n2024-01-02,2.7").unwrap();
+    silt(here, line).ok();
+    fs::write(here.join("sc.csv"), "time,v\n2024-01-01,1.5\n2024-01-02,2.75\n2024-01-03,3\n")
+        .unwrap();
+    let ran = silt(here, &format!("{line} --append --overlap skip"));
+    assert!(ran.code == 3 && ran.err.contains("k: 1 conflict skipped: at 2024-01-02"), "{ran:?}");
+    assert!(ran.err.contains("2.7 is stored, 2.75 is new"), "{ran:?}");
 }

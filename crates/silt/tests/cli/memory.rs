@@ -50,7 +50,7 @@ fn a_godly_ai_memory_is_imported() {
     )
     .unwrap();
     drop(conn);
-    let dry = silt(here, "import memory godly.db -o agent.db --dry-run --json");
+    let dry = silt(here, "import memory godly.db --dry-run --json");
     assert!(dry.code == 3 && !here.join("agent.db").exists(), "{dry:?}");
     let ran = silt(here, "import memory godly.db --dry-run");
     assert!(ran.out.contains("1 episode") && ran.out.contains("nothing was written"), "{ran:?}");
