@@ -182,3 +182,127 @@ fn a_number_that_was_cut_is_a_conflict() {
     assert!(ran.code == 3 && ran.err.contains("k: 1 conflict skipped: at 2024-01-02"), "{ran:?}");
     assert!(ran.err.contains("2.7 is stored, 2.75 is new"), "{ran:?}");
 }
+
+/// Goal: a refusal says what the file is, and what to type where that helps.
+#[test]
+fn a_refusal_says_what_the_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let gzip = |text: &[u8]| {
+        let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        to.write_all(text).unwrap();
+        to.finish().unwrap()
+    };
+    let net =
+        b"<?xml version=\"1.0\"?>\n<!-- of <configuration/> -->\n<net version=\"1\">\n</net>\n";
+    let netlogo = b"\"BehaviorSpace results (NetLogo 6.4.0)\",\"Table version 2.0\"\n";
+    let workbook = b"PK\x03\x04 [Content_Types].xml PK\x03\x04 xl/workbook.xml";
+    let sources: [(&str, Vec<u8>, &str); 8] = [
+        ("empty.csv", vec![], "got an empty file"),
+        ("city.net.xml", net.to_vec(), "got XML of <net>"),
+        ("city.net.xml.gz", gzip(net), "got XML of <net>, packed by gzip"),
+        ("damaged.gz", vec![0x1f, 0x8b, 8, 0, 1, 2], "got a damaged gzip"),
+        (
+            "my log.csv",
+            b"time,flow\n1,2\n".to_vec(),
+            "other text, \"time,flow\"; try: silt import series 'my log.csv' --dry-run",
+        ),
+        ("results.csv.gz", gzip(netlogo), "packed by gzip"),
+        ("net.out.gz", gzip(&516_114_521i32.to_le_bytes()), "packed by gzip"),
+        ("table.bin", workbook.to_vec(), "a workbook of Excel by its content"),
+    ];
+    for (name, content, why) in sources {
+        fs::write(here.join(name), content).unwrap();
+        let ran = silt_with(here, "import -o new.db", name);
+        assert!(ran.code == 2 && ran.err.contains(why), "{name}: {ran:?}");
+        assert!(!ran.err.contains("taken for"), "{ran:?}");
+        assert!(!here.join("new.db").exists());
+    }
+}
+
+/// Goal: SUMO's packed XML of several members, its Parquet, and files of InfluxDB behind a byte order mark and many comments are
+/// known, and read.
+#[test]
+fn more_files_say_their_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut packed = Vec::new();
+    for part in [
+        "<?xml version=\"1.0\"?>\n",
+        "<fcd-export>\n<timestep time=\"0\">\n<vehicle id=\"a\" x=\"1\"/>\n",
+        "</timestep></fcd-export>\n",
+    ] {
+        let mut to = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast());
+        to.write_all(part.as_bytes()).unwrap();
+        to.finish().unwrap();
+    }
+    fs::write(here.join("fcd.xml.gz"), packed).unwrap();
+    let sql = "SELECT 0.0 AS timestep_time, 'a' AS vehicle_id, 1.5 AS vehicle_x";
+    silt(here, "import --dry-run fcd.xml.gz").ok();
+    silt(here, "import fcd.xml.gz -o any.db").ok();
+    silt_with(here, "query any.db --quiet -o fcd.parquet", sql).ok();
+    let comments =
+        "# a comment of some length, as exports have them at their beginning ".repeat(5) + "\n";
+    let line = "cpu,host=a usage=0.5 1715201400000000000\n";
+    fs::write(here.join("long.lp"), comments.repeat(300) + line).unwrap();
+    fs::write(here.join("mark.lp"), format!("\u{feff}{line}")).unwrap();
+    let annotated = "\u{feff}#datatype,string,long,dateTime:RFC3339,double,string,string\n#group,false,false,false,false,true,true\n\
+        #default,_result,,,,,\n,result,table,_time,_value,_field,_measurement\n,,0,2024-05-08T20:50:00Z,1.5,usage,cpu\n";
+    fs::write(here.join("mark.csv"), annotated).unwrap();
+    for (name, kind) in [
+        ("fcd.xml.gz", "sumo"),
+        ("fcd.parquet", "sumo"),
+        ("long.lp", "influx"),
+        ("mark.lp", "influx"),
+        ("mark.csv", "influx"),
+    ] {
+        let ran = silt(here, &format!("import {name} --dry-run"));
+        assert_eq!(ran.code, 0, "{name}: {ran:?}");
+        assert!(ran.err.contains(&format!("{name}: taken for {kind}")), "{ran:?}");
+    }
+    silt(here, "import mark.lp -o one.db").ok();
+    assert!(silt(here, "series ls one.db").ok().contains("cpu,host=a/usage"));
+}
+
+/// Goal: -o and --dry-run stand before the source too, of each kind; alone they are no list of kinds.
+#[test]
+fn options_stand_before_the_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("cpu.lp"), "cpu,host=a usage=0.5 1715201400000000000\n").unwrap();
+    for line in ["import --dry-run cpu.lp", "import --dry-run -o new.db influx cpu.lp"] {
+        assert!(silt(here, line).ok().contains("would be added"), "{line}");
+    }
+    assert_eq!(names(here), ["cpu.lp"]);
+    for (n, options) in
+        ["-o 0.db", "--output=1.db", "--json -o2.db", "--quiet --output 3.db"].iter().enumerate()
+    {
+        silt(here, &format!("--color never import {options} cpu.lp")).ok();
+        assert!(here.join(format!("{n}.db")).exists(), "{options}");
+    }
+    for line in ["import -o new.db", "import --dry-run", "import -o new.db -- cpu.lp"] {
+        assert_eq!(silt(here, line).code, 2, "{line}");
+    }
+    assert!(!here.join("new.db").exists());
+    let help = silt(here, "import --help").ok();
+    assert!(help.contains("--output <FILE>") && help.contains("--dry-run"), "{help}");
+}
+
+/// Goal: the default folder of a tracker has the name of its kind: what to type is said.
+#[test]
+fn a_kind_that_is_a_folder_too_is_hinted_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let without = silt(here, "import wandb -o w.db");
+    assert!(without.code == 2 && !without.err.contains("wandb wandb"), "{without:?}");
+    for kind in ["wandb", "sacred", "memory"] {
+        fs::create_dir(here.join(kind)).unwrap();
+        for line in [format!("import {kind} -o w.db"), format!("import -o w.db {kind}")] {
+            let ran = silt(here, &line);
+            assert!(
+                ran.code == 2 && ran.err.contains(&format!("silt import {kind} {kind} ...")),
+                "{ran:?}"
+            );
+        }
+    }
+}
