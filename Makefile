@@ -205,4 +205,4 @@ docs: ## the API documentation and the page of the command line
 
 .PHONY: fuzz
 fuzz: ## fuzz the decoders and the readers of JSON, databases and other programs' files for a minute each (needs `cargo install cargo-fuzz`)
-	cd fuzz && for target in blob block json database tensorboard wandb netlogo simulation_files series_files; do cargo fuzz run -s none $$target -- -max_total_time=60 || exit 1; done
+	cd fuzz && for target in blob block json database tensorboard wandb netlogo simulation_files series_files detect; do cargo fuzz run -s none $$target -- -max_total_time=60 || exit 1; done
