@@ -85,15 +85,19 @@ impl ImportKind {
 
     /// Its name: `mlflow`.
     pub fn name(self) -> &'static str {
-        KINDS.iter().find(|(kind, ..)| *kind == self).expect("all are in the list").1
+        self.entry().1
     }
 
     /// What it reads, in a line.
     pub fn summary(self) -> &'static str {
         match self {
             ImportKind::Runs(kind) => kind.summary(),
-            _ => KINDS.iter().find(|(kind, ..)| *kind == self).expect("all are in the list").2,
+            _ => self.entry().2,
         }
+    }
+
+    fn entry(self) -> &'static (ImportKind, &'static str, &'static str) {
+        KINDS.iter().find(|(kind, ..)| *kind == self).expect("all are in the list")
     }
 
     /// The kind whose name is nearly this: of `MLflow`, `serie` and `tensor-board`.

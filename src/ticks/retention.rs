@@ -48,7 +48,7 @@ pub struct RetainedDay {
     /// Bytes of its file before.
     pub bytes: u64,
     /// Files that were imported before: the next import of them brings back what was removed or thinned out of this symbol.
-    pub forgotten_files: u64,
+    pub imported_files: u64,
 }
 
 impl RetainedDay {
@@ -103,8 +103,8 @@ impl TickStore {
             } else {
                 continue;
             };
-            let (day, forgotten_files) = (day.to_string(), 0);
-            done.push(RetainedDay { day, action, ticks, removed, bytes, forgotten_files });
+            let (day, imported_files) = (day.to_string(), 0);
+            done.push(RetainedDay { day, action, ticks, removed, bytes, imported_files });
         }
         Ok(done)
     }
@@ -138,7 +138,7 @@ impl TickStore {
             let bytes = fs::metadata(&path).map_or(0, |file| file.len());
             let (ticks, _) = self.tick_count(day)?;
             let (origins, symbol) = (self.shared.origins.clone(), symbol.to_owned());
-            let (removed, forgotten_files) = days
+            let (removed, imported_files) = days
                 .writer(day)?
                 .write(move |tx| write::remove(tx, &origins, &symbol, (from_ns, to_ns), dry_run))?;
             if removed > 0 {
@@ -146,7 +146,7 @@ impl TickStore {
                     days.writer(day)?.vacuum()?;
                 }
                 let (day, action) = (day.to_string(), RetentionAction::Remove);
-                done.push(RetainedDay { day, action, ticks, removed, bytes, forgotten_files });
+                done.push(RetainedDay { day, action, ticks, removed, bytes, imported_files });
             }
         }
         Ok(done)

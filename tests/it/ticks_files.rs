@@ -455,7 +455,7 @@ fn ticks_of_a_wrong_import_are_taken_back() {
         assert_eq!(world.read("EURUSD").time_ns, eur.time_ns, "a dry run does nothing");
         let days = removed(false);
         assert_eq!((days.len(), &*days[0].day, days[0].action_name()), (1, "2012-02-01", "remove"));
-        assert_eq!(days[0].forgotten_files, 2, "the log does not know symbols");
+        assert_eq!(days[0].imported_files, 2, "the log does not know symbols");
         let mut left = eur.time_ns.clone();
         left.retain(|time| *time != second);
         let after = world.read("EURUSD");

@@ -84,7 +84,7 @@ class CompactedDay(NamedTuple):
 class RetainedDay(NamedTuple):
     """What a policy does to a day: ``"delete"`` or ``"thin"``, its ticks, those removed, its bytes.
 
-    ``forgotten_files`` are imported files that can bring removed ticks of a symbol again; a policy forgets none.
+    ``imported_files`` are imported files that can bring removed ticks of a symbol again; a policy forgets none.
     """
 
     day: str
@@ -92,7 +92,7 @@ class RetainedDay(NamedTuple):
     ticks: int
     removed: int
     bytes: int
-    forgotten_files: int = 0
+    imported_files: int = 0
 
 
 class DayInfo(NamedTuple):

@@ -46,7 +46,11 @@ impl IndexColumns {
 pub(super) fn read(path: &Path, options: &PointsOptions) -> Result<(Points, Vec<u64>)> {
     let location = path.display().to_string();
     let text = decode::text_of(path, options.encoding)?;
-    read_table(table_of(&text, options, &location)?, options, location, MOST_BYTES)
+    let mut table = table_of(&text, options, &location)?;
+    if !text.ends_with('\n') {
+        table.notes.push("the last line has no newline: taken as whole, but it may be cut".into());
+    }
+    read_table(table, options, location, MOST_BYTES)
 }
 
 /// Reads JSON lines, in which quotes tell texts from numbers.

@@ -169,7 +169,7 @@ fn print(folder: &Path, is_done: bool, days: &[RetainedDay], console: &mut Conso
         let listed: Vec<_> = (days.iter())
             .map(|day| {
                 json!({ "day": day.day, "action": day.action_name(), "ticks": day.ticks,
-                    "removed": day.removed, "bytes": day.bytes, "forgotten_files": day.forgotten_files })
+                    "removed": day.removed, "bytes": day.bytes, "imported_files": day.imported_files })
             })
             .collect();
         let path = folder.display().to_string();
@@ -189,7 +189,7 @@ fn print(folder: &Path, is_done: bool, days: &[RetainedDay], console: &mut Conso
             human::count(day.removed)
         ))?;
     }
-    if days.iter().any(|day| day.forgotten_files > 0) {
+    if days.iter().any(|day| day.imported_files > 0) {
         let would = if is_done { "brings" } else { "would bring" };
         console.note(&format!(
             "the next import of a file that was imported before {would} back ticks of this symbol that were removed or thinned out"

@@ -175,12 +175,14 @@ fn a_number_that_was_cut_is_a_conflict() {
     let here = folder.path();
     let line = "import series sc.csv --key k -o plant.db";
     fs::write(here.join("sc.csv"), "time,v\n2024-01-01,1.5\n2024-01-02,2.7").unwrap();
-    silt(here, line).ok();
+    let cut = silt(here, line);
+    assert!(cut.code == 0 && cut.err.contains("the last line has no newline"), "{cut:?}");
     fs::write(here.join("sc.csv"), "time,v\n2024-01-01,1.5\n2024-01-02,2.75\n2024-01-03,3\n")
         .unwrap();
     let ran = silt(here, &format!("{line} --append --overlap skip"));
     assert!(ran.code == 3 && ran.err.contains("k: 1 conflict skipped: at 2024-01-02"), "{ran:?}");
     assert!(ran.err.contains("2.7 is stored, 2.75 is new"), "{ran:?}");
+    assert!(!ran.err.contains("newline"), "{ran:?}");
 }
 
 /// Goal: a refusal says what the file is, and what to type where that helps.
