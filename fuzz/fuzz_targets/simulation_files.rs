@@ -32,8 +32,7 @@ fn options(format: u8) -> FileOptions {
             separator: None,
         }),
         dataset: "d".into(),
-        iteration: 0,
-        time_unit: None,
+        ..FileOptions::epanet()
     };
     match format % 4 {
         0 => FileOptions::epanet(),

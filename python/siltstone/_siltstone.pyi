@@ -264,7 +264,7 @@ def series_import_points(
 def series_import_influx(
     target: SeriesStore | _Path | None,
     files: list[_Path],
-    words: tuple[str | None, str | None],
+    words: tuple[str | None, str | None, bool],
     dry_run: bool,
     progress: _Progress,
 ) -> str: ...
@@ -438,7 +438,7 @@ def simulation_import_json(
 def simulation_import(
     paths: tuple[_Path, _Path | None],
     format: tuple[str, tuple[Any, ...] | None],
-    updates: tuple[str, int],
+    updates: tuple[str, int, bool],
     time_unit: float | None,
     durability: str,
     progress: _Progress,

@@ -238,13 +238,13 @@ pub(crate) fn series_import_influx(
     py: Python<'_>,
     target: Option<Target>,
     files: Vec<PathBuf>,
-    words: (Option<String>, Option<String>),
+    words: (Option<String>, Option<String>, bool),
     dry_run: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
-    let (key, unit) = words;
+    let (key, unit, finished) = words;
     let time_unit = unit.map(|text| text.parse()).transpose().map_err(to_py)?;
-    let options = InfluxOptions { key, time_unit, names_all: dry_run };
+    let options = InfluxOptions { key, time_unit, names_all: dry_run, finished };
     py.enter_long("importing", |signals| {
         let mut reports = Files::default();
         on(target.as_ref(), dry_run, |backend| {

@@ -49,15 +49,15 @@ pub(crate) fn simulation_import(
     py: Python<'_>,
     paths: (PathBuf, Option<PathBuf>),
     format: (String, Option<States>),
-    updates: (String, i64),
+    updates: (String, i64, bool),
     time_unit: Option<f64>,
     durability: &str,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
     let (source, target) = paths;
     let format = format_of(format).map_err(to_py)?;
-    let (dataset, iteration) = updates;
-    let options = FileOptions { format, dataset, iteration, time_unit };
+    let (dataset, iteration, finished) = updates;
+    let options = FileOptions { format, dataset, iteration, time_unit, finished };
     let durability = durability.parse().map_err(to_py)?;
     py.enter_long("importing", |signals| {
         let how = Options {

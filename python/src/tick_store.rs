@@ -439,12 +439,13 @@ pub(crate) fn ticks_doctor(py: Python<'_>, base: PathBuf) -> PyResult<String> {
     py.enter_abandonable(move || to_json(&ticks::doctor(base)?))
 }
 
-/// How files of quotes are read, as Python has it: format, columns, symbol, lp, zone, unit, form of times, separator, carry.
+/// How files of quotes are read, as Python has it: format, columns, symbol, lp, zone, unit, form of times, separator, carry, finished.
 type QuoteWords =
-    ([Option<String>; 4], Option<String>, Option<String>, Option<String>, Option<char>, bool);
+    ([Option<String>; 4], Option<String>, Option<String>, Option<String>, Option<char>, [bool; 2]);
 
 fn quote_options(words: QuoteWords) -> siltstone::Result<QuoteOptions> {
-    let ([format, columns, symbol, lp], time_zone, unit, time_format, separator, carry) = words;
+    let ([format, columns, symbol, lp], time_zone, unit, time_format, separator, [carry, finished]) =
+        words;
     Ok(QuoteOptions {
         format: format.map(|name| name.parse()).transpose()?,
         columns: columns.map(|names| names.parse()).transpose()?,
@@ -455,6 +456,7 @@ fn quote_options(words: QuoteWords) -> siltstone::Result<QuoteOptions> {
         time_format,
         separator,
         carry,
+        finished,
     })
 }
 

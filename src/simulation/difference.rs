@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use serde_json::{Number, Value};
+
 use super::database::SimulationDatabase;
 use super::json::{Schema, row_values};
 use super::read::{UpdateReader, Wanted};
@@ -80,6 +82,33 @@ pub(super) fn difference_as_json(
         let said = |attribute: &Attribute| row_values(attribute, schema.get(name)).ok();
         ours == theirs || said(ours).is_some_and(|ours| said(theirs) == Some(ours))
     })
+}
+
+/// How two changes differ in their values: an integer is the float equal to it, as a column of a table that grew has it.
+pub(super) fn difference_in_values(target: &EntityData, here: &EntityData) -> Option<String> {
+    in_data(target, here, |_, ours, theirs| {
+        let values = |attribute: &Attribute| row_values(attribute, None).ok();
+        let is_same = || Some(is_same_value(&values(ours)?, &values(theirs)?));
+        ours == theirs || ours.mask == theirs.mask && is_same() == Some(true)
+    })
+}
+
+/// Whether two values are equal, an integer to a float that it is exactly.
+pub(super) fn is_same_value(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| is_same_value(one, other))
+        }
+        (Value::Number(one), Value::Number(other)) => {
+            let exact = |n: &Number, of: &Number| {
+                let (n, of) = (n.as_i64()?, of.as_f64()?);
+                Some(n as f64 == of && of as i64 == n)
+            };
+            one == other || [exact(one, other), exact(other, one)].contains(&Some(true))
+        }
+        _ => one == other,
+    }
 }
 
 fn in_data(

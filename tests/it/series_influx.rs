@@ -276,7 +276,7 @@ fn a_file_may_come_again_and_grow() {
     assert_eq!(values, Some(vec![1.0, 2.0, 3.0, 4.0]));
 }
 
-/// Goal: a file may begin with a text of several lines, and one whose only line has no end says so.
+/// Goal: a file may begin with a text of several lines, and one whose only line has no newline says so.
 #[test]
 fn the_first_and_the_last_line_may_be_odd() {
     let world = World::new();
@@ -286,12 +286,12 @@ fn the_first_and_the_last_line_may_be_odd() {
         ([2, 2, 2, 0], &["log/n".to_owned(), "log/note".into()][..])
     );
     let said = report.skipped[0].to_string();
-    assert!(
-        said.contains("line 6: it has no end") && said.contains("or end it with a line break"),
-        "{said}"
-    );
+    assert!(said.contains("line 6: it has no newline") && said.contains("--finished"), "{said}");
     let refused = world.refusal("log n=1 1715201400000000000");
-    assert!(refused.contains("a line break at the end of its only line"), "{refused}");
+    assert!(refused.contains("a newline at the end of its only line"), "{refused}");
+    let options = InfluxOptions { finished: true, ..InfluxOptions::default() };
+    let report = World::new().run(b"log n=1 1715201400000000000", &options).unwrap();
+    assert_eq!(counts(&report), [1, 1, 1, 0]);
 }
 
 /// Goal: back-filled series do not gather in memory until a thousand wait: what they hold is committed before.

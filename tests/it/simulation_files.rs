@@ -94,13 +94,13 @@ fn states(layout: Layout) -> StatesOptions {
 fn long(missing: Option<Missing>) -> FileOptions {
     let states = StatesOptions { missing, ..states(Layout::Long("car".into())) };
     let dataset = "traffic".into();
-    FileOptions { format: FileFormat::States(states), dataset, iteration: 0, time_unit: None }
+    FileOptions { format: FileFormat::States(states), dataset, ..FileOptions::epanet() }
 }
 
 fn wide(missing: Option<Missing>) -> FileOptions {
     let states = StatesOptions { missing, ..states(Layout::Wide("speed".into())) };
     let dataset = "traffic".into();
-    FileOptions { format: FileFormat::States(states), dataset, iteration: 0, time_unit: None }
+    FileOptions { format: FileFormat::States(states), dataset, ..FileOptions::epanet() }
 }
 
 /// Goal: a long table becomes an update a time, texts that name entities get numbers and stay, each column has the narrowest
@@ -317,7 +317,7 @@ fn a_file_that_grows_is_followed() {
     let bikes = StatesOptions { group: "bikes".into(), ..states(Layout::Long("car".into())) };
     let format = FileFormat::States(bikes);
     let path = world.file("bikes.csv", "t,car,x\n6,1,0.5\n");
-    let second = FileOptions { format, dataset: "traffic".into(), iteration: 1, time_unit: None };
+    let second = FileOptions { format, iteration: 1, ..long(None) };
     assert_eq!(world.import(&path, &second).updates, 1);
     assert_eq!(world.import(&path, &second).unchanged, 1);
     assert_eq!(world.floats("bikes", "x", 6), [Some(0.5)]);
@@ -352,7 +352,10 @@ fn a_last_line_without_an_end_is_left_out_with_its_time() {
             "{end}"
         );
         let [skipped] = &report.skipped[..] else { panic!("{report:?}") };
-        assert!(skipped.reason.starts_with("line 5 is the last one and has no end"), "{report:?}");
+        assert!(
+            skipped.reason.starts_with("line 5 is the last one and has no newline"),
+            "{report:?}"
+        );
         assert_eq!(world.db.timestamps("traffic").unwrap().len() as u64, updates);
     }
     let world = World::new();
@@ -360,6 +363,60 @@ fn a_last_line_without_an_end_is_left_out_with_its_time() {
     let path = world.file("cars.csv", "t,car,x\n0,a,1\n0,b,2.75\n");
     world.import(&path, &long(None));
     assert_eq!(world.floats("cars", "x", 0), [Some(1.0), Some(2.75)]);
+}
+
+/// Goal: a last line without a newline is whole if the file is said to be finished; where others follow its time nothing is
+/// stored, a quote that is not closed is no cut line, and the end mark of DOS is none.
+#[test]
+fn a_finished_file_needs_no_newline() {
+    let text = "t,car,x\n0,a,1\n0,b,2\n1,a,3\n1,b,2.5";
+    let finished = FileOptions { finished: true, ..long(None) };
+    let world = World::new();
+    assert!(world.try_import(&world.file("cars.csv", text), &long(None)).unwrap().ends_early);
+    assert_eq!(world.import(&world.file("cars.csv", text), &finished).updates, 1);
+    assert_eq!(world.floats("cars", "x", 1), [Some(3.0), Some(2.5)]);
+    let one = World::new().refusal("one.csv", "t,car,x\n0,a,1\n0,b,2", &long(None));
+    assert!(one.contains("--finished"), "{one}");
+
+    for unsorted in ["1,a,3\n1,b,4\n0,a,1\n0,b,2", "1,a,3\n0,a,2\n1,b,4\n0"] {
+        let world = World::new();
+        let text = format!("t,car,x\n{unsorted}");
+        let refused = world.refusal("cars.csv", &text, &long(None));
+        assert!(refused.contains("line 5") && refused.contains("--finished"), "{refused}");
+        assert!(world.db.timestamps("traffic").unwrap().is_empty());
+    }
+    let world = World::new();
+    let path = world.file("cars.csv", "t,car,x\n1,a,3\n1,b,4\n0,a,1\n0,b,2");
+    assert_eq!(world.import(&path, &finished).updates, 2);
+
+    for end in ["", "\n"] {
+        let text = format!("t,car,x\n0,a,1\n1,\"a,2\n2,a,3{end}");
+        let refused = World::new().refusal("cars.csv", &text, &long(None));
+        assert!(
+            refused.contains("line 3") && refused.contains("a quote that is not closed"),
+            "{refused}"
+        );
+    }
+    let world = World::new();
+    assert_eq!(
+        world.import(&world.file("dos.csv", format!("{text}\r\n\u{1a}")), &long(None)).updates,
+        2
+    );
+}
+
+/// Goal: a column of integers that gets a decimal is one of numbers: equal values are no conflicts, and others are.
+#[test]
+fn a_column_of_integers_may_get_decimals() {
+    let world = World::new();
+    let text = "t,car,x\n0,a,1\n0,b,3\n1,a,2\n1,b,4\n";
+    world.import(&world.file("cars.csv", text), &long(None));
+    let grown = text.to_owned() + "2,a,2.5\n2,b,4\n";
+    let report = world.import(&world.file("cars.csv", &grown), &long(None));
+    assert_eq!((report.updates, report.unchanged), (1, 2));
+    assert_eq!(world.floats("cars", "x", 2), [Some(2.5), Some(4.0)]);
+    let changed = grown.replace("1,a,2\n", "1,a,2.25\n");
+    let report = world.try_import(&world.file("cars.csv", changed), &long(None)).unwrap();
+    assert_eq!((report.unchanged, report.conflicts.len()), (2, 1));
 }
 
 /// Goal: packed text is read, and a damaged one is called so before anything is stored.

@@ -123,6 +123,9 @@ fn the_table_of_xml2csv_is_the_xml() {
         let report = cut.try_import(&path, &FileOptions::sumo()).unwrap();
         assert_eq!((report.updates, report.ends_early), (updates, true), "{report:?}");
     }
+    let cut = World::new();
+    let options = FileOptions { finished: true, ..FileOptions::sumo() };
+    assert_eq!(cut.import(&cut.file("fcd.csv", &table[..table.len() - 1]), &options).updates, 4);
     for group in ["vehicles", "persons"] {
         for time in [0, 100, 200, 300] {
             let (mut one, mut other) = (xml.state(group, time), csv.state(group, time));

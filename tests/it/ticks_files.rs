@@ -296,11 +296,14 @@ fn an_import_can_be_repeated_and_a_file_may_grow() {
     let report = world.import(&path, symbol("X"));
     assert_eq!((report.ticks_migrated, report.ticks_skipped, report.ticks_bad), (1, 4, 1));
     assert!(
-        report.skipped[0].to_string().contains("line 6: it has no end"),
+        report.skipped[0].to_string().contains("line 6: it has no newline"),
         "{:?}",
         report.skipped
     );
     assert_eq!(world.read("X").len(), 5);
+    let path = world.file("a.csv", "20120202 000000000,1.3,1.4,0\n20120202 000000001,1.3,1.4,0");
+    let options = QuoteOptions { finished: true, ..symbol("Y") };
+    assert_eq!(world.import(&path, options).ticks_migrated, 2);
     // A number that is cut is none.
     let cut = HISTDATA.trim_end_matches("6760,0\n");
     assert_eq!(world.import(&world.file("cut.csv", cut), symbol("CUT")).ticks_migrated, 2);

@@ -20,9 +20,9 @@ use crate::{human, interrupt};
 /// All rows of a time become one update of a dataset and group. Ids are integers, or texts, which get numbers and stay as an
 /// attribute. What the table was taken for is printed on stderr, and what can be read in two ways is refused. A row that is
 /// malformed is skipped and named; the exit code is 3. A last line of text without a newline may be cut: it and the rows of its
-/// time are left out, with the same exit code; the next import takes them once the line has its end. What is in the database already is compared: the same stays unchanged,
-/// so that the same command resumes an interrupted import and follows a file that grows; what differs is a conflict, skipped
-/// and named, and what the database has stays.
+/// time are left out, with the same exit code; the next import takes them once the line has its newline, or with --finished.
+/// What is in the database already is compared: the same stays unchanged, so that the same command resumes an interrupted
+/// import and follows a file that grows; what differs is a conflict, skipped and named, and what the database has stays.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "silt import states [OPTIONS] --time <COLUMN> --dataset <NAME> --group <NAME> -o <FILE> <SRC>"
@@ -71,6 +71,10 @@ pub(crate) struct States {
     #[arg(long, value_name = "NUMBER")]
     time_unit: Option<f64>,
 
+    /// Take a last line without a newline as whole (default: it may be cut)
+    #[arg(long)]
+    finished: bool,
+
     #[command(flatten)]
     target: Target,
 }
@@ -80,7 +84,8 @@ pub(crate) struct States {
 /// A timestep becomes one update; vehicles, persons and containers are groups. Their ids are texts: they get numbers and stay
 /// as the attribute name. Who leaves becomes undefined. In CSV and Parquet that SUMO writes itself persons stand among the
 /// vehicles; XML, and what xml2csv makes of it, tells them apart. Of a file that is still written, or was cut off, the timesteps that
-/// are whole are stored; the exit code is 3, and the same command goes on. In CSV a last line without a newline may be cut.
+/// are whole are stored; the exit code is 3, and the same command goes on. In CSV a last line without a newline may be
+/// cut, unless --finished says otherwise.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   silt import sumo fcd.xml.gz -o traffic.db")]
@@ -97,6 +102,10 @@ pub(crate) struct Sumo {
     #[arg(long, value_name = "NUMBER", default_value_t = 0.001)]
     time_unit: f64,
 
+    /// Take a last line without a newline as whole (default: it may be cut)
+    #[arg(long)]
+    finished: bool,
+
     #[command(flatten)]
     target: Target,
 }
@@ -104,7 +113,8 @@ pub(crate) struct Sumo {
 pub(crate) fn sumo(args: &Sumo, console: &mut Console) -> Outcome {
     let (dataset, iteration) = (args.dataset.clone(), args.target.iteration);
     let time_unit = Some(args.time_unit);
-    let options = FileOptions { dataset, iteration, time_unit, ..FileOptions::sumo() };
+    let finished = args.finished;
+    let options = FileOptions { dataset, iteration, time_unit, finished, ..FileOptions::sumo() };
     import(&args.source, &options, &args.target, console)
 }
 
@@ -177,6 +187,7 @@ pub(crate) fn states(args: &States, console: &mut Console) -> Outcome {
         dataset: args.dataset.clone(),
         iteration: args.target.iteration,
         time_unit: args.time_unit,
+        finished: args.finished,
     };
     import(&args.source, &options, &args.target, console)
 }

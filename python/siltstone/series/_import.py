@@ -277,6 +277,7 @@ def import_influx(
     *,
     key: str | None = None,
     time_unit: str | None = None,
+    finished: bool = False,
     dry_run: bool = False,
     progress: Progress = None,
 ) -> InfluxReport:
@@ -296,6 +297,8 @@ def import_influx(
         What stands before the key of each series, with ``/`` between.
     time_unit : {"s", "ms", "us", "ns"}, optional
         Of the timestamps of line protocol; ns unless given.
+    finished : bool
+        A last line without a newline is whole, and not skipped as one that may be cut.
     dry_run : bool
         Reads all of it, reports what an import would do, and stores nothing.
     progress : callable, optional
@@ -319,8 +322,9 @@ def import_influx(
     >>> backend.list_keys()
     ['weather,station=A/temp']
     """
+    words = (key, time_unit, finished)
     found = json.loads(
-        _siltstone.series_import_influx(inner_of(backend), paths_of(files), (key, time_unit), dry_run, progress)
+        _siltstone.series_import_influx(inner_of(backend), paths_of(files), words, dry_run, progress)
     )
     reports = found["files"]
     counts = {name: sum(file[name] for file in reports) for name in _INFLUX_COUNTS}

@@ -70,6 +70,7 @@ def import_states(
     separator: str | None = None,
     iteration: int = 0,
     time_unit: float | None = None,
+    finished: bool = False,
     durability: str = "os",
     progress: Progress = None,
 ) -> FileReport:
@@ -79,7 +80,7 @@ def import_states(
     an attribute. What can be read in two ways is refused. What the database has already is
     compared: the same stays unchanged, so that the same call resumes an interrupted import and
     follows a file that grows; what differs is named as a conflict and left out. A last line of text
-    without a newline may be cut: it and the rows of its time are left out, until it has its end.
+    without a newline may be cut: it and the rows of its time are left out, unless ``finished``.
 
     Parameters
     ----------
@@ -106,6 +107,8 @@ def import_states(
         Between fields; found in the first line unless given.
     time_unit : float, optional
         What a timestamp counts, in the unit of the table's times: 0.001 makes milliseconds of seconds.
+    finished : bool
+        A last line without a newline is whole, and not left out as one that may be cut.
     durability : {"buffered", "os", "disk"}
         What an acknowledged update survives.
     progress : callable, optional
@@ -133,7 +136,7 @@ def import_states(
     states = (time, id, wide, group, list(columns), missing, separator)
     format = ("states", states)
     return _report(
-        _siltstone.simulation_import((source, target), format, (dataset, iteration), time_unit, durability, progress)
+        _siltstone.simulation_import((source, target), format, (dataset, iteration, finished), time_unit, durability, progress)
     )
 
 
@@ -144,6 +147,7 @@ def import_sumo(
     dataset: str = "traffic",
     iteration: int = 0,
     time_unit: float = 0.001,
+    finished: bool = False,
     durability: str = "os",
     progress: Progress = None,
 ) -> FileReport:
@@ -168,6 +172,8 @@ def import_sumo(
         Of the updates; another one for a second file with the same times of the same dataset.
     time_unit : float
         What a timestamp counts, in seconds.
+    finished : bool
+        In CSV a last line without a newline is whole, and not left out as one that may be cut.
     durability : {"buffered", "os", "disk"}
         What an acknowledged update survives.
     progress : callable, optional
@@ -197,7 +203,7 @@ def import_sumo(
     """
     return _report(
         _siltstone.simulation_import(
-            (source, target), ("sumo", None), (dataset, iteration), time_unit, durability, progress
+            (source, target), ("sumo", None), (dataset, iteration, finished), time_unit, durability, progress
         )
     )
 
@@ -244,6 +250,6 @@ def import_epanet(
     """
     return _report(
         _siltstone.simulation_import(
-            (source, target), ("epanet", None), (dataset, iteration), time_unit, durability, progress
+            (source, target), ("epanet", None), (dataset, iteration, False), time_unit, durability, progress
         )
     )

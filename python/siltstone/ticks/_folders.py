@@ -85,6 +85,7 @@ def import_quotes(
     time_format: str | None = None,
     separator: str | None = None,
     carry: bool = False,
+    finished: bool = False,
     batch_size: int = 1_000,
     dry_run: bool = False,
     duplicates: str = "keep_all",
@@ -123,6 +124,8 @@ def import_quotes(
         Between fields; found in the first line unless given.
     carry : bool
         Whether an empty bid or ask is the last one. Without it such a line is skipped, and named.
+    finished : bool
+        A last line without a newline is whole, and not skipped as one that may be cut.
     batch_size, dry_run, duplicates, duplicate_key_ns, durability, compact_after_days, threads, progress
         As of :func:`import_ticks`.
 
@@ -150,7 +153,7 @@ def import_quotes(
     return import_report(
         _siltstone.ticks_import(
             ("", output_dir),
-            (paths, ([format, named, symbol, lp], tz, time_unit, time_format, separator, carry)),
+            (paths, ([format, named, symbol, lp], tz, time_unit, time_format, separator, [carry, finished])),
             (batch_size, threads, compact_after_days),
             dry_run,
             (duplicates, duplicate_key_ns),

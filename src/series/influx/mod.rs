@@ -27,6 +27,8 @@ pub struct InfluxOptions {
     pub time_unit: Option<TimeUnit>,
     /// Whether a thousand lines that cannot be read are named, as a dry run wants, in place of three.
     pub names_all: bool,
+    /// Whether the file is finished: a last line without a newline is whole then, and not skipped as one that may be cut.
+    pub finished: bool,
 }
 
 /// What an import of a file of InfluxDB did.
@@ -81,10 +83,10 @@ pub fn import_influx(
     progress: &mut Progress<'_>,
 ) -> Result<InfluxReport> {
     let path = path.as_ref();
-    let (text, is_cut) = lines_of(path)?;
+    let (text, is_cut) = lines_of(path, options.finished)?;
     let text = text.trim_start_matches('\u{feff}');
     if is_cut && text.trim().is_empty() {
-        let expected = "a line break at the end of its only line, without which it may be cut";
+        let expected = "a newline at the end of its only line, without which it may be cut (--finished if it is whole)";
         return Err(Error::invalid(path.display().to_string(), expected, "none"));
     }
     let mut gathered = Gathered::new(path, options);
@@ -98,8 +100,7 @@ pub fn import_influx(
     };
     if is_cut {
         let line = text.lines().count() + 1;
-        let why =
-            "it has no end: import the file again when it is finished, or end it with a line break";
+        let why = "it has no newline, and may be cut (--finished if it is whole)";
         gathered.note_bad(line as u64, why);
     }
     let mut report = put::put(backend, gathered, progress)?;

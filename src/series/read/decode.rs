@@ -80,12 +80,14 @@ pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
 ///
 /// # Errors
 /// As [`text_of`].
-pub(in crate::series) fn lines_of(path: &Path) -> Result<(String, bool)> {
+pub(in crate::series) fn lines_of(path: &Path, finished: bool) -> Result<(String, bool)> {
     let location = path.display().to_string();
     let mut bytes = bytes_of(path, &location)?;
     let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let is_cut = end < bytes.len();
-    bytes.truncate(end);
+    let is_cut = end < bytes.len() && !finished;
+    if is_cut {
+        bytes.truncate(end);
+    }
     Ok((decoded(bytes, Some(Encoding::Utf8), &location)?, is_cut))
 }
 

@@ -58,7 +58,9 @@ pub(super) struct Records {
     lines: u64,
     /// The line in which the record begins.
     line: u64,
-    /// Whether a newline ended the record.
+    /// Whether a last line without a newline is whole.
+    finished: bool,
+    /// Whether a newline ended the record, or the file is finished.
     has_end: bool,
 }
 
@@ -67,7 +69,7 @@ impl Records {
     ///
     /// # Errors
     /// [`Error::Invalid`] for an empty file, or a separator that is none.
-    pub(super) fn open(path: &Path, separator: Option<char>) -> Result<Self> {
+    pub(super) fn open(path: &Path, separator: Option<char>, finished: bool) -> Result<Self> {
         let separator = match separator {
             Some(c) if c.is_ascii() && !c.is_ascii_alphanumeric() && c != '"' => Some(c as u8),
             Some(c) => {
@@ -84,6 +86,7 @@ impl Records {
             ends: Vec::new(),
             lines: 0,
             line: 0,
+            finished,
             has_end: true,
         };
         if !records.next_text()? {
@@ -136,14 +139,19 @@ impl Records {
                 return Err(self.refuse(format!("one of more than {LONGEST} bytes")));
             }
             if read == 0 {
-                return match self.text.last() {
-                    None => Ok(false),
-                    Some(b'\n') => Err(self.refuse("a quote that is not closed".into())),
-                    Some(_) => Ok(true),
+                // One that spans lines is a quote too many, rather than a last line that is cut.
+                return match self.text.is_empty() || !self.has_end && self.lines == self.line {
+                    true => Ok(!self.text.is_empty()),
+                    false => Err(self.refuse("a quote that is not closed".into())),
                 };
             }
+            // The end of a file of DOS.
+            if self.text[from..] == [0x1a] {
+                self.text.truncate(from);
+                continue;
+            }
             self.lines += 1;
-            self.has_end = self.text.last() == Some(&b'\n');
+            self.has_end = self.finished || self.text.last() == Some(&b'\n');
             if self.lines == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
                 self.text.drain(..3);
             }

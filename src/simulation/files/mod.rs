@@ -101,19 +101,33 @@ pub struct FileOptions {
     /// What a timestamp counts, in the unit of the file's times: 0.001 makes milliseconds of seconds. Without it times must
     /// be integers.
     pub time_unit: Option<f64>,
+    /// Whether the file is finished: a last line of text without a newline is whole then, and not left out as one that may be cut.
+    pub finished: bool,
 }
 
 impl FileOptions {
     /// Of SUMO's output: milliseconds, as SUMO itself counts, of the dataset `traffic`.
     pub fn sumo() -> Self {
         let dataset = "traffic".to_owned();
-        FileOptions { format: FileFormat::Sumo, dataset, iteration: 0, time_unit: Some(0.001) }
+        FileOptions {
+            format: FileFormat::Sumo,
+            dataset,
+            iteration: 0,
+            time_unit: Some(0.001),
+            finished: false,
+        }
     }
 
     /// Of EPANET's output: seconds, of the dataset `network`.
     pub fn epanet() -> Self {
         let dataset = "network".to_owned();
-        FileOptions { format: FileFormat::Epanet, dataset, iteration: 0, time_unit: None }
+        FileOptions {
+            format: FileFormat::Epanet,
+            dataset,
+            iteration: 0,
+            time_unit: None,
+            finished: false,
+        }
     }
 }
 
@@ -176,8 +190,8 @@ impl FileReport {
 ///     missing: None,
 ///     separator: None,
 /// };
-/// let format = FileFormat::States(states);
-/// let options = FileOptions { format, dataset: "traffic".into(), iteration: 0, time_unit: None };
+/// let dataset = "traffic".to_owned();
+/// let options = FileOptions { format: FileFormat::States(states), dataset, ..FileOptions::epanet() };
 /// let db = SimulationDatabase::open(folder.path().join("run.db"))?;
 /// let report = import_file(Some(&db), &path, &options, &mut |_, _| Ok(()))?;
 /// assert_eq!((report.updates, report.is_complete()), (2, true));
@@ -193,12 +207,15 @@ pub fn import_file(
     let path = path.as_ref();
     match &options.format {
         FileFormat::States(states) => {
-            let source = table::open(path, states)?;
+            let source = table::open(path, states, options.finished)?;
             import_rows((db, path), source, (options, states.missing), progress)
         }
-        FileFormat::Sumo => {
-            import_rows((db, path), sumo::open(path)?, (options, Some(Missing::Clear)), progress)
-        }
+        FileFormat::Sumo => import_rows(
+            (db, path),
+            sumo::open(path, options.finished)?,
+            (options, Some(Missing::Clear)),
+            progress,
+        ),
         FileFormat::Epanet => import_periods((db, path), options, progress),
     }
 }

@@ -114,10 +114,20 @@ impl Profile {
                 What::Bad(why) => Err(NoTime::Bad(why.clone())),
                 What::Row(row) => profile.add(row, clock),
                 What::Cut(time) => {
-                    let time = time.and_then(|time| clock.timestamp(time).ok()).or(latest);
+                    let known = time.and_then(|time| clock.timestamp(time).ok());
+                    let time = known.or(latest);
+                    let is_latest = known.map_or(profile.is_sorted, |time| time >= last);
+                    if !is_latest && !profile.times.is_empty() {
+                        let location = format!("{}: line {}", path.display(), found.line);
+                        let expected = "rows in the order of their times before a last line that may be cut, or --finished \
+                            if it is whole";
+                        let got = "no newline at its end, and a time that others follow";
+                        return Err(Error::invalid(location, expected, got));
+                    }
                     time.into_iter().for_each(|time| profile.leave_out(time));
                     if profile.times.is_empty() {
-                        bad.push(found.line, "it is the last one and has no end");
+                        let why = "it is the last one and has no newline (--finished if it is whole)";
+                        bad.push(found.line, why);
                     }
                     return Ok(());
                 }

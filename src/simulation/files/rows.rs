@@ -172,8 +172,8 @@ impl Clock {
 /// What is said of a last line without an end.
 pub(super) fn no_end(line: u64) -> String {
     format!(
-        "line {line} is the last one and has no end, so that it may be cut: it and the rows of its time are left out; import the \
-         file again when it is finished, or end it with a newline"
+        "line {line} is the last one and has no newline, so that it may be cut: it and the rows of its time are left out; import \
+         the file again when it is finished, with --finished if its last line is whole"
     )
 }
 

@@ -7,7 +7,9 @@ use super::FileReport;
 use crate::error::{Error, Result};
 use crate::kernel::{Progress, check_interrupted};
 use crate::simulation::database::SimulationDatabase;
-use crate::simulation::difference::{Conflict, Identity, difference, in_words, stored};
+use crate::simulation::difference::{
+    Conflict, Identity, difference, difference_in_values, in_words, is_same_value, stored,
+};
 use crate::simulation::json::row_values;
 use crate::simulation::update::{GIVEN, Group, Update};
 
@@ -71,7 +73,13 @@ impl<'a> Storing<'a> {
     ) -> Result<()> {
         self.done += 1;
         let found = stored(db, identity)?;
-        let Some(why) = found.as_ref().and_then(|found| difference(found, &update)) else {
+        let differ = |found: &Update| {
+            difference(found, &update).and_then(|why| match found.origin == update.origin {
+                true => difference_in_values(&found.data, &update.data),
+                false => Some(why),
+            })
+        };
+        let Some(why) = found.as_ref().and_then(differ) else {
             self.report.unchanged += 1;
             return progress(self.done, self.all);
         };
@@ -122,7 +130,8 @@ fn is_beginning(stored: &Update, whole: &Update) -> bool {
             let Some(others) = of.get(id) else { return false };
             entities += 1;
             let is_same = |(name, value): (&String, &serde_json::Value)| {
-                value.is_null() || others.get(name) == Some(value)
+                let is_same = |other| is_same_value(value, other);
+                value.is_null() || others.get(name).is_some_and(is_same)
             };
             if !values.iter().all(is_same) {
                 return false;

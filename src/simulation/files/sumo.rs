@@ -68,9 +68,9 @@ fn column(columns: &mut Columns, name: &str) -> Option<usize> {
 }
 
 /// Opens an output, XML or a table.
-pub(super) fn open(path: &Path) -> Result<Box<dyn Source>> {
+pub(super) fn open(path: &Path, finished: bool) -> Result<Box<dyn Source>> {
     if matches!(Format::of_path(path), Some(Format::Parquet | Format::Arrow)) {
-        return Ok(Box::new(Table::open(path, true)?));
+        return Ok(Box::new(Table::open(path, true, finished)?));
     }
     let mut text = open_text(path)?;
     let first = loop {
@@ -86,7 +86,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Source>> {
     };
     Ok(match first {
         b'<' => Box::new(Xml { path: path.to_owned(), groups: groups() }),
-        _ => Box::new(Table::open(path, false)?),
+        _ => Box::new(Table::open(path, false, finished)?),
     })
 }
 
@@ -365,6 +365,7 @@ struct Table {
     path: PathBuf,
     /// Whether it is Parquet or Arrow, whose columns have types.
     is_typed: bool,
+    finished: bool,
     time: usize,
     /// The column of ids of each group, if it has one.
     ids: Vec<Option<usize>>,
@@ -375,14 +376,14 @@ struct Table {
 }
 
 impl Table {
-    fn open(path: &Path, is_typed: bool) -> Result<Self> {
+    fn open(path: &Path, is_typed: bool, finished: bool) -> Result<Self> {
         let columns: Vec<(String, Option<Type>)> = if is_typed {
             let schema = read(path)?.schema().clone();
             let column =
                 |field: &FieldRef| Ok((field.name().clone(), table::type_of(path, field)?));
             schema.fields().iter().map(column).collect::<Result<_>>()?
         } else {
-            Records::open(path, None)?.fields().map(|name| (name.to_owned(), None)).collect()
+            Records::open(path, None, true)?.fields().map(|name| (name.to_owned(), None)).collect()
         };
         let Some(time) = columns.iter().position(|(name, _)| name == "timestep_time") else {
             let got = columns.first().map(|(name, _)| format!("{:?} first", short(name)));
@@ -396,6 +397,7 @@ impl Table {
         let mut table = Table {
             path: path.to_owned(),
             is_typed,
+            finished,
             time,
             ids: vec![None; GROUPS.len()],
             values: vec![Vec::new(); GROUPS.len()],
@@ -482,7 +484,7 @@ impl Source for Table {
             })?;
             return Ok(None);
         }
-        let mut records = Records::open(&self.path, None)?;
+        let mut records = Records::open(&self.path, None, self.finished)?;
         while records.next()? {
             let line = records.line();
             if let Some(time) = records.cut(self.time) {

@@ -116,10 +116,14 @@ fn short_name(name: &str) -> &str {
 }
 
 /// Opens a table.
-pub(super) fn open(path: &Path, options: &StatesOptions) -> Result<Box<dyn Source>> {
+pub(super) fn open(
+    path: &Path,
+    options: &StatesOptions,
+    finished: bool,
+) -> Result<Box<dyn Source>> {
     Ok(match Format::of_path(path) {
         Some(Format::Parquet | Format::Arrow) => Box::new(Typed::open(path, options)?),
-        _ => Box::new(Text::open(path, options)?),
+        _ => Box::new(Text::open(path, options, finished)?),
     })
 }
 
@@ -127,20 +131,21 @@ pub(super) fn open(path: &Path, options: &StatesOptions) -> Result<Box<dyn Sourc
 struct Text {
     path: PathBuf,
     separator: Option<char>,
+    finished: bool,
     found: char,
     places: Places,
     groups: [Columns; 1],
 }
 
 impl Text {
-    fn open(path: &Path, options: &StatesOptions) -> Result<Self> {
+    fn open(path: &Path, options: &StatesOptions, finished: bool) -> Result<Self> {
         let separator = options.separator;
-        let records = Records::open(path, separator)?;
+        let records = Records::open(path, separator, finished)?;
         let names = records.fields().map(str::to_owned).collect();
         let places = Places::find(path, names, options)?;
         let groups = [places.columns(options, |_| Ok(None))?];
         let found = records.separator();
-        Ok(Text { path: path.to_owned(), separator, found, places, groups })
+        Ok(Text { path: path.to_owned(), separator, finished, found, places, groups })
     }
 }
 
@@ -158,7 +163,7 @@ impl Source for Text {
     }
 
     fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
-        let mut records = Records::open(&self.path, self.separator)?;
+        let mut records = Records::open(&self.path, self.separator, self.finished)?;
         let expected = self.places.names.len();
         if !records.fields().eq(self.places.names.iter().map(String::as_str)) {
             let got = "another one than a moment ago";

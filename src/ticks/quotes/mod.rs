@@ -46,6 +46,8 @@ pub struct QuoteOptions {
     pub separator: Option<char>,
     /// Whether a side that is empty is the last one that was not. Without it such a line is skipped, and named.
     pub carry: bool,
+    /// Whether the files are finished: a last line without a newline is whole then, and not skipped as one that may be cut.
+    pub finished: bool,
 }
 
 impl QuoteOptions {

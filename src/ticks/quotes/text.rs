@@ -19,6 +19,7 @@ struct Lines<'a, R> {
     line: Vec<u8>,
     number: u64,
     /// Whether a newline ended the line.
+    finished: bool,
     has_end: bool,
 }
 
@@ -58,7 +59,7 @@ impl<R: BufRead> Lines<'_, R> {
             if self.number == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
                 self.line.drain(..3);
             }
-            self.has_end = self.line.pop_if(|byte| *byte == b'\n').is_some();
+            self.has_end = self.line.pop_if(|byte| *byte == b'\n').is_some() || self.finished;
             self.line.pop_if(|byte| *byte == b'\r');
             if !self.line.trim_ascii().is_empty() {
                 return Ok(true);
@@ -80,7 +81,8 @@ pub(super) fn read(
     from: impl BufRead,
     out: &mut Gathered<'_>,
 ) -> Result<()> {
-    let mut lines = Lines { path, from, line: Vec::new(), number: 0, has_end: false };
+    let finished = options.finished;
+    let mut lines = Lines { path, from, line: Vec::new(), number: 0, finished, has_end: false };
     if !lines.next()? {
         return Err(Error::invalid(path.display().to_string(), "a file of quotes", "an empty one"));
     }
@@ -108,7 +110,7 @@ pub(super) fn read(
             Err(_) => Err("text in UTF-8 expected".to_owned()),
             // Of a file that grows it may be cut inside a number.
             Ok(_) if !lines.has_end => {
-                Err("it has no end: end it with a newline, or import the file again when it is finished".into())
+                Err("it has no newline, and may be cut (--finished if it is whole)".into())
             }
             Ok(line) => reading.quote(line),
         };

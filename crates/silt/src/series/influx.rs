@@ -37,6 +37,10 @@ pub(crate) struct Influx {
     #[arg(long, value_name = "UNIT")]
     time_unit: Option<TimeUnit>,
 
+    /// Take a last line without a newline as whole (default: it may be cut)
+    #[arg(long)]
+    finished: bool,
+
     /// Read all of it, say what was understood and, with --output, what would be new there; store nothing
     #[arg(long)]
     dry_run: bool,
@@ -63,8 +67,12 @@ pub(crate) fn import(args: &Influx, console: &mut Console) -> Outcome {
 }
 
 fn files(args: &Influx, backend: &dyn StorageBackend, console: &mut Console) -> Outcome {
-    let options =
-        InfluxOptions { key: args.key.clone(), time_unit: args.time_unit, names_all: args.dry_run };
+    let options = InfluxOptions {
+        key: args.key.clone(),
+        time_unit: args.time_unit,
+        names_all: args.dry_run,
+        finished: args.finished,
+    };
     let (mut exit, mut inputs, mut all) = (Exit::Done, Inputs::default(), Vec::new());
     for file in &args.files {
         let mut bar = console.progress("importing", "series");

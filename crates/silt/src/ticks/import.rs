@@ -115,6 +115,10 @@ struct Quotes {
     /// Take an empty bid or ask for the last one (default: skip such a line)
     #[arg(long)]
     carry: bool,
+
+    /// Take a last line without a newline as whole (default: it may be cut)
+    #[arg(long)]
+    finished: bool,
 }
 
 fn rules() -> impl TypedValueParser<Value = Duplicates> {
@@ -152,6 +156,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             time_format: quotes.time_format.clone(),
             separator: quotes.separator,
             carry: quotes.carry,
+            finished: quotes.finished,
         },
         dry_run: args.dry_run,
         batch_size: args.batch_size as usize,

@@ -28,7 +28,7 @@ fn influx_is_imported() {
     std::fs::write(folder.path().join("other.txt"), "nothing of it\n").unwrap();
     let cut = silt(folder.path(), "import influx cut.lp other.txt -o plant.db");
     assert_eq!(cut.code, 3, "{cut:?}");
-    assert!(cut.err.contains("line 2: it has no end"), "{cut:?}");
+    assert!(cut.err.contains("line 2: it has no newline"), "{cut:?}");
     assert!(
         cut.err.contains("other.txt: skipped: expected annotated CSV or line protocol"),
         "{cut:?}"
