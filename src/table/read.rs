@@ -25,6 +25,9 @@ pub(super) const BATCH_ROWS: usize = 65_536;
 const ARROW_TAIL: u64 = 10;
 /// The most bytes of such a footer.
 const MOST_FOOTER: u64 = 256 << 20;
+/// The bytes that a packed part may become for each of its own, and those that any may.
+const BYTES_A_BYTE: u64 = 512;
+const SOME_BYTES: u64 = 256 << 20;
 
 /// Opens a Parquet or Arrow file as a table that streams. The format is what the file's ending says.
 ///
@@ -84,6 +87,26 @@ fn check_blocks(path: &Path) -> Result<()> {
         let whole = sizes.iter().try_fold(0u64, |sum, n| sum.checked_add(u64::try_from(*n).ok()?));
         if sizes[1] < 8 || whole.is_none_or(|whole| whole > bytes) {
             return Err(damaged(path, "a part of it is said to lie outside of it"));
+        }
+        let [from, head, body] = sizes.map(|n| n.cast_unsigned());
+        let message = read(from, head)?;
+        // Of four bytes behind a mark, or by themselves as old files have it.
+        let message = message.get(if message.starts_with(&[0xff; 4]) { 8 } else { 4 }..);
+        let message = message.and_then(|bytes| arrow_ipc::root_as_message(bytes).ok());
+        let message = message.ok_or_else(|| damaged(path, "a part of it is none of a table"))?;
+        let batch = (message.header_as_record_batch())
+            .or_else(|| message.header_as_dictionary_batch().and_then(|batch| batch.data()));
+        let buffers = batch.filter(|batch| batch.compression().is_some()).and_then(|b| b.buffers());
+        let mut claimed = 0u64;
+        for buffer in buffers.into_iter().flatten().filter(|buffer| buffer.length() >= 8) {
+            let at =
+                u64::try_from(buffer.offset()).ok().and_then(|at| (from + head).checked_add(at));
+            let size = at.map(|at| read(at, 8)).transpose()?.unwrap_or_default();
+            let size = size.first_chunk().map_or(0, |size| i64::from_le_bytes(*size));
+            claimed = claimed.saturating_add(u64::try_from(size).unwrap_or(0));
+        }
+        if claimed > body.saturating_mul(BYTES_A_BYTE).saturating_add(SOME_BYTES) {
+            return Err(damaged(path, "a packed part of it claims too many bytes"));
         }
     }
     Ok(())
@@ -176,4 +199,45 @@ fn stream(
             own => own,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    use arrow_ipc::CompressionType;
+    use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+
+    use super::*;
+
+    /// Goal: packed tables of Arrow are read, as pandas writes Feather, and one whose packed part claims more than it can hold is
+    /// refused before it is unpacked.
+    #[test]
+    fn packed_tables_of_arrow_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.arrow");
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..10_000).map(|n| n / 7)));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        for packed in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+            let options = IpcWriteOptions::default().try_with_compression(Some(packed)).unwrap();
+            let mut file = Vec::new();
+            let mut writer =
+                FileWriter::try_new_with_options(&mut file, &batch.schema(), options).unwrap();
+            writer.write(&batch).unwrap();
+            writer.finish().unwrap();
+            drop(writer);
+            std::fs::write(&path, &file).unwrap();
+            let read: Vec<_> = super::read(&path).unwrap().map(Result::unwrap).collect();
+            assert_eq!(read, std::slice::from_ref(&batch));
+            let claimed = 80_000i64.to_le_bytes();
+            let at = file.windows(8).position(|bytes| bytes == claimed).unwrap();
+            for lie in [1i64 << 60, i64::MAX] {
+                file[at..at + 8].copy_from_slice(&lie.to_le_bytes());
+                std::fs::write(&path, &file).unwrap();
+                let refused = super::read(&path).err().unwrap().to_string();
+                assert!(refused.contains("claims too many bytes"), "{refused}");
+            }
+        }
+    }
 }
