@@ -9,7 +9,10 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use crate::experiment::trackers::{self, Kind};
-use crate::kernel::{Database, Upgrade, folder_of, open_file, table_exists, upgrades};
+use crate::kernel::near;
+use crate::kernel::{
+    Database, Packing, Upgrade, folder_of, open_file, open_text, table_exists, upgrades,
+};
 use crate::table::Format;
 use crate::{Error, Result};
 use crate::{experiment, memory, series, simulation, ticks};
@@ -102,9 +105,8 @@ impl ImportKind {
 
     /// The kind whose name is nearly this: of `MLflow`, `serie` and `tensor-board`.
     pub fn nearest(name: &str) -> Option<Self> {
-        let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
-        let plain = plain.to_lowercase();
-        ImportKind::all().find(|kind| is_near(plain.as_bytes(), kind.name().as_bytes()))
+        let names: Vec<String> = ImportKind::all().map(|kind| kind.to_string()).collect();
+        near::near(name, &names)?.split(", ").next()?.parse().ok()
     }
 
     /// The kind of a file or folder, by its content, which is read for a little.
@@ -166,20 +168,10 @@ impl FromStr for ImportKind {
     fn from_str(text: &str) -> Result<Self> {
         ImportKind::all().find(|kind| kind.name() == text).ok_or_else(|| {
             let names: Vec<&str> = ImportKind::all().map(ImportKind::name).collect();
-            Error::invalid("the kind of an import", names.join(", "), format!("{text:?}"))
+            let near = ImportKind::nearest(text).map(|near| format!("; did you mean {near}?"));
+            let got = format!("{text:?}{}", near.unwrap_or_default());
+            Error::invalid("the kind of an import", names.join(", "), got)
         })
-    }
-}
-
-/// Whether two words differ by a letter at most: one more, one less, another, or two that changed places.
-fn is_near(a: &[u8], b: &[u8]) -> bool {
-    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    let (a, b) = (&a[same..], &b[same..]);
-    let same = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
-    match (&a[..a.len() - same], &b[..b.len() - same]) {
-        ([], [] | [_]) | ([_], [] | [_]) => true,
-        ([first, second], [other, more]) => (first, second) == (more, other),
-        _ => false,
     }
 }
 
@@ -230,14 +222,7 @@ fn in_file(path: &Path) -> Result<Vec<ImportKind>> {
     if found.is_empty() && (is_table || is_text && !trackers::is_netlogo(&begin)) {
         let expected = "a file that says what it is, or the name of its kind: for a table series, states or ticks, which \
             take it as columns of points, as states of entities (--time, --dataset, --group), as bid and ask (--columns)";
-        let (nature, path) = (nature(path)?, path.display().to_string());
-        let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
-        let quoted = match path.chars().all(is_plain) {
-            true => path.clone(),
-            false => format!("'{}'", path.replace('\'', "'\\''")),
-        };
-        let got = format!("{nature}; try: silt import series {quoted} --dry-run");
-        return Err(Error::invalid(path, expected, got));
+        return Err(Error::invalid(path.display().to_string(), expected, nature(path)?));
     }
     Ok(found)
 }
@@ -260,7 +245,13 @@ fn nature(path: &Path) -> Result<String> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let quoted = |text: &str| format!("{:?}", text.chars().take(60).collect::<String>());
     let what = match &begin[..] {
-        [] if is_gzip => return Ok("a damaged gzip".into()),
+        [] if is_gzip => {
+            let mut first = [0];
+            return Ok(match open_text(path)?.read(&mut first) {
+                Ok(0) => "an empty file, packed by gzip".into(),
+                _ => "a damaged gzip".into(),
+            });
+        }
         [] if n == 0 => return Ok("an empty file".into()),
         [b'P', b'A', b'R', b'1', ..] => "a table, Parquet".into(),
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => "a table, Arrow".into(),
@@ -278,10 +269,11 @@ fn nature(path: &Path) -> Result<String> {
     Ok(if is_gzip { format!("{what}, packed by gzip") } else { what })
 }
 
-/// Whether a text is XML, and no table of MetaTrader, whose first line is `<DATE>`, a tab and so on.
+/// Whether a text is XML, and no table of MetaTrader or Finam, whose first line is `<DATE>`, a separator and so on.
 fn is_xml(text: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    text.starts_with('<') && !text.lines().next().unwrap_or_default().contains('\t')
+    let first = text.lines().next().unwrap_or_default();
+    text.starts_with('<') && ![">\t", ">,", ">;"].iter().any(|mark| first.contains(mark))
 }
 
 /// The name of the first element of XML.
@@ -308,16 +300,10 @@ fn beginning(path: &Path) -> Result<Vec<u8>> {
 
 /// The beginning of what is packed by gzip or zstd; other bytes as they are.
 fn unpacked(begin: Vec<u8>) -> Vec<u8> {
+    let Some(packing) = Packing::of(&begin) else { return begin };
     let mut text = Vec::new();
     // What is packed ends in its middle here: what could be unpacked until there is enough.
-    if begin.starts_with(&[0x1f, 0x8b]) {
-        let _ = flate2::read::MultiGzDecoder::new(&begin[..]).take(BEGIN).read_to_end(&mut text);
-    } else if begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let _ = zstd::stream::Decoder::new(&begin[..])
-            .and_then(|reader| reader.take(BEGIN).read_to_end(&mut text));
-    } else {
-        return begin;
-    }
+    let _ = packing.unpack(&begin[..]).and_then(|from| from.take(BEGIN).read_to_end(&mut text));
     text
 }
 

@@ -38,6 +38,7 @@ pub(crate) mod near;
 mod new_file;
 mod node;
 mod options;
+mod packed;
 mod pages;
 mod paths;
 mod process;
@@ -100,6 +101,7 @@ pub(crate) use interruption::{
 };
 pub(crate) use items::Items;
 pub(crate) use node::Node;
+pub(crate) use packed::{Packing, open_text, reading_text};
 pub(crate) use paths::folder_of;
 pub(crate) use process::{Process, host};
 pub(crate) use reading::{check_is_file, open_file, read_if_there, read_whole};

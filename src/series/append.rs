@@ -1,5 +1,7 @@
 //! Points of files that go to those of stored series, a file in one commit.
 
+use std::collections::HashSet;
+
 use arrow_array::BooleanArray;
 
 use super::backend::{Change, SeriesInfo, StorageBackend, is_unchanged};
@@ -84,7 +86,8 @@ pub fn append_points(
         }
         for ((key, series, metadata, overlap), info) in points.iter().zip(&known) {
             let stored = info.as_ref().filter(|_| *overlap != Overlap::Overwrite);
-            let (change, appended) = plan(backend, key, (series, metadata), *overlap, stored)?;
+            let planned = plan(backend, key, (series, metadata), *overlap, stored);
+            let (change, appended) = planned.map_err(|error| of_series(key, error))?;
             changes.push(change);
             all.push(appended);
         }
@@ -100,6 +103,16 @@ pub fn append_points(
                 check_interrupted("appending points")?;
             }
         }
+    }
+}
+
+/// An error of the points, with the series that they should go to.
+fn of_series(key: &str, error: Error) -> Error {
+    match error {
+        Error::Invalid { what, expected, got } if !what.contains(key) => {
+            Error::Invalid { what: format!("the series {key:?}: {what}"), expected, got }
+        }
+        other => other,
     }
 }
 
@@ -194,23 +207,41 @@ fn replace(own: &Series, points: &Series) -> Result<(Series, usize)> {
 /// How many points a series has with another value, and the first of them.
 fn conflicts(own: &Series, points: &Series) -> Result<(u64, Option<String>)> {
     let (stored, labels) = (IndexValues::of(own.index())?, IndexValues::of(points.index())?);
-    let (mut count, mut first) = (0, None);
-    for row in 0..points.len() {
+    let values = |series: &Series, from, n| -> Result<Vec<String>> {
+        let rows = crate::table::rows(&series.slice(from, n).to_batch())?;
+        let text = |cell: &serde_json::Value| match cell {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Ok(rows.iter().map(|row| text(&row[1])).collect())
+    };
+    let (mut count, mut first, mut row) = (0, None, 0);
+    // Points of one label are looked at together: they are equal one by one, or in another order.
+    while row < points.len() {
+        check_interrupted("comparing points")?;
         let label = labels.get(row);
         let (from, until) =
             (stored.partition(|value| *value < label), stored.partition(|value| *value <= label));
-        let is_same = |at: usize| own.values().slice(at, 1) == points.values().slice(row, 1);
-        if from == until || (from..until).any(is_same) {
+        let end = labels.partition(|value| *value <= label);
+        let is_same = |at: usize, row| own.values().slice(at, 1) == points.values().slice(row, 1);
+        let differs = |new: &usize| from + new - row >= until || !is_same(from + new - row, *new);
+        let mut others: Vec<usize> = (row..end).filter(differs).collect();
+        row = end;
+        if from == until || others.is_empty() {
             continue;
         }
-        count += 1;
-        if first.is_none() {
-            let cells = |series: &Series, row| crate::table::rows(&series.slice(row, 1).to_batch());
-            let (was, new) = (cells(own, from)?, cells(points, row)?);
-            let text = |cell: &serde_json::Value| {
-                cell.as_str().map_or_else(|| cell.to_string(), str::to_owned)
-            };
-            let (label, was, new) = (text(&new[0][0]), text(&was[0][1]), text(&new[0][1]));
+        if until - from > 1 {
+            let had: HashSet<String> = values(own, from, until - from)?.into_iter().collect();
+            let new = others.iter().map(|row| Ok(values(points, *row, 1)?.remove(0)));
+            let new: Vec<String> = new.collect::<Result<_>>()?;
+            let mut new = new.iter();
+            others.retain(|_| new.next().is_some_and(|value| !had.contains(value)));
+        }
+        count += others.len() as u64;
+        if let (None, Some(new)) = (&first, others.first()) {
+            let rows = crate::table::rows(&points.slice(*new, 1).to_batch())?;
+            let label = rows[0][0].as_str().map_or_else(|| rows[0][0].to_string(), str::to_owned);
+            let (was, new) = (values(own, from, 1)?.remove(0), values(points, *new, 1)?.remove(0));
             first = Some(format!("at {label}: {was} is stored, {new} is new"));
         }
     }
@@ -256,6 +287,14 @@ mod tests {
         let again =
             append_points(&backend, &[("k".into(), stored, Metadata::new(), Overlap::Skip)]);
         assert_eq!(again.unwrap()[0].conflicts, 0);
+
+        // Points of one label are compared as a set.
+        let several = |values: &[f64]| Series::from_times_ns(&[0, 5, 5, 5], values).unwrap();
+        backend.save("m", &several(&[1.0, 2.0, 3.0, 4.0]), &Metadata::new()).unwrap();
+        for (values, conflicts) in [([1.0, 4.0, 2.0, 3.0], 0), ([9.0, 4.0, 5.0, 6.0], 3)] {
+            let points = [("m".to_owned(), several(&values), Metadata::new(), Overlap::Skip)];
+            assert_eq!(append_points(&backend, &points).unwrap()[0].conflicts, conflicts);
+        }
     }
 
     /// Goal: points that are skipped, or missing, widen nothing; those that come in beside skipped ones do if they must.

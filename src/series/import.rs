@@ -14,7 +14,7 @@ use super::data::Series;
 use super::read::Points;
 use super::widen::type_name;
 use crate::error::{Error, Result};
-use crate::kernel::check_interrupted;
+use crate::kernel::{Packing, check_interrupted};
 
 /// Which series the columns of a file become.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct ImportPointsOptions {
     pub key: Option<String>,
     /// What stands before the names of the columns where there is no key; the name of the file if nobody says.
     pub dataset: Option<String>,
-    /// How series that are there get the points. Without it such a series is refused, and with
-    /// [`Overlap::Overwrite`] one that this import has written.
+    /// How series that are there get the points. Without it such a series is refused, unless it has these points and no
+    /// others; with [`Overlap::Overwrite`] one that this import has written is.
     pub stored: Option<Overlap>,
     /// Keys that earlier files of this import have written.
     pub written: BTreeSet<String>,
@@ -92,6 +92,8 @@ pub fn import_points(
             // Several files to one key are one series.
             _ if options.key.is_some() && is_written => Overlap::Refuse,
             Some(overlap) if !is_written => overlap,
+            // The same file once more.
+            None if !is_written && is_stored(backend, &key, &series)? => Overlap::Skip,
             _ if backend.exists(&key)? => {
                 let hint = match is_written {
                     true => "an earlier file has the same name; ask for --append, or take a --key",
@@ -111,6 +113,21 @@ pub fn import_points(
         ImportedSeries { key, values: type_name(series.values().data_type()), appended }
     });
     Ok(imported.collect())
+}
+
+/// Whether a store has these points under the key, and no others.
+fn is_stored(backend: &dyn StorageBackend, key: &str, series: &Series) -> Result<bool> {
+    let info = match backend.info(key) {
+        Err(Error::NotFound { .. }) => return Ok(false),
+        info => info?,
+    };
+    let points = match info.length == series.len() as u64 {
+        true => info.fit(series)?,
+        false => None,
+    };
+    let Some(points) = points else { return Ok(false) };
+    let (own, _) = backend.load(key)?;
+    Ok(own.index() == points.index() && own.values() == points.values())
 }
 
 /// Refuses a file of one column for a key under which there is a series a column, and a file of several for a key of one
@@ -150,7 +167,7 @@ fn check_keys(
 /// The name of a file without its endings: the key of its series.
 fn stem(path: &Path) -> &str {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("points");
-    let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    let packed = path.extension().and_then(|e| e.to_str()).is_some_and(Packing::is_ending);
     let inner = if packed { stem.rsplit_once('.') } else { None };
     inner.map_or(stem, |(inner, _)| inner)
 }

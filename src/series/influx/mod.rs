@@ -90,7 +90,13 @@ pub fn import_influx(
         return Err(Error::invalid(path.display().to_string(), expected, "none"));
     }
     let mut gathered = Gathered::new(path, options);
-    let taken_for = match Kind::of(text, path)? {
+    // Its first lines may be bad ones.
+    let begins_badly = || text.lines().take(1_000).any(line::is_point);
+    let kind = Kind::of(text, path).or_else(|error| match begins_badly() {
+        true => Ok(Kind::LineProtocol),
+        false => Err(error),
+    })?;
+    let taken_for = match kind {
         Kind::Annotated if options.time_unit.is_some() => {
             let expected = "line protocol for --time-unit";
             return Err(Error::invalid(path.display().to_string(), expected, "annotated CSV"));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::kernel::read_whole;
+use crate::kernel::{open_text, reading_text};
 use crate::series::text::bad_line;
 
 /// The most bytes of a text that is read.
@@ -57,13 +57,13 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// The text of a file, unpacked if it is packed by gzip, each line ended by LF, without a byte order mark.
+/// The text of a file, unpacked if it is packed by gzip or zstd, each line ended by LF, without a byte order mark.
 ///
 /// # Errors
 /// [`Error::Invalid`] for bytes that are not in the encoding, and for NUL, naming the line.
 pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
     let location = path.display().to_string();
-    let mut text = decoded(bytes_of(path, &location)?, asked, &location)?;
+    let mut text = decoded(bytes_of(path)?, asked, &location)?;
     if let Some(at) = text.bytes().position(|byte| byte == 0) {
         let expected =
             "a text, or --encoding utf-16le or utf-16be for one without a byte order mark";
@@ -82,7 +82,7 @@ pub(super) fn text_of(path: &Path, asked: Option<Encoding>) -> Result<String> {
 /// As [`text_of`].
 pub(in crate::series) fn lines_of(path: &Path, finished: bool) -> Result<(String, bool)> {
     let location = path.display().to_string();
-    let mut bytes = bytes_of(path, &location)?;
+    let mut bytes = bytes_of(path)?;
     let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let is_cut = end < bytes.len() && !finished;
     if is_cut {
@@ -91,30 +91,26 @@ pub(in crate::series) fn lines_of(path: &Path, finished: bool) -> Result<(String
     Ok((decoded(bytes, Some(Encoding::Utf8), &location)?, is_cut))
 }
 
-/// The bytes of a file, unpacked if it is packed by gzip.
-fn bytes_of(path: &Path, location: &str) -> Result<Vec<u8>> {
-    let bytes = read_whole(path, MAX_TEXT_BYTES)?;
-    match bytes.starts_with(&[0x1f, 0x8b]) {
-        true => unpacked(&bytes, location, SOME_BYTES),
-        false => Ok(bytes),
-    }
+/// The bytes of a file, unpacked if it is packed.
+fn bytes_of(path: &Path) -> Result<Vec<u8>> {
+    let text = open_text(path)?;
+    let size = std::fs::metadata(path).map_err(|e| Error::io(path, "reading it", &e))?.len();
+    bounded(path, text, size, SOME_BYTES)
 }
 
-fn unpacked(bytes: &[u8], location: &str, some: u64) -> Result<Vec<u8>> {
-    let most = (bytes.len() as u64).saturating_mul(BYTES_A_BYTE).saturating_add(some);
-    let most = most.min(MAX_TEXT_BYTES);
-    let mut text = Vec::new();
-    let reader = flate2::read::MultiGzDecoder::new(bytes);
-    reader.take(most + 1).read_to_end(&mut text).map_err(|e| Error::Corrupt {
-        location: location.to_owned(),
-        what: "the gzip file".into(),
-        why: e.to_string(),
+/// What a file of this size may give.
+fn bounded(path: &Path, text: impl Read, size: u64, some: u64) -> Result<Vec<u8>> {
+    let most = size.saturating_mul(BYTES_A_BYTE).saturating_add(some).min(MAX_TEXT_BYTES);
+    let mut bytes = Vec::new();
+    text.take(most + 1).read_to_end(&mut bytes).map_err(|e| {
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        reading_text(path, &e, lines as u64)
     })?;
-    if text.len() as u64 > most {
+    if bytes.len() as u64 > most {
         let expected = format!("a text of at most {most} bytes for a file of this size");
-        return Err(Error::invalid(location, expected, "a larger one"));
+        return Err(Error::invalid(path.display().to_string(), expected, "a larger one"));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, location: &str) -> Result<String> {
@@ -128,7 +124,7 @@ fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, location: &str) -> Result<St
         Some(asked) => asked,
     };
     let text = match encoding {
-        Encoding::Utf8 => utf8(bytes, location)?,
+        Encoding::Utf8 => utf8(bytes, asked, location)?,
         Encoding::Latin1 => bytes.iter().map(|byte| char::from(*byte)).collect(),
         Encoding::Utf16 | Encoding::Utf16Le | Encoding::Utf16Be => {
             let (pairs, rest) = bytes.as_chunks::<2>();
@@ -150,14 +146,17 @@ fn decoded(bytes: Vec<u8>, asked: Option<Encoding>, location: &str) -> Result<St
     })
 }
 
-fn utf8(bytes: Vec<u8>, location: &str) -> Result<String> {
+fn utf8(bytes: Vec<u8>, asked: Option<Encoding>, location: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..at];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         Error::invalid(
             format!("{location}, line {line}"),
-            "a text in UTF-8: pass --encoding latin-1 or utf-16 for another one",
+            match asked {
+                Some(_) => "a text in UTF-8",
+                None => "a text in UTF-8: pass --encoding latin-1 or utf-16 for another one",
+            },
             format!("the byte 0x{:02X}", error.as_bytes()[at]),
         )
     })
@@ -168,6 +167,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::kernel::Packing;
 
     /// Goal: a packed text is unpacked up to its budget and no further, however many parts it is packed in.
     #[test]
@@ -184,9 +184,11 @@ mod tests {
         };
         for parts in [1, 7] {
             let (packed, bytes) = (packed(parts), parts as u64 * 100_000);
-            let some = bytes - packed.len() as u64 * BYTES_A_BYTE;
-            assert_eq!(unpacked(&packed, "a.gz", some).unwrap().len() as u64, bytes);
-            let error = unpacked(&packed, "a.gz", some - 1).unwrap_err().to_string();
+            let (path, size) = (Path::new("a.gz"), packed.len() as u64);
+            let some = bytes - size * BYTES_A_BYTE;
+            let text = || Packing::Gzip.unpack(&packed[..]).unwrap();
+            assert_eq!(bounded(path, text(), size, some).unwrap().len() as u64, bytes);
+            let error = bounded(path, text(), size, some - 1).unwrap_err().to_string();
             let expected = format!("a.gz: expected a text of at most {} bytes", bytes - 1);
             assert!(error.contains(&expected), "{error}");
         }

@@ -27,6 +27,7 @@ pub(super) use index::{IndexReading, check_index, index_of};
 use super::data::Series;
 use super::index::IndexValues;
 use crate::error::{Error, Result};
+use crate::kernel::Packing;
 use crate::table::Format;
 
 /// How a file of points is read. What nobody says is found in the file; what cannot be found is refused, and the error
@@ -303,7 +304,7 @@ pub fn read_points(path: impl AsRef<Path>, options: &PointsOptions) -> Result<Po
         let got = "a file that is none";
         return Err(Error::invalid(path.display().to_string(), "a workbook for --sheet", got));
     }
-    let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    let packed = path.extension().and_then(|e| e.to_str()).is_some_and(Packing::is_ending);
     let (points, lines) = match Format::of_path(&path.with_extension(""))
         .filter(|format| packed && *format == Format::Jsonl)
         .or_else(|| Format::of_path(path))

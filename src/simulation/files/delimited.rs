@@ -1,50 +1,14 @@
 //! Records of delimited text, plain or packed.
 
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::kernel::open_file;
+use crate::kernel::{open_text, reading_text};
 
 /// The most bytes of a record.
 const LONGEST: u64 = 16 << 20;
-
-/// A file of text to read, unpacked if it is packed.
-pub(super) fn open_text(path: &Path) -> Result<Box<dyn BufRead>> {
-    let mut file = BufReader::with_capacity(1 << 20, open_file(path)?);
-    let magic = file.fill_buf().map_err(|e| Error::io(path, "reading it", &e))?;
-    let (is_gzip, is_zstd) =
-        (magic.starts_with(&[0x1f, 0x8b]), magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
-    if magic.starts_with(b"PK\x03\x04") {
-        let (what, got) = (path.display().to_string(), "a zip archive: unpack it first");
-        return Err(Error::invalid(what, "a file of text", got));
-    }
-    let buffered = |reader: Box<dyn Read>| Box::new(BufReader::with_capacity(1 << 20, reader));
-    Ok(if is_gzip {
-        buffered(Box::new(flate2::bufread::MultiGzDecoder::new(file)))
-    } else if is_zstd {
-        let reader = zstd::stream::Decoder::with_buffer(file);
-        buffered(Box::new(reader.map_err(|e| Error::io(path, "unpacking it", &e))?))
-    } else {
-        Box::new(file)
-    })
-}
-
-/// An error of reading text, where what is packed may be damaged.
-pub(super) fn reading(path: &Path, error: &std::io::Error, line: u64) -> Error {
-    match error.kind() {
-        ErrorKind::UnexpectedEof
-        | ErrorKind::InvalidData
-        | ErrorKind::InvalidInput
-        | ErrorKind::Other => Error::Corrupt {
-            location: path.display().to_string(),
-            what: "the packed text".into(),
-            why: format!("{error}, behind line {line}"),
-        },
-        _ => Error::io(path, "reading it", error),
-    }
-}
 
 /// The records of a text, with quoted fields as RFC 4180 has them.
 pub(super) struct Records {
@@ -134,7 +98,7 @@ impl Records {
             let from = self.text.len();
             let most = LONGEST - from as u64;
             let read = self.from.by_ref().take(most).read_until(b'\n', &mut self.text);
-            let read = read.map_err(|e| reading(&self.path, &e, self.lines))?;
+            let read = read.map_err(|e| reading_text(&self.path, &e, self.lines))?;
             if read as u64 == most {
                 return Err(self.refuse(format!("one of more than {LONGEST} bytes")));
             }

@@ -7,11 +7,12 @@ use arrow_schema::FieldRef;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::delimited::{Records, open_text, reading};
+use super::delimited::Records;
 use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, no_end, short};
 use super::table;
 use crate::array::DType;
 use crate::error::{Error, Result};
+use crate::kernel::{open_text, reading_text};
 use crate::table::{Format, read};
 
 /// Elements of a timestep, and the groups that they become.
@@ -74,7 +75,7 @@ pub(super) fn open(path: &Path, finished: bool) -> Result<Box<dyn Source>> {
     }
     let mut text = open_text(path)?;
     let first = loop {
-        let part = text.fill_buf().map_err(|e| reading(path, &e, 0))?;
+        let part = text.fill_buf().map_err(|e| reading_text(path, &e, 0))?;
         let Some(c) = part.first().copied() else {
             let got = "an empty file";
             return Err(Error::invalid(path.display().to_string(), "fcd output of SUMO", got));
@@ -217,7 +218,7 @@ impl Xml {
     fn explain(&self, error: &quick_xml::Error, is_end: bool, position: u64) -> Result<()> {
         match error {
             quick_xml::Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof => Ok(()),
-            quick_xml::Error::Io(io) => Err(reading(&self.path, io, 0)),
+            quick_xml::Error::Io(io) => Err(reading_text(&self.path, io, 0)),
             quick_xml::Error::Syntax(_) if is_end => Ok(()),
             other => Err(Error::Corrupt {
                 location: self.path.display().to_string(),

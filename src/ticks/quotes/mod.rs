@@ -7,7 +7,7 @@ mod table;
 mod text;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::spill::by_day;
 use super::tick::{Origins, Row, check_prices, check_symbol};
 use super::write::Arrived;
 use crate::error::{Error, Result};
-use crate::kernel::{check_interrupted, open_file};
+use crate::kernel::{check_interrupted, open_file, open_text};
 
 pub use clock::EpochUnit;
 pub(crate) use format::is_quotes;
@@ -106,35 +106,14 @@ pub(super) fn read(
     origins: &Origins,
     each: EachDay<'_>,
 ) -> Result<Quotes> {
-    let mut file = BufReader::with_capacity(1 << 20, open_file(path)?);
-    let magic = file.fill_buf().map_err(|e| Error::io(path, "reading it", &e))?;
-    let begins = |with: &[u8]| magic.starts_with(with);
-    if begins(b"PK\x03\x04") {
-        return Err(Error::invalid(
-            path.display().to_string(),
-            "a file of quotes",
-            "a zip archive: unpack it first",
-        ));
-    }
-    let (is_table, is_gzip, is_zstd) =
-        (begins(b"PAR1"), begins(&[0x1f, 0x8b]), begins(&[0x28, 0xb5, 0x2f, 0xfd]));
     let mut gathered = Gathered::new(options, path, origins, each)?;
     gathered.most_named = named;
-    if is_table {
-        table::read(path, options, &mut gathered)?;
-    } else if is_gzip {
-        text::read(
-            path,
-            options,
-            BufReader::with_capacity(1 << 20, flate2::bufread::MultiGzDecoder::new(file)),
-            &mut gathered,
-        )?;
-    } else if is_zstd {
-        let unpacked = zstd::stream::Decoder::with_buffer(file)
-            .map_err(|e| Error::io(path, "unpacking it", &e))?;
-        text::read(path, options, BufReader::with_capacity(1 << 20, unpacked), &mut gathered)?;
-    } else {
-        text::read(path, options, file, &mut gathered)?;
+    let mut begin = Vec::new();
+    let read = open_file(path)?.take(4).read_to_end(&mut begin);
+    read.map_err(|e| Error::io(path, "reading it", &e))?;
+    match begin == b"PAR1" {
+        true => table::read(path, options, &mut gathered)?,
+        false => text::read(path, options, open_text(path)?, &mut gathered)?,
     }
     gathered.finish()
 }

@@ -1,11 +1,12 @@
 //! Quotes as lines of text.
 
-use std::io::{self, BufRead, Read};
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use super::format::Layout;
 use super::{Gathered, Quote, QuoteOptions};
 use crate::error::{Error, Result};
+use crate::kernel::reading_text;
 
 /// The longest line, in bytes: none of quotes is so long.
 const LONGEST: u64 = 1 << 16;
@@ -29,21 +30,7 @@ impl<R: BufRead> Lines<'_, R> {
         loop {
             self.line.clear();
             let read = self.from.by_ref().take(LONGEST).read_until(b'\n', &mut self.line);
-            let read = read.map_err(|e| match e.kind() {
-                io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::InvalidData
-                | io::ErrorKind::InvalidInput
-                | io::ErrorKind::Other => {
-                    let (location, what) =
-                        (self.path.display().to_string(), "the packed text".to_owned());
-                    Error::Corrupt {
-                        location,
-                        what,
-                        why: format!("{e}, behind line {}", self.number),
-                    }
-                }
-                _ => Error::io(self.path, "reading it", &e),
-            })?;
+            let read = read.map_err(|e| reading_text(self.path, &e, self.number))?;
             if read == 0 {
                 return Ok(false);
             }

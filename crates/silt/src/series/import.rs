@@ -16,6 +16,7 @@ use super::file_of;
 use super::read_options::ReadArgs;
 use crate::console::Console;
 use crate::exit::{Exit, Failure, Inputs, Outcome};
+use crate::terminal::escaped;
 use crate::{human, interrupt};
 
 /// Import points: CSV, JSON-lines, Excel, Parquet and Arrow files, and datasets of meteaudata
@@ -200,7 +201,7 @@ fn understood(file: &Path, read: &Points) -> Vec<String> {
     let mut lines = vec![format!("{}: {points}", file.display())];
     lines.extend(read.columns.iter().map(|column| format!("  {column}")));
     lines.extend(read.notes.iter().map(|note| format!("  note: {note}")));
-    lines
+    lines.into_iter().map(escaped).collect()
 }
 
 fn points(
@@ -230,17 +231,21 @@ fn points(
     for ImportedSeries { key, appended: done, .. } in &imported {
         let points = human::plural(done.points, "point");
         let more = match (done.skipped, done.replaced) {
+            (skipped, _) if skipped == rows as u64 && done.conflicts == 0 && skipped > 0 => {
+                lines.push(escaped(format!("{key}: unchanged")));
+                continue;
+            }
             (0, 0) => String::new(),
             (skipped, 0) => format!(", {} skipped", human::count(skipped)),
             (_, replaced) => format!(", {} replaced", human::count(replaced)),
         };
-        lines.push(format!("{key}: {points}{more}"));
+        lines.push(escaped(format!("{key}: {points}{more}")));
         if let Some(first) = &done.first_conflict {
             let conflicts = human::plural(done.conflicts, "conflict");
             console.warn(&format!("{}: {key}: {conflicts} skipped: {first}", file.display()));
             left = true;
         }
-        lines.extend(done.widened.iter().map(|types| format!("{key}: widened: {types}")));
+        lines.extend(done.widened.iter().map(|types| escaped(format!("{key}: widened: {types}"))));
     }
     written.extend(imported.iter().map(|series| series.key.clone()));
     let reported = json!({ "file": file.display().to_string(), "points": rows, "series": imported,

@@ -6,7 +6,7 @@ use siltstone::series::process::parse_time;
 use siltstone::series::{self, Series};
 use siltstone_needs::needs;
 
-use crate::silt::{Ran, command, shared};
+use crate::silt::{Ran, command, shared, silt};
 
 /// What an import of a file gives: the index and some of the series, their values separated by spaces (`_` is missing);
 /// or what the error says.
@@ -541,7 +541,7 @@ fn units_of_a_header_are_kept() {
     assert_eq!(store.load("k").unwrap().1["units"], "m");
 }
 
-/// Goal: a text that is packed by gzip is read as what is in it, and the key is its name without both endings.
+/// Goal: a text that is packed by gzip or zstd is read as what is in it, and the key is its name without both endings.
 #[test]
 fn a_packed_text_is_read() {
     // "t,v\n2024-01-01,1.5\n", packed by gzip.
@@ -553,9 +553,18 @@ fn a_packed_text_is_read() {
     command.args(["series", "import", "log.csv.gz", "--to", "x.db", "--json"]);
     let ran: Ran = command.output().unwrap().into();
     assert_eq!(ran.json()["files"][0]["series"][0]["key"], "log/v", "{ran:?}");
+    // The same, packed by zstd.
+    let zstd = b"\x28\xb5\x2f\xfd\x04\x58\x99\x00\x00t,v\n2024-01-01,1.5\n\x79\xac\x58\x41";
+    std::fs::write(folder.path().join("log.csv.zst"), zstd).unwrap();
+    let ran = silt(folder.path(), "import series log.csv.zst -o x.db");
+    assert!(ran.code == 0 && ran.out.contains("log/v: unchanged"), "{ran:?}");
     std::fs::write(&file, &packed[..packed.len() - 6]).unwrap();
     let cut = import(folder.path(), &file, "--overwrite");
-    assert!(cut.code == 2 && cut.err.contains("gzip"), "{cut:?}");
+    assert!(cut.code == 2 && cut.err.contains("the packed text is damaged"), "{cut:?}");
+    let bzip2 = folder.path().join("log.csv.bz2");
+    std::fs::write(&bzip2, b"BZh91AY&SY").unwrap();
+    let other = import(folder.path(), &bzip2, "");
+    assert!(other.code == 2 && other.err.contains("packed by bzip2: unpack it first"), "{other:?}");
 }
 
 /// Goal: a mistyped scheme of a store makes no file of that name.

@@ -60,9 +60,10 @@ fn a_dry_run_ends_as_the_import_would() {
     let before = std::fs::read(here.join("p.db")).unwrap();
     for (rest, code, says) in [
         ("jan.csv --key k --append", 2, "--overlap"),
-        ("jan.csv --key k", 2, "--append or --overwrite"),
+        ("jan.csv --key k", 0, "k: unchanged"),
+        ("feb.csv --key k", 2, "--append or --overwrite"),
         ("feb.csv feb.csv --key k --append", 3, "feb.csv"),
-        ("jan.csv --key k --append --overlap skip", 0, "0 points, 1 skipped"),
+        ("jan.csv --key k --append --overlap skip", 0, "k: unchanged"),
         ("feb.csv --key k --append", 0, "k: 1 point"),
         ("jan.csv --key k --overwrite", 0, "k: 1 point"),
     ] {
@@ -215,4 +216,44 @@ fn options_that_mean_nothing_are_refused() {
     silt(here, "series export p.db a -o a2.csv").ok();
     let there = silt(here, "series export p.db a -o a2.csv");
     assert!(there.code == 2 && there.err.contains("--overwrite"), "{there:?}");
+}
+
+/// Goal: the same file once more changes nothing; one that differs is refused without an option that says what becomes of it.
+#[test]
+fn the_same_file_once_more_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let line = "import series log.csv -o p.db";
+    for (text, code, said) in [
+        ("t,a,b\n2024-01-01,1,u\n2024-01-02,NaN,x\n", 0, "log/a: 2 points"),
+        ("t,a,b\n2024-01-01,1,u\n2024-01-02,NaN,x\n", 0, "log/a: unchanged"),
+        ("t,a,b\n2024-01-01,1,u\n2024-01-02,NaN,y\n", 2, "--append or --overwrite"),
+        ("t,a,b\n2024-01-01,1,u\n2024-01-02,NaN,x\n2024-01-03,1,z\n", 2, "--append"),
+    ] {
+        std::fs::write(here.join("log.csv"), text).unwrap();
+        let ran = silt(here, line);
+        assert!(ran.code == code && (ran.out.clone() + &ran.err).contains(said), "{ran:?}");
+    }
+}
+
+/// Goal: a dry run into a store says what the import then does: points before, between and behind the stored ones.
+#[test]
+fn a_dry_run_takes_points_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let point = |at: &str| format!("cpu v=3 17152014{at}\n");
+    std::fs::write(here.join("a.lp"), point("00000000000") + &point("02000000000")).unwrap();
+    silt(here, "import influx a.lp -o d.db").ok();
+    std::fs::write(here.join("b.lp"), point("01000000000") + &point("03000000000")).unwrap();
+    let dry = silt(here, "import influx b.lp -o d.db --dry-run").ok();
+    assert!(dry.contains("2 points of 1 series would be added"), "{dry}");
+    assert!(silt(here, "import influx b.lp -o d.db").ok().contains("2 points of 1 series added"));
+    std::fs::write(here.join("one.csv"), "t,v\n2024-01-01,1\n2024-01-02,2\n").unwrap();
+    silt(here, "import series one.csv --key k -o d.db").ok();
+    std::fs::write(here.join("one.csv"), "t,v\n2024-01-02,5\n2024-01-03,6\n").unwrap();
+    for overlap in ["replace", "skip"] {
+        let line = format!("import series one.csv --key k -o d.db --append --overlap {overlap}");
+        let (dry, real) = (silt(here, &format!("{line} --dry-run")), silt(here, &line));
+        assert_eq!((dry.code, dry.out.lines().last()), (real.code, real.out.lines().last()));
+    }
 }
