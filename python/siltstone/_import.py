@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import json
@@ -207,10 +206,8 @@ def import_(
         first = paths_of(source)[0]
         kind = _siltstone.import_detect(first)
         print(f"{os.fspath(first)}: taken for {kind}: {import_kinds()[kind]}", file=sys.stderr)
-    elif kind not in import_kinds():
-        near = difflib.get_close_matches(str(kind).lower(), import_kinds(), 1)
-        hint = f"; did you mean {near[0]!r}" if near else ""
-        raise InvalidError(f"kind: expected {', '.join(import_kinds())}, got {kind!r}{hint}")
+    else:
+        kind = _siltstone.import_kind(str(kind))
     tracker = (functools.partial(_runs, kind=kind), (_runs,), False)
     function, documented, has_dry_run = _KINDS.get(kind, tracker)
     known = {name for one in documented for name, of in inspect.signature(one).parameters.items() if _is_option(of)}

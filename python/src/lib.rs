@@ -125,7 +125,7 @@ mod _siltstone {
     #[pymodule_export]
     use super::ticket::Ticket;
     #[pymodule_export]
-    use super::trackers::{import_detect, import_kinds, import_runs};
+    use super::trackers::{import_detect, import_kind, import_kinds, import_runs};
     #[pymodule_export]
     use super::undo::Undo;
     #[pymodule_export]

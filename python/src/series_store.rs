@@ -222,20 +222,32 @@ impl SeriesStore {
             "keep" => Overlap::Keep,
             other => return Err(invalid("overlap", "refuse, skip, replace or keep", other)),
         };
-        let append = || -> siltstone::Result<u64> {
+        let append = || -> siltstone::Result<(u64, Option<String>)> {
             if overlap == Overlap::Keep {
-                return self.inner.append(key, &series);
+                return Ok((self.inner.append(key, &series)?, None));
             }
             let points = [(key.to_owned(), series.clone(), Metadata::new(), overlap)];
-            let done = append_points(self.inner.as_ref(), &points)?;
-            Ok(done.iter().map(|done| done.points).sum())
+            let done = append_points(self.inner.as_ref(), &points)?.remove(0);
+            let conflicts = done.first_conflict.map(|first| {
+                format!(
+                    "the series {key:?}: points with another value, skipped: {}, the first {first}",
+                    done.conflicts
+                )
+            });
+            Ok((done.points, conflicts))
+        };
+        let warn = |text: String| {
+            let text = CString::new(text.replace('\0', "")).expect("without NUL");
+            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 2)
         };
         let own = (series.index().data_type().clone(), series.values().data_type().clone());
         let types = || self.types.lock().unwrap_or_else(PoisonError::into_inner);
         if types().get(key) == Some(&own) {
-            return py.enter(append);
+            let (appended, conflicts) = py.enter(append)?;
+            conflicts.map_or(Ok(()), warn)?;
+            return Ok(appended);
         }
-        let (before, appended, after) = py.enter(|| {
+        let (before, (appended, conflicts), after) = py.enter(|| {
             let stored = || match self.inner.info(key) {
                 Ok(info) => Ok(Some((info.index_type, info.value_type))),
                 Err(siltstone::Error::NotFound { .. }) => Ok(None),
@@ -250,12 +262,11 @@ impl SeriesStore {
             {
                 if was != is {
                     let (was, is) = (type_name(was), type_name(is));
-                    let text = format!("the series {key:?} is widened: {what} {was} to {is}");
-                    let text = CString::new(text.replace('\0', "")).expect("without NUL");
-                    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 2)?;
+                    warn(format!("the series {key:?} is widened: {what} {was} to {is}"))?;
                 }
             }
         }
+        conflicts.map_or(Ok(()), warn)?;
         let mut types = types();
         if types.len() >= MOST_TYPES {
             types.clear();

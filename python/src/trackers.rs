@@ -15,6 +15,12 @@ pub(crate) fn import_kinds() -> Vec<(&'static str, &'static str)> {
     ImportKind::all().map(|kind| (kind.name(), kind.summary())).collect()
 }
 
+/// A kind by its name.
+#[pyfunction]
+pub(crate) fn import_kind(name: &str) -> PyResult<&'static str> {
+    Ok(name.parse::<ImportKind>().map_err(to_py)?.name())
+}
+
 /// The kind of a file or folder, by its content.
 #[pyfunction]
 pub(crate) fn import_detect(py: Python<'_>, source: PathBuf) -> PyResult<&'static str> {

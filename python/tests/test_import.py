@@ -125,7 +125,7 @@ def test_what_is_not_beyond_doubt_is_refused_with_the_kinds(tmp_path):
     with pytest.raises(errors.NotFoundError):
         siltstone.import_(tmp_path / "none", output=tmp_path / "new.db")
     for near, kind in (("MLflow", "mlflow"), ("serie", "series"), ("tensor-board", "tensorboard")):
-        with pytest.raises(errors.InvalidError, match=f"did you mean '{kind}'"):
+        with pytest.raises(errors.InvalidError, match=f"did you mean {kind}"):
             siltstone.import_(table, near, tmp_path / "new.db")
     assert not (tmp_path / "new.db").exists()
 

@@ -287,6 +287,10 @@ fn the_first_and_the_last_line_may_be_odd() {
     );
     let said = report.skipped[0].to_string();
     assert!(said.contains("line 6: it has no newline") && said.contains("--finished"), "{said}");
+    let report =
+        World::new().import("cpu v=1\ncpu v=2 1715201400000000000\ncpu v=3 1715201401000000000\n");
+    assert_eq!(counts(&report)[..2], [1, 2]);
+    assert!(report.skipped[0].to_string().contains("line 1"), "{:?}", report.skipped);
     let refused = world.refusal("log n=1 1715201400000000000");
     assert!(refused.contains("a newline at the end of its only line"), "{refused}");
     let options = InfluxOptions { finished: true, ..InfluxOptions::default() };

@@ -181,7 +181,18 @@ pub(crate) fn detect(source: &OsStr) -> Outcome<(ImportKind, String)> {
         };
         return Err(Failure::said(format!("{name} is not there; {hint}")));
     }
-    let kind = ImportKind::detect(path)?;
+    let kind = ImportKind::detect(path).map_err(|error| match error {
+        Error::Invalid { what, expected, got } if expected.contains("series, states or ticks") => {
+            let is_plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+            let quoted = match what.chars().all(is_plain) {
+                true => what.clone(),
+                false => format!("'{}'", what.replace('\'', "'\\''")),
+            };
+            let got = format!("{got}; try: silt import series {quoted} --dry-run");
+            Error::Invalid { what, expected, got }
+        }
+        other => other,
+    })?;
     Ok((kind, format!("{}: taken for {kind}: {}", path.display(), kind.summary())))
 }
 
@@ -251,7 +262,12 @@ pub(crate) fn durabilities() -> impl TypedValueParser<Value = Durability> {
 pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     let what = match &args.what {
         Some(_) if args.dry_run || args.output.is_some() => {
-            return Err(Failure::said("-o and --dry-run go behind the kind or source here"));
+            let sentence =
+                "-o and --dry-run go behind the kind or source here: silt import SOURCE -o FILE";
+            return Err(Failure::said(sentence));
+        }
+        _ if args.list && args.output.is_some() => {
+            return Err(Failure::said("--list makes no file: leave out -o"));
         }
         Some(what) if !args.list => what,
         _ if args.list => return list(console),

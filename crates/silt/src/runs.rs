@@ -258,6 +258,7 @@ fn is_short(value: &Value) -> bool {
 /// A number for the eye: of six digits behind the point, or six that say something.
 fn number(x: f64) -> Value {
     let rounded = match x.abs() {
+        1e9.. => x,
         1.0.. => (x * 1e6).round() / 1e6,
         _ => format!("{x:.5e}").parse().unwrap_or(x),
     };

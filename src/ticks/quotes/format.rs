@@ -99,9 +99,18 @@ impl FromStr for QuoteColumns {
             Error::invalid("columns", expected, got)
         };
         let (mut found, mut date) = (QuoteColumns::default(), None);
+        let mut names = Vec::new();
         for part in text.split(',') {
             let (name, column) = part.split_once('=').ok_or_else(|| wrong(format!("{part:?}")))?;
             let column = column.to_owned();
+            let said = match name {
+                "price" => &["bid", "ask"][..],
+                _ => &[name],
+            };
+            if said.iter().any(|name| names.contains(name)) {
+                return Err(wrong(format!("{name} beside one that says it too")));
+            }
+            names.extend(said);
             match name {
                 "time" => found.time = column,
                 "date" => date = Some(column),

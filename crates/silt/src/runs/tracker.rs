@@ -54,9 +54,14 @@ pub(crate) fn import(kind: Kind, args: &Tracker, console: &mut Console) -> Outco
         made.remove_if_empty(&["simulations"]);
     }
     let report = imported?;
-    for skipped in &report.skipped {
-        console.warn(&skipped.to_string());
+    let runs = [&report.imported, &report.continued, &report.unchanged];
+    let mut skipped = report.skipped.iter();
+    let nothing = skipped.next().filter(|_| runs.iter().all(|runs| runs.is_empty()));
+    if let Some(first) = nothing {
+        skipped.for_each(|skipped| console.warn(&skipped.to_string()));
+        return Err(Failure::said(first.to_string()));
     }
+    report.skipped.iter().for_each(|skipped| console.warn(&skipped.to_string()));
     if console.json {
         console.document(&json!({
             "path": output.map(|path| path.display().to_string()),
@@ -88,6 +93,9 @@ fn print(args: &Tracker, report: &Report, start: Instant, console: &mut Console)
         .collect();
     console.line(format!("{}: {}", report.understood, counts.join(", ")))?;
     match &args.output {
+        Some(output) if !output.exists() => {
+            console.line(format!("{}: no run, and no file was made", output.display()))?;
+        }
         Some(output) if !args.dry_run => console.line(format!(
             "{}: {} imported, {} continued, {} unchanged; {} in {}",
             output.display(),

@@ -182,6 +182,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
     for (file, taken_for) in &report.taken_for {
         console.note(&format!("{}: {taken_for}", file.display()));
     }
+    if !files.is_empty() && report.ticks_read == 0 && report.skipped.is_empty() {
+        return Err(Failure::said("no tick was read: the files have none"));
+    }
     if let Some(first) = nothing {
         skipped.for_each(|skipped| console.warn(&skipped.to_string()));
         return Err(Failure::said(first.to_string()));

@@ -118,12 +118,22 @@ fn an_import_of_nothing_is_a_failure() {
     let mt5 = "<DATE>\t<TIME>\t<BID>\t<ASK>\n2024.03.01\t10:00:00.123\t1.1\t1.2\n";
     fs::write(here.join("mt5.csv"), mt5).unwrap();
     fs::write(here.join("odd.csv"), "a,b,c\n1,2,3\n").unwrap();
+    fs::write(here.join("head.csv"), "t,b,a\n").unwrap();
+    fs::create_dir(here.join("tb")).unwrap();
+    fs::write(here.join("tb/events.out.tfevents.1.host"), [7; 100]).unwrap();
     let utc = "import ticks mt5.csv --tz UTC";
     for (line, said) in [
         ("import simulation empty -o new.db", &["empty", "t0_0_net.json", "no file"][..]),
         ("import simulation empty --dry-run", &["t0_0_net.json"]),
         ("import ticks none.csv -o new", &["none.csv", "an empty one"]),
         ("import ticks odd.csv -o new", &["--columns"]),
+        ("import ticks odd.csv --columns time=a,bid=b,price=c -o new", &["price beside one"]),
+        (
+            "import ticks head.csv --symbol X --columns time=t,bid=b,ask=a --time-unit ms -o new",
+            &["no tick was read"],
+        ),
+        ("import tensorboard tb -o new.db", &["events.out.tfevents.1.host"]),
+        ("import --list -o new.db", &["leave out -o"]),
         ("import ticks mt5.csv -o new", &["--tz", "--symbol"]),
         (&format!("{utc} -o new"), &["--symbol"]),
         (&format!("{utc} --symbol EURUSD -o file.db"), &["file.db: expected the folder"]),
@@ -199,7 +209,9 @@ fn a_refusal_says_what_the_file_is() {
         b"<?xml version=\"1.0\"?>\n<!-- of <configuration/> -->\n<net version=\"1\">\n</net>\n";
     let netlogo = b"\"BehaviorSpace results (NetLogo 6.4.0)\",\"Table version 2.0\"\n";
     let workbook = b"PK\x03\x04 [Content_Types].xml PK\x03\x04 xl/workbook.xml";
-    let sources: [(&str, Vec<u8>, &str); 8] = [
+    let sources: [(&str, Vec<u8>, &str); 10] = [
+        ("finam.csv", b"<TICKER>,<PER>,<DATE>\nX,0,20240301\n".to_vec(), "other text, \"<TICKER>"),
+        ("none.gz", gzip(b""), "got an empty file, packed by gzip"),
         ("empty.csv", vec![], "got an empty file"),
         ("city.net.xml", net.to_vec(), "got XML of <net>"),
         ("city.net.xml.gz", gzip(net), "got XML of <net>, packed by gzip"),
