@@ -224,6 +224,33 @@ fn a_changed_value_is_a_conflict() {
     }
 }
 
+/// Goal: what MLflow lets a user change of a run with a click is taken and said once; it is no conflict.
+#[test]
+fn a_renamed_experiment_and_run_of_mlflow_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, file) = (mlruns(folder.path()), folder.path().join("runs.db"));
+    imported(Kind::Mlflow, &root, &file);
+    for (meta, old, new) in [
+        ("7/meta.yaml", "name: sweep", "name: final sweep"),
+        ("7/aaa/meta.yaml", "run_name: bold-aaa", "run_name: best"),
+    ] {
+        let text = fs::read_to_string(root.join(meta)).unwrap();
+        write(root.join(meta), text.replace(old, new));
+    }
+    write(root.join("7/aaa/tags/mlflow.note"), "changed");
+    let report = imported(Kind::Mlflow, &root, &file);
+    assert!(report.skipped.is_empty(), "{report:?}");
+    assert_eq!(report.changed, [("experiment".to_owned(), 2), ("provenance".to_owned(), 1)]);
+    let run = info(&file, "aaa");
+    assert_eq!(run.experiment_id.as_deref(), Some("final sweep"));
+    assert_eq!(run.provenance["run_name"], "best");
+    assert_eq!(run.provenance["tags"]["mlflow.note"], "changed");
+    let sql = "SELECT tags ->> 'experiment_id' FROM experiments WHERE name = 'final sweep'";
+    assert_eq!(text(&rows(&file, sql)[0][0]), "7");
+    assert_eq!(imported(Kind::Mlflow, &root, &file).unchanged.len(), 2);
+    assert!(Database::builder(&file).open_read_only().unwrap().verify().unwrap().is_ok());
+}
+
 /// Goal: what is hostile or damaged is named, leads nowhere, and the rest is imported.
 #[test]
 fn hostile_folders_of_mlflow_are_named_and_left_out() {

@@ -1,4 +1,4 @@
-//! Sacred's file store and the databases of trackio: what is damaged in them, and what grows.
+//! Sacred's file store, the databases of trackio and the logs of wandb: what is damaged in them, and what grows.
 
 use std::fs;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use siltstone::experiment::trackers::Kind;
 
 use crate::trackers::{content, imported, info, points, rows, text};
+use crate::trackers_tensorboard::bytes;
 
 fn write(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     fs::create_dir_all(path.as_ref().parent().unwrap()).unwrap();
@@ -102,4 +103,57 @@ fn projects_of_trackio_are_imported_and_damage_is_named() {
     .unwrap();
     let grown = imported(Kind::Trackio, &source, &file);
     assert_eq!((grown.continued, grown.rows), (vec!["r2".to_owned()], 1));
+}
+
+/// A log of wandb: its header, and each record in one piece.
+fn wandb_log(records: &[Vec<u8>]) -> Vec<u8> {
+    let mut log = b":W&B\xE1\xBE\x00".to_vec();
+    for record in records {
+        let mut crc = flate2::Crc::new();
+        crc.update(&[1]);
+        crc.update(record);
+        log.extend(crc.sum().to_le_bytes());
+        log.extend((record.len() as u16).to_le_bytes());
+        log.push(1);
+        log.extend(record);
+    }
+    log
+}
+
+/// Goal: a config that changes while its run goes on is taken and said, in trackio and in wandb; it is no conflict.
+#[test]
+fn a_config_that_changes_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, file) = (folder.path().join("study.db"), folder.path().join("runs.db"));
+    drop(siltstone::Database::builder(&file).open().unwrap());
+    let conn = rusqlite::Connection::open(&source).unwrap();
+    conn.execute_batch(TRACKIO_SQL).unwrap();
+    imported(Kind::Trackio, &source, &file);
+    let sql = r#"UPDATE configs SET config = '{"lr": 0.2, "deep": {"a": 1}}'"#;
+    conn.execute_batch(sql).unwrap();
+    let damaged = imported(Kind::Trackio, &source, &file);
+    assert_eq!(damaged.skipped.len(), 1, "the damaged rows alone: {damaged:?}");
+    assert_eq!(damaged.changed, [("parameters".to_owned(), 1)]);
+    assert_eq!(info(&file, "r1").parameters["lr"], 0.2);
+    assert_eq!(imported(Kind::Trackio, &source, &file).changed, []);
+
+    let log = folder.path().join("run-w1.wandb");
+    let config = |key: &str, json: &[u8]| {
+        bytes(5, &bytes(1, &[bytes(1, key.as_bytes()), bytes(16, json)].concat()))
+    };
+    let mut records = vec![
+        bytes(17, &[bytes(1, b"w1"), bytes(3, b"study")].concat()),
+        config("lr", b"0.1"),
+        config("opt", br#"{"name": "adam"}"#),
+    ];
+    write(&log, wandb_log(&records));
+    assert_eq!(imported(Kind::Wandb, &log, &file).imported, ["w1"]);
+    records.extend([config("lr", b"0.2"), config("opt", br#"{"name": "adam", "eps": 1e-8}"#)]);
+    write(&log, wandb_log(&records));
+    let report = imported(Kind::Wandb, &log, &file);
+    assert!(report.skipped.is_empty(), "{report:?}");
+    assert_eq!((report.continued, report.changed.len()), (vec!["w1".to_owned()], 1));
+    let parameters = info(&file, "w1").parameters;
+    assert_eq!((&parameters["lr"], &parameters["opt"]["eps"]), (&0.2.into(), &1e-8.into()));
+    assert_eq!(imported(Kind::Wandb, &log, &file).unchanged, ["w1"]);
 }

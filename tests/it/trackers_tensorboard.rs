@@ -42,7 +42,8 @@ fn double(field: u64, x: f64) -> Vec<u8> {
     [varint(field << 3 | 1), x.to_le_bytes().to_vec()].concat()
 }
 
-fn bytes(field: u64, bytes: &[u8]) -> Vec<u8> {
+/// A field of bytes of a protocol buffer.
+pub(crate) fn bytes(field: u64, bytes: &[u8]) -> Vec<u8> {
     [varint(field << 3 | 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 

@@ -19,8 +19,9 @@
 //!
 //! A run becomes a simulation of the same id. Its parameters are the simulation's parameters, its metrics are rows of
 //! `simulation_metrics`, and what else is known of it (name, tags, parent, names of artifacts) is in its provenance.
-//! An import compares with what is there: a run that grew since is continued, and a second import changes nothing. A point,
-//! parameter or array that the source has otherwise than the file is skipped and named, and the stored one stays.
+//! An import compares with what is there: a run that grew since is continued, and a second import changes nothing. What a
+//! tracker lets change of a run, such as its status, is taken. A point, a row or an array that the source has otherwise than the
+//! file, and a parameter where those are fixed, is skipped and named, and the stored one stays.
 
 mod detect;
 mod files;
@@ -179,7 +180,7 @@ pub struct Report {
     pub continued: Vec<String>,
     /// Runs that were there, and of which the source has nothing new.
     pub unchanged: Vec<String>,
-    /// What changed of continued runs beside their records (`status`, `results`), and of how many.
+    /// What changed of continued runs beside their records (`status`, `parameters`), and of how many.
     pub changed: Vec<(String, u64)>,
     /// Records that were written.
     pub rows: u64,

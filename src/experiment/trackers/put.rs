@@ -193,31 +193,30 @@ fn head(
     }
     provenance.extend(own);
     let mut parameters = stored(before.map(|head| &head.parameters));
+    // In the others they may change while a run goes on.
+    let are_fixed = matches!(kind, Kind::Mlflow | Kind::Netlogo | Kind::Sacred);
     for (name, value) in &run.parameters {
         match parameters.get(name) {
-            Some(own) if own == value => {}
-            Some(own) => conflicts
+            Some(own) if own != value && are_fixed => conflicts
                 .push(|| format!("the parameter {name}: {own} stored, {value} in the source")),
-            None => {
+            _ => {
                 parameters.insert(name.clone(), value.clone());
             }
         }
     }
-    let mut own = run.experiment.as_ref().map(|(name, _)| name.clone());
-    if let Some(stored) = before.and_then(|head| head.experiment.clone()) {
+    let own = run.experiment.as_ref().map(|(name, _)| name.clone());
+    let experiment_id = match before.and_then(|head| head.experiment.clone()) {
         // That of TensorBoard is the name of a folder, which a copy has another of.
-        if let Some(own) = own.filter(|own| *own != stored && kind != Kind::Tensorboard) {
-            conflicts.push(|| format!("the experiment: {stored:?} stored, {own:?} in the source"));
-        }
-        own = Some(stored);
-    }
+        Some(stored) if own.is_none() || kind == Kind::Tensorboard => Some(stored),
+        _ => own,
+    };
     let mut results = stored(before.and_then(|head| head.results.as_ref()));
     results.extend(run.results.clone());
     let some = |object: Map<String, Value>| {
         (!object.is_empty()).then(|| Value::Object(object).to_string())
     };
     let head = Head {
-        experiment: own,
+        experiment: experiment_id,
         start: run.start_us.map(text_of_us),
         end: run.end_us.map(text_of_us),
         status: run.status.to_owned(),
