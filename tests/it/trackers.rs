@@ -391,3 +391,61 @@ fn databases_of_mlflow_are_read_and_never_written_to() {
     assert!(report.understood.contains("and a database of MLflow, "), "{report:?}");
     assert_eq!(ImportKind::detect(folder.path()).unwrap(), ImportKind::Runs(Kind::Mlflow));
 }
+
+/// Goal: a folder that was migrated keeps its runs, and the database has them too: its are taken, and a second import changes
+/// nothing. One that was deleted in the database does not come back.
+#[test]
+fn a_run_in_both_stores_of_mlflow_is_that_of_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, file) = (folder.path().join("mlflow.db"), folder.path().join("runs.db"));
+    drop(Database::builder(&file).open().unwrap());
+    let root = mlruns(folder.path()); // aaa, bbb
+    write(root.join("7/old/meta.yaml"), "run_uuid: old\nstatus: 3\n");
+    let conn = rusqlite::Connection::open(&source).unwrap();
+    conn.execute_batch(MLFLOW_SQL).unwrap(); // aaa, and old that was deleted
+    conn.execute_batch("DELETE FROM metrics WHERE step = 3").unwrap(); // a text for a number
+    let report = imported(Kind::Mlflow, folder.path(), &file);
+    assert_eq!((report.imported, report.found.runs), (vec!["bbb".into(), "aaa".into()], 2));
+    let [note] = &report.notes[..] else { panic!("{:?}", report.notes) };
+    assert!(note.ends_with("mlflow.db has their ids: 2"), "{note}");
+    let end = points(&file, "aaa", "loss").last().map(|point| f64::from_bits(point.1));
+    assert_eq!(end, Some(f64::MAX), "the infinity of the folder, as the database has it");
+    let before = content(&file);
+    let again = imported(Kind::Mlflow, folder.path(), &file);
+    assert_eq!((again.unchanged, again.rows), (vec!["bbb".to_owned(), "aaa".to_owned()], 0));
+    assert!(again.skipped.is_empty() && again.changed.is_empty());
+    assert_eq!(content(&file), before);
+}
+
+/// Goal: a file mlflow.db that is empty or another program's is said, and keeps nobody from the folder beside it, nor from what
+/// else is in the folder.
+#[test]
+fn a_database_that_is_none_keeps_nobody_from_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, file) = (folder.path().join("mlflow.db"), folder.path().join("runs.db"));
+    drop(Database::builder(&file).open().unwrap());
+    write(&source, "");
+    write(folder.path().join("1/run.json"), r#"{"status": "COMPLETED"}"#);
+    let sacred = ImportKind::Runs(Kind::Sacred);
+    assert_eq!(ImportKind::detect(folder.path()).unwrap(), sacred, "no MLflow is in it");
+    fs::remove_dir_all(folder.path().join("1")).unwrap();
+    mlruns(folder.path());
+    assert_eq!(ImportKind::detect(folder.path()).unwrap(), ImportKind::Runs(Kind::Mlflow));
+    let report = imported(Kind::Mlflow, folder.path(), &file);
+    assert_eq!((report.imported.len(), report.skipped.len()), (2, 0));
+    assert!(report.notes[0].ends_with("mlflow.db: not read, it is empty"), "{report:?}");
+    let texts = |source: &Path| fs::write(source, "a text").unwrap();
+    let foreign = |source: &Path| {
+        rusqlite::Connection::open(source).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();
+    };
+    let ours = |source: &Path| drop(Database::builder(source).open().unwrap());
+    for make in [&texts as &dyn Fn(&Path), &foreign, &ours] {
+        fs::remove_file(&source).unwrap();
+        make(&source);
+        let report = imported(Kind::Mlflow, folder.path(), &file);
+        assert_eq!(report.unchanged.len(), 2);
+        let [skipped] = &report.skipped[..] else { panic!("{report:?}") };
+        assert!(skipped.path == source && report.notes.is_empty(), "{report:?}");
+        assert!(report.understood.starts_with("a folder of MLflow, "), "{report:?}");
+    }
+}

@@ -14,7 +14,7 @@ pub(crate) fn in_folder(path: &Path) -> Result<Vec<Kind>> {
     for kind in [Kind::Mlflow, Kind::Tensorboard, Kind::Sacred, Kind::Wandb] {
         match open(path, &mut Report::new(kind)) {
             Ok(_) => found.push(kind),
-            Err(Error::Invalid { .. }) => {}
+            Err(Error::Invalid { .. } | Error::NotOurs { .. }) => {}
             Err(error) => return Err(error),
         }
     }

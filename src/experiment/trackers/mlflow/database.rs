@@ -1,6 +1,6 @@
 //! `mlflow.db`, MLflow's SQLite database. It is read in snapshots, one a run, and never written to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
@@ -38,12 +38,14 @@ pub(super) struct Runs {
     path: PathBuf,
     experiments: HashMap<i64, Experiment>,
     ids: Vec<String>,
+    /// The ids of all, those of deleted runs among them.
+    pub(super) known: HashSet<String>,
 }
 
 impl Runs {
     pub(super) fn open(path: &Path, report: &mut Report) -> Result<Self> {
         let db = database(path, DATABASE)?;
-        let (experiments, ids) = db.read(|tx| {
+        let (experiments, runs) = db.read(|tx| {
             for (table, what) in NOT_CARRIED {
                 if table_exists(tx, table)? {
                     let sql = format!("SELECT count(*) FROM main.\"{table}\"");
@@ -51,16 +53,17 @@ impl Runs {
                     report.leave_out(what, n.unwrap_or(0) as u64);
                 }
             }
-            let sql = "SELECT count(*) FROM main.runs WHERE lifecycle_stage = 'deleted'";
-            let n: Option<i64> = tx.query_one(sql, [], |row| Ok(row.get(0)?))?;
-            report.leave_out("deleted runs", n.unwrap_or(0) as u64);
-            let sql = "SELECT run_uuid FROM main.runs \
-                WHERE lifecycle_stage IS NOT 'deleted' ORDER BY start_time, run_uuid";
-            let ids = tx.query(sql, [], |row| Ok(row.get(0)?))?;
-            Ok((experiments(tx)?, ids))
+            let sql = "SELECT run_uuid, lifecycle_stage IS 'deleted' FROM main.runs ORDER BY start_time, run_uuid";
+            let runs: Vec<(String, bool)> =
+                tx.query(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok((experiments(tx)?, runs))
         })?;
+        let (n, known) = (runs.len(), runs.iter().map(|(id, _)| id.clone()).collect());
+        let ids: Vec<_> =
+            runs.into_iter().filter_map(|(id, is_deleted)| (!is_deleted).then_some(id)).collect();
+        report.leave_out("deleted runs", (n - ids.len()) as u64);
         report.understood = format!("a database of MLflow, {}", path.display());
-        Ok(Runs { db, path: path.to_owned(), experiments, ids })
+        Ok(Runs { db, path: path.to_owned(), experiments, ids, known })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The folder `mlruns`: a folder an experiment, in it a folder a run, in that a file a parameter, tag and metric.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -64,6 +64,13 @@ impl Runs {
         Ok(Some(runs))
     }
 
+    /// Leaves out the runs of some ids; how many those were.
+    pub(super) fn leave_out(&mut self, ids: &HashSet<String>) -> usize {
+        let n = self.runs.len();
+        self.runs.retain(|(.., meta)| id(meta).is_none_or(|id| !ids.contains(id)));
+        n - self.runs.len()
+    }
+
     fn add(
         &mut self,
         name: &str,
@@ -125,11 +132,8 @@ fn meta(folder: &Path) -> Result<Option<HashMap<String, String>>> {
 /// As [`meta`], of a run.
 fn meta_of(folder: &Path) -> Result<Option<HashMap<String, String>>> {
     let found = meta(folder)?;
-    let has_id = |meta: &HashMap<String, String>| {
-        meta.contains_key("run_id") || meta.contains_key("run_uuid")
-    };
     match found {
-        Some(meta) if !has_id(&meta) => Err(Error::invalid(
+        Some(meta) if id(&meta).is_none() => Err(Error::invalid(
             folder.join("meta.yaml").display().to_string(),
             "a run_id",
             "none: it may not be written yet",
@@ -158,6 +162,11 @@ fn texts(run: &Path, folder: &str, skipped: &mut Vec<Skipped>) -> Result<Map<Str
     Ok(found)
 }
 
+/// The id of a run; earlier versions wrote it as `run_uuid`.
+fn id(meta: &HashMap<String, String>) -> Option<&String> {
+    meta.get("run_id").or_else(|| meta.get("run_uuid"))
+}
+
 impl Source for Runs {
     fn len(&self) -> usize {
         self.runs.len()
@@ -171,7 +180,7 @@ impl Source for Runs {
         let (experiment, folder, meta) = &self.runs[i];
         let get = |key: &str| meta.get(key).cloned();
         let mut run = Run {
-            id: get("run_id").or(get("run_uuid")).unwrap_or_default(),
+            id: id(meta).cloned().unwrap_or_default(),
             experiment: Some(self.experiments[*experiment].of_run()),
             status: status(meta.get("status").map(String::as_str)),
             parameters: texts(folder, "params", &mut report.skipped)?,

@@ -4,6 +4,7 @@ mod database;
 mod folder;
 mod yaml;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(crate) use database::DATABASE;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 use super::run::Run;
 use super::{Report, Source};
 use crate::error::{Error, Result};
-use crate::kernel::folder_of;
+use crate::kernel::{Skipped, folder_of};
 
 /// The name that MLflow gives its database.
 const FILE: &str = "mlflow.db";
@@ -33,10 +34,28 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
             None => Err(none(path)),
         };
     }
+    let Some(mut folder) = folder else {
+        return Ok(Box::new(database::Runs::open(&file, report)?));
+    };
     let of_folder = std::mem::take(&mut report.understood);
-    let database = database::Runs::open(&file, report)?;
-    let Some(folder) = folder else { return Ok(Box::new(database)) };
+    let database = match database::Runs::open(&file, report) {
+        Err(error @ (Error::NotOurs { .. } | Error::Invalid { .. })) => {
+            report.understood = of_folder;
+            match fs::metadata(&file).is_ok_and(|found| found.len() == 0) {
+                true => report.notes.push(format!("{}: not read, it is empty", file.display())),
+                false => report.skipped.push(Skipped::new(file, error)),
+            }
+            return Ok(Box::new(folder));
+        }
+        opened => opened?,
+    };
     report.understood = format!("{of_folder}, and {}", report.understood);
+    // A folder that was migrated stays as it was, and its database goes on.
+    let n = folder.leave_out(&database.known);
+    if n > 0 {
+        let (path, file) = (path.display(), file.display());
+        report.notes.push(format!("{path}: runs left out, since {file} has their ids: {n}"));
+    }
     Ok(Box::new(Both(folder, database)))
 }
 
@@ -50,7 +69,7 @@ fn none(path: &Path) -> Error {
     Error::invalid(path.display().to_string(), expected, got)
 }
 
-/// The runs of both stores; one that is in both is compared like any that comes again.
+/// The runs of both stores, none of which is in both.
 struct Both(folder::Runs, database::Runs);
 
 impl Both {
