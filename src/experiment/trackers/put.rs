@@ -1,6 +1,6 @@
 //! A run into the file: compared with what is there, in the transaction of the caller.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Kind;
 use super::run::{Moments, Point, Run, Text};
+use crate::array::Checksum;
 use crate::error::{Error, Result};
 use crate::experiment::buffer::TableBuffer;
 use crate::experiment::cell::Cell;
@@ -21,7 +22,7 @@ use crate::experiment::read::each_stored;
 use crate::experiment::schema::{RecordSchema, Storage};
 use crate::experiment::stored::{StoredRows, Wanted};
 use crate::experiment::{record_table, write};
-use crate::kernel::{WriteTx, json};
+use crate::kernel::{WriteTx, check_interrupted, json};
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +79,12 @@ pub(super) fn put(tx: &mut WriteTx<'_>, kind: Kind, run: &mut Run, file: &str) -
     let (last, others) = split(points);
     let mut rows = metrics(tx, id, run, &last)?;
     let others: Vec<_> = others.iter().map(|point| point_row(run, point)).collect();
-    rows += append(tx, id, POINTS, &POINT_COLUMNS, &others)?;
+    // They were compared with those of both tables.
+    rows += append(tx, id, POINTS, &POINT_COLUMNS, &others, None)?;
     let texts: Vec<_> = run.texts.iter().map(text_row).collect();
-    rows += append(tx, id, "texts", &TEXT_COLUMNS, &texts)?;
+    rows += append(tx, id, "texts", &TEXT_COLUMNS, &texts, Some(&mut conflicts))?;
     let moments: Vec<_> = run.moments.iter().map(moments_row).collect();
-    rows += append(tx, id, "histograms", &HISTOGRAM_COLUMNS, &moments)?;
+    rows += append(tx, id, "histograms", &HISTOGRAM_COLUMNS, &moments, Some(&mut conflicts))?;
     rows += arrays(tx, id, run, &mut conflicts)?;
     let put = if put == Put::Unchanged && rows > 0 { Put::Continued } else { put };
     Ok(Done { put, rows, changed, conflicts })
@@ -386,13 +388,15 @@ fn write_rows(tx: &mut WriteTx<'_>, id: i64, names: &Names, buffer: TableBuffer)
     Ok(rows)
 }
 
-/// Adds the rows that a table does not have yet: of equal ones, as many as are missing.
+/// Adds the rows that a table does not have yet: of equal ones, as many as are missing. With conflicts, those of a name and a
+/// step at which the table has one that is not among them are none to add.
 fn append(
     tx: &mut WriteTx<'_>,
     id: i64,
     table: &str,
     columns: &[(&str, &str)],
     rows: &[Row<'_>],
+    conflicts: Option<&mut Conflicts>,
 ) -> Result<u64> {
     if rows.is_empty() {
         return Ok(0);
@@ -401,7 +405,8 @@ fn append(
     let known = names::load(tx, id)?;
     let is_name: Vec<bool> =
         table.schema.columns.iter().map(|column| column.kind.storage() == Storage::Name).collect();
-    let mut there: HashMap<Vec<u8>, u64> = HashMap::new();
+    // How many there are of a row, and where its key goes on behind the step and the name.
+    let mut there: HashMap<Vec<u8>, (u64, usize)> = HashMap::new();
     each_stored(tx, id, &table, &Wanted::all(&table), |part: StoredRows| {
         for i in 0..part.len() {
             let cells =
@@ -413,16 +418,37 @@ fn append(
                         (cell, _) => cell,
                     }
                 });
-            *there.entry(key(part.steps.value(i), cells)).or_default() += 1;
+            let (key, place) = key(part.steps.value(i), cells);
+            there.entry(key).or_insert((0, place)).0 += 1;
         }
         Ok(())
     })?;
-    let (mut buffer, mut names) = (TableBuffer::new(table), Names::default());
+    let mut new = Vec::new();
     for (step, cells) in rows {
-        match there.get_mut(&key(*step, cells.iter().copied())) {
-            Some(left) if *left > 0 => *left -= 1,
-            _ => buffer.push(*step, cells, &mut names)?,
+        let (key, place) = key(*step, cells.iter().copied());
+        match there.get_mut(&key) {
+            Some((left, _)) if *left > 0 => *left -= 1,
+            _ => new.push((*step, cells, key, place)),
         }
+    }
+    if let Some(conflicts) = conflicts {
+        let others: HashSet<&[u8]> = (there.iter().filter(|(_, (left, _))| *left > 0))
+            .map(|(key, (_, place))| &key[..*place])
+            .collect();
+        new.retain(|(step, cells, key, place)| {
+            let is_other = others.contains(&key[..*place]);
+            if is_other && let Cell::Text(name) = cells[0] {
+                let table = &table.schema.name;
+                conflicts.push(|| {
+                    format!("the row of {table}, {name} at step {step}: another is stored")
+                });
+            }
+            !is_other
+        });
+    }
+    let (mut buffer, mut names) = (TableBuffer::new(table), Names::default());
+    for (step, cells, ..) in new {
+        buffer.push(step, cells, &mut names)?;
     }
     write_rows(tx, id, &names, buffer)
 }
@@ -438,9 +464,9 @@ fn stored_cell(column: &ArrayRef, i: usize) -> Cell<'_> {
     }
 }
 
-/// A row as bytes: equal rows, and only those, have equal ones.
-fn key<'a>(step: i64, cells: impl Iterator<Item = Cell<'a>>) -> Vec<u8> {
-    let mut key = step.to_le_bytes().to_vec();
+/// A row as bytes: equal rows, and only those, have equal ones. And where its second cell begins.
+fn key<'a>(step: i64, cells: impl Iterator<Item = Cell<'a>>) -> (Vec<u8>, usize) {
+    let (mut key, mut place) = (step.to_le_bytes().to_vec(), None);
     for cell in cells {
         match cell {
             Cell::Null => key.push(0),
@@ -459,37 +485,31 @@ fn key<'a>(step: i64, cells: impl Iterator<Item = Cell<'a>>) -> Vec<u8> {
                 key.extend(text.as_bytes());
             }
         }
+        place.get_or_insert(key.len());
     }
-    key
+    (key, place.unwrap_or_default())
 }
 
 /// Stores the arrays that the file does not have, or of which it has one that was logged before.
 fn arrays(tx: &WriteTx<'_>, id: i64, run: &Run, conflicts: &mut Conflicts) -> Result<u64> {
-    let last: HashMap<(&str, i64), usize> = run
-        .arrays
-        .iter()
-        .enumerate()
-        .map(|(i, (name, step, _))| ((name.as_str(), *step), i))
-        .collect();
-    let mut wanted: Vec<usize> = last.into_values().collect();
-    wanted.sort_unstable();
+    let mut logged: BTreeMap<(&str, i64), Vec<&crate::Array>> = BTreeMap::new();
+    for (name, step, array) in &run.arrays {
+        logged.entry((name, *step)).or_default().push(array);
+    }
+    let checksum = |array: &crate::Array| Checksum::of(array).to_bytes();
     let mut stored = 0;
-    for i in wanted {
-        let (name, step, array) = &run.arrays[i];
+    for ((name, step), logged) in logged {
+        check_interrupted("importing runs")?;
         let sql = "SELECT checksum FROM simulation_array WHERE simulation = ?1 AND name = ?2 AND step = ?3";
         let there: Option<Vec<u8>> = tx.query_one(sql, (id, name, step), |row| Ok(row.get(0)?))?;
-        let array = StoredArray::of(array);
-        let is_of_source = |there: &Vec<u8>| {
-            let mut same = run.arrays.iter().filter(|(other, at, _)| (other, at) == (name, step));
-            same.any(|(.., other)| StoredArray::of(other).checksum == *there)
-        };
+        let (last, before) = logged.split_last().expect("one was put there");
         match there {
-            Some(there) if there == array.checksum => {}
-            Some(there) if !is_of_source(&there) => {
+            Some(there) if there == checksum(last) => {}
+            Some(there) if !before.iter().any(|array| there == checksum(array)) => {
                 conflicts.push(|| format!("the array {name} at step {step}: other items"));
             }
             _ => {
-                array.insert(tx, id, name, *step)?;
+                StoredArray::of(last).insert(tx, id, name, step)?;
                 stored += 1;
             }
         }
