@@ -140,6 +140,23 @@ def test_a_run_of_mlflow_that_goes_on_is_continued(mlflow_store, tmp_path):
     check_mlflow(client, experiment, file)
 
 
+def test_what_mlflow_lets_change_is_no_conflict(mlflow_store, tmp_path):
+    client, experiment, source = mlflow_store
+    write_mlflow(client, experiment)
+    file = tmp_path / "runs.db"
+    siltstone.import_(source, "mlflow", file)
+    runs = client.search_runs([experiment])
+    client.rename_experiment(experiment, "the final sweep")
+    client.update_run(runs[0].info.run_id, name="best")
+    client.set_tag(runs[0].info.run_id, "mlflow.note.content", "seen")
+    report = siltstone.import_(source, "mlflow", file)
+    assert (report.skipped, report.changed) == ([], {"experiment": len(runs), "provenance": 1})
+    known = infos(file)
+    assert {info.experiment_id for info in known.values()} == {"the final sweep"}
+    assert known[runs[0].info.run_id].provenance["run_name"] == "best"
+    assert len(siltstone.import_(source, "mlflow", file).unchanged) == len(runs)
+
+
 def test_kinds_are_known_and_others_refused(tmp_path):
     assert "mlflow" in siltstone.import_kinds()
     with pytest.raises(siltstone.errors.InvalidError, match="mlflow"):
@@ -305,6 +322,14 @@ for name in ("first", "second"):
     trackio.finish()
 """
 
+TRACKIO_RESUMED = """
+import trackio
+config = {"lr": 0.2, "deep": {"a": 1}}
+trackio.init(project="study", name="first", resume="must", config=config, embed=False)
+trackio.log({"loss": 9.5, "note": "resumed"}, step=100)
+trackio.finish()
+"""
+
 
 def test_trackio_is_imported_as_trackio_reads_it(tmp_path):
     pytest.importorskip("trackio")
@@ -334,6 +359,14 @@ def test_trackio_is_imported_as_trackio_reads_it(tmp_path):
             texts = {row["step"]: row["text"] for row in db.records(run, "texts").to_pandas().to_dict("records")}
         assert texts == {log["step"]: log["note"] for log in wanted}
     assert siltstone.import_(folder / "study.db", "trackio", file).rows == 0
+    # A run that is resumed may change its config.
+    subprocess.run(
+        [sys.executable, "-c", TRACKIO_RESUMED], env=environment, capture_output=True, timeout=120, check=True
+    )
+    report = siltstone.import_(folder / "study.db", "trackio", file)
+    assert (report.skipped, report.rows, len(report.continued)) == ([], 2, 1)
+    [run] = [info for info in infos(file).values() if info.provenance["run_name"] == "first"]
+    assert (run.parameters, report.changed["parameters"]) == ({"lr": 0.2, "layers": [1, 2], "deep": {"a": 1}}, 1)
 
 
 # -- Weights & Biases ------------------------------------------------------------------------------
@@ -344,11 +377,13 @@ values = [0.1, -0.0, 1e-320, 1e308, 3.0, 1 / 3, math.nan, math.inf, -math.inf, 2
 settings = wandb.Settings(x_disable_stats=True, console="off")
 for number, code in (("one", 0), ("two", 3), ("three", None)):
     run = wandb.init(mode="offline", dir=sys.argv[1], project="study", name=f"run {number}", id=number, group="g",
-                     config={"lr": 0.1, "layers": [1, {"u": 2}]}, tags=["a", "b"], notes="hello", settings=settings)
+                     config={"lr": 0.1, "layers": [1, {"u": 2}], "deep": {"a": 1}}, tags=["a", "b"], notes="hello",
+                     settings=settings)
     for i, value in enumerate(values):
         run.log({"loss": value, "deep": {"x": i, "text": f"t{i}"}, "flag": i % 2 == 0})
     run.log({"long": "x" * 100_000, "h": wandb.Histogram(np_histogram=([3, 5], [0.0, 0.5, 2.0]))})
     run.summary["best"] = 0.25
+    run.config.update({"deep": {"b": 2}, "late": 1}, allow_val_change=True)
     if code is None:
         import time
         time.sleep(3)  # until its other process has written
@@ -377,7 +412,9 @@ def test_wandb_is_imported_as_it_was_logged(tmp_path):
     known = infos(file)
     assert [known[run].status for run in ("one", "two", "three")] == ["completed", "failed", "running"]
     for number, info in known.items():
-        assert info.parameters == {"lr": 0.1, "layers": [1, {"u": 2}]}
+        # What the killed one has of the change depends on when.
+        if number != "three":
+            assert info.parameters == {"lr": 0.1, "layers": [1, {"u": 2}], "deep": {"b": 2}, "late": 1}
         assert info.provenance["run_name"] == f"run {number}"
         assert info.provenance["tags"] == {"a": True, "b": True}
         assert (info.provenance["notes"], info.experiment_id) == ("hello", "study")
