@@ -417,6 +417,33 @@ fn a_run_in_both_stores_of_mlflow_is_that_of_the_database() {
     assert_eq!(content(&file), before);
 }
 
+/// Goal: a file that was imported before the folder was migrated has what the database has, though that has other infinities.
+#[test]
+fn a_folder_of_mlflow_that_was_migrated_is_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, file) = (folder.path().join("mlflow.db"), folder.path().join("runs.db"));
+    drop(Database::builder(&file).open().unwrap());
+    let root = folder.path().join("mlruns/1");
+    write(root.join("meta.yaml"), "experiment_id: '1'\nname: sweep\n");
+    write(root.join("ccc/meta.yaml"), "run_id: ccc\nstatus: 3\n");
+    write(root.join("ccc/metrics/loss"), "1 inf 0\n2 -inf 1\n3 -0.0 2\n4 nan 3\n");
+    assert_eq!(imported(Kind::Mlflow, folder.path(), &file).rows, 4);
+    let conn = rusqlite::Connection::open(&source).unwrap();
+    conn.execute_batch(MLFLOW_SQL).unwrap();
+    conn.execute_batch(
+        "DELETE FROM runs; DELETE FROM metrics; INSERT INTO runs (run_uuid, status, experiment_id) VALUES ('ccc', 'FINISHED', 1);
+         INSERT INTO metrics VALUES ('loss', 1.7976931348623157e308, 1, 'ccc', 0, 0), ('loss', -1.7976931348623157e308, 2, 'ccc', 1, 0),
+         ('loss', -0.0, 3, 'ccc', 2, 0), ('loss', 0, 4, 'ccc', 3, 1)",
+    )
+    .unwrap();
+    let report = imported(Kind::Mlflow, folder.path(), &file);
+    assert_eq!(
+        (&report.unchanged[..], report.skipped.len()),
+        (&["ccc".to_owned()][..], 0),
+        "{report:?}"
+    );
+}
+
 /// Goal: a file mlflow.db that is empty or another program's is said, and keeps nobody from the folder beside it, nor from what
 /// else is in the folder.
 #[test]

@@ -74,7 +74,7 @@ pub(super) fn put(tx: &mut WriteTx<'_>, kind: Kind, run: &mut Run, file: &str) -
     points.sort_by_key(|point| (point.name, point.step)); // stable: the last of equals came last
     let run = &*run;
     if put != Put::Imported {
-        points = new_points(&points, &stored_points(tx, id, run)?, run, &mut conflicts);
+        points = new_points(&points, &stored_points(tx, id, run)?, (kind, run), &mut conflicts);
     }
     let (last, others) = split(points);
     let mut rows = metrics(tx, id, run, &last)?;
@@ -327,12 +327,17 @@ fn stored_points(tx: &WriteTx<'_>, id: i64, run: &Run) -> Result<Vec<Point>> {
 fn new_points(
     points: &[Point],
     there: &[Point],
-    run: &Run,
+    (kind, run): (Kind, &Run),
     conflicts: &mut Conflicts,
 ) -> Vec<Point> {
+    let bits = |value: f64| match kind {
+        // Its database has neither the infinities nor the -0.0 of a folder that was migrated into it.
+        Kind::Mlflow => (value.clamp(f64::MIN, f64::MAX) + 0.0).to_bits(),
+        _ => value.to_bits(),
+    };
     let key = |point: &Point| (point.name, point.step);
     let sorted = |points: &[Point]| {
-        let mut values: Vec<_> = points.iter().map(|p| (p.value.to_bits(), p.time_ms)).collect();
+        let mut values: Vec<_> = points.iter().map(|p| (bits(p.value), p.time_ms)).collect();
         values.sort_unstable();
         values
     };
