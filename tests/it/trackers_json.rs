@@ -103,6 +103,18 @@ fn projects_of_trackio_are_imported_and_damage_is_named() {
     .unwrap();
     let grown = imported(Kind::Trackio, &source, &file);
     assert_eq!((grown.continued, grown.rows), (vec!["r2".to_owned()], 1));
+    // Objects have names with dots, and an integer that no float is equal to is named.
+    conn.execute_batch(
+        "INSERT INTO metrics VALUES (10, 'r3', '2026-01-19T11:00:02Z', 'wide', 1, \
+         '{\"n\": 9007199254740993, \"m\": 9007199254740992, \"o\": {\"a\": 1, \"b\": {\"c\": \"NaN\"}}}')",
+    )
+    .unwrap();
+    let wide = imported(Kind::Trackio, &source, &file);
+    let said = wide.skipped.iter().map(ToString::to_string).find(|said| said.contains("run r3"));
+    assert!(said.is_some_and(|said| said.contains("the first 9007199254740993 of n")), "{wide:?}");
+    let value = |name| f64::from_bits(points(&file, "r3", name)[0].1);
+    assert_eq!((value("m"), value("o.a")), (9_007_199_254_740_992.0, 1.0));
+    assert!(value("o.b.c").is_nan() && points(&file, "r3", "n").is_empty());
 }
 
 /// A log of wandb: its header, and each record in one piece.

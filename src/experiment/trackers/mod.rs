@@ -322,6 +322,10 @@ fn one(
             .skipped
             .push(Skipped::new(source.location(i), why).table("points").rows(run.unnamed));
     }
+    if let (n, Some(first)) = &run.inexact {
+        let why = format!("run {id}: integers that no float is equal to, the first {first}");
+        report.skipped.push(Skipped::new(source.location(i), why).table("points").rows(*n));
+    }
     match target {
         None => report.imported.push(id),
         Some(target) => {

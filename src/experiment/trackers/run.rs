@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::id::is_id;
 use super::Found;
+use super::values::{digits, number};
 use crate::Array;
 
 /// A value of a metric.
@@ -74,9 +75,52 @@ pub(super) struct Run {
     pub(super) arrays: Vec<(String, i64, Array)>,
     /// Points, texts and arrays whose names or steps the store does not take.
     pub(super) unnamed: u64,
+    /// Integers that no float is equal to, and the first of them with its name.
+    pub(super) inexact: (u64, Option<String>),
 }
 
+/// How deep objects may lie in what was logged.
+const MAX_DEPTH: usize = 32;
+
 impl Run {
+    /// Adds what was logged by a name: a number, a text, or an object of them, whose names have dots. What is none of these goes
+    /// to `other`, with its name.
+    pub(super) fn log(
+        &mut self,
+        name: &str,
+        at: (i64, Option<i64>),
+        value: Value,
+        other: &mut dyn FnMut(&mut Run, &str, Value),
+    ) {
+        self.log_within((name, 0), at, value, other);
+    }
+
+    fn log_within(
+        &mut self,
+        (name, depth): (&str, usize),
+        at: (i64, Option<i64>),
+        value: Value,
+        other: &mut dyn FnMut(&mut Run, &str, Value),
+    ) {
+        match (number(&value), value) {
+            (Some(x), _) => self.point(name, at.0, at.1, x),
+            (None, Value::String(text)) => self.text(name, at.0, at.1, &text),
+            (None, value) => match (digits(&value), value) {
+                (Some(n), _) => {
+                    self.inexact.0 += 1;
+                    self.inexact.1.get_or_insert_with(|| format!("{n} of {name}"));
+                }
+                (None, Value::Object(parts))
+                    if depth < MAX_DEPTH && !parts.contains_key("_type") =>
+                {
+                    for (part, value) in parts {
+                        self.log_within((&format!("{name}.{part}"), depth + 1), at, value, other);
+                    }
+                }
+                (None, value) => other(self, name, value),
+            },
+        }
+    }
     /// Arrays that were logged again at their step: the last of each counts.
     pub(super) fn repeated_arrays(&self) -> u64 {
         let kept: HashSet<_> = self.arrays.iter().map(|(name, step, _)| (name, step)).collect();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::files::database;
 use super::run::Run;
-use super::values::{number, time_ms, time_us};
+use super::values::{time_ms, time_us};
 use super::{Report, Source};
 use crate::error::{Error, Result};
 use crate::experiment::MIGRATIONS;
@@ -145,6 +145,14 @@ impl Runs {
         );
         let prefix = if is_system { "system/" } else { "" };
         let mut wrong = 0;
+        let mut other = |_: &mut Run, _: &str, value: Value| match value {
+            Value::Null => report.leave_out("values that are null", 1),
+            Value::Object(object) if object.contains_key("_type") => {
+                let kind = object["_type"].as_str().unwrap_or("object");
+                report.leave_out(&format!("values of the type {kind}"), 1);
+            }
+            _ => report.leave_out("lists among values", 1),
+        };
         tx.query(&sql, [id], |row| {
             let step = row.get_ref(0)?.as_i64_or_null().ok().flatten();
             let time = row.get_ref(1)?.as_str_or_null().ok().flatten();
@@ -152,7 +160,8 @@ impl Runs {
                 (Some(step), Some(values)) => {
                     let time = time.and_then(time_ms);
                     for (name, value) in values {
-                        log(run, &format!("{prefix}{name}"), (step, time), value, report);
+                        let name = format!("{prefix}{name}");
+                        run.log(&name, (step, time), plain(value), &mut other);
                     }
                 }
                 _ => wrong += 1,
@@ -173,24 +182,15 @@ fn object(cell: ValueRef<'_>) -> Option<Map<String, Value>> {
     if let Ok(Value::Object(object)) = json::parse(text) { Some(object) } else { None }
 }
 
-/// Takes what was logged by a name: a number, a text, or an object of them.
-fn log(run: &mut Run, name: &str, at: (i64, Option<i64>), value: Value, report: &mut Report) {
-    let (step, time_ms) = at;
+/// A value with numbers in place of what JSON does not have, which trackio writes as texts.
+fn plain(value: Value) -> Value {
     match value {
-        // What JSON does not have, as trackio writes it.
         Value::String(text) if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") => {
-            let value = text.parse().unwrap_or(f64::NAN);
-            run.point(name, step, time_ms, value);
+            json::of_number(text.parse().unwrap_or(f64::NAN))
         }
-        Value::String(text) => run.text(name, step, time_ms, &text),
-        Value::Object(object) if object.contains_key("_type") => {
-            let kind = object["_type"].as_str().unwrap_or("object").to_owned();
-            report.leave_out(&format!("values of the type {kind}"), 1);
+        Value::Object(parts) => {
+            parts.into_iter().map(|(name, value)| (name, plain(value))).collect()
         }
-        Value::Null => report.leave_out("values that are null", 1),
-        value => match number(&value) {
-            Some(value) => run.point(name, step, time_ms, value),
-            None => report.leave_out("lists and objects among values", 1),
-        },
+        other => other,
     }
 }

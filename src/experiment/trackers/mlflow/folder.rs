@@ -46,6 +46,12 @@ impl Runs {
                         ));
                     }
                     Ok(None) => {}
+                    Ok(Some(meta)) if id(&meta).is_some() => {
+                        let expected = "a folder of MLflow with its experiments, as mlruns";
+                        let got =
+                            format!("one experiment of it, with the run {name}: import its folder");
+                        return Err(Error::invalid(path.display().to_string(), expected, got));
+                    }
                     Ok(Some(meta)) => {
                         is_store = true;
                         runs.add(&name, &folder, meta, report)?;

@@ -167,37 +167,30 @@ impl Records {
             time.map(|s| (s * 1e3).round()).filter(|ms| ms.abs() < 9e15).map(|ms| ms as i64);
         let at = (step.or(own)?, time_ms);
         for (name, value) in items {
-            self.log(&name, at, value, 0);
+            self.log(&name, at, value);
         }
         Some(())
     }
 
     /// A value of a name: a number, a text, a histogram, or an object of them, whose names have dots.
-    fn log(&mut self, name: &str, at: (i64, Option<i64>), value: Json, depth: usize) {
-        match value {
-            Json::String(text) => self.run.text(name, at.0, at.1, &text),
-            Json::Object(object) if object.get("_type").is_some_and(|kind| kind == "histogram") => {
-                match histogram(&object) {
-                    Some(array) => self.run.array(name, at.0, array),
-                    None => *self.left_out.entry("histograms of another form").or_default() += 1,
-                }
-            }
-            Json::Object(object) if object.contains_key("_type") => {
-                *self.left_out.entry("media and tables").or_default() += 1;
-            }
-            value => match (number(&value), value) {
-                (Some(value), _) => self.run.point(name, at.0, at.1, value),
-                (None, Json::Object(object)) if depth < MAX_DEPTH => {
-                    for (part, value) in object {
-                        self.log(&format!("{name}.{part}"), at, value, depth + 1);
+    fn log(&mut self, name: &str, at: (i64, Option<i64>), value: Json) {
+        let left_out = &mut self.left_out;
+        self.run.log(name, at, value, &mut |run, name, value| {
+            let what = match value {
+                Json::Null => "values that are null",
+                Json::Object(object)
+                    if object.get("_type").is_some_and(|kind| kind == "histogram") =>
+                {
+                    match histogram(&object) {
+                        Some(array) => return run.array(name, at.0, array),
+                        None => "histograms of another form",
                     }
                 }
-                (None, Json::Null) => {
-                    *self.left_out.entry("values that are null").or_default() += 1
-                }
-                (None, _) => *self.left_out.entry("lists among values").or_default() += 1,
-            },
-        }
+                Json::Object(object) if object.contains_key("_type") => "media and tables",
+                _ => "lists among values",
+            };
+            *left_out.entry(what).or_default() += 1;
+        });
     }
 
     /// `StatsRecord`: measures of the machine.
@@ -213,7 +206,7 @@ impl Records {
         let at = (self.measures, us.map(|us| (us + 500).div_euclid(1_000)));
         self.measures += 1;
         for (name, value) in items {
-            self.log(&format!("system/{name}"), at, value, 0);
+            self.log(&format!("system/{name}"), at, value);
         }
         Some(())
     }
