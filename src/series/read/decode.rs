@@ -95,6 +95,10 @@ pub(in crate::series) fn lines_of(path: &Path, finished: bool) -> Result<(String
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
     let text = open_text(path)?;
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, "reading it", &e))?.len();
+    if size > MAX_TEXT_BYTES {
+        let expected = format!("at most {MAX_TEXT_BYTES} bytes");
+        return Err(Error::invalid(path.display().to_string(), expected, size.to_string()));
+    }
     bounded(path, text, size, SOME_BYTES)
 }
 

@@ -190,7 +190,11 @@ fn profile_columns<'o>(
     // A column of row numbers or names, where another one has the times.
     let weak = asked.is_none() && table.index.is_none() && {
         let (name, first) = (&names[0], &profiles[0]);
-        !first.is_times() && (name.is_empty() || name == "#" || (first.repeats && first.is_text()))
+        let has_times = || (1..names.len()).any(|at| profiles[at].is_times());
+        let is_weak = name.is_empty() || name == "#" || (first.repeats && first.is_text());
+        !first.is_times()
+            && (is_weak
+                || !first.is_text() && name != "index" && !is_time_name(name) && has_times())
     };
     let other = (1..names.len()).find(|at| profiles[*at].is_times() || is_time_name(&names[*at]));
     if let (true, Some(other)) = (weak, other) {

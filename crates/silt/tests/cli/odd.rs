@@ -33,6 +33,7 @@ fn one_odd_file_of_points_stops_no_other() {
         assert!(reported.contains("skipped") && reported.contains(why), "{name}: {ran:?}");
     }
     assert!(ran.out.contains("a/v: 2 points") && ran.out.contains("z/v: 1 point"), "{ran:?}");
+    write("a.csv", "t,v\n2010-01-01,1\n2010-01-02,7\n");
     let again = silt(here, "series import a.csv ragged.csv --to sqlite:p.db");
     assert!(again.code == 2 && again.err.contains("already"), "nothing was kept: {again:?}");
     let strict = silt(here, "series import ragged.csv z.csv --strict --to sqlite:q.db");

@@ -236,6 +236,20 @@ fn the_same_file_once_more_changes_nothing() {
     }
 }
 
+/// Goal: a number of the row before the times is no index that anybody meant: which column is one has to be said.
+#[test]
+fn an_index_is_not_guessed_beside_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    std::fs::write(here.join("log.csv"), "id,time,v\n7,2024-01-01,1\n8,2024-01-02,2\n").unwrap();
+    let refused = silt(here, "import series log.csv -o p.db");
+    assert!(refused.code == 2 && refused.err.contains("--index \"time\""), "{refused:?}");
+    for (index, keys) in [("time", "log/id"), ("id", "log/time")] {
+        let line = format!("import series log.csv -o {index}.db --index {index}");
+        assert!(silt(here, &line).ok().contains(keys));
+    }
+}
+
 /// Goal: a dry run into a store says what the import then does: points before, between and behind the stored ones.
 #[test]
 fn a_dry_run_takes_points_anywhere() {
