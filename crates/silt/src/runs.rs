@@ -177,7 +177,8 @@ fn list(args: &List, console: &mut Console) -> Outcome {
         others = std::mem::replace(&mut names, shown);
         others.retain(|name| !names.contains(name));
     }
-    let columns = columns(&names, metric.as_deref(), format);
+    let has_names = simulations.iter().any(|s| s.provenance.contains_key("run_name"));
+    let columns = columns((has_names, &names), metric.as_deref(), format);
     let mut rows = Rows::begin(console, format, columns)?;
     for simulation in &simulations {
         let mut row = vec![
@@ -186,6 +187,9 @@ fn list(args: &List, console: &mut Console) -> Outcome {
             simulation.last_step.map_or(Value::Null, |step| json!(step + 1)),
             json!(simulation.rows),
         ];
+        if has_names {
+            row.insert(1, simulation.provenance.get("run_name").cloned().unwrap_or_default());
+        }
         row.extend(
             names.iter().map(|name| simulation.parameters.get(*name).cloned().unwrap_or_default()),
         );
@@ -221,15 +225,23 @@ fn report_stores(file: &Path, console: &Console) -> Outcome<()> {
 }
 
 /// The names of the columns, each once.
-fn columns(parameters: &[&String], metric: Option<&str>, format: Format) -> Vec<String> {
+fn columns(
+    (has_names, parameters): (bool, &[&String]),
+    metric: Option<&str>,
+    format: Format,
+) -> Vec<String> {
     const BEFORE: [&str; 4] = ["simulation", "status", "steps", "rows"];
     const AFTER: [&str; 2] = ["sparkline", "started"];
     let is_own = |name: &str| {
         BEFORE.contains(&name)
+            || has_names && name == "name"
             || AFTER.contains(&name)
             || ["params.", "metric."].iter().any(|space| name.starts_with(space))
     };
     let mut columns = BEFORE.map(str::to_owned).to_vec();
+    if has_names {
+        columns.insert(1, "name".into());
+    }
     columns.extend(parameters.iter().map(|name| {
         let is_taken = is_own(name) || metric == Some(name.as_str());
         if is_taken { format!("params.{name}") } else { (*name).clone() }

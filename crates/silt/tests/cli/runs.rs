@@ -258,6 +258,27 @@ fn an_agentfarm_database_is_imported() {
     assert_eq!(final_agents[2]["total_agents"], json!(5.0));
 }
 
+/// Goal: runs that have names show them beside their ids.
+#[test]
+fn names_of_runs_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let db = ExperimentDatabase::open(here.join("a.db"), "exp").unwrap();
+    for (id, facts) in [("r0", json!({"run_name": "calm-fox"})), ("r1", json!({}))] {
+        let options = SimulationOptions::default()
+            .parameters(&json!({ "name": id }))
+            .unwrap()
+            .facts(facts.as_object().unwrap().clone());
+        db.create_simulation_context(id, options).unwrap().complete().unwrap();
+    }
+    db.close().unwrap();
+    let listed = silt(here, "runs list a.db --format csv").ok();
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].starts_with("simulation,name,status,steps,rows,params.name"), "{listed}");
+    assert!(lines[1].starts_with("r0,calm-fox,completed"), "{listed}");
+    assert!(lines[2].starts_with("r1,,completed"), "{listed}");
+}
+
 /// Goal: a table says which parameters have no column; CSV and JSON rows have all that differ, objects too, and no name twice.
 #[test]
 fn no_parameter_is_left_out_in_silence() {
