@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::reader::ChunkReader;
 
@@ -28,6 +29,7 @@ const MOST_FOOTER: u64 = 256 << 20;
 /// The bytes that a packed part may become for each of its own, and those that any may.
 const BYTES_A_BYTE: u64 = 512;
 const SOME_BYTES: u64 = 256 << 20;
+const MOST_BYTES: u64 = 4 << 30;
 
 /// Opens a Parquet or Arrow file as a table that streams. The format is what the file's ending says.
 ///
@@ -96,17 +98,25 @@ fn check_blocks(path: &Path) -> Result<()> {
         let message = message.ok_or_else(|| damaged(path, "a part of it is none of a table"))?;
         let batch = (message.header_as_record_batch())
             .or_else(|| message.header_as_dictionary_batch().and_then(|batch| batch.data()));
-        let buffers = batch.filter(|batch| batch.compression().is_some()).and_then(|b| b.buffers());
+        let outside = || damaged(path, "a part of it is said to lie outside of it");
         let mut claimed = 0u64;
-        for buffer in buffers.into_iter().flatten().filter(|buffer| buffer.length() >= 8) {
-            let at =
-                u64::try_from(buffer.offset()).ok().and_then(|at| (from + head).checked_add(at));
-            let size = at.map(|at| read(at, 8)).transpose()?.unwrap_or_default();
-            let size = size.first_chunk().map_or(0, |size| i64::from_le_bytes(*size));
-            claimed = claimed.saturating_add(u64::try_from(size).unwrap_or(0));
+        for buffer in batch.into_iter().filter_map(|batch| batch.buffers()).flatten() {
+            let place = [buffer.offset(), buffer.length()].map(|n| u64::try_from(n).ok());
+            let [Some(at), Some(length)] = place else { return Err(outside()) };
+            if at.checked_add(length).is_none_or(|end| end > body) {
+                return Err(outside());
+            }
+            if length >= 8 && batch.is_some_and(|batch| batch.compression().is_some()) {
+                let size = read(from + head + at, 8)?;
+                let size = size.first_chunk().map_or(0, |size| i64::from_le_bytes(*size));
+                claimed = claimed.saturating_add(u64::try_from(size).unwrap_or(0));
+            }
         }
-        if claimed > body.saturating_mul(BYTES_A_BYTE).saturating_add(SOME_BYTES) {
-            return Err(damaged(path, "a packed part of it claims too many bytes"));
+        let most = body.saturating_mul(BYTES_A_BYTE).saturating_add(SOME_BYTES).min(MOST_BYTES);
+        if claimed > most {
+            let (what, got) = (path.display().to_string(), claimed.to_string());
+            let expected = format!("at most {most} bytes in a packed part of a table of this size");
+            return Err(Error::invalid(what, expected, got));
         }
     }
     Ok(())
@@ -127,6 +137,17 @@ fn parquet(path: &Path, file: impl ChunkReader + 'static, refused: Refused) -> R
     let damaged =
         |e: parquet::errors::ParquetError| refused.explain(path, damaged(path, e.to_string()));
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let mut packings = columns.map(|column| column.compression());
+    // What the others unpack has no bound.
+    let other = packings.find(|packing| {
+        !matches!(packing, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+    });
+    if let Some(other) = other {
+        let got = format!("columns packed by {other}");
+        let expected = "a table packed by zstd or snappy, or not at all";
+        return Err(Error::invalid(path.display().to_string(), expected, got));
+    }
     // The reader itself forgets the table's own metadata.
     let schema = builder.schema().clone();
     let reader = builder.with_batch_size(BATCH_ROWS).build();
@@ -211,16 +232,16 @@ mod tests {
 
     use super::*;
 
-    /// Goal: packed tables of Arrow are read, as pandas writes Feather, and one whose packed part claims more than it can hold is
-    /// refused before it is unpacked.
+    /// Goal: packed tables of Arrow are read, as pandas writes Feather; one whose packed part claims more than it can hold, or whose
+    /// buffer lies elsewhere, is refused before it is unpacked.
     #[test]
     fn packed_tables_of_arrow_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.arrow");
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..10_000).map(|n| n / 7)));
         let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
-        for packed in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
-            let options = IpcWriteOptions::default().try_with_compression(Some(packed)).unwrap();
+        for packed in [Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD), None] {
+            let options = IpcWriteOptions::default().try_with_compression(packed).unwrap();
             let mut file = Vec::new();
             let mut writer =
                 FileWriter::try_new_with_options(&mut file, &batch.schema(), options).unwrap();
@@ -230,13 +251,34 @@ mod tests {
             std::fs::write(&path, &file).unwrap();
             let read: Vec<_> = super::read(&path).unwrap().map(Result::unwrap).collect();
             assert_eq!(read, std::slice::from_ref(&batch));
-            let claimed = 80_000i64.to_le_bytes();
-            let at = file.windows(8).position(|bytes| bytes == claimed).unwrap();
+            let size = 80_000i64.to_le_bytes();
+            let places = (0..file.len() - 8).filter(|at| file[*at..*at + 8] == size);
+            let places: Vec<usize> = places.collect();
+            if packed.is_none() {
+                // Of the buffer and of the part: a lie is an error, and no panic.
+                let mut refused = 0;
+                for (at, lie) in
+                    places.iter().flat_map(|at| [-1i64, 1 << 60, i64::MAX].map(|lie| (*at, lie)))
+                {
+                    let mut lying = file.clone();
+                    lying[at..at + 8].copy_from_slice(&lie.to_le_bytes());
+                    std::fs::write(&path, &lying).unwrap();
+                    let read = super::read(&path)
+                        .map(|batches| batches.collect::<std::result::Result<Vec<_>, _>>());
+                    // What lies there may say nothing that is used.
+                    let is_right =
+                        read.is_ok_and(|read| read.is_ok_and(|read| read == [batch.clone()]));
+                    refused += usize::from(!is_right);
+                }
+                assert!(refused >= 6, "{refused} of {places:?}");
+                continue;
+            }
+            let at = places[0];
             for lie in [1i64 << 60, i64::MAX] {
                 file[at..at + 8].copy_from_slice(&lie.to_le_bytes());
                 std::fs::write(&path, &file).unwrap();
                 let refused = super::read(&path).err().unwrap().to_string();
-                assert!(refused.contains("claims too many bytes"), "{refused}");
+                assert!(refused.contains("bytes in a packed part"), "{refused}");
             }
         }
     }
