@@ -65,11 +65,14 @@ def test_points_that_overlap_stored_ones_are_refused_unless_a_rule_says_more(bac
             backend.append("o", late)
     with pytest.raises(InvalidError, match="overlap"):
         backend.append("o", stored, overlap="double")
+    # What is skipped widens nothing, though it is a float; that the stored value is another one is said.
+    for values, index, added in (([0.5, 0.5], [1, 2], 0), ([0.5, 4.0], [2, 3], 1)):
+        with pytest.warns(UserWarning) as said:
+            assert backend.append("o", pd.Series(values, index), overlap="skip") == added
+        assert len(said) == 1 and f"skipped: {2 - added}, the first at" in str(said[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # What is skipped widens nothing, though it is a float.
-        assert backend.append("o", pd.Series([0.5, 0.5], [1, 2]), overlap="skip") == 0
-        assert backend.append("o", pd.Series([0.5, 4.0], [2, 3]), overlap="skip") == 1
+        assert backend.append("o", pd.Series([3, 4], [2, 3]), overlap="skip") == 0
     loaded = backend.load("o")[0]
     assert (loaded.tolist(), str(loaded.dtype)) == ([1, 2, 3, 4], "int64")
     backend.append("o", pd.Series([7], [1]), overlap="replace")

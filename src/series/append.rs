@@ -224,13 +224,14 @@ fn conflicts(own: &Series, points: &Series) -> Result<(u64, Option<String>)> {
             (stored.partition(|value| *value < label), stored.partition(|value| *value <= label));
         let end = labels.partition(|value| *value <= label);
         let is_same = |at: usize, row| own.values().slice(at, 1) == points.values().slice(row, 1);
-        let differs = |new: &usize| from + new - row >= until || !is_same(from + new - row, *new);
-        let mut others: Vec<usize> = (row..end).filter(differs).collect();
-        row = end;
+        let start = std::mem::replace(&mut row, end);
+        let differs =
+            |new: &usize| from + new - start >= until || !is_same(from + new - start, *new);
+        let mut others: Vec<usize> = (start..end).filter(differs).collect();
         if from == until || others.is_empty() {
             continue;
         }
-        if until - from > 1 {
+        if until - from > 1 || end - start > 1 {
             let had: HashSet<String> = values(own, from, until - from)?.into_iter().collect();
             let new = others.iter().map(|row| Ok(values(points, *row, 1)?.remove(0)));
             let new: Vec<String> = new.collect::<Result<_>>()?;
@@ -291,8 +292,14 @@ mod tests {
         // Points of one label are compared as a set.
         let several = |values: &[f64]| Series::from_times_ns(&[0, 5, 5, 5], values).unwrap();
         backend.save("m", &several(&[1.0, 2.0, 3.0, 4.0]), &Metadata::new()).unwrap();
-        for (values, conflicts) in [([1.0, 4.0, 2.0, 3.0], 0), ([9.0, 4.0, 5.0, 6.0], 3)] {
-            let points = [("m".to_owned(), several(&values), Metadata::new(), Overlap::Skip)];
+        let one = Series::from_times_ns(&[5], &[2.0]).unwrap();
+        backend.save("one", &one, &Metadata::new()).unwrap();
+        for (key, values, conflicts) in [
+            ("m", [1.0, 4.0, 2.0, 3.0], 0),
+            ("m", [9.0, 4.0, 5.0, 6.0], 3),
+            ("one", [9.0, 2.0, 2.0, 2.0], 0),
+        ] {
+            let points = [(key.to_owned(), several(&values), Metadata::new(), Overlap::Skip)];
             assert_eq!(append_points(&backend, &points).unwrap()[0].conflicts, conflicts);
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::append::{Appended, Overlap, append_points};
 use super::backend::StorageBackend;
 use super::data::Series;
-use super::read::Points;
+use super::read::{Points, PointsColumn};
 use super::widen::type_name;
 use crate::error::{Error, Result};
 use crate::kernel::{Packing, check_interrupted};
@@ -84,8 +84,8 @@ pub fn import_points(
     if let Some(key) = &options.key {
         check_keys(key, path, &keyed, backend, options)?;
     }
-    let mut all = Vec::new();
-    for ((key, series), column) in keyed.into_iter().zip(&points.columns[1..]) {
+    let (mut all, mut stored) = (Vec::new(), Vec::new());
+    for (at, ((key, series), column)) in keyed.into_iter().zip(&points.columns[1..]).enumerate() {
         let is_written = options.written.contains(&key);
         let overlap = match options.stored {
             Some(overlap) if options.is_append() => overlap,
@@ -93,7 +93,10 @@ pub fn import_points(
             _ if options.key.is_some() && is_written => Overlap::Refuse,
             Some(overlap) if !is_written => overlap,
             // The same file once more.
-            None if !is_written && is_stored(backend, &key, &series)? => Overlap::Skip,
+            None if !is_written && is_stored(backend, (&key, &series), column)? => {
+                stored.push((at, (key, series)));
+                continue;
+            }
             _ if backend.exists(&key)? => {
                 let hint = match is_written {
                     true => "an earlier file has the same name; ask for --append, or take a --key",
@@ -109,23 +112,37 @@ pub fn import_points(
     }
     check_interrupted("importing")?;
     let appended = append_points(backend, &all)?;
-    let imported = all.into_iter().zip(appended).map(|((key, series, ..), appended)| {
-        ImportedSeries { key, values: type_name(series.values().data_type()), appended }
-    });
-    Ok(imported.collect())
+    let of = |key, series: Series, appended| ImportedSeries {
+        key,
+        values: type_name(series.values().data_type()),
+        appended,
+    };
+    let mut imported: Vec<ImportedSeries> = (all.into_iter().zip(appended))
+        .map(|((key, series, ..), appended)| of(key, series, appended))
+        .collect();
+    // In the order of their columns.
+    for (at, (key, series)) in stored {
+        let skipped = series.len() as u64;
+        imported.insert(at, of(key, series, Appended { skipped, ..Appended::default() }));
+    }
+    Ok(imported)
 }
 
-/// Whether a store has these points under the key, and no others.
-fn is_stored(backend: &dyn StorageBackend, key: &str, series: &Series) -> Result<bool> {
+/// Whether a store has these points under the key, and no others, of the same unit.
+fn is_stored(
+    backend: &dyn StorageBackend,
+    (key, series): (&str, &Series),
+    column: &PointsColumn,
+) -> Result<bool> {
     let info = match backend.info(key) {
         Err(Error::NotFound { .. }) => return Ok(false),
         info => info?,
     };
-    let points = match info.length == series.len() as u64 {
-        true => info.fit(series)?,
-        false => None,
-    };
-    let Some(points) = points else { return Ok(false) };
+    let units = info.metadata.get("units").and_then(|units| units.as_str());
+    if info.length != series.len() as u64 || units != column.units.as_deref() {
+        return Ok(false);
+    }
+    let Some(points) = info.fit(series)? else { return Ok(false) };
     let (own, _) = backend.load(key)?;
     Ok(own.index() == points.index() && own.values() == points.values())
 }

@@ -102,8 +102,8 @@ pub(super) fn is_same_value(one: &Value, other: &Value) -> bool {
         }
         (Value::Number(one), Value::Number(other)) => {
             let exact = |n: &Number, of: &Number| {
-                let (n, of) = (n.as_i64()?, of.as_f64()?);
-                Some(n as f64 == of && of as i64 == n)
+                let (n, of) = (n.as_i128()?, of.as_f64()?);
+                Some(n as f64 == of && of as i128 == n)
             };
             one == other || [exact(one, other), exact(other, one)].contains(&Some(true))
         }

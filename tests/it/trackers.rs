@@ -313,7 +313,7 @@ fn what_is_none_of_the_tracker_is_refused() {
     assert!(matches!(read(&folder.path().join("empty")), Err(Error::Invalid { .. })));
     assert!(matches!(read(&folder.path().join("none")), Err(Error::NotFound { .. })));
     let one = read(&root.join("7")).unwrap_err().to_string();
-    assert!(one.contains("one experiment of it, with the run"), "{one}");
+    assert!(one.contains("import the folder above it"), "{one}");
     write(folder.path().join("text.db"), "no database");
     assert!(matches!(read(&folder.path().join("text.db")), Err(Error::NotOurs { .. })));
     assert!(matches!(read(&file), Err(Error::Invalid { .. })), "its own target");

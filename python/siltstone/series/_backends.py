@@ -205,7 +205,8 @@ class Backend:
             both, for an index that need not rise.
 
         Points of another type are converted where every value stays equal (whole numbers to floats, times of
-        microseconds to nanoseconds). Else the series gets a type that holds both, which a ``UserWarning`` tells.
+        microseconds to nanoseconds). Else the series gets a type that holds both. A ``UserWarning`` tells that, and of
+        points that ``"skip"`` leaves out although the series has another value there.
 
         Raises
         ------

@@ -234,6 +234,16 @@ fn the_same_file_once_more_changes_nothing() {
         let ran = silt(here, line);
         assert!(ran.code == code && (ran.out.clone() + &ran.err).contains(said), "{ran:?}");
     }
+    // An index that falls too; the same numbers of another unit are no such file.
+    let toa5 = |unit: &str| {
+        let head = format!(
+            "\"TOA5\",\"s\",\"CR1000\"\n\"TIMESTAMP\",\"T\"\n\"TS\",\"{unit}\"\n\"\",\"\"\n"
+        );
+        let rows = "\"2024-01-02 00:00:00\",1\n\"2024-01-01 00:00:00\",2\n";
+        std::fs::write(here.join("toa5.dat"), head + rows).unwrap();
+        silt(here, "import series toa5.dat -o p.db")
+    };
+    assert_eq!([toa5("degC").code, toa5("degC").code, toa5("K").code], [0, 0, 2]);
 }
 
 /// Goal: a number of the row before the times is no index that anybody meant: which column is one has to be said.

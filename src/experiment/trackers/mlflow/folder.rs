@@ -48,8 +48,9 @@ impl Runs {
                     Ok(None) => {}
                     Ok(Some(meta)) if id(&meta).is_some() => {
                         let expected = "a folder of MLflow with its experiments, as mlruns";
-                        let got =
-                            format!("one experiment of it, with the run {name}: import its folder");
+                        let got = format!(
+                            "one experiment of it, with the run {name}: import the folder above it"
+                        );
                         return Err(Error::invalid(path.display().to_string(), expected, got));
                     }
                     Ok(Some(meta)) => {
