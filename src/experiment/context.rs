@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) rows: usize,
     /// Since when the oldest row waits.
     since: Option<Instant>,
+    /// Whether what waited could not be written when its time came: the next call that logs tries, and gets the error.
+    failed: bool,
     /// Why it takes no rows any more.
     closed: Option<&'static str>,
 }
@@ -108,7 +110,7 @@ impl State {
     fn clear(&mut self) {
         self.tables.iter_mut().for_each(|buffer| buffer.truncate(0));
         self.logged_steps.clear();
-        (self.rows, self.since) = (0, None);
+        (self.rows, self.since, self.failed) = (0, None, false);
     }
 
     fn bytes(&self) -> usize {
@@ -301,11 +303,14 @@ impl Inner {
 
     /// The same for a call that logs.
     fn lock_to_log(&self) -> Result<MutexGuard<'_, State>> {
-        let state = self.lock_to_write()?;
-        match state.closed {
-            Some(why) => Err(self.closed(why)),
-            None => Ok(state),
+        let mut state = self.lock_to_write()?;
+        if let Some(why) = state.closed {
+            return Err(self.closed(why));
         }
+        if state.failed {
+            self.flush_locked(&mut state)?;
+        }
+        Ok(state)
     }
 
     /// An error if it takes no rows any more.
@@ -393,6 +398,18 @@ impl Inner {
     pub(super) fn flush_if_due(&self) -> Result<()> {
         let mut state = self.lock_to_write()?;
         if self.is_due(&state) { self.flush_locked(&mut state) } else { Ok(()) }
+    }
+
+    /// As [`flush_if_due`](Self::flush_if_due), by the clock, where nobody gets the error: the next call that logs does.
+    pub(super) fn flush_by_clock(&self) -> Result<()> {
+        let mut state = self.lock_to_write()?;
+        if !self.is_due(&state) {
+            return Ok(());
+        }
+        let flushed = self.flush_locked(&mut state);
+        // A file that another process holds for long is waited for, and no failure of a call.
+        state.failed = flushed.as_ref().is_err_and(|error| !matches!(error, Error::Busy { .. }));
+        flushed
     }
 
     /// Writes what waits. What is in memory is let go only after the commit; or if the simulation was deleted, which is an

@@ -283,7 +283,7 @@ impl ExperimentDatabase {
                 return Err(Error::Exists {
                     what: format!("simulation {name:?}, running in a process that lives,"),
                     location: String::new(),
-                    hint: "wait until it has ended",
+                    hint: "wait until it has ended, or finish it where it is open",
                 });
             }
             if let Some(step) = from_step {
@@ -411,7 +411,7 @@ impl Core {
 
     fn flush_what_waits(&self) {
         for context in self.live() {
-            if let Err(error) = context.flush_if_due() {
+            if let Err(error) = context.flush_by_clock() {
                 tracing::warn!(%error, "rows wait in memory: they could not be written");
             }
         }
