@@ -121,9 +121,11 @@ def scan_records(
     with open(path, read_only=True) as db:
         runs = db.experiment()
         ids = [info.simulation_id for info in runs.simulations(simulation_ids)]
-        if not ids:
-            raise NotFoundError(f"simulations: expected one of {str(path)!r}, got none")
-        first = runs.records(ids[0], table)
+        # Where none is meant, any other one says what the columns are.
+        known = ids or [info.simulation_id for info in runs.simulations()]
+        if not known:
+            raise NotFoundError(f"{path!s}: expected a file with simulations, got one without")
+        first = runs.records(known[0], table)
         step, *others = first.columns
 
         def parts(bounds: Bounds, columns: list[str]) -> Iterator[Part]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any
 
 from siltstone._table import Table
@@ -24,9 +24,9 @@ _FLIPPED = {"Lt": "Gt", "LtEq": "GtEq", "Gt": "Lt", "GtEq": "LtEq", "Eq": "Eq"}
 class PolarsBounds:
     """What a filter of Polars says of single columns."""
 
-    def __init__(self, predicate: pl.Expr | None, schema: pl.Schema) -> None:
+    def __init__(self, predicate: pl.Expr | None, schema: pl.Schema, in_seconds: Set[str]) -> None:
         self._of: dict[str, list[tuple[str, Any]]] = {}
-        self._schema = schema
+        self._schema, self._in_seconds = schema, in_seconds
         if predicate is None:
             return
         try:
@@ -75,7 +75,11 @@ class PolarsBounds:
             high = self._values(column, ("Lt", "LtEq", "Eq"), kind)
         except Exception:  # a value that the column's type cannot have
             return None, None
-        return max(low, default=None), min(high, default=None)
+        least, greatest = max(low, default=None), min(high, default=None)
+        if column in self._in_seconds:  # which Polars has in ms
+            least = None if least is None else -(-least // 1000)
+            greatest = None if greatest is None else greatest // 1000
+        return least, greatest
 
 
 def lazy_frame(table: Table, named: str | None, parts: Parts) -> pl.LazyFrame:
@@ -83,7 +87,7 @@ def lazy_frame(table: Table, named: str | None, parts: Parts) -> pl.LazyFrame:
     import polars as pl
     from polars.io.plugins import register_io_source
 
-    own = _schema(table)
+    own, in_seconds = _schema(table)
     schema = own if named is None else pl.Schema({named: pl.String(), **own})
 
     def read(
@@ -91,7 +95,7 @@ def lazy_frame(table: Table, named: str | None, parts: Parts) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         shown = list(schema) if with_columns is None else with_columns
         needed = dict.fromkeys([*shown, *(() if predicate is None else predicate.meta.root_names())])
-        for part in parts(PolarsBounds(predicate, schema), list(needed)):
+        for part in parts(PolarsBounds(predicate, schema, in_seconds), list(needed)):
             for batch in part.table.batches():
                 frame = pl.DataFrame(batch)
                 if named is not None:
@@ -108,12 +112,15 @@ def lazy_frame(table: Table, named: str | None, parts: Parts) -> pl.LazyFrame:
     return register_io_source(read, schema=schema)
 
 
-def _schema(table: Table) -> pl.Schema:
-    """The columns of a table, as Polars has them."""
+def _schema(table: Table) -> tuple[pl.Schema, set[str]]:
+    """The columns of a table, as Polars has them, and which of them count seconds, which Polars does not have."""
     import polars as pl
     import pyarrow as pa
 
     empty = pa.RecordBatchReader.from_stream(table).schema.empty_table()
     kinds = pl.DataFrame(empty).schema
+    in_seconds = {field.name for field in empty.schema if getattr(field.type, "unit", None) == "s"}
     # Categories of batches are texts to a query: each batch has its own.
-    return pl.Schema({name: pl.String() if kind == pl.Categorical else kind for name, kind in kinds.items()})
+    return pl.Schema(
+        {name: pl.String() if kind == pl.Categorical else kind for name, kind in kinds.items()}
+    ), in_seconds

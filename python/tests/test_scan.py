@@ -116,6 +116,14 @@ def test_records_are_filtered_by_simulation_and_step(runs, monkeypatch):
     assert chosen.select(pl.col("simulation_id").n_unique()).collect().item() == 2
 
 
+def test_no_simulation_has_the_columns_of_all(runs):
+    """Goal: ids or a filter that nothing fits give an empty frame, of the same columns."""
+    whole = siltstone.scan_records(runs, "simulation_metrics").collect_schema()
+    for none in ([], "params.n > 1e9"):
+        frame = siltstone.scan_records(runs, "simulation_metrics", none).collect()
+        assert frame.height == 0 and frame.schema == whole
+
+
 def test_states_are_filtered_by_time(file):
     lazy = siltstone.scan_states(file, "net", "roads")
     assert lazy.select(pl.len()).collect().item() == 100
@@ -134,6 +142,22 @@ def test_series_are_filtered_by_their_index(file, key):
         assert lazy.filter(pl.col(index) <= at).select(pl.len()).collect().item() == 301
     for condition in filters(index, values):
         same(lazy, condition, [lazy.collect_schema().names()[1]])
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
+def test_an_index_in_seconds_is_filtered_by_its_times(tmp_path, zone):
+    """Goal: Polars has no seconds: its ms are those of the index again, for any bound."""
+    index = pd.date_range("1900-01-01", periods=50, freq="D", tz=zone).as_unit("s")
+    with siltstone.open(tmp_path / "s.db") as db:
+        db.series.save(pd.Series(np.arange(50.0), index=index), "k")
+    lazy = siltstone.scan_series(tmp_path / "s.db", "k")
+    name = lazy.collect_schema().names()[0]
+    at = [index[i].to_pydatetime() for i in (7, 20)]
+    for condition in [*filters(name, tuple(at)), pl.col(name) >= at[0] + dt.timedelta(milliseconds=1)]:
+        same(lazy, condition, [lazy.collect_schema().names()[1]])
+    assert lazy.filter(pl.col(name) >= at[0]).collect().height == 43
+    assert lazy.filter(pl.col(name) > at[0] - dt.timedelta(milliseconds=1)).collect().height == 43
+    assert lazy.filter(pl.col(name) < at[0] + dt.timedelta(milliseconds=1)).collect().height == 8
 
 
 def test_a_filter_that_is_not_understood_costs_time_and_no_row(ticks, monkeypatch):
