@@ -103,6 +103,8 @@ class Summary(MutableMapping[str, Any]):
             found = self._read(lambda db, id: db.metric(id, name))
         except NotFoundError:
             raise KeyError(name) from None
+        if not found and name not in self._read(ExperimentDatabase.metric_names):
+            raise KeyError(name)  # the name of a text or an array
         return found[-1][1] if found else None
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -163,10 +165,10 @@ class Run(StoreHandle):
         (info,) = db.simulations([sim.simulation_id])
         self.simulation, self._db = sim, db
         self.id, self.path, self.project = sim.simulation_id, db.db_path, str(info.experiment_id)
-        self.name: str | None = info.provenance.get("run_name")
+        self._name: str | None = info.provenance.get("run_name")
         self.config = Config(sim, info.parameters)
         self.summary = Summary(sim, info.results_summary)
-        self.tags: tuple[str, ...] = tuple(info.provenance.get("tags", ()))
+        self._tags: tuple[str, ...] = tuple(info.provenance.get("tags", ()))
         self.step = _last_step(db, self.id) + 1
         self._log_metrics: Callable[[Any, int], bool | None] = sim.logger.log_metrics
         self._defined: dict[str, dict[str, str]] = {}
@@ -183,6 +185,16 @@ class Run(StoreHandle):
         end_at_exit(
             sim.logger, lambda logger: _fail_if_raised(logger, raised[0]), f"the run {self.id!r} of {self.path}"
         )
+
+    @property
+    def name(self) -> str | None:
+        """What it is called beside its id, as :func:`init` was told."""
+        return self._name
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags, as :func:`init` was told."""
+        return self._tags
 
     def log(self, data: Mapping[str, Any], step: int | None = None, *, commit: bool = True) -> None:
         """Log what a step has. It waits in memory for a moment; see :func:`init`.

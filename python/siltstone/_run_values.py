@@ -13,6 +13,8 @@ from siltstone.errors import InvalidError
 
 #: Most characters of a name.
 LONGEST = 255
+#: How deep dicts may lie in dicts.
+_DEEPEST = 100
 #: The table of the texts of runs, which is made with the first of them; importers have the same.
 TEXTS = "texts"
 #: Most bytes of an array that is kept.
@@ -208,6 +210,8 @@ def _table(name: str, value: Any) -> Records:
 
 def _flat(data: Mapping[Any, Any], above: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """Names and values; those of a dict in a dict have dots between."""
+    if len(above) > _DEEPEST:
+        raise InvalidError(f"the data: expected dicts at most {_DEEPEST} deep, got deeper ones at {above[0]!r}")
     for key, value in data.items():
         if not isinstance(key, str):
             raise InvalidError(f"the data: expected names, which are texts, got {key!r}")
@@ -235,9 +239,32 @@ def _check_text(text: str) -> None:
         raise InvalidError(f"the data: expected texts of Unicode characters, got {text[:40]!r}") from None
 
 
+def _check_exact(name: str, value: Any, array: np.ndarray[Any, Any]) -> None:
+    """Refuse integers that became other floats, and numbers that became texts: of a list, or of a column with nulls."""
+    if array.dtype.kind == "f":
+        for item in _items(value):
+            if isinstance(item, int) and abs(item) > 2**53:
+                _float(name, item)
+    elif array.dtype.kind == "U" and not all(isinstance(item, str) for item in _items(value)):
+        raise InvalidError(f"{name}: expected numbers or texts, got both in {str(value)[:40]}")
+
+
+def _items(value: Any) -> Iterator[Any]:
+    """The values of a list of any depth, or of a column that numpy does not have as it is."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _items(item) if isinstance(item, (list, tuple)) else (item,)
+    elif not isinstance(getattr(value, "dtype", None), np.dtype):
+        to_list = getattr(value, "to_pylist", None) or getattr(value, "to_list", None)
+        yield from to_list() if callable(to_list) else ()
+
+
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
     """The numbers of a value."""
     own = value
+    if getattr(own, "mode", None) == "P" and callable(getattr(own, "convert", None)):
+        # Of an image with a palette, the colours in place of their numbers.
+        own = own.convert("RGBA" if "transparency" in own.info else "RGB")
     for call in ("detach", "cpu"):  # a tensor that has a gradient, or is elsewhere
         own = getattr(own, call)() if callable(getattr(own, call, None)) else own
     try:
@@ -250,6 +277,8 @@ def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
         raise InvalidError(f"{name}: expected a number, a text, an array, an image, or a dict of these, got {value!r}")
     if array.ndim and array.dtype.itemsize > {"f": 8, "c": 16}.get(array.dtype.kind, array.dtype.itemsize):
         raise InvalidError(f"{name}: expected floats of 64 bits or fewer, got dtype {array.dtype}")
+    if array.ndim:
+        _check_exact(name, value, array)
     if array.nbytes > _MOST_BYTES:
         raise InvalidError(f"{name}: expected an array of at most {_MOST_BYTES:,} bytes, got {array.nbytes:,}")
     return array

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::{
-    Array as _, ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray,
-    UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray, UInt8Array,
+    UInt16Array, UInt32Array, UInt64Array, new_null_array,
 };
-use arrow_schema::{Field, Schema};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use pyo3_arrow::input::AnyRecordBatch;
+use pyo3_arrow::input::{AnyArray, AnyRecordBatch};
 use siltstone::DType;
 
 use crate::arguments::is_exact;
@@ -58,6 +58,9 @@ pub(crate) fn batch(what: &str, value: &Bound<'_, PyAny>) -> PyResult<RecordBatc
 /// A column: an array of one dimension, or a list.
 fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     let py = values.py();
+    if let Some(array) = of_arrow(what, values)? {
+        return Ok(array);
+    }
     let is_times = |items: &Bound<'_, PyList>| items.iter().any(|item| is_time(&item));
     // An array of objects, as times with a zone are in numpy.
     if !values.is_instance_of::<PyList>() && values.hasattr(intern!(py, "dtype"))? {
@@ -82,6 +85,9 @@ fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
         return Ok(Arc::new(TimestampNanosecondArray::from(items)));
     }
     if let Ok(items) = values.cast::<PyList>() {
+        if items.iter().all(|item| item.is_none()) {
+            return Ok(new_null_array(&DataType::Null, items.len()));
+        }
         let is_text = |item: &Bound<'_, PyAny>| item.is_instance_of::<PyString>() || item.is_none();
         if items.iter().all(|item| is_text(&item)) && !items.is_empty() {
             let mut texts = StringBuilder::with_capacity(items.len(), items.len() * 8);
@@ -156,6 +162,29 @@ fn column(what: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     }
     let expected = "numbers, texts, times, True and False";
     Err(invalid(what, expected, format!("an array of {dtype}")))
+}
+
+/// A column that hands out Arrow, and is none of numpy: it tells what is missing.
+fn of_arrow(what: &str, values: &Bound<'_, PyAny>) -> PyResult<Option<ArrayRef>> {
+    let py = values.py();
+    let hands_out = values.hasattr(intern!(py, "__arrow_c_stream__"))?
+        || values.hasattr(intern!(py, "__arrow_c_array__"))?;
+    let of_numpy = |dtype: Bound<'_, PyAny>| {
+        dtype.is_instance(&py.import(intern!(py, "numpy"))?.getattr(intern!(py, "dtype"))?)
+    };
+    let dtype = values.getattr_opt(intern!(py, "dtype"))?;
+    if !hands_out || dtype.map_or(Ok(false), of_numpy)? {
+        return Ok(None);
+    }
+    let reader = values.extract::<AnyArray>()?.into_reader()?;
+    let kind = reader.field().data_type().clone();
+    let wrong = |error: ArrowError| invalid(what, "a column of Arrow", error.to_string());
+    let chunks = reader.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    let parts: Vec<&dyn Array> = chunks.iter().map(AsRef::as_ref).collect();
+    match parts[..] {
+        [] => Ok(Some(new_null_array(&kind, 0))),
+        _ => arrow_select::concat::concat(&parts).map(Some).map_err(wrong),
+    }
 }
 
 /// Whether all items of a list are numpy's, of this dtype.

@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import siltstone
@@ -84,6 +85,64 @@ def test_a_masked_value_is_missing_as_none_is(sim, tmp_path):
         run.flush()
         rows = run.simulation.query("SELECT name, value FROM simulation_metrics ORDER BY step_number, name").rows
         assert rows == [("kept", 0.5), ("loss", None), ("loss", None)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [2**53 + 1, 0.5],
+        [[1, 2.5], [3, 2**53 + 1]],
+        [2**64 - 1, -1],
+        [1, "a"],
+        pd.Series([2**53 + 1, None], dtype="Int64"),
+        pytest.param("polars", id="polars"),
+        pytest.param("pyarrow", id="pyarrow"),
+    ],
+)
+def test_an_array_is_never_rounded_and_no_number_becomes_a_text(tmp_path, value):
+    """Goal: of a list, or a column with nulls, each number is the one that was logged, or it is refused by name."""
+    if isinstance(value, str):
+        library = pytest.importorskip(value)
+        make = library.Series if value == "polars" else library.array
+        value = make([2**53 + 1, None])
+    with siltstone.init(tmp_path / "a.db") as run:
+        with pytest.raises(InvalidError, match="^a: expected"):
+            run.log({"a": value})
+        run.log({"a": [2**53, 0.5], "b": pd.Series([2**53, None], dtype="Int64"), "c": ["x", "y"]})
+
+
+def test_columns_with_nulls_are_kept_as_they_are(sim, tmp_path):
+    """Goal: a column of PyArrow or pandas tells what is missing from NaN, and nothing alone is a column too."""
+    pa = pytest.importorskip("pyarrow")
+    sim.define_table("gaps", {"f": "float64", "i": "int64", "b": "bool", "t": "text", "d": "datetime64[ns]"})
+    nothing = [None, None]
+    sim.log("gaps", step=0, f=nothing, i=nothing, b=nothing, t=nothing, d=nothing)
+    at = np.datetime64("2024-01-01", "ns")
+    sim.log(
+        "gaps",
+        step=1,
+        f=pa.array([float("nan"), None]),
+        i=pd.Series([2**53 + 1, None], dtype="Int64"),
+        b=pd.Series([True, None], dtype="boolean"),
+        t=pd.Series(["a", None], dtype="string"),
+        d=pa.array([at, None]),
+    )
+    sim.flush_all_buffers()
+    rows = pa.table(sim.parent_db.records("a", "gaps")).to_pylist()
+    missing = dict.fromkeys("fibtd")
+    assert [{name: row[name] for name in missing} for row in (*rows[:2], rows[3])] == [missing] * 3
+    assert rows[2]["f"] != rows[2]["f"] and (rows[2]["i"], rows[2]["b"], rows[2]["t"]) == (2**53 + 1, True, "a")
+    assert rows[2]["d"] is not None
+
+
+def test_an_image_with_a_palette_has_its_colours(tmp_path):
+    image = pytest.importorskip("PIL.Image").new("RGB", (2, 2), (255, 128, 7)).quantize(4)
+    assert image.mode == "P"
+    with siltstone.init(tmp_path / "a.db") as run:
+        run.log({"image": image})
+        run.flush()
+        stored = run.simulation.parent_db.array(run.id, "image", 0)
+    assert stored.shape == (2, 2, 3) and stored[0, 0].tolist() == [255, 128, 7]
 
 
 def test_the_summary_has_what_was_logged_not_what_became_of_the_array(tmp_path):

@@ -184,7 +184,7 @@ fn list(args: &List, console: &mut Console) -> Outcome {
         let mut row = vec![
             json!(simulation.simulation_id),
             json!(simulation.status),
-            simulation.last_step.map_or(Value::Null, |step| json!(step + 1)),
+            simulation.last_step.map_or(Value::Null, |step| json!(step.saturating_add(1))),
             json!(simulation.rows),
         ];
         if has_names {

@@ -55,5 +55,6 @@ class RunHandler(Handler):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Write what waits into the file."""
-        self._run.flush()
+        """Write what waits into the file; of a run that is finished nothing does."""
+        if not self._run._is_finished:
+            self._run.flush()

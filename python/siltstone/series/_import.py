@@ -323,9 +323,7 @@ def import_influx(
     ['weather,station=A/temp']
     """
     words = (key, time_unit, finished)
-    found = json.loads(
-        _siltstone.series_import_influx(inner_of(backend), paths_of(files), words, dry_run, progress)
-    )
+    found = json.loads(_siltstone.series_import_influx(inner_of(backend), paths_of(files), words, dry_run, progress))
     reports = found["files"]
     counts = {name: sum(file[name] for file in reports) for name in _INFLUX_COUNTS}
     lines = [skipped for file in reports for skipped in file["skipped"]]

@@ -136,7 +136,9 @@ def import_states(
     states = (time, id, wide, group, list(columns), missing, separator)
     format = ("states", states)
     return _report(
-        _siltstone.simulation_import((source, target), format, (dataset, iteration, finished), time_unit, durability, progress)
+        _siltstone.simulation_import(
+            (source, target), format, (dataset, iteration, finished), time_unit, durability, progress
+        )
     )
 
 
