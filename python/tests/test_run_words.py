@@ -1,0 +1,36 @@
+"""What a run says of itself, and of what it could not write."""
+
+import glob
+import os
+import time
+
+import pytest
+
+import siltstone
+from siltstone.errors import ClosedError
+
+
+def test_the_summary_has_no_texts_and_name_and_tags_stay(path):
+    """Goal: what is no metric is not in the summary, by any question; what init was told is not changed in silence."""
+    with siltstone.init(path, name="calm", tags=["a"]) as run:
+        run.log({"t": "hello", "x": 1.5, "none": None})
+        assert "t" not in run.summary and run.summary.get("t", 7) == 7
+        assert run.summary["x"] == 1.5 and run.summary["none"] is None
+        for name, value in (("name", "b"), ("tags", ("b",))):
+            with pytest.raises(AttributeError):
+                setattr(run, name, value)
+        assert (run.name, run.tags) == ("calm", ("a",))
+
+
+def test_what_cannot_be_written_is_said_by_the_next_call(path):
+    """Goal: a file that is gone is told before the end of the run, and nothing is logged as if it were kept."""
+    run = siltstone.init(path, logging=siltstone.experiment.DataLoggingConfig(commit_interval=0.05))
+    run.log({"x": 1})
+    for name in glob.glob(f"{path}*"):
+        os.remove(name)
+    with pytest.raises(ClosedError, match="removed or replaced"):
+        for _ in range(200):
+            run.log({"x": 2})
+            time.sleep(0.05)
+    with pytest.raises(ClosedError):
+        run.finish()
