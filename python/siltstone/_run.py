@@ -206,8 +206,8 @@ class Run(StoreHandle):
             None is one without a value at this step, NULL in SQL; a ``Decimal``, a ``Fraction`` or a long double is one
             that a float has exactly. A text is a record of the table ``texts``; an array or a tensor of numpy, torch or
             jax, an image of PIL and a :class:`Histogram` are arrays. A frame of pandas, Polars or PyArrow is records of
-            the table of its name, which all runs of the file share; none is named ``texts``. A dict has names of its
-            own: ``{"val": {"loss": 0.1}}`` is the metric ``val.loss``.
+            the table of its name, which all runs of the file share; none is named ``texts``, and of one without rows
+            nothing is logged. A dict has names of its own: ``{"val": {"loss": 0.1}}`` is the metric ``val.loss``.
         step : int, optional
             Its step; without one, that of :attr:`step`. Logged again at the same step, a number or an array replaces;
             texts and records are all kept.

@@ -115,7 +115,9 @@ class Values:
         elif isinstance(value, str):
             self.texts[name] = value
         elif is_table(value):
-            self.tables[name] = _table(name, value)
+            table = _table(name, value)
+            if table is not None:
+                self.tables[name] = table
         else:
             array = _array(name, exact(name, value))
             if array.ndim == 0:
@@ -170,8 +172,11 @@ class Records(NamedTuple):
     types: dict[str, str]
 
 
-def _table(name: str, value: Any) -> Records:
-    """A table of which nothing is refused when it is logged, but for its names and what the file has."""
+def _table(name: str, value: Any) -> Records | None:
+    """A table of which nothing is refused when it is logged, but for its names and what the file has.
+
+    None for one without rows, whose columns say no types.
+    """
     import pyarrow as pa
 
     if name.lower() in (TEXTS, f"{TEXTS}_rows"):
@@ -180,6 +185,8 @@ def _table(name: str, value: Any) -> Records:
         table, types = pa.table(value), {}
     except pa.ArrowException as error:
         raise InvalidError(f"{name}: expected a table that Arrow has too, got {error}") from None
+    if table.num_columns and not table.num_rows:
+        return None
     for i, field in enumerate(table.schema):
         where, kind, column = f"{name}.{field.name}", str(field.type), table[i]
         if field.name in types:

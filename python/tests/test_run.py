@@ -198,7 +198,9 @@ def test_a_frame_is_records_of_a_table_of_its_name(path, library):
         run.flush()
         once = [(1, 0.5, "a", 1), (2, None, None, 0)]
         assert run.simulation.query(sql.format(run.id)).rows == [(step, *row) for step in (0, 1) for row in once]
-        with pytest.raises(ExistsError, match='table "predictions" with other columns'):
+        with pytest.raises(
+            ExistsError, match=r'table "predictions" with other columns \(x is float64 there, and missing here\)'
+        ):
             run.log({"loss": 2.0, "predictions": frame[["n"]] if library == "pandas" else frame.select(["n"])})
         with pytest.raises(InvalidError, match="the name of a table"):
             run.log({"loss": 2.0, "val": {"predictions": frame}})

@@ -22,6 +22,16 @@ def test_the_summary_has_no_texts_and_name_and_tags_stay(path):
         assert (run.name, run.tags) == ("calm", ("a",))
 
 
+def test_a_frame_without_rows_makes_no_table(path):
+    """Goal: an empty frame says no types, and stands in nobody's way."""
+    pd = pytest.importorskip("pandas")
+    with siltstone.init(path) as run:
+        run.log({"f": pd.DataFrame({"a": []})})
+        run.log({"f": pd.DataFrame({"a": [1, 2]})})
+        assert run.simulation.query("SELECT a FROM f ORDER BY a").rows == [(1,), (2,)]
+        run.log({"f": pd.DataFrame({"a": pd.Series([], dtype="int64")})})
+
+
 def test_what_cannot_be_written_is_said_by_the_next_call(path):
     """Goal: a file that is gone is told before the end of the run, and nothing is logged as if it were kept."""
     run = siltstone.init(path, logging=siltstone.experiment.DataLoggingConfig(commit_interval=0.05))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from siltstone import errors, series
+from siltstone import errors, series, ticks
 
 SHEET = """<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
 <row r="1"><c r="A1" t="inlineStr"><is><t>step</t></is></c><c r="B1" t="inlineStr"><is><t>flow</t></is></c></row>
@@ -140,3 +140,25 @@ def test_files_of_influxdb_become_series(tmp_path, backend):
     assert (again.added, again.unchanged) == (0, 3)
     with pytest.raises(errors.InvalidError, match="time unit"):
         series.import_influx(lines, backend, time_unit="h")
+
+
+def test_tables_that_are_packed_are_read_or_refused_by_their_packing(tmp_path, backend):
+    """Goal: what pandas writes unless told otherwise is read; what has no bound before it is unpacked is named."""
+    pytest.importorskip("pyarrow")
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"bid": [1.0, 2.0], "ask": [1.5, 2.5]}, pd.date_range("2024-01-01", periods=2, name="time"))
+    plain = frame.reset_index()
+    for packing in ("lz4", "zstd", "uncompressed"):
+        plain.to_feather(tmp_path / "t.arrow", compression=packing)
+        series.import_points(tmp_path / "t.arrow", backend, key=packing)
+        assert backend.load(f"{packing}/ask")[0].tolist() == [1.5, 2.5]
+    for packing in ("snappy", "zstd", None):
+        frame.to_parquet(tmp_path / "t.parquet", compression=packing)
+        series.import_points(tmp_path / "t.parquet", backend, key=f"p{packing}")
+    for packing in ("gzip", "brotli", "lz4"):
+        frame.to_parquet(tmp_path / "t.parquet", compression=packing)
+        with pytest.raises(errors.InvalidError, match=f"packed by {packing}"):
+            series.import_points(tmp_path / "t.parquet", backend, key="p")
+        columns = {"time": "time", "bid": "bid", "ask": "ask"}
+        report = ticks.import_quotes(tmp_path / "t.parquet", tmp_path / "d", columns=columns, symbol="X", tz="UTC")
+        assert report.ticks_migrated == 0 and "packed by" in report.skipped[0].reason

@@ -222,6 +222,19 @@ pub(super) fn define_own(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<
     define(tx, schema)
 }
 
+/// The first column in which two schemas differ, in words.
+fn other(found: &RecordSchema, schema: &RecordSchema) -> String {
+    let kind = |of: &RecordSchema, name: &str| {
+        let column = of.columns.iter().find(|column| column.name == name);
+        column.map_or("missing".into(), |column| column.kind.to_string())
+    };
+    let mut columns = schema.columns.iter().chain(&found.columns).map(|column| &column.name);
+    let differing = columns.find(|name| kind(found, name) != kind(schema, name));
+    differing.map_or(String::new(), |name| {
+        format!(" ({name} is {} there, and {} here)", kind(found, name), kind(schema, name))
+    })
+}
+
 /// The table of this schema, made if it is not there.
 ///
 /// # Errors
@@ -232,7 +245,11 @@ pub(super) fn define(tx: &WriteTx<'_>, schema: &RecordSchema) -> Result<Arc<Reco
             return Ok(found);
         }
         return Err(Error::Exists {
-            what: format!("table {:?} with other columns", schema.name),
+            what: format!(
+                "table {:?} with other columns{}",
+                schema.name,
+                other(&found.schema, schema)
+            ),
             location: String::new(),
             hint: "give it another name, or the columns that it has",
         });

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Compression;
-use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::ChunkReader;
 
 use super::batches::from_arrow;
@@ -137,22 +137,25 @@ fn parquet(path: &Path, file: impl ChunkReader + 'static, refused: Refused) -> R
     let damaged =
         |e: parquet::errors::ParquetError| refused.explain(path, damaged(path, e.to_string()));
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
-    let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
-    let mut packings = columns.map(|column| column.compression());
-    // What the others unpack has no bound.
-    let other = packings.find(|packing| {
-        !matches!(packing, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
-    });
-    if let Some(other) = other {
-        let got = format!("columns packed by {other}");
-        let expected = "a table packed by zstd or snappy, or not at all";
-        return Err(Error::invalid(path.display().to_string(), expected, got));
-    }
+    check_packing(path, builder.metadata())?;
     // The reader itself forgets the table's own metadata.
     let schema = builder.schema().clone();
     let reader = builder.with_batch_size(BATCH_ROWS).build();
     let reader = reader.map_err(damaged)?;
     Ok(stream((path.to_owned(), refused), schema, reader))
+}
+
+/// Refuses columns of which nothing says how much they become.
+pub(super) fn check_packing(path: &Path, known: &ParquetMetaData) -> Result<()> {
+    let columns = known.row_groups().iter().flat_map(|group| group.columns());
+    let other = columns.map(|column| column.compression()).find(|packing| {
+        !matches!(packing, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+    });
+    let Some(other) = other else { return Ok(()) };
+    let expected = "a table packed by zstd or snappy, or not at all";
+    let name = other.to_string().to_lowercase();
+    let got = format!("columns packed by {}", name.split(['(', '_']).next().unwrap_or_default());
+    Err(Error::invalid(path.display().to_string(), expected, got))
 }
 
 /// What ends a Parquet file: the length of the metadata before it, and `PAR1`.

@@ -17,7 +17,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::Format;
 use super::batches::from_arrow;
-use super::read::{BATCH_ROWS, damaged, read};
+use super::read::{BATCH_ROWS, check_packing, damaged, read};
 use crate::error::{Error, Result};
 use crate::kernel::open_file;
 
@@ -79,6 +79,7 @@ fn parquet(path: &Path, room: &mut Room<'_>) -> Result<(SchemaRef, Vec<RecordBat
     let wrong = |e: parquet::errors::ParquetError| damaged(path, e.to_string());
     let file = open_file(path)?;
     let known = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(wrong)?;
+    check_packing(path, known.metadata())?;
     if least_bytes(known.metadata()) > room.left {
         return Err(room.too_large());
     }
