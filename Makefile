@@ -62,8 +62,9 @@ deny: ## licences, known vulnerabilities and sources of the crates that ours dep
 	target/deny/bin/cargo-deny --manifest-path crates/sqlite-extension/Cargo.toml --config deny.toml check $(DENY)
 
 .PHONY: semver
-semver: ## what the library would break of its last tag (needs `cargo install cargo-semver-checks`)
-	cargo semver-checks -p siltstone --baseline-rev $$(git describe --tags --abbrev=0)
+semver: ## what the library would break of its last tag, or BASELINE (needs `cargo install cargo-semver-checks`)
+	cargo semver-checks -p siltstone --default-features --features excel,lake,ndarray,postgresql,tracing \
+		--baseline-rev $${BASELINE:-$$(git describe --tags --abbrev=0)}
 
 .PHONY: test-rust
 test-rust: ## Rust tests, documentation tests and examples
