@@ -28,7 +28,8 @@ def arguments():
     parser.add_argument("--silt", type=Path, required=True, help="the command, optimized")
     parser.add_argument("--runs", type=int, default=1_000, help="runs of MLflow, of 10 metrics each")
     parser.add_argument("--points", type=int, default=1_000, help="points of a metric")
-    parser.add_argument("--read", type=int, default=1_000, help="runs that MLflow's client reads; its time counts a run")
+    # It lists all runs first: of a few the ratio is no measure.
+    parser.add_argument("--read", type=int, help="runs of which MLflow's client reads the points, to try the script")
     parser.add_argument("--scalars", type=int, default=1_000_000, help="scalars of TensorBoard")
     parser.add_argument("--name", default="trackers-python", help="kept as RESULTS/<date>-NAME.json")
     parser.add_argument("--results", type=Path, default=HERE.parent.parent / "results")
@@ -107,7 +108,7 @@ def main():
                 options,
                 "mlflow",
                 folder / source,
-                lambda kind=kind: child(f"read_{kind}", folder, options.read),
+                lambda kind=kind: child(f"read_{kind}", folder, options.read or options.runs),
             )
             told(f"MLflow, {kind}", record[kind])
             subprocess.run(["rm", "-r", folder / source], check=True)
